@@ -1,0 +1,18 @@
+//! Leaves that everything else stands on: time, checksums, addresses, drop reasons, keyed hashes.
+//!
+//! Imports nothing of the crate.
+
+pub mod checksum;
+mod cidr;
+mod drops;
+mod keyed;
+mod mac;
+mod time;
+
+pub use cidr::{Cidr, CidrError};
+pub use drops::{DropCounters, DropReason};
+pub use keyed::Seed;
+pub use mac::{MacAddr, ParseMacError};
+pub use time::Instant;
+
+pub(crate) use keyed::{Key, KeyedState, Random};
