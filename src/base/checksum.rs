@@ -16,14 +16,21 @@ pub struct Sum {
 impl Sum {
     /// The sum of nothing.
     pub const fn new() -> Self {
-        Self { total: 0, odd: false }
+        Self {
+            total: 0,
+            odd: false,
+        }
     }
 
     /// Adds one 16-bit word, given in host order. Only at an even place in the data.
     #[must_use]
     pub fn word(self, word: u16) -> Self {
         debug_assert!(!self.odd, "a word is added at an even place");
-        Self { total: self.total + u64::from(word), ..self }.folded()
+        Self {
+            total: self.total + u64::from(word),
+            ..self
+        }
+        .folded()
     }
 
     /// Adds the bytes that follow those added so far.
@@ -34,13 +41,18 @@ impl Sum {
             part = u64::from(u16::try_from(part).unwrap_or(u16::MAX).swap_bytes());
         }
         let odd = self.odd ^ (data.len() % 2 == 1);
-        Self { total: self.total + part, odd }.folded()
+        Self {
+            total: self.total + part,
+            odd,
+        }
+        .folded()
     }
 
     /// Adds every slice of a list, in order.
     #[must_use]
     pub fn slices<S: AsRef<[u8]>>(self, list: &[S]) -> Self {
-        list.iter().fold(self, |sum, slice| sum.bytes(slice.as_ref()))
+        list.iter()
+            .fold(self, |sum, slice| sum.bytes(slice.as_ref()))
     }
 
     /// The sum as a 16-bit word, not inverted: what a partial checksum holds.
@@ -59,7 +71,10 @@ impl Sum {
     }
 
     fn folded(self) -> Self {
-        Self { total: fold(self.total), ..self }
+        Self {
+            total: fold(self.total),
+            ..self
+        }
     }
 }
 
@@ -152,7 +167,7 @@ mod tests {
             data in prop::collection::vec(any::<u8>(), 0..300),
             cuts in prop::collection::vec(0usize..300, 0..5),
         ) {
-            let mut cuts: Vec<usize> = cuts.iter().map(|c| c.min(&data.len())).copied().collect();
+            let mut cuts: Vec<usize> = cuts.iter().map(|&c| c.min(data.len())).collect();
             cuts.push(0);
             cuts.push(data.len());
             cuts.sort_unstable();

@@ -37,7 +37,11 @@ impl Cidr {
     /// [`CidrError::Prefix`] when the prefix is longer than the address.
     pub fn new(address: IpAddr, prefix: u8) -> Result<Self, CidrError> {
         let max = if address.is_ipv4() { 32 } else { 128 };
-        if prefix > max { Err(CidrError::Prefix { prefix, max }) } else { Ok(Self { address, prefix }) }
+        if prefix > max {
+            Err(CidrError::Prefix { prefix, max })
+        } else {
+            Ok(Self { address, prefix })
+        }
     }
 
     /// The address, host bits included.
@@ -120,7 +124,11 @@ mod tests {
             ("fd00::1/128", "fd00::2", false),
         ] {
             let cidr: Cidr = net.parse().unwrap();
-            assert_eq!(cidr.contains(address.parse().unwrap()), inside, "{net} {address}");
+            assert_eq!(
+                cidr.contains(address.parse().unwrap()),
+                inside,
+                "{net} {address}"
+            );
         }
     }
 
@@ -137,7 +145,13 @@ mod tests {
 
     #[test]
     fn bad_texts_are_refused_with_the_reason() {
-        assert_eq!("10.0.0.1/33".parse::<Cidr>(), Err(CidrError::Prefix { prefix: 33, max: 32 }));
+        assert_eq!(
+            "10.0.0.1/33".parse::<Cidr>(),
+            Err(CidrError::Prefix {
+                prefix: 33,
+                max: 32
+            })
+        );
         for bad in ["10.0.0.1", "10.0.0/8", "fd00::1/", "/8", "x/8"] {
             assert_eq!(bad.parse::<Cidr>(), Err(CidrError::Form(bad.to_owned())));
         }

@@ -152,13 +152,18 @@ impl DropCounters {
 
     /// The reasons that happened at all, with their counts.
     pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
-        DropReason::ALL.iter().map(|&r| (r, self.get(r))).filter(|&(_, n)| n > 0)
+        DropReason::ALL
+            .iter()
+            .map(|&r| (r, self.get(r)))
+            .filter(|&(_, n)| n > 0)
     }
 }
 
 impl fmt::Debug for DropCounters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(|(r, n)| (r.name(), n))).finish()
+        f.debug_map()
+            .entries(self.iter().map(|(r, n)| (r.name(), n)))
+            .finish()
     }
 }
 

@@ -40,7 +40,10 @@ impl Seed {
             hasher.write(&[which]);
             hasher.finish()
         };
-        Key { k0: half(0), k1: half(1) }
+        Key {
+            k0: half(0),
+            k1: half(1),
+        }
     }
 }
 

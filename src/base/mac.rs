@@ -87,7 +87,11 @@ impl FromStr for MacAddr {
             }
             *octet = u8::from_str_radix(part, 16).map_err(|_| ParseMacError)?;
         }
-        if parts.next().is_some() { Err(ParseMacError) } else { Ok(Self(octets)) }
+        if parts.next().is_some() {
+            Err(ParseMacError)
+        } else {
+            Ok(Self(octets))
+        }
     }
 }
 
@@ -100,7 +104,13 @@ mod tests {
         let mac = MacAddr::new([2, 0, 0xab, 0, 0, 1]);
         assert_eq!(mac.to_string(), "02:00:ab:00:00:01");
         assert_eq!("02:00:ab:00:00:01".parse(), Ok(mac));
-        for bad in ["", "02", "02:00:ab:00:00", "02:00:ab:00:00:01:02", "+2:00:ab:00:00:01"] {
+        for bad in [
+            "",
+            "02",
+            "02:00:ab:00:00",
+            "02:00:ab:00:00:01:02",
+            "+2:00:ab:00:00:01",
+        ] {
             assert_eq!(bad.parse::<MacAddr>(), Err(ParseMacError), "{bad}");
         }
     }

@@ -51,7 +51,12 @@ impl Add<Duration> for Instant {
 
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:09}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+        write!(
+            f,
+            "{}.{:09}s",
+            self.0 / 1_000_000_000,
+            self.0 % 1_000_000_000
+        )
     }
 }
 
@@ -66,6 +71,9 @@ mod tests {
         assert_eq!(late.since(early), Duration::from_millis(2));
         assert_eq!(early.since(late), Duration::ZERO);
         assert_eq!(Instant::FAR_FUTURE + Duration::MAX, Instant::FAR_FUTURE);
-        assert_eq!(format!("{:?}", Instant::from_nanos(1_500_000_001)), "1.500000001s");
+        assert_eq!(
+            format!("{:?}", Instant::from_nanos(1_500_000_001)),
+            "1.500000001s"
+        );
     }
 }

@@ -1,0 +1,226 @@
+//! What a network device is to the stack: facts, a receiving half and a sending half.
+//!
+//! *Owns* the traits, [`Capabilities`] and [`DeviceError`]. *Does not* open anything.
+
+use std::io;
+
+use crate::base::Instant;
+use crate::link::{RxFrame, TxFrame};
+
+/// What frames start with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Medium {
+    /// An Ethernet header: TAP.
+    Ethernet,
+    /// An IPv4 or IPv6 header: TUN.
+    Ip,
+}
+
+/// What a device can do, as it was really granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// What frames start with.
+    pub medium: Medium,
+    /// The largest IP packet on the wire, in bytes.
+    pub mtu: usize,
+    /// Are partial checksums completed by the device?
+    pub checksum: bool,
+    /// Are TCP super-segments over IPv4 cut by the device, or by the software at its edge?
+    pub tso4: bool,
+    /// The same over IPv6.
+    pub tso6: bool,
+    /// Are UDP super-segments cut by the device, or by the software at its edge?
+    pub uso: bool,
+    /// Frames that the other side's queue holds (`txqueuelen`); `None` when not bounded in frames or unknown.
+    /// Without receive super-segments a window must fit into it.
+    pub queue_frames: Option<usize>,
+    /// May received frames be super-segments?
+    pub receives_super_segments: bool,
+}
+
+impl Capabilities {
+    /// A device without any offload.
+    pub const fn plain(medium: Medium, mtu: usize) -> Self {
+        Self {
+            medium,
+            mtu,
+            checksum: false,
+            tso4: false,
+            tso6: false,
+            uso: false,
+            queue_frames: None,
+            receives_super_segments: false,
+        }
+    }
+
+    /// A device that takes and gives super-segments and partial checksums of every kind.
+    pub const fn full(medium: Medium, mtu: usize) -> Self {
+        Self {
+            checksum: true,
+            tso4: true,
+            tso6: true,
+            uso: true,
+            receives_super_segments: true,
+            ..Self::plain(medium, mtu)
+        }
+    }
+}
+
+/// Why a device cannot go on. What the wire may lose is no error but [`Sent::Dropped`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The interface was deleted under the program.
+    #[error("the network interface was deleted")]
+    Gone,
+    /// The other end of an in-memory pair was dropped.
+    #[error("the other end of the pair was closed")]
+    Closed,
+    /// Any other failure of a read or write.
+    #[error("device i/o failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Why a device dropped a frame that it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeviceDrop {
+    /// ENOBUFS or ENOMEM.
+    NoBuffers,
+    /// EIO: the link is down.
+    LinkDown,
+    /// EINVAL or EMSGSIZE: the device refuses this frame, and would again.
+    Refused,
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Sent {
+    /// The device has it.
+    Taken,
+    /// The device's queue is full (EAGAIN): nothing has changed, offer it again when writable.
+    Full,
+    /// Lost as on the wire: count it and go on.
+    Dropped(DeviceDrop),
+}
+
+/// A device: facts first, then taken apart.
+pub trait Device {
+    /// The receiving half.
+    type Rx: Receive;
+    /// The sending half.
+    type Tx: Transmit;
+
+    /// What the device can do.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Takes the device apart, so that one thread can read while another writes.
+    fn split(self) -> (Self::Rx, Self::Tx);
+}
+
+/// The receiving half of a device.
+pub trait Receive {
+    /// Reads frames into `batch` until it is full or nothing waits; returns how many were added.
+    ///
+    /// `now` becomes the frames' `at`. Never blocks.
+    ///
+    /// # Errors
+    /// Only what ends the device.
+    fn receive(&mut self, now: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError>;
+
+    /// When a frame that this half holds back is due; `None` when it holds none.
+    fn next_ready(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// The sending half of a device.
+pub trait Transmit {
+    /// Offers one frame. Never blocks.
+    ///
+    /// # Errors
+    /// Only what ends the device.
+    fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError>;
+
+    /// Sends what this half holds back and what is due; returns when it wants to be polled again.
+    ///
+    /// # Errors
+    /// Only what ends the device.
+    fn poll(&mut self, now: Instant) -> Result<Option<Instant>, DeviceError> {
+        let _ = now;
+        Ok(None)
+    }
+}
+
+impl<T: Transmit + ?Sized> Transmit for &mut T {
+    fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        (**self).transmit(now, frame)
+    }
+
+    fn poll(&mut self, now: Instant) -> Result<Option<Instant>, DeviceError> {
+        (**self).poll(now)
+    }
+}
+
+impl<R: Receive + ?Sized> Receive for &mut R {
+    fn receive(&mut self, now: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError> {
+        (**self).receive(now, batch)
+    }
+
+    fn next_ready(&self) -> Option<Instant> {
+        (**self).next_ready()
+    }
+}
+
+/// A bounded batch of received frames, reused from turn to turn.
+#[derive(Debug)]
+pub struct RxBatch {
+    frames: Vec<RxFrame>,
+    limit: usize,
+}
+
+impl RxBatch {
+    /// An empty batch that takes at most `limit` frames (at least one).
+    pub fn new(limit: usize) -> Self {
+        let limit = limit.max(1);
+        Self {
+            frames: Vec::with_capacity(limit),
+            limit,
+        }
+    }
+
+    /// How many more frames it takes.
+    pub fn room(&self) -> usize {
+        self.limit - self.frames.len()
+    }
+
+    /// Adds a frame.
+    ///
+    /// # Panics
+    /// When there is no [`room`](Self::room).
+    pub fn push(&mut self, frame: RxFrame) {
+        assert!(
+            self.room() > 0,
+            "a batch takes at most {} frames",
+            self.limit
+        );
+        self.frames.push(frame);
+    }
+
+    /// Takes all frames out, oldest first.
+    pub fn drain(&mut self) -> impl Iterator<Item = RxFrame> + '_ {
+        self.frames.drain(..)
+    }
+
+    /// Frames in it.
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Is it empty?
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+}

@@ -1,0 +1,7 @@
+//! netloom: a userspace TCP/IP stack.
+
+pub mod base;
+pub mod device;
+pub mod link;
+
+pub use bytes;

@@ -1,0 +1,10 @@
+//! The link layer: frame types, the Ethernet II header, 802.1Q tags.
+//!
+//! RFC 894, RFC 2464, IEEE 802.1Q. Imports `base` only.
+
+mod frame;
+
+pub use frame::{
+    MAX_IP_LEN, PartialChecksum, RxChecksum, RxFrame, RxMeta, SegmentKind, Segmentation, TxFrame,
+    TxMeta,
+};
