@@ -3,5 +3,6 @@
 pub mod base;
 pub mod device;
 pub mod link;
+pub mod tcp;
 
 pub use bytes;
