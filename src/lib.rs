@@ -1,7 +1,10 @@
 //! netloom: a userspace TCP/IP stack.
 
+pub mod arp;
 pub mod base;
 pub mod device;
 pub mod link;
+pub mod tcp;
+pub mod udp;
 
 pub use bytes;
