@@ -3,6 +3,7 @@
 pub mod arp;
 pub mod base;
 pub mod device;
+pub mod ipv4;
 pub mod link;
 pub mod tcp;
 pub mod udp;
