@@ -5,6 +5,7 @@ pub mod base;
 pub mod device;
 pub mod ipv4;
 pub mod link;
+pub mod stack;
 pub mod tcp;
 pub mod udp;
 

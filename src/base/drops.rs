@@ -115,6 +115,10 @@ drop_reasons! {
     DeviceNoBuffers => "device_no_buffers",
     /// The device dropped a frame because the link is down (EIO).
     DeviceLinkDown => "device_link_down",
+    /// The device refused the frame (EINVAL, EMSGSIZE).
+    DeviceRefused => "device_refused",
+    /// An answer that is larger than the MTU: nothing here is fragmented.
+    TooBig => "too_big",
 }
 
 impl fmt::Display for DropReason {

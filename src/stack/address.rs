@@ -10,6 +10,7 @@ use core::time::Duration;
 use super::neighbour::RETRANS_TIMER;
 use crate::base::{Cidr, Instant};
 use crate::device::Medium;
+use crate::ipv6::solicited_node;
 
 /// ANNOUNCE_NUM, RFC 5227 §1.1.
 const ANNOUNCE_NUM: u8 = 2;
@@ -199,13 +200,6 @@ pub(crate) enum Conflict {
     Defend(Ipv4Addr),
     /// It is only counted.
     Counted,
-}
-
-/// The solicited-node group of an address, RFC 4291 §2.7.1.
-pub(crate) const fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
-    let [.., a, b, c] = address.octets();
-    let [high, low] = [0xff00 | a as u16, (b as u16) << 8 | c as u16];
-    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, high, low)
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ use super::packet::{OwnedPacket, Waiter};
 use super::ready::ReadyList;
 use crate::base::{Cidr, Instant, MacAddr, Random};
 use crate::device::{Capabilities, Medium};
-use crate::link::{VlanTag, eui64};
-use crate::arp;
+use crate::link::VlanTag;
+use crate::link::ethernet::eui64;
+use crate::{arp, ipv6};
 
 /// What waits in an outbox.
 #[derive(Clone, Debug)]
@@ -62,7 +63,7 @@ impl Interface {
             && medium == Medium::Ethernet
             && capabilities.mtu >= MIN_MTU_V6
             && !config.addresses.iter().any(given)
-            && let Ok(cidr) = Cidr::new(IpAddr::V6(link_local(mac)), 64)
+            && let Ok(cidr) = Cidr::new(IpAddr::V6(ipv6::link_local(eui64(mac))), 64)
         {
             add(cidr);
         }
@@ -116,7 +117,7 @@ impl Interface {
     fn classify_v6(&self, dst: Ipv6Addr) -> Destination {
         if dst.is_multicast() {
             // RFC 4291 §2.8: all-nodes, and the solicited-node group of each address.
-            let all_nodes = dst == Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+            let all_nodes = dst == ipv6::ALL_NODES;
             Destination::member(all_nodes || self.addresses.is_solicited_node(dst))
         } else {
             self.foreign(dst.is_loopback() || dst.is_unspecified())
@@ -149,14 +150,6 @@ impl Destination {
     const fn member(is: bool) -> Self {
         if is { Self::Group } else { Self::Foreign }
     }
-}
-
-/// fe80::/64 and the modified EUI-64 (RFC 2464 §5).
-fn link_local(mac: MacAddr) -> Ipv6Addr {
-    let mut octets = [0; 16];
-    octets[..2].copy_from_slice(&[0xfe, 0x80]);
-    octets[8..].copy_from_slice(&eui64(mac));
-    Ipv6Addr::from(octets)
 }
 
 /// A locally administered address (IEEE 802 §8.4).

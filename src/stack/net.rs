@@ -261,7 +261,7 @@ impl Net {
 /// Does the address mean something on one link only, so that no route is asked?
 fn is_on_link_only(dst: IpAddr) -> bool {
     match dst {
-        IpAddr::V4(a) => a.is_broadcast() || a.is_multicast() || a.is_link_local(),
+        IpAddr::V4(a) => a.is_broadcast() || a.is_multicast(),
         IpAddr::V6(a) => a.is_multicast() || a.is_unicast_link_local(),
     }
 }
