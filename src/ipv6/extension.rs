@@ -379,7 +379,11 @@ mod tests {
             (43, vec![6, 0, 0, 0, 0, 0, 0, 0], upper(6, 8, 40)),
             (43, vec![6, 0, 0, 1, 0, 0, 0, 0], param(0, 42)),
             (43, vec![6, 0, 4, 3, 0, 0, 0, 0], param(0, 42)),
-            (60, join(&[&pad(43), &[6, 0, 9, 1, 0, 0, 0, 0]]), param(0, 50)),
+            (
+                60,
+                join(&[&pad(43), &[6, 0, 9, 1, 0, 0, 0, 0]]),
+                param(0, 50),
+            ),
             // Two bytes of Pad1 and a PadN without data.
             (60, vec![6, 0, 0, 0, 1, 2, 0, 0], upper(6, 8, 40)),
             (60, join(&[&[6, 1], &[0; 14]]), upper(6, 16, 40)),
@@ -450,10 +454,26 @@ mod tests {
             (60, &[6, 255, 0, 0, 0, 0, 0, 0], truncated(2048, 8)),
             (44, &[6, 0, 0, 0, 0, 0, 0], truncated(8, 7)),
             (43, &[6, 1, 0, 0, 0, 0, 0, 0], truncated(16, 8)),
-            (60, &[6, 0, 5, 5, 0, 0, 0, 0], Outcome::Discard(Discard::Malformed)),
-            (60, &[6, 0, 1, 255, 0, 0, 0, 0], Outcome::Discard(Discard::Malformed)),
-            (60, &[6, 0, 0, 0, 0, 0, 0, 5], Outcome::Discard(Discard::Malformed)),
-            (60, &[6, 0, 1, 3, 0, 0, 0, 5], Outcome::Discard(Discard::Malformed)),
+            (
+                60,
+                &[6, 0, 5, 5, 0, 0, 0, 0],
+                Outcome::Discard(Discard::Malformed),
+            ),
+            (
+                60,
+                &[6, 0, 1, 255, 0, 0, 0, 0],
+                Outcome::Discard(Discard::Malformed),
+            ),
+            (
+                60,
+                &[6, 0, 0, 0, 0, 0, 0, 5],
+                Outcome::Discard(Discard::Malformed),
+            ),
+            (
+                60,
+                &[6, 0, 1, 3, 0, 0, 0, 5],
+                Outcome::Discard(Discard::Malformed),
+            ),
         ];
         for (first, payload, outcome) in rows {
             let got = walk_bytes(Protocol(*first), payload, "fd00::2");

@@ -76,7 +76,7 @@ impl<'a> Header<'a> {
         let (header, rest) = Self::parse_quoted(data)?;
         let payload = rest
             .get(..header.payload_len())
-            .ok_or(ParseError::Truncated {
+            .ok_or_else(|| ParseError::Truncated {
                 need: header.total_len(),
                 have: data.len(),
             })?;

@@ -4,8 +4,8 @@
 
 pub mod extension;
 mod header;
-
-
+pub mod icmp;
+pub mod ndp;
 
 pub use header::{Fields, HEADER_LEN, Header, ParseError, pseudo_sum};
 
