@@ -4,6 +4,7 @@ pub mod arp;
 pub mod base;
 pub mod device;
 pub mod ipv4;
+pub mod ipv6;
 pub mod link;
 pub mod stack;
 pub mod tcp;

@@ -67,7 +67,7 @@ impl<'a> Header<'a> {
         let data_len = usize::from(length)
             .checked_sub(HEADER_LEN)
             .ok_or(ParseError::Length { length })?;
-        let data = rest.get(..data_len).ok_or(ParseError::Truncated {
+        let data = rest.get(..data_len).ok_or_else(|| ParseError::Truncated {
             need: usize::from(length),
             have: bytes.len(),
         })?;
