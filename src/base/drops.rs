@@ -33,6 +33,8 @@ drop_reasons! {
     LinkNotOurs => "link_not_ours",
     /// The ARP packet does not parse or breaks RFC 826.
     ArpMalformed => "arp_malformed",
+    /// An ARP packet that claims our own address, or our own packet come back.
+    ArpIgnored => "arp_ignored",
     /// The IPv4 header or its options do not parse.
     Ipv4Malformed => "ipv4_malformed",
     /// The IPv4 header checksum is wrong.

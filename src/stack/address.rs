@@ -277,14 +277,22 @@ mod tests {
     #[test]
     fn groups_that_are_ours() {
         let list = addresses("10.0.0.1/24", 1);
-        for (address, is) in [("10.0.0.255", true), ("10.0.0.0", true), ("10.0.1.255", false)] {
+        for (address, is) in [
+            ("10.0.0.255", true),
+            ("10.0.0.0", true),
+            ("10.0.1.255", false),
+        ] {
             assert_eq!(list.is_broadcast(address.parse().unwrap()), is, "{address}");
         }
         let pair = addresses("10.0.0.1/31", 1);
         assert!(!pair.is_broadcast("10.0.0.0".parse().unwrap()));
         let list = addresses("fd00::12:3456/64", 1);
         for (group, is) in [("ff02::1:ff12:3456", true), ("ff02::1:ff13:3456", false)] {
-            assert_eq!(list.is_solicited_node(group.parse().unwrap()), is, "{group}");
+            assert_eq!(
+                list.is_solicited_node(group.parse().unwrap()),
+                is,
+                "{group}"
+            );
         }
     }
 }

@@ -356,7 +356,10 @@ mod tests {
             .gateway(ip("10.0.0.254"))
             .vlan(4094);
         assert_eq!(good.check(), Ok(()));
-        assert_eq!(with(Medium::Ip, 67).check(), Err(ConfigError::Mtu { mtu: 67 }));
+        assert_eq!(
+            with(Medium::Ip, 67).check(),
+            Err(ConfigError::Mtu { mtu: 67 })
+        );
         let group = MacAddr::BROADCAST;
         assert_eq!(base().mac(group).check(), Err(ConfigError::Mac(group)));
         for vlan in [0, 4095] {
@@ -365,16 +368,27 @@ mod tests {
         let on_ip = with(Medium::Ip, 1500).vlan(1);
         assert_eq!(on_ip.check(), Err(ConfigError::Vlan(1)));
         for text in [
-            "127.0.0.1/8", "0.0.0.0/0", "224.0.0.1/4", "255.255.255.255/32", "10.0.0.255/24",
-            "::/0", "::1/128", "ff02::1/16",
+            "127.0.0.1/8",
+            "0.0.0.0/0",
+            "224.0.0.1/4",
+            "255.255.255.255/32",
+            "10.0.0.255/24",
+            "::/0",
+            "::1/128",
+            "ff02::1/16",
         ] {
             let refused = base().address(cidr(text)).check();
             assert_eq!(refused, Err(ConfigError::Address(cidr(text))), "{text}");
         }
         let small = with(Medium::Ip, 1279).address(cidr("fd00::1/64"));
         assert_eq!(small.check(), Err(ConfigError::Address(cidr("fd00::1/64"))));
-        let twice = base().address(cidr("10.0.0.1/24")).address(cidr("10.0.0.1/16"));
-        assert_eq!(twice.check(), Err(ConfigError::AddressTwice(cidr("10.0.0.1/16"))));
+        let twice = base()
+            .address(cidr("10.0.0.1/24"))
+            .address(cidr("10.0.0.1/16"));
+        assert_eq!(
+            twice.check(),
+            Err(ConfigError::AddressTwice(cidr("10.0.0.1/16")))
+        );
         let bad = base().gateway(ip("ff02::2"));
         assert_eq!(bad.check(), Err(ConfigError::Gateway(ip("ff02::2"))));
         let mixed = base().route(cidr("10.1.0.0/16"), Some(ip("fd00::1")));

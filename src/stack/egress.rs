@@ -9,11 +9,11 @@ use core::num::NonZeroU16;
 use bytes::Bytes;
 
 use super::address::AddressState;
-use super::ids::{InterfaceId, RawId, TcpId};
+use super::ids::{InterfaceId, RawId, TcpId, UdpId};
 use super::interface::Interface;
 use super::neighbour::Lookup;
 use super::net::Net;
-use super::packet::{Delivery, Flow, OwnedPacket, Waiter};
+use super::packet::{Delivery, Flow, OwnedPacket, Owner, Waiter};
 use crate::base::checksum::Sum;
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
 use crate::device::{DeviceDrop, DeviceError, Sent, Transmit};
@@ -61,7 +61,10 @@ impl Net {
     ///
     /// [`Delivery::Unresolved`]: `id` is put on the ready list when the neighbour answers, or named
     /// in a notice when it does not.
-    #[expect(clippy::too_many_arguments, reason = "the fast path takes its parts apart")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fast path takes its parts apart"
+    )]
     pub(crate) fn send_tcp<T: Transmit + ?Sized>(
         &mut self,
         now: Instant,
@@ -109,6 +112,28 @@ impl Net {
                 Ok(Delivery::Dropped)
             }
         }
+    }
+
+    /// Sends one datagram of a socket, or puts it in its neighbour's queue: a dead neighbour must not
+    /// hold up the socket's other destinations (r60).
+    pub(super) fn send_datagram<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        id: UdpId,
+        packet: &Outbound<'_>,
+        out: &mut T,
+    ) -> Result<Delivery, DeviceError> {
+        let LinkTo::Unresolved(entry) = self.link_to(now, on, packet.flow, None) else {
+            return self.send(now, on, Waiter::Udp(id), packet, out);
+        };
+        let payload = packet.payload.first().cloned().unwrap_or_default();
+        let mut owned = OwnedPacket::new(*packet.flow, packet.protocol, packet.header, payload);
+        owned.segment = packet.segment;
+        owned.owner = Owner::Udp(id);
+        self.neighbours.queue(entry, owned);
+        self.run_effects(now);
+        Ok(Delivery::Taken)
     }
 
     /// Sends a packet that nobody keeps, or puts it in its neighbour's queue. Given back when the
@@ -252,12 +277,7 @@ fn group_mac(interface: &Interface, next_hop: IpAddr) -> Option<MacAddr> {
     }
 }
 
-fn link_header(
-    interface: &Interface,
-    to: MacAddr,
-    ether_type: EtherType,
-    buf: &mut [u8],
-) -> usize {
+fn link_header(interface: &Interface, to: MacAddr, ether_type: EtherType, buf: &mut [u8]) -> usize {
     let mut fields = ethernet::Fields::new(to, interface.mac, ether_type);
     fields.tag = interface.tag;
     fields.emit(buf)

@@ -185,13 +185,17 @@ impl<I: Id, T> Slab<I, T> {
     pub(crate) fn get(&self, id: I) -> Option<&T> {
         let RawId { index, generation } = id.raw();
         let slot = self.slots.get(index as usize)?;
-        slot.value.as_ref().filter(|_| slot.generation == generation)
+        slot.value
+            .as_ref()
+            .filter(|_| slot.generation == generation)
     }
 
     pub(crate) fn get_mut(&mut self, id: I) -> Option<&mut T> {
         let RawId { index, generation } = id.raw();
         let slot = self.slots.get_mut(index as usize)?;
-        slot.value.as_mut().filter(|_| slot.generation == generation)
+        slot.value
+            .as_mut()
+            .filter(|_| slot.generation == generation)
     }
 
     /// The id of the value that is in the slot `index` now.

@@ -141,7 +141,8 @@ impl Stack {
         let (header, payload) =
             ipv6::Header::parse(&data).map_err(|_| DropReason::Ipv6Malformed)?;
         let interface = &self.net.interfaces[on.index()];
-        check_source_v6(interface, header.src())?;
+        check_source_v6(header.src())?;
+        let own = interface.addresses.find(IpAddr::V6(header.src())).is_some();
         let (src, dst) = (IpAddr::V6(header.src()), IpAddr::V6(header.dst()));
         let unicast = check_destination(interface, dst, link)?;
         let outcome = extension::walk(&header, payload);
@@ -171,8 +172,9 @@ impl Stack {
             link_unicast: link.unicast,
             link_src: link.src,
         };
-        // RFC 4291 §2.5.2: `::` sends nothing but duplicate detection, and the like in ICMPv6.
-        if src.is_unspecified() && upper != Protocol::ICMPV6 {
+        // RFC 4291 §2.5.2: `::` sends duplicate detection alone, and our own address comes in nothing
+        // but the answer to it: `handle_icmpv6` looks closer.
+        if (own || src.is_unspecified()) && upper != Protocol::ICMPV6 {
             return Err(DropReason::IpSource);
         }
         self.dispatch_v6(now, packet, outcome)
@@ -223,10 +225,7 @@ impl Stack {
 }
 
 /// Reads the Ethernet header: is the frame for us, and of our VLAN?
-fn link_header(
-    interface: &Interface,
-    data: &[u8],
-) -> Result<(Link, EtherType, usize), DropReason> {
+fn link_header(interface: &Interface, data: &[u8]) -> Result<(Link, EtherType, usize), DropReason> {
     let (header, _) = ethernet::Header::parse(data).map_err(|_| DropReason::LinkMalformed)?;
     // IEEE 802.1Q table 9-2: VLAN 0 says no more than a priority.
     let vlan = header.tag().map_or(0, |tag| tag.id());
@@ -253,24 +252,25 @@ fn check_source_v4(interface: &Interface, src: Ipv4Addr) -> Result<(), DropReaso
         || first >= 240
         || interface.addresses.is_broadcast(src)
         || interface.addresses.find(IpAddr::V4(src)).is_some();
-    if bad { Err(DropReason::IpSource) } else { Ok(()) }
+    if bad {
+        Err(DropReason::IpSource)
+    } else {
+        Ok(())
+    }
 }
 
 /// RFC 4291 §2.5.3, §2.7 and, for mapped addresses, RFC 4942 §2.2 (r49).
-fn check_source_v6(interface: &Interface, src: Ipv6Addr) -> Result<(), DropReason> {
-    let bad = src.is_multicast()
-        || src.is_loopback()
-        || src.to_ipv4_mapped().is_some()
-        || interface.addresses.find(IpAddr::V6(src)).is_some();
-    if bad { Err(DropReason::IpSource) } else { Ok(()) }
+fn check_source_v6(src: Ipv6Addr) -> Result<(), DropReason> {
+    let bad = src.is_multicast() || src.is_loopback() || src.to_ipv4_mapped().is_some();
+    if bad {
+        Err(DropReason::IpSource)
+    } else {
+        Ok(())
+    }
 }
 
 /// Is the packet ours? Says whether to us alone.
-fn check_destination(
-    interface: &Interface,
-    dst: IpAddr,
-    link: Link,
-) -> Result<bool, DropReason> {
+fn check_destination(interface: &Interface, dst: IpAddr, link: Link) -> Result<bool, DropReason> {
     match interface.classify(dst) {
         // RFC 1122 §3.3.6: a unicast packet in a broadcast frame is not answered.
         Destination::Ours if !link.unicast => Err(DropReason::IpLinkBroadcast),

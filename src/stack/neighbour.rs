@@ -64,7 +64,10 @@ pub(crate) enum Effect {
         mac: Option<MacAddr>,
     },
     /// The neighbour is known now: send what waited for it.
-    Send { on: InterfaceId, packet: OwnedPacket },
+    Send {
+        on: InterfaceId,
+        packet: OwnedPacket,
+    },
     /// The neighbour is known now: this socket may go on.
     Wake { on: InterfaceId, waiter: Waiter },
     /// The packet cannot be sent: it gave way in a full queue, or the neighbour failed.
@@ -267,8 +270,7 @@ impl Neighbours {
         let id = self.insert(key, State::Incomplete { tries: 1 }, MacAddr::ZERO, source);
         timers.set(timer(id), Some(now + RETRANS_TIMER));
         let mac = None;
-        self.effects
-            .push_back(Effect::Solicit { key, source, mac });
+        self.effects.push_back(Effect::Solicit { key, source, mac });
         Lookup::Unresolved(id)
     }
 

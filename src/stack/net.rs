@@ -13,7 +13,7 @@ use super::egress::Headers;
 use super::icmp::IcmpLimit;
 use super::ids::{Id, InterfaceId};
 use super::interface::{Destination, Interface, Outgoing};
-use super::neighbour::{Effect, Neighbours};
+use super::neighbour::{Effect, Heard, NeighbourKey, Neighbours};
 use super::packet::{Notice, OwnedPacket, Waiter};
 use super::ready::Ready;
 use super::route::{Route, RouteError, Routes, select_source};
@@ -123,9 +123,8 @@ impl Net {
             .interfaces
             .get(on.index())
             .ok_or(RouteError::NoScope(dst))?;
-        let source = |tentative| {
-            select_source(interface.addresses.sources(tentative), dst, next_hop)
-        };
+        let source =
+            |tentative| select_source(interface.addresses.sources(tentative), dst, next_hop);
         Ok(Route {
             on,
             next_hop,
@@ -144,6 +143,15 @@ impl Net {
             let state = i.addresses.state(address);
             scope.is_none_or(|on| on == i.id)
                 && state.is_some_and(|state| state != AddressState::Duplicate)
+        })
+    }
+
+    /// Does an interface take packets for other hosts' addresses as ours?
+    pub(crate) fn accepts_foreign(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
+        let mut interfaces = self.interfaces.iter();
+        interfaces.any(|i| {
+            let foreign = i.classify(address) == Destination::Ours;
+            scope.is_none_or(|on| on == i.id) && i.accept_foreign && foreign
         })
     }
 
@@ -190,6 +198,12 @@ impl Net {
     pub(crate) fn confirm(&mut self, now: Instant, on: InterfaceId, next_hop: IpAddr) {
         self.neighbours
             .confirm(now, &mut self.timers, (on, next_hop));
+    }
+
+    /// A packet said something about a neighbour.
+    pub(crate) fn heard(&mut self, now: Instant, key: NeighbourKey, heard: Heard) {
+        self.neighbours.heard(now, &mut self.timers, key, heard);
+        self.run_effects(now);
     }
 
     /// Does what the neighbour table wants done.

@@ -79,7 +79,9 @@ mod tests {
         let mut ports = Ports::new(&Seed::from_number(1), 40_000..=40_099);
         let mut taken = BTreeSet::from([40_007]);
         for _ in 0..99 {
-            let port = ports.pick(LOCAL, None, |p| !taken.contains(&p.get())).unwrap();
+            let port = ports
+                .pick(LOCAL, None, |p| !taken.contains(&p.get()))
+                .unwrap();
             assert!((40_000..=40_099).contains(&port.get()));
             assert!(taken.insert(port.get()));
         }
@@ -91,7 +93,9 @@ mod tests {
     fn different_remotes_and_seeds_start_at_different_places() {
         let first = |seed, remote: Option<&str>| {
             let mut ports = Ports::new(&Seed::from_number(seed), 32_768..=60_999);
-            ports.pick(LOCAL, remote.map(|r| r.parse().unwrap()), |_| true).unwrap()
+            ports
+                .pick(LOCAL, remote.map(|r| r.parse().unwrap()), |_| true)
+                .unwrap()
         };
         let a = first(1, Some("10.0.0.2:80"));
         assert_ne!(a, first(1, Some("10.0.0.2:81")));

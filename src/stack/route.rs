@@ -124,7 +124,12 @@ fn rank(candidate: Cidr, dst: IpAddr, next_hop: IpAddr) -> (bool, u8, bool, u8) 
             let reach = if have >= want { have - want } else { 32 - have };
             let common = (source.to_bits() ^ to.to_bits()).leading_zeros();
             let common = u8::try_from(common).unwrap_or(128).min(candidate.prefix());
-            (source != to, reach, label(source) != label(to), 128 - common)
+            (
+                source != to,
+                reach,
+                label(source) != label(to),
+                128 - common,
+            )
         }
         (source, to) => (source != to, 0, !candidate.contains(next_hop), 0),
     }
@@ -216,8 +221,13 @@ mod tests {
     #[test]
     fn source_selection_table() {
         let all = [
-            "fe80::1/64", "fd00::1/64", "2001:db8:1::1/64", "2001:db8:2::1/64",
-            "2002:a00:1::1/64", "10.0.0.1/24", "192.168.0.1/24",
+            "fe80::1/64",
+            "fd00::1/64",
+            "2001:db8:1::1/64",
+            "2001:db8:2::1/64",
+            "2002:a00:1::1/64",
+            "10.0.0.1/24",
+            "192.168.0.1/24",
         ];
         #[rustfmt::skip]
         let rows = [

@@ -147,4 +147,3 @@ enum Turn {
     Done,
     Full,
 }
-

@@ -13,13 +13,12 @@ use super::egress::Outbound;
 use super::event::{Readiness, SocketId};
 use super::icmp::{Complaint, IcmpError, IcmpErrorKind};
 use super::ids::{Id, InterfaceId, StaleId, UdpId};
-use super::packet::{Delivery, Flow, Inbound, OwnedPacket, Owner, Waiter};
+use super::packet::{Delivery, Flow, Inbound, OwnedPacket, Waiter};
 use super::ready::Ready;
-use super::route::{Route, RouteError};
+use super::route::Route;
 use super::tcp::TcpTurn;
 use super::udp_socket::{
-    BindError, ConnectUdpError, Datagram, OVERHEAD, Pending, RecvError, SendError, UdpOptions,
-    UdpSocket,
+    BindError, ConnectUdpError, Datagram, Pending, RecvError, SendError, UdpOptions, UdpSocket,
 };
 use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{DeviceError, Transmit};
@@ -35,11 +34,7 @@ impl Stack {
     ///
     /// # Errors
     /// [`BindError`] when the address is not ours or the port is taken.
-    pub fn udp_bind(
-        &mut self,
-        local: SocketAddr,
-        options: UdpOptions,
-    ) -> Result<UdpId, BindError> {
+    pub fn udp_bind(&mut self, local: SocketAddr, options: UdpOptions) -> Result<UdpId, BindError> {
         let (mut local, zone) = self.local_endpoint(local)?;
         let dual = options.dual_stack;
         if local.port() == 0 {
@@ -61,10 +56,7 @@ impl Stack {
     }
 
     /// Checks that a socket may be bound to `local`, and finds its zone.
-    pub(crate) fn local_endpoint(
-        &self,
-        local: SocketAddr,
-    ) -> Result<(SocketAddr, u32), BindError> {
+    pub(crate) fn local_endpoint(&self, local: SocketAddr) -> Result<(SocketAddr, u32), BindError> {
         let ip = local.ip();
         if ip.is_unspecified() {
             return Ok((local, 0));
@@ -91,22 +83,24 @@ impl Stack {
     /// [`ConnectUdpError`] when there is no way to it or it cannot be a peer.
     pub fn udp_connect(&mut self, id: UdpId, remote: SocketAddr) -> Result<(), ConnectUdpError> {
         let socket = self.udp.get(id).ok_or(StaleId)?;
-        let (local, before) = (socket.local, socket.peer);
+        let local = socket.local;
         if remote.port() == 0 || !takes(socket, remote.ip()) {
             return Err(ConnectUdpError::Peer(remote));
         }
         let route = self.net.route(remote.ip(), scope_for(socket, remote))?;
         let source = source_for(local, &route);
-        let tuple = flow_key(route.on, source, local.port(), remote);
-        if before != Some(remote) || source != local.ip() {
-            self.forget_peer(id);
-            self.demux
-                .udp
-                .insert_flow(tuple, id)
-                .map_err(|InUse| ConnectUdpError::InUse(remote))?;
-        }
+        let to = (remote.ip(), remote.port());
+        let tuple = Tuple::new(route.on, (source, local.port()), to);
+        self.forget_peer(id);
+        let table = &mut self.demux.udp;
+        let claimed = table.insert_flow(tuple, id);
+        claimed.map_err(|InUse| ConnectUdpError::InUse(remote))?;
         let socket = self.udp.get_mut(id).ok_or(StaleId)?;
-        let zone = if is_link_local(remote.ip()) { route.on.scope() } else { 0 };
+        let zone = if is_link_local(remote.ip()) {
+            route.on.scope()
+        } else {
+            0
+        };
         socket.peer = Some(with_scope(remote, zone));
         socket.connected = Some(tuple);
         // What others sent before is not the peer's (std does the same).
@@ -202,8 +196,11 @@ impl Stack {
         self.demux.udp.unbind(socket.local.port(), id);
         self.events.forget(SocketId::Udp(id));
         while let Some(pending) = socket.pop_send() {
-            if let Ok(route) = self.net.route(pending.to.ip(), scope_for(&socket, pending.to)) {
-                let packet = owned(&socket, &route, pending, Owner::Stack, self.net.ttl);
+            if let Ok(route) = self
+                .net
+                .route(pending.to.ip(), scope_for(&socket, pending.to))
+            {
+                let packet = owned(&socket, &route, pending, self.net.ttl);
                 self.net.queue_packet(route.on, packet);
             }
         }
@@ -258,12 +255,19 @@ impl Stack {
             return Err(SendError::To(to));
         }
         let route = self.net.route(to.ip(), scope_for(socket, to))?;
-        let ip = if to.is_ipv4() { ipv4::MIN_HEADER_LEN } else { ipv6::HEADER_LEN };
+        let ip = if to.is_ipv4() {
+            ipv4::MIN_HEADER_LEN
+        } else {
+            ipv6::HEADER_LEN
+        };
         let headers = ip + udp::HEADER_LEN;
         let one = segment.map_or(len, |size| len.min(usize::from(size.get())));
         let room = route.mtu.min(MAX_IP_LEN) - headers;
         if one > room {
-            return Err(SendError::TooBig { len: one, max: room });
+            return Err(SendError::TooBig {
+                len: one,
+                max: room,
+            });
         }
         let all = MAX_IP_LEN - headers;
         if len > all {
@@ -315,14 +319,20 @@ impl Stack {
             self.complain(packet, Complaint::Port);
             return Err(DropReason::UdpNoSocket);
         };
-        let size = packet.segment_size.map_or(data.len(), |size| size.get().into());
+        let size = packet
+            .segment_size
+            .map_or(data.len(), |size| size.get().into());
         let mut rest = data;
         let mut full = false;
         loop {
             let one = rest.split_to(size.min(rest.len()));
             let small = one.len() < self.config.copy_below;
             let datagram = Datagram {
-                data: if small { Bytes::copy_from_slice(&one) } else { one },
+                data: if small {
+                    Bytes::copy_from_slice(&one)
+                } else {
+                    one
+                },
                 from,
                 to: packet.dst,
                 ttl: packet.ttl,
@@ -340,7 +350,11 @@ impl Stack {
             }
         }
         self.events.raise(SocketId::Udp(id), Readiness::READABLE);
-        if full { Err(DropReason::UdpBufferFull) } else { Ok(()) }
+        if full {
+            Err(DropReason::UdpBufferFull)
+        } else {
+            Ok(())
+        }
     }
 
     /// An ICMP error quotes a datagram of ours.
@@ -357,7 +371,9 @@ impl Stack {
         let socket = id.and_then(|id| self.udp.get(id)).ok_or(unmatched)?;
         // RFC 8085 §5.2: only what was really sent may be quoted.
         let to = endpoint(error.on, error.quoted_dst, header.dst_port());
-        let hears = socket.peer.map_or(socket.options.report_errors, |peer| peer == to);
+        let hears = socket
+            .peer
+            .map_or(socket.options.report_errors, |peer| peer == to);
         let what = match error.kind {
             IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => {
                 RecvError::Refused
@@ -477,17 +493,7 @@ impl Stack {
         let datagrams = first.segment.map_or(1, |size| {
             first.data.len().div_ceil(usize::from(size.get())) as u64
         });
-        if self.net.is_unresolved(route.on, route.next_hop) {
-            // One dead neighbour must not hold up the socket's other destinations (r60).
-            if let Some(pending) = socket.pop_send() {
-                let packet = owned(socket, route, pending, Owner::Udp(id), self.net.ttl);
-                let sent = self.net.send_owned(now, route.on, packet, out)?;
-                debug_assert!(sent.is_ok(), "an unresolved neighbour fills no device");
-            }
-            self.net.counters.udp_datagrams_sent += datagrams;
-            return Ok(Delivery::Taken);
-        }
-        let delivery = self.net.send(now, route.on, Waiter::Udp(id), &packet, out)?;
+        let delivery = self.net.send_datagram(now, route.on, id, &packet, out)?;
         if matches!(delivery, Delivery::Taken | Delivery::Dropped) {
             socket.pop_send();
             self.net.counters.udp_datagrams_sent += datagrams;
@@ -503,5 +509,100 @@ impl Stack {
             socket.blocked = false;
             self.events.raise(SocketId::Udp(id), Readiness::WRITABLE);
         }
+    }
+}
+
+/// The scope that an address names.
+pub(super) fn scope_of(address: SocketAddr) -> Option<InterfaceId> {
+    match address {
+        SocketAddr::V6(a) => InterfaceId::from_scope(a.scope_id()),
+        SocketAddr::V4(_) => None,
+    }
+}
+
+/// The same address with this scope id, if it has one at all.
+pub(super) fn with_scope(address: SocketAddr, zone: u32) -> SocketAddr {
+    match address {
+        SocketAddr::V6(a) => SocketAddr::V6(SocketAddrV6::new(*a.ip(), a.port(), 0, zone)),
+        SocketAddr::V4(_) => address,
+    }
+}
+
+/// How a peer is shown: a link-local one with the interface that it was heard on.
+pub(crate) fn endpoint(on: InterfaceId, ip: IpAddr, port: u16) -> SocketAddr {
+    let zone = if is_link_local(ip) { on.scope() } else { 0 };
+    with_scope(SocketAddr::new(ip, port), zone)
+}
+
+/// Does the socket speak to addresses of this family, and of no mapped form?
+fn takes(socket: &UdpSocket, ip: IpAddr) -> bool {
+    let mapped = |a: Ipv6Addr| a.to_ipv4_mapped().is_some();
+    match (socket.local.ip(), ip) {
+        (IpAddr::V4(_), IpAddr::V4(_)) => true,
+        (IpAddr::V6(_), IpAddr::V6(to)) => !mapped(to),
+        (IpAddr::V6(own), IpAddr::V4(_)) => own.is_unspecified() && socket.options.dual_stack,
+        (IpAddr::V4(_), IpAddr::V6(_)) => false,
+    }
+}
+
+/// Over which interface: the one that the destination names, else the socket's own.
+fn scope_for(socket: &UdpSocket, to: SocketAddr) -> Option<InterfaceId> {
+    let link_local = is_link_local(to.ip());
+    scope_of(to).or_else(|| {
+        link_local
+            .then(|| InterfaceId::from_scope(socket.zone))
+            .flatten()
+    })
+}
+
+/// The address that a socket bound to `local` sends from on `route` (RFC 1122 §3.3.4.2).
+fn source_for(local: SocketAddr, route: &Route) -> IpAddr {
+    if local.ip().is_unspecified() {
+        route.source
+    } else {
+        local.ip()
+    }
+}
+
+fn flow_of(socket: &UdpSocket, route: &Route, to: SocketAddr, ttl: u8) -> Flow {
+    let connected = socket.connected.filter(|_| socket.peer == Some(to));
+    Flow {
+        src: connected.map_or_else(|| source_for(socket.local, route), |t| t.local.ip),
+        dst: to.ip(),
+        next_hop: route.next_hop,
+        ttl: socket.options.ttl.unwrap_or(ttl),
+        tos: socket.options.tos,
+    }
+}
+
+/// A datagram that outlives its socket.
+fn owned(socket: &UdpSocket, route: &Route, pending: Pending, ttl: u8) -> OwnedPacket {
+    let flow = flow_of(socket, route, pending.to, ttl);
+    let mut header = [0; udp::HEADER_LEN];
+    udp::Fields::new(socket.local.port(), pending.to.port()).emit(pending.data.len(), &mut header);
+    let mut packet = OwnedPacket::new(flow, Protocol::UDP, &header, pending.data);
+    packet.segment = pending.segment;
+    packet
+}
+
+/// RFC 768, RFC 1122 §4.1.3.4; RFC 8200 §8.1: over IPv6 there must be one.
+fn check_checksum(packet: &Inbound, header: &udp::Header<'_>) -> Result<(), DropReason> {
+    if packet.checksum != RxChecksum::Unknown {
+        return Ok(());
+    }
+    let len = usize::from(header.length());
+    let pseudo = match (packet.src, packet.dst) {
+        (IpAddr::V4(_), IpAddr::V4(_)) if header.checksum() == 0 => return Ok(()),
+        (IpAddr::V4(src), IpAddr::V4(dst)) => ipv4::pseudo_sum(src, dst, Protocol::UDP, len),
+        (IpAddr::V6(src), IpAddr::V6(dst)) if header.checksum() != 0 => {
+            ipv6::pseudo_sum(src, dst, Protocol::UDP, len)
+        }
+        _ => return Err(DropReason::UdpChecksum),
+    };
+    let bytes = packet.segment.get(..len).unwrap_or(&packet.segment);
+    if pseudo.bytes(bytes).is_valid() {
+        Ok(())
+    } else {
+        Err(DropReason::UdpChecksum)
     }
 }

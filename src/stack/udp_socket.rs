@@ -9,6 +9,7 @@ use std::io;
 
 use bytes::Bytes;
 
+use super::demux::Tuple;
 use super::ids::{Slab, StaleId, UdpId};
 use super::route::RouteError;
 
@@ -127,6 +128,8 @@ pub(super) struct UdpSocket {
     /// The interface of a link-local `local`, else 0.
     pub(super) zone: u32,
     pub(super) peer: Option<SocketAddr>,
+    /// The flow that is claimed for `peer`.
+    pub(super) connected: Option<Tuple>,
     pub(super) options: UdpOptions,
     pub(super) send: VecDeque<Pending>,
     pub(super) send_charge: usize,
@@ -143,6 +146,7 @@ impl UdpSocket {
             local,
             zone,
             peer: None,
+            connected: None,
             options,
             send: VecDeque::new(),
             send_charge: 0,
@@ -299,6 +303,17 @@ impl From<SendError> for io::Error {
             SendError::To(_) | SendError::TooBig { .. } => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
+    }
+}
+
+impl From<RouteError> for RecvError {
+    fn from(error: RouteError) -> Self {
+        match error {
+            RouteError::NoRoute(_) => Self::NetworkUnreachable,
+            RouteError::NoSource(_) | RouteError::NoScope(_) | RouteError::Destination(_) => {
+                Self::HostUnreachable
+            }
+        }
     }
 }
 

@@ -300,7 +300,12 @@ mod tests {
     }
 
     fn span() -> impl Strategy<Value = u64> {
-        prop_oneof![0u64..3000, 0u64..5_000_000, 0u64..20_000_000_000, any::<u64>()]
+        prop_oneof![
+            0u64..3000,
+            0u64..5_000_000,
+            0u64..20_000_000_000,
+            any::<u64>()
+        ]
     }
 
     fn step() -> impl Strategy<Value = Step> {

@@ -1,8 +1,8 @@
 //! TCP in the stack: not wired yet.
 
 use super::Stack;
-use super::ids::{Id, InterfaceId, TcpId};
 use super::icmp::IcmpError;
+use super::ids::{Id, InterfaceId, TcpId};
 use super::packet::Inbound;
 use crate::base::{DropReason, Instant};
 use crate::device::{DeviceError, Transmit};
