@@ -2,6 +2,7 @@
 
 pub mod arp;
 pub mod base;
+pub mod decode;
 pub mod device;
 pub mod ipv4;
 pub mod ipv6;
