@@ -214,6 +214,16 @@ impl RxBatch {
         self.frames.drain(..)
     }
 
+    /// The frames in it, oldest first.
+    pub fn frames(&self) -> &[RxFrame] {
+        &self.frames
+    }
+
+    /// The frames in it, to change in place.
+    pub fn frames_mut(&mut self) -> &mut [RxFrame] {
+        &mut self.frames
+    }
+
     /// Frames in it.
     pub fn len(&self) -> usize {
         self.frames.len()
