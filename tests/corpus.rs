@@ -1,6 +1,7 @@
 //! Replays the fuzz corpus on stable Rust, and keeps its seeds as the program that made them says.
 //!
 //! `NETLOOM_WRITE_CORPUS=1 cargo test --test corpus` writes the seeds.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -94,7 +94,7 @@ impl Rig {
     }
 
     fn feed(&mut self, frame: &[u8], flags: u8) {
-        if frame.len() > MAX_IP_LEN + 18 {
+        if frame.len() > 18 + 40 + MAX_IP_LEN {
             return; // no device reads more
         }
         let segment = NonZeroU16::new(u16::from(flags >> 4) * 100);

@@ -11,8 +11,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use failure::Failure;
-
 /// A userspace TCP/IP stack over TAP and TUN.
 #[derive(Debug, Parser)]
 #[command(name = "netloom", version, arg_required_else_help = true)]
