@@ -7,8 +7,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::os::fd::AsFd;
 
     use netloom::base::Instant;
-    use netloom::decode;
-    use netloom::device::{Device, Medium, Pollable, Receive, RxBatch, Tap};
+    use netloom::decode::{Decoder, Link};
+    use netloom::device::{Device, Pollable, Receive, RxBatch, Tap};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     let start = std::time::Instant::now();
@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("reading from {}", tap.name());
     let (mut rx, _tx) = tap.split();
     let readable = rx.descriptor()?;
+    let decoder = Decoder::new(Link::Ethernet);
     let mut batch = RxBatch::new(64);
     loop {
         poll(
@@ -28,10 +29,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let now = Instant::ZERO + start.elapsed();
         rx.receive(now, &mut batch)?;
         for frame in batch.drain() {
-            println!(
-                "{now:?} {}",
-                decode::line(Medium::Ethernet, &frame.data, frame.data.len())
-            );
+            let line = decoder.line(&frame.data, frame.data.len(), frame.meta.checksum);
+            println!("{now:?} {line}");
         }
     }
 }

@@ -29,12 +29,6 @@ impl CaptureSettings {
         }
     }
 
-    /// The wall time of the stack's `Instant::ZERO`, in place of the one given to [`new`](Self::new).
-    #[must_use]
-    pub fn epoch(self, epoch: SystemTime) -> Self {
-        Self { epoch, ..self }
-    }
-
     /// Keeps at most this many bytes of each frame (at least 1); the default is 65,535.
     #[must_use]
     pub fn snap_len(self, bytes: u32) -> Self {
@@ -71,6 +65,12 @@ impl CaptureSettings {
             name: name.into(),
             ..self
         }
+    }
+
+    /// The same for a stack whose `Instant::ZERO` was at this wall time.
+    #[must_use]
+    pub fn epoch(self, epoch: SystemTime) -> Self {
+        Self { epoch, ..self }
     }
 
     /// Nanoseconds from the Unix epoch to the stack's.

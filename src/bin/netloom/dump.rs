@@ -8,8 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use netloom::base::Instant;
 use netloom::capture::{Corrupt, Direction, Ended, Frame, LinkType, Reader};
-use netloom::decode;
-use netloom::device::{Device, Medium, OpenError, Pollable, Receive, RxBatch, Tap, Tun};
+use netloom::decode::{Decoder, Link};
+use netloom::device::{Device, OpenError, Pollable, Receive, RxBatch, Tap, Tun};
+use netloom::link::RxChecksum;
 
 use crate::failure::Failure;
 use crate::signals::Signals;
@@ -127,6 +128,7 @@ fn live<D: Device<Rx: Pollable>>(
                 link,
                 data: &frame.data,
                 original_len: frame.data.len(),
+                checksum: frame.meta.checksum,
             })?;
         }
     };
@@ -150,6 +152,7 @@ struct Packet<'a> {
     link: LinkType,
     data: &'a [u8],
     original_len: usize,
+    checksum: RxChecksum,
 }
 
 impl<'a> From<&'a Frame> for Packet<'a> {
@@ -160,6 +163,7 @@ impl<'a> From<&'a Frame> for Packet<'a> {
             link: frame.link,
             data: &frame.data,
             original_len: frame.original_len as usize,
+            checksum: RxChecksum::Unknown,
         }
     }
 }
@@ -175,42 +179,9 @@ impl fmt::Display for Packet<'_> {
             Some(Direction::Outbound) => " out ",
             None => " ",
         })?;
-        match inside(self.link, self.data) {
-            Some((medium, skip)) => {
-                let data = &self.data[skip..];
-                let line = decode::line(medium, data, self.original_len.saturating_sub(skip));
-                write!(f, "{line}")
-            }
-            None => {
-                let kept = self.data.len();
-                write!(
-                    f,
-                    "{}, {} bytes, {kept} kept: not decoded",
-                    self.link, self.original_len
-                )
-            }
-        }
-    }
-}
-
-/// Where the frame begins that can be decoded, and what it begins with.
-///
-/// The pseudo-headers of captures on "any" interface and on loopbacks are passed over when they hold an
-/// IP packet: LINKTYPE_NULL, LINKTYPE_LOOP, LINKTYPE_LINUX_SLL and LINKTYPE_LINUX_SLL2 of the
-/// tcpdump.org registry.
-fn inside(link: LinkType, data: &[u8]) -> Option<(Medium, usize)> {
-    let kind = |at: usize| match data.get(at..at + 2) {
-        Some([0x08, 0x00] | [0x86, 0xDD]) => true,
-        Some(_) | None => false,
-    };
-    let version = |at: usize| matches!(data.get(at).map(|byte| byte >> 4), Some(4 | 6));
-    match link {
-        LinkType::ETHERNET => Some((Medium::Ethernet, 0)),
-        LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 => Some((Medium::Ip, 0)),
-        LinkType::NULL | LinkType::LOOP if version(4) => Some((Medium::Ip, 4)),
-        LinkType::LINUX_SLL if kind(14) => Some((Medium::Ip, 16)),
-        LinkType::LINUX_SLL2 if kind(0) && data.len() >= 20 => Some((Medium::Ip, 20)),
-        _ => None,
+        let decoder = Decoder::new(Link::from_linktype(self.link.0));
+        let line = decoder.line(self.data, self.original_len, self.checksum);
+        write!(f, "{line}")
     }
 }
 
@@ -266,31 +237,5 @@ mod tests {
         let text = TimeOfDay(1_700_000_000_000_000_123).to_string();
         assert_eq!(text, "22:13:20.000000123");
         assert_eq!(TimeOfDay(u64::MAX).to_string(), "23:34:33.709551615");
-    }
-
-    #[test]
-    fn pseudo_headers_are_passed_over_only_before_ip() {
-        let rows: &[(LinkType, &[u8], Option<(Medium, usize)>)] = &[
-            (LinkType::ETHERNET, &[], Some((Medium::Ethernet, 0))),
-            (LinkType::RAW, &[], Some((Medium::Ip, 0))),
-            (LinkType::NULL, &[2, 0, 0, 0, 0x45], Some((Medium::Ip, 4))),
-            (LinkType::LOOP, &[0, 0, 0, 30, 0x60], Some((Medium::Ip, 4))),
-            (LinkType::NULL, &[2, 0, 0], None),
-            (LinkType::NULL, &[2, 0, 0, 0, 0x15], None),
-            (LinkType::LINUX_SLL, &[0; 16], None),
-            (LinkType::LINUX_SLL2, &[8, 0, 0], None),
-            (LinkType(105), &[0; 60], None),
-        ];
-        for (link, data, expected) in rows {
-            assert_eq!(inside(*link, data), *expected, "{link}");
-        }
-        let mut cooked = [0; 20];
-        cooked[14] = 8;
-        assert_eq!(inside(LinkType::LINUX_SLL, &cooked), Some((Medium::Ip, 16)));
-        cooked[..2].copy_from_slice(&[0x86, 0xDD]);
-        assert_eq!(
-            inside(LinkType::LINUX_SLL2, &cooked),
-            Some((Medium::Ip, 20))
-        );
     }
 }
