@@ -54,3 +54,29 @@ fn any_prefix_and_any_flags_pass_too() {
         }
     }
 }
+
+/// A body that fed nothing to the stack would pass anything. Without any input the stack announces
+/// itself; on top of that:
+#[test]
+fn sound_frames_are_answered() {
+    let idle = frame::run(&[0]);
+    let seeds = seeds::frames();
+    let answers = |wanted: &str| {
+        let seed = seeds.iter().find(|(name, _)| name == wanted);
+        frame::run(&seed.unwrap().1) - idle
+    };
+    for name in [
+        "arp-request",
+        "ping4",
+        "ping6",
+        "udp4",
+        "udp6",
+        "udp4-closed",
+        "neighbour-solicitation",
+    ] {
+        assert!(answers(name) > 0, "{name} got no answer");
+    }
+    for name in ["runt", "llc", "arp-reply", "icmp4-unreachable"] {
+        assert_eq!(answers(name), 0, "{name} got an answer");
+    }
+}
