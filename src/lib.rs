@@ -2,6 +2,7 @@
 
 pub mod arp;
 pub mod base;
+pub mod capture;
 pub mod decode;
 pub mod device;
 pub mod ipv4;
@@ -12,3 +13,7 @@ pub mod tcp;
 pub mod udp;
 
 pub use bytes;
+pub use crossbeam_channel;
+
+pub use base::{Cidr, Instant, MacAddr, Seed};
+pub use stack::{Config, Event, InterfaceConfig, InterfaceId, Readiness, SocketId, Stack};
