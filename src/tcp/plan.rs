@@ -83,7 +83,8 @@ struct Frame {
 }
 
 impl Connection {
-    /// What to send now; `most` bounds TCP header and text of one frame, in bytes.
+    /// What to send now; `most` bounds TCP header and text of one frame, in bytes, but one segment
+    /// may always leave.
     pub(crate) fn plan(&mut self, now: Instant, most: u32) -> Option<Plan> {
         match self.state {
             State::Closed | State::Listen => return None,
