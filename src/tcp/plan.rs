@@ -252,8 +252,13 @@ impl Connection {
         } else {
             Flags::empty()
         };
-        let push = if whole { Flags::PSH } else { Flags::empty() };
-        let push = if text > 0 { push } else { Flags::empty() };
+        // MUST-61: PSH on what ends the buffer, sent again or not.
+        let ends_all = record.end() == self.snd.nxt && self.snd.unsent() == 0;
+        let push = if text > 0 && whole && ends_all {
+            Flags::PSH
+        } else {
+            Flags::empty()
+        };
         Some(self.segment(What::Again { index }, record.seq, text, fin | push, options))
     }
 
