@@ -232,9 +232,9 @@ fn a_linger_time_ends_in_a_reset() {
         +0   close
         +0   > F. 11:11(0) ack 1
         +.05 < . 1:1(0) ack 11
-        +.21 > F. 11:11(0) ack 1
-        +.41 > F. 11:11(0) ack 1
-        +.33 > R. 12:12(0) ack 1
+        +.2  > F. 11:11(0) ack 1
+        +.4  > F. 11:11(0) ack 1
+        +.35 > R. 12:12(0) ack 1
         +0   expect-open 0
     ",
     );
@@ -422,7 +422,10 @@ fn a_reset_ends_every_closing_state() {
         ("+0 wait", true),
         ("+0 < F. 1:1(0) ack 1\n+0 > . 1:1(0) ack 2", true),
         ("+0 shutdown wr\n+0 > F. 1:1(0) ack 1", true),
-        ("+0 shutdown wr\n+0 > F. 1:1(0) ack 1\n+.05 < . 1:1(0) ack 2", true),
+        (
+            "+0 shutdown wr\n+0 > F. 1:1(0) ack 1\n+.05 < . 1:1(0) ack 2",
+            true,
+        ),
         (
             "+0 < F. 1:1(0) ack 1\n+0 > . 1:1(0) ack 2\n+0 shutdown wr\n+0 > F. 1:1(0) ack 2",
             false,

@@ -158,7 +158,7 @@ fn ten_segments_leave_first_and_slow_start_doubles() {
         +0   > . 10001:14001(4x1000) ack 1
         +0   expect-info cwnd 12000
         +0   < . 1:1(0) ack 10001
-        +0   > . 14001:30001(16x1000) ack 1
+        +0   > P. 14001:30001(16x1000) ack 1
     ",
     );
 }

@@ -108,8 +108,8 @@ fn a_lost_syn_leaves_the_initial_window() {
     t.run(
         r"
         +0   connect
-        +0   write 20000
         +0   > S 0:0(0)
+        +0   write 20000
         +1   > S 0:0(0)
         +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000,sackOK>
         +0   > . 1:10001(10x1000) ack 1
@@ -120,8 +120,8 @@ fn a_lost_syn_leaves_the_initial_window() {
     t.run(
         r"
         +0   connect
-        +0   write 20000
         +0   > S 0:0(0)
+        +0   write 20000
         +1   > S 0:0(0)
         +2   > S 0:0(0)
         +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000,sackOK>
@@ -236,7 +236,9 @@ fn a_half_open_connection_is_repeated_reset_and_refused() {
 /// Covers: TCP-30 (a SYN-ACK ends as well)
 #[test]
 fn r30_a_syn_ack_is_repeated_and_given_up() {
-    let mut t = Scenario::closed().options(TcpOptions::default().syn_retries(3)).build();
+    let mut t = Scenario::closed()
+        .options(TcpOptions::default().syn_retries(3))
+        .build();
     t.run(
         r"
         +0   listen
@@ -294,8 +296,8 @@ fn text_on_the_handshake() {
     t.run(
         r"
         +0   connect
-        +0   write 30
         +0   > S 0:0(0)
+        +0   write 30
         +0   < S. 0:0(0) ack 1 win 5000 <mss 1000>
         +0   > P. 1:31(30) ack 1
         +0   < P. 1:21(20) ack 31 win 5000

@@ -35,7 +35,11 @@ fn run(seed: u64) {
 fn seeds(runs: u64) -> Vec<u64> {
     let number = |name: &str| {
         let value = std::env::var(name).ok()?;
-        Some(value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+        Some(
+            value
+                .parse()
+                .unwrap_or_else(|_| panic!("{name} is a number")),
+        )
     };
     match number("NETLOOM_SEED") {
         Some(seed) => vec![seed],

@@ -128,7 +128,10 @@ impl World {
         let [(first, small), (second, smaller)] = [options(&mut rng), options(&mut rng)];
         let smallest = small.min(smaller).min(mtu as u64);
         let most = (smallest * 300).min(400_000);
-        let lengths = [rng.below(most), if rng.chance(30) { 0 } else { rng.below(most) }];
+        let lengths = [
+            rng.below(most),
+            if rng.chance(30) { 0 } else { rng.below(most) },
+        ];
         let mut ends = [(a, 0u64), (b, 1)].map(|(device, who)| {
             let (to_send, expected) = (lengths[who as usize], lengths[1 - who as usize]);
             let rests = rng.pick(&[0, 0, 1000, 200_000]);
@@ -139,8 +142,8 @@ impl World {
             if direct {
                 return end(device, v6, start, stack_seed, app, (tx_rng, full_percent));
             }
-            let impaired = Impair::new(device, Seed::from_number(rng.next()))
-                .sending(impairment(&mut rng));
+            let impaired =
+                Impair::new(device, Seed::from_number(rng.next())).sending(impairment(&mut rng));
             end(impaired, v6, start, stack_seed, app, (tx_rng, full_percent))
         });
         let server: SocketAddr = if v6 { "[fd00::1]:80" } else { "10.0.0.1:80" }
@@ -172,7 +175,11 @@ impl World {
             self.turn();
             turns += 1;
             assert!(turns < TURNS, "it only turns; {}", self.progress());
-            assert!(self.now.since(start) < LONGEST, "too slow; {}", self.progress());
+            assert!(
+                self.now.since(start) < LONGEST,
+                "too slow; {}",
+                self.progress()
+            );
         }
     }
 
@@ -205,7 +212,11 @@ impl World {
         while self.ends.iter().any(busy) {
             self.turn();
             turns += 1;
-            assert!(turns < TURNS, "a connection never ends; {}", self.progress());
+            assert!(
+                turns < TURNS,
+                "a connection never ends; {}",
+                self.progress()
+            );
         }
         for end in &mut self.ends {
             end.stack.handle_timeout(self.now);
@@ -225,7 +236,12 @@ impl World {
                 end.stack.counters(),
             )
         };
-        format!("at {:?}\n{}\n{}", self.now, of(&self.ends[0]), of(&self.ends[1]))
+        format!(
+            "at {:?}\n{}\n{}",
+            self.now,
+            of(&self.ends[0]),
+            of(&self.ends[1])
+        )
     }
 }
 
@@ -244,7 +260,10 @@ impl End {
         self.tx_due = self.tx.poll(now).unwrap();
         self.tx.said_full = false;
         if self.stack.wants_transmit(self.on) {
-            let progress = self.stack.poll_transmit(now, self.on, &mut self.tx).unwrap();
+            let progress = self
+                .stack
+                .poll_transmit(now, self.on, &mut self.tx)
+                .unwrap();
             moved |= progress.sent > 0;
             self.tx_due = self.tx.poll(now).unwrap();
         }
@@ -324,7 +343,9 @@ fn impairment(rng: &mut Rng) -> Impairment {
         .delay(Duration::from_micros(rng.below(80_000)))
         .jitter(Duration::from_micros(rng.pick(&[0, 0, 100, 20_000])));
     if rng.chance(30) {
-        wire = wire.rate(100_000 + rng.below(100_000_000)).limit(20 + rng.below(1000) as usize);
+        wire = wire
+            .rate(100_000 + rng.below(100_000_000))
+            .limit(20 + rng.below(1000) as usize);
     }
     wire
 }
@@ -333,9 +354,7 @@ fn impairment(rng: &mut Rng) -> Impairment {
 fn options(rng: &mut Rng) -> (TcpOptions, u64) {
     let mut smallest = u64::MAX;
     let default = TcpOptions::default();
-    let mut options = default
-        .nodelay(rng.chance(50))
-        .delayed_ack(rng.chance(70));
+    let mut options = default.nodelay(rng.chance(50)).delayed_ack(rng.chance(70));
     if rng.chance(50) {
         let bytes = 1 + rng.below(30_000);
         smallest = smallest.min(bytes);
@@ -345,7 +364,9 @@ fn options(rng: &mut Rng) -> (TcpOptions, u64) {
         let scale = rng.pick(&[2000, 100_000, 300_000]);
         let most = 1 + rng.below(scale) as usize;
         smallest = smallest.min(most as u64 / 2 + 1);
-        options = options.recv_buffer_max(most).recv_buffer_initial(most / 2 + 1);
+        options = options
+            .recv_buffer_max(most)
+            .recv_buffer_initial(most / 2 + 1);
     }
     if rng.chance(20) {
         options = options.mss(Some(rng.below(3000) as u16));
