@@ -2,12 +2,18 @@
 
 pub mod arp;
 pub mod base;
+pub mod capture;
 pub mod decode;
 pub mod device;
 pub mod ipv4;
 pub mod ipv6;
 pub mod link;
+pub mod stack;
 pub mod tcp;
 pub mod udp;
 
 pub use bytes;
+pub use crossbeam_channel;
+
+pub use base::{Cidr, Instant, MacAddr, Seed};
+pub use stack::{Config, Event, InterfaceConfig, InterfaceId, Readiness, SocketId, Stack};
