@@ -1,7 +1,19 @@
 //! netloom: a userspace TCP/IP stack.
 
+pub mod arp;
 pub mod base;
+pub mod capture;
+pub mod decode;
 pub mod device;
+pub mod ipv4;
+pub mod ipv6;
 pub mod link;
+pub mod stack;
+pub mod tcp;
+pub mod udp;
 
 pub use bytes;
+pub use crossbeam_channel;
+
+pub use base::{Cidr, Instant, MacAddr, Seed};
+pub use stack::{Config, Event, InterfaceConfig, InterfaceId, Readiness, SocketId, Stack};
