@@ -3,6 +3,7 @@
 pub mod arp;
 pub mod base;
 pub mod capture;
+pub mod decode;
 pub mod device;
 pub mod ipv4;
 pub mod ipv6;
