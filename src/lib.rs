@@ -13,3 +13,7 @@ pub mod tcp;
 pub mod udp;
 
 pub use bytes;
+pub use crossbeam_channel;
+
+pub use base::{Cidr, Instant, MacAddr, Seed};
+pub use stack::{Config, Event, InterfaceConfig, InterfaceId, Readiness, SocketId, Stack};
