@@ -1,6 +1,7 @@
 //! netloom: a userspace TCP/IP stack.
 
 pub mod base;
+pub mod capture;
 pub mod device;
 pub mod link;
 pub mod tcp;
