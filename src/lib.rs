@@ -7,3 +7,6 @@ pub mod link;
 pub mod tcp;
 
 pub use bytes;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+pub mod host;
+pub mod stack;

@@ -67,6 +67,12 @@ impl CaptureSettings {
         }
     }
 
+    /// The same for a stack whose `Instant::ZERO` was at this wall time.
+    #[must_use]
+    pub fn epoch(self, epoch: SystemTime) -> Self {
+        Self { epoch, ..self }
+    }
+
     /// Nanoseconds from the Unix epoch to the stack's.
     pub(super) fn epoch_nanos(&self) -> u64 {
         let since = self

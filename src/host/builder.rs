@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -157,9 +157,7 @@ where
         let config = Config::new(seed).transmit_budget(self.turn_frames);
         let mut stack = Stack::new(config);
         let interface = stack.add_interface(clock::now(), self.interface)?;
-        let tcp = self
-            .tcp
-            .unwrap_or_else(|| default_options(&capabilities));
+        let tcp = self.tcp.unwrap_or_else(|| default_options(&capabilities));
 
         let (device, capture) = captured(self.device, self.capture, &capabilities)?;
         let (rx, tx) = device.split();
@@ -180,7 +178,7 @@ where
             .map_err(system("a thread"))?;
         Ok(Host {
             shared,
-            thread: Some(thread),
+            thread: Mutex::new(Some(thread)),
             capabilities,
             capture,
         })

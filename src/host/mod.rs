@@ -10,7 +10,7 @@
 //! | `driver.rs` | the thread: read, turn, sleep |
 //! | `shared.rs` | the locks and the turn |
 //! | `sockets.rs` | tables from ids to waiters and channels |
-//! | `tcp.rs`, `udp.rs`, `ping.rs` | the handles |
+//! | `connect.rs`, `listener.rs`, `tcp.rs`, `udp.rs`, `ping.rs` | the handles |
 //! | `wait.rs`, `waits.rs` | ppoll and eventfd; condition variables |
 //! | `clock.rs`, `settings.rs`, `error.rs` | time, shared settings, errors |
 //!
@@ -23,8 +23,10 @@
 
 mod builder;
 mod clock;
+mod connect;
 mod driver;
 mod error;
+mod listener;
 mod ping;
 mod settings;
 mod shared;
@@ -35,15 +37,17 @@ mod wait;
 mod waits;
 
 pub use builder::HostBuilder;
+pub use connect::ConnectOptions;
 pub use error::{HostError, SpawnError};
+pub use listener::{Incoming, TcpListener};
 pub use ping::{PingSocket, Pong};
-pub use tcp::{ConnectOptions, Incoming, TcpListener, TcpStream};
+pub use tcp::TcpStream;
 pub use udp::{Datagram, UdpSocket};
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -61,7 +65,7 @@ use shared::Shared;
 /// outlive it fail with `NotConnected`.
 pub struct Host {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     capabilities: Capabilities,
     capture: Option<CaptureWatch>,
 }
@@ -125,11 +129,7 @@ impl Host {
     ///
     /// # Errors
     /// Those of [`tcp_connect`](Self::tcp_connect).
-    pub fn tcp_connect_timeout(
-        &self,
-        to: SocketAddr,
-        timeout: Duration,
-    ) -> io::Result<TcpStream> {
+    pub fn tcp_connect_timeout(&self, to: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
         self.tcp_connect_with(to, &ConnectOptions::new().timeout(timeout))
     }
 
@@ -273,14 +273,15 @@ impl Host {
     /// Ends the host in order: no new connections, a FIN on every open one after what was written,
     /// and the end when all are closed. What is still open after `within` is reset; returns how
     /// many that were.
-    pub fn shutdown(mut self, within: Duration) -> usize {
+    pub fn shutdown(&self, within: Duration) -> usize {
         self.shared.request_end(Some(clock::now() + within));
         self.join();
         self.shared.aborted()
     }
 
-    fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
+    fn join(&self) {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
             // A panic of the driver was printed by its thread.
             let _ = thread.join();
         }

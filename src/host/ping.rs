@@ -93,9 +93,7 @@ impl PingSocket {
                 Err(error) => return Err(error.into()),
             }
             let waited;
-            (core, waited) = self
-                .shared
-                .wait(core, &self.waits.readable, Some(deadline));
+            (core, waited) = self.shared.wait(core, &self.waits.readable, Some(deadline));
             core.check()?;
             if waited == Waited::TimedOut {
                 let text = "no answer to the echo request";

@@ -419,9 +419,7 @@ impl Core {
         let open: Vec<_> = self.stack.tcp_connections().collect();
         for id in open {
             // One that is not connected yet, or closing already, needs nothing.
-            let _ = self
-                .stack
-                .tcp_shutdown(now, id, std::net::Shutdown::Write);
+            let _ = self.stack.tcp_shutdown(now, id, std::net::Shutdown::Write);
         }
     }
 }

@@ -135,7 +135,10 @@ impl Sockets {
                 if event.ready.contains(Readiness::CONNECTED) {
                     waits.set_connected();
                 }
-                if event.ready.intersects(Readiness::FAILED | Readiness::CLOSED) {
+                if event
+                    .ready
+                    .intersects(Readiness::FAILED | Readiness::CLOSED)
+                {
                     waits.set_failed();
                 }
                 after.notify(waits);

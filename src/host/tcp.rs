@@ -1,6 +1,6 @@
-//! Blocking TCP: [`TcpListener`] and [`TcpStream`], as in `std::net`.
+//! Blocking TCP: [`TcpStream`], as in `std::net`.
 //!
-//! RFC 9293 §3.9 (the user interface). *Owns* the handles. A write sends in the caller's own
+//! RFC 9293 §3.9 (the user interface). *Owns* the handle. A write sends in the caller's own
 //! thread; a read that opens the window sends the window update itself; bytes are copied out
 //! after the lock was given back.
 
@@ -12,15 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::clock;
-use super::error::HostError;
 use super::settings::Timeout;
 use super::shared::{Core, Shared, Waited};
 use super::waits::{Side, Waits};
 use crate::base::Instant;
-use crate::stack::{ListenOptions, ListenerId, ReadError, Stack, TcpId, TcpInfo, TcpOptions, WriteError};
+use crate::stack::{Keepalive, ReadError, Stack, TcpId, TcpInfo, TcpOptions, WriteError};
 
 /// The most that one `write` copies under the lock, in bytes: about 50 us at 5 GB/s, within the
 /// bound of a turn (DESIGN section 5).
@@ -78,51 +76,6 @@ impl TcpStream {
         }
     }
 
-    /// Connects and waits until it is established, refused, or `deadline` has come.
-    pub(crate) fn connect(
-        shared: &Arc<Shared>,
-        remote: SocketAddr,
-        options: &ConnectOptions,
-    ) -> io::Result<Self> {
-        let mut core = shared.lock();
-        core.check_open()?;
-        let now = clock::now();
-        let deadline = options.timeout.map(|timeout| now + timeout);
-        let tcp = options
-            .tcp
-            .clone()
-            .unwrap_or_else(|| shared.tcp.clone());
-        let id = core.stack.tcp_connect(now, remote, options.bind, tcp)?;
-        let waits = core.sockets.add_stream(id);
-        let failed = loop {
-            if let Err(why) = core.check() {
-                break why.into();
-            }
-            if waits.has_failed() {
-                break match core.stack.tcp_take_error(id) {
-                    Ok(Some(failure)) => failure.into(),
-                    Ok(None) => io::ErrorKind::ConnectionAborted.into(),
-                    Err(stale) => stale.into(),
-                };
-            }
-            if waits.is_connected() {
-                let stream = Self::new(Arc::clone(shared), id, &core.stack, waits);
-                shared.finish(core, clock::now());
-                return Ok(stream);
-            }
-            let waited;
-            (core, waited) = shared.wait(core, &waits.writable, deadline);
-            if waited == Waited::TimedOut {
-                break io::Error::new(io::ErrorKind::TimedOut, "connection attempt timed out");
-            }
-        };
-        core.sockets.remove_stream(id);
-        let now = clock::now();
-        core.stack.tcp_abort(now, id);
-        shared.finish(core, now);
-        Err(failed)
-    }
-
     /// Reads what has arrived, at least one byte unless the peer has finished; returns 0 then.
     ///
     /// # Errors
@@ -138,7 +91,8 @@ impl TcpStream {
         }
         let mut chunks: [Bytes; READ_CHUNKS] = Default::default();
         let room = buf.len();
-        let count = self.read_with(|stack, now, id| take_chunks(stack, now, id, room, &mut chunks))?;
+        let count =
+            self.read_with(|stack, now, id| take_chunks(stack, now, id, room, &mut chunks))?;
         let mut at = 0;
         for chunk in &chunks[..count] {
             buf[at..at + chunk.len()].copy_from_slice(chunk);
@@ -306,7 +260,7 @@ impl TcpStream {
     ///
     /// # Errors
     /// `NotConnected` when there is no connection any more.
-    pub fn set_keepalive(&self, keepalive: Option<crate::stack::Keepalive>) -> io::Result<()> {
+    pub fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {
         self.change_options(|options| options.keepalive(keepalive))
     }
 
@@ -356,6 +310,11 @@ impl TcpStream {
     pub fn info(&self) -> io::Result<TcpInfo> {
         let core = self.inner.shared.lock_running()?;
         Ok(core.stack.tcp_info(clock::now(), self.inner.id)?)
+    }
+
+    /// The peer, for the listener.
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.inner.peer
     }
 
     fn change_options(&self, change: impl FnOnce(TcpOptions) -> TcpOptions) -> io::Result<()> {
@@ -533,188 +492,5 @@ impl fmt::Debug for TcpStream {
             .field("local", &self.inner.local)
             .field("peer", &self.inner.peer)
             .finish_non_exhaustive()
-    }
-}
-
-/// How to connect: from where, with what options, for how long.
-#[derive(Clone, Debug, Default)]
-pub struct ConnectOptions {
-    bind: Option<SocketAddr>,
-    tcp: Option<TcpOptions>,
-    timeout: Option<Duration>,
-}
-
-impl ConnectOptions {
-    /// Any source, the host's options, as long as the SYN retries take.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Connects from this address; port 0 chooses one.
-    #[must_use]
-    pub const fn bind(mut self, local: SocketAddr) -> Self {
-        self.bind = Some(local);
-        self
-    }
-
-    /// Options of this connection instead of the host's.
-    #[must_use]
-    pub fn tcp(mut self, options: TcpOptions) -> Self {
-        self.tcp = Some(options);
-        self
-    }
-
-    /// Gives up after this long.
-    #[must_use]
-    pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-}
-
-/// A listening TCP socket.
-///
-/// Its queue of connections is a bounded channel ([`receiver`](Self::receiver)), so that
-/// `crossbeam_channel::select!` can wait for it together with other channels.
-#[derive(Clone)]
-pub struct TcpListener {
-    inner: Arc<ListenerInner>,
-}
-
-struct ListenerInner {
-    shared: Arc<Shared>,
-    id: ListenerId,
-    local: SocketAddr,
-    receiver: Receiver<TcpStream>,
-    nonblocking: AtomicBool,
-}
-
-impl TcpListener {
-    pub(crate) fn listen(
-        shared: &Arc<Shared>,
-        on: SocketAddr,
-        options: ListenOptions,
-    ) -> io::Result<Self> {
-        let (sender, receiver) = crossbeam_channel::bounded(options.backlog_size());
-        let mut core = shared.lock();
-        core.check_open()?;
-        let id = core.stack.tcp_listen(on, options)?;
-        let local = core.stack.tcp_listener_addr(id)?;
-        core.sockets.add_listener(id, sender);
-        drop(core);
-        Ok(Self {
-            inner: Arc::new(ListenerInner {
-                shared: Arc::clone(shared),
-                id,
-                local,
-                receiver,
-                nonblocking: AtomicBool::new(false),
-            }),
-        })
-    }
-
-    /// Waits for a connection.
-    ///
-    /// # Errors
-    /// `WouldBlock` in non-blocking mode; `NotConnected` when the host was shut down.
-    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let inner = &self.inner;
-        let next = if inner.nonblocking.load(Ordering::Relaxed) {
-            match inner.receiver.try_recv() {
-                Err(TryRecvError::Empty) => return Err(io::ErrorKind::WouldBlock.into()),
-                other => other.ok(),
-            }
-        } else {
-            inner.receiver.recv().ok()
-        };
-        let stream = next.ok_or_else(|| inner.shared.error().unwrap_or(HostError::Closed))?;
-        let peer = stream.inner.peer;
-        Ok((stream, peer))
-    }
-
-    /// Connections as they come; ends with an error when the host does.
-    pub const fn incoming(&self) -> Incoming<'_> {
-        Incoming {
-            listener: self,
-            over: false,
-        }
-    }
-
-    /// The queue itself; disconnected when the host ends.
-    pub fn receiver(&self) -> &Receiver<TcpStream> {
-        &self.inner.receiver
-    }
-
-    /// The address that it listens on.
-    ///
-    /// # Errors
-    /// None; as in std.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.inner.local)
-    }
-
-    /// In non-blocking mode [`accept`](Self::accept) fails with `WouldBlock` rather than wait.
-    ///
-    /// # Errors
-    /// None; as in std.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.inner.nonblocking.store(nonblocking, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Another handle of the same listener; the last one dropped closes it.
-    ///
-    /// # Errors
-    /// None; as in std.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(self.clone())
-    }
-}
-
-impl Drop for ListenerInner {
-    fn drop(&mut self) {
-        let mut core = self.shared.lock();
-        core.sockets.remove_listener(self.id);
-        if core.check().is_ok() {
-            let now = clock::now();
-            core.stack.tcp_listener_close(now, self.id);
-            self.shared.finish(core, now);
-        } else {
-            drop(core);
-        }
-        // RFC 9293 §3.10.4: connections that nobody accepted are reset with their listener.
-        while let Ok(stream) = self.receiver.try_recv() {
-            let _ = stream.abort();
-        }
-    }
-}
-
-impl fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpListener")
-            .field("local", &self.inner.local)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The connections of a [`TcpListener`].
-#[derive(Debug)]
-pub struct Incoming<'a> {
-    listener: &'a TcpListener,
-    over: bool,
-}
-
-impl Iterator for Incoming<'_> {
-    type Item = io::Result<TcpStream>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        let next = self.listener.accept().map(|(stream, _)| stream);
-        self.over = next
-            .as_ref()
-            .is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock);
-        Some(next)
     }
 }
