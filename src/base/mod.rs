@@ -7,12 +7,14 @@ mod cidr;
 mod drops;
 mod keyed;
 mod mac;
+mod protocol;
 mod time;
 
 pub use cidr::{Cidr, CidrError};
 pub use drops::{DropCounters, DropReason};
 pub use keyed::Seed;
 pub use mac::{MacAddr, ParseMacError};
+pub use protocol::Protocol;
 pub use time::Instant;
 
 pub(crate) use keyed::{Key, KeyedState, Random};

@@ -12,7 +12,7 @@ use crate::link::TxFrame;
 /// A device whose traffic is captured, both ways, or not at all.
 #[derive(Debug)]
 pub struct Capture<D> {
-    pub(super) device: D,
+    device: D,
     recorder: Option<Recorder>,
 }
 

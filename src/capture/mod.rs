@@ -13,6 +13,7 @@
 //! | `settings.rs` | [`CaptureSettings`], [`CaptureStats`], [`CaptureError`] |
 //! | `recorder.rs` | [`Recorder`]: the bounded queue and the thread that drains it |
 //! | `device.rs` | [`Capture`]: the wrapper device |
+//! | `wait.rs` | the descriptor of the device inside, for a host |
 //! | `read/` | [`Reader`]: frames out of a file, total on any bytes |
 //!
 //! Invariants: recording takes reference counts, not copies of payload; it never blocks and never
@@ -26,6 +27,8 @@ mod recorder;
 mod settings;
 #[cfg(test)]
 mod tests;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod wait;
 mod writer;
 
 pub use device::{Capture, CaptureRx, CaptureTx};

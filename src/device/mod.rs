@@ -1,20 +1,52 @@
 //! Devices: the traits, and what implements them.
+//!
+//! *Owns* every frame's way in and out of the program: [`Tap`] and [`Tun`], the in-memory [`pair`],
+//! and wrappers for what a device cannot do itself ([`Segmented`]). *Does not* know
+//! addresses, sockets or time: a caller's `now` is all there is.
 
+mod layout;
 mod pair;
+mod segment;
 mod traits;
 
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod arena;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod builder;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod netlink;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod open;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod signal;
 #[cfg(not(all(target_os = "linux", not(netloom_portable))))]
 #[path = "signal_none.rs"]
 mod signal;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod sys;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod tap;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod tun;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod tuntap;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod virtio;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod wait;
 
 pub use pair::{PAIR_QUEUE_FRAMES, Pair, PairRx, PairTx, pair};
+pub use segment::{Segmented, SegmentedTx};
 pub use traits::{
     Capabilities, Device, DeviceDrop, DeviceError, Medium, Receive, RxBatch, Sent, Transmit,
 };
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
-pub use wait::{HostReceive, HostTransmit, Pollable};
+pub use self::{
+    builder::Builder,
+    open::OpenError,
+    tap::Tap,
+    tun::Tun,
+    tuntap::{Offloads, TunTapRx, TunTapTx},
+    wait::{HostReceive, HostTransmit, Pollable},
+};

@@ -186,6 +186,12 @@ pub trait Transmit {
         let _ = now;
         Ok(None)
     }
+
+    /// Does it hold back frames for want of room? Then whoever drives it waits until it is writable
+    /// and calls [`poll`](Self::poll).
+    fn wants_room(&self) -> bool {
+        false
+    }
 }
 
 impl<T: Transmit + ?Sized> Transmit for &mut T {
@@ -195,6 +201,10 @@ impl<T: Transmit + ?Sized> Transmit for &mut T {
 
     fn poll(&mut self, now: Instant) -> Result<Option<Instant>, DeviceError> {
         (**self).poll(now)
+    }
+
+    fn wants_room(&self) -> bool {
+        (**self).wants_room()
     }
 }
 

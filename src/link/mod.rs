@@ -2,8 +2,10 @@
 //!
 //! RFC 894, RFC 2464, IEEE 802.1Q. Imports `base` only.
 
+pub mod ethernet;
 mod frame;
 
+pub use ethernet::{EtherType, VlanTag};
 pub use frame::{
     MAX_IP_LEN, PartialChecksum, RxChecksum, RxFrame, RxMeta, SegmentKind, Segmentation, TxFrame,
     TxMeta,

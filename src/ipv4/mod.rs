@@ -1,0 +1,10 @@
+//! IPv4: header, options, ICMP.
+//!
+//! RFC 791, RFC 1122 §3, RFC 6864 (Identification), RFC 792 (ICMP).
+
+mod header;
+pub mod icmp;
+mod options;
+
+pub use header::{Fields, Header, MIN_HEADER_LEN, ParseError, pseudo_sum};
+pub use options::{Ipv4Option, OptionIter, kind};
