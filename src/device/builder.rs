@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -273,6 +274,7 @@ impl<D: Kind + From<TunTap>> Builder<D> {
                 })
             })?;
         }
+        wait_until_routed(netlink, link.index, &self.addresses)?;
         if let Some(persist) = self.persist {
             sys::set_persistent(&queue.fd, persist)
                 .map_err(|errno| denied(name, errno, setup("set the persistence")))?;
@@ -377,6 +379,34 @@ fn setup(what: &'static str) -> impl Fn(Errno) -> OpenError {
         what,
         source: io::Error::from(errno),
     }
+}
+
+/// Waits until the kernel takes packets to the IPv6 addresses among these. It inserts the route in a work
+/// item of its own, usually within a few microseconds of the acknowledgement.
+fn wait_until_routed(
+    netlink: &mut Netlink,
+    index: u32,
+    addresses: &[Cidr],
+) -> Result<(), OpenError> {
+    const STEP: Duration = Duration::from_micros(100);
+    const STEPS: u32 = 20_000;
+    for &cidr in addresses.iter().filter(|cidr| cidr.address().is_ipv6()) {
+        let mut steps = 0;
+        while !netlink
+            .is_local(index, cidr.address())
+            .map_err(setup("look up the route to its address"))?
+        {
+            if steps == STEPS {
+                return Err(OpenError::Address {
+                    address: cidr,
+                    source: io::ErrorKind::TimedOut.into(),
+                });
+            }
+            std::thread::sleep(STEP);
+            steps += 1;
+        }
+    }
+    Ok(())
 }
 
 fn set_non_blocking(fd: impl AsFd) -> Result<(), Errno> {

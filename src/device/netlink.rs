@@ -18,6 +18,7 @@ const NLMSG_ERROR: u16 = 2;
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
+const RTM_GETROUTE: u16 = 26;
 
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_ACK: u16 = 0x4;
@@ -33,6 +34,12 @@ const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
 const IFA_FLAGS: u16 = 8;
+
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+/// The type of a route to an address of the machine itself.
+const RTN_LOCAL: u8 = 2;
+
 /// No duplicate detection: the address is usable at once.
 const IFA_F_NODAD: u32 = 0x02;
 
@@ -110,6 +117,27 @@ impl Netlink {
     /// Gives the interface an address, beside those it has; one that it has already is no error.
     pub(super) fn add_address(&mut self, index: u32, address: Cidr) -> Result<(), Errno> {
         self.request(address_message(index, address)).map(drop)
+    }
+
+    /// Does the kernel take packets to `address` on the interface as its own? It routes to a new IPv6
+    /// address a moment after it has acknowledged it.
+    pub(super) fn is_local(&mut self, index: u32, address: IpAddr) -> Result<bool, Errno> {
+        let mut message = Message::new(RTM_GETROUTE, 0);
+        let (family, octets) = match address {
+            IpAddr::V4(v4) => (AF_INET, v4.octets().to_vec()),
+            IpAddr::V6(v6) => (AF_INET6, v6.octets().to_vec()),
+        };
+        let bits = u8::try_from(octets.len() * 8).unwrap_or(u8::MAX);
+        // `struct rtmsg`.
+        message.bytes.extend([family, bits, 0, 0, 0, 0, 0, 0]);
+        message.bytes.extend([0; 4]);
+        message.attribute(RTA_DST, &octets);
+        message.attribute(RTA_OIF, &index.to_ne_bytes());
+        match self.request(message) {
+            Ok(route) => Ok(route.is_some_and(|route| route.get(7) == Some(&RTN_LOCAL))),
+            Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH) => Ok(false),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Sends a request and reads its answer up to the acknowledgement.

@@ -355,3 +355,7 @@ impl<'a> Cut<'a> {
 fn wire_len(len: usize) -> u16 {
     u16::try_from(len).unwrap_or(u16::MAX)
 }
+
+#[cfg(test)]
+#[path = "segment_tests.rs"]
+mod tests;
