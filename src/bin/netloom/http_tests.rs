@@ -56,16 +56,28 @@ fn codes(input: &str) -> Vec<String> {
 
 #[test]
 fn every_request_gets_its_status() {
-    let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(HEAD_LIMIT));
-    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(FIELD_LIMIT));
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+        "y".repeat(HEAD_LIMIT)
+    );
+    let many = format!(
+        "GET / HTTP/1.1\r\nHost: x\r\n{}\r\n",
+        "A: b\r\n".repeat(FIELD_LIMIT)
+    );
     for (input, expected) in [
         ("GET /bytes/3 HTTP/1.1\r\nHost: x\r\n\r\n", vec!["200"]),
         ("GET /stats HTTP/1.0\r\n\r\n", vec!["200"]),
         ("\r\nGET / HTTP/1.1\nHost: x\n\n", vec!["200"]),
         ("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", vec!["404"]),
-        ("POST / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", vec!["405"]),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            vec!["405"],
+        ),
         ("GET /bytes/x HTTP/1.1\r\nHost: x\r\n\r\n", vec!["400"]),
-        ("GET /bytes/99999999999999999999 HTTP/1.1\r\nHost: x\r\n\r\n", vec!["400"]),
+        (
+            "GET /bytes/99999999999999999999 HTTP/1.1\r\nHost: x\r\n\r\n",
+            vec!["400"],
+        ),
         ("GET / HTTP/1.1\r\n\r\n", vec!["400"]),
         ("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", vec!["400"]),
         ("GET / HTTP/1.1\r\nHost : x\r\n\r\n", vec!["400"]),
@@ -73,10 +85,22 @@ fn every_request_gets_its_status() {
         ("GET  / HTTP/1.1\r\nHost: x\r\n\r\n", vec!["400"]),
         ("nonsense\r\n\r\n", vec!["400"]),
         ("GET / HTTP/2.0\r\nHost: x\r\n\r\n", vec!["505"]),
-        ("PUT / HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n", vec!["417"]),
-        ("PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", vec!["501"]),
-        ("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\na", vec!["400"]),
-        ("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na", vec!["400"]),
+        (
+            "PUT / HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n",
+            vec!["417"],
+        ),
+        (
+            "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+            vec!["501"],
+        ),
+        (
+            "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\na",
+            vec!["400"],
+        ),
+        (
+            "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na",
+            vec!["400"],
+        ),
         (
             "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
             vec!["400"],
@@ -112,12 +136,24 @@ fn bodies_have_the_length_asked_for_and_head_has_none() {
         block: body_block(),
     };
     serve(&mut script, &pages).unwrap();
-    let at = script.output.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    let at = script
+        .output
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .unwrap()
+        + 4;
     let body = &script.output[at..];
     assert_eq!(body.len(), wanted);
-    assert!(body.iter().enumerate().all(|(at, &b)| usize::from(b) == at % PERIOD));
+    assert!(
+        body.iter()
+            .enumerate()
+            .all(|(at, &b)| usize::from(b) == at % PERIOD)
+    );
     let (_, head) = exchange(b"HEAD /bytes/5 HTTP/1.1\r\nHost: x\r\n\r\n", 9);
-    assert!(head.contains("Content-Length: 5\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    assert!(
+        head.contains("Content-Length: 5\r\n") && head.ends_with("\r\n\r\n"),
+        "{head}"
+    );
 }
 
 #[test]
@@ -136,7 +172,13 @@ fn put_counts_bodies_of_both_framings_and_what_follows_is_the_next_request() {
         }
     }
     let bad = "PUT /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
-    for chunk in ["x\r\n", "\r\n", "5\r\nhelloo\r\n", "10000000000000000\r\n", "+5\r\n"] {
+    for chunk in [
+        "x\r\n",
+        "\r\n",
+        "5\r\nhelloo\r\n",
+        "10000000000000000\r\n",
+        "+5\r\n",
+    ] {
         assert_eq!(codes(&format!("{bad}{chunk}")), ["400"], "{chunk:?}");
     }
 }

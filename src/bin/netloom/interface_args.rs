@@ -17,7 +17,12 @@ const READY_WITHIN: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct InterfaceArgs {
     /// Use the TAP device NAME (Ethernet frames); it is made when it does not exist.
-    #[arg(long, value_name = "NAME", required_unless_present = "tun", conflicts_with = "tun")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present = "tun",
+        conflicts_with = "tun"
+    )]
     tap: Option<String>,
     /// Use the TUN device NAME (IP packets); it is made when it does not exist.
     #[arg(long, value_name = "NAME")]

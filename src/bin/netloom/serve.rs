@@ -80,7 +80,11 @@ fn print_counters(host: &Host, served: &Served) -> Result<(), Failure> {
         .iter()
         .map(|(name, count)| (name.to_owned(), count))
         .chain(drops.map(|(reason, count)| (format!("drop_{reason}"), count)))
-        .chain(served.counts().map(|(name, count)| (name.to_owned(), count)));
+        .chain(
+            served
+                .counts()
+                .map(|(name, count)| (name.to_owned(), count)),
+        );
     let mut text = String::new();
     for (name, count) in named.filter(|&(_, count)| count > 0) {
         text.push_str(&format!("{name} {count}\n"));
@@ -119,7 +123,11 @@ fn stats(host: &Weak<Host>, served: &Served) -> String {
             "lost_error": stats.lost_error,
         })
     });
-    let addresses: Vec<_> = host.addresses().iter().map(|(a, _)| a.to_string()).collect();
+    let addresses: Vec<_> = host
+        .addresses()
+        .iter()
+        .map(|(a, _)| a.to_string())
+        .collect();
     let connections: Vec<_> = host.connections().iter().map(connection).collect();
     let page = json!({
         "addresses": addresses,
