@@ -7,6 +7,7 @@ pub mod device;
 pub mod ipv4;
 pub mod ipv6;
 pub mod link;
+pub mod stack;
 pub mod tcp;
 pub mod udp;
 

@@ -33,6 +33,8 @@ drop_reasons! {
     LinkNotOurs => "link_not_ours",
     /// The ARP packet does not parse or breaks RFC 826.
     ArpMalformed => "arp_malformed",
+    /// An ARP packet that claims our own address, or our own packet come back.
+    ArpIgnored => "arp_ignored",
     /// The IPv4 header or its options do not parse.
     Ipv4Malformed => "ipv4_malformed",
     /// The IPv4 header checksum is wrong.
@@ -115,6 +117,10 @@ drop_reasons! {
     DeviceNoBuffers => "device_no_buffers",
     /// The device dropped a frame because the link is down (EIO).
     DeviceLinkDown => "device_link_down",
+    /// The device refused the frame (EINVAL, EMSGSIZE).
+    DeviceRefused => "device_refused",
+    /// An answer that is larger than the MTU: nothing here is fragmented.
+    TooBig => "too_big",
 }
 
 impl fmt::Display for DropReason {

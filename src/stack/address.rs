@@ -1,0 +1,298 @@
+//! An interface's addresses: how they come into use, and who else claims them.
+//!
+//! RFC 4862 §5.4 (duplicate detection for IPv6), RFC 5227 §2.3, §2.4 (announcements and defence for
+//! IPv4). *Owns* each address's state and deadlines. *Does not* send: [`Addresses::on_timeout`] says
+//! what is due. Invariant: an address that is not [`AddressState::Preferred`] is never a source.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
+
+use super::neighbour::RETRANS_TIMER;
+use crate::base::{Cidr, Instant};
+use crate::device::Medium;
+use crate::ipv6::solicited_node;
+
+/// ANNOUNCE_NUM, RFC 5227 §1.1.
+const ANNOUNCE_NUM: u8 = 2;
+/// ANNOUNCE_INTERVAL, RFC 5227 §1.1.
+const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
+/// DEFEND_INTERVAL, RFC 5227 §1.1.
+const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How far an address has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddressState {
+    /// Duplicate detection is under way (RFC 4862 §5.4): not used yet.
+    Tentative,
+    /// In use.
+    Preferred,
+    /// Another station has it: never used (RFC 4862 §5.4.5).
+    Duplicate,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address {
+    pub(crate) cidr: Cidr,
+    pub(crate) state: AddressState,
+    /// Probes or announcements that are still to be sent.
+    left: u8,
+    due: Option<Instant>,
+    defended: Option<Instant>,
+}
+
+/// What an address wants sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// A neighbour solicitation from `::` (RFC 4862 §5.4.2).
+    Probe(Ipv6Addr),
+    /// An ARP announcement (RFC 5227 §2.3).
+    Announce(Ipv4Addr),
+    /// Nothing: the address came into use, and those who waited for one may go on.
+    Usable,
+}
+
+/// The addresses of one interface.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses(Vec<Address>);
+
+impl Addresses {
+    /// Adds an address: IPv6 ones are probed for first where `probes` says so, IPv4 ones announced.
+    pub(crate) fn add(
+        &mut self,
+        now: Instant,
+        cidr: Cidr,
+        medium: Medium,
+        probes: u8,
+        delay: Duration,
+    ) {
+        let (state, left, due) = match (medium, cidr.address()) {
+            (Medium::Ip, _) => (AddressState::Preferred, 0, None),
+            (Medium::Ethernet, IpAddr::V4(_)) => (AddressState::Preferred, ANNOUNCE_NUM, Some(now)),
+            (Medium::Ethernet, IpAddr::V6(_)) if probes == 0 => (AddressState::Preferred, 0, None),
+            (Medium::Ethernet, IpAddr::V6(_)) => {
+                (AddressState::Tentative, probes, Some(now + delay))
+            }
+        };
+        self.0.push(Address {
+            cidr,
+            state,
+            left,
+            due,
+            defended: None,
+        });
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Address> {
+        self.0.iter()
+    }
+
+    pub(crate) fn find(&self, address: IpAddr) -> Option<&Address> {
+        self.0.iter().find(|a| a.cidr.address() == address)
+    }
+
+    /// The state of `address`, if it is one of these.
+    pub(crate) fn state(&self, address: IpAddr) -> Option<AddressState> {
+        self.find(address).map(|a| a.state)
+    }
+
+    /// The addresses to send from, with the tentative ones when those are wanted.
+    pub(crate) fn sources(&self, tentative: bool) -> impl Iterator<Item = Cidr> {
+        let usable = move |state| match state {
+            AddressState::Preferred => true,
+            AddressState::Tentative => tentative,
+            AddressState::Duplicate => false,
+        };
+        self.0
+            .iter()
+            .filter(move |a| usable(a.state))
+            .map(|a| a.cidr)
+    }
+
+    /// Is it the broadcast address of one of our networks (RFC 1122 §3.3.6), in the present form or
+    /// the old one with a host part of zero?
+    pub(crate) fn is_broadcast(&self, address: Ipv4Addr) -> bool {
+        self.0.iter().any(|a| {
+            let IpAddr::V4(own) = a.cidr.address() else {
+                return false;
+            };
+            let Some(broadcast) = a.cidr.broadcast() else {
+                return false;
+            };
+            let mask = u32::MAX
+                .checked_shl(32 - u32::from(a.cidr.prefix()))
+                .unwrap_or(0);
+            let network = Ipv4Addr::from_bits(own.to_bits() & mask);
+            a.cidr.prefix() > 0 && (address == broadcast || address == network)
+        })
+    }
+
+    /// Is it the solicited-node group (RFC 4291 §2.7.1) of one of ours? All 24 bits count (r64).
+    pub(crate) fn is_solicited_node(&self, group: Ipv6Addr) -> bool {
+        self.0.iter().any(|a| match a.cidr.address() {
+            IpAddr::V6(own) => solicited_node(own) == group,
+            IpAddr::V4(_) => false,
+        })
+    }
+
+    /// When [`on_timeout`](Self::on_timeout) is to be called.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.0.iter().filter_map(|a| a.due).min()
+    }
+
+    /// One thing that is due; call until `None`.
+    pub(crate) fn on_timeout(&mut self, now: Instant) -> Option<Due> {
+        let due = |a: &&mut Address| a.due.is_some_and(|at| at <= now);
+        let address = self.0.iter_mut().find(due)?;
+        if address.left == 0 {
+            address.due = None;
+            address.state = AddressState::Preferred;
+            return Some(Due::Usable);
+        }
+        address.left -= 1;
+        match address.cidr.address() {
+            IpAddr::V4(own) => {
+                address.due = (address.left > 0).then_some(now + ANNOUNCE_INTERVAL);
+                Some(Due::Announce(own))
+            }
+            IpAddr::V6(own) => {
+                address.due = Some(now + RETRANS_TIMER);
+                Some(Due::Probe(own))
+            }
+        }
+    }
+
+    /// Another station was seen to use, or to probe for, one of ours: a tentative address becomes a
+    /// duplicate (RFC 4862 §5.4.3, §5.4.4); an IPv4 one is defended, not more than once per
+    /// interval (RFC 5227 §2.4 (c)).
+    pub(crate) fn on_conflict(&mut self, now: Instant, address: IpAddr) -> Conflict {
+        let Some(own) = self.0.iter_mut().find(|a| a.cidr.address() == address) else {
+            return Conflict::NotOurs;
+        };
+        match (own.state, address) {
+            (AddressState::Tentative, _) => {
+                own.state = AddressState::Duplicate;
+                own.due = None;
+                Conflict::Duplicate
+            }
+            (AddressState::Preferred, IpAddr::V4(address)) => {
+                let again = |at: Instant| now.since(at) >= DEFEND_INTERVAL;
+                if own.defended.is_none_or(again) {
+                    own.defended = Some(now);
+                    Conflict::Defend(address)
+                } else {
+                    Conflict::Counted
+                }
+            }
+            (AddressState::Preferred, IpAddr::V6(_)) => Conflict::Counted,
+            (AddressState::Duplicate, _) => Conflict::NotOurs,
+        }
+    }
+}
+
+/// What a conflict leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Conflict {
+    NotOurs,
+    /// The address is given up.
+    Duplicate,
+    /// It is announced again.
+    Defend(Ipv4Addr),
+    /// It is only counted.
+    Counted,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cidr(text: &str) -> Cidr {
+        text.parse().unwrap()
+    }
+
+    fn addresses(text: &str, probes: u8) -> Addresses {
+        let mut addresses = Addresses::default();
+        let now = Instant::ZERO;
+        addresses.add(now, cidr(text), Medium::Ethernet, probes, Duration::ZERO);
+        addresses
+    }
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    /// Covers: ACD-7 (two announcements, 2 s apart), ACD-8 (and no more).
+    #[test]
+    fn an_ipv4_address_is_announced_twice_and_usable_at_once() {
+        let mut list = addresses("10.0.0.1/24", 1);
+        let own = "10.0.0.1".parse().unwrap();
+        assert_eq!(list.state(IpAddr::V4(own)), Some(AddressState::Preferred));
+        assert_eq!(list.on_timeout(at(0)), Some(Due::Announce(own)));
+        assert_eq!(list.on_timeout(at(0)), None);
+        assert_eq!(list.next_due(), Some(at(2000)));
+        assert_eq!(list.on_timeout(at(2000)), Some(Due::Announce(own)));
+        assert_eq!((list.on_timeout(at(9999)), list.next_due()), (None, None));
+    }
+
+    /// Covers: SLA-2 (DupAddrDetectTransmits), SLA-3.
+    #[test]
+    fn an_ipv6_address_is_probed_for_and_then_used() {
+        for probes in [1, 3] {
+            let mut list = addresses("fd00::1/64", probes);
+            let own = "fd00::1".parse().unwrap();
+            for probe in 0..u64::from(probes) {
+                let now = at(probe * 1000);
+                assert_eq!(list.state(IpAddr::V6(own)), Some(AddressState::Tentative));
+                assert_eq!(list.on_timeout(now), Some(Due::Probe(own)));
+            }
+            let end = at(u64::from(probes) * 1000);
+            assert_eq!(list.next_due(), Some(end));
+            assert_eq!(list.on_timeout(end), Some(Due::Usable));
+            assert_eq!(list.state(IpAddr::V6(own)), Some(AddressState::Preferred));
+        }
+        let mut off = addresses("fd00::1/64", 0);
+        assert_eq!((off.on_timeout(at(0)), off.next_due()), (None, None));
+    }
+
+    /// Covers: SLA-7, SLA-8 (duplicate), ACD-11 (one defence per interval).
+    #[test]
+    fn conflicts() {
+        let mut list = addresses("fd00::1/64", 1);
+        let own: IpAddr = "fd00::1".parse().unwrap();
+        let other = "fd00::2".parse().unwrap();
+        assert_eq!(list.on_conflict(at(1), other), Conflict::NotOurs);
+        assert_eq!(list.on_conflict(at(1), own), Conflict::Duplicate);
+        assert_eq!((list.on_timeout(at(9000)), list.next_due()), (None, None));
+        assert_eq!(list.sources(true).count(), 0);
+
+        let mut list = addresses("10.0.0.1/24", 1);
+        let v4 = "10.0.0.1".parse().unwrap();
+        let conflict = |list: &mut Addresses, millis| list.on_conflict(at(millis), IpAddr::V4(v4));
+        assert_eq!(conflict(&mut list, 0), Conflict::Defend(v4));
+        assert_eq!(conflict(&mut list, 9_999), Conflict::Counted);
+        assert_eq!(conflict(&mut list, 10_000), Conflict::Defend(v4));
+    }
+
+    /// Covers: IP4-10, IP4-11 (broadcast forms), IP4-46 (a /31 has none), r64 (all 24 bits).
+    #[test]
+    fn groups_that_are_ours() {
+        let list = addresses("10.0.0.1/24", 1);
+        for (address, is) in [
+            ("10.0.0.255", true),
+            ("10.0.0.0", true),
+            ("10.0.1.255", false),
+        ] {
+            assert_eq!(list.is_broadcast(address.parse().unwrap()), is, "{address}");
+        }
+        let pair = addresses("10.0.0.1/31", 1);
+        assert!(!pair.is_broadcast("10.0.0.0".parse().unwrap()));
+        let list = addresses("fd00::12:3456/64", 1);
+        for (group, is) in [("ff02::1:ff12:3456", true), ("ff02::1:ff13:3456", false)] {
+            assert_eq!(
+                list.is_solicited_node(group.parse().unwrap()),
+                is,
+                "{group}"
+            );
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! What a stack and its interfaces are told at the start; every limit with its default.
+//!
+//! *Owns* the settings. Defaults that are choices name their source.
+
+use core::net::IpAddr;
+use core::ops::RangeInclusive;
+use core::time::Duration;
+
+use crate::base::{Cidr, MacAddr, Seed};
+use crate::device::{Capabilities, Medium};
+
+/// The settings of a [`Stack`](super::Stack).
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) seed: Seed,
+    pub(crate) neighbour_limit: usize,
+    pub(crate) neighbour_queue: usize,
+    pub(crate) outbox_limit: usize,
+    pub(crate) transmit_budget: usize,
+    pub(crate) ephemeral_ports: RangeInclusive<u16>,
+    pub(crate) icmp_errors_per_second: u32,
+    pub(crate) icmp_errors_per_peer: u32,
+    pub(crate) ttl: u8,
+    pub(crate) copy_below: usize,
+}
+
+impl Config {
+    /// The defaults, with this seed for every key.
+    pub const fn new(seed: Seed) -> Self {
+        Self {
+            seed,
+            neighbour_limit: 1024,
+            neighbour_queue: 16,
+            outbox_limit: 256,
+            transmit_budget: 64,
+            ephemeral_ports: 32_768..=60_999,
+            icmp_errors_per_second: 1000,
+            icmp_errors_per_peer: 6,
+            ttl: 64,
+            copy_below: 1024,
+        }
+    }
+
+    /// Neighbour entries kept over all interfaces (default 1024, Linux's `gc_thresh3`); at least 8.
+    #[must_use]
+    pub fn neighbour_limit(self, entries: usize) -> Self {
+        Self {
+            neighbour_limit: entries.max(8),
+            ..self
+        }
+    }
+
+    /// Packets that wait for one unresolved neighbour (default 16; RFC 4861 §7.2.2 asks for one); at
+    /// least 1, the oldest gives way.
+    #[must_use]
+    pub fn neighbour_queue(self, packets: usize) -> Self {
+        Self {
+            neighbour_queue: packets.max(1),
+            ..self
+        }
+    }
+
+    /// Packets of the stack's own (replies, ICMP, ARP) that wait per interface (default 256).
+    #[must_use]
+    pub fn outbox_limit(self, packets: usize) -> Self {
+        Self {
+            outbox_limit: packets.max(1),
+            ..self
+        }
+    }
+
+    /// Frames that one `poll_transmit` sends at most (default 64, DESIGN.md section 5).
+    #[must_use]
+    pub fn transmit_budget(self, frames: usize) -> Self {
+        Self {
+            transmit_budget: frames.max(1),
+            ..self
+        }
+    }
+
+    /// The ephemeral ports (default 32768..=60999, Linux's `ip_local_port_range`; RFC 6056 §3.2).
+    #[must_use]
+    pub fn ephemeral_ports(self, range: RangeInclusive<u16>) -> Self {
+        Self {
+            ephemeral_ports: range,
+            ..self
+        }
+    }
+
+    /// ICMP errors sent per second to all peers together, with a burst of a twentieth (default 1000,
+    /// Linux's `icmp_msgs_per_sec`; RFC 4443 §2.4(f), RFC 1812 §4.3.2.8).
+    #[must_use]
+    pub fn icmp_errors_per_second(self, errors: u32) -> Self {
+        Self {
+            icmp_errors_per_second: errors,
+            ..self
+        }
+    }
+
+    /// ICMP errors sent to one peer in a burst (default 6, Linux's `icmp_ratelimit`); one more each
+    /// second.
+    #[must_use]
+    pub fn icmp_errors_per_peer(self, errors: u32) -> Self {
+        Self {
+            icmp_errors_per_peer: errors,
+            ..self
+        }
+    }
+
+    /// The TTL or hop limit of packets whose socket sets none (default 64, RFC 1700); never 0.
+    #[must_use]
+    pub fn ttl(self, ttl: u8) -> Self {
+        Self {
+            ttl: ttl.max(1),
+            ..self
+        }
+    }
+
+    /// Received payloads below this length are copied, so that they do not pin the buffer they came
+    /// in (default 1024 bytes, DESIGN.md section 1).
+    #[must_use]
+    pub fn copy_below(self, bytes: usize) -> Self {
+        Self {
+            copy_below: bytes,
+            ..self
+        }
+    }
+}
+
+/// What the stack is told about one interface.
+#[derive(Clone, Debug)]
+pub struct InterfaceConfig {
+    pub(crate) capabilities: Capabilities,
+    pub(crate) mac: Option<MacAddr>,
+    pub(crate) vlan: Option<u16>,
+    pub(crate) addresses: Vec<Cidr>,
+    pub(crate) routes: Vec<(Cidr, Option<IpAddr>)>,
+    pub(crate) gateways: Vec<IpAddr>,
+    pub(crate) dad_transmits: u8,
+    pub(crate) dad_delay: Duration,
+    pub(crate) link_local: bool,
+    pub(crate) accept_foreign: bool,
+}
+
+impl InterfaceConfig {
+    /// An interface over a device with these capabilities, without an address.
+    pub fn new(capabilities: &Capabilities) -> Self {
+        Self {
+            capabilities: *capabilities,
+            mac: None,
+            vlan: None,
+            addresses: Vec::new(),
+            routes: Vec::new(),
+            gateways: Vec::new(),
+            dad_transmits: 1,
+            dad_delay: Duration::ZERO,
+            link_local: true,
+            accept_foreign: false,
+        }
+    }
+
+    /// Its MAC address (default: locally administered, from the seed).
+    #[must_use]
+    pub fn mac(self, mac: MacAddr) -> Self {
+        Self {
+            mac: Some(mac),
+            ..self
+        }
+    }
+
+    /// The 802.1Q VLAN that it speaks, 1 to 4094 (default: untagged).
+    #[must_use]
+    pub fn vlan(self, vlan: u16) -> Self {
+        Self {
+            vlan: Some(vlan),
+            ..self
+        }
+    }
+
+    /// One more address, with the prefix that is on the link.
+    #[must_use]
+    pub fn address(mut self, address: Cidr) -> Self {
+        self.addresses.push(address);
+        self
+    }
+
+    /// One more default gateway; the first that is not known to be dead is used (RFC 1122 §3.3.1.2).
+    #[must_use]
+    pub fn gateway(mut self, gateway: IpAddr) -> Self {
+        self.gateways.push(gateway);
+        self
+    }
+
+    /// One more route, over a gateway or on the link.
+    #[must_use]
+    pub fn route(mut self, to: Cidr, via: Option<IpAddr>) -> Self {
+        self.routes.push((to, via));
+        self
+    }
+
+    /// DupAddrDetectTransmits (RFC 4862 §5.1, default 1): probes for each IPv6 address; 0 turns
+    /// duplicate detection off.
+    #[must_use]
+    pub fn dad_transmits(self, probes: u8) -> Self {
+        Self {
+            dad_transmits: probes,
+            ..self
+        }
+    }
+
+    /// The upper end of the random delay before the first probe (RFC 4862 §5.4.2 asks for 1 s where
+    /// many hosts start at once; default 0, because a virtual link's hosts do not).
+    #[must_use]
+    pub fn dad_delay(self, at_most: Duration) -> Self {
+        Self {
+            dad_delay: at_most,
+            ..self
+        }
+    }
+
+    /// Is a link-local IPv6 address formed (RFC 4862 §5.3; default yes on Ethernet, never on an IP
+    /// medium or below IPv6's minimum MTU)?
+    #[must_use]
+    pub fn link_local(self, formed: bool) -> Self {
+        Self {
+            link_local: formed,
+            ..self
+        }
+    }
+
+    /// Are packets to other hosts' unicast addresses taken as ours (default no)?
+    #[must_use]
+    pub fn accept_foreign(self, accepted: bool) -> Self {
+        Self {
+            accept_foreign: accepted,
+            ..self
+        }
+    }
+
+    /// Refuses what cannot work.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let mtu = self.capabilities.mtu;
+        if mtu < MIN_MTU {
+            return Err(ConfigError::Mtu { mtu });
+        }
+        if let Some(mac) = self.mac
+            && !mac.is_unicast()
+        {
+            return Err(ConfigError::Mac(mac));
+        }
+        if let Some(vlan) = self.vlan
+            && (!(1..=4094).contains(&vlan) || self.capabilities.medium != Medium::Ethernet)
+        {
+            return Err(ConfigError::Vlan(vlan));
+        }
+        for (at, &cidr) in self.addresses.iter().enumerate() {
+            let same = |other: &Cidr| other.address() == cidr.address();
+            let unusable = match cidr.address() {
+                IpAddr::V4(a) => {
+                    a.is_loopback() || a.octets()[0] == 0 || cidr.broadcast() == Some(a)
+                }
+                IpAddr::V6(a) => a.is_loopback() || mtu < MIN_MTU_V6,
+            };
+            let ip = cidr.address();
+            if unusable || is_group(ip) || ip.is_unspecified() {
+                return Err(ConfigError::Address(cidr));
+            }
+            if self.addresses[..at].iter().any(same) {
+                return Err(ConfigError::AddressTwice(cidr));
+            }
+        }
+        let vias = self.routes.iter().filter_map(|&(_, via)| via);
+        for via in self.gateways.iter().copied().chain(vias) {
+            if via.is_unspecified() || is_group(via) {
+                return Err(ConfigError::Gateway(via));
+            }
+        }
+        let mixed = |&&(to, via): &&(Cidr, Option<IpAddr>)| {
+            via.is_some_and(|via| via.is_ipv4() != to.address().is_ipv4())
+        };
+        match self.routes.iter().find(mixed) {
+            Some(&(to, _)) => Err(ConfigError::Family(to)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The least MTU of an IPv4 link (RFC 791 §3.2).
+const MIN_MTU: usize = 68;
+/// The least MTU of an IPv6 link (RFC 8200 §5).
+pub(crate) const MIN_MTU_V6: usize = 1280;
+
+/// Is it a multicast address, or IPv4's limited broadcast?
+fn is_group(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => a.is_multicast() || a.is_broadcast(),
+        IpAddr::V6(a) => a.is_multicast(),
+    }
+}
+
+/// Why an interface cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The MTU carries no IPv4 packet (RFC 791 §3.2).
+    #[error("mtu {mtu} is below 68")]
+    Mtu {
+        /// The MTU given, in bytes.
+        mtu: usize,
+    },
+    /// A group or the zero address as the station's own.
+    #[error("{0} is not a station's mac address")]
+    Mac(MacAddr),
+    /// A VLAN number out of range, or on a medium without Ethernet headers.
+    #[error("vlan {0} is not within 1 to 4094, or the device has no ethernet headers")]
+    Vlan(u16),
+    /// Loopback, multicast, broadcast or unspecified, or IPv6 below its minimum MTU of 1280.
+    #[error("{0} cannot be an interface's address")]
+    Address(Cidr),
+    /// The same address twice.
+    #[error("{0} is given twice")]
+    AddressTwice(Cidr),
+    /// A gateway that cannot be a router's address.
+    #[error("{0} cannot be a gateway")]
+    Gateway(IpAddr),
+    /// A route whose gateway is of the other family.
+    #[error("the gateway of the route to {0} is of the other address family")]
+    Family(Cidr),
+    /// More interfaces than ids.
+    #[error("there are {0} interfaces already")]
+    TooMany(usize),
+}
+
+impl From<ConfigError> for std::io::Error {
+    fn from(error: ConfigError) -> Self {
+        Self::new(std::io::ErrorKind::InvalidInput, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(medium: Medium, mtu: usize) -> InterfaceConfig {
+        InterfaceConfig::new(&Capabilities::plain(medium, mtu))
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let base = || with(Medium::Ethernet, 1500);
+        let cidr = |text: &str| text.parse::<Cidr>().unwrap();
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let good = base()
+            .address(cidr("10.0.0.1/24"))
+            .address(cidr("fd00::1/64"))
+            .gateway(ip("10.0.0.254"))
+            .vlan(4094);
+        assert_eq!(good.check(), Ok(()));
+        assert_eq!(
+            with(Medium::Ip, 67).check(),
+            Err(ConfigError::Mtu { mtu: 67 })
+        );
+        let group = MacAddr::BROADCAST;
+        assert_eq!(base().mac(group).check(), Err(ConfigError::Mac(group)));
+        for vlan in [0, 4095] {
+            assert_eq!(base().vlan(vlan).check(), Err(ConfigError::Vlan(vlan)));
+        }
+        let on_ip = with(Medium::Ip, 1500).vlan(1);
+        assert_eq!(on_ip.check(), Err(ConfigError::Vlan(1)));
+        for text in [
+            "127.0.0.1/8",
+            "0.0.0.0/0",
+            "224.0.0.1/4",
+            "255.255.255.255/32",
+            "10.0.0.255/24",
+            "::/0",
+            "::1/128",
+            "ff02::1/16",
+        ] {
+            let refused = base().address(cidr(text)).check();
+            assert_eq!(refused, Err(ConfigError::Address(cidr(text))), "{text}");
+        }
+        let small = with(Medium::Ip, 1279).address(cidr("fd00::1/64"));
+        assert_eq!(small.check(), Err(ConfigError::Address(cidr("fd00::1/64"))));
+        let twice = base()
+            .address(cidr("10.0.0.1/24"))
+            .address(cidr("10.0.0.1/16"));
+        assert_eq!(
+            twice.check(),
+            Err(ConfigError::AddressTwice(cidr("10.0.0.1/16")))
+        );
+        let bad = base().gateway(ip("ff02::2"));
+        assert_eq!(bad.check(), Err(ConfigError::Gateway(ip("ff02::2"))));
+        let mixed = base().route(cidr("10.1.0.0/16"), Some(ip("fd00::1")));
+        assert_eq!(mixed.check(), Err(ConfigError::Family(cidr("10.1.0.0/16"))));
+    }
+}

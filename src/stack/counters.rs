@@ -1,0 +1,107 @@
+//! What the stack counts, by name.
+//!
+//! *Owns* the list. *Does not* own drop reasons, which `base` lists.
+
+use crate::base::DropCounters;
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// What happened in a stack since it was made. Every count saturates.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Counters {
+            /// Packets that were not taken, by reason.
+            pub drops: DropCounters,
+            $($(#[doc = $doc])+ pub $name: u64,)+
+        }
+
+        impl Counters {
+            /// Every count but the drops, with its name, in the order of the declaration.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+                [$((stringify!($name), self.$name),)+].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Frames given to the stack.
+    rx_frames,
+    /// Their bytes.
+    rx_bytes,
+    /// Frames that a device took.
+    tx_frames,
+    /// Their bytes.
+    tx_bytes,
+    /// ARP requests and announcements sent.
+    arp_requests_sent,
+    /// ARP replies sent.
+    arp_replies_sent,
+    /// Neighbour solicitations sent, duplicate detection included.
+    neighbour_solicits_sent,
+    /// Neighbour advertisements sent.
+    neighbour_adverts_sent,
+    /// Neighbours that never answered, or stopped to.
+    neighbours_failed,
+    /// Another station used one of our addresses.
+    address_conflicts,
+    /// Addresses given up because duplicate detection found their owner.
+    addresses_duplicate,
+    /// ICMP echo requests answered.
+    echo_replies_sent,
+    /// ICMP echo requests sent.
+    echo_requests_sent,
+    /// ICMP errors sent.
+    icmp_errors_sent,
+    /// ICMP errors received that quote a flow of ours.
+    icmp_errors_received,
+    /// UDP datagrams given to sockets.
+    udp_datagrams_received,
+    /// UDP datagrams sent.
+    udp_datagrams_sent,
+    /// TCP segments received; a super-segment counts as one.
+    tcp_segments_received,
+    /// TCP segments sent; a super-segment counts as one.
+    tcp_segments_sent,
+    /// TCP segments sent again, for whatever reason.
+    tcp_retransmits,
+    /// Fast retransmits begun.
+    tcp_fast_retransmits,
+    /// Retransmission time-outs.
+    tcp_rto_fired,
+    /// Window probes sent.
+    tcp_window_probes,
+    /// Keep-alive probes sent.
+    tcp_keepalives,
+    /// Challenge ACKs sent (RFC 5961).
+    tcp_challenge_acks,
+    /// RSTs sent.
+    tcp_resets_sent,
+    /// RSTs accepted.
+    tcp_resets_received,
+    /// Connections that `tcp_connect` opened.
+    tcp_opened,
+    /// Connections that listeners completed.
+    tcp_accepted,
+    /// Connections that were given up by a time-out.
+    tcp_timed_out,
+    /// Connection attempts that failed.
+    tcp_connect_failed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_carry_their_counts() {
+        let counters = Counters {
+            tx_bytes: 7,
+            ..Counters::default()
+        };
+        let names: std::collections::BTreeSet<_> = counters.iter().map(|(n, _)| n).collect();
+        assert_eq!(names.len(), counters.iter().count());
+        assert!(counters.iter().any(|pair| pair == ("tx_bytes", 7)));
+        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 7);
+    }
+}

@@ -1,0 +1,346 @@
+//! The way out: from a transport header and payload slices to a frame that the device takes.
+//!
+//! *Owns* the one buffer that all headers are written into; nothing here allocates. *Does not* queue:
+//! a packet whose neighbour is not known stays with its owner, or goes to the neighbour's queue.
+
+use core::net::IpAddr;
+use core::num::NonZeroU16;
+
+use bytes::Bytes;
+
+use super::address::AddressState;
+use super::ids::{InterfaceId, RawId, TcpId, UdpId};
+use super::interface::Interface;
+use super::neighbour::Lookup;
+use super::net::Net;
+use super::packet::{Delivery, Flow, OwnedPacket, Owner, Waiter};
+use crate::base::checksum::Sum;
+use crate::base::{DropReason, Instant, MacAddr, Protocol};
+use crate::device::{DeviceDrop, DeviceError, Sent, Transmit};
+use crate::link::ethernet::{self, EtherType};
+use crate::link::{PartialChecksum, SegmentKind, Segmentation, TxFrame, TxMeta};
+use crate::{arp, ipv4, ipv6, tcp, udp};
+
+/// Link header with a tag, IPv6 header, TCP header with all its options.
+const HEADER_ROOM: usize = 18 + 40 + 60;
+
+/// A packet on its way out, borrowed from its owner.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outbound<'a> {
+    pub(crate) flow: &'a Flow,
+    pub(crate) protocol: Protocol,
+    /// The transport header. TCP's and UDP's checksum field is filled here, ICMP's is complete.
+    pub(crate) header: &'a [u8],
+    pub(crate) payload: &'a [Bytes],
+    /// Payload bytes of each segment, when it is a super-segment.
+    pub(crate) segment: Option<NonZeroU16>,
+}
+
+/// The station that a packet goes to.
+enum LinkTo {
+    /// A medium without link addresses.
+    Nobody,
+    Station(MacAddr),
+    Unresolved(RawId),
+    Tentative,
+    NoRoom,
+}
+
+/// The buffer for headers.
+#[derive(Debug)]
+pub(crate) struct Headers([u8; HEADER_ROOM]);
+
+impl Default for Headers {
+    fn default() -> Self {
+        Self([0; HEADER_ROOM])
+    }
+}
+
+impl Net {
+    /// Sends one TCP segment or super-segment. `header` is emitted with a checksum field of 0.
+    ///
+    /// [`Delivery::Unresolved`]: `id` is put on the ready list when the neighbour answers, or named
+    /// in a notice when it does not.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fast path takes its parts apart"
+    )]
+    pub(crate) fn send_tcp<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        id: TcpId,
+        flow: &Flow,
+        header: &[u8],
+        payload: &[Bytes],
+        segment: Option<NonZeroU16>,
+        out: &mut T,
+    ) -> Result<Delivery, DeviceError> {
+        let outbound = Outbound {
+            flow,
+            protocol: Protocol::TCP,
+            header,
+            payload,
+            segment,
+        };
+        self.send(now, on, Waiter::Tcp(id), &outbound, out)
+    }
+
+    /// Sends one packet of a socket that waits itself when the neighbour is not known.
+    pub(crate) fn send<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        waiter: Waiter,
+        packet: &Outbound<'_>,
+        out: &mut T,
+    ) -> Result<Delivery, DeviceError> {
+        match self.link_to(now, on, packet.flow, None) {
+            LinkTo::Nobody => self.transmit(now, on, None, packet, out),
+            LinkTo::Station(mac) => self.transmit(now, on, Some(mac), packet, out),
+            LinkTo::Unresolved(id) => {
+                self.neighbours.wait(id, waiter);
+                self.run_effects(now);
+                Ok(Delivery::Unresolved)
+            }
+            LinkTo::Tentative => {
+                self.interfaces[on.index()].waiters.insert(waiter);
+                Ok(Delivery::Unresolved)
+            }
+            LinkTo::NoRoom => {
+                self.counters.drops.count(DropReason::NeighbourUnresolved);
+                Ok(Delivery::Dropped)
+            }
+        }
+    }
+
+    /// Sends one datagram of a socket, or puts it in its neighbour's queue: a dead neighbour must not
+    /// hold up the socket's other destinations (r60).
+    pub(super) fn send_datagram<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        id: UdpId,
+        packet: &Outbound<'_>,
+        out: &mut T,
+    ) -> Result<Delivery, DeviceError> {
+        let LinkTo::Unresolved(entry) = self.link_to(now, on, packet.flow, None) else {
+            return self.send(now, on, Waiter::Udp(id), packet, out);
+        };
+        let payload = packet.payload.first().cloned().unwrap_or_default();
+        let mut owned = OwnedPacket::new(*packet.flow, packet.protocol, packet.header, payload);
+        owned.segment = packet.segment;
+        owned.owner = Owner::Udp(id);
+        self.neighbours.queue(entry, owned);
+        self.run_effects(now);
+        Ok(Delivery::Taken)
+    }
+
+    /// Sends a packet that nobody keeps, or puts it in its neighbour's queue. Given back when the
+    /// device is full.
+    pub(super) fn send_owned<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        packet: OwnedPacket,
+        out: &mut T,
+    ) -> Result<Result<Delivery, OwnedPacket>, DeviceError> {
+        let mac = match self.link_to(now, on, &packet.flow, packet.link_dst) {
+            LinkTo::Nobody => None,
+            LinkTo::Station(mac) => Some(mac),
+            LinkTo::Unresolved(id) => {
+                self.neighbours.queue(id, packet);
+                self.run_effects(now);
+                return Ok(Ok(Delivery::Taken));
+            }
+            LinkTo::NoRoom => {
+                self.counters.drops.count(DropReason::NeighbourUnresolved);
+                return Ok(Ok(Delivery::Dropped));
+            }
+            LinkTo::Tentative => {
+                self.counters.drops.count(DropReason::IpTentative);
+                return Ok(Ok(Delivery::Dropped));
+            }
+        };
+        let outbound = Outbound {
+            flow: &packet.flow,
+            protocol: packet.protocol,
+            header: packet.header.as_slice(),
+            payload: core::slice::from_ref(&packet.payload),
+            segment: packet.segment,
+        };
+        match self.transmit(now, on, mac, &outbound, out)? {
+            Delivery::Full => Ok(Err(packet)),
+            sent => Ok(Ok(sent)),
+        }
+    }
+
+    /// Sends an ARP packet.
+    pub(super) fn send_arp<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        to: MacAddr,
+        packet: &arp::Packet,
+        out: &mut T,
+    ) -> Result<Delivery, DeviceError> {
+        let interface = &self.interfaces[on.index()];
+        let buf = &mut self.headers.0;
+        let at = link_header(interface, to, EtherType::ARP, buf);
+        let len = at + packet.emit(&mut buf[at..]);
+        let frame = TxFrame::new(&buf[..len], &[], TxMeta::PLAIN);
+        let sent = out.transmit(now, &frame)?;
+        Ok(self.account(sent, len))
+    }
+
+    /// Who gets the frame?
+    fn link_to(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        flow: &Flow,
+        known: Option<MacAddr>,
+    ) -> LinkTo {
+        let interface = &self.interfaces[on.index()];
+        if interface.addresses.state(flow.src) == Some(AddressState::Tentative) {
+            return LinkTo::Tentative;
+        }
+        if !interface.is_ethernet() {
+            return LinkTo::Nobody;
+        }
+        let known = known.or_else(|| group_mac(interface, flow.next_hop));
+        if let Some(mac) = known {
+            return LinkTo::Station(mac);
+        }
+        let key = (on, flow.next_hop);
+        let timers = &mut self.timers;
+        match self.neighbours.lookup(now, timers, key, flow.src) {
+            Lookup::Known(mac) => LinkTo::Station(mac),
+            Lookup::Unresolved(id) => LinkTo::Unresolved(id),
+            Lookup::NoRoom => LinkTo::NoRoom,
+        }
+    }
+
+    /// Writes the headers and offers the frame.
+    fn transmit<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        mac: Option<MacAddr>,
+        packet: &Outbound<'_>,
+        out: &mut T,
+    ) -> Result<Delivery, DeviceError> {
+        let interface = &self.interfaces[on.index()];
+        let buf = &mut self.headers.0;
+        let ether_type = match packet.flow.dst {
+            IpAddr::V4(_) => EtherType::IPV4,
+            IpAddr::V6(_) => EtherType::IPV6,
+        };
+        let ip = mac.map_or(0, |mac| link_header(interface, mac, ether_type, buf));
+        let payload_len: usize = packet.payload.iter().map(Bytes::len).sum();
+        let len = packet.header.len() + payload_len;
+        let (start, pseudo) = ip_header(packet, len, ip, buf);
+        let end = start + packet.header.len();
+        buf[start..end].copy_from_slice(packet.header);
+        let meta = finish_checksum(interface, packet, start, pseudo, &mut buf[start..end]);
+        let frame = TxFrame::new(&buf[..end], packet.payload, meta);
+        let sent = out.transmit(now, &frame)?;
+        Ok(self.account(sent, end + payload_len))
+    }
+
+    fn account(&mut self, sent: Sent, len: usize) -> Delivery {
+        let reason = match sent {
+            Sent::Full => return Delivery::Full,
+            Sent::Taken => {
+                self.counters.tx_frames += 1;
+                self.counters.tx_bytes += len as u64;
+                return Delivery::Taken;
+            }
+            Sent::Dropped(DeviceDrop::NoBuffers) => DropReason::DeviceNoBuffers,
+            Sent::Dropped(DeviceDrop::LinkDown) => DropReason::DeviceLinkDown,
+            Sent::Dropped(DeviceDrop::Refused) => DropReason::DeviceRefused,
+        };
+        self.counters.drops.count(reason);
+        Delivery::Dropped
+    }
+}
+
+/// The MAC address of a group or broadcast next hop (RFC 1112 §6.4, RFC 2464 §7, RFC 1122 §3.3.6).
+fn group_mac(interface: &Interface, next_hop: IpAddr) -> Option<MacAddr> {
+    match next_hop {
+        IpAddr::V4(a) if a.is_multicast() => Some(ethernet::ipv4_multicast(a)),
+        IpAddr::V4(a) if a.is_broadcast() || interface.addresses.is_broadcast(a) => {
+            Some(MacAddr::BROADCAST)
+        }
+        IpAddr::V6(a) if a.is_multicast() => Some(ethernet::ipv6_multicast(a)),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    }
+}
+
+fn link_header(interface: &Interface, to: MacAddr, ether_type: EtherType, buf: &mut [u8]) -> usize {
+    let mut fields = ethernet::Fields::new(to, interface.mac, ether_type);
+    fields.tag = interface.tag;
+    fields.emit(buf)
+}
+
+/// Writes the IP header at `at`; returns where it ends, and the pseudo-header's sum.
+fn ip_header(packet: &Outbound<'_>, len: usize, at: usize, buf: &mut [u8]) -> (usize, Sum) {
+    let flow = packet.flow;
+    match (flow.src, flow.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            // DF on everything: nothing here is ever fragmented, so every datagram is atomic
+            // (RFC 6864 §4.1) and its Identification means nothing.
+            let mut fields = ipv4::Fields::new(src, dst, packet.protocol);
+            fields.tos = flow.tos;
+            fields.ttl = flow.ttl;
+            let end = at + fields.emit(len, &mut buf[at..]);
+            (end, ipv4::pseudo_sum(src, dst, packet.protocol, len))
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            let mut fields = ipv6::Fields::new(src, dst, packet.protocol);
+            fields.traffic_class = flow.tos;
+            fields.hop_limit = flow.ttl;
+            let end = at + fields.emit(len, &mut buf[at..]);
+            (end, ipv6::pseudo_sum(src, dst, packet.protocol, len))
+        }
+        (src, dst) => {
+            debug_assert!(false, "{src} and {dst} are of different families");
+            (at, Sum::new())
+        }
+    }
+}
+
+/// Completes the transport checksum, or asks the device to.
+fn finish_checksum(
+    interface: &Interface,
+    packet: &Outbound<'_>,
+    start: usize,
+    pseudo: Sum,
+    header: &mut [u8],
+) -> TxMeta {
+    let (offset, kind) = match (packet.protocol, packet.flow.dst) {
+        (Protocol::TCP, IpAddr::V4(_)) => (tcp::CHECKSUM_OFFSET, SegmentKind::Tcp4),
+        (Protocol::TCP, IpAddr::V6(_)) => (tcp::CHECKSUM_OFFSET, SegmentKind::Tcp6),
+        (Protocol::UDP, _) => (udp::CHECKSUM_OFFSET, SegmentKind::Udp),
+        _ => return TxMeta::PLAIN,
+    };
+    let offload = interface.capabilities.checksum || packet.segment.is_some();
+    let (field, meta) = if offload {
+        let word = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        let partial = PartialChecksum {
+            start: word(start),
+            offset: word(offset),
+        };
+        let segment = packet.segment.map(|size| Segmentation { kind, size });
+        (pseudo.partial(), TxMeta::offload(partial, segment))
+    } else {
+        let sum = pseudo.bytes(header).slices(packet.payload);
+        let field = match packet.protocol {
+            Protocol::UDP => udp::checksum_field(sum),
+            _ => sum.finish(),
+        };
+        (field, TxMeta::PLAIN)
+    };
+    header[offset..offset + 2].copy_from_slice(&field.to_be_bytes());
+    meta
+}

@@ -1,0 +1,159 @@
+//! One interface: its facts, its addresses, and what waits to be sent over it.
+//!
+//! *Owns* the outbox and the ready list. *Does not* talk to the device: `poll_transmit` does.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
+use std::collections::{BTreeSet, VecDeque};
+
+use super::address::Addresses;
+use super::config::{InterfaceConfig, MIN_MTU_V6};
+use super::ids::InterfaceId;
+use super::packet::{OwnedPacket, Waiter};
+use super::ready::ReadyList;
+use crate::base::{Cidr, Instant, MacAddr, Random};
+use crate::device::{Capabilities, Medium};
+use crate::link::VlanTag;
+use crate::link::ethernet::eui64;
+use crate::{arp, ipv6};
+
+/// What waits in an outbox.
+#[derive(Clone, Debug)]
+pub(crate) enum Outgoing {
+    Packet(OwnedPacket),
+    /// An ARP packet to this station.
+    Arp(MacAddr, arp::Packet),
+}
+
+/// An interface.
+#[derive(Debug)]
+pub(crate) struct Interface {
+    pub(crate) id: InterfaceId,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) mac: MacAddr,
+    pub(crate) tag: Option<VlanTag>,
+    pub(crate) accept_foreign: bool,
+    pub(crate) addresses: Addresses,
+    /// Sockets that wait for a tentative address.
+    pub(crate) waiters: BTreeSet<Waiter>,
+    pub(crate) ready: ReadyList,
+    pub(crate) outbox: VecDeque<Outgoing>,
+    /// Whose turn it is next: the outbox's, else the ready list's.
+    pub(crate) outbox_turn: bool,
+}
+
+impl Interface {
+    pub(crate) fn new(
+        now: Instant,
+        id: InterfaceId,
+        config: &InterfaceConfig,
+        random: &mut Random,
+    ) -> Self {
+        let capabilities = config.capabilities;
+        let medium = capabilities.medium;
+        let mac = config.mac.unwrap_or_else(|| random_mac(random));
+        let mut addresses = Addresses::default();
+        let mut add = |cidr| {
+            let at_most = u64::try_from(config.dad_delay.as_nanos()).unwrap_or(u64::MAX);
+            let delay = Duration::from_nanos(random.below(at_most));
+            addresses.add(now, cidr, medium, config.dad_transmits, delay);
+        };
+        let given = |a: &Cidr| matches!(a.address(), IpAddr::V6(a) if a.is_unicast_link_local());
+        if config.link_local
+            && medium == Medium::Ethernet
+            && capabilities.mtu >= MIN_MTU_V6
+            && !config.addresses.iter().any(given)
+            && let Ok(cidr) = Cidr::new(IpAddr::V6(ipv6::link_local(eui64(mac))), 64)
+        {
+            add(cidr);
+        }
+        config.addresses.iter().copied().for_each(add);
+        Self {
+            id,
+            capabilities,
+            mac,
+            tag: config.vlan.map(VlanTag::new),
+            accept_foreign: config.accept_foreign,
+            addresses,
+            waiters: BTreeSet::new(),
+            ready: ReadyList::default(),
+            outbox: VecDeque::new(),
+            outbox_turn: true,
+        }
+    }
+
+    pub(crate) const fn is_ethernet(&self) -> bool {
+        matches!(self.capabilities.medium, Medium::Ethernet)
+    }
+
+    /// Is there anything to send?
+    pub(crate) fn wants_transmit(&self) -> bool {
+        !self.outbox.is_empty() || !self.ready.is_empty()
+    }
+
+    /// What an IP destination is to this interface.
+    pub(crate) fn classify(&self, dst: IpAddr) -> Destination {
+        use super::address::AddressState::{Duplicate, Preferred, Tentative};
+        match (self.addresses.state(dst), dst) {
+            (Some(Preferred), _) => Destination::Ours,
+            (Some(Tentative), _) => Destination::Tentative,
+            (Some(Duplicate), _) => Destination::Foreign,
+            (None, IpAddr::V4(group)) => self.classify_v4(group),
+            (None, IpAddr::V6(group)) => self.classify_v6(group),
+        }
+    }
+
+    fn classify_v4(&self, dst: Ipv4Addr) -> Destination {
+        if dst.is_broadcast() || self.addresses.is_broadcast(dst) {
+            Destination::Group
+        } else if dst.is_multicast() {
+            // Covers 224.0.0.1 alone (RFC 1112 §7.1): nothing joins other groups yet.
+            Destination::member(dst == Ipv4Addr::new(224, 0, 0, 1))
+        } else {
+            self.foreign(dst.is_loopback() || dst.is_unspecified())
+        }
+    }
+
+    fn classify_v6(&self, dst: Ipv6Addr) -> Destination {
+        if dst.is_multicast() {
+            // RFC 4291 §2.8: all-nodes, and the solicited-node group of each address.
+            let all_nodes = dst == ipv6::ALL_NODES;
+            Destination::member(all_nodes || self.addresses.is_solicited_node(dst))
+        } else {
+            self.foreign(dst.is_loopback() || dst.is_unspecified())
+        }
+    }
+
+    const fn foreign(&self, never: bool) -> Destination {
+        if self.accept_foreign && !never {
+            Destination::Ours
+        } else {
+            Destination::Foreign
+        }
+    }
+}
+
+/// What an IP destination is to an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// One host, and that is us.
+    Ours,
+    /// Ours, but not in use yet.
+    Tentative,
+    /// A broadcast address or a group that we belong to.
+    Group,
+    /// Somebody else's.
+    Foreign,
+}
+
+impl Destination {
+    const fn member(is: bool) -> Self {
+        if is { Self::Group } else { Self::Foreign }
+    }
+}
+
+/// A locally administered address (IEEE 802 §8.4).
+fn random_mac(random: &mut Random) -> MacAddr {
+    let [_, _, a, b, c, d, e, f] = random.next_u64().to_be_bytes();
+    MacAddr::new([(a & 0xfc) | 2, b, c, d, e, f])
+}

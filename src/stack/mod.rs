@@ -1,0 +1,189 @@
+//! The sans-I/O core: frames and time go in; frames, deadlines and events come out.
+//!
+//! DESIGN.md section 4. *Owns* interfaces, routes, neighbours, sockets, timers and counters.
+//! *Does not* read a clock, a descriptor or an entropy source.
+//!
+//! The four kinds of method: `handle_*` is the world speaking, commands are the user speaking,
+//! `poll_*` is drained, the rest are getters. `handle_*` and commands never emit: they make sockets
+//! ready, and [`Stack::poll_transmit`] sends.
+//!
+//! Invariants: time never runs back; every limit is a setting of [`Config`]; no result depends on the
+//! order of a hash map; the same inputs and seed give the same bytes.
+
+mod address;
+mod config;
+mod counters;
+mod demux;
+mod egress;
+mod event;
+mod icmp;
+mod ids;
+mod ingress;
+mod interface;
+mod ndp;
+mod neighbour;
+mod net;
+mod packet;
+mod ping;
+mod ports;
+mod ready;
+mod route;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod transmit;
+mod udp;
+mod udp_socket;
+mod wheel;
+
+pub use address::AddressState;
+pub use config::{Config, ConfigError, InterfaceConfig};
+pub use counters::Counters;
+pub use event::{Event, Readiness, SocketId};
+pub use ids::{InterfaceId, ListenerId, PingId, StaleId, TcpId, UdpId};
+pub use ping::{PingError, PingOptions, PingOutcome, PingReply};
+pub use route::RouteError;
+pub use transmit::{More, Progress};
+pub use udp_socket::{BindError, ConnectUdpError, Datagram, RecvError, SendError, UdpOptions};
+
+use core::net::IpAddr;
+
+use crate::base::{Cidr, Instant};
+use demux::Demux;
+use event::Events;
+use net::Net;
+use packet::{Notice, Owner, Waiter};
+use ping::Pings;
+use ports::Ports;
+use udp_socket::UdpSockets;
+use wheel::TimerKey;
+
+/// A TCP/IP host as a value.
+#[derive(Debug)]
+pub struct Stack {
+    pub(crate) net: Net,
+    pub(crate) demux: Demux,
+    pub(crate) events: Events,
+    pub(crate) ports: Ports,
+    pub(crate) tcp: tcp::Tcp,
+    udp: UdpSockets,
+    ping: Pings,
+    pub(crate) config: Config,
+}
+
+impl Stack {
+    /// A stack without interfaces.
+    pub fn new(config: Config) -> Self {
+        Self {
+            net: Net::new(&config),
+            demux: Demux::new(&config.seed),
+            events: Events::default(),
+            ports: Ports::new(&config.seed, config.ephemeral_ports.clone()),
+            tcp: tcp::Tcp,
+            udp: UdpSockets::default(),
+            ping: Pings::new(&config.seed),
+            config,
+        }
+    }
+
+    /// Adds an interface; its addresses begin to be announced or probed for.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when an address, route, gateway, MAC address, VLAN or the MTU cannot work.
+    #[expect(clippy::needless_pass_by_value, reason = "a configuration is used up")]
+    pub fn add_interface(
+        &mut self,
+        now: Instant,
+        config: InterfaceConfig,
+    ) -> Result<InterfaceId, ConfigError> {
+        let now = self.net.clamp(now);
+        self.net.add_interface(now, &config)
+    }
+
+    /// Does what is due at `now`. A call that is not due does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.net.clamp(now);
+        while let Some(key) = self.net.timers.next_expired(now) {
+            match key {
+                TimerKey::Tcp(index) => self.tcp_timeout(now, index),
+                TimerKey::HalfOpen(index) => self.tcp_half_open_timeout(now, index),
+                TimerKey::TimeWait(index) => self.tcp_time_wait_timeout(now, index),
+                TimerKey::Neighbour(index) => self.net.on_neighbour_timeout(now, index),
+                TimerKey::Interface(index) => {
+                    let on = InterfaceId::from_index(index as usize);
+                    self.net.on_interface_timeout(now, on);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The oldest event that was not told yet.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.poll()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) at the latest; maybe earlier than there
+    /// is anything to do, never later. What waits to be sent is told by
+    /// [`wants_transmit`](Self::wants_transmit), not here.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.net.timers.next_deadline()
+    }
+
+    /// Has [`poll_transmit`](Self::poll_transmit) anything to do on this interface?
+    pub fn wants_transmit(&self, on: InterfaceId) -> bool {
+        let interface = self.net.interfaces.get(on.index());
+        interface.is_some_and(interface::Interface::wants_transmit)
+    }
+
+    /// What was counted so far.
+    pub const fn counters(&self) -> &Counters {
+        &self.net.counters
+    }
+
+    /// The interfaces, in the order in which they were added.
+    pub fn interfaces(&self) -> impl Iterator<Item = InterfaceId> + '_ {
+        self.net.interfaces.iter().map(|interface| interface.id)
+    }
+
+    /// The addresses of an interface and how far each has come.
+    pub fn addresses(&self, on: InterfaceId) -> impl Iterator<Item = (Cidr, AddressState)> + '_ {
+        let interface = self.net.interfaces.get(on.index()).into_iter();
+        interface.flat_map(|i| i.addresses.iter().map(|a| (a.cidr, a.state)))
+    }
+
+    /// The MAC address of an interface; `None` on an IP medium.
+    pub fn mac(&self, on: InterfaceId) -> Option<crate::base::MacAddr> {
+        let interface = self.net.interfaces.get(on.index())?;
+        interface.is_ethernet().then_some(interface.mac)
+    }
+
+    /// Is duplicate detection over for all addresses of this interface?
+    pub fn is_ready(&self, on: InterfaceId) -> bool {
+        self.addresses(on)
+            .all(|(_, state)| state != AddressState::Tentative)
+    }
+
+    /// The interface and the source address that packets to `to` would take.
+    pub fn resolve_route(&self, to: IpAddr) -> Option<(InterfaceId, IpAddr)> {
+        let route = self.net.route(to, None).ok()?;
+        Some((route.on, route.source))
+    }
+
+    /// Tells the sockets what the layers below found out.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        while let Some(notice) = self.net.notices.pop_front() {
+            match notice {
+                Notice::Failed(Waiter::Tcp(id)) => self.tcp_neighbour_failed(now, id),
+                Notice::Failed(Waiter::Udp(id)) => self.udp_waiting_failed(id),
+                Notice::Unreachable(Owner::Udp(id), _) => {
+                    self.udp_fail(id, RecvError::HostUnreachable);
+                }
+                Notice::Unreachable(Owner::Ping(id, seq), to) => {
+                    self.ping_unreachable(now, id, seq, to);
+                }
+                Notice::Unreachable(Owner::Stack, _) => {}
+            }
+        }
+    }
+}

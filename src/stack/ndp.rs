@@ -1,0 +1,290 @@
+//! ARP and neighbour discovery in the stack: who is told what, and what is learned.
+//!
+//! RFC 826, RFC 5227, RFC 4861 §7.2, RFC 4862 §5.4. *Owns* the packets. *Does not* judge what the
+//! neighbour table does with what was heard. Hosts ignore what routers advertise until SLAAC is there.
+
+use core::net::{IpAddr, Ipv6Addr};
+
+use bytes::Bytes;
+
+use super::Stack;
+use super::address::{AddressState, Conflict};
+use super::ids::InterfaceId;
+use super::neighbour::{Heard, NeighbourKey};
+use super::net::Net;
+use super::packet::{Flow, Inbound, Notice, OwnedPacket};
+use crate::base::{DropReason, Instant, MacAddr, Protocol};
+use crate::ipv6::icmp::Message as Icmpv6;
+use crate::ipv6::ndp::{self, Message, NeighborFlags, Options};
+use crate::link::ethernet;
+use crate::{arp, ipv6};
+
+/// A solicitation or advertisement with one link address option.
+const MAX_MESSAGE: usize = 32;
+
+impl Net {
+    /// Asks for a neighbour: everybody, or only the station that it was (RFC 4861 §7.2.2, RFC 1122
+    /// §2.3.2.1 (2)).
+    pub(super) fn solicit(&mut self, key: NeighbourKey, source: IpAddr, mac: Option<MacAddr>) {
+        let (on, target) = key;
+        let own = self.interfaces[on.index()].mac;
+        match (target, source) {
+            (IpAddr::V4(target), IpAddr::V4(source)) => {
+                let request = arp::Packet::request(own, source, target);
+                self.queue_arp(on, mac.unwrap_or(MacAddr::BROADCAST), request);
+            }
+            (IpAddr::V6(target), IpAddr::V6(source)) => {
+                let dst = if mac.is_some() {
+                    target
+                } else {
+                    ipv6::solicited_node(target)
+                };
+                // RFC 4861 §7.2.2: the source of the packet that prompts it, if it is ours.
+                let ours = self.is_ours(IpAddr::V6(source), Some(on));
+                let source = if ours { Some(source) } else { self.any_v6(on) };
+                if let Some(source) = source {
+                    self.send_solicitation(on, source, dst, target, mac);
+                }
+            }
+            _ => debug_assert!(false, "{target} is not of the family of {source}"),
+        }
+    }
+
+    /// Asks whether anybody has this tentative address (RFC 4862 §5.4.2).
+    pub(super) fn probe(&mut self, on: InterfaceId, address: Ipv6Addr) {
+        let dst = ipv6::solicited_node(address);
+        self.send_solicitation(on, Ipv6Addr::UNSPECIFIED, dst, address, None);
+    }
+
+    fn any_v6(&self, on: InterfaceId) -> Option<Ipv6Addr> {
+        let mut sources = self.interfaces[on.index()].addresses.sources(false);
+        sources.find_map(|cidr| match cidr.address() {
+            IpAddr::V6(a) => Some(a),
+            IpAddr::V4(_) => None,
+        })
+    }
+
+    fn send_solicitation(
+        &mut self,
+        on: InterfaceId,
+        src: Ipv6Addr,
+        dst: Ipv6Addr,
+        target: Ipv6Addr,
+        mac: Option<MacAddr>,
+    ) {
+        let own = Options::source_link_address_bytes(self.interfaces[on.index()].mac);
+        // RFC 4861 §4.3: no link address from `::`.
+        let len = if src.is_unspecified() { 0 } else { own.len() };
+        let options = Options::new(&own[..len]);
+        let message = Message::NeighborSolicitation { target, options };
+        if self.send_ndp(on, src, dst, message, mac) {
+            self.counters.neighbour_solicits_sent += 1;
+        }
+    }
+
+    /// Answers a solicitation for our address `target` (RFC 4861 §7.2.4).
+    fn advertise(&mut self, on: InterfaceId, target: Ipv6Addr, to: Ipv6Addr) {
+        let own = Options::target_link_address_bytes(self.interfaces[on.index()].mac);
+        let options = Options::new(&own);
+        let (dst, flags) = if to.is_unspecified() {
+            (ipv6::ALL_NODES, NeighborFlags::OVERRIDE)
+        } else {
+            (to, NeighborFlags::OVERRIDE | NeighborFlags::SOLICITED)
+        };
+        let message = Message::NeighborAdvertisement {
+            flags,
+            target,
+            options,
+        };
+        if self.send_ndp(on, target, dst, message, None) {
+            self.counters.neighbour_adverts_sent += 1;
+        }
+    }
+
+    fn send_ndp(
+        &mut self,
+        on: InterfaceId,
+        src: Ipv6Addr,
+        dst: Ipv6Addr,
+        message: Message<'_>,
+        mac: Option<MacAddr>,
+    ) -> bool {
+        let mut bytes = [0; MAX_MESSAGE];
+        let len = Icmpv6::Ndp(message).emit(src, dst, &mut bytes);
+        let flow = Flow {
+            src: IpAddr::V6(src),
+            dst: IpAddr::V6(dst),
+            next_hop: IpAddr::V6(dst),
+            ttl: ndp::HOP_LIMIT,
+            tos: 0,
+        };
+        let mut packet = OwnedPacket::new(flow, Protocol::ICMPV6, &bytes[..len], Bytes::new());
+        let group = dst.is_multicast().then(|| ethernet::ipv6_multicast(dst));
+        packet.link_dst = mac.or(group);
+        self.queue_packet(on, packet)
+    }
+
+    /// Somebody else uses, or wants, one of our addresses.
+    fn conflict(&mut self, now: Instant, on: InterfaceId, address: IpAddr) {
+        let addresses = &mut self.interfaces[on.index()].addresses;
+        match addresses.on_conflict(now, address) {
+            Conflict::NotOurs => return,
+            Conflict::Counted => {}
+            Conflict::Defend(address) => self.announce(on, address),
+            Conflict::Duplicate => {
+                self.counters.addresses_duplicate += 1;
+                // Those who waited for it try again, with another source or to fail.
+                let waiters = core::mem::take(&mut self.interfaces[on.index()].waiters);
+                let failed = waiters.into_iter().map(Notice::Failed);
+                self.notices.extend(failed);
+                self.set_interface_timer(on);
+            }
+        }
+        self.counters.address_conflicts += 1;
+    }
+}
+
+impl Stack {
+    /// An ARP packet came in: RFC 826 "Packet Reception".
+    pub(super) fn handle_arp(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        packet: &arp::Packet,
+    ) -> Result<(), DropReason> {
+        let interface = &self.net.interfaces[on.index()];
+        // RFC 1812 §3.3.2: a group is nobody's own address (ARP-11).
+        if !packet.sender_mac.is_unicast() {
+            return Err(DropReason::ArpMalformed);
+        }
+        if packet.sender_mac == interface.mac {
+            // Our own, come back.
+            return Err(DropReason::ArpIgnored);
+        }
+        let own_mac = interface.mac;
+        let (sender, target) = (IpAddr::V4(packet.sender), IpAddr::V4(packet.target));
+        if interface.addresses.find(sender).is_some() {
+            self.net.conflict(now, on, sender);
+            return Err(DropReason::ArpIgnored);
+        }
+        let ours = interface.addresses.state(target) == Some(AddressState::Preferred);
+        let on_link = |a: &super::address::Address| a.cidr.contains(sender);
+        let known_network = interface.addresses.iter().any(on_link);
+        let is_reply = packet.operation == arp::Operation::REPLY;
+        if !packet.is_probe() && known_network {
+            let heard = if is_reply && ours {
+                Heard::Advertises {
+                    mac: Some(packet.sender_mac),
+                    solicited: true,
+                    overrides: true,
+                }
+            } else {
+                // RFC 826: merge first; a new entry only if we are the target.
+                Heard::Asks {
+                    mac: packet.sender_mac,
+                    create: ours && !is_reply,
+                }
+            };
+            self.net.heard(now, (on, sender), heard);
+        }
+        if ours && packet.operation == arp::Operation::REQUEST {
+            let reply = packet.reply(own_mac);
+            self.net.queue_arp(on, packet.sender_mac, reply);
+        }
+        Ok(())
+    }
+
+    /// A neighbour discovery message came in.
+    pub(super) fn handle_ndp(
+        &mut self,
+        now: Instant,
+        packet: &Inbound,
+        message: &Message<'_>,
+    ) -> Result<(), DropReason> {
+        let (header, _) =
+            ipv6::Header::parse_quoted(&packet.quote).map_err(|_| DropReason::NdpInvalid)?;
+        message.check(&header).map_err(|_| DropReason::NdpInvalid)?;
+        let on = packet.on;
+        if !self.net.interfaces[on.index()].is_ethernet() {
+            return Err(DropReason::IcmpIgnored);
+        }
+        match *message {
+            Message::NeighborSolicitation { target, options } => {
+                let link = options.source_link_address();
+                self.handle_solicitation(now, packet, header.src(), target, link)
+            }
+            Message::NeighborAdvertisement {
+                flags,
+                target,
+                options,
+            } => {
+                let mac = options.target_link_address();
+                self.handle_advertisement(now, packet, flags, target, mac)
+            }
+            // RFC 4861 §6.2.6: hosts drop solicitations; routers' messages wait for SLAAC.
+            _ => Err(DropReason::IcmpIgnored),
+        }
+    }
+
+    /// RFC 4861 §7.2.3, §7.2.4; RFC 4862 §5.4.3.
+    fn handle_solicitation(
+        &mut self,
+        now: Instant,
+        packet: &Inbound,
+        source: Ipv6Addr,
+        target: Ipv6Addr,
+        mac: Option<MacAddr>,
+    ) -> Result<(), DropReason> {
+        let on = packet.on;
+        let interface = &self.net.interfaces[on.index()];
+        let state = interface.addresses.state(IpAddr::V6(target));
+        match state {
+            Some(AddressState::Preferred) => {}
+            Some(AddressState::Tentative) => {
+                // Another station probes for it too, unless it is our own probe come back.
+                if source.is_unspecified() && packet.link_src != Some(interface.mac) {
+                    self.net.conflict(now, on, IpAddr::V6(target));
+                }
+                return Err(DropReason::IpTentative);
+            }
+            Some(AddressState::Duplicate) | None => return Err(DropReason::IpNotOurs),
+        }
+        if let Some(mac) = mac.filter(|mac| mac.is_unicast()) {
+            let heard = Heard::Asks { mac, create: true };
+            self.net.heard(now, (on, IpAddr::V6(source)), heard);
+        }
+        self.net.advertise(on, target, source);
+        Ok(())
+    }
+
+    /// RFC 4861 §7.2.5; RFC 4862 §5.4.4. It speaks of its target, not of its sender (r64).
+    fn handle_advertisement(
+        &mut self,
+        now: Instant,
+        packet: &Inbound,
+        flags: NeighborFlags,
+        target: Ipv6Addr,
+        mac: Option<MacAddr>,
+    ) -> Result<(), DropReason> {
+        let on = packet.on;
+        let target = IpAddr::V6(target);
+        if self.net.interfaces[on.index()]
+            .addresses
+            .find(target)
+            .is_some()
+        {
+            self.net.conflict(now, on, target);
+            return Ok(());
+        }
+        if mac.is_some_and(|mac| !mac.is_unicast()) {
+            return Err(DropReason::NdpInvalid);
+        }
+        let heard = Heard::Advertises {
+            mac,
+            solicited: flags.contains(NeighborFlags::SOLICITED),
+            overrides: flags.contains(NeighborFlags::OVERRIDE),
+        };
+        self.net.heard(now, (on, target), heard);
+        Ok(())
+    }
+}

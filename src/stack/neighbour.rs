@@ -1,0 +1,424 @@
+//! The one table of neighbours: which MAC address has this IP address on this interface, and does
+//! it still answer?
+//!
+//! RFC 4861 §7.3.2 (states), §7.2.5 and appendix C (what is heard), §7.3.3 (probing), for IPv6 and,
+//! with ARP's packets, for IPv4 (RFC 826, RFC 1122 §2.3.2). *Owns* the entries and the packets that
+//! wait for them. *Does not* send: what it wants done stands in [`Effect`]s.
+//! Invariants: the table is bounded, an entry is only ever evicted from STALE (r59), unresolved ones
+//! take at most half of the table, each of them holds a bounded queue, and all of it is constant
+//! work per packet.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use super::ids::{Id, InterfaceId, RawId, Slab};
+use super::packet::{OwnedPacket, Waiter};
+use super::wheel::{TimerKey, Wheel};
+use crate::base::{Instant, KeyedState, MacAddr, Random, Seed};
+
+/// RETRANS_TIMER, RFC 4861 §10; also ARP-9's one request per second.
+pub(crate) const RETRANS_TIMER: Duration = Duration::from_secs(1);
+/// MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT, RFC 4861 §10.
+const MAX_SOLICIT: u8 = 3;
+/// DELAY_FIRST_PROBE_TIME, RFC 4861 §10.
+const DELAY_FIRST_PROBE: Duration = Duration::from_secs(5);
+/// REACHABLE_TIME, RFC 4861 §10; each reachable time is 0.5 to 1.5 times this (§6.3.2).
+const REACHABLE_MS: u64 = 30_000;
+/// Entries looked at for one to evict.
+const SWEEP: usize = 16;
+
+/// An address on a link.
+pub(crate) type NeighbourKey = (InterfaceId, IpAddr);
+
+/// RFC 4861 §7.3.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Incomplete { tries: u8 },
+    Reachable { until: Instant },
+    Stale,
+    Delay,
+    Probe { tries: u8 },
+}
+
+/// What a packet says about a neighbour; `ndp` and ARP reception make it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It speaks of itself in a solicitation or request (RFC 4861 §7.2.3, RFC 826). `create`: to us.
+    Asks { mac: MacAddr, create: bool },
+    /// It advertises itself (RFC 4861 §7.2.5; an ARP reply overrides).
+    Advertises {
+        mac: Option<MacAddr>,
+        solicited: bool,
+        overrides: bool,
+    },
+}
+
+/// What the table wants done.
+#[derive(Clone, Debug)]
+pub(crate) enum Effect {
+    /// Ask for this neighbour: everybody, or only this station.
+    Solicit {
+        key: NeighbourKey,
+        source: IpAddr,
+        mac: Option<MacAddr>,
+    },
+    /// The neighbour is known now: send what waited for it.
+    Send {
+        on: InterfaceId,
+        packet: OwnedPacket,
+    },
+    /// The neighbour is known now: this socket may go on.
+    Wake { on: InterfaceId, waiter: Waiter },
+    /// The packet cannot be sent: it gave way in a full queue, or the neighbour failed.
+    Drop { packet: OwnedPacket, failed: bool },
+    /// This socket waited for a neighbour that does not answer.
+    Fail { waiter: Waiter },
+    /// The neighbour does not answer.
+    Dead { key: NeighbourKey },
+}
+
+/// What is known about a neighbour that a packet is to be sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    Known(MacAddr),
+    Unresolved(RawId),
+    /// The table is full of entries in use.
+    NoRoom,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: NeighbourKey,
+    state: State,
+    mac: MacAddr,
+    /// The source of the packet that started resolution (RFC 4861 §7.2.2).
+    source: IpAddr,
+    queue: VecDeque<OwnedPacket>,
+    waiters: BTreeSet<Waiter>,
+}
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct Neighbours {
+    entries: Slab<RawId, Entry>,
+    index: HashMap<NeighbourKey, RawId, KeyedState>,
+    incomplete: usize,
+    limit: usize,
+    queue_limit: usize,
+    hand: u32,
+    random: Random,
+    pub(crate) effects: VecDeque<Effect>,
+}
+
+impl Neighbours {
+    pub(crate) fn new(seed: &Seed, limit: usize, queue_limit: usize) -> Self {
+        Self {
+            entries: Slab::new(),
+            index: HashMap::with_hasher(KeyedState::new(seed.key("neighbour table"))),
+            incomplete: 0,
+            limit,
+            queue_limit,
+            hand: 0,
+            random: Random::new(seed.key("reachable time")),
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// Looks up where to send; starts resolution, or the check of a stale entry, when that is due.
+    pub(crate) fn lookup(
+        &mut self,
+        now: Instant,
+        timers: &mut Wheel,
+        key: NeighbourKey,
+        source: IpAddr,
+    ) -> Lookup {
+        let Some(&id) = self.index.get(&key) else {
+            return self.start(now, timers, key, source);
+        };
+        let Some(entry) = self.entries.get_mut(id) else {
+            return Lookup::NoRoom;
+        };
+        match entry.state {
+            State::Incomplete { .. } => return Lookup::Unresolved(id),
+            State::Reachable { until } if now < until => {}
+            State::Reachable { .. } | State::Stale => {
+                // RFC 4861 §7.3.3: the first packet to a stale entry starts the delay.
+                entry.state = State::Delay;
+                entry.source = source;
+                timers.set(timer(id), Some(now + DELAY_FIRST_PROBE));
+            }
+            State::Delay | State::Probe { .. } => {}
+        }
+        Lookup::Known(entry.mac)
+    }
+
+    /// Queues a packet for an unresolved entry; the oldest gives way (RFC 4861 §7.2.2).
+    pub(crate) fn queue(&mut self, id: RawId, packet: OwnedPacket) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            let failed = false;
+            self.effects.push_back(Effect::Drop { packet, failed });
+            return;
+        };
+        entry.queue.push_back(packet);
+        if entry.queue.len() > self.queue_limit
+            && let Some(packet) = entry.queue.pop_front()
+        {
+            let failed = false;
+            self.effects.push_back(Effect::Drop { packet, failed });
+        }
+    }
+
+    /// Wakes this socket when the entry is resolved or fails.
+    pub(crate) fn wait(&mut self, id: RawId, waiter: Waiter) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.waiters.insert(waiter);
+        }
+    }
+
+    /// A higher layer saw the neighbour answer (RFC 4861 §7.3.1): a new ACK of our data.
+    pub(crate) fn confirm(&mut self, now: Instant, timers: &mut Wheel, key: NeighbourKey) {
+        let Some(&id) = self.index.get(&key) else {
+            return;
+        };
+        let fresh = self.reachable(now);
+        if let Some(entry) = self.entries.get_mut(id)
+            && !matches!(entry.state, State::Incomplete { .. })
+        {
+            entry.state = fresh;
+            timers.set(timer(id), None);
+        }
+    }
+
+    /// Judges what a packet says.
+    pub(crate) fn heard(
+        &mut self,
+        now: Instant,
+        timers: &mut Wheel,
+        key: NeighbourKey,
+        heard: Heard,
+    ) {
+        match (self.index.get(&key).copied(), heard) {
+            (Some(id), Heard::Asks { mac, .. }) => self.heard_request(timers, id, mac),
+            (None, Heard::Asks { mac, create: true }) => self.learn(key, mac),
+            // RFC 4861 §7.2.5, RFC 826: what nobody asked for creates nothing.
+            (None, _) => {}
+            (
+                Some(id),
+                Heard::Advertises {
+                    mac,
+                    solicited,
+                    overrides,
+                },
+            ) => self.heard_advert(now, timers, id, mac, solicited, overrides),
+        }
+    }
+
+    /// The timer of the entry in this slot fired.
+    pub(crate) fn on_timeout(&mut self, now: Instant, timers: &mut Wheel, index: u32) {
+        let Some(id) = self.entries.id_at(index) else {
+            return;
+        };
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        let mac = match &mut entry.state {
+            State::Incomplete { tries } if *tries < MAX_SOLICIT => {
+                *tries += 1;
+                None
+            }
+            State::Probe { tries } if *tries < MAX_SOLICIT => {
+                *tries += 1;
+                Some(entry.mac)
+            }
+            State::Delay => {
+                entry.state = State::Probe { tries: 1 };
+                Some(entry.mac)
+            }
+            State::Incomplete { .. } | State::Probe { .. } => return self.fail(timers, id),
+            State::Reachable { .. } | State::Stale => return,
+        };
+        let (key, source) = (entry.key, entry.source);
+        timers.set(timer(id), Some(now + RETRANS_TIMER));
+        let solicit = Effect::Solicit { key, source, mac };
+        self.effects.push_back(solicit);
+    }
+
+    /// The state of an entry.
+    pub(crate) fn state(&self, key: NeighbourKey) -> Option<State> {
+        let id = *self.index.get(&key)?;
+        self.entries.get(id).map(|entry| entry.state)
+    }
+
+    /// Entries in the table.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn start(
+        &mut self,
+        now: Instant,
+        timers: &mut Wheel,
+        key: NeighbourKey,
+        source: IpAddr,
+    ) -> Lookup {
+        // Half of the table is out of reach of a scan.
+        if self.incomplete * 2 >= self.limit || !self.make_room() {
+            return Lookup::NoRoom;
+        }
+        self.incomplete += 1;
+        let id = self.insert(key, State::Incomplete { tries: 1 }, MacAddr::ZERO, source);
+        timers.set(timer(id), Some(now + RETRANS_TIMER));
+        let mac = None;
+        self.effects.push_back(Effect::Solicit { key, source, mac });
+        Lookup::Unresolved(id)
+    }
+
+    fn insert(&mut self, key: NeighbourKey, state: State, mac: MacAddr, source: IpAddr) -> RawId {
+        let id = self.entries.insert(Entry {
+            key,
+            state,
+            mac,
+            source,
+            queue: VecDeque::new(),
+            waiters: BTreeSet::new(),
+        });
+        self.index.insert(key, id);
+        id
+    }
+
+    /// Somebody asks us: its answer will have to find it (RFC 826, RFC 4861 §7.2.3).
+    fn learn(&mut self, key: NeighbourKey, mac: MacAddr) {
+        if self.make_room() {
+            self.insert(key, State::Stale, mac, key.1);
+        }
+    }
+
+    fn heard_request(&mut self, timers: &mut Wheel, id: RawId, mac: MacAddr) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        if matches!(entry.state, State::Incomplete { .. }) {
+            self.resolve(timers, id, mac, State::Stale);
+        } else if entry.mac != mac {
+            entry.mac = mac;
+            entry.state = State::Stale;
+            timers.set(timer(id), None);
+        }
+    }
+
+    /// RFC 4861 §7.2.5.
+    fn heard_advert(
+        &mut self,
+        now: Instant,
+        timers: &mut Wheel,
+        id: RawId,
+        mac: Option<MacAddr>,
+        solicited: bool,
+        overrides: bool,
+    ) {
+        let fresh = self.reachable(now);
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        if matches!(entry.state, State::Incomplete { .. }) {
+            let state = if solicited { fresh } else { State::Stale };
+            if let Some(mac) = mac {
+                self.resolve(timers, id, mac, state);
+            }
+            return;
+        }
+        let differs = mac.is_some_and(|mac| mac != entry.mac);
+        if differs && !overrides {
+            if matches!(entry.state, State::Reachable { .. }) {
+                entry.state = State::Stale;
+            }
+            return;
+        }
+        entry.mac = mac.unwrap_or(entry.mac);
+        if solicited {
+            entry.state = fresh;
+            timers.set(timer(id), None);
+        } else if differs {
+            entry.state = State::Stale;
+            timers.set(timer(id), None);
+        }
+    }
+
+    /// The MAC address of an unresolved entry is known: what waited goes.
+    fn resolve(&mut self, timers: &mut Wheel, id: RawId, mac: MacAddr, state: State) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        self.incomplete -= 1;
+        entry.mac = mac;
+        entry.state = state;
+        timers.set(timer(id), None);
+        let on = entry.key.0;
+        let packets = core::mem::take(&mut entry.queue).into_iter();
+        let waiters = core::mem::take(&mut entry.waiters).into_iter();
+        self.effects
+            .extend(packets.map(|packet| Effect::Send { on, packet }));
+        self.effects
+            .extend(waiters.map(|waiter| Effect::Wake { on, waiter }));
+    }
+
+    /// RFC 4861 §7.2.2, §7.3.3: no answer, the entry goes, those who waited are told.
+    fn fail(&mut self, timers: &mut Wheel, id: RawId) {
+        let Some(entry) = self.remove(timers, id) else {
+            return;
+        };
+        self.effects.push_back(Effect::Dead { key: entry.key });
+        self.effects.extend(entry.queue.into_iter().map(|packet| {
+            let failed = true;
+            Effect::Drop { packet, failed }
+        }));
+        let waiters = entry.waiters.into_iter();
+        self.effects
+            .extend(waiters.map(|waiter| Effect::Fail { waiter }));
+    }
+
+    fn remove(&mut self, timers: &mut Wheel, id: RawId) -> Option<Entry> {
+        let entry = self.entries.remove(id)?;
+        self.index.remove(&entry.key);
+        if matches!(entry.state, State::Incomplete { .. }) {
+            self.incomplete -= 1;
+        }
+        timers.set(timer(id), None);
+        Some(entry)
+    }
+
+    /// Is there room for one more, if need be in the place of a stale entry? A clock hand goes
+    /// round, a few entries at a time.
+    fn make_room(&mut self) -> bool {
+        if self.entries.len() < self.limit {
+            return true;
+        }
+        let slots = u32::try_from(self.limit).unwrap_or(u32::MAX).max(1);
+        for _ in 0..SWEEP {
+            self.hand = (self.hand + 1) % slots;
+            let Some(id) = self.entries.id_at(self.hand) else {
+                continue;
+            };
+            let stale = |entry: &Entry| entry.state == State::Stale;
+            if self.entries.get(id).is_some_and(stale)
+                && let Some(entry) = self.entries.remove(id)
+            {
+                self.index.remove(&entry.key);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn reachable(&mut self, now: Instant) -> State {
+        // RFC 4861 §6.3.2: uniformly between MIN_RANDOM_FACTOR and MAX_RANDOM_FACTOR.
+        let millis = REACHABLE_MS / 2 + self.random.below(REACHABLE_MS);
+        let until = now + Duration::from_millis(millis);
+        State::Reachable { until }
+    }
+}
+
+fn timer(id: RawId) -> TimerKey {
+    TimerKey::Neighbour(id.index())
+}

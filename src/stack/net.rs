@@ -1,0 +1,281 @@
+//! Everything below the sockets in one value: interfaces, routes, neighbours, timers, counters.
+//!
+//! Kept apart from the sockets so that code which holds a connection can still send, route and set
+//! timers. *Owns* the way out. *Does not* know any socket: what concerns one is a [`Notice`].
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::VecDeque;
+
+use super::address::{AddressState, Due};
+use super::config::{Config, ConfigError, InterfaceConfig};
+use super::counters::Counters;
+use super::egress::Headers;
+use super::icmp::IcmpLimit;
+use super::ids::{Id, InterfaceId};
+use super::interface::{Destination, Interface, Outgoing};
+use super::neighbour::{Effect, Heard, NeighbourKey, Neighbours};
+use super::packet::{Notice, OwnedPacket, Waiter};
+use super::ready::Ready;
+use super::route::{Route, RouteError, Routes, select_source};
+use super::wheel::{TimerKey, Wheel};
+use crate::arp;
+use crate::base::{Cidr, DropReason, Instant, MacAddr, Random};
+
+/// The parts of a stack below its sockets.
+#[derive(Debug)]
+pub(crate) struct Net {
+    /// The latest time seen.
+    pub(crate) now: Instant,
+    pub(crate) interfaces: Vec<Interface>,
+    pub(crate) routes: Routes,
+    pub(crate) neighbours: Neighbours,
+    pub(crate) timers: Wheel,
+    pub(crate) counters: Counters,
+    pub(crate) notices: VecDeque<Notice>,
+    pub(crate) headers: Headers,
+    pub(crate) icmp_limit: IcmpLimit,
+    pub(crate) ttl: u8,
+    outbox_limit: usize,
+    random: Random,
+}
+
+impl Net {
+    pub(crate) fn new(config: &Config) -> Self {
+        let seed = &config.seed;
+        Self {
+            now: Instant::ZERO,
+            interfaces: Vec::new(),
+            routes: Routes::default(),
+            neighbours: Neighbours::new(seed, config.neighbour_limit, config.neighbour_queue),
+            timers: Wheel::default(),
+            counters: Counters::default(),
+            notices: VecDeque::new(),
+            headers: Headers::default(),
+            icmp_limit: IcmpLimit::new(config),
+            ttl: config.ttl,
+            outbox_limit: config.outbox_limit,
+            random: Random::new(seed.key("interface")),
+        }
+    }
+
+    /// Time never runs back: the later of `now` and the latest time seen.
+    pub(crate) fn clamp(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    pub(crate) fn add_interface(
+        &mut self,
+        now: Instant,
+        config: &InterfaceConfig,
+    ) -> Result<InterfaceId, ConfigError> {
+        config.check()?;
+        let count = self.interfaces.len();
+        if count >= 0xffff {
+            return Err(ConfigError::TooMany(count));
+        }
+        let id = InterfaceId::from_index(count);
+        let interface = Interface::new(now, id, config, &mut self.random);
+        for address in interface.addresses.iter() {
+            self.routes.add(address.cidr, id, None);
+        }
+        for &(to, via) in &config.routes {
+            self.routes.add(to, id, via);
+        }
+        for &gateway in &config.gateways {
+            let any = match gateway {
+                IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            };
+            if let Ok(any) = Cidr::new(any, 0) {
+                self.routes.add(any, id, Some(gateway));
+            }
+        }
+        self.interfaces.push(interface);
+        self.on_interface_timeout(now, id);
+        Ok(id)
+    }
+
+    /// The way to `dst`. `scope` names the interface of a link-local or multicast address, and
+    /// holds any other to that interface.
+    pub(crate) fn route(
+        &self,
+        dst: IpAddr,
+        scope: Option<InterfaceId>,
+    ) -> Result<Route, RouteError> {
+        let ours = |i: &Interface| i.addresses.find(dst).is_some();
+        // No packet goes from the stack to itself: there is no loopback interface.
+        if dst.is_unspecified() || dst.is_loopback() || self.interfaces.iter().any(ours) {
+            return Err(RouteError::Destination(dst));
+        }
+        let (on, next_hop) = if is_on_link_only(dst) {
+            let only = match &self.interfaces[..] {
+                [one] => Some(one.id),
+                _ => None,
+            };
+            (scope.or(only).ok_or(RouteError::NoScope(dst))?, dst)
+        } else {
+            self.routes
+                .lookup(self.now, dst, scope)
+                .ok_or(RouteError::NoRoute(dst))?
+        };
+        let interface = self
+            .interfaces
+            .get(on.index())
+            .ok_or(RouteError::NoScope(dst))?;
+        let source =
+            |tentative| select_source(interface.addresses.sources(tentative), dst, next_hop);
+        Ok(Route {
+            on,
+            next_hop,
+            // A tentative address is better than none: the packet waits until it may be used.
+            source: source(false)
+                .or_else(|| source(true))
+                .ok_or(RouteError::NoSource(dst))?,
+            mtu: interface.capabilities.mtu,
+        })
+    }
+
+    /// Is `address` one that a socket may be bound to, on `scope` if that is given?
+    pub(crate) fn is_ours(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
+        let mut interfaces = self.interfaces.iter();
+        interfaces.any(|i| {
+            let state = i.addresses.state(address);
+            scope.is_none_or(|on| on == i.id)
+                && state.is_some_and(|state| state != AddressState::Duplicate)
+        })
+    }
+
+    /// Does an interface take packets for other hosts' addresses as ours?
+    pub(crate) fn accepts_foreign(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
+        let mut interfaces = self.interfaces.iter();
+        interfaces.any(|i| {
+            let foreign = i.classify(address) == Destination::Ours;
+            scope.is_none_or(|on| on == i.id) && i.accept_foreign && foreign
+        })
+    }
+
+    /// What a destination is to the interface that a packet for it came in on.
+    pub(crate) fn classify(&self, on: InterfaceId, dst: IpAddr) -> Destination {
+        self.interfaces[on.index()].classify(dst)
+    }
+
+    /// Queues a packet of the stack's own; dropped and counted when the outbox is full.
+    pub(crate) fn queue_packet(&mut self, on: InterfaceId, packet: OwnedPacket) -> bool {
+        self.queue_outgoing(on, Outgoing::Packet(packet))
+    }
+
+    /// Queues an ARP packet.
+    pub(crate) fn queue_arp(&mut self, on: InterfaceId, to: MacAddr, packet: arp::Packet) {
+        if packet.operation == arp::Operation::REPLY {
+            self.counters.arp_replies_sent += 1;
+        } else {
+            self.counters.arp_requests_sent += 1;
+        }
+        self.queue_outgoing(on, Outgoing::Arp(to, packet));
+    }
+
+    fn queue_outgoing(&mut self, on: InterfaceId, outgoing: Outgoing) -> bool {
+        let outbox = &mut self.interfaces[on.index()].outbox;
+        let room = outbox.len() < self.outbox_limit;
+        if room {
+            outbox.push_back(outgoing);
+        } else {
+            self.counters.drops.count(DropReason::OutboxFull);
+        }
+        room
+    }
+
+    /// Makes a socket ready to send on this interface.
+    pub(crate) fn wake(&mut self, on: InterfaceId, waiter: Waiter) {
+        self.interfaces[on.index()].ready.push(match waiter {
+            Waiter::Tcp(id) => Ready::Tcp(id.index()),
+            Waiter::Udp(id) => Ready::Udp(id.index()),
+        });
+    }
+
+    /// A connection's forward progress proves that its next hop answers (RFC 4861 §7.3.1).
+    pub(crate) fn confirm(&mut self, now: Instant, on: InterfaceId, next_hop: IpAddr) {
+        self.neighbours
+            .confirm(now, &mut self.timers, (on, next_hop));
+    }
+
+    /// A packet said something about a neighbour.
+    pub(crate) fn heard(&mut self, now: Instant, key: NeighbourKey, heard: Heard) {
+        self.neighbours.heard(now, &mut self.timers, key, heard);
+        self.run_effects(now);
+    }
+
+    /// Does what the neighbour table wants done.
+    pub(crate) fn run_effects(&mut self, now: Instant) {
+        while let Some(effect) = self.neighbours.effects.pop_front() {
+            match effect {
+                Effect::Solicit { key, source, mac } => self.solicit(key, source, mac),
+                Effect::Send { on, packet } => {
+                    // Bounded by the queue that it comes from.
+                    let outbox = &mut self.interfaces[on.index()].outbox;
+                    outbox.push_back(Outgoing::Packet(packet));
+                }
+                Effect::Wake { on, waiter } => self.wake(on, waiter),
+                Effect::Drop { packet, failed } => {
+                    self.counters.drops.count(DropReason::NeighbourUnresolved);
+                    if failed {
+                        let notice = Notice::Unreachable(packet.owner, packet.flow.dst);
+                        self.notices.push_back(notice);
+                    }
+                }
+                Effect::Fail { waiter } => self.notices.push_back(Notice::Failed(waiter)),
+                Effect::Dead { key: (on, address) } => {
+                    self.counters.neighbours_failed += 1;
+                    self.routes.gateway_failed(now, on, address);
+                }
+            }
+        }
+    }
+
+    /// A deadline of this layer came.
+    pub(crate) fn on_neighbour_timeout(&mut self, now: Instant, index: u32) {
+        self.neighbours.on_timeout(now, &mut self.timers, index);
+        self.run_effects(now);
+    }
+
+    /// Probes and announcements that are due.
+    pub(crate) fn on_interface_timeout(&mut self, now: Instant, on: InterfaceId) {
+        while let Some(due) = self.interfaces[on.index()].addresses.on_timeout(now) {
+            match due {
+                Due::Probe(address) => self.probe(on, address),
+                Due::Announce(address) => self.announce(on, address),
+                Due::Usable => self.wake_waiters(on),
+            }
+        }
+        self.set_interface_timer(on);
+    }
+
+    /// Says to everybody that this address is ours (RFC 5227 §2.3).
+    pub(crate) fn announce(&mut self, on: InterfaceId, address: Ipv4Addr) {
+        let mac = self.interfaces[on.index()].mac;
+        let packet = arp::Packet::announcement(mac, address);
+        self.queue_arp(on, MacAddr::BROADCAST, packet);
+    }
+
+    pub(crate) fn wake_waiters(&mut self, on: InterfaceId) {
+        let waiters = core::mem::take(&mut self.interfaces[on.index()].waiters);
+        for waiter in waiters {
+            self.wake(on, waiter);
+        }
+    }
+
+    pub(crate) fn set_interface_timer(&mut self, on: InterfaceId) {
+        let due = self.interfaces[on.index()].addresses.next_due();
+        let key = TimerKey::Interface(u32::try_from(on.index()).unwrap_or(u32::MAX));
+        self.timers.set(key, due);
+    }
+}
+
+/// Does the address mean something on one link only, so that no route is asked?
+fn is_on_link_only(dst: IpAddr) -> bool {
+    match dst {
+        IpAddr::V4(a) => a.is_broadcast() || a.is_multicast(),
+        IpAddr::V6(a) => a.is_multicast() || a.is_unicast_link_local(),
+    }
+}

@@ -1,0 +1,161 @@
+//! Packets between the parts of the stack: received ones on their way to a socket, and those that
+//! wait to be sent.
+//!
+//! *Owns* the types. *Does not* hold more than constant memory per packet beside its payload slices.
+
+use core::net::IpAddr;
+use core::num::NonZeroU16;
+
+use bytes::Bytes;
+
+use super::ids::{InterfaceId, PingId, TcpId, UdpId};
+use crate::base::{Instant, MacAddr, Protocol};
+use crate::link::RxChecksum;
+
+/// A received transport packet whose IP header has been judged and taken off.
+#[derive(Clone, Debug)]
+pub(crate) struct Inbound {
+    /// The interface it came in on.
+    pub(crate) on: InterfaceId,
+    pub(crate) src: IpAddr,
+    pub(crate) dst: IpAddr,
+    /// Is `dst` one host's address? Else it is a broadcast or multicast one.
+    pub(crate) unicast: bool,
+    /// TOS or traffic class.
+    pub(crate) tos: u8,
+    /// TTL or hop limit as it arrived.
+    pub(crate) ttl: u8,
+    /// When the frame arrived.
+    pub(crate) at: Instant,
+    /// What the device knows of the transport checksum.
+    pub(crate) checksum: RxChecksum,
+    /// Payload bytes of each segment that was merged into this one.
+    pub(crate) segment_size: Option<NonZeroU16>,
+    /// From the transport header on, shortened to the IP packet's length.
+    pub(crate) segment: Bytes,
+    /// The IP packet as it arrived, for an ICMP error to quote.
+    pub(crate) quote: Bytes,
+    /// Did the frame come to our own MAC address (or on an IP medium)?
+    pub(crate) link_unicast: bool,
+    /// The sender's MAC address.
+    pub(crate) link_src: Option<MacAddr>,
+}
+
+/// Where the packets of one flow go: what is looked up once and kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flow {
+    pub(crate) src: IpAddr,
+    pub(crate) dst: IpAddr,
+    /// The neighbour that gets them: `dst` itself, or a router.
+    pub(crate) next_hop: IpAddr,
+    /// TTL or hop limit.
+    pub(crate) ttl: u8,
+    /// TOS or traffic class.
+    pub(crate) tos: u8,
+}
+
+/// A socket that waits for a neighbour or for an address, nothing of it queued there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Waiter {
+    Tcp(TcpId),
+    Udp(UdpId),
+}
+
+/// Who is told when a packet cannot be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The stack itself: nobody.
+    Stack,
+    Udp(UdpId),
+    /// A ping socket and the sequence number of its request.
+    Ping(PingId, u16),
+}
+
+/// What the stack tells its sockets after a turn of the lower layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// The neighbour that this socket waited for does not answer, or its address is a duplicate.
+    Failed(Waiter),
+    /// A packet of this owner was dropped because its neighbour does not answer.
+    Unreachable(Owner, IpAddr),
+}
+
+/// A transport header of up to 60 bytes, held without allocation.
+#[derive(Clone, Copy)]
+pub(crate) struct HeaderBytes {
+    bytes: [u8; Self::CAPACITY],
+    len: u8,
+}
+
+impl HeaderBytes {
+    /// A TCP header with all its options.
+    pub(crate) const CAPACITY: usize = 60;
+
+    /// A copy of `header`.
+    ///
+    /// # Panics
+    /// When it is longer than 60 bytes: no transport header is.
+    pub(crate) fn new(header: &[u8]) -> Self {
+        let mut bytes = [0; Self::CAPACITY];
+        bytes[..header.len()].copy_from_slice(header);
+        Self {
+            bytes,
+            len: u8::try_from(header.len()).unwrap_or(0),
+        }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl core::fmt::Debug for HeaderBytes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
+/// A packet that waits to be sent, complete but for IP and link header and the checksum.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedPacket {
+    pub(crate) flow: Flow,
+    pub(crate) protocol: Protocol,
+    /// The transport header, its checksum field 0: it is filled on the way out.
+    pub(crate) header: HeaderBytes,
+    pub(crate) payload: Bytes,
+    /// Payload bytes of each segment, when it is a super-segment.
+    pub(crate) segment: Option<NonZeroU16>,
+    /// The receiver's MAC address when no look-up is wanted: probes and answers.
+    pub(crate) link_dst: Option<MacAddr>,
+    pub(crate) owner: Owner,
+}
+
+impl OwnedPacket {
+    /// A packet of the stack's own.
+    pub(crate) fn new(flow: Flow, protocol: Protocol, header: &[u8], payload: Bytes) -> Self {
+        Self {
+            flow,
+            protocol,
+            header: HeaderBytes::new(header),
+            payload,
+            segment: None,
+            link_dst: None,
+            owner: Owner::Stack,
+        }
+    }
+}
+
+/// What became of a packet that was offered for sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Delivery {
+    /// The device has it.
+    Taken,
+    /// The device is full: nothing has changed.
+    Full,
+    /// Lost as on the wire, and counted.
+    Dropped,
+    /// The neighbour is not known yet, or the source address is tentative: nothing was sent or
+    /// queued, the waiter is made ready when that changes.
+    Unresolved,
+}

@@ -1,0 +1,328 @@
+//! Sockets that send ICMP echo requests and hear the answers.
+//!
+//! RFC 792, RFC 4443 §4, RFC 1122 §3.2.2.6 (an application interface exists). *Owns* the sockets;
+//! each has an identifier of its own. *Does not* time anything: a reply carries its arrival time.
+
+use core::net::IpAddr;
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::Stack;
+use super::event::{Readiness, SocketId};
+use super::icmp::{IcmpError, IcmpErrorKind};
+use super::ids::{InterfaceId, PingId, Slab, StaleId};
+use super::packet::{Flow, Inbound, OwnedPacket, Owner};
+use super::udp_socket::{RecvError, SendError};
+use crate::base::{DropReason, Instant, KeyedState, Protocol, Random, Seed};
+use crate::{ipv4, ipv6};
+
+/// Settings of a ping socket.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct PingOptions {
+    ttl: Option<u8>,
+    queue: usize,
+}
+
+impl Default for PingOptions {
+    fn default() -> Self {
+        Self {
+            ttl: None,
+            queue: 64,
+        }
+    }
+}
+
+impl PingOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// TTL or hop limit of the requests (default: the stack's); never 0.
+    pub fn ttl(self, ttl: u8) -> Self {
+        Self {
+            ttl: Some(ttl.max(1)),
+            ..self
+        }
+    }
+
+    /// Answers that may wait to be received (default 64).
+    pub fn queue(self, answers: usize) -> Self {
+        Self {
+            queue: answers.max(1),
+            ..self
+        }
+    }
+}
+
+/// Why a ping socket cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PingError {
+    /// Every identifier is in use.
+    #[error("no icmp identifier is free")]
+    NoIdentifier,
+}
+
+impl From<PingError> for std::io::Error {
+    fn from(error: PingError) -> Self {
+        Self::new(std::io::ErrorKind::AddrInUse, error)
+    }
+}
+
+/// What became of an echo request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PingOutcome {
+    /// It was answered.
+    Reply,
+    /// It could not be delivered; the code of RFC 792's type 3 or RFC 4443's type 1.
+    Unreachable {
+        /// The message's code.
+        code: u8,
+    },
+    /// Its TTL or hop limit ran out on the way.
+    TimeExceeded,
+    /// The neighbour that it had to go to does not answer.
+    NoNeighbour,
+    /// A router or the destination could not make sense of it.
+    ParameterProblem,
+}
+
+/// An answer to an echo request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PingReply {
+    /// Who answered: the destination, or the router that reports an error.
+    pub from: IpAddr,
+    /// The request's sequence number.
+    pub seq: u16,
+    /// The data that came back; of an error, what it quotes of the request's.
+    pub payload: Bytes,
+    /// TTL or hop limit of the answer as it arrived.
+    pub ttl: u8,
+    /// When it arrived.
+    pub at: Instant,
+    /// What became of the request.
+    pub outcome: PingOutcome,
+}
+
+#[derive(Debug)]
+struct PingSocket {
+    identifier: u16,
+    options: PingOptions,
+    replies: VecDeque<PingReply>,
+}
+
+/// All ping sockets of a stack.
+#[derive(Debug)]
+pub(super) struct Pings {
+    sockets: Slab<PingId, PingSocket>,
+    identifiers: HashMap<u16, PingId, KeyedState>,
+    random: Random,
+}
+
+impl Pings {
+    pub(super) fn new(seed: &Seed) -> Self {
+        Self {
+            sockets: Slab::new(),
+            identifiers: HashMap::with_hasher(KeyedState::new(seed.key("ping table"))),
+            random: Random::new(seed.key("ping identifier")),
+        }
+    }
+}
+
+impl Stack {
+    /// Opens a socket that sends echo requests.
+    ///
+    /// # Errors
+    /// [`PingError`] when 65,536 are open.
+    pub fn ping_open(&mut self, options: PingOptions) -> Result<PingId, PingError> {
+        let first = self.ping.random.below(1 << 16);
+        let free = (0..1u64 << 16).find_map(|step| {
+            let identifier = u16::try_from((first + step) % (1 << 16)).ok()?;
+            let taken = self.ping.identifiers.contains_key(&identifier);
+            (!taken).then_some(identifier)
+        });
+        let identifier = free.ok_or(PingError::NoIdentifier)?;
+        let id = self.ping.sockets.insert(PingSocket {
+            identifier,
+            options,
+            replies: VecDeque::new(),
+        });
+        self.ping.identifiers.insert(identifier, id);
+        self.events.register(SocketId::Ping(id));
+        Ok(id)
+    }
+
+    /// Queues an echo request. `scope` names the interface of a link-local destination.
+    ///
+    /// # Errors
+    /// [`SendError`]; [`SendError::WouldBlock`] when the interface's outbox is full.
+    pub fn ping_send(
+        &mut self,
+        now: Instant,
+        id: PingId,
+        to: IpAddr,
+        scope: Option<InterfaceId>,
+        seq: u16,
+        payload: Bytes,
+    ) -> Result<(), SendError> {
+        self.net.clamp(now);
+        let socket = self.ping.sockets.get(id).ok_or(StaleId)?;
+        let route = self.net.route(to, scope)?;
+        let flow = Flow {
+            src: route.source,
+            dst: to,
+            next_hop: route.next_hop,
+            ttl: socket.options.ttl.unwrap_or(self.net.ttl),
+            tos: 0,
+        };
+        let ip = if to.is_ipv4() {
+            ipv4::MIN_HEADER_LEN
+        } else {
+            ipv6::HEADER_LEN
+        };
+        let max = route.mtu - ip - ipv4::icmp::HEADER_LEN;
+        let len = payload.len();
+        if len > max {
+            return Err(SendError::TooBig { len, max });
+        }
+        let data = &payload[..];
+        let ident = socket.identifier;
+        let mut header = [0; 8];
+        let protocol = match (flow.src, flow.dst) {
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                let message = ipv6::icmp::Message::EchoRequest {
+                    id: ident,
+                    seq,
+                    data,
+                };
+                message.emit_header(src, dst, &mut header);
+                Protocol::ICMPV6
+            }
+            _ => {
+                let message = ipv4::icmp::Message::EchoRequest {
+                    id: ident,
+                    seq,
+                    data,
+                };
+                message.emit_header(&mut header);
+                Protocol::ICMP
+            }
+        };
+        let mut packet = OwnedPacket::new(flow, protocol, &header, payload);
+        packet.owner = Owner::Ping(id, seq);
+        if !self.net.queue_packet(route.on, packet) {
+            return Err(SendError::WouldBlock);
+        }
+        self.net.counters.echo_requests_sent += 1;
+        Ok(())
+    }
+
+    /// Takes the oldest answer.
+    ///
+    /// # Errors
+    /// [`RecvError::WouldBlock`] when there is none; an event tells of the next.
+    pub fn ping_recv(&mut self, id: PingId) -> Result<PingReply, RecvError> {
+        let socket = self.ping.sockets.get_mut(id).ok_or(StaleId)?;
+        let reply = socket.replies.pop_front();
+        if reply.is_none() {
+            self.events.rearm(SocketId::Ping(id), Readiness::READABLE);
+        }
+        reply.ok_or(RecvError::WouldBlock)
+    }
+
+    /// Closes a socket.
+    pub fn ping_close(&mut self, id: PingId) {
+        if let Some(socket) = self.ping.sockets.remove(id) {
+            self.ping.identifiers.remove(&socket.identifier);
+            self.events.forget(SocketId::Ping(id));
+        }
+    }
+
+    /// An echo reply came in.
+    pub(super) fn handle_echo_reply(
+        &mut self,
+        packet: &Inbound,
+        identifier: u16,
+        seq: u16,
+        data: &[u8],
+    ) -> Result<(), DropReason> {
+        let id = self.ping.identifiers.get(&identifier);
+        let id = *id.ok_or(DropReason::PingUnclaimed)?;
+        let small = data.len() < self.config.copy_below;
+        let payload = if small {
+            Bytes::copy_from_slice(data)
+        } else {
+            packet.segment.slice_ref(data)
+        };
+        let reply = PingReply {
+            from: packet.src,
+            seq,
+            payload,
+            ttl: packet.ttl,
+            at: packet.at,
+            outcome: PingOutcome::Reply,
+        };
+        self.ping_deliver(id, reply)
+    }
+
+    /// An ICMP error quotes an echo request of ours.
+    pub(super) fn ping_icmp_error(
+        &mut self,
+        now: Instant,
+        error: &IcmpError,
+    ) -> Result<(), DropReason> {
+        let segment = &error.quoted_segment[..];
+        let request = if error.quoted_src.is_ipv4() { 8 } else { 128 };
+        let &[kind, 0, _, _, a, b, c, d, ..] = segment else {
+            return Err(DropReason::IcmpUnmatched);
+        };
+        let id = self.ping.identifiers.get(&u16::from_be_bytes([a, b]));
+        let (Some(&id), true) = (id, kind == request) else {
+            return Err(DropReason::IcmpUnmatched);
+        };
+        let reply = PingReply {
+            from: error.from,
+            seq: u16::from_be_bytes([c, d]),
+            payload: Bytes::copy_from_slice(&segment[8..]),
+            ttl: 0,
+            at: now,
+            outcome: match error.kind {
+                IcmpErrorKind::TimeExceeded => PingOutcome::TimeExceeded,
+                IcmpErrorKind::ParameterProblem => PingOutcome::ParameterProblem,
+                _ => PingOutcome::Unreachable { code: error.code },
+            },
+        };
+        self.ping_deliver(id, reply)
+    }
+
+    /// The neighbour that a request had to go to does not answer.
+    pub(super) fn ping_unreachable(&mut self, now: Instant, id: PingId, seq: u16, to: IpAddr) {
+        let reply = PingReply {
+            from: to,
+            seq,
+            payload: Bytes::new(),
+            ttl: 0,
+            at: now,
+            outcome: PingOutcome::NoNeighbour,
+        };
+        if let Err(reason) = self.ping_deliver(id, reply) {
+            self.net.counters.drops.count(reason);
+        }
+    }
+
+    fn ping_deliver(&mut self, id: PingId, reply: PingReply) -> Result<(), DropReason> {
+        let socket = self.ping.sockets.get_mut(id);
+        let socket = socket.ok_or(DropReason::PingUnclaimed)?;
+        if socket.replies.len() >= socket.options.queue {
+            return Err(DropReason::PingUnclaimed);
+        }
+        socket.replies.push_back(reply);
+        self.events.raise(SocketId::Ping(id), Readiness::READABLE);
+        Ok(())
+    }
+}

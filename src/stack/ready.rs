@@ -1,0 +1,97 @@
+//! The sockets of one interface that have something to send, each once, in turn.
+//!
+//! *Owns* the order of turns. *Does not* know what a socket sends. Constant work per operation.
+
+use std::collections::VecDeque;
+
+/// A socket with something to send, by its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Ready {
+    /// A TCP connection.
+    Tcp(u32),
+    /// A UDP socket.
+    Udp(u32),
+}
+
+impl Ready {
+    const fn place(self) -> (usize, usize) {
+        match self {
+            Self::Tcp(index) => (0, index as usize),
+            Self::Udp(index) => (1, index as usize),
+        }
+    }
+}
+
+/// A queue in which each entry stands at most once.
+#[derive(Debug, Default)]
+pub(crate) struct ReadyList {
+    queue: VecDeque<Ready>,
+    queued: [Vec<u64>; 2],
+}
+
+impl ReadyList {
+    /// Puts `entry` last in line unless it stands in line already.
+    pub(crate) fn push(&mut self, entry: Ready) {
+        if self.mark(entry) {
+            self.queue.push_back(entry);
+        }
+    }
+
+    /// Puts `entry` first in line: the device was full in the middle of its turn.
+    pub(crate) fn push_front(&mut self, entry: Ready) {
+        if self.mark(entry) {
+            self.queue.push_front(entry);
+        }
+    }
+
+    /// Takes the first in line.
+    pub(crate) fn pop(&mut self) -> Option<Ready> {
+        let entry = self.queue.pop_front()?;
+        let (kind, index) = entry.place();
+        self.queued[kind][index / 64] &= !(1 << (index % 64));
+        Some(entry)
+    }
+
+    /// Does nobody wait?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Entries in line.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    fn mark(&mut self, entry: Ready) -> bool {
+        let (kind, index) = entry.place();
+        let words = &mut self.queued[kind];
+        if words.len() <= index / 64 {
+            words.resize(index / 64 + 1, 0);
+        }
+        let bit = 1 << (index % 64);
+        let new = words[index / 64] & bit == 0;
+        words[index / 64] |= bit;
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stands_in_line_once_and_may_come_back() {
+        let mut list = ReadyList::default();
+        list.push(Ready::Tcp(70));
+        list.push(Ready::Udp(70));
+        list.push(Ready::Tcp(70));
+        assert_eq!(list.len(), 2);
+        assert_eq!(list.pop(), Some(Ready::Tcp(70)));
+        list.push(Ready::Tcp(70));
+        list.push_front(Ready::Tcp(1));
+        assert_eq!(list.pop(), Some(Ready::Tcp(1)));
+        assert_eq!(list.pop(), Some(Ready::Udp(70)));
+        assert_eq!(list.pop(), Some(Ready::Tcp(70)));
+        assert!(list.pop().is_none() && list.is_empty());
+    }
+}

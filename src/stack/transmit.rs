@@ -1,0 +1,149 @@
+//! Draining an interface: whoever has something to send, in turn, until the budget or the device
+//! says stop.
+//!
+//! *Owns* the order. *Does not* build frames. Invariant: what the device did not take stays first in
+//! line, unchanged (r29, r37); the outbox and the sockets take turns, so neither starves the other.
+
+use super::Stack;
+use super::ids::InterfaceId;
+use super::interface::Outgoing;
+use super::packet::Delivery;
+use super::ready::Ready;
+use super::tcp::TcpTurn;
+use crate::base::Instant;
+use crate::device::{DeviceError, Transmit};
+
+/// Why [`Stack::poll_transmit`] stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum More {
+    /// Nothing more waits.
+    Idle,
+    /// More waits, the budget was used up: call again.
+    Budget,
+    /// More waits, the device is full: call again when it is writable.
+    DeviceFull,
+}
+
+/// What [`Stack::poll_transmit`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Packets dealt with: taken or dropped by the device, or put aside for their neighbour.
+    pub sent: usize,
+    /// Is there more?
+    pub more: More,
+}
+
+impl Stack {
+    /// Sends what waits on this interface, a bounded number of frames.
+    ///
+    /// # Errors
+    /// Only what ends the device.
+    pub fn poll_transmit<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        out: &mut T,
+    ) -> Result<Progress, DeviceError> {
+        let now = self.net.clamp(now);
+        let budget = self.config.transmit_budget;
+        let mut left = budget;
+        let mut more = More::Idle;
+        while self.wants_transmit(on) {
+            if left == 0 {
+                more = More::Budget;
+                break;
+            }
+            let outbox = {
+                let interface = &mut self.net.interfaces[on.index()];
+                interface.outbox_turn = !interface.outbox_turn;
+                let other = interface.ready.is_empty();
+                !interface.outbox.is_empty() && (other || interface.outbox_turn)
+            };
+            let turn = if outbox {
+                self.transmit_outbox(now, on, out, &mut left)?
+            } else {
+                self.transmit_ready(now, on, out, &mut left)?
+            };
+            if turn == Turn::Full {
+                more = More::DeviceFull;
+                break;
+            }
+        }
+        self.settle(now);
+        let sent = budget - left;
+        Ok(Progress { sent, more })
+    }
+
+    /// Sends the oldest packet of the outbox.
+    fn transmit_outbox<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        out: &mut T,
+        left: &mut usize,
+    ) -> Result<Turn, DeviceError> {
+        let Some(first) = self.net.interfaces[on.index()].outbox.pop_front() else {
+            return Ok(Turn::Done);
+        };
+        let kept = match first {
+            Outgoing::Arp(to, packet) => match self.net.send_arp(now, on, to, &packet, out)? {
+                Delivery::Full => Some(Outgoing::Arp(to, packet)),
+                _ => None,
+            },
+            Outgoing::Packet(packet) => match self.net.send_owned(now, on, packet, out)? {
+                Ok(_) => None,
+                Err(packet) => Some(Outgoing::Packet(packet)),
+            },
+        };
+        if let Some(kept) = kept {
+            self.net.interfaces[on.index()].outbox.push_front(kept);
+            return Ok(Turn::Full);
+        }
+        *left -= 1;
+        Ok(Turn::Done)
+    }
+
+    /// Gives the first socket in line its turn.
+    fn transmit_ready<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        out: &mut T,
+        left: &mut usize,
+    ) -> Result<Turn, DeviceError> {
+        let Some(ready) = self.net.interfaces[on.index()].ready.pop() else {
+            return Ok(Turn::Done);
+        };
+        let before = *left;
+        let turn = match ready {
+            Ready::Tcp(index) => self.transmit_tcp(now, on, index, out, left),
+            Ready::Udp(index) => self.transmit_udp(now, on, index, out, left),
+        };
+        let line = &mut self.net.interfaces[on.index()].ready;
+        match turn {
+            Ok(TcpTurn::Done | TcpTurn::Waiting) => Ok(Turn::Done),
+            Ok(TcpTurn::More) => {
+                line.push(ready);
+                // Every turn costs something, so that draining ends.
+                *left = (*left).min(before.saturating_sub(1));
+                Ok(Turn::Done)
+            }
+            Ok(TcpTurn::Full) => {
+                line.push_front(ready);
+                Ok(Turn::Full)
+            }
+            Err(error) => {
+                line.push_front(ready);
+                Err(error)
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Done,
+    Full,
+}

@@ -1,0 +1,352 @@
+//! A UDP socket: what it holds, and the errors of its calls.
+//!
+//! RFC 768, RFC 1122 §4.1. *Owns* the two bounded queues. *Does not* send or receive: `udp` does.
+
+use core::net::{IpAddr, SocketAddr};
+use core::num::NonZeroU16;
+use std::collections::VecDeque;
+use std::io;
+
+use bytes::Bytes;
+
+use super::demux::Tuple;
+use super::ids::{Slab, StaleId, UdpId};
+use super::route::RouteError;
+
+/// Bytes that each queued datagram is charged beside its data: the queue's own memory.
+pub(super) const OVERHEAD: usize = 128;
+
+/// All UDP sockets of a stack.
+pub(super) type UdpSockets = Slab<UdpId, UdpSocket>;
+
+/// Settings of a UDP socket.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct UdpOptions {
+    pub(super) send_buffer: usize,
+    pub(super) recv_buffer: usize,
+    pub(super) ttl: Option<u8>,
+    pub(super) tos: u8,
+    pub(super) dual_stack: bool,
+    pub(super) report_errors: bool,
+}
+
+impl Default for UdpOptions {
+    fn default() -> Self {
+        Self {
+            send_buffer: 212_992,
+            recv_buffer: 212_992,
+            ttl: None,
+            tos: 0,
+            dual_stack: false,
+            report_errors: false,
+        }
+    }
+}
+
+impl UdpOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bytes that may wait to be sent (default 212,992, Linux's `wmem_default`); each datagram is
+    /// charged 128 bytes more than its data. One datagram always fits in an empty queue.
+    pub fn send_buffer(self, bytes: usize) -> Self {
+        Self {
+            send_buffer: bytes,
+            ..self
+        }
+    }
+
+    /// Bytes that may wait to be received (default 212,992, Linux's `rmem_default`), charged alike.
+    pub fn recv_buffer(self, bytes: usize) -> Self {
+        Self {
+            recv_buffer: bytes,
+            ..self
+        }
+    }
+
+    /// TTL or hop limit of what is sent (default: the stack's); never 0 (RFC 1122 §3.2.1.7).
+    pub fn ttl(self, ttl: u8) -> Self {
+        Self {
+            ttl: Some(ttl.max(1)),
+            ..self
+        }
+    }
+
+    /// TOS or traffic class of what is sent (default 0).
+    pub fn tos(self, tos: u8) -> Self {
+        Self { tos, ..self }
+    }
+
+    /// Does a socket bound to `[::]` take IPv4 datagrams too (default no)?
+    pub fn dual_stack(self, both: bool) -> Self {
+        Self {
+            dual_stack: both,
+            ..self
+        }
+    }
+
+    /// Is a socket that is not connected told of ICMP errors, too (default no, as in std)?
+    pub fn report_errors(self, reported: bool) -> Self {
+        Self {
+            report_errors: reported,
+            ..self
+        }
+    }
+}
+
+/// A received datagram.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Datagram {
+    /// Its data, whole.
+    pub data: Bytes,
+    /// Who sent it; a link-local sender's scope id is the interface's number.
+    pub from: SocketAddr,
+    /// Which of our addresses, or which group, it was sent to.
+    pub to: IpAddr,
+    /// Its TTL or hop limit as it arrived.
+    pub ttl: u8,
+    /// Its TOS or traffic class.
+    pub tos: u8,
+}
+
+/// A datagram that waits to be sent; its data may be a super-segment.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) to: SocketAddr,
+    pub(super) data: Bytes,
+    pub(super) segment: Option<NonZeroU16>,
+}
+
+/// A UDP socket.
+#[derive(Debug)]
+pub(super) struct UdpSocket {
+    pub(super) local: SocketAddr,
+    /// The interface of a link-local `local`, else 0.
+    pub(super) zone: u32,
+    pub(super) peer: Option<SocketAddr>,
+    /// The flow that is claimed for `peer`.
+    pub(super) connected: Option<Tuple>,
+    pub(super) options: UdpOptions,
+    pub(super) send: VecDeque<Pending>,
+    pub(super) send_charge: usize,
+    pub(super) recv: VecDeque<Datagram>,
+    pub(super) recv_charge: usize,
+    pub(super) error: Option<RecvError>,
+    /// Was a send refused since the queue was last full? Then room is told.
+    pub(super) blocked: bool,
+}
+
+impl UdpSocket {
+    pub(super) const fn new(local: SocketAddr, zone: u32, options: UdpOptions) -> Self {
+        Self {
+            local,
+            zone,
+            peer: None,
+            connected: None,
+            options,
+            send: VecDeque::new(),
+            send_charge: 0,
+            recv: VecDeque::new(),
+            recv_charge: 0,
+            error: None,
+            blocked: false,
+        }
+    }
+
+    /// Is there room for `len` more bytes to send?
+    pub(super) fn has_send_room(&self, len: usize) -> bool {
+        self.send.is_empty() || self.send_charge + len + OVERHEAD <= self.options.send_buffer
+    }
+
+    pub(super) fn push_send(&mut self, pending: Pending) {
+        self.send_charge += pending.data.len() + OVERHEAD;
+        self.send.push_back(pending);
+    }
+
+    pub(super) fn pop_send(&mut self) -> Option<Pending> {
+        let pending = self.send.pop_front()?;
+        self.send_charge -= pending.data.len() + OVERHEAD;
+        Some(pending)
+    }
+
+    pub(super) fn push_recv(&mut self, datagram: Datagram) -> bool {
+        let charge = datagram.data.len() + OVERHEAD;
+        let fits = self.recv_charge + charge <= self.options.recv_buffer;
+        if fits {
+            self.recv_charge += charge;
+            self.recv.push_back(datagram);
+        }
+        fits
+    }
+
+    pub(super) fn pop_recv(&mut self) -> Option<Datagram> {
+        let datagram = self.recv.pop_front()?;
+        self.recv_charge -= datagram.data.len() + OVERHEAD;
+        Some(datagram)
+    }
+}
+
+/// Why a UDP socket or listener cannot be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Another socket has the address and port, or one that covers it.
+    #[error("{0} is in use")]
+    InUse(SocketAddr),
+    /// Not an address of this stack.
+    #[error("{0} is not an address of this stack")]
+    NotOurs(IpAddr),
+    /// A link-local address without its interface, and there are several.
+    #[error("{0} is link-local and needs the number of an interface")]
+    NoScope(IpAddr),
+    /// Every ephemeral port is in use.
+    #[error("no ephemeral port is free")]
+    NoPort,
+}
+
+impl From<BindError> for io::Error {
+    fn from(error: BindError) -> Self {
+        let kind = match error {
+            BindError::InUse(_) | BindError::NoPort => io::ErrorKind::AddrInUse,
+            BindError::NotOurs(_) => io::ErrorKind::AddrNotAvailable,
+            BindError::NoScope(_) => io::ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Why a UDP socket cannot be connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectUdpError {
+    /// The socket was closed.
+    #[error(transparent)]
+    Stale(#[from] StaleId),
+    /// There is no way to the peer.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The peer's port is 0, or its address is of a family that the socket does not take.
+    #[error("{0} cannot be a peer of this socket")]
+    Peer(SocketAddr),
+    /// Another socket is connected to the same peer from the same address and port.
+    #[error("another socket is connected to {0} from here")]
+    InUse(SocketAddr),
+}
+
+impl From<ConnectUdpError> for io::Error {
+    fn from(error: ConnectUdpError) -> Self {
+        let kind = match error {
+            ConnectUdpError::Stale(stale) => return stale.into(),
+            ConnectUdpError::Route(route) => return route.into(),
+            ConnectUdpError::Peer(_) => io::ErrorKind::InvalidInput,
+            ConnectUdpError::InUse(_) => io::ErrorKind::AddrInUse,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<RouteError> for io::Error {
+    fn from(error: RouteError) -> Self {
+        let kind = match error {
+            RouteError::NoRoute(_) => io::ErrorKind::NetworkUnreachable,
+            RouteError::NoSource(_) => io::ErrorKind::AddrNotAvailable,
+            RouteError::NoScope(_) | RouteError::Destination(_) => io::ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Why a datagram or an echo request was not taken for sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The queue is full: wait for [`Readiness::WRITABLE`](super::Readiness::WRITABLE).
+    #[error("the send queue is full")]
+    WouldBlock,
+    /// The socket was closed.
+    #[error(transparent)]
+    Stale(#[from] StaleId),
+    /// There is no way to the destination.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// No destination was given, and the socket is not connected.
+    #[error("the socket is not connected and no destination was given")]
+    NoPeer,
+    /// The destination's port is 0, or its address is of a family that the socket does not take.
+    #[error("{0} cannot be sent to from this socket")]
+    To(SocketAddr),
+    /// Larger than the MTU allows, and nothing is fragmented.
+    #[error("{len} bytes of data are above the {max} that fit")]
+    TooBig {
+        /// Bytes of data given.
+        len: usize,
+        /// Bytes of data that fit.
+        max: usize,
+    },
+    /// An error that an earlier datagram met on its way, told once.
+    #[error(transparent)]
+    Earlier(RecvError),
+}
+
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> Self {
+        let kind = match error {
+            SendError::WouldBlock => io::ErrorKind::WouldBlock,
+            SendError::Stale(stale) => return stale.into(),
+            SendError::Route(route) => return route.into(),
+            SendError::Earlier(earlier) => return earlier.into(),
+            SendError::NoPeer => io::ErrorKind::NotConnected,
+            SendError::To(_) | SendError::TooBig { .. } => io::ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<RouteError> for RecvError {
+    fn from(error: RouteError) -> Self {
+        match error {
+            RouteError::NoRoute(_) => Self::NetworkUnreachable,
+            RouteError::NoSource(_) | RouteError::NoScope(_) | RouteError::Destination(_) => {
+                Self::HostUnreachable
+            }
+        }
+    }
+}
+
+/// Why nothing was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// Nothing is there: wait for [`Readiness::READABLE`](super::Readiness::READABLE).
+    #[error("nothing was received")]
+    WouldBlock,
+    /// The socket was closed.
+    #[error(transparent)]
+    Stale(#[from] StaleId),
+    /// The peer's host says that nobody takes the port (RFC 1122 §4.1.3.3).
+    #[error("the peer refused the datagram")]
+    Refused,
+    /// The peer's host, or the router before it, does not answer or cannot be reached.
+    #[error("the peer's host is unreachable")]
+    HostUnreachable,
+    /// A router has no way to the peer's network.
+    #[error("the peer's network is unreachable")]
+    NetworkUnreachable,
+}
+
+impl From<RecvError> for io::Error {
+    fn from(error: RecvError) -> Self {
+        let kind = match error {
+            RecvError::WouldBlock => io::ErrorKind::WouldBlock,
+            RecvError::Stale(stale) => return stale.into(),
+            RecvError::Refused => io::ErrorKind::ConnectionRefused,
+            RecvError::HostUnreachable => io::ErrorKind::HostUnreachable,
+            RecvError::NetworkUnreachable => io::ErrorKind::NetworkUnreachable,
+        };
+        Self::new(kind, error)
+    }
+}

@@ -1,0 +1,369 @@
+//! A hierarchical timing wheel: one deadline per key, constant work to set, clear and find the next.
+//!
+//! G. Varghese, T. Lauck, "Hashed and Hierarchical Timing Wheels" (1987), scheme 7.
+//! *Owns* the stack's deadlines. *Does not* say what happens when one comes.
+//!
+//! A deadline lies on the level of the highest group of six bits in which it differs from the wheel's
+//! own time, so no level ever wraps and its lowest occupied bucket is its earliest. Each bucket is a
+//! doubly linked list with the least deadline put in it. A deadline that moves later stays where it
+//! is and is corrected when its bucket comes up (RTO restarts on every ACK); the next wake-up may
+//! thus be early, never late. A jump over hours costs one step per occupied bucket.
+
+use std::collections::VecDeque;
+
+use crate::base::Instant;
+
+/// Whose deadline it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum TimerKey {
+    /// The connection in this slot.
+    Tcp(u32),
+    /// The half-open connection in this slot.
+    HalfOpen(u32),
+    /// The TIME-WAIT record in this slot.
+    TimeWait(u32),
+    /// The neighbour entry in this slot.
+    Neighbour(u32),
+    /// The addresses of the interface with this index: duplicate detection and announcements.
+    Interface(u32),
+}
+
+const KINDS: usize = 5;
+/// The finest bucket is 2^10 ns wide: 1 us.
+const SHIFT: u32 = 10;
+const BITS: u32 = 6;
+const SLOTS: usize = 1 << BITS;
+const LEVELS: usize = 9; // 10 + 9 * 6 = 64 bits
+
+impl TimerKey {
+    const fn place(self) -> (usize, usize) {
+        match self {
+            Self::Tcp(index) => (0, index as usize),
+            Self::HalfOpen(index) => (1, index as usize),
+            Self::TimeWait(index) => (2, index as usize),
+            Self::Neighbour(index) => (3, index as usize),
+            Self::Interface(index) => (4, index as usize),
+        }
+    }
+}
+
+/// Where a key's node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Nowhere,
+    Bucket(u16),
+    Due,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    deadline: Option<Instant>,
+    /// The deadline under which it was put in its bucket: never later than `deadline`.
+    queued: Instant,
+    place: Place,
+    previous: Option<TimerKey>,
+    next: Option<TimerKey>,
+}
+
+const IDLE: Node = Node {
+    deadline: None,
+    queued: Instant::ZERO,
+    place: Place::Nowhere,
+    previous: None,
+    next: None,
+};
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    head: Option<TimerKey>,
+    /// No node in it is queued earlier.
+    least: Instant,
+}
+
+/// The wheel.
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    time: Instant,
+    nodes: [Vec<Node>; KINDS],
+    buckets: Box<[Bucket]>,
+    occupied: [u64; LEVELS],
+    due: VecDeque<TimerKey>,
+}
+
+impl Default for Wheel {
+    fn default() -> Self {
+        let empty = Bucket {
+            head: None,
+            least: Instant::FAR_FUTURE,
+        };
+        Self {
+            time: Instant::ZERO,
+            nodes: Default::default(),
+            buckets: vec![empty; LEVELS * SLOTS].into_boxed_slice(),
+            occupied: [0; LEVELS],
+            due: VecDeque::new(),
+        }
+    }
+}
+
+impl Wheel {
+    /// Sets the one deadline of `key`, or clears it.
+    pub(crate) fn set(&mut self, key: TimerKey, deadline: Option<Instant>) {
+        let (kind, index) = key.place();
+        let nodes = &mut self.nodes[kind];
+        if nodes.len() <= index {
+            if deadline.is_none() {
+                return;
+            }
+            nodes.resize(index + 1, IDLE);
+        }
+        let node = &mut nodes[index];
+        node.deadline = deadline;
+        let queued = node.queued;
+        match (node.place, deadline) {
+            (Place::Nowhere | Place::Due, None) => {}
+            (Place::Nowhere, Some(at)) => self.link(key, at),
+            // `next_expired` looks at the deadline again.
+            (Place::Due, Some(at)) if at <= self.time => {}
+            (Place::Due, Some(at)) => {
+                self.due.retain(|&other| other != key);
+                self.node(key).place = Place::Nowhere;
+                self.link(key, at);
+            }
+            (Place::Bucket(_), Some(at)) if at >= queued => {}
+            (Place::Bucket(_), Some(at)) => {
+                self.unlink(key);
+                self.link(key, at);
+            }
+            (Place::Bucket(_), None) => self.unlink(key),
+        }
+    }
+
+    /// The deadline of `key`.
+    pub(crate) fn get(&self, key: TimerKey) -> Option<Instant> {
+        let (kind, index) = key.place();
+        self.nodes[kind].get(index)?.deadline
+    }
+
+    /// When to call [`next_expired`](Self::next_expired) next: not later than the earliest deadline.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        if !self.due.is_empty() {
+            return Some(self.time);
+        }
+        (0..LEVELS)
+            .filter_map(|level| self.first_of(level))
+            .map(|bucket| self.buckets[bucket].least)
+            .min()
+    }
+
+    /// Takes one key whose deadline is not after `now`; its deadline is cleared.
+    pub(crate) fn next_expired(&mut self, now: Instant) -> Option<TimerKey> {
+        self.time = self.time.max(now);
+        loop {
+            while let Some(key) = self.due.pop_front() {
+                let node = self.node(key);
+                node.place = Place::Nowhere;
+                if node.deadline.take().is_some() {
+                    return Some(key);
+                }
+            }
+            self.open_earliest()?;
+        }
+    }
+
+    /// Empties the earliest bucket if it has come: its nodes are due or go where they belong now.
+    fn open_earliest(&mut self) -> Option<()> {
+        let bucket = (0..LEVELS)
+            .filter_map(|level| self.first_of(level))
+            .min_by_key(|&bucket| self.buckets[bucket].least)?;
+        if self.buckets[bucket].least > self.time {
+            return None;
+        }
+        let mut next = self.buckets[bucket].head.take();
+        self.buckets[bucket].least = Instant::FAR_FUTURE;
+        self.occupied[bucket / SLOTS] &= !(1 << (bucket % SLOTS));
+        while let Some(key) = next {
+            let time = self.time;
+            let node = self.node(key);
+            next = node.next.take();
+            node.previous = None;
+            node.place = Place::Nowhere;
+            match node.deadline {
+                None => {}
+                Some(at) if at <= time => {
+                    node.place = Place::Due;
+                    self.due.push_back(key);
+                }
+                Some(at) => self.link(key, at),
+            }
+        }
+        Some(())
+    }
+
+    fn first_of(&self, level: usize) -> Option<usize> {
+        let bits = self.occupied[level];
+        (bits != 0).then(|| level * SLOTS + bits.trailing_zeros() as usize)
+    }
+
+    fn link(&mut self, key: TimerKey, at: Instant) {
+        // What is overdue already waits in the bucket of the wheel's own time.
+        let when = at.max(self.time).as_nanos();
+        let differing = (when ^ self.time.as_nanos()) >> SHIFT;
+        let level = (63 - (differing | 1).leading_zeros()) / BITS;
+        let slot = (when >> (SHIFT + level * BITS)) as usize % SLOTS;
+        let bucket = level as usize * SLOTS + slot;
+        let head = self.buckets[bucket].head.replace(key);
+        self.buckets[bucket].least = self.buckets[bucket].least.min(at);
+        self.occupied[level as usize] |= 1 << slot;
+        if let Some(head) = head {
+            self.node(head).previous = Some(key);
+        }
+        let node = self.node(key);
+        node.queued = at;
+        node.place = Place::Bucket(u16::try_from(bucket).unwrap_or(u16::MAX));
+        node.previous = None;
+        node.next = head;
+    }
+
+    fn unlink(&mut self, key: TimerKey) {
+        let node = self.node(key);
+        let Place::Bucket(bucket) = node.place else {
+            return;
+        };
+        let bucket = usize::from(bucket);
+        node.place = Place::Nowhere;
+        let (previous, next) = (node.previous.take(), node.next.take());
+        if let Some(next) = next {
+            self.node(next).previous = previous;
+        }
+        match previous {
+            Some(previous) => self.node(previous).next = next,
+            None => self.buckets[bucket].head = next,
+        }
+        if self.buckets[bucket].head.is_none() {
+            self.buckets[bucket].least = Instant::FAR_FUTURE;
+            self.occupied[bucket / SLOTS] &= !(1 << (bucket % SLOTS));
+        }
+    }
+
+    fn node(&mut self, key: TimerKey) -> &mut Node {
+        let (kind, index) = key.place();
+        &mut self.nodes[kind][index]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_jump_of_hours_fires_what_is_due_and_keeps_the_rest() {
+        let mut wheel = Wheel::default();
+        let hour = Duration::from_secs(3600);
+        for n in 0..100u32 {
+            wheel.set(TimerKey::Tcp(n), Some(Instant::ZERO + hour * n));
+        }
+        let now = Instant::ZERO + hour * 50;
+        let fired = core::iter::from_fn(|| wheel.next_expired(now)).count();
+        assert_eq!(fired, 51);
+        assert!(wheel.next_deadline() <= Some(now + hour));
+        assert!(wheel.next_deadline() > Some(now));
+    }
+
+    #[test]
+    fn a_deadline_cleared_while_due_does_not_fire() {
+        let mut wheel = Wheel::default();
+        let at = Instant::from_millis(5);
+        wheel.set(TimerKey::Tcp(0), Some(at));
+        wheel.set(TimerKey::Tcp(1), Some(at));
+        let first = wheel.next_expired(at).unwrap();
+        let other = if first == TimerKey::Tcp(0) {
+            TimerKey::Tcp(1)
+        } else {
+            TimerKey::Tcp(0)
+        };
+        wheel.set(other, None);
+        assert_eq!(wheel.next_expired(at), None);
+        wheel.set(other, Some(Instant::from_millis(6)));
+        assert_eq!(wheel.get(other), Some(Instant::from_millis(6)));
+        assert_eq!(wheel.next_expired(Instant::from_millis(6)), Some(other));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(u32, u64),
+        Clear(u32),
+        Advance(u64),
+    }
+
+    fn span() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            0u64..3000,
+            0u64..5_000_000,
+            0u64..20_000_000_000,
+            any::<u64>()
+        ]
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0u32..12, span()).prop_map(|(key, after)| Step::Set(key, after)),
+            1 => (0u32..12).prop_map(Step::Clear),
+            2 => span().prop_map(|by| Step::Advance(by % 40_000_000_000)),
+        ]
+    }
+
+    fn key(number: u32) -> TimerKey {
+        match number % 3 {
+            0 => TimerKey::Tcp(number),
+            1 => TimerKey::Neighbour(number),
+            _ => TimerKey::TimeWait(number),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn equals_a_naive_list(steps in prop::collection::vec(step(), 1..150)) {
+            let mut wheel = Wheel::default();
+            let mut model: BTreeMap<TimerKey, Instant> = BTreeMap::new();
+            let mut now = Instant::ZERO;
+            for step in steps {
+                match step {
+                    Step::Set(n, after) => {
+                        let at = now + Duration::from_nanos(after);
+                        wheel.set(key(n), Some(at));
+                        model.insert(key(n), at);
+                    }
+                    Step::Clear(n) => {
+                        wheel.set(key(n), None);
+                        model.remove(&key(n));
+                    }
+                    Step::Advance(by) => {
+                        now = now + Duration::from_nanos(by);
+                        let mut fired = Vec::new();
+                        while let Some(key) = wheel.next_expired(now) {
+                            fired.push(key);
+                        }
+                        fired.sort_unstable();
+                        let due: Vec<_> =
+                            model.iter().filter(|&(_, &at)| at <= now).map(|(&k, _)| k).collect();
+                        model.retain(|_, at| *at > now);
+                        prop_assert_eq!(fired, due);
+                        prop_assert!(wheel.next_deadline().is_none_or(|at| at > now));
+                    }
+                }
+                let next = wheel.next_deadline();
+                match model.values().min() {
+                    Some(&least) => prop_assert!(next.is_some_and(|at| at <= least)),
+                    None => prop_assert_eq!(next, None),
+                }
+                for (&k, &at) in &model {
+                    prop_assert_eq!(wheel.get(k), Some(at));
+                }
+            }
+        }
+    }
+}
