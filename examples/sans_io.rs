@@ -25,9 +25,9 @@ mod by_hand {
     use netloom::bytes::Bytes;
     use netloom::device::{Device, Pollable, Receive, RxBatch, Tap};
     use netloom::stack::{
-        Config, Event, InterfaceConfig, ListenOptions, More, ReadError, SocketId, Stack, TcpId,
-        UdpOptions, WriteError,
+        Config, Event, InterfaceConfig, ListenOptions, More, SocketId, Stack, TcpId, UdpOptions,
     };
+    use netloom::tcp::{ReadError, WriteError};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     pub(crate) fn run() -> Result<(), Box<dyn Error>> {
@@ -47,7 +47,7 @@ mod by_hand {
         getrandom::fill(&mut seed)?;
         let mut stack = Stack::new(Config::new(Seed::new(seed)));
         let interface = stack.add_interface(clock(), config)?;
-        stack.tcp_listen("0.0.0.0:7".parse()?, ListenOptions::new())?;
+        stack.tcp_listen("0.0.0.0:7".parse()?, ListenOptions::default())?;
         stack.udp_bind("0.0.0.0:7".parse()?, UdpOptions::default())?;
         println!("echoing: try `nc 10.7.0.2 7` and `nc -u 10.7.0.2 7`");
 

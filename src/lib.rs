@@ -14,4 +14,3 @@ pub mod udp;
 pub use bytes;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 pub mod host;
-pub mod stack;

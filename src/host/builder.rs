@@ -16,7 +16,8 @@ use super::wait::{Poller, Waker};
 use crate::base::{Cidr, MacAddr, Seed};
 use crate::capture::{Capture, CaptureSettings, CaptureWatch, Recorder};
 use crate::device::{Capabilities, Device, HostReceive, HostTransmit, Pollable, RxBatch};
-use crate::stack::{Config, InterfaceConfig, Stack, TcpOptions};
+use crate::stack::{Config, InterfaceConfig, Stack};
+use crate::tcp::TcpOptions;
 
 /// The most that a receive window grows to on a device that gives super-segments (measured, see
 /// `docs/choices.md`).

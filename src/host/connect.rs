@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::clock;
 use super::shared::{Shared, Waited};
 use super::tcp::TcpStream;
-use crate::stack::TcpOptions;
+use crate::tcp::TcpOptions;
 
 /// How to connect: from where, with what options, for how long.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +65,7 @@ impl TcpStream {
                 break why.into();
             }
             if waits.has_failed() {
-                break match core.stack.tcp_take_error(id) {
+                break match core.stack.tcp_failure(id) {
                     Ok(Some(failure)) => failure.into(),
                     Ok(None) => io::ErrorKind::ConnectionAborted.into(),
                     Err(stale) => stale.into(),

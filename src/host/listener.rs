@@ -39,7 +39,7 @@ impl TcpListener {
         on: SocketAddr,
         options: ListenOptions,
     ) -> io::Result<Self> {
-        let (sender, receiver) = crossbeam_channel::bounded(options.backlog_size());
+        let (sender, receiver) = crossbeam_channel::bounded(options.backlog_setting());
         let mut core = shared.lock();
         core.check_open()?;
         let id = core.stack.tcp_listen(on, options)?;

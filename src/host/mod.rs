@@ -55,8 +55,9 @@ use crate::base::Cidr;
 use crate::capture::CaptureWatch;
 use crate::device::{Capabilities, Device, HostReceive, HostTransmit};
 use crate::stack::{
-    AddressState, Counters, ListenOptions, PingOptions, TcpInfo, TcpOptions, UdpOptions,
+    AddressState, Counters, ListenOptions, PingOptions, UdpOptions,
 };
+use crate::tcp::{TcpInfo, TcpOptions};
 use shared::Shared;
 
 /// A network host in this process.
@@ -98,7 +99,7 @@ impl Host {
     /// # Errors
     /// `AddrInUse`, `AddrNotAvailable`, `InvalidInput`; `NotConnected` when the host was shut down.
     pub fn tcp_listen(&self, on: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        let options = ListenOptions::new().tcp(self.shared.tcp.clone());
+        let options = ListenOptions::new(self.shared.tcp.clone());
         self.tcp_listen_with(on, options)
     }
 
@@ -242,13 +243,12 @@ impl Host {
     /// All connections, those that their users have closed included.
     pub fn connections(&self) -> Vec<Connection> {
         let core = self.shared.lock();
-        let now = clock::now();
         let stack = &core.stack;
         let describe = |id| {
             Some(Connection {
                 local: stack.tcp_local_addr(id).ok()?,
                 peer: stack.tcp_peer_addr(id).ok()?,
-                info: stack.tcp_info(now, id).ok()?,
+                info: stack.tcp_info(id).ok()?,
             })
         };
         stack.tcp_connections().filter_map(describe).collect()

@@ -63,7 +63,7 @@ impl PingSocket {
         loop {
             let now = clock::now();
             let payload = stamped(now, len);
-            match core.stack.ping_send(now, self.id, to, seq, payload) {
+            match core.stack.ping_send(now, self.id, to, None, seq, payload) {
                 Err(SendError::WouldBlock) => {
                     (core, _) = self.shared.wait(core, &self.waits.writable, None);
                     core.check()?;

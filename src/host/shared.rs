@@ -7,7 +7,6 @@
 //! one batch in and a bounded number of frames out at a time.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::clock;
 use super::error::HostError;
@@ -16,16 +15,14 @@ use super::wait::Waker;
 use super::waits::Side;
 use crate::base::Instant;
 use crate::device::{DeviceError, HostReceive, HostTransmit, RxBatch};
-use crate::stack::{InterfaceId, More, Stack, TcpOptions};
+use crate::stack::{InterfaceId, More, Stack};
+use crate::tcp::TcpOptions;
 
 /// Rounds of the stack's frame budget that a user's call sends itself before the driver takes over.
 const ROUNDS_OF_A_CALL: usize = 4;
 
 /// Rounds for resets when the host ends, so that an unwilling device cannot hold it up.
 const ROUNDS_AT_THE_END: usize = 1024;
-
-/// How soon the driver looks again for room behind a full listener channel, when nobody's call did.
-const FULL_CHANNEL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Everything the threads of one host share.
 pub(crate) struct Shared {
@@ -139,12 +136,15 @@ impl Shared {
         let mut core = self.lock();
         let now = clock::now();
         let interface = core.interface;
+        let mut after = After::default();
+        core.refresh_rooms();
         for frame in batch.drain() {
             core.stack.handle_frame(now, interface, frame);
+            // Queues in front of the stack take what came before the next frame finds no room.
+            core.dispatch(now, &mut after);
         }
         core.stack.handle_timeout(now);
         core.tx_full = false;
-        let mut after = After::default();
         let more = core.transmit(now, 1);
         core.dispatch(now, &mut after);
         let next = core.next(now, more);
@@ -371,11 +371,14 @@ impl Core {
         more
     }
 
+    fn refresh_rooms(&mut self) {
+        self.sockets.refresh_rooms(&mut self.stack);
+    }
+
     fn dispatch(&mut self, now: Instant, after: &mut After) {
         while let Some(event) = self.stack.poll_event() {
             self.sockets.on_event(&mut self.stack, now, event, after);
         }
-        self.sockets.move_accepted(&mut self.stack, now, after);
     }
 
     /// When something is due without any frame or call.
@@ -403,12 +406,8 @@ impl Core {
         if more == More::Budget {
             return Next::Again;
         }
-        let mut until = self.due();
-        if self.sockets.awaits_room() {
-            until = until.min(now + FULL_CHANNEL_INTERVAL);
-        }
         Next::Sleep {
-            until,
+            until: self.due(),
             writable: self.tx_full,
         }
     }

@@ -17,7 +17,7 @@ use super::udp::Datagram;
 use super::waits::Waits;
 use crate::base::Instant;
 use crate::stack::{
-    AcceptError, Event, ListenerId, PingId, Readiness, RecvError, SocketId, Stack, TcpId, UdpId,
+    Event, ListenerId, PingId, Readiness, RecvError, SocketId, Stack, TcpId, UdpId,
 };
 
 /// All sockets of a host that somebody holds.
@@ -27,8 +27,8 @@ pub(crate) struct Sockets {
     listeners: HashMap<ListenerId, Sender<TcpStream>>,
     udp: HashMap<UdpId, UdpQueue>,
     pings: HashMap<PingId, Arc<Waits>>,
-    /// Listeners whose channel was full when a connection was ready.
-    full: Vec<ListenerId>,
+    /// Listeners whose channel was not empty when last looked at.
+    crowded: Vec<ListenerId>,
 }
 
 /// The queue of one UDP socket.
@@ -52,7 +52,7 @@ impl Sockets {
             listeners: HashMap::new(),
             udp: HashMap::new(),
             pings: HashMap::new(),
-            full: Vec::new(),
+            crowded: Vec::new(),
         }
     }
 
@@ -86,11 +86,11 @@ impl Sockets {
 
     pub(crate) fn remove_listener(&mut self, id: ListenerId) {
         self.listeners.remove(&id);
-        self.full.retain(|&other| other != id);
+        self.crowded.retain(|&other| other != id);
     }
 
     pub(crate) fn close_listeners(&mut self, stack: &mut Stack, now: Instant) {
-        self.full.clear();
+        self.crowded.clear();
         for (id, _sender) in self.listeners.drain() {
             stack.tcp_listener_close(now, id);
         }
@@ -112,11 +112,6 @@ impl Sockets {
 
     pub(crate) fn remove_ping(&mut self, id: PingId) {
         self.pings.remove(&id);
-    }
-
-    /// Is a connection ready that no channel has room for?
-    pub(crate) fn awaits_room(&self) -> bool {
-        !self.full.is_empty()
     }
 
     /// Passes an event on to whoever waits for it.
@@ -153,31 +148,23 @@ impl Sockets {
         }
     }
 
-    /// Tries the listeners again whose channel was full.
-    pub(crate) fn move_accepted(&mut self, stack: &mut Stack, now: Instant, after: &mut After) {
-        for id in std::mem::take(&mut self.full) {
-            self.accept(stack, now, id, after);
-        }
+    /// Tells the stack how much room the listeners' channels have by now: users empty them without
+    /// a word. Called before frames are handled.
+    pub(crate) fn refresh_rooms(&mut self, stack: &mut Stack) {
+        let listeners = &self.listeners;
+        self.crowded.retain(|id| {
+            let waiting = listeners.get(id).map(|sender| set_room(stack, *id, sender));
+            waiting.is_some_and(|waiting| waiting > 0)
+        });
     }
 
-    /// Moves connections into the listener's channel while it has room. The rest stays in the
-    /// stack's own backlog, so that a channel nobody empties becomes a full backlog.
+    /// Moves connections into the listener's channel. It has room: the stack completes no handshake
+    /// when it was told that there is none.
     fn accept(&mut self, stack: &mut Stack, now: Instant, id: ListenerId, after: &mut After) {
         let (Some(sender), Some(shared)) = (self.listeners.get(&id), self.me.upgrade()) else {
             return;
         };
-        loop {
-            if sender.is_full() {
-                if !self.full.contains(&id) {
-                    self.full.push(id);
-                }
-                return;
-            }
-            let accepted = match stack.tcp_accept(now, id) {
-                Ok(accepted) => accepted,
-                Err(AcceptError::WouldBlock) => return,
-                Err(_) => return,
-            };
+        while let Ok(accepted) = stack.tcp_accept(now, id) {
             let waits = Arc::new(Waits::default());
             let stream = TcpStream::new(Arc::clone(&shared), accepted, stack, Arc::clone(&waits));
             self.streams.insert(accepted, waits);
@@ -188,6 +175,10 @@ impl Sockets {
                 // the lock that is held here.
                 after.garbage.push(stream);
             }
+        }
+        set_room(stack, id, sender);
+        if !self.crowded.contains(&id) {
+            self.crowded.push(id);
         }
     }
 
@@ -202,7 +193,7 @@ impl Sockets {
                 Ok(datagram) => queue.push(datagram),
                 Err(RecvError::WouldBlock) => break,
                 Err(error) => {
-                    let stale = matches!(error, RecvError::Stale);
+                    let stale = matches!(error, RecvError::Stale(_));
                     // One error pending is enough.
                     let _ = queue.errors.try_send(error.into());
                     if stale {
@@ -213,6 +204,16 @@ impl Sockets {
         }
         after.notify(&queue.waits);
     }
+}
+
+/// Lets the stack complete as many connections as the channel has room for; returns how many wait
+/// in the channel.
+fn set_room(stack: &mut Stack, id: ListenerId, sender: &Sender<TcpStream>) -> usize {
+    let waiting = sender.len();
+    let capacity = sender.capacity().unwrap_or(usize::MAX);
+    // A listener that was closed has nothing to complete.
+    let _ = stack.tcp_listener_room(id, capacity - waiting);
+    waiting
 }
 
 impl UdpQueue {

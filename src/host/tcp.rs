@@ -18,7 +18,8 @@ use super::settings::Timeout;
 use super::shared::{Core, Shared, Waited};
 use super::waits::{Side, Waits};
 use crate::base::Instant;
-use crate::stack::{Keepalive, ReadError, Stack, TcpId, TcpInfo, TcpOptions, WriteError};
+use crate::stack::{Stack, TcpId};
+use crate::tcp::{Keepalive, ReadError, TcpInfo, TcpOptions, WriteError};
 
 /// The most that one `write` copies under the lock, in bytes: about 50 us at 5 GB/s, within the
 /// bound of a turn (DESIGN section 5).
@@ -47,6 +48,7 @@ struct Inner {
     read_timeout: Timeout,
     write_timeout: Timeout,
     nonblocking: AtomicBool,
+    error_taken: AtomicBool,
 }
 
 /// What a bounded wait of one direction needs.
@@ -70,6 +72,7 @@ impl TcpStream {
             read_timeout: Timeout::default(),
             write_timeout: Timeout::default(),
             nonblocking: AtomicBool::new(false),
+            error_taken: AtomicBool::new(false),
         };
         Self {
             inner: Arc::new(inner),
@@ -291,16 +294,15 @@ impl TcpStream {
         self.change_options(|_| options)
     }
 
-    /// Takes the pending error, as `SO_ERROR` does.
+    /// Why the connection failed, told once, as `SO_ERROR` does; other calls go on telling it.
     ///
     /// # Errors
     /// `NotConnected` when there is no connection any more.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        let mut core = self.inner.shared.lock_running()?;
-        Ok(core
-            .stack
-            .tcp_take_error(self.inner.id)?
-            .map(io::Error::from))
+        let core = self.inner.shared.lock_running()?;
+        let failure = core.stack.tcp_failure(self.inner.id)?;
+        let fresh = failure.filter(|_| !self.inner.error_taken.swap(true, Ordering::Relaxed));
+        Ok(fresh.map(io::Error::from))
     }
 
     /// What TCP_INFO tells: times, windows, counters.
@@ -309,7 +311,7 @@ impl TcpStream {
     /// `NotConnected` when there is no connection any more.
     pub fn info(&self) -> io::Result<TcpInfo> {
         let core = self.inner.shared.lock_running()?;
-        Ok(core.stack.tcp_info(clock::now(), self.inner.id)?)
+        Ok(core.stack.tcp_info(self.inner.id)?)
     }
 
     /// The peer, for the listener.

@@ -100,7 +100,7 @@ impl UdpSocket {
         local: SocketAddr,
         options: UdpOptions,
     ) -> io::Result<Self> {
-        let limit = options.recv_buffer_bytes();
+        let limit = options.recv_buffer_setting();
         let mut core = shared.lock();
         core.check_open()?;
         let id = core.stack.udp_bind(local, options)?;

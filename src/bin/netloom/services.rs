@@ -91,10 +91,9 @@ pub(crate) fn start(host: &Host, context: &Arc<Context>) -> io::Result<()> {
         (HTTP, web),
     ];
     for (port, handler) in services {
-        let options = ListenOptions::new()
+        let options = ListenOptions::new(host.tcp_options().clone())
             .backlog(BACKLOG)
-            .dual_stack(true)
-            .tcp(host.tcp_options().clone());
+            .dual_stack(true);
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
         let listener = host.tcp_listen_with(any, options)?;
         let context = Arc::clone(context);
