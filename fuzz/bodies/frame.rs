@@ -12,9 +12,7 @@ use netloom::base::{Instant, MacAddr, Seed};
 use netloom::bytes::Bytes;
 use netloom::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
 use netloom::link::{MAX_IP_LEN, RxChecksum, RxFrame, RxMeta, TxFrame};
-use netloom::stack::{
-    Config, InterfaceConfig, InterfaceId, ListenOptions, Stack, UdpId, UdpOptions,
-};
+use netloom::stack::{Config, InterfaceConfig, InterfaceId, Stack, UdpId, UdpOptions};
 
 /// The stack's own link address.
 pub(crate) const MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
@@ -23,10 +21,11 @@ pub(crate) const MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 /// segments do not come one by one.
 const MOST_ANSWERS: usize = 64;
 
-/// Feeds the frames of `input` to a fresh stack and drives everything that follows from them.
-pub(crate) fn run(input: &[u8]) {
+/// Feeds the frames of `input` to a fresh stack and drives everything that follows from them;
+/// returns how many frames the stack sent.
+pub(crate) fn run(input: &[u8]) -> usize {
     let Some((&flags, mut rest)) = input.split_first() else {
-        return;
+        return 0;
     };
     let mut rig = Rig::new(if flags & 1 == 0 {
         Medium::Ethernet
@@ -53,6 +52,7 @@ pub(crate) fn run(input: &[u8]) {
         rig.now = rig.now.max(next);
         rig.turn();
     }
+    rig.sent
 }
 
 struct Rig {
@@ -60,6 +60,7 @@ struct Rig {
     on: InterfaceId,
     udp: UdpId,
     now: Instant,
+    sent: usize,
 }
 
 impl Rig {
@@ -79,8 +80,6 @@ impl Rig {
             .add_interface(now, interface)
             .expect("a sound configuration");
         let any = |port: u16| std::net::SocketAddr::from(([0; 16], port));
-        let dual = ListenOptions::default().dual_stack(true);
-        stack.tcp_listen(any(7), dual).expect("the first socket");
         let options = UdpOptions::default().dual_stack(true);
         let udp = stack.udp_bind(any(7), options).expect("the first socket");
         let mut rig = Self {
@@ -88,13 +87,14 @@ impl Rig {
             on,
             udp,
             now,
+            sent: 0,
         };
         rig.turn();
         rig
     }
 
     fn feed(&mut self, frame: &[u8], flags: u8) {
-        if frame.len() > MAX_IP_LEN + 18 {
+        if frame.len() > 18 + 40 + MAX_IP_LEN {
             return; // no device reads more
         }
         let segment = NonZeroU16::new(u16::from(flags >> 4) * 100);
@@ -122,6 +122,7 @@ impl Rig {
                 break;
             }
         }
+        self.sent += sink.0;
         while self.stack.poll_event().is_some() {}
         while let Ok(datagram) = self.stack.udp_recv(self.udp) {
             let _ = self

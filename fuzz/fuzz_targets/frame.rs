@@ -6,4 +6,6 @@
 #[path = "../bodies/frame.rs"]
 mod frame;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| frame::run(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    frame::run(input);
+});

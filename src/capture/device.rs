@@ -101,4 +101,8 @@ impl<T: Transmit> Transmit for CaptureTx<T> {
     fn poll(&mut self, now: Instant) -> Result<Option<Instant>, DeviceError> {
         self.inner.poll(now)
     }
+
+    fn wants_room(&self) -> bool {
+        self.inner.wants_room()
+    }
 }

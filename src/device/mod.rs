@@ -1,16 +1,18 @@
 //! Devices: the traits, and what implements them.
 //!
 //! *Owns* every frame's way in and out of the program: [`Tap`] and [`Tun`], the in-memory [`pair`],
-//! and wrappers for what a device cannot do itself ([`Segmented`]). *Does not* know
+//! wrappers for what a device cannot do itself ([`Segmented`], [`Coalesce`]), and a bad wire for tests
+//! ([`Impair`]). Wrappers stand in the order coalesce(capture(impair(device))). *Does not* know
 //! addresses, sockets or time: a caller's `now` is all there is.
 
+mod arena;
+mod coalesce;
+mod impair;
 mod layout;
 mod pair;
 mod segment;
 mod traits;
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod arena;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod builder;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -35,6 +37,8 @@ mod virtio;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod wait;
 
+pub use coalesce::{Coalesce, CoalesceRx};
+pub use impair::{Chance, Impair, ImpairCounters, ImpairRx, ImpairTx, Impairment};
 pub use pair::{PAIR_QUEUE_FRAMES, Pair, PairRx, PairTx, pair};
 pub use segment::{Segmented, SegmentedTx};
 pub use traits::{

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::{PairRx, PairTx, Receive, Transmit};
+use super::{CoalesceRx, ImpairRx, ImpairTx, PairRx, PairTx, Receive, SegmentedTx, Transmit};
 
 /// A half of a device that a host can wait on with poll(2).
 ///
@@ -35,6 +35,30 @@ impl Pollable for PairRx {
 impl Pollable for PairTx {
     fn descriptor(&self) -> io::Result<Arc<OwnedFd>> {
         self.lane().blocked.descriptor()
+    }
+}
+
+impl<T: Pollable> Pollable for SegmentedTx<T> {
+    fn descriptor(&self) -> io::Result<Arc<OwnedFd>> {
+        self.inner().descriptor()
+    }
+}
+
+impl<R: Pollable> Pollable for CoalesceRx<R> {
+    fn descriptor(&self) -> io::Result<Arc<OwnedFd>> {
+        self.inner().descriptor()
+    }
+}
+
+impl<R: Pollable> Pollable for ImpairRx<R> {
+    fn descriptor(&self) -> io::Result<Arc<OwnedFd>> {
+        self.inner().descriptor()
+    }
+}
+
+impl<T: Pollable> Pollable for ImpairTx<T> {
+    fn descriptor(&self) -> io::Result<Arc<OwnedFd>> {
+        self.inner().descriptor()
     }
 }
 

@@ -48,9 +48,15 @@ impl Connection {
         let segs = plan.text.div_ceil(u32::from(plan.size.get())).max(1);
         self.stats.segs_out += u64::from(segs);
         match plan.what {
-            What::Syn | What::New => self.commit_new(now, plan),
+            What::Syn | What::New => {
+                self.stats.window_probes += u64::from(self.probe_due);
+                self.commit_new(now, plan);
+            }
             What::Again { index } => self.commit_again(now, index, plan, segs),
-            What::KeepAlive => self.keepalive_due = false,
+            What::KeepAlive => {
+                self.keepalive_due = false;
+                self.stats.keepalives += 1;
+            }
             What::Ack => {}
         }
         if plan.flags.contains(Flags::ACK) {

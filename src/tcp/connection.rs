@@ -92,7 +92,45 @@ pub(crate) struct Stats {
     pub(crate) fast_retransmits: u64,
     pub(crate) timeouts: u64,
     pub(crate) challenge_acks: u64,
+    pub(crate) window_probes: u64,
+    pub(crate) keepalives: u64,
     pub(crate) reordering: u64,
+    /// What the stack's counters have taken over.
+    told: Tally,
+}
+
+/// Counts that the stack sums over all connections.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) retransmits: u64,
+    pub(crate) fast_retransmits: u64,
+    pub(crate) timeouts: u64,
+    pub(crate) challenge_acks: u64,
+    pub(crate) window_probes: u64,
+    pub(crate) keepalives: u64,
+}
+
+impl Stats {
+    /// What was counted since the last call.
+    pub(crate) fn drain(&mut self) -> Tally {
+        let all = Tally {
+            retransmits: self.retransmits,
+            fast_retransmits: self.fast_retransmits,
+            timeouts: self.timeouts,
+            challenge_acks: self.challenge_acks,
+            window_probes: self.window_probes,
+            keepalives: self.keepalives,
+        };
+        let told = core::mem::replace(&mut self.told, all);
+        Tally {
+            retransmits: all.retransmits - told.retransmits,
+            fast_retransmits: all.fast_retransmits - told.fast_retransmits,
+            timeouts: all.timeouts - told.timeouts,
+            challenge_acks: all.challenge_acks - told.challenge_acks,
+            window_probes: all.window_probes - told.window_probes,
+            keepalives: all.keepalives - told.keepalives,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -432,6 +470,21 @@ impl Connection {
         self.failure = Some(failure);
         self.timers.stop_all();
         self.signals |= Signals::FAILED | Signals::CLOSED | Signals::READABLE | Signals::WRITABLE;
+    }
+
+    /// An attempt to connect ends without an answer from the peer's TCP.
+    pub(crate) fn refuse_opening(&mut self, failure: TcpFailure) {
+        self.fail(failure, Event::GaveUp);
+    }
+
+    /// Is an ACK due with the next turn?
+    pub(crate) fn owes_ack(&self) -> bool {
+        self.rcv.wants_ack(self.setup.options.delayed_ack)
+    }
+
+    /// Is an ACK owed at all, now or later? It is taken over by the caller.
+    pub(crate) fn take_owed_ack(&mut self) -> bool {
+        self.rcv.take_owed_ack()
     }
 
     /// Both FINs have passed and been acknowledged.

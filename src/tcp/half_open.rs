@@ -106,6 +106,11 @@ impl HalfOpen {
         self.opening.retransmits <= u32::from(limit)
     }
 
+    /// The SYN came again: which SYN-ACK the ACK will be for is not known any more (Karn).
+    pub(crate) fn note_repeat(&mut self) {
+        self.opening.retransmits = self.opening.retransmits.max(1);
+    }
+
     /// RFC 9293 §3.10.7.4 for SYN-RECEIVED, and RFC 5961.
     pub(crate) fn on_segment(&mut self, seg: &Segment) -> HalfOpenStep {
         use HalfOpenStep as Step;

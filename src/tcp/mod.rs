@@ -46,12 +46,12 @@ pub use options::{OptionIter, Options, SackBlocks, SackIter, TcpOption};
 pub use settings::{Keepalive, TcpOptions};
 pub use state::State;
 
-pub(crate) use connection::{Connection, Opening, Reset, Setup, Signals};
+pub(crate) use connection::{Connection, Opening, Reset, Setup, Signals, Tally};
 pub(crate) use half_open::{Bare, HalfOpen, HalfOpenStep};
 pub(crate) use header::CHECKSUM_OFFSET;
 pub(crate) use isn::IsnGenerator;
 pub(crate) use on_segment::{Outcome, refusal};
-pub(crate) use plan::Plan;
+pub(crate) use receive::{syn_window, window_scale};
 pub(crate) use segment::{Control, Segment};
 pub(crate) use seq::SeqNum;
 pub(crate) use time_wait::{TimeWait, TimeWaitStep};

@@ -9,7 +9,6 @@ use crate::base::{DropReason, Instant};
 
 use super::connection::{Connection, Opening, Reset, Signals};
 use super::error::TcpFailure;
-use super::receive::Receive;
 use super::segment::{Control, Segment};
 use super::seq::SeqNum;
 use super::state::{Event, State};
@@ -287,8 +286,7 @@ impl Connection {
 
     /// The peer's SYN: numbers and options.
     fn take_syn(&mut self, now: Instant, seg: &Segment) {
-        let limit = self.rcv.limit();
-        let told = u32::from(Receive::syn_window(limit));
+        let told = u32::from(self.rcv.own_syn_window());
         let opening = Opening::of_syn(seg, told);
         self.negotiate(opening.mss, opening.scale, opening.sack);
         if let Some((val, at)) = opening.timestamp {

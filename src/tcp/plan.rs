@@ -11,7 +11,6 @@ use crate::base::Instant;
 use super::connection::Connection;
 use super::header::Flags;
 use super::options::{Options, SackBlocks};
-use super::receive::Receive;
 use super::recovery::Phase;
 use super::rtt::timestamp;
 use super::send::Fin;
@@ -114,7 +113,7 @@ impl Connection {
             timestamps: ecr.map(|ecr| (timestamp(now, self.setup.ts_offset), ecr)),
             ..Options::NONE
         };
-        let window = Receive::syn_window(self.rcv.limit());
+        let window = self.rcv.own_syn_window();
         Plan {
             what,
             seq: self.snd.iss,

@@ -15,6 +15,7 @@ use super::options::SackBlocks;
 use super::read_queue::ReadQueue;
 use super::segment::{Control, Segment};
 use super::seq::{SeqNum, WindowScale};
+use super::settings::TcpOptions;
 
 // RFC 7323 §5.5: TS.Recent is not used after 24 days without a segment.
 const TS_RECENT_LIFE: Duration = Duration::from_secs(24 * 24 * 3600);
@@ -121,9 +122,9 @@ impl Receive {
         self.tuning_edge = self.edge;
     }
 
-    /// The window for a SYN, which is never scaled (RFC 7323 §2.2).
-    pub(crate) fn syn_window(limit: usize) -> u16 {
-        u16::try_from(limit).unwrap_or(u16::MAX)
+    /// The window for our own SYN, which is never scaled (RFC 7323 §2.2).
+    pub(crate) fn own_syn_window(&self) -> u16 {
+        u16::try_from(self.limit).unwrap_or(u16::MAX)
     }
 
     /// The window still promised.
@@ -346,6 +347,11 @@ impl Receive {
         }
     }
 
+    /// Is an ACK owed? The duty passes to the caller.
+    pub(crate) fn take_owed_ack(&mut self) -> bool {
+        core::mem::replace(&mut self.ack, AckDue::No) != AckDue::No
+    }
+
     pub(crate) fn ack_is_delayed(&self) -> bool {
         self.ack == AckDue::Delayed
     }
@@ -456,6 +462,17 @@ impl Receive {
             self.limit = (self.limit * 2).min(self.limit_max);
         }
     }
+}
+
+/// The window that a SYN-ACK tells under these settings.
+pub(crate) fn syn_window(options: &TcpOptions) -> u16 {
+    let limit = options.recv_buffer_initial.min(options.recv_buffer_max);
+    u16::try_from(limit).unwrap_or(u16::MAX)
+}
+
+/// The shift that a connection under these settings offers.
+pub(crate) fn window_scale(options: &TcpOptions) -> WindowScale {
+    WindowScale::for_window(options.recv_buffer_max.min(MAX_WINDOW))
 }
 
 #[cfg(test)]

@@ -141,6 +141,15 @@ impl TcpOptions {
         self.ttl
     }
 
+    /// The MSS that the user allows, `u16::MAX` when any.
+    pub(crate) fn mss_limit(&self) -> u16 {
+        self.mss.unwrap_or(u16::MAX)
+    }
+
+    pub(crate) const fn syn_retry_limit(&self) -> u8 {
+        self.syn_retries
+    }
+
     /// The Type of Service or Traffic Class octet.
     pub const fn tos_setting(&self) -> u8 {
         self.tos

@@ -4,7 +4,7 @@
 //! It has its own `main`, because a process with threads can enter no user namespace, and an
 //! unprivileged one needs that first. Rights are found by trying. Where they cannot be had, the tests
 //! are ignored and one line says why; with `NETLOOM_REQUIRE_TUN=1` they fail instead.
-#![allow(clippy::cast_possible_truncation)]
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod device;
