@@ -1,7 +1,7 @@
 //! Two hosts over the in-memory pair, through the blocking handles: real threads, real time, no
 //! sleeps. Linux only, as the host is.
 #![cfg(all(target_os = "linux", not(netloom_portable)))]
-#![allow(clippy::cast_possible_truncation)]
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -232,7 +232,9 @@ fn reads_and_writes_end_at_their_timeouts() {
     let (a, b) = hosts();
     let (mut near, far) = connected(&a, &b);
     assert_eq!(
-        near.set_read_timeout(Some(Duration::ZERO)).unwrap_err().kind(),
+        near.set_read_timeout(Some(Duration::ZERO))
+            .unwrap_err()
+            .kind(),
         ErrorKind::InvalidInput
     );
     near.set_read_timeout(Some(SHORT)).unwrap();
@@ -252,7 +254,10 @@ fn a_non_blocking_stream_never_waits() {
     let (a, b) = hosts();
     let (mut near, mut far) = connected(&a, &b);
     near.set_nonblocking(true).unwrap();
-    assert_eq!(near.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(
+        near.read(&mut [0]).unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     let piece = vec![7; 1 << 16];
     let mut taken = 0;
     let error = loop {
@@ -341,7 +346,10 @@ fn select_waits_for_sockets_and_channels_alike() {
     let socket = b.udp_bind((B4, 53)).unwrap();
     let (_keep, never) = crossbeam_channel::bounded::<()>(1);
     let mut seen = Vec::new();
-    a.udp_bind((A4, 0)).unwrap().send_to(b"x", (B4.parse::<std::net::IpAddr>().unwrap(), 53).into()).unwrap();
+    a.udp_bind((A4, 0))
+        .unwrap()
+        .send_to(b"x", (B4.parse::<std::net::IpAddr>().unwrap(), 53).into())
+        .unwrap();
     let _near = a.tcp_connect((B4, 80)).unwrap();
     for _ in 0..2 {
         select! {
@@ -371,14 +379,23 @@ fn datagrams_both_ways_connected_and_not() {
         assert_eq!(client.send(b"question").unwrap(), 8);
         let mut buf = [0; 100];
         let (len, from) = server.recv_from(&mut buf).unwrap();
-        assert_eq!((&buf[..len], from), (&b"question"[..], client.local_addr().unwrap()));
+        assert_eq!(
+            (&buf[..len], from),
+            (&b"question"[..], client.local_addr().unwrap())
+        );
         server.send_to(b"answer", from).unwrap();
         assert_eq!(client.recv(&mut buf).unwrap(), 6);
         client.set_nonblocking(true).unwrap();
-        assert_eq!(client.recv(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            client.recv(&mut buf).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
         client.set_nonblocking(false).unwrap();
         client.set_read_timeout(Some(SHORT)).unwrap();
-        assert_eq!(client.recv(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            client.recv(&mut buf).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
     }
 }
 
@@ -402,7 +419,9 @@ fn a_datagram_to_a_closed_port_comes_back_as_refused() {
     let (a, b) = hosts();
     let client = a.udp_bind((A4, 0)).unwrap();
     client.set_read_timeout(Some(LONG)).unwrap();
-    client.connect((B4.parse::<std::net::IpAddr>().unwrap(), 9).into()).unwrap();
+    client
+        .connect((B4.parse::<std::net::IpAddr>().unwrap(), 9).into())
+        .unwrap();
     client.send(b"anybody?").unwrap();
     let error = client.recv(&mut [0; 9]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
@@ -497,9 +516,18 @@ fn handles_that_outlive_their_host_say_so_and_waiters_wake() {
             assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
         }
     });
-    assert_eq!((&near).write(b"x").unwrap_err().kind(), ErrorKind::NotConnected);
+    assert_eq!(
+        (&near).write(b"x").unwrap_err().kind(),
+        ErrorKind::NotConnected
+    );
     assert!(near.info().is_err());
-    assert_eq!(socket.send_to(b"x", near.peer_addr().unwrap()).unwrap_err().kind(), ErrorKind::NotConnected);
+    assert_eq!(
+        socket
+            .send_to(b"x", near.peer_addr().unwrap())
+            .unwrap_err()
+            .kind(),
+        ErrorKind::NotConnected
+    );
 }
 
 #[test]
@@ -517,9 +545,16 @@ fn a_device_that_goes_ends_the_host_with_an_error() {
 #[test]
 fn a_duplicate_address_is_reported() {
     let (a, b) = pair(Medium::Ethernet, 1500);
-    let first = Host::builder(a).address("fd07::1/64".parse().unwrap()).dad_transmits(0).spawn().unwrap();
+    let first = Host::builder(a)
+        .address("fd07::1/64".parse().unwrap())
+        .dad_transmits(0)
+        .spawn()
+        .unwrap();
     first.wait_ready(LONG).unwrap();
-    let second = Host::builder(b).address("fd07::1/64".parse().unwrap()).spawn().unwrap();
+    let second = Host::builder(b)
+        .address("fd07::1/64".parse().unwrap())
+        .spawn()
+        .unwrap();
     let error = second.wait_ready(LONG).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
 }
@@ -558,7 +593,10 @@ fn a_dropped_host_leaves_no_thread_and_no_file_open() {
             .capture(&path)
             .spawn()
             .unwrap();
-        let b = Host::builder(b).address("10.7.0.2/24".parse().unwrap()).spawn().unwrap();
+        let b = Host::builder(b)
+            .address("10.7.0.2/24".parse().unwrap())
+            .spawn()
+            .unwrap();
         a.wait_ready(LONG).unwrap();
         b.wait_ready(LONG).unwrap();
         assert_eq!(threads_named("netloom-driver"), 2);

@@ -54,9 +54,7 @@ use std::time::Duration;
 use crate::base::Cidr;
 use crate::capture::CaptureWatch;
 use crate::device::{Capabilities, Device, HostReceive, HostTransmit};
-use crate::stack::{
-    AddressState, Counters, ListenOptions, PingOptions, UdpOptions,
-};
+use crate::stack::{AddressState, Counters, ListenOptions, PingOptions, UdpOptions};
 use crate::tcp::{TcpInfo, TcpOptions};
 use shared::Shared;
 
@@ -163,7 +161,7 @@ impl Host {
         on: impl ToSocketAddrs,
         options: UdpOptions,
     ) -> io::Result<UdpSocket> {
-        each_address(on, |on| UdpSocket::bind(&self.shared, on, options.clone()))
+        each_address(on, |on| UdpSocket::bind(&self.shared, on, options))
     }
 
     /// Opens a socket for ICMP echo requests.
