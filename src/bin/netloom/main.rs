@@ -5,6 +5,10 @@
 
 mod dump;
 mod failure;
+mod http;
+mod interface_args;
+mod serve;
+mod services;
 mod signals;
 
 use std::process::ExitCode;
@@ -23,11 +27,14 @@ struct Cli {
 enum Command {
     /// Print one decoded line per packet, from a capture or a live device.
     Dump(dump::Args),
+    /// Answer as a host: echo, discard and chargen over TCP and UDP, and HTTP on port 80.
+    Serve(serve::Args),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Dump(args) => dump::run(args),
+        Command::Serve(args) => serve::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
