@@ -79,7 +79,7 @@ impl Connection {
             stamp,
         });
         self.snd.nxt = self.snd.nxt + plan.len();
-        if plan.text % u32::from(plan.size.get()) != 0 {
+        if !plan.text.is_multiple_of(u32::from(plan.size.get())) {
             self.snd.small_end = self.snd.nxt;
         }
         if plan.flags.contains(Flags::FIN) {

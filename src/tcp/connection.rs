@@ -293,7 +293,6 @@ impl Connection {
     pub(crate) fn cx(&self, now: Instant) -> Cx {
         let smss = self.smss();
         Cx {
-            now,
             smss,
             initial_cwnd: initial_window(smss, 0),
             rto: self.rtt.rto(),
