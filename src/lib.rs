@@ -11,3 +11,7 @@ pub mod tcp;
 pub mod udp;
 
 pub use bytes;
+pub use stack::{
+    Config, Event, InterfaceConfig, InterfaceId, ListenerId, PingId, Readiness, SocketId, Stack,
+    TcpId, UdpId,
+};

@@ -254,7 +254,8 @@ mod tests {
         let second = slab.insert(2);
         assert_eq!(second, expected);
         assert_eq!((first.index(), second.index()), (0, 0));
-        assert_eq!((slab.get(first), slab.get_mut(first)), (None, None));
+        assert_eq!(slab.get(first), None);
+        assert_eq!(slab.get_mut(first), None);
         assert_eq!(slab.remove(first), None);
         assert_eq!((slab.get(second), slab.len()), (Some(&2), 1));
         assert_eq!(slab.id_at(0), Some(second));

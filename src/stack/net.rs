@@ -155,11 +155,6 @@ impl Net {
         })
     }
 
-    /// What a destination is to the interface that a packet for it came in on.
-    pub(crate) fn classify(&self, on: InterfaceId, dst: IpAddr) -> Destination {
-        self.interfaces[on.index()].classify(dst)
-    }
-
     /// Queues a packet of the stack's own; dropped and counted when the outbox is full.
     pub(crate) fn queue_packet(&mut self, on: InterfaceId, packet: OwnedPacket) -> bool {
         self.queue_outgoing(on, Outgoing::Packet(packet))
