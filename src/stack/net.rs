@@ -10,7 +10,7 @@ use super::address::{AddressState, Due};
 use super::config::{Config, ConfigError, InterfaceConfig};
 use super::counters::Counters;
 use super::egress::Headers;
-use super::icmp::IcmpLimit;
+use super::icmp_limit::IcmpLimit;
 use super::ids::{Id, InterfaceId};
 use super::interface::{Destination, Interface, Outgoing};
 use super::neighbour::{Effect, Heard, NeighbourKey, Neighbours};
