@@ -1,7 +1,58 @@
 //! Devices: the traits, and what implements them.
+//!
+//! *Owns* every frame's way in and out of the program: [`Tap`] and [`Tun`], the in-memory [`pair`],
+//! wrappers for what a device cannot do itself ([`Segmented`], [`Coalesce`]), and a bad wire for tests
+//! ([`Impair`]). Wrappers stand in the order coalesce(capture(impair(device))). *Does not* know
+//! addresses, sockets or time: a caller's `now` is all there is.
 
+mod arena;
+mod coalesce;
+mod impair;
+mod impairment;
+mod layout;
+mod pair;
+mod segment;
 mod traits;
 
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod builder;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod netlink;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod open;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod signal;
+#[cfg(not(all(target_os = "linux", not(netloom_portable))))]
+#[path = "signal_none.rs"]
+mod signal;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod sys;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod tap;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod tun;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod tuntap;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod virtio;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod wait;
+
+pub use coalesce::{Coalesce, CoalesceRx};
+pub use impair::{Impair, ImpairRx, ImpairTx};
+pub use impairment::{Chance, ImpairCounters, Impairment};
+pub use pair::{PAIR_QUEUE_FRAMES, Pair, PairRx, PairTx, pair};
+pub use segment::{Segmented, SegmentedTx};
 pub use traits::{
     Capabilities, Device, DeviceDrop, DeviceError, Medium, Receive, RxBatch, Sent, Transmit,
+};
+
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+pub use self::{
+    builder::Builder,
+    open::OpenError,
+    tap::Tap,
+    tun::Tun,
+    tuntap::{Offloads, TunTapRx, TunTapTx},
+    wait::{HostReceive, HostTransmit, Pollable},
 };

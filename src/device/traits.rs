@@ -5,7 +5,7 @@
 use std::io;
 
 use crate::base::Instant;
-use crate::link::{RxFrame, TxFrame};
+use crate::link::{MAX_IP_LEN, RxFrame, SegmentKind, TxFrame};
 
 /// What frames start with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +14,16 @@ pub enum Medium {
     Ethernet,
     /// An IPv4 or IPv6 header: TUN.
     Ip,
+}
+
+impl Medium {
+    /// Bytes of the link header in front of the IP packet: 14 (untagged) or none.
+    pub const fn link_header(self) -> usize {
+        match self {
+            Self::Ethernet => 14,
+            Self::Ip => 0,
+        }
+    }
 }
 
 /// What a device can do, as it was really granted.
@@ -66,6 +76,30 @@ impl Capabilities {
         }
     }
 }
+
+impl Capabilities {
+    /// Would a device with these take `frame`?
+    ///
+    /// A partial checksum needs `checksum`; a super-segment needs its own kind and at most
+    /// [`MAX_IP_LEN`] bytes of IP; anything else must fit the MTU, a VLAN tag not counted.
+    pub fn take(&self, frame: &TxFrame<'_>) -> bool {
+        let allowed = match frame.meta.segment.map(|segment| segment.kind) {
+            None => frame.meta.checksum.is_none() || self.checksum,
+            Some(SegmentKind::Tcp4) => self.tso4,
+            Some(SegmentKind::Tcp6) => self.tso6,
+            Some(SegmentKind::Udp) => self.uso,
+        };
+        let largest = match frame.meta.segment {
+            None => self.mtu,
+            // An IPv6 payload of 65,535 bytes stands behind a header of 40 (RFC 8200 §3).
+            Some(_) => MAX_IP_LEN + 40,
+        };
+        allowed && frame.len() <= largest + self.medium.link_header() + VLAN_TAG
+    }
+}
+
+/// Bytes of an 802.1Q tag, which no MTU counts.
+const VLAN_TAG: usize = 4;
 
 /// Why a device cannot go on. What the wire may lose is no error but [`Sent::Dropped`].
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +186,12 @@ pub trait Transmit {
         let _ = now;
         Ok(None)
     }
+
+    /// Does it hold back frames for want of room? Then whoever drives it waits until it is writable
+    /// and calls [`poll`](Self::poll).
+    fn wants_room(&self) -> bool {
+        false
+    }
 }
 
 impl<T: Transmit + ?Sized> Transmit for &mut T {
@@ -161,6 +201,10 @@ impl<T: Transmit + ?Sized> Transmit for &mut T {
 
     fn poll(&mut self, now: Instant) -> Result<Option<Instant>, DeviceError> {
         (**self).poll(now)
+    }
+
+    fn wants_room(&self) -> bool {
+        (**self).wants_room()
     }
 }
 
@@ -212,6 +256,16 @@ impl RxBatch {
     /// Takes all frames out, oldest first.
     pub fn drain(&mut self) -> impl Iterator<Item = RxFrame> + '_ {
         self.frames.drain(..)
+    }
+
+    /// The frames in it, oldest first.
+    pub fn frames(&self) -> &[RxFrame] {
+        &self.frames
+    }
+
+    /// The frames in it, to change in place.
+    pub fn frames_mut(&mut self) -> &mut [RxFrame] {
+        &mut self.frames
     }
 
     /// Frames in it.

@@ -22,6 +22,8 @@ pub struct Config {
     pub(crate) icmp_errors_per_peer: u32,
     pub(crate) ttl: u8,
     pub(crate) copy_below: usize,
+    pub(crate) time_wait: Duration,
+    pub(crate) time_wait_limit: usize,
 }
 
 impl Config {
@@ -38,6 +40,28 @@ impl Config {
             icmp_errors_per_peer: 6,
             ttl: 64,
             copy_below: 1024,
+            time_wait: Duration::from_secs(60),
+            time_wait_limit: 16_384,
+        }
+    }
+
+    /// How long TIME-WAIT lasts: 2 MSL (default 60 s, Linux's `TCP_TIMEWAIT_LEN`; RFC 9293 §3.4.2
+    /// says 4 minutes, see docs/deviations.md).
+    #[must_use]
+    pub fn time_wait(self, time: Duration) -> Self {
+        Self {
+            time_wait: time,
+            ..self
+        }
+    }
+
+    /// TIME-WAIT records kept (default 16,384, Linux's `tcp_max_tw_buckets` for small machines);
+    /// beyond it connections end without one.
+    #[must_use]
+    pub fn time_wait_limit(self, records: usize) -> Self {
+        Self {
+            time_wait_limit: records,
+            ..self
         }
     }
 

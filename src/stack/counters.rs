@@ -3,6 +3,7 @@
 //! *Owns* the list. *Does not* own drop reasons, which `base` lists.
 
 use crate::base::DropCounters;
+use crate::tcp::Tally;
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
@@ -87,6 +88,18 @@ counters! {
     tcp_timed_out,
     /// Connection attempts that failed.
     tcp_connect_failed,
+}
+
+impl Counters {
+    /// Adds what a connection counted.
+    pub(crate) fn add_tcp(&mut self, tally: &Tally) {
+        self.tcp_retransmits += tally.retransmits;
+        self.tcp_fast_retransmits += tally.fast_retransmits;
+        self.tcp_rto_fired += tally.timeouts;
+        self.tcp_challenge_acks += tally.challenge_acks;
+        self.tcp_window_probes += tally.window_probes;
+        self.tcp_keepalives += tally.keepalives;
+    }
 }
 
 #[cfg(test)]

@@ -243,7 +243,7 @@ impl Stack {
             return Err(DropReason::IcmpTooBig);
         }
         match protocol {
-            Protocol::TCP => self.tcp_icmp_error(now, error),
+            Protocol::TCP => self.tcp_icmp_error(now, error)?,
             Protocol::UDP => self.udp_icmp_error(error)?,
             Protocol::ICMP | Protocol::ICMPV6 => self.ping_icmp_error(now, error)?,
             _ => return Err(DropReason::IcmpUnmatched),

@@ -45,6 +45,7 @@ pub use event::{Event, Readiness, SocketId};
 pub use ids::{InterfaceId, ListenerId, PingId, StaleId, TcpId, UdpId};
 pub use ping::{PingError, PingOptions, PingOutcome, PingReply};
 pub use route::RouteError;
+pub use tcp::{AcceptError, ConnectError, ListenError, ListenOptions};
 pub use transmit::{More, Progress};
 pub use udp_socket::{BindError, ConnectUdpError, Datagram, RecvError, SendError, UdpOptions};
 
@@ -81,7 +82,7 @@ impl Stack {
             demux: Demux::new(&config.seed),
             events: Events::default(),
             ports: Ports::new(&config.seed, config.ephemeral_ports.clone()),
-            tcp: tcp::Tcp,
+            tcp: tcp::Tcp::new(&config.seed),
             udp: UdpSockets::default(),
             ping: Pings::new(&config.seed),
             config,

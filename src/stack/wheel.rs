@@ -143,6 +143,7 @@ impl Wheel {
     }
 
     /// The deadline of `key`.
+    #[cfg(test)]
     pub(crate) fn get(&self, key: TimerKey) -> Option<Instant> {
         let (kind, index) = key.place();
         self.nodes[kind].get(index)?.deadline

@@ -1,10 +1,57 @@
-//! TCP: the wire format of segments and their options.
+//! TCP: the wire format, and a connection as a value.
 //!
-//! RFC 9293, RFC 7323 (window scale, timestamps), RFC 2018 (SACK), RFC 7413 (fast open).
+//! RFC 9293, RFC 5681 and RFC 6582 (congestion control, NewReno), RFC 6298 (RTO), RFC 7323 (window
+//! scale, timestamps, PAWS), RFC 2018, RFC 2883 and RFC 6675 (SACK), RFC 5961 (blind attacks),
+//! RFC 6528 (initial numbers), RFC 1337 (TIME-WAIT), RFC 6928 (IW10).
+//!
+//! *Owns* everything between the demultiplexer and the IP header. *Does not* know addresses, links,
+//! sockets or clocks: segments and time go in, plans come out.
+//!
+//! A segment's way in: `segment` -> `on_segment` -> `ack` -> `recovery` -> `receive`. Its way out:
+//! `plan` -> `commit`. The fields that all of them share are in `connection`.
 
+mod ack;
+mod assembler;
+mod commit;
+mod congestion;
+mod connection;
+mod error;
+mod half_open;
 mod header;
+mod info;
+mod isn;
+mod on_segment;
+mod on_timer;
 mod options;
+mod plan;
+mod read_queue;
+mod receive;
+mod recovery;
+mod rtt;
+mod sampler;
+mod scoreboard;
+mod segment;
+mod send;
+mod send_queue;
+mod seq;
+mod settings;
+mod state;
+mod time_wait;
+mod timers;
 
-pub(crate) use header::CHECKSUM_OFFSET;
+pub use error::{ReadError, TcpFailure, WriteError};
 pub use header::{Fields, Flags, Header, ParseError};
+pub use info::TcpInfo;
 pub use options::{OptionIter, Options, SackBlocks, SackIter, TcpOption};
+pub use settings::{Keepalive, TcpOptions};
+pub use state::State;
+
+pub(crate) use connection::{Connection, Opening, Reset, Setup, Signals, Tally};
+pub(crate) use half_open::{Bare, HalfOpen, HalfOpenStep};
+pub(crate) use header::CHECKSUM_OFFSET;
+pub(crate) use isn::IsnGenerator;
+pub(crate) use on_segment::{Outcome, refusal};
+pub(crate) use receive::{syn_window, window_scale};
+pub(crate) use segment::{Control, Segment};
+pub(crate) use seq::SeqNum;
+pub(crate) use time_wait::{TimeWait, TimeWaitStep};

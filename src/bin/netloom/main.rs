@@ -1,2 +1,43 @@
-//! The command-line tool.
-fn main() {}
+//! The command-line tool: each subcommand is a file, each error one line.
+//!
+//! Exit status: 0 done, 1 failed, 2 wrong usage.
+#![allow(clippy::cast_possible_truncation)]
+
+mod dump;
+mod failure;
+mod http;
+mod interface_args;
+mod serve;
+mod services;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A userspace TCP/IP stack over TAP and TUN.
+#[derive(Debug, Parser)]
+#[command(name = "netloom", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print one decoded line per packet, from a capture or a live device.
+    Dump(dump::Args),
+    /// Answer as a host: echo, discard and chargen over TCP and UDP, and HTTP on port 80.
+    Serve(serve::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Dump(args) => dump::run(args),
+        Command::Serve(args) => serve::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,57 +1,352 @@
-//! TCP in the stack: not wired yet.
+//! TCP in the stack: the tables of connections, listeners and records, and what joins them to the
+//! demultiplexer, the timers, the events and the way out.
+//!
+//! RFC 9293 §3.10. *Owns* which data exists for a connection: a listener, a small half-open record,
+//! a boxed connection, a small TIME-WAIT record. *Does not* know TCP's rules: `crate::tcp` does.
+
+mod api;
+mod connect;
+mod error;
+mod icmp;
+mod listen;
+mod receive;
+mod send;
+#[cfg(test)]
+mod tests;
+
+use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+use core::num::NonZeroU16;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use error::{AcceptError, ConnectError, ListenError};
+pub use listen::ListenOptions;
+pub(super) use send::TcpTurn;
 
 use super::Stack;
-use super::icmp::IcmpError;
-use super::ids::{Id, InterfaceId, TcpId};
-use super::packet::Inbound;
-use crate::base::{DropReason, Instant};
-use crate::device::{DeviceError, Transmit};
+use super::demux::{TcpEntry, Tuple, is_link_local};
+use super::event::{Readiness, SocketId};
+use super::ids::{Id, InterfaceId, ListenerId, RawId, Slab, StaleId, TcpId};
+use super::packet::{Flow, OwnedPacket, Waiter};
+use super::wheel::TimerKey;
+use crate::base::{Instant, Protocol, Seed};
+use crate::tcp::{
+    Bare, Connection, Fields, Flags, HalfOpen, IsnGenerator, Options, Reset, Signals, State,
+    TcpOptions, TimeWait,
+};
 
-/// How a connection's turn to send ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TcpTurn {
-    /// It has nothing more to send.
-    Done,
-    /// It has more: back to the end of the line.
-    More,
-    /// The device is full: it stays first in line.
-    Full,
-    /// It waits for its neighbour, which will put it in line.
-    Waiting,
+// RFC 9293 §3.7.1: the fixed headers that the MSS leaves out.
+const V4_HEADERS: usize = 40;
+const V6_HEADERS: usize = 60;
+
+/// A connection and its place in the stack.
+#[derive(Debug)]
+struct Slot {
+    connection: Box<Connection>,
+    tuple: Tuple,
+    flow: Flow,
+    on: InterfaceId,
+    /// Does the demultiplexer lead here? Not after the last segment that concerns it.
+    reachable: bool,
+}
+
+/// A half-open record and its place.
+#[derive(Debug)]
+struct HalfOpenSlot {
+    record: HalfOpen,
+    tuple: Tuple,
+    flow: Flow,
+    on: InterfaceId,
+    listener: ListenerId,
+}
+
+/// A TIME-WAIT record and its place.
+#[derive(Debug)]
+struct TimeWaitSlot {
+    record: TimeWait,
+    tuple: Tuple,
+    flow: Flow,
+    on: InterfaceId,
+}
+
+/// A listener and those it has not handed out.
+#[derive(Debug)]
+struct Listener {
+    local: SocketAddr,
+    options: Arc<TcpOptions>,
+    backlog: usize,
+    /// Complete connections that may wait here: the backlog, or what a host's channel has room for.
+    room: usize,
+    half_open: usize,
+    complete: VecDeque<TcpId>,
 }
 
 /// TCP's tables.
-#[derive(Debug, Default)]
-pub(crate) struct Tcp;
+#[derive(Debug)]
+pub(crate) struct Tcp {
+    slots: Slab<TcpId, Slot>,
+    half_open: Slab<RawId, HalfOpenSlot>,
+    time_wait: Slab<RawId, TimeWaitSlot>,
+    listeners: Slab<ListenerId, Listener>,
+    isn: IsnGenerator,
+    /// The slices of the frame that is being sent; reused.
+    payload: Vec<Bytes>,
+}
 
-impl Stack {
-    pub(super) fn handle_tcp(&mut self, _now: Instant, _packet: Inbound) {
-        self.net.counters.drops.count(DropReason::TcpNoSocket);
+impl Tcp {
+    pub(super) fn new(seed: &Seed) -> Self {
+        Self {
+            slots: Slab::new(),
+            half_open: Slab::new(),
+            time_wait: Slab::new(),
+            listeners: Slab::new(),
+            isn: IsnGenerator::new(seed),
+            payload: Vec::new(),
+        }
     }
 
-    pub(super) fn tcp_icmp_error(&mut self, _now: Instant, _error: &IcmpError) {
-        self.net.counters.drops.count(DropReason::IcmpUnmatched);
+    /// The connection that a user may name; an orphan is nobody's any more.
+    fn live(&self, id: TcpId) -> Result<&Slot, StaleId> {
+        self.slots
+            .get(id)
+            .filter(|slot| !slot.connection.orphan)
+            .ok_or(StaleId)
     }
 
-    pub(super) fn tcp_neighbour_failed(&mut self, _now: Instant, id: TcpId) {
-        let _ = id.index();
-    }
-
-    pub(super) fn tcp_timeout(&mut self, _now: Instant, _index: u32) {}
-
-    pub(super) fn tcp_half_open_timeout(&mut self, _now: Instant, _index: u32) {}
-
-    pub(super) fn tcp_time_wait_timeout(&mut self, _now: Instant, _index: u32) {}
-
-    /// Lets the connection in this slot send at most `budget` frames, which it takes off.
-    pub(super) fn transmit_tcp<T: Transmit + ?Sized>(
-        &mut self,
-        _now: Instant,
-        _on: InterfaceId,
-        _index: u32,
-        _out: &mut T,
-        _budget: &mut usize,
-    ) -> Result<TcpTurn, DeviceError> {
-        Ok(TcpTurn::Done)
+    fn live_mut(&mut self, id: TcpId) -> Result<&mut Slot, StaleId> {
+        self.slots
+            .get_mut(id)
+            .filter(|slot| !slot.connection.orphan)
+            .ok_or(StaleId)
     }
 }
+
+impl Slot {
+    fn local(&self) -> SocketAddr {
+        socket_address(self.flow.src, self.tuple.local.port, self.on)
+    }
+
+    fn remote(&self) -> SocketAddr {
+        socket_address(self.flow.dst, self.tuple.remote.port, self.on)
+    }
+}
+
+/// An endpoint as the user names it: a link-local address carries its interface as scope id.
+fn socket_address(ip: IpAddr, port: u16, on: InterfaceId) -> SocketAddr {
+    match ip {
+        IpAddr::V6(v6) if is_link_local(ip) => SocketAddrV6::new(v6, port, 0, on.scope()).into(),
+        _ => SocketAddr::new(ip, port),
+    }
+}
+
+/// The text and option bytes that a segment of this family holds within `mtu`.
+fn path_mss(ip: IpAddr, mtu: usize) -> u16 {
+    let headers = if ip.is_ipv4() { V4_HEADERS } else { V6_HEADERS };
+    u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX)
+}
+
+/// RFC 9293 §3.7.1 MUST-15.
+fn default_mss(ip: IpAddr) -> u16 {
+    if ip.is_ipv4() { 536 } else { 1220 }
+}
+
+impl Stack {
+    /// Everything that follows a call into a connection: events, timers, counters, its place in
+    /// line, and its end.
+    fn after_tcp(&mut self, now: Instant, id: TcpId) {
+        let Some(slot) = self.tcp.slots.get_mut(id) else {
+            return;
+        };
+        let connection = &mut slot.connection;
+        let signals = core::mem::take(&mut connection.signals);
+        let tally = connection.stats.drain();
+        let state = connection.state;
+        let (on, orphan) = (slot.on, connection.orphan);
+        let counters = &mut self.net.counters;
+        counters.add_tcp(&tally);
+        if !signals.is_empty() && !orphan {
+            self.events.raise(SocketId::Tcp(id), readiness(signals));
+        }
+        match state {
+            State::Closed => self.end_tcp(id),
+            State::TimeWait => self.enter_time_wait(now, id),
+            _ => {
+                let deadline = connection.next_timeout();
+                self.net.timers.set(TimerKey::Tcp(id.index()), deadline);
+                self.net.wake(on, Waiter::Tcp(id));
+            }
+        }
+    }
+
+    /// CLOSED: nothing reaches the connection any more; its user may still read, and ask why.
+    fn end_tcp(&mut self, id: TcpId) {
+        self.net.timers.set(TimerKey::Tcp(id.index()), None);
+        self.unlink_tcp(id);
+        self.free_if_orphan(id);
+    }
+
+    /// TIME-WAIT goes on as a record; what was not read stays with the connection (r15).
+    fn enter_time_wait(&mut self, now: Instant, id: TcpId) {
+        self.net.timers.set(TimerKey::Tcp(id.index()), None);
+        let Some(slot) = self.tcp.slots.get_mut(id) else {
+            return;
+        };
+        if slot.reachable {
+            slot.reachable = false;
+            let record = TimeWait::of(&slot.connection);
+            let owes = slot.connection.take_owed_ack();
+            let (tuple, flow, on) = (slot.tuple, slot.flow, slot.on);
+            if self.tcp.time_wait.len() < self.config.time_wait_limit {
+                let raw = self.tcp.time_wait.insert(TimeWaitSlot {
+                    record,
+                    tuple,
+                    flow,
+                    on,
+                });
+                self.demux.tcp.replace_flow(tuple, TcpEntry::TimeWait(raw));
+                let end = now + self.config.time_wait;
+                self.net
+                    .timers
+                    .set(TimerKey::TimeWait(raw.index()), Some(end));
+            } else {
+                self.demux.tcp.remove_flow(&tuple);
+            }
+            if owes {
+                self.queue_bare(on, &flow, &tuple, &record.ack(now));
+            }
+        }
+        self.free_if_orphan(id);
+    }
+
+    fn unlink_tcp(&mut self, id: TcpId) {
+        if let Some(slot) = self.tcp.slots.get_mut(id)
+            && slot.reachable
+        {
+            slot.reachable = false;
+            self.demux.tcp.remove_flow(&slot.tuple);
+        }
+    }
+
+    fn free_if_orphan(&mut self, id: TcpId) {
+        if self
+            .tcp
+            .slots
+            .get(id)
+            .is_some_and(|slot| slot.connection.orphan)
+        {
+            self.net.timers.set(TimerKey::Tcp(id.index()), None);
+            self.tcp.slots.remove(id);
+        }
+    }
+
+    /// Queues a segment without text.
+    fn queue_bare(&mut self, on: InterfaceId, flow: &Flow, tuple: &Tuple, bare: &Bare) {
+        let fields = Fields {
+            src_port: tuple.local.port,
+            dst_port: tuple.remote.port,
+            seq: bare.seq.get(),
+            ack: bare.ack.map_or(0, crate::tcp::SeqNum::get),
+            flags: bare.flags,
+            window: bare.window,
+            urgent: 0,
+        };
+        let mut header = [0; 60];
+        let len = fields.emit(&bare.options, &mut header);
+        let packet = OwnedPacket::new(*flow, Protocol::TCP, &header[..len], Bytes::new());
+        if self.net.queue_packet(on, packet) {
+            self.net.counters.tcp_segments_sent += 1;
+            if bare.flags.contains(Flags::RST) {
+                self.net.counters.tcp_resets_sent += 1;
+            }
+        }
+    }
+
+    /// Queues a RST.
+    fn queue_reset(&mut self, on: InterfaceId, flow: &Flow, tuple: &Tuple, reset: Reset) {
+        let ack = if reset.ack.is_some() {
+            Flags::ACK
+        } else {
+            Flags::empty()
+        };
+        let bare = Bare {
+            seq: reset.seq,
+            ack: reset.ack,
+            flags: Flags::RST | ack,
+            window: 0,
+            options: Options::NONE,
+        };
+        self.queue_bare(on, flow, tuple, &bare);
+    }
+
+    /// Queues the RST that a connection owes its peer.
+    fn reset_peer(&mut self, id: TcpId, reset: Option<Reset>) {
+        let Some(reset) = reset else { return };
+        let Some(slot) = self.tcp.slots.get(id) else {
+            return;
+        };
+        if slot.reachable {
+            let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
+            self.queue_reset(on, &flow, &tuple, reset);
+        }
+    }
+
+    // --- timers ---------------------------------------------------------------------------
+
+    pub(super) fn tcp_timeout(&mut self, now: Instant, index: u32) {
+        let Some(id) = self.tcp.slots.id_at(index) else {
+            return;
+        };
+        let Some(slot) = self.tcp.slots.get_mut(id) else {
+            return;
+        };
+        let reset = slot.connection.on_timeout(now);
+        if slot.connection.failure == Some(crate::tcp::TcpFailure::TimedOut) {
+            self.net.counters.tcp_timed_out += 1;
+        }
+        self.reset_peer(id, reset);
+        self.after_tcp(now, id);
+    }
+
+    pub(super) fn tcp_time_wait_timeout(&mut self, _now: Instant, index: u32) {
+        let Some(raw) = self.tcp.time_wait.id_at(index) else {
+            return;
+        };
+        self.remove_time_wait(raw);
+    }
+
+    fn remove_time_wait(&mut self, raw: RawId) -> Option<TimeWaitSlot> {
+        let slot = self.tcp.time_wait.remove(raw)?;
+        self.net.timers.set(TimerKey::TimeWait(raw.index()), None);
+        self.demux.tcp.remove_flow(&slot.tuple);
+        Some(slot)
+    }
+}
+
+fn readiness(signals: Signals) -> Readiness {
+    let mut ready = Readiness::empty();
+    for (signal, bit) in [
+        (Signals::CONNECTED, Readiness::CONNECTED),
+        (Signals::READABLE, Readiness::READABLE),
+        (Signals::WRITABLE, Readiness::WRITABLE),
+        (Signals::CLOSED, Readiness::CLOSED),
+        (Signals::FAILED, Readiness::FAILED),
+    ] {
+        ready.set(bit, signals.contains(signal));
+    }
+    ready
+}
+
+/// Bytes of TCP header and text in the largest frame of a flow.
+const fn frame_bytes(mss: u16, super_segments: bool) -> u32 {
+    // IPv4's total length counts its header, IPv6's does not: 40 suits both.
+    if super_segments {
+        65_535 - 40
+    } else {
+        mss as u32 + 20
+    }
+}
+
+/// The size that a segment is cut by, when there is more than one in a frame.
+type Cut = Option<NonZeroU16>;

@@ -1,0 +1,39 @@
+//! Captures: pcapng out of a running stack, pcap and pcapng of any origin back in as frames.
+//!
+//! pcapng as in draft-ietf-opsawg-pcapng, pcap as in draft-ietf-opsawg-pcap; both little and big
+//! endian are read, little endian is written.
+//!
+//! *Owns* the two file formats, the [`Capture`] device and the thread that writes behind it.
+//! *Does not* look into a frame: what its bytes mean is `decode`'s.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `format.rs` | numbers of the formats, [`LinkType`], [`Direction`] |
+//! | `writer.rs` | [`Writer`]: pcapng into any `Write`, no thread, no clock |
+//! | `settings.rs` | [`CaptureSettings`], [`CaptureStats`], [`CaptureError`] |
+//! | `recorder.rs` | [`Recorder`]: the bounded queue and the thread that drains it |
+//! | `device.rs` | [`Capture`]: the wrapper device |
+//! | `wait.rs` | the descriptor of the device inside, for a host |
+//! | `read/` | [`Reader`]: frames out of a file, total on any bytes |
+//!
+//! Invariants: recording takes reference counts, not copies of payload; it never blocks and never
+//! fails the traffic; every frame that is seen is counted as written, as waiting, or as lost by
+//! exactly one cause.
+
+mod device;
+mod format;
+mod read;
+mod recorder;
+mod settings;
+#[cfg(test)]
+mod tests;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod wait;
+mod writer;
+
+pub use device::{Capture, CaptureRx, CaptureTx};
+pub use format::{Direction, LinkType};
+pub use read::{Corrupt, Counts, Ended, Frame, Reader};
+pub use recorder::{CaptureWatch, Recorder};
+pub use settings::{CaptureError, CaptureSettings, CaptureStats};
+pub use writer::{InterfaceNumber, Writer, Written};

@@ -1,0 +1,180 @@
+use proptest::prelude::*;
+
+use super::super::layout::samples::Tcp;
+use super::super::{Pair, Sent, Transmit};
+use super::*;
+use crate::link::{TxFrame, TxMeta};
+
+const AT: Instant = Instant::from_millis(3);
+
+/// What comes out when these frames went in as one batch.
+fn through(medium: Medium, frames: &[Vec<u8>]) -> Vec<RxFrame> {
+    let (a, b) = Pair::new(Capabilities::plain(medium, 65_000), 1000);
+    let ((_rx, mut tx), (mut rx, _tx)) = (a.split(), Coalesce::new(b).split());
+    for frame in frames {
+        let frame = TxFrame::new(frame, &[], TxMeta::PLAIN);
+        assert_eq!(tx.transmit(AT, &frame).unwrap(), Sent::Taken);
+    }
+    let mut batch = RxBatch::new(1000);
+    rx.receive(AT, &mut batch).unwrap();
+    batch.drain().collect()
+}
+
+/// Consecutive segments of `size` bytes.
+fn segments(medium: Medium, v6: bool, text: &[u8], size: usize) -> Vec<Tcp> {
+    let mut seq = u32::MAX - 2000;
+    let mut list = Vec::new();
+    for part in text.chunks(size) {
+        let mut tcp = Tcp::new(medium, v6, part);
+        tcp.seq = seq;
+        tcp.options = [&[1, 1, 8, 10][..], &[9; 8]].concat();
+        seq = seq.wrapping_add(u32::try_from(part.len()).unwrap());
+        list.push(tcp);
+    }
+    list
+}
+
+fn frames(list: &[Tcp]) -> Vec<Vec<u8>> {
+    list.iter().map(Tcp::frame).collect()
+}
+
+fn text(len: usize) -> Vec<u8> {
+    (0..len).map(|i| u8::try_from(i % 253).unwrap()).collect()
+}
+
+#[test]
+fn consecutive_segments_become_one() {
+    for (medium, v6) in [(Medium::Ethernet, false), (Medium::Ip, true)] {
+        let text = text(10_500);
+        let mut list = segments(medium, v6, &text, 1000);
+        list.last_mut().unwrap().flags = ACK | PSH | FIN;
+        let merged = through(medium, &frames(&list));
+        assert_eq!(merged.len(), 1);
+        // But for the checksum it is what one long segment would have been.
+        let mut whole = segments(medium, v6, &text, 20_000).remove(0);
+        whole.flags = ACK | PSH | FIN;
+        let mut whole = whole.frame();
+        let layout = Layout::of(medium, &whole).unwrap();
+        let field = layout.l4 + 16;
+        let got = merged[0].data[field..field + 2].to_vec();
+        whole[field..field + 2].copy_from_slice(&got);
+        assert_eq!(merged[0].data[..], whole[..]);
+        let meta = RxMeta::new(AT)
+            .with_checksum(RxChecksum::Verified)
+            .with_segment_size(NonZeroU16::new(1000));
+        assert_eq!(merged[0].meta, meta);
+    }
+}
+
+#[test]
+fn what_differs_is_not_merged() {
+    let list = segments(Medium::Ip, false, &text(2000), 1000);
+    let differing: [fn(&mut Tcp); 8] = [
+        |tcp| tcp.seq += 1,
+        |tcp| tcp.ack += 1,
+        |tcp| tcp.flags |= 0x80,
+        |tcp| tcp.flags |= 0x02,
+        |tcp| tcp.flags |= 0x20,
+        |tcp| tcp.options[9] += 1,
+        |tcp| tcp.options.truncate(0),
+        |tcp| tcp.payload.push(1),
+    ];
+    for (i, change) in differing.into_iter().enumerate() {
+        let mut list = list.clone();
+        change(&mut list[1]);
+        let expected = frames(&list);
+        let got: Vec<Vec<u8>> = through(Medium::Ip, &expected)
+            .iter()
+            .map(|frame| frame.data.to_vec())
+            .collect();
+        assert_eq!(got, expected, "change {i}");
+    }
+}
+
+#[test]
+fn ip_fields_and_window_count_too() {
+    let list = segments(Medium::Ip, false, &text(2000), 1000);
+    for (byte, checksummed) in [(1, false), (8, false), (34, true)] {
+        let mut frames = frames(&list);
+        frames[1][byte] ^= 3;
+        put_word(&mut frames[1], 10, 0);
+        let sum = checksum(&frames[1][..20]);
+        put_word(&mut frames[1], 10, sum);
+        if checksummed {
+            let layout = Layout::of(Medium::Ip, &frames[1]).unwrap();
+            put_word(&mut frames[1], 36, 0);
+            let len = u16::try_from(frames[1].len() - 20).unwrap();
+            let sum = layout.pseudo_sum(&frames[1], len).bytes(&frames[1][20..]);
+            put_word(&mut frames[1], 36, sum.finish());
+        }
+        assert_eq!(through(Medium::Ip, &frames).len(), 2, "byte {byte}");
+    }
+}
+
+#[test]
+fn a_wrong_checksum_is_never_merged_or_called_right() {
+    for byte in [2, 3, 11, 15, 33, 60] {
+        let mut frames = frames(&segments(Medium::Ip, false, &text(3000), 1000));
+        frames[1][byte] ^= 0x40;
+        let bad = frames[1].clone();
+        let got = through(Medium::Ip, &frames);
+        let kept = got.iter().find(|frame| frame.data[..] == bad[..]).unwrap();
+        assert_eq!(kept.meta.checksum, RxChecksum::Unknown, "byte {byte}");
+    }
+}
+
+#[test]
+fn connections_are_merged_side_by_side_and_padding_is_left_out() {
+    let text = text(6000);
+    let one = segments(Medium::Ethernet, false, &text, 1000);
+    let two = segments(Medium::Ethernet, true, &text, 1000);
+    let mut mixed = Vec::new();
+    for (a, b) in one.iter().zip(&two) {
+        let mut padded = a.frame();
+        padded.extend([0; 6]);
+        mixed.extend([padded, b.frame()]);
+    }
+    let got = through(Medium::Ethernet, &mixed);
+    assert_eq!(got.len(), 2);
+    assert_eq!(got[0].data.len(), 14 + 20 + 32 + 6000);
+    assert_eq!(got[1].data.len(), 14 + 40 + 32 + 6000);
+}
+
+#[test]
+fn a_super_segment_stays_below_64_kib() {
+    let list = segments(Medium::Ip, false, &text(90_000), 1448);
+    let got = through(Medium::Ip, &frames(&list));
+    assert!(got.iter().all(|frame| frame.data.len() <= MAX_IP_LEN));
+    assert!(got.len() <= 3, "{}", got.len());
+}
+
+proptest! {
+    /// Whatever is cut, reordered or doubled on the way, the text of each frame stays at its place and each
+    /// connection's frames stay in order.
+    #[test]
+    fn merging_keeps_text_and_order(
+        picks in prop::collection::vec((0usize..20, any::<bool>(), any::<bool>()), 1..60),
+    ) {
+        let text = text(4000);
+        let list = segments(Medium::Ip, false, &text, 200);
+        let mut sent = Vec::new();
+        let mut places = Vec::new();
+        for (pick, push, bare) in picks {
+            let mut tcp = list[pick].clone();
+            if push { tcp.flags |= PSH; }
+            if bare { tcp.payload.clear(); }
+            places.extend((0..tcp.payload.len()).map(|i| pick * 200 + i));
+            sent.push(tcp.frame());
+        }
+        let mut got = Vec::new();
+        for frame in through(Medium::Ip, &sent) {
+            let layout = Layout::of(Medium::Ip, &frame.data).unwrap();
+            let seq = long(&frame.data, layout.l4 + 4).unwrap();
+            let start = usize::try_from(seq.wrapping_sub(list[0].seq)).unwrap();
+            let body = &frame.data[layout.payload..layout.end];
+            prop_assert_eq!(body, &text[start..start + body.len()]);
+            got.extend(start..start + body.len());
+        }
+        prop_assert_eq!(got, places);
+    }
+}

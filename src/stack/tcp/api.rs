@@ -1,0 +1,254 @@
+//! What a user asks of a connection (RFC 9293 §3.10.2 to §3.10.6).
+
+use core::net::SocketAddr;
+use std::net::Shutdown;
+
+use bytes::Bytes;
+
+use crate::base::Instant;
+use crate::stack::Stack;
+use crate::stack::event::{Readiness, SocketId};
+use crate::stack::ids::{StaleId, TcpId};
+use crate::stack::packet::Waiter;
+use crate::tcp::{ReadError, TcpFailure, TcpInfo, TcpOptions, WriteError};
+
+impl Stack {
+    /// Writes a copy of as much of `data` as the send buffer takes; returns how many bytes.
+    ///
+    /// # Errors
+    /// [`WriteError::WouldBlock`] arms the WRITABLE event again.
+    pub fn tcp_write(&mut self, now: Instant, id: TcpId, data: &[u8]) -> Result<usize, WriteError> {
+        let now = self.net.clamp(now);
+        let slot = self.tcp.live_mut(id).map_err(|StaleId| WriteError::Stale)?;
+        let written = slot.connection.write(now, data);
+        self.after_write(now, id, written)
+    }
+
+    /// Writes a prefix of `chunk` without a copy, and takes it off; returns how many bytes.
+    ///
+    /// Below 1024 bytes it is copied all the same: a small slice would pin its whole buffer.
+    ///
+    /// # Errors
+    /// [`WriteError::WouldBlock`] arms the WRITABLE event again.
+    pub fn tcp_write_chunk(
+        &mut self,
+        now: Instant,
+        id: TcpId,
+        chunk: &mut Bytes,
+    ) -> Result<usize, WriteError> {
+        let now = self.net.clamp(now);
+        let slot = self.tcp.live_mut(id).map_err(|StaleId| WriteError::Stale)?;
+        let written = slot.connection.write_chunk(now, chunk);
+        self.after_write(now, id, written)
+    }
+
+    fn after_write(
+        &mut self,
+        now: Instant,
+        id: TcpId,
+        written: Result<usize, WriteError>,
+    ) -> Result<usize, WriteError> {
+        match written {
+            Ok(_) => self.after_tcp(now, id),
+            Err(WriteError::WouldBlock) => {
+                self.events.rearm(SocketId::Tcp(id), Readiness::WRITABLE);
+            }
+            Err(_) => {}
+        }
+        written
+    }
+
+    /// Copies received bytes into `buf`; `Ok(0)` is the end of the stream (or an empty `buf`).
+    ///
+    /// # Errors
+    /// [`ReadError::WouldBlock`] arms the READABLE event again.
+    pub fn tcp_read(
+        &mut self,
+        now: Instant,
+        id: TcpId,
+        buf: &mut [u8],
+    ) -> Result<usize, ReadError> {
+        let mut done = 0;
+        while done < buf.len() {
+            let chunk = match self.tcp_read_chunk(now, id, buf.len() - done) {
+                Ok(chunk) if chunk.is_empty() => break,
+                Ok(chunk) => chunk,
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+            };
+            buf[done..done + chunk.len()].copy_from_slice(&chunk);
+            done += chunk.len();
+        }
+        Ok(done)
+    }
+
+    /// Takes at most `max` received bytes without a copy; an empty slice is the end of the stream.
+    ///
+    /// # Errors
+    /// [`ReadError::WouldBlock`] arms the READABLE event again.
+    pub fn tcp_read_chunk(
+        &mut self,
+        now: Instant,
+        id: TcpId,
+        max: usize,
+    ) -> Result<Bytes, ReadError> {
+        let now = self.net.clamp(now);
+        let slot = self.tcp.live_mut(id).map_err(|StaleId| ReadError::Stale)?;
+        let read = slot.connection.read_chunk(max);
+        if read == Err(ReadError::WouldBlock) {
+            self.events.rearm(SocketId::Tcp(id), Readiness::READABLE);
+        } else if slot.connection.owes_ack() {
+            let on = slot.on;
+            self.net.wake(on, Waiter::Tcp(id));
+        }
+        let _ = now;
+        read
+    }
+
+    /// Copies what would be read, without taking it.
+    ///
+    /// # Errors
+    /// As [`tcp_read`](Self::tcp_read).
+    pub fn tcp_peek(&mut self, id: TcpId, buf: &mut [u8]) -> Result<usize, ReadError> {
+        let slot = self.tcp.live_mut(id).map_err(|StaleId| ReadError::Stale)?;
+        let peeked = slot.connection.peek(buf);
+        if peeked == Err(ReadError::WouldBlock) {
+            self.events.rearm(SocketId::Tcp(id), Readiness::READABLE);
+        }
+        peeked
+    }
+
+    /// Ends one direction or both: a FIN after what is queued, or no more reading.
+    ///
+    /// # Errors
+    /// The failure of a connection that has ended, or [`WriteError::Stale`].
+    pub fn tcp_shutdown(
+        &mut self,
+        now: Instant,
+        id: TcpId,
+        how: Shutdown,
+    ) -> Result<(), WriteError> {
+        let now = self.net.clamp(now);
+        let slot = self.tcp.live_mut(id).map_err(|StaleId| WriteError::Stale)?;
+        if let Some(failure) = slot.connection.failure {
+            return Err(failure.into());
+        }
+        slot.connection.shutdown(now, how);
+        self.after_tcp(now, id);
+        Ok(())
+    }
+
+    /// Gives the id up; the stack sends what is queued and ends the connection by itself.
+    ///
+    /// Unread data, or a linger time of zero, make it a reset (RFC 9293 §3.6.1 SHLD-3).
+    pub fn tcp_close(&mut self, now: Instant, id: TcpId) {
+        let now = self.net.clamp(now);
+        let Ok(slot) = self.tcp.live_mut(id) else {
+            return;
+        };
+        let reset = slot.connection.close(now);
+        self.end_of_user(now, id, reset);
+    }
+
+    /// Resets the connection and gives the id up (RFC 9293 §3.10.5).
+    pub fn tcp_abort(&mut self, now: Instant, id: TcpId) {
+        let now = self.net.clamp(now);
+        let Ok(slot) = self.tcp.live_mut(id) else {
+            return;
+        };
+        slot.connection.orphan = true;
+        let reset = slot.connection.abort();
+        self.end_of_user(now, id, reset);
+    }
+
+    fn end_of_user(&mut self, now: Instant, id: TcpId, reset: Option<crate::tcp::Reset>) {
+        self.events.forget(SocketId::Tcp(id));
+        self.reset_peer(id, reset);
+        self.after_tcp(now, id);
+    }
+
+    /// A snapshot of the connection.
+    ///
+    /// # Errors
+    /// [`StaleId`] when it was closed.
+    pub fn tcp_info(&self, id: TcpId) -> Result<TcpInfo, StaleId> {
+        Ok(self.tcp.live(id)?.connection.info())
+    }
+
+    /// The connection's local endpoint.
+    ///
+    /// # Errors
+    /// [`StaleId`] when it was closed.
+    pub fn tcp_local_addr(&self, id: TcpId) -> Result<SocketAddr, StaleId> {
+        Ok(self.tcp.live(id)?.local())
+    }
+
+    /// The connection's remote endpoint.
+    ///
+    /// # Errors
+    /// [`StaleId`] when it was closed.
+    pub fn tcp_peer_addr(&self, id: TcpId) -> Result<SocketAddr, StaleId> {
+        Ok(self.tcp.live(id)?.remote())
+    }
+
+    /// The connection's settings.
+    ///
+    /// # Errors
+    /// [`StaleId`] when it was closed.
+    pub fn tcp_options(&self, id: TcpId) -> Result<&TcpOptions, StaleId> {
+        Ok(&self.tcp.live(id)?.connection.setup.options)
+    }
+
+    /// Changes the settings of a live connection. The MSS and the initial window stay as they are.
+    ///
+    /// # Errors
+    /// [`StaleId`] when it was closed.
+    pub fn tcp_set_options(
+        &mut self,
+        now: Instant,
+        id: TcpId,
+        options: TcpOptions,
+    ) -> Result<(), StaleId> {
+        let now = self.net.clamp(now);
+        let slot = self.tcp.live_mut(id)?;
+        slot.flow.ttl = options.ttl_setting();
+        slot.flow.tos = options.tos_setting();
+        slot.connection.set_options(now, options);
+        self.after_tcp(now, id);
+        Ok(())
+    }
+
+    /// Why the connection failed, if it did.
+    ///
+    /// # Errors
+    /// [`StaleId`] when it was closed.
+    pub fn tcp_failure(&self, id: TcpId) -> Result<Option<TcpFailure>, StaleId> {
+        Ok(self.tcp.live(id)?.connection.failure)
+    }
+
+    /// The connections that users hold, in the order of their slots.
+    pub fn tcp_connections(&self) -> impl Iterator<Item = TcpId> + '_ {
+        self.tcp
+            .slots
+            .iter()
+            .filter(|(_, slot)| !slot.connection.orphan)
+            .map(|(id, _)| id)
+    }
+
+    /// Connections and half-open records that still have something to do with a peer, those given
+    /// up by their users included; TIME-WAIT records are not.
+    pub fn tcp_open_count(&self) -> usize {
+        let open = self
+            .tcp
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.reachable)
+            .count();
+        open + self.tcp.half_open.len()
+    }
+
+    /// TIME-WAIT records.
+    pub fn tcp_time_wait_count(&self) -> usize {
+        self.tcp.time_wait.len()
+    }
+}

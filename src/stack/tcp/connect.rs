@@ -1,0 +1,146 @@
+//! Active OPEN (RFC 9293 §3.10.1).
+
+use core::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::{ConnectError, Slot, default_mss, path_mss};
+use crate::base::Instant;
+use crate::stack::Stack;
+use crate::stack::demux::{TcpEntry, Tuple};
+use crate::stack::event::SocketId;
+use crate::stack::ids::{InterfaceId, TcpId};
+use crate::stack::packet::Flow;
+use crate::stack::route::Route;
+use crate::tcp::{Connection, SeqNum, Setup, TcpOptions};
+
+impl Stack {
+    /// Opens a connection to `remote`; CONNECTED or FAILED tells how it went.
+    ///
+    /// `local` may name the address (else the route chooses, RFC 6724) and the port (else 0: an
+    /// ephemeral one, RFC 6056). What is written before it is established is sent then.
+    ///
+    /// # Errors
+    /// [`ConnectError`], when it cannot even be tried.
+    pub fn tcp_connect(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+        options: TcpOptions,
+    ) -> Result<TcpId, ConnectError> {
+        let now = self.net.clamp(now);
+        let route = self.route_to_peer(remote)?;
+        let source = self.local_address(&route, remote, local)?;
+        let port = self.local_port(&route, source, remote, local)?;
+        let tuple = Tuple::new(route.on, (source, port), (remote.ip(), remote.port()));
+        let floor = self.take_over(&tuple)?;
+        let ends = (
+            SocketAddr::new(source, port),
+            SocketAddr::new(remote.ip(), remote.port()),
+        );
+        let iss = self.tcp.isn.isn(now, ends.0, ends.1);
+        let setup = Setup {
+            local_port: port,
+            remote_port: remote.port(),
+            iss: floor.map_or(iss, |floor| floor.later(iss)),
+            ts_offset: self.tcp.isn.timestamp_offset(ends.0, ends.1),
+            path_mss: path_mss(source, route.mtu),
+            default_mss: default_mss(source),
+            options: Arc::new(options),
+        };
+        let flow = Flow {
+            src: source,
+            dst: remote.ip(),
+            next_hop: route.next_hop,
+            ttl: setup.options.ttl_setting(),
+            tos: setup.options.tos_setting(),
+        };
+        let connection = Box::new(Connection::connect(now, setup));
+        let on = route.on;
+        let id = self.tcp.slots.insert(Slot {
+            connection,
+            tuple,
+            flow,
+            on,
+            reachable: true,
+        });
+        let free = self.demux.tcp.insert_flow(tuple, TcpEntry::Connection(id));
+        debug_assert!(free.is_ok(), "the tuple was free above");
+        self.events.register(SocketId::Tcp(id));
+        self.net.counters.tcp_opened += 1;
+        self.after_tcp(now, id);
+        Ok(id)
+    }
+
+    fn route_to_peer(&self, remote: SocketAddr) -> Result<Route, ConnectError> {
+        let ip = remote.ip();
+        let group = match ip {
+            IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast(),
+            IpAddr::V6(v6) => v6.is_multicast(),
+        };
+        if group || ip.is_unspecified() || remote.port() == 0 {
+            return Err(ConnectError::Destination);
+        }
+        let scope = match remote {
+            SocketAddr::V6(v6) => InterfaceId::from_scope(v6.scope_id()),
+            SocketAddr::V4(_) => None,
+        };
+        let route = self.net.route(ip, scope)?;
+        let interface = &self.net.interfaces[route.on.index()];
+        if let IpAddr::V4(v4) = ip
+            && interface.addresses.is_broadcast(v4)
+        {
+            return Err(ConnectError::Destination);
+        }
+        Ok(route)
+    }
+
+    fn local_address(
+        &self,
+        route: &Route,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> Result<IpAddr, ConnectError> {
+        match local.map(|local| local.ip()) {
+            Some(ip) if ip.is_ipv4() != remote.is_ipv4() => Err(ConnectError::AddressNotAvailable),
+            None => Ok(route.source),
+            Some(ip) if ip.is_unspecified() => Ok(route.source),
+            Some(ip) if self.net.is_ours(ip, Some(route.on)) => Ok(ip),
+            Some(_) => Err(ConnectError::AddressNotAvailable),
+        }
+    }
+
+    fn local_port(
+        &mut self,
+        route: &Route,
+        source: IpAddr,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> Result<u16, ConnectError> {
+        if let Some(port) = local.map(|local| local.port()).filter(|&port| port != 0) {
+            return Ok(port);
+        }
+        let table = &self.demux.tcp;
+        let free = |port: core::num::NonZeroU16| {
+            let tuple = Tuple::new(route.on, (source, port.get()), (remote.ip(), remote.port()));
+            table.flow(&tuple).is_none() && table.bound(route.on, source, port.get()).is_none()
+        };
+        let port = self
+            .ports
+            .pick(source, Some(remote), free)
+            .ok_or(ConnectError::NoPort)?;
+        Ok(port.get())
+    }
+
+    /// A TIME-WAIT record gives its endpoints up to a chosen port (RFC 9293 §3.6.1 MAY-2); the new
+    /// numbers start above it.
+    fn take_over(&mut self, tuple: &Tuple) -> Result<Option<SeqNum>, ConnectError> {
+        match self.demux.tcp.flow(tuple) {
+            None => Ok(None),
+            Some(TcpEntry::TimeWait(raw)) => Ok(self
+                .remove_time_wait(raw)
+                .map(|slot| slot.record.iss_floor())),
+            Some(_) => Err(ConnectError::InUse),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! ICMP errors that quote a segment of ours (RFC 9293 §3.9.2.2, RFC 5927).
+
+use core::net::IpAddr;
+
+use super::Slot;
+use crate::base::{DropReason, Instant};
+use crate::stack::Stack;
+use crate::stack::demux::{TcpEntry, Tuple};
+use crate::stack::icmp::{IcmpError, IcmpErrorKind};
+use crate::stack::ids::TcpId;
+use crate::tcp::{SeqNum, State, TcpFailure};
+
+impl Stack {
+    /// RFC 5927 §4: the quoted segment must be one that may be in the network now.
+    pub(in crate::stack) fn tcp_icmp_error(
+        &mut self,
+        now: Instant,
+        error: &IcmpError,
+    ) -> Result<(), DropReason> {
+        let id = self
+            .quoted_connection(error)
+            .ok_or(DropReason::IcmpUnmatched)?;
+        let Some(slot) = self.tcp.slots.get_mut(id) else {
+            return Err(DropReason::IcmpUnmatched);
+        };
+        let seq = quoted_seq(error).ok_or(DropReason::IcmpUnmatched)?;
+        // RFC 5927 §4.1 (ATK-1): SND.UNA <= SEQ < SND.NXT.
+        let snd = &slot.connection.snd;
+        if seq.before(snd.una) || !seq.before(snd.nxt) {
+            return Err(DropReason::IcmpUnmatched);
+        }
+        let Some(failure) = hard_failure(slot, error.kind) else {
+            // Soft (RFC 9293 §3.9.2.2 MUST-56), or hard in a synchronized state, where RFC 5927
+            // §5.2 treats it as soft: retransmission goes on, the counter tells.
+            return Ok(());
+        };
+        slot.connection.refuse_opening(failure);
+        self.net.counters.tcp_connect_failed += 1;
+        self.after_tcp(now, id);
+        Ok(())
+    }
+
+    fn quoted_connection(&self, error: &IcmpError) -> Option<TcpId> {
+        let word = |at: usize| {
+            let bytes = error.quoted_segment.get(at..at + 2)?;
+            Some(u16::from_be_bytes([bytes[0], bytes[1]]))
+        };
+        let (local, remote): (IpAddr, IpAddr) = (error.quoted_src, error.quoted_dst);
+        let tuple = Tuple::new(error.on, (local, word(0)?), (remote, word(2)?));
+        match self.demux.tcp.flow(&tuple) {
+            Some(TcpEntry::Connection(id)) => Some(id),
+            _ => None,
+        }
+    }
+}
+
+fn quoted_seq(error: &IcmpError) -> Option<SeqNum> {
+    let bytes: [u8; 4] = error.quoted_segment.get(4..8)?.try_into().ok()?;
+    Some(SeqNum::new(u32::from_be_bytes(bytes)))
+}
+
+/// What ends an attempt to connect (RFC 5927 §5.2, ATK-4). An administrative prohibition, a host
+/// or a network out of reach end it too, as in Linux: waiting three minutes helps nobody.
+fn hard_failure(slot: &Slot, kind: IcmpErrorKind) -> Option<TcpFailure> {
+    if slot.connection.state != State::SynSent {
+        return None;
+    }
+    match kind {
+        IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => {
+            Some(TcpFailure::Refused)
+        }
+        IcmpErrorKind::Prohibited | IcmpErrorKind::HostUnreachable => {
+            Some(TcpFailure::HostUnreachable)
+        }
+        IcmpErrorKind::NetUnreachable => Some(TcpFailure::NetworkUnreachable),
+        _ => None,
+    }
+}

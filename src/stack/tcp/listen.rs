@@ -1,0 +1,409 @@
+//! Passive OPEN: listeners, half-open records, and the way to an accepted connection
+//! (RFC 9293 §3.10.7.2).
+
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{AcceptError, HalfOpenSlot, ListenError, Listener, Slot, default_mss, path_mss};
+use crate::base::{DropReason, Instant};
+use crate::stack::Stack;
+use crate::stack::demux::{TcpEntry, Tuple, is_link_local};
+use crate::stack::event::{Readiness, SocketId};
+use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
+use crate::stack::packet::{Flow, Inbound};
+use crate::stack::wheel::TimerKey;
+use crate::tcp::{
+    Connection, Control, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup, TcpOptions,
+    syn_window, window_scale,
+};
+
+/// How a listener listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenOptions {
+    backlog: usize,
+    dual_stack: bool,
+    tcp: TcpOptions,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self::new(TcpOptions::default())
+    }
+}
+
+impl ListenOptions {
+    /// A listener whose connections start with these settings.
+    pub const fn new(tcp: TcpOptions) -> Self {
+        Self {
+            backlog: 4096,
+            dual_stack: false,
+            tcp,
+        }
+    }
+
+    /// Connections that may wait to be accepted, and as many that may be half open beside them.
+    /// Default 4096 (Linux's `net.core.somaxconn`); at least one.
+    #[must_use]
+    pub fn backlog(self, backlog: usize) -> Self {
+        Self {
+            backlog: backlog.max(1),
+            ..self
+        }
+    }
+
+    /// The backlog.
+    pub const fn backlog_setting(&self) -> usize {
+        self.backlog
+    }
+
+    /// Does `[::]` take IPv4 connections as well? Default no.
+    #[must_use]
+    pub fn dual_stack(self, dual_stack: bool) -> Self {
+        Self { dual_stack, ..self }
+    }
+}
+
+impl Stack {
+    /// Listens on `local`; port 0 takes an ephemeral one.
+    ///
+    /// # Errors
+    /// [`ListenError`], when the endpoint is taken or not ours.
+    pub fn tcp_listen(
+        &mut self,
+        local: SocketAddr,
+        options: ListenOptions,
+    ) -> Result<ListenerId, ListenError> {
+        let ip = local.ip();
+        if ip.is_multicast() {
+            return Err(ListenError::GroupAddress);
+        }
+        let scope = match local {
+            SocketAddr::V6(v6) => InterfaceId::from_scope(v6.scope_id()),
+            SocketAddr::V4(_) => None,
+        };
+        let mine = ip.is_unspecified()
+            || self.net.is_ours(ip, scope)
+            || self.net.accepts_foreign(ip, scope);
+        if !mine {
+            return Err(ListenError::AddressNotAvailable);
+        }
+        let zone = match scope {
+            Some(on) if is_link_local(ip) => on.scope(),
+            None if is_link_local(ip) => InterfaceId::from_index(0).scope(),
+            _ => 0,
+        };
+        let dual = options.dual_stack;
+        let mut local = local;
+        if local.port() == 0 {
+            let table = &self.demux.tcp;
+            let free = |port: core::num::NonZeroU16| {
+                table.is_free(SocketAddr::new(ip, port.get()), zone, dual)
+            };
+            let port = self.ports.pick(ip, None, free).ok_or(ListenError::NoPort)?;
+            local.set_port(port.get());
+        }
+        let id = self.tcp.listeners.next_id();
+        self.demux
+            .tcp
+            .bind(local, zone, dual, id)
+            .map_err(|_| ListenError::InUse)?;
+        let options = (Arc::new(options.tcp), options.backlog);
+        self.tcp.listeners.insert(Listener {
+            local,
+            options: options.0,
+            backlog: options.1,
+            room: options.1,
+            half_open: 0,
+            complete: VecDeque::new(),
+        });
+        self.events.register(SocketId::Listener(id));
+        Ok(id)
+    }
+
+    /// Takes the oldest complete connection.
+    ///
+    /// # Errors
+    /// [`AcceptError::WouldBlock`] arms the ACCEPTABLE event again.
+    pub fn tcp_accept(&mut self, now: Instant, id: ListenerId) -> Result<TcpId, AcceptError> {
+        let _ = self.net.clamp(now);
+        let listener = self.tcp.listeners.get_mut(id).ok_or(AcceptError::Stale)?;
+        let Some(accepted) = listener.complete.pop_front() else {
+            self.events
+                .rearm(SocketId::Listener(id), Readiness::ACCEPTABLE);
+            return Err(AcceptError::WouldBlock);
+        };
+        Ok(accepted)
+    }
+
+    /// The endpoint a listener listens on, its port filled in.
+    ///
+    /// # Errors
+    /// [`StaleId`] when the listener was closed.
+    pub fn tcp_listener_addr(&self, id: ListenerId) -> Result<SocketAddr, StaleId> {
+        self.tcp
+            .listeners
+            .get(id)
+            .map(|listener| listener.local)
+            .ok_or(StaleId)
+    }
+
+    /// Connections that wait to be accepted.
+    ///
+    /// # Errors
+    /// [`StaleId`] when the listener was closed.
+    pub fn tcp_listener_waiting(&self, id: ListenerId) -> Result<usize, StaleId> {
+        self.tcp
+            .listeners
+            .get(id)
+            .map(|listener| listener.complete.len())
+            .ok_or(StaleId)
+    }
+
+    /// Says how many complete connections may wait in the stack, at most the backlog: for a user
+    /// with a queue of his own in front, whose room is the backlog's. No room is a full backlog.
+    ///
+    /// # Errors
+    /// [`StaleId`] when the listener was closed.
+    pub fn tcp_listener_room(&mut self, id: ListenerId, room: usize) -> Result<(), StaleId> {
+        let listener = self.tcp.listeners.get_mut(id).ok_or(StaleId)?;
+        listener.room = room.min(listener.backlog);
+        Ok(())
+    }
+
+    /// Closes a listener: connections that were not accepted are reset, accepted ones go on (r51).
+    pub fn tcp_listener_close(&mut self, now: Instant, id: ListenerId) {
+        let now = self.net.clamp(now);
+        let Some(listener) = self.tcp.listeners.remove(id) else {
+            return;
+        };
+        self.events.forget(SocketId::Listener(id));
+        self.demux.tcp.unbind(listener.local.port(), id);
+        for connection in listener.complete {
+            self.tcp_abort(now, connection);
+        }
+    }
+
+    /// RFC 9293 §3.10.7.2: a segment for a listener.
+    pub(super) fn on_listen(
+        &mut self,
+        now: Instant,
+        id: ListenerId,
+        packet: &Inbound,
+        seg: &Segment,
+        floor: Option<SeqNum>,
+    ) -> Result<(), DropReason> {
+        match (seg.control, seg.ack) {
+            // First: a RST is ignored. Second: an ACK is refused. Third: a SYN is taken.
+            (Control::Rst, _) => return Err(DropReason::TcpBadRst),
+            (_, Some(_)) => {
+                self.refuse(packet, seg);
+                return Err(DropReason::TcpNoSocket);
+            }
+            (Control::Syn, None) => {}
+            _ => return Err(DropReason::TcpNoAck),
+        }
+        let Some(listener) = self.tcp.listeners.get_mut(id) else {
+            return Err(DropReason::TcpNoSocket);
+        };
+        if listener.half_open >= listener.backlog || listener.complete.len() >= listener.room {
+            return Err(DropReason::TcpBacklogFull);
+        }
+        let options = Arc::clone(&listener.options);
+        let scope = is_link_local(packet.src).then_some(packet.on);
+        let Ok(route) = self.net.route(packet.src, scope) else {
+            return Err(DropReason::NoRoute);
+        };
+        let tuple = tuple_of(packet, ports_of(packet));
+        let ends = (
+            SocketAddr::new(packet.dst, tuple.local.port),
+            SocketAddr::new(packet.src, tuple.remote.port),
+        );
+        let iss = self.tcp.isn.isn(now, ends.0, ends.1);
+        let setup_mss = path_mss(packet.dst, route.mtu);
+        let record = HalfOpen::new(
+            Opening::of_syn(seg, u32::from(syn_window(&options))),
+            floor.map_or(iss, |floor| floor.later(iss)),
+            self.tcp.isn.timestamp_offset(ends.0, ends.1),
+            window_scale(&options),
+            setup_mss.min(options.mss_limit()),
+        );
+        let flow = Flow {
+            src: packet.dst,
+            dst: packet.src,
+            next_hop: route.next_hop,
+            ttl: options.ttl_setting(),
+            tos: options.tos_setting(),
+        };
+        let slot = HalfOpenSlot {
+            record,
+            tuple,
+            flow,
+            on: route.on,
+            listener: id,
+        };
+        let raw = self.tcp.half_open.insert(slot);
+        let free = self.demux.tcp.insert_flow(tuple, TcpEntry::HalfOpen(raw));
+        debug_assert!(free.is_ok(), "a segment for a listener has no flow");
+        if let Some(listener) = self.tcp.listeners.get_mut(id) {
+            listener.half_open += 1;
+        }
+        self.answer_half_open(now, raw);
+        Ok(())
+    }
+
+    /// Sends the SYN-ACK and waits for its ACK.
+    fn answer_half_open(&mut self, now: Instant, raw: RawId) {
+        let Some(slot) = self.tcp.half_open.get_mut(raw) else {
+            return;
+        };
+        let bare = slot.record.answer(now);
+        let deadline = now + slot.record.wait();
+        let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
+        self.net
+            .timers
+            .set(TimerKey::HalfOpen(raw.index()), Some(deadline));
+        self.queue_bare(on, &flow, &tuple, &bare);
+    }
+
+    pub(in crate::stack) fn tcp_half_open_timeout(&mut self, now: Instant, index: u32) {
+        let Some(raw) = self.tcp.half_open.id_at(index) else {
+            return;
+        };
+        let Some(slot) = self.tcp.half_open.get_mut(raw) else {
+            return;
+        };
+        let limit = self
+            .tcp
+            .listeners
+            .get(slot.listener)
+            .map(|listener| listener.options.syn_retry_limit());
+        if limit.is_some_and(|limit| slot.record.retry(limit)) {
+            self.net.counters.tcp_retransmits += 1;
+            self.answer_half_open(now, raw);
+        } else {
+            self.remove_half_open(raw);
+        }
+    }
+
+    fn remove_half_open(&mut self, raw: RawId) -> Option<HalfOpenSlot> {
+        let slot = self.tcp.half_open.remove(raw)?;
+        self.net.timers.set(TimerKey::HalfOpen(raw.index()), None);
+        self.demux.tcp.remove_flow(&slot.tuple);
+        if let Some(listener) = self.tcp.listeners.get_mut(slot.listener) {
+            listener.half_open -= 1;
+        }
+        Some(slot)
+    }
+
+    /// RFC 9293 §3.10.7.4 in SYN-RECEIVED.
+    pub(super) fn on_half_open(
+        &mut self,
+        now: Instant,
+        raw: RawId,
+        packet: &Inbound,
+        seg: &Segment,
+    ) -> Result<(), DropReason> {
+        let Some(slot) = self.tcp.half_open.get_mut(raw) else {
+            return Err(DropReason::TcpNoSocket);
+        };
+        match slot.record.on_segment(seg) {
+            HalfOpenStep::Confirmed => self.complete(now, raw, packet, seg),
+            HalfOpenStep::Answer => {
+                self.answer_again(now, raw);
+                Ok(())
+            }
+            HalfOpenStep::Reset => {
+                self.net.counters.tcp_resets_received += 1;
+                self.remove_half_open(raw);
+                Ok(())
+            }
+            HalfOpenStep::Refused(reset) => {
+                let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
+                self.queue_reset(on, &flow, &tuple, reset);
+                Err(DropReason::TcpBadAck)
+            }
+            HalfOpenStep::Dropped(reason) => Err(reason),
+        }
+    }
+
+    /// The SYN came again: the SYN-ACK too, its timer as it was.
+    fn answer_again(&mut self, now: Instant, raw: RawId) {
+        let Some(slot) = self.tcp.half_open.get_mut(raw) else {
+            return;
+        };
+        slot.record.note_repeat();
+        let bare = slot.record.answer(now);
+        let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
+        self.queue_bare(on, &flow, &tuple, &bare);
+    }
+
+    /// Our SYN is acknowledged: the record becomes a connection, which takes the segment.
+    fn complete(
+        &mut self,
+        now: Instant,
+        raw: RawId,
+        packet: &Inbound,
+        seg: &Segment,
+    ) -> Result<(), DropReason> {
+        let Some(half) = self.tcp.half_open.get(raw) else {
+            return Err(DropReason::TcpNoSocket);
+        };
+        let listener_id = half.listener;
+        let Some(listener) = self.tcp.listeners.get_mut(listener_id) else {
+            self.remove_half_open(raw);
+            self.refuse(packet, seg);
+            return Err(DropReason::TcpNoSocket);
+        };
+        if listener.complete.len() >= listener.room {
+            // The peer sends it again; the record waits.
+            return Err(DropReason::TcpBacklogFull);
+        }
+        let options = Arc::clone(&listener.options);
+        let Some(half) = self.remove_half_open(raw) else {
+            return Err(DropReason::TcpNoSocket);
+        };
+        let mtu = self.net.interfaces[half.on.index()].capabilities.mtu;
+        let setup = Setup {
+            local_port: half.tuple.local.port,
+            remote_port: half.tuple.remote.port,
+            iss: half.record.iss,
+            ts_offset: half.record.ts_offset,
+            path_mss: path_mss(half.flow.src, mtu),
+            default_mss: default_mss(half.flow.src),
+            options,
+        };
+        let connection = Box::new(Connection::accept(now, setup, &half.record.opening));
+        let HalfOpenSlot {
+            tuple, flow, on, ..
+        } = half;
+        let id = self.tcp.slots.insert(Slot {
+            connection,
+            tuple,
+            flow,
+            on,
+            reachable: true,
+        });
+        let free = self.demux.tcp.insert_flow(tuple, TcpEntry::Connection(id));
+        debug_assert!(free.is_ok(), "the record's flow was just removed");
+        self.events.register(SocketId::Tcp(id));
+        self.net.counters.tcp_accepted += 1;
+        if let Some(listener) = self.tcp.listeners.get_mut(listener_id) {
+            listener.complete.push_back(id);
+        }
+        self.events
+            .raise(SocketId::Listener(listener_id), Readiness::ACCEPTABLE);
+        self.on_connection(now, id, seg)
+    }
+}
+
+/// The source and destination port of a segment that was parsed before.
+pub(super) fn ports_of(packet: &Inbound) -> (u16, u16) {
+    let word = |at: usize| u16::from_be_bytes([packet.segment[at], packet.segment[at + 1]]);
+    (word(0), word(2))
+}
+
+/// The flow that a packet belongs to, `ports` being its source and destination.
+pub(super) fn tuple_of(packet: &Inbound, ports: (u16, u16)) -> Tuple {
+    Tuple::new(packet.on, (packet.dst, ports.1), (packet.src, ports.0))
+}

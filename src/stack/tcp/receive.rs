@@ -1,0 +1,195 @@
+//! A segment's way from IP to its connection, record or listener (RFC 9293 §3.10.7).
+
+use core::num::NonZeroU16;
+
+use bytes::Buf;
+
+use super::listen::{ports_of, tuple_of};
+use crate::base::Protocol;
+use crate::base::{DropReason, Instant};
+use crate::link::RxChecksum;
+use crate::stack::Stack;
+use crate::stack::demux::{TcpEntry, Tuple};
+use crate::stack::ids::{Id, RawId, TcpId};
+use crate::stack::packet::{Flow, Inbound};
+use crate::stack::wheel::TimerKey;
+use crate::tcp::{Control, Header, Options, Outcome, Segment, SeqNum, TimeWaitStep, refusal};
+use crate::{ipv4, ipv6};
+use core::net::IpAddr;
+use core::ops::ControlFlow;
+
+impl Stack {
+    pub(in crate::stack) fn handle_tcp(&mut self, now: Instant, packet: Inbound) {
+        if let Err(reason) = self.take_segment(now, packet) {
+            self.net.counters.drops.count(reason);
+        }
+    }
+
+    fn take_segment(&mut self, now: Instant, mut packet: Inbound) -> Result<(), DropReason> {
+        let (seg, ports) = parse(&mut packet)?;
+        let tuple = tuple_of(&packet, ports);
+        match self.demux.tcp.flow(&tuple) {
+            Some(TcpEntry::Connection(id)) => self.on_connection(now, id, &seg),
+            Some(TcpEntry::HalfOpen(raw)) => self.on_half_open(now, raw, &packet, &seg),
+            Some(TcpEntry::TimeWait(raw)) => self.on_time_wait(now, raw, &packet, &seg),
+            None => self.on_no_flow(now, &packet, &seg, &tuple, None),
+        }
+    }
+
+    /// A segment without a flow: a listener's, or nobody's (RFC 9293 §3.10.7.1).
+    fn on_no_flow(
+        &mut self,
+        now: Instant,
+        packet: &Inbound,
+        seg: &Segment,
+        tuple: &Tuple,
+        floor: Option<SeqNum>,
+    ) -> Result<(), DropReason> {
+        match self
+            .demux
+            .tcp
+            .bound(packet.on, packet.dst, tuple.local.port)
+        {
+            Some(listener) => self.on_listen(now, listener, packet, seg, floor),
+            None => {
+                self.refuse(packet, seg);
+                Err(DropReason::TcpNoSocket)
+            }
+        }
+    }
+
+    /// Answers with a RST, unless the segment is one.
+    pub(super) fn refuse(&mut self, packet: &Inbound, seg: &Segment) {
+        let Some(reset) = refusal(seg) else { return };
+        let scope = crate::stack::demux::is_link_local(packet.src).then_some(packet.on);
+        let Ok(route) = self.net.route(packet.src, scope) else {
+            return;
+        };
+        let flow = Flow {
+            src: packet.dst,
+            dst: packet.src,
+            next_hop: route.next_hop,
+            ttl: self.net.ttl,
+            tos: 0,
+        };
+        let tuple = tuple_of(packet, ports_of(packet));
+        self.queue_reset(route.on, &flow, &tuple, reset);
+    }
+
+    /// A segment for a connection, and everything that follows.
+    pub(super) fn on_connection(
+        &mut self,
+        now: Instant,
+        id: TcpId,
+        seg: &Segment,
+    ) -> Result<(), DropReason> {
+        let Some(slot) = self.tcp.slots.get_mut(id) else {
+            return Err(DropReason::TcpNoSocket);
+        };
+        let una = slot.connection.snd.una;
+        let step = slot.connection.on_segment(now, seg);
+        let (on, next_hop) = (slot.on, slot.flow.next_hop);
+        if slot.connection.snd.una != una {
+            // RFC 4861 §7.3.1: forward progress.
+            self.net.confirm(now, on, next_hop);
+        }
+        let mut result = Ok(());
+        match step {
+            ControlFlow::Continue(()) => {}
+            ControlFlow::Break(Outcome::Dropped(reason)) => result = Err(reason),
+            ControlFlow::Break(Outcome::Reset) => self.net.counters.tcp_resets_received += 1,
+            ControlFlow::Break(Outcome::Refused(reset)) => {
+                self.reset_peer(id, Some(reset));
+                result = Err(DropReason::TcpTextRefused);
+            }
+        }
+        self.after_tcp(now, id);
+        result
+    }
+
+    fn on_time_wait(
+        &mut self,
+        now: Instant,
+        raw: RawId,
+        packet: &Inbound,
+        seg: &Segment,
+    ) -> Result<(), DropReason> {
+        let Some(slot) = self.tcp.time_wait.get(raw) else {
+            return Err(DropReason::TcpNoSocket);
+        };
+        let (record, tuple, flow, on) = (slot.record, slot.tuple, slot.flow, slot.on);
+        match record.on_segment(seg) {
+            TimeWaitStep::Restart => {
+                let end = now + self.config.time_wait;
+                self.net
+                    .timers
+                    .set(TimerKey::TimeWait(raw.index()), Some(end));
+                self.queue_bare(on, &flow, &tuple, &record.ack(now));
+                Ok(())
+            }
+            TimeWaitStep::Answer(reason) => {
+                self.queue_bare(on, &flow, &tuple, &record.ack(now));
+                Err(reason)
+            }
+            TimeWaitStep::Reuse => {
+                // Only a listener may take the name over; else the record answers as ever.
+                if self
+                    .demux
+                    .tcp
+                    .bound(packet.on, packet.dst, tuple.local.port)
+                    .is_none()
+                {
+                    self.queue_bare(on, &flow, &tuple, &record.ack(now));
+                    return Err(DropReason::TcpUnexpectedSyn);
+                }
+                self.remove_time_wait(raw);
+                self.on_no_flow(now, packet, seg, &tuple, Some(record.iss_floor()))
+            }
+            TimeWaitStep::Dropped(reason) => Err(reason),
+        }
+    }
+}
+
+/// Reads the header, checks the checksum, and takes the header off the text.
+fn parse(packet: &mut Inbound) -> Result<(Segment, (u16, u16)), DropReason> {
+    if packet.checksum == RxChecksum::Unknown && !checksum_is_right(packet) {
+        return Err(DropReason::TcpChecksum);
+    }
+    let (header, _) = Header::parse(&packet.segment).map_err(|_| DropReason::TcpMalformed)?;
+    let ports = (header.src_port(), header.dst_port());
+    if NonZeroU16::new(ports.0).is_none() || NonZeroU16::new(ports.1).is_none() {
+        return Err(DropReason::TcpMalformed);
+    }
+    let flags = header.flags();
+    let control = Control::from_flags(flags)?;
+    let mut text = packet.segment.clone();
+    text.advance(header.len());
+    if control == Control::Rst {
+        // RFC 9293 §3.5.3 SHLD-2: text on a RST says why, to people; it takes no numbers.
+        text.clear();
+    }
+    let seg = Segment {
+        seq: SeqNum::new(header.seq()),
+        ack: flags
+            .contains(crate::tcp::Flags::ACK)
+            .then(|| SeqNum::new(header.ack())),
+        control,
+        wnd: header.window(),
+        options: Options::parse(header.options_bytes()),
+        text,
+        segment_size: packet.segment_size,
+        at: packet.at,
+    };
+    Ok((seg, ports))
+}
+
+/// RFC 9293 §3.1 MUST-3.
+fn checksum_is_right(packet: &Inbound) -> bool {
+    let len = packet.segment.len();
+    let pseudo = match (packet.src, packet.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => ipv4::pseudo_sum(src, dst, Protocol::TCP, len),
+        (IpAddr::V6(src), IpAddr::V6(dst)) => ipv6::pseudo_sum(src, dst, Protocol::TCP, len),
+        _ => return false,
+    };
+    pseudo.bytes(&packet.segment).is_valid()
+}

@@ -1,0 +1,126 @@
+//! A connection's turn to send.
+
+use super::{Cut, Slot, frame_bytes};
+use crate::base::Instant;
+use crate::device::{Capabilities, DeviceError, Transmit};
+use crate::stack::Stack;
+use crate::stack::ids::{InterfaceId, TcpId};
+use crate::stack::packet::Delivery;
+use crate::stack::wheel::TimerKey;
+use crate::tcp::{State, TcpFailure};
+
+// Frames that one connection sends before the next has its turn.
+const TURN: usize = 4;
+
+/// How a connection's turn to send ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TcpTurn {
+    /// It has nothing more to send.
+    Done,
+    /// It has more: back to the end of the line.
+    More,
+    /// The device is full: it stays first in line.
+    Full,
+    /// It waits for its neighbour, which will put it in line.
+    Waiting,
+}
+
+impl Stack {
+    /// Lets the connection in this slot send; takes each frame off `budget`.
+    pub(in crate::stack) fn transmit_tcp<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        index: u32,
+        out: &mut T,
+        budget: &mut usize,
+    ) -> Result<TcpTurn, DeviceError> {
+        let Some(id) = self.tcp.slots.id_at(index) else {
+            return Ok(TcpTurn::Done);
+        };
+        let mut sent = 0;
+        let turn = loop {
+            if *budget == 0 || sent == TURN {
+                break TcpTurn::More;
+            }
+            match self.transmit_segment(now, on, id, out)? {
+                Some(Delivery::Taken | Delivery::Dropped) => {
+                    sent += 1;
+                    *budget -= 1;
+                }
+                Some(Delivery::Full) => break TcpTurn::Full,
+                Some(Delivery::Unresolved) => break TcpTurn::Waiting,
+                None => break TcpTurn::Done,
+            }
+        };
+        if let Some(slot) = self.tcp.slots.get_mut(id) {
+            let tally = slot.connection.stats.drain();
+            self.net.counters.add_tcp(&tally);
+            if slot.connection.state != State::Closed {
+                let deadline = slot.connection.next_timeout();
+                self.net.timers.set(TimerKey::Tcp(index), deadline);
+            }
+        }
+        Ok(turn)
+    }
+
+    /// Plans, writes and offers one segment; `None` when there is nothing to send.
+    fn transmit_segment<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        id: TcpId,
+        out: &mut T,
+    ) -> Result<Option<Delivery>, DeviceError> {
+        let Some(slot) = self.tcp.slots.get_mut(id) else {
+            return Ok(None);
+        };
+        let most = most_bytes(slot, &self.net.interfaces[on.index()].capabilities);
+        let Some(plan) = slot.connection.plan(now, most) else {
+            slot.connection.on_plan_empty(now);
+            return Ok(None);
+        };
+        let mut header = [0; 60];
+        let payload = &mut self.tcp.payload;
+        let len = slot.connection.emit(&plan, &mut header, payload);
+        let cut: Cut = plan.segment();
+        let flow = &slot.flow;
+        let delivery = self
+            .net
+            .send_tcp(now, on, id, flow, &header[..len], payload, cut, out);
+        payload.clear();
+        let delivery = delivery?;
+        if matches!(delivery, Delivery::Taken | Delivery::Dropped) {
+            slot.connection.commit(now, &plan);
+            self.net.counters.tcp_segments_sent += 1;
+        }
+        Ok(Some(delivery))
+    }
+
+    /// The neighbour does not answer: a SYN fails for it, anything else counts as lost.
+    pub(in crate::stack) fn tcp_neighbour_failed(&mut self, now: Instant, id: TcpId) {
+        let Some(slot) = self.tcp.slots.get_mut(id) else {
+            return;
+        };
+        if matches!(slot.connection.state, State::SynSent) {
+            slot.connection.refuse_opening(TcpFailure::HostUnreachable);
+            self.net.counters.tcp_connect_failed += 1;
+        } else {
+            let most = frame_bytes(slot.connection.setup.path_mss, false);
+            if let Some(plan) = slot.connection.plan(now, most) {
+                slot.connection.commit(now, &plan);
+            }
+        }
+        self.after_tcp(now, id);
+    }
+}
+
+/// Bytes of TCP header and text in one frame of this connection.
+fn most_bytes(slot: &Slot, capabilities: &Capabilities) -> u32 {
+    let super_segments = if slot.flow.src.is_ipv4() {
+        capabilities.tso4
+    } else {
+        capabilities.tso6
+    };
+    frame_bytes(slot.connection.setup.path_mss, super_segments)
+}

@@ -1,0 +1,313 @@
+//! Two stacks on one IP link, in virtual time: the tables and the glue, not TCP's rules.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::net::Shutdown;
+
+use bytes::Bytes;
+
+use super::{AcceptError, ConnectError, ListenError, ListenOptions};
+use crate::base::{Instant, Seed};
+use crate::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
+use crate::link::{RxChecksum, RxFrame, RxMeta, TxFrame};
+use crate::stack::{Config, InterfaceConfig, InterfaceId, Stack, TcpId};
+use crate::tcp::{ReadError, State, TcpFailure, TcpOptions, WriteError};
+
+/// One direction of the link: frames, whole, with partial checksums trusted.
+#[derive(Default)]
+struct Wire(VecDeque<RxFrame>);
+
+impl Transmit for Wire {
+    fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        let meta = RxMeta::new(now)
+            .with_checksum(
+                frame
+                    .meta
+                    .checksum
+                    .map_or(RxChecksum::Unknown, RxChecksum::Partial),
+            )
+            .with_segment_size(frame.meta.segment.map(|s| s.size));
+        self.0
+            .push_back(RxFrame::new(Bytes::from(frame.to_vec()), meta));
+        Ok(Sent::Taken)
+    }
+}
+
+struct End {
+    stack: Stack,
+    on: InterfaceId,
+    out: Wire,
+}
+
+struct Link {
+    now: Instant,
+    ends: [End; 2],
+}
+
+const SERVER: &str = "10.0.0.1:80";
+
+impl Link {
+    fn new() -> Self {
+        let end = |number: u64, address: &str| {
+            let mut stack = Stack::new(Config::new(Seed::from_number(number)));
+            let config = InterfaceConfig::new(&Capabilities::full(Medium::Ip, 1500))
+                .address(address.parse().unwrap());
+            let on = stack.add_interface(Instant::ZERO, config).unwrap();
+            End {
+                stack,
+                on,
+                out: Wire::default(),
+            }
+        };
+        Self {
+            now: Instant::ZERO,
+            ends: [end(1, "10.0.0.1/24"), end(2, "10.0.0.2/24")],
+        }
+    }
+
+    /// Runs until nothing happens any more without a timer.
+    fn settle(&mut self) {
+        loop {
+            let mut moved = false;
+            for from in 0..2 {
+                let (a, b) = self.ends.split_at_mut(1);
+                let (from, to) = if from == 0 {
+                    (&mut a[0], &mut b[0])
+                } else {
+                    (&mut b[0], &mut a[0])
+                };
+                let progress = from
+                    .stack
+                    .poll_transmit(self.now, from.on, &mut from.out)
+                    .unwrap();
+                moved |= progress.sent > 0;
+                while let Some(frame) = from.out.0.pop_front() {
+                    to.stack.handle_frame(self.now, to.on, frame);
+                    moved = true;
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Lets time pass, timer by timer.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.settle();
+        loop {
+            let next = self
+                .ends
+                .iter()
+                .filter_map(|e| e.stack.poll_timeout())
+                .min();
+            let Some(next) = next.filter(|&next| next <= end) else {
+                break;
+            };
+            self.now = self.now.max(next);
+            for end in &mut self.ends {
+                end.stack.handle_timeout(self.now);
+            }
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    /// A connection from the second stack to the first: client and server ends.
+    fn connected(&mut self) -> (TcpId, TcpId) {
+        let server: SocketAddr = SERVER.parse().unwrap();
+        let listener = self.ends[0]
+            .stack
+            .tcp_listen(server, ListenOptions::default())
+            .unwrap();
+        let options = TcpOptions::default();
+        let client = self.ends[1]
+            .stack
+            .tcp_connect(self.now, server, None, options)
+            .unwrap();
+        self.settle();
+        let accepted = self.ends[0].stack.tcp_accept(self.now, listener).unwrap();
+        (client, accepted)
+    }
+
+    fn state(&self, end: usize, id: TcpId) -> State {
+        self.ends[end].stack.tcp_info(id).unwrap().state
+    }
+}
+
+#[test]
+fn a_megabyte_goes_through_and_both_ends_close() {
+    let mut link = Link::new();
+    let (client, server) = link.connected();
+    let data: Vec<u8> = (0..1_000_000u32).map(|n| (n % 251) as u8).collect();
+    let (mut written, mut read) = (0, Vec::new());
+    while read.len() < data.len() {
+        let now = link.now;
+        match link.ends[1].stack.tcp_write(now, client, &data[written..]) {
+            Ok(n) => written += n,
+            Err(WriteError::WouldBlock) => {}
+            Err(error) => panic!("{error}"),
+        }
+        link.pass(Duration::from_millis(1));
+        while let Ok(chunk) = link.ends[0].stack.tcp_read_chunk(link.now, server, 70_000) {
+            assert!(!chunk.is_empty(), "the stream has not ended");
+            read.extend_from_slice(&chunk);
+        }
+        assert!(
+            link.now < Instant::from_millis(60_000),
+            "stuck at {} bytes",
+            read.len()
+        );
+    }
+    assert_eq!(read, data);
+    let now = link.now;
+    link.ends[1]
+        .stack
+        .tcp_shutdown(now, client, Shutdown::Write)
+        .unwrap();
+    link.settle();
+    assert_eq!(link.state(1, client), State::FinWait2);
+    assert_eq!(link.ends[0].stack.tcp_read(now, server, &mut [0; 9]), Ok(0));
+    link.ends[0].stack.tcp_close(now, server);
+    link.settle();
+    assert_eq!(link.state(1, client), State::TimeWait);
+    assert_eq!(link.ends[0].stack.tcp_open_count(), 0);
+    link.ends[1].stack.tcp_close(now, client);
+    assert_eq!(link.ends[1].stack.tcp_time_wait_count(), 1);
+    link.pass(Duration::from_secs(61));
+    assert_eq!(link.ends[1].stack.tcp_time_wait_count(), 0);
+    assert_eq!(link.ends[0].stack.poll_timeout(), None);
+}
+
+#[test]
+fn a_connect_to_a_closed_port_is_refused() {
+    let mut link = Link::new();
+    let to = SERVER.parse().unwrap();
+    let id = link.ends[1]
+        .stack
+        .tcp_connect(link.now, to, None, TcpOptions::default())
+        .unwrap();
+    link.settle();
+    assert_eq!(
+        link.ends[1].stack.tcp_failure(id),
+        Ok(Some(TcpFailure::Refused))
+    );
+    let error = ReadError::Failed(TcpFailure::Refused);
+    assert_eq!(
+        link.ends[1].stack.tcp_read(link.now, id, &mut [0; 1]),
+        Err(error)
+    );
+}
+
+#[test]
+fn closing_with_unread_data_resets_the_peer() {
+    let mut link = Link::new();
+    let (client, server) = link.connected();
+    link.ends[1]
+        .stack
+        .tcp_write(link.now, client, b"unread")
+        .unwrap();
+    link.settle();
+    link.ends[0].stack.tcp_close(link.now, server);
+    link.settle();
+    assert_eq!(
+        link.ends[1].stack.tcp_failure(client),
+        Ok(Some(TcpFailure::Reset))
+    );
+    assert_eq!(link.ends[0].stack.tcp_open_count(), 0);
+}
+
+/// r56, and the errors std would give.
+#[test]
+fn r56_taken_endpoints_are_typed_errors() {
+    let mut link = Link::new();
+    let (client, _) = link.connected();
+    let server: SocketAddr = SERVER.parse().unwrap();
+    let again = link.ends[0]
+        .stack
+        .tcp_listen(server, ListenOptions::default());
+    assert_eq!(again, Err(ListenError::InUse));
+    let foreign = "10.9.9.9:80".parse().unwrap();
+    let foreign = link.ends[0]
+        .stack
+        .tcp_listen(foreign, ListenOptions::default());
+    assert_eq!(foreign, Err(ListenError::AddressNotAvailable));
+    let local = link.ends[1].stack.tcp_local_addr(client).unwrap();
+    let options = TcpOptions::default;
+    let same = link.ends[1]
+        .stack
+        .tcp_connect(link.now, server, Some(local), options());
+    assert_eq!(same, Err(ConnectError::InUse));
+    let group = "224.0.0.1:80".parse().unwrap();
+    let group = link.ends[1]
+        .stack
+        .tcp_connect(link.now, group, None, options());
+    assert_eq!(group, Err(ConnectError::Destination));
+    link.ends[1].stack.tcp_close(link.now, client);
+    assert_eq!(
+        link.ends[1].stack.tcp_write(link.now, client, b"x"),
+        Err(WriteError::Stale)
+    );
+}
+
+/// r51: a listener that closes resets only what nobody accepted.
+#[test]
+fn r51_closing_a_listener_leaves_accepted_connections_alone() {
+    let mut link = Link::new();
+    let server: SocketAddr = SERVER.parse().unwrap();
+    let now = link.now;
+    let listener = link.ends[0]
+        .stack
+        .tcp_listen(server, ListenOptions::default())
+        .unwrap();
+    let connect = |link: &mut Link| {
+        link.ends[1]
+            .stack
+            .tcp_connect(now, server, None, TcpOptions::default())
+            .unwrap()
+    };
+    let (first, second) = (connect(&mut link), connect(&mut link));
+    link.settle();
+    let accepted = link.ends[0].stack.tcp_accept(now, listener).unwrap();
+    link.ends[0].stack.tcp_listener_close(now, listener);
+    assert_eq!(
+        link.ends[0].stack.tcp_accept(now, listener),
+        Err(AcceptError::Stale)
+    );
+    link.settle();
+    assert_eq!(link.state(0, accepted), State::Established);
+    let failures = [first, second].map(|id| link.ends[1].stack.tcp_failure(id).unwrap());
+    assert_eq!(
+        failures.iter().flatten().collect::<Vec<_>>(),
+        [&TcpFailure::Reset]
+    );
+}
+
+/// A full backlog drops the ACK that would complete one more; the peer's data asks again.
+#[test]
+fn a_full_backlog_is_back_pressure() {
+    let mut link = Link::new();
+    let server: SocketAddr = SERVER.parse().unwrap();
+    let options = ListenOptions::default().backlog(2);
+    let listener = link.ends[0].stack.tcp_listen(server, options).unwrap();
+    for _ in 0..3 {
+        let options = TcpOptions::default();
+        link.ends[1]
+            .stack
+            .tcp_connect(link.now, server, None, options)
+            .unwrap();
+    }
+    link.settle();
+    assert_eq!(link.ends[0].stack.tcp_listener_waiting(listener), Ok(2));
+    for _ in 0..2 {
+        link.ends[0].stack.tcp_accept(link.now, listener).unwrap();
+    }
+    link.pass(Duration::from_secs(4));
+    assert_eq!(
+        link.ends[0].stack.tcp_listener_waiting(listener),
+        Ok(1),
+        "it came after all"
+    );
+}

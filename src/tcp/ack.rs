@@ -1,0 +1,169 @@
+//! What an acceptable ACK does (RFC 9293 §3.10.7.4, fifth; RFC 6298 §5; RFC 7323 §4).
+//!
+//! *Owns* the steps from SEG.ACK to SND.UNA, the round-trip sample and the timers of the sending
+//! side. *Does not* detect losses: it hands `recovery` what the ACK delivered.
+
+use crate::base::Instant;
+
+use super::connection::Connection;
+use super::recovery::AckEffect;
+use super::scoreboard::Delivered;
+use super::segment::{Control, Segment};
+use super::seq::SeqNum;
+use super::state::{Event, State};
+use super::timers::Timer;
+
+impl Connection {
+    /// Takes an ACK with SEG.ACK <= SND.NXT.
+    pub(crate) fn process_ack(&mut self, now: Instant, seg: &Segment, ack: SeqNum) {
+        let prior_pipe = self.scoreboard.pipe();
+        self.forget_old_cwnd_limit();
+        let effect = AckEffect {
+            prior_pipe,
+            ..self.take_ack(seg, ack)
+        };
+        let was_closed = self.snd.wnd == 0;
+        self.snd.update_window(seg, ack);
+        self.on_delivery(&effect, seg);
+        self.on_ack_effect(now, &effect);
+        self.sampler.on_ack_end(self.rtt.min());
+        if self.snd.wnd > 0 {
+            if was_closed && self.persist_backoff > 0 {
+                self.on_window_opened(now);
+            }
+            self.persist_backoff = 0;
+        } else {
+            // MUST-37: a peer that answers probes is alive.
+            self.retries = 0;
+        }
+        if effect.acked > 0 {
+            self.on_una_advanced(now);
+        }
+        if cfg!(debug_assertions) {
+            self.scoreboard.check();
+        }
+    }
+
+    /// Moves SND.UNA and the scoreboard.
+    fn take_ack(&mut self, seg: &Segment, ack: SeqNum) -> AckEffect {
+        let old_wnd = self.snd.wnd;
+        let acked = ack.past(self.snd.una);
+        let mut delivered = Delivered::default();
+        if acked > 0 {
+            delivered = self.scoreboard.ack_to(seg.at, ack, &mut self.sampler);
+            let released = self.snd.queue.start();
+            let fin_acked = self.snd.advance(ack);
+            self.stats.bytes_acked += self.snd.queue.start() - released;
+            if fin_acked {
+                self.on_fin_acked(seg.at);
+            }
+        }
+        if self.sack && !seg.options.sack.is_empty() {
+            let more = self
+                .scoreboard
+                .apply_sack(seg.at, seg.options.sack, &mut self.sampler);
+            delivered = merge(delivered, more);
+        }
+        self.stats.reordering += u64::from(delivered.reordered);
+        let same_window = self.snd.scale.bytes(seg.wnd) == old_wnd;
+        // RFC 5681 §2, (a) to (e); RFC 6675 §2 with SACK.
+        let bare = seg.len() == 0 && seg.control == Control::None && ack == self.snd.una;
+        let duplicate = acked == 0
+            && !self.scoreboard.is_empty()
+            && if self.sack {
+                delivered.bytes > 0
+            } else {
+                bare && same_window
+            };
+        AckEffect {
+            delivered,
+            acked,
+            duplicate,
+            prior_pipe: 0,
+        }
+    }
+
+    /// The round-trip sample: from a record sent once (Karn), else from the timestamp echo.
+    fn on_delivery(&mut self, effect: &AckEffect, seg: &Segment) {
+        if effect.delivered.bytes == 0 {
+            return;
+        }
+        let smss = self.smss();
+        // RFC 7323 Appendix G, an ACK for every second segment.
+        let expected = effect.prior_pipe.div_ceil(2 * smss);
+        match effect.delivered.sent_at {
+            Some(sent_at) if !effect.delivered.ambiguous => {
+                self.rtt.sample(seg.at.since(sent_at), expected);
+            }
+            // RFC 7323 §4.1: only an ACK that moves the left edge.
+            _ if effect.acked > 0 => self.sample_echo(seg, expected),
+            _ => {}
+        }
+    }
+
+    fn sample_echo(&mut self, seg: &Segment, expected: u32) {
+        let echo = if self.timestamps {
+            seg.options.timestamps
+        } else {
+            None
+        };
+        let Some((_, ecr)) = echo else { return };
+        if let Some(rtt) = super::rtt::echo_rtt(seg.at, self.setup.ts_offset, ecr) {
+            self.rtt.sample(rtt, expected);
+        }
+    }
+
+    /// SND.UNA moved: RFC 6298 §5 (5.2), (5.3), and the writer may go on.
+    fn on_una_advanced(&mut self, now: Instant) {
+        self.retries = 0;
+        self.last_progress = now;
+        self.timers.stop(Timer::UserTimeout);
+        if self.scoreboard.is_empty() {
+            self.timers.stop(Timer::Rto);
+        } else {
+            self.timers.arm(Timer::Rto, now + self.rtt.rto());
+        }
+        self.signal_writable();
+    }
+
+    /// The window opened after probes that it did not take: they leave again at once, and the
+    /// timer's back-off was the probes', not the path's (r25).
+    fn on_window_opened(&mut self, now: Instant) {
+        if !self.scoreboard.is_empty() {
+            self.scoreboard.mark_all_lost();
+            self.timers.arm(Timer::Rto, now + self.rtt.rto());
+        }
+    }
+
+    /// Our FIN is acknowledged.
+    fn on_fin_acked(&mut self, now: Instant) {
+        self.transit(Event::RcvAckOfFin);
+        match self.state {
+            State::FinWait2 if self.orphan => {
+                let end = now + self.setup.options.fin_timeout;
+                self.timers.arm_if_idle(Timer::Orphan, end);
+            }
+            State::TimeWait | State::Closed => self.finish(),
+            _ => {}
+        }
+    }
+
+    /// A window's worth was acknowledged since cwnd last stopped the sender.
+    fn forget_old_cwnd_limit(&mut self) {
+        if self
+            .cwnd_limited_at
+            .is_some_and(|at| self.snd.una.after(at))
+        {
+            self.cwnd_limited_at = None;
+        }
+    }
+}
+
+fn merge(a: Delivered, b: Delivered) -> Delivered {
+    Delivered {
+        bytes: a.bytes + b.bytes,
+        sent_at: a.sent_at.max(b.sent_at),
+        ambiguous: a.ambiguous || b.ambiguous,
+        reordered: a.reordered + b.reordered,
+    }
+}

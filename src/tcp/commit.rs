@@ -1,0 +1,161 @@
+//! A segment left: numbers, records and timers follow (RFC 9293 §3.7, RFC 6298 §5 (5.1)).
+//!
+//! *Owns* everything that changes because something was sent, and the writing of its header.
+//! *Does not* choose: see `plan`.
+
+use bytes::Bytes;
+
+use crate::base::Instant;
+
+use super::congestion::SendEvent;
+use super::connection::Connection;
+use super::header::{Fields, Flags};
+use super::plan::{Plan, What};
+use super::scoreboard::{Mark, Record};
+use super::send::Fin;
+use super::state::{Event, State};
+use super::timers::Timer;
+
+impl Connection {
+    /// Writes the TCP header into `header`, checksum zero, and adds the text's slices to
+    /// `payload`; returns the header's length.
+    pub(crate) fn emit(
+        &mut self,
+        plan: &Plan,
+        header: &mut [u8],
+        payload: &mut Vec<Bytes>,
+    ) -> usize {
+        if plan.text > 0 {
+            let offset = self.snd.offset(plan.seq);
+            let len = usize::try_from(plan.text).unwrap_or(usize::MAX);
+            self.snd.queue.slices(offset, len, payload);
+        }
+        let acks = plan.flags.contains(Flags::ACK);
+        let fields = Fields {
+            src_port: self.setup.local_port,
+            dst_port: self.setup.remote_port,
+            seq: plan.seq.get(),
+            ack: if acks { self.rcv.nxt.get() } else { 0 },
+            flags: plan.flags,
+            window: plan.window,
+            urgent: 0,
+        };
+        fields.emit(&plan.options, header)
+    }
+
+    /// The device took the frame, or lost it as a wire would.
+    pub(crate) fn commit(&mut self, now: Instant, plan: &Plan) {
+        let segs = plan.text.div_ceil(u32::from(plan.size.get())).max(1);
+        self.stats.segs_out += u64::from(segs);
+        match plan.what {
+            What::Syn | What::New => {
+                self.stats.window_probes += u64::from(self.probe_due);
+                self.commit_new(now, plan);
+            }
+            What::Again { index } => self.commit_again(now, index, plan, segs),
+            What::KeepAlive => {
+                self.keepalive_due = false;
+                self.stats.keepalives += 1;
+            }
+            What::Ack => {}
+        }
+        if plan.flags.contains(Flags::ACK) {
+            self.rcv.on_ack_sent(plan.edge);
+            self.timers.stop(Timer::DelayedAck);
+        }
+    }
+
+    fn commit_new(&mut self, now: Instant, plan: &Plan) {
+        self.note_send(now);
+        let stamp = self.sampler.on_send(now, self.scoreboard.pipe());
+        self.scoreboard.push(Record {
+            seq: plan.seq,
+            len: plan.len(),
+            syn: plan.flags.contains(Flags::SYN),
+            fin: plan.flags.contains(Flags::FIN),
+            mark: Mark::InFlight,
+            transmissions: 1,
+            segment: plan.size,
+            stamp,
+        });
+        self.snd.nxt = self.snd.nxt + plan.len();
+        if plan.text % u32::from(plan.size.get()) != 0 {
+            self.snd.small_end = self.snd.nxt;
+        }
+        if plan.flags.contains(Flags::FIN) {
+            self.snd.fin = Fin::Sent;
+            self.transit(Event::SndFin);
+        }
+        self.probe_due = false;
+        self.timers.stop(Timer::Persist);
+        self.arm_rto(now);
+    }
+
+    fn commit_again(&mut self, now: Instant, index: usize, plan: &Plan, segs: u32) {
+        self.note_send(now);
+        let stamp = self.sampler.on_send(now, self.scoreboard.pipe());
+        self.scoreboard
+            .on_retransmit(index, plan.len(), plan.size, stamp);
+        self.recovery.force_first = false;
+        self.stats.retransmits += u64::from(segs);
+        self.stats.bytes_retransmitted += u64::from(plan.text);
+        self.arm_rto(now);
+    }
+
+    /// Tells the controller before in-flight grows.
+    fn note_send(&mut self, now: Instant) {
+        let event = SendEvent {
+            inflight_before: self.scoreboard.pipe(),
+            idle: now.since(self.last_sent),
+        };
+        let cx = self.cx(now);
+        self.congestion.on_send(&cx, &event);
+        self.last_sent = now;
+    }
+
+    /// RFC 6298 §5 (5.1): the timer runs whenever something is outstanding. With the window closed
+    /// it is the probe's (RFC 9293 §3.8.6.1 SHLD-29, SHLD-30).
+    fn arm_rto(&mut self, now: Instant) {
+        let probing = self.snd.wnd == 0 && self.state.is_synchronized();
+        let rto = if probing {
+            self.rtt
+                .rto_backed_off(self.persist_backoff.max(self.rtt.backoff()))
+        } else {
+            self.rtt.rto()
+        };
+        self.timers.arm_if_idle(Timer::Rto, now + rto);
+    }
+
+    /// Nothing more can leave now: notes why, and arms what will change it.
+    pub(crate) fn on_plan_empty(&mut self, now: Instant) {
+        let waits = self.snd.unsent() > 0 || (self.snd.fin == Fin::Queued);
+        if waits && self.state.sends_text() {
+            let room = self
+                .congestion
+                .output()
+                .cwnd
+                .saturating_sub(self.scoreboard.pipe());
+            if room < self.smss().max(self.snd.unsent()) && room <= self.snd.usable() {
+                self.cwnd_limited_at = Some(self.snd.nxt);
+            }
+            if !self.snd.is_outstanding() && self.rcv_side_is_up() {
+                let wait = self.rtt.rto_backed_off(self.persist_backoff);
+                self.timers.arm_if_idle(Timer::Persist, now + wait);
+            }
+        } else if self.scoreboard.lost() == 0 {
+            self.note_app_limited();
+        }
+        self.settle(now);
+    }
+
+    fn rcv_side_is_up(&self) -> bool {
+        matches!(self.state, State::Established | State::CloseWait)
+    }
+
+    fn note_app_limited(&mut self) {
+        let pipe = self.scoreboard.pipe();
+        if pipe < self.congestion.output().cwnd {
+            self.sampler.on_app_limited(pipe);
+        }
+    }
+}

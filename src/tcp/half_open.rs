@@ -1,0 +1,260 @@
+//! SYN-RECEIVED after a passive OPEN, as a small record (RFC 9293 §3.10.7.2, §3.10.7.4).
+//!
+//! *Owns* what has to be remembered between a SYN and the ACK of our SYN-ACK. *Does not* hold
+//! buffers: nothing large is allocated for a SYN (r52). Text that came on the SYN is not
+//! acknowledged, so the peer sends it again (docs/deviations.md).
+
+use core::time::Duration;
+
+use crate::base::{DropReason, Instant};
+
+use super::connection::{Opening, Reset};
+use super::header::Flags;
+use super::on_segment::refusal;
+use super::options::Options;
+use super::rtt::{echo_rtt, timestamp};
+use super::segment::{Control, Segment};
+use super::seq::{SeqNum, WindowScale};
+
+// RFC 6298 §2 (2.1): 1 second before the first measurement.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+// RFC 6298 §2 (2.5); Linux's TCP_RTO_MAX.
+const MAX_WAIT: Duration = Duration::from_secs(120);
+
+/// A connection request that was answered and not confirmed.
+#[derive(Clone, Debug)]
+pub(crate) struct HalfOpen {
+    pub(crate) opening: Opening,
+    pub(crate) iss: SeqNum,
+    pub(crate) ts_offset: u32,
+    /// Our shift, offered when the SYN offered one.
+    scale: WindowScale,
+    mss: u16,
+    sent_at: Instant,
+}
+
+/// What a segment did to the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HalfOpenStep {
+    /// Our SYN is acknowledged: a connection is made, and takes the segment.
+    Confirmed,
+    /// The SYN came again: so does the SYN-ACK.
+    Answer,
+    /// The peer reset it: back to LISTEN (MUST-11).
+    Reset,
+    Refused(Reset),
+    Dropped(DropReason),
+}
+
+/// A segment without text, as its numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bare {
+    pub(crate) seq: SeqNum,
+    pub(crate) ack: Option<SeqNum>,
+    pub(crate) flags: Flags,
+    pub(crate) window: u16,
+    pub(crate) options: Options,
+}
+
+impl HalfOpen {
+    pub(crate) fn new(
+        opening: Opening,
+        iss: SeqNum,
+        ts_offset: u32,
+        scale: WindowScale,
+        mss: u16,
+    ) -> Self {
+        Self {
+            opening,
+            iss,
+            ts_offset,
+            scale,
+            mss,
+            sent_at: Instant::ZERO,
+        }
+    }
+
+    /// The SYN-ACK, which leaves now.
+    pub(crate) fn answer(&mut self, now: Instant) -> Bare {
+        self.sent_at = now;
+        Bare {
+            seq: self.iss,
+            ack: Some(self.opening.irs + 1),
+            flags: Flags::SYN | Flags::ACK,
+            window: u16::try_from(self.opening.advertised).unwrap_or(u16::MAX),
+            options: Options {
+                mss: Some(self.mss),
+                window_scale: self.opening.scale.map(|_| self.scale.shift()),
+                sack_permitted: self.opening.sack,
+                timestamps: self
+                    .opening
+                    .timestamp
+                    .map(|(val, _)| (timestamp(now, self.ts_offset), val)),
+                ..Options::NONE
+            },
+        }
+    }
+
+    /// How long to wait for the ACK before the SYN-ACK goes again.
+    pub(crate) fn wait(&self) -> Duration {
+        (FIRST_WAIT * (1 << self.opening.retransmits.min(10))).min(MAX_WAIT)
+    }
+
+    /// The timer expired: another SYN-ACK, unless that was the last.
+    pub(crate) fn retry(&mut self, limit: u8) -> bool {
+        self.opening.retransmits += 1;
+        self.opening.retransmits <= u32::from(limit)
+    }
+
+    /// The SYN came again: which SYN-ACK the ACK will be for is not known any more (Karn).
+    pub(crate) fn note_repeat(&mut self) {
+        self.opening.retransmits = self.opening.retransmits.max(1);
+    }
+
+    /// RFC 9293 §3.10.7.4 for SYN-RECEIVED, and RFC 5961.
+    pub(crate) fn on_segment(&mut self, seg: &Segment) -> HalfOpenStep {
+        use HalfOpenStep as Step;
+        let nxt = self.opening.irs + 1;
+        if seg.control == Control::Syn && seg.ack.is_none() && seg.seq == self.opening.irs {
+            return Step::Answer;
+        }
+        if let (Some((recent, _)), Some((val, _))) =
+            (self.opening.timestamp, seg.options.timestamps)
+            && seg.control != Control::Rst
+            && SeqNum::new(val).before(SeqNum::new(recent))
+        {
+            return Step::Dropped(DropReason::TcpPaws);
+        }
+        let inside = seg.seq == nxt || seg.seq.past(nxt) < self.opening.advertised;
+        if seg.seq.before(nxt) || !inside {
+            return match seg.control {
+                Control::Rst => Step::Dropped(DropReason::TcpOutOfWindow),
+                _ => Step::Answer,
+            };
+        }
+        match seg.control {
+            Control::Rst if seg.seq == nxt => return Step::Reset,
+            Control::Rst => return Step::Dropped(DropReason::TcpBadRst),
+            Control::Syn => return Step::Dropped(DropReason::TcpUnexpectedSyn),
+            Control::None | Control::Fin => {}
+        }
+        match seg.ack {
+            None => Step::Dropped(DropReason::TcpNoAck),
+            Some(ack) if ack == self.iss + 1 => {
+                self.measure(seg);
+                Step::Confirmed
+            }
+            Some(_) => refusal(seg).map_or(Step::Dropped(DropReason::TcpBadAck), Step::Refused),
+        }
+    }
+
+    /// The round trip of SYN-ACK and ACK; after a retransmission only by timestamps (Karn).
+    fn measure(&mut self, seg: &Segment) {
+        self.opening.rtt = if self.opening.retransmits == 0 {
+            Some(seg.at.since(self.sent_at))
+        } else {
+            let echo = self.opening.timestamp.and(seg.options.timestamps);
+            echo.and_then(|(_, ecr)| echo_rtt(seg.at, self.ts_offset, ecr))
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn segment(seq: u32, ack: Option<u32>, control: Control) -> Segment {
+        Segment {
+            seq: SeqNum::new(seq),
+            ack: ack.map(SeqNum::new),
+            control,
+            wnd: 1000,
+            options: Options::NONE,
+            text: Bytes::new(),
+            segment_size: None,
+            at: Instant::from_millis(5),
+        }
+    }
+
+    fn record() -> HalfOpen {
+        let syn = segment(100, None, Control::Syn);
+        let opening = Opening::of_syn(&syn, 65_535);
+        HalfOpen::new(opening, SeqNum::new(500), 0, WindowScale::new(3), 1460)
+    }
+
+    /// Covers: TCP-12, TCP-61, SEC-1 (SYN-RECEIVED)
+    #[test]
+    fn each_kind_of_segment_has_its_outcome() {
+        let refused = Reset {
+            seq: SeqNum::new(777),
+            ack: None,
+        };
+        for (seg, step) in [
+            (
+                segment(101, Some(501), Control::None),
+                HalfOpenStep::Confirmed,
+            ),
+            (
+                segment(101, Some(501), Control::Fin),
+                HalfOpenStep::Confirmed,
+            ),
+            (segment(100, None, Control::Syn), HalfOpenStep::Answer),
+            (segment(99, Some(501), Control::None), HalfOpenStep::Answer),
+            (segment(101, None, Control::Rst), HalfOpenStep::Reset),
+            (
+                segment(102, None, Control::Rst),
+                HalfOpenStep::Dropped(DropReason::TcpBadRst),
+            ),
+            (
+                segment(90, None, Control::Rst),
+                HalfOpenStep::Dropped(DropReason::TcpOutOfWindow),
+            ),
+            (
+                segment(150, None, Control::Syn),
+                HalfOpenStep::Dropped(DropReason::TcpUnexpectedSyn),
+            ),
+            (
+                segment(101, None, Control::None),
+                HalfOpenStep::Dropped(DropReason::TcpNoAck),
+            ),
+            (
+                segment(101, Some(777), Control::None),
+                HalfOpenStep::Refused(refused),
+            ),
+        ] {
+            assert_eq!(record().on_segment(&seg), step, "{seg:?}");
+        }
+    }
+
+    /// Covers: TS-2, TS-4, SAK-2 (a SYN-ACK offers only what the SYN offered)
+    #[test]
+    fn the_answer_mirrors_the_offer() {
+        let mut plain = record();
+        let bare = plain.answer(Instant::ZERO);
+        assert_eq!(bare.options.window_scale, None);
+        assert!(!bare.options.sack_permitted && bare.options.timestamps.is_none());
+        assert_eq!(bare.window, 65_535);
+        let mut full = record();
+        full.opening.scale = Some(WindowScale::new(7));
+        full.opening.sack = true;
+        full.opening.timestamp = Some((9, Instant::ZERO));
+        let bare = full.answer(Instant::from_millis(3));
+        assert_eq!(bare.options.window_scale, Some(3));
+        assert!(bare.options.sack_permitted);
+        assert_eq!(bare.options.timestamps, Some((3, 9)));
+    }
+
+    #[test]
+    fn retries_double_and_end() {
+        let mut record = record();
+        let mut total = record.wait();
+        while record.retry(7) {
+            total += record.wait();
+        }
+        assert_eq!(
+            total,
+            Duration::from_secs(1 + 2 + 4 + 8 + 16 + 32 + 64 + 120)
+        );
+    }
+}

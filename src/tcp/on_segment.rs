@@ -1,0 +1,308 @@
+//! SEGMENT ARRIVES (RFC 9293 §3.10.7.3 and §3.10.7.4), check by check in the RFC's order.
+//!
+//! *Owns* the order of the checks and what each failure owes the peer. *Does not* look connections
+//! up, and sends nothing: what is owed is noted, and `plan` sends it.
+
+use core::ops::ControlFlow;
+
+use crate::base::{DropReason, Instant};
+
+use super::connection::{Connection, Opening, Reset, Signals};
+use super::error::TcpFailure;
+use super::segment::{Control, Segment};
+use super::seq::SeqNum;
+use super::state::{Event, State};
+use super::timers::Timer;
+
+/// Why the processing of a segment stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It was not taken; an ACK may be owed.
+    Dropped(DropReason),
+    /// It ended the connection.
+    Reset,
+    /// It is refused with this RST, and not taken.
+    Refused(Reset),
+}
+
+type Step = ControlFlow<Outcome>;
+
+fn drop_segment<T>(reason: DropReason) -> ControlFlow<Outcome, T> {
+    ControlFlow::Break(Outcome::Dropped(reason))
+}
+
+/// RFC 9293 §3.5.2: the RST that answers a segment without a connection; none for a RST.
+pub(crate) fn refusal(seg: &Segment) -> Option<Reset> {
+    match (seg.control, seg.ack) {
+        (Control::Rst, _) => None,
+        (_, Some(ack)) => Some(Reset {
+            seq: ack,
+            ack: None,
+        }),
+        (_, None) => Some(Reset {
+            seq: SeqNum::new(0),
+            ack: Some(seg.end()),
+        }),
+    }
+}
+
+impl Connection {
+    /// Takes a segment that was found to belong to this connection.
+    pub(crate) fn on_segment(&mut self, now: Instant, seg: &Segment) -> Step {
+        self.stats.segs_in += segments_in(seg);
+        let step = match self.state {
+            State::Closed | State::Listen | State::TimeWait => {
+                drop_segment(DropReason::TcpNoSocket)
+            }
+            State::SynSent => self.on_syn_sent(now, seg),
+            _ => self.on_synchronized(now, seg),
+        };
+        self.settle(now);
+        step
+    }
+
+    /// RFC 9293 §3.10.7.4. The third check (security) is not implemented, the sixth (URG) is in
+    /// docs/deviations.md.
+    fn on_synchronized(&mut self, now: Instant, seg: &Segment) -> Step {
+        self.check_timestamp(seg)?; // PAWS, RFC 7323 §5.3 (R1)
+        self.check_sequence(now, seg)?; // first
+        self.check_rst(now, seg)?; // second
+        self.check_syn(now, seg)?; // fourth
+        let ack = self.check_ack(now, seg)?; // fifth
+        self.note_heard(seg);
+        self.process_ack(now, seg, ack);
+        if self.state == State::Closed || self.state == State::TimeWait {
+            return Step::Continue(());
+        }
+        self.process_text(now, seg) // seventh and eighth
+    }
+
+    fn check_timestamp(&mut self, seg: &Segment) -> Step {
+        match self.rcv.check_timestamp(seg) {
+            Ok(()) => Step::Continue(()),
+            Err(reason) => drop_segment(reason),
+        }
+    }
+
+    /// First: is it in the window? RFC 9293 §3.10.7.4.
+    fn check_sequence(&mut self, now: Instant, seg: &Segment) -> Step {
+        if self.rcv.is_acceptable(seg) {
+            self.rcv.update_timestamp(seg);
+            return Step::Continue(());
+        }
+        if seg.control != Control::Rst {
+            self.rcv.note_unacceptable(seg);
+            self.challenge(now);
+            // r06, and "SACK on an old ACK": what it acknowledges counts, though its text is old.
+            if let Some(ack) = seg.ack
+                && seg.control != Control::Syn
+                && self.state != State::SynRcvd
+                && self.rcv.is_near(seg.seq)
+                && self.ack_is_plausible(ack)
+            {
+                self.note_heard(seg);
+                self.process_ack(now, seg, ack);
+            }
+        }
+        drop_segment(DropReason::TcpOutOfWindow)
+    }
+
+    /// Second: RFC 5961 §3.2. Only a RST exactly at RCV.NXT ends the connection.
+    fn check_rst(&mut self, now: Instant, seg: &Segment) -> Step {
+        if seg.control != Control::Rst {
+            return Step::Continue(());
+        }
+        if seg.seq != self.rcv.nxt {
+            self.challenge(now);
+            return drop_segment(DropReason::TcpBadRst);
+        }
+        match self.state {
+            State::SynRcvd => self.fail(TcpFailure::Refused, Event::RcvRst),
+            State::Closing | State::LastAck => {
+                // Both FINs have been seen: nothing is lost by it.
+                self.transit(Event::RcvRst);
+                self.finish();
+            }
+            _ => self.fail(TcpFailure::Reset, Event::RcvRst),
+        }
+        Step::Break(Outcome::Reset)
+    }
+
+    /// Fourth: RFC 5961 §4.2. A SYN never resets a synchronized connection.
+    fn check_syn(&mut self, now: Instant, seg: &Segment) -> Step {
+        if seg.control != Control::Syn {
+            return Step::Continue(());
+        }
+        self.challenge(now);
+        drop_segment(DropReason::TcpUnexpectedSyn)
+    }
+
+    /// Fifth: the ACK bit, and RFC 5961 §5.2's bounds.
+    fn check_ack(&mut self, now: Instant, seg: &Segment) -> ControlFlow<Outcome, SeqNum> {
+        let Some(ack) = seg.ack else {
+            return drop_segment(DropReason::TcpNoAck);
+        };
+        if self.state == State::SynRcvd {
+            if !ack.after(self.snd.una) || ack.after(self.snd.nxt) {
+                return ControlFlow::Break(Outcome::Refused(Reset {
+                    seq: ack,
+                    ack: None,
+                }));
+            }
+            self.on_established(seg);
+        }
+        if self.ack_is_plausible(ack) {
+            return ControlFlow::Continue(ack);
+        }
+        self.challenge(now);
+        drop_segment(DropReason::TcpBadAck)
+    }
+
+    /// RFC 5961 §5.2: `SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT`.
+    fn ack_is_plausible(&self, ack: SeqNum) -> bool {
+        let oldest = self.snd.una - self.snd.max_wnd;
+        !ack.before(oldest) && !ack.after(self.snd.nxt)
+    }
+
+    /// Our SYN is acknowledged in SYN-RECEIVED.
+    fn on_established(&mut self, seg: &Segment) {
+        self.transit(Event::RcvAckOfSyn);
+        self.snd.start_window(seg, true);
+        self.signals |= Signals::CONNECTED;
+        self.signal_writable();
+    }
+
+    /// Seventh and eighth: text, then FIN.
+    fn process_text(&mut self, now: Instant, seg: &Segment) -> Step {
+        if seg.len() == 0 {
+            return Step::Continue(());
+        }
+        if !self.state.takes_text() {
+            // r17: nothing follows a FIN. A repeated FIN is acknowledged.
+            self.rcv.ack_now();
+            return if seg.text.is_empty() {
+                Step::Continue(())
+            } else {
+                drop_segment(DropReason::TcpTextRefused)
+            };
+        }
+        let end = seg.text_seq() + seg.text_len();
+        if self.orphan && seg.text_len() > 0 && end.after(self.rcv.nxt) {
+            // RFC 9293 §3.6.1 SHLD-3: text after CLOSE is lost, and the peer must know.
+            let reset = Reset {
+                seq: self.snd.nxt,
+                ack: Some(self.rcv.nxt),
+            };
+            self.fail(TcpFailure::Aborted, Event::Abort);
+            return Step::Break(Outcome::Refused(reset));
+        }
+        let before = self.rcv.nxt;
+        let arrived = self.rcv.take(seg);
+        self.stats.bytes_received += u64::from(self.rcv.nxt.past(before) - u32::from(arrived.fin));
+        if arrived.readable {
+            self.signal_readable();
+        }
+        if arrived.fin {
+            self.on_fin(now);
+        }
+        arrived.dropped.map_or(Step::Continue(()), drop_segment)
+    }
+
+    /// Eighth: the peer's FIN, and everything before it, is there.
+    fn on_fin(&mut self, now: Instant) {
+        self.transit(Event::RcvFin);
+        self.read_armed = true;
+        self.signal_readable();
+        if self.state == State::TimeWait {
+            self.finish();
+        } else if self.orphan && self.setup.options.linger.is_none() {
+            self.timers.stop(Timer::Orphan);
+        }
+        let _ = now;
+    }
+
+    /// An ACK that RFC 5961 §7 limits: the answer to what may be an attack, or to old text.
+    pub(crate) fn challenge(&mut self, now: Instant) {
+        if self.challenge.take(now) {
+            self.stats.challenge_acks += 1;
+            self.rcv.ack_now();
+        }
+    }
+
+    /// The peer lives: keep-alive starts anew.
+    fn note_heard(&mut self, seg: &Segment) {
+        self.last_heard = seg.at;
+        self.keepalive_probes = 0;
+        if let Some(keepalive) = self.setup.options.keepalive {
+            self.timers.arm(Timer::KeepAlive, seg.at + keepalive.idle);
+        }
+    }
+
+    // --- SYN-SENT -------------------------------------------------------------------------
+
+    /// RFC 9293 §3.10.7.3.
+    fn on_syn_sent(&mut self, now: Instant, seg: &Segment) -> Step {
+        // First: the ACK bit.
+        let acceptable = seg
+            .ack
+            .is_some_and(|ack| ack == self.snd.nxt && ack.after(self.snd.iss));
+        if seg.ack.is_some() && !acceptable {
+            return match refusal(seg) {
+                Some(reset) => Step::Break(Outcome::Refused(reset)),
+                None => drop_segment(DropReason::TcpBadRst),
+            };
+        }
+        // Second: the RST bit.
+        if seg.control == Control::Rst {
+            if !acceptable {
+                return drop_segment(DropReason::TcpBadRst);
+            }
+            self.fail(TcpFailure::Refused, Event::RcvRst);
+            return Step::Break(Outcome::Reset);
+        }
+        // Fourth: the SYN bit.
+        if seg.control != Control::Syn {
+            return drop_segment(DropReason::TcpNoAck);
+        }
+        self.take_syn(now, seg);
+        if let Some(ack) = seg.ack {
+            self.transit(Event::RcvSynAck);
+            self.snd.start_window(seg, false);
+            self.note_heard(seg);
+            self.process_ack(now, seg, ack);
+            self.signals |= Signals::CONNECTED;
+            self.signal_writable();
+            self.rcv.ack_now();
+            return self.process_text(now, seg);
+        }
+        // Simultaneous open (MUST-10): our SYN goes again, with an ACK.
+        self.transit(Event::RcvSyn);
+        self.snd.start_window(seg, false);
+        self.scoreboard.mark_all_lost();
+        if self.scoreboard.is_empty() {
+            self.rcv.ack_now();
+        }
+        Step::Continue(())
+    }
+
+    /// The peer's SYN: numbers and options.
+    fn take_syn(&mut self, now: Instant, seg: &Segment) {
+        let told = u32::from(self.rcv.own_syn_window());
+        let opening = Opening::of_syn(seg, told);
+        self.negotiate(opening.mss, opening.scale, opening.sack);
+        if let Some((val, at)) = opening.timestamp {
+            self.timestamps = true;
+            self.rcv.start_timestamps(val, at);
+        }
+        self.rcv.on_syn(opening.irs, opening.advertised);
+        if self.retries > 0 {
+            self.rtt.after_syn_loss();
+        }
+        self.start_congestion(now, u32::from(self.retries));
+    }
+}
+
+/// Wire segments in a segment: an arrival of n MSS counts as n.
+fn segments_in(seg: &Segment) -> u64 {
+    u64::from(seg.text_len().div_ceil(seg.wire_text().max(1)).max(1))
+}

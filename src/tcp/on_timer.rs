@@ -1,0 +1,159 @@
+//! What the timers of a connection do (RFC 9293 §3.10.8, RFC 6298 §5, RFC 9293 §3.8.3, §3.8.4).
+//!
+//! *Owns* the retry limits and who arms the timers that no single event arms. *Does not* send.
+//! Invariant: after `on_timeout` no deadline is in the past (r32).
+
+use core::time::Duration;
+
+use crate::base::Instant;
+
+use super::connection::{Connection, Reset};
+use super::error::TcpFailure;
+use super::state::{Event, State};
+use super::timers::Timer;
+
+// RFC 9293 §3.8.6.3 MUST-40: an ACK waits less than 500 ms. Linux's TCP_DELACK_MIN.
+const DELAYED_ACK: Duration = Duration::from_millis(40);
+
+impl Connection {
+    /// The earliest deadline.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Handles every timer that is due; returns the RST that an ending connection owes its peer.
+    pub(crate) fn on_timeout(&mut self, now: Instant) -> Option<Reset> {
+        let mut reset = None;
+        while let Some(timer) = self.timers.pop_due(now) {
+            reset = reset.or(match timer {
+                Timer::Rto => self.on_rto(now),
+                Timer::Persist => self.on_persist(now),
+                Timer::KeepAlive => self.on_keepalive(now),
+                Timer::DelayedAck => {
+                    self.rcv.ack_now();
+                    None
+                }
+                Timer::UserTimeout => self.on_user_timeout(),
+                Timer::Orphan => self.on_orphan(),
+            });
+        }
+        self.settle(now);
+        reset
+    }
+
+    /// Arms the timers that depend on the state only.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        if self.state == State::Closed {
+            return;
+        }
+        if self.rcv.ack_is_delayed() {
+            self.timers
+                .arm_if_idle(Timer::DelayedAck, now + DELAYED_ACK);
+        }
+        if let Some(limit) = self.setup.options.user_timeout
+            && (self.snd.is_pending() || self.state == State::SynSent)
+        {
+            self.timers
+                .arm_if_idle(Timer::UserTimeout, self.last_progress + limit);
+        }
+        if let Some(keepalive) = self.setup.options.keepalive
+            && self.state.is_synchronized()
+            && self.state != State::TimeWait
+        {
+            self.timers
+                .arm_if_idle(Timer::KeepAlive, self.last_heard + keepalive.idle);
+        }
+    }
+
+    /// RFC 9293 §3.8.3: R2 for what is outstanding.
+    fn retry_limit(&self) -> u8 {
+        let options = &self.setup.options;
+        match self.state {
+            State::SynSent | State::SynRcvd => options.syn_retries,
+            _ if self.orphan => options.orphan_retries,
+            _ => options.retries,
+        }
+    }
+
+    fn give_up(&mut self) -> Option<Reset> {
+        let reset = self.reset();
+        self.fail(TcpFailure::TimedOut, Event::GaveUp);
+        reset
+    }
+
+    /// RFC 6298 §5 (5.4) to (5.7).
+    fn on_rto(&mut self, now: Instant) -> Option<Reset> {
+        if self.scoreboard.is_empty() {
+            return None;
+        }
+        if self.retries >= self.retry_limit() {
+            return self.give_up();
+        }
+        self.retries += 1;
+        self.stats.timeouts += 1;
+        if self.snd.wnd == 0 && self.state.is_synchronized() {
+            // A probe, not a loss: RFC 9293 §3.8.6.1, and SHLD-17 for a window that shrank.
+            self.persist_backoff = (self.persist_backoff + 1).min(16);
+            self.scoreboard.mark_all_lost();
+        } else {
+            self.rtt.back_off();
+            self.on_rto_loss(now);
+        }
+        let wait = self
+            .rtt
+            .rto_backed_off(self.persist_backoff.max(self.rtt.backoff()));
+        self.timers.arm(Timer::Rto, now + wait);
+        None
+    }
+
+    /// RFC 9293 §3.8.6.1: time to ask whether the window opened.
+    fn on_persist(&mut self, now: Instant) -> Option<Reset> {
+        if self.snd.is_outstanding() || !self.snd.is_pending() {
+            return None;
+        }
+        self.probe_due = true;
+        if self.snd.wnd == 0 {
+            self.persist_backoff = (self.persist_backoff + 1).min(16);
+        }
+        // Should the device refuse the probe for ever, the timer still comes again.
+        let wait = self.rtt.rto_backed_off(self.persist_backoff);
+        self.timers.arm(Timer::Persist, now + wait);
+        None
+    }
+
+    /// RFC 9293 §3.8.4: only when nothing is outstanding (MUST-26).
+    fn on_keepalive(&mut self, now: Instant) -> Option<Reset> {
+        let keepalive = self.setup.options.keepalive?;
+        if self.snd.is_outstanding() {
+            self.timers.arm(Timer::KeepAlive, now + keepalive.idle);
+            return None;
+        }
+        if self.keepalive_probes >= keepalive.probes {
+            return self.give_up();
+        }
+        self.keepalive_probes += 1;
+        self.keepalive_due = true;
+        self.timers.arm(Timer::KeepAlive, now + keepalive.interval);
+        None
+    }
+
+    /// RFC 9293 §3.10.8, USER TIMEOUT.
+    fn on_user_timeout(&mut self) -> Option<Reset> {
+        if self.snd.is_pending() || self.state == State::SynSent {
+            self.give_up()
+        } else {
+            None
+        }
+    }
+
+    /// A connection without a user has waited long enough: quietly in FIN-WAIT-2, with a RST when
+    /// data is lost by it (SO_LINGER's time).
+    fn on_orphan(&mut self) -> Option<Reset> {
+        if self.state == State::FinWait2 && self.setup.options.linger.is_none() {
+            self.transit(Event::OrphanExpired);
+            self.finish();
+            return None;
+        }
+        self.abort()
+    }
+}

@@ -1,0 +1,385 @@
+//! What leaves next (RFC 9293 §3.7.4, §3.8.6.2.1; RFC 6675 §4 NextSeg; RFC 5681 §2).
+//!
+//! *Owns* the choice: SYN, then what was lost, then a probe, then new text, then a bare ACK.
+//! *Does not* touch bytes: a [`Plan`] holds sequence numbers, and until `commit` nothing changed,
+//! so a device that refuses a frame costs nothing (r29).
+
+use core::num::NonZeroU16;
+
+use crate::base::Instant;
+
+use super::connection::Connection;
+use super::header::Flags;
+use super::options::{Options, SackBlocks};
+use super::recovery::Phase;
+use super::rtt::timestamp;
+use super::send::Fin;
+use super::seq::SeqNum;
+use super::state::State;
+
+// RFC 9293 §3.1: the header without options.
+const HEADER_LEN: u32 = 20;
+// r13: options give way until this much text fits a segment.
+const MIN_TEXT: u32 = 8;
+
+/// What a plan sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// The SYN, for the first time.
+    Syn,
+    /// The front of a record, again.
+    Again {
+        /// Its index in the scoreboard.
+        index: usize,
+    },
+    /// Text that was never sent, the FIN behind it included when flagged.
+    New,
+    /// A byte that proves the connection alive (RFC 9293 §3.8.4).
+    KeepAlive,
+    /// Nothing but an ACK.
+    Ack,
+}
+
+/// A segment or super-segment to send, by its numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) what: What,
+    pub(crate) seq: SeqNum,
+    /// Text bytes.
+    pub(crate) text: u32,
+    pub(crate) flags: Flags,
+    pub(crate) options: Options,
+    /// Text bytes of each wire segment.
+    pub(crate) size: NonZeroU16,
+    pub(crate) window: u16,
+    /// The right edge that the window promises.
+    pub(crate) edge: SeqNum,
+}
+
+impl Plan {
+    /// Sequence numbers taken.
+    pub(crate) fn len(&self) -> u32 {
+        let controls = self
+            .flags
+            .intersection(Flags::SYN | Flags::FIN)
+            .iter()
+            .count();
+        self.text + u32::try_from(controls).unwrap_or(0)
+    }
+
+    /// Does the frame hold more than one wire segment?
+    pub(crate) fn segment(&self) -> Option<NonZeroU16> {
+        (self.text > u32::from(self.size.get())).then_some(self.size)
+    }
+}
+
+/// The bounds of one frame of text.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    /// Text bytes of a wire segment.
+    size: u32,
+    /// Text bytes of the largest super-segment, a multiple of `size`.
+    most: u32,
+}
+
+impl Connection {
+    /// What to send now; `most` bounds TCP header and text of one frame, in bytes.
+    pub(crate) fn plan(&mut self, now: Instant, most: u32) -> Option<Plan> {
+        match self.state {
+            State::Closed | State::Listen => return None,
+            State::SynSent | State::SynRcvd if self.snd.nxt == self.snd.iss => {
+                return Some(self.plan_syn(now, What::Syn));
+            }
+            _ => {}
+        }
+        let options = self.options(now);
+        let frame = self.frame(&options, most);
+        self.plan_again(now, &options, frame)
+            .or_else(|| self.plan_probe(&options, frame))
+            .or_else(|| self.plan_keepalive(&options, frame))
+            .or_else(|| self.plan_new(&options, frame))
+            .or_else(|| self.plan_unsacked(&options, frame))
+            .or_else(|| self.plan_ack(&options, frame))
+    }
+
+    fn plan_syn(&self, now: Instant, what: What) -> Plan {
+        let acks = self.state == State::SynRcvd;
+        let ecr = if acks { self.rcv.ts_recent() } else { Some(0) };
+        let options = Options {
+            mss: Some(self.setup.advertised_mss()),
+            // RFC 7323 §2.2, RFC 2018 §2: a SYN-ACK offers only what the SYN did.
+            window_scale: (!acks || self.rcv.scale.shift() > 0).then_some(self.rcv.scale.shift()),
+            sack_permitted: !acks || self.sack,
+            timestamps: ecr.map(|ecr| (timestamp(now, self.setup.ts_offset), ecr)),
+            ..Options::NONE
+        };
+        let window = self.rcv.own_syn_window();
+        Plan {
+            what,
+            seq: self.snd.iss,
+            text: 0,
+            flags: if acks {
+                Flags::SYN | Flags::ACK
+            } else {
+                Flags::SYN
+            },
+            options,
+            size: self.wire_size(&options),
+            window,
+            edge: self.rcv.nxt + u32::from(window),
+        }
+    }
+
+    /// The options of a segment without SYN.
+    fn options(&self, now: Instant) -> Options {
+        let sack = if self.sack {
+            self.rcv.sack_blocks()
+        } else {
+            SackBlocks::NONE
+        };
+        Options {
+            timestamps: self.timestamps.then(|| {
+                (
+                    timestamp(now, self.setup.ts_offset),
+                    self.rcv.ts_recent().unwrap_or(0),
+                )
+            }),
+            sack,
+            ..Options::NONE
+        }
+    }
+
+    fn wire_size(&self, options: &Options) -> NonZeroU16 {
+        let mss = self.setup.advertised_mss().min(self.peer_mss);
+        let options = u16::try_from(options.len()).unwrap_or(u16::MAX);
+        NonZeroU16::new(mss.saturating_sub(options)).unwrap_or(NonZeroU16::MIN)
+    }
+
+    fn frame(&self, options: &Options, most: u32) -> Frame {
+        let with_text = self.text_options(options);
+        let size = u32::from(self.wire_size(&with_text).get());
+        let room = most.saturating_sub(HEADER_LEN + u32::try_from(with_text.len()).unwrap_or(40));
+        Frame {
+            size,
+            most: (room / size).max(1) * size,
+        }
+    }
+
+    /// The options of a segment with text: SACK blocks give way when little else would fit.
+    fn text_options(&self, options: &Options) -> Options {
+        if u32::from(self.wire_size(options).get()) < MIN_TEXT {
+            Options {
+                sack: SackBlocks::NONE,
+                ..*options
+            }
+        } else {
+            *options
+        }
+    }
+
+    fn segment(&self, what: What, seq: SeqNum, text: u32, flags: Flags, options: &Options) -> Plan {
+        let options = if text > 0 {
+            self.text_options(options)
+        } else {
+            *options
+        };
+        let (window, edge) = self.rcv.advertise();
+        Plan {
+            what,
+            seq,
+            text,
+            flags: flags | Flags::ACK,
+            options,
+            size: self.wire_size(&options),
+            window,
+            edge,
+        }
+    }
+
+    /// What cwnd still allows in flight.
+    fn cwnd_room(&self) -> u32 {
+        self.congestion
+            .output()
+            .cwnd
+            .saturating_sub(self.scoreboard.pipe())
+    }
+
+    // --- what was lost --------------------------------------------------------------------
+
+    fn plan_again(&mut self, now: Instant, options: &Options, frame: Frame) -> Option<Plan> {
+        let index = self.scoreboard.next_lost()?;
+        self.plan_record(now, index, options, frame)
+    }
+
+    fn plan_record(
+        &self,
+        now: Instant,
+        index: usize,
+        options: &Options,
+        frame: Frame,
+    ) -> Option<Plan> {
+        let record = *self.scoreboard.get(index)?;
+        if record.syn {
+            return Some(self.plan_syn(now, What::Again { index }));
+        }
+        // RFC 9293 §3.8.6 SHLD-16: up to the window's edge; the first one is the probe beyond it.
+        let window_end = self.snd.una + self.snd.wnd;
+        let in_window = window_end.past(record.seq);
+        let beyond = record.end().after(window_end);
+        if index > 0 && beyond && in_window.min(record.text_len()) == 0 {
+            return None;
+        }
+        let head = record.text_len().min(frame.size);
+        let room = self.cwnd_room();
+        let forced = self.recovery.force_first || self.scoreboard.pipe() == 0;
+        let text = match room / frame.size {
+            _ if room >= record.text_len() => record.text_len().min(frame.most),
+            0 if forced => head,
+            0 => return None,
+            segs => (segs * frame.size).min(frame.most),
+        };
+        let text = match index {
+            0 => text.min(in_window.max(head)),
+            _ => text.min(in_window),
+        };
+        let whole = text == record.text_len();
+        let fin = if record.fin && whole && (index == 0 || !beyond) {
+            Flags::FIN
+        } else {
+            Flags::empty()
+        };
+        let push = if whole { Flags::PSH } else { Flags::empty() };
+        let push = if text > 0 { push } else { Flags::empty() };
+        Some(self.segment(What::Again { index }, record.seq, text, fin | push, options))
+    }
+
+    /// RFC 6675 §4 NextSeg (3) and (4): in recovery, with nothing lost to repair and nothing new to
+    /// send, what is not reported below the highest SACK; or once the last segment.
+    fn plan_unsacked(&mut self, options: &Options, frame: Frame) -> Option<Plan> {
+        let Phase::Recovery { .. } = self.recovery.phase else {
+            return None;
+        };
+        if self.scoreboard.lost() > 0 || self.cwnd_room() < frame.size || self.snd.unsent() > 0 {
+            return None;
+        }
+        let index = self.scoreboard.next_unsacked()?;
+        let record = self.scoreboard.get(index)?;
+        if record.end().after(self.snd.una + self.snd.wnd) || record.syn {
+            return None;
+        }
+        let text = record.text_len().min(frame.size);
+        let fin = if record.fin && text == record.text_len() {
+            Flags::FIN
+        } else {
+            Flags::empty()
+        };
+        Some(self.segment(What::Again { index }, record.seq, text, fin, options))
+    }
+
+    // --- probes ---------------------------------------------------------------------------
+
+    /// RFC 9293 §3.8.6.1: a byte of new text, or the FIN, into a window that takes none.
+    fn plan_probe(&self, options: &Options, frame: Frame) -> Option<Plan> {
+        if !self.probe_due || !self.state.sends_text() || self.snd.is_outstanding() {
+            return None;
+        }
+        // The override of §3.8.6.2.1 (4): a small window is used for what it takes.
+        let text = self
+            .snd
+            .unsent()
+            .min(self.snd.usable().clamp(1, frame.size));
+        let fin = self.snd.fin == Fin::Queued && text == self.snd.unsent();
+        if text == 0 && !fin {
+            return None;
+        }
+        let flags = if fin && (text == 0 || self.snd.usable() > text) {
+            Flags::FIN
+        } else {
+            Flags::PSH
+        };
+        Some(self.segment(What::New, self.snd.nxt, text, flags, options))
+    }
+
+    /// RFC 9293 §3.8.4 SHLD-12: no text, SEG.SEQ = SND.NXT - 1.
+    fn plan_keepalive(&self, options: &Options, _frame: Frame) -> Option<Plan> {
+        let due = self.keepalive_due && !self.snd.is_outstanding();
+        due.then(|| {
+            self.segment(
+                What::KeepAlive,
+                self.snd.nxt - 1,
+                0,
+                Flags::empty(),
+                options,
+            )
+        })
+    }
+
+    // --- new text -------------------------------------------------------------------------
+
+    fn plan_new(&self, options: &Options, frame: Frame) -> Option<Plan> {
+        if !self.state.sends_text() {
+            return None;
+        }
+        let unsent = self.snd.unsent();
+        let fin_waits = self.snd.fin == Fin::Queued;
+        if unsent == 0 && !fin_waits {
+            return None;
+        }
+        let usable = self.snd.usable();
+        let allowed = unsent.min(usable).min(self.cwnd_room());
+        let text = self.worthwhile(allowed, unsent, frame)?;
+        // The FIN takes a number of its own from the window; cwnd counts text.
+        let fin = fin_waits && text == unsent && usable > text;
+        if text == 0 && !fin {
+            return None;
+        }
+        let mut flags = if fin { Flags::FIN } else { Flags::empty() };
+        if text > 0 && text == unsent {
+            // RFC 9293 §3.9.1.2 MUST-61: PSH on the last buffered segment.
+            flags |= Flags::PSH;
+        }
+        Some(self.segment(What::New, self.snd.nxt, text, flags, options))
+    }
+
+    /// How much of what is `allowed` to send now: Nagle's algorithm, the sender's side of the
+    /// silly-window rule, and no partial super-segment while two full ones are in flight.
+    fn worthwhile(&self, allowed: u32, unsent: u32, frame: Frame) -> Option<u32> {
+        let text = allowed.min(frame.most);
+        let all = text == unsent;
+        if text < frame.size {
+            let idle = !self.snd.is_outstanding();
+            let half_window = text > 0 && text >= self.snd.max_wnd / 2 && idle;
+            let ok = if all {
+                self.may_send_small()
+            } else {
+                half_window
+            };
+            return ok.then_some(text);
+        }
+        let in_flight = self.scoreboard.pipe();
+        if !all && text < frame.most && in_flight >= 2 * frame.most {
+            return None;
+        }
+        let whole = text / frame.size * frame.size;
+        if whole == text || (all && self.may_send_small()) {
+            Some(text)
+        } else {
+            Some(whole)
+        }
+    }
+
+    /// RFC 9293 §3.7.4 with Minshall's variation: a small segment waits only for another small
+    /// one, and never before a FIN (r46).
+    fn may_send_small(&self) -> bool {
+        self.setup.options.nodelay
+            || self.snd.fin == Fin::Queued
+            || !self.snd.small_end.after(self.snd.una)
+    }
+
+    // --- ACK ------------------------------------------------------------------------------
+
+    fn plan_ack(&self, options: &Options, _frame: Frame) -> Option<Plan> {
+        let due = self.rcv.wants_ack(self.setup.options.delayed_ack);
+        due.then(|| self.segment(What::Ack, self.snd.nxt, 0, Flags::empty(), options))
+    }
+}

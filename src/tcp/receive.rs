@@ -1,0 +1,502 @@
+//! The receiving side: RCV.NXT, the window, what is to be acknowledged (RFC 9293 §3.8.6).
+//!
+//! *Owns* RCV.*, the read queue, the assembler, the timestamps to echo and the duty to
+//! acknowledge. *Does not* send: `plan` asks what is due.
+//! Invariant: the right edge ever advertised never moves left, rounding included (r08).
+
+use core::time::Duration;
+
+use bytes::{Buf, Bytes};
+
+use crate::base::{DropReason, Instant};
+
+use super::assembler::{Assembler, Offered};
+use super::options::SackBlocks;
+use super::read_queue::ReadQueue;
+use super::segment::{Control, Segment};
+use super::seq::{SeqNum, WindowScale};
+use super::settings::TcpOptions;
+
+// RFC 7323 §5.5: TS.Recent is not used after 24 days without a segment.
+const TS_RECENT_LIFE: Duration = Duration::from_secs(24 * 24 * 3600);
+// RFC 9293 §3.7.1 MUST-15: what a segment holds unless it is known better.
+const DEFAULT_SEGMENT: u32 = 536;
+// The largest window that can be told: 65,535 << 14.
+const MAX_WINDOW: usize = 65_535 << 14;
+
+/// When the peer is owed an ACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AckDue {
+    No,
+    /// When the delayed-ACK timer fires, or with the next segment that leaves.
+    Delayed,
+    /// With the next turn.
+    Now,
+}
+
+/// The timestamp to echo: TS.Recent and when it came (RFC 7323 §4.3).
+#[derive(Clone, Copy, Debug)]
+struct TsRecent {
+    val: u32,
+    at: Instant,
+}
+
+#[derive(Debug)]
+pub(crate) struct Receive {
+    pub(crate) irs: SeqNum,
+    pub(crate) nxt: SeqNum,
+    /// RCV.NXT + RCV.WND: the right edge as advertised.
+    edge: SeqNum,
+    pub(crate) scale: WindowScale,
+    /// The text bytes of a segment that we told the peer it may send.
+    mss: u32,
+    queue: ReadQueue,
+    assembler: Assembler,
+    /// Bytes delivered to the queue so far: the stream offset of RCV.NXT.
+    offset: u64,
+    /// The FIN's sequence number, once it was seen.
+    fin: Option<SeqNum>,
+    ts_recent: Option<TsRecent>,
+    /// Last.ACK.sent of RFC 7323 §4.3.
+    last_ack_sent: SeqNum,
+    ack: AckDue,
+    /// In-order text since the last ACK left.
+    unacked: u32,
+    /// The largest wire segment seen.
+    segment: u32,
+    /// A duplicate to report first (RFC 2883 §4).
+    dsack: Option<(SeqNum, SeqNum)>,
+    /// Bytes the window may promise; grows up to `limit_max`.
+    limit: usize,
+    limit_max: usize,
+    /// When RCV.NXT passes it, a window's worth has come since the last look at `limit`.
+    tuning_edge: SeqNum,
+    /// Text is taken and thrown away: the user has shut down reading.
+    discard: bool,
+}
+
+/// What text did to the stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Arrived {
+    /// There is more to read.
+    pub(crate) readable: bool,
+    /// The peer's FIN is next, and everything before it is there.
+    pub(crate) fin: bool,
+    /// Why text was not taken.
+    pub(crate) dropped: Option<DropReason>,
+}
+
+impl Receive {
+    /// The receiving side of a connection whose peer's SYN has not been seen.
+    pub(crate) fn new(limit: usize, limit_max: usize, mss: u32) -> Self {
+        let limit_max = limit_max.min(MAX_WINDOW);
+        Self {
+            irs: SeqNum::default(),
+            nxt: SeqNum::default(),
+            edge: SeqNum::default(),
+            scale: WindowScale::for_window(limit_max),
+            mss,
+            queue: ReadQueue::default(),
+            assembler: Assembler::default(),
+            offset: 0,
+            fin: None,
+            ts_recent: None,
+            last_ack_sent: SeqNum::default(),
+            ack: AckDue::No,
+            unacked: 0,
+            segment: DEFAULT_SEGMENT.min(mss),
+            dsack: None,
+            limit: limit.min(limit_max),
+            limit_max,
+            tuning_edge: SeqNum::default(),
+            discard: false,
+        }
+    }
+
+    /// The peer's SYN, with `advertised` the window that our own SYN told or will tell.
+    pub(crate) fn on_syn(&mut self, irs: SeqNum, advertised: u32) {
+        self.irs = irs;
+        self.nxt = irs + 1;
+        self.edge = self.nxt + advertised;
+        self.last_ack_sent = self.nxt;
+        self.tuning_edge = self.edge;
+    }
+
+    /// The window for our own SYN, which is never scaled (RFC 7323 §2.2).
+    pub(crate) fn own_syn_window(&self) -> u16 {
+        u16::try_from(self.limit).unwrap_or(u16::MAX)
+    }
+
+    /// The window still promised.
+    pub(crate) fn wnd(&self) -> u32 {
+        self.edge.past(self.nxt)
+    }
+
+    pub(crate) fn unread(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Sets the most that the window may grow to; what was promised stays promised.
+    pub(crate) fn set_limit_max(&mut self, limit_max: usize) {
+        let top = usize::from(u16::MAX) << self.scale.shift();
+        self.limit_max = limit_max.min(top);
+        self.limit = self.limit.min(self.limit_max);
+    }
+
+    /// Has the FIN and everything before it come?
+    pub(crate) fn is_finished(&self) -> bool {
+        self.fin.is_some_and(|fin| self.nxt.after(fin))
+    }
+
+    // --- checks, in RFC order -------------------------------------------------------------
+
+    /// RFC 7323 §5.3 (R1): an older timestamp than the last is an old duplicate. RST is exempt.
+    pub(crate) fn check_timestamp(&mut self, seg: &Segment) -> Result<(), DropReason> {
+        if seg.control == Control::Rst {
+            return Ok(());
+        }
+        let Some(recent) = self.ts_recent else {
+            return Ok(());
+        };
+        // RFC 7323 §3.2: a segment without the option that was agreed on is dropped.
+        let (val, _) = seg.options.timestamps.ok_or(DropReason::TcpNoTimestamp)?;
+        let fresh = seg.at.since(recent.at) < TS_RECENT_LIFE;
+        if fresh && SeqNum::new(val).before(SeqNum::new(recent.val)) {
+            self.ack = AckDue::Now;
+            return Err(DropReason::TcpPaws);
+        }
+        Ok(())
+    }
+
+    /// RFC 9293 §3.10.7.4, first: the four cases of the acceptability test.
+    pub(crate) fn is_acceptable(&self, seg: &Segment) -> bool {
+        let wnd = self.wnd();
+        let begins_inside = seg.seq.since(self.nxt) >= 0 && seg.seq.past(self.nxt) < wnd;
+        match (seg.len(), wnd) {
+            (0, 0) => seg.seq == self.nxt,
+            (0, _) => begins_inside,
+            // A valid ACK or RST at RCV.NXT goes on although its text does not fit (MUST-66).
+            (_, 0) => seg.seq == self.nxt,
+            (len, _) => {
+                // It begins before RCV.NXT and holds it, wherever it ends. In plain 32 bits: half
+                // the circle away is not "before".
+                let holds_nxt = self.nxt.get().wrapping_sub(seg.seq.get()) < len;
+                begins_inside || holds_nxt
+            }
+        }
+    }
+
+    /// May an unacceptable segment be an honest peer's? At most one octet beyond the window (both
+    /// ends probe each other, r27), or an old duplicate. A blind attacker has to guess it.
+    pub(crate) fn is_near(&self, seq: SeqNum) -> bool {
+        let oldest = u32::try_from(self.limit_max).unwrap_or(u32::MAX);
+        !seq.after(self.edge + 1) && self.nxt.past(seq) <= oldest
+    }
+
+    /// RFC 7323 §4.3 (2): remembers the timestamp of the segment that the next ACK is due to.
+    pub(crate) fn update_timestamp(&mut self, seg: &Segment) {
+        let (Some(recent), Some((val, _))) = (&mut self.ts_recent, seg.options.timestamps) else {
+            return;
+        };
+        let newer = !SeqNum::new(val).before(SeqNum::new(recent.val))
+            || seg.at.since(recent.at) >= TS_RECENT_LIFE;
+        if newer && !seg.seq.after(self.last_ack_sent) {
+            *recent = TsRecent { val, at: seg.at };
+        }
+    }
+
+    /// Timestamps were agreed on, this was the first.
+    pub(crate) fn start_timestamps(&mut self, val: u32, at: Instant) {
+        self.ts_recent = Some(TsRecent { val, at });
+    }
+
+    /// The TSval to echo; `None` when timestamps are off.
+    pub(crate) fn ts_recent(&self) -> Option<u32> {
+        self.ts_recent.map(|recent| recent.val)
+    }
+
+    // --- text -----------------------------------------------------------------------------
+
+    /// Takes a segment's text and FIN in, cut to the window.
+    pub(crate) fn take(&mut self, seg: &Segment) -> Arrived {
+        let mut arrived = Arrived::default();
+        if seg.len() == 0 {
+            return arrived;
+        }
+        let (start, text, fin) = self.trim_to_window(seg);
+        if text.is_empty() && !fin {
+            // Nothing new: an old duplicate, a probe, or text that a closed window cannot take.
+            self.note_duplicate(seg);
+            self.ack = AckDue::Now;
+            return arrived;
+        }
+        self.segment = self.segment.max(seg.wire_text().min(self.mss));
+        if fin {
+            self.fin = Some(start + u32::try_from(text.len()).unwrap_or(u32::MAX));
+        }
+        if start == self.nxt {
+            self.take_next(text, &mut arrived);
+        } else {
+            self.hold(start, &text, &mut arrived);
+        }
+        if self.fin == Some(self.nxt) {
+            self.nxt = self.nxt + 1;
+            // The FIN may lie just beyond a window that was full.
+            self.edge = self.edge.later(self.nxt);
+            self.ack = AckDue::Now;
+            arrived.fin = true;
+        }
+        arrived
+    }
+
+    /// What of the text and FIN lies in the window. A FIN whose text was cut goes with it (r03).
+    fn trim_to_window(&self, seg: &Segment) -> (SeqNum, Bytes, bool) {
+        let mut text = seg.text.clone();
+        let mut start = seg.text_seq();
+        let old = self.nxt.past(start);
+        if old > 0 {
+            let cut = text.len().min(usize::try_from(old).unwrap_or(usize::MAX));
+            text.advance(cut);
+            start = start + u32::try_from(cut).unwrap_or(u32::MAX);
+        }
+        let end = start + u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let beyond = end.past(self.edge);
+        let keep = text
+            .len()
+            .saturating_sub(usize::try_from(beyond).unwrap_or(usize::MAX));
+        text.truncate(keep);
+        // Nothing follows a FIN that was seen (r17).
+        if let Some(fin) = self.fin {
+            let limit = usize::try_from(fin.past(start)).unwrap_or(usize::MAX);
+            text.truncate(limit);
+        }
+        let fin_new = !end.before(self.nxt) && self.fin.is_none() && !self.is_finished();
+        let fin = seg.control == Control::Fin && beyond == 0 && fin_new;
+        (start, text, fin)
+    }
+
+    fn take_next(&mut self, text: Bytes, arrived: &mut Arrived) {
+        let filled_a_hole = !self.assembler.is_empty();
+        self.deliver(text, arrived);
+        if filled_a_hole {
+            for piece in self.assembler.take(self.offset) {
+                self.deliver(piece, arrived);
+            }
+            // RFC 5681 §4.2: a segment that fills all or part of a gap is acknowledged at once.
+            self.ack = AckDue::Now;
+        }
+        self.tune();
+    }
+
+    fn deliver(&mut self, text: Bytes, arrived: &mut Arrived) {
+        if text.is_empty() {
+            return;
+        }
+        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        self.nxt = self.nxt + len;
+        self.offset += u64::from(len);
+        self.unacked = self.unacked.saturating_add(len);
+        if self.ack == AckDue::No {
+            self.ack = AckDue::Delayed;
+        }
+        if !self.discard {
+            self.queue.push(text);
+            arrived.readable = true;
+        }
+    }
+
+    /// Out of order: held, and acknowledged at once (RFC 5681 §4.2).
+    fn hold(&mut self, start: SeqNum, text: &Bytes, arrived: &mut Arrived) {
+        self.ack = AckDue::Now;
+        if text.is_empty() {
+            return;
+        }
+        let offset = self.offset + u64::from(start.past(self.nxt));
+        match self.assembler.offer(offset, text) {
+            Offered::Held => {}
+            // What the window cut off is not reported: it was never here.
+            Offered::Duplicate => {
+                let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+                self.dsack = Some((start, start + len));
+            }
+            Offered::Full => arrived.dropped = Some(DropReason::TcpReassemblyFull),
+        }
+    }
+
+    /// RFC 2883 §4.1: a full duplicate below RCV.NXT is reported once.
+    fn note_duplicate(&mut self, seg: &Segment) {
+        let (left, right) = (seg.text_seq(), seg.text_seq() + seg.text_len());
+        if left != right && !right.after(self.nxt) {
+            self.dsack = Some((left, right));
+        }
+    }
+
+    /// A segment that cannot be accepted owes the peer an ACK, and a report when it was text.
+    pub(crate) fn note_unacceptable(&mut self, seg: &Segment) {
+        self.note_duplicate(seg);
+    }
+
+    // --- acknowledging --------------------------------------------------------------------
+
+    pub(crate) fn ack_now(&mut self) {
+        self.ack = AckDue::Now;
+    }
+
+    /// Is an ACK due in this turn? RFC 9293 §3.8.6.3 SHLD-19: at least for every second full
+    /// segment.
+    pub(crate) fn wants_ack(&self, delayed: bool) -> bool {
+        match self.ack {
+            AckDue::Now => true,
+            AckDue::No => false,
+            AckDue::Delayed => !delayed || self.unacked >= 2 * self.segment,
+        }
+    }
+
+    /// Is an ACK owed? The duty passes to the caller.
+    pub(crate) fn take_owed_ack(&mut self) -> bool {
+        core::mem::replace(&mut self.ack, AckDue::No) != AckDue::No
+    }
+
+    pub(crate) fn ack_is_delayed(&self) -> bool {
+        self.ack == AckDue::Delayed
+    }
+
+    /// SACK blocks: the duplicate first, then the run that changed last (RFC 2883 §4, RFC 2018 §4).
+    pub(crate) fn sack_blocks(&self) -> SackBlocks {
+        let mut blocks = SackBlocks::default();
+        if let Some((left, right)) = self.dsack {
+            blocks.push(left.get(), right.get());
+        }
+        let seq = |offset: u64| {
+            let ahead = u32::try_from(offset - self.offset).unwrap_or(u32::MAX);
+            (self.nxt_text() + ahead).get()
+        };
+        for (left, right) in self.assembler.blocks() {
+            if !blocks.push(seq(left), seq(right)) {
+                break;
+            }
+        }
+        blocks
+    }
+
+    /// The sequence number of stream offset `self.offset`.
+    fn nxt_text(&self) -> SeqNum {
+        if self.is_finished() {
+            self.nxt - 1
+        } else {
+            self.nxt
+        }
+    }
+
+    /// The window field for the next segment, and the right edge that it promises.
+    ///
+    /// RFC 9293 §3.8.6.2.2 MUST-39: the edge moves by worthwhile steps only.
+    pub(crate) fn advertise(&self) -> (u16, SeqNum) {
+        let free = u32::try_from(self.limit.saturating_sub(self.queue.len())).unwrap_or(u32::MAX);
+        let current = self.wnd();
+        let step = self.worthwhile();
+        let opened = self.scale.wire(free);
+        let wire = if free >= current.saturating_add(step) && self.scale.bytes(opened) >= current {
+            opened
+        } else {
+            self.keep_edge(current)
+        };
+        (wire, self.edge.later(self.nxt + self.scale.bytes(wire)))
+    }
+
+    /// The window field that leaves the edge where it is: rounded up (r08).
+    ///
+    /// Each rounding may add up to a unit, and a peer that sends slivers would never see the
+    /// window close: a quarter beyond the limit it is rounded down instead, as RFC 7323 §2.4
+    /// allows. The bytes so lost from sight stay acceptable.
+    fn keep_edge(&self, current: u32) -> u16 {
+        let unit = 1u32 << self.scale.shift();
+        let up = current.div_ceil(unit);
+        let promised = self.queue.len() + usize::try_from(up * unit).unwrap_or(usize::MAX);
+        let most = self.limit + (self.limit / 4).max(usize::try_from(unit).unwrap_or(0));
+        let wire = if promised <= most { up } else { current / unit };
+        u16::try_from(wire).unwrap_or(u16::MAX)
+    }
+
+    /// An ACK left, with what `advertise` gave.
+    pub(crate) fn on_ack_sent(&mut self, edge: SeqNum) {
+        self.edge = self.edge.later(edge);
+        self.last_ack_sent = self.nxt;
+        self.ack = AckDue::No;
+        self.unacked = 0;
+        self.dsack = None;
+    }
+
+    fn worthwhile(&self) -> u32 {
+        u32::try_from(self.limit / 2)
+            .unwrap_or(u32::MAX)
+            .min(self.mss)
+            .max(1)
+    }
+
+    // --- the user -------------------------------------------------------------------------
+
+    /// Takes at most `max` bytes for the user; `None` when none wait.
+    pub(crate) fn read(&mut self, max: usize) -> Option<Bytes> {
+        let slice = self.queue.pop(max)?;
+        let free = u32::try_from(self.limit.saturating_sub(self.queue.len())).unwrap_or(u32::MAX);
+        let current = self.wnd();
+        // A window update of its own, when the window at least doubles (Linux's rule).
+        if free
+            >= current
+                .saturating_mul(2)
+                .max(current.saturating_add(self.worthwhile()))
+            && !self.is_finished()
+        {
+            self.ack = AckDue::Now;
+        }
+        Some(slice)
+    }
+
+    pub(crate) fn peek(&self, buf: &mut [u8]) -> usize {
+        self.queue.peek(buf)
+    }
+
+    /// The user reads no more: what comes is acknowledged and thrown away.
+    pub(crate) fn shutdown(&mut self) {
+        self.discard = true;
+        self.queue.clear();
+        if self.wnd() < self.worthwhile() {
+            self.ack = AckDue::Now;
+        }
+    }
+
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.discard
+    }
+
+    /// Doubles the window after a window's worth has come and the user has kept up with it.
+    fn tune(&mut self) {
+        if self.nxt.before(self.tuning_edge) {
+            return;
+        }
+        self.tuning_edge = self.edge.later(self.nxt);
+        if self.queue.len() <= self.limit / 2 {
+            self.limit = (self.limit * 2).min(self.limit_max);
+        }
+    }
+}
+
+/// The window that a SYN-ACK tells under these settings.
+pub(crate) fn syn_window(options: &TcpOptions) -> u16 {
+    let limit = options.recv_buffer_initial.min(options.recv_buffer_max);
+    u16::try_from(limit).unwrap_or(u16::MAX)
+}
+
+/// The shift that a connection under these settings offers.
+pub(crate) fn window_scale(options: &TcpOptions) -> WindowScale {
+    WindowScale::for_window(options.recv_buffer_max.min(MAX_WINDOW))
+}
+
+#[cfg(test)]
+#[path = "receive_tests.rs"]
+mod tests;

@@ -1,0 +1,171 @@
+//! Loss detection and the episodes it starts (RFC 6675 §5, RFC 6582 §3.2, RFC 5681 §3.1).
+//!
+//! *Owns* the phase, the recovery point and the count of duplicate ACKs. *Does not* set a window:
+//! the controller hears of episodes and answers (CONGESTION.md section 1).
+
+use crate::base::Instant;
+
+use super::congestion::{AckSample, CongestionEvent, CongestionKind, EpisodeKind};
+use super::connection::Connection;
+use super::scoreboard::{DUP_THRESH, Delivered, Mark};
+use super::seq::SeqNum;
+
+/// Which episode runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Phase {
+    /// Nothing is missing as far as is known.
+    #[default]
+    Open,
+    /// Fast recovery, until SND.UNA reaches the point.
+    Recovery { point: SeqNum },
+    /// The repair after a time-out, until SND.UNA reaches the point.
+    Loss { point: SeqNum },
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recovery {
+    pub(crate) phase: Phase,
+    dup_acks: u32,
+    /// RFC 6675 §4 NextSeg (4): the rescue retransmission went in this episode.
+    pub(crate) rescued: bool,
+    /// The first retransmission of an episode leaves whatever the window says.
+    pub(crate) force_first: bool,
+}
+
+/// What an ACK did to the sending side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AckEffect {
+    pub(crate) delivered: Delivered,
+    /// Octets that SND.UNA moved.
+    pub(crate) acked: u32,
+    /// Is it a duplicate ACK by RFC 5681 §2, or RFC 6675 §2 with SACK?
+    pub(crate) duplicate: bool,
+    /// In flight before the ACK.
+    pub(crate) prior_pipe: u32,
+}
+
+impl Connection {
+    /// Detects loss, starts and ends episodes, tells the controller. The order of CONGESTION.md
+    /// section 1.2.
+    pub(crate) fn on_ack_effect(&mut self, now: Instant, effect: &AckEffect) {
+        if effect.duplicate {
+            self.recovery.dup_acks += 1;
+        } else if effect.acked > 0 {
+            self.recovery.dup_acks = 0;
+        }
+        let newly_lost = self.detect_loss(effect);
+        if newly_lost > 0 && self.recovery.phase == Phase::Open {
+            self.enter_recovery(now, effect.prior_pipe);
+        }
+        if self.exit_if_passed(now) && self.scoreboard.lost() > 0 {
+            // What is missing beyond the recovery point is a loss of its own (r44).
+            self.enter_recovery(now, effect.prior_pipe);
+        }
+        if effect.delivered.bytes > 0 {
+            let in_recovery = matches!(self.recovery.phase, Phase::Recovery { .. });
+            let sample = AckSample {
+                newly_acked: effect.delivered.bytes,
+                in_recovery,
+            };
+            let cx = self.cx(now);
+            self.congestion.on_ack(&cx, &sample);
+        }
+    }
+
+    /// Marks records lost; returns the octets newly marked.
+    fn detect_loss(&mut self, effect: &AckEffect) -> u32 {
+        let smss = self.smss();
+        if !self.sack {
+            return self.detect_loss_without_sack(effect, smss);
+        }
+        let marked = self.scoreboard.mark_lost_by_sack(smss);
+        // RFC 6675 §5 (1): three duplicate ACKs say it too, whatever the segments' sizes.
+        let by_count = self.recovery.phase == Phase::Open && self.recovery.dup_acks >= DUP_THRESH;
+        if marked == 0 && by_count {
+            self.scoreboard.mark_first_lost(smss)
+        } else {
+            marked
+        }
+    }
+
+    /// NewReno (RFC 6582 §3.2): a hole per partial ACK; duplicates only open the window.
+    fn detect_loss_without_sack(&mut self, effect: &AckEffect, smss: u32) -> u32 {
+        if effect.duplicate && !matches!(self.recovery.phase, Phase::Loss { .. }) {
+            self.scoreboard.on_dup_ack(smss);
+        }
+        match self.recovery.phase {
+            Phase::Open if effect.acked > 0 => {
+                self.scoreboard.forget_dup_acks();
+                0
+            }
+            Phase::Open if self.recovery.dup_acks >= DUP_THRESH => {
+                self.scoreboard.mark_first_lost(smss)
+            }
+            Phase::Recovery { point } if effect.acked > 0 && self.snd.una.before(point) => {
+                self.scoreboard.on_partial_ack(effect.acked, smss);
+                self.scoreboard.mark_first_lost(smss)
+            }
+            _ => 0,
+        }
+    }
+
+    fn enter_recovery(&mut self, now: Instant, flight_before: u32) {
+        self.recovery.phase = Phase::Recovery {
+            point: self.snd.nxt,
+        };
+        self.recovery.rescued = false;
+        self.recovery.force_first = true;
+        self.stats.fast_retransmits += 1;
+        let event = CongestionEvent {
+            kind: CongestionKind::EnterRecovery,
+            flight_before,
+        };
+        let cx = self.cx(now);
+        // Until proportional rate reduction comes, `Response::Prr` is `Direct`: RFC 6675 §5 (4.2).
+        let _ = self.congestion.on_congestion(&cx, &event);
+    }
+
+    /// Ends the episode when SND.UNA has reached its point; returns whether it did.
+    fn exit_if_passed(&mut self, now: Instant) -> bool {
+        let (point, kind) = match self.recovery.phase {
+            Phase::Open => return false,
+            Phase::Recovery { point } => (point, EpisodeKind::Recovery),
+            Phase::Loss { point } => (point, EpisodeKind::Loss),
+        };
+        if self.snd.una.before(point) {
+            return false;
+        }
+        self.recovery = Recovery::default();
+        self.scoreboard.forget_dup_acks();
+        let cx = self.cx(now);
+        self.congestion.on_recovery_exit(&cx, kind);
+        true
+    }
+
+    /// RFC 6298 §5 (5.4) to (5.6), RFC 5681 §3.1: the timer expired with something outstanding.
+    pub(crate) fn on_rto_loss(&mut self, now: Instant) {
+        let first = self.retries <= 1;
+        let flight_before = self.scoreboard.pipe();
+        if self
+            .scoreboard
+            .first()
+            .is_some_and(|r| r.mark == Mark::Sacked)
+        {
+            // RFC 2018 §8: the peer reported what is next and never took it: it threw it away.
+            self.scoreboard.forget_sacks();
+        }
+        self.scoreboard.mark_all_lost();
+        self.recovery = Recovery {
+            phase: Phase::Loss {
+                point: self.snd.nxt,
+            },
+            ..Recovery::default()
+        };
+        let event = CongestionEvent {
+            kind: CongestionKind::Rto { first },
+            flight_before,
+        };
+        let cx = self.cx(now);
+        let _ = self.congestion.on_congestion(&cx, &event);
+    }
+}

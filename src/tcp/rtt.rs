@@ -1,0 +1,214 @@
+//! Round-trip time and retransmission time-out (RFC 6298, RFC 7323 Appendix G).
+//!
+//! *Owns* SRTT, RTTVAR, RTO and its back-off. *Does not* decide which ACK gives a sample (Karn's
+//! rule is kept by `recovery`).
+
+use core::time::Duration;
+
+use crate::base::Instant;
+
+// RFC 6298 §2 (2.1): before the first measurement RTO is 1 second.
+const INITIAL_RTO: Duration = Duration::from_secs(1);
+// RFC 6298 §5 (5.7): after a retransmitted SYN, data starts with 3 seconds.
+const RTO_AFTER_SYN_LOSS: Duration = Duration::from_secs(3);
+// RFC 6298 §2 (2.5): a maximum of at least 60 seconds. Linux's TCP_RTO_MAX.
+const MAX_RTO: Duration = Duration::from_secs(120);
+// The clock granularity G: times are nanoseconds, but drivers wake with about this precision.
+const GRANULARITY: Duration = Duration::from_millis(1);
+
+/// The estimator of one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Rtt {
+    srtt: Option<Duration>,
+    rttvar: Duration,
+    latest: Option<Duration>,
+    min: Option<Duration>,
+    base_rto: Duration,
+    min_rto: Duration,
+    /// Expiries since the last valid sample (Karn), as a shift.
+    backoff: u32,
+}
+
+impl Rtt {
+    /// An estimator without a sample; `min_rto` is RFC 6298 §2 (2.4)'s floor.
+    pub(crate) fn new(min_rto: Duration) -> Self {
+        Self {
+            srtt: None,
+            rttvar: Duration::ZERO,
+            latest: None,
+            min: None,
+            base_rto: INITIAL_RTO,
+            min_rto,
+            backoff: 0,
+        }
+    }
+
+    /// Takes a sample in. `expected` is how many are expected per round trip, at least one.
+    pub(crate) fn sample(&mut self, rtt: Duration, expected: u32) {
+        // A sample of zero would claim a path without delay; the clock only says "less than a tick".
+        let rtt = rtt.max(Duration::from_nanos(1));
+        self.latest = Some(rtt);
+        self.min = Some(self.min.map_or(rtt, |min| min.min(rtt)));
+        let expected = expected.max(1);
+        if let Some(srtt) = self.srtt {
+            // RFC 6298 §2 (2.3): RTTVAR before SRTT; alpha 1/8, beta 1/4.
+            // RFC 7323 Appendix G: both divided by the samples expected in a round trip.
+            let deviation = srtt.abs_diff(rtt);
+            self.rttvar = step(self.rttvar, deviation, 4 * expected);
+            self.srtt = Some(step(srtt, rtt, 8 * expected));
+        } else {
+            // RFC 6298 §2 (2.2).
+            self.srtt = Some(rtt);
+            self.rttvar = rtt / 2;
+        }
+        let srtt = self.srtt.unwrap_or(rtt);
+        let rto = srtt.saturating_add(self.rttvar.saturating_mul(4).max(GRANULARITY));
+        self.base_rto = rto.clamp(self.min_rto, MAX_RTO.max(self.min_rto));
+        self.backoff = 0;
+    }
+
+    /// RFC 6298 §5 (5.5): the timer expired, twice the time next.
+    pub(crate) fn back_off(&mut self) {
+        self.backoff = (self.backoff + 1).min(16);
+    }
+
+    /// RFC 6298 §5 (5.7): the handshake is over, and our SYN had to be sent again.
+    pub(crate) fn after_syn_loss(&mut self) {
+        if self.srtt.is_none() {
+            self.base_rto = RTO_AFTER_SYN_LOSS;
+            self.backoff = 0;
+        }
+    }
+
+    /// RTO, back-off included.
+    pub(crate) fn rto(&self) -> Duration {
+        self.rto_backed_off(self.backoff)
+    }
+
+    /// RTO doubled `times` times, at most the maximum.
+    pub(crate) fn rto_backed_off(&self, times: u32) -> Duration {
+        self.base_rto
+            .saturating_mul(1 << times.min(16))
+            .min(MAX_RTO.max(self.min_rto))
+    }
+
+    pub(crate) fn backoff(&self) -> u32 {
+        self.backoff
+    }
+
+    pub(crate) fn srtt(&self) -> Option<Duration> {
+        self.srtt
+    }
+
+    pub(crate) fn rttvar(&self) -> Duration {
+        self.rttvar
+    }
+
+    pub(crate) fn latest(&self) -> Option<Duration> {
+        self.latest
+    }
+
+    pub(crate) fn min(&self) -> Option<Duration> {
+        self.min
+    }
+
+    /// Sets the floor; takes effect with the next sample.
+    pub(crate) fn set_min_rto(&mut self, min_rto: Duration) {
+        self.min_rto = min_rto;
+    }
+}
+
+/// The timestamp clock of RFC 7323 §5.4: one tick a millisecond, from a keyed offset.
+pub(crate) fn timestamp(now: Instant, offset: u32) -> u32 {
+    let millis = now.as_nanos() / 1_000_000;
+    // The clock wraps every 49 days, as RFC 7323 §5.4 wants it to.
+    offset.wrapping_add((millis & u64::from(u32::MAX)) as u32)
+}
+
+/// The time that a timestamp echo took to come back; `None` when it is no past tick of ours.
+pub(crate) fn echo_rtt(now: Instant, offset: u32, ecr: u32) -> Option<Duration> {
+    let ticks = timestamp(now, offset).wrapping_sub(ecr);
+    // A tick of zero says "below a millisecond"; half of one is the unbiased guess.
+    (ticks < 1 << 24).then(|| match ticks {
+        0 => Duration::from_micros(500),
+        n => Duration::from_millis(u64::from(n)),
+    })
+}
+
+/// `from` moved by 1/`parts` of the way to `to`.
+fn step(from: Duration, to: Duration, parts: u32) -> Duration {
+    if to >= from {
+        from + (to - from) / parts
+    } else {
+        from - (from - to) / parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Covers: RTO-1, RTO-2
+    #[test]
+    fn first_and_second_sample_by_the_book() {
+        let mut rtt = Rtt::new(Duration::ZERO);
+        assert_eq!(rtt.rto(), Duration::from_secs(1));
+        rtt.sample(100 * MS, 1);
+        assert_eq!(
+            (rtt.srtt(), rtt.rttvar(), rtt.rto()),
+            (Some(100 * MS), 50 * MS, 300 * MS)
+        );
+        rtt.sample(180 * MS, 1);
+        // RTTVAR = 3/4 * 50 + 1/4 * 80 = 57.5; SRTT = 7/8 * 100 + 1/8 * 180 = 110.
+        assert_eq!(rtt.srtt(), Some(110 * MS));
+        assert_eq!(rtt.rttvar(), Duration::from_micros(57_500));
+        assert_eq!(rtt.rto(), 340 * MS);
+    }
+
+    /// Covers: RTO-3, RTO-4, RTO-8 (floor, ceiling and doubling; r28: no overflow)
+    #[test]
+    fn r28_back_off_doubles_up_to_the_maximum_and_a_sample_ends_it() {
+        let mut rtt = Rtt::new(200 * MS);
+        rtt.sample(MS, 1);
+        assert_eq!(rtt.rto(), 200 * MS);
+        rtt.back_off();
+        assert_eq!(rtt.rto(), 400 * MS);
+        for _ in 0..100 {
+            rtt.back_off();
+        }
+        assert_eq!(rtt.rto(), Duration::from_secs(120));
+        rtt.sample(2 * MS, 1);
+        assert_eq!(rtt.rto(), 200 * MS);
+    }
+
+    /// Covers: RTO-8 (SYN loss)
+    #[test]
+    fn a_lost_syn_starts_data_with_three_seconds() {
+        let mut rtt = Rtt::new(200 * MS);
+        rtt.back_off();
+        rtt.after_syn_loss();
+        assert_eq!(rtt.rto(), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn r28_microseconds_and_seconds_are_both_measured() {
+        for sample in [Duration::from_nanos(900), Duration::from_secs(5)] {
+            let mut rtt = Rtt::new(200 * MS);
+            for _ in 0..40 {
+                rtt.sample(sample, 1);
+            }
+            assert_eq!(rtt.srtt(), Some(sample));
+        }
+    }
+
+    #[test]
+    fn timestamps_wrap_and_echoes_are_checked() {
+        let at = Instant::from_millis(u64::from(u32::MAX) + 5);
+        assert_eq!(timestamp(at, 0), 4);
+        assert_eq!(echo_rtt(at, 0, u32::MAX - 5), Some(10 * MS));
+        assert_eq!(echo_rtt(at, 0, 4), Some(Duration::from_micros(500)));
+        assert_eq!(echo_rtt(at, 0, 5), None, "an echo from the future");
+    }
+}

@@ -1,0 +1,117 @@
+//! A received segment after its flags and numbers were checked (RFC 9293 §3.1).
+//!
+//! *Owns* [`Segment`] and [`Control`]: illegal combinations of flags are gone here.
+//! *Does not* know a connection.
+
+use core::num::NonZeroU16;
+
+use bytes::Bytes;
+
+use crate::base::{DropReason, Instant};
+
+use super::header::Flags;
+use super::options::Options;
+use super::seq::SeqNum;
+
+/// The one control that a segment carries besides its ACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
+    None,
+    Syn,
+    Fin,
+    Rst,
+}
+
+impl Control {
+    /// A RST beats everything else; SYN with FIN is no segment of TCP (RFC 9293 §3.10.7.4 never
+    /// asks for it, and Linux drops it as well).
+    pub(crate) fn from_flags(flags: Flags) -> Result<Self, DropReason> {
+        if flags.contains(Flags::RST) {
+            Ok(Self::Rst)
+        } else if flags.contains(Flags::SYN | Flags::FIN) {
+            Err(DropReason::TcpMalformed)
+        } else if flags.contains(Flags::SYN) {
+            Ok(Self::Syn)
+        } else if flags.contains(Flags::FIN) {
+            Ok(Self::Fin)
+        } else {
+            Ok(Self::None)
+        }
+    }
+
+    /// The sequence space that the control takes.
+    pub(crate) const fn len(self) -> u32 {
+        match self {
+            Self::Syn | Self::Fin => 1,
+            Self::None | Self::Rst => 0,
+        }
+    }
+}
+
+/// A received segment, or super-segment: SEG.SEQ and so on.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) seq: SeqNum,
+    /// SEG.ACK when the ACK bit is set.
+    pub(crate) ack: Option<SeqNum>,
+    pub(crate) control: Control,
+    /// SEG.WND as on the wire, not scaled.
+    pub(crate) wnd: u16,
+    pub(crate) options: Options,
+    pub(crate) text: Bytes,
+    /// Bytes of each wire segment merged into this one.
+    pub(crate) segment_size: Option<NonZeroU16>,
+    /// When it arrived: what RTTs are measured with.
+    pub(crate) at: Instant,
+}
+
+impl Segment {
+    /// SEG.LEN: text and control, in sequence numbers.
+    pub(crate) fn len(&self) -> u32 {
+        self.text_len() + self.control.len()
+    }
+
+    pub(crate) fn text_len(&self) -> u32 {
+        u32::try_from(self.text.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The sequence number of the first text byte: a SYN comes before it.
+    pub(crate) fn text_seq(&self) -> SeqNum {
+        if self.control == Control::Syn {
+            self.seq + 1
+        } else {
+            self.seq
+        }
+    }
+
+    /// The number after the last one this segment takes.
+    pub(crate) fn end(&self) -> SeqNum {
+        self.seq + self.len()
+    }
+
+    /// Text bytes of one wire segment.
+    pub(crate) fn wire_text(&self) -> u32 {
+        self.segment_size
+            .map_or_else(|| self.text_len(), |size| u32::from(size.get()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_out_of_flags() {
+        for (flags, control) in [
+            (Flags::ACK, Ok(Control::None)),
+            (Flags::empty(), Ok(Control::None)),
+            (Flags::SYN, Ok(Control::Syn)),
+            (Flags::FIN | Flags::ACK, Ok(Control::Fin)),
+            (Flags::RST | Flags::SYN, Ok(Control::Rst)),
+            (Flags::RST | Flags::FIN, Ok(Control::Rst)),
+            (Flags::SYN | Flags::FIN, Err(DropReason::TcpMalformed)),
+        ] {
+            assert_eq!(Control::from_flags(flags), control, "{flags:?}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What a user can set on a connection, with the source of every default.
+//!
+//! *Owns* [`TcpOptions`] and [`Keepalive`]. Names are Linux's socket options where one exists.
+
+use core::time::Duration;
+
+/// Keep-alive settings (RFC 9293 §3.8.4; Linux's TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Keepalive {
+    /// Idle time before the first probe. Default 2 hours (MUST-28).
+    pub idle: Duration,
+    /// Time between probes. Default 75 s (Linux).
+    pub interval: Duration,
+    /// Unanswered probes before the connection fails. Default 9 (Linux; MUST-29 forbids 1 unasked).
+    pub probes: u8,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(7200),
+            interval: Duration::from_secs(75),
+            probes: 9,
+        }
+    }
+}
+
+impl Keepalive {
+    /// The default, but with this idle time.
+    pub fn after(idle: Duration) -> Self {
+        Self {
+            idle,
+            ..Self::default()
+        }
+    }
+
+    /// The same with this time between probes.
+    #[must_use]
+    pub const fn interval(self, interval: Duration) -> Self {
+        Self { interval, ..self }
+    }
+
+    /// The same with this number of probes, at least one.
+    #[must_use]
+    pub const fn probes(self, probes: u8) -> Self {
+        Self {
+            probes: if probes == 0 { 1 } else { probes },
+            ..self
+        }
+    }
+}
+
+macro_rules! options {
+    ($($(#[$doc:meta])+ $name:ident: $type:ty = $default:expr;)+) => {
+        /// The settings of a TCP connection: for a whole stack, a listener, or one connection.
+        ///
+        /// Accepted connections inherit their listener's.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct TcpOptions { $(pub(crate) $name: $type,)+ }
+
+        impl Default for TcpOptions {
+            fn default() -> Self { Self { $($name: $default,)+ } }
+        }
+
+        impl TcpOptions {
+            $($(#[$doc])+ #[must_use]
+            pub fn $name(self, $name: $type) -> Self { Self { $name, ..self } })+
+        }
+    };
+}
+
+options! {
+    /// Sends small segments at once, without Nagle's algorithm (RFC 9293 §3.7.4 MUST-17).
+    /// Default off.
+    nodelay: bool = false;
+    /// Bytes that may wait to be sent or acknowledged. Default 2 MiB: below it a super-segment
+    /// path loses rate (measured, docs/choices.md).
+    send_buffer: usize = 2 << 20;
+    /// The most bytes that the receive window grows to. Default 4 MiB (measured, as above).
+    recv_buffer_max: usize = 4 << 20;
+    /// The receive window at the start, in bytes. Default 128 KiB (Linux's `tcp_rmem[1]`).
+    recv_buffer_initial: usize = 128 << 10;
+    /// Probes an idle peer. Default off (RFC 9293 §3.8.4 MUST-25).
+    keepalive: Option<Keepalive> = None;
+    /// How long something may stay unacknowledged before the connection fails (RFC 9293 §3.10.8,
+    /// the meaning of RFC 5482 §2). Default none: the retry limits decide.
+    user_timeout: Option<Duration> = None;
+    /// What `close` does with unsent data. `None`: it is sent in the background. Zero: the
+    /// connection is reset. Otherwise it is sent for this long, then reset (Linux's SO_LINGER).
+    linger: Option<Duration> = None;
+    /// The Time To Live or Hop Limit. Default 64 (RFC 1700; RFC 9293 §3.9.2 MUST-49).
+    ttl: u8 = 64;
+    /// The Type of Service or Traffic Class octet, DSCP and ECN (RFC 9293 §3.9.1.9 MUST-48).
+    tos: u8 = 0;
+    /// Waits for a second segment before it acknowledges (RFC 9293 §3.8.6.3 SHLD-18). Default on.
+    delayed_ack: bool = true;
+    /// SYN or SYN-ACK retransmissions before the connection fails. Default 7: over 3 minutes in
+    /// all (RFC 9293 §3.8.3 MUST-23).
+    syn_retries: u8 = 7;
+    /// Retransmissions of one segment before the connection fails: R2 of RFC 9293 §3.8.3.
+    /// Default 15 (Linux's `tcp_retries2`; over 100 s, SHLD-11).
+    retries: u8 = 15;
+    /// The same for a connection that its user has closed. Default 8 (Linux's
+    /// `tcp_orphan_retries`).
+    orphan_retries: u8 = 8;
+    /// An upper bound for the segments in both directions, text bytes and option bytes together
+    /// (Linux's TCP_MAXSEG). Default none: the MTU decides. At least 48 is used.
+    mss: Option<u16> = None;
+    /// The floor of the retransmission time-out. Default 200 ms as in Linux; RFC 6298 §2 (2.4)
+    /// says 1 s (docs/deviations.md).
+    min_rto: Duration = Duration::from_millis(200);
+    /// How long a closed connection waits in FIN-WAIT-2 for the peer's FIN. Default 60 s (Linux's
+    /// `tcp_fin_timeout`).
+    fin_timeout: Duration = Duration::from_secs(60);
+}
+
+impl TcpOptions {
+    /// Is Nagle's algorithm off?
+    pub const fn is_nodelay(&self) -> bool {
+        self.nodelay
+    }
+
+    /// The keep-alive setting.
+    pub const fn keepalive_setting(&self) -> Option<Keepalive> {
+        self.keepalive
+    }
+
+    /// The linger setting.
+    pub const fn linger_setting(&self) -> Option<Duration> {
+        self.linger
+    }
+
+    /// The user time-out.
+    pub const fn user_timeout_setting(&self) -> Option<Duration> {
+        self.user_timeout
+    }
+
+    /// The Time To Live or Hop Limit.
+    pub const fn ttl_setting(&self) -> u8 {
+        self.ttl
+    }
+
+    /// The MSS that the user allows, `u16::MAX` when any.
+    pub(crate) fn mss_limit(&self) -> u16 {
+        self.mss.unwrap_or(u16::MAX)
+    }
+
+    pub(crate) const fn syn_retry_limit(&self) -> u8 {
+        self.syn_retries
+    }
+
+    /// The Type of Service or Traffic Class octet.
+    pub const fn tos_setting(&self) -> u8 {
+        self.tos
+    }
+}

@@ -1,0 +1,176 @@
+//! `netloom dump --read`: what it prints and how it exits, on sound, odd and foreign files.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
+
+use netloom::base::Instant;
+use netloom::capture::{CaptureSettings, Direction, LinkType, Writer};
+
+/// An ARP request for 10.7.0.2 from 10.7.0.1.
+const ARP: &[u8] = &[
+    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 2, 0, 0, 0, 0, 1, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0,
+    0, 1, 10, 7, 0, 1, 0, 0, 0, 0, 0, 0, 10, 7, 0, 2,
+];
+
+fn netloom(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netloom"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// A file for one test.
+fn file(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn capture(link: LinkType, frames: usize) -> Vec<u8> {
+    let epoch = UNIX_EPOCH + Duration::from_nanos(1_700_000_000_000_000_123);
+    let mut writer = Writer::new(Vec::new(), &CaptureSettings::new(epoch)).unwrap();
+    let on = writer.interface(link, "nl0").unwrap();
+    for number in 0..frames {
+        let at = Instant::from_millis(u64::try_from(number).unwrap());
+        let _ = writer.frame(on, at, Direction::Inbound, ARP, &[]).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+/// Exit status, standard output's lines, standard error's lines.
+fn dump(name: &str, bytes: &[u8]) -> (i32, Vec<String>, Vec<String>) {
+    let path = file(name, bytes);
+    lines(
+        netloom(&["dump", "--read", path.to_str().unwrap()])
+            .output()
+            .unwrap(),
+    )
+}
+
+fn lines(output: Output) -> (i32, Vec<String>, Vec<String>) {
+    let split = |bytes| {
+        let text = String::from_utf8(bytes).unwrap();
+        text.lines().map(str::to_owned).collect()
+    };
+    (
+        output.status.code().unwrap(),
+        split(output.stdout),
+        split(output.stderr),
+    )
+}
+
+#[test]
+fn a_capture_is_a_line_per_packet_and_a_count() {
+    let (status, out, errors) = dump("sound.pcapng", &capture(LinkType::ETHERNET, 3));
+    assert_eq!(
+        (status, out.len(), errors.len()),
+        (0, 4, 0),
+        "{out:?} {errors:?}"
+    );
+    assert!(out[1].starts_with("22:13:20.001000123 in "), "{}", out[1]);
+    for part in ["ARP", "10.7.0.1", "10.7.0.2"] {
+        assert!(out[1].contains(part), "{}", out[1]);
+    }
+    assert!(
+        out[3].starts_with("3 packets") && out[3].contains("file complete"),
+        "{}",
+        out[3]
+    );
+}
+
+#[test]
+fn cut_and_foreign_files_end_in_a_count() {
+    let whole = capture(LinkType::ETHERNET, 2);
+    // The statistics block is the last one: cut into it, and into the second packet.
+    let (status, out, errors) = dump("cut.pcapng", &whole[..whole.len() - 3]);
+    assert_eq!((status, out.len(), errors.len()), (0, 3, 0), "{out:?}");
+    assert!(
+        out[2].starts_with("2 packets") && out[2].contains("3 bytes missing"),
+        "{}",
+        out[2]
+    );
+    let (status, out, _) = dump("usb.pcapng", &capture(LinkType(220), 1));
+    assert_eq!((status, out.len()), (0, 2));
+    assert!(out[0].contains("link type 220, length 42"), "{}", out[0]);
+    let (status, out, _) = dump("empty.pcap", b"");
+    assert_eq!((status, out.len()), (0, 1));
+    assert!(out[0].starts_with("0 packets"), "{}", out[0]);
+}
+
+#[test]
+fn corrupt_files_fail_with_one_line_after_the_count() {
+    let mut corrupt = capture(LinkType::ETHERNET, 2);
+    corrupt.extend([6, 0, 0, 0, 5, 0, 0, 0]);
+    let rows: [(&str, &[u8], &str, &str); 3] = [
+        ("corrupt.pcapng", &corrupt, "2 packets", "block length 5"),
+        (
+            "gzip.pcap.gz",
+            &[0x1F, 0x8B, 8, 0, 0, 0, 0, 0],
+            "0 packets",
+            "not a pcap or pcapng file",
+        ),
+        ("text.txt", b"hello, world", "0 packets", "68 65 6c 6c"),
+    ];
+    for (name, bytes, count, cause) in rows {
+        let (status, out, errors) = dump(name, bytes);
+        assert_eq!((status, errors.len()), (1, 1), "{name}: {errors:?}");
+        assert!(out.last().unwrap().starts_with(count), "{name}: {out:?}");
+        assert!(
+            errors[0].starts_with("netloom: ") && errors[0].contains(cause),
+            "{}",
+            errors[0]
+        );
+    }
+    let missing = netloom(&["dump", "--read", "/nonexistent/x"])
+        .output()
+        .unwrap();
+    let (status, _, errors) = lines(missing);
+    assert_eq!((status, errors.len()), (1, 1), "{errors:?}");
+}
+
+#[test]
+fn wrong_usage_is_status_2() {
+    for args in [
+        &["dump"][..],
+        &["dump", "--read", "x", "--tap", "y"],
+        &["nonsense"],
+        &[],
+    ] {
+        let (status, out, errors) = lines(netloom(args).output().unwrap());
+        assert_eq!((status, out.len()), (2, 0), "{args:?}");
+        assert!(!errors.is_empty(), "{args:?}");
+    }
+}
+
+/// `dump | head` ends without a word, whatever is left to print.
+#[test]
+fn a_reader_that_leaves_ends_it_quietly() {
+    let path = file("long.pcapng", &capture(LinkType::ETHERNET, 20_000));
+    let mut child = netloom(&["dump", "--read", path.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 10];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap(); // and dropped
+    let (status, _, errors) = lines(child.wait_with_output().unwrap());
+    assert_eq!((status, errors), (0, Vec::new()));
+}
+
+#[test]
+fn standard_input_can_be_read() {
+    let mut child = netloom(&["dump", "--read", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(&capture(LinkType::ETHERNET, 1)).unwrap();
+    drop(input);
+    let (status, out, _) = lines(child.wait_with_output().unwrap());
+    assert_eq!((status, out.len()), (0, 2), "{out:?}");
+}

@@ -1,0 +1,39 @@
+//! The kernel tier: this library against Linux, over TAP and TUN, each test in a network namespace of
+//! its own.
+//!
+//! It has its own `main`, because a process with threads can enter no user namespace, and an
+//! unprivileged one needs that first. Rights are found by trying. Where they cannot be had, the tests
+//! are ignored and one line says why; with `NETLOOM_REQUIRE_TUN=1` they fail instead.
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
+
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod device;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod namespace;
+
+/// A test: its name, and what panics when it fails.
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+type Test = (&'static str, fn());
+
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+fn main() -> std::process::ExitCode {
+    let mut args = libtest_mimic::Arguments::from_args();
+    // One at a time: a child between fork and exec holds a copy of every descriptor for a moment, and
+    // with it the device that another test has just dropped.
+    args.test_threads.get_or_insert(1);
+    let rights = if args.list {
+        Ok(())
+    } else {
+        namespace::enter()
+    };
+    let required = std::env::var_os("NETLOOM_REQUIRE_TUN").is_some_and(|value| value == "1");
+    let tests = [device::TESTS].concat();
+    let trials = tests
+        .into_iter()
+        .map(|(name, test)| namespace::trial(name, test, &rights, required))
+        .collect();
+    libtest_mimic::run(&args, trials).exit_code()
+}
+
+#[cfg(not(all(target_os = "linux", not(netloom_portable))))]
+fn main() {}
