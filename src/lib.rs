@@ -18,4 +18,7 @@ pub use bytes;
 pub use crossbeam_channel;
 
 pub use base::{Cidr, Instant, MacAddr, Seed};
-pub use stack::{Config, Event, InterfaceConfig, InterfaceId, Readiness, SocketId, Stack};
+pub use stack::{
+    Config, Event, InterfaceConfig, InterfaceId, ListenerId, PingId, Readiness, SocketId, Stack,
+    TcpId, UdpId,
+};
