@@ -5,6 +5,8 @@ pub mod base;
 pub mod capture;
 pub mod decode;
 pub mod device;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+pub mod host;
 pub mod ipv4;
 pub mod ipv6;
 pub mod link;

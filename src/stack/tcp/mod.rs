@@ -77,6 +77,8 @@ struct Listener {
     local: SocketAddr,
     options: Arc<TcpOptions>,
     backlog: usize,
+    /// Complete connections that may wait here: the backlog, or what a host's channel has room for.
+    room: usize,
     half_open: usize,
     complete: VecDeque<TcpId>,
 }
