@@ -67,6 +67,7 @@ struct Rig {
     streams: Vec<TcpId>,
     ethernet: bool,
     now: Instant,
+    fed: u64,
     sent: usize,
     /// The sequence number after the last TCP segment that the stack sent.
     next_seq: u32,
@@ -101,6 +102,7 @@ impl Rig {
             streams: Vec::new(),
             ethernet: medium == Medium::Ethernet,
             now,
+            fed: 0,
             sent: 0,
             next_seq: 0,
         };
@@ -128,6 +130,8 @@ impl Rig {
         }
         let frame = RxFrame::new(Bytes::from(bytes), meta);
         self.stack.handle_frame(self.now, self.on, frame);
+        self.fed += 1;
+        assert_eq!(self.stack.counters().rx_frames, self.fed);
         self.turn();
     }
 
@@ -155,6 +159,8 @@ impl Rig {
             }
         }
         self.sent += sink.sent;
+        let counted = self.stack.counters().tx_frames;
+        assert_eq!(usize::try_from(counted).ok(), Some(self.sent));
         self.next_seq = sink.next_seq;
         while self.stack.poll_event().is_some() {}
     }
