@@ -108,7 +108,7 @@ impl Connection {
             inflight_before: self.scoreboard.pipe(),
             idle: now.since(self.last_sent),
         };
-        let cx = self.cx(now);
+        let cx = self.cx();
         self.congestion.on_send(&cx, &event);
         self.last_sent = now;
     }

@@ -67,7 +67,7 @@ impl Connection {
                 newly_acked: effect.delivered.bytes,
                 in_recovery,
             };
-            let cx = self.cx(now);
+            let cx = self.cx();
             self.congestion.on_ack(&cx, &sample);
         }
     }
@@ -120,7 +120,7 @@ impl Connection {
             kind: CongestionKind::EnterRecovery,
             flight_before,
         };
-        let cx = self.cx(now);
+        let cx = self.cx();
         // Until proportional rate reduction comes, `Response::Prr` is `Direct`: RFC 6675 §5 (4.2).
         let _ = self.congestion.on_congestion(&cx, &event);
     }
@@ -137,7 +137,7 @@ impl Connection {
         }
         self.recovery = Recovery::default();
         self.scoreboard.forget_dup_acks();
-        let cx = self.cx(now);
+        let cx = self.cx();
         self.congestion.on_recovery_exit(&cx, kind);
         true
     }
@@ -165,7 +165,7 @@ impl Connection {
             kind: CongestionKind::Rto { first },
             flight_before,
         };
-        let cx = self.cx(now);
+        let cx = self.cx();
         let _ = self.congestion.on_congestion(&cx, &event);
     }
 }

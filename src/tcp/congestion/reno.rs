@@ -51,7 +51,11 @@ impl Reno {
 
 impl CongestionControl for Reno {
     fn start(&mut self, cx: &Cx) {
-        self.cwnd = cx.initial_cwnd;
+        // A SYN's time-out says nothing about the path's capacity beyond what IW tells.
+        *self = Self {
+            cwnd: cx.initial_cwnd,
+            ..Self::new()
+        };
     }
 
     /// RFC 5681 §4.1: after an idle time above RTO the window restarts at IW at most.
