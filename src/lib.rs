@@ -1,5 +1,7 @@
 //! netloom: a userspace TCP/IP stack.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
+
 pub mod arp;
 pub mod base;
 pub mod capture;

@@ -244,7 +244,7 @@ impl Connection {
     /// Active OPEN (RFC 9293 §3.10.1): the SYN leaves with the first `plan`.
     pub(crate) fn connect(now: Instant, setup: Setup) -> Self {
         let mut this = Self::new(now, setup, State::SynSent);
-        this.start_congestion(now, 0);
+        this.start_congestion(0);
         this.settle(now);
         this
     }
@@ -264,7 +264,7 @@ impl Connection {
             None if opening.retransmits > 0 => this.rtt.after_syn_loss(),
             None => {}
         }
-        this.start_congestion(now, opening.retransmits);
+        this.start_congestion(opening.retransmits);
         this.settle(now);
         this
     }
@@ -282,7 +282,7 @@ impl Connection {
     }
 
     /// Sets the window once the segment size is known.
-    pub(crate) fn start_congestion(&mut self, now: Instant, syn_retransmits: u32) {
+    pub(crate) fn start_congestion(&mut self, syn_retransmits: u32) {
         let mut cx = self.cx();
         cx.initial_cwnd = initial_window(cx.smss, syn_retransmits);
         self.congestion.start(&cx);

@@ -103,7 +103,7 @@ impl Connection {
             self.scoreboard.mark_all_lost();
         } else {
             self.rtt.back_off();
-            self.on_rto_loss(now);
+            self.on_rto_loss();
         }
         let wait = self
             .rtt
