@@ -15,6 +15,7 @@ mod config;
 mod counters;
 mod demux;
 mod egress;
+mod endpoint;
 mod event;
 mod icmp;
 mod icmp_limit;

@@ -2,13 +2,15 @@
 //!
 //! RFC 768, RFC 1122 §4.1. *Owns* none of the queues: sockets do. The datagrams' path is in `udp_path`.
 
-use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+
 use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
 use super::Stack;
 use super::demux::{InUse, Tuple, is_link_local};
+use super::endpoint::{scope_of, with_scope};
 use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, StaleId, UdpId};
 use super::packet::{Flow, OwnedPacket};
@@ -289,28 +291,6 @@ impl Stack {
                 .push(Ready::Udp(id.index()));
         }
     }
-}
-
-/// The scope that an address names.
-pub(super) fn scope_of(address: SocketAddr) -> Option<InterfaceId> {
-    match address {
-        SocketAddr::V6(a) => InterfaceId::from_scope(a.scope_id()),
-        SocketAddr::V4(_) => None,
-    }
-}
-
-/// The same address with this scope id, if it has one at all.
-pub(super) fn with_scope(address: SocketAddr, zone: u32) -> SocketAddr {
-    match address {
-        SocketAddr::V6(a) => SocketAddr::V6(SocketAddrV6::new(*a.ip(), a.port(), 0, zone)),
-        SocketAddr::V4(_) => address,
-    }
-}
-
-/// How a peer is shown: a link-local one with the interface that it was heard on.
-pub(crate) fn endpoint(on: InterfaceId, ip: IpAddr, port: u16) -> SocketAddr {
-    let zone = if is_link_local(ip) { on.scope() } else { 0 };
-    with_scope(SocketAddr::new(ip, port), zone)
 }
 
 /// Does the socket speak to addresses of this family, and of no mapped form?

@@ -14,7 +14,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 
-use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU16;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ pub use listen::ListenOptions;
 pub(super) use send::TcpTurn;
 
 use super::Stack;
-use super::demux::{TcpEntry, Tuple, is_link_local};
+use super::demux::{TcpEntry, Tuple};
+use super::endpoint::endpoint;
 use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, ListenerId, RawId, Slab, StaleId, TcpId};
 use super::packet::{Flow, OwnedPacket, Waiter};
@@ -127,19 +128,11 @@ impl Tcp {
 
 impl Slot {
     fn local(&self) -> SocketAddr {
-        socket_address(self.flow.src, self.tuple.local.port, self.on)
+        endpoint(self.on, self.flow.src, self.tuple.local.port)
     }
 
     fn remote(&self) -> SocketAddr {
-        socket_address(self.flow.dst, self.tuple.remote.port, self.on)
-    }
-}
-
-/// An endpoint as the user names it: a link-local address carries its interface as scope id.
-fn socket_address(ip: IpAddr, port: u16, on: InterfaceId) -> SocketAddr {
-    match ip {
-        IpAddr::V6(v6) if is_link_local(ip) => SocketAddrV6::new(v6, port, 0, on.scope()).into(),
-        _ => SocketAddr::new(ip, port),
+        endpoint(self.on, self.flow.dst, self.tuple.remote.port)
     }
 }
 
