@@ -22,11 +22,15 @@ impl Connection {
             prior_pipe,
             ..self.take_ack(seg, ack)
         };
+        let was_closed = self.snd.wnd == 0;
         self.snd.update_window(seg, ack);
         self.on_delivery(&effect, seg);
         self.on_ack_effect(now, &effect);
         self.sampler.on_ack_end(self.rtt.min());
         if self.snd.wnd > 0 {
+            if was_closed && self.persist_backoff > 0 {
+                self.on_window_opened(now);
+            }
             self.persist_backoff = 0;
         } else {
             // MUST-37: a peer that answers probes is alive.
@@ -47,8 +51,10 @@ impl Connection {
         let mut delivered = Delivered::default();
         if acked > 0 {
             delivered = self.scoreboard.ack_to(seg.at, ack, &mut self.sampler);
-            self.stats.bytes_acked += u64::from(acked);
-            if self.snd.advance(ack) {
+            let released = self.snd.queue.start();
+            let fin_acked = self.snd.advance(ack);
+            self.stats.bytes_acked += self.snd.queue.start() - released;
+            if fin_acked {
                 self.on_fin_acked(seg.at);
             }
         }
@@ -118,6 +124,15 @@ impl Connection {
             self.timers.arm(Timer::Rto, now + self.rtt.rto());
         }
         self.signal_writable();
+    }
+
+    /// The window opened after probes that it did not take: they leave again at once, and the
+    /// timer's back-off was the probes', not the path's (r25).
+    fn on_window_opened(&mut self, now: Instant) {
+        if !self.scoreboard.is_empty() {
+            self.scoreboard.mark_all_lost();
+            self.timers.arm(Timer::Rto, now + self.rtt.rto());
+        }
     }
 
     /// Our FIN is acknowledged.

@@ -63,7 +63,6 @@ impl Connection {
             self.rcv.on_ack_sent(plan.edge);
             self.timers.stop(Timer::DelayedAck);
         }
-        self.last_sent = now;
     }
 
     fn commit_new(&mut self, now: Instant, plan: &Plan) {
@@ -95,7 +94,8 @@ impl Connection {
     fn commit_again(&mut self, now: Instant, index: usize, plan: &Plan, segs: u32) {
         self.note_send(now);
         let stamp = self.sampler.on_send(now, self.scoreboard.pipe());
-        self.scoreboard.on_retransmit(index, plan.len(), stamp);
+        self.scoreboard
+            .on_retransmit(index, plan.len(), plan.size, stamp);
         self.recovery.force_first = false;
         self.stats.retransmits += u64::from(segs);
         self.stats.bytes_retransmitted += u64::from(plan.text);
@@ -110,6 +110,7 @@ impl Connection {
         };
         let cx = self.cx(now);
         self.congestion.on_send(&cx, &event);
+        self.last_sent = now;
     }
 
     /// RFC 6298 §5 (5.1): the timer runs whenever something is outstanding. With the window closed

@@ -165,6 +165,7 @@ pub(crate) struct Connection {
     /// Sending stopped because of cwnd, with SND.NXT here.
     pub(crate) cwnd_limited_at: Option<SeqNum>,
     pub(crate) last_heard: Instant,
+    /// When text last left: an ACK does not end idleness (RFC 5681 §4.1).
     pub(crate) last_sent: Instant,
     /// When SND.UNA last moved, or something first waited (r31).
     pub(crate) last_progress: Instant,

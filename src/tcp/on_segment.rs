@@ -97,6 +97,7 @@ impl Connection {
             if let Some(ack) = seg.ack
                 && seg.control != Control::Syn
                 && self.state != State::SynRcvd
+                && self.rcv.is_near(seg.seq)
                 && self.ack_is_plausible(ack)
             {
                 self.note_heard(seg);

@@ -222,9 +222,11 @@ impl Connection {
         if record.syn {
             return Some(self.plan_syn(now, What::Again { index }));
         }
-        let window_end = self.snd.una + self.snd.wnd;
         // RFC 9293 §3.8.6 SHLD-16: up to the window's edge; the first one is the probe beyond it.
-        if index > 0 && record.end().after(window_end) {
+        let window_end = self.snd.una + self.snd.wnd;
+        let in_window = window_end.past(record.seq);
+        let beyond = record.end().after(window_end);
+        if index > 0 && beyond && in_window.min(record.text_len()) == 0 {
             return None;
         }
         let head = record.text_len().min(frame.size);
@@ -236,13 +238,12 @@ impl Connection {
             0 => return None,
             segs => (segs * frame.size).min(frame.most),
         };
-        let text = if self.snd.wnd == 0 {
-            text.min(head)
-        } else {
-            text
+        let text = match index {
+            0 => text.min(in_window.max(head)),
+            _ => text.min(in_window),
         };
         let whole = text == record.text_len();
-        let fin = if record.fin && whole {
+        let fin = if record.fin && whole && (index == 0 || !beyond) {
             Flags::FIN
         } else {
             Flags::empty()

@@ -182,12 +182,19 @@ impl Receive {
             // A valid ACK or RST at RCV.NXT goes on although its text does not fit (MUST-66).
             (_, 0) => seg.seq == self.nxt,
             (len, _) => {
-                let last = seg.seq + (len - 1);
-                let ends_inside = last.since(self.nxt) >= 0 && last.past(self.nxt) < wnd;
-                let spans = seg.seq.before(self.nxt) && !last.before(self.edge);
-                begins_inside || ends_inside || spans
+                // It begins before RCV.NXT and holds it, wherever it ends. In plain 32 bits: half
+                // the circle away is not "before".
+                let holds_nxt = self.nxt.get().wrapping_sub(seg.seq.get()) < len;
+                begins_inside || holds_nxt
             }
         }
+    }
+
+    /// May an unacceptable segment be an honest peer's? At most one octet beyond the window (both
+    /// ends probe each other, r27), or an old duplicate. A blind attacker has to guess it.
+    pub(crate) fn is_near(&self, seq: SeqNum) -> bool {
+        let oldest = u32::try_from(self.limit_max).unwrap_or(u32::MAX);
+        !seq.after(self.edge + 1) && self.nxt.past(seq) <= oldest
     }
 
     /// RFC 7323 §4.3 (2): remembers the timestamp of the segment that the next ACK is due to.
@@ -234,7 +241,7 @@ impl Receive {
         if start == self.nxt {
             self.take_next(text, &mut arrived);
         } else {
-            self.hold(start, &text, seg, &mut arrived);
+            self.hold(start, &text, &mut arrived);
         }
         if self.fin == Some(self.nxt) {
             self.nxt = self.nxt + 1;
@@ -303,7 +310,7 @@ impl Receive {
     }
 
     /// Out of order: held, and acknowledged at once (RFC 5681 §4.2).
-    fn hold(&mut self, start: SeqNum, text: &Bytes, seg: &Segment, arrived: &mut Arrived) {
+    fn hold(&mut self, start: SeqNum, text: &Bytes, arrived: &mut Arrived) {
         self.ack = AckDue::Now;
         if text.is_empty() {
             return;
@@ -311,8 +318,10 @@ impl Receive {
         let offset = self.offset + u64::from(start.past(self.nxt));
         match self.assembler.offer(offset, text) {
             Offered::Held => {}
+            // What the window cut off is not reported: it was never here.
             Offered::Duplicate => {
-                self.dsack = Some((seg.text_seq(), seg.text_seq() + seg.text_len()))
+                let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+                self.dsack = Some((start, start + len));
             }
             Offered::Full => arrived.dropped = Some(DropReason::TcpReassemblyFull),
         }
@@ -387,17 +396,30 @@ impl Receive {
     ///
     /// RFC 9293 §3.8.6.2.2 MUST-39: the edge moves by worthwhile steps only.
     pub(crate) fn advertise(&self) -> (u16, SeqNum) {
-        let shift = self.scale.shift();
         let free = u32::try_from(self.limit.saturating_sub(self.queue.len())).unwrap_or(u32::MAX);
         let current = self.wnd();
         let step = self.worthwhile();
-        let wire = if free >= current.saturating_add(step) {
-            self.scale.wire(free)
+        let opened = self.scale.wire(free);
+        let wire = if free >= current.saturating_add(step) && self.scale.bytes(opened) >= current {
+            opened
         } else {
-            // r08: rounded up, so that the edge stays.
-            u16::try_from(current.div_ceil(1 << shift)).unwrap_or(u16::MAX)
+            self.keep_edge(current)
         };
         (wire, self.edge.later(self.nxt + self.scale.bytes(wire)))
+    }
+
+    /// The window field that leaves the edge where it is: rounded up (r08).
+    ///
+    /// Each rounding may add up to a unit, and a peer that sends slivers would never see the
+    /// window close: a quarter beyond the limit it is rounded down instead, as RFC 7323 §2.4
+    /// allows. The bytes so lost from sight stay acceptable.
+    fn keep_edge(&self, current: u32) -> u16 {
+        let unit = 1u32 << self.scale.shift();
+        let up = current.div_ceil(unit);
+        let promised = self.queue.len() + usize::try_from(up * unit).unwrap_or(usize::MAX);
+        let most = self.limit + (self.limit / 4).max(usize::try_from(unit).unwrap_or(0));
+        let wire = if promised <= most { up } else { current / unit };
+        u16::try_from(wire).unwrap_or(u16::MAX)
     }
 
     /// An ACK left, with what `advertise` gave.

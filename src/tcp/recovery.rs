@@ -57,7 +57,10 @@ impl Connection {
         if newly_lost > 0 && self.recovery.phase == Phase::Open {
             self.enter_recovery(now, effect.prior_pipe);
         }
-        self.exit_if_passed(now);
+        if self.exit_if_passed(now) && self.scoreboard.lost() > 0 {
+            // What is missing beyond the recovery point is a loss of its own (r44).
+            self.enter_recovery(now, effect.prior_pipe);
+        }
         if effect.delivered.bytes > 0 {
             let in_recovery = matches!(self.recovery.phase, Phase::Recovery { .. });
             let sample = AckSample {
@@ -122,19 +125,21 @@ impl Connection {
         let _ = self.congestion.on_congestion(&cx, &event);
     }
 
-    fn exit_if_passed(&mut self, now: Instant) {
+    /// Ends the episode when SND.UNA has reached its point; returns whether it did.
+    fn exit_if_passed(&mut self, now: Instant) -> bool {
         let (point, kind) = match self.recovery.phase {
-            Phase::Open => return,
+            Phase::Open => return false,
             Phase::Recovery { point } => (point, EpisodeKind::Recovery),
             Phase::Loss { point } => (point, EpisodeKind::Loss),
         };
         if self.snd.una.before(point) {
-            return;
+            return false;
         }
         self.recovery = Recovery::default();
         self.scoreboard.forget_dup_acks();
         let cx = self.cx(now);
         self.congestion.on_recovery_exit(&cx, kind);
+        true
     }
 
     /// RFC 6298 §5 (5.4) to (5.6), RFC 5681 §3.1: the timer expired with something outstanding.

@@ -183,8 +183,15 @@ impl Scoreboard {
                 self.records.push_front(rest);
             }
         }
-        if self.highest_sacked.is_some_and(|high| !high.after(una)) {
-            self.highest_sacked = None;
+        // Numbers that SND.UNA has passed are dropped, or they would look new after 2^31 octets.
+        for passed in [
+            &mut self.highest_sacked,
+            &mut self.marked_below,
+            &mut self.no_lost_below,
+        ] {
+            if passed.is_some_and(|number| !number.after(una)) {
+                *passed = None;
+            }
         }
         if self.records.is_empty() {
             *self = Self {
@@ -208,12 +215,14 @@ impl Scoreboard {
             return delivered;
         };
         let (una, nxt) = (first.seq, last.end());
+        let mut seen = SackBlocks::NONE;
         for (left, right) in blocks.iter() {
             let (left, right) = (SeqNum::new(left), SeqNum::new(right));
             let valid = left.before(right) && left.after(una) && !right.after(nxt);
             if !valid {
                 continue;
             }
+            seen.push(left.get(), right.get());
             // A block that only grew since the last ACK costs only its growth.
             let known = self.last_blocks.iter().find(|&(l, _)| l == left.get());
             let from = known.map_or(left, |(_, r)| SeqNum::new(r).later(left).earlier(right));
@@ -221,7 +230,7 @@ impl Scoreboard {
             self.sack_range(now, from, left, right, sampler, &mut delivered);
             self.highest_sacked = Some(self.highest_sacked.map_or(right, |h| h.later(right)));
         }
-        self.last_blocks = blocks;
+        self.last_blocks = seen;
         delivered
     }
 
@@ -360,8 +369,14 @@ impl Scoreboard {
             .find(|&at| self.records[at].mark == Mark::InFlight)
     }
 
-    /// The first `octets` of record `index` leave again.
-    pub(crate) fn on_retransmit(&mut self, index: usize, octets: u32, stamp: TxStamp) {
+    /// The first `octets` of record `index` leave again, in wire segments of `segment`.
+    pub(crate) fn on_retransmit(
+        &mut self,
+        index: usize,
+        octets: u32,
+        segment: NonZeroU16,
+        stamp: TxStamp,
+    ) {
         if octets < self.records[index].len {
             let rest = self.records[index].split_off(octets);
             self.records.insert(index + 1, rest);
@@ -372,6 +387,7 @@ impl Scoreboard {
         }
         record.mark = Mark::Retransmitted;
         record.transmissions = record.transmissions.saturating_add(1);
+        record.segment = segment;
         record.stamp = stamp;
     }
 

@@ -1,2 +1,399 @@
+//! The scoreboard against a model that marks every octet, and against hostile SACK blocks.
+
+use super::*;
+use proptest::prelude::*;
+
+const SIZE: u32 = 100;
+
+fn size() -> NonZeroU16 {
+    NonZeroU16::new(SIZE as u16).unwrap()
+}
+
+fn record(seq: SeqNum, len: u32, stamp: TxStamp) -> Record {
+    Record {
+        seq,
+        len,
+        syn: false,
+        fin: false,
+        mark: Mark::InFlight,
+        transmissions: 1,
+        segment: size(),
+        stamp,
+    }
+}
+
+fn blocks(list: &[(u32, u32)]) -> SackBlocks {
+    list.iter().copied().collect()
+}
+
+/// A scoreboard, and what every octet sent since `base` should be marked as.
+struct Pair {
+    board: Scoreboard,
+    sampler: DeliverySampler,
+    base: SeqNum,
+    una: u32,
+    octets: Vec<Mark>,
+    /// Starts of wire segments, by offset.
+    edges: Vec<u32>,
+}
+
+impl Pair {
+    fn new(base: u32) -> Self {
+        Self {
+            board: Scoreboard::default(),
+            sampler: DeliverySampler::default(),
+            base: SeqNum::new(base),
+            una: 0,
+            octets: Vec::new(),
+            edges: Vec::new(),
+        }
+    }
+
+    fn nxt(&self) -> u32 {
+        self.octets.len() as u32
+    }
+
+    fn send(&mut self, len: u32) {
+        let at = self.nxt();
+        let stamp = self.sampler.on_send(Instant::ZERO, self.board.pipe());
+        self.board.push(record(self.base + at, len, stamp));
+        self.edges.extend((at..at + len).step_by(SIZE as usize));
+        self.octets.extend((0..len).map(|_| Mark::InFlight));
+    }
+
+    /// Acknowledges up to a wire segment's edge.
+    fn ack(&mut self, choice: u32) {
+        let later: Vec<u32> = self
+            .edges
+            .iter()
+            .copied()
+            .filter(|&edge| edge > self.una)
+            .chain([self.nxt()])
+            .collect();
+        let to = later[choice as usize % later.len()];
+        let fresh = self.octets[self.una as usize..to as usize]
+            .iter()
+            .filter(|&&mark| mark != Mark::Sacked)
+            .count();
+        let delivered = self
+            .board
+            .ack_to(Instant::ZERO, self.base + to, &mut self.sampler);
+        assert_eq!(delivered.bytes as usize, fresh);
+        self.una = to;
+    }
+
+    fn sack(&mut self, left: i64, right: i64) {
+        let seq = |at: i64| self.base.get().wrapping_add(at as u32);
+        let valid = left < right && left > i64::from(self.una) && right <= i64::from(self.nxt());
+        let mut fresh = 0;
+        if valid {
+            for (n, &edge) in self.edges.iter().enumerate() {
+                let end = self.edges.get(n + 1).copied().unwrap_or(self.nxt());
+                if i64::from(edge) < left || i64::from(end) > right {
+                    continue;
+                }
+                for mark in &mut self.octets[edge as usize..end as usize] {
+                    fresh += u32::from(*mark != Mark::Sacked);
+                    *mark = Mark::Sacked;
+                }
+            }
+        }
+        let delivered = self.board.apply_sack(
+            Instant::ZERO,
+            blocks(&[(seq(left), seq(right))]),
+            &mut self.sampler,
+        );
+        assert_eq!(delivered.bytes, fresh);
+    }
+
+    /// RFC 6675 §4 IsLost, octet by octet.
+    fn mark_lost(&mut self) {
+        let mut above = 0;
+        let mut marked = 0;
+        for at in (self.una as usize..self.octets.len()).rev() {
+            match self.octets[at] {
+                Mark::Sacked => above += 1,
+                Mark::InFlight if above > (DUP_THRESH - 1) * SIZE => {
+                    self.octets[at] = Mark::Lost;
+                    marked += 1;
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(self.board.mark_lost_by_sack(SIZE), marked);
+    }
+
+    fn time_out(&mut self) {
+        self.board.mark_all_lost();
+        for mark in &mut self.octets[self.una as usize..] {
+            if *mark != Mark::Sacked {
+                *mark = Mark::Lost;
+            }
+        }
+    }
+
+    fn retransmit(&mut self, segs: u32) {
+        let first = self.octets[self.una as usize..]
+            .iter()
+            .position(|&mark| mark == Mark::Lost)
+            .map(|at| self.una + at as u32);
+        let next = self.board.next_lost();
+        assert_eq!(
+            next.map(|index| self.board.records[index].seq),
+            first.map(|at| self.base + at)
+        );
+        let (Some(index), Some(first)) = (next, first) else {
+            return;
+        };
+        let octets = (segs * SIZE).min(self.board.records[index].len);
+        let stamp = self.sampler.on_send(Instant::ZERO, self.board.pipe());
+        self.board.on_retransmit(index, octets, size(), stamp);
+        for mark in &mut self.octets[first as usize..(first + octets) as usize] {
+            assert_eq!(*mark, Mark::Lost);
+            *mark = Mark::Retransmitted;
+        }
+    }
+
+    fn compare(&self) {
+        self.board.check();
+        let live = &self.octets[self.una as usize..];
+        let count = |wanted: &[Mark]| live.iter().filter(|m| wanted.contains(m)).count() as u32;
+        assert_eq!(
+            self.board.pipe(),
+            count(&[Mark::InFlight, Mark::Retransmitted])
+        );
+        assert_eq!(self.board.lost(), count(&[Mark::Lost]));
+        assert_eq!(self.board.sacked(), count(&[Mark::Sacked]));
+        for record in &self.board.records {
+            let at = record.seq.past(self.base);
+            assert!(self.edges.contains(&at), "split at {at}, inside a segment");
+            let octets = &self.octets[at as usize..(at + record.len) as usize];
+            assert!(octets.iter().all(|&mark| mark == record.mark), "{record:?}");
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Send(u32),
+    Ack(u32),
+    /// Relative to SND.UNA.
+    Sack(i64, i64),
+    MarkLost,
+    TimeOut,
+    Retransmit(u32),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => (1u32..800).prop_map(Op::Send),
+        2 => any::<u32>().prop_map(Op::Ack),
+        5 => (-150i64..2500, -50i64..900).prop_map(|(left, len)| Op::Sack(left, left + len)),
+        3 => Just(Op::MarkLost),
+        1 => Just(Op::TimeOut),
+        3 => (1u32..9).prop_map(Op::Retransmit),
+    ]
+}
+
+proptest! {
+    /// Covers: SAK-7, SAK-8, LOS-1
+    ///
+    /// r10: half of the runs cross the wrap.
+    #[test]
+    fn equals_marks_on_every_octet(
+        base in prop_oneof![any::<u32>(), (u32::MAX - 3000)..=u32::MAX],
+        ops in prop::collection::vec(op(), 1..80),
+    ) {
+        let mut pair = Pair::new(base);
+        for op in ops {
+            match op {
+                Op::Send(len) => pair.send(len),
+                Op::Ack(choice) => pair.ack(choice),
+                Op::Sack(left, right) => {
+                    let una = i64::from(pair.una);
+                    pair.sack(una + left, una + right);
+                }
+                Op::MarkLost => pair.mark_lost(),
+                Op::TimeOut => pair.time_out(),
+                Op::Retransmit(segs) => pair.retransmit(segs),
+            }
+            pair.compare();
+        }
+    }
+
+    /// r41: any blocks at all, on a window that crosses the wrap.
+    #[test]
+    fn r41_hostile_blocks_never_panic_and_split_at_segment_edges_only(
+        base in prop_oneof![any::<u32>(), (u32::MAX - 5000)..=u32::MAX],
+        list in prop::collection::vec(
+            prop::collection::vec((any::<u32>(), any::<u32>(), any::<bool>()), 0..=4), 1..60),
+    ) {
+        let mut pair = Pair::new(base);
+        for _ in 0..10 {
+            pair.send(1000);
+        }
+        for option in list {
+            let near = |n: u32, near: bool| if near { base.wrapping_add(n % 12_000) } else { n };
+            let option: Vec<(u32, u32)> =
+                option.iter().map(|&(l, r, n)| (near(l, n), near(r, n))).collect();
+            pair.board.apply_sack(Instant::ZERO, blocks(&option), &mut pair.sampler);
+            pair.board.mark_lost_by_sack(SIZE);
+            pair.board.check();
+            prop_assert!(pair.board.records.len() <= 100);
+        }
+    }
+}
+
+fn ten() -> Pair {
+    let mut pair = Pair::new(0);
+    pair.send(1000);
+    pair
+}
+
+/// Covers: SAK-8
 #[test]
-fn t() {}
+fn r41_blocks_outside_what_is_outstanding_count_for_nothing() {
+    for (left, right) in [
+        (500, 500),
+        (600, 500),
+        (0, 500),
+        (900, 1001),
+        (5000, 6000),
+        (u32::MAX, 300),
+        (u32::MAX - 10, u32::MAX),
+        (150, 199),
+    ] {
+        let mut pair = ten();
+        let delivered =
+            pair.board
+                .apply_sack(Instant::ZERO, blocks(&[(left, right)]), &mut pair.sampler);
+        assert_eq!(delivered.bytes, 0, "{left}..{right}");
+        assert_eq!(pair.board.records.len(), 1, "{left}..{right}");
+    }
+}
+
+/// Covers: LOS-1
+#[test]
+fn three_segments_above_mark_everything_below_lost() {
+    let mut pair = ten();
+    pair.sack(100, 300);
+    assert_eq!(pair.board.mark_lost_by_sack(SIZE), 0, "two are not enough");
+    pair.sack(100, 301);
+    assert_eq!(pair.board.mark_lost_by_sack(SIZE), 0, "nor is a sliver more");
+    pair.sack(100, 400);
+    assert_eq!(pair.board.mark_lost_by_sack(SIZE), 100);
+    assert_eq!(pair.board.next_lost(), Some(0));
+    assert_eq!(pair.board.pipe(), 600);
+}
+
+/// RFC 6675 §4: two holes, of which only the lower has three segments above it.
+#[test]
+fn a_hole_with_less_above_it_is_not_lost_yet() {
+    let mut pair = ten();
+    pair.sack(100, 200);
+    pair.sack(300, 500);
+    pair.mark_lost();
+    pair.compare();
+    assert_eq!(pair.board.lost(), 100, "only the first segment");
+}
+
+/// NewReno: duplicates take segments out of the pipe, a partial ACK gives back what they told.
+#[test]
+fn duplicate_acks_and_partial_acks_move_the_pipe() {
+    let mut pair = ten();
+    for _ in 0..3 {
+        pair.board.on_dup_ack(SIZE);
+    }
+    assert_eq!(pair.board.pipe(), 700);
+    assert_eq!(pair.board.mark_first_lost(SIZE), 100);
+    assert_eq!(pair.board.mark_first_lost(SIZE), 0, "once only");
+    assert_eq!(pair.board.pipe(), 600);
+    let stamp = pair.sampler.on_send(Instant::ZERO, 600);
+    pair.board.on_retransmit(0, SIZE, size(), stamp);
+    assert_eq!(pair.board.pipe(), 700);
+    pair.board
+        .ack_to(Instant::ZERO, SeqNum::new(300), &mut pair.sampler);
+    pair.board.on_partial_ack(300, SIZE);
+    assert_eq!(pair.board.pipe(), 600, "700 outstanding, one duplicate left");
+    pair.board.forget_dup_acks();
+    assert_eq!(pair.board.pipe(), 700);
+}
+
+/// More duplicates than there are segments take nothing below zero.
+#[test]
+fn a_flood_of_duplicates_empties_the_pipe_and_no_more() {
+    let mut pair = ten();
+    for _ in 0..1000 {
+        pair.board.on_dup_ack(SIZE);
+    }
+    assert_eq!(pair.board.pipe(), 0);
+    pair.board.mark_all_lost();
+    assert_eq!((pair.board.pipe(), pair.board.lost()), (0, 1000));
+}
+
+/// An RTT sample is only drawn from what was sent once (Karn).
+#[test]
+fn what_was_sent_twice_is_ambiguous() {
+    let mut pair = ten();
+    pair.board.mark_first_lost(SIZE);
+    let stamp = pair.sampler.on_send(Instant::from_millis(5), 900);
+    pair.board.on_retransmit(0, SIZE, size(), stamp);
+    let delivered = pair
+        .board
+        .ack_to(Instant::from_millis(9), SeqNum::new(200), &mut pair.sampler);
+    assert!(delivered.ambiguous);
+    let delivered = pair
+        .board
+        .ack_to(Instant::from_millis(9), SeqNum::new(300), &mut pair.sampler);
+    assert!(!delivered.ambiguous);
+    assert_eq!(delivered.sent_at, Some(Instant::ZERO));
+}
+
+/// A FIN stays at the end when its record is split, a SYN at the front.
+#[test]
+fn controls_stay_where_they_were_on_a_split() {
+    let mut pair = Pair::new(0);
+    let stamp = pair.sampler.on_send(Instant::ZERO, 0);
+    let fin = Record {
+        fin: true,
+        ..record(SeqNum::new(0), 301, stamp)
+    };
+    pair.board.push(fin);
+    pair.board
+        .apply_sack(Instant::ZERO, blocks(&[(100, 200)]), &mut pair.sampler);
+    let shape: Vec<(u32, bool, u32)> = pair
+        .board
+        .records
+        .iter()
+        .map(|r| (r.len, r.fin, r.text_len()))
+        .collect();
+    assert_eq!(shape, [(100, false, 100), (100, false, 100), (101, true, 100)]);
+}
+
+/// The search hints do not outlive what they were about: 2^31 octets later they would be "ahead".
+#[test]
+fn loss_is_still_found_after_half_the_sequence_space() {
+    let mut pair = ten();
+    pair.sack(100, 400);
+    pair.mark_lost();
+    pair.retransmit(1);
+    let mut at = 1000u32;
+    let step = 1 << 24;
+    let mut nxt = SeqNum::new(at);
+    // The scoreboard never empties: one segment is always left.
+    for _ in 0..140 {
+        let stamp = pair.sampler.on_send(Instant::ZERO, 0);
+        pair.board.push(record(nxt, step, stamp));
+        nxt = nxt + step;
+        at = at.wrapping_add(step);
+        pair.board
+            .ack_to(Instant::ZERO, nxt - SIZE, &mut pair.sampler);
+    }
+    let stamp = pair.sampler.on_send(Instant::ZERO, 0);
+    pair.board.push(record(nxt, 5 * SIZE, stamp));
+    let (left, right) = (nxt.get(), (nxt + 4 * SIZE).get());
+    pair.board
+        .apply_sack(Instant::ZERO, blocks(&[(left, right)]), &mut pair.sampler);
+    assert_eq!(pair.board.mark_lost_by_sack(SIZE), SIZE);
+    assert_eq!(pair.board.next_lost(), Some(0));
+}

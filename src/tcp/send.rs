@@ -5,7 +5,7 @@
 //! Invariant: SND.NXT is never set back; what is sent again is named by a record. So SND.MAX of
 //! other stacks is SND.NXT here (r05).
 
-use super::segment::Segment;
+use super::segment::{Control, Segment};
 use super::send_queue::SendQueue;
 use super::seq::{SeqNum, WindowScale};
 
@@ -94,6 +94,8 @@ impl Send {
         self.queue.release(release);
         self.text_una = self.text_una.later(text_ack);
         self.una = ack;
+        // Kept within half the circle of SND.UNA, or it would look new again after 2^31 octets.
+        self.small_end = self.small_end.later(ack);
         fin_acked
     }
 
@@ -114,7 +116,11 @@ impl Send {
     pub(crate) fn update_window(&mut self, seg: &Segment, ack: SeqNum) {
         let newer = self.wl1.before(seg.seq) || (self.wl1 == seg.seq && !ack.before(self.wl2));
         if newer && !ack.before(self.una) {
-            self.wnd = self.scale.bytes(seg.wnd);
+            // RFC 7323 §2.2: the window of a SYN is never scaled.
+            self.wnd = match seg.control {
+                Control::Syn => u32::from(seg.wnd),
+                _ => self.scale.bytes(seg.wnd),
+            };
             self.max_wnd = self.max_wnd.max(self.wnd);
             self.wl1 = seg.seq;
             self.wl2 = ack;
