@@ -235,7 +235,12 @@ fn r42_the_run_that_changed_last_is_reported_first() {
     let block = |at: u32, len: u32| (BASE + at, BASE + at + len);
     assert_eq!(
         sacks(&rcv),
-        [block(900, 50), block(700, 50), block(500, 50), block(300, 50)]
+        [
+            block(900, 50),
+            block(700, 50),
+            block(500, 50),
+            block(300, 50)
+        ]
     );
     rcv.take(&text(BASE + 350, 50));
     assert_eq!(sacks(&rcv)[0], block(300, 100));
@@ -244,7 +249,12 @@ fn r42_the_run_that_changed_last_is_reported_first() {
     assert_eq!(rcv.nxt.get(), BASE + 150);
     assert_eq!(
         sacks(&rcv),
-        [block(300, 100), block(900, 50), block(700, 50), block(500, 50)]
+        [
+            block(300, 100),
+            block(900, 50),
+            block(700, 50),
+            block(500, 50)
+        ]
     );
 }
 

@@ -279,7 +279,11 @@ fn three_segments_above_mark_everything_below_lost() {
     pair.sack(100, 300);
     assert_eq!(pair.board.mark_lost_by_sack(SIZE), 0, "two are not enough");
     pair.sack(100, 301);
-    assert_eq!(pair.board.mark_lost_by_sack(SIZE), 0, "nor is a sliver more");
+    assert_eq!(
+        pair.board.mark_lost_by_sack(SIZE),
+        0,
+        "nor is a sliver more"
+    );
     pair.sack(100, 400);
     assert_eq!(pair.board.mark_lost_by_sack(SIZE), 100);
     assert_eq!(pair.board.next_lost(), Some(0));
@@ -314,7 +318,11 @@ fn duplicate_acks_and_partial_acks_move_the_pipe() {
     pair.board
         .ack_to(Instant::ZERO, SeqNum::new(300), &mut pair.sampler);
     pair.board.on_partial_ack(300, SIZE);
-    assert_eq!(pair.board.pipe(), 600, "700 outstanding, one duplicate left");
+    assert_eq!(
+        pair.board.pipe(),
+        600,
+        "700 outstanding, one duplicate left"
+    );
     pair.board.forget_dup_acks();
     assert_eq!(pair.board.pipe(), 700);
 }
@@ -367,7 +375,10 @@ fn controls_stay_where_they_were_on_a_split() {
         .iter()
         .map(|r| (r.len, r.fin, r.text_len()))
         .collect();
-    assert_eq!(shape, [(100, false, 100), (100, false, 100), (101, true, 100)]);
+    assert_eq!(
+        shape,
+        [(100, false, 100), (100, false, 100), (101, true, 100)]
+    );
 }
 
 /// The search hints do not outlive what they were about: 2^31 octets later they would be "ahead".
