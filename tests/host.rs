@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::select;
 use netloom::base::Seed;
 use netloom::bytes::Bytes;
-use netloom::device::{Capabilities, Medium, Pair, pair};
+use netloom::device::{Capabilities, Chance, Impair, Impairment, Medium, Pair, pair};
 use netloom::host::{ConnectOptions, Host, TcpStream};
 use netloom::stack::ListenOptions;
 
@@ -150,6 +150,41 @@ fn sixteen_mebibytes_each_way_without_offload() {
 #[test]
 fn sixteen_mebibytes_each_way_through_a_queue_of_four_frames() {
     bulk(Pair::new(Capabilities::full(Medium::Ip, 1500), 4));
+}
+
+/// A wire that loses, repeats, delays and swaps frames, while both ends have work of their own.
+#[test]
+fn every_byte_arrives_over_a_bad_wire() {
+    let bad = Impairment::none()
+        .loss(Chance::percent(1))
+        .duplication(Chance::percent(1))
+        .corruption(Chance::percent(1))
+        .reordering(Chance::percent(2), Duration::from_micros(300))
+        .delay(Duration::from_micros(200));
+    let (a, b) = pair(Medium::Ethernet, 1500);
+    let a = Impair::new(a, Seed::from_number(9))
+        .sending(bad)
+        .receiving(bad);
+    let spawn = |number: u64| format!("10.7.0.{number}/24").parse().unwrap();
+    let a = Host::builder(a).address(spawn(1)).spawn().unwrap();
+    let b = Host::builder(b).address(spawn(2)).spawn().unwrap();
+    a.wait_ready(LONG).unwrap();
+    let (near, far) = connected(&a, &b);
+    let data = pattern(1 << 20, 6);
+    thread::scope(|scope| {
+        let echo = scope.spawn(|| {
+            let got = read_all(&far);
+            (&far).write_all(&got).unwrap();
+            far.shutdown(Shutdown::Write).unwrap();
+        });
+        (&near).write_all(&data).unwrap();
+        near.shutdown(Shutdown::Write).unwrap();
+        let back = read_all(&near);
+        assert!(back == data, "{} of {} bytes", back.len(), data.len());
+        echo.join().unwrap();
+    });
+    let info = near.info();
+    assert!(b.counters().drops.total() > 0, "{info:?}");
 }
 
 #[test]

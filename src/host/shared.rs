@@ -365,12 +365,15 @@ impl Core {
                 break;
             }
         }
-        self.tx_full = more == More::DeviceFull;
         match tx.poll(now) {
             Ok(due) => self.tx_due = due,
             Err(error) => self.life = Life::Ending(error.into()),
         }
-        more
+        self.tx_full = more == More::DeviceFull || tx.wants_room();
+        match more {
+            More::Idle if self.tx_full => More::DeviceFull,
+            more => more,
+        }
     }
 
     fn refresh_rooms(&mut self) {
