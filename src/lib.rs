@@ -1,5 +1,7 @@
 //! netloom: a userspace TCP/IP stack.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
+
 pub mod arp;
 pub mod base;
 pub mod capture;
@@ -18,4 +20,7 @@ pub use bytes;
 pub use crossbeam_channel;
 
 pub use base::{Cidr, Instant, MacAddr, Seed};
-pub use stack::{Config, Event, InterfaceConfig, InterfaceId, Readiness, SocketId, Stack};
+pub use stack::{
+    Config, Event, InterfaceConfig, InterfaceId, ListenerId, PingId, Readiness, SocketId, Stack,
+    TcpId, UdpId,
+};

@@ -17,6 +17,7 @@ mod demux;
 mod egress;
 mod event;
 mod icmp;
+mod icmp_limit;
 mod ids;
 mod ingress;
 mod interface;
@@ -33,6 +34,7 @@ mod tcp;
 mod tests;
 mod transmit;
 mod udp;
+mod udp_path;
 mod udp_socket;
 mod wheel;
 

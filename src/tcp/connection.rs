@@ -57,11 +57,10 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// The MSS option that we send, bounded by the user's setting.
+    /// The MSS option that we send, bounded by the user's setting. A path below the floor wins:
+    /// what exceeds the MTU never arrives.
     pub(crate) fn advertised_mss(&self) -> u16 {
-        self.path_mss
-            .min(self.options.mss.unwrap_or(u16::MAX))
-            .max(MIN_MSS)
+        self.path_mss.min(self.options.mss_limit())
     }
 
     pub(crate) fn receive(&self) -> Receive {
@@ -245,7 +244,7 @@ impl Connection {
     /// Active OPEN (RFC 9293 §3.10.1): the SYN leaves with the first `plan`.
     pub(crate) fn connect(now: Instant, setup: Setup) -> Self {
         let mut this = Self::new(now, setup, State::SynSent);
-        this.start_congestion(now, 0);
+        this.start_congestion(0);
         this.settle(now);
         this
     }
@@ -265,7 +264,7 @@ impl Connection {
             None if opening.retransmits > 0 => this.rtt.after_syn_loss(),
             None => {}
         }
-        this.start_congestion(now, opening.retransmits);
+        this.start_congestion(opening.retransmits);
         this.settle(now);
         this
     }
@@ -283,17 +282,16 @@ impl Connection {
     }
 
     /// Sets the window once the segment size is known.
-    pub(crate) fn start_congestion(&mut self, now: Instant, syn_retransmits: u32) {
-        let mut cx = self.cx(now);
+    pub(crate) fn start_congestion(&mut self, syn_retransmits: u32) {
+        let mut cx = self.cx();
         cx.initial_cwnd = initial_window(cx.smss, syn_retransmits);
         self.congestion.start(&cx);
     }
 
     /// What the controller is told with every call.
-    pub(crate) fn cx(&self, now: Instant) -> Cx {
+    pub(crate) fn cx(&self) -> Cx {
         let smss = self.smss();
         Cx {
-            now,
             smss,
             initial_cwnd: initial_window(smss, 0),
             rto: self.rtt.rto(),
@@ -306,7 +304,7 @@ impl Connection {
     pub(crate) fn smss(&self) -> u32 {
         let options = if self.timestamps { 12 } else { 0 };
         let mss = self.setup.advertised_mss().min(self.peer_mss);
-        u32::from(mss - options)
+        u32::from(mss.saturating_sub(options).max(1))
     }
 
     /// Changes the state by the table.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use netloom::bytes::Bytes;
 use netloom::host::TcpStream;
 
 use crate::failure::Failure;
@@ -86,8 +87,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     stream.write_all(request.as_bytes()).map_err(from)?;
     let (head, rest) = read_head(&mut stream).map_err(from)?;
     let mut bytes = 0;
-    let mut body = rest;
-    while !body.is_empty() {
+    let mut body = Bytes::from(rest);
+    loop {
         bytes += body.len() as u64;
         if let Some(file) = &mut file {
             file.write_all(&body).map_err(Failure::new)?;
@@ -95,7 +96,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         if head.length.is_some_and(|length| bytes >= length) {
             break;
         }
-        body = stream.read_chunk(READ_MAX).map_err(from)?.to_vec();
+        body = stream.read_chunk(READ_MAX).map_err(from)?;
+        if body.is_empty() {
+            break;
+        }
     }
     let rate = Rate::new(bytes, start.elapsed());
     println!("{}: {rate}", head.status_line);

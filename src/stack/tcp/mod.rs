@@ -69,6 +69,8 @@ struct TimeWaitSlot {
     tuple: Tuple,
     flow: Flow,
     on: InterfaceId,
+    /// The connection whose user has not let go of it.
+    connection: TcpId,
 }
 
 /// A listener and those it has not handed out.
@@ -204,6 +206,7 @@ impl Stack {
                     tuple,
                     flow,
                     on,
+                    connection: id,
                 });
                 self.demux.tcp.replace_flow(tuple, TcpEntry::TimeWait(raw));
                 let end = now + self.config.time_wait;
@@ -313,7 +316,13 @@ impl Stack {
         let Some(raw) = self.tcp.time_wait.id_at(index) else {
             return;
         };
-        self.remove_time_wait(raw);
+        let Some(slot) = self.remove_time_wait(raw) else {
+            return;
+        };
+        // What its user still holds is CLOSED from now on.
+        if let Some(slot) = self.tcp.slots.get_mut(slot.connection) {
+            slot.connection.on_two_msl();
+        }
     }
 
     fn remove_time_wait(&mut self, raw: RawId) -> Option<TimeWaitSlot> {
