@@ -6,14 +6,19 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::num::NonZeroU16;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::select;
 use netloom::base::Seed;
 use netloom::bytes::Bytes;
-use netloom::device::{Capabilities, Chance, Impair, Impairment, Medium, Pair, pair};
-use netloom::host::{ConnectOptions, Host, TcpStream};
+use netloom::device::{
+    Capabilities, Chance, Device, DeviceError, Impair, Impairment, Medium, Pair, PairRx, PairTx,
+    Pollable, Receive, RxBatch, pair,
+};
+use netloom::host::{ConnectOptions, Host, HostError, TcpStream};
 use netloom::stack::ListenOptions;
 
 /// Far longer than anything here takes; only a bug reaches it.
@@ -575,6 +580,92 @@ fn a_device_that_goes_ends_the_host_with_an_error() {
     assert!(a.error().is_some());
     let error = (&near).write(b"x").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NetworkDown, "{error}");
+}
+
+/// A device with a bug: it panics at the first frame.
+struct Bomb(Pair);
+
+struct BombRx(PairRx);
+
+impl Device for Bomb {
+    type Rx = BombRx;
+    type Tx = PairTx;
+
+    fn capabilities(&self) -> &Capabilities {
+        self.0.capabilities()
+    }
+
+    fn split(self) -> (BombRx, PairTx) {
+        let (rx, tx) = self.0.split();
+        (BombRx(rx), tx)
+    }
+}
+
+impl Receive for BombRx {
+    fn receive(
+        &mut self,
+        now: netloom::Instant,
+        batch: &mut RxBatch,
+    ) -> Result<usize, DeviceError> {
+        let received = self.0.receive(now, batch)?;
+        assert_eq!(received, 0, "the bug of this test");
+        Ok(received)
+    }
+}
+
+impl Pollable for BombRx {
+    fn descriptor(&self) -> io::Result<Arc<OwnedFd>> {
+        self.0.descriptor()
+    }
+}
+
+#[test]
+fn a_panic_in_the_driver_ends_the_host_for_those_who_wait() {
+    let (a, b) = pair(Medium::Ip, 1500);
+    let address = |text: &str| text.parse().unwrap();
+    let a = Host::builder(a)
+        .address(address("10.7.0.1/24"))
+        .spawn()
+        .unwrap();
+    let b = Host::builder(Bomb(b))
+        .address(address("10.7.0.2/24"))
+        .spawn()
+        .unwrap();
+    let listener = b.tcp_listen((B4, 80)).unwrap();
+    thread::scope(|scope| {
+        let accept = scope.spawn(|| listener.accept().map(drop));
+        // Whether the connection is refused, or its device is gone: it must end.
+        assert!(
+            a.tcp_connect_timeout("10.7.0.2:80".parse().unwrap(), LONG)
+                .is_err()
+        );
+        let error = accept.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+    });
+    assert!(matches!(b.wait(Some(LONG)), Some(HostError::Panicked)));
+    assert!(b.tcp_connect((A4, 80)).is_err());
+}
+
+#[test]
+fn a_driver_that_spins_and_takes_one_frame_a_turn_does_the_same() {
+    let (a, b) = pair(Medium::Ethernet, 1500);
+    let spawn = |device, address: &str| {
+        Host::builder(device)
+            .address(address.parse().unwrap())
+            .busy_poll(Duration::from_micros(50))
+            .turn_frames(1)
+            .spawn()
+            .unwrap()
+    };
+    let (a, b) = (spawn(a, "10.7.0.1/24"), spawn(b, "10.7.0.2/24"));
+    let (near, far) = connected(&a, &b);
+    let data = pattern(1 << 20, 8);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| read_all(&far));
+        (&near).write_all(&data).unwrap();
+        near.shutdown(Shutdown::Write).unwrap();
+        assert!(reader.join().unwrap() == data);
+    });
 }
 
 #[test]
