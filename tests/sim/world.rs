@@ -66,13 +66,13 @@ impl Transmit for Fickle {
             return Ok(Sent::Full);
         }
         let sent = self.inner.transmit(now, frame)?;
+        if self.trace && sent != Sent::Full {
+            let whole = frame.to_vec();
+            let line = Decoder::new(Link::Ip).line(&whole, whole.len(), RxChecksum::Verified);
+            println!("{now:?} {line} {:?} {sent:?}", frame.meta.segment);
+        }
         if sent == Sent::Taken {
             self.frames += 1;
-            if self.trace {
-                let whole = frame.to_vec();
-                let line = Decoder::new(Link::Ip).line(&whole, whole.len(), RxChecksum::Verified);
-                println!("{now:?} {line}");
-            }
             (now, frame.to_vec()).hash(&mut self.digest);
         }
         Ok(sent)

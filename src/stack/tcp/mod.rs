@@ -341,12 +341,13 @@ fn readiness(signals: Signals) -> Readiness {
 }
 
 /// Bytes of TCP header and text in the largest frame of a flow.
-const fn frame_bytes(mss: u16, super_segments: bool) -> u32 {
-    // IPv4's total length counts its header, IPv6's does not: 40 suits both.
+const fn frame_bytes(super_segments: bool) -> u32 {
     if super_segments {
+        // IPv4's total length counts its header, IPv6's does not: 40 suits both.
         65_535 - 40
     } else {
-        mss as u32 + 20
+        // One segment, whatever its size: several of a peer with a small MSS would fit the MTU.
+        0
     }
 }
 
