@@ -184,7 +184,8 @@ impl InterfaceConfig {
     }
 
     /// The same over a device that has these capabilities instead.
-    pub(crate) fn capabilities(self, capabilities: &Capabilities) -> Self {
+    #[must_use]
+    pub fn capabilities(self, capabilities: &Capabilities) -> Self {
         Self {
             capabilities: *capabilities,
             ..self
