@@ -271,13 +271,20 @@ impl World {
     pub(crate) fn expect_silence(&mut self, place: &str) {
         if let Some((at, sentence)) = self.out.frames.front().cloned() {
             let got = self.show(&sentence);
-            panic!("{place}\n  unexpected at {at:?}: {got}\n  now {:?}", self.now);
+            panic!(
+                "{place}\n  unexpected at {at:?}: {got}\n  now {:?}",
+                self.now
+            );
         }
     }
 
     fn expect(&mut self, expected: &Packet, place: &str) {
         let Some((at, sentence)) = self.out.frames.pop_front() else {
-            panic!("{place}\n  nothing was sent by {:?}\n{}", self.now, self.status());
+            panic!(
+                "{place}\n  nothing was sent by {:?}\n{}",
+                self.now,
+                self.status()
+            );
         };
         let late = self.now.since(at).max(at.since(self.now));
         let got = self.read_packet(&sentence);
@@ -338,8 +345,8 @@ impl World {
         segment.extend((0..packet.len).map(|n| theirs_at(packet.seq.wrapping_add(n))));
         let frame = self.wrap(theirs, ours, segment);
         let size = packet.size.and_then(|size| u16::try_from(size).ok());
-        let meta = RxMeta::new(self.now)
-            .with_segment_size(size.and_then(core::num::NonZeroU16::new));
+        let meta =
+            RxMeta::new(self.now).with_segment_size(size.and_then(core::num::NonZeroU16::new));
         self.stack
             .handle_frame(self.now, self.on, RxFrame::new(Bytes::from(frame), meta));
         self.drain();
@@ -406,7 +413,10 @@ impl World {
                 } else {
                     ecr
                 };
-                (Some(val.wrapping_sub(self.our_ts.unwrap_or(val))), Some(ecr))
+                (
+                    Some(val.wrapping_sub(self.our_ts.unwrap_or(val))),
+                    Some(ecr),
+                )
             }),
             sack: options
                 .sack
@@ -430,7 +440,8 @@ impl World {
 
     fn listen(&mut self) {
         let (ours, _) = endpoints(self.setting.v6);
-        let options = ListenOptions::new(self.setting.options.clone()).backlog(self.setting.backlog);
+        let options =
+            ListenOptions::new(self.setting.options.clone()).backlog(self.setting.backlog);
         self.listener = Some(self.stack.tcp_listen(ours, options).unwrap());
     }
 
@@ -447,7 +458,11 @@ impl World {
             ["connect"] => {
                 let (ours, theirs) = endpoints(self.setting.v6);
                 let options = self.setting.options.clone();
-                self.id = Some(self.stack.tcp_connect(now, theirs, Some(ours), options).unwrap());
+                self.id = Some(
+                    self.stack
+                        .tcp_connect(now, theirs, Some(ours), options)
+                        .unwrap(),
+                );
             }
             ["accept"] => {
                 let listener = self.listener.expect("a listener");
@@ -461,12 +476,20 @@ impl World {
             ["write", n] => self.write(id(), n.parse().unwrap(), place),
             ["write-fails", kind] => {
                 let error = self.stack.tcp_write(now, id(), b"x").expect_err(place);
-                assert_eq!(format!("{:?}", std::io::Error::from(error).kind()), *kind, "{place}");
+                assert_eq!(
+                    format!("{:?}", std::io::Error::from(error).kind()),
+                    *kind,
+                    "{place}"
+                );
             }
             ["read", n] => self.read(id(), n.parse().unwrap(), place),
             ["read-fails", kind] => {
                 let error = self.stack.tcp_read(now, id(), &mut [0]).expect_err(place);
-                assert_eq!(format!("{:?}", std::io::Error::from(error).kind()), *kind, "{place}");
+                assert_eq!(
+                    format!("{:?}", std::io::Error::from(error).kind()),
+                    *kind,
+                    "{place}"
+                );
             }
             ["close"] => self.stack.tcp_close(now, id()),
             ["abort"] => self.stack.tcp_abort(now, id()),
@@ -498,21 +521,33 @@ impl World {
             }
             ["expect-event", name] => {
                 let bit = Readiness::from_name(name).expect("an event's name");
-                assert!(self.events.contains(bit), "{place}\n  events: {:?}", self.events);
+                assert!(
+                    self.events.contains(bit),
+                    "{place}\n  events: {:?}",
+                    self.events
+                );
                 self.events.remove(bit);
             }
             ["no-event"] => assert!(self.events.is_empty(), "{place}\n  {:?}", self.events),
             ["clear-events"] => self.events = Readiness::empty(),
             ["expect-error", kind] => {
-                let failure = self.info().failure.unwrap_or_else(|| panic!("{place}\n  none"));
+                let failure = self
+                    .info()
+                    .failure
+                    .unwrap_or_else(|| panic!("{place}\n  none"));
                 assert_eq!(format!("{failure:?}"), *kind, "{place}");
             }
-            ["expect-open", n] => assert_eq!(self.stack.tcp_open_count().to_string(), *n, "{place}"),
+            ["expect-open", n] => {
+                assert_eq!(self.stack.tcp_open_count().to_string(), *n, "{place}")
+            }
             ["expect-time-wait", n] => {
                 assert_eq!(self.stack.tcp_time_wait_count().to_string(), *n, "{place}");
             }
             ["expect-drops", reason, n] => {
-                let reason = DropReason::ALL.iter().find(|r| r.name() == *reason).expect(place);
+                let reason = DropReason::ALL
+                    .iter()
+                    .find(|r| r.name() == *reason)
+                    .expect(place);
                 let count = self.stack.counters().drops.get(*reason);
                 assert_eq!(count.to_string(), *n, "{place}");
             }
@@ -557,7 +592,9 @@ impl World {
     }
 
     fn write(&mut self, id: TcpId, n: u64, place: &str) {
-        let data: Vec<u8> = (1..=n).map(|k| ours_at((self.written + k) as u32)).collect();
+        let data: Vec<u8> = (1..=n)
+            .map(|k| ours_at((self.written + k) as u32))
+            .collect();
         let wrote = self.stack.tcp_write(self.now, id, &data);
         assert_eq!(wrote, Ok(data.len()), "{place}");
         self.written += n;
@@ -568,7 +605,9 @@ impl World {
         let mut buf = vec![0; n.max(1)];
         let got = self.stack.tcp_read(self.now, id, &mut buf);
         assert_eq!(got, Ok(n), "{place}");
-        let expected: Vec<u8> = (1..=n as u64).map(|k| theirs_at((self.read + k) as u32)).collect();
+        let expected: Vec<u8> = (1..=n as u64)
+            .map(|k| theirs_at((self.read + k) as u32))
+            .collect();
         assert_eq!(buf[..n], expected, "{place}\n  wrong bytes");
         self.read += n as u64;
     }
@@ -651,8 +690,16 @@ fn format_packet(packet: &Packet) -> String {
 
 fn segment_of(sentence: &Sentence) -> &[u8] {
     match sentence.bytes[0] >> 4 {
-        4 => ipv4::Header::parse(&sentence.bytes).expect("an IPv4 packet").1,
-        _ => ipv6::Header::parse(&sentence.bytes).expect("an IPv6 packet").1,
+        4 => {
+            ipv4::Header::parse(&sentence.bytes)
+                .expect("an IPv4 packet")
+                .1
+        }
+        _ => {
+            ipv6::Header::parse(&sentence.bytes)
+                .expect("an IPv6 packet")
+                .1
+        }
     }
 }
 
