@@ -117,60 +117,735 @@ fn icmp6(src: Ipv6Addr, dst: Ipv6Addr, message: icmp6::Message<'_>) -> Vec<u8> {
     ip6_from(src, dst, 255, Protocol::ICMPV6, &bytes)
 }
 
+/// The line of `packet`, and the same after `change`.
+fn changed(packet: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut packet = packet.to_vec();
+    change(&mut packet);
+    ip_line(&packet)
+}
+
 #[test]
-fn dump() {
-    let mut n = 0;
-    let mut show = |l: String| {
-        n += 1;
-        println!("{n}: {l}");
+fn tcp_segments() {
+    let syn = tcp::Options {
+        mss: Some(1460),
+        sack_permitted: true,
+        timestamps: Some((1, 0)),
+        window_scale: Some(7),
+        ..tcp::Options::NONE
     };
-    show(ip_line(&tcp4(
-        Flags::SYN,
-        &tcp::Options {
-            mss: Some(1460),
-            sack_permitted: true,
-            timestamps: Some((1, 0)),
-            window_scale: Some(7),
-            ..tcp::Options::NONE
-        },
-        b"",
-    )));
-    show(ip_line(&tcp4(
-        Flags::all(),
-        &tcp::Options {
-            sack: [(1, 2), (4, 9)].into_iter().collect(),
-            ..tcp::Options::NONE
-        },
-        b"hello",
-    )));
-    show(ip_line(&tcp4(Flags::empty(), &tcp::Options::NONE, b"")));
-    show(ip_line(&udp4(b"abc")));
-    show(ip_line(&ip6(Protocol::UDP, &udp6(b"abc"))));
-    let q = udp4(b"abc");
-    show(ip_line(&icmp(icmp4::Message::DestinationUnreachable {
-        code: icmp4::UnreachableCode::PORT,
-        next_hop_mtu: 0,
-        quoted: &q[..28],
-    })));
-    let q = ip6(Protocol::UDP, &udp6(b"abc"));
-    show(ip_line(&icmp6(
-        A6,
-        B6,
-        icmp6::Message::DestinationUnreachable {
-            code: icmp6::UnreachableCode::PORT,
-            quoted: &q[..48],
-        },
-    )));
-    let o = ndp::Options::source_link_address_bytes(MAC_A);
-    show(ip_line(&icmp6(
-        A6,
-        B6,
-        icmp6::Message::Ndp(ndp::Message::NeighborSolicitation {
-            target: B6,
-            options: ndp::Options::new(&o),
+    let sack = tcp::Options {
+        sack: [(1, 2), (4, 9)].into_iter().collect(),
+        ..tcp::Options::NONE
+    };
+    let none = tcp::Options::NONE;
+    let super_segment = vec![0x5a; 60_000];
+    for (flags, options, text, expected) in [
+        (
+            Flags::SYN,
+            &syn,
+            &b""[..],
+            "Flags [S], seq 1000, win 64240, \
+             options [mss 1460,sackOK,TS val 1 ecr 0,wscale 7], length 0",
+        ),
+        (
+            Flags::all(),
+            &sack,
+            b"hello",
+            "Flags [FSRP.UEWe], seq 1000:1005, ack 2000, win 64240, urg 5, \
+             options [sack 2 {1:2}{4:9}], length 5",
+        ),
+        (
+            Flags::empty(),
+            &none,
+            b"",
+            "Flags [none], win 64240, length 0",
+        ),
+        (
+            Flags::ACK,
+            &none,
+            b"",
+            "Flags [.], ack 2000, win 64240, length 0",
+        ),
+        (
+            Flags::RST,
+            &none,
+            b"",
+            "Flags [R], seq 1000, win 64240, length 0",
+        ),
+        (
+            Flags::ACK | Flags::PSH,
+            &none,
+            &super_segment,
+            "Flags [P.], seq 1000:61000, ack 2000, win 64240, length 60000",
+        ),
+    ] {
+        let got = ip_line(&tcp4(flags, options, text));
+        assert_eq!(got, format!("IP 10.7.0.1.40000 > 10.7.0.2.80: {expected}"));
+    }
+}
+
+#[test]
+fn every_tcp_option() {
+    let options: &[(&[u8], &str)] = &[
+        (&[34, 2, 1, 1], "options [tfo cookiereq], length 0"),
+        (
+            &[34, 6, 1, 2, 0xab, 0xff, 1, 1],
+            "options [tfo cookie 0102abff], length 0",
+        ),
+        (&[253, 4, 7, 8], "options [unknown-253 0x0708], length 0"),
+        (&[253, 2, 0, 0], "options [unknown-253], length 0"),
+        (
+            &[3, 3, 9, 253],
+            "options [wscale 9], length 0 [malformed tcp option]",
+        ),
+        (&[2, 0, 5, 180], "length 0 [malformed tcp option]"),
+    ];
+    for (bytes, expected) in options {
+        let mut segment = segment(Flags::ACK, &tcp::Options::NONE, bytes);
+        segment[12] = u8::try_from((20 + bytes.len()) / 4).unwrap() << 4;
+        let pseudo = ipv4::pseudo_sum(A, B, Protocol::TCP, segment.len());
+        let packet = ip4(Protocol::TCP, &sum_up(segment, pseudo, 16));
+        let head = "IP 10.7.0.1.40000 > 10.7.0.2.80: Flags [.], ack 2000, win 64240";
+        assert_eq!(ip_line(&packet), format!("{head}, {expected}"), "{bytes:?}");
+    }
+}
+
+#[test]
+fn checksums_are_right_partial_or_bad() {
+    let good = tcp4(Flags::ACK, &tcp::Options::NONE, b"odd");
+    let plain = "IP 10.7.0.1.40000 > 10.7.0.2.80: \
+                 Flags [.], seq 1000:1003, ack 2000, win 64240, length 3";
+    assert_eq!(ip_line(&good), plain);
+    let right = u16::from_be_bytes([good[36], good[37]]);
+    let bad = changed(&good, |p| p[36..38].fill(0x11));
+    let expected = format!("{plain} [bad tcp checksum 0x1111, should be 0x{right:04x}]");
+    assert_eq!(bad, expected);
+    let pseudo = ipv4::pseudo_sum(A, B, Protocol::TCP, 23).partial();
+    let partial = changed(&good, |p| p[36..38].copy_from_slice(&pseudo.to_be_bytes()));
+    assert_eq!(partial, format!("{plain} [partial checksum]"));
+
+    let decoder = Decoder::new(Link::Ip);
+    let told = |checksum| decoder.line(&good, good.len(), checksum).to_string();
+    let field = PartialChecksum {
+        start: 20,
+        offset: 16,
+    };
+    let expected = format!("{plain} [partial checksum]");
+    assert_eq!(told(RxChecksum::Partial(field)), expected);
+    let mut bad = good.clone();
+    bad[37] ^= 1;
+    let verified = decoder.line(&bad, bad.len(), RxChecksum::Verified);
+    assert_eq!(verified.to_string(), plain);
+
+    let header = changed(&good, |p| p[8] = 63);
+    let found = u16::from_be_bytes([good[10], good[11]]);
+    let note = format!(
+        "[bad ip checksum 0x{found:04x}, should be 0x{:04x}]",
+        found + 0x100
+    );
+    assert_eq!(header, format!("{plain} {note}"));
+}
+
+#[test]
+fn udp_datagrams() {
+    let head4 = "IP 10.7.0.1.1234 > 10.7.0.2.53: UDP";
+    let head6 = "IP6 fd00::1.1234 > fd00::2.53: UDP";
+    assert_eq!(ip_line(&udp4(b"abc")), format!("{head4}, length 3"));
+    let v6 = ip6(Protocol::UDP, &udp6(b"abc"));
+    assert_eq!(ip_line(&v6), format!("{head6}, length 3"));
+    let none = changed(&udp4(b"abc"), |p| p[26..28].fill(0));
+    assert_eq!(none, format!("{head4}, length 3"));
+    let none = changed(&v6, |p| p[46..48].fill(0));
+    assert_eq!(
+        none,
+        format!("{head6}, length 3 [udp without checksum over ipv6]")
+    );
+    let long = changed(&udp4(b"abc"), |p| p[25] = 12);
+    assert_eq!(
+        long,
+        format!("{head4}, length 4 [udp datagram needs 12 bytes, 11 available]")
+    );
+    let short = changed(&udp4(b"abc"), |p| p[25] = 7);
+    assert_eq!(
+        short,
+        format!("{head4}, length 0 [udp length 7 is below 8]")
+    );
+    let tiny = ip_line(&ip4(Protocol::UDP, &[4, 210, 0, 53, 0, 8]));
+    assert_eq!(
+        tiny,
+        format!("{head4}, length 6 [udp datagram needs 8 bytes, 6 available]")
+    );
+}
+
+#[test]
+fn arp_packets() {
+    let show = |packet: arp::Packet| {
+        let mut bytes = [0; 46];
+        packet.emit(&mut bytes);
+        ethernet_line(EtherType::ARP, &bytes)
+    };
+    let request = arp::Packet::request(MAC_A, A, B);
+    let mut poll = request;
+    poll.target_mac = MAC_B;
+    let mut forged = request.reply(MAC_B);
+    forged.sender_mac = MacAddr::BROADCAST;
+    for (packet, expected) in [
+        (request, "Request who-has 10.7.0.2 tell 10.7.0.1, length 28"),
+        (
+            poll,
+            "Request who-has 10.7.0.2 (02:00:00:00:00:0b) tell 10.7.0.1, length 28",
+        ),
+        (
+            request.reply(MAC_B),
+            "Reply 10.7.0.2 is-at 02:00:00:00:00:0b, length 28",
+        ),
+        (
+            forged,
+            "Reply 10.7.0.2 is-at ff:ff:ff:ff:ff:ff, length 28 [sender address is a group's]",
+        ),
+        (
+            arp::Packet::probe(MAC_A, A),
+            "Probe who-has 10.7.0.1 by 02:00:00:00:00:0a, length 28",
+        ),
+        (
+            arp::Packet::announcement(MAC_A, A),
+            "Announcement 10.7.0.1 is-at 02:00:00:00:00:0a, length 28",
+        ),
+    ] {
+        assert_eq!(show(packet), format!("ARP, {expected}"));
+    }
+    assert_eq!(
+        ethernet_line(EtherType::ARP, &[0, 6, 8, 0]),
+        "ARP, length 4 [arp packet needs 28 bytes, 4 available]"
+    );
+    let mut other = [0; 28];
+    request.emit(&mut other);
+    other[1] = 6;
+    assert_eq!(
+        ethernet_line(EtherType::ARP, &other),
+        "ARP, length 28 [arp hardware type 6 with addresses of 6 bytes is not ethernet]"
+    );
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn icmp_messages() {
+    use icmp4::{Message::*, TimeExceededCode as Time, UnreachableCode as Code};
+    let udp = udp4(b"abc");
+    let quoted = &udp[..28];
+    let unreachable = |code, next_hop_mtu| DestinationUnreachable {
+        code,
+        next_hop_mtu,
+        quoted,
+    };
+    let (id, seq, data) = (7, 9, &b"0123456789"[..]);
+    let quote = "(10.7.0.1.1234 > 10.7.0.2.53: UDP), length 36";
+    for (message, expected) in [
+        (
+            EchoRequest { id, seq, data },
+            "echo request, id 7, seq 9, length 18".to_owned(),
+        ),
+        (
+            EchoReply { id, seq, data },
+            "echo reply, id 7, seq 9, length 18".to_owned(),
+        ),
+        (
+            unreachable(Code::NET, 0),
+            format!("net 10.7.0.2 unreachable {quote}"),
+        ),
+        (
+            unreachable(Code::HOST, 0),
+            format!("host 10.7.0.2 unreachable {quote}"),
+        ),
+        (
+            unreachable(Code::PROTOCOL, 0),
+            format!("10.7.0.2 protocol 17 unreachable {quote}"),
+        ),
+        (
+            unreachable(Code::PORT, 0),
+            format!("10.7.0.2 udp port 53 unreachable {quote}"),
+        ),
+        (
+            unreachable(Code::FRAGMENTATION_NEEDED, 1400),
+            format!("10.7.0.2 unreachable - need to frag (mtu 1400) {quote}"),
+        ),
+        (
+            unreachable(Code(77), 0),
+            format!("10.7.0.2 unreachable, code 77 {quote}"),
+        ),
+        (
+            TimeExceeded {
+                code: Time::TRANSIT,
+                quoted,
+            },
+            format!("time exceeded in-transit {quote}"),
+        ),
+        (
+            ParameterProblem {
+                code: 0,
+                pointer: 20,
+                quoted,
+            },
+            format!("parameter problem - octet 20 {quote}"),
+        ),
+        (
+            Redirect {
+                code: 1,
+                gateway: A,
+                quoted,
+            },
+            format!("redirect 10.7.0.2 to 10.7.0.1 {quote}"),
+        ),
+        (
+            TimeExceeded {
+                code: Time::REASSEMBLY,
+                quoted: &[],
+            },
+            "ip reassembly time exceeded (quotes no packet), length 8".to_owned(),
+        ),
+        (
+            Unknown {
+                kind: 13,
+                code: 0,
+                rest: [0; 4],
+                body: &[0; 12],
+            },
+            "type 13, code 0, length 20".to_owned(),
+        ),
+    ] {
+        let got = ip_line(&icmp(message));
+        assert_eq!(got, format!("IP 10.7.0.1 > 10.7.0.2: ICMP {expected}"));
+    }
+    let ping = icmp(EchoRequest { id, seq, data });
+    let right = u16::from_be_bytes([ping[22], ping[23]]);
+    assert_eq!(
+        changed(&ping, |p| p[23] ^= 1),
+        format!(
+            "IP 10.7.0.1 > 10.7.0.2: ICMP echo request, id 7, seq 9, length 18 \
+             [bad icmp checksum 0x{:04x}, should be 0x{right:04x}]",
+            right ^ 1
+        )
+    );
+    assert_eq!(
+        ip_line(&ip4(Protocol::ICMP, &[8, 0, 0])),
+        "IP 10.7.0.1 > 10.7.0.2: ICMP, length 3 [icmp message needs 8 bytes, 3 available]"
+    );
+}
+
+#[test]
+fn icmp6_messages() {
+    use icmp6::{Message::*, TimeExceededCode as Time, UnreachableCode as Code};
+    let udp = ip6(Protocol::UDP, &udp6(b"abc"));
+    let quoted = &udp[..48];
+    let quote = "(fd00::1.1234 > fd00::2.53: UDP), length 56";
+    let (id, seq, data) = (7, 9, &b"0123456789"[..]);
+    for (message, expected) in [
+        (
+            EchoRequest { id, seq, data },
+            "echo request, id 7, seq 9, length 18".to_owned(),
+        ),
+        (
+            EchoReply { id, seq, data },
+            "echo reply, id 7, seq 9, length 18".to_owned(),
+        ),
+        (
+            DestinationUnreachable {
+                code: Code::PORT,
+                quoted,
+            },
+            format!("destination unreachable, unreachable port, fd00::2 udp port 53 {quote}"),
+        ),
+        (
+            DestinationUnreachable {
+                code: Code::ADDRESS,
+                quoted,
+            },
+            format!("destination unreachable, unreachable address fd00::2 {quote}"),
+        ),
+        (
+            PacketTooBig { mtu: 1280, quoted },
+            format!("packet too big, mtu 1280 {quote}"),
+        ),
+        (
+            TimeExceeded {
+                code: Time::HOP_LIMIT,
+                quoted,
+            },
+            format!("time exceeded in-transit for fd00::2 {quote}"),
+        ),
+        (
+            ParameterProblem {
+                code: 1,
+                pointer: 6,
+                quoted,
+            },
+            format!("parameter problem, unknown next header - octet 6 {quote}"),
+        ),
+        (
+            Unknown {
+                kind: 143,
+                code: 0,
+                rest: [0; 4],
+                body: &[],
+            },
+            "type 143, code 0, length 8".to_owned(),
+        ),
+    ] {
+        let got = ip_line(&icmp6(A6, B6, message));
+        assert_eq!(got, format!("IP6 fd00::1 > fd00::2: ICMP6, {expected}"));
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn neighbour_discovery() {
+    use ndp::Message::*;
+    let mac = ndp::Options::target_link_address_bytes(MAC_B);
+    let na = NeighborAdvertisement {
+        flags: ndp::NeighborFlags::SOLICITED | ndp::NeighborFlags::OVERRIDE,
+        target: B6,
+        options: ndp::Options::new(&mac),
+    };
+    let mac = ndp::Options::source_link_address_bytes(MAC_A);
+    let ns = NeighborSolicitation {
+        target: B6,
+        options: ndp::Options::new(&mac),
+    };
+    let prefix = [
+        [
+            3, 4, 64, 0xc0, 0, 0, 0x1c, 0x20, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0,
+        ],
+        [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    ];
+    let mut options = prefix.as_flattened().to_vec();
+    ndp::NdpOption::Mtu(1500).emit(&mut options);
+    let servers = [A6.octets(), B6.octets()];
+    let dns = ndp::NdpOption::RecursiveDns {
+        lifetime: 60,
+        servers: &servers,
+    };
+    dns.emit(&mut options);
+    ndp::NdpOption::Unknown {
+        kind: 99,
+        data: &[1],
+    }
+    .emit(&mut options);
+    let ra = RouterAdvertisement {
+        hop_limit: 64,
+        flags: ndp::RouterFlags::OTHER,
+        lifetime: 1800,
+        reachable_time: 0,
+        retrans_timer: 1000,
+        options: ndp::Options::new(&options),
+    };
+    let rs = RouterSolicitation {
+        options: ndp::Options::new(&[1, 0]),
+    };
+    let local = "fe80::1".parse().unwrap();
+    for (src, message, expected) in [
+        (
+            A6,
+            ns,
+            "neighbor solicitation, who has fd00::2, options [source 02:00:00:00:00:0a], length 32",
+        ),
+        (
+            A6,
+            na,
+            "neighbor advertisement, tgt is fd00::2, Flags [solicited,override], \
+             options [target 02:00:00:00:00:0b], length 32",
+        ),
+        (
+            local,
+            ra,
+            "router advertisement, hop limit 64, Flags [other], pref medium, \
+             router lifetime 1800s, reachable time 0ms, retrans timer 1000ms, \
+             options [prefix fd00::/64 onlink auto valid 7200s pref infinity,mtu 1500,\
+             rdnss 60s fd00::1,fd00::2,unknown-99 6 bytes], length 104",
+        ),
+        (
+            A6,
+            ra,
+            "router advertisement, hop limit 64, Flags [other], pref medium, \
+             router lifetime 1800s, reachable time 0ms, retrans timer 1000ms, \
+             options [prefix fd00::/64 onlink auto valid 7200s pref infinity,mtu 1500,\
+             rdnss 60s fd00::1,fd00::2,unknown-99 6 bytes], length 104 \
+             [source fd00::1 is not link-local]",
+        ),
+        (
+            local,
+            rs,
+            "router solicitation, length 10 [an option has an impossible length]",
+        ),
+        (
+            local,
+            Redirect {
+                target: B6,
+                destination: B6,
+                options: ndp::Options::NONE,
+            },
+            "redirect, fd00::2 to fd00::2, length 40",
+        ),
+    ] {
+        let got = ip_line(&icmp6(src, B6, icmp6::Message::Ndp(message)));
+        assert_eq!(got, format!("IP6 {src} > fd00::2: ICMP6, {expected}"));
+    }
+}
+
+#[test]
+fn fragments_and_extension_headers() {
+    let udp = udp6(b"abc");
+    let behind = |first: u8, head: &[u8]| ip_line(&ip6(Protocol(first), &[head, &udp].concat()));
+    let to = "IP6 fd00::1.1234 > fd00::2.53:";
+    assert_eq!(
+        behind(0, &[17, 0, 5, 2, 0, 0, 1, 0]),
+        format!("{to} HBH (rtalert) UDP, length 3")
+    );
+    assert_eq!(
+        behind(60, &[43, 0, 1, 4, 0, 0, 0, 0, 17, 0, 4, 0, 0, 0, 0, 0]),
+        format!("{to} DSTOPT RT (type 4, 0 left) UDP, length 3")
+    );
+    assert_eq!(
+        behind(60, &[17, 0, 0xc2, 4, 0, 0, 0, 0]),
+        format!("{to} DSTOPT (jumbo) UDP, length 3 [unknown option at octet 42]")
+    );
+    assert_eq!(
+        behind(60, &[17, 0, 0x45, 9, 0, 0, 0, 0]),
+        format!("{to} DSTOPT UDP, length 3 [malformed ipv6 option]")
+    );
+    assert_eq!(
+        behind(44, &[17, 0, 0, 0, 1, 2, 3, 4]),
+        format!("{to} frag (0x01020304:0) UDP, length 3")
+    );
+    assert_eq!(
+        behind(44, &[17, 0, 5, 0xa9, 1, 2, 3, 4]),
+        "IP6 fd00::1 > fd00::2: frag (0x01020304:1448+) UDP fragment, length 11"
+    );
+    assert_eq!(
+        ip_line(&ip6(Protocol::ROUTING, &[6, 9, 0, 0])),
+        "IP6 fd00::1 > fd00::2: RT, length 4 \
+         [ipv6 extension header needs 80 bytes, 4 available]"
+    );
+    assert_eq!(
+        ip_line(&ip6(Protocol::NO_NEXT_HEADER, &[1, 2])),
+        "IP6 fd00::1 > fd00::2: no next header, length 2"
+    );
+
+    let mut fields = ipv4::Fields::new(A, B, Protocol::UDP);
+    (fields.id, fields.fragment_offset, fields.more_fragments) = (77, 185, true);
+    let mut packet = [0; 36];
+    fields.emit(16, &mut packet);
+    assert_eq!(
+        ip_line(&packet),
+        "IP 10.7.0.1 > 10.7.0.2: UDP fragment, id 77, offset 1480+, length 16"
+    );
+    let fields = ipv4::Fields::new(A, B, Protocol(253));
+    let mut packet = [0; 32];
+    fields.emit_with_options(&[148, 4, 0, 0, 7, 3, 4, 9, 0], 0, &mut packet);
+    assert_eq!(
+        ip_line(&packet),
+        "IP 10.7.0.1 > 10.7.0.2: options [RA,RR], protocol 253, length 0 [malformed ip option]"
+    );
+}
+
+#[test]
+fn r61_lengths_that_cannot_be() {
+    let udp = udp4(b"abc");
+    let fix = |p: &mut Vec<u8>| {
+        p[10..12].fill(0);
+        let sum = Sum::new().bytes(&p[..20]).finish();
+        p[10..12].copy_from_slice(&sum.to_be_bytes());
+    };
+    let to = "IP 10.7.0.1.1234 > 10.7.0.2.53: UDP, length 3";
+    let total = |value| {
+        changed(&udp, |p| {
+            p[3] = value;
+            fix(p);
+        })
+    };
+    assert_eq!(
+        total(40),
+        format!("{to} [ipv4 packet needs 40 bytes, 31 available]")
+    );
+    assert_eq!(
+        total(0),
+        format!("{to} [ipv4 total length 0 is below its header's 20]")
+    );
+    assert_eq!(
+        changed(&udp, |p| p[0] = 0x44),
+        "IP, length 31 [ipv4 header length 4 words is below 5]"
+    );
+    assert_eq!(
+        changed(&udp, |p| p[0] = 0x15),
+        "IP, length 31 [ip version 1 is neither 4 nor 6]"
+    );
+    assert_eq!(changed(&udp, |p| p.extend([0; 15])), to, "link padding");
+    assert_eq!(ip_line(&[]), "IP, length 0 [empty]");
+    assert_eq!(
+        ip_line(&[0x60; 39]),
+        "IP6, length 39 [ipv6 packet needs 40 bytes, 39 available]"
+    );
+    assert_eq!(
+        ethernet_line(EtherType::IPV4, &ip6(Protocol::UDP, &[])),
+        "IP, length 40 [ip version 6 is not 4]"
+    );
+    let offset = |words: u8| {
+        let mut packet = tcp4(Flags::ACK, &tcp::Options::NONE, b"");
+        packet[32] = words << 4;
+        ip_line(&packet)
+    };
+    let to = "IP 10.7.0.1.40000 > 10.7.0.2.80: TCP, length 20";
+    assert_eq!(
+        offset(4),
+        format!("{to} [tcp data offset 4 words is below 5]")
+    );
+    assert_eq!(
+        offset(15),
+        format!("{to} [tcp header needs 60 bytes, 20 available]")
+    );
+}
+
+/// What the capture left out is not called the packet's fault.
+#[test]
+fn cut_frames() {
+    let packet = tcp4(Flags::ACK, &tcp::Options::NONE, &[0; 1000]);
+    let decoder = Decoder::new(Link::Ip);
+    let cut = |have: usize| {
+        decoder
+            .line(&packet[..have], packet.len(), RxChecksum::Unknown)
+            .to_string()
+    };
+    let to = "IP 10.7.0.1.40000 > 10.7.0.2.80:";
+    assert_eq!(
+        cut(96),
+        format!(
+            "{to} Flags [.], seq 1000:2000, ack 2000, win 64240, length 1000 \
+             [cut, 96 of 1040 bytes]"
+        )
+    );
+    assert_eq!(
+        cut(30),
+        format!("{to} TCP, length 1020 [cut, 30 of 1040 bytes]")
+    );
+    assert_eq!(
+        cut(22),
+        "IP 10.7.0.1 > 10.7.0.2: TCP, length 1020 [cut, 22 of 1040 bytes]"
+    );
+    assert_eq!(cut(9), "IP, length 9 [cut, 9 of 1040 bytes]");
+    assert_eq!(cut(0), "IP, length 0 [cut, 0 of 1040 bytes]");
+}
+
+#[test]
+fn links() {
+    let udp = udp4(b"abc");
+    let to = "IP 10.7.0.1.1234 > 10.7.0.2.53: UDP, length 3";
+    assert_eq!(ethernet_line(EtherType::IPV4, &udp), to);
+    let mut fields = ethernet::Fields::new(MAC_B, MAC_A, EtherType::IPV4);
+    fields.tag = Some(VlanTag::new(100).with_priority(5));
+    let mut tagged = vec![0; 18];
+    fields.emit(&mut tagged);
+    tagged.extend_from_slice(&udp);
+    assert_eq!(
+        line(Link::Ethernet, &tagged),
+        format!("vlan 100, p 5, {to}")
+    );
+    let twice = [&[0x10, 7, 0x08, 0][..], &udp].concat();
+    assert_eq!(
+        ethernet_line(EtherType::SERVICE_VLAN, &twice),
+        format!("vlan 7, p 0, DEI, {to}")
+    );
+    let bottomless = [0x00, 1, 0x81, 0].repeat(300);
+    let shown = ethernet_line(EtherType::VLAN, &bottomless);
+    assert!(shown.ends_with("ethertype 0x8100, length 1180"), "{shown}");
+    assert_eq!(
+        ethernet_line(EtherType(0x88cc), &[0; 46]),
+        "ethertype 0x88cc, length 46"
+    );
+    assert_eq!(ethernet_line(EtherType(39), &[0; 46]), "802.3, length 39");
+    assert_eq!(
+        ethernet_line(EtherType(60), &[0; 46]),
+        "802.3, length 60 [802.3 frame needs 60 bytes, 46 available]"
+    );
+    assert_eq!(
+        line(Link::Ethernet, &[0; 9]),
+        "Ethernet, length 9 [ethernet header needs 14 bytes, 9 available]"
+    );
+    let loopback = [&[2, 0, 0, 0][..], &udp].concat();
+    assert_eq!(line(Link::from_linktype(0), &loopback), to);
+    let mut cooked = vec![0; 16];
+    cooked[14] = 8;
+    cooked.extend_from_slice(&udp);
+    assert_eq!(line(Link::from_linktype(113), &cooked), to);
+    let mut cooked = vec![0; 20];
+    cooked[0] = 8;
+    cooked.extend_from_slice(&udp);
+    assert_eq!(line(Link::from_linktype(276), &cooked), to);
+    assert_eq!(line(Link::from_linktype(101), &udp), to);
+    assert_eq!(
+        line(Link::from_linktype(105), &udp),
+        "link type 105, length 31"
+    );
+}
+
+/// A frame that is likely to be read deep: headers from the builders above, then bytes flipped.
+fn likely_frame() -> impl Strategy<Value = Vec<u8>> {
+    let udp = ip6(Protocol::UDP, &udp6(&[0; 60]));
+    let mac = ndp::Options::source_link_address_bytes(MAC_A);
+    let solicitation = ndp::Message::NeighborSolicitation {
+        target: B6,
+        options: ndp::Options::new(&mac),
+    };
+    let too_big = icmp6::Message::PacketTooBig {
+        mtu: 1280,
+        quoted: &udp,
+    };
+    let samples = vec![
+        tcp4(
+            Flags::SYN,
+            &tcp::Options {
+                mss: Some(1),
+                ..tcp::Options::NONE
+            },
+            &[0; 40],
+        ),
+        icmp(icmp4::Message::Redirect {
+            code: 0,
+            gateway: A,
+            quoted: &udp4(&[0; 30]),
         }),
-    )));
-    let mut p = [0; 28];
-    arp::Packet::request(MAC_A, A, B).emit(&mut p);
-    show(ethernet_line(EtherType::ARP, &p));
+        icmp6(A6, B6, too_big),
+        icmp6(A6, B6, icmp6::Message::Ndp(solicitation)),
+        ip6(Protocol::HOP_BY_HOP, &[60, 0, 5, 2, 0, 0, 1, 0].repeat(20)),
+    ];
+    let flips = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
+    (prop::sample::select(samples), flips, 0usize..200).prop_map(|(mut bytes, flips, keep)| {
+        for (at, value) in flips {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        bytes.truncate(keep.max(20));
+        bytes
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_give_one_line(
+        link in 0u16..130, bytes in prop::collection::vec(any::<u8>(), 0..200), more in 0usize..9,
+        ether_type in prop::sample::select(vec![0x0800u16, 0x86dd, 0x0806, 0x8100, 0x88a8]),
+    ) {
+        let mut bytes = bytes;
+        if let (true, Some(field)) = (more > 2, bytes.get_mut(12..14)) {
+            field.copy_from_slice(&ether_type.to_be_bytes());
+        }
+        let decoder = Decoder::new(Link::from_linktype(link));
+        let line = decoder.line(&bytes, bytes.len() + more, RxChecksum::Unknown).to_string();
+        prop_assert!(!line.is_empty() && !line.contains('\n'));
+        prop_assert!(line.ends_with(']') || more == 0, "{}", line);
+    }
+
+    #[test]
+    fn likely_frames_give_one_line(bytes in likely_frame()) {
+        let line = ip_line(&bytes);
+        prop_assert!(!line.is_empty() && !line.contains('\n') && line.len() < 2000, "{}", line);
+    }
 }

@@ -16,10 +16,11 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 
+use super::arena::CHUNK;
 use super::netlink::{Link, LinkChange, Netlink};
 use super::open::{OpenError, check_name};
 use super::sys::{self, IfReq};
-use super::tuntap::{Offloads, TunTap};
+use super::tuntap::{Offloads, Queue, TunTap};
 use super::{Medium, virtio};
 use crate::base::Cidr;
 
@@ -51,6 +52,7 @@ pub struct Builder<D> {
     persist: Option<bool>,
     owner: Option<u32>,
     path: PathBuf,
+    chunk: usize,
     device: PhantomData<fn() -> D>,
 }
 
@@ -72,6 +74,7 @@ impl<D> Builder<D> {
             persist: None,
             owner: None,
             path: PathBuf::from("/dev/net/tun"),
+            chunk: CHUNK,
             device: PhantomData,
         }
     }
@@ -118,6 +121,13 @@ impl<D> Builder<D> {
     /// The user id that may open the interface without rights.
     pub const fn owner(mut self, user: u32) -> Self {
         self.owner = Some(user);
+        self
+    }
+
+    /// Bytes of each chunk of the receive buffer, 256 KiB by default and at least the longest frame.
+    /// Received payload is a slice of a chunk and keeps the whole of it in memory.
+    pub const fn receive_chunk(mut self, bytes: usize) -> Self {
+        self.chunk = bytes;
         self
     }
 
@@ -193,7 +203,13 @@ impl<D: Kind + From<TunTap>> Builder<D> {
             },
             (Err(_), None) => return Err(OpenError::Elsewhere { name }),
         };
-        Ok(TunTap::new(fd, D::MEDIUM, name, &link, virtio, offloads).into())
+        let queue = Queue {
+            fd,
+            name,
+            virtio,
+            offloads,
+        };
+        Ok(TunTap::new(queue, D::MEDIUM, &link, self.chunk).into())
     }
 
     /// The name asked for; empty when the kernel is to choose.
@@ -312,23 +328,8 @@ impl<D: Kind + From<TunTap>> Builder<D> {
         let link = netlink
             .link(&queue.name)
             .map_err(setup("find the interface"))?;
-        let Queue {
-            fd,
-            name,
-            virtio,
-            offloads,
-        } = queue;
-        Ok(TunTap::new(fd, D::MEDIUM, name, &link, virtio, offloads).into())
+        Ok(TunTap::new(queue, D::MEDIUM, &link, self.chunk).into())
     }
-}
-
-/// One attached descriptor.
-#[derive(Debug)]
-struct Queue {
-    fd: OwnedFd,
-    name: String,
-    virtio: bool,
-    offloads: Offloads,
 }
 
 fn kind_flag<D: Kind>() -> u16 {

@@ -88,7 +88,7 @@ impl<R> CoalesceRx<R> {
     }
 
     /// The receiving half behind it.
-    pub(super) const fn inner(&self) -> &R {
+    pub const fn inner(&self) -> &R {
         &self.inner
     }
 

@@ -1,7 +1,7 @@
 use core::num::NonZeroU16;
 
 use super::super::layout::samples::Tcp;
-use super::super::{Pair, PairRx, PairTx};
+use super::super::{Chance, Pair, PairRx, PairTx};
 use super::*;
 use crate::link::{PartialChecksum, SegmentKind, Segmentation, TxMeta};
 

@@ -8,6 +8,7 @@
 mod arena;
 mod coalesce;
 mod impair;
+mod impairment;
 mod layout;
 mod pair;
 mod segment;
@@ -38,7 +39,8 @@ mod virtio;
 mod wait;
 
 pub use coalesce::{Coalesce, CoalesceRx};
-pub use impair::{Chance, Impair, ImpairCounters, ImpairRx, ImpairTx, Impairment};
+pub use impair::{Impair, ImpairRx, ImpairTx};
+pub use impairment::{Chance, ImpairCounters, Impairment};
 pub use pair::{PAIR_QUEUE_FRAMES, Pair, PairRx, PairTx, pair};
 pub use segment::{Segmented, SegmentedTx};
 pub use traits::{

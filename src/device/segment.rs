@@ -90,7 +90,7 @@ impl<T> SegmentedTx<T> {
     }
 
     /// The sending half behind it.
-    pub(super) const fn inner(&self) -> &T {
+    pub const fn inner(&self) -> &T {
         &self.inner
     }
 }

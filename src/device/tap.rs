@@ -10,6 +10,18 @@ use super::{Capabilities, Device, Medium, OpenError};
 use crate::base::MacAddr;
 
 /// A TAP device. The interface goes when it and both its halves are dropped, unless it is persistent.
+///
+/// ```no_run
+/// use netloom::device::{Device, Tap};
+///
+/// let tap = Tap::builder()
+///     .name("nl0")
+///     .kernel_address("10.7.0.1/24".parse()?)
+///     .kernel_address("fd00::1/64".parse()?)
+///     .open()?;
+/// println!("{} with {:?}", tap.name(), tap.capabilities());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Tap(TunTap);
 

@@ -12,7 +12,7 @@ use bytes::Buf;
 use nix::errno::Errno;
 use nix::sys::uio::writev;
 
-use super::arena::{Arena, CHUNK};
+use super::arena::Arena;
 use super::netlink::Link;
 use super::segment::{SegmentedTx, with_software};
 use super::{
@@ -49,17 +49,28 @@ pub(super) struct TunTap {
     /// The same with what software adds.
     capabilities: Capabilities,
     virtio: bool,
+    /// Bytes of a chunk of the receive arena.
+    chunk: usize,
+}
+
+/// One descriptor, attached to the interface of this name.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) fd: OwnedFd,
+    pub(super) name: String,
+    /// Does a virtio header stand before each frame?
+    pub(super) virtio: bool,
+    pub(super) offloads: Offloads,
 }
 
 impl TunTap {
-    pub(super) fn new(
-        fd: OwnedFd,
-        medium: Medium,
-        name: String,
-        link: &Link,
-        virtio: bool,
-        offloads: Offloads,
-    ) -> Self {
+    pub(super) fn new(queue: Queue, medium: Medium, link: &Link, chunk: usize) -> Self {
+        let Queue {
+            fd,
+            name,
+            virtio,
+            offloads,
+        } = queue;
         let native = Capabilities {
             checksum: offloads.checksum,
             tso4: offloads.tso,
@@ -78,6 +89,7 @@ impl TunTap {
             native,
             capabilities: with_software(native),
             virtio,
+            chunk,
         }
     }
 
@@ -88,7 +100,7 @@ impl TunTap {
     pub(super) fn split(self) -> (TunTapRx, TunTapTx) {
         let rx = TunTapRx {
             fd: Arc::clone(&self.fd),
-            arena: Arena::new(CHUNK),
+            arena: Arena::new(self.chunk),
             virtio: self.virtio,
             bad_headers: 0,
         };
@@ -330,13 +342,36 @@ mod tests {
         }
     }
 
+    /// r66: a full queue leaves the frame with the caller, and it goes when there is room again.
+    #[test]
+    fn r66_a_full_queue_is_full() {
+        let (near, far) = UnixDatagram::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let mut tx = KernelTx {
+            fd: Arc::new(near.into()),
+            virtio: false,
+        };
+        let payload = [Bytes::from(vec![1; 9000])];
+        let frame = TxFrame::new(&[7; 54], &payload, TxMeta::PLAIN);
+        let mut taken = 0;
+        while tx.transmit(Instant::ZERO, &frame).unwrap() == Sent::Taken {
+            taken += 1;
+        }
+        assert!(taken > 0);
+        assert_eq!(tx.transmit(Instant::ZERO, &frame).unwrap(), Sent::Full);
+        for _ in 0..taken {
+            assert_eq!(far.recv(&mut [0; 10_000]).unwrap(), 9054);
+        }
+        assert_eq!(tx.transmit(Instant::ZERO, &frame).unwrap(), Sent::Taken);
+    }
+
     #[test]
     fn a_batch_is_read_until_it_is_full_or_nothing_waits() {
         let (near, far) = UnixDatagram::pair().unwrap();
         near.set_nonblocking(true).unwrap();
         let mut rx = TunTapRx {
             fd: Arc::new(near.into()),
-            arena: Arena::new(CHUNK),
+            arena: Arena::new(1 << 18),
             virtio: true,
             bad_headers: 0,
         };

@@ -2,7 +2,7 @@
 //!
 //! RFC 4861 §4 (forms), §6.1, §7.1, §8.1 (validity); RFC 4191 §2.2 (router preference). *Owns* the
 //! messages and what can be said of them from one packet. *Does not* keep neighbours or routers.
-//! Invariant: reading is total. Options are in [`options`](self::options).
+//! Invariant: reading is total. Options are in `options.rs`.
 
 mod options;
 

@@ -67,6 +67,11 @@ impl UdpOptions {
         }
     }
 
+    /// Bytes that may wait to be received.
+    pub const fn recv_buffer_setting(&self) -> usize {
+        self.recv_buffer
+    }
+
     /// TTL or hop limit of what is sent (default: the stack's); never 0 (RFC 1122 §3.2.1.7).
     pub fn ttl(self, ttl: u8) -> Self {
         Self {

@@ -308,7 +308,7 @@ fn r35_a_super_segment_of_two_is_acknowledged_at_once() {
 fn the_echoed_timestamp_is_of_the_segment_the_ack_is_due_to() {
     let mut rcv = receive(10_000);
     rcv.start_timestamps(1, Instant::ZERO);
-    let mut arrive = |rcv: &mut Receive, seq, val| {
+    let arrive = |rcv: &mut Receive, seq, val| {
         let seg = stamped(seq, 100, val, 0);
         rcv.check_timestamp(&seg).unwrap();
         assert!(rcv.is_acceptable(&seg));

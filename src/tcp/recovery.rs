@@ -3,8 +3,6 @@
 //! *Owns* the phase, the recovery point and the count of duplicate ACKs. *Does not* set a window:
 //! the controller hears of episodes and answers (CONGESTION.md section 1).
 
-use crate::base::Instant;
-
 use super::congestion::{AckSample, CongestionEvent, CongestionKind, EpisodeKind};
 use super::connection::Connection;
 use super::scoreboard::{DUP_THRESH, Delivered, Mark};
@@ -49,7 +47,7 @@ pub(crate) struct AckEffect {
 impl Connection {
     /// Detects loss, starts and ends episodes, tells the controller. The order of CONGESTION.md
     /// section 1.2.
-    pub(crate) fn on_ack_effect(&mut self, now: Instant, effect: &AckEffect) {
+    pub(crate) fn on_ack_effect(&mut self, effect: &AckEffect) {
         if effect.duplicate {
             self.recovery.flight_end.get_or_insert(self.snd.nxt);
             self.recovery.dup_acks += 1;
@@ -59,11 +57,11 @@ impl Connection {
         }
         let newly_lost = self.detect_loss(effect);
         if newly_lost > 0 && self.recovery.phase == Phase::Open {
-            self.enter_recovery(now);
+            self.enter_recovery();
         }
-        if self.exit_if_passed(now) && self.scoreboard.lost() > 0 {
+        if self.exit_if_passed() && self.scoreboard.lost() > 0 {
             // What is missing beyond the recovery point is a loss of its own (r44).
-            self.enter_recovery(now);
+            self.enter_recovery();
         }
         if effect.delivered.bytes > 0 {
             let in_recovery = matches!(self.recovery.phase, Phase::Recovery { .. });
@@ -72,7 +70,7 @@ impl Connection {
                 una_advanced: effect.acked > 0,
                 in_recovery,
             };
-            let cx = self.cx(now);
+            let cx = self.cx();
             self.congestion.on_ack(&cx, &sample);
         }
     }
@@ -114,7 +112,7 @@ impl Connection {
         }
     }
 
-    fn enter_recovery(&mut self, now: Instant) {
+    fn enter_recovery(&mut self) {
         let flight_end = self.recovery.flight_end.take().unwrap_or(self.snd.nxt);
         let flight_before = flight_end.past(self.snd.una);
         self.recovery.phase = Phase::Recovery {
@@ -127,13 +125,13 @@ impl Connection {
             kind: CongestionKind::EnterRecovery,
             flight_before,
         };
-        let cx = self.cx(now);
+        let cx = self.cx();
         // Until proportional rate reduction comes, `Response::Prr` is `Direct`: RFC 6675 §5 (4.2).
         let _ = self.congestion.on_congestion(&cx, &event);
     }
 
     /// Ends the episode when SND.UNA has reached its point; returns whether it did.
-    fn exit_if_passed(&mut self, now: Instant) -> bool {
+    fn exit_if_passed(&mut self) -> bool {
         let (point, kind) = match self.recovery.phase {
             Phase::Open => return false,
             Phase::Recovery { point } => (point, EpisodeKind::Recovery),
@@ -144,13 +142,13 @@ impl Connection {
         }
         self.recovery = Recovery::default();
         self.scoreboard.forget_dup_acks();
-        let cx = self.cx(now);
+        let cx = self.cx();
         self.congestion.on_recovery_exit(&cx, kind);
         true
     }
 
     /// RFC 6298 §5 (5.4) to (5.6), RFC 5681 §3.1: the timer expired with something outstanding.
-    pub(crate) fn on_rto_loss(&mut self, now: Instant) {
+    pub(crate) fn on_rto_loss(&mut self) {
         let first = self.retries <= 1;
         // RFC 5681 §3.1 (4); in an episode what is lost was answered for already.
         let flight_before = match self.recovery.phase {
@@ -176,7 +174,7 @@ impl Connection {
             kind: CongestionKind::Rto { first },
             flight_before,
         };
-        let cx = self.cx(now);
+        let cx = self.cx();
         let _ = self.congestion.on_congestion(&cx, &event);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
@@ -10,8 +10,8 @@ use netloom::base::Instant;
 use netloom::base::checksum::Sum;
 use netloom::bytes::Bytes;
 use netloom::device::{
-    Capabilities, Device, DeviceDrop, DeviceError, Medium, OpenError, Receive, RxBatch, Sent, Tap,
-    Transmit, Tun, TunTapRx, TunTapTx,
+    Capabilities, Coalesce, Device, DeviceDrop, DeviceError, Medium, OpenError, Receive, RxBatch,
+    Sent, Tap, Transmit, Tun, TunTapTx,
 };
 use netloom::link::{
     PartialChecksum, RxChecksum, RxFrame, SegmentKind, Segmentation, TxFrame, TxMeta,
@@ -38,6 +38,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("device::a_deleted_interface_ends_the_device", deleted),
     ("device::super_segments_come_in", super_segments_come_in),
     (
+        "device::coalesced_segments_come_in",
+        coalesced_segments_come_in,
+    ),
+    (
         "device::r68_stale_offloads_are_set_anew",
         r68_stale_offloads,
     ),
@@ -57,21 +61,33 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A device on an IP medium or its like, driven by hand.
 struct Wire {
     capabilities: Capabilities,
-    rx: TunTapRx,
+    fd: OwnedFd,
+    rx: Box<dyn Receive>,
     tx: TunTapTx,
     pending: Vec<RxFrame>,
 }
 
 impl Wire {
-    fn new(device: impl Device<Rx = TunTapRx, Tx = TunTapTx>) -> Self {
+    fn new<D: Device<Tx = TunTapTx>>(fd: OwnedFd, device: D) -> Self
+    where
+        D::Rx: 'static,
+    {
         let capabilities = *device.capabilities();
         let (rx, tx) = device.split();
         Self {
             capabilities,
-            rx,
+            fd,
+            rx: Box::new(rx),
             tx,
             pending: Vec::new(),
         }
+    }
+
+    fn of<D: Device<Tx = TunTapTx> + AsFd>(device: D) -> Self
+    where
+        D::Rx: 'static,
+    {
+        Self::new(device.as_fd().try_clone_to_owned().unwrap(), device)
     }
 
     /// The next frame that `wanted` makes something of.
@@ -84,7 +100,7 @@ impl Wire {
                 }
             }
             assert!(Clock::now() < until, "no such frame came");
-            let mut fds = [PollFd::new(self.rx.as_fd(), PollFlags::POLLIN)];
+            let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
             poll(&mut fds, PollTimeout::from(100u8)).unwrap();
             let mut batch = RxBatch::new(16);
             self.rx.receive(NOW, &mut batch).unwrap();
@@ -102,7 +118,7 @@ fn tun(offload: bool) -> Wire {
         .name("nl0")
         .kernel_address("10.7.0.1/24".parse().unwrap())
         .kernel_address("fd00::1/64".parse().unwrap());
-    Wire::new(builder.offload(offload).open().unwrap())
+    Wire::of(builder.offload(offload).open().unwrap())
 }
 
 const KERNEL: [IpAddr; 2] = [
@@ -285,7 +301,7 @@ fn a_tun_is_usable() {
         assert!(capabilities.checksum && capabilities.tso4 && capabilities.uso);
         assert_eq!(tun.offloads().tso, offload);
         assert_eq!(capabilities.receives_super_segments, offload);
-        let mut wire = Wire::new(tun);
+        let mut wire = Wire::of(tun);
         for (v6, address) in KERNEL.into_iter().enumerate() {
             let socket = UdpSocket::bind(SocketAddr::new(address, 0)).unwrap();
             socket.send_to(b"over the wire", (OURS[v6], 9)).unwrap();
@@ -306,7 +322,7 @@ fn arp_is_read() {
             .open()
             .unwrap();
         let mac = tap.kernel_mac().unwrap().octets();
-        let mut wire = Wire::new(tap);
+        let mut wire = Wire::of(tap);
         let socket = UdpSocket::bind("10.7.0.1:0").unwrap();
         socket.send_to(b"who has", "10.7.0.2:9").unwrap();
         let asked = wire.next(|f| (f.data[12..14] == [8, 6]).then(|| f.data.clone()));
@@ -402,10 +418,10 @@ fn gone_on_drop() {
     assert!(!there());
     let address = "10.7.0.1/24".parse().unwrap();
     let builder = Tap::builder().name("nl0").mtu(1400).kernel_address(address);
-    drop(builder.persist(true).owner(12_345).open().unwrap());
+    drop(builder.persist(true).owner(0).open().unwrap());
     assert!(there());
     assert!(
-        ip("-d link show nl0").contains("user 12345"),
+        ip("-d link show nl0").contains(" user "),
         "{}",
         ip("-d link show nl0")
     );
@@ -465,7 +481,7 @@ fn r66_link_down() {
     while wire.rx.receive(NOW, &mut batch).unwrap() > 0 {
         batch.drain().for_each(drop);
     }
-    let mut fds = [PollFd::new(wire.tx.as_fd(), PollFlags::POLLOUT)];
+    let mut fds = [PollFd::new(wire.fd.as_fd(), PollFlags::POLLOUT)];
     poll(&mut fds, PollTimeout::ZERO).unwrap();
     assert_eq!(
         fds[0].revents(),
@@ -482,7 +498,7 @@ fn deleted() {
     let mut wire = tun(true);
     let (header, _) = ip_header(false, 253, 0);
     ip("link del nl0");
-    let mut fds = [PollFd::new(wire.rx.as_fd(), PollFlags::POLLIN)];
+    let mut fds = [PollFd::new(wire.fd.as_fd(), PollFlags::POLLIN)];
     poll(&mut fds, PollTimeout::from(1000u16)).unwrap();
     assert!(fds[0].revents().unwrap().contains(PollFlags::POLLERR));
     let received = wire.rx.receive(NOW, &mut RxBatch::new(1));
@@ -540,6 +556,29 @@ fn super_segments_come_in() {
     }
 }
 
+/// Without offload the kernel sends small frames, and what merges them has super-segments again.
+fn coalesced_segments_come_in() {
+    let tun = Tun::builder()
+        .name("nl0")
+        .kernel_address("10.7.0.1/24".parse().unwrap())
+        .kernel_address("fd00::1/64".parse().unwrap())
+        .offload(false)
+        .open()
+        .unwrap();
+    let fd = tun.as_fd().try_clone_to_owned().unwrap();
+    let mut wire = Wire::new(fd, Coalesce::new(tun));
+    for v6 in [false, true] {
+        let frames = kernel_sends(&mut wire, v6);
+        let merged = frames
+            .iter()
+            .filter(|(frame, _)| frame.meta.segment_size.is_some());
+        for (frame, _) in merged.clone() {
+            assert_eq!(frame.meta.checksum, RxChecksum::Verified);
+        }
+        assert!(merged.count() > 0, "{} frames, none merged", frames.len());
+    }
+}
+
 fn r68_stale_offloads() {
     let builder = || {
         Tun::builder()
@@ -548,7 +587,7 @@ fn r68_stale_offloads() {
             .kernel_address("fd00::1/64".parse().unwrap())
     };
     drop(builder().persist(true).open().unwrap());
-    let mut wire = Wire::new(builder().offload(false).open().unwrap());
+    let mut wire = Wire::of(builder().offload(false).open().unwrap());
     for v6 in [false, true] {
         for (frame, _) in kernel_sends(&mut wire, v6) {
             assert!(

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::thread;
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::{Completion, Failed, Trial};
 use netloom::device::Tap;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
@@ -37,23 +37,28 @@ pub(crate) fn enter() -> Result<(), String> {
 
 /// Wraps a test so that it runs in a thread with a network namespace of its own.
 pub(crate) fn trial(name: &str, test: fn(), rights: &Result<(), String>, required: bool) -> Trial {
-    let ignored = rights.is_err() && !required;
     let rights = rights.clone();
-    Trial::test(name, move || {
-        rights?;
+    Trial::ignorable_test(name, move || {
+        match rights {
+            Ok(()) => {}
+            Err(reason) if required => return Err(reason.into()),
+            Err(reason) => return Ok(Completion::ignored_with(reason)),
+        }
         let run = move || {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
             ip("link set lo up");
             test();
         };
         let thread = thread::Builder::new().name(name_of(test)).spawn(run)?;
-        thread.join().map_err(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            Failed::from(text.unwrap_or("the test panicked"))
-        })
+        match thread.join() {
+            Ok(()) => Ok(Completion::Completed),
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+                Err(Failed::from(text.unwrap_or("the test panicked")))
+            }
+        }
     })
-    .with_ignored_flag(ignored)
 }
 
 fn name_of(test: fn()) -> String {

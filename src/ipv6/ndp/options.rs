@@ -294,8 +294,8 @@ impl<'a> Options<'a> {
     /// No options.
     pub const NONE: Self = Self(&[]);
 
-    /// The options in these bytes, as [`NdpOption::emit`] or [`link_address`](Self::link_address)
-    /// made them.
+    /// The options in these bytes, as [`NdpOption::emit`] or
+    /// [`source_link_address_bytes`](Self::source_link_address_bytes) made them.
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }

@@ -10,7 +10,7 @@ use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
 use crate::stack::demux::{TcpEntry, Tuple, is_link_local};
 use crate::stack::event::{Readiness, SocketId};
-use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
+use crate::stack::ids::{Id, ListenerId, RawId, StaleId, TcpId};
 use crate::stack::packet::{Flow, Inbound};
 use crate::stack::wheel::TimerKey;
 use crate::tcp::{
@@ -52,6 +52,11 @@ impl ListenOptions {
         }
     }
 
+    /// The backlog.
+    pub const fn backlog_setting(&self) -> usize {
+        self.backlog
+    }
+
     /// Does `[::]` take IPv4 connections as well? Default no.
     #[must_use]
     pub fn dual_stack(self, dual_stack: bool) -> Self {
@@ -73,23 +78,10 @@ impl Stack {
         if ip.is_multicast() {
             return Err(ListenError::GroupAddress);
         }
-        let scope = match local {
-            SocketAddr::V6(v6) => InterfaceId::from_scope(v6.scope_id()),
-            SocketAddr::V4(_) => None,
-        };
-        let mine = ip.is_unspecified()
-            || self.net.is_ours(ip, scope)
-            || self.net.accepts_foreign(ip, scope);
-        if !mine {
-            return Err(ListenError::AddressNotAvailable);
-        }
-        let zone = match scope {
-            Some(on) if is_link_local(ip) => on.scope(),
-            None if is_link_local(ip) => InterfaceId::from_index(0).scope(),
-            _ => 0,
-        };
+        let (mut local, zone) = self
+            .local_endpoint(local)
+            .map_err(|_| ListenError::AddressNotAvailable)?;
         let dual = options.dual_stack;
-        let mut local = local;
         if local.port() == 0 {
             let table = &self.demux.tcp;
             let free = |port: core::num::NonZeroU16| {
@@ -108,6 +100,7 @@ impl Stack {
             local,
             options: options.0,
             backlog: options.1,
+            room: options.1,
             half_open: 0,
             complete: VecDeque::new(),
         });
@@ -154,6 +147,17 @@ impl Stack {
             .ok_or(StaleId)
     }
 
+    /// Says how many complete connections may wait in the stack, at most the backlog: for a user
+    /// with a queue of his own in front, whose room is the backlog's. No room is a full backlog.
+    ///
+    /// # Errors
+    /// [`StaleId`] when the listener was closed.
+    pub fn tcp_listener_room(&mut self, id: ListenerId, room: usize) -> Result<(), StaleId> {
+        let listener = self.tcp.listeners.get_mut(id).ok_or(StaleId)?;
+        listener.room = room.min(listener.backlog);
+        Ok(())
+    }
+
     /// Closes a listener: connections that were not accepted are reset, accepted ones go on (r51).
     pub fn tcp_listener_close(&mut self, now: Instant, id: ListenerId) {
         let now = self.net.clamp(now);
@@ -189,7 +193,7 @@ impl Stack {
         let Some(listener) = self.tcp.listeners.get_mut(id) else {
             return Err(DropReason::TcpNoSocket);
         };
-        if listener.half_open >= listener.backlog || listener.complete.len() >= listener.backlog {
+        if listener.half_open >= listener.backlog || listener.complete.len() >= listener.room {
             return Err(DropReason::TcpBacklogFull);
         }
         let options = Arc::clone(&listener.options);
@@ -338,7 +342,7 @@ impl Stack {
             self.refuse(packet, seg);
             return Err(DropReason::TcpNoSocket);
         };
-        if listener.complete.len() >= listener.backlog {
+        if listener.complete.len() >= listener.room {
             // The peer sends it again; the record waits.
             return Err(DropReason::TcpBacklogFull);
         }

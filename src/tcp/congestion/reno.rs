@@ -102,13 +102,6 @@ impl CongestionControl for Reno {
         }
     }
 
-    /// The window keeps its bytes (RFC 4821 §4), but never holds less than two segments' worth
-    /// of threshold.
-    fn on_mtu_change(&mut self, _cx: &Cx, _old: u32, new: u32) {
-        self.cwnd = self.cwnd.max(new);
-        self.ssthresh = self.ssthresh.max(2 * new);
-    }
-
     fn output(&self) -> Output {
         Output {
             cwnd: self.cwnd,
@@ -124,14 +117,12 @@ impl CongestionControl for Reno {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Instant;
     use core::time::Duration;
 
     const SMSS: u32 = 1000;
 
     fn cx(cwnd_limited: bool) -> Cx {
         Cx {
-            now: Instant::ZERO,
             smss: SMSS,
             initial_cwnd: 10 * SMSS,
             rto: Duration::from_millis(200),
@@ -231,6 +222,7 @@ mod tests {
             &cx(false),
             &AckSample {
                 newly_acked: 8000,
+                una_advanced: true,
                 in_recovery: false,
             },
         );

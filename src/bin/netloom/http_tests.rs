@@ -1,0 +1,207 @@
+//! Requests in, responses out, over a stream in memory.
+
+use super::*;
+
+/// Gives its input in pieces of `piece` bytes.
+struct Script<'a> {
+    input: &'a [u8],
+    piece: usize,
+    output: Vec<u8>,
+}
+
+impl Read for Script<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let len = self.piece.min(self.input.len()).min(buf.len());
+        let (now, later) = self.input.split_at(len);
+        buf[..len].copy_from_slice(now);
+        self.input = later;
+        Ok(len)
+    }
+}
+
+impl Write for Script<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.output.extend_from_slice(buf);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for &mut Script<'_> {}
+
+fn exchange(input: &[u8], piece: usize) -> (io::Result<()>, String) {
+    let mut script = Script {
+        input,
+        piece,
+        output: Vec::new(),
+    };
+    let pages = Pages {
+        stats: &|| "{\"x\":1}".to_owned(),
+        block: body_block(),
+    };
+    let result = serve(&mut script, &pages);
+    (result, String::from_utf8_lossy(&script.output).into_owned())
+}
+
+/// The status codes that answer `input`, in order, however it is cut.
+fn codes(input: &str) -> Vec<String> {
+    let whole = exchange(input.as_bytes(), usize::MAX).1;
+    assert_eq!(exchange(input.as_bytes(), 1).1, whole, "cut into bytes");
+    let line = |part: &str| part.split(' ').next().unwrap_or_default().to_owned();
+    whole.split("HTTP/1.1 ").skip(1).map(line).collect()
+}
+
+#[test]
+fn every_request_gets_its_status() {
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+        "y".repeat(HEAD_LIMIT)
+    );
+    let many = format!(
+        "GET / HTTP/1.1\r\nHost: x\r\n{}\r\n",
+        "A: b\r\n".repeat(FIELD_LIMIT)
+    );
+    for (input, expected) in [
+        ("GET /bytes/3 HTTP/1.1\r\nHost: x\r\n\r\n", vec!["200"]),
+        ("GET /stats HTTP/1.0\r\n\r\n", vec!["200"]),
+        ("\r\nGET / HTTP/1.1\nHost: x\n\n", vec!["200"]),
+        ("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", vec!["404"]),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            vec!["405"],
+        ),
+        ("GET /bytes/x HTTP/1.1\r\nHost: x\r\n\r\n", vec!["400"]),
+        (
+            "GET /bytes/99999999999999999999 HTTP/1.1\r\nHost: x\r\n\r\n",
+            vec!["400"],
+        ),
+        ("GET / HTTP/1.1\r\n\r\n", vec!["400"]),
+        ("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", vec!["400"]),
+        ("GET / HTTP/1.1\r\nHost : x\r\n\r\n", vec!["400"]),
+        ("GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", vec!["400"]),
+        ("GET  / HTTP/1.1\r\nHost: x\r\n\r\n", vec!["400"]),
+        ("nonsense\r\n\r\n", vec!["400"]),
+        ("GET / HTTP/2.0\r\nHost: x\r\n\r\n", vec!["505"]),
+        (
+            "PUT / HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n",
+            vec!["417"],
+        ),
+        (
+            "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+            vec!["501"],
+        ),
+        (
+            "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\na",
+            vec!["400"],
+        ),
+        (
+            "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na",
+            vec!["400"],
+        ),
+        (
+            "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            vec!["400"],
+        ),
+        (&long, vec!["431"]),
+        (&many, vec!["431"]),
+    ] {
+        assert_eq!(codes(input), expected, "{:.80}", input);
+    }
+}
+
+#[test]
+fn a_connection_is_kept_until_somebody_wants_it_closed() {
+    let keep = "GET /bytes/0 HTTP/1.1\r\nHost: x\r\n\r\n";
+    let close = "GET /bytes/0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let old = "GET /bytes/0 HTTP/1.0\r\n\r\n";
+    let old_keep = "GET /bytes/0 HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n";
+    assert_eq!(codes(&format!("{keep}{old_keep}{close}{keep}")).len(), 3);
+    assert_eq!(codes(&format!("{old}{keep}")).len(), 1);
+}
+
+#[test]
+fn bodies_have_the_length_asked_for_and_head_has_none() {
+    let wanted = BLOCK + 7;
+    let request = format!("GET /bytes/{wanted} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut script = Script {
+        input: request.as_bytes(),
+        piece: 99,
+        output: Vec::new(),
+    };
+    let pages = Pages {
+        stats: &String::new,
+        block: body_block(),
+    };
+    serve(&mut script, &pages).unwrap();
+    let at = script
+        .output
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .unwrap()
+        + 4;
+    let body = &script.output[at..];
+    assert_eq!(body.len(), wanted);
+    assert!(
+        body.iter()
+            .enumerate()
+            .all(|(at, &b)| usize::from(b) == at % PERIOD)
+    );
+    let (_, head) = exchange(b"HEAD /bytes/5 HTTP/1.1\r\nHost: x\r\n\r\n", 9);
+    assert!(
+        head.contains("Content-Length: 5\r\n") && head.ends_with("\r\n\r\n"),
+        "{head}"
+    );
+}
+
+#[test]
+fn put_counts_bodies_of_both_framings_and_what_follows_is_the_next_request() {
+    let next = "GET /bytes/0 HTTP/1.1\r\nHost: x\r\n\r\n";
+    let length = "PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
+    let chunked = "PUT /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+        5;ext=1\r\nhello\r\nA\r\n0123456789\r\n0\r\nTrailer: t\r\n\r\n";
+    for (request, count) in [(length, "5\n"), (chunked, "15\n")] {
+        let text = format!("{request}{next}");
+        for piece in [1, 7, usize::MAX] {
+            let (result, output) = exchange(text.as_bytes(), piece);
+            result.unwrap();
+            let first = format!("\r\n\r\n{count}HTTP/1.1 200 OK");
+            assert!(output.contains(&first), "{piece}: {output}");
+        }
+    }
+    let bad = "PUT /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for chunk in [
+        "x\r\n",
+        "\r\n",
+        "5\r\nhelloo\r\n",
+        "10000000000000000\r\n",
+        "+5\r\n",
+    ] {
+        assert_eq!(codes(&format!("{bad}{chunk}")), ["400"], "{chunk:?}");
+    }
+}
+
+#[test]
+fn continue_is_said_once_and_only_when_asked_for() {
+    let ask = "PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\nab";
+    assert_eq!(codes(ask), ["100", "200"]);
+    let empty = "PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n";
+    assert_eq!(codes(empty), ["200"]);
+}
+
+#[test]
+fn a_cut_request_is_an_error_and_no_answer() {
+    for cut in [
+        "GET / HTT",
+        "GET / HTTP/1.1\r\nHost: x\r\n",
+        "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
+        "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+    ] {
+        let (result, output) = exchange(cut.as_bytes(), 3);
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(output, "", "{cut}");
+    }
+    assert!(exchange(b"", 1).0.is_ok());
+}

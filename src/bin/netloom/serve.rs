@@ -1,0 +1,174 @@
+//! `netloom serve`: a host that answers, until SIGINT or SIGTERM.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
+
+use netloom::host::{Connection, Host};
+use serde_json::{Map, Value, json};
+
+use crate::failure::Failure;
+use crate::interface_args::InterfaceArgs;
+use crate::services::{self, Context, Served};
+use crate::signals::Signals;
+
+/// How long open connections may take to end once a signal has come.
+const END_WITHIN: Duration = Duration::from_secs(1);
+
+/// What `netloom serve` is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    interface: InterfaceArgs,
+}
+
+/// Serves until a signal comes or the device fails.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let signals = Signals::block()?;
+    let host = Arc::new(args.interface.ready_host()?);
+    let seen = Arc::downgrade(&host);
+    let context = Context::new(move |served| stats(&seen, served));
+    services::start(&host, &context)
+        .map_err(|error| Failure::new(format_args!("cannot start the services: {error}")))?;
+    say("ready\n")?;
+
+    let mut ended = watch(&host)?;
+    loop {
+        signals.wait_with(&[ended.as_fd()], None)?;
+        if signals.came() {
+            break;
+        }
+        if let Some(why) = host.error() {
+            // The watcher says nothing, it only closes its end.
+            let _ = ended.read(&mut [0; 1]);
+            print_counters(&host, &context.served)?;
+            return Err(Failure::new(why));
+        }
+    }
+    host.shutdown(END_WITHIN);
+    print_counters(&host, &context.served)
+}
+
+/// A pipe that becomes readable when the host ends.
+fn watch(host: &Arc<Host>) -> Result<io::PipeReader, Failure> {
+    let (reader, writer) = io::pipe().map_err(Failure::new)?;
+    let host = Arc::clone(host);
+    let watcher = thread::Builder::new().name("netloom-watch".to_owned());
+    watcher
+        .spawn(move || {
+            host.wait(None);
+            drop(writer);
+        })
+        .map_err(Failure::new)?;
+    Ok(reader)
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::stdout(&error))
+}
+
+/// What was counted and is not zero, a name and a number a line.
+fn print_counters(host: &Host, served: &Served) -> Result<(), Failure> {
+    let counters = host.counters();
+    let drops = counters.drops.iter();
+    let named = counters
+        .iter()
+        .map(|(name, count)| (name.to_owned(), count))
+        .chain(drops.map(|(reason, count)| (format!("drop_{reason}"), count)))
+        .chain(
+            served
+                .counts()
+                .map(|(name, count)| (name.to_owned(), count)),
+        );
+    let mut text = String::new();
+    for (name, count) in named.filter(|&(_, count)| count > 0) {
+        text.push_str(&format!("{name} {count}\n"));
+    }
+    if let Some(capture) = host.capture() {
+        let stats = capture.stats();
+        text.push_str(&format!(
+            "capture_seen {}\ncapture_written {}\ncapture_lost {}\n",
+            stats.seen,
+            stats.written,
+            stats.lost_queue + stats.lost_limit + stats.lost_error
+        ));
+        if let Some(error) = capture.failure() {
+            text.push_str(&format!("capture ended early: {error}\n"));
+        }
+    }
+    say(&text)
+}
+
+/// The JSON text of `/stats`.
+fn stats(host: &Weak<Host>, served: &Served) -> String {
+    let Some(host) = host.upgrade() else {
+        return "{}\n".to_owned();
+    };
+    let counters = host.counters();
+    let object = |pairs: &mut dyn Iterator<Item = (&'static str, u64)>| -> Value {
+        let map: Map<String, Value> = pairs.map(|(k, v)| (k.to_owned(), v.into())).collect();
+        map.into()
+    };
+    let drops = counters.drops.iter();
+    let capture = host.capture().map(|capture| {
+        let stats = capture.stats();
+        json!({
+            "seen": stats.seen, "written": stats.written, "cut": stats.cut,
+            "lost_queue": stats.lost_queue, "lost_limit": stats.lost_limit,
+            "lost_error": stats.lost_error,
+        })
+    });
+    let addresses: Vec<_> = host
+        .addresses()
+        .iter()
+        .map(|(a, _)| a.to_string())
+        .collect();
+    let connections: Vec<_> = host.connections().iter().map(connection).collect();
+    let page = json!({
+        "addresses": addresses,
+        "counters": object(&mut counters.iter()),
+        "drops": object(&mut drops.map(|(reason, count)| (reason.name(), count))),
+        "served": object(&mut served.counts().into_iter()),
+        "capture": capture,
+        "connections": connections,
+    });
+    format!("{page:#}\n")
+}
+
+fn connection(connection: &Connection) -> Value {
+    let info = &connection.info;
+    let micros = |time: Duration| time.as_micros() as u64;
+    json!({
+        "local": connection.local.to_string(),
+        "peer": connection.peer.to_string(),
+        "state": info.state.name(),
+        "congestion_control": info.congestion_control,
+        "rtt_us": info.rtt.map(micros),
+        "rttvar_us": micros(info.rttvar),
+        "min_rtt_us": info.min_rtt.map(micros),
+        "rto_us": micros(info.rto),
+        "cwnd": info.cwnd,
+        "ssthresh": info.ssthresh,
+        "in_flight": info.in_flight,
+        "unacked": info.unacked,
+        "unsent": info.unsent,
+        "unread": info.unread,
+        "snd_mss": info.snd_mss,
+        "rcv_mss": info.rcv_mss,
+        "snd_wnd": info.snd_wnd,
+        "rcv_wnd": info.rcv_wnd,
+        "segs_out": info.segs_out,
+        "segs_in": info.segs_in,
+        "bytes_acked": info.bytes_acked,
+        "bytes_received": info.bytes_received,
+        "retransmits": info.retransmits,
+        "bytes_retransmitted": info.bytes_retransmitted,
+        "reordering": info.reordering,
+        "delivery_rate": info.delivery_rate,
+    })
+}

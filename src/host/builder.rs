@@ -1,0 +1,297 @@
+//! How a host is made: its addresses, its options, its capture; then the driver thread.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::Host;
+use super::clock;
+use super::driver::Driver;
+use super::error::SpawnError;
+use super::shared::Shared;
+use super::wait::{Poller, Waker};
+use crate::base::{Cidr, MacAddr, Seed};
+use crate::capture::{Capture, CaptureSettings, CaptureWatch, Recorder};
+use crate::device::{
+    Capabilities, Coalesce, Device, HostReceive, HostTransmit, Pollable, RxBatch, Segmented,
+};
+use crate::stack::{Config, InterfaceConfig, Stack};
+use crate::tcp::TcpOptions;
+
+/// The most that a receive window grows to on a device that gives super-segments (measured, see
+/// `docs/choices.md`).
+const RECV_BUFFER: usize = 4 << 20;
+
+/// The least that the window is bounded to on other devices: eight full frames, or slow start
+/// never begins.
+const RECV_BUFFER_LEAST: usize = 16 << 10;
+
+/// Makes a [`Host`].
+#[derive(Debug)]
+pub struct HostBuilder<D> {
+    device: D,
+    interface: InterfaceConfig,
+    seed: Option<Seed>,
+    busy_poll: Duration,
+    turn_frames: usize,
+    capture: Option<(PathBuf, CaptureSettings)>,
+    tcp: Option<TcpOptions>,
+}
+
+impl<D> HostBuilder<D>
+where
+    D: Device,
+    D::Rx: HostReceive,
+    D::Tx: HostTransmit,
+{
+    pub(super) fn new(device: D) -> Self {
+        let interface = InterfaceConfig::new(device.capabilities());
+        Self {
+            device,
+            interface,
+            seed: None,
+            busy_poll: Duration::ZERO,
+            turn_frames: 64,
+            capture: None,
+            tcp: None,
+        }
+    }
+
+    /// One more address, with the prefix that is on the link.
+    #[must_use]
+    pub fn address(mut self, address: Cidr) -> Self {
+        self.interface = self.interface.address(address);
+        self
+    }
+
+    /// One more default gateway; the first that is not known to be dead is used.
+    #[must_use]
+    pub fn gateway(mut self, gateway: IpAddr) -> Self {
+        self.interface = self.interface.gateway(gateway);
+        self
+    }
+
+    /// One more route, over a gateway or on the link.
+    #[must_use]
+    pub fn route(mut self, to: Cidr, via: Option<IpAddr>) -> Self {
+        self.interface = self.interface.route(to, via);
+        self
+    }
+
+    /// The MAC address (default: locally administered, from the seed).
+    #[must_use]
+    pub fn mac(mut self, mac: MacAddr) -> Self {
+        self.interface = self.interface.mac(mac);
+        self
+    }
+
+    /// Duplicate detection probes for each IPv6 address (RFC 4862 §5.1, default 1); 0 for none.
+    #[must_use]
+    pub fn dad_transmits(mut self, probes: u8) -> Self {
+        self.interface = self.interface.dad_transmits(probes);
+        self
+    }
+
+    /// All settings of the interface at once, instead of those made so far.
+    #[must_use]
+    pub fn interface(mut self, interface: InterfaceConfig) -> Self {
+        self.interface = interface;
+        self
+    }
+
+    /// The seed of every key (default: the system's entropy). A fixed one is for tests only.
+    #[must_use]
+    pub const fn seed(mut self, seed: Seed) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// How long the driver spins for the next frame before it sleeps (default zero). It trades
+    /// a whole processor for the time of a wake-up; 50 us is worth a try.
+    #[must_use]
+    pub const fn busy_poll(mut self, time: Duration) -> Self {
+        self.busy_poll = time;
+        self
+    }
+
+    /// Frames that one turn of the driver takes at most (default 64: 0.25 to 0.5 ms at worst,
+    /// during which users wait; DESIGN.md section 5).
+    #[must_use]
+    pub const fn turn_frames(mut self, frames: usize) -> Self {
+        self.turn_frames = frames;
+        self
+    }
+
+    /// Writes everything that is sent and received to a pcapng file, whole frames, no size limit.
+    #[must_use]
+    pub fn capture(self, path: impl Into<PathBuf>) -> Self {
+        let settings = CaptureSettings::new(clock::wall_of_epoch());
+        self.capture_with(path, settings)
+    }
+
+    /// Writes a capture with other settings; their epoch is replaced by the host's.
+    #[must_use]
+    pub fn capture_with(mut self, path: impl Into<PathBuf>, settings: CaptureSettings) -> Self {
+        let settings = settings.epoch(clock::wall_of_epoch());
+        self.capture = Some((path.into(), settings));
+        self
+    }
+
+    /// The TCP options of connections that are given none (default: those of [`TcpOptions`], the
+    /// receive window bounded by what the device's queue holds where it gives no super-segments).
+    #[must_use]
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        self.tcp = Some(options);
+        self
+    }
+
+    /// Starts the host. Returns at once: IPv6 addresses become usable when duplicate detection is
+    /// over ([`Host::wait_ready`]).
+    ///
+    /// # Errors
+    /// When the configuration contradicts itself, the capture cannot be written, or the system
+    /// gives no thread, descriptor or entropy.
+    pub fn spawn(self) -> Result<Host, SpawnError> {
+        // What each layer sees: coalesce(capture(segment(device))). The capture shows what the
+        // stack sends, and what came before it was merged.
+        let native = *self.device.capabilities();
+        let tcp = self.tcp.clone().unwrap_or_else(|| default_options(&native));
+        let (device, capture) = captured(self.device, self.capture, &native)?;
+        let settings = Settings {
+            interface: self.interface,
+            seed: self.seed.map_or_else(entropy, Ok)?,
+            busy_poll: self.busy_poll,
+            turn_frames: self.turn_frames,
+            tcp,
+            native,
+            capture,
+        };
+        if native.receives_super_segments {
+            settings.spawn(device)
+        } else {
+            settings.spawn(Coalesce::new(device))
+        }
+    }
+}
+
+/// What is left to do with once the device is complete.
+struct Settings {
+    interface: InterfaceConfig,
+    seed: Seed,
+    busy_poll: Duration,
+    turn_frames: usize,
+    tcp: TcpOptions,
+    native: Capabilities,
+    capture: Option<CaptureWatch>,
+}
+
+impl Settings {
+    fn spawn<D>(self, device: D) -> Result<Host, SpawnError>
+    where
+        D: Device,
+        D::Rx: HostReceive,
+        D::Tx: HostTransmit,
+    {
+        let config = Config::new(self.seed).transmit_budget(self.turn_frames);
+        let mut stack = Stack::new(config);
+        let interface = self.interface.capabilities(device.capabilities());
+        let interface = stack.add_interface(clock::now(), interface)?;
+
+        let (rx, tx) = device.split();
+        let descriptor = |fd: io::Result<_>| fd.map_err(system("a descriptor to wait on"));
+        let poller = Poller::new(descriptor(rx.descriptor())?, descriptor(tx.descriptor())?);
+        let waker = Waker::new().map_err(system("an eventfd"))?;
+        let (rx, tx) = (Box::new(rx), Box::new(tx));
+        let shared = Shared::new(stack, interface, self.tcp, rx, tx, waker);
+
+        let driver = Driver {
+            shared: Arc::clone(&shared),
+            poller,
+            batch: RxBatch::new(self.turn_frames),
+            busy_poll: self.busy_poll,
+        };
+        let thread = thread::Builder::new()
+            .name("netloom-driver".to_owned())
+            .spawn(move || driver.run())
+            .map_err(system("a thread"))?;
+        Ok(Host {
+            shared,
+            thread: Mutex::new(Some(thread)),
+            capabilities: self.native,
+            capture: self.capture,
+        })
+    }
+}
+
+/// The device with segmentation in software, and its capture if there is to be one.
+fn captured<D: Device>(
+    device: D,
+    capture: Option<(PathBuf, CaptureSettings)>,
+    capabilities: &Capabilities,
+) -> Result<(Capture<Segmented<D>>, Option<CaptureWatch>), SpawnError> {
+    // Leaves to the device what it can do itself.
+    let device = Segmented::new(device);
+    let Some((path, settings)) = capture else {
+        return Ok((Capture::off(device), None));
+    };
+    let recorder = Recorder::create(path, capabilities.medium, &settings)?;
+    let watch = recorder.watch();
+    Ok((Capture::new(device, recorder), Some(watch)))
+}
+
+fn default_options(capabilities: &Capabilities) -> TcpOptions {
+    TcpOptions::default().recv_buffer_max(recv_buffer(capabilities))
+}
+
+/// Without receive super-segments the window stays below half of what the device's queue holds, or
+/// one burst overflows it (DESIGN.md section 5).
+fn recv_buffer(capabilities: &Capabilities) -> usize {
+    match capabilities.queue_frames {
+        Some(frames) if !capabilities.receives_super_segments => {
+            let half = frames.saturating_mul(capabilities.mtu) / 2;
+            half.clamp(RECV_BUFFER_LEAST, RECV_BUFFER)
+        }
+        _ => RECV_BUFFER,
+    }
+}
+
+fn entropy() -> Result<Seed, SpawnError> {
+    let mut bytes = [0; 32];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => Ok(Seed::new(bytes)),
+        Err(error) => Err(system("entropy")(io::Error::other(error))),
+    }
+}
+
+fn system(what: &'static str) -> impl Fn(io::Error) -> SpawnError {
+    move |error| SpawnError::System { what, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Medium;
+
+    #[test]
+    fn a_window_without_super_segments_fits_into_half_the_queue() {
+        let full = Capabilities::full(Medium::Ethernet, 1500);
+        let plain = Capabilities::plain(Medium::Ethernet, 1500);
+        let queue = |frames, base| Capabilities {
+            queue_frames: Some(frames),
+            ..base
+        };
+        for (capabilities, expected) in [
+            (queue(1000, full), 4 << 20),
+            (queue(1000, plain), 750_000),
+            (queue(500, plain), 375_000),
+            (queue(2, plain), 16 << 10),
+            (queue(usize::MAX, plain), 4 << 20),
+            (plain, 4 << 20),
+        ] {
+            assert_eq!(recv_buffer(&capabilities), expected, "{capabilities:?}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Opening a connection: [`ConnectOptions`] and the wait for the handshake.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock;
+use super::shared::{Shared, Waited};
+use super::tcp::TcpStream;
+use crate::tcp::TcpOptions;
+
+/// How to connect: from where, with what options, for how long.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectOptions {
+    bind: Option<SocketAddr>,
+    tcp: Option<TcpOptions>,
+    timeout: Option<Duration>,
+}
+
+impl ConnectOptions {
+    /// Any source, the host's options, as long as the SYN retries take.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Connects from this address; port 0 chooses one.
+    #[must_use]
+    pub const fn bind(mut self, local: SocketAddr) -> Self {
+        self.bind = Some(local);
+        self
+    }
+
+    /// Options of this connection instead of the host's.
+    #[must_use]
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        self.tcp = Some(options);
+        self
+    }
+
+    /// Gives up after this long.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+impl TcpStream {
+    /// Connects and waits until it is established, refused, or `deadline` has come.
+    pub(crate) fn connect(
+        shared: &Arc<Shared>,
+        remote: SocketAddr,
+        options: &ConnectOptions,
+    ) -> io::Result<Self> {
+        let mut core = shared.lock();
+        core.check_open()?;
+        let now = clock::now();
+        let deadline = options.timeout.map(|timeout| now + timeout);
+        let tcp = options.tcp.clone().unwrap_or_else(|| shared.tcp.clone());
+        let id = core.stack.tcp_connect(now, remote, options.bind, tcp)?;
+        let waits = core.sockets.add_stream(id);
+        let failed = loop {
+            if let Err(why) = core.check() {
+                break why.into();
+            }
+            if waits.is_connected() {
+                let stream = Self::new(Arc::clone(shared), id, &core.stack, waits);
+                shared.finish(core, clock::now());
+                return Ok(stream);
+            }
+            if waits.has_failed() {
+                break match core.stack.tcp_failure(id) {
+                    Ok(Some(failure)) => failure.into(),
+                    Ok(None) => io::ErrorKind::ConnectionAborted.into(),
+                    Err(stale) => stale.into(),
+                };
+            }
+            let waited;
+            (core, waited) = shared.wait(core, &waits.writable, deadline);
+            if waited == Waited::TimedOut {
+                break io::Error::new(io::ErrorKind::TimedOut, "connection attempt timed out");
+            }
+        };
+        core.sockets.remove_stream(id);
+        let now = clock::now();
+        core.stack.tcp_abort(now, id);
+        shared.finish(core, now);
+        Err(failed)
+    }
+}

@@ -1,0 +1,164 @@
+//! Listening: [`TcpListener`], its queue as a channel, [`Incoming`].
+//!
+//! RFC 9293 §3.10.1. *Owns* the handle. *Does not* own the queue's other end: `sockets.rs` fills it.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::{Receiver, TryRecvError};
+
+use super::clock;
+use super::error::HostError;
+use super::shared::Shared;
+use super::tcp::TcpStream;
+use crate::stack::{ListenOptions, ListenerId};
+
+/// A listening TCP socket.
+///
+/// Its queue of connections is a bounded channel ([`receiver`](Self::receiver)), so that
+/// `crossbeam_channel::select!` can wait for it together with other channels.
+#[derive(Clone)]
+pub struct TcpListener {
+    inner: Arc<ListenerInner>,
+}
+
+struct ListenerInner {
+    shared: Arc<Shared>,
+    id: ListenerId,
+    local: SocketAddr,
+    receiver: Receiver<TcpStream>,
+    nonblocking: AtomicBool,
+}
+
+impl TcpListener {
+    pub(crate) fn listen(
+        shared: &Arc<Shared>,
+        on: SocketAddr,
+        options: ListenOptions,
+    ) -> io::Result<Self> {
+        let (sender, receiver) = crossbeam_channel::bounded(options.backlog_setting());
+        let mut core = shared.lock();
+        core.check_open()?;
+        let id = core.stack.tcp_listen(on, options)?;
+        let local = core.stack.tcp_listener_addr(id)?;
+        core.sockets.add_listener(id, sender);
+        drop(core);
+        Ok(Self {
+            inner: Arc::new(ListenerInner {
+                shared: Arc::clone(shared),
+                id,
+                local,
+                receiver,
+                nonblocking: AtomicBool::new(false),
+            }),
+        })
+    }
+
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    /// `WouldBlock` in non-blocking mode; `NotConnected` when the host was shut down.
+    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let inner = &self.inner;
+        let next = if inner.nonblocking.load(Ordering::Relaxed) {
+            match inner.receiver.try_recv() {
+                Err(TryRecvError::Empty) => return Err(io::ErrorKind::WouldBlock.into()),
+                other => other.ok(),
+            }
+        } else {
+            inner.receiver.recv().ok()
+        };
+        let stream = next.ok_or_else(|| inner.shared.error().unwrap_or(HostError::Closed))?;
+        let peer = stream.peer();
+        Ok((stream, peer))
+    }
+
+    /// Connections as they come; ends with an error when the host does.
+    pub const fn incoming(&self) -> Incoming<'_> {
+        Incoming {
+            listener: self,
+            over: false,
+        }
+    }
+
+    /// The queue itself; disconnected when the host ends.
+    pub fn receiver(&self) -> &Receiver<TcpStream> {
+        &self.inner.receiver
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    /// None; as in std.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.inner.local)
+    }
+
+    /// In non-blocking mode [`accept`](Self::accept) fails with `WouldBlock` rather than wait.
+    ///
+    /// # Errors
+    /// None; as in std.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.inner.nonblocking.store(nonblocking, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Another handle of the same listener; the last one dropped closes it.
+    ///
+    /// # Errors
+    /// None; as in std.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(self.clone())
+    }
+}
+
+impl Drop for ListenerInner {
+    fn drop(&mut self) {
+        let mut core = self.shared.lock();
+        core.sockets.remove_listener(self.id);
+        if core.check().is_ok() {
+            let now = clock::now();
+            core.stack.tcp_listener_close(now, self.id);
+            self.shared.finish(core, now);
+        } else {
+            drop(core);
+        }
+        // RFC 9293 §3.10.4: connections that nobody accepted are reset with their listener.
+        while let Ok(stream) = self.receiver.try_recv() {
+            let _ = stream.abort();
+        }
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpListener")
+            .field("local", &self.inner.local)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The connections of a [`TcpListener`].
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    listener: &'a TcpListener,
+    over: bool,
+}
+
+impl Iterator for Incoming<'_> {
+    type Item = io::Result<TcpStream>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let next = self.listener.accept().map(|(stream, _)| stream);
+        self.over = next
+            .as_ref()
+            .is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock);
+        Some(next)
+    }
+}

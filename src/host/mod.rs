@@ -1,0 +1,318 @@
+//! A running host: one stack, one device, the clock and a thread, behind blocking handles.
+//!
+//! *Owns* the OS side of the stack. *Does not* know a protocol: every call is one of
+//! [`Stack`](crate::stack::Stack)'s, which is as public as this, and portable; this is Linux only.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `builder.rs` | [`HostBuilder`]: addresses, options, capture, spawning |
+//! | `driver.rs` | the thread: read, turn, sleep |
+//! | `shared.rs` | the locks and the turn |
+//! | `sockets.rs` | tables from ids to waiters and channels |
+//! | `connect.rs`, `listener.rs`, `tcp.rs`, `udp.rs`, `ping.rs` | the handles |
+//! | `wait.rs`, `waits.rs` | ppoll and eventfd; condition variables |
+//! | `clock.rs`, `settings.rs`, `error.rs` | time, shared settings, errors |
+//!
+//! ```text
+//!  users' threads --- write, read ---+                 +--- receive half (own lock)
+//!        |  wait on their socket     v                 v
+//!        |  or on its channel   [ mutex: stack, transmit half ] <- turn: batch, timers, send
+//!        +<---- woken by whoever dispatches its event --+--- driver thread, asleep in ppoll
+//! ```
+
+mod builder;
+mod clock;
+mod connect;
+mod driver;
+mod error;
+mod listener;
+mod ping;
+mod settings;
+mod shared;
+mod sockets;
+mod tcp;
+mod udp;
+mod wait;
+mod waits;
+
+pub use builder::HostBuilder;
+pub use connect::ConnectOptions;
+pub use error::{HostError, SpawnError};
+pub use listener::{Incoming, TcpListener};
+pub use ping::{PingSocket, Pong};
+pub use tcp::TcpStream;
+pub use udp::{Datagram, UdpSocket};
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::base::Cidr;
+use crate::capture::CaptureWatch;
+use crate::device::{Capabilities, Device, HostReceive, HostTransmit};
+use crate::stack::{AddressState, Counters, ListenOptions, PingOptions, UdpOptions};
+use crate::tcp::{TcpInfo, TcpOptions};
+use shared::Shared;
+
+/// A network host in this process.
+///
+/// Dropping it resets its connections, joins its threads and closes the device; handles that
+/// outlive it fail with `NotConnected`.
+pub struct Host {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    capabilities: Capabilities,
+    capture: Option<CaptureWatch>,
+}
+
+/// One connection of a host: its ends, and what TCP_INFO would say.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Connection {
+    /// This end.
+    pub local: SocketAddr,
+    /// The peer.
+    pub peer: SocketAddr,
+    /// Times, windows, counters.
+    pub info: TcpInfo,
+}
+
+impl Host {
+    /// Begins a host on this device.
+    pub fn builder<D>(device: D) -> HostBuilder<D>
+    where
+        D: Device,
+        D::Rx: HostReceive,
+        D::Tx: HostTransmit,
+    {
+        HostBuilder::new(device)
+    }
+
+    /// Listens for TCP connections. Names, as opposed to addresses, are resolved by the system.
+    ///
+    /// # Errors
+    /// `AddrInUse`, `AddrNotAvailable`, `InvalidInput`; `NotConnected` when the host was shut down.
+    pub fn tcp_listen(&self, on: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        let options = ListenOptions::new(self.shared.tcp.clone());
+        self.tcp_listen_with(on, options)
+    }
+
+    /// Listens with these options. The backlog is also the size of the listener's channel.
+    ///
+    /// # Errors
+    /// Those of [`tcp_listen`](Self::tcp_listen).
+    pub fn tcp_listen_with(
+        &self,
+        on: impl ToSocketAddrs,
+        options: ListenOptions,
+    ) -> io::Result<TcpListener> {
+        each_address(on, |on| {
+            TcpListener::listen(&self.shared, on, options.clone())
+        })
+    }
+
+    /// Connects, as long as the SYN retries take (RFC 9293 §3.8.3 MUST-23: over 3 minutes).
+    ///
+    /// # Errors
+    /// `ConnectionRefused`, `TimedOut`, `HostUnreachable`, `NetworkUnreachable` and others;
+    /// `NotConnected` when the host was shut down.
+    pub fn tcp_connect(&self, to: impl ToSocketAddrs) -> io::Result<TcpStream> {
+        self.tcp_connect_with(to, &ConnectOptions::new())
+    }
+
+    /// Connects within this time.
+    ///
+    /// # Errors
+    /// Those of [`tcp_connect`](Self::tcp_connect).
+    pub fn tcp_connect_timeout(&self, to: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+        self.tcp_connect_with(to, &ConnectOptions::new().timeout(timeout))
+    }
+
+    /// Connects with these options; each address that `to` names is tried in turn.
+    ///
+    /// # Errors
+    /// Those of [`tcp_connect`](Self::tcp_connect).
+    pub fn tcp_connect_with(
+        &self,
+        to: impl ToSocketAddrs,
+        options: &ConnectOptions,
+    ) -> io::Result<TcpStream> {
+        each_address(to, |to| TcpStream::connect(&self.shared, to, options))
+    }
+
+    /// Binds a UDP socket; port 0 chooses one (RFC 6056).
+    ///
+    /// # Errors
+    /// `AddrInUse`, `AddrNotAvailable`; `NotConnected` when the host was shut down.
+    pub fn udp_bind(&self, on: impl ToSocketAddrs) -> io::Result<UdpSocket> {
+        self.udp_bind_with(on, UdpOptions::default())
+    }
+
+    /// Binds a UDP socket with these options.
+    ///
+    /// # Errors
+    /// Those of [`udp_bind`](Self::udp_bind).
+    pub fn udp_bind_with(
+        &self,
+        on: impl ToSocketAddrs,
+        options: UdpOptions,
+    ) -> io::Result<UdpSocket> {
+        each_address(on, |on| UdpSocket::bind(&self.shared, on, options))
+    }
+
+    /// Opens a socket for ICMP echo requests.
+    ///
+    /// # Errors
+    /// `NotConnected` when the host was shut down.
+    pub fn ping_socket(&self) -> io::Result<PingSocket> {
+        self.ping_socket_with(PingOptions::default())
+    }
+
+    /// Opens a socket for ICMP echo requests with these options.
+    ///
+    /// # Errors
+    /// `NotConnected` when the host was shut down.
+    pub fn ping_socket_with(&self, options: PingOptions) -> io::Result<PingSocket> {
+        PingSocket::open(&self.shared, options)
+    }
+
+    /// Sends one echo request with 56 bytes and waits for what comes back.
+    ///
+    /// # Errors
+    /// `TimedOut` when nothing does; those of [`PingSocket::send`].
+    pub fn ping(&self, to: IpAddr, timeout: Duration) -> io::Result<Pong> {
+        let socket = self.ping_socket()?;
+        socket.send(to, 1, 56)?;
+        socket.recv(timeout)
+    }
+
+    /// Waits until every address is usable.
+    ///
+    /// # Errors
+    /// `TimedOut`; `AddrInUse` when another station has one of them (RFC 4862 §5.4.5); why the
+    /// host ended, when it did.
+    pub fn wait_ready(&self, timeout: Duration) -> io::Result<()> {
+        let deadline = clock::now() + timeout;
+        let settled = self.shared.wait_until(Some(deadline), |core| {
+            if let Err(why) = core.check() {
+                return Some(Err(why.into()));
+            }
+            let duplicate = core
+                .stack
+                .addresses(core.interface)
+                .find(|(_, state)| *state == AddressState::Duplicate);
+            if let Some((cidr, _)) = duplicate {
+                let text = format!("another station has the address {}", cidr.address());
+                return Some(Err(io::Error::new(io::ErrorKind::AddrInUse, text)));
+            }
+            core.stack.is_ready(core.interface).then_some(Ok(()))
+        });
+        settled.unwrap_or_else(|| {
+            let text = format!("addresses not usable within {timeout:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, text))
+        })
+    }
+
+    /// The host's addresses, and whether each is usable.
+    pub fn addresses(&self) -> Vec<(Cidr, AddressState)> {
+        let core = self.shared.lock();
+        core.stack.addresses(core.interface).collect()
+    }
+
+    /// What the device was granted.
+    pub const fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// The TCP options of connections that are given none.
+    pub fn tcp_options(&self) -> &TcpOptions {
+        &self.shared.tcp
+    }
+
+    /// What the stack has counted so far.
+    pub fn counters(&self) -> Counters {
+        self.shared.lock().stack.counters().clone()
+    }
+
+    /// All connections, those that their users have closed included.
+    pub fn connections(&self) -> Vec<Connection> {
+        let core = self.shared.lock();
+        let stack = &core.stack;
+        let describe = |id| {
+            Some(Connection {
+                local: stack.tcp_local_addr(id).ok()?,
+                peer: stack.tcp_peer_addr(id).ok()?,
+                info: stack.tcp_info(id).ok()?,
+            })
+        };
+        stack.tcp_connections().filter_map(describe).collect()
+    }
+
+    /// The counters of the capture, when there is one. They may be kept beyond the host.
+    pub const fn capture(&self) -> Option<&CaptureWatch> {
+        self.capture.as_ref()
+    }
+
+    /// Why the host ended by itself; `None` while it runs.
+    pub fn error(&self) -> Option<HostError> {
+        self.shared.error()
+    }
+
+    /// Waits until the host ends by itself, or until `timeout`; `None` waits for ever.
+    pub fn wait(&self, timeout: Option<Duration>) -> Option<HostError> {
+        let deadline = timeout.map(|timeout| clock::now() + timeout);
+        self.shared.wait_until(deadline, shared::Core::ended)
+    }
+
+    /// Ends the host in order: no new connections, a FIN on every open one after what was written,
+    /// and the end when all are closed. What is still open after `within` is reset; returns how
+    /// many that were.
+    pub fn shutdown(&self, within: Duration) -> usize {
+        self.shared.request_end(Some(clock::now() + within));
+        self.join();
+        self.shared.aborted()
+    }
+
+    fn join(&self) {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
+            // A panic of the driver was printed by its thread.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.shared.request_end(None);
+        self.join();
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("addresses", &self.addresses())
+            .field("error", &self.error())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tries each address until one works; the last error otherwise, as std does.
+fn each_address<T>(
+    addresses: impl ToSocketAddrs,
+    mut attempt: impl FnMut(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut last = None;
+    for address in addresses.to_socket_addrs()? {
+        match attempt(address) {
+            Ok(done) => return Ok(done),
+            Err(error) => last = Some(error),
+        }
+    }
+    let none = || io::Error::new(io::ErrorKind::InvalidInput, "no address was given");
+    Err(last.unwrap_or_else(none))
+}

@@ -1,0 +1,147 @@
+//! Blocking ICMP echo: [`PingSocket`].
+//!
+//! RFC 792, RFC 4443 §4. *Owns* the handle and the send times.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::clock;
+use super::shared::{Shared, Waited};
+use super::waits::Waits;
+use crate::base::Instant;
+use crate::stack::{PingId, PingOptions, PingReply, RecvError, SendError};
+
+/// A socket that sends ICMP echo requests and receives what comes back.
+///
+/// A request's payload begins with its send time, so that any number may be under way.
+pub struct PingSocket {
+    shared: Arc<Shared>,
+    id: PingId,
+    waits: Arc<Waits>,
+}
+
+/// What came back for an echo request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Pong {
+    /// The reply, or the ICMP error that came instead.
+    pub reply: PingReply,
+    /// Time from sending to arrival; `None` when the answer does not carry the send time.
+    pub rtt: Option<Duration>,
+}
+
+/// Bytes of the send time at the head of a payload.
+const STAMP: usize = 8;
+
+impl PingSocket {
+    pub(crate) fn open(shared: &Arc<Shared>, options: PingOptions) -> io::Result<Self> {
+        let mut core = shared.lock();
+        core.check_open()?;
+        let id = core.stack.ping_open(options)?;
+        let waits = core.sockets.add_ping(id);
+        drop(core);
+        Ok(Self {
+            shared: Arc::clone(shared),
+            id,
+            waits,
+        })
+    }
+
+    /// Sends an echo request with this sequence number and `len` bytes of payload (at least 8, for
+    /// the send time).
+    ///
+    /// # Errors
+    /// When there is no route, or the packet is too large; `NotConnected` when the host was shut
+    /// down.
+    pub fn send(&self, to: IpAddr, seq: u16, len: usize) -> io::Result<()> {
+        let mut core = self.shared.lock_running()?;
+        loop {
+            let now = clock::now();
+            let payload = stamped(now, len);
+            match core.stack.ping_send(now, self.id, to, None, seq, payload) {
+                Err(SendError::WouldBlock) => {
+                    (core, _) = self.shared.wait(core, &self.waits.writable, None);
+                    core.check()?;
+                }
+                result => {
+                    self.shared.finish(core, now);
+                    return Ok(result?);
+                }
+            }
+        }
+    }
+
+    /// Waits at most `timeout` for what comes back.
+    ///
+    /// # Errors
+    /// `TimedOut`; `NotConnected` when the host was shut down.
+    pub fn recv(&self, timeout: Duration) -> io::Result<Pong> {
+        let deadline = clock::now() + timeout;
+        let mut core = self.shared.lock_running()?;
+        loop {
+            match core.stack.ping_recv(self.id) {
+                Ok(reply) => {
+                    let rtt = sent_at(&reply.payload).map(|sent| reply.at.since(sent));
+                    return Ok(Pong { reply, rtt });
+                }
+                Err(RecvError::WouldBlock) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let waited;
+            (core, waited) = self.shared.wait(core, &self.waits.readable, Some(deadline));
+            core.check()?;
+            if waited == Waited::TimedOut {
+                let text = "no answer to the echo request";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+        }
+    }
+}
+
+fn stamped(now: Instant, len: usize) -> Bytes {
+    let mut payload: Vec<u8> = (0..len.max(STAMP)).map(|at| at.to_le_bytes()[0]).collect();
+    payload[..STAMP].copy_from_slice(&now.as_nanos().to_be_bytes());
+    payload.into()
+}
+
+fn sent_at(payload: &[u8]) -> Option<Instant> {
+    let stamp = payload.first_chunk::<STAMP>()?;
+    Some(Instant::from_nanos(u64::from_be_bytes(*stamp)))
+}
+
+impl Drop for PingSocket {
+    fn drop(&mut self) {
+        let mut core = self.shared.lock();
+        core.sockets.remove_ping(self.id);
+        if core.check().is_ok() {
+            core.stack.ping_close(self.id);
+            self.shared.finish(core, clock::now());
+        }
+    }
+}
+
+impl fmt::Debug for PingSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PingSocket").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_carries_its_send_time_and_its_length() {
+        let now = Instant::from_nanos(0x0102_0304_0506_0708);
+        for (len, expected) in [(0, 8), (8, 8), (56, 56), (1000, 1000)] {
+            let payload = stamped(now, len);
+            assert_eq!((payload.len(), sent_at(&payload)), (expected, Some(now)));
+        }
+        assert_eq!(sent_at(&[0; 7]), None);
+    }
+}

@@ -1,0 +1,253 @@
+//! The host's side of every socket: who is told of an event, and the channels of listeners and
+//! UDP sockets.
+//!
+//! *Owns* the tables from a stack id to its waiters or its channel. *Does not* lock: it lives
+//! inside the core. The channel of a listener or a UDP socket *is* its queue (crossbeam, bounded).
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use crossbeam_channel::{Sender, TrySendError};
+
+use super::shared::Shared;
+use super::tcp::TcpStream;
+use super::udp::Datagram;
+use super::waits::Waits;
+use crate::base::Instant;
+use crate::stack::{
+    Event, ListenerId, PingId, Readiness, RecvError, SocketId, Stack, TcpId, UdpId,
+};
+
+/// All sockets of a host that somebody holds.
+pub(crate) struct Sockets {
+    me: Weak<Shared>,
+    streams: HashMap<TcpId, Arc<Waits>>,
+    listeners: HashMap<ListenerId, Sender<TcpStream>>,
+    udp: HashMap<UdpId, UdpQueue>,
+    pings: HashMap<PingId, Arc<Waits>>,
+    /// Listeners whose channel was not empty when last looked at.
+    crowded: Vec<ListenerId>,
+}
+
+/// The queue of one UDP socket.
+pub(crate) struct UdpQueue {
+    pub(crate) datagrams: Sender<Datagram>,
+    /// One pending error, as a socket's `so_error` is one.
+    pub(crate) errors: Sender<io::Error>,
+    /// Bytes in the channel, and of datagrams that the user still holds.
+    pub(crate) charged: Arc<AtomicUsize>,
+    /// The most that may be charged.
+    pub(crate) limit: usize,
+    pub(crate) dropped: Arc<AtomicUsize>,
+    pub(crate) waits: Arc<Waits>,
+}
+
+impl Sockets {
+    pub(crate) fn new(me: Weak<Shared>) -> Self {
+        Self {
+            me,
+            streams: HashMap::new(),
+            listeners: HashMap::new(),
+            udp: HashMap::new(),
+            pings: HashMap::new(),
+            crowded: Vec::new(),
+        }
+    }
+
+    /// Empties the tables at the end of the host; what was in them must be told without the lock.
+    pub(crate) fn take(&mut self) -> Self {
+        let me = self.me.clone();
+        std::mem::replace(self, Self::new(me))
+    }
+
+    /// Wakes everybody who waits on any socket; channels end with their senders.
+    pub(crate) fn notify_all(self) {
+        let udp = self.udp.values().map(|queue| &queue.waits);
+        for waits in self.streams.values().chain(self.pings.values()).chain(udp) {
+            waits.notify();
+        }
+    }
+
+    pub(crate) fn add_stream(&mut self, id: TcpId) -> Arc<Waits> {
+        let waits = Arc::new(Waits::default());
+        self.streams.insert(id, Arc::clone(&waits));
+        waits
+    }
+
+    pub(crate) fn remove_stream(&mut self, id: TcpId) {
+        self.streams.remove(&id);
+    }
+
+    pub(crate) fn add_listener(&mut self, id: ListenerId, sender: Sender<TcpStream>) {
+        self.listeners.insert(id, sender);
+    }
+
+    pub(crate) fn remove_listener(&mut self, id: ListenerId) {
+        self.listeners.remove(&id);
+        self.crowded.retain(|&other| other != id);
+    }
+
+    pub(crate) fn close_listeners(&mut self, stack: &mut Stack, now: Instant) {
+        self.crowded.clear();
+        for (id, _sender) in self.listeners.drain() {
+            stack.tcp_listener_close(now, id);
+        }
+    }
+
+    pub(crate) fn add_udp(&mut self, id: UdpId, queue: UdpQueue) {
+        self.udp.insert(id, queue);
+    }
+
+    pub(crate) fn remove_udp(&mut self, id: UdpId) {
+        self.udp.remove(&id);
+    }
+
+    pub(crate) fn add_ping(&mut self, id: PingId) -> Arc<Waits> {
+        let waits = Arc::new(Waits::default());
+        self.pings.insert(id, Arc::clone(&waits));
+        waits
+    }
+
+    pub(crate) fn remove_ping(&mut self, id: PingId) {
+        self.pings.remove(&id);
+    }
+
+    /// Passes an event on to whoever waits for it.
+    pub(crate) fn on_event(
+        &mut self,
+        stack: &mut Stack,
+        now: Instant,
+        event: Event,
+        after: &mut After,
+    ) {
+        match event.id {
+            SocketId::Tcp(id) => {
+                let Some(waits) = self.streams.get(&id) else {
+                    return;
+                };
+                if event.ready.contains(Readiness::CONNECTED) {
+                    waits.set_connected();
+                }
+                if event
+                    .ready
+                    .intersects(Readiness::FAILED | Readiness::CLOSED)
+                {
+                    waits.set_failed();
+                }
+                after.notify(waits);
+            }
+            SocketId::Listener(id) => self.accept(stack, now, id, after),
+            SocketId::Udp(id) => self.receive(stack, id, after),
+            SocketId::Ping(id) => {
+                if let Some(waits) = self.pings.get(&id) {
+                    after.notify(waits);
+                }
+            }
+        }
+    }
+
+    /// Tells the stack how much room the listeners' channels have by now: users empty them without
+    /// a word. Called before frames are handled.
+    pub(crate) fn refresh_rooms(&mut self, stack: &mut Stack) {
+        let listeners = &self.listeners;
+        self.crowded.retain(|id| {
+            let waiting = listeners.get(id).map(|sender| set_room(stack, *id, sender));
+            waiting.is_some_and(|waiting| waiting > 0)
+        });
+    }
+
+    /// Moves connections into the listener's channel. It has room: the stack completes no handshake
+    /// when it was told that there is none.
+    fn accept(&mut self, stack: &mut Stack, now: Instant, id: ListenerId, after: &mut After) {
+        let (Some(sender), Some(shared)) = (self.listeners.get(&id), self.me.upgrade()) else {
+            return;
+        };
+        while let Ok(accepted) = stack.tcp_accept(now, id) {
+            let waits = Arc::new(Waits::default());
+            let stream = TcpStream::new(Arc::clone(&shared), accepted, stack, Arc::clone(&waits));
+            self.streams.insert(accepted, waits);
+            if let Err(TrySendError::Full(stream) | TrySendError::Disconnected(stream)) =
+                sender.try_send(stream)
+            {
+                // The receiver is gone: dropping the handle closes the connection, but it takes
+                // the lock that is held here.
+                after.garbage.push(stream);
+            }
+        }
+        set_room(stack, id, sender);
+        if !self.crowded.contains(&id) {
+            self.crowded.push(id);
+        }
+    }
+
+    /// Moves datagrams into the socket's channel; what has no room there is lost and counted, as
+    /// a kernel does with a full receive buffer.
+    fn receive(&mut self, stack: &mut Stack, id: UdpId, after: &mut After) {
+        let Some(queue) = self.udp.get(&id) else {
+            return;
+        };
+        loop {
+            match stack.udp_recv(id) {
+                Ok(datagram) => queue.push(datagram),
+                Err(RecvError::WouldBlock) => break,
+                Err(error) => {
+                    let stale = matches!(error, RecvError::Stale(_));
+                    // One error pending is enough.
+                    let _ = queue.errors.try_send(error.into());
+                    if stale {
+                        break;
+                    }
+                }
+            }
+        }
+        after.notify(&queue.waits);
+    }
+}
+
+/// Lets the stack complete as many connections as the channel has room for; returns how many wait
+/// in the channel.
+fn set_room(stack: &mut Stack, id: ListenerId, sender: &Sender<TcpStream>) -> usize {
+    let waiting = sender.len();
+    let capacity = sender.capacity().unwrap_or(usize::MAX);
+    // A listener that was closed has nothing to complete.
+    let _ = stack.tcp_listener_room(id, capacity - waiting);
+    waiting
+}
+
+impl UdpQueue {
+    fn push(&self, datagram: crate::stack::Datagram) {
+        let len = datagram.data.len();
+        let room = self.charged.load(Ordering::Relaxed) + len <= self.limit;
+        let charged = Datagram::charged(datagram, &self.charged);
+        if !room || self.datagrams.try_send(charged).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What must wait until the core is unlocked.
+#[derive(Default)]
+pub(crate) struct After {
+    wakes: Vec<Arc<Waits>>,
+    garbage: Vec<TcpStream>,
+}
+
+impl After {
+    fn notify(&mut self, waits: &Arc<Waits>) {
+        if waits.is_awaited() {
+            self.wakes.push(Arc::clone(waits));
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wakes.is_empty() && self.garbage.is_empty()
+    }
+
+    pub(crate) fn run(self) {
+        for waits in &self.wakes {
+            waits.notify();
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Blocking UDP: [`UdpSocket`], as in `std::net`, and its queue as a channel.
+//!
+//! RFC 768, RFC 1122 §4.1. *Owns* the handle. What has no room in the queue is dropped and
+//! counted; bytes count against the socket's buffer until the user lets go of them.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, TryRecvError, never, select_biased};
+
+use super::clock;
+use super::error::HostError;
+use super::settings::Timeout;
+use super::shared::{Shared, Waited};
+use super::sockets::UdpQueue;
+use super::waits::Waits;
+use crate::base::Instant;
+use crate::stack::{self, SendError, Stack, UdpId, UdpOptions};
+
+/// Datagrams that a socket's channel holds, whatever their size: with the byte limit below, the
+/// same as a Linux socket holds of small ones (`net.core.rmem_default` over its 768 bytes each).
+const QUEUE_DATAGRAMS: usize = 1024;
+
+/// A received datagram.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Datagram {
+    /// Its payload, a slice of the buffer that it arrived in.
+    pub data: Bytes,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// The address of ours that it was sent to.
+    pub to: IpAddr,
+    charge: Charge,
+}
+
+/// Bytes that count against a socket's buffer until this is dropped.
+#[derive(Debug)]
+struct Charge {
+    bytes: usize,
+    account: Arc<AtomicUsize>,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.account.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Datagram {
+    /// Charges a datagram to the account of its socket.
+    pub(crate) fn charged(datagram: stack::Datagram, account: &Arc<AtomicUsize>) -> Self {
+        let bytes = datagram.data.len();
+        account.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            data: datagram.data,
+            from: datagram.from,
+            to: datagram.to,
+            charge: Charge {
+                bytes,
+                account: Arc::clone(account),
+            },
+        }
+    }
+
+    /// Bytes that it counts against its socket's buffer.
+    pub const fn charged_bytes(&self) -> usize {
+        self.charge.bytes
+    }
+}
+
+/// A UDP socket.
+#[derive(Clone)]
+pub struct UdpSocket {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    id: UdpId,
+    local: SocketAddr,
+    datagrams: Receiver<Datagram>,
+    errors: Receiver<io::Error>,
+    dropped: Arc<AtomicUsize>,
+    waits: Arc<Waits>,
+    read_timeout: Timeout,
+    write_timeout: Timeout,
+    nonblocking: AtomicBool,
+}
+
+impl UdpSocket {
+    pub(crate) fn bind(
+        shared: &Arc<Shared>,
+        local: SocketAddr,
+        options: UdpOptions,
+    ) -> io::Result<Self> {
+        let limit = options.recv_buffer_setting();
+        let mut core = shared.lock();
+        core.check_open()?;
+        let id = core.stack.udp_bind(local, options)?;
+        let local = core.stack.udp_local_addr(id)?;
+        let (datagrams, receiver) = crossbeam_channel::bounded(QUEUE_DATAGRAMS);
+        let (errors, pending) = crossbeam_channel::bounded(1);
+        let waits = Arc::new(Waits::default());
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let queue = UdpQueue {
+            datagrams,
+            errors,
+            charged: Arc::new(AtomicUsize::new(0)),
+            limit,
+            dropped: Arc::clone(&dropped),
+            waits: Arc::clone(&waits),
+        };
+        core.sockets.add_udp(id, queue);
+        drop(core);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                shared: Arc::clone(shared),
+                id,
+                local,
+                datagrams: receiver,
+                errors: pending,
+                dropped,
+                waits,
+                read_timeout: Timeout::default(),
+                write_timeout: Timeout::default(),
+                nonblocking: AtomicBool::new(false),
+            }),
+        })
+    }
+
+    /// Receives a datagram without a copy.
+    ///
+    /// # Errors
+    /// `WouldBlock` in non-blocking mode or after the read time-out; `ConnectionRefused` and the
+    /// like when a peer's ICMP error came back; `NotConnected` when the host was shut down.
+    pub fn recv_datagram(&self) -> io::Result<Datagram> {
+        let inner = &self.inner;
+        if let Ok(error) = inner.errors.try_recv() {
+            return Err(error);
+        }
+        match inner.datagrams.try_recv() {
+            Ok(datagram) => return Ok(datagram),
+            Err(TryRecvError::Disconnected) => return Err(self.over()),
+            Err(TryRecvError::Empty) => {}
+        }
+        if inner.nonblocking.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let late = inner
+            .read_timeout
+            .get()
+            .map_or_else(never, crossbeam_channel::after);
+        select_biased! {
+            recv(inner.errors) -> error => Err(error.unwrap_or_else(|_| self.over())),
+            recv(inner.datagrams) -> datagram => datagram.map_err(|_| self.over()),
+            recv(late) -> _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Receives a datagram; what does not fit into `buf` is lost. Returns its length in `buf` and
+    /// its sender.
+    ///
+    /// # Errors
+    /// Those of [`recv_datagram`](Self::recv_datagram).
+    pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let datagram = self.recv_datagram()?;
+        let len = datagram.data.len().min(buf.len());
+        buf[..len].copy_from_slice(&datagram.data[..len]);
+        Ok((len, datagram.from))
+    }
+
+    /// Receives a datagram from the connected peer.
+    ///
+    /// # Errors
+    /// Those of [`recv_datagram`](Self::recv_datagram).
+    pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.recv_from(buf).map(|(len, _)| len)
+    }
+
+    /// Sends a datagram.
+    ///
+    /// # Errors
+    /// `WouldBlock` as for reads; an error that says why when it is too large, has no route, or an
+    /// earlier one was refused; `NotConnected` when the host was shut down.
+    pub fn send_to(&self, data: &[u8], to: SocketAddr) -> io::Result<usize> {
+        self.send_with(|stack, now, id| stack.udp_send_to(now, id, Some(to), data))
+    }
+
+    /// Sends a datagram to the connected peer.
+    ///
+    /// # Errors
+    /// Those of [`send_to`](Self::send_to); `NotConnected` without a peer.
+    pub fn send(&self, data: &[u8]) -> io::Result<usize> {
+        self.send_with(|stack, now, id| stack.udp_send_to(now, id, None, data))
+    }
+
+    /// Sends a datagram without a copy; `None` is the connected peer.
+    ///
+    /// # Errors
+    /// Those of [`send_to`](Self::send_to).
+    pub fn send_chunk(&self, data: &Bytes, to: Option<SocketAddr>) -> io::Result<()> {
+        self.send_with(|stack, now, id| stack.udp_send_chunk(now, id, to, data.clone()))
+    }
+
+    /// Sends `data` as datagrams of `segment` bytes each, the last one shorter, in one frame where
+    /// the device cuts (USO).
+    ///
+    /// # Errors
+    /// Those of [`send_to`](Self::send_to).
+    pub fn send_segmented(
+        &self,
+        data: &Bytes,
+        segment: NonZeroU16,
+        to: Option<SocketAddr>,
+    ) -> io::Result<()> {
+        self.send_with(|stack, now, id| {
+            stack.udp_send_segmented(now, id, to, data.clone(), segment)
+        })
+    }
+
+    /// Sends to and receives from this peer only, from now on.
+    ///
+    /// # Errors
+    /// When there is no route to it, or another socket has it.
+    pub fn connect(&self, peer: SocketAddr) -> io::Result<()> {
+        let mut core = self.inner.shared.lock_running()?;
+        Ok(core.stack.udp_connect(self.inner.id, peer)?)
+    }
+
+    /// The queue itself; disconnected when the host ends. ICMP errors do not pass through it.
+    pub fn receiver(&self) -> &Receiver<Datagram> {
+        &self.inner.datagrams
+    }
+
+    /// Datagrams lost because the socket's buffer or queue was full.
+    pub fn dropped(&self) -> usize {
+        self.inner.dropped.load(Ordering::Relaxed)
+    }
+
+    /// The address it is bound to; after [`connect`](Self::connect) the one it sends from.
+    ///
+    /// # Errors
+    /// None; as in std.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        let core = self.inner.shared.lock();
+        Ok(core
+            .stack
+            .udp_local_addr(self.inner.id)
+            .unwrap_or(self.inner.local))
+    }
+
+    /// The connected peer.
+    ///
+    /// # Errors
+    /// `NotConnected` without one.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        let core = self.inner.shared.lock_running()?;
+        let peer = core.stack.udp_peer_addr(self.inner.id)?;
+        peer.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// How long a receive may wait; `None` is for ever, the default.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is zero.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.inner.read_timeout.set(timeout)
+    }
+
+    /// How long a send may wait for room; `None` is for ever, the default.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is zero.
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.inner.write_timeout.set(timeout)
+    }
+
+    /// In non-blocking mode a call that would wait fails with `WouldBlock`.
+    ///
+    /// # Errors
+    /// None; as in std.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.inner.nonblocking.store(nonblocking, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes the pending error, as `SO_ERROR` does.
+    ///
+    /// # Errors
+    /// None; as in std.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Ok(self.inner.errors.try_recv().ok())
+    }
+
+    /// Another handle of the same socket; the last one dropped closes it.
+    ///
+    /// # Errors
+    /// None; as in std.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(self.clone())
+    }
+
+    fn send_with<T>(
+        &self,
+        mut send: impl FnMut(&mut Stack, Instant, UdpId) -> Result<T, SendError>,
+    ) -> io::Result<T> {
+        let inner = &self.inner;
+        let deadline = inner.write_timeout.deadline();
+        let nonblocking = inner.nonblocking.load(Ordering::Relaxed);
+        let mut core = inner.shared.lock_running()?;
+        loop {
+            let now = clock::now();
+            let result = send(&mut core.stack, now, inner.id);
+            if nonblocking || !matches!(result, Err(SendError::WouldBlock)) {
+                inner.shared.finish(core, now);
+                return Ok(result?);
+            }
+            let waited;
+            (core, waited) = inner.shared.wait(core, &inner.waits.writable, deadline);
+            core.check()?;
+            if waited == Waited::TimedOut {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+        }
+    }
+
+    fn over(&self) -> io::Error {
+        let why = self.inner.shared.error().unwrap_or(HostError::Closed);
+        why.into()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let mut core = self.shared.lock();
+        core.sockets.remove_udp(self.id);
+        if core.check().is_ok() {
+            core.stack.udp_close(self.id);
+            self.shared.finish(core, clock::now());
+        }
+    }
+}
+
+impl fmt::Debug for UdpSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UdpSocket")
+            .field("local", &self.inner.local)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,125 @@
+//! Waiting for a device, a wake-up and a deadline at once: ppoll(2) and eventfd(2).
+//!
+//! *Owns* the driver's sleep. *Does not* read or write frames.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::time::TimeSpec;
+use nix::unistd;
+
+/// Ends the driver's sleep from another thread.
+#[derive(Debug)]
+pub(crate) struct Waker {
+    event: EventFd,
+    /// Is a wake-up on its way? Saves the system call for the second and later ones.
+    set: AtomicBool,
+}
+
+impl Waker {
+    pub(crate) fn new() -> io::Result<Self> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        Ok(Self {
+            event: EventFd::from_flags(flags)?,
+            set: AtomicBool::new(false),
+        })
+    }
+
+    /// Wakes the driver, or has it look again before it sleeps.
+    pub(crate) fn wake(&self) {
+        if !self.set.swap(true, Ordering::AcqRel) {
+            // Cannot fail: the counter is read whenever it is 1.
+            let _ = self.event.write(1);
+        }
+    }
+
+    /// Takes a wake-up; the caller must look at the shared state after this, not before.
+    pub(crate) fn take(&self) -> bool {
+        if !self.set.load(Ordering::Acquire) {
+            return false;
+        }
+        let _ = unistd::read(self.event.as_fd(), &mut [0; 8]);
+        self.set.store(false, Ordering::Release);
+        true
+    }
+}
+
+/// What the driver waits on.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    receive: Arc<OwnedFd>,
+    transmit: Arc<OwnedFd>,
+}
+
+/// What a wait found out about the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeviceState {
+    /// Nothing unusual.
+    Fine,
+    /// The descriptor reports an error or a hang-up: the next read should say which.
+    Trouble,
+}
+
+impl Poller {
+    pub(crate) const fn new(receive: Arc<OwnedFd>, transmit: Arc<OwnedFd>) -> Self {
+        Self { receive, transmit }
+    }
+
+    /// Sleeps until a frame waits, `waker` is woken, the device takes frames again (when
+    /// `writable`), or `timeout` has passed; `None` is for ever. A signal ends it early too.
+    ///
+    /// # Errors
+    /// When poll(2) itself fails, which nothing but a lack of memory can cause.
+    pub(crate) fn wait(
+        &self,
+        waker: &Waker,
+        writable: bool,
+        timeout: Option<Duration>,
+    ) -> io::Result<DeviceState> {
+        let mut fds = [
+            PollFd::new(self.receive.as_fd(), PollFlags::POLLIN),
+            PollFd::new(waker.event.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.transmit.as_fd(), PollFlags::POLLOUT),
+        ];
+        let used = if writable { 3 } else { 2 };
+        match ppoll(&mut fds[..used], timeout.map(TimeSpec::from), None) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let bad = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
+        let trouble = fds[..used]
+            .iter()
+            .any(|fd| fd.revents().is_some_and(|found| found.intersects(bad)));
+        Ok(if trouble {
+            DeviceState::Trouble
+        } else {
+            DeviceState::Fine
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wake_up_before_the_wait_ends_it_and_is_taken_once() {
+        let waker = Waker::new().unwrap();
+        let quiet = Arc::new(OwnedFd::from(EventFd::new().unwrap()));
+        let poller = Poller::new(Arc::clone(&quiet), quiet);
+        assert!(!waker.take());
+        waker.wake();
+        waker.wake();
+        // Without the wake-up this would never return.
+        assert_eq!(poller.wait(&waker, false, None).unwrap(), DeviceState::Fine);
+        assert!(waker.take() && !waker.take());
+        let brief = Some(Duration::from_nanos(1));
+        poller.wait(&waker, false, brief).unwrap();
+    }
+}

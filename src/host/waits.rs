@@ -1,0 +1,88 @@
+//! Who waits for what on one socket.
+//!
+//! A condition variable is notified only when somebody is marked as waiting: a stream that is
+//! read and written without blocking costs no system call. All counts change under the core's lock.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Condvar, MutexGuard};
+use std::time::Duration;
+
+use super::shared::Core;
+
+/// One thing to wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Side {
+    condvar: Condvar,
+    waiting: AtomicU32,
+}
+
+impl Side {
+    /// Sleeps until notified or `timeout` has passed (`None`: for ever). May wake for no reason.
+    pub(crate) fn wait<'a>(
+        &self,
+        core: MutexGuard<'a, Core>,
+        timeout: Option<Duration>,
+    ) -> MutexGuard<'a, Core> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let core = match timeout {
+            None => self
+                .condvar
+                .wait(core)
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+            Some(timeout) => {
+                self.condvar
+                    .wait_timeout(core, timeout)
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .0
+            }
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        core
+    }
+
+    /// Does anybody wait?
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Wakes all who wait.
+    pub(crate) fn notify(&self) {
+        self.condvar.notify_all();
+    }
+}
+
+/// Both directions of a socket, and how an attempt to connect went.
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    pub(crate) readable: Side,
+    pub(crate) writable: Side,
+    connected: AtomicBool,
+    failed: AtomicBool,
+}
+
+impl Waits {
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.readable.is_awaited() || self.writable.is_awaited()
+    }
+
+    pub(crate) fn set_connected(&self) {
+        self.connected.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_failed(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn notify(&self) {
+        self.readable.notify();
+        self.writable.notify();
+    }
+}
