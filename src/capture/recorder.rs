@@ -16,6 +16,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 
 use super::format::{Direction, LinkType};
+use super::order::Order;
 use super::settings::{CaptureError, CaptureSettings, CaptureStats};
 use super::writer::{InterfaceNumber, Outside, Packet, Writer, Written};
 use crate::base::Instant;
@@ -34,6 +35,10 @@ pub struct Recorder {
 pub struct CaptureWatch {
     counters: Arc<Counters>,
 }
+
+/// A frame's place in the file, in the order of cause and effect.
+#[derive(Debug)]
+pub struct Place(u64);
 
 impl Recorder {
     /// Starts a capture of one interface into `sink`, with a writer thread of its own.
@@ -57,6 +62,7 @@ impl Recorder {
             interface,
             frames,
             woken,
+            order: Order::new(),
             counters: Arc::clone(&counters),
         };
         let thread = thread::Builder::new()
@@ -108,6 +114,7 @@ impl Recorder {
             frame.data.slice(..kept)
         };
         shared.push(Queued {
+            place: self.place(),
             at: frame.meta.at,
             direction: Direction::Inbound,
             head,
@@ -119,9 +126,15 @@ impl Recorder {
         });
     }
 
+    /// Takes the next place in the file: for a frame that is about to be sent, before anybody can
+    /// answer it. One that is not used leaves no trace.
+    pub fn place(&self) -> Place {
+        Place(self.shared.counters.places.fetch_add(1, Relaxed))
+    }
+
     /// Records a frame that the stack sent, with what became of it. A frame that the device did not
     /// take ([`Sent::Full`]) was not sent, and is offered again.
-    pub fn sent(&self, at: Instant, frame: &TxFrame<'_>, outcome: Sent) {
+    pub fn sent(&self, place: Place, at: Instant, frame: &TxFrame<'_>, outcome: Sent) {
         let fate = match outcome {
             Sent::Full => return,
             Sent::Taken => None,
@@ -135,6 +148,7 @@ impl Recorder {
         let kept = original_len.min(shared.snap_len);
         let (head, rest) = referenced(frame, kept);
         shared.push(Queued {
+            place,
             at,
             direction: Direction::Outbound,
             head,
@@ -245,6 +259,7 @@ impl Drop for Shared {
 /// A frame that waits for the writer.
 #[derive(Debug)]
 struct Queued {
+    place: Place,
     at: Instant,
     direction: Direction,
     head: Bytes,
@@ -267,6 +282,7 @@ struct Counters {
     /// Losses by the queue that no packet block has reported yet.
     unreported: AtomicU64,
     queued_bytes: AtomicUsize,
+    places: AtomicU64,
     full: AtomicBool,
     failed: AtomicBool,
     failure: OnceLock<io::Error>,
@@ -278,6 +294,7 @@ struct Drain<W> {
     interface: InterfaceNumber,
     frames: Receiver<Queued>,
     woken: Receiver<()>,
+    order: Order<Queued>,
     counters: Arc<Counters>,
 }
 
@@ -292,24 +309,44 @@ impl<W: Write> Drain<W> {
         loop {
             match self.frames.try_recv() {
                 Ok(frame) => {
-                    self.keep(&frame)?;
+                    self.take(frame)?;
                     idle = false;
                     continue;
                 }
-                Err(TryRecvError::Disconnected) => return Ok(()),
-                Err(TryRecvError::Empty) => self.flush()?,
+                Err(TryRecvError::Disconnected) => {
+                    self.order.close();
+                    return self.keep_ordered();
+                }
+                Err(TryRecvError::Empty) => {
+                    self.order.look();
+                    self.keep_ordered()?;
+                    self.flush()?;
+                }
             }
-            if idle {
+            if idle && self.order.len() == 0 {
                 let Ok(frame) = self.frames.recv() else {
                     return Ok(());
                 };
-                self.keep(&frame)?;
+                self.take(frame)?;
                 idle = false;
             } else {
                 let nudge = self.woken.recv_timeout(LINGER);
                 idle = nudge == Err(RecvTimeoutError::Timeout);
             }
         }
+    }
+
+    /// Puts a frame in its place, and writes what is in order.
+    fn take(&mut self, frame: Queued) -> io::Result<()> {
+        self.order.push(frame.place.0, frame);
+        self.keep_ordered()
+    }
+
+    fn keep_ordered(&mut self) -> io::Result<()> {
+        while let Some(frame) = self.order.pop() {
+            self.keep(&frame)?;
+        }
+        Ok(())
     }
 
     /// Writes one frame.
@@ -354,6 +391,7 @@ impl<W: Write> Drain<W> {
         let Self {
             writer,
             frames,
+            order,
             counters,
             ..
         } = self;
@@ -367,7 +405,8 @@ impl<W: Write> Drain<W> {
         match outcome {
             Ok(()) => counters.written.store(kept, Relaxed),
             Err(error) => {
-                counters.lost_error.fetch_add(kept - before, Relaxed);
+                let lost = kept - before + u64::try_from(order.len()).unwrap_or(u64::MAX);
+                counters.lost_error.fetch_add(lost, Relaxed);
                 let _ = counters.failure.set(error);
                 counters.failed.store(true, Relaxed);
                 for _ in frames.iter() {
