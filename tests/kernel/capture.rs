@@ -194,7 +194,7 @@ fn full_disk() {
     // What was written before can be read.
     let mut reader = Reader::open(&path).unwrap();
     let frames = reader.by_ref().count() as u64;
-    assert!(frames > 0 && frames <= stats.written, "{frames}, {stats:?}");
+    assert!(frames >= stats.written, "{frames}, {stats:?}");
     let ended = reader.ended().unwrap();
     assert!(
         matches!(ended, Ended::Cut { .. } | Ended::Complete),
