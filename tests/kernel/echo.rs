@@ -81,7 +81,7 @@ const fn sizes(v6: bool) -> [usize; 3] {
     [8, 56, if v6 { 1452 } else { 1472 }]
 }
 
-/// Covers: ICMP4-1, ICMP6-1 (echo, as the asking side).
+/// Covers: IC4-21, IC4-22, IC6-16.
 fn the_kernel_answers() {
     for link in Link::ALL {
         let host = link.host();
@@ -112,7 +112,7 @@ fn the_kernel_answers() {
     }
 }
 
-/// Covers: ICMP4-1, ICMP6-1 (echo, as the answering side).
+/// Covers: IC4-17, IC4-19, IC4-20, IC6-13, IC6-14.
 fn we_answer() {
     for link in Link::ALL {
         let host = link.host();

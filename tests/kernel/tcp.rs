@@ -46,7 +46,7 @@ fn text(len: usize) -> Vec<u8> {
 
 /// After one side's FIN the other still sends: more than any window holds.
 ///
-/// Covers: TCP-30 (half-close).
+/// Covers: TCP-16.
 fn half_close() {
     let answer = text(6 << 20);
     for link in [Link::TAP, Link::TUN] {
@@ -103,7 +103,7 @@ fn reset_by_kernel(stream: TcpStream) {
     setsockopt(&stream, sockopt::Linger, &now).unwrap();
 }
 
-/// Covers: TCP-31 (a RST tells the user).
+/// Covers: TCP-15.
 fn the_kernel_resets() {
     let host = Link::TAP.host();
     for v6 in FAMILIES {
@@ -144,7 +144,7 @@ fn the_kernel_resets() {
     assert_eq!(host.counters().tcp_resets_sent, 0);
 }
 
-/// Covers: TCP-32 (abort, and a close with unread data, send a RST).
+/// Covers: TCP-17, TCP-68.
 fn we_reset() {
     let host = Link::TAP.host();
     for v6 in FAMILIES {
@@ -174,7 +174,7 @@ fn we_reset() {
     assert!(host.connections().is_empty());
 }
 
-/// Covers: TCP-33 (a RST answers what no socket takes; a RST for a SYN is a refusal).
+/// Covers: TCP-60, TCP-61.
 fn refused() {
     for link in Link::ALL {
         let host = link.host();
@@ -191,8 +191,6 @@ fn refused() {
 }
 
 /// No neighbour answers: three solicitations, a second apart (RFC 4861 §10).
-///
-/// Covers: NDP-10, ARP-5.
 fn absent_host() {
     let host = Link::TAP.host();
     thread::scope(|scope| {
@@ -244,7 +242,7 @@ fn link_local() {
 
 /// A peer that sends and a user who never reads: the window closes, opens again, nothing is lost.
 ///
-/// Covers: TCP-40 (zero window), TCP-41 (window probes).
+/// Covers: TCP-39, TCP-40.
 fn back_pressure() {
     let whole = text(16 << 20);
     for link in Link::ALL {
@@ -357,7 +355,7 @@ fn answer(mut stream: impl Read + Write) {
     assert_eq!(stream.read(&mut [0]).unwrap(), 0, "an end in order");
 }
 
-/// Covers: TCP-50 (passive opens).
+/// Covers: TCP-44.
 fn thousand_kernel_clients() {
     raise_descriptor_limit();
     let host = Link::TAP.host();
@@ -378,7 +376,6 @@ fn thousand_kernel_clients() {
     all_closed_in_order(&host);
 }
 
-/// Covers: TCP-51 (active opens).
 fn thousand_of_ours() {
     raise_descriptor_limit();
     let host = Link::TAP.host();

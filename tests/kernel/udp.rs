@@ -43,7 +43,7 @@ fn payload(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at % 249) as u8).collect()
 }
 
-/// Covers: UDP-1 (send, receive, source addresses), UDP-4 (checksums).
+/// Covers: UDP-2, UDP-9, UDP-15.
 fn echo_both_ways() {
     for link in Link::ALL {
         let host = link.host();
@@ -99,7 +99,7 @@ fn link_local() {
     assert_eq!((&buf[..got], from.ip()), (&b"answer"[..], address.into()));
 }
 
-/// Covers: UDP-6 (ICMP errors reach the application).
+/// Covers: UDP-8, IC4-9, IC6-11.
 fn kernel_refuses() {
     for link in [Link::TAP, Link::TUN] {
         let host = link.host();
@@ -118,7 +118,7 @@ fn kernel_refuses() {
     }
 }
 
-/// Covers: UDP-5 (port unreachable is sent).
+/// Covers: UDP-7, IC4-8, IC6-8.
 fn we_refuse() {
     for link in [Link::TAP, Link::TUN] {
         let host = link.host();
