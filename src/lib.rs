@@ -1,4 +1,43 @@
-//! netloom: a userspace TCP/IP stack.
+//! netloom: a TCP/IP stack in userspace over TAP and TUN.
+//!
+//! Two ways in. [`host::Host`] couples a stack with a device, a clock and a driver thread, and gives
+//! handles in the shape of `std::net`. [`Stack`] is the same stack as a value: frames and time go in;
+//! frames, deadlines and events come out.
+//!
+//! ```no_run
+//! # #[cfg(target_os = "linux")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use netloom::{device::Tap, host::Host};
+//!
+//! let tap = Tap::builder().name("nl0").kernel_address("10.7.0.1/24".parse()?).open()?;
+//! let host = Host::builder(tap).address("10.7.0.2/24".parse()?).spawn()?;
+//! let stream = host.tcp_connect("10.7.0.1:80")?;
+//! println!("{:?}", stream.info()?);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(target_os = "linux"))]
+//! # fn main() {}
+//! ```
+//!
+//! # The map
+//! Imports point one way, and `tests/architecture.rs` holds the table:
+//! `host -> stack -> tcp, udp, ipv4, ipv6, arp, link -> base`.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`base`] | time, checksums, addresses, drop reasons, keys |
+//! | [`link`] | frames with their offload metadata, the Ethernet header |
+//! | [`arp`], [`ipv4`], [`ipv6`], [`udp`], [`tcp`] | wire formats, and TCP's state machine |
+//! | [`stack`] | interfaces, neighbours, routes, sockets, timers: the sans-I/O core |
+//! | [`device`] | the device traits, TAP, TUN, the in-memory pair, wrappers |
+//! | [`capture`] | pcapng out, pcap and pcapng in |
+//! | [`decode`] | one line per packet |
+//! | `host` | the driver thread and the blocking handles (Linux) |
+//!
+//! # Features
+//! `cli` builds the tool `netloom`; the library itself has none.
+
+#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 
 pub mod arp;
 pub mod base;
@@ -18,4 +57,12 @@ pub use bytes;
 pub use crossbeam_channel;
 
 pub use base::{Cidr, Instant, MacAddr, Seed};
-pub use stack::{Config, Event, InterfaceConfig, InterfaceId, Readiness, SocketId, Stack};
+pub use stack::{
+    Config, Event, InterfaceConfig, InterfaceId, ListenerId, PingId, Readiness, SocketId, Stack,
+    TcpId, UdpId,
+};
+
+/// The README's example, compiled as a test.
+#[cfg(all(doctest, target_os = "linux"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

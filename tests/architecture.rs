@@ -90,31 +90,8 @@ const HOST: &[(&str, May)] = &[
 const PROTOCOL_WIRE: (&str, May) = ("*", May::Wire);
 const PROTOCOL_ALL: (&str, May) = ("*", May::All);
 
-/// The files of a protocol that hold state or rules, not wire formats.
-const NOT_WIRE: &[&str] = &[
-    "congestion",
-    "connection",
-    "state",
-    "listen",
-    "handshake",
-    "time_wait",
-    "on_segment",
-    "receive",
-    "assembler",
-    "send",
-    "plan",
-    "emit",
-    "rtt",
-    "timers",
-    "scoreboard",
-    "recovery",
-    "rack",
-    "isn",
-    "pacing",
-    "pmtud",
-    "queue",
-    "records",
-];
+/// The files of a protocol that hold wire formats, not state or rules.
+const WIRE: &[&str] = &["header", "options", "packet", "extension", "icmp", "ndp"];
 
 struct Source {
     /// Below `src/`, such as `tcp/header.rs`.
@@ -238,7 +215,7 @@ fn check_edges(path: &str, code: &str, sources: &[Source], broken: &mut Vec<Stri
             Some((_, May::All)) => true,
             // The bare module; what is taken out of it is a path of its own.
             Some(_) if named.len() == 1 => true,
-            Some((_, May::Wire)) => is_wire(&named, sources),
+            Some((_, May::Wire)) => is_from(&named, target, WIRE, sources),
             Some((_, May::Traits)) => is_from(&named, "device", &["traits"], sources),
         };
         if !allowed {
@@ -258,16 +235,6 @@ fn folder_of(path: &str) -> &str {
         .next()
         .unwrap_or(path)
         .trim_end_matches(".rs")
-}
-
-/// Does this path lead into a protocol's wire formats?
-fn is_wire(named: &[String], sources: &[Source]) -> bool {
-    let Some(second) = named.get(1) else {
-        return false;
-    };
-    let stateful = origin(&named[0], second, sources);
-    !NOT_WIRE.contains(&second.as_str())
-        && !stateful.is_some_and(|file| NOT_WIRE.contains(&file.as_str()))
 }
 
 /// Does this path lead to something that one of `files` of `module` defines?

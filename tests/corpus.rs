@@ -76,6 +76,16 @@ fn sound_frames_are_answered() {
     ] {
         assert!(answers(name) > 0, "{name} got no answer");
     }
+    // SYN-ACK and echo at least; the close in both directions.
+    for (name, least) in [
+        ("syn4", 2),
+        ("syn6", 1),
+        ("session-echo", 4),
+        ("session-reorder", 4),
+    ] {
+        let sent = answers(name);
+        assert!(sent >= least, "{name} got {sent} answers");
+    }
     for name in ["runt", "llc", "arp-reply", "icmp4-unreachable"] {
         assert_eq!(answers(name), 0, "{name} got an answer");
     }

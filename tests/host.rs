@@ -6,14 +6,19 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::num::NonZeroU16;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::select;
 use netloom::base::Seed;
 use netloom::bytes::Bytes;
-use netloom::device::{Capabilities, Medium, Pair, pair};
-use netloom::host::{ConnectOptions, Host, TcpStream};
+use netloom::device::{
+    Capabilities, Chance, Device, DeviceError, Impair, Impairment, Medium, Pair, PairRx, PairTx,
+    Pollable, Receive, RxBatch, pair,
+};
+use netloom::host::{ConnectOptions, Host, HostError, TcpStream};
 use netloom::stack::ListenOptions;
 
 /// Far longer than anything here takes; only a bug reaches it.
@@ -150,6 +155,41 @@ fn sixteen_mebibytes_each_way_without_offload() {
 #[test]
 fn sixteen_mebibytes_each_way_through_a_queue_of_four_frames() {
     bulk(Pair::new(Capabilities::full(Medium::Ip, 1500), 4));
+}
+
+/// A wire that loses, repeats, delays and swaps frames, while both ends have work of their own.
+#[test]
+fn every_byte_arrives_over_a_bad_wire() {
+    let bad = Impairment::none()
+        .loss(Chance::percent(1))
+        .duplication(Chance::percent(1))
+        .corruption(Chance::percent(1))
+        .reordering(Chance::percent(2), Duration::from_micros(300))
+        .delay(Duration::from_micros(200));
+    let (a, b) = pair(Medium::Ethernet, 1500);
+    let a = Impair::new(a, Seed::from_number(9))
+        .sending(bad)
+        .receiving(bad);
+    let spawn = |number: u64| format!("10.7.0.{number}/24").parse().unwrap();
+    let a = Host::builder(a).address(spawn(1)).spawn().unwrap();
+    let b = Host::builder(b).address(spawn(2)).spawn().unwrap();
+    a.wait_ready(LONG).unwrap();
+    let (near, far) = connected(&a, &b);
+    let data = pattern(1 << 20, 6);
+    thread::scope(|scope| {
+        let echo = scope.spawn(|| {
+            let got = read_all(&far);
+            (&far).write_all(&got).unwrap();
+            far.shutdown(Shutdown::Write).unwrap();
+        });
+        (&near).write_all(&data).unwrap();
+        near.shutdown(Shutdown::Write).unwrap();
+        let back = read_all(&near);
+        assert!(back == data, "{} of {} bytes", back.len(), data.len());
+        echo.join().unwrap();
+    });
+    let info = near.info();
+    assert!(b.counters().drops.total() > 0, "{info:?}");
 }
 
 #[test]
@@ -484,10 +524,10 @@ fn shutdown_lets_connections_finish() {
 #[test]
 fn shutdown_resets_what_does_not_finish_in_time() {
     let (a, b) = hosts();
-    let (_near, mut far) = connected(&a, &b);
+    let (_near, far) = connected(&a, &b);
     let began = Instant::now();
     thread::scope(|scope| {
-        let read = scope.spawn(move || far.read(&mut [0]));
+        let read = scope.spawn(|| (&far).read(&mut [0]));
         assert_eq!(a.shutdown(SHORT), 1);
         assert_eq!(read.join().unwrap().unwrap(), 0, "the FIN comes first");
     });
@@ -540,6 +580,92 @@ fn a_device_that_goes_ends_the_host_with_an_error() {
     assert!(a.error().is_some());
     let error = (&near).write(b"x").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NetworkDown, "{error}");
+}
+
+/// A device with a bug: it panics at the first frame.
+struct Bomb(Pair);
+
+struct BombRx(PairRx);
+
+impl Device for Bomb {
+    type Rx = BombRx;
+    type Tx = PairTx;
+
+    fn capabilities(&self) -> &Capabilities {
+        self.0.capabilities()
+    }
+
+    fn split(self) -> (BombRx, PairTx) {
+        let (rx, tx) = self.0.split();
+        (BombRx(rx), tx)
+    }
+}
+
+impl Receive for BombRx {
+    fn receive(
+        &mut self,
+        now: netloom::Instant,
+        batch: &mut RxBatch,
+    ) -> Result<usize, DeviceError> {
+        let received = self.0.receive(now, batch)?;
+        assert_eq!(received, 0, "the bug of this test");
+        Ok(received)
+    }
+}
+
+impl Pollable for BombRx {
+    fn descriptor(&self) -> io::Result<Arc<OwnedFd>> {
+        self.0.descriptor()
+    }
+}
+
+#[test]
+fn a_panic_in_the_driver_ends_the_host_for_those_who_wait() {
+    let (a, b) = pair(Medium::Ip, 1500);
+    let address = |text: &str| text.parse().unwrap();
+    let a = Host::builder(a)
+        .address(address("10.7.0.1/24"))
+        .spawn()
+        .unwrap();
+    let b = Host::builder(Bomb(b))
+        .address(address("10.7.0.2/24"))
+        .spawn()
+        .unwrap();
+    let listener = b.tcp_listen((B4, 80)).unwrap();
+    thread::scope(|scope| {
+        let accept = scope.spawn(|| listener.accept().map(drop));
+        // Whether the connection is refused, or its device is gone: it must end.
+        assert!(
+            a.tcp_connect_timeout("10.7.0.2:80".parse().unwrap(), LONG)
+                .is_err()
+        );
+        let error = accept.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+    });
+    assert!(matches!(b.wait(Some(LONG)), Some(HostError::Panicked)));
+    assert!(b.tcp_connect((A4, 80)).is_err());
+}
+
+#[test]
+fn a_driver_that_spins_and_takes_one_frame_a_turn_does_the_same() {
+    let (a, b) = pair(Medium::Ethernet, 1500);
+    let spawn = |device, address: &str| {
+        Host::builder(device)
+            .address(address.parse().unwrap())
+            .busy_poll(Duration::from_micros(50))
+            .turn_frames(1)
+            .spawn()
+            .unwrap()
+    };
+    let (a, b) = (spawn(a, "10.7.0.1/24"), spawn(b, "10.7.0.2/24"));
+    let (near, far) = connected(&a, &b);
+    let data = pattern(1 << 20, 8);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| read_all(&far));
+        (&near).write_all(&data).unwrap();
+        near.shutdown(Shutdown::Write).unwrap();
+        assert!(reader.join().unwrap() == data);
+    });
 }
 
 #[test]

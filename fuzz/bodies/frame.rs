@@ -2,8 +2,9 @@
 //!
 //! Input: one byte of flags, then frames, each behind its length in two bytes (network order; the
 //! last one may claim more than is there). Flags: bit 0, an IP medium; bit 1, checksums verified by
-//! the device; bit 2, a second passes between frames instead of a millisecond; bits 4 to 7, the
-//! frames are super-segments of this many times 100 bytes.
+//! the device; bit 2, a second passes between frames instead of a millisecond; bit 3, acknowledgment
+//! numbers count from the end of what the stack sent last, so that a session can be written down;
+//! bits 4 to 7, the frames are super-segments of this many times 100 bytes.
 
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -12,7 +13,10 @@ use netloom::base::{Instant, MacAddr, Seed};
 use netloom::bytes::Bytes;
 use netloom::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
 use netloom::link::{MAX_IP_LEN, RxChecksum, RxFrame, RxMeta, TxFrame};
-use netloom::stack::{Config, InterfaceConfig, InterfaceId, Stack, UdpId, UdpOptions};
+use netloom::stack::{
+    Config, InterfaceConfig, InterfaceId, ListenOptions, ListenerId, Stack, TcpId, UdpId,
+    UdpOptions,
+};
 
 /// The stack's own link address.
 pub(crate) const MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
@@ -59,8 +63,14 @@ struct Rig {
     stack: Stack,
     on: InterfaceId,
     udp: UdpId,
+    listener: ListenerId,
+    streams: Vec<TcpId>,
+    ethernet: bool,
     now: Instant,
+    fed: u64,
     sent: usize,
+    /// The sequence number after the last TCP segment that the stack sent.
+    next_seq: u32,
 }
 
 impl Rig {
@@ -80,14 +90,21 @@ impl Rig {
             .add_interface(now, interface)
             .expect("a sound configuration");
         let any = |port: u16| std::net::SocketAddr::from(([0; 16], port));
+        let options = ListenOptions::default().dual_stack(true);
+        let listener = stack.tcp_listen(any(7), options).expect("the first socket");
         let options = UdpOptions::default().dual_stack(true);
         let udp = stack.udp_bind(any(7), options).expect("the first socket");
         let mut rig = Self {
             stack,
             on,
             udp,
+            listener,
+            streams: Vec::new(),
+            ethernet: medium == Medium::Ethernet,
             now,
+            fed: 0,
             sent: 0,
+            next_seq: 0,
         };
         rig.turn();
         rig
@@ -103,37 +120,98 @@ impl Rig {
             0 => meta,
             _ => meta.with_checksum(RxChecksum::Verified),
         };
-        let frame = RxFrame::new(Bytes::copy_from_slice(frame), meta);
+        let mut bytes = frame.to_vec();
+        if flags & 8 != 0
+            && let Some(tcp) = tcp_header(&bytes, self.ethernet)
+            && let Some(ack) = bytes.get_mut(tcp + 8..tcp + 12)
+        {
+            let relative = u32::from_be_bytes([ack[0], ack[1], ack[2], ack[3]]);
+            ack.copy_from_slice(&self.next_seq.wrapping_add(relative).to_be_bytes());
+        }
+        let frame = RxFrame::new(Bytes::from(bytes), meta);
         self.stack.handle_frame(self.now, self.on, frame);
+        self.fed += 1;
+        assert_eq!(self.stack.counters().rx_frames, self.fed);
         self.turn();
     }
 
-    /// Timers, frames out, events, sockets.
+    /// Timers, sockets, frames out, events.
     fn turn(&mut self) {
         self.stack.handle_timeout(self.now);
-        let mut sink = Sink(0);
+        self.echo();
+        let mut sink = Sink {
+            sent: 0,
+            next_seq: self.next_seq,
+            ethernet: self.ethernet,
+        };
         while self.stack.wants_transmit(self.on) {
             let progress = self
                 .stack
                 .poll_transmit(self.now, self.on, &mut sink)
                 .expect("the sink never fails");
-            assert!(sink.0 <= MOST_ANSWERS, "{} frames in one turn", sink.0);
+            assert!(
+                sink.sent <= MOST_ANSWERS,
+                "{} frames in one turn",
+                sink.sent
+            );
             if progress.sent == 0 {
                 break;
             }
         }
-        self.sent += sink.0;
+        self.sent += sink.sent;
+        let counted = self.stack.counters().tx_frames;
+        assert_eq!(usize::try_from(counted).ok(), Some(self.sent));
+        self.next_seq = sink.next_seq;
         while self.stack.poll_event().is_some() {}
+    }
+
+    /// Every socket gives back what it got.
+    fn echo(&mut self) {
+        let now = self.now;
         while let Ok(datagram) = self.stack.udp_recv(self.udp) {
-            let _ = self
-                .stack
-                .udp_send_to(self.now, self.udp, Some(datagram.from), &datagram.data);
+            let to = Some(datagram.from);
+            let _ = self.stack.udp_send_to(now, self.udp, to, &datagram.data);
         }
+        while let Ok(stream) = self.stack.tcp_accept(now, self.listener) {
+            self.streams.push(stream);
+        }
+        let stack = &mut self.stack;
+        self.streams.retain(|stream| {
+            for _ in 0..16 {
+                match stack.tcp_read_chunk(now, *stream, 65_536) {
+                    Ok(mut chunk) if !chunk.is_empty() => {
+                        let _ = stack.tcp_write_chunk(now, *stream, &mut chunk);
+                    }
+                    Err(error) if std::io::Error::from(error).kind() == WOULD_BLOCK => return true,
+                    Ok(_) | Err(_) => {
+                        stack.tcp_close(now, *stream);
+                        return false;
+                    }
+                }
+            }
+            true
+        });
+    }
+}
+
+const WOULD_BLOCK: std::io::ErrorKind = std::io::ErrorKind::WouldBlock;
+
+/// Where the TCP header begins, in an IP packet without options or extension headers.
+fn tcp_header(frame: &[u8], ethernet: bool) -> Option<usize> {
+    let ip = if ethernet { 14 } else { 0 };
+    match (frame.get(ip)?, frame.get(ip + 9)?, frame.get(ip + 6)?) {
+        (0x45, 6, _) => Some(ip + 20),
+        (0x60, _, 6) => Some(ip + 40),
+        _ => None,
     }
 }
 
 /// Takes every frame and checks what a device relies on.
-struct Sink(usize);
+struct Sink {
+    sent: usize,
+    next_seq: u32,
+    ethernet: bool,
+}
 
 impl Transmit for Sink {
     fn transmit(&mut self, _: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
@@ -145,7 +223,15 @@ impl Transmit for Sink {
                 "a checksum outside the headers"
             );
         }
-        self.0 += 1;
+        if let Some(tcp) = tcp_header(frame.headers, self.ethernet)
+            && let Some(header) = frame.headers.get(tcp..tcp + 20)
+        {
+            let seq = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+            let control = u32::from(header[13] & 1) + u32::from(header[13] >> 1 & 1);
+            let len = u32::try_from(frame.payload_len()).expect("at most 64 KiB");
+            self.next_seq = seq.wrapping_add(len).wrapping_add(control);
+        }
+        self.sent += 1;
         Ok(Sent::Taken)
     }
 }

@@ -8,6 +8,7 @@ pub(crate) fn frames() -> Vec<(String, Vec<u8>)> {
         .collect();
     let ip: Vec<Vec<u8>> = vec![v4(6, &tcp(SYN, 1, 0, &[2, 4, 5, 180]), &FROM4, &TO4)];
     inputs.push(("ip-medium".to_owned(), input(1, &ip)));
+    inputs.extend(sessions());
     let damaged: Vec<_> = inputs
         .iter()
         .zip(1..)
@@ -112,6 +113,61 @@ fn sound() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("llc", vec![ethernet(0x0026, &[0x42; 38])]),
         ("runt", vec![vec![2, 0, 0]]),
     ]
+}
+
+/// Whole connections, their acknowledgment numbers relative to what the stack sent.
+fn sessions() -> Vec<(String, Vec<u8>)> {
+    let segment = |flags: u8, seq: u32, text: &[u8]| {
+        let body = [&tcp_plain(flags, seq, 0, &[])[..], text].concat();
+        ethernet(0x0800, &v4(6, &body, &FROM4, &TO4))
+    };
+    let open = || vec![arp(1, [0; 6]), segment(SYN, 1, b""), segment(ACK, 2, b"")];
+    let with = |rest: &[Vec<u8>]| [open(), rest.to_vec()].concat();
+    let rows = [
+        (
+            "session-echo",
+            with(&[
+                segment(ACK, 2, b"hello"),
+                segment(ACK, 7, b""),
+                segment(ACK | FIN, 7, b""),
+                segment(ACK, 8, b""),
+            ]),
+        ),
+        (
+            "session-reorder",
+            with(&[
+                segment(ACK, 7, b"world"),
+                segment(ACK, 2, b"hello"),
+                segment(ACK, 4, b"overlap"),
+                segment(RST, 12, b""),
+            ]),
+        ),
+        (
+            "session-super-segment",
+            with(&[
+                segment(ACK, 2, &[b'x'; 350]),
+                segment(ACK | FIN, 352, &[b'y'; 120]),
+            ]),
+        ),
+        (
+            "session-never-acknowledged",
+            with(&[
+                segment(ACK, 2, b"hello"),
+                segment(SYN, 2, b""),
+                segment(RST, 9, b""),
+            ]),
+        ),
+    ];
+    let flags = |name: &str| {
+        if name.ends_with("super-segment") {
+            0x1A
+        } else {
+            0x0A
+        }
+    };
+    rows.into_iter()
+        .map(|(name, frames)| (name.to_owned(), input(flags(name), &frames)))
+        .collect()
 }
 
 const SYN: u8 = 2;

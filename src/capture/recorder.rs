@@ -4,6 +4,7 @@
 //! Invariants: recording is wait-free for the traffic apart from the queue's own atomics; what does
 //! not fit is counted; the file is complete when the last [`Recorder`] has been dropped.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -61,6 +62,7 @@ impl Recorder {
             writer,
             interface,
             frames,
+            held: VecDeque::new(),
             woken,
             order: Order::new(),
             counters: Arc::clone(&counters),
@@ -293,6 +295,8 @@ struct Drain<W> {
     writer: Writer<W>,
     interface: InterfaceNumber,
     frames: Receiver<Queued>,
+    /// The latest frames, put in the order of their times before they are written.
+    held: VecDeque<Queued>,
     woken: Receiver<()>,
     order: Order<Queued>,
     counters: Arc<Counters>,
@@ -309,25 +313,20 @@ impl<W: Write> Drain<W> {
         loop {
             match self.frames.try_recv() {
                 Ok(frame) => {
-                    self.take(frame)?;
+                    self.sort_in(frame)?;
                     idle = false;
                     continue;
                 }
-                Err(TryRecvError::Disconnected) => {
-                    self.order.close();
-                    return self.keep_ordered();
-                }
-                Err(TryRecvError::Empty) => {
-                    self.order.look();
-                    self.keep_ordered()?;
-                    self.flush()?;
-                }
+                Err(TryRecvError::Disconnected) => return self.release(0),
+                Err(TryRecvError::Empty) => {}
             }
-            if idle && self.order.len() == 0 {
+            if idle {
+                self.release(0)?;
+                self.flush()?;
                 let Ok(frame) = self.frames.recv() else {
                     return Ok(());
                 };
-                self.take(frame)?;
+                self.sort_in(frame)?;
                 idle = false;
             } else {
                 let nudge = self.woken.recv_timeout(LINGER);
@@ -336,15 +335,20 @@ impl<W: Write> Drain<W> {
         }
     }
 
-    /// Puts a frame in its place, and writes what is in order.
-    fn take(&mut self, frame: Queued) -> io::Result<()> {
-        self.order.push(frame.place.0, frame);
-        self.keep_ordered()
+    /// Takes a frame in. A sent one is queued after the device took it, and what answers it may
+    /// have been read and queued before that: the file is in the order of the times all the same.
+    fn sort_in(&mut self, frame: Queued) -> io::Result<()> {
+        let behind = self.held.partition_point(|other| other.at <= frame.at);
+        self.held.insert(behind, frame);
+        self.release(REORDER)
     }
 
-    fn keep_ordered(&mut self) -> io::Result<()> {
-        while let Some(frame) = self.order.pop() {
-            self.keep(&frame)?;
+    /// Writes the oldest frames, until `left` are held.
+    fn release(&mut self, left: usize) -> io::Result<()> {
+        while self.held.len() > left {
+            if let Some(frame) = self.held.pop_front() {
+                self.keep(&frame)?;
+            }
         }
         Ok(())
     }
@@ -391,7 +395,7 @@ impl<W: Write> Drain<W> {
         let Self {
             writer,
             frames,
-            order,
+            held,
             counters,
             ..
         } = self;
@@ -405,8 +409,8 @@ impl<W: Write> Drain<W> {
         match outcome {
             Ok(()) => counters.written.store(kept, Relaxed),
             Err(error) => {
-                let lost = kept - before + u64::try_from(order.len()).unwrap_or(u64::MAX);
-                counters.lost_error.fetch_add(lost, Relaxed);
+                let held = held.len() as u64;
+                counters.lost_error.fetch_add(kept - before + held, Relaxed);
                 let _ = counters.failure.set(error);
                 counters.failed.store(true, Relaxed);
                 for _ in frames.iter() {
@@ -451,6 +455,9 @@ const fn comment(cause: DeviceDrop) -> &'static str {
 
 /// Frames kept up to this many bytes are copied: cheaper than a reference that pins an arena chunk.
 const COPY_UP_TO: usize = 256;
+
+/// Frames held back to be put in order: more than one turn of a host sends or receives.
+const REORDER: usize = 256;
 
 /// How long the writer lets frames gather while traffic flows. At 100,000 frames a second a tenth
 /// of the queue's default gathers meanwhile.

@@ -839,3 +839,20 @@ fn settings_survive_odd_values() {
             .starts_with("cannot create the capture \"/nonexistent/x.pcapng\": ")
     );
 }
+
+/// What answers a sent frame may be recorded before it; the file has them in the order of time.
+#[test]
+fn frames_recorded_out_of_order_are_written_in_order() {
+    let file = Shelf::default();
+    let recorder = Recorder::start(file.clone(), Medium::Ip, &settings()).unwrap();
+    for nanos in [5, 20, 10, 30, 25] {
+        let meta = RxMeta::new(Instant::from_nanos(nanos));
+        recorder.received(&RxFrame::new(Bytes::from_static(&[0x45; 20]), meta));
+    }
+    drop(recorder);
+    let (frames, _, ended) = read(&file.bytes());
+    assert!(matches!(ended, Ended::Complete), "{ended:?}");
+    let times: Vec<_> = frames.iter().map(|frame| frame.at).collect();
+    assert_eq!(times.len(), 5);
+    assert!(times.is_sorted(), "{times:?}");
+}

@@ -15,7 +15,9 @@ use super::shared::Shared;
 use super::wait::{Poller, Waker};
 use crate::base::{Cidr, MacAddr, Seed};
 use crate::capture::{Capture, CaptureSettings, CaptureWatch, Recorder};
-use crate::device::{Capabilities, Device, HostReceive, HostTransmit, Pollable, RxBatch};
+use crate::device::{
+    Capabilities, Coalesce, Device, HostReceive, HostTransmit, Pollable, RxBatch, Segmented,
+};
 use crate::stack::{Config, InterfaceConfig, Stack};
 use crate::tcp::TcpOptions;
 
@@ -153,19 +155,57 @@ where
     /// When the configuration contradicts itself, the capture cannot be written, or the system
     /// gives no thread, descriptor or entropy.
     pub fn spawn(self) -> Result<Host, SpawnError> {
-        let capabilities = *self.device.capabilities();
-        let seed = self.seed.map_or_else(entropy, Ok)?;
-        let config = Config::new(seed).transmit_budget(self.turn_frames);
-        let mut stack = Stack::new(config);
-        let interface = stack.add_interface(clock::now(), self.interface)?;
-        let tcp = self.tcp.unwrap_or_else(|| default_options(&capabilities));
+        // What each layer sees: coalesce(capture(segment(device))). The capture shows what the
+        // stack sends, and what came before it was merged.
+        let native = *self.device.capabilities();
+        let tcp = self.tcp.clone().unwrap_or_else(|| default_options(&native));
+        let (device, capture) = captured(self.device, self.capture, &native)?;
+        let settings = Settings {
+            interface: self.interface,
+            seed: self.seed.map_or_else(entropy, Ok)?,
+            busy_poll: self.busy_poll,
+            turn_frames: self.turn_frames,
+            tcp,
+            native,
+            capture,
+        };
+        if native.receives_super_segments {
+            settings.spawn(device)
+        } else {
+            settings.spawn(Coalesce::new(device))
+        }
+    }
+}
 
-        let (device, capture) = captured(self.device, self.capture, &capabilities)?;
+/// What is left to do with once the device is complete.
+struct Settings {
+    interface: InterfaceConfig,
+    seed: Seed,
+    busy_poll: Duration,
+    turn_frames: usize,
+    tcp: TcpOptions,
+    native: Capabilities,
+    capture: Option<CaptureWatch>,
+}
+
+impl Settings {
+    fn spawn<D>(self, device: D) -> Result<Host, SpawnError>
+    where
+        D: Device,
+        D::Rx: HostReceive,
+        D::Tx: HostTransmit,
+    {
+        let config = Config::new(self.seed).transmit_budget(self.turn_frames);
+        let mut stack = Stack::new(config);
+        let interface = self.interface.capabilities(device.capabilities());
+        let interface = stack.add_interface(clock::now(), interface)?;
+
         let (rx, tx) = device.split();
         let descriptor = |fd: io::Result<_>| fd.map_err(system("a descriptor to wait on"));
         let poller = Poller::new(descriptor(rx.descriptor())?, descriptor(tx.descriptor())?);
         let waker = Waker::new().map_err(system("an eventfd"))?;
-        let shared = Shared::new(stack, interface, tcp, Box::new(rx), Box::new(tx), waker);
+        let (rx, tx) = (Box::new(rx), Box::new(tx));
+        let shared = Shared::new(stack, interface, self.tcp, rx, tx, waker);
 
         let driver = Driver {
             shared: Arc::clone(&shared),
@@ -180,18 +220,20 @@ where
         Ok(Host {
             shared,
             thread: Mutex::new(Some(thread)),
-            capabilities,
-            capture,
+            capabilities: self.native,
+            capture: self.capture,
         })
     }
 }
 
-/// The device with its capture, if there is to be one.
+/// The device with segmentation in software, and its capture if there is to be one.
 fn captured<D: Device>(
     device: D,
     capture: Option<(PathBuf, CaptureSettings)>,
     capabilities: &Capabilities,
-) -> Result<(Capture<D>, Option<CaptureWatch>), SpawnError> {
+) -> Result<(Capture<Segmented<D>>, Option<CaptureWatch>), SpawnError> {
+    // Leaves to the device what it can do itself.
+    let device = Segmented::new(device);
     let Some((path, settings)) = capture else {
         return Ok((Capture::off(device), None));
     };

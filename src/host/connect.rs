@@ -64,17 +64,17 @@ impl TcpStream {
             if let Err(why) = core.check() {
                 break why.into();
             }
+            if waits.is_connected() {
+                let stream = Self::new(Arc::clone(shared), id, &core.stack, waits);
+                shared.finish(core, clock::now());
+                return Ok(stream);
+            }
             if waits.has_failed() {
                 break match core.stack.tcp_failure(id) {
                     Ok(Some(failure)) => failure.into(),
                     Ok(None) => io::ErrorKind::ConnectionAborted.into(),
                     Err(stale) => stale.into(),
                 };
-            }
-            if waits.is_connected() {
-                let stream = Self::new(Arc::clone(shared), id, &core.stack, waits);
-                shared.finish(core, clock::now());
-                return Ok(stream);
             }
             let waited;
             (core, waited) = shared.wait(core, &waits.writable, deadline);

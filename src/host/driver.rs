@@ -27,8 +27,11 @@ pub(crate) struct Driver {
 impl Driver {
     /// Drives until the host is asked to end or the device fails.
     pub(crate) fn run(mut self) {
-        let why = self.drive();
-        self.shared.end(why);
+        let mut end = End {
+            shared: Arc::clone(&self.shared),
+            why: HostError::Panicked,
+        };
+        end.why = self.drive();
     }
 
     fn drive(&mut self) -> HostError {
@@ -89,6 +92,18 @@ impl Driver {
         let until = held.map_or(until, |held| held.min(until));
         let timeout = (until != Instant::FAR_FUTURE).then(|| until.since(now));
         self.poller.wait(&self.shared.waker, writable, timeout)
+    }
+}
+
+/// Ends the host, a panic included, so that nobody waits for a thread that is gone.
+struct End {
+    shared: Arc<Shared>,
+    why: HostError,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.shared.end(self.why.clone());
     }
 }
 

@@ -14,6 +14,9 @@ pub enum HostError {
     /// It was shut down or dropped.
     #[error("the host was shut down")]
     Closed,
+    /// A thread panicked inside it: a bug. Nothing of it can be trusted any more.
+    #[error("a thread panicked inside the host")]
+    Panicked,
     /// Its device failed.
     #[error("the host's device failed: {0}")]
     Device(#[source] Arc<DeviceError>),
@@ -28,7 +31,7 @@ impl From<DeviceError> for HostError {
 impl From<HostError> for io::Error {
     fn from(error: HostError) -> Self {
         let kind = match error {
-            HostError::Closed => io::ErrorKind::NotConnected,
+            HostError::Closed | HostError::Panicked => io::ErrorKind::NotConnected,
             HostError::Device(_) => io::ErrorKind::NetworkDown,
         };
         Self::new(kind, error)

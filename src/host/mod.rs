@@ -1,8 +1,7 @@
 //! A running host: one stack, one device, the clock and a thread, behind blocking handles.
 //!
 //! *Owns* the OS side of the stack. *Does not* know a protocol: every call is one of
-//! [`Stack`](crate::stack::Stack)'s, which is as public as this. Linux only; see `DESIGN` for the
-//! portable part.
+//! [`Stack`](crate::stack::Stack)'s, which is as public as this, and portable; this is Linux only.
 //!
 //! | file | owns |
 //! |---|---|

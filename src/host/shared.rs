@@ -105,9 +105,15 @@ impl Shared {
         })
     }
 
-    /// Locks the core. A panic of another thread under the lock is not passed on.
+    /// Locks the core. A panic of another thread under the lock ends the host, not this thread.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core.lock().unwrap_or_else(|poisoned| {
+            let mut core = poisoned.into_inner();
+            if matches!(core.life, Life::Running | Life::Draining(_)) {
+                core.life = Life::Ending(HostError::Panicked);
+            }
+            core
+        })
     }
 
     /// Locks the core of a host that still runs.
@@ -134,6 +140,9 @@ impl Shared {
     /// Handles a batch and all timers that are due, sends, and tells who waits.
     pub(crate) fn turn(&self, batch: &mut RxBatch) -> Next {
         let mut core = self.lock();
+        if let Err(why) = core.check() {
+            return Next::End(why);
+        }
         let now = clock::now();
         let interface = core.interface;
         let mut after = After::default();
@@ -250,15 +259,8 @@ impl Shared {
     /// everybody.
     pub(crate) fn end(&self, why: HostError) {
         let mut core = self.lock();
-        let now = clock::now();
-        core.aborted = core.stack.tcp_open_count();
-        let open: Vec<_> = core.stack.tcp_connections().collect();
-        for id in open {
-            core.stack.tcp_abort(now, id);
-        }
-        core.tx_full = false;
-        if matches!(why, HostError::Closed) {
-            core.transmit(now, ROUNDS_AT_THE_END);
+        if !matches!(why, HostError::Panicked) {
+            core.reset_all(matches!(why, HostError::Closed));
         }
         core.life = Life::Ended(why);
         let tx = core.tx.take();
@@ -363,12 +365,15 @@ impl Core {
                 break;
             }
         }
-        self.tx_full = more == More::DeviceFull;
         match tx.poll(now) {
             Ok(due) => self.tx_due = due,
             Err(error) => self.life = Life::Ending(error.into()),
         }
-        more
+        self.tx_full = more == More::DeviceFull || tx.wants_room();
+        match more {
+            More::Idle if self.tx_full => More::DeviceFull,
+            more => more,
+        }
     }
 
     fn refresh_rooms(&mut self) {
@@ -409,6 +414,19 @@ impl Core {
         Next::Sleep {
             until: self.due(),
             writable: self.tx_full,
+        }
+    }
+
+    /// Resets every connection, and tells the peers as long as the device takes it.
+    fn reset_all(&mut self, device_works: bool) {
+        let now = clock::now();
+        self.aborted = self.stack.tcp_open_count();
+        let open: Vec<_> = self.stack.tcp_connections().collect();
+        for id in open {
+            self.stack.tcp_abort(now, id);
+        }
+        if device_works {
+            self.transmit(now, ROUNDS_AT_THE_END);
         }
     }
 

@@ -183,6 +183,15 @@ impl InterfaceConfig {
         }
     }
 
+    /// The same over a device that has these capabilities instead.
+    #[must_use]
+    pub fn capabilities(self, capabilities: &Capabilities) -> Self {
+        Self {
+            capabilities: *capabilities,
+            ..self
+        }
+    }
+
     /// Its MAC address (default: locally administered, from the seed).
     #[must_use]
     pub fn mac(self, mac: MacAddr) -> Self {

@@ -144,6 +144,7 @@ impl<F: Copy, B: Copy + PartialEq> Table<F, B> {
     }
 
     /// Flows in it.
+    #[cfg(test)]
     pub(crate) fn flow_count(&self) -> usize {
         self.flows.len()
     }

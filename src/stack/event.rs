@@ -145,7 +145,8 @@ impl Events {
         None
     }
 
-    /// Is there anything to tell?
+    /// Is there nothing to tell?
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

@@ -208,11 +208,6 @@ impl<I: Id, T> Slab<I, T> {
         }))
     }
 
-    /// The value that is in the slot `index` now.
-    pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut T> {
-        self.slots.get_mut(index as usize)?.value.as_mut()
-    }
-
     /// Takes a value out; its id is stale from here on.
     pub(crate) fn remove(&mut self, id: I) -> Option<T> {
         let RawId { index, generation } = id.raw();
@@ -259,7 +254,6 @@ mod tests {
         assert_eq!(slab.remove(first), None);
         assert_eq!((slab.get(second), slab.len()), (Some(&2), 1));
         assert_eq!(slab.id_at(0), Some(second));
-        assert_eq!(slab.at_mut(0), Some(&mut 2));
     }
 
     #[test]

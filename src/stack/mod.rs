@@ -15,8 +15,10 @@ mod config;
 mod counters;
 mod demux;
 mod egress;
+mod endpoint;
 mod event;
 mod icmp;
+mod icmp_limit;
 mod ids;
 mod ingress;
 mod interface;
@@ -33,6 +35,7 @@ mod tcp;
 mod tests;
 mod transmit;
 mod udp;
+mod udp_path;
 mod udp_socket;
 mod wheel;
 

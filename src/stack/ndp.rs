@@ -83,7 +83,9 @@ impl Net {
     }
 
     /// Answers a solicitation for our address `target` (RFC 4861 §7.2.4).
-    fn advertise(&mut self, on: InterfaceId, target: Ipv6Addr, to: Ipv6Addr) {
+    ///
+    /// To the station that asks when it says who it is, so that answering needs no look-up.
+    fn advertise(&mut self, on: InterfaceId, target: Ipv6Addr, to: Ipv6Addr, mac: Option<MacAddr>) {
         let own = Options::target_link_address_bytes(self.interfaces[on.index()].mac);
         let options = Options::new(&own);
         let (dst, flags) = if to.is_unspecified() {
@@ -96,7 +98,7 @@ impl Net {
             target,
             options,
         };
-        if self.send_ndp(on, target, dst, message, None) {
+        if self.send_ndp(on, target, dst, message, mac) {
             self.counters.neighbour_adverts_sent += 1;
         }
     }
@@ -249,11 +251,12 @@ impl Stack {
             }
             Some(AddressState::Duplicate) | None => return Err(DropReason::IpNotOurs),
         }
-        if let Some(mac) = mac.filter(|mac| mac.is_unicast()) {
+        let mac = mac.filter(|mac| mac.is_unicast());
+        if let Some(mac) = mac {
             let heard = Heard::Asks { mac, create: true };
             self.net.heard(now, (on, IpAddr::V6(source)), heard);
         }
-        self.net.advertise(on, target, source);
+        self.net.advertise(on, target, source, mac);
         Ok(())
     }
 

@@ -245,12 +245,14 @@ impl Neighbours {
     }
 
     /// The state of an entry.
+    #[cfg(test)]
     pub(crate) fn state(&self, key: NeighbourKey) -> Option<State> {
         let id = *self.index.get(&key)?;
         self.entries.get(id).map(|entry| entry.state)
     }
 
     /// Entries in the table.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

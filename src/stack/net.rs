@@ -10,7 +10,7 @@ use super::address::{AddressState, Due};
 use super::config::{Config, ConfigError, InterfaceConfig};
 use super::counters::Counters;
 use super::egress::Headers;
-use super::icmp::IcmpLimit;
+use super::icmp_limit::IcmpLimit;
 use super::ids::{Id, InterfaceId};
 use super::interface::{Destination, Interface, Outgoing};
 use super::neighbour::{Effect, Heard, NeighbourKey, Neighbours};
@@ -153,11 +153,6 @@ impl Net {
             let foreign = i.classify(address) == Destination::Ours;
             scope.is_none_or(|on| on == i.id) && i.accept_foreign && foreign
         })
-    }
-
-    /// What a destination is to the interface that a packet for it came in on.
-    pub(crate) fn classify(&self, on: InterfaceId, dst: IpAddr) -> Destination {
-        self.interfaces[on.index()].classify(dst)
     }
 
     /// Queues a packet of the stack's own; dropped and counted when the outbox is full.

@@ -58,6 +58,7 @@ impl ReadyList {
     }
 
     /// Entries in line.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }

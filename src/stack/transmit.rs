@@ -67,6 +67,9 @@ impl Stack {
                 self.transmit_ready(now, on, out, &mut left)?
             };
             if turn == Turn::Full {
+                // The same one is first when the device takes frames again.
+                let interface = &mut self.net.interfaces[on.index()];
+                interface.outbox_turn = !interface.outbox_turn;
                 more = More::DeviceFull;
                 break;
             }

@@ -88,6 +88,8 @@ pub(crate) struct Wheel {
     buckets: Box<[Bucket]>,
     occupied: [u64; LEVELS],
     due: VecDeque<TimerKey>,
+    /// Used while buckets are opened; its memory is kept.
+    moved: Vec<TimerKey>,
 }
 
 impl Default for Wheel {
@@ -102,6 +104,7 @@ impl Default for Wheel {
             buckets: vec![empty; LEVELS * SLOTS].into_boxed_slice(),
             occupied: [0; LEVELS],
             due: VecDeque::new(),
+            moved: Vec::new(),
         }
     }
 }
@@ -140,6 +143,7 @@ impl Wheel {
     }
 
     /// The deadline of `key`.
+    #[cfg(test)]
     pub(crate) fn get(&self, key: TimerKey) -> Option<Instant> {
         let (kind, index) = key.place();
         self.nodes[kind].get(index)?.deadline
@@ -167,11 +171,21 @@ impl Wheel {
                     return Some(key);
                 }
             }
-            self.open_earliest()?;
+            // What is not due yet finds its place only when every bucket that has come is open: till
+            // then buckets of the wheel's old time are there, which a new one may not mix with.
+            while self.open_earliest().is_some() {}
+            while let Some(key) = self.moved.pop() {
+                if let Some(at) = self.node(key).deadline {
+                    self.link(key, at);
+                }
+            }
+            if self.due.is_empty() {
+                return None;
+            }
         }
     }
 
-    /// Empties the earliest bucket if it has come: its nodes are due or go where they belong now.
+    /// Empties the earliest bucket if it has come: its nodes are due, or wait in `moved`.
     fn open_earliest(&mut self) -> Option<()> {
         let bucket = (0..LEVELS)
             .filter_map(|level| self.first_of(level))
@@ -194,7 +208,7 @@ impl Wheel {
                     node.place = Place::Due;
                     self.due.push_back(key);
                 }
-                Some(at) => self.link(key, at),
+                Some(_) => self.moved.push(key),
             }
         }
         Some(())
@@ -210,7 +224,8 @@ impl Wheel {
         let when = at.max(self.time).as_nanos();
         let differing = (when ^ self.time.as_nanos()) >> SHIFT;
         let level = (63 - (differing | 1).leading_zeros()) / BITS;
-        let slot = (when >> (SHIFT + level * BITS)) as usize % SLOTS;
+        let slot =
+            usize::try_from(when >> (SHIFT + level * BITS) & (SLOTS as u64 - 1)).unwrap_or(0);
         let bucket = level as usize * SLOTS + slot;
         let head = self.buckets[bucket].head.replace(key);
         self.buckets[bucket].least = self.buckets[bucket].least.min(at);

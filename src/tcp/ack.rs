@@ -25,7 +25,7 @@ impl Connection {
         let was_closed = self.snd.wnd == 0;
         self.snd.update_window(seg, ack);
         self.on_delivery(&effect, seg);
-        self.on_ack_effect(now, &effect);
+        self.on_ack_effect(&effect);
         self.sampler.on_ack_end(self.rtt.min());
         if self.snd.wnd > 0 {
             if was_closed && self.persist_backoff > 0 {

@@ -79,7 +79,7 @@ impl Connection {
             stamp,
         });
         self.snd.nxt = self.snd.nxt + plan.len();
-        if plan.text % u32::from(plan.size.get()) != 0 {
+        if !plan.text.is_multiple_of(u32::from(plan.size.get())) {
             self.snd.small_end = self.snd.nxt;
         }
         if plan.flags.contains(Flags::FIN) {
@@ -108,7 +108,7 @@ impl Connection {
             inflight_before: self.scoreboard.pipe(),
             idle: now.since(self.last_sent),
         };
-        let cx = self.cx(now);
+        let cx = self.cx();
         self.congestion.on_send(&cx, &event);
         self.last_sent = now;
     }

@@ -4,16 +4,14 @@
 //! look anything up: `on_segment`, `ack`, `plan` and `on_timer` are the other halves of this type.
 
 use core::time::Duration;
-use std::net::Shutdown;
 use std::sync::Arc;
 
 use bitflags::bitflags;
-use bytes::Bytes;
 
 use crate::base::Instant;
 
 use super::congestion::{CongestionControl, Cx, Reno, initial_window};
-use super::error::{ReadError, TcpFailure, WriteError};
+use super::error::TcpFailure;
 use super::info::TcpInfo;
 use super::receive::Receive;
 use super::recovery::Recovery;
@@ -21,11 +19,12 @@ use super::rtt::Rtt;
 use super::sampler::DeliverySampler;
 use super::scoreboard::Scoreboard;
 use super::segment::Segment;
-use super::send::{Fin, Send};
+use super::send::Send;
 use super::seq::{SeqNum, WindowScale};
 use super::settings::TcpOptions;
 use super::state::{Event, State};
-use super::timers::{Timer, Timers};
+use super::stats::Stats;
+use super::timers::Timers;
 
 // A floor for what a peer may ask for (r13 in docs/regressions.md; Linux's tcp_min_snd_mss).
 pub(crate) const MIN_MSS: u16 = 48;
@@ -57,11 +56,10 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// The MSS option that we send, bounded by the user's setting.
+    /// The MSS option that we send, bounded by the user's setting. A path below the floor wins:
+    /// what exceeds the MTU never arrives.
     pub(crate) fn advertised_mss(&self) -> u16 {
-        self.path_mss
-            .min(self.options.mss.unwrap_or(u16::MAX))
-            .max(MIN_MSS)
+        self.path_mss.min(self.options.mss_limit())
     }
 
     pub(crate) fn receive(&self) -> Receive {
@@ -78,59 +76,6 @@ impl Setup {
 pub(crate) struct Reset {
     pub(crate) seq: SeqNum,
     pub(crate) ack: Option<SeqNum>,
-}
-
-/// Counts that `info` tells.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stats {
-    pub(crate) segs_out: u64,
-    pub(crate) segs_in: u64,
-    pub(crate) bytes_acked: u64,
-    pub(crate) bytes_received: u64,
-    pub(crate) retransmits: u64,
-    pub(crate) bytes_retransmitted: u64,
-    pub(crate) fast_retransmits: u64,
-    pub(crate) timeouts: u64,
-    pub(crate) challenge_acks: u64,
-    pub(crate) window_probes: u64,
-    pub(crate) keepalives: u64,
-    pub(crate) reordering: u64,
-    /// What the stack's counters have taken over.
-    told: Tally,
-}
-
-/// Counts that the stack sums over all connections.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) retransmits: u64,
-    pub(crate) fast_retransmits: u64,
-    pub(crate) timeouts: u64,
-    pub(crate) challenge_acks: u64,
-    pub(crate) window_probes: u64,
-    pub(crate) keepalives: u64,
-}
-
-impl Stats {
-    /// What was counted since the last call.
-    pub(crate) fn drain(&mut self) -> Tally {
-        let all = Tally {
-            retransmits: self.retransmits,
-            fast_retransmits: self.fast_retransmits,
-            timeouts: self.timeouts,
-            challenge_acks: self.challenge_acks,
-            window_probes: self.window_probes,
-            keepalives: self.keepalives,
-        };
-        let told = core::mem::replace(&mut self.told, all);
-        Tally {
-            retransmits: all.retransmits - told.retransmits,
-            fast_retransmits: all.fast_retransmits - told.fast_retransmits,
-            timeouts: all.timeouts - told.timeouts,
-            challenge_acks: all.challenge_acks - told.challenge_acks,
-            window_probes: all.window_probes - told.window_probes,
-            keepalives: all.keepalives - told.keepalives,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -245,7 +190,7 @@ impl Connection {
     /// Active OPEN (RFC 9293 §3.10.1): the SYN leaves with the first `plan`.
     pub(crate) fn connect(now: Instant, setup: Setup) -> Self {
         let mut this = Self::new(now, setup, State::SynSent);
-        this.start_congestion(now, 0);
+        this.start_congestion(0);
         this.settle(now);
         this
     }
@@ -265,7 +210,7 @@ impl Connection {
             None if opening.retransmits > 0 => this.rtt.after_syn_loss(),
             None => {}
         }
-        this.start_congestion(now, opening.retransmits);
+        this.start_congestion(opening.retransmits);
         this.settle(now);
         this
     }
@@ -283,17 +228,16 @@ impl Connection {
     }
 
     /// Sets the window once the segment size is known.
-    pub(crate) fn start_congestion(&mut self, now: Instant, syn_retransmits: u32) {
-        let mut cx = self.cx(now);
+    pub(crate) fn start_congestion(&mut self, syn_retransmits: u32) {
+        let mut cx = self.cx();
         cx.initial_cwnd = initial_window(cx.smss, syn_retransmits);
         self.congestion.start(&cx);
     }
 
     /// What the controller is told with every call.
-    pub(crate) fn cx(&self, now: Instant) -> Cx {
+    pub(crate) fn cx(&self) -> Cx {
         let smss = self.smss();
         Cx {
-            now,
             smss,
             initial_cwnd: initial_window(smss, 0),
             rto: self.rtt.rto(),
@@ -306,231 +250,13 @@ impl Connection {
     pub(crate) fn smss(&self) -> u32 {
         let options = if self.timestamps { 12 } else { 0 };
         let mss = self.setup.advertised_mss().min(self.peer_mss);
-        u32::from(mss - options)
+        u32::from(mss.saturating_sub(options).max(1))
     }
 
     /// Changes the state by the table.
     pub(crate) fn transit(&mut self, event: Event) {
         if let Some(next) = self.state.next(event) {
             self.state = next;
-        }
-    }
-
-    // --- the user -------------------------------------------------------------------------
-
-    /// Bytes that the send buffer still takes.
-    pub(crate) fn send_room(&self) -> usize {
-        self.setup
-            .options
-            .send_buffer
-            .saturating_sub(self.snd.queue.len())
-    }
-
-    /// Checks that `write` may queue something, and arms the event when it may not now.
-    fn check_writable(&mut self) -> Result<usize, WriteError> {
-        if let Some(failure) = self.failure {
-            return Err(failure.into());
-        }
-        let open = matches!(
-            self.state,
-            State::SynSent | State::SynRcvd | State::Established | State::CloseWait
-        );
-        if !open || self.snd.fin != Fin::Open {
-            return Err(WriteError::ShutDown);
-        }
-        match self.send_room() {
-            0 => {
-                self.write_armed = true;
-                Err(WriteError::WouldBlock)
-            }
-            room => Ok(room),
-        }
-    }
-
-    /// SEND (RFC 9293 §3.10.2) of a copy of `data`, as much as the buffer takes.
-    pub(crate) fn write(&mut self, now: Instant, data: &[u8]) -> Result<usize, WriteError> {
-        let room = self.check_writable()?;
-        let len = room.min(data.len());
-        self.note_pending(now);
-        self.snd.queue.copy(&data[..len]);
-        self.settle(now);
-        Ok(len)
-    }
-
-    /// SEND without a copy: takes a prefix off `chunk`.
-    pub(crate) fn write_chunk(
-        &mut self,
-        now: Instant,
-        chunk: &mut Bytes,
-    ) -> Result<usize, WriteError> {
-        let room = self.check_writable()?;
-        let len = room.min(chunk.len());
-        self.note_pending(now);
-        self.snd.queue.push(chunk.split_to(len));
-        self.settle(now);
-        Ok(len)
-    }
-
-    /// RECEIVE (RFC 9293 §3.10.3); an empty slice is the end of the stream.
-    pub(crate) fn read_chunk(&mut self, max: usize) -> Result<Bytes, ReadError> {
-        if max == 0 {
-            return Ok(Bytes::new());
-        }
-        if let Some(slice) = self.rcv.read(max) {
-            return Ok(slice);
-        }
-        self.check_readable()?;
-        Ok(Bytes::new())
-    }
-
-    /// Looks at what would be read.
-    pub(crate) fn peek(&mut self, buf: &mut [u8]) -> Result<usize, ReadError> {
-        if self.rcv.unread() == 0 && !buf.is_empty() {
-            self.check_readable()?;
-        }
-        Ok(self.rcv.peek(buf))
-    }
-
-    /// Nothing is unread: is that the end, a failure, or just not yet?
-    fn check_readable(&mut self) -> Result<(), ReadError> {
-        if self.rcv.is_finished() || self.rcv.is_shut_down() {
-            return Ok(());
-        }
-        if let Some(failure) = self.failure {
-            return Err(failure.into());
-        }
-        self.read_armed = true;
-        match self.state {
-            State::Closed => Err(ReadError::NotConnected),
-            _ => Err(ReadError::WouldBlock),
-        }
-    }
-
-    /// CLOSE of one direction or both (RFC 9293 §3.10.4, §3.6.1).
-    pub(crate) fn shutdown(&mut self, now: Instant, how: Shutdown) {
-        if matches!(how, Shutdown::Read | Shutdown::Both) {
-            self.rcv.shutdown();
-            self.signal_readable();
-        }
-        if matches!(how, Shutdown::Write | Shutdown::Both) && self.snd.fin == Fin::Open {
-            self.note_pending(now);
-            self.snd.fin = Fin::Queued;
-        }
-        self.settle(now);
-    }
-
-    /// CLOSE for good: returns the RST to send when the connection ends at once instead
-    /// (RFC 9293 §3.6.1 SHLD-3: unread data; SO_LINGER of zero).
-    pub(crate) fn close(&mut self, now: Instant) -> Option<Reset> {
-        self.orphan = true;
-        let unread = self.rcv.unread() > 0;
-        let linger = self.setup.options.linger;
-        if self.state == State::SynSent || unread || linger.is_some_and(|time| time.is_zero()) {
-            return self.abort();
-        }
-        if let Some(time) = linger {
-            self.timers.arm(Timer::Orphan, now + time);
-        } else if self.state == State::FinWait2 {
-            self.timers
-                .arm(Timer::Orphan, now + self.setup.options.fin_timeout);
-        }
-        self.shutdown(now, Shutdown::Write);
-        None
-    }
-
-    /// ABORT (RFC 9293 §3.10.5): ends the connection and returns the RST that the peer is owed.
-    pub(crate) fn abort(&mut self) -> Option<Reset> {
-        let reset = self.reset();
-        self.fail(TcpFailure::Aborted, Event::Abort);
-        reset
-    }
-
-    /// The RST of an ABORT: in the synchronized states and in SYN-RECEIVED, unless both FINs have
-    /// passed.
-    pub(crate) fn reset(&self) -> Option<Reset> {
-        let owed = matches!(
-            self.state,
-            State::SynRcvd
-                | State::Established
-                | State::FinWait1
-                | State::FinWait2
-                | State::CloseWait
-                | State::Closing
-                | State::LastAck
-        );
-        owed.then_some(Reset {
-            seq: self.snd.nxt,
-            ack: Some(self.rcv.nxt),
-        })
-    }
-
-    /// Ends the connection: the user's calls say why from now on.
-    pub(crate) fn fail(&mut self, failure: TcpFailure, event: Event) {
-        self.transit(event);
-        self.state = State::Closed;
-        self.failure = Some(failure);
-        self.timers.stop_all();
-        self.signals |= Signals::FAILED | Signals::CLOSED | Signals::READABLE | Signals::WRITABLE;
-    }
-
-    /// An attempt to connect ends without an answer from the peer's TCP.
-    pub(crate) fn refuse_opening(&mut self, failure: TcpFailure) {
-        self.fail(failure, Event::GaveUp);
-    }
-
-    /// Is an ACK due with the next turn?
-    pub(crate) fn owes_ack(&self) -> bool {
-        self.rcv.wants_ack(self.setup.options.delayed_ack)
-    }
-
-    /// Is an ACK owed at all, now or later? It is taken over by the caller.
-    pub(crate) fn take_owed_ack(&mut self) -> bool {
-        self.rcv.take_owed_ack()
-    }
-
-    /// Both FINs have passed and been acknowledged.
-    pub(crate) fn finish(&mut self) {
-        self.timers.stop_all();
-        self.signals |= Signals::CLOSED;
-    }
-
-    /// Changes the settings of a live connection.
-    pub(crate) fn set_options(&mut self, now: Instant, options: TcpOptions) {
-        self.rtt.set_min_rto(options.min_rto);
-        if options.recv_buffer_max != self.setup.options.recv_buffer_max {
-            self.rcv.set_limit_max(options.recv_buffer_max);
-        }
-        if options.keepalive != self.setup.options.keepalive {
-            self.keepalive_probes = 0;
-            self.timers.stop(Timer::KeepAlive);
-        }
-        if options.user_timeout != self.setup.options.user_timeout {
-            self.timers.stop(Timer::UserTimeout);
-        }
-        self.setup.options = Arc::new(options);
-        self.settle(now);
-    }
-
-    pub(crate) fn signal_readable(&mut self) {
-        if self.read_armed {
-            self.read_armed = false;
-            self.signals |= Signals::READABLE;
-        }
-    }
-
-    /// Tells a writer that waits, once a third of the buffer is free (as Linux does): a writer
-    /// woken for every segment would only fall asleep again.
-    pub(crate) fn signal_writable(&mut self) {
-        if self.write_armed && self.send_room() >= self.setup.options.send_buffer / 3 {
-            self.write_armed = false;
-            self.signals |= Signals::WRITABLE;
-        }
-    }
-
-    /// Something new is about to wait for the peer: the user time-out counts from here.
-    fn note_pending(&mut self, now: Instant) {
-        if !self.snd.is_pending() {
-            self.last_progress = now;
         }
     }
 

@@ -38,8 +38,10 @@ impl IsnGenerator {
     }
 }
 
-fn low(number: u64) -> u32 {
-    (number & u64::from(u32::MAX)) as u32
+/// The low half.
+pub(super) fn low(number: u64) -> u32 {
+    let [a, b, c, d, ..] = number.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 fn tuple_bytes(local: SocketAddr, remote: SocketAddr) -> [u8; 36] {

@@ -36,8 +36,10 @@ mod send_queue;
 mod seq;
 mod settings;
 mod state;
+mod stats;
 mod time_wait;
 mod timers;
+mod user;
 
 pub use error::{ReadError, TcpFailure, WriteError};
 pub use header::{Fields, Flags, Header, ParseError};
@@ -46,7 +48,7 @@ pub use options::{OptionIter, Options, SackBlocks, SackIter, TcpOption};
 pub use settings::{Keepalive, TcpOptions};
 pub use state::State;
 
-pub(crate) use connection::{Connection, Opening, Reset, Setup, Signals, Tally};
+pub(crate) use connection::{Connection, Opening, Reset, Setup, Signals};
 pub(crate) use half_open::{Bare, HalfOpen, HalfOpenStep};
 pub(crate) use header::CHECKSUM_OFFSET;
 pub(crate) use isn::IsnGenerator;
@@ -54,4 +56,5 @@ pub(crate) use on_segment::{Outcome, refusal};
 pub(crate) use receive::{syn_window, window_scale};
 pub(crate) use segment::{Control, Segment};
 pub(crate) use seq::SeqNum;
+pub(crate) use stats::Tally;
 pub(crate) use time_wait::{TimeWait, TimeWaitStep};

@@ -264,7 +264,7 @@ impl Connection {
         if seg.control != Control::Syn {
             return drop_segment(DropReason::TcpNoAck);
         }
-        self.take_syn(now, seg);
+        self.take_syn(seg);
         if let Some(ack) = seg.ack {
             self.transit(Event::RcvSynAck);
             self.snd.start_window(seg, false);
@@ -286,7 +286,7 @@ impl Connection {
     }
 
     /// The peer's SYN: numbers and options.
-    fn take_syn(&mut self, now: Instant, seg: &Segment) {
+    fn take_syn(&mut self, seg: &Segment) {
         let told = u32::from(self.rcv.own_syn_window());
         let opening = Opening::of_syn(seg, told);
         self.negotiate(opening.mss, opening.scale, opening.sack);
@@ -298,7 +298,7 @@ impl Connection {
         if self.retries > 0 {
             self.rtt.after_syn_loss();
         }
-        self.start_congestion(now, u32::from(self.retries));
+        self.start_congestion(u32::from(self.retries));
     }
 }
 

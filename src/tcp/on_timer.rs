@@ -25,7 +25,7 @@ impl Connection {
     pub(crate) fn on_timeout(&mut self, now: Instant) -> Option<Reset> {
         let mut reset = None;
         while let Some(timer) = self.timers.pop_due(now) {
-            reset = reset.or(match timer {
+            let owed = match timer {
                 Timer::Rto => self.on_rto(now),
                 Timer::Persist => self.on_persist(now),
                 Timer::KeepAlive => self.on_keepalive(now),
@@ -35,7 +35,8 @@ impl Connection {
                 }
                 Timer::UserTimeout => self.on_user_timeout(),
                 Timer::Orphan => self.on_orphan(),
-            });
+            };
+            reset = reset.or(owed);
         }
         self.settle(now);
         reset
@@ -63,6 +64,11 @@ impl Connection {
             self.timers
                 .arm_if_idle(Timer::KeepAlive, self.last_heard + keepalive.idle);
         }
+    }
+
+    /// RFC 9293 §3.10.8, TIME-WAIT TIMEOUT; the record that waited was the stack's.
+    pub(crate) fn on_two_msl(&mut self) {
+        self.transit(Event::TwoMslExpired);
     }
 
     /// RFC 9293 §3.8.3: R2 for what is outstanding.
@@ -97,7 +103,7 @@ impl Connection {
             self.scoreboard.mark_all_lost();
         } else {
             self.rtt.back_off();
-            self.on_rto_loss(now);
+            self.on_rto_loss();
         }
         let wait = self
             .rtt

@@ -91,7 +91,7 @@ mod tests {
             ops in prop::collection::vec((any::<bool>(), 1usize..3000), 0..80),
         ) {
             let mut queue = ReadQueue::default();
-            let mut model = VecDeque::new();
+            let mut model: VecDeque<u8> = VecDeque::new();
             let mut next = 0u8;
             for (write, n) in ops {
                 if write {

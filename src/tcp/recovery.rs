@@ -3,8 +3,6 @@
 //! *Owns* the phase, the recovery point and the count of duplicate ACKs. *Does not* set a window:
 //! the controller hears of episodes and answers (CONGESTION.md section 1).
 
-use crate::base::Instant;
-
 use super::congestion::{AckSample, CongestionEvent, CongestionKind, EpisodeKind};
 use super::connection::Connection;
 use super::scoreboard::{DUP_THRESH, Delivered, Mark};
@@ -47,7 +45,7 @@ pub(crate) struct AckEffect {
 impl Connection {
     /// Detects loss, starts and ends episodes, tells the controller. The order of CONGESTION.md
     /// section 1.2.
-    pub(crate) fn on_ack_effect(&mut self, now: Instant, effect: &AckEffect) {
+    pub(crate) fn on_ack_effect(&mut self, effect: &AckEffect) {
         if effect.duplicate {
             self.recovery.dup_acks += 1;
         } else if effect.acked > 0 {
@@ -55,11 +53,11 @@ impl Connection {
         }
         let newly_lost = self.detect_loss(effect);
         if newly_lost > 0 && self.recovery.phase == Phase::Open {
-            self.enter_recovery(now, effect.prior_pipe);
+            self.enter_recovery(effect.prior_pipe);
         }
-        if self.exit_if_passed(now) && self.scoreboard.lost() > 0 {
+        if self.exit_if_passed() && self.scoreboard.lost() > 0 {
             // What is missing beyond the recovery point is a loss of its own (r44).
-            self.enter_recovery(now, effect.prior_pipe);
+            self.enter_recovery(effect.prior_pipe);
         }
         if effect.delivered.bytes > 0 {
             let in_recovery = matches!(self.recovery.phase, Phase::Recovery { .. });
@@ -67,7 +65,7 @@ impl Connection {
                 newly_acked: effect.delivered.bytes,
                 in_recovery,
             };
-            let cx = self.cx(now);
+            let cx = self.cx();
             self.congestion.on_ack(&cx, &sample);
         }
     }
@@ -109,7 +107,7 @@ impl Connection {
         }
     }
 
-    fn enter_recovery(&mut self, now: Instant, flight_before: u32) {
+    fn enter_recovery(&mut self, flight_before: u32) {
         self.recovery.phase = Phase::Recovery {
             point: self.snd.nxt,
         };
@@ -120,13 +118,13 @@ impl Connection {
             kind: CongestionKind::EnterRecovery,
             flight_before,
         };
-        let cx = self.cx(now);
+        let cx = self.cx();
         // Until proportional rate reduction comes, `Response::Prr` is `Direct`: RFC 6675 §5 (4.2).
         let _ = self.congestion.on_congestion(&cx, &event);
     }
 
     /// Ends the episode when SND.UNA has reached its point; returns whether it did.
-    fn exit_if_passed(&mut self, now: Instant) -> bool {
+    fn exit_if_passed(&mut self) -> bool {
         let (point, kind) = match self.recovery.phase {
             Phase::Open => return false,
             Phase::Recovery { point } => (point, EpisodeKind::Recovery),
@@ -137,13 +135,13 @@ impl Connection {
         }
         self.recovery = Recovery::default();
         self.scoreboard.forget_dup_acks();
-        let cx = self.cx(now);
+        let cx = self.cx();
         self.congestion.on_recovery_exit(&cx, kind);
         true
     }
 
     /// RFC 6298 §5 (5.4) to (5.6), RFC 5681 §3.1: the timer expired with something outstanding.
-    pub(crate) fn on_rto_loss(&mut self, now: Instant) {
+    pub(crate) fn on_rto_loss(&mut self) {
         let first = self.retries <= 1;
         let flight_before = self.scoreboard.pipe();
         if self
@@ -165,7 +163,7 @@ impl Connection {
             kind: CongestionKind::Rto { first },
             flight_before,
         };
-        let cx = self.cx(now);
+        let cx = self.cx();
         let _ = self.congestion.on_congestion(&cx, &event);
     }
 }

@@ -122,7 +122,7 @@ impl Rtt {
 pub(crate) fn timestamp(now: Instant, offset: u32) -> u32 {
     let millis = now.as_nanos() / 1_000_000;
     // The clock wraps every 49 days, as RFC 7323 §5.4 wants it to.
-    offset.wrapping_add((millis & u64::from(u32::MAX)) as u32)
+    offset.wrapping_add(super::isn::low(millis))
 }
 
 /// The time that a timestamp echo took to come back; `None` when it is no past tick of ours.

@@ -88,7 +88,7 @@ impl Pair {
         let mut fresh = 0;
         if valid {
             for (n, &edge) in self.edges.iter().enumerate() {
-                let end = self.edges.get(n + 1).copied().unwrap_or(self.nxt());
+                let end = self.edges.get(n + 1).copied().unwrap_or_else(|| self.nxt());
                 if i64::from(edge) < left || i64::from(end) > right {
                     continue;
                 }

@@ -4,6 +4,8 @@
 
 use core::time::Duration;
 
+use super::connection::MIN_MSS;
+
 /// Keep-alive settings (RFC 9293 §3.8.4; Linux's TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -141,9 +143,9 @@ impl TcpOptions {
         self.ttl
     }
 
-    /// The MSS that the user allows, `u16::MAX` when any.
+    /// The MSS that the user allows, `u16::MAX` when any; never below the floor.
     pub(crate) fn mss_limit(&self) -> u16 {
-        self.mss.unwrap_or(u16::MAX)
+        self.mss.unwrap_or(u16::MAX).max(MIN_MSS)
     }
 
     pub(crate) const fn syn_retry_limit(&self) -> u8 {

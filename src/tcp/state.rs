@@ -66,20 +66,20 @@ impl State {
     ///
     /// Listeners outlive their children, so Figure 5's return to LISTEN is not a transition here.
     pub(crate) const fn next(self, event: Event) -> Option<Self> {
-        use {Event as E, State as S};
+        use Event as E;
         Some(match (self, event) {
-            (S::SynSent, E::RcvSyn) => S::SynRcvd, // simultaneous open, MUST-10
-            (S::SynSent, E::RcvSynAck) | (S::SynRcvd, E::RcvAckOfSyn) => S::Established,
-            (S::SynRcvd | S::Established, E::SndFin) => S::FinWait1,
-            (S::CloseWait, E::SndFin) => S::LastAck,
-            (S::SynRcvd | S::Established, E::RcvFin) => S::CloseWait,
-            (S::FinWait1, E::RcvFin) => S::Closing,
-            (S::FinWait1, E::RcvAckOfFin) => S::FinWait2,
-            (S::FinWait2, E::RcvFin) | (S::Closing, E::RcvAckOfFin) => S::TimeWait,
-            (S::LastAck, E::RcvAckOfFin) | (S::TimeWait, E::TwoMslExpired) => S::Closed,
-            (S::FinWait2, E::OrphanExpired) => S::Closed,
-            (S::Closed | S::Listen, _) | (S::TimeWait, E::RcvRst) => return None, // RFC 1337
-            (_, E::RcvRst | E::Abort | E::GaveUp) => S::Closed,
+            (Self::SynSent, E::RcvSyn) => Self::SynRcvd, // simultaneous open, MUST-10
+            (Self::SynSent, E::RcvSynAck) | (Self::SynRcvd, E::RcvAckOfSyn) => Self::Established,
+            (Self::SynRcvd | Self::Established, E::SndFin) => Self::FinWait1,
+            (Self::CloseWait, E::SndFin) => Self::LastAck,
+            (Self::SynRcvd | Self::Established, E::RcvFin) => Self::CloseWait,
+            (Self::FinWait1, E::RcvFin) => Self::Closing,
+            (Self::FinWait1, E::RcvAckOfFin) => Self::FinWait2,
+            (Self::FinWait2, E::RcvFin) | (Self::Closing, E::RcvAckOfFin) => Self::TimeWait,
+            (Self::LastAck, E::RcvAckOfFin) | (Self::TimeWait, E::TwoMslExpired) => Self::Closed,
+            (Self::FinWait2, E::OrphanExpired) => Self::Closed,
+            (Self::Closed | Self::Listen, _) | (Self::TimeWait, E::RcvRst) => return None, // RFC 1337
+            (_, E::RcvRst | E::Abort | E::GaveUp) => Self::Closed,
             _ => return None,
         })
     }
@@ -100,11 +100,6 @@ impl State {
     /// May new text and the FIN leave? (SYN-RECEIVED queues: RFC 9293 §3.10.2)
     pub(crate) const fn sends_text(self) -> bool {
         matches!(self, Self::Established | Self::CloseWait)
-    }
-
-    /// Has our FIN gone, and may it have to go again?
-    pub(crate) const fn fin_is_out(self) -> bool {
-        matches!(self, Self::FinWait1 | Self::Closing | Self::LastAck)
     }
 
     /// The name as RFC 9293 writes it.

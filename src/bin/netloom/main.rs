@@ -6,9 +6,13 @@
 mod demo;
 mod dump;
 mod failure;
+mod get;
 mod http;
 mod interface_args;
 mod namespace;
+mod ping;
+mod rate;
+mod send;
 mod serve;
 mod services;
 mod signals;
@@ -31,6 +35,12 @@ enum Command {
     Demo(demo::Args),
     /// Print one decoded line per packet, from a capture or a live device.
     Dump(dump::Args),
+    /// Fetch a URL and print what came and how fast.
+    Get(get::Args),
+    /// Send echo requests and print the round trips.
+    Ping(ping::Args),
+    /// Send data to a TCP port and print how fast it was taken.
+    Send(send::Args),
     /// Answer as a host: echo, discard and chargen over TCP and UDP, and HTTP on port 80.
     Serve(serve::Args),
 }
@@ -39,6 +49,9 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Dump(args) => dump::run(args),
+        Command::Get(args) => get::run(&args),
+        Command::Ping(args) => ping::run(&args),
+        Command::Send(args) => send::run(&args),
         Command::Serve(args) => serve::run(&args),
     };
     match outcome {

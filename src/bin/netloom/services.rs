@@ -65,6 +65,8 @@ pub(crate) struct Context {
     /// The JSON text of `/stats`.
     pub(crate) stats: Box<dyn Fn(&Served) -> String + Send + Sync>,
     block: Bytes,
+    /// The chargen pattern, many times over: as large as a write is worth making.
+    lines: Bytes,
     slots: (Sender<()>, Receiver<()>),
 }
 
@@ -74,6 +76,7 @@ impl Context {
             served: Served::default(),
             stats: Box::new(stats),
             block: http::body_block(),
+            lines: pattern().repeat(PATTERNS).into(),
             slots: bounded(CONNECTIONS),
         })
     }
@@ -174,9 +177,8 @@ fn discard(stream: &TcpStream, context: &Context) -> io::Result<()> {
 /// RFC 864: lines of 72 characters until the peer has had enough.
 fn chargen(stream: &TcpStream, context: &Context) -> io::Result<()> {
     context.served.chargen.fetch_add(1, Ordering::Relaxed);
-    let pattern = pattern();
     loop {
-        stream.write_all_chunk(pattern.clone())?;
+        stream.write_all_chunk(context.lines.clone())?;
     }
 }
 
@@ -253,24 +255,25 @@ fn discard_datagram(_: &UdpSocket, _: &netloom::host::Datagram) -> io::Result<()
 
 /// One line of the pattern, however long the request: little to gain for who forges a source.
 fn chargen_datagram(socket: &UdpSocket, datagram: &netloom::host::Datagram) -> io::Result<()> {
-    let line = pattern().slice(..LINE + 2);
-    socket.send_chunk(&line, Some(datagram.from))
+    socket.send_chunk(&Bytes::from(line(0)), Some(datagram.from))
 }
 
+/// How often the chargen pattern is repeated in one write: about 0.9 MB.
+const PATTERNS: usize = 128;
 /// Characters of a line (RFC 864).
 const LINE: usize = 72;
 /// The printable characters, from the space to the tilde.
 const PRINTABLE: u8 = 95;
 
 /// The pattern from its first line until it repeats.
-fn pattern() -> Bytes {
-    let mut text = Vec::with_capacity(usize::from(PRINTABLE) * (LINE + 2));
-    for line in 0..PRINTABLE {
-        let printable = (b' '..=b'~').cycle().skip(usize::from(line));
-        text.extend(printable.take(LINE));
-        text.extend_from_slice(b"\r\n");
-    }
-    text.into()
+fn pattern() -> Vec<u8> {
+    (0..PRINTABLE).flat_map(line).collect()
+}
+
+/// One line, which begins with this printable character.
+fn line(first: u8) -> Vec<u8> {
+    let printable = (b' '..=b'~').cycle().skip(usize::from(first));
+    printable.take(LINE).chain(*b"\r\n").collect()
 }
 
 #[cfg(test)]

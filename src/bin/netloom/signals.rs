@@ -40,7 +40,6 @@ impl Signals {
     }
 
     /// Waits until one of them comes, for at most `limit`; says whether one did.
-    #[expect(dead_code, reason = "for subcommands that serve")]
     pub(crate) fn wait(&self, limit: Option<Duration>) -> Result<bool, Failure> {
         self.wait_with(&[], limit)?;
         Ok(self.came())

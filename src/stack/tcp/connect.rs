@@ -7,8 +7,9 @@ use super::{ConnectError, Slot, default_mss, path_mss};
 use crate::base::Instant;
 use crate::stack::Stack;
 use crate::stack::demux::{TcpEntry, Tuple};
+use crate::stack::endpoint::scope_of;
 use crate::stack::event::SocketId;
-use crate::stack::ids::{InterfaceId, TcpId};
+use crate::stack::ids::TcpId;
 use crate::stack::packet::Flow;
 use crate::stack::route::Route;
 use crate::tcp::{Connection, SeqNum, Setup, TcpOptions};
@@ -81,11 +82,7 @@ impl Stack {
         if group || ip.is_unspecified() || remote.port() == 0 {
             return Err(ConnectError::Destination);
         }
-        let scope = match remote {
-            SocketAddr::V6(v6) => InterfaceId::from_scope(v6.scope_id()),
-            SocketAddr::V4(_) => None,
-        };
-        let route = self.net.route(ip, scope)?;
+        let route = self.net.route(ip, scope_of(remote))?;
         let interface = &self.net.interfaces[route.on.index()];
         if let IpAddr::V4(v4) = ip
             && interface.addresses.is_broadcast(v4)

@@ -10,7 +10,7 @@ use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
 use crate::stack::demux::{TcpEntry, Tuple, is_link_local};
 use crate::stack::event::{Readiness, SocketId};
-use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
+use crate::stack::ids::{Id, ListenerId, RawId, StaleId, TcpId};
 use crate::stack::packet::{Flow, Inbound};
 use crate::stack::wheel::TimerKey;
 use crate::tcp::{
@@ -78,23 +78,10 @@ impl Stack {
         if ip.is_multicast() {
             return Err(ListenError::GroupAddress);
         }
-        let scope = match local {
-            SocketAddr::V6(v6) => InterfaceId::from_scope(v6.scope_id()),
-            SocketAddr::V4(_) => None,
-        };
-        let mine = ip.is_unspecified()
-            || self.net.is_ours(ip, scope)
-            || self.net.accepts_foreign(ip, scope);
-        if !mine {
-            return Err(ListenError::AddressNotAvailable);
-        }
-        let zone = match scope {
-            Some(on) if is_link_local(ip) => on.scope(),
-            None if is_link_local(ip) => InterfaceId::from_index(0).scope(),
-            _ => 0,
-        };
+        let (mut local, zone) = self
+            .local_endpoint(local)
+            .map_err(|_| ListenError::AddressNotAvailable)?;
         let dual = options.dual_stack;
-        let mut local = local;
         if local.port() == 0 {
             let table = &self.demux.tcp;
             let free = |port: core::num::NonZeroU16| {

@@ -14,7 +14,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 
-use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU16;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ pub use listen::ListenOptions;
 pub(super) use send::TcpTurn;
 
 use super::Stack;
-use super::demux::{TcpEntry, Tuple, is_link_local};
+use super::demux::{TcpEntry, Tuple};
+use super::endpoint::endpoint;
 use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, ListenerId, RawId, Slab, StaleId, TcpId};
 use super::packet::{Flow, OwnedPacket, Waiter};
@@ -69,6 +70,8 @@ struct TimeWaitSlot {
     tuple: Tuple,
     flow: Flow,
     on: InterfaceId,
+    /// The connection whose user has not let go of it.
+    connection: TcpId,
 }
 
 /// A listener and those it has not handed out.
@@ -125,19 +128,11 @@ impl Tcp {
 
 impl Slot {
     fn local(&self) -> SocketAddr {
-        socket_address(self.flow.src, self.tuple.local.port, self.on)
+        endpoint(self.on, self.flow.src, self.tuple.local.port)
     }
 
     fn remote(&self) -> SocketAddr {
-        socket_address(self.flow.dst, self.tuple.remote.port, self.on)
-    }
-}
-
-/// An endpoint as the user names it: a link-local address carries its interface as scope id.
-fn socket_address(ip: IpAddr, port: u16, on: InterfaceId) -> SocketAddr {
-    match ip {
-        IpAddr::V6(v6) if is_link_local(ip) => SocketAddrV6::new(v6, port, 0, on.scope()).into(),
-        _ => SocketAddr::new(ip, port),
+        endpoint(self.on, self.flow.dst, self.tuple.remote.port)
     }
 }
 
@@ -204,6 +199,7 @@ impl Stack {
                     tuple,
                     flow,
                     on,
+                    connection: id,
                 });
                 self.demux.tcp.replace_flow(tuple, TcpEntry::TimeWait(raw));
                 let end = now + self.config.time_wait;
@@ -313,7 +309,13 @@ impl Stack {
         let Some(raw) = self.tcp.time_wait.id_at(index) else {
             return;
         };
-        self.remove_time_wait(raw);
+        let Some(slot) = self.remove_time_wait(raw) else {
+            return;
+        };
+        // What its user still holds is CLOSED from now on.
+        if let Some(slot) = self.tcp.slots.get_mut(slot.connection) {
+            slot.connection.on_two_msl();
+        }
     }
 
     fn remove_time_wait(&mut self, raw: RawId) -> Option<TimeWaitSlot> {
@@ -339,12 +341,13 @@ fn readiness(signals: Signals) -> Readiness {
 }
 
 /// Bytes of TCP header and text in the largest frame of a flow.
-const fn frame_bytes(mss: u16, super_segments: bool) -> u32 {
-    // IPv4's total length counts its header, IPv6's does not: 40 suits both.
+const fn frame_bytes(super_segments: bool) -> u32 {
     if super_segments {
+        // IPv4's total length counts its header, IPv6's does not: 40 suits both.
         65_535 - 40
     } else {
-        mss as u32 + 20
+        // One segment, whatever its size: several of a peer with a small MSS would fit the MTU.
+        0
     }
 }
 

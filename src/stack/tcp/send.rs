@@ -106,7 +106,7 @@ impl Stack {
             slot.connection.refuse_opening(TcpFailure::HostUnreachable);
             self.net.counters.tcp_connect_failed += 1;
         } else {
-            let most = frame_bytes(slot.connection.setup.path_mss, false);
+            let most = frame_bytes(false);
             if let Some(plan) = slot.connection.plan(now, most) {
                 slot.connection.commit(now, &plan);
             }
@@ -122,5 +122,5 @@ fn most_bytes(slot: &Slot, capabilities: &Capabilities) -> u32 {
     } else {
         capabilities.tso6
     };
-    frame_bytes(slot.connection.setup.path_mss, super_segments)
+    frame_bytes(super_segments)
 }

@@ -10,14 +10,11 @@ mod reno;
 use core::fmt;
 use core::time::Duration;
 
-use crate::base::Instant;
-
 pub(crate) use reno::Reno;
 
 /// What the core knows at the moment of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cx {
-    pub(crate) now: Instant,
     /// Text bytes of a full segment.
     pub(crate) smss: u32,
     /// The window a connection starts with, in bytes.
@@ -104,8 +101,6 @@ pub(crate) trait CongestionControl: Send + fmt::Debug {
     fn on_ack(&mut self, cx: &Cx, sample: &AckSample);
     /// The recovery point was passed.
     fn on_recovery_exit(&mut self, _cx: &Cx, _kind: EpisodeKind) {}
-    /// The segment size changed.
-    fn on_mtu_change(&mut self, _cx: &Cx, _old: u32, _new: u32) {}
     /// What is allowed now.
     fn output(&self) -> Output;
     /// The algorithm's name, as Linux writes it.

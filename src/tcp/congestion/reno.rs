@@ -51,7 +51,11 @@ impl Reno {
 
 impl CongestionControl for Reno {
     fn start(&mut self, cx: &Cx) {
-        self.cwnd = cx.initial_cwnd;
+        // A SYN's time-out says nothing about the path's capacity beyond what IW tells.
+        *self = Self {
+            cwnd: cx.initial_cwnd,
+            ..Self::new()
+        };
     }
 
     /// RFC 5681 §4.1: after an idle time above RTO the window restarts at IW at most.
@@ -96,13 +100,6 @@ impl CongestionControl for Reno {
         }
     }
 
-    /// The window keeps its bytes (RFC 4821 §4), but never holds less than two segments' worth
-    /// of threshold.
-    fn on_mtu_change(&mut self, _cx: &Cx, _old: u32, new: u32) {
-        self.cwnd = self.cwnd.max(new);
-        self.ssthresh = self.ssthresh.max(2 * new);
-    }
-
     fn output(&self) -> Output {
         Output {
             cwnd: self.cwnd,
@@ -118,14 +115,12 @@ impl CongestionControl for Reno {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Instant;
     use core::time::Duration;
 
     const SMSS: u32 = 1000;
 
     fn cx(cwnd_limited: bool) -> Cx {
         Cx {
-            now: Instant::ZERO,
             smss: SMSS,
             initial_cwnd: 10 * SMSS,
             rto: Duration::from_millis(200),

@@ -1,0 +1,80 @@
+//! `netloom send`: send bulk data as a netloom host and say how fast it went.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::time::{Duration, Instant};
+
+use netloom::bytes::Bytes;
+use netloom::host::TcpStream;
+
+use crate::failure::Failure;
+use crate::interface_args::InterfaceArgs;
+use crate::rate::Rate;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const BLOCK: usize = 256 << 10;
+const DEFAULT_SECONDS: u64 = 5;
+
+/// Send data to a TCP port and print how fast it was taken.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    interface: InterfaceArgs,
+    /// Where to: ADDR:PORT.
+    #[arg(long, value_name = "ADDR:PORT")]
+    to: SocketAddr,
+    /// Send this many bytes.
+    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    bytes: Option<u64>,
+    /// Send for this long (5 seconds when neither is given).
+    #[arg(long, value_name = "N")]
+    seconds: Option<u64>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let host = args.interface.ready_host()?;
+    let from = |error: io::Error| Failure::new(format_args!("{}: {error}", args.to));
+    let stream = host.tcp_connect_timeout(args.to, PATIENCE).map_err(from)?;
+    stream.set_write_timeout(Some(PATIENCE)).map_err(from)?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(from)?;
+    let start = Instant::now();
+    let sent = send(&stream, args, start).map_err(from)?;
+    stream.shutdown(Shutdown::Write).map_err(from)?;
+    drain(&stream).map_err(from)?;
+    println!("{}", Rate::new(sent, start.elapsed()));
+    let info = stream.info().map_err(from)?;
+    let rtt = info.rtt.unwrap_or_default();
+    println!(
+        "rtt {:.1} us, {} retransmits",
+        rtt.as_nanos() as f64 / 1e3,
+        info.retransmits
+    );
+    drop(stream);
+    host.shutdown(Duration::from_secs(1));
+    Ok(())
+}
+
+fn send(stream: &TcpStream, args: &Args, start: Instant) -> io::Result<u64> {
+    let block = Bytes::from(vec![b'n'; BLOCK]);
+    let time = Duration::from_secs(args.seconds.unwrap_or(DEFAULT_SECONDS));
+    let mut sent = 0;
+    loop {
+        let left = match args.bytes {
+            Some(bytes) => bytes - sent,
+            None if start.elapsed() < time => BLOCK as u64,
+            None => 0,
+        };
+        if left == 0 {
+            return Ok(sent);
+        }
+        let now = block.slice(..BLOCK.min(usize::try_from(left).unwrap_or(BLOCK)));
+        sent += now.len() as u64;
+        stream.write_all_chunk(now)?;
+    }
+}
+
+/// Waits for the peer's end, so that everything was taken: what it says meanwhile is thrown away.
+fn drain(stream: &TcpStream) -> io::Result<()> {
+    while !stream.read_chunk(BLOCK)?.is_empty() {}
+    Ok(())
+}

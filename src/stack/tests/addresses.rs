@@ -1,0 +1,191 @@
+//! How addresses come into use on an interface, and conflicts about them.
+
+use super::*;
+use crate::ipv6::ndp::{Message, NeighborFlags};
+
+fn rig(probes: u8) -> Rig {
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .dad_transmits(probes)
+        .link_local(false)
+        .address("fd00::1/64".parse().unwrap());
+    Rig::bare(Config::new(Seed::from_number(1)), interface)
+}
+
+fn state(rig: &Rig) -> AddressState {
+    rig.stack.addresses(rig.on).next().unwrap().1
+}
+
+/// Covers: SLA-1, SLA-5, ETH-10 (the link-local address too).
+#[test]
+fn duplicate_detection_probes_then_uses() {
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .address("10.0.0.1/24".parse().unwrap());
+    let mut rig = Rig::bare(Config::new(Seed::from_number(1)), interface);
+    assert!(!rig.stack.is_ready(rig.on));
+    let local: Ipv6Addr = "fe80::ff:fe00:1".parse().unwrap();
+    let frames = rig.drain();
+    let probe = frames.iter().find(|f| f.kind == EtherType::IPV6).unwrap();
+    let (fields, message) = probe.icmp6();
+    assert_eq!(
+        (fields.src, fields.dst),
+        (Ipv6Addr::UNSPECIFIED, ipv6::solicited_node(local))
+    );
+    let Icmpv6::Ndp(Message::NeighborSolicitation { target, options }) = message else {
+        panic!("{message:?}");
+    };
+    assert_eq!((target, options.as_bytes()), (local, &[][..]));
+    let announcement = frames.iter().find(|f| f.kind == EtherType::ARP).unwrap();
+    assert!(announcement.arp().is_announcement());
+    rig.advance(Duration::from_millis(999));
+    assert!(!rig.stack.is_ready(rig.on));
+    rig.advance(Duration::from_millis(1));
+    assert!(rig.stack.is_ready(rig.on));
+    let found: Vec<_> = rig
+        .stack
+        .addresses(rig.on)
+        .map(|(c, _)| c.address())
+        .collect();
+    assert_eq!(found, [IpAddr::V6(local), IpAddr::V4(OURS)]);
+}
+
+/// Covers: SLA-7, SLA-8. r64: probes from `::` count.
+#[test]
+fn r64_another_probe_or_an_advertisement_makes_it_a_duplicate() {
+    let claims = [
+        solicitation(Ipv6Addr::UNSPECIFIED, PEER_MAC, OURS6),
+        advertisement(NeighborFlags::OVERRIDE, PEER_MAC, OURS6, ipv6::ALL_NODES),
+    ];
+    for claim in claims {
+        let mut rig = rig(1);
+        rig.drain();
+        rig.receive(claim);
+        assert_eq!(state(&rig), AddressState::Duplicate);
+        assert_eq!(rig.stack.counters().addresses_duplicate, 1);
+        rig.advance(Duration::from_secs(9));
+        assert_eq!(state(&rig), AddressState::Duplicate);
+        assert!(rig.drain().is_empty());
+        let bound = "[fd00::1]:7".parse().unwrap();
+        let refused = rig.stack.udp_bind(bound, UdpOptions::new());
+        assert_eq!(refused, Err(BindError::NotOurs(OURS6.into())));
+    }
+}
+
+#[test]
+fn our_own_probe_come_back_is_no_conflict() {
+    let mut rig = rig(1);
+    rig.drain();
+    rig.receive(solicitation(Ipv6Addr::UNSPECIFIED, OUR_MAC, OURS6));
+    rig.advance(Duration::from_secs(1));
+    assert_eq!(state(&rig), AddressState::Preferred);
+}
+
+/// Covers: SLA-6 (a tentative address answers nothing), ARP-5. r64: once in use it defends itself.
+#[test]
+fn r64_a_tentative_address_is_silent_and_a_used_one_defends() {
+    let mut rig = rig(1);
+    rig.drain();
+    rig.receive(solicitation(PEER6, PEER_MAC, OURS6));
+    assert!(rig.drain().is_empty());
+    assert_eq!(rig.drops(DropReason::IpTentative), 1);
+    rig.receive(udp_frame("[fd00::2]:1", "[fd00::1]:7", b"x"));
+    assert_eq!(rig.drops(DropReason::IpTentative), 2);
+    rig.advance(Duration::from_secs(1));
+    rig.receive(solicitation(Ipv6Addr::UNSPECIFIED, PEER_MAC, OURS6));
+    let answer = rig.only();
+    let (fields, message) = answer.icmp6();
+    assert_eq!((fields.dst, fields.hop_limit), (ipv6::ALL_NODES, 255));
+    let Icmpv6::Ndp(Message::NeighborAdvertisement { flags, target, .. }) = message else {
+        panic!("{message:?}");
+    };
+    assert_eq!((flags, target), (NeighborFlags::OVERRIDE, OURS6));
+}
+
+/// What is sent from a tentative address waits until it may be used.
+#[test]
+fn sending_waits_for_a_tentative_address() {
+    let mut rig = rig(1);
+    rig.drain();
+    let any = "[::]:0".parse().unwrap();
+    let id = rig.stack.udp_bind(any, UdpOptions::new()).unwrap();
+    let to = Some("[fd00::2]:7".parse().unwrap());
+    rig.stack.udp_send_to(rig.now, id, to, b"early").unwrap();
+    assert!(rig.drain().is_empty());
+    rig.advance(Duration::from_secs(1));
+    assert_eq!(rig.drain().len(), 1, "the solicitation");
+    let flags = NeighborFlags::SOLICITED | NeighborFlags::OVERRIDE;
+    rig.receive(advertisement(flags, PEER_MAC, PEER6, OURS6));
+    assert!(rig.only().packet.ends_with(b"early"));
+}
+
+#[test]
+fn waiting_for_an_address_that_is_a_duplicate_fails() {
+    let mut rig = rig(1);
+    rig.drain();
+    let any = "[::]:0".parse().unwrap();
+    let id = rig.stack.udp_bind(any, UdpOptions::new()).unwrap();
+    let to = Some("[fd00::2]:7".parse().unwrap());
+    rig.stack.udp_send_to(rig.now, id, to, b"early").unwrap();
+    rig.drain();
+    rig.receive(solicitation(Ipv6Addr::UNSPECIFIED, PEER_MAC, OURS6));
+    assert_eq!(rig.stack.udp_recv(id), Err(RecvError::HostUnreachable));
+    rig.advance(Duration::from_secs(5));
+    assert!(rig.drain().is_empty());
+}
+
+/// Covers: ARP-4, ACD-9, ACD-11 (defend, not more than once in 10 s).
+#[test]
+fn arp_answers_and_defends() {
+    let mut rig = Rig::new();
+    rig.receive(arp_frame(&arp::Packet::request(PEER_MAC, PEER, OURS)));
+    let reply = rig.only();
+    let expected = arp::Packet::request(PEER_MAC, PEER, OURS).reply(OUR_MAC);
+    assert_eq!((reply.dst, reply.arp()), (PEER_MAC, expected));
+    // A probe for our address is answered as well (RFC 5227 §2.1.1).
+    rig.receive(arp_frame(&arp::Packet::probe(PEER_MAC, OURS)));
+    assert_eq!(rig.only().arp().sender, OURS);
+    let claim = arp::Packet::announcement(OTHER_MAC, OURS);
+    for expected in [1, 0, 0] {
+        rig.receive(arp_frame(&claim));
+        let sent = rig.drain();
+        assert_eq!(sent.len(), expected);
+        assert!(sent.iter().all(|f| f.arp().is_announcement()));
+    }
+    assert_eq!(rig.stack.counters().address_conflicts, 3);
+    rig.advance(Duration::from_secs(10));
+    rig.receive(arp_frame(&claim));
+    assert_eq!(rig.drain().len(), 1);
+}
+
+/// DESIGN.md section 4: no table, no ARP, no duplicate detection on a medium without link addresses.
+#[test]
+fn an_ip_medium_is_ready_at_once_and_asks_nobody() {
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1500))
+        .address("10.0.0.1/24".parse().unwrap())
+        .address("fd00::1/64".parse().unwrap());
+    let mut rig = Rig::bare(Config::new(Seed::from_number(1)), interface);
+    assert!(rig.stack.is_ready(rig.on));
+    assert_eq!((rig.stack.poll_timeout(), rig.drain().len()), (None, 0));
+    assert_eq!(
+        rig.stack.addresses(rig.on).count(),
+        2,
+        "no link-local address"
+    );
+    for to in ["10.0.0.2:7", "[fd00::2]:7"] {
+        let any = if to.starts_with('[') {
+            "[::]:0"
+        } else {
+            "0.0.0.0:0"
+        };
+        let id = rig
+            .stack
+            .udp_bind(any.parse().unwrap(), UdpOptions::new())
+            .unwrap();
+        rig.stack
+            .udp_send_to(rig.now, id, Some(to.parse().unwrap()), b"now")
+            .unwrap();
+        assert!(rig.only().packet.ends_with(b"now"));
+    }
+    assert_eq!(rig.stack.net.neighbours.len(), 0);
+}

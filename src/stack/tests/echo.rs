@@ -1,0 +1,242 @@
+//! Echo answered, and ICMP errors sent within the rules.
+
+use super::*;
+use crate::ipv6::icmp as icmp6;
+use ipv4::icmp::{Message, UnreachableCode};
+
+fn echo4(dst: Ipv4Addr, data: &[u8]) -> Vec<u8> {
+    let message = Message::EchoRequest {
+        id: 7,
+        seq: 9,
+        data,
+    };
+    let mut body = vec![0; message.len()];
+    message.emit(&mut body);
+    ip_frame(PEER.into(), dst.into(), Protocol::ICMP, &body)
+}
+
+fn echo6(dst: Ipv6Addr, data: &[u8]) -> Vec<u8> {
+    let message = Icmpv6::EchoRequest {
+        id: 7,
+        seq: 9,
+        data,
+    };
+    let mut body = vec![0; message.len()];
+    message.emit(PEER6, dst, &mut body);
+    ip_frame(PEER6.into(), dst.into(), Protocol::ICMPV6, &body)
+}
+
+/// Covers: IC4-17, IC4-19, IC4-20, IC6-13, IC6-14.
+#[test]
+fn echo_is_answered_with_all_its_data() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    for len in [0, 1, 56, 1452] {
+        let data: Vec<u8> = (0..len).map(|n| n as u8).collect();
+        rig.receive(echo4(OURS, &data));
+        let frame = rig.only();
+        let (fields, payload) = frame.v4();
+        assert_eq!((frame.dst, fields.src, fields.dst), (PEER_MAC, OURS, PEER));
+        let expected = Message::EchoReply {
+            id: 7,
+            seq: 9,
+            data: &data,
+        };
+        assert_eq!(Message::parse(payload).unwrap(), expected);
+        rig.receive(echo6(OURS6, &data));
+        let frame = rig.only();
+        let (fields, message) = frame.icmp6();
+        assert_eq!((fields.src, fields.dst), (OURS6, PEER6));
+        assert_eq!(
+            message,
+            Icmpv6::EchoReply {
+                id: 7,
+                seq: 9,
+                data: &data
+            }
+        );
+    }
+    assert_eq!(rig.stack.counters().echo_replies_sent, 8);
+}
+
+#[test]
+fn an_echo_of_64_kib_where_the_mtu_allows_and_counted_where_not() {
+    let big = vec![0x5a; 65_000];
+    let config = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 65_535))
+        .mac(OUR_MAC)
+        .link_local(false)
+        .address("10.0.0.1/24".parse().unwrap());
+    let mut rig = Rig::bare(Config::new(Seed::from_number(1)), config);
+    rig.drain();
+    rig.receive(arp_frame(&arp::Packet::request(PEER_MAC, PEER, OURS)));
+    rig.drain();
+    rig.receive(echo4(OURS, &big));
+    let reply = rig.only();
+    assert!(reply.v4().1.ends_with(&big));
+    let mut small = Rig::new();
+    small.introduce();
+    small.receive(echo4(OURS, &vec![0; 1473]));
+    assert!(small.drain().is_empty());
+    assert_eq!(small.drops(DropReason::TooBig), 1);
+}
+
+/// Covers: IC4-18 (v4 groups are not answered), IC6-15 (v6 ones are, from our own address).
+#[test]
+fn echo_to_groups() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    for dst in [
+        Ipv4Addr::BROADCAST,
+        Ipv4Addr::new(10, 0, 0, 255),
+        Ipv4Addr::new(224, 0, 0, 1),
+    ] {
+        let mut frame = echo4(dst, b"x");
+        frame[..6].fill(0xff);
+        rig.receive(frame);
+    }
+    assert!(rig.drain().is_empty());
+    assert_eq!(rig.drops(DropReason::IcmpIgnored), 3);
+    let mut frame = echo6(ipv6::ALL_NODES, b"x");
+    frame[..6].copy_from_slice(&ethernet::ipv6_multicast(ipv6::ALL_NODES).octets());
+    rig.receive(frame);
+    let reply = rig.only();
+    assert_eq!(reply.icmp6().0.src, OURS6);
+}
+
+/// Covers: IC4-3, IC4-4, IC4-8, UDP-7, IC6-3, IC6-8.
+#[test]
+fn a_closed_port_is_unreachable_with_the_packet_quoted() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let long = vec![1; 1400];
+    for data in [&b"hi"[..], &long] {
+        let frame = udp_frame("10.0.0.2:9", "10.0.0.1:7", data);
+        rig.receive(frame.clone());
+        let sent = rig.only();
+        let (fields, payload) = sent.v4();
+        assert_eq!((fields.src, fields.dst, fields.tos), (OURS, PEER, 0));
+        assert!(sent.packet.len() <= 576);
+        let Message::DestinationUnreachable { code, quoted, .. } = Message::parse(payload).unwrap()
+        else {
+            panic!("{payload:?}");
+        };
+        let whole = &frame[ethernet::HEADER_LEN..];
+        assert_eq!(
+            (code, quoted),
+            (UnreachableCode::PORT, &whole[..quoted.len()])
+        );
+        assert!(quoted.len() == whole.len() || sent.packet.len() == 576);
+
+        let frame = udp_frame("[fd00::2]:9", "[fd00::1]:7", data);
+        rig.receive(frame.clone());
+        let sent = rig.only();
+        assert!(sent.packet.len() <= 1280);
+        let (_, message) = sent.icmp6();
+        let Icmpv6::DestinationUnreachable { code, quoted } = message else {
+            panic!("{message:?}");
+        };
+        let whole = &frame[ethernet::HEADER_LEN..];
+        assert_eq!(
+            (code, quoted),
+            (icmp6::UnreachableCode::PORT, &whole[..quoted.len()])
+        );
+    }
+}
+
+/// Covers: IC4-8 (code 2), IP6-6 (Parameter Problem code 1 with its pointer), IC6-12.
+#[test]
+fn an_unknown_protocol_is_unreachable() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    rig.receive(ip_frame(
+        PEER.into(),
+        OURS.into(),
+        Protocol(253),
+        b"12345678",
+    ));
+    let sent = rig.only();
+    let message = Message::parse(sent.v4().1).unwrap();
+    assert!(
+        matches!(
+            message,
+            Message::DestinationUnreachable {
+                code: UnreachableCode::PROTOCOL,
+                ..
+            }
+        ),
+        "{message:?}"
+    );
+    rig.receive(ip_frame(
+        PEER6.into(),
+        OURS6.into(),
+        Protocol(253),
+        b"12345678",
+    ));
+    let sent = rig.only();
+    let (_, message) = sent.icmp6();
+    assert!(
+        matches!(
+            message,
+            Icmpv6::ParameterProblem {
+                code: 1,
+                pointer: 6,
+                ..
+            }
+        ),
+        "{message:?}"
+    );
+}
+
+/// Covers: IC4-5, IC6-5. r63: no error about what went to a group, or about an error.
+#[test]
+fn r63_no_errors_about_groups_and_errors() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    for dst in ["255.255.255.255:7", "10.0.0.255:7", "224.0.0.1:7"] {
+        let mut frame = udp_frame("10.0.0.2:9", dst, b"x");
+        frame[..6].fill(0xff);
+        rig.receive(frame);
+    }
+    let mut frame = udp_frame("[fd00::2]:9", "[ff02::1]:7", b"x");
+    frame[..6].copy_from_slice(&[0x33, 0x33, 0, 0, 0, 1]);
+    rig.receive(frame);
+    let quoted = &udp_frame("10.0.0.1:1", "10.0.0.2:2", b"x")[ethernet::HEADER_LEN..];
+    let error = Message::DestinationUnreachable {
+        code: UnreachableCode::PORT,
+        next_hop_mtu: 0,
+        quoted,
+    };
+    let mut body = vec![0; error.len()];
+    error.emit(&mut body);
+    rig.receive(ip_frame(PEER.into(), OURS.into(), Protocol::ICMP, &body));
+    assert!(rig.drain().is_empty());
+    assert_eq!(rig.drops(DropReason::UdpNoSocket), 4);
+    assert_eq!(rig.drops(DropReason::IcmpUnmatched), 1);
+}
+
+/// Covers: IC4-27, IC4-28, IC6-6. r63: errors are limited per peer and in all.
+#[test]
+fn r63_errors_are_rate_limited() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let closed = || udp_frame("10.0.0.2:9", "10.0.0.1:7", b"x");
+    for _ in 0..100 {
+        rig.receive(closed());
+    }
+    assert_eq!(rig.drain().len(), 6);
+    assert_eq!(rig.drops(DropReason::RateLimited), 94);
+    rig.advance(Duration::from_secs(1));
+    rig.drain();
+    for _ in 0..10 {
+        rig.receive(closed());
+    }
+    assert_eq!(rig.drain().len(), 1, "one more each second");
+    let before = rig.stack.counters().icmp_errors_sent;
+    for n in 0..5000u32 {
+        let [_, a, b, c] = (0x0a00_0100 + n).to_be_bytes();
+        let from = format!("10.{a}.{b}.{c}:9");
+        rig.receive(udp_frame(&from, "10.0.0.1:7", b"x"));
+    }
+    let sent = rig.stack.counters().icmp_errors_sent - before;
+    assert!(sent <= 50, "{sent} at once to all peers");
+}

@@ -1,0 +1,310 @@
+//! Resolution by ARP and NDP, and the life of an entry.
+
+use super::*;
+use crate::ipv6::ndp::{Message, NeighborFlags};
+use crate::stack::neighbour::State;
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn send(rig: &mut Rig, to: &str, data: &[u8]) -> UdpId {
+    let any = if to.starts_with('[') {
+        "[::]:0"
+    } else {
+        "0.0.0.0:0"
+    };
+    let id = rig
+        .stack
+        .udp_bind(any.parse().unwrap(), UdpOptions::new())
+        .unwrap();
+    let to = Some(to.parse().unwrap());
+    rig.stack.udp_send_to(rig.now, id, to, data).unwrap();
+    id
+}
+
+fn state(rig: &Rig, address: impl Into<IpAddr>) -> Option<State> {
+    rig.stack.net.neighbours.state((rig.on, address.into()))
+}
+
+/// Covers: ARP-6, ARP-10. r60: the first packet waits and is not lost.
+#[test]
+fn r60_arp_resolution_then_the_datagram() {
+    let mut rig = Rig::new();
+    send(&mut rig, "10.0.0.2:7", b"hello");
+    let request = rig.only();
+    assert_eq!(request.dst, MacAddr::BROADCAST);
+    assert_eq!(request.arp(), arp::Packet::request(OUR_MAC, OURS, PEER));
+    rig.receive(arp_frame(&request.arp().reply(PEER_MAC)));
+    let datagram = rig.only();
+    assert_eq!(datagram.dst, PEER_MAC);
+    let (fields, payload) = datagram.v4();
+    assert_eq!((fields.src, fields.dst), (OURS, PEER));
+    assert_eq!(&payload[8..], b"hello");
+    assert!(matches!(state(&rig, PEER), Some(State::Reachable { .. })));
+}
+
+/// Covers: NDP-22.
+#[test]
+fn ndp_resolution_then_the_datagram() {
+    let mut rig = Rig::new();
+    send(&mut rig, "[fd00::2]:7", b"hello");
+    let request = rig.only();
+    let group = ipv6::solicited_node(PEER6);
+    assert_eq!(request.dst, ethernet::ipv6_multicast(group));
+    let (fields, message) = request.icmp6();
+    assert_eq!(
+        (fields.src, fields.dst, fields.hop_limit),
+        (OURS6, group, 255)
+    );
+    let Icmpv6::Ndp(Message::NeighborSolicitation { target, options }) = message else {
+        panic!("{message:?}");
+    };
+    assert_eq!(
+        (target, options.source_link_address()),
+        (PEER6, Some(OUR_MAC))
+    );
+    let flags = NeighborFlags::SOLICITED | NeighborFlags::OVERRIDE;
+    rig.receive(advertisement(flags, PEER_MAC, PEER6, OURS6));
+    let datagram = rig.only();
+    assert_eq!(datagram.dst, PEER_MAC);
+    assert_eq!(&datagram.v6().1[8..], b"hello");
+}
+
+/// Covers: ARP-9, NDP-24 (three tries, a second apart), NDP-25 (then the owner is told).
+#[test]
+fn a_neighbour_that_never_answers_fails_to_the_socket() {
+    for to in ["10.0.0.2:7", "[fd00::2]:7"] {
+        let mut rig = Rig::new();
+        let id = send(&mut rig, to, b"hello");
+        for _ in 0..3 {
+            assert_eq!(rig.drain().len(), 1, "{to}");
+            rig.advance(Duration::from_millis(999));
+            assert_eq!(rig.drain().len(), 0, "{to}");
+            rig.advance(Duration::from_millis(1));
+        }
+        assert!(rig.drain().is_empty());
+        assert_eq!(rig.stack.udp_recv(id), Err(RecvError::HostUnreachable));
+        assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock));
+        assert_eq!(rig.drops(DropReason::NeighbourUnresolved), 1);
+        assert_eq!(rig.stack.counters().neighbours_failed, 1);
+        assert_eq!(rig.stack.poll_timeout(), None);
+    }
+}
+
+/// Covers: NDP-23, ARP-12 (bounded, the oldest gives way). r60: others are not held up.
+#[test]
+fn r60_the_queue_is_bounded_and_one_dead_neighbour_blocks_no_other() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let id = send(&mut rig, "10.0.0.99:7", b"0");
+    for n in 1..20u8 {
+        let to = Some("10.0.0.99:7".parse().unwrap());
+        rig.stack.udp_send_to(rig.now, id, to, &[n]).unwrap();
+    }
+    let to = Some("10.0.0.2:7".parse().unwrap());
+    rig.stack.udp_send_to(rig.now, id, to, b"alive").unwrap();
+    let sent = rig.drain();
+    assert_eq!(sent.len(), 2, "one request, one datagram");
+    assert!(
+        sent.iter()
+            .any(|f| f.dst == PEER_MAC && f.packet.ends_with(b"alive"))
+    );
+    assert_eq!(rig.drops(DropReason::NeighbourUnresolved), 4);
+    let dead = Ipv4Addr::new(10, 0, 0, 99);
+    rig.receive(arp_frame(
+        &arp::Packet::request(OUR_MAC, OURS, dead).reply(OTHER_MAC),
+    ));
+    let sent: Vec<u8> = rig
+        .drain()
+        .iter()
+        .map(|f| *f.packet.last().unwrap())
+        .collect();
+    assert_eq!(sent, (4..20).collect::<Vec<u8>>());
+}
+
+/// Covers: NDP-34 (STALE, DELAY 5 s, three unicast probes, gone).
+#[test]
+fn a_stale_neighbour_is_used_then_probed_then_forgotten() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    assert_eq!(state(&rig, PEER), Some(State::Stale));
+    send(&mut rig, "10.0.0.2:7", b"x");
+    assert_eq!(rig.only().dst, PEER_MAC, "used at once");
+    assert_eq!(state(&rig, PEER), Some(State::Delay));
+    rig.advance(Duration::from_millis(4999));
+    assert!(rig.drain().is_empty());
+    rig.advance(Duration::from_millis(1));
+    for tries in 1..=3 {
+        let probe = rig.only();
+        assert_eq!((probe.dst, probe.arp().target), (PEER_MAC, PEER));
+        assert_eq!(state(&rig, PEER), Some(State::Probe { tries }));
+        rig.advance(seconds(1));
+    }
+    assert!(rig.drain().is_empty());
+    assert_eq!(state(&rig, PEER), None);
+}
+
+#[test]
+fn a_probe_that_is_answered_makes_it_reachable_again() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    send(&mut rig, "[fd00::2]:7", b"x");
+    rig.drain();
+    rig.advance(seconds(5));
+    let probe = rig.only();
+    assert_eq!(probe.dst, PEER_MAC);
+    assert_eq!(probe.v6().0.dst, PEER6, "unicast");
+    rig.receive(advertisement(
+        NeighborFlags::SOLICITED,
+        PEER_MAC,
+        PEER6,
+        OURS6,
+    ));
+    assert!(matches!(state(&rig, PEER6), Some(State::Reachable { .. })));
+    rig.advance(seconds(3));
+    assert!(rig.drain().is_empty(), "no more probes");
+}
+
+/// Covers: NDP-35 (forward progress confirms), NDP-13 (the time is 0.5 to 1.5 times 30 s).
+#[test]
+fn forward_progress_keeps_a_neighbour_reachable() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    send(&mut rig, "10.0.0.2:7", b"x");
+    rig.drain();
+    let (on, now) = (rig.on, rig.now);
+    rig.stack.net.confirm(now, on, PEER.into());
+    let Some(State::Reachable { until }) = state(&rig, PEER) else {
+        panic!("{:?}", state(&rig, PEER));
+    };
+    let time = until.since(now);
+    assert!(time >= seconds(15) && time < seconds(45), "{time:?}");
+    rig.advance(seconds(10));
+    assert!(rig.drain().is_empty(), "no probe is due");
+    rig.stack
+        .net
+        .confirm(now, on, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 50)));
+    assert_eq!(state(&rig, Ipv4Addr::new(10, 0, 0, 50)), None);
+}
+
+/// Covers: NDP-30, RFC 4861 appendix C: what an advertisement does to a known entry.
+#[test]
+fn advertisement_table() {
+    let solicited = NeighborFlags::SOLICITED;
+    let overrides = NeighborFlags::OVERRIDE;
+    #[rustfmt::skip]
+    let rows = [
+        // flags, other MAC?, state after from STALE, and is the MAC replaced?
+        (NeighborFlags::empty(), false, "stale",     false),
+        (solicited,              false, "reachable", false),
+        (overrides,              false, "stale",     false),
+        (NeighborFlags::empty(), true,  "stale",     false),
+        (solicited,              true,  "stale",     false),
+        (overrides,              true,  "stale",     true),
+        (solicited | overrides,  true,  "reachable", true),
+    ];
+    for (flags, other, expected, replaced) in rows {
+        let mut rig = Rig::new();
+        rig.introduce();
+        let mac = if other { OTHER_MAC } else { PEER_MAC };
+        let group = flags.contains(solicited);
+        let dst = if group { OURS6 } else { ipv6::ALL_NODES };
+        rig.receive(advertisement(flags, mac, PEER6, dst));
+        let name = match state(&rig, PEER6) {
+            Some(State::Reachable { .. }) => "reachable",
+            Some(State::Stale) => "stale",
+            _ => "other",
+        };
+        assert_eq!(name, expected, "{flags:?} {other}");
+        send(&mut rig, "[fd00::2]:7", b"x");
+        let to = if replaced { OTHER_MAC } else { PEER_MAC };
+        assert_eq!(rig.only().dst, to, "{flags:?} {other}");
+    }
+}
+
+/// Covers: ARP-3, NDP-29. r59: nothing unasked for creates an entry.
+#[test]
+fn r59_what_nobody_asked_for_creates_nothing() {
+    let mut rig = Rig::new();
+    let unknown = Ipv4Addr::new(10, 0, 0, 50);
+    let others = arp::Packet::request(PEER_MAC, PEER, unknown);
+    rig.receive(arp_frame(&others));
+    let mut unasked = arp::Packet::request(OUR_MAC, OURS, PEER).reply(PEER_MAC);
+    rig.receive(arp_frame(&unasked));
+    unasked.sender = Ipv4Addr::new(192, 168, 7, 7);
+    rig.receive(arp_frame(&unasked));
+    rig.receive(arp_frame(&arp::Packet::announcement(PEER_MAC, PEER)));
+    rig.receive(advertisement(
+        NeighborFlags::OVERRIDE,
+        PEER_MAC,
+        PEER6,
+        ipv6::ALL_NODES,
+    ));
+    rig.receive(solicitation(Ipv6Addr::UNSPECIFIED, PEER_MAC, OURS6));
+    let foreign = arp::Packet::request(PEER_MAC, Ipv4Addr::new(192, 168, 7, 7), OURS);
+    rig.receive(arp_frame(&foreign));
+    assert_eq!(rig.stack.net.neighbours.len(), 0);
+}
+
+/// Covers: NDP-41, ARP-12. r59: a flood never evicts what is in use.
+#[test]
+fn r59_a_flood_of_new_neighbours_evicts_stale_ones_only() {
+    let config = Config::new(Seed::from_number(1)).neighbour_limit(64);
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .link_local(false)
+        .address("10.0.0.1/8".parse().unwrap());
+    let mut rig = Rig::bare(config, interface);
+    rig.introduce();
+    send(&mut rig, "10.0.0.2:7", b"x");
+    let (on, now) = (rig.on, rig.now);
+    rig.stack.net.confirm(now, on, PEER.into());
+    for n in 0..5000u32 {
+        let [_, a, b, c] = (0x0a01_0000 + n).to_be_bytes();
+        let sender = Ipv4Addr::new(10, a, b, c);
+        rig.receive(arp_frame(&arp::Packet::request(OTHER_MAC, sender, OURS)));
+        assert!(rig.stack.net.neighbours.len() <= 64);
+    }
+    assert!(matches!(state(&rig, PEER), Some(State::Reachable { .. })));
+    rig.drain();
+    // A scan of ours takes no more than half of the table either.
+    for n in 0..200u8 {
+        send(&mut rig, &format!("10.200.0.{n}:7"), b"x");
+    }
+    rig.drain();
+    assert!(rig.stack.net.neighbours.len() <= 64);
+    assert!(matches!(state(&rig, PEER), Some(State::Reachable { .. })));
+    assert!(rig.drops(DropReason::NeighbourUnresolved) >= 200 - 32);
+}
+
+/// Covers: NDP-26, ARP-2: a sender that asks has moved to another MAC.
+#[test]
+fn a_request_updates_a_known_sender() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    rig.receive(arp_frame(&arp::Packet::request(OTHER_MAC, PEER, OURS)));
+    rig.receive(solicitation(PEER6, OTHER_MAC, OURS6));
+    rig.drain();
+    for to in ["10.0.0.2:7", "[fd00::2]:7"] {
+        send(&mut rig, to, b"x");
+        assert_eq!(rig.only().dst, OTHER_MAC);
+    }
+}
+
+/// Covers: ARP-11.
+#[test]
+fn a_group_is_nobodys_mac() {
+    let mut rig = Rig::new();
+    rig.receive(arp_frame(&arp::Packet::request(
+        MacAddr::BROADCAST,
+        PEER,
+        OURS,
+    )));
+    assert_eq!(rig.drops(DropReason::ArpMalformed), 1);
+    let group = MacAddr::new([1, 0, 0, 0, 0, 1]);
+    rig.introduce();
+    let flags = NeighborFlags::OVERRIDE | NeighborFlags::SOLICITED;
+    rig.receive(advertisement(flags, group, PEER6, OURS6));
+    assert_eq!(rig.drops(DropReason::NdpInvalid), 1);
+}

@@ -1,0 +1,200 @@
+//! Draining an interface: budget, a full device, a device that drops.
+
+use super::*;
+
+fn addr(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+/// r29, r37: whatever is to be sent, a device that is full at any point loses nothing.
+#[test]
+fn r29_full_at_any_point_loses_nothing() {
+    let script = |rig: &mut Rig| {
+        let id = rig
+            .stack
+            .udp_bind(addr("0.0.0.0:5"), UdpOptions::new())
+            .unwrap();
+        for n in 0..3u8 {
+            rig.stack
+                .udp_send_to(rig.now, id, Some(addr("10.0.0.2:7")), &[n])
+                .unwrap();
+            rig.stack
+                .udp_send_to(rig.now, id, Some(addr("10.0.0.77:7")), &[n])
+                .unwrap();
+        }
+        rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:99", b"closed"));
+        rig.receive(arp_frame(&arp::Packet::request(PEER_MAC, PEER, OURS)));
+        rig.receive(solicitation(PEER6, PEER_MAC, OURS6));
+    };
+    let packets = |seen: Vec<Seen>| seen.into_iter().map(|s| s.packet).collect::<Vec<_>>();
+    let mut free = Rig::new();
+    free.introduce();
+    script(&mut free);
+    let expected = packets(free.drain());
+    assert!(expected.len() > 6, "{}", expected.len());
+    for room in 0..expected.len() {
+        let mut rig = Rig::new();
+        rig.introduce();
+        script(&mut rig);
+        rig.device.room = Some(room);
+        let progress = rig
+            .stack
+            .poll_transmit(rig.now, rig.on, &mut rig.device)
+            .unwrap();
+        assert_eq!(progress.more, More::DeviceFull);
+        assert!(rig.stack.wants_transmit(rig.on));
+        rig.device.room = None;
+        assert_eq!(packets(rig.drain()), expected, "room for {room}");
+    }
+}
+
+#[test]
+fn the_budget_bounds_a_turn_and_nothing_is_left_behind() {
+    let config = Config::new(Seed::from_number(1)).transmit_budget(4);
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1500))
+        .address("10.0.0.1/24".parse().unwrap());
+    let mut rig = Rig::bare(config, interface);
+    let id = rig
+        .stack
+        .udp_bind(addr("0.0.0.0:5"), UdpOptions::new())
+        .unwrap();
+    for n in 0..10u8 {
+        rig.stack
+            .udp_send_to(rig.now, id, Some(addr("10.0.0.2:7")), &[n])
+            .unwrap();
+    }
+    let mut turns = Vec::new();
+    loop {
+        let progress = rig
+            .stack
+            .poll_transmit(rig.now, rig.on, &mut rig.device)
+            .unwrap();
+        turns.push((progress.sent, progress.more));
+        if progress.more == More::Idle {
+            break;
+        }
+    }
+    assert_eq!(
+        turns,
+        [(4, More::Budget), (4, More::Budget), (2, More::Idle)]
+    );
+    assert!(!rig.stack.wants_transmit(rig.on));
+}
+
+/// Two sockets and the stack's own packets take turns.
+#[test]
+fn nobody_starves() {
+    let config = Config::new(Seed::from_number(1)).transmit_budget(24);
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1500))
+        .address("10.0.0.1/24".parse().unwrap());
+    let mut rig = Rig::bare(config, interface);
+    for port in [5, 6] {
+        let local = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
+        let id = rig.stack.udp_bind(local, UdpOptions::new()).unwrap();
+        for _ in 0..50 {
+            rig.stack
+                .udp_send_to(rig.now, id, Some(addr("10.0.0.2:7")), &[0])
+                .unwrap();
+        }
+    }
+    let ping = rig.stack.ping_open(PingOptions::new()).unwrap();
+    for seq in 0..50 {
+        rig.stack
+            .ping_send(rig.now, ping, PEER.into(), None, seq, Bytes::new())
+            .unwrap();
+    }
+    rig.stack
+        .poll_transmit(rig.now, rig.on, &mut rig.device)
+        .unwrap();
+    let frames = core::mem::take(&mut rig.device.frames);
+    let from = |port: u8| {
+        frames
+            .iter()
+            .filter(|(f, _)| f[9] == 17 && f[21] == port)
+            .count()
+    };
+    let pings = frames.iter().filter(|(f, _)| f[9] == 1).count();
+    assert!(
+        from(5) > 0 && from(6) > 0 && pings > 0,
+        "{} {} {pings}",
+        from(5),
+        from(6)
+    );
+}
+
+/// r66: what the device drops is counted, and the stack goes on.
+#[test]
+fn r66_a_device_that_drops_is_counted() {
+    let rows = [
+        (DeviceDrop::NoBuffers, DropReason::DeviceNoBuffers),
+        (DeviceDrop::LinkDown, DropReason::DeviceLinkDown),
+        (DeviceDrop::Refused, DropReason::DeviceRefused),
+    ];
+    for (drop, reason) in rows {
+        let mut rig = Rig::new();
+        rig.introduce();
+        let id = rig
+            .stack
+            .udp_bind(addr("0.0.0.0:5"), UdpOptions::new())
+            .unwrap();
+        rig.device.drops = Some(drop);
+        rig.stack
+            .udp_send_to(rig.now, id, Some(addr("10.0.0.2:7")), b"lost")
+            .unwrap();
+        assert!(rig.drain().is_empty());
+        assert_eq!(rig.drops(reason), 1);
+        assert!(!rig.stack.wants_transmit(rig.on));
+        rig.device.drops = None;
+        rig.stack
+            .udp_send_to(rig.now, id, Some(addr("10.0.0.2:7")), b"kept")
+            .unwrap();
+        assert!(rig.only().packet.ends_with(b"kept"));
+    }
+}
+
+/// The stack's own answers are bounded, too.
+#[test]
+fn a_full_outbox_counts() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    for _ in 0..300 {
+        rig.receive(arp_frame(&arp::Packet::request(PEER_MAC, PEER, OURS)));
+    }
+    assert_eq!(rig.drops(DropReason::OutboxFull), 300 - 256);
+    assert_eq!(rig.drain().len(), 256);
+}
+
+/// The same inputs and the same seed give the same bytes.
+#[test]
+fn runs_repeat() {
+    let run = || {
+        let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+            .dad_delay(Duration::from_secs(1))
+            .address("10.0.0.1/24".parse().unwrap());
+        let mut stack = Stack::new(Config::new(Seed::from_number(3)));
+        let mut now = Instant::from_millis(1);
+        let on = stack.add_interface(now, interface).unwrap();
+        let mut device = Recorder::default();
+        for n in 0..20u8 {
+            let id = stack
+                .udp_bind(addr("0.0.0.0:0"), UdpOptions::new())
+                .unwrap();
+            let to = SocketAddr::new(Ipv4Addr::new(10, 0, 0, 100 + n).into(), 7);
+            stack.udp_send_to(now, id, Some(to), &[n]).unwrap();
+        }
+        for _ in 0..100 {
+            while stack.wants_transmit(on) {
+                stack.poll_transmit(now, on, &mut device).unwrap();
+            }
+            let Some(next) = stack.poll_timeout() else {
+                break;
+            };
+            now = next.max(now);
+            stack.handle_timeout(now);
+        }
+        device.frames
+    };
+    let first = run();
+    assert!(first.len() > 60, "{}", first.len());
+    assert_eq!(first, run());
+}

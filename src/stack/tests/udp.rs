@@ -1,0 +1,404 @@
+//! UDP sockets through the stack.
+
+use super::*;
+use crate::link::{PartialChecksum, SegmentKind, Segmentation};
+use core::num::NonZeroU16;
+use ipv4::icmp::{Message, UnreachableCode};
+
+fn addr(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn bind(rig: &mut Rig, local: &str) -> UdpId {
+    rig.stack.udp_bind(addr(local), UdpOptions::new()).unwrap()
+}
+
+fn event(id: UdpId, ready: Readiness) -> Option<Event> {
+    let id = SocketId::Udp(id);
+    Some(Event { id, ready })
+}
+
+/// Covers: UDP-9, UDP-15.
+#[test]
+fn datagrams_arrive_whole_with_their_addresses() {
+    let mut rig = Rig::new();
+    let id = bind(&mut rig, "0.0.0.0:7");
+    assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock));
+    for data in [&b""[..], b"a", b"hello"] {
+        rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", data));
+    }
+    assert_eq!(rig.stack.poll_event(), event(id, Readiness::READABLE));
+    assert_eq!(rig.stack.poll_event(), None);
+    for data in [&b""[..], b"a", b"hello"] {
+        let datagram = rig.stack.udp_recv(id).unwrap();
+        assert_eq!(&datagram.data[..], data);
+        assert_eq!(
+            (datagram.from, datagram.to),
+            (addr("10.0.0.2:9"), OURS.into())
+        );
+    }
+    assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock));
+    rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", b"again"));
+    assert_eq!(
+        rig.stack.poll_event(),
+        event(id, Readiness::READABLE),
+        "armed again"
+    );
+}
+
+#[test]
+fn families_and_dual_stack() {
+    let mut rig = Rig::new();
+    let six = bind(&mut rig, "[::]:7");
+    rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", b"four"));
+    assert_eq!(rig.stack.udp_recv(six), Err(RecvError::WouldBlock));
+    let options = UdpOptions::new().dual_stack(true);
+    let both = rig.stack.udp_bind(addr("[::]:8"), options).unwrap();
+    rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:8", b"four"));
+    rig.receive(udp_frame("[fd00::2]:9", "[fd00::1]:8", b"six"));
+    // A v4 peer is never shown as mapped.
+    assert_eq!(rig.stack.udp_recv(both).unwrap().from, addr("10.0.0.2:9"));
+    assert_eq!(rig.stack.udp_recv(both).unwrap().from, addr("[fd00::2]:9"));
+    let mut send = |id, to| rig.stack.udp_send_to(rig.now, id, Some(addr(to)), b"x");
+    assert_eq!(send(both, "10.0.0.2:9"), Ok(1));
+    assert_eq!(
+        send(six, "10.0.0.2:9"),
+        Err(SendError::To(addr("10.0.0.2:9")))
+    );
+    let mapped = "[::ffff:10.0.0.2]:9";
+    assert_eq!(send(both, mapped), Err(SendError::To(addr(mapped))));
+}
+
+/// Covers: UDP-13, SEC-8. r56: binding twice.
+#[test]
+fn r56_binding() {
+    let mut rig = Rig::new();
+    let id = bind(&mut rig, "10.0.0.1:7");
+    let mut again = |local| rig.stack.udp_bind(addr(local), UdpOptions::new());
+    assert_eq!(
+        again("10.0.0.1:7"),
+        Err(BindError::InUse(addr("10.0.0.1:7")))
+    );
+    assert_eq!(again("0.0.0.0:7"), Err(BindError::InUse(addr("0.0.0.0:7"))));
+    let foreign = Ipv4Addr::new(10, 0, 0, 9);
+    assert_eq!(again("10.0.0.9:7"), Err(BindError::NotOurs(foreign.into())));
+    let ephemeral = again("0.0.0.0:0").unwrap();
+    let port = rig.stack.udp_local_addr(ephemeral).unwrap().port();
+    assert!((32_768..=60_999).contains(&port));
+    rig.stack.udp_close(id);
+    assert_eq!(rig.stack.udp_recv(id), Err(RecvError::Stale(StaleId)));
+    bind(&mut rig, "0.0.0.0:7");
+}
+
+#[test]
+fn ephemeral_ports_run_out_with_an_error() {
+    let config = Config::new(Seed::from_number(1)).ephemeral_ports(50_000..=50_003);
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1500))
+        .address("10.0.0.1/24".parse().unwrap());
+    let mut rig = Rig::bare(config, interface);
+    for _ in 0..4 {
+        bind(&mut rig, "0.0.0.0:0");
+    }
+    let refused = rig.stack.udp_bind(addr("0.0.0.0:0"), UdpOptions::new());
+    assert_eq!(refused, Err(BindError::NoPort));
+}
+
+/// Covers: UDP-8, IC4-6, IC4-9: a refusal reaches the connected socket, once.
+#[test]
+fn an_icmp_error_is_connection_refused() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let id = bind(&mut rig, "0.0.0.0:0");
+    rig.stack.udp_connect(id, addr("10.0.0.2:7")).unwrap();
+    rig.stack.udp_send_to(rig.now, id, None, b"x").unwrap();
+    let sent = rig.only();
+    let refuse = |quoted: &[u8]| {
+        let error = Message::DestinationUnreachable {
+            code: UnreachableCode::PORT,
+            next_hop_mtu: 0,
+            quoted,
+        };
+        let mut body = vec![0; error.len()];
+        error.emit(&mut body);
+        ip_frame(PEER.into(), OURS.into(), Protocol::ICMP, &body)
+    };
+    rig.receive(refuse(&sent.packet));
+    assert_eq!(rig.stack.udp_recv(id), Err(RecvError::Refused));
+    assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock));
+    rig.receive(refuse(&sent.packet));
+    let refused = rig.stack.udp_send_to(rig.now, id, None, b"x");
+    assert_eq!(refused, Err(SendError::Earlier(RecvError::Refused)));
+    let kind = std::io::Error::from(refused.unwrap_err()).kind();
+    assert_eq!(kind, std::io::ErrorKind::ConnectionRefused);
+    // RFC 5927 §4, UDP-14: forged quotes of what was never sent reach nobody.
+    let mut forged = sent.packet.clone();
+    forged[22..24].copy_from_slice(&99u16.to_be_bytes());
+    rig.receive(refuse(&forged));
+    assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock));
+}
+
+/// Covers: IC6-11, IC6-4.
+#[test]
+fn an_icmpv6_error_is_connection_refused() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let id = bind(&mut rig, "[::]:0");
+    rig.stack.udp_connect(id, addr("[fd00::2]:7")).unwrap();
+    rig.stack.udp_send_to(rig.now, id, None, b"x").unwrap();
+    let sent = rig.only();
+    let error = Icmpv6::DestinationUnreachable {
+        code: ipv6::icmp::UnreachableCode::PORT,
+        quoted: &sent.packet,
+    };
+    let mut body = vec![0; error.len()];
+    error.emit(PEER6, OURS6, &mut body);
+    rig.receive(ip_frame(
+        PEER6.into(),
+        OURS6.into(),
+        Protocol::ICMPV6,
+        &body,
+    ));
+    assert_eq!(rig.stack.udp_recv(id), Err(RecvError::Refused));
+}
+
+#[test]
+fn a_connected_socket_hears_its_peer_only() {
+    let mut rig = Rig::new();
+    let id = bind(&mut rig, "0.0.0.0:7");
+    rig.stack.udp_connect(id, addr("10.0.0.2:9")).unwrap();
+    assert_eq!(rig.stack.udp_local_addr(id), Ok(addr("10.0.0.1:7")));
+    assert_eq!(rig.stack.udp_peer_addr(id), Ok(Some(addr("10.0.0.2:9"))));
+    rig.receive(udp_frame("10.0.0.3:9", "10.0.0.1:7", b"stranger"));
+    rig.receive(udp_frame("10.0.0.2:8", "10.0.0.1:7", b"stranger"));
+    rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", b"peer"));
+    assert_eq!(&rig.stack.udp_recv(id).unwrap().data[..], b"peer");
+    assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock));
+    assert_eq!(rig.drops(DropReason::UdpNoSocket), 2);
+    rig.stack.udp_connect(id, addr("10.0.0.3:9")).unwrap();
+    rig.receive(udp_frame("10.0.0.3:9", "10.0.0.1:7", b"new"));
+    assert_eq!(&rig.stack.udp_recv(id).unwrap().data[..], b"new");
+}
+
+#[test]
+fn what_cannot_be_sent_says_why() {
+    let mut rig = Rig::new();
+    let id = bind(&mut rig, "0.0.0.0:0");
+    let mut send = |to: Option<&str>, len: usize| {
+        rig.stack
+            .udp_send_to(rig.now, id, to.map(addr), &vec![0; len])
+    };
+    assert_eq!(send(None, 1), Err(SendError::NoPeer));
+    let far = "192.168.0.1:7";
+    let no_route = RouteError::NoRoute(addr(far).ip());
+    assert_eq!(send(Some(far), 1), Err(SendError::Route(no_route)));
+    assert_eq!(
+        send(Some("10.0.0.2:0"), 1),
+        Err(SendError::To(addr("10.0.0.2:0")))
+    );
+    let own = RouteError::Destination(OURS.into());
+    assert_eq!(send(Some("10.0.0.1:7"), 1), Err(SendError::Route(own)));
+    // Covers the "a datagram over the MTU is a typed error".
+    let big = SendError::TooBig {
+        len: 1473,
+        max: 1472,
+    };
+    assert_eq!(send(Some("10.0.0.2:7"), 1473), Err(big));
+    assert_eq!(send(Some("10.0.0.2:7"), 1472), Ok(1472));
+}
+
+/// Back-pressure: a full queue refuses, and room is told once.
+#[test]
+fn a_full_send_queue_blocks_and_tells_when_there_is_room() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let options = UdpOptions::new().send_buffer(2000);
+    let id = rig.stack.udp_bind(addr("0.0.0.0:0"), options).unwrap();
+    rig.device.room = Some(0);
+    let mut queued = 0;
+    let to = Some(addr("10.0.0.2:7"));
+    let error = loop {
+        match rig.stack.udp_send_to(rig.now, id, to, &[queued; 300]) {
+            Ok(_) => queued += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((error, queued), (SendError::WouldBlock, 4));
+    assert!(rig.drain().is_empty());
+    assert_eq!(rig.stack.poll_event(), None);
+    rig.device.room = None;
+    let sent: Vec<u8> = rig
+        .drain()
+        .iter()
+        .map(|f| *f.packet.last().unwrap())
+        .collect();
+    assert_eq!(sent, [0, 1, 2, 3]);
+    assert_eq!(rig.stack.poll_event(), event(id, Readiness::WRITABLE));
+}
+
+#[test]
+fn a_full_receive_queue_drops_and_counts() {
+    let mut rig = Rig::new();
+    let options = UdpOptions::new().recv_buffer(1000);
+    let id = rig.stack.udp_bind(addr("0.0.0.0:7"), options).unwrap();
+    for n in 0..10u8 {
+        rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", &[n; 200]));
+    }
+    let got = core::iter::from_fn(|| rig.stack.udp_recv(id).ok()).count() as u64;
+    assert_eq!(got, 3);
+    assert_eq!(rig.drops(DropReason::UdpBufferFull), 10 - got);
+    rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", b"room again"));
+    assert!(rig.stack.udp_recv(id).is_ok());
+}
+
+/// Arriving super-segments are split into datagrams that share the buffer.
+#[test]
+fn a_merged_arrival_is_many_datagrams() {
+    let mut rig = Rig::new();
+    let id = bind(&mut rig, "0.0.0.0:7");
+    let frame = Bytes::from(udp_frame("10.0.0.2:9", "10.0.0.1:7", &[7; 3500]));
+    let size = NonZeroU16::new(1400);
+    let meta = RxMeta::new(rig.now).with_segment_size(size);
+    rig.stack
+        .handle_frame(rig.now, rig.on, RxFrame::new(frame.clone(), meta));
+    let lens: Vec<Bytes> =
+        core::iter::from_fn(|| rig.stack.udp_recv(id).ok().map(|d| d.data)).collect();
+    assert_eq!(
+        lens.iter().map(Bytes::len).collect::<Vec<_>>(),
+        [1400, 1400, 700]
+    );
+    let whole = frame.as_ptr_range();
+    assert!(whole.contains(&lens[0].as_ptr()) && whole.contains(&lens[1].as_ptr()));
+    assert!(
+        !whole.contains(&lens[2].as_ptr()),
+        "a small one pins no buffer"
+    );
+}
+
+/// One super-segment where the device cuts it, else datagrams that share the buffer.
+#[test]
+fn segmented_sending() {
+    let data = Bytes::from(vec![7; 3500]);
+    let size = NonZeroU16::new(1400).unwrap();
+    let to = Some(addr("10.0.0.2:7"));
+    let mut plain = Rig::new();
+    plain.introduce();
+    let id = bind(&mut plain, "0.0.0.0:0");
+    plain
+        .stack
+        .udp_send_segmented(plain.now, id, to, data.clone(), size)
+        .unwrap();
+    let lens: Vec<usize> = plain.drain().iter().map(|f| f.v4().1.len()).collect();
+    assert_eq!(lens, [1408, 1408, 708]);
+
+    let config = InterfaceConfig::new(&Capabilities::full(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .link_local(false)
+        .address("10.0.0.1/24".parse().unwrap());
+    let mut offload = Rig::bare(Config::new(Seed::from_number(1)), config);
+    offload.introduce();
+    let id = bind(&mut offload, "0.0.0.0:0");
+    offload
+        .stack
+        .udp_send_segmented(offload.now, id, to, data, size)
+        .unwrap();
+    let frame = offload.only();
+    let kind = SegmentKind::Udp;
+    assert_eq!(frame.meta.segment, Some(Segmentation { kind, size }));
+    let partial = PartialChecksum {
+        start: 34,
+        offset: 6,
+    };
+    assert_eq!(frame.meta.checksum, Some(partial));
+    let pseudo = ipv4::pseudo_sum(OURS, PEER, Protocol::UDP, 3508).partial();
+    assert_eq!(frame.v4().1[6..8], pseudo.to_be_bytes());
+    assert_eq!(offload.stack.counters().udp_datagrams_sent, 3);
+    // A segment that does not fit the MTU is refused.
+    let big = NonZeroU16::new(1473).unwrap();
+    let refused =
+        offload
+            .stack
+            .udp_send_segmented(offload.now, id, to, Bytes::from(vec![0; 3000]), big);
+    assert_eq!(
+        refused,
+        Err(SendError::TooBig {
+            len: 1473,
+            max: 1472
+        })
+    );
+}
+
+/// Covers: UDP-2 (a checksum is always made), UDP-10, IP4-16, IP4-17.
+#[test]
+fn what_is_sent_is_well_formed() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let options = UdpOptions::new().ttl(3).tos(0xb8);
+    for (local, to) in [("10.0.0.1:5", "10.0.0.2:7"), ("[fd00::1]:5", "[fd00::2]:7")] {
+        let id = rig.stack.udp_bind(addr(local), options).unwrap();
+        rig.stack
+            .udp_send_to(rig.now, id, Some(addr(to)), b"odd")
+            .unwrap();
+        let frame = rig.only();
+        let payload = if local.starts_with('[') {
+            let (fields, payload) = frame.v6();
+            assert_eq!((fields.hop_limit, fields.traffic_class), (3, 0xb8));
+            payload
+        } else {
+            let (fields, payload) = frame.v4();
+            assert_eq!((fields.ttl, fields.tos), (3, 0xb8));
+            payload
+        };
+        assert_eq!(payload, udp_bytes(addr(local), addr(to), b"odd"));
+    }
+}
+
+/// Broadcasts go out to everybody and come in to sockets bound to any address.
+#[test]
+fn broadcast() {
+    let mut rig = Rig::new();
+    let id = bind(&mut rig, "0.0.0.0:7");
+    for to in ["255.255.255.255:7", "10.0.0.255:7"] {
+        rig.stack
+            .udp_send_to(rig.now, id, Some(addr(to)), b"all")
+            .unwrap();
+        assert_eq!(rig.only().dst, MacAddr::BROADCAST);
+        let mut frame = udp_frame("10.0.0.2:9", to, b"hi");
+        frame[..6].fill(0xff);
+        rig.receive(frame);
+        assert_eq!(rig.stack.udp_recv(id).unwrap().to, addr(to).ip());
+    }
+}
+
+/// Covers: ADR-7: a link-local peer is shown with the interface, and needs it to be sent to.
+#[test]
+fn link_local_peers_have_a_scope() {
+    let mut rig = Rig::with(|config| config.address("fe80::1/64".parse().unwrap()));
+    let second = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500));
+    rig.stack.add_interface(rig.now, second).unwrap();
+    let id = bind(&mut rig, "[::]:7");
+    rig.receive(udp_frame("[fe80::2]:9", "[fe80::1]:7", b"x"));
+    let from = rig.stack.udp_recv(id).unwrap().from;
+    assert_eq!(from, addr("[fe80::2%1]:9"));
+    assert_eq!(
+        rig.stack.udp_send_to(rig.now, id, Some(from), b"back"),
+        Ok(4)
+    );
+    let bare = addr("[fe80::2]:9");
+    let refused = rig.stack.udp_send_to(rig.now, id, Some(bare), b"back");
+    assert_eq!(
+        refused,
+        Err(SendError::Route(RouteError::NoScope(bare.ip())))
+    );
+}
+
+#[test]
+fn closing_sends_what_was_queued() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let id = bind(&mut rig, "0.0.0.0:0");
+    rig.stack
+        .udp_send_to(rig.now, id, Some(addr("10.0.0.2:7")), b"last words")
+        .unwrap();
+    rig.stack.udp_close(id);
+    assert!(rig.only().packet.ends_with(b"last words"));
+}

@@ -1,0 +1,265 @@
+//! The path of UDP datagrams through the stack: in from an interface, out to one, errors about them.
+//!
+//! RFC 768, RFC 1122 §4.1.3, RFC 8085 §5.2. *Owns* no queue: sockets do. The user's calls are in `udp`.
+
+use core::net::IpAddr;
+
+use bytes::Bytes;
+
+use super::Stack;
+use super::demux::Tuple;
+use super::egress::Outbound;
+use super::endpoint::{endpoint, scope_of};
+use super::event::{Readiness, SocketId};
+use super::icmp::{Complaint, IcmpError, IcmpErrorKind};
+use super::ids::{InterfaceId, UdpId};
+use super::packet::{Delivery, Inbound, Waiter};
+use super::route::Route;
+use super::tcp::TcpTurn;
+use super::udp::{flow_of, scope_for};
+use super::udp_socket::{Datagram, RecvError};
+use crate::base::{DropReason, Instant, Protocol};
+use crate::device::{DeviceError, Transmit};
+use crate::link::RxChecksum;
+use crate::{ipv4, ipv6, udp};
+
+/// Frames that one socket sends before the next has its turn.
+const TURN: usize = 8;
+
+impl Stack {
+    /// A datagram came in.
+    pub(super) fn handle_udp(&mut self, now: Instant, packet: &Inbound) -> Result<(), DropReason> {
+        let _ = now;
+        let (header, data) =
+            udp::Header::parse(&packet.segment).map_err(|_| DropReason::UdpMalformed)?;
+        check_checksum(packet, &header)?;
+        let (from_port, to_port) = (header.src_port(), header.dst_port());
+        let data = packet.segment.slice_ref(data);
+        let local = (packet.dst, to_port);
+        let tuple = Tuple::new(packet.on, local, (packet.src, from_port));
+        let table = &self.demux.udp;
+        let id = table
+            .flow(&tuple)
+            .or_else(|| table.bound(packet.on, packet.dst, to_port));
+        let from = endpoint(packet.on, packet.src, from_port);
+        let found = id.and_then(|id| Some((id, self.udp.get_mut(id)?)));
+        // A connected socket hears its peer only; a group's datagrams go to sockets bound to any.
+        let found = found.filter(|(_, socket)| socket.peer.is_none_or(|peer| peer == from));
+        let Some((id, socket)) = found else {
+            self.complain(packet, Complaint::Port);
+            return Err(DropReason::UdpNoSocket);
+        };
+        let size = packet
+            .segment_size
+            .map_or(data.len(), |size| size.get().into());
+        let mut rest = data;
+        let mut full = false;
+        loop {
+            let one = rest.split_to(size.min(rest.len()));
+            let small = one.len() < self.config.copy_below;
+            let datagram = Datagram {
+                data: if small {
+                    Bytes::copy_from_slice(&one)
+                } else {
+                    one
+                },
+                from,
+                to: packet.dst,
+                ttl: packet.ttl,
+                tos: packet.tos,
+            };
+            if socket.push_recv(datagram) {
+                self.net.counters.udp_datagrams_received += 1;
+            } else if full {
+                self.net.counters.drops.count(DropReason::UdpBufferFull);
+            } else {
+                full = true;
+            }
+            if rest.is_empty() {
+                break;
+            }
+        }
+        self.events.raise(SocketId::Udp(id), Readiness::READABLE);
+        if full {
+            Err(DropReason::UdpBufferFull)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// An ICMP error quotes a datagram of ours.
+    pub(super) fn udp_icmp_error(&mut self, error: &IcmpError) -> Result<(), DropReason> {
+        let unmatched = DropReason::IcmpUnmatched;
+        let (header, _) =
+            udp::Header::parse_quoted(&error.quoted_segment).map_err(|_| unmatched)?;
+        let local = (error.quoted_src, header.src_port());
+        let tuple = Tuple::new(error.on, local, (error.quoted_dst, header.dst_port()));
+        let table = &self.demux.udp;
+        let id = table
+            .flow(&tuple)
+            .or_else(|| table.bound(error.on, local.0, local.1));
+        let socket = id.and_then(|id| self.udp.get(id)).ok_or(unmatched)?;
+        // RFC 8085 §5.2: only what was really sent may be quoted.
+        let to = endpoint(error.on, error.quoted_dst, header.dst_port());
+        let hears = socket
+            .peer
+            .map_or(socket.options.report_errors, |peer| peer == to);
+        let what = match error.kind {
+            IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => {
+                RecvError::Refused
+            }
+            IcmpErrorKind::NetUnreachable => RecvError::NetworkUnreachable,
+            IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => {
+                RecvError::HostUnreachable
+            }
+            IcmpErrorKind::TooBig { .. }
+            | IcmpErrorKind::TimeExceeded
+            | IcmpErrorKind::ParameterProblem => return Err(DropReason::IcmpIgnored),
+        };
+        match id {
+            Some(id) if hears => self.udp_fail(id, what),
+            _ => return Err(DropReason::IcmpIgnored),
+        }
+        Ok(())
+    }
+
+    /// Keeps an error for the socket's next call.
+    pub(super) fn udp_fail(&mut self, id: UdpId, error: RecvError) {
+        if let Some(socket) = self.udp.get_mut(id) {
+            socket.error = Some(error);
+            let ready = Readiness::READABLE | Readiness::WRITABLE;
+            self.events.raise(SocketId::Udp(id), ready);
+        }
+    }
+
+    /// The tentative address that the first datagram waited for is a duplicate: that one is lost.
+    pub(super) fn udp_waiting_failed(&mut self, id: UdpId) {
+        let Some(socket) = self.udp.get_mut(id) else {
+            return;
+        };
+        socket.pop_send();
+        let next = socket.send.front().map(|pending| pending.to);
+        self.net.counters.drops.count(DropReason::IpTentative);
+        self.udp_fail(id, RecvError::HostUnreachable);
+        let interface = next.and_then(|to| self.net.route(to.ip(), scope_of(to)).ok());
+        if let Some(route) = interface {
+            self.net.wake(route.on, Waiter::Udp(id));
+        }
+    }
+
+    /// Lets the socket in this slot send on `on`.
+    pub(super) fn transmit_udp<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        index: u32,
+        out: &mut T,
+        budget: &mut usize,
+    ) -> Result<TcpTurn, DeviceError> {
+        let Some(id) = self.udp.id_at(index) else {
+            return Ok(TcpTurn::Done);
+        };
+        let mut turn = TURN.min(*budget);
+        loop {
+            let Some(socket) = self.udp.get_mut(id) else {
+                return Ok(TcpTurn::Done);
+            };
+            let Some(to) = socket.send.front().map(|pending| pending.to) else {
+                return Ok(TcpTurn::Done);
+            };
+            if turn == 0 {
+                return Ok(TcpTurn::More);
+            }
+            let route = match self.net.route(to.ip(), scope_for(socket, to)) {
+                Ok(route) if route.on == on => route,
+                Ok(route) => {
+                    // The next one leaves elsewhere: the socket goes on in that line.
+                    self.net.wake(route.on, Waiter::Udp(id));
+                    return Ok(TcpTurn::Done);
+                }
+                Err(error) => {
+                    socket.pop_send();
+                    self.net.counters.drops.count(DropReason::NoRoute);
+                    self.udp_fail(id, error.into());
+                    continue;
+                }
+            };
+            match self.send_first(now, id, &route, out)? {
+                Delivery::Full => return Ok(TcpTurn::Full),
+                Delivery::Unresolved => return Ok(TcpTurn::Waiting),
+                Delivery::Taken | Delivery::Dropped => {}
+            }
+            turn -= 1;
+            *budget -= 1;
+            self.told_room(id);
+        }
+    }
+
+    /// Sends the first datagram of a socket, or puts it in its neighbour's queue.
+    fn send_first<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        id: UdpId,
+        route: &Route,
+        out: &mut T,
+    ) -> Result<Delivery, DeviceError> {
+        let Some(socket) = self.udp.get_mut(id) else {
+            return Ok(Delivery::Dropped);
+        };
+        let Some(first) = socket.send.front() else {
+            return Ok(Delivery::Dropped);
+        };
+        let flow = flow_of(socket, route, first.to, self.net.ttl);
+        let mut header = [0; udp::HEADER_LEN];
+        let ports = udp::Fields::new(socket.local.port(), first.to.port());
+        ports.emit(first.data.len(), &mut header);
+        let packet = Outbound {
+            flow: &flow,
+            protocol: Protocol::UDP,
+            header: &header,
+            payload: core::slice::from_ref(&first.data),
+            segment: first.segment,
+        };
+        let datagrams = first.segment.map_or(1, |size| {
+            first.data.len().div_ceil(usize::from(size.get())) as u64
+        });
+        let delivery = self.net.send_datagram(now, route.on, id, &packet, out)?;
+        if matches!(delivery, Delivery::Taken | Delivery::Dropped) {
+            socket.pop_send();
+            self.net.counters.udp_datagrams_sent += datagrams;
+        }
+        Ok(delivery)
+    }
+
+    fn told_room(&mut self, id: UdpId) {
+        if let Some(socket) = self.udp.get_mut(id)
+            && socket.blocked
+            && socket.send_charge * 2 <= socket.options.send_buffer
+        {
+            socket.blocked = false;
+            self.events.raise(SocketId::Udp(id), Readiness::WRITABLE);
+        }
+    }
+}
+
+/// RFC 768, RFC 1122 §4.1.3.4; RFC 8200 §8.1: over IPv6 there must be one.
+fn check_checksum(packet: &Inbound, header: &udp::Header<'_>) -> Result<(), DropReason> {
+    if packet.checksum != RxChecksum::Unknown {
+        return Ok(());
+    }
+    let len = usize::from(header.length());
+    let pseudo = match (packet.src, packet.dst) {
+        (IpAddr::V4(_), IpAddr::V4(_)) if header.checksum() == 0 => return Ok(()),
+        (IpAddr::V4(src), IpAddr::V4(dst)) => ipv4::pseudo_sum(src, dst, Protocol::UDP, len),
+        (IpAddr::V6(src), IpAddr::V6(dst)) if header.checksum() != 0 => {
+            ipv6::pseudo_sum(src, dst, Protocol::UDP, len)
+        }
+        _ => return Err(DropReason::UdpChecksum),
+    };
+    let bytes = packet.segment.get(..len).unwrap_or(&packet.segment);
+    if pseudo.bytes(bytes).is_valid() {
+        Ok(())
+    } else {
+        Err(DropReason::UdpChecksum)
+    }
+}

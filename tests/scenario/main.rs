@@ -1,0 +1,18 @@
+//! One stack and a scripted peer, packet by packet in virtual time.
+//!
+//! Each script runs over IPv4, over IPv6, and with both initial sequence numbers just below the
+//! wrap (r10). The notation is described in `script.rs`.
+
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+
+mod closing;
+mod data;
+mod harness;
+mod opening;
+mod options;
+mod recovery;
+mod script;
+mod security;
+mod timers;
+mod windows;
+mod world;
