@@ -12,7 +12,6 @@
 //! | `writer.rs` | [`Writer`]: pcapng into any `Write`, no thread, no clock |
 //! | `settings.rs` | [`CaptureSettings`], [`CaptureStats`], [`CaptureError`] |
 //! | `recorder.rs` | [`Recorder`]: the bounded queue and the thread that drains it |
-//! | `order.rs` | frames back in the order of cause and effect |
 //! | `device.rs` | [`Capture`]: the wrapper device |
 //! | `wait.rs` | the descriptor of the device inside, for a host |
 //! | `read/` | [`Reader`]: frames out of a file, total on any bytes |
@@ -23,7 +22,6 @@
 
 mod device;
 mod format;
-mod order;
 mod read;
 mod recorder;
 mod settings;
@@ -36,6 +34,6 @@ mod writer;
 pub use device::{Capture, CaptureRx, CaptureTx};
 pub use format::{Direction, LinkType};
 pub use read::{Corrupt, Counts, Ended, Frame, Reader};
-pub use recorder::{CaptureWatch, Place, Recorder};
+pub use recorder::{CaptureWatch, Recorder};
 pub use settings::{CaptureError, CaptureSettings, CaptureStats};
 pub use writer::{InterfaceNumber, Writer, Written};

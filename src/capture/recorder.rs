@@ -17,7 +17,6 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 
 use super::format::{Direction, LinkType};
-use super::order::Order;
 use super::settings::{CaptureError, CaptureSettings, CaptureStats};
 use super::writer::{InterfaceNumber, Outside, Packet, Writer, Written};
 use crate::base::Instant;
@@ -36,10 +35,6 @@ pub struct Recorder {
 pub struct CaptureWatch {
     counters: Arc<Counters>,
 }
-
-/// A frame's place in the file, in the order of cause and effect.
-#[derive(Debug)]
-pub struct Place(u64);
 
 impl Recorder {
     /// Starts a capture of one interface into `sink`, with a writer thread of its own.
@@ -64,7 +59,6 @@ impl Recorder {
             frames,
             held: VecDeque::new(),
             woken,
-            order: Order::new(),
             counters: Arc::clone(&counters),
         };
         let thread = thread::Builder::new()
@@ -116,7 +110,6 @@ impl Recorder {
             frame.data.slice(..kept)
         };
         shared.push(Queued {
-            place: self.place(),
             at: frame.meta.at,
             direction: Direction::Inbound,
             head,
@@ -128,15 +121,9 @@ impl Recorder {
         });
     }
 
-    /// Takes the next place in the file: for a frame that is about to be sent, before anybody can
-    /// answer it. One that is not used leaves no trace.
-    pub fn place(&self) -> Place {
-        Place(self.shared.counters.places.fetch_add(1, Relaxed))
-    }
-
     /// Records a frame that the stack sent, with what became of it. A frame that the device did not
     /// take ([`Sent::Full`]) was not sent, and is offered again.
-    pub fn sent(&self, place: Place, at: Instant, frame: &TxFrame<'_>, outcome: Sent) {
+    pub fn sent(&self, at: Instant, frame: &TxFrame<'_>, outcome: Sent) {
         let fate = match outcome {
             Sent::Full => return,
             Sent::Taken => None,
@@ -150,7 +137,6 @@ impl Recorder {
         let kept = original_len.min(shared.snap_len);
         let (head, rest) = referenced(frame, kept);
         shared.push(Queued {
-            place,
             at,
             direction: Direction::Outbound,
             head,
@@ -261,7 +247,6 @@ impl Drop for Shared {
 /// A frame that waits for the writer.
 #[derive(Debug)]
 struct Queued {
-    place: Place,
     at: Instant,
     direction: Direction,
     head: Bytes,
@@ -284,7 +269,6 @@ struct Counters {
     /// Losses by the queue that no packet block has reported yet.
     unreported: AtomicU64,
     queued_bytes: AtomicUsize,
-    places: AtomicU64,
     full: AtomicBool,
     failed: AtomicBool,
     failure: OnceLock<io::Error>,
@@ -298,7 +282,6 @@ struct Drain<W> {
     /// The latest frames, put in the order of their times before they are written.
     held: VecDeque<Queued>,
     woken: Receiver<()>,
-    order: Order<Queued>,
     counters: Arc<Counters>,
 }
 

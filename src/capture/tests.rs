@@ -698,12 +698,7 @@ fn feed(recorder: &Recorder, frames: u64, len: usize) {
     let headers = vec![7; len];
     for number in 0..frames {
         let frame = TxFrame::new(&headers, &[], TxMeta::PLAIN);
-        recorder.sent(
-            recorder.place(),
-            Instant::from_nanos(number),
-            &frame,
-            Sent::Taken,
-        );
+        recorder.sent(Instant::from_nanos(number), &frame, Sent::Taken);
     }
 }
 
