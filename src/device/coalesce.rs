@@ -33,20 +33,12 @@ const OPEN_RUNS: usize = 8;
 #[derive(Debug)]
 pub struct Coalesce<D> {
     inner: D,
-    capabilities: Capabilities,
 }
 
 impl<D: Device> Coalesce<D> {
     /// Wraps `inner`. Where it gives super-segments itself there is little left to merge.
-    pub fn new(inner: D) -> Self {
-        let capabilities = Capabilities {
-            receives_super_segments: true,
-            ..*inner.capabilities()
-        };
-        Self {
-            inner,
-            capabilities,
-        }
+    pub const fn new(inner: D) -> Self {
+        Self { inner }
     }
 }
 
@@ -55,11 +47,11 @@ impl<D: Device> Device for Coalesce<D> {
     type Tx = D::Tx;
 
     fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+        self.inner.capabilities()
     }
 
     fn split(self) -> (CoalesceRx<D::Rx>, D::Tx) {
-        let medium = self.capabilities.medium;
+        let medium = self.inner.capabilities().medium;
         let (rx, tx) = self.inner.split();
         (CoalesceRx::new(rx, medium), tx)
     }

@@ -45,7 +45,8 @@ pub struct Capabilities {
     /// Frames that the other side's queue holds (`txqueuelen`); `None` when not bounded in frames or unknown.
     /// Without receive super-segments a window must fit into it.
     pub queue_frames: Option<usize>,
-    /// May received frames be super-segments?
+    /// May the other side queue super-segments for us? What a [`Coalesce`](super::Coalesce) merges
+    /// behind that queue does not count: the queue fills with small frames all the same.
     pub receives_super_segments: bool,
 }
 

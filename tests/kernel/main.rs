@@ -4,12 +4,40 @@
 //! It has its own `main`, because a process with threads can enter no user namespace, and an
 //! unprivileged one needs that first. Rights are found by trying. Where they cannot be had, the tests
 //! are ignored and one line says why; with `NETLOOM_REQUIRE_TUN=1` they fail instead.
+//!
+//! | file | against the kernel |
+//! |---|---|
+//! | `device.rs` | TAP and TUN alone, without a stack |
+//! | `echo.rs` | ping both ways |
+//! | `bulk.rs` | TCP both ways, every byte hashed, in every combination of device and offload |
+//! | `tcp.rs` | ends, refusals, a thousand connections |
+//! | `udp.rs` | datagrams, super-segments, ICMP errors |
+//! | `capture.rs` | a capture that another program opens; one that fills the disk |
+//! | `failure.rs` | interfaces that go, hosts that are dropped |
+//! | `tool.rs` | the command-line tool: curl against `serve`, `demo`, `dump` |
+//! | `namespace.rs`, `link.rs` | what the tests share |
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod bulk;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod capture;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod device;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod echo;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod failure;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod link;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod namespace;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod tcp;
+#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+mod tool;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod udp;
 
 /// A test: its name, and what panics when it fails.
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -27,10 +55,24 @@ fn main() -> std::process::ExitCode {
         namespace::enter()
     };
     let required = std::env::var_os("NETLOOM_REQUIRE_TUN").is_some_and(|value| value == "1");
-    let tests = [device::TESTS].concat();
+    let mut tests: Vec<namespace::Case> = [
+        device::TESTS,
+        echo::TESTS,
+        tcp::TESTS,
+        udp::TESTS,
+        capture::TESTS,
+        failure::TESTS,
+    ]
+    .concat()
+    .into_iter()
+    .map(namespace::Case::from)
+    .collect();
+    tests.extend(bulk::cases());
+    #[cfg(feature = "cli")]
+    tests.extend(tool::cases());
     let trials = tests
         .into_iter()
-        .map(|(name, test)| namespace::trial(name, test, &rights, required))
+        .map(|case| case.trial(&rights, required))
         .collect();
     libtest_mimic::run(&args, trials).exit_code()
 }

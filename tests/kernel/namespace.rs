@@ -1,68 +1,99 @@
-//! Namespaces for the tests, and what they share in them.
+//! Namespaces for the tests, and the bound in time for each.
 
-use std::fs;
 use std::process::Command;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use libtest_mimic::{Completion, Failed, Trial};
 use netloom::device::Tap;
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{getegid, geteuid};
+
+use crate::Test;
+
+#[path = "../../src/bin/netloom/namespace.rs"]
+mod own;
+
+/// No test takes longer; what does is stuck.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Enters a network namespace, with a user namespace before it when that is what it takes, and opens a
 /// TAP in it. Before any thread is started.
 pub(crate) fn enter() -> Result<(), String> {
-    if unshare(CloneFlags::CLONE_NEWNET).is_err() {
-        let (user, group) = (geteuid(), getegid());
-        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map_err(|errno| {
-            format!(
-                "no user namespace ({errno}): run with sudo, or on Ubuntu 24.04 \
-                 `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
-            )
-        })?;
-        for (file, text) in [
-            ("setgroups", "deny".to_owned()),
-            ("uid_map", format!("0 {user} 1")),
-            ("gid_map", format!("0 {group} 1")),
-        ] {
-            fs::write(format!("/proc/self/{file}"), text)
-                .map_err(|error| format!("cannot write {file} of the user namespace: {error}"))?;
-        }
-    }
+    own::enter()?;
     Tap::builder()
         .open()
         .map(drop)
         .map_err(|error| error.to_string())
 }
 
-/// Wraps a test so that it runs in a thread with a network namespace of its own.
-pub(crate) fn trial(name: &str, test: fn(), rights: &Result<(), String>, required: bool) -> Trial {
-    let rights = rights.clone();
-    Trial::ignorable_test(name, move || {
-        match rights {
-            Ok(()) => {}
-            Err(reason) if required => return Err(reason.into()),
-            Err(reason) => return Ok(Completion::ignored_with(reason)),
+/// A test, which says why when it cannot run here.
+pub(crate) struct Case {
+    name: String,
+    body: Box<dyn FnOnce() -> Option<String> + Send>,
+}
+
+impl From<Test> for Case {
+    fn from((name, test): Test) -> Self {
+        Self::new(name, test)
+    }
+}
+
+impl Case {
+    pub(crate) fn new(name: impl Into<String>, body: impl FnOnce() + Send + 'static) -> Self {
+        let body = move || {
+            body();
+            None
+        };
+        Self {
+            name: name.into(),
+            body: Box::new(body),
         }
-        let run = move || {
+    }
+
+    /// A test that needs more than the others; what it returns is the reason why it did not run.
+    #[cfg(feature = "cli")]
+    pub(crate) fn with_reason(name: &str, body: fn() -> Option<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            body: Box::new(body),
+        }
+    }
+
+    /// Wraps the test so that it runs in a thread with a network namespace of its own.
+    pub(crate) fn trial(self, rights: &Result<(), String>, required: bool) -> Trial {
+        let rights = rights.clone();
+        let name = self.name.clone();
+        Trial::ignorable_test(name, move || match rights {
+            Ok(()) => self.run(),
+            Err(reason) if required => Err(reason.into()),
+            Err(reason) => Ok(Completion::ignored_with(reason)),
+        })
+    }
+
+    fn run(self) -> Result<Completion, Failed> {
+        let (running, ended) = mpsc::channel::<()>();
+        let body = self.body;
+        let thread = thread::Builder::new().name(self.name).spawn(move || {
+            let _dropped_at_the_end = running;
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
             ip("link set lo up");
-            test();
-        };
-        let thread = thread::Builder::new().name(name_of(test)).spawn(run)?;
+            body()
+        })?;
+        if ended.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            // Its thread stays behind, in its own namespace, until the process ends.
+            return Err(format!("stuck: did not end within {LIMIT:?}").into());
+        }
         match thread.join() {
-            Ok(()) => Ok(Completion::Completed),
+            Ok(None) => Ok(Completion::Completed),
+            Ok(Some(reason)) => Ok(Completion::ignored_with(reason)),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().map(String::as_str);
                 let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
                 Err(Failed::from(text.unwrap_or("the test panicked")))
             }
         }
-    })
-}
-
-fn name_of(test: fn()) -> String {
-    format!("test {test:p}")
+    }
 }
 
 /// Runs `ip` with these words in the calling thread's namespace and returns what it printed.

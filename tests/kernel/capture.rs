@@ -1,0 +1,203 @@
+//! Captures of a run: opened by another program, read back, and cut short by a full disk.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use netloom::capture::{CaptureStats, Direction, Ended, LinkType, Reader};
+use netloom::device::Medium;
+use netloom::host::Host;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+use crate::Test;
+use crate::echo::kernel_ping;
+use crate::link::{Link, PATIENCE, connected, eventually, kernel, kernel_udp, ours};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("capture::of_a_tap_opens_elsewhere", of_a_tap),
+    ("capture::of_a_tun_opens_elsewhere", of_a_tun),
+    (
+        "capture::a_full_disk_ends_it_and_not_the_traffic",
+        full_disk,
+    ),
+];
+
+/// A file of one test's.
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// A bit of everything, a super-segment both ways included.
+fn traffic(host: &Host) {
+    for v6 in [false, true] {
+        kernel_ping(ours(v6), 1, 56).unwrap();
+        host.ping(kernel(v6), PATIENCE).unwrap();
+        let us = host.udp_bind((ours(v6), 0)).unwrap();
+        us.set_read_timeout(Some(PATIENCE)).unwrap();
+        let them = kernel_udp((kernel(v6), 0).into());
+        us.send_to(b"question", them.local_addr().unwrap()).unwrap();
+        let mut buf = [0; 16];
+        let (len, from) = them.recv_from(&mut buf).unwrap();
+        them.send_to(&buf[..len], from).unwrap();
+        us.recv_datagram().unwrap();
+        for inward in [false, true] {
+            let (mut us, mut them) = connected(host, v6, inward);
+            let text = vec![0x5a; 1 << 20];
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    them.write_all(&text).unwrap();
+                    them.shutdown(Shutdown::Write).unwrap();
+                    let mut got = Vec::new();
+                    them.read_to_end(&mut got).unwrap();
+                    assert!(got == text);
+                });
+                let mut got = Vec::new();
+                us.read_to_end(&mut got).unwrap();
+                assert!(got == text);
+                us.write_all(&text).unwrap();
+                us.shutdown(Shutdown::Write).unwrap();
+            });
+        }
+    }
+}
+
+fn of_a_tap() {
+    opens_elsewhere(Link::TAP, &file("kernel-tap.pcapng"));
+}
+
+fn of_a_tun() {
+    opens_elsewhere(Link::TUN, &file("kernel-tun.pcapng"));
+}
+
+fn opens_elsewhere(link: Link, path: &Path) {
+    let started = since_epoch(SystemTime::now());
+    let host = link.host_with(Some(path));
+    traffic(&host);
+    let watch = host.capture().unwrap().clone();
+    assert_eq!(host.shutdown(PATIENCE), 0);
+    let counters = host.counters();
+    drop(host);
+    let stats = watch.stats();
+    assert_eq!(stats.written, stats.seen, "{stats:?}");
+    assert_eq!(stats.seen, counters.rx_frames + counters.tx_frames);
+    let ended = since_epoch(SystemTime::now());
+    read_back(link, path, &stats, started, ended);
+    tshark(path, &stats);
+    fs::remove_file(path).unwrap();
+}
+
+fn since_epoch(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64
+}
+
+fn read_back(link: Link, path: &Path, stats: &CaptureStats, from: u64, to: u64) {
+    let mut reader = Reader::open(path).unwrap();
+    let expected = match link.medium {
+        Medium::Ethernet => LinkType::ETHERNET,
+        Medium::Ip => LinkType::RAW,
+    };
+    let mut ways = [0u64; 2];
+    // The wall clock may be set while the test runs, by a little.
+    let slack = 1_000_000_000;
+    for frame in reader.by_ref() {
+        assert_eq!(frame.link, expected);
+        assert!(!frame.is_cut());
+        let at = frame.at.unwrap();
+        assert!(at + slack > from && at < to + slack, "{from} {at} {to}");
+        ways[usize::from(frame.direction.unwrap() == Direction::Inbound)] += 1;
+    }
+    assert!(matches!(reader.ended(), Some(Ended::Complete)));
+    assert_eq!(reader.counts().frames, stats.written);
+    assert!(ways[0] > 20 && ways[1] > 20, "out, in: {ways:?}");
+}
+
+/// Where tshark is installed it must read every frame and find nothing malformed.
+fn tshark(path: &Path, stats: &CaptureStats) {
+    let output = Command::new("tshark")
+        .args([
+            "-n",
+            "-T",
+            "fields",
+            "-e",
+            "frame.number",
+            "-e",
+            "_ws.malformed",
+        ])
+        .args([
+            "-e",
+            "tcp.analysis.retransmission",
+            "-e",
+            "ip.checksum.status",
+        ])
+        .args(["-o", "ip.check_checksum:TRUE", "-E", "separator=,", "-r"])
+        .arg(path)
+        .stdin(Stdio::null())
+        .output();
+    let output = match output {
+        Err(error) if error.kind() == ErrorKind::NotFound => return,
+        output => output.unwrap(),
+    };
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.lines().count() as u64, stats.written, "{errors}");
+    for line in text.lines() {
+        let fields: Vec<&str> = line.split(',').collect();
+        assert_eq!(fields[1..3], ["", ""], "malformed or sent again: {line}");
+        assert_ne!(fields[3], "0", "a bad header checksum: {line}");
+    }
+}
+
+/// A disk of one's own: a small tmpfs that only this thread, and those it starts, see.
+pub(crate) fn private_disk(at: &Path, options: &str) {
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+    fs::create_dir_all(at).unwrap();
+    mount(
+        Some("tmpfs"),
+        at,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some(options),
+    )
+    .unwrap();
+}
+
+fn full_disk() {
+    let disk = file("kernel-full-disk");
+    private_disk(&disk, "size=128k");
+    let path = disk.join("run.pcapng");
+    let host = Link::TAP.host_with(Some(&path));
+    traffic(&host);
+    let watch = host.capture().unwrap().clone();
+    eventually("the capture ends", PATIENCE, || watch.failure().is_some());
+    let failure = watch.failure().unwrap();
+    assert_eq!(failure.kind(), ErrorKind::StorageFull, "{failure}");
+    // The traffic goes on.
+    assert!(host.error().is_none());
+    traffic(&host);
+    assert_eq!(host.shutdown(PATIENCE), 0);
+    drop(host);
+    let stats = watch.stats();
+    assert!(stats.lost_error > 0, "{stats:?}");
+    assert_eq!(
+        stats.seen,
+        stats.written + stats.lost_error + stats.lost_queue,
+        "{stats:?}"
+    );
+    // What was written before can be read.
+    let mut reader = Reader::open(&path).unwrap();
+    let frames = reader.by_ref().count() as u64;
+    assert!(frames >= stats.written, "{frames}, {stats:?}");
+    let ended = reader.ended().unwrap();
+    assert!(
+        matches!(ended, Ended::Cut { .. } | Ended::Complete),
+        "{ended}"
+    );
+}

@@ -1,0 +1,508 @@
+//! The command-line tool against the kernel and real programs.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant as Clock};
+
+use netloom::device::{Medium, Tap};
+use nix::mount::{MsFlags, mount};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::unistd::Pid;
+
+use crate::capture::private_disk;
+use crate::link::{Link, Offload, PATIENCE, eventually, kernel_connect, ours};
+use crate::namespace::{Case, ip};
+
+const NETLOOM: &str = env!("CARGO_BIN_EXE_netloom");
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = vec![
+        Case::new("tool::demo_measures_the_kernel", demo),
+        Case::with_reason("tool::demo_as_an_ordinary_user", ordinary_user),
+        Case::with_reason("tool::demo_without_a_tun_driver", no_driver),
+        Case::new("tool::dump_says_busy", dump_says_busy),
+        Case::new("tool::dump_sees_what_the_kernel_sends", dump_sees),
+        Case::new("tool::serve_ends_amid_a_transfer", ends_amid_a_transfer),
+        Case::new(
+            "tool::serve_tells_of_a_deleted_interface",
+            serve_without_interface,
+        ),
+        Case::new("tool::serve_echoes_and_generates", small_services),
+    ];
+    for link in Link::ALL {
+        let name = format!("tool::curl_against_serve_on_{}", link.name());
+        cases.push(Case::new(name, move || curl_against_serve(link)));
+    }
+    cases
+}
+
+/// A running `netloom`, killed when the test fails.
+struct Tool {
+    child: Child,
+    lines: Receiver<String>,
+    errors: ChildStderr,
+}
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        // Both fail when it has ended, as it should have.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Tool {
+    fn start<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
+        let mut child = Command::new(NETLOOM)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let errors = child.stderr.take().unwrap();
+        thread::spawn(move || {
+            out.lines()
+                .map_while(Result::ok)
+                .try_for_each(|l| sender.send(l))
+        });
+        Self {
+            child,
+            lines,
+            errors,
+        }
+    }
+
+    /// `netloom serve` that has said `ready`.
+    fn serve(link: Link, more: &[&str]) -> Self {
+        let mut args = vec!["serve"];
+        args.extend(match link.medium {
+            Medium::Ethernet => ["--tap", "nl0"],
+            Medium::Ip => ["--tun", "nl0"],
+        });
+        args.extend(["--kernel-address", "10.7.0.1/24", "--kernel-address"]);
+        args.extend([
+            "fd07::1/64",
+            "--address",
+            "10.7.0.2/24",
+            "--address",
+            "fd07::2/64",
+        ]);
+        if link.offload == Offload::None {
+            args.push("--no-offload");
+        }
+        args.extend(more);
+        let mut tool = Self::start(args);
+        match tool.lines.recv_timeout(PATIENCE) {
+            Ok(line) => assert_eq!(line, "ready"),
+            Err(_) => panic!("not ready: {:?}", tool.end()),
+        }
+        tool
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// Waits until it ends: its status, the rest of its output, its errors.
+    fn end(&mut self) -> (ExitStatus, Vec<String>, String) {
+        let until = Clock::now() + PATIENCE;
+        let mut lines = Vec::new();
+        loop {
+            match self
+                .lines
+                .recv_timeout(until.saturating_duration_since(Clock::now()))
+            {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end; {lines:?}"),
+            }
+        }
+        let status = self.child.wait().unwrap();
+        let mut errors = String::new();
+        self.errors.read_to_string(&mut errors).unwrap();
+        (status, lines, errors)
+    }
+
+    /// Ends `serve` by a signal: its counters.
+    fn counters(mut self, signal: Signal) -> Vec<(String, u64)> {
+        self.signal(signal);
+        let (status, lines, errors) = self.end();
+        assert!(status.success(), "{status} {errors}");
+        assert_eq!(errors, "");
+        let counters = lines.iter().map(|line| {
+            let (name, value) = line.split_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        });
+        counters.collect()
+    }
+}
+
+fn count(counters: &[(String, u64)], name: &str) -> u64 {
+    let found = counters.iter().find(|(other, _)| other == name);
+    found.map_or(0, |(_, count)| *count)
+}
+
+fn curl(args: &[&str]) -> Output {
+    Command::new("curl")
+        .args([
+            "--silent",
+            "--show-error",
+            "--fail",
+            "--globoff",
+            "--max-time",
+            "20",
+        ])
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the `curl` command is there")
+}
+
+/// What curl got; it must have succeeded.
+fn fetched(args: &[&str]) -> Vec<u8> {
+    let output = curl(args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "curl {args:?}: {} {errors}",
+        output.status
+    );
+    output.stdout
+}
+
+const HOSTS: [&str; 2] = ["http://10.7.0.2", "http://[fd07::2]"];
+
+fn body(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at % 251) as u8).collect()
+}
+
+fn curl_against_serve(link: Link) {
+    let serve = Tool::serve(link, &[]);
+    let upload = file(&format!("kernel-upload-{}", link.name()));
+    fs::write(&upload, body(5_000_001)).unwrap();
+    for host in HOSTS {
+        for len in [0, 1, 1448, 100_000, 20_000_003] {
+            let got = fetched(&[&format!("{host}/bytes/{len}")]);
+            assert!(got == body(len), "{host} {len}: {} bytes", got.len());
+        }
+        // Several requests over one connection.
+        let url = format!("{host}/bytes/70000");
+        let got = fetched(&[&url, &url, &url]);
+        assert!(got == body(70_000).repeat(3), "{} bytes", got.len());
+
+        let path = upload.to_str().unwrap();
+        let put = fetched(&["--upload-file", path, &format!("{host}/sink")]);
+        let put = String::from_utf8(put).unwrap();
+        assert!(put.contains("5000001"), "{put}");
+        let chunked = ["--header", "Transfer-Encoding: chunked"];
+        let put = fetched(&[
+            chunked[0],
+            chunked[1],
+            "--upload-file",
+            path,
+            &format!("{host}/sink"),
+        ]);
+        let put = String::from_utf8(put).unwrap();
+        assert!(put.contains("5000001"), "{put}");
+
+        let stats = fetched(&[&format!("{host}/stats")]);
+        let stats: serde_json::Value = serde_json::from_slice(&stats).unwrap();
+        assert!(stats["counters"]["rx_frames"].as_u64().unwrap() > 0);
+        let connections = stats["connections"].as_array().unwrap();
+        let peer = if host == HOSTS[0] {
+            "10.7.0.1:"
+        } else {
+            "[fd07::1]:"
+        };
+        let own = |one: &&serde_json::Value| one["peer"].as_str().unwrap().starts_with(peer);
+        let own = connections
+            .iter()
+            .rfind(own)
+            .expect("its own connection is listed");
+        assert!(own["state"].is_string() && own["rto_us"].is_u64(), "{own}");
+
+        let missing = curl(&[&format!("{host}/nothing")]);
+        assert_eq!(missing.status.code(), Some(22), "404 for --fail");
+        let closed = curl(&[&format!("{host}:81/")]);
+        assert_eq!(closed.status.code(), Some(7), "refused");
+    }
+    fs::remove_file(upload).unwrap();
+    let counters = serve.counters(Signal::SIGTERM);
+    assert_eq!(count(&counters, "http_connections"), 20, "{counters:?}");
+    assert_eq!(count(&counters, "tcp_rto_fired"), 0, "{counters:?}");
+    assert_eq!(count(&counters, "tcp_accepted"), 20, "{counters:?}");
+    assert!(!ip("-o link").contains("nl0"), "the device is gone");
+}
+
+fn small_services() {
+    let path = file("kernel-serve.pcapng");
+    let serve = Tool::serve(Link::TAP, &["--capture", path.to_str().unwrap()]);
+    for v6 in [false, true] {
+        let mut echo = kernel_connect((ours(v6), 7).into());
+        let text = body(10_000);
+        echo.write_all(&text).unwrap();
+        let mut got = vec![0; text.len()];
+        echo.read_exact(&mut got).unwrap();
+        assert!(got == text);
+        echo.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(echo.read(&mut got).unwrap(), 0);
+        kernel_connect((ours(v6), 9).into())
+            .write_all(&text)
+            .unwrap();
+        let mut generated = vec![0; 100_000];
+        let mut chargen = kernel_connect((ours(v6), 19).into());
+        chargen.read_exact(&mut generated).unwrap();
+        assert!(generated.starts_with(b" !\"#$%&'()*+,-./0123456789"));
+        drop(chargen);
+        let any = if v6 { "[::]:0" } else { "0.0.0.0:0" };
+        let udp = UdpSocket::bind(any).unwrap();
+        udp.set_read_timeout(Some(PATIENCE)).unwrap();
+        udp.send_to(b"echo", (ours(v6), 7)).unwrap();
+        let (len, from) = udp.recv_from(&mut got).unwrap();
+        assert_eq!((&got[..len], from), (&b"echo"[..], (ours(v6), 7).into()));
+    }
+    let counters = serve.counters(Signal::SIGINT);
+    assert_eq!(count(&counters, "echo_connections"), 2, "{counters:?}");
+    assert_eq!(count(&counters, "datagrams"), 2, "{counters:?}");
+    let seen = count(&counters, "capture_seen");
+    assert!(
+        seen > 0 && count(&counters, "capture_lost") == 0,
+        "{counters:?}"
+    );
+    let lines = dumped(&path);
+    assert_eq!(lines.len() as u64, seen + 1, "a line each, and the count");
+    fs::remove_file(path).unwrap();
+}
+
+/// What `dump --read` prints.
+fn dumped(path: &Path) -> Vec<String> {
+    let output = Command::new(NETLOOM)
+        .args(["dump", "--read"])
+        .arg(path)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn ends_amid_a_transfer() {
+    let serve = Tool::serve(Link::TAP, &[]);
+    let mut stream = kernel_connect((ours(false), 80).into());
+    stream
+        .write_all(b"GET /bytes/1000000000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    let mut buf = vec![0; 1 << 20];
+    stream.read_exact(&mut buf).unwrap();
+    // A client that goes on reading, and one that does not.
+    let mut idle = kernel_connect((ours(true), 80).into());
+    idle.write_all(b"GET /bytes/1000000000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    idle.read_exact(&mut [0]).unwrap();
+    let reader = thread::spawn(move || while stream.read(&mut buf).is_ok_and(|len| len > 0) {});
+    let before = Clock::now();
+    let counters = serve.counters(Signal::SIGTERM);
+    let took = before.elapsed();
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert_eq!(count(&counters, "http_connections"), 2, "{counters:?}");
+    reader.join().unwrap();
+}
+
+fn serve_without_interface() {
+    let mut serve = Tool::serve(Link::TUN, &[]);
+    ip("link del nl0");
+    let before = Clock::now();
+    let (status, lines, errors) = serve.end();
+    assert!(
+        before.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        before.elapsed()
+    );
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        errors.lines().count() == 1 && errors.contains("deleted"),
+        "{errors}"
+    );
+    assert!(!lines.is_empty(), "the counters are printed");
+}
+
+fn dump_says_busy() {
+    let _host = Link::TAP.host();
+    let output = Command::new(NETLOOM)
+        .args(["dump", "--tap", "nl0"])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        errors.lines().count() == 1 && errors.contains("nl0 is busy"),
+        "{errors}"
+    );
+}
+
+fn dump_sees() {
+    for kind in ["--tap", "--tun"] {
+        let mut dump = Tool::start(["dump", kind, "nl0"]);
+        eventually("the interface is there", PATIENCE, || {
+            let shown = Command::new("ip")
+                .args(["-o", "link", "show", "up", "nl0"])
+                .output();
+            shown.is_ok_and(|shown| shown.status.success() && !shown.stdout.is_empty())
+        });
+        ip("addr add 10.7.0.1/24 dev nl0");
+        let socket = UdpSocket::bind("10.7.0.1:0").unwrap();
+        let mut seen = Vec::new();
+        let wanted = match kind {
+            "--tap" => "10.7.0.2",
+            _ => "10.7.0.2.7",
+        };
+        while !seen.iter().any(|line: &String| line.contains(wanted)) {
+            // The next one in case the first went before the route was there.
+            socket.send_to(b"anybody", "10.7.0.2:7").unwrap();
+            let line = dump.lines.recv_timeout(PATIENCE);
+            seen.push(line.unwrap_or_else(|_| panic!("{seen:?} {:?}", dump.end())));
+        }
+        dump.signal(Signal::SIGINT);
+        let (status, lines, errors) = dump.end();
+        assert!(status.success(), "{errors}");
+        let total = lines.last().and_then(|line| line.split(' ').next());
+        let expected = (seen.len() + lines.len() - 1).to_string();
+        assert_eq!(total, Some(&expected[..]), "{seen:?} {lines:?}");
+    }
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// The table of a demo that has measured something in each row.
+fn assert_table(output: &Output, first: &str) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{} {errors} {text}", output.status);
+    assert!(
+        text.lines().next().is_some_and(|line| line.contains(first)),
+        "{text}"
+    );
+    for unit in [(" us", 5), (" Gbit/s", 4), (" per second", 1)] {
+        let rows = text.lines().filter(|line| line.contains(unit.0)).count();
+        assert_eq!(rows, unit.1, "rows in{}: {text}", unit.0);
+    }
+    assert!(!text.contains(" 0.0 Gbit/s"), "{text}");
+}
+
+fn demo() {
+    let path = file("kernel-demo.pcapng");
+    let output = Command::new(NETLOOM)
+        .args(["demo", "--seconds", "1", "--capture"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert_table(&output, "over TAP");
+    let lines = dumped(&path);
+    let last = lines.last().unwrap();
+    assert!(
+        last.starts_with(&format!("{} packets", lines.len() - 1)),
+        "{last}"
+    );
+    assert!(lines.len() > 1000, "{last}");
+    fs::remove_file(path).unwrap();
+}
+
+/// A disk of one's own with the tool on it, for any user to run; `None` where that cannot be made.
+fn for_all_users(name: &str) -> Option<(PathBuf, PathBuf)> {
+    if fs::metadata("/proc/self/uid_map").is_err() || !owns_the_machine() {
+        return None;
+    }
+    let disk = Path::new("/tmp").join(format!("netloom-{name}-{}", std::process::id()));
+    private_disk(&disk, "mode=0777");
+    let tool = disk.join("netloom");
+    fs::copy(NETLOOM, &tool).unwrap();
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
+    Some((disk, tool))
+}
+
+/// Is user 0 the machine's, and not that of a user namespace of one's own?
+fn owns_the_machine() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap();
+    let mut words = map.split_whitespace();
+    words.next() == Some("0") && words.next() == Some("0")
+}
+
+fn demo_as_nobody(disk: &Path, tool: &Path) -> Output {
+    Command::new("setpriv")
+        .args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            "--",
+        ])
+        .arg(tool)
+        .args(["demo", "--seconds", "1", "--capture"])
+        .arg(disk.join("run.pcapng"))
+        .current_dir("/")
+        .output()
+        .unwrap()
+}
+
+/// Where everybody may open the node, as on most systems, an ordinary user needs no more rights.
+fn ordinary_user() -> Option<String> {
+    let Some((disk, tool)) = for_all_users("user") else {
+        return Some("the tests run as an ordinary user already".to_owned());
+    };
+    let node = disk.join("tun");
+    let mode = Mode::from_bits_truncate(0o666);
+    if let Err(errno) = mknod(&node, SFlag::S_IFCHR, mode, makedev(10, 200)) {
+        return Some(format!("no device node of its own: {errno}"));
+    }
+    fs::set_permissions(&node, fs::Permissions::from_mode(0o666)).unwrap();
+    drop(Tap::builder().path(&node).name("nl1").open().unwrap());
+    let bind = MsFlags::MS_BIND;
+    mount(
+        Some(&node),
+        "/dev/net/tun",
+        None::<&str>,
+        bind,
+        None::<&str>,
+    )
+    .unwrap();
+    let output = demo_as_nobody(&disk, &tool);
+    let text = String::from_utf8_lossy(&output.stdout);
+    if text.contains("no user namespace") {
+        return Some("ordinary users may make no user namespace here".to_owned());
+    }
+    assert_table(&output, "over TAP");
+    None
+}
+
+/// Without a driver the demo runs over the in-memory pair, and says why in one line.
+fn no_driver() -> Option<String> {
+    let Some((disk, tool)) = for_all_users("no-driver") else {
+        return Some("the tests run as an ordinary user".to_owned());
+    };
+    let bind = MsFlags::MS_BIND;
+    mount(
+        Some("/dev/null"),
+        "/dev/net/tun",
+        None::<&str>,
+        bind,
+        None::<&str>,
+    )
+    .unwrap();
+    assert_table(&demo_as_nobody(&disk, &tool), "in-memory pair");
+    None
+}
