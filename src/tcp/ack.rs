@@ -28,12 +28,17 @@ impl Connection {
         self.on_ack_effect(&effect);
         self.sampler.on_ack_end(self.rtt.min());
         if self.snd.wnd > 0 {
+            if was_closed {
+                // The override of §3.8.6.2.1 (4) is not to wait as long as the probes did.
+                self.timers.stop(Timer::Persist);
+            }
             if was_closed && self.persist_backoff > 0 {
                 self.on_window_opened(now);
             }
             self.persist_backoff = 0;
-        } else {
-            // MUST-37: a peer that answers probes is alive.
+        } else if !self.orphan {
+            // MUST-37: a peer that answers probes is alive. Nobody waits for an orphan: its probes
+            // are bounded (r30).
             self.retries = 0;
         }
         if effect.acked > 0 {
@@ -141,7 +146,8 @@ impl Connection {
         match self.state {
             State::FinWait2 if self.orphan => {
                 let end = now + self.setup.options.fin_timeout;
-                self.timers.arm_if_idle(Timer::Orphan, end);
+                // The linger time was for what is now acknowledged.
+                self.timers.arm(Timer::Orphan, end);
             }
             State::TimeWait | State::Closed => self.finish(),
             _ => {}

@@ -110,6 +110,11 @@ impl Assembler {
         })
     }
 
+    /// The offset after the last byte held.
+    pub(crate) fn end(&self) -> Option<u64> {
+        self.runs.last().map(|run| run.end)
+    }
+
     /// Bytes held.
     #[cfg(test)]
     pub(crate) fn len(&self) -> u64 {

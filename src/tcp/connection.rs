@@ -116,6 +116,8 @@ pub(crate) struct Connection {
     pub(crate) last_progress: Instant,
     /// Challenge ACKs and answers to unacceptable segments that may still leave in this second.
     pub(crate) challenge: ChallengeBudget,
+    /// The same for answers to keep-alive and window probes.
+    pub(crate) probe_answers: ChallengeBudget,
     pub(crate) stats: Stats,
 }
 
@@ -182,6 +184,7 @@ impl Connection {
             last_sent: now,
             last_progress: now,
             challenge: ChallengeBudget::new(),
+            probe_answers: ChallengeBudget::new(),
             stats: Stats::default(),
             setup,
         }

@@ -21,6 +21,9 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 // RFC 6298 §2 (2.5); Linux's TCP_RTO_MAX.
 const MAX_WAIT: Duration = Duration::from_secs(120);
 
+// Between answers to segments outside the window; Linux's `tcp_invalid_ratelimit`.
+const ANSWER_INTERVAL: Duration = Duration::from_millis(500);
+
 /// A connection request that was answered and not confirmed.
 #[derive(Clone, Debug)]
 pub(crate) struct HalfOpen {
@@ -118,6 +121,15 @@ impl HalfOpen {
         if seg.control == Control::Syn && seg.ack.is_none() && seg.seq == self.opening.irs {
             return Step::Answer;
         }
+        if seg.control == Control::Syn && seg.ack.is_some() {
+            // An answer to an answer: two listeners would go on for ever (r39).
+            return Step::Dropped(DropReason::TcpUnexpectedSyn);
+        }
+        // RFC 7323 §3.2: a segment without the option that was agreed on is dropped.
+        let agreed = self.opening.timestamp.is_some();
+        if agreed && seg.options.timestamps.is_none() && seg.control != Control::Rst {
+            return Step::Dropped(DropReason::TcpNoTimestamp);
+        }
         if let (Some((recent, _)), Some((val, _))) =
             (self.opening.timestamp, seg.options.timestamps)
             && seg.control != Control::Rst
@@ -129,6 +141,10 @@ impl HalfOpen {
         if seg.seq.before(nxt) || !inside {
             return match seg.control {
                 Control::Rst => Step::Dropped(DropReason::TcpOutOfWindow),
+                // RFC 5961 §7: limited, the record has no budget of its own.
+                _ if seg.at.since(self.sent_at) < ANSWER_INTERVAL => {
+                    Step::Dropped(DropReason::TcpOutOfWindow)
+                }
                 _ => Step::Answer,
             };
         }
@@ -173,7 +189,7 @@ mod tests {
             options: Options::NONE,
             text: Bytes::new(),
             segment_size: None,
-            at: Instant::from_millis(5),
+            at: Instant::from_millis(505),
         }
     }
 

@@ -40,6 +40,7 @@ mod stats;
 mod time_wait;
 mod timers;
 mod user;
+mod window;
 
 pub use error::{ReadError, TcpFailure, WriteError};
 pub use header::{Fields, Flags, Header, ParseError};

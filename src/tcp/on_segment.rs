@@ -64,11 +64,13 @@ impl Connection {
     /// RFC 9293 §3.10.7.4. The third check (security) is not implemented, the sixth (URG) is in
     /// docs/deviations.md.
     fn on_synchronized(&mut self, now: Instant, seg: &Segment) -> Step {
-        self.check_timestamp(seg)?; // PAWS, RFC 7323 §5.3 (R1)
+        self.check_timestamp(now, seg)?; // PAWS, RFC 7323 §5.3 (R1)
         self.check_sequence(now, seg)?; // first
         self.check_rst(now, seg)?; // second
         self.check_syn(now, seg)?; // fourth
         let ack = self.check_ack(now, seg)?; // fifth
+        // RFC 7323 §5.3 (R3), and only now: a forged segment must not move TS.Recent.
+        self.rcv.update_timestamp(seg);
         self.note_heard(seg);
         self.process_ack(now, seg, ack);
         if self.state == State::Closed || self.state == State::TimeWait {
@@ -77,22 +79,32 @@ impl Connection {
         self.process_text(now, seg) // seventh and eighth
     }
 
-    fn check_timestamp(&mut self, seg: &Segment) -> Step {
-        match self.rcv.check_timestamp(seg) {
-            Ok(()) => Step::Continue(()),
-            Err(reason) => drop_segment(reason),
+    fn check_timestamp(&mut self, now: Instant, seg: &Segment) -> Step {
+        let Err(reason) = self.rcv.check_timestamp(seg) else {
+            return Step::Continue(());
+        };
+        if reason == DropReason::TcpPaws {
+            // Limited, or two ends would answer each other's old ACKs for ever (r39).
+            self.challenge(now);
         }
+        drop_segment(reason)
     }
 
     /// First: is it in the window? RFC 9293 §3.10.7.4.
     fn check_sequence(&mut self, now: Instant, seg: &Segment) -> Step {
         if self.rcv.is_acceptable(seg) {
-            self.rcv.update_timestamp(seg);
             return Step::Continue(());
         }
         if seg.control != Control::Rst {
             self.rcv.note_unacceptable(seg);
-            self.challenge(now);
+            // r38: what keep-alive and window probes look like has a budget of its own.
+            if seg.text.is_empty() && seg.control == Control::None && self.rcv.is_near(seg.seq) {
+                if self.probe_answers.take(now) {
+                    self.rcv.ack_now();
+                }
+            } else {
+                self.challenge(now);
+            }
             // r06, and "SACK on an old ACK": what it acknowledges counts, though its text is old.
             if let Some(ack) = seg.ack
                 && seg.control != Control::Syn
@@ -190,7 +202,7 @@ impl Connection {
         if self.orphan && seg.text_len() > 0 && end.after(self.rcv.nxt) {
             // RFC 9293 §3.6.1 SHLD-3: text after CLOSE is lost, and the peer must know.
             let reset = Reset {
-                seq: self.snd.nxt,
+                seq: self.snd.acceptable(),
                 ack: Some(self.rcv.nxt),
             };
             self.fail(TcpFailure::Aborted, Event::Abort);
@@ -233,8 +245,10 @@ impl Connection {
     fn note_heard(&mut self, seg: &Segment) {
         self.last_heard = seg.at;
         self.keepalive_probes = 0;
+        self.keepalive_due = false;
         if let Some(keepalive) = self.setup.options.keepalive {
-            self.timers.arm(Timer::KeepAlive, seg.at + keepalive.idle);
+            self.timers
+                .arm(Timer::KeepAlive, seg.at + keepalive.idle_used());
         }
     }
 

@@ -62,7 +62,7 @@ impl Connection {
             && self.state != State::TimeWait
         {
             self.timers
-                .arm_if_idle(Timer::KeepAlive, self.last_heard + keepalive.idle);
+                .arm_if_idle(Timer::KeepAlive, self.last_heard + keepalive.idle_used());
         }
     }
 
@@ -100,6 +100,7 @@ impl Connection {
         if self.snd.wnd == 0 && self.state.is_synchronized() {
             // A probe, not a loss: RFC 9293 §3.8.6.1, and SHLD-17 for a window that shrank.
             self.persist_backoff = (self.persist_backoff + 1).min(16);
+            self.forget_broken_sacks();
             self.scoreboard.mark_all_lost();
         } else {
             self.rtt.back_off();
@@ -133,7 +134,8 @@ impl Connection {
     fn on_keepalive(&mut self, now: Instant) -> Option<Reset> {
         let keepalive = self.setup.options.keepalive?;
         if self.snd.is_outstanding() {
-            self.timers.arm(Timer::KeepAlive, now + keepalive.idle);
+            self.timers
+                .arm(Timer::KeepAlive, now + keepalive.idle_used());
             return None;
         }
         if self.keepalive_probes >= keepalive.probes {
@@ -141,7 +143,8 @@ impl Connection {
         }
         self.keepalive_probes += 1;
         self.keepalive_due = true;
-        self.timers.arm(Timer::KeepAlive, now + keepalive.interval);
+        self.timers
+            .arm(Timer::KeepAlive, now + keepalive.interval_used());
         None
     }
 
@@ -157,7 +160,7 @@ impl Connection {
     /// A connection without a user has waited long enough: quietly in FIN-WAIT-2, with a RST when
     /// data is lost by it (SO_LINGER's time).
     fn on_orphan(&mut self) -> Option<Reset> {
-        if self.state == State::FinWait2 && self.setup.options.linger.is_none() {
+        if self.state == State::FinWait2 {
             self.transit(Event::OrphanExpired);
             self.finish();
             return None;

@@ -264,8 +264,8 @@ impl Connection {
         Some(self.segment(What::Again { index }, record.seq, text, fin | push, options))
     }
 
-    /// RFC 6675 §4 NextSeg (3) and (4): in recovery, with nothing lost to repair and nothing new to
-    /// send, what is not reported below the highest SACK; or once the last segment.
+    /// RFC 6675 §4 NextSeg (3): in recovery, with nothing lost to repair and nothing new to send,
+    /// what is not reported below the highest SACK.
     fn plan_unsacked(&mut self, options: &Options, frame: Frame) -> Option<Plan> {
         let Phase::Recovery { .. } = self.recovery.phase else {
             return None;
@@ -391,6 +391,6 @@ impl Connection {
 
     fn plan_ack(&self, options: &Options, _frame: Frame) -> Option<Plan> {
         let due = self.rcv.wants_ack(self.setup.options.delayed_ack);
-        due.then(|| self.segment(What::Ack, self.snd.nxt, 0, Flags::empty(), options))
+        due.then(|| self.segment(What::Ack, self.snd.acceptable(), 0, Flags::empty(), options))
     }
 }

@@ -11,7 +11,6 @@ use bytes::{Buf, Bytes};
 use crate::base::{DropReason, Instant};
 
 use super::assembler::{Assembler, Offered};
-use super::options::SackBlocks;
 use super::read_queue::ReadQueue;
 use super::segment::{Control, Segment};
 use super::seq::{SeqNum, WindowScale};
@@ -19,8 +18,9 @@ use super::settings::TcpOptions;
 
 // RFC 7323 §5.5: TS.Recent is not used after 24 days without a segment.
 const TS_RECENT_LIFE: Duration = Duration::from_secs(24 * 24 * 3600);
-// RFC 9293 §3.7.1 MUST-15: what a segment holds unless it is known better.
-const DEFAULT_SEGMENT: u32 = 536;
+// What a segment holds until a larger one is seen: the MSS floor, so that a peer with small ones
+// has every second acknowledged too.
+const SMALLEST_SEGMENT: u32 = 48;
 // The largest window that can be told: 65,535 << 14.
 const MAX_WINDOW: usize = 65_535 << 14;
 
@@ -46,28 +46,28 @@ pub(crate) struct Receive {
     pub(crate) irs: SeqNum,
     pub(crate) nxt: SeqNum,
     /// RCV.NXT + RCV.WND: the right edge as advertised.
-    edge: SeqNum,
+    pub(super) edge: SeqNum,
     pub(crate) scale: WindowScale,
     /// The text bytes of a segment that we told the peer it may send.
-    mss: u32,
-    queue: ReadQueue,
-    assembler: Assembler,
+    pub(super) mss: u32,
+    pub(super) queue: ReadQueue,
+    pub(super) assembler: Assembler,
     /// Bytes delivered to the queue so far: the stream offset of RCV.NXT.
-    offset: u64,
+    pub(super) offset: u64,
     /// The FIN's sequence number, once it was seen.
     fin: Option<SeqNum>,
     ts_recent: Option<TsRecent>,
     /// Last.ACK.sent of RFC 7323 §4.3.
-    last_ack_sent: SeqNum,
-    ack: AckDue,
+    pub(super) last_ack_sent: SeqNum,
+    pub(super) ack: AckDue,
     /// In-order text since the last ACK left.
-    unacked: u32,
+    pub(super) unacked: u32,
     /// The largest wire segment seen.
-    segment: u32,
+    pub(super) segment: u32,
     /// A duplicate to report first (RFC 2883 §4).
-    dsack: Option<(SeqNum, SeqNum)>,
+    pub(super) dsack: Option<(SeqNum, SeqNum)>,
     /// Bytes the window may promise; grows up to `limit_max`.
-    limit: usize,
+    pub(super) limit: usize,
     limit_max: usize,
     /// When RCV.NXT passes it, a window's worth has come since the last look at `limit`.
     tuning_edge: SeqNum,
@@ -104,7 +104,7 @@ impl Receive {
             last_ack_sent: SeqNum::default(),
             ack: AckDue::No,
             unacked: 0,
-            segment: DEFAULT_SEGMENT.min(mss),
+            segment: SMALLEST_SEGMENT.min(mss),
             dsack: None,
             limit: limit.min(limit_max),
             limit_max,
@@ -162,11 +162,16 @@ impl Receive {
         let Some(recent) = self.ts_recent else {
             return Ok(());
         };
-        // RFC 7323 §3.2: a segment without the option that was agreed on is dropped.
-        let (val, _) = seg.options.timestamps.ok_or(DropReason::TcpNoTimestamp)?;
+        let Some((val, _)) = seg.options.timestamps else {
+            // RFC 7323 §3.2: a segment without the option that was agreed on is dropped; but a SYN
+            // may be a rebooted peer's, and gets its challenge ACK (RFC 5961 §4.2).
+            return match seg.control {
+                Control::Syn => Ok(()),
+                _ => Err(DropReason::TcpNoTimestamp),
+            };
+        };
         let fresh = seg.at.since(recent.at) < TS_RECENT_LIFE;
         if fresh && SeqNum::new(val).before(SeqNum::new(recent.val)) {
-            self.ack = AckDue::Now;
             return Err(DropReason::TcpPaws);
         }
         Ok(())
@@ -275,7 +280,10 @@ impl Receive {
             text.truncate(limit);
         }
         let fin_new = !end.before(self.nxt) && self.fin.is_none() && !self.is_finished();
-        let fin = seg.control == Control::Fin && beyond == 0 && fin_new;
+        // A FIN below text that is held already is a lie; the text was first.
+        let held = self.assembler.end().unwrap_or(0);
+        let at = self.offset + u64::from(end.past(self.nxt));
+        let fin = seg.control == Control::Fin && beyond == 0 && fin_new && at >= held;
         (start, text, fin)
     }
 
@@ -338,104 +346,6 @@ impl Receive {
     /// A segment that cannot be accepted owes the peer an ACK, and a report when it was text.
     pub(crate) fn note_unacceptable(&mut self, seg: &Segment) {
         self.note_duplicate(seg);
-    }
-
-    // --- acknowledging --------------------------------------------------------------------
-
-    pub(crate) fn ack_now(&mut self) {
-        self.ack = AckDue::Now;
-    }
-
-    /// Is an ACK due in this turn? RFC 9293 §3.8.6.3 SHLD-19: at least for every second full
-    /// segment.
-    pub(crate) fn wants_ack(&self, delayed: bool) -> bool {
-        match self.ack {
-            AckDue::Now => true,
-            AckDue::No => false,
-            AckDue::Delayed => !delayed || self.unacked >= 2 * self.segment,
-        }
-    }
-
-    /// Is an ACK owed? The duty passes to the caller.
-    pub(crate) fn take_owed_ack(&mut self) -> bool {
-        core::mem::replace(&mut self.ack, AckDue::No) != AckDue::No
-    }
-
-    pub(crate) fn ack_is_delayed(&self) -> bool {
-        self.ack == AckDue::Delayed
-    }
-
-    /// SACK blocks: the duplicate first, then the run that changed last (RFC 2883 §4, RFC 2018 §4).
-    pub(crate) fn sack_blocks(&self) -> SackBlocks {
-        let mut blocks = SackBlocks::default();
-        if let Some((left, right)) = self.dsack {
-            blocks.push(left.get(), right.get());
-        }
-        let seq = |offset: u64| {
-            let ahead = u32::try_from(offset - self.offset).unwrap_or(u32::MAX);
-            (self.nxt_text() + ahead).get()
-        };
-        for (left, right) in self.assembler.blocks() {
-            if !blocks.push(seq(left), seq(right)) {
-                break;
-            }
-        }
-        blocks
-    }
-
-    /// The sequence number of stream offset `self.offset`.
-    fn nxt_text(&self) -> SeqNum {
-        if self.is_finished() {
-            self.nxt - 1
-        } else {
-            self.nxt
-        }
-    }
-
-    /// The window field for the next segment, and the right edge that it promises.
-    ///
-    /// RFC 9293 §3.8.6.2.2 MUST-39: the edge moves by worthwhile steps only.
-    pub(crate) fn advertise(&self) -> (u16, SeqNum) {
-        let free = u32::try_from(self.limit.saturating_sub(self.queue.len())).unwrap_or(u32::MAX);
-        let current = self.wnd();
-        let step = self.worthwhile();
-        let opened = self.scale.wire(free);
-        let wire = if free >= current.saturating_add(step) && self.scale.bytes(opened) >= current {
-            opened
-        } else {
-            self.keep_edge(current)
-        };
-        (wire, self.edge.later(self.nxt + self.scale.bytes(wire)))
-    }
-
-    /// The window field that leaves the edge where it is: rounded up (r08).
-    ///
-    /// Each rounding may add up to a unit, and a peer that sends slivers would never see the
-    /// window close: a quarter beyond the limit it is rounded down instead, as RFC 7323 §2.4
-    /// allows. The bytes so lost from sight stay acceptable.
-    fn keep_edge(&self, current: u32) -> u16 {
-        let unit = 1u32 << self.scale.shift();
-        let up = current.div_ceil(unit);
-        let promised = self.queue.len() + usize::try_from(up * unit).unwrap_or(usize::MAX);
-        let most = self.limit + (self.limit / 4).max(usize::try_from(unit).unwrap_or(0));
-        let wire = if promised <= most { up } else { current / unit };
-        u16::try_from(wire).unwrap_or(u16::MAX)
-    }
-
-    /// An ACK left, with what `advertise` gave.
-    pub(crate) fn on_ack_sent(&mut self, edge: SeqNum) {
-        self.edge = self.edge.later(edge);
-        self.last_ack_sent = self.nxt;
-        self.ack = AckDue::No;
-        self.unacked = 0;
-        self.dsack = None;
-    }
-
-    fn worthwhile(&self) -> u32 {
-        u32::try_from(self.limit / 2)
-            .unwrap_or(u32::MAX)
-            .min(self.mss)
-            .max(1)
     }
 
     // --- the user -------------------------------------------------------------------------

@@ -26,8 +26,6 @@ pub(crate) struct Recovery {
     dup_acks: u32,
     /// SND.NXT at the first duplicate: FlightSize without limited transmit (RFC 5681 §3.2 (2)).
     flight_end: Option<SeqNum>,
-    /// RFC 6675 §4 NextSeg (4): the rescue retransmission went in this episode.
-    pub(crate) rescued: bool,
     /// The first retransmission of an episode, or of a time-out, leaves whatever the windows say.
     pub(crate) force_first: bool,
 }
@@ -118,7 +116,6 @@ impl Connection {
         self.recovery.phase = Phase::Recovery {
             point: self.snd.nxt,
         };
-        self.recovery.rescued = false;
         self.recovery.force_first = true;
         self.stats.fast_retransmits += 1;
         let event = CongestionEvent {
@@ -147,6 +144,17 @@ impl Connection {
         true
     }
 
+    /// RFC 2018 §8: a peer that reported what is next and never took it threw it away.
+    pub(crate) fn forget_broken_sacks(&mut self) {
+        if self
+            .scoreboard
+            .first()
+            .is_some_and(|r| r.mark == Mark::Sacked)
+        {
+            self.scoreboard.forget_sacks();
+        }
+    }
+
     /// RFC 6298 §5 (5.4) to (5.6), RFC 5681 §3.1: the timer expired with something outstanding.
     pub(crate) fn on_rto_loss(&mut self) {
         let first = self.retries <= 1;
@@ -155,14 +163,7 @@ impl Connection {
             Phase::Open => self.snd.nxt.past(self.snd.una),
             Phase::Recovery { .. } | Phase::Loss { .. } => self.scoreboard.pipe(),
         };
-        if self
-            .scoreboard
-            .first()
-            .is_some_and(|r| r.mark == Mark::Sacked)
-        {
-            // RFC 2018 §8: the peer reported what is next and never took it: it threw it away.
-            self.scoreboard.forget_sacks();
-        }
+        self.forget_broken_sacks();
         self.scoreboard.mark_all_lost();
         self.recovery = Recovery {
             phase: Phase::Loss {

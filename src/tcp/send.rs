@@ -76,6 +76,12 @@ impl Send {
         (self.una + self.wnd).past(self.nxt)
     }
 
+    /// The number that a segment without text carries: SND.NXT, or the edge of a window that shrank
+    /// below it, beyond which the peer would not take the segment (r05).
+    pub(crate) fn acceptable(&self) -> SeqNum {
+        self.nxt.earlier(self.una + self.wnd)
+    }
+
     /// Is anything sent and not acknowledged?
     pub(crate) fn is_outstanding(&self) -> bool {
         self.una != self.nxt

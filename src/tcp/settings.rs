@@ -10,9 +10,9 @@ use super::connection::MIN_MSS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keepalive {
-    /// Idle time before the first probe. Default 2 hours (MUST-28).
+    /// Idle time before the first probe. Default 2 hours (MUST-28); at least a second is used.
     pub idle: Duration,
-    /// Time between probes. Default 75 s (Linux).
+    /// Time between probes. Default 75 s (Linux); at least a second is used.
     pub interval: Duration,
     /// Unanswered probes before the connection fails. Default 9 (Linux; MUST-29 forbids 1 unasked).
     pub probes: u8,
@@ -29,6 +29,19 @@ impl Default for Keepalive {
 }
 
 impl Keepalive {
+    // A probe in flight must have time to be answered; Linux counts whole seconds.
+    const FLOOR: Duration = Duration::from_secs(1);
+
+    /// The idle time as used: at least a second.
+    pub(crate) fn idle_used(&self) -> Duration {
+        self.idle.max(Self::FLOOR)
+    }
+
+    /// The time between probes as used: at least a second.
+    pub(crate) fn interval_used(&self) -> Duration {
+        self.interval.max(Self::FLOOR)
+    }
+
     /// The default, but with this idle time.
     pub fn after(idle: Duration) -> Self {
         Self {

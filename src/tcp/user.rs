@@ -127,11 +127,11 @@ impl Connection {
         if self.state == State::SynSent || unread || linger.is_some_and(|time| time.is_zero()) {
             return self.abort();
         }
-        if let Some(time) = linger {
-            self.timers.arm(Timer::Orphan, now + time);
-        } else if self.state == State::FinWait2 {
+        if self.state == State::FinWait2 {
             self.timers
                 .arm(Timer::Orphan, now + self.setup.options.fin_timeout);
+        } else if let Some(time) = linger {
+            self.timers.arm(Timer::Orphan, now + time);
         }
         self.shutdown(now, Shutdown::Write);
         None
@@ -158,7 +158,7 @@ impl Connection {
                 | State::LastAck
         );
         owed.then_some(Reset {
-            seq: self.snd.nxt,
+            seq: self.snd.acceptable(),
             ack: Some(self.rcv.nxt),
         })
     }
@@ -195,6 +195,11 @@ impl Connection {
 
     /// Changes the settings of a live connection.
     pub(crate) fn set_options(&mut self, now: Instant, options: TcpOptions) {
+        // The segment size was agreed on in the handshake.
+        let options = TcpOptions {
+            mss: self.setup.options.mss,
+            ..options
+        };
         self.rtt.set_min_rto(options.min_rto);
         if options.recv_buffer_max != self.setup.options.recv_buffer_max {
             self.rcv.set_limit_max(options.recv_buffer_max);

@@ -66,7 +66,7 @@ fn r30_unanswered_probes_end() {
         +.4  > . 1:2(1) ack 1
         +.8  > . 1:2(1) ack 1
         +1.6 > . 1:2(1) ack 1
-        +3.2 > R. 2:2(0) ack 1
+        +3.2 > R. 1:1(0) ack 1
         +0   expect-error TimedOut
     ",
     );
@@ -198,9 +198,9 @@ fn r27_both_windows_closed() {
         +.2  > P. 1:2(1) ack 1001 win 0
         // The peer probes as well: its number has moved on.
         +.01 < P. 1001:1002(1) ack 1 win 0
-        +0   > . 2:2(0) ack 1001 win 0
+        +0   > . 1:1(0) ack 1001 win 0
         +.01 < . 1002:1002(0) ack 1 win 0
-        +0   > . 2:2(0) ack 1001 win 0
+        +0   > . 1:1(0) ack 1001 win 0
         // Its window opens first, told beside our own closed one.
         +.01 < . 1002:1002(0) ack 1 win 5000
         +0   > . 1:2(1) ack 1001 win 0

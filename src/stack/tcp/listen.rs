@@ -193,7 +193,7 @@ impl Stack {
         let Some(listener) = self.tcp.listeners.get_mut(id) else {
             return Err(DropReason::TcpNoSocket);
         };
-        if listener.half_open >= listener.backlog || listener.complete.len() >= listener.room {
+        if listener.is_full() {
             return Err(DropReason::TcpBacklogFull);
         }
         let options = Arc::clone(&listener.options);

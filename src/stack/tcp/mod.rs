@@ -7,6 +7,8 @@
 mod api;
 mod connect;
 mod error;
+#[cfg(test)]
+mod hostile_tests;
 mod icmp;
 mod listen;
 mod receive;
@@ -123,6 +125,13 @@ impl Tcp {
             .get_mut(id)
             .filter(|slot| !slot.connection.orphan)
             .ok_or(StaleId)
+    }
+}
+
+impl Listener {
+    /// Is there no room for another request?
+    fn is_full(&self) -> bool {
+        self.half_open >= self.backlog || self.complete.len() >= self.room
     }
 }
 

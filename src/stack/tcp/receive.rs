@@ -4,6 +4,7 @@ use core::num::NonZeroU16;
 
 use bytes::Buf;
 
+use super::Listener;
 use super::listen::{ports_of, tuple_of};
 use crate::base::Protocol;
 use crate::base::{DropReason, Instant};
@@ -13,7 +14,9 @@ use crate::stack::demux::{TcpEntry, Tuple};
 use crate::stack::ids::{Id, RawId, TcpId};
 use crate::stack::packet::{Flow, Inbound};
 use crate::stack::wheel::TimerKey;
-use crate::tcp::{Control, Header, Options, Outcome, Segment, SeqNum, TimeWaitStep, refusal};
+use crate::tcp::{
+    Control, Header, Options, Outcome, Segment, SeqNum, State, TimeWaitStep, refusal,
+};
 use crate::{ipv4, ipv6};
 use core::net::IpAddr;
 use core::ops::ControlFlow;
@@ -93,6 +96,7 @@ impl Stack {
             // RFC 4861 §7.3.1: forward progress.
             self.net.confirm(now, on, next_hop);
         }
+        let ended = slot.connection.state == State::Closed;
         let mut result = Ok(());
         match step {
             ControlFlow::Continue(()) => {}
@@ -100,7 +104,11 @@ impl Stack {
             ControlFlow::Break(Outcome::Reset) => self.net.counters.tcp_resets_received += 1,
             ControlFlow::Break(Outcome::Refused(reset)) => {
                 self.reset_peer(id, Some(reset));
-                result = Err(DropReason::TcpTextRefused);
+                result = Err(if ended {
+                    DropReason::TcpTextRefused
+                } else {
+                    DropReason::TcpBadAck
+                });
             }
         }
         self.after_tcp(now, id);
@@ -132,13 +140,13 @@ impl Stack {
                 Err(reason)
             }
             TimeWaitStep::Reuse => {
-                // Only a listener may take the name over; else the record answers as ever.
-                if self
+                // Only a listener with room may take the name over; else the record answers as ever.
+                let listener = self
                     .demux
                     .tcp
                     .bound(packet.on, packet.dst, tuple.local.port)
-                    .is_none()
-                {
+                    .and_then(|id| self.tcp.listeners.get(id));
+                if listener.is_none_or(Listener::is_full) {
                     self.queue_bare(on, &flow, &tuple, &record.ack(now));
                     return Err(DropReason::TcpUnexpectedSyn);
                 }

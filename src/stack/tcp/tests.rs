@@ -16,7 +16,7 @@ use crate::tcp::{ReadError, State, TcpFailure, TcpOptions, WriteError};
 
 /// One direction of the link: frames, whole, with partial checksums trusted.
 #[derive(Default)]
-struct Wire(VecDeque<RxFrame>);
+pub(super) struct Wire(pub(super) VecDeque<RxFrame>);
 
 impl Transmit for Wire {
     fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
@@ -34,21 +34,21 @@ impl Transmit for Wire {
     }
 }
 
-struct End {
-    stack: Stack,
-    on: InterfaceId,
-    out: Wire,
+pub(super) struct End {
+    pub(super) stack: Stack,
+    pub(super) on: InterfaceId,
+    pub(super) out: Wire,
 }
 
-struct Link {
-    now: Instant,
-    ends: [End; 2],
+pub(super) struct Link {
+    pub(super) now: Instant,
+    pub(super) ends: [End; 2],
 }
 
-const SERVER: &str = "10.0.0.1:80";
+pub(super) const SERVER: &str = "10.0.0.1:80";
 
 impl Link {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let end = |number: u64, address: &str| {
             let mut stack = Stack::new(Config::new(Seed::from_number(number)));
             let config = InterfaceConfig::new(&Capabilities::full(Medium::Ip, 1500))
@@ -67,7 +67,7 @@ impl Link {
     }
 
     /// Runs until nothing happens any more without a timer.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         loop {
             let mut moved = false;
             for from in 0..2 {
@@ -94,7 +94,7 @@ impl Link {
     }
 
     /// Lets time pass, timer by timer.
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         self.settle();
         loop {
@@ -116,7 +116,7 @@ impl Link {
     }
 
     /// A connection from the second stack to the first: client and server ends.
-    fn connected(&mut self) -> (TcpId, TcpId) {
+    pub(super) fn connected(&mut self) -> (TcpId, TcpId) {
         let server: SocketAddr = SERVER.parse().unwrap();
         let listener = self.ends[0]
             .stack
@@ -132,7 +132,7 @@ impl Link {
         (client, accepted)
     }
 
-    fn state(&self, end: usize, id: TcpId) -> State {
+    pub(super) fn state(&self, end: usize, id: TcpId) -> State {
         self.ends[end].stack.tcp_info(id).unwrap().state
     }
 }

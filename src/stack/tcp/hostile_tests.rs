@@ -1,0 +1,284 @@
+//! Segments that a real peer would not send, or not then: each showed a fault once.
+
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::ListenOptions;
+use super::tests::{Link, SERVER};
+use crate::base::{Instant, Protocol};
+use crate::link::{RxChecksum, RxFrame, RxMeta};
+use crate::stack::TcpId;
+use crate::tcp::{Fields, Flags, Keepalive, Options, State, TcpFailure, TcpOptions};
+
+const A: [u8; 4] = [10, 0, 0, 1];
+const B: [u8; 4] = [10, 0, 0, 2];
+
+fn fields(ports: (u16, u16), seq: u32, ack: u32, flags: Flags) -> Fields {
+    Fields {
+        src_port: ports.0,
+        dst_port: ports.1,
+        seq,
+        ack,
+        flags,
+        window: 1000,
+        urgent: 0,
+    }
+}
+
+fn timestamp(val: u32) -> Options {
+    Options {
+        timestamps: Some((val, 0)),
+        ..Options::NONE
+    }
+}
+
+impl Link {
+    /// Gives end `to` a segment that nobody on the link sent.
+    fn forge(&mut self, to: usize, fields: Fields, options: &Options, text: &[u8]) {
+        let (src, dst) = if to == 0 { (B, A) } else { (A, B) };
+        let mut header = [0; 60];
+        let len = fields.emit(options, &mut header);
+        let mut packet = vec![0; 20];
+        let ip = crate::ipv4::Fields::new(Ipv4Addr::from(src), Ipv4Addr::from(dst), Protocol::TCP);
+        ip.emit(len + text.len(), &mut packet);
+        packet.extend_from_slice(&header[..len]);
+        packet.extend_from_slice(text);
+        let meta = RxMeta::new(self.now).with_checksum(RxChecksum::Verified);
+        let end = &mut self.ends[to];
+        end.stack
+            .handle_frame(self.now, end.on, RxFrame::new(Bytes::from(packet), meta));
+    }
+
+    /// Takes what end `from` sends off the wire.
+    fn swallow(&mut self, from: usize) -> Vec<RxFrame> {
+        let end = &mut self.ends[from];
+        end.stack
+            .poll_transmit(self.now, end.on, &mut end.out)
+            .unwrap();
+        end.out.0.drain(..).collect()
+    }
+
+    fn connection(&self, end: usize, id: TcpId) -> &crate::tcp::Connection {
+        &self.ends[end].stack.tcp.slots.get(id).unwrap().connection
+    }
+}
+
+/// RFC 7323 §3.2: an ACK that lost the timestamps which the SYN agreed on completes nothing; a
+/// connection made by it would have taken no segment and had no timer, for ever.
+#[test]
+fn a_handshake_that_loses_its_timestamps_is_not_completed() {
+    let mut link = Link::new();
+    let at = SERVER.parse().unwrap();
+    let listener = link.ends[0].stack.tcp_listen(at, ListenOptions::default());
+    link.forge(0, fields((9, 80), 500, 0, Flags::SYN), &timestamp(7), &[]);
+    let answer = link.swallow(0);
+    let iss = u32::from_be_bytes(answer[0].data[24..28].try_into().unwrap());
+    link.forge(
+        0,
+        fields((9, 80), 501, iss + 1, Flags::ACK),
+        &Options::NONE,
+        &[],
+    );
+    assert_eq!(
+        link.ends[0].stack.tcp_listener_waiting(listener.unwrap()),
+        Ok(0)
+    );
+    link.pass(Duration::from_secs(600));
+    assert_eq!(
+        link.ends[0].stack.tcp_open_count(),
+        0,
+        "the record ends by its timer"
+    );
+}
+
+/// r39: two listeners, each given a SYN in the other's name.
+#[test]
+fn r39_two_half_open_records_do_not_answer_each_other_for_ever() {
+    let mut link = Link::new();
+    for (end, at) in [(0, SERVER), (1, "10.0.0.2:80")] {
+        let listen = ListenOptions::default();
+        link.ends[end]
+            .stack
+            .tcp_listen(at.parse().unwrap(), listen)
+            .unwrap();
+        link.forge(
+            end,
+            fields((80, 80), 500, 0, Flags::SYN),
+            &Options::NONE,
+            &[],
+        );
+    }
+    let mut frames = 0;
+    for _ in 0..100 {
+        for from in [0, 1] {
+            for frame in link.swallow(from) {
+                frames += 1;
+                let to = &mut link.ends[1 - from];
+                to.stack.handle_frame(link.now, to.on, frame);
+            }
+        }
+    }
+    assert!(frames < 10, "{frames} frames at one instant");
+}
+
+/// RFC 7323 §5.3 (R3), RFC 5961 §5: a forged segment whose ACK is wrong does not move TS.Recent,
+/// or every honest one would fail PAWS from then on.
+#[test]
+fn a_forged_timestamp_does_not_outdate_the_peers() {
+    let mut link = Link::new();
+    let (client, server) = link.connected();
+    let port = link.ends[1].stack.tcp_local_addr(client).unwrap().port();
+    let (nxt, una, recent) = {
+        let connection = link.connection(0, server);
+        let recent = connection.rcv.ts_recent().unwrap();
+        (connection.rcv.nxt.get(), connection.snd.una.get(), recent)
+    };
+    let wrong = una ^ 0x4000_0000;
+    let forged = fields((port, 80), nxt.wrapping_sub(100), wrong, Flags::ACK);
+    link.forge(
+        0,
+        forged,
+        &timestamp(recent.wrapping_add(0x4000_0000)),
+        &[0; 200],
+    );
+    link.settle();
+    let now = link.now;
+    link.ends[1].stack.tcp_write(now, client, b"hello").unwrap();
+    link.pass(Duration::from_secs(1));
+    let now = link.now;
+    assert_eq!(link.ends[0].stack.tcp_read(now, server, &mut [0; 9]), Ok(5));
+}
+
+/// r30: probes of a connection that its user has closed are bounded, answered or not.
+#[test]
+fn r30_an_orphan_at_a_closed_window_ends() {
+    let mut link = Link::new();
+    let small = TcpOptions::default()
+        .recv_buffer_max(10_000)
+        .recv_buffer_initial(10_000);
+    let at = SERVER.parse().unwrap();
+    link.ends[0]
+        .stack
+        .tcp_listen(at, ListenOptions::new(small))
+        .unwrap();
+    let options = TcpOptions::default();
+    let now = link.now;
+    let client = link.ends[1]
+        .stack
+        .tcp_connect(now, at, None, options)
+        .unwrap();
+    link.settle();
+    link.ends[1]
+        .stack
+        .tcp_write(now, client, &[1; 1_000_000])
+        .unwrap();
+    link.pass(Duration::from_secs(5));
+    let now = link.now;
+    link.ends[1].stack.tcp_close(now, client);
+    link.pass(Duration::from_secs(3600));
+    assert_eq!(link.ends[1].stack.tcp_open_count(), 0);
+}
+
+/// SO_LINGER is about unsent data: a FIN that was acknowledged is followed by no RST.
+#[test]
+fn lingering_ends_quietly_once_everything_is_acknowledged() {
+    let mut link = Link::new();
+    let at = SERVER.parse().unwrap();
+    let listener = link.ends[0]
+        .stack
+        .tcp_listen(at, ListenOptions::default())
+        .unwrap();
+    let options = TcpOptions::default().linger(Some(Duration::from_secs(1)));
+    let now = link.now;
+    let client = link.ends[1]
+        .stack
+        .tcp_connect(now, at, None, options)
+        .unwrap();
+    link.settle();
+    let server = link.ends[0].stack.tcp_accept(now, listener).unwrap();
+    link.ends[1].stack.tcp_write(now, client, b"hello").unwrap();
+    link.ends[1].stack.tcp_close(now, client);
+    link.pass(Duration::from_secs(90));
+    assert_eq!(link.ends[0].stack.tcp_failure(server), Ok(None));
+    assert_eq!(link.state(0, server), State::CloseWait);
+    assert_eq!(
+        link.ends[1].stack.tcp_open_count(),
+        0,
+        "FIN-WAIT-2 has its own time"
+    );
+}
+
+/// A keep-alive time of zero is no busy loop and no sudden death.
+#[test]
+fn a_keepalive_of_zero_is_a_second() {
+    let mut link = Link::new();
+    let (client, server) = link.connected();
+    let now = link.now;
+    let keepalive = Keepalive::after(Duration::ZERO).interval(Duration::ZERO);
+    let options = TcpOptions::default().keepalive(Some(keepalive));
+    link.ends[1]
+        .stack
+        .tcp_set_options(now, client, options)
+        .unwrap();
+    link.pass(Duration::from_secs(30));
+    assert_eq!(link.state(1, client), State::Established);
+    let sent = link.ends[1].stack.counters().tcp_keepalives;
+    assert!((20..=31).contains(&sent), "{sent} probes in 30 s");
+    assert_eq!(link.state(0, server), State::Established);
+}
+
+/// RFC 5961 §4.2: the SYN of a peer that rebooted, without timestamps, gets its challenge ACK, and
+/// the RST that answers it ends the old connection.
+#[test]
+fn a_rebooted_peer_without_timestamps_is_challenged() {
+    let mut link = Link::new();
+    let (client, server) = link.connected();
+    let port = link.ends[1].stack.tcp_local_addr(client).unwrap().port();
+    link.settle();
+    link.forge(
+        0,
+        fields((port, 80), 77, 0, Flags::SYN),
+        &Options::NONE,
+        &[],
+    );
+    assert_eq!(link.swallow(0).len(), 1, "a challenge ACK");
+    let nxt = link.connection(0, server).rcv.nxt.get();
+    link.forge(
+        0,
+        fields((port, 80), nxt, 0, Flags::RST),
+        &Options::NONE,
+        &[],
+    );
+    let failure = link.ends[0].stack.tcp_failure(server);
+    assert_eq!(failure, Ok(Some(TcpFailure::Reset)));
+}
+
+/// A FIN that lies below text which is held already is no end of the stream.
+#[test]
+fn a_fin_below_held_text_is_not_believed() {
+    let mut link = Link::new();
+    let (client, server) = link.connected();
+    let port = link.ends[1].stack.tcp_local_addr(client).unwrap().port();
+    let (nxt, una, recent) = {
+        let connection = link.connection(0, server);
+        let recent = connection.rcv.ts_recent().unwrap();
+        (connection.rcv.nxt.get(), connection.snd.una.get(), recent)
+    };
+    let mut give = |seq: u32, flags, text: &[u8]| {
+        let fields = fields((port, 80), nxt.wrapping_add(seq), una, Flags::ACK | flags);
+        link.forge(0, fields, &timestamp(recent), text);
+    };
+    give(1000, Flags::empty(), &[2; 1000]);
+    give(500, Flags::FIN, &[]);
+    give(0, Flags::empty(), &[1; 1000]);
+    let now = Instant::from_millis(1);
+    let mut read = 0;
+    while let Ok(n) = link.ends[0].stack.tcp_read(now, server, &mut [0; 4096]) {
+        assert!(n > 0, "the stream has not ended");
+        read += n;
+    }
+    assert_eq!(read, 2000);
+    assert_eq!(link.state(0, server), State::Established);
+}

@@ -1,0 +1,106 @@
+//! What the receiving side owes the sender: ACKs, SACK blocks, and a window that opens by
+//! worthwhile steps (RFC 9293 §3.8.6.2.2 and §3.8.6.3, RFC 2018 §4, RFC 7323 §2.4).
+//!
+//! *Owns* what goes into the next ACK. *Does not* take text in: `receive` does.
+
+use super::options::SackBlocks;
+use super::receive::{AckDue, Receive};
+use super::seq::SeqNum;
+
+impl Receive {
+    pub(crate) fn ack_now(&mut self) {
+        self.ack = AckDue::Now;
+    }
+
+    /// Is an ACK due in this turn? RFC 9293 §3.8.6.3 SHLD-19: at least for every second full
+    /// segment.
+    pub(crate) fn wants_ack(&self, delayed: bool) -> bool {
+        match self.ack {
+            AckDue::Now => true,
+            AckDue::No => false,
+            AckDue::Delayed => !delayed || self.unacked >= 2 * self.segment,
+        }
+    }
+
+    /// Is an ACK owed? The duty passes to the caller.
+    pub(crate) fn take_owed_ack(&mut self) -> bool {
+        core::mem::replace(&mut self.ack, AckDue::No) != AckDue::No
+    }
+
+    pub(crate) fn ack_is_delayed(&self) -> bool {
+        self.ack == AckDue::Delayed
+    }
+
+    /// SACK blocks: the duplicate first, then the run that changed last (RFC 2883 §4, RFC 2018 §4).
+    pub(crate) fn sack_blocks(&self) -> SackBlocks {
+        let mut blocks = SackBlocks::default();
+        if let Some((left, right)) = self.dsack {
+            blocks.push(left.get(), right.get());
+        }
+        let seq = |offset: u64| {
+            let ahead = u32::try_from(offset - self.offset).unwrap_or(u32::MAX);
+            (self.nxt_text() + ahead).get()
+        };
+        for (left, right) in self.assembler.blocks() {
+            if !blocks.push(seq(left), seq(right)) {
+                break;
+            }
+        }
+        blocks
+    }
+
+    /// The sequence number of stream offset `self.offset`.
+    pub(super) fn nxt_text(&self) -> SeqNum {
+        if self.is_finished() {
+            self.nxt - 1
+        } else {
+            self.nxt
+        }
+    }
+
+    /// The window field for the next segment, and the right edge that it promises.
+    ///
+    /// RFC 9293 §3.8.6.2.2 MUST-39: the edge moves by worthwhile steps only.
+    pub(crate) fn advertise(&self) -> (u16, SeqNum) {
+        let free = u32::try_from(self.limit.saturating_sub(self.queue.len())).unwrap_or(u32::MAX);
+        let current = self.wnd();
+        let step = self.worthwhile();
+        let opened = self.scale.wire(free);
+        let wire = if free >= current.saturating_add(step) && self.scale.bytes(opened) >= current {
+            opened
+        } else {
+            self.keep_edge(current)
+        };
+        (wire, self.edge.later(self.nxt + self.scale.bytes(wire)))
+    }
+
+    /// The window field that leaves the edge where it is: rounded up (r08).
+    ///
+    /// Each rounding may add up to a unit, and a peer that sends slivers would never see the
+    /// window close: a quarter beyond the limit it is rounded down instead, as RFC 7323 §2.4
+    /// allows. The bytes so lost from sight stay acceptable.
+    fn keep_edge(&self, current: u32) -> u16 {
+        let unit = 1u32 << self.scale.shift();
+        let up = current.div_ceil(unit);
+        let promised = self.queue.len() + usize::try_from(up * unit).unwrap_or(usize::MAX);
+        let most = self.limit + (self.limit / 4).max(usize::try_from(unit).unwrap_or(0));
+        let wire = if promised <= most { up } else { current / unit };
+        u16::try_from(wire).unwrap_or(u16::MAX)
+    }
+
+    /// An ACK left, with what `advertise` gave.
+    pub(crate) fn on_ack_sent(&mut self, edge: SeqNum) {
+        self.edge = self.edge.later(edge);
+        self.last_ack_sent = self.nxt;
+        self.ack = AckDue::No;
+        self.unacked = 0;
+        self.dsack = None;
+    }
+
+    pub(super) fn worthwhile(&self) -> u32 {
+        u32::try_from(self.limit / 2)
+            .unwrap_or(u32::MAX)
+            .min(self.mss)
+            .max(1)
+    }
+}
