@@ -141,6 +141,7 @@ fn tshark(path: &Path, stats: &CaptureStats, again: u64) {
         ])
         .args(["-o", "ip.check_checksum:TRUE", "-E", "separator=,", "-r"])
         .arg(path)
+        .env("HOME", env!("CARGO_TARGET_TMPDIR")) // no settings of anybody's
         .stdin(Stdio::null())
         .output();
     let output = match output {
