@@ -104,13 +104,26 @@ impl Connection {
 
     /// Tells the controller before in-flight grows.
     fn note_send(&mut self, now: Instant) {
+        self.tell_send(now);
+        self.last_sent = now;
+    }
+
+    /// After an idle time the controller is asked before the plan is made as well: its window
+    /// bounds the first super-segment (RFC 5681 §4.1, r47).
+    pub(crate) fn restart_after_idle(&mut self, now: Instant) {
+        let idle = now.since(self.last_sent) > self.rtt.rto();
+        if idle && self.scoreboard.is_empty() && self.snd.unsent() > 0 {
+            self.tell_send(now);
+        }
+    }
+
+    fn tell_send(&mut self, now: Instant) {
         let event = SendEvent {
             inflight_before: self.scoreboard.pipe(),
             idle: now.since(self.last_sent),
         };
         let cx = self.cx();
         self.congestion.on_send(&cx, &event);
-        self.last_sent = now;
     }
 
     /// RFC 6298 §5 (5.1): the timer runs whenever something is outstanding. With the window closed
@@ -129,23 +142,32 @@ impl Connection {
     /// Nothing more can leave now: notes why, and arms what will change it.
     pub(crate) fn on_plan_empty(&mut self, now: Instant) {
         let waits = self.snd.unsent() > 0 || (self.snd.fin == Fin::Queued);
-        if waits && self.state.sends_text() {
-            let room = self
-                .congestion
-                .output()
-                .cwnd
-                .saturating_sub(self.scoreboard.pipe());
-            if room < self.smss().max(self.snd.unsent()) && room <= self.snd.usable() {
-                self.cwnd_limited_at = Some(self.snd.nxt);
-            }
-            if !self.snd.is_outstanding() && self.rcv_side_is_up() {
-                let wait = self.rtt.rto_backed_off(self.persist_backoff);
-                self.timers.arm_if_idle(Timer::Persist, now + wait);
-            }
-        } else if self.scoreboard.lost() == 0 {
+        let waits = waits && self.state.sends_text();
+        let lost = self.scoreboard.lost();
+        if waits || lost > 0 {
+            self.note_cwnd_limited(lost);
+        } else {
             self.note_app_limited();
         }
+        if waits && !self.snd.is_outstanding() && self.rcv_side_is_up() {
+            let wait = self.rtt.rto_backed_off(self.persist_backoff);
+            self.timers.arm_if_idle(Timer::Persist, now + wait);
+        }
         self.settle(now);
+    }
+
+    /// Decided when sending stops: after the next ACK there always is room.
+    fn note_cwnd_limited(&mut self, lost: u32) {
+        let room = self
+            .congestion
+            .output()
+            .cwnd
+            .saturating_sub(self.scoreboard.pipe());
+        let wanted = self.snd.unsent().saturating_add(lost).max(self.smss());
+        // What is lost lies in the window; what is new may be held back by it.
+        if room < wanted && (lost > 0 || room <= self.snd.usable()) {
+            self.cwnd_limited_at = Some(self.snd.nxt);
+        }
     }
 
     fn rcv_side_is_up(&self) -> bool {

@@ -223,7 +223,8 @@ impl Connection {
             self.snd.scale = scale;
         } else {
             self.rcv.scale = WindowScale::default();
-            self.rcv.set_limit_max(usize::from(u16::MAX));
+            let most = self.setup.options.recv_buffer_max;
+            self.rcv.set_limit_max(most.min(usize::from(u16::MAX)));
         }
     }
 

@@ -105,6 +105,8 @@ impl Connection {
             self.rtt.back_off();
             self.on_rto_loss();
         }
+        // One segment leaves whatever the windows say.
+        self.recovery.force_first = true;
         let wait = self
             .rtt
             .rto_backed_off(self.persist_backoff.max(self.rtt.backoff()));

@@ -93,6 +93,7 @@ impl Connection {
             }
             _ => {}
         }
+        self.restart_after_idle(now);
         let options = self.options(now);
         let frame = self.frame(&options, most);
         self.plan_again(now, &options, frame)
@@ -230,7 +231,8 @@ impl Connection {
         let window_end = self.snd.una + self.snd.wnd;
         let in_window = window_end.past(record.seq);
         let beyond = record.end().after(window_end);
-        if index > 0 && beyond && in_window.min(record.text_len()) == 0 {
+        let may_probe = index == 0 && self.recovery.force_first;
+        if beyond && !may_probe && in_window.min(record.text_len()) == 0 {
             return None;
         }
         let head = record.text_len().min(frame.size);
@@ -252,8 +254,13 @@ impl Connection {
         } else {
             Flags::empty()
         };
-        let push = if whole { Flags::PSH } else { Flags::empty() };
-        let push = if text > 0 { push } else { Flags::empty() };
+        // MUST-61: PSH on what ends the buffer, sent again or not.
+        let ends_all = record.end() == self.snd.nxt && self.snd.unsent() == 0;
+        let push = if text > 0 && whole && ends_all {
+            Flags::PSH
+        } else {
+            Flags::empty()
+        };
         Some(self.segment(What::Again { index }, record.seq, text, fin | push, options))
     }
 

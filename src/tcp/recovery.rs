@@ -24,9 +24,11 @@ pub(crate) enum Phase {
 pub(crate) struct Recovery {
     pub(crate) phase: Phase,
     dup_acks: u32,
+    /// SND.NXT at the first duplicate: FlightSize without limited transmit (RFC 5681 §3.2 (2)).
+    flight_end: Option<SeqNum>,
     /// RFC 6675 §4 NextSeg (4): the rescue retransmission went in this episode.
     pub(crate) rescued: bool,
-    /// The first retransmission of an episode leaves whatever the window says.
+    /// The first retransmission of an episode, or of a time-out, leaves whatever the windows say.
     pub(crate) force_first: bool,
 }
 
@@ -47,22 +49,25 @@ impl Connection {
     /// section 1.2.
     pub(crate) fn on_ack_effect(&mut self, effect: &AckEffect) {
         if effect.duplicate {
+            self.recovery.flight_end.get_or_insert(self.snd.nxt);
             self.recovery.dup_acks += 1;
         } else if effect.acked > 0 {
+            self.recovery.flight_end = None;
             self.recovery.dup_acks = 0;
         }
         let newly_lost = self.detect_loss(effect);
         if newly_lost > 0 && self.recovery.phase == Phase::Open {
-            self.enter_recovery(effect.prior_pipe);
+            self.enter_recovery();
         }
         if self.exit_if_passed() && self.scoreboard.lost() > 0 {
             // What is missing beyond the recovery point is a loss of its own (r44).
-            self.enter_recovery(effect.prior_pipe);
+            self.enter_recovery();
         }
         if effect.delivered.bytes > 0 {
             let in_recovery = matches!(self.recovery.phase, Phase::Recovery { .. });
             let sample = AckSample {
                 newly_acked: effect.delivered.bytes,
+                una_advanced: effect.acked > 0,
                 in_recovery,
             };
             let cx = self.cx();
@@ -107,7 +112,9 @@ impl Connection {
         }
     }
 
-    fn enter_recovery(&mut self, flight_before: u32) {
+    fn enter_recovery(&mut self) {
+        let flight_end = self.recovery.flight_end.take().unwrap_or(self.snd.nxt);
+        let flight_before = flight_end.past(self.snd.una);
         self.recovery.phase = Phase::Recovery {
             point: self.snd.nxt,
         };
@@ -143,7 +150,11 @@ impl Connection {
     /// RFC 6298 §5 (5.4) to (5.6), RFC 5681 §3.1: the timer expired with something outstanding.
     pub(crate) fn on_rto_loss(&mut self) {
         let first = self.retries <= 1;
-        let flight_before = self.scoreboard.pipe();
+        // RFC 5681 §3.1 (4); in an episode what is lost was answered for already.
+        let flight_before = match self.recovery.phase {
+            Phase::Open => self.snd.nxt.past(self.snd.una),
+            Phase::Recovery { .. } | Phase::Loss { .. } => self.scoreboard.pipe(),
+        };
         if self
             .scoreboard
             .first()

@@ -84,12 +84,6 @@ impl Scenario {
         self
     }
 
-    /// Our listeners' backlog.
-    pub(crate) fn backlog(mut self, backlog: usize) -> Self {
-        self.setting.backlog = backlog;
-        self
-    }
-
     pub(crate) fn build(self) -> Test {
         let settings = [
             self.setting.clone(),

@@ -1,1 +1,364 @@
-//! x
+//! Opening: both kinds, both at once, and what goes wrong before ESTABLISHED.
+
+use netloom::tcp::TcpOptions;
+
+use super::harness::Scenario;
+
+/// Covers: TCP-21, TCP-25, TS-4, SAK-1
+#[test]
+fn a_passive_open_mirrors_what_the_syn_offers() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   listen
+        +0   < S 0:0(0) win 1000 <mss 1000,sackOK,TS val 10 ecr 0,wscale 3>
+        +0   > S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 0 ecr 10,wscale 7>
+        +.05 accept-fails
+        +0   < . 1:1(0) ack 1 win 1000 <TS val 60 ecr 0>
+        +0   accept
+        +0   expect-state ESTABLISHED
+        +0   expect-event ACCEPTABLE
+        +0   expect-info snd_wnd 8000
+        +0   expect-info snd_mss 988
+        +0   expect-info srtt_ms 50
+    ",
+    );
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   listen
+        +0   < S 0:0(0) win 1000 <mss 1000>
+        +0   > S. 0:0(0) ack 1 win 65535 <mss 1460>
+    ",
+    );
+}
+
+/// Covers: TCP-21, TCP-65
+#[test]
+fn an_active_open_offers_everything() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0) win 65535 <mss 1460,sackOK,TS val 0 ecr 0,wscale 7>
+        +0   expect-state SYN-SENT
+        +0   read-fails WouldBlock
+        +.05 < S. 0:0(0) ack 1 win 5000 <mss 1000,sackOK>
+        +0   > . 1:1(0) ack 1 <>
+        +0   expect-state ESTABLISHED
+        +0   expect-event CONNECTED
+        +0   expect-info snd_mss 1000
+        +0   expect-info srtt_ms 50
+    ",
+    );
+    t.counters(|c| assert_eq!((c.tcp_opened, c.tcp_accepted), (1, 0)));
+}
+
+/// Covers: TCP-11 (MUST-10)
+#[test]
+fn both_ends_open_at_once() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +.05 < S 0:0(0) win 5000 <mss 1000,sackOK>
+        +0   > S. 0:0(0) ack 1
+        +0   expect-state SYN-RECEIVED
+        +.05 < S. 0:0(0) ack 1 win 5000 <mss 1000,sackOK>
+        +0   > . 1:1(0) ack 1
+        +0   < . 1:1(0) ack 1 win 5000
+        +0   expect-state ESTABLISHED
+        +0   write 10
+        +0   > P. 1:11(10) ack 1
+    ",
+    );
+}
+
+/// Covers: TCP-30 (MUST-23: at least three minutes)
+#[test]
+fn r30_a_syn_is_repeated_for_three_minutes() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +1   > S 0:0(0)
+        +2   > S 0:0(0)
+        +4   > S 0:0(0)
+        +8   > S 0:0(0)
+        +16  > S 0:0(0)
+        +32  > S 0:0(0)
+        +64  > S 0:0(0)
+        +119 expect-state SYN-SENT
+        +2   expect-state CLOSED
+        +0   expect-error TimedOut
+        +0   expect-event FAILED
+        +0   write-fails TimedOut
+        +0   expect-open 0
+    ",
+    );
+    t.counters(|c| assert_eq!(c.tcp_timed_out, 1));
+}
+
+/// Covers: CC-3 (a lost SYN is not a sign of congestion; two are)
+#[test]
+fn a_lost_syn_leaves_the_initial_window() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +0   write 20000
+        +1   > S 0:0(0)
+        +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000,sackOK>
+        +0   > . 1:10001(10x1000) ack 1
+        +0   expect-info ssthresh 4294967295
+    ",
+    );
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +0   write 20000
+        +1   > S 0:0(0)
+        +2   > S 0:0(0)
+        +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000,sackOK>
+        +0   > . 1:1001(1000) ack 1
+    ",
+    );
+}
+
+/// Covers: TCP-61, SEC-5
+#[test]
+fn r12_wrong_answers_to_a_syn() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        // A SYN-ACK of something else, before and behind.
+        +0   < S. 0:0(0) ack 0 win 5000 <mss 1000>
+        +0   > R 0:0(0)
+        +0   < S. 0:0(0) ack 2 win 5000 <mss 1000>
+        +0   > R 2:2(0)
+        // An ACK of something else, with FIN as well.
+        +0   < F. 9:9(0) ack 7 win 5000
+        +0   > R 7:7(0)
+        // RSTs that do not acknowledge the SYN.
+        +0   < R. 0:0(0) ack 2 win 0
+        +0   < R 0:0(0) win 0
+        // An ACK or a FIN without SYN.
+        +0   < . 1:1(0) ack 1 win 5000
+        +0   < F 1:1(0) win 5000
+        +0   expect-state SYN-SENT
+        +.1  < S. 0:0(0) ack 1 win 5000 <mss 1000>
+        +0   > . 1:1(0) ack 1
+        +0   expect-state ESTABLISHED
+    ",
+    );
+}
+
+/// Covers: TCP-61
+#[test]
+fn a_reset_refuses_a_connect() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +0   < R. 0:0(0) ack 1 win 0
+        +0   expect-state CLOSED
+        +0   expect-error Refused
+        +0   expect-event FAILED
+        +0   read-fails ConnectionRefused
+        +0   write-fails ConnectionRefused
+        +10  wait
+    ",
+    );
+}
+
+/// Covers: TCP-60 (LISTEN, CLOSED), TCP-14
+#[test]
+fn what_comes_without_a_connection() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   < S 0:0(0) win 1000 <mss 1000>
+        +0   > R. 0:0(0) ack 1 win 0
+        +0   < . 5:5(0) ack 7 win 1000
+        +0   > R 7:7(0) win 0
+        +0   < P. 5:15(10) ack 7 win 1000
+        +0   > R 7:7(0) win 0
+        +0   < F 5:5(0) win 1000
+        +0   > R. 0:0(0) ack 6 win 0
+        +0   < R 5:5(0) win 1000
+        +0   < R. 5:5(0) ack 7 win 1000
+        +0   listen
+        +0   < R 5:5(0) win 1000
+        +0   < . 5:5(0) ack 7 win 1000
+        +0   > R 7:7(0) win 0
+        +0   < F 5:5(0) win 1000
+        +0   < P 5:15(10) win 1000
+        +0   expect-open 0
+    ",
+    );
+}
+
+/// Covers: TCP-12 (MUST-11)
+#[test]
+fn a_half_open_connection_is_repeated_reset_and_refused() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   listen
+        +0   < S 0:0(0) win 1000 <mss 1000>
+        +0   > S. 0:0(0) ack 1
+        +0   expect-open 1
+        // The SYN again, the SYN-ACK again.
+        +.5  < S 0:0(0) win 1000 <mss 1000>
+        +0   > S. 0:0(0) ack 1
+        // Not the ACK of our SYN.
+        +0   < . 1:1(0) ack 9 win 1000
+        +0   > R 9:9(0)
+        // A RST beside RCV.NXT, then one at it: back to LISTEN.
+        +0   < R 2:2(0) win 0
+        +0   expect-open 1
+        +0   < R 1:1(0) win 0
+        +0   expect-open 0
+        +0   < S 0:0(0) win 1000 <mss 1000>
+        +0   > S. 0:0(0) ack 1
+    ",
+    );
+}
+
+/// Covers: TCP-30 (a SYN-ACK ends as well)
+#[test]
+fn r30_a_syn_ack_is_repeated_and_given_up() {
+    let mut t = Scenario::closed()
+        .options(TcpOptions::default().syn_retries(3))
+        .build();
+    t.run(
+        r"
+        +0   listen
+        +0   < S 0:0(0) win 1000 <mss 1000>
+        +0   > S. 0:0(0) ack 1
+        +1   > S. 0:0(0) ack 1
+        +2   > S. 0:0(0) ack 1
+        +4   > S. 0:0(0) ack 1
+        +7   expect-open 1
+        +1   expect-open 0
+    ",
+    );
+}
+
+/// The close is remembered, and the ACK of the SYN is not taken for one of the FIN.
+#[test]
+fn r16_close_in_syn_received() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +0   < S 0:0(0) win 5000 <mss 1000>
+        +0   > S. 0:0(0) ack 1
+        +0   shutdown wr
+        +0   expect-state SYN-RECEIVED
+        +.05 < . 1:1(0) ack 1 win 5000
+        +0   > F. 1:1(0) ack 1
+        +0   expect-state FIN-WAIT-1
+        +.05 < . 1:1(0) ack 2 win 5000
+        +0   expect-state FIN-WAIT-2
+    ",
+    );
+}
+
+#[test]
+fn a_close_in_syn_sent_just_ends() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +0   close
+        +0   expect-open 0
+        +5   < S. 0:0(0) ack 1 win 5000 <mss 1000>
+        +0   > R 1:1(0)
+    ",
+    );
+}
+
+/// Covers: TCP-62 (text on a SYN-ACK; on a SYN it comes again, docs/deviations.md)
+#[test]
+fn text_on_the_handshake() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +0   write 30
+        +0   < S. 0:0(0) ack 1 win 5000 <mss 1000>
+        +0   > P. 1:31(30) ack 1
+        +0   < P. 1:21(20) ack 31 win 5000
+        +0   read 20
+        +.04 > . 31:31(0) ack 21
+    ",
+    );
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   listen
+        +0   < S 0:0(0) win 1000 <mss 1000>
+        +0   > S. 0:0(0) ack 1
+        // The ACK of the SYN brings text and FIN.
+        +0   < FP. 1:101(100) ack 1 win 1000
+        +0   > . 1:1(0) ack 102
+        +0   accept
+        +0   expect-state CLOSE-WAIT
+        +0   read 100
+        +0   read 0
+    ",
+    );
+}
+
+/// A reset takes a connection that nobody accepted yet, and one in SYN-RECEIVED by both SYNs.
+#[test]
+fn resets_before_established() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +0   < S 0:0(0) win 5000 <mss 1000>
+        +0   > S. 0:0(0) ack 1
+        +0   < R. 1:1(0) ack 1 win 0
+        +0   expect-state CLOSED
+        +0   expect-error Refused
+    ",
+    );
+}
+
+/// r23: the second life of a connection between the same ports starts from nothing.
+#[test]
+fn r23_a_new_connection_after_a_reset_starts_from_nothing() {
+    let mut t = Scenario::established().timestamps().build();
+    t.run(
+        r"
+        +0   write 5000
+        +0   > P. 1:5001(5x988+60) ack 1
+        +.2  > . 1:989(988) ack 1
+        +0   < R 1:1(0) win 0
+        +0   expect-error Reset
+        +0   next-life 50000
+        +0   < S 0:0(0) win 65535 <mss 1000>
+        +0   > S. 0:0(0) ack 1 <mss 1460>
+        +.05 < . 1:1(0) ack 1
+        +0   accept
+        +0   expect-info backoff 0
+        +0   expect-info cwnd 10000
+        +0   write 20000
+        +0   > . 1:10001(10x1000) ack 1 <>
+    ",
+    );
+}

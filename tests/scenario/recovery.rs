@@ -1,4 +1,4 @@
-//! Loss: fast retransmit with and without SACK, limited transmit, RTO, Karn.
+//! Loss: fast retransmit with and without SACK, limited transmit, partial ACKs.
 
 use super::harness::Scenario;
 
@@ -18,4 +18,257 @@ fn third_duplicate_ack_resends_the_hole() {
     ",
     );
     t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_rto_fired), (1, 0)));
+}
+
+/// Covers: CC-8, CC-5 (limited transmit: one new segment for each of the first two)
+#[test]
+fn limited_transmit_with_sack() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0    write 20000
+        +0    > . 1:10001(10x1000) ack 1
+        +.05  < . 1:1(0) ack 1 <sack 1001:2001>
+        +0    > . 10001:11001(1000) ack 1
+        +0    < . 1:1(0) ack 1 <sack 1001:3001>
+        +0    > . 11001:12001(1000) ack 1
+        +0    expect-info cwnd 10000
+        +0    < . 1:1(0) ack 1 <sack 1001:4001>
+        +0    > . 1:1001(1000) ack 1
+        +0    expect-info ssthresh 5000
+        +0    expect-info cwnd 5000
+    ",
+    );
+}
+
+/// Covers: CC-8, CC-9, SAK-15 (the same without SACK; a partial ACK; one hole per round trip)
+#[test]
+fn newreno_repairs_a_hole_per_round_trip() {
+    let mut t = Scenario::established().without_sack().build();
+    t.run(
+        r"
+        +0    write 10000
+        +0    > P. 1:10001(10x1000) ack 1
+        // Segments 1 and 5 are lost: eight duplicates.
+        +.05  < . 1:1(0) ack 1
+        +0    < . 1:1(0) ack 1
+        +0    < . 1:1(0) ack 1
+        +0    > . 1:1001(1000) ack 1
+        +0    expect-info ssthresh 5000
+        +0    < . 1:1(0) ack 1
+        +0    < . 1:1(0) ack 1
+        +0    < . 1:1(0) ack 1
+        +0    < . 1:1(0) ack 1
+        +0    < . 1:1(0) ack 1
+        +.05  < . 1:1(0) ack 4001
+        +0    > . 4001:5001(1000) ack 1
+        +.05  < . 1:1(0) ack 10001
+        +0    expect-info cwnd 5000
+        +0    expect-info in_flight 0
+    ",
+    );
+    t.counters(|c| {
+        assert_eq!(
+            (c.tcp_fast_retransmits, c.tcp_rto_fired, c.tcp_retransmits),
+            (1, 0, 2)
+        );
+    });
+}
+
+/// Covers: CC-7 (r36: what is no duplicate ACK)
+#[test]
+fn r36_what_is_not_a_duplicate() {
+    let mut t = Scenario::established().without_sack().build();
+    t.run(
+        r"
+        +0    write 5000
+        +0    > P. 1:5001(5x1000) ack 1
+        // A window update, text, a SYN, a FIN.
+        +.05  < . 1:1(0) ack 1 win 60000
+        +0    < . 1:1(0) ack 1 win 61000
+        +0    < . 1:1(0) ack 1 win 62000
+        +0    < P. 1:11(10) ack 1
+        +0    < P. 11:21(10) ack 1
+        +0    < P. 21:31(10) ack 1
+        +0    < F. 31:31(0) ack 1
+        +0    > . 5001:5001(0) ack 32
+    ",
+    );
+    t.counters(|c| assert_eq!(c.tcp_retransmits, 0));
+}
+
+/// Covers: SAK-11, SAK-13, CC-13 (r44: one response for a window of losses)
+#[test]
+fn r44_three_holes_are_one_congestion_event() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0    write 10000
+        +0    > P. 1:10001(10x1000) ack 1
+        // 1, 3 and 5 are lost.
+        +.05  < . 1:1(0) ack 1 <sack 1001:2001>
+        +0    < . 1:1(0) ack 1 <sack 3001:4001 1001:2001>
+        +0    < . 1:1(0) ack 1 <sack 5001:6001 3001:4001 1001:2001>
+        +0    > . 1:1001(1000) ack 1
+        +0    expect-info cwnd 5000
+        +0    < . 1:1(0) ack 1 <sack 5001:7001 3001:4001 1001:2001>
+        +0    < . 1:1(0) ack 1 <sack 5001:8001 3001:4001 1001:2001>
+        +0    > . 2001:3001(1000) ack 1
+        +0    > . 4001:5001(1000) ack 1
+        +0    < . 1:1(0) ack 1 <sack 5001:9001 3001:4001 1001:2001>
+        +0    expect-info cwnd 5000
+        +.05  < . 1:1(0) ack 10001
+        +0    expect-info cwnd 5000
+    ",
+    );
+    t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_rto_fired), (1, 0)));
+}
+
+/// Covers: SAK-7 (after a time-out what was reported is not repeated)
+#[test]
+fn a_time_out_keeps_what_sack_reported() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0    write 3000
+        +0    > P. 1:3001(3x1000) ack 1
+        +.05  < . 1:1(0) ack 1 <sack 1001:2001>
+        +.15  > . 1:1001(1000) ack 1
+        +.05  < . 1:1(0) ack 2001
+        +0    > P. 2001:3001(1000) ack 1
+        +.05  < . 1:1(0) ack 3001
+    ",
+    );
+}
+
+/// Covers: SAK-7 (RFC 2018 §8: a receiver that reneges is sent everything again)
+#[test]
+fn a_receiver_may_throw_away_what_it_reported() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0    write 3000
+        +0    > P. 1:3001(3x1000) ack 1
+        +.05  < . 1:1(0) ack 1 <sack 1001:3001>
+        // The first arrives, but the rest is gone.
+        +.01  < . 1:1(0) ack 1001
+        +.2   > . 1001:2001(1000) ack 1
+        +.05  < . 1:1(0) ack 2001
+        +0    > P. 2001:3001(1000) ack 1
+    ",
+    );
+}
+
+/// A lost retransmission is found by the timer, and the episode ends (until RACK comes).
+#[test]
+fn a_lost_retransmission_is_repeated_by_the_timer() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0    write 5000
+        +0    > P. 1:5001(5x1000) ack 1
+        +.05  < . 1:1(0) ack 1 <sack 1001:5001>
+        +0    > . 1:1001(1000) ack 1
+        +.15  > . 1:1001(1000) ack 1
+        +.05  < . 1:1(0) ack 5001
+        +0    expect-info in_flight 0
+    ",
+    );
+}
+
+/// P1 of CONGESTION.md section 7.2 without PRR: cwnd falls at once to half, new text waits until
+/// half of the flight has left.
+#[test]
+fn p1_first_of_twenty_lost() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0    write 60000
+        +0    > . 1:10001(10x1000) ack 1
+        +.05  < . 1:1(0) ack 8001
+        +0    > . 10001:26001(16x1000) ack 1
+        +0    < . 1:1(0) ack 10001
+        +0    > . 26001:30001(4x1000) ack 1
+        +0    expect-info cwnd 20000
+        +.05  < . 1:1(0) ack 10001 <sack 11001:12001>
+        +0    > . 30001:31001(1000) ack 1
+        +0    < . 1:1(0) ack 10001 <sack 11001:13001>
+        +0    > . 31001:32001(1000) ack 1
+        +0    < . 1:1(0) ack 10001 <sack 11001:14001>
+        +0    > . 10001:11001(1000) ack 1
+        +0    expect-info cwnd 10000
+        +0    expect-info ssthresh 10000
+        +0    expect-info in_flight 19000
+    ",
+    );
+    let mut script = String::new();
+    // Nine more leave the network before there is room.
+    for n in 14..=22 {
+        script.push_str(&format!(
+            "+0 < . 1:1(0) ack 10001 <sack 11001:{}>\n",
+            n * 1000 + 1001
+        ));
+    }
+    // Then one for one.
+    for n in 23..=30 {
+        let new = (n + 9) * 1000 + 1;
+        script.push_str(&format!(
+            "+0 < . 1:1(0) ack 10001 <sack 11001:{}>\n+0 > . {new}:{}(1000) ack 1\n",
+            n * 1000 + 1001,
+            new + 1000
+        ));
+    }
+    script.push_str("+0 expect-info cwnd 10000\n");
+    t.run(&script);
+}
+
+/// P2: fifteen of twenty lost; the retransmissions leave as cwnd allows, in order.
+#[test]
+fn p2_most_of_a_flight_lost() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0    write 60000
+        +0    > . 1:10001(10x1000) ack 1
+        +.05  < . 1:1(0) ack 8001
+        +0    > . 10001:26001(16x1000) ack 1
+        +0    < . 1:1(0) ack 10001
+        +0    > . 26001:30001(4x1000) ack 1
+        +.05  < . 1:1(0) ack 10001 <sack 25001:26001>
+        +0    > . 30001:31001(1000) ack 1
+        +0    < . 1:1(0) ack 10001 <sack 25001:27001>
+        +0    > . 31001:32001(1000) ack 1
+        // Three reported: all fifteen below them are lost. In flight: four, and room for six.
+        +0    < . 1:1(0) ack 10001 <sack 25001:28001>
+        +0    > . 10001:16001(6x1000) ack 1
+        +0    expect-info cwnd 10000
+        +0    < . 1:1(0) ack 10001 <sack 25001:29001>
+        +0    > . 16001:17001(1000) ack 1
+        +.05  < . 1:1(0) ack 17001 <sack 25001:32001>
+        +0    > . 17001:25001(8x1000) ack 1
+        +0    > . 32001:34001(2x1000) ack 1
+    ",
+    );
+    t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_rto_fired), (1, 0)));
+}
+
+/// Covers: CC-6 (slow start after a time-out, ssthresh once)
+#[test]
+fn slow_start_follows_a_time_out() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0    write 10000
+        +0    > P. 1:10001(10x1000) ack 1
+        +.2   > . 1:1001(1000) ack 1
+        +0    expect-info ssthresh 5000
+        +.05  < . 1:1(0) ack 1001
+        +0    > . 1001:3001(2x1000) ack 1
+        +.05  < . 1:1(0) ack 3001
+        +0    > . 3001:7001(4x1000) ack 1
+        +.05  < . 1:1(0) ack 7001
+        +0    > P. 7001:10001(3x1000) ack 1
+        +.05  < . 1:1(0) ack 10001
+    ",
+    );
 }

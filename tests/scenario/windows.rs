@@ -1,1 +1,249 @@
-//! x
+//! The peer's window and ours: closing, probing, opening, silly sizes.
+
+use netloom::tcp::TcpOptions;
+
+use super::harness::Scenario;
+
+/// Covers: TCP-39 (MUST-36, SHLD-29, SHLD-30), TCP-40 (MUST-37) (r25, r26)
+#[test]
+fn r26_a_closed_window_is_probed_for_ever_and_then_used_at_once() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 1000
+        +0   > P. 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 1001 win 0
+        +0   write 3000
+        +.2  > P. 1001:1002(1) ack 1
+        +0   < . 1:1(0) ack 1001 win 0
+        +.4  > . 1001:1002(1) ack 1
+        +0   < . 1:1(0) ack 1001 win 0
+        +.8  > . 1001:1002(1) ack 1
+        +0   < . 1:1(0) ack 1001 win 0
+        +1.6 > . 1001:1002(1) ack 1
+        +0   < . 1:1(0) ack 1001 win 0
+        // The window opens: what it refused goes at once, the rest behind it.
+        +.1  < . 1:1(0) ack 1001 win 5000
+        +0   > . 1001:1002(1) ack 1
+        +0   > . 1002:3002(2x1000) ack 1
+        +.05 < . 1:1(0) ack 3002 win 5000
+        +0   > P. 3002:4001(999) ack 1
+        +.05 < . 1:1(0) ack 4001 win 5000
+        +0   expect-info backoff 0
+    ",
+    );
+    t.counters(|c| assert_eq!(c.tcp_window_probes, 1));
+}
+
+/// Covers: TCP-39
+#[test]
+fn a_probe_that_is_taken_moves_on() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   < . 1:1(0) ack 1 win 0
+        +0   write 2000
+        +.2  > P. 1:2(1) ack 1
+        +.05 < . 1:1(0) ack 2 win 0
+        +.4  > P. 2:3(1) ack 1
+        +.05 < . 1:1(0) ack 3 win 65535
+        +0   > P. 3:2001(1x1000+998) ack 1
+    ",
+    );
+}
+
+/// Covers: TCP-40 (r30: a peer that does not answer probes is given up)
+#[test]
+fn r30_unanswered_probes_end() {
+    let mut t = Scenario::established()
+        .options(TcpOptions::default().retries(3))
+        .build();
+    t.run(
+        r"
+        +0   < . 1:1(0) ack 1 win 0
+        +0   write 10
+        +.2  > P. 1:2(1) ack 1
+        +.4  > . 1:2(1) ack 1
+        +.8  > . 1:2(1) ack 1
+        +1.6 > . 1:2(1) ack 1
+        +3.2 > R. 2:2(0) ack 1
+        +0   expect-error TimedOut
+    ",
+    );
+}
+
+/// Covers: TCP-37 (MUST-34), TCP-38 (SHLD-15..17) (r11)
+#[test]
+fn r11_a_window_that_shrinks_below_what_is_in_flight() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 8000
+        +0   > P. 1:8001(8x1000) ack 1
+        +0   write 4000
+        +0   > . 8001:10001(2x1000) ack 1
+        // The edge moves left, to 2001: no new text, and old text only up to there.
+        +.05 < . 1:1(0) ack 1001 win 1000
+        +.2  > . 1001:2001(1000) ack 1
+        +.05 < . 1:1(0) ack 2001 win 0
+        +.4  > . 2001:3001(1000) ack 1
+        +.05 < . 1:1(0) ack 2001 win 65535
+        +0   > . 2001:3001(1000) ack 1
+        +0   > . 3001:4001(1000) ack 1
+        +.05 < . 1:1(0) ack 10001 win 65535
+        +0   > P. 10001:12001(2x1000) ack 1
+    ",
+    );
+}
+
+/// Covers: TCP-41 (MUST-38) (r14)
+#[test]
+fn r14_the_sender_sends_no_slivers() {
+    let mut t = Scenario::established().window(1500).build();
+    t.run(
+        r"
+        +0   write 5000
+        // 500 more would fit the window: a sliver.
+        +0   > . 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 1001 win 100
+        // Less than half of the largest window: it waits, then the override uses what there is.
+        +.2  > P. 1001:1101(100) ack 1
+        +.05 < . 1:1(0) ack 1101 win 800
+        +0   > . 1101:1901(800) ack 1
+    ",
+    );
+}
+
+/// Covers: TCP-42 (MUST-39), TCP-37 (SHLD-14) (r14)
+#[test]
+fn r14_the_receiver_opens_by_worthwhile_steps() {
+    let options = TcpOptions::default()
+        .recv_buffer_initial(4000)
+        .recv_buffer_max(4000);
+    let mut t = Scenario::established().options(options).build();
+    t.run(
+        r"
+        +0   < P. 1:4001(4x1000) ack 1
+        +0   > . 1:1(0) ack 4001 win 0
+        // A probe into the closed window.
+        +0   < P. 4001:4002(1) ack 1
+        +0   > . 1:1(0) ack 4001 win 0
+        +0   read 1
+        +0   read 999
+        +1   wait
+        +0   read 460
+        +0   > . 1:1(0) ack 4001 win 1460
+        +0   read 1459
+        +0   read 1
+        +0   > . 1:1(0) ack 4001 win 2920
+    ",
+    );
+}
+
+/// r03: text beyond the window is cut, and its FIN with it.
+#[test]
+fn r03_what_the_window_cuts_is_not_the_end() {
+    let options = TcpOptions::default()
+        .recv_buffer_initial(1500)
+        .recv_buffer_max(1500);
+    let mut t = Scenario::established().options(options).build();
+    t.run(
+        r"
+        +0   < FP. 1:2001(2000) ack 1
+        +.04 > . 1:1(0) ack 1501 win 0
+        +0   expect-state ESTABLISHED
+        +0   read 1500
+        +0   > . 1:1(0) ack 1501 win 1500
+        +0   < FP. 1501:2001(500) ack 1
+        +0   > . 1:1(0) ack 2002
+        +0   read 500
+        +0   read 0
+    ",
+    );
+}
+
+/// r09: what lies outside the window never reaches the queue.
+#[test]
+fn r09_text_outside_the_window_is_refused() {
+    let options = TcpOptions::default()
+        .recv_buffer_initial(2000)
+        .recv_buffer_max(2000);
+    let mut t = Scenario::established().options(options).build();
+    t.run(
+        r"
+        +0   < P. 2001:3001(1000) ack 1
+        +0   > . 1:1(0) ack 1 win 2000 <>
+        +0   < P. 1501:2501(1000) ack 1
+        +0   > . 1:1(0) ack 1 win 2000 <sack 1501:2001>
+        +0   < P. 1:1501(1500) ack 1
+        +0   > . 1:1(0) ack 2001 win 0 <>
+        +0   read 2000
+        +0   > . 1:1(0) ack 2001 win 2000 <>
+    ",
+    );
+}
+
+/// r27: two ends with closed windows that probe each other.
+#[test]
+fn r27_both_windows_closed() {
+    let options = TcpOptions::default()
+        .recv_buffer_initial(1000)
+        .recv_buffer_max(1000);
+    let mut t = Scenario::established().options(options).build();
+    t.run(
+        r"
+        +0   < P. 1:1001(1000) ack 1 win 0
+        +.04 > . 1:1(0) ack 1001 win 0
+        +0   write 100
+        +.2  > P. 1:2(1) ack 1001 win 0
+        // The peer probes as well: its number has moved on.
+        +.01 < P. 1001:1002(1) ack 1 win 0
+        +0   > . 2:2(0) ack 1001 win 0
+        +.01 < . 1002:1002(0) ack 1 win 0
+        +0   > . 2:2(0) ack 1001 win 0
+        // Its window opens first, told beside our own closed one.
+        +.01 < . 1002:1002(0) ack 1 win 5000
+        +0   > . 1:2(1) ack 1001 win 0
+        +.05 < . 1002:1002(0) ack 2 win 5000
+        +0   > P. 2:101(99) ack 1001 win 0
+        +.05 < . 1002:1002(0) ack 101 win 5000
+        +0   > . 101:101(0) ack 1001 win 0
+        +0   read 1000
+        +0   > . 101:101(0) ack 1001 win 1000
+        +.05 < P. 1001:1101(100) ack 101 win 5000
+        +.04 > . 101:101(0) ack 1101
+        +0   read 100
+    ",
+    );
+}
+
+/// The window grows with a reader that keeps up (receive autotuning), up to the setting.
+#[test]
+fn the_window_grows_with_the_reader() {
+    let options = TcpOptions::default()
+        .recv_buffer_initial(10_000)
+        .recv_buffer_max(40_000);
+    let mut t = Scenario::established().options(options).build();
+    t.run(
+        r"
+        +0   < P. 1:10001(10x1000) ack 1
+        +0   > . 1:1(0) ack 10001 win 0
+        +0   read 10000
+        +0   > . 1:1(0) ack 10001 win 10000
+        +0   < P. 10001:15001(5x1000) ack 1
+        +0   > . 1:1(0) ack 15001
+        +0   read 5000
+        +0   < P. 15001:20001(5x1000) ack 1
+        +0   > . 1:1(0) ack 20001 win 35000
+        +0   read 5000
+        +0   < P. 20001:40001(20x1000) ack 1
+        +0   > . 1:1(0) ack 40001
+        +0   read 20000
+        +0   > . 1:1(0) ack 40001 win 40000
+        +0   < P. 40001:70001(30x1000) ack 1
+        +0   > . 1:1(0) ack 70001 win 10000
+        +0   read 30000
+        +0   > . 1:1(0) ack 70001 win 40000
+    ",
+    );
+}

@@ -34,7 +34,6 @@ pub(crate) struct Setting {
     pub(crate) options: TcpOptions,
     pub(crate) offload: bool,
     pub(crate) rtt: Duration,
-    pub(crate) backlog: usize,
 }
 
 impl Default for Setting {
@@ -50,7 +49,6 @@ impl Default for Setting {
             options: TcpOptions::default(),
             offload: true,
             rtt: Duration::from_millis(50),
-            backlog: 16,
         }
     }
 }
@@ -440,15 +438,12 @@ impl World {
 
     fn listen(&mut self) {
         let (ours, _) = endpoints(self.setting.v6);
-        let options =
-            ListenOptions::new(self.setting.options.clone()).backlog(self.setting.backlog);
+        let options = ListenOptions::new(self.setting.options.clone());
         self.listener = Some(self.stack.tcp_listen(ours, options).unwrap());
     }
 
     fn command(&mut self, words: &[&str], place: &str) {
         let now = self.now;
-        let id = self.id;
-        let id = || id.unwrap_or_else(|| panic!("{place}\n  no connection"));
         match words {
             ["listen"] => self.listen(),
             ["unlisten"] => {
@@ -473,6 +468,23 @@ impl World {
                 let listener = self.listener.expect("a listener");
                 assert!(self.stack.tcp_accept(now, listener).is_err(), "{place}");
             }
+            ["wait"] => {}
+            ["device", state] => self.out.full = *state == "full",
+            ["next-life", by] => {
+                self.peer_isn = self.peer_isn.wrapping_add(by.parse().unwrap());
+                self.our_isn = None;
+                (self.written, self.read) = (0, 0);
+            }
+            _ => self.user_command(words, place),
+        }
+    }
+
+    /// What the user does with an open connection.
+    fn user_command(&mut self, words: &[&str], place: &str) {
+        let now = self.now;
+        let id = self.id;
+        let id = || id.unwrap_or_else(|| panic!("{place}\n  no connection"));
+        match words {
             ["write", n] => self.write(id(), n.parse().unwrap(), place),
             ["write-fails", kind] => {
                 let error = self.stack.tcp_write(now, id(), b"x").expect_err(place);
@@ -500,13 +512,6 @@ impl World {
                     _ => Shutdown::Both,
                 };
                 self.stack.tcp_shutdown(now, id(), how).expect(place);
-            }
-            ["wait"] => {}
-            ["device", state] => self.out.full = *state == "full",
-            ["next-life", by] => {
-                self.peer_isn = self.peer_isn.wrapping_add(by.parse().unwrap());
-                self.our_isn = None;
-                (self.written, self.read) = (0, 0);
             }
             ["setopt", name, value] => self.set_option(id(), name, value),
             _ => self.check(words, place),

@@ -4,7 +4,11 @@
 //! `NETLOOM_SEED=n` repeats one run, and a failing one prints its number; `NETLOOM_TRACE=1` prints
 //! its packets. `NETLOOM_RUNS=n` makes more of them.
 
-#![allow(clippy::cast_possible_truncation)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
 
 mod app;
 mod world;

@@ -77,6 +77,8 @@ pub(crate) enum EpisodeKind {
 pub(crate) struct AckSample {
     /// Bytes newly acknowledged, cumulatively or selectively.
     pub(crate) newly_acked: u32,
+    /// Did SND.UNA move?
+    pub(crate) una_advanced: bool,
     /// Is the sender in fast recovery?
     pub(crate) in_recovery: bool,
 }

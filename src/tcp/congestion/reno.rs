@@ -89,8 +89,10 @@ impl CongestionControl for Reno {
     }
 
     fn on_ack(&mut self, cx: &Cx, sample: &AckSample) {
-        // RFC 7661 §4.4: what was not used does not grow. In recovery the window stands still.
-        if sample.in_recovery || !cx.cwnd_limited || self.cwnd >= MAX_CWND {
+        // RFC 7661 §4.4: what was not used does not grow. In recovery the window stands still, and
+        // for the duplicate ACKs before it (RFC 3042 §2).
+        let still = sample.in_recovery || !sample.una_advanced;
+        if still || !cx.cwnd_limited || self.cwnd >= MAX_CWND {
             return;
         }
         if self.cwnd < self.ssthresh {
@@ -139,6 +141,7 @@ mod tests {
             &cx(true),
             &AckSample {
                 newly_acked: bytes,
+                una_advanced: true,
                 in_recovery: false,
             },
         );
@@ -219,6 +222,7 @@ mod tests {
             &cx(false),
             &AckSample {
                 newly_acked: 8000,
+                una_advanced: true,
                 in_recovery: false,
             },
         );
