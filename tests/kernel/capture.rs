@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use netloom::capture::{CaptureStats, Direction, Ended, LinkType, Reader};
 use netloom::device::Medium;
 use netloom::host::Host;
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::Test;
@@ -163,25 +163,35 @@ fn tshark(path: &Path, stats: &CaptureStats, again: u64) {
 }
 
 /// A disk of one's own: a small tmpfs that only this thread, and those it starts, see.
-pub(crate) fn private_disk(at: &Path, options: &str) {
+pub(crate) struct Disk(pub(crate) PathBuf);
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Only an empty directory would stay behind.
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+pub(crate) fn private_disk(at: PathBuf, options: &str) -> Disk {
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
-    fs::create_dir_all(at).unwrap();
+    fs::create_dir_all(&at).unwrap();
     mount(
         Some("tmpfs"),
-        at,
+        &at,
         Some("tmpfs"),
         MsFlags::empty(),
         Some(options),
     )
     .unwrap();
+    Disk(at)
 }
 
 fn full_disk() {
-    let disk = file("kernel-full-disk");
-    private_disk(&disk, "size=128k");
-    let path = disk.join("run.pcapng");
+    let disk = private_disk(file("kernel-full-disk"), "size=128k");
+    let path = disk.0.join("run.pcapng");
     let host = Link::TAP.host_with(Some(&path));
     traffic(&host);
     let watch = host.capture().unwrap().clone();

@@ -17,7 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::Pid;
 
-use crate::capture::private_disk;
+use crate::capture::{Disk, private_disk};
 use crate::link::{Link, Offload, PATIENCE, eventually, kernel, kernel_connect, ours};
 use crate::namespace::{Case, ip};
 
@@ -526,13 +526,13 @@ fn demo() {
 }
 
 /// A disk of one's own with the tool on it, for any user to run; `None` where that cannot be made.
-fn for_all_users(name: &str) -> Option<(PathBuf, PathBuf)> {
+fn for_all_users(name: &str) -> Option<(Disk, PathBuf)> {
     if fs::metadata("/proc/self/uid_map").is_err() || !owns_the_machine() {
         return None;
     }
     let disk = Path::new("/tmp").join(format!("netloom-{name}-{}", std::process::id()));
-    private_disk(&disk, "mode=0777");
-    let tool = disk.join("netloom");
+    let disk = private_disk(disk, "mode=0777");
+    let tool = disk.0.join("netloom");
     fs::copy(NETLOOM, &tool).unwrap();
     fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
     Some((disk, tool))
@@ -568,7 +568,7 @@ fn ordinary_user() -> Option<String> {
     let Some((disk, tool)) = for_all_users("user") else {
         return Some("the tests run as an ordinary user already".to_owned());
     };
-    let node = disk.join("tun");
+    let node = disk.0.join("tun");
     let mode = Mode::from_bits_truncate(0o666);
     if let Err(errno) = mknod(&node, SFlag::S_IFCHR, mode, makedev(10, 200)) {
         return Some(format!("no device node of its own: {errno}"));
@@ -584,7 +584,7 @@ fn ordinary_user() -> Option<String> {
         None::<&str>,
     )
     .unwrap();
-    let output = demo_as_nobody(&disk, &tool);
+    let output = demo_as_nobody(&disk.0, &tool);
     let text = String::from_utf8_lossy(&output.stdout);
     if text.contains("no user namespace") {
         return Some("ordinary users may make no user namespace here".to_owned());
@@ -607,6 +607,6 @@ fn no_driver() -> Option<String> {
         None::<&str>,
     )
     .unwrap();
-    assert_table(&demo_as_nobody(&disk, &tool), "in-memory pair");
+    assert_table(&demo_as_nobody(&disk.0, &tool), "in-memory pair");
     None
 }
