@@ -176,5 +176,5 @@ impl Cell {
 }
 
 fn source_is_even(block: &[u8]) -> bool {
-    block[0] % 2 == 0
+    block[0].is_multiple_of(2)
 }

@@ -226,6 +226,16 @@ fn nothing_stays() {
         });
     }
     fs::remove_file(path).unwrap();
+
+    // The same when its interface went before it.
+    let host = Link::TAP.host();
+    use_everything(&host);
+    ip("link del nl0");
+    assert!(host.wait(Some(SOON)).is_some());
+    drop(host);
+    eventually("threads and descriptors are gone", SOON, || {
+        (count("task"), count("fd")) == before
+    });
 }
 
 fn use_everything(host: &Host) {

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
@@ -17,8 +17,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::Pid;
 
-use crate::capture::private_disk;
-use crate::link::{Link, Offload, PATIENCE, eventually, kernel_connect, ours};
+use crate::capture::{Disk, private_disk};
+use crate::link::{Link, Offload, PATIENCE, eventually, kernel, kernel_connect, ours};
 use crate::namespace::{Case, ip};
 
 const NETLOOM: &str = env!("CARGO_BIN_EXE_netloom");
@@ -36,6 +36,9 @@ pub(crate) fn cases() -> Vec<Case> {
             serve_without_interface,
         ),
         Case::new("tool::serve_echoes_and_generates", small_services),
+        Case::new("tool::get_fetches", get),
+        Case::new("tool::send_sends", send),
+        Case::new("tool::ping_pings", ping),
     ];
     for link in Link::ALL {
         let name = format!("tool::curl_against_serve_on_{}", link.name());
@@ -338,6 +341,107 @@ fn serve_without_interface() {
     assert!(!lines.is_empty(), "the counters are printed");
 }
 
+/// A command of the client side, whose interface it makes itself; its output and its errors.
+fn client(link: Link, command: &str, args: &[&str]) -> (ExitStatus, String, String) {
+    let mut all = vec![command];
+    all.extend(args);
+    all.extend(match link.medium {
+        Medium::Ethernet => ["--tap", "nl0"],
+        Medium::Ip => ["--tun", "nl0"],
+    });
+    all.extend(["--kernel-address", "10.7.0.1/24", "--kernel-address"]);
+    all.extend([
+        "fd07::1/64",
+        "--address",
+        "10.7.0.2/24",
+        "--address",
+        "fd07::2/64",
+    ]);
+    if link.offload == Offload::None {
+        all.push("--no-offload");
+    }
+    let (status, lines, errors) = Tool::start(all).end();
+    (status, lines.join("\n"), errors)
+}
+
+/// A listener that the client reaches once its interface is there, and where that is.
+fn waiting_listener(v6: bool) -> (TcpListener, SocketAddr) {
+    let any = if v6 { "[::]:0" } else { "0.0.0.0:0" };
+    let listener = TcpListener::bind(any).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, (kernel(v6), port).into())
+}
+
+fn get() {
+    let path = file("kernel-get");
+    for (link, v6) in [(Link::TAP, false), (Link::TUN, true)] {
+        let (listener, at) = waiting_listener(v6);
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.extend(byte);
+            }
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 3000001\r\n\r\n";
+            stream.write_all(head).unwrap();
+            stream.write_all(&body(3_000_001)).unwrap();
+            String::from_utf8(request).unwrap()
+        });
+        let url = format!("http://{at}/some/thing");
+        let output = path.to_str().unwrap();
+        let (status, text, errors) = client(link, "get", &["--url", &url, "--output", output]);
+        assert!(status.success(), "{errors}");
+        assert!(text.contains("200 OK: 3000001 bytes in"), "{text}");
+        assert!(fs::read(&path).unwrap() == body(3_000_001));
+        let request = server.join().unwrap();
+        assert!(request.starts_with("GET /some/thing HTTP/1."), "{request}");
+    }
+    fs::remove_file(path).unwrap();
+    let (status, _, errors) = client(Link::TAP, "get", &["--url", "http://10.7.0.1:9/"]);
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        errors.lines().count() == 1 && errors.contains("refused"),
+        "{errors}"
+    );
+}
+
+fn send() {
+    for link in Link::ALL {
+        let (listener, at) = waiting_listener(false);
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            std::io::copy(&mut stream, &mut std::io::sink()).unwrap()
+        });
+        let (to, bytes) = (at.to_string(), "20000001");
+        let (status, text, errors) = client(link, "send", &["--to", &to, "--bytes", bytes]);
+        assert!(status.success(), "{errors}");
+        assert!(text.contains("20000001 bytes in"), "{text}");
+        assert!(
+            text.contains("rtt") && text.contains(" 0 retransmits"),
+            "{text}"
+        );
+        assert_eq!(server.join().unwrap(), 20_000_001);
+    }
+}
+
+fn ping() {
+    for (link, to) in [(Link::TAP, "10.7.0.1"), (Link::TUN, "fd07::1")] {
+        let (status, text, errors) = client(link, "ping", &[to, "-c", "3", "-i", "1"]);
+        assert!(status.success(), "{errors}");
+        assert_eq!(
+            text.matches(&format!("reply from {to}: time ")).count(),
+            3,
+            "{text}"
+        );
+        assert!(text.contains("3 sent, 3 answered, min "), "{text}");
+    }
+    let (status, text, errors) = client(Link::TAP, "ping", &["192.0.2.1", "-c", "1"]);
+    assert_eq!(status.code(), Some(1), "{text}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+}
+
 fn dump_says_busy() {
     let _host = Link::TAP.host();
     let output = Command::new(NETLOOM)
@@ -422,13 +526,13 @@ fn demo() {
 }
 
 /// A disk of one's own with the tool on it, for any user to run; `None` where that cannot be made.
-fn for_all_users(name: &str) -> Option<(PathBuf, PathBuf)> {
+fn for_all_users(name: &str) -> Option<(Disk, PathBuf)> {
     if fs::metadata("/proc/self/uid_map").is_err() || !owns_the_machine() {
         return None;
     }
     let disk = Path::new("/tmp").join(format!("netloom-{name}-{}", std::process::id()));
-    private_disk(&disk, "mode=0777");
-    let tool = disk.join("netloom");
+    let disk = private_disk(disk, "mode=0777");
+    let tool = disk.0.join("netloom");
     fs::copy(NETLOOM, &tool).unwrap();
     fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
     Some((disk, tool))
@@ -464,7 +568,7 @@ fn ordinary_user() -> Option<String> {
     let Some((disk, tool)) = for_all_users("user") else {
         return Some("the tests run as an ordinary user already".to_owned());
     };
-    let node = disk.join("tun");
+    let node = disk.0.join("tun");
     let mode = Mode::from_bits_truncate(0o666);
     if let Err(errno) = mknod(&node, SFlag::S_IFCHR, mode, makedev(10, 200)) {
         return Some(format!("no device node of its own: {errno}"));
@@ -480,7 +584,7 @@ fn ordinary_user() -> Option<String> {
         None::<&str>,
     )
     .unwrap();
-    let output = demo_as_nobody(&disk, &tool);
+    let output = demo_as_nobody(&disk.0, &tool);
     let text = String::from_utf8_lossy(&output.stdout);
     if text.contains("no user namespace") {
         return Some("ordinary users may make no user namespace here".to_owned());
@@ -503,6 +607,6 @@ fn no_driver() -> Option<String> {
         None::<&str>,
     )
     .unwrap();
-    assert_table(&demo_as_nobody(&disk, &tool), "in-memory pair");
+    assert_table(&demo_as_nobody(&disk.0, &tool), "in-memory pair");
     None
 }
