@@ -24,7 +24,7 @@ const ACK: u8 = 0x10;
 const ECE: u8 = 0x40;
 
 /// Frames that are read at once to be merged.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 /// Connections that are merged at once; the oldest gives way to one more.
 const OPEN_RUNS: usize = 8;

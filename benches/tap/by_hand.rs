@@ -1,0 +1,172 @@
+//! netloom's stack driven by hand: one loop, one thread, no lock, as in `examples/sans_io.rs`.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time;
+
+use netloom::base::{Instant, Seed};
+use netloom::bytes::Bytes;
+use netloom::device::{Device, Pollable, Receive, RxBatch, Transmit};
+use netloom::stack::{
+    Config, InterfaceConfig, InterfaceId, ListenOptions, ListenerId, More, SocketId, Stack, TcpId,
+};
+use netloom::tcp::{ReadError, TcpOptions, WriteError};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+
+use crate::host::tap;
+use crate::rivals::{BLOCK, Loop, PORTS, READ, Service, own_cidr};
+
+/// The receive window without super-segments: half of what the device's queue holds.
+const PLAIN_WINDOW: usize = 750_000;
+
+/// Makes the stack and its listeners.
+pub(crate) fn serve(net: u8, offload: bool) -> Result<Loop, Box<dyn Error>> {
+    let tap = tap(net, offload)?;
+    let config = InterfaceConfig::new(tap.capabilities()).address(own_cidr(net).parse()?);
+    let (rx, tx) = tap.split();
+    let mut stack = Stack::new(Config::new(Seed::from_number(u64::from(net))));
+    let epoch = time::Instant::now();
+    let on = stack.add_interface(Instant::ZERO, config)?;
+    let mut server = Server::default();
+    for service in Service::ALL {
+        let mut tcp = TcpOptions::default().nodelay(service == Service::Echo);
+        if !offload {
+            tcp = tcp.recv_buffer_max(PLAIN_WINDOW);
+        }
+        let at = ([0, 0, 0, 0], service.port(PORTS)).into();
+        let listener = stack.tcp_listen(at, ListenOptions::new(tcp))?;
+        server.listeners.insert(listener, service);
+    }
+    let (readable, writable) = (rx.descriptor()?, tx.descriptor()?);
+    Ok(Box::new(move || {
+        let wait = Wait { readable, writable };
+        drive(&mut stack, on, rx, tx, &mut server, epoch, &wait);
+    }))
+}
+
+fn drive(
+    stack: &mut Stack,
+    on: InterfaceId,
+    mut rx: impl Receive,
+    mut tx: impl Transmit,
+    server: &mut Server,
+    epoch: time::Instant,
+    wait: &Wait,
+) {
+    let clock = || Instant::from_nanos(epoch.elapsed().as_nanos() as u64);
+    let mut batch = RxBatch::new(256);
+    loop {
+        let now = clock();
+        let received = rx.receive(now, &mut batch).expect("the device stays");
+        for frame in batch.drain() {
+            stack.handle_frame(now, on, frame);
+        }
+        stack.handle_timeout(now);
+        while let Some(event) = stack.poll_event() {
+            server.on_event(stack, now, event.id);
+        }
+        let sent = stack.poll_transmit(now, on, &mut tx);
+        let more = sent.expect("the device stays").more;
+        // Sleep only after a look at the device that found nothing.
+        if received == 0 && more != More::Budget {
+            let timeout = stack.poll_timeout().map(|at| at.since(clock()));
+            wait.until_ready(more == More::DeviceFull, timeout);
+        }
+    }
+}
+
+struct Wait {
+    readable: Arc<OwnedFd>,
+    writable: Arc<OwnedFd>,
+}
+
+impl Wait {
+    fn until_ready(&self, full: bool, timeout: Option<time::Duration>) {
+        let mut fds = [
+            PollFd::new(self.readable.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.writable.as_fd(), PollFlags::POLLOUT),
+        ];
+        let used = if full { 2 } else { 1 };
+        // A signal ends it early, which is as good as a frame.
+        let _ = ppoll(&mut fds[..used], timeout.map(TimeSpec::from), None);
+    }
+}
+
+/// The services and who uses them.
+#[derive(Default)]
+struct Server {
+    listeners: HashMap<ListenerId, Service>,
+    streams: HashMap<TcpId, (Service, Bytes)>,
+}
+
+impl Server {
+    fn on_event(&mut self, stack: &mut Stack, now: Instant, id: SocketId) {
+        match id {
+            SocketId::Listener(listener) => {
+                let service = self.listeners[&listener];
+                while let Ok(id) = stack.tcp_accept(now, listener) {
+                    self.streams.insert(id, (service, Bytes::new()));
+                    self.on_stream(stack, now, id);
+                }
+            }
+            SocketId::Tcp(id) => self.on_stream(stack, now, id),
+            _ => {}
+        }
+    }
+
+    /// Goes on until a call would block.
+    fn on_stream(&mut self, stack: &mut Stack, now: Instant, id: TcpId) {
+        let Some((service, pending)) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let blocked = match service {
+            Service::Discard => discard(stack, now, id),
+            Service::Source => source(stack, now, id, pending),
+            Service::Echo => echo(stack, now, id, pending),
+        };
+        if !blocked {
+            self.streams.remove(&id);
+            stack.tcp_close(now, id);
+        }
+    }
+}
+
+fn discard(stack: &mut Stack, now: Instant, id: TcpId) -> bool {
+    loop {
+        match stack.tcp_read_chunk(now, id, READ) {
+            Ok(chunk) if !chunk.is_empty() => {}
+            other => return other == Err(ReadError::WouldBlock),
+        }
+    }
+}
+
+fn source(stack: &mut Stack, now: Instant, id: TcpId, pending: &mut Bytes) -> bool {
+    thread_local! {
+        static DATA: Bytes = Bytes::from(vec![0x5a; BLOCK]);
+    }
+    loop {
+        if pending.is_empty() {
+            *pending = DATA.with(Bytes::clone);
+        }
+        if let Err(error) = stack.tcp_write_chunk(now, id, pending) {
+            return error == WriteError::WouldBlock;
+        }
+    }
+}
+
+fn echo(stack: &mut Stack, now: Instant, id: TcpId, pending: &mut Bytes) -> bool {
+    loop {
+        if pending.is_empty() {
+            match stack.tcp_read_chunk(now, id, READ) {
+                Ok(chunk) if !chunk.is_empty() => *pending = chunk,
+                other => return other == Err(ReadError::WouldBlock),
+            }
+        }
+        if let Err(error) = stack.tcp_write_chunk(now, id, pending) {
+            return error == WriteError::WouldBlock;
+        }
+    }
+}

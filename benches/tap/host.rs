@@ -1,0 +1,100 @@
+//! netloom's `Host`: blocking handles, with chunks on one set of ports and with slices on another.
+
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::thread;
+
+use netloom::bytes::Bytes;
+use netloom::device::Tap;
+use netloom::host::{Host, TcpStream};
+
+use crate::rivals::{BLOCK, Loop, MORE_PORTS, PORTS, READ, Service, kernel_cidr, own_cidr};
+
+/// How bytes cross the handles.
+#[derive(Clone, Copy)]
+enum Api {
+    Chunks,
+    Slices,
+}
+
+/// Opens the TAP that netloom has on this network.
+pub(crate) fn tap(net: u8, offload: bool) -> Result<Tap, Box<dyn Error>> {
+    Ok(Tap::builder()
+        .name(format!("nl{net}"))
+        .mtu(1500)
+        .kernel_address(kernel_cidr(net).parse()?)
+        .offload(offload)
+        .open()?)
+}
+
+/// Starts a host and its servers.
+pub(crate) fn serve(net: u8, offload: bool) -> Result<Loop, Box<dyn Error>> {
+    let host = Host::builder(tap(net, offload)?)
+        .address(own_cidr(net).parse()?)
+        .spawn()?;
+    for (api, ports) in [(Api::Chunks, PORTS), (Api::Slices, MORE_PORTS)] {
+        for service in Service::ALL {
+            let listener = host.tcp_listen(("0.0.0.0", service.port(ports)))?;
+            thread::spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    // A client that resets is done.
+                    let _ = match api {
+                        Api::Chunks => chunks(service, &stream),
+                        Api::Slices => slices(service, stream),
+                    };
+                }
+            });
+        }
+    }
+    Ok(Box::new(move || {
+        host.wait(None);
+    }))
+}
+
+fn chunks(service: Service, stream: &TcpStream) -> io::Result<()> {
+    match service {
+        Service::Discard => while !stream.read_chunk(READ)?.is_empty() {},
+        Service::Source => {
+            let block = Bytes::from(vec![0x5a; BLOCK]);
+            loop {
+                stream.write_all_chunk(block.clone())?;
+            }
+        }
+        Service::Echo => {
+            stream.set_nodelay(true)?;
+            loop {
+                match stream.read_chunk(READ)? {
+                    chunk if chunk.is_empty() => break,
+                    chunk => stream.write_all_chunk(chunk)?,
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn slices(service: Service, mut stream: TcpStream) -> io::Result<()> {
+    match service {
+        Service::Discard => {
+            let mut buf = vec![0; READ];
+            while stream.read(&mut buf)? > 0 {}
+        }
+        Service::Source => {
+            let block = vec![0x5a; BLOCK];
+            loop {
+                stream.write_all(&block)?;
+            }
+        }
+        Service::Echo => {
+            stream.set_nodelay(true)?;
+            let mut buf = [0; 4096];
+            loop {
+                match stream.read(&mut buf)? {
+                    0 => break,
+                    n => stream.write_all(&buf[..n])?,
+                }
+            }
+        }
+    }
+    Ok(())
+}
