@@ -22,6 +22,7 @@ pub struct Config {
     pub(crate) icmp_errors_per_peer: u32,
     pub(crate) ttl: u8,
     pub(crate) copy_below: usize,
+    pub(crate) trust_partial: bool,
     pub(crate) time_wait: Duration,
     pub(crate) time_wait_limit: usize,
 }
@@ -40,8 +41,20 @@ impl Config {
             icmp_errors_per_peer: 6,
             ttl: 64,
             copy_below: 1024,
+            trust_partial: true,
             time_wait: Duration::from_secs(60),
             time_wait_limit: 16_384,
+        }
+    }
+
+    /// Is a transport checksum that the device calls partial taken for right, as the kernel's own
+    /// stack takes it (default yes)? It was never completed, because the frame never left the
+    /// machine; without trust such frames are counted drops.
+    #[must_use]
+    pub fn trust_partial_checksums(self, trust: bool) -> Self {
+        Self {
+            trust_partial: trust,
+            ..self
         }
     }
 

@@ -16,7 +16,7 @@ use super::packet::Inbound;
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
 use crate::ipv6::extension::{self, Discard, Outcome};
 use crate::link::ethernet::{self, EtherType};
-use crate::link::{RxFrame, RxMeta};
+use crate::link::{RxChecksum, RxFrame, RxMeta};
 use crate::{arp, ipv4, ipv6};
 
 /// What the link layer said about a frame.
@@ -39,6 +39,9 @@ impl Stack {
         self.net.counters.rx_bytes += frame.data.len() as u64;
         let RxFrame { data, mut meta, .. } = frame;
         meta.at = meta.at.min(now);
+        if !self.config.trust_partial && matches!(meta.checksum, RxChecksum::Partial(_)) {
+            meta.checksum = RxChecksum::Unknown;
+        }
         if let Err(reason) = self.handle_link(now, on, data, meta) {
             self.net.counters.drops.count(reason);
         }

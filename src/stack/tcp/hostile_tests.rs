@@ -282,3 +282,22 @@ fn a_fin_below_held_text_is_not_believed() {
     assert_eq!(read, 2000);
     assert_eq!(link.state(0, server), State::Established);
 }
+
+/// A device that is not trusted with partial checksums: they are wrong, and counted.
+#[test]
+fn partial_checksums_are_refused_when_they_are_not_trusted() {
+    for (trust, taken) in [(true, 0), (false, 1)] {
+        let mut link = Link::new();
+        link.ends[0].stack.config.trust_partial = trust;
+        let now = link.now;
+        let options = TcpOptions::default();
+        let to = SERVER.parse().unwrap();
+        link.ends[1]
+            .stack
+            .tcp_connect(now, to, None, options)
+            .unwrap();
+        link.settle();
+        let drops = &link.ends[0].stack.counters().drops;
+        assert_eq!(drops.get(crate::base::DropReason::TcpChecksum), taken);
+    }
+}
