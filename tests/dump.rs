@@ -96,9 +96,58 @@ fn cut_and_foreign_files_end_in_a_count() {
     let (status, out, _) = dump("usb.pcapng", &capture(LinkType(220), 1));
     assert_eq!((status, out.len()), (0, 2));
     assert!(out[0].contains("link type 220, length 42"), "{}", out[0]);
-    let (status, out, _) = dump("empty.pcap", b"");
-    assert_eq!((status, out.len()), (0, 1));
-    assert!(out[0].starts_with("0 packets"), "{}", out[0]);
+    // A capture without packets is one.
+    let (status, out, errors) = dump("none.pcapng", &capture(LinkType::ETHERNET, 0));
+    assert_eq!((status, out.len(), errors.len()), (0, 1, 0));
+}
+
+#[test]
+fn files_shorter_than_a_header_fail_with_one_line() {
+    let whole = capture(LinkType::ETHERNET, 1);
+    for (bytes, cause) in [
+        (&b""[..], "short.pcapng is empty; give a capture"),
+        (&whole[..1], "too short for a capture: 1 byte;"),
+        (&whole[..20], "too short for a capture: 20 bytes;"),
+        (
+            b"\xD4\xC3\xB2\xA1\x02\0\x04\0",
+            "too short for a capture: 8 bytes;",
+        ),
+    ] {
+        let (status, out, errors) = dump("short.pcapng", bytes);
+        assert_eq!((status, out.len(), errors.len()), (1, 1, 1), "{errors:?}");
+        assert!(errors[0].contains(cause), "{errors:?}");
+    }
+    let output = netloom(&["dump", "--read", "/dev/null"]).output().unwrap();
+    let (status, _, errors) = lines(output);
+    assert_eq!((status, errors.len()), (1, 1), "{errors:?}");
+    assert!(errors[0].contains("/dev/null is empty"), "{errors:?}");
+}
+
+/// Usage errors are status 2 and name what is missing.
+#[test]
+fn a_client_without_a_device_is_told_of_both() {
+    let rows: [&[&str]; 2] = [
+        &["ping", "--address", "10.7.0.2/24", "10.7.0.1"],
+        &["serve", "--address", "10.7.0.2/24"],
+    ];
+    for args in rows {
+        let (status, _, errors) = lines(netloom(args).output().unwrap());
+        assert_eq!(status, 2);
+        let text = errors.join(" ");
+        assert!(text.contains("--tap <NAME>|--tun <NAME>"), "{text}");
+    }
+    let both = [
+        "serve",
+        "--tap",
+        "a",
+        "--tun",
+        "b",
+        "--address",
+        "10.7.0.2/24",
+    ];
+    let (status, _, errors) = lines(netloom(&both).output().unwrap());
+    assert_eq!(status, 2, "{errors:?}");
+    assert!(errors[0].contains("cannot be used with"), "{errors:?}");
 }
 
 #[test]

@@ -535,6 +535,26 @@ fn shutdown_resets_what_does_not_finish_in_time() {
     assert!(b.wait(Some(LONG)).is_some(), "the pair is closed");
 }
 
+/// More connections than packets fit into the stack's outbox: every peer hears of the end.
+#[test]
+fn a_dropped_host_resets_every_peer() {
+    const COUNT: usize = 600;
+    let (a, b) = hosts();
+    let listener = b.tcp_listen((B4, 80)).unwrap();
+    let streams: Vec<_> = (0..COUNT)
+        .map(|_| a.tcp_connect((B4, 80)).unwrap())
+        .collect();
+    let accepted: Vec<_> = listener
+        .incoming()
+        .take(COUNT)
+        .map(Result::unwrap)
+        .collect();
+    drop(a);
+    assert!(b.wait(Some(LONG)).is_some(), "the pair is closed");
+    assert_eq!(b.counters().tcp_resets_received, COUNT as u64);
+    drop((streams, accepted));
+}
+
 #[test]
 fn handles_that_outlive_their_host_say_so_and_waiters_wake() {
     let (a, b) = hosts();
@@ -694,6 +714,22 @@ fn threads_named(name: &str) -> usize {
         .count()
 }
 
+/// A file that goes with the test, whether it passes or not.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        Self(std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It is not there when the test failed before it was made.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 #[test]
 fn a_dropped_host_leaves_no_thread_and_no_file_open() {
     // Re-run this test in a process of its own, where nobody else makes hosts.
@@ -710,13 +746,13 @@ fn a_dropped_host_leaves_no_thread_and_no_file_open() {
     }
     let tasks = || std::fs::read_dir("/proc/self/task").unwrap().count();
     let files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-    let path = std::env::temp_dir().join(format!("netloom-host-{}.pcapng", std::process::id()));
+    let capture = Scratch::new("host.pcapng");
     let before = (tasks(), files());
     for _ in 0..3 {
         let (a, b) = pair(Medium::Ethernet, 1500);
         let a = Host::builder(a)
             .address("10.7.0.1/24".parse().unwrap())
-            .capture(&path)
+            .capture(&capture.0)
             .spawn()
             .unwrap();
         let b = Host::builder(b)
@@ -736,5 +772,5 @@ fn a_dropped_host_leaves_no_thread_and_no_file_open() {
         drop((near, far));
         assert_eq!(files(), before.1);
     }
-    std::fs::remove_file(path).unwrap();
+    assert!(capture.0.exists());
 }

@@ -186,7 +186,11 @@ impl<D: Kind + From<TunTap>> Builder<D> {
         let name = request.name();
         if request.flags() & (IFF_TUN | IFF_TAP) != kind_flag::<D>() {
             let wanted = D::NAME;
-            return Err(OpenError::WrongKind { name, wanted });
+            return Err(OpenError::WrongKind {
+                name,
+                wanted,
+                tun_tap: true,
+            });
         }
         if request.flags() & IFF_NO_PI == 0 {
             return Err(OpenError::PacketInformation { name });
@@ -349,16 +353,17 @@ const fn granted(set: u32) -> Offloads {
 }
 
 fn attach_error<D: Kind>(netlink: &mut Netlink, name: &str, errno: Errno) -> OpenError {
-    let exists = netlink.link(name).is_ok();
+    let existing = netlink.link(name).ok();
     let name = name.to_owned();
-    match errno {
-        Errno::EPERM | Errno::EACCES => OpenError::NotPermitted {
+    match (errno, existing) {
+        (Errno::EPERM | Errno::EACCES, _) => OpenError::NotPermitted {
             what: format!("open the interface {name}"),
         },
-        Errno::EBUSY => OpenError::Busy { name },
-        Errno::EINVAL if exists => OpenError::WrongKind {
+        (Errno::EBUSY, _) => OpenError::Busy { name },
+        (Errno::EINVAL, Some(link)) => OpenError::WrongKind {
             name,
             wanted: D::NAME,
+            tun_tap: link.tun_tap,
         },
         _ => setup("make the interface")(errno),
     }

@@ -29,6 +29,10 @@ const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_TXQLEN: u16 = 13;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+/// Bits of an attribute's type that are not part of it (`NLA_TYPE_MASK`).
+const NLA_FLAGS: u16 = 0xC000;
 
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -60,6 +64,8 @@ pub(super) struct Link {
     pub(super) mtu: usize,
     pub(super) queue: usize,
     pub(super) mac: Option<MacAddr>,
+    /// A TUN or TAP, as opposed to a card, a bridge and so on.
+    pub(super) tun_tap: bool,
 }
 
 /// A change to an interface; `None` leaves a thing as it is.
@@ -274,20 +280,32 @@ fn parse_link(body: &[u8]) -> Option<Link> {
         up: u32_at(body, 8)? & IFF_UP != 0,
         ..Link::default()
     };
-    let mut rest = body.get(LINK_HEADER..)?;
-    while let (Some(len), Some(kind)) = (u16_at(rest, 0), u16_at(rest, 2)) {
-        let len = usize::from(len);
-        let value = rest.get(4..len)?;
+    for attribute in attributes(body.get(LINK_HEADER..)?) {
+        let (kind, value) = attribute?;
         let number = || usize::try_from(u32_at(value, 0)?).ok();
         match kind {
             IFLA_MTU => link.mtu = number()?,
             IFLA_TXQLEN => link.queue = number()?,
             IFLA_ADDRESS => link.mac = value.try_into().ok().map(MacAddr::new),
+            IFLA_LINKINFO => {
+                let is_tun = |(kind, value)| kind == IFLA_INFO_KIND && value == b"tun\0";
+                link.tun_tap = attributes(value).flatten().any(is_tun);
+            }
             _ => {}
         }
-        rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
     }
     Some(link)
+}
+
+/// The attributes in `rest`: kind and value. `None` is one whose length is wrong, the last.
+fn attributes(mut rest: &[u8]) -> impl Iterator<Item = Option<(u16, &[u8])>> {
+    std::iter::from_fn(move || {
+        let (len, kind) = (usize::from(u16_at(rest, 0)?), u16_at(rest, 2)?);
+        let value = rest.get(4..len);
+        let next = len.next_multiple_of(4);
+        rest = value.and_then(|_| rest.get(next..)).unwrap_or_default();
+        Some(value.map(|value| (kind & !NLA_FLAGS, value)))
+    })
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -314,6 +332,22 @@ mod tests {
         let index = 7u32.to_ne_bytes();
         assert_eq!(body[..8], [&[AF_INET, 24, 0, 0], &index[..]].concat());
         assert!(body.ends_with(&[10, 7, 0, 255]));
+    }
+
+    #[test]
+    fn the_kind_of_an_interface_is_read() {
+        let link = |kind: &[u8]| {
+            let mut info = Message { bytes: Vec::new() };
+            info.attribute(IFLA_INFO_KIND, kind);
+            let mut message = Message { bytes: Vec::new() };
+            message.link_header(3, IFF_UP, 0);
+            message.attribute(IFLA_MTU, &1400u32.to_ne_bytes());
+            message.attribute(IFLA_LINKINFO, &info.bytes);
+            parse_link(&message.bytes).unwrap()
+        };
+        let tun = link(b"tun\0");
+        assert_eq!((tun.index, tun.mtu, tun.tun_tap), (3, 1400, true));
+        assert!(!link(b"veth\0").tun_tap);
     }
 
     proptest! {

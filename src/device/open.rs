@@ -20,7 +20,7 @@ pub enum OpenError {
     },
     /// The device node may not be opened.
     #[error(
-        "{} may not be opened by this user: run with sudo, or `sudo chmod 0666 {}` as most systems have it",
+        "{} may not be opened by this user: run with sudo, or open it to all users, as most systems do, with `sudo chmod 0666 {}`",
         .path.display(), .path.display()
     )]
     NodeDenied {
@@ -66,13 +66,16 @@ pub enum OpenError {
     },
     /// The name belongs to an interface of another kind.
     #[error(
-        "there is an interface {name} already that cannot be opened as {wanted}: it is of another kind or has another number of queues; choose another name or `ip link del {name}`"
+        "there is an interface {name} already that cannot be opened as {wanted}: it is of another kind or has another number of queues; choose another name{}",
+        deletion(.name, *.tun_tap)
     )]
     WrongKind {
         /// The interface.
         name: String,
         /// What was wanted: "a TAP" or "a TUN".
         wanted: &'static str,
+        /// The interface is a TUN or TAP, so deleting it takes no card or bridge away.
+        tun_tap: bool,
     },
     /// The kernel refuses the MTU.
     #[error(
@@ -151,6 +154,15 @@ fn program() -> String {
     std::env::current_exe().map_or_else(|_| "PROGRAM".to_owned(), |path| path.display().to_string())
 }
 
+/// The cure that would be none for an interface that is not a TUN or TAP.
+fn deletion(name: &str, tun_tap: bool) -> String {
+    if tun_tap {
+        format!(" or `ip link del {name}`")
+    } else {
+        String::new()
+    }
+}
+
 /// Checks a name as the kernel's `dev_valid_name` does, and its length.
 pub(super) fn check_name(name: &str) -> Result<(), OpenError> {
     let name = name.to_owned();
@@ -197,5 +209,15 @@ mod tests {
         let path = PathBuf::from("/dev/net/tun");
         let text = OpenError::NoDriver { path }.to_string();
         assert!(text.contains("modprobe tun"), "{text}");
+        for (name, tun_tap) in [("nl0", true), ("eth0", false)] {
+            let (name, wanted) = (name.to_owned(), "a TAP");
+            let text = OpenError::WrongKind {
+                name,
+                wanted,
+                tun_tap,
+            }
+            .to_string();
+            assert_eq!(text.contains("ip link del"), tun_tap, "{text}");
+        }
     }
 }

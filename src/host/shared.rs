@@ -24,6 +24,9 @@ const ROUNDS_OF_A_CALL: usize = 4;
 /// Rounds for resets when the host ends, so that an unwilling device cannot hold it up.
 const ROUNDS_AT_THE_END: usize = 1024;
 
+/// Connections reset before their resets are sent: half of what the stack's outbox holds.
+const RESETS_AT_ONCE: usize = 128;
+
 /// Everything the threads of one host share.
 pub(crate) struct Shared {
     core: Mutex<Core>,
@@ -422,11 +425,14 @@ impl Core {
         let now = clock::now();
         self.aborted = self.stack.tcp_open_count();
         let open: Vec<_> = self.stack.tcp_connections().collect();
-        for id in open {
-            self.stack.tcp_abort(now, id);
-        }
-        if device_works {
-            self.transmit(now, ROUNDS_AT_THE_END);
+        // The stack holds a bounded number of packets of its own (`Config::outbox_limit`).
+        for some in open.chunks(RESETS_AT_ONCE) {
+            for &id in some {
+                self.stack.tcp_abort(now, id);
+            }
+            if device_works {
+                self.transmit(now, ROUNDS_AT_THE_END);
+            }
         }
     }
 

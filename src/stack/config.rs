@@ -305,11 +305,14 @@ impl InterfaceConfig {
                 IpAddr::V4(a) => {
                     a.is_loopback() || a.octets()[0] == 0 || cidr.broadcast() == Some(a)
                 }
-                IpAddr::V6(a) => a.is_loopback() || mtu < MIN_MTU_V6,
+                IpAddr::V6(a) => a.is_loopback(),
             };
             let ip = cidr.address();
             if unusable || is_group(ip) || ip.is_unspecified() {
                 return Err(ConfigError::Address(cidr));
+            }
+            if ip.is_ipv6() && mtu < MIN_MTU_V6 {
+                return Err(ConfigError::AddressMtu { address: cidr, mtu });
             }
             if self.addresses[..at].iter().any(same) {
                 return Err(ConfigError::AddressTwice(cidr));
@@ -360,9 +363,17 @@ pub enum ConfigError {
     /// A VLAN number out of range, or on a medium without Ethernet headers.
     #[error("vlan {0} is not within 1 to 4094, or the device has no ethernet headers")]
     Vlan(u16),
-    /// Loopback, multicast, broadcast or unspecified, or IPv6 below its minimum MTU of 1280.
+    /// Loopback, multicast, broadcast or unspecified.
     #[error("{0} cannot be an interface's address")]
     Address(Cidr),
+    /// An IPv6 address on a link whose MTU carries no IPv6 (RFC 8200 §5).
+    #[error("{address} needs an MTU of at least {MIN_MTU_V6}, the device has {mtu}")]
+    AddressMtu {
+        /// The address given.
+        address: Cidr,
+        /// The device's MTU, in bytes.
+        mtu: usize,
+    },
     /// The same address twice.
     #[error("{0} is given twice")]
     AddressTwice(Cidr),
@@ -427,7 +438,11 @@ mod tests {
             assert_eq!(refused, Err(ConfigError::Address(cidr(text))), "{text}");
         }
         let small = with(Medium::Ip, 1279).address(cidr("fd00::1/64"));
-        assert_eq!(small.check(), Err(ConfigError::Address(cidr("fd00::1/64"))));
+        let error = small.check().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "fd00::1/64 needs an MTU of at least 1280, the device has 1279"
+        );
         let twice = base()
             .address(cidr("10.0.0.1/24"))
             .address(cidr("10.0.0.1/16"));

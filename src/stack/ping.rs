@@ -3,6 +3,7 @@
 //! RFC 792, RFC 4443 §4, RFC 1122 §3.2.2.6 (an application interface exists). *Owns* the sockets;
 //! each has an identifier of its own. *Does not* time anything: a reply carries its arrival time.
 
+use core::fmt;
 use core::net::IpAddr;
 use std::collections::{HashMap, VecDeque};
 
@@ -89,6 +90,20 @@ pub enum PingOutcome {
     NoNeighbour,
     /// A router or the destination could not make sense of it.
     ParameterProblem,
+}
+
+impl fmt::Display for PingOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reply => f.write_str("reply"),
+            Self::Unreachable { code } => write!(f, "destination unreachable (code {code})"),
+            Self::TimeExceeded => f.write_str("time exceeded on the way"),
+            Self::NoNeighbour => {
+                f.write_str("host unreachable: its link address is not answered for")
+            }
+            Self::ParameterProblem => f.write_str("parameter problem"),
+        }
+    }
 }
 
 /// An answer to an echo request.

@@ -386,9 +386,12 @@ fn refusals_are_typed() {
     let held = Tap::builder().name("nl0").open().unwrap();
     let busy = Tap::builder().name("nl0").open();
     assert!(matches!(busy, Err(OpenError::Busy { .. })), "{busy:?}");
-    for name in ["nl0", "lo"] {
+    for (name, deletable) in [("nl0", true), ("lo", false)] {
         let kind = Tun::builder().name(name).open();
-        assert!(matches!(kind, Err(OpenError::WrongKind { .. })), "{kind:?}");
+        assert!(
+            matches!(kind, Err(OpenError::WrongKind { tun_tap, .. }) if tun_tap == deletable),
+            "{kind:?}"
+        );
     }
     drop(held);
     let mtu = Tap::builder().name("nl1").mtu(70_000).open();

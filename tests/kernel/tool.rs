@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
@@ -30,6 +30,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::with_reason("tool::demo_without_a_tun_driver", no_driver),
         Case::new("tool::dump_says_busy", dump_says_busy),
         Case::new("tool::dump_sees_what_the_kernel_sends", dump_sees),
+        Case::new("tool::clients_survive_a_closed_stdout", closed_stdout),
+        Case::new("tool::errors_name_the_cure", cures),
         Case::new("tool::serve_ends_amid_a_transfer", ends_amid_a_transfer),
         Case::new(
             "tool::serve_tells_of_a_deleted_interface",
@@ -258,7 +260,7 @@ fn small_services() {
         let mut got = vec![0; text.len()];
         echo.read_exact(&mut got).unwrap();
         assert!(got == text);
-        echo.shutdown(std::net::Shutdown::Write).unwrap();
+        echo.shutdown(Shutdown::Write).unwrap();
         assert_eq!(echo.read(&mut got).unwrap(), 0);
         kernel_connect((ours(v6), 9).into())
             .write_all(&text)
@@ -335,10 +337,95 @@ fn serve_without_interface() {
     );
     assert_eq!(status.code(), Some(1));
     assert!(
-        errors.lines().count() == 1 && errors.contains("deleted"),
+        errors.lines().count() == 1 && errors.contains("deleted; leave the interface"),
         "{errors}"
     );
     assert!(!lines.is_empty(), "the counters are printed");
+}
+
+/// The link's options, for a client at 10.7.0.2.
+const ON_TAP: [&str; 6] = [
+    "--tap",
+    "nl%d",
+    "--kernel-address",
+    "10.7.0.1/24",
+    "--address",
+    "10.7.0.2/24",
+];
+
+/// Whoever reads standard output goes first, as in `| head -0`: no panic, no failure.
+fn closed_stdout() {
+    let (web, sink) = (TcpListener::bind("[::]:80"), TcpListener::bind("[::]:9"));
+    let (web, sink) = (web.unwrap(), sink.unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = web.accept().unwrap();
+        stream.read_exact(&mut [0; 16]).unwrap();
+        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nhello").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    thread::spawn(move || {
+        let (mut stream, _) = sink.accept().unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    });
+    let rows: [&[&str]; 4] = [
+        &["ping", "-i", "10", "10.7.0.1"],
+        &["get", "--url", "http://10.7.0.1/"],
+        &["send", "--to", "10.7.0.1:9", "--bytes", "1000"],
+        &["serve"],
+    ];
+    for row in rows {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(NETLOOM);
+        command.args(row).args(ON_TAP).stdin(Stdio::null());
+        let output = command.stdout(writer).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{row:?}: {errors}");
+        assert_eq!(errors, "netloom: the interface is nl0\n", "{row:?}");
+    }
+}
+
+fn cures() {
+    let rows: [(&[&str], &[&str]); 6] = [
+        (
+            &["ping", "192.0.2.1"],
+            &["192.0.2.1: no route to 192.0.2.1", "add --gateway IP"],
+        ),
+        (
+            &["ping", "-c", "1", "10.7.0.77"],
+            &["10.7.0.77 did not answer", "is it up?"],
+        ),
+        (
+            &["get", "--url", "http://10.7.0.1:81/"],
+            &["10.7.0.1:81: ", "does anything listen there?"],
+        ),
+        (
+            &["send", "--to", "10.7.0.77:9"],
+            &["10.7.0.77:9: ", "is it up?"],
+        ),
+        (
+            &["serve", "--capture", "/nowhere/x.pcapng"],
+            &["/nowhere/x.pcapng", "No such file", "may write"],
+        ),
+        (
+            &["serve", "--address", "fd07::2/64", "--mtu", "600"],
+            &["fd07::2/64 needs an MTU of at least 1280, the device has 600"],
+        ),
+    ];
+    for (row, parts) in rows {
+        let output = Command::new(NETLOOM).args(row).args(ON_TAP).output();
+        let output = output.unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{row:?}: {errors}");
+        let errors = errors
+            .strip_prefix("netloom: the interface is nl0\n")
+            .unwrap();
+        assert_eq!(errors.lines().count(), 1, "{row:?}: {errors}");
+        for part in parts {
+            assert!(errors.contains(part), "{row:?}: {errors}");
+        }
+    }
 }
 
 /// A command of the client side, whose interface it makes itself; its output and its errors.

@@ -13,16 +13,18 @@ use netloom::device::{Device, OpenError, Pollable, Receive, RxBatch, Tap, Tun};
 use netloom::link::RxChecksum;
 
 use crate::failure::Failure;
+use crate::output::note_made;
 use crate::signals::Signals;
 
-/// Prints one line per packet, then how many there were. Times are UTC.
+/// What `netloom dump` is told.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Args {
     /// Read a pcap or pcapng file; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     read: Option<PathBuf>,
-    /// Print what the kernel sends into this TAP, which is made when it is not there.
+    /// Print what the kernel sends into this TAP, which is made when it is not there; with %d in
+    /// NAME the kernel chooses a number, and the name is told.
     #[arg(long, value_name = "NAME")]
     tap: Option<String>,
     /// The same for a TUN.
@@ -45,15 +47,26 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         }
         Args {
             tap: Some(name), ..
-        } => live(LinkType::ETHERNET, || Tap::builder().name(name).open()),
+        } => live(LinkType::ETHERNET, || {
+            let tap = Tap::builder().name(&name).open()?;
+            note_made(&name, tap.name());
+            Ok(tap)
+        }),
         Args {
             tun: Some(name), ..
-        } => live(LinkType::RAW, || Tun::builder().name(name).open()),
+        } => live(LinkType::RAW, || {
+            let tun = Tun::builder().name(&name).open()?;
+            note_made(&name, tun.name());
+            Ok(tun)
+        }),
         Args { .. } => Err(Failure::new(
             "nothing to read from; name a file, a TAP or a TUN",
         )),
     }
 }
+
+/// What `--read` takes.
+const CAPTURES: &str = "give a capture as tcpdump, Wireshark or netloom write it, unpacked";
 
 /// Prints a capture file. What ends it early is said in the last line; only what nobody could read
 /// is a failure.
@@ -82,13 +95,18 @@ fn file<R: Read>(mut reader: Reader<R>, path: &Path) -> Result<(), Failure> {
     ))?;
     let name = path.display();
     match ended {
+        Ended::Cut { at, .. } if !reader.has_begun() => Err(Failure::with_cure(
+            match at {
+                0 => format!("{name} is empty"),
+                1 => format!("{name} is too short for a capture: 1 byte"),
+                at => format!("{name} is too short for a capture: {at} bytes"),
+            },
+            CAPTURES,
+        )),
         Ended::Corrupt {
             what: what @ Corrupt::Magic(_),
             ..
-        } => Err(Failure::with_cure(
-            format_args!("{name}: {what}"),
-            "give a capture as tcpdump, Wireshark or netloom write it, unpacked",
-        )),
+        } => Err(Failure::with_cure(format_args!("{name}: {what}"), CAPTURES)),
         Ended::Corrupt { .. } => Err(Failure::with_cure(
             format_args!("{name}: {ended}"),
             "what follows that byte is lost, all packets before it were printed",

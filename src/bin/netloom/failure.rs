@@ -24,6 +24,27 @@ impl Failure {
         Self::Said(format!("{cause}; {cure}"))
     }
 
+    /// What became of talking to `peer`.
+    pub(crate) fn peer(peer: impl fmt::Display, error: &io::Error) -> Self {
+        let cause = format!("{peer}: {error}");
+        match cure(error.kind()) {
+            Some(cure) => Self::with_cure(cause, cure),
+            None => Self::new(cause),
+        }
+    }
+
+    /// Why a host ended, or could not begin.
+    pub(crate) fn host(error: impl Into<io::Error>) -> Self {
+        let error = error.into();
+        let cure = match error.kind() {
+            io::ErrorKind::AddrInUse => "choose another --address",
+            io::ErrorKind::NetworkDown => DEVICE_GONE,
+            io::ErrorKind::TimedOut => "does another station on the link have them?",
+            _ => return Self::new(error),
+        };
+        Self::with_cure(error, cure)
+    }
+
     /// A failed write to standard output.
     pub(crate) fn stdout(error: &io::Error) -> Self {
         match error.kind() {
@@ -42,5 +63,61 @@ impl Failure {
                 ExitCode::FAILURE
             }
         }
+    }
+}
+
+const DEVICE_GONE: &str = "leave the interface there while netloom runs, and start it again";
+
+/// What no answer at all calls for.
+pub(crate) const UNREACHABLE: &str = "is it up? is its address in the range of --kernel-address \
+     and --address? if it is beyond the link, add --gateway IP";
+
+/// What helps against a failure to talk to a peer, where something does.
+const fn cure(kind: io::ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        io::ErrorKind::ConnectionRefused => "does anything listen there?",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+            UNREACHABLE
+        }
+        io::ErrorKind::NetworkUnreachable => "add --gateway IP",
+        io::ErrorKind::AddrNotAvailable => "add an --address of the same family",
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            "the peer ended the connection: it may say why"
+        }
+        io::ErrorKind::UnexpectedEof => "the peer ended the connection before its answer did",
+        io::ErrorKind::NetworkDown => DEVICE_GONE,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_cause_and_the_cure() {
+        let line = |failure| match failure {
+            Failure::Said(line) => line,
+            Failure::Quiet => panic!("it says nothing"),
+        };
+        for (kind, cure) in [
+            (io::ErrorKind::ConnectionRefused, "does anything listen"),
+            (io::ErrorKind::HostUnreachable, "is it up?"),
+            (io::ErrorKind::TimedOut, "--gateway"),
+            (io::ErrorKind::NetworkUnreachable, "add --gateway IP"),
+            (io::ErrorKind::NetworkDown, "start it again"),
+        ] {
+            let text = line(Failure::peer(
+                "10.7.0.9:80",
+                &io::Error::new(kind, "the cause"),
+            ));
+            assert!(text.starts_with("10.7.0.9:80: the cause; "), "{text}");
+            assert!(text.contains(cure), "{text}");
+        }
+        let error = io::Error::new(io::ErrorKind::AddrInUse, "another station has it");
+        let text = line(Failure::host(error));
+        assert_eq!(text, "another station has it; choose another --address");
+        let gone = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(matches!(Failure::stdout(&gone), Failure::Quiet));
     }
 }

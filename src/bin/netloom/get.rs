@@ -12,6 +12,7 @@ use netloom::host::TcpStream;
 
 use crate::failure::Failure;
 use crate::interface_args::InterfaceArgs;
+use crate::output::say;
 use crate::rate::Rate;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -73,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         })?),
     };
     let host = args.interface.ready_host()?;
-    let from = |error: io::Error| Failure::new(format_args!("{}: {error}", args.url.authority));
+    let from = |error: io::Error| Failure::peer(&args.url.authority, &error);
     let start = Instant::now();
     let mut stream = host
         .tcp_connect_timeout(args.url.at, PATIENCE)
@@ -102,9 +103,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     let rate = Rate::new(bytes, start.elapsed());
-    println!("{}: {rate}", head.status_line);
+    say(format_args!("{}: {rate}", head.status_line))?;
     drop(stream);
     host.shutdown(Duration::from_secs(1));
+    args.interface.note_capture(&host);
     if head.length.is_some_and(|length| bytes < length) {
         return Err(Failure::new(format_args!(
             "the body ended after {bytes} bytes, cut short"

@@ -5,28 +5,34 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use netloom::base::Cidr;
-use netloom::device::{Device, HostReceive, HostTransmit, Tap, Tun};
-use netloom::host::{Host, HostBuilder};
+use netloom::capture::CaptureWatch;
+use netloom::device::{Builder, Device, HostReceive, HostTransmit, Tap, Tun};
+use netloom::host::{Host, HostBuilder, SpawnError};
 
 use crate::failure::Failure;
+use crate::output::{note, note_made};
 
 /// How long duplicate detection and the like may take before the addresses count as unusable.
 const READY_WITHIN: Duration = Duration::from_secs(15);
 
-/// The interface options that `serve`, `get`, `send` and `ping` share.
+/// Which device: one of the two.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct InterfaceArgs {
-    /// Use the TAP device NAME (Ethernet frames); it is made when it does not exist.
-    #[arg(
-        long,
-        value_name = "NAME",
-        required_unless_present = "tun",
-        conflicts_with = "tun"
-    )]
+#[group(required = true, multiple = false)]
+struct DeviceArgs {
+    /// Use the TAP device NAME (Ethernet frames); it is made when it does not exist. With %d in
+    /// NAME the kernel chooses a number, and the name is told on standard error.
+    #[arg(long, value_name = "NAME")]
     tap: Option<String>,
     /// Use the TUN device NAME (IP packets); it is made when it does not exist.
     #[arg(long, value_name = "NAME")]
     tun: Option<String>,
+}
+
+/// The interface options that `serve`, `get`, `send` and `ping` share.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct InterfaceArgs {
+    #[command(flatten)]
+    device: DeviceArgs,
     /// Give the kernel's side of the device this address, as in 10.7.0.1/24. May be repeated.
     #[arg(long, value_name = "CIDR")]
     kernel_address: Vec<Cidr>,
@@ -36,7 +42,8 @@ pub(crate) struct InterfaceArgs {
     /// A default gateway of the netloom host. May be repeated.
     #[arg(long, value_name = "IP")]
     gateway: Vec<IpAddr>,
-    /// The MTU of the device, in bytes.
+    /// The MTU of the device, in bytes: 68 to 65521 (a TUN's to 65535), with IPv6 1280 or more
+    /// [default: 1500, or what a device that exists has].
     #[arg(long, value_name = "N")]
     mtu: Option<u32>,
     /// Do without checksum and segmentation offload.
@@ -57,30 +64,48 @@ impl InterfaceArgs {
     /// The device's, the host's or duplicate detection's, with what helps.
     pub(crate) fn ready_host(&self) -> Result<Host, Failure> {
         let host = self.host()?;
-        host.wait_ready(READY_WITHIN).map_err(Failure::new)?;
+        host.wait_ready(READY_WITHIN).map_err(Failure::host)?;
         Ok(host)
     }
 
-    fn host(&self) -> Result<Host, Failure> {
-        if let Some(name) = &self.tun {
-            let mut builder = Tun::builder().name(name).offload(!self.no_offload);
-            for &address in &self.kernel_address {
-                builder = builder.kernel_address(address);
-            }
-            if let Some(mtu) = self.mtu {
-                builder = builder.mtu(mtu);
-            }
-            return self.spawn(Host::builder(builder.open().map_err(Failure::new)?));
+    /// Says when the capture of a host that has ended holds less than it should.
+    pub(crate) fn note_capture(&self, host: &Host) {
+        let failure = host.capture().and_then(CaptureWatch::failure);
+        if let (Some(path), Some(error)) = (&self.capture, failure) {
+            let path = path.display();
+            note(format_args!(
+                "the capture {path} ended early: {error}; what it holds can be read"
+            ));
         }
-        let name = self.tap.as_deref().unwrap_or_default();
-        let mut builder = Tap::builder().name(name).offload(!self.no_offload);
+    }
+
+    fn host(&self) -> Result<Host, Failure> {
+        match (&self.device.tap, &self.device.tun) {
+            (_, Some(name)) => {
+                let tun = self.configured(Tun::builder().name(name));
+                let tun = tun.open().map_err(Failure::new)?;
+                note_made(name, tun.name());
+                self.spawn(Host::builder(tun))
+            }
+            (tap, None) => {
+                let name = tap.as_deref().unwrap_or_default();
+                let tap = self.configured(Tap::builder().name(name));
+                let tap = tap.open().map_err(Failure::new)?;
+                note_made(name, tap.name());
+                self.spawn(Host::builder(tap))
+            }
+        }
+    }
+
+    fn configured<D>(&self, builder: Builder<D>) -> Builder<D> {
+        let mut builder = builder.offload(!self.no_offload);
         for &address in &self.kernel_address {
             builder = builder.kernel_address(address);
         }
         if let Some(mtu) = self.mtu {
             builder = builder.mtu(mtu);
         }
-        self.spawn(Host::builder(builder.open().map_err(Failure::new)?))
+        builder
     }
 
     fn spawn<D>(&self, mut builder: HostBuilder<D>) -> Result<Host, Failure>
@@ -98,7 +123,16 @@ impl InterfaceArgs {
         if let Some(path) = &self.capture {
             builder = builder.capture(path);
         }
-        builder.spawn().map_err(Failure::new)
+        builder
+            .spawn()
+            .map_err(|error| match (&self.capture, &error) {
+                // Some of these do not name the file themselves.
+                (Some(path), SpawnError::Capture(cause)) => Failure::with_cure(
+                    format_args!("--capture {}: {cause}", path.display()),
+                    "name a file in a directory that you may write to, on a disk with room",
+                ),
+                _ => Failure::host(error),
+            })
     }
 }
 

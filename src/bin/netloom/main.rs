@@ -2,6 +2,7 @@
 //!
 //! Exit status: 0 done, 1 failed, 2 wrong usage.
 #![allow(clippy::cast_possible_truncation)]
+#![deny(clippy::print_stdout)]
 
 mod demo;
 mod dump;
@@ -10,6 +11,7 @@ mod get;
 mod http;
 mod interface_args;
 mod namespace;
+mod output;
 mod ping;
 mod rate;
 mod send;
@@ -34,6 +36,9 @@ enum Command {
     /// Measure netloom against the kernel, in a namespace of its own.
     Demo(demo::Args),
     /// Print one decoded line per packet, from a capture or a live device.
+    ///
+    /// Times are of the day, in UTC. A capture that is cut in a later record is printed up to there and
+    /// is no failure.
     Dump(dump::Args),
     /// Fetch a URL and print what came and how fast.
     Get(get::Args),
@@ -42,6 +47,10 @@ enum Command {
     /// Send data to a TCP port and print how fast it was taken.
     Send(send::Args),
     /// Answer as a host: echo, discard and chargen over TCP and UDP, and HTTP on port 80.
+    ///
+    /// TCP and UDP echo (7), discard (9) and chargen (19), and HTTP/1.1 on 80: GET /bytes/N, GET
+    /// /stats, PUT. Each TCP service serves 4096 connections at once; more wait in its queue, and an
+    /// idle one is closed after 5 minutes. Prints `ready` when it answers, its counters at the end.
     Serve(serve::Args),
 }
 

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use netloom::stack::PingOutcome;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, UNREACHABLE};
 use crate::interface_args::InterfaceArgs;
+use crate::output::say;
 use crate::signals::Signals;
 
 /// Send echo requests and print the round trips.
@@ -38,13 +39,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             Ok(pong) => match (pong.rtt, pong.reply.outcome) {
                 (Some(rtt), PingOutcome::Reply) => {
                     let (from, ttl) = (pong.reply.from, pong.reply.ttl);
-                    println!("reply from {from}: time {:.1} us, ttl {ttl}", micros(rtt));
+                    say(format_args!(
+                        "reply from {from}: time {:.1} us, ttl {ttl}",
+                        micros(rtt)
+                    ))?;
                     times.push(rtt);
                 }
-                (_, outcome) => println!("from {}: {outcome:?}", pong.reply.from),
+                (_, outcome) => say(format_args!("from {}: {outcome}", pong.reply.from))?,
             },
-            Err(error) if waits(&error) => println!("no answer from {}", args.to),
-            Err(error) => println!("{}: {error}", args.to),
+            Err(error) if waits(&error) => say(format_args!("no answer from {}", args.to))?,
+            // No route, no source address, no device: the next one would meet the same.
+            Err(error) => return Err(Failure::peer(args.to, &error)),
         }
         let last = number + 1 == args.count;
         let rest = interval.saturating_sub(start.elapsed());
@@ -52,10 +57,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             break;
         }
     }
-    println!("{sent} sent, {} answered{}", times.len(), summary(&times));
+    say(format_args!(
+        "{sent} sent, {} answered{}",
+        times.len(),
+        summary(&times)
+    ))?;
     host.shutdown(Duration::from_secs(1));
+    args.interface.note_capture(&host);
     if times.is_empty() {
-        return Err(Failure::new(format_args!("{} did not answer", args.to)));
+        let cause = format_args!("{} did not answer", args.to);
+        return Err(Failure::with_cure(cause, UNREACHABLE));
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use netloom::host::TcpStream;
 
 use crate::failure::Failure;
 use crate::interface_args::InterfaceArgs;
+use crate::output::say;
 use crate::rate::Rate;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +34,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let host = args.interface.ready_host()?;
-    let from = |error: io::Error| Failure::new(format_args!("{}: {error}", args.to));
+    let from = |error: io::Error| Failure::peer(args.to, &error);
     let stream = host.tcp_connect_timeout(args.to, PATIENCE).map_err(from)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(from)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(from)?;
@@ -41,16 +42,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let sent = send(&stream, args, start).map_err(from)?;
     stream.shutdown(Shutdown::Write).map_err(from)?;
     drain(&stream).map_err(from)?;
-    println!("{}", Rate::new(sent, start.elapsed()));
+    say(Rate::new(sent, start.elapsed()))?;
     let info = stream.info().map_err(from)?;
     let rtt = info.rtt.unwrap_or_default();
-    println!(
+    say(format_args!(
         "rtt {:.1} us, {} retransmits",
         rtt.as_nanos() as f64 / 1e3,
         info.retransmits
-    );
+    ))?;
     drop(stream);
     host.shutdown(Duration::from_secs(1));
+    args.interface.note_capture(&host);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `netloom serve`: a host that answers, until SIGINT or SIGTERM.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
 use crate::interface_args::InterfaceArgs;
+use crate::output::say;
 use crate::services::{self, Context, Served};
 use crate::signals::Signals;
 
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let context = Context::new(move |served| stats(&seen, served));
     services::start(&host, &context)
         .map_err(|error| Failure::new(format_args!("cannot start the services: {error}")))?;
-    say("ready\n")?;
+    say("ready")?;
 
     let mut ended = watch(&host)?;
     loop {
@@ -44,10 +45,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             // The watcher says nothing, it only closes its end.
             let _ = ended.read(&mut [0; 1]);
             print_counters(&host, &context.served)?;
-            return Err(Failure::new(why));
+            args.interface.note_capture(&host);
+            return Err(Failure::host(why));
         }
     }
     host.shutdown(END_WITHIN);
+    args.interface.note_capture(&host);
     print_counters(&host, &context.served)
 }
 
@@ -63,13 +66,6 @@ fn watch(host: &Arc<Host>) -> Result<io::PipeReader, Failure> {
         })
         .map_err(Failure::new)?;
     Ok(reader)
-}
-
-fn say(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::stdout(&error))
 }
 
 /// What was counted and is not zero, a name and a number a line.
@@ -97,11 +93,8 @@ fn print_counters(host: &Host, served: &Served) -> Result<(), Failure> {
             stats.written,
             stats.lost_queue + stats.lost_limit + stats.lost_error
         ));
-        if let Some(error) = capture.failure() {
-            text.push_str(&format!("capture ended early: {error}\n"));
-        }
     }
-    say(&text)
+    say(text.trim_end())
 }
 
 /// The JSON text of `/stats`.

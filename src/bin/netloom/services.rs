@@ -17,7 +17,8 @@ use netloom::stack::ListenOptions;
 
 use crate::http;
 
-/// The most connections served at once; more wait in the listeners' queues.
+/// The most connections that one service serves at once, so that a full one leaves the others
+/// alone; more wait in its listener's queue.
 const CONNECTIONS: usize = 4096;
 /// Stack bytes of a connection's thread: 4096 of them reserve 1 GiB of addresses, not of memory.
 const THREAD_STACK: usize = 256 << 10;
@@ -67,7 +68,6 @@ pub(crate) struct Context {
     block: Bytes,
     /// The chargen pattern, many times over: as large as a write is worth making.
     lines: Bytes,
-    slots: (Sender<()>, Receiver<()>),
 }
 
 impl Context {
@@ -77,7 +77,6 @@ impl Context {
             stats: Box::new(stats),
             block: http::body_block(),
             lines: pattern().repeat(PATTERNS).into(),
-            slots: bounded(CONNECTIONS),
         })
     }
 }
@@ -87,6 +86,11 @@ type Answer = fn(&UdpSocket, &netloom::host::Datagram) -> io::Result<()>;
 
 /// Starts all services; they end with the host. On return all of them listen.
 pub(crate) fn start(host: &Host, context: &Arc<Context>) -> io::Result<()> {
+    start_with(host, context, CONNECTIONS)
+}
+
+/// The same with this many connections for each service at once.
+fn start_with(host: &Host, context: &Arc<Context>, connections: usize) -> io::Result<()> {
     let services: [(u16, Handler); 4] = [
         (ECHO, echo),
         (DISCARD, discard),
@@ -100,7 +104,7 @@ pub(crate) fn start(host: &Host, context: &Arc<Context>) -> io::Result<()> {
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
         let listener = host.tcp_listen_with(any, options)?;
         let context = Arc::clone(context);
-        named("netloom-accept").spawn(move || accept(&listener, handler, &context))?;
+        named("netloom-accept").spawn(move || accept(&listener, handler, connections, &context))?;
     }
     let datagrams: [(u16, Answer); 3] = [
         (ECHO, echo_datagram),
@@ -127,22 +131,23 @@ fn named(name: &str) -> thread::Builder {
 }
 
 /// Gives each connection a thread, as long as there are slots.
-fn accept(listener: &TcpListener, handler: Handler, context: &Arc<Context>) {
+fn accept(listener: &TcpListener, handler: Handler, connections: usize, context: &Arc<Context>) {
+    let (take, free): (Sender<()>, Receiver<()>) = bounded(connections);
     for stream in listener.incoming() {
         let Ok(stream) = stream else { return };
-        if context.slots.0.send(()).is_err() {
+        if take.send(()).is_err() {
             return;
         }
-        let worker = Arc::clone(context);
+        let (worker, slot) = (Arc::clone(context), free.clone());
         let started = named("netloom-serve").spawn(move || {
             // How a peer ends its connection is its own business.
             let _ = serve(&stream, handler, &worker);
             drop(stream);
-            let _ = worker.slots.1.recv();
+            let _ = slot.recv();
         });
         if started.is_err() {
             // No more threads: the connection was closed with the closure; its slot is free again.
-            let _ = context.slots.1.recv();
+            let _ = free.recv();
         }
     }
 }
@@ -278,7 +283,44 @@ fn line(first: u8) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
+    use netloom::device::{Medium, pair};
+
     use super::*;
+
+    /// Far longer than anything here takes; only a bug reaches it.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Idle connections fill the echo service; HTTP answers, and echo again when one ends.
+    #[test]
+    fn a_full_service_leaves_the_others_alone() {
+        let (ours, theirs) = pair(Medium::Ethernet, 1500);
+        let spawn = |device, address: &str| {
+            let address = address.parse().unwrap();
+            Host::builder(device).address(address).spawn().unwrap()
+        };
+        let server = spawn(ours, "10.7.0.2/24");
+        let client = spawn(theirs, "10.7.0.1/24");
+        let context = Context::new(|_| "{}\n".to_owned());
+        start_with(&server, &context, 2).unwrap();
+        let connect = |port| {
+            let stream = client.tcp_connect(("10.7.0.2", port)).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream
+        };
+        let mut idle: Vec<_> = (0..3).map(|_| connect(ECHO)).collect();
+        let mut web = connect(HTTP);
+        web.write_all(b"GET /stats HTTP/1.0\r\n\r\n").unwrap();
+        let mut page = String::new();
+        web.read_to_string(&mut page).unwrap();
+        assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        idle.remove(0);
+        for stream in &mut idle {
+            stream.write_all(b"echo").unwrap();
+            stream.read_exact(&mut [0; 4]).unwrap();
+        }
+    }
 
     #[test]
     fn the_pattern_turns_by_one_character_a_line_and_repeats() {

@@ -179,6 +179,11 @@ impl<R: Read> Reader<R> {
         self.ended.as_ref()
     }
 
+    /// Was the header read that every capture begins with?
+    pub const fn has_begun(&self) -> bool {
+        !matches!(self.format, Format::Unknown)
+    }
+
     /// What was read so far.
     pub fn counts(&self) -> Counts {
         Counts {

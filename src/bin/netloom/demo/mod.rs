@@ -5,6 +5,7 @@ mod measure;
 mod side;
 mod world;
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +22,9 @@ pub(crate) struct Args {
     /// How long each measurement takes.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
-    /// Where the capture goes (pcapng, the first 192 bytes of each frame, at most 64 MiB).
+    /// Where the capture goes (pcapng, the first 192 bytes of each frame, at most 64 MiB)
+    /// [default: netloom-demo.pcapng here, or in the directory for temporary files where nothing
+    /// can be written here].
     #[arg(long, value_name = "FILE")]
     capture: Option<PathBuf>,
 }
@@ -51,7 +54,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn default_capture() -> PathBuf {
-    std::env::temp_dir().join(format!("netloom-demo-{}.pcapng", std::process::id()))
+    let here = PathBuf::from("netloom-demo.pcapng");
+    // The one of the demo before is overwritten.
+    match File::create(&here) {
+        Ok(_) => here,
+        Err(_) => std::env::temp_dir().join(format!("netloom-demo-{}.pcapng", std::process::id())),
+    }
 }
 
 fn print(world: &World, rows: &[(String, String)], capture: &std::path::Path) -> io::Result<()> {

@@ -56,7 +56,7 @@ impl Side for Host {
     fn ping(&self, to: IpAddr) -> io::Result<Duration> {
         let pong = Self::ping(self, to, PATIENCE)?;
         pong.rtt
-            .ok_or_else(|| io::Error::other(format!("no echo: {:?}", pong.reply.outcome)))
+            .ok_or_else(|| io::Error::other(format!("no echo: {}", pong.reply.outcome)))
     }
 }
 
