@@ -16,6 +16,8 @@ use crate::link::{
 use crate::namespace::Case;
 
 const SMALL: u64 = 16 << 20;
+/// On a link that loses some of them.
+const FEW: u64 = 4 << 20;
 /// In the cell that has the fastest path.
 const LARGE: u64 = 1 << 30;
 /// Bytes of a write; no multiple of any segment size.
@@ -42,17 +44,22 @@ impl fmt::Display for Cell {
 /// Covers: TCP-2 (checksums, whole and left to the device), TCP-25 (the MSS told fits).
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let coalesced = Link::new(Medium::Ethernet, Offload::Coalesced);
-    for link in Link::ALL.into_iter().chain([coalesced]) {
+    let more = [Offload::Coalesced, Offload::Impaired].map(|o| Link::new(Medium::Ethernet, o));
+    for link in Link::ALL.into_iter().chain(more) {
         for v6 in [false, true] {
             for we_send in [true, false] {
                 let large =
                     matches!(link.medium, Medium::Ethernet) && link.offload == Offload::Full && !v6;
+                let bytes = match link.offload {
+                    Offload::Impaired => FEW,
+                    _ if large => LARGE,
+                    _ => SMALL,
+                };
                 let cell = Cell {
                     link,
                     v6,
                     we_send,
-                    bytes: if large { LARGE } else { SMALL },
+                    bytes,
                 };
                 cases.push(Case::new(cell.to_string(), move || cell.run()));
             }
@@ -104,6 +111,18 @@ impl Cell {
         };
         assert_eq!(sent.1, self.bytes);
         assert_eq!(sent, received, "(hash, length) as sent and as received");
+        if self.link.offload == Offload::Impaired {
+            let counters = host.counters();
+            // What went through was repaired: by us, or by the kernel.
+            let repaired = if self.we_send {
+                counters.tcp_retransmits
+            } else {
+                kernel_counter("snmp", "Tcp:", "RetransSegs")
+            };
+            assert!(repaired > 0, "{counters:?}");
+            assert_eq!(counters.tcp_resets_sent + counters.tcp_resets_received, 0);
+            return;
+        }
         // Nothing is lost on this link, so nothing may ever have waited for a time-out.
         let counters = host.counters();
         assert_eq!(counters.tcp_rto_fired, 0, "{counters:?}");

@@ -8,8 +8,10 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
-use netloom::base::Cidr;
-use netloom::device::{Coalesce, Device, HostReceive, HostTransmit, Medium, Tap, Tun};
+use netloom::base::{Cidr, Seed};
+use netloom::device::{
+    Chance, Coalesce, Device, HostReceive, HostTransmit, Impair, Impairment, Medium, Tap, Tun,
+};
 use netloom::host::{self, Host, HostBuilder};
 use nix::sys::socket::{setsockopt, sockopt};
 
@@ -46,6 +48,8 @@ pub(crate) enum Offload {
     None,
     /// By software both ways.
     Coalesced,
+    /// By software on the way out, and the link is bad both ways.
+    Impaired,
 }
 
 /// The kind of link.
@@ -80,6 +84,7 @@ impl Link {
             Offload::Full => "offload",
             Offload::None => "plain",
             Offload::Coalesced => "coalesced",
+            Offload::Impaired => "impaired",
         };
         format!("{medium}_{offload}")
     }
@@ -118,9 +123,25 @@ impl Link {
     {
         match self.offload {
             Offload::Coalesced => start(Host::builder(Coalesce::new(device)), capture),
+            Offload::Impaired => {
+                let device = Impair::new(device, Seed::from_number(1));
+                let device = device.sending(bad()).receiving(bad());
+                start(Host::builder(device), capture)
+            }
             Offload::Full | Offload::None => start(Host::builder(device), capture),
         }
     }
+}
+
+/// Everything that a wire does, one frame in a hundred lost.
+fn bad() -> Impairment {
+    let often = Chance::per_million(2000);
+    Impairment::none()
+        .loss(Chance::percent(1))
+        .duplication(often)
+        .corruption(often)
+        .reordering(often, Duration::from_millis(1))
+        .delay(Duration::from_micros(300))
 }
 
 fn start<D>(builder: HostBuilder<D>, capture: Option<&Path>) -> Host
