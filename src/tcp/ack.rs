@@ -16,12 +16,8 @@ use super::timers::Timer;
 impl Connection {
     /// Takes an ACK with SEG.ACK <= SND.NXT.
     pub(crate) fn process_ack(&mut self, now: Instant, seg: &Segment, ack: SeqNum) {
-        let prior_pipe = self.scoreboard.pipe();
         self.forget_old_cwnd_limit();
-        let effect = AckEffect {
-            prior_pipe,
-            ..self.take_ack(seg, ack)
-        };
+        let effect = self.take_ack(seg, ack);
         let was_closed = self.snd.wnd == 0;
         self.snd.update_window(seg, ack);
         self.on_delivery(&effect, seg);
@@ -51,6 +47,7 @@ impl Connection {
 
     /// Moves SND.UNA and the scoreboard.
     fn take_ack(&mut self, seg: &Segment, ack: SeqNum) -> AckEffect {
+        let prior_pipe = self.scoreboard.pipe();
         let old_wnd = self.snd.wnd;
         let acked = ack.past(self.snd.una);
         let mut delivered = Delivered::default();
@@ -84,7 +81,7 @@ impl Connection {
             delivered,
             acked,
             duplicate,
-            prior_pipe: 0,
+            prior_pipe,
         }
     }
 

@@ -13,7 +13,7 @@ use super::header::{Fields, Flags};
 use super::plan::{Plan, What};
 use super::scoreboard::{Mark, Record};
 use super::send::Fin;
-use super::state::{Event, State};
+use super::state::Event;
 use super::timers::Timer;
 
 impl Connection {
@@ -149,7 +149,7 @@ impl Connection {
         } else {
             self.note_app_limited();
         }
-        if waits && !self.snd.is_outstanding() && self.rcv_side_is_up() {
+        if waits && !self.snd.is_outstanding() {
             let wait = self.rtt.rto_backed_off(self.persist_backoff);
             self.timers.arm_if_idle(Timer::Persist, now + wait);
         }
@@ -158,20 +158,12 @@ impl Connection {
 
     /// Decided when sending stops: after the next ACK there always is room.
     fn note_cwnd_limited(&mut self, lost: u32) {
-        let room = self
-            .congestion
-            .output()
-            .cwnd
-            .saturating_sub(self.scoreboard.pipe());
+        let room = self.cwnd_room();
         let wanted = self.snd.unsent().saturating_add(lost).max(self.smss());
         // What is lost lies in the window; what is new may be held back by it.
         if room < wanted && (lost > 0 || room <= self.snd.usable()) {
             self.cwnd_limited_at = Some(self.snd.nxt);
         }
-    }
-
-    fn rcv_side_is_up(&self) -> bool {
-        matches!(self.state, State::Established | State::CloseWait)
     }
 
     fn note_app_limited(&mut self) {

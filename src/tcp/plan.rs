@@ -98,10 +98,10 @@ impl Connection {
         let frame = self.frame(&options, most);
         self.plan_again(now, &options, frame)
             .or_else(|| self.plan_probe(&options, frame))
-            .or_else(|| self.plan_keepalive(&options, frame))
+            .or_else(|| self.plan_keepalive(&options))
             .or_else(|| self.plan_new(&options, frame))
             .or_else(|| self.plan_unsacked(&options, frame))
-            .or_else(|| self.plan_ack(&options, frame))
+            .or_else(|| self.plan_ack(&options))
     }
 
     fn plan_syn(&self, now: Instant, what: What) -> Plan {
@@ -202,7 +202,7 @@ impl Connection {
     }
 
     /// What cwnd still allows in flight.
-    fn cwnd_room(&self) -> u32 {
+    pub(super) fn cwnd_room(&self) -> u32 {
         self.congestion
             .output()
             .cwnd
@@ -312,7 +312,7 @@ impl Connection {
     }
 
     /// RFC 9293 §3.8.4 SHLD-12: no text, SEG.SEQ = SND.NXT - 1.
-    fn plan_keepalive(&self, options: &Options, _frame: Frame) -> Option<Plan> {
+    fn plan_keepalive(&self, options: &Options) -> Option<Plan> {
         let due = self.keepalive_due && !self.snd.is_outstanding();
         due.then(|| {
             self.segment(
@@ -389,7 +389,7 @@ impl Connection {
 
     // --- ACK ------------------------------------------------------------------------------
 
-    fn plan_ack(&self, options: &Options, _frame: Frame) -> Option<Plan> {
+    fn plan_ack(&self, options: &Options) -> Option<Plan> {
         let due = self.rcv.wants_ack(self.setup.options.delayed_ack);
         due.then(|| self.segment(What::Ack, self.snd.acceptable(), 0, Flags::empty(), options))
     }

@@ -1,7 +1,7 @@
 //! Loss detection and the episodes it starts (RFC 6675 §5, RFC 6582 §3.2, RFC 5681 §3.1).
 //!
 //! *Owns* the phase, the recovery point and the count of duplicate ACKs. *Does not* set a window:
-//! the controller hears of episodes and answers (CONGESTION.md section 1).
+//! the controller hears of episodes and answers.
 
 use super::congestion::{AckSample, CongestionEvent, CongestionKind, EpisodeKind};
 use super::connection::Connection;
@@ -43,8 +43,8 @@ pub(crate) struct AckEffect {
 }
 
 impl Connection {
-    /// Detects loss, starts and ends episodes, tells the controller. The order of CONGESTION.md
-    /// section 1.2.
+    /// Detects loss, starts and ends episodes, then tells the controller what was delivered: in
+    /// that order, so that growth never precedes a cut.
     pub(crate) fn on_ack_effect(&mut self, effect: &AckEffect) {
         if effect.duplicate {
             self.recovery.flight_end.get_or_insert(self.snd.nxt);

@@ -1,4 +1,4 @@
-//! The delivery-rate sampler (CONGESTION.md section 2; draft-ietf-ccwg-bbr "Delivery Rate Samples").
+//! The delivery-rate sampler (draft-ietf-ccwg-bbr, "Delivery Rate Samples").
 //!
 //! *Owns* what was delivered and when, and the stamp that each record carries from its transmission
 //! to its acknowledgement. *Does not* know records.
