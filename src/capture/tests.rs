@@ -707,7 +707,7 @@ fn assert_balanced(stats: &CaptureStats) {
     assert_eq!(stats.seen, stats.written + lost, "{stats:?}");
 }
 
-/// Covers: DESIGN.md section 6 (a full disk ends the capture, not the traffic).
+/// A full disk ends the capture, not the traffic.
 #[test]
 fn a_full_disk_ends_the_capture_and_nothing_else() {
     struct Disk(usize, Shelf);

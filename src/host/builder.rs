@@ -118,7 +118,7 @@ where
     }
 
     /// Frames that one turn of the driver takes at most (default 64: 0.25 to 0.5 ms at worst,
-    /// during which users wait; DESIGN.md section 5).
+    /// during which users wait; docs/choices.md).
     #[must_use]
     pub const fn turn_frames(mut self, frames: usize) -> Self {
         self.turn_frames = frames;
@@ -247,7 +247,7 @@ fn default_options(capabilities: &Capabilities) -> TcpOptions {
 }
 
 /// Without receive super-segments the window stays below half of what the device's queue holds, or
-/// one burst overflows it (DESIGN.md section 5).
+/// one burst overflows it (docs/choices.md).
 fn recv_buffer(capabilities: &Capabilities) -> usize {
     match capabilities.queue_frames {
         Some(frames) if !capabilities.receives_super_segments => {

@@ -106,7 +106,7 @@ impl Config {
         }
     }
 
-    /// Frames that one `poll_transmit` sends at most (default 64, DESIGN.md section 5).
+    /// Frames that one `poll_transmit` sends at most (default 64, docs/choices.md).
     #[must_use]
     pub fn transmit_budget(self, frames: usize) -> Self {
         Self {
@@ -154,7 +154,7 @@ impl Config {
     }
 
     /// Received payloads below this length are copied, so that they do not pin the buffer they came
-    /// in (default 1024 bytes, DESIGN.md section 1).
+    /// in (default 1024 bytes, docs/choices.md).
     #[must_use]
     pub fn copy_below(self, bytes: usize) -> Self {
         Self {

@@ -1,6 +1,6 @@
 //! Which socket takes a packet: one keyed-hash look-up per form of claim.
 //!
-//! DESIGN.md section 4's order: the 4-tuple; a socket bound to address and port; one bound to the port.
+//! In order: the 4-tuple; a socket bound to address and port; one bound to the port.
 //! *Owns* the claims. *Does not* own sockets. Keys of link-local addresses hold the interface
 //! (RFC 4007 §6). Invariant: no two sockets claim the same packet, so a second claim is an error.
 

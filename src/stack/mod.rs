@@ -1,6 +1,6 @@
 //! The sans-I/O core: frames and time go in; frames, deadlines and events come out.
 //!
-//! DESIGN.md section 4. *Owns* interfaces, routes, neighbours, sockets, timers and counters.
+//! *Owns* interfaces, routes, neighbours, sockets, timers and counters.
 //! *Does not* read a clock, a descriptor or an entropy source.
 //!
 //! The four kinds of method: `handle_*` is the world speaking, commands are the user speaking,

@@ -176,7 +176,7 @@ fn a_lost_retransmission_is_repeated_by_the_timer() {
     );
 }
 
-/// P1 of CONGESTION.md section 7.2 without PRR: cwnd falls at once to half, new text waits until
+/// The window trace of one loss in twenty, without PRR: cwnd falls at once to half, new text waits until
 /// half of the flight has left.
 #[test]
 fn p1_first_of_twenty_lost() {

@@ -158,7 +158,7 @@ fn arp_answers_and_defends() {
     assert_eq!(rig.drain().len(), 1);
 }
 
-/// DESIGN.md section 4: no table, no ARP, no duplicate detection on a medium without link addresses.
+/// No table, no ARP, no duplicate detection on a medium without link addresses.
 #[test]
 fn an_ip_medium_is_ready_at_once_and_asks_nobody() {
     let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1500))

@@ -211,7 +211,7 @@ fn vlans_are_kept_apart() {
     assert_eq!(request.packet.len(), arp::PACKET_LEN);
 }
 
-/// DESIGN.md section 4: whether foreign destinations are taken is a setting.
+/// Whether foreign destinations are taken is a setting.
 #[test]
 fn foreign_destinations_when_told_so() {
     let mut rig = Rig::with(|config| config.accept_foreign(true));
@@ -253,7 +253,7 @@ fn verified_and_partial_checksums_are_trusted() {
     }
 }
 
-/// Time never runs back (DESIGN.md section 4).
+/// Time never runs back.
 #[test]
 fn a_clock_that_runs_back_changes_nothing() {
     let mut rig = Rig::new();
