@@ -353,11 +353,9 @@ impl Fields {
 /// The sum over the pseudo-header of a transport packet of `len` bytes (RFC 9293 §3.1, RFC 768).
 pub fn pseudo_sum(src: Ipv4Addr, dst: Ipv4Addr, protocol: Protocol, len: usize) -> Sum {
     debug_assert!(len <= 0xffff, "{len} bytes do not fit in an IPv4 packet");
-    Sum::new()
-        .bytes(&src.octets())
-        .bytes(&dst.octets())
-        .word(u16::from(protocol.0))
-        .word(u16::try_from(len).unwrap_or(u16::MAX))
+    let ([a, b, c, d], [e, f, g, h]) = (src.octets(), dst.octets());
+    let [high, low] = u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes();
+    Sum::new().bytes(&[a, b, c, d, e, f, g, h, 0, protocol.0, high, low])
 }
 
 #[cfg(test)]
