@@ -15,6 +15,7 @@ mod harness;
 mod opening;
 mod options;
 mod recovery;
+mod regressions;
 mod script;
 mod security;
 mod timers;
