@@ -16,6 +16,7 @@ mod opening;
 mod options;
 mod recovery;
 mod regressions;
+mod rules;
 mod script;
 mod security;
 mod timers;

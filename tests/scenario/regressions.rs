@@ -1,5 +1,7 @@
 //! Items of docs/regressions.md that the other files of this tier do not show, or not in every clause.
 
+use core::time::Duration;
+
 use netloom::tcp::TcpOptions;
 
 use super::harness::Scenario;
@@ -365,6 +367,25 @@ fn r26_a_probed_window_an_owed_ack_and_a_keep_alive() {
         +.05 < . 21:21(0) ack 2001 win 5000
         +1   > . 2000:2000(0) ack 21
         +0   expect-info unread 20
+    ",
+    );
+}
+
+/// Keep-alives while a probe is due do not put it off.
+#[test]
+fn r26_a_keep_alive_leaves_the_probe_its_time() {
+    let t = Scenario::established().rtt(Duration::from_millis(900));
+    let mut t = t.build();
+    t.run(
+        r"
+        +0   expect-info rto_ms 2700
+        +0   setopt keepalive 1
+        +0   < . 1:1(0) ack 1 win 0
+        +0   write 10
+        +1   > . 0:0(0) ack 1
+        +.5  < . 1:1(0) ack 1 win 0
+        +1   > . 0:0(0) ack 1
+        +.2  > P. 1:2(1) ack 1
     ",
     );
 }

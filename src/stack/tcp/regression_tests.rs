@@ -610,7 +610,7 @@ fn icmp_error(link: &mut Link, code: UnreachableCode, mtu: u16, quoted: &[u8]) {
         .handle_frame(now, end.on, RxFrame::new(Bytes::from(packet), meta));
 }
 
-/// Covers: ATK-1, ATK-2, ATK-3, ATK-4, IC4-6, TCP-55 (MUST-54, MUST-56)
+/// Covers: ATK-1, ATK-2, ATK-3, ATK-4, IC4-6, TCP-53, TCP-54 (MUST-54, MUST-56)
 #[test]
 fn r62_an_error_about_a_syn_ends_the_attempt_when_it_quotes_it() {
     for (code, failure) in [
@@ -656,7 +656,7 @@ fn r62_an_error_about_a_syn_ends_the_attempt_when_it_quotes_it() {
     }
 }
 
-/// Covers: ATK-3, TCP-55 (in a synchronized state every error is a hint)
+/// Covers: ATK-3, IC4-10, TCP-54 (in a synchronized state every error is a hint)
 #[test]
 fn r62_no_error_ends_what_is_established() {
     let mut link = Link::new();

@@ -7,6 +7,7 @@ mod echo;
 mod ingress;
 mod neighbours;
 mod ping;
+mod rules;
 mod tcp;
 mod transmit;
 mod udp;

@@ -5,7 +5,13 @@ use crate::tcp::{Fields, Flags, Header, Options, State, TcpFailure, TcpOptions};
 
 const REMOTE: &str = "10.0.0.2:80";
 
-fn segment(from: SocketAddr, to: SocketAddr, seq: u32, ack: u32, flags: Flags) -> Vec<u8> {
+pub(super) fn segment(
+    from: SocketAddr,
+    to: SocketAddr,
+    seq: u32,
+    ack: u32,
+    flags: Flags,
+) -> Vec<u8> {
     let fields = Fields {
         src_port: from.port(),
         dst_port: to.port(),
@@ -28,7 +34,7 @@ fn segment(from: SocketAddr, to: SocketAddr, seq: u32, ack: u32, flags: Flags) -
     bytes
 }
 
-fn frame(from: &str, to: &str, seq: u32, ack: u32, flags: Flags) -> Vec<u8> {
+pub(super) fn frame(from: &str, to: &str, seq: u32, ack: u32, flags: Flags) -> Vec<u8> {
     let (from, to): (SocketAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
     let bytes = segment(from, to, seq, ack, flags);
     ip_frame(from.ip(), to.ip(), Protocol::TCP, &bytes)
