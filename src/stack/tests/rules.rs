@@ -96,10 +96,9 @@ fn the_local_address_is_the_users_choice() {
             .stack
             .tcp_connect(rig.now, to, local, TcpOptions::default());
         let id = id.unwrap();
-        for _ in 0..3 {
-            let seen = rig.only();
-            assert_eq!(seen.v4().0.src, expected);
-            rig.advance(Duration::from_secs(4));
+        for wait in [0, 1] {
+            rig.advance(Duration::from_secs(wait));
+            assert_eq!(rig.only().v4().0.src, expected);
         }
         assert_eq!(
             rig.stack.tcp_local_addr(id).unwrap().ip(),
@@ -365,8 +364,7 @@ fn bits_and_options_without_a_meaning_are_ignored() {
     let options = ListenOptions::default();
     rig.stack.tcp_listen(addr("0.0.0.0:80"), options).unwrap();
     let plain = frame("10.0.0.2:9", "10.0.0.1:80", 1, 0, Flags::SYN);
-    let ip = ethernet::HEADER_LEN;
-    let mut bytes = plain[ip + 20..].to_vec();
+    let mut bytes = plain[ethernet::HEADER_LEN + 20..].to_vec();
     bytes[12] |= 0x0e;
     bytes[16..18].fill(0);
     let sum = ipv4::pseudo_sum(PEER, OURS, Protocol::TCP, bytes.len())
