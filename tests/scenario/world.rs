@@ -201,7 +201,7 @@ impl World {
             peer_isn: below.unwrap_or(100_000),
             our_ts: None,
             peer_ts: below
-                .or(setting.ts_below_wrap.map(|below| 0u32.wrapping_sub(below)))
+                .or_else(|| setting.ts_below_wrap.map(|below| 0u32.wrapping_sub(below)))
                 .unwrap_or(1_000_000),
             peer_window: setting.peer_window,
             written: 0,
