@@ -64,6 +64,9 @@ impl Connection {
             self.timers
                 .arm_if_idle(Timer::KeepAlive, self.last_heard + keepalive.idle_used());
         }
+        if cfg!(debug_assertions) {
+            self.check();
+        }
     }
 
     /// RFC 9293 §3.10.8, TIME-WAIT TIMEOUT; the record that waited was the stack's.

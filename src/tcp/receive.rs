@@ -380,6 +380,17 @@ impl Receive {
         }
     }
 
+    /// Recounts everything; for tests and debug builds.
+    pub(crate) fn check(&self) {
+        self.queue.check();
+        assert!(
+            !self.edge.before(self.nxt),
+            "the window ends before RCV.NXT"
+        );
+        let promised = self.offset + u64::from(self.edge.past(self.nxt_text()));
+        self.assembler.check(self.offset, promised);
+    }
+
     pub(crate) fn is_shut_down(&self) -> bool {
         self.discard
     }
