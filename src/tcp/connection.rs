@@ -94,6 +94,8 @@ pub(crate) struct Connection {
     pub(crate) peer_mss: u16,
     pub(crate) timestamps: bool,
     pub(crate) sack: bool,
+    /// The peer's SYN offered a window scale, be it one of 0 (RFC 7323 §2.2).
+    pub(crate) scaling: bool,
     pub(crate) signals: Signals,
     pub(crate) read_armed: bool,
     pub(crate) write_armed: bool,
@@ -169,6 +171,7 @@ impl Connection {
             peer_mss: setup.default_mss,
             timestamps: false,
             sack: false,
+            scaling: false,
             signals: Signals::empty(),
             read_armed: true,
             write_armed: true,
@@ -222,6 +225,7 @@ impl Connection {
     pub(crate) fn negotiate(&mut self, mss: Option<u16>, scale: Option<WindowScale>, sack: bool) {
         self.peer_mss = mss.unwrap_or(self.setup.default_mss).max(MIN_MSS);
         self.sack = sack;
+        self.scaling = scale.is_some();
         if let Some(scale) = scale {
             self.snd.scale = scale;
         } else {
