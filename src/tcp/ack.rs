@@ -19,7 +19,7 @@ impl Connection {
         self.forget_old_cwnd_limit();
         let effect = self.take_ack(seg, ack);
         let was_closed = self.snd.wnd == 0;
-        self.snd.update_window(seg, ack);
+        self.snd.update_window(seg, ack, effect.acked > 0);
         self.on_delivery(&effect, seg);
         self.on_ack_effect(&effect);
         self.sampler.on_ack_end(self.rtt.min());
