@@ -36,6 +36,7 @@ impl Connection {
             // MUST-37: a peer that answers probes is alive. Nobody waits for an orphan: its probes
             // are bounded (r30).
             self.retries = 0;
+            self.probe_retries = 0;
         }
         if effect.acked > 0 {
             self.on_una_advanced(now);
@@ -115,6 +116,7 @@ impl Connection {
     /// SND.UNA moved: RFC 6298 §5 (5.2), (5.3), and the writer may go on.
     fn on_una_advanced(&mut self, now: Instant) {
         self.retries = 0;
+        self.probe_retries = 0;
         self.last_progress = now;
         self.timers.stop(Timer::UserTimeout);
         if self.scoreboard.is_empty() {

@@ -104,6 +104,9 @@ pub(crate) struct Connection {
     pub(crate) orphan: bool,
     /// Time-outs in a row without an answer: R2 of RFC 9293 §3.8.3.
     pub(crate) retries: u8,
+    /// The same for probes of a closed window: an orphan's are bounded, answered or not, and must
+    /// not use up the retries of what leaves when it opens.
+    pub(crate) probe_retries: u8,
     pub(crate) keepalive_probes: u8,
     pub(crate) keepalive_due: bool,
     pub(crate) probe_due: bool,
@@ -178,6 +181,7 @@ impl Connection {
             failure: None,
             orphan: false,
             retries: 0,
+            probe_retries: 0,
             keepalive_probes: 0,
             keepalive_due: false,
             probe_due: false,
@@ -311,7 +315,7 @@ impl Connection {
             bytes_received: self.stats.bytes_received,
             retransmits: self.stats.retransmits,
             bytes_retransmitted: self.stats.bytes_retransmitted,
-            retries: self.retries,
+            retries: self.retries.max(self.probe_retries),
             reordering: self.stats.reordering,
             delivered: self.sampler.delivered(),
             delivery_rate,
