@@ -49,13 +49,16 @@ impl Talk {
                 );
             }
             if let Some(Outcome::Failed(failure)) = reader.outcome {
-                self.check_failure(failure);
+                self.check_failure(failure, writer.outcome);
             }
         }
     }
 
-    fn check_failure(&self, failure: TcpFailure) {
-        let lonely = self.lonely && failure == TcpFailure::HostUnreachable;
+    fn check_failure(&self, failure: TcpFailure, peers: Option<Outcome>) {
+        const LONELY: TcpFailure = TcpFailure::HostUnreachable;
+        // The peer, too, fails for it; maybe it was not told yet.
+        let peers = peers.is_none_or(|outcome| outcome == Outcome::Failed(LONELY));
+        let lonely = self.lonely && (failure == LONELY || peers);
         assert!(
             self.fragile || lonely,
             "it failed for no reason: {failure}; {}",

@@ -177,7 +177,8 @@ impl Tcp {
         if self.impatient {
             options.retries(3).syn_retries(1).orphan_retries(1)
         } else {
-            options
+            // The probes of an orphan are bounded, answered or not, and users here read slowly.
+            options.orphan_retries(15)
         }
     }
 
