@@ -47,12 +47,12 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 fn an_adversary_breaks_nothing() {
     let began = Clock::now();
-    let from = number("NETLOOM_SEED")
-        .or(number("NETLOOM_FROM"))
-        .unwrap_or(0);
-    let runs = match number("NETLOOM_SEED") {
-        Some(_) => 1,
-        None => number("NETLOOM_RUNS").unwrap_or(RUNS),
+    let (from, runs) = match number("NETLOOM_SEED") {
+        Some(seed) => (seed, 1),
+        None => (
+            number("NETLOOM_FROM").unwrap_or(0),
+            number("NETLOOM_RUNS").unwrap_or(RUNS),
+        ),
     };
     let (next, failed) = (AtomicU64::new(from), AtomicBool::new(false));
     let (frames, bytes) = (AtomicU64::new(0), AtomicU64::new(0));

@@ -55,77 +55,88 @@ impl Monitor {
         }
         let flow = self.flows.entry(ports).or_default();
         if flags.contains(Flags::SYN) {
-            let fresh = flow[from].syn.is_none_or(|(iss, _)| iss != header.seq());
-            let scale = Options::parse(header.options_bytes()).window_scale;
-            if fresh {
-                // An old SYN that comes late is answered as if it were new; who sent it lives in the
-                // connection that it opened then.
-                let answers = flags.contains(Flags::ACK);
-                flow[from] = Half {
-                    edge: flow[from].edge.filter(|_| answers),
-                    syn: Some((header.seq(), scale)),
-                    end: header.seq().wrapping_add(1),
-                    ..Half::default()
-                };
-                flow[1 - from].ack = None;
-                if !answers {
-                    flow[1 - from].edge = None;
-                }
-            }
-            if flags.contains(Flags::ACK) {
-                let edge = header.ack().wrapping_add(u32::from(header.window()));
-                flow[from].edge.get_or_insert(edge);
-            }
-            return;
+            return on_syn(flow, from, header);
         }
-        let peer = flow[1 - from];
-        let half = &mut flow[from];
-        let (Some((_, own)), Some((peer_iss, theirs))) = (half.syn, peer.syn) else {
-            return;
-        };
-        let shift = match (own, theirs) {
-            (Some(shift), Some(_)) if !self.unscaled => u32::from(shift),
-            _ => 0,
-        };
         let len = text as u32 + u32::from(flags.contains(Flags::FIN));
-        let end = header.seq().wrapping_add(len);
-        if let Some(edge) = peer.edge
-            && len > 0
-        {
-            let beyond = ahead(end, edge);
-            assert!(
-                beyond <= 1,
-                "end {from} sends {len} octets from {}, {beyond} beyond the window",
-                header.seq()
-            );
+        check_numbers(flow, from, header.seq(), len);
+        check_promise(flow, from, header, self.unscaled);
+    }
+}
+
+fn on_syn(flow: &mut [Half; 2], from: usize, header: &Header<'_>) {
+    let answers = header.flags().contains(Flags::ACK);
+    if flow[from].syn.is_none_or(|(iss, _)| iss != header.seq()) {
+        let scale = Options::parse(header.options_bytes()).window_scale;
+        flow[from] = Half {
+            // An old SYN that comes late is answered as if it were new; who sent it lives in the
+            // connection that it opened then.
+            edge: flow[from].edge.filter(|_| answers),
+            syn: Some((header.seq(), scale)),
+            end: header.seq().wrapping_add(1),
+            ..Half::default()
+        };
+        flow[1 - from].ack = None;
+        if !answers {
+            flow[1 - from].edge = None;
         }
-        if ahead(end, half.end) > 0 {
-            half.end = end;
-        }
-        // An answer to a segment of an earlier connection acknowledges that one's numbers.
-        let known = peer.end.wrapping_sub(peer_iss);
-        if header.ack().wrapping_sub(peer_iss) > known {
-            return;
-        }
-        if let Some(ack) = half.ack {
-            let step = ahead(header.ack(), ack);
-            assert!(
-                step >= 0,
-                "end {from} acknowledges {step} octets less than before"
-            );
-        }
-        half.ack = Some(header.ack());
-        let edge = header
-            .ack()
-            .wrapping_add(u32::from(header.window()) << shift);
-        let step = half.edge.map_or(0, |before| ahead(edge, before));
+    }
+    if answers {
+        let edge = header.ack().wrapping_add(u32::from(header.window()));
+        flow[from].edge.get_or_insert(edge);
+    }
+}
+
+/// What takes `len` numbers stays in the peer's window, but for a probe.
+fn check_numbers(flow: &mut [Half; 2], from: usize, seq: u32, len: u32) {
+    let end = seq.wrapping_add(len);
+    if let Some(edge) = flow[1 - from].edge
+        && len > 0
+    {
+        let beyond = ahead(end, edge);
         assert!(
-            step > -(1 << shift),
-            "end {from} moves its window's edge by {step}, in units of {}",
-            1 << shift
+            beyond <= 1,
+            "end {from} sends {len} octets from {seq}, {beyond} beyond the window"
         );
-        if step >= 0 || half.edge.is_none() {
-            half.edge = Some(edge);
-        }
+    }
+    if ahead(end, flow[from].end) > 0 {
+        flow[from].end = end;
+    }
+}
+
+/// Neither the acknowledgement nor the window's edge is taken back.
+fn check_promise(flow: &mut [Half; 2], from: usize, header: &Header<'_>, unscaled: bool) {
+    let peer = flow[1 - from];
+    let half = &mut flow[from];
+    let (Some((_, own)), Some((peer_iss, theirs))) = (half.syn, peer.syn) else {
+        return;
+    };
+    // An answer to a segment of an earlier connection acknowledges that one's numbers.
+    let known = peer.end.wrapping_sub(peer_iss);
+    if header.ack().wrapping_sub(peer_iss) > known {
+        return;
+    }
+    if let Some(ack) = half.ack {
+        let step = ahead(header.ack(), ack);
+        assert!(
+            step >= 0,
+            "end {from} acknowledges {step} octets less than before"
+        );
+    }
+    half.ack = Some(header.ack());
+    let shift = match (own, theirs) {
+        (Some(shift), Some(_)) if !unscaled => u32::from(shift),
+        _ => 0,
+    };
+    let edge = header
+        .ack()
+        .wrapping_add(u32::from(header.window()) << shift);
+    let step = half.edge.map_or(0, |before| ahead(edge, before));
+    assert!(
+        step > -(1 << shift),
+        "end {from} moves its window's edge by {step}, in units of {}",
+        1 << shift
+    );
+    if step >= 0 {
+        half.edge = Some(edge);
     }
 }
