@@ -84,6 +84,7 @@ impl End {
                 trace: watch.trace,
                 said_full: false,
                 frames: 0,
+                super_segments: 0,
                 digest: watch.digest.then(DefaultHasher::new),
             },
             batch: RxBatch::new(64),

@@ -40,6 +40,8 @@ pub(crate) struct Fickle {
     pub(crate) said_full: bool,
     /// Frames taken.
     pub(crate) frames: u64,
+    /// Those of them that were super-segments.
+    pub(crate) super_segments: u64,
     /// Of every frame offered and what became of it.
     pub(crate) digest: Option<DefaultHasher>,
 }
@@ -88,6 +90,7 @@ impl Fickle {
             return;
         }
         self.frames += 1;
+        self.super_segments += u64::from(frame.meta.segment.is_some());
         if self.trace {
             let link = if self.ethernet {
                 Link::Ethernet

@@ -25,6 +25,7 @@ mod start;
 mod user;
 mod world;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -55,7 +56,7 @@ fn an_adversary_breaks_nothing() {
         ),
     };
     let (next, failed) = (AtomicU64::new(from), AtomicBool::new(false));
-    let (frames, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+    let counts = Mutex::new(BTreeMap::new());
     let failures = Mutex::new(Vec::new());
     let worker = || {
         while !failed.load(Relaxed) {
@@ -66,8 +67,10 @@ fn an_adversary_breaks_nothing() {
             let scenario = Scenario::draw(seed);
             match report::attempt(&scenario) {
                 Ok(ran) => {
-                    frames.fetch_add(ran.frames, Relaxed);
-                    bytes.fetch_add(ran.bytes, Relaxed);
+                    let mut counts = counts.lock().unwrap();
+                    for (name, n) in ran.counts {
+                        *counts.entry(name).or_insert(0) += n;
+                    }
                 }
                 Err(failure) => {
                     failed.store(true, Relaxed);
@@ -80,16 +83,21 @@ fn an_adversary_breaks_nothing() {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         (0..threads).for_each(|_| drop(scope.spawn(worker)));
     });
-    println!(
-        "{runs} runs, {} frames, {} bytes in {:?}",
-        frames.into_inner(),
-        bytes.into_inner(),
-        began.elapsed()
-    );
+    println!("{runs} runs in {:?}", began.elapsed());
+    let counts: BTreeMap<&str, u64> = counts.into_inner().unwrap();
+    counts
+        .iter()
+        .for_each(|(name, n)| println!("{n:>12} {name}"));
     let failures = failures.into_inner().unwrap();
     if let Some((scenario, failure)) = failures.iter().min_by_key(|(scenario, _)| scenario.seed) {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
         panic!("{}", report::explain(scenario, failure, dir).text);
+    }
+    // An adversary that does nothing breaks nothing.
+    if runs >= RUNS {
+        for (name, n) in counts {
+            assert!(n >= runs / 1000, "{name}: only {n} in {runs} runs");
+        }
     }
 }
 

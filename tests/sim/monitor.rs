@@ -43,6 +43,13 @@ impl Monitor {
         }
     }
 
+    /// Connections in which an end's sequence numbers wrapped.
+    pub(crate) fn wraps(&self) -> u64 {
+        let wrapped = |half: &Half| half.syn.is_some_and(|(iss, _)| half.end < iss);
+        let halves = self.flows.values().flatten();
+        halves.filter(|half| wrapped(half)).count() as u64
+    }
+
     /// End `from` sends a segment with `text` bytes.
     pub(crate) fn on_segment(&mut self, from: usize, header: &Header<'_>, text: usize) {
         let flags = header.flags();

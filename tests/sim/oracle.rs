@@ -30,6 +30,12 @@ impl Talk {
         self.actors.iter().all(Actor::is_done)
     }
 
+    /// Did both read all that the other wrote?
+    pub(crate) fn is_finished(&self) -> bool {
+        let finished = |actor: &Actor| actor.outcome == Some(Outcome::Finished);
+        self.actors.iter().all(finished)
+    }
+
     /// The stream read is a prefix of the stream written, and equal to it at a clean end.
     pub(crate) fn check(&self) {
         for end in [0, 1] {

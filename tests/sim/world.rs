@@ -13,7 +13,8 @@ use std::rc::Rc;
 
 use netloom::base::DropReason;
 use netloom::device::{Capabilities, Medium, Pair};
-use netloom::stack::{AcceptError, ConnectError, ListenOptions};
+use netloom::stack::{AcceptError, ConnectError, Counters, ListenOptions};
+use netloom::tcp::TcpFailure;
 use netloom::{Instant, SocketId, Stack};
 
 use super::end::{End, Watch};
@@ -21,7 +22,7 @@ use super::monitor::Monitor;
 use super::oracle::Talk;
 use super::scenario::{Opener, Sabotage, Scenario};
 use super::start;
-use super::user::Actor;
+use super::user::{Actor, Outcome};
 
 // The longest run, and the longest wait for anything to happen to any user. The longest that a
 // stack waits for a peer by default is 15 minutes (R2).
@@ -38,6 +39,7 @@ pub(crate) struct World {
     now: Instant,
     ends: [End; 2],
     talks: Vec<Talk>,
+    monitor: Rc<RefCell<Monitor>>,
     /// Which conversation a port of the opening end belongs to.
     ports: HashMap<(usize, u16), usize>,
     turns: u64,
@@ -48,12 +50,12 @@ pub(crate) struct World {
 }
 
 /// What a run comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
     pub(crate) took: Duration,
-    pub(crate) frames: u64,
-    pub(crate) bytes: u64,
     pub(crate) digest: [u64; 2],
+    /// What happened, by name, and how often.
+    pub(crate) counts: Vec<(&'static str, u64)>,
 }
 
 /// Runs a scenario to its end.
@@ -96,6 +98,7 @@ impl World {
             now: start,
             ends,
             talks: talks.collect(),
+            monitor,
             ports: HashMap::new(),
             turns: 0,
             progress_at: start,
@@ -110,12 +113,57 @@ impl World {
     }
 
     fn ran(&self) -> Ran {
-        let actors = self.talks.iter().flat_map(|talk| &talk.actors);
+        let actors = || self.talks.iter().flat_map(|talk| &talk.actors);
+        let ended = |outcome| {
+            actors()
+                .filter(|actor| actor.outcome == Some(outcome))
+                .count()
+        };
+        let sum = |of: fn(&Counters) -> u64| -> u64 {
+            self.ends.iter().map(|end| of(end.stack.counters())).sum()
+        };
+        let both = |talk: &&Talk| {
+            let conversation = &self.scenario.conversations[talk.at];
+            conversation.opener == Opener::Both && talk.is_finished()
+        };
+        let both = self.talks.iter().filter(both).count();
+        let counts = vec![
+            ("frames", self.frames()),
+            (
+                "super-segments",
+                self.ends.iter().map(|end| end.tx.super_segments).sum(),
+            ),
+            ("simultaneous opens", both as u64),
+            ("bytes", actors().map(|actor| actor.read).sum()),
+            ("users that finished", ended(Outcome::Finished) as u64),
+            ("users that closed", ended(Outcome::Closed) as u64),
+            ("users that aborted", ended(Outcome::Aborted) as u64),
+            (
+                "users that were reset",
+                ended(Outcome::Failed(TcpFailure::Reset)) as u64,
+            ),
+            ("users that gave up", ended(Outcome::GaveUp) as u64),
+            ("connections that wrapped", self.monitor.borrow().wraps()),
+            ("time-outs", sum(|c| c.tcp_rto_fired)),
+            ("fast retransmits", sum(|c| c.tcp_fast_retransmits)),
+            ("window probes", sum(|c| c.tcp_window_probes)),
+            ("keep-alive probes", sum(|c| c.tcp_keepalives)),
+            ("challenge ACKs", sum(|c| c.tcp_challenge_acks)),
+            ("connections given up", sum(|c| c.tcp_timed_out)),
+            (
+                "wrong checksums",
+                sum(|c| c.drops.get(DropReason::TcpChecksum)),
+            ),
+            (
+                "full backlogs",
+                sum(|c| c.drops.get(DropReason::TcpBacklogFull)),
+            ),
+            ("old timestamps", sum(|c| c.drops.get(DropReason::TcpPaws))),
+        ];
         Ran {
             took: self.now.since(self.start),
-            frames: self.frames(),
-            bytes: actors.map(|actor| actor.read).sum(),
             digest: [0, 1].map(|n| self.ends[n].tx.digest.as_ref().map_or(0, Hasher::finish)),
+            counts,
         }
     }
 
