@@ -452,6 +452,13 @@ impl Scoreboard {
         }
     }
 
+    /// Recounts, and finds every octet of `una..nxt` in exactly one record.
+    pub(crate) fn check_range(&self, una: SeqNum, nxt: SeqNum) {
+        self.check();
+        assert_eq!(self.outstanding, nxt.past(una), "octets outstanding");
+        assert!(self.records.front().is_none_or(|first| first.seq == una));
+    }
+
     /// Marks one record lost if it is in flight; returns the octets marked.
     fn mark_lost(&mut self, index: usize) -> u32 {
         let record = &mut self.records[index];
