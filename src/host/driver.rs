@@ -48,7 +48,7 @@ impl Driver {
             }
             let now = clock::now();
             let mut rx = shared.rx.lock().unwrap_or_else(PoisonError::into_inner);
-            let (received, held) = rx.receive_if_likely(now)?;
+            let (received, held) = rx.receive(now)?;
             if received > 0 || next.is_due(now) {
                 let turn = shared.turn(&mut rx.batch, Turn::Drive);
                 drop(rx);

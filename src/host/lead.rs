@@ -51,7 +51,7 @@ impl Shared {
         // The driver may have taken a last turn meanwhile.
         while !(until.ready)() {
             let now = clock::now();
-            let (received, held) = match rx.receive_if_likely(now) {
+            let (received, held) = match rx.receive(now) {
                 Ok(read) => read,
                 Err(error) => return Over::Failed(error.into()),
             };

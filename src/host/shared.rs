@@ -44,30 +44,12 @@ pub(crate) struct Shared {
 pub(crate) struct Rx {
     half: Option<Box<dyn HostReceive>>,
     pub(crate) batch: RxBatch,
-    /// The last look emptied the device and found one frame at most: likely there is none now, and
-    /// ppoll says so too. An empty read would only cost time.
-    quiet: bool,
 }
 
 impl Rx {
     pub(crate) fn new(half: Box<dyn HostReceive>, batch: RxBatch) -> Self {
-        Self {
-            half: Some(half),
-            batch,
-            quiet: false,
-        }
-    }
-
-    /// [`receive`](Self::receive), unless it would most likely find nothing.
-    pub(crate) fn receive_if_likely(
-        &mut self,
-        now: Instant,
-    ) -> Result<(usize, Option<Instant>), DeviceError> {
-        if !std::mem::take(&mut self.quiet) {
-            return self.receive(now);
-        }
-        let held = self.half.as_ref().and_then(|half| half.next_ready());
-        Ok((0, held))
+        let half = Some(half);
+        Self { half, batch }
     }
 
     /// Reads a batch; returns how many frames came, and when a held-back frame is due.
@@ -79,7 +61,6 @@ impl Rx {
             return Ok((0, None));
         };
         let received = half.receive(now, &mut self.batch)?;
-        self.quiet = received == 1 && self.batch.room() > 0;
         Ok((received, half.next_ready()))
     }
 }
