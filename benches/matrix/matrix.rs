@@ -114,10 +114,11 @@ fn line(result: &Run) -> String {
     let took = took.map(|flow| flow.took).max().unwrap_or_default();
     let (ours, theirs) = outcome.timeouts;
     format!(
-        "out {} in {} Gbit/s {:5.2} s, {ours}+{theirs} time-outs, hash ok",
+        "out {} in {} Gbit/s {:5.2} s, {ours}+{theirs} time-outs, {} overflowed, hash ok",
         rate(outcome.sent),
         rate(outcome.received),
-        took.as_secs_f64()
+        took.as_secs_f64(),
+        outcome.overflow
     )
 }
 

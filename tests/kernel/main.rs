@@ -36,6 +36,8 @@ mod link;
 mod matrix;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod namespace;
+#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+mod programs;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod source;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -76,7 +78,7 @@ fn main() -> std::process::ExitCode {
     tests.extend(bulk::cases());
     tests.extend(matrix::cases());
     #[cfg(feature = "cli")]
-    tests.extend(tool::cases());
+    tests.extend([tool::cases(), programs::cases()].into_iter().flatten());
     let trials = tests
         .into_iter()
         .map(|case| case.trial(&rights, required))

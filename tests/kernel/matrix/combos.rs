@@ -1,5 +1,6 @@
 //! The combinations of the kernel matrix, and the few of them that hold every pair.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
@@ -61,14 +62,22 @@ impl Combo {
     }
 
     /// Few of them that hold every pair of levels of two factors: in turn the one that holds most of
-    /// the pairs still missing.
+    /// the pairs still missing, and among those the one whose levels were chosen least.
     pub(crate) fn covering(losses: Range<usize>) -> Vec<Self> {
         let all = Self::all(losses);
         let mut missing: BTreeSet<Pair> = all.iter().flat_map(|combo| combo.pairs()).collect();
         let mut chosen = Vec::new();
         while !missing.is_empty() {
-            let gain = |combo: &&Self| combo.pairs().filter(|p| missing.contains(p)).count();
-            let best = *all.iter().max_by_key(gain).expect("pairs come from combos");
+            let gain = |combo: &Self| combo.pairs().filter(|p| missing.contains(p)).count();
+            let shared = |combo: &Self| -> usize {
+                let distances = chosen.iter().map(|other| combo.distance(other));
+                distances.map(|distance| FACTORS - distance).sum()
+            };
+            let merit = |combo: &&Self| (gain(combo), Reverse(shared(combo)));
+            let best = *all
+                .iter()
+                .max_by_key(merit)
+                .expect("pairs come from combos");
             best.pairs().for_each(|pair| {
                 missing.remove(&pair);
             });

@@ -1,6 +1,7 @@
 //! One combination: a host, a connection, senders that stop after a time, hashes.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -43,6 +44,8 @@ pub(crate) struct Outcome {
     pub(crate) received: Option<Flow>,
     /// Time-outs of retransmission timers: ours, the kernel's.
     pub(crate) timeouts: (u64, u64),
+    /// Frames for us that found the device's queue full.
+    pub(crate) overflow: u64,
 }
 
 impl Outcome {
@@ -88,6 +91,7 @@ pub(crate) fn run(combo: &Combo, sending: Duration) -> Result<Outcome, String> {
             host.counters().tcp_rto_fired,
             kernel_counter("netstat", "TcpExt:", "TCPTimeouts"),
         ),
+        overflow: overflow(),
     };
     check(combo, &host, &outcome);
     Ok(outcome)
@@ -103,10 +107,29 @@ fn check(combo: &Combo, host: &Host, outcome: &Outcome) {
         0,
         "{counters:?}"
     );
-    if combo.loss() == 0 {
-        // Nothing is lost on this link, so nothing may ever have waited for a time-out.
+    if combo.loss() > 0 {
+        return;
+    }
+    // Where we only receive, the window keeps the queue from overflowing. Where we send as well, the
+    // peer's acknowledgements are in the queue too, and no window bounds them.
+    if combo.direction() == Direction::Receive {
+        assert_eq!(outcome.overflow, 0, "{counters:?}");
+    }
+    // Where nothing is lost nothing may ever have waited for a time-out.
+    if outcome.overflow == 0 {
         assert_eq!(outcome.timeouts, (0, 0), "{counters:?}");
     }
+}
+
+/// Frames that the kernel dropped because nobody had taken those before them.
+fn overflow() -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("nl0:"));
+    // Eight numbers of what was received; sent: bytes, packets, errors, drops.
+    let drops = line.unwrap().split_whitespace().nth(11);
+    drops.unwrap().parse().unwrap()
 }
 
 /// Sets TCP_CONGESTION.
