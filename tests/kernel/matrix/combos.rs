@@ -97,6 +97,13 @@ impl Combo {
         levels.filter(|(a, b)| a != b).count()
     }
 
+    /// A number of its own.
+    pub(crate) fn number(&self) -> u64 {
+        self.levels
+            .iter()
+            .fold(1, |all, &level| all * 4 + level as u64)
+    }
+
     pub(crate) const fn v6(&self) -> bool {
         self.levels[FAMILY] == 1
     }

@@ -163,8 +163,10 @@ where
     if combo.loss() == 0 {
         return spawn(combo, device);
     }
-    let bad = Impairment::none().loss(Chance::per_million(combo.loss() * 1000));
-    let device = Impair::new(device, Seed::from_number(1));
+    // Only chance loses: a burst of super-segments is some thousand frames.
+    let bad = Impairment::none().limit(1 << 16);
+    let bad = bad.loss(Chance::per_million(combo.loss() * 1000));
+    let device = Impair::new(device, Seed::from_number(combo.number()));
     spawn(combo, device.sending(bad).receiving(bad))
 }
 
