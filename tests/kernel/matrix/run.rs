@@ -267,24 +267,37 @@ trait End: Copy + Send + Sync {
 #[derive(Clone, Copy)]
 struct Ours<'a>(&'a host::TcpStream);
 
+impl Ours<'_> {
+    fn failed(self, error: &std::io::Error) -> ! {
+        let late = self
+            .0
+            .set_nonblocking(true)
+            .and_then(|()| self.0.read_chunk(usize::MAX));
+        let late = late.map(|chunk| chunk.len());
+        panic!("{error}; a read after that: {late:?}; {:?}", self.0.info());
+    }
+}
+
 impl End for Ours<'_> {
     fn write(self, number: usize, block: &[u8]) {
         let mut stream = self.0;
         if number.is_multiple_of(2) {
-            stream.write_all(block).unwrap();
+            let written = stream.write_all(block);
+            written.unwrap_or_else(|error| self.failed(&error));
         } else {
-            let chunk = Bytes::copy_from_slice(block);
-            stream.write_all_chunk(chunk).unwrap();
+            let written = stream.write_all_chunk(Bytes::copy_from_slice(block));
+            written.unwrap_or_else(|error| self.failed(&error));
         }
     }
 
     fn read(self, number: usize, buf: &mut [u8], hash: &mut Hash) -> bool {
         if number.is_multiple_of(2) {
-            let len = self.0.recv(buf).unwrap();
+            let len = self.0.recv(buf).unwrap_or_else(|error| self.failed(&error));
             hash.update(&buf[..len]);
             len > 0
         } else {
-            let chunk = self.0.read_chunk(usize::MAX).unwrap();
+            let chunk = self.0.read_chunk(usize::MAX);
+            let chunk = chunk.unwrap_or_else(|error| self.failed(&error));
             hash.update(&chunk);
             !chunk.is_empty()
         }
