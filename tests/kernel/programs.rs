@@ -235,7 +235,8 @@ fn echo_by_socat() {
         let host = link.host();
         let listen = if v6 { "TCP6-LISTEN" } else { "TCP4-LISTEN" };
         let mut command = Command::new("socat");
-        command.args([&format!("{listen}:7007,reuseaddr"), "PIPE"]);
+        // One page at a time: more than the room left in its pipe, and socat waits for itself.
+        command.args(["-b", "4096", &format!("{listen}:7007,reuseaddr"), "PIPE"]);
         let socat = Peer::start(&mut command);
         eventually("socat listens", PATIENCE, || listening(v6, 7007));
         let stream = our_connect(&host, SocketAddr::new(kernel(v6), 7007));
