@@ -244,7 +244,8 @@ fn echo_by_socat() {
             let sender = scope.spawn(|| send(&stream, BYTES));
             let mut hash = Hash::default();
             loop {
-                let chunk = stream.read_chunk(usize::MAX).unwrap();
+                let chunk = stream.read_chunk(usize::MAX);
+                let chunk = chunk.unwrap_or_else(|error| panic!("{error}: {:?}", stream.info()));
                 if chunk.is_empty() {
                     break (sender.join().unwrap(), hash.finish());
                 }
