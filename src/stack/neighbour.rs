@@ -200,7 +200,7 @@ impl Neighbours {
     ) {
         match (self.index.get(&key).copied(), heard) {
             (Some(id), Heard::Asks { mac, .. }) => self.heard_request(timers, id, mac),
-            (None, Heard::Asks { mac, create: true }) => self.learn(key, mac),
+            (None, Heard::Asks { mac, create: true }) => self.learn(now, key, mac),
             // RFC 4861 §7.2.5, RFC 826: what nobody asked for creates nothing.
             (None, _) => {}
             (
@@ -265,7 +265,7 @@ impl Neighbours {
         source: IpAddr,
     ) -> Lookup {
         // Half of the table is out of reach of a scan.
-        if self.incomplete * 2 >= self.limit || !self.make_room() {
+        if self.incomplete * 2 >= self.limit || !self.make_room(now) {
             return Lookup::NoRoom;
         }
         self.incomplete += 1;
@@ -290,8 +290,8 @@ impl Neighbours {
     }
 
     /// Somebody asks us: its answer will have to find it (RFC 826, RFC 4861 §7.2.3).
-    fn learn(&mut self, key: NeighbourKey, mac: MacAddr) {
-        if self.make_room() {
+    fn learn(&mut self, now: Instant, key: NeighbourKey, mac: MacAddr) {
+        if self.make_room(now) {
             self.insert(key, State::Stale, mac, key.1);
         }
     }
@@ -392,7 +392,7 @@ impl Neighbours {
 
     /// Is there room for one more, if need be in the place of a stale entry? A clock hand goes
     /// round, a few entries at a time.
-    fn make_room(&mut self) -> bool {
+    fn make_room(&mut self, now: Instant) -> bool {
         if self.entries.len() < self.limit {
             return true;
         }
@@ -402,7 +402,12 @@ impl Neighbours {
             let Some(id) = self.entries.id_at(self.hand) else {
                 continue;
             };
-            let stale = |entry: &Entry| entry.state == State::Stale;
+            // An entry that nobody has sent to since its time ran out is stale, if not by name.
+            let stale = |entry: &Entry| match entry.state {
+                State::Stale => true,
+                State::Reachable { until } => until <= now,
+                State::Incomplete { .. } | State::Delay | State::Probe { .. } => false,
+            };
             if self.entries.get(id).is_some_and(stale)
                 && let Some(entry) = self.entries.remove(id)
             {

@@ -278,6 +278,31 @@ fn r59_a_flood_of_new_neighbours_evicts_stale_ones_only() {
     assert!(rig.drops(DropReason::NeighbourUnresolved) >= 200 - 32);
 }
 
+/// r59: a table full of neighbours that answered once and were forgotten takes new ones.
+#[test]
+fn r59_neighbours_that_nobody_sends_to_give_way_when_their_time_is_over() {
+    let config = Config::new(Seed::from_number(1)).neighbour_limit(64);
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .link_local(false)
+        .address("10.0.0.1/8".parse().unwrap());
+    let mut rig = Rig::bare(config, interface);
+    let on = rig.on;
+    for n in 0..64u8 {
+        let peer = Ipv4Addr::new(10, 1, 0, n);
+        rig.receive(arp_frame(&arp::Packet::request(OTHER_MAC, peer, OURS)));
+        let now = rig.now;
+        rig.stack.net.confirm(now, on, peer.into());
+    }
+    rig.drain();
+    rig.introduce();
+    assert_eq!(state(&rig, PEER), None, "all of them are reachable");
+    rig.advance(Duration::from_secs(60));
+    rig.introduce();
+    assert_eq!(state(&rig, PEER), Some(State::Stale));
+    assert_eq!(rig.stack.net.neighbours.len(), 64);
+}
+
 /// Covers: NDP-26, ARP-2: a sender that asks has moved to another MAC.
 #[test]
 fn a_request_updates_a_known_sender() {
