@@ -13,6 +13,7 @@
 //! | `tcp.rs` | ends, refusals, a thousand connections |
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
 //! | `capture.rs` | a capture that another program opens; one that fills the disk |
+//! | `floods.rs` | a hostile neighbour on a bridge, while a flow runs |
 //! | `failure.rs` | interfaces that go, hosts that are dropped |
 //! | `tool.rs` | the command-line tool: curl against `serve`, `demo`, `dump` |
 //! | `namespace.rs`, `link.rs` | what the tests share |
@@ -28,6 +29,8 @@ mod device;
 mod echo;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod failure;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod floods;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod link;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -68,6 +71,7 @@ fn main() -> std::process::ExitCode {
     .map(namespace::Case::from)
     .collect();
     tests.extend(bulk::cases());
+    tests.extend(floods::cases());
     #[cfg(feature = "cli")]
     tests.extend(tool::cases());
     let trials = tests

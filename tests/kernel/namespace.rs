@@ -54,8 +54,16 @@ impl Case {
     /// A test that needs more than the others; what it returns is the reason why it did not run.
     #[cfg(feature = "cli")]
     pub(crate) fn with_reason(name: &str, body: fn() -> Option<String>) -> Self {
+        Self::or_reason(name.to_owned(), body)
+    }
+
+    /// The same of a body that holds something.
+    pub(crate) fn or_reason(
+        name: String,
+        body: impl FnOnce() -> Option<String> + Send + 'static,
+    ) -> Self {
         Self {
-            name: name.to_owned(),
+            name,
             body: Box::new(body),
         }
     }

@@ -1,0 +1,274 @@
+//! Floods at full speed while a flow of the kernel's runs: three ports of a bridge, one of them the
+//! attacker's.
+//!
+//! The frames are those of `benches/floods`; the bounds in memory are in `docs/limits.md`.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant as Clock};
+
+use netloom::Instant;
+use netloom::base::{DropReason, MacAddr};
+use netloom::device::{Device, Receive, RxBatch, Tap, Transmit};
+use netloom::host::{Host, TcpListener};
+use netloom::link::{TxFrame, TxMeta};
+use netloom::stack::{Counters, ListenOptions};
+
+use crate::link::{Hash, PATIENCE, kernel_connect, our_accept};
+use crate::namespace::{Case, ip};
+
+#[path = "../../benches/floods/attack.rs"]
+mod attack;
+
+use attack::{Attacker, Flood, Target};
+
+const OURS: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 2);
+const OURS_V6: Ipv6Addr = Ipv6Addr::new(0xfd07, 0, 0, 0, 0, 0, 0, 2);
+const OUR_MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 2]);
+/// Half-open connections that the listener keeps.
+const BACKLOG: usize = 256;
+/// How long a flood goes on.
+const TIME: Duration = Duration::from_secs(1);
+/// Frames per second, where the machine can.
+const RATE: f64 = 1e5;
+/// What the process may grow by: far more than the tables of docs/limits.md, and far less than a
+/// record for each of 10^5 frames in full would be.
+const GROWTH: usize = 48 << 20;
+
+/// One test for each kind.
+///
+/// Covers: SEC-1, SEC-4, NDP-41, ARP-12.
+pub(crate) fn cases() -> Vec<Case> {
+    let case = |flood: Flood| {
+        Case::or_reason(format!("floods::{}", flood.name()), move || {
+            bridge().err().or_else(|| {
+                endure(flood);
+                None
+            })
+        })
+    };
+    Flood::ALL.into_iter().map(case).collect()
+}
+
+/// A bridge with the kernel's address; a kernel without bridges is a reason not to run.
+fn bridge() -> Result<(), String> {
+    let words = "link add br0 address 02:00:00:00:00:01 type bridge mcast_snooping 0";
+    let made = Command::new("ip").args(words.split_whitespace()).output();
+    let made = made.map_err(|error| error.to_string())?;
+    if !made.status.success() {
+        let error = String::from_utf8_lossy(&made.stderr);
+        return Err(format!("no bridge: {}", error.trim()));
+    }
+    ip("addr add 10.7.0.1/8 dev br0");
+    ip("addr add fd07::1/64 dev br0 nodad");
+    Ok(())
+}
+
+/// A TAP on the bridge.
+fn port(name: &str, offload: bool) -> Tap {
+    let tap = Tap::builder().name(name).offload(offload).open().unwrap();
+    // The addresses of those who do not exist are not to be learned.
+    ip(&format!("link set {name} master br0"));
+    ip(&format!("link set {name} type bridge_slave learning off"));
+    ip(&format!("link set {name} up"));
+    tap
+}
+
+fn endure(flood: Flood) {
+    let (ours, theirs) = (port("nl0", true), port("atk0", false));
+    ip("link set br0 up");
+    let host = Host::builder(ours)
+        .mac(OUR_MAC)
+        .address("10.7.0.2/8".parse().unwrap())
+        .address("fd07::2/64".parse().unwrap())
+        .gateway(IpAddr::V4(Ipv4Addr::new(10, 7, 0, 1)))
+        .dad_transmits(0)
+        .spawn()
+        .unwrap();
+    host.wait_ready(PATIENCE).unwrap();
+    let options = ListenOptions::new(host.tcp_options().clone()).backlog(BACKLOG);
+    let listener = host.tcp_listen_with((OURS, 0), options).unwrap();
+    let at = v4(listener.local_addr().unwrap());
+    let client = kernel_connect(at.into());
+    let server = our_accept(&listener);
+    let attacker = Attacker::new(Target {
+        mac: OUR_MAC,
+        listener: at,
+        v6: OURS_V6,
+        peer: v4(client.local_addr().unwrap()),
+    });
+    let (before, memory) = (host.counters(), resident());
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| send_until(client, &over));
+        let receiver = scope.spawn(move || receive(server));
+        let sent = scope.spawn(|| attack(theirs, attacker, flood));
+        let hostile = flood.connects().then(|| our_accept(&listener));
+        if let (Some(stream), Flood::Sack) = (&hostile, flood) {
+            // More than it will ever acknowledge.
+            stream.set_nonblocking(true).unwrap();
+            let wrote = stream.send(&vec![0x5a; 4 << 20]).unwrap();
+            assert!(wrote > 1 << 20);
+        }
+        if flood == Flood::Syn {
+            connect_meanwhile(&host, &listener);
+        }
+        let sent = sent.join().unwrap();
+        over.store(true, Ordering::Relaxed);
+        let during = host.counters();
+        if let Some(stream) = hostile {
+            stream.abort().unwrap();
+        }
+        let (was_sent, was_received) = (sender.join().unwrap(), receiver.join().unwrap());
+        assert_eq!(
+            was_sent, was_received,
+            "(hash, length) as sent and received"
+        );
+        assert!(was_sent.1 > 10 << 20, "{} bytes in {TIME:?}", was_sent.1);
+        let grown = resident().saturating_sub(memory);
+        assert!(grown < GROWTH, "{grown} bytes more");
+        println!(
+            "{}: {sent} frames, {} bytes, {grown} more resident",
+            flood.name(),
+            was_sent.1
+        );
+        judge(flood, sent, &host, &before, &during);
+    });
+}
+
+/// What each flood may have done.
+fn judge(flood: Flood, sent: u64, host: &Host, before: &Counters, during: &Counters) {
+    let frames = during.rx_frames - before.rx_frames;
+    assert!(frames > 10_000, "of {sent} frames {frames} came through");
+    let drops = |reason| during.drops.get(reason) - before.drops.get(reason);
+    match flood {
+        Flood::Syn => {
+            assert!(during.tcp_cookies_sent > 10_000, "{during:?}");
+            assert!(during.tcp_cookies_accepted > 0, "{during:?}");
+            assert_eq!(drops(DropReason::TcpBacklogFull), 0);
+        }
+        Flood::Arp | Flood::Solicit => {
+            // The flow's neighbour was not thrown out: nobody had to be asked for it, but for a probe.
+            let asked = during.arp_requests_sent - before.arp_requests_sent;
+            assert!(asked <= 5, "{during:?}");
+            assert_eq!(during.neighbours_failed, 0);
+        }
+        Flood::Rst | Flood::Ack => assert!(during.tcp_challenge_acks <= 40, "{during:?}"),
+        Flood::OneByte => assert!(drops(DropReason::TcpReassemblyFull) > 1000, "{during:?}"),
+        Flood::Overlap => {}
+        Flood::Sack => assert!(during.tcp_segments_received > 10_000, "{during:?}"),
+        Flood::Icmp => assert!(drops(DropReason::IcmpUnmatched) > 1000, "{during:?}"),
+        Flood::Udp => {
+            assert!(drops(DropReason::UdpNoSocket) > 10_000, "{during:?}");
+            assert!(during.icmp_errors_sent < 5000, "{during:?}");
+        }
+    }
+    assert_eq!(during.tcp_resets_received, 0, "the flow was not reset");
+    assert_eq!(host.error().map(|error| error.to_string()), None);
+}
+
+/// New connections in the midst of a SYN flood, by cookies, with all their options.
+fn connect_meanwhile(host: &Host, listener: &TcpListener) {
+    while host.counters().tcp_cookies_sent == 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let at = listener.local_addr().unwrap();
+    for _ in 0..10 {
+        let mut theirs = kernel_connect(at);
+        theirs.write_all(b"hello").unwrap();
+        let mut ours = our_accept(listener);
+        let mut text = [0; 5];
+        ours.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"hello");
+        let info = ours.info().unwrap();
+        assert!(
+            info.sack && info.timestamps && info.snd_wscale > 0,
+            "{info:?}"
+        );
+        assert_eq!(info.snd_mss, 1448);
+    }
+}
+
+/// Sends a flood for [`TIME`]; says how many frames.
+fn attack(tap: Tap, mut attacker: Attacker, flood: Flood) -> u64 {
+    let (mut rx, mut tx) = tap.split();
+    let (mut batch, start) = (RxBatch::new(64), Clock::now());
+    let now = || Instant::from_nanos(start.elapsed().as_nanos() as u64);
+    let mut send = |frame: &[u8]| {
+        tx.transmit(now(), &TxFrame::new(frame, &[], TxMeta::PLAIN))
+            .unwrap();
+    };
+    let mut hear = |attacker: &mut Attacker, send: &mut dyn FnMut(&[u8])| {
+        while rx.receive(now(), &mut batch).unwrap() > 0 {
+            for frame in batch.drain() {
+                if let Some(answer) = attacker.heard(&frame.data) {
+                    send(answer);
+                }
+            }
+        }
+    };
+    while flood.connects() && !attacker.is_connected() {
+        assert!(start.elapsed() < PATIENCE, "the attacker's connection");
+        send(attacker.syn());
+        thread::sleep(Duration::from_millis(5));
+        hear(&mut attacker, &mut send);
+    }
+    let (start, mut sent) = (Clock::now(), 0);
+    while start.elapsed() < TIME {
+        let due = (start.elapsed().as_secs_f64() * RATE) as u64;
+        // What could not be sent in time is not made up for.
+        for _ in 0..due.saturating_sub(sent).min(200) {
+            send(attacker.next(flood));
+        }
+        sent = due;
+        hear(&mut attacker, &mut send);
+        thread::sleep(Duration::from_micros(200));
+    }
+    sent
+}
+
+/// The kernel's end of the flow.
+fn send_until(mut stream: TcpStream, over: &AtomicBool) -> (u64, u64) {
+    let (mut hash, mut number) = (Hash::default(), 0u64);
+    let mut block = vec![0x5a; 64 << 10];
+    while !over.load(Ordering::Relaxed) {
+        number += 1;
+        block[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+        hash.update(&block);
+        stream.write_all(&block).unwrap();
+    }
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0, "our end");
+    hash.finish()
+}
+
+/// Our end.
+fn receive(stream: netloom::host::TcpStream) -> (u64, u64) {
+    let mut hash = Hash::default();
+    loop {
+        let chunk = stream.read_chunk(usize::MAX).unwrap();
+        if chunk.is_empty() {
+            return hash.finish();
+        }
+        hash.update(&chunk);
+    }
+}
+
+/// Bytes of this process that are in memory.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1));
+    kib.unwrap().parse::<usize>().unwrap() << 10
+}
+
+fn v4(address: SocketAddr) -> SocketAddrV4 {
+    match address {
+        SocketAddr::V4(v4) => v4,
+        SocketAddr::V6(_) => panic!("{address} is not an IPv4 address"),
+    }
+}
