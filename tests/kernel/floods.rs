@@ -5,30 +5,25 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream};
-use std::process::Command;
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
-use netloom::Instant;
-use netloom::base::{DropReason, MacAddr};
-use netloom::device::{Device, Receive, RxBatch, Tap, Transmit};
+use netloom::base::DropReason;
 use netloom::host::{Host, TcpListener};
-use netloom::link::{TxFrame, TxMeta};
 use netloom::stack::{Counters, ListenOptions};
 
 use crate::link::{Hash, PATIENCE, kernel_connect, our_accept};
-use crate::namespace::{Case, ip};
+use crate::namespace::Case;
 
 #[path = "../../benches/floods/attack.rs"]
 mod attack;
+#[path = "../../benches/floods/station.rs"]
+mod station;
 
-use attack::{Attacker, Flood, Target};
+use attack::Flood;
 
-const OURS: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 2);
-const OURS_V6: Ipv6Addr = Ipv6Addr::new(0xfd07, 0, 0, 0, 0, 0, 0, 2);
-const OUR_MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 2]);
 /// Half-open connections that the listener keeps.
 const BACKLOG: usize = 256;
 /// How long a flood goes on.
@@ -45,7 +40,7 @@ const GROWTH: usize = 48 << 20;
 pub(crate) fn cases() -> Vec<Case> {
     let case = |flood: Flood| {
         Case::or_reason(format!("floods::{}", flood.name()), move || {
-            bridge().err().or_else(|| {
+            station::bridge().err().or_else(|| {
                 endure(flood);
                 None
             })
@@ -54,71 +49,41 @@ pub(crate) fn cases() -> Vec<Case> {
     Flood::ALL.into_iter().map(case).collect()
 }
 
-/// A bridge with the kernel's address; a kernel without bridges is a reason not to run.
-fn bridge() -> Result<(), String> {
-    let words = "link add br0 address 02:00:00:00:00:01 type bridge mcast_snooping 0";
-    let made = Command::new("ip").args(words.split_whitespace()).output();
-    let made = made.map_err(|error| error.to_string())?;
-    if !made.status.success() {
-        let error = String::from_utf8_lossy(&made.stderr);
-        return Err(format!("no bridge: {}", error.trim()));
-    }
-    ip("addr add 10.7.0.1/8 dev br0");
-    ip("addr add fd07::1/64 dev br0 nodad");
-    Ok(())
-}
-
-/// A TAP on the bridge.
-fn port(name: &str, offload: bool) -> Tap {
-    let tap = Tap::builder().name(name).offload(offload).open().unwrap();
-    // The addresses of those who do not exist are not to be learned.
-    ip(&format!("link set {name} master br0"));
-    ip(&format!("link set {name} type bridge_slave learning off"));
-    ip(&format!("link set {name} up"));
-    tap
-}
-
 fn endure(flood: Flood) {
-    let (ours, theirs) = (port("nl0", true), port("atk0", false));
-    ip("link set br0 up");
-    let host = Host::builder(ours)
-        .mac(OUR_MAC)
-        .address("10.7.0.2/8".parse().unwrap())
-        .address("fd07::2/64".parse().unwrap())
-        .gateway(IpAddr::V4(Ipv4Addr::new(10, 7, 0, 1)))
-        .dad_transmits(0)
-        .spawn()
-        .unwrap();
+    let (ours, theirs) = (
+        station::port("nl0", true).unwrap(),
+        station::port("atk0", false).unwrap(),
+    );
+    let host = station::host(ours).spawn().unwrap();
     host.wait_ready(PATIENCE).unwrap();
     let options = ListenOptions::new(host.tcp_options().clone()).backlog(BACKLOG);
-    let listener = host.tcp_listen_with((OURS, 0), options).unwrap();
-    let at = v4(listener.local_addr().unwrap());
-    let client = kernel_connect(at.into());
+    let listener = host.tcp_listen_with((station::OURS, 0), options).unwrap();
+    let at = listener.local_addr().unwrap();
+    let client = kernel_connect(at);
     let server = our_accept(&listener);
-    let attacker = Attacker::new(Target {
-        mac: OUR_MAC,
-        listener: at,
-        v6: OURS_V6,
-        peer: v4(client.local_addr().unwrap()),
-    });
+    let attacker = station::attacker(at, client.local_addr().unwrap());
     let (before, memory) = (host.counters(), resident());
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
+        let guard = Over(&over);
         let sender = scope.spawn(|| send_until(client, &over));
         let receiver = scope.spawn(move || receive(server));
-        let sent = scope.spawn(|| attack(theirs, attacker, flood));
+        let sent = scope.spawn(|| {
+            let start = Clock::now();
+            station::attack(theirs, attacker, flood, RATE, || start.elapsed() > TIME)
+        });
         let hostile = flood.connects().then(|| our_accept(&listener));
         if let (Some(stream), Flood::Sack) = (&hostile, flood) {
             // More than it will ever acknowledge.
             stream.set_nonblocking(true).unwrap();
-            let wrote = stream.send(&vec![0x5a; 4 << 20]).unwrap();
-            assert!(wrote > 1 << 20);
+            let block = vec![0x5a; 256 << 10];
+            while stream.send(&block).is_ok() {}
         }
         if flood == Flood::Syn {
             connect_meanwhile(&host, &listener);
         }
         let sent = sent.join().unwrap();
-        over.store(true, Ordering::Relaxed);
+        drop(guard);
         let during = host.counters();
         if let Some(stream) = hostile {
             stream.abort().unwrap();
@@ -138,6 +103,15 @@ fn endure(flood: Flood) {
         );
         judge(flood, sent, &host, &before, &during);
     });
+}
+
+/// Ends the flow, whatever else happens.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What each flood may have done.
@@ -193,44 +167,6 @@ fn connect_meanwhile(host: &Host, listener: &TcpListener) {
     }
 }
 
-/// Sends a flood for [`TIME`]; says how many frames.
-fn attack(tap: Tap, mut attacker: Attacker, flood: Flood) -> u64 {
-    let (mut rx, mut tx) = tap.split();
-    let (mut batch, start) = (RxBatch::new(64), Clock::now());
-    let now = || Instant::from_nanos(start.elapsed().as_nanos() as u64);
-    let mut send = |frame: &[u8]| {
-        tx.transmit(now(), &TxFrame::new(frame, &[], TxMeta::PLAIN))
-            .unwrap();
-    };
-    let mut hear = |attacker: &mut Attacker, send: &mut dyn FnMut(&[u8])| {
-        while rx.receive(now(), &mut batch).unwrap() > 0 {
-            for frame in batch.drain() {
-                if let Some(answer) = attacker.heard(&frame.data) {
-                    send(answer);
-                }
-            }
-        }
-    };
-    while flood.connects() && !attacker.is_connected() {
-        assert!(start.elapsed() < PATIENCE, "the attacker's connection");
-        send(attacker.syn());
-        thread::sleep(Duration::from_millis(5));
-        hear(&mut attacker, &mut send);
-    }
-    let (start, mut sent) = (Clock::now(), 0);
-    while start.elapsed() < TIME {
-        let due = (start.elapsed().as_secs_f64() * RATE) as u64;
-        // What could not be sent in time is not made up for.
-        for _ in 0..due.saturating_sub(sent).min(200) {
-            send(attacker.next(flood));
-        }
-        sent = due;
-        hear(&mut attacker, &mut send);
-        thread::sleep(Duration::from_micros(200));
-    }
-    sent
-}
-
 /// The kernel's end of the flow.
 fn send_until(mut stream: TcpStream, over: &AtomicBool) -> (u64, u64) {
     let (mut hash, mut number) = (Hash::default(), 0u64);
@@ -264,11 +200,4 @@ fn resident() -> usize {
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().nth(1));
     kib.unwrap().parse::<usize>().unwrap() << 10
-}
-
-fn v4(address: SocketAddr) -> SocketAddrV4 {
-    match address {
-        SocketAddr::V4(v4) => v4,
-        SocketAddr::V6(_) => panic!("{address} is not an IPv4 address"),
-    }
 }
