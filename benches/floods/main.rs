@@ -15,6 +15,8 @@
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod attack;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod cost;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod measure;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod station;

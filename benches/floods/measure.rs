@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use nix::{setsockopt_impl, sockopt_impl};
 
 use super::attack::Flood;
-use super::station;
+use super::{cost, station};
 
 sockopt_impl!(
     /// SO_MAX_PACING_RATE, in bytes per second.
@@ -97,7 +97,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Box<dyn Error>> {
         settings.time,
     );
     println!(
-        "{:<26}{:>8} {:<14}| flooded: Gbit/s {:<12}| ratio, goal {GOAL} | kframes/s sent, arrived",
+        "{:<26}{:>8} {:<14}| flooded: Gbit/s {:<12}| ratio, goal {GOAL} | kframes/s sent, arrived | ns/frame in the stack",
         "", "alone", "", ""
     );
     for flood in Flood::ALL {
@@ -113,22 +113,24 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Box<dyn Error>> {
             alone.push(measure(settings, None)?);
             flooded.push(measure(settings, Some(flood))?);
         }
-        print_row(flood, &alone, &flooded);
+        print_row(flood, &alone, &flooded)?;
     }
     Ok(())
 }
 
-fn print_row(flood: Flood, alone: &[Sample], flooded: &[Sample]) {
+fn print_row(flood: Flood, alone: &[Sample], flooded: &[Sample]) -> nix::Result<()> {
     let (base, base_range) = spread(alone, |sample| sample.goodput);
     let (rate, range) = spread(flooded, |sample| sample.goodput);
     let ratio = rate / base;
     println!(
-        "{:<26}{base:>8.3} {base_range:<14}| {rate:>14.3} {range:<14}| {ratio:>5.2} {:<10}| {:.0}, {:.0}",
+        "{:<26}{base:>8.3} {base_range:<14}| {rate:>14.3} {range:<14}| {ratio:>5.2} {:<10}| {:>10.0}, {:>11.0} | {:.0}",
         flood.name(),
         if ratio >= GOAL { "met" } else { "MISSED" },
         spread(flooded, |sample| sample.sent / 1e3).0,
         spread(flooded, |sample| sample.arrived / 1e3).0,
+        cost::nanos_per_frame(flood)?,
     );
+    Ok(())
 }
 
 /// The median, and the range as text.
