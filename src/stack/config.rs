@@ -25,6 +25,7 @@ pub struct Config {
     pub(crate) trust_partial: bool,
     pub(crate) time_wait: Duration,
     pub(crate) time_wait_limit: usize,
+    pub(crate) orphan_limit: usize,
 }
 
 impl Config {
@@ -44,6 +45,7 @@ impl Config {
             trust_partial: true,
             time_wait: Duration::from_secs(60),
             time_wait_limit: 16_384,
+            orphan_limit: 4096,
         }
     }
 
@@ -74,6 +76,17 @@ impl Config {
     pub fn time_wait_limit(self, records: usize) -> Self {
         Self {
             time_wait_limit: records,
+            ..self
+        }
+    }
+
+    /// Connections that their users have closed and the stack still ends (default 4096, Linux's least
+    /// `tcp_max_orphans`); a close beyond it is a reset. A peer that acknowledges nothing keeps each of
+    /// them, with what it has to send, until the retries are used up.
+    #[must_use]
+    pub fn orphan_limit(self, connections: usize) -> Self {
+        Self {
+            orphan_limit: connections,
             ..self
         }
     }

@@ -51,21 +51,18 @@ impl Stack {
         if !listener.expects_cookies(now) || !matches!(seg.control, Control::None | Control::Fin) {
             return None;
         }
+        if !listener.has_room() {
+            // The peer sends it again, when it brings text. What does not begin with the first text
+            // is no cookie, but may be the next of a burst: no RST.
+            return Some(Err(DropReason::TcpBacklogFull));
+        }
         let options = Arc::clone(&listener.options);
-        let has_room = listener.has_room();
         let advertised = u32::from(syn_window(&options));
-        let cookie = self
-            .tcp
-            .cookies
-            .check(now, ends_of(packet), seg, advertised);
-        let Some((iss, opening)) = cookie else {
+        let ends = ends_of(packet);
+        let Some((iss, opening)) = self.tcp.cookies.check(now, ends, seg, advertised) else {
             self.net.counters.tcp_cookies_failed += 1;
             return None;
         };
-        if !has_room {
-            // The peer sends it again, when it brings text.
-            return Some(Err(DropReason::TcpBacklogFull));
-        }
         let slot = match self.request(id, packet, opening, iss, &options) {
             Ok(slot) => slot,
             Err(reason) => return Some(Err(reason)),

@@ -62,7 +62,8 @@ impl ListenOptions {
     /// Is a SYN that finds as many half-open connections as the backlog answered with a cookie
     /// (RFC 4987 §3.6), which needs no memory? Default yes, as Linux's `net.ipv4.tcp_syncookies`;
     /// without it such a SYN is dropped. A connection made by a cookie has the MSS of a table, and
-    /// window scale and SACK only when the peer sends timestamps.
+    /// window scale and SACK only when the peer sends timestamps; an ACK of it that is lost is not
+    /// asked for again, so that a peer which waits for the first word may wait for long.
     #[must_use]
     pub fn syn_cookies(self, syn_cookies: bool) -> Self {
         Self {

@@ -102,6 +102,8 @@ pub(crate) struct Tcp {
     listeners: Slab<ListenerId, Listener>,
     isn: IsnGenerator,
     cookies: Cookies,
+    /// Connections that nobody holds any more.
+    orphans: usize,
     /// The slices of the frame that is being sent; reused.
     payload: Vec<Bytes>,
 }
@@ -115,6 +117,7 @@ impl Tcp {
             listeners: Slab::new(),
             isn: IsnGenerator::new(seed),
             cookies: Cookies::new(seed),
+            orphans: 0,
             payload: Vec::new(),
         }
     }
@@ -266,6 +269,7 @@ impl Stack {
         {
             self.net.timers.set(TimerKey::Tcp(id.index()), None);
             self.tcp.slots.remove(id);
+            self.tcp.orphans -= 1;
         }
     }
 
