@@ -37,41 +37,6 @@ pub(crate) enum Flood {
     Udp,
 }
 
-impl Flood {
-    pub(crate) const ALL: [Self; 10] = [
-        Self::Syn,
-        Self::Arp,
-        Self::Solicit,
-        Self::Rst,
-        Self::Ack,
-        Self::OneByte,
-        Self::Overlap,
-        Self::Sack,
-        Self::Icmp,
-        Self::Udp,
-    ];
-
-    /// Does it go over a connection of the attacker's?
-    pub(crate) const fn connects(self) -> bool {
-        matches!(self, Self::OneByte | Self::Overlap | Self::Sack)
-    }
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Syn => "syn",
-            Self::Arp => "arp_requests",
-            Self::Solicit => "neighbour_solicitations",
-            Self::Rst => "rst",
-            Self::Ack => "ack",
-            Self::OneByte => "one_byte_segments",
-            Self::Overlap => "overlapping_segments",
-            Self::Sack => "sack_blocks",
-            Self::Icmp => "icmp_errors",
-            Self::Udp => "udp_to_closed_ports",
-        }
-    }
-}
-
 /// Whom it is against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {

@@ -1,7 +1,7 @@
 //! What a hostile frame costs the stack itself, without devices: processor time per frame.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use netloom::base::{MacAddr, Seed};
@@ -9,7 +9,7 @@ use netloom::bytes::Bytes;
 use netloom::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
 use netloom::link::{RxFrame, RxMeta, TxFrame};
 use netloom::stack::ListenOptions;
-use netloom::{Config, Instant, InterfaceConfig, Stack};
+use netloom::{Config, Instant, InterfaceConfig, InterfaceId, ListenerId, Stack};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
@@ -32,74 +32,100 @@ impl Transmit for Out {
     }
 }
 
-/// Nanoseconds of processor time for each frame of a flood of 10^5 a second, answers included, over
-/// a second of virtual time and more.
-pub(crate) fn nanos_per_frame(flood: Flood) -> nix::Result<f64> {
-    let mac = MacAddr::new([2, 0, 0, 0, 0, 2]);
-    let mut now = Instant::from_millis(10_000);
-    let mut stack = Stack::new(Config::new(Seed::from_number(1)));
-    let cidr = |text: &str| text.parse().expect("a network");
-    let config = InterfaceConfig::new(&Capabilities::full(Medium::Ethernet, 1500))
-        .mac(mac)
-        .address(cidr("10.7.0.2/8"))
-        .address(cidr("fd07::2/64"))
-        .gateway("10.7.0.1".parse().expect("an address"))
-        .dad_transmits(0);
-    let on = stack.add_interface(now, config).expect("an interface");
-    let SocketAddr::V4(at) = "10.7.0.2:80".parse().expect("an address") else {
-        unreachable!()
-    };
-    let listener = stack
-        .tcp_listen(at.into(), ListenOptions::default())
-        .expect("free");
-    let mut attacker = Attacker::new(Target {
-        mac,
-        listener: at,
-        v6: "fd07::2".parse().expect("an address"),
-        peer: "10.7.0.1:5000".parse().expect("an address"),
-    });
-    let mut out = Out(VecDeque::new(), true);
-    let give = |stack: &mut Stack, now, frame: &[u8]| {
-        let frame = RxFrame::new(Bytes::copy_from_slice(frame), RxMeta::new(now));
-        stack.handle_frame(now, on, frame);
-    };
-    if flood.connects() {
-        give(&mut stack, now, attacker.syn());
-        while stack.wants_transmit(on) || !out.0.is_empty() {
-            stack.poll_transmit(now, on, &mut out).expect("no device");
-            while let Some(frame) = out.0.pop_front() {
-                if let Some(answer) = attacker.heard(&frame) {
-                    give(&mut stack, now, answer);
+/// A stack with a listener, and its attacker.
+struct Pair {
+    stack: Stack,
+    on: InterfaceId,
+    listener: ListenerId,
+    attacker: Attacker,
+    out: Out,
+    now: Instant,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let mac = MacAddr::new([2, 0, 0, 0, 0, 2]);
+        let now = Instant::from_millis(10_000);
+        let mut stack = Stack::new(Config::new(Seed::from_number(1)));
+        let cidr = |text: &str| text.parse().expect("a network");
+        let config = InterfaceConfig::new(&Capabilities::full(Medium::Ethernet, 1500))
+            .mac(mac)
+            .address(cidr("10.7.0.2/8"))
+            .address(cidr("fd07::2/64"))
+            .gateway(IpAddr::V4(Ipv4Addr::new(10, 7, 0, 1)))
+            .dad_transmits(0);
+        let on = stack.add_interface(now, config).expect("an interface");
+        let at = SocketAddrV4::new(Ipv4Addr::new(10, 7, 0, 2), 80);
+        let options = ListenOptions::default();
+        let listener = stack.tcp_listen(at.into(), options).expect("free");
+        let attacker = Attacker::new(Target {
+            mac,
+            listener: at,
+            v6: "fd07::2".parse().expect("an address"),
+            peer: SocketAddrV4::new(Ipv4Addr::new(10, 7, 0, 1), 5000),
+        });
+        Self {
+            stack,
+            on,
+            listener,
+            attacker,
+            out: Out::default(),
+            now,
+        }
+    }
+
+    fn send(&mut self) {
+        while self.stack.wants_transmit(self.on) {
+            let sent = self.stack.poll_transmit(self.now, self.on, &mut self.out);
+            sent.expect("a device that is never gone");
+        }
+    }
+
+    /// Opens the attacker's own connection, with much to send to it.
+    fn connect(&mut self) {
+        self.out.1 = true;
+        let syn = frame(self.now, self.attacker.syn());
+        self.stack.handle_frame(self.now, self.on, syn);
+        while self.stack.wants_transmit(self.on) {
+            self.send();
+            while let Some(answer) = self.out.0.pop_front() {
+                if let Some(next) = self.attacker.heard(&answer) {
+                    let next = frame(self.now, next);
+                    self.stack.handle_frame(self.now, self.on, next);
                 }
             }
         }
-        let hostile = stack
-            .tcp_accept(now, listener)
-            .expect("the attacker's connection");
-        if flood == Flood::Sack {
-            let _ = stack.tcp_write(now, hostile, &vec![0; 2 << 20]);
-        }
+        self.out.1 = false;
+        let hostile = self.stack.tcp_accept(self.now, self.listener);
+        let hostile = hostile.expect("the attacker's connection");
+        let _ = self.stack.tcp_write(self.now, hostile, &vec![0; 2 << 20]);
     }
-    out.1 = false;
+}
+
+fn frame(now: Instant, bytes: &[u8]) -> RxFrame {
+    RxFrame::new(Bytes::copy_from_slice(bytes), RxMeta::new(now))
+}
+
+/// Nanoseconds of processor time for each frame of a flood of 10^5 a second, answers included, over
+/// a second of virtual time and more.
+pub(crate) fn nanos_per_frame(flood: Flood) -> nix::Result<f64> {
+    let mut pair = Pair::new();
+    if flood.connects() {
+        pair.connect();
+    }
     let mut spent = Duration::ZERO;
     for _ in 0..BATCHES {
-        now = now + Duration::from_micros(10 * BATCH as u64);
+        pair.now = pair.now + Duration::from_micros(10 * BATCH as u64);
+        let now = pair.now;
         let frames: Vec<_> = (0..BATCH)
-            .map(|_| {
-                RxFrame::new(
-                    Bytes::copy_from_slice(attacker.next(flood)),
-                    RxMeta::new(now),
-                )
-            })
+            .map(|_| frame(now, pair.attacker.next(flood)))
             .collect();
         let before = processor_time()?;
         for frame in frames {
-            stack.handle_frame(now, on, frame);
+            pair.stack.handle_frame(now, pair.on, frame);
         }
-        stack.handle_timeout(now);
-        while stack.wants_transmit(on) {
-            stack.poll_transmit(now, on, &mut out).expect("no device");
-        }
+        pair.stack.handle_timeout(now);
+        pair.send();
         spent += processor_time()?.saturating_sub(before);
     }
     Ok(spent.as_nanos() as f64 / (BATCH * BATCHES) as f64)

@@ -21,6 +21,41 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Frames that go out at once when the attacker is late.
 const BURST: u64 = 200;
 
+impl Flood {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Syn,
+        Self::Arp,
+        Self::Solicit,
+        Self::Rst,
+        Self::Ack,
+        Self::OneByte,
+        Self::Overlap,
+        Self::Sack,
+        Self::Icmp,
+        Self::Udp,
+    ];
+
+    /// Does it go over a connection of the attacker's?
+    pub(crate) const fn connects(self) -> bool {
+        matches!(self, Self::OneByte | Self::Overlap | Self::Sack)
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Syn => "syn",
+            Self::Arp => "arp_requests",
+            Self::Solicit => "neighbour_solicitations",
+            Self::Rst => "rst",
+            Self::Ack => "ack",
+            Self::OneByte => "one_byte_segments",
+            Self::Overlap => "overlapping_segments",
+            Self::Sack => "sack_blocks",
+            Self::Icmp => "icmp_errors",
+            Self::Udp => "udp_to_closed_ports",
+        }
+    }
+}
+
 /// Makes a bridge with the kernel's address; fails where the kernel has none.
 pub(crate) fn bridge() -> Result<(), String> {
     ip("link add br0 address 02:00:00:00:00:01 type bridge mcast_snooping 0")?;

@@ -15,6 +15,7 @@ pub struct Config {
     pub(crate) seed: Seed,
     pub(crate) neighbour_limit: usize,
     pub(crate) neighbour_queue: usize,
+    pub(crate) neighbour_queue_bytes: usize,
     pub(crate) outbox_limit: usize,
     pub(crate) transmit_budget: usize,
     pub(crate) ephemeral_ports: RangeInclusive<u16>,
@@ -35,6 +36,7 @@ impl Config {
             seed,
             neighbour_limit: 1024,
             neighbour_queue: 16,
+            neighbour_queue_bytes: 1 << 20,
             outbox_limit: 256,
             transmit_budget: 64,
             ephemeral_ports: 32_768..=60_999,
@@ -106,6 +108,16 @@ impl Config {
     pub fn neighbour_queue(self, packets: usize) -> Self {
         Self {
             neighbour_queue: packets.max(1),
+            ..self
+        }
+    }
+
+    /// Payload bytes that wait for all unresolved neighbours together (default 1 MiB, docs/limits.md);
+    /// beyond it each of them keeps only its last packet.
+    #[must_use]
+    pub fn neighbour_queue_bytes(self, bytes: usize) -> Self {
+        Self {
+            neighbour_queue_bytes: bytes,
             ..self
         }
     }

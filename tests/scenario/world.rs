@@ -613,6 +613,29 @@ impl World {
                     .unwrap_or_else(|| panic!("{place}\n  none"));
                 assert_eq!(format!("{failure:?}"), *kind, "{place}");
             }
+            ["expect-info", field, value] => {
+                let info = self.info();
+                let got = match *field {
+                    "cwnd" => info.cwnd.to_string(),
+                    "ssthresh" => info.ssthresh.to_string(),
+                    "in_flight" => info.in_flight.to_string(),
+                    "unsent" => info.unsent.to_string(),
+                    "snd_wnd" => info.snd_wnd.to_string(),
+                    "snd_mss" => info.snd_mss.to_string(),
+                    "rto_ms" => info.rto.as_millis().to_string(),
+                    "backoff" => info.backoff.to_string(),
+                    "srtt_ms" => info.rtt.map_or(0, |rtt| rtt.as_millis()).to_string(),
+                    "unread" => info.unread.to_string(),
+                    _ => panic!("{place}\n  no such field"),
+                };
+                assert_eq!(got, *value, "{place}");
+            }
+            _ => self.check_counts(words, place),
+        }
+    }
+
+    fn check_counts(&self, words: &[&str], place: &str) {
+        match words {
             ["expect-open", n] => {
                 assert_eq!(self.stack.tcp_open_count().to_string(), *n, "{place}")
             }
@@ -631,23 +654,6 @@ impl World {
                     .expect(place);
                 let count = self.stack.counters().drops.get(*reason);
                 assert_eq!(count.to_string(), *n, "{place}");
-            }
-            ["expect-info", field, value] => {
-                let info = self.info();
-                let got = match *field {
-                    "cwnd" => info.cwnd.to_string(),
-                    "ssthresh" => info.ssthresh.to_string(),
-                    "in_flight" => info.in_flight.to_string(),
-                    "unsent" => info.unsent.to_string(),
-                    "snd_wnd" => info.snd_wnd.to_string(),
-                    "snd_mss" => info.snd_mss.to_string(),
-                    "rto_ms" => info.rto.as_millis().to_string(),
-                    "backoff" => info.backoff.to_string(),
-                    "srtt_ms" => info.rtt.map_or(0, |rtt| rtt.as_millis()).to_string(),
-                    "unread" => info.unread.to_string(),
-                    _ => panic!("{place}\n  no such field"),
-                };
-                assert_eq!(got, *value, "{place}");
             }
             _ => panic!("{place}\n  no such command"),
         }
