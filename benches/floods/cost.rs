@@ -113,21 +113,25 @@ pub(crate) fn nanos_per_frame(flood: Flood) -> nix::Result<f64> {
     if flood.connects() {
         pair.connect();
     }
-    let mut spent = Duration::ZERO;
-    for _ in 0..BATCHES {
-        pair.now = pair.now + Duration::from_micros(10 * BATCH as u64);
-        let now = pair.now;
-        let frames: Vec<_> = (0..BATCH)
-            .map(|_| frame(now, pair.attacker.next(flood)))
-            .collect();
-        let before = processor_time()?;
+    let start = pair.now;
+    let at = |batch: usize| start + Duration::from_micros(10 * (batch * BATCH) as u64);
+    // Made before the clock is read, which counts whole microseconds.
+    let batches: Vec<Vec<RxFrame>> = (0..BATCHES)
+        .map(|batch| {
+            let frames = (0..BATCH).map(|_| frame(at(batch), pair.attacker.next(flood)));
+            frames.collect()
+        })
+        .collect();
+    let before = processor_time()?;
+    for (number, frames) in batches.into_iter().enumerate() {
+        pair.now = at(number);
         for frame in frames {
-            pair.stack.handle_frame(now, pair.on, frame);
+            pair.stack.handle_frame(pair.now, pair.on, frame);
         }
-        pair.stack.handle_timeout(now);
+        pair.stack.handle_timeout(pair.now);
         pair.send();
-        spent += processor_time()?.saturating_sub(before);
     }
+    let spent = processor_time()?.saturating_sub(before);
     Ok(spent.as_nanos() as f64 / (BATCH * BATCHES) as f64)
 }
 

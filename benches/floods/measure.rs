@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use netloom::device::Tap;
 use netloom::host::{Host, TcpListener};
 use nix::libc;
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
@@ -142,7 +143,7 @@ fn spread(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> (f64, String) {
 }
 
 fn measure(settings: &Settings, flood: Option<Flood>) -> Result<Sample, Box<dyn Error>> {
-    let (ours, theirs) = (station::port("nl0", true)?, station::port("atk0", false)?);
+    let (ours, theirs) = (port("nl0", true)?, port("atk0", false)?);
     pin(HOST_CPU)?;
     let host = station::host(ours).spawn()?;
     let listener = host.tcp_listen((station::OURS, 0))?;
@@ -156,7 +157,7 @@ fn measure(settings: &Settings, flood: Option<Flood>) -> Result<Sample, Box<dyn 
     let sample = thread::scope(|scope| {
         let frames = scope.spawn(|| match flood {
             Some(flood) => {
-                let is_over = || over.load(Ordering::Relaxed);
+                let is_over = |_| over.load(Ordering::Relaxed);
                 let start = Instant::now();
                 let sent = station::attack(theirs, attacker, flood, settings.rate, is_over);
                 sent as f64 / start.elapsed().as_secs_f64()
@@ -176,6 +177,17 @@ fn measure(settings: &Settings, flood: Option<Flood>) -> Result<Sample, Box<dyn 
     drop(listener);
     drop(host);
     Ok(sample)
+}
+
+/// A port of the bridge, once the threads that served the host before have let go of it.
+fn port(name: &str, offload: bool) -> Result<Tap, String> {
+    let start = Instant::now();
+    loop {
+        match station::port(name, offload) {
+            Err(_) if start.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(10)),
+            opened => return opened,
+        }
+    }
 }
 
 /// Discards what comes, except for the attacker that wants much and reads nothing.

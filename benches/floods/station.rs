@@ -19,7 +19,7 @@ const OUR_MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 2]);
 /// How long the attacker's own connection may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Frames that go out at once when the attacker is late.
-const BURST: u64 = 200;
+const BURST: u64 = 500;
 
 impl Flood {
     pub(crate) const ALL: [Self; 10] = [
@@ -101,13 +101,14 @@ fn v4(address: SocketAddr) -> SocketAddrV4 {
     }
 }
 
-/// Sends a flood of `rate` frames per second from `tap` until `is_over`; says how many there were.
+/// Sends a flood of `rate` frames per second from `tap` until `is_over`, which is told
+/// for how long it goes on; says how many there were.
 pub(crate) fn attack(
     tap: Tap,
     mut attacker: Attacker,
     flood: Flood,
     rate: f64,
-    is_over: impl Fn() -> bool,
+    is_over: impl Fn(Duration) -> bool,
 ) -> u64 {
     let (mut rx, mut tx) = tap.split();
     let (mut batch, start) = (RxBatch::new(64), Clock::now());
@@ -137,7 +138,7 @@ pub(crate) fn attack(
         hear(&mut attacker, &mut send);
     }
     let (start, mut due_before, mut sent) = (Clock::now(), 0, 0);
-    while !is_over() {
+    while !is_over(start.elapsed()) {
         let due = (start.elapsed().as_secs_f64() * rate) as u64;
         // What could not be sent in time is not made up for.
         for _ in due_before..due.min(due_before + BURST) {
