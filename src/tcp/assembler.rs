@@ -115,6 +115,25 @@ impl Assembler {
         self.runs.iter().map(|(start, run)| run.end - start).sum()
     }
 
+    /// Recounts what is held, which lies in `from..to` and does not begin at `from`; for tests and
+    /// debug builds.
+    pub(crate) fn check(&self, from: u64, to: u64) {
+        let mut end = from;
+        let mut pieces = 0;
+        for (&start, run) in &self.runs {
+            assert!(start > end, "runs are in order and not adjacent");
+            let held: usize = run.pieces.iter().map(Bytes::len).sum();
+            assert_eq!(run.end - start, held as u64, "bytes of a run");
+            pieces += run.pieces.len();
+            end = run.end;
+        }
+        assert_eq!(self.pieces, pieces);
+        assert!(
+            end <= to,
+            "text up to {end} is held, the window ends at {to}"
+        );
+    }
+
     /// The last run that starts at `offset` or before it, as its start and end.
     fn run_before(&self, offset: u64) -> Option<(u64, u64)> {
         let (&start, run) = self.runs.range(..=offset).next_back()?;

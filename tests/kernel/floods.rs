@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant as Clock};
+use std::time::Duration;
 
 use netloom::base::DropReason;
 use netloom::host::{Host, TcpListener};
