@@ -14,6 +14,7 @@
 //! | `tcp.rs` | ends, refusals, a thousand connections |
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
 //! | `capture.rs` | a capture that another program opens; one that fills the disk |
+//! | `floods.rs` | a hostile neighbour on a bridge, while a flow runs |
 //! | `failure.rs` | interfaces that go, hosts that are dropped |
 //! | `tool.rs` | the command-line tool: curl against `serve`, `demo`, `dump` |
 //! | `programs.rs` | curl, socat, Python and ssh at the other end |
@@ -30,6 +31,8 @@ mod device;
 mod echo;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod failure;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod floods;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod link;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -77,6 +80,7 @@ fn main() -> std::process::ExitCode {
     .collect();
     tests.extend(bulk::cases());
     tests.extend(matrix::cases());
+    tests.extend(floods::cases());
     #[cfg(feature = "cli")]
     tests.extend([tool::cases(), programs::cases()].into_iter().flatten());
     let trials = tests
