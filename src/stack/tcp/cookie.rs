@@ -54,8 +54,7 @@ impl Stack {
             return None;
         }
         if !listener.has_room() {
-            // The peer sends it again, when it brings text. What does not begin with the first text
-            // is no cookie, but may be the next of a burst: no RST.
+            // The peer sends it again, when it brings text.
             return Some(Err(DropReason::TcpBacklogFull));
         }
         let options = Arc::clone(&listener.options);
@@ -63,7 +62,9 @@ impl Stack {
         let ends = ends_of(packet);
         let Some((iss, opening)) = self.tcp.cookies.check(now, ends, seg, advertised) else {
             self.net.counters.tcp_cookies_failed += 1;
-            return None;
+            // Text that is not the first may follow a cookie that was lost, or found no room: the
+            // peer sends that again, unless a RST ends it all. A bare ACK is refused as ever.
+            return (seg.len() > 0).then_some(Err(DropReason::TcpBadAck));
         };
         let slot = match self.request(id, packet, opening, iss, &options) {
             Ok(slot) => slot,
