@@ -71,7 +71,10 @@ fn r69_window_and_queue() {
         // On a busy machine an ACK may be late enough for a probe of the tail, which proves nothing.
         let probes = kernel_counter("netstat", "TcpExt:", "TCPLossProbes");
         let again = kernel_counter("snmp", "Tcp:", "RetransSegs");
-        assert!(again <= probes, "{again} segments sent again, {probes} probes");
+        assert!(
+            again <= probes,
+            "{again} segments sent again, {probes} probes"
+        );
         drop(host);
     }
 }
