@@ -1,10 +1,12 @@
 //! The wire beside the stack's target: it checks every frame that leaves, remembers each flow, and
 //! makes the frames that go back.
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
 
 use netloom::base::Protocol;
-use netloom::bytes::Bytes;
 use netloom::device::{Capabilities, DeviceDrop, DeviceError, Medium, Sent, Transmit};
 use netloom::ipv6::ndp;
 use netloom::link::{EtherType, TxFrame, ethernet};
@@ -17,14 +19,30 @@ const MOST_FLOWS: usize = 24;
 /// First numbers of the peer that are remembered for each.
 const MOST_ISNS: usize = 8;
 
-/// The byte of the peer's stream that has this sequence number.
-pub fn inbound(seq: u32) -> u8 {
-    seq.wrapping_mul(0x9e37_79b9).to_be_bytes()[0]
+/// Both streams repeat themselves after this, longer than any text.
+const PERIOD: usize = 1 << 16;
+
+static STREAM: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let byte = |at: usize| {
+        u32::try_from(at % PERIOD)
+            .expect("small")
+            .wrapping_mul(0x9e37_79b9)
+    };
+    (0..2 * PERIOD)
+        .map(|at| byte(at).to_be_bytes()[0])
+        .collect()
+});
+
+/// The peer's stream from this sequence number on.
+pub fn inbound(seq: u32, len: usize) -> &'static [u8] {
+    let at = usize::try_from(seq).expect("32 bits") % PERIOD;
+    &STREAM[at..at + len]
 }
 
-/// The byte of the stack's stream at this offset.
-pub fn outbound(offset: u64) -> u8 {
-    offset.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()[0]
+/// The stack's stream from this offset on.
+pub fn outbound(offset: u64, len: usize) -> &'static [u8] {
+    let at = usize::try_from(offset).expect("64 bits") % PERIOD;
+    &STREAM[at..at + len]
 }
 
 /// A TCP flow as it looks from the wire.
@@ -115,9 +133,9 @@ impl Peer {
         let capabilities = self.capabilities[on];
         assert!(capabilities.take(frame), "{:?}", frame.meta);
         let whole = frame.to_vec();
-        for byte in &whole {
-            self.digest = (self.digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
+        let mut hasher = DefaultHasher::new();
+        (self.digest, &whole).hash(&mut hasher);
+        self.digest = hasher.finish();
         let mut at = 0;
         if capabilities.medium == Medium::Ethernet {
             let (header, _) = ethernet::Header::parse(&whole).expect("a whole header");
@@ -242,9 +260,10 @@ impl Peer {
         }
         let Some(iss) = flow.iss else { return };
         let offset = u64::from(seq.wrapping_sub(iss).wrapping_sub(1));
-        for (byte, at) in text.iter().zip(offset..) {
-            assert!(at < flow.written, "byte {at} of {} was sent", flow.written);
-            assert_eq!(*byte, outbound(at), "byte {at}");
+        if !text.is_empty() {
+            let end = offset + u64::from(len);
+            assert!(end <= flow.written, "{end} bytes of {} sent", flow.written);
+            assert!(text == outbound(offset, text.len()), "sent at {offset}");
         }
     }
 }
@@ -333,9 +352,7 @@ impl Flow {
         let first = segment
             .seq
             .wrapping_add(u32::from(segment.flags & SYN != 0));
-        let text: Vec<u8> = (0..segment.len)
-            .map(|at| inbound(first.wrapping_add(u32::try_from(at).expect("small"))))
-            .collect();
+        let text = inbound(first, segment.len);
         let body = [
             &self.theirs.port().to_be_bytes()[..],
             &self.ours.port().to_be_bytes(),
@@ -345,7 +362,7 @@ impl Flow {
             &segment.window.to_be_bytes(),
             &[0; 4],
             &options,
-            &text,
+            text,
         ]
         .concat();
         packet(self.theirs.ip(), self.ours.ip(), 6, body, Some(16))
@@ -367,9 +384,4 @@ pub fn mirrored(packet: &[u8]) -> Vec<u8> {
         back[header..header + 4].rotate_left(2);
     }
     back
-}
-
-/// A slice of the stack's stream from this offset on.
-pub fn text(offset: u64, len: usize) -> Bytes {
-    (offset..).take(len).map(outbound).collect()
 }

@@ -5,10 +5,11 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use netloom::TcpId;
+use netloom::bytes::Bytes;
 use netloom::stack::{AcceptError, ListenOptions, PingOptions, RecvError, StaleId, UdpOptions};
 use netloom::tcp::{Keepalive, ReadError, TcpOptions, WriteError};
 
-use super::peer::{inbound, text};
+use super::peer::{inbound, outbound};
 use super::{Input, LENGTHS, MOST_SOCKETS, MOST_TIMERS, Rig, Stream};
 
 impl Rig {
@@ -114,7 +115,7 @@ impl Rig {
         let stream = &mut self.streams[which];
         let on = 0; // of a flow that is known already
         let flow = self.peer.flow(on, stream.ours, stream.theirs);
-        let mut data = text(flow.written, len);
+        let mut data = Bytes::from_static(outbound(flow.written, len));
         let wrote = if chunk {
             self.stack.tcp_write_chunk(self.now, stream.id, &mut data)
         } else {
@@ -166,10 +167,7 @@ impl Rig {
         let offset = stream.read;
         isns.retain(|isn| {
             let first = isn.wrapping_add(1).wrapping_add(offset);
-            let numbers = (0..).map(|at| first.wrapping_add(at));
-            data.iter()
-                .zip(numbers)
-                .all(|(byte, seq)| *byte == inbound(seq))
+            data == inbound(first, data.len())
         });
         assert!(
             !isns.is_empty() || self.tainted,
@@ -280,7 +278,7 @@ impl Rig {
             17 => {
                 let (host, port, bits) = (input.host(), input.port(), input.byte());
                 let to = (bits & 8 == 0).then_some(SocketAddr::new(host, port));
-                let data = text(0, LENGTHS[usize::from(bits & 7)]);
+                let data = Bytes::from_static(outbound(0, LENGTHS[usize::from(bits & 7)]));
                 let segment = NonZeroU16::new(u16::from(bits >> 4) * 100);
                 let _ = match segment {
                     Some(size) => self.stack.udp_send_segmented(self.now, id, to, data, size),
@@ -317,7 +315,7 @@ impl Rig {
                 self.pings.push(id.expect("identifiers are left"));
             }
             Some(id) if step == 21 => {
-                let data = text(0, LENGTHS[usize::from(bits & 7)]);
+                let data = Bytes::from_static(outbound(0, LENGTHS[usize::from(bits & 7)]));
                 let seq = u16::from(bits);
                 let _ = self.stack.ping_send(self.now, id, host, None, seq, data);
             }
