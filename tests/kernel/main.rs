@@ -13,7 +13,7 @@
 //! | `tcp.rs` | ends, refusals, a thousand connections |
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
 //! | `capture.rs` | a capture that another program opens; one that fills the disk |
-//! | `failure.rs` | interfaces that go, hosts that are dropped |
+//! | `failure.rs`, `failure/` | interfaces that go, hosts that are dropped, nothing left to open |
 //! | `tool.rs` | the command-line tool: curl against `serve`, `demo`, `dump` |
 //! | `namespace.rs`, `link.rs` | what the tests share |
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
@@ -45,6 +45,9 @@ type Test = (&'static str, fn());
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 fn main() -> std::process::ExitCode {
+    if let Some(code) = failure::descriptors::child() {
+        return code;
+    }
     let mut args = libtest_mimic::Arguments::from_args();
     // One at a time: a child between fork and exec holds a copy of every descriptor for a moment, and
     // with it the device that another test has just dropped.
@@ -61,7 +64,7 @@ fn main() -> std::process::ExitCode {
         tcp::TESTS,
         udp::TESTS,
         capture::TESTS,
-        failure::TESTS,
+        &failure::tests(),
     ]
     .concat()
     .into_iter()
