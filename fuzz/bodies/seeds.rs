@@ -420,7 +420,7 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
     let open6 = [5, 0, 0, 30, 1, 0, 0, 0, 0, 0, 32, 0, 0, 0, 6];
     // Connect to a neighbour; SYN-ACK (which `^ ACK` makes of 2); writes before and after.
     let connect = [4, 0, 0, 0, 7, 0, 3, 32, 0, 2, 0, 7, 0, 4];
-    let rows: [(&str, u8, Vec<u8>); 14] = [
+    let rows: [(&str, u8, Vec<u8>); 17] = [
         ("listen", 0, open.to_vec()),
         ("listen6", 0, open6.to_vec()),
         ("listen-ip", 1, open.to_vec()),
@@ -467,6 +467,28 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
             .concat(),
         ),
         (
+            "probes",
+            0x90,
+            vec![
+                8, 0, 4, 32, 0, 0, 0x20, 0, 0, 8, 0, 4, 3, 3, 3, 32, 0, 0, 0x20, 0, 9, 3, 3,
+            ],
+        ),
+        (
+            "half-closed",
+            0x80,
+            vec![
+                32, 0, 1, 0, 9, 0, 3, 8, 0, 3, 32, 0, 0, 0, 12, 0, 0, 32, 0, 0, 0, 3, 3,
+            ],
+        ),
+        (
+            "fast-retransmit",
+            0x84,
+            vec![
+                8, 0, 7, 32, 0, 0, 0, 8, 0, 7, 32, 0, 0, 0x90, 200, 3, 220, 3, 250, 3, 32, 0, 0,
+                0x90, 200, 3, 220, 3, 252, 3, 32, 0, 0, 0x90, 200, 3, 220, 3, 254, 3, 32, 0, 0, 0,
+            ],
+        ),
+        (
             "datagrams",
             0,
             vec![
@@ -477,7 +499,7 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
             "pings",
             0,
             vec![
-                21, 0, 0, 0, 21, 0, 0, 3, 1, 0, 1, 0, 22, 0, 0, 0, 29, 0, 0, 8, 29, 1, 0, 8,
+                21, 0, 0, 0, 21, 0, 0, 3, 1, 0, 0, 0, 0, 22, 0, 0, 0, 29, 0, 0, 8, 29, 1, 0, 8,
             ],
         ),
         (

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
 
-use netloom::base::Protocol;
+use netloom::base::{Protocol, checksum};
 use netloom::device::{Capabilities, DeviceDrop, DeviceError, Medium, Sent, Transmit};
 use netloom::ipv6::ndp;
 use netloom::link::{EtherType, TxFrame, ethernet};
@@ -369,8 +369,8 @@ impl Flow {
     }
 }
 
-/// What the peer's last frame would be if the stack's came back: addresses and ports swapped, which no
-/// checksum notices.
+/// A packet of the stack's that comes back: addresses and ports swapped, which no checksum notices; a
+/// request as its reply.
 pub fn mirrored(packet: &[u8]) -> Vec<u8> {
     let mut back = packet.to_vec();
     let (addresses, len, header) = match packet[0] >> 4 {
@@ -383,5 +383,16 @@ pub fn mirrored(packet: &[u8]) -> Vec<u8> {
     if matches!(protocol, 6 | 17) && back.len() >= header + 4 {
         back[header..header + 4].rotate_left(2);
     }
+    let reply = match (protocol, back.get(header)) {
+        (1, Some(8)) => 0,
+        (58, Some(128)) => 129,
+        _ => return back,
+    };
+    let word = |at: usize| u16::from_be_bytes([back[at], back[at + 1]]);
+    let (old, sum) = (word(header), word(header + 2));
+    let new = old & 0xff | u16::from(reply) << 8;
+    let sum = checksum::update(sum, old, new).to_be_bytes();
+    back[header] = reply;
+    back[header + 2..header + 4].copy_from_slice(&sum);
     back
 }
