@@ -17,13 +17,15 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use crate::host::tap;
-use crate::rivals::{BLOCK, Loop, PORTS, READ, Service, own_cidr};
+use crate::rivals::{BLOCK, Base, PORTS, READ, Service, own_cidr};
+use crate::servers::{Control, Loop, NAP};
 
 /// The receive window without super-segments: half of what the device's queue holds.
 const PLAIN_WINDOW: usize = 750_000;
 
 /// Makes the stack and its listeners.
-pub(crate) fn serve(net: u8, offload: bool) -> Result<Loop, Box<dyn Error>> {
+pub(crate) fn serve(net: u8, base: Base) -> Result<Loop, Box<dyn Error>> {
+    let offload = base != Base::Plain;
     let tap = tap(net, offload)?;
     let config = InterfaceConfig::new(tap.capabilities()).address(own_cidr(net).parse()?);
     let (rx, tx) = tap.split();
@@ -41,9 +43,14 @@ pub(crate) fn serve(net: u8, offload: bool) -> Result<Loop, Box<dyn Error>> {
         server.listeners.insert(listener, service);
     }
     let (readable, writable) = (rx.descriptor()?, tx.descriptor()?);
-    Ok(Box::new(move || {
-        let wait = Wait { readable, writable };
-        drive(&mut stack, on, rx, tx, &mut server, epoch, &wait);
+    Ok(Box::new(move |control| {
+        let wait = Wait {
+            readable,
+            writable,
+            epoch,
+            control,
+        };
+        drive(&mut stack, on, rx, tx, &mut server, &wait);
     }))
 }
 
@@ -53,13 +60,11 @@ fn drive(
     mut rx: impl Receive,
     mut tx: impl Transmit,
     server: &mut Server,
-    epoch: time::Instant,
-    wait: &Wait,
+    wait: &Wait<'_>,
 ) {
-    let clock = || Instant::from_nanos(epoch.elapsed().as_nanos() as u64);
     let mut batch = RxBatch::new(256);
-    loop {
-        let now = clock();
+    while !wait.control.is_over() {
+        let now = wait.clock();
         let received = rx.receive(now, &mut batch).expect("the device stays");
         for frame in batch.drain() {
             stack.handle_frame(now, on, frame);
@@ -71,27 +76,34 @@ fn drive(
         let sent = stack.poll_transmit(now, on, &mut tx);
         let more = sent.expect("the device stays").more;
         // Sleep only after a look at the device that found nothing.
-        if received == 0 && more != More::Budget {
-            let timeout = stack.poll_timeout().map(|at| at.since(clock()));
+        if received == 0 && more != More::Budget && !wait.control.spins() {
+            let timeout = stack.poll_timeout().map(|at| at.since(wait.clock()));
+            let timeout = timeout.map_or(NAP, |timeout| timeout.min(NAP));
             wait.until_ready(more == More::DeviceFull, timeout);
         }
     }
 }
 
-struct Wait {
+struct Wait<'a> {
     readable: Arc<OwnedFd>,
     writable: Arc<OwnedFd>,
+    epoch: time::Instant,
+    control: &'a Control,
 }
 
-impl Wait {
-    fn until_ready(&self, full: bool, timeout: Option<time::Duration>) {
+impl Wait<'_> {
+    fn clock(&self) -> Instant {
+        Instant::from_nanos(self.epoch.elapsed().as_nanos() as u64)
+    }
+
+    fn until_ready(&self, full: bool, timeout: time::Duration) {
         let mut fds = [
             PollFd::new(self.readable.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.writable.as_fd(), PollFlags::POLLOUT),
         ];
         let used = if full { 2 } else { 1 };
         // A signal ends it early, which is as good as a frame.
-        let _ = ppoll(&mut fds[..used], timeout.map(TimeSpec::from), None);
+        let _ = ppoll(&mut fds[..used], Some(TimeSpec::from(timeout)), None);
     }
 }
 

@@ -3,39 +3,47 @@
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::thread;
+use std::time::Duration;
 
 use netloom::bytes::Bytes;
 use netloom::device::Tap;
 use netloom::host::{Host, TcpStream};
 
-use crate::rivals::{BLOCK, Loop, MORE_PORTS, PORTS, READ, Service, kernel_cidr, own_cidr};
+use crate::machine::use_cubic;
+use crate::rivals::{Api, BLOCK, Base, MORE_PORTS, PORTS, READ, Service, kernel_cidr, own_cidr};
+use crate::servers::{Loop, NAP};
 
-/// How bytes cross the handles.
-#[derive(Clone, Copy)]
-enum Api {
-    Chunks,
-    Slices,
-}
+/// How long a busy host polls before it sleeps: more than a round trip.
+const BUSY_POLL: Duration = Duration::from_micros(100);
 
 /// Opens the TAP that netloom has on this network.
 pub(crate) fn tap(net: u8, offload: bool) -> Result<Tap, Box<dyn Error>> {
-    Ok(Tap::builder()
-        .name(format!("nl{net}"))
+    let name = format!("nl{net}");
+    let tap = Tap::builder()
+        .name(&name)
         .mtu(1500)
         .kernel_address(kernel_cidr(net).parse()?)
         .offload(offload)
-        .open()?)
+        .open()?;
+    use_cubic(&name, net, 1)?;
+    Ok(tap)
 }
 
 /// Starts a host and its servers.
-pub(crate) fn serve(net: u8, offload: bool) -> Result<Loop, Box<dyn Error>> {
-    let host = Host::builder(tap(net, offload)?)
+pub(crate) fn serve(net: u8, base: Base) -> Result<Loop, Box<dyn Error>> {
+    let busy_poll = match base {
+        Base::Busy => BUSY_POLL,
+        Base::Offload | Base::Plain => Duration::ZERO,
+    };
+    let host = Host::builder(tap(net, base != Base::Plain)?)
         .address(own_cidr(net).parse()?)
+        .busy_poll(busy_poll)
         .spawn()?;
+    let mut threads = Vec::new();
     for (api, ports) in [(Api::Chunks, PORTS), (Api::Slices, MORE_PORTS)] {
         for service in Service::ALL {
             let listener = host.tcp_listen(("0.0.0.0", service.port(ports)))?;
-            thread::spawn(move || {
+            threads.push(thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
                     // A client that resets is done.
                     let _ = match api {
@@ -43,11 +51,16 @@ pub(crate) fn serve(net: u8, offload: bool) -> Result<Loop, Box<dyn Error>> {
                         Api::Slices => slices(service, stream),
                     };
                 }
-            });
+            }));
         }
     }
-    Ok(Box::new(move || {
-        host.wait(None);
+    Ok(Box::new(move |control| {
+        while !control.is_over() && host.wait(Some(NAP)).is_none() {}
+        host.shutdown(Duration::from_secs(1));
+        for thread in threads {
+            // Its panic was printed by itself.
+            let _ = thread.join();
+        }
     }))
 }
 

@@ -2,26 +2,31 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::thread;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use nix::sys::socket::{Backlog, listen, setsockopt, sockopt};
 
 use crate::rivals::{BLOCK, PORTS, READ, Service};
 
-/// Listens in the calling thread's namespace and serves in threads that inherit its pinning.
-pub(crate) fn serve() -> io::Result<()> {
+/// Listens in the calling thread's namespace and serves in threads that inherit its pinning, each
+/// until its listener is shut down.
+pub(crate) fn serve() -> io::Result<Vec<(Arc<TcpListener>, JoinHandle<()>)>> {
+    let mut served = Vec::new();
     for service in Service::ALL {
-        let listener = TcpListener::bind(("0.0.0.0", service.port(PORTS)))?;
+        let listener = Arc::new(TcpListener::bind(("0.0.0.0", service.port(PORTS)))?);
         // With less, a lost SYN costs a second.
         listen(&listener, Backlog::MAXCONN)?;
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+        let accepts = Arc::clone(&listener);
+        let thread = thread::spawn(move || {
+            while let Ok((stream, _)) = accepts.accept() {
                 // A client that resets is done.
                 let _ = answer(service, stream);
             }
         });
+        served.push((listener, thread));
     }
-    Ok(())
+    Ok(served)
 }
 
 fn answer(service: Service, mut stream: TcpStream) -> io::Result<()> {

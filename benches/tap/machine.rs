@@ -1,7 +1,7 @@
 //! Namespaces, processors and the time spent on them.
 
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::process::{Command, id};
 use std::time::Duration;
@@ -10,7 +10,10 @@ use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, setns, unshare};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::unistd::Pid;
 
-/// Where the client runs, unless it shares the rivals'.
+use crate::measure::CUBIC;
+use crate::rivals::Rival;
+
+/// Where the client runs, unless it shares the rivals' (then it moves there).
 pub(crate) const CLIENT_CPU: usize = 0;
 /// Where every rival runs, all its threads.
 pub(crate) const RIVAL_CPU: usize = 1;
@@ -27,7 +30,9 @@ impl Namespaces {
         let no_rights = |errno| format!("cannot make a network namespace ({errno}): run as root");
         unshare(CloneFlags::CLONE_NEWNET).map_err(no_rights)?;
         let far = File::open("/proc/thread-self/ns/net")?;
+        settle()?;
         unshare(CloneFlags::CLONE_NEWNET).map_err(no_rights)?;
+        settle()?;
         netloom::device::Tap::builder().open()?;
         let path = format!("/proc/{}/fd/{}", id(), far.as_raw_fd());
         ip(&format!(
@@ -35,11 +40,13 @@ impl Namespaces {
         ))?;
         ip("addr add 10.8.0.1/24 dev veth0")?;
         ip("link set veth0 up")?;
+        use_cubic("veth0", Rival::Kernel.net(), 1)?;
         let namespaces = Self { far };
         let near = File::open("/proc/thread-self/ns/net")?;
         namespaces.enter_far()?;
         ip("addr add 10.8.0.2/24 dev veth1")?;
         ip("link set veth1 up")?;
+        use_cubic("veth1", Rival::Kernel.net(), 2)?;
         setns(near, CloneFlags::CLONE_NEWNET)?;
         Ok(namespaces)
     }
@@ -48,6 +55,27 @@ impl Namespaces {
     pub(crate) fn enter_far(&self) -> nix::Result<()> {
         setns(&self.far, CloneFlags::CLONE_NEWNET)
     }
+}
+
+/// The kernel's settings of the calling thread's namespace.
+fn settle() -> Result<(), String> {
+    for (name, value) in [
+        // Thousands of connections per second close by FIN: all ports, and no TIME-WAIT holds one.
+        ("ip_local_port_range", "10000 65000"),
+        ("tcp_max_tw_buckets", "0"),
+    ] {
+        let path = format!("/proc/sys/net/ipv4/{name}");
+        fs::write(&path, value).map_err(|error| format!("cannot set {name}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Tells the kernel to use CUBIC towards this network, where its own end has this number. (The
+/// default of a namespace cannot be set to what the machine's administrator has not allowed.)
+pub(crate) fn use_cubic(device: &str, net: u8, own: u8) -> Result<(), String> {
+    ip(&format!(
+        "route change 10.8.{net}.0/24 dev {device} proto kernel scope link src 10.8.{net}.{own} congctl {CUBIC}"
+    ))
 }
 
 /// Runs `ip` with these words in the calling thread's namespace.

@@ -1,9 +1,10 @@
 //! netloom, smoltcp and the kernel itself against the kernel, in one run:
-//! `cargo bench --bench tap -- [--samples N] [--seconds S] [--only TEXT] [--same-cpu]`.
+//! `cargo bench --bench tap -- [--samples N] [--seconds S] [--only TEXT]`.
 //!
 //! Every rival is a server (discard, source, echo) pinned to one CPU; the client is always a kernel
-//! socket in a thread pinned to another, and does all the measuring. Samples are interleaved, so
-//! that what else the machine does falls on all alike. Needs root; makes namespaces of its own.
+//! socket in a thread that is pinned to another, or to the same one where the title says so, and
+//! does all the measuring. Samples are interleaved, so that what else the machine does falls on all
+//! alike. Needs root; makes namespaces of its own.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -13,6 +14,10 @@
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod by_hand;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod client;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod goals;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod host;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -26,7 +31,13 @@ mod report;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod rivals;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod servers;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod settings;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod smol;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod smol_tap;
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 fn main() {
@@ -42,11 +53,13 @@ fn main() {
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let settings = measure::Settings::from_args(std::env::args().skip(1))?;
+    let settings = settings::Settings::from_args(std::env::args().skip(1))?;
     let namespaces = machine::Namespaces::make()?;
-    let rivals = rivals::start(&namespaces)?;
-    let table = measure::run(&settings, &rivals)?;
-    report::print(&settings, &rivals, &table);
-    // The servers run for ever; their threads and devices end with the process.
+    // Dropped at the end, in whatever way: ends all their threads.
+    let servers = servers::Servers::start(&namespaces)?;
+    report::print_head(&settings);
+    let table = measure::run(&settings, &servers)?;
+    report::print(&table);
+    goals::print(&table);
     Ok(())
 }

@@ -1,28 +1,48 @@
-//! smoltcp over its own TAP device: one thread, its own poll loop, 1 MiB buffers.
+//! smoltcp: one thread, its own poll loop, 1 MiB buffers; over its own TAP device or over netloom's.
 
 use std::error::Error;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
-use smoltcp::phy::{Medium, TunTapInterface, wait};
+use smoltcp::iface::{Config, Interface, SocketSet};
+use smoltcp::phy::{Device, Medium, TunTapInterface, wait};
 use smoltcp::socket::tcp::{ListenError, Socket, SocketBuffer};
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::EthernetAddress;
 
-use crate::machine::ip;
-use crate::rivals::{BLOCK, Loop, PORTS, Service, kernel_cidr, own_cidr};
+use crate::host::tap;
+use crate::machine::{ip, use_cubic};
+use crate::rivals::{BLOCK, PORTS, Service, kernel_cidr, own_cidr};
+use crate::servers::{Control, Loop, NAP};
+use crate::smol_tap::OurTap;
 
 const BUFFER: usize = 1 << 20;
 
 /// Sockets of each service: one more connection than there are needs one that listens already.
 const SPARE: usize = 3;
 
-/// Opens the device and makes the sockets.
+/// Serves over smoltcp's own device.
 pub(crate) fn serve(net: u8) -> Result<Loop, Box<dyn Error>> {
     let name = format!("sm{net}");
-    let mut device = TunTapInterface::new(&name, Medium::Ethernet)?;
+    let device = TunTapInterface::new(&name, Medium::Ethernet)?;
     ip(&format!("addr add {} dev {name}", kernel_cidr(net)))?;
     ip(&format!("link set {name} up"))?;
+    use_cubic(&name, net, 1)?;
+    let descriptor = device.as_raw_fd();
+    serve_over(net, device, descriptor)
+}
+
+/// Serves over netloom's TAP device, which gives it super-segments.
+pub(crate) fn serve_on_ours(net: u8) -> Result<Loop, Box<dyn Error>> {
+    let device = OurTap::new(tap(net, true)?)?;
+    let descriptor = device.as_raw_fd();
+    serve_over(net, device, descriptor)
+}
+
+fn serve_over(
+    net: u8,
+    mut device: impl Device + 'static,
+    descriptor: RawFd,
+) -> Result<Loop, Box<dyn Error>> {
     let mac = EthernetAddress([2, 0, 0, 0, 0, net]);
     let mut interface = Interface::new(Config::new(mac.into()), &mut device, Instant::now());
     let cidr = own_cidr(net).parse().map_err(|()| "a bad address")?;
@@ -40,30 +60,27 @@ pub(crate) fn serve(net: u8) -> Result<Loop, Box<dyn Error>> {
             served.push((sockets.add(socket), service));
         }
     }
-    Ok(Box::new(move || {
-        drive(&mut interface, &mut device, &mut sockets, &served)
+    Ok(Box::new(move |control| {
+        let block = vec![0x5a; BLOCK];
+        while !control.is_over() {
+            let now = Instant::now();
+            interface.poll(now, &mut device, &mut sockets);
+            for &(handle, service) in &served {
+                let socket = sockets.get_mut::<Socket<'_>>(handle);
+                answer(socket, service, &block).expect("a port that can be listened on");
+            }
+            let delay = interface.poll_delay(Instant::now(), &sockets);
+            sleep(control, descriptor, delay);
+        }
     }))
 }
 
-fn drive(
-    interface: &mut Interface,
-    device: &mut TunTapInterface,
-    sockets: &mut SocketSet<'_>,
-    served: &[(SocketHandle, Service)],
-) {
-    let fd = device.as_raw_fd();
-    let block = vec![0x5a; BLOCK];
-    loop {
-        let now = Instant::now();
-        interface.poll(now, device, sockets);
-        for &(handle, service) in served {
-            let socket = sockets.get_mut::<Socket<'_>>(handle);
-            answer(socket, service, &block).expect("a port that can be listened on");
-        }
-        let delay = interface.poll_delay(Instant::now(), sockets);
-        if delay.is_none_or(|delay| delay.total_micros() > 0) {
-            wait(fd, delay).expect("select works");
-        }
+/// Waits for a frame or the next deadline, unless it is to spin.
+fn sleep(control: &Control, descriptor: RawFd, delay: Option<Duration>) {
+    let nap = NAP.into();
+    let delay = delay.map_or(nap, |delay| delay.min(nap));
+    if delay > Duration::ZERO && !control.spins() {
+        wait(descriptor, Some(delay)).expect("select works");
     }
 }
 

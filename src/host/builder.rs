@@ -11,8 +11,8 @@ use super::Host;
 use super::clock;
 use super::driver::Driver;
 use super::error::SpawnError;
-use super::shared::Shared;
-use super::wait::{Poller, Waker};
+use super::shared::{Manners, Rx, Shared};
+use super::wait::Poller;
 use crate::base::{Cidr, MacAddr, Seed};
 use crate::capture::{Capture, CaptureSettings, CaptureWatch, Recorder};
 use crate::device::{
@@ -29,6 +29,11 @@ const RECV_BUFFER: usize = 4 << 20;
 /// never begins.
 const RECV_BUFFER_LEAST: usize = 16 << 10;
 
+/// How long the device may wait for a thread that led and has not come back: well below the
+/// delayed ACK of any peer, and long beside the microseconds that a thread takes which only looks
+/// at what it read (docs/choices.md).
+const LEAD_GRACE: Duration = Duration::from_millis(1);
+
 /// Makes a [`Host`].
 #[derive(Debug)]
 pub struct HostBuilder<D> {
@@ -36,6 +41,7 @@ pub struct HostBuilder<D> {
     interface: InterfaceConfig,
     seed: Option<Seed>,
     busy_poll: Duration,
+    lead_grace: Duration,
     turn_frames: usize,
     capture: Option<(PathBuf, CaptureSettings)>,
     tcp: Option<TcpOptions>,
@@ -54,6 +60,7 @@ where
             interface,
             seed: None,
             busy_poll: Duration::ZERO,
+            lead_grace: LEAD_GRACE,
             turn_frames: 64,
             capture: None,
             tcp: None,
@@ -109,7 +116,7 @@ where
         self
     }
 
-    /// How long the driver spins for the next frame before it sleeps (default zero). It trades
+    /// How long a thread that waits for the device spins before it sleeps (default zero). It trades
     /// a whole processor for the time of a wake-up; 50 us is worth a try.
     #[must_use]
     pub const fn busy_poll(mut self, time: Duration) -> Self {
@@ -117,7 +124,19 @@ where
         self
     }
 
-    /// Frames that one turn of the driver takes at most (default 64: 0.25 to 0.5 ms at worst,
+    /// How long frames may wait for a thread that *led* (default and most 1 ms).
+    ///
+    /// A blocking call that has to wait drives the host itself where nobody else does, which saves
+    /// the hop from thread to thread. When it returns, its thread mostly comes back at once; if it
+    /// does not within this time, the host's own thread takes over, and leads become rarer. Zero
+    /// leaves everything to the host's own thread.
+    #[must_use]
+    pub fn lead_grace(mut self, time: Duration) -> Self {
+        self.lead_grace = time.min(LEAD_GRACE);
+        self
+    }
+
+    /// Frames that one turn takes at most (default 64: 0.25 to 0.5 ms at worst,
     /// during which users wait; docs/choices.md).
     #[must_use]
     pub const fn turn_frames(mut self, frames: usize) -> Self {
@@ -163,7 +182,10 @@ where
         let settings = Settings {
             interface: self.interface,
             seed: self.seed.map_or_else(entropy, Ok)?,
-            busy_poll: self.busy_poll,
+            manners: Manners {
+                busy_poll: self.busy_poll,
+                grace: self.lead_grace,
+            },
             turn_frames: self.turn_frames,
             tcp,
             native,
@@ -181,7 +203,7 @@ where
 struct Settings {
     interface: InterfaceConfig,
     seed: Seed,
-    busy_poll: Duration,
+    manners: Manners,
     turn_frames: usize,
     tcp: TcpOptions,
     native: Capabilities,
@@ -203,15 +225,13 @@ impl Settings {
         let (rx, tx) = device.split();
         let descriptor = |fd: io::Result<_>| fd.map_err(system("a descriptor to wait on"));
         let poller = Poller::new(descriptor(rx.descriptor())?, descriptor(tx.descriptor())?);
-        let waker = Waker::new().map_err(system("an eventfd"))?;
-        let (rx, tx) = (Box::new(rx), Box::new(tx));
-        let shared = Shared::new(stack, interface, self.tcp, rx, tx, waker);
+        let rx = Rx::new(Box::new(rx), RxBatch::new(self.turn_frames));
+        let halves = (rx, Box::new(tx) as Box<dyn HostTransmit>);
+        let shared = Shared::new(stack, interface, self.tcp, halves, poller, &self.manners)
+            .map_err(system("an eventfd"))?;
 
         let driver = Driver {
             shared: Arc::clone(&shared),
-            poller,
-            batch: RxBatch::new(self.turn_frames),
-            busy_poll: self.busy_poll,
         };
         let thread = thread::Builder::new()
             .name("netloom-driver".to_owned())

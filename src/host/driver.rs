@@ -1,17 +1,21 @@
 //! The host's thread: reads the device, takes turns, sleeps.
 //!
-//! *Owns* the loop. *Does not* hold a lock while it sleeps, nor the core's while it reads.
+//! *Owns* the loop. *Does not* hold a lock while it sleeps, nor the core's while it reads, nor look
+//! at the device while another thread leads.
 //! Each turn is bounded by its batch; between turns users get the lock.
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::clock;
+use super::core::Next;
 use super::error::HostError;
-use super::shared::{Next, Shared};
-use super::wait::{DeviceState, Poller};
+use super::roles::Part;
+use super::shared::{Shared, Turn};
+use super::wait::DeviceState;
 use crate::base::Instant;
-use crate::device::{DeviceError, RxBatch};
+use crate::device::DeviceError;
 
 /// Waits in a row that report trouble which no read explains, before the device counts as gone.
 const TROUBLE_LIMIT: u32 = 64;
@@ -19,79 +23,88 @@ const TROUBLE_LIMIT: u32 = 64;
 /// The driver thread's own state.
 pub(crate) struct Driver {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) poller: Poller,
-    pub(crate) batch: RxBatch,
-    pub(crate) busy_poll: Duration,
 }
 
 impl Driver {
     /// Drives until the host is asked to end or the device fails.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(self) {
         let mut end = End {
             shared: Arc::clone(&self.shared),
             why: HostError::Panicked,
         };
-        end.why = self.drive();
+        end.why = self.drive().unwrap_or_else(HostError::from);
     }
 
-    fn drive(&mut self) -> HostError {
+    /// Takes turns; how the host ends.
+    fn drive(&self) -> Result<HostError, DeviceError> {
+        let shared = &*self.shared;
         let mut next = Next::Again;
         let mut active_at = clock::now();
         let mut troubles = 0;
         loop {
+            let stepped_in = self.stand_back()?;
+            if stepped_in.is_some() {
+                next = Next::Again;
+            }
             let now = clock::now();
-            let (received, held) = match self.shared.receive(now, &mut self.batch) {
-                Ok(read) => read,
-                Err(error) => return error.into(),
-            };
+            let mut rx = shared.rx.lock().unwrap_or_else(PoisonError::into_inner);
+            let (received, held) = rx.receive(now)?;
             if received > 0 || next.is_due(now) {
-                next = self.shared.turn(&mut self.batch);
+                let turn = shared.turn(&mut rx.batch, Turn::Drive);
+                drop(rx);
+                next = turn.unwrap_or(Next::Again);
                 if let Next::End(why) = next {
-                    return why;
+                    return Ok(why);
                 }
                 if received > 0 {
                     active_at = now;
                     troubles = 0;
                 }
+                if received > 0 && stepped_in == Some(Part::StepIn) {
+                    shared.lock().roles.lead_hurt();
+                }
                 // Sleep only after a look at the device that found nothing.
                 continue;
             }
-            if now.since(active_at) < self.busy_poll {
+            drop(rx);
+            if now.since(active_at) < shared.busy_poll {
                 std::hint::spin_loop();
             } else {
-                match self.sleep(&next, now, held) {
-                    Ok(DeviceState::Fine) => troubles = 0,
-                    Ok(DeviceState::Trouble) => troubles += 1,
-                    Err(error) => return DeviceError::Io(error).into(),
+                match shared.poller.sleep(&shared.driver, &next, now, held)? {
+                    DeviceState::Fine => troubles = 0,
+                    DeviceState::Trouble => troubles += 1,
                 }
                 if troubles > TROUBLE_LIMIT {
-                    return DeviceError::Gone.into();
+                    return Err(DeviceError::Gone);
                 }
-                if self.busy_poll > Duration::ZERO {
+                if shared.busy_poll > Duration::ZERO {
                     active_at = clock::now();
                 }
             }
             // A device that was full may take frames again: only a turn finds out.
             let was_full = matches!(next, Next::Sleep { writable: true, .. });
-            if self.shared.waker.take() || was_full {
+            if shared.driver.take() || was_full {
                 next = Next::Again;
             }
         }
     }
 
-    fn sleep(
-        &self,
-        next: &Next,
-        now: Instant,
-        held: Option<Instant>,
-    ) -> std::io::Result<DeviceState> {
-        let (until, writable) = match next {
-            Next::Sleep { until, writable } => (*until, *writable),
-            Next::Again | Next::End(_) => (now, false),
-        };
-        let until = held.map_or(until, |held| held.min(until));
-        let timeout = (until != Instant::FAR_FUTURE).then(|| until.since(now));
-        self.poller.wait(&self.shared.waker, writable, timeout)
+    /// Stands back while another thread leads; how it got its role back, if it had lost it.
+    fn stand_back(&self) -> Result<Option<Part>, DeviceError> {
+        let shared = &*self.shared;
+        if !shared.led.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        loop {
+            match shared.part_of_driver() {
+                Part::StandBack(until) => {
+                    let timeout = until.map(|until| until.since(clock::now()));
+                    shared.driver.wait(timeout)?;
+                    shared.driver.take();
+                }
+                part => return Ok(Some(part)),
+            }
+        }
     }
 }
 
@@ -108,7 +121,7 @@ impl Drop for End {
 }
 
 impl Next {
-    fn is_due(&self, now: Instant) -> bool {
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
         match self {
             Self::Again | Self::End(_) => true,
             Self::Sleep { until, .. } => *until <= now,

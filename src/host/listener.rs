@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::clock;
 use super::error::HostError;
+use super::lead::Until;
 use super::shared::Shared;
 use super::tcp::TcpStream;
 use crate::stack::{ListenOptions, ListenerId};
@@ -63,13 +64,22 @@ impl TcpListener {
     /// `WouldBlock` in non-blocking mode; `NotConnected` when the host was shut down.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let inner = &self.inner;
-        let next = if inner.nonblocking.load(Ordering::Relaxed) {
+        let until = Until {
+            ready: &|| !inner.receiver.is_empty(),
+            deadline: None,
+        };
+        let next = loop {
             match inner.receiver.try_recv() {
-                Err(TryRecvError::Empty) => return Err(io::ErrorKind::WouldBlock.into()),
-                other => other.ok(),
+                Ok(stream) => break Some(stream),
+                Err(TryRecvError::Disconnected) => break None,
+                Err(TryRecvError::Empty) => {}
             }
-        } else {
-            inner.receiver.recv().ok()
+            if inner.nonblocking.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            if !inner.shared.lead_for_channel(&until) {
+                break inner.receiver.recv().ok();
+            }
         };
         let stream = next.ok_or_else(|| inner.shared.error().unwrap_or(HostError::Closed))?;
         let peer = stream.peer();

@@ -7,7 +7,8 @@
 //! |---|---|
 //! | `builder.rs` | [`HostBuilder`]: addresses, options, capture, spawning |
 //! | `driver.rs` | the thread: read, turn, sleep |
-//! | `shared.rs` | the locks and the turn |
+//! | `shared.rs`, `core.rs` | the locks and the turn; what is behind the lock |
+//! | `lead.rs`, `roles.rs` | a thread that would block drives itself; who looks at the device |
 //! | `sockets.rs` | tables from ids to waiters and channels |
 //! | `connect.rs`, `listener.rs`, `tcp.rs`, `udp.rs`, `ping.rs` | the handles |
 //! | `wait.rs`, `waits.rs` | ppoll and eventfd; condition variables |
@@ -17,16 +18,19 @@
 //!  users' threads --- write, read ---+                 +--- receive half (own lock)
 //!        |  wait on their socket     v                 v
 //!        |  or on its channel   [ mutex: stack, transmit half ] <- turn: batch, timers, send
-//!        +<---- woken by whoever dispatches its event --+--- driver thread, asleep in ppoll
+//!        +<---- woken by whoever dispatches its event --+--- driver thread, or one that leads
 //! ```
 
 mod builder;
 mod clock;
 mod connect;
+mod core;
 mod driver;
 mod error;
+mod lead;
 mod listener;
 mod ping;
+mod roles;
 mod settings;
 mod shared;
 mod sockets;
@@ -264,7 +268,7 @@ impl Host {
     /// Waits until the host ends by itself, or until `timeout`; `None` waits for ever.
     pub fn wait(&self, timeout: Option<Duration>) -> Option<HostError> {
         let deadline = timeout.map(|timeout| clock::now() + timeout);
-        self.shared.wait_until(deadline, shared::Core::ended)
+        self.shared.wait_until(deadline, core::Core::ended)
     }
 
     /// Ends the host in order: no new connections, a FIN on every open one after what was written,

@@ -1,82 +1,81 @@
 //! What a host's threads share: the core behind one mutex, the receiving half behind another.
 //!
 //! *Owns* the locks, their order (`rx` before `core`, never the other way) and the turn. *Does not*
-//! own a thread: the driver calls [`Shared::turn`], and so may any thread that holds `rx`, so that
-//! a reader that would block can take the receive role itself. Invariants: no handle is dropped
-//! and no thread is woken while the core is locked ([`After`] is for that); the core is held for
-//! one batch in and a bounded number of frames out at a time.
+//! own a thread: the driver calls [`Shared::turn`], and so does a thread that leads (`lead.rs`).
+//! Invariants: no handle is dropped and no thread is woken while the core is locked ([`After`] is
+//! for that); `rx` is held from the read to the end of the turn, so that frames keep their order;
+//! the core is held for one batch in and a bounded number of frames out at a time.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::clock;
+use super::core::{Core, Next};
 use super::error::HostError;
+use super::lead::Until;
+use super::roles::{LeadId, Part, Roles};
 use super::sockets::{After, Sockets};
-use super::wait::Waker;
-use super::waits::Side;
+use super::wait::{Poller, Waker};
+use super::waits::{Side, Waits};
 use crate::base::Instant;
 use crate::device::{DeviceError, HostReceive, HostTransmit, RxBatch};
-use crate::stack::{InterfaceId, More, Stack};
+use crate::stack::{InterfaceId, Stack};
 use crate::tcp::TcpOptions;
-
-/// Rounds of the stack's frame budget that a user's call sends itself before the driver takes over.
-const ROUNDS_OF_A_CALL: usize = 4;
-
-/// Rounds for resets when the host ends, so that an unwilling device cannot hold it up.
-const ROUNDS_AT_THE_END: usize = 1024;
-
-/// Connections reset before their resets are sent: half of what the stack's outbox holds.
-const RESETS_AT_ONCE: usize = 128;
 
 /// Everything the threads of one host share.
 pub(crate) struct Shared {
     core: Mutex<Core>,
-    rx: Mutex<Option<Box<dyn HostReceive>>>,
-    pub(crate) waker: Waker,
+    pub(crate) rx: Mutex<Rx>,
+    pub(crate) poller: Poller,
+    pub(crate) driver: Waker,
+    pub(crate) leader: Waker,
+    /// A thread leads, or led a moment ago: the driver stands back. Changes under the core's lock.
+    pub(crate) led: AtomicBool,
+    /// How long who looks spins before it sleeps.
+    pub(crate) busy_poll: Duration,
     /// Options of connections that are given none.
     pub(crate) tcp: TcpOptions,
     /// Notified when the addresses become usable and when the host ends.
     changed: Condvar,
 }
 
-/// The stack and its way out.
-pub(crate) struct Core {
-    pub(crate) stack: Stack,
-    pub(crate) interface: InterfaceId,
-    pub(crate) sockets: Sockets,
-    tx: Option<Box<dyn HostTransmit>>,
-    /// The device refused a frame as full: only the driver offers again.
-    tx_full: bool,
-    /// When the transmitting half wants to be polled.
-    tx_due: Option<Instant>,
-    /// The driver looks again no later than this.
-    driver_looks_at: Instant,
-    life: Life,
-    /// Threads in [`Shared::wait_until`].
-    observers: usize,
-    /// Connections that a shutdown found still open at its end.
-    aborted: usize,
+/// The receiving half and the batch that it fills.
+pub(crate) struct Rx {
+    half: Option<Box<dyn HostReceive>>,
+    pub(crate) batch: RxBatch,
 }
 
-/// Where a host stands in its life.
-#[derive(Debug)]
-enum Life {
-    Running,
-    /// No new sockets; ends when no connection is left, or at this time.
-    Draining(Instant),
-    /// The driver ends the host for this reason in its next turn.
-    Ending(HostError),
-    Ended(HostError),
+impl Rx {
+    pub(crate) fn new(half: Box<dyn HostReceive>, batch: RxBatch) -> Self {
+        let half = Some(half);
+        Self { half, batch }
+    }
+
+    /// Reads a batch; returns how many frames came, and when a held-back frame is due.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+    ) -> Result<(usize, Option<Instant>), DeviceError> {
+        let Some(half) = self.half.as_mut() else {
+            return Ok((0, None));
+        };
+        let received = half.receive(now, &mut self.batch)?;
+        Ok((received, half.next_ready()))
+    }
 }
 
-/// What the driver does after a turn.
-#[derive(Clone, Debug)]
-pub(crate) enum Next {
-    /// There is more to do: look at the device and come back.
-    Again,
-    /// Nothing to do before `until`; wait for writability too when `writable`.
-    Sleep { until: Instant, writable: bool },
-    /// The host is over.
-    End(HostError),
+/// How a host's threads wait and share the work.
+pub(crate) struct Manners {
+    pub(crate) busy_poll: Duration,
+    pub(crate) grace: Duration,
+}
+
+/// Who takes a turn.
+pub(crate) enum Turn<'a> {
+    Drive,
+    /// A leader, whose lead is over when its closure says so.
+    Lead(LeadId, &'a dyn Fn() -> bool),
 }
 
 impl Shared {
@@ -84,37 +83,35 @@ impl Shared {
         stack: Stack,
         interface: InterfaceId,
         tcp: TcpOptions,
-        rx: Box<dyn HostReceive>,
-        tx: Box<dyn HostTransmit>,
-        waker: Waker,
-    ) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self {
-            core: Mutex::new(Core {
+        (rx, tx): (Rx, Box<dyn HostTransmit>),
+        poller: Poller,
+        manners: &Manners,
+    ) -> std::io::Result<Arc<Self>> {
+        let (driver, leader) = (Waker::new()?, Waker::new()?);
+        Ok(Arc::new_cyclic(|me| Self {
+            core: Mutex::new(Core::new(
                 stack,
                 interface,
-                sockets: Sockets::new(me.clone()),
-                tx: Some(tx),
-                tx_full: false,
-                tx_due: None,
-                driver_looks_at: Instant::ZERO,
-                life: Life::Running,
-                observers: 0,
-                aborted: 0,
-            }),
-            rx: Mutex::new(Some(rx)),
-            waker,
+                Sockets::new(me.clone()),
+                tx,
+                Roles::new(manners.grace),
+            )),
+            rx: Mutex::new(rx),
+            poller,
+            driver,
+            leader,
+            led: AtomicBool::new(false),
+            busy_poll: manners.busy_poll,
             tcp,
             changed: Condvar::new(),
-        })
+        }))
     }
 
     /// Locks the core. A panic of another thread under the lock ends the host, not this thread.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(|poisoned| {
             let mut core = poisoned.into_inner();
-            if matches!(core.life, Life::Running | Life::Draining(_)) {
-                core.life = Life::Ending(HostError::Panicked);
-            }
+            core.fail(HostError::Panicked);
             core
         })
     }
@@ -126,65 +123,59 @@ impl Shared {
         Ok(core)
     }
 
-    /// Reads a batch; returns how many frames came, and when a held-back frame is due.
-    pub(crate) fn receive(
-        &self,
-        now: Instant,
-        batch: &mut RxBatch,
-    ) -> Result<(usize, Option<Instant>), DeviceError> {
-        let mut rx = self.rx.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(rx) = rx.as_mut() else {
-            return Ok((0, None));
-        };
-        let received = rx.receive(now, batch)?;
-        Ok((received, rx.next_ready()))
-    }
-
-    /// Handles a batch and all timers that are due, sends, and tells who waits.
-    pub(crate) fn turn(&self, batch: &mut RxBatch) -> Next {
+    /// Handles a batch and all timers that are due, sends, and tells who waits. `None` when that
+    /// ended the lead, and with it the role.
+    pub(crate) fn turn(&self, batch: &mut RxBatch, turn: Turn<'_>) -> Option<Next> {
         let mut core = self.lock();
         if let Err(why) = core.check() {
-            return Next::End(why);
+            return Some(Next::End(why));
         }
         let now = clock::now();
-        let interface = core.interface;
         let mut after = After::default();
-        core.refresh_rooms();
-        for frame in batch.drain() {
-            core.stack.handle_frame(now, interface, frame);
-            // Queues in front of the stack take what came before the next frame finds no room.
-            core.dispatch(now, &mut after);
-        }
-        core.stack.handle_timeout(now);
-        core.tx_full = false;
-        let more = core.transmit(now, 1);
-        core.dispatch(now, &mut after);
-        let next = core.next(now, more);
-        core.driver_looks_at = match next {
-            Next::Sleep { until, .. } => until,
-            Next::Again | Next::End(_) => Instant::ZERO,
-        };
-        if core.observers > 0 && core.stack.is_ready(interface) {
+        let more = core.handle(now, batch, &mut after);
+        let (next, wake) = core.end_turn(now, more, &turn, !after.is_empty());
+        if core.becomes_ready() {
             self.changed.notify_all();
         }
         drop(core);
+        self.wake(wake);
         after.run();
         next
     }
 
-    /// Ends a user's call: sends what it caused, tells who waits, and wakes the driver if that
-    /// would look too late.
-    pub(crate) fn finish(&self, mut core: MutexGuard<'_, Core>, now: Instant) {
-        let (after, wake) = core.settle(now);
-        drop(core);
-        if wake {
-            self.waker.wake();
+    /// The driver asks for its part.
+    pub(crate) fn part_of_driver(&self) -> Part {
+        let mut core = self.lock();
+        let need = core.need();
+        let part = core.roles.driver(clock::now(), need);
+        if matches!(part, Part::Look | Part::StepIn) {
+            self.led.store(false, Ordering::Relaxed);
         }
+        part
+    }
+
+    /// Ends a user's call: sends what it caused, tells who waits, and wakes who looks at the device
+    /// if that would look too late.
+    pub(crate) fn finish(&self, mut core: MutexGuard<'_, Core>, now: Instant) {
+        let (after, need) = core.settle(now);
+        let wake = core.wake_for(need);
+        drop(core);
+        self.wake(wake);
         after.run();
     }
 
-    /// Sleeps until `side` is notified or `deadline` has come; says whether it has. The caller asks
-    /// the stack again in any case, and before that whether the host still runs.
+    /// Tells all who wait on a socket, and the thread that leads if it is one of them.
+    pub(crate) fn tell(&self, waits: &Waits) {
+        waits.tell();
+        waits.notify();
+        if self.led.load(Ordering::Relaxed) {
+            self.leader.wake();
+        }
+    }
+
+    /// Waits until `side` is told something or `deadline` has come; says whether it has. Leads
+    /// meanwhile when it can. The caller asks the stack again in any case, and before that whether
+    /// the host still runs.
     pub(crate) fn wait<'a>(
         &'a self,
         mut core: MutexGuard<'a, Core>,
@@ -195,18 +186,33 @@ impl Shared {
         if deadline.is_some_and(|deadline| deadline <= now) {
             return (core, Waited::TimedOut);
         }
-        let (after, wake) = core.settle(now);
-        if wake {
-            self.waker.wake();
-        }
-        if after.is_empty() {
-            let timeout = deadline.map(|deadline| deadline.since(now));
-            (side.wait(core, timeout), Waited::LookAgain)
-        } else {
+        let told = side.told();
+        let (after, need) = core.settle(now);
+        if !after.is_empty() {
+            let wake = core.wake_for(need);
             drop(core);
+            self.wake(wake);
             after.run();
-            (self.lock(), Waited::LookAgain)
+            return (self.lock(), Waited::LookAgain);
         }
+        let until = Until {
+            ready: &|| side.told() != told,
+            deadline,
+        };
+        let core = if (until.ready)() {
+            core
+        } else {
+            match self.try_lead(core, &until) {
+                Ok(()) => self.lock(),
+                Err(mut core) => {
+                    let wake = core.wake_for(need);
+                    self.wake(wake);
+                    let timeout = deadline.map(|deadline| deadline.since(now));
+                    side.wait(core, timeout)
+                }
+            }
+        };
+        (core, Waited::LookAgain)
     }
 
     /// Sleeps until `done` says something, or until `deadline`.
@@ -224,7 +230,6 @@ impl Shared {
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return None;
             }
-            core.observers += 1;
             core = match deadline {
                 None => self
                     .changed
@@ -237,7 +242,6 @@ impl Shared {
                         .0
                 }
             };
-            core.observers -= 1;
         }
     }
 
@@ -245,36 +249,22 @@ impl Shared {
     pub(crate) fn request_end(&self, deadline: Option<Instant>) {
         let mut core = self.lock();
         let now = clock::now();
-        if matches!(core.life, Life::Running | Life::Draining(_)) {
-            core.life = match deadline {
-                None => Life::Ending(HostError::Closed),
-                Some(deadline) => {
-                    core.shutdown_all(now);
-                    Life::Draining(deadline)
-                }
-            };
-        }
+        core.begin_end(now, deadline);
         self.finish(core, now);
-        self.waker.wake();
+        self.driver.wake();
     }
 
     /// The end, called by the driver only: resets what is open, closes the device, and tells
     /// everybody.
     pub(crate) fn end(&self, why: HostError) {
         let mut core = self.lock();
-        if !matches!(why, HostError::Panicked) {
-            core.reset_all(matches!(why, HostError::Closed));
-        }
-        core.life = Life::Ended(why);
-        let tx = core.tx.take();
-        let sockets = core.sockets.take();
+        let (tx, sockets) = core.end(why);
         drop(core);
         drop(tx);
-        let rx = self
-            .rx
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        // A thread that leads holds the receiving half.
+        self.leader.wake();
+        let mut rx = self.rx.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(rx.half.take());
         drop(rx);
         sockets.notify_all();
         self.changed.notify_all();
@@ -287,7 +277,7 @@ impl Shared {
 
     /// How many connections the end found open.
     pub(crate) fn aborted(&self) -> usize {
-        self.lock().aborted
+        self.lock().aborted()
     }
 }
 
@@ -298,151 +288,4 @@ pub(crate) enum Waited {
     LookAgain,
     /// The deadline has come.
     TimedOut,
-}
-
-impl Core {
-    /// May the sockets that exist still be used?
-    pub(crate) fn check(&self) -> Result<(), HostError> {
-        match &self.life {
-            Life::Running | Life::Draining(_) => Ok(()),
-            Life::Ending(why) | Life::Ended(why) => Err(why.clone()),
-        }
-    }
-
-    /// May new sockets be made?
-    pub(crate) fn check_open(&self) -> Result<(), HostError> {
-        match self.life {
-            Life::Draining(_) => Err(HostError::Closed),
-            _ => self.check(),
-        }
-    }
-
-    /// Has the driver finished?
-    pub(crate) fn ended(&self) -> Option<HostError> {
-        match &self.life {
-            Life::Ended(why) => Some(why.clone()),
-            _ => None,
-        }
-    }
-
-    /// After a user's call: what is to be told, and whether the driver must look sooner.
-    fn settle(&mut self, now: Instant) -> (After, bool) {
-        let mut after = After::default();
-        let mut wake = false;
-        if !self.tx_full && self.stack.wants_transmit(self.interface) {
-            wake = match self.transmit(now, ROUNDS_OF_A_CALL) {
-                More::Idle => false,
-                More::Budget | More::DeviceFull => true,
-            };
-        }
-        self.dispatch(now, &mut after);
-        let due = self.due();
-        if due < self.driver_looks_at || matches!(self.life, Life::Ending(_)) {
-            wake = true;
-        }
-        if wake {
-            // The driver looks as soon as it can: nobody else need wake it for anything.
-            self.driver_looks_at = Instant::ZERO;
-        }
-        (after, wake)
-    }
-
-    /// Sends up to `rounds` budgets of frames.
-    fn transmit(&mut self, now: Instant, rounds: usize) -> More {
-        let Some(tx) = &mut self.tx else {
-            return More::Idle;
-        };
-        let mut more = More::Idle;
-        for _ in 0..rounds {
-            match self
-                .stack
-                .poll_transmit(now, self.interface, &mut tx.as_mut())
-            {
-                Ok(progress) => more = progress.more,
-                Err(error) => {
-                    self.life = Life::Ending(error.into());
-                    return More::Idle;
-                }
-            }
-            if more != More::Budget {
-                break;
-            }
-        }
-        match tx.poll(now) {
-            Ok(due) => self.tx_due = due,
-            Err(error) => self.life = Life::Ending(error.into()),
-        }
-        self.tx_full = more == More::DeviceFull || tx.wants_room();
-        match more {
-            More::Idle if self.tx_full => More::DeviceFull,
-            more => more,
-        }
-    }
-
-    fn refresh_rooms(&mut self) {
-        self.sockets.refresh_rooms(&mut self.stack);
-    }
-
-    fn dispatch(&mut self, now: Instant, after: &mut After) {
-        while let Some(event) = self.stack.poll_event() {
-            self.sockets.on_event(&mut self.stack, now, event, after);
-        }
-    }
-
-    /// When something is due without any frame or call.
-    fn due(&self) -> Instant {
-        let deadline = match self.life {
-            Life::Draining(deadline) => deadline,
-            _ => Instant::FAR_FUTURE,
-        };
-        self.stack
-            .poll_timeout()
-            .unwrap_or(Instant::FAR_FUTURE)
-            .min(self.tx_due.unwrap_or(Instant::FAR_FUTURE))
-            .min(deadline)
-    }
-
-    /// What the driver does next.
-    fn next(&self, now: Instant, more: More) -> Next {
-        match &self.life {
-            Life::Ending(why) | Life::Ended(why) => return Next::End(why.clone()),
-            Life::Draining(deadline) if *deadline <= now || self.stack.tcp_open_count() == 0 => {
-                return Next::End(HostError::Closed);
-            }
-            Life::Running | Life::Draining(_) => {}
-        }
-        if more == More::Budget {
-            return Next::Again;
-        }
-        Next::Sleep {
-            until: self.due(),
-            writable: self.tx_full,
-        }
-    }
-
-    /// Resets every connection, and tells the peers as long as the device takes it.
-    fn reset_all(&mut self, device_works: bool) {
-        let now = clock::now();
-        self.aborted = self.stack.tcp_open_count();
-        let open: Vec<_> = self.stack.tcp_connections().collect();
-        // The stack holds a bounded number of packets of its own (`Config::outbox_limit`).
-        for some in open.chunks(RESETS_AT_ONCE) {
-            for &id in some {
-                self.stack.tcp_abort(now, id);
-            }
-            if device_works {
-                self.transmit(now, ROUNDS_AT_THE_END);
-            }
-        }
-    }
-
-    /// Sends a FIN on every connection and closes every listener.
-    fn shutdown_all(&mut self, now: Instant) {
-        self.sockets.close_listeners(&mut self.stack, now);
-        let open: Vec<_> = self.stack.tcp_connections().collect();
-        for id in open {
-            // One that is not connected yet, or closing already, needs nothing.
-            let _ = self.stack.tcp_shutdown(now, id, std::net::Shutdown::Write);
-        }
-    }
 }

@@ -66,6 +66,7 @@ impl Sockets {
     pub(crate) fn notify_all(self) {
         let udp = self.udp.values().map(|queue| &queue.waits);
         for waits in self.streams.values().chain(self.pings.values()).chain(udp) {
+            waits.tell();
             waits.notify();
         }
     }
@@ -236,6 +237,7 @@ pub(crate) struct After {
 
 impl After {
     fn notify(&mut self, waits: &Arc<Waits>) {
+        waits.tell();
         if waits.is_awaited() {
             self.wakes.push(Arc::clone(waits));
         }

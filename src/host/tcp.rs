@@ -14,8 +14,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::clock;
+use super::core::Core;
 use super::settings::Timeout;
-use super::shared::{Core, Shared, Waited};
+use super::shared::{Shared, Waited};
 use super::waits::{Side, Waits};
 use crate::base::Instant;
 use crate::stack::{Stack, TcpId};
@@ -158,7 +159,7 @@ impl TcpStream {
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.command(|core, now, id| Ok(core.stack.tcp_shutdown(now, id, how)?))?;
         // A reader or writer that sleeps must find out.
-        self.inner.waits.notify();
+        self.inner.shared.tell(&self.inner.waits);
         Ok(())
     }
 
@@ -171,7 +172,7 @@ impl TcpStream {
             core.stack.tcp_abort(now, id);
             Ok(())
         })?;
-        self.inner.waits.notify();
+        self.inner.shared.tell(&self.inner.waits);
         Ok(())
     }
 

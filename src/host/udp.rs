@@ -16,6 +16,7 @@ use crossbeam_channel::{Receiver, TryRecvError, never, select_biased};
 
 use super::clock;
 use super::error::HostError;
+use super::lead::Until;
 use super::settings::Timeout;
 use super::shared::{Shared, Waited};
 use super::sockets::UdpQueue;
@@ -142,25 +143,41 @@ impl UdpSocket {
     /// like when a peer's ICMP error came back; `NotConnected` when the host was shut down.
     pub fn recv_datagram(&self) -> io::Result<Datagram> {
         let inner = &self.inner;
-        if let Ok(error) = inner.errors.try_recv() {
-            return Err(error);
+        let until = Until {
+            ready: &|| !inner.datagrams.is_empty() || !inner.errors.is_empty(),
+            deadline: inner.read_timeout.deadline(),
+        };
+        loop {
+            if let Some(received) = self.try_recv_datagram() {
+                return received;
+            }
+            let late = until.deadline.is_some_and(|late| late <= clock::now());
+            if late || inner.nonblocking.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            if !inner.shared.lead_for_channel(&until) {
+                break;
+            }
         }
-        match inner.datagrams.try_recv() {
-            Ok(datagram) => return Ok(datagram),
-            Err(TryRecvError::Disconnected) => return Err(self.over()),
-            Err(TryRecvError::Empty) => {}
-        }
-        if inner.nonblocking.load(Ordering::Relaxed) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let late = inner
-            .read_timeout
-            .get()
-            .map_or_else(never, crossbeam_channel::after);
+        let late = until.deadline.map_or_else(never, |late| {
+            crossbeam_channel::after(late.since(clock::now()))
+        });
         select_biased! {
             recv(inner.errors) -> error => Err(error.unwrap_or_else(|_| self.over())),
             recv(inner.datagrams) -> datagram => datagram.map_err(|_| self.over()),
             recv(late) -> _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// What has come already; errors first.
+    fn try_recv_datagram(&self) -> Option<io::Result<Datagram>> {
+        if let Ok(error) = self.inner.errors.try_recv() {
+            return Some(Err(error));
+        }
+        match self.inner.datagrams.try_recv() {
+            Ok(datagram) => Some(Ok(datagram)),
+            Err(TryRecvError::Disconnected) => Some(Err(self.over())),
+            Err(TryRecvError::Empty) => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Waiting for a device, a wake-up and a deadline at once: ppoll(2) and eventfd(2).
 //!
-//! *Owns* the driver's sleep. *Does not* read or write frames.
+//! *Owns* the sleep of who looks at the device, and of a driver that stands back. *Does not* read or write frames.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,7 +14,10 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
 use nix::unistd;
 
-/// Ends the driver's sleep from another thread.
+use super::core::Next;
+use crate::base::Instant;
+
+/// Ends the sleep of the driver, or of the thread that leads, from another thread.
 #[derive(Debug)]
 pub(crate) struct Waker {
     event: EventFd,
@@ -31,7 +34,7 @@ impl Waker {
         })
     }
 
-    /// Wakes the driver, or has it look again before it sleeps.
+    /// Wakes its sleeper, or has it look again before it sleeps.
     pub(crate) fn wake(&self) {
         if !self.set.swap(true, Ordering::AcqRel) {
             // Cannot fail: the counter is read whenever it is 1.
@@ -39,9 +42,26 @@ impl Waker {
         }
     }
 
+    /// Is a wake-up waiting to be taken?
+    pub(crate) fn is_set(&self) -> bool {
+        self.set.load(Ordering::Acquire)
+    }
+
+    /// Sleeps until woken or until `timeout` has passed; `None` is for ever.
+    ///
+    /// # Errors
+    /// Those of [`Poller::wait`].
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let mut fds = [PollFd::new(self.event.as_fd(), PollFlags::POLLIN)];
+        match ppoll(&mut fds, timeout.map(TimeSpec::from), None) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Takes a wake-up; the caller must look at the shared state after this, not before.
     pub(crate) fn take(&self) -> bool {
-        if !self.set.load(Ordering::Acquire) {
+        if !self.is_set() {
             return false;
         }
         let _ = unistd::read(self.event.as_fd(), &mut [0; 8]);
@@ -67,6 +87,26 @@ pub(crate) enum DeviceState {
 }
 
 impl Poller {
+    /// Sleeps as long as `next` allows, but not beyond `wake_at`.
+    ///
+    /// # Errors
+    /// Those of [`wait`](Self::wait).
+    pub(crate) fn sleep(
+        &self,
+        waker: &Waker,
+        next: &Next,
+        now: Instant,
+        wake_at: Option<Instant>,
+    ) -> io::Result<DeviceState> {
+        let (until, writable) = match next {
+            Next::Sleep { until, writable } => (*until, *writable),
+            Next::Again | Next::End(_) => (now, false),
+        };
+        let until = wake_at.map_or(until, |at| at.min(until));
+        let timeout = (until != Instant::FAR_FUTURE).then(|| until.since(now));
+        self.wait(waker, writable, timeout)
+    }
+
     pub(crate) const fn new(receive: Arc<OwnedFd>, transmit: Arc<OwnedFd>) -> Self {
         Self { receive, transmit }
     }
@@ -121,5 +161,9 @@ mod tests {
         assert!(waker.take() && !waker.take());
         let brief = Some(Duration::from_nanos(1));
         poller.wait(&waker, false, brief).unwrap();
+        waker.wait(brief).unwrap();
+        waker.wake();
+        waker.wait(None).unwrap();
+        assert!(waker.take());
     }
 }

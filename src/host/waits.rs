@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Condvar, MutexGuard};
 use std::time::Duration;
 
-use super::shared::Core;
+use super::core::Core;
 
 /// One thing to wait for.
 #[derive(Debug, Default)]
 pub(crate) struct Side {
     condvar: Condvar,
     waiting: AtomicU32,
+    /// How often something was told, for a thread that leads instead of sleeping here.
+    told: AtomicU32,
 }
 
 impl Side {
@@ -40,7 +42,16 @@ impl Side {
         core
     }
 
-    /// Does anybody wait?
+    /// How often it was told something; wraps.
+    pub(crate) fn told(&self) -> u32 {
+        self.told.load(Ordering::Acquire)
+    }
+
+    fn tell(&self) {
+        self.told.fetch_add(1, Ordering::Release);
+    }
+
+    /// Does anybody sleep here?
     pub(crate) fn is_awaited(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
@@ -79,6 +90,12 @@ impl Waits {
 
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Something has changed; who sleeps must be notified too.
+    pub(crate) fn tell(&self) {
+        self.readable.tell();
+        self.writable.tell();
     }
 
     pub(crate) fn notify(&self) {

@@ -103,6 +103,7 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     /// [`ParseError`], in the order of these checks.
+    #[inline]
     pub fn parse(data: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let (header, rest) = Self::parse_quoted(data)?;
         let (total, len) = (header.total_len(), header.header_len());
@@ -128,6 +129,7 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     /// [`ParseError`] when the header is cut, or its version or IHL cannot be.
+    #[inline]
     pub fn parse_quoted(data: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let truncated = |need| ParseError::Truncated {
             need,
@@ -213,7 +215,12 @@ impl<'a> Header<'a> {
 
     /// Is the header checksum right? Always so behind [`parse`](Self::parse).
     pub fn checksum_is_valid(&self) -> bool {
-        Sum::new().bytes(self.bytes).is_valid()
+        // Nearly always there are no options, and the length is then a constant.
+        let fixed = Sum::new().bytes(self.wire.as_bytes());
+        match self.options_bytes() {
+            [] => fixed.is_valid(),
+            options => fixed.bytes(options).is_valid(),
+        }
     }
 
     /// The sender.
@@ -351,13 +358,12 @@ impl Fields {
 }
 
 /// The sum over the pseudo-header of a transport packet of `len` bytes (RFC 9293 §3.1, RFC 768).
+#[inline]
 pub fn pseudo_sum(src: Ipv4Addr, dst: Ipv4Addr, protocol: Protocol, len: usize) -> Sum {
     debug_assert!(len <= 0xffff, "{len} bytes do not fit in an IPv4 packet");
-    Sum::new()
-        .bytes(&src.octets())
-        .bytes(&dst.octets())
-        .word(u16::from(protocol.0))
-        .word(u16::try_from(len).unwrap_or(u16::MAX))
+    let ([a, b, c, d], [e, f, g, h]) = (src.octets(), dst.octets());
+    let [high, low] = u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes();
+    Sum::new().bytes(&[a, b, c, d, e, f, g, h, 0, protocol.0, high, low])
 }
 
 #[cfg(test)]

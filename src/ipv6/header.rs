@@ -72,6 +72,7 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     /// [`ParseError`], in the order of these checks.
+    #[inline]
     pub fn parse(data: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let (header, rest) = Self::parse_quoted(data)?;
         let payload = rest
@@ -88,6 +89,7 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     /// [`ParseError`] when the header is cut or its version is not 6.
+    #[inline]
     pub fn parse_quoted(data: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let (wire, rest) = Wire::ref_from_prefix(data).map_err(|_| ParseError::Truncated {
             need: HEADER_LEN,
@@ -148,6 +150,7 @@ impl<'a> Header<'a> {
     }
 
     /// The same header as a value that can be changed and emitted.
+    #[inline]
     pub fn fields(&self) -> Fields {
         Fields {
             traffic_class: self.traffic_class(),
@@ -221,6 +224,7 @@ impl Fields {
 }
 
 /// The sum over the pseudo-header of an upper-layer packet of `len` bytes (RFC 8200 §8.1).
+#[inline]
 pub fn pseudo_sum(src: Ipv6Addr, dst: Ipv6Addr, protocol: Protocol, len: usize) -> Sum {
     let len = u32::try_from(len).unwrap_or(u32::MAX);
     Sum::new()

@@ -144,6 +144,7 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     /// [`ParseError`] when the header or its tag is cut.
+    #[inline]
     pub fn parse(frame: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let truncated = |need| ParseError::Truncated {
             need,
@@ -175,6 +176,7 @@ impl<'a> Header<'a> {
     }
 
     /// What the payload is, behind the tag when there is one.
+    #[inline]
     pub fn ether_type(&self) -> EtherType {
         let plain = EtherType(self.wire.ether_type.get());
         self.tag.map_or(plain, |(_, ether_type)| ether_type)
@@ -187,6 +189,7 @@ impl<'a> Header<'a> {
     }
 
     /// The same header as a value that can be changed and emitted.
+    #[inline]
     pub fn fields(&self) -> Fields {
         Fields {
             dst: self.dst(),

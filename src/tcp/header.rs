@@ -99,6 +99,7 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     /// [`ParseError`] when the header is cut or its data offset cannot be.
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let truncated = |need| ParseError::Truncated {
             need,
@@ -172,6 +173,7 @@ impl<'a> Header<'a> {
     }
 
     /// The same header as a value that can be changed and emitted.
+    #[inline]
     pub fn fields(&self) -> Fields {
         Fields {
             src_port: self.src_port(),

@@ -244,6 +244,7 @@ impl Options {
     };
 
     /// Gathers the known options; of one that occurs twice the last counts.
+    #[inline]
     pub fn parse(bytes: &[u8]) -> Self {
         // What nearly every segment of an open connection holds (RFC 7323 appendix A).
         if let &[
@@ -266,6 +267,10 @@ impl Options {
                 ..Self::NONE
             };
         }
+        Self::gather(bytes)
+    }
+
+    fn gather(bytes: &[u8]) -> Self {
         let mut options = Self::NONE;
         for option in OptionIter::new(bytes) {
             match option {

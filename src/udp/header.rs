@@ -61,6 +61,7 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     /// [`ParseError`] when the header is cut or its Length cannot be.
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let (header, rest) = Self::parse_quoted(bytes)?;
         let length = header.length();
@@ -79,6 +80,7 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     /// [`ParseError::Truncated`] when the header is cut.
+    #[inline]
     pub fn parse_quoted(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let (wire, rest) = Wire::ref_from_prefix(bytes).map_err(|_| ParseError::Truncated {
             need: HEADER_LEN,
@@ -108,6 +110,7 @@ impl<'a> Header<'a> {
     }
 
     /// The same header as a value that can be changed and emitted.
+    #[inline]
     pub fn fields(&self) -> Fields {
         Fields {
             src_port: self.src_port(),

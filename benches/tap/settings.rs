@@ -1,0 +1,46 @@
+//! The command line.
+
+use std::time::Duration;
+
+use crate::measure::Measure;
+use crate::rivals::Rival;
+
+/// What the command line asked for.
+pub(crate) struct Settings {
+    pub(crate) samples: usize,
+    pub(crate) time: Duration,
+    /// Only what has this in its full title, as in `bulk, rival to kernel (cubic): smoltcp.`
+    only: Option<String>,
+}
+
+impl Settings {
+    pub(crate) fn from_args(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut settings = Self {
+            samples: 7,
+            time: Duration::from_millis(600),
+            only: None,
+        };
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+            match &arg[..] {
+                "--samples" => settings.samples = number(&value()?)?.max(1.0) as usize,
+                "--seconds" => settings.time = Duration::from_secs_f64(number(&value()?)?),
+                "--only" => settings.only = Some(value()?),
+                // Cargo's own word.
+                "--bench" => {}
+                _ => return Err(format!("unknown argument {arg}")),
+            }
+        }
+        Ok(settings)
+    }
+
+    pub(crate) fn wants(&self, measure: Measure, rival: Rival) -> bool {
+        let title = format!("{}: {}.", measure.title(), rival.name());
+        measure.suits(rival) && self.only.as_ref().is_none_or(|text| title.contains(text))
+    }
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|&n: &f64| n > 0.0 && n < 1e6);
+    number.ok_or_else(|| format!("{text} is no positive number"))
+}

@@ -1,0 +1,335 @@
+//! The core of a host: the stack, the transmitting half, the sockets, and where it stands in life.
+//!
+//! *Owns* what is behind the core's lock. *Does not* lock, wait or wake: `shared.rs` does.
+
+use super::clock;
+use super::error::HostError;
+use super::roles::{LeadId, Need, Roles, Wake};
+use super::shared::Turn;
+use super::sockets::{After, Sockets};
+use crate::base::Instant;
+use crate::device::{HostTransmit, RxBatch};
+use crate::stack::{InterfaceId, More, Stack};
+
+/// Rounds of the stack's frame budget that a user's call sends itself before the driver takes over.
+const ROUNDS_OF_A_CALL: usize = 4;
+
+/// Rounds for resets when the host ends, so that an unwilling device cannot hold it up.
+const ROUNDS_AT_THE_END: usize = 1024;
+
+/// Connections reset before their resets are sent: half of what the stack's outbox holds.
+const RESETS_AT_ONCE: usize = 128;
+
+/// The stack and its way out.
+pub(crate) struct Core {
+    pub(crate) stack: Stack,
+    pub(crate) interface: InterfaceId,
+    pub(crate) sockets: Sockets,
+    tx: Option<Box<dyn HostTransmit>>,
+    /// The device refused a frame as full: only the driver offers again.
+    tx_full: bool,
+    /// When the transmitting half wants to be polled.
+    tx_due: Option<Instant>,
+    pub(super) roles: Roles,
+    life: Life,
+    /// The addresses have become usable, which was told.
+    was_ready: bool,
+    /// Connections that a shutdown found still open at its end.
+    aborted: usize,
+}
+
+/// Where a host stands in its life.
+#[derive(Debug)]
+enum Life {
+    Running,
+    /// No new sockets; ends when no connection is left, or at this time.
+    Draining(Instant),
+    /// The driver ends the host for this reason in its next turn.
+    Ending(HostError),
+    Ended(HostError),
+}
+
+/// What who looks does after a turn.
+#[derive(Clone, Debug)]
+pub(crate) enum Next {
+    /// There is more to do: look at the device and come back.
+    Again,
+    /// Nothing to do before `until`; wait for writability too when `writable`.
+    Sleep { until: Instant, writable: bool },
+    /// The host is over.
+    End(HostError),
+}
+
+impl Core {
+    pub(super) const fn new(
+        stack: Stack,
+        interface: InterfaceId,
+        sockets: Sockets,
+        tx: Box<dyn HostTransmit>,
+        roles: Roles,
+    ) -> Self {
+        Self {
+            stack,
+            interface,
+            sockets,
+            tx: Some(tx),
+            tx_full: false,
+            tx_due: None,
+            roles,
+            life: Life::Running,
+            was_ready: false,
+            aborted: 0,
+        }
+    }
+
+    /// Handles a batch and all timers that are due, and sends one budget of frames.
+    pub(super) fn handle(&mut self, now: Instant, batch: &mut RxBatch, after: &mut After) -> More {
+        self.sockets.refresh_rooms(&mut self.stack);
+        for frame in batch.drain() {
+            self.stack.handle_frame(now, self.interface, frame);
+            // Queues in front of the stack take what came before the next frame finds no room.
+            self.dispatch(now, after);
+        }
+        self.stack.handle_timeout(now);
+        self.tx_full = false;
+        let more = self.transmit(now, 1);
+        self.dispatch(now, after);
+        more
+    }
+
+    /// What comes after a turn; `None` when it ended a lead. And whom to wake for it.
+    pub(super) fn end_turn(
+        &mut self,
+        now: Instant,
+        more: More,
+        turn: &Turn<'_>,
+        served_others: bool,
+    ) -> (Option<Next>, Wake) {
+        let leads = match turn {
+            Turn::Lead(id, ready) if ready() => return (None, self.end_lead(*id, now)),
+            Turn::Lead(..) => true,
+            Turn::Drive => false,
+        };
+        if leads && served_others {
+            self.roles.served_others();
+        }
+        let next = self.next(now, more);
+        let sleeps_until = match next {
+            Next::Sleep { until, .. } => until,
+            Next::Again | Next::End(_) => Instant::ZERO,
+        };
+        self.roles.sleeps_until(leads, sleeps_until);
+        (Some(next), Wake::Nobody)
+    }
+
+    /// Have the addresses become usable with this turn?
+    pub(super) fn becomes_ready(&mut self) -> bool {
+        let ready = !self.was_ready && self.stack.is_ready(self.interface);
+        self.was_ready |= ready;
+        ready
+    }
+
+    /// Ends the host at once, or when no connection is left, but by `deadline`.
+    pub(super) fn begin_end(&mut self, now: Instant, deadline: Option<Instant>) {
+        if !matches!(self.life, Life::Running | Life::Draining(_)) {
+            return;
+        }
+        self.life = match deadline {
+            None => Life::Ending(HostError::Closed),
+            Some(deadline) => {
+                self.shutdown_all(now);
+                Life::Draining(deadline)
+            }
+        };
+    }
+
+    /// The end: resets what is open; what is left to be dropped and told without the lock.
+    pub(super) fn end(&mut self, why: HostError) -> (Option<Box<dyn HostTransmit>>, Sockets) {
+        if !matches!(why, HostError::Panicked) {
+            self.reset_all(matches!(why, HostError::Closed));
+        }
+        self.life = Life::Ended(why);
+        (self.tx.take(), self.sockets.take())
+    }
+
+    /// How many connections the end found open.
+    pub(super) const fn aborted(&self) -> usize {
+        self.aborted
+    }
+
+    /// May the sockets that exist still be used?
+    pub(crate) fn check(&self) -> Result<(), HostError> {
+        match &self.life {
+            Life::Running | Life::Draining(_) => Ok(()),
+            Life::Ending(why) | Life::Ended(why) => Err(why.clone()),
+        }
+    }
+
+    /// May new sockets be made?
+    pub(crate) fn check_open(&self) -> Result<(), HostError> {
+        match self.life {
+            Life::Draining(_) => Err(HostError::Closed),
+            _ => self.check(),
+        }
+    }
+
+    /// Has the driver finished?
+    pub(crate) fn ended(&self) -> Option<HostError> {
+        match &self.life {
+            Life::Ended(why) => Some(why.clone()),
+            _ => None,
+        }
+    }
+
+    /// After a user's call: sends; what is to be told, and what is to be done by whom looks.
+    pub(super) fn settle(&mut self, now: Instant) -> (After, Need) {
+        let mut after = After::default();
+        let mut urgent = false;
+        if !self.tx_full && self.stack.wants_transmit(self.interface) {
+            urgent = self.transmit(now, ROUNDS_OF_A_CALL) != More::Idle;
+        }
+        // A thread that leads does not sleep on its socket.
+        urgent |= self.dispatch(now, &mut after) && self.roles.is_led();
+        urgent |= matches!(self.life, Life::Ending(_));
+        let due = self.due();
+        (after, Need { due, urgent })
+    }
+
+    pub(super) fn wake_for(&mut self, need: Need) -> Wake {
+        self.roles.wake_for(need)
+    }
+
+    /// What whoever looks at the device has to do without any frame.
+    pub(super) fn need(&self) -> Need {
+        let running = matches!(self.life, Life::Running);
+        Need {
+            due: self.due(),
+            urgent: !running || self.tx_full || self.stack.wants_transmit(self.interface),
+        }
+    }
+
+    /// Takes the role of who looks, when it is to be had: whom to wake, and how to begin.
+    pub(super) fn begin_lead(&mut self) -> Option<(LeadId, Wake, Next)> {
+        if !matches!(self.life, Life::Running) {
+            return None;
+        }
+        let Need { due, urgent } = self.need();
+        let (id, wake) = self.roles.begin_lead(due)?;
+        let sleep = Next::Sleep {
+            until: due,
+            writable: false,
+        };
+        Some((id, wake, if urgent { Next::Again } else { sleep }))
+    }
+
+    pub(super) fn end_lead(&mut self, id: LeadId, now: Instant) -> Wake {
+        let need = self.need();
+        self.roles.end_lead(id, now, need)
+    }
+
+    /// Ends the host for what went wrong.
+    pub(super) fn fail(&mut self, why: HostError) {
+        if self.check().is_ok() {
+            self.life = Life::Ending(why);
+        }
+    }
+
+    /// Sends up to `rounds` budgets of frames.
+    fn transmit(&mut self, now: Instant, rounds: usize) -> More {
+        let Some(tx) = &mut self.tx else {
+            return More::Idle;
+        };
+        let mut more = More::Idle;
+        for _ in 0..rounds {
+            match self
+                .stack
+                .poll_transmit(now, self.interface, &mut tx.as_mut())
+            {
+                Ok(progress) => more = progress.more,
+                Err(error) => {
+                    self.life = Life::Ending(error.into());
+                    return More::Idle;
+                }
+            }
+            if more != More::Budget {
+                break;
+            }
+        }
+        match tx.poll(now) {
+            Ok(due) => self.tx_due = due,
+            Err(error) => self.life = Life::Ending(error.into()),
+        }
+        self.tx_full = more == More::DeviceFull || tx.wants_room();
+        match more {
+            More::Idle if self.tx_full => More::DeviceFull,
+            more => more,
+        }
+    }
+
+    /// Passes events on; were there any?
+    fn dispatch(&mut self, now: Instant, after: &mut After) -> bool {
+        let mut any = false;
+        while let Some(event) = self.stack.poll_event() {
+            self.sockets.on_event(&mut self.stack, now, event, after);
+            any = true;
+        }
+        any
+    }
+
+    /// When something is due without any frame or call.
+    fn due(&self) -> Instant {
+        let deadline = match self.life {
+            Life::Draining(deadline) => deadline,
+            _ => Instant::FAR_FUTURE,
+        };
+        self.stack
+            .poll_timeout()
+            .unwrap_or(Instant::FAR_FUTURE)
+            .min(self.tx_due.unwrap_or(Instant::FAR_FUTURE))
+            .min(deadline)
+    }
+
+    /// What who looks does next.
+    fn next(&self, now: Instant, more: More) -> Next {
+        match &self.life {
+            Life::Ending(why) | Life::Ended(why) => return Next::End(why.clone()),
+            Life::Draining(deadline) if *deadline <= now || self.stack.tcp_open_count() == 0 => {
+                return Next::End(HostError::Closed);
+            }
+            Life::Running | Life::Draining(_) => {}
+        }
+        if more == More::Budget {
+            return Next::Again;
+        }
+        Next::Sleep {
+            until: self.due(),
+            writable: self.tx_full,
+        }
+    }
+
+    /// Resets every connection, and tells the peers as long as the device takes it.
+    fn reset_all(&mut self, device_works: bool) {
+        let now = clock::now();
+        self.aborted = self.stack.tcp_open_count();
+        let open: Vec<_> = self.stack.tcp_connections().collect();
+        // The stack holds a bounded number of packets of its own (`Config::outbox_limit`).
+        for some in open.chunks(RESETS_AT_ONCE) {
+            for &id in some {
+                self.stack.tcp_abort(now, id);
+            }
+            if device_works {
+                self.transmit(now, ROUNDS_AT_THE_END);
+            }
+        }
+    }
+
+    /// Sends a FIN on every connection and closes every listener.
+    fn shutdown_all(&mut self, now: Instant) {
+        self.sockets.close_listeners(&mut self.stack, now);
+        let open: Vec<_> = self.stack.tcp_connections().collect();
+        for id in open {
+            // One that is not connected yet, or closing already, needs nothing.
+            let _ = self.stack.tcp_shutdown(now, id, std::net::Shutdown::Write);
+        }
+    }
+}

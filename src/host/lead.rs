@@ -1,0 +1,137 @@
+//! Leading: a thread that would block drives the host itself until its own socket has something.
+//!
+//! *Owns* the leader's loop, and blocking on a channel with it. *Does not* decide who leads:
+//! `roles.rs` does. A leader holds the receiving half while it sleeps; its turns are the driver's,
+//! for everyone.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
+
+use super::clock;
+use super::core::{Core, Next};
+use super::error::HostError;
+use super::roles::{LeadId, Wake};
+use super::shared::{Shared, Turn};
+use super::wait::DeviceState;
+use crate::base::Instant;
+use crate::device::DeviceError;
+
+/// What ends a lead, besides trouble.
+pub(crate) struct Until<'a> {
+    /// The leader's own socket has something; may be asked with or without the core's lock.
+    pub(crate) ready: &'a dyn Fn() -> bool,
+    /// The leader's patience.
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Shared {
+    /// Leads, when the roles allow it, until `until`, or until somebody wants the thread to look
+    /// again. Gives the core back when they do not.
+    pub(crate) fn try_lead<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core>,
+        until: &Until<'_>,
+    ) -> Result<(), MutexGuard<'a, Core>> {
+        let Some((id, wake, next)) = core.begin_lead() else {
+            return Err(core);
+        };
+        self.led.store(true, Ordering::Relaxed);
+        drop(core);
+        self.wake(wake);
+        // A bug ends the host, not the thread that happened to lead.
+        let over = catch_unwind(AssertUnwindSafe(|| self.lead(id, next, until)));
+        self.end_lead(id, over.unwrap_or(Over::Failed(HostError::Panicked)));
+        Ok(())
+    }
+
+    fn lead(&self, id: LeadId, mut next: Next, until: &Until<'_>) -> Over {
+        let mut rx = self.rx.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut active_at = clock::now();
+        // The driver may have taken a last turn meanwhile.
+        while !(until.ready)() {
+            let now = clock::now();
+            let (received, held) = match rx.receive(now) {
+                Ok(read) => read,
+                Err(error) => return Over::Failed(error.into()),
+            };
+            if received > 0 || next.is_due(now) {
+                match self.turn(&mut rx.batch, Turn::Lead(id, until.ready)) {
+                    None => return Over::Ended,
+                    Some(Next::End(_)) => return Over::Done,
+                    Some(after) => next = after,
+                }
+                if received > 0 {
+                    active_at = now;
+                }
+            } else if now.since(active_at) < self.busy_poll {
+                std::hint::spin_loop();
+            } else {
+                let wake_at = earliest([held, until.deadline]);
+                match self.poller.sleep(&self.leader, &next, now, wake_at) {
+                    Ok(DeviceState::Fine) => {}
+                    Ok(DeviceState::Trouble) => return Over::Trouble,
+                    Err(error) => return Over::Failed(DeviceError::Io(error).into()),
+                }
+                active_at = clock::now();
+                if matches!(next, Next::Sleep { writable: true, .. }) {
+                    next = Next::Again;
+                }
+            }
+            let late = until.deadline.is_some_and(|deadline| deadline <= now);
+            if late || self.leader.take() {
+                break;
+            }
+        }
+        Over::Done
+    }
+
+    /// Gives the role back.
+    fn end_lead(&self, id: LeadId, over: Over) {
+        if matches!(over, Over::Ended) {
+            return;
+        }
+        let mut core = self.lock();
+        match over {
+            Over::Ended | Over::Done => {}
+            Over::Trouble => core.roles.suspend(),
+            Over::Failed(why) => core.fail(why),
+        }
+        let wake = core.end_lead(id, clock::now());
+        drop(core);
+        self.wake(wake);
+    }
+
+    /// Leads, when it can, until a channel that turns fill is `ready`, and so on; `false` when it
+    /// cannot: then the caller sleeps on its channel.
+    pub(crate) fn lead_for_channel(&self, until: &Until<'_>) -> bool {
+        let core = self.lock();
+        // Filled under the lock only: what comes from now on is told to who leads.
+        (until.ready)() || self.try_lead(core, until).is_ok()
+    }
+}
+
+/// Why a lead is over.
+enum Over {
+    /// The turn that ended it has given the role back.
+    Ended,
+    Done,
+    /// The descriptor reports an error that the next reads may explain: the driver counts them.
+    Trouble,
+    Failed(HostError),
+}
+
+fn earliest(times: [Option<Instant>; 2]) -> Option<Instant> {
+    times.into_iter().flatten().min()
+}
+
+impl Shared {
+    /// Wakes whoever is to look.
+    pub(crate) fn wake(&self, wake: Wake) {
+        match wake {
+            Wake::Nobody => {}
+            Wake::Driver => self.driver.wake(),
+            Wake::Leader => self.leader.wake(),
+        }
+    }
+}
