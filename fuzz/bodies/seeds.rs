@@ -303,7 +303,7 @@ fn decodes() -> Vec<(String, Vec<u8>)> {
     let mut seeds = vec![];
     for (name, frame) in behind(0, 0) {
         seeds.push((name.clone(), [&[0, 0, 0][..], &frame].concat()));
-        if frame.len() > 34 {
+        if ["syn4-1", "syn6-0", "udp6-0", "vlan-0", "icmp4-too-big-0"].contains(&&name[..]) {
             let cut = [&[0, 1, 20][..], &frame[..frame.len() - 20]].concat();
             seeds.push((format!("{name}-cut"), cut));
             let cooked = [&[4, 0, 0][..], &[0; 14], &frame[12..]].concat();
