@@ -19,7 +19,7 @@ impl Connection {
         self.forget_old_cwnd_limit();
         let effect = self.take_ack(seg, ack);
         let was_closed = self.snd.wnd == 0;
-        self.snd.update_window(seg, ack);
+        self.snd.update_window(seg, ack, effect.acked > 0);
         self.on_delivery(&effect, seg);
         self.on_ack_effect(&effect);
         self.sampler.on_ack_end(self.rtt.min());
@@ -36,12 +36,10 @@ impl Connection {
             // MUST-37: a peer that answers probes is alive. Nobody waits for an orphan: its probes
             // are bounded (r30).
             self.retries = 0;
+            self.probe_retries = 0;
         }
         if effect.acked > 0 {
             self.on_una_advanced(now);
-        }
-        if cfg!(debug_assertions) {
-            self.scoreboard.check();
         }
     }
 
@@ -118,6 +116,7 @@ impl Connection {
     /// SND.UNA moved: RFC 6298 §5 (5.2), (5.3), and the writer may go on.
     fn on_una_advanced(&mut self, now: Instant) {
         self.retries = 0;
+        self.probe_retries = 0;
         self.last_progress = now;
         self.timers.stop(Timer::UserTimeout);
         if self.scoreboard.is_empty() {

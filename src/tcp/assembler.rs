@@ -121,6 +121,25 @@ impl Assembler {
         self.runs.iter().map(|run| run.end - run.start).sum()
     }
 
+    /// Recounts what is held, which lies in `from..to` and does not begin at `from`; for tests and
+    /// debug builds.
+    pub(crate) fn check(&self, from: u64, to: u64) {
+        let mut end = from;
+        let mut pieces = 0;
+        for run in &self.runs {
+            assert!(run.start > end, "runs are in order and not adjacent");
+            let held: usize = run.pieces.iter().map(Bytes::len).sum();
+            assert_eq!(run.end - run.start, held as u64, "bytes of a run");
+            pieces += run.pieces.len();
+            end = run.end;
+        }
+        assert_eq!(self.pieces, pieces);
+        assert!(
+            end <= to,
+            "text up to {end} is held, the window ends at {to}"
+        );
+    }
+
     /// Extends run `index` by what is new of the text, at its front, its back and across the runs
     /// behind it.
     fn merge(&mut self, index: usize, start: u64, text: &Bytes) {

@@ -94,6 +94,8 @@ pub(crate) struct Connection {
     pub(crate) peer_mss: u16,
     pub(crate) timestamps: bool,
     pub(crate) sack: bool,
+    /// The peer's SYN offered a window scale, be it one of 0 (RFC 7323 §2.2).
+    pub(crate) scaling: bool,
     pub(crate) signals: Signals,
     pub(crate) read_armed: bool,
     pub(crate) write_armed: bool,
@@ -102,6 +104,9 @@ pub(crate) struct Connection {
     pub(crate) orphan: bool,
     /// Time-outs in a row without an answer: R2 of RFC 9293 §3.8.3.
     pub(crate) retries: u8,
+    /// The same for probes of a closed window: an orphan's are bounded, answered or not, and must
+    /// not use up the retries of what leaves when it opens.
+    pub(crate) probe_retries: u8,
     pub(crate) keepalive_probes: u8,
     pub(crate) keepalive_due: bool,
     pub(crate) probe_due: bool,
@@ -169,12 +174,14 @@ impl Connection {
             peer_mss: setup.default_mss,
             timestamps: false,
             sack: false,
+            scaling: false,
             signals: Signals::empty(),
             read_armed: true,
             write_armed: true,
             failure: None,
             orphan: false,
             retries: 0,
+            probe_retries: 0,
             keepalive_probes: 0,
             keepalive_due: false,
             probe_due: false,
@@ -222,6 +229,7 @@ impl Connection {
     pub(crate) fn negotiate(&mut self, mss: Option<u16>, scale: Option<WindowScale>, sack: bool) {
         self.peer_mss = mss.unwrap_or(self.setup.default_mss).max(MIN_MSS);
         self.sack = sack;
+        self.scaling = scale.is_some();
         if let Some(scale) = scale {
             self.snd.scale = scale;
         } else {
@@ -307,7 +315,7 @@ impl Connection {
             bytes_received: self.stats.bytes_received,
             retransmits: self.stats.retransmits,
             bytes_retransmitted: self.stats.bytes_retransmitted,
-            retries: self.retries,
+            retries: self.retries.max(self.probe_retries),
             reordering: self.stats.reordering,
             delivered: self.sampler.delivered(),
             delivery_rate,

@@ -12,6 +12,7 @@
 
 mod ack;
 mod assembler;
+mod check;
 mod commit;
 mod congestion;
 mod connection;

@@ -97,8 +97,10 @@ impl Connection {
         }
         if seg.control != Control::Rst {
             self.rcv.note_unacceptable(seg);
-            // r38: what keep-alive and window probes look like has a budget of its own.
-            if seg.text.is_empty() && seg.control == Control::None && self.rcv.is_near(seg.seq) {
+            // r38: what keep-alive (with a byte of garbage or without, RFC 9293 §3.8.4) and window
+            // probes look like has a budget of its own.
+            let probe = seg.text_len() <= 1 && seg.control == Control::None;
+            if probe && self.rcv.is_near(seg.seq) {
                 if self.probe_answers.take(now) {
                     self.rcv.ack_now();
                 }

@@ -64,6 +64,9 @@ impl Connection {
             self.timers
                 .arm_if_idle(Timer::KeepAlive, self.last_heard + keepalive.idle_used());
         }
+        if cfg!(debug_assertions) {
+            self.check();
+        }
     }
 
     /// RFC 9293 §3.10.8, TIME-WAIT TIMEOUT; the record that waited was the stack's.
@@ -92,12 +95,19 @@ impl Connection {
         if self.scoreboard.is_empty() {
             return None;
         }
-        if self.retries >= self.retry_limit() {
+        let probing = self.snd.wnd == 0 && self.state.is_synchronized();
+        let limit = self.retry_limit();
+        let retries = if probing {
+            &mut self.probe_retries
+        } else {
+            &mut self.retries
+        };
+        if *retries >= limit {
             return self.give_up();
         }
-        self.retries += 1;
+        *retries += 1;
         self.stats.timeouts += 1;
-        if self.snd.wnd == 0 && self.state.is_synchronized() {
+        if probing {
             // A probe, not a loss: RFC 9293 §3.8.6.1, and SHLD-17 for a window that shrank.
             self.persist_backoff = (self.persist_backoff + 1).min(16);
             self.forget_broken_sacks();

@@ -110,7 +110,7 @@ impl Connection {
         let options = Options {
             mss: Some(self.setup.advertised_mss()),
             // RFC 7323 §2.2, RFC 2018 §2: a SYN-ACK offers only what the SYN did.
-            window_scale: (!acks || self.rcv.scale.shift() > 0).then_some(self.rcv.scale.shift()),
+            window_scale: (!acks || self.scaling).then_some(self.rcv.scale.shift()),
             sack_permitted: !acks || self.sack,
             timestamps: ecr.map(|ecr| (timestamp(now, self.setup.ts_offset), ecr)),
             ..Options::NONE

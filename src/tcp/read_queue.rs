@@ -73,6 +73,12 @@ impl ReadQueue {
         *self = Self::default();
     }
 
+    /// Recounts what is held; for tests and debug builds.
+    pub(crate) fn check(&self) {
+        let held: usize = self.slices.iter().map(Bytes::len).sum();
+        assert_eq!(held + self.tail.len(), self.len, "bytes to be read");
+    }
+
     fn freeze_tail(&mut self) {
         if !self.tail.is_empty() {
             self.slices.push_back(self.tail.split().freeze());

@@ -89,12 +89,13 @@ pub(crate) struct Arrived {
 impl Receive {
     /// The receiving side of a connection whose peer's SYN has not been seen.
     pub(crate) fn new(limit: usize, limit_max: usize, mss: u32) -> Self {
-        let limit_max = limit_max.min(MAX_WINDOW);
+        let scale = WindowScale::for_window(limit_max.min(MAX_WINDOW));
+        let limit_max = usable(limit_max.min(MAX_WINDOW), scale);
         Self {
             irs: SeqNum::default(),
             nxt: SeqNum::default(),
             edge: SeqNum::default(),
-            scale: WindowScale::for_window(limit_max),
+            scale,
             mss,
             queue: ReadQueue::default(),
             assembler: Assembler::default(),
@@ -106,7 +107,7 @@ impl Receive {
             unacked: 0,
             segment: SMALLEST_SEGMENT.min(mss),
             dsack: None,
-            limit: limit.min(limit_max),
+            limit: usable(limit.min(limit_max), scale),
             limit_max,
             tuning_edge: SeqNum::default(),
             discard: false,
@@ -143,7 +144,7 @@ impl Receive {
     /// Sets the most that the window may grow to; what was promised stays promised.
     pub(crate) fn set_limit_max(&mut self, limit_max: usize) {
         let top = usize::from(u16::MAX) << self.scale.shift();
-        self.limit_max = limit_max.min(top);
+        self.limit_max = usable(limit_max.min(top), self.scale);
         self.limit = self.limit.min(self.limit_max);
     }
 
@@ -380,6 +381,17 @@ impl Receive {
         }
     }
 
+    /// Recounts everything; for tests and debug builds.
+    pub(crate) fn check(&self) {
+        self.queue.check();
+        assert!(
+            !self.edge.before(self.nxt),
+            "the window ends before RCV.NXT"
+        );
+        let promised = self.offset + u64::from(self.edge.past(self.nxt_text()));
+        self.assembler.check(self.offset, promised);
+    }
+
     pub(crate) fn is_shut_down(&self) -> bool {
         self.discard
     }
@@ -394,6 +406,11 @@ impl Receive {
             self.limit = (self.limit * 2).min(self.limit_max);
         }
     }
+}
+
+/// A limit that the window field can tell: below a unit of the scale it would be 0 for ever.
+fn usable(limit: usize, scale: WindowScale) -> usize {
+    limit.max(1 << scale.shift())
 }
 
 /// The window that a SYN-ACK tells under these settings.

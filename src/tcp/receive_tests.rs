@@ -165,6 +165,21 @@ fn r14_the_window_opens_by_worthwhile_steps() {
     assert_eq!(ack(&mut rcv).0, 100);
 }
 
+/// A limit below the window field's unit: told as 0 for ever, the peer would only probe.
+#[test]
+fn a_limit_below_a_unit_of_the_scale_still_opens() {
+    let mut rcv = Receive::new(1, 200_000, 100);
+    assert_eq!(rcv.scale.shift(), 2);
+    rcv.on_syn(SeqNum::new(IRS), 1);
+    assert!(rcv.take(&text(BASE, 1)).readable);
+    ack(&mut rcv);
+    assert_eq!(rcv.read(100).unwrap().len(), 1);
+    let (wire, edge) = ack(&mut rcv);
+    assert!(wire > 0 && edge.after(rcv.nxt), "{wire}");
+    rcv.set_limit_max(0);
+    assert_eq!(rcv.limit(), 4);
+}
+
 /// Covers: TCP-65
 #[test]
 fn r17_nothing_follows_a_fin_that_was_seen() {

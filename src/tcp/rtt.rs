@@ -54,8 +54,8 @@ impl Rtt {
             // RFC 6298 §2 (2.3): RTTVAR before SRTT; alpha 1/8, beta 1/4.
             // RFC 7323 Appendix G: both divided by the samples expected in a round trip.
             let deviation = srtt.abs_diff(rtt);
-            self.rttvar = step(self.rttvar, deviation, 4 * expected);
-            self.srtt = Some(step(srtt, rtt, 8 * expected));
+            self.rttvar = step(self.rttvar, deviation, expected.saturating_mul(4));
+            self.srtt = Some(step(srtt, rtt, expected.saturating_mul(8)));
         } else {
             // RFC 6298 §2 (2.2).
             self.srtt = Some(rtt);
@@ -201,6 +201,33 @@ mod tests {
             }
             assert_eq!(rtt.srtt(), Some(sample));
         }
+    }
+
+    #[test]
+    fn r28_no_sample_overflows() {
+        let samples = [Duration::ZERO, MS, Duration::from_secs(3), Duration::MAX];
+        for first in samples {
+            for second in samples {
+                for expected in [0, 1, u32::MAX / 8 + 1, u32::MAX] {
+                    let mut rtt = Rtt::new(200 * MS);
+                    for sample in [first, second, first] {
+                        rtt.sample(sample, expected);
+                        rtt.back_off();
+                        let rto = rtt.rto();
+                        assert!(rto >= 400 * MS && rto <= MAX_RTO, "{rto:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// A floor above the maximum is the user's word.
+    #[test]
+    fn r28_a_floor_that_is_never_reached_backs_off_to_itself() {
+        let mut rtt = Rtt::new(Duration::MAX);
+        rtt.sample(MS, 1);
+        rtt.back_off();
+        assert_eq!(rtt.rto(), Duration::MAX);
     }
 
     #[test]

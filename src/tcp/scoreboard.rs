@@ -15,6 +15,9 @@ use super::seq::SeqNum;
 
 // RFC 6675 §2: three duplicate ACKs, or segments, say that something was lost.
 pub(crate) const DUP_THRESH: u32 = 3;
+// Records looked at for one SACK block, or in one search, so that hostile ACKs cost bounded work
+// (r41). Blocks of honest peers grow at their ends; a longer walk goes on with the next ACK.
+const MAX_WALK: usize = 4096;
 
 /// Where a record stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,19 +225,20 @@ impl Scoreboard {
             if !valid {
                 continue;
             }
-            seen.push(left.get(), right.get());
             // A block that only grew since the last ACK costs only its growth.
             let known = self.last_blocks.iter().find(|&(l, _)| l == left.get());
             let from = known.map_or(left, |(_, r)| SeqNum::new(r).later(left).earlier(right));
             // The record that holds the old edge may now be whole.
-            self.sack_range(now, from, left, right, sampler, &mut delivered);
+            let right = self.sack_range(now, from, left, right, sampler, &mut delivered);
+            seen.push(left.get(), right.get());
             self.highest_sacked = Some(self.highest_sacked.map_or(right, |h| h.later(right)));
         }
         self.last_blocks = seen;
         delivered
     }
 
-    /// Marks the wire segments in `left..right`, starting at the record that holds `from`.
+    /// Marks the wire segments in `left..right`, starting at the record that holds `from`; returns
+    /// how far it came.
     fn sack_range(
         &mut self,
         now: Instant,
@@ -243,11 +247,15 @@ impl Scoreboard {
         right: SeqNum,
         sampler: &mut DeliverySampler,
         delivered: &mut Delivered,
-    ) {
+    ) -> SeqNum {
         let mut index = self.index_of(from);
+        let end = index + MAX_WALK;
         while let Some(record) = self.records.get_mut(index) {
             if !record.seq.before(right) {
                 break;
+            }
+            if index >= end {
+                return record.seq;
             }
             if record.mark == Mark::Sacked {
                 index += 1;
@@ -284,6 +292,7 @@ impl Scoreboard {
             sampler.on_delivered(now, &record.stamp, record.len);
             index += 1;
         }
+        right
     }
 
     /// RFC 6675 §4 IsLost by bytes: marks what has more than (DupThresh - 1) * SMSS SACKed octets
@@ -294,6 +303,7 @@ impl Scoreboard {
         };
         let mut above = 0u32;
         let mut index = self.index_of(high - 1);
+        let lowest = index.saturating_sub(MAX_WALK);
         loop {
             let Some(record) = self.records.get(index) else {
                 return 0;
@@ -304,7 +314,7 @@ impl Scoreboard {
                     break;
                 }
             }
-            if index == 0 || self.marked_below.is_some_and(|low| record.seq.before(low)) {
+            if index == lowest || self.marked_below.is_some_and(|low| record.seq.before(low)) {
                 return 0;
             }
             index -= 1;
@@ -365,6 +375,7 @@ impl Scoreboard {
         let high = self.highest_sacked?;
         let from = self.marked_below.map_or(0, |low| self.index_of(low));
         (from..self.records.len())
+            .take(MAX_WALK)
             .take_while(|&at| self.records[at].seq.before(high))
             .find(|&at| self.records[at].mark == Mark::InFlight)
     }
@@ -439,6 +450,13 @@ impl Scoreboard {
         for (a, b) in self.records.iter().zip(self.records.iter().skip(1)) {
             assert_eq!(a.end(), b.seq, "records are adjacent");
         }
+    }
+
+    /// Recounts, and finds every octet of `una..nxt` in exactly one record.
+    pub(crate) fn check_range(&self, una: SeqNum, nxt: SeqNum) {
+        self.check();
+        assert_eq!(self.outstanding, nxt.past(una), "octets outstanding");
+        assert!(self.records.front().is_none_or(|first| first.seq == una));
     }
 
     /// Marks one record lost if it is in flight; returns the octets marked.

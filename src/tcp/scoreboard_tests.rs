@@ -272,6 +272,44 @@ fn r41_blocks_outside_what_is_outstanding_count_for_nothing() {
     }
 }
 
+/// However much is outstanding, an ACK looks at a bounded part of it; an honest block that is larger
+/// than that is taken in with the ACKs that follow (CVE-2019-11477 to -11479).
+#[test]
+fn r41_an_ack_costs_bounded_work() {
+    let many = 3 * u32::try_from(MAX_WALK).unwrap();
+    let mut pair = Pair::new(u32::MAX - 5000);
+    for _ in 0..many {
+        pair.send(SIZE);
+    }
+    let (left, right) = (pair.base + SIZE, pair.base + many * SIZE);
+    let whole = blocks(&[(left.get(), right.get())]);
+    let most = u32::try_from(MAX_WALK).unwrap() * SIZE;
+    let mut sacked = 0;
+    for _ in 0..3 {
+        let delivered = pair
+            .board
+            .apply_sack(Instant::ZERO, whole, &mut pair.sampler);
+        assert!(delivered.bytes > 0 && delivered.bytes <= most);
+        sacked += delivered.bytes;
+        pair.board.check();
+    }
+    assert_eq!(sacked, (many - 1) * SIZE);
+    assert_eq!(pair.board.mark_lost_by_sack(SIZE), SIZE, "the first");
+
+    // Three segments at the bottom and one at the top: the search from the top is given up.
+    let mut pair = Pair::new(7);
+    for _ in 0..many {
+        pair.send(SIZE);
+    }
+    let top = (many - 1) * SIZE;
+    for (from, to) in [(SIZE, 4 * SIZE), (top, many * SIZE)] {
+        let block = blocks(&[((pair.base + from).get(), (pair.base + to).get())]);
+        pair.board
+            .apply_sack(Instant::ZERO, block, &mut pair.sampler);
+    }
+    assert_eq!(pair.board.mark_lost_by_sack(SIZE), 0);
+}
+
 /// Covers: LOS-1
 #[test]
 fn three_segments_above_mark_everything_below_lost() {

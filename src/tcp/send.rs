@@ -119,8 +119,13 @@ impl Send {
     }
 
     /// RFC 9293 §3.10.7.4, fifth: an older segment never replaces a newer window (r07).
-    pub(crate) fn update_window(&mut self, seg: &Segment, ack: SeqNum) {
-        let newer = self.wl1.before(seg.seq) || (self.wl1 == seg.seq && !ack.before(self.wl2));
+    ///
+    /// One that `advanced` SND.UNA is the newest, whatever its number: it may be text sent again.
+    /// With the window left as it was, the right edge would move by what was acknowledged, beyond
+    /// what the peer ever promised (as in Linux's `tcp_may_update_window`).
+    pub(crate) fn update_window(&mut self, seg: &Segment, ack: SeqNum, advanced: bool) {
+        let newer =
+            advanced || self.wl1.before(seg.seq) || (self.wl1 == seg.seq && !ack.before(self.wl2));
         if newer && !ack.before(self.una) {
             // RFC 7323 §2.2: the window of a SYN is never scaled.
             self.wnd = match seg.control {
@@ -128,7 +133,7 @@ impl Send {
                 _ => self.scale.bytes(seg.wnd),
             };
             self.max_wnd = self.max_wnd.max(self.wnd);
-            self.wl1 = seg.seq;
+            self.wl1 = self.wl1.later(seg.seq);
             self.wl2 = ack;
         }
     }

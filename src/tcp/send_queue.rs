@@ -114,6 +114,16 @@ impl SendQueue {
         }
     }
 
+    /// Recounts what is held; for tests and debug builds.
+    pub(crate) fn check(&self) {
+        let mut at = self.start;
+        for (offset, chunk) in &self.frozen {
+            assert_eq!(*offset, at, "chunks are adjacent");
+            at += chunk.len() as u64;
+        }
+        assert_eq!(at + self.tail.len() as u64, self.end, "bytes held");
+    }
+
     fn freeze_tail(&mut self) {
         if !self.tail.is_empty() {
             let at = self.end - self.tail.len() as u64;

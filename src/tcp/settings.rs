@@ -153,7 +153,8 @@ impl TcpOptions {
 
     /// The Time To Live or Hop Limit.
     pub const fn ttl_setting(&self) -> u8 {
-        self.ttl
+        // RFC 1122 §3.2.1.7: 0 never leaves.
+        if self.ttl == 0 { 1 } else { self.ttl }
     }
 
     /// The MSS that the user allows, `u16::MAX` when any; never below the floor.

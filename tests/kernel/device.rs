@@ -29,8 +29,11 @@ pub(crate) const TESTS: &[Test] = &[
         "device::settings_reach_the_kernel",
         settings_reach_the_kernel,
     ),
-    ("device::names", names),
-    ("device::refusals_are_typed", refusals_are_typed),
+    ("device::r65_names", r65_names),
+    (
+        "device::r65_refusals_are_typed_and_leave_nothing_open",
+        r65_refusals_are_typed_and_leave_nothing_open,
+    ),
     ("device::gone_on_drop_unless_persistent", gone_on_drop),
     ("device::r65_from_fd_is_non_blocking", r65_from_fd),
     ("device::queues", queues),
@@ -371,7 +374,7 @@ fn settings_reach_the_kernel() {
     assert!(shown.matches("nodad").count() == 2, "{shown}");
 }
 
-fn names() {
+fn r65_names() {
     let longest = Tap::builder().name("abcdefghijklmno").open().unwrap();
     assert_eq!(longest.name(), "abcdefghijklmno");
     let numbered = [
@@ -382,7 +385,8 @@ fn names() {
     assert_eq!(Tap::builder().open().unwrap().name(), "tap0");
 }
 
-fn refusals_are_typed() {
+/// An interface that is not persistent lives as long as its descriptor: none is left, none was leaked.
+fn r65_refusals_are_typed_and_leave_nothing_open() {
     let held = Tap::builder().name("nl0").open().unwrap();
     let busy = Tap::builder().name("nl0").open();
     assert!(matches!(busy, Err(OpenError::Busy { .. })), "{busy:?}");

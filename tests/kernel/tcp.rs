@@ -15,9 +15,10 @@ use nix::sys::socket::{Backlog, listen, setsockopt, sockopt};
 use crate::Test;
 use crate::echo::our_link_local;
 use crate::link::{
-    KERNEL_LINK_LOCAL, Link, PATIENCE, connected, eventually, kernel, kernel_accept,
-    kernel_connect, kernel_listener, our_accept, our_connect, our_listener, ours,
+    KERNEL_LINK_LOCAL, Link, Offload, PATIENCE, connected, eventually, kernel, kernel_accept,
+    kernel_connect, kernel_counter, kernel_listener, our_accept, our_connect, our_listener, ours,
 };
+use crate::namespace::ip;
 
 pub(crate) const TESTS: &[Test] = &[
     ("tcp::half_close_both_ways", half_close),
@@ -35,7 +36,42 @@ pub(crate) const TESTS: &[Test] = &[
         thousand_kernel_clients,
     ),
     ("tcp::a_thousand_connections_of_ours", thousand_of_ours),
+    (
+        "tcp::r69_the_window_fits_the_queue_of_a_plain_device",
+        r69_window_and_queue,
+    ),
 ];
+
+/// The kernel sends MTU-sized frames as fast as our window lets it, to a reader that first waits: the
+/// queue of the device never overflows, whatever the reader does, so nothing is sent twice.
+fn r69_window_and_queue() {
+    use netloom::device::Medium;
+    for medium in [Medium::Ethernet, Medium::Ip] {
+        let host = Link::new(medium, Offload::None).host();
+        let (mut us, mut them) = connected(&host, false, true);
+        let data = text(24 << 20);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                them.write_all(&data).unwrap();
+                them.shutdown(Shutdown::Write).unwrap();
+            });
+            thread::sleep(Duration::from_millis(50));
+            let mut got = Vec::with_capacity(data.len());
+            us.read_to_end(&mut got).unwrap();
+            assert!(got == data, "{} bytes of {}", got.len(), data.len());
+        });
+        let dropped = ip("-s -o link show nl0");
+        // Two lines of numbers: received, sent. The kernel's sending queue is what we read from.
+        let sent = dropped.rsplit("TX:").next().unwrap();
+        let numbers: Vec<u64> = sent
+            .split_whitespace()
+            .filter_map(|w| w.parse().ok())
+            .collect();
+        assert_eq!(numbers[3], 0, "dropped at the queue: {dropped}");
+        assert_eq!(kernel_counter("snmp", "Tcp:", "RetransSegs"), 0);
+        drop(host);
+    }
+}
 
 const FAMILIES: [bool; 2] = [false, true];
 

@@ -273,6 +273,33 @@ fn r30_an_orphan_gives_up() {
     );
 }
 
+/// An orphan's probes are bounded, but what leaves when the window opens has its own retries.
+#[test]
+fn r30_an_orphan_whose_window_opens_is_not_given_up_for_its_probes() {
+    let options = TcpOptions::default().orphan_retries(2);
+    let mut t = Scenario::established().options(options).build();
+    t.run(
+        r"
+        +0   < . 1:1(0) ack 1 win 0
+        +0   write 10
+        +0   close
+        +.2  > P. 1:2(1) ack 1
+        +.05 < . 1:1(0) ack 1 win 0
+        +.35 > . 1:2(1) ack 1
+        +.05 < . 1:1(0) ack 1 win 0
+        +.75 > . 1:2(1) ack 1
+        +.05 < . 1:1(0) ack 1 win 5000
+        +0   > . 1:2(1) ack 1
+        +0   > FP. 2:11(9) ack 1
+        +.2  > . 1:2(1) ack 1
+        +0   > FP. 2:11(9) ack 1
+        +.05 < . 1:1(0) ack 12 win 5000
+        +0   < F. 1:1(0) ack 12
+        +0   > . 12:12(0) ack 2
+    ",
+    );
+}
+
 /// Covers: TCP-20, SEC-10, TCP-65
 #[test]
 fn time_wait_answers_a_fin_and_ignores_a_reset() {

@@ -17,6 +17,7 @@ const BELOW_WRAP: u32 = 700;
 pub(crate) struct Scenario {
     established: bool,
     setting: Setting,
+    below_wrap: u32,
 }
 
 impl Scenario {
@@ -25,6 +26,7 @@ impl Scenario {
         Self {
             established: true,
             setting: Setting::default(),
+            below_wrap: BELOW_WRAP,
         }
     }
 
@@ -84,6 +86,18 @@ impl Scenario {
         self
     }
 
+    /// How long before the wrap both initial numbers lie in the third world.
+    pub(crate) fn below_wrap(mut self, below: u32) -> Self {
+        self.below_wrap = below;
+        self
+    }
+
+    /// Both timestamp clocks wrap after this many milliseconds.
+    pub(crate) fn timestamps_wrap_in(mut self, millis: u32) -> Self {
+        self.setting.ts_below_wrap = Some(millis);
+        self.timestamps()
+    }
+
     pub(crate) fn build(self) -> Test {
         let settings = [
             self.setting.clone(),
@@ -92,7 +106,7 @@ impl Scenario {
                 ..self.setting.clone()
             },
             Setting {
-                below_wrap: Some(BELOW_WRAP),
+                below_wrap: Some(self.below_wrap),
                 ..self.setting.clone()
             },
         ];
@@ -128,6 +142,11 @@ impl Test {
         for world in &self.worlds {
             check(&world.info());
         }
+    }
+
+    /// Looks at every world.
+    pub(crate) fn worlds(&self, check: impl Fn(&World)) {
+        self.worlds.iter().for_each(check);
     }
 
     /// Looks at the counters of every world.

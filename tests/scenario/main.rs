@@ -15,6 +15,8 @@ mod harness;
 mod opening;
 mod options;
 mod recovery;
+mod regressions;
+mod rules;
 mod script;
 mod security;
 mod timers;

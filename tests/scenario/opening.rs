@@ -75,6 +75,22 @@ fn both_ends_open_at_once() {
     );
 }
 
+/// Covers: TS-1, TS-4 (the option on both SYNs turns scaling on, a shift of 0 too)
+#[test]
+fn both_ends_open_at_once_and_the_answer_repeats_a_scale_of_zero() {
+    let mut t = Scenario::closed()
+        .options(TcpOptions::default().recv_buffer_max(30_000))
+        .build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0) <mss 1460,sackOK,TS val 0 ecr 0,wscale 0>
+        +.05 < S 0:0(0) win 5000 <mss 1000,wscale 7>
+        +0   > S. 0:0(0) ack 1 <mss 1460,wscale 0>
+    ",
+    );
+}
+
 /// Covers: TCP-30 (MUST-23: at least three minutes)
 #[test]
 fn r30_a_syn_is_repeated_for_three_minutes() {

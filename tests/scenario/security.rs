@@ -135,6 +135,25 @@ fn r07_window_updates_follow_the_newest_segment() {
     );
 }
 
+/// r07: the window that goes with a new acknowledgement counts, though the text is old.
+#[test]
+fn r07_text_sent_again_brings_the_window_of_its_acknowledgement() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 200
+        +0   > P. 1:201(200) ack 1
+        // The peer's text is lost; what follows it says nothing yet of ours.
+        +.05 < . 11:11(0) ack 1 win 5000
+        +0   expect-info snd_wnd 5000
+        +.05 < P. 1:11(10) ack 201 win 4800
+        +0   expect-info snd_wnd 4800
+        +0   < . 11:11(0) ack 201 win 4700
+        +0   expect-info snd_wnd 4700
+    ",
+    );
+}
+
 /// Covers: SAK-8 (r41)
 #[test]
 fn r41_hostile_sack_blocks_do_nothing() {

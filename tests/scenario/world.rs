@@ -26,6 +26,8 @@ const TOLERANCE: Duration = Duration::from_millis(1);
 pub(crate) struct Setting {
     pub(crate) v6: bool,
     pub(crate) below_wrap: Option<u32>,
+    /// Both timestamp clocks start this many milliseconds before they wrap.
+    pub(crate) ts_below_wrap: Option<u32>,
     pub(crate) peer_mss: u16,
     pub(crate) peer_window: u16,
     pub(crate) peer_sack: bool,
@@ -41,6 +43,7 @@ impl Default for Setting {
         Self {
             v6: false,
             below_wrap: None,
+            ts_below_wrap: None,
             peer_mss: 1000,
             peer_window: 65_535,
             peer_sack: true,
@@ -80,26 +83,42 @@ impl Setting {
     }
 
     fn start(&self) -> Instant {
-        let Some(below) = self.below_wrap else {
-            return Instant::from_millis(1_000_000);
-        };
-        // RFC 6528: the number ticks every 4 microseconds, so the start time chooses it.
+        if let Some(below) = self.below_wrap {
+            // RFC 6528: the number ticks every 4 microseconds, so the start time chooses it.
+            let (isn, _) = self.first_numbers();
+            let ticks = 0u32.wrapping_sub(below).wrapping_sub(isn);
+            Instant::from_nanos(u64::from(ticks) * 4000)
+        } else if let Some(below) = self.ts_below_wrap {
+            let (_, timestamp) = self.first_numbers();
+            let millis = 0u32.wrapping_sub(below).wrapping_sub(timestamp);
+            Instant::from_millis(u64::from(millis))
+        } else {
+            Instant::from_millis(1_000_000)
+        }
+    }
+
+    /// Our initial number and timestamp at time zero.
+    fn first_numbers(&self) -> (u32, u32) {
         let mut scratch = World::at(Self::default_family(self), Instant::ZERO);
         scratch.listen();
         let syn = Packet {
             flags: "S".into(),
+            options: Some(Opts {
+                ts: Some((None, None)),
+                ..Opts::default()
+            }),
             ..Packet::default()
         };
         scratch.inject(&syn);
         let (_, answer) = scratch.out.frames.pop_front().expect("a SYN-ACK");
-        let (_, _, header, _) = take_apart(&answer);
-        let ticks = 0u32.wrapping_sub(below).wrapping_sub(header.seq);
-        Instant::from_nanos(u64::from(ticks) * 4000)
+        let (_, _, header, options) = take_apart(&answer);
+        (header.seq, options.timestamps.expect("timestamps").0)
     }
 
     fn default_family(&self) -> Self {
         Self {
             below_wrap: None,
+            ts_below_wrap: None,
             ..self.clone()
         }
     }
@@ -181,7 +200,9 @@ impl World {
             our_isn: None,
             peer_isn: below.unwrap_or(100_000),
             our_ts: None,
-            peer_ts: below.unwrap_or(1_000_000),
+            peer_ts: below
+                .or_else(|| setting.ts_below_wrap.map(|below| 0u32.wrapping_sub(below)))
+                .unwrap_or(1_000_000),
             peer_window: setting.peer_window,
             written: 0,
             read: 0,
@@ -197,6 +218,15 @@ impl World {
     pub(crate) fn info(&self) -> TcpInfo {
         let id = self.id.expect("a connection");
         self.stack.tcp_info(id).expect("the user still holds it")
+    }
+
+    pub(crate) fn is_v6(&self) -> bool {
+        self.setting.v6
+    }
+
+    /// Our initial number, once a SYN has left.
+    pub(crate) fn our_isn(&self) -> Option<u32> {
+        self.our_isn
     }
 
     fn name(&self) -> &'static str {
@@ -218,6 +248,12 @@ impl World {
             self.drain();
             turns += 1;
             assert!(turns < 10_000, "timers turn without end at {:?}", self.now);
+            let next = self.stack.poll_timeout();
+            assert!(
+                next.is_none_or(|next| next > self.now),
+                "r32: {next:?} is not after {:?}",
+                self.now
+            );
         }
         self.now = to;
     }

@@ -1,8 +1,9 @@
-//! Two stacks over a link, in virtual time: whatever the link does, bytes out equal bytes in, both
-//! ends close, and nothing is left behind.
+//! Two stacks in virtual time through an adversary: whatever the wire, the devices and the users
+//! do, bytes out equal bytes in, both ends close, and nothing is left behind.
 //!
-//! `NETLOOM_SEED=n` repeats one run, and a failing one prints its number; `NETLOOM_TRACE=1` prints
-//! its packets. `NETLOOM_RUNS=n` makes more of them.
+//! `NETLOOM_RUNS=n` runs more or fewer seeds, `NETLOOM_FROM=n` from another one on,
+//! `NETLOOM_SEED=n` only that one. A seed that fails is shrunk to the smallest world that still
+//! fails, whose packets are written as pcapng; `NETLOOM_TRACE=1` prints them too.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -10,71 +11,203 @@
     reason = "a test that cannot go on fails"
 )]
 
-mod app;
+mod draw;
+mod end;
+mod faults;
+mod monitor;
+mod oracle;
+mod report;
+mod rng;
+mod scenario;
+mod segment;
+mod shrink;
+mod start;
+mod user;
 mod world;
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant as Clock;
 
-use world::World;
+use end::Watch;
+use netloom::capture::{Ended, Reader};
+use scenario::{DeviceFaults, Sabotage, Scenario, Tcp, Wire};
 
-/// Prints the seed when the run it belongs to panics.
-struct Report(u64);
+/// The seeds of the default run.
+const RUNS: u64 = 10_000;
 
-impl Drop for Report {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("repeat with NETLOOM_SEED={}", self.0);
-        }
-    }
-}
-
-fn run(seed: u64) {
-    let _report = Report(seed);
-    let mut world = World::random(seed);
-    world.run();
-    world.check_end();
-}
-
-/// The seeds of one test: as many as `NETLOOM_RUNS` says, or the one that `NETLOOM_SEED` names.
-fn seeds(runs: u64) -> Vec<u64> {
-    let number = |name: &str| {
-        let value = std::env::var(name).ok()?;
-        Some(
-            value
-                .parse()
-                .unwrap_or_else(|_| panic!("{name} is a number")),
-        )
-    };
-    match number("NETLOOM_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("NETLOOM_RUNS").unwrap_or(runs)).collect(),
-    }
+fn number(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    let number = value.parse();
+    Some(number.unwrap_or_else(|_| panic!("{name} is a number, not {value:?}")))
 }
 
 /// Covers: TCP-65, TCP-66, CC-1 (r05, r10, r24, r27, r29, r32)
 #[test]
-fn bytes_out_equal_bytes_in_on_any_link() {
-    let start = Clock::now();
-    let seeds = seeds(400);
-    let count = seeds.len();
-    std::thread::scope(|scope| {
-        let halves = seeds.chunks(count.div_ceil(2));
-        for half in halves {
-            scope.spawn(move || half.iter().for_each(|&seed| run(seed)));
+fn an_adversary_breaks_nothing() {
+    let began = Clock::now();
+    let (from, runs) = match number("NETLOOM_SEED") {
+        Some(seed) => (seed, 1),
+        None => (
+            number("NETLOOM_FROM").unwrap_or(0),
+            number("NETLOOM_RUNS").unwrap_or(RUNS),
+        ),
+    };
+    let (next, failed) = (AtomicU64::new(from), AtomicBool::new(false));
+    let counts = Mutex::new(BTreeMap::new());
+    let failures = Mutex::new(Vec::new());
+    let worker = || {
+        while !failed.load(Relaxed) {
+            let seed = next.fetch_add(1, Relaxed);
+            if seed - from >= runs {
+                return;
+            }
+            let scenario = Scenario::draw(seed);
+            match report::attempt(&scenario) {
+                Ok(ran) => {
+                    let mut counts = counts.lock().unwrap();
+                    for (name, n) in ran.counts {
+                        *counts.entry(name).or_insert(0) += n;
+                    }
+                }
+                Err(failure) => {
+                    failed.store(true, Relaxed);
+                    failures.lock().unwrap().push((scenario, failure));
+                }
+            }
         }
+    };
+    std::thread::scope(|scope| {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        (0..threads).for_each(|_| drop(scope.spawn(worker)));
     });
-    println!("{count} runs in {:?}", start.elapsed());
+    println!("{runs} runs in {:?}", began.elapsed());
+    let counts: BTreeMap<&str, u64> = counts.into_inner().unwrap();
+    counts
+        .iter()
+        .for_each(|(name, n)| println!("{n:>12} {name}"));
+    let failures = failures.into_inner().unwrap();
+    if let Some((scenario, failure)) = failures.iter().min_by_key(|(scenario, _)| scenario.seed) {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        panic!("{}", report::explain(scenario, failure, dir).text);
+    }
+    // An adversary that does nothing breaks nothing.
+    if runs >= RUNS {
+        for (name, n) in counts {
+            assert!(n >= runs / 1000, "{name}: only {n} in {runs} runs");
+        }
+    }
 }
 
-/// The same seed gives the same run, frame for frame.
+/// The same seed gives the same run, frame for frame; another seed gives another.
 #[test]
 fn a_run_repeats_itself() {
-    let trace = |seed| {
-        let mut world = World::random(seed);
-        world.run();
-        (world.now(), world.frames(), world.digest())
+    let watch = Watch {
+        digest: true,
+        ..Watch::default()
     };
-    for seed in [3, 77] {
-        assert_eq!(trace(seed), trace(seed), "seed {seed}");
+    let run = |seed| world::run(&Scenario::draw(seed), &watch);
+    let runs: Vec<_> = (0..40).map(run).collect();
+    for (seed, ran) in (0..40).zip(&runs) {
+        assert_eq!(run(seed), *ran, "seed {seed}");
     }
+    for (a, b) in runs.iter().zip(&runs[1..]) {
+        assert_ne!(a.digest, b.digest);
+    }
+}
+
+/// A busy world in which the first conversation lets end 0 send `len` bytes.
+fn busy(seed: u64, len: u64) -> Scenario {
+    let mut scenario = Scenario::draw(seed);
+    scenario.wires = [Wire {
+        loss: 3,
+        duplication: 5,
+        corruption: 1,
+        reordering: 10,
+        reordered_by: 5000,
+        delay: 3000,
+        ..Wire::PERFECT
+    }; 2];
+    scenario.devices[0].full = 20;
+    scenario.devices[1] = DeviceFaults {
+        dropped: 2,
+        ..DeviceFaults::NONE
+    };
+    scenario.tcp = [Tcp {
+        recv_max: 9000,
+        recv_initial: 9000,
+        nodelay: true,
+        ..Tcp::DEFAULT
+    }; 2];
+    scenario.conversations[0].users = [scenario::User {
+        to_send: len,
+        rests: 1000,
+        write: 3000,
+        read: 3000,
+        ending: scenario::Ending::Finish,
+        retunes: false,
+    }; 2];
+    scenario
+}
+
+/// A lie is found out, shrunk to nothing but itself, and its packets can be read.
+fn is_found_out(sabotage: Sabotage, name: &str, fits: impl Fn(&Scenario)) {
+    let mut scenario = busy(11, 40_000);
+    assert!(
+        report::attempt(&scenario).is_ok(),
+        "it is the lie that fails"
+    );
+    scenario.sabotage = Some(sabotage);
+    let failure = report::attempt(&scenario).unwrap_err();
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&dir).unwrap();
+    let report = report::explain(&scenario, &failure, &dir);
+    assert!(
+        failure.message.contains("of the stream that end 1 reads"),
+        "{}",
+        report.text
+    );
+    assert!(
+        report.text.contains("NETLOOM_SEED=11 cargo test"),
+        "{}",
+        report.text
+    );
+    assert!(!report.text.contains("DID NOT FAIL"), "{}", report.text);
+    let small = &report.smallest;
+    assert_eq!(small.conversations.len(), 1, "{}", report.text);
+    assert_eq!(
+        (small.wires, small.devices),
+        ([Wire::PERFECT; 2], [DeviceFaults::NONE; 2])
+    );
+    assert_eq!(small.tcp, [Tcp::DEFAULT; 2]);
+    assert_eq!(small.conversations[0].users[1].to_send, 0);
+    fits(small);
+    for path in &report.captures {
+        assert!(report.text.contains(path.to_str().unwrap()));
+        let mut capture = Reader::open(path).unwrap();
+        let frames = capture.by_ref().count();
+        assert!(frames >= 3, "{frames} frames in {}", path.display());
+        assert!(
+            matches!(capture.ended(), Some(Ended::Complete)),
+            "{:?}",
+            capture.ended()
+        );
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn a_wrong_oracle_is_found_out_shrunk_and_captured() {
+    is_found_out(Sabotage::Oracle(5000), "wrong-oracle", |small| {
+        assert_eq!(small.conversations[0].users[0].to_send, 5001);
+    });
+}
+
+#[test]
+fn a_wire_that_lies_is_found_out_shrunk_and_captured() {
+    is_found_out(Sabotage::Wire(1), "lying-wire", |small| {
+        assert_eq!(small.conversations[0].users[0].to_send, 1);
+    });
 }

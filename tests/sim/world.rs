@@ -1,376 +1,449 @@
-//! The link, the clock and the two ends.
+//! The clock, the two ends and their conversations: one run of a scenario.
+//!
+//! *Owns* the order of events and the bounds of a run. Whatever is wrong panics, and says how far
+//! everything had come. Invariants: the clock never runs back and stands still only while something
+//! moves; nothing moves for long without bytes that reach a user.
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::Hasher;
+use std::rc::Rc;
 
-use netloom::decode::{Decoder, Link};
-use netloom::device::{
-    Capabilities, Chance, Device, DeviceError, Impair, Impairment, Medium, Pair, Receive, RxBatch,
-    Sent, Transmit,
-};
-use netloom::link::{RxChecksum, TxFrame};
-use netloom::tcp::TcpOptions;
-use netloom::{Config, Instant, InterfaceConfig, InterfaceId, Seed, Stack};
+use netloom::base::DropReason;
+use netloom::device::{Capabilities, Medium, Pair};
+use netloom::stack::{AcceptError, ConnectError, Counters, ListenOptions};
+use netloom::tcp::TcpFailure;
+use netloom::{Instant, SocketId, Stack};
 
-use super::app::App;
+use super::end::{End, Watch};
+use super::monitor::Monitor;
+use super::oracle::Talk;
+use super::scenario::{Opener, Sabotage, Scenario};
+use super::start;
+use super::user::{Actor, Outcome};
 
-/// splitmix64: enough for choices, and the same everywhere.
-#[derive(Clone, Debug)]
-pub(crate) struct Rng(u64);
-
-impl Rng {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x6a09_e667_f3bc_c909)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-
-    pub(crate) fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-}
-
-/// The sending half of a device that is full now and then, and a record of what left.
-struct Fickle {
-    inner: Box<dyn Transmit>,
-    rng: Rng,
-    full_percent: u64,
-    /// It said full, and would take a frame a little later.
-    said_full: bool,
-    frames: u64,
-    digest: DefaultHasher,
-    /// Prints what leaves: `NETLOOM_TRACE` is set.
-    trace: bool,
-}
-
-impl Transmit for Fickle {
-    fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
-        if self.full_percent > 0 && self.rng.chance(self.full_percent) {
-            self.said_full = true;
-            return Ok(Sent::Full);
-        }
-        let sent = self.inner.transmit(now, frame)?;
-        if self.trace && sent != Sent::Full {
-            let whole = frame.to_vec();
-            let line = Decoder::new(Link::Ip).line(&whole, whole.len(), RxChecksum::Verified);
-            println!("{now:?} {line} {:?} {sent:?}", frame.meta.segment);
-        }
-        if sent == Sent::Taken {
-            self.frames += 1;
-            (now, frame.to_vec()).hash(&mut self.digest);
-        }
-        Ok(sent)
-    }
-
-    fn poll(&mut self, now: Instant) -> Result<Option<Instant>, DeviceError> {
-        self.inner.poll(now)
-    }
-}
-
-struct End {
-    stack: Stack,
-    on: InterfaceId,
-    app: App,
-    rx: Box<dyn Receive>,
-    tx: Fickle,
-    /// When the sending half wants to be polled again.
-    tx_due: Option<Instant>,
-}
+// The longest run, and the longest wait for anything to happen to any user. The longest that a
+// stack waits for a peer by default is 15 minutes (R2).
+const LONGEST: Duration = Duration::from_secs(48 * 3600);
+const PATIENCE: Duration = Duration::from_secs(2 * 3600);
+// Turns and frames without a byte for any user: more of them turn without moving.
+const MOST_TURNS: u64 = 100_000;
+const MOST_FRAMES: u64 = 20_000;
+const LISTENS: u16 = 80;
 
 pub(crate) struct World {
+    scenario: Scenario,
+    start: Instant,
     now: Instant,
     ends: [End; 2],
+    talks: Vec<Talk>,
+    monitor: Rc<RefCell<Monitor>>,
+    /// Which conversation a port of the opening end belongs to.
+    ports: HashMap<(usize, u16), usize>,
+    turns: u64,
+    /// What stood when a user last got on.
+    progress_at: Instant,
+    progress_turns: u64,
+    progress_frames: u64,
 }
 
-// A run that takes longer hangs.
-const LONGEST: Duration = Duration::from_secs(4 * 3600);
-// Beyond it, something turns without moving.
-const TURNS: u64 = 2_000_000;
+/// What a run comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ran {
+    pub(crate) took: Duration,
+    pub(crate) digest: [u64; 2],
+    /// What happened, by name, and how often.
+    pub(crate) counts: Vec<(&'static str, u64)>,
+}
+
+/// Runs a scenario to its end.
+pub(crate) fn run(scenario: &Scenario, watch: &Watch) -> Ran {
+    let mut world = World::new(scenario, watch);
+    world.run();
+    world.wind_up();
+    world.ran()
+}
 
 impl World {
-    /// A link, buffers, streams and users drawn from `seed`.
-    pub(crate) fn random(seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
-        let v6 = rng.chance(40);
-        let mtu = match (rng.below(4), v6) {
-            (0, false) => 576,
-            (0 | 1, true) => 1280,
-            (1, false) => 68 + rng.below(1000) as usize,
-            (2, _) => 1500,
-            _ => 1280 + rng.below(65_535 - 1280) as usize,
-        };
-        let capabilities = if rng.chance(60) {
-            Capabilities::full(Medium::Ip, mtu)
+    fn new(scenario: &Scenario, watch: &Watch) -> Self {
+        let medium = if scenario.ethernet {
+            Medium::Ethernet
         } else {
-            Capabilities::plain(Medium::Ip, mtu)
+            Medium::Ip
         };
-        let queue = rng.pick(&[2, 10, 1000]);
-        let start = Instant::from_nanos(rng.next() >> 8);
-        let (a, b) = Pair::new(capabilities, queue);
-        let direct = rng.chance(25);
-        // Stop-and-wait over a bad link takes time, not insight.
-        let [(first, small), (second, smaller)] = [options(&mut rng), options(&mut rng)];
-        let smallest = small.min(smaller).min(mtu as u64);
-        let most = (smallest * 300).min(400_000);
-        let lengths = [
-            rng.below(most),
-            if rng.chance(30) { 0 } else { rng.below(most) },
-        ];
-        let mut ends = [(a, 0u64), (b, 1)].map(|(device, who)| {
-            let (to_send, expected) = (lengths[who as usize], lengths[1 - who as usize]);
-            let rests = rng.pick(&[0, 0, 1000, 200_000]);
-            let app = App::new(who, rng.next(), to_send, expected, rests);
-            let full_percent = rng.pick(&[0, 0, 10, 50]);
-            let tx_rng = Rng::new(rng.next());
-            let stack_seed = Seed::from_number(rng.next());
-            if direct {
-                return end(device, v6, start, stack_seed, app, (tx_rng, full_percent));
-            }
-            let impaired =
-                Impair::new(device, Seed::from_number(rng.next())).sending(impairment(&mut rng));
-            end(impaired, v6, start, stack_seed, app, (tx_rng, full_percent))
+        let pair = Pair::new(Capabilities::full(medium, scenario.mtu), scenario.queue);
+        let start = start::of(scenario);
+        let monitor = Rc::new(RefCell::new(Monitor::new(scenario.stripped.window_scale)));
+        let mut ends = [(0, pair.0), (1, pair.1)]
+            .map(|(who, device)| End::new(scenario, who, device, start, &monitor, watch));
+        for (who, end) in ends.iter_mut().enumerate() {
+            let options = ListenOptions::new(scenario.tcp[who].options()).backlog(scenario.backlog);
+            let at = SocketAddr::new(start::address(scenario, who), LISTENS);
+            end.listener = Some(end.stack.tcp_listen(at, options).expect("a free port"));
+        }
+        let talks = (0..scenario.conversations.len()).map(|at| {
+            let lie = |end: usize| match scenario.sabotage {
+                Some(Sabotage::Oracle(offset)) if at == 0 && end == 1 => Some(offset),
+                _ => None,
+            };
+            let plan = &scenario.conversations[at];
+            let actors =
+                [0, 1].map(|end| Actor::new(at, end, plan.users[end], scenario.seed, lie(end)));
+            Talk::new(scenario, at, actors)
         });
-        let server: SocketAddr = if v6 { "[fd00::1]:80" } else { "10.0.0.1:80" }
-            .parse()
-            .unwrap();
-        let [a, b] = &mut ends;
-        a.app.listen(&mut a.stack, server, first);
-        b.app.connect(start, &mut b.stack, server, second);
-        Self { now: start, ends }
+        Self {
+            start,
+            now: start,
+            ends,
+            talks: talks.collect(),
+            monitor,
+            ports: HashMap::new(),
+            turns: 0,
+            progress_at: start,
+            progress_turns: 0,
+            progress_frames: 0,
+            scenario: scenario.clone(),
+        }
     }
 
-    pub(crate) fn now(&self) -> Instant {
-        self.now
-    }
-
-    pub(crate) fn frames(&self) -> u64 {
+    fn frames(&self) -> u64 {
         self.ends.iter().map(|end| end.tx.frames).sum()
     }
 
-    pub(crate) fn digest(&self) -> [u64; 2] {
-        [0, 1].map(|n| self.ends[n].tx.digest.finish())
+    fn ran(&self) -> Ran {
+        let actors = || self.talks.iter().flat_map(|talk| &talk.actors);
+        let ended = |outcome| {
+            actors()
+                .filter(|actor| actor.outcome == Some(outcome))
+                .count()
+        };
+        let sum = |of: fn(&Counters) -> u64| -> u64 {
+            self.ends.iter().map(|end| of(end.stack.counters())).sum()
+        };
+        let both = |talk: &&Talk| {
+            let conversation = &self.scenario.conversations[talk.at];
+            conversation.opener == Opener::Both && talk.is_finished()
+        };
+        let both = self.talks.iter().filter(both).count();
+        let counts = vec![
+            ("frames", self.frames()),
+            (
+                "super-segments",
+                self.ends.iter().map(|end| end.tx.super_segments).sum(),
+            ),
+            ("simultaneous opens", both as u64),
+            ("bytes", actors().map(|actor| actor.read).sum()),
+            ("users that finished", ended(Outcome::Finished) as u64),
+            ("users that closed", ended(Outcome::Closed) as u64),
+            ("users that aborted", ended(Outcome::Aborted) as u64),
+            (
+                "users that were reset",
+                ended(Outcome::Failed(TcpFailure::Reset)) as u64,
+            ),
+            ("users that gave up", ended(Outcome::GaveUp) as u64),
+            ("connections that wrapped", self.monitor.borrow().wraps()),
+            ("time-outs", sum(|c| c.tcp_rto_fired)),
+            ("fast retransmits", sum(|c| c.tcp_fast_retransmits)),
+            ("window probes", sum(|c| c.tcp_window_probes)),
+            ("keep-alive probes", sum(|c| c.tcp_keepalives)),
+            ("challenge ACKs", sum(|c| c.tcp_challenge_acks)),
+            ("connections given up", sum(|c| c.tcp_timed_out)),
+            (
+                "wrong checksums",
+                sum(|c| c.drops.get(DropReason::TcpChecksum)),
+            ),
+            (
+                "full backlogs",
+                sum(|c| c.drops.get(DropReason::TcpBacklogFull)),
+            ),
+            ("old timestamps", sum(|c| c.drops.get(DropReason::TcpPaws))),
+        ];
+        Ran {
+            took: self.now.since(self.start),
+            digest: [0, 1].map(|n| self.ends[n].tx.digest.as_ref().map_or(0, Hasher::finish)),
+            counts,
+        }
     }
 
-    /// Runs until both users are done.
-    pub(crate) fn run(&mut self) {
-        let start = self.now;
-        let mut turns = 0;
-        while !self.ends.iter().all(|end| end.app.done) {
+    /// Until all users are done.
+    fn run(&mut self) {
+        while !self.talks.iter().all(Talk::is_done) {
             self.turn();
-            turns += 1;
-            assert!(turns < TURNS, "it only turns; {}", self.progress());
-            assert!(
-                self.now.since(start) < LONGEST,
-                "too slow; {}",
-                self.progress()
-            );
+            if self.now.since(self.progress_at) > PATIENCE {
+                self.on_silence();
+            }
         }
     }
 
     /// Everything that can happen now, then on to the next deadline.
     fn turn(&mut self) {
+        self.turns += 1;
         let mut moved = false;
         for end in &mut self.ends {
-            moved |= end.work(self.now);
+            moved |= end.receive(self.now);
         }
-        if moved {
-            return;
+        if self.work() {
+            moved = true;
+            self.note_progress();
         }
-        let next = self.ends.iter().filter_map(|end| end.next(self.now)).min();
-        let Some(next) = next else {
-            panic!("nothing will ever happen again; {}", self.progress());
-        };
-        // A deadline that is not in the future would stop the clock (r32).
-        self.now = self.now.max(next).max(self.now + Duration::from_nanos(1));
         for end in &mut self.ends {
-            if end.stack.poll_timeout().is_some_and(|at| at <= self.now) {
-                end.stack.handle_timeout(self.now);
+            moved |= end.transmit(self.now);
+        }
+        assert!(
+            self.turns - self.progress_turns < MOST_TURNS,
+            "it only turns; {}",
+            self.report()
+        );
+        assert!(
+            self.frames() - self.progress_frames < MOST_FRAMES,
+            "frames that nobody gains by; {}",
+            self.report()
+        );
+        if !moved {
+            self.advance();
+        }
+    }
+
+    fn note_progress(&mut self) {
+        self.progress_at = self.now;
+        self.progress_turns = self.turns;
+        self.progress_frames = self.frames();
+    }
+
+    /// The clock jumps to the next thing that happens.
+    fn advance(&mut self) {
+        let resting = |actor: &&Actor| !actor.is_done() && actor.rests_until > self.now;
+        let actors = self.talks.iter().flat_map(|talk| &talk.actors);
+        let rests = actors.filter(resting).map(|actor| actor.rests_until);
+        let opens = self.talks.iter().filter(|talk| !talk.opened);
+        let opens = opens.map(|talk| self.opens_at(talk.at));
+        let opens = opens.filter(|&at| at > self.now);
+        let ends = self.ends.iter().filter_map(End::next);
+        let Some(next) = rests.chain(opens).chain(ends).min() else {
+            return self.on_silence();
+        };
+        assert!(
+            next > self.now,
+            "a deadline in the past: {next:?}; {}",
+            self.report()
+        );
+        self.now = next;
+        assert!(
+            self.now.since(self.start) < LONGEST,
+            "too slow; {}",
+            self.report()
+        );
+        for end in &mut self.ends {
+            end.on_later();
+        }
+    }
+
+    /// Nothing happens any more: whose peer has gone for good gives up, nobody else may wait.
+    fn on_silence(&mut self) {
+        self.note_progress();
+        for at in 0..self.talks.len() {
+            if self.talks[at].is_done() {
+                continue;
+            }
+            assert!(
+                self.talks[at].may_hang(),
+                "nothing will ever happen again; {}",
+                self.report()
+            );
+            for (end, actor) in self.ends.iter_mut().zip(&mut self.talks[at].actors) {
+                if !actor.is_done() {
+                    actor.give_up(self.now, &mut end.stack);
+                }
             }
         }
     }
 
-    /// What the stacks still hold once the users are gone: nothing, after TIME-WAIT.
-    pub(crate) fn check_end(&mut self) {
-        let mut turns = 0;
-        let busy = |end: &End| end.stack.tcp_open_count() + end.stack.tcp_time_wait_count() > 0;
-        while self.ends.iter().any(busy) {
+    // --- the users --------------------------------------------------------------------------
+
+    fn opens_at(&self, talk: usize) -> Instant {
+        self.start + Duration::from_micros(self.scenario.conversations[talk].opens_at)
+    }
+
+    /// Lets all users work; returns whether any did.
+    fn work(&mut self) -> bool {
+        let mut worked = false;
+        for end in [0, 1] {
+            self.hear(end);
+            worked |= self.ends[end].acceptable && self.accept(end);
+        }
+        let ready = self.ends.iter().all(|end| end.stack.is_ready(end.on));
+        for at in 0..self.talks.len() {
+            if ready && !self.talks[at].opened && self.opens_at(at) <= self.now {
+                self.open(at);
+                worked = true;
+            }
+            let mut stepped = false;
+            for end in [0, 1] {
+                let stack = &mut self.ends[end].stack;
+                stepped |= self.talks[at].actors[end].step(self.now, stack);
+            }
+            if stepped {
+                self.talks[at].check();
+                worked = true;
+            }
+        }
+        worked
+    }
+
+    /// Tells users what the stack tells.
+    fn hear(&mut self, who: usize) {
+        let end = &mut self.ends[who];
+        while let Some(event) = end.stack.poll_event() {
+            match event.id {
+                SocketId::Listener(_) => end.acceptable = true,
+                SocketId::Tcp(id) => {
+                    let actors = self.talks.iter_mut().map(|talk| &mut talk.actors[who]);
+                    // One that was not accepted yet is nobody's.
+                    if let Some(actor) = actors.into_iter().find(|actor| actor.id == Some(id)) {
+                        actor.on_event(event.ready);
+                    }
+                }
+                other => panic!("an event for {other:?}"),
+            }
+        }
+    }
+
+    fn accept(&mut self, who: usize) -> bool {
+        let end = &mut self.ends[who];
+        let Some(listener) = end.listener else {
+            return false;
+        };
+        match end.stack.tcp_accept(self.now, listener) {
+            Ok(id) => {
+                let port = end.stack.tcp_peer_addr(id).expect("the id is live").port();
+                let at = self.ports[&(1 - who, port)];
+                let actor = &mut self.talks[at].actors[who];
+                if actor.is_done() {
+                    // It had given up on a peer that seemed gone.
+                    end.stack.tcp_abort(self.now, id);
+                } else {
+                    actor.start(id, true);
+                }
+                true
+            }
+            Err(AcceptError::WouldBlock) => {
+                end.acceptable = false;
+                false
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn open(&mut self, at: usize) {
+        self.talks[at].opened = true;
+        let openers = match self.scenario.conversations[at].opener {
+            Opener::End(end) => vec![(end, None, LISTENS)],
+            Opener::Both => {
+                let ports = [7000 + at as u16, 8000 + at as u16];
+                vec![(0, Some(ports[0]), ports[1]), (1, Some(ports[1]), ports[0])]
+            }
+        };
+        for (who, own, theirs) in openers {
+            let options = self.scenario.tcp[who].options();
+            let to = SocketAddr::new(start::address(&self.scenario, 1 - who), theirs);
+            let from = own.map(|port| SocketAddr::new(start::address(&self.scenario, who), port));
+            let stack: &mut Stack = &mut self.ends[who].stack;
+            let id = match stack.tcp_connect(self.now, to, from, options) {
+                Ok(id) => id,
+                Err(error @ ConnectError::Route(_)) => panic!("{error}; {}", self.report()),
+                Err(error) => panic!("{error}"),
+            };
+            let local = stack.tcp_local_addr(id).expect("the id is live");
+            self.ports.insert((who, local.port()), at);
+            self.talks[at].actors[who].start(id, false);
+        }
+    }
+
+    // --- the end ----------------------------------------------------------------------------
+
+    /// What the stacks still hold once the users are gone ends by itself, and leaves nothing.
+    fn wind_up(&mut self) {
+        for end in &mut self.ends {
+            let listener = end.listener.take().expect("it listens");
+            end.stack.tcp_listener_close(self.now, listener);
+        }
+        self.note_progress();
+        let holds = |end: &End| end.stack.tcp_open_count() + end.stack.tcp_time_wait_count() > 0;
+        while self.ends.iter().any(holds) {
             self.turn();
-            turns += 1;
             assert!(
-                turns < TURNS,
+                self.now.since(self.progress_at) < PATIENCE,
                 "a connection never ends; {}",
-                self.progress()
+                self.report()
             );
         }
-        for end in &mut self.ends {
-            end.stack.handle_timeout(self.now);
-            assert_eq!(end.stack.poll_timeout(), None, "a timer of nothing");
+        let end = self.now;
+        let waits = |end: &End| end.stack.wants_transmit(end.on) || end.next().is_some();
+        while self.ends.iter().any(waits) {
+            self.turn();
+            assert!(
+                self.now.since(end) < PATIENCE,
+                "a timer of nothing; {}",
+                self.report()
+            );
+        }
+        for end in &self.ends {
             assert_eq!(end.stack.tcp_connections().count(), 0);
+            assert!(!end.stack.wants_transmit(end.on));
+        }
+        if !self.scenario.is_corrupting() {
+            self.check_drops();
         }
     }
 
-    fn progress(&self) -> String {
-        let of = |end: &End| {
-            let info = end.app.id().map(|id| end.stack.tcp_info(id));
-            format!(
-                "{}\n  wants transmit {}, next timeout {:?}\n  {info:?}\n  {:?}",
-                end.app.progress(),
+    /// What nobody changed is in order.
+    fn check_drops(&self) {
+        use DropReason as R;
+        let spoiled = [
+            R::LinkMalformed,
+            R::ArpMalformed,
+            R::Ipv4Malformed,
+            R::Ipv4Checksum,
+            R::Ipv6Malformed,
+            R::IcmpMalformed,
+            R::IcmpChecksum,
+            R::NdpInvalid,
+            R::TcpMalformed,
+            R::TcpChecksum,
+            R::TcpBadSyn,
+            R::DeviceRefused,
+            R::TooBig,
+        ];
+        for end in &self.ends {
+            let drops = &end.stack.counters().drops;
+            for reason in spoiled {
+                assert_eq!(drops.get(reason), 0, "{reason}; {}", self.report());
+            }
+        }
+    }
+
+    fn report(&self) -> String {
+        let mut text = format!("at {:?}", self.now);
+        for talk in &self.talks {
+            text += &format!("\n{}", talk.progress());
+            for (end, actor) in self.ends.iter().zip(&talk.actors) {
+                if let Some(Ok(info)) = actor.id.map(|id| end.stack.tcp_info(id)) {
+                    text += &format!("\n  {info:?}");
+                }
+            }
+        }
+        for end in &self.ends {
+            text += &format!(
+                "\nwants transmit {}, next time-out {:?}, {} open, {} in time-wait, {:?}",
                 end.stack.wants_transmit(end.on),
                 end.stack.poll_timeout(),
+                end.stack.tcp_open_count(),
+                end.stack.tcp_time_wait_count(),
                 end.stack.counters(),
-            )
-        };
-        format!(
-            "at {:?}\n{}\n{}",
-            self.now,
-            of(&self.ends[0]),
-            of(&self.ends[1])
-        )
-    }
-}
-
-impl End {
-    /// Receives, lets the user work, sends; returns whether anything moved.
-    fn work(&mut self, now: Instant) -> bool {
-        let mut batch = RxBatch::new(64);
-        self.rx.receive(now, &mut batch).unwrap();
-        let mut moved = !batch.is_empty();
-        for frame in batch.drain() {
-            self.stack.handle_frame(now, self.on, frame);
+            );
         }
-        moved |= self.app.step(now, &mut self.stack);
-        // What was due is on the other end's side now.
-        moved |= self.tx_due.is_some_and(|due| due <= now);
-        self.tx_due = self.tx.poll(now).unwrap();
-        self.tx.said_full = false;
-        if self.stack.wants_transmit(self.on) {
-            let progress = self
-                .stack
-                .poll_transmit(now, self.on, &mut self.tx)
-                .unwrap();
-            moved |= progress.sent > 0;
-            self.tx_due = self.tx.poll(now).unwrap();
-        }
-        if self.tx.said_full || self.stack.wants_transmit(self.on) {
-            // Writable again, soon.
-            let soon = now + Duration::from_micros(20);
-            self.tx_due = Some(self.tx_due.map_or(soon, |due| due.min(soon)));
-        }
-        moved
+        text
     }
-
-    fn next(&self, now: Instant) -> Option<Instant> {
-        let rest = self.app.rests_until;
-        let rest = (!self.app.done && rest > now).then_some(rest);
-        [
-            self.stack.poll_timeout(),
-            self.rx.next_ready(),
-            self.tx_due,
-            rest,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-    }
-}
-
-fn end<D: Device>(
-    device: D,
-    v6: bool,
-    start: Instant,
-    seed: Seed,
-    app: App,
-    (rng, full_percent): (Rng, u64),
-) -> End
-where
-    D::Rx: 'static,
-    D::Tx: 'static,
-{
-    let who = app.who();
-    let address = if v6 {
-        format!("fd00::{}/64", who + 1)
-    } else {
-        format!("10.0.0.{}/24", who + 1)
-    };
-    let config = InterfaceConfig::new(device.capabilities())
-        .link_local(false)
-        .address(address.parse().unwrap());
-    let mut stack = Stack::new(Config::new(seed));
-    let on = stack.add_interface(start, config).unwrap();
-    let (rx, tx) = device.split();
-    End {
-        stack,
-        on,
-        app,
-        rx: Box::new(rx),
-        tx: Fickle {
-            inner: Box::new(tx),
-            rng,
-            full_percent,
-            said_full: false,
-            frames: 0,
-            digest: DefaultHasher::new(),
-            trace: std::env::var_os("NETLOOM_TRACE").is_some(),
-        },
-        tx_due: None,
-    }
-}
-
-fn impairment(rng: &mut Rng) -> Impairment {
-    let chance = |percent: u64| Chance::percent(percent as u32);
-    let by = Duration::from_micros(rng.below(60_000));
-    let mut wire = Impairment::none()
-        .loss(chance(rng.pick(&[0, 0, 1, 5, 12])))
-        .duplication(chance(rng.pick(&[0, 0, 2, 20])))
-        .corruption(chance(rng.pick(&[0, 0, 1, 5])))
-        .reordering(chance(rng.pick(&[0, 0, 5, 30])), by)
-        .delay(Duration::from_micros(rng.below(80_000)))
-        .jitter(Duration::from_micros(rng.pick(&[0, 0, 100, 20_000])));
-    if rng.chance(30) {
-        wire = wire
-            .rate(100_000 + rng.below(100_000_000))
-            .limit(20 + rng.below(1000) as usize);
-    }
-    wire
-}
-
-/// Settings, and the smallest buffer or segment among them.
-fn options(rng: &mut Rng) -> (TcpOptions, u64) {
-    let mut smallest = u64::MAX;
-    let default = TcpOptions::default();
-    let mut options = default.nodelay(rng.chance(50)).delayed_ack(rng.chance(70));
-    if rng.chance(50) {
-        let bytes = 1 + rng.below(30_000);
-        smallest = smallest.min(bytes);
-        options = options.send_buffer(bytes as usize);
-    }
-    if rng.chance(50) {
-        let scale = rng.pick(&[2000, 100_000, 300_000]);
-        let most = 1 + rng.below(scale) as usize;
-        smallest = smallest.min(most as u64 / 2 + 1);
-        options = options
-            .recv_buffer_max(most)
-            .recv_buffer_initial(most / 2 + 1);
-    }
-    if rng.chance(20) {
-        options = options.mss(Some(rng.below(3000) as u16));
-        smallest = smallest.min(48);
-    }
-    (options, smallest)
 }

@@ -15,7 +15,7 @@ use crate::tcp::{Fields, Flags, Keepalive, Options, State, TcpFailure, TcpOption
 const A: [u8; 4] = [10, 0, 0, 1];
 const B: [u8; 4] = [10, 0, 0, 2];
 
-fn fields(ports: (u16, u16), seq: u32, ack: u32, flags: Flags) -> Fields {
+pub(super) fn fields(ports: (u16, u16), seq: u32, ack: u32, flags: Flags) -> Fields {
     Fields {
         src_port: ports.0,
         dst_port: ports.1,
@@ -27,7 +27,7 @@ fn fields(ports: (u16, u16), seq: u32, ack: u32, flags: Flags) -> Fields {
     }
 }
 
-fn timestamp(val: u32) -> Options {
+pub(super) fn timestamp(val: u32) -> Options {
     Options {
         timestamps: Some((val, 0)),
         ..Options::NONE
@@ -36,7 +36,7 @@ fn timestamp(val: u32) -> Options {
 
 impl Link {
     /// Gives end `to` a segment that nobody on the link sent.
-    fn forge(&mut self, to: usize, fields: Fields, options: &Options, text: &[u8]) {
+    pub(super) fn forge(&mut self, to: usize, fields: Fields, options: &Options, text: &[u8]) {
         let (src, dst) = if to == 0 { (B, A) } else { (A, B) };
         let mut header = [0; 60];
         let len = fields.emit(options, &mut header);
@@ -52,7 +52,7 @@ impl Link {
     }
 
     /// Takes what end `from` sends off the wire.
-    fn swallow(&mut self, from: usize) -> Vec<RxFrame> {
+    pub(super) fn swallow(&mut self, from: usize) -> Vec<RxFrame> {
         let end = &mut self.ends[from];
         end.stack
             .poll_transmit(self.now, end.on, &mut end.out)
@@ -60,7 +60,7 @@ impl Link {
         end.out.0.drain(..).collect()
     }
 
-    fn connection(&self, end: usize, id: TcpId) -> &crate::tcp::Connection {
+    pub(super) fn connection(&self, end: usize, id: TcpId) -> &crate::tcp::Connection {
         &self.ends[end].stack.tcp.slots.get(id).unwrap().connection
     }
 }

@@ -12,6 +12,8 @@ mod hostile_tests;
 mod icmp;
 mod listen;
 mod receive;
+#[cfg(test)]
+mod regression_tests;
 mod send;
 #[cfg(test)]
 mod tests;

@@ -49,10 +49,14 @@ pub(super) const SERVER: &str = "10.0.0.1:80";
 
 impl Link {
     pub(super) fn new() -> Self {
+        Self::over(&Capabilities::full(Medium::Ip, 1500))
+    }
+
+    /// Over devices that can do this.
+    pub(super) fn over(capabilities: &Capabilities) -> Self {
         let end = |number: u64, address: &str| {
             let mut stack = Stack::new(Config::new(Seed::from_number(number)));
-            let config = InterfaceConfig::new(&Capabilities::full(Medium::Ip, 1500))
-                .address(address.parse().unwrap());
+            let config = InterfaceConfig::new(capabilities).address(address.parse().unwrap());
             let on = stack.add_interface(Instant::ZERO, config).unwrap();
             End {
                 stack,
@@ -117,12 +121,17 @@ impl Link {
 
     /// A connection from the second stack to the first: client and server ends.
     pub(super) fn connected(&mut self) -> (TcpId, TcpId) {
+        self.connected_with(&TcpOptions::default())
+    }
+
+    /// The same with these settings at both ends.
+    pub(super) fn connected_with(&mut self, options: &TcpOptions) -> (TcpId, TcpId) {
         let server: SocketAddr = SERVER.parse().unwrap();
         let listener = self.ends[0]
             .stack
-            .tcp_listen(server, ListenOptions::default())
+            .tcp_listen(server, ListenOptions::new(options.clone()))
             .unwrap();
-        let options = TcpOptions::default();
+        let options = options.clone();
         let client = self.ends[1]
             .stack
             .tcp_connect(self.now, server, None, options)

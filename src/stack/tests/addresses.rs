@@ -102,6 +102,62 @@ fn r64_a_tentative_address_is_silent_and_a_used_one_defends() {
     assert_eq!((flags, target), (NeighborFlags::OVERRIDE, OURS6));
 }
 
+/// Covers: NDP-40, NDP-20. r64: a group that differs in any of the 24 bits is another's; so is an
+/// address that shares them.
+#[test]
+fn r64_solicited_nodes_match_in_all_24_bits() {
+    let ours: Ipv6Addr = "fd00::12:3456".parse().unwrap();
+    let config = |config: InterfaceConfig| config.address("fd00::12:3456/64".parse().unwrap());
+    let mut rig = Rig::with(config);
+    rig.introduce();
+    let ask = |group: Ipv6Addr, target| {
+        let own = ipv6::ndp::Options::source_link_address_bytes(PEER_MAC);
+        let options = ipv6::ndp::Options::new(&own);
+        let message = Message::NeighborSolicitation { target, options };
+        ndp_frame(PEER_MAC, PEER6, group, message)
+    };
+    let group = ipv6::solicited_node(ours);
+    for bit in 0..24 {
+        let other = Ipv6Addr::from_bits(group.to_bits() ^ (1 << bit));
+        if other == ipv6::solicited_node(OURS6) {
+            continue;
+        }
+        let before = rig.drops(DropReason::IpNotOurs);
+        rig.receive(ask(other, ours));
+        assert_eq!(rig.drops(DropReason::IpNotOurs), before + 1, "{other}");
+    }
+    let shares = "2001:db8::12:3456".parse().unwrap();
+    rig.receive(ask(group, shares));
+    assert!(rig.drain().is_empty());
+    rig.receive(ask(group, ours));
+    assert_eq!(rig.drain().len(), 1);
+}
+
+/// Covers: NDP-30. r64: an advertisement speaks of its target, whoever sends it.
+#[test]
+fn r64_an_advertisement_updates_its_target_not_its_sender() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let third: Ipv6Addr = "fd00::3".parse().unwrap();
+    rig.receive(solicitation(third, OTHER_MAC, OURS6));
+    rig.drain();
+    let moved = MacAddr::new([2, 0, 0, 0, 0, 9]);
+    let own = ipv6::ndp::Options::target_link_address_bytes(moved);
+    let message = Message::NeighborAdvertisement {
+        flags: NeighborFlags::OVERRIDE,
+        target: third,
+        options: ipv6::ndp::Options::new(&own),
+    };
+    rig.receive(ndp_frame(PEER_MAC, PEER6, ipv6::ALL_NODES, message));
+    let any = "[::]:0".parse().unwrap();
+    let id = rig.stack.udp_bind(any, UdpOptions::new()).unwrap();
+    for (to, mac) in [("[fd00::2]:7", PEER_MAC), ("[fd00::3]:7", moved)] {
+        let to = Some(to.parse().unwrap());
+        rig.stack.udp_send_to(rig.now, id, to, b"x").unwrap();
+        assert_eq!(rig.only().dst, mac);
+    }
+}
+
 /// What is sent from a tentative address waits until it may be used.
 #[test]
 fn sending_waits_for_a_tentative_address() {

@@ -152,9 +152,54 @@ fn r49_groups_and_link_broadcasts() {
     assert!(rig.drain().is_empty());
 }
 
-/// Covers: IP4-4, ETH-7 (padding is no data).
+/// Covers: IP6-2. r61: a jumbo payload, whose length lies in an option, is not taken for an empty one.
 #[test]
-fn padding_is_not_data() {
+fn r61_jumbo_payloads() {
+    let mut rig = Rig::new();
+    let frame = v6("fd00::2", "fd00::1");
+    // Payload length 0; hop-by-hop options with the jumbo payload option.
+    let mut jumbo = frame[..ethernet::HEADER_LEN + 40].to_vec();
+    jumbo[ethernet::HEADER_LEN + 4..ethernet::HEADER_LEN + 7].copy_from_slice(&[0, 0, 0]);
+    jumbo.extend_from_slice(&[17, 0, 0xc2, 4, 0, 1, 0, 0]);
+    jumbo.resize(jumbo.len() + 65_536, 0);
+    dropped(&mut rig, jumbo, DropReason::Ipv6Malformed, "jumbo");
+    // An empty packet is no packet of a protocol.
+    let empty = patched(frame[..ethernet::HEADER_LEN + 40].to_vec(), 5, 0);
+    dropped(&mut rig, empty, DropReason::UdpMalformed, "no payload");
+    assert!(rig.drain().is_empty());
+}
+
+/// Covers: IC4-5, IC6-5. r63: fragments, the first and the later ones, and errors of kinds that nobody
+/// knows get no answer.
+#[test]
+fn r63_no_errors_about_fragments_and_unknown_errors() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let good = || v4("10.0.0.2", "10.0.0.1");
+    rig.receive(good());
+    assert_eq!(rig.drain().len(), 1, "whole it is answered");
+    for fragment in [patched(good(), 6, 0x20), patched(good(), 7, 1)] {
+        dropped(&mut rig, fragment, DropReason::IpFragment, "v4");
+    }
+    for offset in [1, 8, 9] {
+        let payload = [253, 0, 0, offset, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8];
+        let frame = ip_frame(PEER6.into(), OURS6.into(), Protocol::FRAGMENT, &payload);
+        dropped(&mut rig, frame, DropReason::IpFragment, "v6");
+    }
+    for kind in [5, 100, 127] {
+        let mut body = vec![kind, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4];
+        let pseudo = ipv6::pseudo_sum(PEER6, OURS6, Protocol::ICMPV6, body.len());
+        let sum = pseudo.bytes(&body).finish();
+        body[2..4].copy_from_slice(&sum.to_be_bytes());
+        let frame = ip_frame(PEER6.into(), OURS6.into(), Protocol::ICMPV6, &body);
+        dropped(&mut rig, frame, DropReason::IcmpIgnored, "unknown error");
+    }
+    assert!(rig.drain().is_empty());
+}
+
+/// Covers: IP4-4, ETH-7. r61: padding is no data.
+#[test]
+fn r61_padding_is_not_data() {
     let mut rig = Rig::new();
     let local = "0.0.0.0:7".parse().unwrap();
     let id = rig.stack.udp_bind(local, UdpOptions::new()).unwrap();

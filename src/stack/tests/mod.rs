@@ -7,6 +7,8 @@ mod echo;
 mod ingress;
 mod neighbours;
 mod ping;
+mod rules;
+mod tcp;
 mod transmit;
 mod udp;
 

@@ -1,0 +1,585 @@
+//! Items of docs/regressions.md that the other files of this tier do not show, or not in every clause.
+
+use core::time::Duration;
+
+use netloom::tcp::TcpOptions;
+
+use super::harness::Scenario;
+
+/// Receive buffers of a size.
+fn buffer(size: usize) -> TcpOptions {
+    TcpOptions::default()
+        .recv_buffer_initial(size)
+        .recv_buffer_max(size)
+}
+
+/// What a SYN told is all that the peer may use, whatever the buffer holds.
+#[test]
+fn r01_the_syns_window_bounds_the_first_flight() {
+    let mut t = Scenario::closed().options(buffer(1 << 20)).build();
+    t.run(
+        r"
+        +0   listen
+        +0   < S 0:0(0) win 1000 <mss 1000,sackOK,wscale 3>
+        +0   > S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,wscale 5>
+        +.05 < . 1:1(0) ack 1
+        +0   accept
+        +0   < . 60001:70001(10x1000) ack 1
+        +0   > . 1:1(0) ack 1 win 32768 <sack 60001:65536>
+        // From here on the window is the buffer, and scaled.
+        +0   < . 1:60001(60x1000) ack 1
+        +0   > . 1:1(0) ack 65536
+        +0   < P. 65536:70001(4465) ack 1
+        +0   > . 1:1(0) ack 70001
+        +0   read 70000
+    ",
+    );
+}
+
+/// The SYN could not leave before the peer's came: one SYN-ACK with the first number leaves.
+#[test]
+fn r02_a_syn_comes_in_before_ours_left() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   device full
+        +0   connect
+        +0   < S 0:0(0) win 5000 <mss 1000>
+        +0   expect-state SYN-RECEIVED
+        +0   device ready
+        +0   > S. 0:0(0) ack 1 win 65535
+        +.05 < . 1:1(0) ack 1 win 5000
+        +0   expect-state ESTABLISHED
+        +0   write 10
+        +0   > P. 1:11(10) ack 1
+        +0   < P. 1:11(10) ack 11 win 5000
+        +0   read 10
+        +.04 > . 11:11(0) ack 11
+    ",
+    );
+}
+
+#[test]
+fn r02_the_same_without_a_receive_buffer() {
+    let mut t = Scenario::closed().options(buffer(0)).build();
+    t.run(
+        r"
+        +0   device full
+        +0   connect
+        +0   < S 0:0(0) win 5000 <mss 1000>
+        +0   device ready
+        +0   > S. 0:0(0) ack 1 win 0
+        +.05 < . 1:1(0) ack 1 win 5000
+        +0   < P. 1:11(10) ack 1 win 5000
+        +0   > . 1:1(0) ack 1 win 0
+        +0   read-fails WouldBlock
+        +0   write 10
+        +0   > P. 1:11(10) ack 1 win 0
+        +0   < F. 1:1(0) ack 11 win 5000
+        +0   > . 11:11(0) ack 2
+        +0   read 0
+    ",
+    );
+}
+
+/// Covers: TCP-66 (the wrap at the SYN, behind it, in the middle of text both ways, at the FIN)
+#[test]
+fn r10_initial_numbers_around_the_wrap() {
+    for below in [0, 1, 2, 999, 1000, 1001, 2501, 5001, 5002] {
+        let mut t = Scenario::established().below_wrap(below).build();
+        t.worlds(|world| {
+            let isn = world.our_isn().unwrap();
+            assert!(world.is_v6() || isn == 0u32.wrapping_sub(below) || isn > 5002);
+        });
+        t.run(
+            r"
+            +0   write 5000
+            +0   > P. 1:5001(5x1000) ack 1
+            +.05 < . 1:1(0) ack 1 <sack 1001:2001>
+            +0   < . 1:1(0) ack 1 <sack 1001:3001>
+            +0   < . 1:1(0) ack 1 <sack 1001:5001>
+            +0   > . 1:1001(1000) ack 1
+            +.05 < . 1:1(0) ack 5001
+            +0   < . 1001:2501(1500) ack 5001
+            +0   > . 5001:5001(0) ack 1 <sack 1001:2501>
+            +0   < F. 2501:2501(0) ack 5001
+            +0   > . 5001:5001(0) ack 1 <sack 1001:2501>
+            +0   < P. 1:1001(1000) ack 5001
+            +0   > . 5001:5001(0) ack 2502
+            +0   read 2500
+            +0   read 0
+            +0   shutdown wr
+            +0   > F. 5001:5001(0) ack 2502
+            +.2  > F. 5001:5001(0) ack 2502
+            +.05 < . 2502:2502(0) ack 5002
+            +0   expect-state CLOSED
+        ",
+        );
+    }
+}
+
+/// Covers: TCP-66, TS-9, TS-12 (both clocks wrap in mid-stream)
+#[test]
+fn r10_timestamp_clocks_wrap_in_mid_stream() {
+    for millis in [0, 1, 51, 200] {
+        let mut t = Scenario::established().timestamps_wrap_in(millis).build();
+        t.run(
+            r"
+            +0   write 100
+            +0   > P. 1:101(100) ack 1 <TS val 50 ecr 50>
+            +.15 < . 1:1(0) ack 101 <TS val 200 ecr 50>
+            +0   expect-info srtt_ms 62
+            +0   < P. 1:101(100) ack 101 <TS val 201 ecr 50>
+            +.04 > . 101:101(0) ack 101 <TS val 240 ecr 201>
+            +.1  < P. 101:201(100) ack 101 <TS val 340 ecr 240>
+            +.04 > . 101:101(0) ack 201 <TS val 380 ecr 340>
+            // An old duplicate from before the wrap.
+            +0   < P. 1:101(100) ack 101 <TS val 150 ecr 50>
+            +0   > . 101:101(0) ack 201 <TS val 380 ecr 340>
+            +0   expect-drops tcp_paws 1
+            +0   read 200
+        ",
+        );
+    }
+}
+
+/// Covers: TCP-23 (MUST-15: 536 for IPv4, 1220 for IPv6)
+#[test]
+fn r13_the_default_mss_is_the_familys() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   listen
+        +0   < S 0:0(0) win 65535
+        +0   > S. 0:0(0) ack 1
+        +.05 < . 1:1(0) ack 1
+        +0   accept
+    ",
+    );
+    t.worlds(|world| {
+        let expected = if world.is_v6() { 1220 } else { 536 };
+        assert_eq!(world.info().snd_mss, expected);
+    });
+}
+
+/// The SYN that is sent again keeps its number although the FIN is queued behind it.
+#[test]
+fn r16_a_syn_sent_again_after_the_close() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +0   < S 0:0(0) win 5000 <mss 1000>
+        +0   > S. 0:0(0) ack 1
+        +0   write 10
+        +0   shutdown wr
+        +1   > S. 0:0(0) ack 1
+        +.05 < . 1:1(0) ack 1 win 5000
+        +0   > FP. 1:11(10) ack 1
+        +.05 < . 1:1(0) ack 11 win 5000
+        +0   expect-state FIN-WAIT-1
+        +0   < . 1:1(0) ack 12 win 5000
+        +0   expect-state FIN-WAIT-2
+    ",
+    );
+}
+
+/// Covers: TCP-65
+#[test]
+fn r17_no_text_follows_the_fin_in_any_state() {
+    let fin_first = "+0 < F. 1:1(0) ack 1\n+0 > . 1:1(0) ack 2\n";
+    let close_first = "+0 shutdown wr\n+0 > F. 1:1(0) ack 1\n";
+    for (state, steps, ack, answer) in [
+        ("CLOSE-WAIT", fin_first.to_string(), 1, "1:1"),
+        (
+            "LAST-ACK",
+            format!("{fin_first}+0 shutdown wr\n+0 > F. 1:1(0) ack 2\n"),
+            1,
+            "2:2",
+        ),
+        (
+            "CLOSING",
+            format!("{close_first}+0 < F. 1:1(0) ack 1\n+0 > . 2:2(0) ack 2\n"),
+            1,
+            "2:2",
+        ),
+        (
+            "TIME-WAIT",
+            format!("{close_first}+0 < F. 1:1(0) ack 2\n+0 > . 2:2(0) ack 2\n"),
+            2,
+            "2:2",
+        ),
+    ] {
+        let mut t = Scenario::established().build();
+        t.run(&steps);
+        t.run(&format!(
+            "+0 expect-state {state}
+             +0 < P. 2:12(10) ack {ack}
+             +0 > . {answer}(0) ack 2
+             +0 < P. 1:12(11) ack {ack}
+             +0 > . {answer}(0) ack 2
+             +0 expect-drops tcp_text_refused 2
+             +0 expect-info unread 0
+             +0 read 0
+             +0 expect-state {state}"
+        ));
+    }
+}
+
+/// Three duplicates bring a FIN again that travelled alone.
+#[test]
+fn r19_a_lone_fin_is_retransmitted_fast() {
+    let mut t = Scenario::established().without_sack().build();
+    t.run(
+        r"
+        +0   shutdown wr
+        +0   > F. 1:1(0) ack 1
+        +.05 < . 1:1(0) ack 1
+        +0   < . 1:1(0) ack 1
+        +0   < . 1:1(0) ack 1
+        +0   > F. 1:1(0) ack 1
+        +.05 < . 1:1(0) ack 2
+        +0   expect-state FIN-WAIT-2
+        +10  wait
+    ",
+    );
+    t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_rto_fired), (1, 0)));
+}
+
+/// The time of FIN-WAIT-2 begins when the user lets go, text or not.
+#[test]
+fn r20_a_close_in_fin_wait_2_starts_its_time() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   shutdown wr
+        +0   > F. 1:1(0) ack 1
+        +.05 < . 1:1(0) ack 2
+        +600 < P. 1:2001(2x1000) ack 2
+        +0   > . 2:2(0) ack 2001
+        +0   read 2000
+        +0   close
+        +59  expect-open 1
+        +2   expect-open 0
+    ",
+    );
+}
+
+/// Covers: TCP-63 (in LAST-ACK; r21)
+#[test]
+fn r21_a_window_that_opens_in_last_ack_counts() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 2000
+        +0   > P. 1:2001(2x1000) ack 1
+        +0   < F. 1:1(0) ack 1
+        +0   > . 2001:2001(0) ack 2
+        +0   shutdown wr
+        +0   > F. 2001:2001(0) ack 2
+        +.05 < . 2:2(0) ack 1001 win 0
+        +0   expect-state LAST-ACK
+        +.2  > . 1001:2001(1000) ack 2
+        +.05 < . 2:2(0) ack 1001 win 0
+        +.05 < . 2:2(0) ack 1001 win 5000
+        +0   > . 1001:2001(1000) ack 2
+        +0   > F. 2001:2001(0) ack 2
+        // Not the ACK of the FIN, then it.
+        +.05 < . 2:2(0) ack 2001 win 5000
+        +0   expect-state LAST-ACK
+        +0   < . 2:2(0) ack 2002 win 5000
+        +0   expect-state CLOSED
+    ",
+    );
+}
+
+/// The user tries again on the same ports after a refusal.
+#[test]
+fn r23_a_retried_connect_starts_from_nothing() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +1   > S 0:0(0)
+        +2   > S 0:0(0)
+        +.1  < R. 0:0(0) ack 1 win 0
+        +0   expect-error Refused
+        +0   next-life 70000
+        +0   connect
+        +0   > S 0:0(0) <mss 1460,sackOK,TS val * ecr 0,wscale 7>
+        +0   expect-info backoff 0
+        +1   > S 0:0(0)
+        +2   > S 0:0(0)
+        +.1  < R. 0:0(0) ack 1 win 0
+        +0   next-life 70000
+        +0   connect
+        +0   > S 0:0(0)
+        +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000,sackOK>
+        +0   > . 1:1(0) ack 1 <>
+        +0   expect-info srtt_ms 50
+        +0   expect-info rto_ms 200
+        +0   expect-info cwnd 10000
+        +0   write 20000
+        +0   > . 1:10001(10x1000) ack 1
+    ",
+    );
+}
+
+/// A window that closes and opens again takes no timer from what is in flight.
+#[test]
+fn r25_text_in_flight_has_its_timer_after_the_window_opens() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 2000
+        +0   > P. 1:2001(2x1000) ack 1
+        +.05 < . 1:1(0) ack 1 win 0
+        +.05 < . 1:1(0) ack 1 win 5000
+        +.1  > . 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 1001 win 5000
+        +0   > P. 1001:2001(1000) ack 1
+        +.05 < . 1:1(0) ack 2001 win 5000
+    ",
+    );
+}
+
+/// Persist, keep-alive and delayed ACK run side by side.
+#[test]
+fn r26_a_probed_window_an_owed_ack_and_a_keep_alive() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   setopt keepalive 1
+        +0   < . 1:1(0) ack 1 win 0
+        +0   write 2000
+        +.18 < P. 1:11(10) ack 1 win 0
+        // The probe carries the ACK that was owed.
+        +.02 > P. 1:2(1) ack 11
+        +.05 < P. 11:21(10) ack 1 win 0
+        +.04 > . 1:1(0) ack 21
+        // Keep-alive would be due at 1.25: something is outstanding.
+        +.31 > . 1:2(1) ack 21
+        +.8  > . 1:2(1) ack 21
+        +.05 < . 21:21(0) ack 2 win 5000
+        +0   > P. 2:2001(1x1000+999) ack 21
+        +.05 < . 21:21(0) ack 2001 win 5000
+        +1   > . 2000:2000(0) ack 21
+        +0   expect-info unread 20
+    ",
+    );
+}
+
+/// Keep-alives while a probe is due do not put it off.
+#[test]
+fn r26_a_keep_alive_leaves_the_probe_its_time() {
+    let t = Scenario::established().rtt(Duration::from_millis(900));
+    let mut t = t.build();
+    t.run(
+        r"
+        +0   expect-info rto_ms 2700
+        +0   setopt keepalive 1
+        +0   < . 1:1(0) ack 1 win 0
+        +0   write 10
+        +1   > . 0:0(0) ack 1
+        +.5  < . 1:1(0) ack 1 win 0
+        +1   > . 0:0(0) ack 1
+        +.2  > P. 1:2(1) ack 1
+    ",
+    );
+}
+
+/// A FIN that nobody acknowledges is given up, and the user who waits is told.
+#[test]
+fn r30_a_fin_is_given_up() {
+    let options = TcpOptions::default().retries(3);
+    let mut t = Scenario::established().options(options).build();
+    t.run(
+        r"
+        +0   shutdown wr
+        +0   > F. 1:1(0) ack 1
+        +.2  > F. 1:1(0) ack 1
+        +.4  > F. 1:1(0) ack 1
+        +.8  > F. 1:1(0) ack 1
+        +1.6 > R. 2:2(0) ack 1
+        +0   expect-error TimedOut
+        +0   read-fails TimedOut
+        +0   expect-open 0
+    ",
+    );
+}
+
+/// A challenge for a SYN tells nothing about losses either.
+#[test]
+fn r36_a_syn_is_no_duplicate() {
+    for sack in [true, false] {
+        let t = Scenario::established();
+        let mut t = if sack { t } else { t.without_sack() }.build();
+        t.run(
+            r"
+            +0   write 5000
+            +0   > P. 1:5001(5x1000) ack 1
+            +.05 < S. 0:0(0) ack 1
+            +0   > . 5001:5001(0) ack 1
+            +0   < S. 1:1(0) ack 1
+            +0   > . 5001:5001(0) ack 1
+            +0   < S. 1:1(0) ack 1
+            +0   > . 5001:5001(0) ack 1
+            +0   < S. 1:1(0) ack 1
+            +0   > . 5001:5001(0) ack 1
+            +0   < F. 1:1(0) ack 1
+            +0   > . 5001:5001(0) ack 2
+            +0   < F. 1:1(0) ack 1
+            +0   > . 5001:5001(0) ack 2
+            +0   < F. 1:1(0) ack 1
+            +0   > . 5001:5001(0) ack 2
+            +0   < F. 1:1(0) ack 1
+            +0   > . 5001:5001(0) ack 2
+        ",
+        );
+        t.counters(|c| assert_eq!(c.tcp_retransmits, 0));
+    }
+}
+
+/// Every kind of ACK that is due at once outlives a device that is full.
+#[test]
+fn r37_an_ack_that_the_device_refused_is_still_owed() {
+    for (steps, ack) in [
+        ("+0 < . 1001:2001(1000) ack 1", "1 <sack 1001:2001>"),
+        ("+0 < S 1:1(0) win 1000", "1 <>"),
+        ("+0 < R 2:2(0) win 0", "1 <>"),
+        ("+0 < P. 1:2001(2x1000) ack 1", "2001 <>"),
+        ("+0 < F. 1:1(0) ack 1", "2 <>"),
+        ("+0 < . 0:0(0) ack 1", "1 <>"),
+        ("+0 < P. 1:11(10) ack 1", "11 <>"),
+    ] {
+        let mut t = Scenario::established().build();
+        t.run(&format!(
+            "+0 device full
+             {steps}
+             +1 device ready
+             +0 > . 1:1(0) ack {ack}
+             +1 wait"
+        ));
+    }
+}
+
+/// SYNs that used up the challenges leave keep-alives and window probes their answers.
+#[test]
+fn r38_probes_are_answered_when_the_challenges_are_used_up() {
+    let mut t = Scenario::established().options(buffer(1000)).build();
+    let mut script = String::from("+0 < P. 1:1001(1000) ack 1\n+.04 > . 1:1(0) ack 1001 win 0\n");
+    // A second of its own.
+    script.push_str("+1 wait\n");
+    for _ in 0..10 {
+        script.push_str("+0 < S 1:1(0) win 1000\n+0 > . 1:1(0) ack 1001\n");
+    }
+    script.push_str(
+        "+0 < S 1:1(0) win 1000
+         // Keep-alives without and with a byte, a window probe, a peer that probed beyond the edge.
+         +0 < . 1000:1000(0) ack 1 win 65535
+         +0 > . 1:1(0) ack 1001 win 0
+         +0 < . 1000:1001(1) ack 1
+         +0 > . 1:1(0) ack 1001 win 0
+         +0 < . 1001:1002(1) ack 1
+         +0 > . 1:1(0) ack 1001 win 0
+         +0 < . 1002:1002(0) ack 1
+         +0 > . 1:1(0) ack 1001 win 0
+         +0 < S 1:1(0) win 1000\n",
+    );
+    t.run(&script);
+}
+
+/// Covers: SAK-4, SAK-5 (an active end; three blocks beside timestamps, four without; on text too)
+#[test]
+fn r42_an_active_end_reports_as_well() {
+    for (stamps, fourth) in [(",TS val 10 ecr 0", ""), ("", " 1001:2001")] {
+        let mut t = Scenario::closed().build();
+        let stamp = if stamps.is_empty() {
+            ""
+        } else {
+            " <TS val 20 ecr 0>"
+        };
+        let echo = if stamps.is_empty() {
+            ""
+        } else {
+            "TS val * ecr 10,"
+        };
+        t.run(&format!(
+            "+0   connect
+             +0   > S 0:0(0)
+             +.05 < S. 0:0(0) ack 1 win 5000 <mss 1000,sackOK{stamps}>
+             +0   > . 1:1(0) ack 1
+             +0   < . 1001:2001(1000) ack 1{stamp}
+             +0   > . 1:1(0) ack 1 <{echo}sack 1001:2001>
+             +0   < . 3001:4001(1000) ack 1{stamp}
+             +0   > . 1:1(0) ack 1 <{echo}sack 3001:4001 1001:2001>
+             +0   < . 5001:6001(1000) ack 1{stamp}
+             +0   > . 1:1(0) ack 1 <{echo}sack 5001:6001 3001:4001 1001:2001>
+             +0   < . 7001:8001(1000) ack 1{stamp}
+             +0   > . 1:1(0) ack 1 <{echo}sack 7001:8001 5001:6001 3001:4001{fourth}>
+             // Text carries them too.
+             +0   write 10
+             +0   > P. 1:11(10) ack 1 <{echo}sack 7001:8001 5001:6001 3001:4001{fourth}>"
+        ));
+    }
+}
+
+/// ACKs that acknowledge nothing new leave the window as it is, how many there may be.
+#[test]
+fn r44_empty_acks_grow_nothing() {
+    let mut t = Scenario::established().build();
+    let mut script = String::from("+0 write 20000\n+0 > . 1:10001(10x1000) ack 1\n+.05 wait\n");
+    for n in 0..50 {
+        // Neither duplicates (the window changes) nor progress.
+        script.push_str(&format!("+0 < . 1:1(0) ack 1 win {}\n", 60_000 + n));
+    }
+    script.push_str("+0 expect-info cwnd 10000\n+0 expect-info in_flight 10000\n");
+    t.run(&script);
+}
+
+/// The first retransmission leaves although more is in flight than cwnd then allows; so do probes.
+#[test]
+fn r44_the_first_retransmission_does_not_wait_for_cwnd() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0    write 10000
+        +0    > P. 1:10001(10x1000) ack 1
+        +.05  < . 1:1(0) ack 1 <sack 1001:2001>
+        +0    < . 1:1(0) ack 1 <sack 1001:3001>
+        +0    < . 1:1(0) ack 1 <sack 1001:4001>
+        +0    > . 1:1001(1000) ack 1
+        +0    expect-info cwnd 5000
+        +0    expect-info in_flight 7000
+        +.05  < . 1:1(0) ack 10001 win 0
+        +0    write 10
+        +.2   > P. 10001:10002(1) ack 1
+    ",
+    );
+}
+
+/// Full is what the options leave of the MSS.
+#[test]
+fn r46_a_full_segment_has_its_options_taken_off() {
+    let mut t = Scenario::established().timestamps().build();
+    t.run(
+        r"
+        +0   write 10
+        +0   > P. 1:11(10) ack 1
+        +0   write 988
+        +0   > P. 11:999(988) ack 1
+        +0   write 987
+        +.05 < . 1:1(0) ack 999 <TS val 100 ecr 50>
+        +0   > P. 999:1986(987) ack 1
+        // The same beside a report, which every segment carries while there is a hole.
+        +0   < . 1001:1011(10) ack 1986 <TS val 101 ecr 100>
+        +0   > . 1986:1986(0) ack 1 <TS val * ecr 100,sack 1001:1011>
+        +0   write 10
+        +0   > P. 1986:1996(10) ack 1
+        +0   write 976
+        +0   > P. 1996:2972(976) ack 1 <TS val * ecr 100,sack 1001:1011>
+    ",
+    );
+}
