@@ -97,6 +97,9 @@ impl Rig {
                     Ok(id) => {
                         let ours = self.stack.tcp_local_addr(id).expect("it is new");
                         let theirs = self.stack.tcp_peer_addr(id).expect("it is new");
+                        // Whatever connection was between these before: nothing was written yet.
+                        let (on, _) = self.near(theirs.ip());
+                        self.peer.flow(on, ours, theirs).written = 0;
                         self.outcome.accepted += 1;
                         self.hold(id, ours, theirs);
                     }
