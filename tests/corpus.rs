@@ -159,6 +159,7 @@ fn steps_reach_connections() {
     }
     assert_eq!(outcome("echo").read, 100);
     assert_eq!(outcome("reorder").read, 20);
+    assert_eq!(outcome("overlap").read, 110);
     assert!(outcome("bulk").read >= 20_000);
     assert!(outcome("datagrams").delivered >= 1);
     assert!(outcome("pings").delivered >= 1);

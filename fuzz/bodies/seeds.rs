@@ -420,7 +420,7 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
     let open6 = [5, 0, 0, 30, 1, 0, 0, 0, 0, 0, 32, 0, 0, 0, 6];
     // Connect to a neighbour; SYN-ACK (which `^ ACK` makes of 2); writes before and after.
     let connect = [4, 0, 0, 0, 7, 0, 3, 32, 0, 2, 0, 7, 0, 4];
-    let rows: [(&str, u8, Vec<u8>); 17] = [
+    let rows: [(&str, u8, Vec<u8>); 18] = [
         ("listen", 0, open.to_vec()),
         ("listen6", 0, open6.to_vec()),
         ("listen-ip", 1, open.to_vec()),
@@ -472,6 +472,11 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
             vec![
                 8, 0, 4, 32, 0, 0, 0x20, 0, 0, 8, 0, 4, 3, 3, 3, 32, 0, 0, 0x20, 0, 9, 3, 3,
             ],
+        ),
+        (
+            "overlap",
+            0x80,
+            vec![32, 0, 0, 0x0b, 10, 0, 32, 0, 0, 3, 9, 0, 5],
         ),
         (
             "half-closed",
