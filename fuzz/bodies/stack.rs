@@ -4,6 +4,7 @@
 //! input ends. Frames are raw bytes, or segments that fit a live connection but for what the input
 //! changes in them. The peer's stream holds at each sequence number what `peer::inbound` says, the
 //! user's at each offset what `peer::outbound` says, so both are checked wherever they come out.
+//! `NETLOOM_TRACE=1` prints the steps and the frames.
 
 mod peer;
 mod user;
@@ -24,6 +25,8 @@ use super::frame::MAC;
 use super::wire::{self, ACK, SYN};
 use peer::{Peer, Segment, Side};
 
+/// Kinds of steps.
+const STEPS: u8 = 36;
 /// Steps of one input.
 const MOST_STEPS: usize = 400;
 /// Sockets of a kind that are open at once.
@@ -213,13 +216,15 @@ impl Rig {
                 break;
             }
             let step = input.byte();
+            self.peer
+                .trace(|| format!("{:?} step {}", self.now, step % STEPS));
             self.step(step, &mut input);
             self.turn();
         }
     }
 
     fn step(&mut self, step: u8, input: &mut Input<'_>) {
-        match step % 36 {
+        match step % STEPS {
             0 => self.raw(input),
             1 => self.mirror(input),
             2 => self.pass(Duration::from_millis(1 << (input.byte() % 24))),
@@ -230,14 +235,14 @@ impl Rig {
             4 => self.connect(input),
             5 => self.listen(input),
             6 => self.accept(),
-            7 | 8 => self.write(step % 36 == 8, input),
-            9 | 10 => self.read(step % 36 == 10, input),
+            7 | 8 => self.write(step % STEPS == 8, input),
+            9 | 10 => self.read(step % STEPS == 10, input),
             11 => self.peek(input),
             12 => self.shutdown(input),
-            13 | 14 => self.close(step % 36 == 14, input),
+            13 | 14 => self.close(step % STEPS == 14, input),
             15 => self.set_options(input),
-            16..=20 => self.udp(step % 36, input),
-            21..=23 => self.ping(step % 36, input),
+            16..=20 => self.udp(step % STEPS, input),
+            21..=23 => self.ping(step % STEPS, input),
             24 => self.listener(input),
             25 => self.peer.full = input.byte() % 32,
             26 => self.peer.dropping = input.byte() % 8,
@@ -332,6 +337,7 @@ impl Rig {
     }
 
     fn feed_frame(&mut self, on: usize, frame: Vec<u8>, meta: RxMeta) {
+        self.peer.trace_frame(on, "in", &frame);
         let frame = RxFrame::new(Bytes::from(frame), meta);
         self.stack.handle_frame(self.now, self.on[on], frame);
         self.fed += 1;

@@ -7,9 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
 
 use netloom::base::{Protocol, checksum};
+use netloom::decode::{Decoder, Link};
 use netloom::device::{Capabilities, DeviceDrop, DeviceError, Medium, Sent, Transmit};
 use netloom::ipv6::ndp;
-use netloom::link::{EtherType, TxFrame, ethernet};
+use netloom::link::{EtherType, RxChecksum, TxFrame, ethernet};
 use netloom::{Instant, MacAddr, arp, ipv4, ipv6, tcp, udp};
 
 use super::super::wire::{self, ACK, PEER, SYN};
@@ -81,6 +82,7 @@ pub struct Peer {
     pub dropping: u8,
     pub sent: u64,
     pub digest: u64,
+    traced: bool,
 }
 
 impl Peer {
@@ -95,7 +97,25 @@ impl Peer {
             dropping: 0,
             sent: 0,
             digest: 0,
+            traced: std::env::var_os("NETLOOM_TRACE").is_some(),
         }
+    }
+
+    pub fn trace(&self, line: impl FnOnce() -> String) {
+        if self.traced {
+            println!("{}", line());
+        }
+    }
+
+    pub fn trace_frame(&self, on: usize, way: &str, frame: &[u8]) {
+        self.trace(|| {
+            let link = match self.capabilities[on].medium {
+                Medium::Ethernet => Link::Ethernet,
+                Medium::Ip => Link::Ip,
+            };
+            let line = Decoder::new(link).line(frame, frame.len(), RxChecksum::Verified);
+            format!("  {way} {on}: {line}")
+        });
     }
 
     /// The flow between these, the latest that was begun.
@@ -136,6 +156,7 @@ impl Peer {
         let mut hasher = DefaultHasher::new();
         (self.digest, &whole).hash(&mut hasher);
         self.digest = hasher.finish();
+        self.trace_frame(on, "out", &whole);
         let mut at = 0;
         if capabilities.medium == Medium::Ethernet {
             let (header, _) = ethernet::Header::parse(&whole).expect("a whole header");

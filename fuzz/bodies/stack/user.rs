@@ -53,6 +53,7 @@ impl Rig {
         if let Ok(id) = self.stack.tcp_connect(self.now, to, None, options) {
             let ours = self.stack.tcp_local_addr(id).expect("it is new");
             assert_eq!(self.stack.tcp_peer_addr(id), Ok(to));
+            let ours = as_on_the_wire(ours);
             self.peer.begin(on, ours, to);
             self.outcome.connected += 1;
             self.hold(id, ours, to);
@@ -97,6 +98,7 @@ impl Rig {
                     Ok(id) => {
                         let ours = self.stack.tcp_local_addr(id).expect("it is new");
                         let theirs = self.stack.tcp_peer_addr(id).expect("it is new");
+                        let (ours, theirs) = (as_on_the_wire(ours), as_on_the_wire(theirs));
                         // Whatever connection was between these before: nothing was written yet.
                         let (on, _) = self.near(theirs.ip());
                         self.peer.flow(on, ours, theirs).written = 0;
@@ -373,4 +375,9 @@ impl Rig {
         assert_eq!(self.stack.tcp_time_wait_count(), 0);
         assert_eq!(self.stack.tcp_connections().count(), 0);
     }
+}
+
+/// An endpoint without the interface that a link-local one names.
+fn as_on_the_wire(end: SocketAddr) -> SocketAddr {
+    SocketAddr::new(end.ip(), end.port())
 }
