@@ -83,7 +83,13 @@ impl Core {
     }
 
     /// Handles a batch and all timers that are due, and sends one budget of frames.
-    pub(super) fn handle(&mut self, now: Instant, batch: &mut RxBatch, after: &mut After) -> More {
+    pub(super) fn handle(
+        &mut self,
+        now: Instant,
+        batch: &mut RxBatch,
+        after: &mut After,
+        turn: &Turn<'_>,
+    ) -> More {
         self.sockets.refresh_rooms(&mut self.stack);
         for frame in batch.drain() {
             self.stack.handle_frame(now, self.interface, frame);
@@ -91,6 +97,12 @@ impl Core {
             self.dispatch(now, after);
         }
         self.stack.handle_timeout(now);
+        if let Turn::Lead(_, until) = turn
+            && until.sends
+            && (until.ready)()
+        {
+            return More::Idle;
+        }
         self.tx_full = false;
         let more = self.transmit(now, 1);
         self.dispatch(now, after);
@@ -106,7 +118,9 @@ impl Core {
         served_others: bool,
     ) -> (Option<Next>, Wake) {
         let leads = match turn {
-            Turn::Lead(id, ready) if ready() => return (None, self.end_lead(*id, now)),
+            Turn::Lead(id, until) if (until.ready)() => {
+                return (None, self.end_lead(*id, now, until.sends));
+            }
             Turn::Lead(..) => true,
             Turn::Drive => false,
         };
@@ -222,8 +236,11 @@ impl Core {
         Some((id, wake, if urgent { Next::Again } else { sleep }))
     }
 
-    pub(super) fn end_lead(&mut self, id: LeadId, now: Instant) -> Wake {
-        let need = self.need();
+    pub(super) fn end_lead(&mut self, id: LeadId, now: Instant, sends: bool) -> Wake {
+        let mut need = self.need();
+        if sends && !self.tx_full && matches!(self.life, Life::Running) {
+            need.urgent = false;
+        }
         self.roles.end_lead(id, now, need)
     }
 

@@ -21,6 +21,9 @@ use crate::device::DeviceError;
 pub(crate) struct Until<'a> {
     /// The leader's own socket has something; may be asked with or without the core's lock.
     pub(crate) ready: &'a dyn Fn() -> bool,
+    /// The leader looks at its socket again at once, and sends then: an ACK that follows the read
+    /// tells the room that the read has made.
+    pub(crate) sends: bool,
     /// The leader's patience.
     pub(crate) deadline: Option<Instant>,
 }
@@ -56,7 +59,7 @@ impl Shared {
                 Err(error) => return Over::Failed(error.into()),
             };
             if received > 0 || next.is_due(now) {
-                match self.turn(&mut rx.batch, Turn::Lead(id, until.ready)) {
+                match self.turn(&mut rx.batch, Turn::Lead(id, until)) {
                     None => return Over::Ended,
                     Some(Next::End(_)) => return Over::Done,
                     Some(after) => next = after,
@@ -97,7 +100,7 @@ impl Shared {
             Over::Trouble => core.roles.suspend(),
             Over::Failed(why) => core.fail(why),
         }
-        let wake = core.end_lead(id, clock::now());
+        let wake = core.end_lead(id, clock::now(), false);
         drop(core);
         self.wake(wake);
     }

@@ -75,7 +75,7 @@ pub(crate) struct Manners {
 pub(crate) enum Turn<'a> {
     Drive,
     /// A leader, whose lead is over when its closure says so.
-    Lead(LeadId, &'a dyn Fn() -> bool),
+    Lead(LeadId, &'a Until<'a>),
 }
 
 impl Shared {
@@ -132,7 +132,7 @@ impl Shared {
         }
         let now = clock::now();
         let mut after = After::default();
-        let more = core.handle(now, batch, &mut after);
+        let more = core.handle(now, batch, &mut after, &turn);
         let (next, wake) = core.end_turn(now, more, &turn, !after.is_empty());
         if core.becomes_ready() {
             self.changed.notify_all();
@@ -180,8 +180,9 @@ impl Shared {
         &'a self,
         mut core: MutexGuard<'a, Core>,
         side: &Side,
-        deadline: Option<Instant>,
+        patience: Wish,
     ) -> (MutexGuard<'a, Core>, Waited) {
+        let Wish { deadline, sends } = patience;
         let now = clock::now();
         if deadline.is_some_and(|deadline| deadline <= now) {
             return (core, Waited::TimedOut);
@@ -198,6 +199,7 @@ impl Shared {
         let until = Until {
             ready: &|| side.told() != told,
             deadline,
+            sends,
         };
         let core = if (until.ready)() {
             core
@@ -279,6 +281,14 @@ impl Shared {
     pub(crate) fn aborted(&self) -> usize {
         self.lock().aborted()
     }
+}
+
+/// What a thread that waits wishes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    pub(crate) deadline: Option<Instant>,
+    /// It will send as soon as it can go on: what its own turn would send can go with that.
+    pub(crate) sends: bool,
 }
 
 /// How a wait ended.

@@ -42,11 +42,6 @@ impl Waker {
         }
     }
 
-    /// Is a wake-up waiting to be taken?
-    pub(crate) fn is_set(&self) -> bool {
-        self.set.load(Ordering::Acquire)
-    }
-
     /// Sleeps until woken or until `timeout` has passed; `None` is for ever.
     ///
     /// # Errors
@@ -54,14 +49,24 @@ impl Waker {
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<()> {
         let mut fds = [PollFd::new(self.event.as_fd(), PollFlags::POLLIN)];
         match ppoll(&mut fds, timeout.map(TimeSpec::from), None) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.drain(&fds[0]);
+        Ok(())
+    }
+
+    /// Empties the descriptor when it ended a wait. A wake-up may be taken between its two steps:
+    /// then nothing else would, and every later wait would end at once.
+    fn drain(&self, found: &PollFd<'_>) {
+        if found.any() == Some(true) {
+            let _ = unistd::read(self.event.as_fd(), &mut [0; 8]);
         }
     }
 
     /// Takes a wake-up; the caller must look at the shared state after this, not before.
     pub(crate) fn take(&self) -> bool {
-        if !self.is_set() {
+        if !self.set.load(Ordering::Acquire) {
             return false;
         }
         let _ = unistd::read(self.event.as_fd(), &mut [0; 8]);
@@ -132,6 +137,7 @@ impl Poller {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
+        waker.drain(&fds[1]);
         let bad = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
         let trouble = fds[..used]
             .iter()
@@ -165,5 +171,11 @@ mod tests {
         waker.wake();
         waker.wait(None).unwrap();
         assert!(waker.take());
+        // The second half of a wake-up whose first half was taken already.
+        waker.event.write(1).unwrap();
+        waker.wait(None).unwrap();
+        let began = std::time::Instant::now();
+        waker.wait(Some(Duration::from_millis(5))).unwrap();
+        assert!(began.elapsed() >= Duration::from_millis(5));
     }
 }

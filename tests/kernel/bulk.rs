@@ -14,14 +14,13 @@ use crate::link::{
     our_accept, our_connect, our_listener,
 };
 use crate::namespace::Case;
+use crate::source::{BLOCK, Source};
 
 const SMALL: u64 = 16 << 20;
 /// On a link that loses some of them.
 const FEW: u64 = 4 << 20;
 /// In the cell that has the fastest path.
 const LARGE: u64 = 1 << 30;
-/// Bytes of a write; no multiple of any segment size.
-const BLOCK: usize = 256 << 10;
 
 #[derive(Clone, Copy)]
 struct Cell {
@@ -66,39 +65,6 @@ pub(crate) fn cases() -> Vec<Case> {
         }
     }
     cases
-}
-
-/// Pseudo-random blocks, each with a number of its own, `left` bytes in all.
-struct Source {
-    left: u64,
-    number: u64,
-    block: Vec<u8>,
-}
-
-impl Source {
-    fn new(left: u64) -> Self {
-        let mut word = 0x2545_f491_4f6c_dd1d_u64;
-        let mut block = Vec::with_capacity(BLOCK);
-        while block.len() < BLOCK {
-            word ^= word << 13;
-            word ^= word >> 7;
-            word ^= word << 17;
-            block.extend(word.to_le_bytes());
-        }
-        Self {
-            left,
-            number: 0,
-            block,
-        }
-    }
-
-    fn next(&mut self) -> Option<&[u8]> {
-        let len = self.left.min(BLOCK as u64) as usize;
-        self.left -= len as u64;
-        self.number += 1;
-        self.block[..8].copy_from_slice(&self.number.to_le_bytes());
-        (len > 0).then(|| &self.block[..len])
-    }
 }
 
 impl Cell {

@@ -10,12 +10,15 @@
 //! | `device.rs` | TAP and TUN alone, without a stack |
 //! | `echo.rs` | ping both ways |
 //! | `bulk.rs` | TCP both ways, every byte hashed, in every combination of device and offload |
+//! | `matrix.rs` | every pair of family, device, offload, congestion control, MTU, direction and loss |
 //! | `tcp.rs` | ends, refusals, a thousand connections |
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
 //! | `capture.rs` | a capture that another program opens; one that fills the disk |
+//! | `floods.rs` | a hostile neighbour on a bridge, while a flow runs |
 //! | `failure.rs`, `failure/` | interfaces that go, hosts that are dropped, nothing left to open |
 //! | `tool.rs` | the command-line tool: curl against `serve`, `demo`, `dump` |
-//! | `namespace.rs`, `link.rs` | what the tests share |
+//! | `programs.rs` | curl, socat, Python and ssh at the other end |
+//! | `namespace.rs`, `link.rs`, `source.rs` | what the tests share |
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -29,9 +32,17 @@ mod echo;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod failure;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod floods;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod link;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod matrix;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod namespace;
+#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+mod programs;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod source;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod tcp;
 #[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
@@ -71,8 +82,10 @@ fn main() -> std::process::ExitCode {
     .map(namespace::Case::from)
     .collect();
     tests.extend(bulk::cases());
+    tests.extend(matrix::cases());
+    tests.extend(floods::cases());
     #[cfg(feature = "cli")]
-    tests.extend(tool::cases());
+    tests.extend([tool::cases(), programs::cases()].into_iter().flatten());
     let trials = tests
         .into_iter()
         .map(|case| case.trial(&rights, required))

@@ -52,10 +52,12 @@ impl Case {
     }
 
     /// A test that needs more than the others; what it returns is the reason why it did not run.
-    #[cfg(feature = "cli")]
-    pub(crate) fn with_reason(name: &str, body: fn() -> Option<String>) -> Self {
+    pub(crate) fn with_reason(
+        name: impl Into<String>,
+        body: impl FnOnce() -> Option<String> + Send + 'static,
+    ) -> Self {
         Self {
-            name: name.to_owned(),
+            name: name.into(),
             body: Box::new(body),
         }
     }

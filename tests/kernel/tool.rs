@@ -51,7 +51,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// A running `netloom`, killed when the test fails.
-struct Tool {
+pub(crate) struct Tool {
     child: Child,
     lines: Receiver<String>,
     errors: ChildStderr,
@@ -90,7 +90,7 @@ impl Tool {
     }
 
     /// `netloom serve` that has said `ready`.
-    fn serve(link: Link, more: &[&str]) -> Self {
+    pub(crate) fn serve(link: Link, more: &[&str]) -> Self {
         let mut args = vec!["serve"];
         args.extend(match link.medium {
             Medium::Ethernet => ["--tap", "nl0"],
@@ -141,7 +141,7 @@ impl Tool {
     }
 
     /// Ends `serve` by a signal: its counters.
-    fn counters(mut self, signal: Signal) -> Vec<(String, u64)> {
+    pub(crate) fn counters(mut self, signal: Signal) -> Vec<(String, u64)> {
         self.signal(signal);
         let (status, lines, errors) = self.end();
         assert!(status.success(), "{status} {errors}");
@@ -154,12 +154,12 @@ impl Tool {
     }
 }
 
-fn count(counters: &[(String, u64)], name: &str) -> u64 {
+pub(crate) fn count(counters: &[(String, u64)], name: &str) -> u64 {
     let found = counters.iter().find(|(other, _)| other == name);
     found.map_or(0, |(_, count)| *count)
 }
 
-fn curl(args: &[&str]) -> Output {
+pub(crate) fn curl(args: &[&str]) -> Output {
     Command::new("curl")
         .args([
             "--silent",
@@ -176,7 +176,7 @@ fn curl(args: &[&str]) -> Output {
 }
 
 /// What curl got; it must have succeeded.
-fn fetched(args: &[&str]) -> Vec<u8> {
+pub(crate) fn fetched(args: &[&str]) -> Vec<u8> {
     let output = curl(args);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
@@ -189,7 +189,7 @@ fn fetched(args: &[&str]) -> Vec<u8> {
 
 const HOSTS: [&str; 2] = ["http://10.7.0.2", "http://[fd07::2]"];
 
-fn body(len: usize) -> Vec<u8> {
+pub(crate) fn body(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at % 251) as u8).collect()
 }
 
@@ -477,7 +477,7 @@ fn cures() {
 }
 
 /// A command of the client side, whose interface it makes itself; its output and its errors.
-fn client(link: Link, command: &str, args: &[&str]) -> (ExitStatus, String, String) {
+pub(crate) fn client(link: Link, command: &str, args: &[&str]) -> (ExitStatus, String, String) {
     let (status, lines, errors) = start_client(link, command, args).end();
     (status, lines.join("\n"), errors)
 }
@@ -626,7 +626,7 @@ fn dump_sees() {
     }
 }
 
-fn file(name: &str) -> PathBuf {
+pub(crate) fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
@@ -678,7 +678,7 @@ fn for_all_users(name: &str) -> Option<(Disk, PathBuf)> {
 }
 
 /// Is user 0 the machine's, and not that of a user namespace of one's own?
-fn owns_the_machine() -> bool {
+pub(crate) fn owns_the_machine() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap();
     let mut words = map.split_whitespace();
     words.next() == Some("0") && words.next() == Some("0")

@@ -23,6 +23,7 @@ use crate::tcp::{
 pub struct ListenOptions {
     backlog: usize,
     dual_stack: bool,
+    syn_cookies: bool,
     tcp: TcpOptions,
 }
 
@@ -38,6 +39,7 @@ impl ListenOptions {
         Self {
             backlog: 4096,
             dual_stack: false,
+            syn_cookies: true,
             tcp,
         }
     }
@@ -55,6 +57,19 @@ impl ListenOptions {
     /// The backlog.
     pub const fn backlog_setting(&self) -> usize {
         self.backlog
+    }
+
+    /// Is a SYN that finds as many half-open connections as the backlog answered with a cookie
+    /// (RFC 4987 §3.6), which needs no memory? Default yes, as Linux's `net.ipv4.tcp_syncookies`;
+    /// without it such a SYN is dropped. A connection made by a cookie has the MSS of a table, and
+    /// window scale and SACK only when the peer sends timestamps; an ACK of it that is lost is not
+    /// asked for again, so that a peer which waits for the first word may wait for long.
+    #[must_use]
+    pub fn syn_cookies(self, syn_cookies: bool) -> Self {
+        Self {
+            syn_cookies,
+            ..self
+        }
     }
 
     /// Does `[::]` take IPv4 connections as well? Default no.
@@ -95,6 +110,7 @@ impl Stack {
             .tcp
             .bind(local, zone, dual, id)
             .map_err(|_| ListenError::InUse)?;
+        let syn_cookies = options.syn_cookies;
         let options = (Arc::new(options.tcp), options.backlog);
         self.tcp.listeners.insert(Listener {
             local,
@@ -102,6 +118,8 @@ impl Stack {
             backlog: options.1,
             room: options.1,
             half_open: 0,
+            syn_cookies,
+            cookie_sent: None,
             complete: VecDeque::new(),
         });
         self.events.register(SocketId::Listener(id));
@@ -184,6 +202,9 @@ impl Stack {
             // First: a RST is ignored. Second: an ACK is refused. Third: a SYN is taken.
             (Control::Rst, _) => return Err(DropReason::TcpBadRst),
             (_, Some(_)) => {
+                if let Some(redeemed) = self.redeem(now, id, packet, seg) {
+                    return redeemed;
+                }
                 self.refuse(packet, seg);
                 return Err(DropReason::TcpNoSocket);
             }
@@ -193,42 +214,21 @@ impl Stack {
         let Some(listener) = self.tcp.listeners.get_mut(id) else {
             return Err(DropReason::TcpNoSocket);
         };
-        if listener.is_full() {
+        let crowded = listener.is_crowded();
+        if !listener.has_room() || (crowded && !listener.syn_cookies) {
             return Err(DropReason::TcpBacklogFull);
         }
         let options = Arc::clone(&listener.options);
-        let scope = is_link_local(packet.src).then_some(packet.on);
-        let Ok(route) = self.net.route(packet.src, scope) else {
-            return Err(DropReason::NoRoute);
-        };
-        let tuple = tuple_of(packet, ports_of(packet));
-        let ends = (
-            SocketAddr::new(packet.dst, tuple.local.port),
-            SocketAddr::new(packet.src, tuple.remote.port),
-        );
+        let opening = Opening::of_syn(seg, u32::from(syn_window(&options)));
+        if crowded {
+            listener.cookie_sent = Some(now);
+            return self.answer_with_cookie(now, id, packet, opening, &options);
+        }
+        let ends = ends_of(packet);
         let iss = self.tcp.isn.isn(now, ends.0, ends.1);
-        let setup_mss = path_mss(packet.dst, route.mtu);
-        let record = HalfOpen::new(
-            Opening::of_syn(seg, u32::from(syn_window(&options))),
-            floor.map_or(iss, |floor| floor.later(iss)),
-            self.tcp.isn.timestamp_offset(ends.0, ends.1),
-            window_scale(&options),
-            setup_mss.min(options.mss_limit()),
-        );
-        let flow = Flow {
-            src: packet.dst,
-            dst: packet.src,
-            next_hop: route.next_hop,
-            ttl: options.ttl_setting(),
-            tos: options.tos_setting(),
-        };
-        let slot = HalfOpenSlot {
-            record,
-            tuple,
-            flow,
-            on: route.on,
-            listener: id,
-        };
+        let iss = floor.map_or(iss, |floor| floor.later(iss));
+        let slot = self.request(id, packet, opening, iss, &options)?;
+        let tuple = slot.tuple;
         let raw = self.tcp.half_open.insert(slot);
         let free = self.demux.tcp.insert_flow(tuple, TcpEntry::HalfOpen(raw));
         debug_assert!(free.is_ok(), "a segment for a listener has no flow");
@@ -237,6 +237,43 @@ impl Stack {
         }
         self.answer_half_open(now, raw);
         Ok(())
+    }
+
+    /// What a SYN asks for, and the way back to who asks.
+    pub(super) fn request(
+        &self,
+        listener: ListenerId,
+        packet: &Inbound,
+        opening: Opening,
+        iss: SeqNum,
+        options: &TcpOptions,
+    ) -> Result<HalfOpenSlot, DropReason> {
+        let scope = is_link_local(packet.src).then_some(packet.on);
+        let Ok(route) = self.net.route(packet.src, scope) else {
+            return Err(DropReason::NoRoute);
+        };
+        let ends = ends_of(packet);
+        let record = HalfOpen::new(
+            opening,
+            iss,
+            self.tcp.isn.timestamp_offset(ends.0, ends.1),
+            window_scale(options),
+            path_mss(packet.dst, route.mtu).min(options.mss_limit()),
+        );
+        let flow = Flow {
+            src: packet.dst,
+            dst: packet.src,
+            next_hop: route.next_hop,
+            ttl: options.ttl_setting(),
+            tos: options.tos_setting(),
+        };
+        Ok(HalfOpenSlot {
+            record,
+            tuple: tuple_of(packet, ports_of(packet)),
+            flow,
+            on: route.on,
+            listener,
+        })
     }
 
     /// Sends the SYN-ACK and waits for its ACK.
@@ -273,7 +310,7 @@ impl Stack {
         }
     }
 
-    fn remove_half_open(&mut self, raw: RawId) -> Option<HalfOpenSlot> {
+    pub(super) fn remove_half_open(&mut self, raw: RawId) -> Option<HalfOpenSlot> {
         let slot = self.tcp.half_open.remove(raw)?;
         self.net.timers.set(TimerKey::HalfOpen(raw.index()), None);
         self.demux.tcp.remove_flow(&slot.tuple);
@@ -307,6 +344,10 @@ impl Stack {
             }
             HalfOpenStep::Refused(reset) => {
                 let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
+                let listener = slot.listener;
+                if let Some(redeemed) = self.redeem(now, listener, packet, seg) {
+                    return redeemed;
+                }
                 self.queue_reset(on, &flow, &tuple, reset);
                 Err(DropReason::TcpBadAck)
             }
@@ -336,13 +377,12 @@ impl Stack {
         let Some(half) = self.tcp.half_open.get(raw) else {
             return Err(DropReason::TcpNoSocket);
         };
-        let listener_id = half.listener;
-        let Some(listener) = self.tcp.listeners.get_mut(listener_id) else {
+        let Some(listener) = self.tcp.listeners.get_mut(half.listener) else {
             self.remove_half_open(raw);
             self.refuse(packet, seg);
             return Err(DropReason::TcpNoSocket);
         };
-        if listener.complete.len() >= listener.room {
+        if !listener.has_room() {
             // The peer sends it again; the record waits.
             return Err(DropReason::TcpBacklogFull);
         }
@@ -350,6 +390,17 @@ impl Stack {
         let Some(half) = self.remove_half_open(raw) else {
             return Err(DropReason::TcpNoSocket);
         };
+        self.establish(now, half, options, seg)
+    }
+
+    /// Makes the connection that was asked for, queues it for its user, and gives it the segment.
+    pub(super) fn establish(
+        &mut self,
+        now: Instant,
+        half: HalfOpenSlot,
+        options: Arc<TcpOptions>,
+        seg: &Segment,
+    ) -> Result<(), DropReason> {
         let mtu = self.net.interfaces[half.on.index()].capabilities.mtu;
         let setup = Setup {
             local_port: half.tuple.local.port,
@@ -362,7 +413,11 @@ impl Stack {
         };
         let connection = Box::new(Connection::accept(now, setup, &half.record.opening));
         let HalfOpenSlot {
-            tuple, flow, on, ..
+            tuple,
+            flow,
+            on,
+            listener: listener_id,
+            ..
         } = half;
         let id = self.tcp.slots.insert(Slot {
             connection,
@@ -388,6 +443,15 @@ impl Stack {
 pub(super) fn ports_of(packet: &Inbound) -> (u16, u16) {
     let word = |at: usize| u16::from_be_bytes([packet.segment[at], packet.segment[at + 1]]);
     (word(0), word(2))
+}
+
+/// Our end and the peer's.
+pub(super) fn ends_of(packet: &Inbound) -> (SocketAddr, SocketAddr) {
+    let (theirs, ours) = ports_of(packet);
+    (
+        SocketAddr::new(packet.dst, ours),
+        SocketAddr::new(packet.src, theirs),
+    )
 }
 
 /// The flow that a packet belongs to, `ports` being its source and destination.

@@ -6,6 +6,7 @@
 
 mod api;
 mod connect;
+mod cookie;
 mod error;
 #[cfg(test)]
 mod hostile_tests;
@@ -38,8 +39,8 @@ use super::packet::{Flow, OwnedPacket, Waiter};
 use super::wheel::TimerKey;
 use crate::base::{Instant, Protocol, Seed};
 use crate::tcp::{
-    Bare, Connection, Fields, Flags, HalfOpen, IsnGenerator, Options, Reset, Signals, State,
-    TcpOptions, TimeWait,
+    Bare, COOKIE_LIFE, Connection, Cookies, Fields, Flags, HalfOpen, IsnGenerator, Options, Reset,
+    Signals, State, TcpOptions, TimeWait,
 };
 
 // RFC 9293 §3.7.1: the fixed headers that the MSS leaves out.
@@ -87,6 +88,10 @@ struct Listener {
     /// Complete connections that may wait here: the backlog, or what a host's channel has room for.
     room: usize,
     half_open: usize,
+    /// Is a SYN past the backlog answered with a cookie?
+    syn_cookies: bool,
+    /// When the last cookie left.
+    cookie_sent: Option<Instant>,
     complete: VecDeque<TcpId>,
 }
 
@@ -98,6 +103,9 @@ pub(crate) struct Tcp {
     time_wait: Slab<RawId, TimeWaitSlot>,
     listeners: Slab<ListenerId, Listener>,
     isn: IsnGenerator,
+    cookies: Cookies,
+    /// Connections that nobody holds any more.
+    orphans: usize,
     /// The slices of the frame that is being sent; reused.
     payload: Vec<Bytes>,
 }
@@ -110,6 +118,8 @@ impl Tcp {
             time_wait: Slab::new(),
             listeners: Slab::new(),
             isn: IsnGenerator::new(seed),
+            cookies: Cookies::new(seed),
+            orphans: 0,
             payload: Vec::new(),
         }
     }
@@ -133,7 +143,23 @@ impl Tcp {
 impl Listener {
     /// Is there no room for another request?
     fn is_full(&self) -> bool {
-        self.half_open >= self.backlog || self.complete.len() >= self.room
+        self.is_crowded() || !self.has_room()
+    }
+
+    /// Are there as many half-open requests as there may be?
+    fn is_crowded(&self) -> bool {
+        self.half_open >= self.backlog
+    }
+
+    /// May another complete connection wait?
+    fn has_room(&self) -> bool {
+        self.complete.len() < self.room
+    }
+
+    /// May an ACK bring a cookie of ours back?
+    fn expects_cookies(&self, now: Instant) -> bool {
+        self.cookie_sent
+            .is_some_and(|sent| now.since(sent) < COOKIE_LIFE)
     }
 }
 
@@ -245,6 +271,7 @@ impl Stack {
         {
             self.net.timers.set(TimerKey::Tcp(id.index()), None);
             self.tcp.slots.remove(id);
+            self.tcp.orphans -= 1;
         }
     }
 
