@@ -15,11 +15,6 @@ use netloom::{Instant, MacAddr, arp, ipv4, ipv6, tcp, udp};
 
 use super::super::wire::{self, ACK, PEER, SYN};
 
-/// Flows that are remembered.
-const MOST_FLOWS: usize = 24;
-/// First numbers of the peer that are remembered for each.
-const MOST_ISNS: usize = 8;
-
 /// Both streams repeat themselves after this, longer than any text.
 const PERIOD: usize = 1 << 16;
 
@@ -122,9 +117,6 @@ impl Peer {
     pub fn flow(&mut self, on: usize, ours: SocketAddr, theirs: SocketAddr) -> &mut Flow {
         let known = |flow: &Flow| flow.ours == ours && flow.theirs == theirs;
         let place = self.flows.iter().position(known).unwrap_or_else(|| {
-            if self.flows.len() == MOST_FLOWS {
-                self.flows.remove(0);
-            }
             self.flows.push(Flow {
                 on,
                 ours,
@@ -359,9 +351,6 @@ impl Flow {
     /// The packet with this segment from the peer; its text is what the peer's stream has there.
     pub fn packet(&mut self, segment: &Segment) -> Vec<u8> {
         if segment.flags & SYN != 0 {
-            if self.isns.len() == MOST_ISNS {
-                self.isns.remove(0);
-            }
             self.isns.push(segment.seq);
             if segment.flags & ACK == 0 {
                 self.ack = segment.seq.wrapping_add(1);
