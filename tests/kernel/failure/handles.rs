@@ -208,7 +208,7 @@ fn use_and_drop(host: &Arc<Host>, at: std::net::SocketAddr, user: usize) {
         let receiver = thread::spawn(move || waits.recv_datagram().is_err());
         udp.send_to(b"x", (kernel(false), 9).into()).unwrap();
         drop(udp);
-        if (user + round) % 3 == 0 {
+        if (user + round).is_multiple_of(3) {
             let ping = host.ping_socket().unwrap();
             ping.send(kernel(false), 1, 8).unwrap();
         }
