@@ -353,16 +353,20 @@ fn coalesces() -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
+/// A byte order: its name, and how it writes numbers.
+type Order = (&'static str, fn(u32) -> [u8; 4], fn(u16) -> [u8; 2]);
+
+const ORDERS: [Order; 2] = [
+    ("little", u32::to_le_bytes, u16::to_le_bytes),
+    ("big", u32::to_be_bytes, u16::to_be_bytes),
+];
+
 fn captures() -> Vec<(String, Vec<u8>)> {
     let mut seeds = vec![];
     let frame = arp(1, [0; 6]);
     let len = u32::try_from(frame.len()).expect("small");
     for (name, magic) in [("micro", 0xa1b2_c3d4u32), ("nano", 0xa1b2_3c4d)] {
-        let order: [(&str, fn(u32) -> [u8; 4], fn(u16) -> [u8; 2]); 2] = [
-            ("little", u32::to_le_bytes, u16::to_le_bytes),
-            ("big", u32::to_be_bytes, u16::to_be_bytes),
-        ];
-        for (end, long, word) in order {
+        for (end, long, word) in ORDERS {
             let head = [&long(magic)[..], &word(2), &word(4), &[0; 8]].concat();
             let head = [&head[..], &long(65_535), &long(1)].concat();
             let record = [1, 2, len, len + 4].map(long).concat();
@@ -370,14 +374,7 @@ fn captures() -> Vec<(String, Vec<u8>)> {
             seeds.push((format!("pcap-{name}-{end}"), file));
         }
     }
-    for (end, long, word) in [
-        (
-            "little",
-            u32::to_le_bytes as fn(u32) -> [u8; 4],
-            u16::to_le_bytes as fn(u16) -> [u8; 2],
-        ),
-        ("big", u32::to_be_bytes, u16::to_be_bytes),
-    ] {
+    for (end, long, word) in ORDERS {
         let block = |kind: u32, body: &[u8]| {
             let mut body = body.to_vec();
             body.resize(body.len().next_multiple_of(4), 0);

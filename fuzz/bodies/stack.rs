@@ -246,7 +246,7 @@ impl Rig {
             24 => self.listener(input),
             25 => self.peer.full = input.byte() % 32,
             26 => self.peer.dropping = input.byte() % 8,
-            27 => self.peer.answering = input.byte() % 2 == 0,
+            27 => self.peer.answering = input.byte().is_multiple_of(2),
             28 => self.icmp(input),
             29 => self.datagram(input),
             30 | 31 => self.knock(input),

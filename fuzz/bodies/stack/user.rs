@@ -245,7 +245,7 @@ impl Rig {
             return;
         }
         let id = self.listeners[which];
-        if what % 2 == 0 {
+        if what.is_multiple_of(2) {
             let set = self.stack.tcp_listener_room(id, usize::from(what / 2));
             assert_eq!(set, Ok(()));
         } else {
