@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Buf, Bytes};
 
+use super::read_queue::WORTH_A_CHUNK;
+
 // A piece smaller than this is copied out of the buffer it arrived in, which it would pin.
 const COPY_BREAK: usize = 1024;
 
@@ -19,6 +21,8 @@ const COPY_BREAK: usize = 1024;
 struct Run {
     end: u64,
     pieces: VecDeque<Bytes>,
+    /// Do its pieces pin nothing, as far as they are not worth it?
+    compact: bool,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +70,7 @@ impl Assembler {
         self.runs.entry(at).or_insert_with(|| Run {
             end: start,
             pieces: VecDeque::new(),
+            compact: false,
         });
         self.extend(at, start, text);
         self.touch(at);
@@ -96,6 +101,32 @@ impl Assembler {
             break;
         }
         taken
+    }
+
+    /// Copies the pieces that are not worth the buffers they pin, whole runs, at most about `budget`
+    /// bytes; says whether that was all.
+    pub(crate) fn compact(&mut self, budget: usize) -> bool {
+        let mut copied = 0;
+        for run in self.runs.values_mut().filter(|run| !run.compact) {
+            if copied >= budget {
+                return false;
+            }
+            for piece in &mut run.pieces {
+                if (COPY_BREAK..WORTH_A_CHUNK).contains(&piece.len()) {
+                    copied += piece.len();
+                    *piece = Bytes::copy_from_slice(piece);
+                }
+            }
+            run.compact = true;
+        }
+        true
+    }
+
+    /// Gives back what an idle connection does not need.
+    pub(crate) fn cool(&mut self) {
+        if self.is_empty() {
+            (self.runs, self.recent) = (BTreeMap::new(), VecDeque::new());
+        }
     }
 
     /// The ranges held, the one that changed last first.
@@ -156,6 +187,7 @@ impl Assembler {
         let Some(mut run) = self.runs.remove(&at) else {
             return;
         };
+        run.compact = false;
         while run.end <= end {
             let next = self.runs.range(at..).next();
             let next = next.map(|(&next, _)| next).filter(|&next| next <= end);
@@ -213,11 +245,13 @@ impl Run {
         if self.pieces.len() >= next.pieces.len() {
             self.pieces.append(&mut next.pieces);
             self.end = next.end;
+            self.compact &= next.compact;
             return self;
         }
         while let Some(piece) = self.pieces.pop_back() {
             next.pieces.push_front(piece);
         }
+        next.compact &= self.compact;
         next
     }
 }
@@ -305,5 +339,20 @@ mod tests {
         assert_eq!(assembler.offer(10, &text(10, 5)), Offered::Held);
         assert_eq!(assembler.pieces, Assembler::MAX_PIECES);
         assert_eq!(assembler.take(10).concat(), text(10, 5));
+    }
+
+    #[test]
+    fn what_is_compacted_pins_nothing() {
+        let buffer = Bytes::from(vec![7; 300_000]);
+        let mut assembler = Assembler::default();
+        for at in 0..10u64 {
+            assembler.offer(1 + 4000 * at, &buffer.slice(0..2000));
+        }
+        assert!(!assembler.compact(9000) && !buffer.is_unique());
+        assert!(assembler.compact(90_000) && buffer.is_unique());
+        assembler.offer(2001, &buffer.slice(0..1500));
+        assert!(!buffer.is_unique());
+        assert!(assembler.compact(90_000) && buffer.is_unique());
+        assert_eq!(assembler.take(1).concat(), vec![7; 3500]);
     }
 }

@@ -125,6 +125,28 @@ fn r52_wrong_cookies_are_refused_and_right_ones_are_not() {
     );
 }
 
+/// r52: the ACK and the first text were lost, or found no room: what follows them draws no RST, and
+/// the first text again completes.
+#[test]
+fn r52_text_behind_a_lost_cookie_does_not_end_the_connection() {
+    let mut t = crowded().build();
+    t.run(
+        r"
+        +0   listen
+        +0   flood 1
+        +0   < S 0:0(0) win 1000 <mss 1000>
+        +0   > S. 0:0(0) ack 1
+        +0   < FP. 1001:1501(500) ack 1 win 1000
+        +0   expect-counter tcp_cookies_failed 1
+        +.2  < . 1:1001(1000) ack 1 win 1000
+        +0   accept
+        +0   < FP. 1001:1501(500) ack 1 win 1000
+        +0   > . 1:1(0) ack 1502
+        +0   read 1500
+    ",
+    );
+}
+
 /// r52: after 128 seconds nothing is a cookie any more.
 #[test]
 fn r52_an_old_cookie_is_refused() {

@@ -6,11 +6,10 @@
 
 use std::sync::Arc;
 
-use super::default_mss;
 use super::listen::ends_of;
+use super::{Owner, default_mss};
 use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
-use crate::stack::demux::TcpEntry;
 use crate::stack::ids::ListenerId;
 use crate::stack::packet::Inbound;
 use crate::tcp::{Control, Opening, Segment, TcpOptions, cookie_stamp, syn_window};
@@ -33,7 +32,10 @@ impl Stack {
         if let Some((val, _)) = &mut bare.options.timestamps {
             *val = cookie_stamp(*val, &opening);
         }
-        self.queue_bare(slot.on, &slot.flow, &slot.tuple, &bare);
+        let Some((flow, tuple, on)) = self.flow_of_half(&slot) else {
+            return Err(DropReason::NoRoute);
+        };
+        self.queue_bare(on, &flow, &tuple, &bare);
         self.net.counters.tcp_cookies_sent += 1;
         Ok(())
     }
@@ -52,8 +54,7 @@ impl Stack {
             return None;
         }
         if !listener.has_room() {
-            // The peer sends it again, when it brings text. What does not begin with the first text
-            // is no cookie, but may be the next of a burst: no RST.
+            // The peer sends it again, when it brings text.
             return Some(Err(DropReason::TcpBacklogFull));
         }
         let options = Arc::clone(&listener.options);
@@ -61,17 +62,22 @@ impl Stack {
         let ends = ends_of(packet);
         let Some((iss, opening)) = self.tcp.cookies.check(now, ends, seg, advertised) else {
             self.net.counters.tcp_cookies_failed += 1;
-            return None;
+            // Text that is not the first may follow a cookie that was lost, or found no room: the
+            // peer sends that again, unless a RST ends it all. A bare ACK is refused as ever.
+            return (seg.len() > 0).then_some(Err(DropReason::TcpBadAck));
         };
         let slot = match self.request(id, packet, opening, iss, &options) {
             Ok(slot) => slot,
             Err(reason) => return Some(Err(reason)),
         };
-        if let Some(TcpEntry::HalfOpen(raw)) = self.demux.tcp.flow(&slot.tuple) {
+        let Some((flow, ..)) = self.flow_of_half(&slot) else {
+            return Some(Err(DropReason::NoRoute));
+        };
+        if let Some(Owner::HalfOpen(raw)) = self.tcp.owner(&self.demux.tcp.flows, &slot.tuple) {
             // Its SYN came again when there was room; it is the cookie that was acknowledged.
             self.remove_half_open(raw);
         }
         self.net.counters.tcp_cookies_accepted += 1;
-        Some(self.establish(now, slot, options, seg))
+        Some(self.establish(now, slot, flow, options, seg))
     }
 }

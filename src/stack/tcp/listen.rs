@@ -5,16 +5,18 @@ use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{AcceptError, HalfOpenSlot, ListenError, Listener, Slot, default_mss, path_mss};
+use super::{
+    AcceptError, HalfOpenSlot, ListenError, Listener, Slot, Warmth, default_mss, path_mss,
+};
 use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
 use crate::stack::demux::{TcpEntry, Tuple, is_link_local};
 use crate::stack::event::{Readiness, SocketId};
-use crate::stack::ids::{Id, ListenerId, RawId, StaleId, TcpId};
+use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
 use crate::stack::packet::{Flow, Inbound};
 use crate::stack::wheel::TimerKey;
 use crate::tcp::{
-    Connection, Control, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup, TcpOptions,
+    Bare, Connection, Control, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup, TcpOptions,
     syn_window, window_scale,
 };
 
@@ -230,7 +232,8 @@ impl Stack {
         let slot = self.request(id, packet, opening, iss, &options)?;
         let tuple = slot.tuple;
         let raw = self.tcp.half_open.insert(slot);
-        let free = self.demux.tcp.insert_flow(tuple, TcpEntry::HalfOpen(raw));
+        let entry = TcpEntry::HalfOpen(raw.index());
+        let free = self.demux.tcp.flows.insert(&tuple, entry);
         debug_assert!(free.is_ok(), "a segment for a listener has no flow");
         if let Some(listener) = self.tcp.listeners.get_mut(id) {
             listener.half_open += 1;
@@ -260,17 +263,9 @@ impl Stack {
             window_scale(options),
             path_mss(packet.dst, route.mtu).min(options.mss_limit()),
         );
-        let flow = Flow {
-            src: packet.dst,
-            dst: packet.src,
-            next_hop: route.next_hop,
-            ttl: options.ttl_setting(),
-            tos: options.tos_setting(),
-        };
         Ok(HalfOpenSlot {
             record,
             tuple: tuple_of(packet, ports_of(packet)),
-            flow,
             on: route.on,
             listener,
         })
@@ -283,11 +278,35 @@ impl Stack {
         };
         let bare = slot.record.answer(now);
         let deadline = now + slot.record.wait();
-        let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
         self.net
             .timers
             .set(TimerKey::HalfOpen(raw.index()), Some(deadline));
-        self.queue_bare(on, &flow, &tuple, &bare);
+        self.send_half_open(raw, &bare);
+    }
+
+    /// Queues a segment of a half-open connection.
+    fn send_half_open(&mut self, raw: RawId, bare: &Bare) {
+        if let Some((flow, tuple, on)) = self.half_open_flow(raw) {
+            self.queue_bare(on, &flow, &tuple, bare);
+        }
+    }
+
+    /// Where a half-open connection's segments go. Found anew each time, to keep the record small.
+    fn half_open_flow(&self, raw: RawId) -> Option<(Flow, Tuple, InterfaceId)> {
+        self.flow_of_half(self.tcp.half_open.get(raw)?)
+    }
+
+    /// The same of a record wherever it is.
+    pub(super) fn flow_of_half(&self, slot: &HalfOpenSlot) -> Option<(Flow, Tuple, InterfaceId)> {
+        let listener = self.tcp.listeners.get(slot.listener);
+        let (ttl, tos) = listener.map_or((self.net.ttl, 0), |listener| {
+            (
+                listener.options.ttl_setting(),
+                listener.options.tos_setting(),
+            )
+        });
+        let flow = self.answer_flow(&slot.tuple, slot.on, ttl, tos)?;
+        Some((flow, slot.tuple, slot.on))
     }
 
     pub(in crate::stack) fn tcp_half_open_timeout(&mut self, now: Instant, index: u32) {
@@ -313,7 +332,8 @@ impl Stack {
     pub(super) fn remove_half_open(&mut self, raw: RawId) -> Option<HalfOpenSlot> {
         let slot = self.tcp.half_open.remove(raw)?;
         self.net.timers.set(TimerKey::HalfOpen(raw.index()), None);
-        self.demux.tcp.remove_flow(&slot.tuple);
+        let entry = TcpEntry::HalfOpen(raw.index());
+        self.demux.tcp.flows.remove(&slot.tuple, entry);
         if let Some(listener) = self.tcp.listeners.get_mut(slot.listener) {
             listener.half_open -= 1;
         }
@@ -343,12 +363,13 @@ impl Stack {
                 Ok(())
             }
             HalfOpenStep::Refused(reset) => {
-                let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
                 let listener = slot.listener;
                 if let Some(redeemed) = self.redeem(now, listener, packet, seg) {
                     return redeemed;
                 }
-                self.queue_reset(on, &flow, &tuple, reset);
+                if let Some((flow, tuple, on)) = self.half_open_flow(raw) {
+                    self.queue_reset(on, &flow, &tuple, reset);
+                }
                 Err(DropReason::TcpBadAck)
             }
             HalfOpenStep::Dropped(reason) => Err(reason),
@@ -362,8 +383,7 @@ impl Stack {
         };
         slot.record.note_repeat();
         let bare = slot.record.answer(now);
-        let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
-        self.queue_bare(on, &flow, &tuple, &bare);
+        self.send_half_open(raw, &bare);
     }
 
     /// Our SYN is acknowledged: the record becomes a connection, which takes the segment.
@@ -387,10 +407,13 @@ impl Stack {
             return Err(DropReason::TcpBacklogFull);
         }
         let options = Arc::clone(&listener.options);
+        let Some((flow, ..)) = self.half_open_flow(raw) else {
+            return Err(DropReason::NoRoute);
+        };
         let Some(half) = self.remove_half_open(raw) else {
             return Err(DropReason::TcpNoSocket);
         };
-        self.establish(now, half, options, seg)
+        self.establish(now, half, flow, options, seg)
     }
 
     /// Makes the connection that was asked for, queues it for its user, and gives it the segment.
@@ -398,6 +421,7 @@ impl Stack {
         &mut self,
         now: Instant,
         half: HalfOpenSlot,
+        flow: Flow,
         options: Arc<TcpOptions>,
         seg: &Segment,
     ) -> Result<(), DropReason> {
@@ -407,14 +431,13 @@ impl Stack {
             remote_port: half.tuple.remote.port,
             iss: half.record.iss,
             ts_offset: half.record.ts_offset,
-            path_mss: path_mss(half.flow.src, mtu),
-            default_mss: default_mss(half.flow.src),
+            path_mss: path_mss(flow.src, mtu),
+            default_mss: default_mss(flow.src),
             options,
         };
         let connection = Box::new(Connection::accept(now, setup, &half.record.opening));
         let HalfOpenSlot {
             tuple,
-            flow,
             on,
             listener: listener_id,
             ..
@@ -425,8 +448,10 @@ impl Stack {
             flow,
             on,
             reachable: true,
+            warmth: Warmth::Cold,
         });
-        let free = self.demux.tcp.insert_flow(tuple, TcpEntry::Connection(id));
+        let entry = TcpEntry::Connection(id.index());
+        let free = self.demux.tcp.flows.insert(&tuple, entry);
         debug_assert!(free.is_ok(), "the record's flow was just removed");
         self.events.register(SocketId::Tcp(id));
         self.net.counters.tcp_accepted += 1;

@@ -1,16 +1,13 @@
-//! The receive buffer: a ring of pooled chunks, into whose spare room frames are read.
+//! Buffers to fill from front to back and give out in slices, taken back when the last slice is gone.
 //!
-//! *Owns* the chunks that nobody reads any more. A frame is a slice of its chunk, and a chunk comes
-//! back when the last slice of it is gone. Fresh chunks make the rate unsteady (20 to 60 Gbit/s
+//! *Owns* the chunks that nobody reads any more. A slice keeps its whole chunk alive, and a chunk
+//! comes back when the last one of it is gone. Fresh chunks make the rate unsteady (20 to 60 Gbit/s
 //! where a pool gives 60 to 70), so one is made only when none can be had back.
-//! Invariant: nothing is filled with zeros per frame, and no frame is copied.
+//! Invariant: nothing is filled with zeros, and nothing is copied.
 
 use std::collections::VecDeque;
 
 use bytes::BytesMut;
-
-/// Bytes of a chunk unless a setting says otherwise.
-pub(super) const CHUNK: usize = 256 * 1024;
 
 /// Chunks remembered while slices of them live; older ones are left to their slices.
 const POOLED: usize = 64;
@@ -19,7 +16,7 @@ const POOLED: usize = 64;
 const LOOKED_AT: usize = 8;
 
 #[derive(Debug)]
-pub(super) struct Arena {
+pub(crate) struct Arena {
     current: BytesMut,
     used: VecDeque<BytesMut>,
     chunk: usize,
@@ -28,7 +25,7 @@ pub(super) struct Arena {
 
 impl Arena {
     /// An arena of chunks of `chunk` bytes; the first is made when it is needed.
-    pub(super) fn new(chunk: usize) -> Self {
+    pub(crate) fn new(chunk: usize) -> Self {
         Self {
             current: BytesMut::new(),
             used: VecDeque::new(),
@@ -37,21 +34,47 @@ impl Arena {
         }
     }
 
-    /// An empty buffer with spare room for at least `need` bytes. Split off what was filled.
-    pub(super) fn room(&mut self, need: usize) -> &mut BytesMut {
-        if self.current.capacity() - self.current.len() < need {
+    /// What is being filled, with spare room for at least `need` bytes. Split off what was filled,
+    /// before there is too little room for more at the latest.
+    pub(crate) fn room(&mut self, need: usize) -> &mut BytesMut {
+        if self.spare() < need {
             self.next_chunk(need);
         }
         &mut self.current
     }
 
+    /// Bytes that still fit in what is being filled.
+    pub(crate) fn spare(&self) -> usize {
+        self.current.capacity() - self.current.len()
+    }
+
+    /// What was filled and not split off.
+    pub(crate) fn filled(&self) -> &[u8] {
+        &self.current
+    }
+
+    /// Chunks have at least `chunk` bytes from now on; smaller ones are not used again, or a mixture
+    /// would be searched in vain for one that is large enough.
+    pub(crate) fn grow_chunk(&mut self, chunk: usize) {
+        if chunk > self.chunk {
+            self.chunk = chunk;
+            self.used.clear();
+        }
+    }
+
+    /// Lets go of all chunks but the one that is being filled.
+    pub(crate) fn forget_used(&mut self) {
+        self.used = VecDeque::new();
+    }
+
     /// Chunks made so far.
     #[cfg(test)]
-    pub(super) const fn made(&self) -> u64 {
+    pub(crate) const fn made(&self) -> u64 {
         self.made
     }
 
     fn next_chunk(&mut self, need: usize) {
+        debug_assert!(self.current.is_empty(), "what was filled is split off");
         let size = self.chunk.max(need);
         // With no slice left it begins anew, without a look at the ring.
         if self.current.try_reclaim(size) {
@@ -61,7 +84,7 @@ impl Arena {
             self.made += 1;
             BytesMut::with_capacity(size)
         });
-        let spent = std::mem::replace(&mut self.current, next);
+        let spent = core::mem::replace(&mut self.current, next);
         // What stood there before the first chunk was none.
         if self.made > 1 {
             self.used.push_back(spent);
