@@ -15,7 +15,7 @@
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
 //! | `capture.rs` | a capture that another program opens; one that fills the disk |
 //! | `floods.rs` | a hostile neighbour on a bridge, while a flow runs |
-//! | `failure.rs` | interfaces that go, hosts that are dropped |
+//! | `failure.rs`, `failure/` | interfaces that go, hosts that are dropped, nothing left to open |
 //! | `tool.rs` | the command-line tool: curl against `serve`, `demo`, `dump` |
 //! | `programs.rs` | curl, socat, Python and ssh at the other end |
 //! | `namespace.rs`, `link.rs`, `source.rs` | what the tests share |
@@ -56,6 +56,9 @@ type Test = (&'static str, fn());
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 fn main() -> std::process::ExitCode {
+    if let Some(code) = failure::descriptors::child() {
+        return code;
+    }
     let mut args = libtest_mimic::Arguments::from_args();
     // One at a time: a child between fork and exec holds a copy of every descriptor for a moment, and
     // with it the device that another test has just dropped.
@@ -72,7 +75,7 @@ fn main() -> std::process::ExitCode {
         tcp::TESTS,
         udp::TESTS,
         capture::TESTS,
-        failure::TESTS,
+        &failure::tests(),
     ]
     .concat()
     .into_iter()
