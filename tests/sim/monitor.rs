@@ -3,9 +3,13 @@
 //! *Owns* the numbers of each connection as an onlooker sees them. It sits above the wire, so it
 //! sees what the stacks sent, not what got through. Invariants: acknowledgements never run back,
 //! the right edge of a window never moves left (by less than a unit when it is rounded down,
-//! RFC 7323 §2.4), nothing is sent further beyond the peer's window than a probe is.
+//! RFC 7323 §2.4), nothing is sent further beyond the peer's window than a probe is; text and FINs
+//! that come again have their answer, or who lost an ACK would send into silence (r38).
 
+use core::time::Duration;
 use std::collections::HashMap;
+
+use netloom::Instant;
 
 use netloom::tcp::{Flags, Header, Options};
 
@@ -19,7 +23,12 @@ struct Half {
     edge: Option<u32>,
     /// The end of what it sent.
     end: u32,
+    /// Since when it has not answered what came again.
+    owes: Option<Instant>,
 }
+
+// A device that is full is tried again after microseconds.
+const ANSWER_TAKES: Duration = Duration::from_millis(50);
 
 /// Sees every frame that both ends send.
 #[derive(Debug, Default)]
@@ -50,23 +59,59 @@ impl Monitor {
         halves.filter(|half| wrapped(half)).count() as u64
     }
 
-    /// End `from` sends a segment with `text` bytes.
-    pub(crate) fn on_segment(&mut self, from: usize, header: &Header<'_>, text: usize) {
-        let flags = header.flags();
-        if flags.contains(Flags::RST) {
-            return;
-        }
+    fn flow(&mut self, from: usize, header: &Header<'_>) -> &mut [Half; 2] {
         let mut ports = (header.src_port(), header.dst_port());
         if from == 1 {
             ports = (ports.1, ports.0);
         }
-        let flow = self.flows.entry(ports).or_default();
+        self.flows.entry(ports).or_default()
+    }
+
+    /// End `to` takes a segment with `text` bytes in: all that it acknowledged before is owed an ACK.
+    pub(crate) fn on_arrival(&mut self, now: Instant, to: usize, header: &Header<'_>, text: usize) {
+        let flags = header.flags();
+        let len = text as u32 + u32::from(flags.contains(Flags::FIN));
+        if flags.intersects(Flags::SYN | Flags::RST) || len == 0 {
+            return;
+        }
+        let flow = self.flow(1 - to, header);
+        let (Some((iss, _)), Some(ack)) = (flow[1 - to].syn, flow[to].ack) else {
+            return;
+        };
+        // Not of an earlier connection between the same ports.
+        let of_this = ahead(header.seq(), iss) > 0;
+        if of_this && ahead(header.seq().wrapping_add(len), ack) <= 0 {
+            flow[to].owes.get_or_insert(now);
+        }
+    }
+
+    /// Has everybody said what they owed?
+    pub(crate) fn check_answers(&self, now: Instant) {
+        for (ports, halves) in &self.flows {
+            for (end, half) in halves.iter().enumerate() {
+                let since = half.owes.unwrap_or(now);
+                assert!(
+                    now.since(since) <= ANSWER_TAKES,
+                    "end {end} of {ports:?} has not answered what came again at {since:?}"
+                );
+            }
+        }
+    }
+
+    /// End `from` sends a segment with `text` bytes.
+    pub(crate) fn on_segment(&mut self, from: usize, header: &Header<'_>, text: usize) {
+        let (flags, unscaled) = (header.flags(), self.unscaled);
+        let flow = self.flow(from, header);
+        flow[from].owes = None;
+        if flags.contains(Flags::RST) {
+            return;
+        }
         if flags.contains(Flags::SYN) {
             return on_syn(flow, from, header);
         }
         let len = text as u32 + u32::from(flags.contains(Flags::FIN));
         check_numbers(flow, from, header.seq(), len);
-        check_promise(flow, from, header, self.unscaled);
+        check_promise(flow, from, header, unscaled);
     }
 }
 
