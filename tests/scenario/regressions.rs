@@ -503,12 +503,19 @@ fn r38_text_sent_again_is_answered_when_all_answers_are_used_up() {
         let t = Scenario::established();
         let mut t = if stamps { t.timestamps() } else { t }.build();
         let (new, old) = (stamp(2000), stamp(1000));
-        let mut script = format!("+0 < P. 1:1001(1000) ack 1{new}\n+.04 > . 1:1(0) ack 1001\n+1 wait\n");
+        let mut script =
+            format!("+0 < P. 1:1001(1000) ack 1{new}\n+.04 > . 1:1(0) ack 1001\n+1 wait\n");
         for _ in 0..10 {
             script.push_str("+0 < S 1:1(0) win 1000\n+0 > . 1:1(0) ack 1001\n");
-            script.push_str(&format!("+0 < . 1:1(0) ack 1{new}\n+0 > . 1:1(0) ack 1001\n"));
+            script.push_str(&format!(
+                "+0 < . 1:1(0) ack 1{new}\n+0 > . 1:1(0) ack 1001\n"
+            ));
         }
-        let again = if stamps { "<TS val * ecr *,sack 1:1001>" } else { "<sack 1:1001>" };
+        let again = if stamps {
+            "<TS val * ecr *,sack 1:1001>"
+        } else {
+            "<sack 1:1001>"
+        };
         for at in [&new, &old, &new] {
             for _ in 0..10 {
                 script.push_str(&format!(
@@ -520,7 +527,9 @@ fn r38_text_sent_again_is_answered_when_all_answers_are_used_up() {
             }
         }
         // The same for its FIN.
-        script.push_str(&format!("+0 < F. 1001:1001(0) ack 1{new}\n+0 > . 1:1(0) ack 1002\n"));
+        script.push_str(&format!(
+            "+0 < F. 1001:1001(0) ack 1{new}\n+0 > . 1:1(0) ack 1002\n"
+        ));
         for _ in 0..20 {
             script.push_str(&format!(
                 "+0 < . 1001:1001(0) ack 1{new}

@@ -3,8 +3,9 @@
 //! *Owns* the numbers of each connection as an onlooker sees them. It sits above the wire, so it
 //! sees what the stacks sent, not what got through. Invariants: acknowledgements never run back,
 //! the right edge of a window never moves left (by less than a unit when it is rounded down,
-//! RFC 7323 §2.4), nothing is sent further beyond the peer's window than a probe is; text and FINs
-//! that come again have their answer, or who lost an ACK would send into silence (r38).
+//! RFC 7323 §2.4), nothing is sent further beyond the peer's window than a probe is; whoever
+//! gets text or a FIN says something soon (RFC 9293 §3.8.6.3 MUST-40), what comes again included: the
+//! ACK was lost, and its sender sends into silence (r38).
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -23,11 +24,11 @@ struct Half {
     edge: Option<u32>,
     /// The end of what it sent.
     end: u32,
-    /// Since when it has not answered what came again.
+    /// Since when it has not answered what came.
     owes: Option<Instant>,
 }
 
-// A device that is full is tried again after microseconds.
+// An ACK is delayed by 40 ms; a device that is full is tried again after microseconds.
 const ANSWER_TAKES: Duration = Duration::from_millis(50);
 
 /// Sees every frame that both ends send.
@@ -67,20 +68,22 @@ impl Monitor {
         self.flows.entry(ports).or_default()
     }
 
-    /// End `to` takes a segment with `text` bytes in: all that it acknowledged before is owed an ACK.
+    /// End `to` takes in a segment with `text` bytes: text and FINs are owed an ACK.
     pub(crate) fn on_arrival(&mut self, now: Instant, to: usize, header: &Header<'_>, text: usize) {
         let flags = header.flags();
         let len = text as u32 + u32::from(flags.contains(Flags::FIN));
+        let flow = self.flow(1 - to, header);
+        if flags.contains(Flags::RST) {
+            flow[to].owes = None;
+        }
         if flags.intersects(Flags::SYN | Flags::RST) || len == 0 {
             return;
         }
-        let flow = self.flow(1 - to, header);
-        let (Some((iss, _)), Some(ack)) = (flow[1 - to].syn, flow[to].ack) else {
+        let (Some((iss, _)), Some(_)) = (flow[1 - to].syn, flow[to].ack) else {
             return;
         };
         // Not of an earlier connection between the same ports.
-        let of_this = ahead(header.seq(), iss) > 0;
-        if of_this && ahead(header.seq().wrapping_add(len), ack) <= 0 {
+        if ahead(header.seq(), iss) > 0 {
             flow[to].owes.get_or_insert(now);
         }
     }
@@ -92,7 +95,7 @@ impl Monitor {
                 let since = half.owes.unwrap_or(now);
                 assert!(
                     now.since(since) <= ANSWER_TAKES,
-                    "end {end} of {ports:?} has not answered what came again at {since:?}"
+                    "end {end} of {ports:?} has not answered what came at {since:?}"
                 );
             }
         }
