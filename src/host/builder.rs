@@ -25,9 +25,12 @@ use crate::tcp::TcpOptions;
 /// `docs/choices.md`).
 const RECV_BUFFER: usize = 4 << 20;
 
-/// The least that the window is bounded to on other devices: eight full frames, or slow start
-/// never begins.
-const RECV_BUFFER_LEAST: usize = 16 << 10;
+/// The most that may be in flight there (the same).
+const SEND_BUFFER: usize = 2 << 20;
+
+/// The least that both are bounded to on other devices: eight full frames, or slow start never
+/// begins.
+const BUFFER_LEAST: usize = 16 << 10;
 
 /// How long the device may wait for a thread that led and has not come back: well below the
 /// delayed ACK of any peer, and long beside the microseconds that a thread takes which only looks
@@ -159,8 +162,9 @@ where
         self
     }
 
-    /// The TCP options of connections that are given none (default: those of [`TcpOptions`], the
-    /// receive window bounded by what the device's queue holds where it gives no super-segments).
+    /// The TCP options of connections that are given none (default: those of [`TcpOptions`]; where
+    /// the device gives no super-segments, the receive window and the send buffer bounded to half of
+    /// what its queue holds).
     #[must_use]
     pub fn tcp(mut self, options: TcpOptions) -> Self {
         self.tcp = Some(options);
@@ -262,20 +266,20 @@ fn captured<D: Device>(
     Ok((Capture::new(device, recorder), Some(watch)))
 }
 
+/// Without receive super-segments neither the window nor what is in flight takes more than half of
+/// what the device's queue holds, or one burst overflows it (docs/choices.md): one half of the queue
+/// is for the peer's text, the other for its acknowledgements, at most one for each segment.
 fn default_options(capabilities: &Capabilities) -> TcpOptions {
-    TcpOptions::default().recv_buffer_max(recv_buffer(capabilities))
-}
-
-/// Without receive super-segments the window stays below half of what the device's queue holds, or
-/// one burst overflows it (docs/choices.md).
-fn recv_buffer(capabilities: &Capabilities) -> usize {
-    match capabilities.queue_frames {
+    let half = match capabilities.queue_frames {
         Some(frames) if !capabilities.receives_super_segments => {
             let half = frames.saturating_mul(capabilities.mtu) / 2;
-            half.clamp(RECV_BUFFER_LEAST, RECV_BUFFER)
+            half.max(BUFFER_LEAST)
         }
-        _ => RECV_BUFFER,
-    }
+        _ => usize::MAX,
+    };
+    TcpOptions::default()
+        .recv_buffer_max(half.min(RECV_BUFFER))
+        .send_buffer(half.min(SEND_BUFFER))
 }
 
 fn entropy() -> Result<Seed, SpawnError> {
@@ -296,22 +300,24 @@ mod tests {
     use crate::device::Medium;
 
     #[test]
-    fn a_window_without_super_segments_fits_into_half_the_queue() {
+    fn both_ways_without_super_segments_fit_into_the_queue() {
         let full = Capabilities::full(Medium::Ethernet, 1500);
         let plain = Capabilities::plain(Medium::Ethernet, 1500);
         let queue = |frames, base| Capabilities {
             queue_frames: Some(frames),
             ..base
         };
-        for (capabilities, expected) in [
-            (queue(1000, full), 4 << 20),
-            (queue(1000, plain), 750_000),
-            (queue(500, plain), 375_000),
-            (queue(2, plain), 16 << 10),
-            (queue(usize::MAX, plain), 4 << 20),
-            (plain, 4 << 20),
+        let options = TcpOptions::default();
+        for (capabilities, recv, send) in [
+            (queue(1000, full), 4 << 20, 2 << 20),
+            (queue(1000, plain), 750_000, 750_000),
+            (queue(500, plain), 375_000, 375_000),
+            (queue(2, plain), 16 << 10, 16 << 10),
+            (queue(usize::MAX, plain), 4 << 20, 2 << 20),
+            (plain, 4 << 20, 2 << 20),
         ] {
-            assert_eq!(recv_buffer(&capabilities), expected, "{capabilities:?}");
+            let expected = options.clone().recv_buffer_max(recv).send_buffer(send);
+            assert_eq!(default_options(&capabilities), expected, "{capabilities:?}");
         }
     }
 }

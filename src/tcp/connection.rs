@@ -119,7 +119,7 @@ pub(crate) struct Connection {
     pub(crate) last_sent: Instant,
     /// When SND.UNA last moved, or something first waited (r31).
     pub(crate) last_progress: Instant,
-    /// Challenge ACKs and answers to unacceptable segments that may still leave in this second.
+    /// Challenge ACKs that may still leave in this second.
     pub(crate) challenge: ChallengeBudget,
     /// The same for answers to keep-alive and window probes.
     pub(crate) probe_answers: ChallengeBudget,

@@ -84,8 +84,9 @@ impl Connection {
             return Step::Continue(());
         };
         if reason == DropReason::TcpPaws {
-            // Limited, or two ends would answer each other's old ACKs for ever (r39).
-            self.challenge(now);
+            // RFC 7323 §5.3 (R1): an ACK in reply. Text that overtook its retransmission is reported.
+            self.rcv.note_unacceptable(seg);
+            self.answer_unacceptable(now, seg);
         }
         drop_segment(reason)
     }
@@ -97,16 +98,7 @@ impl Connection {
         }
         if seg.control != Control::Rst {
             self.rcv.note_unacceptable(seg);
-            // r38: what keep-alive (with a byte of garbage or without, RFC 9293 §3.8.4) and window
-            // probes look like has a budget of its own.
-            let probe = seg.text_len() <= 1 && seg.control == Control::None;
-            if probe && self.rcv.is_near(seg.seq) {
-                if self.probe_answers.take(now) {
-                    self.rcv.ack_now();
-                }
-            } else {
-                self.challenge(now);
-            }
+            self.answer_unacceptable(now, seg);
             // r06, and "SACK on an old ACK": what it acknowledges counts, though its text is old.
             if let Some(ack) = seg.ack
                 && seg.control != Control::Syn
@@ -119,6 +111,23 @@ impl Connection {
             }
         }
         drop_segment(DropReason::TcpOutOfWindow)
+    }
+
+    /// RFC 9293 §3.10.7.4: "an acknowledgment should be sent in reply" to what is not acceptable.
+    fn answer_unacceptable(&mut self, now: Instant, seg: &Segment) {
+        if seg.len() > 0 && seg.control != Control::Syn {
+            // Text or a FIN, sent again because our ACK was lost: nothing that others sent may hold
+            // its answer back (r38). An ACK has neither, so two ends never go on for ever (r39).
+            self.rcv.ack_now();
+        } else if seg.control == Control::None && self.rcv.is_near(seg.seq) {
+            // r38: what keep-alive and window probes without a byte of garbage look like (RFC 9293
+            // §3.8.4) has a budget of its own.
+            if self.probe_answers.take(now) {
+                self.rcv.ack_now();
+            }
+        } else {
+            self.challenge(now);
+        }
     }
 
     /// Second: RFC 5961 §3.2. Only a RST exactly at RCV.NXT ends the connection.
@@ -235,7 +244,7 @@ impl Connection {
         let _ = now;
     }
 
-    /// An ACK that RFC 5961 §7 limits: the answer to what may be an attack, or to old text.
+    /// An ACK that RFC 5961 §7 limits: the answer to what may be an attack, or to another answer.
     pub(crate) fn challenge(&mut self, now: Instant) {
         if self.challenge.take(now) {
             self.stats.challenge_acks += 1;

@@ -493,6 +493,56 @@ fn r38_probes_are_answered_when_the_challenges_are_used_up() {
     t.run(&script);
 }
 
+/// RFC 9293 §3.10.7.4, RFC 2883 §4.1: an ACK was lost, the peer sends again, and whatever came from
+/// beside the path, it has its answer each time. What may itself be an answer stays limited (r39).
+#[test]
+fn r38_text_sent_again_is_answered_when_all_answers_are_used_up() {
+    for stamps in [false, true] {
+        let stamp = |val: u32| match stamps {
+            true => format!(" <TS val {val} ecr 0>"),
+            false => String::new(),
+        };
+        let t = Scenario::established();
+        let mut t = if stamps { t.timestamps() } else { t }.build();
+        let (new, old) = (stamp(2000), stamp(1000));
+        let mut script =
+            format!("+0 < P. 1:1001(1000) ack 1{new}\n+.04 > . 1:1(0) ack 1001\n+1 wait\n");
+        for _ in 0..10 {
+            script.push_str("+0 < S 1:1(0) win 1000\n+0 > . 1:1(0) ack 1001\n");
+            script.push_str(&format!(
+                "+0 < . 1:1(0) ack 1{new}\n+0 > . 1:1(0) ack 1001\n"
+            ));
+        }
+        let again = if stamps {
+            "<TS val * ecr *,sack 1:1001>"
+        } else {
+            "<sack 1:1001>"
+        };
+        for at in [&new, &old, &new] {
+            for _ in 0..10 {
+                script.push_str(&format!(
+                    "+0 < . 1:1(0) ack 1{at}
+                     +0 < S 1:1(0) win 1000
+                     +0 < P. 1:1001(1000) ack 1{at}
+                     +0 > . 1:1(0) ack 1001 {again}\n"
+                ));
+            }
+        }
+        // The same for its FIN.
+        script.push_str(&format!(
+            "+0 < F. 1001:1001(0) ack 1{new}\n+0 > . 1:1(0) ack 1002\n"
+        ));
+        for _ in 0..20 {
+            script.push_str(&format!(
+                "+0 < . 1001:1001(0) ack 1{new}
+                 +0 < F. 1001:1001(0) ack 1{new}
+                 +0 > . 1:1(0) ack 1002\n"
+            ));
+        }
+        t.run(&script);
+    }
+}
+
 /// Covers: SAK-4, SAK-5 (an active end; three blocks beside timestamps, four without; on text too)
 #[test]
 fn r42_an_active_end_reports_as_well() {

@@ -103,6 +103,7 @@ impl End {
             if let Some(recorder) = &self.tx.recorder {
                 recorder.received(&frame);
             }
+            self.tx.watch_arrival(now, &frame);
             self.stack.handle_frame(now, self.on, frame);
         }
         if self.stack.poll_timeout().is_some_and(|at| at <= now) {

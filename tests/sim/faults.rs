@@ -78,6 +78,18 @@ impl Fickle {
         Ok(sent)
     }
 
+    /// What this end takes in.
+    pub(crate) fn watch_arrival(&self, now: Instant, frame: &RxFrame) {
+        let Some(at) = tcp_at(self.ethernet, &frame.data) else {
+            return;
+        };
+        if let Some(header) = tcp_of(self.ethernet, &frame.data) {
+            let text = frame.data.len().saturating_sub(at + header.len());
+            let mut monitor = self.monitor.borrow_mut();
+            monitor.on_arrival(now, self.who, &header, text);
+        }
+    }
+
     fn watch(&mut self, now: Instant, frame: &TxFrame<'_>, sent: Sent) {
         if let Some(digest) = &mut self.digest {
             (now, frame.to_vec(), sent == Sent::Taken, sent == Sent::Full).hash(digest);

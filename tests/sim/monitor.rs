@@ -3,9 +3,14 @@
 //! *Owns* the numbers of each connection as an onlooker sees them. It sits above the wire, so it
 //! sees what the stacks sent, not what got through. Invariants: acknowledgements never run back,
 //! the right edge of a window never moves left (by less than a unit when it is rounded down,
-//! RFC 7323 §2.4), nothing is sent further beyond the peer's window than a probe is.
+//! RFC 7323 §2.4), nothing is sent further beyond the peer's window than a probe is; whoever
+//! gets text or a FIN says something soon (RFC 9293 §3.8.6.3 MUST-40), what comes again included: the
+//! ACK was lost, and its sender sends into silence (r38).
 
+use core::time::Duration;
 use std::collections::HashMap;
+
+use netloom::Instant;
 
 use netloom::tcp::{Flags, Header, Options};
 
@@ -19,7 +24,12 @@ struct Half {
     edge: Option<u32>,
     /// The end of what it sent.
     end: u32,
+    /// Since when it has not answered what came.
+    owes: Option<Instant>,
 }
+
+// An ACK is delayed by 40 ms; a device that is full is tried again after microseconds.
+const ANSWER_TAKES: Duration = Duration::from_millis(50);
 
 /// Sees every frame that both ends send.
 #[derive(Debug, Default)]
@@ -50,23 +60,61 @@ impl Monitor {
         halves.filter(|half| wrapped(half)).count() as u64
     }
 
-    /// End `from` sends a segment with `text` bytes.
-    pub(crate) fn on_segment(&mut self, from: usize, header: &Header<'_>, text: usize) {
-        let flags = header.flags();
-        if flags.contains(Flags::RST) {
-            return;
-        }
+    fn flow(&mut self, from: usize, header: &Header<'_>) -> &mut [Half; 2] {
         let mut ports = (header.src_port(), header.dst_port());
         if from == 1 {
             ports = (ports.1, ports.0);
         }
-        let flow = self.flows.entry(ports).or_default();
+        self.flows.entry(ports).or_default()
+    }
+
+    /// End `to` takes in a segment with `text` bytes: text and FINs are owed an ACK.
+    pub(crate) fn on_arrival(&mut self, now: Instant, to: usize, header: &Header<'_>, text: usize) {
+        let flags = header.flags();
+        let len = text as u32 + u32::from(flags.contains(Flags::FIN));
+        let flow = self.flow(1 - to, header);
+        if flags.contains(Flags::RST) {
+            flow[to].owes = None;
+        }
+        if flags.intersects(Flags::SYN | Flags::RST) || len == 0 {
+            return;
+        }
+        let (Some((iss, _)), Some(_)) = (flow[1 - to].syn, flow[to].ack) else {
+            return;
+        };
+        // Not of an earlier connection between the same ports.
+        if ahead(header.seq(), iss) > 0 {
+            flow[to].owes.get_or_insert(now);
+        }
+    }
+
+    /// Has everybody said what they owed?
+    pub(crate) fn check_answers(&self, now: Instant) {
+        for (ports, halves) in &self.flows {
+            for (end, half) in halves.iter().enumerate() {
+                let since = half.owes.unwrap_or(now);
+                assert!(
+                    now.since(since) <= ANSWER_TAKES,
+                    "end {end} of {ports:?} has not answered what came at {since:?}"
+                );
+            }
+        }
+    }
+
+    /// End `from` sends a segment with `text` bytes.
+    pub(crate) fn on_segment(&mut self, from: usize, header: &Header<'_>, text: usize) {
+        let (flags, unscaled) = (header.flags(), self.unscaled);
+        let flow = self.flow(from, header);
+        flow[from].owes = None;
+        if flags.contains(Flags::RST) {
+            return;
+        }
         if flags.contains(Flags::SYN) {
             return on_syn(flow, from, header);
         }
         let len = text as u32 + u32::from(flags.contains(Flags::FIN));
         check_numbers(flow, from, header.seq(), len);
-        check_promise(flow, from, header, self.unscaled);
+        check_promise(flow, from, header, unscaled);
     }
 }
 

@@ -205,6 +205,10 @@ impl World {
             self.report()
         );
         if !moved {
+            // What is spoiled need not be answered, and without a neighbour nothing leaves.
+            if !self.scenario.is_corrupting() && !self.scenario.may_be_unreachable() {
+                self.monitor.borrow().check_answers(self.now);
+            }
             self.advance();
         }
     }
