@@ -117,7 +117,10 @@ fn a_reader_that_leads_and_then_computes_leaves_the_round_trips_of_others_alone(
     });
     times.sort_unstable();
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
-    assert!(worst < WORST, "{worst:?} at worst, {} rounds", times.len());
+    let slow = times[times.len() * 99 / 100];
+    assert!(slow < WORST, "{slow:?}");
+    // One in thousands of rounds meets the scheduler's worst on a busy machine.
+    assert!(worst < COMPUTES / 2, "{worst:?}, {} rounds", times.len());
     assert!(median < Duration::from_millis(5), "{median:?}");
 }
 
@@ -554,6 +557,12 @@ fn a_host_dropped_under_its_leader_leaves_nothing_behind() {
             assert_eq!(error.kind(), ErrorKind::NotConnected, "{kind} {error}");
         });
         drop((near, far, listener, socket, ping, b));
-        assert_eq!((files(), threads_named("netloom-driver")), (before, 0));
+        assert_eq!(files(), before);
+        // A thread that was joined may be listed for a moment.
+        let joined = Instant::now();
+        while threads_named("netloom-driver") > 0 {
+            assert!(joined.elapsed() < LONG, "a driver is left");
+            thread::yield_now();
+        }
     }
 }
