@@ -109,7 +109,7 @@ impl Core {
         more
     }
 
-    /// What comes after a turn; `None` when it ended a lead. And whom to wake for it.
+    /// What comes after a turn; `None` when that was the last one of a lead. And whom to wake for it.
     pub(super) fn end_turn(
         &mut self,
         now: Instant,
@@ -118,7 +118,7 @@ impl Core {
         served_others: bool,
     ) -> (Option<Next>, Wake) {
         let leads = match turn {
-            Turn::Lead(id, until) if (until.ready)() => {
+            Turn::Lead(id, until) if (until.ready)() || !self.roles.is_led_by(*id) => {
                 return (None, self.end_lead(*id, now, until.sends));
             }
             Turn::Lead(..) => true,
@@ -204,13 +204,24 @@ impl Core {
         }
         // A thread that leads does not sleep on its socket.
         urgent |= self.dispatch(now, &mut after) && self.roles.is_led();
-        urgent |= matches!(self.life, Life::Ending(_));
+        urgent |= match self.life {
+            Life::Running | Life::Ended(_) => false,
+            // The last connection may have ended with this call.
+            Life::Draining(_) => self.stack.tcp_open_count() == 0,
+            Life::Ending(_) => true,
+        };
         let due = self.due();
         (after, Need { due, urgent })
     }
 
     pub(super) fn wake_for(&mut self, need: Need) -> Wake {
         self.roles.wake_for(need)
+    }
+
+    /// Whom to wake so that somebody looks at once.
+    pub(super) fn wake_at_once(&mut self) -> Wake {
+        let due = self.due();
+        self.roles.wake_for(Need { due, urgent: true })
     }
 
     /// What whoever looks at the device has to do without any frame.

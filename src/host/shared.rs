@@ -133,7 +133,7 @@ impl Shared {
         let now = clock::now();
         let mut after = After::default();
         let more = core.handle(now, batch, &mut after, &turn);
-        let (next, wake) = core.end_turn(now, more, &turn, !after.is_empty());
+        let (next, wake) = core.end_turn(now, more, &turn, after.served());
         if core.becomes_ready() {
             self.changed.notify_all();
         }
@@ -202,6 +202,9 @@ impl Shared {
             sends,
         };
         let core = if (until.ready)() {
+            // The same events may be news for a thread that leads.
+            let wake = core.wake_for(need);
+            self.wake(wake);
             core
         } else {
             match self.try_lead(core, &until) {
@@ -252,8 +255,13 @@ impl Shared {
         let mut core = self.lock();
         let now = clock::now();
         core.begin_end(now, deadline);
-        self.finish(core, now);
+        let (after, _) = core.settle(now);
+        // A host without connections may end at once: a thread that leads shall not sleep on.
+        let wake = core.wake_at_once();
+        drop(core);
+        self.wake(wake);
         self.driver.wake();
+        after.run();
     }
 
     /// The end, called by the driver only: resets what is open, closes the device, and tells

@@ -137,7 +137,7 @@ fn r10_timestamp_clocks_wrap_in_mid_stream() {
             +.04 > . 101:101(0) ack 201 <TS val 380 ecr 340>
             // An old duplicate from before the wrap.
             +0   < P. 1:101(100) ack 101 <TS val 150 ecr 50>
-            +0   > . 101:101(0) ack 201 <TS val 380 ecr 340>
+            +0   > . 101:101(0) ack 201 <TS val 380 ecr 340,sack 1:101>
             +0   expect-drops tcp_paws 1
             +0   read 200
         ",

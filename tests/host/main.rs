@@ -3,6 +3,8 @@
 #![cfg(all(target_os = "linux", not(netloom_portable)))]
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
+mod leading;
+
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::num::NonZeroU16;
