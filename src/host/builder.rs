@@ -229,13 +229,14 @@ impl Settings {
         let (rx, tx) = device.split();
         let descriptor = |fd: io::Result<_>| fd.map_err(system("a descriptor to wait on"));
         let poller = Poller::new(descriptor(rx.descriptor())?, descriptor(tx.descriptor())?);
-        let rx = Rx::new(Box::new(rx), RxBatch::new(self.turn_frames));
+        let rx = Rx::new(Box::new(rx), poller.clone(), RxBatch::new(self.turn_frames));
         let halves = (rx, Box::new(tx) as Box<dyn HostTransmit>);
-        let shared = Shared::new(stack, interface, self.tcp, halves, poller, &self.manners)
+        let shared = Shared::new(stack, interface, self.tcp, halves, &self.manners)
             .map_err(system("an eventfd"))?;
 
         let driver = Driver {
             shared: Arc::clone(&shared),
+            poller,
         };
         let thread = thread::Builder::new()
             .name("netloom-driver".to_owned())

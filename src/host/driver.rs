@@ -13,7 +13,7 @@ use super::core::Next;
 use super::error::HostError;
 use super::roles::Part;
 use super::shared::{Shared, Turn};
-use super::wait::DeviceState;
+use super::wait::{DeviceState, Poller};
 use crate::base::Instant;
 use crate::device::DeviceError;
 
@@ -23,6 +23,8 @@ const TROUBLE_LIMIT: u32 = 64;
 /// The driver thread's own state.
 pub(crate) struct Driver {
     pub(crate) shared: Arc<Shared>,
+    /// Of its own: it sleeps without the receiving half, and the device closes when it ends.
+    pub(crate) poller: Poller,
 }
 
 impl Driver {
@@ -73,7 +75,7 @@ impl Driver {
             if now.since(active_at) < shared.busy_poll {
                 std::hint::spin_loop();
             } else {
-                match shared.poller.sleep(&shared.driver, &next, now, held)? {
+                match self.poller.sleep(&shared.driver, &next, now, held)? {
                     DeviceState::Fine => troubles = 0,
                     DeviceState::Trouble => troubles += 1,
                 }

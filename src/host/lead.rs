@@ -97,7 +97,10 @@ impl Shared {
                 std::hint::spin_loop();
             } else {
                 let wake_at = earliest([held, until.deadline]);
-                match self.poller.sleep(&self.leader, &next, now, wake_at) {
+                let Some(poller) = rx.poller() else {
+                    return Over::Done;
+                };
+                match poller.sleep(&self.leader, &next, now, wake_at) {
                     Ok(DeviceState::Fine) => {}
                     Ok(DeviceState::Trouble) => return Over::Trouble,
                     Err(error) => return Over::Failed(DeviceError::Io(error).into()),

@@ -39,11 +39,11 @@ fn shared() -> (Arc<Shared>, Pair) {
         grace: Duration::from_millis(1),
     };
     let halves = (
-        Rx::new(Box::new(rx), RxBatch::new(64)),
+        Rx::new(Box::new(rx), poller, RxBatch::new(64)),
         Box::new(tx) as Box<_>,
     );
     let tcp = TcpOptions::default();
-    let shared = Shared::new(stack, interface, tcp, halves, poller, &manners).unwrap();
+    let shared = Shared::new(stack, interface, tcp, halves, &manners).unwrap();
     (shared, peer)
 }
 
@@ -104,7 +104,10 @@ fn a_wake_up_that_an_earlier_lead_left_half_taken_hides_no_later_one() {
     // What a lead leaves behind whose patience ends in the sleep that a wake-up ended.
     shared.leader.wake();
     let at_once = Some(Duration::ZERO);
-    shared.poller.wait(&shared.leader, false, at_once).unwrap();
+    let rx = shared.rx.lock().unwrap();
+    let poller = rx.poller().unwrap();
+    poller.wait(&shared.leader, false, at_once).unwrap();
+    drop(rx);
     let result = waiter(&shared, Arc::clone(&waits), 1);
     parked(&shared);
     shared.tell(&waits);

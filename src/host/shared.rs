@@ -27,7 +27,6 @@ use crate::tcp::TcpOptions;
 pub(crate) struct Shared {
     core: Mutex<Core>,
     pub(crate) rx: Mutex<Rx>,
-    pub(crate) poller: Poller,
     pub(crate) driver: Waker,
     pub(crate) leader: Waker,
     /// A thread leads, or led a moment ago: the driver stands back. Changes under the core's lock.
@@ -42,14 +41,15 @@ pub(crate) struct Shared {
 
 /// The receiving half and the batch that it fills.
 pub(crate) struct Rx {
-    half: Option<Box<dyn HostReceive>>,
+    /// Gone at the end of the host, and the device's descriptors with it.
+    open: Option<(Box<dyn HostReceive>, Poller)>,
     pub(crate) batch: RxBatch,
 }
 
 impl Rx {
-    pub(crate) fn new(half: Box<dyn HostReceive>, batch: RxBatch) -> Self {
-        let half = Some(half);
-        Self { half, batch }
+    pub(crate) const fn new(half: Box<dyn HostReceive>, poller: Poller, batch: RxBatch) -> Self {
+        let open = Some((half, poller));
+        Self { open, batch }
     }
 
     /// Reads a batch; returns how many frames came, and when a held-back frame is due.
@@ -57,11 +57,16 @@ impl Rx {
         &mut self,
         now: Instant,
     ) -> Result<(usize, Option<Instant>), DeviceError> {
-        let Some(half) = self.half.as_mut() else {
+        let Some((half, _)) = self.open.as_mut() else {
             return Ok((0, None));
         };
         let received = half.receive(now, &mut self.batch)?;
         Ok((received, half.next_ready()))
+    }
+
+    /// What to sleep on.
+    pub(crate) fn poller(&self) -> Option<&Poller> {
+        self.open.as_ref().map(|(_, poller)| poller)
     }
 }
 
@@ -84,7 +89,6 @@ impl Shared {
         interface: InterfaceId,
         tcp: TcpOptions,
         (rx, tx): (Rx, Box<dyn HostTransmit>),
-        poller: Poller,
         manners: &Manners,
     ) -> std::io::Result<Arc<Self>> {
         let (driver, leader) = (Waker::new()?, Waker::new()?);
@@ -97,7 +101,6 @@ impl Shared {
                 Roles::new(manners.grace),
             )),
             rx: Mutex::new(rx),
-            poller,
             driver,
             leader,
             led: AtomicBool::new(false),
@@ -274,7 +277,7 @@ impl Shared {
         // A thread that leads holds the receiving half.
         self.leader.wake();
         let mut rx = self.rx.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(rx.half.take());
+        drop(rx.open.take());
         drop(rx);
         sockets.notify_all();
         self.changed.notify_all();

@@ -233,7 +233,9 @@ impl UdpQueue {
 /// What must wait until the core is unlocked.
 #[derive(Default)]
 pub(crate) struct After {
-    wakes: Vec<Arc<Waits>>,
+    /// The first who is to be woken: mostly there is no other, and a list would be allocated.
+    first: Option<Arc<Waits>>,
+    others: Vec<Arc<Waits>>,
     garbage: Vec<TcpStream>,
     /// Something went into a channel.
     queued: bool,
@@ -243,12 +245,16 @@ impl After {
     fn notify(&mut self, waits: &Arc<Waits>) {
         waits.tell();
         if waits.is_awaited() {
-            self.wakes.push(Arc::clone(waits));
+            let waits = Arc::clone(waits);
+            match self.first {
+                None => self.first = Some(waits),
+                Some(_) => self.others.push(waits),
+            }
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.wakes.is_empty() && self.garbage.is_empty()
+        self.first.is_none() && self.garbage.is_empty()
     }
 
     /// Was there something for anybody who waits, or may wait, on a channel?
@@ -257,7 +263,7 @@ impl After {
     }
 
     pub(crate) fn run(self) {
-        for waits in &self.wakes {
+        for waits in self.first.iter().chain(&self.others) {
             waits.notify();
         }
     }

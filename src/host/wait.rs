@@ -75,8 +75,8 @@ impl Waker {
     }
 }
 
-/// What the driver waits on.
-#[derive(Debug)]
+/// What who looks waits on.
+#[derive(Clone, Debug)]
 pub(crate) struct Poller {
     receive: Arc<OwnedFd>,
     transmit: Arc<OwnedFd>,
