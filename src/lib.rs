@@ -34,6 +34,11 @@
 //! | [`decode`] | one line per packet |
 //! | `host` | the driver thread and the blocking handles (Linux) |
 //!
+//! # Limits
+//! Every table that a peer can make grow is bounded by a setting of [`Config`],
+//! [`stack::ListenOptions`], [`tcp::TcpOptions`] or [`stack::UdpOptions`]; `docs/limits.md` lists them
+//! with their defaults and what they are in bytes.
+//!
 //! # Features
 //! `cli` builds the tool `netloom`; the library itself has none.
 

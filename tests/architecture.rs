@@ -112,8 +112,26 @@ fn the_sources_keep_the_rules() {
     );
 }
 
+/// The counting allocator of `tests/memory.rs` is all the `unsafe` beside `device/sys.rs`.
+#[test]
+fn tests_are_safe_but_for_the_counting_allocator() {
+    let mut found = Vec::new();
+    for folder in ["tests", "benches", "examples", "fuzz"] {
+        for source in read_folder(folder) {
+            if words(&blank(&source.text)).any(|word| word == "unsafe") {
+                found.push(format!("{folder}/{}", source.path));
+            }
+        }
+    }
+    assert_eq!(found, ["tests/memory.rs"]);
+}
+
 fn read_sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    read_folder("src")
+}
+
+fn read_folder(folder: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut sources = Vec::new();
     let mut folders = vec![root.clone()];
     while let Some(folder) = folders.pop() {

@@ -1,52 +1,104 @@
-//! Replays the fuzz corpus on stable Rust, and keeps its seeds as the program that made them says.
+//! Replays the corpus of every fuzz target on stable Rust, and keeps the seeds as the program that
+//! made them says.
 //!
 //! `NETLOOM_WRITE_CORPUS=1 cargo test --test corpus` writes the seeds.
-#![allow(clippy::unwrap_used, clippy::too_many_lines)] // tables
+#![allow(clippy::unwrap_used, clippy::too_many_lines, unreachable_pub)] // tables; also a library
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-#[path = "../fuzz/bodies/frame.rs"]
-mod frame;
-#[path = "../fuzz/bodies/seeds.rs"]
-mod seeds;
+#[path = "../fuzz/bodies/mod.rs"]
+mod bodies;
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/frame")
+// `link`: a file of the library's that one target reads in calls it `crate::link`.
+use bodies::{frame, link, seeds};
+
+fn folder(target: &str) -> PathBuf {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    corpus.join(target)
+}
+
+/// Names the input that panics.
+struct Shown(String);
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.0);
+        }
+    }
 }
 
 #[test]
 fn every_input_of_the_corpus_passes() {
-    let mut inputs = 0;
-    for entry in fs::read_dir(folder()).unwrap() {
-        let path = entry.unwrap().path();
-        println!("{}", path.display()); // shown when one fails
-        frame::run(&fs::read(path).unwrap());
-        inputs += 1;
+    for target in seeds::targets() {
+        let mut inputs = 0;
+        for entry in fs::read_dir(folder(target.name)).unwrap() {
+            let path = entry.unwrap().path();
+            let _shown = Shown(path.display().to_string());
+            (target.run)(&fs::read(path).unwrap());
+            inputs += 1;
+        }
+        let least = target.seeds.len();
+        assert!(inputs >= least, "{}: {inputs} of {least}", target.name);
     }
-    assert!(
-        inputs >= seeds::frames().len(),
-        "only {inputs} inputs were found"
-    );
 }
 
 #[test]
 fn the_corpus_holds_the_seeds() {
-    for (name, input) in seeds::frames() {
-        let path = folder().join(&name);
-        if std::env::var_os("NETLOOM_WRITE_CORPUS").is_some() {
-            fs::write(&path, &input).unwrap();
+    for target in seeds::targets() {
+        for (name, input) in target.seeds {
+            let path = folder(target.name).join(&name);
+            if std::env::var_os("NETLOOM_WRITE_CORPUS").is_some() {
+                fs::create_dir_all(folder(target.name)).unwrap();
+                fs::write(&path, &input).unwrap();
+            }
+            let there = fs::read(&path).unwrap_or_default();
+            assert!(
+                there == input,
+                "{} is not what seeds.rs makes",
+                path.display()
+            );
         }
-        let there = fs::read(&path).unwrap_or_default();
-        assert!(there == input, "{name} is not what seeds.rs makes");
     }
 }
 
-/// Cut inputs, other media and other offload claims than the seeds were made for.
+/// Every target in the folder is replayed here.
+#[test]
+fn no_target_is_forgotten() {
+    let replayed: Vec<&str> = seeds::targets().iter().map(|target| target.name).collect();
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
+    for entry in fs::read_dir(programs).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(replayed.contains(&name), "{name}");
+    }
+}
+
+/// Cut inputs, and the same damaged, for every target.
+#[test]
+fn any_prefix_of_a_seed_passes_too() {
+    for target in seeds::targets() {
+        for (name, mut input) in target.seeds {
+            let _shown = Shown(format!("{} {name}", target.name));
+            for len in 0..input.len() {
+                (target.run)(&input[..len]);
+            }
+            for at in 0..input.len().min(100) {
+                input[at] ^= 1 << (at % 8);
+                (target.run)(&input);
+                input[at] ^= 0x81;
+                (target.run)(&input);
+            }
+        }
+    }
+}
+
+/// Other media and other offload claims than the frames were made for.
 #[test]
 fn any_prefix_and_any_flags_pass_too() {
     for (_, mut input) in seeds::frames() {
-        for flags in [0, 1, 2, 5, 0xF6] {
+        for flags in [1, 2, 5, 0xF6] {
             input[0] = flags;
             for len in 0..input.len() {
                 frame::run(&input[..len]);
@@ -89,4 +141,30 @@ fn sound_frames_are_answered() {
     for name in ["runt", "llc", "arp-reply", "icmp4-unreachable"] {
         assert_eq!(answers(name), 0, "{name} got an answer");
     }
+}
+
+/// The same for the stack's target: its steps reach what they are for.
+#[test]
+fn steps_reach_connections() {
+    let outcome = |wanted: &str| {
+        let seeds = seeds::stacks();
+        let seed = seeds.iter().find(|(name, _)| name == wanted);
+        bodies::stack::run(&seed.unwrap().1)
+    };
+    for name in ["listen", "listen6", "listen-ip", "listen-plain"] {
+        assert_eq!(outcome(name).accepted, 1, "{name}");
+    }
+    for name in ["connect", "connect-plain"] {
+        assert_eq!(outcome(name).connected, 1, "{name}");
+    }
+    assert_eq!(outcome("echo").read, 100);
+    assert_eq!(outcome("reorder").read, 20);
+    assert_eq!(outcome("overlap").read, 110);
+    assert!(outcome("bulk").read >= 20_000);
+    assert!(outcome("datagrams").delivered >= 1);
+    assert!(outcome("pings").delivered >= 1);
+    for name in ["probes", "half-closed", "fast-retransmit"] {
+        assert_eq!(outcome(name).accepted, 1, "{name}");
+    }
+    assert!(outcome("fast-retransmit").sent > outcome("bulk").sent);
 }

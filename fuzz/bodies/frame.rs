@@ -19,7 +19,7 @@ use netloom::stack::{
 };
 
 /// The stack's own link address.
-pub(crate) const MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+pub const MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 /// The most frames that one received frame may cause: answers to a super-segment of the smallest
 /// segments do not come one by one.
@@ -27,7 +27,7 @@ const MOST_ANSWERS: usize = 64;
 
 /// Feeds the frames of `input` to a fresh stack and drives everything that follows from them;
 /// returns how many frames the stack sent.
-pub(crate) fn run(input: &[u8]) -> usize {
+pub fn run(input: &[u8]) -> usize {
     let Some((&flags, mut rest)) = input.split_first() else {
         return 0;
     };

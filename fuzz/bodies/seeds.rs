@@ -1,7 +1,9 @@
-//! The corpus that is committed: sound frames of each kind, and the same damaged.
+//! The corpus that is committed: sound inputs of each target, and the same damaged.
+
+use super::wire::*;
 
 /// Names and inputs, in the form that `frame.rs` reads.
-pub(crate) fn frames() -> Vec<(String, Vec<u8>)> {
+pub fn frames() -> Vec<(String, Vec<u8>)> {
     let mut inputs: Vec<(String, Vec<u8>)> = sound()
         .into_iter()
         .map(|(name, frames)| (name.to_owned(), input(0, &frames)))
@@ -170,16 +172,6 @@ fn sessions() -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-const SYN: u8 = 2;
-const RST: u8 = 4;
-const FIN: u8 = 1;
-const ACK: u8 = 16;
-const PEER: [u8; 6] = [2, 0, 0, 0, 0, 1];
-const FROM4: [u8; 4] = [10, 7, 0, 1];
-const TO4: [u8; 4] = [10, 7, 0, 2];
-const FROM6: [u8; 16] = [0xFD, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
-const TO6: [u8; 16] = [0xFD, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
-
 fn input(flags: u8, frames: &[Vec<u8>]) -> Vec<u8> {
     let mut input = vec![flags];
     for frame in frames {
@@ -187,148 +179,6 @@ fn input(flags: u8, frames: &[Vec<u8>]) -> Vec<u8> {
         input.extend(frame);
     }
     input
-}
-
-fn ethernet(kind: u16, body: &[u8]) -> Vec<u8> {
-    [&super::frame::MAC[..], &PEER, &kind.to_be_bytes(), body].concat()
-}
-
-fn arp(operation: u8, target: [u8; 6]) -> Vec<u8> {
-    let body = [
-        &[0, 1, 8, 0, 6, 4, 0, operation][..],
-        &PEER,
-        &FROM4,
-        &target,
-        &TO4,
-    ]
-    .concat();
-    ethernet(0x0806, &body)
-}
-
-fn v4(protocol: u8, body: &[u8], from: &[u8; 4], to: &[u8; 4]) -> Vec<u8> {
-    let len = u16::try_from(20 + body.len()).expect("small").to_be_bytes();
-    let mut header = [
-        &[0x45, 0][..],
-        &len,
-        &[0, 1, 0x40, 0, 64, protocol, 0, 0],
-        from,
-        to,
-    ]
-    .concat();
-    let sum = checksum(&[&header]);
-    header[10..12].copy_from_slice(&sum);
-    [&header, body].concat()
-}
-
-fn v6(next: u8, body: &[u8], from: &[u8; 16], to: &[u8; 16]) -> Vec<u8> {
-    let len = u16::try_from(body.len()).expect("small").to_be_bytes();
-    [&[0x60, 0, 0, 0][..], &len, &[next, 255], from, to, body].concat()
-}
-
-/// Fills in the checksum at `at` over a pseudo-header and the body.
-fn summed(mut body: Vec<u8>, at: usize, pseudo: &[&[u8]], protocol: u8) -> Vec<u8> {
-    let len = u16::try_from(body.len()).expect("small").to_be_bytes();
-    let tail = [0, 0, 0, protocol];
-    let sum = {
-        let parts: Vec<&[u8]> = pseudo
-            .iter()
-            .copied()
-            .chain([&len[..], &tail, &body])
-            .collect();
-        checksum(&parts)
-    };
-    body[at..at + 2].copy_from_slice(&sum);
-    body
-}
-
-fn tcp_plain(flags: u8, seq: u32, ack: u32, options: &[u8]) -> Vec<u8> {
-    let mut options = options.to_vec();
-    options.resize(options.len().next_multiple_of(4), 0);
-    let words = u8::try_from(5 + options.len() / 4).expect("at most 15");
-    let fixed = [
-        &[0x80, 0, 0, 7][..],
-        &seq.to_be_bytes(),
-        &ack.to_be_bytes(),
-        &[words << 4, flags, 0xFF, 0xFF, 0, 0, 0, 0],
-    ];
-    [&fixed.concat()[..], &options].concat()
-}
-
-fn tcp(flags: u8, seq: u32, ack: u32, options: &[u8]) -> Vec<u8> {
-    summed(tcp_plain(flags, seq, ack, options), 16, &[&FROM4, &TO4], 6)
-}
-
-fn tcp6(flags: u8, seq: u32, ack: u32, options: &[u8]) -> Vec<u8> {
-    summed(tcp_plain(flags, seq, ack, options), 16, &[&FROM6, &TO6], 6)
-}
-
-fn udp(port: u16, data: &[u8]) -> Vec<u8> {
-    let len = u16::try_from(8 + data.len()).expect("small").to_be_bytes();
-    [&[0x80, 0][..], &port.to_be_bytes(), &len, &[0, 0], data].concat()
-}
-
-fn udp4(port: u16, data: &[u8]) -> Vec<u8> {
-    summed(udp(port, data), 6, &[&FROM4, &TO4], 17)
-}
-
-fn udp6(port: u16, data: &[u8]) -> Vec<u8> {
-    summed(udp(port, data), 6, &[&FROM6, &TO6], 17)
-}
-
-fn icmp4(kind: u8, code: u8, rest: &[u8]) -> Vec<u8> {
-    let mut body = [&[kind, code, 0, 0][..], rest].concat();
-    let sum = checksum(&[&body]);
-    body[2..4].copy_from_slice(&sum);
-    body
-}
-
-fn icmp6(kind: u8, code: u8, rest: &[u8]) -> Vec<u8> {
-    icmp6_to(kind, code, rest, &TO6)
-}
-
-fn icmp6_to(kind: u8, code: u8, rest: &[u8], to: &[u8; 16]) -> Vec<u8> {
-    summed(
-        [&[kind, code, 0, 0][..], rest].concat(),
-        2,
-        &[&FROM6, to],
-        58,
-    )
-}
-
-fn solicit() -> Vec<u8> {
-    let group = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xFF, 0, 0, 2];
-    let body = icmp6_to(
-        135,
-        0,
-        &[&[0; 4][..], &TO6, &[1, 1], &PEER].concat(),
-        &group,
-    );
-    let mut frame = ethernet(0x86DD, &v6(58, &body, &FROM6, &group));
-    frame[..6].copy_from_slice(&[0x33, 0x33, 0xFF, 0, 0, 2]);
-    frame
-}
-
-fn advertise() -> Vec<u8> {
-    let body = icmp6(
-        136,
-        0,
-        &[&[0x60, 0, 0, 0][..], &FROM6, &[2, 1], &PEER].concat(),
-    );
-    ethernet(0x86DD, &v6(58, &body, &FROM6, &TO6))
-}
-
-/// The Internet checksum over parts of even length but the last (RFC 1071 §1).
-fn checksum(parts: &[&[u8]]) -> [u8; 2] {
-    let bytes = parts.concat();
-    let mut sum = 0u32;
-    for pair in bytes.chunks(2) {
-        let low = pair.get(1).copied().unwrap_or(0);
-        sum += u32::from(u16::from_be_bytes([pair[0], low]));
-    }
-    while sum >> 16 != 0 {
-        sum = (sum & 0xFFFF) + (sum >> 16);
-    }
-    (!u16::try_from(sum).expect("folded")).to_be_bytes()
 }
 
 /// Flips a few bytes after the first frame's length, always the same ones.
@@ -342,4 +192,345 @@ fn damage(input: &[u8], seed: u32) -> Vec<u8> {
         damaged[at] ^= 1 << (state >> 29);
     }
     damaged
+}
+
+/// The seeds of each target, with what runs them.
+pub fn targets() -> Vec<Target> {
+    let target = |name, run, seeds| Target { name, run, seeds };
+    vec![
+        target("arp", super::arp::run as fn(&[u8]), arps()),
+        target("capture", super::capture::run, captures()),
+        target("coalesce", super::coalesce::run, coalesces()),
+        target("decode", super::decode::run, decodes()),
+        target("ethernet", super::ethernet::run, behind(0, 0)),
+        target("frame", frame_only, frames()),
+        target("icmpv4", super::icmpv4::run, of_protocol(0x0800, 9, 1, 20)),
+        target("icmpv6", super::icmpv6::run, icmpv6s()),
+        target("ipv4", super::ipv4::run, ipv4s()),
+        target("ipv6", super::ipv6::run, behind(0x86dd, 14)),
+        target("ndp", super::ndp::run, of_protocol(0x86dd, 6, 58, 0)),
+        target("stack", stack_only, stacks()),
+        target("tcp", super::tcp::run, tcps()),
+        target("udp", super::udp::run, of_protocol(0x0800, 9, 17, 20)),
+        target("virtio", super::virtio::run, virtios()),
+    ]
+}
+
+/// A fuzz target.
+pub struct Target {
+    pub name: &'static str,
+    pub run: fn(&[u8]),
+    pub seeds: Vec<(String, Vec<u8>)>,
+}
+
+/// The sound frames of this EtherType (0: of any), from this offset on.
+fn behind(kind: u16, at: usize) -> Vec<(String, Vec<u8>)> {
+    let mut seeds = vec![];
+    for (name, frames) in sound() {
+        for (frame, n) in frames.iter().zip(0..) {
+            let of_kind = kind == 0 || frame.get(12..14) == Some(&kind.to_be_bytes());
+            if of_kind {
+                seeds.push((format!("{name}-{n}"), frame[at..].to_vec()));
+            }
+        }
+    }
+    seeds
+}
+
+/// The payloads of the sound packets of this protocol, whose number lies at `field` of the IP header;
+/// of which `skip` bytes are left out.
+fn of_protocol(kind: u16, field: usize, protocol: u8, skip: usize) -> Vec<(String, Vec<u8>)> {
+    let mut seeds = behind(kind, 14);
+    seeds.retain(|(_, packet)| packet[field] == protocol);
+    for (_, packet) in &mut seeds {
+        packet.drain(..skip);
+    }
+    seeds
+}
+
+fn arps() -> Vec<(String, Vec<u8>)> {
+    behind(0x0806, 14)
+}
+
+fn ipv4s() -> Vec<(String, Vec<u8>)> {
+    let mut seeds = behind(0x0800, 14);
+    let options = [7, 7, 4, 10, 7, 0, 1, 1, 148, 4, 0, 0];
+    let mut packet = v4(17, &[&options[..], &udp(7, b"x")].concat(), &FROM4, &TO4);
+    packet[0] = 0x48;
+    seeds.push(("options".to_owned(), packet));
+    seeds
+}
+
+fn icmpv6s() -> Vec<(String, Vec<u8>)> {
+    let mut seeds = of_protocol(0x86dd, 6, 58, 8);
+    seeds.push(("empty".to_owned(), [FROM6, TO6].concat()));
+    seeds
+}
+
+fn tcps() -> Vec<(String, Vec<u8>)> {
+    let mut seeds = of_protocol(0x0800, 9, 6, 20);
+    let rows: [(&str, &[u8]); 4] = [
+        ("timestamps", &[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]),
+        (
+            "sack",
+            &[1, 1, 5, 18, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4],
+        ),
+        ("length-zero", &[2, 4, 5, 180, 3, 0, 7, 1]),
+        ("beyond", &[253, 4, 1, 2, 30, 40, 1, 1]),
+    ];
+    for (name, options) in rows {
+        seeds.push((name.to_owned(), tcp_plain(ACK, 9, 8, options)));
+    }
+    seeds
+}
+
+fn virtios() -> Vec<(String, Vec<u8>)> {
+    let rows: [(&str, [u8; 10]); 3] = [
+        ("plain", [0; 10]),
+        ("checksum", [1, 0, 0, 0, 0, 0, 34, 0, 16, 0]),
+        ("segments", [1, 1, 54, 0, 0xb4, 5, 34, 0, 16, 0]),
+    ];
+    let row = |(name, header): (&str, [u8; 10])| {
+        (
+            name.to_owned(),
+            [&header[..], &[8, 0], &[0x42; 54]].concat(),
+        )
+    };
+    rows.into_iter().map(row).collect()
+}
+
+fn decodes() -> Vec<(String, Vec<u8>)> {
+    let mut seeds = vec![];
+    for (name, frame) in behind(0, 0) {
+        seeds.push((name.clone(), [&[0, 0, 0][..], &frame].concat()));
+        if ["syn4-1", "syn6-0", "udp6-0", "vlan-0", "icmp4-too-big-0"].contains(&&name[..]) {
+            let cut = [&[0, 1, 20][..], &frame[..frame.len() - 20]].concat();
+            seeds.push((format!("{name}-cut"), cut));
+            let cooked = [&[4, 0, 0][..], &[0; 14], &frame[12..]].concat();
+            seeds.push((format!("{name}-cooked"), cooked));
+        }
+    }
+    seeds
+}
+
+fn coalesces() -> Vec<(String, Vec<u8>)> {
+    let describe = |kind: u8, size: u16, len: u16, flags: u8| {
+        let ([a, b], [c, d]) = (size.to_be_bytes(), len.to_be_bytes());
+        let front = [kind, a, b, c, d, 0xff, 0xff, 0xff, 0, flags, 1, 2, 5];
+        [&front[..], &[0; 11]].concat()
+    };
+    let mut seeds = vec![];
+    for (name, kind) in [
+        ("tcp4", 0),
+        ("tcp6", 1),
+        ("udp4", 2),
+        ("udp6", 3),
+        ("timestamps", 4),
+    ] {
+        for (medium, flags) in [("ethernet", 0), ("ip", 2)] {
+            let one = describe(kind, 99, 1010, ACK);
+            let last = describe(kind, 700, 1000, ACK | FIN | 8 | 0x80);
+            let input = [&[flags][..], &one, &last].concat();
+            seeds.push((format!("cut-{name}-{medium}"), input));
+        }
+    }
+    let segment = |seq: u32, flags: u8, text: &[u8]| {
+        let body = [&tcp_plain(flags, seq, 0, &[])[..], text].concat();
+        let body = summed(body, 16, &[&FROM4, &TO4], 6);
+        ethernet(0x0800, &v4(6, &body, &FROM4, &TO4))
+    };
+    let frames = [
+        segment(1, ACK, b"one"),
+        segment(4, ACK, b"two"),
+        segment(7, ACK | FIN, b"3"),
+        segment(9, ACK, b"gap"),
+        arp(1, [0; 6]),
+        segment(12, ACK, b"end"),
+        segment(15, ACK, b"end"),
+        segment(18, RST, b""),
+    ];
+    seeds.push(("merge".to_owned(), input(1, &frames)));
+    seeds
+}
+
+/// A byte order: its name, and how it writes numbers.
+type Order = (&'static str, fn(u32) -> [u8; 4], fn(u16) -> [u8; 2]);
+
+const ORDERS: [Order; 2] = [
+    ("little", u32::to_le_bytes, u16::to_le_bytes),
+    ("big", u32::to_be_bytes, u16::to_be_bytes),
+];
+
+fn captures() -> Vec<(String, Vec<u8>)> {
+    let mut seeds = vec![];
+    let frame = arp(1, [0; 6]);
+    let len = u32::try_from(frame.len()).expect("small");
+    for (name, magic) in [("micro", 0xa1b2_c3d4u32), ("nano", 0xa1b2_3c4d)] {
+        for (end, long, word) in ORDERS {
+            let head = [&long(magic)[..], &word(2), &word(4), &[0; 8]].concat();
+            let head = [&head[..], &long(65_535), &long(1)].concat();
+            let record = [1, 2, len, len + 4].map(long).concat();
+            let file = [&head[..], &record, &frame, &record, &frame].concat();
+            seeds.push((format!("pcap-{name}-{end}"), file));
+        }
+    }
+    for (end, long, word) in ORDERS {
+        let block = |kind: u32, body: &[u8]| {
+            let mut body = body.to_vec();
+            body.resize(body.len().next_multiple_of(4), 0);
+            let len = long(u32::try_from(body.len() + 12).expect("small"));
+            [&long(kind)[..], &len, &body, &len].concat()
+        };
+        let section = [&long(0x1A2B_3C4D)[..], &word(1), &word(0), &[0xff; 8]].concat();
+        let options = [&word(9)[..], &word(1), &[9, 0, 0, 0], &[0; 4]].concat();
+        let interface = [&word(1)[..], &[0; 2], &long(65_535), &options].concat();
+        let enhanced = [&[0, 5, 6, len, len].map(long).concat()[..], &frame].concat();
+        let flags = [&word(2)[..], &word(4), &long(2), &[0; 4]].concat();
+        let mut flagged = enhanced.clone();
+        flagged.resize(flagged.len().next_multiple_of(4), 0);
+        flagged.extend(flags);
+        let simple = [&long(len)[..], &frame].concat();
+        let old = [&word(0)[..], &word(3)].concat();
+        let old = [&old[..], &[5, 6, len, len].map(long).concat(), &frame].concat();
+        let blocks = [
+            block(0x0A0D_0D0A, &section),
+            block(1, &interface),
+            block(6, &enhanced),
+            block(6, &flagged),
+            block(3, &simple),
+            block(2, &old),
+            block(5, &[0; 12]),
+        ];
+        seeds.push((format!("pcapng-{end}"), blocks.concat()));
+    }
+    seeds
+}
+
+fn frame_only(input: &[u8]) {
+    super::frame::run(input);
+}
+
+/// Step numbers and arguments, as `stack.rs` reads them.
+pub fn stacks() -> Vec<(String, Vec<u8>)> {
+    // Listen on port 7 for both versions; a SYN; its ACK; accept.
+    let open = [5, 0, 0, 30, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, 6];
+    let open6 = [5, 0, 0, 30, 1, 0, 0, 0, 0, 0, 32, 0, 0, 0, 6];
+    // Connect to a neighbour; SYN-ACK (which `^ ACK` makes of 2); writes before and after.
+    let connect = [4, 0, 0, 0, 7, 0, 3, 32, 0, 2, 0, 7, 0, 4];
+    let rows: [(&str, u8, Vec<u8>); 18] = [
+        ("listen", 0, open.to_vec()),
+        ("listen6", 0, open6.to_vec()),
+        ("listen-ip", 1, open.to_vec()),
+        ("listen-plain", 4, open.to_vec()),
+        ("connect", 0, connect.to_vec()),
+        ("connect-plain", 5, connect.to_vec()),
+        (
+            "echo",
+            0,
+            [
+                &open[..],
+                &[32, 0, 0, 3, 9, 0, 3, 7, 0, 3, 32, 0, 0, 0, 12, 0, 0],
+                &[32, 0, 1, 0, 32, 0, 0, 0, 13, 0],
+            ]
+            .concat(),
+        ),
+        (
+            "bulk",
+            0,
+            [
+                &open[..],
+                &[8, 0, 7, 32, 0, 0, 0, 32, 0, 0, 0, 2, 4, 32, 0, 0, 0],
+                &[32, 0, 0, 7, 10, 0, 7, 10, 0, 7],
+            ]
+            .concat(),
+        ),
+        (
+            "reorder",
+            0x10,
+            [
+                &open[..],
+                &[32, 0, 0, 0x0a, 10, 0, 32, 0, 0, 2, 9, 0, 5, 14, 0],
+            ]
+            .concat(),
+        ),
+        (
+            "loss",
+            0,
+            [
+                &open[..],
+                &[8, 0, 6, 32, 0, 0, 0x80, 100, 3, 127, 3, 3, 3, 3],
+                &[32, 0, 0, 0x80, 100, 3, 127, 3, 25, 9, 3, 3],
+            ]
+            .concat(),
+        ),
+        (
+            "probes",
+            0x90,
+            vec![
+                8, 0, 4, 32, 0, 0, 0x20, 0, 0, 8, 0, 4, 3, 3, 3, 32, 0, 0, 0x20, 0, 9, 3, 3,
+            ],
+        ),
+        (
+            "overlap",
+            0x80,
+            vec![32, 0, 0, 0x0b, 10, 0, 32, 0, 0, 3, 9, 0, 5],
+        ),
+        (
+            "half-closed",
+            0x80,
+            vec![
+                32, 0, 1, 0, 9, 0, 3, 8, 0, 3, 32, 0, 0, 0, 12, 0, 0, 32, 0, 0, 0, 3, 3,
+            ],
+        ),
+        (
+            "fast-retransmit",
+            0x84,
+            vec![
+                8, 0, 7, 32, 0, 0, 0, 8, 0, 7, 32, 0, 0, 0x90, 200, 3, 220, 3, 250, 3, 32, 0, 0,
+                0x90, 200, 3, 220, 3, 252, 3, 32, 0, 0, 0x90, 200, 3, 220, 3, 254, 3, 32, 0, 0, 0,
+            ],
+        ),
+        (
+            "datagrams",
+            0,
+            vec![
+                16, 0, 0, 29, 0, 0, 3, 18, 0, 17, 0, 0, 0, 3, 17, 0, 1, 0, 0x27, 20, 0, 29, 0, 2, 0,
+            ],
+        ),
+        (
+            "pings",
+            0,
+            vec![
+                21, 0, 0, 0, 21, 0, 0, 3, 1, 0, 0, 0, 0, 22, 0, 0, 0, 29, 0, 0, 8, 29, 1, 0, 8,
+            ],
+        ),
+        (
+            "errors",
+            2,
+            [
+                &connect[..8],
+                &[28, 3, 0, 3, 0, 0, 0, 17, 0, 28, 0, 1, 0, 5],
+            ]
+            .concat(),
+        ),
+        (
+            "small-and-full",
+            0x36,
+            [
+                &[25, 5][..],
+                &open,
+                &[26, 2, 8, 0, 7, 32, 0, 0, 0, 27, 1, 24, 0, 0, 15, 0, 0x18],
+                &[1, 0, 0, 0, 0, 11, 0, 3],
+            ]
+            .concat(),
+        ),
+    ];
+    let row = |(name, settings, steps): (&str, u8, Vec<u8>)| {
+        (name.to_owned(), [&[settings][..], &steps].concat())
+    };
+    rows.into_iter().map(row).collect()
+}
+
+fn stack_only(input: &[u8]) {
+    assert_eq!(super::stack::run(input), super::stack::run(input));
 }

@@ -1,7 +1,9 @@
-//! Leaves that everything else stands on: time, checksums, addresses, drop reasons, keyed hashes.
+//! Leaves that everything else stands on: time, checksums, addresses, drop reasons, keyed hashes,
+//! reused buffers.
 //!
 //! Imports nothing of the crate.
 
+mod arena;
 pub mod checksum;
 mod cidr;
 mod drops;
@@ -17,4 +19,5 @@ pub use mac::{MacAddr, ParseMacError};
 pub use protocol::Protocol;
 pub use time::Instant;
 
+pub(crate) use arena::Arena;
 pub(crate) use keyed::{Key, KeyedState, Random};

@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 
-use super::arena::CHUNK;
+use super::CHUNK;
 use super::netlink::{Link, LinkChange, Netlink};
 use super::open::{OpenError, check_name};
 use super::sys::{self, IfReq};

@@ -11,11 +11,10 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::arena::{Arena, CHUNK};
 use super::layout::{Layout, TCP, long, put_word};
-use super::{Capabilities, Device, DeviceError, Medium, Receive, RxBatch};
-use crate::base::Instant;
+use super::{CHUNK, Capabilities, Device, DeviceError, Medium, Receive, RxBatch};
 use crate::base::checksum::checksum;
+use crate::base::{Arena, Instant};
 use crate::link::{MAX_IP_LEN, RxChecksum, RxFrame, RxMeta};
 
 const FIN: u8 = 0x01;

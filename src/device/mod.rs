@@ -5,7 +5,6 @@
 //! ([`Impair`]). Wrappers stand in the order coalesce(capture(impair(device))). *Does not* know
 //! addresses, sockets or time: a caller's `now` is all there is.
 
-mod arena;
 mod coalesce;
 mod impair;
 mod impairment;
@@ -37,6 +36,9 @@ mod tuntap;
 mod virtio;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod wait;
+
+/// Bytes of a chunk of a receive arena unless a setting says otherwise.
+const CHUNK: usize = 256 * 1024;
 
 pub use coalesce::{Coalesce, CoalesceRx};
 pub use impair::{Impair, ImpairRx, ImpairTx};

@@ -1,20 +1,20 @@
 //! Two devices joined in memory: what one end sends the other receives, super-segments and partial
 //! checksums included.
 //!
-//! *Owns* two bounded queues. *Does not* lose, reorder or delay: `Impair` does. Needs no
+//! *Owns* two bounded queues, and the reused chunks that their frames lie in. *Does not* lose, reorder or delay: `Impair` does. Needs no
 //! descriptor: a host that waits on an end asks for one (`Pollable`), nobody else pays for it.
 
 use core::num::NonZeroU16;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::signal::Signal;
 use super::{
-    Capabilities, Device, DeviceDrop, DeviceError, Medium, Receive, RxBatch, Sent, Transmit,
+    CHUNK, Capabilities, Device, DeviceDrop, DeviceError, Medium, Receive, RxBatch, Sent, Transmit,
 };
-use crate::base::Instant;
+use crate::base::{Arena, Instant};
 use crate::link::{RxChecksum, RxFrame, RxMeta, TxFrame};
 
 /// Frames that one direction of a pair holds unless another number is asked for: Linux'
@@ -143,7 +143,8 @@ impl Transmit for PairTx {
         if lane.queue.len() >= lane.limit {
             return Ok(Sent::Full);
         }
-        lane.queue.push_back(Queued::copy_of(frame));
+        let queued = lane.copy_of(frame);
+        lane.queue.push_back(queued);
         lane.show();
         Ok(Sent::Taken)
     }
@@ -161,6 +162,8 @@ impl Drop for PairTx {
 #[derive(Debug)]
 pub(super) struct Lane {
     queue: VecDeque<Queued>,
+    /// What arrives lies in reused chunks, as with a real device.
+    arena: Arena,
     limit: usize,
     sender_gone: bool,
     receiver_gone: bool,
@@ -174,12 +177,30 @@ impl Lane {
     fn shared(limit: usize) -> Arc<Mutex<Self>> {
         Arc::new(Mutex::new(Self {
             queue: VecDeque::new(),
+            arena: Arena::new(CHUNK),
             limit,
             sender_gone: false,
             receiver_gone: false,
             readable: Signal::readable(),
             blocked: Signal::blocked(),
         }))
+    }
+
+    /// What a wire carries is not what its sender may write to again.
+    fn copy_of(&mut self, frame: &TxFrame<'_>) -> Queued {
+        let room = self.arena.room(frame.len());
+        room.extend_from_slice(frame.headers);
+        for slice in frame.payload {
+            room.extend_from_slice(slice);
+        }
+        Queued {
+            data: room.split().freeze(),
+            checksum: frame
+                .meta
+                .checksum
+                .map_or(RxChecksum::Unknown, RxChecksum::Partial),
+            segment_size: frame.meta.segment.map(|segment| segment.size),
+        }
     }
 
     fn show(&mut self) {
@@ -196,24 +217,6 @@ struct Queued {
     data: Bytes,
     checksum: RxChecksum,
     segment_size: Option<NonZeroU16>,
-}
-
-impl Queued {
-    fn copy_of(frame: &TxFrame<'_>) -> Self {
-        let mut data = BytesMut::with_capacity(frame.len());
-        data.extend_from_slice(frame.headers);
-        for slice in frame.payload {
-            data.extend_from_slice(slice);
-        }
-        Self {
-            data: data.freeze(),
-            checksum: frame
-                .meta
-                .checksum
-                .map_or(RxChecksum::Unknown, RxChecksum::Partial),
-            segment_size: frame.meta.segment.map(|segment| segment.size),
-        }
-    }
 }
 
 fn lock(lane: &Mutex<Lane>) -> MutexGuard<'_, Lane> {

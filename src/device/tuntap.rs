@@ -12,14 +12,13 @@ use bytes::Buf;
 use nix::errno::Errno;
 use nix::sys::uio::writev;
 
-use super::arena::Arena;
 use super::netlink::Link;
 use super::segment::{SegmentedTx, with_software};
 use super::{
     Capabilities, DeviceDrop, DeviceError, Medium, Pollable, Receive, RxBatch, Sent, Transmit, sys,
     virtio,
 };
-use crate::base::{Instant, MacAddr};
+use crate::base::{Arena, Instant, MacAddr};
 use crate::link::{MAX_IP_LEN, RxFrame, RxMeta, TxFrame};
 
 /// The offloads that the kernel granted a device. What it did not, software does.

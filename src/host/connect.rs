@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock;
-use super::shared::{Shared, Waited};
+use super::shared::{Shared, Waited, Wish};
 use super::tcp::TcpStream;
 use crate::tcp::TcpOptions;
 
@@ -60,6 +60,8 @@ impl TcpStream {
         let tcp = options.tcp.clone().unwrap_or_else(|| shared.tcp.clone());
         let id = core.stack.tcp_connect(now, remote, options.bind, tcp)?;
         let waits = core.sockets.add_stream(id);
+        let sends = false;
+        let wish = Wish { deadline, sends };
         let failed = loop {
             if let Err(why) = core.check() {
                 break why.into();
@@ -77,7 +79,7 @@ impl TcpStream {
                 };
             }
             let waited;
-            (core, waited) = shared.wait(core, &waits.writable, deadline);
+            (core, waited) = shared.wait(core, &waits.writable, wish);
             if waited == Waited::TimedOut {
                 break io::Error::new(io::ErrorKind::TimedOut, "connection attempt timed out");
             }

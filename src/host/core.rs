@@ -83,7 +83,13 @@ impl Core {
     }
 
     /// Handles a batch and all timers that are due, and sends one budget of frames.
-    pub(super) fn handle(&mut self, now: Instant, batch: &mut RxBatch, after: &mut After) -> More {
+    pub(super) fn handle(
+        &mut self,
+        now: Instant,
+        batch: &mut RxBatch,
+        after: &mut After,
+        turn: &Turn<'_>,
+    ) -> More {
         self.sockets.refresh_rooms(&mut self.stack);
         for frame in batch.drain() {
             self.stack.handle_frame(now, self.interface, frame);
@@ -91,13 +97,19 @@ impl Core {
             self.dispatch(now, after);
         }
         self.stack.handle_timeout(now);
+        if let Turn::Lead(_, until) = turn
+            && until.sends
+            && (until.ready)()
+        {
+            return More::Idle;
+        }
         self.tx_full = false;
         let more = self.transmit(now, 1);
         self.dispatch(now, after);
         more
     }
 
-    /// What comes after a turn; `None` when it ended a lead. And whom to wake for it.
+    /// What comes after a turn; `None` when that was the last one of a lead. And whom to wake for it.
     pub(super) fn end_turn(
         &mut self,
         now: Instant,
@@ -106,7 +118,9 @@ impl Core {
         served_others: bool,
     ) -> (Option<Next>, Wake) {
         let leads = match turn {
-            Turn::Lead(id, ready) if ready() => return (None, self.end_lead(*id, now)),
+            Turn::Lead(id, until) if (until.ready)() || !self.roles.is_led_by(*id) => {
+                return (None, self.end_lead(*id, now, until.sends));
+            }
             Turn::Lead(..) => true,
             Turn::Drive => false,
         };
@@ -190,13 +204,24 @@ impl Core {
         }
         // A thread that leads does not sleep on its socket.
         urgent |= self.dispatch(now, &mut after) && self.roles.is_led();
-        urgent |= matches!(self.life, Life::Ending(_));
+        urgent |= match self.life {
+            Life::Running | Life::Ended(_) => false,
+            // The last connection may have ended with this call.
+            Life::Draining(_) => self.stack.tcp_open_count() == 0,
+            Life::Ending(_) => true,
+        };
         let due = self.due();
         (after, Need { due, urgent })
     }
 
     pub(super) fn wake_for(&mut self, need: Need) -> Wake {
         self.roles.wake_for(need)
+    }
+
+    /// Whom to wake so that somebody looks at once.
+    pub(super) fn wake_at_once(&mut self) -> Wake {
+        let due = self.due();
+        self.roles.wake_for(Need { due, urgent: true })
     }
 
     /// What whoever looks at the device has to do without any frame.
@@ -222,8 +247,11 @@ impl Core {
         Some((id, wake, if urgent { Next::Again } else { sleep }))
     }
 
-    pub(super) fn end_lead(&mut self, id: LeadId, now: Instant) -> Wake {
-        let need = self.need();
+    pub(super) fn end_lead(&mut self, id: LeadId, now: Instant, sends: bool) -> Wake {
+        let mut need = self.need();
+        if sends && !self.tx_full && matches!(self.life, Life::Running) {
+            need.urgent = false;
+        }
         self.roles.end_lead(id, now, need)
     }
 

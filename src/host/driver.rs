@@ -4,8 +4,8 @@
 //! at the device while another thread leads.
 //! Each turn is bounded by its batch; between turns users get the lock.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::clock;
@@ -46,8 +46,11 @@ impl Driver {
             if stepped_in.is_some() {
                 next = Next::Again;
             }
+            let Ok(mut rx) = shared.rx.lock() else {
+                // What a thread had read that panicked as it led is not handled.
+                return Ok(HostError::Panicked);
+            };
             let now = clock::now();
-            let mut rx = shared.rx.lock().unwrap_or_else(PoisonError::into_inner);
             let (received, held) = rx.receive(now)?;
             if received > 0 || next.is_due(now) {
                 let turn = shared.turn(&mut rx.batch, Turn::Drive);

@@ -5,14 +5,14 @@
 //! for everyone.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
-use std::sync::{MutexGuard, PoisonError};
 
 use super::clock;
 use super::core::{Core, Next};
 use super::error::HostError;
 use super::roles::{LeadId, Wake};
-use super::shared::{Shared, Turn};
+use super::shared::{Rx, Shared, Turn};
 use super::wait::DeviceState;
 use crate::base::Instant;
 use crate::device::DeviceError;
@@ -21,6 +21,9 @@ use crate::device::DeviceError;
 pub(crate) struct Until<'a> {
     /// The leader's own socket has something; may be asked with or without the core's lock.
     pub(crate) ready: &'a dyn Fn() -> bool,
+    /// The leader looks at its socket again at once, and sends then: an ACK that follows the read
+    /// tells the room that the read has made.
+    pub(crate) sends: bool,
     /// The leader's patience.
     pub(crate) deadline: Option<Instant>,
 }
@@ -33,20 +36,46 @@ impl Shared {
         mut core: MutexGuard<'a, Core>,
         until: &Until<'_>,
     ) -> Result<(), MutexGuard<'a, Core>> {
-        let Some((id, wake, next)) = core.begin_lead() else {
+        if self.rx.is_poisoned() {
+            // Who panicked ends the host, and wakes those who wait; what it read is not handled.
+            core.fail(HostError::Panicked);
+            return Err(core);
+        }
+        let Some((id, mut wake, mut next)) = core.begin_lead() else {
             return Err(core);
         };
         self.led.store(true, Ordering::Relaxed);
+        // `rx` comes before the core: it may be asked for here, not waited for.
+        let rx = self.rx.try_lock().ok();
+        if rx.is_some() {
+            // What woke an earlier lead is in the core, as `next` is; nobody has to leave.
+            self.leader.take();
+            if wake == Wake::Leader {
+                wake = Wake::Nobody;
+            }
+        } else {
+            // Who holds it takes a turn that may arm an earlier timer, or is to be replaced and may
+            // take a wake-up that was meant for this lead: what `next` says may be old by then.
+            next = Next::Again;
+        }
         drop(core);
         self.wake(wake);
         // A bug ends the host, not the thread that happened to lead.
-        let over = catch_unwind(AssertUnwindSafe(|| self.lead(id, next, until)));
+        let over = catch_unwind(AssertUnwindSafe(|| self.lead(id, rx, next, until)));
         self.end_lead(id, over.unwrap_or(Over::Failed(HostError::Panicked)));
         Ok(())
     }
 
-    fn lead(&self, id: LeadId, mut next: Next, until: &Until<'_>) -> Over {
-        let mut rx = self.rx.lock().unwrap_or_else(PoisonError::into_inner);
+    fn lead(
+        &self,
+        id: LeadId,
+        rx: Option<MutexGuard<'_, Rx>>,
+        mut next: Next,
+        until: &Until<'_>,
+    ) -> Over {
+        let Ok(mut rx) = rx.map_or_else(|| self.rx.lock(), Ok) else {
+            return Over::Failed(HostError::Panicked);
+        };
         let mut active_at = clock::now();
         // The driver may have taken a last turn meanwhile.
         while !(until.ready)() {
@@ -56,7 +85,7 @@ impl Shared {
                 Err(error) => return Over::Failed(error.into()),
             };
             if received > 0 || next.is_due(now) {
-                match self.turn(&mut rx.batch, Turn::Lead(id, until.ready)) {
+                match self.turn(&mut rx.batch, Turn::Lead(id, until)) {
                     None => return Over::Ended,
                     Some(Next::End(_)) => return Over::Done,
                     Some(after) => next = after,
@@ -79,7 +108,8 @@ impl Shared {
                 }
             }
             let late = until.deadline.is_some_and(|deadline| deadline <= now);
-            if late || self.leader.take() {
+            // Always taken: a sleep that ends may have emptied its descriptor.
+            if self.leader.take() || late {
                 break;
             }
         }
@@ -92,12 +122,20 @@ impl Shared {
             return;
         }
         let mut core = self.lock();
+        let mut failed = false;
         match over {
             Over::Ended | Over::Done => {}
             Over::Trouble => core.roles.suspend(),
-            Over::Failed(why) => core.fail(why),
+            Over::Failed(why) => {
+                core.fail(why);
+                failed = true;
+            }
         }
-        let wake = core.end_lead(id, clock::now());
+        let mut wake = core.end_lead(id, clock::now(), false);
+        if failed && wake == Wake::Nobody {
+            // It had been replaced: who leads now hears of it.
+            wake = core.wake_at_once();
+        }
         drop(core);
         self.wake(wake);
     }
@@ -113,7 +151,7 @@ impl Shared {
 
 /// Why a lead is over.
 enum Over {
-    /// The turn that ended it has given the role back.
+    /// The turn that ended it has given the role back, or another lead has replaced it.
     Ended,
     Done,
     /// The descriptor reports an error that the next reads may explain: the driver counts them.
@@ -135,3 +173,7 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "lead_tests.rs"]
+mod tests;

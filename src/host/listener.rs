@@ -67,6 +67,7 @@ impl TcpListener {
         let until = Until {
             ready: &|| !inner.receiver.is_empty(),
             deadline: None,
+            sends: false,
         };
         let next = loop {
             match inner.receiver.try_recv() {

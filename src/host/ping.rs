@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::clock;
-use super::shared::{Shared, Waited};
+use super::shared::{Shared, Waited, Wish};
 use super::waits::Waits;
 use crate::base::Instant;
 use crate::stack::{PingId, PingOptions, PingReply, RecvError, SendError};
@@ -59,13 +59,17 @@ impl PingSocket {
     /// When there is no route, or the packet is too large; `NotConnected` when the host was shut
     /// down.
     pub fn send(&self, to: IpAddr, seq: u16, len: usize) -> io::Result<()> {
+        let wish = Wish {
+            deadline: None,
+            sends: true,
+        };
         let mut core = self.shared.lock_running()?;
         loop {
             let now = clock::now();
             let payload = stamped(now, len);
             match core.stack.ping_send(now, self.id, to, None, seq, payload) {
                 Err(SendError::WouldBlock) => {
-                    (core, _) = self.shared.wait(core, &self.waits.writable, None);
+                    (core, _) = self.shared.wait(core, &self.waits.writable, wish);
                     core.check()?;
                 }
                 result => {
@@ -81,7 +85,10 @@ impl PingSocket {
     /// # Errors
     /// `TimedOut`; `NotConnected` when the host was shut down.
     pub fn recv(&self, timeout: Duration) -> io::Result<Pong> {
-        let deadline = clock::now() + timeout;
+        let wish = Wish {
+            deadline: Some(clock::now() + timeout),
+            sends: false,
+        };
         let mut core = self.shared.lock_running()?;
         loop {
             match core.stack.ping_recv(self.id) {
@@ -93,7 +100,7 @@ impl PingSocket {
                 Err(error) => return Err(error.into()),
             }
             let waited;
-            (core, waited) = self.shared.wait(core, &self.waits.readable, Some(deadline));
+            (core, waited) = self.shared.wait(core, &self.waits.readable, wish);
             core.check()?;
             if waited == Waited::TimedOut {
                 let text = "no answer to the echo request";

@@ -23,7 +23,7 @@ const MOST_SKIPPED: u32 = 1024;
 const SELFLESS: u32 = 8;
 
 /// Who looks at the device, and when.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Roles {
     looker: Looker,
     /// Who looks does so again by itself no later than this; who wants it sooner wakes it.
@@ -129,9 +129,14 @@ impl Roles {
         self.selfless = self.selfless.saturating_add(1);
     }
 
+    /// Does this lead still last?
+    pub(crate) fn is_led_by(&self, id: LeadId) -> bool {
+        id.0 == self.leads && self.is_led()
+    }
+
     /// The lead is over; nothing happens if another one has replaced it.
     pub(crate) fn end_lead(&mut self, id: LeadId, now: Instant, need: Need) -> Wake {
-        if id.0 != self.leads || !self.is_led() {
+        if !self.is_led_by(id) {
             return Wake::Nobody;
         }
         self.looker = Looker::Nobody(now);
@@ -215,12 +220,21 @@ impl Roles {
     /// for a thread that leads and then does something else.
     pub(crate) fn lead_hurt(&mut self) {
         self.penalty = (self.penalty * 2).clamp(1, MOST_SKIPPED);
-        self.skip = self.penalty;
+        // A device in trouble may have suspended leading for longer.
+        self.skip = self.skip.max(self.penalty);
     }
 
     /// The device is in trouble: no lead before the driver has found out.
     pub(crate) const fn suspend(&mut self) {
         self.skip = MOST_SKIPPED;
+    }
+}
+
+#[cfg(test)]
+impl Roles {
+    /// Leads begun.
+    pub(crate) const fn leads(&self) -> u64 {
+        self.leads
     }
 }
 

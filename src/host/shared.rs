@@ -75,7 +75,7 @@ pub(crate) struct Manners {
 pub(crate) enum Turn<'a> {
     Drive,
     /// A leader, whose lead is over when its closure says so.
-    Lead(LeadId, &'a dyn Fn() -> bool),
+    Lead(LeadId, &'a Until<'a>),
 }
 
 impl Shared {
@@ -132,8 +132,8 @@ impl Shared {
         }
         let now = clock::now();
         let mut after = After::default();
-        let more = core.handle(now, batch, &mut after);
-        let (next, wake) = core.end_turn(now, more, &turn, !after.is_empty());
+        let more = core.handle(now, batch, &mut after, &turn);
+        let (next, wake) = core.end_turn(now, more, &turn, after.served());
         if core.becomes_ready() {
             self.changed.notify_all();
         }
@@ -180,8 +180,9 @@ impl Shared {
         &'a self,
         mut core: MutexGuard<'a, Core>,
         side: &Side,
-        deadline: Option<Instant>,
+        patience: Wish,
     ) -> (MutexGuard<'a, Core>, Waited) {
+        let Wish { deadline, sends } = patience;
         let now = clock::now();
         if deadline.is_some_and(|deadline| deadline <= now) {
             return (core, Waited::TimedOut);
@@ -198,8 +199,12 @@ impl Shared {
         let until = Until {
             ready: &|| side.told() != told,
             deadline,
+            sends,
         };
         let core = if (until.ready)() {
+            // The same events may be news for a thread that leads.
+            let wake = core.wake_for(need);
+            self.wake(wake);
             core
         } else {
             match self.try_lead(core, &until) {
@@ -250,8 +255,13 @@ impl Shared {
         let mut core = self.lock();
         let now = clock::now();
         core.begin_end(now, deadline);
-        self.finish(core, now);
+        let (after, _) = core.settle(now);
+        // A host without connections may end at once: a thread that leads shall not sleep on.
+        let wake = core.wake_at_once();
+        drop(core);
+        self.wake(wake);
         self.driver.wake();
+        after.run();
     }
 
     /// The end, called by the driver only: resets what is open, closes the device, and tells
@@ -279,6 +289,14 @@ impl Shared {
     pub(crate) fn aborted(&self) -> usize {
         self.lock().aborted()
     }
+}
+
+/// What a thread that waits wishes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    pub(crate) deadline: Option<Instant>,
+    /// It will send as soon as it can go on: what its own turn would send can go with that.
+    pub(crate) sends: bool,
 }
 
 /// How a wait ended.

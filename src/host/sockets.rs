@@ -177,6 +177,7 @@ impl Sockets {
                 after.garbage.push(stream);
             }
         }
+        after.queued = true;
         set_room(stack, id, sender);
         if !self.crowded.contains(&id) {
             self.crowded.push(id);
@@ -203,6 +204,7 @@ impl Sockets {
                 }
             }
         }
+        after.queued = true;
         after.notify(&queue.waits);
     }
 }
@@ -233,6 +235,8 @@ impl UdpQueue {
 pub(crate) struct After {
     wakes: Vec<Arc<Waits>>,
     garbage: Vec<TcpStream>,
+    /// Something went into a channel.
+    queued: bool,
 }
 
 impl After {
@@ -245,6 +249,11 @@ impl After {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.wakes.is_empty() && self.garbage.is_empty()
+    }
+
+    /// Was there something for anybody who waits, or may wait, on a channel?
+    pub(crate) fn served(&self) -> bool {
+        self.queued || !self.is_empty()
     }
 
     pub(crate) fn run(self) {

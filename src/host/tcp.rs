@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::clock;
 use super::core::Core;
 use super::settings::Timeout;
-use super::shared::{Shared, Waited};
+use super::shared::{Shared, Waited, Wish};
 use super::waits::{Side, Waits};
 use crate::base::Instant;
 use crate::stack::{Stack, TcpId};
@@ -55,7 +55,7 @@ struct Inner {
 /// What a bounded wait of one direction needs.
 struct Patience<'a> {
     side: &'a Side,
-    deadline: Option<Instant>,
+    wish: Wish,
     nonblocking: bool,
 }
 
@@ -344,7 +344,7 @@ impl TcpStream {
         &self,
         mut read: impl FnMut(&mut Stack, Instant, TcpId) -> Result<T, ReadError>,
     ) -> io::Result<T> {
-        let patience = self.patience(&self.inner.waits.readable, &self.inner.read_timeout);
+        let patience = self.patience(&self.inner.waits.readable, &self.inner.read_timeout, false);
         self.retry(&patience, |stack, now, id| match read(stack, now, id) {
             Err(ReadError::WouldBlock) => None,
             other => Some(other.map_err(io::Error::from)),
@@ -355,17 +355,18 @@ impl TcpStream {
         &self,
         mut write: impl FnMut(&mut Stack, Instant, TcpId) -> Result<T, WriteError>,
     ) -> io::Result<T> {
-        let patience = self.patience(&self.inner.waits.writable, &self.inner.write_timeout);
+        let patience = self.patience(&self.inner.waits.writable, &self.inner.write_timeout, true);
         self.retry(&patience, |stack, now, id| match write(stack, now, id) {
             Err(WriteError::WouldBlock) => None,
             other => Some(other.map_err(io::Error::from)),
         })
     }
 
-    fn patience<'a>(&self, side: &'a Side, timeout: &Timeout) -> Patience<'a> {
+    fn patience<'a>(&self, side: &'a Side, timeout: &Timeout, sends: bool) -> Patience<'a> {
+        let deadline = timeout.deadline();
         Patience {
             side,
-            deadline: timeout.deadline(),
+            wish: Wish { deadline, sends },
             nonblocking: self.inner.nonblocking.load(Ordering::Relaxed),
         }
     }
@@ -389,7 +390,7 @@ impl TcpStream {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             let waited;
-            (core, waited) = shared.wait(core, patience.side, patience.deadline);
+            (core, waited) = shared.wait(core, patience.side, patience.wish);
             core.check()?;
             if waited == Waited::TimedOut {
                 return Err(io::ErrorKind::WouldBlock.into());

@@ -18,7 +18,7 @@ use super::clock;
 use super::error::HostError;
 use super::lead::Until;
 use super::settings::Timeout;
-use super::shared::{Shared, Waited};
+use super::shared::{Shared, Waited, Wish};
 use super::sockets::UdpQueue;
 use super::waits::Waits;
 use crate::base::Instant;
@@ -146,6 +146,7 @@ impl UdpSocket {
         let until = Until {
             ready: &|| !inner.datagrams.is_empty() || !inner.errors.is_empty(),
             deadline: inner.read_timeout.deadline(),
+            sends: false,
         };
         loop {
             if let Some(received) = self.try_recv_datagram() {
@@ -329,7 +330,10 @@ impl UdpSocket {
         mut send: impl FnMut(&mut Stack, Instant, UdpId) -> Result<T, SendError>,
     ) -> io::Result<T> {
         let inner = &self.inner;
-        let deadline = inner.write_timeout.deadline();
+        let wish = Wish {
+            deadline: inner.write_timeout.deadline(),
+            sends: true,
+        };
         let nonblocking = inner.nonblocking.load(Ordering::Relaxed);
         let mut core = inner.shared.lock_running()?;
         loop {
@@ -340,7 +344,7 @@ impl UdpSocket {
                 return Ok(result?);
             }
             let waited;
-            (core, waited) = inner.shared.wait(core, &inner.waits.writable, deadline);
+            (core, waited) = inner.shared.wait(core, &inner.waits.writable, wish);
             core.check()?;
             if waited == Waited::TimedOut {
                 return Err(io::ErrorKind::WouldBlock.into());

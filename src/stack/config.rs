@@ -15,6 +15,7 @@ pub struct Config {
     pub(crate) seed: Seed,
     pub(crate) neighbour_limit: usize,
     pub(crate) neighbour_queue: usize,
+    pub(crate) neighbour_queue_bytes: usize,
     pub(crate) outbox_limit: usize,
     pub(crate) transmit_budget: usize,
     pub(crate) ephemeral_ports: RangeInclusive<u16>,
@@ -25,6 +26,7 @@ pub struct Config {
     pub(crate) trust_partial: bool,
     pub(crate) time_wait: Duration,
     pub(crate) time_wait_limit: usize,
+    pub(crate) orphan_limit: usize,
 }
 
 impl Config {
@@ -34,6 +36,7 @@ impl Config {
             seed,
             neighbour_limit: 1024,
             neighbour_queue: 16,
+            neighbour_queue_bytes: 1 << 20,
             outbox_limit: 256,
             transmit_budget: 64,
             ephemeral_ports: 32_768..=60_999,
@@ -44,6 +47,7 @@ impl Config {
             trust_partial: true,
             time_wait: Duration::from_secs(60),
             time_wait_limit: 16_384,
+            orphan_limit: 4096,
         }
     }
 
@@ -78,6 +82,17 @@ impl Config {
         }
     }
 
+    /// Connections that their users have closed and the stack still ends (default 4096, Linux's least
+    /// `tcp_max_orphans`); a close beyond it is a reset. A peer that acknowledges nothing keeps each of
+    /// them, with what it has to send, until the retries are used up.
+    #[must_use]
+    pub fn orphan_limit(self, connections: usize) -> Self {
+        Self {
+            orphan_limit: connections,
+            ..self
+        }
+    }
+
     /// Neighbour entries kept over all interfaces (default 1024, Linux's `gc_thresh3`); at least 8.
     #[must_use]
     pub fn neighbour_limit(self, entries: usize) -> Self {
@@ -93,6 +108,16 @@ impl Config {
     pub fn neighbour_queue(self, packets: usize) -> Self {
         Self {
             neighbour_queue: packets.max(1),
+            ..self
+        }
+    }
+
+    /// Payload bytes that wait for all unresolved neighbours together (default 1 MiB, docs/limits.md);
+    /// beyond it each of them keeps only its last packet.
+    #[must_use]
+    pub fn neighbour_queue_bytes(self, bytes: usize) -> Self {
+        Self {
+            neighbour_queue_bytes: bytes,
             ..self
         }
     }

@@ -84,6 +84,12 @@ counters! {
     tcp_opened,
     /// Connections that listeners completed.
     tcp_accepted,
+    /// SYNs answered with a cookie (RFC 4987 §3.6): the backlog was full.
+    tcp_cookies_sent,
+    /// Connections that listeners completed by a cookie.
+    tcp_cookies_accepted,
+    /// ACKs without a connection that brought no valid cookie while some were out.
+    tcp_cookies_failed,
     /// Connections that were given up by a time-out.
     tcp_timed_out,
     /// Connection attempts that failed.

@@ -4,11 +4,12 @@
 //! *Owns* the claims. *Does not* own sockets. Keys of link-local addresses hold the interface
 //! (RFC 4007 §6). Invariant: no two sockets claim the same packet, so a second claim is an error.
 
-use core::hash::Hash;
+use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use core::net::{IpAddr, SocketAddr};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
-use super::ids::{InterfaceId, ListenerId, RawId, TcpId, UdpId};
+use super::ids::{InterfaceId, ListenerId, UdpId};
 use crate::base::{KeyedState, Seed};
 
 /// Both ends of a flow; `zone` is the interface's number when an address is link-local, else 0.
@@ -44,15 +45,131 @@ pub(crate) fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(a) if a.is_unicast_link_local())
 }
 
-/// What an owner of a 4-tuple is.
+/// What an owner of a 4-tuple is, and its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TcpEntry {
     /// A connection.
-    Connection(TcpId),
+    Connection(u32),
     /// A half-open record.
-    HalfOpen(RawId),
+    HalfOpen(u32),
     /// A TIME-WAIT record.
-    TimeWait(RawId),
+    TimeWait(u32),
+}
+
+/// A [`TcpEntry`] in four bytes: the kind above the slot's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PackedEntry(u32);
+
+impl PackedEntry {
+    const INDEX_BITS: u32 = 30;
+
+    fn of(entry: TcpEntry) -> Self {
+        let (kind, index) = match entry {
+            TcpEntry::Connection(index) => (0, index),
+            TcpEntry::HalfOpen(index) => (1, index),
+            TcpEntry::TimeWait(index) => (2, index),
+        };
+        debug_assert!(index >> Self::INDEX_BITS == 0, "{index} connections");
+        Self(kind << Self::INDEX_BITS | index)
+    }
+
+    fn entry(self) -> TcpEntry {
+        let index = self.0 & ((1 << Self::INDEX_BITS) - 1);
+        match self.0 >> Self::INDEX_BITS {
+            0 => TcpEntry::Connection(index),
+            1 => TcpEntry::HalfOpen(index),
+            _ => TcpEntry::TimeWait(index),
+        }
+    }
+}
+
+/// The keyed hash of a tuple, in two halves so that it and its entry take twelve bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Print([u32; 2]);
+
+impl Hash for Print {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(u64::from(self.0[0]) << 32 | u64::from(self.0[1]));
+    }
+}
+
+/// Hashes what is a keyed hash already: as it is.
+#[derive(Clone, Copy, Debug, Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        debug_assert!(false, "{} bytes that are no print", bytes.len());
+    }
+
+    fn write_u64(&mut self, print: u64) {
+        self.0 = print;
+    }
+}
+
+/// TCP's flows, by the keyed hash of their tuple instead of the tuple: 13 bytes where it took 57, and
+/// the owner's record has the tuple anyway.
+///
+/// What is found is a candidate, which its owner's tuple confirms. Two live flows with one hash do
+/// not happen by chance (2^-64 for a pair), nor on purpose without the key; the second is refused.
+#[derive(Debug)]
+pub(crate) struct TcpFlows {
+    prints: HashMap<Print, PackedEntry, BuildHasherDefault<AsItIs>>,
+    state: KeyedState,
+}
+
+impl TcpFlows {
+    fn new(state: KeyedState) -> Self {
+        Self {
+            prints: HashMap::default(),
+            state,
+        }
+    }
+
+    fn print(&self, tuple: &Tuple) -> Print {
+        let hash = self.state.hash_one(tuple);
+        let half = |n: u64| u32::try_from(n & u64::from(u32::MAX)).unwrap_or(0);
+        Print([half(hash >> 32), half(hash)])
+    }
+
+    /// Who may have this flow? The owner's tuple tells.
+    pub(crate) fn candidate(&self, tuple: &Tuple) -> Option<TcpEntry> {
+        self.prints
+            .get(&self.print(tuple))
+            .map(|packed| packed.entry())
+    }
+
+    /// Gives a flow to `entry`.
+    pub(crate) fn insert(&mut self, tuple: &Tuple, entry: TcpEntry) -> Result<(), InUse> {
+        match self.prints.entry(self.print(tuple)) {
+            Entry::Occupied(_) => Err(InUse),
+            Entry::Vacant(vacant) => {
+                vacant.insert(PackedEntry::of(entry));
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives `before`'s flow to its next stage of life (half-open, connection, TIME-WAIT).
+    pub(crate) fn replace(&mut self, tuple: &Tuple, before: TcpEntry, entry: TcpEntry) {
+        let print = self.print(tuple);
+        match self.prints.get_mut(&print) {
+            Some(packed) if *packed == PackedEntry::of(before) => *packed = PackedEntry::of(entry),
+            _ => debug_assert!(false, "only a flow that exists is replaced"),
+        }
+    }
+
+    /// Gives up a flow of `entry`'s.
+    pub(crate) fn remove(&mut self, tuple: &Tuple, entry: TcpEntry) {
+        let print = self.print(tuple);
+        if self.prints.get(&print) == Some(&PackedEntry::of(entry)) {
+            self.prints.remove(&print);
+        }
+    }
 }
 
 /// The addresses that one claim of a port covers.
@@ -97,56 +214,49 @@ pub(crate) fn claims_of(local: SocketAddr, zone: u32, dual_stack: bool) -> ([Bou
     }
 }
 
-/// A table of flows and of bound ports.
+/// A table of flows `F`, and of ports that `B`s are bound to.
 #[derive(Debug)]
 pub(crate) struct Table<F, B> {
-    flows: HashMap<Tuple, F, KeyedState>,
+    pub(crate) flows: F,
     ports: HashMap<u16, Vec<(Bound, B)>, KeyedState>,
 }
+
+/// UDP's flows.
+pub(crate) type UdpFlows = HashMap<Tuple, UdpId, KeyedState>;
 
 /// Something else has this endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InUse;
 
-impl<F: Copy, B: Copy + PartialEq> Table<F, B> {
-    fn new(state: KeyedState) -> Self {
-        Self {
-            flows: HashMap::with_hasher(state.clone()),
-            ports: HashMap::with_hasher(state),
-        }
-    }
-
+impl Table<UdpFlows, UdpId> {
     /// Who has this flow?
-    pub(crate) fn flow(&self, tuple: &Tuple) -> Option<F> {
+    pub(crate) fn flow(&self, tuple: &Tuple) -> Option<UdpId> {
         self.flows.get(tuple).copied()
     }
 
-    /// Gives a flow to `entry`.
-    pub(crate) fn insert_flow(&mut self, tuple: Tuple, entry: F) -> Result<(), InUse> {
+    /// Gives a flow to `id`.
+    pub(crate) fn insert_flow(&mut self, tuple: Tuple, id: UdpId) -> Result<(), InUse> {
         match self.flows.entry(tuple) {
-            std::collections::hash_map::Entry::Occupied(_) => Err(InUse),
-            std::collections::hash_map::Entry::Vacant(vacant) => {
-                vacant.insert(entry);
+            Entry::Occupied(_) => Err(InUse),
+            Entry::Vacant(vacant) => {
+                vacant.insert(id);
                 Ok(())
             }
         }
     }
 
-    /// Gives a flow to its next stage of life (half-open, connection, TIME-WAIT).
-    pub(crate) fn replace_flow(&mut self, tuple: Tuple, entry: F) {
-        let before = self.flows.insert(tuple, entry);
-        debug_assert!(before.is_some(), "only a flow that exists is replaced");
-    }
-
     /// Gives a flow up.
-    pub(crate) fn remove_flow(&mut self, tuple: &Tuple) -> Option<F> {
+    pub(crate) fn remove_flow(&mut self, tuple: &Tuple) -> Option<UdpId> {
         self.flows.remove(tuple)
     }
+}
 
-    /// Flows in it.
-    #[cfg(test)]
-    pub(crate) fn flow_count(&self) -> usize {
-        self.flows.len()
+impl<F, B: Copy + PartialEq> Table<F, B> {
+    fn new(flows: F, state: KeyedState) -> Self {
+        Self {
+            flows,
+            ports: HashMap::with_hasher(state),
+        }
     }
 
     /// Who is bound to this local endpoint: by address and port, else by port?
@@ -212,16 +322,16 @@ impl<F: Copy, B: Copy + PartialEq> Table<F, B> {
 /// All claims of one stack.
 #[derive(Debug)]
 pub(crate) struct Demux {
-    pub(crate) tcp: Table<TcpEntry, ListenerId>,
-    pub(crate) udp: Table<UdpId, UdpId>,
+    pub(crate) tcp: Table<TcpFlows, ListenerId>,
+    pub(crate) udp: Table<UdpFlows, UdpId>,
 }
 
 impl Demux {
     pub(crate) fn new(seed: &Seed) -> Self {
         let state = KeyedState::new(seed.key("demux"));
         Self {
-            tcp: Table::new(state.clone()),
-            udp: Table::new(state),
+            tcp: Table::new(TcpFlows::new(state.clone()), state.clone()),
+            udp: Table::new(HashMap::with_hasher(state.clone()), state),
         }
     }
 }
@@ -229,7 +339,7 @@ impl Demux {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::ids::Id;
+    use crate::stack::ids::{Id, RawId};
 
     fn udp(index: u32) -> UdpId {
         UdpId::from_raw(RawId {
@@ -238,7 +348,7 @@ mod tests {
         })
     }
 
-    fn table() -> Table<UdpId, UdpId> {
+    fn table() -> Table<UdpFlows, UdpId> {
         Demux::new(&Seed::from_number(1)).udp
     }
 
@@ -309,15 +419,31 @@ mod tests {
 
     #[test]
     fn a_flow_has_one_owner() {
-        let mut table = table();
         let on = InterfaceId::from_index(0);
         let ip: IpAddr = "10.0.0.1".parse().unwrap();
         let tuple = Tuple::new(on, (ip, 1), (ip, 2));
-        assert_eq!(table.insert_flow(tuple, udp(1)), Ok(()));
-        assert_eq!(table.insert_flow(tuple, udp(2)), Err(InUse));
-        table.replace_flow(tuple, udp(3));
-        assert_eq!((table.flow(&tuple), table.flow_count()), (Some(udp(3)), 1));
-        assert_eq!(table.remove_flow(&tuple), Some(udp(3)));
-        assert_eq!(table.flow(&tuple), None);
+        let mut udp_table = table();
+        assert_eq!(udp_table.insert_flow(tuple, udp(1)), Ok(()));
+        assert_eq!(udp_table.insert_flow(tuple, udp(2)), Err(InUse));
+        assert_eq!(udp_table.flow(&tuple), Some(udp(1)));
+        assert_eq!(udp_table.remove_flow(&tuple), Some(udp(1)));
+        assert_eq!(udp_table.flow(&tuple), None);
+
+        let mut flows = Demux::new(&Seed::from_number(1)).tcp.flows;
+        let (half, whole) = (TcpEntry::HalfOpen(9), TcpEntry::Connection(1 << 29));
+        assert_eq!(flows.insert(&tuple, half), Ok(()));
+        assert_eq!(flows.insert(&tuple, whole), Err(InUse));
+        flows.replace(&tuple, half, whole);
+        assert_eq!(flows.candidate(&tuple), Some(whole));
+        flows.remove(&tuple, TcpEntry::TimeWait(0));
+        assert_eq!(flows.candidate(&tuple), Some(whole), "another's");
+        flows.remove(&tuple, whole);
+        assert_eq!(flows.candidate(&tuple), None);
+    }
+
+    /// 12 bytes of a flow and one of the table's own; the memory of a TIME-WAIT record rests on it.
+    #[test]
+    fn a_tcp_flow_is_small() {
+        assert_eq!(size_of::<(Print, PackedEntry)>(), 12);
     }
 }

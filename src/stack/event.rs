@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::ids::{Id, ListenerId, PingId, RawId, TcpId, UdpId};
+use super::ids::{Id, ListenerId, PingId, RawId, TcpId, UdpId, make_room};
 
 bitflags::bitflags! {
     /// What a socket is ready for.
@@ -94,6 +94,7 @@ impl Events {
             armed: Readiness::all(),
         };
         while slots.len() <= raw.index as usize {
+            make_room(slots, 1);
             slots.push(Slot {
                 live: false,
                 ..blank

@@ -120,6 +120,14 @@ socket_ids! {
     PingId,
 }
 
+/// Makes room for `more` values, an eighth beyond what is there: a table that doubles wastes as much
+/// as it holds, and these have an entry per connection.
+pub(crate) fn make_room<T>(values: &mut Vec<T>, more: usize) {
+    if values.capacity() - values.len() < more {
+        values.reserve_exact(more.max(values.len() / 8).max(8));
+    }
+}
+
 /// Values in reused slots, each found by a generational id.
 #[derive(Debug)]
 pub(crate) struct Slab<I, T> {
@@ -173,6 +181,7 @@ impl<I: Id, T> Slab<I, T> {
         if self.free.pop().is_some() {
             self.slots[id.index() as usize].value = Some(value);
         } else {
+            make_room(&mut self.slots, 1);
             self.slots.push(Slot {
                 generation: 0,
                 value: Some(value),

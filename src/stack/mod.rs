@@ -111,7 +111,7 @@ impl Stack {
             match key {
                 TimerKey::Tcp(index) => self.tcp_timeout(now, index),
                 TimerKey::HalfOpen(index) => self.tcp_half_open_timeout(now, index),
-                TimerKey::TimeWait(index) => self.tcp_time_wait_timeout(now, index),
+                TimerKey::TimeWait => self.tcp_time_wait_timeout(now),
                 TimerKey::Neighbour(index) => self.net.on_neighbour_timeout(now, index),
                 TimerKey::Interface(index) => {
                     let on = InterfaceId::from_index(index as usize);

@@ -12,10 +12,13 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+use bytes::Bytes;
+
+use super::config::Config;
 use super::ids::{Id, InterfaceId, RawId, Slab};
 use super::packet::{OwnedPacket, Waiter};
 use super::wheel::{TimerKey, Wheel};
-use crate::base::{Instant, KeyedState, MacAddr, Random, Seed};
+use crate::base::{Instant, KeyedState, MacAddr, Random};
 
 /// RETRANS_TIMER, RFC 4861 §10; also ARP-9's one request per second.
 pub(crate) const RETRANS_TIMER: Duration = Duration::from_secs(1);
@@ -106,19 +109,25 @@ pub(crate) struct Neighbours {
     incomplete: usize,
     limit: usize,
     queue_limit: usize,
+    /// Payload bytes that wait, in all queues together, and what they should not exceed.
+    queued: usize,
+    queue_bytes: usize,
     hand: u32,
     random: Random,
     pub(crate) effects: VecDeque<Effect>,
 }
 
 impl Neighbours {
-    pub(crate) fn new(seed: &Seed, limit: usize, queue_limit: usize) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
+        let seed = &config.seed;
         Self {
             entries: Slab::new(),
             index: HashMap::with_hasher(KeyedState::new(seed.key("neighbour table"))),
             incomplete: 0,
-            limit,
-            queue_limit,
+            limit: config.neighbour_limit,
+            queue_limit: config.neighbour_queue,
+            queued: 0,
+            queue_bytes: config.neighbour_queue_bytes,
             hand: 0,
             random: Random::new(seed.key("reachable time")),
             effects: VecDeque::new(),
@@ -153,17 +162,27 @@ impl Neighbours {
         Lookup::Known(entry.mac)
     }
 
-    /// Queues a packet for an unresolved entry; the oldest gives way (RFC 4861 §7.2.2).
-    pub(crate) fn queue(&mut self, id: RawId, packet: OwnedPacket) {
+    /// Queues a packet for an unresolved entry; the oldest gives way (RFC 4861 §7.2.2). Its payload is
+    /// copied, for it may be a small part of a large buffer.
+    pub(crate) fn queue(&mut self, id: RawId, mut packet: OwnedPacket) {
         let Some(entry) = self.entries.get_mut(id) else {
             let failed = false;
             self.effects.push_back(Effect::Drop { packet, failed });
             return;
         };
+        packet.payload = Bytes::copy_from_slice(&packet.payload);
+        self.queued += packet.payload.len();
         entry.queue.push_back(packet);
-        if entry.queue.len() > self.queue_limit
+        // Each neighbour keeps its last packet, whatever the others hold (r60).
+        let most = if self.queued > self.queue_bytes {
+            1
+        } else {
+            self.queue_limit
+        };
+        while entry.queue.len() > most
             && let Some(packet) = entry.queue.pop_front()
         {
+            self.queued -= packet.payload.len();
             let failed = false;
             self.effects.push_back(Effect::Drop { packet, failed });
         }
@@ -200,7 +219,7 @@ impl Neighbours {
     ) {
         match (self.index.get(&key).copied(), heard) {
             (Some(id), Heard::Asks { mac, .. }) => self.heard_request(timers, id, mac),
-            (None, Heard::Asks { mac, create: true }) => self.learn(key, mac),
+            (None, Heard::Asks { mac, create: true }) => self.learn(now, key, mac),
             // RFC 4861 §7.2.5, RFC 826: what nobody asked for creates nothing.
             (None, _) => {}
             (
@@ -251,6 +270,12 @@ impl Neighbours {
         self.entries.get(id).map(|entry| entry.state)
     }
 
+    /// Payload bytes that wait.
+    #[cfg(test)]
+    pub(crate) fn queued(&self) -> usize {
+        self.queued
+    }
+
     /// Entries in the table.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
@@ -265,7 +290,7 @@ impl Neighbours {
         source: IpAddr,
     ) -> Lookup {
         // Half of the table is out of reach of a scan.
-        if self.incomplete * 2 >= self.limit || !self.make_room() {
+        if self.incomplete * 2 >= self.limit || !self.make_room(now) {
             return Lookup::NoRoom;
         }
         self.incomplete += 1;
@@ -290,8 +315,8 @@ impl Neighbours {
     }
 
     /// Somebody asks us: its answer will have to find it (RFC 826, RFC 4861 §7.2.3).
-    fn learn(&mut self, key: NeighbourKey, mac: MacAddr) {
-        if self.make_room() {
+    fn learn(&mut self, now: Instant, key: NeighbourKey, mac: MacAddr) {
+        if self.make_room(now) {
             self.insert(key, State::Stale, mac, key.1);
         }
     }
@@ -357,6 +382,7 @@ impl Neighbours {
         entry.state = state;
         timers.set(timer(id), None);
         let on = entry.key.0;
+        self.queued -= payload_bytes(&entry.queue);
         let packets = core::mem::take(&mut entry.queue).into_iter();
         let waiters = core::mem::take(&mut entry.waiters).into_iter();
         self.effects
@@ -383,6 +409,7 @@ impl Neighbours {
     fn remove(&mut self, timers: &mut Wheel, id: RawId) -> Option<Entry> {
         let entry = self.entries.remove(id)?;
         self.index.remove(&entry.key);
+        self.queued -= payload_bytes(&entry.queue);
         if matches!(entry.state, State::Incomplete { .. }) {
             self.incomplete -= 1;
         }
@@ -392,7 +419,7 @@ impl Neighbours {
 
     /// Is there room for one more, if need be in the place of a stale entry? A clock hand goes
     /// round, a few entries at a time.
-    fn make_room(&mut self) -> bool {
+    fn make_room(&mut self, now: Instant) -> bool {
         if self.entries.len() < self.limit {
             return true;
         }
@@ -402,7 +429,12 @@ impl Neighbours {
             let Some(id) = self.entries.id_at(self.hand) else {
                 continue;
             };
-            let stale = |entry: &Entry| entry.state == State::Stale;
+            // An entry that nobody has sent to since its time ran out is stale, if not by name.
+            let stale = |entry: &Entry| match entry.state {
+                State::Stale => true,
+                State::Reachable { until } => until <= now,
+                State::Incomplete { .. } | State::Delay | State::Probe { .. } => false,
+            };
             if self.entries.get(id).is_some_and(stale)
                 && let Some(entry) = self.entries.remove(id)
             {
@@ -419,6 +451,10 @@ impl Neighbours {
         let until = now + Duration::from_millis(millis);
         State::Reachable { until }
     }
+}
+
+fn payload_bytes(queue: &VecDeque<OwnedPacket>) -> usize {
+    queue.iter().map(|packet| packet.payload.len()).sum()
 }
 
 fn timer(id: RawId) -> TimerKey {

@@ -46,7 +46,7 @@ impl Net {
             now: Instant::ZERO,
             interfaces: Vec::new(),
             routes: Routes::default(),
-            neighbours: Neighbours::new(seed, config.neighbour_limit, config.neighbour_queue),
+            neighbours: Neighbours::new(config),
             timers: Wheel::default(),
             counters: Counters::default(),
             notices: VecDeque::new(),

@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 
+use super::ids::make_room;
 use crate::base::Instant;
 
 /// Whose deadline it is.
@@ -20,8 +21,8 @@ pub(crate) enum TimerKey {
     Tcp(u32),
     /// The half-open connection in this slot.
     HalfOpen(u32),
-    /// The TIME-WAIT record in this slot.
-    TimeWait(u32),
+    /// The TIME-WAIT record that ends first.
+    TimeWait,
     /// The neighbour entry in this slot.
     Neighbour(u32),
     /// The addresses of the interface with this index: duplicate detection and announcements.
@@ -40,7 +41,7 @@ impl TimerKey {
         match self {
             Self::Tcp(index) => (0, index as usize),
             Self::HalfOpen(index) => (1, index as usize),
-            Self::TimeWait(index) => (2, index as usize),
+            Self::TimeWait => (2, 0),
             Self::Neighbour(index) => (3, index as usize),
             Self::Interface(index) => (4, index as usize),
         }
@@ -55,23 +56,61 @@ enum Place {
     Due,
 }
 
+/// 32 bytes, for there is one per connection.
 #[derive(Clone, Copy, Debug)]
 struct Node {
-    deadline: Option<Instant>,
+    /// [`NEVER`] when there is none.
+    deadline: Instant,
     /// The deadline under which it was put in its bucket: never later than `deadline`.
     queued: Instant,
     place: Place,
-    previous: Option<TimerKey>,
-    next: Option<TimerKey>,
+    previous: Link,
+    next: Link,
 }
 
+impl Node {
+    fn deadline(&self) -> Option<Instant> {
+        (self.deadline != NEVER).then_some(self.deadline)
+    }
+}
+
+const NEVER: Instant = Instant::FAR_FUTURE;
+
 const IDLE: Node = Node {
-    deadline: None,
+    deadline: NEVER,
     queued: Instant::ZERO,
     place: Place::Nowhere,
-    previous: None,
-    next: None,
+    previous: Link::NONE,
+    next: Link::NONE,
 };
+
+/// A key or none, in four bytes: the kind above the slot's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Link(u32);
+
+impl Link {
+    const NONE: Self = Self(u32::MAX);
+    const INDEX_BITS: u32 = 29;
+
+    fn to(key: TimerKey) -> Self {
+        let (kind, index) = key.place();
+        debug_assert!(index >> Self::INDEX_BITS == 0, "{index} sockets");
+        let pack = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Self(pack(kind) << Self::INDEX_BITS | pack(index))
+    }
+
+    fn key(self) -> Option<TimerKey> {
+        let index = self.0 & ((1 << Self::INDEX_BITS) - 1);
+        match self.0 >> Self::INDEX_BITS {
+            0 => Some(TimerKey::Tcp(index)),
+            1 => Some(TimerKey::HalfOpen(index)),
+            2 => Some(TimerKey::TimeWait),
+            3 => Some(TimerKey::Neighbour(index)),
+            4 => Some(TimerKey::Interface(index)),
+            _ => None,
+        }
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -118,10 +157,11 @@ impl Wheel {
             if deadline.is_none() {
                 return;
             }
+            make_room(nodes, index + 1 - nodes.len());
             nodes.resize(index + 1, IDLE);
         }
         let node = &mut nodes[index];
-        node.deadline = deadline;
+        node.deadline = deadline.unwrap_or(NEVER);
         let queued = node.queued;
         match (node.place, deadline) {
             (Place::Nowhere | Place::Due, None) => {}
@@ -146,7 +186,7 @@ impl Wheel {
     #[cfg(test)]
     pub(crate) fn get(&self, key: TimerKey) -> Option<Instant> {
         let (kind, index) = key.place();
-        self.nodes[kind].get(index)?.deadline
+        self.nodes[kind].get(index)?.deadline()
     }
 
     /// When to call [`next_expired`](Self::next_expired) next: not later than the earliest deadline.
@@ -167,7 +207,7 @@ impl Wheel {
             while let Some(key) = self.due.pop_front() {
                 let node = self.node(key);
                 node.place = Place::Nowhere;
-                if node.deadline.take().is_some() {
+                if core::mem::replace(&mut node.deadline, NEVER) != NEVER {
                     return Some(key);
                 }
             }
@@ -175,7 +215,7 @@ impl Wheel {
             // then buckets of the wheel's old time are there, which a new one may not mix with.
             while self.open_earliest().is_some() {}
             while let Some(key) = self.moved.pop() {
-                if let Some(at) = self.node(key).deadline {
+                if let Some(at) = self.node(key).deadline() {
                     self.link(key, at);
                 }
             }
@@ -199,10 +239,10 @@ impl Wheel {
         while let Some(key) = next {
             let time = self.time;
             let node = self.node(key);
-            next = node.next.take();
-            node.previous = None;
+            next = core::mem::replace(&mut node.next, Link::NONE).key();
+            node.previous = Link::NONE;
             node.place = Place::Nowhere;
-            match node.deadline {
+            match node.deadline() {
                 None => {}
                 Some(at) if at <= time => {
                     node.place = Place::Due;
@@ -231,13 +271,13 @@ impl Wheel {
         self.buckets[bucket].least = self.buckets[bucket].least.min(at);
         self.occupied[level as usize] |= 1 << slot;
         if let Some(head) = head {
-            self.node(head).previous = Some(key);
+            self.node(head).previous = Link::to(key);
         }
         let node = self.node(key);
         node.queued = at;
         node.place = Place::Bucket(u16::try_from(bucket).unwrap_or(u16::MAX));
-        node.previous = None;
-        node.next = head;
+        node.previous = Link::NONE;
+        node.next = head.map_or(Link::NONE, Link::to);
     }
 
     fn unlink(&mut self, key: TimerKey) {
@@ -247,13 +287,14 @@ impl Wheel {
         };
         let bucket = usize::from(bucket);
         node.place = Place::Nowhere;
-        let (previous, next) = (node.previous.take(), node.next.take());
-        if let Some(next) = next {
+        let (previous, next) = (node.previous, node.next);
+        (node.previous, node.next) = (Link::NONE, Link::NONE);
+        if let Some(next) = next.key() {
             self.node(next).previous = previous;
         }
-        match previous {
+        match previous.key() {
             Some(previous) => self.node(previous).next = next,
-            None => self.buckets[bucket].head = next,
+            None => self.buckets[bucket].head = next.key(),
         }
         if self.buckets[bucket].head.is_none() {
             self.buckets[bucket].least = Instant::FAR_FUTURE;
@@ -335,7 +376,7 @@ mod tests {
         match number % 3 {
             0 => TimerKey::Tcp(number),
             1 => TimerKey::Neighbour(number),
-            _ => TimerKey::TimeWait(number),
+            _ => TimerKey::HalfOpen(number),
         }
     }
 

@@ -3,26 +3,31 @@
 //! *Owns* out-of-order text as runs of adjacent pieces, and which run changed last (RFC 2018 §4
 //! wants it reported first). *Does not* know windows: offered text lies inside one.
 //! Invariants: runs are disjoint, not adjacent and in order; at most [`Assembler::MAX_PIECES`]
-//! pieces, so that one-byte floods cost bounded memory (r40 in docs/regressions.md).
+//! pieces, and as many again where one text fills the gaps between them, so that one-byte floods
+//! cost bounded memory; a piece costs the logarithm of their number to hold, to join and to take
+//! (r40 in docs/regressions.md).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Buf, Bytes};
+
+use super::read_queue::WORTH_A_CHUNK;
 
 // A piece smaller than this is copied out of the buffer it arrived in, which it would pin.
 const COPY_BREAK: usize = 1024;
 
-/// A range of the stream and the pieces that hold it.
+/// A range of the stream, known by its start, and the pieces that hold it.
 #[derive(Debug)]
 struct Run {
-    start: u64,
     end: u64,
     pieces: VecDeque<Bytes>,
+    /// Do its pieces pin nothing, as far as they are not worth it?
+    compact: bool,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Assembler {
-    runs: Vec<Run>,
+    runs: BTreeMap<u64, Run>,
     pieces: usize,
     /// Starts of runs, the one that changed last first.
     recent: VecDeque<u64>,
@@ -40,8 +45,8 @@ pub(crate) enum Offered {
 }
 
 impl Assembler {
-    /// Linux bounds the queue in bytes only; a piece costs about 100 bytes beside its text.
-    const MAX_PIECES: usize = 4096;
+    /// Linux bounds the queue in bytes only; a piece costs about 300 bytes beside its text.
+    pub(crate) const MAX_PIECES: usize = 4096;
 
     pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty()
@@ -50,42 +55,41 @@ impl Assembler {
     /// Offers the text that starts at stream offset `start`, which is not the next expected.
     pub(crate) fn offer(&mut self, start: u64, text: &Bytes) -> Offered {
         let end = start + text.len() as u64;
-        let first = self.runs.partition_point(|run| run.end < start);
-        let fits = self.runs.get(first).is_none_or(|run| run.start > end);
-        if !fits && self.runs[first].start <= start && end <= self.runs[first].end {
-            self.touch(first);
+        let before = self.run_before(start).filter(|&(_, end)| end >= start);
+        if let Some((at, held)) = before
+            && end <= held
+        {
+            self.touch(at);
             return Offered::Duplicate;
         }
         if self.pieces >= Self::MAX_PIECES && !self.evict_beyond(end) {
             return Offered::Full;
         }
-        if fits {
-            self.runs.insert(
-                first,
-                Run {
-                    start,
-                    end: start,
-                    pieces: VecDeque::new(),
-                },
-            );
-        }
-        let index = first.min(self.runs.len() - 1);
-        self.merge(index, start, text);
-        self.touch(index);
+        // What was evicted lay beyond the text: it may have been next to it, never before it.
+        let at = before.map_or(start, |(at, _)| at);
+        self.runs.entry(at).or_insert_with(|| Run {
+            end: start,
+            pieces: VecDeque::new(),
+            compact: false,
+        });
+        self.extend(at, start, text);
+        self.touch(at);
         Offered::Held
     }
 
     /// Takes the text from `next` on, if it is held.
     pub(crate) fn take(&mut self, next: u64) -> Vec<Bytes> {
         let mut taken = Vec::new();
-        while self.runs.first().is_some_and(|run| run.start <= next) {
-            let run = self.runs.remove(0);
+        while let Some(entry) = self.runs.first_entry()
+            && *entry.key() <= next
+        {
+            let (start, run) = entry.remove_entry();
             self.pieces -= run.pieces.len();
-            self.recent.retain(|&start| start != run.start);
+            self.recent.retain(|&other| other != start);
             if run.end <= next {
                 continue;
             }
-            let mut skip = usize::try_from(next - run.start).unwrap_or(usize::MAX);
+            let mut skip = usize::try_from(next - start).unwrap_or(usize::MAX);
             for mut piece in run.pieces {
                 let cut = skip.min(piece.len());
                 piece.advance(cut);
@@ -99,26 +103,47 @@ impl Assembler {
         taken
     }
 
+    /// Copies the pieces that are not worth the buffers they pin, whole runs, at most about `budget`
+    /// bytes; says whether that was all.
+    pub(crate) fn compact(&mut self, budget: usize) -> bool {
+        let mut copied = 0;
+        for run in self.runs.values_mut().filter(|run| !run.compact) {
+            if copied >= budget {
+                return false;
+            }
+            for piece in &mut run.pieces {
+                if (COPY_BREAK..WORTH_A_CHUNK).contains(&piece.len()) {
+                    copied += piece.len();
+                    *piece = Bytes::copy_from_slice(piece);
+                }
+            }
+            run.compact = true;
+        }
+        true
+    }
+
+    /// Gives back what an idle connection does not need.
+    pub(crate) fn cool(&mut self) {
+        if self.is_empty() {
+            (self.runs, self.recent) = (BTreeMap::new(), VecDeque::new());
+        }
+    }
+
     /// The ranges held, the one that changed last first.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.recent.iter().filter_map(|&start| {
-            let at = self
-                .runs
-                .binary_search_by_key(&start, |run| run.start)
-                .ok()?;
-            Some((start, self.runs[at].end))
-        })
+        let range = |&start| self.runs.get(&start).map(|run| (start, run.end));
+        self.recent.iter().filter_map(range)
     }
 
     /// The offset after the last byte held.
     pub(crate) fn end(&self) -> Option<u64> {
-        self.runs.last().map(|run| run.end)
+        self.runs.last_key_value().map(|(_, run)| run.end)
     }
 
     /// Bytes held.
     #[cfg(test)]
     pub(crate) fn len(&self) -> u64 {
-        self.runs.iter().map(|run| run.end - run.start).sum()
+        self.runs.iter().map(|(start, run)| run.end - start).sum()
     }
 
     /// Recounts what is held, which lies in `from..to` and does not begin at `from`; for tests and
@@ -126,10 +151,10 @@ impl Assembler {
     pub(crate) fn check(&self, from: u64, to: u64) {
         let mut end = from;
         let mut pieces = 0;
-        for run in &self.runs {
-            assert!(run.start > end, "runs are in order and not adjacent");
+        for (&start, run) in &self.runs {
+            assert!(start > end, "runs are in order and not adjacent");
             let held: usize = run.pieces.iter().map(Bytes::len).sum();
-            assert_eq!(run.end - run.start, held as u64, "bytes of a run");
+            assert_eq!(run.end - start, held as u64, "bytes of a run");
             pieces += run.pieces.len();
             end = run.end;
         }
@@ -140,9 +165,15 @@ impl Assembler {
         );
     }
 
-    /// Extends run `index` by what is new of the text, at its front, its back and across the runs
-    /// behind it.
-    fn merge(&mut self, index: usize, start: u64, text: &Bytes) {
+    /// The last run that starts at `offset` or before it, as its start and end.
+    fn run_before(&self, offset: u64) -> Option<(u64, u64)> {
+        let (&start, run) = self.runs.range(..=offset).next_back()?;
+        Some((start, run.end))
+    }
+
+    /// Extends the run at `at` by what is new of the text, which begins in it or at its end, across
+    /// the runs behind it.
+    fn extend(&mut self, at: u64, start: u64, text: &Bytes) {
         let end = start + text.len() as u64;
         let part = |from: u64, to: u64| {
             let at = |offset: u64| usize::try_from(offset - start).unwrap_or(usize::MAX);
@@ -153,54 +184,30 @@ impl Assembler {
                 slice
             }
         };
-        let old_start = self.runs[index].start;
-        let run = &mut self.runs[index];
-        if start < run.start {
-            run.pieces.push_front(part(start, run.start));
-            run.start = start;
-            self.pieces += 1;
-            self.recent.retain(|&s| s != old_start);
-        }
-        while self.runs[index].end < end {
-            let gap_end = self
-                .runs
-                .get(index + 1)
-                .map_or(end, |next| next.start.min(end));
-            let run = &mut self.runs[index];
+        let Some(mut run) = self.runs.remove(&at) else {
+            return;
+        };
+        run.compact = false;
+        while run.end <= end {
+            let next = self.runs.range(at..).next();
+            let next = next.map(|(&next, _)| next).filter(|&next| next <= end);
+            let gap_end = next.unwrap_or(end);
             if gap_end > run.end {
                 run.pieces.push_back(part(run.end, gap_end));
                 run.end = gap_end;
                 self.pieces += 1;
             }
-            if self
-                .runs
-                .get(index + 1)
-                .is_some_and(|next| next.start == gap_end)
-            {
-                self.join_next(index);
-            }
+            let Some(joined) = next.and_then(|next| self.runs.remove(&next)) else {
+                break;
+            };
+            self.recent.retain(|&other| Some(other) != next);
+            run = run.join(joined);
         }
-        if self
-            .runs
-            .get(index + 1)
-            .is_some_and(|next| next.start == self.runs[index].end)
-        {
-            self.join_next(index);
-        }
+        self.runs.insert(at, run);
     }
 
-    /// Appends the run behind `index` to it.
-    fn join_next(&mut self, index: usize) {
-        let next = self.runs.remove(index + 1);
-        self.recent.retain(|&start| start != next.start);
-        let run = &mut self.runs[index];
-        run.end = next.end;
-        run.pieces.extend(next.pieces);
-    }
-
-    /// Notes that run `index` changed last.
-    fn touch(&mut self, index: usize) {
-        let start = self.runs[index].start;
+    /// Notes that the run at `start` changed last.
+    fn touch(&mut self, start: u64) {
         self.recent.retain(|&s| s != start);
         self.recent.push_front(start);
         // RFC 2018 §3: four blocks fit at most; a few more, for when some of them are joined.
@@ -209,25 +216,43 @@ impl Assembler {
 
     /// Makes room by throwing away the farthest piece, if it lies beyond `end`.
     fn evict_beyond(&mut self, end: u64) -> bool {
-        let Some(last) = self.runs.last_mut() else {
+        let Some(mut last) = self.runs.last_entry() else {
             return false;
         };
-        let Some(piece) = last.pieces.back() else {
+        let run = last.get_mut();
+        let Some(piece) = run.pieces.back() else {
             return false;
         };
-        let piece_start = last.end - piece.len() as u64;
+        let piece_start = run.end - piece.len() as u64;
         if piece_start < end {
             return false;
         }
-        last.pieces.pop_back();
-        last.end = piece_start;
+        run.pieces.pop_back();
+        run.end = piece_start;
         self.pieces -= 1;
-        if last.pieces.is_empty() {
-            let start = last.start;
-            self.runs.pop();
+        if run.pieces.is_empty() {
+            let start = last.remove_entry().0;
             self.recent.retain(|&s| s != start);
         }
         true
+    }
+}
+
+impl Run {
+    /// This run with the one behind it. The shorter list of pieces moves: each piece moves at most
+    /// as often as its run doubles.
+    fn join(mut self, mut next: Self) -> Self {
+        if self.pieces.len() >= next.pieces.len() {
+            self.pieces.append(&mut next.pieces);
+            self.end = next.end;
+            self.compact &= next.compact;
+            return self;
+        }
+        while let Some(piece) = self.pieces.pop_back() {
+            next.pieces.push_front(piece);
+        }
+        next.compact &= self.compact;
+        next
     }
 }
 
@@ -267,10 +292,40 @@ mod tests {
                 (next..).take_while(|offset| model.contains(offset)).collect();
             prop_assert_eq!(taken.len(), expected.len());
             prop_assert_eq!(taken, expected.iter().map(|at| (at % 251) as u8).collect::<Vec<_>>());
-            prop_assert!(assembler.runs.iter().all(|run| run.start > next));
-            let pieces: usize = assembler.runs.iter().map(|run| run.pieces.len()).sum();
+            prop_assert!(assembler.runs.keys().all(|&start| start > next));
+            let pieces: usize = assembler.runs.values().map(|run| run.pieces.len()).sum();
             prop_assert_eq!(assembler.pieces, pieces);
         }
+    }
+
+    /// CVE-2018-5390: the order that made each byte move all that was held before.
+    #[test]
+    fn r40_joining_runs_moves_the_shorter() {
+        let mut assembler = Assembler::default();
+        let most = Assembler::MAX_PIECES as u64;
+        // From the far end to the near one, every second byte, then what is between, the same way.
+        for at in (0..most / 2).rev() {
+            assembler.offer(10 + 2 * at, &text(10 + 2 * at, 1));
+        }
+        assert_eq!(assembler.runs.len() as u64, most / 2);
+        for at in (0..most / 2).rev() {
+            assembler.offer(11 + 2 * at, &text(11 + 2 * at, 1));
+        }
+        assert_eq!((assembler.runs.len(), assembler.pieces as u64), (1, most));
+        assert_eq!(assembler.take(10).concat(), text(10, most as usize));
+    }
+
+    #[test]
+    fn r40_a_text_over_many_gaps_is_bounded() {
+        let mut assembler = Assembler::default();
+        for at in 0..Assembler::MAX_PIECES as u64 - 1 {
+            assembler.offer(10 + 2 * at, &text(10 + 2 * at, 1));
+        }
+        let all = text(10, 2 * Assembler::MAX_PIECES);
+        assert_eq!(assembler.offer(10, &all), Offered::Held);
+        assert!(assembler.pieces <= 2 * Assembler::MAX_PIECES);
+        assert_eq!(assembler.offer(10_000_000, &all), Offered::Full);
+        assert_eq!(assembler.take(10).concat(), all);
     }
 
     #[test]
@@ -284,5 +339,20 @@ mod tests {
         assert_eq!(assembler.offer(10, &text(10, 5)), Offered::Held);
         assert_eq!(assembler.pieces, Assembler::MAX_PIECES);
         assert_eq!(assembler.take(10).concat(), text(10, 5));
+    }
+
+    #[test]
+    fn what_is_compacted_pins_nothing() {
+        let buffer = Bytes::from(vec![7; 300_000]);
+        let mut assembler = Assembler::default();
+        for at in 0..10u64 {
+            assembler.offer(1 + 4000 * at, &buffer.slice(0..2000));
+        }
+        assert!(!assembler.compact(9000) && !buffer.is_unique());
+        assert!(assembler.compact(90_000) && buffer.is_unique());
+        assembler.offer(2001, &buffer.slice(0..1500));
+        assert!(!buffer.is_unique());
+        assert!(assembler.compact(90_000) && buffer.is_unique());
+        assert_eq!(assembler.take(1).concat(), vec![7; 3500]);
     }
 }

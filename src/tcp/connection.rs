@@ -272,6 +272,15 @@ impl Connection {
         }
     }
 
+    /// Gives back the memory that an idle connection does not need: buffers of empty queues, room for
+    /// more. A busy one makes them again, once.
+    pub(crate) fn cool(&mut self) {
+        self.snd.queue.cool();
+        self.scoreboard.cool();
+        self.rcv.queue.cool();
+        self.rcv.assembler.cool();
+    }
+
     // --- getters --------------------------------------------------------------------------
 
     /// TCP_INFO.

@@ -44,7 +44,8 @@ pub(super) fn low(number: u64) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
-fn tuple_bytes(local: SocketAddr, remote: SocketAddr) -> [u8; 36] {
+/// Both ends as bytes to hash, IPv4 addresses as mapped.
+pub(super) fn tuple_bytes(local: SocketAddr, remote: SocketAddr) -> [u8; 36] {
     let mut bytes = [0; 36];
     for (half, address) in bytes.chunks_exact_mut(18).zip([local, remote]) {
         let ip = match address.ip() {

@@ -2,7 +2,7 @@
 //!
 //! RFC 9293, RFC 5681 and RFC 6582 (congestion control, NewReno), RFC 6298 (RTO), RFC 7323 (window
 //! scale, timestamps, PAWS), RFC 2018, RFC 2883 and RFC 6675 (SACK), RFC 5961 (blind attacks),
-//! RFC 6528 (initial numbers), RFC 1337 (TIME-WAIT), RFC 6928 (IW10).
+//! RFC 6528 (initial numbers), RFC 4987 (SYN cookies), RFC 1337 (TIME-WAIT), RFC 6928 (IW10).
 //!
 //! *Owns* everything between the demultiplexer and the IP header. *Does not* know addresses, links,
 //! sockets or clocks: segments and time go in, plans come out.
@@ -16,6 +16,7 @@ mod check;
 mod commit;
 mod congestion;
 mod connection;
+mod cookie;
 mod error;
 mod half_open;
 mod header;
@@ -51,6 +52,7 @@ pub use settings::{Keepalive, TcpOptions};
 pub use state::State;
 
 pub(crate) use connection::{Connection, Opening, Reset, Setup, Signals};
+pub(crate) use cookie::{COOKIE_LIFE, Cookies, cookie_stamp};
 pub(crate) use half_open::{Bare, HalfOpen, HalfOpenStep};
 pub(crate) use header::CHECKSUM_OFFSET;
 pub(crate) use isn::IsnGenerator;

@@ -53,7 +53,7 @@ pub(crate) struct Receive {
     pub(super) queue: ReadQueue,
     pub(super) assembler: Assembler,
     /// Bytes delivered to the queue so far: the stream offset of RCV.NXT.
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
     /// The FIN's sequence number, once it was seen.
     fin: Option<SeqNum>,
     ts_recent: Option<TsRecent>,
@@ -394,6 +394,14 @@ impl Receive {
 
     pub(crate) fn is_shut_down(&self) -> bool {
         self.discard
+    }
+
+    /// Copies text that came before the stream offset `before` and is not worth what it pins; about
+    /// `budget` bytes, and says whether that was all.
+    pub(crate) fn compact(&mut self, before: u64, budget: usize) -> bool {
+        let front = self.offset - self.queue.len() as u64;
+        let older = usize::try_from(before.saturating_sub(front)).unwrap_or(usize::MAX);
+        self.queue.compact(older, budget) && self.assembler.compact(budget)
     }
 
     /// Doubles the window after a window's worth has come and the user has kept up with it.

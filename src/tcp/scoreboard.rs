@@ -127,6 +127,13 @@ impl Scoreboard {
         self.records.get(index)
     }
 
+    /// Gives back what an idle connection does not need.
+    pub(crate) fn cool(&mut self) {
+        if self.is_empty() {
+            self.records = VecDeque::new();
+        }
+    }
+
     /// RFC 6675's pipe: octets believed to be in the network.
     pub(crate) fn pipe(&self) -> u32 {
         (self.outstanding - self.sacked - self.lost).saturating_sub(self.dup_acked)

@@ -6,7 +6,9 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+
+use crate::base::Arena;
 
 // Below this a chunk is copied into the tail: a small slice would pin a buffer of any size, and a
 // super-segment must not need more slices than one `writev` takes (64 KiB / 1 KiB = 64 << 1024).
@@ -22,8 +24,8 @@ pub(crate) struct SendQueue {
     end: u64,
     /// Bytes that will not grow any more, each with its offset.
     frozen: VecDeque<(u64, Bytes)>,
-    /// The last bytes, into whose spare room the next small write goes.
-    tail: BytesMut,
+    /// The last bytes, into whose spare room the next small write goes, and chunks to be used again.
+    tail: Option<Box<Arena>>,
 }
 
 impl SendQueue {
@@ -45,15 +47,17 @@ impl SendQueue {
     /// Appends a copy of `data`.
     pub(crate) fn copy(&mut self, mut data: &[u8]) {
         while !data.is_empty() {
-            let room = self.tail.capacity() - self.tail.len();
-            if room == 0 {
+            if self.spare() == 0 {
                 self.freeze_tail();
-                let size = data.len().next_power_of_two().clamp(SMALL_CHUNK, CHUNK);
-                self.tail = BytesMut::with_capacity(size);
-                continue;
             }
-            let (now, later) = data.split_at(room.min(data.len()));
-            self.tail.extend_from_slice(now);
+            // A chunk for four or fewer makes what the buffer holds: few are waited for at a time.
+            let size = data.len().max(self.len() / 4).next_power_of_two();
+            let tail = self.tail.get_or_insert_with(|| Box::new(Arena::new(0)));
+            tail.grow_chunk(size.clamp(SMALL_CHUNK, CHUNK));
+            let room = tail.room(1);
+            let now = data.len().min(room.capacity() - room.len());
+            let (now, later) = data.split_at(now);
+            room.extend_from_slice(now);
             self.end += now.len() as u64;
             data = later;
         }
@@ -73,7 +77,7 @@ impl SendQueue {
 
     /// Lets go of everything below `offset`.
     pub(crate) fn release(&mut self, offset: u64) {
-        if offset > self.end - self.tail.len() as u64 {
+        if offset > self.frozen_end() {
             self.freeze_tail();
         }
         self.start = offset.clamp(self.start, self.end);
@@ -93,7 +97,7 @@ impl SendQueue {
     /// The range must be held.
     pub(crate) fn slices(&mut self, offset: u64, len: usize, out: &mut Vec<Bytes>) {
         debug_assert!(offset >= self.start && offset + len as u64 <= self.end);
-        if offset + len as u64 > self.end - self.tail.len() as u64 {
+        if offset + len as u64 > self.frozen_end() {
             self.freeze_tail();
         }
         let first = self
@@ -121,13 +125,38 @@ impl SendQueue {
             assert_eq!(*offset, at, "chunks are adjacent");
             at += chunk.len() as u64;
         }
-        assert_eq!(at + self.tail.len() as u64, self.end, "bytes held");
+        assert_eq!(at, self.frozen_end(), "bytes frozen");
+    }
+
+    /// Gives back what an idle connection does not need.
+    pub(crate) fn cool(&mut self) {
+        if self.len() == 0 {
+            (self.frozen, self.tail) = (VecDeque::new(), None);
+        } else {
+            self.frozen.shrink_to_fit();
+            if let Some(tail) = &mut self.tail {
+                tail.forget_used();
+            }
+        }
+    }
+
+    fn spare(&self) -> usize {
+        self.tail.as_ref().map_or(0, |tail| tail.spare())
+    }
+
+    /// The offset after the last byte that is frozen.
+    fn frozen_end(&self) -> u64 {
+        let tail = self.tail.as_ref().map_or(0, |tail| tail.filled().len());
+        self.end - tail as u64
     }
 
     fn freeze_tail(&mut self) {
-        if !self.tail.is_empty() {
-            let at = self.end - self.tail.len() as u64;
-            self.frozen.push_back((at, self.tail.split().freeze()));
+        let at = self.frozen_end();
+        if let Some(tail) = &mut self.tail
+            && at < self.end
+        {
+            let text = tail.room(0).split().freeze();
+            self.frozen.push_back((at, text));
         }
     }
 }
@@ -139,6 +168,7 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Op {
+        Cool,
         Copy(usize),
         Push(usize),
         Release(usize),
@@ -147,6 +177,7 @@ mod tests {
 
     fn op() -> impl Strategy<Value = Op> {
         prop_oneof![
+            Just(Op::Cool),
             (0usize..5000).prop_map(Op::Copy),
             (0usize..5000).prop_map(Op::Push),
             (0usize..6000).prop_map(Op::Release),
@@ -166,6 +197,7 @@ mod tests {
             let mut start = 0usize;
             for op in ops {
                 match op {
+                    Op::Cool => queue.cool(),
                     Op::Copy(n) => { let d = fresh(n); queue.copy(&d); model.extend(&d); }
                     Op::Push(n) => { let d = fresh(n); model.extend(&d); queue.push(d.into()); }
                     Op::Release(n) => {
@@ -199,5 +231,27 @@ mod tests {
         queue.slices(0, 5096, &mut out);
         assert_eq!(out.len(), 2);
         assert_eq!(out[1].as_ptr(), at);
+    }
+
+    /// The send chunks of a steady flow are used again, however large the buffer is.
+    #[test]
+    fn chunks_that_were_acknowledged_are_filled_again() {
+        for (write, buffered) in [(1, 3000), (700, 100_000), (128 << 10, 2 << 20)] {
+            let mut queue = SendQueue::default();
+            let data = vec![7; write];
+            let mut rounds = |n: usize| {
+                for _ in 0..n {
+                    queue.copy(&data);
+                    let mut out = Vec::new();
+                    queue.slices(queue.end() - write as u64, write, &mut out);
+                    let keep = queue.len().min(buffered) as u64;
+                    queue.release(queue.end() - keep);
+                }
+                queue.tail.as_ref().unwrap().made()
+            };
+            let warm_up = 4 * buffered / write + 3000;
+            let before = rounds(warm_up);
+            assert_eq!(rounds(10_000), before, "writes of {write}");
+        }
     }
 }

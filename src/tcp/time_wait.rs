@@ -12,13 +12,16 @@ use super::options::Options;
 use super::segment::{Control, Segment};
 use super::seq::SeqNum;
 
-#[derive(Clone, Copy, Debug)]
+/// 20 bytes.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TimeWait {
     snd_nxt: SeqNum,
     rcv_nxt: SeqNum,
-    ts_recent: Option<u32>,
+    /// TS.Recent, when `timestamps` were agreed on.
+    ts_val: u32,
     ts_offset: u32,
     window: u16,
+    timestamps: bool,
 }
 
 /// What a segment does in TIME-WAIT.
@@ -38,10 +41,15 @@ impl TimeWait {
         Self {
             snd_nxt: connection.snd.nxt,
             rcv_nxt: connection.rcv.nxt,
-            ts_recent: connection.rcv.ts_recent(),
+            ts_val: connection.rcv.ts_recent().unwrap_or(0),
             ts_offset: connection.setup.ts_offset,
             window: connection.rcv.advertise().0,
+            timestamps: connection.rcv.ts_recent().is_some(),
         }
+    }
+
+    fn ts_recent(&self) -> Option<u32> {
+        self.timestamps.then_some(self.ts_val)
     }
 
     /// The ACK that answers whatever comes; `tsval` is made by the caller's clock.
@@ -53,7 +61,7 @@ impl TimeWait {
             window: self.window,
             options: Options {
                 timestamps: self
-                    .ts_recent
+                    .ts_recent()
                     .map(|recent| (super::rtt::timestamp(now, self.ts_offset), recent)),
                 ..Options::NONE
             },
@@ -78,7 +86,7 @@ impl TimeWait {
     /// RFC 6191 §2: a newer timestamp; an equal one or none, and a number above the last.
     fn may_reopen(&self, seg: &Segment) -> bool {
         let later_number = seg.seq.after(self.rcv_nxt);
-        match (self.ts_recent, seg.options.timestamps) {
+        match (self.ts_recent(), seg.options.timestamps) {
             (Some(recent), Some((val, _))) => {
                 let (recent, val) = (SeqNum::new(recent), SeqNum::new(val));
                 val.after(recent) || (val == recent && later_number)
@@ -88,7 +96,7 @@ impl TimeWait {
     }
 
     fn is_old_timestamp(&self, seg: &Segment) -> bool {
-        match (self.ts_recent, seg.options.timestamps) {
+        match (self.ts_recent(), seg.options.timestamps) {
             (Some(recent), Some((val, _))) => SeqNum::new(val).before(SeqNum::new(recent)),
             _ => false,
         }
@@ -111,9 +119,10 @@ mod tests {
         TimeWait {
             snd_nxt: SeqNum::new(10),
             rcv_nxt: SeqNum::new(1000),
-            ts_recent,
+            ts_val: ts_recent.unwrap_or(0),
             ts_offset: 0,
             window: 5,
+            timestamps: ts_recent.is_some(),
         }
     }
 

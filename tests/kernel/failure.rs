@@ -1,4 +1,14 @@
 //! What goes wrong under a host: interfaces that go or go down, hosts that are dropped.
+//!
+//! | file | what goes wrong |
+//! |---|---|
+//! | `descriptors.rs` | no descriptor is left |
+//! | `handles.rs` | one thread drops what another waits on |
+//! | `link.rs` | addresses go, queues are full, peers do not read |
+
+pub(crate) mod descriptors;
+mod handles;
+mod link;
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -12,7 +22,7 @@ use crate::Test;
 use crate::link::{Link, PATIENCE, connected, eventually, kernel, kernel_udp, our_listener, ours};
 use crate::namespace::ip;
 
-pub(crate) const TESTS: &[Test] = &[
+const TESTS: &[Test] = &[
     ("failure::a_deleted_interface_ends_the_host", deleted),
     (
         "failure::an_interface_deleted_amid_a_transfer_ends_the_host",
@@ -29,6 +39,11 @@ pub(crate) const TESTS: &[Test] = &[
     ),
     ("failure::shutdown_is_bounded", shutdown_is_bounded),
 ];
+
+/// All of them.
+pub(crate) fn tests() -> Vec<Test> {
+    [TESTS, descriptors::TESTS, handles::TESTS, link::TESTS].concat()
+}
 
 /// How long an error may take to reach everybody.
 const SOON: Duration = Duration::from_secs(1);

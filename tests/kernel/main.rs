@@ -14,7 +14,8 @@
 //! | `tcp.rs` | ends, refusals, a thousand connections |
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
 //! | `capture.rs` | a capture that another program opens; one that fills the disk |
-//! | `failure.rs` | interfaces that go, hosts that are dropped |
+//! | `floods.rs` | a hostile neighbour on a bridge, while a flow runs |
+//! | `failure.rs`, `failure/` | interfaces that go, hosts that are dropped, nothing left to open |
 //! | `tool.rs` | the command-line tool: curl against `serve`, `demo`, `dump` |
 //! | `programs.rs` | curl, socat, Python and ssh at the other end |
 //! | `namespace.rs`, `link.rs`, `source.rs` | what the tests share |
@@ -30,6 +31,8 @@ mod device;
 mod echo;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod failure;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod floods;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod link;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -53,6 +56,9 @@ type Test = (&'static str, fn());
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 fn main() -> std::process::ExitCode {
+    if let Some(code) = failure::descriptors::child() {
+        return code;
+    }
     let mut args = libtest_mimic::Arguments::from_args();
     // One at a time: a child between fork and exec holds a copy of every descriptor for a moment, and
     // with it the device that another test has just dropped.
@@ -69,7 +75,7 @@ fn main() -> std::process::ExitCode {
         tcp::TESTS,
         udp::TESTS,
         capture::TESTS,
-        failure::TESTS,
+        &failure::tests(),
     ]
     .concat()
     .into_iter()
@@ -77,6 +83,7 @@ fn main() -> std::process::ExitCode {
     .collect();
     tests.extend(bulk::cases());
     tests.extend(matrix::cases());
+    tests.extend(floods::cases());
     #[cfg(feature = "cli")]
     tests.extend([tool::cases(), programs::cases()].into_iter().flatten());
     let trials = tests

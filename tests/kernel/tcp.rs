@@ -68,7 +68,13 @@ fn r69_window_and_queue() {
             .filter_map(|w| w.parse().ok())
             .collect();
         assert_eq!(numbers[3], 0, "dropped at the queue: {dropped}");
-        assert_eq!(kernel_counter("snmp", "Tcp:", "RetransSegs"), 0);
+        // On a busy machine an ACK may be late enough for a probe of the tail, which proves nothing.
+        let probes = kernel_counter("netstat", "TcpExt:", "TCPLossProbes");
+        let again = kernel_counter("snmp", "Tcp:", "RetransSegs");
+        assert!(
+            again <= probes,
+            "{again} segments sent again, {probes} probes"
+        );
         drop(host);
     }
 }

@@ -38,6 +38,7 @@ pub(crate) fn cases() -> Vec<Case> {
             serve_without_interface,
         ),
         Case::new("tool::serve_echoes_and_generates", small_services),
+        Case::new("tool::clients_end_amid_a_transfer", clients_end),
         Case::new("tool::get_fetches", get),
         Case::new("tool::send_sends", send),
         Case::new("tool::ping_pings", ping),
@@ -325,6 +326,53 @@ fn ends_amid_a_transfer() {
     reader.join().unwrap();
 }
 
+/// A signal ends `send` and `get` at once: the peer is told, the status says that it is not done.
+fn clients_end() {
+    for (command, option) in [("send", "--to"), ("get", "--url")] {
+        let (listener, at) = waiting_listener(false);
+        let url = format!("http://{at}/");
+        let to = if command == "get" {
+            url
+        } else {
+            at.to_string()
+        };
+        let mut args = vec![option, &to];
+        if command == "send" {
+            args.extend(["--seconds", "100"]);
+        }
+        let mut tool = start_client(Link::TAP, command, &args);
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut writer = stream.try_clone().unwrap();
+        let writing = thread::spawn(move || {
+            // The client of `get` throws it away; `send` says more than it hears.
+            let head = b"HTTP/1.1 200 OK\r\n\r\n";
+            writer.write_all(head).unwrap();
+            while writer.write(&[0; 65_536]).is_ok() {}
+        });
+        if command == "send" {
+            stream.read_exact(&mut vec![0; 1 << 20]).unwrap();
+        }
+        let before = Clock::now();
+        thread::sleep(Duration::from_millis(100));
+        tool.signal(Signal::SIGTERM);
+        // Either way the peer hears of an end, by a FIN or a reset.
+        let mut buf = vec![0; 1 << 20];
+        while stream.read(&mut buf).is_ok_and(|len| len > 0) {}
+        stream.shutdown(Shutdown::Both).ok();
+        let (status, lines, errors) = tool.end();
+        assert!(before.elapsed() < Duration::from_secs(4), "{command}");
+        assert_eq!(
+            status.code(),
+            Some(1),
+            "{command}: {status}, {lines:?} {errors}"
+        );
+        assert_eq!(errors, "netloom: stopped by a signal\n", "{command}");
+        writing.join().unwrap();
+        assert!(!ip("-o link").contains("nl0"), "the device is gone");
+    }
+}
+
 fn serve_without_interface() {
     let mut serve = Tool::serve(Link::TUN, &[]);
     ip("link del nl0");
@@ -430,6 +478,11 @@ fn cures() {
 
 /// A command of the client side, whose interface it makes itself; its output and its errors.
 pub(crate) fn client(link: Link, command: &str, args: &[&str]) -> (ExitStatus, String, String) {
+    let (status, lines, errors) = start_client(link, command, args).end();
+    (status, lines.join("\n"), errors)
+}
+
+fn start_client(link: Link, command: &str, args: &[&str]) -> Tool {
     let mut all = vec![command];
     all.extend(args);
     all.extend(match link.medium {
@@ -447,8 +500,7 @@ pub(crate) fn client(link: Link, command: &str, args: &[&str]) -> (ExitStatus, S
     if link.offload == Offload::None {
         all.push("--no-offload");
     }
-    let (status, lines, errors) = Tool::start(all).end();
-    (status, lines.join("\n"), errors)
+    Tool::start(all)
 }
 
 /// A listener that the client reaches once its interface is there, and where that is.

@@ -74,6 +74,18 @@ impl Scenario {
         self
     }
 
+    /// How many may be half open, and how many wait to be accepted.
+    pub(crate) fn backlog(mut self, backlog: usize) -> Self {
+        self.setting.backlog = Some(backlog);
+        self
+    }
+
+    /// A SYN past the backlog is dropped.
+    pub(crate) fn without_cookies(mut self) -> Self {
+        self.setting.cookies = false;
+        self
+    }
+
     /// A device that takes no super-segments.
     pub(crate) fn plain_device(mut self) -> Self {
         self.setting.offload = false;

@@ -9,8 +9,12 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "../../benches/floods/attack.rs"]
+mod attack;
 mod closing;
+mod cookies;
 mod data;
+mod floods;
 mod harness;
 mod opening;
 mod options;

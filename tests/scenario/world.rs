@@ -34,6 +34,8 @@ pub(crate) struct Setting {
     pub(crate) peer_timestamps: bool,
     pub(crate) peer_wscale: Option<u8>,
     pub(crate) options: TcpOptions,
+    pub(crate) backlog: Option<usize>,
+    pub(crate) cookies: bool,
     pub(crate) offload: bool,
     pub(crate) rtt: Duration,
 }
@@ -50,6 +52,8 @@ impl Default for Setting {
             peer_timestamps: false,
             peer_wscale: None,
             options: TcpOptions::default(),
+            backlog: None,
+            cookies: true,
             offload: true,
             rtt: Duration::from_millis(50),
         }
@@ -167,7 +171,12 @@ pub(crate) struct World {
     written: u64,
     read: u64,
     events: Readiness,
+    /// Our answers to the SYNs of others: their port and our number.
+    strangers: Vec<(u16, u32)>,
 }
+
+/// The first port of others at the peer's address.
+const STRANGER: u16 = 6000;
 
 impl World {
     pub(crate) fn new(setting: Setting) -> Self {
@@ -207,6 +216,7 @@ impl World {
             written: 0,
             read: 0,
             events: Readiness::empty(),
+            strangers: Vec::new(),
             setting,
         }
     }
@@ -377,13 +387,58 @@ impl World {
         let header = fields.emit(&options, &mut segment);
         segment.truncate(header);
         segment.extend((0..packet.len).map(|n| theirs_at(packet.seq.wrapping_add(n))));
-        let frame = self.wrap(theirs, ours, segment);
         let size = packet.size.and_then(|size| u16::try_from(size).ok());
         let meta =
             RxMeta::new(self.now).with_segment_size(size.and_then(core::num::NonZeroU16::new));
+        self.give(theirs, segment, meta);
+    }
+
+    /// Gives the stack a segment from this end.
+    fn give(&mut self, from: SocketAddr, segment: Vec<u8>, meta: RxMeta) {
+        let (ours, _) = endpoints(self.setting.v6);
+        let frame = self.wrap(from, ours, segment);
         self.stack
             .handle_frame(self.now, self.on, RxFrame::new(Bytes::from(frame), meta));
         self.drain();
+    }
+
+    /// A segment without text or options from another port of the peer; returns what answers it.
+    fn stranger(&mut self, port: u16, seq: u32, ack: u32, flags: Flags) -> Option<Sentence> {
+        let (ours, theirs) = endpoints(self.setting.v6);
+        let mut fields = Fields::default();
+        (fields.src_port, fields.dst_port) = (port, ours.port());
+        (fields.seq, fields.ack, fields.flags) = (seq, ack, flags);
+        fields.window = 1000;
+        let mut segment = vec![0; 60];
+        let header = fields.emit(&Options::default(), &mut segment);
+        segment.truncate(header);
+        let from = SocketAddr::new(theirs.ip(), port);
+        self.give(from, segment, RxMeta::new(self.now));
+        self.out.frames.pop_front().map(|(_, answer)| answer)
+    }
+
+    /// SYNs from other ports; their answers are noted.
+    fn flood(&mut self, syns: u16, place: &str) {
+        for _ in 0..syns {
+            let port = STRANGER + self.strangers.len() as u16;
+            let answer = self.stranger(port, 7000, 0, Flags::SYN).expect(place);
+            let (_, _, fields, _) = take_apart(&answer);
+            self.strangers.push((port, fields.seq));
+        }
+    }
+
+    /// ACKs from ports that never sent a SYN, with numbers from a generator of our own.
+    fn forge_acks(&mut self, acks: u32, place: &str) {
+        let mut word = 0x2545_f491u32;
+        for n in 0..acks {
+            word ^= word << 13;
+            word ^= word >> 17;
+            word ^= word << 5;
+            let port = 20_000 + (n % 1000) as u16;
+            let answer = self.stranger(port, word, word.rotate_left(16), Flags::ACK);
+            let (_, _, fields, _) = take_apart(&answer.expect(place));
+            assert!(fields.flags.contains(Flags::RST), "{place}");
+        }
     }
 
     /// Completes the checksum and puts the IP header in front.
@@ -474,7 +529,11 @@ impl World {
 
     fn listen(&mut self) {
         let (ours, _) = endpoints(self.setting.v6);
-        let options = ListenOptions::new(self.setting.options.clone());
+        let mut options =
+            ListenOptions::new(self.setting.options.clone()).syn_cookies(self.setting.cookies);
+        if let Some(backlog) = self.setting.backlog {
+            options = options.backlog(backlog);
+        }
         self.listener = Some(self.stack.tcp_listen(ours, options).unwrap());
     }
 
@@ -505,6 +564,18 @@ impl World {
                 assert!(self.stack.tcp_accept(now, listener).is_err(), "{place}");
             }
             ["wait"] => {}
+            ["flood", syns] => self.flood(syns.parse().unwrap(), place),
+            ["forge-acks", acks] => self.forge_acks(acks.parse().unwrap(), place),
+            // The n-th of the flood goes on, or resets what it began.
+            ["stranger", n, what] => {
+                let (port, iss) = self.strangers[n.parse::<usize>().unwrap()];
+                let (ack, flags) = match *what {
+                    "acks" => (iss.wrapping_add(1), Flags::ACK),
+                    _ => (0, Flags::RST),
+                };
+                let answer = self.stranger(port, 7001, ack, flags);
+                assert!(answer.is_none(), "{place}");
+            }
             ["device", state] => self.out.full = *state == "full",
             ["next-life", by] => {
                 self.peer_isn = self.peer_isn.wrapping_add(by.parse().unwrap());
@@ -578,20 +649,6 @@ impl World {
                     .unwrap_or_else(|| panic!("{place}\n  none"));
                 assert_eq!(format!("{failure:?}"), *kind, "{place}");
             }
-            ["expect-open", n] => {
-                assert_eq!(self.stack.tcp_open_count().to_string(), *n, "{place}")
-            }
-            ["expect-time-wait", n] => {
-                assert_eq!(self.stack.tcp_time_wait_count().to_string(), *n, "{place}");
-            }
-            ["expect-drops", reason, n] => {
-                let reason = DropReason::ALL
-                    .iter()
-                    .find(|r| r.name() == *reason)
-                    .expect(place);
-                let count = self.stack.counters().drops.get(*reason);
-                assert_eq!(count.to_string(), *n, "{place}");
-            }
             ["expect-info", field, value] => {
                 let info = self.info();
                 let got = match *field {
@@ -608,6 +665,31 @@ impl World {
                     _ => panic!("{place}\n  no such field"),
                 };
                 assert_eq!(got, *value, "{place}");
+            }
+            _ => self.check_counts(words, place),
+        }
+    }
+
+    fn check_counts(&self, words: &[&str], place: &str) {
+        match words {
+            ["expect-open", n] => {
+                assert_eq!(self.stack.tcp_open_count().to_string(), *n, "{place}")
+            }
+            ["expect-time-wait", n] => {
+                assert_eq!(self.stack.tcp_time_wait_count().to_string(), *n, "{place}");
+            }
+            ["expect-counter", name, n] => {
+                let mut counters = self.stack.counters().iter();
+                let (_, count) = counters.find(|(known, _)| known == name).expect(place);
+                assert_eq!(count.to_string(), *n, "{place}");
+            }
+            ["expect-drops", reason, n] => {
+                let reason = DropReason::ALL
+                    .iter()
+                    .find(|r| r.name() == *reason)
+                    .expect(place);
+                let count = self.stack.counters().drops.get(*reason);
+                assert_eq!(count.to_string(), *n, "{place}");
             }
             _ => panic!("{place}\n  no such command"),
         }

@@ -50,6 +50,7 @@ impl Scenario {
             tcp,
             budget: [(); 2].map(|()| rng.pick(&[1, 3, 64, 64, 64])),
             backlog: rng.pick(&[1, 2, 4096, 4096]),
+            cookies: rng.pick(&[true, false]),
             conversations,
             sabotage: None,
         }

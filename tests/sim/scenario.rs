@@ -31,6 +31,7 @@ pub(crate) struct Scenario {
     /// Frames that one call sends.
     pub(crate) budget: [usize; 2],
     pub(crate) backlog: usize,
+    pub(crate) cookies: bool,
     pub(crate) conversations: Vec<Conversation>,
     /// A lie that the run must find out; no seed draws one.
     pub(crate) sabotage: Option<Sabotage>,
@@ -262,6 +263,20 @@ impl Scenario {
             || self.tcp.iter().any(Tcp::is_fragile)
             || u64::from(losses) + dropped > 26
             || outages.map(|(_, len)| len).sum::<u64>() > 2_000_000
+            || self.relies_on_cookies()
+    }
+
+    /// RFC 4987 §3.6: who was sent a cookie is forgotten. Nothing repeats the SYN-ACK when its ACK is
+    /// lost, and a bare ACK that comes before the one with the cookie is refused.
+    fn relies_on_cookies(&self) -> bool {
+        let disturbs = |wire: &Wire| {
+            wire.losses() + wire.duplication + wire.reordering > 0
+                || wire.jitter > 0
+                || wire.rate.is_some()
+        };
+        let drops = |device: &DeviceFaults| device.dropped > 0 || device.outage.is_some();
+        let clean = !self.wires.iter().any(disturbs) && !self.devices.iter().any(drops);
+        self.cookies && self.backlog <= 2 && !clean
     }
 
     /// May a host be found unreachable? Three packets of neighbour resolution have to be lost.

@@ -84,6 +84,7 @@ fn world(all: &mut Vec<Change>) {
     all.push(change(|s| s.stripped.timestamps = false));
     all.push(change(|s| s.queue = 1000));
     all.push(change(|s| s.backlog = 4096));
+    all.push(change(|s| s.cookies = false));
     all.push(change(|s| s.mtu = 1500));
 }
 

@@ -79,7 +79,9 @@ impl World {
         let mut ends = [(0, pair.0), (1, pair.1)]
             .map(|(who, device)| End::new(scenario, who, device, start, &monitor, watch));
         for (who, end) in ends.iter_mut().enumerate() {
-            let options = ListenOptions::new(scenario.tcp[who].options()).backlog(scenario.backlog);
+            let options = ListenOptions::new(scenario.tcp[who].options())
+                .backlog(scenario.backlog)
+                .syn_cookies(scenario.cookies);
             let at = SocketAddr::new(start::address(scenario, who), LISTENS);
             end.listener = Some(end.stack.tcp_listen(at, options).expect("a free port"));
         }
@@ -158,6 +160,7 @@ impl World {
                 "full backlogs",
                 sum(|c| c.drops.get(DropReason::TcpBacklogFull)),
             ),
+            ("cookies redeemed", sum(|c| c.tcp_cookies_accepted)),
             ("old timestamps", sum(|c| c.drops.get(DropReason::TcpPaws))),
         ];
         Ran {

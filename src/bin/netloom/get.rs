@@ -8,12 +8,13 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use netloom::bytes::Bytes;
-use netloom::host::TcpStream;
+use netloom::host::{Host, TcpStream};
 
 use crate::failure::Failure;
 use crate::interface_args::InterfaceArgs;
 use crate::output::say;
 use crate::rate::Rate;
+use crate::signals::{END_WITHIN, Signals};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const HEAD_LIMIT: usize = 64 << 10;
@@ -73,7 +74,28 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             Failure::new(format_args!("cannot write {}: {error}", path.display()))
         })?),
     };
+    let signals = Signals::block()?;
     let host = args.interface.ready_host()?;
+    let outcome = signals.around(&host, || fetch(args, &host, file.as_mut()));
+    host.shutdown(END_WITHIN);
+    args.interface.note_capture(&host);
+    let (head, bytes) = outcome?;
+    if head.length.is_some_and(|length| bytes < length) {
+        return Err(Failure::new(format_args!(
+            "the body ended after {bytes} bytes, cut short"
+        )));
+    }
+    if !(200..300).contains(&head.status) {
+        return Err(Failure::new(format_args!(
+            "the server answered {}",
+            head.status_line
+        )));
+    }
+    Ok(())
+}
+
+/// Asks, and takes the answer: its head and how many bytes of body came.
+fn fetch(args: &Args, host: &Host, mut file: Option<&mut File>) -> Result<(Head, u64), Failure> {
     let from = |error: io::Error| Failure::peer(&args.url.authority, &error);
     let start = Instant::now();
     let mut stream = host
@@ -104,21 +126,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     let rate = Rate::new(bytes, start.elapsed());
     say(format_args!("{}: {rate}", head.status_line))?;
-    drop(stream);
-    host.shutdown(Duration::from_secs(1));
-    args.interface.note_capture(&host);
-    if head.length.is_some_and(|length| bytes < length) {
-        return Err(Failure::new(format_args!(
-            "the body ended after {bytes} bytes, cut short"
-        )));
-    }
-    if !(200..300).contains(&head.status) {
-        return Err(Failure::new(format_args!(
-            "the server answered {}",
-            head.status_line
-        )));
-    }
-    Ok(())
+    Ok((head, bytes))
 }
 
 /// What the response says before its body.

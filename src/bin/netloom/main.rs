@@ -1,6 +1,7 @@
 //! The command-line tool: each subcommand is a file, each error one line.
 //!
-//! Exit status: 0 done, 1 failed, 2 wrong usage.
+//! Exit status: 0 done, 1 failed, 2 wrong usage. SIGINT and SIGTERM end every host in order: `serve` and
+//! `dump` are done then, `get` and `send` have failed.
 #![allow(clippy::cast_possible_truncation)]
 #![deny(clippy::print_stdout)]
 
@@ -23,9 +24,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+const EXIT_STATUS: &str = "Exit status: 0 done, 1 failed, 2 wrong usage. SIGINT and SIGTERM end a \
+    host in order; for serve and dump that is 0, for get and send 1.";
+
 /// A userspace TCP/IP stack over TAP and TUN.
 #[derive(Debug, Parser)]
-#[command(name = "netloom", version, arg_required_else_help = true)]
+#[command(name = "netloom", version, arg_required_else_help = true, after_help = EXIT_STATUS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -5,12 +5,13 @@ use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use netloom::bytes::Bytes;
-use netloom::host::TcpStream;
+use netloom::host::{Host, TcpStream};
 
 use crate::failure::Failure;
 use crate::interface_args::InterfaceArgs;
 use crate::output::say;
 use crate::rate::Rate;
+use crate::signals::{END_WITHIN, Signals};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const BLOCK: usize = 256 << 10;
@@ -33,7 +34,15 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let signals = Signals::block()?;
     let host = args.interface.ready_host()?;
+    let outcome = signals.around(&host, || transfer(args, &host));
+    host.shutdown(END_WITHIN);
+    args.interface.note_capture(&host);
+    outcome
+}
+
+fn transfer(args: &Args, host: &Host) -> Result<(), Failure> {
     let from = |error: io::Error| Failure::peer(args.to, &error);
     let stream = host.tcp_connect_timeout(args.to, PATIENCE).map_err(from)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(from)?;
@@ -49,11 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         "rtt {:.1} us, {} retransmits",
         rtt.as_nanos() as f64 / 1e3,
         info.retransmits
-    ))?;
-    drop(stream);
-    host.shutdown(Duration::from_secs(1));
-    args.interface.note_capture(&host);
-    Ok(())
+    ))
 }
 
 fn send(stream: &TcpStream, args: &Args, start: Instant) -> io::Result<u64> {

@@ -13,10 +13,7 @@ use crate::failure::Failure;
 use crate::interface_args::InterfaceArgs;
 use crate::output::say;
 use crate::services::{self, Context, Served};
-use crate::signals::Signals;
-
-/// How long open connections may take to end once a signal has come.
-const END_WITHIN: Duration = Duration::from_secs(1);
+use crate::signals::{END_WITHIN, Signals};
 
 /// What `netloom serve` is told.
 #[derive(Debug, clap::Args)]

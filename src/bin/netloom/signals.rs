@@ -3,8 +3,12 @@
 //! They are blocked before the first thread starts, so that every thread inherits the mask and the
 //! signals wait for whoever reads them here.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::thread;
 use std::time::Duration;
+
+use netloom::host::Host;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -12,6 +16,9 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::failure::Failure;
+
+/// How long peers may take for their part of an end in order.
+pub(crate) const END_WITHIN: Duration = Duration::from_secs(1);
 
 /// SIGINT and SIGTERM, held back until they are asked for.
 #[derive(Debug)]
@@ -43,6 +50,34 @@ impl Signals {
     pub(crate) fn wait(&self, limit: Option<Duration>) -> Result<bool, Failure> {
         self.wait_with(&[], limit)?;
         Ok(self.came())
+    }
+
+    /// Does `work` with a host that ends in order when one of them comes, which ends the work too:
+    /// its peers are told, and that is the failure.
+    pub(crate) fn around<T>(
+        &self,
+        host: &Host,
+        work: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let (working, end_of_work) = io::pipe().map_err(Failure::new)?;
+        thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                self.wait_with(&[working.as_fd()], None)?;
+                let came = self.came();
+                if came {
+                    host.shutdown(END_WITHIN);
+                }
+                Ok(came)
+            });
+            let outcome = work();
+            drop(end_of_work);
+            match watcher.join() {
+                Ok(Ok(false)) => outcome,
+                Ok(Ok(true)) => Err(Failure::new("stopped by a signal")),
+                Ok(Err(failure)) => Err(failure),
+                Err(_) => Err(Failure::new("the thread that waits for signals panicked")),
+            }
+        })
     }
 
     /// Waits until one of them comes, one of `others` can be read, or `limit` is over.

@@ -140,9 +140,13 @@ impl Stack {
 
     /// Gives the id up; the stack sends what is queued and ends the connection by itself.
     ///
-    /// Unread data, or a linger time of zero, make it a reset (RFC 9293 §3.6.1 SHLD-3).
+    /// Unread data, or a linger time of zero, make it a reset (RFC 9293 §3.6.1 SHLD-3); so do as many
+    /// connections on their way out as [`Config::orphan_limit`](crate::Config::orphan_limit) allows.
     pub fn tcp_close(&mut self, now: Instant, id: TcpId) {
         let now = self.net.clamp(now);
+        if self.tcp.orphans >= self.config.orphan_limit {
+            return self.tcp_abort(now, id);
+        }
         let Ok(slot) = self.tcp.live_mut(id) else {
             return;
         };
@@ -163,6 +167,7 @@ impl Stack {
 
     fn end_of_user(&mut self, now: Instant, id: TcpId, reset: Option<crate::tcp::Reset>) {
         self.events.forget(SocketId::Tcp(id));
+        self.tcp.orphans += 1;
         self.reset_peer(id, reset);
         self.after_tcp(now, id);
     }

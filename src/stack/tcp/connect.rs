@@ -3,13 +3,13 @@
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::{ConnectError, Slot, default_mss, path_mss};
+use super::{ConnectError, Owner, Slot, Warmth, default_mss, path_mss};
 use crate::base::Instant;
 use crate::stack::Stack;
 use crate::stack::demux::{TcpEntry, Tuple};
 use crate::stack::endpoint::scope_of;
 use crate::stack::event::SocketId;
-use crate::stack::ids::TcpId;
+use crate::stack::ids::{Id, TcpId};
 use crate::stack::packet::Flow;
 use crate::stack::route::Route;
 use crate::tcp::{Connection, SeqNum, Setup, TcpOptions};
@@ -64,8 +64,10 @@ impl Stack {
             flow,
             on,
             reachable: true,
+            warmth: Warmth::Cold,
         });
-        let free = self.demux.tcp.insert_flow(tuple, TcpEntry::Connection(id));
+        let entry = TcpEntry::Connection(id.index());
+        let free = self.demux.tcp.flows.insert(&tuple, entry);
         debug_assert!(free.is_ok(), "the tuple was free above");
         self.events.register(SocketId::Tcp(id));
         self.net.counters.tcp_opened += 1;
@@ -120,7 +122,8 @@ impl Stack {
         let table = &self.demux.tcp;
         let free = |port: core::num::NonZeroU16| {
             let tuple = Tuple::new(route.on, (source, port.get()), (remote.ip(), remote.port()));
-            table.flow(&tuple).is_none() && table.bound(route.on, source, port.get()).is_none()
+            table.flows.candidate(&tuple).is_none()
+                && table.bound(route.on, source, port.get()).is_none()
         };
         let port = self
             .ports
@@ -132,11 +135,11 @@ impl Stack {
     /// A TIME-WAIT record gives its endpoints up to a chosen port (RFC 9293 §3.6.1 MAY-2); the new
     /// numbers start above it.
     fn take_over(&mut self, tuple: &Tuple) -> Result<Option<SeqNum>, ConnectError> {
-        match self.demux.tcp.flow(tuple) {
+        match self.tcp.owner(&self.demux.tcp.flows, tuple) {
             None => Ok(None),
-            Some(TcpEntry::TimeWait(raw)) => Ok(self
-                .remove_time_wait(raw)
-                .map(|slot| slot.record.iss_floor())),
+            Some(Owner::TimeWait(index)) => Ok(self
+                .remove_time_wait(index)
+                .map(|record| record.iss_floor())),
             Some(_) => Err(ConnectError::InUse),
         }
     }

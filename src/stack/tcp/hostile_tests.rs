@@ -7,9 +7,10 @@ use bytes::Bytes;
 
 use super::ListenOptions;
 use super::tests::{Link, SERVER};
-use crate::base::{Instant, Protocol};
+use crate::base::{Instant, Protocol, Seed};
+use crate::device::{Capabilities, Medium};
 use crate::link::{RxChecksum, RxFrame, RxMeta};
-use crate::stack::TcpId;
+use crate::stack::{Config, InterfaceConfig, Stack, TcpId};
 use crate::tcp::{Fields, Flags, Keepalive, Options, State, TcpFailure, TcpOptions};
 
 const A: [u8; 4] = [10, 0, 0, 1];
@@ -181,6 +182,43 @@ fn r30_an_orphan_at_a_closed_window_ends() {
     assert_eq!(link.ends[1].stack.tcp_open_count(), 0);
 }
 
+/// A peer that acknowledges nothing holds no more closed connections than the limit.
+#[test]
+fn r52_orphans_are_bounded() {
+    let mut link = Link::new();
+    let config = Config::new(Seed::from_number(3)).orphan_limit(2);
+    let stack = &mut link.ends[0].stack;
+    *stack = Stack::new(config);
+    let interface = InterfaceConfig::new(&Capabilities::full(Medium::Ip, 1500));
+    let interface = interface.address("10.0.0.1/24".parse().unwrap());
+    stack.add_interface(Instant::ZERO, interface).unwrap();
+    let at = SERVER.parse().unwrap();
+    let listener = stack.tcp_listen(at, ListenOptions::default()).unwrap();
+    let now = link.now;
+    for n in 1..=5 {
+        let options = TcpOptions::default();
+        let peer = &mut link.ends[1].stack;
+        peer.tcp_connect(now, at, None, options).unwrap();
+        link.settle();
+        let stack = &mut link.ends[0].stack;
+        let id = stack.tcp_accept(now, listener).unwrap();
+        stack.tcp_write(now, id, &[0; 100_000]).unwrap();
+        stack.tcp_close(now, id);
+        assert_eq!(stack.tcp_open_count(), n.min(2));
+        assert_eq!(stack.tcp.orphans, n.min(2));
+        link.swallow(0);
+    }
+    assert_eq!(link.ends[0].stack.counters().tcp_resets_sent, 3);
+    link.ends[1].stack = Stack::new(Config::new(Seed::from_number(4)));
+    for _ in 0..20 {
+        link.now = link.now + Duration::from_secs(60);
+        link.ends[0].stack.handle_timeout(link.now);
+        link.swallow(0);
+    }
+    let stack = &link.ends[0].stack;
+    assert_eq!((stack.tcp_open_count(), stack.tcp.orphans), (0, 0));
+}
+
 /// SO_LINGER is about unsent data: a FIN that was acknowledged is followed by no RST.
 #[test]
 fn lingering_ends_quietly_once_everything_is_acknowledged() {
@@ -300,4 +338,43 @@ fn partial_checksums_are_refused_when_they_are_not_trusted() {
         let drops = &link.ends[0].stack.counters().drops;
         assert_eq!(drops.get(crate::base::DropReason::TcpChecksum), taken);
     }
+}
+
+/// r52: a SYN that comes again when there is room has both a cookie and a record; the peer knows the
+/// cookie, and that is what counts.
+#[test]
+fn r52_a_cookie_wins_over_a_later_record() {
+    let mut link = Link::new();
+    let at = SERVER.parse().unwrap();
+    let listen = ListenOptions::default().backlog(1);
+    let listener = link.ends[0].stack.tcp_listen(at, listen).unwrap();
+    let syn = |port| fields((port, 80), 500, 0, Flags::SYN);
+    link.forge(0, syn(8), &Options::NONE, &[]);
+    link.swallow(0);
+    link.forge(0, syn(9), &Options::NONE, &[]);
+    let cookie = link.swallow(0);
+    let cookie = u32::from_be_bytes(cookie[0].data[24..28].try_into().unwrap());
+    link.forge(0, fields((8, 80), 501, 0, Flags::RST), &Options::NONE, &[]);
+    link.forge(0, syn(9), &Options::NONE, &[]);
+    assert_eq!(link.swallow(0).len(), 1, "a SYN-ACK of the record");
+    let ack = fields((9, 80), 501, cookie.wrapping_add(1), Flags::ACK);
+    link.forge(0, ack, &Options::NONE, b"hello");
+    let stack = &mut link.ends[0].stack;
+    let id = stack.tcp_accept(link.now, listener).unwrap();
+    assert_eq!(stack.tcp_read(link.now, id, &mut [0; 9]), Ok(5));
+    assert_eq!(stack.tcp_open_count(), 1);
+    let wrong = fields((9, 80), 501, 77, Flags::ACK);
+    link.forge(0, syn(10), &Options::NONE, &[]);
+    link.swallow(0);
+    link.forge(
+        0,
+        Fields {
+            src_port: 10,
+            ..wrong
+        },
+        &Options::NONE,
+        &[],
+    );
+    let reset = link.swallow(0);
+    assert_eq!(u16::from(reset[0].data[33]), Flags::RST.bits());
 }

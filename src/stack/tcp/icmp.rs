@@ -2,10 +2,10 @@
 
 use core::net::IpAddr;
 
-use super::Slot;
+use super::{Owner, Slot};
 use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
-use crate::stack::demux::{TcpEntry, Tuple};
+use crate::stack::demux::Tuple;
 use crate::stack::icmp::{IcmpError, IcmpErrorKind};
 use crate::stack::ids::TcpId;
 use crate::tcp::{SeqNum, State, TcpFailure};
@@ -47,8 +47,8 @@ impl Stack {
         };
         let (local, remote): (IpAddr, IpAddr) = (error.quoted_src, error.quoted_dst);
         let tuple = Tuple::new(error.on, (local, word(0)?), (remote, word(2)?));
-        match self.demux.tcp.flow(&tuple) {
-            Some(TcpEntry::Connection(id)) => Some(id),
+        match self.tcp.owner(&self.demux.tcp.flows, &tuple) {
+            Some(Owner::Connection(id)) => Some(id),
             _ => None,
         }
     }

@@ -5,16 +5,18 @@ use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{AcceptError, HalfOpenSlot, ListenError, Listener, Slot, default_mss, path_mss};
+use super::{
+    AcceptError, HalfOpenSlot, ListenError, Listener, Slot, Warmth, default_mss, path_mss,
+};
 use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
 use crate::stack::demux::{TcpEntry, Tuple, is_link_local};
 use crate::stack::event::{Readiness, SocketId};
-use crate::stack::ids::{Id, ListenerId, RawId, StaleId, TcpId};
+use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
 use crate::stack::packet::{Flow, Inbound};
 use crate::stack::wheel::TimerKey;
 use crate::tcp::{
-    Connection, Control, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup, TcpOptions,
+    Bare, Connection, Control, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup, TcpOptions,
     syn_window, window_scale,
 };
 
@@ -23,6 +25,7 @@ use crate::tcp::{
 pub struct ListenOptions {
     backlog: usize,
     dual_stack: bool,
+    syn_cookies: bool,
     tcp: TcpOptions,
 }
 
@@ -38,6 +41,7 @@ impl ListenOptions {
         Self {
             backlog: 4096,
             dual_stack: false,
+            syn_cookies: true,
             tcp,
         }
     }
@@ -55,6 +59,19 @@ impl ListenOptions {
     /// The backlog.
     pub const fn backlog_setting(&self) -> usize {
         self.backlog
+    }
+
+    /// Is a SYN that finds as many half-open connections as the backlog answered with a cookie
+    /// (RFC 4987 §3.6), which needs no memory? Default yes, as Linux's `net.ipv4.tcp_syncookies`;
+    /// without it such a SYN is dropped. A connection made by a cookie has the MSS of a table, and
+    /// window scale and SACK only when the peer sends timestamps; an ACK of it that is lost is not
+    /// asked for again, so that a peer which waits for the first word may wait for long.
+    #[must_use]
+    pub fn syn_cookies(self, syn_cookies: bool) -> Self {
+        Self {
+            syn_cookies,
+            ..self
+        }
     }
 
     /// Does `[::]` take IPv4 connections as well? Default no.
@@ -95,6 +112,7 @@ impl Stack {
             .tcp
             .bind(local, zone, dual, id)
             .map_err(|_| ListenError::InUse)?;
+        let syn_cookies = options.syn_cookies;
         let options = (Arc::new(options.tcp), options.backlog);
         self.tcp.listeners.insert(Listener {
             local,
@@ -102,6 +120,8 @@ impl Stack {
             backlog: options.1,
             room: options.1,
             half_open: 0,
+            syn_cookies,
+            cookie_sent: None,
             complete: VecDeque::new(),
         });
         self.events.register(SocketId::Listener(id));
@@ -184,6 +204,9 @@ impl Stack {
             // First: a RST is ignored. Second: an ACK is refused. Third: a SYN is taken.
             (Control::Rst, _) => return Err(DropReason::TcpBadRst),
             (_, Some(_)) => {
+                if let Some(redeemed) = self.redeem(now, id, packet, seg) {
+                    return redeemed;
+                }
                 self.refuse(packet, seg);
                 return Err(DropReason::TcpNoSocket);
             }
@@ -193,50 +216,59 @@ impl Stack {
         let Some(listener) = self.tcp.listeners.get_mut(id) else {
             return Err(DropReason::TcpNoSocket);
         };
-        if listener.is_full() {
+        let crowded = listener.is_crowded();
+        if !listener.has_room() || (crowded && !listener.syn_cookies) {
             return Err(DropReason::TcpBacklogFull);
         }
         let options = Arc::clone(&listener.options);
-        let scope = is_link_local(packet.src).then_some(packet.on);
-        let Ok(route) = self.net.route(packet.src, scope) else {
-            return Err(DropReason::NoRoute);
-        };
-        let tuple = tuple_of(packet, ports_of(packet));
-        let ends = (
-            SocketAddr::new(packet.dst, tuple.local.port),
-            SocketAddr::new(packet.src, tuple.remote.port),
-        );
+        let opening = Opening::of_syn(seg, u32::from(syn_window(&options)));
+        if crowded {
+            listener.cookie_sent = Some(now);
+            return self.answer_with_cookie(now, id, packet, opening, &options);
+        }
+        let ends = ends_of(packet);
         let iss = self.tcp.isn.isn(now, ends.0, ends.1);
-        let setup_mss = path_mss(packet.dst, route.mtu);
-        let record = HalfOpen::new(
-            Opening::of_syn(seg, u32::from(syn_window(&options))),
-            floor.map_or(iss, |floor| floor.later(iss)),
-            self.tcp.isn.timestamp_offset(ends.0, ends.1),
-            window_scale(&options),
-            setup_mss.min(options.mss_limit()),
-        );
-        let flow = Flow {
-            src: packet.dst,
-            dst: packet.src,
-            next_hop: route.next_hop,
-            ttl: options.ttl_setting(),
-            tos: options.tos_setting(),
-        };
-        let slot = HalfOpenSlot {
-            record,
-            tuple,
-            flow,
-            on: route.on,
-            listener: id,
-        };
+        let iss = floor.map_or(iss, |floor| floor.later(iss));
+        let slot = self.request(id, packet, opening, iss, &options)?;
+        let tuple = slot.tuple;
         let raw = self.tcp.half_open.insert(slot);
-        let free = self.demux.tcp.insert_flow(tuple, TcpEntry::HalfOpen(raw));
+        let entry = TcpEntry::HalfOpen(raw.index());
+        let free = self.demux.tcp.flows.insert(&tuple, entry);
         debug_assert!(free.is_ok(), "a segment for a listener has no flow");
         if let Some(listener) = self.tcp.listeners.get_mut(id) {
             listener.half_open += 1;
         }
         self.answer_half_open(now, raw);
         Ok(())
+    }
+
+    /// What a SYN asks for, and the way back to who asks.
+    pub(super) fn request(
+        &self,
+        listener: ListenerId,
+        packet: &Inbound,
+        opening: Opening,
+        iss: SeqNum,
+        options: &TcpOptions,
+    ) -> Result<HalfOpenSlot, DropReason> {
+        let scope = is_link_local(packet.src).then_some(packet.on);
+        let Ok(route) = self.net.route(packet.src, scope) else {
+            return Err(DropReason::NoRoute);
+        };
+        let ends = ends_of(packet);
+        let record = HalfOpen::new(
+            opening,
+            iss,
+            self.tcp.isn.timestamp_offset(ends.0, ends.1),
+            window_scale(options),
+            path_mss(packet.dst, route.mtu).min(options.mss_limit()),
+        );
+        Ok(HalfOpenSlot {
+            record,
+            tuple: tuple_of(packet, ports_of(packet)),
+            on: route.on,
+            listener,
+        })
     }
 
     /// Sends the SYN-ACK and waits for its ACK.
@@ -246,11 +278,35 @@ impl Stack {
         };
         let bare = slot.record.answer(now);
         let deadline = now + slot.record.wait();
-        let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
         self.net
             .timers
             .set(TimerKey::HalfOpen(raw.index()), Some(deadline));
-        self.queue_bare(on, &flow, &tuple, &bare);
+        self.send_half_open(raw, &bare);
+    }
+
+    /// Queues a segment of a half-open connection.
+    fn send_half_open(&mut self, raw: RawId, bare: &Bare) {
+        if let Some((flow, tuple, on)) = self.half_open_flow(raw) {
+            self.queue_bare(on, &flow, &tuple, bare);
+        }
+    }
+
+    /// Where a half-open connection's segments go. Found anew each time, to keep the record small.
+    fn half_open_flow(&self, raw: RawId) -> Option<(Flow, Tuple, InterfaceId)> {
+        self.flow_of_half(self.tcp.half_open.get(raw)?)
+    }
+
+    /// The same of a record wherever it is.
+    pub(super) fn flow_of_half(&self, slot: &HalfOpenSlot) -> Option<(Flow, Tuple, InterfaceId)> {
+        let listener = self.tcp.listeners.get(slot.listener);
+        let (ttl, tos) = listener.map_or((self.net.ttl, 0), |listener| {
+            (
+                listener.options.ttl_setting(),
+                listener.options.tos_setting(),
+            )
+        });
+        let flow = self.answer_flow(&slot.tuple, slot.on, ttl, tos)?;
+        Some((flow, slot.tuple, slot.on))
     }
 
     pub(in crate::stack) fn tcp_half_open_timeout(&mut self, now: Instant, index: u32) {
@@ -273,10 +329,11 @@ impl Stack {
         }
     }
 
-    fn remove_half_open(&mut self, raw: RawId) -> Option<HalfOpenSlot> {
+    pub(super) fn remove_half_open(&mut self, raw: RawId) -> Option<HalfOpenSlot> {
         let slot = self.tcp.half_open.remove(raw)?;
         self.net.timers.set(TimerKey::HalfOpen(raw.index()), None);
-        self.demux.tcp.remove_flow(&slot.tuple);
+        let entry = TcpEntry::HalfOpen(raw.index());
+        self.demux.tcp.flows.remove(&slot.tuple, entry);
         if let Some(listener) = self.tcp.listeners.get_mut(slot.listener) {
             listener.half_open -= 1;
         }
@@ -306,8 +363,13 @@ impl Stack {
                 Ok(())
             }
             HalfOpenStep::Refused(reset) => {
-                let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
-                self.queue_reset(on, &flow, &tuple, reset);
+                let listener = slot.listener;
+                if let Some(redeemed) = self.redeem(now, listener, packet, seg) {
+                    return redeemed;
+                }
+                if let Some((flow, tuple, on)) = self.half_open_flow(raw) {
+                    self.queue_reset(on, &flow, &tuple, reset);
+                }
                 Err(DropReason::TcpBadAck)
             }
             HalfOpenStep::Dropped(reason) => Err(reason),
@@ -321,8 +383,7 @@ impl Stack {
         };
         slot.record.note_repeat();
         let bare = slot.record.answer(now);
-        let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
-        self.queue_bare(on, &flow, &tuple, &bare);
+        self.send_half_open(raw, &bare);
     }
 
     /// Our SYN is acknowledged: the record becomes a connection, which takes the segment.
@@ -336,33 +397,50 @@ impl Stack {
         let Some(half) = self.tcp.half_open.get(raw) else {
             return Err(DropReason::TcpNoSocket);
         };
-        let listener_id = half.listener;
-        let Some(listener) = self.tcp.listeners.get_mut(listener_id) else {
+        let Some(listener) = self.tcp.listeners.get_mut(half.listener) else {
             self.remove_half_open(raw);
             self.refuse(packet, seg);
             return Err(DropReason::TcpNoSocket);
         };
-        if listener.complete.len() >= listener.room {
+        if !listener.has_room() {
             // The peer sends it again; the record waits.
             return Err(DropReason::TcpBacklogFull);
         }
         let options = Arc::clone(&listener.options);
+        let Some((flow, ..)) = self.half_open_flow(raw) else {
+            return Err(DropReason::NoRoute);
+        };
         let Some(half) = self.remove_half_open(raw) else {
             return Err(DropReason::TcpNoSocket);
         };
+        self.establish(now, half, flow, options, seg)
+    }
+
+    /// Makes the connection that was asked for, queues it for its user, and gives it the segment.
+    pub(super) fn establish(
+        &mut self,
+        now: Instant,
+        half: HalfOpenSlot,
+        flow: Flow,
+        options: Arc<TcpOptions>,
+        seg: &Segment,
+    ) -> Result<(), DropReason> {
         let mtu = self.net.interfaces[half.on.index()].capabilities.mtu;
         let setup = Setup {
             local_port: half.tuple.local.port,
             remote_port: half.tuple.remote.port,
             iss: half.record.iss,
             ts_offset: half.record.ts_offset,
-            path_mss: path_mss(half.flow.src, mtu),
-            default_mss: default_mss(half.flow.src),
+            path_mss: path_mss(flow.src, mtu),
+            default_mss: default_mss(flow.src),
             options,
         };
         let connection = Box::new(Connection::accept(now, setup, &half.record.opening));
         let HalfOpenSlot {
-            tuple, flow, on, ..
+            tuple,
+            on,
+            listener: listener_id,
+            ..
         } = half;
         let id = self.tcp.slots.insert(Slot {
             connection,
@@ -370,8 +448,10 @@ impl Stack {
             flow,
             on,
             reachable: true,
+            warmth: Warmth::Cold,
         });
-        let free = self.demux.tcp.insert_flow(tuple, TcpEntry::Connection(id));
+        let entry = TcpEntry::Connection(id.index());
+        let free = self.demux.tcp.flows.insert(&tuple, entry);
         debug_assert!(free.is_ok(), "the record's flow was just removed");
         self.events.register(SocketId::Tcp(id));
         self.net.counters.tcp_accepted += 1;
@@ -388,6 +468,15 @@ impl Stack {
 pub(super) fn ports_of(packet: &Inbound) -> (u16, u16) {
     let word = |at: usize| u16::from_be_bytes([packet.segment[at], packet.segment[at + 1]]);
     (word(0), word(2))
+}
+
+/// Our end and the peer's.
+pub(super) fn ends_of(packet: &Inbound) -> (SocketAddr, SocketAddr) {
+    let (theirs, ours) = ports_of(packet);
+    (
+        SocketAddr::new(packet.dst, ours),
+        SocketAddr::new(packet.src, theirs),
+    )
 }
 
 /// The flow that a packet belongs to, `ports` being its source and destination.

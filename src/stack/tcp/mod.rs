@@ -6,6 +6,7 @@
 
 mod api;
 mod connect;
+mod cookie;
 mod error;
 #[cfg(test)]
 mod hostile_tests;
@@ -17,6 +18,8 @@ mod regression_tests;
 mod send;
 #[cfg(test)]
 mod tests;
+mod time_waits;
+mod warm;
 
 use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU16;
@@ -30,7 +33,7 @@ pub use listen::ListenOptions;
 pub(super) use send::TcpTurn;
 
 use super::Stack;
-use super::demux::{TcpEntry, Tuple};
+use super::demux::{TcpEntry, TcpFlows, Tuple};
 use super::endpoint::endpoint;
 use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, ListenerId, RawId, Slab, StaleId, TcpId};
@@ -38,9 +41,11 @@ use super::packet::{Flow, OwnedPacket, Waiter};
 use super::wheel::TimerKey;
 use crate::base::{Instant, Protocol, Seed};
 use crate::tcp::{
-    Bare, Connection, Fields, Flags, HalfOpen, IsnGenerator, Options, Reset, Signals, State,
-    TcpOptions, TimeWait,
+    Bare, COOKIE_LIFE, Connection, Cookies, Fields, Flags, HalfOpen, IsnGenerator, Options, Reset,
+    Signals, State, TcpOptions, TimeWait,
 };
+use time_waits::{Name, TimeWaits};
+use warm::{WarmLine, Warmth};
 
 // RFC 9293 §3.7.1: the fixed headers that the MSS leaves out.
 const V4_HEADERS: usize = 40;
@@ -55,6 +60,7 @@ struct Slot {
     on: InterfaceId,
     /// Does the demultiplexer lead here? Not after the last segment that concerns it.
     reachable: bool,
+    warmth: Warmth,
 }
 
 /// A half-open record and its place.
@@ -62,20 +68,8 @@ struct Slot {
 struct HalfOpenSlot {
     record: HalfOpen,
     tuple: Tuple,
-    flow: Flow,
     on: InterfaceId,
     listener: ListenerId,
-}
-
-/// A TIME-WAIT record and its place.
-#[derive(Debug)]
-struct TimeWaitSlot {
-    record: TimeWait,
-    tuple: Tuple,
-    flow: Flow,
-    on: InterfaceId,
-    /// The connection whose user has not let go of it.
-    connection: TcpId,
 }
 
 /// A listener and those it has not handed out.
@@ -87,7 +81,19 @@ struct Listener {
     /// Complete connections that may wait here: the backlog, or what a host's channel has room for.
     room: usize,
     half_open: usize,
+    /// Is a SYN past the backlog answered with a cookie?
+    syn_cookies: bool,
+    /// When the last cookie left.
+    cookie_sent: Option<Instant>,
     complete: VecDeque<TcpId>,
+}
+
+/// Whose a flow is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Connection(TcpId),
+    HalfOpen(RawId),
+    TimeWait(u32),
 }
 
 /// TCP's tables.
@@ -95,9 +101,13 @@ struct Listener {
 pub(crate) struct Tcp {
     slots: Slab<TcpId, Slot>,
     half_open: Slab<RawId, HalfOpenSlot>,
-    time_wait: Slab<RawId, TimeWaitSlot>,
+    time_wait: TimeWaits,
     listeners: Slab<ListenerId, Listener>,
+    warm: WarmLine,
     isn: IsnGenerator,
+    cookies: Cookies,
+    /// Connections that nobody holds any more.
+    orphans: usize,
     /// The slices of the frame that is being sent; reused.
     payload: Vec<Bytes>,
 }
@@ -107,10 +117,33 @@ impl Tcp {
         Self {
             slots: Slab::new(),
             half_open: Slab::new(),
-            time_wait: Slab::new(),
+            time_wait: TimeWaits::default(),
             listeners: Slab::new(),
+            warm: WarmLine::default(),
             isn: IsnGenerator::new(seed),
+            cookies: Cookies::new(seed),
+            orphans: 0,
             payload: Vec::new(),
+        }
+    }
+
+    /// Who has this flow?
+    fn owner(&self, flows: &TcpFlows, tuple: &Tuple) -> Option<Owner> {
+        match flows.candidate(tuple)? {
+            TcpEntry::Connection(index) => {
+                let id = self.slots.id_at(index)?;
+                let slot = self.slots.get(id)?;
+                (slot.tuple == *tuple).then_some(Owner::Connection(id))
+            }
+            TcpEntry::HalfOpen(index) => {
+                let raw = self.half_open.id_at(index)?;
+                let slot = self.half_open.get(raw)?;
+                (slot.tuple == *tuple).then_some(Owner::HalfOpen(raw))
+            }
+            TcpEntry::TimeWait(index) => {
+                let (name, _) = self.time_wait.get(index)?;
+                (name.tuple == *tuple).then_some(Owner::TimeWait(index))
+            }
         }
     }
 
@@ -133,7 +166,23 @@ impl Tcp {
 impl Listener {
     /// Is there no room for another request?
     fn is_full(&self) -> bool {
-        self.half_open >= self.backlog || self.complete.len() >= self.room
+        self.is_crowded() || !self.has_room()
+    }
+
+    /// Are there as many half-open requests as there may be?
+    fn is_crowded(&self) -> bool {
+        self.half_open >= self.backlog
+    }
+
+    /// May another complete connection wait?
+    fn has_room(&self) -> bool {
+        self.complete.len() < self.room
+    }
+
+    /// May an ACK bring a cookie of ours back?
+    fn expects_cookies(&self, now: Instant) -> bool {
+        self.cookie_sent
+            .is_some_and(|sent| now.since(sent) < COOKIE_LIFE)
     }
 }
 
@@ -182,6 +231,7 @@ impl Stack {
                 let deadline = connection.next_timeout();
                 self.net.timers.set(TimerKey::Tcp(id.index()), deadline);
                 self.net.wake(on, Waiter::Tcp(id));
+                self.warm_tcp(id);
             }
         }
     }
@@ -195,7 +245,6 @@ impl Stack {
 
     /// TIME-WAIT goes on as a record; what was not read stays with the connection (r15).
     fn enter_time_wait(&mut self, now: Instant, id: TcpId) {
-        self.net.timers.set(TimerKey::Tcp(id.index()), None);
         let Some(slot) = self.tcp.slots.get_mut(id) else {
             return;
         };
@@ -204,21 +253,24 @@ impl Stack {
             let record = TimeWait::of(&slot.connection);
             let owes = slot.connection.take_owed_ack();
             let (tuple, flow, on) = (slot.tuple, slot.flow, slot.on);
+            let end = now + self.config.time_wait;
+            // What its user still holds is CLOSED from then on.
+            let timer = TimerKey::Tcp(id.index());
+            self.net.timers.set(timer, Some(end));
+            let entry = TcpEntry::Connection(id.index());
             if self.tcp.time_wait.len() < self.config.time_wait_limit {
-                let raw = self.tcp.time_wait.insert(TimeWaitSlot {
-                    record,
+                let name = Name {
                     tuple,
-                    flow,
                     on,
-                    connection: id,
-                });
-                self.demux.tcp.replace_flow(tuple, TcpEntry::TimeWait(raw));
-                let end = now + self.config.time_wait;
-                self.net
-                    .timers
-                    .set(TimerKey::TimeWait(raw.index()), Some(end));
+                    ttl: flow.ttl,
+                    tos: flow.tos,
+                };
+                let index = self.tcp.time_wait.insert(&name, record, end);
+                let after = TcpEntry::TimeWait(index);
+                self.demux.tcp.flows.replace(&tuple, entry, after);
+                self.set_time_wait_timer();
             } else {
-                self.demux.tcp.remove_flow(&tuple);
+                self.demux.tcp.flows.remove(&tuple, entry);
             }
             if owes {
                 self.queue_bare(on, &flow, &tuple, &record.ack(now));
@@ -232,7 +284,8 @@ impl Stack {
             && slot.reachable
         {
             slot.reachable = false;
-            self.demux.tcp.remove_flow(&slot.tuple);
+            let entry = TcpEntry::Connection(id.index());
+            self.demux.tcp.flows.remove(&slot.tuple, entry);
         }
     }
 
@@ -245,6 +298,7 @@ impl Stack {
         {
             self.net.timers.set(TimerKey::Tcp(id.index()), None);
             self.tcp.slots.remove(id);
+            self.tcp.orphans -= 1;
         }
     }
 
@@ -308,6 +362,10 @@ impl Stack {
         let Some(slot) = self.tcp.slots.get_mut(id) else {
             return;
         };
+        if slot.connection.state == State::TimeWait {
+            slot.connection.on_two_msl();
+            return;
+        }
         let reset = slot.connection.on_timeout(now);
         if slot.connection.failure == Some(crate::tcp::TcpFailure::TimedOut) {
             self.net.counters.tcp_timed_out += 1;
@@ -316,24 +374,39 @@ impl Stack {
         self.after_tcp(now, id);
     }
 
-    pub(super) fn tcp_time_wait_timeout(&mut self, _now: Instant, index: u32) {
-        let Some(raw) = self.tcp.time_wait.id_at(index) else {
-            return;
-        };
-        let Some(slot) = self.remove_time_wait(raw) else {
-            return;
-        };
-        // What its user still holds is CLOSED from now on.
-        if let Some(slot) = self.tcp.slots.get_mut(slot.connection) {
-            slot.connection.on_two_msl();
+    /// The records that have waited long enough are forgotten.
+    pub(super) fn tcp_time_wait_timeout(&mut self, now: Instant) {
+        while let Some((index, end)) = self.tcp.time_wait.first()
+            && end <= now
+        {
+            self.remove_time_wait(index);
         }
+        self.set_time_wait_timer();
     }
 
-    fn remove_time_wait(&mut self, raw: RawId) -> Option<TimeWaitSlot> {
-        let slot = self.tcp.time_wait.remove(raw)?;
-        self.net.timers.set(TimerKey::TimeWait(raw.index()), None);
-        self.demux.tcp.remove_flow(&slot.tuple);
-        Some(slot)
+    fn set_time_wait_timer(&mut self) {
+        let first = self.tcp.time_wait.first().map(|(_, end)| end);
+        self.net.timers.set(TimerKey::TimeWait, first);
+    }
+
+    fn remove_time_wait(&mut self, index: u32) -> Option<TimeWait> {
+        let (name, record) = self.tcp.time_wait.remove(index)?;
+        let entry = TcpEntry::TimeWait(index);
+        self.demux.tcp.flows.remove(&name.tuple, entry);
+        Some(record)
+    }
+
+    /// Where the answers of a record without a connection go, by the routes of now.
+    fn answer_flow(&self, tuple: &Tuple, on: InterfaceId, ttl: u8, tos: u8) -> Option<Flow> {
+        let (src, dst) = (tuple.local.ip, tuple.remote.ip);
+        let route = self.net.route(dst, Some(on)).ok()?;
+        Some(Flow {
+            src,
+            dst,
+            next_hop: route.next_hop,
+            ttl,
+            tos,
+        })
     }
 }
 

@@ -4,18 +4,18 @@ use core::num::NonZeroU16;
 
 use bytes::Buf;
 
-use super::Listener;
 use super::listen::{ports_of, tuple_of};
+use super::time_waits::Name;
+use super::{Listener, Owner};
 use crate::base::Protocol;
 use crate::base::{DropReason, Instant};
 use crate::link::RxChecksum;
 use crate::stack::Stack;
-use crate::stack::demux::{TcpEntry, Tuple};
-use crate::stack::ids::{Id, RawId, TcpId};
+use crate::stack::demux::Tuple;
+use crate::stack::ids::TcpId;
 use crate::stack::packet::{Flow, Inbound};
-use crate::stack::wheel::TimerKey;
 use crate::tcp::{
-    Control, Header, Options, Outcome, Segment, SeqNum, State, TimeWaitStep, refusal,
+    Bare, Control, Header, Options, Outcome, Segment, SeqNum, State, TimeWaitStep, refusal,
 };
 use crate::{ipv4, ipv6};
 use core::net::IpAddr;
@@ -31,10 +31,10 @@ impl Stack {
     fn take_segment(&mut self, now: Instant, mut packet: Inbound) -> Result<(), DropReason> {
         let (seg, ports) = parse(&mut packet)?;
         let tuple = tuple_of(&packet, ports);
-        match self.demux.tcp.flow(&tuple) {
-            Some(TcpEntry::Connection(id)) => self.on_connection(now, id, &seg),
-            Some(TcpEntry::HalfOpen(raw)) => self.on_half_open(now, raw, &packet, &seg),
-            Some(TcpEntry::TimeWait(raw)) => self.on_time_wait(now, raw, &packet, &seg),
+        match self.tcp.owner(&self.demux.tcp.flows, &tuple) {
+            Some(Owner::Connection(id)) => self.on_connection(now, id, &seg),
+            Some(Owner::HalfOpen(raw)) => self.on_half_open(now, raw, &packet, &seg),
+            Some(Owner::TimeWait(index)) => self.on_time_wait(now, index, &packet, &seg),
             None => self.on_no_flow(now, &packet, &seg, &tuple, None),
         }
     }
@@ -118,42 +118,47 @@ impl Stack {
     fn on_time_wait(
         &mut self,
         now: Instant,
-        raw: RawId,
+        index: u32,
         packet: &Inbound,
         seg: &Segment,
     ) -> Result<(), DropReason> {
-        let Some(slot) = self.tcp.time_wait.get(raw) else {
+        let Some((name, record)) = self.tcp.time_wait.get(index) else {
             return Err(DropReason::TcpNoSocket);
         };
-        let (record, tuple, flow, on) = (slot.record, slot.tuple, slot.flow, slot.on);
         match record.on_segment(seg) {
             TimeWaitStep::Restart => {
                 let end = now + self.config.time_wait;
-                self.net
-                    .timers
-                    .set(TimerKey::TimeWait(raw.index()), Some(end));
-                self.queue_bare(on, &flow, &tuple, &record.ack(now));
+                self.tcp.time_wait.restart(index, end);
+                self.set_time_wait_timer();
+                self.answer_in_time_wait(&name, &record.ack(now));
                 Ok(())
             }
             TimeWaitStep::Answer(reason) => {
-                self.queue_bare(on, &flow, &tuple, &record.ack(now));
+                self.answer_in_time_wait(&name, &record.ack(now));
                 Err(reason)
             }
             TimeWaitStep::Reuse => {
                 // Only a listener with room may take the name over; else the record answers as ever.
+                let port = name.tuple.local.port;
                 let listener = self
                     .demux
                     .tcp
-                    .bound(packet.on, packet.dst, tuple.local.port)
+                    .bound(packet.on, packet.dst, port)
                     .and_then(|id| self.tcp.listeners.get(id));
                 if listener.is_none_or(Listener::is_full) {
-                    self.queue_bare(on, &flow, &tuple, &record.ack(now));
+                    self.answer_in_time_wait(&name, &record.ack(now));
                     return Err(DropReason::TcpUnexpectedSyn);
                 }
-                self.remove_time_wait(raw);
-                self.on_no_flow(now, packet, seg, &tuple, Some(record.iss_floor()))
+                self.remove_time_wait(index);
+                self.on_no_flow(now, packet, seg, &name.tuple, Some(record.iss_floor()))
             }
             TimeWaitStep::Dropped(reason) => Err(reason),
+        }
+    }
+
+    fn answer_in_time_wait(&mut self, name: &Name, bare: &Bare) {
+        if let Some(flow) = self.answer_flow(&name.tuple, name.on, name.ttl, name.tos) {
+            self.queue_bare(name.on, &flow, &name.tuple, bare);
         }
     }
 }

@@ -303,12 +303,12 @@ fn a_full_backlog_is_back_pressure() {
     let listener = link.ends[0].stack.tcp_listen(server, options).unwrap();
     for _ in 0..3 {
         let options = TcpOptions::default();
-        link.ends[1]
-            .stack
-            .tcp_connect(link.now, server, None, options)
-            .unwrap();
+        let (now, peer) = (link.now, &mut link.ends[1].stack);
+        let client = peer.tcp_connect(now, server, None, options).unwrap();
+        peer.tcp_write(now, client, b"hello").unwrap();
     }
     link.settle();
+    assert_eq!(link.ends[0].stack.counters().tcp_cookies_sent, 1);
     assert_eq!(link.ends[0].stack.tcp_listener_waiting(listener), Ok(2));
     for _ in 0..2 {
         link.ends[0].stack.tcp_accept(link.now, listener).unwrap();

@@ -278,6 +278,57 @@ fn r59_a_flood_of_new_neighbours_evicts_stale_ones_only() {
     assert!(rig.drops(DropReason::NeighbourUnresolved) >= 200 - 32);
 }
 
+/// r60: what waits for many neighbours is bounded in bytes, pins no buffer, and is the last of each.
+#[test]
+fn r60_all_queues_together_are_bounded_in_bytes() {
+    let config = Config::new(Seed::from_number(1)).neighbour_queue_bytes(10_000);
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .link_local(false)
+        .address("10.0.0.1/8".parse().unwrap());
+    let mut rig = Rig::bare(config, interface);
+    // Echo requests of stations that nobody knows.
+    for n in 0..3200u32 {
+        let from = Ipv4Addr::new(10, 1, 0, (n % 100) as u8);
+        let mut echo = vec![8, 0, 0, 0, 0, 1, 0, 1];
+        echo.extend([0x5a; 1000]);
+        let sum = crate::base::checksum::checksum(&echo);
+        echo[2..4].copy_from_slice(&sum.to_be_bytes());
+        rig.receive(ip_frame(from.into(), OURS.into(), Protocol::ICMP, &echo));
+        rig.poll();
+    }
+    let waiting = rig.stack.net.neighbours.queued();
+    assert!((100_000..=110_000).contains(&waiting), "{waiting}");
+    rig.advance(seconds(10));
+    assert_eq!(rig.stack.net.neighbours.queued(), 0);
+    assert_eq!(rig.drops(DropReason::NeighbourUnresolved), 3200);
+}
+
+/// r59: a table full of neighbours that answered once and were forgotten takes new ones.
+#[test]
+fn r59_neighbours_that_nobody_sends_to_give_way_when_their_time_is_over() {
+    let config = Config::new(Seed::from_number(1)).neighbour_limit(64);
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .link_local(false)
+        .address("10.0.0.1/8".parse().unwrap());
+    let mut rig = Rig::bare(config, interface);
+    let on = rig.on;
+    for n in 0..64u8 {
+        let peer = Ipv4Addr::new(10, 1, 0, n);
+        rig.receive(arp_frame(&arp::Packet::request(OTHER_MAC, peer, OURS)));
+        let now = rig.now;
+        rig.stack.net.confirm(now, on, peer.into());
+    }
+    rig.drain();
+    rig.introduce();
+    assert_eq!(state(&rig, PEER), None, "all of them are reachable");
+    rig.advance(Duration::from_secs(60));
+    rig.introduce();
+    assert_eq!(state(&rig, PEER), Some(State::Stale));
+    assert_eq!(rig.stack.net.neighbours.len(), 64);
+}
+
 /// Covers: NDP-26, ARP-2: a sender that asks has moved to another MAC.
 #[test]
 fn a_request_updates_a_known_sender() {

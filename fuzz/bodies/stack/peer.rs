@@ -1,0 +1,408 @@
+//! The wire beside the stack's target: it checks every frame that leaves, remembers each flow, and
+//! makes the frames that go back.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
+
+use netloom::base::{Protocol, checksum};
+use netloom::decode::{Decoder, Link};
+use netloom::device::{Capabilities, DeviceDrop, DeviceError, Medium, Sent, Transmit};
+use netloom::ipv6::ndp;
+use netloom::link::{EtherType, RxChecksum, TxFrame, ethernet};
+use netloom::{Instant, MacAddr, arp, ipv4, ipv6, tcp, udp};
+
+use super::super::wire::{self, ACK, PEER, SYN};
+
+/// Both streams repeat themselves after this, longer than any text.
+const PERIOD: usize = 1 << 16;
+
+static STREAM: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let byte = |at: usize| {
+        u32::try_from(at % PERIOD)
+            .expect("small")
+            .wrapping_mul(0x9e37_79b9)
+    };
+    (0..2 * PERIOD)
+        .map(|at| byte(at).to_be_bytes()[0])
+        .collect()
+});
+
+/// The peer's stream from this sequence number on.
+pub fn inbound(seq: u32, len: usize) -> &'static [u8] {
+    let at = usize::try_from(seq).expect("32 bits") % PERIOD;
+    &STREAM[at..at + len]
+}
+
+/// The stack's stream from this offset on.
+pub fn outbound(offset: u64, len: usize) -> &'static [u8] {
+    let at = usize::try_from(offset).expect("64 bits") % PERIOD;
+    &STREAM[at..at + len]
+}
+
+/// A TCP flow as it looks from the wire.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    pub on: usize,
+    pub ours: SocketAddr,
+    pub theirs: SocketAddr,
+    /// The first number that the stack chose.
+    iss: Option<u32>,
+    /// The number after the last segment that the stack sent.
+    pub next_seq: u32,
+    /// What the stack acknowledged last.
+    pub ack: u32,
+    /// The clock value that it sent last.
+    pub clock: u32,
+    /// Did it agree to timestamps?
+    pub timestamps: bool,
+    /// The first numbers that the peer sent.
+    pub isns: Vec<u32>,
+    /// Bytes that the stack's user wrote.
+    pub written: u64,
+}
+
+/// The far side of all interfaces.
+pub struct Peer {
+    pub capabilities: Vec<Capabilities>,
+    pub flows: Vec<Flow>,
+    /// Answers to neighbour requests, with the interface that they go to.
+    pub answers: Vec<(usize, Vec<u8>)>,
+    pub answering: bool,
+    /// The frames that the stack sent last, from IP on.
+    pub last: Vec<(usize, Vec<u8>)>,
+    /// How many frames are to be refused or dropped next.
+    pub full: u8,
+    pub dropping: u8,
+    pub sent: u64,
+    pub digest: u64,
+    traced: bool,
+}
+
+impl Peer {
+    pub fn new(capabilities: Vec<Capabilities>) -> Self {
+        Self {
+            capabilities,
+            flows: vec![],
+            answers: vec![],
+            answering: true,
+            last: vec![],
+            full: 0,
+            dropping: 0,
+            sent: 0,
+            digest: 0,
+            traced: std::env::var_os("NETLOOM_TRACE").is_some(),
+        }
+    }
+
+    pub fn trace(&self, line: impl FnOnce() -> String) {
+        if self.traced {
+            println!("{}", line());
+        }
+    }
+
+    pub fn trace_frame(&self, on: usize, way: &str, frame: &[u8]) {
+        self.trace(|| {
+            let link = match self.capabilities[on].medium {
+                Medium::Ethernet => Link::Ethernet,
+                Medium::Ip => Link::Ip,
+            };
+            let line = Decoder::new(link).line(frame, frame.len(), RxChecksum::Verified);
+            format!("  {way} {on}: {line}")
+        });
+    }
+
+    /// The flow between these, the latest that was begun.
+    pub fn flow(&mut self, on: usize, ours: SocketAddr, theirs: SocketAddr) -> &mut Flow {
+        let known = |flow: &Flow| flow.ours == ours && flow.theirs == theirs;
+        let place = self.flows.iter().position(known).unwrap_or_else(|| {
+            self.flows.push(Flow {
+                on,
+                ours,
+                theirs,
+                iss: None,
+                next_seq: 0,
+                ack: 0,
+                clock: 0,
+                timestamps: false,
+                isns: vec![],
+                written: 0,
+            });
+            self.flows.len() - 1
+        });
+        &mut self.flows[place]
+    }
+
+    /// A connection begins between these: whatever was there is over.
+    pub fn begin(&mut self, on: usize, ours: SocketAddr, theirs: SocketAddr) {
+        self.flows
+            .retain(|flow| flow.ours != ours || flow.theirs != theirs);
+        self.flow(on, ours, theirs);
+    }
+
+    fn on_frame(&mut self, on: usize, frame: &TxFrame<'_>) {
+        let capabilities = self.capabilities[on];
+        assert!(capabilities.take(frame), "{:?}", frame.meta);
+        let whole = frame.to_vec();
+        let mut hasher = DefaultHasher::new();
+        (self.digest, &whole).hash(&mut hasher);
+        self.digest = hasher.finish();
+        self.trace_frame(on, "out", &whole);
+        let mut at = 0;
+        if capabilities.medium == Medium::Ethernet {
+            let (header, _) = ethernet::Header::parse(&whole).expect("a whole header");
+            at = header.len();
+            if header.ether_type() == EtherType::ARP {
+                self.on_arp(
+                    on,
+                    &arp::Packet::parse(&whole[at..]).expect("a whole packet"),
+                );
+                return;
+            }
+        }
+        let partial = frame.meta.checksum.map(|partial| {
+            let start = usize::from(partial.start) - at;
+            (start, usize::from(partial.offset))
+        });
+        self.on_packet(on, &whole[at..], partial);
+        if self.last.len() == 4 {
+            self.last.remove(0);
+        }
+        self.last.push((on, whole[at..].to_vec()));
+    }
+
+    fn on_arp(&mut self, on: usize, packet: &arp::Packet) {
+        let asked = packet.operation == arp::Operation::REQUEST && packet.sender != packet.target;
+        if self.answering && asked && self.answers.len() < 32 && !packet.is_probe() {
+            let mut body = [0; arp::PACKET_LEN];
+            packet.reply(MacAddr::new(PEER)).emit(&mut body);
+            self.answers.push((on, wire::ethernet(0x0806, &body)));
+        }
+    }
+
+    fn on_packet(&mut self, on: usize, packet: &[u8], partial: Option<(usize, usize)>) {
+        let (src, dst, protocol, body, pseudo): (IpAddr, IpAddr, _, _, _);
+        if packet[0] >> 4 == 4 {
+            let (header, rest) = ipv4::Header::parse(packet).expect("a sound header");
+            assert_eq!(header.total_len(), packet.len());
+            (src, dst) = (header.src().into(), header.dst().into());
+            (protocol, body) = (header.protocol(), rest);
+            let sum = ipv4::pseudo_sum(header.src(), header.dst(), protocol, rest.len());
+            pseudo = (protocol != Protocol::ICMP).then_some(sum);
+        } else {
+            let (header, rest) = ipv6::Header::parse(packet).expect("a sound header");
+            assert_eq!(header.total_len(), packet.len());
+            (src, dst) = (header.src().into(), header.dst().into());
+            (protocol, body) = (header.next_header(), rest);
+            let sum = ipv6::pseudo_sum(header.src(), header.dst(), protocol, rest.len());
+            pseudo = Some(sum);
+            if let Ok(ipv6::icmp::Message::Ndp(message)) =
+                ipv6::icmp::Message::parse(body, header.src(), header.dst())
+            {
+                assert_eq!(message.check(&header), Ok(()));
+                self.on_ndp(on, &header, &message);
+            }
+        }
+        let base = pseudo.unwrap_or_default();
+        match partial {
+            None => assert!(base.bytes(body).is_valid(), "{protocol} {body:?}"),
+            Some((start, offset)) => {
+                assert_eq!(start, packet.len() - body.len());
+                assert_eq!(offset, if protocol == Protocol::TCP { 16 } else { 6 });
+                let field = [body[offset], body[offset + 1]];
+                assert_eq!(base.partial().to_be_bytes(), field);
+            }
+        }
+        if protocol == Protocol::TCP {
+            self.on_segment(on, src, dst, body);
+        } else if protocol == Protocol::UDP {
+            udp::Header::parse(body).expect("a sound datagram");
+        }
+    }
+
+    fn on_ndp(&mut self, on: usize, header: &ipv6::Header<'_>, message: &ndp::Message<'_>) {
+        let ndp::Message::NeighborSolicitation { target, .. } = *message else {
+            return;
+        };
+        if !self.answering || header.src().is_unspecified() || self.answers.len() >= 32 {
+            return;
+        }
+        let flags = ndp::NeighborFlags::SOLICITED | ndp::NeighborFlags::OVERRIDE;
+        let fixed = [
+            &[flags.bits(), 0, 0, 0][..],
+            &target.octets(),
+            &[2, 1],
+            &PEER,
+        ]
+        .concat();
+        let body = [&[136, 0, 0, 0][..], &fixed].concat();
+        let packet = packet(target.into(), header.src().into(), 58, body, Some(2));
+        self.answers.push((on, wire::ethernet(0x86dd, &packet)));
+    }
+
+    fn on_segment(&mut self, on: usize, src: IpAddr, dst: IpAddr, body: &[u8]) {
+        let (header, text) = tcp::Header::parse(body).expect("a sound segment");
+        let flags = header.flags();
+        if flags.contains(tcp::Flags::RST) {
+            return; // of a closed port, maybe: it says nothing of a flow
+        }
+        let ours = SocketAddr::new(src, header.src_port());
+        let theirs = SocketAddr::new(dst, header.dst_port());
+        let seq = header.seq();
+        let flow = self.flow(on, ours, theirs);
+        flow.on = on;
+        if flags.contains(tcp::Flags::SYN) {
+            if flow.iss.is_some_and(|iss| iss != seq) {
+                flow.written = 0; // another connection, accepted later
+            }
+            flow.iss = Some(seq);
+            assert!(text.is_empty());
+        }
+        if flags.contains(tcp::Flags::ACK) {
+            flow.ack = header.ack();
+        }
+        let control =
+            u32::from(flags.contains(tcp::Flags::SYN)) + u32::from(flags.contains(tcp::Flags::FIN));
+        let len = u32::try_from(text.len()).expect("at most 64 KiB");
+        flow.next_seq = seq.wrapping_add(len).wrapping_add(control);
+        let options = tcp::Options::parse(header.options_bytes());
+        flow.clock = options.timestamps.map_or(flow.clock, |(clock, _)| clock);
+        if flags.contains(tcp::Flags::SYN) {
+            flow.timestamps = options.timestamps.is_some();
+        }
+        let Some(iss) = flow.iss else { return };
+        let offset = u64::from(seq.wrapping_sub(iss).wrapping_sub(1));
+        if !text.is_empty() {
+            let end = offset + u64::from(len);
+            assert!(end <= flow.written, "{end} bytes of {} sent", flow.written);
+            assert!(text == outbound(offset, text.len()), "sent at {offset}");
+        }
+    }
+}
+
+/// The sending half of one interface.
+pub struct Side<'a> {
+    pub peer: &'a mut Peer,
+    pub on: usize,
+}
+
+impl Transmit for Side<'_> {
+    fn transmit(&mut self, _: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        if self.peer.full > 0 {
+            self.peer.full -= 1;
+            return Ok(Sent::Full);
+        }
+        self.peer.on_frame(self.on, frame);
+        if self.peer.dropping > 0 {
+            self.peer.dropping -= 1;
+            return Ok(Sent::Dropped(DeviceDrop::NoBuffers));
+        }
+        self.peer.sent += 1;
+        Ok(Sent::Taken)
+    }
+}
+
+/// An IP packet between these, its checksum at `field` of the body.
+pub fn packet(
+    src: IpAddr,
+    dst: IpAddr,
+    protocol: u8,
+    body: Vec<u8>,
+    field: Option<usize>,
+) -> Vec<u8> {
+    match (src, dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            let (src, dst) = (src.octets(), dst.octets());
+            let body = match field {
+                Some(at) if protocol == 1 => wire::put_checksum(body, at),
+                Some(at) => wire::summed(body, at, &[&src, &dst], protocol),
+                None => body,
+            };
+            wire::v4(protocol, &body, &src, &dst)
+        }
+        (src, dst) => {
+            let octets = |ip: IpAddr| match ip {
+                IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+                IpAddr::V6(ip) => ip.octets(),
+            };
+            let (src, dst) = (octets(src), octets(dst));
+            let body = match field {
+                Some(at) => wire::summed(body, at, &[&src, &dst], protocol),
+                None => body,
+            };
+            wire::v6(protocol, &body, &src, &dst)
+        }
+    }
+}
+
+/// What the peer says in one segment.
+#[derive(Clone, Debug, Default)]
+pub struct Segment {
+    pub flags: u8,
+    pub seq: u32,
+    pub ack: u32,
+    pub window: u16,
+    pub options: Vec<u8>,
+    pub len: usize,
+}
+
+impl Flow {
+    /// The packet with this segment from the peer; its text is what the peer's stream has there.
+    pub fn packet(&mut self, segment: &Segment) -> Vec<u8> {
+        if segment.flags & SYN != 0 {
+            self.isns.push(segment.seq);
+            if segment.flags & ACK == 0 {
+                self.ack = segment.seq.wrapping_add(1);
+            }
+        }
+        let mut options = segment.options.clone();
+        options.resize(options.len().next_multiple_of(4).min(40), 0);
+        let words = u8::try_from(5 + options.len() / 4).expect("at most 15");
+        let first = segment
+            .seq
+            .wrapping_add(u32::from(segment.flags & SYN != 0));
+        let text = inbound(first, segment.len);
+        let body = [
+            &self.theirs.port().to_be_bytes()[..],
+            &self.ours.port().to_be_bytes(),
+            &segment.seq.to_be_bytes(),
+            &segment.ack.to_be_bytes(),
+            &[words << 4, segment.flags],
+            &segment.window.to_be_bytes(),
+            &[0; 4],
+            &options,
+            text,
+        ]
+        .concat();
+        packet(self.theirs.ip(), self.ours.ip(), 6, body, Some(16))
+    }
+}
+
+/// A packet of the stack's that comes back: addresses and ports swapped, which no checksum notices; a
+/// request as its reply.
+pub fn mirrored(packet: &[u8]) -> Vec<u8> {
+    let mut back = packet.to_vec();
+    let (addresses, len, header) = match packet[0] >> 4 {
+        4 => (12, 4, usize::from(packet[0] & 0xf) * 4),
+        _ => (8, 16, 40),
+    };
+    let (src, dst) = back[addresses..addresses + 2 * len].split_at_mut(len);
+    src.swap_with_slice(dst);
+    let protocol = if len == 4 { packet[9] } else { packet[6] };
+    if matches!(protocol, 6 | 17) && back.len() >= header + 4 {
+        back[header..header + 4].rotate_left(2);
+    }
+    let reply = match (protocol, back.get(header)) {
+        (1, Some(8)) => 0,
+        (58, Some(128)) => 129,
+        _ => return back,
+    };
+    let word = |at: usize| u16::from_be_bytes([back[at], back[at + 1]]);
+    let (old, sum) = (word(header), word(header + 2));
+    let new = old & 0xff | u16::from(reply) << 8;
+    let sum = checksum::update(sum, old, new).to_be_bytes();
+    back[header] = reply;
+    back[header + 2..header + 4].copy_from_slice(&sum);
+    back
+}

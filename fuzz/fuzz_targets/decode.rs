@@ -1,0 +1,7 @@
+//! See bodies/decode.rs.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    netloom_fuzz::decode::run(input);
+});

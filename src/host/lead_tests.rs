@@ -1,0 +1,235 @@
+//! Leads step by step: this thread plays whoever comes in between, another one leads.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::clock;
+use super::super::core::Core;
+use super::super::error::HostError;
+use super::super::lead::Until;
+use super::super::roles::{Need, Part, Wake};
+use super::super::shared::{Manners, Rx, Shared, Waited, Wish};
+use super::super::sockets::UdpQueue;
+use super::super::wait::Poller;
+use super::super::waits::Waits;
+use crate::base::{Instant, Seed};
+use crate::device::{Capabilities, Device, Medium, Pair, Pollable, RxBatch};
+use crate::link::{RxFrame, RxMeta};
+use crate::stack::{Config, InterfaceConfig, Stack, UdpOptions};
+use crate::tcp::TcpOptions;
+
+/// Far longer than anything here takes; only a bug reaches it.
+const LONG: Duration = Duration::from_secs(10);
+
+/// What a host's threads share, without its driver; the peer's device stays open beside it.
+fn shared() -> (Arc<Shared>, Pair) {
+    let (device, peer) = Pair::new(Capabilities::full(Medium::Ip, 1500), 100);
+    let mut stack = Stack::new(Config::new(Seed::from_number(1)));
+    let address = "10.7.0.1/24".parse().unwrap();
+    let interface = InterfaceConfig::new(device.capabilities()).address(address);
+    let interface = stack.add_interface(clock::now(), interface).unwrap();
+    let (rx, tx) = device.split();
+    let poller = Poller::new(rx.descriptor().unwrap(), tx.descriptor().unwrap());
+    let manners = Manners {
+        busy_poll: Duration::ZERO,
+        grace: Duration::from_millis(1),
+    };
+    let halves = (
+        Rx::new(Box::new(rx), RxBatch::new(64)),
+        Box::new(tx) as Box<_>,
+    );
+    let tcp = TcpOptions::default();
+    let shared = Shared::new(stack, interface, tcp, halves, poller, &manners).unwrap();
+    (shared, peer)
+}
+
+/// A connection whose peer never answers.
+fn connect(core: &mut Core) {
+    let to = "10.7.0.2:9".parse().unwrap();
+    let options = TcpOptions::default();
+    core.stack
+        .tcp_connect(clock::now(), to, None, options)
+        .unwrap();
+}
+
+const fn wish(deadline: Option<Instant>) -> Wish {
+    let sends = false;
+    Wish { deadline, sends }
+}
+
+/// A thread that waits for one side, once; what it got is sent.
+fn waiter(shared: &Arc<Shared>, waits: Arc<Waits>, leads: u64) -> Receiver<Waited> {
+    let (done, result) = channel();
+    let also = Arc::clone(shared);
+    thread::spawn(move || {
+        let core = also.lock();
+        let (core, waited) = also.wait(core, &waits.readable, wish(None));
+        drop(core);
+        done.send(waited).unwrap();
+    });
+    until(|| shared.lock().roles.leads() == leads);
+    result
+}
+
+/// Spins until another thread has got there.
+fn until(reached: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !reached() {
+        assert!(began.elapsed() < LONG, "it never gets there");
+        thread::yield_now();
+    }
+}
+
+/// The driver gets its role back, however late this thread asks for it.
+fn assert_looks(shared: &Shared) {
+    assert!(shared.driver.take());
+    let part = shared.part_of_driver();
+    assert!(matches!(part, Part::Look | Part::StepIn), "{part:?}");
+}
+
+/// The driver's first question, after which it waits for the leader only.
+fn parked(shared: &Shared) {
+    while shared.part_of_driver() != Part::StandBack(None) {}
+    shared.driver.take();
+}
+
+#[test]
+fn a_wake_up_that_an_earlier_lead_left_half_taken_hides_no_later_one() {
+    let (shared, _peer) = shared();
+    let waits = Arc::new(Waits::default());
+    // What a lead leaves behind whose patience ends in the sleep that a wake-up ended.
+    shared.leader.wake();
+    let at_once = Some(Duration::ZERO);
+    shared.poller.wait(&shared.leader, false, at_once).unwrap();
+    let result = waiter(&shared, Arc::clone(&waits), 1);
+    parked(&shared);
+    shared.tell(&waits);
+    assert_eq!(result.recv_timeout(LONG), Ok(Waited::LookAgain));
+}
+
+#[test]
+fn a_lead_that_waited_for_the_receiving_half_looks_again_before_it_sleeps() {
+    let (shared, _peer) = shared();
+    let waits = Arc::new(Waits::default());
+    // A late turn of the driver, or a lead that is to be replaced.
+    let rx = shared.rx.lock().unwrap();
+    let result = waiter(&shared, waits, 1);
+    parked(&shared);
+    shared.request_end(None);
+    assert!(shared.leader.take(), "the wake-up goes to who holds `rx`");
+    drop(rx);
+    assert_eq!(result.recv_timeout(LONG), Ok(Waited::LookAgain));
+    assert_looks(&shared);
+}
+
+#[test]
+fn a_timer_armed_by_a_late_turn_bounds_the_sleep_of_a_lead_that_began_before() {
+    let (shared, _peer) = shared();
+    let waits = Arc::new(Waits::default());
+    let rx = shared.rx.lock().unwrap();
+    let _result = waiter(&shared, waits, 1);
+    // The turn connects, as one may that dispatches; nobody hears of its timer.
+    let due = {
+        let mut core = shared.lock();
+        connect(&mut core);
+        core.settle(clock::now());
+        core.need().due
+    };
+    drop(rx);
+    let just_before = Need {
+        due: Instant::from_nanos(due.as_nanos() - 1),
+        urgent: false,
+    };
+    let at = Need { due, ..just_before };
+    // Who leads has taken it into account when it needs no wake-up for it, but for anything earlier.
+    until(|| shared.lock().roles.clone().wake_for(at) == Wake::Nobody);
+    assert_eq!(
+        shared.lock().roles.clone().wake_for(just_before),
+        Wake::Leader
+    );
+    shared.request_end(None);
+}
+
+/// A UDP socket with one datagram in the stack, which nobody has been told of.
+fn unread(core: &mut Core, port: u16) -> Arc<Waits> {
+    let local = (std::net::Ipv4Addr::new(10, 7, 0, 1), port).into();
+    let id = core.stack.udp_bind(local, UdpOptions::default()).unwrap();
+    let waits = Arc::new(Waits::default());
+    let queue = UdpQueue {
+        datagrams: crossbeam_channel::bounded(1).0,
+        errors: crossbeam_channel::bounded(1).0,
+        charged: Arc::default(),
+        limit: 1000,
+        dropped: Arc::default(),
+        waits: Arc::clone(&waits),
+    };
+    core.sockets.add_udp(id, queue);
+    let mut packet = [0; 29];
+    packet[..20].copy_from_slice(&[
+        0x45, 0, 0, 29, 0, 0, 0, 0, 64, 17, 0, 0, 10, 7, 0, 2, 10, 7, 0, 1,
+    ]);
+    let sum: u32 = packet[..20]
+        .chunks(2)
+        .map(|two| u32::from(u16::from_be_bytes([two[0], two[1]])))
+        .sum();
+    let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet[20..22].copy_from_slice(&[1, 0]);
+    packet[22..24].copy_from_slice(&port.to_be_bytes());
+    packet[25] = 9;
+    let now = clock::now();
+    let frame = RxFrame::new(Bytes::copy_from_slice(&packet), RxMeta::new(now));
+    core.stack.handle_frame(now, core.interface, frame);
+    waits
+}
+
+#[test]
+fn events_that_a_waiting_thread_passes_on_reach_the_leader_too() {
+    let (shared, _peer) = shared();
+    let one = Arc::new(Waits::default());
+    let result = waiter(&shared, Arc::clone(&one), 1);
+    parked(&shared);
+    let mut core = shared.lock();
+    let two = unread(&mut core, 2000);
+    // It is told itself, so it neither sleeps nor leads.
+    let (core, waited) = shared.wait(core, &two.readable, wish(Some(clock::now() + LONG)));
+    drop(core);
+    assert_eq!((two.readable.told(), waited), (1, Waited::LookAgain));
+    assert_eq!(result.recv_timeout(LONG), Ok(Waited::LookAgain));
+}
+
+#[test]
+fn a_shutdown_with_nothing_to_wait_for_ends_a_lead_whatever_it_sleeps_for() {
+    let (shared, _peer) = shared();
+    let result = waiter(&shared, Arc::new(Waits::default()), 1);
+    parked(&shared);
+    // It looks again long before the deadline, but long after now.
+    let soon = clock::now() + LONG;
+    shared.lock().roles.sleeps_until(true, soon);
+    shared.request_end(Some(soon + LONG));
+    assert_eq!(result.recv_timeout(LONG / 2), Ok(Waited::LookAgain));
+    assert_looks(&shared);
+}
+
+/// A device that panics as it reads leaves frames behind that nobody may handle.
+#[test]
+fn nobody_leads_after_a_panic_with_the_receiving_half() {
+    let (shared, _peer) = shared();
+    let also = Arc::clone(&shared);
+    let panicked = thread::spawn(move || {
+        let _rx = also.rx.lock().unwrap();
+        panic!("the bug of this test");
+    });
+    assert!(panicked.join().is_err());
+    let until = Until {
+        ready: &|| false,
+        deadline: None,
+        sends: false,
+    };
+    assert!(shared.try_lead(shared.lock(), &until).is_err());
+    assert!(matches!(shared.error(), Some(HostError::Panicked)));
+}

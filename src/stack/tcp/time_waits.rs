@@ -1,0 +1,252 @@
+//! The TIME-WAIT records of a stack, in the order in which they end.
+//!
+//! *Owns* the records and their one timer: all wait equally long, so the one that was put last, or
+//! put back to the start, ends last. *Does not* judge segments: `crate::tcp` does.
+//! A record is 80 bytes with its place in the order, and no allocation of its own: many may wait.
+
+use core::net::{IpAddr, Ipv6Addr};
+
+use crate::base::Instant;
+use crate::stack::demux::Tuple;
+use crate::stack::ids::{InterfaceId, make_room};
+use crate::tcp::TimeWait;
+
+/// A connection's name and the interface it was on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) tuple: Tuple,
+    pub(super) on: InterfaceId,
+    pub(super) ttl: u8,
+    pub(super) tos: u8,
+}
+
+/// A record, or a free place.
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    /// Both addresses, as IPv6 has them.
+    local: [u8; 16],
+    remote: [u8; 16],
+    local_port: u16,
+    remote_port: u16,
+    on: InterfaceId,
+    wait: TimeWait,
+    v4: bool,
+    ttl: u8,
+    tos: u8,
+    live: bool,
+    /// Neighbours in the order of ends, or [`NONE`]; the next free place.
+    previous: u32,
+    next: u32,
+    end: Instant,
+}
+
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(super) struct TimeWaits {
+    records: Vec<Record>,
+    /// The one that ends first, and the one that ends last.
+    first: u32,
+    last: u32,
+    free: u32,
+    len: usize,
+}
+
+impl Default for TimeWaits {
+    fn default() -> Self {
+        Self {
+            records: Vec::new(),
+            first: NONE,
+            last: NONE,
+            free: NONE,
+            len: 0,
+        }
+    }
+}
+
+impl TimeWaits {
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds a record that ends at `end`, not before any other; returns its slot.
+    pub(super) fn insert(&mut self, name: &Name, wait: TimeWait, end: Instant) -> u32 {
+        let octets = |ip: IpAddr| match ip {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        let Tuple { local, remote, .. } = name.tuple;
+        let record = Record {
+            local: octets(local.ip),
+            remote: octets(remote.ip),
+            local_port: local.port,
+            remote_port: remote.port,
+            on: name.on,
+            wait,
+            v4: local.ip.is_ipv4(),
+            ttl: name.ttl,
+            tos: name.tos,
+            live: true,
+            previous: NONE,
+            next: NONE,
+            end,
+        };
+        let index = if self.free == NONE {
+            make_room(&mut self.records, 1);
+            self.records.push(record);
+            u32::try_from(self.records.len() - 1).unwrap_or(NONE)
+        } else {
+            let index = self.free;
+            self.free = self.at(index).next;
+            *self.at(index) = record;
+            index
+        };
+        self.len += 1;
+        self.link_last(index);
+        index
+    }
+
+    /// The record in a slot, and its name.
+    pub(super) fn get(&self, index: u32) -> Option<(Name, TimeWait)> {
+        let record = self.records.get(index as usize)?;
+        record.live.then(|| (record.name(), record.wait))
+    }
+
+    /// The record waits anew, till `end`.
+    pub(super) fn restart(&mut self, index: u32, end: Instant) {
+        self.unlink(index);
+        self.at(index).end = end;
+        self.link_last(index);
+    }
+
+    /// Takes a record out.
+    pub(super) fn remove(&mut self, index: u32) -> Option<(Name, TimeWait)> {
+        let found = self.get(index)?;
+        self.unlink(index);
+        let free = self.free;
+        let record = self.at(index);
+        record.live = false;
+        record.next = free;
+        self.free = index;
+        self.len -= 1;
+        Some(found)
+    }
+
+    /// The slot of the record that ends first, and when it does.
+    pub(super) fn first(&self) -> Option<(u32, Instant)> {
+        let record = self.records.get(self.first as usize)?;
+        Some((self.first, record.end))
+    }
+
+    fn at(&mut self, index: u32) -> &mut Record {
+        &mut self.records[index as usize]
+    }
+
+    fn link_last(&mut self, index: u32) {
+        let last = core::mem::replace(&mut self.last, index);
+        let before = self.records.get(last as usize).map(|record| record.end);
+        let record = self.at(index);
+        debug_assert!(before.is_none_or(|end| end <= record.end));
+        (record.previous, record.next) = (last, NONE);
+        if last == NONE {
+            self.first = index;
+        } else {
+            self.at(last).next = index;
+        }
+    }
+
+    fn unlink(&mut self, index: u32) {
+        let Record { previous, next, .. } = *self.at(index);
+        if previous == NONE {
+            self.first = next;
+        } else {
+            self.at(previous).next = next;
+        }
+        if next == NONE {
+            self.last = previous;
+        } else {
+            self.at(next).previous = previous;
+        }
+    }
+}
+
+impl Record {
+    fn name(&self) -> Name {
+        let ip = |octets: [u8; 16]| {
+            let v6 = Ipv6Addr::from(octets);
+            match v6.to_ipv4_mapped() {
+                Some(v4) if self.v4 => IpAddr::V4(v4),
+                _ => IpAddr::V6(v6),
+            }
+        };
+        let local = (ip(self.local), self.local_port);
+        let remote = (ip(self.remote), self.remote_port);
+        Name {
+            tuple: Tuple::new(self.on, local, remote),
+            on: self.on,
+            ttl: self.ttl,
+            tos: self.tos,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn name(number: u16, v4: bool) -> Name {
+        let ip: [IpAddr; 2] = if v4 {
+            ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()]
+        } else {
+            ["fe80::1".parse().unwrap(), "fe80::2".parse().unwrap()]
+        };
+        let on = InterfaceId::from_index(3);
+        Name {
+            tuple: Tuple::new(on, (ip[0], number), (ip[1], 80)),
+            on,
+            ttl: 64,
+            tos: 1,
+        }
+    }
+
+    /// With an eighth of room to grow and 30 bytes at most in the table of flows, below 128.
+    #[test]
+    fn a_record_is_small() {
+        assert!(size_of::<Record>() <= 80, "{}", size_of::<Record>());
+    }
+
+    proptest! {
+        #[test]
+        fn equals_a_list_in_order(steps in prop::collection::vec((0u8..4, 0usize..9), 1..100)) {
+            let mut waits = TimeWaits::default();
+            let mut model: Vec<(u32, Name)> = Vec::new();
+            for (now, (step, pick)) in steps.into_iter().enumerate() {
+                let at = Instant::from_millis(now as u64 / 2);
+                let number = u16::try_from(now).unwrap();
+                match step {
+                    0 | 1 => {
+                        let name = name(number, step == 0);
+                        model.push((waits.insert(&name, TimeWait::default(), at), name));
+                    }
+                    2 if !model.is_empty() => {
+                        let entry = model.remove(pick % model.len());
+                        waits.restart(entry.0, at);
+                        model.push(entry);
+                    }
+                    _ if !model.is_empty() => {
+                        let (index, name) = model.remove(pick % model.len());
+                        prop_assert_eq!(waits.remove(index).map(|(name, _)| name), Some(name));
+                        prop_assert!(waits.remove(index).is_none());
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(waits.len(), model.len());
+                prop_assert_eq!(waits.first().map(|(index, _)| index), model.first().map(|m| m.0));
+                for (index, name) in &model {
+                    prop_assert_eq!(waits.get(*index).map(|(name, _)| name), Some(*name));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! SYN cookies: a SYN is answered without memory of it, and the ACK brings back what is needed
+//! (RFC 4987 §3.6).
+//!
+//! *Owns* what the numbers of a SYN-ACK hold: the initial sequence number is a keyed hash with the
+//! MSS's place in a table in its low 3 bits; the low 5 bits of our timestamp hold the window scale
+//! and SACK-permitted, which without timestamps are given up. *Does not* know listeners, nor when
+//! a cookie is called for. Invariant: all that comes back is part of the hash but the MSS, of which
+//! every value is fit to use.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use crate::base::{Instant, Key, Seed};
+
+use super::connection::Opening;
+use super::isn::{low, tuple_bytes};
+use super::segment::Segment;
+use super::seq::{SeqNum, WindowScale};
+
+/// How long a cookie may be valid: two counts.
+pub(crate) const COOKIE_LIFE: Duration = Duration::from_secs(2 * COUNT_SECS);
+
+// Linux's count is of 60 s; a power of two here.
+const COUNT_SECS: u64 = 64;
+
+// The floor (r13), the defaults of IPv4 and IPv6 (RFC 9293 §3.7.1), tunnels and DSL lines, MTU 1500
+// over IPv6 and IPv4, MTU 9000 over IPv6. The largest that does not exceed the peer's is used.
+const MSS_TABLE: [u16; 8] = [48, 536, 1220, 1300, 1380, 1440, 1460, 8940];
+
+// The bits of a timestamp that hold options, 32 ms of the clock.
+const STAMP_BITS: u32 = 5;
+const STAMP_MASK: u32 = (1 << STAMP_BITS) - 1;
+const SACK_BIT: u8 = 1 << 4;
+// A shift is 14 at most (RFC 7323 §2.3).
+const NO_SCALE: u8 = 15;
+// What is hashed in the place of the options when there are no timestamps.
+const NO_TIMESTAMPS: u8 = 0xff;
+
+/// The keyed function of one stack.
+#[derive(Clone, Debug)]
+pub(crate) struct Cookies(Key);
+
+impl Cookies {
+    pub(crate) fn new(seed: &Seed) -> Self {
+        Self(seed.key("tcp syn cookie"))
+    }
+
+    /// Our initial number for the SYN that said `opening`, which is reduced to what comes back.
+    /// `mss` is what the peer told, or the default. `ends`: ours, the peer's.
+    pub(crate) fn make(
+        &self,
+        now: Instant,
+        ends: (SocketAddr, SocketAddr),
+        opening: &mut Opening,
+        mss: u16,
+    ) -> SeqNum {
+        let kept = if opening.timestamp.is_some() {
+            kept_bits(opening)
+        } else {
+            (opening.scale, opening.sack) = (None, false);
+            NO_TIMESTAMPS
+        };
+        let index = MSS_TABLE.partition_point(|&entry| entry <= mss).max(1) - 1;
+        let hash = self.hash(ends, opening.irs, kept, count_of(now));
+        SeqNum::new(hash ^ u32::try_from(index).unwrap_or(0))
+    }
+
+    /// Our initial number and the peer's SYN, when `seg` acknowledges a cookie of this count or the
+    /// one before. `advertised` is the window that our SYN-ACK told.
+    pub(crate) fn check(
+        &self,
+        now: Instant,
+        ends: (SocketAddr, SocketAddr),
+        seg: &Segment,
+        advertised: u32,
+    ) -> Option<(SeqNum, Opening)> {
+        let iss = seg.ack? - 1;
+        let irs = seg.seq - 1;
+        let stamps = seg.options.timestamps;
+        let kept = stamps.map_or(NO_TIMESTAMPS, |(_, ecr)| low_byte(ecr & STAMP_MASK));
+        let count = count_of(now);
+        let index = [Some(count), count.checked_sub(1)]
+            .into_iter()
+            .flatten()
+            .map(|count| iss.get() ^ self.hash(ends, irs, kept, count))
+            .find(|&index| index < 8)?;
+        let mss = MSS_TABLE.get(usize::try_from(index).ok()?).copied();
+        let shift = kept & !SACK_BIT;
+        let opening = Opening {
+            irs,
+            mss,
+            scale: (stamps.is_some() && shift != NO_SCALE).then(|| WindowScale::new(shift)),
+            sack: stamps.is_some() && kept & SACK_BIT != 0,
+            timestamp: stamps.map(|(val, _)| (val, seg.at)),
+            advertised,
+            retransmits: 0,
+            // The stamp is up to 32 ms old, and nothing else tells when the SYN-ACK left.
+            rtt: None,
+        };
+        Some((iss, opening))
+    }
+
+    fn hash(&self, ends: (SocketAddr, SocketAddr), irs: SeqNum, kept: u8, count: u64) -> u32 {
+        let mut bytes = [0; 36 + 4 + 1 + 8];
+        bytes[..36].copy_from_slice(&tuple_bytes(ends.0, ends.1));
+        bytes[36..40].copy_from_slice(&irs.get().to_be_bytes());
+        bytes[40] = kept;
+        bytes[41..].copy_from_slice(&count.to_be_bytes());
+        low(self.0.hash(&bytes))
+    }
+}
+
+/// Our timestamp with the options of `opening` in its low bits; never later than `val`, so that the
+/// connection's own timestamps, from the same offset, do not run back.
+pub(crate) fn cookie_stamp(val: u32, opening: &Opening) -> u32 {
+    let stamp = (val & !STAMP_MASK) | u32::from(kept_bits(opening));
+    if SeqNum::new(stamp).after(SeqNum::new(val)) {
+        stamp.wrapping_sub(1 << STAMP_BITS)
+    } else {
+        stamp
+    }
+}
+
+fn kept_bits(opening: &Opening) -> u8 {
+    let sack = if opening.sack { SACK_BIT } else { 0 };
+    sack | opening.scale.map_or(NO_SCALE, WindowScale::shift)
+}
+
+fn count_of(now: Instant) -> u64 {
+    now.as_nanos() / 1_000_000_000 / COUNT_SECS
+}
+
+fn low_byte(word: u32) -> u8 {
+    word.to_le_bytes()[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tcp::options::Options;
+    use crate::tcp::segment::Control;
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    const START: Instant = Instant::from_millis(1_000_000);
+
+    fn ends() -> (SocketAddr, SocketAddr) {
+        let at = |text: &str| text.parse().unwrap();
+        (at("10.0.0.1:80"), at("10.0.0.2:5000"))
+    }
+
+    fn opening(scale: Option<u8>, sack: bool, timestamps: bool) -> Opening {
+        Opening {
+            irs: SeqNum::new(77),
+            mss: None,
+            scale: scale.map(WindowScale::new),
+            sack,
+            timestamp: timestamps.then_some((5, START)),
+            advertised: 0,
+            retransmits: 0,
+            rtt: None,
+        }
+    }
+
+    fn ack(iss: SeqNum, stamp: Option<u32>) -> Segment {
+        Segment {
+            seq: SeqNum::new(78),
+            ack: Some(iss + 1),
+            control: Control::None,
+            wnd: 1000,
+            options: Options {
+                timestamps: stamp.map(|ecr| (9, ecr)),
+                ..Options::NONE
+            },
+            text: Bytes::new(),
+            segment_size: None,
+            at: START,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn options_come_back(
+            scale in prop::option::of(0u8..=14), sack: bool, timestamps: bool,
+            mss in 0u16.., clock: u32, seed: u64,
+        ) {
+            let cookies = Cookies::new(&Seed::from_number(seed));
+            let mut sent = opening(scale, sack, timestamps);
+            let iss = cookies.make(START, ends(), &mut sent, mss);
+            let stamp = cookie_stamp(clock, &sent);
+            prop_assert!(clock.wrapping_sub(stamp) < 32, "never from the future");
+            let seg = ack(iss, timestamps.then_some(stamp));
+            let (back, got) = cookies.check(START, ends(), &seg, 500).unwrap();
+            prop_assert_eq!(back, iss);
+            prop_assert_eq!(got.irs, sent.irs);
+            prop_assert_eq!(got.scale.map(WindowScale::shift), scale.filter(|_| timestamps));
+            prop_assert_eq!(got.sack, sack && timestamps);
+            let told = got.mss.unwrap();
+            prop_assert!(told <= mss.max(48) && MSS_TABLE.contains(&told));
+            prop_assert!(!MSS_TABLE.iter().any(|&entry| entry > told && entry <= mss));
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_for_one_connection_and_its_options() {
+        let cookies = Cookies::new(&Seed::from_number(1));
+        let mut sent = opening(Some(7), true, true);
+        let iss = cookies.make(START, ends(), &mut sent, 1460);
+        let stamp = cookie_stamp(1000, &sent);
+        let good = ack(iss, Some(stamp));
+        let check = |ends, seg: &Segment| cookies.check(START, ends, seg, 0).is_some();
+        assert!(check(ends(), &good));
+        let mut other = ends();
+        other.1.set_port(5001);
+        assert!(!check(other, &good), "another port");
+        assert!(!check(ends(), &ack(iss + 8, Some(stamp))), "another number");
+        assert!(!check(ends(), &ack(iss, Some(stamp ^ 1))), "another scale");
+        assert!(!check(ends(), &ack(iss, None)), "no timestamps");
+        let mut seg = good.clone();
+        seg.seq = seg.seq + 1;
+        assert!(!check(ends(), &seg), "another SYN");
+        let strange = Cookies::new(&Seed::from_number(2));
+        assert!(
+            strange.check(START, ends(), &good, 0).is_none(),
+            "another key"
+        );
+    }
+
+    #[test]
+    fn a_cookie_lives_for_one_to_two_counts() {
+        let cookies = Cookies::new(&Seed::from_number(1));
+        for offset in [0, 1, 63] {
+            let made = Instant::from_millis((10 * COUNT_SECS + offset) * 1000);
+            let iss = cookies.make(made, ends(), &mut opening(None, false, false), 536);
+            for age in 0..200 {
+                let now = made + Duration::from_secs(age);
+                let valid = cookies.check(now, ends(), &ack(iss, None), 0).is_some();
+                assert_eq!(valid, offset + age < 2 * COUNT_SECS, "{offset} {age}");
+            }
+        }
+    }
+
+    /// RFC 4987 §3.6: guessing takes about 2^28 segments.
+    #[test]
+    fn guesses_fail() {
+        let cookies = Cookies::new(&Seed::from_number(1));
+        let valid = (0..1u32 << 20).filter(|&guess| {
+            let seg = ack(SeqNum::new(guess << 12), None);
+            cookies.check(START, ends(), &seg, 0).is_some()
+        });
+        assert!(valid.count() <= 1);
+    }
+}

@@ -1,0 +1,778 @@
+//! Two hosts over the in-memory pair, through the blocking handles: real threads, real time, no
+//! sleeps. Linux only, as the host is.
+#![cfg(all(target_os = "linux", not(netloom_portable)))]
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
+
+mod leading;
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::num::NonZeroU16;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::select;
+use netloom::base::Seed;
+use netloom::bytes::Bytes;
+use netloom::device::{
+    Capabilities, Chance, Device, DeviceError, Impair, Impairment, Medium, Pair, PairRx, PairTx,
+    Pollable, Receive, RxBatch, pair,
+};
+use netloom::host::{ConnectOptions, Host, HostError, TcpStream};
+use netloom::stack::ListenOptions;
+
+/// Far longer than anything here takes; only a bug reaches it.
+const LONG: Duration = Duration::from_secs(20);
+/// Long enough for something that must not happen to happen.
+const SHORT: Duration = Duration::from_millis(50);
+
+const A4: &str = "10.7.0.1";
+const B4: &str = "10.7.0.2";
+const B6: &str = "fd07::2";
+
+/// Host A and host B, joined.
+fn hosts_over((a, b): (Pair, Pair)) -> (Host, Host) {
+    let spawn = |device, number: u64| {
+        Host::builder(device)
+            .address(format!("10.7.0.{number}/24").parse().unwrap())
+            .address(format!("fd07::{number}/64").parse().unwrap())
+            .seed(Seed::from_number(number))
+            .dad_transmits(0)
+            .spawn()
+            .unwrap()
+    };
+    let hosts = (spawn(a, 1), spawn(b, 2));
+    hosts.0.wait_ready(LONG).unwrap();
+    hosts.1.wait_ready(LONG).unwrap();
+    hosts
+}
+
+fn hosts() -> (Host, Host) {
+    hosts_over(pair(Medium::Ethernet, 1500))
+}
+
+/// A connection from A to B over v4, both ends, with time-outs that end a test that hangs.
+fn connected(a: &Host, b: &Host) -> (TcpStream, TcpStream) {
+    let listener = b.tcp_listen((B4, 0)).unwrap();
+    let to = listener.local_addr().unwrap();
+    let near = a.tcp_connect_timeout(to, LONG).unwrap();
+    let (far, peer) = listener.accept().unwrap();
+    assert_eq!(peer, near.local_addr().unwrap());
+    for stream in [&near, &far] {
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.set_write_timeout(Some(LONG)).unwrap();
+    }
+    (near, far)
+}
+
+fn pattern(len: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed;
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .collect()
+}
+
+fn read_all(mut stream: &TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).unwrap();
+    all
+}
+
+#[test]
+fn an_echo_over_both_families_and_both_media() {
+    for medium in [Medium::Ethernet, Medium::Ip] {
+        let (a, b) = hosts_over(pair(medium, 1500));
+        for address in [B4, B6] {
+            let listener = b.tcp_listen((address, 7)).unwrap();
+            let mut near = a.tcp_connect((address, 7)).unwrap();
+            let (mut far, _) = listener.accept().unwrap();
+            near.set_read_timeout(Some(LONG)).unwrap();
+            near.write_all(b"ping").unwrap();
+            let mut buf = [0; 4];
+            far.read_exact(&mut buf).unwrap();
+            far.write_all(&buf).unwrap();
+            near.read_exact(&mut buf).unwrap();
+            assert_eq!(&buf, b"ping", "{medium:?} {address}");
+            let info = near.info().unwrap();
+            assert!(info.rtt.is_some() && info.bytes_acked >= 4, "{info:?}");
+        }
+    }
+}
+
+/// 16 MiB each way at once, written and read in pieces of every kind.
+fn bulk(devices: (Pair, Pair)) {
+    let (a, b) = hosts_over(devices);
+    let (near, far) = connected(&a, &b);
+    let (there, back) = (pattern(16 << 20, 1), pattern(16 << 20, 2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = &near;
+            let (head, tail) = there.split_at(5 << 20);
+            writer.write_all(head).unwrap();
+            near.write_all_chunk(Bytes::copy_from_slice(tail)).unwrap();
+            near.shutdown(Shutdown::Write).unwrap();
+        });
+        scope.spawn(|| {
+            let mut writer = &far;
+            let mut rest = &back[..];
+            while !rest.is_empty() {
+                let (x, y) = rest.split_at(rest.len().min(3000) / 2);
+                let slices = [IoSlice::new(x), IoSlice::new(&y[..y.len().min(1500)])];
+                let taken = writer.write_vectored(&slices).unwrap();
+                rest = &rest[taken..];
+            }
+            far.shutdown(Shutdown::Write).unwrap();
+        });
+        let reader = scope.spawn(|| read_all(&near));
+        let mut got = Vec::new();
+        loop {
+            let chunk = far.read_chunk(usize::MAX).unwrap();
+            if chunk.is_empty() {
+                break;
+            }
+            got.extend_from_slice(&chunk);
+        }
+        assert!(got == there, "{} of {} bytes", got.len(), there.len());
+        let got = reader.join().unwrap();
+        assert!(got == back, "{} of {} bytes", got.len(), back.len());
+    });
+}
+
+#[test]
+fn sixteen_mebibytes_each_way_with_offload() {
+    bulk(pair(Medium::Ethernet, 1500));
+}
+
+#[test]
+fn sixteen_mebibytes_each_way_without_offload() {
+    let plain = Capabilities::plain(Medium::Ethernet, 1500);
+    bulk(Pair::new(plain, 1000));
+}
+
+#[test]
+fn sixteen_mebibytes_each_way_through_a_queue_of_four_frames() {
+    bulk(Pair::new(Capabilities::full(Medium::Ip, 1500), 4));
+}
+
+/// A wire that loses, repeats, delays and swaps frames, while both ends have work of their own.
+#[test]
+fn every_byte_arrives_over_a_bad_wire() {
+    let bad = Impairment::none()
+        .loss(Chance::percent(1))
+        .duplication(Chance::percent(1))
+        .corruption(Chance::percent(1))
+        .reordering(Chance::percent(2), Duration::from_micros(300))
+        .delay(Duration::from_micros(200));
+    let (a, b) = pair(Medium::Ethernet, 1500);
+    let a = Impair::new(a, Seed::from_number(9))
+        .sending(bad)
+        .receiving(bad);
+    let spawn = |number: u64| format!("10.7.0.{number}/24").parse().unwrap();
+    let a = Host::builder(a).address(spawn(1)).spawn().unwrap();
+    let b = Host::builder(b).address(spawn(2)).spawn().unwrap();
+    a.wait_ready(LONG).unwrap();
+    let (near, far) = connected(&a, &b);
+    let data = pattern(1 << 20, 6);
+    thread::scope(|scope| {
+        let echo = scope.spawn(|| {
+            let got = read_all(&far);
+            (&far).write_all(&got).unwrap();
+            far.shutdown(Shutdown::Write).unwrap();
+        });
+        (&near).write_all(&data).unwrap();
+        near.shutdown(Shutdown::Write).unwrap();
+        let back = read_all(&near);
+        assert!(back == data, "{} of {} bytes", back.len(), data.len());
+        echo.join().unwrap();
+    });
+    let info = near.info();
+    assert!(b.counters().drops.total() > 0, "{info:?}");
+}
+
+#[test]
+fn one_direction_ends_and_the_other_goes_on() {
+    let (a, b) = hosts();
+    let (mut near, mut far) = connected(&a, &b);
+    near.write_all(b"question").unwrap();
+    near.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_all(&far), b"question");
+    assert_eq!(near.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    far.write_all(b"answer").unwrap();
+    drop(far);
+    assert_eq!(read_all(&near), b"answer");
+}
+
+#[test]
+fn a_clone_keeps_the_connection_and_the_last_one_closes_it() {
+    let (a, b) = hosts();
+    let (near, far) = connected(&a, &b);
+    let clone = near.try_clone().unwrap();
+    drop(near);
+    (&clone).write_all(b"still here").unwrap();
+    drop(clone);
+    assert_eq!(read_all(&far), b"still here");
+}
+
+#[test]
+fn unread_data_turns_a_close_into_a_reset() {
+    let (a, b) = hosts();
+    let (mut near, far) = connected(&a, &b);
+    near.write_all(b"never read").unwrap();
+    let mut byte = [0; 1];
+    assert_eq!(far.peek(&mut byte).unwrap(), 1);
+    drop(far);
+    let error = near.read(&mut byte).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn nobody_listening_means_refused_and_nobody_there_means_timed_out() {
+    let (a, _b) = hosts();
+    let error = a.tcp_connect((B4, 9)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+    let nobody: SocketAddr = "10.7.0.77:9".parse().unwrap();
+    let error = a.tcp_connect_timeout(nobody, SHORT).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    let error = a.tcp_connect("192.0.2.1:9").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NetworkUnreachable, "{error}");
+}
+
+#[test]
+fn connect_from_a_chosen_address_and_port() {
+    let (a, b) = hosts();
+    let listener = b.tcp_listen((B4, 80)).unwrap();
+    let from: SocketAddr = "10.7.0.1:12345".parse().unwrap();
+    let options = ConnectOptions::new().bind(from).timeout(LONG);
+    let near = a.tcp_connect_with((B4, 80), &options).unwrap();
+    assert_eq!(listener.accept().unwrap().1, from);
+    assert_eq!(near.local_addr().unwrap(), from);
+}
+
+#[test]
+fn a_port_is_listened_on_once_and_again_after_a_drop() {
+    let (a, b) = hosts();
+    let first = b.tcp_listen((B4, 80)).unwrap();
+    let error = b.tcp_listen((B4, 80)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    let error = b.tcp_listen("10.9.9.9:80").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrNotAvailable);
+    let near = a.tcp_connect((B4, 80)).unwrap();
+    near.set_read_timeout(Some(LONG)).unwrap();
+    drop(first);
+    let error = (&near).read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "never accepted");
+    b.tcp_listen((B4, 80)).unwrap();
+}
+
+#[test]
+fn reads_and_writes_end_at_their_timeouts() {
+    let (a, b) = hosts();
+    let (mut near, far) = connected(&a, &b);
+    assert_eq!(
+        near.set_read_timeout(Some(Duration::ZERO))
+            .unwrap_err()
+            .kind(),
+        ErrorKind::InvalidInput
+    );
+    near.set_read_timeout(Some(SHORT)).unwrap();
+    let began = Instant::now();
+    let error = near.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    assert!(began.elapsed() >= SHORT);
+    // Nobody reads: the peer's window and then our buffer fill.
+    near.set_write_timeout(Some(SHORT)).unwrap();
+    let error = near.write_all(&vec![0; 64 << 20]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    drop(far);
+}
+
+#[test]
+fn a_non_blocking_stream_never_waits() {
+    let (a, b) = hosts();
+    let (mut near, mut far) = connected(&a, &b);
+    near.set_nonblocking(true).unwrap();
+    assert_eq!(
+        near.read(&mut [0]).unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
+    let piece = vec![7; 1 << 16];
+    let mut taken = 0;
+    let error = loop {
+        match near.write(&piece) {
+            Ok(len) => taken += len,
+            Err(error) => break error,
+        }
+        assert!(taken < 1 << 30);
+    };
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    near.set_nonblocking(false).unwrap();
+    near.shutdown(Shutdown::Write).unwrap();
+    let mut got = 0;
+    let mut buf = vec![0; 100_000];
+    loop {
+        match far.read(&mut buf).unwrap() {
+            0 => break,
+            len => got += len,
+        }
+    }
+    assert_eq!(got, taken);
+    let listener = b.tcp_listen((B4, 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn a_shutdown_of_one_thread_wakes_the_reader_of_another() {
+    let (a, b) = hosts();
+    let (near, _far) = connected(&a, &b);
+    let reader = near.try_clone().unwrap();
+    thread::scope(|scope| {
+        let read = scope.spawn(|| (&reader).read(&mut [0]));
+        near.shutdown(Shutdown::Read).unwrap();
+        assert_eq!(read.join().unwrap().unwrap(), 0);
+    });
+}
+
+#[test]
+fn an_abort_resets_the_peer() {
+    let (a, b) = hosts();
+    let (near, mut far) = connected(&a, &b);
+    near.abort().unwrap();
+    let error = far.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    assert!((&near).write(b"x").is_err());
+}
+
+#[test]
+fn a_full_listener_channel_is_a_full_backlog_until_somebody_accepts() {
+    let (a, b) = hosts();
+    let options = ListenOptions::default().backlog(2);
+    let listener = b.tcp_listen_with((B4, 80), options).unwrap();
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..6)
+            .map(|number: u8| {
+                let a = &a;
+                scope.spawn(move || {
+                    let mut stream = a.tcp_connect((B4, 80))?;
+                    stream.set_read_timeout(Some(LONG))?;
+                    stream.write_all(&[number])?;
+                    let mut back = [0];
+                    stream.read_exact(&mut back)?;
+                    io::Result::Ok(back[0] == number)
+                })
+            })
+            .collect();
+        for _ in 0..6 {
+            assert!(listener.receiver().len() <= 2);
+            let mut stream = listener.receiver().recv_timeout(LONG).unwrap();
+            let mut byte = [0];
+            stream.set_read_timeout(Some(LONG)).unwrap();
+            stream.read_exact(&mut byte).unwrap();
+            stream.write_all(&byte).unwrap();
+        }
+        for client in clients {
+            assert!(client.join().unwrap().unwrap());
+        }
+    });
+}
+
+#[test]
+fn select_waits_for_sockets_and_channels_alike() {
+    let (a, b) = hosts();
+    let listener = b.tcp_listen((B4, 80)).unwrap();
+    let socket = b.udp_bind((B4, 53)).unwrap();
+    let (_keep, never) = crossbeam_channel::bounded::<()>(1);
+    let mut seen = Vec::new();
+    a.udp_bind((A4, 0))
+        .unwrap()
+        .send_to(b"x", (B4.parse::<std::net::IpAddr>().unwrap(), 53).into())
+        .unwrap();
+    let _near = a.tcp_connect((B4, 80)).unwrap();
+    for _ in 0..2 {
+        select! {
+            recv(listener.receiver()) -> stream => { stream.unwrap(); seen.push("tcp"); }
+            recv(socket.receiver()) -> datagram => {
+                assert_eq!(&datagram.unwrap().data[..], b"x");
+                seen.push("udp");
+            }
+            recv(never) -> _ => unreachable!("nobody sends"),
+            default(LONG) => panic!("nothing came"),
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, ["tcp", "udp"]);
+}
+
+#[test]
+fn datagrams_both_ways_connected_and_not() {
+    let (a, b) = hosts();
+    for address in [B4, B6] {
+        let server = b.udp_bind((address, 53)).unwrap();
+        let any = if address == B4 { "0.0.0.0:0" } else { "[::]:0" };
+        let client = a.udp_bind(any).unwrap();
+        server.set_read_timeout(Some(LONG)).unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        client.connect(server.local_addr().unwrap()).unwrap();
+        assert_eq!(client.send(b"question").unwrap(), 8);
+        let mut buf = [0; 100];
+        let (len, from) = server.recv_from(&mut buf).unwrap();
+        assert_eq!(
+            (&buf[..len], from),
+            (&b"question"[..], client.local_addr().unwrap())
+        );
+        server.send_to(b"answer", from).unwrap();
+        assert_eq!(client.recv(&mut buf).unwrap(), 6);
+        client.set_nonblocking(true).unwrap();
+        assert_eq!(
+            client.recv(&mut buf).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
+        client.set_nonblocking(false).unwrap();
+        client.set_read_timeout(Some(SHORT)).unwrap();
+        assert_eq!(
+            client.recv(&mut buf).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
+    }
+}
+
+#[test]
+fn a_datagram_super_segment_arrives_as_its_datagrams() {
+    let (a, b) = hosts();
+    let server = b.udp_bind((B4, 53)).unwrap();
+    let client = a.udp_bind((A4, 0)).unwrap();
+    server.set_read_timeout(Some(LONG)).unwrap();
+    let data = Bytes::from(pattern(4100, 3));
+    let size = NonZeroU16::new(1000).unwrap();
+    let to = Some(server.local_addr().unwrap());
+    client.send_segmented(&data, size, to).unwrap();
+    for piece in data.chunks(1000) {
+        assert_eq!(server.recv_datagram().unwrap().data[..], *piece);
+    }
+}
+
+#[test]
+fn a_datagram_to_a_closed_port_comes_back_as_refused() {
+    let (a, b) = hosts();
+    let client = a.udp_bind((A4, 0)).unwrap();
+    client.set_read_timeout(Some(LONG)).unwrap();
+    client
+        .connect((B4.parse::<std::net::IpAddr>().unwrap(), 9).into())
+        .unwrap();
+    client.send(b"anybody?").unwrap();
+    let error = client.recv(&mut [0; 9]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    assert_eq!(b.udp_bind((B4, 9)).unwrap().dropped(), 0);
+}
+
+#[test]
+fn a_ping_comes_back_with_its_time() {
+    let (a, _b) = hosts();
+    for address in [B4, B6] {
+        let pong = a.ping(address.parse().unwrap(), LONG).unwrap();
+        assert_eq!(pong.reply.from.to_string(), address);
+        assert!(pong.rtt.unwrap() < LONG);
+    }
+    let error = a.ping("10.7.0.77".parse().unwrap(), SHORT).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+}
+
+#[test]
+fn many_connections_at_once() {
+    let (a, b) = hosts();
+    let listener = b.tcp_listen((B4, 80)).unwrap();
+    let streams: Vec<_> = (0..300).map(|_| a.tcp_connect((B4, 80)).unwrap()).collect();
+    let accepted: Vec<_> = listener.incoming().take(300).map(Result::unwrap).collect();
+    for (number, mut stream) in streams.iter().enumerate() {
+        stream.write_all(&(number as u32).to_be_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+    }
+    let mut sum = 0;
+    for stream in &accepted {
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        let bytes = read_all(stream);
+        sum += u32::from_be_bytes(bytes.try_into().unwrap());
+    }
+    assert_eq!(sum, (0..300).sum());
+    assert!(b.connections().len() >= 300);
+}
+
+#[test]
+fn shutdown_lets_connections_finish() {
+    let (a, b) = hosts();
+    let (mut near, far) = connected(&a, &b);
+    let data = pattern(1 << 20, 5);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let got = read_all(&far);
+            drop(far.shutdown(Shutdown::Write));
+            got
+        });
+        near.write_all(&data).unwrap();
+        assert_eq!(a.shutdown(LONG), 0);
+        assert!(reader.join().unwrap() == data);
+    });
+    let error = near.write(b"x").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+    let error = a.tcp_connect((B4, 80)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+}
+
+#[test]
+fn shutdown_resets_what_does_not_finish_in_time() {
+    let (a, b) = hosts();
+    let (_near, far) = connected(&a, &b);
+    let began = Instant::now();
+    thread::scope(|scope| {
+        let read = scope.spawn(|| (&far).read(&mut [0]));
+        assert_eq!(a.shutdown(SHORT), 1);
+        assert_eq!(read.join().unwrap().unwrap(), 0, "the FIN comes first");
+    });
+    assert!(began.elapsed() >= SHORT && began.elapsed() < LONG);
+    assert!(b.wait(Some(LONG)).is_some(), "the pair is closed");
+}
+
+/// More connections than packets fit into the stack's outbox: every peer hears of the end.
+#[test]
+fn a_dropped_host_resets_every_peer() {
+    const COUNT: usize = 600;
+    let (a, b) = hosts();
+    let listener = b.tcp_listen((B4, 80)).unwrap();
+    let streams: Vec<_> = (0..COUNT)
+        .map(|_| a.tcp_connect((B4, 80)).unwrap())
+        .collect();
+    let accepted: Vec<_> = listener
+        .incoming()
+        .take(COUNT)
+        .map(Result::unwrap)
+        .collect();
+    drop(a);
+    assert!(b.wait(Some(LONG)).is_some(), "the pair is closed");
+    assert_eq!(b.counters().tcp_resets_received, COUNT as u64);
+    drop((streams, accepted));
+}
+
+#[test]
+fn handles_that_outlive_their_host_say_so_and_waiters_wake() {
+    let (a, b) = hosts();
+    let (near, _far) = connected(&a, &b);
+    let listener = a.tcp_listen((A4, 80)).unwrap();
+    let socket = a.udp_bind((A4, 53)).unwrap();
+    near.set_read_timeout(None).unwrap();
+    thread::scope(|scope| {
+        let read = scope.spawn(|| (&near).read(&mut [0]));
+        let accept = scope.spawn(|| listener.accept().map(drop));
+        let recv = scope.spawn(|| socket.recv(&mut [0]).map(drop));
+        drop(a);
+        let errors = [
+            read.join().unwrap().unwrap_err(),
+            accept.join().unwrap().unwrap_err(),
+            recv.join().unwrap().unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+        }
+    });
+    assert_eq!(
+        (&near).write(b"x").unwrap_err().kind(),
+        ErrorKind::NotConnected
+    );
+    assert!(near.info().is_err());
+    assert_eq!(
+        socket
+            .send_to(b"x", near.peer_addr().unwrap())
+            .unwrap_err()
+            .kind(),
+        ErrorKind::NotConnected
+    );
+}
+
+#[test]
+fn a_device_that_goes_ends_the_host_with_an_error() {
+    let (a, b) = hosts();
+    let (near, far) = connected(&a, &b);
+    drop((far, b));
+    let why = a.wait(Some(LONG)).expect("the host ends");
+    assert!(why.to_string().contains("closed"), "{why}");
+    assert!(a.error().is_some());
+    let error = (&near).write(b"x").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NetworkDown, "{error}");
+}
+
+/// A device with a bug: it panics at the first frame.
+struct Bomb(Pair);
+
+struct BombRx(PairRx);
+
+impl Device for Bomb {
+    type Rx = BombRx;
+    type Tx = PairTx;
+
+    fn capabilities(&self) -> &Capabilities {
+        self.0.capabilities()
+    }
+
+    fn split(self) -> (BombRx, PairTx) {
+        let (rx, tx) = self.0.split();
+        (BombRx(rx), tx)
+    }
+}
+
+impl Receive for BombRx {
+    fn receive(
+        &mut self,
+        now: netloom::Instant,
+        batch: &mut RxBatch,
+    ) -> Result<usize, DeviceError> {
+        let received = self.0.receive(now, batch)?;
+        assert_eq!(received, 0, "the bug of this test");
+        Ok(received)
+    }
+}
+
+impl Pollable for BombRx {
+    fn descriptor(&self) -> io::Result<Arc<OwnedFd>> {
+        self.0.descriptor()
+    }
+}
+
+#[test]
+fn a_panic_in_the_driver_ends_the_host_for_those_who_wait() {
+    let (a, b) = pair(Medium::Ip, 1500);
+    let address = |text: &str| text.parse().unwrap();
+    let a = Host::builder(a)
+        .address(address("10.7.0.1/24"))
+        .spawn()
+        .unwrap();
+    let b = Host::builder(Bomb(b))
+        .address(address("10.7.0.2/24"))
+        .spawn()
+        .unwrap();
+    let listener = b.tcp_listen((B4, 80)).unwrap();
+    thread::scope(|scope| {
+        let accept = scope.spawn(|| listener.accept().map(drop));
+        // Whether the connection is refused, or its device is gone: it must end.
+        assert!(
+            a.tcp_connect_timeout("10.7.0.2:80".parse().unwrap(), LONG)
+                .is_err()
+        );
+        let error = accept.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+    });
+    assert!(matches!(b.wait(Some(LONG)), Some(HostError::Panicked)));
+    assert!(b.tcp_connect((A4, 80)).is_err());
+}
+
+#[test]
+fn a_driver_that_spins_and_takes_one_frame_a_turn_does_the_same() {
+    let (a, b) = pair(Medium::Ethernet, 1500);
+    let spawn = |device, address: &str| {
+        Host::builder(device)
+            .address(address.parse().unwrap())
+            .busy_poll(Duration::from_micros(50))
+            .turn_frames(1)
+            .spawn()
+            .unwrap()
+    };
+    let (a, b) = (spawn(a, "10.7.0.1/24"), spawn(b, "10.7.0.2/24"));
+    let (near, far) = connected(&a, &b);
+    let data = pattern(1 << 20, 8);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| read_all(&far));
+        (&near).write_all(&data).unwrap();
+        near.shutdown(Shutdown::Write).unwrap();
+        assert!(reader.join().unwrap() == data);
+    });
+}
+
+#[test]
+fn a_duplicate_address_is_reported() {
+    let (a, b) = pair(Medium::Ethernet, 1500);
+    let first = Host::builder(a)
+        .address("fd07::1/64".parse().unwrap())
+        .dad_transmits(0)
+        .spawn()
+        .unwrap();
+    first.wait_ready(LONG).unwrap();
+    let second = Host::builder(b)
+        .address("fd07::1/64".parse().unwrap())
+        .spawn()
+        .unwrap();
+    let error = second.wait_ready(LONG).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
+}
+
+/// Threads of this process whose name is `name`.
+fn threads_named(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .filter(|comm| comm.trim_end() == name)
+        .count()
+}
+
+/// A file that goes with the test, whether it passes or not.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        Self(std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It is not there when the test failed before it was made.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_dropped_host_leaves_no_thread_and_no_file_open() {
+    // Re-run this test in a process of its own, where nobody else makes hosts.
+    if std::env::var_os("NETLOOM_HOST_ALONE").is_none() {
+        let me = std::env::current_exe().unwrap();
+        let name = "a_dropped_host_leaves_no_thread_and_no_file_open";
+        let status = std::process::Command::new(me)
+            .args(["--exact", name, "--test-threads=1"])
+            .env("NETLOOM_HOST_ALONE", "1")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    let tasks = || std::fs::read_dir("/proc/self/task").unwrap().count();
+    let files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let capture = Scratch::new("host.pcapng");
+    let before = (tasks(), files());
+    for _ in 0..3 {
+        let (a, b) = pair(Medium::Ethernet, 1500);
+        let a = Host::builder(a)
+            .address("10.7.0.1/24".parse().unwrap())
+            .capture(&capture.0)
+            .spawn()
+            .unwrap();
+        let b = Host::builder(b)
+            .address("10.7.0.2/24".parse().unwrap())
+            .spawn()
+            .unwrap();
+        a.wait_ready(LONG).unwrap();
+        b.wait_ready(LONG).unwrap();
+        assert_eq!(threads_named("netloom-driver"), 2);
+        let (near, far) = connected(&a, &b);
+        (&near).write_all(&[1; 100_000]).unwrap();
+        let watch = a.capture().unwrap().clone();
+        drop((a, b));
+        assert_eq!(tasks(), before.0);
+        let stats = watch.stats();
+        assert!(stats.seen > 0 && stats.seen == stats.written, "{stats:?}");
+        drop((near, far));
+        assert_eq!(files(), before.1);
+    }
+    assert!(capture.0.exists());
+}

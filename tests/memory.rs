@@ -1,0 +1,618 @@
+//! What a connection costs in memory, and that a steady flow allocates nothing: with a counting
+//! allocator, which is why these tests have a process of their own.
+#![allow(unsafe_code)] // the counting allocator, and nothing else
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::{Cell, RefCell};
+use core::net::{IpAddr, SocketAddr};
+use core::num::NonZeroU16;
+use core::sync::atomic::{AtomicIsize, Ordering};
+use core::time::Duration;
+use std::alloc::System;
+use std::io::{Read, Write};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use netloom::base::Protocol;
+use netloom::bytes::Bytes;
+use netloom::device::{
+    Capabilities, Device, Medium, Pair, PairRx, PairTx, Receive, RxBatch, Sent, Transmit,
+};
+use netloom::host::Host;
+use netloom::link::{PartialChecksum, SegmentKind, Segmentation, TxFrame, TxMeta};
+use netloom::stack::{ListenOptions, ListenerId, TcpId};
+use netloom::tcp::{Fields, Flags, Header, Options, ReadError, TcpOptions};
+use netloom::{Config, Instant, InterfaceConfig, InterfaceId, Seed, Stack};
+use netloom::{ipv4, ipv6};
+
+// --- the allocator ------------------------------------------------------------------------
+
+struct Counting;
+
+thread_local! {
+    /// Bytes that this thread allocated, less those that it freed.
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+    /// Allocations by this thread, growth included.
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+    /// Sizes of the allocations that are being watched.
+    static WATCHED: RefCell<Option<[usize; 16]>> = const { RefCell::new(None) };
+}
+
+/// Bytes that all threads allocated, less those that they freed.
+static ALL_LIVE: AtomicIsize = AtomicIsize::new(0);
+
+/// A host has threads of its own, so what it allocates is told from what others do by running alone.
+static TURN: RwLock<()> = RwLock::new(());
+
+fn beside_others() -> RwLockReadGuard<'static, ()> {
+    TURN.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    TURN.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn count(grown: isize, calls: usize, size: usize) {
+    ALL_LIVE.fetch_add(grown, Ordering::Relaxed);
+    // A thread that ends has no counters any more.
+    let _ = LIVE.try_with(|live| live.set(live.get() + grown));
+    let before = CALLS.try_with(|all| all.replace(all.get() + calls));
+    if calls > 0 && before.is_ok() {
+        let _ = WATCHED.try_with(|watched| {
+            if let Ok(mut watched) = watched.try_borrow_mut()
+                && let Some(sizes) = watched.as_mut()
+                && let Some(place) = sizes.iter_mut().find(|size| **size == 0)
+            {
+                *place = size;
+            }
+        });
+    }
+}
+
+fn signed(bytes: usize) -> isize {
+    isize::try_from(bytes).unwrap_or(0)
+}
+
+// SAFETY: every call is handed on to the system's allocator as it came; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(signed(layout.size()), 1, layout.size());
+        // SAFETY: the caller keeps GlobalAlloc's contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        count(-signed(layout.size()), 0, 0);
+        // SAFETY: the caller keeps GlobalAlloc's contract.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new: usize) -> *mut u8 {
+        count(signed(new) - signed(layout.size()), 1, new);
+        // SAFETY: the caller keeps GlobalAlloc's contract.
+        unsafe { System.realloc(ptr, layout, new) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations that `work` makes in this thread, and the sizes of the first of them.
+fn allocations(work: impl FnOnce()) -> (usize, Vec<usize>) {
+    let before = CALLS.get();
+    WATCHED.set(Some([0; 16]));
+    work();
+    let sizes = WATCHED.take().unwrap();
+    let calls = CALLS.get() - before;
+    (calls, sizes.into_iter().filter(|&size| size > 0).collect())
+}
+
+// --- a stack and a peer made by hand, joined by the in-memory pair ------------------------
+
+const OURS: u16 = 80;
+const STEP: Duration = Duration::from_micros(100);
+
+/// One end of a connection, as its peer sees it.
+#[derive(Clone, Copy)]
+struct Flow {
+    port: u16,
+    seq: u32,
+    ack: u32,
+}
+
+struct World {
+    now: Instant,
+    stack: Stack,
+    on: InterfaceId,
+    listener: ListenerId,
+    rx: PairRx,
+    tx: PairTx,
+    peer_rx: PairRx,
+    peer_tx: PairTx,
+    batch: RxBatch,
+    addresses: [IpAddr; 2],
+    texts: Bytes,
+    offload: bool,
+}
+
+impl World {
+    fn new(v6: bool) -> Self {
+        // Room for text of 1448 bytes in both families.
+        Self::with(v6, Capabilities::full(Medium::Ip, 1520))
+    }
+
+    fn with(v6: bool, capabilities: Capabilities) -> Self {
+        let (a, b) = Pair::new(capabilities, 4096);
+        let config = Config::new(Seed::from_number(3));
+        let addresses: [IpAddr; 2] = if v6 {
+            ["fd00::1", "fd00::2"]
+        } else {
+            ["10.0.0.1", "10.0.0.2"]
+        }
+        .map(|text| text.parse().unwrap());
+        let now = Instant::from_millis(1000);
+        let mut stack = Stack::new(config);
+        let net = if v6 { "fd00::1/64" } else { "10.0.0.1/24" };
+        let interface = InterfaceConfig::new(a.capabilities()).address(net.parse().unwrap());
+        let on = stack.add_interface(now, interface).unwrap();
+        let backlog = ListenOptions::new(TcpOptions::default()).backlog(20_000);
+        let listener = stack
+            .tcp_listen(SocketAddr::new(addresses[0], OURS), backlog)
+            .unwrap();
+        let ((rx, tx), (peer_rx, peer_tx)) = (a.split(), b.split());
+        Self {
+            now,
+            stack,
+            on,
+            listener,
+            rx,
+            tx,
+            peer_rx,
+            peer_tx,
+            batch: RxBatch::new(64),
+            addresses,
+            texts: Bytes::from(vec![7; 65_536]),
+            offload: capabilities.checksum,
+        }
+    }
+
+    /// Everything that can happen now; what the stack sends is shown to `seen`, text length last.
+    fn pump(&mut self, mut seen: impl FnMut(&Fields, u32)) {
+        self.now = self.now + STEP;
+        self.stack.handle_timeout(self.now);
+        loop {
+            let mut moved = self.rx.receive(self.now, &mut self.batch).unwrap();
+            for frame in self.batch.drain() {
+                self.stack.handle_frame(self.now, self.on, frame);
+            }
+            let (now, on) = (self.now, self.on);
+            let progress = self.stack.poll_transmit(now, on, &mut self.tx).unwrap();
+            moved += progress.sent;
+            self.peer_rx.receive(self.now, &mut self.batch).unwrap();
+            for frame in self.batch.drain() {
+                let ip = if self.addresses[0].is_ipv4() { 20 } else { 40 };
+                let (header, text) = Header::parse(&frame.data[ip..]).unwrap();
+                seen(&header.fields(), text.len() as u32);
+            }
+            if moved == 0 {
+                break;
+            }
+        }
+        while self.stack.poll_event().is_some() {}
+    }
+
+    /// The peer sends a segment; with text of more than 1448 bytes a super-segment.
+    fn send(&mut self, flow: &mut Flow, flags: Flags, options: &Options, text: usize) {
+        let mut fields = Fields::default();
+        (fields.src_port, fields.dst_port) = (flow.port, OURS);
+        (fields.seq, fields.ack, fields.flags) = (flow.seq, flow.ack, flags);
+        fields.window = 65_535;
+        let mut header = [0; 120];
+        let mut segment = [0; 60];
+        let len = fields.emit(options, &mut segment);
+        let whole = len + text;
+        let (ip, sum) = match self.addresses {
+            [IpAddr::V4(to), IpAddr::V4(from)] => (
+                ipv4::Fields::new(from, to, Protocol::TCP).emit(whole, &mut header),
+                ipv4::pseudo_sum(from, to, Protocol::TCP, whole),
+            ),
+            [IpAddr::V6(to), IpAddr::V6(from)] => (
+                ipv6::Fields::new(from, to, Protocol::TCP).emit(whole, &mut header),
+                ipv6::pseudo_sum(from, to, Protocol::TCP, whole),
+            ),
+            _ => unreachable!("one family"),
+        };
+        header[ip..ip + len].copy_from_slice(&segment[..len]);
+        let payload = [self.texts.slice(..text)];
+        let meta = if self.offload {
+            let size = NonZeroU16::new(1448).filter(|size| text > size.get().into());
+            let kind = match self.addresses[0] {
+                IpAddr::V4(_) => SegmentKind::Tcp4,
+                IpAddr::V6(_) => SegmentKind::Tcp6,
+            };
+            let segment = size.map(|size| Segmentation { kind, size });
+            let start = ip as u16;
+            TxMeta::offload(PartialChecksum { start, offset: 16 }, segment)
+        } else {
+            let sum = sum.bytes(&header[ip..ip + len]).bytes(&payload[0]).finish();
+            header[ip + 16..ip + 18].copy_from_slice(&sum.to_be_bytes());
+            TxMeta::PLAIN
+        };
+        let frame = TxFrame::new(&header[..ip + len], &payload, meta);
+        assert_eq!(
+            self.peer_tx.transmit(self.now, &frame).unwrap(),
+            Sent::Taken
+        );
+        let controls = flags.intersection(Flags::SYN | Flags::FIN).iter().count() as u32;
+        flow.seq = flow.seq.wrapping_add(text as u32 + controls);
+    }
+
+    /// The peer's SYN, and what it learned from the answer.
+    fn half_open(&mut self, port: u16) -> Flow {
+        let mut flow = Flow {
+            port,
+            seq: 5000,
+            ack: 0,
+        };
+        let mut options = Options::default();
+        options.mss = Some(1460);
+        options.sack_permitted = true;
+        options.window_scale = Some(7);
+        self.send(&mut flow, Flags::SYN, &options, 0);
+        self.pump(|answer, _| flow.ack = answer.seq.wrapping_add(1));
+        flow
+    }
+
+    /// A connection that the peer opened and the user accepted.
+    fn open(&mut self, port: u16) -> (TcpId, Flow) {
+        let mut flow = self.half_open(port);
+        self.send(&mut flow, Flags::ACK, &Options::NONE, 0);
+        self.pump(|_, _| {});
+        (
+            self.stack.tcp_accept(self.now, self.listener).unwrap(),
+            flow,
+        )
+    }
+
+    /// A connection that the user opened.
+    fn connect(&mut self, port: u16) -> (TcpId, Flow) {
+        let to = SocketAddr::new(self.addresses[1], port);
+        let from = SocketAddr::new(self.addresses[0], OURS);
+        // The listener's own port, so that the peer's segments need to know one only.
+        let options = TcpOptions::default();
+        let id = self.stack.tcp_connect(self.now, to, Some(from), options);
+        let id = id.unwrap();
+        let mut flow = Flow {
+            port,
+            seq: 9000,
+            ack: 0,
+        };
+        self.pump(|syn, _| flow.ack = syn.seq.wrapping_add(1));
+        let mut options = Options::default();
+        options.mss = Some(1460);
+        options.window_scale = Some(7);
+        self.send(&mut flow, Flags::SYN | Flags::ACK, &options, 0);
+        self.pump(|_, _| {});
+        (id, flow)
+    }
+
+    /// The peer sends text in order.
+    fn text(&mut self, flow: &mut Flow, len: usize) {
+        self.send(flow, Flags::ACK | Flags::PSH, &Options::NONE, len);
+    }
+
+    /// The user reads all there is.
+    fn read(&mut self, id: TcpId) -> usize {
+        let mut all = 0;
+        loop {
+            match self.stack.tcp_read_chunk(self.now, id, usize::MAX) {
+                Ok(chunk) => all += chunk.len(),
+                Err(ReadError::WouldBlock) => return all,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// The peer acknowledges what the stack sends, till nothing comes any more.
+    fn acknowledge(&mut self, flow: &mut Flow) {
+        loop {
+            let mut ack = flow.ack;
+            self.pump(|seg, text| {
+                let fin = u32::from(seg.flags.contains(Flags::FIN));
+                let end = seg.seq.wrapping_add(text + fin);
+                if (end.wrapping_sub(ack) as i32) > 0 {
+                    ack = end;
+                }
+            });
+            if ack == flow.ack {
+                return;
+            }
+            flow.ack = ack;
+            self.send(flow, Flags::ACK, &Options::NONE, 0);
+        }
+    }
+
+    /// Text in both directions, all of it read and acknowledged.
+    fn converse(&mut self, id: TcpId, flow: &mut Flow) {
+        for len in [1448, 1448, 100, 30_000] {
+            self.text(flow, len);
+        }
+        self.pump(|_, _| {});
+        assert_eq!(self.read(id), 32_996);
+        let written = self.stack.tcp_write(self.now, id, &[3; 10_000]).unwrap();
+        assert_eq!(written, 10_000);
+        self.acknowledge(flow);
+        self.stack.tcp_write(self.now, id, b"small").unwrap();
+        self.acknowledge(flow);
+        let info = self.stack.tcp_info(id).unwrap();
+        assert_eq!((info.unacked, info.unsent, info.unread), (0, 0, 0));
+    }
+}
+
+/// The most that each of `from..=to` things cost, live bytes over all of them, `make`
+/// being called with a number of its own for each. So the worst moment of each table counts.
+fn worst_cost(world: &mut World, make: impl Fn(&mut World, u16)) -> usize {
+    const FROM: u16 = 1000;
+    const TO: u16 = 10_000;
+    // Chunks of the pair and lists that are there once.
+    for number in 0..200 {
+        make(world, 1000 + number);
+    }
+    let before = LIVE.get();
+    let mut worst = 0;
+    for number in 1..=TO {
+        make(world, 2000 + number);
+        if number >= FROM {
+            let cost = (LIVE.get() - before) / isize::try_from(number).unwrap();
+            worst = worst.max(usize::try_from(cost).unwrap());
+        }
+    }
+    worst
+}
+
+// --- bytes per connection -----------------------------------------------------------------
+
+#[test]
+fn an_idle_established_connection_is_below_2_kib() {
+    let _turn = beside_others();
+    for v6 in [false, true] {
+        let mut world = World::new(v6);
+        let cost = worst_cost(&mut world, |world, port| {
+            let (id, mut flow) = world.open(port);
+            world.converse(id, &mut flow);
+        });
+        println!("idle, accepted, v6 {v6}: {cost} bytes");
+        assert!(cost < 2048, "accepted, v6 {v6}: {cost} bytes");
+        let mut world = World::new(v6);
+        world.stack.tcp_listener_close(world.now, world.listener);
+        let cost = worst_cost(&mut world, |world, port| {
+            let (id, mut flow) = world.connect(port);
+            world.converse(id, &mut flow);
+        });
+        println!("idle, connected, v6 {v6}: {cost} bytes");
+        assert!(cost < 2048, "connected, v6 {v6}: {cost} bytes");
+    }
+}
+
+#[test]
+fn a_half_open_connection_is_below_256_bytes() {
+    let _turn = beside_others();
+    for v6 in [false, true] {
+        let mut world = World::new(v6);
+        let cost = worst_cost(&mut world, |world, port| {
+            world.half_open(port);
+        });
+        assert_eq!(world.stack.tcp_open_count(), 10_200);
+        println!("half-open, v6 {v6}: {cost} bytes");
+        assert!(cost < 256, "v6 {v6}: {cost} bytes");
+    }
+}
+
+#[test]
+fn a_time_wait_record_is_below_128_bytes() {
+    let _turn = beside_others();
+    for v6 in [false, true] {
+        let mut world = World::new(v6);
+        let cost = worst_cost(&mut world, |world, port| {
+            let (id, mut flow) = world.open(port);
+            world.converse(id, &mut flow);
+            world.stack.tcp_close(world.now, id);
+            world.acknowledge(&mut flow);
+            world.send(&mut flow, Flags::FIN | Flags::ACK, &Options::NONE, 0);
+            world.pump(|_, _| {});
+        });
+        assert_eq!(world.stack.tcp_time_wait_count(), 10_200);
+        assert_eq!(world.stack.tcp_open_count(), 0);
+        println!("TIME-WAIT, v6 {v6}: {cost} bytes");
+        assert!(cost < 128, "v6 {v6}: {cost} bytes");
+    }
+}
+
+// --- what unread text pins ----------------------------------------------------------------
+
+/// What one unread segment costs in each of 500 connections, a chunk's worth of other traffic
+/// between any two of them.
+fn pinned(v6: bool, in_order: bool, size: impl Fn(u16) -> usize) -> isize {
+    let mut world = World::new(v6);
+    let (busy, mut busy_flow) = world.open(999);
+    let mut flows: Vec<_> = (0..500).map(|n| world.open(1000 + n)).collect();
+    let mut others = |world: &mut World| {
+        for _ in 0..4 {
+            world.text(&mut busy_flow, 64_000);
+            world.pump(|_, _| {});
+            assert_eq!(world.read(busy), 64_000);
+        }
+    };
+    others(&mut world);
+    let before = LIVE.get();
+    for ((_, flow), n) in flows.iter_mut().zip(0..) {
+        if !in_order {
+            flow.seq = flow.seq.wrapping_add(10);
+        }
+        world.text(flow, size(n));
+        world.pump(|_, _| {});
+        others(&mut world);
+    }
+    let cost = (LIVE.get() - before) / 500;
+    for ((id, flow), n) in flows.iter_mut().zip(0..) {
+        if !in_order {
+            let end = flow.seq;
+            flow.seq = end.wrapping_sub(size(n) as u32 + 10);
+            world.text(flow, 10);
+            world.pump(|_, _| {});
+        }
+        let extra = if in_order { 0 } else { 10 };
+        assert_eq!(world.read(*id), size(n) + extra);
+    }
+    cost
+}
+
+#[test]
+fn an_unread_segment_pins_less_than_8_kib() {
+    let _turn = beside_others();
+    let every = |n: u16| 1 + usize::from(n) * 1447 / 499;
+    for (what, size) in [
+        ("every size", &every as &dyn Fn(u16) -> usize),
+        ("1", &|_| 1),
+        ("1023", &|_| 1023),
+        ("1024", &|_| 1024),
+        ("1448", &|_| 1448),
+    ] {
+        for (v6, in_order) in [(false, true), (true, true), (false, false)] {
+            let cost = pinned(v6, in_order, size);
+            println!("pinned by {what}, v6 {v6}, in order {in_order}: {cost} bytes");
+            assert!(cost < 8192, "{what}, v6 {v6}: {cost} bytes");
+        }
+    }
+}
+
+// --- allocations --------------------------------------------------------------------------
+
+const SEGMENTS: usize = 10_000;
+
+#[test]
+fn receiving_allocates_nothing() {
+    let _turn = beside_others();
+    let full = Capabilities::full(Medium::Ip, 1500);
+    let plain = Capabilities::plain(Medium::Ip, 1500);
+    for (text, capabilities) in [
+        (1, full),
+        (100, plain),
+        (1000, full),
+        (1448, full),
+        (1448, plain),
+        (64_000, full),
+    ] {
+        let mut world = World::with(false, capabilities);
+        let (id, mut flow) = world.open(1000);
+        let mut run = |segments: usize| {
+            // A window's worth at most: it starts with 64 KiB.
+            let burst = (60_000 / text).clamp(1, 32);
+            for _ in 0..segments / burst {
+                for _ in 0..burst {
+                    world.text(&mut flow, text);
+                }
+                world.pump(|_, _| {});
+                assert_eq!(world.read(id), burst * text);
+            }
+        };
+        run(SEGMENTS);
+        let (calls, sizes) = allocations(|| run(SEGMENTS));
+        assert_eq!(calls, 0, "texts of {text}: {sizes:?}");
+    }
+}
+
+#[test]
+fn sending_allocates_nothing() {
+    let _turn = beside_others();
+    let full = Capabilities::full(Medium::Ip, 1500);
+    let plain = Capabilities::plain(Medium::Ip, 1500);
+    for (write, chunks, capabilities) in [
+        (1, false, full),
+        (700, false, full),
+        (1448, false, plain),
+        (20_000, true, plain),
+        (60_000, false, full),
+        (60_000, true, full),
+        (4000, true, full),
+    ] {
+        let mut world = World::with(false, capabilities);
+        let (id, mut flow) = world.open(1000);
+        let data = vec![9; write];
+        let chunk = Bytes::from(data.clone());
+        let mut run = |writes: usize| {
+            for _ in 0..writes {
+                let written = if chunks {
+                    world
+                        .stack
+                        .tcp_write_chunk(world.now, id, &mut chunk.clone())
+                } else {
+                    world.stack.tcp_write(world.now, id, &data)
+                };
+                assert_eq!(written.unwrap(), write);
+                world.acknowledge(&mut flow);
+            }
+        };
+        run(SEGMENTS / 2);
+        let (calls, sizes) = allocations(|| run(SEGMENTS));
+        assert_eq!(calls, 0, "writes of {write}, chunks {chunks}: {sizes:?}");
+    }
+}
+
+/// A full send buffer, the peer acknowledging one burst after another.
+#[test]
+fn sending_from_a_full_buffer_allocates_nothing() {
+    let _turn = beside_others();
+    let mut world = World::new(false);
+    let (id, mut flow) = world.open(1000);
+    let data = vec![9; 100_000];
+    let mut run = |rounds: usize| {
+        for _ in 0..rounds {
+            while world.stack.tcp_write(world.now, id, &data).is_ok() {}
+            let mut ack = flow.ack;
+            world.pump(|seg, text| ack = seg.seq.wrapping_add(text));
+            flow.ack = ack;
+            world.send(&mut flow, Flags::ACK, &Options::NONE, 0);
+        }
+    };
+    run(2000);
+    let (calls, sizes) = allocations(|| run(2000));
+    assert_eq!(calls, 0, "{sizes:?}");
+}
+
+// --- through a host -----------------------------------------------------------------------
+
+fn hosts() -> (Host, Host) {
+    let (a, b) = Pair::new(Capabilities::full(Medium::Ip, 1500), 1000);
+    let spawn = |device: Pair, address: &str| {
+        let builder = Host::builder(device).address(address.parse().unwrap());
+        builder.spawn().unwrap()
+    };
+    (spawn(a, "10.1.0.1/24"), spawn(b, "10.1.0.2/24"))
+}
+
+#[test]
+fn a_hosts_idle_connection_is_below_2_kib() {
+    const COUNT: usize = 500;
+    let _turn = alone();
+    let (server, client) = hosts();
+    let listener = server.tcp_listen("10.1.0.1:80").unwrap();
+    let mut ends = Vec::with_capacity(COUNT + 100);
+    let mut open = |count: usize| {
+        for _ in 0..count {
+            let mut near = client.tcp_connect("10.1.0.1:80").unwrap();
+            let (mut far, _) = listener.accept().unwrap();
+            near.write_all(&[1; 3000]).unwrap();
+            far.read_exact(&mut [0; 3000]).unwrap();
+            far.write_all(&[1; 3000]).unwrap();
+            near.read_exact(&mut [0; 3000]).unwrap();
+            ends.push((near, far));
+        }
+    };
+    open(100);
+    let before = ALL_LIVE.load(Ordering::Relaxed);
+    open(COUNT);
+    let cost = (ALL_LIVE.load(Ordering::Relaxed) - before) / isize::try_from(2 * COUNT).unwrap();
+    println!("a host's idle connection: {cost} bytes");
+    assert!(cost < 2048, "{cost} bytes");
+}
