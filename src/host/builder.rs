@@ -25,11 +25,8 @@ use crate::tcp::TcpOptions;
 /// `docs/choices.md`).
 const RECV_BUFFER: usize = 4 << 20;
 
-/// The most that may be in flight there (the same).
-const SEND_BUFFER: usize = 2 << 20;
-
-/// The least that both are bounded to on other devices: eight full frames, or slow start never
-/// begins.
+/// The least that the window is bounded to on other devices: eight full frames, or slow start
+/// never begins.
 const BUFFER_LEAST: usize = 16 << 10;
 
 /// How long the device may wait for a thread that led and has not come back: well below the
@@ -163,8 +160,8 @@ where
     }
 
     /// The TCP options of connections that are given none (default: those of [`TcpOptions`]; where
-    /// the device gives no super-segments, the receive window and the send buffer bounded to half of
-    /// what its queue holds).
+    /// the device gives no super-segments, the receive window bounded to half of what its queue holds,
+    /// and what is in flight to the rest).
     #[must_use]
     pub fn tcp(mut self, options: TcpOptions) -> Self {
         self.tcp = Some(options);
@@ -267,20 +264,21 @@ fn captured<D: Device>(
     Ok((Capture::new(device, recorder), Some(watch)))
 }
 
-/// Without receive super-segments neither the window nor what is in flight takes more than half of
-/// what the device's queue holds, or one burst overflows it (docs/choices.md): one half of the queue
-/// is for the peer's text, the other for its acknowledgements, at most one for each segment.
+/// Without receive super-segments the window stays below half of what the device's queue holds, or
+/// one burst overflows it (docs/choices.md). What is in flight gets what the window leaves: its
+/// acknowledgements, at most one for each segment, are in the same queue.
 fn default_options(capabilities: &Capabilities) -> TcpOptions {
-    let half = match capabilities.queue_frames {
+    let options = TcpOptions::default().recv_buffer_max(RECV_BUFFER);
+    match capabilities.queue_frames {
         Some(frames) if !capabilities.receives_super_segments => {
-            let half = frames.saturating_mul(capabilities.mtu) / 2;
-            half.max(BUFFER_LEAST)
+            let queue = frames.saturating_mul(capabilities.mtu);
+            let half = (queue / 2).max(BUFFER_LEAST);
+            options
+                .recv_buffer_max(half.min(RECV_BUFFER))
+                .both_ways_max(half.saturating_mul(2))
         }
-        _ => usize::MAX,
-    };
-    TcpOptions::default()
-        .recv_buffer_max(half.min(RECV_BUFFER))
-        .send_buffer(half.min(SEND_BUFFER))
+        _ => options,
+    }
 }
 
 fn entropy() -> Result<Seed, SpawnError> {
@@ -309,15 +307,16 @@ mod tests {
             ..base
         };
         let options = TcpOptions::default();
-        for (capabilities, recv, send) in [
-            (queue(1000, full), 4 << 20, 2 << 20),
-            (queue(1000, plain), 750_000, 750_000),
-            (queue(500, plain), 375_000, 375_000),
-            (queue(2, plain), 16 << 10, 16 << 10),
-            (queue(usize::MAX, plain), 4 << 20, 2 << 20),
-            (plain, 4 << 20, 2 << 20),
+        for (capabilities, window, both) in [
+            (queue(1000, full), 4 << 20, usize::MAX),
+            (queue(1000, plain), 750_000, 1_500_000),
+            (queue(500, plain), 375_000, 750_000),
+            (queue(2, plain), 16 << 10, 32 << 10),
+            (queue(usize::MAX, plain), 4 << 20, usize::MAX - 1),
+            (plain, 4 << 20, usize::MAX),
         ] {
-            let expected = options.clone().recv_buffer_max(recv).send_buffer(send);
+            let expected = options.clone().recv_buffer_max(window);
+            let expected = expected.both_ways_max(both);
             assert_eq!(default_options(&capabilities), expected, "{capabilities:?}");
         }
     }

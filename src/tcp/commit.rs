@@ -158,6 +158,10 @@ impl Connection {
 
     /// Decided when sending stops: after the next ACK there always is room.
     fn note_cwnd_limited(&mut self, lost: u32) {
+        if self.congestion.output().cwnd > self.flight_bound() {
+            // That bound is no reason to let cwnd grow.
+            return;
+        }
         let room = self.cwnd_room();
         let wanted = self.snd.unsent().saturating_add(lost).max(self.smss());
         // What is lost lies in the window; what is new may be held back by it.

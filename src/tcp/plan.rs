@@ -201,12 +201,18 @@ impl Connection {
         }
     }
 
-    /// What cwnd still allows in flight.
+    /// What cwnd and the bound of both directions still allow in flight.
     pub(super) fn cwnd_room(&self) -> u32 {
-        self.congestion
-            .output()
-            .cwnd
-            .saturating_sub(self.scoreboard.pipe())
+        let window = self.congestion.output().cwnd.min(self.flight_bound());
+        window.saturating_sub(self.scoreboard.pipe())
+    }
+
+    /// What the bound of both directions leaves beside the receive window; below a segment nothing
+    /// would ever leave.
+    pub(super) fn flight_bound(&self) -> u32 {
+        let both = self.setup.options.both_ways_max;
+        let most = both.saturating_sub(self.rcv.limit());
+        u32::try_from(most).unwrap_or(u32::MAX).max(self.smss())
     }
 
     // --- what was lost --------------------------------------------------------------------
