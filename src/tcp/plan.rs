@@ -210,13 +210,8 @@ impl Connection {
     /// What the bound of both directions leaves beside the receive window; below a segment nothing
     /// would ever leave.
     pub(super) fn flight_bound(&self) -> u32 {
-        let (both, window) = (self.setup.options.both_ways_max, self.rcv.limit());
-        let most = if window > both / 4 {
-            both.saturating_sub(window)
-        } else {
-            // A peer that sends little leaves the queue to its ACKs, one for every second segment.
-            both.saturating_mul(2)
-        };
+        let both = self.setup.options.both_ways_max;
+        let most = both.saturating_sub(self.rcv.limit());
         u32::try_from(most).unwrap_or(u32::MAX).max(self.smss())
     }
 

@@ -92,9 +92,8 @@ options! {
     /// Bytes that may wait to be sent or acknowledged. Default 2 MiB: below it a super-segment
     /// path loses rate (measured, docs/choices.md).
     send_buffer: usize = 2 << 20;
-    /// The most bytes in flight and in the receive window together; twice as many in flight while
-    /// the window is below a quarter of it. A segment always may be in flight. Default: no bound
-    /// (a host sets one for devices with small queues, docs/choices.md).
+    /// The most bytes in flight and in the receive window together; a segment always may be in
+    /// flight. Default: no bound (a host sets one for devices with small queues, docs/choices.md).
     both_ways_max: usize = usize::MAX;
     /// The most bytes that the receive window grows to. Default 4 MiB (measured, as above).
     recv_buffer_max: usize = 4 << 20;
