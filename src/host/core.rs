@@ -11,7 +11,7 @@ use crate::base::Instant;
 use crate::device::{HostTransmit, RxBatch};
 use crate::stack::{InterfaceId, More, Stack};
 
-/// Rounds of the stack's frame budget that a user's call sends itself before the driver takes over.
+/// Rounds of the stack's frame budget that a user's call sends itself; the rest is for who looks.
 const ROUNDS_OF_A_CALL: usize = 4;
 
 /// Rounds for resets when the host ends, so that an unwilling device cannot hold it up.
@@ -26,7 +26,7 @@ pub(crate) struct Core {
     pub(crate) interface: InterfaceId,
     pub(crate) sockets: Sockets,
     tx: Option<Box<dyn HostTransmit>>,
-    /// The device refused a frame as full: only the driver offers again.
+    /// The device refused a frame as full: only who looks at it offers again.
     tx_full: bool,
     /// When the transmitting half wants to be polled.
     tx_due: Option<Instant>,
