@@ -6,10 +6,13 @@
 
 use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use core::net::{IpAddr, SocketAddr};
+use core::num::NonZeroU16;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::ids::{InterfaceId, ListenerId, UdpId};
+use super::ports::{Ports, Seeker};
+use super::taken::Taken;
 use crate::base::{KeyedState, Seed};
 
 /// Both ends of a flow; `zone` is the interface's number when an address is link-local, else 0.
@@ -163,8 +166,7 @@ impl TcpFlows {
         }
     }
 
-    /// Gives up a flow of `entry`'s.
-    pub(crate) fn remove(&mut self, tuple: &Tuple, entry: TcpEntry) {
+    fn remove(&mut self, tuple: &Tuple, entry: TcpEntry) {
         let print = self.print(tuple);
         if self.prints.get(&print) == Some(&PackedEntry::of(entry)) {
             self.prints.remove(&print);
@@ -219,6 +221,8 @@ pub(crate) fn claims_of(local: SocketAddr, zone: u32, dual_stack: bool) -> ([Bou
 pub(crate) struct Table<F, B> {
     pub(crate) flows: F,
     ports: HashMap<u16, Vec<(Bound, B)>, KeyedState>,
+    /// What searches for a free port found taken.
+    taken: Taken<Seeker>,
 }
 
 /// UDP's flows.
@@ -251,12 +255,46 @@ impl Table<UdpFlows, UdpId> {
     }
 }
 
+impl Table<TcpFlows, ListenerId> {
+    /// Gives up a flow of `entry`'s.
+    pub(crate) fn remove_flow(&mut self, tuple: &Tuple, entry: TcpEntry) {
+        self.flows.remove(tuple, entry);
+        self.taken.released(tuple.local.port);
+    }
+}
+
 impl<F, B: Copy + PartialEq> Table<F, B> {
     fn new(flows: F, state: KeyedState) -> Self {
         Self {
             flows,
             ports: HashMap::with_hasher(state),
+            taken: Taken::default(),
         }
+    }
+
+    /// An ephemeral port for a socket that is bound to `local` but for its port.
+    pub(crate) fn free_port(
+        &mut self,
+        ports: &mut Ports,
+        local: SocketAddr,
+        zone: u32,
+        dual_stack: bool,
+    ) -> Option<NonZeroU16> {
+        let (claims, _) = claims_of(local, zone, dual_stack);
+        self.search(|table, taken| {
+            let at = |port: NonZeroU16| SocketAddr::new(local.ip(), port.get());
+            ports.for_socket(claims, taken, |port| {
+                table.is_free(at(port), zone, dual_stack)
+            })
+        })
+    }
+
+    /// Searches for a free port, with what earlier searches found.
+    pub(crate) fn search<R>(&mut self, search: impl FnOnce(&Self, &mut Taken<Seeker>) -> R) -> R {
+        let mut taken = core::mem::take(&mut self.taken);
+        let found = search(self, &mut taken);
+        self.taken = taken;
+        found
     }
 
     /// Who is bound to this local endpoint: by address and port, else by port?
@@ -299,6 +337,7 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
 
     /// Gives up what `owner` bound at this port.
     pub(crate) fn unbind(&mut self, port: u16, owner: B) {
+        self.taken.released(port);
         if let Some(owners) = self.ports.get_mut(&port) {
             owners.retain(|&(_, other)| other != owner);
             if owners.is_empty() {
@@ -429,16 +468,16 @@ mod tests {
         assert_eq!(udp_table.remove_flow(&tuple), Some(udp(1)));
         assert_eq!(udp_table.flow(&tuple), None);
 
-        let mut flows = Demux::new(&Seed::from_number(1)).tcp.flows;
+        let mut tcp = Demux::new(&Seed::from_number(1)).tcp;
         let (half, whole) = (TcpEntry::HalfOpen(9), TcpEntry::Connection(1 << 29));
-        assert_eq!(flows.insert(&tuple, half), Ok(()));
-        assert_eq!(flows.insert(&tuple, whole), Err(InUse));
-        flows.replace(&tuple, half, whole);
-        assert_eq!(flows.candidate(&tuple), Some(whole));
-        flows.remove(&tuple, TcpEntry::TimeWait(0));
-        assert_eq!(flows.candidate(&tuple), Some(whole), "another's");
-        flows.remove(&tuple, whole);
-        assert_eq!(flows.candidate(&tuple), None);
+        assert_eq!(tcp.flows.insert(&tuple, half), Ok(()));
+        assert_eq!(tcp.flows.insert(&tuple, whole), Err(InUse));
+        tcp.flows.replace(&tuple, half, whole);
+        assert_eq!(tcp.flows.candidate(&tuple), Some(whole));
+        tcp.remove_flow(&tuple, TcpEntry::TimeWait(0));
+        assert_eq!(tcp.flows.candidate(&tuple), Some(whole), "another's");
+        tcp.remove_flow(&tuple, whole);
+        assert_eq!(tcp.flows.candidate(&tuple), None);
     }
 
     /// 12 bytes of a flow and one of the table's own; the memory of a TIME-WAIT record rests on it.

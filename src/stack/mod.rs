@@ -30,6 +30,7 @@ mod ping;
 mod ports;
 mod ready;
 mod route;
+mod taken;
 mod tcp;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use super::event::{Readiness, SocketId};
 use super::icmp::{IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, PingId, Slab, StaleId};
 use super::packet::{Flow, Inbound, OwnedPacket, Owner};
+use super::taken::Taken;
 use super::udp_socket::{RecvError, SendError};
 use crate::base::{DropReason, Instant, KeyedState, Protocol, Random, Seed};
 use crate::{ipv4, ipv6};
@@ -136,6 +137,8 @@ struct PingSocket {
 pub(super) struct Pings {
     sockets: Slab<PingId, PingSocket>,
     identifiers: HashMap<u16, PingId, KeyedState>,
+    /// What searches for a free identifier found taken.
+    taken: Taken<()>,
     random: Random,
 }
 
@@ -144,6 +147,7 @@ impl Pings {
         Self {
             sockets: Slab::new(),
             identifiers: HashMap::with_hasher(KeyedState::new(seed.key("ping table"))),
+            taken: Taken::default(),
             random: Random::new(seed.key("ping identifier")),
         }
     }
@@ -155,13 +159,11 @@ impl Stack {
     /// # Errors
     /// [`PingError`] when 65,536 are open.
     pub fn ping_open(&mut self, options: PingOptions) -> Result<PingId, PingError> {
-        let first = self.ping.random.below(1 << 16);
-        let free = (0..1u64 << 16).find_map(|step| {
-            let identifier = u16::try_from((first + step) % (1 << 16)).ok()?;
-            let taken = self.ping.identifiers.contains_key(&identifier);
-            (!taken).then_some(identifier)
-        });
-        let identifier = free.ok_or(PingError::NoIdentifier)?;
+        let first = u16::try_from(self.ping.random.below(1 << 16)).unwrap_or(0);
+        let owned = &self.ping.identifiers;
+        let free = |identifier| !owned.contains_key(&identifier);
+        let found = self.ping.taken.search((), &(0..=u16::MAX), first, free);
+        let identifier = found.ok_or(PingError::NoIdentifier)?;
         let id = self.ping.sockets.insert(PingSocket {
             identifier,
             options,
@@ -254,6 +256,7 @@ impl Stack {
     pub fn ping_close(&mut self, id: PingId) {
         if let Some(socket) = self.ping.sockets.remove(id) {
             self.ping.identifiers.remove(&socket.identifier);
+            self.ping.taken.released(socket.identifier);
             self.events.forget(SocketId::Ping(id));
         }
     }

@@ -33,11 +33,7 @@ impl Stack {
         let (mut local, zone) = self.local_endpoint(local)?;
         let dual = options.dual_stack;
         if local.port() == 0 {
-            let table = &self.demux.udp;
-            let free = |port: NonZeroU16| {
-                table.is_free(SocketAddr::new(local.ip(), port.get()), zone, dual)
-            };
-            let port = self.ports.pick(local.ip(), None, free);
+            let port = self.demux.udp.free_port(&mut self.ports, local, zone, dual);
             local.set_port(port.ok_or(BindError::NoPort)?.get());
         }
         let id = self.udp.next_id();

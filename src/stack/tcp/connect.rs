@@ -119,17 +119,17 @@ impl Stack {
         if let Some(port) = local.map(|local| local.port()).filter(|&port| port != 0) {
             return Ok(port);
         }
-        let table = &self.demux.tcp;
-        let free = |port: core::num::NonZeroU16| {
-            let tuple = Tuple::new(route.on, (source, port.get()), (remote.ip(), remote.port()));
-            table.flows.candidate(&tuple).is_none()
-                && table.bound(route.on, source, port.get()).is_none()
-        };
-        let port = self
-            .ports
-            .pick(source, Some(remote), free)
-            .ok_or(ConnectError::NoPort)?;
-        Ok(port.get())
+        let ports = &mut self.ports;
+        let port = self.demux.tcp.search(|table, taken| {
+            let free = |port: core::num::NonZeroU16| {
+                let tuple =
+                    Tuple::new(route.on, (source, port.get()), (remote.ip(), remote.port()));
+                table.flows.candidate(&tuple).is_none()
+                    && table.bound(route.on, source, port.get()).is_none()
+            };
+            ports.for_flow((source, remote), taken, free)
+        });
+        Ok(port.ok_or(ConnectError::NoPort)?.get())
     }
 
     /// A TIME-WAIT record gives its endpoints up to a chosen port (RFC 9293 §3.6.1 MAY-2); the new

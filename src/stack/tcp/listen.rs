@@ -100,12 +100,8 @@ impl Stack {
             .map_err(|_| ListenError::AddressNotAvailable)?;
         let dual = options.dual_stack;
         if local.port() == 0 {
-            let table = &self.demux.tcp;
-            let free = |port: core::num::NonZeroU16| {
-                table.is_free(SocketAddr::new(ip, port.get()), zone, dual)
-            };
-            let port = self.ports.pick(ip, None, free).ok_or(ListenError::NoPort)?;
-            local.set_port(port.get());
+            let port = self.demux.tcp.free_port(&mut self.ports, local, zone, dual);
+            local.set_port(port.ok_or(ListenError::NoPort)?.get());
         }
         let id = self.tcp.listeners.next_id();
         self.demux
@@ -333,7 +329,7 @@ impl Stack {
         let slot = self.tcp.half_open.remove(raw)?;
         self.net.timers.set(TimerKey::HalfOpen(raw.index()), None);
         let entry = TcpEntry::HalfOpen(raw.index());
-        self.demux.tcp.flows.remove(&slot.tuple, entry);
+        self.demux.tcp.remove_flow(&slot.tuple, entry);
         if let Some(listener) = self.tcp.listeners.get_mut(slot.listener) {
             listener.half_open -= 1;
         }

@@ -270,7 +270,7 @@ impl Stack {
                 self.demux.tcp.flows.replace(&tuple, entry, after);
                 self.set_time_wait_timer();
             } else {
-                self.demux.tcp.flows.remove(&tuple, entry);
+                self.demux.tcp.remove_flow(&tuple, entry);
             }
             if owes {
                 self.queue_bare(on, &flow, &tuple, &record.ack(now));
@@ -285,7 +285,7 @@ impl Stack {
         {
             slot.reachable = false;
             let entry = TcpEntry::Connection(id.index());
-            self.demux.tcp.flows.remove(&slot.tuple, entry);
+            self.demux.tcp.remove_flow(&slot.tuple, entry);
         }
     }
 
@@ -392,7 +392,7 @@ impl Stack {
     fn remove_time_wait(&mut self, index: u32) -> Option<TimeWait> {
         let (name, record) = self.tcp.time_wait.remove(index)?;
         let entry = TcpEntry::TimeWait(index);
-        self.demux.tcp.flows.remove(&name.tuple, entry);
+        self.demux.tcp.remove_flow(&name.tuple, entry);
         Some(record)
     }
 

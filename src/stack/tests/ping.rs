@@ -151,3 +151,16 @@ fn answers_beyond_the_queue_are_counted() {
     );
     assert_eq!(rig.drops(DropReason::PingUnclaimed), 1);
 }
+
+/// Every identifier can be had, and the one that is given back when all are.
+#[test]
+fn all_identifiers_are_found() {
+    let mut rig = Rig::new();
+    let open = |rig: &mut Rig| rig.stack.ping_open(PingOptions::new());
+    let all: Vec<PingId> = (0..1 << 16).map(|_| open(&mut rig).unwrap()).collect();
+    for &id in all.iter().step_by(9_999) {
+        assert_eq!(open(&mut rig), Err(PingError::NoIdentifier));
+        rig.stack.ping_close(id);
+        assert!(open(&mut rig).is_ok());
+    }
+}

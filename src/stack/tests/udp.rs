@@ -90,6 +90,32 @@ fn r56_binding() {
     bind(&mut rig, "0.0.0.0:7");
 }
 
+/// Covers: UDP-13, SEC-8: RFC 6056 §3.3.3 needs a remote end, so ports that are bound without one
+/// are drawn: who sees one of them cannot tell the next.
+#[test]
+fn ephemeral_ports_that_are_bound_do_not_follow_one_another() {
+    let mut rig = Rig::new();
+    for _ in 0..2 {
+        let mut ports: Vec<i32> = Vec::new();
+        for n in 0..40 {
+            let any = addr(["0.0.0.0:0", "10.0.0.1:0", "[::]:0"][n % 3]);
+            ports.push(if n % 2 == 0 {
+                let id = rig.stack.udp_bind(any, UdpOptions::new()).unwrap();
+                rig.stack.udp_local_addr(id).unwrap().port().into()
+            } else {
+                let id = rig.stack.tcp_listen(any, ListenOptions::default()).unwrap();
+                rig.stack.tcp_listener_addr(id).unwrap().port().into()
+            });
+        }
+        // 28,232 ports: two of forty draws lie within ten of each other by chance, hardly more.
+        for distance in 1..=3 {
+            let near = ports.windows(1 + distance);
+            let near = near.filter(|w| (w[distance] - w[0]).abs() <= 10).count();
+            assert!(near <= 3, "{near} at a distance of {distance}: {ports:?}");
+        }
+    }
+}
+
 #[test]
 fn ephemeral_ports_run_out_with_an_error() {
     let config = Config::new(Seed::from_number(1)).ephemeral_ports(50_000..=50_003);
@@ -101,6 +127,47 @@ fn ephemeral_ports_run_out_with_an_error() {
     }
     let refused = rig.stack.udp_bind(addr("0.0.0.0:0"), UdpOptions::new());
     assert_eq!(refused, Err(BindError::NoPort));
+}
+
+/// Covers: SEC-8: of a full range, what is given back is found, whoever gives it back.
+#[test]
+fn a_port_that_is_given_back_to_a_full_range_is_found() {
+    let config = Config::new(Seed::from_number(1)).ephemeral_ports(50_000..=50_599);
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1500))
+        .address("10.0.0.1/24".parse().unwrap());
+    let mut rig = Rig::bare(config, interface);
+    let any = addr("0.0.0.0:0");
+    let udp: Vec<UdpId> = (0..600).map(|_| bind(&mut rig, "0.0.0.0:0")).collect();
+    for id in udp.into_iter().step_by(37) {
+        let refused = rig.stack.udp_bind(any, UdpOptions::new());
+        assert_eq!(refused, Err(BindError::NoPort));
+        let port = rig.stack.udp_local_addr(id).unwrap().port();
+        rig.stack.udp_close(id);
+        let again = bind(&mut rig, "0.0.0.0:0");
+        assert_eq!(rig.stack.udp_local_addr(again).unwrap().port(), port);
+    }
+
+    let held = addr("0.0.0.0:50300");
+    let held = rig.stack.tcp_listen(held, ListenOptions::default());
+    let connect = |rig: &mut Rig| {
+        let options = crate::tcp::TcpOptions::default();
+        rig.stack
+            .tcp_connect(rig.now, addr("10.0.0.2:80"), None, options)
+    };
+    let tcp: Vec<TcpId> = (0..599).map(|_| connect(&mut rig).unwrap()).collect();
+    assert_eq!(connect(&mut rig), Err(ConnectError::NoPort));
+    rig.stack.tcp_listener_close(rig.now, held.unwrap());
+    let at = |rig: &Rig, id| rig.stack.tcp_local_addr(id).unwrap().port();
+    let last = connect(&mut rig).unwrap();
+    assert_eq!(at(&rig, last), 50_300);
+    for id in tcp.into_iter().step_by(37) {
+        assert_eq!(connect(&mut rig), Err(ConnectError::NoPort));
+        let port = at(&rig, id);
+        rig.stack.tcp_abort(rig.now, id);
+        rig.drain();
+        let again = connect(&mut rig).unwrap();
+        assert_eq!(at(&rig, again), port);
+    }
 }
 
 /// Covers: UDP-8, IC4-6, IC4-9: a refusal reaches the connected socket, once.
