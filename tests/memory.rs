@@ -34,6 +34,8 @@ thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
     /// Allocations by this thread, growth included.
     static CALLS: Cell<usize> = const { Cell::new(0) };
+    /// Bytes of them together.
+    static ALLOCATED: Cell<usize> = const { Cell::new(0) };
     /// Sizes of the allocations that are being watched.
     static WATCHED: RefCell<Option<[usize; 16]>> = const { RefCell::new(None) };
 }
@@ -58,6 +60,7 @@ fn count(grown: isize, calls: usize, size: usize) {
     let _ = LIVE.try_with(|live| live.set(live.get() + grown));
     let before = CALLS.try_with(|all| all.replace(all.get() + calls));
     if calls > 0 && before.is_ok() {
+        let _ = ALLOCATED.try_with(|all| all.set(all.get() + size));
         let _ = WATCHED.try_with(|watched| {
             if let Ok(mut watched) = watched.try_borrow_mut()
                 && let Some(sizes) = watched.as_mut()
@@ -142,8 +145,13 @@ impl World {
     }
 
     fn with(v6: bool, capabilities: Capabilities) -> Self {
-        let (a, b) = Pair::new(capabilities, 4096);
         let config = Config::new(Seed::from_number(3));
+        Self::serving(v6, capabilities, config, TcpOptions::default())
+    }
+
+    /// A stack with these settings, whose listener has these.
+    fn serving(v6: bool, capabilities: Capabilities, config: Config, options: TcpOptions) -> Self {
+        let (a, b) = Pair::new(capabilities, 4096);
         let addresses: [IpAddr; 2] = if v6 {
             ["fd00::1", "fd00::2"]
         } else {
@@ -155,7 +163,7 @@ impl World {
         let net = if v6 { "fd00::1/64" } else { "10.0.0.1/24" };
         let interface = InterfaceConfig::new(a.capabilities()).address(net.parse().unwrap());
         let on = stack.add_interface(now, interface).unwrap();
-        let backlog = ListenOptions::new(TcpOptions::default()).backlog(20_000);
+        let backlog = ListenOptions::new(options).backlog(20_000);
         let listener = stack
             .tcp_listen(SocketAddr::new(addresses[0], OURS), backlog)
             .unwrap();
@@ -484,6 +492,72 @@ fn an_unread_segment_pins_less_than_8_kib() {
             assert!(cost < 8192, "{what}, v6 {v6}: {cost} bytes");
         }
     }
+}
+
+// --- what is held is not moved ------------------------------------------------------------
+
+/// Seventy connections, so that each gives up what an idle one does not need with each segment, and
+/// what they hold stays: in order and unread, or behind a gap.
+#[test]
+fn a_segment_costs_the_same_however_much_is_held() {
+    const ROUNDS: usize = 320;
+    let _turn = beside_others();
+    for (size, gap) in [(1100, 0), (1100, 1), (1, 1)] {
+        let options = TcpOptions::default().recv_buffer_initial(4 << 20);
+        let config = Config::new(Seed::from_number(3));
+        let full = Capabilities::full(Medium::Ip, 1520);
+        let mut world = World::serving(false, full, config, options);
+        let mut flows: Vec<_> = (0..70).map(|n| world.open(1000 + n).1).collect();
+        let mut run = |rounds: usize| {
+            for _ in 0..rounds {
+                for flow in &mut flows {
+                    flow.seq = flow.seq.wrapping_add(gap);
+                    world.text(flow, size);
+                }
+                world.pump(|_, _| {});
+            }
+        };
+        run(ROUNDS);
+        let before = ALLOCATED.get();
+        run(ROUNDS / 8);
+        let cost = (ALLOCATED.get() - before) / (70 * ROUNDS / 8);
+        println!("a segment of {size} bytes, {gap} apart, behind {ROUNDS}: {cost} bytes");
+        assert!(cost < 4096, "{size} bytes, {gap} apart: {cost} bytes");
+    }
+}
+
+/// What was unread when a connection became idle takes its buffers along when it is read.
+#[test]
+fn a_connection_that_cooled_unread_is_below_2_kib_once_it_is_read() {
+    let _turn = beside_others();
+    let mut world = World::new(false);
+    let (busy, mut busy_flow) = world.open(999);
+    let mut number = 1000;
+    let mut round = |world: &mut World| {
+        let mut ends: Vec<_> = (0..500).map(|n| world.open(number + n)).collect();
+        number += 500;
+        for (_, flow) in &mut ends {
+            world.text(flow, 100);
+            world.pump(|_, _| {});
+        }
+        for _ in 0..40 {
+            world.text(&mut busy_flow, 64_000);
+            world.pump(|_, _| {});
+            world.read(busy);
+        }
+        for (id, _) in &ends {
+            assert_eq!(world.read(*id), 100);
+        }
+        // The last delayed ACKs leave.
+        world.now = world.now + Duration::from_secs(1);
+        world.pump(|_, _| {});
+    };
+    round(&mut world);
+    let before = LIVE.get();
+    round(&mut world);
+    let cost = (LIVE.get() - before) / 500;
+    println!("cooled with unread text, then read: {cost} bytes");
+    assert!(cost < 2048, "{cost} bytes");
 }
 
 // --- allocations --------------------------------------------------------------------------

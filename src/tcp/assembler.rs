@@ -15,14 +15,21 @@ use super::read_queue::WORTH_A_CHUNK;
 
 // A piece smaller than this is copied out of the buffer it arrived in, which it would pin.
 const COPY_BREAK: usize = 1024;
+// Pieces that wait to be copied: what comes within 1 MiB of frames. Beyond it they are copied at once.
+const MAX_LOOSE: usize = 1024;
+
+/// Text and where in the stream it stands.
+#[derive(Debug)]
+struct Piece {
+    at: u64,
+    text: Bytes,
+}
 
 /// A range of the stream, known by its start, and the pieces that hold it.
 #[derive(Debug)]
 struct Run {
     end: u64,
-    pieces: VecDeque<Bytes>,
-    /// Do its pieces pin nothing, as far as they are not worth it?
-    compact: bool,
+    pieces: VecDeque<Piece>,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +38,12 @@ pub(crate) struct Assembler {
     pieces: usize,
     /// Starts of runs, the one that changed last first.
     recent: VecDeque<u64>,
+    /// Where pieces stood that pin more than they are worth, the oldest first: what is to be copied is
+    /// counted, never searched for. Some of them are gone since.
+    loose: VecDeque<u64>,
+    /// Pieces that `compact` looked at.
+    #[cfg(test)]
+    looked_at: usize,
 }
 
 /// What became of offered text.
@@ -70,7 +83,6 @@ impl Assembler {
         self.runs.entry(at).or_insert_with(|| Run {
             end: start,
             pieces: VecDeque::new(),
-            compact: false,
         });
         self.extend(at, start, text);
         self.touch(at);
@@ -90,42 +102,59 @@ impl Assembler {
                 continue;
             }
             let mut skip = usize::try_from(next - start).unwrap_or(usize::MAX);
-            for mut piece in run.pieces {
-                let cut = skip.min(piece.len());
-                piece.advance(cut);
+            for Piece { mut text, .. } in run.pieces {
+                let cut = skip.min(text.len());
+                text.advance(cut);
                 skip -= cut;
-                if !piece.is_empty() {
-                    taken.push(piece);
+                if !text.is_empty() {
+                    taken.push(text);
                 }
             }
             break;
         }
+        if self.runs.is_empty() {
+            self.loose.clear();
+        }
         taken
     }
 
-    /// Copies the pieces that are not worth the buffers they pin, whole runs, at most about `budget`
-    /// bytes; says whether that was all.
+    /// Copies the pieces that are not worth the buffers they pin, at most about `budget` bytes; says
+    /// whether that was all.
     pub(crate) fn compact(&mut self, budget: usize) -> bool {
         let mut copied = 0;
-        for run in self.runs.values_mut().filter(|run| !run.compact) {
-            if copied >= budget {
-                return false;
+        while copied < budget {
+            let Some(at) = self.loose.pop_front() else {
+                return true;
+            };
+            #[cfg(test)]
+            {
+                self.looked_at += 1;
             }
-            for piece in &mut run.pieces {
-                if (COPY_BREAK..WORTH_A_CHUNK).contains(&piece.len()) {
-                    copied += piece.len();
-                    *piece = Bytes::copy_from_slice(piece);
-                }
+            if let Some(piece) = self.piece_at(at)
+                && piece.text.len() < WORTH_A_CHUNK
+            {
+                copied += piece.text.len();
+                piece.text = Bytes::copy_from_slice(&piece.text);
             }
-            run.compact = true;
         }
-        true
+        self.loose.is_empty()
+    }
+
+    /// The piece that begins there, if it is still held.
+    fn piece_at(&mut self, at: u64) -> Option<&mut Piece> {
+        let (_, run) = self.runs.range_mut(..=at).next_back()?;
+        let place = run
+            .pieces
+            .binary_search_by_key(&at, |piece| piece.at)
+            .ok()?;
+        run.pieces.get_mut(place)
     }
 
     /// Gives back what an idle connection does not need.
     pub(crate) fn cool(&mut self) {
         if self.is_empty() {
             (self.runs, self.recent) = (BTreeMap::new(), VecDeque::new());
+            self.loose = VecDeque::new();
         }
     }
 
@@ -153,8 +182,12 @@ impl Assembler {
         let mut pieces = 0;
         for (&start, run) in &self.runs {
             assert!(start > end, "runs are in order and not adjacent");
-            let held: usize = run.pieces.iter().map(Bytes::len).sum();
-            assert_eq!(run.end - start, held as u64, "bytes of a run");
+            let mut at = start;
+            for piece in &run.pieces {
+                assert_eq!(piece.at, at, "pieces are adjacent");
+                at += piece.text.len() as u64;
+            }
+            assert_eq!(run.end, at, "bytes of a run");
             pieces += run.pieces.len();
             end = run.end;
         }
@@ -187,13 +220,20 @@ impl Assembler {
         let Some(mut run) = self.runs.remove(&at) else {
             return;
         };
-        run.compact = false;
         while run.end <= end {
             let next = self.runs.range(at..).next();
             let next = next.map(|(&next, _)| next).filter(|&next| next <= end);
             let gap_end = next.unwrap_or(end);
             if gap_end > run.end {
-                run.pieces.push_back(part(run.end, gap_end));
+                let (at, mut text) = (run.end, part(run.end, gap_end));
+                if (COPY_BREAK..WORTH_A_CHUNK).contains(&text.len()) {
+                    if self.loose.len() < MAX_LOOSE {
+                        self.loose.push_back(at);
+                    } else {
+                        text = Bytes::copy_from_slice(&text);
+                    }
+                }
+                run.pieces.push_back(Piece { at, text });
                 run.end = gap_end;
                 self.pieces += 1;
             }
@@ -223,7 +263,7 @@ impl Assembler {
         let Some(piece) = run.pieces.back() else {
             return false;
         };
-        let piece_start = run.end - piece.len() as u64;
+        let piece_start = piece.at;
         if piece_start < end {
             return false;
         }
@@ -245,13 +285,11 @@ impl Run {
         if self.pieces.len() >= next.pieces.len() {
             self.pieces.append(&mut next.pieces);
             self.end = next.end;
-            self.compact &= next.compact;
             return self;
         }
         while let Some(piece) = self.pieces.pop_back() {
             next.pieces.push_front(piece);
         }
-        next.compact &= self.compact;
         next
     }
 }
@@ -339,6 +377,39 @@ mod tests {
         assert_eq!(assembler.offer(10, &text(10, 5)), Offered::Held);
         assert_eq!(assembler.pieces, Assembler::MAX_PIECES);
         assert_eq!(assembler.take(10).concat(), text(10, 5));
+    }
+
+    /// What a peer made us hold is not walked again for each segment, however often it is cooled.
+    #[test]
+    fn cooling_again_looks_at_what_is_new_only() {
+        let buffer = Bytes::from(vec![7; 2000]);
+        for (size, apart, looks) in [(1, 2, 0), (1100, 1100, 4000), (1100, 2200, 4000)] {
+            let mut assembler = Assembler::default();
+            for n in 0..4000u64 {
+                let text = buffer.slice(..size);
+                assert_eq!(assembler.offer(1 + n * apart, &text), Offered::Held);
+                assert!(assembler.compact(1 << 20));
+                assembler.cool();
+            }
+            assert_eq!(assembler.looked_at, looks, "{size} of each {apart}");
+            assert!(buffer.is_unique() || size < COPY_BREAK);
+        }
+    }
+
+    /// Pieces that come and go before they are cooled leave nothing behind.
+    #[test]
+    fn what_is_to_be_copied_is_bounded() {
+        let buffer = Bytes::from(vec![7; 2000]);
+        let mut assembler = Assembler::default();
+        for n in 0..10_000u64 {
+            assembler.offer(10 + n * 2000, &buffer);
+            if n > 1 {
+                assembler.take(10 + (n - 1) * 2000);
+            }
+        }
+        assert!(assembler.loose.len() <= MAX_LOOSE);
+        assert!(assembler.compact(1 << 20));
+        assert!(buffer.is_unique());
     }
 
     #[test]

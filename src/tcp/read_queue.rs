@@ -16,8 +16,17 @@ const COPY_BREAK: usize = 1024;
 // The tail's first chunk, and its largest, for a user who lags behind small segments.
 const TAIL: usize = 4 << 10;
 const LARGEST_TAIL: usize = 64 << 10;
+// What is copied together, at most: the last byte of it that is not read keeps all of it.
+const LARGEST_GATHERED: usize = 64 << 10;
 // Text of this size may pin what it lies in for ever: an eighth of an arena chunk (256 KiB).
 pub(super) const WORTH_A_CHUNK: usize = 32 << 10;
+
+/// A place in the queue: slices and bytes before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    slices: usize,
+    bytes: usize,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct ReadQueue {
@@ -25,8 +34,13 @@ pub(crate) struct ReadQueue {
     /// Small text, after all slices, and chunks to be used again.
     tail: Option<Box<Arena>>,
     len: usize,
-    /// Bytes from the front on that lie in memory of their own, or are large.
-    compact: usize,
+    /// What is before it lies in memory of its own, or is large: nothing to be looked at again.
+    compact: Place,
+    /// Its connection was idle, and no text has come since: the last read gives the memory back.
+    cold: bool,
+    /// Slices that `compact` looked at.
+    #[cfg(test)]
+    looked_at: usize,
 }
 
 impl ReadQueue {
@@ -36,6 +50,7 @@ impl ReadQueue {
     }
 
     pub(crate) fn push(&mut self, text: Bytes) {
+        self.cold = false;
         if text.len() >= COPY_BREAK {
             self.freeze_tail();
             self.len += text.len();
@@ -59,12 +74,16 @@ impl ReadQueue {
         }
         let front = self.slices.front_mut()?;
         let slice = if front.len() <= max {
+            self.compact.slices = self.compact.slices.saturating_sub(1);
             self.slices.pop_front()?
         } else {
             front.split_to(max)
         };
         self.len -= slice.len();
-        self.compact = self.compact.saturating_sub(slice.len());
+        self.compact.bytes = self.compact.bytes.saturating_sub(slice.len());
+        if self.len == 0 && self.cold {
+            self.clear();
+        }
         Some(slice)
     }
 
@@ -90,52 +109,62 @@ impl ReadQueue {
         let held: usize = self.slices.iter().map(Bytes::len).sum();
         let tail = self.tail.as_ref().map_or(0, |tail| tail.filled().len());
         assert_eq!(held + tail, self.len, "bytes to be read");
-        assert!(self.compact <= self.len, "bytes copied of those to be read");
+        let settled = self.slices.range(..self.compact.slices).map(Bytes::len);
+        assert_eq!(settled.sum::<usize>(), self.compact.bytes, "bytes settled");
     }
 
     /// Copies those of the first `older` bytes that lie in slices below 32 KiB into buffers of their
     /// own size, so that they pin nothing; at most about `budget` bytes, and says whether that was
-    /// all. What was copied once is not copied again.
+    /// all. What was looked at once is not looked at again.
     pub(crate) fn compact(&mut self, older: usize, budget: usize) -> bool {
-        let older = older.min(self.len);
-        if self.compact >= older {
-            return true;
-        }
-        let mut ends = self.slices.iter().scan(0, |end, slice| {
-            *end += slice.len();
-            Some((*end, slice.len()))
-        });
-        let due = |&(end, len): &(usize, usize)| end > self.compact && len < WORTH_A_CHUNK;
-        if ends.find(due).is_none_or(|(end, len)| end - len >= older) {
-            // Nothing to copy: the usual case, which moves nothing.
-            self.compact = older;
-            return true;
-        }
-        let (mut at, mut copied) = (0, 0);
-        let mut slices = VecDeque::with_capacity(self.slices.len());
-        let mut run: Vec<Bytes> = Vec::new();
-        for slice in core::mem::take(&mut self.slices) {
-            let start = at;
-            at += slice.len();
-            let settled = start + slice.len() <= self.compact || start >= older;
-            if settled || slice.len() >= WORTH_A_CHUNK || copied >= budget {
-                slices.extend(gather(&mut run));
-                slices.push_back(slice);
-                continue;
-            }
-            copied += slice.len();
-            run.push(slice);
+        let mut copied = 0;
+        while self.compact.bytes < older
+            && let Some(slice) = self.slices.get(self.compact.slices)
+        {
             if copied >= budget {
-                self.compact = at;
+                return false;
+            }
+            let len = if slice.len() < WORTH_A_CHUNK {
+                let run = self.gather(older - self.compact.bytes, budget - copied);
+                copied += run;
+                run
+            } else {
+                slice.len()
+            };
+            self.compact.slices += 1;
+            self.compact.bytes += len;
+            #[cfg(test)]
+            {
+                self.looked_at += 1;
             }
         }
-        slices.extend(gather(&mut run));
-        self.slices = slices;
-        if copied < budget {
-            // The tail is the queue's own.
-            self.compact = older;
+        true
+    }
+
+    /// Copies slices from the first unsettled one on into one that pins nothing else, up to those
+    /// that hold `most` bytes or exceed the budget; returns its length.
+    fn gather(&mut self, most: usize, budget: usize) -> usize {
+        let from = self.compact.slices;
+        let (mut count, mut len) = (0, 0);
+        for slice in self.slices.range(from..) {
+            let fits = count == 0 || len + slice.len() <= LARGEST_GATHERED;
+            if slice.len() >= WORTH_A_CHUNK || !fits || len >= most.min(budget) {
+                break;
+            }
+            (count, len) = (count + 1, len + slice.len());
         }
-        self.compact >= older
+        let mut text = Vec::with_capacity(len);
+        for slice in self.slices.range(from..from + count) {
+            text.extend_from_slice(slice);
+        }
+        // Behind the run is what is younger: the shorter part of the list is what moves.
+        self.slices.drain(from + 1..from + count);
+        self.slices[from] = text.into();
+        #[cfg(test)]
+        {
+            self.looked_at += count;
+        }
+        len
     }
 
     /// Gives back what an idle connection does not need.
@@ -144,7 +173,8 @@ impl ReadQueue {
             self.clear();
             return;
         }
-        self.slices.shrink_to_fit();
+        self.cold = true;
+        release_room(&mut self.slices);
         if let Some(tail) = &mut self.tail {
             tail.forget_used();
             if tail.filled().is_empty() {
@@ -162,14 +192,12 @@ impl ReadQueue {
     }
 }
 
-/// What is in these slices, in one that pins nothing else.
-fn gather(run: &mut Vec<Bytes>) -> Option<Bytes> {
-    let len = run.iter().map(Bytes::len).sum();
-    let mut whole = Vec::with_capacity(len);
-    for slice in run.drain(..) {
-        whole.extend_from_slice(&slice);
+/// Gives back the room of a list that has far more than it needs. Room to double stays: a list that
+/// grows by one each time it was cooled must not move each time.
+pub(super) fn release_room<T>(list: &mut VecDeque<T>) {
+    if list.capacity() > 4 * list.len().max(4) {
+        list.shrink_to(2 * list.len());
     }
-    (len > 0).then(|| whole.into())
 }
 
 #[cfg(test)]
@@ -225,7 +253,7 @@ mod tests {
                     Op::Cool => queue.cool(),
                 }
                 prop_assert_eq!(queue.len(), model.len());
-                prop_assert!(queue.compact <= queue.len());
+                queue.check();
                 let mut buf = vec![0; 100];
                 let n = queue.peek(&mut buf);
                 prop_assert!(buf[..n].iter().eq(model.iter().take(100)));
@@ -253,6 +281,41 @@ mod tests {
         queue.push(buffer.slice(0..WORTH_A_CHUNK));
         assert!(queue.compact(usize::MAX, 100_000));
         assert!(!buffer.is_unique());
+    }
+
+    /// What a peer made us hold is not walked again for each segment, however often it is cooled.
+    #[test]
+    fn cooling_again_looks_at_what_is_new_only() {
+        for size in [1100, 1448, WORTH_A_CHUNK] {
+            let buffer = Bytes::from(vec![7; size]);
+            let mut queue = ReadQueue::default();
+            let mut rooms = std::collections::BTreeSet::new();
+            for _ in 0..800 {
+                queue.push(buffer.clone());
+                assert!(queue.compact(usize::MAX, 1 << 20));
+                queue.cool();
+                rooms.insert(queue.slices.capacity());
+            }
+            assert!(queue.looked_at <= 2 * 800, "{} slices", queue.looked_at);
+            assert!(rooms.len() < 16, "the list moved {} times", rooms.len());
+        }
+    }
+
+    /// The tail goes with the last byte, when its connection had become idle with it.
+    #[test]
+    fn a_cold_queue_keeps_nothing_once_it_is_read() {
+        let mut queue = ReadQueue::default();
+        queue.push(Bytes::from_static(b"unread"));
+        queue.cool();
+        assert_eq!(queue.pop(3).unwrap(), "unr"[..]);
+        assert!(queue.pop(usize::MAX).is_some());
+        assert!(queue.tail.is_none() && queue.slices.capacity() == 0);
+        // One that goes on keeps what it will need again.
+        queue.push(Bytes::from_static(b"unread"));
+        queue.cool();
+        queue.push(Bytes::from_static(b"more"));
+        while queue.pop(usize::MAX).is_some() {}
+        assert!(queue.tail.is_some());
     }
 
     /// Small segments to a user who keeps up, or lags behind by a window, cost no allocation each.

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use crate::base::Instant;
 
 use super::options::SackBlocks;
+use super::read_queue::release_room;
 use super::sampler::{DeliverySampler, TxStamp};
 use super::seq::SeqNum;
 
@@ -131,6 +132,8 @@ impl Scoreboard {
     pub(crate) fn cool(&mut self) {
         if self.is_empty() {
             self.records = VecDeque::new();
+        } else {
+            release_room(&mut self.records);
         }
     }
 

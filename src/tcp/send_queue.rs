@@ -10,6 +10,8 @@ use bytes::Bytes;
 
 use crate::base::Arena;
 
+use super::read_queue::release_room;
+
 // Below this a chunk is copied into the tail: a small slice would pin a buffer of any size, and a
 // super-segment must not need more slices than one `writev` takes (64 KiB / 1 KiB = 64 << 1024).
 const COPY_BREAK: usize = 1024;
@@ -133,7 +135,7 @@ impl SendQueue {
         if self.len() == 0 {
             (self.frozen, self.tail) = (VecDeque::new(), None);
         } else {
-            self.frozen.shrink_to_fit();
+            release_room(&mut self.frozen);
             if let Some(tail) = &mut self.tail {
                 tail.forget_used();
             }
