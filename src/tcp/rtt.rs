@@ -30,7 +30,8 @@ pub(crate) struct Rtt {
 }
 
 impl Rtt {
-    /// An estimator without a sample; `min_rto` is RFC 6298 §2 (2.4)'s floor.
+    /// An estimator without a sample; `min_rto` is the least that RTO lies above SRTT, which keeps
+    /// RFC 6298 §2 (2.4)'s floor as well.
     pub(crate) fn new(min_rto: Duration) -> Self {
         Self {
             srtt: None,
@@ -62,8 +63,11 @@ impl Rtt {
             self.rttvar = rtt / 2;
         }
         let srtt = self.srtt.unwrap_or(rtt);
-        let rto = srtt.saturating_add(self.rttvar.saturating_mul(4).max(GRANULARITY));
-        self.base_rto = rto.clamp(self.min_rto, MAX_RTO.max(self.min_rto));
+        // RFC 6298 §2 (2.3), with the floor of (2.4) under the variance: taken of the sum it is none
+        // for a path of its length, and the next delayed ACK there is a time-out.
+        let floor = self.min_rto.max(GRANULARITY);
+        let rto = srtt.saturating_add(self.rttvar.saturating_mul(4).max(floor));
+        self.base_rto = rto.min(MAX_RTO.max(self.min_rto));
         self.backoff = 0;
     }
 
@@ -172,15 +176,27 @@ mod tests {
     fn r28_back_off_doubles_up_to_the_maximum_and_a_sample_ends_it() {
         let mut rtt = Rtt::new(200 * MS);
         rtt.sample(MS, 1);
-        assert_eq!(rtt.rto(), 200 * MS);
+        assert_eq!(rtt.rto(), 201 * MS);
         rtt.back_off();
-        assert_eq!(rtt.rto(), 400 * MS);
+        assert_eq!(rtt.rto(), 402 * MS);
         for _ in 0..100 {
             rtt.back_off();
         }
         assert_eq!(rtt.rto(), Duration::from_secs(120));
-        rtt.sample(2 * MS, 1);
-        assert_eq!(rtt.rto(), 200 * MS);
+        rtt.sample(MS, 1);
+        assert_eq!(rtt.rto(), 201 * MS);
+    }
+
+    /// Covers: RTO-3 (a path longer than the floor keeps room for a delayed ACK, however steady)
+    #[test]
+    fn a_steady_path_keeps_the_floor_above_its_round_trip() {
+        for path in [MS, 160 * MS, 250 * MS, 900 * MS] {
+            let mut rtt = Rtt::new(200 * MS);
+            for _ in 0..30 {
+                rtt.sample(path, 1);
+            }
+            assert_eq!(rtt.rto(), path + 200 * MS);
+        }
     }
 
     /// Covers: RTO-8 (SYN loss)

@@ -125,8 +125,8 @@ options! {
     /// An upper bound for the segments in both directions, text bytes and option bytes together
     /// (Linux's TCP_MAXSEG). Default none: the MTU decides. At least 48 is used.
     mss: Option<u16> = None;
-    /// The floor of the retransmission time-out. Default 200 ms as in Linux; RFC 6298 §2 (2.4)
-    /// says 1 s (docs/deviations.md).
+    /// The least that the retransmission time-out lies above the smoothed round-trip time. Default
+    /// 200 ms as in Linux; RFC 6298 §2 (2.4) says 1 s in all (docs/deviations.md).
     min_rto: Duration = Duration::from_millis(200);
     /// How long a closed connection waits in FIN-WAIT-2 for the peer's FIN. Default 60 s (Linux's
     /// `tcp_fin_timeout`).

@@ -69,7 +69,7 @@ fn r21_both_ends_close_at_once() {
         +0   > . 2:2(0) ack 2
         +0   expect-state CLOSING
         // Our FIN was lost: it goes again, and so does the peer's.
-        +.2  > F. 1:1(0) ack 2
+        +.25 > F. 1:1(0) ack 2
         +0   < F. 1:1(0) ack 1
         +0   > . 2:2(0) ack 2
         +.05 < . 2:2(0) ack 2
@@ -121,8 +121,8 @@ fn r19_a_lost_fin_is_repeated() {
         r"
         +0   shutdown wr
         +0   > F. 1:1(0) ack 1
-        +.2  > F. 1:1(0) ack 1
-        +.4  > F. 1:1(0) ack 1
+        +.25 > F. 1:1(0) ack 1
+        +.5  > F. 1:1(0) ack 1
         +.05 < . 1:1(0) ack 2
         +0   expect-state FIN-WAIT-2
         +10  wait
@@ -232,9 +232,9 @@ fn a_linger_time_ends_in_a_reset() {
         +0   close
         +0   > F. 11:11(0) ack 1
         +.05 < . 1:1(0) ack 11
-        +.2  > F. 11:11(0) ack 1
-        +.4  > F. 11:11(0) ack 1
-        +.35 > R. 12:12(0) ack 1
+        +.25 > F. 11:11(0) ack 1
+        +.5  > F. 11:11(0) ack 1
+        +.2  > R. 12:12(0) ack 1
         +0   expect-open 0
     ",
     );
@@ -265,9 +265,9 @@ fn r30_an_orphan_gives_up() {
         r"
         +0   close
         +0   > F. 1:1(0) ack 1
-        +.2  > F. 1:1(0) ack 1
-        +.4  > F. 1:1(0) ack 1
-        +.8  > R. 2:2(0) ack 1
+        +.25 > F. 1:1(0) ack 1
+        +.5  > F. 1:1(0) ack 1
+        +1   > R. 2:2(0) ack 1
         +0   expect-open 0
     ",
     );
@@ -283,15 +283,15 @@ fn r30_an_orphan_whose_window_opens_is_not_given_up_for_its_probes() {
         +0   < . 1:1(0) ack 1 win 0
         +0   write 10
         +0   close
-        +.2  > P. 1:2(1) ack 1
+        +.25 > P. 1:2(1) ack 1
         +.05 < . 1:1(0) ack 1 win 0
-        +.35 > . 1:2(1) ack 1
+        +.45 > . 1:2(1) ack 1
         +.05 < . 1:1(0) ack 1 win 0
-        +.75 > . 1:2(1) ack 1
+        +.95 > . 1:2(1) ack 1
         +.05 < . 1:1(0) ack 1 win 5000
         +0   > . 1:2(1) ack 1
         +0   > FP. 2:11(9) ack 1
-        +.2  > . 1:2(1) ack 1
+        +.25 > . 1:2(1) ack 1
         +0   > FP. 2:11(9) ack 1
         +.05 < . 1:1(0) ack 12 win 5000
         +0   < F. 1:1(0) ack 12
@@ -415,7 +415,7 @@ fn r22_a_fin_at_zero_window_is_a_probe() {
         +.05 < . 1:1(0) ack 1001 win 0
         +0   shutdown wr
         +0   expect-state ESTABLISHED
-        +.2  > F. 1001:1001(0) ack 1
+        +.25 > F. 1001:1001(0) ack 1
         +0   expect-state FIN-WAIT-1
         +.05 < . 1:1(0) ack 1002 win 0
         +0   expect-state FIN-WAIT-2

@@ -180,9 +180,9 @@ fn an_echo_measures_a_retransmission() {
         r"
         +0   write 100
         +0   > P. 1:101(100) ack 1 <TS val 50 ecr 50>
-        +.2  > P. 1:101(100) ack 1 <TS val 250 ecr 50>
+        +.25 > P. 1:101(100) ack 1 <TS val 300 ecr 50>
         +0   expect-info backoff 1
-        +.06 < . 1:1(0) ack 101 <TS val 400 ecr 250>
+        +.06 < . 1:1(0) ack 101 <TS val 450 ecr 300>
         +0   expect-info backoff 0
         +0   expect-info srtt_ms 51
     ",

@@ -133,7 +133,7 @@ fn a_time_out_keeps_what_sack_reported() {
         +0    write 3000
         +0    > P. 1:3001(3x1000) ack 1
         +.05  < . 1:1(0) ack 1 <sack 1001:2001>
-        +.15  > . 1:1001(1000) ack 1
+        +.2   > . 1:1001(1000) ack 1
         +.05  < . 1:1(0) ack 2001
         +0    > P. 2001:3001(1000) ack 1
         +.05  < . 1:1(0) ack 3001
@@ -152,7 +152,7 @@ fn a_receiver_may_throw_away_what_it_reported() {
         +.05  < . 1:1(0) ack 1 <sack 1001:3001>
         // The first arrives, but the rest is gone.
         +.01  < . 1:1(0) ack 1001
-        +.2   > . 1001:2001(1000) ack 1
+        +.2515 > . 1001:2001(1000) ack 1
         +.05  < . 1:1(0) ack 2001
         +0    > P. 2001:3001(1000) ack 1
     ",
@@ -169,7 +169,7 @@ fn a_lost_retransmission_is_repeated_by_the_timer() {
         +0    > P. 1:5001(5x1000) ack 1
         +.05  < . 1:1(0) ack 1 <sack 1001:5001>
         +0    > . 1:1001(1000) ack 1
-        +.15  > . 1:1001(1000) ack 1
+        +.2   > . 1:1001(1000) ack 1
         +.05  < . 1:1(0) ack 5001
         +0    expect-info in_flight 0
     ",
@@ -260,7 +260,7 @@ fn slow_start_follows_a_time_out() {
         r"
         +0    write 10000
         +0    > P. 1:10001(10x1000) ack 1
-        +.2   > . 1:1001(1000) ack 1
+        +.25   > . 1:1001(1000) ack 1
         +0    expect-info ssthresh 5000
         +.05  < . 1:1(0) ack 1001
         +0    > . 1001:3001(2x1000) ack 1

@@ -112,7 +112,7 @@ fn r10_initial_numbers_around_the_wrap() {
             +0   read 0
             +0   shutdown wr
             +0   > F. 5001:5001(0) ack 2502
-            +.2  > F. 5001:5001(0) ack 2502
+            +.25 > F. 5001:5001(0) ack 2502
             +.05 < . 2502:2502(0) ack 5002
             +0   expect-state CLOSED
         ",
@@ -282,7 +282,7 @@ fn r21_a_window_that_opens_in_last_ack_counts() {
         +0   > F. 2001:2001(0) ack 2
         +.05 < . 2:2(0) ack 1001 win 0
         +0   expect-state LAST-ACK
-        +.2  > . 1001:2001(1000) ack 2
+        +.25 > . 1001:2001(1000) ack 2
         +.05 < . 2:2(0) ack 1001 win 0
         +.05 < . 2:2(0) ack 1001 win 5000
         +0   > . 1001:2001(1000) ack 2
@@ -321,7 +321,7 @@ fn r23_a_retried_connect_starts_from_nothing() {
         +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000,sackOK>
         +0   > . 1:1(0) ack 1 <>
         +0   expect-info srtt_ms 50
-        +0   expect-info rto_ms 200
+        +0   expect-info rto_ms 250
         +0   expect-info cwnd 10000
         +0   write 20000
         +0   > . 1:10001(10x1000) ack 1
@@ -339,7 +339,7 @@ fn r25_text_in_flight_has_its_timer_after_the_window_opens() {
         +0   > P. 1:2001(2x1000) ack 1
         +.05 < . 1:1(0) ack 1 win 0
         +.05 < . 1:1(0) ack 1 win 5000
-        +.1  > . 1:1001(1000) ack 1
+        +.15 > . 1:1001(1000) ack 1
         +.05 < . 1:1(0) ack 1001 win 5000
         +0   > P. 1001:2001(1000) ack 1
         +.05 < . 1:1(0) ack 2001 win 5000
@@ -356,14 +356,14 @@ fn r26_a_probed_window_an_owed_ack_and_a_keep_alive() {
         +0   setopt keepalive 1
         +0   < . 1:1(0) ack 1 win 0
         +0   write 2000
-        +.18 < P. 1:11(10) ack 1 win 0
+        +.23 < P. 1:11(10) ack 1 win 0
         // The probe carries the ACK that was owed.
         +.02 > P. 1:2(1) ack 11
         +.05 < P. 11:21(10) ack 1 win 0
         +.04 > . 1:1(0) ack 21
-        // Keep-alive would be due at 1.25: something is outstanding.
-        +.31 > . 1:2(1) ack 21
-        +.8  > . 1:2(1) ack 21
+        // Keep-alive would be due at 1.3: something is outstanding.
+        +.41 > . 1:2(1) ack 21
+        +1   > . 1:2(1) ack 21
         +.05 < . 21:21(0) ack 2 win 5000
         +0   > P. 2:2001(1x1000+999) ack 21
         +.05 < . 21:21(0) ack 2001 win 5000
@@ -401,10 +401,10 @@ fn r30_a_fin_is_given_up() {
         r"
         +0   shutdown wr
         +0   > F. 1:1(0) ack 1
-        +.2  > F. 1:1(0) ack 1
-        +.4  > F. 1:1(0) ack 1
-        +.8  > F. 1:1(0) ack 1
-        +1.6 > R. 2:2(0) ack 1
+        +.25 > F. 1:1(0) ack 1
+        +.5  > F. 1:1(0) ack 1
+        +1   > F. 1:1(0) ack 1
+        +2   > R. 2:2(0) ack 1
         +0   expect-error TimedOut
         +0   read-fails TimedOut
         +0   expect-open 0
@@ -607,7 +607,7 @@ fn r44_the_first_retransmission_does_not_wait_for_cwnd() {
         +0    expect-info in_flight 7000
         +.05  < . 1:1(0) ack 10001 win 0
         +0    write 10
-        +.2   > P. 10001:10002(1) ack 1
+        +.25   > P. 10001:10002(1) ack 1
     ",
     );
 }

@@ -8,17 +8,17 @@ use super::harness::Scenario;
 
 /// Covers: TCP-28, RTO-5, RTO-6, RTO-8 (r28, r33)
 #[test]
-fn r33_the_time_out_doubles_from_200_ms() {
+fn r33_the_time_out_doubles_from_200_ms_above_the_round_trip() {
     let mut t = Scenario::established().build();
     t.run(
         r"
         +0   write 3000
         +0   > P. 1:3001(3x1000) ack 1
-        +.2  > . 1:1001(1000) ack 1
+        +.25 > . 1:1001(1000) ack 1
         +0   expect-info cwnd 1000
         +0   expect-info ssthresh 2000
-        +.4  > . 1:1001(1000) ack 1
-        +.8  > . 1:1001(1000) ack 1
+        +.5  > . 1:1001(1000) ack 1
+        +1   > . 1:1001(1000) ack 1
         +0   expect-info ssthresh 2000
         // Karn: no sample from what was sent twice, and the back-off stays.
         +.05 < . 1:1(0) ack 1001
@@ -62,9 +62,9 @@ fn r25_only_an_advancing_ack_restarts_the_timer() {
         +0   write 2000
         +0   > P. 1:2001(2x1000) ack 1
         +.15 < . 1:1(0) ack 1001
-        +0   expect-info rto_ms 237
+        +0   expect-info rto_ms 262
         +.2  < . 1:1(0) ack 1001
-        +.0375 > P. 1001:2001(1000) ack 1
+        +.0625 > P. 1001:2001(1000) ack 1
     ",
     );
 }
@@ -78,10 +78,10 @@ fn r30_text_is_given_up() {
         r"
         +0   write 100
         +0   > P. 1:101(100) ack 1
-        +.2  > P. 1:101(100) ack 1
-        +.4  > P. 1:101(100) ack 1
-        +.8  > P. 1:101(100) ack 1
-        +1.6 > R. 101:101(0) ack 1
+        +.25 > P. 1:101(100) ack 1
+        +.5  > P. 1:101(100) ack 1
+        +1   > P. 1:101(100) ack 1
+        +2   > R. 101:101(0) ack 1
         +0   expect-state CLOSED
         +0   expect-error TimedOut
         +0   read-fails TimedOut
@@ -96,7 +96,7 @@ fn the_default_limit_is_minutes() {
     let mut t = Scenario::established().build();
     t.run("+0 write 1\n+0 > P. 1:2(1) ack 1");
     let mut script = String::new();
-    let mut wait = 0.2f64;
+    let mut wait = 0.25f64;
     for _ in 0..15 {
         script.push_str(&format!("+{wait} > P. 1:2(1) ack 1\n"));
         wait = (wait * 2.0).min(120.0);
@@ -119,11 +119,11 @@ fn r31_the_user_time_out_counts_from_unacknowledged_text() {
         +100 expect-state ESTABLISHED
         +0   write 10
         +0   > P. 11:21(10) ack 1
-        +.2  > P. 11:21(10) ack 1
-        +.4  > P. 11:21(10) ack 1
-        +.8  > P. 11:21(10) ack 1
-        +1.6 > P. 11:21(10) ack 1
-        +1.9 expect-state ESTABLISHED
+        +.25 > P. 11:21(10) ack 1
+        +.5  > P. 11:21(10) ack 1
+        +1   > P. 11:21(10) ack 1
+        +2   > P. 11:21(10) ack 1
+        +1.15 expect-state ESTABLISHED
         +.1  > R. 21:21(0) ack 1
         +0   expect-error TimedOut
     ",
@@ -162,9 +162,9 @@ fn r26_keep_alive_leaves_other_timers_alone() {
         +0   setopt keepalive 1
         +.9  write 10
         +0   > P. 1:11(10) ack 1
-        +.2  > P. 1:11(10) ack 1
-        +.4  > P. 1:11(10) ack 1
-        +.8  > P. 1:11(10) ack 1
+        +.25 > P. 1:11(10) ack 1
+        +.5  > P. 1:11(10) ack 1
+        +1   > P. 1:11(10) ack 1
         +.05 < P. 1:11(10) ack 11
         +.04 > . 11:11(0) ack 11
         +.96 > . 10:10(0) ack 11
@@ -221,7 +221,7 @@ fn r05_acks_after_a_time_out_carry_the_highest_number() {
         r"
         +0   write 3000
         +0   > P. 1:3001(3x1000) ack 1
-        +.2  > . 1:1001(1000) ack 1
+        +.25 > . 1:1001(1000) ack 1
         +0   < P. 1:2001(2x1000) ack 1
         +0   > . 3001:3001(0) ack 2001
         +0   abort
@@ -239,7 +239,7 @@ fn r05_both_ends_time_out() {
         +0   write 2000
         +0   > P. 1:2001(2x1000) ack 1
         // The peer's two segments were lost as well; it repeats its first.
-        +.2  > . 1:1001(1000) ack 1
+        +.25 > . 1:1001(1000) ack 1
         +.01 < . 1:1001(1000) ack 1
         +.04 > . 2001:2001(0) ack 1001
         +.01 < . 2001:2001(0) ack 1001

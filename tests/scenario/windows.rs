@@ -14,13 +14,13 @@ fn r26_a_closed_window_is_probed_for_ever_and_then_used_at_once() {
         +0   > P. 1:1001(1000) ack 1
         +.05 < . 1:1(0) ack 1001 win 0
         +0   write 3000
-        +.2  > P. 1001:1002(1) ack 1
+        +.25 > P. 1001:1002(1) ack 1
         +0   < . 1:1(0) ack 1001 win 0
-        +.4  > . 1001:1002(1) ack 1
+        +.5  > . 1001:1002(1) ack 1
         +0   < . 1:1(0) ack 1001 win 0
-        +.8  > . 1001:1002(1) ack 1
+        +1   > . 1001:1002(1) ack 1
         +0   < . 1:1(0) ack 1001 win 0
-        +1.6 > . 1001:1002(1) ack 1
+        +2   > . 1001:1002(1) ack 1
         +0   < . 1:1(0) ack 1001 win 0
         // The window opens: what it refused goes at once, the rest behind it.
         +.1  < . 1:1(0) ack 1001 win 5000
@@ -43,9 +43,9 @@ fn a_probe_that_is_taken_moves_on() {
         r"
         +0   < . 1:1(0) ack 1 win 0
         +0   write 2000
-        +.2  > P. 1:2(1) ack 1
+        +.25 > P. 1:2(1) ack 1
         +.05 < . 1:1(0) ack 2 win 0
-        +.4  > P. 2:3(1) ack 1
+        +.5  > P. 2:3(1) ack 1
         +.05 < . 1:1(0) ack 3 win 65535
         +0   > P. 3:2001(1x1000+998) ack 1
     ",
@@ -62,11 +62,11 @@ fn r30_unanswered_probes_end() {
         r"
         +0   < . 1:1(0) ack 1 win 0
         +0   write 10
-        +.2  > P. 1:2(1) ack 1
-        +.4  > . 1:2(1) ack 1
-        +.8  > . 1:2(1) ack 1
-        +1.6 > . 1:2(1) ack 1
-        +3.2 > R. 1:1(0) ack 1
+        +.25 > P. 1:2(1) ack 1
+        +.5  > . 1:2(1) ack 1
+        +1   > . 1:2(1) ack 1
+        +2   > . 1:2(1) ack 1
+        +4 > R. 1:1(0) ack 1
         +0   expect-error TimedOut
     ",
     );
@@ -84,9 +84,9 @@ fn r11_a_window_that_shrinks_below_what_is_in_flight() {
         +0   > . 8001:10001(2x1000) ack 1
         // The edge moves left, to 2001: no new text, and old text only up to there.
         +.05 < . 1:1(0) ack 1001 win 1000
-        +.2  > . 1001:2001(1000) ack 1
+        +.25 > . 1001:2001(1000) ack 1
         +.05 < . 1:1(0) ack 2001 win 0
-        +.4  > . 2001:3001(1000) ack 1
+        +.5  > . 2001:3001(1000) ack 1
         +.05 < . 1:1(0) ack 2001 win 65535
         +0   > . 2001:3001(1000) ack 1
         +0   > . 3001:4001(1000) ack 1
@@ -107,7 +107,7 @@ fn r14_the_sender_sends_no_slivers() {
         +0   > . 1:1001(1000) ack 1
         +.05 < . 1:1(0) ack 1001 win 100
         // Less than half of the largest window: it waits, then the override uses what there is.
-        +.2  > P. 1001:1101(100) ack 1
+        +.25 > P. 1001:1101(100) ack 1
         +.05 < . 1:1(0) ack 1101 win 800
         +0   > . 1101:1901(800) ack 1
     ",
@@ -195,7 +195,7 @@ fn r27_both_windows_closed() {
         +0   < P. 1:1001(1000) ack 1 win 0
         +.04 > . 1:1(0) ack 1001 win 0
         +0   write 100
-        +.2  > P. 1:2(1) ack 1001 win 0
+        +.25 > P. 1:2(1) ack 1001 win 0
         // The peer probes as well: its number has moved on.
         +.01 < P. 1001:1002(1) ack 1 win 0
         +0   > . 1:1(0) ack 1001 win 0
