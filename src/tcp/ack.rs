@@ -45,7 +45,6 @@ impl Connection {
 
     /// Moves SND.UNA and the scoreboard.
     fn take_ack(&mut self, seg: &Segment, ack: SeqNum) -> AckEffect {
-        let prior_pipe = self.scoreboard.pipe();
         let old_wnd = self.snd.wnd;
         let acked = ack.past(self.snd.una);
         let mut delivered = Delivered::default();
@@ -79,7 +78,6 @@ impl Connection {
             delivered,
             acked,
             duplicate,
-            prior_pipe,
         }
     }
 
@@ -88,20 +86,21 @@ impl Connection {
         if effect.delivered.bytes == 0 {
             return;
         }
-        let smss = self.smss();
-        // RFC 7323 Appendix G, an ACK for every second segment.
-        let expected = effect.prior_pipe.div_ceil(2 * smss);
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        // A listener may echo the first SYN in its answer to the second (Linux does): Karn's rule
+        // holds for a SYN, timestamps or not.
+        let acks_syn = una - effect.acked == self.snd.iss;
         match effect.delivered.sent_at {
             Some(sent_at) if !effect.delivered.ambiguous => {
-                self.rtt.sample(seg.at.since(sent_at), expected);
+                self.rtt.sample_of_ack(seg.at.since(sent_at), una, nxt);
             }
             // RFC 7323 §4.1: only an ACK that moves the left edge.
-            _ if effect.acked > 0 => self.sample_echo(seg, expected),
+            _ if effect.acked > 0 && !acks_syn => self.sample_echo(seg),
             _ => {}
         }
     }
 
-    fn sample_echo(&mut self, seg: &Segment, expected: u32) {
+    fn sample_echo(&mut self, seg: &Segment) {
         let echo = if self.timestamps {
             seg.options.timestamps
         } else {
@@ -109,7 +108,7 @@ impl Connection {
         };
         let Some((_, ecr)) = echo else { return };
         if let Some(rtt) = super::rtt::echo_rtt(seg.at, self.setup.ts_offset, ecr) {
-            self.rtt.sample(rtt, expected);
+            self.rtt.sample_of_ack(rtt, self.snd.una, self.snd.nxt);
         }
     }
 

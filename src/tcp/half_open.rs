@@ -12,7 +12,7 @@ use super::connection::{Opening, Reset};
 use super::header::Flags;
 use super::on_segment::refusal;
 use super::options::Options;
-use super::rtt::{echo_rtt, timestamp};
+use super::rtt::timestamp;
 use super::segment::{Control, Segment};
 use super::seq::{SeqNum, WindowScale};
 
@@ -119,6 +119,7 @@ impl HalfOpen {
         use HalfOpenStep as Step;
         let nxt = self.opening.irs + 1;
         if seg.control == Control::Syn && seg.ack.is_none() && seg.seq == self.opening.irs {
+            self.update_timestamp(seg);
             return Step::Answer;
         }
         if seg.control == Control::Syn && seg.ack.is_some() {
@@ -164,14 +165,24 @@ impl HalfOpen {
         }
     }
 
-    /// The round trip of SYN-ACK and ACK; after a retransmission only by timestamps (Karn).
+    /// RFC 7323 §4.3 (2): SEG.SEQ is at or before Last.ACK.sent, which is IRS + 1. The peer would take
+    /// an echo of its first SYN for a round trip of a second.
+    fn update_timestamp(&mut self, seg: &Segment) {
+        if let (Some((recent, at)), Some((val, _))) =
+            (&mut self.opening.timestamp, seg.options.timestamps)
+            && !SeqNum::new(val).before(SeqNum::new(*recent))
+        {
+            (*recent, *at) = (val, seg.at);
+        }
+    }
+
+    /// The round trip of SYN-ACK and ACK, unless the SYN-ACK was sent again. Karn's rule, timestamps
+    /// or not: a peer that lost only its ACK still echoes the first one. An ACK that came again,
+    /// for there was no room in the accept queue, says nothing.
     fn measure(&mut self, seg: &Segment) {
-        self.opening.rtt = if self.opening.retransmits == 0 {
-            Some(seg.at.since(self.sent_at))
-        } else {
-            let echo = self.opening.timestamp.and(seg.options.timestamps);
-            echo.and_then(|(_, ecr)| echo_rtt(seg.at, self.ts_offset, ecr))
-        };
+        if self.opening.retransmits == 0 && self.opening.rtt.is_none() {
+            self.opening.rtt = Some(seg.at.since(self.sent_at));
+        }
     }
 }
 
@@ -259,6 +270,18 @@ mod tests {
         assert_eq!(bare.options.window_scale, Some(3));
         assert!(bare.options.sack_permitted);
         assert_eq!(bare.options.timestamps, Some((3, 9)));
+    }
+
+    /// An ACK that finds the accept queue full says when it came, not when there was room.
+    #[test]
+    fn the_first_ack_is_the_sample() {
+        let mut record = record();
+        record.answer(Instant::from_millis(500));
+        let mut ack = segment(101, Some(501), Control::None);
+        assert_eq!(record.on_segment(&ack), HalfOpenStep::Confirmed);
+        ack.at = Instant::from_millis(9000);
+        assert_eq!(record.on_segment(&ack), HalfOpenStep::Confirmed);
+        assert_eq!(record.opening.rtt, Some(Duration::from_millis(5)));
     }
 
     #[test]

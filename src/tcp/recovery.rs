@@ -38,8 +38,6 @@ pub(crate) struct AckEffect {
     pub(crate) acked: u32,
     /// Is it a duplicate ACK by RFC 5681 §2, or RFC 6675 §2 with SACK?
     pub(crate) duplicate: bool,
-    /// In flight before the ACK.
-    pub(crate) prior_pipe: u32,
 }
 
 impl Connection {

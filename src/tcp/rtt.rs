@@ -1,11 +1,13 @@
 //! Round-trip time and retransmission time-out (RFC 6298, RFC 7323 Appendix G).
 //!
-//! *Owns* SRTT, RTTVAR, RTO and its back-off. *Does not* decide which ACK gives a sample (Karn's
-//! rule is kept by `recovery`).
+//! *Owns* SRTT, RTTVAR, RTO and its back-off, and how many samples come in a round trip. *Does not*
+//! decide which ACK gives one: `ack` and `half_open` keep Karn's rule.
 
 use core::time::Duration;
 
 use crate::base::Instant;
+
+use super::seq::SeqNum;
 
 // RFC 6298 §2 (2.1): before the first measurement RTO is 1 second.
 const INITIAL_RTO: Duration = Duration::from_secs(1);
@@ -27,6 +29,32 @@ pub(crate) struct Rtt {
     min_rto: Duration,
     /// Expiries since the last valid sample (Karn), as a shift.
     backoff: u32,
+    round: Round,
+}
+
+/// How many samples come in a round trip: ExpectedSamples of RFC 7323 Appendix G, but counted. Its
+/// formula is an ACK for every second segment; of super-segments one ACK tells 45 and more, and
+/// what is divided by what never comes is never learned.
+#[derive(Clone, Debug, Default)]
+struct Round {
+    /// SND.NXT when this round trip began: it ends when that is acknowledged.
+    end: Option<SeqNum>,
+    samples: u32,
+    /// Samples of the round trip before.
+    before: u32,
+}
+
+impl Round {
+    /// Counts a sample; returns how many are expected in this round trip.
+    fn on_sample(&mut self, una: SeqNum, nxt: SeqNum) -> u32 {
+        if self.end.is_none_or(|end| !una.before(end)) {
+            self.before = self.samples;
+            self.samples = 0;
+            self.end = Some(nxt);
+        }
+        self.samples = self.samples.saturating_add(1);
+        self.before.max(self.samples)
+    }
 }
 
 impl Rtt {
@@ -41,6 +69,7 @@ impl Rtt {
             base_rto: INITIAL_RTO,
             min_rto,
             backoff: 0,
+            round: Round::default(),
         }
     }
 
@@ -69,6 +98,12 @@ impl Rtt {
         let rto = srtt.saturating_add(self.rttvar.saturating_mul(4).max(floor));
         self.base_rto = rto.min(MAX_RTO.max(self.min_rto));
         self.backoff = 0;
+    }
+
+    /// Takes in the sample that an ACK brings; `una` and `nxt` are as it leaves them.
+    pub(crate) fn sample_of_ack(&mut self, rtt: Duration, una: SeqNum, nxt: SeqNum) {
+        let expected = self.round.on_sample(una, nxt);
+        self.sample(rtt, expected);
     }
 
     /// RFC 6298 §5 (5.5): the timer expired, twice the time next.
@@ -234,6 +269,52 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// One ACK stands for 45 segments: a bad first sample is forgotten in rounds, not in segments.
+    #[test]
+    fn a_bad_first_sample_is_outlived() {
+        let mut rtt = Rtt::new(200 * MS);
+        rtt.sample(1001 * MS, 1);
+        let mut una = SeqNum::new(u32::MAX - 1000);
+        for round in 0..40 {
+            let nxt = una + 65_160;
+            rtt.sample_of_ack(MS, nxt, nxt);
+            una = nxt;
+            assert!(
+                round < 25 || rtt.rto() < 500 * MS,
+                "{round} {:?}",
+                rtt.rto()
+            );
+        }
+        assert!(rtt.rto() < 220 * MS, "{:?}", rtt.rto());
+    }
+
+    /// Covers: RTO-2 (RFC 7323 Appendix G: history is kept for as many round trips, however many
+    /// samples there are in one)
+    #[test]
+    fn many_samples_of_a_round_trip_count_as_one() {
+        let after = |acks: u32| {
+            let mut rtt = Rtt::new(Duration::ZERO);
+            rtt.sample(100 * MS, 1);
+            let mut una = SeqNum::new(0);
+            for round in 0..10 {
+                let end = una + 64_000;
+                for ack in 1..=acks {
+                    // A steady stream: as much leaves as is acknowledged.
+                    let acked = 64_000 / acks * ack;
+                    let sample = if round < 2 { 100 * MS } else { 200 * MS };
+                    rtt.sample_of_ack(sample, una + acked, end + acked);
+                }
+                una = end;
+            }
+            rtt.srtt().unwrap_or_default()
+        };
+        let one = after(1);
+        for acks in [2, 4, 16, 32] {
+            let many = after(acks);
+            assert!(many.abs_diff(one) < 4 * MS, "{acks}: {many:?}, {one:?}");
         }
     }
 

@@ -263,3 +263,24 @@ fn r52_without_cookies_a_syn_past_the_backlog_is_dropped() {
     ",
     );
 }
+
+/// Covers: RTO-5 (nothing remembers when which SYN-ACK left, and a cookie's stamp is not the time)
+#[test]
+fn a_cookie_is_no_sample() {
+    let mut t = crowded().build();
+    t.run(
+        r"
+        +0   listen
+        +0   flood 1
+        +0   < S 0:0(0) win 1000 <mss 1460,sackOK,TS val 0 ecr 0>
+        +0   > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val * ecr 0>
+        +.9  < S 0:0(0) win 1000 <mss 1460,sackOK,TS val 900 ecr 0>
+        +0   > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val * ecr 900>
+        +.05 < . 1:1(0) ack 1 win 1000 <TS val 950 ecr 0>
+        +0   expect-counter tcp_cookies_accepted 1
+        +0   accept
+        +0   expect-info srtt_ms 0
+        +0   expect-info rto_ms 1000
+    ",
+    );
+}

@@ -188,3 +188,68 @@ fn an_echo_measures_a_retransmission() {
     ",
     );
 }
+
+/// Covers: RTO-5, RTO-8 (as a client: a Linux listener echoes the first SYN, whichever it answers)
+#[test]
+fn a_syn_that_was_sent_again_is_no_sample() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0) <mss 1460,sackOK,TS val 0 ecr 0,wscale 7>
+        +1   > S 0:0(0) <mss 1460,sackOK,TS val 1000 ecr 0,wscale 7>
+        +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000,sackOK,TS val 0 ecr 0>
+        +0   > . 1:1(0) ack 1 <TS val 1050 ecr 0>
+        +0   expect-info srtt_ms 0
+        // RFC 6298 §5 (5.7).
+        +0   expect-info rto_ms 3000
+        +0   write 100
+        +0   > P. 1:101(100) ack 1 <TS val 1050 ecr 0>
+        +.05 < . 1:1(0) ack 101 <TS val 50 ecr 1050>
+        +0   expect-info srtt_ms 50
+        +0   expect-info rto_ms 250
+    ",
+    );
+}
+
+/// Covers: RTO-5 (a simultaneous open sends the SYN again, with an ACK)
+#[test]
+fn a_syn_that_was_sent_again_with_an_ack_is_no_sample() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0) <mss 1460,sackOK,TS val 0 ecr 0,wscale 7>
+        +.4  < S 0:0(0) win 65535 <mss 1000,sackOK,TS val 0 ecr 0>
+        +0   > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 400 ecr 0>
+        +.05 < . 1:1(0) ack 1 <TS val 450 ecr 0>
+        +0   expect-state ESTABLISHED
+        +0   expect-info srtt_ms 0
+    ",
+    );
+}
+
+/// Covers: TS-9 (RFC 7323 §4.3 (2): a SYN that came again moves TS.Recent), RTO-5 (as a listener)
+#[test]
+fn a_repeated_syn_is_echoed_and_its_answer_is_no_sample() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   listen
+        +0   < S 0:0(0) win 65535 <mss 1000,sackOK,TS val 0 ecr 0>
+        +0   > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 0 ecr 0>
+        // Its timer is a little ahead of ours.
+        +.99 < S 0:0(0) win 65535 <mss 1000,sackOK,TS val 990 ecr 0>
+        +0   > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 990 ecr 990>
+        +.01 > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 1000 ecr 990>
+        // An older one says nothing.
+        +.09 < S 0:0(0) win 65535 <mss 1000,sackOK,TS val 10 ecr 0>
+        +0   > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 1090 ecr 990>
+        // What the first one's ACK would say, had it been lost.
+        +.05 < . 1:1(0) ack 1 win 65535 <TS val 1140 ecr 0>
+        +0   accept
+        +0   expect-info srtt_ms 0
+        +0   expect-info rto_ms 3000
+    ",
+    );
+}
