@@ -4,9 +4,13 @@
 //! metadata or its fate. It stands outside of [impairments](crate::device) and inside of
 //! coalescing, so that a capture shows what the stack saw on its wire.
 
+use std::sync::Arc;
+
 use super::recorder::Recorder;
 use crate::base::Instant;
-use crate::device::{Capabilities, Device, DeviceError, Receive, RxBatch, Sent, Transmit};
+use crate::device::{
+    Capabilities, Device, DeviceError, DeviceWatch, Receive, RxBatch, Sent, Transmit,
+};
 use crate::link::TxFrame;
 
 /// A device whose traffic is captured, both ways, or not at all.
@@ -56,6 +60,10 @@ impl<D: Device> Device for Capture<D> {
 
     fn capabilities(&self) -> &Capabilities {
         self.device.capabilities()
+    }
+
+    fn watch(&self) -> Option<Arc<dyn DeviceWatch>> {
+        self.device.watch()
     }
 
     fn split(self) -> (Self::Rx, Self::Tx) {

@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -17,6 +18,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 
 use super::CHUNK;
+use super::kernel_watch::KernelWatch;
 use super::netlink::{Link, LinkChange, Netlink};
 use super::open::{OpenError, check_name};
 use super::sys::{self, IfReq};
@@ -39,8 +41,11 @@ const OFFLOAD_SETS: [u32; 5] = {
     [uso, ecn, tso, checksum, 0]
 };
 
-/// Builds a [`Tap`](super::Tap) or a [`Tun`](super::Tun). What is not set stays as it is on an interface that exists, and is the
-/// kernel's default on a new one; the link is set up in any case.
+/// Frames that the kernel queues for an interface that is new (docs/choices.md).
+const QUEUE_FRAMES: u32 = 10_000;
+
+/// Builds a [`Tap`](super::Tap) or a [`Tun`](super::Tun). What is not set stays as it is on an interface that exists; on a
+/// new one it is the kernel's default, but for [`txqueuelen`](Self::txqueuelen). The link is set up in any case.
 #[derive(Debug)]
 #[must_use]
 pub struct Builder<D> {
@@ -100,7 +105,9 @@ impl<D> Builder<D> {
         self
     }
 
-    /// How many frames the kernel queues for us (`txqueuelen`).
+    /// How many frames the kernel queues for us (`txqueuelen`): 10,000 by default on an interface that
+    /// is made here (docs/choices.md); one that exists keeps what it has. What comes on top is lost,
+    /// and counted: [`Device::watch`](super::Device::watch).
     pub const fn txqueuelen(mut self, frames: u32) -> Self {
         self.queue = Some(frames);
         self
@@ -146,9 +153,12 @@ impl<D: Kind + From<TunTap>> Builder<D> {
     /// An [`OpenError`] that says what is wrong and what helps. Nothing stays behind then.
     pub fn open(self) -> Result<D, OpenError> {
         let mut netlink = Netlink::open().map_err(setup("reach the kernel by netlink"))?;
-        let queue = self.attach(&mut netlink, &self.checked_name()?, 0)?;
-        self.finish(&mut netlink, &queue)?;
-        self.device(&mut netlink, queue)
+        let name = self.checked_name()?;
+        let new = is_new(&mut netlink, &name);
+        let queue = self.attach(&mut netlink, &name, 0)?;
+        let link = self.finish(&mut netlink, &queue, new)?;
+        let watch = watch(netlink, link.index);
+        Ok(TunTap::new(queue, D::MEDIUM, &link, self.chunk, watch).into())
     }
 
     /// Opens the device with several queues, each a device of its own; the kernel spreads flows over
@@ -160,17 +170,16 @@ impl<D: Kind + From<TunTap>> Builder<D> {
         let mut netlink = Netlink::open().map_err(setup("reach the kernel by netlink"))?;
         let mut opened: Vec<Queue> = Vec::with_capacity(queues);
         let mut name = self.checked_name()?;
+        let new = is_new(&mut netlink, &name);
         for _ in 0..queues.max(1) {
             let queue = self.attach(&mut netlink, &name, IFF_MULTI_QUEUE)?;
             name.clone_from(&queue.name);
             opened.push(queue);
         }
-        self.finish(&mut netlink, &opened[0])?;
-        let mut devices = Vec::with_capacity(opened.len());
-        for queue in opened {
-            devices.push(self.device(&mut netlink, queue)?);
-        }
-        Ok(devices)
+        let link = self.finish(&mut netlink, &opened[0], new)?;
+        let watch = watch(netlink, link.index);
+        let device = |queue| TunTap::new(queue, D::MEDIUM, &link, self.chunk, watch.clone()).into();
+        Ok(opened.into_iter().map(device).collect())
     }
 
     /// Takes a descriptor that is attached already, and makes it non-blocking. Of the settings only
@@ -198,7 +207,15 @@ impl<D: Kind + From<TunTap>> Builder<D> {
         set_non_blocking(&fd).map_err(setup("make the descriptor non-blocking"))?;
         let virtio = request.flags() & IFF_VNET_HDR != 0;
         let offloads = self.negotiate(&fd, virtio)?;
-        let found = Netlink::open().and_then(|mut netlink| netlink.link(&name));
+        let netlink = Netlink::open();
+        let found = netlink.and_then(|mut netlink| Ok((netlink.link(&name)?, netlink)));
+        let (found, watch) = match found {
+            Ok((link, netlink)) => {
+                let index = link.index;
+                (Ok(link), watch(netlink, index))
+            }
+            Err(errno) => (Err(errno), None),
+        };
         let link = match (found, self.mtu) {
             (Ok(link), None) => link,
             (found, Some(mtu)) => Link {
@@ -213,7 +230,7 @@ impl<D: Kind + From<TunTap>> Builder<D> {
             virtio,
             offloads,
         };
-        Ok(TunTap::new(queue, D::MEDIUM, &link, self.chunk).into())
+        Ok(TunTap::new(queue, D::MEDIUM, &link, self.chunk, watch).into())
     }
 
     /// The name asked for; empty when the kernel is to choose.
@@ -277,15 +294,16 @@ impl<D: Kind + From<TunTap>> Builder<D> {
         Err(setup("set the offloads")(refused))
     }
 
-    /// Sets up the interface behind `queue`.
-    fn finish(&self, netlink: &mut Netlink, queue: &Queue) -> Result<(), OpenError> {
+    /// Sets up the interface behind `queue`; what it is then.
+    fn finish(&self, netlink: &mut Netlink, queue: &Queue, new: bool) -> Result<Link, OpenError> {
         let name = &queue.name;
         let link = netlink.link(name).map_err(setup("find the interface"))?;
         if let Some(user) = self.owner {
             sys::set_owner(&queue.fd, user)
                 .map_err(|errno| denied(name, errno, setup("set the owner")))?;
         }
-        self.change_link(netlink, name, &link)?;
+        let frames = self.queue.or_else(|| new.then_some(QUEUE_FRAMES));
+        self.change_link(netlink, name, &link, frames)?;
         for &address in &self.addresses {
             netlink.add_address(link.index, address).map_err(|errno| {
                 denied(name, errno, |errno| OpenError::Address {
@@ -299,10 +317,16 @@ impl<D: Kind + From<TunTap>> Builder<D> {
             sys::set_persistent(&queue.fd, persist)
                 .map_err(|errno| denied(name, errno, setup("set the persistence")))?;
         }
-        Ok(())
+        netlink.link(name).map_err(setup("find the interface"))
     }
 
-    fn change_link(&self, netlink: &mut Netlink, name: &str, link: &Link) -> Result<(), OpenError> {
+    fn change_link(
+        &self,
+        netlink: &mut Netlink,
+        name: &str,
+        link: &Link,
+        queue: Option<u32>,
+    ) -> Result<(), OpenError> {
         if let Some(mtu) = self.mtu {
             let change = LinkChange {
                 mtu: Some(mtu),
@@ -315,10 +339,10 @@ impl<D: Kind + From<TunTap>> Builder<D> {
                 })
             })?;
         }
-        if !link.up || self.queue.is_some() {
+        if !link.up || queue.is_some() {
             let change = LinkChange {
                 up: true,
-                queue: self.queue,
+                queue,
                 ..LinkChange::default()
             };
             netlink
@@ -327,13 +351,16 @@ impl<D: Kind + From<TunTap>> Builder<D> {
         }
         Ok(())
     }
+}
 
-    fn device(&self, netlink: &mut Netlink, queue: Queue) -> Result<D, OpenError> {
-        let link = netlink
-            .link(&queue.name)
-            .map_err(setup("find the interface"))?;
-        Ok(TunTap::new(queue, D::MEDIUM, &link, self.chunk).into())
-    }
+/// Will an interface of this name be made? Empty, or with a `%d`, it becomes one that is free.
+fn is_new(netlink: &mut Netlink, name: &str) -> bool {
+    name.is_empty() || name.contains('%') || netlink.link(name).is_err()
+}
+
+/// Counters are a help, not a need: without them the device works all the same.
+fn watch(netlink: Netlink, index: u32) -> Option<Arc<KernelWatch>> {
+    KernelWatch::new(netlink, index).ok().map(Arc::new)
 }
 
 fn kind_flag<D: Kind>() -> u16 {

@@ -8,11 +8,12 @@
 
 use core::num::NonZeroU16;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use super::layout::{Layout, TCP, long, put_word};
-use super::{CHUNK, Capabilities, Device, DeviceError, Medium, Receive, RxBatch};
+use super::{CHUNK, Capabilities, Device, DeviceError, DeviceWatch, Medium, Receive, RxBatch};
 use crate::base::checksum::checksum;
 use crate::base::{Arena, Instant};
 use crate::link::{MAX_IP_LEN, RxChecksum, RxFrame, RxMeta};
@@ -47,6 +48,10 @@ impl<D: Device> Device for Coalesce<D> {
 
     fn capabilities(&self) -> &Capabilities {
         self.inner.capabilities()
+    }
+
+    fn watch(&self) -> Option<Arc<dyn DeviceWatch>> {
+        self.inner.watch()
     }
 
     fn split(self) -> (CoalesceRx<D::Rx>, D::Tx) {

@@ -7,6 +7,7 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
@@ -14,7 +15,8 @@ use super::impairment::{ImpairCounters, Impairment};
 use super::layout::Layout;
 use super::segment::{Cut, complete_checksum, with_software};
 use super::{
-    Capabilities, Device, DeviceDrop, DeviceError, Medium, Receive, RxBatch, Sent, Transmit,
+    Capabilities, Device, DeviceDrop, DeviceError, DeviceWatch, Medium, Receive, RxBatch, Sent,
+    Transmit,
 };
 use crate::base::{Instant, Random, Seed};
 use crate::link::{RxChecksum, RxFrame, RxMeta, TxFrame};
@@ -66,6 +68,10 @@ impl<D: Device> Device for Impair<D> {
 
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    fn watch(&self) -> Option<Arc<dyn DeviceWatch>> {
+        self.inner.watch()
     }
 
     fn split(self) -> (ImpairRx<D::Rx>, ImpairTx<D::Tx>) {

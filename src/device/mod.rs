@@ -16,6 +16,8 @@ mod traits;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod builder;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod kernel_watch;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod netlink;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod open;
@@ -46,7 +48,8 @@ pub use impairment::{Chance, ImpairCounters, Impairment};
 pub use pair::{PAIR_QUEUE_FRAMES, Pair, PairRx, PairTx, pair};
 pub use segment::{Segmented, SegmentedTx};
 pub use traits::{
-    Capabilities, Device, DeviceDrop, DeviceError, Medium, Receive, RxBatch, Sent, Transmit,
+    Capabilities, Device, DeviceCounters, DeviceDrop, DeviceError, DeviceWatch, Medium, Receive,
+    RxBatch, Sent, Transmit,
 };
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]

@@ -30,6 +30,7 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_TXQLEN: u16 = 13;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_STATS64: u16 = 23;
 const IFLA_INFO_KIND: u16 = 1;
 /// Bits of an attribute's type that are not part of it (`NLA_TYPE_MASK`).
 const NLA_FLAGS: u16 = 0xC000;
@@ -66,6 +67,13 @@ pub(super) struct Link {
     pub(super) mac: Option<MacAddr>,
     /// A TUN or TAP, as opposed to a card, a bridge and so on.
     pub(super) tun_tap: bool,
+}
+
+/// Packets that an interface lost, in its own view: what it transmits is what we receive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LinkCounts {
+    pub(super) rx_dropped: u64,
+    pub(super) tx_dropped: u64,
 }
 
 /// A change to an interface; `None` leaves a thing as it is.
@@ -106,6 +114,14 @@ impl Netlink {
         message.attribute(IFLA_IFNAME, &terminated);
         let answer = self.request(message)?.ok_or(Errno::EPROTO)?;
         parse_link(&answer).ok_or(Errno::EPROTO)
+    }
+
+    /// The losses of the interface of this number; ENODEV when there is none.
+    pub(super) fn counts(&mut self, index: u32) -> Result<LinkCounts, Errno> {
+        let mut message = Message::new(RTM_GETLINK, 0);
+        message.link_header(index, 0, 0);
+        let answer = self.request(message)?.ok_or(Errno::EPROTO)?;
+        parse_counts(&answer).ok_or(Errno::EPROTO)
     }
 
     pub(super) fn change(&mut self, index: u32, change: LinkChange) -> Result<(), Errno> {
@@ -297,6 +313,17 @@ fn parse_link(body: &[u8]) -> Option<Link> {
     Some(link)
 }
 
+/// `struct rtnl_link_stats64`: `rx_dropped` and `tx_dropped` are its seventh and eighth numbers.
+fn parse_counts(body: &[u8]) -> Option<LinkCounts> {
+    let (_, stats) = attributes(body.get(LINK_HEADER..)?)
+        .flatten()
+        .find(|&(kind, _)| kind == IFLA_STATS64)?;
+    Some(LinkCounts {
+        rx_dropped: u64_at(stats, 6 * 8)?,
+        tx_dropped: u64_at(stats, 7 * 8)?,
+    })
+}
+
 /// The attributes in `rest`: kind and value. `None` is one whose length is wrong, the last.
 fn attributes(mut rest: &[u8]) -> impl Iterator<Item = Option<(u16, &[u8])>> {
     std::iter::from_fn(move || {
@@ -316,6 +343,11 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     let four = bytes.get(at..)?.first_chunk::<4>()?;
     Some(u32::from_ne_bytes(*four))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    let eight = bytes.get(at..)?.first_chunk::<8>()?;
+    Some(u64::from_ne_bytes(*eight))
 }
 
 #[cfg(test)]
@@ -354,7 +386,7 @@ mod tests {
         #[test]
         fn any_bytes_are_parsed_to_an_end(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             prop_assert!(messages(&bytes).count() <= bytes.len());
-            let _ = parse_link(&bytes);
+            let _ = (parse_link(&bytes), parse_counts(&bytes));
         }
     }
 }

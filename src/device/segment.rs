@@ -6,11 +6,12 @@
 //! Invariant: a super-segment is taken whole or not at all; what is left of it goes before all else.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::layout::{Layout, TCP, long, on_the_wire, put_word, word};
-use super::{Capabilities, Device, DeviceDrop, DeviceError, Medium, Sent, Transmit};
+use super::{Capabilities, Device, DeviceDrop, DeviceError, DeviceWatch, Medium, Sent, Transmit};
 use crate::base::Instant;
 use crate::base::checksum::Sum;
 use crate::link::{PartialChecksum, SegmentKind, TxFrame, TxMeta};
@@ -55,6 +56,10 @@ impl<D: Device> Device for Segmented<D> {
 
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    fn watch(&self) -> Option<Arc<dyn DeviceWatch>> {
+        self.inner.watch()
     }
 
     fn split(self) -> (D::Rx, SegmentedTx<D::Tx>) {

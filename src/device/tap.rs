@@ -3,10 +3,11 @@
 //! Linux Documentation/networking/tuntap.rst. A thin face of `tuntap`, where both kinds live.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use super::builder::{Builder, Kind};
 use super::tuntap::{Offloads, TunTap, TunTapRx, TunTapTx};
-use super::{Capabilities, Device, Medium, OpenError};
+use super::{Capabilities, Device, DeviceWatch, Medium, OpenError};
 use crate::base::MacAddr;
 
 /// A TAP device. The interface goes when it and both its halves are dropped, unless it is persistent.
@@ -66,6 +67,10 @@ impl Device for Tap {
 
     fn capabilities(&self) -> &Capabilities {
         self.0.capabilities()
+    }
+
+    fn watch(&self) -> Option<Arc<dyn DeviceWatch>> {
+        self.0.watch()
     }
 
     fn split(self) -> (TunTapRx, TunTapTx) {

@@ -2,7 +2,9 @@
 //!
 //! *Owns* the traits, [`Capabilities`] and [`DeviceError`]. *Does not* open anything.
 
+use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use crate::base::Instant;
 use crate::link::{MAX_IP_LEN, RxFrame, SegmentKind, TxFrame};
@@ -151,8 +153,46 @@ pub trait Device {
     /// What the device can do.
     fn capabilities(&self) -> &Capabilities;
 
+    /// What reads the other side's counters, when it keeps any. A wrapper passes the inner one on.
+    fn watch(&self) -> Option<Arc<dyn DeviceWatch>> {
+        None
+    }
+
     /// Takes the device apart, so that one thread can read while another writes.
     fn split(self) -> (Self::Rx, Self::Tx);
+}
+
+/// What the other side of a device has lost since the device was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeviceCounters {
+    /// Frames on their way to us: the other side's queue (`txqueuelen`) was full. The kernel's
+    /// `tx_dropped`.
+    pub lost_inbound: u64,
+    /// Frames of ours that the other side took and could do nothing with. The kernel's
+    /// `rx_dropped`.
+    pub lost_outbound: u64,
+}
+
+impl DeviceCounters {
+    /// Every count with its name, in the order of the declaration.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        let Self {
+            lost_inbound,
+            lost_outbound,
+        } = *self;
+        [
+            ("lost_inbound", lost_inbound),
+            ("lost_outbound", lost_outbound),
+        ]
+        .into_iter()
+    }
+}
+
+/// Reads what the other side of a device counts; it may be kept when the device was taken apart.
+pub trait DeviceWatch: fmt::Debug + Send + Sync {
+    /// The counters now; those that were read last when the device is gone.
+    fn counters(&self) -> DeviceCounters;
 }
 
 /// The receiving half of a device.

@@ -12,11 +12,12 @@ use bytes::Buf;
 use nix::errno::Errno;
 use nix::sys::uio::writev;
 
+use super::kernel_watch::KernelWatch;
 use super::netlink::Link;
 use super::segment::{SegmentedTx, with_software};
 use super::{
-    Capabilities, DeviceDrop, DeviceError, Medium, Pollable, Receive, RxBatch, Sent, Transmit, sys,
-    virtio,
+    Capabilities, DeviceDrop, DeviceError, DeviceWatch, Medium, Pollable, Receive, RxBatch, Sent,
+    Transmit, sys, virtio,
 };
 use crate::base::{Arena, Instant, MacAddr};
 use crate::link::{MAX_IP_LEN, RxFrame, RxMeta, TxFrame};
@@ -50,6 +51,7 @@ pub(super) struct TunTap {
     virtio: bool,
     /// Bytes of a chunk of the receive arena.
     chunk: usize,
+    watch: Option<Arc<KernelWatch>>,
 }
 
 /// One descriptor, attached to the interface of this name.
@@ -63,7 +65,13 @@ pub(super) struct Queue {
 }
 
 impl TunTap {
-    pub(super) fn new(queue: Queue, medium: Medium, link: &Link, chunk: usize) -> Self {
+    pub(super) fn new(
+        queue: Queue,
+        medium: Medium,
+        link: &Link,
+        chunk: usize,
+        watch: Option<Arc<KernelWatch>>,
+    ) -> Self {
         let Queue {
             fd,
             name,
@@ -89,7 +97,14 @@ impl TunTap {
             capabilities: with_software(native),
             virtio,
             chunk,
+            watch,
         }
+    }
+
+    pub(super) fn watch(&self) -> Option<Arc<dyn DeviceWatch>> {
+        self.watch
+            .clone()
+            .map(|watch| watch as Arc<dyn DeviceWatch>)
     }
 
     pub(super) const fn capabilities(&self) -> &Capabilities {

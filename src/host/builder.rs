@@ -16,7 +16,8 @@ use super::wait::Poller;
 use crate::base::{Cidr, MacAddr, Seed};
 use crate::capture::{Capture, CaptureSettings, CaptureWatch, Recorder};
 use crate::device::{
-    Capabilities, Coalesce, Device, HostReceive, HostTransmit, Pollable, RxBatch, Segmented,
+    Capabilities, Coalesce, Device, DeviceWatch, HostReceive, HostTransmit, Pollable, RxBatch,
+    Segmented,
 };
 use crate::stack::{Config, InterfaceConfig, Stack};
 use crate::tcp::TcpOptions;
@@ -179,6 +180,7 @@ where
         // stack sends, and what came before it was merged.
         let native = *self.device.capabilities();
         let tcp = self.tcp.clone().unwrap_or_else(|| default_options(&native));
+        let watch = self.device.watch();
         let (device, capture) = captured(self.device, self.capture, &native)?;
         let settings = Settings {
             interface: self.interface,
@@ -190,6 +192,7 @@ where
             turn_frames: self.turn_frames,
             tcp,
             native,
+            watch,
             capture,
         };
         if native.receives_super_segments {
@@ -208,6 +211,7 @@ struct Settings {
     turn_frames: usize,
     tcp: TcpOptions,
     native: Capabilities,
+    watch: Option<Arc<dyn DeviceWatch>>,
     capture: Option<CaptureWatch>,
 }
 
@@ -228,8 +232,15 @@ impl Settings {
         let poller = Poller::new(descriptor(rx.descriptor())?, descriptor(tx.descriptor())?);
         let rx = Rx::new(Box::new(rx), poller.clone(), RxBatch::new(self.turn_frames));
         let halves = (rx, Box::new(tx) as Box<dyn HostTransmit>);
-        let shared = Shared::new(stack, interface, self.tcp, halves, &self.manners)
-            .map_err(system("an eventfd"))?;
+        let shared = Shared::new(
+            stack,
+            interface,
+            self.tcp,
+            halves,
+            self.watch,
+            &self.manners,
+        )
+        .map_err(system("an eventfd"))?;
 
         let driver = Driver {
             shared: Arc::clone(&shared),

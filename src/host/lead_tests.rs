@@ -43,7 +43,7 @@ fn shared() -> (Arc<Shared>, Pair) {
         Box::new(tx) as Box<_>,
     );
     let tcp = TcpOptions::default();
-    let shared = Shared::new(stack, interface, tcp, halves, &manners).unwrap();
+    let shared = Shared::new(stack, interface, tcp, halves, None, &manners).unwrap();
     (shared, peer)
 }
 

@@ -56,7 +56,7 @@ use std::time::Duration;
 
 use crate::base::Cidr;
 use crate::capture::CaptureWatch;
-use crate::device::{Capabilities, Device, HostReceive, HostTransmit};
+use crate::device::{Capabilities, Device, DeviceCounters, HostReceive, HostTransmit};
 use crate::stack::{AddressState, Counters, ListenOptions, PingOptions, UdpOptions};
 use crate::tcp::{TcpInfo, TcpOptions};
 use shared::Shared;
@@ -239,6 +239,12 @@ impl Host {
     /// What the stack has counted so far.
     pub fn counters(&self) -> Counters {
         self.shared.lock().stack.counters().clone()
+    }
+
+    /// What the other side of the device has lost since it was opened; `None` when it does not
+    /// count. After the host's end, what it was then.
+    pub fn device_counters(&self) -> Option<DeviceCounters> {
+        self.shared.device.as_ref().map(|watch| watch.counters())
     }
 
     /// All connections, those that their users have closed included.

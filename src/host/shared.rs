@@ -19,7 +19,7 @@ use super::sockets::{After, Sockets};
 use super::wait::{Poller, Waker};
 use super::waits::{Side, Waits};
 use crate::base::Instant;
-use crate::device::{DeviceError, HostReceive, HostTransmit, RxBatch};
+use crate::device::{DeviceError, DeviceWatch, HostReceive, HostTransmit, RxBatch};
 use crate::stack::{InterfaceId, Stack};
 use crate::tcp::TcpOptions;
 
@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) busy_poll: Duration,
     /// Options of connections that are given none.
     pub(crate) tcp: TcpOptions,
+    /// What the other side of the device has lost.
+    pub(crate) device: Option<Arc<dyn DeviceWatch>>,
     /// Notified when the addresses become usable and when the host ends.
     changed: Condvar,
 }
@@ -89,6 +91,7 @@ impl Shared {
         interface: InterfaceId,
         tcp: TcpOptions,
         (rx, tx): (Rx, Box<dyn HostTransmit>),
+        device: Option<Arc<dyn DeviceWatch>>,
         manners: &Manners,
     ) -> std::io::Result<Arc<Self>> {
         let (driver, leader) = (Waker::new()?, Waker::new()?);
@@ -106,6 +109,7 @@ impl Shared {
             led: AtomicBool::new(false),
             busy_poll: manners.busy_poll,
             tcp,
+            device,
             changed: Condvar::new(),
         }))
     }
@@ -273,6 +277,10 @@ impl Shared {
         let mut core = self.lock();
         let (tx, sockets) = core.end(why);
         drop(core);
+        if let Some(device) = &self.device {
+            // Its last words: an interface that does not stay takes its counters with it.
+            device.counters();
+        }
         drop(tx);
         // A thread that leads holds the receiving half.
         self.leader.wake();

@@ -10,8 +10,8 @@ use netloom::base::Instant;
 use netloom::base::checksum::Sum;
 use netloom::bytes::Bytes;
 use netloom::device::{
-    Capabilities, Coalesce, Device, DeviceDrop, DeviceError, Medium, OpenError, Receive, RxBatch,
-    Sent, Tap, Transmit, Tun, TunTapTx,
+    Capabilities, Coalesce, Device, DeviceDrop, DeviceError, DeviceWatch, Medium, OpenError,
+    Receive, RxBatch, Sent, Tap, Transmit, Tun, TunTapTx,
 };
 use netloom::link::{
     PartialChecksum, RxChecksum, RxFrame, SegmentKind, Segmentation, TxFrame, TxMeta,
@@ -28,6 +28,14 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "device::settings_reach_the_kernel",
         settings_reach_the_kernel,
+    ),
+    (
+        "device::a_queue_that_somebody_else_made_keeps_its_length",
+        queue_of_another,
+    ),
+    (
+        "device::what_the_kernels_queue_does_not_hold_is_counted",
+        queue_overflow_is_counted,
     ),
     ("device::r65_names", r65_names),
     (
@@ -280,7 +288,7 @@ fn a_tap_is_usable() {
         (capabilities.medium, capabilities.mtu),
         (Medium::Ethernet, 1500)
     );
-    assert_eq!(capabilities.queue_frames, Some(1000));
+    assert_eq!(capabilities.queue_frames, Some(10_000));
     assert!(tap.offloads().checksum && tap.offloads().tso);
     assert!(capabilities.receives_super_segments && capabilities.tso4 && capabilities.tso6);
     let mut batch = RxBatch::new(64);
@@ -372,6 +380,55 @@ fn settings_reach_the_kernel() {
         assert!(!line.contains("tentative"), "{line}");
     }
     assert!(shown.matches("nodad").count() == 2, "{shown}");
+}
+
+fn queue_of_another() {
+    let frames = |tap: &Tap| tap.capabilities().queue_frames;
+    ip("tuntap add nl0 mode tap");
+    ip("link set nl0 txqueuelen 300");
+    let tap = Tap::builder().name("nl0").open().unwrap();
+    assert_eq!(frames(&tap), Some(300));
+    drop(tap);
+    let tap = Tap::builder().name("nl0").txqueuelen(301).open().unwrap();
+    assert_eq!(frames(&tap), Some(301));
+    let made = Tap::builder().name("nl%d").open().unwrap();
+    assert_eq!((made.name(), frames(&made)), ("nl1", Some(10_000)));
+}
+
+/// The count begins with the device, is one of this interface alone, and outlives it.
+fn queue_overflow_is_counted() {
+    let flood = |to: &str, count: u64| {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        for _ in 0..count {
+            socket.send_to(b"x", to).unwrap();
+        }
+    };
+    let open = |name: &str, address: &str| {
+        let tap = Tap::builder().name(name).txqueuelen(4).persist(true);
+        let tap = tap.kernel_address(address.parse().unwrap()).open().unwrap();
+        ip(&format!(
+            "neigh replace 10.{}.0.9 lladdr 02:00:00:00:00:09 dev {name}",
+            &address[3..4]
+        ));
+        tap
+    };
+    let (first, other) = (open("nl0", "10.7.0.1/24"), open("nl1", "10.8.0.1/24"));
+    flood("10.7.0.9:9", 100);
+    let lost = |watch: &dyn DeviceWatch| watch.counters().lost_inbound;
+    // The kernel may queue a few packets of its own, which are lost or take a place each.
+    let at_first = lost(&*first.watch().unwrap());
+    assert!((96..=100 + 20).contains(&at_first), "{at_first} lost");
+    assert!(lost(&*other.watch().unwrap()) <= 20);
+    drop(first);
+    let again = open("nl0", "10.7.0.1/24");
+    let watch = again.watch().unwrap();
+    assert!(lost(&*watch) <= 20, "others' losses");
+    flood("10.7.0.9:9", 50);
+    let counted = lost(&*watch);
+    assert!((46..=50 + 20).contains(&counted), "{counted} lost");
+    drop(again);
+    ip("link del nl0");
+    assert_eq!(lost(&*watch), counted);
 }
 
 fn r65_names() {

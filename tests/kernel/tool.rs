@@ -194,7 +194,8 @@ pub(crate) fn body(len: usize) -> Vec<u8> {
 }
 
 fn curl_against_serve(link: Link) {
-    let serve = Tool::serve(link, &[]);
+    let serve = Tool::serve(link, &["--txqueuelen", "9000"]);
+    assert!(ip("link show nl0").contains("qlen 9000"));
     let upload = file(&format!("kernel-upload-{}", link.name()));
     fs::write(&upload, body(5_000_001)).unwrap();
     for host in HOSTS {
@@ -225,6 +226,7 @@ fn curl_against_serve(link: Link) {
         let stats = fetched(&[&format!("{host}/stats")]);
         let stats: serde_json::Value = serde_json::from_slice(&stats).unwrap();
         assert!(stats["counters"]["rx_frames"].as_u64().unwrap() > 0);
+        assert!(stats["device"]["lost_inbound"].is_u64(), "{stats}");
         let connections = stats["connections"].as_array().unwrap();
         let peer = if host == HOSTS[0] {
             "10.7.0.1:"

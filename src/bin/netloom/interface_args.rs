@@ -46,6 +46,10 @@ pub(crate) struct InterfaceArgs {
     /// [default: 1500, or what a device that exists has].
     #[arg(long, value_name = "N")]
     mtu: Option<u32>,
+    /// How many frames the kernel queues for the device [default: 10000, or what a device that
+    /// exists has].
+    #[arg(long, value_name = "N")]
+    txqueuelen: Option<u32>,
     /// Do without checksum and segmentation offload.
     #[arg(long)]
     no_offload: bool,
@@ -104,6 +108,9 @@ impl InterfaceArgs {
         }
         if let Some(mtu) = self.mtu {
             builder = builder.mtu(mtu);
+        }
+        if let Some(frames) = self.txqueuelen {
+            builder = builder.txqueuelen(frames);
         }
         builder
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
+use netloom::device::DeviceCounters;
 use netloom::host::{Connection, Host};
 use serde_json::{Map, Value, json};
 
@@ -82,6 +83,9 @@ fn print_counters(host: &Host, served: &Served) -> Result<(), Failure> {
     for (name, count) in named.filter(|&(_, count)| count > 0) {
         text.push_str(&format!("{name} {count}\n"));
     }
+    for (name, count) in host.device_counters().iter().flat_map(DeviceCounters::iter) {
+        text.push_str(&format!("device_{name} {count}\n"));
+    }
     if let Some(capture) = host.capture() {
         let stats = capture.stats();
         text.push_str(&format!(
@@ -124,6 +128,7 @@ fn stats(host: &Weak<Host>, served: &Served) -> String {
         "counters": object(&mut counters.iter()),
         "drops": object(&mut drops.map(|(reason, count)| (reason.name(), count))),
         "served": object(&mut served.counts().into_iter()),
+        "device": host.device_counters().map(|counters| object(&mut counters.iter())),
         "capture": capture,
         "connections": connections,
     });
