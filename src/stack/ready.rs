@@ -1,6 +1,8 @@
 //! The sockets of one interface that have something to send, each once, in turn.
 //!
-//! *Owns* the order of turns. *Does not* know what a socket sends. Constant work per operation.
+//! *Owns* the order of turns. *Does not* know what a socket sends, nor whether it is still there: who
+//! takes an entry checks that its slot's socket sends over this interface. Constant work per
+//! operation.
 
 use std::collections::VecDeque;
 

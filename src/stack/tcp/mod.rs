@@ -11,6 +11,8 @@ mod error;
 #[cfg(test)]
 mod hostile_tests;
 mod icmp;
+#[cfg(test)]
+mod leaving_tests;
 mod listen;
 mod receive;
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl Stack {
         out: &mut T,
         budget: &mut usize,
     ) -> Result<TcpTurn, DeviceError> {
-        let Some(id) = self.tcp.slots.id_at(index) else {
+        let Some(id) = self.sender(on, index) else {
             return Ok(TcpTurn::Done);
         };
         let mut sent = 0;
@@ -56,12 +56,21 @@ impl Stack {
         if let Some(slot) = self.tcp.slots.get_mut(id) {
             let tally = slot.connection.stats.drain();
             self.net.counters.add_tcp(&tally);
-            if slot.connection.state != State::Closed {
+            if slot.reachable {
                 let deadline = slot.connection.next_timeout();
                 self.net.timers.set(TimerKey::Tcp(index), deadline);
             }
         }
         Ok(turn)
+    }
+
+    /// Who stands in line for `on` with this slot. Lines hold slots, and outlive the sockets in them:
+    /// the slot may be empty by now, or that of a connection over another interface. What TIME-WAIT
+    /// or nobody answers for any more sends nothing, and its timer is not this turn's to set.
+    fn sender(&self, on: InterfaceId, index: u32) -> Option<TcpId> {
+        let id = self.tcp.slots.id_at(index)?;
+        let slot = self.tcp.slots.get(id)?;
+        (slot.on == on && slot.reachable).then_some(id)
     }
 
     /// Plans, writes and offers one segment; `None` when there is nothing to send.
@@ -99,7 +108,7 @@ impl Stack {
 
     /// The neighbour does not answer: a SYN fails for it, anything else counts as lost.
     pub(in crate::stack) fn tcp_neighbour_failed(&mut self, now: Instant, id: TcpId) {
-        let Some(slot) = self.tcp.slots.get_mut(id) else {
+        let Some(slot) = self.tcp.slots.get_mut(id).filter(|slot| slot.reachable) else {
             return;
         };
         if matches!(slot.connection.state, State::SynSent) {
