@@ -14,11 +14,8 @@ use crate::stack::{InterfaceId, More, Stack};
 /// Rounds of the stack's frame budget that a user's call sends itself; the rest is for who looks.
 const ROUNDS_OF_A_CALL: usize = 4;
 
-/// Rounds for resets when the host ends, so that an unwilling device cannot hold it up.
+/// Rounds for what else waits when the host ends, so that an unwilling device cannot hold it up.
 const ROUNDS_AT_THE_END: usize = 1024;
-
-/// Connections reset before their resets are sent: half of what the stack's outbox holds.
-const RESETS_AT_ONCE: usize = 128;
 
 /// The stack and its way out.
 pub(crate) struct Core {
@@ -335,19 +332,16 @@ impl Core {
         }
     }
 
-    /// Resets every connection, and tells the peers as long as the device takes it.
+    /// Resets every connection, those that their users have closed too, and tells the peers as long
+    /// as the device takes it.
     fn reset_all(&mut self, device_works: bool) {
         let now = clock::now();
         self.aborted = self.stack.tcp_open_count();
-        let open: Vec<_> = self.stack.tcp_connections().collect();
-        // The stack holds a bounded number of packets of its own (`Config::outbox_limit`).
-        for some in open.chunks(RESETS_AT_ONCE) {
-            for &id in some {
-                self.stack.tcp_abort(now, id);
-            }
-            if device_works {
-                self.transmit(now, ROUNDS_AT_THE_END);
-            }
+        self.stack.tcp_abort_all(now);
+        if device_works {
+            // Nothing new comes from here on: each round sends some of what is owed.
+            let rounds = ROUNDS_AT_THE_END.saturating_add(self.stack.tcp_owed_resets());
+            self.transmit(now, rounds);
         }
     }
 

@@ -164,6 +164,11 @@ impl<I: Id, T> Slab<I, T> {
         self.len
     }
 
+    /// The most values that were in it at a time: its places, free ones included.
+    pub(crate) const fn places(&self) -> usize {
+        self.slots.len()
+    }
+
     /// The id that the next [`insert`](Self::insert) gives.
     pub(crate) fn next_id(&self) -> I {
         let index = self.free.last().copied();
@@ -231,6 +236,11 @@ impl<I: Id, T> Slab<I, T> {
             self.free.push(index);
         }
         Some(value)
+    }
+
+    /// All values in the order of their slots, to change them.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().filter_map(|slot| slot.value.as_mut())
     }
 
     /// All values in the order of their slots.

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::address::Addresses;
 use super::config::{InterfaceConfig, MIN_MTU_V6};
-use super::ids::InterfaceId;
+use super::ids::{InterfaceId, RawId};
 use super::packet::{OwnedPacket, Waiter};
 use super::ready::ReadyList;
 use crate::base::{Cidr, Instant, MacAddr, Random};
@@ -37,6 +37,8 @@ pub(crate) struct Interface {
     /// Sockets that wait for a tentative address.
     pub(crate) waiters: BTreeSet<Waiter>,
     pub(crate) ready: ReadyList,
+    /// RSTs that connections owe which are gone, in the order of their turns.
+    pub(crate) farewells: VecDeque<RawId>,
     pub(crate) outbox: VecDeque<Outgoing>,
     /// Whose turn it is next: the outbox's, else the ready list's.
     pub(crate) outbox_turn: bool,
@@ -77,6 +79,7 @@ impl Interface {
             addresses,
             waiters: BTreeSet::new(),
             ready: ReadyList::default(),
+            farewells: VecDeque::new(),
             outbox: VecDeque::new(),
             outbox_turn: true,
         }

@@ -113,6 +113,7 @@ impl Stack {
                 TimerKey::Tcp(index) => self.tcp_timeout(now, index),
                 TimerKey::HalfOpen(index) => self.tcp_half_open_timeout(now, index),
                 TimerKey::TimeWait => self.tcp_time_wait_timeout(now),
+                TimerKey::Farewells => self.farewells_timeout(now),
                 TimerKey::Neighbour(index) => self.net.on_neighbour_timeout(now, index),
                 TimerKey::Interface(index) => {
                     let on = InterfaceId::from_index(index as usize);
@@ -181,6 +182,7 @@ impl Stack {
             match notice {
                 Notice::Failed(Waiter::Tcp(id)) => self.tcp_neighbour_failed(now, id),
                 Notice::Failed(Waiter::Udp(id)) => self.udp_waiting_failed(id),
+                Notice::Failed(Waiter::Farewell(id)) => self.farewell_failed(id),
                 Notice::Unreachable(Owner::Udp(id), _) => {
                     self.udp_fail(id, RecvError::HostUnreachable);
                 }

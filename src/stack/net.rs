@@ -183,9 +183,14 @@ impl Net {
 
     /// Makes a socket ready to send on this interface.
     pub(crate) fn wake(&mut self, on: InterfaceId, waiter: Waiter) {
-        self.interfaces[on.index()].ready.push(match waiter {
+        let interface = &mut self.interfaces[on.index()];
+        interface.ready.push(match waiter {
             Waiter::Tcp(id) => Ready::Tcp(id.index()),
             Waiter::Udp(id) => Ready::Udp(id.index()),
+            Waiter::Farewell(id) => {
+                interface.farewells.push_back(id);
+                Ready::Farewells
+            }
         });
     }
 

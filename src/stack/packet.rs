@@ -8,7 +8,7 @@ use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
-use super::ids::{InterfaceId, PingId, TcpId, UdpId};
+use super::ids::{InterfaceId, PingId, RawId, TcpId, UdpId};
 use crate::base::{Instant, MacAddr, Protocol};
 use crate::link::RxChecksum;
 
@@ -59,6 +59,8 @@ pub(crate) struct Flow {
 pub(crate) enum Waiter {
     Tcp(TcpId),
     Udp(UdpId),
+    /// The RST that a connection owes which is gone.
+    Farewell(RawId),
 }
 
 /// Who is told when a packet cannot be delivered.

@@ -13,13 +13,19 @@ pub(crate) enum Ready {
     Tcp(u32),
     /// A UDP socket.
     Udp(u32),
+    /// All RSTs that are owed over this interface, together: however many they are, others have
+    /// their turn between a few of them.
+    Farewells,
 }
+
+const KINDS: usize = 3;
 
 impl Ready {
     const fn place(self) -> (usize, usize) {
         match self {
             Self::Tcp(index) => (0, index as usize),
             Self::Udp(index) => (1, index as usize),
+            Self::Farewells => (2, 0),
         }
     }
 }
@@ -28,7 +34,7 @@ impl Ready {
 #[derive(Debug, Default)]
 pub(crate) struct ReadyList {
     queue: VecDeque<Ready>,
-    queued: [Vec<u64>; 2],
+    queued: [Vec<u64>; KINDS],
 }
 
 impl ReadyList {

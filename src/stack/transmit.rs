@@ -123,6 +123,7 @@ impl Stack {
         let turn = match ready {
             Ready::Tcp(index) => self.transmit_tcp(now, on, index, out, left),
             Ready::Udp(index) => self.transmit_udp(now, on, index, out, left),
+            Ready::Farewells => self.transmit_farewells(now, on, out, left),
         };
         let line = &mut self.net.interfaces[on.index()].ready;
         match turn {

@@ -23,13 +23,15 @@ pub(crate) enum TimerKey {
     HalfOpen(u32),
     /// The TIME-WAIT record that ends first.
     TimeWait,
+    /// The RSTs that are owed and did not leave.
+    Farewells,
     /// The neighbour entry in this slot.
     Neighbour(u32),
     /// The addresses of the interface with this index: duplicate detection and announcements.
     Interface(u32),
 }
 
-const KINDS: usize = 5;
+const KINDS: usize = 6;
 /// The finest bucket is 2^10 ns wide: 1 us.
 const SHIFT: u32 = 10;
 const BITS: u32 = 6;
@@ -44,6 +46,7 @@ impl TimerKey {
             Self::TimeWait => (2, 0),
             Self::Neighbour(index) => (3, index as usize),
             Self::Interface(index) => (4, index as usize),
+            Self::Farewells => (5, 0),
         }
     }
 }
@@ -107,6 +110,7 @@ impl Link {
             2 => Some(TimerKey::TimeWait),
             3 => Some(TimerKey::Neighbour(index)),
             4 => Some(TimerKey::Interface(index)),
+            5 => Some(TimerKey::Farewells),
             _ => None,
         }
     }

@@ -71,13 +71,6 @@ impl Setup {
     }
 }
 
-/// A RST to send, by RFC 9293 §3.5.2's rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reset {
-    pub(crate) seq: SeqNum,
-    pub(crate) ack: Option<SeqNum>,
-}
-
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) state: State,

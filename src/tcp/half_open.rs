@@ -8,10 +8,10 @@ use core::time::Duration;
 
 use crate::base::{DropReason, Instant};
 
-use super::connection::{Opening, Reset};
+use super::connection::Opening;
 use super::header::Flags;
-use super::on_segment::refusal;
 use super::options::Options;
+use super::reset::{Reset, Stamp, refusal};
 use super::rtt::timestamp;
 use super::segment::{Control, Segment};
 use super::seq::{SeqNum, WindowScale};
@@ -161,8 +161,27 @@ impl HalfOpen {
                 self.measure(seg);
                 Step::Confirmed
             }
-            Some(_) => refusal(seg).map_or(Step::Dropped(DropReason::TcpBadAck), Step::Refused),
+            Some(_) => refusal(seg).map_or(Step::Dropped(DropReason::TcpBadAck), |reset| {
+                let stamp = self.stamp();
+                Step::Refused(Reset { stamp, ..reset })
+            }),
         }
+    }
+
+    /// The RST of an ABORT (RFC 9293 §3.10.5, SYN-RECEIVED).
+    pub(crate) fn reset(&self) -> Reset {
+        Reset {
+            seq: self.iss + 1,
+            ack: Some(self.opening.irs + 1),
+            stamp: self.stamp(),
+        }
+    }
+
+    fn stamp(&self) -> Option<Stamp> {
+        self.opening.timestamp.map(|(recent, _)| Stamp {
+            offset: self.ts_offset,
+            recent,
+        })
     }
 
     /// RFC 7323 §4.3 (2): SEG.SEQ is at or before Last.ACK.sent, which is IRS + 1. The peer would take
@@ -216,6 +235,7 @@ mod tests {
         let refused = Reset {
             seq: SeqNum::new(777),
             ack: None,
+            stamp: None,
         };
         for (seg, step) in [
             (

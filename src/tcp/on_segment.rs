@@ -7,8 +7,9 @@ use core::ops::ControlFlow;
 
 use crate::base::{DropReason, Instant};
 
-use super::connection::{Connection, Opening, Reset, Signals};
+use super::connection::{Connection, Opening, Signals};
 use super::error::TcpFailure;
+use super::reset::{Reset, refusal};
 use super::segment::{Control, Segment};
 use super::seq::SeqNum;
 use super::state::{Event, State};
@@ -29,21 +30,6 @@ type Step = ControlFlow<Outcome>;
 
 fn drop_segment<T>(reason: DropReason) -> ControlFlow<Outcome, T> {
     ControlFlow::Break(Outcome::Dropped(reason))
-}
-
-/// RFC 9293 §3.5.2: the RST that answers a segment without a connection; none for a RST.
-pub(crate) fn refusal(seg: &Segment) -> Option<Reset> {
-    match (seg.control, seg.ack) {
-        (Control::Rst, _) => None,
-        (_, Some(ack)) => Some(Reset {
-            seq: ack,
-            ack: None,
-        }),
-        (_, None) => Some(Reset {
-            seq: SeqNum::new(0),
-            ack: Some(seg.end()),
-        }),
-    }
 }
 
 impl Connection {
@@ -170,6 +156,7 @@ impl Connection {
                 return ControlFlow::Break(Outcome::Refused(Reset {
                     seq: ack,
                     ack: None,
+                    stamp: self.stamp(),
                 }));
             }
             self.on_established(seg);
@@ -212,10 +199,7 @@ impl Connection {
         let end = seg.text_seq() + seg.text_len();
         if self.orphan && seg.text_len() > 0 && end.after(self.rcv.nxt) {
             // RFC 9293 §3.6.1 SHLD-3: text after CLOSE is lost, and the peer must know.
-            let reset = Reset {
-                seq: self.snd.acceptable(),
-                ack: Some(self.rcv.nxt),
-            };
+            let reset = self.reset_now();
             self.fail(TcpFailure::Aborted, Event::Abort);
             return Step::Break(Outcome::Refused(reset));
         }

@@ -7,8 +7,9 @@ use core::time::Duration;
 
 use crate::base::Instant;
 
-use super::connection::{Connection, Reset};
+use super::connection::Connection;
 use super::error::TcpFailure;
+use super::reset::Reset;
 use super::state::{Event, State};
 use super::timers::Timer;
 

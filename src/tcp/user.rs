@@ -9,8 +9,9 @@ use bytes::Bytes;
 
 use crate::base::Instant;
 
-use super::connection::{Connection, Reset, Signals};
+use super::connection::{Connection, Signals};
 use super::error::{ReadError, TcpFailure, WriteError};
+use super::reset::{Reset, Stamp};
 use super::send::Fin;
 use super::settings::TcpOptions;
 use super::state::{Event, State};
@@ -157,9 +158,23 @@ impl Connection {
                 | State::Closing
                 | State::LastAck
         );
-        owed.then_some(Reset {
+        owed.then(|| self.reset_now())
+    }
+
+    /// A RST that the peer takes wherever it is within its window (RFC 5961 §3.2).
+    pub(crate) fn reset_now(&self) -> Reset {
+        Reset {
             seq: self.snd.acceptable(),
             ack: Some(self.rcv.nxt),
+            stamp: self.stamp(),
+        }
+    }
+
+    /// What a RST's timestamps are made of.
+    pub(crate) fn stamp(&self) -> Option<Stamp> {
+        self.rcv.ts_recent().map(|recent| Stamp {
+            offset: self.setup.ts_offset,
+            recent,
         })
     }
 

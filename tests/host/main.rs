@@ -557,6 +557,19 @@ fn a_dropped_host_resets_every_peer() {
     drop((streams, accepted));
 }
 
+/// Those that their users have closed are reset too: their peers would wait for nobody.
+#[test]
+fn a_dropped_host_resets_what_its_users_closed() {
+    let (a, b) = hosts();
+    let (near, far) = connected(&a, &b);
+    drop(near);
+    assert_eq!((&far).read(&mut [0]).unwrap(), 0, "its FIN");
+    drop(a);
+    assert!(b.wait(Some(LONG)).is_some(), "the pair is closed");
+    assert_eq!(b.counters().tcp_resets_received, 1);
+    drop(far);
+}
+
 #[test]
 fn handles_that_outlive_their_host_say_so_and_waiters_wake() {
     let (a, b) = hosts();

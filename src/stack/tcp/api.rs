@@ -168,8 +168,32 @@ impl Stack {
     fn end_of_user(&mut self, now: Instant, id: TcpId, reset: Option<crate::tcp::Reset>) {
         self.events.forget(SocketId::Tcp(id));
         self.tcp.orphans += 1;
-        self.reset_peer(id, reset);
+        self.owe_reset(id, reset);
         self.after_tcp(now, id);
+    }
+
+    /// Resets everything (RFC 9293 §3.10.5): connections, those given up by their users too, and
+    /// half-open ones. Listeners go on. The ids of connections that users held are given up.
+    pub fn tcp_abort_all(&mut self, now: Instant) {
+        let now = self.net.clamp(now);
+        let all: Vec<_> = self.tcp.slots.iter().map(|(id, _)| id).collect();
+        for id in all {
+            let Some(slot) = self.tcp.slots.get_mut(id) else {
+                continue;
+            };
+            let reset = slot.connection.abort();
+            if slot.connection.orphan {
+                self.owe_reset(id, reset);
+                self.after_tcp(now, id);
+            } else {
+                slot.connection.orphan = true;
+                self.end_of_user(now, id, reset);
+            }
+        }
+        for listener in self.tcp.listeners.iter_mut() {
+            listener.complete.clear();
+        }
+        self.reset_half_open(usize::MAX, |_| true);
     }
 
     /// A snapshot of the connection.
@@ -250,6 +274,11 @@ impl Stack {
             .filter(|(_, slot)| slot.reachable)
             .count();
         open + self.tcp.half_open.len()
+    }
+
+    /// RSTs that connections which are gone owe their peers, and that no device took yet.
+    pub fn tcp_owed_resets(&self) -> usize {
+        self.tcp.farewells.len()
     }
 
     /// TIME-WAIT records.

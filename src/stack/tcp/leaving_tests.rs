@@ -5,12 +5,13 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::net::Shutdown;
 
-use super::tests::{Link, Wire};
-use crate::base::{Instant, Seed};
+use super::ListenOptions;
+use super::tests::{Link, SERVER, Wire};
+use crate::base::{DropReason, Instant, Seed};
 use crate::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
 use crate::link::TxFrame;
-use crate::stack::{Config, InterfaceConfig, InterfaceId, More, Stack};
-use crate::tcp::{Flags, State, TcpOptions};
+use crate::stack::{Config, InterfaceConfig, InterfaceId, ListenerId, More, Stack, TcpId};
+use crate::tcp::{Flags, State, TcpFailure, TcpOptions};
 
 /// A device that is full until it is told otherwise.
 #[derive(Default)]
@@ -102,4 +103,142 @@ fn a_held_connection_leaves_time_wait() {
     link.pass(Duration::from_secs(61));
     assert_eq!(link.state(1, client), State::Closed);
     assert_eq!(link.ends[1].stack.poll_timeout(), None);
+}
+
+/// Connects from the second end to the first `count` times, all at once; the clients.
+fn connect_many(link: &mut Link, count: usize) -> Vec<TcpId> {
+    let server: SocketAddr = SERVER.parse().unwrap();
+    let now = link.now;
+    let connect = |_| {
+        let options = TcpOptions::default();
+        link.ends[1]
+            .stack
+            .tcp_connect(now, server, None, options)
+            .unwrap()
+    };
+    (0..count).map(connect).collect()
+}
+
+/// Listens at the first end, and completes `count` connections that wait to be accepted.
+fn waiting(link: &mut Link, count: usize) -> (ListenerId, Vec<TcpId>) {
+    let server: SocketAddr = SERVER.parse().unwrap();
+    let listener = link.ends[0]
+        .stack
+        .tcp_listen(server, ListenOptions::default())
+        .unwrap();
+    let mut clients = Vec::new();
+    // The SYN-ACKs of this many fit the outbox.
+    while clients.len() < count {
+        let some = 200.min(count - clients.len());
+        clients.extend(connect_many(link, some));
+        link.settle();
+    }
+    assert_eq!(link.ends[0].stack.tcp_listener_waiting(listener), Ok(count));
+    (listener, clients)
+}
+
+fn count_reset(link: &Link, clients: &[TcpId]) -> usize {
+    let failure = |&id: &TcpId| link.ends[1].stack.tcp_failure(id).unwrap();
+    clients
+        .iter()
+        .map(failure)
+        .filter(|&failure| failure == Some(TcpFailure::Reset))
+        .count()
+}
+
+/// However many close at once, each peer is told.
+#[test]
+fn every_peer_of_many_aborted_connections_is_told() {
+    let mut link = Link::new();
+    let (listener, clients) = waiting(&mut link, 1000);
+    let now = link.now;
+    let stack = &mut link.ends[0].stack;
+    while let Ok(id) = stack.tcp_accept(now, listener) {
+        stack.tcp_abort(now, id);
+    }
+    assert_eq!(stack.tcp_connections().count(), 0);
+    link.settle();
+    assert_eq!(count_reset(&link, &clients), 1000);
+    let counters = link.ends[0].stack.counters();
+    assert_eq!(counters.tcp_resets_sent, 1000);
+    assert_eq!(counters.drops.total(), 0);
+}
+
+/// The same for those that wait in a listener which closes.
+#[test]
+fn every_peer_that_waited_in_a_closed_listener_is_told() {
+    let mut link = Link::new();
+    let (listener, clients) = waiting(&mut link, 1000);
+    let now = link.now;
+    link.ends[0].stack.tcp_listener_close(now, listener);
+    link.settle();
+    assert_eq!(count_reset(&link, &clients), 1000);
+}
+
+/// RFC 9293 §3.10.5: a half-open connection is reset too. The ACKs of its peers are lost here; they
+/// believe in a connection, and would for as long as they have nothing to say.
+#[test]
+fn half_open_connections_of_a_closed_listener_are_reset() {
+    let mut link = Link::new();
+    let server: SocketAddr = SERVER.parse().unwrap();
+    let listen =
+        |stack: &mut Stack, to: SocketAddr| stack.tcp_listen(to, ListenOptions::default()).unwrap();
+    let listener = listen(&mut link.ends[0].stack, server);
+    let other = listen(&mut link.ends[0].stack, "10.0.0.1:81".parse().unwrap());
+    let clients = connect_many(&mut link, 60);
+    let options = TcpOptions::default();
+    let of_other: SocketAddr = "10.0.0.1:81".parse().unwrap();
+    let now = link.now;
+    let kept = link.ends[1]
+        .stack
+        .tcp_connect(now, of_other, None, options)
+        .unwrap();
+    for from in [1, 0] {
+        for frame in link.swallow(from) {
+            let end = &mut link.ends[1 - from];
+            end.stack.handle_frame(now, end.on, frame);
+        }
+    }
+    assert_eq!(link.swallow(1).len(), 61, "ACKs, lost");
+    assert_eq!(link.state(1, clients[0]), State::Established);
+    assert_eq!(link.ends[0].stack.tcp_open_count(), 61);
+    link.ends[0].stack.tcp_listener_close(now, listener);
+    link.settle();
+    assert_eq!(count_reset(&link, &clients), 60);
+    assert_eq!(link.state(1, kept), State::Established);
+    assert_eq!(link.ends[0].stack.tcp_open_count(), 1, "the other's");
+    assert_eq!(link.ends[0].stack.tcp_listener_waiting(other), Ok(0));
+}
+
+/// With a device that takes nothing, what is owed is bounded by the connections that there were, and
+/// by time; what it takes again leaves first.
+#[test]
+fn resets_do_not_wait_for_a_full_device_for_ever() {
+    let mut link = Link::new();
+    let (listener, _clients) = waiting(&mut link, 300);
+    let now = link.now;
+    let (stack, on) = (&mut link.ends[0].stack, link.ends[0].on);
+    let mut device = Gate::default();
+    let mut ids = std::iter::from_fn(|| stack.tcp_accept(now, listener).ok());
+    let ids: Vec<_> = ids.by_ref().collect();
+    for &id in &ids {
+        stack.tcp_abort(now, id);
+        stack.poll_transmit(now, on, &mut device).unwrap();
+    }
+    assert_eq!(stack.tcp.farewells.len(), 300);
+    device.room = 100;
+    while stack.poll_transmit(now, on, &mut device).unwrap().more == More::Budget {}
+    let rst = Flags::RST | Flags::ACK;
+    assert_eq!(device.taken(), vec![([10, 0, 0, 2], rst); 100]);
+    let end = now + Duration::from_secs(60);
+    stack.handle_timeout(now + Duration::from_secs(59));
+    assert_eq!(stack.tcp.farewells.len(), 200);
+    stack.handle_timeout(end);
+    assert_eq!(stack.tcp.farewells.len(), 0);
+    assert_eq!(stack.counters().drops.get(DropReason::OutboxFull), 200);
+    assert_eq!(stack.poll_timeout(), None);
+    device.room = 100;
+    stack.poll_transmit(end, on, &mut device).unwrap();
+    assert_eq!(device.taken(), []);
+    assert!(!stack.wants_transmit(on));
 }

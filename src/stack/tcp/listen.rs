@@ -174,9 +174,14 @@ impl Stack {
         Ok(())
     }
 
-    /// Closes a listener: connections that were not accepted are reset, accepted ones go on (r51).
+    /// Closes a listener: connections that were not accepted are reset, half-open ones too (RFC 9293
+    /// §3.10.5), accepted ones go on (r51).
     pub fn tcp_listener_close(&mut self, now: Instant, id: ListenerId) {
         let now = self.net.clamp(now);
+        let Some(listener) = self.tcp.listeners.get(id) else {
+            return;
+        };
+        self.reset_half_open(listener.half_open, |slot| slot.listener == id);
         let Some(listener) = self.tcp.listeners.remove(id) else {
             return;
         };
@@ -295,12 +300,7 @@ impl Stack {
     /// The same of a record wherever it is.
     pub(super) fn flow_of_half(&self, slot: &HalfOpenSlot) -> Option<(Flow, Tuple, InterfaceId)> {
         let listener = self.tcp.listeners.get(slot.listener);
-        let (ttl, tos) = listener.map_or((self.net.ttl, 0), |listener| {
-            (
-                listener.options.ttl_setting(),
-                listener.options.tos_setting(),
-            )
-        });
+        let (ttl, tos) = listener.map_or((self.net.ttl, 0), Listener::ttl_and_tos);
         let flow = self.answer_flow(&slot.tuple, slot.on, ttl, tos)?;
         Some((flow, slot.tuple, slot.on))
     }

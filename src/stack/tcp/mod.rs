@@ -8,6 +8,7 @@ mod api;
 mod connect;
 mod cookie;
 mod error;
+mod farewells;
 #[cfg(test)]
 mod hostile_tests;
 mod icmp;
@@ -43,9 +44,10 @@ use super::packet::{Flow, OwnedPacket, Waiter};
 use super::wheel::TimerKey;
 use crate::base::{Instant, Protocol, Seed};
 use crate::tcp::{
-    Bare, COOKIE_LIFE, Connection, Cookies, Fields, Flags, HalfOpen, IsnGenerator, Options, Reset,
-    Signals, State, TcpOptions, TimeWait,
+    Bare, COOKIE_LIFE, Connection, Cookies, Fields, Flags, HalfOpen, IsnGenerator, Reset, Signals,
+    State, TcpOptions, TimeWait,
 };
+use farewells::Farewells;
 use time_waits::{Name, TimeWaits};
 use warm::{WarmLine, Warmth};
 
@@ -104,6 +106,7 @@ pub(crate) struct Tcp {
     slots: Slab<TcpId, Slot>,
     half_open: Slab<RawId, HalfOpenSlot>,
     time_wait: TimeWaits,
+    farewells: Farewells,
     listeners: Slab<ListenerId, Listener>,
     warm: WarmLine,
     isn: IsnGenerator,
@@ -120,6 +123,7 @@ impl Tcp {
             slots: Slab::new(),
             half_open: Slab::new(),
             time_wait: TimeWaits::default(),
+            farewells: Farewells::new(),
             listeners: Slab::new(),
             warm: WarmLine::default(),
             isn: IsnGenerator::new(seed),
@@ -166,6 +170,11 @@ impl Tcp {
 }
 
 impl Listener {
+    /// What its segments leave with.
+    fn ttl_and_tos(&self) -> (u8, u8) {
+        (self.options.ttl_setting(), self.options.tos_setting())
+    }
+
     /// Is there no room for another request?
     fn is_full(&self) -> bool {
         self.is_crowded() || !self.has_room()
@@ -255,18 +264,13 @@ impl Stack {
             let record = TimeWait::of(&slot.connection);
             let owes = slot.connection.take_owed_ack();
             let (tuple, flow, on) = (slot.tuple, slot.flow, slot.on);
+            let name = Name::of(slot);
             let end = now + self.config.time_wait;
             // What its user still holds is CLOSED from then on.
             let timer = TimerKey::Tcp(id.index());
             self.net.timers.set(timer, Some(end));
             let entry = TcpEntry::Connection(id.index());
             if self.tcp.time_wait.len() < self.config.time_wait_limit {
-                let name = Name {
-                    tuple,
-                    on,
-                    ttl: flow.ttl,
-                    tos: flow.tos,
-                };
                 let index = self.tcp.time_wait.insert(&name, record, end);
                 let after = TcpEntry::TimeWait(index);
                 self.demux.tcp.flows.replace(&tuple, entry, after);
@@ -306,17 +310,7 @@ impl Stack {
 
     /// Queues a segment without text.
     fn queue_bare(&mut self, on: InterfaceId, flow: &Flow, tuple: &Tuple, bare: &Bare) {
-        let fields = Fields {
-            src_port: tuple.local.port,
-            dst_port: tuple.remote.port,
-            seq: bare.seq.get(),
-            ack: bare.ack.map_or(0, crate::tcp::SeqNum::get),
-            flags: bare.flags,
-            window: bare.window,
-            urgent: 0,
-        };
-        let mut header = [0; 60];
-        let len = fields.emit(&bare.options, &mut header);
+        let (header, len) = bare_header(tuple, bare);
         let packet = OwnedPacket::new(*flow, Protocol::TCP, &header[..len], Bytes::new());
         if self.net.queue_packet(on, packet) {
             self.net.counters.tcp_segments_sent += 1;
@@ -326,33 +320,9 @@ impl Stack {
         }
     }
 
-    /// Queues a RST.
+    /// Queues a RST that refuses a segment.
     fn queue_reset(&mut self, on: InterfaceId, flow: &Flow, tuple: &Tuple, reset: Reset) {
-        let ack = if reset.ack.is_some() {
-            Flags::ACK
-        } else {
-            Flags::empty()
-        };
-        let bare = Bare {
-            seq: reset.seq,
-            ack: reset.ack,
-            flags: Flags::RST | ack,
-            window: 0,
-            options: Options::NONE,
-        };
-        self.queue_bare(on, flow, tuple, &bare);
-    }
-
-    /// Queues the RST that a connection owes its peer.
-    fn reset_peer(&mut self, id: TcpId, reset: Option<Reset>) {
-        let Some(reset) = reset else { return };
-        let Some(slot) = self.tcp.slots.get(id) else {
-            return;
-        };
-        if slot.reachable {
-            let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
-            self.queue_reset(on, &flow, &tuple, reset);
-        }
+        self.queue_bare(on, flow, tuple, &reset.bare(self.net.now));
     }
 
     // --- timers ---------------------------------------------------------------------------
@@ -372,7 +342,7 @@ impl Stack {
         if slot.connection.failure == Some(crate::tcp::TcpFailure::TimedOut) {
             self.net.counters.tcp_timed_out += 1;
         }
-        self.reset_peer(id, reset);
+        self.owe_reset(id, reset);
         self.after_tcp(now, id);
     }
 
@@ -410,6 +380,22 @@ impl Stack {
             tos,
         })
     }
+}
+
+/// The header of a segment without text, and its length.
+fn bare_header(tuple: &Tuple, bare: &Bare) -> ([u8; 60], usize) {
+    let fields = Fields {
+        src_port: tuple.local.port,
+        dst_port: tuple.remote.port,
+        seq: bare.seq.get(),
+        ack: bare.ack.map_or(0, crate::tcp::SeqNum::get),
+        flags: bare.flags,
+        window: bare.window,
+        urgent: 0,
+    };
+    let mut header = [0; 60];
+    let len = fields.emit(&bare.options, &mut header);
+    (header, len)
 }
 
 fn readiness(signals: Signals) -> Readiness {

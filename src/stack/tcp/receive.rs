@@ -103,7 +103,13 @@ impl Stack {
             ControlFlow::Break(Outcome::Dropped(reason)) => result = Err(reason),
             ControlFlow::Break(Outcome::Reset) => self.net.counters.tcp_resets_received += 1,
             ControlFlow::Break(Outcome::Refused(reset)) => {
-                self.reset_peer(id, Some(reset));
+                if ended {
+                    self.owe_reset(id, Some(reset));
+                } else {
+                    // The connection goes on: a segment that was never its peer's is refused.
+                    let (flow, tuple) = (slot.flow, slot.tuple);
+                    self.queue_reset(on, &flow, &tuple, reset);
+                }
                 result = Err(if ended {
                     DropReason::TcpTextRefused
                 } else {

@@ -544,6 +544,10 @@ fn r51_what_was_half_open_is_refused_after_the_listener_closed() {
         let end = &mut link.ends[0];
         end.stack.handle_frame(now, end.on, frame);
     }
+    for frame in link.swallow(0) {
+        let end = &mut link.ends[1];
+        end.stack.handle_frame(now, end.on, frame);
+    }
     link.ends[0].stack.tcp_listener_close(now, listener);
     link.settle();
     let failures = [first, half].map(|id| link.ends[1].stack.tcp_failure(id).unwrap());

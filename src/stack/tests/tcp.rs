@@ -201,3 +201,38 @@ fn r49_syns_from_and_to_whom_no_connection_can_be_with() {
     }
     assert_eq!(rig.stack.tcp_open_count(), honest);
 }
+
+/// A RST that is owed waits for its neighbour, and no longer than for its failure.
+#[test]
+fn a_reset_waits_for_its_neighbour_and_ends_with_it() {
+    for answers in [true, false] {
+        let mut rig = Rig::new();
+        let (id, _) = established(&mut rig);
+        // The neighbour falls silent, and is forgotten.
+        rig.stack.tcp_write(rig.now, id, b"hello?").unwrap();
+        rig.advance(Duration::from_secs(100));
+        rig.stack.tcp_abort(rig.now, id);
+        let request = rig
+            .drain()
+            .into_iter()
+            .rfind(|seen| seen.kind == EtherType::ARP)
+            .expect("the RST asks for its neighbour");
+        assert_eq!(request.dst, MacAddr::BROADCAST);
+        if answers {
+            answer(&mut rig, &request, OTHER_MAC);
+            let reset = rig.only();
+            assert_eq!(reset.dst, OTHER_MAC);
+            assert_eq!(fields(&reset).0.flags, Flags::RST | Flags::ACK);
+        } else {
+            let before = rig.drops(DropReason::NeighbourUnresolved);
+            rig.advance(Duration::from_secs(4));
+            let dropped = rig.drops(DropReason::NeighbourUnresolved) - before;
+            assert_eq!(dropped, 1, "the RST");
+            rig.drain();
+        }
+        rig.advance(Duration::from_secs(120));
+        assert!(rig.drain().is_empty());
+        assert_eq!(rig.stack.tcp_owed_resets(), 0);
+        assert_eq!(rig.stack.poll_timeout(), None);
+    }
+}

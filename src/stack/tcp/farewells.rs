@@ -1,0 +1,203 @@
+//! RSTs that connections owe their peers when they are gone: each waits until the device took it.
+//!
+//! RFC 9293 §3.10.5. A record of a RST takes the place of a connection with its buffers, and holds no
+//! name: a new connection may have that at once. *Owns* the records, and when they are given up.
+//! *Does not* answer segments that belong to nobody: those are refused through the outbox, and come
+//! again when that is full.
+//!
+//! There are as many as there were connections at one time, at most. A record ends when its RST has
+//! left, when no route or no neighbour leads to the peer, or, with a device that takes nothing, after
+//! the time of TIME-WAIT.
+
+use super::time_waits::Name;
+use super::{HalfOpenSlot, Listener, Slot};
+use crate::base::{DropReason, Instant, Protocol};
+use crate::device::{DeviceError, Transmit};
+use crate::stack::Stack;
+use crate::stack::egress::Outbound;
+use crate::stack::ids::{InterfaceId, RawId, Slab, TcpId};
+use crate::stack::packet::{Delivery, Waiter};
+use crate::stack::tcp::TcpTurn;
+use crate::stack::wheel::TimerKey;
+use crate::tcp::Reset;
+
+// Frames before others have their turn; as many as a connection's.
+const TURN: usize = 4;
+
+/// A RST, and where it goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Farewell {
+    name: Name,
+    reset: Reset,
+    /// When it is given up.
+    until: Instant,
+}
+
+/// All of them; the lines are the interfaces'.
+pub(super) type Farewells = Slab<RawId, Farewell>;
+
+impl Stack {
+    /// Queues the RST that a connection owes its peer as it ends.
+    pub(super) fn owe_reset(&mut self, id: TcpId, reset: Option<Reset>) {
+        let Some(reset) = reset else { return };
+        let Some(slot) = self.tcp.slots.get(id) else {
+            return;
+        };
+        if slot.reachable {
+            self.say_farewell(Name::of(slot), reset);
+        }
+    }
+
+    /// Queues the RST of what had this name.
+    pub(super) fn say_farewell(&mut self, name: Name, reset: Reset) {
+        // A device that takes nothing must not make us remember more than there ever was.
+        let most = self.tcp.slots.places() + self.tcp.half_open.places();
+        if self.tcp.farewells.len() >= most {
+            self.net.counters.drops.count(DropReason::OutboxFull);
+            return;
+        }
+        let first = self.tcp.farewells.len() == 0;
+        let until = self.net.now + self.config.time_wait;
+        let farewell = Farewell { name, reset, until };
+        let id = self.tcp.farewells.insert(farewell);
+        self.net.wake(name.on, Waiter::Farewell(id));
+        if first {
+            self.net.timers.set(TimerKey::Farewells, Some(until));
+        }
+    }
+
+    /// Resets the `count` half-open connections that are meant. One walk, for a call that comes once.
+    pub(super) fn reset_half_open(
+        &mut self,
+        count: usize,
+        is_meant: impl Fn(&HalfOpenSlot) -> bool,
+    ) {
+        let all = self.tcp.half_open.iter();
+        let meant = all.filter(|(_, slot)| is_meant(slot)).map(|(raw, _)| raw);
+        let meant: Vec<_> = meant.take(count).collect();
+        for raw in meant {
+            let Some(slot) = self.remove_half_open(raw) else {
+                continue;
+            };
+            let listener = self.tcp.listeners.get(slot.listener);
+            let (ttl, tos) = listener.map_or((self.net.ttl, 0), Listener::ttl_and_tos);
+            let name = Name {
+                tuple: slot.tuple,
+                on: slot.on,
+                ttl,
+                tos,
+            };
+            self.say_farewell(name, slot.record.reset());
+        }
+    }
+
+    /// Lets a few RSTs leave.
+    pub(in crate::stack) fn transmit_farewells<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        out: &mut T,
+        budget: &mut usize,
+    ) -> Result<TcpTurn, DeviceError> {
+        for _ in 0..TURN.min(*budget) {
+            let line = &mut self.net.interfaces[on.index()].farewells;
+            let Some(&id) = line.front() else {
+                return Ok(TcpTurn::Done);
+            };
+            let delivery = self.transmit_farewell(now, on, id, out)?;
+            if delivery == Delivery::Full {
+                return Ok(TcpTurn::Full);
+            }
+            self.net.interfaces[on.index()].farewells.pop_front();
+            if delivery != Delivery::Unresolved {
+                // Else its neighbour, or its address, puts it in line again.
+                self.tcp.farewells.remove(id);
+                *budget -= 1;
+            }
+        }
+        Ok(TcpTurn::More)
+    }
+
+    fn transmit_farewell<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        id: RawId,
+        out: &mut T,
+    ) -> Result<Delivery, DeviceError> {
+        let Some(&Farewell { name, reset, .. }) = self.tcp.farewells.get(id) else {
+            return Ok(Delivery::Dropped);
+        };
+        let Some(flow) = self.answer_flow(&name.tuple, name.on, name.ttl, name.tos) else {
+            self.net.counters.drops.count(DropReason::NoRoute);
+            return Ok(Delivery::Dropped);
+        };
+        let (header, len) = super::bare_header(&name.tuple, &reset.bare(now));
+        let packet = Outbound {
+            flow: &flow,
+            protocol: Protocol::TCP,
+            header: &header[..len],
+            payload: &[],
+            segment: None,
+        };
+        let delivery = self.net.send(now, on, Waiter::Farewell(id), &packet, out)?;
+        if delivery == Delivery::Taken {
+            self.net.counters.tcp_segments_sent += 1;
+            self.net.counters.tcp_resets_sent += 1;
+        }
+        Ok(delivery)
+    }
+
+    /// Its neighbour does not answer, or its address is a duplicate.
+    pub(in crate::stack) fn farewell_failed(&mut self, id: RawId) {
+        if self.tcp.farewells.remove(id).is_some() {
+            let drops = &mut self.net.counters.drops;
+            drops.count(DropReason::NeighbourUnresolved);
+        }
+    }
+
+    /// The oldest have waited for the device long enough. Those that wait for a neighbour end with it.
+    pub(in crate::stack) fn farewells_timeout(&mut self, now: Instant) {
+        let mut next: Option<Instant> = None;
+        for interface in &mut self.net.interfaces {
+            while let Some(&id) = interface.farewells.front() {
+                let until = self.tcp.farewells.get(id).map(|farewell| farewell.until);
+                if let Some(until) = until.filter(|&until| until > now) {
+                    next = Some(next.map_or(until, |next| next.min(until)));
+                    break;
+                }
+                interface.farewells.pop_front();
+                if self.tcp.farewells.remove(id).is_some() {
+                    self.net.counters.drops.count(DropReason::OutboxFull);
+                }
+            }
+        }
+        if next.is_none() && self.tcp.farewells.len() > 0 {
+            // All wait for neighbours, and may yet come back to their lines.
+            next = Some(now + self.config.time_wait);
+        }
+        self.net.timers.set(TimerKey::Farewells, next);
+    }
+}
+
+impl Name {
+    pub(super) fn of(slot: &Slot) -> Self {
+        Self {
+            tuple: slot.tuple,
+            on: slot.on,
+            ttl: slot.flow.ttl,
+            tos: slot.flow.tos,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a hundred thousand resets at once cost is this and a place in line.
+    #[test]
+    fn a_record_is_small() {
+        assert!(size_of::<Farewell>() <= 96, "{}", size_of::<Farewell>());
+    }
+}
