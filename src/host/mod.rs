@@ -193,22 +193,43 @@ impl Host {
         socket.recv(timeout)
     }
 
-    /// Waits until every address is usable.
+    /// Waits until duplicate detection is over (RFC 4862 §5.4): each address is usable, or another
+    /// station has it. [`addresses`](Self::addresses) tells which.
+    ///
+    /// The host goes on with the addresses that are left, for anybody on the link can make one a
+    /// duplicate (docs/limits.md).
     ///
     /// # Errors
-    /// `TimedOut`; `AddrInUse` when another station has one of them (RFC 4862 §5.4.5); why the
-    /// host ended, when it did.
+    /// `TimedOut`; `AddrInUse` when another station has every address that was given; why the host
+    /// ended, when it did.
     pub fn wait_ready(&self, timeout: Duration) -> io::Result<()> {
+        self.wait_addresses(timeout, |given, duplicates| duplicates == given)
+    }
+
+    /// The same for those who would rather do without the host than without one of its addresses.
+    ///
+    /// # Errors
+    /// Those of [`wait_ready`](Self::wait_ready); `AddrInUse` when another station has any address
+    /// that was given. The link-local address that the host forms itself never counts.
+    pub fn wait_all_ready(&self, timeout: Duration) -> io::Result<()> {
+        self.wait_addresses(timeout, |_, duplicates| duplicates > 0)
+    }
+
+    fn wait_addresses(
+        &self,
+        timeout: Duration,
+        too_many: impl Fn(usize, usize) -> bool,
+    ) -> io::Result<()> {
         let deadline = clock::now() + timeout;
         let settled = self.shared.wait_until(Some(deadline), |core| {
             if let Err(why) = core.check() {
                 return Some(Err(why.into()));
             }
-            let duplicate = core
-                .stack
-                .addresses(core.interface)
-                .find(|(_, state)| *state == AddressState::Duplicate);
-            if let Some((cidr, _)) = duplicate {
+            let given = || core.stack.given_addresses(core.interface);
+            let duplicates = || given().filter(|&(_, state)| state == AddressState::Duplicate);
+            if let Some((cidr, _)) = duplicates().next()
+                && too_many(given().count(), duplicates().count())
+            {
                 let text = format!("another station has the address {}", cidr.address());
                 return Some(Err(io::Error::new(io::ErrorKind::AddrInUse, text)));
             }

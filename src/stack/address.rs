@@ -31,10 +31,20 @@ pub enum AddressState {
     Duplicate,
 }
 
+/// Where an address comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The user gave it.
+    Given,
+    /// The stack formed it (RFC 4862 §5.3).
+    Formed,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Address {
     pub(crate) cidr: Cidr,
     pub(crate) state: AddressState,
+    pub(crate) origin: Origin,
     /// Probes or announcements that are still to be sent.
     left: u8,
     due: Option<Instant>,
@@ -61,7 +71,7 @@ impl Addresses {
     pub(crate) fn add(
         &mut self,
         now: Instant,
-        cidr: Cidr,
+        (cidr, origin): (Cidr, Origin),
         medium: Medium,
         probes: u8,
         delay: Duration,
@@ -77,6 +87,7 @@ impl Addresses {
         self.0.push(Address {
             cidr,
             state,
+            origin,
             left,
             due,
             defended: None,
@@ -213,7 +224,8 @@ mod tests {
     fn addresses(text: &str, probes: u8) -> Addresses {
         let mut addresses = Addresses::default();
         let now = Instant::ZERO;
-        addresses.add(now, cidr(text), Medium::Ethernet, probes, Duration::ZERO);
+        let given = (cidr(text), Origin::Given);
+        addresses.add(now, given, Medium::Ethernet, probes, Duration::ZERO);
         addresses
     }
 

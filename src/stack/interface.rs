@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
 
-use super::address::Addresses;
+use super::address::{Addresses, Origin};
 use super::config::{InterfaceConfig, MIN_MTU_V6};
 use super::ids::{InterfaceId, RawId};
 use super::packet::{OwnedPacket, Waiter};
@@ -55,10 +55,10 @@ impl Interface {
         let medium = capabilities.medium;
         let mac = config.mac.unwrap_or_else(|| random_mac(random));
         let mut addresses = Addresses::default();
-        let mut add = |cidr| {
+        let mut add = |address| {
             let at_most = u64::try_from(config.dad_delay.as_nanos()).unwrap_or(u64::MAX);
             let delay = Duration::from_nanos(random.below(at_most));
-            addresses.add(now, cidr, medium, config.dad_transmits, delay);
+            addresses.add(now, address, medium, config.dad_transmits, delay);
         };
         let given = |a: &Cidr| matches!(a.address(), IpAddr::V6(a) if a.is_unicast_link_local());
         if config.link_local
@@ -67,9 +67,10 @@ impl Interface {
             && !config.addresses.iter().any(given)
             && let Ok(cidr) = Cidr::new(IpAddr::V6(ipv6::link_local(eui64(mac))), 64)
         {
-            add(cidr);
+            add((cidr, Origin::Formed));
         }
-        config.addresses.iter().copied().for_each(add);
+        let given = config.addresses.iter();
+        given.map(|&cidr| (cidr, Origin::Given)).for_each(add);
         Self {
             id,
             capabilities,

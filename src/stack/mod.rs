@@ -54,6 +54,7 @@ pub use udp_socket::{BindError, ConnectUdpError, Datagram, RecvError, SendError,
 use core::net::IpAddr;
 
 use crate::base::{Cidr, Instant};
+use address::Origin;
 use demux::Demux;
 use event::Events;
 use net::Net;
@@ -156,6 +157,17 @@ impl Stack {
     pub fn addresses(&self, on: InterfaceId) -> impl Iterator<Item = (Cidr, AddressState)> + '_ {
         let interface = self.net.interfaces.get(on.index()).into_iter();
         interface.flat_map(|i| i.addresses.iter().map(|a| (a.cidr, a.state)))
+    }
+
+    /// Those of them that its configuration gave: all but the link-local one that was formed.
+    pub fn given_addresses(
+        &self,
+        on: InterfaceId,
+    ) -> impl Iterator<Item = (Cidr, AddressState)> + '_ {
+        let interface = self.net.interfaces.get(on.index()).into_iter();
+        let all = interface.flat_map(|i| i.addresses.iter());
+        let given = all.filter(|a| a.origin == Origin::Given);
+        given.map(|a| (a.cidr, a.state))
     }
 
     /// The MAC address of an interface; `None` on an IP medium.

@@ -14,14 +14,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::select;
-use netloom::base::Seed;
+use netloom::base::{Cidr, MacAddr, Seed};
 use netloom::bytes::Bytes;
 use netloom::device::{
     Capabilities, Chance, Device, DeviceError, Impair, Impairment, Medium, Pair, PairRx, PairTx,
     Pollable, Receive, RxBatch, pair,
 };
 use netloom::host::{ConnectOptions, Host, HostError, TcpStream};
-use netloom::stack::ListenOptions;
+use netloom::stack::{AddressState, ListenOptions};
 
 /// Far longer than anything here takes; only a bug reaches it.
 const LONG: Duration = Duration::from_secs(20);
@@ -718,6 +718,46 @@ fn a_duplicate_address_is_reported() {
         .unwrap();
     let error = second.wait_ready(LONG).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
+}
+
+/// Another host, and one whose link-local address and fd07::2 the other has already.
+fn host_with_namesakes(given: &[&str]) -> (Host, Host) {
+    let (a, b) = pair(Medium::Ethernet, 1500);
+    let taken = ["fe80::ff:fe00:7/64", "fd07::2/64", "10.7.0.1/24"];
+    let other = taken.iter().fold(Host::builder(a), |host, address| {
+        host.address(address.parse().unwrap())
+    });
+    let other = other.dad_transmits(0).spawn().unwrap();
+    other.wait_ready(LONG).unwrap();
+    let host = given.iter().fold(Host::builder(b), |host, address| {
+        host.address(address.parse().unwrap())
+    });
+    let mac = MacAddr::new([2, 0, 0, 0, 0, 7]);
+    (other, host.mac(mac).spawn().unwrap())
+}
+
+/// One forged advertisement for the address that the host forms itself is enough for this.
+#[test]
+fn a_host_goes_on_without_the_link_local_address_that_it_formed() {
+    let (other, host) = host_with_namesakes(&["10.7.0.2/24"]);
+    host.wait_ready(LONG).unwrap();
+    host.wait_all_ready(LONG).unwrap();
+    let duplicate = |(cidr, state): (Cidr, _)| {
+        (state == AddressState::Duplicate).then(|| cidr.address().to_string())
+    };
+    let duplicates: Vec<_> = host.addresses().into_iter().filter_map(duplicate).collect();
+    assert_eq!(duplicates, ["fe80::ff:fe00:7"]);
+    connected(&other, &host);
+}
+
+#[test]
+fn which_duplicates_are_fatal_is_the_users_choice() {
+    let (other, host) = host_with_namesakes(&["10.7.0.2/24", "fd07::2/64"]);
+    host.wait_ready(LONG).unwrap();
+    let error = host.wait_all_ready(LONG).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
+    assert!(error.to_string().contains("fd07::2"), "{error}");
+    connected(&other, &host);
 }
 
 /// Threads of this process whose name is `name`.

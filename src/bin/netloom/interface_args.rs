@@ -8,6 +8,7 @@ use netloom::base::Cidr;
 use netloom::capture::CaptureWatch;
 use netloom::device::{Builder, Device, HostReceive, HostTransmit, Tap, Tun};
 use netloom::host::{Host, HostBuilder, SpawnError};
+use netloom::stack::AddressState;
 
 use crate::failure::Failure;
 use crate::output::{note, note_made};
@@ -39,6 +40,9 @@ pub(crate) struct InterfaceArgs {
     /// An address of the netloom host, as in 10.7.0.2/24 or fd07::2/64. May be repeated.
     #[arg(long, value_name = "CIDR", required = true)]
     address: Vec<Cidr>,
+    /// End when another station has one of the addresses, rather than go on with the others.
+    #[arg(long)]
+    require_addresses: bool,
     /// A default gateway of the netloom host. May be repeated.
     #[arg(long, value_name = "IP")]
     gateway: Vec<IpAddr>,
@@ -62,13 +66,27 @@ pub(crate) struct InterfaceArgs {
 }
 
 impl InterfaceArgs {
-    /// Opens the device and spawns the host on it; its addresses are usable on return.
+    /// Opens the device and spawns the host on it; its addresses are usable on return, but for those
+    /// that another station has: each has a line.
     ///
     /// # Errors
     /// The device's, the host's or duplicate detection's, with what helps.
     pub(crate) fn ready_host(&self) -> Result<Host, Failure> {
         let host = self.host()?;
-        host.wait_ready(READY_WITHIN).map_err(Failure::host)?;
+        let ready = if self.require_addresses {
+            host.wait_all_ready(READY_WITHIN)
+        } else {
+            host.wait_ready(READY_WITHIN)
+        };
+        ready.map_err(Failure::host)?;
+        for (cidr, state) in host.addresses() {
+            if state == AddressState::Duplicate {
+                let address = cidr.address();
+                note(format_args!(
+                    "another station has {address}: it is not used"
+                ));
+            }
+        }
         Ok(host)
     }
 
