@@ -3,7 +3,7 @@
 //! RFC 826, RFC 5227, RFC 4861 §7.2, RFC 4862 §5.4. *Owns* the packets. *Does not* judge what the
 //! neighbour table does with what was heard. Hosts ignore what routers advertise until SLAAC is there.
 
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;
 
@@ -30,6 +30,11 @@ impl Net {
         let own = self.interfaces[on.index()].mac;
         match (target, source) {
             (IpAddr::V4(target), IpAddr::V4(source)) => {
+                // As below: what is not ours, under `accept_foreign`, must not get our MAC.
+                let ours = self.is_ours(IpAddr::V4(source), Some(on));
+                let source = if ours { Some(source) } else { self.any_v4(on) };
+                // RFC 5227 §2.1.1: a probe asks without saying who does.
+                let source = source.unwrap_or(Ipv4Addr::UNSPECIFIED);
                 let request = arp::Packet::request(own, source, target);
                 self.queue_arp(on, mac.unwrap_or(MacAddr::BROADCAST), request);
             }
@@ -54,6 +59,14 @@ impl Net {
     pub(super) fn probe(&mut self, on: InterfaceId, address: Ipv6Addr) {
         let dst = ipv6::solicited_node(address);
         self.send_solicitation(on, Ipv6Addr::UNSPECIFIED, dst, address, None);
+    }
+
+    fn any_v4(&self, on: InterfaceId) -> Option<Ipv4Addr> {
+        let mut sources = self.interfaces[on.index()].addresses.sources(false);
+        sources.find_map(|cidr| match cidr.address() {
+            IpAddr::V4(a) => Some(a),
+            IpAddr::V6(_) => None,
+        })
     }
 
     fn any_v6(&self, on: InterfaceId) -> Option<Ipv6Addr> {
@@ -170,10 +183,8 @@ impl Stack {
             return Err(DropReason::ArpIgnored);
         }
         let ours = interface.addresses.state(target) == Some(AddressState::Preferred);
-        let on_link = |a: &super::address::Address| a.cidr.contains(sender);
-        let known_network = interface.addresses.iter().any(on_link);
         let is_reply = packet.operation == arp::Operation::REPLY;
-        if !packet.is_probe() && known_network {
+        if !packet.is_probe() {
             let heard = if is_reply && ours {
                 Heard::Advertises {
                     mac: Some(packet.sender_mac),
@@ -181,10 +192,10 @@ impl Stack {
                     overrides: true,
                 }
             } else {
-                // RFC 826: merge first; a new entry only if we are the target.
+                // RFC 826: merge first; a new entry only if we are the target, and can answer there.
                 Heard::Asks {
                     mac: packet.sender_mac,
-                    create: ours && !is_reply,
+                    create: ours && !is_reply && self.net.is_on_link(on, sender),
                 }
             };
             self.net.heard(now, (on, sender), heard);
@@ -253,8 +264,9 @@ impl Stack {
         }
         let mac = mac.filter(|mac| mac.is_unicast());
         if let Some(mac) = mac {
-            let heard = Heard::Asks { mac, create: true };
-            self.net.heard(now, (on, IpAddr::V6(source)), heard);
+            let key = (on, IpAddr::V6(source));
+            let create = self.net.is_on_link(key.0, key.1);
+            self.net.heard(now, key, Heard::Asks { mac, create });
         }
         self.net.advertise(on, target, source, mac);
         Ok(())

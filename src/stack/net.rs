@@ -109,11 +109,8 @@ impl Net {
             return Err(RouteError::Destination(dst));
         }
         let (on, next_hop) = if is_on_link_only(dst) {
-            let only = match &self.interfaces[..] {
-                [one] => Some(one.id),
-                _ => None,
-            };
-            (scope.or(only).ok_or(RouteError::NoScope(dst))?, dst)
+            let on = scope.or_else(|| self.interface_of(dst));
+            (on.ok_or(RouteError::NoScope(dst))?, dst)
         } else {
             self.routes
                 .lookup(self.now, dst, scope)
@@ -134,6 +131,33 @@ impl Net {
                 .ok_or(RouteError::NoSource(dst))?,
             mtu: interface.capabilities.mtu,
         })
+    }
+
+    /// The interface of a destination on the link that names none: the only one, or for IPv4's
+    /// link-local addresses, which cannot name one, that of their route.
+    fn interface_of(&self, dst: IpAddr) -> Option<InterfaceId> {
+        match &self.interfaces[..] {
+            [one] => Some(one.id),
+            _ if matches!(dst, IpAddr::V4(a) if a.is_link_local()) => {
+                let route = self.routes.lookup(self.now, dst, None)?;
+                Some(route.0)
+            }
+            _ => None,
+        }
+    }
+
+    /// Can `address` be a neighbour on this interface: by its kind, by a route, or as a gateway?
+    pub(crate) fn is_on_link(&self, on: InterfaceId, address: IpAddr) -> bool {
+        let group = match address {
+            IpAddr::V4(a) => {
+                let addresses = &self.interfaces[on.index()].addresses;
+                a.is_multicast() || a.is_broadcast() || addresses.is_broadcast(a)
+            }
+            IpAddr::V6(a) => a.is_multicast(),
+        };
+        let neighbour =
+            || is_on_link_only(address) || self.routes.is_neighbour(self.now, on, address);
+        !group && !address.is_unspecified() && neighbour()
     }
 
     /// Is `address` one that a socket may be bound to, on `scope` if that is given?
@@ -275,7 +299,8 @@ impl Net {
 /// Does the address mean something on one link only, so that no route is asked?
 fn is_on_link_only(dst: IpAddr) -> bool {
     match dst {
-        IpAddr::V4(a) => a.is_broadcast() || a.is_multicast(),
+        // RFC 3927 §2.6.2: link-local ones are asked for on the link, never sent to a router.
+        IpAddr::V4(a) => a.is_broadcast() || a.is_multicast() || a.is_link_local(),
         IpAddr::V6(a) => a.is_multicast() || a.is_unicast_link_local(),
     }
 }

@@ -90,6 +90,12 @@ impl Routes {
         Some((entry.on, entry.via.unwrap_or(dst)))
     }
 
+    /// Do routes lead to `address` itself, or over it?
+    pub(crate) fn is_neighbour(&self, now: Instant, on: InterfaceId, address: IpAddr) -> bool {
+        let gateway = |e: &Entry| e.on == on && e.via == Some(address);
+        self.0.iter().any(gateway) || self.lookup(now, address, Some(on)) == Some((on, address))
+    }
+
     /// This router did not answer: others come first for a while.
     pub(crate) fn gateway_failed(&mut self, now: Instant, on: InterfaceId, gateway: IpAddr) {
         for entry in &mut self.0 {

@@ -44,6 +44,83 @@ fn r60_arp_resolution_then_the_datagram() {
     assert!(matches!(state(&rig, PEER), Some(State::Reachable { .. })));
 }
 
+/// A rig whose own prefix holds nobody: one on-link route, one gateway, both elsewhere.
+fn far_rig() -> Rig {
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .dad_transmits(0)
+        .link_local(false)
+        .address("10.0.0.1/32".parse().unwrap())
+        .address("fd00::1/128".parse().unwrap())
+        .route("192.168.7.0/24".parse().unwrap(), None)
+        .route("fd00::/64".parse().unwrap(), None)
+        .gateway("192.168.9.1".parse().unwrap());
+    let mut rig = Rig::bare(Config::new(Seed::from_number(1)), interface);
+    rig.advance(seconds(3));
+    rig.drain();
+    rig
+}
+
+/// What is on the link by a route, or a gateway by its own word, is asked and believed as what the
+/// own prefix holds.
+#[test]
+fn neighbours_outside_the_own_prefix_resolve() {
+    for (to, hop) in [
+        ("192.168.7.5:7", [192, 168, 7, 5]),
+        ("8.8.8.8:7", [192, 168, 9, 1]),
+    ] {
+        let mut rig = far_rig();
+        send(&mut rig, to, b"hello");
+        let request = rig.only().arp();
+        assert_eq!(request, arp::Packet::request(OUR_MAC, OURS, hop.into()));
+        rig.receive(arp_frame(&request.reply(PEER_MAC)));
+        let datagram = rig.only();
+        assert_eq!(datagram.dst, PEER_MAC, "{to}");
+        assert!(datagram.packet.ends_with(b"hello"));
+        let hop = Ipv4Addr::from(hop);
+        assert!(matches!(state(&rig, hop), Some(State::Reachable { .. })));
+    }
+}
+
+/// RFC 826: who asks for us is learned where it can be on the link, and nowhere else.
+#[test]
+fn who_asks_is_learned_if_it_can_be_on_the_link() {
+    #[rustfmt::skip]
+    let rows = [
+        ("192.168.7.5", true,  "an on-link route"),
+        ("192.168.9.1", true,  "a gateway"),
+        ("169.254.3.4", true,  "link-local (RFC 3927 section 2.6.2)"),
+        ("192.168.9.2", false, "behind the gateway"),
+        ("fd00::5",     true,  "an on-link route"),
+        ("fe80::5",     true,  "link-local"),
+        ("2001:db8::5", false, "nowhere"),
+    ];
+    for (from, learned, why) in rows {
+        let mut rig = far_rig();
+        let from: IpAddr = from.parse().unwrap();
+        rig.receive(match from {
+            IpAddr::V4(from) => arp_frame(&arp::Packet::request(PEER_MAC, from, OURS)),
+            IpAddr::V6(from) => solicitation(from, PEER_MAC, OURS6),
+        });
+        assert_eq!(rig.only().dst, PEER_MAC, "answered all the same");
+        assert_eq!(state(&rig, from).is_some(), learned, "{from}: {why}");
+    }
+}
+
+/// Nobody is told that a foreign address, which a socket may send from, has our MAC.
+#[test]
+fn who_sends_from_a_foreign_address_asks_with_its_own() {
+    let mut rig = Rig::with(|config| config.accept_foreign(true));
+    let from = "10.0.0.77:5".parse().unwrap();
+    let id = rig.stack.udp_bind(from, UdpOptions::new()).unwrap();
+    let to = Some("10.0.0.2:7".parse().unwrap());
+    rig.stack.udp_send_to(rig.now, id, to, b"hello").unwrap();
+    let request = rig.only().arp();
+    assert_eq!(request, arp::Packet::request(OUR_MAC, OURS, PEER));
+    rig.receive(arp_frame(&request.reply(PEER_MAC)));
+    assert_eq!(rig.only().v4().0.src, Ipv4Addr::new(10, 0, 0, 77));
+}
+
 /// Covers: NDP-22.
 #[test]
 fn ndp_resolution_then_the_datagram() {
