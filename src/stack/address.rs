@@ -6,8 +6,11 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::neighbour::RETRANS_TIMER;
+use super::source::Sources;
 use crate::base::{Cidr, Instant};
 use crate::device::Medium;
 use crate::ipv6::solicited_node;
@@ -62,9 +65,23 @@ pub(crate) enum Due {
     Usable,
 }
 
-/// The addresses of one interface.
+/// The addresses of one interface, in the order given.
+///
+/// Whatever a packet asks is answered from an index, so that it costs the same for one address and
+/// for a hundred thousand.
 #[derive(Debug, Default)]
-pub(crate) struct Addresses(Vec<Address>);
+pub(crate) struct Addresses {
+    list: Vec<Address>,
+    places: BTreeMap<IpAddr, usize>,
+    /// The broadcast addresses of our networks (RFC 1122 §3.3.6), in the present form and the old
+    /// one with a host part of zero.
+    broadcasts: BTreeSet<Ipv4Addr>,
+    /// The solicited-node groups (RFC 4291 §2.7.1) that we are in, and for how many addresses.
+    groups: BTreeMap<Ipv6Addr, usize>,
+    due: BTreeSet<(Instant, usize)>,
+    preferred: Sources,
+    tentative: Sources,
+}
 
 impl Addresses {
     /// Adds an address: IPv6 ones are probed for first where `probes` says so, IPv4 ones announced.
@@ -84,90 +101,106 @@ impl Addresses {
                 (AddressState::Tentative, probes, Some(now + delay))
             }
         };
-        self.0.push(Address {
+        let place = self.list.len();
+        self.list.push(Address {
             cidr,
             state,
             origin,
             left,
-            due,
+            due: None,
             defended: None,
         });
+        self.places.insert(cidr.address(), place);
+        self.set_due(place, due);
+        self.join(place);
+        if let Some(broadcast) = cidr.broadcast().filter(|_| cidr.prefix() > 0) {
+            let hosts = u32::MAX.checked_shr(cidr.prefix().into()).unwrap_or(0);
+            let network = Ipv4Addr::from_bits(broadcast.to_bits() & !hosts);
+            self.broadcasts.extend([broadcast, network]);
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Address> {
-        self.0.iter()
-    }
-
-    pub(crate) fn find(&self, address: IpAddr) -> Option<&Address> {
-        self.0.iter().find(|a| a.cidr.address() == address)
+        self.list.iter()
     }
 
     /// The state of `address`, if it is one of these.
     pub(crate) fn state(&self, address: IpAddr) -> Option<AddressState> {
-        self.find(address).map(|a| a.state)
+        let place = *self.places.get(&address)?;
+        self.list.get(place).map(|a| a.state)
     }
 
-    /// The addresses to send from, with the tentative ones when those are wanted.
-    pub(crate) fn sources(&self, tentative: bool) -> impl Iterator<Item = Cidr> {
-        let usable = move |state| match state {
-            AddressState::Preferred => true,
-            AddressState::Tentative => tentative,
-            AddressState::Duplicate => false,
-        };
-        self.0
-            .iter()
-            .filter(move |a| usable(a.state))
-            .map(|a| a.cidr)
+    /// Is it ours, or about to be? Of those that are not yet in use nothing is sent, and those that
+    /// another station has are nothing of ours.
+    pub(crate) fn is_held(&self, address: IpAddr) -> bool {
+        match self.state(address) {
+            Some(AddressState::Preferred | AddressState::Tentative) => true,
+            Some(AddressState::Duplicate) | None => false,
+        }
     }
 
-    /// Is it the broadcast address of one of our networks (RFC 1122 §3.3.6), in the present form or
-    /// the old one with a host part of zero?
+    /// Is it ours and in use (RFC 4862 §5.4)?
+    pub(crate) fn is_assigned(&self, address: IpAddr) -> bool {
+        self.state(address) == Some(AddressState::Preferred)
+    }
+
+    /// The best source to reach `dst` over `next_hop`. A tentative address is better than none: the
+    /// packet waits until it may be used.
+    pub(crate) fn source(&self, dst: IpAddr, next_hop: IpAddr) -> Option<IpAddr> {
+        let place = self.preferred.select(dst, next_hop);
+        let place = place.or_else(|| self.tentative.select(dst, next_hop))?;
+        self.list.get(place).map(|a| a.cidr.address())
+    }
+
+    /// The first IPv4 address in use.
+    pub(crate) fn first_v4(&self) -> Option<Ipv4Addr> {
+        match self.list.get(self.preferred.first(true)?)?.cidr.address() {
+            IpAddr::V4(a) => Some(a),
+            IpAddr::V6(_) => None,
+        }
+    }
+
+    /// The first IPv6 address in use.
+    pub(crate) fn first_v6(&self) -> Option<Ipv6Addr> {
+        match self.list.get(self.preferred.first(false)?)?.cidr.address() {
+            IpAddr::V6(a) => Some(a),
+            IpAddr::V4(_) => None,
+        }
+    }
+
+    /// Is it the broadcast address of one of our networks?
     pub(crate) fn is_broadcast(&self, address: Ipv4Addr) -> bool {
-        self.0.iter().any(|a| {
-            let IpAddr::V4(own) = a.cidr.address() else {
-                return false;
-            };
-            let Some(broadcast) = a.cidr.broadcast() else {
-                return false;
-            };
-            let mask = u32::MAX
-                .checked_shl(32 - u32::from(a.cidr.prefix()))
-                .unwrap_or(0);
-            let network = Ipv4Addr::from_bits(own.to_bits() & mask);
-            a.cidr.prefix() > 0 && (address == broadcast || address == network)
-        })
+        self.broadcasts.contains(&address)
     }
 
-    /// Is it the solicited-node group (RFC 4291 §2.7.1) of one of ours? All 24 bits count (r64).
+    /// Is it the solicited-node group of one of ours? All 24 bits count (r64).
     pub(crate) fn is_solicited_node(&self, group: Ipv6Addr) -> bool {
-        self.0.iter().any(|a| match a.cidr.address() {
-            IpAddr::V6(own) => solicited_node(own) == group,
-            IpAddr::V4(_) => false,
-        })
+        self.groups.contains_key(&group)
     }
 
     /// When [`on_timeout`](Self::on_timeout) is to be called.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.0.iter().filter_map(|a| a.due).min()
+        self.due.first().map(|&(at, _)| at)
     }
 
     /// One thing that is due; call until `None`.
     pub(crate) fn on_timeout(&mut self, now: Instant) -> Option<Due> {
-        let due = |a: &&mut Address| a.due.is_some_and(|at| at <= now);
-        let address = self.0.iter_mut().find(due)?;
+        let &(_, place) = self.due.first().filter(|&&(at, _)| at <= now)?;
+        let address = self.list.get_mut(place)?;
         if address.left == 0 {
-            address.due = None;
-            address.state = AddressState::Preferred;
+            self.set_due(place, None);
+            self.set_state(place, AddressState::Preferred);
             return Some(Due::Usable);
         }
         address.left -= 1;
+        let more = address.left > 0;
         match address.cidr.address() {
             IpAddr::V4(own) => {
-                address.due = (address.left > 0).then_some(now + ANNOUNCE_INTERVAL);
+                self.set_due(place, more.then_some(now + ANNOUNCE_INTERVAL));
                 Some(Due::Announce(own))
             }
             IpAddr::V6(own) => {
-                address.due = Some(now + RETRANS_TIMER);
+                self.set_due(place, Some(now + RETRANS_TIMER));
                 Some(Due::Probe(own))
             }
         }
@@ -177,13 +210,16 @@ impl Addresses {
     /// duplicate (RFC 4862 §5.4.3, §5.4.4); an IPv4 one is defended, not more than once per
     /// interval (RFC 5227 §2.4 (c)).
     pub(crate) fn on_conflict(&mut self, now: Instant, address: IpAddr) -> Conflict {
-        let Some(own) = self.0.iter_mut().find(|a| a.cidr.address() == address) else {
+        let Some(&place) = self.places.get(&address) else {
+            return Conflict::NotOurs;
+        };
+        let Some(own) = self.list.get_mut(place) else {
             return Conflict::NotOurs;
         };
         match (own.state, address) {
             (AddressState::Tentative, _) => {
-                own.state = AddressState::Duplicate;
-                own.due = None;
+                self.set_state(place, AddressState::Duplicate);
+                self.set_due(place, None);
                 Conflict::Duplicate
             }
             (AddressState::Preferred, IpAddr::V4(address)) => {
@@ -197,6 +233,59 @@ impl Addresses {
             }
             (AddressState::Preferred, IpAddr::V6(_)) => Conflict::Counted,
             (AddressState::Duplicate, _) => Conflict::NotOurs,
+        }
+    }
+
+    fn set_due(&mut self, place: usize, due: Option<Instant>) {
+        let Some(address) = self.list.get_mut(place) else {
+            return;
+        };
+        if let Some(old) = address.due {
+            self.due.remove(&(old, place));
+        }
+        address.due = due;
+        self.due.extend(due.map(|at| (at, place)));
+    }
+
+    fn set_state(&mut self, place: usize, state: AddressState) {
+        self.leave(place);
+        if let Some(address) = self.list.get_mut(place) {
+            address.state = state;
+        }
+        self.join(place);
+    }
+
+    /// Puts an address where its state has it looked for.
+    fn join(&mut self, place: usize) {
+        let Some(&Address { cidr, state, .. }) = self.list.get(place) else {
+            return;
+        };
+        match state {
+            AddressState::Preferred => self.preferred.insert(place, cidr),
+            AddressState::Tentative => self.tentative.insert(place, cidr),
+            AddressState::Duplicate => return,
+        }
+        if let IpAddr::V6(own) = cidr.address() {
+            *self.groups.entry(solicited_node(own)).or_default() += 1;
+        }
+    }
+
+    fn leave(&mut self, place: usize) {
+        let Some(&Address { cidr, state, .. }) = self.list.get(place) else {
+            return;
+        };
+        match state {
+            AddressState::Preferred => self.preferred.remove(place, cidr),
+            AddressState::Tentative => self.tentative.remove(place, cidr),
+            AddressState::Duplicate => return,
+        }
+        if let IpAddr::V6(own) = cidr.address()
+            && let Entry::Occupied(mut members) = self.groups.entry(solicited_node(own))
+        {
+            *members.get_mut() -= 1;
+            if *members.get() == 0 {
+                members.remove();
+            }
         }
     }
 }
@@ -275,7 +364,11 @@ mod tests {
         assert_eq!(list.on_conflict(at(1), other), Conflict::NotOurs);
         assert_eq!(list.on_conflict(at(1), own), Conflict::Duplicate);
         assert_eq!((list.on_timeout(at(9000)), list.next_due()), (None, None));
-        assert_eq!(list.sources(true).count(), 0);
+        assert_eq!(
+            (list.source(other, other), list.is_held(own)),
+            (None, false)
+        );
+        assert!(!list.is_solicited_node(solicited_node("fd00::1".parse().unwrap())));
 
         let mut list = addresses("10.0.0.1/24", 1);
         let v4 = "10.0.0.1".parse().unwrap();

@@ -5,6 +5,7 @@
 use core::net::IpAddr;
 use core::ops::RangeInclusive;
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use crate::base::{Cidr, MacAddr, Seed};
 use crate::device::{Capabilities, Medium};
@@ -324,8 +325,8 @@ impl InterfaceConfig {
         {
             return Err(ConfigError::Vlan(vlan));
         }
-        for (at, &cidr) in self.addresses.iter().enumerate() {
-            let same = |other: &Cidr| other.address() == cidr.address();
+        let mut seen = BTreeSet::new();
+        for &cidr in &self.addresses {
             let unusable = match cidr.address() {
                 IpAddr::V4(a) => {
                     a.is_loopback() || a.octets()[0] == 0 || cidr.broadcast() == Some(a)
@@ -339,7 +340,7 @@ impl InterfaceConfig {
             if ip.is_ipv6() && mtu < MIN_MTU_V6 {
                 return Err(ConfigError::AddressMtu { address: cidr, mtu });
             }
-            if self.addresses[..at].iter().any(same) {
+            if !seen.insert(ip) {
                 return Err(ConfigError::AddressTwice(cidr));
             }
         }

@@ -176,7 +176,7 @@ impl Stack {
             return self.handle_ndp(now, packet, ndp);
         }
         let interface = &self.net.interfaces[packet.on.index()];
-        if src.is_unspecified() || interface.addresses.find(packet.src).is_some() {
+        if src.is_unspecified() || interface.addresses.is_held(packet.src) {
             return Err(DropReason::IpSource);
         }
         match message {

@@ -145,7 +145,7 @@ impl Stack {
             ipv6::Header::parse(&data).map_err(|_| DropReason::Ipv6Malformed)?;
         let interface = &self.net.interfaces[on.index()];
         check_source_v6(header.src())?;
-        let own = interface.addresses.find(IpAddr::V6(header.src())).is_some();
+        let own = interface.addresses.is_held(IpAddr::V6(header.src()));
         let (src, dst) = (IpAddr::V6(header.src()), IpAddr::V6(header.dst()));
         let unicast = check_destination(interface, dst, link)?;
         let outcome = extension::walk(&header, payload);
@@ -254,7 +254,7 @@ fn check_source_v4(interface: &Interface, src: Ipv4Addr) -> Result<(), DropReaso
         || first == 127
         || first >= 240
         || interface.addresses.is_broadcast(src)
-        || interface.addresses.find(IpAddr::V4(src)).is_some();
+        || interface.addresses.is_held(IpAddr::V4(src));
     if bad {
         Err(DropReason::IpSource)
     } else {

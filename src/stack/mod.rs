@@ -28,8 +28,10 @@ mod net;
 mod packet;
 mod ping;
 mod ports;
+mod prefix_tree;
 mod ready;
 mod route;
+mod source;
 mod taken;
 mod tcp;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::Stack;
 use super::address::{AddressState, Conflict};
 use super::ids::InterfaceId;
+use super::interface::Interface;
 use super::neighbour::{Heard, NeighbourKey};
 use super::net::Net;
 use super::packet::{Flow, Inbound, Notice, OwnedPacket};
@@ -27,12 +28,20 @@ impl Net {
     /// §2.3.2.1 (2)).
     pub(super) fn solicit(&mut self, key: NeighbourKey, source: IpAddr, mac: Option<MacAddr>) {
         let (on, target) = key;
-        let own = self.interfaces[on.index()].mac;
+        let Interface {
+            mac: own,
+            ref addresses,
+            ..
+        } = self.interfaces[on.index()];
         match (target, source) {
             (IpAddr::V4(target), IpAddr::V4(source)) => {
                 // As below: what is not ours, under `accept_foreign`, must not get our MAC.
-                let ours = self.is_ours(IpAddr::V4(source), Some(on));
-                let source = if ours { Some(source) } else { self.any_v4(on) };
+                let ours = addresses.is_assigned(IpAddr::V4(source));
+                let source = if ours {
+                    Some(source)
+                } else {
+                    addresses.first_v4()
+                };
                 // RFC 5227 §2.1.1: a probe asks without saying who does.
                 let source = source.unwrap_or(Ipv4Addr::UNSPECIFIED);
                 let request = arp::Packet::request(own, source, target);
@@ -45,8 +54,12 @@ impl Net {
                     ipv6::solicited_node(target)
                 };
                 // RFC 4861 §7.2.2: the source of the packet that prompts it, if it is ours.
-                let ours = self.is_ours(IpAddr::V6(source), Some(on));
-                let source = if ours { Some(source) } else { self.any_v6(on) };
+                let ours = addresses.is_assigned(IpAddr::V6(source));
+                let source = if ours {
+                    Some(source)
+                } else {
+                    addresses.first_v6()
+                };
                 if let Some(source) = source {
                     self.send_solicitation(on, source, dst, target, mac);
                 }
@@ -59,22 +72,6 @@ impl Net {
     pub(super) fn probe(&mut self, on: InterfaceId, address: Ipv6Addr) {
         let dst = ipv6::solicited_node(address);
         self.send_solicitation(on, Ipv6Addr::UNSPECIFIED, dst, address, None);
-    }
-
-    fn any_v4(&self, on: InterfaceId) -> Option<Ipv4Addr> {
-        let mut sources = self.interfaces[on.index()].addresses.sources(false);
-        sources.find_map(|cidr| match cidr.address() {
-            IpAddr::V4(a) => Some(a),
-            IpAddr::V6(_) => None,
-        })
-    }
-
-    fn any_v6(&self, on: InterfaceId) -> Option<Ipv6Addr> {
-        let mut sources = self.interfaces[on.index()].addresses.sources(false);
-        sources.find_map(|cidr| match cidr.address() {
-            IpAddr::V6(a) => Some(a),
-            IpAddr::V4(_) => None,
-        })
     }
 
     fn send_solicitation(
@@ -178,11 +175,11 @@ impl Stack {
         }
         let own_mac = interface.mac;
         let (sender, target) = (IpAddr::V4(packet.sender), IpAddr::V4(packet.target));
-        if interface.addresses.find(sender).is_some() {
+        if interface.addresses.is_held(sender) {
             self.net.conflict(now, on, sender);
             return Err(DropReason::ArpIgnored);
         }
-        let ours = interface.addresses.state(target) == Some(AddressState::Preferred);
+        let ours = interface.addresses.is_assigned(target);
         let is_reply = packet.operation == arp::Operation::REPLY;
         if !packet.is_probe() {
             let heard = if is_reply && ours {
@@ -283,11 +280,7 @@ impl Stack {
     ) -> Result<(), DropReason> {
         let on = packet.on;
         let target = IpAddr::V6(target);
-        if self.net.interfaces[on.index()]
-            .addresses
-            .find(target)
-            .is_some()
-        {
+        if self.net.interfaces[on.index()].addresses.is_held(target) {
             self.net.conflict(now, on, target);
             return Ok(());
         }

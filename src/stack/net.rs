@@ -4,9 +4,9 @@
 //! timers. *Owns* the way out. *Does not* know any socket: what concerns one is a [`Notice`].
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use super::address::{AddressState, Due};
+use super::address::Due;
 use super::config::{Config, ConfigError, InterfaceConfig};
 use super::counters::Counters;
 use super::egress::Headers;
@@ -16,7 +16,7 @@ use super::interface::{Destination, Interface, Outgoing};
 use super::neighbour::{Effect, Heard, NeighbourKey, Neighbours};
 use super::packet::{Notice, OwnedPacket, Waiter};
 use super::ready::Ready;
-use super::route::{Route, RouteError, Routes, select_source};
+use super::route::{Route, RouteError, Routes};
 use super::wheel::{TimerKey, Wheel};
 use crate::arp;
 use crate::base::{Cidr, DropReason, Instant, MacAddr, Random};
@@ -35,6 +35,8 @@ pub(crate) struct Net {
     pub(crate) headers: Headers,
     pub(crate) icmp_limit: IcmpLimit,
     pub(crate) ttl: u8,
+    /// Which interfaces were given an address.
+    owners: BTreeSet<(IpAddr, InterfaceId)>,
     outbox_limit: usize,
     random: Random,
 }
@@ -53,6 +55,7 @@ impl Net {
             headers: Headers::default(),
             icmp_limit: IcmpLimit::new(config),
             ttl: config.ttl,
+            owners: BTreeSet::new(),
             outbox_limit: config.outbox_limit,
             random: Random::new(seed.key("interface")),
         }
@@ -78,6 +81,7 @@ impl Net {
         let interface = Interface::new(now, id, config, &mut self.random);
         for address in interface.addresses.iter() {
             self.routes.add(address.cidr, id, None);
+            self.owners.insert((address.cidr.address(), id));
         }
         for &(to, via) in &config.routes {
             self.routes.add(to, id, via);
@@ -103,9 +107,8 @@ impl Net {
         dst: IpAddr,
         scope: Option<InterfaceId>,
     ) -> Result<Route, RouteError> {
-        let ours = |i: &Interface| i.addresses.find(dst).is_some();
         // No packet goes from the stack to itself: there is no loopback interface.
-        if dst.is_unspecified() || dst.is_loopback() || self.interfaces.iter().any(ours) {
+        if dst.is_unspecified() || dst.is_loopback() || self.is_ours(dst, None) {
             return Err(RouteError::Destination(dst));
         }
         let (on, next_hop) = if is_on_link_only(dst) {
@@ -120,15 +123,11 @@ impl Net {
             .interfaces
             .get(on.index())
             .ok_or(RouteError::NoScope(dst))?;
-        let source =
-            |tentative| select_source(interface.addresses.sources(tentative), dst, next_hop);
+        let source = interface.addresses.source(dst, next_hop);
         Ok(Route {
             on,
             next_hop,
-            // A tentative address is better than none: the packet waits until it may be used.
-            source: source(false)
-                .or_else(|| source(true))
-                .ok_or(RouteError::NoSource(dst))?,
+            source: source.ok_or(RouteError::NoSource(dst))?,
             mtu: interface.capabilities.mtu,
         })
     }
@@ -162,12 +161,18 @@ impl Net {
 
     /// Is `address` one that a socket may be bound to, on `scope` if that is given?
     pub(crate) fn is_ours(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
-        let mut interfaces = self.interfaces.iter();
-        interfaces.any(|i| {
-            let state = i.addresses.state(address);
-            scope.is_none_or(|on| on == i.id)
-                && state.is_some_and(|state| state != AddressState::Duplicate)
-        })
+        let holds = |on: InterfaceId| {
+            let interface = self.interfaces.get(on.index());
+            interface.is_some_and(|i| i.addresses.is_held(address))
+        };
+        match scope {
+            Some(on) => holds(on),
+            None => {
+                let owners = self.owners.range((address, InterfaceId::from_index(0))..);
+                let mut owners = owners.take_while(|owner| owner.0 == address);
+                owners.any(|owner| holds(owner.1))
+            }
+        }
     }
 
     /// Does an interface take packets for other hosts' addresses as ours?

@@ -1,14 +1,14 @@
-//! Routes: longest prefix first, several gateways, and the choice of the source address.
+//! Routes: longest prefix first, and several gateways.
 //!
-//! RFC 1122 §3.3.1 (next hop, dead gateways), RFC 6724 §5 (IPv6 sources). *Owns* the table.
-//! *Does not* own addresses: interfaces do.
+//! RFC 1122 §3.3.1 (next hop, dead gateways). *Owns* the table. *Does not* own addresses: interfaces do.
+//! Looking up takes a step for each bit of an address at most, however many routes there are.
 
-use core::cmp::Reverse;
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::IpAddr;
 use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::demux::is_link_local;
 use super::ids::InterfaceId;
+use super::prefix_tree::{Prefix, PrefixTree};
 use crate::base::{Cidr, Instant};
 
 /// How long a gateway that did not answer stands behind the others (RFC 1122 §3.3.1.4); our choice.
@@ -44,127 +44,89 @@ pub enum RouteError {
     Destination(IpAddr),
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    to: Cidr,
-    on: InterfaceId,
-    via: Option<IpAddr>,
-    dead_until: Instant,
+/// The table of routes.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    v4: Table,
+    v6: Table,
+    added: usize,
+    gateways: BTreeSet<(InterfaceId, IpAddr)>,
+    /// Those that did not answer, and how long they stand behind others.
+    dead: BTreeMap<(InterfaceId, IpAddr), Instant>,
 }
 
-/// The table of routes, longest prefix first, in the order given within one length.
+/// The routes of one family; among those of one prefix in the order given.
 #[derive(Debug, Default)]
-pub(crate) struct Routes(Vec<Entry>);
+struct Table {
+    all: PrefixTree<Entry>,
+    /// The same again for each interface: a scope asks its own alone.
+    scoped: Vec<PrefixTree<Entry>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    on: InterfaceId,
+    via: Option<IpAddr>,
+}
 
 impl Routes {
-    /// Adds a route behind those of the same prefix length.
+    /// Adds a route behind those of the same prefix.
     pub(crate) fn add(&mut self, to: Cidr, on: InterfaceId, via: Option<IpAddr>) {
-        self.0.push(Entry {
-            to,
-            on,
-            via,
-            dead_until: Instant::ZERO,
-        });
-        self.0.sort_by_key(|entry| Reverse(entry.to.prefix()));
+        let table = if to.address().is_ipv4() {
+            &mut self.v4
+        } else {
+            &mut self.v6
+        };
+        if table.scoped.len() <= on.index() {
+            table
+                .scoped
+                .resize_with(on.index() + 1, PrefixTree::default);
+        }
+        let (prefix, entry) = (Prefix::network(to), Entry { on, via });
+        table.all.insert(prefix, self.added, entry);
+        table.scoped[on.index()].insert(prefix, self.added, entry);
+        self.added += 1;
+        self.gateways.extend(via.map(|via| (on, via)));
     }
 
     /// The interface and next hop for `dst`, on `scope` only when that is given.
     ///
-    /// Among the longest prefixes the first whose gateway is not known to be dead is taken, else the
-    /// first.
+    /// Among the routes of the longest prefix the first whose gateway is not known to be dead is
+    /// taken, else the first.
     pub(crate) fn lookup(
         &self,
         now: Instant,
         dst: IpAddr,
         scope: Option<InterfaceId>,
     ) -> Option<(InterfaceId, IpAddr)> {
-        let fits = |e: &&Entry| e.to.contains(dst) && scope.is_none_or(|on| on == e.on);
-        let best = self.0.iter().find(fits)?;
-        let alive = self
-            .0
-            .iter()
-            .filter(fits)
-            .take_while(|e| e.to.prefix() == best.to.prefix())
-            .find(|e| e.dead_until <= now);
-        let entry = alive.unwrap_or(best);
+        let table = if dst.is_ipv4() { &self.v4 } else { &self.v6 };
+        let tree = match scope {
+            Some(on) => table.scoped.get(on.index())?,
+            None => &table.all,
+        };
+        let mut entries = tree.longest(Prefix::host(dst))?.values();
+        let first = entries.clone().next()?;
+        let alive = entries.find(|entry| self.is_alive(now, entry));
+        let entry = alive.unwrap_or(first);
         Some((entry.on, entry.via.unwrap_or(dst)))
+    }
+
+    fn is_alive(&self, now: Instant, entry: &Entry) -> bool {
+        let dead = entry.via.and_then(|via| self.dead.get(&(entry.on, via)));
+        dead.is_none_or(|&until| until <= now)
     }
 
     /// Do routes lead to `address` itself, or over it?
     pub(crate) fn is_neighbour(&self, now: Instant, on: InterfaceId, address: IpAddr) -> bool {
-        let gateway = |e: &Entry| e.on == on && e.via == Some(address);
-        self.0.iter().any(gateway) || self.lookup(now, address, Some(on)) == Some((on, address))
+        self.gateways.contains(&(on, address))
+            || self.lookup(now, address, Some(on)) == Some((on, address))
     }
 
-    /// This router did not answer: others come first for a while.
+    /// This neighbour did not answer: if it is a gateway, others come first for a while.
     pub(crate) fn gateway_failed(&mut self, now: Instant, on: InterfaceId, gateway: IpAddr) {
-        for entry in &mut self.0 {
-            if entry.on == on && entry.via == Some(gateway) {
-                entry.dead_until = now + DEAD_FOR;
-            }
+        if self.gateways.contains(&(on, gateway)) {
+            self.dead.insert((on, gateway), now + DEAD_FOR);
         }
-    }
-}
-
-/// The best of `candidates` (address and prefix length) to reach `dst` over `next_hop`.
-pub(crate) fn select_source(
-    candidates: impl Iterator<Item = Cidr>,
-    dst: IpAddr,
-    next_hop: IpAddr,
-) -> Option<IpAddr> {
-    let same_family = candidates.filter(|c| c.address().is_ipv4() == dst.is_ipv4());
-    // `min_by_key` keeps the first of equals: the order of configuration decides then.
-    same_family
-        .min_by_key(|candidate| rank(*candidate, dst, next_hop))
-        .map(Cidr::address)
-}
-
-/// RFC 6724 §5 as a key, least is best: rules 1, 2, 6 and 8. Rules 3, 4, 5.5 and 7 have nothing to
-/// tell apart (nothing is deprecated, mobile or temporary here), and rule 5 holds for all
-/// candidates. For IPv4: the address whose network holds the next hop (RFC 1122 §3.3.4.3).
-fn rank(candidate: Cidr, dst: IpAddr, next_hop: IpAddr) -> (bool, u8, bool, u8) {
-    match (candidate.address(), dst) {
-        (IpAddr::V6(source), IpAddr::V6(to)) => {
-            let (have, want) = (scope(source), scope(to));
-            // Rule 2: the smallest scope that reaches; else the largest that does not.
-            let reach = if have >= want { have - want } else { 32 - have };
-            let common = (source.to_bits() ^ to.to_bits()).leading_zeros();
-            let common = u8::try_from(common).unwrap_or(128).min(candidate.prefix());
-            (
-                source != to,
-                reach,
-                label(source) != label(to),
-                128 - common,
-            )
-        }
-        (source, to) => (source != to, 0, !candidate.contains(next_hop), 0),
-    }
-}
-
-/// RFC 6724 §3.1: the scope of an address, in the numbers of RFC 4291 §2.7.
-fn scope(address: Ipv6Addr) -> u8 {
-    if address.is_multicast() {
-        address.octets()[1] & 0x0f
-    } else if is_link_local(IpAddr::V6(address)) || address.is_loopback() {
-        2
-    } else {
-        14
-    }
-}
-
-/// RFC 6724 §2.1: the label of the default policy table.
-fn label(address: Ipv6Addr) -> u8 {
-    let [a, b, ..] = address.segments();
-    match address.octets() {
-        _ if address.is_loopback() => 0,
-        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..] => 4,
-        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ..] => 3,
-        _ if a == 0x2002 => 2,
-        _ if (a, b) == (0x2001, 0) => 5,
-        _ if a & 0xfe00 == 0xfc00 => 13,
-        _ if a & 0xffc0 == 0xfec0 => 11,
-        _ if a == 0x3ffe => 12,
-        _ => 1,
     }
 }
 
@@ -221,44 +183,5 @@ mod tests {
         routes.gateway_failed(now, on(0), second);
         assert_eq!(via(&routes, now), first, "all dead: the first");
         assert_eq!(via(&routes, now + DEAD_FOR), first);
-    }
-
-    /// Covers: SEL-3, SEL-6 (the rules in their order).
-    #[test]
-    fn source_selection_table() {
-        let all = [
-            "fe80::1/64",
-            "fd00::1/64",
-            "2001:db8:1::1/64",
-            "2001:db8:2::1/64",
-            "2002:a00:1::1/64",
-            "10.0.0.1/24",
-            "192.168.0.1/24",
-        ];
-        #[rustfmt::skip]
-        let rows = [
-            ("2001:db8:2::9", "2001:db8:2::9", "2001:db8:2::1", "rule 8, longest prefix"),
-            ("2001:db8:1::9", "2001:db8:1::9", "2001:db8:1::1", "rule 8"),
-            ("fd00::9",       "fd00::9",       "fd00::1",       "rule 6, label"),
-            ("2002:b00::1",   "fe80::9",       "2002:a00:1::1", "rule 6, label"),
-            ("fe80::9",       "fe80::9",       "fe80::1",       "rule 2, scope"),
-            ("ff02::1",       "ff02::1",       "fe80::1",       "rule 2, scope"),
-            ("ff0e::1",       "ff0e::1",       "2001:db8:1::1", "rule 6 and then the longest prefix"),
-            ("fd00::1",       "fd00::1",       "fd00::1",       "rule 1"),
-            ("10.0.0.9",      "10.0.0.9",      "10.0.0.1",      "network of the next hop"),
-            ("8.8.8.8",       "192.168.0.254", "192.168.0.1",   "network of the next hop"),
-        ];
-        for (dst, hop, expected, why) in rows {
-            let candidates = all.iter().map(|text| cidr(text));
-            let source = select_source(candidates, ip(dst), ip(hop));
-            if dst == "ff0e::1" {
-                // Labels differ for none or all: only that a global one is taken matters.
-                assert_ne!(source, Some(ip("fe80::1")), "{why}");
-            } else {
-                assert_eq!(source, Some(ip(expected)), "{dst}: {why}");
-            }
-        }
-        let only_v4 = [cidr("10.0.0.1/24")].into_iter();
-        assert_eq!(select_source(only_v4, ip("fd00::1"), ip("fd00::1")), None);
     }
 }

@@ -1,0 +1,236 @@
+//! The choice of the source address: an order over addresses that is asked without a walk.
+//!
+//! RFC 6724 §5 (IPv6), RFC 1122 §3.3.4.3 (IPv4). *Owns* the order of candidates, which are places in
+//! an interface's list. *Does not* know their states: whoever may be chosen is in, nobody else is.
+
+use core::net::{IpAddr, Ipv6Addr};
+use std::collections::BTreeMap;
+
+use super::prefix_tree::{Prefix, PrefixTree};
+use crate::base::Cidr;
+
+/// Candidates, by what the rules compare.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    v4: PrefixTree<()>,
+    /// A tree for each scope and label: a handful, for there are no more.
+    v6: BTreeMap<(u8, u8), PrefixTree<()>>,
+}
+
+impl Sources {
+    pub(super) fn insert(&mut self, place: usize, cidr: Cidr) {
+        let prefix = Prefix::network(cidr);
+        match cidr.address() {
+            IpAddr::V4(_) => self.v4.insert(prefix, place, ()),
+            IpAddr::V6(a) => {
+                let tree = self.v6.entry(class(a)).or_default();
+                tree.insert(prefix, place, ());
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, place: usize, cidr: Cidr) {
+        let prefix = Prefix::network(cidr);
+        match cidr.address() {
+            IpAddr::V4(_) => self.v4.remove(prefix, place),
+            IpAddr::V6(a) => {
+                if let Some(tree) = self.v6.get_mut(&class(a)) {
+                    tree.remove(prefix, place);
+                }
+            }
+        }
+    }
+
+    /// The place of the best source to reach `dst` over `next_hop`; the first of equals.
+    pub(super) fn select(&self, dst: IpAddr, next_hop: IpAddr) -> Option<usize> {
+        match dst {
+            IpAddr::V4(_) => {
+                // RFC 1122 §3.3.4.3: the address whose network holds the next hop.
+                let on_net = self.v4.first_covering(Prefix::host(next_hop));
+                on_net.or_else(|| self.v4.least())
+            }
+            IpAddr::V6(to) => self.select_v6(to),
+        }
+    }
+
+    /// RFC 6724 §5, rules 2, 6 and 8. Rule 1 never decides, for our own addresses are no
+    /// destinations; 3, 4, 5.5 and 7 have nothing to tell apart (nothing is deprecated, mobile or
+    /// temporary here), and 5 holds for all candidates.
+    fn select_v6(&self, to: Ipv6Addr) -> Option<usize> {
+        let host = Prefix::host(IpAddr::V6(to));
+        let (want, to_label) = class(to);
+        let ranks = self.v6.iter().filter_map(|(&(have, label), tree)| {
+            let (common, place) = tree.closest(host)?;
+            // Rule 2: the smallest scope that reaches; else the largest that does not.
+            let reach = if have >= want { have - want } else { 32 - have };
+            Some((reach, label != to_label, 128 - common, place))
+        });
+        ranks.min().map(|(.., place)| place)
+    }
+
+    /// The first of a family.
+    pub(super) fn first(&self, v4: bool) -> Option<usize> {
+        if v4 {
+            self.v4.least()
+        } else {
+            self.v6.values().filter_map(PrefixTree::least).min()
+        }
+    }
+}
+
+/// What rules 2 and 6 look at.
+fn class(address: Ipv6Addr) -> (u8, u8) {
+    (scope(address), label(address))
+}
+
+/// RFC 6724 §3.1: the scope of an address, in the numbers of RFC 4291 §2.7.
+fn scope(address: Ipv6Addr) -> u8 {
+    if address.is_multicast() {
+        address.octets()[1] & 0x0f
+    } else if address.is_unicast_link_local() || address.is_loopback() {
+        2
+    } else {
+        14
+    }
+}
+
+/// RFC 6724 §2.1: the label of the default policy table.
+fn label(address: Ipv6Addr) -> u8 {
+    let [a, b, ..] = address.segments();
+    match address.octets() {
+        _ if address.is_loopback() => 0,
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..] => 4,
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ..] => 3,
+        _ if a == 0x2002 => 2,
+        _ if (a, b) == (0x2001, 0) => 5,
+        _ if a & 0xfe00 == 0xfc00 => 13,
+        _ if a & 0xffc0 == 0xfec0 => 11,
+        _ if a == 0x3ffe => 12,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::Ipv4Addr;
+    use proptest::prelude::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn sources(all: &[Cidr]) -> Sources {
+        let mut sources = Sources::default();
+        for (place, &cidr) in all.iter().enumerate() {
+            sources.insert(place, cidr);
+        }
+        sources
+    }
+
+    /// Covers: SEL-3, SEL-6 (the rules in their order).
+    #[test]
+    fn source_selection_table() {
+        let all = [
+            "fe80::1/64",
+            "fd00::1/64",
+            "2001:db8:1::1/64",
+            "2001:db8:2::1/64",
+            "2002:a00:1::1/64",
+            "10.0.0.1/24",
+            "192.168.0.1/24",
+        ]
+        .map(|text| text.parse::<Cidr>().unwrap());
+        #[rustfmt::skip]
+        let rows = [
+            ("2001:db8:2::9", "2001:db8:2::9", "2001:db8:2::1", "rule 8, longest prefix"),
+            ("2001:db8:1::9", "2001:db8:1::9", "2001:db8:1::1", "rule 8"),
+            ("fd00::9",       "fd00::9",       "fd00::1",       "rule 6, label"),
+            ("2002:b00::1",   "fe80::9",       "2002:a00:1::1", "rule 6, label"),
+            ("fe80::9",       "fe80::9",       "fe80::1",       "rule 2, scope"),
+            ("ff02::1",       "ff02::1",       "fe80::1",       "rule 2, scope"),
+            ("ff0e::1",       "ff0e::1",       "2001:db8:1::1", "rule 6 and then the longest prefix"),
+            ("10.0.0.9",      "10.0.0.9",      "10.0.0.1",      "network of the next hop"),
+            ("8.8.8.8",       "192.168.0.254", "192.168.0.1",   "network of the next hop"),
+        ];
+        for (dst, hop, expected, why) in rows {
+            let place = sources(&all).select(ip(dst), ip(hop));
+            let source = place.map(|place| all[place].address());
+            if dst == "ff0e::1" {
+                // Labels differ for none or all: only that a global one is taken matters.
+                assert_ne!(source, Some(ip("fe80::1")), "{why}");
+            } else {
+                assert_eq!(source, Some(ip(expected)), "{dst}: {why}");
+            }
+        }
+        let only_v4 = ["10.0.0.1/24".parse().unwrap()];
+        let none = sources(&only_v4).select(ip("fd00::1"), ip("fd00::1"));
+        assert_eq!(none, None);
+    }
+
+    /// The rules as a key, least is best, for each candidate on its own.
+    fn rank(candidate: Cidr, dst: IpAddr, next_hop: IpAddr) -> (u8, bool, u8) {
+        match (candidate.address(), dst) {
+            (IpAddr::V6(source), IpAddr::V6(to)) => {
+                let (have, want) = (scope(source), scope(to));
+                let reach = if have >= want { have - want } else { 32 - have };
+                let common = (source.to_bits() ^ to.to_bits()).leading_zeros();
+                let common = (common as u8).min(candidate.prefix());
+                (reach, label(source) != label(to), 128 - common)
+            }
+            _ => (0, !candidate.contains(next_hop), 0),
+        }
+    }
+
+    /// Addresses of every scope and label, close to each other and far apart.
+    fn address() -> impl Strategy<Value = IpAddr> {
+        let start = prop::sample::select(vec![
+            "fe80::",
+            "fec0::",
+            "fd00::",
+            "2001:db8::",
+            "2001::",
+            "2002::",
+            "3ffe::",
+            "::",
+            "ff0e::",
+        ]);
+        let v6 = (start, any::<u128>(), 16u32..=128).prop_map(|(start, noise, keep)| {
+            let start = start.parse::<Ipv6Addr>().unwrap().to_bits();
+            IpAddr::V6(Ipv6Addr::from_bits(
+                start | noise.checked_shr(keep).unwrap_or(0),
+            ))
+        });
+        let v4 = (any::<u32>(), 8u32..=32).prop_map(|(noise, keep)| {
+            let noise = noise.checked_shr(keep).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 | noise))
+        });
+        prop_oneof![v6, v4]
+    }
+
+    proptest! {
+        #[test]
+        fn chooses_as_a_walk_over_all_would(
+            all in prop::collection::vec((address(), any::<u8>()), 0..40),
+            gone in any::<u64>(),
+            dst in address(),
+            hop in address(),
+        ) {
+            let cidr = |(address, len): (IpAddr, u8)| {
+                let len = if address.is_ipv4() { len % 33 } else { len % 129 };
+                Cidr::new(address, len).unwrap()
+            };
+            let all: Vec<Cidr> = all.into_iter().map(cidr).collect();
+            let hop = if hop.is_ipv4() == dst.is_ipv4() { hop } else { dst };
+            let mut sources = sources(&all);
+            let stays = |place: usize| gone >> (place % 64) & 1 == 0;
+            for (place, &cidr) in all.iter().enumerate().filter(|e| !stays(e.0)) {
+                sources.remove(place, cidr);
+            }
+            let left = all.iter().enumerate().filter(|e| stays(e.0));
+            let fits = left.filter(|(_, c)| c.address().is_ipv4() == dst.is_ipv4());
+            let best = fits.min_by_key(|&(place, &c)| (rank(c, dst, hop), place));
+            prop_assert_eq!(sources.select(dst, hop), best.map(|(place, _)| place));
+        }
+    }
+}
