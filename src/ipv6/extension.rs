@@ -22,6 +22,9 @@ pub mod code {
 /// Bytes of a fragment header (RFC 8200 §4.5), which has no length field.
 const FRAGMENT_LEN: usize = 8;
 
+/// RFC 4302 §2.
+const AUTHENTICATION: Protocol = Protocol(51);
+
 /// Where the Next Header field lies in the IPv6 header.
 const NEXT_HEADER_AT: usize = 6;
 
@@ -281,6 +284,47 @@ pub fn walk(header: &Header<'_>, payload: &[u8]) -> Outcome {
     }
 }
 
+/// May the chain lead to an ICMPv6 error or to a redirect, about which nothing is ever said?
+///
+/// RFC 4443 §2.4 (e.1), (e.2): also when what stands before it is what is wrong, so no header is
+/// judged here, and of what cannot be seen the worst is thought.
+pub(crate) fn may_lead_to_error(header: &Header<'_>, payload: &[u8]) -> bool {
+    let mut kind = header.next_header();
+    let mut at = 0;
+    while is_passed_over(kind) {
+        let (next, len) = match Extension::parse(kind, payload, at) {
+            Some(Ok(extension)) => {
+                if let Some(fragment) = extension.fragment()
+                    && fragment.offset != 0
+                {
+                    let next = fragment.next_header;
+                    return next == Protocol::ICMPV6 || is_passed_over(next);
+                }
+                (extension.next_header, extension.bytes.len())
+            }
+            None => match *payload.get(at..).unwrap_or_default() {
+                // RFC 4302 §2.2: the length in words of 32 bits, less two.
+                [next, words, ..] => (Protocol(next), (usize::from(words) + 2) * 4),
+                _ => return true,
+            },
+            Some(Err(_)) => return true,
+        };
+        kind = next;
+        at += len;
+    }
+    // RFC 4443 §2.1: types below 128 are errors; RFC 4861 §4.5: 137 is a redirect.
+    kind == Protocol::ICMPV6
+        && payload
+            .get(at)
+            .is_none_or(|&kind| kind < 128 || kind == 137)
+}
+
+/// Is it a header behind which another may stand whose place is known? The authentication header is
+/// one, though nobody here reads it.
+fn is_passed_over(kind: Protocol) -> bool {
+    kind == AUTHENTICATION || Extension::parse(kind, &[], 0).is_some()
+}
+
 /// Is there something in this header that ends the walk?
 fn check(extension: &Extension<'_>, dst: Ipv6Addr) -> Result<(), Outcome> {
     let start = HEADER_LEN + extension.at;
@@ -335,6 +379,8 @@ mod tests {
         fields.emit(payload.len(), &mut bytes);
         bytes.extend_from_slice(payload);
         let (header, payload) = Header::parse(&bytes).unwrap();
+        // Ends, whatever the bytes.
+        may_lead_to_error(&header, payload);
         walk(&header, payload)
     }
 
@@ -484,12 +530,12 @@ mod tests {
     proptest! {
         #[test]
         fn any_chain_ends_inside_the_packet(
-            first in prop::sample::select(vec![0u8, 43, 44, 60, 6]),
+            first in prop::sample::select(vec![0u8, 43, 44, 51, 60, 6]),
             mut payload in prop::collection::vec(any::<u8>(), 0..400), likely: bool,
         ) {
             if likely {
                 for byte in &mut payload {
-                    *byte = [0, 1, 60, 43, 44, 6][usize::from(*byte % 6)];
+                    *byte = [0, 1, 60, 43, 44, 6, 51][usize::from(*byte % 7)];
                 }
             }
             match walk_bytes(Protocol(first), &payload, "fd00::2") {

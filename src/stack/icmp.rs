@@ -314,7 +314,7 @@ impl Stack {
             complaint,
             Complaint::Parameter { code, .. } if code == extension::code::OPTION
         );
-        if (!to_one && !excepted) || packet.src.is_unspecified() {
+        if (!to_one && !excepted) || packet.src.is_unspecified() || may_carry_error(packet) {
             return;
         }
         let Some((on, flow, _)) =
@@ -338,6 +338,12 @@ impl Stack {
             self.net.counters.icmp_errors_sent += 1;
         }
     }
+}
+
+/// RFC 4443 §2.4 (e.1), (e.2): could what the packet carries be an ICMPv6 error, or a redirect?
+fn may_carry_error(packet: &Inbound) -> bool {
+    ipv6::Header::parse(&packet.quote)
+        .is_ok_and(|(header, payload)| extension::may_lead_to_error(&header, payload))
 }
 
 fn error_v4(flow: Flow, quote: &Bytes, complaint: Complaint) -> Option<OwnedPacket> {

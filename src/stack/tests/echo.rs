@@ -240,3 +240,87 @@ fn r63_errors_are_rate_limited() {
     let sent = rig.stack.counters().icmp_errors_sent - before;
     assert!(sent <= 50, "{sent} at once to all peers");
 }
+
+/// A rig whose errors are limited by nothing that a test reaches.
+fn unlimited() -> Rig {
+    let config = Config::new(Seed::from_number(1))
+        .icmp_errors_per_second(1_000_000)
+        .icmp_errors_per_peer(100_000);
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .dad_transmits(0)
+        .link_local(false)
+        .address("10.0.0.1/24".parse().unwrap())
+        .address("fd00::1/64".parse().unwrap());
+    let mut rig = Rig::bare(config, interface);
+    rig.advance(Duration::from_secs(3));
+    rig.drain();
+    rig.introduce();
+    rig
+}
+
+/// Covers: IC6-5 (RFC 4443 §2.4(e.1), (e.2)), r63: nothing is said about an error or a redirect,
+/// whatever stands before it; the same chain before an echo request is complained of.
+#[test]
+fn r63_no_errors_about_errors_behind_extension_headers() {
+    const HOP: u8 = 0;
+    const ROUTING: u8 = 43;
+    const FRAGMENT: u8 = 44;
+    const AUTH: u8 = 51;
+    const ICMP: u8 = 58;
+    const DEST: u8 = 60;
+    let unknown = |next| vec![next, 0, 0x85, 2, 0, 0, 0, 0];
+    let unknown_long = |next| [vec![next, 1, 0x85, 12], vec![0; 12]].concat();
+    let fine = |next| vec![next, 0, 1, 4, 0, 0, 0, 0];
+    let routed = |next| vec![next, 0, 4, 3, 0, 0, 0, 0];
+    let piece = |next, offset: u16, more: u16| {
+        let [a, b] = (offset | more).to_be_bytes();
+        vec![next, 0, a, b, 1, 2, 3, 4]
+    };
+    let auth = |next| [vec![next, 4], vec![0; 22]].concat();
+    // The first header's type, the chain, and whether what stands behind it can be seen.
+    #[rustfmt::skip]
+    let chains = [
+        (HOP,      unknown(ICMP)),
+        (HOP,      unknown_long(ICMP)),
+        (DEST,     unknown(ICMP)),
+        (DEST,     [fine(DEST), unknown(ICMP)].concat()),
+        (HOP,      [unknown(DEST), unknown(ICMP)].concat()),
+        (ROUTING,  routed(ICMP)),
+        (ROUTING,  [routed(DEST), fine(ICMP)].concat()),
+        (DEST,     [unknown(ROUTING), routed(ICMP)].concat()),
+        (DEST,     [fine(HOP), fine(ICMP)].concat()),
+        (HOP,      [unknown(FRAGMENT), piece(ICMP, 0, 0)].concat()),
+        (HOP,      [unknown(FRAGMENT), piece(ICMP, 0, 1)].concat()),
+        (FRAGMENT, [piece(DEST, 0, 0), unknown(ICMP)].concat()),
+        (AUTH,     auth(ICMP)),
+        (HOP,      [unknown(AUTH), auth(ICMP)].concat()),
+    ];
+    let mut rig = unlimited();
+    let mut answers = |first: u8, chain: &[u8], tail: &[u8]| {
+        let payload = [chain, tail].concat();
+        let frame = ip_frame(PEER6.into(), OURS6.into(), Protocol(first), &payload);
+        rig.receive(frame);
+        rig.drain().len()
+    };
+    for (first, chain) in &chains {
+        for kind in [128, 129, 135, 138, 255] {
+            let told = answers(*first, chain, &[kind, 0, 0, 0, 0, 0, 0, 0]);
+            assert_eq!(told, 1, "{first} {chain:?} before {kind}");
+        }
+        for kind in [0, 1, 2, 3, 4, 100, 127, 137] {
+            let told = answers(*first, chain, &[kind, 0, 0, 0, 0, 0, 0, 0]);
+            assert_eq!(told, 0, "{first} {chain:?} before {kind}");
+        }
+        assert_eq!(answers(*first, chain, &[]), 0, "{first} {chain:?}: cut");
+    }
+    // Of a later fragment nobody can see what it belongs to, unless its first header says so.
+    for (next, told) in [(17, 1), (6, 1), (ICMP, 0), (DEST, 0), (AUTH, 0)] {
+        let chain = [unknown(FRAGMENT), piece(next, 1448, 1)].concat();
+        assert_eq!(answers(HOP, &chain, &[128; 8]), told, "{next}");
+    }
+    // A chain that is cut, or ends in nothing.
+    assert_eq!(answers(HOP, &unknown(DEST), &[ICMP]), 0);
+    assert_eq!(answers(HOP, &unknown(59), &[]), 1);
+    assert_eq!(answers(HOP, &unknown(17), &[0; 8]), 1);
+}
