@@ -70,6 +70,9 @@ impl Stack {
 
     /// Makes `remote` the socket's only peer; its ICMP errors are then told to the socket.
     ///
+    /// From then on the socket takes what `remote` sends to the address that it is sent from, and
+    /// nothing else: no broadcasts, no groups. A connect that fails changes nothing.
+    ///
     /// # Errors
     /// [`ConnectUdpError`] when there is no way to it or it cannot be a peer.
     pub fn udp_connect(&mut self, id: UdpId, remote: SocketAddr) -> Result<(), ConnectUdpError> {
@@ -82,10 +85,12 @@ impl Stack {
         let source = source_for(local, &route);
         let to = (remote.ip(), remote.port());
         let tuple = Tuple::new(route.on, (source, local.port()), to);
-        self.forget_peer(id);
-        let table = &mut self.demux.udp;
-        let claimed = table.insert_flow(tuple, id);
-        claimed.map_err(|InUse| ConnectUdpError::InUse(remote))?;
+        if socket.connected != Some(tuple) {
+            // The new claim first: a connect that fails changes nothing.
+            let claimed = self.demux.udp.insert_flow(tuple, id);
+            claimed.map_err(|InUse| ConnectUdpError::InUse(remote))?;
+            self.forget_peer(id);
+        }
         let socket = self.udp.get_mut(id).ok_or(StaleId)?;
         let zone = if is_link_local(remote.ip()) {
             route.on.scope()
@@ -94,7 +99,7 @@ impl Stack {
         };
         socket.peer = Some(with_scope(remote, zone));
         socket.connected = Some(tuple);
-        // What others sent before is not the peer's (std does the same).
+        // An error about what went elsewhere is not this peer's.
         socket.error = None;
         Ok(())
     }

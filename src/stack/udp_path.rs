@@ -43,8 +43,9 @@ impl Stack {
             .or_else(|| table.bound(packet.on, packet.dst, to_port));
         let from = endpoint(packet.on, packet.src, from_port);
         let found = id.and_then(|id| Some((id, self.udp.get_mut(id)?)));
-        // A connected socket hears its peer only; a group's datagrams go to sockets bound to any.
-        let found = found.filter(|(_, socket)| socket.peer.is_none_or(|peer| peer == from));
+        // A connected socket takes its flow only, as Linux's do: nothing that its peer sent to another
+        // of our addresses, to a broadcast address or to a group.
+        let found = found.filter(|(_, socket)| socket.connected.is_none_or(|flow| flow == tuple));
         let Some((id, socket)) = found else {
             self.complain(packet, Complaint::Port);
             return Err(DropReason::UdpNoSocket);
@@ -100,10 +101,9 @@ impl Stack {
             .or_else(|| table.bound(error.on, local.0, local.1));
         let socket = id.and_then(|id| self.udp.get(id)).ok_or(unmatched)?;
         // RFC 8085 §5.2: only what was really sent may be quoted.
-        let to = endpoint(error.on, error.quoted_dst, header.dst_port());
         let hears = socket
-            .peer
-            .map_or(socket.options.report_errors, |peer| peer == to);
+            .connected
+            .map_or(socket.options.report_errors, |flow| flow == tuple);
         let what = match error.kind {
             IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => {
                 RecvError::Refused

@@ -246,6 +246,105 @@ fn a_connected_socket_hears_its_peer_only() {
     assert_eq!(&rig.stack.udp_recv(id).unwrap().data[..], b"new");
 }
 
+/// What a connected socket takes is one flow, as on Linux: nothing that went to another of our
+/// addresses, to a broadcast address or to a group, though the peer sent it.
+#[test]
+fn a_connected_socket_hears_what_was_sent_to_its_address_only() {
+    let mut rig = Rig::with(|config| {
+        config
+            .address("10.0.0.7/24".parse().unwrap())
+            .address("fd00::7/64".parse().unwrap())
+    });
+    rig.introduce();
+    let groups = ["10.0.0.255:7", "255.255.255.255:7", "224.0.0.1:7"];
+    #[rustfmt::skip]
+    let rows = [
+        ("0.0.0.0:7", "10.0.0.2:9",  ["10.0.0.1:7",  "10.0.0.7:7"],  &groups[..]),
+        ("[::]:7",    "[fd00::2]:9", ["[fd00::1]:7", "[fd00::7]:7"], &["[ff02::1]:7"]),
+    ];
+    for (any, peer, [ours, another], groups) in rows {
+        let id = bind(&mut rig, any);
+        for to in [ours, groups[0]] {
+            let mut frame = udp_frame(peer, to, b"open to all");
+            frame[0] |= u8::from(to != ours);
+            rig.receive(frame);
+            assert!(rig.stack.udp_recv(id).is_ok(), "{to}");
+        }
+        rig.stack.udp_connect(id, addr(peer)).unwrap();
+        let before = rig.drops(DropReason::UdpNoSocket);
+        for to in groups {
+            let mut frame = udp_frame(peer, to, b"to a group");
+            frame[0] |= 1;
+            rig.receive(frame);
+        }
+        assert!(rig.drain().is_empty());
+        rig.receive(udp_frame(peer, another, b"another"));
+        assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock));
+        let dropped = rig.drops(DropReason::UdpNoSocket) - before;
+        assert_eq!(dropped, groups.len() as u64 + 1);
+        assert_eq!(rig.drain().len(), 1, "the port is not open there");
+        rig.receive(udp_frame(peer, ours, b"peer"));
+        assert_eq!(&rig.stack.udp_recv(id).unwrap().data[..], b"peer");
+    }
+}
+
+/// RFC 8085 §5.2, UDP-14: an error about what went out from another address is not this socket's.
+#[test]
+fn a_connected_socket_hears_errors_about_its_own_flow_only() {
+    let mut rig = Rig::with(|config| config.address("10.0.0.7/24".parse().unwrap()));
+    rig.introduce();
+    let id = bind(&mut rig, "0.0.0.0:7");
+    rig.stack.udp_connect(id, addr("10.0.0.2:9")).unwrap();
+    for (from, told) in [("10.0.0.7:7", false), ("10.0.0.1:7", true)] {
+        let sent = udp_frame(from, "10.0.0.2:9", b"x");
+        let error = Message::DestinationUnreachable {
+            code: UnreachableCode::PORT,
+            next_hop_mtu: 0,
+            quoted: &sent[ethernet::HEADER_LEN..],
+        };
+        let mut body = vec![0; error.len()];
+        error.emit(&mut body);
+        let to = addr(from).ip();
+        rig.receive(ip_frame(PEER.into(), to, Protocol::ICMP, &body));
+        let refused = rig.stack.udp_recv(id) == Err(RecvError::Refused);
+        assert_eq!(refused, told, "{from}");
+    }
+}
+
+/// A connect that fails changes nothing; one to the same peer again is none.
+#[test]
+fn a_refused_connect_keeps_the_peer() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let first = bind(&mut rig, "10.0.0.1:7");
+    rig.stack.udp_connect(first, addr("10.0.0.2:9")).unwrap();
+    rig.stack.udp_connect(first, addr("10.0.0.2:9")).unwrap();
+    for wrong in ["10.0.0.2:0", "[fd00::2]:9", "192.168.0.1:9", "10.0.0.1:9"] {
+        assert!(rig.stack.udp_connect(first, addr(wrong)).is_err());
+    }
+    assert_eq!(rig.stack.udp_peer_addr(first), Ok(Some(addr("10.0.0.2:9"))));
+    // Another owner of the flow that is asked for: no bind leads to it, so it is claimed by hand.
+    let on = rig.on;
+    let tuple = |port| {
+        let (ours, peer) = (IpAddr::from(OURS), IpAddr::from(PEER));
+        demux::Tuple::new(on, (ours, 7), (peer, port))
+    };
+    let other = bind(&mut rig, "0.0.0.0:8");
+    let claimed = rig.stack.demux.udp.insert_flow(tuple(99), other);
+    assert!(claimed.is_ok());
+    let to = addr("10.0.0.2:99");
+    let refused = rig.stack.udp_connect(first, to);
+    assert_eq!(refused, Err(ConnectUdpError::InUse(to)));
+    assert_eq!(rig.stack.udp_peer_addr(first), Ok(Some(addr("10.0.0.2:9"))));
+    rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", b"still here"));
+    assert_eq!(&rig.stack.udp_recv(first).unwrap().data[..], b"still here");
+    assert_eq!(rig.stack.demux.udp.flow(&tuple(99)), Some(other));
+    // The old claim goes when the new one stands.
+    rig.stack.udp_connect(first, addr("10.0.0.2:10")).unwrap();
+    assert_eq!(rig.stack.demux.udp.flow(&tuple(9)), None);
+    assert_eq!(rig.stack.demux.udp.flow(&tuple(10)), Some(first));
+}
+
 #[test]
 fn what_cannot_be_sent_says_why() {
     let mut rig = Rig::new();
