@@ -39,6 +39,8 @@ drop_reasons! {
     Ipv4Malformed => "ipv4_malformed",
     /// The IPv4 header checksum is wrong.
     Ipv4Checksum => "ipv4_checksum",
+    /// An IPv4 packet that asks for a way of its own (RFC 7126 §4.3, §4.4).
+    Ipv4SourceRoute => "ipv4_source_route",
     /// The IPv6 header or its extension headers do not parse.
     Ipv6Malformed => "ipv6_malformed",
     /// An IPv6 extension header or option asks for the packet to be discarded.

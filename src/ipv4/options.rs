@@ -1,7 +1,6 @@
 //! IPv4 options, read one by one.
 //!
-//! RFC 791 §3.1 "Options". *Owns* the options' form. *Does not* interpret any: RFC 1122 §3.2.1.8
-//! lets a host pass over those it does not know. Invariant: reading is total.
+//! RFC 791 §3.1 "Options". *Owns* the options' form. *Does not* interpret any: `stack` judges them. Invariant: reading is total.
 
 /// Option types that tools name, IANA "IP Option Numbers".
 pub mod kind {
@@ -35,20 +34,28 @@ pub struct Ipv4Option<'a> {
 #[derive(Clone, Debug)]
 pub struct OptionIter<'a> {
     rest: &'a [u8],
-    malformed: bool,
+    /// Bytes of all options.
+    len: usize,
+    malformed_at: Option<usize>,
 }
 
 impl<'a> OptionIter<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self {
             rest: bytes,
-            malformed: false,
+            len: bytes.len(),
+            malformed_at: None,
         }
     }
 
     /// Did the iteration end at a length that cannot be (0, 1, or beyond the header)?
     pub fn malformed(&self) -> bool {
-        self.malformed
+        self.malformed_at.is_some()
+    }
+
+    /// Where that length stands, from the first option on; the option's type when it has none.
+    pub fn malformed_at(&self) -> Option<usize> {
+        self.malformed_at
     }
 }
 
@@ -69,7 +76,10 @@ impl<'a> Iterator for OptionIter<'a> {
                             data.split_at_checked(usize::from(len).checked_sub(2)?)?;
                         Some((Ipv4Option { kind, data }, rest))
                     });
-                    self.malformed = option.is_none();
+                    if option.is_none() {
+                        let at = self.len - self.rest.len();
+                        self.malformed_at = Some(if tail.is_empty() { at } else { at + 1 });
+                    }
                     let (option, rest) = option.unzip();
                     self.rest = rest.unwrap_or_default();
                     return option;
@@ -88,24 +98,25 @@ mod tests {
     #[test]
     fn r61_lists_and_illegal_lengths() {
         let option = |kind, data| Ipv4Option { kind, data };
-        let rows: &[(&[u8], &[Ipv4Option<'_>], bool)] = &[
-            (&[], &[], false),
-            (&[1, 1, 1, 0, 7, 0], &[], false),
-            (&[148, 4, 0, 0], &[option(148, &[0, 0])], false),
+        let rows: &[(&[u8], &[Ipv4Option<'_>], Option<usize>)] = &[
+            (&[], &[], None),
+            (&[1, 1, 1, 0, 7, 0], &[], None),
+            (&[148, 4, 0, 0], &[option(148, &[0, 0])], None),
             (
                 &[1, 77, 2, 9, 3, 5],
                 &[option(77, &[]), option(9, &[5])],
-                false,
+                None,
             ),
-            (&[77, 2, 7, 0, 9], &[option(77, &[])], true),
-            (&[77, 2, 7, 1], &[option(77, &[])], true),
-            (&[77, 2, 7], &[option(77, &[])], true),
-            (&[77, 2, 7, 3], &[option(77, &[])], true),
+            (&[77, 2, 7, 0, 9], &[option(77, &[])], Some(3)),
+            (&[77, 2, 7, 1], &[option(77, &[])], Some(3)),
+            (&[77, 2, 7], &[option(77, &[])], Some(2)),
+            (&[77, 2, 7, 3], &[option(77, &[])], Some(3)),
         ];
         for (bytes, options, malformed) in rows {
             let mut iter = OptionIter::new(bytes);
             assert_eq!(iter.by_ref().collect::<Vec<_>>(), *options, "{bytes:?}");
-            assert_eq!(iter.malformed(), *malformed, "{bytes:?}");
+            assert_eq!(iter.malformed_at(), *malformed, "{bytes:?}");
+            assert_eq!(iter.malformed(), malformed.is_some());
         }
     }
 

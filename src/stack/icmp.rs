@@ -64,7 +64,7 @@ pub(crate) enum Complaint {
     Port,
     /// Nobody speaks the protocol; for IPv6, where the field that names it lies.
     Protocol { pointer: u32 },
-    /// IPv6 only: a header is wrong (RFC 4443 §3.4).
+    /// A header is wrong (RFC 792, RFC 4443 §3.4).
     Parameter { code: u8, pointer: u32 },
 }
 
@@ -340,25 +340,47 @@ impl Stack {
     }
 }
 
-/// RFC 4443 §2.4 (e.1), (e.2): could what the packet carries be an ICMPv6 error, or a redirect?
+/// RFC 1122 §3.2.2, RFC 4443 §2.4 (e.1), (e.2): could what the packet carries be an ICMP error, or a
+/// redirect? Of what cannot be seen the worst is thought.
 fn may_carry_error(packet: &Inbound) -> bool {
-    ipv6::Header::parse(&packet.quote)
-        .is_ok_and(|(header, payload)| extension::may_lead_to_error(&header, payload))
+    match packet.src {
+        IpAddr::V4(_) => {
+            ipv4::Header::parse_quoted(&packet.quote).is_ok_and(|(header, payload)| {
+                let later = header.fragment_offset() != 0;
+                later
+                    || header.protocol() == Protocol::ICMP
+                        && payload.first().is_none_or(|&kind| !is_query(kind))
+            })
+        }
+        IpAddr::V6(_) => ipv6::Header::parse(&packet.quote)
+            .is_ok_and(|(header, payload)| extension::may_lead_to_error(&header, payload)),
+    }
+}
+
+/// RFC 1122 §3.2.2: echo, timestamp, information, address mask and router discovery are queries; every
+/// other ICMP type may be an error.
+const fn is_query(kind: u8) -> bool {
+    matches!(kind, 0 | 8 | 9 | 10 | 13..=18)
 }
 
 fn error_v4(flow: Flow, quote: &Bytes, complaint: Complaint) -> Option<OwnedPacket> {
     use ipv4::icmp::{HEADER_LEN, Message, UnreachableCode};
-    let code = match complaint {
-        Complaint::Port => UnreachableCode::PORT,
-        Complaint::Protocol { .. } => UnreachableCode::PROTOCOL,
-        Complaint::Parameter { .. } => return None,
-    };
     let room = MAX_ERROR_V4 - ipv4::MIN_HEADER_LEN - HEADER_LEN;
     let quote = quote.slice(..quote.len().min(room));
-    let message = Message::DestinationUnreachable {
+    let quoted = &quote[..];
+    let unreachable = |code| Message::DestinationUnreachable {
         code,
         next_hop_mtu: 0,
-        quoted: &quote,
+        quoted,
+    };
+    let message = match complaint {
+        Complaint::Port => unreachable(UnreachableCode::PORT),
+        Complaint::Protocol { .. } => unreachable(UnreachableCode::PROTOCOL),
+        Complaint::Parameter { code, pointer } => Message::ParameterProblem {
+            code,
+            pointer: u8::try_from(pointer).ok()?,
+            quoted,
+        },
     };
     let mut header = [0; HEADER_LEN];
     message.emit_header(&mut header);

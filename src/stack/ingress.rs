@@ -100,7 +100,8 @@ impl Stack {
         check_source_v4(interface, header.src())?;
         let (src, dst) = (IpAddr::V4(header.src()), IpAddr::V4(header.dst()));
         let unicast = check_destination(interface, dst, link)?;
-        if header.is_fragment() {
+        let wrong = check_options(&header)?;
+        if header.is_fragment() && wrong.is_none() {
             return Err(DropReason::IpFragment);
         }
         let protocol = header.protocol();
@@ -117,11 +118,20 @@ impl Stack {
             at: meta.at,
             checksum: meta.checksum,
             segment_size: meta.segment_size,
-            quote: quote(protocol, &data),
+            quote: if wrong.is_some() {
+                data.clone()
+            } else {
+                quote(protocol, &data)
+            },
             segment: skip(data, header_len),
             link_unicast: link.unicast,
             link_src: link.src,
         };
+        if let Some(pointer) = wrong {
+            // RFC 1122 §3.2.2.5: a Parameter Problem is told of what no other message covers.
+            self.complain(&packet, Complaint::Parameter { code: 0, pointer });
+            return Err(DropReason::Ipv4Malformed);
+        }
         match protocol {
             Protocol::TCP => self.dispatch_tcp(now, packet),
             Protocol::UDP => self.handle_udp(now, &packet),
@@ -260,6 +270,25 @@ fn check_source_v4(interface: &Interface, src: Ipv4Addr) -> Result<(), DropReaso
     } else {
         Ok(())
     }
+}
+
+/// Judges the options, which nearly no packet has; gives the octet of a length that cannot be.
+///
+/// RFC 1122 §3.2.1.8 passes over all that are not known, and lets record route and timestamp be two
+/// of them (docs/deviations.md).
+fn check_options(header: &ipv4::Header<'_>) -> Result<Option<u32>, DropReason> {
+    use ipv4::kind::{LOOSE_SOURCE_ROUTE, STRICT_SOURCE_ROUTE};
+    if header.options_bytes().is_empty() {
+        return Ok(None);
+    }
+    let mut options = header.options();
+    // RFC 7126 §4.3, §4.4: dropped by default, as Linux does. One that is not used up is not for us in
+    // any case (RFC 1122 §3.2.1.3), and one that is lets the sender choose where answers go.
+    if options.any(|o| matches!(o.kind, LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE)) {
+        return Err(DropReason::Ipv4SourceRoute);
+    }
+    let wrong = options.malformed_at().map(|at| ipv4::MIN_HEADER_LEN + at);
+    Ok(wrong.and_then(|at| u32::try_from(at).ok()))
 }
 
 /// RFC 4291 §2.5.3, §2.7 and, for mapped addresses, RFC 4942 §2.2 (r49).

@@ -418,3 +418,145 @@ fn an_unreachable_host_is_a_hint() {
         assert!(rig.only().packet.ends_with(b"again"));
     }
 }
+
+/// A frame from the peer with these IPv4 options.
+fn with_options(options: &[u8], dst: Ipv4Addr, protocol: Protocol, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0; 60];
+    let fields = ipv4::Fields::new(PEER, dst, protocol);
+    let len = fields.emit_with_options(options, payload.len(), &mut packet);
+    packet.truncate(len);
+    packet.extend_from_slice(payload);
+    eth(OUR_MAC, PEER_MAC, EtherType::IPV4, &packet)
+}
+
+/// Covers: IP4-18 (unknown options are passed over), IP4-20, IP4-21.
+#[test]
+fn ipv4_options_that_are_well_formed_change_nothing() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let id = rig.stack.udp_bind(addr("0.0.0.0:7"), UdpOptions::new());
+    let id = id.unwrap();
+    let request = icmp4(8, 0, &[0, 7, 0, 9, 1, 2, 3]);
+    let request = &request[ethernet::HEADER_LEN + ipv4::MIN_HEADER_LEN..];
+    let datagram = udp_bytes(addr("10.0.0.2:9"), addr("10.0.0.1:7"), b"data");
+    let rows: [&[u8]; 7] = [
+        &[1, 1, 1, 0],
+        &[0, 200, 200, 200],
+        &[148, 4, 0, 0],
+        &[7, 7, 4, 0, 0, 0, 0, 0],
+        &[68, 12, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[130, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[77, 3, 9, 205, 2],
+    ];
+    for options in rows {
+        rig.receive(with_options(options, OURS, Protocol::UDP, &datagram));
+        let got = rig.stack.udp_recv(id).unwrap().data;
+        assert_eq!(&got[..], b"data", "{options:?}");
+        rig.receive(with_options(options, OURS, Protocol::ICMP, request));
+        let reply = rig.only().packet;
+        assert_eq!(reply.len(), ipv4::MIN_HEADER_LEN + request.len());
+    }
+    assert_eq!(rig.stack.counters().drops.total(), 0);
+}
+
+/// Covers: IP4-5, IP4-23: who asks for a way of its own is neither heard nor answered, whether we are
+/// the last station of it or not.
+#[test]
+fn source_routed_packets_are_dropped() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let id = rig.stack.udp_bind(addr("0.0.0.0:7"), UdpOptions::new());
+    let id = id.unwrap();
+    let datagram = udp_bytes(addr("10.0.0.2:9"), addr("10.0.0.1:7"), b"data");
+    let mut expected = 0;
+    for kind in [131, 137] {
+        for pointer in [4, 8, 12] {
+            for before in [&[][..], &[1, 148, 4, 0, 0]] {
+                let route = [kind, 11, pointer, 10, 0, 0, 9, 10, 0, 0, 8];
+                let options = [before, &route].concat();
+                rig.receive(with_options(&options, OURS, Protocol::UDP, &datagram));
+                rig.receive(with_options(&options, OURS, Protocol(253), b"x"));
+                rig.receive(with_options(&options, OURS, Protocol::TCP, &[0; 20]));
+                expected += 3;
+            }
+        }
+    }
+    assert_eq!(rig.drops(DropReason::Ipv4SourceRoute), expected);
+    assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock));
+    assert!(rig.drain().is_empty());
+}
+
+/// Covers: IC4-16, IP4-20.
+#[test]
+fn ipv4_options_of_impossible_length_are_a_parameter_problem() {
+    let datagram = udp_bytes(addr("10.0.0.2:9"), addr("10.0.0.1:7"), b"data");
+    // The options, and the octet that is wrong.
+    let rows: [(&[u8], u8); 6] = [
+        (&[77, 0, 0, 0], 21),
+        (&[77, 1, 0, 0], 21),
+        (&[77, 200, 0, 0], 21),
+        (&[1, 148, 4, 0, 0, 77, 4, 0], 26),
+        (&[1, 1, 1, 77], 23),
+        (&[131, 11, 4, 0], 21),
+    ];
+    for (options, wrong) in rows {
+        let mut rig = Rig::new();
+        rig.introduce();
+        for (protocol, payload) in [(Protocol::UDP, &datagram[..]), (Protocol::TCP, &[0; 20])] {
+            let frame = with_options(options, OURS, protocol, payload);
+            rig.receive(frame.clone());
+            let sent = rig.only();
+            let (fields, message) = sent.v4();
+            assert_eq!((fields.src, fields.dst), (OURS, PEER));
+            let expected = Message::ParameterProblem {
+                code: 0,
+                pointer: wrong,
+                quoted: &frame[ethernet::HEADER_LEN..],
+            };
+            assert_eq!(Message::parse(message).unwrap(), expected, "{options:?}");
+        }
+    }
+}
+
+/// Covers: IC4-5 (no error about errors, later fragments and what went to many), IC4-27.
+#[test]
+fn no_parameter_problem_where_no_error_may_be() {
+    let datagram = udp_bytes(addr("10.0.0.2:9"), addr("10.0.0.1:7"), b"data");
+    let mut rig = Rig::new();
+    rig.introduce();
+    let bad = &[77, 0, 0, 0];
+    let mut dropped = rig.drops(DropReason::Ipv4Malformed);
+    let mut silent = |rig: &mut Rig, frame: Vec<u8>, what: &str| {
+        rig.receive(frame);
+        assert!(rig.drain().is_empty(), "{what}");
+        dropped += 1;
+        assert_eq!(rig.drops(DropReason::Ipv4Malformed), dropped, "{what}");
+    };
+    for kind in [3, 4, 5, 11, 12, 200] {
+        let error = with_options(bad, OURS, Protocol::ICMP, &[kind, 0, 0, 0, 0, 0, 0, 0]);
+        silent(&mut rig, error, "an error");
+    }
+    silent(
+        &mut rig,
+        with_options(bad, OURS, Protocol::ICMP, &[]),
+        "cut",
+    );
+    let mut later = with_options(bad, OURS, Protocol::UDP, &datagram);
+    later[ethernet::HEADER_LEN + 7] = 9;
+    // The checksum of the changed field: ones' complement arithmetic, RFC 1624.
+    let sum = ethernet::HEADER_LEN + 10;
+    let old = u16::from_be_bytes([later[sum], later[sum + 1]]);
+    later[sum..sum + 2].copy_from_slice(&(old - 9).to_be_bytes());
+    silent(&mut rig, later, "a later fragment");
+    for group in ["255.255.255.255", "10.0.0.255", "224.0.0.1"] {
+        let mut frame = with_options(bad, group.parse().unwrap(), Protocol::UDP, &datagram);
+        frame[..6].fill(0xff);
+        silent(&mut rig, frame, group);
+    }
+    // The limit is that of all errors.
+    for _ in 0..100 {
+        rig.receive(with_options(bad, OURS, Protocol::UDP, &datagram));
+    }
+    assert!(rig.drain().len() <= 6);
+    assert!(rig.drops(DropReason::RateLimited) >= 94);
+}
