@@ -38,6 +38,7 @@ pub(crate) fn cases() -> Vec<Case> {
             serve_without_interface,
         ),
         Case::new("tool::serve_echoes_and_generates", small_services),
+        Case::new("tool::serve_says_when_it_is_full", full_serve),
         Case::new("tool::clients_end_amid_a_transfer", clients_end),
         Case::new("tool::get_fetches", get),
         Case::new("tool::send_sends", send),
@@ -391,6 +392,40 @@ fn serve_without_interface() {
         "{errors}"
     );
     assert!(!lines.is_empty(), "the counters are printed");
+}
+
+/// All connections are held: others hear of it, `/stats` is there, and a head that drips in is cut.
+fn full_serve() {
+    let more = ["--connections", "2", "--connections-per-peer", "2"];
+    let serve = Tool::serve(Link::TAP, &more);
+    let held = [(); 2].map(|()| kernel_connect((ours(false), 80).into()));
+    let refused = curl(&["--include", "http://10.7.0.2/bytes/1"]);
+    assert_eq!(refused.status.code(), Some(22), "503 for --fail");
+    let put = curl(&["--upload-file", "/etc/hostname", "http://10.7.0.2/x"]);
+    assert_eq!(put.status.code(), Some(22), "503 for --fail");
+    let stats = fetched(&["http://10.7.0.2/stats"]);
+    let stats: serde_json::Value = serde_json::from_slice(&stats).unwrap();
+    assert_eq!(stats["served"]["http_connections"], 2, "{stats}");
+    let mut slow = kernel_connect((ours(true), 80).into());
+    let begun = Clock::now();
+    slow.set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    let mut answer = vec![0; 200];
+    let len = loop {
+        slow.write_all(b"G").unwrap();
+        match slow.read(&mut answer) {
+            Ok(len) => break len,
+            Err(_) => assert!(begun.elapsed() < Duration::from_secs(5), "it may drip"),
+        }
+    };
+    let answer = String::from_utf8_lossy(&answer[..len]);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    drop(held);
+    eventually("a slot is free", PATIENCE, || {
+        curl(&["http://10.7.0.2/bytes/1"]).status.success()
+    });
+    let counters = serve.counters(Signal::SIGTERM);
+    assert!(count(&counters, "turned_away") >= 4, "{counters:?}");
 }
 
 /// The link's options, for a client at 10.7.0.2.

@@ -19,6 +19,8 @@ mod send;
 mod serve;
 mod services;
 mod signals;
+mod slots;
+mod web;
 
 use std::process::ExitCode;
 
@@ -53,8 +55,11 @@ enum Command {
     /// Answer as a host: echo, discard and chargen over TCP and UDP, and HTTP on port 80.
     ///
     /// TCP and UDP echo (7), discard (9) and chargen (19), and HTTP/1.1 on 80: GET /bytes/N, GET
-    /// /stats, PUT. Each TCP service serves 4096 connections at once; more wait in its queue, and an
-    /// idle one is closed after 5 minutes. Prints `ready` when it answers, its counters at the end.
+    /// /stats, PUT. Each TCP service serves --connections at once. Beyond that HTTP answers /stats and
+    /// 503, the others keep who comes waiting; a peer with more than its share is turned away. Who is
+    /// silent for 5 minutes is closed, or for 10 seconds when more than three quarters are taken; HTTP
+    /// wants a whole request head within 10 seconds. Prints `ready` when it answers, its counters at
+    /// the end.
     Serve(serve::Args),
 }
 

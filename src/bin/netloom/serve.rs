@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::failure::Failure;
 use crate::interface_args::InterfaceArgs;
 use crate::output::say;
-use crate::services::{self, Context, Served};
+use crate::services::{self, Context, Limits, Served};
 use crate::signals::{END_WITHIN, Signals};
 
 /// What `netloom serve` is told.
@@ -21,6 +21,31 @@ use crate::signals::{END_WITHIN, Signals};
 pub(crate) struct Args {
     #[command(flatten)]
     interface: InterfaceArgs,
+    /// The most connections that each TCP service has at once.
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = at_least_one)]
+    connections: usize,
+    /// The most of them from one peer: an IPv4 address, or a /64 of IPv6 addresses [default: a quarter
+    /// of --connections].
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    connections_per_peer: Option<usize>,
+}
+
+impl Args {
+    fn limits(&self) -> Limits {
+        let quarter = self.connections.div_ceil(4);
+        Limits {
+            connections: self.connections,
+            per_peer: self.connections_per_peer.unwrap_or(quarter),
+        }
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("with none at all nobody is served; give 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("give a whole number".to_owned()),
+    }
 }
 
 /// Serves until a signal comes or the device fails.
@@ -29,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let host = Arc::new(args.interface.ready_host()?);
     let seen = Arc::downgrade(&host);
     let context = Context::new(move |served| stats(&seen, served));
-    services::start(&host, &context)
+    services::start(&host, &context, args.limits())
         .map_err(|error| Failure::new(format_args!("cannot start the services: {error}")))?;
     say("ready")?;
 

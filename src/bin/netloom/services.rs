@@ -1,36 +1,26 @@
-//! What `serve` offers: echo, discard, chargen and HTTP, a bounded number of threads in all.
+//! What `serve` offers: echo, discard and chargen, and the threads of all services, HTTP's too.
 //!
-//! RFC 862, RFC 863, RFC 864. *Owns* the accepting threads and the bound. *Does not* speak HTTP
-//! (`http.rs`).
+//! RFC 862, RFC 863, RFC 864. *Owns* the accepting threads. *Does not* speak HTTP (`web.rs`,
+//! `http.rs`) nor count connections (`slots.rs`), each of which has a thread.
 
-use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use netloom::bytes::Bytes;
 use netloom::host::{Host, TcpListener, TcpStream, UdpSocket};
 use netloom::stack::ListenOptions;
 
 use crate::http;
+use crate::slots::Slots;
+use crate::web;
 
-/// The most connections that one service serves at once, so that a full one leaves the others
-/// alone; more wait in its listener's queue.
-const CONNECTIONS: usize = 4096;
 /// Stack bytes of a connection's thread: 4096 of them reserve 1 GiB of addresses, not of memory.
 const THREAD_STACK: usize = 256 << 10;
 /// Connections that may wait for a thread, per service.
 const BACKLOG: usize = 1024;
-/// How long a peer may be silent before its connection is closed.
-const IDLE: Duration = Duration::from_secs(300);
-/// How long and for how many bytes a finished HTTP connection waits for the peer's end, so that
-/// the last response is not lost to a reset (RFC 9112 §9.6).
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 1 << 20;
-
 const ECHO: u16 = 7;
 const DISCARD: u16 = 9;
 const CHARGEN: u16 = 19;
@@ -42,13 +32,30 @@ pub(crate) struct Served {
     echo: AtomicU64,
     discard: AtomicU64,
     chargen: AtomicU64,
-    http: AtomicU64,
+    pub(crate) http: AtomicU64,
     datagrams: AtomicU64,
+    /// Connections that were refused because there were too many.
+    pub(crate) turned_away: AtomicU64,
+}
+
+/// How many connections each TCP service has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// At once.
+    pub(crate) connections: usize,
+    /// The same of one peer.
+    pub(crate) per_peer: usize,
+}
+
+impl Limits {
+    fn slots(self) -> Arc<Slots> {
+        Slots::new(self.connections, self.per_peer)
+    }
 }
 
 impl Served {
     /// Each count with its name.
-    pub(crate) fn counts(&self) -> [(&'static str, u64); 5] {
+    pub(crate) fn counts(&self) -> [(&'static str, u64); 6] {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         [
             ("echo_connections", of(&self.echo)),
@@ -56,6 +63,7 @@ impl Served {
             ("chargen_connections", of(&self.chargen)),
             ("http_connections", of(&self.http)),
             ("datagrams", of(&self.datagrams)),
+            ("turned_away", of(&self.turned_away)),
         ]
     }
 }
@@ -65,7 +73,8 @@ pub(crate) struct Context {
     pub(crate) served: Served,
     /// The JSON text of `/stats`.
     pub(crate) stats: Box<dyn Fn(&Served) -> String + Send + Sync>,
-    block: Bytes,
+    /// What HTTP's bodies are made of.
+    pub(crate) block: Bytes,
     /// The chargen pattern, many times over: as large as a write is worth making.
     lines: Bytes,
 }
@@ -81,31 +90,18 @@ impl Context {
     }
 }
 
-type Handler = fn(&TcpStream, &Context) -> io::Result<()>;
+type Handler = fn(&TcpStream, &Context, &Slots) -> io::Result<()>;
 type Answer = fn(&UdpSocket, &netloom::host::Datagram) -> io::Result<()>;
 
 /// Starts all services; they end with the host. On return all of them listen.
-pub(crate) fn start(host: &Host, context: &Arc<Context>) -> io::Result<()> {
-    start_with(host, context, CONNECTIONS)
-}
-
-/// The same with this many connections for each service at once.
-fn start_with(host: &Host, context: &Arc<Context>, connections: usize) -> io::Result<()> {
-    let services: [(u16, Handler); 4] = [
-        (ECHO, echo),
-        (DISCARD, discard),
-        (CHARGEN, chargen),
-        (HTTP, web),
-    ];
+pub(crate) fn start(host: &Host, context: &Arc<Context>, limits: Limits) -> io::Result<()> {
+    let services: [(u16, Handler); 3] = [(ECHO, echo), (DISCARD, discard), (CHARGEN, chargen)];
     for (port, handler) in services {
-        let options = ListenOptions::new(host.tcp_options().clone())
-            .backlog(BACKLOG)
-            .dual_stack(true);
-        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-        let listener = host.tcp_listen_with(any, options)?;
-        let context = Arc::clone(context);
-        named("netloom-accept").spawn(move || accept(&listener, handler, connections, &context))?;
+        let (listener, slots, context) = (listen(host, port)?, limits.slots(), Arc::clone(context));
+        named("netloom-accept").spawn(move || accept(&listener, handler, &slots, &context))?;
     }
+    let (listener, slots, web) = (listen(host, HTTP)?, limits.slots(), Arc::clone(context));
+    named("netloom-accept").spawn(move || web::accept(&listener, &slots, &web))?;
     let datagrams: [(u16, Answer); 3] = [
         (ECHO, echo_datagram),
         (DISCARD, discard_datagram),
@@ -124,112 +120,90 @@ fn start_with(host: &Host, context: &Arc<Context>, connections: usize) -> io::Re
     Ok(())
 }
 
-fn named(name: &str) -> thread::Builder {
+/// Listens on this port of all addresses.
+fn listen(host: &Host, port: u16) -> io::Result<TcpListener> {
+    let options = ListenOptions::new(host.tcp_options().clone())
+        .backlog(BACKLOG)
+        .dual_stack(true);
+    host.tcp_listen_with((Ipv6Addr::UNSPECIFIED, port), options)
+}
+
+/// A thread of this name with a small stack.
+pub(crate) fn named(name: &str) -> thread::Builder {
     thread::Builder::new()
         .name(name.to_owned())
         .stack_size(THREAD_STACK)
 }
 
-/// Gives each connection a thread, as long as there are slots.
-fn accept(listener: &TcpListener, handler: Handler, connections: usize, context: &Arc<Context>) {
-    let (take, free): (Sender<()>, Receiver<()>) = bounded(connections);
+/// Gives each connection a thread. While all slots are taken the others wait in the listener's queue;
+/// who has more than its share is reset.
+fn accept(listener: &TcpListener, handler: Handler, slots: &Arc<Slots>, context: &Arc<Context>) {
     for stream in listener.incoming() {
         let Ok(stream) = stream else { return };
-        if take.send(()).is_err() {
-            return;
-        }
-        let (worker, slot) = (Arc::clone(context), free.clone());
-        let started = named("netloom-serve").spawn(move || {
+        let Ok(slot) = stream.peer_addr().map(|peer| slots.take(peer.ip())) else {
+            continue;
+        };
+        let Ok(slot) = slot else {
+            context.served.turned_away.fetch_add(1, Ordering::Relaxed);
+            let _ = stream.abort();
+            continue;
+        };
+        let (context, slots) = (Arc::clone(context), Arc::clone(slots));
+        // Without a thread the connection is closed and its slot free with the closure.
+        let _ = named("netloom-serve").spawn(move || {
+            let _slot = slot;
             // How a peer ends its connection is its own business.
-            let _ = serve(&stream, handler, &worker);
-            drop(stream);
-            let _ = slot.recv();
+            let _ = handler(&stream, &context, &slots);
         });
-        if started.is_err() {
-            // No more threads: the connection was closed with the closure; its slot is free again.
-            let _ = free.recv();
-        }
     }
 }
 
-fn serve(stream: &TcpStream, handler: Handler, context: &Context) -> io::Result<()> {
-    stream.set_read_timeout(Some(IDLE))?;
-    stream.set_write_timeout(Some(IDLE))?;
-    handler(stream, context)
-}
-
 /// RFC 862.
-fn echo(stream: &TcpStream, context: &Context) -> io::Result<()> {
+fn echo(stream: &TcpStream, context: &Context, slots: &Slots) -> io::Result<()> {
     context.served.echo.fetch_add(1, Ordering::Relaxed);
     // What comes in small pieces goes out at once: an echo is a request and its answer.
     stream.set_nodelay(true)?;
     loop {
-        let chunk = stream.read_chunk(usize::MAX)?;
+        let chunk = read(stream, slots)?;
         if chunk.is_empty() {
             return stream.shutdown(Shutdown::Write);
         }
-        stream.write_all_chunk(chunk)?;
+        write(stream, chunk, slots)?;
     }
 }
 
 /// RFC 863.
-fn discard(stream: &TcpStream, context: &Context) -> io::Result<()> {
+fn discard(stream: &TcpStream, context: &Context, slots: &Slots) -> io::Result<()> {
     context.served.discard.fetch_add(1, Ordering::Relaxed);
-    while !stream.read_chunk(usize::MAX)?.is_empty() {}
+    while !read(stream, slots)?.is_empty() {}
     Ok(())
 }
 
 /// RFC 864: lines of 72 characters until the peer has had enough.
-fn chargen(stream: &TcpStream, context: &Context) -> io::Result<()> {
+fn chargen(stream: &TcpStream, context: &Context, slots: &Slots) -> io::Result<()> {
     context.served.chargen.fetch_add(1, Ordering::Relaxed);
     loop {
-        stream.write_all_chunk(context.lines.clone())?;
+        write(stream, context.lines.clone(), slots)?;
     }
 }
 
-fn web(stream: &TcpStream, context: &Context) -> io::Result<()> {
-    context.served.http.fetch_add(1, Ordering::Relaxed);
-    stream.set_nodelay(true)?;
-    let pages = http::Pages {
-        stats: &|| (context.stats)(&context.served),
-        block: context.block.clone(),
-    };
-    http::serve(Web(stream), &pages)?;
-    stream.shutdown(Shutdown::Write)?;
-    stream.set_read_timeout(Some(LINGER))?;
-    let mut left = LINGER_BYTES;
-    while left > 0 {
-        match stream.read_chunk(left)?.len() {
-            0 => break,
-            len => left -= len,
-        }
+/// Reads what comes from a peer that is not silent for too long.
+fn read(stream: &TcpStream, slots: &Slots) -> io::Result<Bytes> {
+    slots.unless_idle(|time| {
+        stream.set_read_timeout(Some(time))?;
+        stream.read_chunk(usize::MAX)
+    })
+}
+
+/// Writes to a peer that does not leave its window closed for too long.
+fn write(stream: &TcpStream, mut chunk: Bytes, slots: &Slots) -> io::Result<()> {
+    while !chunk.is_empty() {
+        slots.unless_idle(|time| {
+            stream.set_write_timeout(Some(time))?;
+            stream.write_chunk(&mut chunk)
+        })?;
     }
     Ok(())
-}
-
-/// A connection whose bodies are written without a copy.
-struct Web<'a>(&'a TcpStream);
-
-impl io::Read for Web<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buf)
-    }
-}
-
-impl Write for Web<'_> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl http::Stream for Web<'_> {
-    fn write_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
-        self.0.write_all_chunk(bytes)
-    }
 }
 
 fn serve_datagrams(socket: &UdpSocket, answer: Answer, context: &Context) {
@@ -283,7 +257,8 @@ fn line(first: u8) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{Read, Write};
+    use std::time::Duration;
 
     use netloom::device::{Medium, pair};
 
@@ -292,25 +267,58 @@ mod tests {
     /// Far longer than anything here takes; only a bug reaches it.
     const PATIENCE: Duration = Duration::from_secs(20);
 
+    /// A served host and its client.
+    struct World {
+        _server: Host,
+        client: Host,
+    }
+
+    impl World {
+        fn new(connections: usize, per_peer: usize) -> Self {
+            let (ours, theirs) = pair(Medium::Ethernet, 1500);
+            let spawn = |device, addresses: &[&str]| {
+                let mut builder = Host::builder(device);
+                for address in addresses {
+                    builder = builder.address(address.parse().unwrap());
+                }
+                builder.spawn().unwrap()
+            };
+            let server = spawn(ours, &["10.7.0.2/24"]);
+            let client = spawn(theirs, &["10.7.0.1/24", "10.7.0.3/24"]);
+            let context = Context::new(|served| format!("{:?}\n", served.counts()));
+            let limits = Limits {
+                connections,
+                per_peer,
+            };
+            start(&server, &context, limits).unwrap();
+            Self {
+                _server: server,
+                client,
+            }
+        }
+
+        fn connect(&self, port: u16) -> TcpStream {
+            let stream = self.client.tcp_connect(("10.7.0.2", port)).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream
+        }
+
+        /// What HTTP answers to this request, up to its end of the connection.
+        fn get(&self, path: &str) -> String {
+            let mut web = self.connect(HTTP);
+            write!(web, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            let mut page = String::new();
+            web.read_to_string(&mut page).unwrap();
+            page
+        }
+    }
+
     /// Idle connections fill the echo service; HTTP answers, and echo again when one ends.
     #[test]
     fn a_full_service_leaves_the_others_alone() {
-        let (ours, theirs) = pair(Medium::Ethernet, 1500);
-        let spawn = |device, address: &str| {
-            let address = address.parse().unwrap();
-            Host::builder(device).address(address).spawn().unwrap()
-        };
-        let server = spawn(ours, "10.7.0.2/24");
-        let client = spawn(theirs, "10.7.0.1/24");
-        let context = Context::new(|_| "{}\n".to_owned());
-        start_with(&server, &context, 2).unwrap();
-        let connect = |port| {
-            let stream = client.tcp_connect(("10.7.0.2", port)).unwrap();
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            stream
-        };
-        let mut idle: Vec<_> = (0..3).map(|_| connect(ECHO)).collect();
-        let mut web = connect(HTTP);
+        let world = World::new(2, 3);
+        let mut idle: Vec<_> = (0..3).map(|_| world.connect(ECHO)).collect();
+        let mut web = world.connect(HTTP);
         web.write_all(b"GET /stats HTTP/1.0\r\n\r\n").unwrap();
         let mut page = String::new();
         web.read_to_string(&mut page).unwrap();
@@ -320,6 +328,45 @@ mod tests {
             stream.write_all(b"echo").unwrap();
             stream.read_exact(&mut [0; 4]).unwrap();
         }
+    }
+
+    /// Who has its share of a service is turned away at once, and the others are served.
+    #[test]
+    fn a_peer_with_its_share_is_turned_away() {
+        let world = World::new(4, 1);
+        let mut first = world.connect(ECHO);
+        let second = world.connect(ECHO);
+        let error = second.read_chunk(1).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        first.write_all(b"echo").unwrap();
+        first.read_exact(&mut [0; 4]).unwrap();
+    }
+
+    /// All of HTTP's connections are held: others are told so at once, and the counters are there.
+    #[test]
+    fn a_full_http_says_so_and_shows_its_counters() {
+        let world = World::new(3, 3);
+        let held: Vec<_> = (0..3).map(|_| world.connect(HTTP)).collect();
+        let refused = world.get("/bytes/1");
+        assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+        assert!(refused.contains("\r\nConnection: close\r\n"), "{refused}");
+        // More than all that may be answered beyond the slots do not speak: one more is refused
+        // unheard, and those who held all of it lose it soon.
+        let silent: Vec<_> = (0..40).map(|_| world.connect(HTTP)).collect();
+        let unheard = world.connect(HTTP);
+        let text = unheard.read_chunk(usize::MAX).unwrap();
+        assert!(text.starts_with(b"HTTP/1.1 503 "), "{text:?}");
+        drop(silent);
+        // Their threads end when they notice.
+        let stats = loop {
+            let stats = world.get("/stats");
+            if !stats.starts_with("HTTP/1.1 503 ") {
+                break stats;
+            }
+        };
+        assert!(stats.starts_with("HTTP/1.1 200 OK"), "{stats}");
+        assert!(stats.contains("(\"turned_away\", "), "{stats}");
+        drop(held);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Requests in, responses out, over a stream in memory.
 
+use super::request::FIELD_LIMIT;
 use super::*;
 
 /// Gives its input in pieces of `piece` bytes.
@@ -7,15 +8,34 @@ struct Script<'a> {
     input: &'a [u8],
     piece: usize,
     output: Vec<u8>,
+    /// What the stream was told that it is read for.
+    phases: Vec<Phase>,
+    /// Is the end of the input a peer that says nothing more?
+    stalls: bool,
 }
 
-impl Read for Script<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let len = self.piece.min(self.input.len()).min(buf.len());
-        let (now, later) = self.input.split_at(len);
-        buf[..len].copy_from_slice(now);
-        self.input = later;
-        Ok(len)
+impl<'a> Script<'a> {
+    fn new(input: &'a [u8], piece: usize) -> Self {
+        Self {
+            input,
+            piece,
+            output: Vec::new(),
+            phases: Vec::new(),
+            stalls: false,
+        }
+    }
+
+    fn serve(&mut self, room: Room) -> io::Result<()> {
+        let pages = Pages {
+            stats: &|| "{\"x\":1}".to_owned(),
+            block: body_block(),
+            room: &|| room,
+        };
+        serve(self, &pages)
+    }
+
+    fn output(&self) -> String {
+        String::from_utf8_lossy(&self.output).into_owned()
     }
 }
 
@@ -30,20 +50,25 @@ impl Write for Script<'_> {
     }
 }
 
-impl Stream for &mut Script<'_> {}
+impl Stream for &mut Script<'_> {
+    fn enter(&mut self, phase: Phase) {
+        self.phases.push(phase);
+    }
+
+    fn read_bytes(&mut self) -> io::Result<Bytes> {
+        if self.input.is_empty() && self.stalls {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let (now, later) = self.input.split_at(self.piece.min(self.input.len()));
+        self.input = later;
+        Ok(Bytes::copy_from_slice(now))
+    }
+}
 
 fn exchange(input: &[u8], piece: usize) -> (io::Result<()>, String) {
-    let mut script = Script {
-        input,
-        piece,
-        output: Vec::new(),
-    };
-    let pages = Pages {
-        stats: &|| "{\"x\":1}".to_owned(),
-        block: body_block(),
-    };
-    let result = serve(&mut script, &pages);
-    (result, String::from_utf8_lossy(&script.output).into_owned())
+    let mut script = Script::new(input, piece);
+    let result = script.serve(Room::Plenty);
+    (result, script.output())
 }
 
 /// The status codes that answer `input`, in order, however it is cut.
@@ -126,16 +151,8 @@ fn a_connection_is_kept_until_somebody_wants_it_closed() {
 fn bodies_have_the_length_asked_for_and_head_has_none() {
     let wanted = BLOCK + 7;
     let request = format!("GET /bytes/{wanted} HTTP/1.1\r\nHost: x\r\n\r\n");
-    let mut script = Script {
-        input: request.as_bytes(),
-        piece: 99,
-        output: Vec::new(),
-    };
-    let pages = Pages {
-        stats: &String::new,
-        block: body_block(),
-    };
-    serve(&mut script, &pages).unwrap();
+    let mut script = Script::new(request.as_bytes(), 99);
+    script.serve(Room::Plenty).unwrap();
     let at = script
         .output
         .windows(4)
@@ -204,4 +221,87 @@ fn a_cut_request_is_an_error_and_no_answer() {
         assert_eq!(output, "", "{cut}");
     }
     assert!(exchange(b"", 1).0.is_ok());
+}
+
+/// A head that does not end is answered and the connection with it; one that never began is not.
+#[test]
+fn a_peer_that_stalls_is_told_once_it_has_begun() {
+    for (input, answer) in [
+        ("", ""),
+        ("GET / HT", "408"),
+        ("\r\n", "408"),
+        ("GET / HTTP/1.1\r\nHost: x\r\n", "408"),
+    ] {
+        let mut script = Script::new(input.as_bytes(), 3);
+        script.stalls = true;
+        script.serve(Room::Plenty).unwrap();
+        let output = script.output();
+        let code = output.split(' ').nth(1).unwrap_or_default();
+        assert_eq!(code, answer, "{input:?}: {output}");
+        let closes = output.contains("\r\nConnection: close\r\n");
+        assert!(closes || answer.is_empty(), "{output}");
+    }
+    // Between two requests it may be silent; within a body the connection fails.
+    let mut between = Script::new(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 9);
+    between.stalls = true;
+    between.serve(Room::Plenty).unwrap();
+    assert_eq!(between.output().matches("HTTP/1.1 ").count(), 1);
+    let put = b"PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc";
+    let mut within = Script::new(put, 9);
+    within.stalls = true;
+    assert!(
+        within
+            .serve(Room::Plenty)
+            .is_err_and(|error| is_late(&error))
+    );
+}
+
+#[test]
+fn the_stream_is_told_what_it_is_read_for() {
+    use Phase::{Answer, Body, Head, Idle};
+    let request = b"PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na";
+    let mut script = Script::new(request, 10);
+    script.serve(Room::Plenty).unwrap();
+    assert_eq!(script.phases, [Idle, Head, Body, Answer, Idle]);
+    let two = [&request[..], request].concat();
+    let mut script = Script::new(&two, usize::MAX);
+    script.serve(Room::Plenty).unwrap();
+    assert_eq!(
+        script.phases,
+        [Idle, Head, Body, Answer, Head, Body, Answer, Idle]
+    );
+}
+
+#[test]
+fn without_room_there_are_the_counters_and_a_refusal() {
+    let request = |method: &str, path: &str| {
+        format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na")
+    };
+    for (method, path, code) in [
+        ("GET", "/stats", "200 OK"),
+        ("GET", "/bytes/1", "503 Service Unavailable"),
+        ("PUT", "/stats", "503 Service Unavailable"),
+        ("POST", "/", "503 Service Unavailable"),
+    ] {
+        let text = request(method, path).repeat(2);
+        let mut script = Script::new(text.as_bytes(), usize::MAX);
+        script.serve(Room::None).unwrap();
+        let output = script.output();
+        assert!(
+            output.starts_with(&format!("HTTP/1.1 {code}\r\n")),
+            "{output}"
+        );
+        assert!(output.contains("\r\nConnection: close\r\n"), "{output}");
+        assert_eq!(output.matches("HTTP/1.1 ").count(), 1, "{output}");
+        assert_eq!(output.contains("Retry-After: "), code.starts_with('5'));
+    }
+    let away = turned_away();
+    assert!(away.starts_with(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: "));
+    // A little room answers as ever, and ends the connection.
+    let text = request("GET", "/bytes/1").repeat(2);
+    let mut script = Script::new(text.as_bytes(), usize::MAX);
+    script.serve(Room::Little).unwrap();
+    let output = script.output();
+    assert!(output.starts_with("HTTP/1.1 200 OK"), "{output}");
+    assert_eq!(output.matches("HTTP/1.1 ").count(), 1, "{output}");
 }

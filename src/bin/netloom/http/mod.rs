@@ -1,16 +1,20 @@
 //! A small HTTP/1.1 server over any byte stream: `GET /bytes/N`, `GET /stats`, `PUT`.
 //!
-//! RFC 9110, RFC 9112. *Owns* one connection's requests in turn. *Does not* know sockets, so that
-//! its tests need none. Heads, chunk lines and trailers are bounded; a body is never stored.
+//! RFC 9110, RFC 9112. *Owns* one connection's requests in turn, `request.rs` their heads. *Does not*
+//! know sockets nor time, so that its tests need none: the stream is told what it is read for, and
+//! sets the deadlines. Heads, chunk lines and trailers are bounded; a body is never stored; who waits
+//! for its peer holds no more than a piece of a line.
 
-use std::io::{self, Read, Write};
+mod request;
 
-use netloom::bytes::Bytes;
+use std::io::{self, Write};
+
+use netloom::bytes::{Buf, Bytes};
+
+use request::{Framing, Head};
 
 /// The most bytes of a request's head (RFC 9112 §3 asks for 8,000 of a request line at least).
 const HEAD_LIMIT: usize = 16 << 10;
-/// The most header fields of a request.
-const FIELD_LIMIT: usize = 100;
 /// The most bytes of a chunk's size line and of all trailers together.
 const CHUNK_LINE_LIMIT: usize = 4 << 10;
 /// Bodies repeat 0..=250, so that a shifted byte shows.
@@ -18,12 +22,32 @@ const PERIOD: usize = 251;
 /// Bytes of a body that are handed to the stream at once, a multiple of the period.
 const BLOCK: usize = PERIOD * 4096;
 
-/// A stream that may take shared bytes without a copy.
-pub(crate) trait Stream: Read + Write {
+/// A stream of shared bytes, whose reads and writes fail with `WouldBlock` when the peer takes longer
+/// than the phase allows.
+pub(crate) trait Stream: Write {
+    /// What comes next is this.
+    fn enter(&mut self, phase: Phase);
+
+    /// Reads what has come, at least a byte; nothing at the end.
+    fn read_bytes(&mut self) -> io::Result<Bytes>;
+
     /// Writes all of `bytes`.
     fn write_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
         self.write_all(&bytes)
     }
+}
+
+/// What a connection is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing of a request has come.
+    Idle,
+    /// A part of a request's head has come.
+    Head,
+    /// The request's body comes.
+    Body,
+    /// The answer goes.
+    Answer,
 }
 
 /// What a server answers with.
@@ -32,12 +56,36 @@ pub(crate) struct Pages<'a> {
     pub(crate) stats: &'a dyn Fn() -> String,
     /// [`body_block`], shared by all connections.
     pub(crate) block: Bytes,
+    /// How much room the service has.
+    pub(crate) room: &'a dyn Fn() -> Room,
+}
+
+/// How much room a service has for one more connection, or for this one to stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Enough.
+    Plenty,
+    /// Little: answer, and end the connection.
+    Little,
+    /// None: answer with nothing but `/stats`, or that there is none.
+    None,
 }
 
 /// The bytes that bodies are made of.
 pub(crate) fn body_block() -> Bytes {
     (0..BLOCK).map(|at| (at % PERIOD) as u8).collect()
 }
+
+/// What is said to a peer that nobody can listen to.
+pub(crate) fn turned_away() -> Bytes {
+    let status = Status::Unavailable;
+    let mut text = head_text(status, &[RETRY], status.text().len() as u64, Reply::CLOSE);
+    text.push_str(status.text());
+    text.into()
+}
+
+/// When to come again, in seconds.
+const RETRY: &str = "Retry-After: 5";
 
 /// Serves requests until the peer or the protocol ends the connection.
 pub(crate) fn serve<S: Stream>(stream: S, pages: &Pages<'_>) -> io::Result<()> {
@@ -109,8 +157,10 @@ enum Status {
     NotFound,
     NotAllowed,
     ExpectationFailed,
+    Timeout,
     HeadTooLarge,
     NotImplemented,
+    Unavailable,
     Version,
 }
 
@@ -123,8 +173,10 @@ impl Status {
             Self::NotFound => "404 Not Found",
             Self::NotAllowed => "405 Method Not Allowed",
             Self::ExpectationFailed => "417 Expectation Failed",
+            Self::Timeout => "408 Request Timeout",
             Self::HeadTooLarge => "431 Request Header Fields Too Large",
             Self::NotImplemented => "501 Not Implemented",
+            Self::Unavailable => "503 Service Unavailable",
             Self::Version => "505 HTTP Version Not Supported",
         }
     }
@@ -136,183 +188,57 @@ impl Status {
             Self::NotFound => "not found: try /bytes/N or /stats\n",
             Self::NotAllowed => "method not allowed: GET, HEAD or PUT\n",
             Self::ExpectationFailed => "the only expectation is 100-continue\n",
+            Self::Timeout => "the request's head took too long\n",
             Self::HeadTooLarge => "request head too large\n",
             Self::NotImplemented => "transfer coding not implemented: only chunked\n",
+            Self::Unavailable => "too many connections: try again later\n",
             Self::Version => "only HTTP/1.0 and HTTP/1.1\n",
         }
-    }
-}
-
-/// How a request's body is delimited (RFC 9112 §6.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
-    Length(u64),
-    Chunked,
-}
-
-/// What matters of a request's head.
-#[derive(Debug, PartialEq, Eq)]
-struct Head {
-    method: String,
-    target: String,
-    framing: Framing,
-    expects_continue: bool,
-    after: After,
-}
-
-impl Head {
-    fn parse(text: &str) -> Result<Self, Status> {
-        let mut lines = text.lines();
-        let request = lines.next().unwrap_or_default();
-        let mut words = request.split(' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            return Err(Status::BadRequest);
-        };
-        let persistent = match version {
-            "HTTP/1.1" => true,
-            "HTTP/1.0" => false,
-            other if other.starts_with("HTTP/") => return Err(Status::Version),
-            _ => return Err(Status::BadRequest),
-        };
-        if method.is_empty() || target.is_empty() {
-            return Err(Status::BadRequest);
-        }
-        let fields = Fields::parse(lines)?;
-        if persistent && fields.hosts != 1 {
-            // RFC 9112 §3.2: a request without exactly one Host is refused.
-            return Err(Status::BadRequest);
-        }
-        let framing = match (fields.chunked, fields.length) {
-            // RFC 9112 §6.1: both at once is an attempt at request smuggling.
-            (true, Some(_)) => return Err(Status::BadRequest),
-            (true, None) => Framing::Chunked,
-            (false, length) => Framing::Length(length.unwrap_or(0)),
-        };
-        let keep = !fields.close && (persistent || fields.keep_alive);
-        Ok(Self {
-            method: method.to_owned(),
-            target: target.to_owned(),
-            framing,
-            expects_continue: persistent && fields.expects_continue,
-            after: if keep { After::KeepAlive } else { After::Close },
-        })
-    }
-}
-
-#[derive(Default)]
-struct Fields {
-    hosts: usize,
-    length: Option<u64>,
-    chunked: bool,
-    close: bool,
-    keep_alive: bool,
-    expects_continue: bool,
-}
-
-impl Fields {
-    fn parse<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Self, Status> {
-        let mut fields = Self::default();
-        for (at, line) in lines.enumerate() {
-            if at >= FIELD_LIMIT {
-                return Err(Status::HeadTooLarge);
-            }
-            let (name, value) = line.split_once(':').ok_or(Status::BadRequest)?;
-            // RFC 9112 §5.1, §5.2: no white space before the colon, no folding.
-            if name.is_empty() || name.contains([' ', '\t']) {
-                return Err(Status::BadRequest);
-            }
-            fields.take(&name.to_ascii_lowercase(), value.trim_matches([' ', '\t']))?;
-        }
-        Ok(fields)
-    }
-
-    fn take(&mut self, name: &str, value: &str) -> Result<(), Status> {
-        let has = |token: &str| {
-            value
-                .split(',')
-                .any(|one| one.trim().eq_ignore_ascii_case(token))
-        };
-        match name {
-            "host" => self.hosts += 1,
-            "content-length" => {
-                let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-                let length = value.parse().ok().filter(|_| digits);
-                let length = length.ok_or(Status::BadRequest)?;
-                if self.length.is_some_and(|other| other != length) {
-                    return Err(Status::BadRequest);
-                }
-                self.length = Some(length);
-            }
-            "transfer-encoding" if self.chunked => return Err(Status::BadRequest),
-            "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => self.chunked = true,
-            "transfer-encoding" => return Err(Status::NotImplemented),
-            "connection" => {
-                self.close |= has("close");
-                self.keep_alive |= has("keep-alive");
-            }
-            "expect" if value.eq_ignore_ascii_case("100-continue") => self.expects_continue = true,
-            "expect" => return Err(Status::ExpectationFailed),
-            _ => {}
-        }
-        Ok(())
     }
 }
 
 /// A stream and what was read of it but not used.
 struct Connection<S> {
     stream: S,
-    buf: Box<[u8]>,
-    start: usize,
-    end: usize,
+    unread: Bytes,
 }
 
 impl<S: Stream> Connection<S> {
     fn new(stream: S) -> Self {
         Self {
             stream,
-            buf: vec![0; 4 * HEAD_LIMIT].into_boxed_slice(),
-            start: 0,
-            end: 0,
+            unread: Bytes::new(),
         }
     }
 
-    /// Reads more; false at the end of the stream.
+    /// Reads more where all was used; false at the end of the stream.
     fn fill(&mut self) -> io::Result<bool> {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        } else if self.end == self.buf.len() {
-            self.buf.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+        if self.unread.is_empty() {
+            // While this waits it holds no slice of what came before.
+            self.unread = Bytes::new();
+            self.unread = self.stream.read_bytes()?;
         }
-        let read = self.stream.read(&mut self.buf[self.end..])?;
-        self.end += read;
-        Ok(read > 0)
+        Ok(!self.unread.is_empty())
     }
 
     /// Takes a line without its end, of at most `limit` bytes with it; `None` at the end of the
     /// stream. A bare LF ends a line too (RFC 9112 §2.2).
     fn line(&mut self, limit: usize, over: Status) -> Result<Option<Vec<u8>>, Failure> {
-        let mut looked = 0;
+        let mut line = Vec::new();
         loop {
-            let waiting = &self.buf[self.start..self.end];
-            if let Some(at) = waiting[looked..].iter().position(|&b| b == b'\n') {
-                let len = looked + at + 1;
-                if len > limit {
-                    return Err(over.into());
-                }
-                let line = &waiting[..len - 1];
-                let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
-                self.start += len;
-                return Ok(Some(line));
-            }
-            looked = waiting.len();
-            if looked >= limit {
+            let end = self.unread.iter().take(limit).position(|&b| b == b'\n');
+            let len = end.map_or(self.unread.len(), |at| at + 1);
+            if line.len() + len > limit || end.is_none() && line.len() + len == limit {
                 return Err(over.into());
             }
+            line.extend_from_slice(&self.unread.split_to(len));
+            if end.is_some() {
+                line.pop();
+                line.pop_if(|&mut last| last == b'\r');
+                return Ok(Some(line));
+            }
             if !self.fill()? {
-                return if looked == 0 {
+                return if line.is_empty() {
                     Ok(None)
                 } else {
                     Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
@@ -321,8 +247,25 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Reads a request's head; `None` when the peer has finished.
+    /// Reads a request's head; `None` when the peer has finished, or had nothing to ask for long.
     fn head(&mut self) -> Result<Option<Head>, Failure> {
+        if self.unread.is_empty() {
+            self.stream.enter(Phase::Idle);
+            match self.fill() {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(error) if is_late(&error) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.stream.enter(Phase::Head);
+        match self.rest_of_head() {
+            Err(Failure::Io(error)) if is_late(&error) => Err(Status::Timeout.into()),
+            result => result,
+        }
+    }
+
+    fn rest_of_head(&mut self) -> Result<Option<Head>, Failure> {
         let mut text = String::new();
         let mut room = HEAD_LIMIT;
         loop {
@@ -347,8 +290,18 @@ impl<S: Stream> Connection<S> {
     }
 
     fn answer(&mut self, head: &Head, pages: &Pages<'_>) -> Result<After, Failure> {
+        let path = head.target.split('?').next().unwrap_or_default();
+        let room = (pages.room)();
+        if room == Room::None && (path != "/stats" || head.method == "PUT") {
+            let status = Status::Unavailable;
+            self.respond(status, &[RETRY], status.text(), Reply::CLOSE)?;
+            return Ok(After::Close);
+        }
         let reply = Reply {
-            after: head.after,
+            after: match room {
+                Room::Plenty => head.after,
+                Room::Little | Room::None => After::Close,
+            },
             head_only: head.method == "HEAD",
         };
         match head.method.as_str() {
@@ -366,7 +319,6 @@ impl<S: Stream> Connection<S> {
             }
         }
         self.swallow(head)?;
-        let path = head.target.split('?').next().unwrap_or_default();
         if let Some(count) = path.strip_prefix("/bytes/") {
             let count = count.parse().map_err(|_| Status::BadRequest)?;
             self.send_bytes(count, &pages.block, reply)?;
@@ -384,8 +336,10 @@ impl<S: Stream> Connection<S> {
     /// Reads a request's body and counts it.
     fn swallow(&mut self, head: &Head) -> Result<u64, Failure> {
         if head.expects_continue && head.framing != Framing::Length(0) {
+            self.stream.enter(Phase::Answer);
             self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
+        self.stream.enter(Phase::Body);
         match head.framing {
             Framing::Length(length) => {
                 self.skip(length)?;
@@ -397,12 +351,12 @@ impl<S: Stream> Connection<S> {
 
     fn skip(&mut self, mut length: u64) -> Result<(), Failure> {
         while length > 0 {
-            if self.start == self.end && !self.fill()? {
+            if !self.fill()? {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
-            let have = self.end - self.start;
+            let have = self.unread.len();
             let used = usize::try_from(length).map_or(have, |length| length.min(have));
-            self.start += used;
+            self.unread.advance(used);
             length -= used as u64;
         }
         Ok(())
@@ -443,16 +397,18 @@ impl<S: Stream> Connection<S> {
         body: &str,
         reply: Reply,
     ) -> io::Result<()> {
-        let mut text = self.head_text(status, fields, body.len() as u64, reply);
+        let mut text = head_text(status, fields, body.len() as u64, reply);
         if !reply.head_only {
             text.push_str(body);
         }
+        self.stream.enter(Phase::Answer);
         self.stream.write_all(text.as_bytes())
     }
 
     fn send_bytes(&mut self, count: u64, block: &Bytes, reply: Reply) -> io::Result<()> {
         let kind = ["Content-Type: application/octet-stream"];
-        let text = self.head_text(Status::Ok, &kind, count, reply);
+        let text = head_text(Status::Ok, &kind, count, reply);
+        self.stream.enter(Phase::Answer);
         self.stream.write_all(text.as_bytes())?;
         let mut left = if reply.head_only { 0 } else { count };
         while left > 0 {
@@ -462,19 +418,24 @@ impl<S: Stream> Connection<S> {
         }
         Ok(())
     }
+}
 
-    fn head_text(&self, status: Status, fields: &[&str], length: u64, reply: Reply) -> String {
-        let mut text = format!("HTTP/1.1 {}\r\nContent-Length: {length}\r\n", status.line());
-        for field in fields {
-            text.push_str(field);
-            text.push_str("\r\n");
-        }
-        text.push_str(match reply.after {
-            After::KeepAlive => "Connection: keep-alive\r\n\r\n",
-            After::Close => "Connection: close\r\n\r\n",
-        });
-        text
+fn head_text(status: Status, fields: &[&str], length: u64, reply: Reply) -> String {
+    let mut text = format!("HTTP/1.1 {}\r\nContent-Length: {length}\r\n", status.line());
+    for field in fields {
+        text.push_str(field);
+        text.push_str("\r\n");
     }
+    text.push_str(match reply.after {
+        After::KeepAlive => "Connection: keep-alive\r\n\r\n",
+        After::Close => "Connection: close\r\n\r\n",
+    });
+    text
+}
+
+/// Did the peer take too long?
+fn is_late(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
 }
 
 /// A chunk's size: hexadecimal digits only, within 64 bits.
@@ -486,5 +447,4 @@ fn chunk_size(digits: &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[path = "http_tests.rs"]
 mod tests;
