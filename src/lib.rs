@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! # #[cfg(target_os = "linux")]
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # fn main() -> Result<(), netloom::Report> {
 //! use netloom::{device::Tap, host::Host};
 //!
 //! let tap = Tap::builder().name("nl0").kernel_address("10.7.0.1/24".parse()?).open()?;
@@ -61,7 +61,7 @@ pub mod udp;
 pub use bytes;
 pub use crossbeam_channel;
 
-pub use base::{Cidr, Instant, MacAddr, Seed};
+pub use base::{Cidr, Instant, MacAddr, Report, Seed};
 pub use stack::{
     Config, Event, InterfaceConfig, InterfaceId, ListenerId, PingId, Readiness, SocketId, Stack,
     TcpId, UdpId,

@@ -10,6 +10,7 @@ mod drops;
 mod keyed;
 mod mac;
 mod protocol;
+mod report;
 mod time;
 
 pub use cidr::{Cidr, CidrError};
@@ -17,6 +18,7 @@ pub use drops::{DropCounters, DropReason};
 pub use keyed::Seed;
 pub use mac::{MacAddr, ParseMacError};
 pub use protocol::Protocol;
+pub use report::Report;
 pub use time::Instant;
 
 pub(crate) use arena::Arena;
