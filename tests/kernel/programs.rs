@@ -200,7 +200,10 @@ fn get_from_python() {
         let to = ["--url", &url, "--output", got.to_str().unwrap()];
         let (status, text, errors) = client(link, "get", &to);
         assert!(status.success(), "{errors}");
-        assert!(text.contains("200 OK: 8000003 bytes in"), "{text}");
+        assert!(
+            errors.contains("200 OK: 8000003 bytes in"),
+            "{text} {errors}"
+        );
         assert!(fs::read(&got).unwrap() == body(8_000_003));
     }
 }

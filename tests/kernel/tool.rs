@@ -41,7 +41,9 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("tool::serve_says_when_it_is_full", full_serve),
         Case::new("tool::clients_end_amid_a_transfer", clients_end),
         Case::new("tool::get_fetches", get),
+        Case::new("tool::get_puts_and_keeps_to_a_rate", put),
         Case::new("tool::send_sends", send),
+        Case::new("tool::send_over_several_connections", sends_to_many),
         Case::new("tool::ping_pings", ping),
     ];
     for link in Link::ALL {
@@ -454,7 +456,7 @@ fn closed_stdout() {
         stream.read_to_end(&mut Vec::new()).unwrap();
     });
     let rows: [&[&str]; 4] = [
-        &["ping", "-i", "10", "10.7.0.1"],
+        &["ping", "-i", "0.01", "10.7.0.1"],
         &["get", "--url", "http://10.7.0.1/"],
         &["send", "--to", "10.7.0.1:9", "--bytes", "1000"],
         &["serve"],
@@ -569,18 +571,122 @@ fn get() {
         let output = path.to_str().unwrap();
         let (status, text, errors) = client(link, "get", &["--url", &url, "--output", output]);
         assert!(status.success(), "{errors}");
-        assert!(text.contains("200 OK: 3000001 bytes in"), "{text}");
+        assert!(errors.contains("200 OK: 3000001 bytes in"), "{errors}");
+        assert_eq!(text, "", "the body is in the file");
         assert!(fs::read(&path).unwrap() == body(3_000_001));
         let request = server.join().unwrap();
         assert!(request.starts_with("GET /some/thing HTTP/1."), "{request}");
     }
     fs::remove_file(path).unwrap();
+    let (listener, at) = waiting_listener(false);
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream
+            .write_all(b"HTTP/1.0 404 No\r\n\r\na line\n")
+            .unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
+    });
+    // What it says is standard output's, and no success.
+    let (status, text, errors) = client(Link::TAP, "get", &["--url", &format!("http://{at}/")]);
+    assert_eq!((status.code(), &text[..]), (Some(1), "a line"));
+    assert!(
+        errors.contains("the server answered HTTP/1.0 404 No"),
+        "{errors}"
+    );
+    server.join().unwrap();
     let (status, _, errors) = client(Link::TAP, "get", &["--url", "http://10.7.0.1:9/"]);
     assert_eq!(status.code(), Some(1));
     assert!(
         errors.lines().count() == 1 && errors.contains("refused"),
         "{errors}"
     );
+}
+
+/// `get --upload-file` puts a file; `--limit-rate` holds both ways to a rate.
+fn put() {
+    let path = file("kernel-put");
+    fs::write(&path, body(300_000)).unwrap();
+    let (listener, at) = waiting_listener(false);
+    let server = thread::spawn(move || {
+        let mut got = Vec::new();
+        for answer in [0, 100_000] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let end = b"\r\n\r\n";
+            let mut request = Vec::new();
+            let head = loop {
+                let mut buf = [0; 65_536];
+                let len = stream.read(&mut buf).unwrap();
+                request.extend(&buf[..len]);
+                if let Some(at) = request.windows(4).position(|four| four == end) {
+                    break at + 4;
+                }
+            };
+            let text = String::from_utf8_lossy(&request[..head]).into_owned();
+            if text.starts_with("PUT /it HTTP/1.") {
+                assert!(text.contains("\r\nContent-Length: 300000\r\n"), "{text}");
+                let mut rest = vec![0; head + 300_000 - request.len()];
+                stream.read_exact(&mut rest).unwrap();
+                got = [&request[head..], &rest].concat();
+                stream.write_all(b"HTTP/1.0 201 Made\r\n\r\ntaken").unwrap();
+            } else {
+                let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {answer}\r\n\r\n");
+                stream.write_all(head.as_bytes()).unwrap();
+                stream.write_all(&vec![b'x'; answer]).unwrap();
+            }
+        }
+        got
+    });
+    let url = format!("http://{at}/it");
+    let rate = ["--limit-rate", "200K"];
+    let put = ["--upload-file", path.to_str().unwrap()];
+    let rows: [(&[&str], _, _); 2] = [(&put, 1.5, 5), (&[], 0.5, 100_000)];
+    for (more, took, len) in rows {
+        let args = [&["--url", &url], &rate[..], more].concat();
+        let begun = Clock::now();
+        let (status, text, errors) = client(Link::TAP, "get", &args);
+        assert!(status.success(), "{errors}");
+        assert_eq!(text.len(), len, "{errors}");
+        let elapsed = begun.elapsed().as_secs_f64();
+        assert!(elapsed >= took, "{elapsed} {errors}");
+    }
+    assert!(server.join().unwrap() == body(300_000));
+    fs::remove_file(path).unwrap();
+}
+
+/// Several connections, a line each second; a peer that never reads is told of as one.
+fn sends_to_many() {
+    let (listener, at) = waiting_listener(false);
+    let to = at.to_string();
+    let server = thread::spawn(move || {
+        let each = (0..3).map(|_| {
+            let (mut stream, _) = listener.accept().unwrap();
+            thread::spawn(move || std::io::copy(&mut stream, &mut std::io::sink()).unwrap())
+        });
+        let each: Vec<_> = each.collect();
+        let all: u64 = each.into_iter().map(|one| one.join().unwrap()).sum();
+        (all, listener)
+    });
+    let args = ["--to", &to, "--seconds", "1.5", "--parallel", "3"];
+    let (status, text, errors) = client(Link::TAP, "send", &args);
+    assert!(status.success(), "{errors}");
+    let lines: Vec<_> = text.lines().collect();
+    assert!(
+        lines[0].starts_with("   1 s: ") && lines[0].ends_with("bit/s"),
+        "{text}"
+    );
+    let (all, listener) = server.join().unwrap();
+    assert!(lines[1].starts_with(&format!("{all} bytes in ")), "{text}");
+
+    let args = ["--to", &to, "--bytes", "1G", "--timeout", "1"];
+    let (status, text, errors) = client(Link::TAP, "send", &args);
+    assert_eq!(status.code(), Some(1), "{text}");
+    assert!(errors.lines().count() == 1, "{errors}");
+    assert!(
+        errors.contains(" bytes and nothing more for 1s; its window is closed"),
+        "{errors}"
+    );
+    drop(listener);
 }
 
 fn send() {
@@ -604,18 +710,41 @@ fn send() {
 
 fn ping() {
     for (link, to) in [(Link::TAP, "10.7.0.1"), (Link::TUN, "fd07::1")] {
-        let (status, text, errors) = client(link, "ping", &[to, "-c", "3", "-i", "1"]);
+        let args = [to, "-c", "3", "-i", "0.2", "-s", "1000", "-W", "2"];
+        let begun = Clock::now();
+        let (status, text, errors) = client(link, "ping", &args);
         assert!(status.success(), "{errors}");
-        assert_eq!(
-            text.matches(&format!("reply from {to}: time ")).count(),
-            3,
-            "{text}"
-        );
-        assert!(text.contains("3 sent, 3 answered, min "), "{text}");
+        assert!(begun.elapsed() >= Duration::from_millis(400), "{text}");
+        for seq in 1..=3 {
+            let reply = format!("\n1008 bytes from {to}: icmp_seq={seq} ttl=64 time=");
+            assert!(text.contains(&reply), "{text}");
+        }
+        let summary = "\n3 packets transmitted, 3 received, 0% packet loss, time ";
+        assert!(text.contains(summary), "{text}");
+        assert!(text.contains("\nrtt min/avg/max/mdev = "), "{text}");
     }
     let (status, text, errors) = client(Link::TAP, "ping", &["192.0.2.1", "-c", "1"]);
     assert_eq!(status.code(), Some(1), "{text}");
     assert_eq!(errors.lines().count(), 1, "{errors}");
+    let args = ["10.7.0.77", "-c", "2", "-i", "0.1", "-W", "0.5"];
+    let (status, text, _) = client(Link::TAP, "ping", &args);
+    assert_eq!(status.code(), Some(1), "{text}");
+    assert!(text.contains("\nno answer to icmp_seq=2\n"), "{text}");
+    assert!(
+        text.contains("\n2 packets transmitted, 0 received, 100% packet loss"),
+        "{text}"
+    );
+    // A signal ends the requests; the summary comes all the same.
+    let mut long = start_client(Link::TAP, "ping", &["10.7.0.1", "-c", "1000"]);
+    let first = long.lines.iter().take(2).last().unwrap();
+    assert!(first.contains("icmp_seq=1 "), "{first}");
+    long.signal(Signal::SIGINT);
+    let (status, lines, errors) = long.end();
+    assert!(status.success(), "{errors}");
+    assert!(
+        lines.iter().any(|line| line.contains(" 0% packet loss")),
+        "{lines:?}"
+    );
 }
 
 fn dump_says_busy() {

@@ -1,4 +1,4 @@
-//! How a subcommand fails: one line on standard error, exit status 1.
+//! How a subcommand fails: one line on standard error, exit status 1, or 2 for wrong usage.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -9,6 +9,8 @@ use std::process::ExitCode;
 pub(crate) enum Failure {
     /// Something to say.
     Said(String),
+    /// It was asked for what cannot be.
+    Usage(String),
     /// Whoever read standard output has gone: nothing to say, nobody to say it to.
     Quiet,
 }
@@ -22,6 +24,11 @@ impl Failure {
     /// The same with its cure.
     pub(crate) fn with_cure(cause: impl fmt::Display, cure: impl fmt::Display) -> Self {
         Self::Said(format!("{cause}; {cure}"))
+    }
+
+    /// What was asked for cannot be; the cure is another usage.
+    pub(crate) fn usage(cause: impl fmt::Display, cure: impl fmt::Display) -> Self {
+        Self::Usage(format!("{cause}; {cure}"))
     }
 
     /// What became of talking to `peer`.
@@ -55,16 +62,18 @@ impl Failure {
 
     /// Prints the line and gives the exit status.
     pub(crate) fn report(self) -> ExitCode {
-        match self {
-            Self::Quiet => ExitCode::SUCCESS,
-            Self::Said(cause) => {
-                let line = cause.replace('\n', " ");
-                let _ = writeln!(io::stderr(), "netloom: {line}");
-                ExitCode::FAILURE
-            }
-        }
+        let (line, status) = match self {
+            Self::Quiet => return ExitCode::SUCCESS,
+            Self::Said(line) => (line, ExitCode::FAILURE),
+            Self::Usage(line) => (line, WRONG_USAGE.into()),
+        };
+        let _ = writeln!(io::stderr(), "netloom: {}", line.replace('\n', " "));
+        status
     }
 }
+
+/// The exit status that clap has for it too.
+const WRONG_USAGE: u8 = 2;
 
 const DEVICE_GONE: &str = "leave the interface there while netloom runs, and start it again";
 
@@ -98,7 +107,7 @@ mod tests {
     fn errors_name_the_cause_and_the_cure() {
         let line = |failure| match failure {
             Failure::Said(line) => line,
-            Failure::Quiet => panic!("it says nothing"),
+            other => panic!("{other:?}"),
         };
         for (kind, cure) in [
             (io::ErrorKind::ConnectionRefused, "does anything listen"),

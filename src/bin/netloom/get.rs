@@ -1,10 +1,11 @@
-//! `netloom get`: fetch a URL as a netloom host and say how fast it came.
+//! `netloom get`: fetch a URL as a netloom host, or PUT a file there, and say how fast it went.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use netloom::bytes::Bytes;
@@ -12,15 +13,16 @@ use netloom::host::{Host, TcpStream};
 
 use crate::failure::Failure;
 use crate::interface_args::InterfaceArgs;
-use crate::output::say;
+use crate::output::note;
 use crate::rate::Rate;
 use crate::signals::{END_WITHIN, Signals};
+use crate::values;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const HEAD_LIMIT: usize = 64 << 10;
 const READ_MAX: usize = 1 << 20;
+const UPLOAD_BLOCK: usize = 256 << 10;
 
-/// Fetch a URL and print what came and how fast.
+/// Fetch a URL, or put a file there.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -28,9 +30,18 @@ pub(crate) struct Args {
     /// What to fetch: http://ADDR:PORT/PATH, the port 80 when left out.
     #[arg(long)]
     url: Url,
-    /// Write the body to this file; without it the body is only counted.
-    #[arg(long, value_name = "FILE")]
+    /// Write the body to this file, not to standard output.
+    #[arg(long, short = 'o', value_name = "FILE")]
     output: Option<PathBuf>,
+    /// PUT this file there; what is answered is the body.
+    #[arg(long, short = 'T', value_name = "FILE")]
+    upload_file: Option<PathBuf>,
+    /// Read, and upload, at most this many bytes a second; K, M or G stands for thousands.
+    #[arg(long, value_name = "RATE", value_parser = values::bytes)]
+    limit_rate: Option<u64>,
+    /// Give up when nothing moves for this long.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = values::seconds)]
+    timeout: Duration,
 }
 
 /// An http URL whose host is an address.
@@ -46,8 +57,14 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = || format!("`{text}` is not http://ADDR:PORT/PATH with a numeric address");
-        let rest = text.strip_prefix("http://").ok_or_else(form)?;
+        let form = || "give http://ADDR:PORT/PATH, as in http://10.7.0.1:80/".to_owned();
+        let rest = match text.split_once("://") {
+            Some(("http", rest)) => rest,
+            Some(("https", _)) => {
+                return Err("there is no TLS; give an http:// URL".to_owned());
+            }
+            _ => return Err(form()),
+        };
         let (authority, path) = match rest.find('/') {
             Some(at) => rest.split_at(at),
             None => (rest, "/"),
@@ -55,9 +72,12 @@ impl FromStr for Url {
         let at = authority
             .parse()
             .or_else(|_| format!("{authority}:80").parse())
-            .map_err(|_| form())?;
+            .map_err(|_| match authority {
+                name if values::is_name(name) => values::NAMES.to_owned(),
+                _ => form(),
+            })?;
         if path.bytes().any(|b| b <= b' ' || b == 0x7f) {
-            return Err(form());
+            return Err("a space or control character in a URL is written as %20 or so".to_owned());
         }
         Ok(Self {
             at,
@@ -68,21 +88,19 @@ impl FromStr for Url {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let mut file = match &args.output {
-        None => None,
-        Some(path) => Some(File::create(path).map_err(|error| {
-            Failure::new(format_args!("cannot write {}: {error}", path.display()))
-        })?),
-    };
+    args.interface.check_peer(args.url.at.ip())?;
+    let mut upload = args.upload_file.as_deref().map(Upload::open).transpose()?;
+    let mut body = Body::open(args.output.as_deref())?;
     let signals = Signals::block()?;
     let host = args.interface.ready_host()?;
-    let outcome = signals.around(&host, || fetch(args, &host, file.as_mut()));
+    let outcome = signals.around(&host, || fetch(args, &host, upload.as_mut(), &mut body));
     host.shutdown(END_WITHIN);
     args.interface.note_capture(&host);
-    let (head, bytes) = outcome?;
-    if head.length.is_some_and(|length| bytes < length) {
+    let head = outcome?;
+    if let Some(length) = head.length.filter(|&length| body.bytes < length) {
+        let bytes = body.bytes;
         return Err(Failure::new(format_args!(
-            "the body ended after {bytes} bytes, cut short"
+            "the body ended after {bytes} of {length} bytes, cut short"
         )));
     }
     if !(200..300).contains(&head.status) {
@@ -94,41 +112,195 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Asks, and takes the answer: its head and how many bytes of body came.
-fn fetch(args: &Args, host: &Host, mut file: Option<&mut File>) -> Result<(Head, u64), Failure> {
+/// The file that is put.
+struct Upload {
+    file: File,
+    len: u64,
+}
+
+impl Upload {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        let cannot = |error: io::Error| {
+            Failure::new(format_args!("cannot read {}: {error}", path.display()))
+        };
+        let file = File::open(path).map_err(cannot)?;
+        let data = file.metadata().map_err(cannot)?;
+        if !data.is_file() {
+            let cause = format_args!("{} is no file", path.display());
+            return Err(Failure::with_cure(
+                cause,
+                "its length must be known before it is sent",
+            ));
+        }
+        Ok(Self {
+            file,
+            len: data.len(),
+        })
+    }
+}
+
+/// Where the body goes, and how many bytes went.
+struct Body {
+    sink: Box<dyn Write + Send>,
+    /// Standard output's end is no failure.
+    is_file: bool,
+    bytes: u64,
+}
+
+impl Body {
+    fn open(path: Option<&Path>) -> Result<Self, Failure> {
+        let sink: Box<dyn Write + Send> = match path {
+            None => Box::new(io::stdout()),
+            Some(path) => Box::new(File::create(path).map_err(|error| {
+                Failure::new(format_args!("cannot write {}: {error}", path.display()))
+            })?),
+        };
+        Ok(Self {
+            sink,
+            is_file: path.is_some(),
+            bytes: 0,
+        })
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.bytes += bytes.len() as u64;
+        self.sink
+            .write_all(bytes)
+            .and_then(|()| self.sink.flush())
+            .map_err(|error| match self.is_file {
+                true => Failure::new(format_args!("cannot write the body: {error}")),
+                false => Failure::stdout(&error),
+            })
+    }
+}
+
+/// Holds a transfer to a rate, if there is one.
+struct Pace {
+    rate: Option<u64>,
+    begun: Instant,
+    moved: u64,
+}
+
+impl Pace {
+    fn new(rate: Option<u64>) -> Self {
+        Self {
+            rate,
+            begun: Instant::now(),
+            moved: 0,
+        }
+    }
+
+    /// The most to move at once: a twentieth of a second's.
+    fn at_most(&self, limit: usize) -> usize {
+        let share = self.rate.map_or(u64::MAX, |rate| (rate / 20).max(1));
+        usize::try_from(share).map_or(limit, |share| share.min(limit))
+    }
+
+    /// So much was moved: waits until that was due.
+    fn moved(&mut self, bytes: usize) {
+        self.moved += bytes as u64;
+        if let Some(rate) = self.rate {
+            let due = self.begun + Duration::from_secs_f64(self.moved as f64 / rate as f64);
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+    }
+}
+
+/// Asks, and takes the answer: its head.
+fn fetch(
+    args: &Args,
+    host: &Host,
+    upload: Option<&mut Upload>,
+    body: &mut Body,
+) -> Result<Head, Failure> {
     let from = |error: io::Error| Failure::peer(&args.url.authority, &error);
     let start = Instant::now();
     let mut stream = host
-        .tcp_connect_timeout(args.url.at, PATIENCE)
+        .tcp_connect_timeout(args.url.at, args.timeout)
         .map_err(from)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(from)?;
-    // HTTP/1.0, so that the body ends with the connection or its length, and is never chunked.
-    let request = format!(
-        "GET {} HTTP/1.0\r\nHost: {}\r\nUser-Agent: netloom\r\n\r\n",
-        args.url.path, args.url.authority
-    );
-    stream.write_all(request.as_bytes()).map_err(from)?;
-    let (head, rest) = read_head(&mut stream).map_err(from)?;
-    let mut bytes = 0;
-    let mut body = Bytes::from(rest);
-    loop {
-        bytes += body.len() as u64;
-        if let Some(file) = &mut file {
-            file.write_all(&body).map_err(Failure::new)?;
+    stream.set_read_timeout(Some(args.timeout)).map_err(from)?;
+    stream.set_write_timeout(Some(args.timeout)).map_err(from)?;
+    let put = upload.as_ref().map(|upload| upload.len);
+    stream
+        .write_all(request(&args.url, put).as_bytes())
+        .map_err(from)?;
+    if let Some(upload) = upload {
+        let begun = Instant::now();
+        match send(&stream, upload, Pace::new(args.limit_rate)) {
+            Ok(()) => note(format_args!(
+                "sent: {}",
+                Rate::new(upload.len, begun.elapsed())
+            )),
+            // A server that wants no more of it may have said why.
+            Err(Unsent::Peer(error)) => {
+                let (head, rest) = read_head(&mut stream).map_err(|_| from(error))?;
+                body.take(&rest)?;
+                return Ok(Head {
+                    length: None,
+                    ..head
+                });
+            }
+            Err(Unsent::File(failure)) => return Err(failure),
         }
-        if head.length.is_some_and(|length| bytes >= length) {
+    }
+    let (head, rest) = read_head(&mut stream).map_err(from)?;
+    let mut pace = Pace::new(args.limit_rate);
+    let mut piece = Bytes::from(rest);
+    loop {
+        body.take(&piece)?;
+        pace.moved(piece.len());
+        if head.length.is_some_and(|length| body.bytes >= length) {
             break;
         }
-        body = stream.read_chunk(READ_MAX).map_err(from)?;
-        if body.is_empty() {
+        piece = stream.read_chunk(pace.at_most(READ_MAX)).map_err(from)?;
+        if piece.is_empty() {
             break;
         }
     }
-    let rate = Rate::new(bytes, start.elapsed());
-    say(format_args!("{}: {rate}", head.status_line))?;
-    Ok((head, bytes))
+    let rate = Rate::new(body.bytes, start.elapsed());
+    note(format_args!("{}: {rate}", head.status_line));
+    Ok(head)
 }
 
+/// HTTP/1.0, so that the body ends with the connection or its length, and is never chunked.
+fn request(url: &Url, put: Option<u64>) -> String {
+    let (method, length) = match put {
+        None => ("GET", String::new()),
+        Some(length) => ("PUT", format!("Content-Length: {length}\r\n")),
+    };
+    format!(
+        "{method} {} HTTP/1.0\r\nHost: {}\r\nUser-Agent: netloom\r\n{length}\r\n",
+        url.path, url.authority
+    )
+}
+
+/// Why an upload did not get to its end.
+enum Unsent {
+    Peer(io::Error),
+    File(Failure),
+}
+
+fn send(stream: &TcpStream, upload: &mut Upload, mut pace: Pace) -> Result<(), Unsent> {
+    let file = |cause: &dyn std::fmt::Display| {
+        Unsent::File(Failure::new(format_args!(
+            "cannot read the file to put: {cause}"
+        )))
+    };
+    let mut left = upload.len;
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(usize::MAX);
+        let mut block = vec![0; pace.at_most(UPLOAD_BLOCK).min(most)];
+        let len = upload.file.read(&mut block).map_err(|error| file(&error))?;
+        if len == 0 {
+            return Err(file(&"it became shorter"));
+        }
+        block.truncate(len);
+        stream.write_all_chunk(block.into()).map_err(Unsent::Peer)?;
+        left -= len as u64;
+        pace.moved(len);
+    }
+    Ok(())
+}
 /// What the response says before its body.
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
@@ -193,14 +365,32 @@ mod tests {
             (url.at, url.path.as_str()),
             ("[fd00::1]:80".parse().unwrap(), "/")
         );
-        for bad in [
-            "https://10.0.0.1/",
-            "10.0.0.1",
-            "http://name/",
-            "http://10.0.0.1/a b",
+        for (bad, cure) in [
+            ("https://10.0.0.1/", "there is no TLS; give an http:// URL"),
+            ("10.0.0.1", "give http://ADDR:PORT/PATH"),
+            ("http://name/", values::NAMES),
+            ("http://example.org:80/x", values::NAMES),
+            ("http://fd00::1/", "give http://ADDR:PORT/PATH"),
+            ("http://10.0.0.1/a b", "is written as %20"),
         ] {
-            assert!(bad.parse::<Url>().is_err(), "{bad}");
+            let error = bad.parse::<Url>().unwrap_err();
+            assert!(error.contains(cure), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn requests() {
+        let url: Url = "http://10.0.0.1/a".parse().unwrap();
+        let text = "GET /a HTTP/1.0\r\nHost: 10.0.0.1\r\nUser-Agent: netloom\r\n\r\n";
+        assert_eq!(request(&url, None), text);
+        assert!(request(&url, Some(0)).contains("\r\nContent-Length: 0\r\n\r\n"));
+    }
+
+    #[test]
+    fn a_rate_bounds_each_step() {
+        assert_eq!(Pace::new(None).at_most(100), 100);
+        assert_eq!(Pace::new(Some(1000)).at_most(100), 50);
+        assert_eq!(Pace::new(Some(3)).at_most(100), 1);
     }
 
     #[test]

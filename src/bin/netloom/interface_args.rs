@@ -11,6 +11,7 @@ use netloom::host::{Host, HostBuilder, SpawnError};
 use netloom::stack::AddressState;
 
 use crate::failure::Failure;
+use crate::mistakes::Addresses;
 use crate::output::{note, note_made};
 
 /// How long duplicate detection and the like may take before the addresses count as unusable.
@@ -72,6 +73,7 @@ impl InterfaceArgs {
     /// # Errors
     /// The device's, the host's or duplicate detection's, with what helps.
     pub(crate) fn ready_host(&self) -> Result<Host, Failure> {
+        self.addresses().check()?;
         let host = self.host()?;
         let ready = if self.require_addresses {
             host.wait_all_ready(READY_WITHIN)
@@ -88,6 +90,21 @@ impl InterfaceArgs {
             }
         }
         Ok(host)
+    }
+
+    /// Refuses a peer that no packet can be sent to.
+    pub(crate) fn check_peer(&self, peer: IpAddr) -> Result<(), Failure> {
+        self.addresses().check()?;
+        self.addresses().peer(peer)
+    }
+
+    fn addresses(&self) -> Addresses<'_> {
+        Addresses {
+            kernel: &self.kernel_address,
+            own: &self.address,
+            gateways: &self.gateway,
+            ethernet: self.device.tap.is_some(),
+        }
     }
 
     /// Says when the capture of a host that has ended holds less than it should.

@@ -11,6 +11,7 @@ mod failure;
 mod get;
 mod http;
 mod interface_args;
+mod mistakes;
 mod namespace;
 mod output;
 mod ping;
@@ -20,6 +21,7 @@ mod serve;
 mod services;
 mod signals;
 mod slots;
+mod values;
 mod web;
 
 use std::process::ExitCode;

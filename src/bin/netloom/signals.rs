@@ -46,12 +46,6 @@ impl Signals {
         matches!(self.fd.read_signal(), Ok(Some(_)))
     }
 
-    /// Waits until one of them comes, for at most `limit`; says whether one did.
-    pub(crate) fn wait(&self, limit: Option<Duration>) -> Result<bool, Failure> {
-        self.wait_with(&[], limit)?;
-        Ok(self.came())
-    }
-
     /// Does `work` with a host that ends in order when one of them comes, which ends the work too:
     /// its peers are told, and that is the failure.
     pub(crate) fn around<T>(
@@ -59,6 +53,18 @@ impl Signals {
         host: &Host,
         work: impl FnOnce() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        match self.ending(host, work)? {
+            (outcome, false) => outcome,
+            (_, true) => Err(Failure::new("stopped by a signal")),
+        }
+    }
+
+    /// The same, for work that goes on without its host; also says whether a signal came.
+    pub(crate) fn ending<T>(
+        &self,
+        host: &Host,
+        work: impl FnOnce() -> T,
+    ) -> Result<(T, bool), Failure> {
         let (working, end_of_work) = io::pipe().map_err(Failure::new)?;
         thread::scope(|scope| {
             let watcher = scope.spawn(|| {
@@ -72,8 +78,7 @@ impl Signals {
             let outcome = work();
             drop(end_of_work);
             match watcher.join() {
-                Ok(Ok(false)) => outcome,
-                Ok(Ok(true)) => Err(Failure::new("stopped by a signal")),
+                Ok(Ok(came)) => Ok((outcome, came)),
                 Ok(Err(failure)) => Err(failure),
                 Err(_) => Err(Failure::new("the thread that waits for signals panicked")),
             }

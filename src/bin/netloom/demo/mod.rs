@@ -13,6 +13,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::Failure;
+use crate::values;
 use measure::Measure;
 use world::World;
 
@@ -20,8 +21,8 @@ use world::World;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How long each measurement takes.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    seconds: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = values::seconds)]
+    seconds: Duration,
     /// Where the capture goes (pcapng, the first 192 bytes of each frame, at most 64 MiB)
     /// [default: netloom-demo.pcapng here, or in the directory for temporary files where nothing
     /// can be written here].
@@ -33,7 +34,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let capture = args.capture.clone().unwrap_or_else(default_capture);
     let world = World::make(&capture)?;
     let mut rows = Vec::new();
-    let measures = Measure::all(Duration::from_secs(args.seconds));
+    let measures = Measure::all(args.seconds);
     let progress = ProgressBar::new(measures.len() as u64);
     if let Ok(style) = ProgressStyle::with_template("{spinner} [{pos}/{len}] {wide_msg}") {
         progress.set_style(style);

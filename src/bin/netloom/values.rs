@@ -1,0 +1,140 @@
+//! What stands behind options: ends of connections, times, sizes. Each error names the cure.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// The longest time that an option takes, in seconds: a day.
+const LONGEST: f64 = 86_400.0;
+
+/// `ADDR:PORT`.
+pub(crate) fn end(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(end) = text.parse::<SocketAddr>() {
+        return match end.port() {
+            0 => Err("port 0 is nobody's; give 1 to 65535".to_owned()),
+            _ => Ok(end),
+        };
+    }
+    let bare = text.trim_matches(['[', ']']);
+    Err(match bare.parse() {
+        Ok(address @ IpAddr::V4(_)) => format!("no port; give one, as in {address}:9"),
+        Ok(address @ IpAddr::V6(_)) => format!("no port; give one, as in [{address}]:9"),
+        Err(_) => match text.rsplit_once(':') {
+            Some((host, port))
+                if port.parse::<u16>().is_err() && host.parse::<IpAddr>().is_ok() =>
+            {
+                format!("`{port}` is no port; give a number of 1 to 65535")
+            }
+            Some((host, _)) if host.parse::<Ipv6Addr>().is_ok() => {
+                format!("an IPv6 address with a port needs brackets, as in [{host}]:9")
+            }
+            _ if is_name(text) => NAMES.to_owned(),
+            _ => "give ADDR:PORT, as in 10.7.0.1:9 or [fd07::1]:9".to_owned(),
+        },
+    })
+}
+
+/// An address.
+pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| match text {
+        _ if is_name(text) => NAMES.to_owned(),
+        _ => "give an address, as in 10.7.0.1 or fd07::1".to_owned(),
+    })
+}
+
+/// Seconds, with decimals or without, more than none.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let form = || format!("give seconds, as in 5 or 0.5, above 0 and at most {LONGEST}");
+    let seconds: f64 = text.parse().map_err(|_| form())?;
+    if seconds > 0.0 && seconds <= LONGEST {
+        let time = Duration::try_from_secs_f64(seconds).map_err(|_| form())?;
+        Some(time).filter(|time| !time.is_zero()).ok_or_else(form)
+    } else {
+        Err(form())
+    }
+}
+
+/// A number of bytes, with K, M or G behind it (thousands, as rates have them) or not.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let form = || "give bytes, as in 500, 20K, 3M or 1G, above 0".to_owned();
+    let (digits, unit) = match text.bytes().last().map(|last| last.to_ascii_uppercase()) {
+        Some(b'K') => (&text[..text.len() - 1], 1_000),
+        Some(b'M') => (&text[..text.len() - 1], 1_000_000),
+        Some(b'G') => (&text[..text.len() - 1], 1_000_000_000),
+        _ => (text, 1),
+    };
+    let number = digits.parse::<u64>().ok().filter(|&number| number > 0);
+    number.and_then(|n| n.checked_mul(unit)).ok_or_else(form)
+}
+
+/// What a name gets to hear.
+pub(crate) const NAMES: &str = "names are not resolved; give the address, which `getent ahosts NAME` \
+     tells";
+
+/// Does it look like the name of a host, with a port behind it or not?
+pub(crate) fn is_name(text: &str) -> bool {
+    let host = text.split(':').next().unwrap_or_default();
+    let letters = host.bytes().any(|b| b.is_ascii_alphabetic());
+    letters
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        && text.matches(':').count() <= 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_of_connections() {
+        assert_eq!(end("10.7.0.1:9"), Ok("10.7.0.1:9".parse().unwrap()));
+        for (text, cure) in [
+            ("10.7.0.1", "no port; give one, as in 10.7.0.1:9"),
+            ("fd07::1", "no port; give one, as in [fd07::1]:9"),
+            ("[fd07::1]", "no port; give one, as in [fd07::1]:9"),
+            ("10.7.0.1:", "`` is no port; give a number of 1 to 65535"),
+            (
+                "10.7.0.1:99999",
+                "`99999` is no port; give a number of 1 to 65535",
+            ),
+            ("10.7.0.1:0", "port 0 is nobody's; give 1 to 65535"),
+            ("localhost:9", NAMES),
+            ("example.org", NAMES),
+            ("!", "give ADDR:PORT, as in 10.7.0.1:9 or [fd07::1]:9"),
+        ] {
+            assert_eq!(end(text), Err(cure.to_owned()), "{text}");
+        }
+        assert_eq!(address("fd07::1"), Ok("fd07::1".parse().unwrap()));
+        assert_eq!(address("router"), Err(NAMES.to_owned()));
+        assert!(address("10.7.0").is_err_and(|text| text.starts_with("give an address")));
+    }
+
+    #[test]
+    fn times_have_decimals() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(seconds("5"), Ok(Duration::from_secs(5)));
+        for bad in [
+            "0", "-1", "nan", "inf", "1e300", "1e-300", "86401", "x", "", "5s",
+        ] {
+            assert!(
+                seconds(bad).is_err_and(|text| text.contains("as in 5 or 0.5")),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, expected) in [
+            ("1", 1),
+            ("20k", 20_000),
+            ("3M", 3_000_000),
+            ("1G", 1_000_000_000),
+        ] {
+            assert_eq!(bytes(text), Ok(expected));
+        }
+        for bad in ["", "0", "K", "-1", "1.5M", "99999999999999G", "1T"] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Wrong usage of the tool: one line with the mistake and its cure, status 2, nothing done.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used)]
+
+use std::process::{Command, Stdio};
+
+/// Status, and the line of standard error that names the mistake.
+fn netloom(line: &str) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_netloom"))
+        .args(line.split(' '))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.stdout.is_empty(), "{line}");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    (
+        output.status.code().unwrap(),
+        errors.lines().next().unwrap_or_default().to_owned(),
+    )
+}
+
+/// Found before a device is opened: there is none that could be, under this name.
+const DEVICE: &str = "--tap a/b";
+
+/// Usage, the mistake, the cure.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    (
+        "serve --kernel-address 10.7.0.1/24 --address 10.7.0.1/24",
+        "--address and --kernel-address are both 10.7.0.1",
+        "give --address another one, such as 10.7.0.2/24",
+    ),
+    (
+        "serve --address 10.7.0.2/24 --gateway 10.8.0.1",
+        "--gateway 10.8.0.1 is not on the link",
+        "give a router in the range of 10.7.0.2/24",
+    ),
+    (
+        "serve --address 10.7.0.2/24 --gateway 10.7.0.2",
+        "the netloom host's own address",
+        "give the router's",
+    ),
+    (
+        "serve --address 10.7.0.2/24 --gateway fd07::1",
+        "only with an address of its family",
+        "add an IPv6 --address",
+    ),
+    (
+        "serve --address 10.7.0.255/24",
+        "--address 10.7.0.255/24 is the broadcast address",
+        "give a host's address, such as 10.7.0.1/24",
+    ),
+    (
+        "ping --address 10.7.0.2/24 127.0.0.1",
+        "127.0.0.1 is a loopback address",
+        "give a host's",
+    ),
+    (
+        "send --address 10.7.0.2/24 --to 0.0.0.0:9",
+        "0.0.0.0 is the address of no host",
+        "give a host's",
+    ),
+    (
+        "send --address 10.7.0.2/24 --to 10.7.0.1",
+        "invalid value '10.7.0.1' for '--to",
+        "no port; give one, as in 10.7.0.1:9",
+    ),
+    (
+        "get --address 10.7.0.2/24 --url http://example.org/",
+        "names are not resolved",
+        "give the address",
+    ),
+    (
+        "get --address 10.7.0.2/24 --url https://10.7.0.1/",
+        "there is no TLS",
+        "give an http:// URL",
+    ),
+    (
+        "get --address 10.7.0.2/24 --url http://10.7.0.2/",
+        "own --address",
+        "the kernel's side is --kernel-address",
+    ),
+    (
+        "send --address 10.7.0.2/24 --to 10.7.0.1:9 --seconds x",
+        "invalid value 'x' for '--seconds",
+        "give seconds, as in 5 or 0.5",
+    ),
+    (
+        "ping --address 10.7.0.2/24 10.7.0.1 -i 0",
+        "invalid value '0' for '--interval",
+        "give seconds",
+    ),
+    (
+        "serve --address 10.7.0.2/24 --connections 0",
+        "nobody is served",
+        "give 1 or more",
+    ),
+];
+
+#[test]
+fn mistakes_are_one_line_with_the_cure() {
+    for (line, cause, cure) in MISTAKES {
+        let (status, error) = netloom(&format!("{line} {DEVICE}"));
+        assert_eq!(status, 2, "{line}: {error}");
+        assert!(
+            error.contains(cause) && error.contains(cure),
+            "{line}: {error}"
+        );
+    }
+}
+
+/// Half a second is a time.
+#[test]
+fn what_is_right_gets_as_far_as_the_device() {
+    for line in [
+        "send --address 10.7.0.2/24 --to 10.7.0.1:9 --seconds 0.5",
+        "serve --kernel-address 10.7.0.1/24 --address 10.7.0.2/24 --gateway 10.7.0.1",
+        "ping --address fd07::2/64 --gateway fe80::1 2001:db8::1",
+    ] {
+        let (status, error) = netloom(&format!("{line} {DEVICE}"));
+        assert_eq!(status, 1, "{line}: {error}");
+        assert!(error.contains("is no interface name"), "{line}: {error}");
+    }
+}
