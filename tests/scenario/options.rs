@@ -212,6 +212,53 @@ fn a_syn_that_was_sent_again_is_no_sample() {
     );
 }
 
+/// A lost SYN-ACK costs its second and no more: what is lost later waits for the path's RTO, not for
+/// one that the handshake left (1 + 3 + 6 s were a hang of ten).
+#[test]
+fn a_lost_syn_ack_slows_nothing_that_follows() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        // Its answer is lost; Linux gives the same one again.
+        +1   > S 0:0(0)
+        +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000,sackOK,TS val 0 ecr 0>
+        +0   > . 1:1(0) ack 1
+        +0   write 100
+        +0   > P. 1:101(100) ack 1
+        +.05 < . 1:1(0) ack 101 <TS val 50 ecr 1050>
+        +0   write 100
+        +0   > P. 101:201(100) ack 1
+        +.25 > P. 101:201(100) ack 1
+        +.5  > P. 101:201(100) ack 1
+        +.05 < . 1:1(0) ack 201 <TS val 800 ecr 1850>
+    ",
+    );
+}
+
+/// Covers: RTO-8 (with nothing measured yet it is 1 + 3 + 6 s, as RFC 6298 §5 (5.7) says)
+#[test]
+fn a_first_text_lost_after_a_lost_syn_ack_waits_three_seconds() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +1   > S 0:0(0)
+        +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000,sackOK,TS val 0 ecr 0>
+        +0   > . 1:1(0) ack 1
+        +0   write 100
+        +0   > P. 1:101(100) ack 1
+        +3   > P. 1:101(100) ack 1
+        +6   > P. 1:101(100) ack 1
+        +.05 < . 1:1(0) ack 101 <TS val 9000 ecr 10050>
+        +0   expect-info srtt_ms 50
+        +0   expect-info backoff 0
+    ",
+    );
+}
+
 /// Covers: RTO-5 (a simultaneous open sends the SYN again, with an ACK)
 #[test]
 fn a_syn_that_was_sent_again_with_an_ack_is_no_sample() {

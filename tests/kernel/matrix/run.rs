@@ -75,7 +75,7 @@ pub(crate) fn run(combo: &Combo, sending: Duration) -> Result<Outcome, String> {
     };
     let until = start + sending;
     let (ours, theirs) = thread::scope(|scope| {
-        let theirs = scope.spawn(|| Theirs(&them).run(they_send, until));
+        let theirs = scope.spawn(|| Theirs(&them, &us).run(they_send, until));
         (Ours(&us).run(we_send, until), theirs.join().unwrap())
     });
     assert_eq!(ours.sent, theirs.received, "(hash, length) of what we sent");
@@ -303,19 +303,29 @@ impl End for Ours<'_> {
     }
 }
 
-/// The kernel's end.
+/// The kernel's end, and ours, which is asked when this one waits in vain.
 #[derive(Clone, Copy)]
-struct Theirs<'a>(&'a TcpStream);
+struct Theirs<'a>(&'a TcpStream, &'a host::TcpStream);
+
+impl Theirs<'_> {
+    /// Says what our end knows: how far it came, its RTO and back-off.
+    fn failed(self, what: &str, number: usize, error: &std::io::Error) -> ! {
+        let info = self.1.info();
+        panic!("the kernel's {what} number {number}: {error}; our end: {info:?}");
+    }
+}
 
 impl End for Theirs<'_> {
-    fn write(self, _: usize, block: &[u8]) {
+    fn write(self, number: usize, block: &[u8]) {
         let mut stream = self.0;
-        stream.write_all(block).unwrap();
+        let written = stream.write_all(block);
+        written.unwrap_or_else(|error| self.failed("write", number, &error));
     }
 
-    fn read(self, _: usize, buf: &mut [u8], hash: &mut Hash) -> bool {
+    fn read(self, number: usize, buf: &mut [u8], hash: &mut Hash) -> bool {
         let mut stream = self.0;
-        let len = stream.read(buf).unwrap();
+        let len = stream.read(buf);
+        let len = len.unwrap_or_else(|error| self.failed("read", number, &error));
         hash.update(&buf[..len]);
         len > 0
     }
