@@ -99,6 +99,11 @@ impl Connection {
         self.recovery.force_first = false;
         self.stats.retransmits += u64::from(segs);
         self.stats.bytes_retransmitted += u64::from(plan.text);
+        if index == 0 {
+            // RFC 6298 §5: never again within an RTO of its last transmission. What is behind the
+            // front restarts nothing, or a front that is lost again would wait for all of it.
+            self.timers.stop(Timer::Rto);
+        }
         self.arm_rto(now);
     }
 
@@ -129,13 +134,8 @@ impl Connection {
     /// RFC 6298 §5 (5.1): the timer runs whenever something is outstanding. With the window closed
     /// it is the probe's (RFC 9293 §3.8.6.1 SHLD-29, SHLD-30).
     fn arm_rto(&mut self, now: Instant) {
-        let probing = self.snd.wnd == 0 && self.state.is_synchronized();
-        let rto = if probing {
-            self.rtt
-                .rto_backed_off(self.persist_backoff.max(self.rtt.backoff()))
-        } else {
-            self.rtt.rto()
-        };
+        let backoff = self.persist_backoff.max(self.rtt.backoff());
+        let rto = self.rtt.rto_backed_off(backoff);
         self.timers.arm_if_idle(Timer::Rto, now + rto);
     }
 

@@ -1,5 +1,7 @@
 //! Loss: fast retransmit with and without SACK, limited transmit, partial ACKs.
 
+use core::time::Duration;
+
 use super::harness::Scenario;
 
 /// Covers: CC-9 (fast retransmit on the third duplicate ACK), SAK-12.
@@ -169,9 +171,63 @@ fn a_lost_retransmission_is_repeated_by_the_timer() {
         +0    > P. 1:5001(5x1000) ack 1
         +.05  < . 1:1(0) ack 1 <sack 1001:5001>
         +0    > . 1:1001(1000) ack 1
-        +.2   > . 1:1001(1000) ack 1
+        +.25  > . 1:1001(1000) ack 1
         +.05  < . 1:1(0) ack 5001
         +0    expect-info in_flight 0
+    ",
+    );
+}
+
+/// Covers: RTO-9 (an RTO after the segment last left, not after the first of its flight: here 60 ms)
+#[test]
+fn a_fast_retransmission_restarts_the_timer() {
+    for sack in [true, false] {
+        let scenario = Scenario::established().rtt(Duration::from_millis(100));
+        let mut t = if sack {
+            scenario.build()
+        } else {
+            scenario.without_sack().build()
+        };
+        let block = |end: u32| {
+            if sack {
+                format!(" <sack 1001:{end}>")
+            } else {
+                String::new()
+            }
+        };
+        t.run(&format!(
+            r"
+            +0    write 5000
+            +0    > P. 1:5001(5x1000) ack 1
+            +.24  < . 1:1(0) ack 1{}
+            +0    < . 1:1(0) ack 1{}
+            +0    < . 1:1(0) ack 1{}
+            +0    > . 1:1001(1000) ack 1
+            +.1   < . 1:1(0) ack 5001
+            +1    expect-info in_flight 0
+        ",
+            block(2001),
+            block(3001),
+            block(4001)
+        ));
+        t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_rto_fired), (1, 0)));
+    }
+}
+
+/// What follows the front of a recovery restarts nothing: a front that is lost again has its time.
+#[test]
+fn a_second_hole_sent_again_does_not_restart_the_timer() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0    write 10000
+        +0    > P. 1:10001(10x1000) ack 1
+        +.05  < . 1:1(0) ack 1 <sack 1001:4001>
+        +0    > . 1:1001(1000) ack 1
+        +.1   < . 1:1(0) ack 1 <sack 5001:10001 1001:4001>
+        +0    > . 4001:5001(1000) ack 1
+        +.15  > . 1:1001(1000) ack 1
+        +.05  < . 1:1(0) ack 10001
     ",
     );
 }
