@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Buf, Bytes};
 
+use super::owed::Changes;
 use super::read_queue::WORTH_A_CHUNK;
 
 // A piece smaller than this is copied out of the buffer it arrived in, which it would pin.
@@ -36,8 +37,8 @@ struct Run {
 pub(crate) struct Assembler {
     runs: BTreeMap<u64, Run>,
     pieces: usize,
-    /// Starts of runs, the one that changed last first.
-    recent: VecDeque<u64>,
+    /// Which run changed last.
+    recent: Changes,
     /// Where pieces stood that pin more than they are worth, the oldest first: what is to be copied is
     /// counted, never searched for. Some of them are gone since.
     loose: VecDeque<u64>,
@@ -72,7 +73,7 @@ impl Assembler {
         if let Some((at, held)) = before
             && end <= held
         {
-            self.touch(at);
+            self.recent.touch(at);
             return Offered::Duplicate;
         }
         if self.pieces >= Self::MAX_PIECES && !self.evict_beyond(end) {
@@ -85,7 +86,7 @@ impl Assembler {
             pieces: VecDeque::new(),
         });
         self.extend(at, start, text);
-        self.touch(at);
+        self.recent.touch(at);
         Offered::Held
     }
 
@@ -97,7 +98,7 @@ impl Assembler {
         {
             let (start, run) = entry.remove_entry();
             self.pieces -= run.pieces.len();
-            self.recent.retain(|&other| other != start);
+            self.recent.forget(start);
             if run.end <= next {
                 continue;
             }
@@ -153,15 +154,40 @@ impl Assembler {
     /// Gives back what an idle connection does not need.
     pub(crate) fn cool(&mut self) {
         if self.is_empty() {
-            (self.runs, self.recent) = (BTreeMap::new(), VecDeque::new());
+            self.runs = BTreeMap::new();
+            self.recent.clear();
             self.loose = VecDeque::new();
         }
     }
 
-    /// The ranges held, the one that changed last first.
-    pub(crate) fn blocks(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let range = |&start| self.runs.get(&start).map(|run| (start, run.end));
-        self.recent.iter().filter_map(range)
+    /// The ranges to tell in an ACK with room for so many, the one that changed last first.
+    pub(crate) fn blocks(&self, room: usize) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let range = |start| self.runs.get(&start).map(|run| (start, run.end));
+        self.recent.next(room).filter_map(range)
+    }
+
+    /// How many ranges changed and were not told.
+    pub(crate) fn untold(&self) -> usize {
+        self.recent.untold()
+    }
+
+    /// So many of [`blocks`](Self::blocks) were told.
+    pub(crate) fn told(&mut self, runs: usize) {
+        self.recent.told(runs);
+    }
+
+    /// The run that holds `offset`.
+    pub(crate) fn run_with(&self, offset: u64) -> Option<(u64, u64)> {
+        self.run_before(offset).filter(|&(_, end)| end > offset)
+    }
+
+    /// The first part of `start..end` that is held.
+    pub(crate) fn overlap(&self, start: u64, end: u64) -> Option<(u64, u64)> {
+        if let Some((_, held)) = self.run_with(start) {
+            return Some((start, held.min(end)));
+        }
+        let (&next, run) = self.runs.range(start..end.max(start)).next()?;
+        Some((next, run.end.min(end)))
     }
 
     /// The offset after the last byte held.
@@ -240,18 +266,12 @@ impl Assembler {
             let Some(joined) = next.and_then(|next| self.runs.remove(&next)) else {
                 break;
             };
-            self.recent.retain(|&other| Some(other) != next);
+            if let Some(next) = next {
+                self.recent.forget(next);
+            }
             run = run.join(joined);
         }
         self.runs.insert(at, run);
-    }
-
-    /// Notes that the run at `start` changed last.
-    fn touch(&mut self, start: u64) {
-        self.recent.retain(|&s| s != start);
-        self.recent.push_front(start);
-        // RFC 2018 §3: four blocks fit at most; a few more, for when some of them are joined.
-        self.recent.truncate(8);
     }
 
     /// Makes room by throwing away the farthest piece, if it lies beyond `end`.
@@ -272,7 +292,7 @@ impl Assembler {
         self.pieces -= 1;
         if run.pieces.is_empty() {
             let start = last.remove_entry().0;
-            self.recent.retain(|&s| s != start);
+            self.recent.forget(start);
         }
         true
     }
@@ -321,7 +341,7 @@ mod tests {
                 let duplicate = model.len() == before;
                 prop_assert_eq!(offered == Offered::Duplicate, duplicate);
                 prop_assert_eq!(assembler.len(), model.len() as u64);
-                let (left, right) = assembler.blocks().next().unwrap();
+                let (left, right) = assembler.blocks(usize::MAX).next().unwrap();
                 prop_assert!(left <= start && start + len as u64 <= right, "newest first");
                 prop_assert!(!model.contains(&right) && !model.contains(&(left - 1)));
             }

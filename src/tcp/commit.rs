@@ -15,6 +15,7 @@ use super::scoreboard::{Mark, Record};
 use super::send::Fin;
 use super::state::Event;
 use super::timers::Timer;
+use super::window::Carried;
 
 impl Connection {
     /// Writes the TCP header into `header`, checksum zero, and adds the text's slices to
@@ -60,7 +61,15 @@ impl Connection {
             What::Ack => {}
         }
         if plan.flags.contains(Flags::ACK) {
-            self.rcv.on_ack_sent(plan.edge);
+            let carried = match plan.what {
+                What::Ack => Carried::Nothing {
+                    room: self.sack_room(),
+                },
+                _ => Carried::Text {
+                    blocks: plan.options.sack.len(),
+                },
+            };
+            self.rcv.on_ack_sent(plan.edge, carried);
             self.timers.stop(Timer::DelayedAck);
         }
     }

@@ -222,6 +222,7 @@ impl Connection {
     pub(crate) fn negotiate(&mut self, mss: Option<u16>, scale: Option<WindowScale>, sack: bool) {
         self.peer_mss = mss.unwrap_or(self.setup.default_mss).max(MIN_MSS);
         self.sack = sack;
+        self.rcv.owed.set_sack(sack);
         self.scaling = scale.is_some();
         if let Some(scale) = scale {
             self.snd.scale = scale;

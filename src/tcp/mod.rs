@@ -25,6 +25,7 @@ mod isn;
 mod on_segment;
 mod on_timer;
 mod options;
+mod owed;
 mod plan;
 mod read_queue;
 mod receive;

@@ -35,7 +35,7 @@ fn drop_segment<T>(reason: DropReason) -> ControlFlow<Outcome, T> {
 impl Connection {
     /// Takes a segment that was found to belong to this connection.
     pub(crate) fn on_segment(&mut self, now: Instant, seg: &Segment) -> Step {
-        self.stats.segs_in += segments_in(seg);
+        self.stats.segs_in += u64::from(seg.wire_segments());
         let step = match self.state {
             State::Closed | State::Listen | State::TimeWait => {
                 drop_segment(DropReason::TcpNoSocket)
@@ -309,9 +309,4 @@ impl Connection {
         }
         self.start_congestion(u32::from(self.retries));
     }
-}
-
-/// Wire segments in a segment: an arrival of n MSS counts as n.
-fn segments_in(seg: &Segment) -> u64 {
-    u64::from(seg.text_len().div_ceil(seg.wire_text().max(1)).max(1))
 }

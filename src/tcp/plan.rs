@@ -19,6 +19,8 @@ use super::state::State;
 
 // RFC 9293 §3.1: the header without options.
 const HEADER_LEN: u32 = 20;
+// RFC 9293 §3.1: what the data offset leaves for options.
+const MOST_OPTIONS: usize = 40;
 // r13: options give way until this much text fits a segment.
 const MIN_TEXT: u32 = 8;
 
@@ -96,6 +98,10 @@ impl Connection {
         self.restart_after_idle(now);
         let options = self.options(now);
         let frame = self.frame(&options, most);
+        if self.rcv.owes_duplicate() {
+            // RFC 5681 §2 (b): on text it would be none, and the sender counts them now.
+            return self.plan_ack(&options);
+        }
         self.plan_again(now, &options, frame)
             .or_else(|| self.plan_probe(&options, frame))
             .or_else(|| self.plan_keepalive(&options))
@@ -134,14 +140,6 @@ impl Connection {
 
     /// The options of a segment without SYN.
     fn options(&self, now: Instant) -> Options {
-        let sack = if self.sack {
-            // On the smallest MTUs three blocks make an ACK that never arrives.
-            let stamp = if self.timestamps { 12 } else { 0 };
-            let room = self.setup.path_mss.saturating_sub(stamp + 4) / 8;
-            self.rcv.sack_blocks().iter().take(room.into()).collect()
-        } else {
-            SackBlocks::NONE
-        };
         Options {
             timestamps: self.timestamps.then(|| {
                 (
@@ -149,9 +147,17 @@ impl Connection {
                     self.rcv.ts_recent().unwrap_or(0),
                 )
             }),
-            sack,
+            sack: self.rcv.report(self.sack_room()).blocks,
             ..Options::NONE
         }
+    }
+
+    /// How many SACK blocks a segment has room for.
+    pub(super) fn sack_room(&self) -> usize {
+        // On the smallest MTUs three blocks make an ACK that never arrives.
+        let most = usize::from(self.setup.path_mss).min(MOST_OPTIONS);
+        let stamp = if self.timestamps { 12 } else { 0 };
+        most.saturating_sub(stamp + 4) / 8
     }
 
     fn wire_size(&self, options: &Options) -> NonZeroU16 {

@@ -11,6 +11,7 @@ use bytes::{Buf, Bytes};
 use crate::base::{DropReason, Instant};
 
 use super::assembler::{Assembler, Offered};
+use super::owed::Owed;
 use super::read_queue::ReadQueue;
 use super::segment::{Control, Segment};
 use super::seq::{SeqNum, WindowScale};
@@ -64,8 +65,8 @@ pub(crate) struct Receive {
     pub(super) unacked: u32,
     /// The largest wire segment seen.
     pub(super) segment: u32,
-    /// A duplicate to report first (RFC 2883 §4).
-    pub(super) dsack: Option<(SeqNum, SeqNum)>,
+    /// What is owed beside the ACK of RCV.NXT.
+    pub(super) owed: Owed,
     /// Bytes the window may promise; grows up to `limit_max`.
     pub(super) limit: usize,
     limit_max: usize,
@@ -106,7 +107,7 @@ impl Receive {
             ack: AckDue::No,
             unacked: 0,
             segment: SMALLEST_SEGMENT.min(mss),
-            dsack: None,
+            owed: Owed::default(),
             limit: usable(limit.min(limit_max), scale),
             limit_max,
             tuning_edge: SeqNum::default(),
@@ -244,10 +245,16 @@ impl Receive {
         if fin {
             self.fin = Some(start + u32::try_from(text.len()).unwrap_or(u32::MAX));
         }
+        let told = self.note_partial_duplicate(seg, start, &text);
         if start == self.nxt {
             self.take_next(text, &mut arrived);
         } else {
+            self.owed.out_of_order(seg.wire_segments());
             self.hold(start, &text, &mut arrived);
+        }
+        if told {
+            // It was sent again, or too early: the sender must not wait to learn it.
+            self.ack = AckDue::Now;
         }
         if self.fin == Some(self.nxt) {
             self.nxt = self.nxt + 1;
@@ -309,6 +316,7 @@ impl Receive {
         self.nxt = self.nxt + len;
         self.offset += u64::from(len);
         self.unacked = self.unacked.saturating_add(len);
+        self.owed.moved_on();
         if self.ack == AckDue::No {
             self.ack = AckDue::Delayed;
         }
@@ -325,28 +333,44 @@ impl Receive {
             return;
         }
         let offset = self.offset + u64::from(start.past(self.nxt));
-        match self.assembler.offer(offset, text) {
-            Offered::Held => {}
-            // What the window cut off is not reported: it was never here.
-            Offered::Duplicate => {
-                let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
-                self.dsack = Some((start, start + len));
-            }
-            Offered::Full => arrived.dropped = Some(DropReason::TcpReassemblyFull),
+        if self.assembler.offer(offset, text) == Offered::Full {
+            arrived.dropped = Some(DropReason::TcpReassemblyFull);
         }
+    }
+
+    /// RFC 2883 §4.2 and §4.3: reports the first part of a segment that was here already, below
+    /// RCV.NXT or above it; says whether there was one. What the window cut off never was here.
+    fn note_partial_duplicate(&mut self, seg: &Segment, start: SeqNum, text: &Bytes) -> bool {
+        if start.after(seg.text_seq()) {
+            self.owed.duplicate(seg.text_seq(), start);
+            return true;
+        }
+        if self.assembler.is_empty() {
+            return false;
+        }
+        let from = self.offset + u64::from(start.past(self.nxt));
+        let Some((left, right)) = self.assembler.overlap(from, from + text.len() as u64) else {
+            return false;
+        };
+        let seq = |offset: u64| start + u32::try_from(offset - from).unwrap_or(u32::MAX);
+        self.owed.duplicate(seq(left), seq(right));
+        true
     }
 
     /// RFC 2883 §4.1: a full duplicate below RCV.NXT is reported once.
     fn note_duplicate(&mut self, seg: &Segment) {
         let (left, right) = (seg.text_seq(), seg.text_seq() + seg.text_len());
         if left != right && !right.after(self.nxt) {
-            self.dsack = Some((left, right));
+            self.owed.duplicate(left, right);
         }
     }
 
     /// A segment that cannot be accepted owes the peer an ACK, and a report when it was text.
+    /// Not a SYN's: its answer is limited (r39), and a report is an answer.
     pub(crate) fn note_unacceptable(&mut self, seg: &Segment) {
-        self.note_duplicate(seg);
+        if seg.control != Control::Syn {
+            self.note_duplicate(seg);
+        }
     }
 
     // --- the user -------------------------------------------------------------------------

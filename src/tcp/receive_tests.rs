@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::tcp::options::Options;
+use crate::tcp::window::Carried;
 use proptest::prelude::*;
 
 const IRS: u32 = 999;
@@ -11,6 +12,7 @@ const BASE: u32 = 1000;
 fn receive(limit: usize) -> Receive {
     let mut rcv = Receive::new(limit, limit, 100);
     rcv.on_syn(SeqNum::new(IRS), u32::from(rcv.own_syn_window()));
+    rcv.owed.set_sack(true);
     rcv
 }
 
@@ -45,12 +47,12 @@ fn stamped(seq: u32, len: usize, val: u32, at: u64) -> Segment {
 /// Sends the ACK that is due.
 fn ack(rcv: &mut Receive) -> (u16, SeqNum) {
     let (wire, edge) = rcv.advertise();
-    rcv.on_ack_sent(edge);
+    rcv.on_ack_sent(edge, Carried::Nothing { room: 4 });
     (wire, edge)
 }
 
 fn sacks(rcv: &Receive) -> Vec<(u32, u32)> {
-    rcv.sack_blocks().iter().collect()
+    rcv.report(4).blocks.iter().collect()
 }
 
 /// Covers: TCP-58 (the four cases), TCP-9
@@ -92,6 +94,7 @@ fn acceptability_by_the_table() {
 #[test]
 fn r01_a_large_buffer_tells_65535_on_the_syn_and_its_size_afterwards() {
     let mut rcv = Receive::new(1 << 20, 1 << 20, 1000);
+    rcv.owed.set_sack(true);
     assert_eq!(rcv.own_syn_window(), 65_535);
     rcv.on_syn(SeqNum::new(IRS), 65_535);
     assert_eq!(rcv.wnd(), 65_535, "what the SYN told, no more");
@@ -243,6 +246,7 @@ fn r42_the_run_that_changed_last_is_reported_first() {
     let mut rcv = receive(1000);
     for at in [100, 300, 500, 700, 900] {
         rcv.take(&text(BASE + at, 50));
+        ack(&mut rcv);
     }
     let block = |at: u32, len: u32| (BASE + at, BASE + at + len);
     assert_eq!(
@@ -466,7 +470,7 @@ proptest! {
                     let told = rcv.nxt + rcv.scale.bytes(wire);
                     prop_assert!(!told.before(right) || rcv.is_finished(), "{:?} after {:?}", told, right);
                     right = right.later(told);
-                    rcv.on_ack_sent(edge);
+                    rcv.on_ack_sent(edge, Carried::Nothing { room: 4 });
                 }
             }
             for (left, edge) in sacks(&rcv) {
@@ -481,5 +485,50 @@ proptest! {
         prop_assert!(stream.starts_with(&read));
         prop_assert_eq!(rcv.is_finished(), rcv.nxt == first + total as u32 + 1);
         prop_assert!(!rcv.is_finished() || read.len() == total);
+    }
+}
+
+proptest! {
+    /// Whatever comes in whatever order and room: as many bare ACKs as it takes tell every run that
+    /// changed and every duplicate, and never more of them than there were segments.
+    #[test]
+    fn a_batch_is_told_whole_and_never_outnumbered(
+        offers in prop::collection::vec((1u32..400, 1usize..30), 1..40), room in 0usize..=4, sack: bool,
+    ) {
+        let mut rcv = receive(1000);
+        rcv.owed.set_sack(sack);
+        let mut model = std::collections::BTreeSet::new();
+        let (mut changed, mut again) = (std::collections::BTreeSet::new(), false);
+        for &(at, len) in &offers {
+            rcv.take(&text(BASE + at, len));
+            let range = at..at + len as u32;
+            again |= range.clone().any(|n| model.contains(&n));
+            model.extend(range.clone());
+            changed.extend(range);
+        }
+        let (mut told, mut dsacked) = (Vec::new(), false);
+        let mut acks = 0;
+        while rcv.wants_ack(true) {
+            let report = rcv.report(room);
+            prop_assert!(report.blocks.len() <= room);
+            for (n, (left, right)) in report.blocks.iter().enumerate() {
+                let whole = left..right;
+                let held = whole.clone().all(|n| model.contains(&(n - BASE)));
+                prop_assert!(held, "{left}..{right}");
+                dsacked |= n == 0 && rcv.owed.dsack() == Some((SeqNum::new(left), SeqNum::new(right)));
+                told.push(whole);
+            }
+            let (_, edge) = rcv.advertise();
+            rcv.on_ack_sent(edge, Carried::Nothing { room });
+            acks += 1;
+            prop_assert!(acks <= offers.len(), "{acks} ACKs");
+        }
+        if sack && room > 1 {
+            for at in changed {
+                prop_assert!(told.iter().any(|run| run.contains(&(BASE + at))), "{at}");
+            }
+            prop_assert!(dsacked == again || offers.len() > 16);
+        }
+        prop_assert!(sack || told.is_empty());
     }
 }

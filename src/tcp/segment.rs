@@ -89,6 +89,11 @@ impl Segment {
         self.seq + self.len()
     }
 
+    /// Wire segments that were merged into this one.
+    pub(crate) fn wire_segments(&self) -> u32 {
+        self.text_len().div_ceil(self.wire_text().max(1)).max(1)
+    }
+
     /// Text bytes of one wire segment.
     pub(crate) fn wire_text(&self) -> u32 {
         self.segment_size

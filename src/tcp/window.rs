@@ -7,6 +7,23 @@ use super::options::SackBlocks;
 use super::receive::{AckDue, Receive};
 use super::seq::SeqNum;
 
+/// What one ACK tells beside RCV.NXT.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) blocks: SackBlocks,
+    /// Of the runs that changed it tells so many.
+    runs: usize,
+}
+
+/// What an ACK that left had with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Carried {
+    /// Nothing: a duplicate, for the sender who counts them, with room for so many SACK blocks.
+    Nothing { room: usize },
+    /// Text or a control, with so many SACK blocks.
+    Text { blocks: usize },
+}
+
 impl Receive {
     pub(crate) fn ack_now(&mut self) {
         self.ack = AckDue::Now;
@@ -17,9 +34,20 @@ impl Receive {
     pub(crate) fn wants_ack(&self, delayed: bool) -> bool {
         match self.ack {
             AckDue::Now => true,
-            AckDue::No => false,
-            AckDue::Delayed => !delayed || self.unacked >= 2 * self.segment,
+            AckDue::No => self.owes_more(),
+            AckDue::Delayed => !delayed || self.unacked >= 2 * self.segment || self.owes_more(),
         }
+    }
+
+    /// Is a duplicate ACK due, which rides on nothing?
+    pub(crate) fn owes_duplicate(&self) -> bool {
+        self.owed.duplicates()
+    }
+
+    /// Is something owed that the last ACK could not tell?
+    fn owes_more(&self) -> bool {
+        let reports = self.assembler.untold() > 0 || self.owed.dsack().is_some();
+        self.owed.duplicates() || (self.owed.takes_sack() && reports)
     }
 
     /// Is an ACK owed? The duty passes to the caller.
@@ -31,22 +59,40 @@ impl Receive {
         self.ack == AckDue::Delayed
     }
 
-    /// SACK blocks: the duplicate first, then the run that changed last (RFC 2883 §4, RFC 2018 §4).
-    pub(crate) fn sack_blocks(&self) -> SackBlocks {
-        let mut blocks = SackBlocks::default();
-        if let Some((left, right)) = self.dsack {
-            blocks.push(left.get(), right.get());
+    /// What an ACK with room for so many SACK blocks tells: a duplicate first, then the run that holds
+    /// it, then what changed last (RFC 2883 §4, RFC 2018 §4).
+    pub(crate) fn report(&self, room: usize) -> Report {
+        let mut report = Report::default();
+        if !self.owed.takes_sack() || room == 0 {
+            return report;
         }
+        let blocks = &mut report.blocks;
         let seq = |offset: u64| {
             let ahead = u32::try_from(offset - self.offset).unwrap_or(u32::MAX);
             (self.nxt_text() + ahead).get()
         };
-        for (left, right) in self.assembler.blocks() {
-            if !blocks.push(seq(left), seq(right)) {
-                break;
+        let mut holder = None;
+        if let Some((left, right)) = self.owed.dsack() {
+            blocks.push(left.get(), right.get());
+            if room > 1 && !left.before(self.nxt) {
+                let offset = self.offset + u64::from(left.past(self.nxt_text()));
+                holder = self.assembler.run_with(offset);
             }
         }
-        blocks
+        if let Some((left, right)) = holder {
+            blocks.push(seq(left), seq(right));
+        }
+        let left = room - blocks.len();
+        for run in self.assembler.blocks(left) {
+            if blocks.len() == room {
+                break;
+            }
+            if Some(run) != holder {
+                blocks.push(seq(run.0), seq(run.1));
+            }
+        }
+        report.runs = left.min(self.assembler.untold());
+        report
     }
 
     /// The sequence number of stream offset `self.offset`.
@@ -88,13 +134,33 @@ impl Receive {
         u16::try_from(wire).unwrap_or(u16::MAX)
     }
 
-    /// An ACK left, with what `advertise` gave.
-    pub(crate) fn on_ack_sent(&mut self, edge: SeqNum) {
+    /// An ACK left, with what `advertise` and `report` gave.
+    pub(crate) fn on_ack_sent(&mut self, edge: SeqNum, carried: Carried) {
+        let opened = edge.after(self.edge);
         self.edge = self.edge.later(edge);
         self.last_ack_sent = self.nxt;
         self.ack = AckDue::No;
         self.unacked = 0;
-        self.dsack = None;
+        if self.owes_more() {
+            self.on_report_sent(opened, carried);
+        }
+    }
+
+    /// Takes off what the ACK told of what is owed.
+    fn on_report_sent(&mut self, opened: bool, carried: Carried) {
+        let told = match carried {
+            Carried::Text { blocks: 0 } => return,
+            Carried::Text { blocks } => self.report(blocks).runs,
+            // Where there is no room nothing can ever be told.
+            Carried::Nothing { room: 0 } => usize::MAX,
+            Carried::Nothing { room } => self.report(room).runs,
+        };
+        self.assembler.told(told);
+        self.owed.told_dsack();
+        // RFC 5681 §2 (b) and (e): with text or another window it is no duplicate.
+        if matches!(carried, Carried::Nothing { .. }) && !opened {
+            self.owed.told_duplicate();
+        }
     }
 
     pub(super) fn worthwhile(&self) -> u32 {

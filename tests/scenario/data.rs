@@ -191,7 +191,7 @@ fn r06_an_old_ack_with_new_text_counts() {
         +0   read 100
         // Old and new text in one segment.
         +0   < P. 51:151(100) ack 2001
-        +.04 > . 2001:2001(0) ack 151
+        +0   > . 2001:2001(0) ack 151 <sack 51:101>
         +0   read 50
     ",
     );

@@ -26,6 +26,10 @@ fn r01_the_syns_window_bounds_the_first_flight() {
         +0   accept
         +0   < . 60001:70001(10x1000) ack 1
         +0   > . 1:1(0) ack 1 win 32768 <sack 60001:65536>
+        // That was the window; these are the duplicates.
+        +0   > . 1:1(0) ack 1 win 32768 <sack 60001:65536>
+        +0   > . 1:1(0) ack 1 win 32768 <sack 60001:65536>
+        +0   > . 1:1(0) ack 1 win 32768 <sack 60001:65536>
         // From here on the window is the buffer, and scaled.
         +0   < . 1:60001(60x1000) ack 1
         +0   > . 1:1(0) ack 65536
