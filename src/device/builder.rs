@@ -17,11 +17,11 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 
-use super::CHUNK;
 use super::kernel_watch::KernelWatch;
 use super::netlink::{Link, LinkChange, Netlink};
 use super::open::{OpenError, check_name};
 use super::sys::{self, IfReq};
+use super::tuntap::Memory;
 use super::tuntap::{Offloads, Queue, TunTap};
 use super::{Medium, virtio};
 use crate::base::Cidr;
@@ -57,7 +57,7 @@ pub struct Builder<D> {
     persist: Option<bool>,
     owner: Option<u32>,
     path: PathBuf,
-    chunk: usize,
+    memory: Memory,
     device: PhantomData<fn() -> D>,
 }
 
@@ -79,7 +79,7 @@ impl<D> Builder<D> {
             persist: None,
             owner: None,
             path: PathBuf::from("/dev/net/tun"),
-            chunk: CHUNK,
+            memory: Memory::DEFAULT,
             device: PhantomData,
         }
     }
@@ -134,7 +134,14 @@ impl<D> Builder<D> {
     /// Bytes of each chunk of the receive buffer, 256 KiB by default and at least the longest frame.
     /// Received payload is a slice of a chunk and keeps the whole of it in memory.
     pub const fn receive_chunk(mut self, bytes: usize) -> Self {
-        self.chunk = bytes;
+        self.memory.chunk = bytes;
+        self
+    }
+
+    /// Bytes of such chunks that slices may keep, 32 MiB by default and two chunks at least. Beyond it
+    /// each frame is copied into memory of its own size, until a chunk comes back.
+    pub const fn kept_memory(mut self, bytes: usize) -> Self {
+        self.memory.kept = bytes;
         self
     }
 
@@ -158,7 +165,7 @@ impl<D: Kind + From<TunTap>> Builder<D> {
         let queue = self.attach(&mut netlink, &name, 0)?;
         let link = self.finish(&mut netlink, &queue, new)?;
         let watch = watch(netlink, link.index);
-        Ok(TunTap::new(queue, D::MEDIUM, &link, self.chunk, watch).into())
+        Ok(TunTap::new(queue, D::MEDIUM, &link, self.memory, watch).into())
     }
 
     /// Opens the device with several queues, each a device of its own; the kernel spreads flows over
@@ -178,7 +185,8 @@ impl<D: Kind + From<TunTap>> Builder<D> {
         }
         let link = self.finish(&mut netlink, &opened[0], new)?;
         let watch = watch(netlink, link.index);
-        let device = |queue| TunTap::new(queue, D::MEDIUM, &link, self.chunk, watch.clone()).into();
+        let device =
+            |queue| TunTap::new(queue, D::MEDIUM, &link, self.memory, watch.clone()).into();
         Ok(opened.into_iter().map(device).collect())
     }
 
@@ -230,7 +238,7 @@ impl<D: Kind + From<TunTap>> Builder<D> {
             virtio,
             offloads,
         };
-        Ok(TunTap::new(queue, D::MEDIUM, &link, self.chunk, watch).into())
+        Ok(TunTap::new(queue, D::MEDIUM, &link, self.memory, watch).into())
     }
 
     /// The name asked for; empty when the kernel is to choose.

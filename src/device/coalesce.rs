@@ -13,7 +13,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::layout::{Layout, TCP, long, put_word};
-use super::{CHUNK, Capabilities, Device, DeviceError, DeviceWatch, Medium, Receive, RxBatch};
+use super::{
+    CHUNK, Capabilities, Device, DeviceError, DeviceWatch, KEPT, Medium, Receive, RxBatch,
+};
 use crate::base::checksum::checksum;
 use crate::base::{Arena, Instant};
 use crate::link::{MAX_IP_LEN, RxChecksum, RxFrame, RxMeta};
@@ -78,7 +80,7 @@ impl<R> CoalesceRx<R> {
             inner,
             medium,
             batch: RxBatch::new(BATCH),
-            arena: Arena::new(CHUNK),
+            arena: Arena::bounded(CHUNK, KEPT),
             ready: VecDeque::new(),
         }
     }
@@ -317,21 +319,20 @@ fn super_segment(first: &Segment, more: &[Segment], arena: &mut Arena) -> RxFram
     for segment in more {
         room.extend_from_slice(&segment.text());
     }
-    let mut whole = room.split();
     let ends = more.iter().fold(0, |flags, segment| flags | segment.flags);
-    whole[l4 + 13] |= ends & (FIN | PSH);
+    room[l4 + 13] |= ends & (FIN | PSH);
     if v6 {
-        put_word(&mut whole, l3 + 4, word_of(len - l4));
+        put_word(room, l3 + 4, word_of(len - l4));
     } else {
-        put_word(&mut whole, l3 + 2, word_of(len - l3));
-        put_word(&mut whole, l3 + 10, 0);
-        let sum = checksum(&whole[l3..l4]);
-        put_word(&mut whole, l3 + 10, sum);
+        put_word(room, l3 + 2, word_of(len - l3));
+        put_word(room, l3 + 10, 0);
+        let sum = checksum(&room[l3..l4]);
+        put_word(room, l3 + 10, sum);
     }
     let meta = RxMeta::new(first.frame.meta.at)
         .with_checksum(RxChecksum::Verified)
         .with_segment_size(NonZeroU16::new(word_of(first.text_len())));
-    RxFrame::new(whole.freeze(), meta)
+    RxFrame::new(arena.take(), meta)
 }
 
 /// A length below [`MAX_IP_LEN`] as a header carries it.

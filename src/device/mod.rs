@@ -41,6 +41,9 @@ mod wait;
 
 /// Bytes of a chunk of a receive arena unless a setting says otherwise.
 const CHUNK: usize = 256 * 1024;
+/// Bytes of such chunks that slices may keep unless a setting says otherwise: more than the text that
+/// waits in a stack pins (17 MiB of frames, docs/choices.md), so that only users' own slices reach it.
+const KEPT: usize = 32 << 20;
 
 pub use coalesce::{Coalesce, CoalesceRx};
 pub use impair::{Impair, ImpairRx, ImpairTx};

@@ -12,7 +12,8 @@ use bytes::Bytes;
 
 use super::signal::Signal;
 use super::{
-    CHUNK, Capabilities, Device, DeviceDrop, DeviceError, Medium, Receive, RxBatch, Sent, Transmit,
+    CHUNK, Capabilities, Device, DeviceDrop, DeviceError, KEPT, Medium, Receive, RxBatch, Sent,
+    Transmit,
 };
 use crate::base::{Arena, Instant};
 use crate::link::{RxChecksum, RxFrame, RxMeta, TxFrame};
@@ -177,7 +178,7 @@ impl Lane {
     fn shared(limit: usize) -> Arc<Mutex<Self>> {
         Arc::new(Mutex::new(Self {
             queue: VecDeque::new(),
-            arena: Arena::new(CHUNK),
+            arena: Arena::bounded(CHUNK, KEPT),
             limit,
             sender_gone: false,
             receiver_gone: false,
@@ -194,7 +195,7 @@ impl Lane {
             room.extend_from_slice(slice);
         }
         Queued {
-            data: room.split().freeze(),
+            data: self.arena.take(),
             checksum: frame
                 .meta
                 .checksum

@@ -15,6 +15,7 @@ use nix::sys::uio::writev;
 use super::kernel_watch::KernelWatch;
 use super::netlink::Link;
 use super::segment::{SegmentedTx, with_software};
+use super::{CHUNK, KEPT};
 use super::{
     Capabilities, DeviceDrop, DeviceError, DeviceWatch, Medium, Pollable, Receive, RxBatch, Sent,
     Transmit, sys, virtio,
@@ -49,9 +50,24 @@ pub(super) struct TunTap {
     /// The same with what software adds.
     capabilities: Capabilities,
     virtio: bool,
-    /// Bytes of a chunk of the receive arena.
-    chunk: usize,
+    memory: Memory,
     watch: Option<Arc<KernelWatch>>,
+}
+
+/// How much memory frames are received into.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Memory {
+    /// Bytes of a chunk of the receive arena.
+    pub(super) chunk: usize,
+    /// Bytes of chunks that slices may keep.
+    pub(super) kept: usize,
+}
+
+impl Memory {
+    pub(super) const DEFAULT: Self = Self {
+        chunk: CHUNK,
+        kept: KEPT,
+    };
 }
 
 /// One descriptor, attached to the interface of this name.
@@ -69,7 +85,7 @@ impl TunTap {
         queue: Queue,
         medium: Medium,
         link: &Link,
-        chunk: usize,
+        memory: Memory,
         watch: Option<Arc<KernelWatch>>,
     ) -> Self {
         let Queue {
@@ -96,7 +112,7 @@ impl TunTap {
             native,
             capabilities: with_software(native),
             virtio,
-            chunk,
+            memory,
             watch,
         }
     }
@@ -114,7 +130,7 @@ impl TunTap {
     pub(super) fn split(self) -> (TunTapRx, TunTapTx) {
         let rx = TunTapRx {
             fd: Arc::clone(&self.fd),
-            arena: Arena::new(self.chunk),
+            arena: Arena::bounded(self.memory.chunk, self.memory.kept),
             virtio: self.virtio,
             bad_headers: 0,
         };
@@ -144,9 +160,16 @@ impl TunTapRx {
         self.bad_headers
     }
 
+    /// Frames that were copied because more of the receive buffer was kept than
+    /// [`kept_memory`](super::Builder::kept_memory) allows.
+    pub const fn copied_frames(&self) -> u64 {
+        self.arena.copies()
+    }
+
     /// Reads one frame; `None` when none waits.
     fn read(&mut self, now: Instant) -> Result<Option<RxFrame>, DeviceError> {
         let room = self.arena.room(MAX_READ);
+        debug_assert!(room.is_empty(), "what was read is taken");
         let read = loop {
             match sys::read_into(&self.fd, room) {
                 Err(Errno::EINTR) => {}
@@ -158,7 +181,7 @@ impl TunTapRx {
                 Ok(read) => break read,
             }
         };
-        let mut data = room.split().freeze();
+        let mut data = self.arena.take();
         let mut meta = RxMeta::new(now);
         if self.virtio
             && let Some(header) = data.first_chunk::<{ virtio::LEN }>()
