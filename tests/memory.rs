@@ -136,6 +136,8 @@ struct World {
     addresses: [IpAddr; 2],
     texts: Bytes,
     offload: bool,
+    /// What the peers' segments tell.
+    window: u16,
 }
 
 impl World {
@@ -181,6 +183,7 @@ impl World {
             addresses,
             texts: Bytes::from(vec![7; 65_536]),
             offload: capabilities.checksum,
+            window: 65_535,
         }
     }
 
@@ -214,7 +217,7 @@ impl World {
         let mut fields = Fields::default();
         (fields.src_port, fields.dst_port) = (flow.port, OURS);
         (fields.seq, fields.ack, fields.flags) = (flow.seq, flow.ack, flags);
-        fields.window = 65_535;
+        fields.window = self.window;
         let mut header = [0; 120];
         let mut segment = [0; 60];
         let len = fields.emit(options, &mut segment);
@@ -492,6 +495,105 @@ fn an_unread_segment_pins_less_than_8_kib() {
             assert!(cost < 8192, "{what}, v6 {v6}: {cost} bytes");
         }
     }
+}
+
+/// A chunk's worth of traffic on a connection whose user reads it.
+fn others(world: &mut World, id: TcpId, flow: &mut Flow) {
+    for _ in 0..4 {
+        world.text(flow, 64_000);
+        world.pump(|_, _| {});
+        assert_eq!(world.read(id), 64_000);
+    }
+}
+
+/// An echo whose peer sends and does not read: what it wrote back waits for the peer's window.
+#[test]
+fn text_that_waits_to_be_sent_pins_no_more_than_it_is() {
+    let _turn = beside_others();
+    for (size, count) in [(1100, 500), (1448, 500), (40_000, 50)] {
+        let mut world = World::new(false);
+        let (busy, mut busy_flow) = world.open(999);
+        world.window = 0;
+        let (id, mut flow) = world.open(1000);
+        world.window = 65_535;
+        others(&mut world, busy, &mut busy_flow);
+        let before = LIVE.get();
+        for _ in 0..count {
+            world.window = 0;
+            world.text(&mut flow, size);
+            world.pump(|_, _| {});
+            let mut chunk = world
+                .stack
+                .tcp_read_chunk(world.now, id, usize::MAX)
+                .unwrap();
+            let written = world.stack.tcp_write_chunk(world.now, id, &mut chunk);
+            assert_eq!(written.unwrap(), size);
+            drop(chunk);
+            world.window = 65_535;
+            others(&mut world, busy, &mut busy_flow);
+        }
+        let text = size * count;
+        // Large slices are copied within 16 MiB of frames, which half as much again may pin.
+        let pinned = if size < 32_768 { 2 << 20 } else { 24 << 20 };
+        let cost = usize::try_from(LIVE.get() - before).unwrap();
+        println!("{text} bytes to be sent, {size} each: {cost} bytes");
+        assert!(cost < 2 * text + pinned, "{cost} bytes for {text}");
+    }
+}
+
+/// A user that keeps slices: beyond the bound of the receive buffer they cost what they are.
+#[test]
+fn slices_that_a_user_keeps_are_bounded() {
+    const COUNT: usize = 600;
+    let _turn = beside_others();
+    let mut world = World::new(false);
+    let (busy, mut busy_flow) = world.open(999);
+    let (id, mut flow) = world.open(1000);
+    others(&mut world, busy, &mut busy_flow);
+    let before = LIVE.get();
+    let mut kept = Vec::new();
+    for _ in 0..COUNT {
+        world.text(&mut flow, 1100);
+        world.pump(|_, _| {});
+        kept.push(
+            world
+                .stack
+                .tcp_read_chunk(world.now, id, usize::MAX)
+                .unwrap(),
+        );
+        others(&mut world, busy, &mut busy_flow);
+    }
+    let cost = LIVE.get() - before;
+    println!("{COUNT} slices of 1100 bytes kept by the user: {cost} bytes");
+    assert!(cost < 36 << 20, "{cost} bytes");
+    assert!(kept.iter().all(|slice| slice[..] == [7; 1100]));
+    // What came back is used again, and nothing is copied any more.
+    drop(kept);
+    for _ in 0..10 {
+        others(&mut world, busy, &mut busy_flow);
+    }
+    let (calls, sizes) = allocations(|| others(&mut world, busy, &mut busy_flow));
+    assert_eq!(calls, 0, "{sizes:?}");
+}
+
+/// Idle connections that hold large slices do not make everybody's frames be copied for ever.
+#[test]
+fn idle_connections_do_not_use_the_receive_buffer_up() {
+    let _turn = beside_others();
+    let mut world = World::new(false);
+    let (busy, mut busy_flow) = world.open(999);
+    for n in 0..64 {
+        let (_, mut flow) = world.open(1000 + n);
+        for _ in 0..3 {
+            world.text(&mut flow, 33_000);
+            world.pump(|_, _| {});
+            others(&mut world, busy, &mut busy_flow);
+        }
+    }
+    let pinned = LIVE.get();
+    println!("64 connections with 99,000 unread bytes: {pinned} bytes");
+    let (calls, sizes) = allocations(|| others(&mut world, busy, &mut busy_flow));
+    assert_eq!(calls, 0, "{sizes:?}");
 }
 
 // --- what is held is not moved ------------------------------------------------------------

@@ -12,10 +12,12 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::{Buf, Bytes};
 
 use super::owed::Changes;
-use super::read_queue::WORTH_A_CHUNK;
+use super::read_queue::{Reach, WORTH_A_CHUNK};
 
 // A piece smaller than this is copied out of the buffer it arrived in, which it would pin.
 const COPY_BREAK: usize = 1024;
+// What a piece costs beside its text: its place in a list and in a table of runs, its own memory.
+const PIECE: usize = 256;
 // Pieces that wait to be copied: what comes within 1 MiB of frames. Beyond it they are copied at once.
 const MAX_LOOSE: usize = 1024;
 
@@ -42,6 +44,10 @@ pub(crate) struct Assembler {
     /// Where pieces stood that pin more than they are worth, the oldest first: what is to be copied is
     /// counted, never searched for. Some of them are gone since.
     loose: VecDeque<u64>,
+    /// The same of pieces that are large, and may wait for longer.
+    large: VecDeque<u64>,
+    /// Bytes held.
+    len: usize,
     /// Pieces that `compact` looked at.
     #[cfg(test)]
     looked_at: usize,
@@ -98,6 +104,7 @@ impl Assembler {
         {
             let (start, run) = entry.remove_entry();
             self.pieces -= run.pieces.len();
+            self.len -= usize::try_from(run.end - start).unwrap_or(usize::MAX);
             self.recent.forget(start);
             if run.end <= next {
                 continue;
@@ -115,30 +122,47 @@ impl Assembler {
         }
         if self.runs.is_empty() {
             self.loose.clear();
+            self.large.clear();
         }
         taken
     }
 
-    /// Copies the pieces that are not worth the buffers they pin, at most about `budget` bytes; says
-    /// whether that was all.
-    pub(crate) fn compact(&mut self, budget: usize) -> bool {
+    /// Copies the pieces that are not worth the buffers they pin, or all, at most about `budget` bytes;
+    /// says whether that was all.
+    pub(crate) fn compact(&mut self, reach: Reach, budget: usize) -> bool {
         let mut copied = 0;
         while copied < budget {
-            let Some(at) = self.loose.pop_front() else {
+            let next = self.loose.pop_front();
+            let next = next.or_else(|| match reach {
+                Reach::Small => None,
+                Reach::All => self.large.pop_front(),
+            });
+            let Some(at) = next else {
                 return true;
             };
             #[cfg(test)]
             {
                 self.looked_at += 1;
             }
-            if let Some(piece) = self.piece_at(at)
-                && piece.text.len() < WORTH_A_CHUNK
-            {
+            if let Some(piece) = self.piece_at(at) {
                 copied += piece.text.len();
                 piece.text = Bytes::copy_from_slice(&piece.text);
             }
         }
-        self.loose.is_empty()
+        self.loose.is_empty() && (reach == Reach::Small || self.large.is_empty())
+    }
+
+    /// May there be pieces for [`compact`](Self::compact)?
+    pub(crate) fn pins(&self, reach: Reach) -> bool {
+        match reach {
+            Reach::Small => !self.loose.is_empty(),
+            Reach::All => !self.large.is_empty(),
+        }
+    }
+
+    /// Bytes of memory that it keeps: what it pins elsewhere is not counted.
+    pub(crate) fn held(&self) -> usize {
+        self.len + self.pieces * PIECE
     }
 
     /// The piece that begins there, if it is still held.
@@ -156,7 +180,7 @@ impl Assembler {
         if self.is_empty() {
             self.runs = BTreeMap::new();
             self.recent.clear();
-            self.loose = VecDeque::new();
+            (self.loose, self.large) = (VecDeque::new(), VecDeque::new());
         }
     }
 
@@ -197,17 +221,18 @@ impl Assembler {
 
     /// Bytes held.
     #[cfg(test)]
-    pub(crate) fn len(&self) -> u64 {
-        self.runs.iter().map(|(start, run)| run.end - start).sum()
+    pub(crate) const fn len(&self) -> usize {
+        self.len
     }
 
     /// Recounts what is held, which lies in `from..to` and does not begin at `from`; for tests and
     /// debug builds.
     pub(crate) fn check(&self, from: u64, to: u64) {
         let mut end = from;
-        let mut pieces = 0;
+        let (mut pieces, mut bytes) = (0, 0);
         for (&start, run) in &self.runs {
             assert!(start > end, "runs are in order and not adjacent");
+            bytes += usize::try_from(run.end - start).unwrap_or(usize::MAX);
             let mut at = start;
             for piece in &run.pieces {
                 assert_eq!(piece.at, at, "pieces are adjacent");
@@ -217,7 +242,7 @@ impl Assembler {
             pieces += run.pieces.len();
             end = run.end;
         }
-        assert_eq!(self.pieces, pieces);
+        assert_eq!((self.pieces, self.len), (pieces, bytes), "pieces and bytes");
         assert!(
             end <= to,
             "text up to {end} is held, the window ends at {to}"
@@ -252,13 +277,17 @@ impl Assembler {
             let gap_end = next.unwrap_or(end);
             if gap_end > run.end {
                 let (at, mut text) = (run.end, part(run.end, gap_end));
-                if (COPY_BREAK..WORTH_A_CHUNK).contains(&text.len()) {
-                    if self.loose.len() < MAX_LOOSE {
-                        self.loose.push_back(at);
-                    } else {
-                        text = Bytes::copy_from_slice(&text);
-                    }
+                let list = match text.len() {
+                    0..COPY_BREAK => None,
+                    COPY_BREAK..WORTH_A_CHUNK => Some(&mut self.loose),
+                    _ => Some(&mut self.large),
+                };
+                match list {
+                    Some(list) if list.len() < MAX_LOOSE => list.push_back(at),
+                    Some(_) => text = Bytes::copy_from_slice(&text),
+                    None => {}
                 }
+                self.len += text.len();
                 run.pieces.push_back(Piece { at, text });
                 run.end = gap_end;
                 self.pieces += 1;
@@ -287,6 +316,7 @@ impl Assembler {
         if piece_start < end {
             return false;
         }
+        self.len -= piece.text.len();
         run.pieces.pop_back();
         run.end = piece_start;
         self.pieces -= 1;
@@ -340,7 +370,8 @@ mod tests {
                 model.extend(start..start + len as u64);
                 let duplicate = model.len() == before;
                 prop_assert_eq!(offered == Offered::Duplicate, duplicate);
-                prop_assert_eq!(assembler.len(), model.len() as u64);
+                prop_assert_eq!(assembler.len(), model.len());
+                assembler.check(0, 1000);
                 let (left, right) = assembler.blocks(usize::MAX).next().unwrap();
                 prop_assert!(left <= start && start + len as u64 <= right, "newest first");
                 prop_assert!(!model.contains(&right) && !model.contains(&(left - 1)));
@@ -408,7 +439,7 @@ mod tests {
             for n in 0..4000u64 {
                 let text = buffer.slice(..size);
                 assert_eq!(assembler.offer(1 + n * apart, &text), Offered::Held);
-                assert!(assembler.compact(1 << 20));
+                assert!(assembler.compact(Reach::All, 1 << 20));
                 assembler.cool();
             }
             assert_eq!(assembler.looked_at, looks, "{size} of each {apart}");
@@ -428,7 +459,7 @@ mod tests {
             }
         }
         assert!(assembler.loose.len() <= MAX_LOOSE);
-        assert!(assembler.compact(1 << 20));
+        assert!(assembler.compact(Reach::Small, 1 << 20));
         assert!(buffer.is_unique());
     }
 
@@ -439,11 +470,14 @@ mod tests {
         for at in 0..10u64 {
             assembler.offer(1 + 4000 * at, &buffer.slice(0..2000));
         }
-        assert!(!assembler.compact(9000) && !buffer.is_unique());
-        assert!(assembler.compact(90_000) && buffer.is_unique());
+        assert!(!assembler.compact(Reach::Small, 9000) && !buffer.is_unique());
+        assert!(assembler.compact(Reach::Small, 90_000) && buffer.is_unique());
         assembler.offer(2001, &buffer.slice(0..1500));
         assert!(!buffer.is_unique());
-        assert!(assembler.compact(90_000) && buffer.is_unique());
+        assert!(assembler.compact(Reach::Small, 90_000) && buffer.is_unique());
+        assembler.offer(100_000, &buffer.slice(0..40_000));
+        assert!(assembler.compact(Reach::Small, 90_000) && !buffer.is_unique());
+        assert!(assembler.compact(Reach::All, 90_000) && buffer.is_unique());
         assert_eq!(assembler.take(1).concat(), vec![7; 3500]);
     }
 }

@@ -13,6 +13,7 @@ use crate::base::Instant;
 use super::congestion::{CongestionControl, Cx, Reno, initial_window};
 use super::error::TcpFailure;
 use super::info::TcpInfo;
+use super::read_queue::Reach;
 use super::receive::Receive;
 use super::recovery::Recovery;
 use super::rtt::Rtt;
@@ -69,6 +70,13 @@ impl Setup {
             u32::from(self.advertised_mss()),
         )
     }
+}
+
+/// A moment in both streams, as offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Offsets {
+    received: u64,
+    written: u64,
 }
 
 #[derive(Debug)]
@@ -275,6 +283,34 @@ impl Connection {
         self.rcv.assembler.cool();
     }
 
+    /// Where the streams stand: what is below was there before, whichever way it goes.
+    pub(crate) fn offsets(&self) -> Offsets {
+        Offsets {
+            received: self.rcv.offset,
+            written: self.snd.queue.end(),
+        }
+    }
+
+    /// Copies what was there before `then`, and is not worth the memory of others that it pins, or all
+    /// that pins any; about `budget` bytes in each direction, and says whether that was all.
+    pub(crate) fn compact(&mut self, then: Offsets, reach: Reach, budget: usize) -> bool {
+        self.rcv.compact(then.received, reach, budget)
+            && self.snd.queue.compact(then.written, reach, budget)
+    }
+
+    /// Bytes of memory that its queues keep beside the connection itself.
+    pub(crate) fn held(&self) -> usize {
+        self.rcv.queue.held()
+            + self.rcv.assembler.held()
+            + self.snd.queue.held()
+            + self.scoreboard.held()
+    }
+
+    /// May it hold text that `compact` is for?
+    pub(crate) fn pins(&self, reach: Reach) -> bool {
+        self.rcv.queue.pins(reach) || self.rcv.assembler.pins(reach) || self.snd.queue.pins(reach)
+    }
+
     // --- getters --------------------------------------------------------------------------
 
     /// TCP_INFO.
@@ -308,6 +344,7 @@ impl Connection {
             snd_wnd: self.snd.wnd,
             rcv_wnd: self.rcv.wnd(),
             rcv_buffer: bytes(self.rcv.limit()),
+            memory: self.held() as u64,
             snd_wscale: self.snd.scale.shift(),
             rcv_wscale: self.rcv.scale.shift(),
             timestamps: self.timestamps,

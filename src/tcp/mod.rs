@@ -53,12 +53,13 @@ pub use options::{OptionIter, Options, SackBlocks, SackIter, TcpOption};
 pub use settings::{Keepalive, TcpOptions};
 pub use state::State;
 
-pub(crate) use connection::{Connection, Opening, Setup, Signals};
+pub(crate) use connection::{Connection, Offsets, Opening, Setup, Signals};
 pub(crate) use cookie::{COOKIE_LIFE, Cookies, cookie_stamp};
 pub(crate) use half_open::{Bare, HalfOpen, HalfOpenStep};
 pub(crate) use header::CHECKSUM_OFFSET;
 pub(crate) use isn::IsnGenerator;
 pub(crate) use on_segment::Outcome;
+pub(crate) use read_queue::Reach;
 pub(crate) use receive::{syn_window, window_scale};
 pub(crate) use reset::{Reset, refusal};
 pub(crate) use segment::{Control, Segment};

@@ -17,9 +17,31 @@ const COPY_BREAK: usize = 1024;
 const TAIL: usize = 4 << 10;
 const LARGEST_TAIL: usize = 64 << 10;
 // What is copied together, at most: the last byte of it that is not read keeps all of it.
-const LARGEST_GATHERED: usize = 64 << 10;
-// Text of this size may pin what it lies in for ever: an eighth of an arena chunk (256 KiB).
+pub(super) const LARGEST_GATHERED: usize = WORTH_A_CHUNK - 1;
+// Text of this size may pin what it lies in for longer: an eighth of an arena chunk (256 KiB).
 pub(super) const WORTH_A_CHUNK: usize = 32 << 10;
+
+// What a slice costs beside its bytes: its place in a list, and the allocator's head.
+pub(super) const SLICE: usize = 64;
+
+/// Which slices are copied, so that they pin nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Those that pin more than eight times their size.
+    Small,
+    /// All that lie in memory of another's.
+    All,
+}
+
+impl Reach {
+    /// Is a slice of this length to be copied?
+    pub(super) const fn covers(self, len: usize) -> bool {
+        match self {
+            Self::Small => len < WORTH_A_CHUNK,
+            Self::All => true,
+        }
+    }
+}
 
 /// A place in the queue: slices and bytes before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +58,8 @@ pub(crate) struct ReadQueue {
     len: usize,
     /// What is before it lies in memory of its own, or is large: nothing to be looked at again.
     compact: Place,
+    /// What is before it lies in memory of its own, whatever its size; at or before the other place.
+    copied: Place,
     /// Its connection was idle, and no text has come since: the last read gives the memory back.
     cold: bool,
     /// Slices that `compact` looked at.
@@ -75,12 +99,14 @@ impl ReadQueue {
         let front = self.slices.front_mut()?;
         let slice = if front.len() <= max {
             self.compact.slices = self.compact.slices.saturating_sub(1);
+            self.copied.slices = self.copied.slices.saturating_sub(1);
             self.slices.pop_front()?
         } else {
             front.split_to(max)
         };
         self.len -= slice.len();
         self.compact.bytes = self.compact.bytes.saturating_sub(slice.len());
+        self.copied.bytes = self.copied.bytes.saturating_sub(slice.len());
         if self.len == 0 && self.cold {
             self.clear();
         }
@@ -109,14 +135,21 @@ impl ReadQueue {
         let held: usize = self.slices.iter().map(Bytes::len).sum();
         let tail = self.tail.as_ref().map_or(0, |tail| tail.filled().len());
         assert_eq!(held + tail, self.len, "bytes to be read");
-        let settled = self.slices.range(..self.compact.slices).map(Bytes::len);
-        assert_eq!(settled.sum::<usize>(), self.compact.bytes, "bytes settled");
+        for place in [self.compact, self.copied] {
+            let before = self.slices.range(..place.slices).map(Bytes::len);
+            assert_eq!(before.sum::<usize>(), place.bytes, "bytes before a place");
+        }
+        assert!(self.copied.slices <= self.compact.slices);
     }
 
-    /// Copies those of the first `older` bytes that lie in slices below 32 KiB into buffers of their
-    /// own size, so that they pin nothing; at most about `budget` bytes, and says whether that was
-    /// all. What was looked at once is not looked at again.
-    pub(crate) fn compact(&mut self, older: usize, budget: usize) -> bool {
+    /// Copies those of the first `older` bytes that lie in slices below 32 KiB, or in any, into buffers
+    /// of their own size, so that they pin nothing; at most about `budget` bytes, and says whether that
+    /// was all. What was looked at once is not looked at again.
+    pub(crate) fn compact(&mut self, older: usize, reach: Reach, budget: usize) -> bool {
+        self.compact_small(older, budget) && (reach == Reach::Small || self.copy_large(budget))
+    }
+
+    fn compact_small(&mut self, older: usize, budget: usize) -> bool {
         let mut copied = 0;
         while self.compact.bytes < older
             && let Some(slice) = self.slices.get(self.compact.slices)
@@ -139,6 +172,44 @@ impl ReadQueue {
             }
         }
         true
+    }
+
+    /// Copies the large slices among those that [`compact_small`](Self::compact_small) left behind.
+    fn copy_large(&mut self, budget: usize) -> bool {
+        let mut copied = 0;
+        while self.copied.slices < self.compact.slices
+            && let Some(slice) = self.slices.get_mut(self.copied.slices)
+        {
+            if copied >= budget {
+                return false;
+            }
+            if slice.len() >= WORTH_A_CHUNK {
+                copied += slice.len();
+                *slice = Bytes::copy_from_slice(slice);
+            }
+            self.copied.slices += 1;
+            self.copied.bytes += slice.len();
+            #[cfg(test)]
+            {
+                self.looked_at += 1;
+            }
+        }
+        true
+    }
+
+    /// May there be slices for [`compact`](Self::compact)?
+    pub(crate) fn pins(&self, reach: Reach) -> bool {
+        let place = match reach {
+            Reach::Small => self.compact,
+            Reach::All => self.copied,
+        };
+        place.slices < self.slices.len()
+    }
+
+    /// Bytes of memory that it keeps: what it pins elsewhere is not counted.
+    pub(crate) fn held(&self) -> usize {
+        let buffers = self.tail.as_ref().map_or(0, |tail| tail.held());
+        self.len + buffers + self.slices.len() * SLICE
     }
 
     /// Copies slices from the first unsettled one on into one that pins nothing else, up to those
@@ -245,7 +316,8 @@ mod tests {
                     },
                     Op::Compact(older, budget) => {
                         let mut turns = 0;
-                        while !queue.compact(older, budget) {
+                        let reach = if older % 2 == 0 { Reach::Small } else { Reach::All };
+                        while !queue.compact(older, reach, budget) {
                             turns += 1;
                             prop_assert!(turns < 1000, "each turn gets on");
                         }
@@ -269,18 +341,25 @@ mod tests {
         for _ in 0..20 {
             queue.push(buffer.slice(0..1448));
         }
-        assert!(!queue.compact(usize::MAX, 10_000), "more than the budget");
-        assert!(queue.compact(usize::MAX, 100_000));
+        let small = Reach::Small;
+        assert!(
+            !queue.compact(usize::MAX, small, 10_000),
+            "more than the budget"
+        );
+        assert!(queue.compact(usize::MAX, small, 100_000));
         assert!(buffer.is_unique());
         assert_eq!((queue.len(), queue.slices.len()), (20 * 1448, 2));
         queue.push(buffer.slice(0..1448));
-        assert!(queue.compact(20 * 1448, 100_000), "that was done");
+        assert!(queue.compact(20 * 1448, small, 100_000), "that was done");
         assert!(!buffer.is_unique(), "younger than what is to be compacted");
-        assert!(queue.compact(usize::MAX, 100_000));
+        assert!(queue.compact(usize::MAX, small, 100_000));
         assert!(buffer.is_unique());
         queue.push(buffer.slice(0..WORTH_A_CHUNK));
-        assert!(queue.compact(usize::MAX, 100_000));
-        assert!(!buffer.is_unique());
+        queue.push(buffer.slice(0..WORTH_A_CHUNK));
+        assert!(queue.compact(usize::MAX, small, 100_000));
+        assert!(!buffer.is_unique() && queue.pins(Reach::All));
+        assert!(queue.compact(usize::MAX, Reach::All, 100_000));
+        assert!(buffer.is_unique() && !queue.pins(Reach::All));
     }
 
     /// What a peer made us hold is not walked again for each segment, however often it is cooled.
@@ -292,11 +371,11 @@ mod tests {
             let mut rooms = std::collections::BTreeSet::new();
             for _ in 0..800 {
                 queue.push(buffer.clone());
-                assert!(queue.compact(usize::MAX, 1 << 20));
+                assert!(queue.compact(usize::MAX, Reach::All, 1 << 20));
                 queue.cool();
                 rooms.insert(queue.slices.capacity());
             }
-            assert!(queue.looked_at <= 2 * 800, "{} slices", queue.looked_at);
+            assert!(queue.looked_at <= 3 * 800, "{} slices", queue.looked_at);
             assert!(rooms.len() < 16, "the list moved {} times", rooms.len());
         }
     }

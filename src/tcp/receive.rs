@@ -12,7 +12,7 @@ use crate::base::{DropReason, Instant};
 
 use super::assembler::{Assembler, Offered};
 use super::owed::Owed;
-use super::read_queue::ReadQueue;
+use super::read_queue::{Reach, ReadQueue};
 use super::segment::{Control, Segment};
 use super::seq::{SeqNum, WindowScale};
 use super::settings::TcpOptions;
@@ -420,12 +420,12 @@ impl Receive {
         self.discard
     }
 
-    /// Copies text that came before the stream offset `before` and is not worth what it pins; about
-    /// `budget` bytes, and says whether that was all.
-    pub(crate) fn compact(&mut self, before: u64, budget: usize) -> bool {
+    /// Copies text that came before the stream offset `before` and is not worth what it pins, or all;
+    /// about `budget` bytes, and says whether that was all.
+    pub(crate) fn compact(&mut self, before: u64, reach: Reach, budget: usize) -> bool {
         let front = self.offset - self.queue.len() as u64;
         let older = usize::try_from(before.saturating_sub(front)).unwrap_or(usize::MAX);
-        self.queue.compact(older, budget) && self.assembler.compact(budget)
+        self.queue.compact(older, reach, budget) && self.assembler.compact(reach, budget)
     }
 
     /// Doubles the window after a window's worth has come and the user has kept up with it.

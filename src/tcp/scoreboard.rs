@@ -137,6 +137,11 @@ impl Scoreboard {
         }
     }
 
+    /// Bytes of memory that the records keep.
+    pub(crate) fn held(&self) -> usize {
+        self.records.capacity() * size_of::<Record>()
+    }
+
     /// RFC 6675's pipe: octets believed to be in the network.
     pub(crate) fn pipe(&self) -> u32 {
         (self.outstanding - self.sacked - self.lost).saturating_sub(self.dup_acked)

@@ -3,7 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::{ConnectError, Owner, Slot, Warmth, default_mss, path_mss};
+use super::{ConnectError, Owner, Slot, Standing, default_mss, path_mss};
 use crate::base::Instant;
 use crate::stack::Stack;
 use crate::stack::demux::{TcpEntry, Tuple};
@@ -64,7 +64,7 @@ impl Stack {
             flow,
             on,
             reachable: true,
-            warmth: Warmth::Cold,
+            standing: Standing::default(),
         });
         let entry = TcpEntry::Connection(id.index());
         let free = self.demux.tcp.flows.insert(&tuple, entry);

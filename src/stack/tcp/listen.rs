@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{
-    AcceptError, HalfOpenSlot, ListenError, Listener, Slot, Warmth, default_mss, path_mss,
+    AcceptError, HalfOpenSlot, ListenError, Listener, Slot, Standing, default_mss, path_mss,
 };
 use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
@@ -444,7 +444,7 @@ impl Stack {
             flow,
             on,
             reachable: true,
-            warmth: Warmth::Cold,
+            standing: Standing::default(),
         });
         let entry = TcpEntry::Connection(id.index());
         let free = self.demux.tcp.flows.insert(&tuple, entry);

@@ -49,7 +49,7 @@ use crate::tcp::{
 };
 use farewells::Farewells;
 use time_waits::{Name, TimeWaits};
-use warm::{WarmLine, Warmth};
+use warm::{Lines, Standing};
 
 // RFC 9293 §3.7.1: the fixed headers that the MSS leaves out.
 const V4_HEADERS: usize = 40;
@@ -64,7 +64,7 @@ struct Slot {
     on: InterfaceId,
     /// Does the demultiplexer lead here? Not after the last segment that concerns it.
     reachable: bool,
-    warmth: Warmth,
+    standing: Standing,
 }
 
 /// A half-open record and its place.
@@ -108,7 +108,7 @@ pub(crate) struct Tcp {
     time_wait: TimeWaits,
     farewells: Farewells,
     listeners: Slab<ListenerId, Listener>,
-    warm: WarmLine,
+    lines: Lines,
     isn: IsnGenerator,
     cookies: Cookies,
     /// Connections that nobody holds any more.
@@ -125,7 +125,7 @@ impl Tcp {
             time_wait: TimeWaits::default(),
             farewells: Farewells::new(),
             listeners: Slab::new(),
-            warm: WarmLine::default(),
+            lines: Lines::default(),
             isn: IsnGenerator::new(seed),
             cookies: Cookies::new(seed),
             orphans: 0,

@@ -1,25 +1,28 @@
-//! Which connections hold more memory than an idle one needs, and when they give it back.
+//! Which connections hold more memory than they need, and when they give it back.
 //!
-//! A connection that does something keeps its buffers, lists with room to grow, and slices of what
-//! the device read into: so a busy one allocates and copies nothing. Such a connection is *warm*,
-//! and stands in one line. It leaves the line, and gives up all of that, when 64 others have come
-//! after it, or when 512 KiB of frames have come in and it has done nothing meanwhile.
+//! A connection that does something keeps its buffers and lists with room to grow: so a busy one allocates
+//! nothing. Such a connection is *warm*, and stands in a line. It leaves the line, and gives up all of
+//! that, when 64 others have come after it, or when 512 KiB of frames have come in and it has done
+//! nothing meanwhile.
 //!
-//! The second bounds what unread text pins. A slice keeps a whole chunk of the device's arena alive
-//! (256 KiB for 1448 bytes at worst). Text that was there when its connection entered the line, and
-//! still is when 512 KiB of frames have come, is copied into memory of its own size, unless it lies
-//! in slices worth their chunk (32 KiB). A reader that keeps up is never copied for. So all that is
-//! pinned lies within the last 1 MiB of frames, however many connections there are; beside slices
-//! of 32 KiB and more, which pin at most eight times their size.
+//! Text that waits to be read, to be sent or to be acknowledged *pins*: a slice keeps a whole chunk of the
+//! device's arena alive (256 KiB for 1448 bytes at worst). A connection with such slices stands in a second
+//! line. What was there when it entered, and still is when 512 KiB of frames have come, is copied into
+//! memory of its own size, unless it lies in slices that pin no more than eight times their size. With
+//! those a connection stands in a third line, and they are copied when 8 MiB have come. A reader
+//! that keeps up, and a sender whose peer does, is never copied for. So all that is pinned lies
+//! within the last 1 MiB of frames, or the last 17 MiB for large slices, however many connections there are.
 //!
 //! The measure is bytes, not time: a result depends on no clock, and an idle stack has nothing to do.
-//! *Owns* the line. Invariants: a connection stands in it once at most; constant work per call, and
-//! at most 256 KiB copied.
+//! *Owns* the lines. Invariants: a connection stands in each once at most; constant work per call, and
+//! at most 1 MiB copied.
 
 use std::collections::VecDeque;
 
+use super::Slot;
 use crate::stack::Stack;
 use crate::stack::ids::TcpId;
+use crate::tcp::{Offsets, Reach};
 
 /// Connections that may be warm at a time.
 const MOST: usize = 64;
@@ -27,15 +30,18 @@ const MOST: usize = 64;
 /// Bytes of received frames after which a connection is looked at again.
 const SPAN: u64 = 512 << 10;
 
-/// Connections that are looked at in one call at most; each call adds one.
+/// The same for its large slices. Far above a window, or flows that move would be copied for.
+const LARGE_SPAN: u64 = 8 << 20;
+
+/// Connections of each line that are looked at in one call at most; each call adds one.
 const LOOKED_AT: usize = 8;
 
-/// Bytes that are copied in one go: 20 to 50 us.
+/// Bytes that are copied in one go, in each direction and line: 20 to 50 us.
 const COPIED_AT_ONCE: usize = 256 << 10;
 
-/// A connection's place in the line.
+/// A connection's place in the line of warm ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Warmth {
+enum Warmth {
     /// Not in it.
     #[default]
     Cold,
@@ -45,74 +51,121 @@ pub(super) enum Warmth {
     Busy,
 }
 
-/// Is there more to copy?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cooled {
-    Wholly,
-    InPart,
+/// Which lines a connection stands in.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    warmth: Warmth,
+    /// Those for small and for large slices.
+    pinning: [bool; 2],
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Warm {
     id: TcpId,
     /// Bytes of frames that had come in when it entered the line.
     entered: u64,
-    /// The stream offset of RCV.NXT then.
-    offset: u64,
+}
+
+#[derive(Debug)]
+struct Pinning {
+    id: TcpId,
+    entered: u64,
+    /// Where its streams stood then.
+    then: Offsets,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct WarmLine(VecDeque<Entry>);
+pub(super) struct Lines {
+    warm: VecDeque<Warm>,
+    pinning: [VecDeque<Pinning>; 2],
+}
 
 impl Stack {
     /// Something happened on this connection.
     pub(super) fn warm_tcp(&mut self, id: TcpId) {
         let clock = self.net.counters.rx_bytes;
-        let Some(slot) = self.tcp.slots.get_mut(id) else {
+        let (slots, lines) = (&mut self.tcp.slots, &mut self.tcp.lines);
+        let Some(slot) = slots.get_mut(id) else {
             return;
         };
-        if slot.warmth == Warmth::Cold {
-            slot.warmth = Warmth::Listed;
-            let offset = slot.connection.rcv.offset;
-            self.tcp.warm.0.push_back(Entry {
-                id,
-                entered: clock,
-                offset,
-            });
+        if slot.standing.warmth == Warmth::Cold {
+            slot.standing.warmth = Warmth::Listed;
+            lines.warm.push_back(Warm { id, entered: clock });
         } else {
-            slot.warmth = Warmth::Busy;
+            slot.standing.warmth = Warmth::Busy;
+        }
+        for reach in [Reach::Small, Reach::All] {
+            slot.list_pinning(id, reach, clock, &mut lines.pinning);
         }
         for _ in 0..LOOKED_AT {
-            let line = &self.tcp.warm.0;
+            let line = &self.tcp.lines.warm;
             let crowded = line.len() > MOST;
-            let aged = line.front().is_some_and(|e| clock - e.entered > SPAN);
-            if !(crowded || aged) || self.cool_first(clock, crowded) == Cooled::InPart {
+            let aged = |first: &Warm| clock - first.entered > SPAN;
+            if !crowded && !line.front().is_some_and(aged) {
                 break;
             }
+            self.cool_first(clock, crowded);
         }
+        self.copy_aged(clock, Reach::Small, SPAN);
+        self.copy_aged(clock, Reach::All, LARGE_SPAN);
     }
 
     /// Looks at the connection that has been warm for longest.
-    fn cool_first(&mut self, clock: u64, crowded: bool) -> Cooled {
-        let Some(mut entry) = self.tcp.warm.0.pop_front() else {
-            return Cooled::Wholly;
+    fn cool_first(&mut self, clock: u64, crowded: bool) {
+        let line = &mut self.tcp.lines.warm;
+        let Some(Warm { id, .. }) = line.pop_front() else {
+            return;
         };
-        let Some(slot) = self.tcp.slots.get_mut(entry.id) else {
-            return Cooled::Wholly;
+        let Some(slot) = self.tcp.slots.get_mut(id) else {
+            return;
         };
-        let before = if crowded { u64::MAX } else { entry.offset };
-        if !slot.connection.rcv.compact(before, COPIED_AT_ONCE) {
-            self.tcp.warm.0.push_front(entry);
-            return Cooled::InPart;
-        }
-        if slot.warmth == Warmth::Busy && !crowded {
-            slot.warmth = Warmth::Listed;
-            (entry.entered, entry.offset) = (clock, slot.connection.rcv.offset);
-            self.tcp.warm.0.push_back(entry);
+        if slot.standing.warmth == Warmth::Busy && !crowded {
+            slot.standing.warmth = Warmth::Listed;
+            line.push_back(Warm { id, entered: clock });
         } else {
-            slot.warmth = Warmth::Cold;
+            slot.standing.warmth = Warmth::Cold;
             slot.connection.cool();
         }
-        Cooled::Wholly
+    }
+
+    /// Copies what has been in a line for longer than its span.
+    fn copy_aged(&mut self, clock: u64, reach: Reach, span: u64) {
+        let lines = &mut self.tcp.lines.pinning;
+        for _ in 0..LOOKED_AT {
+            let line = &mut lines[reach as usize];
+            let Some(entry) = line.pop_front_if(|first| clock - first.entered > span) else {
+                return;
+            };
+            let Some(slot) = self.tcp.slots.get_mut(entry.id) else {
+                continue;
+            };
+            if !slot.connection.compact(entry.then, reach, COPIED_AT_ONCE) {
+                line.push_front(entry);
+                return;
+            }
+            slot.standing.pinning[reach as usize] = false;
+            slot.list_pinning(entry.id, reach, clock, lines);
+        }
+    }
+}
+
+impl Slot {
+    /// Puts the connection in line, if it has what pins and does not stand there.
+    fn list_pinning(
+        &mut self,
+        id: TcpId,
+        reach: Reach,
+        clock: u64,
+        lines: &mut [VecDeque<Pinning>; 2],
+    ) {
+        let listed = &mut self.standing.pinning[reach as usize];
+        if !*listed && self.connection.pins(reach) {
+            *listed = true;
+            lines[reach as usize].push_back(Pinning {
+                id,
+                entered: clock,
+                then: self.connection.offsets(),
+            });
+        }
     }
 }
