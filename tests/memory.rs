@@ -439,6 +439,44 @@ fn a_time_wait_record_is_below_128_bytes() {
     }
 }
 
+#[test]
+fn a_fin_wait_record_is_below_192_bytes() {
+    let _turn = beside_others();
+    for v6 in [false, true] {
+        let mut world = World::new(v6);
+        let cost = worst_cost(&mut world, |world, port| {
+            let (id, mut flow) = world.open(port);
+            world.converse(id, &mut flow);
+            world.stack.tcp_close(world.now, id);
+            world.acknowledge(&mut flow);
+        });
+        assert_eq!(world.stack.tcp_open_count(), 10_200);
+        println!("FIN-WAIT-2, v6 {v6}: {cost} bytes");
+        assert!(cost < 192, "v6 {v6}: {cost} bytes");
+    }
+}
+
+/// A connection that owes a RST holds none of its buffers: a record, and its places in the tables.
+#[test]
+fn a_connection_that_owes_a_reset_is_below_512_bytes() {
+    let _turn = beside_others();
+    for v6 in [false, true] {
+        let mut world = World::new(v6);
+        let before = LIVE.get();
+        let ids: Vec<_> = (0..10_000).map(|n| world.open(2000 + n).0).collect();
+        for &id in &ids {
+            world.stack.tcp_abort(world.now, id);
+        }
+        assert_eq!(world.stack.tcp_owed_resets(), 10_000);
+        let cost = (LIVE.get() - before) / 10_000;
+        let mut told = 0;
+        world.pump(|seg, _| told += usize::from(seg.flags.contains(Flags::RST)));
+        assert_eq!((told, world.stack.tcp_owed_resets()), (10_000, 0));
+        println!("owed RST, v6 {v6}: {cost} bytes");
+        assert!(cost < 512, "v6 {v6}: {cost} bytes");
+    }
+}
+
 // --- what unread text pins ----------------------------------------------------------------
 
 /// What one unread segment costs in each of 500 connections, a chunk's worth of other traffic

@@ -251,8 +251,8 @@ impl TcpStream {
         self.change_options(|options| options.nodelay(nodelay))
     }
 
-    /// What closing does with data that was not yet sent: `None` sends it behind the caller's back;
-    /// `Some` does so for that long and then resets; zero resets at once.
+    /// What closing does with data that was not yet sent: `None` sends it behind the caller's back,
+    /// zero resets at once. Any other time is as `None`, for closing never waits.
     ///
     /// # Errors
     /// `NotConnected` when there is no connection any more.

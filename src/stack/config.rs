@@ -73,8 +73,8 @@ impl Config {
         }
     }
 
-    /// TIME-WAIT records kept (default 16,384, Linux's `tcp_max_tw_buckets` for small machines);
-    /// beyond it connections end without one.
+    /// TIME-WAIT records kept, and as many of FIN-WAIT-2 without a user (default 16,384, Linux's
+    /// `tcp_max_tw_buckets` for small machines); beyond it connections end without one.
     #[must_use]
     pub fn time_wait_limit(self, records: usize) -> Self {
         Self {
@@ -85,7 +85,8 @@ impl Config {
 
     /// Connections that their users have closed and the stack still ends (default 4096, Linux's least
     /// `tcp_max_orphans`); a close beyond it is a reset. A peer that acknowledges nothing keeps each of
-    /// them, with what it has to send, until the retries are used up.
+    /// them, with what it has to send, until the retries are used up. One whose FIN is acknowledged is
+    /// a record, and counts with TIME-WAIT's.
     #[must_use]
     pub fn orphan_limit(self, connections: usize) -> Self {
         Self {

@@ -92,6 +92,8 @@ counters! {
     tcp_cookies_failed,
     /// Connections that were given up by a time-out.
     tcp_timed_out,
+    /// Connections that ended without a TIME-WAIT or FIN-WAIT-2 record, for there were too many.
+    tcp_time_wait_full,
     /// Connection attempts that failed.
     tcp_connect_failed,
 }

@@ -57,6 +57,8 @@ pub(crate) enum TcpEntry {
     HalfOpen(u32),
     /// A TIME-WAIT record.
     TimeWait(u32),
+    /// A FIN-WAIT-2 record.
+    FinWait(u32),
 }
 
 /// A [`TcpEntry`] in four bytes: the kind above the slot's number.
@@ -71,6 +73,7 @@ impl PackedEntry {
             TcpEntry::Connection(index) => (0, index),
             TcpEntry::HalfOpen(index) => (1, index),
             TcpEntry::TimeWait(index) => (2, index),
+            TcpEntry::FinWait(index) => (3, index),
         };
         debug_assert!(index >> Self::INDEX_BITS == 0, "{index} connections");
         Self(kind << Self::INDEX_BITS | index)
@@ -81,7 +84,8 @@ impl PackedEntry {
         match self.0 >> Self::INDEX_BITS {
             0 => TcpEntry::Connection(index),
             1 => TcpEntry::HalfOpen(index),
-            _ => TcpEntry::TimeWait(index),
+            2 => TcpEntry::TimeWait(index),
+            _ => TcpEntry::FinWait(index),
         }
     }
 }

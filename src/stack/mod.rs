@@ -116,6 +116,7 @@ impl Stack {
                 TimerKey::Tcp(index) => self.tcp_timeout(now, index),
                 TimerKey::HalfOpen(index) => self.tcp_half_open_timeout(now, index),
                 TimerKey::TimeWait => self.tcp_time_wait_timeout(now),
+                TimerKey::FinWait(index) => self.tcp_fin_wait_timeout(index),
                 TimerKey::Farewells => self.farewells_timeout(now),
                 TimerKey::Neighbour(index) => self.net.on_neighbour_timeout(now, index),
                 TimerKey::Interface(index) => {

@@ -23,6 +23,8 @@ pub(crate) enum TimerKey {
     HalfOpen(u32),
     /// The TIME-WAIT record that ends first.
     TimeWait,
+    /// The FIN-WAIT-2 record in this slot.
+    FinWait(u32),
     /// The RSTs that are owed and did not leave.
     Farewells,
     /// The neighbour entry in this slot.
@@ -31,7 +33,7 @@ pub(crate) enum TimerKey {
     Interface(u32),
 }
 
-const KINDS: usize = 6;
+const KINDS: usize = 7;
 /// The finest bucket is 2^10 ns wide: 1 us.
 const SHIFT: u32 = 10;
 const BITS: u32 = 6;
@@ -47,6 +49,7 @@ impl TimerKey {
             Self::Neighbour(index) => (3, index as usize),
             Self::Interface(index) => (4, index as usize),
             Self::Farewells => (5, 0),
+            Self::FinWait(index) => (6, index as usize),
         }
     }
 }
@@ -111,6 +114,7 @@ impl Link {
             3 => Some(TimerKey::Neighbour(index)),
             4 => Some(TimerKey::Interface(index)),
             5 => Some(TimerKey::Farewells),
+            6 => Some(TimerKey::FinWait(index)),
             _ => None,
         }
     }

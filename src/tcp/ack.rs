@@ -54,7 +54,7 @@ impl Connection {
             let fin_acked = self.snd.advance(ack);
             self.stats.bytes_acked += self.snd.queue.start() - released;
             if fin_acked {
-                self.on_fin_acked(seg.at);
+                self.on_fin_acked();
             }
         }
         if self.sack && !seg.options.sack.is_empty() {
@@ -136,16 +136,10 @@ impl Connection {
     }
 
     /// Our FIN is acknowledged.
-    fn on_fin_acked(&mut self, now: Instant) {
+    fn on_fin_acked(&mut self) {
         self.transit(Event::RcvAckOfFin);
-        match self.state {
-            State::FinWait2 if self.orphan => {
-                let end = now + self.setup.options.fin_timeout;
-                // The linger time was for what is now acknowledged.
-                self.timers.arm(Timer::Orphan, end);
-            }
-            State::TimeWait | State::Closed => self.finish(),
-            _ => {}
+        if matches!(self.state, State::TimeWait | State::Closed) {
+            self.finish();
         }
     }
 

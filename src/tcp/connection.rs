@@ -101,7 +101,8 @@ pub(crate) struct Connection {
     pub(crate) read_armed: bool,
     pub(crate) write_armed: bool,
     pub(crate) failure: Option<TcpFailure>,
-    /// The user has let go: the stack ends the connection by itself.
+    /// The user has let go: the stack ends the connection by itself. In FIN-WAIT-2 it goes on as a
+    /// [`FinWait`](super::FinWait).
     pub(crate) orphan: bool,
     /// Time-outs in a row without an answer: R2 of RFC 9293 §3.8.3.
     pub(crate) retries: u8,

@@ -18,6 +18,7 @@ mod congestion;
 mod connection;
 mod cookie;
 mod error;
+mod fin_wait;
 mod half_open;
 mod header;
 mod info;
@@ -55,6 +56,7 @@ pub use state::State;
 
 pub(crate) use connection::{Connection, Offsets, Opening, Setup, Signals};
 pub(crate) use cookie::{COOKIE_LIFE, Cookies, cookie_stamp};
+pub(crate) use fin_wait::{FinWait, FinWaitStep};
 pub(crate) use half_open::{Bare, HalfOpen, HalfOpenStep};
 pub(crate) use header::CHECKSUM_OFFSET;
 pub(crate) use isn::IsnGenerator;

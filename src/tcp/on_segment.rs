@@ -62,7 +62,7 @@ impl Connection {
         if self.state == State::Closed || self.state == State::TimeWait {
             return Step::Continue(());
         }
-        self.process_text(now, seg) // seventh and eighth
+        self.process_text(seg) // seventh and eighth
     }
 
     fn check_timestamp(&mut self, now: Instant, seg: &Segment) -> Step {
@@ -183,7 +183,7 @@ impl Connection {
     }
 
     /// Seventh and eighth: text, then FIN.
-    fn process_text(&mut self, now: Instant, seg: &Segment) -> Step {
+    fn process_text(&mut self, seg: &Segment) -> Step {
         if seg.len() == 0 {
             return Step::Continue(());
         }
@@ -210,22 +210,19 @@ impl Connection {
             self.signal_readable();
         }
         if arrived.fin {
-            self.on_fin(now);
+            self.on_fin();
         }
         arrived.dropped.map_or(Step::Continue(()), drop_segment)
     }
 
     /// Eighth: the peer's FIN, and everything before it, is there.
-    fn on_fin(&mut self, now: Instant) {
+    fn on_fin(&mut self) {
         self.transit(Event::RcvFin);
         self.read_armed = true;
         self.signal_readable();
         if self.state == State::TimeWait {
             self.finish();
-        } else if self.orphan && self.setup.options.linger.is_none() {
-            self.timers.stop(Timer::Orphan);
         }
-        let _ = now;
     }
 
     /// An ACK that RFC 5961 §7 limits: the answer to what may be an attack, or to another answer.
@@ -282,7 +279,7 @@ impl Connection {
             self.signals |= Signals::CONNECTED;
             self.signal_writable();
             self.rcv.ack_now();
-            return self.process_text(now, seg);
+            return self.process_text(seg);
         }
         // Simultaneous open (MUST-10): our SYN goes again, with an ACK.
         self.transit(Event::RcvSyn);

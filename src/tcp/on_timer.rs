@@ -35,7 +35,6 @@ impl Connection {
                     None
                 }
                 Timer::UserTimeout => self.on_user_timeout(),
-                Timer::Orphan => self.on_orphan(),
             };
             reset = reset.or(owed);
         }
@@ -166,16 +165,5 @@ impl Connection {
         } else {
             None
         }
-    }
-
-    /// A connection without a user has waited long enough: quietly in FIN-WAIT-2, with a RST when
-    /// data is lost by it (SO_LINGER's time).
-    fn on_orphan(&mut self) -> Option<Reset> {
-        if self.state == State::FinWait2 {
-            self.transit(Event::OrphanExpired);
-            self.finish();
-            return None;
-        }
-        self.abort()
     }
 }

@@ -104,8 +104,9 @@ options! {
     /// How long something may stay unacknowledged before the connection fails (RFC 9293 §3.10.8,
     /// the meaning of RFC 5482 §2). Default none: the retry limits decide.
     user_timeout: Option<Duration> = None;
-    /// What `close` does with unsent data. `None`: it is sent in the background. Zero: the
-    /// connection is reset. Otherwise it is sent for this long, then reset (Linux's SO_LINGER).
+    /// What `close` does with unsent data (SO_LINGER). `None`: it is sent in the background. Zero: the
+    /// connection is reset. Otherwise it is sent in the background too, for as long as it takes: in
+    /// Linux the time only bounds how long `close` waits, and here it never does.
     linger: Option<Duration> = None;
     /// The Time To Live or Hop Limit. Default 64 (RFC 1700; RFC 9293 §3.9.2 MUST-49).
     ttl: u8 = 64;
@@ -167,6 +168,10 @@ impl TcpOptions {
 
     pub(crate) const fn syn_retry_limit(&self) -> u8 {
         self.syn_retries
+    }
+
+    pub(crate) const fn fin_timeout_setting(&self) -> Duration {
+        self.fin_timeout
     }
 
     /// The Type of Service or Traffic Class octet.

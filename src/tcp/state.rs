@@ -42,7 +42,6 @@ pub(crate) enum Event {
     SndFin,
     Abort,
     GaveUp,
-    OrphanExpired,
     TwoMslExpired,
 }
 
@@ -64,7 +63,8 @@ impl State {
 
     /// The state after `event`; `None`: the event cannot happen in this state.
     ///
-    /// Listeners outlive their children, so Figure 5's return to LISTEN is not a transition here.
+    /// Listeners outlive their children, so Figure 5's return to LISTEN is not a transition here. What
+    /// ends FIN-WAIT-2 of a connection without a user is not either: it is a record by then.
     pub(crate) const fn next(self, event: Event) -> Option<Self> {
         use Event as E;
         Some(match (self, event) {
@@ -77,7 +77,6 @@ impl State {
             (Self::FinWait1, E::RcvAckOfFin) => Self::FinWait2,
             (Self::FinWait2, E::RcvFin) | (Self::Closing, E::RcvAckOfFin) => Self::TimeWait,
             (Self::LastAck, E::RcvAckOfFin) | (Self::TimeWait, E::TwoMslExpired) => Self::Closed,
-            (Self::FinWait2, E::OrphanExpired) => Self::Closed,
             (Self::Closed | Self::Listen, _) | (Self::TimeWait, E::RcvRst) => return None, // RFC 1337
             (_, E::RcvRst | E::Abort | E::GaveUp) => Self::Closed,
             _ => return None,
@@ -131,7 +130,7 @@ mod tests {
     use super::*;
     use std::fmt::Write as _;
 
-    const EVENTS: [Event; 11] = [
+    const EVENTS: [Event; 10] = [
         Event::RcvSyn,
         Event::RcvSynAck,
         Event::RcvAckOfSyn,
@@ -141,7 +140,6 @@ mod tests {
         Event::SndFin,
         Event::Abort,
         Event::GaveUp,
-        Event::OrphanExpired,
         Event::TwoMslExpired,
     ];
 

@@ -3,25 +3,55 @@
 //! *Owns* what old duplicates and a new SYN are judged by. *Does not* hold the user's data: text
 //! that was not read yet stays with the connection (r15).
 
-use crate::base::DropReason;
+use bitflags::bitflags;
+
+use crate::base::{DropReason, Instant};
 
 use super::connection::Connection;
 use super::half_open::Bare;
 use super::header::Flags;
 use super::options::Options;
+use super::reset::Stamp;
 use super::segment::{Control, Segment};
 use super::seq::SeqNum;
 
 /// 20 bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TimeWait {
-    snd_nxt: SeqNum,
-    rcv_nxt: SeqNum,
-    /// TS.Recent, when `timestamps` were agreed on.
+    pub(super) snd_nxt: SeqNum,
+    pub(super) rcv_nxt: SeqNum,
+    /// TS.Recent, when timestamps were agreed on.
     ts_val: u32,
     ts_offset: u32,
     window: u16,
-    timestamps: bool,
+    facts: Facts,
+    answers: AnswerLimit,
+}
+
+bitflags! {
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    struct Facts: u8 {
+        /// Timestamps were agreed on.
+        const TIMESTAMPS = 1;
+        /// A SYN was answered with an ACK.
+        const SYN_ANSWERED = 2;
+        /// That ACK was answered with a RST: who sends the SYN knows nothing of the old connection.
+        const DOUBTED = 4;
+    }
+}
+
+/// One answer each 512 ms at most (RFC 5961 §7; Linux's `tcp_invalid_ratelimit` is 500 ms), in one
+/// byte: the tick of the last one. Once in 131 s a tick may be taken for an old one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct AnswerLimit(u8);
+
+impl AnswerLimit {
+    /// May an answer leave now?
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        // Never 0, which stands for no answer yet.
+        let tick = u8::try_from((now.as_nanos() >> 29) % 255).unwrap_or(0) + 1;
+        core::mem::replace(&mut self.0, tick) != tick
+    }
 }
 
 /// What a segment does in TIME-WAIT.
@@ -44,16 +74,45 @@ impl TimeWait {
             ts_val: connection.rcv.ts_recent().unwrap_or(0),
             ts_offset: connection.setup.ts_offset,
             window: connection.rcv.advertise().0,
-            timestamps: connection.rcv.ts_recent().is_some(),
+            facts: match connection.rcv.ts_recent() {
+                Some(_) => Facts::TIMESTAMPS,
+                None => Facts::empty(),
+            },
+            answers: AnswerLimit::default(),
         }
     }
 
     fn ts_recent(&self) -> Option<u32> {
-        self.timestamps.then_some(self.ts_val)
+        self.facts
+            .contains(Facts::TIMESTAMPS)
+            .then_some(self.ts_val)
+    }
+
+    /// What a RST's timestamps are made of.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        let offset = self.ts_offset;
+        self.ts_recent().map(|recent| Stamp { offset, recent })
+    }
+
+    /// The peer's FIN, and everything before it, is there.
+    pub(super) fn take_fin(&mut self, seg: &Segment) {
+        self.rcv_nxt = seg.end();
+        if let (true, Some((val, _))) = (self.ts_recent().is_some(), seg.options.timestamps) {
+            self.ts_val = val;
+        }
+    }
+
+    /// Answers, unless one left a moment ago.
+    pub(super) fn answer(&mut self, now: Instant, reason: DropReason) -> TimeWaitStep {
+        if self.answers.take(now) {
+            TimeWaitStep::Answer(reason)
+        } else {
+            TimeWaitStep::Dropped(reason)
+        }
     }
 
     /// The ACK that answers whatever comes; `tsval` is made by the caller's clock.
-    pub(crate) fn ack(&self, now: crate::base::Instant) -> Bare {
+    pub(crate) fn ack(&self, now: Instant) -> Bare {
         Bare {
             seq: self.snd_nxt,
             ack: Some(self.rcv_nxt),
@@ -68,23 +127,40 @@ impl TimeWait {
         }
     }
 
-    pub(crate) fn on_segment(&self, seg: &Segment) -> TimeWaitStep {
+    /// Judges a segment; answers are limited by `seg.at`.
+    pub(crate) fn on_segment(&mut self, seg: &Segment) -> TimeWaitStep {
         use TimeWaitStep as Step;
         match seg.control {
-            // RFC 1337 §3: a RST does not end TIME-WAIT.
-            Control::Rst => Step::Dropped(DropReason::TcpBadRst),
+            Control::Rst => {
+                // RFC 1337 §3: a RST does not end TIME-WAIT.
+                if seg.seq == self.rcv_nxt && self.facts.contains(Facts::SYN_ANSWERED) {
+                    self.facts |= Facts::DOUBTED;
+                }
+                Step::Dropped(DropReason::TcpBadRst)
+            }
             Control::Syn if seg.ack.is_none() && self.may_reopen(seg) => Step::Reuse,
-            Control::Syn => Step::Answer(DropReason::TcpUnexpectedSyn),
+            Control::Syn => {
+                self.facts |= Facts::SYN_ANSWERED;
+                self.answer(seg.at, DropReason::TcpUnexpectedSyn)
+            }
+            // RFC 9293 §3.10.7.4, fifth: without the ACK bit it is dropped, whatever else it is.
+            _ if seg.ack.is_none() => Step::Dropped(DropReason::TcpNoAck),
             Control::Fin if seg.end() == self.rcv_nxt => Step::Restart,
-            _ if self.is_old_timestamp(seg) => Step::Answer(DropReason::TcpPaws),
-            _ if seg.len() > 0 => Step::Answer(DropReason::TcpTextRefused),
+            _ if self.is_old_timestamp(seg) => self.answer(seg.at, DropReason::TcpPaws),
+            _ if seg.len() > 0 => self.answer(seg.at, DropReason::TcpTextRefused),
             // A pure ACK is never answered, or two ends would answer each other for ever (r39).
             _ => Step::Dropped(DropReason::TcpOutOfWindow),
         }
     }
 
-    /// RFC 6191 §2: a newer timestamp; an equal one or none, and a number above the last.
+    /// RFC 6191 §2: a newer timestamp; an equal one or none, and a number above the last. Or a SYN
+    /// that comes again after our ACK of it was reset: another host behind the same translator, whose
+    /// clock is behind. Should it be an old duplicate all the same, its SYN-ACK is reset, and
+    /// TIME-WAIT goes on (RFC 9293 §3.6.1 MAY-2 (2)).
     fn may_reopen(&self, seg: &Segment) -> bool {
+        if self.facts.contains(Facts::DOUBTED) {
+            return true;
+        }
         let later_number = seg.seq.after(self.rcv_nxt);
         match (self.ts_recent(), seg.options.timestamps) {
             (Some(recent), Some((val, _))) => {
@@ -95,7 +171,7 @@ impl TimeWait {
         }
     }
 
-    fn is_old_timestamp(&self, seg: &Segment) -> bool {
+    pub(super) fn is_old_timestamp(&self, seg: &Segment) -> bool {
         match (self.ts_recent(), seg.options.timestamps) {
             (Some(recent), Some((val, _))) => SeqNum::new(val).before(SeqNum::new(recent)),
             _ => false,
@@ -112,7 +188,6 @@ impl TimeWait {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Instant;
     use bytes::Bytes;
 
     fn record(ts_recent: Option<u32>) -> TimeWait {
@@ -122,7 +197,8 @@ mod tests {
             ts_val: ts_recent.unwrap_or(0),
             ts_offset: 0,
             window: 5,
-            timestamps: ts_recent.is_some(),
+            facts: ts_recent.map_or(Facts::empty(), |_| Facts::TIMESTAMPS),
+            answers: AnswerLimit::default(),
         }
     }
 
@@ -193,8 +269,58 @@ mod tests {
                 segment(1000, none, true, None, 0),
                 S::Dropped(D::TcpOutOfWindow),
             ),
+            (
+                None,
+                segment(999, fin, false, None, 0),
+                S::Dropped(D::TcpNoAck),
+            ),
         ] {
             assert_eq!(record(recent).on_segment(&seg), step, "{seg:?}");
         }
+    }
+
+    #[test]
+    fn answers_are_limited_but_for_a_fin_that_comes_again() {
+        let mut record = record(None);
+        let mut answered = 0;
+        for ms in 0..2048 {
+            let mut text = segment(990, Control::None, true, None, 3);
+            text.at = Instant::from_millis(ms);
+            let step = record.on_segment(&text);
+            answered += usize::from(step == TimeWaitStep::Answer(DropReason::TcpTextRefused));
+            let mut fin = segment(999, Control::Fin, true, None, 0);
+            fin.at = text.at;
+            assert_eq!(record.on_segment(&fin), TimeWaitStep::Restart);
+        }
+        assert!((3..=5).contains(&answered), "{answered} in two seconds");
+    }
+
+    /// Another host behind one translated address, whose timestamps and numbers are lower: its SYN is
+    /// refused by an ACK, it resets that, as RFC 9293 §3.10.7.3 has it, and comes again.
+    #[test]
+    fn a_syn_that_comes_again_after_its_answer_was_reset_reopens() {
+        let (syn, rst) = (Control::Syn, Control::Rst);
+        let mut record = record(Some(50));
+        let request = segment(7, syn, false, Some(20), 0);
+        let answer = TimeWaitStep::Answer(DropReason::TcpUnexpectedSyn);
+        let dropped = TimeWaitStep::Dropped(DropReason::TcpBadRst);
+        // A RST before any SYN, or a blind one, changes nothing.
+        assert_eq!(
+            record.on_segment(&segment(1000, rst, false, None, 0)),
+            dropped
+        );
+        assert_eq!(record.on_segment(&request), answer);
+        assert_eq!(
+            record.on_segment(&segment(999, rst, false, None, 0)),
+            dropped
+        );
+        let mut again = request.clone();
+        again.at = Instant::from_millis(1000);
+        assert_eq!(record.on_segment(&again), answer);
+        assert_eq!(
+            record.on_segment(&segment(1000, rst, false, None, 0)),
+            dropped
+        );
+        assert_eq!(record.on_segment(&again), TimeWaitStep::Reuse);
     }
 }

@@ -17,18 +17,15 @@ pub(crate) enum Timer {
     DelayedAck,
     /// RFC 9293 §3.10.8, RFC 5482. Armed while something the peer has not acknowledged waits.
     UserTimeout,
-    /// Armed for a connection whose user has let go of it: FIN-WAIT-2's 60 s, or the linger time.
-    Orphan,
 }
 
 impl Timer {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Rto,
         Self::Persist,
         Self::KeepAlive,
         Self::DelayedAck,
         Self::UserTimeout,
-        Self::Orphan,
     ];
 }
 

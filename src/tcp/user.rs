@@ -2,6 +2,7 @@
 //!
 //! *Owns* the calls and the events that tell of them. *Does not* send: `plan` does.
 
+use core::time::Duration;
 use std::net::Shutdown;
 use std::sync::Arc;
 
@@ -124,15 +125,9 @@ impl Connection {
     pub(crate) fn close(&mut self, now: Instant) -> Option<Reset> {
         self.orphan = true;
         let unread = self.rcv.unread() > 0;
-        let linger = self.setup.options.linger;
-        if self.state == State::SynSent || unread || linger.is_some_and(|time| time.is_zero()) {
+        let hard = self.setup.options.linger == Some(Duration::ZERO);
+        if self.state == State::SynSent || unread || hard {
             return self.abort();
-        }
-        if self.state == State::FinWait2 {
-            self.timers
-                .arm(Timer::Orphan, now + self.setup.options.fin_timeout);
-        } else if let Some(time) = linger {
-            self.timers.arm(Timer::Orphan, now + time);
         }
         self.shutdown(now, Shutdown::Write);
         None

@@ -194,6 +194,7 @@ impl Stack {
             listener.complete.clear();
         }
         self.reset_half_open(usize::MAX, |_| true);
+        self.reset_fin_waits();
     }
 
     /// A snapshot of the connection.
@@ -264,7 +265,7 @@ impl Stack {
             .map(|(id, _)| id)
     }
 
-    /// Connections and half-open records that still have something to do with a peer, those given
+    /// Connections, half-open and FIN-WAIT-2 records that still have something to do with a peer, those given
     /// up by their users included; TIME-WAIT records are not.
     pub fn tcp_open_count(&self) -> usize {
         let open = self
@@ -273,7 +274,7 @@ impl Stack {
             .iter()
             .filter(|(_, slot)| slot.reachable)
             .count();
-        open + self.tcp.half_open.len()
+        open + self.tcp.half_open.len() + self.tcp.fin_wait.len()
     }
 
     /// RSTs that connections which are gone owe their peers, and that no device took yet.

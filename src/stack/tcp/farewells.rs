@@ -10,7 +10,7 @@
 //! the time of TIME-WAIT.
 
 use super::time_waits::Name;
-use super::{HalfOpenSlot, Listener, Slot};
+use super::{HalfOpenSlot, Slot};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{DeviceError, Transmit};
 use crate::stack::Stack;
@@ -76,18 +76,9 @@ impl Stack {
         let meant = all.filter(|(_, slot)| is_meant(slot)).map(|(raw, _)| raw);
         let meant: Vec<_> = meant.take(count).collect();
         for raw in meant {
-            let Some(slot) = self.remove_half_open(raw) else {
-                continue;
-            };
-            let listener = self.tcp.listeners.get(slot.listener);
-            let (ttl, tos) = listener.map_or((self.net.ttl, 0), Listener::ttl_and_tos);
-            let name = Name {
-                tuple: slot.tuple,
-                on: slot.on,
-                ttl,
-                tos,
-            };
-            self.say_farewell(name, slot.record.reset());
+            if let Some(slot) = self.remove_half_open(raw) {
+                self.say_farewell(self.name_of_half(&slot), slot.record.reset());
+            }
         }
     }
 
@@ -111,7 +102,7 @@ impl Stack {
             self.net.interfaces[on.index()].farewells.pop_front();
             if delivery != Delivery::Unresolved {
                 // Else its neighbour, or its address, puts it in line again.
-                self.tcp.farewells.remove(id);
+                self.remove_farewell(id);
                 *budget -= 1;
             }
         }
@@ -150,10 +141,18 @@ impl Stack {
 
     /// Its neighbour does not answer, or its address is a duplicate.
     pub(in crate::stack) fn farewell_failed(&mut self, id: RawId) {
-        if self.tcp.farewells.remove(id).is_some() {
+        if self.remove_farewell(id) {
             let drops = &mut self.net.counters.drops;
             drops.count(DropReason::NeighbourUnresolved);
         }
+    }
+
+    fn remove_farewell(&mut self, id: RawId) -> bool {
+        let was_there = self.tcp.farewells.remove(id).is_some();
+        if self.tcp.farewells.len() == 0 {
+            self.net.timers.set(TimerKey::Farewells, None);
+        }
+        was_there
     }
 
     /// The oldest have waited for the device long enough. Those that wait for a neighbour end with it.

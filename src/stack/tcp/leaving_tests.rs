@@ -6,12 +6,13 @@ use core::time::Duration;
 use std::net::Shutdown;
 
 use super::ListenOptions;
+use super::hostile_tests::{fields, timestamp};
 use super::tests::{Link, SERVER, Wire};
 use crate::base::{DropReason, Instant, Seed};
 use crate::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
 use crate::link::TxFrame;
 use crate::stack::{Config, InterfaceConfig, InterfaceId, ListenerId, More, Stack, TcpId};
-use crate::tcp::{Flags, State, TcpFailure, TcpOptions};
+use crate::tcp::{Flags, Keepalive, State, TcpFailure, TcpOptions};
 
 /// A device that is full until it is told otherwise.
 #[derive(Default)]
@@ -241,4 +242,164 @@ fn resets_do_not_wait_for_a_full_device_for_ever() {
     stack.poll_transmit(end, on, &mut device).unwrap();
     assert_eq!(device.taken(), []);
     assert!(!stack.wants_transmit(on));
+}
+
+/// Peers that never close keep a small record each, and turn no close into a reset.
+#[test]
+fn peers_that_never_close_use_no_orphans_up() {
+    let config = |config: Config| config.orphan_limit(10);
+    let mut link = Link::with(&Capabilities::full(Medium::Ip, 1500), config);
+    let (listener, clients) = waiting(&mut link, 300);
+    let accept = |link: &mut Link| link.ends[0].stack.tcp_accept(link.now, listener);
+    while let Ok(id) = accept(&mut link) {
+        let now = link.now;
+        link.ends[0].stack.tcp_close(now, id);
+        link.settle();
+    }
+    let states = clients.iter().map(|&id| link.state(1, id));
+    assert_eq!(states.filter(|&s| s == State::CloseWait).count(), 300);
+    let stack = &link.ends[0].stack;
+    assert_eq!((stack.tcp.orphans, stack.tcp.slots.len()), (0, 0));
+    assert_eq!(
+        (stack.tcp_open_count(), stack.tcp_time_wait_count()),
+        (300, 0)
+    );
+    assert_eq!(stack.counters().tcp_resets_sent, 0);
+    // One closes, one sends, one resets; the others end with their time.
+    let now = link.now;
+    link.ends[1].stack.tcp_close(now, clients[0]);
+    link.write(1, clients[1], b"text");
+    link.ends[1].stack.tcp_abort(now, clients[2]);
+    link.settle();
+    let stack = &link.ends[0].stack;
+    assert_eq!(
+        (stack.tcp_open_count(), stack.tcp_time_wait_count()),
+        (297, 1)
+    );
+    assert_eq!(count_reset(&link, &clients[1..2]), 1, "nobody reads it");
+    link.pass(Duration::from_secs(59));
+    assert_eq!(link.ends[0].stack.tcp_open_count(), 297);
+    link.pass(Duration::from_secs(2));
+    let stack = &link.ends[0].stack;
+    assert_eq!(
+        (stack.tcp_open_count(), stack.tcp_time_wait_count()),
+        (0, 0)
+    );
+    assert_eq!(stack.poll_timeout(), None);
+    assert_eq!(stack.counters().tcp_time_wait_full, 0);
+}
+
+/// The records are bounded; one more ends with the acknowledgment of its FIN.
+#[test]
+fn fin_wait_records_are_bounded() {
+    let config = |config: Config| config.time_wait_limit(10);
+    let mut link = Link::with(&Capabilities::full(Medium::Ip, 1500), config);
+    let (listener, clients) = waiting(&mut link, 15);
+    let now = link.now;
+    while let Ok(id) = link.ends[0].stack.tcp_accept(now, listener) {
+        link.ends[0].stack.tcp_close(now, id);
+    }
+    link.settle();
+    let stack = &link.ends[0].stack;
+    assert_eq!((stack.tcp_open_count(), stack.tcp.slots.len()), (10, 0));
+    assert_eq!(stack.counters().tcp_time_wait_full, 5);
+    for &id in &clients {
+        link.ends[1].stack.tcp_close(now, id);
+    }
+    link.settle();
+    let stack = &link.ends[0].stack;
+    assert_eq!(
+        (stack.tcp_open_count(), stack.tcp_time_wait_count()),
+        (0, 10)
+    );
+    assert_eq!(stack.counters().tcp_resets_sent, 5, "nobody is there");
+}
+
+/// A peer that asks whether we live hears of it for as long as the record is there.
+#[test]
+fn a_fin_wait_record_answers_keep_alive_probes() {
+    let mut link = Link::new();
+    let keepalive = Keepalive::after(Duration::from_secs(5))
+        .interval(Duration::from_secs(1))
+        .probes(2);
+    let options = TcpOptions::default().keepalive(Some(keepalive));
+    let (client, server) = link.connected_with(&options);
+    let now = link.now;
+    link.ends[0].stack.tcp_close(now, server);
+    link.pass(Duration::from_secs(50));
+    assert_eq!(link.ends[0].stack.tcp.fin_wait.len(), 1);
+    assert_eq!(link.state(1, client), State::CloseWait);
+    assert_eq!(link.ends[1].stack.tcp_failure(client), Ok(None));
+    assert!(link.ends[1].stack.counters().tcp_keepalives >= 5);
+}
+
+/// A host that ends resets what waits for a FIN only.
+#[test]
+fn fin_wait_records_are_reset_with_everything_else() {
+    let mut link = Link::new();
+    let (client, server) = link.connected();
+    let now = link.now;
+    link.ends[0].stack.tcp_close(now, server);
+    link.settle();
+    link.ends[0].stack.tcp_abort_all(now);
+    link.settle();
+    assert_eq!(count_reset(&link, &[client]), 1);
+    assert_eq!(link.ends[0].stack.tcp_open_count(), 0);
+    assert_eq!(link.ends[0].stack.poll_timeout(), None);
+}
+
+/// A server in TIME-WAIT, the port of its client, and RCV.NXT with the timestamp seen last.
+fn in_time_wait(link: &mut Link) -> (u16, u32, u32) {
+    let (client, server) = link.connected();
+    let now = link.now;
+    let port = link.ends[1].stack.tcp_local_addr(client).unwrap().port();
+    let (nxt, _, recent) = link.expects(0, server);
+    link.ends[0].stack.tcp_close(now, server);
+    link.settle();
+    link.ends[1].stack.tcp_close(now, client);
+    link.settle();
+    assert_eq!(link.ends[0].stack.tcp_time_wait_count(), 1);
+    (port, nxt.wrapping_add(1), recent)
+}
+
+/// Covers: TCP-19 (RFC 9293 §3.6.1 MAY-2 (2)): the SYN was an old duplicate, its SYN-ACK is reset.
+#[test]
+fn a_reset_of_what_reopened_returns_to_time_wait() {
+    let mut link = Link::new();
+    let (port, nxt, recent) = in_time_wait(&mut link);
+    let syn = fields((port, 80), nxt.wrapping_add(5000), 0, Flags::SYN);
+    link.forge(0, syn, &timestamp(recent.wrapping_add(1)), &[]);
+    let stack = &link.ends[0].stack;
+    assert_eq!(
+        (stack.tcp_open_count(), stack.tcp_time_wait_count()),
+        (1, 0)
+    );
+    // The client's stack knows nothing of it.
+    link.settle();
+    let stack = &link.ends[0].stack;
+    assert_eq!(
+        (stack.tcp_open_count(), stack.tcp_time_wait_count()),
+        (0, 1)
+    );
+    link.pass(Duration::from_secs(61));
+    assert_eq!(link.ends[0].stack.tcp_time_wait_count(), 0);
+}
+
+/// Two hosts behind one translated address: the second's clock and numbers are behind the first's.
+/// Its SYN is refused, which it resets, and taken when it comes again a second later.
+#[test]
+fn time_wait_keeps_no_second_host_out() {
+    let mut link = Link::new();
+    let (port, nxt, recent) = in_time_wait(&mut link);
+    let syn = fields((port, 80), nxt.wrapping_sub(5000), 0, Flags::SYN);
+    let stamp = timestamp(recent.wrapping_sub(1000));
+    link.forge(0, syn, &stamp, &[]);
+    // An ACK, which the client's stack resets.
+    link.settle();
+    assert_eq!(link.ends[0].stack.tcp_time_wait_count(), 1);
+    link.now = link.now + Duration::from_secs(1);
+    link.forge(0, syn, &stamp, &[]);
+    let answer = link.swallow(0).remove(0);
+    assert_eq!(answer.data[33], (Flags::SYN | Flags::ACK).bits() as u8);
+    assert_eq!(link.ends[0].stack.tcp_time_wait_count(), 0);
 }

@@ -17,7 +17,7 @@ use crate::stack::packet::{Flow, Inbound};
 use crate::stack::wheel::TimerKey;
 use crate::tcp::{
     Bare, Connection, Control, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup, TcpOptions,
-    syn_window, window_scale,
+    TimeWait, syn_window, window_scale,
 };
 
 /// How a listener listens.
@@ -199,7 +199,7 @@ impl Stack {
         id: ListenerId,
         packet: &Inbound,
         seg: &Segment,
-        floor: Option<SeqNum>,
+        previous: Option<TimeWait>,
     ) -> Result<(), DropReason> {
         match (seg.control, seg.ack) {
             // First: a RST is ignored. Second: an ACK is refused. Third: a SYN is taken.
@@ -229,8 +229,10 @@ impl Stack {
         }
         let ends = ends_of(packet);
         let iss = self.tcp.isn.isn(now, ends.0, ends.1);
+        let floor = previous.as_ref().map(TimeWait::iss_floor);
         let iss = floor.map_or(iss, |floor| floor.later(iss));
-        let slot = self.request(id, packet, opening, iss, &options)?;
+        let mut slot = self.request(id, packet, opening, iss, &options)?;
+        slot.previous = previous.map(Box::new);
         let tuple = slot.tuple;
         let raw = self.tcp.half_open.insert(slot);
         let entry = TcpEntry::HalfOpen(raw.index());
@@ -269,6 +271,7 @@ impl Stack {
             tuple: tuple_of(packet, ports_of(packet)),
             on: route.on,
             listener,
+            previous: None,
         })
     }
 
@@ -355,7 +358,7 @@ impl Stack {
             }
             HalfOpenStep::Reset => {
                 self.net.counters.tcp_resets_received += 1;
-                self.remove_half_open(raw);
+                self.return_to_time_wait(now, raw);
                 Ok(())
             }
             HalfOpenStep::Refused(reset) => {

@@ -9,6 +9,7 @@ mod connect;
 mod cookie;
 mod error;
 mod farewells;
+mod fin_waits;
 #[cfg(test)]
 mod hostile_tests;
 mod icmp;
@@ -48,6 +49,7 @@ use crate::tcp::{
     State, TcpOptions, TimeWait,
 };
 use farewells::Farewells;
+use fin_waits::FinWaitSlot;
 use time_waits::{Name, TimeWaits};
 use warm::{Lines, Standing};
 
@@ -74,6 +76,8 @@ struct HalfOpenSlot {
     tuple: Tuple,
     on: InterfaceId,
     listener: ListenerId,
+    /// The TIME-WAIT that its SYN ended, and that goes on if the SYN was an old duplicate.
+    previous: Option<Box<TimeWait>>,
 }
 
 /// A listener and those it has not handed out.
@@ -98,6 +102,7 @@ enum Owner {
     Connection(TcpId),
     HalfOpen(RawId),
     TimeWait(u32),
+    FinWait(RawId),
 }
 
 /// TCP's tables.
@@ -106,6 +111,7 @@ pub(crate) struct Tcp {
     slots: Slab<TcpId, Slot>,
     half_open: Slab<RawId, HalfOpenSlot>,
     time_wait: TimeWaits,
+    fin_wait: Slab<RawId, FinWaitSlot>,
     farewells: Farewells,
     listeners: Slab<ListenerId, Listener>,
     lines: Lines,
@@ -123,6 +129,7 @@ impl Tcp {
             slots: Slab::new(),
             half_open: Slab::new(),
             time_wait: TimeWaits::default(),
+            fin_wait: Slab::new(),
             farewells: Farewells::new(),
             listeners: Slab::new(),
             lines: Lines::default(),
@@ -149,6 +156,11 @@ impl Tcp {
             TcpEntry::TimeWait(index) => {
                 let (name, _) = self.time_wait.get(index)?;
                 (name.tuple == *tuple).then_some(Owner::TimeWait(index))
+            }
+            TcpEntry::FinWait(index) => {
+                let raw = self.fin_wait.id_at(index)?;
+                let slot = self.fin_wait.get(raw)?;
+                (slot.name.tuple == *tuple).then_some(Owner::FinWait(raw))
             }
         }
     }
@@ -238,6 +250,7 @@ impl Stack {
         match state {
             State::Closed => self.end_tcp(id),
             State::TimeWait => self.enter_time_wait(now, id),
+            State::FinWait2 if orphan => self.enter_fin_wait(now, id),
             _ => {
                 let deadline = connection.next_timeout();
                 self.net.timers.set(TimerKey::Tcp(id.index()), deadline);
@@ -269,20 +282,41 @@ impl Stack {
             // What its user still holds is CLOSED from then on.
             let timer = TimerKey::Tcp(id.index());
             self.net.timers.set(timer, Some(end));
-            let entry = TcpEntry::Connection(id.index());
-            if self.tcp.time_wait.len() < self.config.time_wait_limit {
-                let index = self.tcp.time_wait.insert(&name, record, end);
-                let after = TcpEntry::TimeWait(index);
-                self.demux.tcp.flows.replace(&tuple, entry, after);
-                self.set_time_wait_timer();
-            } else {
-                self.demux.tcp.remove_flow(&tuple, entry);
-            }
+            let before = TcpEntry::Connection(id.index());
+            self.begin_time_wait(now, &name, record, Some(before));
             if owes {
                 self.queue_bare(on, &flow, &tuple, &record.ack(now));
             }
         }
         self.free_if_orphan(id);
+    }
+
+    /// A name waits for 2 MSL from now on: that of `before`, or one that is free.
+    fn begin_time_wait(
+        &mut self,
+        now: Instant,
+        name: &Name,
+        record: TimeWait,
+        before: Option<TcpEntry>,
+    ) {
+        let table = &mut self.demux.tcp;
+        if self.tcp.time_wait.len() >= self.config.time_wait_limit {
+            self.net.counters.tcp_time_wait_full += 1;
+            if let Some(before) = before {
+                table.remove_flow(&name.tuple, before);
+            }
+            return;
+        }
+        let end = now + self.config.time_wait;
+        let entry = TcpEntry::TimeWait(self.tcp.time_wait.insert(name, record, end));
+        match before {
+            Some(before) => table.flows.replace(&name.tuple, before, entry),
+            None => {
+                let free = table.flows.insert(&name.tuple, entry);
+                debug_assert!(free.is_ok(), "its last owner gave the name up");
+            }
+        }
+        self.set_time_wait_timer();
     }
 
     fn unlink_tcp(&mut self, id: TcpId) {

@@ -15,7 +15,8 @@ use crate::stack::demux::Tuple;
 use crate::stack::ids::TcpId;
 use crate::stack::packet::{Flow, Inbound};
 use crate::tcp::{
-    Bare, Control, Header, Options, Outcome, Segment, SeqNum, State, TimeWaitStep, refusal,
+    Bare, Control, Header, Options, Outcome, Segment, SeqNum, State, TimeWait, TimeWaitStep,
+    refusal,
 };
 use crate::{ipv4, ipv6};
 use core::net::IpAddr;
@@ -35,6 +36,7 @@ impl Stack {
             Some(Owner::Connection(id)) => self.on_connection(now, id, &seg),
             Some(Owner::HalfOpen(raw)) => self.on_half_open(now, raw, &packet, &seg),
             Some(Owner::TimeWait(index)) => self.on_time_wait(now, index, &packet, &seg),
+            Some(Owner::FinWait(raw)) => self.on_fin_wait(now, raw, &seg),
             None => self.on_no_flow(now, &packet, &seg, &tuple, None),
         }
     }
@@ -46,14 +48,14 @@ impl Stack {
         packet: &Inbound,
         seg: &Segment,
         tuple: &Tuple,
-        floor: Option<SeqNum>,
+        previous: Option<TimeWait>,
     ) -> Result<(), DropReason> {
         match self
             .demux
             .tcp
             .bound(packet.on, packet.dst, tuple.local.port)
         {
-            Some(listener) => self.on_listen(now, listener, packet, seg, floor),
+            Some(listener) => self.on_listen(now, listener, packet, seg, previous),
             None => {
                 self.refuse(packet, seg);
                 Err(DropReason::TcpNoSocket)
@@ -128,10 +130,15 @@ impl Stack {
         packet: &Inbound,
         seg: &Segment,
     ) -> Result<(), DropReason> {
-        let Some((name, record)) = self.tcp.time_wait.get(index) else {
+        let Some((name, mut record)) = self.tcp.time_wait.get(index) else {
             return Err(DropReason::TcpNoSocket);
         };
-        match record.on_segment(seg) {
+        let before = record;
+        let step = record.on_segment(seg);
+        if record != before {
+            self.tcp.time_wait.update(index, record);
+        }
+        match step {
             TimeWaitStep::Restart => {
                 let end = now + self.config.time_wait;
                 self.tcp.time_wait.restart(index, end);
@@ -156,13 +163,17 @@ impl Stack {
                     return Err(DropReason::TcpUnexpectedSyn);
                 }
                 self.remove_time_wait(index);
-                self.on_no_flow(now, packet, seg, &name.tuple, Some(record.iss_floor()))
+                let taken = self.on_no_flow(now, packet, seg, &name.tuple, Some(record));
+                if taken.is_err() {
+                    self.begin_time_wait(now, &name, record, None);
+                }
+                taken
             }
             TimeWaitStep::Dropped(reason) => Err(reason),
         }
     }
 
-    fn answer_in_time_wait(&mut self, name: &Name, bare: &Bare) {
+    pub(super) fn answer_in_time_wait(&mut self, name: &Name, bare: &Bare) {
         if let Some(flow) = self.answer_flow(&name.tuple, name.on, name.ttl, name.tos) {
             self.queue_bare(name.on, &flow, &name.tuple, bare);
         }

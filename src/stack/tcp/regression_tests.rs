@@ -27,7 +27,7 @@ fn text(len: usize) -> Vec<u8> {
 }
 
 impl Link {
-    fn write(&mut self, end: usize, id: TcpId, data: &[u8]) {
+    pub(super) fn write(&mut self, end: usize, id: TcpId, data: &[u8]) {
         let now = self.now;
         assert_eq!(
             self.ends[end].stack.tcp_write(now, id, data),
@@ -63,7 +63,7 @@ impl Link {
     }
 
     /// What a connection expects of its peer: RCV.NXT, SND.UNA, the timestamp seen last.
-    fn expects(&self, end: usize, id: TcpId) -> (u32, u32, u32) {
+    pub(super) fn expects(&self, end: usize, id: TcpId) -> (u32, u32, u32) {
         let connection = self.connection(end, id);
         let recent = connection.rcv.ts_recent().unwrap();
         (connection.rcv.nxt.get(), connection.snd.una.get(), recent)

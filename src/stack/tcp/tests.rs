@@ -54,8 +54,13 @@ impl Link {
 
     /// Over devices that can do this.
     pub(super) fn over(capabilities: &Capabilities) -> Self {
+        Self::with(capabilities, |config| config)
+    }
+
+    /// The same with other settings of the stacks.
+    pub(super) fn with(capabilities: &Capabilities, change: impl Fn(Config) -> Config) -> Self {
         let end = |number: u64, address: &str| {
-            let mut stack = Stack::new(Config::new(Seed::from_number(number)));
+            let mut stack = Stack::new(change(Config::new(Seed::from_number(number))));
             let config = InterfaceConfig::new(capabilities).address(address.parse().unwrap());
             let on = stack.add_interface(Instant::ZERO, config).unwrap();
             End {

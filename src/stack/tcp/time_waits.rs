@@ -112,6 +112,11 @@ impl TimeWaits {
         record.live.then(|| (record.name(), record.wait))
     }
 
+    /// What the record judges by has changed.
+    pub(super) fn update(&mut self, index: u32, wait: TimeWait) {
+        self.at(index).wait = wait;
+    }
+
     /// The record waits anew, till `end`.
     pub(super) fn restart(&mut self, index: u32, end: Instant) {
         self.unlink(index);
