@@ -151,8 +151,9 @@ impl Config {
         }
     }
 
-    /// ICMP errors sent per second to all peers together, with a burst of a twentieth (default 1000,
-    /// Linux's `icmp_msgs_per_sec`; RFC 4443 §2.4(f), RFC 1812 §4.3.2.8).
+    /// ICMP errors sent per second to all peers together, with a burst of about a twentieth (default
+    /// 1000, Linux's `icmp_msgs_per_sec`; RFC 4443 §2.4(f), RFC 1812 §4.3.2.8). Each is charged none,
+    /// one or two at random, so that nobody can count what others were sent.
     #[must_use]
     pub fn icmp_errors_per_second(self, errors: u32) -> Self {
         Self {

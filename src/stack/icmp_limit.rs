@@ -1,26 +1,31 @@
-//! How many ICMP errors the stack sends: token buckets for each peer and for all together.
+//! How many ICMP errors the stack sends: a token bucket for each peer, and one for all together.
 //!
-//! RFC 4443 §2.4(f), RFC 1812 §4.3.2.8. *Owns* the buckets: a fixed number, whatever the number of
-//! peers.
+//! RFC 4443 §2.4(f), RFC 1812 §4.3.2.8. *Owns* the buckets. Invariant: what one peer gets tells
+//! nobody whether another got an error, and so not which port would have caused one. Peers share no
+//! bucket but the one for all, and that is charged a random amount (IC4-28).
 
 use core::net::IpAddr;
+use std::collections::{HashMap, VecDeque};
 
 use super::config::Config;
-use crate::base::{Instant, Key, Random};
+use crate::base::{Instant, KeyedState, Random};
 
-/// Token buckets for ICMP errors: one for each peer, shared by those that hash alike, and one for all.
+/// Token buckets for ICMP errors: one for each peer that was sent one lately, and one for all.
 #[derive(Debug)]
 pub(crate) struct IcmpLimit {
-    key: Key,
     random: Random,
     all: Bucket,
-    peers: Box<[Bucket]>,
+    /// Whose buckets are not full; whoever is not here has all tokens.
+    peers: HashMap<IpAddr, Bucket, KeyedState>,
+    /// The same peers, each once, to be looked through in turn.
+    turns: VecDeque<IpAddr>,
     per_second: u64,
     per_peer: u64,
 }
 
-/// Peers' buckets: bounded, whatever the number of peers.
-const BUCKETS: usize = 256;
+/// Buckets of peers, *fixed*. Only an error that left makes one, and it goes when it is full again:
+/// with the default limits there are never more than the errors of six seconds.
+const BUCKETS: usize = 8192;
 /// Tokens are counted in nanoseconds of the time that earns them.
 const SECOND: u64 = 1_000_000_000;
 
@@ -31,26 +36,31 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// Takes `count` tokens that cost `cost` each, out of at most `burst`.
-    fn take(&mut self, now: Instant, cost: u64, burst: u64, count: u64) -> bool {
-        let now = now.as_nanos() + burst.saturating_mul(cost);
-        let start = self.spent_until.max(now - burst.saturating_mul(cost));
-        let end = start.saturating_add(cost.saturating_mul(count));
-        let fits = end <= now;
-        if fits {
-            self.spent_until = end;
-        }
-        fits
+    /// Is there a token, of at most `burst` that cost `cost` each?
+    fn has_token(self, now: Instant, cost: u64, burst: u64) -> bool {
+        let end = self.spent_until.max(now.as_nanos()).saturating_add(cost);
+        end <= now.as_nanos().saturating_add(burst.saturating_mul(cost))
+    }
+
+    /// Takes `count` tokens, maybe more than there are: then the next come later.
+    fn charge(&mut self, now: Instant, cost: u64, count: u64) {
+        let start = self.spent_until.max(now.as_nanos());
+        self.spent_until = start.saturating_add(cost.saturating_mul(count));
+    }
+
+    fn is_full(self, now: Instant) -> bool {
+        self.spent_until <= now.as_nanos()
     }
 }
 
 impl IcmpLimit {
     pub(crate) fn new(config: &Config) -> Self {
+        let state = KeyedState::new(config.seed.key("icmp limit"));
         Self {
-            key: config.seed.key("icmp limit"),
             random: Random::new(config.seed.key("icmp burst")),
             all: Bucket::default(),
-            peers: vec![Bucket::default(); BUCKETS].into_boxed_slice(),
+            peers: HashMap::with_hasher(state),
+            turns: VecDeque::new(),
             per_second: u64::from(config.icmp_errors_per_second),
             per_peer: u64::from(config.icmp_errors_per_peer),
         }
@@ -58,23 +68,122 @@ impl IcmpLimit {
 
     /// May an error go to `peer` now?
     ///
-    /// The peer's own limit comes first, and the common one is charged a random amount, so that
-    /// nobody can count our replies to others (IC4-28).
+    /// The peer's own limit comes first: what it refuses is not charged to all.
     pub(super) fn allow(&mut self, now: Instant, peer: IpAddr) -> bool {
-        if self.per_second == 0 {
+        self.forget_full(now);
+        let known = self.peers.get(&peer).copied();
+        let mut bucket = known.unwrap_or_default();
+        let room = known.is_some() || self.peers.len() < BUCKETS;
+        if !room || !bucket.has_token(now, SECOND, self.per_peer) {
             return false;
         }
-        let hash = match peer {
-            IpAddr::V4(a) => self.key.hash(&a.octets()),
-            // One host may have a whole /64.
-            IpAddr::V6(a) => self.key.hash(&a.octets()[..8]),
+        let Some(cost) = SECOND.checked_div(self.per_second) else {
+            return false;
         };
-        let at = usize::try_from(hash % BUCKETS as u64).unwrap_or(0);
-        if !self.peers[at].take(now, SECOND, self.per_peer, 1) {
+        let burst = (self.per_second / 20).max(4);
+        if !self.all.has_token(now, cost, burst) {
             return false;
         }
-        let burst = (self.per_second / 20).max(4);
-        let count = 1 + self.random.below(3);
-        self.all.take(now, SECOND / self.per_second, burst, count)
+        // None, one or two, one on the average, as Linux has it since CVE-2020-25705: who spends the
+        // rest cannot count what was spent before.
+        self.all.charge(now, cost, self.random.below(3));
+        bucket.charge(now, SECOND, 1);
+        if self.peers.insert(peer, bucket).is_none() {
+            self.turns.push_back(peer);
+        }
+        true
+    }
+
+    /// Looks at two peers in turn, so that more full buckets go than one call makes.
+    fn forget_full(&mut self, now: Instant) {
+        for _ in 0..2 {
+            let Some(peer) = self.turns.pop_front() else {
+                return;
+            };
+            if self.peers.get(&peer).is_none_or(|b| b.is_full(now)) {
+                self.peers.remove(&peer);
+            } else {
+                self.turns.push_back(peer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Seed;
+
+    fn limit() -> IcmpLimit {
+        IcmpLimit::new(&Config::new(Seed::from_number(1)))
+    }
+
+    fn micros(n: u64) -> Instant {
+        Instant::ZERO + core::time::Duration::from_micros(n)
+    }
+
+    fn peer(n: u32) -> IpAddr {
+        IpAddr::V4((0x0a00_0000 + n).into())
+    }
+
+    /// Covers: IC4-27, IC6-6: the documented rate, burst and recovery.
+    #[test]
+    fn the_rates_are_those_of_the_settings() {
+        let mut limit = limit();
+        let mut sent = 0;
+        for n in 0..100_000 {
+            let now = micros(u64::from(n) * 100);
+            sent += u32::from(limit.allow(now, peer(n)));
+        }
+        assert!((9_700..=10_400).contains(&sent), "{sent} in ten seconds");
+        let at = |seconds: u64| Instant::from_millis(1000 * (100 + seconds));
+        let burst = |limit: &mut IcmpLimit, at| {
+            let allowed = (0..100).filter(|_| limit.allow(at, peer(7)));
+            allowed.count()
+        };
+        assert_eq!(burst(&mut limit, at(0)), 6);
+        assert_eq!(burst(&mut limit, at(1)), 1);
+        assert_eq!(burst(&mut limit, at(3)), 2);
+        assert_eq!(burst(&mut limit, at(100)), 6);
+    }
+
+    /// Forged senders without number leave no more than what was sent lately.
+    #[test]
+    fn buckets_that_are_full_go() {
+        let mut limit = limit();
+        let mut most = 0;
+        for n in 0..200_000 {
+            limit.allow(micros(u64::from(n) * 50), peer(n));
+            most = most.max(limit.peers.len());
+            assert_eq!(limit.peers.len(), limit.turns.len());
+        }
+        assert!(most <= 2100, "{most}");
+        // One token or six in each bucket: as many as six seconds bring.
+        for n in 0..60_000 {
+            let now = Instant::from_millis(20_000) + core::time::Duration::from_micros(n * 100);
+            limit.allow(now, peer(u32::try_from(n / 60).unwrap()));
+            most = most.max(limit.peers.len());
+        }
+        assert!(most < BUCKETS, "{most}");
+        for n in 0..10_000 {
+            limit.allow(Instant::from_millis(1_000_000), peer(n % 3));
+        }
+        assert!(limit.peers.len() <= 3);
+    }
+
+    /// No limit is so high that forged senders fill memory, and 0 sends nothing.
+    #[test]
+    fn settings_at_their_ends() {
+        let config = Config::new(Seed::from_number(1));
+        let huge = config.clone().icmp_errors_per_second(u32::MAX);
+        let mut limit = IcmpLimit::new(&huge.icmp_errors_per_peer(u32::MAX));
+        for n in 0..20_000 {
+            limit.allow(Instant::from_millis(1000), peer(n));
+        }
+        assert_eq!(limit.peers.len(), BUCKETS);
+        let none = config.clone().icmp_errors_per_second(0);
+        assert!(!IcmpLimit::new(&none).allow(Instant::from_millis(9000), peer(1)));
+        let none = config.icmp_errors_per_peer(0);
+        assert!(!IcmpLimit::new(&none).allow(Instant::from_millis(9000), peer(1)));
     }
 }

@@ -238,7 +238,7 @@ fn r63_errors_are_rate_limited() {
         rig.receive(udp_frame(&from, "10.0.0.1:7", b"x"));
     }
     let sent = rig.stack.counters().icmp_errors_sent - before;
-    assert!(sent <= 50, "{sent} at once to all peers");
+    assert!((30..=75).contains(&sent), "{sent} at once to all peers");
 }
 
 /// A rig whose errors are limited by nothing that a test reaches.

@@ -8,6 +8,7 @@ mod ingress;
 mod neighbours;
 mod ping;
 mod rules;
+mod side_channels;
 mod tcp;
 mod transmit;
 mod udp;
