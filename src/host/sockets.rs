@@ -220,10 +220,9 @@ fn set_room(stack: &mut Stack, id: ListenerId, sender: &Sender<TcpStream>) -> us
 }
 
 impl UdpQueue {
-    fn push(&self, datagram: crate::stack::Datagram) {
-        let len = datagram.data.len();
-        let room = self.charged.load(Ordering::Relaxed) + len <= self.limit;
+    pub(crate) fn push(&self, datagram: crate::stack::Datagram) {
         let charged = Datagram::charged(datagram, &self.charged);
+        let room = self.charged.load(Ordering::Relaxed) <= self.limit;
         if !room || self.datagrams.try_send(charged).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }

@@ -22,7 +22,7 @@ use super::shared::{Shared, Waited, Wish};
 use super::sockets::UdpQueue;
 use super::waits::Waits;
 use crate::base::Instant;
-use crate::stack::{self, SendError, Stack, UdpId, UdpOptions};
+use crate::stack::{self, SendError, Stack, UdpId, UdpOptions, udp_charge};
 
 /// Datagrams that a socket's channel holds, whatever their size: with the byte limit below, the
 /// same as a Linux socket holds of small ones (`net.core.rmem_default` over its 768 bytes each).
@@ -57,7 +57,7 @@ impl Drop for Charge {
 impl Datagram {
     /// Charges a datagram to the account of its socket.
     pub(crate) fn charged(datagram: stack::Datagram, account: &Arc<AtomicUsize>) -> Self {
-        let bytes = datagram.data.len();
+        let bytes = udp_charge(datagram.data.len(), None);
         account.fetch_add(bytes, Ordering::Relaxed);
         Self {
             data: datagram.data,
@@ -70,7 +70,8 @@ impl Datagram {
         }
     }
 
-    /// Bytes that it counts against its socket's buffer.
+    /// Bytes that it counts against its socket's buffer: 128 more than its data
+    /// ([`UdpOptions::recv_buffer`]).
     pub const fn charged_bytes(&self) -> usize {
         self.charge.bytes
     }
@@ -374,5 +375,48 @@ impl fmt::Debug for UdpSocket {
         f.debug_struct("UdpSocket")
             .field("local", &self.inner.local)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The queue to the user holds what the stack's own would: a datagram is charged the queue's memory
+    /// beside its data, until the user lets go of it.
+    #[test]
+    fn small_datagrams_are_charged_more_than_their_data() {
+        let (datagrams, received) = crossbeam_channel::bounded(QUEUE_DATAGRAMS);
+        let queue = UdpQueue {
+            datagrams,
+            errors: crossbeam_channel::bounded(1).0,
+            charged: Arc::default(),
+            limit: 1000,
+            dropped: Arc::default(),
+            waits: Arc::default(),
+        };
+        let one = || stack::Datagram {
+            data: Bytes::from_static(b"x"),
+            from: SocketAddr::from(([10, 0, 0, 2], 9)),
+            to: IpAddr::from([10, 0, 0, 1]),
+            ttl: 64,
+            tos: 0,
+        };
+        for _ in 0..20 {
+            queue.push(one());
+        }
+        assert_eq!(
+            (received.len(), queue.dropped.load(Ordering::Relaxed)),
+            (7, 13)
+        );
+        let held = received.recv().unwrap();
+        assert_eq!(held.charged_bytes(), 129);
+        queue.push(one());
+        assert_eq!(received.len(), 6, "the user still has it");
+        drop(held);
+        queue.push(one());
+        assert_eq!(received.len(), 7);
+        assert_eq!(received.try_iter().count(), 7);
+        assert_eq!(queue.charged.load(Ordering::Relaxed), 0);
     }
 }

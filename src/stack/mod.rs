@@ -51,6 +51,7 @@ pub use ping::{PingError, PingOptions, PingOutcome, PingReply};
 pub use route::RouteError;
 pub use tcp::{AcceptError, ConnectError, ListenError, ListenOptions};
 pub use transmit::{More, Progress};
+pub(crate) use udp_socket::charge as udp_charge;
 pub use udp_socket::{BindError, ConnectUdpError, Datagram, RecvError, SendError, UdpOptions};
 
 use core::net::IpAddr;

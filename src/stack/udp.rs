@@ -18,6 +18,7 @@ use super::ready::Ready;
 use super::route::Route;
 use super::udp_socket::{
     BindError, ConnectUdpError, Datagram, Pending, RecvError, SendError, UdpOptions, UdpSocket,
+    charge,
 };
 use crate::base::{Instant, Protocol};
 use crate::link::MAX_IP_LEN;
@@ -269,7 +270,12 @@ impl Stack {
         if len > all {
             return Err(SendError::TooBig { len, max: all });
         }
-        if socket.has_send_room(len) {
+        let charge = charge(len, segment);
+        if charge > socket.options.send_buffer && len > one {
+            let max = socket.most_at_once(one);
+            return Err(SendError::TooBig { len, max });
+        }
+        if socket.has_send_room(charge) {
             Ok((to, route))
         } else {
             socket.blocked = true;

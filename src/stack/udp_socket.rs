@@ -14,7 +14,13 @@ use super::ids::{Slab, StaleId, UdpId};
 use super::route::RouteError;
 
 /// Bytes that each queued datagram is charged beside its data: the queue's own memory.
-pub(super) const OVERHEAD: usize = 128;
+const OVERHEAD: usize = 128;
+
+/// What `len` bytes of data are charged in a queue: as one datagram, or as those of a super-segment.
+pub(crate) fn charge(len: usize, segment: Option<NonZeroU16>) -> usize {
+    let datagrams = segment.map_or(1, |size| len.div_ceil(usize::from(size.get())).max(1));
+    len.saturating_add(datagrams.saturating_mul(OVERHEAD))
+}
 
 /// All UDP sockets of a stack.
 pub(super) type UdpSockets = Slab<UdpId, UdpSocket>;
@@ -51,7 +57,8 @@ impl UdpOptions {
     }
 
     /// Bytes that may wait to be sent (default 212,992, Linux's `wmem_default`); each datagram is
-    /// charged 128 bytes more than its data. One datagram always fits in an empty queue.
+    /// charged 128 bytes more than its data, in a super-segment too. One datagram always fits in an
+    /// empty queue.
     pub fn send_buffer(self, bytes: usize) -> Self {
         Self {
             send_buffer: bytes,
@@ -126,6 +133,12 @@ pub(super) struct Pending {
     pub(super) segment: Option<NonZeroU16>,
 }
 
+impl Pending {
+    fn charge(&self) -> usize {
+        charge(self.data.len(), self.segment)
+    }
+}
+
 /// A UDP socket.
 #[derive(Debug)]
 pub(super) struct UdpSocket {
@@ -162,24 +175,29 @@ impl UdpSocket {
         }
     }
 
-    /// Is there room for `len` more bytes to send?
-    pub(super) fn has_send_room(&self, len: usize) -> bool {
-        self.send.is_empty() || self.send_charge + len + OVERHEAD <= self.options.send_buffer
+    /// Is there room for what is charged so much?
+    pub(super) fn has_send_room(&self, charge: usize) -> bool {
+        self.send.is_empty() || self.send_charge + charge <= self.options.send_buffer
+    }
+
+    /// Bytes of data in datagrams of `size` that an empty queue takes at once, at least one datagram.
+    pub(super) fn most_at_once(&self, size: usize) -> usize {
+        (self.options.send_buffer / (size + OVERHEAD)).max(1) * size
     }
 
     pub(super) fn push_send(&mut self, pending: Pending) {
-        self.send_charge += pending.data.len() + OVERHEAD;
+        self.send_charge += pending.charge();
         self.send.push_back(pending);
     }
 
     pub(super) fn pop_send(&mut self) -> Option<Pending> {
         let pending = self.send.pop_front()?;
-        self.send_charge -= pending.data.len() + OVERHEAD;
+        self.send_charge -= pending.charge();
         Some(pending)
     }
 
     pub(super) fn push_recv(&mut self, datagram: Datagram) -> bool {
-        let charge = datagram.data.len() + OVERHEAD;
+        let charge = charge(datagram.data.len(), None);
         let fits = self.recv_charge + charge <= self.options.recv_buffer;
         if fits {
             self.recv_charge += charge;
@@ -190,7 +208,7 @@ impl UdpSocket {
 
     pub(super) fn pop_recv(&mut self) -> Option<Datagram> {
         let datagram = self.recv.pop_front()?;
-        self.recv_charge -= datagram.data.len() + OVERHEAD;
+        self.recv_charge -= charge(datagram.data.len(), None);
         Some(datagram)
     }
 }
@@ -284,7 +302,8 @@ pub enum SendError {
     /// The destination's port is 0, or its address is of a family that the socket does not take.
     #[error("{0} cannot be sent to from this socket")]
     To(SocketAddr),
-    /// Larger than the MTU allows, and nothing is fragmented.
+    /// Larger than the MTU allows, and nothing is fragmented; or several datagrams at once that are
+    /// more than the whole send buffer.
     #[error("{len} bytes of data are above the {max} that fit")]
     TooBig {
         /// Bytes of data given.

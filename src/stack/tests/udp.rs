@@ -401,6 +401,59 @@ fn a_full_send_queue_blocks_and_tells_when_there_is_room() {
     assert_eq!(rig.stack.poll_event(), event(id, Readiness::WRITABLE));
 }
 
+/// What waits to be sent is bounded in datagrams of the wire, too, however they are handed over.
+#[test]
+fn segments_of_a_byte_are_charged_as_datagrams() {
+    let to = Some(addr("10.0.0.2:7"));
+    let one = NonZeroU16::MIN;
+    for uso in [false, true] {
+        let capabilities = if uso {
+            Capabilities::full(Medium::Ethernet, 1500)
+        } else {
+            Capabilities::plain(Medium::Ethernet, 1500)
+        };
+        let mut rig = Rig::with(|config| config.capabilities(&capabilities));
+        rig.introduce();
+        let options = UdpOptions::new().send_buffer(2000);
+        let id = rig.stack.udp_bind(addr("0.0.0.0:0"), options).unwrap();
+        rig.device.room = Some(0);
+        let mut send = |len: usize, size| {
+            let data = Bytes::from(vec![7; len]);
+            rig.stack.udp_send_segmented(rig.now, id, to, data, size)
+        };
+        let big = |len, max| Err(SendError::TooBig { len, max });
+        assert_eq!(send(60_000, one), big(60_000, 15));
+        assert_eq!(send(16, one), big(16, 15));
+        // One datagram always fits in an empty queue, two only as far as the buffer goes.
+        let most = NonZeroU16::new(1472).unwrap();
+        assert_eq!(send(1473, most), Ok(()));
+        assert_eq!(send(1, one), Ok(()), "1473 and 3 times 128 were charged");
+        assert_eq!(send(2, one), Err(SendError::WouldBlock));
+        rig.device.room = None;
+        rig.drain();
+        let mut send = |len: usize, size| {
+            let data = Bytes::from(vec![7; len]);
+            rig.stack.udp_send_segmented(rig.now, id, to, data, size)
+        };
+        assert_eq!(send(2944, most), big(2944, 1472));
+        assert_eq!(send(1472, most), Ok(()));
+        rig.drain();
+        rig.device.room = Some(0);
+        let mut queued = 0;
+        while rig
+            .stack
+            .udp_send_segmented(rig.now, id, to, Bytes::from(vec![7; 5]), one)
+            .is_ok()
+        {
+            queued += 5;
+        }
+        assert_eq!(queued, 15);
+        rig.device.room = None;
+        let frames = rig.drain().len();
+        assert_eq!(frames, if uso { 3 } else { 15 });
+    }
+}
+
 #[test]
 fn a_full_receive_queue_drops_and_counts() {
     let mut rig = Rig::new();
