@@ -1,4 +1,4 @@
-//! The packet printer: any bytes give one line of bounded length.
+//! The packet printer: any bytes give one line of bounded length, and something to filter by.
 
 use netloom::decode::{Decoder, Link};
 use netloom::link::{PartialChecksum, RxChecksum};
@@ -25,6 +25,8 @@ pub fn run(input: &[u8]) {
         }),
     };
     let cut = usize::from(*cut);
+    let flow = Decoder::new(link).flow(frame);
+    assert!(flow.ports.is_none() || flow.protocol.is_some(), "{flow:?}");
     let line = Decoder::new(link).line(frame, frame.len() + cut, checksum);
     let text = line.to_string();
     assert!(

@@ -343,7 +343,7 @@ impl<W: Write> Drain<W> {
             self.interface,
             &Packet {
                 at: frame.at,
-                direction: frame.direction,
+                direction: Some(frame.direction),
                 head: &frame.head,
                 rest: &frame.rest,
                 original_len: frame.original_len,

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use bytes::Bytes;
 
 use super::format::{Direction, LinkType, block, option, padded};
+use super::read::Frame;
 use super::settings::CaptureSettings;
 use crate::base::Instant;
 
@@ -72,7 +73,8 @@ struct Tally {
 #[derive(Debug)]
 pub(super) struct Packet<'a> {
     pub(super) at: Instant,
-    pub(super) direction: Direction,
+    /// `None` when nobody knows.
+    pub(super) direction: Option<Direction>,
     pub(super) head: &'a [u8],
     pub(super) rest: &'a [Bytes],
     /// Bytes on the wire; more than `head` and `rest` hold when the snap length cut them.
@@ -164,10 +166,31 @@ impl<W: Write> Writer<W> {
             on,
             &Packet {
                 at,
-                direction,
+                direction: Some(direction),
                 head: headers,
                 rest: payload,
                 original_len,
+                lost_before: 0,
+                comment: None,
+            },
+        )
+    }
+
+    /// Adds a frame that a [`Reader`](super::Reader) gave, with all that it says of it; one without a
+    /// time, or from before the epoch of the settings, is given the epoch's.
+    ///
+    /// # Errors
+    /// The sink's; the capture ends there.
+    pub fn copy(&mut self, on: InterfaceNumber, frame: &Frame) -> io::Result<Written> {
+        let at = frame.at.unwrap_or(0).saturating_sub(self.epoch_nanos);
+        self.packet(
+            on,
+            &Packet {
+                at: Instant::from_nanos(at),
+                direction: frame.direction,
+                head: &frame.data,
+                rest: &[],
+                original_len: usize::try_from(frame.original_len).unwrap_or(usize::MAX),
                 lost_before: 0,
                 comment: None,
             },
@@ -294,11 +317,9 @@ fn put_packet(out: &mut Vec<u8>, on: InterfaceNumber, time: u64, kept: usize, pa
         left -= take;
     }
     out.resize(out.len() + padded(kept) - kept, 0);
-    put_option(
-        out,
-        option::EPB_FLAGS,
-        &packet.direction.to_flags().to_le_bytes(),
-    );
+    if let Some(direction) = packet.direction {
+        put_option(out, option::EPB_FLAGS, &direction.to_flags().to_le_bytes());
+    }
     if packet.lost_before > 0 {
         put_option(
             out,

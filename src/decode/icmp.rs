@@ -3,7 +3,7 @@
 use core::fmt::{self, Display, Write};
 
 use super::ip::Packet;
-use super::{Out, ndp, transport};
+use super::{Out, mld, ndp, transport};
 use crate::base::Protocol;
 use crate::base::checksum::Sum;
 use crate::ipv4::icmp as icmp4;
@@ -121,7 +121,16 @@ pub(super) fn v6(
             write!(out, "parameter problem, {what} - octet {pointer}")?;
         }
         Ndp(message) => ndp::print(out, &message, header)?,
-        Unknown { kind, code, .. } => write!(out, "type {kind}, code {code}")?,
+        Unknown {
+            kind,
+            code,
+            rest,
+            body,
+        } => {
+            if !mld::print(out, kind, rest, body)? {
+                write!(out, "type {kind}, code {code}")?;
+            }
+        }
     }
     write!(out, "{quoted}, length {}", packet.len)
 }

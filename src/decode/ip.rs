@@ -1,7 +1,7 @@
 //! IPv4 and IPv6 headers, fragments and extension headers.
 
 use core::fmt::{self, Write};
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use super::{MAX_SHOWN, Out, transport};
 use crate::base::Protocol;
@@ -14,6 +14,9 @@ use crate::{ipv4, ipv6};
 pub(super) struct Packet<'a> {
     pub(super) src: IpAddr,
     pub(super) dst: IpAddr,
+    /// Where it goes in the end, which checksums cover (RFC 8200 §8.1); `None` when a routing header of
+    /// an unknown type knows it.
+    pub(super) final_dst: Option<IpAddr>,
     /// What stands between the addresses and the transport: options, extension headers.
     pub(super) prefix: String,
     pub(super) protocol: Protocol,
@@ -33,7 +36,7 @@ impl Packet<'_> {
 
     /// The sum over the pseudo-header.
     pub(super) fn pseudo_sum(&self) -> Sum {
-        match (self.src, self.dst) {
+        match (self.src, self.final_dst.unwrap_or(self.dst)) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 ipv4::pseudo_sum(src, dst, self.protocol, self.len)
             }
@@ -58,6 +61,12 @@ impl Packet<'_> {
     /// Notes a wrong checksum whose field holds `found`; `pseudo` is the sum of what lies before.
     pub(super) fn check(&self, out: &mut Out<'_, '_>, name: &str, pseudo: Sum, found: u16) {
         if !self.is_whole() {
+            return;
+        }
+        if self.final_dst.is_none() {
+            out.note(format_args!(
+                "{name} checksum not verified behind this routing header"
+            ));
             return;
         }
         match out.checksum {
@@ -135,6 +144,7 @@ pub(super) fn v4(out: &mut Out<'_, '_>, data: &[u8]) -> fmt::Result {
     let packet = Packet {
         src: header.src().into(),
         dst: header.dst().into(),
+        final_dst: Some(header.dst().into()),
         prefix: v4_options(out, &header)?,
         protocol: header.protocol(),
         bytes: rest.get(..len).unwrap_or(rest),
@@ -203,6 +213,7 @@ pub(super) fn v6(out: &mut Out<'_, '_>, data: &[u8]) -> fmt::Result {
     let packet = Packet {
         src: header.src().into(),
         dst: header.dst().into(),
+        final_dst: chain.final_dst.map(IpAddr::from),
         prefix: chain.text,
         protocol: chain.protocol,
         bytes: payload.get(chain.at..).unwrap_or_default(),
@@ -258,6 +269,8 @@ struct Chain {
     protocol: Protocol,
     at: usize,
     end: End,
+    /// As in [`Packet`].
+    final_dst: Option<Ipv6Addr>,
 }
 
 impl Chain {
@@ -267,6 +280,7 @@ impl Chain {
             protocol: header.next_header(),
             at: 0,
             end: End::Upper,
+            final_dst: Some(header.dst()),
         };
         let mut shown = 0;
         while let Some(extension) = Extension::parse(chain.protocol, payload, chain.at) {
@@ -279,6 +293,9 @@ impl Chain {
                 ..=MAX_SHOWN => chain.show(&extension)?,
                 _ if shown == MAX_SHOWN + 1 => chain.text.push_str(".. "),
                 _ => {}
+            }
+            if extension.kind == Protocol::ROUTING && extension.bytes.get(3) != Some(&0) {
+                chain.final_dst = last_hop(extension.bytes);
             }
             chain.protocol = extension.next_header;
             chain.at += extension.bytes.len();
@@ -318,4 +335,17 @@ impl Chain {
         self.text.push_str(") ");
         Ok(())
     }
+}
+
+/// The last address of a routing header that still has segments to go.
+fn last_hop(routing: &[u8]) -> Option<Ipv6Addr> {
+    let mut hops = routing.get(8..)?.chunks_exact(16);
+    let last = match routing.get(2)? {
+        // RFC 2460 §4.4 (type 0), RFC 6275 §6.4 (type 2): in the order of the way.
+        0 | 2 => hops.next_back(),
+        // RFC 8754 §2: the last one first.
+        4 => hops.next(),
+        _ => None,
+    };
+    Some(Ipv6Addr::from(*last?.first_chunk::<16>()?))
 }

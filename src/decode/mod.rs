@@ -1,6 +1,6 @@
 //! One line per packet, as tcpdump would print it, with what is wrong with the packet at its end.
 //!
-//! *Owns* the text. *Does not* read files (`capture`) nor keep state: sequence numbers are absolute.
+//! *Owns* the text, and [`Filter`]s of what is worth a line. *Does not* read files (`capture`) nor keep state: sequence numbers are absolute.
 //! Invariant: any bytes give exactly one line of bounded length; the work is linear in the bytes.
 //!
 //! | file | prints |
@@ -8,7 +8,8 @@
 //! | `link.rs` | link headers, VLAN tags, ARP |
 //! | `ip.rs` | IPv4 and IPv6 headers, fragments, extension headers |
 //! | `transport.rs` | TCP, UDP, anything else |
-//! | `icmp.rs`, `ndp.rs` | ICMP, ICMPv6 with the packets they quote; neighbour discovery |
+//! | `icmp.rs`, `ndp.rs`, `mld.rs` | ICMP, ICMPv6 with the packets they quote; neighbour and listener discovery |
+//! | `flow.rs`, `filter.rs` | nothing: between whom a frame goes, and whether it is wanted |
 //!
 //! ```
 //! use netloom::decode::{Decoder, Link};
@@ -18,11 +19,17 @@
 //! assert_eq!(line, "802.3, length 0");
 //! ```
 
+mod filter;
+mod flow;
 mod icmp;
 mod ip;
 mod link;
+mod mld;
 mod ndp;
 mod transport;
+
+pub use filter::{Filter, FilterError};
+pub use flow::{Flow, Network};
 
 use core::fmt::{self, Write};
 

@@ -433,6 +433,7 @@ fn icmp_messages() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn icmp6_messages() {
     use icmp6::{Message::*, TimeExceededCode as Time, UnreachableCode as Code};
     let udp = ip6(Protocol::UDP, &udp6(b"abc"));
@@ -488,7 +489,16 @@ fn icmp6_messages() {
                 rest: [0; 4],
                 body: &[],
             },
-            "type 143, code 0, length 8".to_owned(),
+            "multicast listener report v2, 0 group record(s), length 8".to_owned(),
+        ),
+        (
+            Unknown {
+                kind: 200,
+                code: 0,
+                rest: [0; 4],
+                body: &[],
+            },
+            "type 200, code 0, length 8".to_owned(),
         ),
     ] {
         let got = ip_line(&icmp6(A6, B6, message));
@@ -645,6 +655,178 @@ fn fragments_and_extension_headers() {
         ip_line(&packet),
         "IP 10.7.0.1 > 10.7.0.2: options [RA,RR], protocol 253, length 0 [malformed ip option]"
     );
+}
+
+/// RFC 8200 §8.1: the checksum is over the last address of a routing header that is not used up.
+#[test]
+fn checksums_behind_routing_headers() {
+    let last: Ipv6Addr = "fd00::99".parse().unwrap();
+    let routed = |kind: u8, left: u8, hops: &[Ipv6Addr], summed_to| {
+        let bytes = datagram(b"abc");
+        let pseudo = ipv6::pseudo_sum(A6, summed_to, Protocol::UDP, bytes.len());
+        let udp = sum_up(bytes, pseudo, udp::CHECKSUM_OFFSET);
+        let mut packet = vec![
+            17,
+            u8::try_from(hops.len() * 2).unwrap(),
+            kind,
+            left,
+            0,
+            0,
+            0,
+            0,
+        ];
+        hops.iter().for_each(|hop| packet.extend(hop.octets()));
+        packet.extend(udp);
+        ip_line(&ip6(Protocol::ROUTING, &packet))
+    };
+    let to = "IP6 fd00::1.1234 > fd00::2.53: RT";
+    // Type 2 (home address) and 0 in the order of the way, segment routing backwards.
+    for (kind, left, hops) in [
+        (2, 1, &[last][..]),
+        (0, 2, &[A6, last]),
+        (4, 1, &[last, A6]),
+    ] {
+        let line = routed(kind, left, hops, last);
+        assert!(
+            line.starts_with(&format!("{to} (type {kind}, {left} left) UDP, length 3")),
+            "{line}"
+        );
+        assert!(!line.contains("checksum"), "{line}");
+        let wrong = routed(kind, left, hops, B6);
+        assert!(wrong.contains("bad udp checksum"), "{wrong}");
+    }
+    // Used up: the destination is the last one.
+    let line = routed(4, 0, &[B6, A6], B6);
+    assert_eq!(line, format!("{to} (type 4, 0 left) UDP, length 3"));
+    let line = routed(3, 1, &[A6], B6);
+    assert!(
+        line.contains("udp checksum not verified behind this routing header"),
+        "{line}"
+    );
+}
+
+#[test]
+fn multicast_listener_discovery() {
+    let (group, source) = (Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb), A6);
+    let line = |kind, rest: [u8; 4], body: &[&[u8]]| {
+        let body = body.concat();
+        let message = icmp6::Message::Unknown {
+            kind,
+            code: 0,
+            rest,
+            body: &body,
+        };
+        let line = ip_line(&icmp6(A6, B6, message));
+        line.strip_prefix("IP6 fd00::1 > fd00::2: ICMP6, multicast listener ")
+            .unwrap()
+            .to_owned()
+    };
+    let (group, source) = (group.octets(), source.octets());
+    assert_eq!(
+        line(131, [0; 4], &[&group]),
+        "report max resp delay: 0 addr: ff02::fb, length 24"
+    );
+    assert_eq!(
+        line(132, [0; 4], &[&group]),
+        "done max resp delay: 0 addr: ff02::fb, length 24"
+    );
+    assert_eq!(
+        line(130, [0x27, 0x10, 0, 0], &[&[0; 16]]),
+        "query max resp delay: 10000 addr: ::, length 24"
+    );
+    let general = line(130, [0x80, 1, 0, 0], &[&[0; 16], &[2, 125, 0, 0]]);
+    assert_eq!(general, "query v2 [max resp delay 32776], length 28");
+    let special = line(130, [0, 9, 0, 0], &[&group, &[2, 125, 0, 1], &source]);
+    assert_eq!(
+        special,
+        "query v2 [max resp delay 9] [gaddr ff02::fb { fd00::1 }], length 44"
+    );
+    // A record with a source and a word of auxiliary data, and one without.
+    let record: &[&[u8]] = &[
+        &[3, 1, 0, 1],
+        &group,
+        &source,
+        &[9; 4],
+        &[4, 0, 0, 0],
+        &group,
+    ];
+    assert_eq!(
+        line(143, [0, 0, 0, 2], record),
+        "report v2, 2 group record(s) [gaddr ff02::fb to_in { fd00::1 }] [gaddr ff02::fb to_ex { }], length 68"
+    );
+    assert_eq!(
+        line(143, [0, 0, 0, 2], &record[..1]),
+        "report v2, 2 group record(s), length 12 \
+         [multicast listener message needs 20 more bytes, 4 available]"
+    );
+    let many = [&[1, 0, 0, 200][..], &group, &source.repeat(200)]
+        .concat()
+        .repeat(30);
+    let long = line(143, [0, 0, 0, 30], &[&many[..65_000.min(many.len())]]);
+    assert!(
+        long.len() < 2500 && long.contains(" .. }] .., length 65008"),
+        "{long}"
+    );
+}
+
+/// What filters ask for, behind every link header.
+#[test]
+fn flows() {
+    let (udp, none) = (udp4(b"abc"), Flow::default());
+    let expected = Flow {
+        network: Some(Network::Ipv4),
+        src: Some(A.into()),
+        dst: Some(B.into()),
+        protocol: Some(Protocol::UDP),
+        ports: Some((1234, 53)),
+    };
+    let mut tagged = vec![
+        2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x81, 0, 0, 7, 0x81, 0, 0, 8, 8, 0,
+    ];
+    tagged.extend(&udp);
+    let cooked = [&[0; 14][..], &[8, 0], &udp].concat();
+    let cooked2 = [&[8, 0][..], &[0; 18], &udp].concat();
+    for (link, bytes) in [
+        (Link::Ip, udp.clone()),
+        (Link::Ethernet, tagged),
+        (Link::Loopback, [&[2, 0, 0, 0][..], &udp].concat()),
+        (Link::LinuxSll, cooked),
+        (Link::LinuxSll2, cooked2),
+    ] {
+        assert_eq!(Decoder::new(link).flow(&bytes), expected, "{link:?}");
+        assert_eq!(Decoder::new(link).flow(&bytes[..3]), none, "{link:?}");
+    }
+    assert_eq!(Decoder::new(Link::Other(147)).flow(&udp), none);
+    let ip = Decoder::new(Link::Ip);
+    let later = changed_bytes(&udp, |p| p[7] = 1);
+    assert_eq!(
+        ip.flow(&later),
+        Flow {
+            ports: None,
+            ..expected
+        }
+    );
+    let behind = ip6(
+        Protocol(60),
+        &[&[17, 0, 1, 4, 0, 0, 0, 0][..], &udp6(b"abc")].concat(),
+    );
+    let flow = ip.flow(&behind);
+    assert_eq!(
+        (flow.network, flow.ports),
+        (Some(Network::Ipv6), Some((1234, 53)))
+    );
+    let piece = ip6(
+        Protocol::FRAGMENT,
+        &[&[17, 0, 0, 8, 0, 0, 0, 0][..], &udp6(b"abc")].concat(),
+    );
+    let flow = ip.flow(&piece);
+    assert_eq!((flow.protocol, flow.ports), (Some(Protocol::UDP), None));
+}
+
+fn changed_bytes(packet: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut packet = packet.to_vec();
+    change(&mut packet);
+    packet
 }
 
 #[test]
@@ -839,6 +1021,7 @@ proptest! {
         }
         let decoder = Decoder::new(Link::from_linktype(link));
         let line = decoder.line(&bytes, bytes.len() + more, RxChecksum::Unknown).to_string();
+        let _ = decoder.flow(&bytes);
         prop_assert!(!line.is_empty() && !line.contains('\n'));
         prop_assert!(line.ends_with(']') || more == 0, "{}", line);
     }
