@@ -23,9 +23,13 @@ fn netloom(args: &[&str]) -> Command {
     command
 }
 
+fn file_name(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
 /// A file for one test.
 fn file(name: &str, bytes: &[u8]) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let path = file_name(name);
     fs::write(&path, bytes).unwrap();
     path
 }
@@ -114,7 +118,7 @@ fn files_shorter_than_a_header_fail_with_one_line() {
         ),
     ] {
         let (status, out, errors) = dump("short.pcapng", bytes);
-        assert_eq!((status, out.len(), errors.len()), (1, 1, 1), "{errors:?}");
+        assert_eq!((status, out.len(), errors.len()), (1, 0, 1), "{errors:?}");
         assert!(errors[0].contains(cause), "{errors:?}");
     }
     let output = netloom(&["dump", "--read", "/dev/null"]).output().unwrap();
@@ -159,15 +163,18 @@ fn corrupt_files_fail_with_one_line_after_the_count() {
         (
             "gzip.pcap.gz",
             &[0x1F, 0x8B, 8, 0, 0, 0, 0, 0],
-            "0 packets",
+            "",
             "not a pcap or pcapng file",
         ),
-        ("text.txt", b"hello, world", "0 packets", "68 65 6c 6c"),
+        ("text.txt", b"hello, world", "", "68 65 6c 6c"),
     ];
     for (name, bytes, count, cause) in rows {
         let (status, out, errors) = dump(name, bytes);
         assert_eq!((status, errors.len()), (1, 1), "{name}: {errors:?}");
-        assert!(out.last().unwrap().starts_with(count), "{name}: {out:?}");
+        let last = out.last().map_or("", |line| line);
+        assert!(last.starts_with(count), "{name}: {out:?}");
+        // Of what is no capture there is nothing to count.
+        assert_eq!(out.is_empty(), count.is_empty(), "{name}: {out:?}");
         assert!(
             errors[0].starts_with("netloom: ") && errors[0].contains(cause),
             "{}",
@@ -222,4 +229,107 @@ fn standard_input_can_be_read() {
     drop(input);
     let (status, out, _) = lines(child.wait_with_output().unwrap());
     assert_eq!((status, out.len()), (0, 2), "{out:?}");
+}
+
+/// A UDP datagram from 10.7.0.2, port 53, to 10.7.0.1, port 1000, in Ethernet.
+fn datagram() -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+    frame.extend([
+        0x45, 0, 0, 31, 0, 0, 0, 0, 64, 17, 0x66, 0xbe, 10, 7, 0, 2, 10, 7, 0, 1,
+    ]);
+    frame.extend([0, 53, 3, 232, 0, 11, 0, 0, b'a', b'b', b'c']);
+    frame
+}
+
+/// Two ARP packets, and a datagram of which the first 44 bytes were kept, in between.
+fn mixed() -> Vec<u8> {
+    let settings = CaptureSettings::new(UNIX_EPOCH + Duration::from_secs(3)).snap_len(44);
+    let mut writer = Writer::new(Vec::new(), &settings).unwrap();
+    let on = writer.interface(LinkType::ETHERNET, "nl0").unwrap();
+    for (number, frame) in [ARP, &datagram(), ARP].into_iter().enumerate() {
+        let at = Instant::from_millis(u64::try_from(number).unwrap());
+        let _ = writer
+            .frame(on, at, Direction::Outbound, frame, &[])
+            .unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+/// What `dump --read` prints of [`mixed`] with these arguments.
+fn mixed_with(name: &str, args: &[&str]) -> (i32, Vec<String>, Vec<String>) {
+    let path = file(name, &mixed());
+    let mut command = netloom(&["dump", "-r", path.to_str().unwrap()]);
+    lines(command.args(args).output().unwrap())
+}
+
+#[test]
+fn only_what_is_wanted_is_printed() {
+    for (args, shown) in [
+        (&["udp"][..], 1),
+        (&["port 53 and host 10.7.0.1"], 1),
+        (&["not", "udp"], 2),
+        (&["src", "host", "10.7.0.1"], 2),
+        (&["ip6"], 0),
+        (&["-c", "2"], 2),
+        (&["-c", "1", "arp"], 1),
+    ] {
+        let (status, out, errors) = mixed_with("filter.pcapng", args);
+        assert_eq!(
+            (status, out.len(), errors.len()),
+            (0, shown + 1, 0),
+            "{args:?}: {out:?}"
+        );
+        let last = &out[shown];
+        assert!(last.starts_with(&format!("{shown} packet")), "{last}");
+        let others = format!(", {} not wanted", 3 - shown);
+        assert_eq!(last.contains(&others), args[0] != "-c", "{last}");
+    }
+    for (args, cause) in [
+        (&["port"][..], "filter `port`: the filter ends where a port"),
+        (&["host", "x"], "`x` is not an address"),
+        (&["10.7.0.1"], "`10.7.0.1` is no test: give host"),
+    ] {
+        let (status, out, errors) = mixed_with("filter.pcapng", args);
+        assert_eq!((status, out.len(), errors.len()), (2, 0, 1), "{errors:?}");
+        assert!(errors[0].contains(cause), "{errors:?}");
+    }
+}
+
+#[test]
+fn a_smaller_capture_says_what_the_larger_did() {
+    let part = file("part.pcapng", b"");
+    let write = ["-w", part.to_str().unwrap(), "udp"];
+    let (status, out, errors) = mixed_with("whole.pcapng", &write);
+    assert_eq!((status, out.len(), errors.len()), (0, 1, 0), "{errors:?}");
+    let all = mixed_with("whole.pcapng", &[]).1;
+    let (_, out, _) = lines(
+        netloom(&["dump", "-r", part.to_str().unwrap()])
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(out[0], all[1]);
+    assert!(out[0].starts_with("00:00:03.001000000 out IP 10.7.0.2.53 > 10.7.0.1.1000: UDP"));
+    assert!(out[0].contains("cut, 44 of 45 bytes"), "{out:?}");
+    assert_eq!(out.len(), 2, "{out:?}");
+    // Onto itself would leave nothing of it.
+    let (status, _, errors) = mixed_with(
+        "self.pcapng",
+        &["-w", file_name("self.pcapng").to_str().unwrap()],
+    );
+    assert_eq!((status, errors.len()), (2, 1), "{errors:?}");
+    assert_eq!(fs::read(file_name("self.pcapng")).unwrap(), mixed());
+}
+
+#[test]
+fn bytes_are_shown_when_asked_for() {
+    let (status, out, _) = mixed_with("hex.pcapng", &["-x", "udp"]);
+    assert_eq!((status, out.len()), (0, 5), "{out:?}");
+    assert_eq!(
+        out[1],
+        "\t0x0000:  0200 0000 0001 0200 0000 0002 0800 4500  ..............E."
+    );
+    assert_eq!(
+        out[3],
+        "\t0x0020:  0001 0035 03e8 000b 0000 6162            ...5......ab"
+    );
 }

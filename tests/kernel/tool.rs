@@ -283,6 +283,19 @@ fn small_services() {
         let (len, from) = udp.recv_from(&mut got).unwrap();
         assert_eq!((&got[..len], from), (&b"echo"[..], (ours(v6), 7).into()));
     }
+    // The counters so far, as often as they are asked for, and an empty line.
+    for _ in 0..2 {
+        serve.signal(Signal::SIGUSR1);
+        let lines: Vec<_> = serve
+            .lines
+            .iter()
+            .take_while(|line| !line.is_empty())
+            .collect();
+        assert!(
+            lines.contains(&"echo_connections 2".to_owned()),
+            "{lines:?}"
+        );
+    }
     let counters = serve.counters(Signal::SIGINT);
     assert_eq!(count(&counters, "echo_connections"), 2, "{counters:?}");
     assert_eq!(count(&counters, "datagrams"), 2, "{counters:?}");

@@ -47,6 +47,7 @@ enum Command {
     ///
     /// Times are of the day, in UTC. A capture that is cut in a later record is printed up to there and
     /// is no failure.
+    #[command(after_help = dump::FILTERS)]
     Dump(dump::Args),
     /// Fetch a URL and print what came and how fast.
     Get(get::Args),
@@ -61,14 +62,14 @@ enum Command {
     /// 503, the others keep who comes waiting; a peer with more than its share is turned away. Who is
     /// silent for 5 minutes is closed, or for 10 seconds when more than three quarters are taken; HTTP
     /// wants a whole request head within 10 seconds. Prints `ready` when it answers, its counters at
-    /// the end.
+    /// SIGUSR1, with an empty line behind them, and at the end.
     Serve(serve::Args),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
-        Command::Dump(args) => dump::run(args),
+        Command::Dump(args) => dump::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Ping(args) => ping::run(&args),
         Command::Send(args) => send::run(&args),

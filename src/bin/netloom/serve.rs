@@ -1,4 +1,4 @@
-//! `netloom serve`: a host that answers, until SIGINT or SIGTERM.
+//! `netloom serve`: a host that answers, until SIGINT or SIGTERM; SIGUSR1 asks for its counters.
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use netloom::device::DeviceCounters;
 use netloom::host::{Connection, Host};
+use nix::sys::signal::Signal;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
@@ -50,7 +51,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 /// Serves until a signal comes or the device fails.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let signals = Signals::block()?;
+    let signals = Signals::block_with_user()?;
     let host = Arc::new(args.interface.ready_host()?);
     let seen = Arc::downgrade(&host);
     let context = Context::new(move |served| stats(&seen, served));
@@ -61,8 +62,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut ended = watch(&host)?;
     loop {
         signals.wait_with(&[ended.as_fd()], None)?;
-        if signals.came() {
-            break;
+        match signals.take() {
+            Some(Signal::SIGUSR1) => {
+                // The empty line tells where they end. Who serves goes on when nobody reads.
+                let _ = print_counters(&host, &context.served).and_then(|()| say(""));
+            }
+            Some(_) => break,
+            None => {}
         }
         if let Some(why) = host.error() {
             // The watcher says nothing, it only closes its end.

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM as a descriptor to wait on.
+//! Signals as a descriptor to wait on: SIGINT and SIGTERM, and SIGUSR1 for who asks for it.
 //!
 //! They are blocked before the first thread starts, so that every thread inherits the mask and the
 //! signals wait for whoever reads them here.
@@ -20,20 +20,27 @@ use crate::failure::Failure;
 /// How long peers may take for their part of an end in order.
 pub(crate) const END_WITHIN: Duration = Duration::from_secs(1);
 
-/// SIGINT and SIGTERM, held back until they are asked for.
+/// The signals, held back until they are asked for.
 #[derive(Debug)]
 pub(crate) struct Signals {
     fd: SignalFd,
 }
 
 impl Signals {
-    /// Blocks both signals; call it before any thread is started.
+    /// Blocks SIGINT and SIGTERM; call it before any thread is started.
     pub(crate) fn block() -> Result<Self, Failure> {
-        let mut both = SigSet::empty();
-        both.add(Signal::SIGINT);
-        both.add(Signal::SIGTERM);
-        let blocked = both.thread_block().and_then(|()| {
-            SignalFd::with_flags(&both, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        Self::block_all(&[Signal::SIGINT, Signal::SIGTERM])
+    }
+
+    /// Blocks SIGUSR1 too.
+    pub(crate) fn block_with_user() -> Result<Self, Failure> {
+        Self::block_all(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1])
+    }
+
+    fn block_all(signals: &[Signal]) -> Result<Self, Failure> {
+        let all: SigSet = signals.iter().copied().collect();
+        let blocked = all.thread_block().and_then(|()| {
+            SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         });
         match blocked {
             Ok(fd) => Ok(Self { fd }),
@@ -43,7 +50,13 @@ impl Signals {
 
     /// Has one of them come? Takes it.
     pub(crate) fn came(&self) -> bool {
-        matches!(self.fd.read_signal(), Ok(Some(_)))
+        self.take().is_some()
+    }
+
+    /// Takes one that has come.
+    pub(crate) fn take(&self) -> Option<Signal> {
+        let info = self.fd.read_signal().ok().flatten()?;
+        Signal::try_from(info.ssi_signo as i32).ok()
     }
 
     /// Does `work` with a host that ends in order when one of them comes, which ends the work too:
