@@ -80,7 +80,8 @@ impl Recorder {
         })
     }
 
-    /// Starts a capture into a new file; one that is there is overwritten.
+    /// Starts a capture into a new file; one that is there is overwritten, unless
+    /// [`CaptureSettings::only_new`] forbids it.
     ///
     /// # Errors
     /// When the file cannot be created, and as [`start`](Self::start).
@@ -90,7 +91,12 @@ impl Recorder {
         settings: &CaptureSettings,
     ) -> Result<Self, CaptureError> {
         let path = path.as_ref();
-        let file = File::create(path).map_err(|source| CaptureError::Create {
+        let created = if settings.only_new {
+            File::create_new(path)
+        } else {
+            File::create(path)
+        };
+        let file = created.map_err(|source| CaptureError::Create {
             path: path.to_owned(),
             source,
         })?;

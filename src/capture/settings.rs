@@ -14,6 +14,7 @@ pub struct CaptureSettings {
     pub(super) queue_bytes: usize,
     pub(super) epoch: SystemTime,
     pub(super) name: String,
+    pub(super) only_new: bool,
 }
 
 impl CaptureSettings {
@@ -26,6 +27,7 @@ impl CaptureSettings {
             queue_bytes: 32 << 20,
             epoch,
             name: "netloom".to_owned(),
+            only_new: false,
         }
     }
 
@@ -63,6 +65,17 @@ impl CaptureSettings {
     pub fn name(self, name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            ..self
+        }
+    }
+
+    /// Is a capture refused where there is something already, be it a symbolic link (default no: a file
+    /// is overwritten, a link followed)? For names that no user chose in folders that others may
+    /// write to.
+    #[must_use]
+    pub fn only_new(self, only: bool) -> Self {
+        Self {
+            only_new: only,
             ..self
         }
     }

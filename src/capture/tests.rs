@@ -851,3 +851,32 @@ fn frames_recorded_out_of_order_are_written_in_order() {
     assert_eq!(times.len(), 5);
     assert!(times.is_sorted(), "{times:?}");
 }
+
+/// Where others may write, a link in the place of the file leads nowhere.
+#[cfg(unix)]
+#[test]
+fn only_a_new_file_follows_no_link() {
+    let folder = std::env::temp_dir().join(format!("netloom-only-new-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (target, link) = (folder.join("target"), folder.join("link"));
+    std::fs::write(&target, "precious").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let only_new = settings().only_new(true);
+    for path in [&link, &target] {
+        let error = Recorder::create(path, Medium::Ip, &only_new).unwrap_err();
+        let kind = io::Error::from(error).kind();
+        assert_eq!(kind, io::ErrorKind::AlreadyExists);
+    }
+    assert_eq!(std::fs::read(&target).unwrap(), b"precious");
+    let fresh = folder.join("fresh");
+    drop(Recorder::create(&fresh, Medium::Ip, &only_new).unwrap());
+    assert!(std::fs::metadata(&fresh).unwrap().len() > 0);
+    // By a name that the user chose a capture goes where that leads.
+    drop(Recorder::create(&link, Medium::Ip, &settings()).unwrap());
+    assert!(
+        std::fs::read(&target)
+            .unwrap()
+            .starts_with(b"\x0a\x0d\x0d\x0a")
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -34,11 +34,11 @@ pub(crate) struct World {
 
 impl World {
     /// Makes both ends; with two netloom hosts where no TAP can be opened.
-    pub(crate) fn make(capture: &Path) -> Result<Self, Failure> {
+    pub(crate) fn make(capture: &Path, only_new: bool) -> Result<Self, Failure> {
         match open_tap() {
             Ok(tap) => {
                 let device = format!("TAP {}, MTU {MTU}", tap.name());
-                let netloom = spawn(tap, OURS, Some(capture))?;
+                let netloom = spawn(tap, OURS, Some((capture, only_new)))?;
                 Ok(Self {
                     netloom,
                     peer: Box::new(Kernel),
@@ -48,7 +48,7 @@ impl World {
             }
             Err(why) => {
                 let (ours, theirs) = pair(Medium::Ethernet, MTU);
-                let netloom = spawn(ours, OURS, Some(capture))?;
+                let netloom = spawn(ours, OURS, Some((capture, only_new)))?;
                 let peer = Box::new(spawn(theirs, PEER, None)?);
                 let device = String::from("the in-memory pair");
                 Ok(Self {
@@ -91,7 +91,11 @@ fn open_tap() -> Result<Tap, String> {
     builder.open().map_err(|error| error.to_string())
 }
 
-fn spawn<D>(device: D, addresses: [&str; 2], capture: Option<&Path>) -> Result<Host, Failure>
+fn spawn<D>(
+    device: D,
+    addresses: [&str; 2],
+    capture: Option<(&Path, bool)>,
+) -> Result<Host, Failure>
 where
     D: Device,
     D::Rx: HostReceive,
@@ -101,9 +105,10 @@ where
     for address in addresses {
         builder = builder.address(cidr(address));
     }
-    if let Some(path) = capture {
+    if let Some((path, only_new)) = capture {
         let settings = CaptureSettings::new(SystemTime::now())
             .snap_len(SNAP_LEN)
+            .only_new(only_new)
             .size_limit(Some(SIZE_LIMIT));
         builder = builder.capture_with(path, settings);
     }
