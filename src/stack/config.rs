@@ -205,6 +205,7 @@ pub struct InterfaceConfig {
     pub(crate) dad_delay: Duration,
     pub(crate) link_local: bool,
     pub(crate) accept_foreign: bool,
+    pub(crate) windows_together: Option<usize>,
 }
 
 impl InterfaceConfig {
@@ -221,6 +222,7 @@ impl InterfaceConfig {
             dad_delay: Duration::ZERO,
             link_local: true,
             accept_foreign: false,
+            windows_together: None,
         }
     }
 
@@ -309,6 +311,31 @@ impl InterfaceConfig {
             accept_foreign: accepted,
             ..self
         }
+    }
+
+    /// The most full segments that the receive windows of all active connections promise together,
+    /// as long as there are 8 for each of them (default: half of
+    /// [`queue_frames`](Capabilities::queue_frames) where the device gives no super-segments, else
+    /// no bound; docs/choices.md). `usize::MAX` is no bound.
+    #[must_use]
+    pub fn windows_together(self, segments: usize) -> Self {
+        Self {
+            windows_together: Some(segments),
+            ..self
+        }
+    }
+
+    /// What the windows share; `None` for no bound.
+    pub(crate) fn shared_segments(&self) -> Option<usize> {
+        let Capabilities {
+            queue_frames,
+            receives_super_segments,
+            ..
+        } = self.capabilities;
+        let by_default = queue_frames.filter(|_| !receives_super_segments);
+        self.windows_together
+            .or(by_default.map(|frames| frames / 2))
+            .filter(|&segments| segments != usize::MAX)
     }
 
     /// Refuses what cannot work.

@@ -11,6 +11,7 @@ use super::config::{InterfaceConfig, MIN_MTU_V6};
 use super::ids::{InterfaceId, RawId};
 use super::packet::{OwnedPacket, Waiter};
 use super::ready::ReadyList;
+use super::share::QueueShare;
 use crate::base::{Cidr, Instant, MacAddr, Random};
 use crate::device::{Capabilities, Medium};
 use crate::link::VlanTag;
@@ -36,6 +37,8 @@ pub(crate) struct Interface {
     pub(crate) addresses: Addresses,
     /// Sockets that wait for a tentative address.
     pub(crate) waiters: BTreeSet<Waiter>,
+    /// The queue that text waits in, where its length matters.
+    pub(crate) share: Option<QueueShare>,
     pub(crate) ready: ReadyList,
     /// RSTs that connections owe which are gone, in the order of their turns.
     pub(crate) farewells: VecDeque<RawId>,
@@ -79,6 +82,7 @@ impl Interface {
             accept_foreign: config.accept_foreign,
             addresses,
             waiters: BTreeSet::new(),
+            share: config.shared_segments().map(QueueShare::new),
             ready: ReadyList::default(),
             farewells: VecDeque::new(),
             outbox: VecDeque::new(),

@@ -31,6 +31,7 @@ mod ports;
 mod prefix_tree;
 mod ready;
 mod route;
+mod share;
 mod source;
 mod taken;
 mod tcp;

@@ -20,6 +20,7 @@ use super::route::{Route, RouteError, Routes};
 use super::wheel::{TimerKey, Wheel};
 use crate::arp;
 use crate::base::{Cidr, DropReason, Instant, MacAddr, Random};
+use crate::tcp::Connection;
 
 /// The parts of a stack below its sockets.
 #[derive(Debug)]
@@ -98,6 +99,25 @@ impl Net {
         self.interfaces.push(interface);
         self.on_interface_timeout(now, id);
         Ok(id)
+    }
+
+    /// A connection begins on this interface: its part of the queue.
+    pub(crate) fn begin_in_queue(&self, on: InterfaceId, connection: &mut Connection) {
+        if let Some(share) = self
+            .interfaces
+            .get(on.index())
+            .and_then(|i| i.share.as_ref())
+        {
+            share.begin(&mut connection.rcv.part);
+        }
+    }
+
+    /// So many segments of text came for a connection: its part of the queue anew.
+    pub(crate) fn share_queue(&mut self, on: InterfaceId, segs: u32, connection: &mut Connection) {
+        let interface = self.interfaces.get_mut(on.index());
+        if let Some(share) = interface.and_then(|i| i.share.as_mut()) {
+            share.on_text(segs, &mut connection.rcv.part);
+        }
     }
 
     /// The way to `dst`. `scope` names the interface of a link-local or multicast address, and

@@ -62,7 +62,7 @@ pub(crate) use header::CHECKSUM_OFFSET;
 pub(crate) use isn::IsnGenerator;
 pub(crate) use on_segment::Outcome;
 pub(crate) use read_queue::Reach;
-pub(crate) use receive::{syn_window, window_scale};
+pub(crate) use receive::{QueuePart, syn_window, window_scale};
 pub(crate) use reset::{Reset, refusal};
 pub(crate) use segment::{Control, Segment};
 pub(crate) use seq::SeqNum;

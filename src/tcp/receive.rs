@@ -42,6 +42,24 @@ struct TsRecent {
     at: Instant,
 }
 
+/// What the connection may use of a queue that all connections of its interface share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueuePart {
+    /// Full segments that the window may promise.
+    pub(crate) segs: u32,
+    /// The period in which it was last counted as active.
+    pub(crate) period: u32,
+}
+
+impl Default for QueuePart {
+    fn default() -> Self {
+        Self {
+            segs: u32::MAX,
+            period: 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Receive {
     pub(crate) irs: SeqNum,
@@ -70,6 +88,8 @@ pub(crate) struct Receive {
     /// Bytes the window may promise; grows up to `limit_max`.
     pub(super) limit: usize,
     limit_max: usize,
+    /// What the device's queue leaves to this connection.
+    pub(crate) part: QueuePart,
     /// When RCV.NXT passes it, a window's worth has come since the last look at `limit`.
     tuning_edge: SeqNum,
     /// Text is taken and thrown away: the user has shut down reading.
@@ -110,6 +130,7 @@ impl Receive {
             owed: Owed::default(),
             limit: usable(limit.min(limit_max), scale),
             limit_max,
+            part: QueuePart::default(),
             tuning_edge: SeqNum::default(),
             discard: false,
         }
@@ -140,6 +161,13 @@ impl Receive {
 
     pub(crate) fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Bytes that the window may promise now: its limit, or the connection's part of the queue.
+    pub(super) fn promise(&self) -> usize {
+        let part = u64::from(self.part.segs) * u64::from(self.mss);
+        let part = usize::try_from(part).unwrap_or(usize::MAX);
+        self.limit.min(usable(part, self.scale))
     }
 
     /// Sets the most that the window may grow to; what was promised stays promised.
@@ -378,7 +406,8 @@ impl Receive {
     /// Takes at most `max` bytes for the user; `None` when none wait.
     pub(crate) fn read(&mut self, max: usize) -> Option<Bytes> {
         let slice = self.queue.pop(max)?;
-        let free = u32::try_from(self.limit.saturating_sub(self.queue.len())).unwrap_or(u32::MAX);
+        let free =
+            u32::try_from(self.promise().saturating_sub(self.queue.len())).unwrap_or(u32::MAX);
         let current = self.wnd();
         // A window update of its own, when the window at least doubles (Linux's rule).
         if free
@@ -434,7 +463,9 @@ impl Receive {
             return;
         }
         self.tuning_edge = self.edge.later(self.nxt);
-        if self.queue.len() <= self.limit / 2 {
+        // A window that the queue bounds shows nothing about its limit.
+        let promise = self.promise();
+        if promise == self.limit && self.queue.len() <= promise / 2 {
             self.limit = (self.limit * 2).min(self.limit_max);
         }
     }

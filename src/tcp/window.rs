@@ -108,7 +108,8 @@ impl Receive {
     ///
     /// RFC 9293 §3.8.6.2.2 MUST-39: the edge moves by worthwhile steps only.
     pub(crate) fn advertise(&self) -> (u16, SeqNum) {
-        let free = u32::try_from(self.limit.saturating_sub(self.queue.len())).unwrap_or(u32::MAX);
+        let promise = self.promise();
+        let free = u32::try_from(promise.saturating_sub(self.queue.len())).unwrap_or(u32::MAX);
         let current = self.wnd();
         let step = self.worthwhile();
         let opened = self.scale.wire(free);
@@ -129,7 +130,8 @@ impl Receive {
         let unit = 1u32 << self.scale.shift();
         let up = current.div_ceil(unit);
         let promised = self.queue.len() + usize::try_from(up * unit).unwrap_or(usize::MAX);
-        let most = self.limit + (self.limit / 4).max(usize::try_from(unit).unwrap_or(0));
+        let limit = self.promise();
+        let most = limit + (limit / 4).max(usize::try_from(unit).unwrap_or(0));
         let wire = if promised <= most { up } else { current / unit };
         u16::try_from(wire).unwrap_or(u16::MAX)
     }
@@ -164,7 +166,7 @@ impl Receive {
     }
 
     pub(super) fn worthwhile(&self) -> u32 {
-        u32::try_from(self.limit / 2)
+        u32::try_from(self.promise() / 2)
             .unwrap_or(u32::MAX)
             .min(self.mss)
             .max(1)

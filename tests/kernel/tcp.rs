@@ -40,7 +40,45 @@ pub(crate) const TESTS: &[Test] = &[
         "tcp::r69_the_window_fits_the_queue_of_a_plain_device",
         r69_window_and_queue,
     ),
+    (
+        "tcp::the_windows_of_many_fit_the_queue_of_a_plain_device",
+        many_windows_and_one_queue,
+    ),
 ];
+
+/// A dozen connections whose readers wait at times: together they do not overflow the queue.
+fn many_windows_and_one_queue() {
+    use netloom::device::Tap;
+    let tap = Tap::builder().name("nl0").offload(false).txqueuelen(1000);
+    let tap = tap.kernel_address("10.7.0.1/24".parse().unwrap());
+    let host = host::Host::builder(tap.open().unwrap()).address("10.7.0.2/24".parse().unwrap());
+    let host = host.spawn().unwrap();
+    let data = text(4 << 20);
+    thread::scope(|scope| {
+        for _ in 0..12 {
+            let (mut us, mut them) = connected(&host, false, true);
+            let data = &data;
+            scope.spawn(move || {
+                them.write_all(data).unwrap();
+                them.shutdown(Shutdown::Write).unwrap();
+            });
+            scope.spawn(move || {
+                let mut got = Vec::with_capacity(data.len());
+                let mut piece = vec![0; 256 << 10];
+                loop {
+                    thread::sleep(Duration::from_millis(5));
+                    match us.read(&mut piece).unwrap() {
+                        0 => break,
+                        len => got.extend_from_slice(&piece[..len]),
+                    }
+                }
+                assert!(got == *data, "{} bytes of {}", got.len(), data.len());
+            });
+        }
+    });
+    let lost = host.device_counters().unwrap().lost_inbound;
+    assert_eq!(lost, 0, "frames that the queue did not hold");
+}
 
 /// The kernel sends MTU-sized frames as fast as our window lets it, to a reader that first waits: the
 /// queue of the device never overflows, whatever the reader does, so nothing is sent twice.

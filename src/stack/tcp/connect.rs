@@ -56,8 +56,9 @@ impl Stack {
             ttl: setup.options.ttl_setting(),
             tos: setup.options.tos_setting(),
         };
-        let connection = Box::new(Connection::connect(now, setup));
+        let mut connection = Box::new(Connection::connect(now, setup));
         let on = route.on;
+        self.net.begin_in_queue(on, &mut connection);
         let id = self.tcp.slots.insert(Slot {
             connection,
             tuple,

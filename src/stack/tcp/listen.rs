@@ -434,13 +434,14 @@ impl Stack {
             default_mss: default_mss(flow.src),
             options,
         };
-        let connection = Box::new(Connection::accept(now, setup, &half.record.opening));
+        let mut connection = Box::new(Connection::accept(now, setup, &half.record.opening));
         let HalfOpenSlot {
             tuple,
             on,
             listener: listener_id,
             ..
         } = half;
+        self.net.begin_in_queue(on, &mut connection);
         let id = self.tcp.slots.insert(Slot {
             connection,
             tuple,

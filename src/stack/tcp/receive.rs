@@ -91,6 +91,10 @@ impl Stack {
         let Some(slot) = self.tcp.slots.get_mut(id) else {
             return Err(DropReason::TcpNoSocket);
         };
+        if !seg.text.is_empty() {
+            let segs = seg.text_len().div_ceil(seg.wire_text());
+            self.net.share_queue(slot.on, segs, &mut slot.connection);
+        }
         let una = slot.connection.snd.una;
         let step = slot.connection.on_segment(now, seg);
         let (on, next_hop) = (slot.on, slot.flow.next_hop);

@@ -325,3 +325,96 @@ fn a_full_backlog_is_back_pressure() {
         "it came after all"
     );
 }
+
+/// What all clients may send at once fits into the queue of a device without super-segments, however
+/// many they are; one that is left alone has the whole share, and a newcomer enough to begin with.
+#[test]
+fn the_windows_of_all_connections_together_fit_the_devices_queue() {
+    const QUEUE: usize = 400;
+    let plain = Capabilities {
+        queue_frames: Some(QUEUE),
+        ..Capabilities::plain(Medium::Ip, 1500)
+    };
+    let mut link = Link::over(&plain);
+    let options = TcpOptions::default().nodelay(true);
+    let listen = ListenOptions::new(options.clone());
+    let listener = link.ends[0]
+        .stack
+        .tcp_listen(SERVER.parse().unwrap(), listen)
+        .unwrap();
+    let connect = |link: &mut Link| {
+        let to = SERVER.parse().unwrap();
+        let client = link.ends[1]
+            .stack
+            .tcp_connect(link.now, to, None, options.clone())
+            .unwrap();
+        link.settle();
+        let server = link.ends[0].stack.tcp_accept(link.now, listener).unwrap();
+        (client, server)
+    };
+    let mut all: Vec<_> = (0..12).map(|_| connect(&mut link)).collect();
+    let text = vec![7; 1 << 20];
+    // The clients' buffers are full; nothing is delivered: so many frames leave at once.
+    let burst = |link: &mut Link, of: &[(TcpId, TcpId)]| {
+        for &(client, _) in of {
+            let _ = link.ends[1].stack.tcp_write(link.now, client, &text);
+        }
+        let now = link.now;
+        let client = &mut link.ends[1];
+        while client
+            .stack
+            .poll_transmit(now, client.on, &mut client.out)
+            .unwrap()
+            .sent
+            > 0
+        {}
+        client.out.0.len()
+    };
+    // What waits is delivered, read and acknowledged; the clients do not send, but as a burst.
+    let flow = |link: &mut Link, of: &[(TcpId, TcpId)]| {
+        for _ in 0..60 {
+            burst(link, of);
+            link.now = link.now + Duration::from_millis(50);
+            let now = link.now;
+            let (server, client) = link.ends.split_at_mut(1);
+            let (server, client) = (&mut server[0], &mut client[0]);
+            for frame in client.out.0.drain(..) {
+                server.stack.handle_frame(now, server.on, frame);
+            }
+            server.stack.handle_timeout(now);
+            for &(_, id) in of {
+                while server.stack.tcp_read_chunk(now, id, usize::MAX).is_ok() {}
+            }
+            let out = &mut server.out;
+            while server
+                .stack
+                .poll_transmit(now, server.on, out)
+                .unwrap()
+                .sent
+                > 0
+            {}
+            for frame in out.0.drain(..) {
+                client.stack.handle_frame(now, client.on, frame);
+            }
+        }
+    };
+    flow(&mut link, &all);
+    let at_once = burst(&mut link, &all);
+    assert!(
+        (QUEUE / 4..=QUEUE / 2 + all.len()).contains(&at_once),
+        "{at_once} frames at once, of a queue of {QUEUE}"
+    );
+    // A newcomer gets its part, the others give way to it and then fall idle.
+    flow(&mut link, &all);
+    let newcomer = [connect(&mut link)];
+    flow(&mut link, &newcomer);
+    let alone = burst(&mut link, &newcomer);
+    assert!(
+        (QUEUE / 2 - 8..=QUEUE / 2 + 1).contains(&alone),
+        "{alone} frames of one that is left"
+    );
+    all.extend(newcomer);
+    flow(&mut link, &all);
+    let at_once = burst(&mut link, &all);
+    assert!(at_once <= QUEUE / 2 + all.len(), "{at_once} frames at once");
+}
