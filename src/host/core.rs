@@ -116,6 +116,9 @@ impl Core {
     ) -> (Option<Next>, Wake) {
         let leads = match turn {
             Turn::Lead(id, until) if (until.ready)() || !self.roles.is_led_by(*id) => {
+                if self.roles.is_led_by(*id) {
+                    self.roles.served_itself();
+                }
                 return (None, self.end_lead(*id, now, until.sends));
             }
             Turn::Lead(..) => true,

@@ -62,7 +62,8 @@ impl Shared {
         self.wake(wake);
         // A bug ends the host, not the thread that happened to lead.
         let over = catch_unwind(AssertUnwindSafe(|| self.lead(id, rx, next, until)));
-        self.end_lead(id, over.unwrap_or(Over::Failed(HostError::Panicked)));
+        let over = over.unwrap_or(Over::Failed(HostError::Panicked));
+        self.end_lead(id, over, (until.ready)());
         Ok(())
     }
 
@@ -120,11 +121,14 @@ impl Shared {
     }
 
     /// Gives the role back.
-    fn end_lead(&self, id: LeadId, over: Over) {
+    fn end_lead(&self, id: LeadId, over: Over, served: bool) {
         if matches!(over, Over::Ended) {
             return;
         }
         let mut core = self.lock();
+        if served && core.roles.is_led_by(id) {
+            core.roles.served_itself();
+        }
         let mut failed = false;
         match over {
             Over::Ended | Over::Done => {}

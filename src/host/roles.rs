@@ -35,7 +35,8 @@ pub(crate) struct Roles {
     /// Leads begun, and how many of them the driver has seen.
     leads: u64,
     leads_seen: u64,
-    /// Turns in a row by which the leader served others only.
+    /// Turns in a row by which leaders served others only. A lead that ends for another reason, a
+    /// wake-up for an earlier timer say, and begins again is the same idle thread's.
     selfless: u32,
     /// Blocking calls that shall not lead, and how many the next offence costs.
     skip: u32,
@@ -115,18 +116,25 @@ impl Roles {
             }
             // It sleeps on the device, or is about to.
             Looker::Driver => Wake::Driver,
-            Looker::Leader => Wake::Leader,
+            Looker::Leader => {
+                self.selfless = 0;
+                Wake::Leader
+            }
         };
         self.looker = Looker::Leader;
         self.looks_at = due;
         self.leads += 1;
-        self.selfless = 0;
         Some((LeadId(self.leads), wake))
     }
 
     /// The leader took a turn that served others only.
     pub(crate) const fn served_others(&mut self) {
         self.selfless = self.selfless.saturating_add(1);
+    }
+
+    /// The leader's own socket has something.
+    pub(crate) const fn served_itself(&mut self) {
+        self.selfless = 0;
     }
 
     /// Does this lead still last?
@@ -358,6 +366,28 @@ mod tests {
             end(&mut roles, at(0), calm());
             assert_eq!(roles.driver(at(1000), calm()), Part::StepIn);
         }
+    }
+
+    /// The closes of a busy thread arm timers, each of which wakes the idle leader.
+    #[test]
+    fn an_idle_leader_that_is_woken_now_and_then_is_replaced_all_the_same() {
+        let mut roles = Roles::new(GRACE);
+        begin(&mut roles).unwrap();
+        for turn in 1..SELFLESS {
+            roles.served_others();
+            end(&mut roles, at(u64::from(turn)), calm());
+            assert_eq!(begin(&mut roles), Some(Wake::Nobody));
+            assert_eq!(begin(&mut roles), None, "after {turn} turns");
+        }
+        roles.served_others();
+        assert_eq!(begin(&mut roles), Some(Wake::Leader));
+        // Who replaced it begins anew, and so does who served itself.
+        assert_eq!(begin(&mut roles), None);
+        for _ in 0..SELFLESS {
+            roles.served_others();
+        }
+        roles.served_itself();
+        assert_eq!(begin(&mut roles), None);
     }
 
     #[test]
