@@ -9,8 +9,9 @@ use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
 use super::clock;
-use super::core::{Core, Next};
+use super::core::Next;
 use super::error::HostError;
+use super::locked::Locked;
 use super::roles::{LeadId, Wake};
 use super::shared::{Rx, Shared, Turn};
 use super::wait::DeviceState;
@@ -33,9 +34,9 @@ impl Shared {
     /// again. Gives the core back when they do not.
     pub(crate) fn try_lead<'a>(
         &'a self,
-        mut core: MutexGuard<'a, Core>,
+        mut core: Locked<'a>,
         until: &Until<'_>,
-    ) -> Result<(), MutexGuard<'a, Core>> {
+    ) -> Result<(), Locked<'a>> {
         if self.rx.is_poisoned() {
             // Who panicked ends the host, and wakes those who wait; what it read is not handled.
             core.fail(HostError::Panicked);

@@ -8,6 +8,7 @@
 //! | `builder.rs` | [`HostBuilder`]: addresses, options, capture, spawning |
 //! | `driver.rs` | the thread: read, turn, sleep |
 //! | `shared.rs`, `core.rs` | the locks and the turn; what is behind the lock |
+//! | `locked.rs` | a panic under the lock ends the host for all |
 //! | `lead.rs`, `roles.rs` | a thread that would block drives itself; who looks at the device |
 //! | `sockets.rs` | tables from ids to waiters and channels |
 //! | `connect.rs`, `listener.rs`, `tcp.rs`, `udp.rs`, `ping.rs` | the handles |
@@ -29,6 +30,7 @@ mod driver;
 mod error;
 mod lead;
 mod listener;
+mod locked;
 mod ping;
 mod roles;
 mod settings;

@@ -7,13 +7,14 @@
 //! the core is held for one batch in and a bounded number of frames out at a time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::clock;
 use super::core::{Core, Next};
 use super::error::HostError;
 use super::lead::Until;
+use super::locked::Locked;
 use super::roles::{LeadId, Part, Roles};
 use super::sockets::{After, Sockets};
 use super::wait::{Poller, Waker};
@@ -115,16 +116,17 @@ impl Shared {
     }
 
     /// Locks the core. A panic of another thread under the lock ends the host, not this thread.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(|poisoned| {
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        let core = self.core.lock().unwrap_or_else(|poisoned| {
             let mut core = poisoned.into_inner();
             core.fail(HostError::Panicked);
             core
-        })
+        });
+        Locked::new(self, core)
     }
 
     /// Locks the core of a host that still runs.
-    pub(crate) fn lock_running(&self) -> Result<MutexGuard<'_, Core>, HostError> {
+    pub(crate) fn lock_running(&self) -> Result<Locked<'_>, HostError> {
         let core = self.lock();
         core.check()?;
         Ok(core)
@@ -163,7 +165,7 @@ impl Shared {
 
     /// Ends a user's call: sends what it caused, tells who waits, and wakes who looks at the device
     /// if that would look too late.
-    pub(crate) fn finish(&self, mut core: MutexGuard<'_, Core>, now: Instant) {
+    pub(crate) fn finish(&self, mut core: Locked<'_>, now: Instant) {
         let (after, need) = core.settle(now);
         let wake = core.wake_for(need);
         drop(core);
@@ -185,10 +187,10 @@ impl Shared {
     /// the host still runs.
     pub(crate) fn wait<'a>(
         &'a self,
-        mut core: MutexGuard<'a, Core>,
+        mut core: Locked<'a>,
         side: &Side,
         patience: Wish,
-    ) -> (MutexGuard<'a, Core>, Waited) {
+    ) -> (Locked<'a>, Waited) {
         let Wish { deadline, sends } = patience;
         let now = clock::now();
         if deadline.is_some_and(|deadline| deadline <= now) {
@@ -242,18 +244,7 @@ impl Shared {
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return None;
             }
-            core = match deadline {
-                None => self
-                    .changed
-                    .wait(core)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    self.changed
-                        .wait_timeout(core, deadline.since(now))
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-            };
+            core = core.wait(&self.changed, deadline.map(|deadline| deadline.since(now)));
         }
     }
 
@@ -275,6 +266,12 @@ impl Shared {
     /// everybody.
     pub(crate) fn end(&self, why: HostError) {
         let mut core = self.lock();
+        // Whatever the driver wanted: a core that was left half-way must not be asked for more.
+        let why = if self.core.is_poisoned() {
+            HostError::Panicked
+        } else {
+            why
+        };
         let (tx, sockets) = core.end(why);
         drop(core);
         if let Some(device) = &self.device {

@@ -3,11 +3,11 @@
 //! A condition variable is notified only when somebody is marked as waiting: a stream that is
 //! read and written without blocking costs no system call. All counts change under the core's lock.
 
+use std::sync::Condvar;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Condvar, MutexGuard};
 use std::time::Duration;
 
-use super::core::Core;
+use super::locked::Locked;
 
 /// One thing to wait for.
 #[derive(Debug, Default)]
@@ -20,24 +20,9 @@ pub(crate) struct Side {
 
 impl Side {
     /// Sleeps until notified or `timeout` has passed (`None`: for ever). May wake for no reason.
-    pub(crate) fn wait<'a>(
-        &self,
-        core: MutexGuard<'a, Core>,
-        timeout: Option<Duration>,
-    ) -> MutexGuard<'a, Core> {
+    pub(crate) fn wait<'a>(&self, core: Locked<'a>, timeout: Option<Duration>) -> Locked<'a> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        let core = match timeout {
-            None => self
-                .condvar
-                .wait(core)
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-            Some(timeout) => {
-                self.condvar
-                    .wait_timeout(core, timeout)
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .0
-            }
-        };
+        let core = core.wait(&self.condvar, timeout);
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         core
     }
