@@ -69,9 +69,12 @@ mod by_hand {
 
             // 3. The stack speaks: frames out, as many as the device takes.
             let more = stack.poll_transmit(now, interface, &mut tx)?.more;
+            // And the device, with what it holds back.
+            let due = tx.poll(now)?;
 
             // 4. Nothing to do before a frame, room, or the next deadline comes.
-            let timeout = match stack.poll_timeout() {
+            let next = [stack.poll_timeout(), due].into_iter().flatten().min();
+            let timeout = match next {
                 _ if more == More::Budget => PollTimeout::ZERO,
                 None => PollTimeout::NONE,
                 // Rounded up: poll(2) counts milliseconds, and too early is a spin.
@@ -82,7 +85,8 @@ mod by_hand {
                 PollFd::new(readable.as_fd(), PollFlags::POLLIN),
                 PollFd::new(writable.as_fd(), PollFlags::POLLOUT),
             ];
-            let waits_for = if more == More::DeviceFull { 2 } else { 1 };
+            let full = more == More::DeviceFull || tx.wants_room();
+            let waits_for = if full { 2 } else { 1 };
             poll(&mut fds[..waits_for], timeout)?;
         }
     }

@@ -219,7 +219,18 @@ pub trait Transmit {
     /// Only what ends the device.
     fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError>;
 
-    /// Sends what this half holds back and what is due; returns when it wants to be polled again.
+    /// Sends what this half holds back, what is due, and packets of the device's own; returns when it
+    /// wants to be polled again.
+    ///
+    /// Whoever drives a device calls this, whether the stack has frames to send or not:
+    /// - after each [`receive`](Receive::receive) and before it waits, though no frame came: the
+    ///   device may have taken a packet that it answers itself;
+    /// - after the frames that it was offered;
+    /// - when the time has come that the last call returned;
+    /// - when the device has room again, as long as it [`wants_room`](Self::wants_room).
+    ///
+    /// A wrapper calls the inner half's in its own, whatever it holds back itself, and returns the
+    /// earlier of both times.
     ///
     /// # Errors
     /// Only what ends the device.

@@ -98,6 +98,7 @@ impl Core {
             && until.sends
             && (until.ready)()
         {
+            self.poll_device(now);
             return More::Idle;
         }
         self.tx_full = false;
@@ -283,15 +284,32 @@ impl Core {
                 break;
             }
         }
-        match tx.poll(now) {
-            Ok(due) => self.tx_due = due,
-            Err(error) => self.life = Life::Ending(error.into()),
-        }
-        self.tx_full = more == More::DeviceFull || tx.wants_room();
+        self.tx_full = more == More::DeviceFull;
+        self.poll_device(now);
         match more {
             More::Idle if self.tx_full => More::DeviceFull,
             more => more,
         }
+    }
+
+    /// Lets the device send what it has itself.
+    fn poll_device(&mut self, now: Instant) {
+        let Some(tx) = &mut self.tx else {
+            return;
+        };
+        match tx.poll(now) {
+            Ok(due) => self.tx_due = due,
+            Err(error) => self.life = Life::Ending(error.into()),
+        }
+        self.tx_full |= tx.wants_room();
+    }
+
+    /// The same when there is nothing else to do; what is next.
+    pub(super) fn poll_idle(&mut self, now: Instant) -> Next {
+        if self.check().is_ok() {
+            self.poll_device(now);
+        }
+        self.next(now, More::Idle)
     }
 
     /// Passes events on; were there any?

@@ -42,6 +42,7 @@ impl Driver {
         let shared = &*self.shared;
         let mut next = Next::Again;
         let mut active_at = clock::now();
+        let mut polled_at = active_at;
         let mut troubles = 0;
         loop {
             let stepped_in = self.stand_back()?;
@@ -72,7 +73,14 @@ impl Driver {
                 continue;
             }
             drop(rx);
-            if now.since(active_at) < shared.busy_poll {
+            let spins = now.since(active_at) < shared.busy_poll;
+            if let Some(changed) = shared.poll_device(now, spins, &mut polled_at) {
+                next = changed;
+            }
+            if next.is_due(now) {
+                continue;
+            }
+            if spins {
                 std::hint::spin_loop();
             } else {
                 match self.poller.sleep(&shared.driver, &next, now, held)? {

@@ -79,6 +79,7 @@ impl Shared {
             return Over::Failed(HostError::Panicked);
         };
         let mut active_at = clock::now();
+        let mut polled_at = active_at;
         // The driver may have taken a last turn meanwhile.
         while !(until.ready)() {
             let now = clock::now();
@@ -95,21 +96,25 @@ impl Shared {
                 if received > 0 {
                     active_at = now;
                 }
-            } else if now.since(active_at) < self.busy_poll {
-                std::hint::spin_loop();
             } else {
-                let wake_at = earliest([held, until.deadline]);
-                let Some(poller) = rx.poller() else {
-                    return Over::Done;
-                };
-                match poller.sleep(&self.leader, &next, now, wake_at) {
-                    Ok(DeviceState::Fine) => {}
-                    Ok(DeviceState::Trouble) => return Over::Trouble,
-                    Err(error) => return Over::Failed(DeviceError::Io(error).into()),
+                let spins = now.since(active_at) < self.busy_poll;
+                if let Some(changed) = self.poll_device(now, spins, &mut polled_at) {
+                    next = changed;
                 }
-                active_at = clock::now();
-                if matches!(next, Next::Sleep { writable: true, .. }) {
-                    next = Next::Again;
+                if next.is_due(now) {
+                    continue;
+                }
+                if spins {
+                    std::hint::spin_loop();
+                } else {
+                    let wake_at = earliest([held, until.deadline]);
+                    if let Some(over) = self.sleep_as_leader(&rx, &next, now, wake_at) {
+                        return over;
+                    }
+                    active_at = clock::now();
+                    if matches!(next, Next::Sleep { writable: true, .. }) {
+                        next = Next::Again;
+                    }
                 }
             }
             let late = until.deadline.is_some_and(|deadline| deadline <= now);
@@ -119,6 +124,24 @@ impl Shared {
             }
         }
         Over::Done
+    }
+
+    /// Sleeps on the device; what ends the lead, if anything does.
+    fn sleep_as_leader(
+        &self,
+        rx: &Rx,
+        next: &Next,
+        now: Instant,
+        wake_at: Option<Instant>,
+    ) -> Option<Over> {
+        let Some(poller) = rx.poller() else {
+            return Some(Over::Done);
+        };
+        match poller.sleep(&self.leader, next, now, wake_at) {
+            Ok(DeviceState::Fine) => None,
+            Ok(DeviceState::Trouble) => Some(Over::Trouble),
+            Err(error) => Some(Over::Failed(DeviceError::Io(error).into())),
+        }
     }
 
     /// Gives the role back.

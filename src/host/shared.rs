@@ -42,6 +42,9 @@ pub(crate) struct Shared {
     changed: Condvar,
 }
 
+/// How often a thread that spins lets the device send what it has itself.
+const SPIN_POLL: Duration = Duration::from_micros(50);
+
 /// The receiving half and the batch that it fills.
 pub(crate) struct Rx {
     /// Gone at the end of the host, and the device's descriptors with it.
@@ -150,6 +153,22 @@ impl Shared {
         self.wake(wake);
         after.run();
         next
+    }
+
+    /// No frame came, and who looks is about to wait: the device may have taken a packet for itself
+    /// and have an answer. What is to be done next then; `None` when a thread that `spins` asked a
+    /// moment ago, so that it leaves the lock to users.
+    pub(crate) fn poll_device(
+        &self,
+        now: Instant,
+        spins: bool,
+        polled_at: &mut Instant,
+    ) -> Option<Next> {
+        if spins && now.since(*polled_at) < SPIN_POLL {
+            return None;
+        }
+        *polled_at = now;
+        Some(self.lock().poll_idle(now))
     }
 
     /// The driver asks for its part.

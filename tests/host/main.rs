@@ -4,6 +4,7 @@
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
 mod leading;
+mod own_packets;
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
