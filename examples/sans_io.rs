@@ -23,7 +23,7 @@ mod by_hand {
 
     use netloom::base::{Instant, Seed};
     use netloom::bytes::Bytes;
-    use netloom::device::{Device, Pollable, Receive, RxBatch, Tap};
+    use netloom::device::{Device, Pollable, Receive, RxBatch, Tap, Transmit};
     use netloom::stack::{
         Config, Event, InterfaceConfig, ListenOptions, More, SocketId, Stack, TcpId, UdpOptions,
     };

@@ -171,6 +171,10 @@ impl<D: Kind + From<TunTap>> Builder<D> {
     /// Opens the device with several queues, each a device of its own; the kernel spreads flows over
     /// them by hash. An interface that exists must have been made with several queues as well.
     ///
+    /// For programs that read them all. A stack for each queue does not work: what answers a packet
+    /// that was sent by one may come by another. So no [`Host`](crate::host::Host) takes one of
+    /// several.
+    ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_queues(self, queues: usize) -> Result<Vec<D>, OpenError> {
@@ -185,8 +189,14 @@ impl<D: Kind + From<TunTap>> Builder<D> {
         }
         let link = self.finish(&mut netlink, &opened[0], new)?;
         let watch = watch(netlink, link.index);
-        let device =
-            |queue| TunTap::new(queue, D::MEDIUM, &link, self.memory, watch.clone()).into();
+        let one_of_several = opened.len() > 1;
+        let device = |queue| {
+            let queue = Queue {
+                one_of_several,
+                ..queue
+            };
+            TunTap::new(queue, D::MEDIUM, &link, self.memory, watch.clone()).into()
+        };
         Ok(opened.into_iter().map(device).collect())
     }
 
@@ -237,6 +247,7 @@ impl<D: Kind + From<TunTap>> Builder<D> {
             name,
             virtio,
             offloads,
+            one_of_several: request.flags() & IFF_MULTI_QUEUE != 0 && link.queues != Some(1),
         };
         Ok(TunTap::new(queue, D::MEDIUM, &link, self.memory, watch).into())
     }
@@ -261,6 +272,7 @@ impl<D: Kind + From<TunTap>> Builder<D> {
             name,
             virtio,
             offloads,
+            one_of_several: false,
         })
     }
 

@@ -32,6 +32,8 @@ const IFLA_TXQLEN: u16 = 13;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_STATS64: u16 = 23;
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_TUN_NUM_QUEUES: u16 = 8;
 /// Bits of an attribute's type that are not part of it (`NLA_TYPE_MASK`).
 const NLA_FLAGS: u16 = 0xC000;
 
@@ -67,6 +69,8 @@ pub(super) struct Link {
     pub(super) mac: Option<MacAddr>,
     /// A TUN or TAP, as opposed to a card, a bridge and so on.
     pub(super) tun_tap: bool,
+    /// How many descriptors are attached to a TUN or TAP; `None` when the kernel does not say.
+    pub(super) queues: Option<u32>,
 }
 
 /// Packets that an interface lost, in its own view: what it transmits is what we receive.
@@ -306,6 +310,7 @@ fn parse_link(body: &[u8]) -> Option<Link> {
             IFLA_LINKINFO => {
                 let is_tun = |(kind, value)| kind == IFLA_INFO_KIND && value == b"tun\0";
                 link.tun_tap = attributes(value).flatten().any(is_tun);
+                link.queues = tun_queues(value).filter(|_| link.tun_tap);
             }
             _ => {}
         }
@@ -315,13 +320,23 @@ fn parse_link(body: &[u8]) -> Option<Link> {
 
 /// `struct rtnl_link_stats64`: `rx_dropped` and `tx_dropped` are its seventh and eighth numbers.
 fn parse_counts(body: &[u8]) -> Option<LinkCounts> {
-    let (_, stats) = attributes(body.get(LINK_HEADER..)?)
-        .flatten()
-        .find(|&(kind, _)| kind == IFLA_STATS64)?;
+    let stats = attribute_of(body.get(LINK_HEADER..)?, IFLA_STATS64)?;
     Some(LinkCounts {
         rx_dropped: u64_at(stats, 6 * 8)?,
         tx_dropped: u64_at(stats, 7 * 8)?,
     })
+}
+
+/// The number of queues in the link information of a TUN or TAP.
+fn tun_queues(info: &[u8]) -> Option<u32> {
+    let data = attribute_of(info, IFLA_INFO_DATA)?;
+    u32_at(attribute_of(data, IFLA_TUN_NUM_QUEUES)?, 0)
+}
+
+/// The value of the first attribute of this kind.
+fn attribute_of(rest: &[u8], kind: u16) -> Option<&[u8]> {
+    let mut all = attributes(rest).flatten();
+    all.find_map(|(found, value)| (found == kind).then_some(value))
 }
 
 /// The attributes in `rest`: kind and value. `None` is one whose length is wrong, the last.

@@ -50,6 +50,9 @@ pub struct Capabilities {
     /// May the other side queue super-segments for us? What a [`Coalesce`](super::Coalesce) merges
     /// behind that queue does not count: the queue fills with small frames all the same.
     pub receives_super_segments: bool,
+    /// Is it one of several queues, over which the other side spreads the flows by a hash of its own?
+    /// What answers a packet sent here may come by another then.
+    pub one_of_several: bool,
 }
 
 impl Capabilities {
@@ -64,6 +67,7 @@ impl Capabilities {
             uso: false,
             queue_frames: None,
             receives_super_segments: false,
+            one_of_several: false,
         }
     }
 

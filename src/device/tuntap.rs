@@ -78,6 +78,8 @@ pub(super) struct Queue {
     /// Does a virtio header stand before each frame?
     pub(super) virtio: bool,
     pub(super) offloads: Offloads,
+    /// Does the interface have other queues as well?
+    pub(super) one_of_several: bool,
 }
 
 impl TunTap {
@@ -93,6 +95,7 @@ impl TunTap {
             name,
             virtio,
             offloads,
+            one_of_several,
         } = queue;
         let native = Capabilities {
             checksum: offloads.checksum,
@@ -101,6 +104,7 @@ impl TunTap {
             uso: offloads.uso,
             queue_frames: (link.queue > 0).then_some(link.queue),
             receives_super_segments: offloads.tso,
+            one_of_several,
             ..Capabilities::plain(medium, link.mtu)
         };
         Self {

@@ -35,15 +35,19 @@ const BUFFER_LEAST: usize = 16 << 10;
 /// at what it read (docs/choices.md).
 const LEAD_GRACE: Duration = Duration::from_millis(1);
 
+/// Frames that a turn reads at most.
+const TURN_FRAMES: usize = 64;
+
 /// Makes a [`Host`].
 #[derive(Debug)]
 pub struct HostBuilder<D> {
     device: D,
     interface: InterfaceConfig,
+    config: Config,
     seed: Option<Seed>,
     busy_poll: Duration,
     lead_grace: Duration,
-    turn_frames: usize,
+    turn_frames: Option<usize>,
     capture: Option<(PathBuf, CaptureSettings)>,
     tcp: Option<TcpOptions>,
 }
@@ -59,10 +63,12 @@ where
         Self {
             device,
             interface,
+            // The seed is replaced when the host is spawned.
+            config: Config::new(Seed::new([0; 32])),
             seed: None,
             busy_poll: Duration::ZERO,
             lead_grace: LEAD_GRACE,
-            turn_frames: 64,
+            turn_frames: None,
             capture: None,
             tcp: None,
         }
@@ -110,6 +116,24 @@ where
         self
     }
 
+    /// Settings of the stack: limits, TIME-WAIT, neighbours, ports, trust in partial checksums.
+    ///
+    /// ```no_run
+    /// # let tap = netloom::device::Tap::builder().open()?;
+    /// use netloom::host::Host;
+    ///
+    /// let host = Host::builder(tap).config(|config| config.orphan_limit(100).ttl(32)).spawn()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Changes are made to what was set before. Of a whole [`Config`] that `change` returns instead,
+    /// all but the seed counts, for which there is [`seed`](Self::seed).
+    #[must_use]
+    pub fn config(mut self, change: impl FnOnce(Config) -> Config) -> Self {
+        self.config = change(self.config);
+        self
+    }
+
     /// The seed of every key (default: the system's entropy). A fixed one is for tests only.
     #[must_use]
     pub const fn seed(mut self, seed: Seed) -> Self {
@@ -137,11 +161,11 @@ where
         self
     }
 
-    /// Frames that one turn takes at most (default 64: 0.25 to 0.5 ms at worst,
-    /// during which users wait; docs/choices.md).
+    /// Frames that one turn takes and sends at most (default 64: 0.25 to 0.5 ms at worst,
+    /// during which users wait; docs/choices.md). Replaces [`Config::transmit_budget`].
     #[must_use]
     pub const fn turn_frames(mut self, frames: usize) -> Self {
-        self.turn_frames = frames;
+        self.turn_frames = Some(frames);
         self
     }
 
@@ -179,17 +203,24 @@ where
         // What each layer sees: coalesce(capture(segment(device))). The capture shows what the
         // stack sends, and what came before it was merged.
         let native = *self.device.capabilities();
+        if native.one_of_several {
+            return Err(SpawnError::OneOfSeveralQueues);
+        }
         let tcp = self.tcp.clone().unwrap_or_else(|| default_options(&native));
         let watch = self.device.watch();
         let (device, capture) = captured(self.device, self.capture, &native)?;
         let settings = Settings {
             interface: self.interface,
-            seed: self.seed.map_or_else(entropy, Ok)?,
+            config: configured(
+                self.config,
+                self.seed.map_or_else(entropy, Ok)?,
+                self.turn_frames,
+            ),
             manners: Manners {
                 busy_poll: self.busy_poll,
                 grace: self.lead_grace,
             },
-            turn_frames: self.turn_frames,
+            turn_frames: self.turn_frames.unwrap_or(TURN_FRAMES),
             tcp,
             native,
             watch,
@@ -206,7 +237,7 @@ where
 /// What is left to do with once the device is complete.
 struct Settings {
     interface: InterfaceConfig,
-    seed: Seed,
+    config: Config,
     manners: Manners,
     turn_frames: usize,
     tcp: TcpOptions,
@@ -222,8 +253,7 @@ impl Settings {
         D::Rx: HostReceive,
         D::Tx: HostTransmit,
     {
-        let config = Config::new(self.seed).transmit_budget(self.turn_frames);
-        let mut stack = Stack::new(config);
+        let mut stack = Stack::new(self.config);
         let interface = self.interface.capabilities(device.capabilities());
         let interface = stack.add_interface(clock::now(), interface)?;
 
@@ -292,6 +322,15 @@ fn default_options(capabilities: &Capabilities) -> TcpOptions {
     }
 }
 
+/// The stack's settings, with what the host's own ones say.
+fn configured(mut config: Config, seed: Seed, turn_frames: Option<usize>) -> Config {
+    config.seed = seed;
+    match turn_frames {
+        Some(frames) => config.transmit_budget(frames),
+        None => config,
+    }
+}
+
 fn entropy() -> Result<Seed, SpawnError> {
     let mut bytes = [0; 32];
     match getrandom::fill(&mut bytes) {
@@ -330,5 +369,67 @@ mod tests {
             let expected = expected.both_ways_max(both);
             assert_eq!(default_options(&capabilities), expected, "{capabilities:?}");
         }
+    }
+
+    /// Taken apart field by field: who adds a setting adds it here, and sees whether it is reached.
+    #[test]
+    fn every_setting_of_the_stack_is_reached() {
+        let device = || crate::device::pair(Medium::Ip, 1500).0;
+        let seed = Seed::from_number(9);
+        let host = Host::builder(device())
+            .config(|config| {
+                config
+                    .neighbour_limit(11)
+                    .neighbour_queue(12)
+                    .neighbour_queue_bytes(13)
+                    .outbox_limit(14)
+                    .transmit_budget(15)
+                    .ephemeral_ports(5000..=5999)
+                    .icmp_errors_per_second(16)
+                    .icmp_errors_per_peer(17)
+                    .ttl(18)
+            })
+            .seed(seed)
+            .config(|config| {
+                config
+                    .copy_below(19)
+                    .trust_partial_checksums(false)
+                    .time_wait(Duration::from_secs(20))
+                    .time_wait_limit(21)
+                    .orphan_limit(22)
+            })
+            .spawn()
+            .unwrap();
+        let used = host.shared.lock().stack.config.clone();
+        let Config {
+            seed: seed_used,
+            neighbour_limit,
+            neighbour_queue,
+            neighbour_queue_bytes,
+            outbox_limit,
+            transmit_budget,
+            ephemeral_ports,
+            icmp_errors_per_second,
+            icmp_errors_per_peer,
+            ttl,
+            copy_below,
+            trust_partial,
+            time_wait,
+            time_wait_limit,
+            orphan_limit,
+        } = used;
+        assert!(seed_used == seed && !trust_partial);
+        assert_eq!([neighbour_limit, neighbour_queue], [11, 12]);
+        assert_eq!([neighbour_queue_bytes, outbox_limit], [13, 14]);
+        assert_eq!((transmit_budget, ephemeral_ports), (15, 5000..=5999));
+        assert_eq!([icmp_errors_per_second, icmp_errors_per_peer], [16, 17]);
+        assert_eq!((ttl, copy_below), (18, 19));
+        assert_eq!(time_wait, Duration::from_secs(20));
+        assert_eq!([time_wait_limit, orphan_limit], [21, 22]);
+
+        let host = Host::builder(device()).turn_frames(7).spawn().unwrap();
+        let used = host.shared.lock().stack.config.clone();
+        assert_eq!(used.transmit_budget, 7);
+        assert!(used.seed != Seed::new([0; 32]), "keys that anybody knows");
     }
 }

@@ -45,6 +45,11 @@ pub enum SpawnError {
     /// The addresses, routes or options contradict each other or the device.
     #[error("bad configuration: {0}")]
     Config(#[from] ConfigError),
+    /// The device is one of several queues of its interface.
+    #[error(
+        "the device is one of several queues, and answers to what a host sends may come by another: open it with one queue"
+    )]
+    OneOfSeveralQueues,
     /// The capture could not be begun.
     #[error(transparent)]
     Capture(#[from] CaptureError),
@@ -64,6 +69,7 @@ impl From<SpawnError> for io::Error {
         match error {
             SpawnError::Config(error) => error.into(),
             SpawnError::Capture(error) => error.into(),
+            SpawnError::OneOfSeveralQueues => Self::new(io::ErrorKind::InvalidInput, error),
             SpawnError::System { ref error, .. } => Self::new(error.kind(), error.to_string()),
         }
     }

@@ -134,7 +134,7 @@ mod tests {
                     Box::new(move || ping.recv(LONG).map(drop).unwrap_err()),
                     Box::new(move || {
                         us.wait(Some(LONG))
-                            .map_or(io::ErrorKind::TimedOut.into(), Into::into)
+                            .map_or_else(|| io::ErrorKind::TimedOut.into(), Into::into)
                     }),
                 ];
                 for (which, wait) in waits.into_iter().enumerate() {

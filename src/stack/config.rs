@@ -334,7 +334,7 @@ impl InterfaceConfig {
         } = self.capabilities;
         let by_default = queue_frames.filter(|_| !receives_super_segments);
         self.windows_together
-            .or(by_default.map(|frames| frames / 2))
+            .or_else(|| by_default.map(|frames| frames / 2))
             .filter(|&segments| segments != usize::MAX)
     }
 

@@ -6,13 +6,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
-use netloom::base::Instant;
 use netloom::base::checksum::Sum;
+use netloom::base::{Instant, Seed};
 use netloom::bytes::Bytes;
 use netloom::device::{
-    Capabilities, Coalesce, Device, DeviceDrop, DeviceError, DeviceWatch, Medium, OpenError,
-    Receive, RxBatch, Sent, Tap, Transmit, Tun, TunTapTx,
+    Capabilities, Coalesce, Device, DeviceDrop, DeviceError, DeviceWatch, Impair, Medium,
+    OpenError, Receive, RxBatch, Sent, Tap, Transmit, Tun, TunTapTx,
 };
+use netloom::host::{Host, SpawnError};
 use netloom::link::{
     PartialChecksum, RxChecksum, RxFrame, SegmentKind, Segmentation, TxFrame, TxMeta,
 };
@@ -532,6 +533,28 @@ fn queues() {
         matches!(single, Err(OpenError::WrongKind { .. })),
         "{single:?}"
     );
+    // What answers a host on the one may come by the other, however the queue was come by.
+    let spawn = |device| {
+        let device = Coalesce::new(Impair::new(device, Seed::from_number(1)));
+        let builder = Host::builder(device).address("10.7.0.2/24".parse().unwrap());
+        builder.spawn().map(drop)
+    };
+    let passed = two[0].as_fd().try_clone_to_owned().unwrap();
+    let mut all = vec![Tun::from_fd(passed).unwrap()];
+    all.extend(two);
+    assert!(all.iter().all(|queue| queue.capabilities().one_of_several));
+    for queue in all {
+        let refused = spawn(queue);
+        assert!(
+            matches!(refused, Err(SpawnError::OneOfSeveralQueues)),
+            "{refused:?}"
+        );
+    }
+    let [one] = &mut Tun::builder().name("nl1").open_queues(1).unwrap()[..] else {
+        panic!("one queue was asked for");
+    };
+    let passed = one.as_fd().try_clone_to_owned().unwrap();
+    spawn(Tun::from_fd(passed).unwrap()).expect("one queue is a device as any");
 }
 
 fn r66_link_down() {

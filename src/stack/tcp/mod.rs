@@ -21,6 +21,8 @@ mod receive;
 mod regression_tests;
 mod send;
 #[cfg(test)]
+mod share_tests;
+#[cfg(test)]
 mod tests;
 mod time_waits;
 mod warm;

@@ -1,0 +1,124 @@
+//! The windows of all connections of an interface, and the one queue before it.
+
+use core::time::Duration;
+
+use super::ListenOptions;
+use super::tests::{Link, SERVER};
+use crate::device::{Capabilities, Medium};
+use crate::stack::{ListenerId, TcpId};
+use crate::tcp::TcpOptions;
+
+/// Frames that the server's device queues.
+const QUEUE: usize = 400;
+
+/// Clients that always have something to send.
+struct Clients {
+    link: Link,
+    listener: ListenerId,
+    text: Vec<u8>,
+}
+
+/// The client's end and the server's.
+type Ends = (TcpId, TcpId);
+
+impl Clients {
+    fn new() -> Self {
+        let mut link = Link::over(&Capabilities {
+            queue_frames: Some(QUEUE),
+            ..Capabilities::plain(Medium::Ip, 1500)
+        });
+        let options = ListenOptions::new(TcpOptions::default());
+        let server = &mut link.ends[0].stack;
+        let listener = server.tcp_listen(SERVER.parse().unwrap(), options).unwrap();
+        let text = vec![7; 1 << 20];
+        Self {
+            link,
+            listener,
+            text,
+        }
+    }
+
+    fn connect(&mut self) -> Ends {
+        let link = &mut self.link;
+        let (now, to) = (link.now, SERVER.parse().unwrap());
+        let options = TcpOptions::default();
+        let client = link.ends[1].stack.tcp_connect(now, to, None, options);
+        link.settle();
+        let server = link.ends[0].stack.tcp_accept(now, self.listener);
+        (client.unwrap(), server.unwrap())
+    }
+
+    /// How many frames these leave at once, when nothing is delivered.
+    fn burst(&mut self, of: &[Ends]) -> usize {
+        let (now, client) = (self.link.now, &mut self.link.ends[1]);
+        for &(id, _) in of {
+            // One whose buffer is full has enough.
+            let _ = client.stack.tcp_write(now, id, &self.text);
+        }
+        let out = &mut client.out;
+        while client
+            .stack
+            .poll_transmit(now, client.on, out)
+            .unwrap()
+            .sent
+            > 0
+        {}
+        out.0.len()
+    }
+
+    /// Some rounds of bursts that are delivered, read and acknowledged.
+    fn flow(&mut self, of: &[Ends]) {
+        for _ in 0..60 {
+            self.burst(of);
+            let link = &mut self.link;
+            link.now = link.now + Duration::from_millis(50);
+            let now = link.now;
+            let (server, client) = link.ends.split_at_mut(1);
+            let (server, client) = (&mut server[0], &mut client[0]);
+            for frame in client.out.0.drain(..) {
+                server.stack.handle_frame(now, server.on, frame);
+            }
+            server.stack.handle_timeout(now);
+            for &(_, id) in of {
+                while server.stack.tcp_read_chunk(now, id, usize::MAX).is_ok() {}
+            }
+            let out = &mut server.out;
+            while server
+                .stack
+                .poll_transmit(now, server.on, out)
+                .unwrap()
+                .sent
+                > 0
+            {}
+            for frame in out.0.drain(..) {
+                client.stack.handle_frame(now, client.on, frame);
+            }
+        }
+    }
+}
+
+/// What all clients may send at once fits into the queue of a device without super-segments, however
+/// many they are; one that is left alone has the whole share, and a newcomer enough to begin with.
+#[test]
+fn the_windows_of_all_connections_together_fit_the_devices_queue() {
+    let mut clients = Clients::new();
+    let mut all: Vec<_> = (0..12).map(|_| clients.connect()).collect();
+    clients.flow(&all);
+    let at_once = clients.burst(&all);
+    assert!(
+        (QUEUE / 4..=QUEUE / 2 + all.len()).contains(&at_once),
+        "{at_once} frames at once, of a queue of {QUEUE}"
+    );
+    clients.flow(&all);
+    let newcomer = [clients.connect()];
+    clients.flow(&newcomer);
+    let alone = clients.burst(&newcomer);
+    assert!(
+        (QUEUE / 2 - 8..=QUEUE / 2 + 1).contains(&alone),
+        "{alone} frames of one that is left"
+    );
+    all.extend(newcomer);
+    clients.flow(&all);
+    let at_once = clients.burst(&all);
+    assert!(at_once <= QUEUE / 2 + all.len(), "{at_once} frames at once");
+}
