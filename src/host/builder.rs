@@ -397,6 +397,7 @@ mod tests {
                     .time_wait(Duration::from_secs(20))
                     .time_wait_limit(21)
                     .orphan_limit(22)
+                    .timer_budget(23)
             })
             .spawn()
             .unwrap();
@@ -408,6 +409,7 @@ mod tests {
             neighbour_queue_bytes,
             outbox_limit,
             transmit_budget,
+            timer_budget,
             ephemeral_ports,
             icmp_errors_per_second,
             icmp_errors_per_peer,
@@ -426,6 +428,7 @@ mod tests {
         assert_eq!((ttl, copy_below), (18, 19));
         assert_eq!(time_wait, Duration::from_secs(20));
         assert_eq!([time_wait_limit, orphan_limit], [21, 22]);
+        assert_eq!(timer_budget, 23);
 
         let host = Host::builder(device()).turn_frames(7).spawn().unwrap();
         let used = host.shared.lock().stack.config.clone();

@@ -270,18 +270,30 @@ impl Host {
         self.shared.device.as_ref().map(|watch| watch.counters())
     }
 
-    /// All connections, those that their users have closed included.
+    /// The connections that users hold. Many are no picture of one moment: the host goes on after
+    /// every 256 of them.
     pub fn connections(&self) -> Vec<Connection> {
-        let core = self.shared.lock();
-        let stack = &core.stack;
-        let describe = |id| {
-            Some(Connection {
-                local: stack.tcp_local_addr(id).ok()?,
-                peer: stack.tcp_peer_addr(id).ok()?,
-                info: stack.tcp_info(id).ok()?,
-            })
-        };
-        stack.tcp_connections().filter_map(describe).collect()
+        let mut all = Vec::new();
+        let mut last = None;
+        loop {
+            let core = self.shared.lock();
+            let stack = &core.stack;
+            let describe = |id| {
+                Some(Connection {
+                    local: stack.tcp_local_addr(id).ok()?,
+                    peer: stack.tcp_peer_addr(id).ok()?,
+                    info: stack.tcp_info(id).ok()?,
+                })
+            };
+            let before = last;
+            for id in stack.tcp_connections_after(last).take(DESCRIBED_AT_ONCE) {
+                last = Some(id);
+                all.extend(describe(id));
+            }
+            if last == before {
+                return all;
+            }
+        }
     }
 
     /// The counters of the capture, when there is one. They may be kept beyond the host.
@@ -333,6 +345,9 @@ impl fmt::Debug for Host {
             .finish_non_exhaustive()
     }
 }
+
+/// Connections that are described under one lock: 0.1 ms.
+const DESCRIBED_AT_ONCE: usize = 256;
 
 /// Tries each address until one works; the last error otherwise, as std does.
 fn each_address<T>(

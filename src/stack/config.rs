@@ -19,6 +19,7 @@ pub struct Config {
     pub(crate) neighbour_queue_bytes: usize,
     pub(crate) outbox_limit: usize,
     pub(crate) transmit_budget: usize,
+    pub(crate) timer_budget: usize,
     pub(crate) ephemeral_ports: RangeInclusive<u16>,
     pub(crate) icmp_errors_per_second: u32,
     pub(crate) icmp_errors_per_peer: u32,
@@ -40,6 +41,7 @@ impl Config {
             neighbour_queue_bytes: 1 << 20,
             outbox_limit: 256,
             transmit_budget: 64,
+            timer_budget: 256,
             ephemeral_ports: 32_768..=60_999,
             icmp_errors_per_second: 1000,
             icmp_errors_per_peer: 6,
@@ -138,6 +140,15 @@ impl Config {
     pub fn transmit_budget(self, frames: usize) -> Self {
         Self {
             transmit_budget: frames.max(1),
+            ..self
+        }
+    }
+
+    /// Timers that one `handle_timeout` fires, or puts elsewhere, at most (default 256, docs/choices.md).
+    #[must_use]
+    pub fn timer_budget(self, timers: usize) -> Self {
+        Self {
+            timer_budget: timers.max(1),
             ..self
         }
     }

@@ -245,7 +245,13 @@ impl<I: Id, T> Slab<I, T> {
 
     /// All values in the order of their slots.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (I, &T)> {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+        self.iter_from(0)
+    }
+
+    /// Those from this slot on.
+    pub(crate) fn iter_from(&self, first: usize) -> impl Iterator<Item = (I, &T)> {
+        let slots = self.slots.get(first..).unwrap_or_default();
+        (first..).zip(slots).filter_map(|(index, slot)| {
             let index = u32::try_from(index).ok()?;
             let generation = slot.generation;
             let id = I::from_raw(RawId { index, generation });

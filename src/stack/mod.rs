@@ -110,16 +110,19 @@ impl Stack {
         self.net.add_interface(now, &config)
     }
 
-    /// Does what is due at `now`. A call that is not due does nothing.
+    /// Does what is due at `now`, a bounded number of timers ([`Config::timer_budget`]): while more is
+    /// due, [`poll_timeout`](Self::poll_timeout) is not later than `now`, and the caller comes again
+    /// when it has received and sent. A call that is not due does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.net.clamp(now);
-        while let Some(key) = self.net.timers.next_expired(now) {
+        let mut steps = self.config.timer_budget;
+        while let Some(key) = self.net.timers.next_expired(now, &mut steps) {
             match key {
                 TimerKey::Tcp(index) => self.tcp_timeout(now, index),
                 TimerKey::HalfOpen(index) => self.tcp_half_open_timeout(now, index),
-                TimerKey::TimeWait => self.tcp_time_wait_timeout(now),
+                TimerKey::TimeWait => self.tcp_time_wait_timeout(now, &mut steps),
                 TimerKey::FinWait(index) => self.tcp_fin_wait_timeout(index),
-                TimerKey::Farewells => self.farewells_timeout(now),
+                TimerKey::Farewells => self.farewells_timeout(now, &mut steps),
                 TimerKey::Neighbour(index) => self.net.on_neighbour_timeout(now, index),
                 TimerKey::Interface(index) => {
                     let on = InterfaceId::from_index(index as usize);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::base::Instant;
 use crate::stack::Stack;
 use crate::stack::event::{Readiness, SocketId};
-use crate::stack::ids::{StaleId, TcpId};
+use crate::stack::ids::{Id, StaleId, TcpId};
 use crate::stack::packet::Waiter;
 use crate::tcp::{ReadError, TcpFailure, TcpInfo, TcpOptions, WriteError};
 
@@ -258,9 +258,15 @@ impl Stack {
 
     /// The connections that users hold, in the order of their slots.
     pub fn tcp_connections(&self) -> impl Iterator<Item = TcpId> + '_ {
+        self.tcp_connections_after(None)
+    }
+
+    /// Those that come after `id` in that order, be it stale or not: for whoever looks at them a few at
+    /// a time.
+    pub fn tcp_connections_after(&self, id: Option<TcpId>) -> impl Iterator<Item = TcpId> + '_ {
         self.tcp
             .slots
-            .iter()
+            .iter_from(id.map_or(0, |id| id.index() as usize + 1))
             .filter(|(_, slot)| !slot.connection.orphan)
             .map(|(id, _)| id)
     }
@@ -268,13 +274,7 @@ impl Stack {
     /// Connections, half-open and FIN-WAIT-2 records that still have something to do with a peer, those given
     /// up by their users included; TIME-WAIT records are not.
     pub fn tcp_open_count(&self) -> usize {
-        let open = self
-            .tcp
-            .slots
-            .iter()
-            .filter(|(_, slot)| slot.reachable)
-            .count();
-        open + self.tcp.half_open.len() + self.tcp.fin_wait.len()
+        self.tcp.reachable + self.tcp.half_open.len() + self.tcp.fin_wait.len()
     }
 
     /// RSTs that connections which are gone owe their peers, and that no device took yet.

@@ -71,6 +71,7 @@ impl Stack {
         let free = self.demux.tcp.flows.insert(&tuple, entry);
         debug_assert!(free.is_ok(), "the tuple was free above");
         self.events.register(SocketId::Tcp(id));
+        self.tcp.reachable += 1;
         self.net.counters.tcp_opened += 1;
         self.after_tcp(now, id);
         Ok(id)

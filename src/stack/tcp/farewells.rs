@@ -156,16 +156,17 @@ impl Stack {
     }
 
     /// The oldest have waited for the device long enough. Those that wait for a neighbour end with it.
-    pub(in crate::stack) fn farewells_timeout(&mut self, now: Instant) {
+    pub(in crate::stack) fn farewells_timeout(&mut self, now: Instant, steps: &mut usize) {
         let mut next: Option<Instant> = None;
         for interface in &mut self.net.interfaces {
             while let Some(&id) = interface.farewells.front() {
                 let until = self.tcp.farewells.get(id).map(|farewell| farewell.until);
-                if let Some(until) = until.filter(|&until| until > now) {
+                if let Some(until) = until.filter(|&until| until > now || *steps == 0) {
                     next = Some(next.map_or(until, |next| next.min(until)));
                     break;
                 }
                 interface.farewells.pop_front();
+                *steps = steps.saturating_sub(1);
                 if self.tcp.farewells.remove(id).is_some() {
                     self.net.counters.drops.count(DropReason::OutboxFull);
                 }

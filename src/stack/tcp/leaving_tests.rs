@@ -403,3 +403,53 @@ fn time_wait_keeps_no_second_host_out() {
     assert_eq!(answer.data[33], (Flags::SYN | Flags::ACK).bits() as u8);
     assert_eq!(link.ends[0].stack.tcp_time_wait_count(), 0);
 }
+
+/// Ten thousand deadlines at one time are ten thousand in all, but not in one call: whoever drives the
+/// stack receives and sends between calls, and is told to come back.
+#[test]
+fn one_call_fires_a_bounded_number_of_timers() {
+    let mut link = Link::new();
+    let clients = connect_many(&mut link, 3000);
+    let (stack, on) = (&mut link.ends[1].stack, link.ends[1].on);
+    let mut out = Gate {
+        room: usize::MAX,
+        ..Gate::default()
+    };
+    while stack.poll_transmit(link.now, on, &mut out).unwrap().more == More::Budget {}
+    assert_eq!(out.taken().len(), clients.len());
+    assert_eq!(stack.tcp_open_count(), clients.len());
+    let now = link.now + Duration::from_secs(2);
+    let mut calls = 0;
+    let mut fired = 0;
+    while stack.poll_timeout().is_some_and(|at| at <= now) {
+        stack.handle_timeout(now);
+        calls += 1;
+        let after = stack.counters().tcp_rto_fired;
+        assert!(after - fired <= 256, "{} in one call", after - fired);
+        fired = after;
+    }
+    assert_eq!(fired, 3000);
+    assert!((12..=36).contains(&calls), "{calls} calls");
+}
+
+/// Whoever looks at the connections a few at a time sees each once.
+#[test]
+fn connections_are_listed_in_parts() {
+    let mut link = Link::new();
+    let clients = connect_many(&mut link, 300);
+    let now = link.now;
+    let stack = &mut link.ends[1].stack;
+    let mut listed = Vec::new();
+    loop {
+        let some: Vec<_> = stack
+            .tcp_connections_after(listed.last().copied())
+            .take(7)
+            .collect();
+        let Some(&last) = some.last() else { break };
+        listed.extend(some);
+        // Its place is found although it is gone.
+        stack.tcp_abort(now, last);
+    }
+    assert_eq!(listed, clients);
+    assert_eq!(stack.tcp_open_count(), 300 - 43);
+}

@@ -454,6 +454,7 @@ impl Stack {
         let free = self.demux.tcp.flows.insert(&tuple, entry);
         debug_assert!(free.is_ok(), "the record's flow was just removed");
         self.events.register(SocketId::Tcp(id));
+        self.tcp.reachable += 1;
         self.net.counters.tcp_accepted += 1;
         if let Some(listener) = self.tcp.listeners.get_mut(listener_id) {
             listener.complete.push_back(id);

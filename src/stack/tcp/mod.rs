@@ -121,6 +121,8 @@ pub(crate) struct Tcp {
     cookies: Cookies,
     /// Connections that nobody holds any more.
     orphans: usize,
+    /// Connections that the demultiplexer leads to.
+    reachable: usize,
     /// The slices of the frame that is being sent; reused.
     payload: Vec<Bytes>,
 }
@@ -138,6 +140,7 @@ impl Tcp {
             isn: IsnGenerator::new(seed),
             cookies: Cookies::new(seed),
             orphans: 0,
+            reachable: 0,
             payload: Vec::new(),
         }
     }
@@ -276,6 +279,7 @@ impl Stack {
         };
         if slot.reachable {
             slot.reachable = false;
+            self.tcp.reachable -= 1;
             let record = TimeWait::of(&slot.connection);
             let owes = slot.connection.take_owed_ack();
             let (tuple, flow, on) = (slot.tuple, slot.flow, slot.on);
@@ -326,6 +330,7 @@ impl Stack {
             && slot.reachable
         {
             slot.reachable = false;
+            self.tcp.reachable -= 1;
             let entry = TcpEntry::Connection(id.index());
             self.demux.tcp.remove_flow(&slot.tuple, entry);
         }
@@ -382,11 +387,13 @@ impl Stack {
         self.after_tcp(now, id);
     }
 
-    /// The records that have waited long enough are forgotten.
-    pub(super) fn tcp_time_wait_timeout(&mut self, now: Instant) {
-        while let Some((index, end)) = self.tcp.time_wait.first()
+    /// The records that have waited long enough are forgotten, as many as there are `steps`.
+    pub(super) fn tcp_time_wait_timeout(&mut self, now: Instant, steps: &mut usize) {
+        while *steps > 0
+            && let Some((index, end)) = self.tcp.time_wait.first()
             && end <= now
         {
+            *steps -= 1;
             self.remove_time_wait(index);
         }
         self.set_time_wait_timer();
