@@ -11,7 +11,7 @@ fn crowded() -> Scenario {
         .options(TcpOptions::default().syn_retries(0))
 }
 
-/// Covers: SEC-1 (r52: MSS, window scale and SACK survive when there are timestamps; text that
+/// Covers: SEC-7 (r52: MSS, window scale and SACK survive when there are timestamps; text that
 /// rides on the ACK is delivered; nothing is kept meanwhile)
 #[test]
 fn r52_a_cookie_keeps_the_options_in_the_timestamp() {
@@ -184,7 +184,7 @@ fn r52_forged_acks_create_nothing() {
     );
 }
 
-/// r52: those that were half open before are not disturbed, and new ones get in, in whatever order.
+/// Covers: SEC-6. r52: those that were half open before are not disturbed, and new ones get in, in whatever order.
 #[test]
 fn r52_the_backlog_is_full_of_dead_requests_and_everybody_gets_in() {
     let mut t = Scenario::closed().backlog(8).build();

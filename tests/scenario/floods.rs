@@ -329,6 +329,7 @@ fn r62_forged_errors_do_nothing() {
 fn r63_datagrams_to_closed_ports_are_answered_at_a_limited_rate() {
     let mut street = Street::new();
     let counters = street.endure(Flood::Udp, |stack| assert_eq!(stack.tcp_open_count(), 1));
-    assert!(counters.icmp_errors_sent <= 1050, "{counters:?}");
+    // A thousand and a burst of fifty, each charged none to two: four standard deviations above that.
+    assert!(counters.icmp_errors_sent <= 1160, "{counters:?}");
     assert_eq!(counters.drops.get(DropReason::UdpNoSocket), 100_000);
 }

@@ -143,6 +143,31 @@ fn a_closed_port_is_unreachable_with_the_packet_quoted() {
     }
 }
 
+/// Covers: IC4-7: an error has TOS 0, whatever the packet that it is about had.
+#[test]
+fn errors_are_sent_with_tos_0() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let datagram = udp_bytes(
+        "10.0.0.2:9".parse().unwrap(),
+        "10.0.0.1:7".parse().unwrap(),
+        b"x",
+    );
+    for tos in [0xb8, 0xff] {
+        let mut fields = ipv4::Fields::new(PEER, OURS, Protocol::UDP);
+        fields.tos = tos;
+        let mut packet = vec![0; ipv4::MIN_HEADER_LEN];
+        fields.emit(datagram.len(), &mut packet);
+        packet.extend_from_slice(&datagram);
+        rig.receive(eth(OUR_MAC, PEER_MAC, EtherType::IPV4, &packet));
+        let error = rig.only();
+        let (sent, message) = error.v4();
+        assert_eq!((sent.tos, message[0]), (0, 3));
+        // The header that it quotes is unchanged.
+        assert_eq!(message[8..], packet);
+    }
+}
+
 /// Covers: IC4-8 (code 2), IP6-6 (Parameter Problem code 1 with its pointer), IC6-12.
 #[test]
 fn an_unknown_protocol_is_unreachable() {
@@ -217,7 +242,7 @@ fn r63_no_errors_about_groups_and_errors() {
 /// Covers: IC4-27, IC4-28, IC6-6. r63: errors are limited per peer and in all.
 #[test]
 fn r63_errors_are_rate_limited() {
-    let mut rig = Rig::new();
+    let mut rig = Rig::with(|config| config.route("10.0.0.0/8".parse().unwrap(), None));
     rig.introduce();
     let closed = || udp_frame("10.0.0.2:9", "10.0.0.1:7", b"x");
     for _ in 0..100 {

@@ -91,7 +91,7 @@ fn r61_malformed_frames_by_reason() {
     }
 }
 
-/// Covers: IP4-6, ADR-1, ADR-4. r49: who cannot have sent a packet.
+/// Covers: IP4-6, ADR-1, ADR-4, UDP-12. r49: who cannot have sent a packet.
 #[test]
 fn r49_sources_that_cannot_be() {
     let mut rig = Rig::new();
@@ -114,7 +114,7 @@ fn r49_sources_that_cannot_be() {
     assert!(rig.drain().is_empty(), "nothing of it is answered");
 }
 
-/// r49: TCP to a group is dropped, never answered. Covers: IP4-13.
+/// r49: TCP to a group is dropped, never answered. Covers: IP4-13, ETH-5 (IP is told of it).
 #[test]
 fn r49_groups_and_link_broadcasts() {
     let mut rig = Rig::new();

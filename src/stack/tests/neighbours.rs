@@ -200,7 +200,7 @@ fn r60_the_queue_is_bounded_and_one_dead_neighbour_blocks_no_other() {
     assert_eq!(sent, (4..20).collect::<Vec<u8>>());
 }
 
-/// Covers: NDP-34 (STALE, DELAY 5 s, three unicast probes, gone).
+/// Covers: NDP-34 (STALE, DELAY 5 s, three unicast probes, gone), ARP-7.
 #[test]
 fn a_stale_neighbour_is_used_then_probed_then_forgotten() {
     let mut rig = Rig::new();

@@ -459,6 +459,56 @@ fn ipv4_options_that_are_well_formed_change_nothing() {
     assert_eq!(rig.stack.counters().drops.total(), 0);
 }
 
+/// Covers: ETH-1, ETH-3, ETH-4, IP4-22, IC4-11: whatever is sent has an EtherType, never a length as
+/// 802.2 has it, and no IPv4 options, so no source route either; and nobody is redirected.
+#[test]
+fn everything_that_leaves_is_ethernet_ii_without_ip_options() {
+    let mut rig = Rig::with(|config| config.dad_transmits(1));
+    let id4 = rig.stack.udp_bind(addr("0.0.0.0:5"), UdpOptions::new());
+    let id6 = rig.stack.udp_bind(addr("[::]:6"), UdpOptions::new());
+    let mut frames = rig.drain();
+    for (id, to) in [
+        (id4, "10.0.0.2:7"),
+        (id4, "10.0.0.255:7"),
+        (id6, "[fd00::2]:7"),
+    ] {
+        let sent = rig
+            .stack
+            .udp_send_to(rig.now, id.unwrap(), Some(addr(to)), b"x");
+        sent.unwrap();
+    }
+    for to in ["10.0.0.2:80", "[fd00::2]:80"] {
+        let options = TcpOptions::default();
+        rig.stack
+            .tcp_connect(rig.now, addr(to), None, options)
+            .unwrap();
+    }
+    frames.extend(rig.drain());
+    rig.introduce();
+    rig.receive(icmp4(8, 0, &[0, 7, 0, 9, 1, 2, 3]));
+    rig.receive(icmp6(OURS6, 128, 0, &[0, 7, 0, 9, 1, 2, 3]));
+    rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:99", b"closed"));
+    rig.receive(udp_frame("[fd00::2]:9", "[fd00::1]:99", b"closed"));
+    // What is not for us is not passed on, and its sender not sent elsewhere.
+    rig.receive(udp_frame("10.0.0.2:9", "10.0.0.77:99", b"another's"));
+    rig.receive(udp_frame("[fd00::2]:9", "[fd00::77]:99", b"another's"));
+    rig.advance(Duration::from_secs(10));
+    frames.extend(rig.drain());
+    let mut kinds = std::collections::BTreeMap::<_, usize>::new();
+    for frame in &frames {
+        *kinds.entry(frame.kind.0).or_default() += 1;
+        if frame.kind == EtherType::IPV4 {
+            assert_eq!(frame.packet[0], 0x45, "{frame:?}");
+            let icmp = frame.packet[9] == 1;
+            assert!(!icmp || frame.packet[20] != 5, "{frame:?}");
+        } else if frame.kind == EtherType::IPV6 {
+            assert!(frame.packet[6] != 58 || frame.packet[40] != 137);
+        }
+    }
+    let kinds: Vec<u16> = kinds.into_keys().collect();
+    assert_eq!(kinds, [0x0800, 0x0806, 0x86dd]);
+}
+
 /// Covers: IP4-5, IP4-23: who asks for a way of its own is neither heard nor answered, whether we are
 /// the last station of it or not.
 #[test]

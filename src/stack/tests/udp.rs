@@ -288,7 +288,7 @@ fn a_connected_socket_hears_what_was_sent_to_its_address_only() {
     }
 }
 
-/// RFC 8085 §5.2, UDP-14: an error about what went out from another address is not this socket's.
+/// Covers: UDP-14 (RFC 8085 §5.2): an error about what went out from another address is not this socket's.
 #[test]
 fn a_connected_socket_hears_errors_about_its_own_flow_only() {
     let mut rig = Rig::with(|config| config.address("10.0.0.7/24".parse().unwrap()));
@@ -569,6 +569,56 @@ fn what_is_sent_is_well_formed() {
         };
         assert_eq!(payload, udp_bytes(addr(local), addr(to), b"odd"));
     }
+}
+
+/// Covers: UDP-4 (RFC 1122 §4.1.3.4): no checksum is no wrong one, over IPv4.
+#[test]
+fn a_datagram_without_a_checksum_is_taken_over_ipv4() {
+    let mut rig = Rig::new();
+    let id = bind(&mut rig, "0.0.0.0:7");
+    let mut frame = udp_frame("10.0.0.2:9", "10.0.0.1:7", b"unchecked");
+    let checksum = ethernet::HEADER_LEN + ipv4::MIN_HEADER_LEN + 6;
+    frame[checksum..checksum + 2].fill(0);
+    rig.receive(frame);
+    assert_eq!(&rig.stack.udp_recv(id).unwrap().data[..], b"unchecked");
+}
+
+/// Covers: IC6-10 (RFC 4443 §3.1): of a queue that is full nobody is told.
+#[test]
+fn congestion_is_no_error() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let options = UdpOptions::new().recv_buffer(300);
+    for (local, from) in [("10.0.0.1:7", "10.0.0.2:9"), ("[fd00::1]:7", "[fd00::2]:9")] {
+        rig.stack.udp_bind(addr(local), options).unwrap();
+        for _ in 0..5 {
+            rig.receive(udp_frame(from, local, &[0; 100]));
+        }
+    }
+    assert_eq!(rig.drops(DropReason::UdpBufferFull), 8);
+    assert!(rig.drain().is_empty());
+}
+
+/// Covers: IP4-47 (RFC 1122 §3.3.7): a member of all-hosts from the start, which is never reported.
+#[test]
+fn the_all_hosts_group_is_heard_and_not_reported() {
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .link_local(false)
+        .address("10.0.0.1/24".parse().unwrap());
+    let mut rig = Rig::bare(Config::new(Seed::from_number(1)), interface);
+    let id = bind(&mut rig, "0.0.0.0:7");
+    let mut frame = udp_frame("10.0.0.2:9", "224.0.0.1:7", b"all hosts");
+    frame[..6].copy_from_slice(&[1, 0, 0x5e, 0, 0, 1]);
+    rig.receive(frame);
+    assert_eq!(&rig.stack.udp_recv(id).unwrap().data[..], b"all hosts");
+    rig.advance(Duration::from_secs(300));
+    let others = rig.drain().into_iter().filter(|f| f.kind != EtherType::ARP);
+    assert_eq!(
+        others.count(),
+        0,
+        "nothing but announcements of the address"
+    );
 }
 
 /// Broadcasts go out to everybody and come in to sockets bound to any address.
