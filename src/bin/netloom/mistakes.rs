@@ -106,6 +106,14 @@ impl Addresses<'_> {
                 "it speaks to others over the device; the kernel's side is --kernel-address",
             );
         }
+        let same_family = |own: &Cidr| own.address().is_ipv4() == peer.is_ipv4();
+        if !self.own.iter().any(same_family) && !self.is_link_local(peer) {
+            let family = if peer.is_ipv4() { "IPv4" } else { "IPv6" };
+            return mistake(
+                format_args!("{peer} cannot be reached without an address of its family"),
+                format_args!("add an {family} --address"),
+            );
+        }
         Ok(())
     }
 
@@ -372,6 +380,11 @@ mod tests {
             ("239.1.1.1", "a group's address", "as in 10.7.0.1"),
             ("255.255.255.255", "the broadcast address", "as in 10.7.0.1"),
             ("10.7.0.2", "own --address", "--kernel-address"),
+            (
+                "fd07::1",
+                "without an address of its family",
+                "add an IPv6 --address",
+            ),
         ] {
             let text = line(addresses.peer(peer.parse().unwrap()));
             assert!(text.contains(cause), "{text}");
@@ -379,5 +392,6 @@ mod tests {
         }
         assert!(addresses.peer("10.7.0.1".parse().unwrap()).is_ok());
         assert!(addresses.peer("192.0.2.1".parse().unwrap()).is_ok());
+        assert!(addresses.peer("fe80::1".parse().unwrap()).is_ok());
     }
 }

@@ -99,7 +99,11 @@ fn ask(args: &Args, host: &Host) -> Result<Tally, Failure> {
             Next::Send(seq) => match socket.send(to, seq, usize::from(size)) {
                 Ok(()) => tally.sent += 1,
                 Err(error) if is_over(&error) => return Ok(tally),
-                // No route, no source address, too large: the next one would meet the same.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    let cure = "make -s smaller, or --mtu larger";
+                    return Err(Failure::with_cure(format_args!("{to}: {error}"), cure));
+                }
+                // No route, no source address: the next one would meet the same.
                 Err(error) => return Err(from(error)),
             },
             Next::Missing(seq) => say(format_args!("no answer to icmp_seq={seq}"))?,

@@ -84,6 +84,13 @@ impl Slots {
         }
     }
 
+    /// Waits until one is free, for at most this long.
+    pub(crate) fn wait_for_room(&self, at_most: Duration) {
+        let full = |taken: &mut Taken| taken.all >= self.limit;
+        // The guard is of no use: whoever waited looks again.
+        let _ = self.freed.wait_timeout_while(self.lock(), at_most, full);
+    }
+
     /// Are more than three quarters taken, so that who does nothing should make room?
     pub(crate) fn are_pressed(&self) -> bool {
         self.lock().all > self.limit / 4 * 3

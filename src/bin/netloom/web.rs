@@ -4,10 +4,11 @@
 //! (`http.rs`). A peer that is slow in any phase loses its connection: a head has a deadline, bodies
 //! and answers a pace, a connection without a request must not be silent for long.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::net::Shutdown;
-use std::sync::Arc;
+use std::net::{IpAddr, Shutdown};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use netloom::bytes::Bytes;
@@ -32,57 +33,137 @@ const PACE: u64 = 1000;
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
 
-/// Connections beyond the service's slots that are answered all the same, with `/stats` or that there
-/// is no room, and how many of one peer.
+/// Connections beyond the service's slots that are heard all the same, to be answered with `/stats` or
+/// that there is no room. One more takes the place of the oldest.
 const SPARE: usize = 32;
-const SPARE_PER_PEER: usize = 8;
+/// How long a connection that is displaced keeps the next one waiting, before one more has to go.
+const DISPLACE_WITHIN: Duration = Duration::from_millis(100);
 
 /// Gives each connection a thread: to be served while there are slots, to be told so when there are
-/// none. Never waits, so that nobody else does.
+/// none. Waits for nobody but a thread whose peer was just told to go.
 pub(crate) fn accept(listener: &TcpListener, slots: &Arc<Slots>, context: &Arc<Context>) {
-    let spare = Slots::new(SPARE, SPARE_PER_PEER);
+    let spare = Arc::new(Spare::new());
     for stream in listener.incoming() {
         let Ok(stream) = stream else { return };
         let Ok(peer) = stream.peer_addr() else {
             continue;
         };
+        let served = &context.served;
         if let Ok(slot) = slots.try_take(peer.ip()) {
-            if start(&stream, slot, Some(Arc::clone(slots)), context) {
-                context.served.http.fetch_add(1, Ordering::Relaxed);
+            served.http.fetch_add(1, Ordering::Relaxed);
+            let slots = Arc::clone(slots);
+            start(stream, context, move |stream, context| {
+                let _slot = slot;
+                serve(stream, Some(&slots), context)
+            });
+        } else {
+            served.turned_away.fetch_add(1, Ordering::Relaxed);
+            let Ok(place) = spare.take(&stream, peer.ip()) else {
                 continue;
-            }
-        } else if let Ok(slot) = spare.try_take(peer.ip())
-            && start(&stream, slot, None, context)
-        {
-            context.served.turned_away.fetch_add(1, Ordering::Relaxed);
-            continue;
+            };
+            start(stream, context, move |stream, context| {
+                let _place = place;
+                serve(stream, None, context)
+            });
         }
-        context.served.turned_away.fetch_add(1, Ordering::Relaxed);
-        // Its first bytes fit into an empty send buffer, and what it asks for is not read.
-        let _ = stream.set_nonblocking(true);
-        let _ = stream.write_chunk(&mut http::turned_away());
-        let _ = stream.shutdown(Shutdown::Write);
     }
 }
 
-/// Serves a connection in a thread of its own; without `slots` it is one too many. False when there
-/// are no more threads.
+/// Serves a connection in a thread of its own; says that there is no room where there are no more
+/// threads.
 fn start(
-    stream: &TcpStream,
-    slot: Slot,
-    slots: Option<Arc<Slots>>,
+    stream: TcpStream,
     context: &Arc<Context>,
-) -> bool {
-    let Ok(stream) = stream.try_clone() else {
-        return false;
+    serve: impl FnOnce(&TcpStream, &Context) -> io::Result<()> + Send + 'static,
+) {
+    let Ok(again) = stream.try_clone() else {
+        return;
     };
     let context = Arc::clone(context);
     let started = named("netloom-serve").spawn(move || {
-        let _slot = slot;
         // How a peer ends its connection is its own business.
-        let _ = serve(&stream, slots.as_deref(), &context);
+        let _ = serve(&stream, &context);
     });
-    started.is_ok()
+    if started.is_err() {
+        turn_away(&again);
+    }
+}
+
+/// Says that there is no room, without having heard what is wanted.
+fn turn_away(stream: &TcpStream) {
+    // It fits into a send buffer that is empty, or else nobody reads it.
+    let _ = stream.set_nonblocking(true);
+    let _ = stream.write_chunk(&mut http::turned_away());
+    let _ = stream.shutdown(Shutdown::Both);
+}
+
+/// The connections that have no slot and are heard all the same.
+struct Spare {
+    slots: Arc<Slots>,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    next: u64,
+    /// In the order that they came.
+    streams: BTreeMap<u64, TcpStream>,
+}
+
+/// The place of one of them, free again when this is dropped.
+struct Place {
+    spare: Arc<Spare>,
+    number: u64,
+    _slot: Slot,
+}
+
+impl Spare {
+    fn new() -> Self {
+        Self {
+            slots: Slots::new(SPARE, SPARE),
+            open: Mutex::default(),
+        }
+    }
+
+    /// A place for this connection: that of the oldest one, when all are taken.
+    fn take(self: &Arc<Self>, stream: &TcpStream, from: IpAddr) -> io::Result<Place> {
+        let slot = loop {
+            match self.slots.try_take(from) {
+                Ok(slot) => break slot,
+                Err(_) => self.displace(),
+            }
+        };
+        let stream = stream.try_clone()?;
+        let mut open = self.lock();
+        let number = open.next;
+        open.next += 1;
+        open.streams.insert(number, stream);
+        drop(open);
+        Ok(Place {
+            spare: Arc::clone(self),
+            number,
+            _slot: slot,
+        })
+    }
+
+    /// Sends the oldest one away and waits until its thread has noticed.
+    fn displace(&self) {
+        let oldest = self.lock().streams.pop_first();
+        if let Some((_, oldest)) = oldest {
+            turn_away(&oldest);
+        }
+        self.slots.wait_for_room(DISPLACE_WITHIN);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.spare.lock().streams.remove(&self.number);
+    }
 }
 
 fn serve(stream: &TcpStream, slots: Option<&Slots>, context: &Context) -> io::Result<()> {
