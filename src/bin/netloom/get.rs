@@ -225,12 +225,8 @@ fn fetch(
         .write_all(request(&args.url, put).as_bytes())
         .map_err(from)?;
     if let Some(upload) = upload {
-        let begun = Instant::now();
         match send(&stream, upload, Pace::new(args.limit_rate)) {
-            Ok(()) => note(format_args!(
-                "sent: {}",
-                Rate::new(upload.len, begun.elapsed())
-            )),
+            Ok(()) => {}
             // A server that wants no more of it may have said why.
             Err(Unsent::Peer(error)) => {
                 let (head, rest) = read_head(&mut stream).map_err(|_| from(error))?;
@@ -244,6 +240,10 @@ fn fetch(
         }
     }
     let (head, rest) = read_head(&mut stream).map_err(from)?;
+    if let Some(len) = put {
+        // It has been taken by now: what was written before may only have been queued.
+        note(format_args!("sent: {}", Rate::new(len, start.elapsed())));
+    }
     let mut pace = Pace::new(args.limit_rate);
     let mut piece = Bytes::from(rest);
     loop {
