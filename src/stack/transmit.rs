@@ -9,7 +9,6 @@ use super::ids::InterfaceId;
 use super::interface::Outgoing;
 use super::packet::Delivery;
 use super::ready::Ready;
-use super::tcp::TcpTurn;
 use crate::base::Instant;
 use crate::device::{DeviceError, Transmit};
 
@@ -127,14 +126,14 @@ impl Stack {
         };
         let line = &mut self.net.interfaces[on.index()].ready;
         match turn {
-            Ok(TcpTurn::Done | TcpTurn::Waiting) => Ok(Turn::Done),
-            Ok(TcpTurn::More) => {
+            Ok(SenderTurn::Done | SenderTurn::Waiting) => Ok(Turn::Done),
+            Ok(SenderTurn::More) => {
                 line.push(ready);
                 // Every turn costs something, so that draining ends.
                 *left = (*left).min(before.saturating_sub(1));
                 Ok(Turn::Done)
             }
-            Ok(TcpTurn::Full) => {
+            Ok(SenderTurn::Full) => {
                 line.push_front(ready);
                 Ok(Turn::Full)
             }
@@ -144,6 +143,19 @@ impl Stack {
             }
         }
     }
+}
+
+/// How the turn to send ended of one that stands in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::stack) enum SenderTurn {
+    /// It has nothing more to send.
+    Done,
+    /// It has more: back to the end of the line.
+    More,
+    /// The device is full: it stays first in line.
+    Full,
+    /// It waits for its neighbour, which will put it in line.
+    Waiting,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

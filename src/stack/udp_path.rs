@@ -15,7 +15,7 @@ use super::icmp::{Complaint, IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, UdpId};
 use super::packet::{Delivery, Inbound, Waiter};
 use super::route::Route;
-use super::tcp::TcpTurn;
+use super::transmit::SenderTurn;
 use super::udp::{flow_of, scope_for};
 use super::udp_socket::{Datagram, RecvError};
 use crate::base::{DropReason, Instant, Protocol};
@@ -155,27 +155,27 @@ impl Stack {
         index: u32,
         out: &mut T,
         budget: &mut usize,
-    ) -> Result<TcpTurn, DeviceError> {
+    ) -> Result<SenderTurn, DeviceError> {
         let Some(id) = self.udp.id_at(index) else {
-            return Ok(TcpTurn::Done);
+            return Ok(SenderTurn::Done);
         };
         let mut turn = TURN.min(*budget);
         loop {
             let Some(socket) = self.udp.get_mut(id) else {
-                return Ok(TcpTurn::Done);
+                return Ok(SenderTurn::Done);
             };
             let Some(to) = socket.send.front().map(|pending| pending.to) else {
-                return Ok(TcpTurn::Done);
+                return Ok(SenderTurn::Done);
             };
             if turn == 0 {
-                return Ok(TcpTurn::More);
+                return Ok(SenderTurn::More);
             }
             let route = match self.net.route(to.ip(), scope_for(socket, to)) {
                 Ok(route) if route.on == on => route,
                 Ok(route) => {
                     // The next one leaves elsewhere: the socket goes on in that line.
                     self.net.wake(route.on, Waiter::Udp(id));
-                    return Ok(TcpTurn::Done);
+                    return Ok(SenderTurn::Done);
                 }
                 Err(error) => {
                     socket.pop_send();
@@ -185,8 +185,8 @@ impl Stack {
                 }
             };
             match self.send_first(now, id, &route, out)? {
-                Delivery::Full => return Ok(TcpTurn::Full),
-                Delivery::Unresolved => return Ok(TcpTurn::Waiting),
+                Delivery::Full => return Ok(SenderTurn::Full),
+                Delivery::Unresolved => return Ok(SenderTurn::Waiting),
                 Delivery::Taken | Delivery::Dropped => {}
             }
             turn -= 1;

@@ -17,7 +17,7 @@ use crate::stack::Stack;
 use crate::stack::egress::Outbound;
 use crate::stack::ids::{InterfaceId, RawId, Slab, TcpId};
 use crate::stack::packet::{Delivery, Waiter};
-use crate::stack::tcp::TcpTurn;
+use crate::stack::transmit::SenderTurn;
 use crate::stack::wheel::TimerKey;
 use crate::tcp::Reset;
 
@@ -89,15 +89,15 @@ impl Stack {
         on: InterfaceId,
         out: &mut T,
         budget: &mut usize,
-    ) -> Result<TcpTurn, DeviceError> {
+    ) -> Result<SenderTurn, DeviceError> {
         for _ in 0..TURN.min(*budget) {
             let line = &mut self.net.interfaces[on.index()].farewells;
             let Some(&id) = line.front() else {
-                return Ok(TcpTurn::Done);
+                return Ok(SenderTurn::Done);
             };
             let delivery = self.transmit_farewell(now, on, id, out)?;
             if delivery == Delivery::Full {
-                return Ok(TcpTurn::Full);
+                return Ok(SenderTurn::Full);
             }
             self.net.interfaces[on.index()].farewells.pop_front();
             if delivery != Delivery::Unresolved {
@@ -106,7 +106,7 @@ impl Stack {
                 *budget -= 1;
             }
         }
-        Ok(TcpTurn::More)
+        Ok(SenderTurn::More)
     }
 
     fn transmit_farewell<T: Transmit + ?Sized>(

@@ -36,7 +36,6 @@ use bytes::Bytes;
 
 pub use error::{AcceptError, ConnectError, ListenError};
 pub use listen::ListenOptions;
-pub(super) use send::TcpTurn;
 
 use super::Stack;
 use super::demux::{TcpEntry, TcpFlows, Tuple};

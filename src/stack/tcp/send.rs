@@ -6,24 +6,12 @@ use crate::device::{Capabilities, DeviceError, Transmit};
 use crate::stack::Stack;
 use crate::stack::ids::{InterfaceId, TcpId};
 use crate::stack::packet::Delivery;
+use crate::stack::transmit::SenderTurn;
 use crate::stack::wheel::TimerKey;
 use crate::tcp::{State, TcpFailure};
 
 // Frames that one connection sends before the next has its turn.
 const TURN: usize = 4;
-
-/// How a connection's turn to send ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TcpTurn {
-    /// It has nothing more to send.
-    Done,
-    /// It has more: back to the end of the line.
-    More,
-    /// The device is full: it stays first in line.
-    Full,
-    /// It waits for its neighbour, which will put it in line.
-    Waiting,
-}
 
 impl Stack {
     /// Lets the connection in this slot send; takes each frame off `budget`.
@@ -34,23 +22,23 @@ impl Stack {
         index: u32,
         out: &mut T,
         budget: &mut usize,
-    ) -> Result<TcpTurn, DeviceError> {
+    ) -> Result<SenderTurn, DeviceError> {
         let Some(id) = self.sender(on, index) else {
-            return Ok(TcpTurn::Done);
+            return Ok(SenderTurn::Done);
         };
         let mut sent = 0;
         let turn = loop {
             if *budget == 0 || sent == TURN {
-                break TcpTurn::More;
+                break SenderTurn::More;
             }
             match self.transmit_segment(now, on, id, out)? {
                 Some(Delivery::Taken | Delivery::Dropped) => {
                     sent += 1;
                     *budget -= 1;
                 }
-                Some(Delivery::Full) => break TcpTurn::Full,
-                Some(Delivery::Unresolved) => break TcpTurn::Waiting,
-                None => break TcpTurn::Done,
+                Some(Delivery::Full) => break SenderTurn::Full,
+                Some(Delivery::Unresolved) => break SenderTurn::Waiting,
+                None => break SenderTurn::Done,
             }
         };
         if let Some(slot) = self.tcp.slots.get_mut(id) {
