@@ -1,15 +1,13 @@
 //! A segment left: numbers, records and timers follow (RFC 9293 §3.7, RFC 6298 §5 (5.1)).
 //!
-//! *Owns* everything that changes because something was sent, and the writing of its header.
-//! *Does not* choose: see `plan`.
-
-use bytes::Bytes;
+//! *Owns* everything that changes because something was sent. *Does not* choose nor write: see `plan`
+//! and `emit`.
 
 use crate::base::Instant;
 
 use super::congestion::SendEvent;
 use super::connection::Connection;
-use super::header::{Fields, Flags};
+use super::header::Flags;
 use super::plan::{Plan, What};
 use super::scoreboard::{Mark, Record};
 use super::send::Fin;
@@ -18,32 +16,6 @@ use super::timers::Timer;
 use super::window::Carried;
 
 impl Connection {
-    /// Writes the TCP header into `header`, checksum zero, and adds the text's slices to
-    /// `payload`; returns the header's length.
-    pub(crate) fn emit(
-        &mut self,
-        plan: &Plan,
-        header: &mut [u8],
-        payload: &mut Vec<Bytes>,
-    ) -> usize {
-        if plan.text > 0 {
-            let offset = self.snd.offset(plan.seq);
-            let len = usize::try_from(plan.text).unwrap_or(usize::MAX);
-            self.snd.queue.slices(offset, len, payload);
-        }
-        let acks = plan.flags.contains(Flags::ACK);
-        let fields = Fields {
-            src_port: self.setup.local_port,
-            dst_port: self.setup.remote_port,
-            seq: plan.seq.get(),
-            ack: if acks { self.rcv.nxt.get() } else { 0 },
-            flags: plan.flags,
-            window: plan.window,
-            urgent: 0,
-        };
-        fields.emit(&plan.options, header)
-    }
-
     /// The device took the frame, or lost it as a wire would.
     pub(crate) fn commit(&mut self, now: Instant, plan: &Plan) {
         let segs = plan.text.div_ceil(u32::from(plan.size.get())).max(1);

@@ -8,7 +8,7 @@
 //! sockets or clocks: segments and time go in, plans come out.
 //!
 //! A segment's way in: `segment` -> `on_segment` -> `ack` -> `recovery` -> `receive`. Its way out:
-//! `plan` -> `commit`. The fields that all of them share are in `connection`.
+//! `plan` -> `emit` -> `commit`. The fields that all of them share are in `connection`.
 
 mod ack;
 mod assembler;
@@ -17,6 +17,7 @@ mod commit;
 mod congestion;
 mod connection;
 mod cookie;
+mod emit;
 mod error;
 mod fin_wait;
 mod half_open;
