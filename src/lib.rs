@@ -21,7 +21,7 @@
 //!
 //! # The map
 //! Imports point one way, and `tests/architecture.rs` holds the table:
-//! `host -> stack -> tcp, udp, ipv4, ipv6, arp, link -> base`.
+//! `host -> stack -> tcp, udp, ipv4, ipv6, arp, link -> base`; `stack` names the traits of `device`.
 //!
 //! | module | holds |
 //! |---|---|

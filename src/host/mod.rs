@@ -249,7 +249,8 @@ impl Host {
         core.stack.addresses(core.interface).collect()
     }
 
-    /// What the device was granted.
+    /// What the device that was given can do by itself. What it cannot the host does in software,
+    /// and its connections use super-segments all the same.
     pub const fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
@@ -270,8 +271,9 @@ impl Host {
         self.shared.device.as_ref().map(|watch| watch.counters())
     }
 
-    /// The connections that users hold. Many are no picture of one moment: the host goes on after
-    /// every 256 of them.
+    /// The connections that users hold. Those that they have let go are not among them, though some
+    /// may still send; nor are those that are half-open or in TIME-WAIT. Many are no picture of one
+    /// moment: the host goes on after every 256 of them.
     pub fn connections(&self) -> Vec<Connection> {
         let mut all = Vec::new();
         let mut last = None;

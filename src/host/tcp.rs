@@ -22,8 +22,8 @@ use crate::base::Instant;
 use crate::stack::{Stack, TcpId};
 use crate::tcp::{Keepalive, ReadError, TcpInfo, TcpOptions, WriteError};
 
-/// The most that one `write` copies under the lock, in bytes: about 50 us at 5 GB/s, within the
-/// bound of a turn (DESIGN section 5).
+/// The most that one `write` copies under the lock, in bytes: about 50 us at 5 GB/s, less
+/// than a turn takes (docs/choices.md).
 const WRITE_PIECE: usize = 256 * 1024;
 
 /// Chunks that one `read` takes under one lock.

@@ -1,7 +1,8 @@
-//! The transmission control block: what a connection is, and what its user asks of it.
+//! The transmission control block (RFC 9293 §3.3.1): what a connection is, and how one begins.
 //!
-//! *Owns* the fields and the user's calls (RFC 9293 §3.10.1 to §3.10.6). *Does not* parse, emit or
-//! look anything up: `on_segment`, `ack`, `plan` and `on_timer` are the other halves of this type.
+//! *Owns* the fields, what was negotiated for them, and the limit of challenge ACKs. *Does not* parse,
+//! emit or look anything up: `user`, `on_segment`, `ack`, `plan`, `emit`, `commit` and `on_timer` are
+//! the other parts of this type.
 
 use core::time::Duration;
 use std::sync::Arc;
