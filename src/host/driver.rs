@@ -9,10 +9,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::clock;
-use super::core::Next;
 use super::error::HostError;
 use super::roles::Part;
 use super::shared::{Shared, Turn};
+use super::state::Next;
 use super::wait::{DeviceState, Poller};
 use crate::base::Instant;
 use crate::device::DeviceError;

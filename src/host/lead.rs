@@ -9,11 +9,11 @@ use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
 use super::clock;
-use super::core::Next;
 use super::error::HostError;
 use super::locked::Locked;
 use super::roles::{LeadId, Wake};
 use super::shared::{Rx, Shared, Turn};
+use super::state::Next;
 use super::wait::DeviceState;
 use crate::base::Instant;
 use crate::device::DeviceError;

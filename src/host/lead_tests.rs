@@ -8,12 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::clock;
-use super::super::core::Core;
 use super::super::error::HostError;
 use super::super::lead::Until;
 use super::super::roles::{Need, Part, Wake};
 use super::super::shared::{Manners, Rx, Shared, Waited, Wish};
 use super::super::sockets::UdpQueue;
+use super::super::state::Core;
 use super::super::wait::Poller;
 use super::super::waits::Waits;
 use crate::base::{Instant, Seed};

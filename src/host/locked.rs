@@ -9,8 +9,8 @@ use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::core::Core;
 use super::shared::Shared;
+use super::state::Core;
 
 /// A lock on the core.
 pub(crate) struct Locked<'a> {

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `builder.rs` | [`HostBuilder`]: addresses, options, capture, spawning |
 //! | `driver.rs` | the thread: read, turn, sleep |
-//! | `shared.rs`, `core.rs` | the locks and the turn; what is behind the lock |
+//! | `shared.rs`, `state.rs` | the locks and the turn; what is behind the lock |
 //! | `locked.rs` | a panic under the lock ends the host for all |
 //! | `lead.rs`, `roles.rs` | a thread that would block drives itself; who looks at the device |
 //! | `sockets.rs` | tables from ids to waiters and channels |
@@ -25,7 +25,6 @@
 mod builder;
 mod clock;
 mod connect;
-mod core;
 mod driver;
 mod error;
 mod lead;
@@ -36,6 +35,7 @@ mod roles;
 mod settings;
 mod shared;
 mod sockets;
+mod state;
 mod tcp;
 mod udp;
 mod wait;
@@ -311,7 +311,7 @@ impl Host {
     /// Waits until the host ends by itself, or until `timeout`; `None` waits for ever.
     pub fn wait(&self, timeout: Option<Duration>) -> Option<HostError> {
         let deadline = timeout.map(|timeout| clock::now() + timeout);
-        self.shared.wait_until(deadline, core::Core::ended)
+        self.shared.wait_until(deadline, state::Core::ended)
     }
 
     /// Ends the host in order: no new connections, a FIN on every open one after what was written,

@@ -11,12 +11,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::clock;
-use super::core::{Core, Next};
 use super::error::HostError;
 use super::lead::Until;
 use super::locked::Locked;
 use super::roles::{LeadId, Part, Roles};
 use super::sockets::{After, Sockets};
+use super::state::{Core, Next};
 use super::wait::{Poller, Waker};
 use super::waits::{Side, Waits};
 use crate::base::Instant;

@@ -14,9 +14,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::clock;
-use super::core::Core;
 use super::settings::Timeout;
 use super::shared::{Shared, Waited, Wish};
+use super::state::Core;
 use super::waits::{Side, Waits};
 use crate::base::Instant;
 use crate::stack::{Stack, TcpId};

@@ -14,7 +14,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
 use nix::unistd;
 
-use super::core::Next;
+use super::state::Next;
 use crate::base::Instant;
 
 /// Ends the sleep of the driver, or of the thread that leads, from another thread.
