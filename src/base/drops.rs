@@ -53,6 +53,8 @@ drop_reasons! {
     IpLinkBroadcast => "ip_link_broadcast",
     /// The destination is our own, but tentative (RFC 4862 §5.4).
     IpTentative => "ip_tentative",
+    /// A packet to send from an address that another station has (RFC 4862 §5.4.5).
+    IpDuplicate => "ip_duplicate",
     /// A fragment: reassembly is not there yet.
     IpFragment => "ip_fragment",
     /// A protocol that nothing here speaks.

@@ -56,7 +56,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::base::Cidr;
+use crate::base::{Cidr, MacAddr};
 use crate::capture::CaptureWatch;
 use crate::device::{Capabilities, Device, DeviceCounters, HostReceive, HostTransmit};
 use crate::stack::{AddressState, Counters, ListenOptions, PingOptions, UdpOptions};
@@ -241,6 +241,23 @@ impl Host {
             let text = format!("addresses not usable within {timeout:?}");
             Err(io::Error::new(io::ErrorKind::TimedOut, text))
         })
+    }
+
+    /// Waits until other stations have claimed more than `known` of the host's addresses; says which
+    /// one came next, and from which MAC address where that is known. An IPv4 address is defended and
+    /// stays in use ([`Stack::conflicts`]).
+    ///
+    /// # Errors
+    /// Why the host ended, when it did.
+    ///
+    /// [`Stack::conflicts`]: crate::stack::Stack::conflicts
+    pub fn wait_conflict(&self, known: usize) -> Result<(IpAddr, Option<MacAddr>), HostError> {
+        let claimed = self.shared.wait_until(None, |core| {
+            let claim = core.stack.conflicts(core.interface).nth(known);
+            let ended = core.check().err();
+            claim.map(Ok).or_else(|| ended.map(Err))
+        });
+        claimed.unwrap_or(Err(HostError::Closed))
     }
 
     /// The host's addresses, and whether each is usable.

@@ -146,7 +146,7 @@ impl Shared {
         let mut after = After::default();
         let more = core.handle(now, batch, &mut after, &turn);
         let (next, wake) = core.end_turn(now, more, &turn, after.served());
-        if core.becomes_ready() {
+        if core.addresses_changed() {
             self.changed.notify_all();
         }
         drop(core);

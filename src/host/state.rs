@@ -31,6 +31,8 @@ pub(crate) struct Core {
     life: Life,
     /// The addresses have become usable, which was told.
     was_ready: bool,
+    /// Conflicts about addresses that were told.
+    conflicts: usize,
     /// Connections that a shutdown found still open at its end.
     aborted: usize,
 }
@@ -75,6 +77,7 @@ impl Core {
             roles,
             life: Life::Running,
             was_ready: false,
+            conflicts: 0,
             aborted: 0,
         }
     }
@@ -137,11 +140,14 @@ impl Core {
         (Some(next), Wake::Nobody)
     }
 
-    /// Have the addresses become usable with this turn?
-    pub(super) fn becomes_ready(&mut self) -> bool {
+    /// Have the addresses become usable with this turn, or has another station claimed one?
+    pub(super) fn addresses_changed(&mut self) -> bool {
         let ready = !self.was_ready && self.stack.is_ready(self.interface);
         self.was_ready |= ready;
-        ready
+        let conflicts = self.stack.conflict_count(self.interface);
+        let more = conflicts > self.conflicts;
+        self.conflicts = conflicts;
+        ready || more
     }
 
     /// Ends the host at once, or when no connection is left, but by `deadline`.

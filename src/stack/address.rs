@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::neighbour::RETRANS_TIMER;
 use super::source::Sources;
-use crate::base::{Cidr, Instant};
+use crate::base::{Cidr, Instant, MacAddr};
 use crate::device::Medium;
 use crate::ipv6::solicited_node;
 
@@ -52,6 +52,8 @@ pub(crate) struct Address {
     left: u8,
     due: Option<Instant>,
     defended: Option<Instant>,
+    /// Has another station claimed it?
+    disputed: bool,
 }
 
 /// What an address wants sent.
@@ -61,8 +63,8 @@ pub(crate) enum Due {
     Probe(Ipv6Addr),
     /// An ARP announcement (RFC 5227 §2.3).
     Announce(Ipv4Addr),
-    /// Nothing: the address came into use, and those who waited for one may go on.
-    Usable,
+    /// Nothing: this address came into use, and those who waited for it may go on.
+    Usable(IpAddr),
 }
 
 /// The addresses of one interface, in the order given.
@@ -81,6 +83,8 @@ pub(crate) struct Addresses {
     due: BTreeSet<(Instant, usize)>,
     preferred: Sources,
     tentative: Sources,
+    /// The addresses that other stations claimed, and who did first, in the order of that.
+    disputes: Vec<(IpAddr, Option<MacAddr>)>,
 }
 
 impl Addresses {
@@ -109,6 +113,7 @@ impl Addresses {
             left,
             due: None,
             defended: None,
+            disputed: false,
         });
         self.places.insert(cidr.address(), place);
         self.set_due(place, due);
@@ -122,6 +127,11 @@ impl Addresses {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Address> {
         self.list.iter()
+    }
+
+    /// The addresses that others claimed, the first of each.
+    pub(crate) fn disputes(&self) -> &[(IpAddr, Option<MacAddr>)] {
+        &self.disputes
     }
 
     /// The state of `address`, if it is one of these.
@@ -188,9 +198,10 @@ impl Addresses {
         let &(_, place) = self.due.first().filter(|&&(at, _)| at <= now)?;
         let address = self.list.get_mut(place)?;
         if address.left == 0 {
+            let usable = Due::Usable(address.cidr.address());
             self.set_due(place, None);
             self.set_state(place, AddressState::Preferred);
-            return Some(Due::Usable);
+            return Some(usable);
         }
         address.left -= 1;
         let more = address.left > 0;
@@ -209,13 +220,22 @@ impl Addresses {
     /// Another station was seen to use, or to probe for, one of ours: a tentative address becomes a
     /// duplicate (RFC 4862 §5.4.3, §5.4.4); an IPv4 one is defended, not more than once per
     /// interval (RFC 5227 §2.4 (c)).
-    pub(crate) fn on_conflict(&mut self, now: Instant, address: IpAddr) -> Conflict {
+    pub(crate) fn on_conflict(
+        &mut self,
+        now: Instant,
+        address: IpAddr,
+        station: Option<MacAddr>,
+    ) -> Conflict {
         let Some(&place) = self.places.get(&address) else {
             return Conflict::NotOurs;
         };
         let Some(own) = self.list.get_mut(place) else {
             return Conflict::NotOurs;
         };
+        if !own.disputed && own.state != AddressState::Duplicate {
+            own.disputed = true;
+            self.disputes.push((address, station));
+        }
         match (own.state, address) {
             (AddressState::Tentative, _) => {
                 self.set_state(place, AddressState::Duplicate);
@@ -348,7 +368,7 @@ mod tests {
             }
             let end = at(u64::from(probes) * 1000);
             assert_eq!(list.next_due(), Some(end));
-            assert_eq!(list.on_timeout(end), Some(Due::Usable));
+            assert_eq!(list.on_timeout(end), Some(Due::Usable(IpAddr::V6(own))));
             assert_eq!(list.state(IpAddr::V6(own)), Some(AddressState::Preferred));
         }
         let mut off = addresses("fd00::1/64", 0);
@@ -361,8 +381,8 @@ mod tests {
         let mut list = addresses("fd00::1/64", 1);
         let own: IpAddr = "fd00::1".parse().unwrap();
         let other = "fd00::2".parse().unwrap();
-        assert_eq!(list.on_conflict(at(1), other), Conflict::NotOurs);
-        assert_eq!(list.on_conflict(at(1), own), Conflict::Duplicate);
+        assert_eq!(list.on_conflict(at(1), other, None), Conflict::NotOurs);
+        assert_eq!(list.on_conflict(at(1), own, None), Conflict::Duplicate);
         assert_eq!((list.on_timeout(at(9000)), list.next_due()), (None, None));
         assert_eq!(
             (list.source(other, other), list.is_held(own)),
@@ -372,7 +392,8 @@ mod tests {
 
         let mut list = addresses("10.0.0.1/24", 1);
         let v4 = "10.0.0.1".parse().unwrap();
-        let conflict = |list: &mut Addresses, millis| list.on_conflict(at(millis), IpAddr::V4(v4));
+        let conflict =
+            |list: &mut Addresses, millis| list.on_conflict(at(millis), IpAddr::V4(v4), None);
         assert_eq!(conflict(&mut list, 0), Conflict::Defend(v4));
         assert_eq!(conflict(&mut list, 9_999), Conflict::Counted);
         assert_eq!(conflict(&mut list, 10_000), Conflict::Defend(v4));

@@ -13,7 +13,7 @@ use super::ids::{InterfaceId, RawId, TcpId, UdpId};
 use super::interface::Interface;
 use super::neighbour::Lookup;
 use super::net::Net;
-use super::packet::{Delivery, Flow, OwnedPacket, Owner, Waiter};
+use super::packet::{Delivery, Flow, Notice, OwnedPacket, Owner, Waiter};
 use crate::base::checksum::Sum;
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
 use crate::device::{DeviceDrop, DeviceError, Sent, Transmit};
@@ -42,7 +42,10 @@ enum LinkTo {
     Nobody,
     Station(MacAddr),
     Unresolved(RawId),
+    /// The source is not in use yet.
     Tentative,
+    /// The source is another station's.
+    Duplicate,
     NoRoom,
 }
 
@@ -104,7 +107,12 @@ impl Net {
                 Ok(Delivery::Unresolved)
             }
             LinkTo::Tentative => {
-                self.interfaces[on.index()].waiters.insert(waiter);
+                let waiters = &mut self.interfaces[on.index()].waiters;
+                waiters.entry(packet.flow.src).or_default().insert(waiter);
+                Ok(Delivery::Unresolved)
+            }
+            LinkTo::Duplicate => {
+                self.notices.push_back(Notice::Failed(waiter));
                 Ok(Delivery::Unresolved)
             }
             LinkTo::NoRoom => {
@@ -161,6 +169,10 @@ impl Net {
                 self.counters.drops.count(DropReason::IpTentative);
                 return Ok(Ok(Delivery::Dropped));
             }
+            LinkTo::Duplicate => {
+                self.counters.drops.count(DropReason::IpDuplicate);
+                return Ok(Ok(Delivery::Dropped));
+            }
         };
         let outbound = Outbound {
             flow: &packet.flow,
@@ -202,8 +214,11 @@ impl Net {
         known: Option<MacAddr>,
     ) -> LinkTo {
         let interface = &self.interfaces[on.index()];
-        if interface.addresses.state(flow.src) == Some(AddressState::Tentative) {
-            return LinkTo::Tentative;
+        match interface.addresses.state(flow.src) {
+            Some(AddressState::Tentative) => return LinkTo::Tentative,
+            Some(AddressState::Duplicate) => return LinkTo::Duplicate,
+            // Not of this interface: a socket's under `accept_foreign`, or a probe's `::`.
+            Some(AddressState::Preferred) | None => {}
         }
         if !interface.is_ethernet() {
             return LinkTo::Nobody;

@@ -4,7 +4,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::address::{Addresses, Origin};
 use super::config::{InterfaceConfig, MIN_MTU_V6};
@@ -35,8 +35,8 @@ pub(crate) struct Interface {
     pub(crate) tag: Option<VlanTag>,
     pub(crate) accept_foreign: bool,
     pub(crate) addresses: Addresses,
-    /// Sockets that wait for a tentative address.
-    pub(crate) waiters: BTreeSet<Waiter>,
+    /// Sockets that wait for a tentative address, by that address.
+    pub(crate) waiters: BTreeMap<IpAddr, BTreeSet<Waiter>>,
     /// The queue that text waits in, where its length matters.
     pub(crate) share: Option<QueueShare>,
     pub(crate) ready: ReadyList,
@@ -81,7 +81,7 @@ impl Interface {
             tag: config.vlan.map(VlanTag::new),
             accept_foreign: config.accept_foreign,
             addresses,
-            waiters: BTreeSet::new(),
+            waiters: BTreeMap::new(),
             share: config.shared_segments().map(QueueShare::new),
             ready: ReadyList::default(),
             farewells: VecDeque::new(),

@@ -178,6 +178,25 @@ impl Stack {
         given.map(|a| (a.cidr, a.state))
     }
 
+    /// The addresses of an interface that another station was seen to claim, and the MAC address of
+    /// the first that did; each address once, in the order in which it happened.
+    ///
+    /// An IPv6 address that was claimed while it was tentative is not used. One that is in use stays so:
+    /// an IPv4 one is announced again, every 10 s at most (RFC 5227 §2.4 (c)), for a host whose
+    /// address others were told of has no better one.
+    pub fn conflicts(
+        &self,
+        on: InterfaceId,
+    ) -> impl Iterator<Item = (IpAddr, Option<crate::base::MacAddr>)> + '_ {
+        let interface = self.net.interfaces.get(on.index()).into_iter();
+        interface.flat_map(|i| i.addresses.disputes().iter().copied())
+    }
+
+    pub(crate) fn conflict_count(&self, on: InterfaceId) -> usize {
+        let interface = self.net.interfaces.get(on.index());
+        interface.map_or(0, |i| i.addresses.disputes().len())
+    }
+
     /// The MAC address of an interface; `None` on an IP medium.
     pub fn mac(&self, on: InterfaceId) -> Option<crate::base::MacAddr> {
         let interface = self.net.interfaces.get(on.index())?;

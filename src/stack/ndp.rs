@@ -137,17 +137,23 @@ impl Net {
     }
 
     /// Somebody else uses, or wants, one of our addresses.
-    fn conflict(&mut self, now: Instant, on: InterfaceId, address: IpAddr) {
+    fn conflict(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        address: IpAddr,
+        station: Option<MacAddr>,
+    ) {
         let addresses = &mut self.interfaces[on.index()].addresses;
-        match addresses.on_conflict(now, address) {
+        match addresses.on_conflict(now, address, station) {
             Conflict::NotOurs => return,
             Conflict::Counted => {}
             Conflict::Defend(address) => self.announce(on, address),
             Conflict::Duplicate => {
                 self.counters.addresses_duplicate += 1;
                 // Those who waited for it try again, with another source or to fail.
-                let waiters = core::mem::take(&mut self.interfaces[on.index()].waiters);
-                let failed = waiters.into_iter().map(Notice::Failed);
+                let waiters = self.interfaces[on.index()].waiters.remove(&address);
+                let failed = waiters.into_iter().flatten().map(Notice::Failed);
                 self.notices.extend(failed);
                 self.set_interface_timer(on);
             }
@@ -176,7 +182,7 @@ impl Stack {
         let own_mac = interface.mac;
         let (sender, target) = (IpAddr::V4(packet.sender), IpAddr::V4(packet.target));
         if interface.addresses.is_held(sender) {
-            self.net.conflict(now, on, sender);
+            self.net.conflict(now, on, sender, Some(packet.sender_mac));
             return Err(DropReason::ArpIgnored);
         }
         let ours = interface.addresses.is_assigned(target);
@@ -253,7 +259,8 @@ impl Stack {
             Some(AddressState::Tentative) => {
                 // Another station probes for it too, unless it is our own probe come back.
                 if source.is_unspecified() && packet.link_src != Some(interface.mac) {
-                    self.net.conflict(now, on, IpAddr::V6(target));
+                    let station = packet.link_src;
+                    self.net.conflict(now, on, IpAddr::V6(target), station);
                 }
                 return Err(DropReason::IpTentative);
             }
@@ -281,7 +288,8 @@ impl Stack {
         let on = packet.on;
         let target = IpAddr::V6(target);
         if self.net.interfaces[on.index()].addresses.is_held(target) {
-            self.net.conflict(now, on, target);
+            let station = mac.or(packet.link_src);
+            self.net.conflict(now, on, target, station);
             return Ok(());
         }
         if mac.is_some_and(|mac| !mac.is_unicast()) {

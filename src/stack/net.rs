@@ -294,7 +294,7 @@ impl Net {
             match due {
                 Due::Probe(address) => self.probe(on, address),
                 Due::Announce(address) => self.announce(on, address),
-                Due::Usable => self.wake_waiters(on),
+                Due::Usable(address) => self.wake_waiters(on, address),
             }
         }
         self.set_interface_timer(on);
@@ -307,9 +307,10 @@ impl Net {
         self.queue_arp(on, MacAddr::BROADCAST, packet);
     }
 
-    pub(crate) fn wake_waiters(&mut self, on: InterfaceId) {
-        let waiters = core::mem::take(&mut self.interfaces[on.index()].waiters);
-        for waiter in waiters {
+    /// This address may be used: who waited for it goes on.
+    fn wake_waiters(&mut self, on: InterfaceId, address: IpAddr) {
+        let waiters = self.interfaces[on.index()].waiters.remove(&address);
+        for waiter in waiters.into_iter().flatten() {
             self.wake(on, waiter);
         }
     }

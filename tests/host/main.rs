@@ -761,6 +761,22 @@ fn which_duplicates_are_fatal_is_the_users_choice() {
     connected(&other, &host);
 }
 
+/// An IPv4 address is not probed for: who else has it is told when it is seen.
+#[test]
+fn a_duplicate_ipv4_address_is_told_and_kept() {
+    let (other, host) = host_with_namesakes(&["10.7.0.1/24"]);
+    for claimed in [&other, &host] {
+        let (address, station) = claimed.wait_conflict(0).unwrap();
+        assert_eq!(address.to_string(), "10.7.0.1");
+        assert!(station.is_some());
+    }
+    let state = host
+        .addresses()
+        .into_iter()
+        .find(|a| a.0.address().is_ipv4());
+    assert_eq!(state.unwrap().1, AddressState::Preferred);
+}
+
 /// Threads of this process whose name is `name`.
 fn threads_named(name: &str) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();

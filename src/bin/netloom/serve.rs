@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
 use crate::interface_args::InterfaceArgs;
-use crate::output::say;
+use crate::output::{note, say};
 use crate::services::{self, Context, Limits, Served};
 use crate::signals::{END_WITHIN, Signals};
 
@@ -60,6 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     say("ready")?;
 
     let mut ended = watch(&host)?;
+    tell_conflicts(&host)?;
     loop {
         signals.wait_with(&[ended.as_fd()], None)?;
         match signals.take() {
@@ -95,6 +96,28 @@ fn watch(host: &Arc<Host>) -> Result<io::PipeReader, Failure> {
         })
         .map_err(Failure::new)?;
     Ok(reader)
+}
+
+/// Says once of each IPv4 address that another station claims it; those of IPv6 were settled before.
+fn tell_conflicts(host: &Arc<Host>) -> Result<(), Failure> {
+    let host = Arc::clone(host);
+    let teller = thread::Builder::new().name("netloom-conflicts".to_owned());
+    teller
+        .spawn(move || {
+            let mut known = 0;
+            while let Ok((address, station)) = host.wait_conflict(known) {
+                known += 1;
+                if address.is_ipv4() {
+                    let station = station.map_or_else(String::new, |mac| format!(" {mac}"));
+                    note(format_args!(
+                        "station{station} uses our address {address}; who talks to us may reach it \
+                         instead"
+                    ));
+                }
+            }
+        })
+        .map_err(Failure::new)?;
+    Ok(())
 }
 
 /// What was counted and is not zero, a name and a number a line.

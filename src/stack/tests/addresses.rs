@@ -190,6 +190,89 @@ fn waiting_for_an_address_that_is_a_duplicate_fails() {
     assert!(rig.drain().is_empty());
 }
 
+/// A conflict about one address is nothing to those who wait for another.
+#[test]
+fn a_duplicate_fails_only_who_waits_for_it() {
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .link_local(false)
+        .address("fd00::1/64".parse().unwrap())
+        .address("2001:db8::1/64".parse().unwrap());
+    let mut rig = Rig::bare(Config::new(Seed::from_number(1)), interface);
+    let send = |rig: &mut Rig, to: &str| {
+        let any = "[::]:0".parse().unwrap();
+        let id = rig.stack.udp_bind(any, UdpOptions::new()).unwrap();
+        let to = Some(to.parse().unwrap());
+        rig.stack.udp_send_to(rig.now, id, to, b"early").unwrap();
+        id
+    };
+    let lost = send(&mut rig, "[fd00::2]:7");
+    let kept = send(&mut rig, "[2001:db8::2]:7");
+    rig.drain();
+    rig.receive(solicitation(Ipv6Addr::UNSPECIFIED, PEER_MAC, OURS6));
+    assert_eq!(rig.stack.udp_recv(lost), Err(RecvError::HostUnreachable));
+    assert_eq!(rig.stack.udp_recv(kept), Err(RecvError::WouldBlock));
+    rig.advance(Duration::from_secs(1));
+    let peer: Ipv6Addr = "2001:db8::2".parse().unwrap();
+    let asked = rig.only();
+    assert_eq!(asked.v6().0.dst, ipv6::solicited_node(peer));
+    let flags = NeighborFlags::SOLICITED | NeighborFlags::OVERRIDE;
+    let ours = "2001:db8::1".parse().unwrap();
+    rig.receive(advertisement(flags, PEER_MAC, peer, ours));
+    assert!(rig.only().packet.ends_with(b"early"));
+}
+
+/// Whose duplicate it is may talk to us from it, and we to it; nothing leaves from it.
+#[test]
+fn a_duplicate_is_another_stations_address_in_every_way() {
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .link_local(false)
+        .address("fd00::1/64".parse().unwrap())
+        .address("fd00::9/64".parse().unwrap());
+    let mut rig = Rig::bare(Config::new(Seed::from_number(1)), interface);
+    rig.drain();
+    let bind = |rig: &mut Rig, at: &str| {
+        let at = at.parse().unwrap();
+        rig.stack.udp_bind(at, UdpOptions::new()).unwrap()
+    };
+    let tentative = bind(&mut rig, "[fd00::1]:5");
+    rig.receive(solicitation(Ipv6Addr::UNSPECIFIED, PEER_MAC, OURS6));
+    rig.advance(Duration::from_secs(1));
+    let other = bind(&mut rig, "[fd00::9]:7");
+    // Its owner asks for us, and sends.
+    let ours = "fd00::9".parse().unwrap();
+    rig.receive(solicitation(OURS6, PEER_MAC, ours));
+    assert_eq!(rig.only().dst, PEER_MAC);
+    rig.receive(udp_frame("[fd00::1]:5", "[fd00::9]:7", b"mine"));
+    let datagram = rig.stack.udp_recv(other).unwrap();
+    assert_eq!(&datagram.data[..], b"mine");
+    let to = Some("[fd00::1]:5".parse().unwrap());
+    rig.stack.udp_send_to(rig.now, other, to, b"yours").unwrap();
+    assert!(rig.only().packet.ends_with(b"yours"));
+    // A socket that was bound to it in time sends nothing.
+    let to = Some("[fd00::2]:7".parse().unwrap());
+    let sent = rig.stack.udp_send_to(rig.now, tentative, to, b"forged");
+    assert!(rig.drain().is_empty(), "{sent:?}");
+    let error = rig.stack.udp_recv(tentative);
+    assert_eq!(error, Err(RecvError::HostUnreachable));
+}
+
+/// Each address that another station claims is told once, whoever claims it again.
+#[test]
+fn a_conflict_is_told_once() {
+    let mut rig = Rig::new();
+    let told = |rig: &Rig| rig.stack.conflicts(rig.on).collect::<Vec<_>>();
+    assert_eq!(told(&rig), []);
+    for mac in [OTHER_MAC, PEER_MAC, OTHER_MAC] {
+        rig.receive(arp_frame(&arp::Packet::announcement(mac, OURS)));
+    }
+    let flags = NeighborFlags::OVERRIDE;
+    rig.receive(advertisement(flags, PEER_MAC, OURS6, ipv6::ALL_NODES));
+    let both = [(OURS.into(), OTHER_MAC), (OURS6.into(), PEER_MAC)];
+    assert_eq!(told(&rig), both.map(|(ip, mac)| (ip, Some(mac))));
+}
+
 /// Covers: ARP-4, ACD-9, ACD-11 (defend, not more than once in 10 s).
 #[test]
 fn arp_answers_and_defends() {
