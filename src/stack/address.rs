@@ -203,17 +203,36 @@ impl Addresses {
             self.set_state(place, AddressState::Preferred);
             return Some(usable);
         }
-        address.left -= 1;
-        let more = address.left > 0;
-        match address.cidr.address() {
-            IpAddr::V4(own) => {
-                self.set_due(place, more.then_some(now + ANNOUNCE_INTERVAL));
-                Some(Due::Announce(own))
-            }
-            IpAddr::V6(own) => {
-                self.set_due(place, Some(now + RETRANS_TIMER));
-                Some(Due::Probe(own))
-            }
+        // Due again once it has left, or was refused.
+        let own = address.cidr.address();
+        self.set_due(place, None);
+        Some(match own {
+            IpAddr::V4(own) => Due::Announce(own),
+            IpAddr::V6(own) => Due::Probe(own),
+        })
+    }
+
+    /// A probe for this address, or an announcement of it, has left.
+    pub(crate) fn asked(&mut self, now: Instant, address: IpAddr) {
+        let Some(&place) = self.places.get(&address) else {
+            return;
+        };
+        let Some(own) = self.list.get_mut(place) else {
+            return;
+        };
+        own.left = own.left.saturating_sub(1);
+        let due = match (own.state, address) {
+            (AddressState::Duplicate, _) => None,
+            (_, IpAddr::V4(_)) => (own.left > 0).then_some(now + ANNOUNCE_INTERVAL),
+            (_, IpAddr::V6(_)) => Some(now + RETRANS_TIMER),
+        };
+        self.set_due(place, due);
+    }
+
+    /// It found no room: it is tried again, and does not count.
+    pub(crate) fn not_asked(&mut self, now: Instant, address: IpAddr) {
+        if let Some(&place) = self.places.get(&address) {
+            self.set_due(place, Some(now + RETRANS_TIMER));
         }
     }
 
@@ -349,9 +368,11 @@ mod tests {
         let own = "10.0.0.1".parse().unwrap();
         assert_eq!(list.state(IpAddr::V4(own)), Some(AddressState::Preferred));
         assert_eq!(list.on_timeout(at(0)), Some(Due::Announce(own)));
+        list.asked(at(0), IpAddr::V4(own));
         assert_eq!(list.on_timeout(at(0)), None);
         assert_eq!(list.next_due(), Some(at(2000)));
         assert_eq!(list.on_timeout(at(2000)), Some(Due::Announce(own)));
+        list.asked(at(2000), IpAddr::V4(own));
         assert_eq!((list.on_timeout(at(9999)), list.next_due()), (None, None));
     }
 
@@ -365,6 +386,8 @@ mod tests {
                 let now = at(probe * 1000);
                 assert_eq!(list.state(IpAddr::V6(own)), Some(AddressState::Tentative));
                 assert_eq!(list.on_timeout(now), Some(Due::Probe(own)));
+                assert_eq!(list.next_due(), None, "it waits for the device");
+                list.asked(now, IpAddr::V6(own));
             }
             let end = at(u64::from(probes) * 1000);
             assert_eq!(list.next_due(), Some(end));

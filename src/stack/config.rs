@@ -126,7 +126,8 @@ impl Config {
         }
     }
 
-    /// Packets of the stack's own (replies, ICMP, ARP) that wait per interface (default 256).
+    /// Packets of the stack's own (replies, ICMP, ARP) that wait per interface (default 256), an eighth of
+    /// it kept for each class of them; as many again that waited for neighbours.
     #[must_use]
     pub fn outbox_limit(self, packets: usize) -> Self {
         Self {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::address::AddressState;
 use super::ids::{InterfaceId, RawId, TcpId, UdpId};
 use super::interface::Interface;
-use super::neighbour::Lookup;
+use super::neighbour::{Lookup, Need};
 use super::net::Net;
 use super::packet::{Delivery, Flow, Notice, OwnedPacket, Owner, Waiter};
 use crate::base::checksum::Sum;
@@ -98,7 +98,12 @@ impl Net {
         packet: &Outbound<'_>,
         out: &mut T,
     ) -> Result<Delivery, DeviceError> {
-        match self.link_to(now, on, packet.flow, None) {
+        let need = match waiter {
+            Waiter::Tcp(_) => Need::Connection,
+            Waiter::Udp(_) => Need::Datagram,
+            Waiter::Farewell(_) => Need::Answer,
+        };
+        match self.link_to(now, on, packet.flow, None, need) {
             LinkTo::Nobody => self.transmit(now, on, None, packet, out),
             LinkTo::Station(mac) => self.transmit(now, on, Some(mac), packet, out),
             LinkTo::Unresolved(id) => {
@@ -132,7 +137,8 @@ impl Net {
         packet: &Outbound<'_>,
         out: &mut T,
     ) -> Result<Delivery, DeviceError> {
-        let LinkTo::Unresolved(entry) = self.link_to(now, on, packet.flow, None) else {
+        let LinkTo::Unresolved(entry) = self.link_to(now, on, packet.flow, None, Need::Datagram)
+        else {
             return self.send(now, on, Waiter::Udp(id), packet, out);
         };
         let payload = packet.payload.first().cloned().unwrap_or_default();
@@ -153,7 +159,11 @@ impl Net {
         packet: OwnedPacket,
         out: &mut T,
     ) -> Result<Result<Delivery, OwnedPacket>, DeviceError> {
-        let mac = match self.link_to(now, on, &packet.flow, packet.link_dst) {
+        let need = match packet.owner {
+            Owner::Stack => Need::Answer,
+            Owner::Udp(_) | Owner::Ping(..) => Need::Datagram,
+        };
+        let mac = match self.link_to(now, on, &packet.flow, packet.link_dst, need) {
             LinkTo::Nobody => None,
             LinkTo::Station(mac) => Some(mac),
             LinkTo::Unresolved(id) => {
@@ -212,6 +222,7 @@ impl Net {
         on: InterfaceId,
         flow: &Flow,
         known: Option<MacAddr>,
+        need: Need,
     ) -> LinkTo {
         let interface = &self.interfaces[on.index()];
         match interface.addresses.state(flow.src) {
@@ -229,7 +240,7 @@ impl Net {
         }
         let key = (on, flow.next_hop);
         let timers = &mut self.timers;
-        match self.neighbours.lookup(now, timers, key, flow.src) {
+        match self.neighbours.lookup(now, timers, key, flow.src, need) {
             Lookup::Known(mac) => LinkTo::Station(mac),
             Lookup::Unresolved(id) => LinkTo::Unresolved(id),
             Lookup::NoRoom => LinkTo::NoRoom,

@@ -9,22 +9,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::address::{Addresses, Origin};
 use super::config::{InterfaceConfig, MIN_MTU_V6};
 use super::ids::{InterfaceId, RawId};
-use super::packet::{OwnedPacket, Waiter};
+use super::outbox::Outbox;
+use super::packet::Waiter;
 use super::ready::ReadyList;
 use super::share::QueueShare;
 use crate::base::{Cidr, Instant, MacAddr, Random};
 use crate::device::{Capabilities, Medium};
+use crate::ipv6;
 use crate::link::VlanTag;
 use crate::link::ethernet::eui64;
-use crate::{arp, ipv6};
-
-/// What waits in an outbox.
-#[derive(Clone, Debug)]
-pub(crate) enum Outgoing {
-    Packet(OwnedPacket),
-    /// An ARP packet to this station.
-    Arp(MacAddr, arp::Packet),
-}
 
 /// An interface.
 #[derive(Debug)]
@@ -42,7 +35,7 @@ pub(crate) struct Interface {
     pub(crate) ready: ReadyList,
     /// RSTs that connections owe which are gone, in the order of their turns.
     pub(crate) farewells: VecDeque<RawId>,
-    pub(crate) outbox: VecDeque<Outgoing>,
+    pub(crate) outbox: Outbox,
     /// Whose turn it is next: the outbox's, else the ready list's.
     pub(crate) outbox_turn: bool,
 }
@@ -52,6 +45,7 @@ impl Interface {
         now: Instant,
         id: InterfaceId,
         config: &InterfaceConfig,
+        outbox_limit: usize,
         random: &mut Random,
     ) -> Self {
         let capabilities = config.capabilities;
@@ -85,7 +79,7 @@ impl Interface {
             share: config.shared_segments().map(QueueShare::new),
             ready: ReadyList::default(),
             farewells: VecDeque::new(),
-            outbox: VecDeque::new(),
+            outbox: Outbox::new(outbox_limit),
             outbox_turn: true,
         }
     }

@@ -25,6 +25,7 @@ mod interface;
 mod ndp;
 mod neighbour;
 mod net;
+mod outbox;
 mod packet;
 mod ping;
 mod ports;

@@ -9,10 +9,11 @@ use bytes::Bytes;
 
 use super::Stack;
 use super::address::{AddressState, Conflict};
-use super::ids::InterfaceId;
+use super::ids::{InterfaceId, RawId};
 use super::interface::Interface;
 use super::neighbour::{Heard, NeighbourKey};
 use super::net::Net;
+use super::outbox::{Asks, Class, Frame, Outgoing};
 use super::packet::{Flow, Inbound, Notice, OwnedPacket};
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
 use crate::ipv6::icmp::Message as Icmpv6;
@@ -26,7 +27,16 @@ const MAX_MESSAGE: usize = 32;
 impl Net {
     /// Asks for a neighbour: everybody, or only the station that it was (RFC 4861 §7.2.2, RFC 1122
     /// §2.3.2.1 (2)).
-    pub(super) fn solicit(&mut self, key: NeighbourKey, source: IpAddr, mac: Option<MacAddr>) {
+    ///
+    /// Says whether it is queued; it counts once it has left.
+    pub(super) fn solicit(
+        &mut self,
+        id: RawId,
+        key: NeighbourKey,
+        source: IpAddr,
+        mac: Option<MacAddr>,
+    ) -> bool {
+        let asks = Some(Asks::Neighbour(id));
         let (on, target) = key;
         let Interface {
             mac: own,
@@ -45,7 +55,8 @@ impl Net {
                 // RFC 5227 §2.1.1: a probe asks without saying who does.
                 let source = source.unwrap_or(Ipv4Addr::UNSPECIFIED);
                 let request = arp::Packet::request(own, source, target);
-                self.queue_arp(on, mac.unwrap_or(MacAddr::BROADCAST), request);
+                let to = mac.unwrap_or(MacAddr::BROADCAST);
+                self.ask_by_arp(on, to, request, asks)
             }
             (IpAddr::V6(target), IpAddr::V6(source)) => {
                 let dst = if mac.is_some() {
@@ -60,36 +71,46 @@ impl Net {
                 } else {
                     addresses.first_v6()
                 };
-                if let Some(source) = source {
-                    self.send_solicitation(on, source, dst, target, mac);
+                match source {
+                    Some(source) => self.send_solicitation(on, (source, dst), target, mac, asks),
+                    // Nobody to ask as: it counts, so that who waits is told.
+                    None => {
+                        self.asked(self.now, on, Asks::Neighbour(id));
+                        true
+                    }
                 }
             }
-            _ => debug_assert!(false, "{target} is not of the family of {source}"),
+            _ => {
+                debug_assert!(false, "{target} is not of the family of {source}");
+                false
+            }
         }
     }
 
     /// Asks whether anybody has this tentative address (RFC 4862 §5.4.2).
-    pub(super) fn probe(&mut self, on: InterfaceId, address: Ipv6Addr) {
-        let dst = ipv6::solicited_node(address);
-        self.send_solicitation(on, Ipv6Addr::UNSPECIFIED, dst, address, None);
+    pub(super) fn probe(&mut self, on: InterfaceId, address: Ipv6Addr) -> bool {
+        let ends = (Ipv6Addr::UNSPECIFIED, ipv6::solicited_node(address));
+        let asks = Some(Asks::Address(IpAddr::V6(address)));
+        self.send_solicitation(on, ends, address, None, asks)
     }
 
     fn send_solicitation(
         &mut self,
         on: InterfaceId,
-        src: Ipv6Addr,
-        dst: Ipv6Addr,
+        (src, dst): (Ipv6Addr, Ipv6Addr),
         target: Ipv6Addr,
         mac: Option<MacAddr>,
-    ) {
+        asks: Option<Asks>,
+    ) -> bool {
         let own = Options::source_link_address_bytes(self.interfaces[on.index()].mac);
         // RFC 4861 §4.3: no link address from `::`.
         let len = if src.is_unspecified() { 0 } else { own.len() };
         let options = Options::new(&own[..len]);
         let message = Message::NeighborSolicitation { target, options };
-        if self.send_ndp(on, src, dst, message, mac) {
-            self.counters.neighbour_solicits_sent += 1;
-        }
+        let frame = ndp_frame((src, dst), message, mac);
+        let queued = self.queue(on, Class::Ask, Outgoing { frame, asks });
+        self.counters.neighbour_solicits_sent += u64::from(queued);
+        queued
     }
 
     /// Answers a solicitation for our address `target` (RFC 4861 §7.2.4).
@@ -108,32 +129,9 @@ impl Net {
             target,
             options,
         };
-        if self.send_ndp(on, target, dst, message, mac) {
-            self.counters.neighbour_adverts_sent += 1;
-        }
-    }
-
-    fn send_ndp(
-        &mut self,
-        on: InterfaceId,
-        src: Ipv6Addr,
-        dst: Ipv6Addr,
-        message: Message<'_>,
-        mac: Option<MacAddr>,
-    ) -> bool {
-        let mut bytes = [0; MAX_MESSAGE];
-        let len = Icmpv6::Ndp(message).emit(src, dst, &mut bytes);
-        let flow = Flow {
-            src: IpAddr::V6(src),
-            dst: IpAddr::V6(dst),
-            next_hop: IpAddr::V6(dst),
-            ttl: ndp::HOP_LIMIT,
-            tos: 0,
-        };
-        let mut packet = OwnedPacket::new(flow, Protocol::ICMPV6, &bytes[..len], Bytes::new());
-        let group = dst.is_multicast().then(|| ethernet::ipv6_multicast(dst));
-        packet.link_dst = mac.or(group);
-        self.queue_packet(on, packet)
+        let frame = ndp_frame((target, dst), message, mac);
+        let queued = self.queue(on, Class::Neighbour, Outgoing { frame, asks: None });
+        self.counters.neighbour_adverts_sent += u64::from(queued);
     }
 
     /// Somebody else uses, or wants, one of our addresses.
@@ -148,7 +146,9 @@ impl Net {
         match addresses.on_conflict(now, address, station) {
             Conflict::NotOurs => return,
             Conflict::Counted => {}
-            Conflict::Defend(address) => self.announce(on, address),
+            Conflict::Defend(address) => {
+                self.announce(on, address, None);
+            }
             Conflict::Duplicate => {
                 self.counters.addresses_duplicate += 1;
                 // Those who waited for it try again, with another source or to fail.
@@ -189,9 +189,11 @@ impl Stack {
         let is_reply = packet.operation == arp::Operation::REPLY;
         if !packet.is_probe() {
             let heard = if is_reply && ours {
+                // As an advertisement whose S flag is set where we have asked: who answers unasked, and
+                // maybe for another's MAC, is to be checked before it counts as reachable.
                 Heard::Advertises {
                     mac: Some(packet.sender_mac),
-                    solicited: true,
+                    solicited: self.net.neighbours.awaits((on, sender)),
                     overrides: true,
                 }
             } else {
@@ -205,7 +207,11 @@ impl Stack {
         }
         if ours && packet.operation == arp::Operation::REQUEST {
             let reply = packet.reply(own_mac);
-            self.net.queue_arp(on, packet.sender_mac, reply);
+            let frame = Frame::Arp(packet.sender_mac, reply);
+            let queued = self
+                .net
+                .queue(on, Class::Neighbour, Outgoing { frame, asks: None });
+            self.net.counters.arp_replies_sent += u64::from(queued);
         }
         Ok(())
     }
@@ -272,7 +278,10 @@ impl Stack {
             let create = self.net.is_on_link(key.0, key.1);
             self.net.heard(now, key, Heard::Asks { mac, create });
         }
-        self.net.advertise(on, target, source, mac);
+        // Who does not say its address gets the answer where its question came from: an answer makes
+        // no entry, for the source may be anybody's.
+        let to = mac.or(packet.link_src).filter(|_| !source.is_unspecified());
+        self.net.advertise(on, target, source, to);
         Ok(())
     }
 
@@ -303,4 +312,25 @@ impl Stack {
         self.net.heard(now, (on, target), heard);
         Ok(())
     }
+}
+
+/// A neighbour discovery message, to a group or to the station whose address is known.
+fn ndp_frame(
+    (src, dst): (Ipv6Addr, Ipv6Addr),
+    message: Message<'_>,
+    mac: Option<MacAddr>,
+) -> Frame {
+    let mut bytes = [0; MAX_MESSAGE];
+    let len = Icmpv6::Ndp(message).emit(src, dst, &mut bytes);
+    let flow = Flow {
+        src: IpAddr::V6(src),
+        dst: IpAddr::V6(dst),
+        next_hop: IpAddr::V6(dst),
+        ttl: ndp::HOP_LIMIT,
+        tos: 0,
+    };
+    let mut packet = OwnedPacket::new(flow, Protocol::ICMPV6, &bytes[..len], Bytes::new());
+    let group = dst.is_multicast().then(|| ethernet::ipv6_multicast(dst));
+    packet.link_dst = mac.or(group);
+    Frame::Packet(packet)
 }

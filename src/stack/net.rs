@@ -12,8 +12,9 @@ use super::counters::Counters;
 use super::egress::Headers;
 use super::icmp_limit::IcmpLimit;
 use super::ids::{Id, InterfaceId};
-use super::interface::{Destination, Interface, Outgoing};
+use super::interface::{Destination, Interface};
 use super::neighbour::{Effect, Heard, NeighbourKey, Neighbours};
+use super::outbox::{Asks, Class, Frame, Outgoing};
 use super::packet::{Notice, OwnedPacket, Waiter};
 use super::ready::Ready;
 use super::route::{Route, RouteError, Routes};
@@ -79,7 +80,7 @@ impl Net {
             return Err(ConfigError::TooMany(count));
         }
         let id = InterfaceId::from_index(count);
-        let interface = Interface::new(now, id, config, &mut self.random);
+        let interface = Interface::new(now, id, config, self.outbox_limit, &mut self.random);
         for address in interface.addresses.iter() {
             self.routes.add(address.cidr, id, None);
             self.owners.insert((address.cidr.address(), id));
@@ -204,30 +205,30 @@ impl Net {
         })
     }
 
-    /// Queues a packet of the stack's own; dropped and counted when the outbox is full.
+    /// Queues a packet of the stack's own; dropped and counted when there is no room for its class.
     pub(crate) fn queue_packet(&mut self, on: InterfaceId, packet: OwnedPacket) -> bool {
-        self.queue_outgoing(on, Outgoing::Packet(packet))
+        let (class, frame) = (Class::of(&packet), Frame::Packet(packet));
+        self.queue(on, class, Outgoing { frame, asks: None })
     }
 
-    /// Queues an ARP packet.
-    pub(crate) fn queue_arp(&mut self, on: InterfaceId, to: MacAddr, packet: arp::Packet) {
-        if packet.operation == arp::Operation::REPLY {
-            self.counters.arp_replies_sent += 1;
-        } else {
-            self.counters.arp_requests_sent += 1;
-        }
-        self.queue_outgoing(on, Outgoing::Arp(to, packet));
-    }
-
-    fn queue_outgoing(&mut self, on: InterfaceId, outgoing: Outgoing) -> bool {
-        let outbox = &mut self.interfaces[on.index()].outbox;
-        let room = outbox.len() < self.outbox_limit;
-        if room {
-            outbox.push_back(outgoing);
-        } else {
+    /// The same for any class, and for what is counted once it has left.
+    pub(super) fn queue(&mut self, on: InterfaceId, class: Class, outgoing: Outgoing) -> bool {
+        let queued = self.interfaces[on.index()].outbox.push(class, outgoing);
+        if !queued {
             self.counters.drops.count(DropReason::OutboxFull);
         }
-        room
+        queued
+    }
+
+    /// A question has left.
+    pub(super) fn asked(&mut self, now: Instant, on: InterfaceId, asks: Asks) {
+        match asks {
+            Asks::Neighbour(id) => self.neighbours.asked(now, &mut self.timers, id),
+            Asks::Address(address) => {
+                self.interfaces[on.index()].addresses.asked(now, address);
+                self.set_interface_timer(on);
+            }
+        }
     }
 
     /// Makes a socket ready to send on this interface.
@@ -259,11 +260,19 @@ impl Net {
     pub(crate) fn run_effects(&mut self, now: Instant) {
         while let Some(effect) = self.neighbours.effects.pop_front() {
             match effect {
-                Effect::Solicit { key, source, mac } => self.solicit(key, source, mac),
+                Effect::Solicit {
+                    id,
+                    key,
+                    source,
+                    mac,
+                } => {
+                    if !self.solicit(id, key, source, mac) {
+                        self.neighbours.not_asked(now, &mut self.timers, id);
+                    }
+                }
                 Effect::Send { on, packet } => {
-                    // Bounded by the queue that it comes from.
-                    let outbox = &mut self.interfaces[on.index()].outbox;
-                    outbox.push_back(Outgoing::Packet(packet));
+                    let (frame, asks) = (Frame::Packet(packet), None);
+                    self.queue(on, Class::Resolved, Outgoing { frame, asks });
                 }
                 Effect::Wake { on, waiter } => self.wake(on, waiter),
                 Effect::Drop { packet, failed } => {
@@ -284,7 +293,7 @@ impl Net {
 
     /// A deadline of this layer came.
     pub(crate) fn on_neighbour_timeout(&mut self, now: Instant, index: u32) {
-        self.neighbours.on_timeout(now, &mut self.timers, index);
+        self.neighbours.on_timeout(&mut self.timers, index);
         self.run_effects(now);
     }
 
@@ -292,8 +301,19 @@ impl Net {
     pub(crate) fn on_interface_timeout(&mut self, now: Instant, on: InterfaceId) {
         while let Some(due) = self.interfaces[on.index()].addresses.on_timeout(now) {
             match due {
-                Due::Probe(address) => self.probe(on, address),
-                Due::Announce(address) => self.announce(on, address),
+                Due::Probe(own) => {
+                    if !self.probe(on, own) {
+                        let addresses = &mut self.interfaces[on.index()].addresses;
+                        addresses.not_asked(now, IpAddr::V6(own));
+                    }
+                }
+                Due::Announce(own) => {
+                    let address = IpAddr::V4(own);
+                    if !self.announce(on, own, Some(Asks::Address(address))) {
+                        let addresses = &mut self.interfaces[on.index()].addresses;
+                        addresses.not_asked(now, address);
+                    }
+                }
                 Due::Usable(address) => self.wake_waiters(on, address),
             }
         }
@@ -301,10 +321,29 @@ impl Net {
     }
 
     /// Says to everybody that this address is ours (RFC 5227 §2.3).
-    pub(crate) fn announce(&mut self, on: InterfaceId, address: Ipv4Addr) {
+    pub(crate) fn announce(
+        &mut self,
+        on: InterfaceId,
+        address: Ipv4Addr,
+        asks: Option<Asks>,
+    ) -> bool {
         let mac = self.interfaces[on.index()].mac;
         let packet = arp::Packet::announcement(mac, address);
-        self.queue_arp(on, MacAddr::BROADCAST, packet);
+        self.ask_by_arp(on, MacAddr::BROADCAST, packet, asks)
+    }
+
+    /// Queues an ARP request.
+    pub(super) fn ask_by_arp(
+        &mut self,
+        on: InterfaceId,
+        to: MacAddr,
+        packet: arp::Packet,
+        asks: Option<Asks>,
+    ) -> bool {
+        let frame = Frame::Arp(to, packet);
+        let queued = self.queue(on, Class::Ask, Outgoing { frame, asks });
+        self.counters.arp_requests_sent += u64::from(queued);
+        queued
     }
 
     /// This address may be used: who waited for it goes on.

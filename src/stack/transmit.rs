@@ -6,7 +6,7 @@
 
 use super::Stack;
 use super::ids::InterfaceId;
-use super::interface::Outgoing;
+use super::outbox::{Frame, Outgoing};
 use super::packet::Delivery;
 use super::ready::Ready;
 use crate::base::Instant;
@@ -78,7 +78,7 @@ impl Stack {
         Ok(Progress { sent, more })
     }
 
-    /// Sends the oldest packet of the outbox.
+    /// Sends the next packet of the outbox.
     fn transmit_outbox<T: Transmit + ?Sized>(
         &mut self,
         now: Instant,
@@ -86,22 +86,27 @@ impl Stack {
         out: &mut T,
         left: &mut usize,
     ) -> Result<Turn, DeviceError> {
-        let Some(first) = self.net.interfaces[on.index()].outbox.pop_front() else {
+        let popped = self.net.interfaces[on.index()].outbox.pop();
+        let Some((place, Outgoing { frame, asks })) = popped else {
             return Ok(Turn::Done);
         };
-        let kept = match first {
-            Outgoing::Arp(to, packet) => match self.net.send_arp(now, on, to, &packet, out)? {
-                Delivery::Full => Some(Outgoing::Arp(to, packet)),
+        let kept = match frame {
+            Frame::Arp(to, packet) => match self.net.send_arp(now, on, to, &packet, out)? {
+                Delivery::Full => Some(Frame::Arp(to, packet)),
                 _ => None,
             },
-            Outgoing::Packet(packet) => match self.net.send_owned(now, on, packet, out)? {
+            Frame::Packet(packet) => match self.net.send_owned(now, on, packet, out)? {
                 Ok(_) => None,
-                Err(packet) => Some(Outgoing::Packet(packet)),
+                Err(packet) => Some(Frame::Packet(packet)),
             },
         };
-        if let Some(kept) = kept {
-            self.net.interfaces[on.index()].outbox.push_front(kept);
+        if let Some(frame) = kept {
+            let outbox = &mut self.net.interfaces[on.index()].outbox;
+            outbox.put_back(place, Outgoing { frame, asks });
             return Ok(Turn::Full);
+        }
+        if let Some(asks) = asks {
+            self.net.asked(now, on, asks);
         }
         *left -= 1;
         Ok(Turn::Done)

@@ -355,6 +355,143 @@ fn r59_a_flood_of_new_neighbours_evicts_stale_ones_only() {
     assert!(rig.drops(DropReason::NeighbourUnresolved) >= 200 - 32);
 }
 
+/// A question that could not leave was not asked: three leave, however long the device is full.
+#[test]
+fn a_question_counts_once_it_has_left() {
+    for to in ["10.0.0.2:7", "[fd00::2]:7"] {
+        let mut rig = Rig::new();
+        rig.device.room = Some(0);
+        let id = send(&mut rig, to, b"hello");
+        rig.advance(seconds(10));
+        assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock), "{to}");
+        rig.device.room = None;
+        for _ in 0..3 {
+            assert_eq!(rig.drain().len(), 1, "{to}");
+            rig.advance(seconds(1));
+        }
+        assert_eq!(rig.stack.udp_recv(id), Err(RecvError::HostUnreachable));
+    }
+}
+
+/// A host whose prefix holds everybody, with a table of 64 neighbours.
+fn crowded() -> Rig {
+    let config = Config::new(Seed::from_number(1)).neighbour_limit(64);
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .link_local(false)
+        .address("10.0.0.1/8".parse().unwrap());
+    let mut rig = Rig::bare(config, interface);
+    rig.advance(seconds(3));
+    rig.drain();
+    rig
+}
+
+fn ping_from(n: u32) -> Vec<u8> {
+    let mut echo = vec![8, 0, 0, 0, 0, 1, 0, 1];
+    let sum = crate::base::checksum::checksum(&echo);
+    echo[2..4].copy_from_slice(&sum.to_be_bytes());
+    let from = Ipv4Addr::from_bits(0x0a01_0000 + n);
+    ip_frame(from.into(), OURS.into(), Protocol::ICMP, &echo)
+}
+
+/// Forged sources take an eighth of the table, ask as many questions a second, and stop nobody.
+#[test]
+fn forged_sources_starve_no_resolution() {
+    let mut rig = crowded();
+    let mut asked = 0;
+    for n in 0..10_000 {
+        rig.receive(ping_from(n));
+        asked += rig.drain().len();
+        rig.advance(Duration::from_millis(1));
+        asked += rig.drain().len();
+    }
+    // Ten seconds of 8, and what each is asked again before it gives way.
+    assert!((80..=250).contains(&asked), "{asked}");
+    assert!(rig.stack.net.neighbours.len() <= 8);
+    let id = send(&mut rig, "10.0.0.2:7", b"hello");
+    let request = rig.only().arp();
+    rig.receive(arp_frame(&request.reply(PEER_MAC)));
+    assert!(rig.only().packet.ends_with(b"hello"));
+    assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock));
+}
+
+/// A server that answers datagrams from forged sources still connects.
+#[test]
+fn answers_of_sockets_starve_no_connection() {
+    let mut rig = crowded();
+    let any = "0.0.0.0:0".parse().unwrap();
+    let server = rig.stack.udp_bind(any, UdpOptions::new()).unwrap();
+    for n in 0..1000u32 {
+        let to = SocketAddr::new(Ipv4Addr::from_bits(0x0a01_0000 + n).into(), 7);
+        rig.stack
+            .udp_send_to(rig.now, server, Some(to), b"answer")
+            .unwrap();
+        rig.drain();
+    }
+    assert_eq!(rig.stack.net.neighbours.len(), 32, "half of the table");
+    let options = crate::tcp::TcpOptions::default();
+    let to = "10.0.0.2:7".parse().unwrap();
+    rig.stack.tcp_connect(rig.now, to, None, options).unwrap();
+    let request = rig.only().arp();
+    assert_eq!(request.target, PEER);
+    rig.receive(arp_frame(&request.reply(PEER_MAC)));
+    assert_eq!(rig.only().dst, PEER_MAC, "the SYN");
+}
+
+/// Sources that say who they are and are then sent to give way to those who answer.
+#[test]
+fn who_never_answered_gives_way() {
+    let mut rig = crowded();
+    for n in 0..1000u32 {
+        let from = Ipv4Addr::from_bits(0x0a01_0000 + n);
+        rig.receive(arp_frame(&arp::Packet::request(OTHER_MAC, from, OURS)));
+        rig.receive(ping_from(n));
+        rig.drain();
+    }
+    assert_eq!(rig.stack.net.neighbours.len(), 64);
+    send(&mut rig, "10.0.0.2:7", b"hello");
+    let request = rig.only().arp();
+    rig.receive(arp_frame(&request.reply(PEER_MAC)));
+    assert!(rig.only().packet.ends_with(b"hello"));
+}
+
+/// RFC 4861 section 7.2.3: without a link address nothing is learned; the answer goes back where the
+/// question came from.
+#[test]
+fn a_solicitation_without_a_link_address_makes_no_entry() {
+    for from in ["fd00::2", "2001:db8::2"] {
+        let mut rig = Rig::new();
+        let message = Message::NeighborSolicitation {
+            target: OURS6,
+            options: ipv6::ndp::Options::new(&[]),
+        };
+        let group = ipv6::solicited_node(OURS6);
+        rig.receive(ndp_frame(PEER_MAC, from.parse().unwrap(), group, message));
+        assert_eq!(rig.only().dst, PEER_MAC);
+        assert_eq!(rig.stack.net.neighbours.len(), 0, "{from}");
+    }
+}
+
+/// Nobody asked: the new address is used, and checked, as after an unsolicited advertisement.
+#[test]
+fn an_unasked_arp_reply_makes_nobody_reachable() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let (on, now) = (rig.on, rig.now);
+    rig.stack.net.confirm(now, on, PEER.into());
+    let reply = |mac| arp_frame(&arp::Packet::request(OUR_MAC, OURS, PEER).reply(mac));
+    rig.receive(reply(PEER_MAC));
+    assert!(matches!(state(&rig, PEER), Some(State::Reachable { .. })));
+    rig.receive(reply(OTHER_MAC));
+    assert_eq!(state(&rig, PEER), Some(State::Stale));
+    send(&mut rig, "10.0.0.2:7", b"x");
+    assert_eq!(rig.only().dst, OTHER_MAC);
+    rig.advance(seconds(5));
+    assert_eq!(rig.only().dst, OTHER_MAC, "the check");
+    rig.receive(reply(OTHER_MAC));
+    assert!(matches!(state(&rig, PEER), Some(State::Reachable { .. })));
+}
+
 /// r60: what waits for many neighbours is bounded in bytes, pins no buffer, and is the last of each.
 #[test]
 fn r60_all_queues_together_are_bounded_in_bytes() {

@@ -160,7 +160,66 @@ fn a_full_outbox_counts() {
     for _ in 0..300 {
         rig.receive(arp_frame(&arp::Packet::request(PEER_MAC, PEER, OURS)));
     }
-    assert_eq!(rig.drops(DropReason::OutboxFull), 300 - 256);
+    // An eighth is kept for each of three other classes.
+    assert_eq!(rig.drops(DropReason::OutboxFull), 300 - 160);
+    assert_eq!(rig.drain().len(), 160);
+}
+
+fn ping_from(peer: Ipv4Addr) -> Vec<u8> {
+    let mut echo = vec![8, 0, 0, 0, 0, 1, 0, 1];
+    let sum = crate::base::checksum::checksum(&echo);
+    echo[2..4].copy_from_slice(&sum.to_be_bytes());
+    ip_frame(peer.into(), OURS.into(), Protocol::ICMP, &echo)
+}
+
+/// Whatever pings wait for a full device: who asks for us is answered, and whom we ask is asked.
+#[test]
+fn pings_do_not_silence_neighbour_discovery() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    rig.device.room = Some(0);
+    for _ in 0..1000 {
+        rig.receive(ping_from(PEER));
+    }
+    assert!(rig.drops(DropReason::OutboxFull) > 700);
+    rig.receive(arp_frame(&arp::Packet::request(PEER_MAC, PEER, OURS)));
+    rig.receive(solicitation(PEER6, PEER_MAC, OURS6));
+    let id = rig.stack.udp_bind(addr("0.0.0.0:0"), UdpOptions::new());
+    let to = Some(addr("10.0.0.9:7"));
+    rig.stack
+        .udp_send_to(rig.now, id.unwrap(), to, b"x")
+        .unwrap();
+    // Each class within its first turns, not behind all the pings.
+    rig.device.room = Some(8);
+    let first = rig.drain();
+    let kinds = |kind| first.iter().filter(|f| f.kind == kind).count();
+    assert_eq!(
+        (kinds(EtherType::ARP), kinds(EtherType::IPV6)),
+        (2, 1),
+        "{first:?}"
+    );
+}
+
+/// Resolved neighbours do not make the outbox grow while the device takes nothing.
+#[test]
+fn what_waited_for_neighbours_is_bounded_too() {
+    let mut rig = Rig::with(|config| config.address("10.1.0.1/16".parse().unwrap()));
+    let id = rig.stack.udp_bind(addr("0.0.0.0:0"), UdpOptions::new());
+    let id = id.unwrap();
+    for host in 0..100u8 {
+        let to = SocketAddr::new(Ipv4Addr::new(10, 1, 1, host).into(), 7);
+        for n in 0..8 {
+            rig.stack.udp_send_to(rig.now, id, Some(to), &[n]).unwrap();
+            rig.poll();
+        }
+    }
+    let asked = rig.drain();
+    rig.device.room = Some(0);
+    for request in asked {
+        rig.receive(arp_frame(&request.arp().reply(PEER_MAC)));
+    }
+    assert_eq!(rig.drops(DropReason::OutboxFull), 800 - 256);
+    rig.device.room = None;
     assert_eq!(rig.drain().len(), 256);
 }
 

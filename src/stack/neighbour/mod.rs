@@ -4,9 +4,13 @@
 //! RFC 4861 §7.3.2 (states), §7.2.5 and appendix C (what is heard), §7.3.3 (probing), for IPv6 and,
 //! with ARP's packets, for IPv4 (RFC 826, RFC 1122 §2.3.2). *Owns* the entries and the packets that
 //! wait for them. *Does not* send: what it wants done stands in [`Effect`]s.
-//! Invariants: the table is bounded, an entry is only ever evicted from STALE (r59), unresolved ones
-//! take at most half of the table, each of them holds a bounded queue, and all of it is constant
-//! work per packet.
+//! Invariants: the table is bounded; what answered and is in use is never evicted (r59); unresolved
+//! entries take half of the table at most, those that no socket needs an eighth, and the
+//! oldest and least needed gives way; each holds a bounded queue; a packet costs no walk.
+
+mod room;
+
+pub(crate) use room::Need;
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -14,11 +18,11 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::config::Config;
-use super::ids::{Id, InterfaceId, RawId, Slab};
-use super::packet::{OwnedPacket, Waiter};
-use super::wheel::{TimerKey, Wheel};
 use crate::base::{Instant, KeyedState, MacAddr, Random};
+use crate::stack::config::Config;
+use crate::stack::ids::{Id, InterfaceId, RawId, Slab};
+use crate::stack::packet::{OwnedPacket, Waiter};
+use crate::stack::wheel::{TimerKey, Wheel};
 
 /// RETRANS_TIMER, RFC 4861 §10; also ARP-9's one request per second.
 pub(crate) const RETRANS_TIMER: Duration = Duration::from_secs(1);
@@ -28,9 +32,6 @@ const MAX_SOLICIT: u8 = 3;
 const DELAY_FIRST_PROBE: Duration = Duration::from_secs(5);
 /// REACHABLE_TIME, RFC 4861 §10; each reachable time is 0.5 to 1.5 times this (§6.3.2).
 const REACHABLE_MS: u64 = 30_000;
-/// Entries looked at for one to evict.
-const SWEEP: usize = 16;
-
 /// An address on a link.
 pub(crate) type NeighbourKey = (InterfaceId, IpAddr);
 
@@ -62,6 +63,7 @@ pub(crate) enum Heard {
 pub(crate) enum Effect {
     /// Ask for this neighbour: everybody, or only this station.
     Solicit {
+        id: RawId,
         key: NeighbourKey,
         source: IpAddr,
         mac: Option<MacAddr>,
@@ -99,6 +101,13 @@ struct Entry {
     source: IpAddr,
     queue: VecDeque<OwnedPacket>,
     waiters: BTreeSet<Waiter>,
+    /// A question stands in the outbox: it counts once it has left.
+    asking: bool,
+    /// Has it ever answered?
+    proven: bool,
+    need: Need,
+    /// When it was made, and its place in the order of that.
+    made: (Instant, u64),
 }
 
 /// The table.
@@ -106,7 +115,11 @@ struct Entry {
 pub(crate) struct Neighbours {
     entries: Slab<RawId, Entry>,
     index: HashMap<NeighbourKey, RawId, KeyedState>,
-    incomplete: usize,
+    /// The unresolved ones by need, the oldest first.
+    incomplete: BTreeSet<(Need, u64, RawId)>,
+    /// Of these, the ones that no socket needs.
+    answers: usize,
+    made: u64,
     limit: usize,
     queue_limit: usize,
     /// Payload bytes that wait, in all queues together, and what they should not exceed.
@@ -123,7 +136,9 @@ impl Neighbours {
         Self {
             entries: Slab::new(),
             index: HashMap::with_hasher(KeyedState::new(seed.key("neighbour table"))),
-            incomplete: 0,
+            incomplete: BTreeSet::new(),
+            answers: 0,
+            made: 0,
             limit: config.neighbour_limit,
             queue_limit: config.neighbour_queue,
             queued: 0,
@@ -141,15 +156,24 @@ impl Neighbours {
         timers: &mut Wheel,
         key: NeighbourKey,
         source: IpAddr,
+        need: Need,
     ) -> Lookup {
         let Some(&id) = self.index.get(&key) else {
-            return self.start(now, timers, key, source);
+            return self.start(now, timers, key, source, need);
         };
         let Some(entry) = self.entries.get_mut(id) else {
             return Lookup::NoRoom;
         };
         match entry.state {
-            State::Incomplete { .. } => return Lookup::Unresolved(id),
+            State::Incomplete { .. } => {
+                if need > entry.need {
+                    let (old, (_, order)) = (entry.need, entry.made);
+                    entry.need = need;
+                    self.unlist(old, order, id);
+                    self.list(need, order, id);
+                }
+                return Lookup::Unresolved(id);
+            }
             State::Reachable { until } if now < until => {}
             State::Reachable { .. } | State::Stale => {
                 // RFC 4861 §7.3.3: the first packet to a stale entry starts the delay.
@@ -205,7 +229,36 @@ impl Neighbours {
             && !matches!(entry.state, State::Incomplete { .. })
         {
             entry.state = fresh;
+            entry.proven = true;
             timers.set(timer(id), None);
+        }
+    }
+
+    /// Does an answer of this neighbour answer a question of ours?
+    pub(crate) fn awaits(&self, key: NeighbourKey) -> bool {
+        let id = self.index.get(&key).copied();
+        let entry = id.and_then(|id| self.entries.get(id));
+        let asked = |e: &Entry| matches!(e.state, State::Incomplete { .. } | State::Probe { .. });
+        entry.is_some_and(asked)
+    }
+
+    /// The question for this entry has left.
+    pub(crate) fn asked(&mut self, now: Instant, timers: &mut Wheel, id: RawId) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        entry.asking = false;
+        if let State::Incomplete { tries } | State::Probe { tries } = &mut entry.state {
+            *tries += 1;
+            timers.set(timer(id), Some(now + RETRANS_TIMER));
+        }
+    }
+
+    /// It found no room: it is asked again, and does not count.
+    pub(crate) fn not_asked(&mut self, now: Instant, timers: &mut Wheel, id: RawId) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.asking = false;
+            timers.set(timer(id), Some(now + RETRANS_TIMER));
         }
     }
 
@@ -219,7 +272,7 @@ impl Neighbours {
     ) {
         match (self.index.get(&key).copied(), heard) {
             (Some(id), Heard::Asks { mac, .. }) => self.heard_request(timers, id, mac),
-            (None, Heard::Asks { mac, create: true }) => self.learn(now, key, mac),
+            (None, Heard::Asks { mac, create: true }) => self.learn(now, timers, key, mac),
             // RFC 4861 §7.2.5, RFC 826: what nobody asked for creates nothing.
             (None, _) => {}
             (
@@ -234,33 +287,40 @@ impl Neighbours {
     }
 
     /// The timer of the entry in this slot fired.
-    pub(crate) fn on_timeout(&mut self, now: Instant, timers: &mut Wheel, index: u32) {
+    pub(crate) fn on_timeout(&mut self, timers: &mut Wheel, index: u32) {
         let Some(id) = self.entries.id_at(index) else {
             return;
         };
         let Some(entry) = self.entries.get_mut(id) else {
             return;
         };
-        let mac = match &mut entry.state {
-            State::Incomplete { tries } if *tries < MAX_SOLICIT => {
-                *tries += 1;
-                None
-            }
-            State::Probe { tries } if *tries < MAX_SOLICIT => {
-                *tries += 1;
-                Some(entry.mac)
-            }
+        let mac = match entry.state {
+            State::Incomplete { tries } if tries < MAX_SOLICIT => None,
+            State::Probe { tries } if tries < MAX_SOLICIT => Some(entry.mac),
             State::Delay => {
-                entry.state = State::Probe { tries: 1 };
+                entry.state = State::Probe { tries: 0 };
                 Some(entry.mac)
             }
             State::Incomplete { .. } | State::Probe { .. } => return self.fail(timers, id),
             State::Reachable { .. } | State::Stale => return,
         };
-        let (key, source) = (entry.key, entry.source);
-        timers.set(timer(id), Some(now + RETRANS_TIMER));
-        let solicit = Effect::Solicit { key, source, mac };
-        self.effects.push_back(solicit);
+        self.ask(id, mac);
+    }
+
+    /// Has somebody ask for it, unless the last question has not left yet.
+    fn ask(&mut self, id: RawId, mac: Option<MacAddr>) {
+        if let Some(entry) = self.entries.get_mut(id)
+            && !entry.asking
+        {
+            entry.asking = true;
+            let (key, source) = (entry.key, entry.source);
+            self.effects.push_back(Effect::Solicit {
+                id,
+                key,
+                source,
+                mac,
+            });
+        }
     }
 
     /// The state of an entry.
@@ -288,20 +348,27 @@ impl Neighbours {
         timers: &mut Wheel,
         key: NeighbourKey,
         source: IpAddr,
+        need: Need,
     ) -> Lookup {
-        // Half of the table is out of reach of a scan.
-        if self.incomplete * 2 >= self.limit || !self.make_room(now) {
+        if !self.make_room_to_ask(now, timers, need) || !self.make_room(now, timers) {
             return Lookup::NoRoom;
         }
-        self.incomplete += 1;
-        let id = self.insert(key, State::Incomplete { tries: 1 }, MacAddr::ZERO, source);
-        timers.set(timer(id), Some(now + RETRANS_TIMER));
-        let mac = None;
-        self.effects.push_back(Effect::Solicit { key, source, mac });
+        let state = State::Incomplete { tries: 0 };
+        let id = self.insert(now, key, state, MacAddr::ZERO, (source, need));
+        self.list(need, self.made, id);
+        self.ask(id, None);
         Lookup::Unresolved(id)
     }
 
-    fn insert(&mut self, key: NeighbourKey, state: State, mac: MacAddr, source: IpAddr) -> RawId {
+    fn insert(
+        &mut self,
+        now: Instant,
+        key: NeighbourKey,
+        state: State,
+        mac: MacAddr,
+        (source, need): (IpAddr, Need),
+    ) -> RawId {
+        self.made += 1;
         let id = self.entries.insert(Entry {
             key,
             state,
@@ -309,15 +376,19 @@ impl Neighbours {
             source,
             queue: VecDeque::new(),
             waiters: BTreeSet::new(),
+            asking: false,
+            proven: false,
+            need,
+            made: (now, self.made),
         });
         self.index.insert(key, id);
         id
     }
 
     /// Somebody asks us: its answer will have to find it (RFC 826, RFC 4861 §7.2.3).
-    fn learn(&mut self, now: Instant, key: NeighbourKey, mac: MacAddr) {
-        if self.make_room(now) {
-            self.insert(key, State::Stale, mac, key.1);
+    fn learn(&mut self, now: Instant, timers: &mut Wheel, key: NeighbourKey, mac: MacAddr) {
+        if self.make_room(now, timers) {
+            self.insert(now, key, State::Stale, mac, (key.1, Need::Answer));
         }
     }
 
@@ -365,6 +436,7 @@ impl Neighbours {
         entry.mac = mac.unwrap_or(entry.mac);
         if solicited {
             entry.state = fresh;
+            entry.proven = true;
             timers.set(timer(id), None);
         } else if differs {
             entry.state = State::Stale;
@@ -377,18 +449,20 @@ impl Neighbours {
         let Some(entry) = self.entries.get_mut(id) else {
             return;
         };
-        self.incomplete -= 1;
         entry.mac = mac;
         entry.state = state;
+        entry.proven = matches!(state, State::Reachable { .. });
         timers.set(timer(id), None);
         let on = entry.key.0;
         self.queued -= payload_bytes(&entry.queue);
+        let (need, (_, order)) = (entry.need, entry.made);
         let packets = core::mem::take(&mut entry.queue).into_iter();
         let waiters = core::mem::take(&mut entry.waiters).into_iter();
         self.effects
             .extend(packets.map(|packet| Effect::Send { on, packet }));
         self.effects
             .extend(waiters.map(|waiter| Effect::Wake { on, waiter }));
+        self.unlist(need, order, id);
     }
 
     /// RFC 4861 §7.2.2, §7.3.3: no answer, the entry goes, those who waited are told.
@@ -397,52 +471,16 @@ impl Neighbours {
             return;
         };
         self.effects.push_back(Effect::Dead { key: entry.key });
-        self.effects.extend(entry.queue.into_iter().map(|packet| {
-            let failed = true;
-            Effect::Drop { packet, failed }
-        }));
-        let waiters = entry.waiters.into_iter();
-        self.effects
-            .extend(waiters.map(|waiter| Effect::Fail { waiter }));
+        self.tell(entry, true);
     }
 
     fn remove(&mut self, timers: &mut Wheel, id: RawId) -> Option<Entry> {
         let entry = self.entries.remove(id)?;
         self.index.remove(&entry.key);
         self.queued -= payload_bytes(&entry.queue);
-        if matches!(entry.state, State::Incomplete { .. }) {
-            self.incomplete -= 1;
-        }
+        self.unlist(entry.need, entry.made.1, id);
         timers.set(timer(id), None);
         Some(entry)
-    }
-
-    /// Is there room for one more, if need be in the place of a stale entry? A clock hand goes
-    /// round, a few entries at a time.
-    fn make_room(&mut self, now: Instant) -> bool {
-        if self.entries.len() < self.limit {
-            return true;
-        }
-        let slots = u32::try_from(self.limit).unwrap_or(u32::MAX).max(1);
-        for _ in 0..SWEEP {
-            self.hand = (self.hand + 1) % slots;
-            let Some(id) = self.entries.id_at(self.hand) else {
-                continue;
-            };
-            // An entry that nobody has sent to since its time ran out is stale, if not by name.
-            let stale = |entry: &Entry| match entry.state {
-                State::Stale => true,
-                State::Reachable { until } => until <= now,
-                State::Incomplete { .. } | State::Delay | State::Probe { .. } => false,
-            };
-            if self.entries.get(id).is_some_and(stale)
-                && let Some(entry) = self.entries.remove(id)
-            {
-                self.index.remove(&entry.key);
-                return true;
-            }
-        }
-        false
     }
 
     fn reachable(&mut self, now: Instant) -> State {

@@ -1,0 +1,117 @@
+//! Who gives way when the table is full.
+//!
+//! *Owns* the order of unresolved entries and the clock hand over the others. *Does not* resolve.
+
+use core::time::Duration;
+
+use super::{Effect, Entry, Neighbours, RETRANS_TIMER, State};
+use crate::base::Instant;
+use crate::stack::ids::RawId;
+use crate::stack::wheel::Wheel;
+
+/// Entries looked at for one to evict.
+const SWEEP: usize = 16;
+/// How long a question may wait for its answer before another takes its place: so many are asked in
+/// a second at most, whatever peers send.
+const LEAST_WAIT: Duration = RETRANS_TIMER;
+
+/// Who needs an unresolved entry; the least gives way first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// An answer of the stack's own, to an address that may be forged.
+    Answer,
+    /// A datagram of a socket, which may be an answer as well.
+    Datagram,
+    /// A connection.
+    Connection,
+}
+
+impl Neighbours {
+    /// Is there room for one more unresolved entry, if need be in the place of an older one that is
+    /// needed no more than it?
+    pub(super) fn make_room_to_ask(
+        &mut self,
+        now: Instant,
+        timers: &mut Wheel,
+        need: Need,
+    ) -> bool {
+        let full = self.incomplete.len() * 2 >= self.limit;
+        let own_full = need == Need::Answer && self.answers * 8 >= self.limit;
+        if !full && !own_full {
+            return true;
+        }
+        let Some(&(least, _, id)) = self.incomplete.first() else {
+            return false;
+        };
+        let waited = |entry: &Entry| now.since(entry.made.0) >= LEAST_WAIT;
+        let gives_way = match need {
+            // A peer cannot make these, so they need not wait for what it can.
+            Need::Connection if least < need => true,
+            Need::Connection => false,
+            _ => least <= need && self.entries.get(id).is_some_and(waited),
+        };
+        if gives_way {
+            self.give_up(timers, id);
+        }
+        gives_way
+    }
+
+    pub(super) fn list(&mut self, need: Need, order: u64, id: RawId) {
+        self.incomplete.insert((need, order, id));
+        self.answers += usize::from(need == Need::Answer);
+    }
+
+    pub(super) fn unlist(&mut self, need: Need, order: u64, id: RawId) {
+        if self.incomplete.remove(&(need, order, id)) {
+            self.answers -= usize::from(need == Need::Answer);
+        }
+    }
+
+    /// Others need its place more.
+    pub(super) fn give_up(&mut self, timers: &mut Wheel, id: RawId) {
+        if let Some(entry) = self.remove(timers, id) {
+            self.tell(entry, false);
+        }
+    }
+
+    /// Is there room for one more, if need be in the place of one that nobody uses, or that never
+    /// answered? A clock hand goes round, a few entries at a time.
+    pub(super) fn make_room(&mut self, now: Instant, timers: &mut Wheel) -> bool {
+        if self.entries.len() < self.limit {
+            return true;
+        }
+        let slots = u32::try_from(self.limit).unwrap_or(u32::MAX).max(1);
+        let mut unproven = None;
+        for _ in 0..SWEEP {
+            self.hand = (self.hand + 1) % slots;
+            let Some(id) = self.entries.id_at(self.hand) else {
+                continue;
+            };
+            let Some(entry) = self.entries.get(id) else {
+                continue;
+            };
+            match entry.state {
+                State::Stale => return self.remove(timers, id).is_some(),
+                // An entry that nobody has sent to since its time ran out is stale, if not by name.
+                State::Reachable { until } if until <= now => {
+                    return self.remove(timers, id).is_some();
+                }
+                // Learned from its own word alone, which may be forged, and answered since.
+                State::Delay | State::Probe { .. } if !entry.proven => {
+                    unproven = unproven.or(Some(id));
+                }
+                _ => {}
+            }
+        }
+        unproven.is_some_and(|id| self.remove(timers, id).is_some())
+    }
+
+    /// What became of those who waited for an entry that is gone.
+    pub(super) fn tell(&mut self, entry: Entry, failed: bool) {
+        let drop = |packet| Effect::Drop { packet, failed };
+        self.effects.extend(entry.queue.into_iter().map(drop));
+        let waiters = entry.waiters.into_iter();
+        self.effects
+            .extend(waiters.map(|waiter| Effect::Fail { waiter }));
+    }
+}

@@ -1,0 +1,209 @@
+//! What the stack itself has to send over one interface, in a line for each class.
+//!
+//! *Owns* who gets in and whose turn it is. *Does not* send. Invariants: the classes together hold no
+//! more than the limit, and each always finds its reserve, so that no peer silences one by what makes
+//! us send of another; what waited for a neighbour has as much room again; a step costs the
+//! same however long the lines are.
+
+use core::net::IpAddr;
+use std::collections::VecDeque;
+
+use super::ids::RawId;
+use super::packet::{OwnedPacket, Owner};
+use crate::arp;
+use crate::base::{MacAddr, Protocol};
+
+/// Why a packet is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// We ask, or announce: without this nobody is found, and nobody finds us.
+    Ask,
+    /// Somebody asks for us.
+    Neighbour,
+    /// Echo replies and errors.
+    Icmp,
+    /// Segments without a connection, and what sockets leave to us.
+    Transport,
+    /// It waited for a neighbour that has just answered.
+    Resolved,
+}
+
+impl Class {
+    /// The class of a packet that is no neighbour discovery.
+    pub(crate) const fn of(packet: &OwnedPacket) -> Self {
+        match (packet.protocol, packet.owner) {
+            (Protocol::ICMP | Protocol::ICMPV6, Owner::Stack) => Self::Icmp,
+            _ => Self::Transport,
+        }
+    }
+}
+
+const CLASSES: usize = 5;
+/// One part in this many of the limit is each class's own.
+const RESERVE: usize = 8;
+
+/// What waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) frame: Frame,
+    /// Who counts it once it has left.
+    pub(crate) asks: Option<Asks>,
+}
+
+/// A packet that lacks its link header.
+#[derive(Clone, Debug)]
+pub(crate) enum Frame {
+    Packet(OwnedPacket),
+    /// An ARP packet to this station.
+    Arp(MacAddr, arp::Packet),
+}
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// The entry of a neighbour.
+    Neighbour(RawId),
+    /// One of our addresses: a probe or an announcement.
+    Address(IpAddr),
+}
+
+/// The lines.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    lines: [VecDeque<Outgoing>; CLASSES],
+    limit: usize,
+    /// The line that comes next.
+    turn: usize,
+}
+
+impl Outbox {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            lines: Default::default(),
+            limit,
+            turn: 0,
+        }
+    }
+
+    /// Puts a packet last in its line if there is room; says whether there was.
+    pub(crate) fn push(&mut self, class: Class, outgoing: Outgoing) -> bool {
+        let room = self.has_room(class);
+        if room {
+            self.lines[class as usize].push_back(outgoing);
+        }
+        room
+    }
+
+    fn has_room(&self, class: Class) -> bool {
+        if class == Class::Resolved {
+            return self.lines[class as usize].len() < self.limit;
+        }
+        // What the others have, or may still claim.
+        let reserve = self.limit / RESERVE;
+        let taken = |(at, line): (usize, &VecDeque<_>)| {
+            let own = at == class as usize;
+            line.len().max(if own { 0 } else { reserve })
+        };
+        let bounded = self.lines[..Class::Resolved as usize].iter();
+        bounded.enumerate().map(taken).sum::<usize>() < self.limit
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.iter().all(VecDeque::is_empty)
+    }
+
+    /// The first of the line whose turn it is; the next one's comes after it.
+    pub(crate) fn pop(&mut self) -> Option<(Place, Outgoing)> {
+        for step in 0..CLASSES {
+            let at = (self.turn + step) % CLASSES;
+            if let Some(outgoing) = self.lines[at].pop_front() {
+                self.turn = (at + 1) % CLASSES;
+                return Some((Place(at), outgoing));
+            }
+        }
+        None
+    }
+
+    /// Back to where it was: the device is full.
+    pub(crate) fn put_back(&mut self, Place(at): Place, outgoing: Outgoing) {
+        self.lines[at].push_front(outgoing);
+        self.turn = at;
+    }
+}
+
+/// The line that a packet was taken from.
+#[derive(Debug)]
+pub(crate) struct Place(usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::Ipv4Addr;
+
+    fn some() -> Outgoing {
+        let ip = Ipv4Addr::UNSPECIFIED;
+        Outgoing {
+            frame: Frame::Arp(MacAddr::ZERO, arp::Packet::probe(MacAddr::ZERO, ip)),
+            asks: None,
+        }
+    }
+
+    const ALL: [Class; CLASSES] = [
+        Class::Ask,
+        Class::Neighbour,
+        Class::Icmp,
+        Class::Transport,
+        Class::Resolved,
+    ];
+
+    /// Whoever fills the outbox first: each class finds its reserve, and all keep the limit.
+    #[test]
+    fn each_class_has_its_reserve_and_all_the_limit() {
+        for first in ALL {
+            let mut outbox = Outbox::new(256);
+            let mut held = [0; CLASSES];
+            let order = core::iter::once(first).chain(ALL);
+            for class in order {
+                while outbox.push(class, some()) {
+                    held[class as usize] += 1;
+                }
+                assert!(held[class as usize] >= 32, "{class:?} after {first:?}");
+            }
+            assert_eq!(held[..4].iter().sum::<usize>(), 256, "{first:?}");
+            assert_eq!(held[4], 256);
+        }
+    }
+
+    #[test]
+    fn the_classes_take_turns() {
+        let mut outbox = Outbox::new(64);
+        for class in [Class::Icmp, Class::Icmp, Class::Icmp, Class::Ask] {
+            assert!(outbox.push(class, some()));
+        }
+        let mut taken = Vec::new();
+        while let Some((Place(at), _)) = outbox.pop() {
+            taken.push(at);
+        }
+        assert_eq!(taken, [0, 2, 2, 2]);
+        assert!(outbox.push(Class::Ask, some()));
+        let (place, outgoing) = outbox.pop().unwrap();
+        outbox.put_back(place, outgoing);
+        assert!(outbox.push(Class::Icmp, some()));
+        assert_eq!(outbox.pop().unwrap().0.0, 0, "still its turn");
+    }
+
+    /// docs/limits.md
+    #[test]
+    fn what_one_costs() {
+        assert!(size_of::<Outgoing>() <= 200);
+    }
+
+    /// The least that a user can set: one packet of whatever class.
+    #[test]
+    fn a_limit_of_one_holds_one() {
+        let mut outbox = Outbox::new(1);
+        assert!(outbox.push(Class::Icmp, some()));
+        assert!(!outbox.push(Class::Ask, some()));
+        assert!(!outbox.is_empty());
+    }
+}
