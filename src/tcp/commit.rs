@@ -8,6 +8,7 @@ use crate::base::Instant;
 use super::congestion::SendEvent;
 use super::connection::Connection;
 use super::header::Flags;
+use super::on_timer::DELAYED_ACK;
 use super::plan::{Plan, What};
 use super::scoreboard::{Mark, Record};
 use super::send::Fin;
@@ -41,6 +42,9 @@ impl Connection {
                     blocks: plan.options.sack.len(),
                 },
             };
+            if self.rcv.ack_is_owed() {
+                self.quick.on_ack_sent();
+            }
             self.rcv.on_ack_sent(plan.edge, carried);
             self.timers.stop(Timer::DelayedAck);
         }
@@ -48,6 +52,9 @@ impl Connection {
 
     fn commit_new(&mut self, now: Instant, plan: &Plan) {
         self.note_send(now);
+        if plan.text > 0 {
+            self.quick.on_own_text(now, DELAYED_ACK);
+        }
         let stamp = self.sampler.on_send(now, self.scoreboard.pipe());
         self.scoreboard.push(Record {
             seq: plan.seq,

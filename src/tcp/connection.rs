@@ -14,6 +14,7 @@ use crate::base::Instant;
 use super::congestion::{CongestionControl, Cx, Reno, initial_window};
 use super::error::TcpFailure;
 use super::info::TcpInfo;
+use super::quick::QuickAcks;
 use super::read_queue::Reach;
 use super::receive::Receive;
 use super::recovery::Recovery;
@@ -126,6 +127,7 @@ pub(crate) struct Connection {
     pub(crate) challenge: ChallengeBudget,
     /// The same for answers to keep-alive and window probes.
     pub(crate) probe_answers: ChallengeBudget,
+    pub(crate) quick: QuickAcks,
     pub(crate) stats: Stats,
 }
 
@@ -195,6 +197,7 @@ impl Connection {
             last_progress: now,
             challenge: ChallengeBudget::new(),
             probe_answers: ChallengeBudget::new(),
+            quick: QuickAcks::default(),
             stats: Stats::default(),
             setup,
         }

@@ -29,6 +29,7 @@ mod on_timer;
 mod options;
 mod owed;
 mod plan;
+mod quick;
 mod read_queue;
 mod receive;
 mod recovery;

@@ -205,6 +205,10 @@ impl Connection {
         }
         let before = self.rcv.nxt;
         let arrived = self.rcv.take(seg);
+        if self.rcv.nxt != before {
+            let most = self.setup.options.quick_acks;
+            self.quick.on_text(seg.at, self.rtt.rto(), most);
+        }
         self.stats.bytes_received += u64::from(self.rcv.nxt.past(before) - u32::from(arrived.fin));
         if arrived.readable {
             self.signal_readable();

@@ -14,7 +14,7 @@ use super::state::{Event, State};
 use super::timers::Timer;
 
 // RFC 9293 §3.8.6.3 MUST-40: an ACK waits less than 500 ms. Linux's TCP_DELACK_MIN.
-const DELAYED_ACK: Duration = Duration::from_millis(40);
+pub(super) const DELAYED_ACK: Duration = Duration::from_millis(40);
 
 impl Connection {
     /// The earliest deadline.
@@ -31,6 +31,7 @@ impl Connection {
                 Timer::Persist => self.on_persist(now),
                 Timer::KeepAlive => self.on_keepalive(now),
                 Timer::DelayedAck => {
+                    self.quick.on_delay_over();
                     self.rcv.ack_now();
                     None
                 }

@@ -402,7 +402,7 @@ impl Connection {
     // --- ACK ------------------------------------------------------------------------------
 
     fn plan_ack(&self, options: &Options) -> Option<Plan> {
-        let due = self.rcv.wants_ack(self.setup.options.delayed_ack);
-        due.then(|| self.segment(What::Ack, self.snd.acceptable(), 0, Flags::empty(), options))
+        self.owes_ack()
+            .then(|| self.segment(What::Ack, self.snd.acceptable(), 0, Flags::empty(), options))
     }
 }

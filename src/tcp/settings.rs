@@ -114,6 +114,10 @@ options! {
     tos: u8 = 0;
     /// Waits for a second segment before it acknowledges (RFC 9293 §3.8.6.3 SHLD-18). Default on.
     delayed_ack: bool = true;
+    /// How many ACKs do not wait for that second segment: at the start of a connection, and of what
+    /// comes after an idle time, until text of ours answers the peer's. Default 16 (Linux's
+    /// `TCP_MAX_QUICKACKS`); 0: none.
+    quick_acks: u8 = 16;
     /// SYN or SYN-ACK retransmissions before the connection fails. Default 7: over 3 minutes in
     /// all (RFC 9293 §3.8.3 MUST-23).
     syn_retries: u8 = 7;

@@ -189,7 +189,9 @@ impl Connection {
 
     /// Is an ACK due with the next turn?
     pub(crate) fn owes_ack(&self) -> bool {
-        self.rcv.wants_ack(self.setup.options.delayed_ack)
+        let options = &self.setup.options;
+        let quick = options.quick_acks > 0 && self.quick.is_due();
+        self.rcv.wants_ack(options.delayed_ack && !quick)
     }
 
     /// Is an ACK owed at all, now or later? It is taken over by the caller.

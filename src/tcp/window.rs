@@ -55,6 +55,11 @@ impl Receive {
         core::mem::replace(&mut self.ack, AckDue::No) != AckDue::No
     }
 
+    /// Is an ACK owed, now or later?
+    pub(crate) fn ack_is_owed(&self) -> bool {
+        self.ack != AckDue::No
+    }
+
     pub(crate) fn ack_is_delayed(&self) -> bool {
         self.ack == AckDue::Delayed
     }

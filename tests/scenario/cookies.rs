@@ -8,7 +8,7 @@ use super::harness::Scenario;
 fn crowded() -> Scenario {
     Scenario::closed()
         .backlog(1)
-        .options(TcpOptions::default().syn_retries(0))
+        .options(TcpOptions::default().quick_acks(0).syn_retries(0))
 }
 
 /// Covers: SEC-7 (r52: MSS, window scale and SACK survive when there are timestamps; text that

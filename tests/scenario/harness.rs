@@ -13,6 +13,7 @@ use super::world::{Setting, World};
 const BELOW_WRAP: u32 = 700;
 
 /// How a scenario starts. The peer's defaults: MSS 1000, window 65535 unscaled, SACK, no timestamps.
+/// Ours: those of everybody, but no quick ACKs.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     established: bool,

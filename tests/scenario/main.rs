@@ -19,6 +19,7 @@ mod floods;
 mod harness;
 mod opening;
 mod options;
+mod quick_acks;
 mod recovery;
 mod regressions;
 mod rules;

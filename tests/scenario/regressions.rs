@@ -9,6 +9,7 @@ use super::harness::Scenario;
 /// Receive buffers of a size.
 fn buffer(size: usize) -> TcpOptions {
     TcpOptions::default()
+        .quick_acks(0)
         .recv_buffer_initial(size)
         .recv_buffer_max(size)
 }

@@ -118,6 +118,7 @@ fn r14_the_sender_sends_no_slivers() {
 #[test]
 fn r14_the_receiver_opens_by_worthwhile_steps() {
     let options = TcpOptions::default()
+        .quick_acks(0)
         .recv_buffer_initial(4000)
         .recv_buffer_max(4000);
     let mut t = Scenario::established().options(options).build();
@@ -144,6 +145,7 @@ fn r14_the_receiver_opens_by_worthwhile_steps() {
 #[test]
 fn r03_what_the_window_cuts_is_not_the_end() {
     let options = TcpOptions::default()
+        .quick_acks(0)
         .recv_buffer_initial(1500)
         .recv_buffer_max(1500);
     let mut t = Scenario::established().options(options).build();
@@ -166,6 +168,7 @@ fn r03_what_the_window_cuts_is_not_the_end() {
 #[test]
 fn r09_text_outside_the_window_is_refused() {
     let options = TcpOptions::default()
+        .quick_acks(0)
         .recv_buffer_initial(2000)
         .recv_buffer_max(2000);
     let mut t = Scenario::established().options(options).build();
@@ -187,6 +190,7 @@ fn r09_text_outside_the_window_is_refused() {
 #[test]
 fn r27_both_windows_closed() {
     let options = TcpOptions::default()
+        .quick_acks(0)
         .recv_buffer_initial(1000)
         .recv_buffer_max(1000);
     let mut t = Scenario::established().options(options).build();
@@ -221,6 +225,7 @@ fn r27_both_windows_closed() {
 #[test]
 fn the_window_grows_with_the_reader() {
     let options = TcpOptions::default()
+        .quick_acks(0)
         .recv_buffer_initial(10_000)
         .recv_buffer_max(40_000);
     let mut t = Scenario::established().options(options).build();

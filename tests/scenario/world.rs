@@ -51,7 +51,8 @@ impl Default for Setting {
             peer_sack: true,
             peer_timestamps: false,
             peer_wscale: None,
-            options: TcpOptions::default(),
+            // A packet for each first segment would hide what the scripts are about.
+            options: TcpOptions::default().quick_acks(0),
             backlog: None,
             cookies: true,
             offload: true,

@@ -137,6 +137,7 @@ pub(crate) fn tcp(rng: &mut Rng) -> Tcp {
     let mut tcp = Tcp {
         nodelay: rng.chance(50),
         delayed_ack: rng.chance(70),
+        quick_acks: rng.pick(&[16, 16, 1, 0]),
         min_rto: rng.pick(&[200, 200, 200, 50, 1000]),
         ..Tcp::DEFAULT
     };

@@ -128,6 +128,7 @@ pub(crate) enum Wrap {
 pub(crate) struct Tcp {
     pub(crate) nodelay: bool,
     pub(crate) delayed_ack: bool,
+    pub(crate) quick_acks: u8,
     pub(crate) send_buffer: usize,
     pub(crate) recv_initial: usize,
     pub(crate) recv_max: usize,
@@ -148,6 +149,7 @@ impl Tcp {
     pub(crate) const DEFAULT: Self = Self {
         nodelay: false,
         delayed_ack: true,
+        quick_acks: 16,
         send_buffer: 2 << 20,
         recv_initial: 128 << 10,
         recv_max: 4 << 20,
@@ -167,6 +169,7 @@ impl Tcp {
         let options = TcpOptions::default()
             .nodelay(self.nodelay)
             .delayed_ack(self.delayed_ack)
+            .quick_acks(self.quick_acks)
             .send_buffer(self.send_buffer)
             .recv_buffer_initial(self.recv_initial)
             .recv_buffer_max(self.recv_max)

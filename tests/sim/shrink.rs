@@ -122,6 +122,7 @@ fn settings(all: &mut Vec<Change>, end: usize) {
     all.push(change(move |s| s.tcp[end].mss = None));
     all.push(change(move |s| s.tcp[end].nodelay = PLAIN.nodelay));
     all.push(change(move |s| s.tcp[end].delayed_ack = PLAIN.delayed_ack));
+    all.push(change(move |s| s.tcp[end].quick_acks = PLAIN.quick_acks));
     all.push(change(move |s| s.tcp[end].min_rto = PLAIN.min_rto));
     all.push(change(move |s| s.tcp[end].send_buffer = PLAIN.send_buffer));
     all.push(change(move |s| {

@@ -1,0 +1,52 @@
+//! Quick ACKs: a peer that begins, or begins again, learns at once that its text came.
+//!
+//! A sender starts with a small window, and one that is not a whole number of double segments leaves
+//! its last ACK to the delay of RFC 9293 §3.8.6.3: 40 ms in which nothing moves. Linux answers it
+//! with ACKs that do not wait (`tcp_enter_quickack_mode`, pingpong mode).
+//! *Owns* which ACKs need not wait. *Does not* make any due: in-order text does, in `receive`.
+
+use core::time::Duration;
+
+use crate::base::Instant;
+
+/// The quick ACKs of a connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct QuickAcks {
+    /// ACKs that still leave at once.
+    left: u8,
+    /// Our text answers the peer's: the ACK rides on it, and one of its own would be a packet more.
+    answered: bool,
+    /// When text last came.
+    heard: Option<Instant>,
+}
+
+impl QuickAcks {
+    /// Text came in order. After a time `idle`, and for the first, `most` ACKs are quick.
+    pub(crate) fn on_text(&mut self, at: Instant, idle: Duration, most: u8) {
+        if self.heard.is_none_or(|heard| at.since(heard) > idle) {
+            self.left = most;
+            self.answered = false;
+        }
+        self.heard = Some(at);
+    }
+
+    /// Text of ours leaves, as an answer if it is within the `delay` that an ACK waits.
+    pub(crate) fn on_own_text(&mut self, now: Instant, delay: Duration) {
+        self.answered |= self.heard.is_some_and(|heard| now.since(heard) < delay);
+    }
+
+    /// An ACK waited in vain for text to ride on.
+    pub(crate) fn on_delay_over(&mut self) {
+        self.answered = false;
+    }
+
+    /// An ACK that was owed left.
+    pub(crate) fn on_ack_sent(&mut self) {
+        self.left = self.left.saturating_sub(1);
+    }
+
+    /// Does an ACK leave at once now?
+    pub(crate) fn is_due(&self) -> bool {
+        self.left > 0 && !self.answered
+    }
+}
