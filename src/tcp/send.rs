@@ -78,8 +78,9 @@ impl Send {
 
     /// The number that a segment without text carries: SND.NXT, or the edge of a window that shrank
     /// below it, beyond which the peer would not take the segment (r05).
+    /// Our SYN takes no room in a window.
     pub(crate) fn acceptable(&self) -> SeqNum {
-        self.nxt.earlier(self.una + self.wnd)
+        self.nxt.earlier((self.una + self.wnd).later(self.text_una))
     }
 
     /// Is anything sent and not acknowledged?

@@ -378,3 +378,22 @@ fn r23_a_new_connection_after_a_reset_starts_from_nothing() {
     ",
     );
 }
+
+/// Covers: TCP-11 (MUST-10: a SYN takes no room in the peer's window, and is never said not to be sent)
+#[test]
+fn a_simultaneous_open_against_a_closed_window() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +.05 < S 0:0(0) win 0 <mss 1000,sackOK>
+        +0   > S. 0:0(0) ack 1
+        // Its SYN-ACK crosses ours: both answer with the numbers after the SYNs.
+        +.05 < S. 0:0(0) ack 1 win 0 <mss 1000,sackOK>
+        +0   > . 1:1(0) ack 1
+        +.05 < . 1:1(0) ack 1 win 0
+        +0   expect-state ESTABLISHED
+    ",
+    );
+}
