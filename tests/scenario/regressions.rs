@@ -500,6 +500,28 @@ fn r38_probes_are_answered_when_the_challenges_are_used_up() {
     t.run(&script);
 }
 
+/// RFC 5961 §5.2 drops text whose ACK was overtaken by more than a window; it is answered each time.
+#[test]
+fn r38_text_with_an_old_ack_is_answered_when_the_challenges_are_used_up() {
+    let mut t = Scenario::established().window(1000).build();
+    let mut script = String::new();
+    for at in [1, 1001] {
+        script += &format!("+0 write 1000\n+0 > P. {at}:{}(1000) ack 1\n", at + 1000);
+        script += &format!("+.05 < . 1:1(0) ack {}\n", at + 1000);
+    }
+    for _ in 0..20 {
+        script += "+0 < S 1:1(0) win 1000\n";
+        script += "+0 > . 2001:2001(0) ack 1\n"
+            .repeat(usize::from(script.matches("< S").count() <= 10))
+            .as_str();
+    }
+    for _ in 0..20 {
+        script += "+0 < P. 1:101(100) ack 1\n+0 > . 2001:2001(0) ack 1\n";
+    }
+    script += "+0 expect-drops tcp_bad_ack 20\n";
+    t.run(&script);
+}
+
 /// RFC 9293 §3.10.7.4, RFC 2883 §4.1: an ACK was lost, the peer sends again, and whatever came from
 /// beside the path, it has its answer each time. What may itself be an answer stays limited (r39).
 #[test]
