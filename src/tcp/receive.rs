@@ -195,8 +195,10 @@ impl Receive {
         let Some((val, _)) = seg.options.timestamps else {
             // RFC 7323 §3.2: a segment without the option that was agreed on is dropped; but a SYN
             // may be a rebooted peer's, and gets its challenge ACK (RFC 5961 §4.2).
+            // Keep-alives of some stacks carry no options, and Linux answers them.
             return match seg.control {
                 Control::Syn => Ok(()),
+                Control::None if self.is_keep_alive(seg) => Ok(()),
                 _ => Err(DropReason::TcpNoTimestamp),
             };
         };
@@ -205,6 +207,11 @@ impl Receive {
             return Err(DropReason::TcpPaws);
         }
         Ok(())
+    }
+
+    /// RFC 9293 §3.8.4: SEG.SEQ is the number before RCV.NXT, with a byte of garbage or without.
+    fn is_keep_alive(&self, seg: &Segment) -> bool {
+        seg.seq == self.nxt - 1 && seg.text_len() <= 1
     }
 
     /// RFC 9293 §3.10.7.4, first: the four cases of the acceptability test.
@@ -409,8 +416,9 @@ impl Receive {
         let free =
             u32::try_from(self.promise().saturating_sub(self.queue.len())).unwrap_or(u32::MAX);
         let current = self.wnd();
-        // A window update of its own, when the window at least doubles (Linux's rule).
-        if free
+        // A window update of its own, when the window at least doubles (Linux's rule): as it is told,
+        // in units of the scale.
+        if self.scale.bytes(self.scale.wire(free))
             >= current
                 .saturating_mul(2)
                 .max(current.saturating_add(self.worthwhile()))

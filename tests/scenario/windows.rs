@@ -252,3 +252,32 @@ fn the_window_grows_with_the_reader() {
     ",
     );
 }
+
+/// Covers: TCP-42 (with a scale of 14 what is below 16 KiB cannot be told: no update says 0 again)
+#[test]
+fn a_window_that_the_scale_cannot_tell_is_not_told() {
+    let options = TcpOptions::default()
+        .quick_acks(0)
+        .recv_buffer_initial(40_000)
+        .recv_buffer_max(1 << 30);
+    let mut t = Scenario::closed().options(options).build();
+    t.run(
+        r"
+        +0   listen
+        +0   < S 0:0(0) win 65535 <mss 1000,sackOK,wscale 0>
+        +0   > S. 0:0(0) ack 1 win 40000 <mss 1460,sackOK,wscale 14>
+        +.05 < . 1:1(0) ack 1
+        +0   accept
+        +0   < . 1:40001(40x1000) ack 1
+        +0   > . 1:1(0) ack 40001 win 0
+        +0   read 3000
+        +0   read 1
+        +0   read 1
+        +0   read 13381
+        +0   read 1
+        +0   > . 1:1(0) ack 40001 win 1
+        +0   read 23616
+        +0   > . 1:1(0) ack 40001 win 2
+    ",
+    );
+}
