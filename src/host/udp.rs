@@ -244,7 +244,8 @@ impl UdpSocket {
         })
     }
 
-    /// Sends to and receives from this peer only, from now on.
+    /// Sends to and receives from this peer only, from now on: what it sends to the address that it is
+    /// sent from, no broadcasts and no groups.
     ///
     /// # Errors
     /// When there is no route to it, or another socket has it.

@@ -308,7 +308,7 @@ fn p2_most_of_a_flight_lost() {
     t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_rto_fired), (1, 0)));
 }
 
-/// Covers: CC-6 (slow start after a time-out, ssthresh once)
+/// Covers: CC-6, TCP-29 (slow start after a time-out, ssthresh once)
 #[test]
 fn slow_start_follows_a_time_out() {
     let mut t = Scenario::established().build();

@@ -204,3 +204,17 @@ fn odd_flags() {
     ",
     );
 }
+
+/// Covers: TCP-13 (RFC 9293 §3.5.3 SHLD-2: a reset may say why in its text)
+#[test]
+fn a_reset_with_text_is_a_reset() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   < R 1:30(29) win 0
+        +0   expect-state CLOSED
+        +0   expect-error Reset
+    ",
+    );
+    t.counters(|c| assert_eq!(c.tcp_resets_received, 1));
+}

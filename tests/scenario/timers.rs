@@ -6,7 +6,7 @@ use netloom::tcp::TcpOptions;
 
 use super::harness::Scenario;
 
-/// Covers: TCP-28, RTO-5, RTO-6, RTO-8 (r28, r33)
+/// Covers: TCP-28, TCP-29, RTO-5, RTO-6, RTO-8 (r28, r33)
 #[test]
 fn r33_the_time_out_doubles_from_200_ms_above_the_round_trip() {
     let mut t = Scenario::established().build();

@@ -78,7 +78,7 @@ fn nothing_leaves_to_or_from_addresses_that_may_not_be_on_the_wire() {
     assert_eq!(rig.stack.tcp_open_count(), 0);
 }
 
-/// Covers: TCP-45, IP4-44, IP4-43 (the address of the user's choice, on every segment, and what it
+/// Covers: TCP-45, SEL-1, IP4-44, IP4-43 (the address of the user's choice, on every segment, and what it
 /// asks of the peer comes back to it).
 #[test]
 fn the_local_address_is_the_users_choice() {
@@ -207,7 +207,7 @@ fn the_mask_decides_what_is_on_the_link() {
     }
 }
 
-/// Covers: IC4-2, IC4-14, IC4-24, IC4-26, TCP-53 (MUST-55: a source quench), IC6-2, NDP-3.
+/// Covers: IC4-2, IC4-14, IC4-24, IC4-26, TCP-53, ATK-5 (MUST-55: a source quench), IC6-2, NDP-3.
 #[test]
 fn what_a_host_does_not_answer() {
     let mut rig = Rig::new();

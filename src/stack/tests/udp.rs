@@ -571,6 +571,35 @@ fn what_is_sent_is_well_formed() {
     }
 }
 
+/// Covers: IP6-33, IP4-17: the receiver is told the traffic class or TOS, and the hop limit or TTL.
+#[test]
+fn the_traffic_class_is_told() {
+    let mut rig = Rig::new();
+    let id = {
+        let options = UdpOptions::new().dual_stack(true);
+        rig.stack.udp_bind(addr("[::]:7"), options).unwrap()
+    };
+    let datagram = udp_bytes(addr("[fd00::2]:9"), addr("[fd00::1]:7"), b"x");
+    let mut fields = ipv6::Fields::new(PEER6, OURS6, Protocol::UDP);
+    (fields.traffic_class, fields.hop_limit) = (0xb9, 17);
+    let mut packet = vec![0; ipv6::HEADER_LEN];
+    fields.emit(datagram.len(), &mut packet);
+    packet.extend_from_slice(&datagram);
+    rig.receive(eth(OUR_MAC, PEER_MAC, EtherType::IPV6, &packet));
+    let got = rig.stack.udp_recv(id).unwrap();
+    assert_eq!((got.tos, got.ttl), (0xb9, 17));
+
+    let datagram = udp_bytes(addr("10.0.0.2:9"), addr("10.0.0.1:7"), b"x");
+    let mut fields = ipv4::Fields::new(PEER, OURS, Protocol::UDP);
+    (fields.tos, fields.ttl) = (0x2e, 18);
+    let mut packet = vec![0; ipv4::MIN_HEADER_LEN];
+    fields.emit(datagram.len(), &mut packet);
+    packet.extend_from_slice(&datagram);
+    rig.receive(eth(OUR_MAC, PEER_MAC, EtherType::IPV4, &packet));
+    let got = rig.stack.udp_recv(id).unwrap();
+    assert_eq!((got.tos, got.ttl), (0x2e, 18));
+}
+
 /// Covers: UDP-4 (RFC 1122 §4.1.3.4): no checksum is no wrong one, over IPv4.
 #[test]
 fn a_datagram_without_a_checksum_is_taken_over_ipv4() {
