@@ -116,6 +116,7 @@ impl Connection {
     fn on_una_advanced(&mut self, now: Instant) {
         self.retries = 0;
         self.probe_retries = 0;
+        self.soft_error = None;
         self.last_progress = now;
         self.timers.stop(Timer::UserTimeout);
         if self.scoreboard.is_empty() {

@@ -103,6 +103,8 @@ pub(crate) struct Connection {
     pub(crate) read_armed: bool,
     pub(crate) write_armed: bool,
     pub(crate) failure: Option<TcpFailure>,
+    /// What an ICMP error said since SND.UNA last moved: it ends nothing, but says why when time does.
+    pub(crate) soft_error: Option<TcpFailure>,
     /// The user has let go: the stack ends the connection by itself. In FIN-WAIT-2 it goes on as a
     /// [`FinWait`](super::FinWait).
     pub(crate) orphan: bool,
@@ -184,6 +186,7 @@ impl Connection {
             read_armed: true,
             write_armed: true,
             failure: None,
+            soft_error: None,
             orphan: false,
             retries: 0,
             probe_retries: 0,
@@ -329,6 +332,7 @@ impl Connection {
         TcpInfo {
             state: self.state,
             failure: self.failure,
+            soft_error: self.soft_error,
             congestion_control: self.congestion.name(),
             rtt: self.rtt.srtt(),
             rttvar: self.rtt.rttvar(),

@@ -15,6 +15,7 @@ use super::reset::{Reset, Stamp, refusal};
 use super::rtt::timestamp;
 use super::segment::{Control, Segment};
 use super::seq::{SeqNum, WindowScale};
+use super::time_wait::AnswerLimit;
 
 // RFC 6298 §2 (2.1): 1 second before the first measurement.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -34,6 +35,7 @@ pub(crate) struct HalfOpen {
     scale: WindowScale,
     mss: u16,
     sent_at: Instant,
+    answers: AnswerLimit,
 }
 
 /// What a segment did to the record.
@@ -45,6 +47,8 @@ pub(crate) enum HalfOpenStep {
     Answer,
     /// The peer reset it: back to LISTEN (MUST-11).
     Reset,
+    /// What may be an attack is answered with an ACK, and not taken.
+    Challenge(DropReason),
     Refused(Reset),
     Dropped(DropReason),
 }
@@ -74,6 +78,7 @@ impl HalfOpen {
             scale,
             mss,
             sent_at: Instant::ZERO,
+            answers: AnswerLimit::default(),
         }
     }
 
@@ -151,8 +156,10 @@ impl HalfOpen {
         }
         match seg.control {
             Control::Rst if seg.seq == nxt => return Step::Reset,
-            Control::Rst => return Step::Dropped(DropReason::TcpBadRst),
-            Control::Syn => return Step::Dropped(DropReason::TcpUnexpectedSyn),
+            // RFC 5961 §3.2, §4.2. RFC 9293 §3.10.7.4 returns to LISTEN for a SYN in the window; here its
+            // sender says by a RST whether it means that.
+            Control::Rst => return self.challenge(seg, DropReason::TcpBadRst),
+            Control::Syn => return self.challenge(seg, DropReason::TcpUnexpectedSyn),
             Control::None | Control::Fin => {}
         }
         match seg.ack {
@@ -165,6 +172,36 @@ impl HalfOpen {
                 let stamp = self.stamp();
                 Step::Refused(Reset { stamp, ..reset })
             }),
+        }
+    }
+
+    /// RFC 5961 §7: limited.
+    fn challenge(&mut self, seg: &Segment, reason: DropReason) -> HalfOpenStep {
+        if self.answers.take(seg.at) {
+            HalfOpenStep::Challenge(reason)
+        } else {
+            HalfOpenStep::Dropped(reason)
+        }
+    }
+
+    /// A challenge ACK.
+    pub(crate) fn ack(&self, now: Instant) -> Bare {
+        Bare {
+            seq: self.iss + 1,
+            ack: Some(self.opening.irs + 1),
+            flags: Flags::ACK,
+            window: self
+                .opening
+                .scale
+                .map_or_else(WindowScale::default, |_| self.scale)
+                .wire(self.opening.advertised),
+            options: Options {
+                timestamps: self
+                    .opening
+                    .timestamp
+                    .map(|(val, _)| (timestamp(now, self.ts_offset), val)),
+                ..Options::NONE
+            },
         }
     }
 
@@ -251,7 +288,7 @@ mod tests {
             (segment(101, None, Control::Rst), HalfOpenStep::Reset),
             (
                 segment(102, None, Control::Rst),
-                HalfOpenStep::Dropped(DropReason::TcpBadRst),
+                HalfOpenStep::Challenge(DropReason::TcpBadRst),
             ),
             (
                 segment(90, None, Control::Rst),
@@ -259,7 +296,7 @@ mod tests {
             ),
             (
                 segment(150, None, Control::Syn),
-                HalfOpenStep::Dropped(DropReason::TcpUnexpectedSyn),
+                HalfOpenStep::Challenge(DropReason::TcpUnexpectedSyn),
             ),
             (
                 segment(101, None, Control::None),

@@ -13,6 +13,9 @@ pub struct TcpInfo {
     pub state: State,
     /// Why it failed, if it did.
     pub failure: Option<TcpFailure>,
+    /// What an ICMP error said since the peer last acknowledged something (RFC 9293 §3.9.2.2 SHLD-25).
+    /// It ends nothing; should nothing come any more, it is the failure in place of `TimedOut`.
+    pub soft_error: Option<TcpFailure>,
     /// The congestion control's name.
     pub congestion_control: &'static str,
     /// SRTT of RFC 6298; `None` before the first sample.

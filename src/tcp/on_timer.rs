@@ -87,7 +87,9 @@ impl Connection {
 
     fn give_up(&mut self) -> Option<Reset> {
         let reset = self.reset();
-        self.fail(TcpFailure::TimedOut, Event::GaveUp);
+        // As Linux: what the network said is more than that nothing came.
+        let why = self.soft_error.unwrap_or(TcpFailure::TimedOut);
+        self.fail(why, Event::GaveUp);
         reset
     }
 

@@ -7,7 +7,7 @@ use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
-use crate::base::{DropReason, Instant};
+use crate::base::Instant;
 
 use super::header::Flags;
 use super::options::Options;
@@ -23,19 +23,17 @@ pub(crate) enum Control {
 }
 
 impl Control {
-    /// A RST beats everything else; SYN with FIN is no segment of TCP (RFC 9293 §3.10.7.4 never
-    /// asks for it, and Linux drops it as well).
-    pub(crate) fn from_flags(flags: Flags) -> Result<Self, DropReason> {
+    /// A RST beats everything else, and a SYN a FIN: that is not acknowledged, so it comes again. A
+    /// listener takes no such SYN at all.
+    pub(crate) fn from_flags(flags: Flags) -> Self {
         if flags.contains(Flags::RST) {
-            Ok(Self::Rst)
-        } else if flags.contains(Flags::SYN | Flags::FIN) {
-            Err(DropReason::TcpMalformed)
+            Self::Rst
         } else if flags.contains(Flags::SYN) {
-            Ok(Self::Syn)
+            Self::Syn
         } else if flags.contains(Flags::FIN) {
-            Ok(Self::Fin)
+            Self::Fin
         } else {
-            Ok(Self::None)
+            Self::None
         }
     }
 
@@ -108,13 +106,13 @@ mod tests {
     #[test]
     fn controls_out_of_flags() {
         for (flags, control) in [
-            (Flags::ACK, Ok(Control::None)),
-            (Flags::empty(), Ok(Control::None)),
-            (Flags::SYN, Ok(Control::Syn)),
-            (Flags::FIN | Flags::ACK, Ok(Control::Fin)),
-            (Flags::RST | Flags::SYN, Ok(Control::Rst)),
-            (Flags::RST | Flags::FIN, Ok(Control::Rst)),
-            (Flags::SYN | Flags::FIN, Err(DropReason::TcpMalformed)),
+            (Flags::ACK, Control::None),
+            (Flags::empty(), Control::None),
+            (Flags::SYN, Control::Syn),
+            (Flags::FIN | Flags::ACK, Control::Fin),
+            (Flags::RST | Flags::SYN, Control::Rst),
+            (Flags::RST | Flags::FIN, Control::Rst),
+            (Flags::SYN | Flags::FIN, Control::Syn),
         ] {
             assert_eq!(Control::from_flags(flags), control, "{flags:?}");
         }

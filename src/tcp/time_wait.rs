@@ -43,7 +43,7 @@ bitflags! {
 /// One answer each 512 ms at most (RFC 5961 §7; Linux's `tcp_invalid_ratelimit` is 500 ms), in one
 /// byte: the tick of the last one. Once in 131 s a tick may be taken for an old one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct AnswerLimit(u8);
+pub(crate) struct AnswerLimit(u8);
 
 impl AnswerLimit {
     /// May an answer leave now?

@@ -233,7 +233,8 @@ fn r52_a_full_accept_queue_drops_the_ack() {
         // A burst: only its first text could bring the cookie back, and none of it is refused.
         +0   < . 1:1001(1000) ack 1 win 1000
         +0   < . 1001:2001(1000) ack 1 win 1000
-        +0   expect-drops tcp_backlog_full 3
+        +0   expect-drops tcp_backlog_full 2
+        +0   expect-drops tcp_bad_ack 1
         +0   expect-open 2
         +0   accept
         +.3  < P. 1:11(10) ack 1 win 1000

@@ -240,6 +240,7 @@ fn a_half_open_connection_is_repeated_reset_and_refused() {
         +0   > R 9:9(0)
         // A RST beside RCV.NXT, then one at it: back to LISTEN.
         +0   < R 2:2(0) win 0
+        +0   > . 1:1(0) ack 1
         +0   expect-open 1
         +0   < R 1:1(0) win 0
         +0   expect-open 0

@@ -188,14 +188,15 @@ fn split_acks_count_by_bytes() {
     t.info(|info| assert_eq!(info.cwnd, 10_000 + 400));
 }
 
-/// SYN with FIN is no segment; URG alone does no harm.
+/// SYN with FIN is a SYN; URG alone does no harm.
 #[test]
 fn odd_flags() {
     let mut t = Scenario::established().build();
     t.run(
         r"
         +0   < SF 1:1(0) win 1000
-        +0   expect-drops tcp_malformed 1
+        +0   > . 1:1(0) ack 1
+        +0   expect-drops tcp_unexpected_syn 1
         +0   < - 1:1(0) win 1000
         +0   expect-drops tcp_no_ack 1
         +0   < PU. 1:11(10) ack 1

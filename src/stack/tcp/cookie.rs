@@ -53,10 +53,7 @@ impl Stack {
         if !listener.expects_cookies(now) || !matches!(seg.control, Control::None | Control::Fin) {
             return None;
         }
-        if !listener.has_room() {
-            // The peer sends it again, when it brings text.
-            return Some(Err(DropReason::TcpBacklogFull));
-        }
+        let has_room = listener.has_room();
         let options = Arc::clone(&listener.options);
         let advertised = u32::from(syn_window(&options));
         let ends = ends_of(packet);
@@ -66,6 +63,10 @@ impl Stack {
             // peer sends that again, unless a RST ends it all. A bare ACK is refused as ever.
             return (seg.len() > 0).then_some(Err(DropReason::TcpBadAck));
         };
+        if !has_room {
+            // The peer sends it again, when it brings text.
+            return Some(Err(DropReason::TcpBacklogFull));
+        }
         let slot = match self.request(id, packet, opening, iss, &options) {
             Ok(slot) => slot,
             Err(reason) => return Some(Err(reason)),

@@ -7,7 +7,7 @@ use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
 use crate::stack::demux::Tuple;
 use crate::stack::icmp::{IcmpError, IcmpErrorKind};
-use crate::stack::ids::TcpId;
+use crate::stack::ids::RawId;
 use crate::tcp::{SeqNum, State, TcpFailure};
 
 impl Stack {
@@ -17,13 +17,15 @@ impl Stack {
         now: Instant,
         error: &IcmpError,
     ) -> Result<(), DropReason> {
-        let id = self
-            .quoted_connection(error)
-            .ok_or(DropReason::IcmpUnmatched)?;
+        let seq = quoted_seq(error).ok_or(DropReason::IcmpUnmatched)?;
+        let id = match self.quoted(error) {
+            Some(Owner::Connection(id)) => id,
+            Some(Owner::HalfOpen(raw)) => return self.half_open_icmp_error(raw, seq, error.kind),
+            _ => return Err(DropReason::IcmpUnmatched),
+        };
         let Some(slot) = self.tcp.slots.get_mut(id) else {
             return Err(DropReason::IcmpUnmatched);
         };
-        let seq = quoted_seq(error).ok_or(DropReason::IcmpUnmatched)?;
         // RFC 5927 §4.1 (ATK-1): SND.UNA <= SEQ < SND.NXT.
         let snd = &slot.connection.snd;
         if seq.before(snd.una) || !seq.before(snd.nxt) {
@@ -31,7 +33,8 @@ impl Stack {
         }
         let Some(failure) = hard_failure(slot, error.kind) else {
             // Soft (RFC 9293 §3.9.2.2 MUST-56), or hard in a synchronized state, where RFC 5927
-            // §5.2 treats it as soft: retransmission goes on, the counter tells.
+            // §5.2 treats it as soft: retransmission goes on, and who asks is told (SHLD-25).
+            slot.connection.soft_error = told(error.kind).or(slot.connection.soft_error);
             return Ok(());
         };
         slot.connection.refuse_opening(failure);
@@ -40,17 +43,32 @@ impl Stack {
         Ok(())
     }
 
-    fn quoted_connection(&self, error: &IcmpError) -> Option<TcpId> {
+    /// An answer to a SYN did not arrive, and will not: the request is forgotten. Nobody is told, and
+    /// its SYN may come again.
+    fn half_open_icmp_error(
+        &mut self,
+        raw: RawId,
+        seq: SeqNum,
+        kind: IcmpErrorKind,
+    ) -> Result<(), DropReason> {
+        let slot = self.tcp.half_open.get(raw);
+        if slot.is_none_or(|slot| slot.record.iss != seq) {
+            return Err(DropReason::IcmpUnmatched);
+        }
+        if ends_opening(kind).is_some() {
+            self.remove_half_open(raw);
+        }
+        Ok(())
+    }
+
+    fn quoted(&self, error: &IcmpError) -> Option<Owner> {
         let word = |at: usize| {
             let bytes = error.quoted_segment.get(at..at + 2)?;
             Some(u16::from_be_bytes([bytes[0], bytes[1]]))
         };
         let (local, remote): (IpAddr, IpAddr) = (error.quoted_src, error.quoted_dst);
         let tuple = Tuple::new(error.on, (local, word(0)?), (remote, word(2)?));
-        match self.tcp.owner(&self.demux.tcp.flows, &tuple) {
-            Some(Owner::Connection(id)) => Some(id),
-            _ => None,
-        }
+        self.tcp.owner(&self.demux.tcp.flows, &tuple)
     }
 }
 
@@ -65,6 +83,10 @@ fn hard_failure(slot: &Slot, kind: IcmpErrorKind) -> Option<TcpFailure> {
     if slot.connection.state != State::SynSent {
         return None;
     }
+    ends_opening(kind)
+}
+
+fn ends_opening(kind: IcmpErrorKind) -> Option<TcpFailure> {
     match kind {
         IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => {
             Some(TcpFailure::Refused)
@@ -74,5 +96,16 @@ fn hard_failure(slot: &Slot, kind: IcmpErrorKind) -> Option<TcpFailure> {
         }
         IcmpErrorKind::NetUnreachable => Some(TcpFailure::NetworkUnreachable),
         _ => None,
+    }
+}
+
+/// What a soft error says to people, as Linux has it; a packet that was too big says nothing.
+fn told(kind: IcmpErrorKind) -> Option<TcpFailure> {
+    match kind {
+        IcmpErrorKind::TooBig { .. } => None,
+        IcmpErrorKind::TimeExceeded | IcmpErrorKind::ParameterProblem => {
+            Some(TcpFailure::HostUnreachable)
+        }
+        kind => ends_opening(kind),
     }
 }

@@ -1,5 +1,5 @@
 //! How connections leave: what stands in line for a device when its socket is gone, RSTs that are
-//! owed in bulk, and what a closed connection still costs.
+//! owed in bulk, and what a closed connection still costs; what half-open ones are doubted by.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -7,12 +7,14 @@ use std::net::Shutdown;
 
 use super::ListenOptions;
 use super::hostile_tests::{fields, timestamp};
+use super::regression_tests::icmp_error;
 use super::tests::{Link, SERVER, Wire};
 use crate::base::{DropReason, Instant, Seed};
 use crate::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
-use crate::link::TxFrame;
+use crate::ipv4::icmp::UnreachableCode;
+use crate::link::{RxFrame, TxFrame};
 use crate::stack::{Config, InterfaceConfig, InterfaceId, ListenerId, More, Stack, TcpId};
-use crate::tcp::{Flags, Keepalive, State, TcpFailure, TcpOptions};
+use crate::tcp::{Flags, Keepalive, Options, State, TcpFailure, TcpOptions};
 
 /// A device that is full until it is told otherwise.
 #[derive(Default)]
@@ -452,4 +454,167 @@ fn connections_are_listed_in_parts() {
     }
     assert_eq!(listed, clients);
     assert_eq!(stack.tcp_open_count(), 300 - 43);
+}
+
+/// Flags, sequence and acknowledgment number of a sent frame, IPv4 without options.
+fn numbers(frame: &RxFrame) -> (Flags, u32, u32) {
+    let word = |at: usize| u32::from_be_bytes(frame.data[at..at + 4].try_into().unwrap());
+    let flags = Flags::from_bits_retain(u16::from(frame.data[33]));
+    (flags, word(24), word(28))
+}
+
+fn listen(link: &mut Link, end: usize, at: &str, backlog: usize) -> ListenerId {
+    let at = at.parse().unwrap();
+    let options = ListenOptions::default().backlog(backlog);
+    link.ends[end].stack.tcp_listen(at, options).unwrap()
+}
+
+/// Covers: SEC-1, SEC-2 (SYN-RECEIVED of a listener): a RST or a SYN in the window is asked about.
+#[test]
+fn a_half_open_connection_challenges_what_may_be_an_attack() {
+    let mut link = Link::new();
+    listen(&mut link, 0, SERVER, 8);
+    link.forge(
+        0,
+        fields((5000, 80), 100, 0, Flags::SYN),
+        &Options::NONE,
+        &[],
+    );
+    let (_, iss, _) = numbers(&link.swallow(0)[0]);
+    for flags in [Flags::RST, Flags::SYN] {
+        let doubtful = fields((5000, 80), 105, 0, flags);
+        link.forge(0, doubtful, &Options::NONE, &[]);
+        link.forge(0, doubtful, &Options::NONE, &[]);
+        let answers: Vec<_> = link.swallow(0).iter().map(numbers).collect();
+        let challenge = (Flags::ACK, iss.wrapping_add(1), 101);
+        assert_eq!(answers, [challenge], "{flags:?}, once");
+        assert_eq!(link.ends[0].stack.tcp_open_count(), 1);
+        link.now = link.now + Duration::from_millis(600);
+    }
+    assert_eq!(link.ends[0].stack.counters().tcp_challenge_acks, 2);
+    // What a peer that knows nothing of the first SYN answers to the challenge.
+    link.forge(
+        0,
+        fields((5000, 80), 101, 0, Flags::RST),
+        &Options::NONE,
+        &[],
+    );
+    assert_eq!(link.ends[0].stack.tcp_open_count(), 0);
+}
+
+/// RFC 9293 §3.10.7.2, second: an ACK that belongs to nothing is refused, accept queue full or not.
+#[test]
+fn a_stray_ack_is_refused_while_the_accept_queue_is_full() {
+    let mut link = Link::new();
+    let listener = listen(&mut link, 0, SERVER, 1);
+    for port in [5000, 5001] {
+        let syn = fields((port, 80), 100, 0, Flags::SYN);
+        link.forge(0, syn, &Options::NONE, &[]);
+    }
+    let answers = link.swallow(0);
+    assert_eq!(link.ends[0].stack.counters().tcp_cookies_sent, 1);
+    let (_, iss, _) = numbers(&answers[0]);
+    let (_, cookie, _) = numbers(&answers[1]);
+    let ack = |link: &mut Link, port, ack| {
+        let bare = fields((port, 80), 101, ack, Flags::ACK);
+        link.forge(0, bare, &Options::NONE, &[]);
+        link.swallow(0)
+    };
+    ack(&mut link, 5000, iss.wrapping_add(1));
+    assert_eq!(link.ends[0].stack.tcp_listener_waiting(listener), Ok(1));
+    let refused = ack(&mut link, 5002, 777);
+    assert_eq!(numbers(&refused[0]), (Flags::RST, 777, 0));
+    assert!(
+        ack(&mut link, 5001, cookie.wrapping_add(1)).is_empty(),
+        "waits"
+    );
+}
+
+/// A SYN with a FIN opens nothing at a listener, and is challenged like any SYN elsewhere.
+#[test]
+fn a_syn_with_a_fin_is_a_syn_but_for_a_listener() {
+    let mut link = Link::new();
+    let (client, server) = link.connected();
+    let port = link.ends[1].stack.tcp_local_addr(client).unwrap().port();
+    let (nxt, una, recent) = link.expects(0, server);
+    let both = Flags::SYN | Flags::FIN;
+    link.forge(0, fields((port, 80), nxt, 0, both), &timestamp(recent), &[]);
+    let answers: Vec<_> = link.swallow(0).iter().map(numbers).collect();
+    assert_eq!(answers, [(Flags::ACK, una, nxt)]);
+    assert_eq!(link.state(0, server), State::Established);
+    link.forge(0, fields((5000, 80), 100, 0, both), &Options::NONE, &[]);
+    assert!(link.swallow(0).is_empty());
+    assert_eq!(
+        link.ends[0]
+            .stack
+            .counters()
+            .drops
+            .get(DropReason::TcpMalformed),
+        1
+    );
+}
+
+/// Covers: TCP-53 (SYN-RECEIVED of a listener): who cannot be reached is not waited for.
+#[test]
+fn an_icmp_error_ends_a_half_open_connection_when_it_quotes_it() {
+    let mut link = Link::new();
+    listen(&mut link, 1, "10.0.0.2:80", 8);
+    link.forge(
+        1,
+        fields((5000, 80), 100, 0, Flags::SYN),
+        &Options::NONE,
+        &[],
+    );
+    let answer = link.swallow(1).remove(0).data;
+    let mut other = answer.to_vec();
+    other[24] ^= 1;
+    icmp_error(&mut link, UnreachableCode(1), 0, &other[..28]);
+    icmp_error(
+        &mut link,
+        UnreachableCode::FRAGMENTATION_NEEDED,
+        1400,
+        &answer[..28],
+    );
+    assert_eq!(link.ends[1].stack.tcp_open_count(), 1);
+    icmp_error(&mut link, UnreachableCode(1), 0, &answer[..28]);
+    assert_eq!(link.ends[1].stack.tcp_open_count(), 0);
+    assert_eq!(link.ends[1].stack.poll_timeout(), None);
+}
+
+/// Covers: TCP-54 (SHLD-25): a soft error is told to who asks, and is the reason when nothing comes.
+#[test]
+fn a_soft_error_is_told_and_names_the_end() {
+    let mut link = Link::new();
+    let (client, server) = link.connected();
+    let soft = |link: &Link| link.ends[1].stack.tcp_info(client).unwrap().soft_error;
+    link.write(1, client, b"hello");
+    let sent = link.swallow(1).remove(0).data;
+    assert_eq!(soft(&link), None);
+    icmp_error(&mut link, UnreachableCode(0), 0, &sent[..28]);
+    assert_eq!(soft(&link), Some(TcpFailure::NetworkUnreachable));
+    icmp_error(
+        &mut link,
+        UnreachableCode::FRAGMENTATION_NEEDED,
+        1400,
+        &sent[..28],
+    );
+    assert_eq!(soft(&link), Some(TcpFailure::NetworkUnreachable));
+    assert_eq!(link.ends[1].stack.tcp_failure(client), Ok(None));
+    // An acknowledgment says that it was passing.
+    link.pass(Duration::from_secs(5));
+    assert_eq!(soft(&link), None);
+    assert_eq!(link.state(0, server), State::Established);
+    link.write(1, client, b"hello?");
+    let sent = link.swallow(1).remove(0).data;
+    icmp_error(&mut link, UnreachableCode(1), 0, &sent[..28]);
+    let mut now = link.now;
+    while let Some(next) = link.ends[1].stack.poll_timeout() {
+        now = now.max(next);
+        link.ends[1].stack.handle_timeout(now);
+        link.swallow(1);
+    }
+    let stack = &link.ends[1].stack;
+    let unreachable = Some(TcpFailure::HostUnreachable);
+    assert_eq!(stack.tcp_failure(client), Ok(unreachable));
+    assert_eq!(stack.counters().tcp_timed_out, 1);
 }

@@ -16,8 +16,8 @@ use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
 use crate::stack::packet::{Flow, Inbound};
 use crate::stack::wheel::TimerKey;
 use crate::tcp::{
-    Bare, Connection, Control, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup, TcpOptions,
-    TimeWait, syn_window, window_scale,
+    Bare, Connection, Control, Flags, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup,
+    TcpOptions, TimeWait, syn_window, window_scale,
 };
 
 /// How a listener listens.
@@ -211,6 +211,10 @@ impl Stack {
                 self.refuse(packet, seg);
                 return Err(DropReason::TcpNoSocket);
             }
+            // A SYN that ends what it begins is no request (as in Linux).
+            (Control::Syn, None) if has_fin(packet) => {
+                return Err(DropReason::TcpMalformed);
+            }
             (Control::Syn, None) => {}
             _ => return Err(DropReason::TcpNoAck),
         }
@@ -371,6 +375,12 @@ impl Stack {
                 }
                 Err(DropReason::TcpBadAck)
             }
+            HalfOpenStep::Challenge(reason) => {
+                let ack = slot.record.ack(now);
+                self.net.counters.tcp_challenge_acks += 1;
+                self.send_half_open(raw, &ack);
+                Err(reason)
+            }
             HalfOpenStep::Dropped(reason) => Err(reason),
         }
     }
@@ -463,6 +473,11 @@ impl Stack {
             .raise(SocketId::Listener(listener_id), Readiness::ACCEPTABLE);
         self.on_connection(now, id, seg)
     }
+}
+
+/// Is the FIN bit set in a segment that was parsed before?
+fn has_fin(packet: &Inbound) -> bool {
+    Flags::from_bits_retain(packet.segment[13].into()).contains(Flags::FIN)
 }
 
 /// The source and destination port of a segment that was parsed before.

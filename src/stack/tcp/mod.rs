@@ -379,7 +379,7 @@ impl Stack {
             return;
         }
         let reset = slot.connection.on_timeout(now);
-        if slot.connection.failure == Some(crate::tcp::TcpFailure::TimedOut) {
+        if slot.connection.failure.is_some() {
             self.net.counters.tcp_timed_out += 1;
         }
         self.owe_reset(id, reset);

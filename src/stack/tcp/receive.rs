@@ -195,7 +195,7 @@ fn parse(packet: &mut Inbound) -> Result<(Segment, (u16, u16)), DropReason> {
         return Err(DropReason::TcpMalformed);
     }
     let flags = header.flags();
-    let control = Control::from_flags(flags)?;
+    let control = Control::from_flags(flags);
     let mut text = packet.segment.clone();
     text.advance(header.len());
     if control == Control::Rst {

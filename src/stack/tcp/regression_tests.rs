@@ -592,7 +592,7 @@ fn r52_a_flood_is_bounded_and_what_is_established_goes_on() {
 }
 
 /// An ICMP error from the server's address to the client's end, about `quoted`.
-fn icmp_error(link: &mut Link, code: UnreachableCode, mtu: u16, quoted: &[u8]) {
+pub(super) fn icmp_error(link: &mut Link, code: UnreachableCode, mtu: u16, quoted: &[u8]) {
     let message = Message::DestinationUnreachable {
         code,
         next_hop_mtu: mtu,
