@@ -455,7 +455,7 @@ fn who_never_answered_gives_way() {
     assert!(rig.only().packet.ends_with(b"hello"));
 }
 
-/// RFC 4861 section 7.2.3: without a link address nothing is learned; the answer goes back where the
+/// RFC 4861 §7.2.3: without a link address nothing is learned; the answer goes back where the
 /// question came from.
 #[test]
 fn a_solicitation_without_a_link_address_makes_no_entry() {
