@@ -431,7 +431,9 @@ pub enum ConfigError {
     #[error("vlan {0} is not within 1 to 4094, or the device has no ethernet headers")]
     Vlan(u16),
     /// Loopback, multicast, broadcast or unspecified.
-    #[error("{0} cannot be an interface's address")]
+    #[error(
+        "{0} cannot be an interface's address: it is a loopback, group or broadcast address, or nobody's; give a host's"
+    )]
     Address(Cidr),
     /// An IPv6 address on a link whose MTU carries no IPv6 (RFC 8200 §5).
     #[error("{address} needs an MTU of at least {MIN_MTU_V6}, the device has {mtu}")]
@@ -445,7 +447,7 @@ pub enum ConfigError {
     #[error("{0} is given twice")]
     AddressTwice(Cidr),
     /// A gateway that cannot be a router's address.
-    #[error("{0} cannot be a gateway")]
+    #[error("{0} cannot be a gateway: it is a group's or nobody's address; give a router's")]
     Gateway(IpAddr),
     /// A route whose gateway is of the other family.
     #[error("the gateway of the route to {0} is of the other address family")]

@@ -40,7 +40,7 @@ pub enum RouteError {
     #[error("{0} is link-local and needs the number of an interface")]
     NoScope(IpAddr),
     /// Unspecified or loopback: never on the wire (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2).
-    #[error("{0} cannot be sent to")]
+    #[error("{0} cannot be sent to: it is nobody's or a loopback address; give a host's")]
     Destination(IpAddr),
 }
 
