@@ -11,8 +11,8 @@ use super::Host;
 use super::clock;
 use super::driver::Driver;
 use super::error::SpawnError;
+use super::poller::Poller;
 use super::shared::{Manners, Rx, Shared};
-use super::wait::Poller;
 use crate::base::{Cidr, MacAddr, Seed};
 use crate::capture::{Capture, CaptureSettings, CaptureWatch, Recorder};
 use crate::device::{

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use super::clock;
 use super::error::HostError;
+use super::poller::{DeviceState, Poller};
 use super::roles::Part;
 use super::shared::{Shared, Turn};
 use super::state::Next;
-use super::wait::{DeviceState, Poller};
 use crate::base::Instant;
 use crate::device::DeviceError;
 

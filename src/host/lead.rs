@@ -11,10 +11,10 @@ use std::sync::atomic::Ordering;
 use super::clock;
 use super::error::HostError;
 use super::locked::Locked;
+use super::poller::DeviceState;
 use super::roles::{LeadId, Wake};
 use super::shared::{Rx, Shared, Turn};
 use super::state::Next;
-use super::wait::DeviceState;
 use crate::base::Instant;
 use crate::device::DeviceError;
 

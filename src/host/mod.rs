@@ -12,7 +12,7 @@
 //! | `lead.rs`, `roles.rs` | a thread that would block drives itself; who looks at the device |
 //! | `sockets.rs` | tables from ids to waiters and channels |
 //! | `connect.rs`, `listener.rs`, `tcp.rs`, `udp.rs`, `ping.rs` | the handles |
-//! | `wait.rs`, `waits.rs` | ppoll and eventfd; condition variables |
+//! | `poller.rs`, `waits.rs` | ppoll and eventfd; condition variables |
 //! | `clock.rs`, `settings.rs`, `error.rs` | time, shared settings, errors |
 //!
 //! ```text
@@ -31,6 +31,7 @@ mod lead;
 mod listener;
 mod locked;
 mod ping;
+mod poller;
 mod roles;
 mod settings;
 mod shared;
@@ -38,7 +39,6 @@ mod sockets;
 mod state;
 mod tcp;
 mod udp;
-mod wait;
 mod waits;
 
 pub use builder::HostBuilder;
