@@ -139,7 +139,7 @@ fn a_timer_armed_by_a_late_turn_bounds_the_sleep_of_a_lead_that_began_before() {
     let due = {
         let mut core = shared.lock();
         connect(&mut core);
-        core.settle(clock::now());
+        core.after_call(clock::now());
         core.need().due
     };
     drop(rx);

@@ -185,7 +185,7 @@ impl Shared {
     /// Ends a user's call: sends what it caused, tells who waits, and wakes who looks at the device
     /// if that would look too late.
     pub(crate) fn finish(&self, mut core: Locked<'_>, now: Instant) {
-        let (after, need) = core.settle(now);
+        let (after, need) = core.after_call(now);
         let wake = core.wake_for(need);
         drop(core);
         self.wake(wake);
@@ -216,7 +216,7 @@ impl Shared {
             return (core, Waited::TimedOut);
         }
         let told = side.told();
-        let (after, need) = core.settle(now);
+        let (after, need) = core.after_call(now);
         if !after.is_empty() {
             let wake = core.wake_for(need);
             drop(core);
@@ -272,7 +272,7 @@ impl Shared {
         let mut core = self.lock();
         let now = clock::now();
         core.begin_end(now, deadline);
-        let (after, _) = core.settle(now);
+        let (after, _) = core.after_call(now);
         // A host without connections may end at once: a thread that leads shall not sleep on.
         let wake = core.wake_at_once();
         drop(core);

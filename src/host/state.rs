@@ -203,7 +203,7 @@ impl Core {
     }
 
     /// After a user's call: sends; what is to be told, and what is to be done by whom looks.
-    pub(super) fn settle(&mut self, now: Instant) -> (After, Need) {
+    pub(super) fn after_call(&mut self, now: Instant) -> (After, Need) {
         let mut after = After::default();
         let mut urgent = false;
         if !self.tx_full && self.stack.wants_transmit(self.interface) {

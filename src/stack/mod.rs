@@ -131,7 +131,7 @@ impl Stack {
                 }
             }
         }
-        self.settle(now);
+        self.tell_notices(now);
     }
 
     /// The oldest event that was not told yet.
@@ -217,7 +217,7 @@ impl Stack {
     }
 
     /// Tells the sockets what the layers below found out.
-    pub(crate) fn settle(&mut self, now: Instant) {
+    pub(crate) fn tell_notices(&mut self, now: Instant) {
         while let Some(notice) = self.net.notices.pop_front() {
             match notice {
                 Notice::Failed(Waiter::Tcp(id)) => self.tcp_neighbour_failed(now, id),

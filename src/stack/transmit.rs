@@ -73,7 +73,7 @@ impl Stack {
                 break;
             }
         }
-        self.settle(now);
+        self.tell_notices(now);
         let sent = budget - left;
         Ok(Progress { sent, more })
     }

@@ -141,7 +141,7 @@ impl Connection {
             let wait = self.rtt.rto_backed_off(self.persist_backoff);
             self.timers.arm_if_idle(Timer::Persist, now + wait);
         }
-        self.settle(now);
+        self.arm_timers(now);
     }
 
     /// Decided when sending stops: after the next ACK there always is room.

@@ -210,7 +210,7 @@ impl Connection {
     pub(crate) fn connect(now: Instant, setup: Setup) -> Self {
         let mut this = Self::new(now, setup, State::SynSent);
         this.start_congestion(0);
-        this.settle(now);
+        this.arm_timers(now);
         this
     }
 
@@ -230,7 +230,7 @@ impl Connection {
             None => {}
         }
         this.start_congestion(opening.retransmits);
-        this.settle(now);
+        this.arm_timers(now);
         this
     }
 

@@ -43,7 +43,7 @@ impl Connection {
             State::SynSent => self.on_syn_sent(now, seg),
             _ => self.on_synchronized(now, seg),
         };
-        self.settle(now);
+        self.arm_timers(now);
         step
     }
 

@@ -39,12 +39,12 @@ impl Connection {
             };
             reset = reset.or(owed);
         }
-        self.settle(now);
+        self.arm_timers(now);
         reset
     }
 
     /// Arms the timers that depend on the state only.
-    pub(crate) fn settle(&mut self, now: Instant) {
+    pub(crate) fn arm_timers(&mut self, now: Instant) {
         if self.state == State::Closed {
             return;
         }

@@ -54,7 +54,7 @@ impl Connection {
         let len = room.min(data.len());
         self.note_pending(now);
         self.snd.queue.copy(&data[..len]);
-        self.settle(now);
+        self.arm_timers(now);
         Ok(len)
     }
 
@@ -68,7 +68,7 @@ impl Connection {
         let len = room.min(chunk.len());
         self.note_pending(now);
         self.snd.queue.push(chunk.split_to(len));
-        self.settle(now);
+        self.arm_timers(now);
         Ok(len)
     }
 
@@ -117,7 +117,7 @@ impl Connection {
             self.note_pending(now);
             self.snd.fin = Fin::Queued;
         }
-        self.settle(now);
+        self.arm_timers(now);
     }
 
     /// CLOSE for good: returns the RST to send when the connection ends at once instead
@@ -224,7 +224,7 @@ impl Connection {
             self.timers.stop(Timer::UserTimeout);
         }
         self.setup.options = Arc::new(options);
-        self.settle(now);
+        self.arm_timers(now);
     }
 
     pub(crate) fn signal_readable(&mut self) {

@@ -45,7 +45,7 @@ pub(crate) enum State {
     Probe { tries: u8 },
 }
 
-/// What a packet says about a neighbour; `ndp` and ARP reception make it.
+/// What a packet says about a neighbour; `discovery` makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// It speaks of itself in a solicitation or request (RFC 4861 §7.2.3, RFC 826). `create`: to us.
