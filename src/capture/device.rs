@@ -1,8 +1,10 @@
 //! The wrapper device that records what the stack sends and receives.
 //!
 //! *Owns* nothing but the inner device and a recorder. *Does not* change a frame, its offload
-//! metadata or its fate. It stands outside of [impairments](crate::device) and inside of
-//! coalescing, so that a capture shows what the stack saw on its wire.
+//! metadata or its fate. It stands outside of [impairments](crate::device) and inside of coalescing
+//! and of segmentation in software, so that a capture shows the frames of the wire. Frames are in the
+//! order of their events: one that was sent stands before what answers it, though another thread
+//! reads that at once.
 
 use std::sync::Arc;
 
@@ -62,6 +64,13 @@ impl<D: Device> Device for Capture<D> {
         self.device.capabilities()
     }
 
+    fn without_software(self) -> Self {
+        Self {
+            device: self.device.without_software(),
+            ..self
+        }
+    }
+
     fn watch(&self) -> Option<Arc<dyn DeviceWatch>> {
         self.device.watch()
     }
@@ -85,6 +94,8 @@ impl<R: Receive> Receive for CaptureRx<R> {
         let before = batch.len();
         let outcome = self.inner.receive(now, batch);
         if let Some(recorder) = &self.recorder {
+            // What these answer is recorded by now, or its sender holds this.
+            let _order = recorder.in_order();
             for frame in batch.frames().iter().skip(before) {
                 recorder.received(frame);
             }
@@ -99,10 +110,13 @@ impl<R: Receive> Receive for CaptureRx<R> {
 
 impl<T: Transmit> Transmit for CaptureTx<T> {
     fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        let Some(recorder) = &self.recorder else {
+            return self.inner.transmit(now, frame);
+        };
+        // Nothing that answers it is recorded before it is.
+        let _order = recorder.in_order();
         let outcome = self.inner.transmit(now, frame)?;
-        if let Some(recorder) = &self.recorder {
-            recorder.sent(now, frame, outcome);
-        }
+        recorder.sent(now, frame, outcome);
         Ok(outcome)
     }
 

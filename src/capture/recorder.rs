@@ -1,15 +1,15 @@
 //! The recording side: a bounded queue that never blocks the traffic, and the thread that drains it.
 //!
 //! *Owns* the queue, the writer thread and the counters. *Does not* know the file format.
-//! Invariants: recording is wait-free for the traffic apart from the queue's own atomics; what does
+//! Invariants: recording waits for no disk; frames are written in the order in which they were
+//! recorded, and their times do not run back; what does
 //! not fit is counted; the file is complete when the last [`Recorder`] has been dropped.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -46,6 +46,16 @@ impl Recorder {
         medium: Medium,
         settings: &CaptureSettings,
     ) -> Result<Self, CaptureError> {
+        Self::start_with(sink, medium, settings, |_, _| {})
+    }
+
+    /// The same with a way to cut a sink that failed back to so many bytes, a block's end.
+    fn start_with<W: Write + Send + 'static>(
+        sink: W,
+        medium: Medium,
+        settings: &CaptureSettings,
+        cut: fn(W, u64),
+    ) -> Result<Self, CaptureError> {
         let mut writer = Writer::new(sink, settings).map_err(CaptureError::Header)?;
         let interface = writer
             .interface(LinkType::from(medium), &settings.name)
@@ -57,7 +67,7 @@ impl Recorder {
             writer,
             interface,
             frames,
-            held: VecDeque::new(),
+            last: Instant::ZERO,
             woken,
             counters: Arc::clone(&counters),
         };
@@ -65,7 +75,7 @@ impl Recorder {
             .name("netloom-capture".to_owned())
             .spawn(move || {
                 let outcome = drain.run();
-                drain.end(outcome);
+                drain.end(outcome, cut);
             })
             .map_err(CaptureError::Thread)?;
         Ok(Self {
@@ -73,6 +83,7 @@ impl Recorder {
                 queue: Some((queue, wake)),
                 thread: Some(thread),
                 counters,
+                order: Mutex::new(()),
                 snap_len: usize::try_from(settings.snap_len).unwrap_or(usize::MAX),
                 wake_at: settings.queue_frames / 4,
                 queue_bytes: settings.queue_bytes,
@@ -100,10 +111,20 @@ impl Recorder {
             path: path.to_owned(),
             source,
         })?;
-        Self::start(file, medium, settings)
+        Self::start_with(file, medium, settings, |file, len| {
+            // A pipe cannot be cut; there is nothing to mend then.
+            let _ = file.set_len(len);
+        })
     }
 
-    /// Records a frame that the stack received.
+    /// Held from before a frame is sent until it was recorded, and while received ones are recorded.
+    pub(super) fn in_order(&self) -> MutexGuard<'_, ()> {
+        let order = self.shared.order.lock();
+        order.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records a frame that the stack received. The file has frames in the order of these calls and
+    /// those of [`sent`](Self::sent); a time before the last one's is written as that.
     pub fn received(&self, frame: &RxFrame) {
         let shared = &*self.shared;
         if !shared.wants_more() {
@@ -181,6 +202,20 @@ impl CaptureWatch {
         self.counters.failure.get()
     }
 
+    /// Waits until the capture has ended: because all its recorders were dropped, or before that, as
+    /// soon as it fails; why then.
+    pub fn wait(&self) -> Option<&io::Error> {
+        let counters = &*self.counters;
+        let ended = counters.ended.lock();
+        let mut ended = ended.unwrap_or_else(PoisonError::into_inner);
+        while !*ended {
+            let woken = counters.changed.wait(ended);
+            ended = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(ended);
+        self.failure()
+    }
+
     /// Has the file reached its size limit?
     pub fn is_full(&self) -> bool {
         self.counters.full.load(Relaxed)
@@ -194,6 +229,7 @@ struct Shared {
     queue: Option<(Sender<Queued>, Sender<()>)>,
     thread: Option<JoinHandle<()>>,
     counters: Arc<Counters>,
+    order: Mutex<()>,
     snap_len: usize,
     wake_at: usize,
     queue_bytes: usize,
@@ -278,6 +314,16 @@ struct Counters {
     full: AtomicBool,
     failed: AtomicBool,
     failure: OnceLock<io::Error>,
+    /// Is the file complete, or will nothing come to it any more?
+    ended: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Counters {
+    fn tell_end(&self) {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
 }
 
 /// The writer thread's side.
@@ -285,8 +331,8 @@ struct Drain<W> {
     writer: Writer<W>,
     interface: InterfaceNumber,
     frames: Receiver<Queued>,
-    /// The latest frames, put in the order of their times before they are written.
-    held: VecDeque<Queued>,
+    /// The time of the last frame.
+    last: Instant,
     woken: Receiver<()>,
     counters: Arc<Counters>,
 }
@@ -302,20 +348,19 @@ impl<W: Write> Drain<W> {
         loop {
             match self.frames.try_recv() {
                 Ok(frame) => {
-                    self.sort_in(frame)?;
+                    self.keep(&frame)?;
                     idle = false;
                     continue;
                 }
-                Err(TryRecvError::Disconnected) => return self.release(0),
+                Err(TryRecvError::Disconnected) => return Ok(()),
                 Err(TryRecvError::Empty) => {}
             }
             if idle {
-                self.release(0)?;
                 self.flush()?;
                 let Ok(frame) = self.frames.recv() else {
                     return Ok(());
                 };
-                self.sort_in(frame)?;
+                self.keep(&frame)?;
                 idle = false;
             } else {
                 let nudge = self.woken.recv_timeout(LINGER);
@@ -324,31 +369,15 @@ impl<W: Write> Drain<W> {
         }
     }
 
-    /// Takes a frame in. A sent one is queued after the device took it, and what answers it may
-    /// have been read and queued before that: the file is in the order of the times all the same.
-    fn sort_in(&mut self, frame: Queued) -> io::Result<()> {
-        let behind = self.held.partition_point(|other| other.at <= frame.at);
-        self.held.insert(behind, frame);
-        self.release(REORDER)
-    }
-
-    /// Writes the oldest frames, until `left` are held.
-    fn release(&mut self, left: usize) -> io::Result<()> {
-        while self.held.len() > left {
-            if let Some(frame) = self.held.pop_front() {
-                self.keep(&frame)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Writes one frame.
     fn keep(&mut self, frame: &Queued) -> io::Result<()> {
         self.counters.queued_bytes.fetch_sub(frame.kept, Relaxed);
+        // A batch has one time, from before it was read; frames were sent meanwhile.
+        self.last = self.last.max(frame.at);
         let outcome = self.writer.packet(
             self.interface,
             &Packet {
-                at: frame.at,
+                at: self.last,
                 direction: Some(frame.direction),
                 head: &frame.head,
                 rest: &frame.rest,
@@ -380,11 +409,10 @@ impl<W: Write> Drain<W> {
     }
 
     /// Closes the file, or reports why it could not be written and counts what is lost by it.
-    fn end(self, outcome: io::Result<()>) {
+    fn end(self, outcome: io::Result<()>, cut: fn(W, u64)) {
         let Self {
-            writer,
+            mut writer,
             frames,
-            held,
             counters,
             ..
         } = self;
@@ -394,19 +422,22 @@ impl<W: Write> Drain<W> {
             lost: counters.unreported.load(Relaxed),
             over_limit: counters.lost_limit.load(Relaxed),
         };
-        let outcome = outcome.and_then(|()| writer.finish_with(outside).map(drop));
+        let outcome = outcome.and_then(|()| writer.conclude(outside));
         match outcome {
             Ok(()) => counters.written.store(kept, Relaxed),
             Err(error) => {
-                let held = held.len() as u64;
-                counters.lost_error.fetch_add(kept - before + held, Relaxed);
+                let (sink, whole) = writer.abandon();
+                cut(sink, whole);
+                counters.lost_error.fetch_add(kept - before, Relaxed);
                 let _ = counters.failure.set(error);
                 counters.failed.store(true, Relaxed);
+                counters.tell_end();
                 for _ in frames.iter() {
                     counters.lost_error.fetch_add(1, Relaxed);
                 }
             }
         }
+        counters.tell_end();
     }
 }
 
@@ -444,9 +475,6 @@ const fn comment(cause: DeviceDrop) -> &'static str {
 
 /// Frames kept up to this many bytes are copied: cheaper than a reference that pins an arena chunk.
 const COPY_UP_TO: usize = 256;
-
-/// Frames held back to be put in order: more than one turn of a host sends or receives.
-const REORDER: usize = 256;
 
 /// How long the writer lets frames gather while traffic flows. At 100,000 frames a second a tenth
 /// of the queue's default gathers meanwhile.

@@ -835,21 +835,26 @@ fn settings_survive_odd_values() {
     );
 }
 
-/// What answers a sent frame may be recorded before it; the file has them in the order of time.
+/// A batch is read with the time from before it, and frames are sent meanwhile: the order is that of
+/// the events, and the times follow it.
 #[test]
-fn frames_recorded_out_of_order_are_written_in_order() {
+fn frames_are_written_in_the_order_of_recording_and_times_do_not_run_back() {
     let file = Shelf::default();
     let recorder = Recorder::start(file.clone(), Medium::Ip, &settings()).unwrap();
-    for nanos in [5, 20, 10, 30, 25] {
+    for (number, nanos) in [5, 20, 10, 30, 25].into_iter().enumerate() {
         let meta = RxMeta::new(Instant::from_nanos(nanos));
-        recorder.received(&RxFrame::new(Bytes::from_static(&[0x45; 20]), meta));
+        let data = vec![u8::try_from(number).unwrap(); 20];
+        recorder.received(&RxFrame::new(data.into(), meta));
     }
     drop(recorder);
     let (frames, _, ended) = read(&file.bytes());
     assert!(matches!(ended, Ended::Complete), "{ended:?}");
     let times: Vec<_> = frames.iter().map(|frame| frame.at).collect();
-    assert_eq!(times.len(), 5);
-    assert!(times.is_sorted(), "{times:?}");
+    let first = times[0].unwrap();
+    let since: Vec<_> = times.iter().map(|at| at.unwrap() - first).collect();
+    assert_eq!(since, [0, 15, 15, 25, 25]);
+    let order: Vec<_> = frames.iter().map(|frame| frame.data[0]).collect();
+    assert_eq!(order, [0, 1, 2, 3, 4]);
 }
 
 /// Where others may write, a link in the place of the file leads nowhere.

@@ -256,6 +256,17 @@ impl<W: Write> Writer<W> {
 
     /// The same, with what the first interface lost before it reached the writer.
     pub(super) fn finish_with(mut self, outside: Outside) -> io::Result<W> {
+        self.conclude(outside)?;
+        Ok(self.sink)
+    }
+
+    /// Gives up a sink that failed; says how many of its bytes are whole blocks.
+    pub(super) fn abandon(self) -> (W, u64) {
+        (self.sink, self.flushed)
+    }
+
+    /// Writes the statistics and flushes.
+    pub(super) fn conclude(&mut self, outside: Outside) -> io::Result<()> {
         for number in 0..self.interfaces.len() {
             let mut tally = self.interfaces[number];
             if number == 0 {
@@ -268,8 +279,7 @@ impl<W: Write> Writer<W> {
                 put_statistics(out, number, first, &tally);
             });
         }
-        self.flush()?;
-        Ok(self.sink)
+        self.flush()
     }
 
     /// Frames that the sink took whole.

@@ -52,6 +52,12 @@ impl<D: Device> Device for Coalesce<D> {
         self.inner.capabilities()
     }
 
+    fn without_software(self) -> Self {
+        Self {
+            inner: self.inner.without_software(),
+        }
+    }
+
     fn watch(&self) -> Option<Arc<dyn DeviceWatch>> {
         self.inner.watch()
     }

@@ -70,6 +70,22 @@ impl<D: Device> Device for Impair<D> {
         &self.capabilities
     }
 
+    fn without_software(self) -> Self {
+        let inner = self.inner.without_software();
+        let capabilities = Capabilities {
+            checksum: false,
+            tso4: false,
+            tso6: false,
+            uso: false,
+            ..self.capabilities
+        };
+        Self {
+            inner,
+            capabilities,
+            ..self
+        }
+    }
+
     fn watch(&self) -> Option<Arc<dyn DeviceWatch>> {
         self.inner.watch()
     }

@@ -2,7 +2,7 @@
 //!
 //! *Owns* every frame's way in and out of the program: [`Tap`] and [`Tun`], the in-memory [`pair`],
 //! wrappers for what a device cannot do itself ([`Segmented`], [`Coalesce`]), and a bad wire for tests
-//! ([`Impair`]). Wrappers stand in the order coalesce(capture(impair(device))). *Does not* know
+//! ([`Impair`]). Wrappers stand in the order coalesce(segment(capture(impair(device)))). *Does not* know
 //! addresses, sockets or time: a caller's `now` is all there is.
 
 mod coalesce;

@@ -58,6 +58,15 @@ impl<D: Device> Device for Segmented<D> {
         &self.capabilities
     }
 
+    fn without_software(self) -> Self {
+        let inner = self.inner.without_software();
+        let capabilities = *inner.capabilities();
+        Self {
+            inner,
+            capabilities,
+        }
+    }
+
     fn watch(&self) -> Option<Arc<dyn DeviceWatch>> {
         self.inner.watch()
     }

@@ -69,6 +69,10 @@ impl Device for Tap {
         self.0.capabilities()
     }
 
+    fn without_software(self) -> Self {
+        Self(self.0.without_software())
+    }
+
     fn watch(&self) -> Option<Arc<dyn DeviceWatch>> {
         self.0.watch()
     }

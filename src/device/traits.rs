@@ -157,6 +157,16 @@ pub trait Device {
     /// What the device can do.
     fn capabilities(&self) -> &Capabilities;
 
+    /// The same device that promises only what its wire takes, and leaves to wrappers what software at
+    /// its edge would do: a capture between shows the wire's frames. A wrapper asks the inner one.
+    #[must_use]
+    fn without_software(self) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
+
     /// What reads the other side's counters, when it keeps any. A wrapper passes the inner one on.
     fn watch(&self) -> Option<Arc<dyn DeviceWatch>> {
         None

@@ -127,6 +127,15 @@ impl TunTap {
             .map(|watch| watch as Arc<dyn DeviceWatch>)
     }
 
+    /// What the kernel does not do is not promised; the sending half passes all else on as it is.
+    pub(super) fn without_software(self) -> Self {
+        let capabilities = self.native;
+        Self {
+            capabilities,
+            ..self
+        }
+    }
+
     pub(super) const fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }

@@ -200,15 +200,16 @@ where
     /// When the configuration contradicts itself, the capture cannot be written, or the system
     /// gives no thread, descriptor or entropy.
     pub fn spawn(self) -> Result<Host, SpawnError> {
-        // What each layer sees: coalesce(capture(segment(device))). The capture shows what the
-        // stack sends, and what came before it was merged.
-        let native = *self.device.capabilities();
+        // What each layer sees: coalesce(segment(capture(device))). The capture shows the frames of
+        // the wire: as they were cut for it, and before they were merged.
+        let device = self.device.without_software();
+        let native = *device.capabilities();
         if native.one_of_several {
             return Err(SpawnError::OneOfSeveralQueues);
         }
         let tcp = self.tcp.clone().unwrap_or_else(|| default_options(&native));
-        let watch = self.device.watch();
-        let (device, capture) = captured(self.device, self.capture, &native)?;
+        let watch = device.watch();
+        let (device, capture) = captured(device, self.capture)?;
         let settings = Settings {
             interface: self.interface,
             config: configured(
@@ -289,20 +290,18 @@ impl Settings {
     }
 }
 
-/// The device with segmentation in software, and its capture if there is to be one.
+/// The device with its capture if there is to be one, and segmentation in software before that.
 fn captured<D: Device>(
     device: D,
     capture: Option<(PathBuf, CaptureSettings)>,
-    capabilities: &Capabilities,
-) -> Result<(Capture<Segmented<D>>, Option<CaptureWatch>), SpawnError> {
-    // Leaves to the device what it can do itself.
-    let device = Segmented::new(device);
+) -> Result<(Segmented<Capture<D>>, Option<CaptureWatch>), SpawnError> {
+    // What the device can do itself is left to it.
     let Some((path, settings)) = capture else {
-        return Ok((Capture::off(device), None));
+        return Ok((Segmented::new(Capture::off(device)), None));
     };
-    let recorder = Recorder::create(path, capabilities.medium, &settings)?;
+    let recorder = Recorder::create(path, device.capabilities().medium, &settings)?;
     let watch = recorder.watch();
-    Ok((Capture::new(device, recorder), Some(watch)))
+    Ok((Segmented::new(Capture::new(device, recorder)), Some(watch)))
 }
 
 /// Without receive super-segments the window stays below half of what the device's queue holds, or

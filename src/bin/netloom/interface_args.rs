@@ -1,7 +1,9 @@
 //! The options that say which interface a command uses, and the host made from them.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use netloom::base::Cidr;
@@ -107,14 +109,12 @@ impl InterfaceArgs {
         }
     }
 
-    /// Says when the capture of a host that has ended holds less than it should.
+    /// Says that the capture of a host that has ended holds less than it should, when that was not
+    /// said as it happened.
     pub(crate) fn note_capture(&self, host: &Host) {
         let failure = host.capture().and_then(CaptureWatch::failure);
         if let (Some(path), Some(error)) = (&self.capture, failure) {
-            let path = path.display();
-            note(format_args!(
-                "the capture {path} ended early: {error}; what it holds can be read"
-            ));
+            note_failure(path, error);
         }
     }
 
@@ -165,7 +165,7 @@ impl InterfaceArgs {
         if let Some(path) = &self.capture {
             builder = builder.capture(path);
         }
-        builder
+        let host = builder
             .spawn()
             .map_err(|error| match (&self.capture, &error) {
                 // Some of these do not name the file themselves.
@@ -174,7 +174,28 @@ impl InterfaceArgs {
                     "name a file in a directory that you may write to, on a disk with room",
                 ),
                 _ => Failure::host(error),
-            })
+            })?;
+        if let (Some(path), Some(capture)) = (self.capture.clone(), host.capture().cloned()) {
+            let watcher = thread::Builder::new().name("netloom-watch".to_owned());
+            let watch = move || {
+                if let Some(error) = capture.wait() {
+                    note_failure(&path, error);
+                }
+            };
+            watcher.spawn(watch).map_err(Failure::new)?;
+        }
+        Ok(host)
+    }
+}
+
+/// Says once that the capture has failed.
+fn note_failure(path: &Path, error: &std::io::Error) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        let path = path.display();
+        note(format_args!(
+            "the capture {path} ended early: {error}; what it holds can be read"
+        ));
     }
 }
 
