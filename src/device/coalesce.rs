@@ -105,13 +105,21 @@ impl<R> CoalesceRx<R> {
             let segment = match Segment::of(self.medium, frame) {
                 Ok(segment) => segment,
                 Err(other) => {
-                    // Whose it is, is not known: it must be overtaken by nothing that came after it.
-                    open.clear();
+                    match Layout::of(self.medium, &other.data) {
+                        // An ACK without text, say: what came after it overtakes it in no flow but
+                        // others.
+                        Some(layout) => {
+                            let flow = flow(&layout, &other.data);
+                            open.retain(|&at| !runs[at].is_of(flow));
+                        }
+                        // Whose it is, is not known: nothing that came after it may overtake it.
+                        None => open.clear(),
+                    }
                     runs.push(Run::Other(other));
                     continue;
                 }
             };
-            let same = open.iter().position(|&at| runs[at].is_of(&segment));
+            let same = open.iter().position(|&at| runs[at].is_of(segment.flow()));
             if let Some(place) = same {
                 let at = open[place];
                 if runs[at].joins(&segment) {
@@ -199,16 +207,8 @@ impl Segment {
         self.flags & (FIN | PSH) == 0
     }
 
-    /// Addresses and ports.
-    fn flow(&self) -> (&[u8], &[u8]) {
-        let Layout { l3, l4, v6, .. } = self.layout;
-        let data = &self.frame.data;
-        let addresses = if v6 {
-            &data[l3 + 8..l3 + 40]
-        } else {
-            &data[l3 + 12..l3 + 20]
-        };
-        (addresses, &data[l4..l4 + 4])
+    fn flow(&self) -> Flow<'_> {
+        flow(&self.layout, &self.frame.data)
     }
 
     /// All that must be equal in the segments of one super-segment.
@@ -231,6 +231,19 @@ impl Segment {
         let options = &data[l4 + 20..payload];
         [&data[..l3], class, hops, ack_and_offset, window, options]
     }
+}
+
+/// Addresses and ports.
+type Flow<'a> = (&'a [u8], &'a [u8]);
+
+fn flow<'a>(layout: &Layout, data: &'a [u8]) -> Flow<'a> {
+    let Layout { l3, l4, v6, .. } = *layout;
+    let addresses = if v6 {
+        &data[l3 + 8..l3 + 40]
+    } else {
+        &data[l3 + 12..l3 + 20]
+    };
+    (addresses, &data[l4..l4 + 4])
 }
 
 /// Layout, sequence number and flags of a segment that may be merged.
@@ -267,10 +280,10 @@ enum Run {
 }
 
 impl Run {
-    fn is_of(&self, segment: &Segment) -> bool {
+    fn is_of(&self, flow: Flow<'_>) -> bool {
         match self {
             Self::Other(_) => false,
-            Self::Text(first, _) => first.flow() == segment.flow(),
+            Self::Text(first, _) => first.flow() == flow,
         }
     }
 

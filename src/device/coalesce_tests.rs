@@ -66,6 +66,39 @@ fn consecutive_segments_become_one() {
     }
 }
 
+/// Two-way traffic: ACKs without text of one flow end the runs of no other, but their own.
+#[test]
+fn what_is_not_merged_ends_the_runs_of_its_own_flow_only() {
+    for (medium, v6) in [(Medium::Ethernet, false), (Medium::Ip, true)] {
+        let text = segments(medium, v6, &text(4000), 1000);
+        let mut ack = Tcp::new(medium, v6, b"");
+        ack.ack += 1000;
+        let own = ack.frame();
+        let mut other = own.clone();
+        let port = Layout::of(medium, &own).unwrap().l4;
+        other[port] ^= 1;
+        let mut unknown = own.clone();
+        // A protocol without ports.
+        let protocol = medium.link_header() + if v6 { 6 } else { 9 };
+        unknown[protocol] = 253;
+        let lens = |between: &[u8]| -> Vec<usize> {
+            let text = frames(&text);
+            let mut all = Vec::new();
+            for frame in text {
+                all.extend([frame, between.to_vec()]);
+            }
+            let out = through(medium, &all);
+            out.iter().map(|frame| frame.data.len()).collect()
+        };
+        let (one, four) = (text[0].frame().len(), text[0].frame().len() + 3000);
+        let between = own.len();
+        assert_eq!(lens(&other), [four, between, between, between, between]);
+        for between in [own, unknown] {
+            assert_eq!(lens(&between), [one, between.len()].repeat(4));
+        }
+    }
+}
+
 #[test]
 fn what_differs_is_not_merged() {
     let list = segments(Medium::Ip, false, &text(2000), 1000);

@@ -293,18 +293,20 @@ impl Shared {
         };
         let (tx, sockets) = core.end(why);
         drop(core);
+        // A thread that leads holds the receiving half.
+        self.leader.wake();
+        // Before the halves go: a capture goes with them, and its disk may hang.
+        sockets.notify_all();
+        self.changed.notify_all();
         if let Some(device) = &self.device {
             // Its last words: an interface that does not stay takes its counters with it.
             device.counters();
         }
         drop(tx);
-        // A thread that leads holds the receiving half.
-        self.leader.wake();
         let mut rx = self.rx.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(rx.open.take());
+        let open = rx.open.take();
         drop(rx);
-        sockets.notify_all();
-        self.changed.notify_all();
+        drop(open);
     }
 
     /// Why the host ended; `None` while it runs.

@@ -3,6 +3,7 @@
 #![cfg(all(target_os = "linux", not(netloom_portable)))]
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
+mod hung;
 mod leading;
 mod own_packets;
 
