@@ -172,29 +172,13 @@ fn tshark(path: &Path, stats: &CaptureStats, again: u64) {
 fn wire(link: Link) {
     let path = file("kernel-wire.pcapng");
     let host = link.host_with(Some(&path));
-    thread::scope(|scope| {
-        for inward in [false, true, false, true] {
-            let (us, them) = connected(&host, false, inward);
-            let text = &[0x5a; 400_000];
-            for (mut from, mut to) in [
-                (
-                    Ends::Ours(us.try_clone().unwrap()),
-                    Ends::Theirs(them.try_clone().unwrap()),
-                ),
-                (Ends::Theirs(them), Ends::Ours(us)),
-            ] {
-                scope.spawn(move || from.write_all(text).unwrap());
-                scope.spawn(move || to.read_exact(&mut vec![0; text.len()]).unwrap());
-            }
-        }
-    });
+    text_both_ways(&host);
     assert_eq!(host.shutdown(PATIENCE), 0);
     let lost = host.capture().unwrap().stats().lost_queue;
     drop(host);
     assert_eq!(lost, 0, "the rest says nothing then");
     let plain = link.offload == Offload::None;
-    // The highest number that each end has sent, by its and the other's port.
-    let mut sent = HashMap::new();
+    let mut sent = Numbers::new();
     let mut last = 0;
     for frame in Reader::open(&path).unwrap() {
         let at = frame.at.unwrap();
@@ -227,28 +211,56 @@ fn wire(link: Link) {
                 "a checksum {way} is not the wire's"
             );
         }
-        let long = |at: usize| u32::from_be_bytes(segment[at..at + 4].try_into().unwrap());
-        let (src, dst) = (segment[..2].to_vec(), segment[2..4].to_vec());
-        let flags = u32::from(segment[13]);
-        let text = segment.len() - 4 * usize::from(segment[12] >> 4);
-        let end = long(4).wrapping_add(text as u32 + (flags & 1) + (flags >> 1 & 1));
-        if flags & 0x10 != 0 && flags & 4 == 0 {
-            let other = *sent
-                .get(&(dst.clone(), src.clone()))
-                .expect("nothing was sent to it");
-            let ahead = long(8).wrapping_sub(other) as i32;
-            assert!(
-                ahead <= 0,
-                "an ACK {way} stands {ahead} bytes before what it acknowledges"
-            );
-        }
-        let highest = sent.entry((src, dst)).or_insert(end);
-        if end.wrapping_sub(*highest) as i32 > 0 {
-            *highest = end;
-        }
+        acknowledges_what_was_sent(&mut sent, segment, way);
     }
     assert!(sent.len() >= 8, "{} ends", sent.len());
     fs::remove_file(path).unwrap();
+}
+
+/// The highest number that each end has sent, by its port and the other's.
+type Numbers = HashMap<(Vec<u8>, Vec<u8>), u32>;
+
+/// A TCP segment acknowledges nothing that was not sent by then.
+fn acknowledges_what_was_sent(sent: &mut Numbers, segment: &[u8], way: &str) {
+    let long = |at: usize| u32::from_be_bytes(segment[at..at + 4].try_into().unwrap());
+    let (src, dst) = (segment[..2].to_vec(), segment[2..4].to_vec());
+    let flags = u32::from(segment[13]);
+    let text = segment.len() - 4 * usize::from(segment[12] >> 4);
+    let end = long(4).wrapping_add(text as u32 + (flags & 1) + (flags >> 1 & 1));
+    if flags & 0x10 != 0 && flags & 4 == 0 {
+        let other = *sent
+            .get(&(dst.clone(), src.clone()))
+            .expect("nothing was sent to it");
+        let ahead = long(8).wrapping_sub(other) as i32;
+        assert!(
+            ahead <= 0,
+            "an ACK {way} stands {ahead} bytes before what it acknowledges"
+        );
+    }
+    let highest = sent.entry((src, dst)).or_insert(end);
+    if end.wrapping_sub(*highest) as i32 > 0 {
+        *highest = end;
+    }
+}
+
+/// Four connections that are full both ways.
+fn text_both_ways(host: &Host) {
+    thread::scope(|scope| {
+        for inward in [false, true, false, true] {
+            let (us, them) = connected(host, false, inward);
+            let text = &[0x5a; 400_000];
+            for (mut from, mut to) in [
+                (
+                    Ends::Ours(us.try_clone().unwrap()),
+                    Ends::Theirs(them.try_clone().unwrap()),
+                ),
+                (Ends::Theirs(them), Ends::Ours(us)),
+            ] {
+                scope.spawn(move || from.write_all(text).unwrap());
+                scope.spawn(move || to.read_exact(&mut vec![0; text.len()]).unwrap());
+            }
+        }
+    });
 }
 
 /// Either end of a connection.
