@@ -11,8 +11,10 @@ use std::collections::VecDeque;
 use super::scoreboard::DUP_THRESH;
 use super::seq::SeqNum;
 
-// What waits for one ACK came with one turn of a host: 64 frames. Of a super-segment no more are told.
+// Duplicates, and ACKs that tell what one did not hold, until RCV.NXT moves: what one turn of a host
+// brings, 64 frames. A flood that never moves it has one ACK for each turn from then on.
 const MOST_DUPLICATES: u32 = 64;
+const MOST_EXTRA: u32 = 64;
 // Runs whose changes are remembered: as many as one turn can make.
 const MOST_RUNS: usize = 64;
 // Duplicates that wait to be told; ranges that join are one.
@@ -26,6 +28,8 @@ pub(crate) struct Owed {
     duplicates: u32,
     /// Duplicates that were owed since RCV.NXT last moved.
     of_this_hole: u32,
+    /// ACKs that left since then for what the one before did not hold.
+    extra: u32,
     /// Text that came again, to be told first (RFC 2883 §4), the oldest first.
     dsacks: VecDeque<(SeqNum, SeqNum)>,
 }
@@ -47,7 +51,7 @@ impl Owed {
         let most = if self.sack {
             DUP_THRESH.saturating_sub(self.of_this_hole)
         } else {
-            MOST_DUPLICATES.saturating_sub(self.duplicates)
+            MOST_DUPLICATES.saturating_sub(self.of_this_hole)
         };
         let more = segs.min(most);
         self.duplicates += more;
@@ -56,7 +60,19 @@ impl Owed {
 
     /// RCV.NXT moved: a duplicate now would be one of another number, and say that it was lost.
     pub(super) fn moved_on(&mut self) {
-        (self.duplicates, self.of_this_hole) = (0, 0);
+        (self.duplicates, self.of_this_hole, self.extra) = (0, 0, 0);
+    }
+
+    /// May another ACK leave for what the last one did not hold? It is counted.
+    pub(super) fn one_more(&mut self) -> bool {
+        self.extra = self.extra.saturating_add(1);
+        self.extra <= MOST_EXTRA
+    }
+
+    /// Gives up what is still to be told.
+    pub(super) fn give_up(&mut self) {
+        self.duplicates = 0;
+        self.dsacks = VecDeque::new();
     }
 
     /// This range came again.
@@ -171,7 +187,7 @@ mod tests {
             }
             assert_eq!(left, most);
             owed.out_of_order(1);
-            assert_eq!(owed.duplicates(), !sack, "three for a hole, or all");
+            assert!(!owed.duplicates(), "no more for this hole");
             owed.moved_on();
             assert!(!owed.duplicates());
             owed.out_of_order(1);

@@ -532,3 +532,24 @@ proptest! {
         prop_assert!(sack || told.is_empty());
     }
 }
+
+/// Whoever never fills the hole has what one turn brings told in full, and then one ACK for each turn.
+#[test]
+fn r40_a_flood_that_fills_nothing_has_one_ack_a_turn() {
+    for (sack, step, len) in [(true, 2, 1), (true, 7, 20), (false, 2, 1)] {
+        let mut rcv = receive(100_000);
+        rcv.owed.set_sack(sack);
+        let (mut acks, turns) = (0, 100);
+        for turn in 0..turns {
+            for n in 0..64 {
+                let at = BASE + 100 + step * ((turn * 64 + n) % 3000);
+                rcv.take(&text(at, len));
+            }
+            while rcv.wants_ack(true) {
+                ack(&mut rcv);
+                acks += 1;
+            }
+        }
+        assert!(acks <= turns + 3 + 64, "{acks} for {sack} {step} {len}");
+    }
+}

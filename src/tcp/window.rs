@@ -168,6 +168,11 @@ impl Receive {
         if matches!(carried, Carried::Nothing { .. }) && !opened {
             self.owed.told_duplicate();
         }
+        if self.owes_more() && !self.owed.one_more() {
+            // What comes again and again and fills nothing is no news.
+            self.assembler.told(usize::MAX);
+            self.owed.give_up();
+        }
     }
 
     pub(super) fn worthwhile(&self) -> u32 {
