@@ -20,8 +20,8 @@ use netloom::device::{
 };
 use netloom::host::Host;
 use netloom::link::{PartialChecksum, SegmentKind, Segmentation, TxFrame, TxMeta};
-use netloom::stack::{ListenOptions, ListenerId, TcpId};
-use netloom::tcp::{Fields, Flags, Header, Options, ReadError, TcpOptions};
+use netloom::stack::{ConnectError, ListenOptions, ListenerId, Readiness, SocketId, TcpId};
+use netloom::tcp::{Fields, Flags, Header, MemoryPressure, Options, ReadError, TcpOptions};
 use netloom::{Config, Instant, InterfaceConfig, InterfaceId, Seed, Stack};
 use netloom::{ipv4, ipv6};
 
@@ -212,6 +212,14 @@ impl World {
         while self.stack.poll_event().is_some() {}
     }
 
+    /// What came is taken, and events stay.
+    fn pump_quietly(&mut self) {
+        self.rx.receive(self.now, &mut self.batch).unwrap();
+        for frame in self.batch.drain() {
+            self.stack.handle_frame(self.now, self.on, frame);
+        }
+    }
+
     /// The peer sends a segment; with text of more than 1448 bytes a super-segment.
     fn send(&mut self, flow: &mut Flow, flags: Flags, options: &Options, text: usize) {
         let mut fields = Fields::default();
@@ -270,7 +278,11 @@ impl World {
         options.sack_permitted = true;
         options.window_scale = Some(7);
         self.send(&mut flow, Flags::SYN, &options, 0);
-        self.pump(|answer, _| flow.ack = answer.seq.wrapping_add(1));
+        self.pump(|answer, _| {
+            if answer.dst_port == port {
+                flow.ack = answer.seq.wrapping_add(1);
+            }
+        });
         flow
     }
 
@@ -331,7 +343,7 @@ impl World {
             self.pump(|seg, text| {
                 let fin = u32::from(seg.flags.contains(Flags::FIN));
                 let end = seg.seq.wrapping_add(text + fin);
-                if (end.wrapping_sub(ack) as i32) > 0 {
+                if seg.dst_port == flow.port && (end.wrapping_sub(ack) as i32) > 0 {
                     ack = end;
                 }
             });
@@ -632,6 +644,211 @@ fn idle_connections_do_not_use_the_receive_buffer_up() {
     println!("64 connections with 99,000 unread bytes: {pinned} bytes");
     let (calls, sizes) = allocations(|| others(&mut world, busy, &mut busy_flow));
     assert_eq!(calls, 0, "{sizes:?}");
+}
+
+// --- the budget of a stack ----------------------------------------------------------------
+
+/// A user that writes back what it reads, and a peer that knows how much was taken.
+struct Echo {
+    id: TcpId,
+    flow: Flow,
+    first: u32,
+    /// Read, and not written yet.
+    kept: Bytes,
+}
+
+impl Echo {
+    fn open(world: &mut World, port: u16) -> Option<Self> {
+        let flow = world.half_open(port);
+        let mut flow = (flow.ack != 0).then_some(flow)?;
+        world.send(&mut flow, Flags::ACK, &Options::NONE, 0);
+        world.pump(|_, _| {});
+        let id = world.stack.tcp_accept(world.now, world.listener).unwrap();
+        let (first, kept) = (flow.seq, Bytes::new());
+        Some(Self {
+            id,
+            flow,
+            first,
+            kept,
+        })
+    }
+
+    /// What the user can: reads and writes till one of them blocks. Bytes written.
+    fn work(&mut self, world: &mut World) -> usize {
+        let mut all = 0;
+        loop {
+            if self.kept.is_empty() {
+                let read = world.stack.tcp_read_chunk(world.now, self.id, usize::MAX);
+                let Ok(chunk) = read else { return all };
+                self.kept = chunk;
+            }
+            let written = world
+                .stack
+                .tcp_write_chunk(world.now, self.id, &mut self.kept);
+            let Ok(written) = written else { return all };
+            all += written;
+        }
+    }
+
+    /// The peer sends a burst that fits the window; bytes of it that were taken.
+    fn feed(&mut self, world: &mut World, most: usize) -> usize {
+        let before = world.stack.tcp_info(self.id).unwrap();
+        let room = before.rcv_wnd as usize;
+        world.text(&mut self.flow, room.min(most).min(60_000));
+        world.pump(|_, _| {});
+        let after = world.stack.tcp_info(self.id).unwrap();
+        self.flow.seq = self.first.wrapping_add(after.bytes_received as u32);
+        (after.bytes_received - before.bytes_received) as usize
+    }
+
+    /// The peer sends till nothing more is taken, and reads nothing.
+    fn fill(&mut self, world: &mut World) {
+        while self.feed(world, usize::MAX) > 0 || self.work(world) > 0 {}
+    }
+
+    /// There and back, all of it; turns that it took.
+    fn converse(&mut self, world: &mut World, bytes: usize) -> usize {
+        let (mut sent, mut back) = (0, 0);
+        for turn in 0..10_000 {
+            sent += self.feed(world, bytes - sent);
+            back += self.work(world);
+            world.acknowledge(&mut self.flow);
+            if (sent, back) == (bytes, bytes) {
+                return turn;
+            }
+        }
+        panic!("{sent} of {bytes} bytes came, {back} went back");
+    }
+
+    fn end(mut self, world: &mut World) {
+        world.send(&mut self.flow, Flags::RST, &Options::NONE, 0);
+        world.pump(|_, _| {});
+        world.stack.tcp_close(world.now, self.id);
+    }
+}
+
+/// All memory is used: neither a peer's SYN nor a connection of the user's is taken.
+fn nobody_new_is_let_in(world: &mut World) {
+    assert!(Echo::open(world, 800).is_none());
+    let to = SocketAddr::new(world.addresses[1], 80);
+    let options = TcpOptions::default();
+    let connect = world.stack.tcp_connect(world.now, to, None, options);
+    assert_eq!(connect, Err(ConnectError::NoMemory));
+}
+
+#[test]
+fn filled_echoes_stay_within_the_budget_of_the_stack() {
+    const GOOD: u16 = 8;
+    let _turn = beside_others();
+    for (count, limit) in [(100, 64 << 20), (4096, 32 << 20), (100, 1 << 20)] {
+        let config = Config::new(Seed::from_number(3)).socket_memory(limit);
+        let full = Capabilities::full(Medium::Ip, 1520);
+        let mut world = World::serving(false, full, config, TcpOptions::default());
+        let mut good: Vec<_> = (0..GOOD)
+            .map(|n| Echo::open(&mut world, 900 + n).unwrap())
+            .collect();
+        let quiet: usize = good
+            .iter_mut()
+            .map(|e| e.converse(&mut world, 200_000))
+            .sum();
+        let before = LIVE.get();
+        world.window = 0;
+        let mut bad: Vec<_> = (0..count)
+            .map(|n| Echo::open(&mut world, 1000 + n).unwrap())
+            .collect();
+        for _ in 0..2 {
+            for echo in &mut bad {
+                echo.fill(&mut world);
+            }
+        }
+        world.stack.check_memory();
+        let memory = world.stack.memory();
+        let held = usize::try_from(LIVE.get() - before).unwrap();
+        println!(
+            "{} echoes filled, {limit} allowed: {memory:?}, {held} bytes",
+            bad.len()
+        );
+        assert!(memory.most_used <= limit + bad.len() * 20 * 1024 + (1 << 20));
+        // Beside it: what users have in hand, the receive buffer, and the connections themselves.
+        let kept: usize = bad.iter().map(|echo| echo.kept.len()).sum();
+        let beside = kept + (33 << 20) + bad.len() * 2048;
+        assert!(held < memory.used + memory.used / 8 + beside);
+        // Those that behave go on, in more turns if must be.
+        world.window = 65_535;
+        let busy: usize = good
+            .iter_mut()
+            .map(|e| e.converse(&mut world, 200_000))
+            .sum();
+        println!("turns of those that behave: {quiet} before, {busy} now");
+        assert!(busy <= 60 * quiet.max(8), "{busy} turns");
+        if memory.pressure == MemoryPressure::Full {
+            nobody_new_is_let_in(&mut world);
+        }
+        // When they are gone, everything is as before.
+        for echo in bad {
+            echo.end(&mut world);
+        }
+        let calm: usize = good
+            .iter_mut()
+            .map(|e| e.converse(&mut world, 200_000))
+            .sum();
+        assert!(calm <= 2 * quiet + 8, "{calm} turns");
+        for echo in good {
+            echo.end(&mut world);
+        }
+        world.stack.check_memory();
+        assert_eq!(world.stack.memory().used, 0);
+    }
+}
+
+/// Writers that memory was refused are told when there is some, each once, the first first.
+#[test]
+fn writers_that_were_refused_are_told_when_memory_is_to_be_had() {
+    let _turn = beside_others();
+    let config = Config::new(Seed::from_number(3)).socket_memory(1 << 20);
+    let full = Capabilities::full(Medium::Ip, 1520);
+    let mut world = World::serving(false, full, config, TcpOptions::default());
+    world.window = 0;
+    let mut ends: Vec<_> = (0..30).map(|n| world.open(1000 + n)).collect();
+    let data = vec![9; 100_000];
+    let mut refused = Vec::new();
+    for (id, _) in &ends {
+        while world.stack.tcp_write(world.now, *id, &data).is_ok() {}
+        let info = world.stack.tcp_info(*id).unwrap();
+        if info.unacked + info.unsent < 2 << 20 {
+            refused.push(*id);
+        }
+    }
+    let told = |world: &mut World| -> Vec<TcpId> {
+        let mut told = Vec::new();
+        while let Some(event) = world.stack.poll_event() {
+            if let SocketId::Tcp(id) = event.id
+                && event.ready.contains(Readiness::WRITABLE)
+            {
+                told.push(id);
+            }
+        }
+        told
+    };
+    assert_eq!(refused.len(), 30);
+    assert!(world.stack.counters().tcp_writes_short_of_memory >= 30);
+    assert_eq!(told(&mut world), [], "memory is short");
+    // One that holds much goes away.
+    let (first, mut flow) = ends.remove(0);
+    world.send(&mut flow, Flags::RST, &Options::NONE, 0);
+    world.pump_quietly();
+    world.stack.tcp_close(world.now, first);
+    let woken = told(&mut world);
+    assert_eq!(
+        woken[..],
+        refused[1..],
+        "each once, in the order of their refusals"
+    );
+    for (id, _) in &ends {
+        let written = world.stack.tcp_write(world.now, *id, &data[..1]);
+        assert_eq!(written, Ok(1));
+    }
+    world.stack.check_memory();
 }
 
 // --- what is held is not moved ------------------------------------------------------------

@@ -109,6 +109,10 @@ drop_reasons! {
     TcpTextRefused => "tcp_text_refused",
     /// Out-of-order text for which there is no room.
     TcpReassemblyFull => "tcp_reassembly_full",
+    /// A SYN, or text that was not acknowledged: all memory for sockets is used.
+    TcpMemory => "tcp_memory",
+    /// A datagram: all memory for sockets is used.
+    UdpMemory => "udp_memory",
     /// A packet that waited for a neighbour that never answered, or whose queue was full.
     NeighbourUnresolved => "neighbour_unresolved",
     /// A packet to send for which there is no route.

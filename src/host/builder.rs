@@ -397,6 +397,7 @@ mod tests {
                     .time_wait_limit(21)
                     .orphan_limit(22)
                     .timer_budget(23)
+                    .socket_memory(24)
             })
             .spawn()
             .unwrap();
@@ -418,16 +419,16 @@ mod tests {
             time_wait,
             time_wait_limit,
             orphan_limit,
+            socket_memory,
         } = used;
         assert!(seed_used == seed && !trust_partial);
         assert_eq!([neighbour_limit, neighbour_queue], [11, 12]);
         assert_eq!([neighbour_queue_bytes, outbox_limit], [13, 14]);
         assert_eq!((transmit_budget, ephemeral_ports), (15, 5000..=5999));
         assert_eq!([icmp_errors_per_second, icmp_errors_per_peer], [16, 17]);
-        assert_eq!((ttl, copy_below), (18, 19));
+        assert_eq!((ttl, copy_below, socket_memory), (18, 19, 24));
         assert_eq!(time_wait, Duration::from_secs(20));
-        assert_eq!([time_wait_limit, orphan_limit], [21, 22]);
-        assert_eq!(timer_budget, 23);
+        assert_eq!([time_wait_limit, orphan_limit, timer_budget], [21, 22, 23]);
 
         let host = Host::builder(device()).turn_frames(7).spawn().unwrap();
         let used = host.shared.lock().stack.config.clone();

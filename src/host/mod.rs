@@ -59,7 +59,7 @@ use std::time::Duration;
 use crate::base::{Cidr, MacAddr};
 use crate::capture::CaptureWatch;
 use crate::device::{Capabilities, Device, DeviceCounters, HostReceive, HostTransmit};
-use crate::stack::{AddressState, Counters, ListenOptions, PingOptions, UdpOptions};
+use crate::stack::{AddressState, Counters, ListenOptions, MemoryInfo, PingOptions, UdpOptions};
 use crate::tcp::{TcpInfo, TcpOptions};
 use shared::Shared;
 
@@ -280,6 +280,11 @@ impl Host {
     /// What the stack has counted so far.
     pub fn counters(&self) -> Counters {
         self.shared.lock().stack.counters().clone()
+    }
+
+    /// What all sockets hold together, and how short the memory for them is.
+    pub fn memory(&self) -> MemoryInfo {
+        self.shared.lock().stack.memory()
     }
 
     /// What the other side of the device has lost since it was opened; `None` when it does not

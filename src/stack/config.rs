@@ -29,6 +29,7 @@ pub struct Config {
     pub(crate) time_wait: Duration,
     pub(crate) time_wait_limit: usize,
     pub(crate) orphan_limit: usize,
+    pub(crate) socket_memory: usize,
 }
 
 impl Config {
@@ -51,6 +52,7 @@ impl Config {
             time_wait: Duration::from_secs(60),
             time_wait_limit: 16_384,
             orphan_limit: 4096,
+            socket_memory: 256 << 20,
         }
     }
 
@@ -93,6 +95,19 @@ impl Config {
     pub fn orphan_limit(self, connections: usize) -> Self {
         Self {
             orphan_limit: connections,
+            ..self
+        }
+    }
+
+    /// Bytes that the buffers of all sockets hold together (default 256 MiB, which is the middle one of
+    /// Linux's `tcp_mem` on a machine of 4 GiB; docs/choices.md). From half of it on windows grow no more,
+    /// from two thirds on they and what may be written shrink to a share of what is left, and when all is
+    /// used, new connections and text that was not acknowledged are refused. Each connection may hold four
+    /// segments in each direction beyond it.
+    #[must_use]
+    pub fn socket_memory(self, bytes: usize) -> Self {
+        Self {
+            socket_memory: bytes,
             ..self
         }
     }

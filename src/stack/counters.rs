@@ -90,6 +90,14 @@ counters! {
     tcp_cookies_accepted,
     /// ACKs without a connection that brought no valid cookie while some were out.
     tcp_cookies_failed,
+    /// Times that two thirds of the memory for sockets came into use.
+    memory_short,
+    /// Times that all of it did.
+    memory_full,
+    /// Writes refused, though the send buffer had room, because memory was short.
+    tcp_writes_short_of_memory,
+    /// Connection attempts refused because all memory was used.
+    tcp_connects_short_of_memory,
     /// Connections that were given up by a time-out.
     tcp_timed_out,
     /// Connections that ended without a TIME-WAIT or FIN-WAIT-2 record, for there were too many.

@@ -23,6 +23,7 @@ mod icmp_limit;
 mod ids;
 mod ingress;
 mod interface;
+mod memory;
 mod neighbour;
 mod net;
 mod outbox;
@@ -49,6 +50,7 @@ pub use config::{Config, ConfigError, InterfaceConfig};
 pub use counters::Counters;
 pub use event::{Event, Readiness, SocketId};
 pub use ids::{InterfaceId, ListenerId, PingId, StaleId, TcpId, UdpId};
+pub use memory::MemoryInfo;
 pub use ping::{PingError, PingOptions, PingOutcome, PingReply};
 pub use route::RouteError;
 pub use tcp::{AcceptError, ConnectError, ListenError, ListenOptions};
@@ -62,6 +64,7 @@ use crate::base::{Cidr, Instant};
 use address::Origin;
 use demux::Demux;
 use event::Events;
+use memory::Memory;
 use net::Net;
 use packet::{Notice, Owner, Waiter};
 use ping::Pings;
@@ -78,6 +81,7 @@ pub struct Stack {
     pub(crate) ports: Ports,
     pub(crate) tcp: tcp::Tcp,
     udp: UdpSockets,
+    pub(crate) memory: Memory,
     ping: Pings,
     pub(crate) config: Config,
 }
@@ -92,6 +96,7 @@ impl Stack {
             ports: Ports::new(&config.seed, config.ephemeral_ports.clone()),
             tcp: tcp::Tcp::new(&config.seed),
             udp: UdpSockets::default(),
+            memory: Memory::new(config.socket_memory),
             ping: Pings::new(&config.seed),
             config,
         }
@@ -136,7 +141,13 @@ impl Stack {
 
     /// The oldest event that was not told yet.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.poll()
+        loop {
+            let event = self.events.poll();
+            // Each writer that memory was refused is told once, and pays for that with its refusal.
+            if event.is_some() || !self.wake_a_writer() {
+                return event;
+            }
+        }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest; maybe earlier than there

@@ -178,6 +178,9 @@ impl Stack {
             return Err(error);
         }
         let datagram = socket.pop_recv();
+        let held = socket.held();
+        let counters = &mut self.net.counters;
+        self.memory.charge(&mut socket.charged, held, counters);
         if datagram.is_none() {
             self.events.rearm(SocketId::Udp(id), Readiness::READABLE);
         }
@@ -190,6 +193,8 @@ impl Stack {
         let Some(mut socket) = self.udp.remove(id) else {
             return;
         };
+        let counters = &mut self.net.counters;
+        self.memory.charge(&mut socket.charged, 0, counters);
         self.demux.udp.unbind(socket.local.port(), id);
         self.events.forget(SocketId::Udp(id));
         while let Some(pending) = socket.pop_send() {
@@ -275,7 +280,8 @@ impl Stack {
             let max = socket.most_at_once(one);
             return Err(SendError::TooBig { len, max });
         }
-        if socket.has_send_room(charge) {
+        let memory = socket.send.is_empty() || !self.memory.is_full();
+        if socket.has_send_room(charge) && memory {
             Ok((to, route))
         } else {
             socket.blocked = true;
@@ -293,6 +299,9 @@ impl Stack {
     ) {
         if let Some(socket) = self.udp.get_mut(id) {
             socket.push_send(Pending { to, data, segment });
+            let held = socket.held();
+            let counters = &mut self.net.counters;
+            self.memory.charge(&mut socket.charged, held, counters);
             self.net.interfaces[route.on.index()]
                 .ready
                 .push(Ready::Udp(id.index()));

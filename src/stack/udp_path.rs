@@ -50,6 +50,10 @@ impl Stack {
             self.complain(packet, Complaint::Port);
             return Err(DropReason::UdpNoSocket);
         };
+        // Who keeps up has an empty queue, which always takes what one frame brings.
+        if self.memory.is_full() && !socket.recv.is_empty() {
+            return Err(DropReason::UdpMemory);
+        }
         let size = packet
             .segment_size
             .map_or(data.len(), |size| size.get().into());
@@ -81,6 +85,7 @@ impl Stack {
             }
         }
         self.events.raise(SocketId::Udp(id), Readiness::READABLE);
+        self.charge_udp(id);
         if full {
             Err(DropReason::UdpBufferFull)
         } else {
@@ -139,6 +144,7 @@ impl Stack {
         };
         socket.pop_send();
         let next = socket.send.front().map(|pending| pending.to);
+        self.charge_udp(id);
         self.net.counters.drops.count(DropReason::IpTentative);
         self.udp_fail(id, RecvError::HostUnreachable);
         let interface = next.and_then(|to| self.net.route(to.ip(), scope_of(to)).ok());
@@ -179,6 +185,7 @@ impl Stack {
                 }
                 Err(error) => {
                     socket.pop_send();
+                    self.charge_udp(id);
                     self.net.counters.drops.count(DropReason::NoRoute);
                     self.udp_fail(id, error.into());
                     continue;
@@ -231,7 +238,28 @@ impl Stack {
         Ok(delivery)
     }
 
+    /// Charges what a socket's queues hold now.
+    pub(super) fn charge_udp(&mut self, id: UdpId) {
+        if let Some(socket) = self.udp.get_mut(id) {
+            let held = socket.held();
+            let counters = &mut self.net.counters;
+            self.memory.charge(&mut socket.charged, held, counters);
+        }
+    }
+
+    /// What all sockets are charged, recounted from what they hold.
+    pub(super) fn udp_memory(&self) -> usize {
+        let sockets = self.udp.iter();
+        sockets
+            .map(|(_, socket)| {
+                assert_eq!(socket.charged, socket.held(), "a socket's charge");
+                socket.charged
+            })
+            .sum()
+    }
+
     fn told_room(&mut self, id: UdpId) {
+        self.charge_udp(id);
         if let Some(socket) = self.udp.get_mut(id)
             && socket.blocked
             && socket.send_charge * 2 <= socket.options.send_buffer

@@ -154,6 +154,8 @@ pub(super) struct UdpSocket {
     pub(super) recv: VecDeque<Datagram>,
     pub(super) recv_charge: usize,
     pub(super) error: Option<RecvError>,
+    /// What it is charged of the stack's memory.
+    pub(super) charged: usize,
     /// Was a send refused since the queue was last full? Then room is told.
     pub(super) blocked: bool,
 }
@@ -171,6 +173,7 @@ impl UdpSocket {
             recv: VecDeque::new(),
             recv_charge: 0,
             error: None,
+            charged: 0,
             blocked: false,
         }
     }
@@ -183,6 +186,11 @@ impl UdpSocket {
     /// Bytes of data in datagrams of `size` that an empty queue takes at once, at least one datagram.
     pub(super) fn most_at_once(&self, size: usize) -> usize {
         (self.options.send_buffer / (size + OVERHEAD)).max(1) * size
+    }
+
+    /// Bytes of memory that its queues keep.
+    pub(super) const fn held(&self) -> usize {
+        self.send_charge + self.recv_charge
     }
 
     pub(super) fn push_send(&mut self, pending: Pending) {

@@ -220,7 +220,6 @@ impl Assembler {
     }
 
     /// Bytes held.
-    #[cfg(test)]
     pub(crate) const fn len(&self) -> usize {
         self.len
     }

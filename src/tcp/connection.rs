@@ -102,6 +102,8 @@ pub(crate) struct Connection {
     pub(crate) signals: Signals,
     pub(crate) read_armed: bool,
     pub(crate) write_armed: bool,
+    /// A write was refused that the send buffer has room for.
+    pub(super) short_of_memory: bool,
     pub(crate) failure: Option<TcpFailure>,
     /// What an ICMP error said since SND.UNA last moved: it ends nothing, but says why when time does.
     pub(crate) soft_error: Option<TcpFailure>,
@@ -185,6 +187,7 @@ impl Connection {
             signals: Signals::empty(),
             read_armed: true,
             write_armed: true,
+            short_of_memory: false,
             failure: None,
             soft_error: None,
             orphan: false,

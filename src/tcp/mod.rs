@@ -12,6 +12,7 @@
 
 mod ack;
 mod assembler;
+mod budget;
 mod check;
 mod commit;
 mod congestion;
@@ -49,6 +50,7 @@ mod timers;
 mod user;
 mod window;
 
+pub use budget::MemoryPressure;
 pub use error::{ReadError, TcpFailure, WriteError};
 pub use header::{Fields, Flags, Header, ParseError};
 pub use info::TcpInfo;
@@ -56,6 +58,7 @@ pub use options::{OptionIter, Options, SackBlocks, SackIter, TcpOption};
 pub use settings::{Keepalive, TcpOptions};
 pub use state::State;
 
+pub(crate) use budget::Budget;
 pub(crate) use connection::{Connection, Offsets, Opening, Setup, Signals};
 pub(crate) use cookie::{COOKIE_LIFE, Cookies, cookie_stamp};
 pub(crate) use fin_wait::{FinWait, FinWaitStep};

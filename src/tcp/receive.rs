@@ -11,6 +11,7 @@ use bytes::{Buf, Bytes};
 use crate::base::{DropReason, Instant};
 
 use super::assembler::{Assembler, Offered};
+use super::budget::{Budget, MemoryPressure};
 use super::owed::Owed;
 use super::read_queue::{Reach, ReadQueue};
 use super::segment::{Control, Segment};
@@ -94,6 +95,8 @@ pub(crate) struct Receive {
     tuning_edge: SeqNum,
     /// Text is taken and thrown away: the user has shut down reading.
     discard: bool,
+    /// What the stack's memory leaves.
+    pub(crate) budget: Budget,
 }
 
 /// What text did to the stream.
@@ -133,6 +136,7 @@ impl Receive {
             part: QueuePart::default(),
             tuning_edge: SeqNum::default(),
             discard: false,
+            budget: Budget::default(),
         }
     }
 
@@ -270,6 +274,7 @@ impl Receive {
             return arrived;
         }
         let (start, text, fin) = self.trim_to_window(seg);
+        let (text, fin) = self.fit(start, text, fin, &mut arrived);
         if text.is_empty() && !fin {
             // Nothing new: an old duplicate, a probe, or text that a closed window cannot take.
             self.note_duplicate(seg);
@@ -280,6 +285,7 @@ impl Receive {
         if fin {
             self.fin = Some(start + u32::try_from(text.len()).unwrap_or(u32::MAX));
         }
+        let text = Self::part_of(&seg.text, text);
         let told = self.note_partial_duplicate(seg, start, &text);
         if start == self.nxt {
             self.take_next(text, &mut arrived);
@@ -413,8 +419,7 @@ impl Receive {
     /// Takes at most `max` bytes for the user; `None` when none wait.
     pub(crate) fn read(&mut self, max: usize) -> Option<Bytes> {
         let slice = self.queue.pop(max)?;
-        let free =
-            u32::try_from(self.promise().saturating_sub(self.queue.len())).unwrap_or(u32::MAX);
+        let free = self.free();
         let current = self.wnd();
         // A window update of its own, when the window at least doubles (Linux's rule): as it is told,
         // in units of the scale.
@@ -471,9 +476,9 @@ impl Receive {
             return;
         }
         self.tuning_edge = self.edge.later(self.nxt);
-        // A window that the queue bounds shows nothing about its limit.
-        let promise = self.promise();
-        if promise == self.limit && self.queue.len() <= promise / 2 {
+        // A window that the queue or the budget bounds shows nothing about its limit.
+        let grows = self.budget.pressure == MemoryPressure::None && self.promise() == self.limit;
+        if grows && self.queue.len() <= self.limit / 2 {
             self.limit = (self.limit * 2).min(self.limit_max);
         }
     }

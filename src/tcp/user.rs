@@ -39,9 +39,10 @@ impl Connection {
         if !open || self.snd.fin != Fin::Open {
             return Err(WriteError::ShutDown);
         }
-        match self.send_room() {
+        match self.write_room() {
             0 => {
                 self.write_armed = true;
+                self.short_of_memory = self.send_room() > 0;
                 Err(WriteError::WouldBlock)
             }
             room => Ok(room),
@@ -234,10 +235,9 @@ impl Connection {
         }
     }
 
-    /// Tells a writer that waits, once a third of the buffer is free (as Linux does): a writer
-    /// woken for every segment would only fall asleep again.
+    /// Tells a writer that waits, once there is room that is worth it.
     pub(crate) fn signal_writable(&mut self) {
-        if self.write_armed && self.send_room() >= self.setup.options.send_buffer / 3 {
+        if self.write_armed && self.has_write_room() {
             self.write_armed = false;
             self.signals |= Signals::WRITABLE;
         }

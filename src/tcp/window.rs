@@ -113,8 +113,7 @@ impl Receive {
     ///
     /// RFC 9293 §3.8.6.2.2 MUST-39: the edge moves by worthwhile steps only.
     pub(crate) fn advertise(&self) -> (u16, SeqNum) {
-        let promise = self.promise();
-        let free = u32::try_from(promise.saturating_sub(self.queue.len())).unwrap_or(u32::MAX);
+        let free = self.free();
         let current = self.wnd();
         let step = self.worthwhile();
         let opened = self.scale.wire(free);

@@ -8,6 +8,9 @@ use super::scenario::{
     Conversation, DeviceFaults, Ending, Offload, Opener, Scenario, Stripped, Tcp, User, Wire, Wrap,
 };
 
+/// The default of `Config::socket_memory`.
+pub(crate) const PLENTY: usize = 256 << 20;
+
 impl Scenario {
     /// The world of `seed`.
     pub(crate) fn draw(seed: u64) -> Self {
@@ -51,10 +54,17 @@ impl Scenario {
             budget: [(); 2].map(|()| rng.pick(&[1, 3, 64, 64, 64])),
             backlog: rng.pick(&[1, 2, 4096, 4096]),
             cookies: rng.pick(&[true, false]),
+            memory: [(); 2].map(|()| memory(&mut rng, count)),
             conversations,
             sabotage: None,
         }
     }
+}
+
+/// Mostly plenty. Where it is short, nobody new is let in: that is for worlds with one connection.
+fn memory(rng: &mut Rng, conversations: u64) -> usize {
+    let drawn = rng.pick(&[24 << 10, 256 << 10, PLENTY, PLENTY, PLENTY, PLENTY]);
+    if conversations == 1 { drawn } else { PLENTY }
 }
 
 fn mtu(rng: &mut Rng, v6: bool, ethernet: bool) -> usize {

@@ -206,7 +206,9 @@ pub(crate) fn stack(
         .dad_transmits(scenario.probes)
         .address(address.parse().expect("an address"));
     let seed = Rng::part(scenario.seed, 40 + who as u64).next();
-    let config = Config::new(Seed::from_number(seed)).transmit_budget(scenario.budget[who]);
+    let config = Config::new(Seed::from_number(seed))
+        .transmit_budget(scenario.budget[who])
+        .socket_memory(scenario.memory[who]);
     let mut stack = Stack::new(config);
     let on = stack.add_interface(start, interface).expect("it can work");
     (stack, on)

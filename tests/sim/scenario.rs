@@ -32,6 +32,8 @@ pub(crate) struct Scenario {
     pub(crate) budget: [usize; 2],
     pub(crate) backlog: usize,
     pub(crate) cookies: bool,
+    /// Bytes that the sockets of end n may hold.
+    pub(crate) memory: [usize; 2],
     pub(crate) conversations: Vec<Conversation>,
     /// A lie that the run must find out; no seed draws one.
     pub(crate) sabotage: Option<Sabotage>,

@@ -3,6 +3,7 @@
 //! *Owns* what can be taken out and in which order. Deterministic: the same scenario shrinks to the
 //! same one. "Still fails" is "fails at the same place in the code".
 
+use super::draw::PLENTY;
 use super::report::{self, Failure};
 use super::scenario::{
     Conversation, DeviceFaults, Ending, Offload, Opener, Scenario, Stripped, Tcp, Wire, Wrap,
@@ -85,6 +86,7 @@ fn world(all: &mut Vec<Change>) {
     all.push(change(|s| s.queue = 1000));
     all.push(change(|s| s.backlog = 4096));
     all.push(change(|s| s.cookies = false));
+    all.push(change(|s| s.memory = [PLENTY; 2]));
     all.push(change(|s| s.mtu = 1500));
 }
 

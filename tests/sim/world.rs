@@ -160,6 +160,10 @@ impl World {
                 "full backlogs",
                 sum(|c| c.drops.get(DropReason::TcpBacklogFull)),
             ),
+            (
+                "writes without memory",
+                sum(|c| c.tcp_writes_short_of_memory),
+            ),
             ("cookies redeemed", sum(|c| c.tcp_cookies_accepted)),
             ("old timestamps", sum(|c| c.drops.get(DropReason::TcpPaws))),
         ];
@@ -398,6 +402,7 @@ impl World {
         }
         for end in &self.ends {
             assert_eq!(end.stack.tcp_connections().count(), 0);
+            assert_eq!(end.stack.memory().used, 0, "memory is given back");
             assert!(!end.stack.wants_transmit(end.on));
         }
         if !self.scenario.is_corrupting() {

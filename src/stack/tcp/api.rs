@@ -20,6 +20,7 @@ impl Stack {
     pub fn tcp_write(&mut self, now: Instant, id: TcpId, data: &[u8]) -> Result<usize, WriteError> {
         let now = self.net.clamp(now);
         let slot = self.tcp.live_mut(id).map_err(|StaleId| WriteError::Stale)?;
+        slot.connection.rcv.budget = self.memory.budget();
         let written = slot.connection.write(now, data);
         self.after_write(now, id, written)
     }
@@ -38,6 +39,7 @@ impl Stack {
     ) -> Result<usize, WriteError> {
         let now = self.net.clamp(now);
         let slot = self.tcp.live_mut(id).map_err(|StaleId| WriteError::Stale)?;
+        slot.connection.rcv.budget = self.memory.budget();
         let written = slot.connection.write_chunk(now, chunk);
         self.after_write(now, id, written)
     }
@@ -52,6 +54,7 @@ impl Stack {
             Ok(_) => self.after_tcp(now, id),
             Err(WriteError::WouldBlock) => {
                 self.events.rearm(SocketId::Tcp(id), Readiness::WRITABLE);
+                self.charge_tcp(id);
             }
             Err(_) => {}
         }
@@ -94,7 +97,9 @@ impl Stack {
     ) -> Result<Bytes, ReadError> {
         let now = self.net.clamp(now);
         let slot = self.tcp.live_mut(id).map_err(|StaleId| ReadError::Stale)?;
+        slot.connection.rcv.budget = self.memory.budget();
         let read = slot.connection.read_chunk(max);
+        slot.charge(&mut self.memory, &mut self.net.counters);
         if read == Err(ReadError::WouldBlock) {
             self.events.rearm(SocketId::Tcp(id), Readiness::READABLE);
         } else if slot.connection.owes_ack() {

@@ -30,6 +30,10 @@ impl Stack {
         options: TcpOptions,
     ) -> Result<TcpId, ConnectError> {
         let now = self.net.clamp(now);
+        if self.memory.is_full() {
+            self.net.counters.tcp_connects_short_of_memory += 1;
+            return Err(ConnectError::NoMemory);
+        }
         let route = self.route_to_peer(remote)?;
         let source = self.local_address(&route, remote, local)?;
         let port = self.local_port(&route, source, remote, local)?;
@@ -66,6 +70,8 @@ impl Stack {
             on,
             reachable: true,
             standing: Standing::default(),
+            charged: 0,
+            waits_for_memory: false,
         });
         let entry = TcpEntry::Connection(id.index());
         let free = self.demux.tcp.flows.insert(&tuple, entry);

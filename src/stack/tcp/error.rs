@@ -73,6 +73,9 @@ pub enum ConnectError {
     /// Every ephemeral port is taken for this destination.
     #[error("no ephemeral port is free")]
     NoPort,
+    /// The sockets of this stack use all memory that they may.
+    #[error("the memory for sockets is used up (Config::socket_memory)")]
+    NoMemory,
 }
 
 impl From<ConnectError> for io::Error {
@@ -86,6 +89,7 @@ impl From<ConnectError> for io::Error {
             ConnectError::Route(_) => io::ErrorKind::InvalidInput,
             ConnectError::InUse => io::ErrorKind::AddrInUse,
             ConnectError::NoPort => io::ErrorKind::AddrNotAvailable,
+            ConnectError::NoMemory => io::ErrorKind::OutOfMemory,
         };
         Self::new(kind, error)
     }

@@ -218,6 +218,10 @@ impl Stack {
             (Control::Syn, None) => {}
             _ => return Err(DropReason::TcpNoAck),
         }
+        if self.memory.is_full() {
+            // The peer asks again.
+            return Err(DropReason::TcpMemory);
+        }
         let Some(listener) = self.tcp.listeners.get_mut(id) else {
             return Err(DropReason::TcpNoSocket);
         };
@@ -459,6 +463,8 @@ impl Stack {
             on,
             reachable: true,
             standing: Standing::default(),
+            charged: 0,
+            waits_for_memory: false,
         });
         let entry = TcpEntry::Connection(id.index());
         let free = self.demux.tcp.flows.insert(&tuple, entry);

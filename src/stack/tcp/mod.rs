@@ -5,6 +5,7 @@
 //! a boxed connection, a small TIME-WAIT record. *Does not* know TCP's rules: `crate::tcp` does.
 
 mod api;
+mod charge;
 mod connect;
 mod cookie;
 mod error;
@@ -68,6 +69,10 @@ struct Slot {
     /// Does the demultiplexer lead here? Not after the last segment that concerns it.
     reachable: bool,
     standing: Standing,
+    /// What it is charged of the stack's memory.
+    charged: usize,
+    /// Does it stand in the line of writers that wait for memory?
+    waits_for_memory: bool,
 }
 
 /// A half-open record and its place.
@@ -238,6 +243,7 @@ impl Stack {
     /// Everything that follows a call into a connection: events, timers, counters, its place in
     /// line, and its end.
     fn after_tcp(&mut self, now: Instant, id: TcpId) {
+        self.charge_tcp(id);
         let Some(slot) = self.tcp.slots.get_mut(id) else {
             return;
         };
@@ -343,7 +349,10 @@ impl Stack {
             .is_some_and(|slot| slot.connection.orphan)
         {
             self.net.timers.set(TimerKey::Tcp(id.index()), None);
-            self.tcp.slots.remove(id);
+            if let Some(mut slot) = self.tcp.slots.remove(id) {
+                let counters = &mut self.net.counters;
+                self.memory.charge(&mut slot.charged, 0, counters);
+            }
             self.tcp.orphans -= 1;
         }
     }

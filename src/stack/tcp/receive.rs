@@ -95,6 +95,7 @@ impl Stack {
             let segs = seg.text_len().div_ceil(seg.wire_text());
             self.net.share_queue(slot.on, segs, &mut slot.connection);
         }
+        slot.connection.rcv.budget = self.memory.budget();
         let una = slot.connection.snd.una;
         let step = slot.connection.on_segment(now, seg);
         let (on, next_hop) = (slot.on, slot.flow.next_hop);
@@ -162,7 +163,7 @@ impl Stack {
                     .tcp
                     .bound(packet.on, packet.dst, port)
                     .and_then(|id| self.tcp.listeners.get(id));
-                if listener.is_none_or(Listener::is_full) {
+                if self.memory.is_full() || listener.is_none_or(Listener::is_full) {
                     self.answer_in_time_wait(&name, &record.ack(now));
                     return Err(DropReason::TcpUnexpectedSyn);
                 }

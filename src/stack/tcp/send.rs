@@ -44,6 +44,7 @@ impl Stack {
         if let Some(slot) = self.tcp.slots.get_mut(id) {
             let tally = slot.connection.stats.drain();
             self.net.counters.add_tcp(&tally);
+            slot.charge(&mut self.memory, &mut self.net.counters);
             if slot.reachable {
                 let deadline = slot.connection.next_timeout();
                 self.net.timers.set(TimerKey::Tcp(index), deadline);
@@ -72,6 +73,7 @@ impl Stack {
         let Some(slot) = self.tcp.slots.get_mut(id) else {
             return Ok(None);
         };
+        slot.connection.rcv.budget = self.memory.budget();
         let most = most_bytes(slot, &self.net.interfaces[on.index()].capabilities);
         let Some(plan) = slot.connection.plan(now, most) else {
             slot.connection.on_plan_empty(now);

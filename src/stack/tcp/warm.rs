@@ -27,6 +27,9 @@ use crate::tcp::{Offsets, Reach};
 /// Connections that may be warm at a time.
 const MOST: usize = 64;
 
+/// The same while memory is short: idle buffers go.
+const MOST_WHEN_SHORT: usize = 4;
+
 /// Bytes of received frames after which a connection is looked at again.
 const SPAN: u64 = 512 << 10;
 
@@ -97,9 +100,14 @@ impl Stack {
         for reach in [Reach::Small, Reach::All] {
             slot.list_pinning(id, reach, clock, &mut lines.pinning);
         }
+        let most = if self.memory.is_short() {
+            MOST_WHEN_SHORT
+        } else {
+            MOST
+        };
         for _ in 0..LOOKED_AT {
             let line = &self.tcp.lines.warm;
-            let crowded = line.len() > MOST;
+            let crowded = line.len() > most;
             let aged = |first: &Warm| clock - first.entered > SPAN;
             if !crowded && !line.front().is_some_and(aged) {
                 break;
@@ -125,6 +133,7 @@ impl Stack {
         } else {
             slot.standing.warmth = Warmth::Cold;
             slot.connection.cool();
+            slot.charge(&mut self.memory, &mut self.net.counters);
         }
     }
 
@@ -139,7 +148,9 @@ impl Stack {
             let Some(slot) = self.tcp.slots.get_mut(entry.id) else {
                 continue;
             };
-            if !slot.connection.compact(entry.then, reach, COPIED_AT_ONCE) {
+            let copied = slot.connection.compact(entry.then, reach, COPIED_AT_ONCE);
+            slot.charge(&mut self.memory, &mut self.net.counters);
+            if !copied {
                 line.push_front(entry);
                 return;
             }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::link::{PartialChecksum, SegmentKind, Segmentation};
+use crate::stack::memory::Memory;
 use core::num::NonZeroU16;
 use ipv4::icmp::{Message, UnreachableCode};
 
@@ -699,4 +700,37 @@ fn closing_sends_what_was_queued() {
         .unwrap();
     rig.stack.udp_close(id);
     assert!(rig.only().packet.ends_with(b"last words"));
+}
+
+/// One socket whose user does not read uses the memory up: another that keeps up goes on.
+#[test]
+fn without_memory_a_socket_that_keeps_up_goes_on() {
+    let mut rig = Rig::new();
+    rig.stack.memory = Memory::new(20_000);
+    let (idle, busy) = (bind(&mut rig, "0.0.0.0:7"), bind(&mut rig, "0.0.0.0:8"));
+    for _ in 0..100 {
+        rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", &[1; 1000]));
+    }
+    assert!(rig.drops(DropReason::UdpMemory) >= 80);
+    assert!(rig.stack.memory().used < 20_000 + 1128 + 1);
+    for _ in 0..10 {
+        rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:8", &[2; 1000]));
+        assert_eq!(rig.stack.udp_recv(busy).unwrap().data.len(), 1000);
+    }
+    rig.stack.check_memory();
+    while rig.stack.udp_recv(idle).is_ok() {}
+    assert_eq!(rig.stack.memory().used, 0);
+    // What waits to be sent counts alike, and goes when its socket does.
+    let to = Some(addr("10.0.0.99:9"));
+    let mut sent = 0;
+    while rig.stack.udp_send_to(rig.now, idle, to, &[3; 1000]).is_ok() {
+        sent += 1;
+    }
+    assert!((17..=19).contains(&sent), "{sent} datagrams");
+    let other = rig.stack.udp_send_to(rig.now, busy, to, &[3; 1000]);
+    assert_eq!(other, Ok(1000), "one always");
+    rig.stack.udp_close(idle);
+    rig.stack.udp_close(busy);
+    rig.stack.check_memory();
+    assert_eq!(rig.stack.memory().used, 0);
 }

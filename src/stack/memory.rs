@@ -1,0 +1,141 @@
+//! The budget for the buffers of all sockets of a stack together, like Linux's `tcp_mem`.
+//!
+//! *Owns* the sum of what sockets hold, and the line of writers that wait for it to fall. *Does not* know
+//! sockets: each is charged after every call that may have changed what it holds, in constant time.
+//! Invariants: the sum is that of all charges ([`Stack::check_memory`]); a socket that is gone is charged
+//! nothing; a writer stands in line once.
+
+use std::collections::VecDeque;
+
+use super::Stack;
+use super::counters::Counters;
+use super::ids::TcpId;
+use crate::tcp::{Budget, MemoryPressure};
+
+/// What the sockets of a stack hold together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryInfo {
+    /// Bytes held: text, what each piece of it costs, records of what was sent, and buffers kept to be
+    /// filled again.
+    pub used: usize,
+    /// [`Config::socket_memory`](super::Config::socket_memory).
+    pub limit: usize,
+    /// How short it is.
+    pub pressure: MemoryPressure,
+    /// The most that was held.
+    pub most_used: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Memory {
+    limit: usize,
+    used: usize,
+    most_used: usize,
+    /// Connections whose user wanted to write and was refused for lack of memory.
+    writers: VecDeque<TcpId>,
+}
+
+impl Memory {
+    pub(super) const fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            used: 0,
+            most_used: 0,
+            writers: VecDeque::new(),
+        }
+    }
+
+    /// What is left, for whoever is about to take more.
+    pub(super) fn budget(&self) -> Budget {
+        Budget {
+            pressure: self.pressure(),
+            left: self.limit.saturating_sub(self.used),
+        }
+    }
+
+    /// The proportions are those of Linux's `tcp_mem`.
+    fn pressure(&self) -> MemoryPressure {
+        if self.used < self.limit / 2 {
+            MemoryPressure::None
+        } else if self.used < self.limit / 3 * 2 {
+            MemoryPressure::Steady
+        } else if self.used < self.limit {
+            MemoryPressure::Short
+        } else {
+            MemoryPressure::Full
+        }
+    }
+
+    pub(super) fn is_short(&self) -> bool {
+        self.pressure() >= MemoryPressure::Short
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.pressure() == MemoryPressure::Full
+    }
+
+    /// A socket that was charged `charged` holds `held` now.
+    pub(super) fn charge(&mut self, charged: &mut usize, held: usize, counters: &mut Counters) {
+        if *charged == held {
+            return;
+        }
+        let before = self.pressure();
+        debug_assert!(self.used >= *charged, "what is charged is part of the sum");
+        self.used = self.used.saturating_sub(*charged).saturating_add(held);
+        *charged = held;
+        self.most_used = self.most_used.max(self.used);
+        let now = self.pressure();
+        if now > before {
+            counters.memory_short += u64::from(now == MemoryPressure::Short);
+            counters.memory_full += u64::from(now == MemoryPressure::Full);
+        }
+    }
+
+    /// A writer was refused; `live` tells who of the line is still there.
+    pub(super) fn wait(&mut self, id: TcpId, most: usize, live: impl Fn(TcpId) -> bool) {
+        self.writers.push_back(id);
+        // Those that are gone leave when their turn comes: not while memory stays short.
+        if self.writers.len() > 2 * most + 64 {
+            self.writers.retain(|&id| live(id));
+        }
+    }
+
+    fn info(&self) -> MemoryInfo {
+        MemoryInfo {
+            used: self.used,
+            limit: self.limit,
+            pressure: self.pressure(),
+            most_used: self.most_used,
+        }
+    }
+}
+
+impl Stack {
+    /// What all sockets together hold, and how short memory is.
+    pub fn memory(&self) -> MemoryInfo {
+        self.memory.info()
+    }
+
+    /// Recounts what all sockets are charged; for tests.
+    ///
+    /// # Panics
+    /// When the sum has drifted from what is held.
+    #[doc(hidden)]
+    pub fn check_memory(&self) {
+        let held = self.tcp_memory() + self.udp_memory();
+        assert_eq!(self.memory.used, held, "bytes charged and bytes held");
+    }
+
+    /// Tells the next writer that memory is to be had again; `false` when nobody waits for it.
+    pub(super) fn wake_a_writer(&mut self) -> bool {
+        if self.memory.is_short() {
+            return false;
+        }
+        let Some(id) = self.memory.writers.pop_front() else {
+            return false;
+        };
+        self.tcp_memory_eased(id);
+        true
+    }
+}
