@@ -10,7 +10,7 @@ use crate::stack::Stack;
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, StaleId, TcpId};
 use crate::stack::packet::Waiter;
-use crate::tcp::{ReadError, TcpFailure, TcpInfo, TcpOptions, WriteError};
+use crate::tcp::{ReadError, State, TcpFailure, TcpInfo, TcpOptions, WriteError};
 
 impl Stack {
     /// Writes a copy of as much of `data` as the send buffer takes; returns how many bytes.
@@ -149,12 +149,14 @@ impl Stack {
     /// connections on their way out as [`Config::orphan_limit`](crate::Config::orphan_limit) allows.
     pub fn tcp_close(&mut self, now: Instant, id: TcpId) {
         let now = self.net.clamp(now);
-        if self.tcp.orphans >= self.config.orphan_limit {
-            return self.tcp_abort(now, id);
-        }
+        let full = self.tcp.orphans >= self.config.orphan_limit;
         let Ok(slot) = self.tcp.live_mut(id) else {
             return;
         };
+        // In FIN-WAIT-2 it becomes a record at once, and no orphan.
+        if full && slot.connection.state != State::FinWait2 {
+            return self.tcp_abort(now, id);
+        }
         let reset = slot.connection.close(now);
         self.end_of_user(now, id, reset);
     }

@@ -618,3 +618,25 @@ fn a_soft_error_is_told_and_names_the_end() {
     assert_eq!(stack.tcp_failure(client), Ok(unreachable));
     assert_eq!(stack.counters().tcp_timed_out, 1);
 }
+
+/// What is no orphan needs no place among them: a FIN that was acknowledged before the close.
+#[test]
+fn a_close_in_fin_wait_2_is_no_reset_however_many_orphans_there_are() {
+    let config = |config: Config| config.orphan_limit(0);
+    let mut link = Link::with(&Capabilities::full(Medium::Ip, 1500), config);
+    let (client, server) = link.connected();
+    let now = link.now;
+    let write = Shutdown::Write;
+    link.ends[0].stack.tcp_shutdown(now, server, write).unwrap();
+    link.settle();
+    assert_eq!(link.state(0, server), State::FinWait2);
+    link.ends[0].stack.tcp_close(now, server);
+    link.settle();
+    assert_eq!(link.state(1, client), State::CloseWait);
+    assert_eq!(link.ends[0].stack.tcp_open_count(), 1);
+    // The other has a FIN to see off, and no place.
+    link.ends[1].stack.tcp_close(now, client);
+    link.settle();
+    assert_eq!(link.ends[1].stack.counters().tcp_resets_sent, 1);
+    assert_eq!(link.ends[0].stack.tcp_open_count(), 0);
+}
