@@ -4,7 +4,7 @@
 //! target/debug/examples/echo`, or root. Then, from another terminal: `nc 10.7.0.2 7`.
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), netloom::Report> {
     use std::thread;
 
     use netloom::device::Tap;

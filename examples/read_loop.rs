@@ -3,7 +3,7 @@
 //! `sudo cargo run --example read_loop`, then in another terminal `ping 10.7.0.2`.
 
 #[cfg(target_os = "linux")]
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), netloom::Report> {
     use std::os::fd::AsFd;
 
     use netloom::base::Instant;

@@ -5,7 +5,7 @@
 //! `echo.rs` does.
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), netloom::Report> {
     by_hand::run()
 }
 
@@ -17,7 +17,6 @@ fn main() {
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod by_hand {
     use std::collections::HashMap;
-    use std::error::Error;
     use std::os::fd::AsFd;
     use std::time;
 
@@ -30,7 +29,7 @@ mod by_hand {
     use netloom::tcp::{ReadError, WriteError};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-    pub(crate) fn run() -> Result<(), Box<dyn Error>> {
+    pub(crate) fn run() -> Result<(), netloom::Report> {
         let tap = Tap::builder()
             .name("nl0")
             .kernel_address("10.7.0.1/24".parse()?)
