@@ -10,6 +10,8 @@
 //! the time of TIME-WAIT.
 
 use super::time_waits::Name;
+use core::time::Duration;
+
 use super::{HalfOpenSlot, Slot};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{DeviceError, Transmit};
@@ -23,6 +25,9 @@ use crate::tcp::Reset;
 
 // Frames before others have their turn; as many as a connection's.
 const TURN: usize = 4;
+
+// Without TIME-WAIT, too, a device may be full for a moment.
+const LEAST_LIFE: Duration = Duration::from_secs(1);
 
 /// A RST, and where it goes.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +62,7 @@ impl Stack {
             return;
         }
         let first = self.tcp.farewells.len() == 0;
-        let until = self.net.now + self.config.time_wait;
+        let until = self.net.now + self.farewell_life();
         let farewell = Farewell { name, reset, until };
         let id = self.tcp.farewells.insert(farewell);
         self.net.wake(name.on, Waiter::Farewell(id));
@@ -147,6 +152,11 @@ impl Stack {
         }
     }
 
+    /// How long a RST waits for a device that takes nothing.
+    fn farewell_life(&self) -> Duration {
+        self.config.time_wait.max(LEAST_LIFE)
+    }
+
     fn remove_farewell(&mut self, id: RawId) -> bool {
         let was_there = self.tcp.farewells.remove(id).is_some();
         if self.tcp.farewells.len() == 0 {
@@ -174,7 +184,7 @@ impl Stack {
         }
         if next.is_none() && self.tcp.farewells.len() > 0 {
             // All wait for neighbours, and may yet come back to their lines.
-            next = Some(now + self.config.time_wait);
+            next = Some(now + self.farewell_life());
         }
         self.net.timers.set(TimerKey::Farewells, next);
     }

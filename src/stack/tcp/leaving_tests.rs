@@ -640,3 +640,18 @@ fn a_close_in_fin_wait_2_is_no_reset_however_many_orphans_there_are() {
     assert_eq!(link.ends[1].stack.counters().tcp_resets_sent, 1);
     assert_eq!(link.ends[0].stack.tcp_open_count(), 0);
 }
+
+/// A RST that is owed outlives a moment without room, whatever TIME-WAIT lasts.
+#[test]
+fn without_time_wait_a_reset_still_waits_for_the_device() {
+    let config = |config: Config| config.time_wait(Duration::ZERO);
+    let mut link = Link::with(&Capabilities::full(Medium::Ip, 1500), config);
+    let (client, server) = link.connected();
+    let now = link.now;
+    link.ends[0].stack.tcp_abort(now, server);
+    link.now = now + Duration::from_millis(500);
+    let now = link.now;
+    link.ends[0].stack.handle_timeout(now);
+    link.settle();
+    assert_eq!(count_reset(&link, &[client]), 1);
+}
