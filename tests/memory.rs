@@ -851,6 +851,46 @@ fn writers_that_were_refused_are_told_when_memory_is_to_be_had() {
     world.stack.check_memory();
 }
 
+/// Rounds of connections, each with text in both directions: what stays when they are gone is the
+/// tables' room, and it does not grow.
+#[test]
+fn rounds_of_connections_leave_the_tables_room_only() {
+    const COUNT: u16 = 2000;
+    let _turn = beside_others();
+    let mut world = World::new(false);
+    let round = |world: &mut World| {
+        let mut ends: Vec<_> = (0..COUNT).map(|n| world.open(1000 + n)).collect();
+        for (id, flow) in &mut ends {
+            world.converse(*id, flow);
+        }
+        for (id, flow) in &mut ends {
+            world.stack.tcp_close(world.now, *id);
+            world.acknowledge(flow);
+            world.send(flow, Flags::FIN | Flags::ACK, &Options::NONE, 0);
+            world.pump(|_, _| {});
+        }
+        drop(ends);
+        world.now = world.now + Duration::from_secs(120);
+        world.pump(|_, _| {});
+        assert_eq!(world.stack.memory().used, 0);
+        LIVE.get()
+    };
+    // The pair's chunks and lists that are there once.
+    let (id, mut flow) = world.open(999);
+    world.converse(id, &mut flow);
+    world.stack.tcp_abort(world.now, id);
+    world.pump(|_, _| {});
+    let before = LIVE.get();
+    let first = round(&mut world) - before;
+    let cost = first / isize::try_from(COUNT).unwrap();
+    println!("what a connection that is gone leaves: {cost} bytes");
+    assert!(cost < 512, "{cost} bytes");
+    for _ in 0..2 {
+        let again = round(&mut world) - before;
+        assert!(again <= first + first / 8, "{first} bytes, then {again}");
+    }
+}
+
 // --- what is held is not moved ------------------------------------------------------------
 
 /// Seventy connections, so that each gives up what an idle one does not need with each segment, and
