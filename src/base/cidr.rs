@@ -82,6 +82,17 @@ impl Cidr {
     }
 }
 
+impl Cidr {
+    /// Both forms of it, the old one with a host part of zero included (RFC 1122 §3.3.6); none for
+    /// a network that is everything.
+    pub(crate) fn broadcasts(self) -> Option<[Ipv4Addr; 2]> {
+        let broadcast = self.broadcast().filter(|_| self.prefix > 0)?;
+        let hosts = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+        let network = Ipv4Addr::from_bits(broadcast.to_bits() & !hosts);
+        Some([broadcast, network])
+    }
+}
+
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.prefix)

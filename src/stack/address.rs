@@ -118,11 +118,8 @@ impl Addresses {
         self.places.insert(cidr.address(), place);
         self.set_due(place, due);
         self.join(place);
-        if let Some(broadcast) = cidr.broadcast().filter(|_| cidr.prefix() > 0) {
-            let hosts = u32::MAX.checked_shr(cidr.prefix().into()).unwrap_or(0);
-            let network = Ipv4Addr::from_bits(broadcast.to_bits() & !hosts);
-            self.broadcasts.extend([broadcast, network]);
-        }
+        self.broadcasts
+            .extend(cidr.broadcasts().into_iter().flatten());
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Address> {

@@ -400,9 +400,13 @@ impl InterfaceConfig {
                 return Err(ConfigError::AddressTwice(cidr));
             }
         }
+        // RFC 1122 §3.3.1: a router is another host.
+        let mut taken = seen;
+        let broadcasts = self.addresses.iter().filter_map(|cidr| cidr.broadcasts());
+        taken.extend(broadcasts.flatten().map(IpAddr::V4));
         let vias = self.routes.iter().filter_map(|&(_, via)| via);
         for via in self.gateways.iter().copied().chain(vias) {
-            if via.is_unspecified() || is_group(via) {
+            if via.is_unspecified() || is_group(via) || taken.contains(&via) {
                 return Err(ConfigError::Gateway(via));
             }
         }
@@ -461,8 +465,10 @@ pub enum ConfigError {
     /// The same address twice.
     #[error("{0} is given twice")]
     AddressTwice(Cidr),
-    /// A gateway that cannot be a router's address.
-    #[error("{0} cannot be a gateway: it is a group's or nobody's address; give a router's")]
+    /// A gateway that cannot be a router's address: a group, a broadcast address, or our own.
+    #[error(
+        "{0} cannot be a gateway: it is our own, a group's or nobody's address; give a router's"
+    )]
     Gateway(IpAddr),
     /// A route whose gateway is of the other family.
     #[error("the gateway of the route to {0} is of the other address family")]
@@ -538,5 +544,23 @@ mod tests {
         assert_eq!(bad.check(), Err(ConfigError::Gateway(ip("ff02::2"))));
         let mixed = base().route(cidr("10.1.0.0/16"), Some(ip("fd00::1")));
         assert_eq!(mixed.check(), Err(ConfigError::Family(cidr("10.1.0.0/16"))));
+    }
+
+    /// RFC 1122 §3.3.1: a router is another host.
+    #[test]
+    fn a_gateway_is_nobody_of_ours() {
+        for (address, via, to) in [
+            ("10.0.0.1/24", "10.0.0.1", "10.7.0.0/16"),
+            ("10.0.0.1/24", "10.0.0.255", "10.7.0.0/16"),
+            ("10.0.0.1/24", "10.0.0.0", "10.7.0.0/16"),
+            ("fd00::1/64", "fd00::1", "fd07::/64"),
+        ] {
+            let via: IpAddr = via.parse().unwrap();
+            let own = || with(Medium::Ethernet, 1500).address(address.parse().unwrap());
+            let refused = Err(ConfigError::Gateway(via));
+            assert_eq!(own().gateway(via).check(), refused);
+            let route = own().route(to.parse().unwrap(), Some(via));
+            assert_eq!(route.check(), refused);
+        }
     }
 }

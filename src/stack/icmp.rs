@@ -76,8 +76,7 @@ impl Net {
         src: Option<IpAddr>,
         tos: u8,
     ) -> Option<(InterfaceId, Flow, usize)> {
-        let back = self.route(packet.src, Some(packet.on));
-        let route = back.or_else(|_| self.route(packet.src, None)).ok()?;
+        let route = self.route_back(packet.on, packet.src).ok()?;
         let flow = Flow {
             src: src.unwrap_or(route.source),
             dst: packet.src,
@@ -175,8 +174,7 @@ impl Stack {
             }
             return self.handle_ndp(now, packet, ndp);
         }
-        let interface = &self.net.interfaces[packet.on.index()];
-        if src.is_unspecified() || interface.addresses.is_held(packet.src) {
+        if src.is_unspecified() || self.net.is_own_source(packet.on, packet.src) {
             return Err(DropReason::IpSource);
         }
         match message {

@@ -99,6 +99,9 @@ impl Stack {
         let interface = &self.net.interfaces[on.index()];
         check_source_v4(interface, header.src())?;
         let (src, dst) = (IpAddr::V4(header.src()), IpAddr::V4(header.dst()));
+        if self.net.is_own_source(on, src) {
+            return Err(DropReason::IpSource);
+        }
         let unicast = check_destination(interface, dst, link)?;
         let wrong = check_options(&header)?;
         if header.is_fragment() && wrong.is_none() {
@@ -155,7 +158,7 @@ impl Stack {
             ipv6::Header::parse(&data).map_err(|_| DropReason::Ipv6Malformed)?;
         let interface = &self.net.interfaces[on.index()];
         check_source_v6(header.src())?;
-        let own = interface.addresses.is_held(IpAddr::V6(header.src()));
+        let own = self.net.is_own_source(on, IpAddr::V6(header.src()));
         let (src, dst) = (IpAddr::V6(header.src()), IpAddr::V6(header.dst()));
         let unicast = check_destination(interface, dst, link)?;
         let outcome = extension::walk(&header, payload);
@@ -256,15 +259,14 @@ fn link_header(interface: &Interface, data: &[u8]) -> Result<(Link, EtherType, u
     Ok((link, header.ether_type(), header.len()))
 }
 
-/// RFC 1122 §3.2.1.3: who cannot have sent a packet (r49). Our own addresses send us nothing.
+/// RFC 1122 §3.2.1.3: who cannot have sent a packet (r49).
 fn check_source_v4(interface: &Interface, src: Ipv4Addr) -> Result<(), DropReason> {
     let first = src.octets()[0];
     let bad = src.is_multicast()
         || first == 0
         || first == 127
         || first >= 240
-        || interface.addresses.is_broadcast(src)
-        || interface.addresses.is_held(IpAddr::V4(src));
+        || interface.addresses.is_broadcast(src);
     if bad {
         Err(DropReason::IpSource)
     } else {

@@ -129,7 +129,7 @@ impl Net {
         scope: Option<InterfaceId>,
     ) -> Result<Route, RouteError> {
         // No packet goes from the stack to itself: there is no loopback interface.
-        if dst.is_unspecified() || dst.is_loopback() || self.is_ours(dst, None) {
+        if is_never_sent_to(dst) || self.is_ours(dst, None) {
             return Err(RouteError::Destination(dst));
         }
         let (on, next_hop) = if is_on_link_only(dst) {
@@ -151,6 +151,46 @@ impl Net {
             source: source.ok_or(RouteError::NoSource(dst))?,
             mtu: interface.capabilities.mtu,
         })
+    }
+
+    /// The same for packets from `src`, if that is given: they leave by the interface that has it, as
+    /// packets to it are taken there alone (RFC 1122 §3.3.4.2, the strong model).
+    pub(crate) fn route_from(
+        &self,
+        src: IpAddr,
+        dst: IpAddr,
+        scope: Option<InterfaceId>,
+    ) -> Result<Route, RouteError> {
+        let route = self.route(dst, scope);
+        let fits = |route: &Route| self.is_ours(src, Some(route.on));
+        if src.is_unspecified() || scope.is_some() || route.as_ref().is_ok_and(fits) {
+            return route;
+        }
+        // A foreign address has no interface: any will do.
+        let mut owners = self.owners_of(src).peekable();
+        if owners.peek().is_none() {
+            return route;
+        }
+        let by_owner = owners.map(|on| self.route(dst, Some(on)));
+        let mut ways = by_owner.filter_map(Result::ok);
+        ways.next().ok_or(RouteError::NoRoute(dst))
+    }
+
+    /// The way back to the source of a packet that came in on `on`.
+    pub(crate) fn route_back(&self, on: InterfaceId, src: IpAddr) -> Result<Route, RouteError> {
+        self.route(src, Some(on))
+    }
+
+    /// Another router for packets to `dst` than `gateway`, which has failed; none that has failed, too.
+    pub(crate) fn other_gateway(
+        &self,
+        on: InterfaceId,
+        dst: IpAddr,
+        gateway: IpAddr,
+    ) -> Option<IpAddr> {
+        let next_hop = self.route(dst, Some(on)).ok()?.next_hop;
+        let other = next_hop != gateway && !self.routes.is_dead(self.now, on, next_hop);
+        other.then_some(next_hop)
     }
 
     /// The interface of a destination on the link that names none: the only one, or for IPv4's
@@ -188,12 +228,26 @@ impl Net {
         };
         match scope {
             Some(on) => holds(on),
-            None => {
-                let owners = self.owners.range((address, InterfaceId::from_index(0))..);
-                let mut owners = owners.take_while(|owner| owner.0 == address);
-                owners.any(|owner| holds(owner.1))
-            }
+            None => self.owners_of(address).next().is_some(),
         }
+    }
+
+    /// The interfaces that have `address`.
+    fn owners_of(&self, address: IpAddr) -> impl Iterator<Item = InterfaceId> {
+        let owners = self.owners.range((address, InterfaceId::from_index(0))..);
+        let owners = owners.take_while(move |owner| owner.0 == address);
+        let holds = move |on: &InterfaceId| self.is_ours(address, Some(*on));
+        owners.map(|owner| owner.1).filter(holds)
+    }
+
+    /// Cannot `src` have sent a packet that came in on `on`, because it is ours? Our addresses on other
+    /// interfaces count, but for link-local ones, which mean another host there.
+    pub(crate) fn is_own_source(&self, on: InterfaceId, src: IpAddr) -> bool {
+        let local = match src {
+            IpAddr::V4(a) => a.is_link_local(),
+            IpAddr::V6(a) => a.is_unicast_link_local(),
+        };
+        self.is_ours(src, local.then_some(on))
     }
 
     /// Does an interface take packets for other hosts' addresses as ours?
@@ -256,6 +310,20 @@ impl Net {
         self.run_effects(now);
     }
 
+    /// The neighbour of this packet does not answer: over another gateway, or its owner is told.
+    fn undelivered(&mut self, on: InterfaceId, mut packet: OwnedPacket) {
+        let flow = &mut packet.flow;
+        if let Some(next_hop) = self.other_gateway(on, flow.dst, flow.next_hop) {
+            flow.next_hop = next_hop;
+            let (frame, asks) = (Frame::Packet(packet), None);
+            self.queue(on, Class::Resolved, Outgoing { frame, asks });
+            return;
+        }
+        self.counters.drops.count(DropReason::NeighbourUnresolved);
+        let notice = Notice::Unreachable(packet.owner, packet.flow.dst);
+        self.notices.push_back(notice);
+    }
+
     /// Does what the neighbour table wants done.
     pub(crate) fn run_effects(&mut self, now: Instant) {
         while let Some(effect) = self.neighbours.effects.pop_front() {
@@ -275,13 +343,10 @@ impl Net {
                     self.queue(on, Class::Resolved, Outgoing { frame, asks });
                 }
                 Effect::Wake { on, waiter } => self.wake(on, waiter),
-                Effect::Drop { packet, failed } => {
+                Effect::Drop => {
                     self.counters.drops.count(DropReason::NeighbourUnresolved);
-                    if failed {
-                        let notice = Notice::Unreachable(packet.owner, packet.flow.dst);
-                        self.notices.push_back(notice);
-                    }
                 }
+                Effect::Undelivered { on, packet } => self.undelivered(on, packet),
                 Effect::Fail { waiter } => self.notices.push_back(Notice::Failed(waiter)),
                 Effect::Dead { key: (on, address) } => {
                     self.counters.neighbours_failed += 1;
@@ -367,5 +432,20 @@ fn is_on_link_only(dst: IpAddr) -> bool {
         // RFC 3927 §2.6.2: link-local ones are asked for on the link, never sent to a router.
         IpAddr::V4(a) => a.is_broadcast() || a.is_multicast() || a.is_link_local(),
         IpAddr::V6(a) => a.is_multicast() || a.is_unicast_link_local(),
+    }
+}
+
+/// Who is nobody on any link: RFC 1122 §3.2.1.3; RFC 4291 §2.5.2, §2.5.3, §2.5.5.2 (mapped), §2.7 (scopes 0
+/// and 1 of groups). What could not answer, for [`ingress`](super::ingress) drops its sources, is here too.
+fn is_never_sent_to(dst: IpAddr) -> bool {
+    match dst {
+        IpAddr::V4(a) => {
+            let first = a.octets()[0];
+            first == 0 || first == 127 || (first >= 240 && !a.is_broadcast())
+        }
+        IpAddr::V6(a) => {
+            let near_group = a.is_multicast() && a.octets()[1] & 0x0f <= 1;
+            a.is_unspecified() || a.is_loopback() || a.to_ipv4_mapped().is_some() || near_group
+        }
     }
 }

@@ -112,8 +112,14 @@ impl Routes {
     }
 
     fn is_alive(&self, now: Instant, entry: &Entry) -> bool {
-        let dead = entry.via.and_then(|via| self.dead.get(&(entry.on, via)));
-        dead.is_none_or(|&until| until <= now)
+        let dead = |via| self.is_dead(now, entry.on, via);
+        !entry.via.is_some_and(dead)
+    }
+
+    /// Is it a gateway that has not answered lately?
+    pub(crate) fn is_dead(&self, now: Instant, on: InterfaceId, gateway: IpAddr) -> bool {
+        let until = self.dead.get(&(on, gateway));
+        until.is_some_and(|&until| now < until)
     }
 
     /// Do routes lead to `address` itself, or over it?

@@ -13,9 +13,10 @@ use super::demux::{InUse, Tuple, is_link_local};
 use super::endpoint::{scope_of, with_scope};
 use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, StaleId, UdpId};
+use super::net::Net;
 use super::packet::{Flow, OwnedPacket};
 use super::ready::Ready;
-use super::route::Route;
+use super::route::{Route, RouteError};
 use super::udp_socket::{
     BindError, ConnectUdpError, Datagram, Pending, RecvError, SendError, UdpOptions, UdpSocket,
     charge,
@@ -82,7 +83,7 @@ impl Stack {
         if remote.port() == 0 || !takes(socket, remote.ip()) {
             return Err(ConnectUdpError::Peer(remote));
         }
-        let route = self.net.route(remote.ip(), scope_for(socket, remote))?;
+        let route = route_for(&self.net, socket, remote)?;
         let source = source_for(local, &route);
         let to = (remote.ip(), remote.port());
         let tuple = Tuple::new(route.on, (source, local.port()), to);
@@ -198,10 +199,7 @@ impl Stack {
         self.demux.udp.unbind(socket.local.port(), id);
         self.events.forget(SocketId::Udp(id));
         while let Some(pending) = socket.pop_send() {
-            if let Ok(route) = self
-                .net
-                .route(pending.to.ip(), scope_for(&socket, pending.to))
-            {
+            if let Ok(route) = route_for(&self.net, &socket, pending.to) {
                 let packet = owned(&socket, &route, pending, self.net.ttl);
                 self.net.queue_packet(route.on, packet);
             }
@@ -256,7 +254,7 @@ impl Stack {
         if to.port() == 0 || !takes(socket, to.ip()) {
             return Err(SendError::To(to));
         }
-        let route = self.net.route(to.ip(), scope_for(socket, to))?;
+        let route = route_for(&self.net, socket, to)?;
         let ip = if to.is_ipv4() {
             ipv4::MIN_HEADER_LEN
         } else {
@@ -320,8 +318,17 @@ fn takes(socket: &UdpSocket, ip: IpAddr) -> bool {
     }
 }
 
+/// The way from a socket to `to`.
+pub(super) fn route_for(
+    net: &Net,
+    socket: &UdpSocket,
+    to: SocketAddr,
+) -> Result<Route, RouteError> {
+    net.route_from(socket.local.ip(), to.ip(), scope_for(socket, to))
+}
+
 /// Over which interface: the one that the destination names, else the socket's own.
-pub(super) fn scope_for(socket: &UdpSocket, to: SocketAddr) -> Option<InterfaceId> {
+fn scope_for(socket: &UdpSocket, to: SocketAddr) -> Option<InterfaceId> {
     let link_local = is_link_local(to.ip());
     scope_of(to).or_else(|| {
         link_local

@@ -9,14 +9,14 @@ use bytes::Bytes;
 use super::Stack;
 use super::demux::Tuple;
 use super::egress::Outbound;
-use super::endpoint::{endpoint, scope_of};
+use super::endpoint::endpoint;
 use super::event::{Readiness, SocketId};
 use super::icmp::{Complaint, IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, UdpId};
 use super::packet::{Delivery, Inbound, Waiter};
 use super::route::Route;
 use super::transmit::SenderTurn;
-use super::udp::{flow_of, scope_for};
+use super::udp::{flow_of, route_for};
 use super::udp_socket::{Datagram, RecvError};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{DeviceError, Transmit};
@@ -144,11 +144,11 @@ impl Stack {
         };
         socket.pop_send();
         let next = socket.send.front().map(|pending| pending.to);
+        let route = next.and_then(|to| route_for(&self.net, socket, to).ok());
         self.charge_udp(id);
         self.net.counters.drops.count(DropReason::IpTentative);
         self.udp_fail(id, RecvError::HostUnreachable);
-        let interface = next.and_then(|to| self.net.route(to.ip(), scope_of(to)).ok());
-        if let Some(route) = interface {
+        if let Some(route) = route {
             self.net.wake(route.on, Waiter::Udp(id));
         }
     }
@@ -176,7 +176,7 @@ impl Stack {
             if turn == 0 {
                 return Ok(SenderTurn::More);
             }
-            let route = match self.net.route(to.ip(), scope_for(socket, to)) {
+            let route = match route_for(&self.net, socket, to) {
                 Ok(route) if route.on == on => route,
                 Ok(route) => {
                     // The next one leaves elsewhere: the socket goes on in that line.

@@ -75,8 +75,13 @@ pub(crate) enum Effect {
     },
     /// The neighbour is known now: this socket may go on.
     Wake { on: InterfaceId, waiter: Waiter },
-    /// The packet cannot be sent: it gave way in a full queue, or the neighbour failed.
-    Drop { packet: OwnedPacket, failed: bool },
+    /// A packet gave way to others.
+    Drop,
+    /// The neighbour that it waited for does not answer.
+    Undelivered {
+        on: InterfaceId,
+        packet: OwnedPacket,
+    },
     /// This socket waited for a neighbour that does not answer.
     Fail { waiter: Waiter },
     /// The neighbour does not answer.
@@ -190,8 +195,7 @@ impl Neighbours {
     /// copied, for it may be a small part of a large buffer.
     pub(crate) fn queue(&mut self, id: RawId, mut packet: OwnedPacket) {
         let Some(entry) = self.entries.get_mut(id) else {
-            let failed = false;
-            self.effects.push_back(Effect::Drop { packet, failed });
+            self.effects.push_back(Effect::Drop);
             return;
         };
         packet.payload = Bytes::copy_from_slice(&packet.payload);
@@ -207,8 +211,7 @@ impl Neighbours {
             && let Some(packet) = entry.queue.pop_front()
         {
             self.queued -= packet.payload.len();
-            let failed = false;
-            self.effects.push_back(Effect::Drop { packet, failed });
+            self.effects.push_back(Effect::Drop);
         }
     }
 

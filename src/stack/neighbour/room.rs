@@ -108,7 +108,11 @@ impl Neighbours {
 
     /// What became of those who waited for an entry that is gone.
     pub(super) fn tell(&mut self, entry: Entry, failed: bool) {
-        let drop = |packet| Effect::Drop { packet, failed };
+        let on = entry.key.0;
+        let drop = |packet| match failed {
+            true => Effect::Undelivered { on, packet },
+            false => Effect::Drop,
+        };
         self.effects.extend(entry.queue.into_iter().map(drop));
         let waiters = entry.waiters.into_iter();
         self.effects

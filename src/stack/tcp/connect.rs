@@ -1,6 +1,6 @@
 //! Active OPEN (RFC 9293 §3.10.1).
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use super::{ConnectError, Owner, Slot, Standing, default_mss, path_mss};
@@ -34,7 +34,7 @@ impl Stack {
             self.net.counters.tcp_connects_short_of_memory += 1;
             return Err(ConnectError::NoMemory);
         }
-        let route = self.route_to_peer(remote)?;
+        let route = self.route_to_peer(remote, local)?;
         let source = self.local_address(&route, remote, local)?;
         let port = self.local_port(&route, source, remote, local)?;
         let tuple = Tuple::new(route.on, (source, port), (remote.ip(), remote.port()));
@@ -83,7 +83,11 @@ impl Stack {
         Ok(id)
     }
 
-    fn route_to_peer(&self, remote: SocketAddr) -> Result<Route, ConnectError> {
+    fn route_to_peer(
+        &self,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> Result<Route, ConnectError> {
         let ip = remote.ip();
         let group = match ip {
             IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast(),
@@ -92,7 +96,9 @@ impl Stack {
         if group || ip.is_unspecified() || remote.port() == 0 {
             return Err(ConnectError::Destination);
         }
-        let route = self.net.route(ip, scope_of(remote))?;
+        let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let from = local.map_or(any, |local| local.ip());
+        let route = self.net.route_from(from, ip, scope_of(remote))?;
         let interface = &self.net.interfaces[route.on.index()];
         if let IpAddr::V4(v4) = ip
             && interface.addresses.is_broadcast(v4)

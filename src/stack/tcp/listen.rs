@@ -10,7 +10,7 @@ use super::{
 };
 use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
-use crate::stack::demux::{TcpEntry, Tuple, is_link_local};
+use crate::stack::demux::{TcpEntry, Tuple};
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
 use crate::stack::packet::{Flow, Inbound};
@@ -262,8 +262,7 @@ impl Stack {
         iss: SeqNum,
         options: &TcpOptions,
     ) -> Result<HalfOpenSlot, DropReason> {
-        let scope = is_link_local(packet.src).then_some(packet.on);
-        let Ok(route) = self.net.route(packet.src, scope) else {
+        let Ok(route) = self.net.route_back(packet.on, packet.src) else {
             return Err(DropReason::NoRoute);
         };
         let ends = ends_of(packet);

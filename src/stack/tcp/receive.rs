@@ -66,8 +66,7 @@ impl Stack {
     /// Answers with a RST, unless the segment is one.
     pub(super) fn refuse(&mut self, packet: &Inbound, seg: &Segment) {
         let Some(reset) = refusal(seg) else { return };
-        let scope = crate::stack::demux::is_link_local(packet.src).then_some(packet.on);
-        let Ok(route) = self.net.route(packet.src, scope) else {
+        let Ok(route) = self.net.route_back(packet.on, packet.src) else {
             return;
         };
         let flow = Flow {

@@ -5,7 +5,7 @@ use crate::base::Instant;
 use crate::device::{Capabilities, DeviceError, Transmit};
 use crate::stack::Stack;
 use crate::stack::ids::{InterfaceId, TcpId};
-use crate::stack::packet::Delivery;
+use crate::stack::packet::{Delivery, Waiter};
 use crate::stack::transmit::SenderTurn;
 use crate::stack::wheel::TimerKey;
 use crate::tcp::{State, TcpFailure};
@@ -101,6 +101,13 @@ impl Stack {
         let Some(slot) = self.tcp.slots.get_mut(id).filter(|slot| slot.reachable) else {
             return;
         };
+        let (on, flow) = (slot.on, &mut slot.flow);
+        if let Some(next_hop) = self.net.other_gateway(on, flow.dst, flow.next_hop) {
+            // RFC 1122 §3.3.1.4: nothing was lost yet, it leaves over another router.
+            flow.next_hop = next_hop;
+            self.net.wake(on, Waiter::Tcp(id));
+            return;
+        }
         if matches!(slot.connection.state, State::SynSent) {
             slot.connection.refuse_opening(TcpFailure::HostUnreachable);
             self.net.counters.tcp_connect_failed += 1;

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod echo;
+mod hosts;
 mod ingress;
 mod neighbours;
 mod ping;

@@ -1,0 +1,208 @@
+//! A host with two interfaces: the strong model (RFC 1122 §3.3.4.2), in and out; and gateways that die.
+
+use super::*;
+
+/// 10.0.0.1/24 on A with the default route, 10.1.0.1/24 on B; media without link addresses.
+struct Twin {
+    stack: Stack,
+    on: [InterfaceId; 2],
+}
+
+const NOW: Instant = Instant::from_millis(1000);
+
+impl Twin {
+    fn new() -> Self {
+        let mut stack = Stack::new(Config::new(Seed::from_number(1)));
+        let base = || InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1500));
+        let a = base()
+            .address("10.0.0.1/24".parse().unwrap())
+            .gateway("10.0.0.254".parse().unwrap());
+        let b = base().address("10.1.0.1/24".parse().unwrap()).route(
+            "10.9.0.0/16".parse().unwrap(),
+            Some("10.1.0.254".parse().unwrap()),
+        );
+        let on = [a, b].map(|config| stack.add_interface(NOW, config).unwrap());
+        Self { stack, on }
+    }
+
+    fn receive(&mut self, interface: usize, from: &str, to: &str) {
+        let (from, to): (SocketAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
+        let datagram = udp_bytes(from, to, b"x");
+        let packet = ip(from.ip(), to.ip(), Protocol::UDP, &datagram);
+        let frame = RxFrame::new(Bytes::from(packet), RxMeta::new(NOW));
+        self.stack.handle_frame(NOW, self.on[interface], frame);
+    }
+
+    /// What leaves by each interface.
+    fn sent(&mut self) -> [usize; 2] {
+        self.on.map(|on| {
+            let mut device = Recorder::default();
+            self.stack.poll_transmit(NOW, on, &mut device).unwrap();
+            device.frames.len()
+        })
+    }
+
+    fn drops(&self, reason: DropReason) -> u64 {
+        self.stack.counters().drops.get(reason)
+    }
+
+    fn bind(&mut self, at: &str) -> UdpId {
+        let at = at.parse().unwrap();
+        self.stack.udp_bind(at, UdpOptions::new()).unwrap()
+    }
+
+    fn send(&mut self, id: UdpId, to: &str) -> Result<usize, SendError> {
+        let to = Some(to.parse().unwrap());
+        self.stack.udp_send_to(NOW, id, to, b"x")
+    }
+}
+
+/// Covers: IP4-45 (in: an interface takes what is for its own addresses, and nothing from any of ours).
+#[test]
+fn an_interface_takes_its_own_addresses_and_nothing_from_ours() {
+    let mut twin = Twin::new();
+    let id = twin.bind("0.0.0.0:7");
+    twin.receive(0, "10.0.0.9:5", "10.1.0.1:7");
+    assert_eq!(twin.drops(DropReason::IpNotOurs), 1);
+    for (interface, from) in [(0, "10.1.0.1:5"), (1, "10.0.0.1:5"), (0, "10.0.0.1:5")] {
+        let to = ["10.0.0.1:7", "10.1.0.1:7"][interface];
+        twin.receive(interface, from, to);
+    }
+    assert_eq!(twin.drops(DropReason::IpSource), 3);
+    assert!(twin.stack.udp_recv(id).is_err());
+    twin.receive(1, "10.1.0.9:5", "10.1.0.1:7");
+    assert!(twin.stack.udp_recv(id).is_ok());
+}
+
+/// Covers: IP4-45 (out: a packet leaves by the interface that has its source).
+#[test]
+fn a_bound_socket_sends_by_its_own_interface() {
+    let mut twin = Twin::new();
+    let any = twin.bind("0.0.0.0:0");
+    let (a, b) = (twin.bind("10.0.0.1:0"), twin.bind("10.1.0.1:0"));
+    #[rustfmt::skip]
+    let rows = [
+        (any, "10.9.0.1:7", Ok([0, 1])),
+        (a,   "10.9.0.1:7", Ok([1, 0])),
+        (b,   "10.9.0.1:7", Ok([0, 1])),
+        (a,   "8.8.8.8:7",  Ok([1, 0])),
+        // No route there from B, and A is not its.
+        (b,   "8.8.8.8:7",  Err(())),
+    ];
+    for (id, to, expected) in rows {
+        let queued = twin.send(id, to).map_err(|_| ());
+        let sent = twin.sent();
+        assert_eq!(queued.map(|_| sent), expected, "{to}");
+    }
+}
+
+/// A connection's end that a user names decides the interface, and an answer takes the way back.
+#[test]
+fn connections_and_answers_keep_their_interface() {
+    let mut twin = Twin::new();
+    let options = crate::tcp::TcpOptions::default();
+    let (to, from) = ("10.9.0.1:7".parse().unwrap(), "10.0.0.1:0".parse().unwrap());
+    twin.stack
+        .tcp_connect(NOW, to, Some(from), options)
+        .unwrap();
+    assert_eq!(twin.sent(), [1, 0], "the SYN");
+    // Nobody listens: the error about a datagram to B leaves by B, or not at all.
+    twin.receive(1, "10.9.0.1:5", "10.1.0.1:9");
+    assert_eq!(twin.sent(), [0, 1]);
+    twin.receive(1, "8.8.8.8:5", "10.1.0.1:9");
+    assert_eq!(twin.sent(), [0, 0]);
+}
+
+/// Who could not answer is not sent to; who is on the link is asked there, whatever gateways there are.
+#[test]
+fn what_means_nobody_stays_off_the_wire() {
+    let gateways = |config: InterfaceConfig| {
+        let v4 = config.gateway("10.0.0.254".parse().unwrap());
+        v4.gateway("fd00::254".parse().unwrap())
+    };
+    let mut rig = Rig::with(gateways);
+    for to in [
+        "0.1.2.3",
+        "127.0.0.2",
+        "240.0.0.1",
+        "::",
+        "::1",
+        "::ffff:10.0.0.2",
+        "ff00::1",
+        "ff01::1",
+        "ff11::5",
+    ] {
+        let to: IpAddr = to.parse().unwrap();
+        let route = rig.stack.net.route(to, Some(rig.on));
+        assert_eq!(route, Err(RouteError::Destination(to)));
+    }
+    let any = "0.0.0.0:0".parse().unwrap();
+    let id = rig.stack.udp_bind(any, UdpOptions::new()).unwrap();
+    let to = Some("169.254.7.7:7".parse().unwrap());
+    rig.stack.udp_send_to(rig.now, id, to, b"x").unwrap();
+    assert_eq!(rig.only().arp().target, Ipv4Addr::new(169, 254, 7, 7));
+}
+
+/// Covers: IP4-42. A connection and a datagram that wait for a gateway that has died leave over the
+/// next; when all are dead, their owners are told.
+#[test]
+fn what_waits_for_a_dead_gateway_takes_the_other() {
+    let gateways = |config: InterfaceConfig| {
+        let first = config.gateway("10.0.0.253".parse().unwrap());
+        first.gateway("10.0.0.254".parse().unwrap())
+    };
+    for alive in [true, false] {
+        let mut rig = Rig::with(gateways);
+        let any = "0.0.0.0:0".parse().unwrap();
+        let udp = rig.stack.udp_bind(any, UdpOptions::new()).unwrap();
+        let to = "8.8.8.8:7".parse().unwrap();
+        rig.stack.udp_send_to(rig.now, udp, Some(to), b"x").unwrap();
+        let options = crate::tcp::TcpOptions::default();
+        let tcp = rig.stack.tcp_connect(rig.now, to, None, options).unwrap();
+        rig.advance(Duration::from_secs(3));
+        let asked = rig.drain();
+        let request = asked.last().unwrap().arp();
+        assert_eq!(request.target, Ipv4Addr::new(10, 0, 0, 254));
+        if alive {
+            rig.receive(arp_frame(&request.reply(PEER_MAC)));
+            assert_eq!(rig.drain().len(), 2, "the datagram and the SYN");
+            assert_eq!(rig.stack.udp_recv(udp), Err(RecvError::WouldBlock));
+        } else {
+            rig.advance(Duration::from_secs(3));
+            assert!(rig.drain().iter().all(|f| f.kind == EtherType::ARP));
+            assert_eq!(rig.stack.udp_recv(udp), Err(RecvError::HostUnreachable));
+            let info = rig.stack.tcp_info(tcp).unwrap();
+            assert_eq!(info.state, crate::tcp::State::Closed);
+        }
+    }
+}
+
+/// A datagram to a link-local destination without a zone goes on when the one before it has failed.
+#[test]
+fn a_sockets_zone_holds_for_what_still_waits() {
+    let mut stack = Stack::new(Config::new(Seed::from_number(1)));
+    let interface = |n: u8| {
+        let mac = MacAddr::new([2, 0, 0, 0, 1, n]);
+        InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500)).mac(mac)
+    };
+    let first = stack.add_interface(NOW, interface(1)).unwrap();
+    stack
+        .add_interface(NOW, interface(2).link_local(false))
+        .unwrap();
+    let own: Ipv6Addr = "fe80::ff:fe00:101".parse().unwrap();
+    let at = std::net::SocketAddrV6::new(own, 7, 0, first.scope());
+    let id = stack.udp_bind(at.into(), UdpOptions::new()).unwrap();
+    for to in ["[fe80::8]:7", "[fe80::9]:7"] {
+        stack
+            .udp_send_to(NOW, id, Some(to.parse().unwrap()), b"x")
+            .unwrap();
+    }
+    let mut device = Recorder::default();
+    stack.poll_transmit(NOW, first, &mut device).unwrap();
+    let claim = solicitation(Ipv6Addr::UNSPECIFIED, PEER_MAC, own);
+    let frame = RxFrame::new(Bytes::from(claim), RxMeta::new(NOW));
+    stack.handle_frame(NOW, first, frame);
+    stack.poll_transmit(NOW, first, &mut device).unwrap();
+    // Each of them has failed, none is left behind in the queue.
+    assert_eq!(stack.counters().drops.get(DropReason::IpTentative), 2);
+}
