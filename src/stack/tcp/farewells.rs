@@ -7,11 +7,11 @@
 //!
 //! There are as many as there were connections at one time, at most. A record ends when its RST has
 //! left, when no route or no neighbour leads to the peer, or, with a device that takes nothing, after
-//! the time of TIME-WAIT.
+//! the time of TIME-WAIT, a second at least.
 
-use super::time_waits::Name;
 use core::time::Duration;
 
+use super::time_waits::Name;
 use super::{HalfOpenSlot, Slot};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{DeviceError, Transmit};
