@@ -48,10 +48,7 @@ impl Waker {
     /// Those of [`Poller::wait`].
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<()> {
         let mut fds = [PollFd::new(self.event.as_fd(), PollFlags::POLLIN)];
-        match ppoll(&mut fds, timeout.map(TimeSpec::from), None) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        watch(&mut fds, timeout)?;
         self.drain(&fds[0]);
         Ok(())
     }
@@ -120,7 +117,7 @@ impl Poller {
     /// `writable`), or `timeout` has passed; `None` is for ever. A signal ends it early too.
     ///
     /// # Errors
-    /// When poll(2) itself fails, which nothing but a lack of memory can cause.
+    /// When poll(2) itself fails for good, which nothing is known to cause.
     pub(crate) fn wait(
         &self,
         waker: &Waker,
@@ -133,10 +130,7 @@ impl Poller {
             PollFd::new(self.transmit.as_fd(), PollFlags::POLLOUT),
         ];
         let used = if writable { 3 } else { 2 };
-        match ppoll(&mut fds[..used], timeout.map(TimeSpec::from), None) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        watch(&mut fds[..used], timeout)?;
         waker.drain(&fds[1]);
         let bad = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
         let trouble = fds[..used]
@@ -147,6 +141,22 @@ impl Poller {
         } else {
             DeviceState::Fine
         })
+    }
+}
+
+/// How long a sleep lasts at most that nothing can end.
+const BLIND: Duration = Duration::from_millis(1);
+
+/// poll(2). When the kernel has no memory for it, or the process's limit on descriptors is below the
+/// number of these (EINVAL), the host goes on by looking every [`BLIND`].
+fn watch(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
+    match ppoll(fds, timeout.map(TimeSpec::from), None) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(Errno::ENOMEM | Errno::EAGAIN | Errno::EINVAL) => {
+            std::thread::sleep(timeout.unwrap_or(BLIND).min(BLIND));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

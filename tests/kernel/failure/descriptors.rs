@@ -24,6 +24,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("failure::out_of_descriptors_in_the_middle", || {
         in_a_child("middle");
     }),
+    ("failure::out_of_descriptors_to_wait_on", || {
+        in_a_child("few");
+    }),
 ];
 
 /// What tells this program that it is such a child, and of which test.
@@ -37,6 +40,7 @@ pub(crate) fn child() -> Option<ExitCode> {
     match env::var(CHILD).ok()?.as_str() {
         "begin" => begin(),
         "middle" => middle(),
+        "few" => few(),
         other => panic!("no child of this name: {other}"),
     }
     Some(ExitCode::SUCCESS)
@@ -175,6 +179,30 @@ fn middle() {
         allow_all();
     }
     eventually("nothing stays behind", SOON, || held() == before);
+}
+
+/// poll(2) refuses more descriptors than the limit allows, whatever their numbers.
+fn few() {
+    allow_all();
+    let host = Link::TAP.host();
+    let (us, mut them) = connected(&host, false, true);
+    us.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    for limit in [2, 1, 0] {
+        setrlimit(Resource::RLIMIT_NOFILE, limit, hard).unwrap();
+        let text = vec![7; 300_000];
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                (&us).write_all(&text).unwrap();
+                (&us).read_exact(&mut vec![0; text.len()]).unwrap();
+            });
+            them.read_exact(&mut vec![0; text.len()]).unwrap();
+            them.write_all(&text).unwrap();
+        });
+        assert!(host.error().is_none(), "a limit of {limit}");
+    }
+    allow_all();
+    assert!(host.error().is_none());
 }
 
 fn file(name: &str) -> PathBuf {
