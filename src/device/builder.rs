@@ -4,11 +4,11 @@
 //! persistence last, so that whatever fails on the way leaves nothing behind. The kernel's side is
 //! usable when `open` returns.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -205,7 +205,9 @@ impl<D: Kind + From<TunTap>> Builder<D> {
     ///
     /// # Errors
     /// [`OpenError::NotAttached`], [`OpenError::WrongKind`], [`OpenError::PacketInformation`] when it is not what
-    /// it should be; [`OpenError::Elsewhere`] when the MTU is neither stated nor to be found.
+    /// it should be; [`OpenError::Elsewhere`] when the MTU is neither stated nor to be found, as the
+    /// interface is in another network namespace. (Who may not ask for that, without CAP_NET_ADMIN, gets
+    /// what the interface of this name has in the caller's.)
     pub fn from_fd(self, fd: OwnedFd) -> Result<D, OpenError> {
         let request = sys::attached(&fd).map_err(|errno| OpenError::NotAttached {
             source: errno.into(),
@@ -225,9 +227,7 @@ impl<D: Kind + From<TunTap>> Builder<D> {
         set_non_blocking(&fd).map_err(setup("make the descriptor non-blocking"))?;
         let virtio = request.flags() & IFF_VNET_HDR != 0;
         let offloads = self.negotiate(&fd, virtio)?;
-        let netlink = Netlink::open();
-        let found = netlink.and_then(|mut netlink| Ok((netlink.link(&name)?, netlink)));
-        let (found, watch) = match found {
+        let (found, watch) = match interface_of(&fd, &name) {
             Ok((link, netlink)) => {
                 let index = link.index;
                 (Ok(link), watch(netlink, index))
@@ -373,6 +373,25 @@ impl<D: Kind + From<TunTap>> Builder<D> {
     }
 }
 
+/// The interface that `fd` is attached to; ENODEV when it is in another namespace than this thread,
+/// where an interface of the same name is a stranger.
+fn interface_of(fd: &OwnedFd, name: &str) -> Result<(Link, Netlink), Errno> {
+    if let Ok(theirs) = sys::namespace(fd)
+        && let Ok(ours) = std::fs::metadata("/proc/thread-self/ns/net")
+        && let Ok(theirs) = File::from(theirs).metadata()
+        && (ours.dev(), ours.ino()) != (theirs.dev(), theirs.ino())
+    {
+        return Err(Errno::ENODEV);
+    }
+    let mut netlink = Netlink::open()?;
+    let link = netlink.link(name)?;
+    if link.tun_tap {
+        Ok((link, netlink))
+    } else {
+        Err(Errno::ENODEV)
+    }
+}
+
 /// Will an interface of this name be made? Empty, or with a `%d`, it becomes one that is free.
 fn is_new(netlink: &mut Netlink, name: &str) -> bool {
     name.is_empty() || name.contains('%') || netlink.link(name).is_err()
@@ -494,7 +513,7 @@ mod tests {
 
     #[test]
     fn a_descriptor_of_another_kind_is_refused() {
-        let file = std::fs::File::open("/dev/null").unwrap();
+        let file = File::open("/dev/null").unwrap();
         let device = Tap::builder().from_fd(file.into());
         assert!(matches!(device, Err(OpenError::NotAttached { .. })));
     }

@@ -4,7 +4,7 @@
 //! *Owns* all the unsafe code of the library. Every function here is safe to call with anything.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use bytes::{BufMut, BytesMut};
 use nix::Result;
@@ -65,6 +65,7 @@ mod raw {
     nix::ioctl_write_int_bad!(tunsetoffload, libc::TUNSETOFFLOAD);
     nix::ioctl_write_int_bad!(tunsetpersist, libc::TUNSETPERSIST);
     nix::ioctl_write_int_bad!(tunsetowner, libc::TUNSETOWNER);
+    nix::ioctl_none_bad!(tungetdevnetns, libc::TUNGETDEVNETNS);
     nix::ioctl_write_ptr_bad!(tunsetvnethdrsz, libc::TUNSETVNETHDRSZ, libc::c_int);
 }
 
@@ -83,6 +84,14 @@ pub(super) fn attached(fd: impl AsFd) -> Result<IfReq> {
     // SAFETY: `pointer` is to a live, writable IfReq of the kernel's own size, asserted above.
     unsafe { raw::tungetiff(fd.as_fd().as_raw_fd(), pointer) }?;
     Ok(request)
+}
+
+/// The network namespace of the interface that `fd` is attached to; EPERM without CAP_NET_ADMIN there.
+pub(super) fn namespace(fd: impl AsFd) -> Result<OwnedFd> {
+    // SAFETY: the request takes no argument.
+    let raw = unsafe { raw::tungetdevnetns(fd.as_fd().as_raw_fd()) }?;
+    // SAFETY: the kernel has just opened `raw` for us, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
 /// The `IFF_` flags that this kernel knows.

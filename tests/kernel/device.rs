@@ -45,6 +45,7 @@ pub(crate) const TESTS: &[Test] = &[
     ),
     ("device::gone_on_drop_unless_persistent", gone_on_drop),
     ("device::r65_from_fd_is_non_blocking", r65_from_fd),
+    ("device::from_fd_takes_nothing_of_a_namesake", namesake),
     ("device::queues", queues),
     ("device::r66_a_link_that_is_down_is_survived", r66_link_down),
     ("device::a_deleted_interface_ends_the_device", deleted),
@@ -521,6 +522,30 @@ fn r65_from_fd() {
         .mtu(1300)
         .from_fd(tap.as_fd().try_clone_to_owned().unwrap());
     assert_eq!(stated.unwrap().capabilities().mtu, 1300);
+}
+
+/// The descriptor's interface is in one namespace, the thread in another that has its namesake.
+fn namesake() {
+    let tap = Tap::builder().name("nl0").mtu(1400).open().unwrap();
+    let passed = || tap.as_fd().try_clone_to_owned().unwrap();
+    let (first, second) = (passed(), passed());
+    let elsewhere = thread::spawn(move || {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+        let namesake = Tap::builder().name("nl0").mtu(9000).txqueuelen(77);
+        let _namesake = namesake.open().unwrap();
+        let unknown = Tap::from_fd(first);
+        assert!(
+            matches!(unknown, Err(OpenError::Elsewhere { .. })),
+            "{unknown:?}"
+        );
+        let stated = Tap::builder().mtu(1400).from_fd(second).unwrap();
+        let Capabilities {
+            mtu, queue_frames, ..
+        } = *stated.capabilities();
+        assert_eq!((mtu, queue_frames), (1400, None));
+        assert!(stated.kernel_mac().is_none() && stated.watch().is_none());
+    });
+    elsewhere.join().unwrap();
 }
 
 fn queues() {
