@@ -3,9 +3,9 @@
 //!
 //! *Owns* what the numbers of a SYN-ACK hold: the initial sequence number is a keyed hash with the
 //! MSS's place in a table in its low 3 bits; the low 5 bits of our timestamp hold the window scale
-//! and SACK-permitted, which without timestamps are given up. *Does not* know listeners, nor when
-//! a cookie is called for. Invariant: all that comes back is part of the hash but the MSS, of which
-//! every value is fit to use.
+//! and SACK-permitted, which without timestamps are given up; and which cookies made a connection.
+//! *Does not* know listeners, nor when a cookie is called for. Invariant: all that comes back is
+//! part of the hash but the MSS, of which every value is fit to use.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -27,6 +27,9 @@ const COUNT_SECS: u64 = 64;
 // over IPv6 and IPv4, MTU 9000 over IPv6. The largest that does not exceed the peer's is used.
 const MSS_TABLE: [u16; 8] = [48, 536, 1220, 1300, 1380, 1440, 1460, 8940];
 
+// The last cookies that made connections, each in the place that its number names. 48 KiB.
+const REDEEMED: usize = 4096;
+
 // The bits of a timestamp that hold options, 32 ms of the clock.
 const STAMP_BITS: u32 = 5;
 const STAMP_MASK: u32 = (1 << STAMP_BITS) - 1;
@@ -36,13 +39,20 @@ const NO_SCALE: u8 = 15;
 // What is hashed in the place of the options when there are no timestamps.
 const NO_TIMESTAMPS: u8 = 0xff;
 
-/// The keyed function of one stack.
+/// The keyed function of one stack, and what came of its values.
 #[derive(Clone, Debug)]
-pub(crate) struct Cookies(Key);
+pub(crate) struct Cookies {
+    key: Key,
+    /// Both ends' initial numbers. Empty before the first.
+    redeemed: Vec<Option<(SeqNum, SeqNum)>>,
+}
 
 impl Cookies {
     pub(crate) fn new(seed: &Seed) -> Self {
-        Self(seed.key("tcp syn cookie"))
+        Self {
+            key: seed.key("tcp syn cookie"),
+            redeemed: Vec::new(),
+        }
     }
 
     /// Our initial number for the SYN that said `opening`, which is reduced to what comes back.
@@ -66,7 +76,7 @@ impl Cookies {
     }
 
     /// Our initial number and the peer's SYN, when `seg` acknowledges a cookie of this count or the
-    /// one before. `advertised` is the window that our SYN-ACK told.
+    /// one before that made no connection yet. `advertised` is the window that our SYN-ACK told.
     pub(crate) fn check(
         &self,
         now: Instant,
@@ -84,6 +94,9 @@ impl Cookies {
             .flatten()
             .map(|count| iss.get() ^ self.hash(ends, irs, kept, count))
             .find(|&index| index < 8)?;
+        if self.redeemed.get(place_of(iss)) == Some(&Some((iss, irs))) {
+            return None;
+        }
         let mss = MSS_TABLE.get(usize::try_from(index).ok()?).copied();
         let shift = kept & !SACK_BIT;
         let opening = Opening {
@@ -100,13 +113,25 @@ impl Cookies {
         Some((iss, opening))
     }
 
+    /// A cookie made a connection, and makes no other. RFC 9293 §3.4: once that is gone, and it may
+    /// go without TIME-WAIT, a segment of it that comes again would open it anew, with the text it
+    /// brings.
+    pub(crate) fn note_redeemed(&mut self, iss: SeqNum, irs: SeqNum) {
+        if self.redeemed.is_empty() {
+            self.redeemed.resize(REDEEMED, None);
+        }
+        if let Some(place) = self.redeemed.get_mut(place_of(iss)) {
+            *place = Some((iss, irs));
+        }
+    }
+
     fn hash(&self, ends: (SocketAddr, SocketAddr), irs: SeqNum, kept: u8, count: u64) -> u32 {
         let mut bytes = [0; 36 + 4 + 1 + 8];
         bytes[..36].copy_from_slice(&tuple_bytes(ends.0, ends.1));
         bytes[36..40].copy_from_slice(&irs.get().to_be_bytes());
         bytes[40] = kept;
         bytes[41..].copy_from_slice(&count.to_be_bytes());
-        low(self.0.hash(&bytes))
+        low(self.key.hash(&bytes))
     }
 }
 
@@ -119,6 +144,11 @@ pub(crate) fn cookie_stamp(val: u32, opening: &Opening) -> u32 {
     } else {
         stamp
     }
+}
+
+/// Where a cookie is remembered. The MSS's bits say little.
+fn place_of(iss: SeqNum) -> usize {
+    usize::try_from(iss.get() >> 3).unwrap_or(0) % REDEEMED
 }
 
 fn kept_bits(opening: &Opening) -> u8 {
@@ -224,6 +254,28 @@ mod tests {
             strange.check(START, ends(), &good, 0).is_none(),
             "another key"
         );
+    }
+
+    #[test]
+    fn a_cookie_is_redeemed_once() {
+        let mut cookies = Cookies::new(&Seed::from_number(1));
+        let mut opened = |irs: u32| {
+            let mut sent = opening(None, false, false);
+            sent.irs = SeqNum::new(irs);
+            let mut seg = ack(cookies.make(START, ends(), &mut sent, 536), None);
+            seg.seq = sent.irs + 1;
+            let redeemed = cookies.check(START, ends(), &seg, 0);
+            if let Some((iss, opening)) = &redeemed {
+                cookies.note_redeemed(*iss, opening.irs);
+            }
+            redeemed.is_some()
+        };
+        assert!(opened(77));
+        assert!(!opened(77));
+        // Others are as good as ever, however many are remembered.
+        assert!((100..10_100).all(&mut opened));
+        assert!(!opened(10_099));
+        assert_eq!(cookies.redeemed.len(), REDEEMED);
     }
 
     #[test]

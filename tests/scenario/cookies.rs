@@ -285,3 +285,38 @@ fn a_cookie_is_no_sample() {
     ",
     );
 }
+
+/// RFC 9293 §3.4: what a cookie opened is closed, and its peer's segments come once more. After
+/// LAST-ACK nothing is kept of it, but they open nothing, and no text is delivered twice.
+#[test]
+fn a_cookie_makes_one_connection() {
+    let mut t = crowded().build();
+    t.run(
+        r"
+        +0   listen
+        +0   flood 1
+        +0   < S 0:0(0) win 1000 <mss 1000>
+        +0   > S. 0:0(0) ack 1
+        +0   < FP. 1:101(100) ack 1 win 1000
+        +0   > . 1:1(0) ack 102
+        +0   accept
+        +0   read 100
+        +0   close
+        +0   > F. 1:1(0) ack 102
+        +0   < . 102:102(0) ack 2 win 1000
+        +0   expect-counter tcp_cookies_accepted 1
+        +0   expect-open 1
+        +0   < FP. 1:101(100) ack 1 win 1000
+        +0   accept-fails
+        +0   < . 1:1(0) ack 1 win 1000
+        +0   > R 1:1(0)
+        // The SYN too: its answer is the same, and what was sent then is as old.
+        +0   < S 0:0(0) win 1000 <mss 1000>
+        +0   > S. 0:0(0) ack 1
+        +0   < FP. 1:101(100) ack 1 win 1000
+        +0   accept-fails
+        +0   expect-counter tcp_cookies_accepted 1
+        +0   expect-open 1
+    ",
+    );
+}
