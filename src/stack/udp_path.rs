@@ -143,13 +143,25 @@ impl Stack {
             return;
         };
         socket.pop_send();
-        let next = socket.send.front().map(|pending| pending.to);
-        let route = next.and_then(|to| route_for(&self.net, socket, to).ok());
-        self.charge_udp(id);
         self.net.counters.drops.count(DropReason::IpTentative);
+        let mut way_on = None;
+        while let Some(next) = socket.send.front().map(|pending| pending.to) {
+            match route_for(&self.net, socket, next) {
+                Ok(route) => {
+                    way_on = Some(route.on);
+                    break;
+                }
+                // No line would ever give it a turn.
+                Err(_) => {
+                    socket.pop_send();
+                    self.net.counters.drops.count(DropReason::NoRoute);
+                }
+            }
+        }
+        self.charge_udp(id);
         self.udp_fail(id, RecvError::HostUnreachable);
-        if let Some(route) = route {
-            self.net.wake(route.on, Waiter::Udp(id));
+        if let Some(on) = way_on {
+            self.net.wake(on, Waiter::Udp(id));
         }
     }
 
