@@ -112,8 +112,12 @@ impl FinWait {
     }
 
     /// What is not acceptable is answered, so that a peer which lost our ACK, or asks whether we live,
-    /// goes on; limited, for the record has no budget of its own.
+    /// goes on. Limited, for the record has no budget of its own, but for text: nothing that others
+    /// sent may hold back the answer to what is sent again (r38), and two ends do not go on with it.
     fn answer(&mut self, seg: &Segment, reason: DropReason) -> FinWaitStep {
+        if seg.len() > 0 && seg.control != Control::Syn {
+            return FinWaitStep::Answer(reason);
+        }
         match self.record.answer(seg.at, reason) {
             TimeWaitStep::Answer(reason) => FinWaitStep::Answer(reason),
             _ => FinWaitStep::Dropped(reason),
@@ -191,6 +195,10 @@ mod tests {
             assert_eq!(record().on_segment(&seg), step, "{seg:?}");
         }
         let mut record = record();
+        // What comes again is answered each time, a probe is not.
+        let old = segment(990, none, Some(10), 10);
+        assert_eq!(record.on_segment(&old), S::Answer(D::TcpOutOfWindow));
+        assert_eq!(record.on_segment(&old), S::Answer(D::TcpOutOfWindow));
         let probe = segment(999, none, Some(10), 0);
         assert_eq!(record.on_segment(&probe), S::Answer(D::TcpOutOfWindow));
         assert_eq!(
