@@ -39,11 +39,13 @@ impl Reset {
             ack: self.ack,
             flags,
             window: 0,
-            // RFC 7323 §3.2: a RST should carry the option that was agreed on.
+            // RFC 7323 §3.2: a RST should carry the option that was agreed on, and echo nothing without
+            // an ACK.
             options: Options {
-                timestamps: self
-                    .stamp
-                    .map(|stamp| (timestamp(now, stamp.offset), stamp.recent)),
+                timestamps: self.stamp.map(|stamp| {
+                    let echo = self.ack.map_or(0, |_| stamp.recent);
+                    (timestamp(now, stamp.offset), echo)
+                }),
                 ..Options::NONE
             },
         }

@@ -300,3 +300,65 @@ fn a_repeated_syn_is_echoed_and_its_answer_is_no_sample() {
     ",
     );
 }
+
+/// Covers: TS-6, TS-7 (RFC 7323 §3.2: a RST carries the option as well; what is gone or was never whole
+/// has its clock and what came last)
+#[test]
+fn resets_carry_timestamps() {
+    let established = || Scenario::established().timestamps().build();
+    // Of a connection.
+    let mut t = established();
+    t.run(
+        r"
+        +.1  < P. 1:11(10) ack 1 <TS val 150 ecr 0>
+        +0   abort
+        +0   > R. 1:1(0) ack 11 <TS val 150 ecr 150>
+    ",
+    );
+    // Of one whose user has gone: FIN-WAIT-1, and the record of FIN-WAIT-2.
+    let mut t = established();
+    t.run(
+        r"
+        +0   close
+        +0   > F. 1:1(0) ack 1
+        +.1  < P. 1:11(10) ack 1 <TS val 150 ecr 0>
+        +0   > R. 2:2(0) ack 1 <TS val 150 ecr 150>
+        +0   expect-open 0
+    ",
+    );
+    let mut t = established();
+    t.run(
+        r"
+        +0   close
+        +0   > F. 1:1(0) ack 1
+        +.05 < . 1:1(0) ack 2 <TS val 100 ecr 50>
+        +.1  < P. 1:11(10) ack 2 <TS val 200 ecr 50>
+        +0   > R. 2:2(0) ack 1 <TS val 200 ecr 100>
+        +0   expect-open 0
+    ",
+    );
+    // Of a request: it is not our SYN-ACK that is acknowledged, and nobody listens any more.
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   listen
+        +0   < S 0:0(0) win 1000 <mss 1000,TS val 5 ecr 0>
+        +0   > S. 0:0(0) ack 1 <mss 1460,TS val 0 ecr 5>
+        +.1  < . 1:1(0) ack 9 win 1000 <TS val 105 ecr 0>
+        // Without an ACK there is no echo.
+        +0   > R 9:9(0) <TS val 100 ecr 0>
+        +0   unlisten
+        +0   > R. 1:1(0) ack 1 <TS val 100 ecr 5>
+    ",
+    );
+    // Without timestamps, and where nothing is known, there is none.
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   abort
+        +0   > R. 1:1(0) ack 1 <>
+        +0   < . 1:1(0) ack 1 <TS val 1 ecr 0>
+        +0   > R 1:1(0) <>
+    ",
+    );
+}
