@@ -74,7 +74,7 @@ impl Driver {
             }
             drop(rx);
             let spins = now.since(active_at) < shared.busy_poll;
-            if let Some(changed) = shared.poll_device(now, spins, &mut polled_at) {
+            if let Some(changed) = shared.poll_device(now, None, spins, &mut polled_at) {
                 next = changed;
             }
             if next.is_due(now) {

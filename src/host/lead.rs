@@ -98,7 +98,7 @@ impl Shared {
                 }
             } else {
                 let spins = now.since(active_at) < self.busy_poll;
-                if let Some(changed) = self.poll_device(now, spins, &mut polled_at) {
+                if let Some(changed) = self.poll_device(now, Some(id), spins, &mut polled_at) {
                     next = changed;
                 }
                 if next.is_due(now) {

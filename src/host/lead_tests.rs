@@ -12,14 +12,14 @@ use super::super::error::HostError;
 use super::super::lead::Until;
 use super::super::poller::Poller;
 use super::super::roles::{Need, Part, Wake};
-use super::super::shared::{Manners, Rx, Shared, Waited, Wish};
+use super::super::shared::{Manners, Rx, Shared, Turn, Waited, Wish};
 use super::super::sockets::UdpQueue;
-use super::super::state::Core;
+use super::super::state::{Core, Next};
 use super::super::waits::Waits;
 use crate::base::{Instant, Seed};
 use crate::device::{Capabilities, Device, Medium, Pair, Pollable, RxBatch};
 use crate::link::{RxFrame, RxMeta};
-use crate::stack::{Config, InterfaceConfig, Stack, UdpOptions};
+use crate::stack::{Config, InterfaceConfig, Stack, TcpId, UdpOptions};
 use crate::tcp::TcpOptions;
 
 /// Far longer than anything here takes; only a bug reaches it.
@@ -48,12 +48,12 @@ fn shared() -> (Arc<Shared>, Pair) {
 }
 
 /// A connection whose peer never answers.
-fn connect(core: &mut Core) {
+fn connect(core: &mut Core) -> TcpId {
     let to = "10.7.0.2:9".parse().unwrap();
     let options = TcpOptions::default();
     core.stack
         .tcp_connect(clock::now(), to, None, options)
-        .unwrap();
+        .unwrap()
 }
 
 const fn wish(deadline: Option<Instant>) -> Wish {
@@ -155,6 +155,26 @@ fn a_timer_armed_by_a_late_turn_bounds_the_sleep_of_a_lead_that_began_before() {
         Wake::Leader
     );
     shared.request_end(None);
+}
+
+/// Between the driver's last turn and its sleep a call disarms the timer that bounded the sleep.
+#[test]
+fn who_sleeps_longer_than_its_last_turn_said_is_woken_for_what_comes_between() {
+    let (shared, _peer) = shared();
+    let first = connect(&mut shared.lock());
+    let turn = shared.turn(&mut RxBatch::new(1), Turn::Drive);
+    assert!(matches!(turn, Some(Next::Sleep { until, .. }) if until != Instant::FAR_FUTURE));
+    let mut core = shared.lock();
+    let now = clock::now();
+    core.stack.tcp_abort(now, first);
+    shared.finish(core, now);
+    let next = shared.poll_device(now, None, false, &mut clock::now());
+    assert!(matches!(next, Some(Next::Sleep { until, .. }) if until == Instant::FAR_FUTURE));
+    // Its timer is later than the one that is gone, but nobody would look for it.
+    let mut core = shared.lock();
+    connect(&mut core);
+    let (_, need) = core.after_call(clock::now());
+    assert_eq!(core.wake_for(need), Wake::Driver);
 }
 
 /// A UDP socket with one datagram in the stack, which nobody has been told of.

@@ -161,6 +161,7 @@ impl Shared {
     pub(crate) fn poll_device(
         &self,
         now: Instant,
+        lead: Option<LeadId>,
         spins: bool,
         polled_at: &mut Instant,
     ) -> Option<Next> {
@@ -168,7 +169,7 @@ impl Shared {
             return None;
         }
         *polled_at = now;
-        Some(self.lock().poll_idle(now))
+        Some(self.lock().poll_idle(now, lead))
     }
 
     /// The driver asks for its part.

@@ -132,11 +132,7 @@ impl Core {
             self.roles.served_others();
         }
         let next = self.next(now, more);
-        let sleeps_until = match next {
-            Next::Sleep { until, .. } => until,
-            Next::Again | Next::End(_) => Instant::ZERO,
-        };
-        self.roles.sleeps_until(leads, sleeps_until);
+        self.sleeps(leads, &next);
         (Some(next), Wake::Nobody)
     }
 
@@ -310,12 +306,25 @@ impl Core {
         self.tx_full |= tx.wants_room();
     }
 
-    /// The same when there is nothing else to do; what is next.
-    pub(super) fn poll_idle(&mut self, now: Instant) -> Next {
+    /// The same when there is nothing else to do; what is next for who asks, a leader or the driver.
+    pub(super) fn poll_idle(&mut self, now: Instant, lead: Option<LeadId>) -> Next {
         if self.check().is_ok() {
             self.poll_device(now);
         }
-        self.next(now, More::Idle)
+        let next = self.next(now, More::Idle);
+        if lead.is_none_or(|id| self.roles.is_led_by(id)) {
+            self.sleeps(lead.is_some(), &next);
+        }
+        next
+    }
+
+    /// Who asked for what is next does that.
+    fn sleeps(&mut self, leads: bool, next: &Next) {
+        let sleeps_until = match next {
+            Next::Sleep { until, .. } => *until,
+            Next::Again | Next::End(_) => Instant::ZERO,
+        };
+        self.roles.sleeps_until(leads, sleeps_until);
     }
 
     /// Passes events on; were there any?

@@ -1,6 +1,7 @@
 //! A host with two interfaces: the strong model (RFC 1122 §3.3.4.2), in and out; and gateways that die.
 
 use super::*;
+use crate::tcp::Flags;
 
 /// 10.0.0.1/24 on A with the default route, 10.1.0.1/24 on B; media without link addresses.
 struct Twin {
@@ -173,6 +174,82 @@ fn what_waits_for_a_dead_gateway_takes_the_other() {
             assert_eq!(rig.stack.udp_recv(udp), Err(RecvError::HostUnreachable));
             let info = rig.stack.tcp_info(tcp).unwrap();
             assert_eq!(info.state, crate::tcp::State::Closed);
+        }
+    }
+}
+
+/// Covers: IP4-42. An established connection, whoever opened it, leaves a gateway that dies and goes on
+/// over the next, and back when that one dies.
+#[test]
+fn an_established_connection_leaves_a_gateway_that_dies() {
+    const GATEWAYS: [(Ipv4Addr, MacAddr); 2] = [
+        (
+            Ipv4Addr::new(10, 0, 0, 253),
+            MacAddr::new([2, 0, 0, 0, 0, 3]),
+        ),
+        (
+            Ipv4Addr::new(10, 0, 0, 254),
+            MacAddr::new([2, 0, 0, 0, 0, 4]),
+        ),
+    ];
+    const REMOTE: &str = "8.8.8.8:80";
+    let gateways = |config: InterfaceConfig| {
+        let each = GATEWAYS.into_iter();
+        each.fold(config, |config, (ip, _)| config.gateway(ip.into()))
+    };
+    /// What leaves within `seconds` while one gateway answers, by where it goes.
+    fn carried(rig: &mut Rig, seconds: u64, alive: usize) -> Vec<Seen> {
+        let mut packets = Vec::new();
+        let (ip, mac) = GATEWAYS[alive];
+        for _ in 0..seconds * 10 {
+            for frame in rig.drain() {
+                if frame.kind != EtherType::ARP {
+                    packets.push(frame);
+                } else if frame.arp().target == ip {
+                    rig.receive(arp_frame(&frame.arp().reply(mac)));
+                }
+            }
+            rig.advance(Duration::from_millis(100));
+        }
+        packets
+    }
+    let fields = |seen: &Seen| crate::tcp::Header::parse(seen.v4().1).unwrap().0.fields();
+    for active in [true, false] {
+        let mut rig = Rig::with(gateways);
+        let us = "10.0.0.1:5000".parse().unwrap();
+        let options = crate::tcp::TcpOptions::default();
+        let peer = |seq, ack, flags| tcp::frame(REMOTE, "10.0.0.1:5000", seq, ack, flags);
+        let (syn, ack) = (Flags::SYN, Flags::ACK);
+        let (id, una) = if active {
+            let to = REMOTE.parse().unwrap();
+            let id = rig
+                .stack
+                .tcp_connect(rig.now, to, Some(us), options)
+                .unwrap();
+            let una = fields(&carried(&mut rig, 1, 0)[0]).seq + 1;
+            rig.receive(peer(900, una, syn | ack));
+            (id, una)
+        } else {
+            let listening = ListenOptions::default();
+            let listener = rig.stack.tcp_listen(us, listening).unwrap();
+            rig.receive(peer(900, 0, syn));
+            let una = fields(&carried(&mut rig, 1, 0)[0]).seq + 1;
+            rig.receive(peer(901, una, ack));
+            (rig.stack.tcp_accept(rig.now, listener).unwrap(), una)
+        };
+        rig.stack.tcp_write(rig.now, id, b"1").unwrap();
+        let sent = carried(&mut rig, 1, 0);
+        assert!(sent.iter().all(|f| f.dst == GATEWAYS[0].1));
+        rig.receive(peer(901, una + 1, ack));
+        for (round, alive) in [(2, 1), (3, 0)] {
+            rig.stack.tcp_write(rig.now, id, b"x").unwrap();
+            let sent = carried(&mut rig, 200, alive);
+            let last = sent.last().unwrap();
+            assert_eq!(last.dst, GATEWAYS[alive].1, "active: {active}, {round}");
+            rig.receive(peer(901, una + round, ack));
+            let info = rig.stack.tcp_info(id).unwrap();
+            assert_eq!(info.state, crate::tcp::State::Established);
+            assert_eq!(info.unacked, 0);
         }
     }
 }
