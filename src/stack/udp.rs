@@ -83,7 +83,9 @@ impl Stack {
         if remote.port() == 0 || !takes(socket, remote.ip()) {
             return Err(ConnectUdpError::Peer(remote));
         }
-        let route = route_for(&self.net, socket, remote)?;
+        // Where it was connected to before does not count.
+        let scope = scope_for(socket, remote);
+        let route = self.net.route_from(local.ip(), remote.ip(), scope)?;
         let source = source_for(local, &route);
         let to = (remote.ip(), remote.port());
         let tuple = Tuple::new(route.on, (source, local.port()), to);
@@ -190,10 +192,12 @@ impl Stack {
 
     /// Closes a socket; what it had queued and not sent yet is sent all the same.
     pub fn udp_close(&mut self, id: UdpId) {
-        self.forget_peer(id);
         let Some(mut socket) = self.udp.remove(id) else {
             return;
         };
+        if let Some(tuple) = socket.connected {
+            self.demux.udp.remove_flow(&tuple);
+        }
         let counters = &mut self.net.counters;
         self.memory.charge(&mut socket.charged, 0, counters);
         self.demux.udp.unbind(socket.local.port(), id);
@@ -318,13 +322,19 @@ fn takes(socket: &UdpSocket, ip: IpAddr) -> bool {
     }
 }
 
-/// The way from a socket to `to`.
+/// The way from a socket to `to`: to its peer by the interface that has the address it connected with.
 pub(super) fn route_for(
     net: &Net,
     socket: &UdpSocket,
     to: SocketAddr,
 ) -> Result<Route, RouteError> {
-    net.route_from(socket.local.ip(), to.ip(), scope_for(socket, to))
+    let source = peer_flow(socket, to).map_or_else(|| socket.local.ip(), |flow| flow.local.ip);
+    net.route_from(source, to.ip(), scope_for(socket, to))
+}
+
+/// The flow to its peer, if `to` is that.
+fn peer_flow(socket: &UdpSocket, to: SocketAddr) -> Option<Tuple> {
+    socket.connected.filter(|_| socket.peer == Some(to))
 }
 
 /// Over which interface: the one that the destination names, else the socket's own.
@@ -347,7 +357,7 @@ fn source_for(local: SocketAddr, route: &Route) -> IpAddr {
 }
 
 pub(super) fn flow_of(socket: &UdpSocket, route: &Route, to: SocketAddr, ttl: u8) -> Flow {
-    let connected = socket.connected.filter(|_| socket.peer == Some(to));
+    let connected = peer_flow(socket, to);
     Flow {
         src: connected.map_or_else(|| source_for(socket.local, route), |t| t.local.ip),
         dst: to.ip(),

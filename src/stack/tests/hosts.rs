@@ -173,84 +173,122 @@ fn what_waits_for_a_dead_gateway_takes_the_other() {
             assert!(rig.drain().iter().all(|f| f.kind == EtherType::ARP));
             assert_eq!(rig.stack.udp_recv(udp), Err(RecvError::HostUnreachable));
             let info = rig.stack.tcp_info(tcp).unwrap();
-            assert_eq!(info.state, crate::tcp::State::Closed);
+            assert_eq!(info.state, State::Closed);
         }
     }
+}
+
+const GATEWAYS: [(Ipv4Addr, MacAddr); 2] = [
+    (
+        Ipv4Addr::new(10, 0, 0, 253),
+        MacAddr::new([2, 0, 0, 0, 0, 3]),
+    ),
+    (
+        Ipv4Addr::new(10, 0, 0, 254),
+        MacAddr::new([2, 0, 0, 0, 0, 4]),
+    ),
+];
+const FAR: &str = "8.8.8.8:80";
+const NEAR: &str = "10.0.0.1:5000";
+
+/// The first segment that a gateway that lives carries, the other being silent.
+fn carried(rig: &mut Rig, alive: usize) -> crate::tcp::Fields {
+    let (ip, mac) = GATEWAYS[alive];
+    for _ in 0..3000 {
+        let mut packets = Vec::new();
+        for frame in rig.drain() {
+            if frame.kind != EtherType::ARP {
+                packets.push(frame);
+            } else if frame.arp().target == ip {
+                rig.receive(arp_frame(&frame.arp().reply(mac)));
+            }
+        }
+        if let Some(found) = packets.iter().find(|f| f.dst == mac) {
+            return crate::tcp::Header::parse(found.v4().1).unwrap().0.fields();
+        }
+        rig.advance(Duration::from_millis(100));
+    }
+    panic!("nothing goes over {ip}");
+}
+
+/// An established connection over the first gateway, and its next sequence number.
+fn opened(rig: &mut Rig, actively: bool) -> (TcpId, u32) {
+    let local = NEAR.parse().unwrap();
+    let (syn, ack) = (Flags::SYN, Flags::ACK);
+    let (id, una) = if actively {
+        let (to, options) = (FAR.parse().unwrap(), crate::tcp::TcpOptions::default());
+        let id = rig.stack.tcp_connect(rig.now, to, Some(local), options);
+        let una = carried(rig, 0).seq + 1;
+        rig.receive(tcp::frame(FAR, NEAR, 900, una, syn | ack));
+        (id.unwrap(), una)
+    } else {
+        let options = ListenOptions::default();
+        let listener = rig.stack.tcp_listen(local, options).unwrap();
+        rig.receive(tcp::frame(FAR, NEAR, 900, 0, syn));
+        let una = carried(rig, 0).seq + 1;
+        rig.receive(tcp::frame(FAR, NEAR, 901, una, ack));
+        (rig.stack.tcp_accept(rig.now, listener).unwrap(), una)
+    };
+    rig.drain();
+    (id, una)
 }
 
 /// Covers: IP4-42. An established connection, whoever opened it, leaves a gateway that dies and goes on
 /// over the next, and back when that one dies.
 #[test]
 fn an_established_connection_leaves_a_gateway_that_dies() {
-    const GATEWAYS: [(Ipv4Addr, MacAddr); 2] = [
-        (
-            Ipv4Addr::new(10, 0, 0, 253),
-            MacAddr::new([2, 0, 0, 0, 0, 3]),
-        ),
-        (
-            Ipv4Addr::new(10, 0, 0, 254),
-            MacAddr::new([2, 0, 0, 0, 0, 4]),
-        ),
-    ];
-    const REMOTE: &str = "8.8.8.8:80";
-    let gateways = |config: InterfaceConfig| {
-        let each = GATEWAYS.into_iter();
-        each.fold(config, |config, (ip, _)| config.gateway(ip.into()))
-    };
-    /// The first packet that a gateway that lives carries, the other being silent.
-    fn carried(rig: &mut Rig, alive: usize) -> Seen {
-        let (ip, mac) = GATEWAYS[alive];
-        for _ in 0..3000 {
-            let mut packets = Vec::new();
-            for frame in rig.drain() {
-                if frame.kind != EtherType::ARP {
-                    packets.push(frame);
-                } else if frame.arp().target == ip {
-                    rig.receive(arp_frame(&frame.arp().reply(mac)));
-                }
-            }
-            if let Some(found) = packets.into_iter().find(|f| f.dst == mac) {
-                return found;
-            }
-            rig.advance(Duration::from_millis(100));
-        }
-        panic!("nothing goes over {ip}");
-    }
-    let fields = |seen: &Seen| crate::tcp::Header::parse(seen.v4().1).unwrap().0.fields();
     for active in [true, false] {
-        let mut rig = Rig::with(gateways);
-        let us = "10.0.0.1:5000".parse().unwrap();
-        let options = crate::tcp::TcpOptions::default();
-        let peer = |seq, ack, flags| tcp::frame(REMOTE, "10.0.0.1:5000", seq, ack, flags);
-        let (syn, ack) = (Flags::SYN, Flags::ACK);
-        let (id, una) = if active {
-            let to = REMOTE.parse().unwrap();
-            let id = rig.stack.tcp_connect(rig.now, to, Some(us), options);
-            let una = fields(&carried(&mut rig, 0)).seq + 1;
-            rig.receive(peer(900, una, syn | ack));
-            (id.unwrap(), una)
-        } else {
-            let listener = rig.stack.tcp_listen(us, ListenOptions::default()).unwrap();
-            rig.receive(peer(900, 0, syn));
-            let una = fields(&carried(&mut rig, 0)).seq + 1;
-            rig.receive(peer(901, una, ack));
-            (rig.stack.tcp_accept(rig.now, listener).unwrap(), una)
-        };
-        rig.drain();
+        let mut rig = Rig::with(|config| {
+            let each = GATEWAYS.into_iter();
+            each.fold(config, |config, (ip, _)| config.gateway(ip.into()))
+        });
+        let (id, una) = opened(&mut rig, active);
         // The second text over each shows how long a round trip takes.
         for (seq, alive) in (una..).zip([0, 0, 1, 1, 0, 0]) {
             let began = rig.now;
             rig.stack.tcp_write(rig.now, id, b"x").unwrap();
-            let sent = fields(&carried(&mut rig, alive));
-            assert_eq!(sent.seq, seq, "active: {active}");
+            assert_eq!(carried(&mut rig, alive).seq, seq, "active: {active}");
             let took = rig.now.since(began);
             // Reachable for 45 s, probed for 8, asked for 3, and a pause that has doubled with that.
             assert!(took < Duration::from_secs(120), "{took:?}");
-            rig.receive(peer(901, seq + 1, ack));
+            rig.receive(tcp::frame(FAR, NEAR, 901, seq + 1, Flags::ACK));
             let info = rig.stack.tcp_info(id).unwrap();
             assert_eq!((info.state, info.unacked), (State::Established, 0));
         }
     }
+}
+
+/// A connected datagram socket keeps the address that it is sent from, and so its interface, when
+/// the gateway there dies.
+#[test]
+fn a_connected_socket_keeps_its_interface() {
+    let mut stack = Stack::new(Config::new(Seed::from_number(1)));
+    let on = [0, 1].map(|n| {
+        let base = InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1500));
+        let config = base
+            .address(format!("10.{n}.0.1/24").parse().unwrap())
+            .gateway(format!("10.{n}.0.254").parse().unwrap());
+        stack.add_interface(NOW, config).unwrap()
+    });
+    let mut twin = Twin { stack, on };
+    let id = twin.bind("0.0.0.0:0");
+    let (first, second) = ("8.8.8.8:7".parse().unwrap(), "9.9.9.9:7".parse().unwrap());
+    twin.stack.udp_connect(id, first).unwrap();
+    twin.send(id, "8.8.8.8:7").unwrap();
+    assert_eq!(twin.sent(), [1, 0]);
+    let gateway = "10.0.0.254".parse().unwrap();
+    twin.stack.net.routes.gateway_failed(NOW, on[0], gateway);
+    twin.send(id, "8.8.8.8:7").unwrap();
+    assert_eq!(twin.sent(), [1, 0], "from 10.0.0.1");
+    // To whom it is not connected, and once it is connected anew, the way is free.
+    twin.send(id, "9.9.9.9:7").unwrap();
+    assert_eq!(twin.sent(), [0, 1]);
+    twin.stack.udp_connect(id, second).unwrap();
+    twin.send(id, "9.9.9.9:7").unwrap();
+    assert_eq!(twin.sent(), [0, 1]);
+    twin.stack.udp_connect(id, first).unwrap();
+    twin.send(id, "8.8.8.8:7").unwrap();
+    assert_eq!(twin.sent(), [0, 1]);
 }
 
 /// A datagram to a link-local destination without a zone goes on when the one before it has failed.
