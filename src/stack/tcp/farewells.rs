@@ -5,7 +5,7 @@
 //! *Does not* answer segments that belong to nobody: those are refused through the outbox, and come
 //! again when that is full.
 //!
-//! There are as many as there were connections at one time, at most. A record ends when its RST has
+//! There are as many as there were connections, and records of them, at one time, at most. A record ends when its RST has
 //! left, when no route or no neighbour leads to the peer, or, with a device that takes nothing, after
 //! the time of TIME-WAIT, a second at least.
 
@@ -56,7 +56,8 @@ impl Stack {
     /// Queues the RST of what had this name.
     pub(super) fn say_farewell(&mut self, name: Name, reset: Reset) {
         // A device that takes nothing must not make us remember more than there ever was.
-        let most = self.tcp.slots.places() + self.tcp.half_open.places();
+        let tcp = &self.tcp;
+        let most = tcp.slots.places() + tcp.half_open.places() + tcp.fin_wait.places();
         if self.tcp.farewells.len() >= most {
             self.net.counters.drops.count(DropReason::OutboxFull);
             return;

@@ -350,6 +350,27 @@ fn fin_wait_records_are_reset_with_everything_else() {
     assert_eq!(link.ends[0].stack.poll_timeout(), None);
 }
 
+/// As many records as one place of a connection made, one after the other, are reset all the same.
+#[test]
+fn every_fin_wait_record_is_reset_however_few_connections_there_were_at_a_time() {
+    let mut link = Link::new();
+    let listener = listen(&mut link, 0, SERVER, 8);
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.extend(connect_many(&mut link, 1));
+        link.settle();
+        let now = link.now;
+        let server = link.ends[0].stack.tcp_accept(now, listener).unwrap();
+        link.ends[0].stack.tcp_close(now, server);
+        link.settle();
+    }
+    assert_eq!(link.ends[0].stack.tcp.fin_wait.len(), 20);
+    let now = link.now;
+    link.ends[0].stack.tcp_abort_all(now);
+    link.settle();
+    assert_eq!(count_reset(&link, &clients), 20);
+}
+
 /// A server in TIME-WAIT, the port of its client, and RCV.NXT with the timestamp seen last.
 fn in_time_wait(link: &mut Link) -> (u16, u32, u32) {
     let (client, server) = link.connected();
