@@ -697,3 +697,20 @@ fn r62_a_forged_packet_too_big_makes_no_slivers() {
         assert_eq!(link.read(0, server), text(3000));
     }
 }
+
+/// A device that fails in the middle of a turn leaves the charge of what was to be sent exact.
+#[test]
+fn a_device_that_fails_leaves_the_charges_exact() {
+    struct Broken;
+    impl Transmit for Broken {
+        fn transmit(&mut self, _: Instant, _: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+            Err(DeviceError::Gone)
+        }
+    }
+    let mut link = Link::new();
+    let (client, _) = link.connected();
+    link.write(1, client, b"text");
+    let (now, end) = (link.now, &mut link.ends[1]);
+    assert!(end.stack.poll_transmit(now, end.on, &mut Broken).is_err());
+    end.stack.check_memory();
+}

@@ -29,16 +29,17 @@ impl Stack {
         let mut sent = 0;
         let turn = loop {
             if *budget == 0 || sent == TURN {
-                break SenderTurn::More;
+                break Ok(SenderTurn::More);
             }
-            match self.transmit_segment(now, on, id, out)? {
-                Some(Delivery::Taken | Delivery::Dropped) => {
+            match self.transmit_segment(now, on, id, out) {
+                Ok(Some(Delivery::Taken | Delivery::Dropped)) => {
                     sent += 1;
                     *budget -= 1;
                 }
-                Some(Delivery::Full) => break SenderTurn::Full,
-                Some(Delivery::Unresolved) => break SenderTurn::Waiting,
-                None => break SenderTurn::Done,
+                Ok(Some(Delivery::Full)) => break Ok(SenderTurn::Full),
+                Ok(Some(Delivery::Unresolved)) => break Ok(SenderTurn::Waiting),
+                Ok(None) => break Ok(SenderTurn::Done),
+                Err(error) => break Err(error),
             }
         };
         if let Some(slot) = self.tcp.slots.get_mut(id) {
@@ -50,7 +51,7 @@ impl Stack {
                 self.net.timers.set(TimerKey::Tcp(index), deadline);
             }
         }
-        Ok(turn)
+        turn
     }
 
     /// Who stands in line for `on` with this slot. Lines hold slots, and outlive the sockets in them:
