@@ -138,7 +138,12 @@ impl Connection {
         self.write_room() >= (self.write_share() / 3).max(1)
     }
 
-    /// Did the user ask for room that the buffer has and the budget has not, since this was asked last?
+    /// Does the user want room that the buffer has and the budget had not, when it was last looked at?
+    pub(crate) fn is_short_of_memory(&self) -> bool {
+        self.short_of_memory
+    }
+
+    /// The same; it is taken over by the caller.
     pub(crate) fn take_short_of_memory(&mut self) -> bool {
         core::mem::take(&mut self.short_of_memory)
     }

@@ -102,7 +102,7 @@ pub(crate) struct Connection {
     pub(crate) signals: Signals,
     pub(crate) read_armed: bool,
     pub(crate) write_armed: bool,
-    /// A write was refused that the send buffer has room for.
+    /// A writer waits although the send buffer has room.
     pub(super) short_of_memory: bool,
     pub(crate) failure: Option<TcpFailure>,
     /// What an ICMP error said since SND.UNA last moved: it ends nothing, but says why when time does.

@@ -237,9 +237,15 @@ impl Connection {
 
     /// Tells a writer that waits, once there is room that is worth it.
     pub(crate) fn signal_writable(&mut self) {
-        if self.write_armed && self.has_write_room() {
+        if !self.write_armed {
+            return;
+        }
+        if self.has_write_room() {
             self.write_armed = false;
             self.signals |= Signals::WRITABLE;
+        } else if self.send_room() >= (self.setup.options.send_buffer / 3).max(1) {
+            // The buffer has it, the budget has not: no ACK tells when that changes.
+            self.short_of_memory = true;
         }
     }
 

@@ -54,6 +54,9 @@ impl Stack {
             Ok(_) => self.after_tcp(now, id),
             Err(WriteError::WouldBlock) => {
                 self.events.rearm(SocketId::Tcp(id), Readiness::WRITABLE);
+                let slot = self.tcp.slots.get(id);
+                let short = slot.is_some_and(|slot| slot.connection.is_short_of_memory());
+                self.net.counters.tcp_writes_short_of_memory += u64::from(short);
                 self.charge_tcp(id);
             }
             Err(_) => {}

@@ -26,14 +26,11 @@ impl Stack {
             return;
         };
         slot.charge(&mut self.memory, &mut self.net.counters);
-        if slot.connection.take_short_of_memory() {
-            self.net.counters.tcp_writes_short_of_memory += 1;
-            if !slot.waits_for_memory {
-                slot.waits_for_memory = true;
-                let slots = &self.tcp.slots;
-                self.memory
-                    .wait(id, slots.len(), |id| slots.get(id).is_some());
-            }
+        if slot.connection.take_short_of_memory() && !slot.waits_for_memory {
+            slot.waits_for_memory = true;
+            let slots = &self.tcp.slots;
+            self.memory
+                .wait(id, slots.len(), |id| slots.get(id).is_some());
         }
         // A recount of all: in small worlds only.
         if cfg!(debug_assertions) && self.tcp.slots.len() <= 8 {

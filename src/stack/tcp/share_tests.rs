@@ -5,8 +5,8 @@ use core::time::Duration;
 use super::ListenOptions;
 use super::tests::{Link, SERVER};
 use crate::device::{Capabilities, Medium};
-use crate::stack::{ListenerId, TcpId};
-use crate::tcp::TcpOptions;
+use crate::stack::{ListenerId, Readiness, SocketId, TcpId};
+use crate::tcp::{TcpOptions, WriteError};
 
 /// Frames that the server's device queues.
 const QUEUE: usize = 400;
@@ -121,4 +121,60 @@ fn the_windows_of_all_connections_together_fit_the_devices_queue() {
     clients.flow(&all);
     let at_once = clients.burst(&all);
     assert!(at_once <= QUEUE / 2 + all.len(), "{at_once} frames at once");
+}
+
+/// A writer whose buffer was full is told too when the room that its peer made since is to be had.
+#[test]
+fn a_writer_whose_buffer_drained_while_memory_was_short_is_told_when_it_is_not() {
+    let full = Capabilities::full(Medium::Ip, 1500);
+    let mut link = Link::with(&full, |config| config.socket_memory(1 << 20));
+    let listener = link.ends[0]
+        .stack
+        .tcp_listen(SERVER.parse().unwrap(), ListenOptions::default())
+        .unwrap();
+    let connect = |link: &mut Link, send_buffer| {
+        let (now, to) = (link.now, SERVER.parse().unwrap());
+        let options = TcpOptions::default().send_buffer(send_buffer);
+        let client = link.ends[1].stack.tcp_connect(now, to, None, options);
+        link.settle();
+        let server = link.ends[0].stack.tcp_accept(now, listener);
+        (client.unwrap(), server.unwrap())
+    };
+    let (patient, reader) = connect(&mut link, 100_000);
+    let (greedy, _) = connect(&mut link, 4 << 20);
+    let fill = |link: &mut Link, id| {
+        let now = link.now;
+        loop {
+            match link.ends[1].stack.tcp_write(now, id, &[7; 5000]) {
+                Ok(_) => link.settle(),
+                Err(error) => return assert_eq!(error, WriteError::WouldBlock),
+            }
+        }
+    };
+    fill(&mut link, patient);
+    let info = link.ends[1].stack.tcp_info(patient).unwrap();
+    assert_eq!(info.unacked + info.unsent, 100_000);
+    fill(&mut link, greedy);
+    let told = |link: &mut Link| {
+        core::iter::from_fn(|| link.ends[1].stack.poll_event())
+            .filter(|e| e.id == SocketId::Tcp(patient) && e.ready.contains(Readiness::WRITABLE))
+            .count()
+    };
+    told(&mut link);
+    let now = link.now;
+    while link.ends[0].stack.tcp_read_chunk(now, reader, 5000).is_ok() {
+        link.settle();
+        let info = link.ends[1].stack.tcp_info(patient).unwrap();
+        if info.unacked + info.unsent < 60_000 {
+            break;
+        }
+    }
+    let info = link.ends[1].stack.tcp_info(patient).unwrap();
+    assert!(
+        (20_000..60_000).contains(&(info.unacked + info.unsent)),
+        "{info:?}"
+    );
+    assert_eq!(told(&mut link), 0, "memory is short");
+    link.ends[1].stack.tcp_abort(now, greedy);
+    assert_eq!(told(&mut link), 1);
 }
