@@ -78,11 +78,16 @@ fn least(mss: u32) -> usize {
 impl Receive {
     /// Bytes that the window may still promise.
     pub(super) fn free(&self) -> u32 {
+        let free = self.share().saturating_sub(self.queue.len());
+        u32::try_from(free).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes that the window may promise with what was not read, as the budget has them.
+    pub(super) fn share(&self) -> usize {
         let promise = self.promise();
         let share = self.budget.share(promise, self.queue.len(), self.mss);
         // Below a unit of the scale a window cannot be told.
-        let limit = share.max(1 << self.scale.shift()).min(promise);
-        u32::try_from(limit.saturating_sub(self.queue.len())).unwrap_or(u32::MAX)
+        share.max(1 << self.scale.shift()).min(promise)
     }
 
     /// Cuts what there is no memory for off text that is about to be held; it was never here: neither

@@ -45,7 +45,13 @@ impl Connection {
             if self.rcv.ack_is_owed() {
                 self.quick.on_ack_sent();
             }
-            self.rcv.on_ack_sent(plan.edge, carried);
+            let told = if plan.flags.contains(Flags::SYN) {
+                // RFC 7323 §2.2: never scaled.
+                u32::from(plan.window)
+            } else {
+                self.rcv.scale.bytes(plan.window)
+            };
+            self.rcv.on_ack_sent(told, plan.edge, carried);
             self.timers.stop(Timer::DelayedAck);
         }
     }

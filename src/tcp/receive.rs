@@ -67,6 +67,9 @@ pub(crate) struct Receive {
     pub(crate) nxt: SeqNum,
     /// RCV.NXT + RCV.WND: the right edge as advertised.
     pub(super) edge: SeqNum,
+    /// The right edge as the peer knows it: less than a unit of the scale before `edge`, if it was
+    /// rounded down.
+    pub(super) told: SeqNum,
     pub(crate) scale: WindowScale,
     /// The text bytes of a segment that we told the peer it may send.
     pub(super) mss: u32,
@@ -119,6 +122,7 @@ impl Receive {
             irs: SeqNum::default(),
             nxt: SeqNum::default(),
             edge: SeqNum::default(),
+            told: SeqNum::default(),
             scale,
             mss,
             queue: ReadQueue::default(),
@@ -145,6 +149,7 @@ impl Receive {
         self.irs = irs;
         self.nxt = irs + 1;
         self.edge = self.nxt + advertised;
+        self.told = self.edge;
         self.last_ack_sent = self.nxt;
         self.tuning_edge = self.edge;
     }
@@ -157,6 +162,11 @@ impl Receive {
     /// The window still promised.
     pub(crate) fn wnd(&self) -> u32 {
         self.edge.past(self.nxt)
+    }
+
+    /// The window as the peer knows it.
+    fn told_wnd(&self) -> u32 {
+        self.told.past(self.nxt)
     }
 
     pub(crate) fn unread(&self) -> usize {
@@ -420,7 +430,7 @@ impl Receive {
     pub(crate) fn read(&mut self, max: usize) -> Option<Bytes> {
         let slice = self.queue.pop(max)?;
         let free = self.free();
-        let current = self.wnd();
+        let current = self.told_wnd();
         // A window update of its own, when the window at least doubles (Linux's rule): as it is told,
         // in units of the scale.
         if self.scale.bytes(self.scale.wire(free))
@@ -442,7 +452,7 @@ impl Receive {
     pub(crate) fn shutdown(&mut self) {
         self.discard = true;
         self.queue.clear();
-        if self.wnd() < self.worthwhile() {
+        if self.told_wnd() < self.worthwhile() {
             self.ack = AckDue::Now;
         }
     }

@@ -47,7 +47,7 @@ fn stamped(seq: u32, len: usize, val: u32, at: u64) -> Segment {
 /// Sends the ACK that is due.
 fn ack(rcv: &mut Receive) -> (u16, SeqNum) {
     let (wire, edge) = rcv.advertise();
-    rcv.on_ack_sent(edge, Carried::Nothing { room: 4 });
+    rcv.on_ack_sent(rcv.scale.bytes(wire), edge, Carried::Nothing { room: 4 });
     (wire, edge)
 }
 
@@ -551,7 +551,7 @@ proptest! {
                     let told = rcv.nxt + rcv.scale.bytes(wire);
                     prop_assert!(!told.before(right) || rcv.is_finished(), "{:?} after {:?}", told, right);
                     right = right.later(told);
-                    rcv.on_ack_sent(edge, Carried::Nothing { room: 4 });
+                    rcv.on_ack_sent(rcv.scale.bytes(wire), edge, Carried::Nothing { room: 4 });
                 }
             }
             for (left, edge) in sacks(&rcv) {
@@ -599,8 +599,8 @@ proptest! {
                 dsacked |= n == 0 && rcv.owed.dsack() == Some((SeqNum::new(left), SeqNum::new(right)));
                 told.push(whole);
             }
-            let (_, edge) = rcv.advertise();
-            rcv.on_ack_sent(edge, Carried::Nothing { room });
+            let (wire, edge) = rcv.advertise();
+            rcv.on_ack_sent(rcv.scale.bytes(wire), edge, Carried::Nothing { room });
             acks += 1;
             prop_assert!(acks <= offers.len(), "{acks} ACKs");
         }
@@ -633,4 +633,38 @@ fn r40_a_flood_that_fills_nothing_has_one_ack_a_turn() {
         }
         assert!(acks <= turns + 3 + 64, "{acks} for {sack} {step} {len}");
     }
+}
+
+/// A window that was told as 0 by rounding it down opens again when the user has read.
+#[test]
+fn a_window_that_was_rounded_to_nothing_is_told_when_it_opens() {
+    let mut rcv = Receive::new(1 << 30, 1 << 30, 1448);
+    assert_eq!(rcv.scale.shift(), 14);
+    rcv.on_syn(SeqNum::new(IRS), u32::from(rcv.own_syn_window()));
+    rcv.part.segs = 8;
+    for at in (0..50_000).step_by(1000) {
+        rcv.take(&text(BASE + at, 1000));
+    }
+    assert_eq!(ack(&mut rcv).0, 0);
+    while rcv.read(usize::MAX).is_some() {}
+    assert!(
+        rcv.wants_ack(true),
+        "the peer was told that there is no room"
+    );
+    assert_eq!(ack(&mut rcv).0, 1);
+}
+
+/// Without memory a window is one segment that the scale may not tell to the byte.
+#[test]
+fn without_memory_a_window_of_one_large_segment_opens_again() {
+    let mut rcv = Receive::new(60_000, 4 << 20, 65_000);
+    assert_eq!(rcv.scale.shift(), 7);
+    rcv.limit = 4 << 20;
+    rcv.on_syn(SeqNum::new(IRS), u32::from(rcv.own_syn_window()));
+    rcv.budget = budget(MemoryPressure::Full, 0);
+    rcv.take(&text(BASE, 65_535));
+    ack(&mut rcv);
+    let told = rcv.wnd();
+    while rcv.read(usize::MAX).is_some() {}
+    assert!(rcv.wants_ack(true), "{told} were told");
 }

@@ -141,9 +141,10 @@ impl Receive {
     }
 
     /// An ACK left, with what `advertise` and `report` gave.
-    pub(crate) fn on_ack_sent(&mut self, edge: SeqNum, carried: Carried) {
+    pub(crate) fn on_ack_sent(&mut self, told: u32, edge: SeqNum, carried: Carried) {
         let opened = edge.after(self.edge);
         self.edge = self.edge.later(edge);
+        self.told = self.nxt + told;
         self.last_ack_sent = self.nxt;
         self.ack = AckDue::No;
         self.unacked = 0;
@@ -175,7 +176,7 @@ impl Receive {
     }
 
     pub(super) fn worthwhile(&self) -> u32 {
-        u32::try_from(self.promise() / 2)
+        u32::try_from(self.share() / 2)
             .unwrap_or(u32::MAX)
             .min(self.mss)
             .max(1)
