@@ -68,6 +68,12 @@ impl Memory {
         chunk: CHUNK,
         kept: KEPT,
     };
+
+    /// What frames are received into.
+    fn arena(self) -> Arena {
+        // As large as a chunk is in fact, or the bound would count it for less.
+        Arena::bounded(self.chunk.max(MAX_READ), self.kept)
+    }
 }
 
 /// One descriptor, attached to the interface of this name.
@@ -143,7 +149,7 @@ impl TunTap {
     pub(super) fn split(self) -> (TunTapRx, TunTapTx) {
         let rx = TunTapRx {
             fd: Arc::clone(&self.fd),
-            arena: Arena::bounded(self.memory.chunk, self.memory.kept),
+            arena: self.memory.arena(),
             virtio: self.virtio,
             bad_headers: 0,
         };
@@ -413,6 +419,33 @@ mod tests {
             assert_eq!(far.recv(&mut [0; 10_000]).unwrap(), 9054);
         }
         assert_eq!(tx.transmit(Instant::ZERO, &frame).unwrap(), Sent::Taken);
+    }
+
+    /// A chunk that is too small for a frame is larger than it was asked to be, and counts as that.
+    #[test]
+    fn small_chunks_keep_no_more_memory_than_large_ones() {
+        const KEPT: usize = 1 << 20;
+        let (near, far) = UnixDatagram::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        for chunk in [1, 4096, 1 << 18] {
+            let memory = Memory { chunk, kept: KEPT };
+            let mut rx = TunTapRx {
+                fd: Arc::new(near.try_clone().unwrap().into()),
+                arena: memory.arena(),
+                virtio: false,
+                bad_headers: 0,
+            };
+            let mut kept = Vec::new();
+            for _ in 0..3000 {
+                far.send(&[7; 60]).unwrap();
+                kept.extend(rx.read(Instant::ZERO).unwrap());
+            }
+            assert_eq!(kept.len(), 3000);
+            // And the one that is copied from.
+            let largest = chunk.max(MAX_READ) as u64;
+            let made = rx.arena.made() * largest;
+            assert!(made <= KEPT as u64 + largest, "{chunk}: {made}");
+        }
     }
 
     #[test]
