@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -74,8 +75,10 @@ impl Recorder {
         let thread = thread::Builder::new()
             .name("netloom-capture".to_owned())
             .spawn(move || {
-                let outcome = drain.run();
-                drain.end(outcome, cut);
+                // A sink may be anybody's; whoever waits for the end is told in any case.
+                let outcome = catch_unwind(AssertUnwindSafe(|| drain.run()));
+                let panicked = |_| Err(io::Error::other("the capture's sink panicked"));
+                drain.end(outcome.unwrap_or_else(panicked), cut);
             })
             .map_err(CaptureError::Thread)?;
         Ok(Self {
@@ -338,12 +341,21 @@ struct Drain<W> {
 }
 
 impl<W: Write> Drain<W> {
+    /// Writes until all recorders are gone, and what is to be said then, or until the sink fails.
+    fn run(&mut self) -> io::Result<()> {
+        self.write_all()?;
+        self.writer.conclude(Outside {
+            lost: self.counters.unreported.load(Relaxed),
+            over_limit: self.counters.lost_limit.load(Relaxed),
+        })
+    }
+
     /// Writes until all recorders are gone or the sink fails.
     ///
     /// While traffic flows the thread looks in every [`LINGER`], or when the queue is a quarter
     /// full, so that a frame costs its sender no wake-up; only after an idle round does it sleep
     /// until the next frame.
-    fn run(&mut self) -> io::Result<()> {
+    fn write_all(&mut self) -> io::Result<()> {
         let mut idle = true;
         loop {
             match self.frames.try_recv() {
@@ -411,18 +423,13 @@ impl<W: Write> Drain<W> {
     /// Closes the file, or reports why it could not be written and counts what is lost by it.
     fn end(self, outcome: io::Result<()>, cut: fn(W, u64)) {
         let Self {
-            mut writer,
+            writer,
             frames,
             counters,
             ..
         } = self;
         let kept = writer.accepted();
         let before = writer.written();
-        let outside = Outside {
-            lost: counters.unreported.load(Relaxed),
-            over_limit: counters.lost_limit.load(Relaxed),
-        };
-        let outcome = outcome.and_then(|()| writer.conclude(outside));
         match outcome {
             Ok(()) => counters.written.store(kept, Relaxed),
             Err(error) => {

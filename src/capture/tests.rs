@@ -743,6 +743,36 @@ fn a_full_disk_ends_the_capture_and_nothing_else() {
     assert!(u64::try_from(frames.len()).unwrap() >= stats.written);
 }
 
+/// A sink that panics ends the capture too, for those who wait for that.
+#[test]
+fn a_sink_that_panics_ends_the_capture() {
+    struct Trap(u32);
+    impl Write for Trap {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += 1;
+            // The section header and the interface are written before there is a thread.
+            assert!(self.0 <= 2, "the bug of this test");
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let recorder = Recorder::start(Trap(0), Medium::Ip, &settings()).unwrap();
+    let watch = recorder.watch();
+    feed(&recorder, 1, 1000);
+    let (done, ended) = mpsc::channel();
+    let waiter = watch.clone();
+    std::thread::spawn(move || done.send(waiter.wait().map(io::Error::kind)));
+    let told = ended.recv_timeout(Duration::from_secs(20));
+    assert_eq!(told, Ok(Some(io::ErrorKind::Other)));
+    feed(&recorder, 5, 1000);
+    drop(recorder);
+    assert_balanced(&watch.stats());
+    assert_eq!(watch.stats().lost_error, 6);
+}
+
 /// A disk that waits until the test lets it go on.
 struct Gate(mpsc::Receiver<()>, Shelf);
 
