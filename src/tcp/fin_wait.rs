@@ -112,13 +112,9 @@ impl FinWait {
     }
 
     /// What is not acceptable is answered, so that a peer which lost our ACK, or asks whether we live,
-    /// goes on. Limited, for the record has no budget of its own, but for text: nothing that others
-    /// sent may hold back the answer to what is sent again (r38), and two ends do not go on with it.
+    /// goes on. Limited as in TIME-WAIT, for the record has no budget of its own.
     fn answer(&mut self, seg: &Segment, reason: DropReason) -> FinWaitStep {
-        if seg.len() > 0 && seg.control != Control::Syn {
-            return FinWaitStep::Answer(reason);
-        }
-        match self.record.answer(seg.at, reason) {
+        match self.record.answer(seg, reason) {
             TimeWaitStep::Answer(reason) => FinWaitStep::Answer(reason),
             _ => FinWaitStep::Dropped(reason),
         }

@@ -102,9 +102,12 @@ impl TimeWait {
         }
     }
 
-    /// Answers, unless one left a moment ago.
-    pub(super) fn answer(&mut self, now: Instant, reason: DropReason) -> TimeWaitStep {
-        if self.answers.take(now) {
+    /// Answers, unless one left a moment ago. Text and FINs have their answer each time: they come
+    /// again when our ACK was lost, and nothing that others sent may hold it back (r38). Two ends do
+    /// not go on with it, an ACK has neither (r39).
+    pub(super) fn answer(&mut self, seg: &Segment, reason: DropReason) -> TimeWaitStep {
+        let comes_again = seg.len() > 0 && seg.control != Control::Syn;
+        if comes_again || self.answers.take(seg.at) {
             TimeWaitStep::Answer(reason)
         } else {
             TimeWaitStep::Dropped(reason)
@@ -141,13 +144,13 @@ impl TimeWait {
             Control::Syn if seg.ack.is_none() && self.may_reopen(seg) => Step::Reuse,
             Control::Syn => {
                 self.facts |= Facts::SYN_ANSWERED;
-                self.answer(seg.at, DropReason::TcpUnexpectedSyn)
+                self.answer(seg, DropReason::TcpUnexpectedSyn)
             }
             // RFC 9293 §3.10.7.4, fifth: without the ACK bit it is dropped, whatever else it is.
             _ if seg.ack.is_none() => Step::Dropped(DropReason::TcpNoAck),
             Control::Fin if seg.end() == self.rcv_nxt => Step::Restart,
-            _ if self.is_old_timestamp(seg) => self.answer(seg.at, DropReason::TcpPaws),
-            _ if seg.len() > 0 => self.answer(seg.at, DropReason::TcpTextRefused),
+            _ if self.is_old_timestamp(seg) => self.answer(seg, DropReason::TcpPaws),
+            _ if seg.len() > 0 => self.answer(seg, DropReason::TcpTextRefused),
             // A pure ACK is never answered, or two ends would answer each other for ever (r39).
             _ => Step::Dropped(DropReason::TcpOutOfWindow),
         }
@@ -280,17 +283,30 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_limited_but_for_a_fin_that_comes_again() {
-        let mut record = record(None);
+    fn answers_are_limited_but_for_what_comes_again() {
+        use DropReason as D;
+        use TimeWaitStep as S;
+        let mut record = record(Some(50));
         let mut answered = 0;
         for ms in 0..2048 {
-            let mut text = segment(990, Control::None, true, None, 3);
-            text.at = Instant::from_millis(ms);
-            let step = record.on_segment(&text);
-            answered += usize::from(step == TimeWaitStep::Answer(DropReason::TcpTextRefused));
-            let mut fin = segment(999, Control::Fin, true, None, 0);
-            fin.at = text.at;
-            assert_eq!(record.on_segment(&fin), TimeWaitStep::Restart);
+            let mut judge = |seq, control, val, text| {
+                let mut seg = segment(seq, control, control != Control::Syn, Some(val), text);
+                seg.at = Instant::from_millis(ms);
+                record.on_segment(&seg)
+            };
+            for (step, reason) in [
+                (judge(990, Control::Syn, 50, 0), D::TcpUnexpectedSyn),
+                (judge(990, Control::None, 49, 0), D::TcpPaws),
+            ] {
+                assert!(step == S::Answer(reason) || step == S::Dropped(reason));
+                answered += usize::from(step == S::Answer(reason));
+            }
+            assert_eq!(
+                judge(990, Control::None, 50, 3),
+                S::Answer(D::TcpTextRefused)
+            );
+            assert_eq!(judge(990, Control::None, 49, 3), S::Answer(D::TcpPaws));
+            assert_eq!(judge(999, Control::Fin, 50, 0), S::Restart);
         }
         assert!((3..=5).contains(&answered), "{answered} in two seconds");
     }

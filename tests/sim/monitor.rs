@@ -24,8 +24,6 @@ struct Half {
     edge: Option<u32>,
     /// The end of what it sent.
     end: u32,
-    /// Its FIN left.
-    fin: bool,
     /// Since when it has not answered what came.
     owes: Option<Instant>,
 }
@@ -84,11 +82,6 @@ impl Monitor {
         let (Some((iss, _)), Some(_)) = (flow[1 - to].syn, flow[to].ack) else {
             return;
         };
-        // In TIME-WAIT only a FIN that comes again is answered each time.
-        let over = flow[to].fin && flow[1 - to].fin && flow[to].ack == Some(flow[1 - to].end);
-        if over && !flags.contains(Flags::FIN) {
-            return;
-        }
         // Not of an earlier connection between the same ports.
         if ahead(header.seq(), iss) > 0 {
             flow[to].owes.get_or_insert(now);
@@ -120,7 +113,6 @@ impl Monitor {
             return on_syn(flow, from, header);
         }
         let len = text as u32 + u32::from(flags.contains(Flags::FIN));
-        flow[from].fin |= flags.contains(Flags::FIN);
         check_numbers(flow, from, header.seq(), len);
         check_promise(flow, from, header, unscaled);
     }
