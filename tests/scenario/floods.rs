@@ -45,12 +45,14 @@ struct End {
 impl End {
     fn new(number: u64, mac: MacAddr) -> Self {
         let mut stack = Stack::new(Config::new(Seed::from_number(number)));
-        let config = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        let mut config = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
             .mac(mac)
             .address(format!("10.0.0.{number}/8").parse().unwrap())
             .address(format!("fd00::{number}/64").parse().unwrap())
-            .gateway("10.0.0.1".parse().unwrap())
             .dad_transmits(0);
+        if number != 1 {
+            config = config.gateway("10.0.0.1".parse().unwrap());
+        }
         let on = stack.add_interface(Instant::ZERO, config).unwrap();
         Self {
             stack,
