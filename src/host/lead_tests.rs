@@ -1,6 +1,8 @@
 //! Leads step by step: this thread plays whoever comes in between, another one leads.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -17,8 +19,10 @@ use super::super::sockets::UdpQueue;
 use super::super::state::{Core, Next};
 use super::super::waits::Waits;
 use crate::base::{Instant, Seed};
-use crate::device::{Capabilities, Device, Medium, Pair, Pollable, RxBatch};
-use crate::link::{RxFrame, RxMeta};
+use crate::device::{
+    Capabilities, Device, DeviceError, Medium, Pair, PairTx, Pollable, RxBatch, Sent, Transmit,
+};
+use crate::link::{RxFrame, RxMeta, TxFrame};
 use crate::stack::{Config, InterfaceConfig, Stack, TcpId, UdpOptions};
 use crate::tcp::TcpOptions;
 
@@ -27,12 +31,40 @@ const LONG: Duration = Duration::from_secs(10);
 
 /// What a host's threads share, without its driver; the peer's device stays open beside it.
 fn shared() -> (Arc<Shared>, Pair) {
+    let (shared, peer, _) = counted();
+    (shared, peer)
+}
+
+/// A sending half that counts how often it was polled.
+struct Counting(PairTx, Arc<AtomicU32>);
+
+impl Transmit for Counting {
+    fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        self.0.transmit(now, frame)
+    }
+
+    fn poll(&mut self, now: Instant) -> Result<Option<Instant>, DeviceError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.poll(now)
+    }
+}
+
+impl Pollable for Counting {
+    fn descriptor(&self) -> std::io::Result<Arc<OwnedFd>> {
+        self.0.descriptor()
+    }
+}
+
+/// The same, and how often the device was polled.
+fn counted() -> (Arc<Shared>, Pair, Arc<AtomicU32>) {
     let (device, peer) = Pair::new(Capabilities::full(Medium::Ip, 1500), 100);
     let mut stack = Stack::new(Config::new(Seed::from_number(1)));
     let address = "10.7.0.1/24".parse().unwrap();
     let interface = InterfaceConfig::new(device.capabilities()).address(address);
     let interface = stack.add_interface(clock::now(), interface).unwrap();
     let (rx, tx) = device.split();
+    let polls = Arc::new(AtomicU32::new(0));
+    let tx = Counting(tx, Arc::clone(&polls));
     let poller = Poller::new(rx.descriptor().unwrap(), tx.descriptor().unwrap());
     let manners = Manners {
         busy_poll: Duration::ZERO,
@@ -44,7 +76,7 @@ fn shared() -> (Arc<Shared>, Pair) {
     );
     let tcp = TcpOptions::default();
     let shared = Shared::new(stack, interface, tcp, halves, None, &manners).unwrap();
-    (shared, peer)
+    (shared, peer, polls)
 }
 
 /// A connection whose peer never answers.
@@ -175,6 +207,21 @@ fn who_sleeps_longer_than_its_last_turn_said_is_woken_for_what_comes_between() {
     connect(&mut core);
     let (_, need) = core.after_call(clock::now());
     assert_eq!(core.wake_for(need), Wake::Driver);
+}
+
+/// What a device wants after it was polled is told to who polled it: to somebody who looks.
+#[test]
+fn a_driver_that_looks_no_more_leaves_the_device_alone() {
+    let (shared, _peer, polls) = counted();
+    let _result = waiter(&shared, Arc::new(Waits::default()), 1);
+    // The lead has polled, and sleeps or is about to.
+    until(|| polls.load(Ordering::Relaxed) > 0);
+    let before = polls.load(Ordering::Relaxed);
+    // Meanwhile the driver comes from a read that found nothing.
+    let next = shared.poll_device(clock::now(), None, false, &mut clock::now());
+    assert!(matches!(next, Some(Next::Again)), "{next:?}");
+    assert_eq!(polls.load(Ordering::Relaxed), before);
+    shared.request_end(None);
 }
 
 /// A UDP socket with one datagram in the stack, which nobody has been told of.

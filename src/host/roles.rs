@@ -137,6 +137,14 @@ impl Roles {
         self.selfless = 0;
     }
 
+    /// Does this leader look at the device, or the driver if it is none?
+    pub(crate) fn is_looked_at_by(&self, lead: Option<LeadId>) -> bool {
+        match lead {
+            Some(id) => self.is_led_by(id),
+            None => self.looker == Looker::Driver,
+        }
+    }
+
     /// Does this lead still last?
     pub(crate) fn is_led_by(&self, id: LeadId) -> bool {
         id.0 == self.leads && self.is_led()

@@ -307,14 +307,16 @@ impl Core {
     }
 
     /// The same when there is nothing else to do; what is next for who asks, a leader or the driver.
+    /// Who looks no more leaves the device alone, for what it wants then would be told to nobody else.
     pub(super) fn poll_idle(&mut self, now: Instant, lead: Option<LeadId>) -> Next {
+        if !self.roles.is_looked_at_by(lead) {
+            return Next::Again;
+        }
         if self.check().is_ok() {
             self.poll_device(now);
         }
         let next = self.next(now, More::Idle);
-        if lead.is_none_or(|id| self.roles.is_led_by(id)) {
-            self.sleeps(lead.is_some(), &next);
-        }
+        self.sleeps(lead.is_some(), &next);
         next
     }
 
