@@ -30,7 +30,7 @@ impl Stack {
         options: TcpOptions,
     ) -> Result<TcpId, ConnectError> {
         let now = self.net.clamp(now);
-        if self.memory.is_full() {
+        if self.has_no_memory() {
             self.net.counters.tcp_connects_short_of_memory += 1;
             return Err(ConnectError::NoMemory);
         }

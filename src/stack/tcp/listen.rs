@@ -218,7 +218,7 @@ impl Stack {
             (Control::Syn, None) => {}
             _ => return Err(DropReason::TcpNoAck),
         }
-        if self.memory.is_full() {
+        if self.has_no_memory() {
             // The peer asks again.
             return Err(DropReason::TcpMemory);
         }

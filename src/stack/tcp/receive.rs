@@ -157,12 +157,13 @@ impl Stack {
             TimeWaitStep::Reuse => {
                 // Only a listener with room may take the name over; else the record answers as ever.
                 let port = name.tuple.local.port;
+                let full = self.has_no_memory();
                 let listener = self
                     .demux
                     .tcp
                     .bound(packet.on, packet.dst, port)
                     .and_then(|id| self.tcp.listeners.get(id));
-                if self.memory.is_full() || listener.is_none_or(Listener::is_full) {
+                if full || listener.is_none_or(Listener::is_full) {
                     self.answer_in_time_wait(&name, &record.ack(now));
                     return Err(DropReason::TcpUnexpectedSyn);
                 }

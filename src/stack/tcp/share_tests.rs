@@ -178,3 +178,48 @@ fn a_writer_whose_buffer_drained_while_memory_was_short_is_told_when_it_is_not()
     link.ends[1].stack.tcp_abort(now, greedy);
     assert_eq!(told(&mut link), 1);
 }
+
+/// Buffers that an idle connection keeps to be filled again keep nobody out.
+#[test]
+fn buffers_of_an_idle_connection_keep_no_other_out() {
+    let full = Capabilities::full(Medium::Ip, 1500);
+    let mut link = Link::with(&full, |config| config.socket_memory(1 << 20));
+    let to = SERVER.parse().unwrap();
+    let listener = link.ends[0]
+        .stack
+        .tcp_listen(to, ListenOptions::default())
+        .unwrap();
+    let connect = |link: &mut Link| {
+        let options = TcpOptions::default();
+        let client = link.ends[1].stack.tcp_connect(link.now, to, None, options);
+        link.pass(Duration::from_secs(5));
+        let server = link.ends[0].stack.tcp_accept(link.now, listener);
+        (client.unwrap(), server.unwrap())
+    };
+    let (client, server) = connect(&mut link);
+    let now = link.now;
+    let written = link.ends[0].stack.tcp_write(now, server, &vec![7; 2 << 20]);
+    let mut left = written.unwrap();
+    while left > 0 {
+        link.pass(Duration::from_millis(50));
+        while let Ok(text) = link.ends[1]
+            .stack
+            .tcp_read_chunk(link.now, client, usize::MAX)
+        {
+            left -= text.len();
+        }
+    }
+    link.pass(Duration::from_secs(1));
+    let info = link.ends[0].stack.tcp_info(server).unwrap();
+    assert_eq!(info.unacked + info.unsent, 0);
+    connect(&mut link);
+    let now = link.now;
+    let again = link.ends[0].stack.tcp_write(now, server, &vec![7; 2 << 20]);
+    assert!(again.unwrap() > 500_000, "nor what has it");
+    let options = TcpOptions::default();
+    let other = "10.0.0.2:81".parse().unwrap();
+    link.ends[0]
+        .stack
+        .tcp_connect(now, other, None, options)
+        .unwrap();
+}

@@ -22,12 +22,14 @@ use std::collections::VecDeque;
 use super::Slot;
 use crate::stack::Stack;
 use crate::stack::ids::TcpId;
+use crate::stack::memory::Memory;
 use crate::tcp::{Offsets, Reach};
 
 /// Connections that may be warm at a time.
 const MOST: usize = 64;
 
-/// The same while memory is short: idle buffers go.
+/// The same while memory is short: idle buffers go. With none left all of them do, even those of who
+/// is busy: what he keeps to be filled again would leave him four segments to fill.
 const MOST_WHEN_SHORT: usize = 4;
 
 /// Bytes of received frames after which a connection is looked at again.
@@ -100,14 +102,9 @@ impl Stack {
         for reach in [Reach::Small, Reach::All] {
             slot.list_pinning(id, reach, clock, &mut lines.pinning);
         }
-        let most = if self.memory.is_short() {
-            MOST_WHEN_SHORT
-        } else {
-            MOST
-        };
         for _ in 0..LOOKED_AT {
             let line = &self.tcp.lines.warm;
-            let crowded = line.len() > most;
+            let crowded = line.len() > self.memory.most_warm();
             let aged = |first: &Warm| clock - first.entered > SPAN;
             if !crowded && !line.front().is_some_and(aged) {
                 break;
@@ -116,6 +113,18 @@ impl Stack {
         }
         self.copy_aged(clock, Reach::Small, SPAN);
         self.copy_aged(clock, Reach::All, LARGE_SPAN);
+    }
+
+    /// Is there no memory for another connection, even if idle ones, a few of them, give theirs back?
+    pub(super) fn has_no_memory(&mut self) -> bool {
+        let clock = self.net.counters.rx_bytes;
+        for _ in 0..LOOKED_AT {
+            if !self.memory.is_full() || self.tcp.lines.warm.is_empty() {
+                break;
+            }
+            self.cool_first(clock, true);
+        }
+        self.memory.is_full()
     }
 
     /// Looks at the connection that has been warm for longest.
@@ -156,6 +165,19 @@ impl Stack {
             }
             slot.standing.pinning[reach as usize] = false;
             slot.list_pinning(entry.id, reach, clock, lines);
+        }
+    }
+}
+
+impl Memory {
+    /// How many connections may be warm now.
+    fn most_warm(&self) -> usize {
+        if self.is_full() {
+            0
+        } else if self.is_short() {
+            MOST_WHEN_SHORT
+        } else {
+            MOST
         }
     }
 }
