@@ -47,6 +47,7 @@ mod state;
 mod stats;
 mod time_wait;
 mod timers;
+mod ts_recent;
 mod user;
 mod window;
 

@@ -1,14 +1,12 @@
 //! The receiving side: RCV.NXT, the window, what is to be acknowledged (RFC 9293 §3.8.6).
 //!
-//! *Owns* RCV.*, the read queue, the assembler, the timestamps to echo and the duty to
-//! acknowledge. *Does not* send: `plan` asks what is due.
+//! *Owns* RCV.*, the read queue, the assembler and the duty to acknowledge. *Does not* send: `plan`
+//! asks what is due; which timestamp is echoed is told in `ts_recent`.
 //! Invariant: the right edge ever advertised never moves left, rounding included (r08).
-
-use core::time::Duration;
 
 use bytes::{Buf, Bytes};
 
-use crate::base::{DropReason, Instant};
+use crate::base::DropReason;
 
 use super::assembler::{Assembler, Offered};
 use super::budget::{Budget, MemoryPressure};
@@ -17,9 +15,8 @@ use super::read_queue::{Reach, ReadQueue};
 use super::segment::{Control, Segment};
 use super::seq::{SeqNum, WindowScale};
 use super::settings::TcpOptions;
+use super::ts_recent::TsRecent;
 
-// RFC 7323 §5.5: TS.Recent is not used after 24 days without a segment.
-const TS_RECENT_LIFE: Duration = Duration::from_secs(24 * 24 * 3600);
 // What a segment holds until a larger one is seen: the MSS floor, so that a peer with small ones
 // has every second acknowledged too.
 const SMALLEST_SEGMENT: u32 = 48;
@@ -34,13 +31,6 @@ pub(crate) enum AckDue {
     Delayed,
     /// With the next turn.
     Now,
-}
-
-/// The timestamp to echo: TS.Recent and when it came (RFC 7323 §4.3).
-#[derive(Clone, Copy, Debug)]
-struct TsRecent {
-    val: u32,
-    at: Instant,
 }
 
 /// What the connection may use of a queue that all connections of its interface share.
@@ -79,7 +69,7 @@ pub(crate) struct Receive {
     pub(crate) offset: u64,
     /// The FIN's sequence number, once it was seen.
     fin: Option<SeqNum>,
-    ts_recent: Option<TsRecent>,
+    pub(super) ts_recent: Option<TsRecent>,
     /// Last.ACK.sent of RFC 7323 §4.3.
     pub(super) last_ack_sent: SeqNum,
     pub(super) ack: AckDue,
@@ -198,36 +188,6 @@ impl Receive {
 
     // --- checks, in RFC order -------------------------------------------------------------
 
-    /// RFC 7323 §5.3 (R1): an older timestamp than the last is an old duplicate. RST is exempt.
-    pub(crate) fn check_timestamp(&mut self, seg: &Segment) -> Result<(), DropReason> {
-        if seg.control == Control::Rst {
-            return Ok(());
-        }
-        let Some(recent) = self.ts_recent else {
-            return Ok(());
-        };
-        let Some((val, _)) = seg.options.timestamps else {
-            // RFC 7323 §3.2: a segment without the option that was agreed on is dropped; but a SYN
-            // may be a rebooted peer's, and gets its challenge ACK (RFC 5961 §4.2).
-            // Keep-alives of some stacks carry no options, and Linux answers them.
-            return match seg.control {
-                Control::Syn => Ok(()),
-                Control::None if self.is_keep_alive(seg) => Ok(()),
-                _ => Err(DropReason::TcpNoTimestamp),
-            };
-        };
-        let fresh = seg.at.since(recent.at) < TS_RECENT_LIFE;
-        if fresh && SeqNum::new(val).before(SeqNum::new(recent.val)) {
-            return Err(DropReason::TcpPaws);
-        }
-        Ok(())
-    }
-
-    /// RFC 9293 §3.8.4: SEG.SEQ is the number before RCV.NXT, with a byte of garbage or without.
-    fn is_keep_alive(&self, seg: &Segment) -> bool {
-        seg.seq == self.nxt - 1 && seg.text_len() <= 1
-    }
-
     /// RFC 9293 §3.10.7.4, first: the four cases of the acceptability test.
     pub(crate) fn is_acceptable(&self, seg: &Segment) -> bool {
         let wnd = self.wnd();
@@ -251,28 +211,6 @@ impl Receive {
     pub(crate) fn is_near(&self, seq: SeqNum) -> bool {
         let oldest = u32::try_from(self.limit_max).unwrap_or(u32::MAX);
         !seq.after(self.edge + 1) && self.nxt.past(seq) <= oldest
-    }
-
-    /// RFC 7323 §4.3 (2): remembers the timestamp of the segment that the next ACK is due to.
-    pub(crate) fn update_timestamp(&mut self, seg: &Segment) {
-        let (Some(recent), Some((val, _))) = (&mut self.ts_recent, seg.options.timestamps) else {
-            return;
-        };
-        let newer = !SeqNum::new(val).before(SeqNum::new(recent.val))
-            || seg.at.since(recent.at) >= TS_RECENT_LIFE;
-        if newer && !seg.seq.after(self.last_ack_sent) {
-            *recent = TsRecent { val, at: seg.at };
-        }
-    }
-
-    /// Timestamps were agreed on, this was the first.
-    pub(crate) fn start_timestamps(&mut self, val: u32, at: Instant) {
-        self.ts_recent = Some(TsRecent { val, at });
-    }
-
-    /// The TSval to echo; `None` when timestamps are off.
-    pub(crate) fn ts_recent(&self) -> Option<u32> {
-        self.ts_recent.map(|recent| recent.val)
     }
 
     // --- text -----------------------------------------------------------------------------
@@ -510,6 +448,12 @@ pub(crate) fn window_scale(options: &TcpOptions) -> WindowScale {
     WindowScale::for_window(options.recv_buffer_max.min(MAX_WINDOW))
 }
 
+#[cfg(test)]
+#[path = "receive_batch_tests.rs"]
+mod batch_tests;
+#[cfg(test)]
+#[path = "receive_memory_tests.rs"]
+mod memory_tests;
 #[cfg(test)]
 #[path = "receive_tests.rs"]
 mod tests;

@@ -1,6 +1,7 @@
 //! The receiving side by tables, and against a plain stream.
 
 use super::*;
+use crate::base::Instant;
 use crate::tcp::options::Options;
 use crate::tcp::window::Carried;
 use proptest::prelude::*;
@@ -9,7 +10,7 @@ const IRS: u32 = 999;
 /// The first text byte's number.
 const BASE: u32 = 1000;
 
-fn receive(limit: usize) -> Receive {
+pub(super) fn receive(limit: usize) -> Receive {
     let mut rcv = Receive::new(limit, limit, 100);
     rcv.on_syn(SeqNum::new(IRS), u32::from(rcv.own_syn_window()));
     rcv.owed.set_sack(true);
@@ -29,7 +30,7 @@ fn segment(seq: u32, len: usize, control: Control) -> Segment {
     }
 }
 
-fn text(seq: u32, len: usize) -> Segment {
+pub(super) fn text(seq: u32, len: usize) -> Segment {
     segment(seq, len, Control::None)
 }
 
@@ -45,95 +46,14 @@ fn stamped(seq: u32, len: usize, val: u32, at: u64) -> Segment {
 }
 
 /// Sends the ACK that is due.
-fn ack(rcv: &mut Receive) -> (u16, SeqNum) {
+pub(super) fn ack(rcv: &mut Receive) -> (u16, SeqNum) {
     let (wire, edge) = rcv.advertise();
     rcv.on_ack_sent(rcv.scale.bytes(wire), edge, Carried::Nothing { room: 4 });
     (wire, edge)
 }
 
-fn sacks(rcv: &Receive) -> Vec<(u32, u32)> {
+pub(super) fn sacks(rcv: &Receive) -> Vec<(u32, u32)> {
     rcv.report(4).blocks.iter().collect()
-}
-
-fn budget(pressure: MemoryPressure, left: usize) -> Budget {
-    Budget { pressure, left }
-}
-
-/// All memory is used: a reader that keeps up goes on, and nobody is told what is thrown away.
-#[test]
-fn without_memory_four_segments_in_order_are_taken_and_no_more() {
-    let mut rcv = receive(60_000);
-    rcv.budget = budget(MemoryPressure::Full, 0);
-    let arrived = rcv.take(&text(BASE, 300));
-    assert_eq!(arrived.dropped, None);
-    let mut fin = text(BASE + 300, 300);
-    fin.control = Control::Fin;
-    let arrived = rcv.take(&fin);
-    assert_eq!(arrived.dropped, Some(DropReason::TcpMemory));
-    assert!(!arrived.fin, "a FIN whose text was cut goes with it");
-    assert_eq!(rcv.nxt, SeqNum::new(BASE + 400));
-    let arrived = rcv.take(&text(BASE + 600, 50));
-    assert_eq!(arrived.dropped, Some(DropReason::TcpMemory));
-    assert_eq!(sacks(&rcv), [], "what is not held is not reported");
-    assert_eq!(rcv.queue.len(), 400);
-    assert_eq!(rcv.read(400).unwrap().len(), 400);
-    assert_eq!(rcv.take(&text(BASE + 400, 400)).dropped, None);
-}
-
-/// What waits behind a gap and uses all memory up does not keep out what closes the gap.
-#[test]
-fn without_memory_a_gap_is_closed_all_the_same() {
-    let mut rcv = receive(60_000);
-    rcv.take(&text(BASE + 100, 5000));
-    rcv.budget = budget(MemoryPressure::Full, 0);
-    let arrived = rcv.take(&text(BASE, 100));
-    assert_eq!(arrived.dropped, None);
-    assert_eq!(rcv.nxt, SeqNum::new(BASE + 5100));
-}
-
-/// The right edge stays where it is while memory is short, and moves on when the user has read.
-#[test]
-fn without_memory_the_window_closes_and_its_edge_never_moves_back() {
-    let mut rcv = receive(60_000);
-    let (_, promised) = ack(&mut rcv);
-    for (pressure, left, edge) in [
-        (MemoryPressure::Steady, 1 << 20, 60_000 + 2000),
-        (MemoryPressure::Short, 8000, 60_000 + 2000),
-        (MemoryPressure::Full, 0, 60_000 + 2000),
-    ] {
-        rcv.budget = budget(pressure, left);
-        if pressure == MemoryPressure::Steady {
-            rcv.take(&text(BASE, 2000));
-            rcv.read(2000);
-        }
-        let (_, now) = ack(&mut rcv);
-        assert!(!now.before(promised));
-        assert_eq!(now.past(SeqNum::new(BASE)), edge, "{pressure:?}");
-    }
-    // All that was promised comes while memory is short, and is read at once: four segments more.
-    rcv.budget = budget(MemoryPressure::Short, 0);
-    for at in (2000..62_000).step_by(400) {
-        assert_eq!(rcv.take(&text(BASE + at, 400)).dropped, None);
-        assert_eq!(rcv.read(400).unwrap().len(), 400);
-    }
-    let (_, edge) = ack(&mut rcv);
-    assert_eq!(edge, SeqNum::new(BASE + 62_000 + 400));
-}
-
-/// Windows grow while there is plenty of memory only.
-#[test]
-fn without_memory_windows_do_not_grow() {
-    for (pressure, grown) in [(MemoryPressure::None, 8000), (MemoryPressure::Steady, 4000)] {
-        let mut rcv = Receive::new(4000, 60_000, 100);
-        rcv.on_syn(SeqNum::new(IRS), u32::from(rcv.own_syn_window()));
-        rcv.budget = budget(pressure, 1 << 20);
-        for at in (0..4400).step_by(400) {
-            rcv.take(&text(BASE + at, 400));
-            rcv.read(400);
-            ack(&mut rcv);
-        }
-        assert_eq!(rcv.limit, grown);
-    }
 }
 
 /// Covers: TCP-58 (the four cases), TCP-9
@@ -567,104 +487,4 @@ proptest! {
         prop_assert_eq!(rcv.is_finished(), rcv.nxt == first + total as u32 + 1);
         prop_assert!(!rcv.is_finished() || read.len() == total);
     }
-}
-
-proptest! {
-    /// Whatever comes in whatever order and room: as many bare ACKs as it takes tell every run that
-    /// changed and every duplicate, and never more of them than there were segments.
-    #[test]
-    fn a_batch_is_told_whole_and_never_outnumbered(
-        offers in prop::collection::vec((1u32..400, 1usize..30), 1..40), room in 0usize..=4, sack: bool,
-    ) {
-        let mut rcv = receive(1000);
-        rcv.owed.set_sack(sack);
-        let mut model = std::collections::BTreeSet::new();
-        let (mut changed, mut again) = (std::collections::BTreeSet::new(), false);
-        for &(at, len) in &offers {
-            rcv.take(&text(BASE + at, len));
-            let range = at..at + len as u32;
-            again |= range.clone().any(|n| model.contains(&n));
-            model.extend(range.clone());
-            changed.extend(range);
-        }
-        let (mut told, mut dsacked) = (Vec::new(), false);
-        let mut acks = 0;
-        while rcv.wants_ack(true) {
-            let report = rcv.report(room);
-            prop_assert!(report.blocks.len() <= room);
-            for (n, (left, right)) in report.blocks.iter().enumerate() {
-                let whole = left..right;
-                let held = whole.clone().all(|n| model.contains(&(n - BASE)));
-                prop_assert!(held, "{left}..{right}");
-                dsacked |= n == 0 && rcv.owed.dsack() == Some((SeqNum::new(left), SeqNum::new(right)));
-                told.push(whole);
-            }
-            let (wire, edge) = rcv.advertise();
-            rcv.on_ack_sent(rcv.scale.bytes(wire), edge, Carried::Nothing { room });
-            acks += 1;
-            prop_assert!(acks <= offers.len(), "{acks} ACKs");
-        }
-        if sack && room > 1 {
-            for at in changed {
-                prop_assert!(told.iter().any(|run| run.contains(&(BASE + at))), "{at}");
-            }
-            prop_assert!(dsacked == again || offers.len() > 16);
-        }
-        prop_assert!(sack || told.is_empty());
-    }
-}
-
-/// Whoever never fills the hole has what one turn brings told in full, and then one ACK for each turn.
-#[test]
-fn r40_a_flood_that_fills_nothing_has_one_ack_a_turn() {
-    for (sack, step, len) in [(true, 2, 1), (true, 7, 20), (false, 2, 1)] {
-        let mut rcv = receive(100_000);
-        rcv.owed.set_sack(sack);
-        let (mut acks, turns) = (0, 100);
-        for turn in 0..turns {
-            for n in 0..64 {
-                let at = BASE + 100 + step * ((turn * 64 + n) % 3000);
-                rcv.take(&text(at, len));
-            }
-            while rcv.wants_ack(true) {
-                ack(&mut rcv);
-                acks += 1;
-            }
-        }
-        assert!(acks <= turns + 3 + 64, "{acks} for {sack} {step} {len}");
-    }
-}
-
-/// A window that was told as 0 by rounding it down opens again when the user has read.
-#[test]
-fn a_window_that_was_rounded_to_nothing_is_told_when_it_opens() {
-    let mut rcv = Receive::new(1 << 30, 1 << 30, 1448);
-    assert_eq!(rcv.scale.shift(), 14);
-    rcv.on_syn(SeqNum::new(IRS), u32::from(rcv.own_syn_window()));
-    rcv.part.segs = 8;
-    for at in (0..50_000).step_by(1000) {
-        rcv.take(&text(BASE + at, 1000));
-    }
-    assert_eq!(ack(&mut rcv).0, 0);
-    while rcv.read(usize::MAX).is_some() {}
-    assert!(
-        rcv.wants_ack(true),
-        "the peer was told that there is no room"
-    );
-    assert_eq!(ack(&mut rcv).0, 1);
-}
-
-/// Without memory a window is one segment that the scale may not tell to the byte.
-#[test]
-fn without_memory_a_window_of_one_large_segment_opens_again() {
-    let mut rcv = Receive::new(60_000, 4 << 20, 65_000);
-    assert_eq!(rcv.scale.shift(), 7);
-    rcv.limit = 4 << 20;
-    rcv.on_syn(SeqNum::new(IRS), u32::from(rcv.own_syn_window()));
-    rcv.budget = budget(MemoryPressure::Full, 0);
-    rcv.take(&text(BASE, 65_535));
-    ack(&mut rcv);
-    let told = rcv.wnd();
-    while rcv.read(usize::MAX).is_some() {}
-    assert!(rcv.wants_ack(true), "{told} were told");
 }

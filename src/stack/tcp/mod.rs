@@ -17,6 +17,7 @@ mod icmp;
 #[cfg(test)]
 mod leaving_tests;
 mod listen;
+mod listen_options;
 mod receive;
 #[cfg(test)]
 mod regression_tests;
@@ -36,7 +37,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use error::{AcceptError, ConnectError, ListenError};
-pub use listen::ListenOptions;
+pub use listen_options::ListenOptions;
 
 use super::Stack;
 use super::demux::{TcpEntry, TcpFlows, Tuple};

@@ -1,0 +1,64 @@
+//! How a listener listens: its settings.
+
+use crate::tcp::TcpOptions;
+
+/// How a listener listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenOptions {
+    pub(super) backlog: usize,
+    pub(super) dual_stack: bool,
+    pub(super) syn_cookies: bool,
+    pub(super) tcp: TcpOptions,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self::new(TcpOptions::default())
+    }
+}
+
+impl ListenOptions {
+    /// A listener whose connections start with these settings.
+    pub const fn new(tcp: TcpOptions) -> Self {
+        Self {
+            backlog: 4096,
+            dual_stack: false,
+            syn_cookies: true,
+            tcp,
+        }
+    }
+
+    /// Connections that may wait to be accepted, and as many that may be half open beside them.
+    /// Default 4096 (Linux's `net.core.somaxconn`); at least one.
+    #[must_use]
+    pub fn backlog(self, backlog: usize) -> Self {
+        Self {
+            backlog: backlog.max(1),
+            ..self
+        }
+    }
+
+    /// The backlog.
+    pub const fn backlog_setting(&self) -> usize {
+        self.backlog
+    }
+
+    /// Is a SYN that finds as many half-open connections as the backlog answered with a cookie
+    /// (RFC 4987 §3.6), which needs no memory? Default yes, as Linux's `net.ipv4.tcp_syncookies`;
+    /// without it such a SYN is dropped. A connection made by a cookie has the MSS of a table, and
+    /// window scale and SACK only when the peer sends timestamps; an ACK of it that is lost is not
+    /// asked for again, so that a peer which waits for the first word may wait for long.
+    #[must_use]
+    pub fn syn_cookies(self, syn_cookies: bool) -> Self {
+        Self {
+            syn_cookies,
+            ..self
+        }
+    }
+
+    /// Does `[::]` take IPv4 connections as well? Default no.
+    #[must_use]
+    pub fn dual_stack(self, dual_stack: bool) -> Self {
+        Self { dual_stack, ..self }
+    }
+}
