@@ -64,9 +64,10 @@ impl FinWait {
         use FinWaitStep as Step;
         let nxt = self.record.rcv_nxt;
         if seg.control != Control::Rst {
-            // RFC 7323 §3.2 and §5.3 (R1), but a SYN may be a rebooted peer's (RFC 5961 §4.2).
+            // RFC 7323 §3.2 and §5.3 (R1), but a SYN may be a rebooted peer's (RFC 5961 §4.2), and
+            // keep-alives of some stacks carry no options.
             let lacks = self.record.stamp().is_some() && seg.options.timestamps.is_none();
-            if lacks && seg.control != Control::Syn {
+            if lacks && seg.control != Control::Syn && !seg.is_keep_alive(nxt) {
                 return Step::Dropped(DropReason::TcpNoTimestamp);
             }
             if self.record.is_old_timestamp(seg) {

@@ -92,6 +92,11 @@ impl Segment {
         self.text_len().div_ceil(self.wire_text().max(1)).max(1)
     }
 
+    /// RFC 9293 §3.8.4: is SEG.SEQ the number before RCV.NXT, with a byte of garbage or without?
+    pub(crate) fn is_keep_alive(&self, nxt: SeqNum) -> bool {
+        self.control == Control::None && self.seq == nxt - 1 && self.text_len() <= 1
+    }
+
     /// Text bytes of one wire segment.
     pub(crate) fn wire_text(&self) -> u32 {
         self.segment_size

@@ -35,7 +35,7 @@ impl Receive {
             // Keep-alives of some stacks carry no options, and Linux answers them.
             return match seg.control {
                 Control::Syn => Ok(()),
-                Control::None if self.is_keep_alive(seg) => Ok(()),
+                _ if seg.is_keep_alive(self.nxt) => Ok(()),
                 _ => Err(DropReason::TcpNoTimestamp),
             };
         };
@@ -44,11 +44,6 @@ impl Receive {
             return Err(DropReason::TcpPaws);
         }
         Ok(())
-    }
-
-    /// RFC 9293 §3.8.4: SEG.SEQ is the number before RCV.NXT, with a byte of garbage or without.
-    fn is_keep_alive(&self, seg: &Segment) -> bool {
-        seg.seq == self.nxt - 1 && seg.text_len() <= 1
     }
 
     /// RFC 7323 §4.3 (2): remembers the timestamp of the segment that the next ACK is due to.

@@ -335,6 +335,27 @@ fn a_fin_wait_record_answers_keep_alive_probes() {
     assert!(link.ends[1].stack.counters().tcp_keepalives >= 5);
 }
 
+/// Keep-alives of some stacks carry no timestamps, whatever was agreed on.
+#[test]
+fn a_fin_wait_record_answers_keep_alive_probes_without_timestamps() {
+    let mut link = Link::new();
+    let (client, server) = link.connected();
+    let port = link.ends[1].stack.tcp_local_addr(client).unwrap().port();
+    let (nxt, una, _) = link.expects(0, server);
+    let now = link.now;
+    link.ends[0].stack.tcp_close(now, server);
+    link.settle();
+    assert_eq!(link.ends[0].stack.tcp.fin_wait.len(), 1);
+    for text in [&b""[..], b"x"] {
+        link.now = link.now + Duration::from_secs(1);
+        let una = una.wrapping_add(1);
+        let probe = fields((port, 80), nxt.wrapping_sub(1), una, Flags::ACK);
+        link.forge(0, probe, &Options::NONE, text);
+        let answers: Vec<_> = link.swallow(0).iter().map(numbers).collect();
+        assert_eq!(answers, [(Flags::ACK, una, nxt)]);
+    }
+}
+
 /// A host that ends resets what waits for a FIN only.
 #[test]
 fn fin_wait_records_are_reset_with_everything_else() {
