@@ -36,6 +36,8 @@ pub(super) struct Farewell {
     reset: Reset,
     /// When it is given up.
     until: Instant,
+    /// Its gateway died, and it waits for another.
+    rerouted: bool,
 }
 
 /// All of them; the lines are the interfaces'.
@@ -64,7 +66,12 @@ impl Stack {
         }
         let first = self.tcp.farewells.len() == 0;
         let until = self.net.now + self.farewell_life();
-        let farewell = Farewell { name, reset, until };
+        let farewell = Farewell {
+            name,
+            reset,
+            until,
+            rerouted: false,
+        };
         let id = self.tcp.farewells.insert(farewell);
         self.net.wake(name.on, Waiter::Farewell(id));
         if first {
@@ -145,8 +152,23 @@ impl Stack {
         Ok(delivery)
     }
 
-    /// Its neighbour does not answer, or its address is a duplicate.
+    /// Its neighbour does not answer, or its address is a duplicate. Once it may leave over another
+    /// gateway, as what its connection sends would (RFC 1122 §3.3.1.4).
     pub(in crate::stack) fn farewell_failed(&mut self, id: RawId) {
+        let Some(&Farewell { name, rerouted, .. }) = self.tcp.farewells.get(id) else {
+            return;
+        };
+        let on = name.on;
+        let flow = self.answer_flow(&name.tuple, on, name.ttl, name.tos);
+        let now = self.net.now;
+        let lives = |gateway| !self.net.routes.is_dead(now, on, gateway);
+        if !rerouted && flow.is_some_and(|f| f.next_hop != f.dst && lives(f.next_hop)) {
+            if let Some(farewell) = self.tcp.farewells.get_mut(id) {
+                farewell.rerouted = true;
+            }
+            self.net.wake(on, Waiter::Farewell(id));
+            return;
+        }
         if self.remove_farewell(id) {
             let drops = &mut self.net.counters.drops;
             drops.count(DropReason::NeighbourUnresolved);

@@ -258,6 +258,39 @@ fn an_established_connection_leaves_a_gateway_that_dies() {
     }
 }
 
+/// A RST that waits for a gateway that has died leaves over the next.
+#[test]
+fn a_reset_leaves_over_the_gateway_that_lives() {
+    for alive in [true, false] {
+        let mut rig = Rig::with(|config| {
+            let each = GATEWAYS.into_iter();
+            each.fold(config, |config, (ip, _)| config.gateway(ip.into()))
+        });
+        let (id, una) = opened(&mut rig, true);
+        // What another sends finds the first gateway dead, and that is forgotten in time.
+        rig.advance(Duration::from_secs(46));
+        let other = rig
+            .stack
+            .udp_bind("0.0.0.0:0".parse().unwrap(), UdpOptions::new());
+        let to = Some("8.8.8.8:7".parse().unwrap());
+        rig.stack
+            .udp_send_to(rig.now, other.unwrap(), to, b"x")
+            .unwrap();
+        rig.advance(Duration::from_secs(70));
+        rig.drain();
+        rig.stack.tcp_abort(rig.now, id);
+        if alive {
+            let reset = carried(&mut rig, 1);
+            assert!(reset.flags.contains(Flags::RST));
+            assert_eq!(reset.seq, una);
+        } else {
+            rig.advance(Duration::from_secs(10));
+            assert!(rig.drain().iter().all(|f| f.kind == EtherType::ARP));
+        }
+        assert_eq!(rig.stack.tcp_owed_resets(), 0);
+    }
+}
+
 /// A connected datagram socket keeps the address that it is sent from, and so its interface, when
 /// the gateway there dies.
 #[test]
