@@ -5,6 +5,7 @@
 //! Invariants: the sum is that of all charges ([`Stack::check_memory`]); a socket that is gone is charged
 //! nothing; a writer stands in line once.
 
+use core::ops::Range;
 use std::collections::VecDeque;
 
 use super::Stack;
@@ -32,16 +33,23 @@ pub(crate) struct Memory {
     limit: usize,
     used: usize,
     most_used: usize,
+    /// How short it is with `used`: asked far more often than it changes.
+    pressure: MemoryPressure,
+    /// Bytes in use below which, and from which on, the pressure is another.
+    band: Range<usize>,
     /// Connections whose user wanted to write and was refused for lack of memory.
     writers: VecDeque<TcpId>,
 }
 
 impl Memory {
-    pub(super) const fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
+        let (pressure, band) = pressure(0, limit);
         Self {
             limit,
             used: 0,
             most_used: 0,
+            pressure,
+            band,
             writers: VecDeque::new(),
         }
     }
@@ -49,30 +57,17 @@ impl Memory {
     /// What is left, for whoever is about to take more.
     pub(super) fn budget(&self) -> Budget {
         Budget {
-            pressure: self.pressure(),
+            pressure: self.pressure,
             left: self.limit.saturating_sub(self.used),
         }
     }
 
-    /// The proportions are those of Linux's `tcp_mem`.
-    fn pressure(&self) -> MemoryPressure {
-        if self.used < self.limit / 2 {
-            MemoryPressure::None
-        } else if self.used < self.limit / 3 * 2 {
-            MemoryPressure::Steady
-        } else if self.used < self.limit {
-            MemoryPressure::Short
-        } else {
-            MemoryPressure::Full
-        }
-    }
-
     pub(super) fn is_short(&self) -> bool {
-        self.pressure() >= MemoryPressure::Short
+        self.pressure >= MemoryPressure::Short
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.pressure() == MemoryPressure::Full
+        self.pressure == MemoryPressure::Full
     }
 
     /// A socket that was charged `charged` holds `held` now.
@@ -80,15 +75,22 @@ impl Memory {
         if *charged == held {
             return;
         }
-        let before = self.pressure();
         debug_assert!(self.used >= *charged, "what is charged is part of the sum");
         self.used = self.used.saturating_sub(*charged).saturating_add(held);
         *charged = held;
         self.most_used = self.most_used.max(self.used);
-        let now = self.pressure();
-        if now > before {
-            counters.memory_short += u64::from(now == MemoryPressure::Short);
-            counters.memory_full += u64::from(now == MemoryPressure::Full);
+        if !self.band.contains(&self.used) {
+            self.change_pressure(counters);
+        }
+    }
+
+    #[cold]
+    fn change_pressure(&mut self, counters: &mut Counters) {
+        let before = self.pressure;
+        (self.pressure, self.band) = pressure(self.used, self.limit);
+        if self.pressure > before {
+            counters.memory_short += u64::from(self.pressure == MemoryPressure::Short);
+            counters.memory_full += u64::from(self.pressure == MemoryPressure::Full);
         }
     }
 
@@ -105,9 +107,24 @@ impl Memory {
         MemoryInfo {
             used: self.used,
             limit: self.limit,
-            pressure: self.pressure(),
+            pressure: self.pressure,
             most_used: self.most_used,
         }
+    }
+}
+
+/// How short memory is with `used` of `limit` bytes in use, and from where to where that holds. The
+/// proportions are those of Linux's `tcp_mem`.
+fn pressure(used: usize, limit: usize) -> (MemoryPressure, Range<usize>) {
+    let (steady, short) = (limit / 2, limit / 3 * 2);
+    if used >= limit {
+        (MemoryPressure::Full, limit..usize::MAX)
+    } else if used < steady {
+        (MemoryPressure::None, 0..steady)
+    } else if used < short {
+        (MemoryPressure::Steady, steady..short)
+    } else {
+        (MemoryPressure::Short, short.max(steady)..limit)
     }
 }
 

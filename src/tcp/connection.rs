@@ -322,6 +322,11 @@ impl Connection {
         self.rcv.queue.pins(reach) || self.rcv.assembler.pins(reach) || self.snd.queue.pins(reach)
     }
 
+    /// Is there anything that may pin at all? The usual answer is no, and is had at once.
+    pub(crate) fn may_pin(&self) -> bool {
+        self.rcv.queue.has_slices() || !self.rcv.assembler.is_empty() || self.snd.queue.was_given()
+    }
+
     // --- getters --------------------------------------------------------------------------
 
     /// TCP_INFO.

@@ -206,6 +206,11 @@ impl ReadQueue {
         place.slices < self.slices.len()
     }
 
+    /// Does it hold any slice, its own included?
+    pub(crate) fn has_slices(&self) -> bool {
+        !self.slices.is_empty()
+    }
+
     /// Bytes of memory that it keeps: what it pins elsewhere is not counted.
     pub(crate) fn held(&self) -> usize {
         let buffers = self.tail.as_ref().map_or(0, |tail| tail.held());

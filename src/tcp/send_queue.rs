@@ -201,6 +201,11 @@ impl SendQueue {
         self.given > 0 && settled < self.frozen_end()
     }
 
+    /// Does it hold slices that the user gave?
+    pub(crate) fn was_given(&self) -> bool {
+        self.given > 0
+    }
+
     /// Bytes of memory that it keeps: what it pins elsewhere is not counted.
     pub(crate) fn held(&self) -> usize {
         let own = self.len() - self.given;

@@ -68,7 +68,8 @@ impl Receive {
     /// it, then what changed last (RFC 2883 §4, RFC 2018 §4).
     pub(crate) fn report(&self, room: usize) -> Report {
         let mut report = Report::default();
-        if !self.owed.takes_sack() || room == 0 {
+        let nothing = self.assembler.is_empty() && self.owed.dsack().is_none();
+        if nothing || !self.owed.takes_sack() || room == 0 {
             return report;
         }
         let blocks = &mut report.blocks;

@@ -99,8 +99,10 @@ impl Stack {
         } else {
             slot.standing.warmth = Warmth::Busy;
         }
-        for reach in [Reach::Small, Reach::All] {
-            slot.list_pinning(id, reach, clock, &mut lines.pinning);
+        if slot.connection.may_pin() {
+            for reach in [Reach::Small, Reach::All] {
+                slot.list_pinning(id, reach, clock, &mut lines.pinning);
+            }
         }
         for _ in 0..LOOKED_AT {
             let line = &self.tcp.lines.warm;
@@ -111,8 +113,12 @@ impl Stack {
             }
             self.cool_first(clock, crowded);
         }
-        self.copy_aged(clock, Reach::Small, SPAN);
-        self.copy_aged(clock, Reach::All, LARGE_SPAN);
+        for (reach, span) in [(Reach::Small, SPAN), (Reach::All, LARGE_SPAN)] {
+            let first = self.tcp.lines.pinning[reach as usize].front();
+            if first.is_some_and(|first| clock - first.entered > span) {
+                self.copy_aged(clock, reach, span);
+            }
+        }
     }
 
     /// Is there no memory for another connection, even if idle ones, a few of them, give theirs back?
