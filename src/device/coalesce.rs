@@ -91,6 +91,12 @@ impl<R> CoalesceRx<R> {
         }
     }
 
+    /// Merged frames that were copied because slices kept more of its buffer than 32 MiB
+    /// (docs/limits.md).
+    pub const fn copied_frames(&self) -> u64 {
+        self.arena.copies()
+    }
+
     /// The receiving half behind it.
     pub const fn inner(&self) -> &R {
         &self.inner

@@ -55,6 +55,7 @@ pub use ping::{PingError, PingOptions, PingOutcome, PingReply};
 pub use route::RouteError;
 pub use tcp::{AcceptError, ConnectError, ListenError, ListenOptions};
 pub use transmit::{More, Progress};
+#[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
 pub(crate) use udp_socket::charge as udp_charge;
 pub use udp_socket::{BindError, ConnectUdpError, Datagram, RecvError, SendError, UdpOptions};
 
@@ -204,7 +205,8 @@ impl Stack {
         interface.flat_map(|i| i.addresses.disputes().iter().copied())
     }
 
-    pub(crate) fn conflict_count(&self, on: InterfaceId) -> usize {
+    /// How many [`conflicts`](Self::conflicts) there are, without a walk.
+    pub fn conflict_count(&self, on: InterfaceId) -> usize {
         let interface = self.net.interfaces.get(on.index());
         interface.map_or(0, |i| i.addresses.disputes().len())
     }
