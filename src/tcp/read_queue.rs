@@ -146,7 +146,8 @@ impl ReadQueue {
     /// of their own size, so that they pin nothing; at most about `budget` bytes, and says whether that
     /// was all. What was looked at once is not looked at again.
     pub(crate) fn compact(&mut self, older: usize, reach: Reach, budget: usize) -> bool {
-        self.compact_small(older, budget) && (reach == Reach::Small || self.copy_large(budget))
+        self.compact_small(older, budget)
+            && (reach == Reach::Small || self.copy_large(older, budget))
     }
 
     fn compact_small(&mut self, older: usize, budget: usize) -> bool {
@@ -174,10 +175,12 @@ impl ReadQueue {
         true
     }
 
-    /// Copies the large slices among those that [`compact_small`](Self::compact_small) left behind.
-    fn copy_large(&mut self, budget: usize) -> bool {
+    /// Copies the large slices that [`compact_small`](Self::compact_small) left behind in the first
+    /// `older` bytes: it may have come farther before, for it waits for less.
+    fn copy_large(&mut self, older: usize, budget: usize) -> bool {
         let mut copied = 0;
-        while self.copied.slices < self.compact.slices
+        while self.copied.bytes < older
+            && self.copied.slices < self.compact.slices
             && let Some(slice) = self.slices.get_mut(self.copied.slices)
         {
             if copied >= budget {
@@ -365,6 +368,22 @@ mod tests {
         assert!(!buffer.is_unique() && queue.pins(Reach::All));
         assert!(queue.compact(usize::MAX, Reach::All, 100_000));
         assert!(buffer.is_unique() && !queue.pins(Reach::All));
+    }
+
+    /// Small slices are settled sooner than large ones: what that passed is not old enough for them.
+    #[test]
+    fn large_slices_wait_for_their_own_age() {
+        let (old, young) = (vec![7; WORTH_A_CHUNK], vec![8; WORTH_A_CHUNK]);
+        let (old, young) = (Bytes::from(old), Bytes::from(young));
+        let mut queue = ReadQueue::default();
+        queue.push(old.clone());
+        queue.push(young.clone());
+        assert!(queue.compact(usize::MAX, Reach::Small, 1 << 20));
+        assert!(queue.compact(WORTH_A_CHUNK, Reach::All, 1 << 20));
+        assert!(old.is_unique() && !young.is_unique());
+        queue.check();
+        assert!(queue.compact(usize::MAX, Reach::All, 1 << 20));
+        assert!(young.is_unique());
     }
 
     /// What a peer made us hold is not walked again for each segment, however often it is cooled.
