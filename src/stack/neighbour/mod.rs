@@ -8,8 +8,10 @@
 //! entries take half of the table at most, those that no socket needs an eighth, and the
 //! oldest and least needed gives way; each holds a bounded queue; a packet costs no walk.
 
+mod messages;
 mod room;
 
+pub(crate) use messages::{Effect, Heard, Lookup, NeighbourKey};
 pub(crate) use room::Need;
 
 use core::net::IpAddr;
@@ -20,7 +22,7 @@ use bytes::Bytes;
 
 use crate::base::{Instant, KeyedState, MacAddr, Random};
 use crate::stack::config::Config;
-use crate::stack::ids::{Id, InterfaceId, RawId, Slab};
+use crate::stack::ids::{Id, RawId, Slab};
 use crate::stack::packet::{OwnedPacket, Waiter};
 use crate::stack::wheel::{TimerKey, Wheel};
 
@@ -32,8 +34,6 @@ const MAX_SOLICIT: u8 = 3;
 const DELAY_FIRST_PROBE: Duration = Duration::from_secs(5);
 /// REACHABLE_TIME, RFC 4861 §10; each reachable time is 0.5 to 1.5 times this (§6.3.2).
 const REACHABLE_MS: u64 = 30_000;
-/// An address on a link.
-pub(crate) type NeighbourKey = (InterfaceId, IpAddr);
 
 /// RFC 4861 §7.3.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,58 +43,6 @@ pub(crate) enum State {
     Stale,
     Delay,
     Probe { tries: u8 },
-}
-
-/// What a packet says about a neighbour; `discovery` makes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// It speaks of itself in a solicitation or request (RFC 4861 §7.2.3, RFC 826). `create`: to us.
-    Asks { mac: MacAddr, create: bool },
-    /// It advertises itself (RFC 4861 §7.2.5; an ARP reply overrides).
-    Advertises {
-        mac: Option<MacAddr>,
-        solicited: bool,
-        overrides: bool,
-    },
-}
-
-/// What the table wants done.
-#[derive(Clone, Debug)]
-pub(crate) enum Effect {
-    /// Ask for this neighbour: everybody, or only this station.
-    Solicit {
-        id: RawId,
-        key: NeighbourKey,
-        source: IpAddr,
-        mac: Option<MacAddr>,
-    },
-    /// The neighbour is known now: send what waited for it.
-    Send {
-        on: InterfaceId,
-        packet: OwnedPacket,
-    },
-    /// The neighbour is known now: this socket may go on.
-    Wake { on: InterfaceId, waiter: Waiter },
-    /// A packet gave way to others.
-    Drop,
-    /// The neighbour that it waited for does not answer.
-    Undelivered {
-        on: InterfaceId,
-        packet: OwnedPacket,
-    },
-    /// This socket waited for a neighbour that does not answer.
-    Fail { waiter: Waiter },
-    /// The neighbour does not answer.
-    Dead { key: NeighbourKey },
-}
-
-/// What is known about a neighbour that a packet is to be sent to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lookup {
-    Known(MacAddr),
-    Unresolved(RawId),
-    /// The table is full of entries in use.
-    NoRoom,
 }
 
 #[derive(Debug)]
