@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::header::Flags;
 use super::on_timer::DELAYED_ACK;
 use super::plan::{Plan, What};
-use super::scoreboard::{Mark, Record};
+use super::records::{Mark, Place, Record};
 use super::send::Fin;
 use super::state::Event;
 use super::timers::Timer;
@@ -26,7 +26,7 @@ impl Connection {
                 self.stats.window_probes += u64::from(self.probe_due);
                 self.commit_new(now, plan);
             }
-            What::Again { index } => self.commit_again(now, index, plan, segs),
+            What::Again { place } => self.commit_again(now, place, plan, segs),
             What::KeepAlive => {
                 self.keepalive_due = false;
                 self.stats.keepalives += 1;
@@ -85,15 +85,15 @@ impl Connection {
         self.arm_rto(now);
     }
 
-    fn commit_again(&mut self, now: Instant, index: usize, plan: &Plan, segs: u32) {
+    fn commit_again(&mut self, now: Instant, place: Place, plan: &Plan, segs: u32) {
         self.note_send(now);
         let stamp = self.sampler.on_send(now, self.scoreboard.pipe());
         self.scoreboard
-            .on_retransmit(index, plan.len(), plan.size, stamp);
+            .on_retransmit(place, plan.len(), plan.size, stamp);
         self.recovery.force_first = false;
         self.stats.retransmits += u64::from(segs);
         self.stats.bytes_retransmitted += u64::from(plan.text);
-        if index == 0 {
+        if place.is_front() {
             // RFC 6298 §5: never again within an RTO of its last transmission. What is behind the
             // front restarts nothing, or a front that is lost again would wait for all of it.
             self.timers.stop(Timer::Rto);

@@ -33,6 +33,7 @@ mod plan;
 mod quick;
 mod read_queue;
 mod receive;
+mod records;
 mod recovery;
 mod reset;
 mod rtt;

@@ -11,6 +11,7 @@ use crate::base::Instant;
 use super::connection::Connection;
 use super::header::Flags;
 use super::options::{Options, SackBlocks};
+use super::records::Place;
 use super::recovery::Phase;
 use super::rtt::timestamp;
 use super::send::Fin;
@@ -31,8 +32,8 @@ pub(crate) enum What {
     Syn,
     /// The front of a record, again.
     Again {
-        /// Its index in the scoreboard.
-        index: usize,
+        /// Where it stands in the scoreboard.
+        place: Place,
     },
     /// Text that was never sent, the FIN behind it included when flagged.
     New,
@@ -224,26 +225,26 @@ impl Connection {
     // --- what was lost --------------------------------------------------------------------
 
     fn plan_again(&mut self, now: Instant, options: &Options, frame: Frame) -> Option<Plan> {
-        let index = self.scoreboard.next_lost()?;
-        self.plan_record(now, index, options, frame)
+        let place = self.scoreboard.next_lost()?;
+        self.plan_record(now, place, options, frame)
     }
 
     fn plan_record(
         &self,
         now: Instant,
-        index: usize,
+        place: Place,
         options: &Options,
         frame: Frame,
     ) -> Option<Plan> {
-        let record = *self.scoreboard.get(index)?;
+        let record = *self.scoreboard.get(place)?;
         if record.syn {
-            return Some(self.plan_syn(now, What::Again { index }));
+            return Some(self.plan_syn(now, What::Again { place }));
         }
         // RFC 9293 §3.8.6 SHLD-16: up to the window's edge; the first one is the probe beyond it.
         let window_end = self.snd.una + self.snd.wnd;
         let in_window = window_end.past(record.seq);
         let beyond = record.end().after(window_end);
-        let may_probe = index == 0 && self.recovery.force_first;
+        let may_probe = place.is_front() && self.recovery.force_first;
         if beyond && !may_probe && in_window.min(record.text_len()) == 0 {
             return None;
         }
@@ -256,12 +257,13 @@ impl Connection {
             0 => return None,
             segs => (segs * frame.size).min(frame.most),
         };
-        let text = match index {
-            0 => text.min(in_window.max(head)),
-            _ => text.min(in_window),
+        let text = if place.is_front() {
+            text.min(in_window.max(head))
+        } else {
+            text.min(in_window)
         };
         let whole = text == record.text_len();
-        let fin = if record.fin && whole && (index == 0 || !beyond) {
+        let fin = if record.fin && whole && (place.is_front() || !beyond) {
             Flags::FIN
         } else {
             Flags::empty()
@@ -273,7 +275,7 @@ impl Connection {
         } else {
             Flags::empty()
         };
-        Some(self.segment(What::Again { index }, record.seq, text, fin | push, options))
+        Some(self.segment(What::Again { place }, record.seq, text, fin | push, options))
     }
 
     /// RFC 6675 §4 NextSeg (3): in recovery, with nothing lost to repair and nothing new to send,
@@ -285,8 +287,8 @@ impl Connection {
         if self.scoreboard.lost() > 0 || self.cwnd_room() < frame.size || self.snd.unsent() > 0 {
             return None;
         }
-        let index = self.scoreboard.next_unsacked()?;
-        let record = self.scoreboard.get(index)?;
+        let place = self.scoreboard.next_unsacked()?;
+        let record = self.scoreboard.get(place)?;
         if record.end().after(self.snd.una + self.snd.wnd) || record.syn {
             return None;
         }
@@ -296,7 +298,7 @@ impl Connection {
         } else {
             Flags::empty()
         };
-        Some(self.segment(What::Again { index }, record.seq, text, fin, options))
+        Some(self.segment(What::Again { place }, record.seq, text, fin, options))
     }
 
     // --- probes ---------------------------------------------------------------------------

@@ -5,7 +5,8 @@
 
 use super::congestion::{AckSample, CongestionEvent, CongestionKind, EpisodeKind};
 use super::connection::Connection;
-use super::scoreboard::{DUP_THRESH, Delivered, Mark};
+use super::records::Mark;
+use super::scoreboard::{DUP_THRESH, Delivered};
 use super::seq::SeqNum;
 
 /// Which episode runs.

@@ -1,77 +1,24 @@
-//! What was sent and not acknowledged: a record per transmission (RFC 2018, RFC 6675).
+//! What was sent and not acknowledged: who of it arrived, who is lost (RFC 2018, RFC 6675).
 //!
-//! *Owns* the records, which of them the peer reported (SACK), which count as lost, and so what is
-//! in flight. *Does not* hold payload, know windows or decide what to send.
-//! Invariants: records are adjacent and in order; `pipe` equals a recount ([`Scoreboard::check`]).
+//! *Owns* which records the peer reported (SACK), which count as lost, and so what is in flight. *Does
+//! not* hold payload, know windows or decide what to send; `records` finds, splits and counts.
+//! Invariants: reported records that touch are one; `pipe` equals a recount ([`Scoreboard::check`]).
 
 use core::num::NonZeroU16;
-use std::collections::VecDeque;
 
 use crate::base::Instant;
 
 use super::options::SackBlocks;
-use super::read_queue::release_room;
+use super::records::{Mark, Place, Record, Records};
 use super::sampler::{DeliverySampler, TxStamp};
 use super::seq::SeqNum;
 
 // RFC 6675 §2: three duplicate ACKs, or segments, say that something was lost.
 pub(crate) const DUP_THRESH: u32 = 3;
-// Records looked at for one SACK block, or in one search, so that hostile ACKs cost bounded work
-// (r41). Blocks of honest peers grow at their ends; a longer walk goes on with the next ACK.
+// Records looked at in one search, so that hostile ACKs cost bounded work (r41).
 const MAX_WALK: usize = 4096;
-
-/// Where a record stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mark {
-    /// Sent once and not heard of.
-    InFlight,
-    /// Reported by a SACK block.
-    Sacked,
-    /// Taken for lost, and due to be sent again.
-    Lost,
-    /// Sent again after it was lost.
-    Retransmitted,
-}
-
-/// One transmission: a range of sequence numbers, up to a super-segment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Record {
-    pub(crate) seq: SeqNum,
-    /// SYN, text and FIN, in sequence numbers.
-    pub(crate) len: u32,
-    pub(crate) syn: bool,
-    pub(crate) fin: bool,
-    pub(crate) mark: Mark,
-    /// How often any part of it was sent.
-    pub(crate) transmissions: u8,
-    /// The text bytes of a wire segment it left in: SACK splits it only there.
-    pub(crate) segment: NonZeroU16,
-    pub(crate) stamp: TxStamp,
-}
-
-impl Record {
-    pub(crate) fn end(&self) -> SeqNum {
-        self.seq + self.len
-    }
-
-    pub(crate) fn text_len(&self) -> u32 {
-        self.len - u32::from(self.syn) - u32::from(self.fin)
-    }
-
-    /// Cuts the record after `at` octets; returns the rest.
-    fn split_off(&mut self, at: u32) -> Self {
-        debug_assert!(at > 0 && at < self.len);
-        let rest = Self {
-            seq: self.seq + at,
-            len: self.len - at,
-            syn: false,
-            ..*self
-        };
-        self.len = at;
-        self.fin = false;
-        rest
-    }
-}
+// With fewer records than this each step of a debug build recounts them.
+const CHECKED: usize = 100;
 
 /// What an ACK delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,11 +46,7 @@ impl Delivered {
 
 #[derive(Debug, Default)]
 pub(crate) struct Scoreboard {
-    records: VecDeque<Record>,
-    /// Octets from the first record to the last.
-    outstanding: u32,
-    sacked: u32,
-    lost: u32,
+    records: Records,
     /// Without SACK: octets that duplicate ACKs say have left the network.
     dup_acked: u32,
     /// The end of the highest SACK block.
@@ -112,7 +55,6 @@ pub(crate) struct Scoreboard {
     marked_below: Option<SeqNum>,
     /// No record that ends at or below it is `Lost`.
     no_lost_below: Option<SeqNum>,
-    last_blocks: SackBlocks,
 }
 
 impl Scoreboard {
@@ -121,50 +63,41 @@ impl Scoreboard {
     }
 
     pub(crate) fn first(&self) -> Option<&Record> {
-        self.records.front()
+        self.records.first()
     }
 
-    pub(crate) fn get(&self, index: usize) -> Option<&Record> {
-        self.records.get(index)
+    pub(crate) fn get(&self, place: Place) -> Option<&Record> {
+        self.records.get(place)
     }
 
     /// Gives back what an idle connection does not need.
     pub(crate) fn cool(&mut self) {
-        if self.is_empty() {
-            self.records = VecDeque::new();
-        } else {
-            release_room(&mut self.records);
-        }
+        self.records.cool();
     }
 
     /// Bytes of memory that the records keep.
     pub(crate) fn held(&self) -> usize {
-        self.records.capacity() * size_of::<Record>()
+        self.records.held()
     }
 
     /// RFC 6675's pipe: octets believed to be in the network.
     pub(crate) fn pipe(&self) -> u32 {
-        (self.outstanding - self.sacked - self.lost).saturating_sub(self.dup_acked)
+        let left = self.records.sacked() + self.records.lost();
+        (self.records.octets() - left).saturating_sub(self.dup_acked)
     }
 
     /// Octets marked lost and not sent again.
     pub(crate) fn lost(&self) -> u32 {
-        self.lost
+        self.records.lost()
     }
 
     pub(crate) fn sacked(&self) -> u32 {
-        self.sacked
+        self.records.sacked()
     }
 
     /// A record left for the first time.
     pub(crate) fn push(&mut self, record: Record) {
-        debug_assert!(
-            self.records
-                .back()
-                .is_none_or(|last| last.end() == record.seq)
-        );
-        self.outstanding += record.len;
-        self.records.push_back(record);
+        self.records.push(record);
     }
 
     /// The peer acknowledged everything below `una`.
@@ -175,20 +108,7 @@ impl Scoreboard {
         sampler: &mut DeliverySampler,
     ) -> Delivered {
         let mut delivered = Delivered::default();
-        while let Some(first) = self.records.front_mut() {
-            if !first.seq.before(una) {
-                break;
-            }
-            let rest =
-                (first.len > una.past(first.seq)).then(|| first.split_off(una.past(first.seq)));
-            let gone = *first;
-            self.records.pop_front();
-            self.outstanding -= gone.len;
-            match gone.mark {
-                Mark::Sacked => self.sacked -= gone.len,
-                Mark::Lost => self.lost -= gone.len,
-                Mark::InFlight | Mark::Retransmitted => {}
-            }
+        while let Some(gone) = self.records.pop_below(una) {
             if gone.mark != Mark::Sacked {
                 let late = self
                     .highest_sacked
@@ -196,9 +116,6 @@ impl Scoreboard {
                 delivered.reordered += u32::from(late && gone.transmissions == 1);
                 delivered.add(&gone, gone.len);
                 sampler.on_delivered(now, &gone.stamp, gone.len);
-            }
-            if let Some(rest) = rest {
-                self.records.push_front(rest);
             }
         }
         // Numbers that SND.UNA has passed are dropped, or they would look new after 2^31 octets.
@@ -212,10 +129,7 @@ impl Scoreboard {
             }
         }
         if self.records.is_empty() {
-            *self = Self {
-                records: core::mem::take(&mut self.records),
-                ..Self::default()
-            };
+            self.dup_acked = 0;
         }
         delivered
     }
@@ -229,85 +143,96 @@ impl Scoreboard {
         sampler: &mut DeliverySampler,
     ) -> Delivered {
         let mut delivered = Delivered::default();
-        let (Some(first), Some(last)) = (self.records.front(), self.records.back()) else {
+        let (Some(first), Some(last)) = (self.records.first(), self.records.last()) else {
             return delivered;
         };
         let (una, nxt) = (first.seq, last.end());
-        let mut seen = SackBlocks::NONE;
         for (left, right) in blocks.iter() {
             let (left, right) = (SeqNum::new(left), SeqNum::new(right));
             let valid = left.before(right) && left.after(una) && !right.after(nxt);
             if !valid {
                 continue;
             }
-            // A block that only grew since the last ACK costs only its growth.
-            let known = self.last_blocks.iter().find(|&(l, _)| l == left.get());
-            let from = known.map_or(left, |(_, r)| SeqNum::new(r).later(left).earlier(right));
-            // The record that holds the old edge may now be whole.
-            let right = self.sack_range(now, from, left, right, sampler, &mut delivered);
-            seen.push(left.get(), right.get());
+            self.sack_range(now, left, right, sampler, &mut delivered);
             self.highest_sacked = Some(self.highest_sacked.map_or(right, |h| h.later(right)));
         }
-        self.last_blocks = seen;
         delivered
     }
 
-    /// Marks the wire segments in `left..right`, starting at the record that holds `from`; returns
-    /// how far it came.
+    /// Marks the wire segments in `left..right`. Each step marks a record, which is done to it once, or
+    /// joins what was reported before: a block that is told again costs a look-up.
     fn sack_range(
         &mut self,
         now: Instant,
-        from: SeqNum,
         left: SeqNum,
         right: SeqNum,
         sampler: &mut DeliverySampler,
         delivered: &mut Delivered,
-    ) -> SeqNum {
-        let mut index = self.index_of(from);
-        let end = index + MAX_WALK;
-        while let Some(record) = self.records.get_mut(index) {
-            if !record.seq.before(right) {
-                break;
-            }
-            if index >= end {
-                return record.seq;
-            }
-            if record.mark == Mark::Sacked {
-                index += 1;
-                continue;
-            }
-            let size = u32::from(record.segment.get());
-            // Inward to wire segments: the peer holds whole ones, a hostile one could ask for
-            // splits at every byte.
-            let head = left.past(record.seq).div_ceil(size) * size;
-            let tail = match right.past(record.seq) {
-                past if past >= record.len => record.len,
-                past => past / size * size,
+    ) {
+        let mut next = self.records.find(left);
+        while let Some(place) = next
+            && let Some(record) = self.records.get(place)
+            && record.seq.before(right)
+        {
+            next = match record.mark {
+                Mark::Sacked => self.records.next(place),
+                _ => self.sack_record(now, place, left, right, sampler, delivered),
             };
-            if head >= tail {
-                index += 1;
-                continue;
-            }
-            if tail < record.len {
-                let rest = record.split_off(tail);
-                self.records.insert(index + 1, rest);
-            }
-            if head > 0 {
-                let middle = self.records[index].split_off(head);
-                index += 1;
-                self.records.insert(index, middle);
-            }
-            let record = &mut self.records[index];
-            if record.mark == Mark::Lost {
-                self.lost -= record.len;
-            }
-            record.mark = Mark::Sacked;
-            self.sacked += record.len;
-            delivered.add(record, record.len);
-            sampler.on_delivered(now, &record.stamp, record.len);
-            index += 1;
         }
-        right
+    }
+
+    /// Marks what `left..right` holds of one record that was not reported yet; returns what stands
+    /// behind.
+    fn sack_record(
+        &mut self,
+        now: Instant,
+        place: Place,
+        left: SeqNum,
+        right: SeqNum,
+        sampler: &mut DeliverySampler,
+        delivered: &mut Delivered,
+    ) -> Option<Place> {
+        let record = self.records.get(place)?;
+        let size = u32::from(record.segment.get());
+        // Inward to wire segments: the peer holds whole ones, a hostile one could ask for splits at
+        // every byte.
+        let head = left.past(record.seq).div_ceil(size) * size;
+        let tail = match right.past(record.seq) {
+            past if past >= record.len => record.len,
+            past => past / size * size,
+        };
+        if head >= tail {
+            return self.records.next(place);
+        }
+        let mut place = self.records.split(place, tail);
+        if head > 0 {
+            place = self.records.split(place, head);
+            place = self.records.next(place)?;
+        }
+        let record = self.records.get(place)?;
+        delivered.add(record, record.len);
+        sampler.on_delivered(now, &record.stamp, record.len);
+        self.records.set_mark(place, Mark::Sacked);
+        self.join(place)
+    }
+
+    /// Makes a reported record one with its reported neighbours; returns what stands behind them.
+    fn join(&mut self, place: Place) -> Option<Place> {
+        let sacked = |records: &Records, at: Option<Place>| {
+            let record = at.and_then(|at| records.get(at));
+            record.is_some_and(|record| record.mark == Mark::Sacked)
+        };
+        if sacked(&self.records, self.records.next(place)) {
+            self.records.merge_next(place);
+        }
+        let before = self.records.previous(place);
+        match before {
+            Some(before) if sacked(&self.records, Some(before)) => {
+                self.records.merge_next(before);
+                self.records.next(before)
+            }
+            _ => self.records.next(place),
+        }
     }
 
     /// RFC 6675 §4 IsLost by bytes: marks what has more than (DupThresh - 1) * SMSS SACKed octets
@@ -317,28 +242,38 @@ impl Scoreboard {
             return 0;
         };
         let mut above = 0u32;
-        let mut index = self.index_of(high - 1);
-        let lowest = index.saturating_sub(MAX_WALK);
-        loop {
-            let Some(record) = self.records.get(index) else {
+        let mut next = self.records.find(high - 1);
+        let mut limit = None;
+        for _ in 0..MAX_WALK {
+            let Some((place, record)) = next.and_then(|at| Some((at, self.records.get(at)?)))
+            else {
                 return 0;
             };
             if record.mark == Mark::Sacked {
                 above += record.len;
                 if above > (DUP_THRESH - 1) * smss {
+                    limit = Some(record.seq);
                     break;
                 }
             }
-            if index == lowest || self.marked_below.is_some_and(|low| record.seq.before(low)) {
+            if self.marked_below.is_some_and(|low| record.seq.before(low)) {
                 return 0;
             }
-            index -= 1;
+            next = self.records.previous(place);
         }
-        let limit = self.records[index].seq;
-        let from = self.marked_below.map_or(0, |low| self.index_of(low));
+        limit.map_or(0, |limit| self.mark_lost_below(limit))
+    }
+
+    /// Marks what is in flight below `limit`; returns the octets marked.
+    fn mark_lost_below(&mut self, limit: SeqNum) -> u32 {
+        let mut next = self.place_from(self.marked_below);
         let mut marked = 0;
-        for at in from..index {
-            marked += self.mark_lost(at);
+        while let Some(place) = next
+            && let Some(record) = self.records.get(place)
+            && record.seq.before(limit)
+        {
+            marked += self.mark_lost(place);
+            next = self.records.next(place);
         }
         self.marked_below = Some(self.marked_below.map_or(limit, |low| low.later(limit)));
         marked
@@ -347,79 +282,76 @@ impl Scoreboard {
     /// Marks the first `octets` of the first record that is only in flight (NewReno's hole,
     /// RFC 6675 §5 (4.3)). Returns the octets marked.
     pub(crate) fn mark_first_lost(&mut self, octets: u32) -> u32 {
-        let Some(first) = self.records.front() else {
+        let Some(first) = self.records.first() else {
             return 0;
         };
-        if first.mark == Mark::Retransmitted || first.mark == Mark::Lost {
+        if first.mark != Mark::InFlight {
             return 0;
         }
-        if octets < first.len {
-            let rest = self.records[0].split_off(octets);
-            self.records.insert(1, rest);
-        }
-        self.mark_lost(0)
+        let place = self.records.split(Place::FRONT, octets);
+        self.mark_lost(place)
     }
 
     /// A time-out: everything not reported is taken for lost (RFC 6675 §5.1, RFC 5681 §3.1).
-    /// Returns the octets marked.
-    pub(crate) fn mark_all_lost(&mut self) -> u32 {
-        let mut marked = 0;
-        for index in 0..self.records.len() {
-            if self.records[index].mark == Mark::Retransmitted {
-                self.records[index].mark = Mark::InFlight;
+    pub(crate) fn mark_all_lost(&mut self) {
+        self.records.edit_all(|record| {
+            if record.mark != Mark::Sacked {
+                record.mark = Mark::Lost;
             }
-            marked += self.mark_lost(index);
-        }
+        });
+        self.no_lost_below = None;
         self.dup_acked = 0;
-        marked
     }
 
     /// The first record due to be sent again.
-    pub(crate) fn next_lost(&mut self) -> Option<usize> {
-        if self.lost == 0 {
+    pub(crate) fn next_lost(&mut self) -> Option<Place> {
+        if self.records.lost() == 0 {
             return None;
         }
-        let from = self.no_lost_below.map_or(0, |low| self.index_of(low));
-        let found = (from..self.records.len()).find(|&at| self.records[at].mark == Mark::Lost)?;
-        self.no_lost_below = Some(self.records[found].seq);
+        let found = self
+            .records
+            .find_lost(self.place_from(self.no_lost_below)?)?;
+        self.no_lost_below = self.records.get(found).map(|record| record.seq);
         Some(found)
     }
 
     /// RFC 6675 §4 NextSeg (3): the first record in flight below the highest SACK.
-    pub(crate) fn next_unsacked(&self) -> Option<usize> {
+    pub(crate) fn next_unsacked(&self) -> Option<Place> {
         let high = self.highest_sacked?;
-        let from = self.marked_below.map_or(0, |low| self.index_of(low));
-        (from..self.records.len())
-            .take(MAX_WALK)
-            .take_while(|&at| self.records[at].seq.before(high))
-            .find(|&at| self.records[at].mark == Mark::InFlight)
+        let mut next = self.place_from(self.marked_below);
+        for _ in 0..MAX_WALK {
+            let (place, record) = next.and_then(|at| Some((at, self.records.get(at)?)))?;
+            if !record.seq.before(high) {
+                return None;
+            }
+            if record.mark == Mark::InFlight {
+                return Some(place);
+            }
+            next = self.records.next(place);
+        }
+        None
     }
 
-    /// The first `octets` of record `index` leave again, in wire segments of `segment`.
+    /// The first `octets` of a record leave again, in wire segments of `segment`.
     pub(crate) fn on_retransmit(
         &mut self,
-        index: usize,
+        place: Place,
         octets: u32,
         segment: NonZeroU16,
         stamp: TxStamp,
     ) {
-        if octets < self.records[index].len {
-            let rest = self.records[index].split_off(octets);
-            self.records.insert(index + 1, rest);
-        }
-        let record = &mut self.records[index];
-        if record.mark == Mark::Lost {
-            self.lost -= record.len;
-        }
-        record.mark = Mark::Retransmitted;
-        record.transmissions = record.transmissions.saturating_add(1);
-        record.segment = segment;
-        record.stamp = stamp;
+        let place = self.records.split(place, octets);
+        self.records.edit(place, |record| {
+            record.mark = Mark::Retransmitted;
+            record.transmissions = record.transmissions.saturating_add(1);
+            record.segment = segment;
+            record.stamp = stamp;
+        });
     }
 
     /// Without SACK: a duplicate ACK says that a segment has left the network.
     pub(crate) fn on_dup_ack(&mut self, smss: u32) {
-        let most = self.outstanding - self.lost;
+        let most = self.records.octets() - self.records.lost();
         self.dup_acked = (self.dup_acked + smss).min(most);
     }
 
@@ -436,61 +368,53 @@ impl Scoreboard {
     /// RFC 2018 §8: the peer may have thrown away what it reported; after a time-out with nothing
     /// but reported data at the front, the reports are void.
     pub(crate) fn forget_sacks(&mut self) {
-        for record in &mut self.records {
+        self.records.edit_all(|record| {
             if record.mark == Mark::Sacked {
                 record.mark = Mark::InFlight;
             }
-        }
-        self.sacked = 0;
+        });
         self.highest_sacked = None;
         self.marked_below = None;
-        self.last_blocks = SackBlocks::default();
     }
 
     /// Recounts everything; for tests and debug builds.
     pub(crate) fn check(&self) {
-        let sum = |mark| -> u32 {
-            self.records
-                .iter()
-                .filter(|r| r.mark == mark)
-                .map(|r| r.len)
-                .sum()
-        };
-        assert_eq!(
-            self.outstanding,
-            self.records.iter().map(|r| r.len).sum::<u32>()
-        );
-        assert_eq!(self.sacked, sum(Mark::Sacked));
-        assert_eq!(self.lost, sum(Mark::Lost));
+        self.records.check();
         for (a, b) in self.records.iter().zip(self.records.iter().skip(1)) {
-            assert_eq!(a.end(), b.seq, "records are adjacent");
+            let both = a.mark == Mark::Sacked && b.mark == Mark::Sacked;
+            assert!(!both, "reported records that touch are one");
         }
     }
 
     /// Recounts, and finds every octet of `una..nxt` in exactly one record.
     pub(crate) fn check_range(&self, una: SeqNum, nxt: SeqNum) {
-        self.check();
-        assert_eq!(self.outstanding, nxt.past(una), "octets outstanding");
-        assert!(self.records.front().is_none_or(|first| first.seq == una));
+        // Each look is linear: of many it is taken now and then.
+        if self.records.len() < CHECKED || self.records.len().is_multiple_of(64) {
+            self.check();
+        }
+        assert_eq!(self.records.octets(), nxt.past(una), "octets outstanding");
+        assert!(self.records.first().is_none_or(|first| first.seq == una));
     }
 
     /// Marks one record lost if it is in flight; returns the octets marked.
-    fn mark_lost(&mut self, index: usize) -> u32 {
-        let record = &mut self.records[index];
+    fn mark_lost(&mut self, place: Place) -> u32 {
+        let Some(record) = self.records.get(place) else {
+            return 0;
+        };
         if record.mark != Mark::InFlight {
             return 0;
         }
-        record.mark = Mark::Lost;
-        self.lost += record.len;
-        let (seq, len) = (record.seq, record.len);
+        let seq = record.seq;
         self.no_lost_below = self.no_lost_below.map(|low| low.earlier(seq));
-        len
+        self.records.set_mark(place, Mark::Lost)
     }
 
-    /// The index of the record that holds `seq`; the number of records when none does.
-    fn index_of(&self, seq: SeqNum) -> usize {
-        self.records
-            .partition_point(|record| !record.end().after(seq))
+    /// The record that holds `seq`, or the first.
+    fn place_from(&self, seq: Option<SeqNum>) -> Option<Place> {
+        match seq {
+            Some(seq) => self.records.find(seq),
+            None => Some(Place::FRONT),
+        }
     }
 }
 

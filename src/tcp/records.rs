@@ -1,0 +1,477 @@
+//! The records of what was sent, in the order of their numbers, in chunks with sums.
+//!
+//! *Owns* which record holds a number, and the octets of each mark: of all, and of each chunk, so that a
+//! search skips what has nothing for it. Finding is a binary search, a split moves less than a chunk.
+//! *Does not* decide a mark: `scoreboard` does.
+//! Invariants: records are adjacent and in order; no chunk but an only one is empty; the sums equal a
+//! recount ([`Records::check`]).
+
+use core::num::NonZeroU16;
+use std::collections::VecDeque;
+
+use super::sampler::TxStamp;
+use super::seq::SeqNum;
+
+// Records of a full chunk. Inserting moves half of it at most, 2 KiB; 10^5 records are 1,600 chunks.
+const CHUNK: usize = 64;
+// The room that the first chunk begins with: a connection that asks and answers needs one or two.
+const FIRST: usize = 4;
+
+/// Where a record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// Sent once and not heard of.
+    InFlight,
+    /// Reported by a SACK block.
+    Sacked,
+    /// Taken for lost, and due to be sent again.
+    Lost,
+    /// Sent again after it was lost.
+    Retransmitted,
+}
+
+/// One transmission: a range of sequence numbers, up to a super-segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    pub(crate) seq: SeqNum,
+    /// SYN, text and FIN, in sequence numbers.
+    pub(crate) len: u32,
+    pub(crate) syn: bool,
+    pub(crate) fin: bool,
+    pub(crate) mark: Mark,
+    /// How often any part of it was sent.
+    pub(crate) transmissions: u8,
+    /// The text bytes of a wire segment it left in: SACK splits it only there.
+    pub(crate) segment: NonZeroU16,
+    pub(crate) stamp: TxStamp,
+}
+
+impl Record {
+    pub(crate) fn end(&self) -> SeqNum {
+        self.seq + self.len
+    }
+
+    pub(crate) fn text_len(&self) -> u32 {
+        self.len - u32::from(self.syn) - u32::from(self.fin)
+    }
+
+    /// Cuts the record after `at` octets; returns the rest.
+    fn split_off(&mut self, at: u32) -> Self {
+        debug_assert!(at > 0 && at < self.len);
+        let rest = Self {
+            seq: self.seq + at,
+            len: self.len - at,
+            syn: false,
+            ..*self
+        };
+        self.len = at;
+        self.fin = false;
+        rest
+    }
+}
+
+/// Octets by mark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sums {
+    sacked: u32,
+    lost: u32,
+}
+
+impl Sums {
+    fn of(&mut self, mark: Mark) -> Option<&mut u32> {
+        match mark {
+            Mark::Sacked => Some(&mut self.sacked),
+            Mark::Lost => Some(&mut self.lost),
+            Mark::InFlight | Mark::Retransmitted => None,
+        }
+    }
+
+    fn add(&mut self, mark: Mark, octets: u32) {
+        if let Some(sum) = self.of(mark) {
+            *sum += octets;
+        }
+    }
+
+    fn take(&mut self, mark: Mark, octets: u32) {
+        if let Some(sum) = self.of(mark) {
+            *sum -= octets;
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Chunk {
+    records: VecDeque<Record>,
+    sums: Sums,
+}
+
+impl Chunk {
+    fn with_room(records: VecDeque<Record>) -> Self {
+        Self {
+            records,
+            sums: Sums::default(),
+        }
+    }
+
+    fn recount(&self) -> Sums {
+        let mut sums = Sums::default();
+        for record in &self.records {
+            sums.add(record.mark, record.len);
+        }
+        sums
+    }
+}
+
+/// Where a record is; good until records are inserted or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    chunk: usize,
+    at: usize,
+}
+
+impl Place {
+    pub(crate) const FRONT: Self = Self { chunk: 0, at: 0 };
+
+    pub(crate) fn is_front(self) -> bool {
+        self == Self::FRONT
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    chunks: VecDeque<Chunk>,
+    /// Chunks that emptied, to be filled again.
+    spare: Vec<VecDeque<Record>>,
+    /// Octets from the first record to the last.
+    octets: u32,
+    sums: Sums,
+    len: usize,
+    /// Records that all chunks have room for, the spare ones as well.
+    room: usize,
+    /// Records and chunks looked at.
+    #[cfg(test)]
+    pub(super) steps: core::cell::Cell<usize>,
+}
+
+impl Records {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Octets from the first record to the last.
+    pub(crate) fn octets(&self) -> u32 {
+        self.octets
+    }
+
+    pub(crate) fn sacked(&self) -> u32 {
+        self.sums.sacked
+    }
+
+    pub(crate) fn lost(&self) -> u32 {
+        self.sums.lost
+    }
+
+    pub(crate) fn first(&self) -> Option<&Record> {
+        self.chunks.front()?.records.front()
+    }
+
+    pub(crate) fn last(&self) -> Option<&Record> {
+        self.chunks.back()?.records.back()
+    }
+
+    pub(crate) fn get(&self, place: Place) -> Option<&Record> {
+        self.chunks.get(place.chunk)?.records.get(place.at)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
+        self.chunks.iter().flat_map(|chunk| chunk.records.iter())
+    }
+
+    /// Appends what was sent for the first time.
+    pub(crate) fn push(&mut self, record: Record) {
+        debug_assert!(self.last().is_none_or(|last| last.end() == record.seq));
+        let full = |chunk: &Chunk| chunk.records.len() >= CHUNK;
+        if self.chunks.back().is_none_or(full) {
+            let fresh = self.fresh_chunk();
+            self.chunks.push_back(Chunk::with_room(fresh));
+        }
+        if let Some(chunk) = self.chunks.back_mut() {
+            let before = chunk.records.capacity();
+            chunk.records.push_back(record);
+            self.room += chunk.records.capacity() - before;
+            chunk.sums.add(record.mark, record.len);
+        }
+        self.octets += record.len;
+        self.sums.add(record.mark, record.len);
+        self.len += 1;
+    }
+
+    /// Removes the first record, or as much of it as lies below `limit`; `None` when nothing does.
+    pub(crate) fn pop_below(&mut self, limit: SeqNum) -> Option<Record> {
+        let chunk = self.chunks.front_mut()?;
+        let first = chunk.records.front_mut()?;
+        if !first.seq.before(limit) {
+            return None;
+        }
+        let gone = *first;
+        let below = limit.past(first.seq);
+        let gone = if below < first.len {
+            let mut gone = gone;
+            *first = gone.split_off(below);
+            gone
+        } else {
+            chunk.records.pop_front();
+            self.len -= 1;
+            gone
+        };
+        chunk.sums.take(gone.mark, gone.len);
+        self.sums.take(gone.mark, gone.len);
+        self.octets -= gone.len;
+        self.drop_empty(0);
+        self.count(1);
+        Some(gone)
+    }
+
+    /// The record that holds `seq`.
+    pub(crate) fn find(&self, seq: SeqNum) -> Option<Place> {
+        let chunk = self.chunks.partition_point(|chunk| {
+            self.count(1);
+            chunk
+                .records
+                .back()
+                .is_some_and(|last| !last.end().after(seq))
+        });
+        let at = self.chunks.get(chunk)?.records.partition_point(|record| {
+            self.count(1);
+            !record.end().after(seq)
+        });
+        let place = Place { chunk, at };
+        self.get(place).map(|_| place)
+    }
+
+    /// The record behind this one.
+    pub(crate) fn next(&self, place: Place) -> Option<Place> {
+        self.count(1);
+        let inside = place.at + 1 < self.chunks.get(place.chunk)?.records.len();
+        let next = if inside {
+            Place {
+                at: place.at + 1,
+                ..place
+            }
+        } else {
+            Place {
+                chunk: place.chunk + 1,
+                at: 0,
+            }
+        };
+        self.get(next).map(|_| next)
+    }
+
+    /// The record in front of this one.
+    pub(crate) fn previous(&self, place: Place) -> Option<Place> {
+        self.count(1);
+        if place.at > 0 {
+            return Some(Place {
+                at: place.at - 1,
+                ..place
+            });
+        }
+        let chunk = place.chunk.checked_sub(1)?;
+        let at = self.chunks.get(chunk)?.records.len().checked_sub(1)?;
+        Some(Place { chunk, at })
+    }
+
+    /// The first record at or behind `from` that is marked lost: chunks without one are skipped.
+    pub(crate) fn find_lost(&self, from: Place) -> Option<Place> {
+        let mut at = from.at;
+        for (index, chunk) in self.chunks.iter().enumerate().skip(from.chunk) {
+            self.count(1);
+            if chunk.sums.lost > 0 {
+                let lost = |record: &Record| {
+                    self.count(1);
+                    record.mark == Mark::Lost
+                };
+                if let Some(past) = chunk.records.range(at..).position(lost) {
+                    let at = at + past;
+                    return Some(Place { chunk: index, at });
+                }
+            }
+            at = 0;
+        }
+        None
+    }
+
+    /// Marks a record; returns its octets.
+    pub(crate) fn set_mark(&mut self, place: Place, mark: Mark) -> u32 {
+        self.edit(place, |record| record.mark = mark)
+    }
+
+    /// Changes a record, but for its range; returns its octets.
+    pub(crate) fn edit(&mut self, place: Place, change: impl FnOnce(&mut Record)) -> u32 {
+        let Some(chunk) = self.chunks.get_mut(place.chunk) else {
+            return 0;
+        };
+        let Some(record) = chunk.records.get_mut(place.at) else {
+            return 0;
+        };
+        let (before, len) = (record.mark, record.len);
+        change(record);
+        let after = record.mark;
+        debug_assert_eq!(record.len, len);
+        for sums in [&mut chunk.sums, &mut self.sums] {
+            sums.take(before, len);
+            sums.add(after, len);
+        }
+        len
+    }
+
+    /// Cuts a record after `octets`, if it is longer; returns where its front is now.
+    pub(crate) fn split(&mut self, place: Place, octets: u32) -> Place {
+        let splits = self.get(place).is_some_and(|record| octets < record.len);
+        if !splits || octets == 0 {
+            return place;
+        }
+        let place = self.make_room(place);
+        let chunk = &mut self.chunks[place.chunk];
+        let rest = chunk.records[place.at].split_off(octets);
+        let before = chunk.records.capacity();
+        chunk.records.insert(place.at + 1, rest);
+        self.room += chunk.records.capacity() - before;
+        self.len += 1;
+        place
+    }
+
+    /// Makes a record one with the next: what they say beside their range is the first one's from then on.
+    pub(crate) fn merge_next(&mut self, place: Place) {
+        let Some(next) = self.next(place) else { return };
+        let Some(gone) = self.chunks[next.chunk].records.remove(next.at) else {
+            return;
+        };
+        self.chunks[next.chunk].sums.take(gone.mark, gone.len);
+        let chunk = &mut self.chunks[place.chunk];
+        let record = &mut chunk.records[place.at];
+        debug_assert_eq!(record.mark, gone.mark);
+        record.len += gone.len;
+        record.fin = gone.fin;
+        record.transmissions = record.transmissions.max(gone.transmissions);
+        chunk.sums.add(gone.mark, gone.len);
+        self.len -= 1;
+        self.drop_empty(next.chunk);
+    }
+
+    /// Changes every record.
+    pub(crate) fn edit_all(&mut self, mut change: impl FnMut(&mut Record)) {
+        self.sums = Sums::default();
+        for chunk in &mut self.chunks {
+            for record in &mut chunk.records {
+                change(record);
+            }
+            chunk.sums = chunk.recount();
+            self.sums.sacked += chunk.sums.sacked;
+            self.sums.lost += chunk.sums.lost;
+        }
+    }
+
+    /// Gives back what an idle connection does not need.
+    pub(crate) fn cool(&mut self) {
+        self.spare = Vec::new();
+        if self.is_empty() {
+            self.chunks = VecDeque::new();
+        } else {
+            self.chunks.shrink_to_fit();
+            for chunk in &mut self.chunks {
+                chunk.records.shrink_to_fit();
+            }
+        }
+        self.room = self.chunks.iter().map(|c| c.records.capacity()).sum();
+    }
+
+    /// Bytes of memory that it keeps.
+    pub(crate) fn held(&self) -> usize {
+        self.room * size_of::<Record>()
+            + self.chunks.capacity() * size_of::<Chunk>()
+            + self.spare.capacity() * size_of::<VecDeque<Record>>()
+    }
+
+    /// Recounts everything; for tests and debug builds.
+    pub(crate) fn check(&self) {
+        let mut sums = Sums::default();
+        let (mut octets, mut len) = (0, 0);
+        for chunk in &self.chunks {
+            let recount = chunk.recount();
+            assert_eq!(chunk.sums, recount, "the sums of a chunk");
+            assert!(
+                self.chunks.len() == 1 || !chunk.records.is_empty(),
+                "an empty chunk"
+            );
+            assert!(chunk.records.len() <= CHUNK, "a chunk of its size");
+            sums.sacked += recount.sacked;
+            sums.lost += recount.lost;
+            octets += chunk.records.iter().map(|r| r.len).sum::<u32>();
+            len += chunk.records.len();
+        }
+        assert_eq!((self.sums, self.octets, self.len), (sums, octets, len));
+        for (a, b) in self.iter().zip(self.iter().skip(1)) {
+            assert_eq!(a.end(), b.seq, "records are adjacent");
+        }
+        let chunks = self.chunks.iter().map(|c| c.records.capacity());
+        let spare = self.spare.iter().map(VecDeque::capacity);
+        assert_eq!(self.room, chunks.chain(spare).sum::<usize>(), "room");
+    }
+
+    /// A full chunk is cut in two, so that one more record goes in behind `place`; returns where it is now.
+    fn make_room(&mut self, place: Place) -> Place {
+        if self.chunks[place.chunk].records.len() < CHUNK {
+            return place;
+        }
+        let mut upper = Chunk::with_room(self.fresh_chunk());
+        let lower = &mut self.chunks[place.chunk];
+        upper.records.extend(lower.records.drain(CHUNK / 2..));
+        upper.sums = upper.recount();
+        lower.sums.sacked -= upper.sums.sacked;
+        lower.sums.lost -= upper.sums.lost;
+        self.chunks.insert(place.chunk + 1, upper);
+        match place.at.checked_sub(CHUNK / 2) {
+            None => place,
+            Some(at) => Place {
+                chunk: place.chunk + 1,
+                at,
+            },
+        }
+    }
+
+    /// An empty chunk with room; its room is counted.
+    fn fresh_chunk(&mut self) -> VecDeque<Record> {
+        if let Some(spare) = self.spare.pop() {
+            return spare;
+        }
+        let fresh = VecDeque::with_capacity(if self.chunks.is_empty() { FIRST } else { CHUNK });
+        self.room += fresh.capacity();
+        fresh
+    }
+
+    fn drop_empty(&mut self, index: usize) {
+        if self.chunks.len() > 1 && self.chunks[index].records.is_empty() {
+            self.spare
+                .extend(self.chunks.remove(index).map(|chunk| chunk.records));
+        }
+    }
+
+    #[cfg(test)]
+    fn count(&self, steps: usize) {
+        self.steps.set(self.steps.get() + steps);
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "counted by tests only")]
+    const fn count(&self, _steps: usize) {}
+}
+
+#[cfg(test)]
+#[path = "records_tests.rs"]
+mod tests;
