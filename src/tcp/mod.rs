@@ -15,7 +15,7 @@ mod assembler;
 mod budget;
 mod check;
 mod commit;
-mod congestion;
+pub mod congestion;
 mod connection;
 mod cookie;
 mod emit;

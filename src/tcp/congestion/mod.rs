@@ -5,6 +5,7 @@
 //!
 //! The trait stays inside the crate until it has a second user.
 
+pub mod parts;
 mod reno;
 
 use core::fmt;

@@ -1,0 +1,19 @@
+//! Parts that controllers share, and that a user's own controller may use.
+//!
+//! *Owns* what several algorithms need and none of them is: filters, rounds, growth, pacing, and the
+//! gliding down of proportional rate reduction. Each is a value: numbers go in, numbers come out.
+//! *Does not* know connections, clocks or the trait.
+
+mod filter;
+mod growth;
+mod hystart;
+mod pacer;
+mod prr;
+mod round;
+
+pub use filter::{TwoSlotMax, WindowedMax, WindowedMin};
+pub use growth::{AckCredit, RenoGrowth};
+pub use hystart::{HyStartPlusPlus, HyStartStep};
+pub use pacer::{Pacer, window_rate};
+pub use prr::{Prr, PrrAck};
+pub use round::RoundCounter;
