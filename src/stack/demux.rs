@@ -10,8 +10,8 @@ use core::num::NonZeroU16;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use super::ephemeral::{EphemeralPorts, Seeker};
 use super::ids::{InterfaceId, ListenerId, UdpId};
-use super::ports::{Ports, Seeker};
 use super::taken::Taken;
 use crate::base::{KeyedState, Seed};
 
@@ -279,7 +279,7 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
     /// An ephemeral port for a socket that is bound to `local` but for its port.
     pub(crate) fn free_port(
         &mut self,
-        ports: &mut Ports,
+        ports: &mut EphemeralPorts,
         local: SocketAddr,
         zone: u32,
         dual_stack: bool,

@@ -17,6 +17,7 @@ mod demux;
 mod discovery;
 mod egress;
 mod endpoint;
+mod ephemeral;
 mod event;
 mod icmp;
 mod icmp_limit;
@@ -29,7 +30,7 @@ mod net;
 mod outbox;
 mod packet;
 mod ping;
-mod ports;
+
 mod prefix_tree;
 mod ready;
 mod route;
@@ -64,12 +65,12 @@ use core::net::IpAddr;
 use crate::base::{Cidr, Instant};
 use address::Origin;
 use demux::Demux;
+use ephemeral::EphemeralPorts;
 use event::Events;
 use memory::Memory;
 use net::Net;
 use packet::{Notice, Owner, Waiter};
 use ping::Pings;
-use ports::Ports;
 use udp_socket::UdpSockets;
 use wheel::TimerKey;
 
@@ -79,7 +80,7 @@ pub struct Stack {
     pub(crate) net: Net,
     pub(crate) demux: Demux,
     pub(crate) events: Events,
-    pub(crate) ports: Ports,
+    pub(crate) ephemeral: EphemeralPorts,
     pub(crate) tcp: tcp::Tcp,
     udp: UdpSockets,
     pub(crate) memory: Memory,
@@ -94,7 +95,7 @@ impl Stack {
             net: Net::new(&config),
             demux: Demux::new(&config.seed),
             events: Events::default(),
-            ports: Ports::new(&config.seed, config.ephemeral_ports.clone()),
+            ephemeral: EphemeralPorts::new(&config.seed, config.ephemeral_ports.clone()),
             tcp: tcp::Tcp::new(&config.seed),
             udp: UdpSockets::default(),
             memory: Memory::new(config.socket_memory),

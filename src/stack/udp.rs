@@ -35,7 +35,10 @@ impl Stack {
         let (mut local, zone) = self.local_endpoint(local)?;
         let dual = options.dual_stack;
         if local.port() == 0 {
-            let port = self.demux.udp.free_port(&mut self.ports, local, zone, dual);
+            let port = self
+                .demux
+                .udp
+                .free_port(&mut self.ephemeral, local, zone, dual);
             local.set_port(port.ok_or(BindError::NoPort)?.get());
         }
         let id = self.udp.next_id();

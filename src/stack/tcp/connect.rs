@@ -133,7 +133,7 @@ impl Stack {
         if let Some(port) = local.map(|local| local.port()).filter(|&port| port != 0) {
             return Ok(port);
         }
-        let ports = &mut self.ports;
+        let ports = &mut self.ephemeral;
         let port = self.demux.tcp.search(|table, taken| {
             let free = |port: core::num::NonZeroU16| {
                 let tuple =

@@ -40,7 +40,10 @@ impl Stack {
             .map_err(|_| ListenError::AddressNotAvailable)?;
         let dual = options.dual_stack;
         if local.port() == 0 {
-            let port = self.demux.tcp.free_port(&mut self.ports, local, zone, dual);
+            let port = self
+                .demux
+                .tcp
+                .free_port(&mut self.ephemeral, local, zone, dual);
             local.set_port(port.ok_or(ListenError::NoPort)?.get());
         }
         let id = self.tcp.listeners.next_id();

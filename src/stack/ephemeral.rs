@@ -11,20 +11,20 @@ use super::demux::Bound;
 use super::taken::Taken;
 use crate::base::{Key, Random, Seed};
 
-/// Ports that are drawn before the rest is gone through: with nine of ten taken, 97 % of the
+/// EphemeralPorts that are drawn before the rest is gone through: with nine of ten taken, 97 % of the
 /// searches end before.
 const DRAWS: usize = 32;
 
 /// The generator of ephemeral ports of one stack.
 #[derive(Debug)]
-pub(crate) struct Ports {
+pub(crate) struct EphemeralPorts {
     key: Key,
     next: u64,
     random: Random,
     range: RangeInclusive<u16>,
 }
 
-impl Ports {
+impl EphemeralPorts {
     pub(crate) fn new(seed: &Seed, range: RangeInclusive<u16>) -> Self {
         // Port 0 is nobody's.
         let range = (*range.start()).max(1)..=*range.end();
@@ -82,7 +82,7 @@ impl Ports {
         NonZeroU16::new(found)
     }
 
-    /// Ports in the range, at least one.
+    /// EphemeralPorts in the range, at least one.
     fn count(&self) -> Option<u64> {
         let more = self.range.end().checked_sub(*self.range.start())?;
         Some(u64::from(more) + 1)
@@ -138,7 +138,7 @@ mod tests {
     fn every_free_port_is_found_and_then_none() {
         for flow in [false, true] {
             for range in [40_000..=40_099, 65_436..=65_535, 0..=100] {
-                let mut ports = Ports::new(&Seed::from_number(1), range.clone());
+                let mut ports = EphemeralPorts::new(&Seed::from_number(1), range.clone());
                 let mut memory = Taken::default();
                 let taken = RefCell::new(BTreeSet::from([40_007, 65_500, 3]));
                 let mut pick = || {
@@ -162,7 +162,7 @@ mod tests {
     /// Covers: SEC-8. Wherever the counter stands, one search passes every port of the range once.
     #[test]
     fn the_last_free_port_is_found_wherever_the_counter_stands() {
-        let mut ports = Ports::new(&Seed::from_number(1), 40_000..=40_999);
+        let mut ports = EphemeralPorts::new(&Seed::from_number(1), 40_000..=40_999);
         let mut memory = Taken::default();
         let flow = (LOCAL, remote());
         for round in 0..140u16 {
@@ -192,7 +192,7 @@ mod tests {
             asked.set(asked.get() + 1);
             p.get() == last.get()
         };
-        let mut ports = Ports::new(&Seed::from_number(1), 32_768..=60_999);
+        let mut ports = EphemeralPorts::new(&Seed::from_number(1), 32_768..=60_999);
         let mut memory = Taken::default();
         for _ in 0..1000 {
             assert_eq!(ports.for_socket(CLAIMS, &mut memory, free), None);
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn different_remotes_and_seeds_start_at_different_places() {
         let first = |seed, remote: &str| {
-            let mut ports = Ports::new(&Seed::from_number(seed), 32_768..=60_999);
+            let mut ports = EphemeralPorts::new(&Seed::from_number(seed), 32_768..=60_999);
             let flow = (LOCAL, remote.parse().unwrap());
             ports
                 .for_flow(flow, &mut Taken::default(), |_| true)
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn draws_reach_the_whole_range() {
         let range = 1000..=1003;
-        let mut ports = Ports::new(&Seed::from_number(1), range);
+        let mut ports = EphemeralPorts::new(&Seed::from_number(1), range);
         let mut seen = [0; 4];
         for _ in 0..1000 {
             let port = ports.for_socket(CLAIMS, &mut Taken::default(), |_| true);
