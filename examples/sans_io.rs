@@ -22,9 +22,10 @@ mod by_hand {
 
     use netloom::base::{Instant, Seed};
     use netloom::bytes::Bytes;
-    use netloom::device::{Device, Pollable, Receive, RxBatch, Tap, Transmit};
+    use netloom::device::{Device, Pollable, Tap};
     use netloom::stack::{
-        Config, Event, InterfaceConfig, ListenOptions, More, SocketId, Stack, TcpId, UdpOptions,
+        Config, Event, InterfaceConfig, ListenOptions, Port, SocketId, Stack, TcpId, UdpOptions,
+        User,
     };
     use netloom::tcp::{ReadError, WriteError};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -35,7 +36,7 @@ mod by_hand {
             .kernel_address("10.7.0.1/24".parse()?)
             .open()?;
         let config = InterfaceConfig::new(tap.capabilities()).address("10.7.0.2/24".parse()?);
-        let (mut rx, mut tx) = tap.split();
+        let (rx, tx) = tap.split();
         let (readable, writable) = (rx.descriptor()?, tx.descriptor()?);
 
         // The stack sees time as nanoseconds since an epoch that we choose.
@@ -51,41 +52,25 @@ mod by_hand {
         println!("echoing: try `nc 10.7.0.2 7` and `nc -u 10.7.0.2 7`");
 
         let mut echo = Echo::default();
-        let mut batch = RxBatch::new(64);
+        let mut port = Port::new(interface, (rx, tx));
         loop {
-            // 1. The world speaks: frames, then timers.
-            let now = clock();
-            rx.receive(now, &mut batch)?;
-            for frame in batch.drain() {
-                stack.handle_frame(now, interface, frame);
-            }
-            stack.handle_timeout(now);
+            // Frames come in, time passes, `echo` is told what became ready, frames go out.
+            let next = port.turn(clock(), &mut stack, &mut echo)?;
 
-            // 2. The user speaks: whatever became ready.
-            while let Some(event) = stack.poll_event() {
-                echo.on_event(&mut stack, now, event);
-            }
-
-            // 3. The stack speaks: frames out, as many as the device takes.
-            let more = stack.poll_transmit(now, interface, &mut tx)?.more;
-            // And the device, with what it holds back.
-            let due = tx.poll(now)?;
-
-            // 4. Nothing to do before a frame, room, or the next deadline comes.
-            let next = [stack.poll_timeout(), due].into_iter().flatten().min();
-            let timeout = match next {
-                _ if more == More::Budget => PollTimeout::ZERO,
+            // Nothing to do before a frame, room, or the next deadline comes.
+            let timeout = match next.timeout(clock()) {
                 None => PollTimeout::NONE,
                 // Rounded up: poll(2) counts milliseconds, and too early is a spin.
-                Some(at) => PollTimeout::try_from(at.since(clock()).as_millis() + 1)
-                    .unwrap_or(PollTimeout::MAX),
+                Some(wait) if !wait.is_zero() => {
+                    PollTimeout::try_from(wait.as_millis() + 1).unwrap_or(PollTimeout::MAX)
+                }
+                Some(_) => PollTimeout::ZERO,
             };
             let mut fds = [
                 PollFd::new(readable.as_fd(), PollFlags::POLLIN),
                 PollFd::new(writable.as_fd(), PollFlags::POLLOUT),
             ];
-            let full = more == More::DeviceFull || tx.wants_room();
-            let waits_for = if full { 2 } else { 1 };
+            let waits_for = if next.wants_room { 2 } else { 1 };
             poll(&mut fds[..waits_for], timeout)?;
         }
     }
@@ -96,7 +81,7 @@ mod by_hand {
         pending: HashMap<TcpId, Bytes>,
     }
 
-    impl Echo {
+    impl User for Echo {
         /// Answers until a call would block: that call re-arms the event.
         fn on_event(&mut self, stack: &mut Stack, now: Instant, event: Event) {
             match event.id {
@@ -115,7 +100,9 @@ mod by_hand {
                 _ => {}
             }
         }
+    }
 
+    impl Echo {
         fn on_stream(&mut self, stack: &mut Stack, now: Instant, id: TcpId) {
             let pending = self.pending.entry(id).or_default();
             loop {

@@ -8,9 +8,9 @@ use std::time;
 
 use netloom::base::{Instant, Seed};
 use netloom::bytes::Bytes;
-use netloom::device::{Device, Pollable, Receive, RxBatch, Transmit};
+use netloom::device::{Device, Pollable, Receive, Transmit};
 use netloom::stack::{
-    Config, InterfaceConfig, InterfaceId, ListenOptions, ListenerId, More, SocketId, Stack, TcpId,
+    Config, Event, InterfaceConfig, ListenOptions, ListenerId, Port, SocketId, Stack, TcpId, User,
 };
 use netloom::tcp::{ReadError, TcpOptions, WriteError};
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -22,6 +22,8 @@ use crate::servers::{Control, Loop, NAP};
 
 /// The receive window without super-segments: half of what the device's queue holds.
 const PLAIN_WINDOW: usize = 750_000;
+/// Frames read at once.
+const BATCH_FRAMES: usize = 256;
 
 /// Makes the stack and its listeners.
 pub(crate) fn serve(net: u8, base: Base) -> Result<Loop, Box<dyn Error>> {
@@ -50,36 +52,26 @@ pub(crate) fn serve(net: u8, base: Base) -> Result<Loop, Box<dyn Error>> {
             epoch,
             control,
         };
-        drive(&mut stack, on, rx, tx, &mut server, &wait);
+        let mut port = Port::new(on, (rx, tx)).batch_frames(BATCH_FRAMES);
+        drive(&mut stack, &mut port, &mut server, &wait);
     }))
 }
 
 fn drive(
     stack: &mut Stack,
-    on: InterfaceId,
-    mut rx: impl Receive,
-    mut tx: impl Transmit,
+    port: &mut Port<impl Receive, impl Transmit>,
     server: &mut Server,
     wait: &Wait<'_>,
 ) {
-    let mut batch = RxBatch::new(256);
     while !wait.control.is_over() {
-        let now = wait.clock();
-        let received = rx.receive(now, &mut batch).expect("the device stays");
-        for frame in batch.drain() {
-            stack.handle_frame(now, on, frame);
-        }
-        stack.handle_timeout(now);
-        while let Some(event) = stack.poll_event() {
-            server.on_event(stack, now, event.id);
-        }
-        let sent = stack.poll_transmit(now, on, &mut tx);
-        let more = sent.expect("the device stays").more;
+        let next = port
+            .turn(wait.clock(), stack, server)
+            .expect("the device stays");
         // Sleep only after a look at the device that found nothing.
-        if received == 0 && more != More::Budget && !wait.control.spins() {
-            let timeout = stack.poll_timeout().map(|at| at.since(wait.clock()));
+        if next.received == 0 && !next.again && !wait.control.spins() {
+            let timeout = next.timeout(wait.clock());
             let timeout = timeout.map_or(NAP, |timeout| timeout.min(NAP));
-            wait.until_ready(more == More::DeviceFull, timeout);
+            wait.until_ready(next.wants_room, timeout);
         }
     }
 }
@@ -114,9 +106,9 @@ struct Server {
     streams: HashMap<TcpId, (Service, Bytes)>,
 }
 
-impl Server {
-    fn on_event(&mut self, stack: &mut Stack, now: Instant, id: SocketId) {
-        match id {
+impl User for Server {
+    fn on_event(&mut self, stack: &mut Stack, now: Instant, event: Event) {
+        match event.id {
             SocketId::Listener(listener) => {
                 let service = self.listeners[&listener];
                 while let Ok(id) = stack.tcp_accept(now, listener) {
@@ -128,7 +120,9 @@ impl Server {
             _ => {}
         }
     }
+}
 
+impl Server {
     /// Goes on until a call would block.
     fn on_stream(&mut self, stack: &mut Stack, now: Instant, id: TcpId) {
         let Some((service, pending)) = self.streams.get_mut(&id) else {

@@ -284,6 +284,30 @@ impl<R: Receive + ?Sized> Receive for &mut R {
     }
 }
 
+impl<T: Transmit + ?Sized> Transmit for Box<T> {
+    fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        (**self).transmit(now, frame)
+    }
+
+    fn poll(&mut self, now: Instant) -> Result<Option<Instant>, DeviceError> {
+        (**self).poll(now)
+    }
+
+    fn wants_room(&self) -> bool {
+        (**self).wants_room()
+    }
+}
+
+impl<R: Receive + ?Sized> Receive for Box<R> {
+    fn receive(&mut self, now: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError> {
+        (**self).receive(now, batch)
+    }
+
+    fn next_ready(&self) -> Option<Instant> {
+        (**self).next_ready()
+    }
+}
+
 /// A bounded batch of received frames, reused from turn to turn.
 #[derive(Debug)]
 pub struct RxBatch {

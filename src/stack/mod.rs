@@ -30,6 +30,7 @@ mod net;
 mod outbox;
 mod packet;
 mod ping;
+mod port;
 
 mod prefix_tree;
 mod ready;
@@ -53,6 +54,7 @@ pub use event::{Event, Readiness, SocketId};
 pub use ids::{InterfaceId, ListenerId, PingId, StaleId, TcpId, UdpId};
 pub use memory::MemoryInfo;
 pub use ping::{PingError, PingOptions, PingOutcome, PingReply};
+pub use port::{Next, Port, PortError, PortRx, PortTx, User, turn_all};
 pub use route::RouteError;
 pub use tcp::{AcceptError, ConnectError, ListenError, ListenOptions};
 pub use transmit::{More, Progress};
