@@ -430,8 +430,11 @@ impl Records {
             return place;
         }
         let mut upper = Chunk::with_room(self.fresh_chunk());
+        let before = upper.records.capacity();
         let lower = &mut self.chunks[place.chunk];
         upper.records.extend(lower.records.drain(CHUNK / 2..));
+        // A spare one may have been the first, or shrunk.
+        self.room += upper.records.capacity() - before;
         upper.sums = upper.recount();
         lower.sums.sacked -= upper.sums.sacked;
         lower.sums.lost -= upper.sums.lost;
