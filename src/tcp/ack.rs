@@ -16,28 +16,14 @@ use super::timers::Timer;
 impl Connection {
     /// Takes an ACK with SEG.ACK <= SND.NXT.
     pub(crate) fn process_ack(&mut self, now: Instant, seg: &Segment, ack: SeqNum) {
-        self.forget_old_cwnd_limit();
+        self.gate.on_ack(self.snd.una);
         let effect = self.take_ack(seg, ack);
-        let was_closed = self.snd.wnd == 0;
+        let was_shut = self.snd.wnd == 0;
         self.snd.update_window(seg, ack, effect.acked > 0);
         self.on_delivery(&effect, seg);
         self.on_ack_effect(&effect);
         self.sampler.on_ack_end(self.rtt.min());
-        if self.snd.wnd > 0 {
-            if was_closed {
-                // The override of §3.8.6.2.1 (4) is not to wait as long as the probes did.
-                self.timers.stop(Timer::Persist);
-            }
-            if was_closed && self.persist_backoff > 0 {
-                self.on_window_opened(now);
-            }
-            self.persist_backoff = 0;
-        } else if !self.orphan {
-            // MUST-37: a peer that answers probes is alive. Nobody waits for an orphan: its probes
-            // are bounded (r30).
-            self.retries = 0;
-            self.probe_retries = 0;
-        }
+        self.on_window_told(now, was_shut);
         if effect.acked > 0 {
             self.on_una_advanced(now);
         }
@@ -115,7 +101,7 @@ impl Connection {
     /// SND.UNA moved: RFC 6298 §5 (5.2), (5.3), and the writer may go on.
     fn on_una_advanced(&mut self, now: Instant) {
         self.retries = 0;
-        self.probe_retries = 0;
+        self.persist.on_answer();
         self.soft_error = None;
         self.last_progress = now;
         self.timers.stop(Timer::UserTimeout);
@@ -127,30 +113,11 @@ impl Connection {
         self.signal_writable();
     }
 
-    /// The window opened after probes that it did not take: they leave again at once, and the
-    /// timer's back-off was the probes', not the path's (r25).
-    fn on_window_opened(&mut self, now: Instant) {
-        if !self.scoreboard.is_empty() {
-            self.scoreboard.mark_all_lost();
-            self.timers.arm(Timer::Rto, now + self.rtt.rto());
-        }
-    }
-
     /// Our FIN is acknowledged.
     fn on_fin_acked(&mut self) {
         self.transit(Event::RcvAckOfFin);
         if matches!(self.state, State::TimeWait | State::Closed) {
             self.finish();
-        }
-    }
-
-    /// A window's worth was acknowledged since cwnd last stopped the sender.
-    fn forget_old_cwnd_limit(&mut self) {
-        if self
-            .cwnd_limited_at
-            .is_some_and(|at| self.snd.una.after(at))
-        {
-            self.cwnd_limited_at = None;
         }
     }
 }

@@ -23,7 +23,7 @@ impl Connection {
         self.stats.segs_out += u64::from(segs);
         match plan.what {
             What::Syn | What::New => {
-                self.stats.window_probes += u64::from(self.probe_due);
+                self.stats.window_probes += u64::from(self.persist.is_due());
                 self.commit_new(now, plan);
             }
             What::Again { place } => self.commit_again(now, place, plan, segs),
@@ -80,7 +80,7 @@ impl Connection {
             self.snd.fin = Fin::Sent;
             self.transit(Event::SndFin);
         }
-        self.probe_due = false;
+        self.persist.on_sent();
         self.timers.stop(Timer::Persist);
         self.arm_rto(now);
     }
@@ -128,46 +128,8 @@ impl Connection {
     /// RFC 6298 §5 (5.1): the timer runs whenever something is outstanding. With the window closed
     /// it is the probe's (RFC 9293 §3.8.6.1 SHLD-29, SHLD-30).
     fn arm_rto(&mut self, now: Instant) {
-        let backoff = self.persist_backoff.max(self.rtt.backoff());
+        let backoff = self.persist.backoff().max(self.rtt.backoff());
         let rto = self.rtt.rto_backed_off(backoff);
         self.timers.arm_if_idle(Timer::Rto, now + rto);
-    }
-
-    /// Nothing more can leave now: notes why, and arms what will change it.
-    pub(crate) fn on_plan_empty(&mut self, now: Instant) {
-        let waits = self.snd.unsent() > 0 || (self.snd.fin == Fin::Queued);
-        let waits = waits && self.state.sends_text();
-        let lost = self.scoreboard.lost();
-        if waits || lost > 0 {
-            self.note_cwnd_limited(lost);
-        } else {
-            self.note_app_limited();
-        }
-        if waits && !self.snd.is_outstanding() {
-            let wait = self.rtt.rto_backed_off(self.persist_backoff);
-            self.timers.arm_if_idle(Timer::Persist, now + wait);
-        }
-        self.arm_timers(now);
-    }
-
-    /// Decided when sending stops: after the next ACK there always is room.
-    fn note_cwnd_limited(&mut self, lost: u32) {
-        if self.congestion.output().cwnd > self.flight_bound() {
-            // That bound is no reason to let cwnd grow.
-            return;
-        }
-        let room = self.cwnd_room();
-        let wanted = self.snd.unsent().saturating_add(lost).max(self.smss());
-        // What is lost lies in the window; what is new may be held back by it.
-        if room < wanted && (lost > 0 || room <= self.snd.usable()) {
-            self.cwnd_limited_at = Some(self.snd.nxt);
-        }
-    }
-
-    fn note_app_limited(&mut self) {
-        let pipe = self.scoreboard.pipe();
-        if pipe < self.congestion.output().cwnd {
-            self.sampler.on_app_limited(pipe);
-        }
     }
 }

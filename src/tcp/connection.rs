@@ -13,7 +13,9 @@ use crate::base::Instant;
 
 use super::congestion::{CongestionControl, Cx, Reno, initial_window};
 use super::error::TcpFailure;
+use super::gate::Gate;
 use super::info::TcpInfo;
+use super::persist::Persist;
 use super::quick::QuickAcks;
 use super::read_queue::Reach;
 use super::receive::Receive;
@@ -112,16 +114,10 @@ pub(crate) struct Connection {
     pub(crate) orphan: bool,
     /// Time-outs in a row without an answer: R2 of RFC 9293 §3.8.3.
     pub(crate) retries: u8,
-    /// The same for probes of a closed window: an orphan's are bounded, answered or not, and must
-    /// not use up the retries of what leaves when it opens.
-    pub(crate) probe_retries: u8,
     pub(crate) keepalive_probes: u8,
     pub(crate) keepalive_due: bool,
-    pub(crate) probe_due: bool,
-    /// Doublings of the persist interval since the window closed.
-    pub(crate) persist_backoff: u32,
-    /// Sending stopped because of cwnd, with SND.NXT here.
-    pub(crate) cwnd_limited_at: Option<SeqNum>,
+    pub(crate) persist: Persist,
+    pub(crate) gate: Gate,
     pub(crate) last_heard: Instant,
     /// When text last left: an ACK does not end idleness (RFC 5681 §4.1).
     pub(crate) last_sent: Instant,
@@ -192,12 +188,10 @@ impl Connection {
             soft_error: None,
             orphan: false,
             retries: 0,
-            probe_retries: 0,
             keepalive_probes: 0,
             keepalive_due: false,
-            probe_due: false,
-            persist_backoff: 0,
-            cwnd_limited_at: None,
+            persist: Persist::default(),
+            gate: Gate::default(),
             last_heard: now,
             last_sent: now,
             last_progress: now,
@@ -266,7 +260,7 @@ impl Connection {
             smss,
             initial_cwnd: initial_window(smss, 0),
             rto: self.rtt.rto(),
-            cwnd_limited: self.cwnd_limited_at.is_some(),
+            cwnd_limited: self.gate.is_cwnd_limited(),
         }
     }
 
@@ -372,7 +366,8 @@ impl Connection {
             bytes_received: self.stats.bytes_received,
             retransmits: self.stats.retransmits,
             bytes_retransmitted: self.stats.bytes_retransmitted,
-            retries: self.retries.max(self.probe_retries),
+            retries: self.retries.max(self.persist.retries()),
+            send_limit: self.gate.last,
             reordering: self.stats.reordering,
             delivered: self.sampler.delivered(),
             delivery_rate,

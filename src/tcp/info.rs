@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::error::TcpFailure;
+use super::gate::SendLimit;
 use super::state::State;
 
 /// A snapshot of one connection. Lengths and windows are bytes.
@@ -80,6 +81,8 @@ pub struct TcpInfo {
     pub bytes_retransmitted: u64,
     /// Time-outs in a row without an answer.
     pub retries: u8,
+    /// Why it last stopped sending.
+    pub send_limit: SendLimit,
     /// Times that SACK reported data in front of older data that was never sent again.
     pub reordering: u64,
     /// Octets delivered, cumulatively or selectively.

@@ -28,7 +28,10 @@ impl Connection {
         while let Some(timer) = self.timers.pop_due(now) {
             let owed = match timer {
                 Timer::Rto => self.on_rto(now),
-                Timer::Persist => self.on_persist(now),
+                Timer::Persist => {
+                    self.on_persist(now);
+                    None
+                }
                 Timer::KeepAlive => self.on_keepalive(now),
                 Timer::DelayedAck => {
                     self.quick.on_delay_over();
@@ -98,48 +101,25 @@ impl Connection {
         if self.scoreboard.is_empty() {
             return None;
         }
-        let probing = self.snd.wnd == 0 && self.state.is_synchronized();
         let limit = self.retry_limit();
-        let retries = if probing {
-            &mut self.probe_retries
-        } else {
-            &mut self.retries
-        };
-        if *retries >= limit {
+        if self.is_window_shut() {
+            if !self.on_probe_unanswered(limit) {
+                return self.give_up();
+            }
+        } else if self.retries >= limit {
             return self.give_up();
-        }
-        *retries += 1;
-        self.stats.timeouts += 1;
-        if probing {
-            // A probe, not a loss: RFC 9293 §3.8.6.1, and SHLD-17 for a window that shrank.
-            self.persist_backoff = (self.persist_backoff + 1).min(16);
-            self.forget_broken_sacks();
-            self.scoreboard.mark_all_lost();
         } else {
+            self.retries += 1;
             self.rtt.back_off();
             self.on_rto_loss();
         }
+        self.stats.timeouts += 1;
         // One segment leaves whatever the windows say.
         self.recovery.force_first = true;
         let wait = self
             .rtt
-            .rto_backed_off(self.persist_backoff.max(self.rtt.backoff()));
+            .rto_backed_off(self.persist.backoff().max(self.rtt.backoff()));
         self.timers.arm(Timer::Rto, now + wait);
-        None
-    }
-
-    /// RFC 9293 §3.8.6.1: time to ask whether the window opened.
-    fn on_persist(&mut self, now: Instant) -> Option<Reset> {
-        if self.snd.is_outstanding() || !self.snd.is_pending() {
-            return None;
-        }
-        self.probe_due = true;
-        if self.snd.wnd == 0 {
-            self.persist_backoff = (self.persist_backoff + 1).min(16);
-        }
-        // Should the device refuse the probe for ever, the timer still comes again.
-        let wait = self.rtt.rto_backed_off(self.persist_backoff);
-        self.timers.arm(Timer::Persist, now + wait);
         None
     }
 

@@ -1,6 +1,7 @@
-//! What leaves next (RFC 9293 §3.7.4, §3.8.6.2.1; RFC 6675 §4 NextSeg; RFC 5681 §2).
+//! What leaves next (RFC 6675 §4 NextSeg, RFC 5681 §2).
 //!
-//! *Owns* the choice: SYN, then what was lost, then a probe, then new text, then a bare ACK.
+//! *Owns* the choice: SYN, then what was lost, then a probe, then new text, then a bare ACK; or none of
+//! them, and what for (`gate` says whether text may leave).
 //! *Does not* touch bytes: a [`Plan`] holds sequence numbers, and until `commit` nothing changed,
 //! so a device that refuses a frame costs nothing (r29).
 
@@ -9,6 +10,7 @@ use core::num::NonZeroU16;
 use crate::base::Instant;
 
 use super::connection::Connection;
+use super::gate::SendLimit;
 use super::header::Flags;
 use super::options::{Options, SackBlocks};
 use super::records::Place;
@@ -78,21 +80,42 @@ impl Plan {
 
 /// The bounds of one frame of text.
 #[derive(Clone, Copy, Debug)]
-struct Frame {
+pub(super) struct Frame {
     /// Text bytes of a wire segment.
-    size: u32,
+    pub(super) size: u32,
     /// Text bytes of the largest super-segment, a multiple of `size`.
-    most: u32,
+    pub(super) most: u32,
+}
+
+/// What a connection does when it is asked to send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Turn {
+    Send(Plan),
+    /// Nothing: what is written since, an ACK or a timer changes it.
+    Idle(SendLimit),
 }
 
 impl Connection {
-    /// What to send now; `most` bounds TCP header and text of one frame, in bytes, but one segment
-    /// may always leave.
-    pub(crate) fn plan(&mut self, now: Instant, most: u32) -> Option<Plan> {
+    /// The next segment to send, or none, and then what changes that is noted and armed. `most` bounds
+    /// TCP header and text of one frame, in bytes, but one segment may always leave.
+    pub(crate) fn next_segment(&mut self, now: Instant, most: u32) -> Option<Plan> {
+        match self.plan(now, most) {
+            Turn::Send(plan) => Some(plan),
+            Turn::Idle(limit) => {
+                self.note_stop(limit);
+                self.arm_persist(now);
+                self.arm_timers(now);
+                None
+            }
+        }
+    }
+
+    /// What to do now.
+    pub(crate) fn plan(&mut self, now: Instant, most: u32) -> Turn {
         match self.state {
-            State::Closed | State::Listen => return None,
+            State::Closed | State::Listen => return Turn::Idle(SendLimit::Nothing),
             State::SynSent | State::SynRcvd if self.snd.nxt == self.snd.iss => {
-                return Some(self.plan_syn(now, What::Syn));
+                return Turn::Send(self.plan_syn(now, What::Syn));
             }
             _ => {}
         }
@@ -101,14 +124,43 @@ impl Connection {
         let frame = self.frame(&options, most);
         if self.rcv.owes_duplicate() {
             // RFC 5681 §2 (b): on text it would be none, and the sender counts them now.
-            return self.plan_ack(&options);
+            return match self.plan_ack(&options) {
+                Some(plan) => Turn::Send(plan),
+                None => Turn::Idle(self.gate.last),
+            };
         }
-        self.plan_again(now, &options, frame)
-            .or_else(|| self.plan_probe(&options, frame))
-            .or_else(|| self.plan_keepalive(&options))
-            .or_else(|| self.plan_new(&options, frame))
-            .or_else(|| self.plan_unsacked(&options, frame))
-            .or_else(|| self.plan_ack(&options))
+        match self.plan_text(now, &options, frame) {
+            Ok(plan) => Turn::Send(plan),
+            Err(limit) => match self.plan_ack(&options) {
+                Some(plan) => Turn::Send(plan),
+                None => Turn::Idle(limit),
+            },
+        }
+    }
+
+    /// Everything that is no bare ACK, in the order of what is urgent.
+    fn plan_text(
+        &mut self,
+        now: Instant,
+        options: &Options,
+        frame: Frame,
+    ) -> Result<Plan, SendLimit> {
+        let again = match self.plan_again(now, options, frame) {
+            Ok(plan) => return Ok(plan),
+            Err(limit) => limit,
+        };
+        if let Some(plan) = self.plan_probe(options, frame) {
+            return Ok(plan);
+        }
+        if let Some(plan) = self.plan_keepalive(options) {
+            return Ok(plan);
+        }
+        let new = match self.plan_new(options, frame) {
+            Ok(plan) => return Ok(plan),
+            Err(limit) => limit,
+        };
+        self.plan_unsacked(options, frame)
+            .ok_or_else(|| again.or(new))
     }
 
     fn plan_syn(&self, now: Instant, what: What) -> Plan {
@@ -189,7 +241,14 @@ impl Connection {
         }
     }
 
-    fn segment(&self, what: What, seq: SeqNum, text: u32, flags: Flags, options: &Options) -> Plan {
+    pub(super) fn segment(
+        &self,
+        what: What,
+        seq: SeqNum,
+        text: u32,
+        flags: Flags,
+        options: &Options,
+    ) -> Plan {
         let options = if text > 0 {
             self.text_options(options)
         } else {
@@ -208,24 +267,15 @@ impl Connection {
         }
     }
 
-    /// What cwnd and the bound of both directions still allow in flight.
-    pub(super) fn cwnd_room(&self) -> u32 {
-        let window = self.congestion.output().cwnd.min(self.flight_bound());
-        window.saturating_sub(self.scoreboard.pipe())
-    }
-
-    /// What the bound of both directions leaves beside the receive window; below a segment nothing
-    /// would ever leave.
-    pub(super) fn flight_bound(&self) -> u32 {
-        let both = self.setup.options.both_ways_max;
-        let most = both.saturating_sub(self.rcv.limit());
-        u32::try_from(most).unwrap_or(u32::MAX).max(self.smss())
-    }
-
     // --- what was lost --------------------------------------------------------------------
 
-    fn plan_again(&mut self, now: Instant, options: &Options, frame: Frame) -> Option<Plan> {
-        let place = self.scoreboard.next_lost()?;
+    fn plan_again(
+        &mut self,
+        now: Instant,
+        options: &Options,
+        frame: Frame,
+    ) -> Result<Plan, SendLimit> {
+        let place = self.scoreboard.next_lost().ok_or(SendLimit::Nothing)?;
         self.plan_record(now, place, options, frame)
     }
 
@@ -235,10 +285,10 @@ impl Connection {
         place: Place,
         options: &Options,
         frame: Frame,
-    ) -> Option<Plan> {
-        let record = *self.scoreboard.get(place)?;
+    ) -> Result<Plan, SendLimit> {
+        let record = *self.scoreboard.get(place).ok_or(SendLimit::Nothing)?;
         if record.syn {
-            return Some(self.plan_syn(now, What::Again { place }));
+            return Ok(self.plan_syn(now, What::Again { place }));
         }
         // RFC 9293 §3.8.6 SHLD-16: up to the window's edge; the first one is the probe beyond it.
         let window_end = self.snd.una + self.snd.wnd;
@@ -246,7 +296,7 @@ impl Connection {
         let beyond = record.end().after(window_end);
         let may_probe = place.is_front() && self.recovery.force_first;
         if beyond && !may_probe && in_window.min(record.text_len()) == 0 {
-            return None;
+            return Err(SendLimit::ReceiveWindow);
         }
         let head = record.text_len().min(frame.size);
         let room = self.cwnd_room();
@@ -254,7 +304,7 @@ impl Connection {
         let text = match room / frame.size {
             _ if room >= record.text_len() => record.text_len().min(frame.most),
             0 if forced => head,
-            0 => return None,
+            0 => return Err(self.flight_limit()),
             segs => (segs * frame.size).min(frame.most),
         };
         let text = if place.is_front() {
@@ -275,7 +325,7 @@ impl Connection {
         } else {
             Flags::empty()
         };
-        Some(self.segment(What::Again { place }, record.seq, text, fin | push, options))
+        Ok(self.segment(What::Again { place }, record.seq, text, fin | push, options))
     }
 
     /// RFC 6675 §4 NextSeg (3): in recovery, with nothing lost to repair and nothing new to send,
@@ -303,28 +353,6 @@ impl Connection {
 
     // --- probes ---------------------------------------------------------------------------
 
-    /// RFC 9293 §3.8.6.1: a byte of new text, or the FIN, into a window that takes none.
-    fn plan_probe(&self, options: &Options, frame: Frame) -> Option<Plan> {
-        if !self.probe_due || !self.state.sends_text() || self.snd.is_outstanding() {
-            return None;
-        }
-        // The override of §3.8.6.2.1 (4): a small window is used for what it takes.
-        let text = self
-            .snd
-            .unsent()
-            .min(self.snd.usable().clamp(1, frame.size));
-        let fin = self.snd.fin == Fin::Queued && text == self.snd.unsent();
-        if text == 0 && !fin {
-            return None;
-        }
-        let flags = if fin && (text == 0 || self.snd.usable() > text) {
-            Flags::FIN
-        } else {
-            Flags::PSH
-        };
-        Some(self.segment(What::New, self.snd.nxt, text, flags, options))
-    }
-
     /// RFC 9293 §3.8.4 SHLD-12: no text, SEG.SEQ = SND.NXT - 1.
     fn plan_keepalive(&self, options: &Options) -> Option<Plan> {
         let due = self.keepalive_due && !self.snd.is_outstanding();
@@ -341,64 +369,24 @@ impl Connection {
 
     // --- new text -------------------------------------------------------------------------
 
-    fn plan_new(&self, options: &Options, frame: Frame) -> Option<Plan> {
-        if !self.state.sends_text() {
-            return None;
+    fn plan_new(&self, options: &Options, frame: Frame) -> Result<Plan, SendLimit> {
+        if !self.waits_to_send() {
+            return Err(SendLimit::Nothing);
         }
         let unsent = self.snd.unsent();
         let fin_waits = self.snd.fin == Fin::Queued;
-        if unsent == 0 && !fin_waits {
-            return None;
-        }
-        let usable = self.snd.usable();
-        let allowed = unsent.min(usable).min(self.cwnd_room());
-        let text = self.worthwhile(allowed, unsent, frame)?;
+        let text = self.sendable(unsent, frame)?;
         // The FIN takes a number of its own from the window; cwnd counts text.
-        let fin = fin_waits && text == unsent && usable > text;
+        let fin = fin_waits && text == unsent && self.snd.usable() > text;
         if text == 0 && !fin {
-            return None;
+            return Err(SendLimit::ReceiveWindow);
         }
         let mut flags = if fin { Flags::FIN } else { Flags::empty() };
         if text > 0 && text == unsent {
             // RFC 9293 §3.9.1.2 MUST-61: PSH on the last buffered segment.
             flags |= Flags::PSH;
         }
-        Some(self.segment(What::New, self.snd.nxt, text, flags, options))
-    }
-
-    /// How much of what is `allowed` to send now: Nagle's algorithm, the sender's side of the
-    /// silly-window rule, and no partial super-segment while two full ones are in flight.
-    fn worthwhile(&self, allowed: u32, unsent: u32, frame: Frame) -> Option<u32> {
-        let text = allowed.min(frame.most);
-        let all = text == unsent;
-        if text < frame.size {
-            let idle = !self.snd.is_outstanding();
-            let half_window = text > 0 && text >= self.snd.max_wnd / 2 && idle;
-            let ok = if all {
-                self.may_send_small()
-            } else {
-                half_window
-            };
-            return ok.then_some(text);
-        }
-        let in_flight = self.scoreboard.pipe();
-        if !all && text < frame.most && in_flight >= 2 * frame.most {
-            return None;
-        }
-        let whole = text / frame.size * frame.size;
-        if whole == text || (all && self.may_send_small()) {
-            Some(text)
-        } else {
-            Some(whole)
-        }
-    }
-
-    /// RFC 9293 §3.7.4 with Minshall's variation: a small segment waits only for another small
-    /// one, and never before a FIN (r46).
-    fn may_send_small(&self) -> bool {
-        self.setup.options.nodelay
-            || self.snd.fin == Fin::Queued
-            || !self.snd.small_end.after(self.snd.una)
+        Ok(self.segment(What::New, self.snd.nxt, text, flags, options))
     }
 
     // --- ACK ------------------------------------------------------------------------------

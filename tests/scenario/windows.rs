@@ -1,8 +1,8 @@
 //! The peer's window and ours: closing, probing, opening, silly sizes.
 
-use netloom::tcp::TcpOptions;
+use netloom::tcp::{SendLimit, TcpOptions};
 
-use super::harness::Scenario;
+use super::harness::{Scenario, Test};
 
 /// Covers: TCP-39 (MUST-36, SHLD-29, SHLD-30), TCP-40 (MUST-37) (r25, r26)
 #[test]
@@ -280,4 +280,26 @@ fn a_window_that_the_scale_cannot_tell_is_not_told() {
         +0   > . 1:1(0) ack 40001 win 2
     ",
     );
+}
+
+/// What a user who asks is told: each thing that stops a sender has its name.
+#[test]
+fn a_sender_says_what_it_waits_for() {
+    let mut t = Scenario::established().build();
+    let says = |t: &Test, limit| t.info(|info| assert_eq!(info.send_limit, limit));
+    t.run("+0 write 500\n+0 > P. 1:501(500) ack 1");
+    says(&t, SendLimit::Nothing);
+    // Nagle's algorithm.
+    t.run("+0 write 400");
+    says(&t, SendLimit::SmallSegment);
+    t.run("+.05 < . 1:1(0) ack 501\n+0 > P. 501:901(400) ack 1\n+.05 < . 1:1(0) ack 901");
+    t.run("+0 write 30000\n+0 > . 901:10901(10x1000) ack 1");
+    says(&t, SendLimit::Congestion);
+    t.run("+.05 < . 1:1(0) ack 10901 win 0");
+    says(&t, SendLimit::ReceiveWindow);
+
+    let options = TcpOptions::default().both_ways_max(0);
+    let mut t = Scenario::established().options(options).build();
+    t.run("+0 write 5000\n+0 > . 1:1001(1000) ack 1");
+    says(&t, SendLimit::Buffers);
 }

@@ -76,8 +76,7 @@ impl Stack {
         };
         slot.connection.rcv.budget = self.memory.budget();
         let most = most_bytes(slot, &self.net.interfaces[on.index()].capabilities);
-        let Some(plan) = slot.connection.plan(now, most) else {
-            slot.connection.on_plan_empty(now);
+        let Some(plan) = slot.connection.next_segment(now, most) else {
             return Ok(None);
         };
         let mut header = [0; 60];
@@ -114,7 +113,7 @@ impl Stack {
             self.net.counters.tcp_connect_failed += 1;
         } else {
             let most = frame_bytes(false);
-            if let Some(plan) = slot.connection.plan(now, most) {
+            if let Some(plan) = slot.connection.next_segment(now, most) {
                 slot.connection.commit(now, &plan);
             }
         }

@@ -1,0 +1,173 @@
+//! What may leave now, and why not (RFC 5681 §3, RFC 9293 §3.7.4 and §3.8.6.2.1).
+//!
+//! *Owns* the room that the congestion window and the buffers leave, how much of it is worth a segment,
+//! and what stopped the sender last. *Does not* choose what leaves (`plan`) nor know zero windows
+//! (`persist`).
+
+use super::connection::Connection;
+use super::plan::Frame;
+use super::send::Fin;
+use super::seq::SeqNum;
+
+/// Why a connection that was asked to send stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SendLimit {
+    /// Everything that was written has left, and nothing waits to be sent again.
+    #[default]
+    Nothing,
+    /// The congestion window is full.
+    Congestion,
+    /// What may be in flight beside the receive buffer is: `TcpOptions::both_ways_max`.
+    Buffers,
+    /// The peer's window is full, or too small for a segment (RFC 9293 §3.8.6.2.1).
+    ReceiveWindow,
+    /// A small segment waits for more text, or for the ACK of the one before (RFC 9293 §3.7.4).
+    SmallSegment,
+}
+
+impl SendLimit {
+    /// This one, or what else holds when it is none.
+    pub(super) fn or(self, other: Self) -> Self {
+        match self {
+            Self::Nothing => other,
+            _ => self,
+        }
+    }
+}
+
+/// What the gate remembers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gate {
+    /// Sending stopped because of cwnd, with SND.NXT here.
+    limited_at: Option<SeqNum>,
+    /// What stopped the sender last.
+    pub(crate) last: SendLimit,
+}
+
+impl Gate {
+    /// Did the window stop the sender in this round?
+    pub(crate) fn is_cwnd_limited(&self) -> bool {
+        self.limited_at.is_some()
+    }
+
+    /// A window's worth was acknowledged since cwnd last stopped the sender: that is over.
+    pub(crate) fn on_ack(&mut self, una: SeqNum) {
+        if self.limited_at.is_some_and(|at| una.after(at)) {
+            self.limited_at = None;
+        }
+    }
+}
+
+impl Connection {
+    /// What cwnd and the bound of both directions still allow in flight.
+    pub(super) fn cwnd_room(&self) -> u32 {
+        let window = self.congestion.output().cwnd.min(self.flight_bound());
+        window.saturating_sub(self.scoreboard.pipe())
+    }
+
+    /// What the bound of both directions leaves beside the receive window; below a segment nothing
+    /// would ever leave.
+    fn flight_bound(&self) -> u32 {
+        let both = self.setup.options.both_ways_max;
+        let most = both.saturating_sub(self.rcv.limit());
+        u32::try_from(most).unwrap_or(u32::MAX).max(self.smss())
+    }
+
+    /// Which of the two bounds of `cwnd_room` is the lower.
+    pub(super) fn flight_limit(&self) -> SendLimit {
+        if self.congestion.output().cwnd > self.flight_bound() {
+            SendLimit::Buffers
+        } else {
+            SendLimit::Congestion
+        }
+    }
+
+    /// How much of the unsent text to send now: what is in all windows and worth a segment.
+    pub(super) fn sendable(&self, unsent: u32, frame: Frame) -> Result<u32, SendLimit> {
+        let (usable, room) = (self.snd.usable(), self.cwnd_room());
+        let allowed = unsent.min(usable).min(room);
+        self.worthwhile(allowed, unsent, frame).ok_or_else(|| {
+            if allowed == unsent {
+                SendLimit::SmallSegment
+            } else if usable <= room {
+                SendLimit::ReceiveWindow
+            } else {
+                self.flight_limit()
+            }
+        })
+    }
+
+    /// How much of what is `allowed` to send now: Nagle's algorithm, the sender's side of the
+    /// silly-window rule, and no partial super-segment while two full ones are in flight.
+    fn worthwhile(&self, allowed: u32, unsent: u32, frame: Frame) -> Option<u32> {
+        let text = allowed.min(frame.most);
+        let all = text == unsent;
+        if text < frame.size {
+            let idle = !self.snd.is_outstanding();
+            let half_window = text > 0 && text >= self.snd.max_wnd / 2 && idle;
+            let ok = if all {
+                self.may_send_small()
+            } else {
+                half_window
+            };
+            return ok.then_some(text);
+        }
+        let in_flight = self.scoreboard.pipe();
+        if !all && text < frame.most && in_flight >= 2 * frame.most {
+            return None;
+        }
+        let whole = text / frame.size * frame.size;
+        if whole == text || (all && self.may_send_small()) {
+            Some(text)
+        } else {
+            Some(whole)
+        }
+    }
+
+    /// RFC 9293 §3.7.4 with Minshall's variation: a small segment waits only for another small
+    /// one, and never before a FIN (r46).
+    fn may_send_small(&self) -> bool {
+        self.setup.options.nodelay
+            || self.snd.fin == Fin::Queued
+            || !self.snd.small_end.after(self.snd.una)
+    }
+
+    /// Nothing more can leave now: notes why.
+    pub(super) fn note_stop(&mut self, limit: SendLimit) {
+        self.gate.last = limit;
+        let lost = self.scoreboard.lost();
+        if self.waits_to_send() || lost > 0 {
+            self.note_cwnd_limited(lost);
+        } else {
+            self.note_app_limited();
+        }
+    }
+
+    /// Is there text, or a FIN, that never left and may?
+    pub(super) fn waits_to_send(&self) -> bool {
+        let waits = self.snd.unsent() > 0 || self.snd.fin == Fin::Queued;
+        waits && self.state.sends_text()
+    }
+
+    /// Decided when sending stops: after the next ACK there always is room.
+    fn note_cwnd_limited(&mut self, lost: u32) {
+        if self.flight_limit() == SendLimit::Buffers {
+            // That bound is no reason to let cwnd grow.
+            return;
+        }
+        let room = self.cwnd_room();
+        let wanted = self.snd.unsent().saturating_add(lost).max(self.smss());
+        // What is lost lies in the window; what is new may be held back by it.
+        if room < wanted && (lost > 0 || room <= self.snd.usable()) {
+            self.gate.limited_at = Some(self.snd.nxt);
+        }
+    }
+
+    fn note_app_limited(&mut self) {
+        let pipe = self.scoreboard.pipe();
+        if pipe < self.congestion.output().cwnd {
+            self.sampler.on_app_limited(pipe);
+        }
+    }
+}
