@@ -21,7 +21,7 @@
 //!
 //! # The map
 //! Imports point one way, and `tests/architecture.rs` holds the table:
-//! `host -> stack -> tcp, udp, ipv4, ipv6, arp, link -> base`; `stack` names the traits of `device`.
+//! `host, sim -> stack -> tcp, udp, ipv4, ipv6, arp, link -> base`; `stack` names the traits of `device`.
 //!
 //! | module | holds |
 //! |---|---|
@@ -33,6 +33,7 @@
 //! | [`capture`] | pcapng out, pcap and pcapng in |
 //! | [`decode`] | one line per packet |
 //! | `host` | the driver thread and the blocking handles (Linux) |
+//! | [`sim`] | networks of stacks in virtual time |
 //!
 //! # Limits
 //! Every table that a peer can make grow is bounded by a setting of [`Config`],
@@ -54,6 +55,7 @@ pub mod host;
 pub mod ipv4;
 pub mod ipv6;
 pub mod link;
+pub mod sim;
 pub mod stack;
 pub mod tcp;
 pub mod udp;

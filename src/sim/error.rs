@@ -1,0 +1,32 @@
+//! Why a network cannot be built or cannot run on.
+
+use crate::base::{CidrError, Instant};
+use crate::device::{DeviceError, Medium};
+use crate::stack::ConfigError;
+
+/// Why a network cannot be built or cannot run on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimError {
+    /// A port's settings cannot work.
+    #[error("a port's settings cannot work: {0}")]
+    Port(#[from] ConfigError),
+    /// An address's prefix cannot be.
+    #[error(transparent)]
+    Address(#[from] CidrError),
+    /// The two ends of a link take different frames.
+    #[error("one end of the link takes {0:?} frames, the other {1:?} frames")]
+    Mediums(Medium, Medium),
+    /// A device of a host failed.
+    #[error("a simulated device failed: {0}")]
+    Device(#[from] DeviceError),
+    /// Things happen without end and time does not pass: applications that answer each other over
+    /// links without delay, or alarms that are asked for at once again and again.
+    #[error("{turns} things happened at {at:?} and time does not pass")]
+    Stuck {
+        /// The time that does not pass.
+        at: Instant,
+        /// What happened at it.
+        turns: u32,
+    },
+}

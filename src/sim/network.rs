@@ -1,0 +1,464 @@
+//! The network: its parts, its clock, and the order of what happens.
+//!
+//! *Owns* nodes, wires, the agenda, the hash of the trace. *Does not* decide what a wire does to a
+//! frame (the wire) or what a host says (its stack and applications).
+//! Invariants: time never runs back; at equal times changes come first, then wires, then nodes, each
+//! in the order in which they were added; nothing but the seed and the calls decide.
+
+use core::any::Any;
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::agenda::{Agenda, Who};
+use super::app::{App, AppId};
+use super::config::{HostConfig, PortConfig};
+use super::cx::Cx;
+use super::digest::Digest;
+use super::error::SimError;
+use super::host::Host;
+use super::line::{Line, WireConfig};
+use crate::base::{Instant, Random, Seed};
+use crate::device::Medium;
+use crate::stack::{InterfaceId, Stack};
+
+/// What may happen at one instant: a round of ten thousand hosts with ten frames each, and some.
+const MOST_AT_ONCE: u32 = 1_000_000;
+
+/// A host of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(usize);
+
+impl HostId {
+    /// One end of a link: a new port of this host.
+    pub fn port(self, config: PortConfig) -> End {
+        End(EndKind::Host(self, Box::new(config)))
+    }
+}
+
+/// A link of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(usize);
+
+impl LinkId {
+    /// The wire from the first end to the second.
+    pub const fn forth(self) -> WireId {
+        WireId(2 * self.0)
+    }
+
+    /// The wire from the second end to the first.
+    pub const fn back(self) -> WireId {
+        WireId(2 * self.0 + 1)
+    }
+}
+
+/// One direction of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WireId(usize);
+
+/// One end of a link that is to be.
+#[derive(Debug)]
+#[must_use]
+pub struct End(EndKind);
+
+#[derive(Debug)]
+enum EndKind {
+    Host(HostId, Box<PortConfig>),
+}
+
+/// What both directions of a link do: one [`WireConfig`] for both, or one for each.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct LinkConfig {
+    forth: WireConfig,
+    back: WireConfig,
+}
+
+impl From<WireConfig> for LinkConfig {
+    fn from(both: WireConfig) -> Self {
+        Self {
+            forth: both.clone(),
+            back: both,
+        }
+    }
+}
+
+impl From<(WireConfig, WireConfig)> for LinkConfig {
+    fn from((forth, back): (WireConfig, WireConfig)) -> Self {
+        Self { forth, back }
+    }
+}
+
+/// One direction of a link, between two ports.
+#[derive(Debug)]
+struct Cable {
+    line: Line,
+    to: (usize, usize),
+    cut: bool,
+    /// Frames that came while it was cut.
+    lost: u64,
+}
+
+type Change = Box<dyn FnOnce(&mut Network)>;
+
+/// Hosts, links and one clock that jumps from one thing that happens to the next.
+///
+/// Hosts are real [`Stack`]s. The same calls and the same seed give the same run, to the bit, on every
+/// machine: [`trace_hash`](Self::trace_hash) tells.
+///
+/// Ids are those that this network gave; one of another network is a panic or another part.
+pub struct Network {
+    now: Instant,
+    seed: Seed,
+    agenda: Agenda,
+    nodes: Vec<Host>,
+    /// By node and port: the wire that leads away from it.
+    away: Vec<Vec<usize>>,
+    cables: Vec<Cable>,
+    changes: BTreeMap<(Instant, u64), Change>,
+    asked: u64,
+    digest: Digest,
+    frames: u64,
+    /// What has happened at this instant.
+    at_once: u32,
+}
+
+impl Network {
+    /// An empty network at [`Instant::ZERO`]. Everything in it that is left to chance comes of `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            now: Instant::ZERO,
+            seed: Seed::from_number(seed),
+            agenda: Agenda::default(),
+            nodes: Vec::new(),
+            away: Vec::new(),
+            cables: Vec::new(),
+            changes: BTreeMap::new(),
+            asked: 0,
+            digest: Digest::new(),
+            frames: 0,
+            at_once: 0,
+        }
+    }
+
+    // --- building ---------------------------------------------------------------------------------
+
+    /// Adds a host; a name is enough of a configuration.
+    pub fn add_host(&mut self, config: impl Into<HostConfig>) -> HostId {
+        let HostConfig { name, tune } = config.into();
+        let seed = self.seed_of("host", self.nodes.len());
+        self.nodes.push(Host::new(name, &seed, tune));
+        self.away.push(Vec::new());
+        HostId(self.nodes.len() - 1)
+    }
+
+    /// Joins two ends with a link.
+    ///
+    /// # Errors
+    /// [`SimError::Port`] when a port's settings cannot work, [`SimError::Mediums`] when the ends'
+    /// frames differ. The link is not there then; a port may be.
+    pub fn link(
+        &mut self,
+        a: End,
+        b: End,
+        config: impl Into<LinkConfig>,
+    ) -> Result<LinkId, SimError> {
+        let (medium_a, medium_b) = (a.medium(), b.medium());
+        if medium_a != medium_b {
+            return Err(SimError::Mediums(medium_a, medium_b));
+        }
+        let LinkConfig { forth, back } = config.into();
+        let a = self.attach(a)?;
+        let b = self.attach(b)?;
+        for (config, from, to) in [(forth, a, b), (back, b, a)] {
+            self.cables.push(Cable {
+                line: Line::new(config),
+                to,
+                cut: false,
+                lost: 0,
+            });
+            self.away[from.0].push(self.cables.len() - 1);
+            self.agenda.advance(Who::Node(from.0), self.now);
+        }
+        Ok(LinkId(self.cables.len() / 2 - 1))
+    }
+
+    fn attach(&mut self, end: End) -> Result<(usize, usize), SimError> {
+        match end.0 {
+            EndKind::Host(HostId(node), config) => {
+                let port = self.nodes[node].add_port(self.now, &config)?;
+                Ok((node, port))
+            }
+        }
+    }
+
+    /// Adds an application, which starts when the network runs on.
+    pub fn add_app<A: App>(&mut self, host: HostId, app: A) -> AppId<A> {
+        let number = self.nodes[host.0].add_app(Box::new(app));
+        self.agenda.advance(Who::Node(host.0), self.now);
+        AppId::new(host, number)
+    }
+
+    /// A seed for one part.
+    fn seed_of(&self, what: &str, number: usize) -> Seed {
+        let mut random = Random::new(self.seed.key(&format!("{what} {number}")));
+        let mut bytes = [0; 32];
+        for word in bytes.chunks_exact_mut(8) {
+            word.copy_from_slice(&random.next_u64().to_le_bytes());
+        }
+        Seed::new(bytes)
+    }
+
+    // --- looking ----------------------------------------------------------------------------------
+
+    /// The time.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// A host's stack, to look at.
+    pub fn stack(&self, host: HostId) -> &Stack {
+        &self.nodes[host.0].stack
+    }
+
+    /// A host's name.
+    pub fn name(&self, host: HostId) -> &str {
+        &self.nodes[host.0].name
+    }
+
+    /// The interface of a host's port, counted from 0 in the order of its links.
+    pub fn interface(&self, host: HostId, port: usize) -> Option<InterfaceId> {
+        self.nodes[host.0].interface(port)
+    }
+
+    /// An application, to look at.
+    ///
+    /// # Panics
+    /// When the id is another network's.
+    pub fn app<A: App>(&self, id: AppId<A>) -> &A {
+        let app: &dyn Any = self.nodes[id.host.0].app(id.number).expect(FOREIGN);
+        app.downcast_ref().expect(FOREIGN)
+    }
+
+    /// An application, to change between runs.
+    ///
+    /// # Panics
+    /// When the id is another network's.
+    pub fn app_mut<A: App>(&mut self, id: AppId<A>) -> &mut A {
+        let app: &mut dyn Any = self.nodes[id.host.0].app_mut(id.number).expect(FOREIGN);
+        app.downcast_mut().expect(FOREIGN)
+    }
+
+    /// Frames that arrived at the end of a wire so far.
+    pub const fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// A hash of each frame that was put on a wire, and of each that arrived, with their times: equal for equal
+    /// runs. What hosts, routers and switches did shows in it as far as it left them.
+    pub fn trace_hash(&self) -> u64 {
+        self.digest.value()
+    }
+
+    // --- acting -----------------------------------------------------------------------------------
+
+    /// Calls a host's stack from outside, now. Nobody is told of events of sockets that are opened
+    /// here.
+    pub fn call<R>(&mut self, host: HostId, act: impl FnOnce(&mut Cx<'_>) -> R) -> R {
+        let done = act(&mut self.nodes[host.0].cx(self.now, None));
+        self.agenda.advance(Who::Node(host.0), self.now);
+        done
+    }
+
+    /// Does something to the network when this time comes, or now if it has passed. Of several at one
+    /// time the first that was asked for comes first.
+    pub fn at(&mut self, at: Instant, change: impl FnOnce(&mut Self) + 'static) {
+        let at = at.max(self.now);
+        self.asked += 1;
+        self.changes.insert((at, self.asked), Box::new(change));
+        self.agenda.advance(Who::Changes, at);
+    }
+
+    /// Cuts a link, or mends it. What is put on a cut link is lost; what was on its way arrives.
+    pub fn cut(&mut self, link: LinkId, cut: bool) {
+        for WireId(wire) in [link.forth(), link.back()] {
+            self.cables[wire].cut = cut;
+        }
+    }
+
+    /// Cuts links between two times: a partition, if they are all that joins two parts.
+    pub fn partition(&mut self, links: &[LinkId], from: Instant, to: Instant) {
+        for (at, cut) in [(from, true), (to, false)] {
+            let links = links.to_vec();
+            self.at(at, move |network| {
+                for link in links {
+                    network.cut(link, cut);
+                }
+            });
+        }
+    }
+
+    /// Frames that were put on a wire while it was cut.
+    pub fn lost_to_cuts(&self, wire: WireId) -> u64 {
+        self.cables[wire.0].lost
+    }
+
+    // --- running ----------------------------------------------------------------------------------
+
+    /// Runs until that time, what happens at it included.
+    ///
+    /// # Errors
+    /// [`SimError::Stuck`] when time stops passing.
+    pub fn run_until(&mut self, until: Instant) -> Result<(), SimError> {
+        while let Some((at, who)) = self.agenda.first()
+            && at <= until
+        {
+            self.happen(at, who)?;
+        }
+        self.now = self.now.max(until);
+        Ok(())
+    }
+
+    /// Runs for a time.
+    ///
+    /// # Errors
+    /// [`SimError::Stuck`] when time stops passing.
+    pub fn run_for(&mut self, time: Duration) -> Result<(), SimError> {
+        self.run_until(self.now + time)
+    }
+
+    /// Runs until nothing will ever happen again, at most until that time; says whether nothing will.
+    ///
+    /// Timers count: a connection in TIME-WAIT ends a minute later.
+    ///
+    /// # Errors
+    /// [`SimError::Stuck`] when time stops passing.
+    pub fn run_until_idle(&mut self, at_most: Instant) -> Result<bool, SimError> {
+        while let Some((at, who)) = self.agenda.first() {
+            if at > at_most {
+                self.now = self.now.max(at_most);
+                return Ok(false);
+            }
+            self.happen(at, who)?;
+        }
+        Ok(true)
+    }
+
+    /// Lets happen all that happens next at one instant, and returns that; `None` when nothing will
+    /// ever happen again.
+    ///
+    /// # Errors
+    /// [`SimError::Stuck`] when time stops passing.
+    pub fn step(&mut self) -> Result<Option<Instant>, SimError> {
+        let Some((next, _)) = self.agenda.first() else {
+            return Ok(None);
+        };
+        self.run_until(next)?;
+        Ok(Some(next))
+    }
+
+    /// When something happens next.
+    pub fn next(&self) -> Option<Instant> {
+        self.agenda.first().map(|(at, _)| at)
+    }
+
+    fn happen(&mut self, at: Instant, who: Who) -> Result<(), SimError> {
+        if at > self.now {
+            self.now = at;
+            self.at_once = 0;
+        }
+        self.at_once += 1;
+        if self.at_once > MOST_AT_ONCE {
+            let turns = self.at_once;
+            return Err(SimError::Stuck { at, turns });
+        }
+        match who {
+            Who::Wire(wire) => self.deliver(wire),
+            Who::Node(node) => self.turn(node)?,
+            Who::Changes => self.change(),
+        }
+        Ok(())
+    }
+
+    /// What a wire has carried to its end goes to the port there.
+    fn deliver(&mut self, wire: usize) {
+        let Cable { line, to, .. } = &mut self.cables[wire];
+        while let Some((at, frame)) = line.take_due(self.now) {
+            self.digest.time(at);
+            self.digest.number(u64::try_from(wire).unwrap_or(u64::MAX));
+            self.digest.bytes(&frame);
+            self.frames += 1;
+            self.nodes[to.0].arrive(to.1, frame);
+        }
+        self.agenda.set(Who::Node(to.0), Some(self.now));
+        self.agenda.set(Who::Wire(wire), line.next_due());
+    }
+
+    /// A node does what it has to do, and what it sends goes onto its wires.
+    fn turn(&mut self, node: usize) -> Result<(), SimError> {
+        let now = self.now;
+        let next = self.nodes[node].turn(now)?;
+        self.agenda
+            .set(Who::Node(node), next.map(|next| next.max(now)));
+        let (cables, away) = (&mut self.cables, &self.away[node]);
+        let (digest, agenda) = (&mut self.digest, &mut self.agenda);
+        self.nodes[node].drain_sent(|port, frame| {
+            // A port without a link yet leads nowhere.
+            if let Some(&wire) = away.get(port) {
+                offer(now, wire, &mut cables[wire], frame, digest);
+                agenda.set(Who::Wire(wire), cables[wire].line.next_due());
+            }
+        });
+        Ok(())
+    }
+
+    fn change(&mut self) {
+        while let Some(entry) = self.changes.first_entry()
+            && entry.key().0 <= self.now
+        {
+            let change = entry.remove();
+            change(self);
+        }
+        let next = self.changes.first_key_value().map(|(&(at, _), _)| at);
+        self.agenda.set(Who::Changes, next);
+    }
+}
+
+const FOREIGN: &str = "the application is one of this network";
+
+impl End {
+    fn medium(&self) -> Medium {
+        match &self.0 {
+            EndKind::Host(_, config) => config.medium,
+        }
+    }
+}
+
+/// A frame is put on a wire.
+fn offer(now: Instant, wire: usize, cable: &mut Cable, frame: Bytes, digest: &mut Digest) {
+    digest.time(now);
+    let len = u64::try_from(frame.len()).unwrap_or(u64::MAX);
+    digest.number(u64::try_from(wire).unwrap_or(u64::MAX).rotate_left(32) ^ len);
+    if cable.cut {
+        cable.lost += 1;
+    } else {
+        cable.line.offer(now, frame);
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network")
+            .field("now", &self.now)
+            .field("nodes", &self.nodes)
+            .field("links", &(self.cables.len() / 2))
+            .field("frames", &self.frames)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "network_tests.rs"]
+mod tests;

@@ -1,0 +1,218 @@
+//! Two hosts and a link, in virtual time.
+
+use core::net::SocketAddr;
+
+use super::*;
+use crate::sim::{Bulk, Pair, Sink, Wake};
+use crate::stack::{Readiness, UdpOptions};
+
+const PORT: u16 = 9;
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn wire(bits_per_sec: u64, delay: u64) -> WireConfig {
+    WireConfig::new()
+        .rate_bits(bits_per_sec)
+        .delay(ms(delay))
+        .queue_bytes(1 << 20)
+}
+
+fn bulk(seed: u64, link: WireConfig, bytes: u64) -> (Pair, AppId<Bulk>, AppId<Sink>) {
+    let mut pair = Pair::new(seed, link).unwrap();
+    let to = SocketAddr::new(Pair::RIGHT, PORT);
+    let sink = pair.network.add_app(pair.right, Sink::new(to));
+    let bulk = pair.network.add_app(pair.left, Bulk::new(to).bytes(bytes));
+    (pair, bulk, sink)
+}
+
+#[test]
+fn a_flow_fills_the_link_and_ends() {
+    let bytes = 20_000_000;
+    let (mut pair, bulk, sink) = bulk(1, wire(100_000_000, 10), bytes);
+    assert!(
+        pair.network
+            .run_until_idle(Instant::from_millis(600_000))
+            .unwrap(),
+        "nothing ever ends"
+    );
+    let net = &pair.network;
+    let bulk = net.app(bulk);
+    assert_eq!(
+        (bulk.written(), bulk.refused(), bulk.failure()),
+        (bytes, None, None)
+    );
+    let sink = net.app(sink);
+    assert_eq!((sink.bytes(), sink.connections()), (bytes, (1, 1)));
+    let (first, last) = sink.times().unwrap();
+    // 1448 of 1514 bytes are text; slow start from 10 segments takes 6 or 7 round trips of 20 ms.
+    let took = last.since(first);
+    assert!(took > ms(1672), "faster than the wire: {took:?}");
+    assert!(took < ms(1672 + 160), "the wire was not full: {took:?}");
+    for host in [pair.left, pair.right] {
+        let stack = net.stack(host);
+        assert_eq!(stack.tcp_open_count() + stack.tcp_time_wait_count(), 0);
+    }
+}
+
+#[test]
+fn equal_seeds_give_equal_runs_and_others_do_not() {
+    let hash = |seed| {
+        let (mut pair, ..) = bulk(seed, wire(10_000_000, 5), 300_000);
+        pair.network.run_for(ms(2000)).unwrap();
+        (pair.network.trace_hash(), pair.network.frames())
+    };
+    assert_eq!(hash(7), hash(7));
+    assert_ne!(hash(7).0, hash(8).0);
+}
+
+/// Running in steps of any length, or from event to event, is the same run.
+#[test]
+fn how_a_run_is_cut_does_not_matter() {
+    let run = |run: fn(&mut Network)| {
+        let (mut pair, ..) = bulk(7, wire(10_000_000, 5), 300_000);
+        run(&mut pair.network);
+        (pair.network.trace_hash(), pair.network.now())
+    };
+    let whole = run(|net| net.run_for(ms(900)).unwrap());
+    let cut = run(|net| (0..900).for_each(|_| net.run_for(ms(1)).unwrap()));
+    let stepped = run(|net| {
+        while net.next().is_some_and(|at| at <= Instant::from_millis(900)) {
+            net.step().unwrap();
+        }
+        net.run_until(Instant::from_millis(900)).unwrap();
+    });
+    assert_eq!((whole, whole), (cut, stepped));
+}
+
+#[test]
+fn an_idle_hour_costs_nothing() {
+    let mut pair = Pair::new(3, wire(1_000_000, 1)).unwrap();
+    pair.network.run_for(Duration::from_secs(3600)).unwrap();
+    assert_eq!(pair.network.now(), Instant::from_millis(3_600_000));
+    let frames = pair.network.frames();
+    assert!(frames < 20, "{frames} frames of silence");
+}
+
+#[test]
+fn closures_are_applications_and_alarms_come_in_order() {
+    let mut pair = Pair::new(3, wire(1_000_000, 1)).unwrap();
+    let log = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let told = std::rc::Rc::clone(&log);
+    pair.network
+        .add_app(pair.left, move |cx: &mut Cx<'_>, wake| {
+            if wake == Wake::Start {
+                cx.alarm(Instant::from_millis(5), 1);
+                cx.alarm(Instant::from_millis(3), 2);
+                cx.alarm(Instant::from_millis(5), 3);
+                cx.alarm(Instant::ZERO, 4);
+            }
+            told.borrow_mut().push((cx.now(), wake));
+        });
+    pair.network.run_for(ms(10)).unwrap();
+    let at = Instant::from_millis;
+    let expected = [
+        (at(0), Wake::Start),
+        (at(0), Wake::Alarm(4)),
+        (at(3), Wake::Alarm(2)),
+        (at(5), Wake::Alarm(1)),
+        (at(5), Wake::Alarm(3)),
+    ];
+    assert_eq!(*log.borrow(), expected);
+}
+
+#[test]
+fn an_alarm_that_is_always_now_ends_the_run_with_an_error() {
+    let mut pair = Pair::new(3, wire(1_000_000, 1)).unwrap();
+    pair.network
+        .add_app(pair.left, |cx: &mut Cx<'_>, _| cx.alarm(cx.now(), 0));
+    let error = pair.network.run_for(ms(10)).unwrap_err();
+    assert!(matches!(error, SimError::Stuck { at, .. } if at == Instant::ZERO));
+}
+
+/// Each application is told of its own sockets.
+#[test]
+fn events_go_to_the_owner() {
+    let mut pair = Pair::new(3, wire(1_000_000, 1)).unwrap();
+    let bind = |port| {
+        let at = SocketAddr::new(Pair::RIGHT, port);
+        let mut got = Vec::new();
+        move |cx: &mut Cx<'_>, wake| match wake {
+            Wake::Start => {
+                cx.udp_bind(at, UdpOptions::new()).unwrap();
+            }
+            Wake::Event(event) if event.ready.contains(Readiness::READABLE) => {
+                let crate::stack::SocketId::Udp(id) = event.id else {
+                    panic!("{event:?}");
+                };
+                while let Ok(datagram) = cx.udp_recv(id) {
+                    got.push(datagram.data[0]);
+                    assert_eq!(u16::from(datagram.data[0]), at.port());
+                    let _ = cx.udp_send(id, Some(datagram.from), datagram.data);
+                }
+            }
+            Wake::Event(_) | Wake::Alarm(_) => {}
+        }
+    };
+    pair.network.add_app(pair.right, bind(7));
+    pair.network.add_app(pair.right, bind(8));
+    let id = pair.network.call(pair.left, |cx| {
+        let id = cx.udp_bind(SocketAddr::new(Pair::LEFT, 0), UdpOptions::new());
+        let id = id.unwrap();
+        for port in [8, 7] {
+            let to = SocketAddr::new(Pair::RIGHT, port);
+            let data = Bytes::from(vec![u8::try_from(port).unwrap(); 20]);
+            cx.udp_send(id, Some(to), data).unwrap();
+        }
+        id
+    });
+    pair.network.run_for(ms(100)).unwrap();
+    let back: Vec<u8> = pair.network.call(pair.left, |cx| {
+        core::iter::from_fn(|| cx.udp_recv(id).ok().map(|d| d.data[0])).collect()
+    });
+    assert_eq!(back, [8, 7]);
+}
+
+#[test]
+fn a_partition_opens_and_closes_at_its_times() {
+    let (mut pair, _, sink) = bulk(5, wire(10_000_000, 5), 100_000_000);
+    // What waited in the queue, a megabyte at most, still arrives.
+    let (from, to) = (Instant::from_millis(1000), Instant::from_millis(3000));
+    pair.network.partition(&[pair.link], from, to);
+    pair.network.run_until(from + ms(900)).unwrap();
+    let before = pair.network.app(sink).bytes();
+    pair.network.run_until(to).unwrap();
+    assert!(before > 500_000, "{before}");
+    assert_eq!(pair.network.app(sink).bytes(), before);
+    assert!(pair.network.lost_to_cuts(pair.link.forth()) > 0);
+    pair.network.run_for(Duration::from_secs(3)).unwrap();
+    assert!(pair.network.app(sink).bytes() > before);
+}
+
+/// Links carry frames of one MTU whatever the ports can do, and the user sees the same bytes.
+#[test]
+fn ports_with_and_without_offload_put_the_same_on_the_wire() {
+    for (offload, merge) in [(false, false), (false, true), (true, true)] {
+        let port = || PortConfig::new().offload(offload).merge(merge);
+        let mut pair = Pair::with(4, wire(10_000_000, 5), [port(), port()]).unwrap();
+        let to = SocketAddr::new(Pair::RIGHT, PORT);
+        let sink = pair.network.add_app(pair.right, Sink::new(to));
+        pair.network
+            .add_app(pair.left, Bulk::new(to).bytes(500_000));
+        pair.network.run_for(ms(2000)).unwrap();
+        assert_eq!(pair.network.app(sink).bytes(), 500_000);
+        let frames = pair.network.frames();
+        assert!(frames > 500_000 / 1448, "{frames} frames");
+    }
+}
+
+#[test]
+fn ends_of_different_mediums_are_not_joined() {
+    let ports = [PortConfig::new(), PortConfig::new().medium(Medium::Ip)];
+    let error = Pair::with(4, WireConfig::new(), ports).unwrap_err();
+    assert!(matches!(
+        error,
+        SimError::Mediums(Medium::Ethernet, Medium::Ip)
+    ));
+}
