@@ -16,10 +16,9 @@ use super::shared::{Manners, Rx, Shared};
 use crate::base::{Cidr, MacAddr, Seed};
 use crate::capture::{Capture, CaptureSettings, CaptureWatch, Recorder};
 use crate::device::{
-    Capabilities, Coalesce, Device, DeviceWatch, HostReceive, HostTransmit, Pollable, RxBatch,
-    Segmented,
+    Capabilities, Coalesce, Device, DeviceWatch, HostReceive, HostTransmit, Pollable, Segmented,
 };
-use crate::stack::{Config, InterfaceConfig, Stack};
+use crate::stack::{Config, InterfaceConfig, Port, Stack};
 use crate::tcp::TcpOptions;
 
 /// The most that a receive window grows to on a device that gives super-segments (measured, see
@@ -261,17 +260,12 @@ impl Settings {
         let (rx, tx) = device.split();
         let descriptor = |fd: io::Result<_>| fd.map_err(system("a descriptor to wait on"));
         let poller = Poller::new(descriptor(rx.descriptor())?, descriptor(tx.descriptor())?);
-        let rx = Rx::new(Box::new(rx), poller.clone(), RxBatch::new(self.turn_frames));
-        let halves = (rx, Box::new(tx) as Box<dyn HostTransmit>);
-        let shared = Shared::new(
-            stack,
-            interface,
-            self.tcp,
-            halves,
-            self.watch,
-            &self.manners,
-        )
-        .map_err(system("an eventfd"))?;
+        let (rx, tx): (Box<dyn HostReceive>, Box<dyn HostTransmit>) = (Box::new(rx), Box::new(tx));
+        let port = Port::new(interface, (rx, tx)).batch_frames(self.turn_frames);
+        let (rx, tx) = port.into_halves();
+        let halves = (Rx::new(rx, poller.clone()), tx);
+        let shared = Shared::new(stack, self.tcp, halves, self.watch, &self.manners)
+            .map_err(system("an eventfd"))?;
 
         let driver = Driver {
             shared: Arc::clone(&shared),

@@ -56,7 +56,7 @@ impl Driver {
             let now = clock::now();
             let (received, held) = rx.receive(now)?;
             if received > 0 || next.is_due(now) {
-                let turn = shared.turn(&mut rx.batch, Turn::Drive);
+                let turn = shared.turn(&mut rx, Turn::Drive);
                 drop(rx);
                 next = turn.unwrap_or(Next::Again);
                 if let Next::End(why) = next {

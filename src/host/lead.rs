@@ -88,7 +88,7 @@ impl Shared {
                 Err(error) => return Over::Failed(error.into()),
             };
             if received > 0 || next.is_due(now) {
-                match self.turn(&mut rx.batch, Turn::Lead(id, until)) {
+                match self.turn(&mut rx, Turn::Lead(id, until)) {
                     None => return Over::Ended,
                     Some(Next::End(_)) => return Over::Done,
                     Some(after) => next = after,

@@ -20,10 +20,11 @@ use super::super::state::{Core, Next};
 use super::super::waits::Waits;
 use crate::base::{Instant, Seed};
 use crate::device::{
-    Capabilities, Device, DeviceError, Medium, Pair, PairTx, Pollable, RxBatch, Sent, Transmit,
+    Capabilities, Device, DeviceError, HostReceive, HostTransmit, Medium, Pair, PairTx, Pollable,
+    Sent, Transmit,
 };
 use crate::link::{RxFrame, RxMeta, TxFrame};
-use crate::stack::{Config, InterfaceConfig, Stack, TcpId, UdpOptions};
+use crate::stack::{Config, InterfaceConfig, Port, Stack, TcpId, UdpOptions};
 use crate::tcp::TcpOptions;
 
 /// Far longer than anything here takes; only a bug reaches it.
@@ -70,12 +71,11 @@ fn counted() -> (Arc<Shared>, Pair, Arc<AtomicU32>) {
         busy_poll: Duration::ZERO,
         grace: Duration::from_millis(1),
     };
-    let halves = (
-        Rx::new(Box::new(rx), poller, RxBatch::new(64)),
-        Box::new(tx) as Box<_>,
-    );
+    let (rx, tx): (Box<dyn HostReceive>, Box<dyn HostTransmit>) = (Box::new(rx), Box::new(tx));
+    let (rx, tx) = Port::new(interface, (rx, tx)).into_halves();
+    let halves = (Rx::new(rx, poller), tx);
     let tcp = TcpOptions::default();
-    let shared = Shared::new(stack, interface, tcp, halves, None, &manners).unwrap();
+    let shared = Shared::new(stack, tcp, halves, None, &manners).unwrap();
     (shared, peer, polls)
 }
 
@@ -194,7 +194,7 @@ fn a_timer_armed_by_a_late_turn_bounds_the_sleep_of_a_lead_that_began_before() {
 fn who_sleeps_longer_than_its_last_turn_said_is_woken_for_what_comes_between() {
     let (shared, _peer) = shared();
     let first = connect(&mut shared.lock());
-    let turn = shared.turn(&mut RxBatch::new(1), Turn::Drive);
+    let turn = shared.turn(&mut shared.rx.lock().unwrap(), Turn::Drive);
     assert!(matches!(turn, Some(Next::Sleep { until, .. }) if until != Instant::FAR_FUTURE));
     let mut core = shared.lock();
     let now = clock::now();

@@ -20,8 +20,8 @@ use super::sockets::{After, Sockets};
 use super::state::{Core, Next};
 use super::waits::{Side, Waits};
 use crate::base::Instant;
-use crate::device::{DeviceError, DeviceWatch, HostReceive, HostTransmit, RxBatch};
-use crate::stack::{InterfaceId, Stack};
+use crate::device::{DeviceError, DeviceWatch, HostReceive, HostTransmit};
+use crate::stack::{PortRx, PortTx, Stack};
 use crate::tcp::TcpOptions;
 
 /// Everything the threads of one host share.
@@ -45,17 +45,21 @@ pub(crate) struct Shared {
 /// How often a thread that spins lets the device send what it has itself.
 const SPIN_POLL: Duration = Duration::from_micros(50);
 
-/// The receiving half and the batch that it fills.
+/// The way in of the host's port, its batch included.
 pub(crate) struct Rx {
     /// Gone at the end of the host, and the device's descriptors with it.
-    open: Option<(Box<dyn HostReceive>, Poller)>,
-    pub(crate) batch: RxBatch,
+    open: Option<(WayIn, Poller)>,
 }
 
+/// The way in of the host's port.
+pub(crate) type WayIn = PortRx<Box<dyn HostReceive>>;
+/// The way out of the host's port.
+pub(crate) type WayOut = PortTx<Box<dyn HostTransmit>>;
+
 impl Rx {
-    pub(crate) const fn new(half: Box<dyn HostReceive>, poller: Poller, batch: RxBatch) -> Self {
-        let open = Some((half, poller));
-        Self { open, batch }
+    pub(crate) const fn new(way_in: WayIn, poller: Poller) -> Self {
+        let open = Some((way_in, poller));
+        Self { open }
     }
 
     /// Reads a batch; returns how many frames came, and when a held-back frame is due.
@@ -63,11 +67,23 @@ impl Rx {
         &mut self,
         now: Instant,
     ) -> Result<(usize, Option<Instant>), DeviceError> {
-        let Some((half, _)) = self.open.as_mut() else {
+        let Some((way_in, _)) = self.open.as_mut() else {
             return Ok((0, None));
         };
-        let received = half.receive(now, &mut self.batch)?;
-        Ok((received, half.next_ready()))
+        let received = way_in.receive(now)?;
+        Ok((received, way_in.due()))
+    }
+
+    /// Hands what was read to the stack; `each` comes after each frame.
+    pub(super) fn deliver(
+        &mut self,
+        now: Instant,
+        stack: &mut Stack,
+        each: impl FnMut(&mut Stack),
+    ) {
+        if let Some((way_in, _)) = self.open.as_mut() {
+            way_in.deliver(now, stack, each);
+        }
     }
 
     /// What to sleep on.
@@ -92,9 +108,8 @@ pub(crate) enum Turn<'a> {
 impl Shared {
     pub(crate) fn new(
         stack: Stack,
-        interface: InterfaceId,
         tcp: TcpOptions,
-        (rx, tx): (Rx, Box<dyn HostTransmit>),
+        (rx, tx): (Rx, WayOut),
         device: Option<Arc<dyn DeviceWatch>>,
         manners: &Manners,
     ) -> std::io::Result<Arc<Self>> {
@@ -102,7 +117,6 @@ impl Shared {
         Ok(Arc::new_cyclic(|me| Self {
             core: Mutex::new(Core::new(
                 stack,
-                interface,
                 Sockets::new(me.clone()),
                 tx,
                 Roles::new(manners.grace),
@@ -137,14 +151,14 @@ impl Shared {
 
     /// Handles a batch and all timers that are due, sends, and tells who waits. `None` when that
     /// ended the lead, and with it the role.
-    pub(crate) fn turn(&self, batch: &mut RxBatch, turn: Turn<'_>) -> Option<Next> {
+    pub(crate) fn turn(&self, rx: &mut Rx, turn: Turn<'_>) -> Option<Next> {
         let mut core = self.lock();
         if let Err(why) = core.check() {
             return Some(Next::End(why));
         }
         let now = clock::now();
         let mut after = After::default();
-        let more = core.handle(now, batch, &mut after, &turn);
+        let more = core.handle(now, rx, &mut after, &turn);
         let (next, wake) = core.end_turn(now, more, &turn, after.served());
         if core.addresses_changed() {
             self.changed.notify_all();

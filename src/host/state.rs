@@ -5,11 +5,10 @@
 use super::clock;
 use super::error::HostError;
 use super::roles::{LeadId, Need, Roles, Wake};
-use super::shared::Turn;
+use super::shared::{Rx, Turn, WayOut};
 use super::sockets::{After, Sockets};
 use crate::base::Instant;
-use crate::device::{HostTransmit, RxBatch};
-use crate::stack::{InterfaceId, More, Stack};
+use crate::stack::{InterfaceId, More, PortTx, Stack};
 
 /// Rounds of the stack's frame budget that a user's call sends itself; the rest is for who looks.
 const ROUNDS_OF_A_CALL: usize = 4;
@@ -22,11 +21,8 @@ pub(crate) struct Core {
     pub(crate) stack: Stack,
     pub(crate) interface: InterfaceId,
     pub(crate) sockets: Sockets,
-    tx: Option<Box<dyn HostTransmit>>,
-    /// The device refused a frame as full: only who looks at it offers again.
-    tx_full: bool,
-    /// When the transmitting half wants to be polled.
-    tx_due: Option<Instant>,
+    /// The way out. When it is full only who looks at it offers again. Gone at the end of the host.
+    tx: Option<WayOut>,
     pub(super) roles: Roles,
     life: Life,
     /// The addresses have become usable, which was told.
@@ -60,20 +56,12 @@ pub(crate) enum Next {
 }
 
 impl Core {
-    pub(super) const fn new(
-        stack: Stack,
-        interface: InterfaceId,
-        sockets: Sockets,
-        tx: Box<dyn HostTransmit>,
-        roles: Roles,
-    ) -> Self {
+    pub(super) const fn new(stack: Stack, sockets: Sockets, tx: WayOut, roles: Roles) -> Self {
         Self {
             stack,
-            interface,
+            interface: tx.interface(),
             sockets,
             tx: Some(tx),
-            tx_full: false,
-            tx_due: None,
             roles,
             life: Life::Running,
             was_ready: false,
@@ -86,16 +74,16 @@ impl Core {
     pub(super) fn handle(
         &mut self,
         now: Instant,
-        batch: &mut RxBatch,
+        rx: &mut Rx,
         after: &mut After,
         turn: &Turn<'_>,
     ) -> More {
         self.sockets.refresh_rooms(&mut self.stack);
-        for frame in batch.drain() {
-            self.stack.handle_frame(now, self.interface, frame);
+        let sockets = &mut self.sockets;
+        rx.deliver(now, &mut self.stack, |stack| {
             // Queues in front of the stack take what came before the next frame finds no room.
-            self.dispatch(now, after);
-        }
+            dispatch(sockets, stack, now, after);
+        });
         self.stack.handle_timeout(now);
         if let Turn::Lead(_, until) = turn
             && until.sends
@@ -104,7 +92,6 @@ impl Core {
             self.poll_device(now);
             return More::Idle;
         }
-        self.tx_full = false;
         let more = self.transmit(now, 1);
         self.dispatch(now, after);
         more
@@ -161,7 +148,7 @@ impl Core {
     }
 
     /// The end: resets what is open; what is left to be dropped and told without the lock.
-    pub(super) fn end(&mut self, why: HostError) -> (Option<Box<dyn HostTransmit>>, Sockets) {
+    pub(super) fn end(&mut self, why: HostError) -> (Option<WayOut>, Sockets) {
         if !matches!(why, HostError::Panicked) {
             self.reset_all(matches!(why, HostError::Closed));
         }
@@ -202,7 +189,7 @@ impl Core {
     pub(super) fn after_call(&mut self, now: Instant) -> (After, Need) {
         let mut after = After::default();
         let mut urgent = false;
-        if !self.tx_full && self.stack.wants_transmit(self.interface) {
+        if self.can_send() {
             urgent = self.transmit(now, ROUNDS_OF_A_CALL) != More::Idle;
         }
         // A thread that leads does not sleep on its socket.
@@ -232,7 +219,7 @@ impl Core {
         let running = matches!(self.life, Life::Running);
         Need {
             due: self.due(),
-            urgent: !running || self.tx_full || self.stack.wants_transmit(self.interface),
+            urgent: !running || self.tx_full() || self.stack.wants_transmit(self.interface),
         }
     }
 
@@ -252,7 +239,7 @@ impl Core {
 
     pub(super) fn end_lead(&mut self, id: LeadId, now: Instant, sends: bool) -> Wake {
         let mut need = self.need();
-        if sends && !self.tx_full && matches!(self.life, Life::Running) {
+        if sends && !self.tx_full() && matches!(self.life, Life::Running) {
             need.urgent = false;
         }
         self.roles.end_lead(id, now, need)
@@ -265,45 +252,40 @@ impl Core {
         }
     }
 
-    /// Sends up to `rounds` budgets of frames.
+    /// Sends up to `rounds` budgets of frames, and lets the device send what it has itself.
     fn transmit(&mut self, now: Instant, rounds: usize) -> More {
         let Some(tx) = &mut self.tx else {
             return More::Idle;
         };
-        let mut more = More::Idle;
-        for _ in 0..rounds {
-            match self
-                .stack
-                .poll_transmit(now, self.interface, &mut tx.as_mut())
-            {
-                Ok(progress) => more = progress.more,
-                Err(error) => {
-                    self.life = Life::Ending(error.into());
-                    return More::Idle;
-                }
+        match tx.send(now, &mut self.stack, rounds) {
+            // What the device holds back waits for room too.
+            Ok(progress) if progress.more == More::Idle && tx.wants_room() => More::DeviceFull,
+            Ok(progress) => progress.more,
+            Err(error) => {
+                self.life = Life::Ending(error.into());
+                More::Idle
             }
-            if more != More::Budget {
-                break;
-            }
-        }
-        self.tx_full = more == More::DeviceFull;
-        self.poll_device(now);
-        match more {
-            More::Idle if self.tx_full => More::DeviceFull,
-            more => more,
         }
     }
 
     /// Lets the device send what it has itself.
     fn poll_device(&mut self, now: Instant) {
-        let Some(tx) = &mut self.tx else {
-            return;
-        };
-        match tx.poll(now) {
-            Ok(due) => self.tx_due = due,
-            Err(error) => self.life = Life::Ending(error.into()),
+        if let Some(tx) = &mut self.tx
+            && let Err(error) = tx.poll(now)
+        {
+            self.life = Life::Ending(error.into());
         }
-        self.tx_full |= tx.wants_room();
+    }
+
+    /// Is the device full?
+    fn tx_full(&self) -> bool {
+        self.tx.as_ref().is_some_and(PortTx::wants_room)
+    }
+
+    /// Has the stack something to send that the device has room for?
+    fn can_send(&self) -> bool {
+        let stack = &self.stack;
+        self.tx.as_ref().is_some_and(|tx| tx.is_ready(stack))
     }
 
     /// The same when there is nothing else to do; what is next for who asks, a leader or the driver.
@@ -331,12 +313,7 @@ impl Core {
 
     /// Passes events on; were there any?
     fn dispatch(&mut self, now: Instant, after: &mut After) -> bool {
-        let mut any = false;
-        while let Some(event) = self.stack.poll_event() {
-            self.sockets.on_event(&mut self.stack, now, event, after);
-            any = true;
-        }
-        any
+        dispatch(&mut self.sockets, &mut self.stack, now, after)
     }
 
     /// When something is due without any frame or call.
@@ -345,10 +322,11 @@ impl Core {
             Life::Draining(deadline) => deadline,
             _ => Instant::FAR_FUTURE,
         };
+        let tx_due = self.tx.as_ref().and_then(PortTx::due);
         self.stack
             .poll_timeout()
             .unwrap_or(Instant::FAR_FUTURE)
-            .min(self.tx_due.unwrap_or(Instant::FAR_FUTURE))
+            .min(tx_due.unwrap_or(Instant::FAR_FUTURE))
             .min(deadline)
     }
 
@@ -366,7 +344,7 @@ impl Core {
         }
         Next::Sleep {
             until: self.due(),
-            writable: self.tx_full,
+            writable: self.tx_full(),
         }
     }
 
@@ -392,4 +370,14 @@ impl Core {
             let _ = self.stack.tcp_shutdown(now, id, std::net::Shutdown::Write);
         }
     }
+}
+
+/// Passes events on; were there any?
+fn dispatch(sockets: &mut Sockets, stack: &mut Stack, now: Instant, after: &mut After) -> bool {
+    let mut any = false;
+    while let Some(event) = stack.poll_event() {
+        sockets.on_event(stack, now, event, after);
+        any = true;
+    }
+    any
 }
