@@ -1,24 +1,20 @@
-//! A device with a bad wire: loss, duplication, reordering, corruption, delay and a limited rate.
+//! A device behind a bad [`Wire`] each way.
 //!
-//! *Owns* the frames that are on their way, as copies. *Does not* read a clock: it lives by its
-//! callers' `now`, and by its seed, so the same calls have the same outcome. It acts on frames as they
-//! are on a wire: super-segments are cut and partial checksums completed first, each way, and what it
-//! delivers is of unknown checksum. Invariant: a flipped bit never reaches the stack as verified.
+//! *Owns* the two wires, and how frames get on them: as they are on a wire, super-segments cut and
+//! partial checksums completed first, each way; what it delivers is of unknown checksum. *Does not*
+//! read a clock. Invariant: a flipped bit never reaches the stack as verified.
 
-use core::time::Duration;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::impairment::{ImpairCounters, Impairment};
 use super::layout::Layout;
 use super::segment::{Cut, complete_checksum, with_software};
 use super::{
     Capabilities, Device, DeviceDrop, DeviceError, DeviceWatch, Medium, Receive, RxBatch, Sent,
-    Transmit,
+    Transmit, Wire, WireConfig, WireCounters,
 };
-use crate::base::{Instant, Random, Seed};
+use crate::base::{Instant, Seed};
 use crate::link::{RxChecksum, RxFrame, RxMeta, TxFrame};
 
 /// A device behind a bad wire.
@@ -27,8 +23,8 @@ pub struct Impair<D> {
     inner: D,
     capabilities: Capabilities,
     seed: Seed,
-    sending: Impairment,
-    receiving: Impairment,
+    sending: WireConfig,
+    receiving: WireConfig,
 }
 
 impl<D: Device> Impair<D> {
@@ -42,22 +38,22 @@ impl<D: Device> Impair<D> {
             inner,
             capabilities,
             seed,
-            sending: Impairment::none(),
-            receiving: Impairment::none(),
+            sending: WireConfig::perfect(),
+            receiving: WireConfig::perfect(),
         }
     }
 
     /// What happens to the frames that are sent.
     #[must_use]
-    pub fn sending(mut self, impairment: Impairment) -> Self {
-        self.sending = impairment;
+    pub fn sending(mut self, config: WireConfig) -> Self {
+        self.sending = config;
         self
     }
 
     /// What happens to the frames that are received.
     #[must_use]
-    pub fn receiving(mut self, impairment: Impairment) -> Self {
-        self.receiving = impairment;
+    pub fn receiving(mut self, config: WireConfig) -> Self {
+        self.receiving = config;
         self
     }
 }
@@ -93,7 +89,7 @@ impl<D: Device> Device for Impair<D> {
     fn split(self) -> (ImpairRx<D::Rx>, ImpairTx<D::Tx>) {
         let medium = self.capabilities.medium;
         let (rx, tx) = self.inner.split();
-        let line = |settings, label| Line::new(settings, medium, &self.seed, label);
+        let line = |config, label| Line::new(config, medium, self.seed, label);
         let rx = ImpairRx {
             inner: rx,
             batch: RxBatch::new(64),
@@ -101,7 +97,7 @@ impl<D: Device> Device for Impair<D> {
         };
         let tx = ImpairTx {
             inner: tx,
-            blocked: false,
+            refused: None,
             line: line(self.sending, "impair sending"),
         };
         (rx, tx)
@@ -119,7 +115,7 @@ pub struct ImpairRx<R> {
 impl<R> ImpairRx<R> {
     /// What happened so far.
     pub const fn counters(&self) -> ImpairCounters {
-        self.line.counters
+        self.line.counters()
     }
 
     /// The receiving half behind it.
@@ -133,9 +129,9 @@ impl<R: Receive> Receive for ImpairRx<R> {
         let mut received = 0;
         loop {
             while batch.room() > 0
-                && let Some(data) = self.line.take_due(now)
+                && let Some((at, data)) = self.line.wire.take_due(now)
             {
-                batch.push(RxFrame::new(data, RxMeta::new(now)));
+                batch.push(RxFrame::new(data, RxMeta::new(at)));
                 received += 1;
             }
             if batch.room() == 0 {
@@ -145,7 +141,7 @@ impl<R: Receive> Receive for ImpairRx<R> {
                 Ok(0) => return Ok(received),
                 Ok(_) => {}
                 // What is still on its way arrives before the end does.
-                Err(_) if received > 0 || !self.line.held.is_empty() => return Ok(received),
+                Err(_) if received > 0 || self.line.wire.held() > 0 => return Ok(received),
                 Err(error) => return Err(error),
             }
             for frame in self.batch.drain() {
@@ -155,7 +151,7 @@ impl<R: Receive> Receive for ImpairRx<R> {
     }
 
     fn next_ready(&self) -> Option<Instant> {
-        earlier(self.line.next_due(), self.inner.next_ready())
+        earlier(self.line.wire.next_due(), self.inner.next_ready())
     }
 }
 
@@ -163,15 +159,15 @@ impl<R: Receive> Receive for ImpairRx<R> {
 #[derive(Debug)]
 pub struct ImpairTx<T> {
     inner: T,
-    /// Was the device behind full?
-    blocked: bool,
+    /// What the device behind had no room for.
+    refused: Option<Bytes>,
     line: Line,
 }
 
 impl<T> ImpairTx<T> {
     /// What happened so far.
     pub const fn counters(&self) -> ImpairCounters {
-        self.line.counters
+        self.line.counters()
     }
 
     /// The sending half behind it.
@@ -183,27 +179,31 @@ impl<T> ImpairTx<T> {
 impl<T: Transmit> ImpairTx<T> {
     /// Sends what is due, as far as the device behind takes it.
     fn flush(&mut self, now: Instant) -> Result<(), DeviceError> {
-        self.blocked = false;
-        while let Some(data) = self.line.first_due(now) {
-            let frame = TxFrame::new(data, &[], crate::link::TxMeta::PLAIN);
+        while let Some(data) = self.take_due(now) {
+            let frame = TxFrame::new(&data, &[], crate::link::TxMeta::PLAIN);
             match self.inner.transmit(now, &frame)? {
                 Sent::Taken => {}
-                Sent::Dropped(_) => self.line.counters.dropped += 1,
+                Sent::Dropped(_) => self.line.dropped += 1,
                 Sent::Full => {
-                    self.blocked = true;
+                    self.refused = Some(data);
                     break;
                 }
             }
-            self.line.held.pop_first();
         }
         Ok(())
+    }
+
+    /// The frame that was refused last, or the next one that is due.
+    fn take_due(&mut self, now: Instant) -> Option<Bytes> {
+        let due = |line: &mut Line| line.wire.take_due(now).map(|(_, data)| data);
+        self.refused.take().or_else(|| due(&mut self.line))
     }
 }
 
 impl<T: Transmit> Transmit for ImpairTx<T> {
     fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
         self.flush(now)?;
-        if self.blocked {
+        if self.refused.is_some() {
             return Ok(Sent::Full);
         }
         if !self.line.offer_sent(now, frame) {
@@ -216,17 +216,27 @@ impl<T: Transmit> Transmit for ImpairTx<T> {
     fn poll(&mut self, now: Instant) -> Result<Option<Instant>, DeviceError> {
         self.flush(now)?;
         let inner = self.inner.poll(now)?;
-        let own = if self.blocked {
+        let own = if self.refused.is_some() {
             None
         } else {
-            self.line.next_due()
+            self.line.wire.next_due()
         };
         Ok(earlier(own, inner))
     }
 
     fn wants_room(&self) -> bool {
-        self.blocked || self.inner.wants_room()
+        self.refused.is_some() || self.inner.wants_room()
     }
+}
+
+/// What happened to the frames of one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImpairCounters {
+    /// On the wire, each segment of a super-segment counted.
+    pub wire: WireCounters,
+    /// Super-segments that could not be cut, and frames that the device behind dropped.
+    pub dropped: u64,
 }
 
 fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
@@ -236,30 +246,27 @@ fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     }
 }
 
-/// One direction of the wire.
+/// One direction of the wire, and how frames get on it.
 #[derive(Debug)]
 struct Line {
-    settings: Impairment,
+    wire: Wire,
     medium: Medium,
-    random: Random,
-    /// By when they arrive, then by when they were sent.
-    held: BTreeMap<(Instant, u64), Bytes>,
-    sent: u64,
-    /// When the last frame will have left, at the limited rate.
-    free_at: Instant,
-    counters: ImpairCounters,
+    dropped: u64,
 }
 
 impl Line {
-    fn new(settings: Impairment, medium: Medium, seed: &Seed, label: &str) -> Self {
+    fn new(config: WireConfig, medium: Medium, seed: Seed, label: &str) -> Self {
         Self {
-            settings,
+            wire: Wire::new(medium, config, seed, label),
             medium,
-            random: Random::new(seed.key(label)),
-            held: BTreeMap::new(),
-            sent: 0,
-            free_at: Instant::ZERO,
-            counters: ImpairCounters::default(),
+            dropped: 0,
+        }
+    }
+
+    const fn counters(&self) -> ImpairCounters {
+        ImpairCounters {
+            wire: self.wire.counters(),
+            dropped: self.dropped,
         }
     }
 
@@ -276,7 +283,7 @@ impl Line {
         {
             return false;
         }
-        self.offer(now, joined(&headers, frame.payload));
+        self.wire.offer(now, joined(&headers, frame.payload));
         true
     }
 
@@ -290,17 +297,17 @@ impl Line {
                 let size = usize::from(size.get());
                 self.offer_cut(now, &data[..layout.payload], &payload, size)
             });
-            self.counters.dropped += u64::from(!cut);
+            self.dropped += u64::from(!cut);
             return;
         }
         let RxChecksum::Partial(partial) = frame.meta.checksum else {
-            return self.offer(now, data.clone());
+            return self.wire.offer(now, data.clone());
         };
         let mut whole = data.to_vec();
         if complete_checksum(&mut whole, &[], partial) {
-            self.offer(now, whole.into());
+            self.wire.offer(now, whole.into());
         } else {
-            self.counters.dropped += 1;
+            self.dropped += 1;
         }
     }
 
@@ -310,86 +317,9 @@ impl Line {
             return false;
         };
         while cut.next(&mut headers, &mut slices) {
-            self.offer(now, joined(&headers, &slices));
+            self.wire.offer(now, joined(&headers, &slices));
         }
         true
-    }
-
-    /// One whole frame on the wire: decides what becomes of it.
-    fn offer(&mut self, now: Instant, mut data: Bytes) {
-        let settings = self.settings;
-        self.counters.frames += 1;
-        if settings.loss.happens(&mut self.random) {
-            self.counters.lost += 1;
-            return;
-        }
-        if self.held.len() >= settings.limit {
-            self.counters.overflowed += 1;
-            return;
-        }
-        if settings.corruption.happens(&mut self.random) {
-            self.counters.corrupted += 1;
-            data = self.flip_a_bit(&data);
-        }
-        if settings.duplication.happens(&mut self.random) {
-            self.counters.duplicated += 1;
-            self.hold(now, data.clone());
-        }
-        self.hold(now, data);
-    }
-
-    fn hold(&mut self, now: Instant, data: Bytes) {
-        let settings = self.settings;
-        let mut due = self.departure(now, data.len()) + settings.delay;
-        let jitter = u64::try_from(settings.jitter.as_nanos()).unwrap_or(u64::MAX);
-        if jitter > 0 {
-            due = due + Duration::from_nanos(self.random.below(jitter));
-        }
-        if settings.reordering.happens(&mut self.random) {
-            self.counters.reordered += 1;
-            due = due + settings.reordered_by;
-        }
-        self.sent += 1;
-        self.held.insert((due, self.sent), data);
-    }
-
-    /// When a frame of `len` bytes will have left.
-    fn departure(&mut self, now: Instant, len: usize) -> Instant {
-        let Some(rate) = self.settings.rate else {
-            return now;
-        };
-        let bits = u64::try_from(len)
-            .unwrap_or(u64::MAX)
-            .saturating_mul(1_000_000_000);
-        let takes = Duration::from_nanos(bits / rate.max(1));
-        self.free_at = self.free_at.max(now) + takes;
-        self.free_at
-    }
-
-    fn flip_a_bit(&mut self, data: &[u8]) -> Bytes {
-        let mut copy = BytesMut::from(data);
-        let from = self.medium.link_header().min(data.len());
-        let bits = (data.len() - from) * 8;
-        let at = self.random.below(u64::try_from(bits).unwrap_or(u64::MAX));
-        let at = usize::try_from(at).unwrap_or(0);
-        if let Some(byte) = copy.get_mut(from + at / 8) {
-            *byte ^= 1 << (at % 8);
-        }
-        copy.freeze()
-    }
-
-    fn next_due(&self) -> Option<Instant> {
-        self.held.first_key_value().map(|(&(due, _), _)| due)
-    }
-
-    fn first_due(&self, now: Instant) -> Option<&Bytes> {
-        let (&(due, _), data) = self.held.first_key_value()?;
-        (due <= now).then_some(data)
-    }
-
-    fn take_due(&mut self, now: Instant) -> Option<Bytes> {
-        self.first_due(now)?;
-        self.held.pop_first().map(|(_, data)| data)
     }
 }
 

@@ -1,7 +1,8 @@
 use core::num::NonZeroU16;
+use core::time::Duration;
 
 use super::super::layout::samples::Tcp;
-use super::super::{Chance, Pair, PairRx, PairTx};
+use super::super::{Chance, Displacement, Pair, PairRx, PairTx, QueueLimit};
 use super::*;
 use crate::link::{PartialChecksum, SegmentKind, Segmentation, TxMeta};
 
@@ -10,7 +11,7 @@ const PLAIN: TxMeta = TxMeta::PLAIN;
 type Ends = ((ImpairRx<PairRx>, ImpairTx<PairTx>), (PairRx, PairTx));
 
 /// An impaired end and the plain one that it talks to.
-fn ends(seed: u64, sending: Impairment, receiving: Impairment, queue: usize) -> Ends {
+fn ends(seed: u64, sending: WireConfig, receiving: WireConfig, queue: usize) -> Ends {
     let (a, b) = Pair::new(Capabilities::full(Medium::Ip, 1500), queue);
     let bad = Impair::new(a, Seed::from_number(seed));
     assert!(!bad.capabilities().receives_super_segments && bad.capabilities().tso4);
@@ -36,11 +37,11 @@ fn take(rx: &mut impl Receive, now: Instant) -> Vec<Vec<u8>> {
 /// Sends `count` numbered frames of 100 bytes at time zero and returns what arrives until `until`.
 fn run(
     seed: u64,
-    sending: Impairment,
+    sending: WireConfig,
     count: u32,
     until: Instant,
 ) -> (Vec<Vec<u8>>, ImpairCounters) {
-    let ((_rx, mut tx), (mut rx, _tx)) = ends(seed, sending, Impairment::none(), 5000);
+    let ((_rx, mut tx), (mut rx, _tx)) = ends(seed, sending, WireConfig::perfect(), 5000);
     for i in 0..count {
         let mut frame = vec![0; 96];
         frame.extend(i.to_be_bytes());
@@ -63,28 +64,31 @@ fn numbers(frames: &[Vec<u8>]) -> Vec<u32> {
 
 #[test]
 fn a_perfect_wire_changes_nothing() {
-    let (got, counters) = run(1, Impairment::none(), 500, Instant::ZERO);
+    let (got, counters) = run(1, WireConfig::perfect(), 500, Instant::ZERO);
     assert_eq!(numbers(&got), (0..500).collect::<Vec<_>>());
     assert_eq!(
-        (counters.frames, counters.lost, counters.dropped),
+        (counters.wire.frames, counters.wire.lost, counters.dropped),
         (500, 0, 0)
     );
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
-    let bad = Impairment::none()
+    let bad = WireConfig::perfect()
         .loss(Chance::percent(10))
         .duplication(Chance::percent(5))
         .corruption(Chance::percent(5))
-        .reordering(Chance::percent(20), Duration::from_millis(2))
+        .reordering(
+            Chance::percent(20),
+            Displacement::Time(Duration::from_millis(2)),
+        )
         .delay(Duration::from_millis(10))
         .jitter(Duration::from_millis(3))
-        .rate(1_000_000);
-    let one = run(7, bad, 900, Instant::FAR_FUTURE);
-    assert_eq!(one, run(7, bad, 900, Instant::FAR_FUTURE));
+        .rate(8_000_000);
+    let one = run(7, bad.clone(), 900, Instant::FAR_FUTURE);
+    assert_eq!(one, run(7, bad.clone(), 900, Instant::FAR_FUTURE));
     assert_ne!(one, run(8, bad, 900, Instant::FAR_FUTURE));
-    let counters = one.1;
+    let counters = one.1.wire;
     for (what, count) in [
         ("lost", counters.lost),
         ("duplicated", counters.duplicated),
@@ -102,13 +106,13 @@ fn each_impairment_does_what_it_says() {
     let always = Chance::percent(100);
     let end = Instant::FAR_FUTURE;
     assert!(
-        run(1, Impairment::none().loss(always), 50, end)
+        run(1, WireConfig::perfect().loss(always), 50, end)
             .0
             .is_empty()
     );
-    let twice = run(1, Impairment::none().duplication(always), 50, end).0;
+    let twice = run(1, WireConfig::perfect().duplication(always), 50, end).0;
     assert_eq!(numbers(&twice), (0..100).map(|i| i / 2).collect::<Vec<_>>());
-    let flipped = run(1, Impairment::none().corruption(always), 50, end).0;
+    let flipped = run(1, WireConfig::perfect().corruption(always), 50, end).0;
     for (i, frame) in (0u32..).zip(&flipped) {
         let mut sent = vec![0; 96];
         sent.extend(i.to_be_bytes());
@@ -119,7 +123,10 @@ fn each_impairment_does_what_it_says() {
             .sum();
         assert_eq!(bits, 1);
     }
-    let some = Impairment::none().reordering(Chance::percent(30), Duration::from_millis(1));
+    let some = WireConfig::perfect().reordering(
+        Chance::percent(30),
+        Displacement::Time(Duration::from_millis(1)),
+    );
     let mut order = numbers(&run(1, some, 50, end).0);
     assert!(!order.is_sorted());
     order.sort_unstable();
@@ -128,10 +135,10 @@ fn each_impairment_does_what_it_says() {
 
 #[test]
 fn delay_and_rate_are_kept_to_the_nanosecond() {
-    let slow = Impairment::none()
+    let slow = WireConfig::perfect()
         .delay(Duration::from_millis(10))
-        .rate(100_000);
-    let ((_rx, mut tx), (mut rx, _tx)) = ends(1, slow, Impairment::none(), 99);
+        .rate(800_000);
+    let ((_rx, mut tx), (mut rx, _tx)) = ends(1, slow.clone(), WireConfig::perfect(), 99);
     for _ in 0..3 {
         assert_eq!(send(&mut tx, Instant::ZERO, &[0x45; 100]), Sent::Taken);
     }
@@ -146,14 +153,15 @@ fn delay_and_rate_are_kept_to_the_nanosecond() {
         assert_eq!(take(&mut rx, due).len(), 1);
     }
     assert_eq!(tx.poll(Instant::FAR_FUTURE).unwrap(), None);
-    let (got, counters) = run(1, slow.limit(10), 30, Instant::FAR_FUTURE);
-    assert_eq!((got.len(), counters.overflowed), (10, 20));
+    let short = slow.queue(QueueLimit::Frames(10));
+    let (got, counters) = run(1, short, 30, Instant::FAR_FUTURE);
+    assert_eq!((got.len(), counters.wire.overflowed), (11, 19));
 }
 
 #[test]
 fn received_frames_are_held_back_too() {
-    let late = Impairment::none().delay(Duration::from_millis(5));
-    let ((mut rx, _tx), (far_rx, mut far_tx)) = ends(1, Impairment::none(), late, 99);
+    let late = WireConfig::perfect().delay(Duration::from_millis(5));
+    let ((mut rx, _tx), (far_rx, mut far_tx)) = ends(1, WireConfig::perfect(), late, 99);
     assert_eq!(send(&mut far_tx, Instant::ZERO, &[1; 40]), Sent::Taken);
     assert!(take(&mut rx, Instant::ZERO).is_empty());
     assert_eq!(rx.next_ready(), Some(Instant::from_millis(5)));
@@ -193,7 +201,7 @@ fn both_ways_only_whole_wire_frames_pass() {
     for segment in [meta.segment, None] {
         let mut meta = meta;
         meta.segment = segment;
-        let none = Impairment::none();
+        let none = WireConfig::perfect();
         let (a, b) = Pair::new(Capabilities::full(Medium::Ip, 10_000), 99);
         let mut near = Impair::new(a, Seed::from_number(1)).sending(none).split();
         let mut far = b.split();
@@ -213,7 +221,7 @@ fn both_ways_only_whole_wire_frames_pass() {
 
 #[test]
 fn a_full_device_behind_loses_nothing() {
-    let ((_rx, mut tx), (mut rx, _tx)) = ends(1, Impairment::none(), Impairment::none(), 4);
+    let ((_rx, mut tx), (mut rx, _tx)) = ends(1, WireConfig::perfect(), WireConfig::perfect(), 4);
     let tcp = Tcp::new(Medium::Ip, false, &[0x77; 9000]);
     let (headers, payload, meta) = super_segment(&tcp);
     let payload = [payload];

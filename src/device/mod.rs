@@ -1,17 +1,17 @@
 //! Devices: the traits, and what implements them.
 //!
 //! *Owns* every frame's way in and out of the program: [`Tap`] and [`Tun`], the in-memory [`pair`],
-//! wrappers for what a device cannot do itself ([`Segmented`], [`Coalesce`]), and a bad wire for tests
-//! ([`Impair`]). Wrappers stand in the order coalesce(segment(capture(impair(device)))). *Does not* know
+//! wrappers for what a device cannot do itself ([`Segmented`], [`Coalesce`]), one direction of a link
+//! as a value ([`Wire`]), and a device behind two of them ([`Impair`]). Wrappers stand in the order coalesce(segment(capture(impair(device)))). *Does not* know
 //! addresses, sockets or time: a caller's `now` is all there is.
 
 mod coalesce;
 mod impair;
-mod impairment;
 mod layout;
 mod pair;
 mod segment;
 mod traits;
+mod wire;
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod builder;
@@ -46,13 +46,16 @@ const CHUNK: usize = 256 * 1024;
 const KEPT: usize = 32 << 20;
 
 pub use coalesce::{Coalesce, CoalesceRx};
-pub use impair::{Impair, ImpairRx, ImpairTx};
-pub use impairment::{Chance, ImpairCounters, Impairment};
+pub use impair::{Impair, ImpairCounters, ImpairRx, ImpairTx};
 pub use pair::{PAIR_QUEUE_FRAMES, Pair, PairRx, PairTx, pair};
 pub use segment::{Segmented, SegmentedTx};
 pub use traits::{
     Capabilities, Device, DeviceCounters, DeviceDrop, DeviceError, DeviceWatch, Medium, Receive,
     RxBatch, Sent, Transmit,
+};
+pub use wire::{
+    AckAggregation, AckThinning, Chance, Displacement, GilbertElliott, Pick, QueueLimit, Queued,
+    TokenBucket, Wire, WireConfig, WireCounters,
 };
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use netloom::base::Seed;
 use netloom::device::{
-    Capabilities, Device, DeviceError, Impair, Impairment, Medium, Pair, PairRx, PairTx, Pollable,
-    Receive, RxBatch, pair,
+    Capabilities, Device, DeviceError, Impair, Medium, Pair, PairRx, PairTx, Pollable, Receive,
+    RxBatch, WireConfig, pair,
 };
 use netloom::host::{Host, HostBuilder, TcpStream};
 
@@ -177,7 +177,7 @@ fn timers_fire_while_the_thread_that_led_computes() {
 #[test]
 fn delayed_frames_come_out_while_the_thread_that_led_computes() {
     let (a, b) = pair(Medium::Ethernet, 1500);
-    let late = Impairment::none().delay(Duration::from_millis(2));
+    let late = WireConfig::perfect().delay(Duration::from_millis(2));
     let a = Impair::new(a, Seed::from_number(3)).receiving(late);
     let spawn = |address: &str| address.parse().unwrap();
     let a = Host::builder(a)

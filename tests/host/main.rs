@@ -19,8 +19,8 @@ use crossbeam_channel::select;
 use netloom::base::{Cidr, MacAddr, Seed};
 use netloom::bytes::Bytes;
 use netloom::device::{
-    Capabilities, Chance, Device, DeviceError, Impair, Impairment, Medium, Pair, PairRx, PairTx,
-    Pollable, Receive, RxBatch, pair,
+    Capabilities, Chance, Device, DeviceError, Displacement, Impair, Medium, Pair, PairRx, PairTx,
+    Pollable, Receive, RxBatch, WireConfig, pair,
 };
 use netloom::host::{ConnectOptions, Host, HostError, TcpStream};
 use netloom::stack::{AddressState, ListenOptions};
@@ -164,15 +164,18 @@ fn sixteen_mebibytes_each_way_through_a_queue_of_four_frames() {
 /// A wire that loses, repeats, delays and swaps frames, while both ends have work of their own.
 #[test]
 fn every_byte_arrives_over_a_bad_wire() {
-    let bad = Impairment::none()
+    let bad = WireConfig::perfect()
         .loss(Chance::percent(1))
         .duplication(Chance::percent(1))
         .corruption(Chance::percent(1))
-        .reordering(Chance::percent(2), Duration::from_micros(300))
+        .reordering(
+            Chance::percent(2),
+            Displacement::Time(Duration::from_micros(300)),
+        )
         .delay(Duration::from_micros(200));
     let (a, b) = pair(Medium::Ethernet, 1500);
     let a = Impair::new(a, Seed::from_number(9))
-        .sending(bad)
+        .sending(bad.clone())
         .receiving(bad);
     let spawn = |number: u64| format!("10.7.0.{number}/24").parse().unwrap();
     let a = Host::builder(a).address(spawn(1)).spawn().unwrap();

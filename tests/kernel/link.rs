@@ -10,7 +10,8 @@ use std::time::{Duration, Instant as Clock};
 
 use netloom::base::{Cidr, Seed};
 use netloom::device::{
-    Chance, Coalesce, Device, HostReceive, HostTransmit, Impair, Impairment, Medium, Tap, Tun,
+    Chance, Coalesce, Device, Displacement, HostReceive, HostTransmit, Impair, Medium, Tap, Tun,
+    WireConfig,
 };
 use netloom::host::{self, Host, HostBuilder};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -134,13 +135,13 @@ impl Link {
 }
 
 /// Everything that a wire does, one frame in a hundred lost.
-fn bad() -> Impairment {
+fn bad() -> WireConfig {
     let often = Chance::per_million(2000);
-    Impairment::none()
+    WireConfig::perfect()
         .loss(Chance::percent(1))
         .duplication(often)
         .corruption(often)
-        .reordering(often, Duration::from_millis(1))
+        .reordering(often, Displacement::Time(Duration::from_millis(1)))
         .delay(Duration::from_micros(300))
 }
 

@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use netloom::capture::Recorder;
 use netloom::device::{
-    Capabilities, Chance, Coalesce, Device, Impair, Impairment, Pair, Receive, RxBatch, Transmit,
+    Capabilities, Chance, Coalesce, Device, Displacement, Impair, Pair, QueueLimit, Receive,
+    RxBatch, Transmit, WireConfig,
 };
 use netloom::stack::ListenerId;
 use netloom::{Config, Instant, InterfaceConfig, InterfaceId, Seed, Stack};
@@ -228,7 +229,7 @@ fn told(scenario: &Scenario, who: usize, real: &Capabilities) -> Capabilities {
 
 /// The wire's settings for the library's own wrapper; `None` for a perfect one, over which
 /// super-segments pass whole.
-fn impairment(wire: &Wire) -> Option<Impairment> {
+fn impairment(wire: &Wire) -> Option<WireConfig> {
     let spoils_later = Wire {
         corruption: 0,
         truncation: 0,
@@ -239,14 +240,17 @@ fn impairment(wire: &Wire) -> Option<Impairment> {
         return None;
     }
     let micros = Duration::from_micros;
-    let impairment = Impairment::none()
+    let impairment = WireConfig::perfect()
         .loss(Chance::percent(wire.loss))
         .duplication(Chance::percent(wire.duplication))
-        .reordering(Chance::percent(wire.reordering), micros(wire.reordered_by))
+        .reordering(
+            Chance::percent(wire.reordering),
+            Displacement::Time(micros(wire.reordered_by)),
+        )
         .delay(micros(wire.delay))
         .jitter(micros(wire.jitter));
     Some(match wire.rate {
-        Some((rate, limit)) => impairment.rate(rate).limit(limit),
+        Some((rate, limit)) => impairment.rate(rate * 8).queue(QueueLimit::Frames(limit)),
         None => impairment,
     })
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant as Clock};
 use netloom::base::{Cidr, Seed};
 use netloom::bytes::Bytes;
 use netloom::device::{
-    Chance, Device, HostReceive, HostTransmit, Impair, Impairment, Medium, Tap, Tun,
+    Chance, Device, HostReceive, HostTransmit, Impair, Medium, Tap, Tun, WireConfig,
 };
 use netloom::host::{self, Host};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -158,11 +158,9 @@ where
     if combo.loss() == 0 {
         return spawn(combo, device);
     }
-    // Only chance loses: a burst of super-segments is some thousand frames.
-    let bad = Impairment::none().limit(1 << 16);
-    let bad = bad.loss(Chance::per_million(combo.loss() * 1000));
+    let bad = WireConfig::perfect().loss(Chance::per_million(combo.loss() * 1000));
     let device = Impair::new(device, Seed::from_number(combo.number()));
-    spawn(combo, device.sending(bad).receiving(bad))
+    spawn(combo, device.sending(bad.clone()).receiving(bad))
 }
 
 fn spawn<D>(combo: &Combo, device: D) -> Host
