@@ -363,6 +363,29 @@ mod tests {
         assert_eq!(one(&mut wheel, Instant::from_millis(6)), Some(other));
     }
 
+    /// Deadlines that were put off cost a step each to take out of the bucket that has come, and one to
+    /// put in another: a call does no more of either than it may.
+    #[test]
+    fn what_was_put_off_costs_steps_too() {
+        let mut wheel = Wheel::default();
+        let (come, later) = (Instant::from_millis(5), Instant::from_millis(500));
+        for n in 0..100 {
+            wheel.set(TimerKey::Tcp(n), Some(come));
+            wheel.set(TimerKey::Tcp(n), Some(later));
+        }
+        let mut calls = 0;
+        let mut moved = 0;
+        while wheel.next_deadline().is_some_and(|at| at <= come) {
+            assert_eq!(wheel.next_expired(come, &mut 10), None);
+            let waits = wheel.moved.len();
+            assert!(waits.abs_diff(moved) <= 10, "{moved}, then {waits}");
+            moved = waits;
+            calls += 1;
+        }
+        assert_eq!((calls, moved), (20, 0));
+        assert_eq!(all(&mut wheel, later).len(), 100);
+    }
+
     #[derive(Clone, Debug)]
     enum Step {
         Set(u32, u64),

@@ -184,18 +184,17 @@ fn every_peer_that_waited_in_a_closed_listener_is_told() {
 fn half_open_connections_of_a_closed_listener_are_reset() {
     let mut link = Link::new();
     let server: SocketAddr = SERVER.parse().unwrap();
-    let listen =
-        |stack: &mut Stack, to: SocketAddr| stack.tcp_listen(to, ListenOptions::default()).unwrap();
-    let listener = listen(&mut link.ends[0].stack, server);
-    let other = listen(&mut link.ends[0].stack, "10.0.0.1:81".parse().unwrap());
-    let clients = connect_many(&mut link, 60);
-    let options = TcpOptions::default();
+    let options = ListenOptions::new(TcpOptions::default().ttl(9));
+    let listener = link.ends[0].stack.tcp_listen(server, options).unwrap();
+    let other = listen(&mut link, 0, "10.0.0.1:81", 128);
     let of_other: SocketAddr = "10.0.0.1:81".parse().unwrap();
     let now = link.now;
+    // The other's is the first of all half-open ones, so that a walk would meet it.
     let kept = link.ends[1]
         .stack
-        .tcp_connect(now, of_other, None, options)
+        .tcp_connect(now, of_other, None, TcpOptions::default())
         .unwrap();
+    let clients = connect_many(&mut link, 60);
     for from in [1, 0] {
         for frame in link.swallow(from) {
             let end = &mut link.ends[1 - from];
@@ -206,7 +205,11 @@ fn half_open_connections_of_a_closed_listener_are_reset() {
     assert_eq!(link.state(1, clients[0]), State::Established);
     assert_eq!(link.ends[0].stack.tcp_open_count(), 61);
     link.ends[0].stack.tcp_listener_close(now, listener);
-    link.settle();
+    for frame in link.swallow(0) {
+        assert_eq!((frame.data[8], frame.data[33] & 4), (9, 4), "TTL, RST");
+        let end = &mut link.ends[1];
+        end.stack.handle_frame(now, end.on, frame);
+    }
     assert_eq!(count_reset(&link, &clients), 60);
     assert_eq!(link.state(1, kept), State::Established);
     assert_eq!(link.ends[0].stack.tcp_open_count(), 1, "the other's");
@@ -217,7 +220,8 @@ fn half_open_connections_of_a_closed_listener_are_reset() {
 /// by time; what it takes again leaves first.
 #[test]
 fn resets_do_not_wait_for_a_full_device_for_ever() {
-    let mut link = Link::new();
+    let config = |config: Config| config.timer_budget(30);
+    let mut link = Link::with(&Capabilities::full(Medium::Ip, 1500), config);
     let (listener, _clients) = waiting(&mut link, 300);
     let now = link.now;
     let (stack, on) = (&mut link.ends[0].stack, link.ends[0].on);
@@ -236,8 +240,9 @@ fn resets_do_not_wait_for_a_full_device_for_ever() {
     let end = now + Duration::from_secs(60);
     stack.handle_timeout(now + Duration::from_secs(59));
     assert_eq!(stack.tcp.farewells.len(), 200);
-    stack.handle_timeout(end);
-    assert_eq!(stack.tcp.farewells.len(), 0);
+    // The timer itself is one of the thirty.
+    let left = |stack: &Stack| stack.tcp.farewells.len();
+    assert_eq!(in_parts(stack, end, left), [29, 29, 29, 29, 29, 29, 26]);
     assert_eq!(stack.counters().drops.get(DropReason::OutboxFull), 200);
     assert_eq!(stack.poll_timeout(), None);
     device.room = 100;
@@ -333,6 +338,30 @@ fn a_fin_wait_record_answers_keep_alive_probes() {
     assert_eq!(link.state(1, client), State::CloseWait);
     assert_eq!(link.ends[1].stack.tcp_failure(client), Ok(None));
     assert!(link.ends[1].stack.counters().tcp_keepalives >= 5);
+}
+
+/// An ACK that was held back when its user went leaves all the same: the peer would send its text again.
+#[test]
+fn a_fin_wait_record_sends_the_ack_that_its_connection_owed() {
+    let mut link = Link::new();
+    let (client, server) = link.connected_with(&TcpOptions::default().quick_acks(0));
+    let now = link.now;
+    let write = Shutdown::Write;
+    link.ends[0].stack.tcp_shutdown(now, server, write).unwrap();
+    link.settle();
+    assert_eq!(link.state(0, server), State::FinWait2);
+    link.write(1, client, b"text");
+    for frame in link.swallow(1) {
+        let end = &mut link.ends[0];
+        end.stack.handle_frame(now, end.on, frame);
+    }
+    let read = link.ends[0].stack.tcp_read(now, server, &mut [0; 9]);
+    assert_eq!((read, link.swallow(0).len()), (Ok(4), 0), "held back");
+    let (nxt, una, _) = link.expects(0, server);
+    link.ends[0].stack.tcp_close(now, server);
+    assert_eq!(link.ends[0].stack.tcp.fin_wait.len(), 1);
+    let sent: Vec<_> = link.swallow(0).iter().map(numbers).collect();
+    assert_eq!(sent, [(Flags::ACK, una, nxt)]);
 }
 
 /// Keep-alives of some stacks carry no timestamps, whatever was agreed on.
@@ -474,6 +503,43 @@ fn one_call_fires_a_bounded_number_of_timers() {
     }
     assert_eq!(fired, 3000);
     assert!((12..=36).contains(&calls), "{calls} calls");
+}
+
+/// What each call at `now` took away of what `left` counts, until no more is due.
+fn in_parts(stack: &mut Stack, now: Instant, left: impl Fn(&Stack) -> usize) -> Vec<usize> {
+    let mut parts = Vec::new();
+    while stack.poll_timeout().is_some_and(|at| at <= now) {
+        let before = left(stack);
+        stack.handle_timeout(now);
+        parts.push(before - left(stack));
+    }
+    parts
+}
+
+/// Records of TIME-WAIT that end at one time share one timer, and end in parts all the same.
+#[test]
+fn one_call_forgets_a_bounded_number_of_time_wait_records() {
+    let config = |config: Config| config.timer_budget(10);
+    let mut link = Link::with(&Capabilities::full(Medium::Ip, 1500), config);
+    let (listener, clients) = waiting(&mut link, 45);
+    let now = link.now;
+    while let Ok(id) = link.ends[0].stack.tcp_accept(now, listener) {
+        link.ends[0].stack.tcp_close(now, id);
+    }
+    link.settle();
+    for id in clients {
+        link.ends[1].stack.tcp_close(now, id);
+    }
+    link.settle();
+    let stack = &mut link.ends[0].stack;
+    assert_eq!(stack.tcp_time_wait_count(), 45);
+    // The timers of the records of FIN-WAIT-2, which were stopped.
+    stack.handle_timeout(now + Duration::from_secs(59));
+    let end = now + Duration::from_secs(60);
+    // The timer itself is one of the ten.
+    let parts = in_parts(stack, end, Stack::tcp_time_wait_count);
+    assert_eq!(parts, [9, 9, 9, 9, 9]);
+    assert_eq!(stack.poll_timeout(), None);
 }
 
 /// Whoever looks at the connections a few at a time sees each once.

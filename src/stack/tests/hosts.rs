@@ -13,6 +13,11 @@ const NOW: Instant = Instant::from_millis(1000);
 
 impl Twin {
     fn new() -> Self {
+        Self::with(|b| b)
+    }
+
+    /// The same with more of B.
+    fn with(change: impl Fn(InterfaceConfig) -> InterfaceConfig) -> Self {
         let mut stack = Stack::new(Config::new(Seed::from_number(1)));
         let base = || InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1500));
         let a = base()
@@ -22,7 +27,7 @@ impl Twin {
             "10.9.0.0/16".parse().unwrap(),
             Some("10.1.0.254".parse().unwrap()),
         );
-        let on = [a, b].map(|config| stack.add_interface(NOW, config).unwrap());
+        let on = [a, change(b)].map(|config| stack.add_interface(NOW, config).unwrap());
         Self { stack, on }
     }
 
@@ -95,6 +100,25 @@ fn a_bound_socket_sends_by_its_own_interface() {
         let sent = twin.sent();
         assert_eq!(queued.map(|_| sent), expected, "{to}");
     }
+}
+
+/// RFC 3927 §2.6.2, §7: link-local addresses are of one link each. One of ours on B is a host's on A; who
+/// names no link, as IPv4 cannot, is taken to mean that of the route.
+#[test]
+fn link_local_addresses_mean_one_link_each() {
+    let mut twin = Twin::with(|b| b.address("169.254.3.4/16".parse().unwrap()));
+    let any = twin.bind("0.0.0.0:7");
+    twin.receive(1, "169.254.3.4:5", "10.1.0.1:7");
+    assert_eq!(twin.drops(DropReason::IpSource), 1, "our own, come back");
+    twin.receive(0, "169.254.3.4:5", "10.0.0.1:7");
+    assert_eq!(twin.drops(DropReason::IpSource), 1);
+    assert!(twin.stack.udp_recv(any).is_ok(), "another's");
+    twin.send(any, "169.254.7.7:9").unwrap();
+    assert_eq!(twin.sent(), [0, 1], "where the prefix is");
+    let mut twin = Twin::new();
+    let any = twin.bind("0.0.0.0:7");
+    twin.send(any, "169.254.7.7:9").unwrap();
+    assert_eq!(twin.sent(), [1, 0], "the default route's");
 }
 
 /// A connection's end that a user names decides the interface, and an answer takes the way back.
