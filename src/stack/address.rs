@@ -234,8 +234,8 @@ impl Addresses {
     }
 
     /// Another station was seen to use, or to probe for, one of ours: a tentative address becomes a
-    /// duplicate (RFC 4862 §5.4.3, §5.4.4); an IPv4 one is defended, not more than once per
-    /// interval (RFC 5227 §2.4 (c)).
+    /// duplicate (RFC 4862 §5.4.3, §5.4.4); an IPv4 one is to be defended, not more than once per
+    /// interval (RFC 5227 §2.4 (c)) after it [was](Self::defended).
     pub(crate) fn on_conflict(
         &mut self,
         now: Instant,
@@ -261,7 +261,6 @@ impl Addresses {
             (AddressState::Preferred, IpAddr::V4(address)) => {
                 let again = |at: Instant| now.since(at) >= DEFEND_INTERVAL;
                 if own.defended.is_none_or(again) {
-                    own.defended = Some(now);
                     Conflict::Defend(address)
                 } else {
                     Conflict::Counted
@@ -269,6 +268,14 @@ impl Addresses {
             }
             (AddressState::Preferred, IpAddr::V6(_)) => Conflict::Counted,
             (AddressState::Duplicate, _) => Conflict::NotOurs,
+        }
+    }
+
+    /// A defence of this address is on its way: the interval begins.
+    pub(crate) fn defended(&mut self, now: Instant, address: IpAddr) {
+        let place = self.places.get(&address);
+        if let Some(own) = place.and_then(|&place| self.list.get_mut(place)) {
+            own.defended = Some(now);
         }
     }
 
@@ -415,6 +422,8 @@ mod tests {
         let conflict =
             |list: &mut Addresses, millis| list.on_conflict(at(millis), IpAddr::V4(v4), None);
         assert_eq!(conflict(&mut list, 0), Conflict::Defend(v4));
+        assert_eq!(conflict(&mut list, 0), Conflict::Defend(v4), "not yet");
+        list.defended(at(0), IpAddr::V4(v4));
         assert_eq!(conflict(&mut list, 9_999), Conflict::Counted);
         assert_eq!(conflict(&mut list, 10_000), Conflict::Defend(v4));
     }

@@ -146,8 +146,12 @@ impl Net {
         match addresses.on_conflict(now, address, station) {
             Conflict::NotOurs => return,
             Conflict::Counted => {}
-            Conflict::Defend(address) => {
-                self.announce(on, address, None);
+            Conflict::Defend(own) => {
+                // What found no room defended nothing: the next claim is answered.
+                if self.announce(on, own, None) {
+                    let addresses = &mut self.interfaces[on.index()].addresses;
+                    addresses.defended(now, address);
+                }
             }
             Conflict::Duplicate => {
                 self.counters.addresses_duplicate += 1;

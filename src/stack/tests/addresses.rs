@@ -310,6 +310,30 @@ fn arp_answers_and_defends() {
     assert_eq!(rig.drain().len(), 1);
 }
 
+/// A defence that found the outbox full was none: the next claim is answered, not the one in 10 s.
+#[test]
+fn a_defence_without_room_is_made_up_for() {
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .address("10.0.0.1/24".parse().unwrap());
+    let config = Config::new(Seed::from_number(1)).outbox_limit(1);
+    let mut rig = Rig::bare(config, interface.link_local(false));
+    rig.advance(Duration::from_secs(3));
+    rig.drain();
+    let claim = arp_frame(&arp::Packet::announcement(OTHER_MAC, OURS));
+    rig.receive(arp_frame(&arp::Packet::request(PEER_MAC, PEER, OURS)));
+    rig.receive(claim.clone());
+    assert_eq!(rig.only().arp().operation, arp::Operation::REPLY);
+    assert_eq!(rig.drops(DropReason::OutboxFull), 1);
+    for expected in [1, 0] {
+        rig.receive(claim.clone());
+        let sent = rig.drain();
+        assert_eq!(sent.len(), expected);
+        assert!(sent.iter().all(|f| f.arp().is_announcement()));
+    }
+    assert_eq!(rig.stack.counters().address_conflicts, 3);
+}
+
 /// No table, no ARP, no duplicate detection on a medium without link addresses.
 #[test]
 fn an_ip_medium_is_ready_at_once_and_asks_nobody() {
