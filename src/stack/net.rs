@@ -298,6 +298,21 @@ impl Net {
         });
     }
 
+    /// A socket that sent from `src` over `next_hop` is gone, and waits for neither any more.
+    pub(crate) fn forget_waiter(
+        &mut self,
+        on: InterfaceId,
+        src: IpAddr,
+        next_hop: IpAddr,
+        waiter: Waiter,
+    ) {
+        self.neighbours.forget((on, next_hop), waiter);
+        let waiters = &mut self.interfaces[on.index()].waiters;
+        if let Some(of_address) = waiters.get_mut(&src) {
+            of_address.remove(&waiter);
+        }
+    }
+
     /// A connection's forward progress proves that its next hop answers (RFC 4861 §7.3.1).
     pub(crate) fn confirm(&mut self, now: Instant, on: InterfaceId, next_hop: IpAddr) {
         self.neighbours

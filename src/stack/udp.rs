@@ -14,7 +14,7 @@ use super::endpoint::{scope_of, with_scope};
 use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, StaleId, UdpId};
 use super::net::Net;
-use super::packet::{Flow, OwnedPacket};
+use super::packet::{Flow, OwnedPacket, Waiter};
 use super::ready::Ready;
 use super::route::{Route, RouteError};
 use super::udp_socket::{
@@ -205,6 +205,13 @@ impl Stack {
         self.memory.charge(&mut socket.charged, 0, counters);
         self.demux.udp.unbind(socket.local.port(), id);
         self.events.forget(SocketId::Udp(id));
+        if let Some(first) = socket.send.front()
+            && let Ok(route) = route_for(&self.net, &socket, first.to)
+        {
+            let Flow { src, next_hop, .. } = flow_of(&socket, &route, first.to, self.net.ttl);
+            self.net
+                .forget_waiter(route.on, src, next_hop, Waiter::Udp(id));
+        }
         while let Some(pending) = socket.pop_send() {
             if let Ok(route) = route_for(&self.net, &socket, pending.to) {
                 let packet = owned(&socket, &route, pending, self.net.ttl);

@@ -170,6 +170,17 @@ impl Neighbours {
         }
     }
 
+    /// This socket is gone: it waits for nobody. Free of charge while nobody is asked for.
+    pub(crate) fn forget(&mut self, key: NeighbourKey, waiter: Waiter) {
+        if self.incomplete.is_empty() {
+            return;
+        }
+        let id = self.index.get(&key).copied();
+        if let Some(entry) = id.and_then(|id| self.entries.get_mut(id)) {
+            entry.waiters.remove(&waiter);
+        }
+    }
+
     /// A higher layer saw the neighbour answer (RFC 4861 §7.3.1): a new ACK of our data.
     pub(crate) fn confirm(&mut self, now: Instant, timers: &mut Wheel, key: NeighbourKey) {
         let Some(&id) = self.index.get(&key) else {
@@ -285,6 +296,13 @@ impl Neighbours {
     #[cfg(test)]
     pub(crate) fn queued(&self) -> usize {
         self.queued
+    }
+
+    /// Sockets that wait for one.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        let entries = self.entries.iter();
+        entries.map(|(_, entry)| entry.waiters.len()).sum()
     }
 
     /// Entries in the table.

@@ -44,6 +44,7 @@ use super::demux::{TcpEntry, TcpFlows, Tuple};
 use super::endpoint::endpoint;
 use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, ListenerId, RawId, Slab, StaleId, TcpId};
+use super::net::Net;
 use super::packet::{Flow, OwnedPacket, Waiter};
 use super::wheel::TimerKey;
 use crate::base::{Instant, Protocol, Seed};
@@ -220,6 +221,13 @@ impl Listener {
 }
 
 impl Slot {
+    /// The demultiplexer leads here no more, and it waits for no neighbour.
+    fn leave(&mut self, net: &mut Net, id: TcpId) {
+        self.reachable = false;
+        let Flow { src, next_hop, .. } = self.flow;
+        net.forget_waiter(self.on, src, next_hop, Waiter::Tcp(id));
+    }
+
     fn local(&self) -> SocketAddr {
         endpoint(self.on, self.flow.src, self.tuple.local.port)
     }
@@ -284,7 +292,7 @@ impl Stack {
             return;
         };
         if slot.reachable {
-            slot.reachable = false;
+            slot.leave(&mut self.net, id);
             self.tcp.reachable -= 1;
             let record = TimeWait::of(&slot.connection);
             let owes = slot.connection.take_owed_ack();
@@ -335,7 +343,7 @@ impl Stack {
         if let Some(slot) = self.tcp.slots.get_mut(id)
             && slot.reachable
         {
-            slot.reachable = false;
+            slot.leave(&mut self.net, id);
             self.tcp.reachable -= 1;
             let entry = TcpEntry::Connection(id.index());
             self.demux.tcp.remove_flow(&slot.tuple, entry);

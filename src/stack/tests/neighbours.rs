@@ -121,6 +121,43 @@ fn who_sends_from_a_foreign_address_asks_with_its_own() {
     assert_eq!(rig.only().v4().0.src, Ipv4Addr::new(10, 0, 0, 77));
 }
 
+/// Whoever gave up does not stand among those that wait, be it for a neighbour or for an address: a
+/// user that tries and gives up would make them grow until that is decided.
+#[test]
+fn a_socket_that_is_gone_waits_for_nobody() {
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .link_local(false)
+        .address("10.0.0.1/24".parse().unwrap())
+        .address("fd00::1/64".parse().unwrap());
+    let mut rig = Rig::bare(Config::new(Seed::from_number(1)), interface);
+    let waiting = |rig: &Rig| {
+        let address = rig.stack.net.interfaces[0].waiters.values();
+        let address: usize = address.map(std::collections::BTreeSet::len).sum();
+        (rig.stack.net.neighbours.waiting(), address)
+    };
+    let options = crate::tcp::TcpOptions::default;
+    let connect = |rig: &mut Rig, to: &str| {
+        let to = to.parse().unwrap();
+        let id = rig.stack.tcp_connect(rig.now, to, None, options());
+        rig.poll();
+        id.unwrap()
+    };
+    for _ in 0..10 {
+        let to_nobody = connect(&mut rig, "10.0.0.2:7");
+        let from_tentative = connect(&mut rig, "[fd00::2]:7");
+        let datagram = send(&mut rig, "[fd00::2]:7", b"x");
+        rig.poll();
+        assert_eq!(waiting(&rig), (1, 2));
+        rig.stack.tcp_abort(rig.now, to_nobody);
+        assert_eq!(waiting(&rig), (0, 2));
+        rig.stack.tcp_close(rig.now, from_tentative);
+        assert_eq!(waiting(&rig), (0, 1));
+        rig.stack.udp_close(datagram);
+        assert_eq!(waiting(&rig), (0, 0));
+    }
+}
+
 /// Covers: NDP-22.
 #[test]
 fn ndp_resolution_then_the_datagram() {
