@@ -3,8 +3,8 @@
 //!
 //! *Owns* what the numbers of a SYN-ACK hold: the initial sequence number is a keyed hash with the
 //! MSS's place in a table in its low 3 bits; the low 5 bits of our timestamp hold the window scale
-//! and SACK-permitted, which without timestamps are given up; and which cookies made a connection.
-//! *Does not* know listeners, nor when a cookie is called for. Invariant: all that comes back is
+//! and SACK-permitted, which without timestamps are given up. *Does not* know listeners, when a cookie is
+//! called for, nor which made a connection: `redeemed` does. Invariant: all that comes back is
 //! part of the hash but the MSS, of which every value is fit to use.
 
 use core::net::SocketAddr;
@@ -14,21 +14,16 @@ use crate::base::{Instant, Key, Seed};
 
 use super::connection::Opening;
 use super::isn::{low, tuple_bytes};
+use super::redeemed::{EPOCH_SECS, Redeemed};
 use super::segment::Segment;
 use super::seq::{SeqNum, WindowScale};
 
-/// How long a cookie may be valid: two counts.
-pub(crate) const COOKIE_LIFE: Duration = Duration::from_secs(2 * COUNT_SECS);
-
-// Linux's count is of 60 s; a power of two here.
-const COUNT_SECS: u64 = 64;
+/// How long a cookie may be valid: two epochs.
+pub(crate) const COOKIE_LIFE: Duration = Duration::from_secs(2 * EPOCH_SECS);
 
 // The floor (r13), the defaults of IPv4 and IPv6 (RFC 9293 §3.7.1), tunnels and DSL lines, MTU 1500
 // over IPv6 and IPv4, MTU 9000 over IPv6. The largest that does not exceed the peer's is used.
 const MSS_TABLE: [u16; 8] = [48, 536, 1220, 1300, 1380, 1440, 1460, 8940];
-
-// The last cookies that made connections, each in the place that its number names. 48 KiB.
-const REDEEMED: usize = 4096;
 
 // The bits of a timestamp that hold options, 32 ms of the clock.
 const STAMP_BITS: u32 = 5;
@@ -43,22 +38,21 @@ const NO_TIMESTAMPS: u8 = 0xff;
 #[derive(Clone, Debug)]
 pub(crate) struct Cookies {
     key: Key,
-    /// Both ends' initial numbers. Empty before the first.
-    redeemed: Vec<Option<(SeqNum, SeqNum)>>,
+    redeemed: Redeemed,
 }
 
 impl Cookies {
     pub(crate) fn new(seed: &Seed) -> Self {
         Self {
             key: seed.key("tcp syn cookie"),
-            redeemed: Vec::new(),
+            redeemed: Redeemed::new(seed),
         }
     }
 
     /// Our initial number for the SYN that said `opening`, which is reduced to what comes back.
     /// `mss` is what the peer told, or the default. `ends`: ours, the peer's.
     pub(crate) fn make(
-        &self,
+        &mut self,
         now: Instant,
         ends: (SocketAddr, SocketAddr),
         opening: &mut Opening,
@@ -71,14 +65,15 @@ impl Cookies {
             NO_TIMESTAMPS
         };
         let index = MSS_TABLE.partition_point(|&entry| entry <= mss).max(1) - 1;
-        let hash = self.hash(ends, opening.irs, kept, count_of(now));
+        let epoch = self.redeemed.epoch(now);
+        let hash = self.hash(ends, opening.irs, kept, epoch);
         SeqNum::new(hash ^ u32::try_from(index).unwrap_or(0))
     }
 
-    /// Our initial number and the peer's SYN, when `seg` acknowledges a cookie of this count or the
+    /// Our initial number and the peer's SYN, when `seg` acknowledges a cookie of this epoch or the
     /// one before that made no connection yet. `advertised` is the window that our SYN-ACK told.
     pub(crate) fn check(
-        &self,
+        &mut self,
         now: Instant,
         ends: (SocketAddr, SocketAddr),
         seg: &Segment,
@@ -88,13 +83,12 @@ impl Cookies {
         let irs = seg.seq - 1;
         let stamps = seg.options.timestamps;
         let kept = stamps.map_or(NO_TIMESTAMPS, |(_, ecr)| low_byte(ecr & STAMP_MASK));
-        let count = count_of(now);
-        let index = [Some(count), count.checked_sub(1)]
+        let epoch = self.redeemed.epoch(now);
+        let index = [epoch, epoch - 1]
             .into_iter()
-            .flatten()
-            .map(|count| iss.get() ^ self.hash(ends, irs, kept, count))
+            .map(|epoch| iss.get() ^ self.hash(ends, irs, kept, epoch))
             .find(|&index| index < 8)?;
-        if self.redeemed.get(place_of(iss)) == Some(&Some((iss, irs))) {
+        if self.redeemed.contains((iss, irs)) {
             return None;
         }
         let mss = MSS_TABLE.get(usize::try_from(index).ok()?).copied();
@@ -116,21 +110,16 @@ impl Cookies {
     /// A cookie made a connection, and makes no other. RFC 9293 §3.4: once that is gone, and it may
     /// go without TIME-WAIT, a segment of it that comes again would open it anew, with the text it
     /// brings.
-    pub(crate) fn note_redeemed(&mut self, iss: SeqNum, irs: SeqNum) {
-        if self.redeemed.is_empty() {
-            self.redeemed.resize(REDEEMED, None);
-        }
-        if let Some(place) = self.redeemed.get_mut(place_of(iss)) {
-            *place = Some((iss, irs));
-        }
+    pub(crate) fn note_redeemed(&mut self, now: Instant, iss: SeqNum, irs: SeqNum) {
+        self.redeemed.insert(now, (iss, irs));
     }
 
-    fn hash(&self, ends: (SocketAddr, SocketAddr), irs: SeqNum, kept: u8, count: u64) -> u32 {
+    fn hash(&self, ends: (SocketAddr, SocketAddr), irs: SeqNum, kept: u8, epoch: u64) -> u32 {
         let mut bytes = [0; 36 + 4 + 1 + 8];
         bytes[..36].copy_from_slice(&tuple_bytes(ends.0, ends.1));
         bytes[36..40].copy_from_slice(&irs.get().to_be_bytes());
         bytes[40] = kept;
-        bytes[41..].copy_from_slice(&count.to_be_bytes());
+        bytes[41..].copy_from_slice(&epoch.to_be_bytes());
         low(self.key.hash(&bytes))
     }
 }
@@ -146,18 +135,9 @@ pub(crate) fn cookie_stamp(val: u32, opening: &Opening) -> u32 {
     }
 }
 
-/// Where a cookie is remembered. The MSS's bits say little.
-fn place_of(iss: SeqNum) -> usize {
-    usize::try_from(iss.get() >> 3).unwrap_or(0) % REDEEMED
-}
-
 fn kept_bits(opening: &Opening) -> u8 {
     let sack = if opening.sack { SACK_BIT } else { 0 };
     sack | opening.scale.map_or(NO_SCALE, WindowScale::shift)
-}
-
-fn count_of(now: Instant) -> u64 {
-    now.as_nanos() / 1_000_000_000 / COUNT_SECS
 }
 
 fn low_byte(word: u32) -> u8 {
@@ -214,7 +194,7 @@ mod tests {
             scale in prop::option::of(0u8..=14), sack: bool, timestamps: bool,
             mss in 0u16.., clock: u32, seed: u64,
         ) {
-            let cookies = Cookies::new(&Seed::from_number(seed));
+            let mut cookies = Cookies::new(&Seed::from_number(seed));
             let mut sent = opening(scale, sack, timestamps);
             let iss = cookies.make(START, ends(), &mut sent, mss);
             let stamp = cookie_stamp(clock, &sent);
@@ -233,12 +213,12 @@ mod tests {
 
     #[test]
     fn a_cookie_is_for_one_connection_and_its_options() {
-        let cookies = Cookies::new(&Seed::from_number(1));
+        let mut cookies = Cookies::new(&Seed::from_number(1));
         let mut sent = opening(Some(7), true, true);
         let iss = cookies.make(START, ends(), &mut sent, 1460);
         let stamp = cookie_stamp(1000, &sent);
         let good = ack(iss, Some(stamp));
-        let check = |ends, seg: &Segment| cookies.check(START, ends, seg, 0).is_some();
+        let mut check = |ends, seg: &Segment| cookies.check(START, ends, seg, 0).is_some();
         assert!(check(ends(), &good));
         let mut other = ends();
         other.1.set_port(5001);
@@ -249,7 +229,7 @@ mod tests {
         let mut seg = good.clone();
         seg.seq = seg.seq + 1;
         assert!(!check(ends(), &seg), "another SYN");
-        let strange = Cookies::new(&Seed::from_number(2));
+        let mut strange = Cookies::new(&Seed::from_number(2));
         assert!(
             strange.check(START, ends(), &good, 0).is_none(),
             "another key"
@@ -266,7 +246,7 @@ mod tests {
             seg.seq = sent.irs + 1;
             let redeemed = cookies.check(START, ends(), &seg, 0);
             if let Some((iss, opening)) = &redeemed {
-                cookies.note_redeemed(*iss, opening.irs);
+                cookies.note_redeemed(START, *iss, opening.irs);
             }
             redeemed.is_some()
         };
@@ -274,20 +254,62 @@ mod tests {
         assert!(!opened(77));
         // Others are as good as ever, however many are remembered.
         assert!((100..10_100).all(&mut opened));
-        assert!(!opened(10_099));
-        assert_eq!(cookies.redeemed.len(), REDEEMED);
+        assert!([77, 100, 5_000, 10_099].iter().all(|&irs| !opened(irs)));
+    }
+
+    proptest! {
+        /// Whatever comes how fast: no cookie makes two connections, what is remembered is bounded, and
+        /// a cookie is good for as long as neither two epochs have passed nor too many others came.
+        #[test]
+        fn equals_a_list_of_all_cookies(
+            steps in prop::collection::vec((0u8..4, 0usize..40, 0u64..100), 1..200),
+        ) {
+            let mut cookies = Cookies::new(&Seed::from_number(1));
+            cookies.redeemed.set_limit(5);
+            let (mut now, mut made, mut redeemed) = (START, Vec::new(), 0);
+            for (step, pick, secs) in steps {
+                match step {
+                    0 | 1 => {
+                        let mut sent = opening(None, false, false);
+                        sent.irs = SeqNum::new(u32::try_from(made.len()).unwrap());
+                        let iss = cookies.make(now, ends(), &mut sent, 536);
+                        made.push((iss, sent.irs, now, redeemed, false));
+                    }
+                    2 if secs < 20 => now = now + Duration::from_secs(secs),
+                    _ if made.is_empty() => {}
+                    _ => {
+                        let pick = pick % made.len();
+                        let (iss, irs, at, before, used) = &mut made[pick];
+                        let mut seg = ack(*iss, None);
+                        seg.seq = *irs + 1;
+                        let good = cookies.check(now, ends(), &seg, 0).is_some();
+                        prop_assert!(!(good && *used), "{irs:?} made two connections");
+                        let young = now.since(*at) <= Duration::from_secs(EPOCH_SECS);
+                        if young && redeemed - *before < 5 && !*used {
+                            prop_assert!(good, "{irs:?} of {at:?}");
+                        }
+                        if good {
+                            cookies.note_redeemed(now, *iss, *irs);
+                            *used = true;
+                            redeemed += 1;
+                        }
+                    }
+                }
+                prop_assert!(cookies.redeemed.len() <= 2 * 5);
+            }
+        }
     }
 
     #[test]
-    fn a_cookie_lives_for_one_to_two_counts() {
-        let cookies = Cookies::new(&Seed::from_number(1));
+    fn a_cookie_lives_for_one_to_two_epochs() {
         for offset in [0, 1, 63] {
-            let made = Instant::from_millis((10 * COUNT_SECS + offset) * 1000);
+            let mut cookies = Cookies::new(&Seed::from_number(1));
+            let made = Instant::from_millis((10 * EPOCH_SECS + offset) * 1000);
             let iss = cookies.make(made, ends(), &mut opening(None, false, false), 536);
             for age in 0..200 {
                 let now = made + Duration::from_secs(age);
                 let valid = cookies.check(now, ends(), &ack(iss, None), 0).is_some();
-                assert_eq!(valid, offset + age < 2 * COUNT_SECS, "{offset} {age}");
+                assert_eq!(valid, offset + age < 2 * EPOCH_SECS, "{offset} {age}");
             }
         }
     }
@@ -295,7 +317,7 @@ mod tests {
     /// RFC 4987 §3.6: guessing takes about 2^28 segments.
     #[test]
     fn guesses_fail() {
-        let cookies = Cookies::new(&Seed::from_number(1));
+        let mut cookies = Cookies::new(&Seed::from_number(1));
         let valid = (0..1u32 << 20).filter(|&guess| {
             let seg = ack(SeqNum::new(guess << 12), None);
             cookies.check(START, ends(), &seg, 0).is_some()

@@ -37,6 +37,7 @@ mod read_queue;
 mod receive;
 mod records;
 mod recovery;
+mod redeemed;
 mod reset;
 mod rtt;
 mod sampler;

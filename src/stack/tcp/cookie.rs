@@ -78,7 +78,8 @@ impl Stack {
             // Its SYN came again when there was room; it is the cookie that was acknowledged.
             self.remove_half_open(raw);
         }
-        self.tcp.cookies.note_redeemed(iss, slot.record.opening.irs);
+        let irs = slot.record.opening.irs;
+        self.tcp.cookies.note_redeemed(now, iss, irs);
         self.net.counters.tcp_cookies_accepted += 1;
         Some(self.establish(now, slot, flow, options, seg))
     }
