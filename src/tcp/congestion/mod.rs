@@ -5,12 +5,20 @@
 //!
 //! The trait stays inside the crate until it has a second user.
 
+mod bbr;
+pub mod control;
+mod cubic;
+pub mod event;
 pub mod parts;
 mod reno;
+#[cfg(test)]
+mod test_path;
 
 use core::fmt;
 use core::time::Duration;
 
+pub use bbr::Bbr;
+pub use cubic::Cubic;
 pub(crate) use reno::Reno;
 
 /// What the core knows at the moment of a call.

@@ -10,6 +10,7 @@ mod hystart;
 mod pacer;
 mod prr;
 mod round;
+mod sampler;
 
 pub use filter::{TwoSlotMax, WindowedMax, WindowedMin};
 pub use growth::{AckCredit, RenoGrowth};
@@ -17,3 +18,6 @@ pub use hystart::{HyStartPlusPlus, HyStartStep};
 pub use pacer::{Pacer, window_rate};
 pub use prr::{Prr, PrrAck};
 pub use round::RoundCounter;
+pub use sampler::{DeliverySampler, Departure, RateSample, TxStamp};
+
+pub(super) use growth::MAX_CWND;

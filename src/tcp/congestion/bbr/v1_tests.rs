@@ -1,0 +1,226 @@
+use super::*;
+use crate::tcp::congestion::event::{UndoEvent, UndoEvidence};
+use crate::tcp::congestion::test_path::{SMSS, TestPath};
+
+const STARTUP: i128 = 0;
+const PROBE_BW: i128 = 2;
+const PROBE_RTT: i128 = 3;
+const SEC: Duration = Duration::from_secs(1);
+
+fn path(mbit: u64, rtt_millis: u64) -> TestPath {
+    let rate = mbit * 125_000;
+    TestPath::new(
+        Box::new(Bbr::new()),
+        rate,
+        Duration::from_millis(rtt_millis),
+    )
+}
+
+/// Within so many percent.
+fn near(value: i128, expected: u64, percent: i128) -> bool {
+    let expected = i128::from(expected);
+    (value - expected).abs() * 100 <= expected * percent
+}
+
+#[test]
+fn it_finds_the_rate_and_the_round_trip_and_keeps_the_queue_short() {
+    for (mbit, rtt) in [(10, 40), (100, 20), (1, 200)] {
+        let mut path = path(mbit, rtt);
+        path.run_until("state", PROBE_BW, 30 * Duration::from_millis(rtt));
+        path.run(2 * SEC);
+        assert!(
+            near(path.get("max_bw"), path.rate, 2),
+            "{}",
+            path.get("max_bw")
+        );
+        let min_rtt = path.get("min_rtt_ns");
+        // The first packet waits for its own transmission.
+        assert!(near(min_rtt, rtt * 1_000_000, 10), "{min_rtt}");
+        path.max_queue = 0;
+        let bytes = path.run(4 * SEC);
+        assert!(
+            bytes * 100 >= 4 * path.rate * 94,
+            "{mbit} Mbit/s: {bytes} bytes"
+        );
+        let most = path.bdp() / 2 + u64::from(8 * SMSS);
+        assert!(
+            path.max_queue <= most,
+            "{mbit}: a queue of {}",
+            path.max_queue
+        );
+    }
+}
+
+#[test]
+fn startup_doubles_each_round_and_drain_follows() {
+    let mut path = path(100, 100);
+    let mut states = Vec::new();
+    let end = path.now + 3 * SEC;
+    while path.step(end) {
+        let state = path.get("state");
+        if states.last() != Some(&state) {
+            states.push(state);
+        }
+    }
+    assert_eq!(states, [STARTUP, 1, PROBE_BW]);
+    assert!(
+        path.max_queue <= 2 * path.bdp(),
+        "known: up to two BDP at the start"
+    );
+}
+
+/// Its answer to random loss is none: B1's plateau, in small.
+#[test]
+fn random_loss_costs_what_is_lost() {
+    for percent in [1, 5] {
+        let mut path = path(10, 40);
+        path.loss = percent * 10_000;
+        path.run(3 * SEC);
+        let bytes = path.run(10 * SEC);
+        let most = 10 * path.rate * (100 - percent) / 100;
+        assert!(bytes * 100 >= most * 90, "{percent} %: {bytes} of {most}");
+    }
+}
+
+/// m21, m22: what fell is learned, and what rose.
+#[test]
+fn m21_a_rate_that_halves_is_learned_and_one_that_doubles() {
+    let mut path = path(10, 40);
+    path.run(3 * SEC);
+    path.rate /= 2;
+    // Ten rounds, and they are as long as the queue that was built makes them.
+    path.run(3 * SEC);
+    assert!(
+        near(path.get("max_bw"), path.rate, 5),
+        "{}",
+        path.get("max_bw")
+    );
+    path.rate *= 4;
+    path.run(4 * SEC);
+    assert!(
+        near(path.get("max_bw"), path.rate, 5),
+        "{}",
+        path.get("max_bw")
+    );
+}
+
+#[test]
+fn m22_a_longer_path_is_learned() {
+    let mut path = path(10, 40);
+    path.run(3 * SEC);
+    path.rtt = Duration::from_millis(80);
+    path.run(25 * SEC);
+    assert!(
+        near(path.get("min_rtt_ns"), 80_000_000, 10),
+        "{}",
+        path.get("min_rtt_ns")
+    );
+}
+
+/// m23: ProbeRTT comes after 10 s, with four segments for 200 ms, and ends.
+#[test]
+fn m23_probe_rtt_ends_and_the_window_comes_back() {
+    let mut path = path(10, 40);
+    path.run(9 * SEC);
+    path.run_until("state", PROBE_RTT, 3 * SEC);
+    let began = path.now;
+    path.run_until("cwnd", i128::from(4 * SMSS), SEC);
+    path.run_until("state", PROBE_BW, SEC);
+    let lasted = path.now.since(began);
+    assert!((200..400).contains(&lasted.as_millis()), "{lasted:?}");
+    assert!(path.get("cwnd") > i128::from(path.bdp()));
+    assert!(
+        near(path.get("max_bw"), path.rate, 3),
+        "what was sent slowly says nothing"
+    );
+}
+
+/// m28: an application that writes little does not end Startup, nor lower the estimate.
+#[test]
+fn m28_an_application_that_pauses_changes_no_estimate() {
+    let mut path = path(10, 40);
+    path.run(3 * SEC);
+    let before = path.get("max_bw");
+    for _ in 0..20 {
+        path.writing = false;
+        path.run(SEC / 10);
+        path.writing = true;
+        for _ in 0..3 {
+            path.step(path.now + SEC);
+        }
+    }
+    assert!(near(path.get("max_bw"), u64::try_from(before).unwrap(), 1));
+}
+
+#[test]
+fn recovery_conserves_for_a_round_and_the_window_comes_back() {
+    let mut path = path(10, 40);
+    path.run(3 * SEC);
+    let before = path.get("cwnd");
+    let cx = path.cx();
+    let event = CongestionEvent::new(CongestionKind::EnterRecovery, path.inflight);
+    assert_eq!(path.control.on_congestion(&cx, &event), Response::Direct);
+    assert_eq!(path.get("cwnd"), i128::from(path.inflight + SMSS));
+    path.control.on_recovery_exit(&cx, EpisodeKind::Recovery);
+    assert_eq!(path.get("cwnd"), before);
+}
+
+#[test]
+fn a_time_out_starts_from_what_is_in_flight_and_an_undo_takes_it_back() {
+    let mut path = path(10, 40);
+    path.run(3 * SEC);
+    let before = path.get("cwnd");
+    let cx = Cx {
+        inflight: 0,
+        ..path.cx()
+    };
+    let rto = CongestionKind::Rto {
+        first: true,
+        consecutive: 1,
+    };
+    let event = CongestionEvent::new(rto, path.inflight);
+    path.control.on_congestion(&cx, &event);
+    assert_eq!(path.get("cwnd"), i128::from(SMSS));
+    let undo = UndoEvent::new(EpisodeKind::Loss, UndoEvidence::Frto);
+    path.control.on_undo(&cx, &undo);
+    assert_eq!(path.get("cwnd"), before);
+}
+
+/// m16, m27: a restart after idleness is paced at the estimate.
+#[test]
+fn m27_a_restart_after_idleness_is_paced() {
+    let mut path = path(10, 40);
+    path.run(3 * SEC);
+    path.writing = false;
+    path.run(15 * SEC);
+    assert_eq!(path.inflight, 0);
+    path.writing = true;
+    path.max_queue = 0;
+    path.run(SEC / 20);
+    assert_ne!(
+        path.get("state"),
+        PROBE_RTT,
+        "an idle path was measured by idling"
+    );
+    assert!(near(path.get("pacing_rate"), path.rate, 3));
+    assert!(
+        path.max_queue <= u64::from(4 * SMSS),
+        "a burst of {}",
+        path.max_queue
+    );
+}
+
+#[test]
+fn equal_seeds_answer_equally() {
+    let run = || {
+        let mut path = path(10, 40);
+        path.loss = 10_000;
+        path.run(5 * SEC);
+        (
+            path.sampler.delivered(),
+            path.get("pacing_rate"),
+            path.get("cwnd"),
+        )
+    };
+    assert_eq!(run(), run());
+}

@@ -1,0 +1,411 @@
+//! CUBIC (RFC 9438) with HyStart++ (RFC 9406), in integers.
+//!
+//! *Owns* cwnd, ssthresh, the epoch and the Reno-friendly estimate. *Does not* know what a loss is.
+//! Lengths are bytes where the RFC counts segments: C is 0.4 SMSS per cubic second.
+
+use core::time::Duration;
+
+use crate::base::Instant;
+
+use super::control::CongestionControl;
+use super::event::{
+    AckSample, CongestionEvent, CongestionKind, Cx, EpisodeKind, Output, Phase, Response,
+    SendEvent, Start, UndoEvent,
+};
+use super::parts::{AckCredit, HyStartPlusPlus, HyStartStep, MAX_CWND, RenoGrowth};
+
+// RFC 9438 §4.6: beta_cubic = 0.7.
+const BETA: (u64, u64) = (7, 10);
+// RFC 9438 §4.7: (1 + beta_cubic) / 2.
+const FAST_CONVERGENCE: (u64, u64) = (17, 20);
+// RFC 9438 §4.3: 3 * (1 - beta) / (1 + beta) = 0.9 / 1.7.
+const ALPHA: (u64, u64) = (9, 17);
+// RFC 9438 §5: C = 0.4 as a fraction.
+const C: (u128, u128) = (2, 5);
+const MICROS_PER_SEC: u128 = 1_000_000;
+const NANOS_PER_SEC: u128 = 1_000_000_000;
+// W(t) is beyond any window long before this, and its cube still fits.
+const MOST_MICROS: u64 = 100_000_000_000;
+
+/// CUBIC's curve since the window last began to grow along it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Epoch {
+    /// RFC 9438's t: only time in which the window limited the sender counts.
+    elapsed: Duration,
+    k: Duration,
+    w_max: u32,
+    /// RFC 9438's W_est.
+    w_est: u32,
+    /// What W_est is short of a byte: a fraction of `17 * cwnd`.
+    w_est_rest: u64,
+    /// What cwnd is short of a byte: a fraction of cwnd.
+    rest: u64,
+}
+
+/// What an undo restores (RFC 9438 §4.9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Before {
+    cwnd: u32,
+    ssthresh: u32,
+    w_last_max: Option<u32>,
+    cwnd_prior: u32,
+    epoch: Option<Epoch>,
+}
+
+/// One connection's CUBIC.
+#[derive(Clone, Debug)]
+pub struct Cubic {
+    cwnd: u32,
+    ssthresh: u32,
+    /// The window before the last cut, or less by fast convergence; none after a time-out, and
+    /// after slow start without a loss: the curve then begins at its middle.
+    w_last_max: Option<u32>,
+    cwnd_prior: u32,
+    epoch: Option<Epoch>,
+    /// When time was last added to the epoch.
+    ticked: Instant,
+    slow_start: RenoGrowth,
+    hystart: HyStartPlusPlus,
+    credit: AckCredit,
+    /// Of the episode that runs, or the last one.
+    before: Option<Box<Before>>,
+}
+
+impl Default for Cubic {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Cubic {
+    /// A controller before its start.
+    pub fn new() -> Self {
+        Self {
+            cwnd: 0,
+            ssthresh: u32::MAX,
+            w_last_max: None,
+            cwnd_prior: 0,
+            epoch: None,
+            ticked: Instant::ZERO,
+            slow_start: RenoGrowth::default(),
+            hystart: HyStartPlusPlus::default(),
+            credit: AckCredit::default(),
+            before: None,
+        }
+    }
+
+    fn remember(&mut self) {
+        self.before = Some(Box::new(Before {
+            cwnd: self.cwnd,
+            ssthresh: self.ssthresh,
+            w_last_max: self.w_last_max,
+            cwnd_prior: self.cwnd_prior,
+            epoch: self.epoch,
+        }));
+    }
+
+    /// RFC 9438 §4.6 and §4.7: the threshold, and what the next curve aims at. Beta counts once.
+    fn reduce(&mut self, event: &CongestionEvent, floor: u32) {
+        self.ssthresh = scaled(event.flight_before, BETA).max(floor);
+        self.cwnd_prior = self.cwnd;
+        // Fast convergence: a window that did not come back to where it was makes room.
+        let gives_way = self.w_last_max.is_some_and(|last| self.cwnd < last);
+        self.w_last_max = Some(if gives_way {
+            scaled(self.cwnd, FAST_CONVERGENCE)
+        } else {
+            self.cwnd
+        });
+        self.epoch = None;
+        self.slow_start.reset();
+        self.hystart.stop();
+    }
+
+    /// Grows below ssthresh; returns the bytes that are left for congestion avoidance.
+    fn grow_slowly(&mut self, cx: &Cx, acked: u32, rtt: Option<Duration>) {
+        // RFC 9406 §4.3: only the first slow start.
+        let step = if self.ssthresh == u32::MAX {
+            let segments = acked / cx.smss.max(1);
+            self.hystart
+                .on_ack(segments, cx.delivered, cx.inflight, rtt)
+        } else {
+            HyStartStep::SlowStart
+        };
+        if step == HyStartStep::Exit {
+            // RFC 9438 §4.10: congestion avoidance without a loss, so the curve starts here.
+            self.ssthresh = self.cwnd;
+            self.cwnd_prior = self.cwnd;
+            self.w_last_max = None;
+            return;
+        }
+        let grows = step.growth(acked);
+        self.cwnd = self
+            .slow_start
+            .grown(self.cwnd, self.ssthresh, grows, cx.smss);
+    }
+
+    /// RFC 9438 §4.2 to §4.5.
+    fn grow_along_the_curve(&mut self, cx: &Cx, acked: u32) {
+        let mut epoch = self.epoch.unwrap_or_else(|| self.begin(cx));
+        let cwnd = u64::from(self.cwnd.max(1));
+        // RFC 9438 §4.3, with alpha 1 once the Reno flow would be back at the window of the cut.
+        let (num, den) = if epoch.w_est >= self.cwnd_prior {
+            (1, 1)
+        } else {
+            ALPHA
+        };
+        // In 17ths throughout, so that a change of alpha loses nothing.
+        let scale = ALPHA.1;
+        let per_byte = u64::from(cx.smss) * num * (scale / den);
+        let grown = u64::from(acked) * per_byte + epoch.w_est_rest;
+        epoch.w_est = epoch
+            .w_est
+            .saturating_add(narrowed(grown / (scale * cwnd)))
+            .min(MAX_CWND);
+        epoch.w_est_rest = grown % (scale * cwnd);
+        // RFC 9438 §4.2: W_cubic(t + RTT), between cwnd and half as much again.
+        let ahead = epoch
+            .elapsed
+            .saturating_add(cx.srtt.unwrap_or(Duration::ZERO));
+        let most = (cwnd * 3 / 2).min(u64::from(MAX_CWND)).max(cwnd);
+        let target = epoch.window(ahead, cx.smss).clamp(cwnd, most);
+        let owed = (target - cwnd) * u64::from(acked) + epoch.rest;
+        epoch.rest = owed % cwnd;
+        let cubic = narrowed(cwnd + owed / cwnd);
+        let friendly = epoch.window(epoch.elapsed, cx.smss) < u64::from(epoch.w_est);
+        self.cwnd = if friendly {
+            // RFC 9438 §4.3: the window is that of Reno, if it is the larger.
+            self.cwnd.max(epoch.w_est)
+        } else {
+            cubic
+        }
+        .min(MAX_CWND);
+        self.epoch = Some(epoch);
+    }
+
+    /// RFC 9438 §4.2: the first ACK of congestion avoidance.
+    fn begin(&self, cx: &Cx) -> Epoch {
+        let w_max = self.w_last_max.unwrap_or(self.cwnd).max(self.cwnd);
+        Epoch {
+            elapsed: Duration::ZERO,
+            k: time_to(w_max - self.cwnd, cx.smss),
+            w_max,
+            w_est: self.cwnd,
+            w_est_rest: 0,
+            rest: 0,
+        }
+    }
+
+    /// RFC 9438 §5.8: t stands still while the window is not what limits the sender.
+    fn tick(&mut self, cx: &Cx) {
+        let passed = cx.now.since(self.ticked);
+        self.ticked = cx.now;
+        if cx.cwnd_limited
+            && let Some(epoch) = &mut self.epoch
+        {
+            epoch.elapsed = epoch.elapsed.saturating_add(passed);
+        }
+    }
+}
+
+impl Epoch {
+    /// RFC 9438 §4.2, figure 1: W_cubic(t) = C * (t - K)^3 + W_max.
+    fn window(&self, t: Duration, smss: u32) -> u64 {
+        let away = t.abs_diff(self.k);
+        let micros = u128::from(micros(away));
+        let cube = micros * micros * micros * C.0 * u128::from(smss);
+        let bytes = cube / (C.1 * MICROS_PER_SEC * MICROS_PER_SEC * MICROS_PER_SEC);
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let w_max = u64::from(self.w_max);
+        if t >= self.k {
+            w_max.saturating_add(bytes)
+        } else {
+            w_max.saturating_sub(bytes)
+        }
+    }
+}
+
+impl CongestionControl for Cubic {
+    fn name(&self) -> &'static str {
+        "cubic"
+    }
+
+    fn start(&mut self, cx: &Cx, begin: &Start) {
+        *self = Self::new();
+        self.ticked = cx.now;
+        self.cwnd = cx.initial_cwnd;
+        if let Some(output) = begin.inherited {
+            self.cwnd = output.cwnd.clamp(cx.smss, MAX_CWND);
+            self.ssthresh = output.ssthresh;
+            self.cwnd_prior = self.cwnd;
+        }
+    }
+
+    fn on_restart(&mut self, cx: &Cx, _idle: Duration) {
+        // RFC 5681 §4.1, and RFC 7661 §4.4.3's threshold: what was used is soon used again.
+        self.ssthresh = self.ssthresh.max(scaled(self.cwnd, (3, 4)));
+        self.cwnd = self.cwnd.min(cx.initial_cwnd);
+        self.epoch = None;
+        self.slow_start.reset();
+    }
+
+    fn on_send(&mut self, cx: &Cx, event: &SendEvent) {
+        if event.inflight_before == 0 {
+            // RFC 9438 §4.2: an idle time is no time of the curve.
+            self.ticked = cx.now;
+        }
+    }
+
+    fn on_congestion(&mut self, cx: &Cx, event: &CongestionEvent) -> Response {
+        self.credit = AckCredit::default();
+        match event.kind {
+            CongestionKind::EnterRecovery => {
+                self.remember();
+                self.reduce(event, 2 * cx.smss);
+                self.cwnd = self.ssthresh;
+                Response::Prr { target: self.cwnd }
+            }
+            // RFC 5681 §4.3: a second indication of congestion.
+            CongestionKind::FurtherLossInRecovery => {
+                self.reduce(event, 2 * cx.smss);
+                self.ssthresh = self.ssthresh.min(self.cwnd.max(2 * cx.smss));
+                self.cwnd = self.ssthresh;
+                Response::Prr { target: self.cwnd }
+            }
+            // RFC 3168 §6.1.2: as for a loss, but down to one segment.
+            CongestionKind::Ecn { .. } => {
+                self.before = None;
+                self.reduce(event, cx.smss);
+                self.cwnd = self.ssthresh;
+                Response::Prr { target: self.cwnd }
+            }
+            CongestionKind::TlpRepairedLoss => {
+                self.remember();
+                self.reduce(event, 2 * cx.smss);
+                self.cwnd = self.ssthresh;
+                Response::Direct
+            }
+            CongestionKind::Rto { first, .. } => {
+                if first {
+                    if matches!(cx.phase, Phase::Open | Phase::Disorder) || self.before.is_none() {
+                        self.remember();
+                    }
+                    self.reduce(event, 2 * cx.smss);
+                }
+                // RFC 9438 §4.8: the next curve starts at its middle.
+                self.w_last_max = None;
+                self.epoch = None;
+                self.cwnd = cx.smss;
+                Response::Direct
+            }
+        }
+    }
+
+    fn on_ack(&mut self, cx: &Cx, sample: &AckSample) {
+        self.tick(cx);
+        let grows = cx.phase != Phase::Recovery && cx.cwnd_limited && self.cwnd < MAX_CWND;
+        let acked = self
+            .credit
+            .take(sample.newly_acked, sample.una_advanced, grows);
+        if acked == 0 {
+            return;
+        }
+        if self.cwnd < self.ssthresh {
+            self.grow_slowly(cx, acked, sample.rtt);
+        } else {
+            self.grow_along_the_curve(cx, acked);
+        }
+    }
+
+    fn on_recovery_exit(&mut self, cx: &Cx, kind: EpisodeKind) {
+        self.ticked = cx.now;
+        if kind != EpisodeKind::Loss {
+            self.cwnd = self.ssthresh;
+        }
+    }
+
+    fn on_undo(&mut self, cx: &Cx, _event: &UndoEvent) {
+        // RFC 9438 §4.9.2: all of it, or nothing when the window is not smaller than it was.
+        if let Some(before) = self.before.take()
+            && self.cwnd < before.cwnd
+        {
+            self.cwnd = before.cwnd;
+            self.ssthresh = before.ssthresh;
+            self.w_last_max = before.w_last_max;
+            self.cwnd_prior = before.cwnd_prior;
+            self.epoch = before.epoch;
+            self.ticked = cx.now;
+        }
+    }
+
+    fn on_mtu_change(&mut self, _cx: &Cx, _old: u32, _new: u32) {
+        // The curve is of segments.
+        self.epoch = None;
+    }
+
+    fn output(&self) -> Output {
+        Output::window(self.cwnd, self.ssthresh)
+    }
+
+    fn boxed_clone(&self) -> Box<dyn CongestionControl> {
+        Box::new(self.clone())
+    }
+
+    fn inspect(&self, visit: &mut dyn FnMut(&'static str, i128)) {
+        visit("cwnd", i128::from(self.cwnd));
+        visit("ssthresh", i128::from(self.ssthresh));
+        visit("cwnd_prior", i128::from(self.cwnd_prior));
+        visit("css", i128::from(self.hystart.is_conservative()));
+        if let Some(epoch) = &self.epoch {
+            visit("t_ns", i128::from(nanos(epoch.elapsed)));
+            visit("k_ns", i128::from(nanos(epoch.k)));
+            visit("w_max", i128::from(epoch.w_max));
+            visit("w_est", i128::from(epoch.w_est));
+        }
+    }
+}
+
+/// RFC 9438 §4.2: K = cbrt(bytes / C), for C in bytes.
+fn time_to(bytes: u32, smss: u32) -> Duration {
+    let cubic_nanos = NANOS_PER_SEC * NANOS_PER_SEC * NANOS_PER_SEC;
+    let cube = u128::from(bytes) * cubic_nanos / (C.0 * u128::from(smss.max(1))) * C.1;
+    Duration::from_nanos(cube_root(cube))
+}
+
+/// The largest number whose cube is at most `cube`.
+fn cube_root(cube: u128) -> u64 {
+    if cube == 0 {
+        return 0;
+    }
+    // Newton from above: at least the root, and below 2^43.
+    let mut root = 1u128 << (128 - cube.leading_zeros()).div_ceil(3);
+    loop {
+        let next = (2 * root + cube / (root * root)) / 3;
+        if next >= root {
+            break;
+        }
+        root = next;
+    }
+    u64::try_from(root).unwrap_or(u64::MAX)
+}
+
+fn scaled(bytes: u32, (num, den): (u64, u64)) -> u32 {
+    narrowed(u64::from(bytes) * num / den)
+}
+
+fn narrowed(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros())
+        .unwrap_or(u64::MAX)
+        .min(MOST_MICROS)
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[path = "cubic_tests.rs"]
+mod tests;
