@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::impair_control::{ImpairControl, Wanted};
 use super::layout::Layout;
 use super::segment::{Cut, complete_checksum, with_software};
 use super::{
@@ -25,6 +26,7 @@ pub struct Impair<D> {
     seed: Seed,
     sending: WireConfig,
     receiving: WireConfig,
+    control: ImpairControl,
 }
 
 impl<D: Device> Impair<D> {
@@ -40,6 +42,10 @@ impl<D: Device> Impair<D> {
             seed,
             sending: WireConfig::perfect(),
             receiving: WireConfig::perfect(),
+            control: ImpairControl {
+                sending: Arc::default(),
+                receiving: Arc::default(),
+            },
         }
     }
 
@@ -55,6 +61,11 @@ impl<D: Device> Impair<D> {
     pub fn receiving(mut self, config: WireConfig) -> Self {
         self.receiving = config;
         self
+    }
+
+    /// What changes the wires while the device runs.
+    pub fn control(&self) -> ImpairControl {
+        self.control.clone()
     }
 }
 
@@ -89,16 +100,22 @@ impl<D: Device> Device for Impair<D> {
     fn split(self) -> (ImpairRx<D::Rx>, ImpairTx<D::Tx>) {
         let medium = self.capabilities.medium;
         let (rx, tx) = self.inner.split();
-        let line = |config, label| Line::new(config, medium, self.seed, label);
+        let line = |config, wanted, label| Line {
+            wire: Wire::new(medium, config, self.seed, label),
+            medium,
+            wanted,
+            asked: Instant::ZERO,
+            dropped: 0,
+        };
         let rx = ImpairRx {
             inner: rx,
             batch: RxBatch::new(64),
-            line: line(self.receiving, "impair receiving"),
+            line: line(self.receiving, self.control.receiving, "impair receiving"),
         };
         let tx = ImpairTx {
             inner: tx,
             refused: None,
-            line: line(self.sending, "impair sending"),
+            line: line(self.sending, self.control.sending, "impair sending"),
         };
         (rx, tx)
     }
@@ -127,6 +144,7 @@ impl<R> ImpairRx<R> {
 impl<R: Receive> Receive for ImpairRx<R> {
     fn receive(&mut self, now: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError> {
         let mut received = 0;
+        self.line.look(now);
         loop {
             while batch.room() > 0
                 && let Some((at, data)) = self.line.wire.take_due(now)
@@ -151,7 +169,7 @@ impl<R: Receive> Receive for ImpairRx<R> {
     }
 
     fn next_ready(&self) -> Option<Instant> {
-        earlier(self.line.wire.next_due(), self.inner.next_ready())
+        earlier(self.line.next_due(), self.inner.next_ready())
     }
 }
 
@@ -179,6 +197,7 @@ impl<T> ImpairTx<T> {
 impl<T: Transmit> ImpairTx<T> {
     /// Sends what is due, as far as the device behind takes it.
     fn flush(&mut self, now: Instant) -> Result<(), DeviceError> {
+        self.line.look(now);
         while let Some(data) = self.take_due(now) {
             let frame = TxFrame::new(&data, &[], crate::link::TxMeta::PLAIN);
             match self.inner.transmit(now, &frame)? {
@@ -219,7 +238,7 @@ impl<T: Transmit> Transmit for ImpairTx<T> {
         let own = if self.refused.is_some() {
             None
         } else {
-            self.line.wire.next_due()
+            self.line.next_due()
         };
         Ok(earlier(own, inner))
     }
@@ -251,16 +270,25 @@ fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
 struct Line {
     wire: Wire,
     medium: Medium,
+    wanted: Arc<Wanted>,
+    /// When it was looked at last.
+    asked: Instant,
     dropped: u64,
 }
 
 impl Line {
-    fn new(config: WireConfig, medium: Medium, seed: Seed, label: &str) -> Self {
-        Self {
-            wire: Wire::new(medium, config, seed, label),
-            medium,
-            dropped: 0,
+    /// Does what was wanted since it was looked at last.
+    fn look(&mut self, now: Instant) {
+        self.asked = self.asked.max(now);
+        if let Some(config) = self.wanted.take() {
+            self.wire.set(now, config);
         }
+    }
+
+    /// When to look again.
+    fn next_due(&self) -> Option<Instant> {
+        let patience = self.wanted.patience().filter(|_| self.wire.held() > 0);
+        earlier(self.wire.next_due(), patience.map(|time| self.asked + time))
     }
 
     const fn counters(&self) -> ImpairCounters {

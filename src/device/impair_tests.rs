@@ -242,3 +242,32 @@ fn a_full_device_behind_loses_nothing() {
     assert_eq!(got, 9);
     assert!(!tx.wants_room());
 }
+
+#[test]
+fn a_wire_is_changed_while_it_runs() {
+    let (a, b) = Pair::new(Capabilities::full(Medium::Ip, 1500), 9);
+    let still = || WireConfig::perfect().rate(0);
+    let bad = Impair::new(a, Seed::from_number(1))
+        .sending(still())
+        .receiving(still());
+    let control = bad.control();
+    let ((mut rx, mut tx), (mut far_rx, mut far_tx)) = (bad.split(), b.split());
+    let ms = Instant::from_millis;
+    assert_eq!(send(&mut tx, ms(0), &[1; 40]), Sent::Taken);
+    assert_eq!(send(&mut far_tx, ms(0), &[2; 40]), Sent::Taken);
+    assert!(take(&mut rx, ms(0)).is_empty());
+    // Who can change it makes it look, though nothing is due.
+    assert_eq!(rx.next_ready(), Some(ms(1)));
+    assert_eq!(tx.poll(ms(1)).unwrap(), Some(ms(2)));
+    std::thread::spawn(move || {
+        control.set_sending(WireConfig::perfect().loss(Chance::ALWAYS));
+        control.set_sending(WireConfig::perfect());
+        control.set_receiving(WireConfig::perfect());
+    })
+    .join()
+    .unwrap();
+    assert_eq!(tx.poll(ms(2)).unwrap(), None);
+    assert_eq!(take(&mut far_rx, ms(2)), [[1; 40]]);
+    assert_eq!(take(&mut rx, ms(2)), [[2; 40]]);
+    assert_eq!(rx.next_ready(), None);
+}

@@ -7,6 +7,7 @@
 
 mod coalesce;
 mod impair;
+mod impair_control;
 mod layout;
 mod pair;
 mod segment;
@@ -47,6 +48,7 @@ const KEPT: usize = 32 << 20;
 
 pub use coalesce::{Coalesce, CoalesceRx};
 pub use impair::{Impair, ImpairCounters, ImpairRx, ImpairTx};
+pub use impair_control::ImpairControl;
 pub use pair::{PAIR_QUEUE_FRAMES, Pair, PairRx, PairTx, pair};
 pub use segment::{Segmented, SegmentedTx};
 pub use traits::{

@@ -850,3 +850,22 @@ fn a_dropped_host_leaves_no_thread_and_no_file_open() {
     }
     assert!(capture.0.exists());
 }
+
+/// A line that stands still is set going by another thread, while every thread of the host waits.
+#[test]
+fn an_impaired_wire_is_changed_under_a_running_host() {
+    let (a, b) = pair(Medium::Ethernet, 1500);
+    let a = Impair::new(a, Seed::from_number(9)).sending(WireConfig::perfect().rate(0));
+    let control = a.control();
+    let address = |number: u64| format!("10.7.0.{number}/24").parse().unwrap();
+    let a = Host::builder(a).address(address(1)).spawn().unwrap();
+    let b = Host::builder(b).address(address(2)).spawn().unwrap();
+    let listener = b.tcp_listen(("10.7.0.2", 80)).unwrap();
+    thread::scope(|scope| {
+        let stream = scope.spawn(|| a.tcp_connect(("10.7.0.2", 80)));
+        thread::yield_now();
+        control.set_sending(WireConfig::perfect());
+        let (_accepted, from) = listener.accept().unwrap();
+        assert_eq!(stream.join().unwrap().unwrap().local_addr().unwrap(), from);
+    });
+}
