@@ -1,7 +1,7 @@
 //! Who is due next: one time for each of a network's parts.
 //!
 //! *Owns* the order of a run: the earliest first, and at equal times changes, then wires, then nodes,
-//! each in the order in which they were added. *Does not* do what is due.
+//! then samples, each in the order in which they were added. *Does not* do what is due.
 //! Invariant: each part stands in the heap once at most, so that it is as long as there are parts.
 
 use crate::base::Instant;
@@ -15,6 +15,8 @@ pub(super) enum Who {
     Wire(usize),
     /// A host, switch or router.
     Node(usize),
+    /// The traces that take their rows at equal distances.
+    Samples,
 }
 
 impl Who {
@@ -24,6 +26,7 @@ impl Who {
             Self::Changes => (0, 0),
             Self::Wire(number) => (1, number),
             Self::Node(number) => (2, number),
+            Self::Samples => (3, 0),
         }
     }
 }
@@ -33,7 +36,7 @@ impl Who {
 pub(super) struct Agenda {
     heap: Vec<(Instant, Who)>,
     /// By class and number: the place in the heap.
-    places: [Vec<Option<usize>>; 3],
+    places: [Vec<Option<usize>>; 4],
 }
 
 impl Agenda {
@@ -139,6 +142,7 @@ mod tests {
             Who::Wire(7),
             Who::Node(0),
             Who::Node(2),
+            Who::Samples,
         ];
         for who in order.iter().rev() {
             agenda.set(*who, Some(at));

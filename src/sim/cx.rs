@@ -32,7 +32,17 @@ pub struct Cx<'a> {
     pub(super) app: Option<usize>,
 }
 
-impl Cx<'_> {
+impl<'a> Cx<'a> {
+    /// Nobody's view.
+    pub(super) const fn of(now: Instant, stack: &'a mut Stack, office: &'a mut Office) -> Self {
+        Self {
+            now,
+            stack,
+            office,
+            app: None,
+        }
+    }
+
     /// The network's time.
     pub const fn now(&self) -> Instant {
         self.now

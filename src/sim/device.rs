@@ -98,3 +98,33 @@ impl Transmit for SimTx {
         Ok(Sent::Taken)
     }
 }
+
+/// Any receiving half.
+pub(super) struct AnyRx(pub(super) Box<dyn Receive>);
+
+impl Receive for AnyRx {
+    fn receive(&mut self, now: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError> {
+        self.0.receive(now, batch)
+    }
+
+    fn next_ready(&self) -> Option<Instant> {
+        self.0.next_ready()
+    }
+}
+
+/// Any sending half.
+pub(super) struct AnyTx(pub(super) Box<dyn Transmit>);
+
+impl Transmit for AnyTx {
+    fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        self.0.transmit(now, frame)
+    }
+
+    fn poll(&mut self, now: Instant) -> Result<Option<Instant>, DeviceError> {
+        self.0.poll(now)
+    }
+
+    fn wants_room(&self) -> bool {
+        self.0.wants_room()
+    }
+}

@@ -1,8 +1,8 @@
 //! Why a network cannot be built or cannot run on.
 
 use crate::base::{CidrError, Instant};
-use crate::device::{DeviceError, Medium};
-use crate::stack::ConfigError;
+use crate::device::Medium;
+use crate::stack::{ConfigError, PortError};
 
 /// Why a network cannot be built or cannot run on.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum SimError {
     Mediums(Medium, Medium),
     /// A device of a host failed.
     #[error("a simulated device failed: {0}")]
-    Device(#[from] DeviceError),
+    Device(#[from] PortError),
     /// Things happen without end and time does not pass: applications that answer each other over
     /// links without delay, or alarms that are asked for at once again and again.
     #[error("{turns} things happened at {at:?} and time does not pass")]

@@ -12,36 +12,29 @@ use bytes::Bytes;
 use super::app::{App, Wake};
 use super::config::PortConfig;
 use super::cx::Cx;
-use super::device::{Edge, SimDevice};
+use super::device::{AnyRx, AnyTx, Edge, SimDevice};
 use super::office::Office;
 use crate::base::{Instant, Seed};
-use crate::device::{Coalesce, Device, DeviceError, Receive, RxBatch, Segmented, Transmit};
-use crate::stack::{Config, ConfigError, InterfaceConfig, InterfaceId, More, Stack};
-
-/// Frames that a host reads from a port at once.
-const BATCH: usize = 64;
+use crate::device::{Capabilities, Coalesce, Device, Segmented};
+use crate::stack::{
+    Config, ConfigError, Event, InterfaceConfig, InterfaceId, Port, PortError, Stack, turn_all,
+};
 
 /// A host of a network.
 pub(super) struct Host {
     pub(super) name: String,
     pub(super) stack: Stack,
     pub(super) office: Office,
-    ports: Vec<Port>,
+    ports: Vec<Port<AnyRx, AnyTx>>,
+    /// By port: what is between its device and the link.
+    edges: Vec<Rc<RefCell<Edge>>>,
     apps: Vec<Slot>,
-    batch: RxBatch,
 }
 
-/// An application, away from its place while it is woken.
+/// An application.
 struct Slot {
-    app: Option<Box<dyn App>>,
+    app: Box<dyn App>,
     started: bool,
-}
-
-struct Port {
-    on: InterfaceId,
-    edge: Rc<RefCell<Edge>>,
-    rx: Box<dyn Receive>,
-    tx: Box<dyn Transmit>,
 }
 
 impl Host {
@@ -51,8 +44,8 @@ impl Host {
             stack: Stack::new(tune(Config::new(*seed))),
             office: Office::new(seed),
             ports: Vec::new(),
+            edges: Vec::new(),
             apps: Vec::new(),
-            batch: RxBatch::new(BATCH),
         }
     }
 
@@ -62,9 +55,9 @@ impl Host {
         now: Instant,
         config: &PortConfig,
     ) -> Result<usize, ConfigError> {
-        let edge = Rc::default();
+        let edge: Rc<RefCell<Edge>> = Rc::default();
         let wire = SimDevice::new(config.wire_capabilities(), Rc::clone(&edge));
-        let (capabilities, (rx, tx)) = match (config.offload, config.merge) {
+        let (capabilities, halves) = match (config.offload, config.merge) {
             (false, false) => halves(wire),
             (true, false) => halves(Segmented::new(wire)),
             (false, true) => halves(Coalesce::new(wire)),
@@ -72,17 +65,17 @@ impl Host {
         };
         let interface = config.interface(InterfaceConfig::new(&capabilities));
         let on = self.stack.add_interface(now, interface)?;
-        self.ports.push(Port { on, edge, rx, tx });
+        self.ports.push(Port::new(on, halves));
+        self.edges.push(edge);
         Ok(self.ports.len() - 1)
     }
 
     pub(super) fn interface(&self, port: usize) -> Option<InterfaceId> {
-        self.ports.get(port).map(|port| port.on)
+        self.ports.get(port).map(Port::interface)
     }
 
     /// Adds an application; returns its number.
     pub(super) fn add_app(&mut self, app: Box<dyn App>) -> usize {
-        let app = Some(app);
         self.apps.push(Slot {
             app,
             started: false,
@@ -91,50 +84,41 @@ impl Host {
     }
 
     pub(super) fn app(&self, number: usize) -> Option<&dyn App> {
-        self.apps.get(number)?.app.as_deref()
+        self.apps.get(number).map(|slot| &*slot.app)
     }
 
     pub(super) fn app_mut(&mut self, number: usize) -> Option<&mut dyn App> {
-        self.apps.get_mut(number)?.app.as_deref_mut()
+        self.apps.get_mut(number).map(|slot| &mut *slot.app)
     }
 
     /// A frame has come to a port.
     pub(super) fn arrive(&self, port: usize, frame: Bytes) {
-        self.ports[port].edge.borrow_mut().arrived.push_back(frame);
+        self.edges[port].borrow_mut().arrived.push_back(frame);
     }
 
     /// Does all that is to be done now; returns when there is something to do again.
-    pub(super) fn turn(&mut self, now: Instant) -> Result<Option<Instant>, DeviceError> {
-        let mut again = self.receive(now)?;
-        self.stack.handle_timeout(now);
-        self.wake_apps(now);
-        let mut next = self.office.next_alarm();
-        for port in &mut self.ports {
-            let progress = self.stack.poll_transmit(now, port.on, &mut *port.tx)?;
-            again |= progress.more == More::Budget;
-            next = earlier(next, port.tx.poll(now)?);
-            next = earlier(next, port.rx.next_ready());
-        }
-        if again {
+    pub(super) fn turn(&mut self, now: Instant) -> Result<Option<Instant>, PortError> {
+        self.start_and_alarm(now);
+        let Self {
+            stack,
+            office,
+            ports,
+            apps,
+            ..
+        } = self;
+        let mut tell = |stack: &mut Stack, now: Instant, event: Event| {
+            if let Some(number) = office.owner(event.id) {
+                wake(apps, number, Cx::of(now, stack, office), Wake::Event(event));
+            }
+        };
+        let next = turn_all(ports, now, stack, &mut tell)?;
+        if next.again {
             return Ok(Some(now));
         }
-        Ok(earlier(next, self.stack.poll_timeout()))
+        Ok(earlier(next.due, self.office.next_alarm()))
     }
 
-    /// Reads what arrived; is there more than fits in a batch?
-    fn receive(&mut self, now: Instant) -> Result<bool, DeviceError> {
-        let mut again = false;
-        for port in &mut self.ports {
-            port.rx.receive(now, &mut self.batch)?;
-            again |= self.batch.room() == 0;
-            for frame in self.batch.drain() {
-                self.stack.handle_frame(now, port.on, frame);
-            }
-        }
-        Ok(again)
-    }
-
-    fn wake_apps(&mut self, now: Instant) {
+    fn start_and_alarm(&mut self, now: Instant) {
         for number in 0..self.apps.len() {
             if !core::mem::replace(&mut self.apps[number].started, true) {
                 self.wake(now, number, Wake::Start);
@@ -145,34 +129,22 @@ impl Host {
         while let Some((number, token)) = self.office.take_alarm(now, asked) {
             self.wake(now, number, Wake::Alarm(token));
         }
-        while let Some(event) = self.stack.poll_event() {
-            if let Some(number) = self.office.owner(event.id) {
-                self.wake(now, number, Wake::Event(event));
-            }
-        }
     }
 
-    fn wake(&mut self, now: Instant, number: usize, wake: Wake) {
-        let Some(mut app) = self.apps[number].app.take() else {
-            return;
-        };
-        app.wake(&mut self.cx(now, Some(number)), wake);
-        self.apps[number].app = Some(app);
+    fn wake(&mut self, now: Instant, number: usize, reason: Wake) {
+        let cx = Cx::of(now, &mut self.stack, &mut self.office);
+        wake(&mut self.apps, number, cx, reason);
     }
 
-    pub(super) fn cx(&mut self, now: Instant, app: Option<usize>) -> Cx<'_> {
-        Cx {
-            now,
-            stack: &mut self.stack,
-            office: &mut self.office,
-            app,
-        }
+    /// Nobody's view of the host.
+    pub(super) fn cx(&mut self, now: Instant) -> Cx<'_> {
+        Cx::of(now, &mut self.stack, &mut self.office)
     }
 
     /// Gives away, in order, what the last turn sent over each port.
     pub(super) fn drain_sent(&self, mut take: impl FnMut(usize, Bytes)) {
-        for (number, port) in self.ports.iter().enumerate() {
-            for frame in port.edge.borrow_mut().sent.drain(..) {
+        for (number, edge) in self.edges.iter().enumerate() {
+            for frame in edge.borrow_mut().sent.drain(..) {
                 take(number, frame);
             }
         }
@@ -189,16 +161,22 @@ impl fmt::Debug for Host {
     }
 }
 
-type Halves = (Box<dyn Receive>, Box<dyn Transmit>);
+/// Wakes an application.
+fn wake(apps: &mut [Slot], number: usize, mut cx: Cx<'_>, reason: Wake) {
+    cx.app = Some(number);
+    if let Some(slot) = apps.get_mut(number) {
+        slot.app.wake(&mut cx, reason);
+    }
+}
 
-fn halves<D: Device>(device: D) -> (crate::device::Capabilities, Halves)
+fn halves<D: Device>(device: D) -> (Capabilities, (AnyRx, AnyTx))
 where
     D::Rx: 'static,
     D::Tx: 'static,
 {
     let capabilities = *device.capabilities();
     let (rx, tx) = device.split();
-    (capabilities, (Box::new(rx), Box::new(tx)))
+    (capabilities, (AnyRx(Box::new(rx)), AnyTx(Box::new(tx))))
 }
 
 fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {

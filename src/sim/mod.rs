@@ -6,17 +6,20 @@
 //! | file | owns |
 //! |---|---|
 //! | `network.rs` | [`Network`]: parts, clock, order, hash |
+//! | `link.rs` | [`LinkId`], [`WireId`], [`LinkConfig`]; both directions of a link |
 //! | `config.rs` | [`HostConfig`], [`PortConfig`] |
 //! | `host.rs`, `office.rs`, `device.rs` | a host's turn, its applications' tables, its ports' devices |
 //! | `app.rs`, `cx.rs` | [`App`], and what one may do: [`Cx`] |
 //! | `apps.rs` | [`Bulk`], [`Sink`] |
+//! | `observe.rs`, `trace.rs`, `fields.rs` | rows of connections and queues: [`Row`], [`Sampling`] |
+//! | `tap.rs` | a pcapng of a link |
 //! | `topology.rs` | networks of a usual shape: [`Pair`] |
 //! | `agenda.rs`, `digest.rs` | who is next; the hash of what happened |
 //!
 //! # Order
 //! At equal times what was asked for with [`Network::at`] happens first, then wires deliver, then nodes
-//! have their turns, each in the order in which they were added. A host's turn: frames of all its ports, timers,
-//! applications (starts, alarms, events), then what its stack sends. All of it takes no time.
+//! have their turns, each in the order in which they were added. A host's turn: starts and alarms of its applications, then
+//! what [`turn_all`](crate::stack::turn_all) does: frames of all its ports, timers, events, what its stack sends. All of it takes no time.
 
 mod agenda;
 mod app;
@@ -26,17 +29,23 @@ mod cx;
 mod device;
 mod digest;
 mod error;
+mod fields;
 mod host;
-mod line;
+mod link;
 mod network;
+mod observe;
 mod office;
+mod tap;
 mod topology;
+mod trace;
 
 pub use app::{App, AppId, Wake};
 pub use apps::{Bulk, Sink};
 pub use config::{HostConfig, PortConfig};
 pub use cx::Cx;
 pub use error::SimError;
-pub use line::WireConfig;
-pub use network::{End, HostId, LinkConfig, LinkId, Network, WireId};
+pub use fields::Value;
+pub use link::{LinkConfig, LinkId, WireId};
+pub use network::{End, HostId, Network};
 pub use topology::Pair;
+pub use trace::{Row, Sampling, TraceId, write_csv, write_json_lines};

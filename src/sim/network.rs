@@ -2,15 +2,13 @@
 //!
 //! *Owns* nodes, wires, the agenda, the hash of the trace. *Does not* decide what a wire does to a
 //! frame (the wire) or what a host says (its stack and applications).
-//! Invariants: time never runs back; at equal times changes come first, then wires, then nodes, each
-//! in the order in which they were added; nothing but the seed and the calls decide.
+//! Invariants: time never runs back; at equal times changes come first, then wires, then nodes, then
+//! samples, each in the order in which they were added; nothing but the seed and the calls decide.
 
 use core::any::Any;
 use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
-
-use bytes::Bytes;
 
 use super::agenda::{Agenda, Who};
 use super::app::{App, AppId};
@@ -19,8 +17,11 @@ use super::cx::Cx;
 use super::digest::Digest;
 use super::error::SimError;
 use super::host::Host;
-use super::line::{Line, WireConfig};
+use super::link::{Cable, LinkConfig, LinkId, WireId};
+use super::tap::LinkTap;
+use super::trace::Trace;
 use crate::base::{Instant, Random, Seed};
+use crate::capture::Direction;
 use crate::device::Medium;
 use crate::stack::{InterfaceId, Stack};
 
@@ -29,7 +30,7 @@ const MOST_AT_ONCE: u32 = 1_000_000;
 
 /// A host of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostId(usize);
+pub struct HostId(pub(super) usize);
 
 impl HostId {
     /// One end of a link: a new port of this host.
@@ -37,26 +38,6 @@ impl HostId {
         End(EndKind::Host(self, Box::new(config)))
     }
 }
-
-/// A link of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId(usize);
-
-impl LinkId {
-    /// The wire from the first end to the second.
-    pub const fn forth(self) -> WireId {
-        WireId(2 * self.0)
-    }
-
-    /// The wire from the second end to the first.
-    pub const fn back(self) -> WireId {
-        WireId(2 * self.0 + 1)
-    }
-}
-
-/// One direction of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WireId(usize);
 
 /// One end of a link that is to be.
 #[derive(Debug)]
@@ -68,39 +49,6 @@ enum EndKind {
     Host(HostId, Box<PortConfig>),
 }
 
-/// What both directions of a link do: one [`WireConfig`] for both, or one for each.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct LinkConfig {
-    forth: WireConfig,
-    back: WireConfig,
-}
-
-impl From<WireConfig> for LinkConfig {
-    fn from(both: WireConfig) -> Self {
-        Self {
-            forth: both.clone(),
-            back: both,
-        }
-    }
-}
-
-impl From<(WireConfig, WireConfig)> for LinkConfig {
-    fn from((forth, back): (WireConfig, WireConfig)) -> Self {
-        Self { forth, back }
-    }
-}
-
-/// One direction of a link, between two ports.
-#[derive(Debug)]
-struct Cable {
-    line: Line,
-    to: (usize, usize),
-    cut: bool,
-    /// Frames that came while it was cut.
-    lost: u64,
-}
-
 type Change = Box<dyn FnOnce(&mut Network)>;
 
 /// Hosts, links and one clock that jumps from one thing that happens to the next.
@@ -110,13 +58,16 @@ type Change = Box<dyn FnOnce(&mut Network)>;
 ///
 /// Ids are those that this network gave; one of another network is a panic or another part.
 pub struct Network {
-    now: Instant,
+    pub(super) now: Instant,
     seed: Seed,
-    agenda: Agenda,
-    nodes: Vec<Host>,
+    pub(super) agenda: Agenda,
+    pub(super) nodes: Vec<Host>,
     /// By node and port: the wire that leads away from it.
     away: Vec<Vec<usize>>,
-    cables: Vec<Cable>,
+    pub(super) cables: Vec<Cable>,
+    /// By link.
+    pub(super) taps: Vec<Option<LinkTap>>,
+    pub(super) traces: Vec<Trace>,
     changes: BTreeMap<(Instant, u64), Change>,
     asked: u64,
     digest: Digest,
@@ -135,6 +86,8 @@ impl Network {
             nodes: Vec::new(),
             away: Vec::new(),
             cables: Vec::new(),
+            taps: Vec::new(),
+            traces: Vec::new(),
             changes: BTreeMap::new(),
             asked: 0,
             digest: Digest::new(),
@@ -173,15 +126,14 @@ impl Network {
         let a = self.attach(a)?;
         let b = self.attach(b)?;
         for (config, from, to) in [(forth, a, b), (back, b, a)] {
-            self.cables.push(Cable {
-                line: Line::new(config),
-                to,
-                cut: false,
-                lost: 0,
-            });
+            let number = self.cables.len();
+            let seed = self.seed_of("wire", number);
+            self.cables
+                .push(Cable::new(number, medium_a, (config, seed), to));
             self.away[from.0].push(self.cables.len() - 1);
             self.agenda.advance(Who::Node(from.0), self.now);
         }
+        self.taps.push(None);
         Ok(LinkId(self.cables.len() / 2 - 1))
     }
 
@@ -267,7 +219,7 @@ impl Network {
     /// Calls a host's stack from outside, now. Nobody is told of events of sockets that are opened
     /// here.
     pub fn call<R>(&mut self, host: HostId, act: impl FnOnce(&mut Cx<'_>) -> R) -> R {
-        let done = act(&mut self.nodes[host.0].cx(self.now, None));
+        let done = act(&mut self.nodes[host.0].cx(self.now));
         self.agenda.advance(Who::Node(host.0), self.now);
         done
     }
@@ -298,11 +250,6 @@ impl Network {
                 }
             });
         }
-    }
-
-    /// Frames that were put on a wire while it was cut.
-    pub fn lost_to_cuts(&self, wire: WireId) -> u64 {
-        self.cables[wire.0].lost
     }
 
     // --- running ----------------------------------------------------------------------------------
@@ -378,22 +325,24 @@ impl Network {
             Who::Wire(wire) => self.deliver(wire),
             Who::Node(node) => self.turn(node)?,
             Who::Changes => self.change(),
+            Who::Samples => self.sample(),
         }
         Ok(())
     }
 
     /// What a wire has carried to its end goes to the port there.
     fn deliver(&mut self, wire: usize) {
-        let Cable { line, to, .. } = &mut self.cables[wire];
-        while let Some((at, frame)) = line.take_due(self.now) {
-            self.digest.time(at);
-            self.digest.number(u64::try_from(wire).unwrap_or(u64::MAX));
-            self.digest.bytes(&frame);
+        let cable = &mut self.cables[wire];
+        let (node, port) = cable.to;
+        while let Some(frame) = cable.take_due(self.now, &mut self.digest) {
             self.frames += 1;
-            self.nodes[to.0].arrive(to.1, frame);
+            if let Some(tap) = &mut self.taps[wire / 2] {
+                tap.frame(self.now, 1 - wire % 2, Direction::Inbound, &frame);
+            }
+            self.nodes[node].arrive(port, frame);
+            self.agenda.set(Who::Node(node), Some(self.now));
         }
-        self.agenda.set(Who::Node(to.0), Some(self.now));
-        self.agenda.set(Who::Wire(wire), line.next_due());
+        self.agenda.set(Who::Wire(wire), cable.wire.next_due());
     }
 
     /// A node does what it has to do, and what it sends goes onto its wires.
@@ -402,15 +351,19 @@ impl Network {
         let next = self.nodes[node].turn(now)?;
         self.agenda
             .set(Who::Node(node), next.map(|next| next.max(now)));
-        let (cables, away) = (&mut self.cables, &self.away[node]);
+        let (cables, taps, away) = (&mut self.cables, &mut self.taps, &self.away[node]);
         let (digest, agenda) = (&mut self.digest, &mut self.agenda);
         self.nodes[node].drain_sent(|port, frame| {
             // A port without a link yet leads nowhere.
             if let Some(&wire) = away.get(port) {
-                offer(now, wire, &mut cables[wire], frame, digest);
-                agenda.set(Who::Wire(wire), cables[wire].line.next_due());
+                if let Some(tap) = &mut taps[wire / 2] {
+                    tap.frame(now, wire % 2, Direction::Outbound, &frame);
+                }
+                cables[wire].offer(now, frame, digest);
+                agenda.set(Who::Wire(wire), cables[wire].wire.next_due());
             }
         });
+        self.trace_turn(HostId(node));
         Ok(())
     }
 
@@ -433,18 +386,6 @@ impl End {
         match &self.0 {
             EndKind::Host(_, config) => config.medium,
         }
-    }
-}
-
-/// A frame is put on a wire.
-fn offer(now: Instant, wire: usize, cable: &mut Cable, frame: Bytes, digest: &mut Digest) {
-    digest.time(now);
-    let len = u64::try_from(frame.len()).unwrap_or(u64::MAX);
-    digest.number(u64::try_from(wire).unwrap_or(u64::MAX).rotate_left(32) ^ len);
-    if cable.cut {
-        cable.lost += 1;
-    } else {
-        cable.line.offer(now, frame);
     }
 }
 

@@ -2,7 +2,10 @@
 
 use core::net::SocketAddr;
 
+use bytes::Bytes;
+
 use super::*;
+use crate::device::{QueueLimit, WireConfig};
 use crate::sim::{Bulk, Pair, Sink, Wake};
 use crate::stack::{Readiness, UdpOptions};
 
@@ -13,10 +16,10 @@ const fn ms(millis: u64) -> Duration {
 }
 
 fn wire(bits_per_sec: u64, delay: u64) -> WireConfig {
-    WireConfig::new()
-        .rate_bits(bits_per_sec)
+    WireConfig::perfect()
+        .rate(bits_per_sec)
         .delay(ms(delay))
-        .queue_bytes(1 << 20)
+        .queue(QueueLimit::Bytes(1 << 20))
 }
 
 fn bulk(seed: u64, link: WireConfig, bytes: u64) -> (Pair, AppId<Bulk>, AppId<Sink>) {
@@ -210,7 +213,7 @@ fn ports_with_and_without_offload_put_the_same_on_the_wire() {
 #[test]
 fn ends_of_different_mediums_are_not_joined() {
     let ports = [PortConfig::new(), PortConfig::new().medium(Medium::Ip)];
-    let error = Pair::with(4, WireConfig::new(), ports).unwrap_err();
+    let error = Pair::with(4, WireConfig::perfect(), ports).unwrap_err();
     assert!(matches!(
         error,
         SimError::Mediums(Medium::Ethernet, Medium::Ip)

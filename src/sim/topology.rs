@@ -6,7 +6,8 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use super::config::PortConfig;
 use super::error::SimError;
-use super::network::{HostId, LinkConfig, LinkId, Network};
+use super::link::{LinkConfig, LinkId};
+use super::network::{HostId, Network};
 use crate::base::Cidr;
 
 /// Two hosts and the link between them.

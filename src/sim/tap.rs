@@ -1,0 +1,65 @@
+//! A pcapng of a link: what was sent at each end, and what arrived there.
+//!
+//! *Owns* one writer and the error that ended it. *Does not* stop the network: what the sink refused
+//! is told when the capture ends.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use crate::base::Instant;
+use crate::capture::{CaptureSettings, Direction, InterfaceNumber, LinkType, Writer};
+use crate::device::Medium;
+
+/// What is written of one link.
+pub(super) struct LinkTap {
+    writer: Writer<Box<dyn Write>>,
+    ends: [InterfaceNumber; 2],
+    failed: Option<io::Error>,
+}
+
+impl LinkTap {
+    /// Begins a capture with an interface for each end, of these names.
+    pub(super) fn new(sink: Box<dyn Write>, medium: Medium, names: [&str; 2]) -> io::Result<Self> {
+        // Virtual time: the epoch is nobody's wall time.
+        let settings = CaptureSettings::new(SystemTime::UNIX_EPOCH);
+        let mut writer = Writer::new(sink, &settings)?;
+        let link = LinkType::from(medium);
+        let ends = [
+            writer.interface(link, names[0])?,
+            writer.interface(link, names[1])?,
+        ];
+        Ok(Self {
+            writer,
+            ends,
+            failed: None,
+        })
+    }
+
+    /// A frame leaves or reaches one end.
+    pub(super) fn frame(&mut self, at: Instant, end: usize, direction: Direction, frame: &Bytes) {
+        if self.failed.is_none() {
+            let written = self.writer.frame(self.ends[end], at, direction, frame, &[]);
+            // Without a limit of size every frame is kept.
+            self.failed = written.err();
+        }
+    }
+
+    /// Writes what is left.
+    pub(super) fn finish(self) -> io::Result<()> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => self.writer.finish().map(|_| ()),
+        }
+    }
+}
+
+impl fmt::Debug for LinkTap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkTap")
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
