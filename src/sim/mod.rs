@@ -14,6 +14,7 @@
 //! | `observe.rs`, `trace.rs`, `fields.rs` | rows of connections and queues: [`Row`], [`Sampling`] |
 //! | `tap.rs` | a pcapng of a link |
 //! | `topology.rs` | networks of a usual shape: [`Pair`] |
+//! | [`scenario`] | experiments that anybody can repeat
 //! | `agenda.rs`, `digest.rs` | who is next; the hash of what happened |
 //!
 //! # Order
@@ -35,6 +36,7 @@ mod link;
 mod network;
 mod observe;
 mod office;
+pub mod scenario;
 mod tap;
 mod topology;
 mod trace;

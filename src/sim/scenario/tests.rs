@@ -1,0 +1,55 @@
+//! The catalogue is what it says, and its runs are repeatable.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::*;
+use crate::sim::Sampling;
+
+#[test]
+fn ids_are_told_apart_and_found() {
+    let mut ids = BTreeSet::new();
+    let mut hashes = BTreeSet::new();
+    for scenario in all() {
+        assert!(ids.insert(scenario.id.to_ascii_lowercase()));
+        assert!(hashes.insert(scenario.definition_hash()));
+        assert!(!scenario.title.is_empty() && !scenario.definition.is_empty());
+        assert!(scenario.seeds > 0, "{}", scenario.id);
+        let found = find(&scenario.id.to_ascii_uppercase()).unwrap();
+        assert_eq!(found.id, scenario.id);
+    }
+    assert!(find("no such scenario").is_none());
+}
+
+#[test]
+fn a_run_is_repeatable_whether_it_is_watched_or_not() {
+    let scenario = find("loss").unwrap();
+    let plain = scenario.run(5, Watch::nothing()).unwrap();
+    let names = Rc::new(RefCell::new(Vec::new()));
+    let asked = Rc::clone(&names);
+    let watch = Watch::nothing()
+        .rows(Sampling::Every(Duration::from_millis(100)))
+        .captures(move |name| {
+            asked.borrow_mut().push(name.to_owned());
+            Ok(Box::new(io::sink()) as Box<dyn Write>)
+        });
+    let watched = scenario.run(5, watch).unwrap();
+    assert_eq!(plain.verdicts, watched.verdicts);
+    assert_eq!(plain.trace_hash, watched.trace_hash);
+    assert!(plain.watched.is_empty());
+    assert_eq!(watched.watched[0].rows.len(), 101);
+    assert_eq!(*names.borrow(), ["flow"]);
+    let other = scenario.run(6, Watch::nothing()).unwrap();
+    assert_ne!(plain.trace_hash, other.trace_hash);
+}
+
+#[test]
+fn a_capture_that_cannot_be_made_is_told_and_the_run_goes_on() {
+    let watch = Watch::nothing().captures(|_| Err(io::Error::other("no room")));
+    let outcome = find("clean").unwrap().run(1, watch).unwrap();
+    assert_eq!(outcome.capture_error.unwrap().to_string(), "no room");
+    assert!(outcome.verdicts.iter().all(Verdict::is_met));
+}
