@@ -3,8 +3,11 @@
 //! *Owns* the steps from SEG.ACK to SND.UNA, the round-trip sample and the timers of the sending
 //! side. *Does not* detect losses: it hands `recovery` what the ACK delivered.
 
+use core::time::Duration;
+
 use crate::base::Instant;
 
+use super::congestion::AckSample;
 use super::connection::Connection;
 use super::recovery::AckEffect;
 use super::scoreboard::Delivered;
@@ -17,12 +20,22 @@ impl Connection {
     /// Takes an ACK with SEG.ACK <= SND.NXT.
     pub(crate) fn process_ack(&mut self, now: Instant, seg: &Segment, ack: SeqNum) {
         self.gate.on_ack(self.snd.una);
+        let prior_inflight = self.scoreboard.pipe();
         let effect = self.take_ack(seg, ack);
         let was_shut = self.snd.wnd == 0;
         self.snd.update_window(seg, ack, effect.acked > 0);
-        self.on_delivery(&effect, seg);
-        self.on_ack_effect(&effect);
-        self.sampler.on_ack_end(self.rtt.min());
+        let rtt = self.on_delivery(&effect, seg);
+        let newly_lost = self.on_ack_effect(seg.at, &effect);
+        if effect.delivered.bytes > 0 {
+            let sample = AckSample {
+                newly_lost,
+                rtt,
+                prior_inflight,
+                una_advanced: effect.acked > 0,
+                ..AckSample::new(effect.delivered.bytes)
+            };
+            self.tell_ack(seg.at, sample);
+        }
         self.on_window_told(now, was_shut);
         if effect.acked > 0 {
             self.on_una_advanced(now);
@@ -67,10 +80,11 @@ impl Connection {
         }
     }
 
-    /// The round-trip sample: from a record sent once (Karn), else from the timestamp echo.
-    fn on_delivery(&mut self, effect: &AckEffect, seg: &Segment) {
+    /// The round-trip sample: from a record sent once (Karn), else from the timestamp echo. Returns the
+    /// former: an echo is too coarse for a controller.
+    fn on_delivery(&mut self, effect: &AckEffect, seg: &Segment) -> Option<Duration> {
         if effect.delivered.bytes == 0 {
-            return;
+            return None;
         }
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         // A listener may echo the first SYN in its answer to the second (Linux does): Karn's rule
@@ -78,12 +92,15 @@ impl Connection {
         let acks_syn = una - effect.acked == self.snd.iss;
         match effect.delivered.sent_at {
             Some(sent_at) if !effect.delivered.ambiguous => {
-                self.rtt.sample_of_ack(seg.at.since(sent_at), una, nxt);
+                let rtt = seg.at.since(sent_at);
+                self.rtt.sample_of_ack(rtt, una, nxt);
+                return Some(rtt);
             }
             // RFC 7323 §4.1: only an ACK that moves the left edge.
             _ if effect.acked > 0 && !acks_syn => self.sample_echo(seg),
             _ => {}
         }
+        None
     }
 
     fn sample_echo(&mut self, seg: &Segment) {

@@ -5,7 +5,7 @@
 
 use crate::base::Instant;
 
-use super::congestion::SendEvent;
+use super::congestion::parts::Departure;
 use super::connection::Connection;
 use super::header::Flags;
 use super::on_timer::DELAYED_ACK;
@@ -57,11 +57,12 @@ impl Connection {
     }
 
     fn commit_new(&mut self, now: Instant, plan: &Plan) {
-        self.note_send(now);
+        self.tell_send(now, plan.text, 0);
         if plan.text > 0 {
             self.quick.on_own_text(now, DELAYED_ACK);
         }
-        let stamp = self.sampler.on_send(now, self.scoreboard.pipe());
+        let leaving = Departure::new(now, plan.len(), self.scoreboard.pipe());
+        let stamp = self.sampler.on_send(&leaving);
         self.scoreboard.push(Record {
             seq: plan.seq,
             len: plan.len(),
@@ -86,8 +87,14 @@ impl Connection {
     }
 
     fn commit_again(&mut self, now: Instant, place: Place, plan: &Plan, segs: u32) {
-        self.note_send(now);
-        let stamp = self.sampler.on_send(now, self.scoreboard.pipe());
+        let attempt = self
+            .scoreboard
+            .get(place)
+            .map_or(1, |record| record.transmissions);
+        self.tell_send(now, plan.text, attempt);
+        let mut leaving = Departure::new(now, plan.len(), self.scoreboard.pipe());
+        leaving.attempt = attempt;
+        let stamp = self.sampler.on_send(&leaving);
         self.scoreboard
             .on_retransmit(place, plan.len(), plan.size, stamp);
         self.recovery.force_first = false;
@@ -99,30 +106,6 @@ impl Connection {
             self.timers.stop(Timer::Rto);
         }
         self.arm_rto(now);
-    }
-
-    /// Tells the controller before in-flight grows.
-    fn note_send(&mut self, now: Instant) {
-        self.tell_send(now);
-        self.last_sent = now;
-    }
-
-    /// After an idle time the controller is asked before the plan is made as well: its window
-    /// bounds the first super-segment (RFC 5681 §4.1, r47).
-    pub(crate) fn restart_after_idle(&mut self, now: Instant) {
-        let idle = now.since(self.last_sent) > self.rtt.rto();
-        if idle && self.scoreboard.is_empty() && self.snd.unsent() > 0 {
-            self.tell_send(now);
-        }
-    }
-
-    fn tell_send(&mut self, now: Instant) {
-        let event = SendEvent {
-            inflight_before: self.scoreboard.pipe(),
-            idle: now.since(self.last_sent),
-        };
-        let cx = self.cx();
-        self.congestion.on_send(&cx, &event);
     }
 
     /// RFC 6298 §5 (5.1): the timer runs whenever something is outstanding. With the window closed

@@ -11,7 +11,8 @@ use bitflags::bitflags;
 
 use crate::base::Instant;
 
-use super::congestion::{CongestionControl, Cx, Reno, initial_window};
+use super::congestion::Controller;
+use super::congestion::parts::DeliverySampler;
 use super::error::TcpFailure;
 use super::gate::Gate;
 use super::info::TcpInfo;
@@ -21,7 +22,6 @@ use super::read_queue::Reach;
 use super::receive::Receive;
 use super::recovery::Recovery;
 use super::rtt::Rtt;
-use super::sampler::DeliverySampler;
 use super::scoreboard::Scoreboard;
 use super::segment::Segment;
 use super::send::Send;
@@ -92,7 +92,7 @@ pub(crate) struct Connection {
     pub(crate) scoreboard: Scoreboard,
     pub(crate) sampler: DeliverySampler,
     pub(crate) recovery: Recovery,
-    pub(crate) congestion: Box<dyn CongestionControl>,
+    pub(crate) congestion: Controller,
     pub(crate) rtt: Rtt,
     pub(crate) timers: Timers,
     /// The MSS the peer told, or the default.
@@ -173,7 +173,7 @@ impl Connection {
             scoreboard: Scoreboard::default(),
             sampler: DeliverySampler::default(),
             recovery: Recovery::default(),
-            congestion: Box::new(Reno::new()),
+            congestion: Controller::new(&setup.options.congestion),
             rtt: Rtt::new(setup.options.min_rto),
             timers: Timers::default(),
             peer_mss: setup.default_mss,
@@ -206,7 +206,7 @@ impl Connection {
     /// Active OPEN (RFC 9293 §3.10.1): the SYN leaves with the first `plan`.
     pub(crate) fn connect(now: Instant, setup: Setup) -> Self {
         let mut this = Self::new(now, setup, State::SynSent);
-        this.start_congestion(0);
+        this.start_congestion(now, 0);
         this.arm_timers(now);
         this
     }
@@ -226,7 +226,7 @@ impl Connection {
             None if opening.retransmits > 0 => this.rtt.after_syn_loss(),
             None => {}
         }
-        this.start_congestion(opening.retransmits);
+        this.start_congestion(now, opening.retransmits);
         this.arm_timers(now);
         this
     }
@@ -243,24 +243,6 @@ impl Connection {
             self.rcv.scale = WindowScale::default();
             let most = self.setup.options.recv_buffer_max;
             self.rcv.set_limit_max(most.min(usize::from(u16::MAX)));
-        }
-    }
-
-    /// Sets the window once the segment size is known.
-    pub(crate) fn start_congestion(&mut self, syn_retransmits: u32) {
-        let mut cx = self.cx();
-        cx.initial_cwnd = initial_window(cx.smss, syn_retransmits);
-        self.congestion.start(&cx);
-    }
-
-    /// What the controller is told with every call.
-    pub(crate) fn cx(&self) -> Cx {
-        let smss = self.smss();
-        Cx {
-            smss,
-            initial_cwnd: initial_window(smss, 0),
-            rto: self.rtt.rto(),
-            cwnd_limited: self.gate.is_cwnd_limited(),
         }
     }
 

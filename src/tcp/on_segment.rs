@@ -314,6 +314,6 @@ impl Connection {
         if self.retries > 0 {
             self.rtt.after_syn_loss();
         }
-        self.start_congestion(u32::from(self.retries));
+        self.start_congestion(seg.at, u32::from(self.retries));
     }
 }

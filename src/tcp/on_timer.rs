@@ -111,7 +111,7 @@ impl Connection {
         } else {
             self.retries += 1;
             self.rtt.back_off();
-            self.on_rto_loss();
+            self.on_rto_loss(now);
         }
         self.stats.timeouts += 1;
         // One segment leaves whatever the windows say.

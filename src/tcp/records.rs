@@ -9,7 +9,7 @@
 use core::num::NonZeroU16;
 use std::collections::VecDeque;
 
-use super::sampler::TxStamp;
+use super::congestion::parts::TxStamp;
 use super::seq::SeqNum;
 
 // Records of a full chunk. Inserting moves half of it at most, 2 KiB; 10^5 records are 1,600 chunks.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::Instant;
-use crate::tcp::sampler::DeliverySampler;
+use crate::tcp::congestion::parts::{DeliverySampler, Departure};
 use proptest::prelude::*;
 
 fn record(seq: SeqNum, len: u32, mark: Mark) -> Record {
@@ -14,7 +14,7 @@ fn record(seq: SeqNum, len: u32, mark: Mark) -> Record {
         mark,
         transmissions: 1,
         segment: NonZeroU16::MIN,
-        stamp: DeliverySampler::default().on_send(Instant::ZERO, 0),
+        stamp: DeliverySampler::default().on_send(&Departure::new(Instant::ZERO, 0, 0)),
     }
 }
 

@@ -3,7 +3,9 @@
 //! *Owns* the phase, the recovery point and the count of duplicate ACKs. *Does not* set a window:
 //! the controller hears of episodes and answers.
 
-use super::congestion::{AckSample, CongestionEvent, CongestionKind, EpisodeKind};
+use crate::base::Instant;
+
+use super::congestion::{CongestionKind, EpisodeKind};
 use super::connection::Connection;
 use super::records::Mark;
 use super::scoreboard::{DUP_THRESH, Delivered};
@@ -42,9 +44,9 @@ pub(crate) struct AckEffect {
 }
 
 impl Connection {
-    /// Detects loss, starts and ends episodes, then tells the controller what was delivered: in
-    /// that order, so that growth never precedes a cut.
-    pub(crate) fn on_ack_effect(&mut self, effect: &AckEffect) {
+    /// Detects loss, starts and ends episodes; what was delivered is told to the controller
+    /// afterwards, so that growth never precedes a cut. Returns the octets newly marked lost.
+    pub(crate) fn on_ack_effect(&mut self, now: Instant, effect: &AckEffect) -> u32 {
         if effect.duplicate {
             self.recovery.flight_end.get_or_insert(self.snd.nxt);
             self.recovery.dup_acks += 1;
@@ -54,22 +56,13 @@ impl Connection {
         }
         let newly_lost = self.detect_loss(effect);
         if newly_lost > 0 && self.recovery.phase == Phase::Open {
-            self.enter_recovery();
+            self.enter_recovery(now);
         }
-        if self.exit_if_passed() && self.scoreboard.lost() > 0 {
+        if self.exit_if_passed(now) && self.scoreboard.lost() > 0 {
             // What is missing beyond the recovery point is a loss of its own (r44).
-            self.enter_recovery();
+            self.enter_recovery(now);
         }
-        if effect.delivered.bytes > 0 {
-            let in_recovery = matches!(self.recovery.phase, Phase::Recovery { .. });
-            let sample = AckSample {
-                newly_acked: effect.delivered.bytes,
-                una_advanced: effect.acked > 0,
-                in_recovery,
-            };
-            let cx = self.cx();
-            self.congestion.on_ack(&cx, &sample);
-        }
+        newly_lost
     }
 
     /// Marks records lost; returns the octets newly marked.
@@ -109,25 +102,19 @@ impl Connection {
         }
     }
 
-    fn enter_recovery(&mut self) {
+    fn enter_recovery(&mut self, now: Instant) {
         let flight_end = self.recovery.flight_end.take().unwrap_or(self.snd.nxt);
         let flight_before = flight_end.past(self.snd.una);
+        self.tell_congestion(now, CongestionKind::EnterRecovery, flight_before);
         self.recovery.phase = Phase::Recovery {
             point: self.snd.nxt,
         };
         self.recovery.force_first = true;
         self.stats.fast_retransmits += 1;
-        let event = CongestionEvent {
-            kind: CongestionKind::EnterRecovery,
-            flight_before,
-        };
-        let cx = self.cx();
-        // Until proportional rate reduction comes, `Response::Prr` is `Direct`: RFC 6675 §5 (4.2).
-        let _ = self.congestion.on_congestion(&cx, &event);
     }
 
     /// Ends the episode when SND.UNA has reached its point; returns whether it did.
-    fn exit_if_passed(&mut self) -> bool {
+    fn exit_if_passed(&mut self, now: Instant) -> bool {
         let (point, kind) = match self.recovery.phase {
             Phase::Open => return false,
             Phase::Recovery { point } => (point, EpisodeKind::Recovery),
@@ -138,7 +125,7 @@ impl Connection {
         }
         self.recovery = Recovery::default();
         self.scoreboard.forget_dup_acks();
-        let cx = self.cx();
+        let cx = self.cx(now);
         self.congestion.on_recovery_exit(&cx, kind);
         true
     }
@@ -155,7 +142,7 @@ impl Connection {
     }
 
     /// RFC 6298 §5 (5.4) to (5.6), RFC 5681 §3.1: the timer expired with something outstanding.
-    pub(crate) fn on_rto_loss(&mut self) {
+    pub(crate) fn on_rto_loss(&mut self, now: Instant) {
         let first = self.retries <= 1;
         // RFC 5681 §3.1 (4); in an episode what is lost was answered for already.
         let flight_before = match self.recovery.phase {
@@ -164,17 +151,16 @@ impl Connection {
         };
         self.forget_broken_sacks();
         self.scoreboard.mark_all_lost();
+        let kind = CongestionKind::Rto {
+            first,
+            consecutive: u32::from(self.retries),
+        };
+        self.tell_congestion(now, kind, flight_before);
         self.recovery = Recovery {
             phase: Phase::Loss {
                 point: self.snd.nxt,
             },
             ..Recovery::default()
         };
-        let event = CongestionEvent {
-            kind: CongestionKind::Rto { first },
-            flight_before,
-        };
-        let cx = self.cx();
-        let _ = self.congestion.on_congestion(&cx, &event);
     }
 }

@@ -8,9 +8,9 @@ use core::num::NonZeroU16;
 
 use crate::base::Instant;
 
+use super::congestion::parts::{DeliverySampler, TxStamp};
 use super::options::SackBlocks;
 use super::records::{Mark, Place, Record, Records};
-use super::sampler::{DeliverySampler, TxStamp};
 use super::seq::SeqNum;
 
 // RFC 6675 §2: three duplicate ACKs, or segments, say that something was lost.

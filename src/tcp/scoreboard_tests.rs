@@ -1,6 +1,7 @@
 //! The scoreboard against a model that marks every octet, and against hostile SACK blocks.
 
 use super::*;
+use crate::tcp::congestion::parts::Departure;
 use proptest::prelude::*;
 
 const SIZE: u32 = 100;
@@ -55,7 +56,9 @@ impl Pair {
 
     fn send(&mut self, len: u32) {
         let at = self.nxt();
-        let stamp = self.sampler.on_send(Instant::ZERO, self.board.pipe());
+        let stamp = self
+            .sampler
+            .on_send(&Departure::new(Instant::ZERO, 0, self.board.pipe()));
         self.board.push(record(self.base + at, len, stamp));
         self.edges.extend((at..at + len).step_by(SIZE as usize));
         self.octets.extend((0..len).map(|_| Mark::InFlight));
@@ -146,7 +149,9 @@ impl Pair {
             return;
         };
         let octets = (segs * SIZE).min(self.board.get(place).unwrap().len);
-        let stamp = self.sampler.on_send(Instant::ZERO, self.board.pipe());
+        let stamp = self
+            .sampler
+            .on_send(&Departure::new(Instant::ZERO, 0, self.board.pipe()));
         self.board.on_retransmit(place, octets, size(), stamp);
         for mark in &mut self.octets[first as usize..(first + octets) as usize] {
             assert_eq!(*mark, Mark::Lost);
@@ -363,7 +368,7 @@ fn duplicate_acks_and_partial_acks_move_the_pipe() {
     assert_eq!(pair.board.mark_first_lost(SIZE), 100);
     assert_eq!(pair.board.mark_first_lost(SIZE), 0, "once only");
     assert_eq!(pair.board.pipe(), 600);
-    let stamp = pair.sampler.on_send(Instant::ZERO, 600);
+    let stamp = pair.sampler.on_send(&Departure::new(Instant::ZERO, 0, 600));
     pair.board.on_retransmit(Place::FRONT, SIZE, size(), stamp);
     assert_eq!(pair.board.pipe(), 700);
     pair.board
@@ -395,7 +400,9 @@ fn a_flood_of_duplicates_empties_the_pipe_and_no_more() {
 fn what_was_sent_twice_is_ambiguous() {
     let mut pair = ten();
     pair.board.mark_first_lost(SIZE);
-    let stamp = pair.sampler.on_send(Instant::from_millis(5), 900);
+    let stamp = pair
+        .sampler
+        .on_send(&Departure::new(Instant::from_millis(5), 0, 900));
     pair.board.on_retransmit(Place::FRONT, SIZE, size(), stamp);
     let delivered = pair
         .board
@@ -412,7 +419,7 @@ fn what_was_sent_twice_is_ambiguous() {
 #[test]
 fn controls_stay_where_they_were_on_a_split() {
     let mut pair = Pair::new(0);
-    let stamp = pair.sampler.on_send(Instant::ZERO, 0);
+    let stamp = pair.sampler.on_send(&Departure::new(Instant::ZERO, 0, 0));
     let fin = Record {
         fin: true,
         ..record(SeqNum::new(0), 301, stamp)
@@ -444,14 +451,14 @@ fn loss_is_still_found_after_half_the_sequence_space() {
     let mut nxt = SeqNum::new(at);
     // The scoreboard never empties: one segment is always left.
     for _ in 0..140 {
-        let stamp = pair.sampler.on_send(Instant::ZERO, 0);
+        let stamp = pair.sampler.on_send(&Departure::new(Instant::ZERO, 0, 0));
         pair.board.push(record(nxt, step, stamp));
         nxt = nxt + step;
         at = at.wrapping_add(step);
         pair.board
             .ack_to(Instant::ZERO, nxt - SIZE, &mut pair.sampler);
     }
-    let stamp = pair.sampler.on_send(Instant::ZERO, 0);
+    let stamp = pair.sampler.on_send(&Departure::new(Instant::ZERO, 0, 0));
     pair.board.push(record(nxt, 5 * SIZE, stamp));
     let (left, right) = (nxt.get(), (nxt + 4 * SIZE).get());
     pair.board

@@ -4,6 +4,7 @@
 
 use core::time::Duration;
 
+use super::congestion::Choice;
 use super::connection::MIN_MSS;
 
 /// Keep-alive settings (RFC 9293 §3.8.4; Linux's TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT).
@@ -99,6 +100,8 @@ options! {
     recv_buffer_max: usize = 4 << 20;
     /// The receive window at the start, in bytes. Default 128 KiB (Linux's `tcp_rmem[1]`).
     recv_buffer_initial: usize = 128 << 10;
+    /// Which congestion control the connection uses. Default Reno.
+    congestion: Choice = Choice::Reno;
     /// Probes an idle peer. Default off (RFC 9293 §3.8.4 MUST-25).
     keepalive: Option<Keepalive> = None;
     /// How long something may stay unacknowledged before the connection fails (RFC 9293 §3.10.8,
@@ -142,6 +145,11 @@ impl TcpOptions {
     /// Is Nagle's algorithm off?
     pub const fn is_nodelay(&self) -> bool {
         self.nodelay
+    }
+
+    /// The congestion control.
+    pub const fn congestion_setting(&self) -> &Choice {
+        &self.congestion
     }
 
     /// The keep-alive setting.

@@ -14,6 +14,11 @@ pub struct RenoGrowth {
 }
 
 impl RenoGrowth {
+    /// Nothing counted yet.
+    pub const fn new() -> Self {
+        Self { acked: 0 }
+    }
+
     /// The window after `newly_acked` bytes, all of `cwnd`, `ssthresh`, `smss` and the answer in
     /// bytes.
     ///
@@ -66,6 +71,11 @@ pub struct AckCredit {
 }
 
 impl AckCredit {
+    /// Nothing delivered out of order.
+    pub const fn new() -> Self {
+        Self { pending: 0 }
+    }
+
     /// Bytes that may grow the window now. `grows` is false in recovery, which ends with the window it
     /// wants, and when the window did not limit the sender (RFC 7661 §4.4).
     #[must_use]

@@ -1,0 +1,103 @@
+//! What the congestion controller is told, and when.
+//!
+//! *Owns* the order of the calls and what they carry: after an ACK the episodes first, the delivered
+//! data last, so that growth never precedes a cut; before a transmission counts as in flight, that it
+//! leaves. *Does not* detect anything: `ack`, `recovery`, `commit` and `on_timer` do, and call this.
+
+use crate::base::Instant;
+
+use super::congestion::{
+    AckSample, CongestionEvent, CongestionKind, Cx, Phase, Response, SendEvent, Start,
+    initial_window,
+};
+use super::connection::Connection;
+use super::gate::SendLimit;
+use super::recovery;
+
+impl Connection {
+    /// Sets the window once the segment size is known.
+    pub(super) fn start_congestion(&mut self, now: Instant, syn_retransmits: u32) {
+        let mut cx = self.cx(now);
+        cx.initial_cwnd = initial_window(cx.smss, syn_retransmits);
+        let mut begin = Start::new(self.controller_seed());
+        begin.syn_retransmits = syn_retransmits;
+        self.congestion.start(&cx, &begin);
+    }
+
+    /// Of this connection alone, and the same in a replay: what the stack's seed made of it.
+    fn controller_seed(&self) -> u64 {
+        u64::from(self.snd.iss.get()) << 32 | u64::from(self.setup.ts_offset)
+    }
+
+    /// What the controller is told with every call. The phase is the one that the call finds.
+    pub(super) fn cx(&self, now: Instant) -> Cx {
+        let smss = self.smss();
+        Cx {
+            initial_cwnd: initial_window(smss, 0),
+            srtt: self.rtt.srtt(),
+            latest_rtt: self.rtt.latest(),
+            path_min_rtt: self.rtt.min(),
+            inflight: self.scoreboard.pipe(),
+            delivered: self.sampler.delivered(),
+            lost: self.sampler.lost(),
+            delivered_ce: self.sampler.delivered_ce(),
+            cwnd_limited: self.gate.is_cwnd_limited(),
+            app_limited: self.sampler.is_app_limited(),
+            rwnd_limited: self.gate.last == SendLimit::ReceiveWindow,
+            phase: self.phase(),
+            sack_ok: self.sack,
+            ..Cx::new(now, smss)
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match self.recovery.phase {
+            recovery::Phase::Open if self.scoreboard.sacked() > 0 => Phase::Disorder,
+            recovery::Phase::Open => Phase::Open,
+            recovery::Phase::Recovery { .. } => Phase::Recovery,
+            recovery::Phase::Loss { .. } => Phase::Loss,
+        }
+    }
+
+    /// An ACK delivered something: finishes the rate sample and hands it all over.
+    pub(super) fn tell_ack(&mut self, now: Instant, sample: AckSample) {
+        let rate = self.sampler.on_ack_end(self.rtt.min());
+        let cx = self.cx(now);
+        self.congestion.on_ack(&cx, &AckSample { rate, ..sample });
+    }
+
+    /// An episode starts or worsens, which found so much in flight.
+    pub(super) fn tell_congestion(&mut self, now: Instant, kind: CongestionKind, flight: u32) {
+        let event = CongestionEvent {
+            cwnd_before: self.congestion.output().cwnd,
+            ..CongestionEvent::new(kind, flight)
+        };
+        let cx = self.cx(now);
+        match self.congestion.on_congestion(&cx, &event) {
+            // Until proportional rate reduction comes it is `Direct`: RFC 6675 §5 (4.2).
+            Response::Prr { .. } | Response::Direct | Response::Ignore => {}
+        }
+    }
+
+    /// A transmission leaves, and does not count as in flight yet (m16).
+    pub(super) fn tell_send(&mut self, now: Instant, text: u32, attempt: u8) {
+        let event = SendEvent {
+            attempt,
+            app_limited: self.sampler.is_app_limited(),
+            ..SendEvent::new(text, self.scoreboard.pipe())
+        };
+        let cx = self.cx(now);
+        self.congestion.on_send(&cx, &event);
+        self.last_sent = now;
+    }
+
+    /// After an idle time the controller is asked before the plan is made: its window bounds the first
+    /// super-segment (RFC 5681 §4.1, r47).
+    pub(super) fn restart_after_idle(&mut self, now: Instant) {
+        let idle = now.since(self.last_sent);
+        if idle > self.rtt.rto() && self.scoreboard.is_empty() && self.snd.unsent() > 0 {
+            let cx = self.cx(now);
+            self.congestion.on_restart(&cx, idle);
+        }
+    }
+}
