@@ -4,7 +4,8 @@
 //! segment of 64 KiB, each call into the stack by itself, over many connections in turn, so that a
 //! clock is read once per hundred calls. `device/..` times the system calls on a TAP device in a
 //! network namespace of its own; without the rights for that it is left out.
-//! `LAYERS_TURNS=N` runs N turns of `small/..` on 256 connections and times nothing, for profilers.
+//! `LAYERS_TURNS=N` runs N turns of `small/..` on 256 connections, or `LAYERS_CONNS=M`, and times nothing,
+//! for profilers: more than 64 give their buffers up and take them again in each turn.
 
 #![allow(clippy::cast_possible_truncation)]
 
@@ -371,7 +372,9 @@ fn stack(_: &mut Criterion) {
         .ok()
         .and_then(|n| n.parse().ok())
     {
-        let mut world = World::new(256);
+        let conns = std::env::var("LAYERS_CONNS").ok();
+        let conns = conns.and_then(|n| n.parse().ok()).unwrap_or(256);
+        let mut world = World::new(conns);
         for _ in 0..turns {
             world.turn(1, &byte);
         }
