@@ -16,11 +16,40 @@ use super::taken::Taken;
 use crate::base::{KeyedState, Seed};
 
 /// Both ends of a flow; `zone` is the interface's number when an address is link-local, else 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tuple {
     pub(crate) local: SocketKey,
     pub(crate) remote: SocketKey,
     zone: u32,
+}
+
+/// Each segment has its tuple hashed: in as few words as it fits in. The two families differ in how
+/// many there are, and their number is part of the hash.
+impl Hash for Tuple {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (local, remote) = (self.local, self.remote);
+        let words = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+        if let (IpAddr::V4(local), IpAddr::V4(remote)) = (local.ip, remote.ip) {
+            state.write_u64(words(local.to_bits(), remote.to_bits()));
+        } else {
+            for address in [local.ip, remote.ip] {
+                let [high, low] = halves(address);
+                state.write_u64(high);
+                state.write_u64(low);
+            }
+        }
+        let ports = u32::from(local.port) << 16 | u32::from(remote.port);
+        state.write_u64(words(ports, self.zone));
+    }
+}
+
+fn halves(address: IpAddr) -> [u64; 2] {
+    let bits = match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    let low = bits & u128::from(u64::MAX);
+    [bits >> 64, low].map(|half| u64::try_from(half).unwrap_or(u64::MAX))
 }
 
 /// An address and a port.
@@ -482,6 +511,33 @@ mod tests {
         assert_eq!(tcp.flows.candidate(&tuple), Some(whole), "another's");
         tcp.remove_flow(&tuple, whole);
         assert_eq!(tcp.flows.candidate(&tuple), None);
+    }
+
+    /// Each part of a tuple counts, and one that moves to the other end is another.
+    #[test]
+    fn tuples_that_differ_have_prints_that_differ() {
+        let flows = Demux::new(&Seed::from_number(1)).tcp.flows;
+        let (one, two) = (InterfaceId::from_index(0), InterfaceId::from_index(1));
+        let ends = [
+            "10.0.0.1",
+            "10.0.0.2",
+            "fe80::1",
+            "fe80::2",
+            "fe80:1::1",
+            "::a00:1",
+        ];
+        let ends = ends.map(|text| text.parse::<IpAddr>().unwrap());
+        let mut prints = HashMap::new();
+        for (local, remote) in ends.iter().flat_map(|&a| ends.iter().map(move |&b| (a, b))) {
+            for (a, b) in [(1, 2), (2, 1), (1, 1), (0x101, 2)] {
+                for on in [one, two] {
+                    let tuple = Tuple::new(on, (local, a), (remote, b));
+                    let print = flows.print(&tuple).0;
+                    let same = *prints.entry(print).or_insert(tuple);
+                    assert_eq!(same, tuple);
+                }
+            }
+        }
     }
 
     /// 12 bytes of a flow and one of the table's own; the memory of a TIME-WAIT record rests on it.
