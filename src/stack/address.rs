@@ -10,6 +10,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::neighbour::RETRANS_TIMER;
+use super::screen::Screen;
 use super::source::Sources;
 use crate::base::{Cidr, Instant, MacAddr};
 use crate::device::Medium;
@@ -78,11 +79,14 @@ pub(crate) struct Addresses {
     /// The broadcast addresses of our networks (RFC 1122 §3.3.6), in the present form and the old
     /// one with a host part of zero.
     broadcasts: BTreeSet<Ipv4Addr>,
+    screen: Screen,
     /// The solicited-node groups (RFC 4291 §2.7.1) that we are in, and for how many addresses.
     groups: BTreeMap<Ipv6Addr, usize>,
     due: BTreeSet<(Instant, usize)>,
     preferred: Sources,
     tentative: Sources,
+    /// Tentative and duplicate ones.
+    out_of_use: usize,
     /// The addresses that other stations claimed, and who did first, in the order of that.
     disputes: Vec<(IpAddr, Option<MacAddr>)>,
 }
@@ -118,8 +122,10 @@ impl Addresses {
         self.places.insert(cidr.address(), place);
         self.set_due(place, due);
         self.join(place);
-        self.broadcasts
-            .extend(cidr.broadcasts().into_iter().flatten());
+        for broadcast in cidr.broadcasts().into_iter().flatten() {
+            self.broadcasts.insert(broadcast);
+            self.screen.add(IpAddr::V4(broadcast));
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Address> {
@@ -151,6 +157,11 @@ impl Addresses {
         self.state(address) == Some(AddressState::Preferred)
     }
 
+    /// Are all of them in use? Then none need be looked up.
+    pub(crate) const fn are_in_use(&self) -> bool {
+        self.out_of_use == 0
+    }
+
     /// The best source to reach `dst` over `next_hop`. A tentative address is better than none: the
     /// packet waits until it may be used.
     pub(crate) fn source(&self, dst: IpAddr, next_hop: IpAddr) -> Option<IpAddr> {
@@ -177,7 +188,7 @@ impl Addresses {
 
     /// Is it the broadcast address of one of our networks?
     pub(crate) fn is_broadcast(&self, address: Ipv4Addr) -> bool {
-        self.broadcasts.contains(&address)
+        self.screen.may_hold(IpAddr::V4(address)) && self.broadcasts.contains(&address)
     }
 
     /// Is it the solicited-node group of one of ours? All 24 bits count (r64).
@@ -303,6 +314,7 @@ impl Addresses {
         let Some(&Address { cidr, state, .. }) = self.list.get(place) else {
             return;
         };
+        self.out_of_use += usize::from(state != AddressState::Preferred);
         match state {
             AddressState::Preferred => self.preferred.insert(place, cidr),
             AddressState::Tentative => self.tentative.insert(place, cidr),
@@ -317,6 +329,7 @@ impl Addresses {
         let Some(&Address { cidr, state, .. }) = self.list.get(place) else {
             return;
         };
+        self.out_of_use -= usize::from(state != AddressState::Preferred);
         match state {
             AddressState::Preferred => self.preferred.remove(place, cidr),
             AddressState::Tentative => self.tentative.remove(place, cidr),

@@ -225,7 +225,12 @@ impl Net {
         need: Need,
     ) -> LinkTo {
         let interface = &self.interfaces[on.index()];
-        match interface.addresses.state(flow.src) {
+        let addresses = &interface.addresses;
+        let state = match addresses.are_in_use() {
+            true => None,
+            false => addresses.state(flow.src),
+        };
+        match state {
             Some(AddressState::Tentative) => return LinkTo::Tentative,
             Some(AddressState::Duplicate) => return LinkTo::Duplicate,
             // Not of this interface: a socket's under `accept_foreign`, or a probe's `::`.

@@ -35,6 +35,7 @@ mod port;
 mod prefix_tree;
 mod ready;
 mod route;
+mod screen;
 mod share;
 mod source;
 mod taken;

@@ -18,6 +18,7 @@ use super::outbox::{Asks, Class, Frame, Outgoing};
 use super::packet::{Notice, OwnedPacket, Waiter};
 use super::ready::Ready;
 use super::route::{Route, RouteError, Routes};
+use super::screen::Screen;
 use super::wheel::{TimerKey, Wheel};
 use crate::arp;
 use crate::base::{Cidr, DropReason, Instant, MacAddr, Random};
@@ -39,6 +40,7 @@ pub(crate) struct Net {
     pub(crate) ttl: u8,
     /// Which interfaces were given an address.
     owners: BTreeSet<(IpAddr, InterfaceId)>,
+    owned: Screen,
     outbox_limit: usize,
     random: Random,
 }
@@ -58,6 +60,7 @@ impl Net {
             icmp_limit: IcmpLimit::new(config),
             ttl: config.ttl,
             owners: BTreeSet::new(),
+            owned: Screen::default(),
             outbox_limit: config.outbox_limit,
             random: Random::new(seed.key("interface")),
         }
@@ -84,6 +87,7 @@ impl Net {
         for address in interface.addresses.iter() {
             self.routes.add(address.cidr, id, None);
             self.owners.insert((address.cidr.address(), id));
+            self.owned.add(address.cidr.address());
         }
         for &(to, via) in &config.routes {
             self.routes.add(to, id, via);
@@ -222,6 +226,10 @@ impl Net {
 
     /// Is `address` one that a socket may be bound to, on `scope` if that is given?
     pub(crate) fn is_ours(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
+        self.owned.may_hold(address) && self.is_looked_up(address, scope)
+    }
+
+    fn is_looked_up(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
         let holds = |on: InterfaceId| {
             let interface = self.interfaces.get(on.index());
             interface.is_some_and(|i| i.addresses.is_held(address))

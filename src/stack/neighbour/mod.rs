@@ -24,6 +24,7 @@ use crate::base::{Instant, KeyedState, MacAddr, Random};
 use crate::stack::config::Config;
 use crate::stack::ids::{Id, RawId, Slab};
 use crate::stack::packet::{OwnedPacket, Waiter};
+use crate::stack::screen::fold;
 use crate::stack::wheel::{TimerKey, Wheel};
 
 /// RETRANS_TIMER, RFC 4861 §10; also ARP-9's one request per second.
@@ -34,6 +35,9 @@ const MAX_SOLICIT: u8 = 3;
 const DELAY_FIRST_PROBE: Duration = Duration::from_secs(5);
 /// REACHABLE_TIME, RFC 4861 §10; each reachable time is 0.5 to 1.5 times this (§6.3.2).
 const REACHABLE_MS: u64 = 30_000;
+
+/// Neighbours that are found without the table.
+const RECENT: usize = 8;
 
 /// RFC 4861 §7.3.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +72,8 @@ struct Entry {
 pub(crate) struct Neighbours {
     entries: Slab<RawId, Entry>,
     index: HashMap<NeighbourKey, RawId, KeyedState>,
+    /// Those that were looked up last: each packet asks for its own. An id that went stale names nobody.
+    recent: [Option<(NeighbourKey, RawId)>; RECENT],
     /// The unresolved ones by need, the oldest first.
     incomplete: BTreeSet<(Need, u64, RawId)>,
     /// Of these, the ones that no socket needs.
@@ -89,6 +95,7 @@ impl Neighbours {
         Self {
             entries: Slab::new(),
             index: HashMap::with_hasher(KeyedState::new(seed.key("neighbour table"))),
+            recent: [None; RECENT],
             incomplete: BTreeSet::new(),
             answers: 0,
             made: 0,
@@ -111,11 +118,8 @@ impl Neighbours {
         source: IpAddr,
         need: Need,
     ) -> Lookup {
-        let Some(&id) = self.index.get(&key) else {
+        let Some((id, entry)) = self.find(key) else {
             return self.start(now, timers, key, source, need);
-        };
-        let Some(entry) = self.entries.get_mut(id) else {
-            return Lookup::NoRoom;
         };
         match entry.state {
             State::Incomplete { .. } => {
@@ -137,6 +141,20 @@ impl Neighbours {
             State::Delay | State::Probe { .. } => {}
         }
         Lookup::Known(entry.mac)
+    }
+
+    /// The entry of this neighbour.
+    fn find(&mut self, key: NeighbourKey) -> Option<(RawId, &mut Entry)> {
+        let recent = &mut self.recent[fold(key.1) % RECENT];
+        let known = recent.filter(|known| known.0 == key);
+        if let Some((_, id)) = known
+            && self.entries.get(id).is_some()
+        {
+            return Some((id, self.entries.get_mut(id)?));
+        }
+        let id = *self.index.get(&key)?;
+        *recent = Some((key, id));
+        Some((id, self.entries.get_mut(id)?))
     }
 
     /// Queues a packet for an unresolved entry; the oldest gives way (RFC 4861 §7.2.2). Its payload is
@@ -183,11 +201,8 @@ impl Neighbours {
 
     /// A higher layer saw the neighbour answer (RFC 4861 §7.3.1): a new ACK of our data.
     pub(crate) fn confirm(&mut self, now: Instant, timers: &mut Wheel, key: NeighbourKey) {
-        let Some(&id) = self.index.get(&key) else {
-            return;
-        };
         let fresh = self.reachable(now);
-        if let Some(entry) = self.entries.get_mut(id)
+        if let Some((id, entry)) = self.find(key)
             && !matches!(entry.state, State::Incomplete { .. })
         {
             entry.state = fresh;

@@ -610,3 +610,31 @@ fn a_group_is_nobodys_mac() {
     rig.receive(advertisement(flags, group, PEER6, OURS6));
     assert_eq!(rig.drops(DropReason::NdpInvalid), 1);
 }
+
+/// What was looked up last is found without the table: not when it is gone, nor for another one.
+#[test]
+fn an_entry_that_failed_is_not_found_again() {
+    let mut rig = Rig::new();
+    for last in [2, 10, 18] {
+        send(&mut rig, &format!("10.0.0.{last}:7"), b"x");
+    }
+    assert_eq!(rig.drain().len(), 3, "a question for each");
+    let others = [10, 18].map(|last| Ipv4Addr::new(10, 0, 0, last));
+    for other in others {
+        let request = arp::Packet::request(OUR_MAC, OURS, other);
+        let mac = MacAddr::new([2, 0, 0, 0, 1, other.octets()[3]]);
+        rig.receive(arp_frame(&request.reply(mac)));
+        assert_eq!(rig.only().dst, mac);
+    }
+    for _ in 0..4 {
+        rig.advance(seconds(1));
+        rig.drain();
+    }
+    assert_eq!(state(&rig, PEER), None, "nobody answered");
+    send(&mut rig, "10.0.0.2:7", b"y");
+    assert_eq!(rig.only().dst, MacAddr::BROADCAST, "it is asked for anew");
+    for other in others {
+        send(&mut rig, &format!("{other}:7"), b"z");
+        assert_eq!(rig.only().dst.octets()[5], other.octets()[3]);
+    }
+}
