@@ -212,14 +212,25 @@ impl<I: Id, T> Slab<I, T> {
             .filter(|_| slot.generation == generation)
     }
 
+    /// The value that is in the slot `index` now, and its id.
+    pub(crate) fn at(&self, index: u32) -> Option<(I, &T)> {
+        let slot = self.slots.get(index as usize)?;
+        let generation = slot.generation;
+        let id = I::from_raw(RawId { index, generation });
+        slot.value.as_ref().map(|value| (id, value))
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn at_mut(&mut self, index: u32) -> Option<(I, &mut T)> {
+        let slot = self.slots.get_mut(index as usize)?;
+        let generation = slot.generation;
+        let id = I::from_raw(RawId { index, generation });
+        slot.value.as_mut().map(|value| (id, value))
+    }
+
     /// The id of the value that is in the slot `index` now.
     pub(crate) fn id_at(&self, index: u32) -> Option<I> {
-        let slot = self.slots.get(index as usize)?;
-        slot.value.as_ref()?;
-        Some(I::from_raw(RawId {
-            index,
-            generation: slot.generation,
-        }))
+        self.at(index).map(|(id, _)| id)
     }
 
     /// Takes a value out; its id is stale from here on.
@@ -279,6 +290,8 @@ mod tests {
         assert_eq!(slab.remove(first), None);
         assert_eq!((slab.get(second), slab.len()), (Some(&2), 1));
         assert_eq!(slab.id_at(0), Some(second));
+        assert_eq!(slab.at_mut(0), Some((second, &mut 2)));
+        assert_eq!(slab.at(1), None);
     }
 
     #[test]
@@ -306,6 +319,7 @@ mod tests {
                 prop_assert_eq!(slab.len(), model.len());
                 for (id, value) in &model {
                     prop_assert_eq!(slab.get(*id), Some(value));
+                    prop_assert_eq!(slab.at(id.index()), Some((*id, value)));
                 }
                 prop_assert!(gone.iter().all(|&id| slab.get(id).is_none()));
             }

@@ -10,7 +10,7 @@ use crate::stack::Stack;
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, StaleId, TcpId};
 use crate::stack::packet::Waiter;
-use crate::tcp::{ReadError, State, TcpFailure, TcpInfo, TcpOptions, WriteError};
+use crate::tcp::{Connection, ReadError, State, TcpFailure, TcpInfo, TcpOptions, WriteError};
 
 impl Stack {
     /// Writes a copy of as much of `data` as the send buffer takes; returns how many bytes.
@@ -19,10 +19,7 @@ impl Stack {
     /// [`WriteError::WouldBlock`] arms the WRITABLE event again.
     pub fn tcp_write(&mut self, now: Instant, id: TcpId, data: &[u8]) -> Result<usize, WriteError> {
         let now = self.net.clamp(now);
-        let slot = self.tcp.live_mut(id).map_err(|StaleId| WriteError::Stale)?;
-        slot.connection.rcv.budget = self.memory.budget();
-        let written = slot.connection.write(now, data);
-        self.after_write(now, id, written)
+        self.write_with(now, id, |connection| connection.write(now, data))
     }
 
     /// Writes a prefix of `chunk` without a copy, and takes it off; returns how many bytes.
@@ -38,26 +35,31 @@ impl Stack {
         chunk: &mut Bytes,
     ) -> Result<usize, WriteError> {
         let now = self.net.clamp(now);
-        let slot = self.tcp.live_mut(id).map_err(|StaleId| WriteError::Stale)?;
-        slot.connection.rcv.budget = self.memory.budget();
-        let written = slot.connection.write_chunk(now, chunk);
-        self.after_write(now, id, written)
+        self.write_with(now, id, |connection| connection.write_chunk(now, chunk))
     }
 
-    fn after_write(
+    fn write_with(
         &mut self,
         now: Instant,
         id: TcpId,
-        written: Result<usize, WriteError>,
+        write: impl FnOnce(&mut Connection) -> Result<usize, WriteError>,
     ) -> Result<usize, WriteError> {
+        let (slot, mut around) = self.live_tcp(id).map_err(|StaleId| WriteError::Stale)?;
+        let written = write(&mut slot.connection);
         match written {
-            Ok(_) => self.after_tcp(now, id),
+            Ok(_) => {
+                let rest = slot.follow(id, &mut around);
+                self.finish(now, id, &rest);
+            }
             Err(WriteError::WouldBlock) => {
-                self.events.rearm(SocketId::Tcp(id), Readiness::WRITABLE);
-                let slot = self.tcp.slots.get(id);
-                let short = slot.is_some_and(|slot| slot.connection.is_short_of_memory());
-                self.net.counters.tcp_writes_short_of_memory += u64::from(short);
-                self.charge_tcp(id);
+                around.events.rearm(SocketId::Tcp(id), Readiness::WRITABLE);
+                let counters = &mut around.net.counters;
+                let short = slot.connection.is_short_of_memory();
+                counters.tcp_writes_short_of_memory += u64::from(short);
+                slot.charge(around.memory, counters);
+                if slot.begins_to_wait() {
+                    self.wait_for_memory(id);
+                }
             }
             Err(_) => {}
         }
@@ -98,18 +100,21 @@ impl Stack {
         id: TcpId,
         max: usize,
     ) -> Result<Bytes, ReadError> {
-        let now = self.net.clamp(now);
-        let slot = self.tcp.live_mut(id).map_err(|StaleId| ReadError::Stale)?;
-        slot.connection.rcv.budget = self.memory.budget();
+        self.net.clamp(now);
+        let (slot, around) = self.live_tcp(id).map_err(|StaleId| ReadError::Stale)?;
         let read = slot.connection.read_chunk(max);
-        slot.charge(&mut self.memory, &mut self.net.counters);
-        if read == Err(ReadError::WouldBlock) {
-            self.events.rearm(SocketId::Tcp(id), Readiness::READABLE);
-        } else if slot.connection.owes_ack() {
-            let on = slot.on;
-            self.net.wake(on, Waiter::Tcp(id));
+        match read {
+            // Nothing was taken: what it holds is as it was.
+            Err(ReadError::WouldBlock) => {
+                around.events.rearm(SocketId::Tcp(id), Readiness::READABLE);
+            }
+            _ => {
+                slot.charge(around.memory, &mut around.net.counters);
+                if slot.connection.owes_ack() {
+                    around.net.wake(slot.on, Waiter::Tcp(id));
+                }
+            }
         }
-        let _ = now;
         read
     }
 
@@ -118,10 +123,10 @@ impl Stack {
     /// # Errors
     /// As [`tcp_read`](Self::tcp_read).
     pub fn tcp_peek(&mut self, id: TcpId, buf: &mut [u8]) -> Result<usize, ReadError> {
-        let slot = self.tcp.live_mut(id).map_err(|StaleId| ReadError::Stale)?;
+        let (slot, around) = self.live_tcp(id).map_err(|StaleId| ReadError::Stale)?;
         let peeked = slot.connection.peek(buf);
         if peeked == Err(ReadError::WouldBlock) {
-            self.events.rearm(SocketId::Tcp(id), Readiness::READABLE);
+            around.events.rearm(SocketId::Tcp(id), Readiness::READABLE);
         }
         peeked
     }
@@ -137,12 +142,13 @@ impl Stack {
         how: Shutdown,
     ) -> Result<(), WriteError> {
         let now = self.net.clamp(now);
-        let slot = self.tcp.live_mut(id).map_err(|StaleId| WriteError::Stale)?;
+        let (slot, mut around) = self.live_tcp(id).map_err(|StaleId| WriteError::Stale)?;
         if let Some(failure) = slot.connection.failure {
             return Err(failure.into());
         }
         slot.connection.shutdown(now, how);
-        self.after_tcp(now, id);
+        let rest = slot.follow(id, &mut around);
+        self.finish(now, id, &rest);
         Ok(())
     }
 
@@ -153,7 +159,7 @@ impl Stack {
     pub fn tcp_close(&mut self, now: Instant, id: TcpId) {
         let now = self.net.clamp(now);
         let full = self.tcp.orphans >= self.config.orphan_limit;
-        let Ok(slot) = self.tcp.live_mut(id) else {
+        let Ok((slot, _)) = self.live_tcp(id) else {
             return;
         };
         // In FIN-WAIT-2 it becomes a record at once, and no orphan.
@@ -167,7 +173,7 @@ impl Stack {
     /// Resets the connection and gives the id up (RFC 9293 §3.10.5).
     pub fn tcp_abort(&mut self, now: Instant, id: TcpId) {
         let now = self.net.clamp(now);
-        let Ok(slot) = self.tcp.live_mut(id) else {
+        let Ok((slot, _)) = self.live_tcp(id) else {
             return;
         };
         slot.connection.orphan = true;
@@ -250,11 +256,12 @@ impl Stack {
         options: TcpOptions,
     ) -> Result<(), StaleId> {
         let now = self.net.clamp(now);
-        let slot = self.tcp.live_mut(id)?;
+        let (slot, mut around) = self.live_tcp(id)?;
         slot.flow.ttl = options.ttl_setting();
         slot.flow.tos = options.tos_setting();
         slot.connection.set_options(now, options);
-        self.after_tcp(now, id);
+        let rest = slot.follow(id, &mut around);
+        self.finish(now, id, &rest);
         Ok(())
     }
 

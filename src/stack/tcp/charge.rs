@@ -17,22 +17,24 @@ impl Slot {
         memory.charge(&mut self.charged, held, counters);
         self.connection.rcv.budget = memory.budget();
     }
+
+    /// Was its writer refused for lack of memory, and stands in no line for it yet? Now it does.
+    pub(super) fn begins_to_wait(&mut self) -> bool {
+        let short = self.connection.take_short_of_memory();
+        short && !core::mem::replace(&mut self.waits_for_memory, true)
+    }
 }
 
 impl Stack {
-    /// Charges what a call left in a connection's queues, and puts its writer in line.
-    pub(super) fn charge_tcp(&mut self, id: TcpId) {
-        let Some(slot) = self.tcp.slots.get_mut(id) else {
-            return;
-        };
-        slot.charge(&mut self.memory, &mut self.net.counters);
-        if slot.connection.take_short_of_memory() && !slot.waits_for_memory {
-            slot.waits_for_memory = true;
-            let slots = &self.tcp.slots;
-            self.memory
-                .wait(id, slots.len(), |id| slots.get(id).is_some());
-        }
-        // A recount of all: in small worlds only.
+    /// Puts a writer that was refused in line.
+    pub(super) fn wait_for_memory(&mut self, id: TcpId) {
+        let slots = &self.tcp.slots;
+        self.memory
+            .wait(id, slots.len(), |id| slots.get(id).is_some());
+    }
+
+    /// In debug builds, recounts what all hold, where they are few.
+    pub(super) fn check_memory_of_few(&self) {
         if cfg!(debug_assertions) && self.tcp.slots.len() <= 8 {
             self.check_memory();
         }

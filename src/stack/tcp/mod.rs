@@ -11,6 +11,7 @@ mod cookie;
 mod error;
 mod farewells;
 mod fin_waits;
+mod follow;
 #[cfg(test)]
 mod hostile_tests;
 mod icmp;
@@ -42,7 +43,7 @@ pub use listen_options::ListenOptions;
 use super::Stack;
 use super::demux::{TcpEntry, TcpFlows, Tuple};
 use super::endpoint::endpoint;
-use super::event::{Readiness, SocketId};
+use super::event::Readiness;
 use super::ids::{Id, InterfaceId, ListenerId, RawId, Slab, StaleId, TcpId};
 use super::net::Net;
 use super::packet::{Flow, OwnedPacket, Waiter};
@@ -155,13 +156,11 @@ impl Tcp {
     fn owner(&self, flows: &TcpFlows, tuple: &Tuple) -> Option<Owner> {
         match flows.candidate(tuple)? {
             TcpEntry::Connection(index) => {
-                let id = self.slots.id_at(index)?;
-                let slot = self.slots.get(id)?;
+                let (id, slot) = self.slots.at(index)?;
                 (slot.tuple == *tuple).then_some(Owner::Connection(id))
             }
             TcpEntry::HalfOpen(index) => {
-                let raw = self.half_open.id_at(index)?;
-                let slot = self.half_open.get(raw)?;
+                let (raw, slot) = self.half_open.at(index)?;
                 (slot.tuple == *tuple).then_some(Owner::HalfOpen(raw))
             }
             TcpEntry::TimeWait(index) => {
@@ -169,8 +168,7 @@ impl Tcp {
                 (name.tuple == *tuple).then_some(Owner::TimeWait(index))
             }
             TcpEntry::FinWait(index) => {
-                let raw = self.fin_wait.id_at(index)?;
-                let slot = self.fin_wait.get(raw)?;
+                let (raw, slot) = self.fin_wait.at(index)?;
                 (slot.name.tuple == *tuple).then_some(Owner::FinWait(raw))
             }
         }
@@ -180,13 +178,6 @@ impl Tcp {
     fn live(&self, id: TcpId) -> Result<&Slot, StaleId> {
         self.slots
             .get(id)
-            .filter(|slot| !slot.connection.orphan)
-            .ok_or(StaleId)
-    }
-
-    fn live_mut(&mut self, id: TcpId) -> Result<&mut Slot, StaleId> {
-        self.slots
-            .get_mut(id)
             .filter(|slot| !slot.connection.orphan)
             .ok_or(StaleId)
     }
@@ -249,36 +240,6 @@ fn default_mss(ip: IpAddr) -> u16 {
 }
 
 impl Stack {
-    /// Everything that follows a call into a connection: events, timers, counters, its place in
-    /// line, and its end.
-    fn after_tcp(&mut self, now: Instant, id: TcpId) {
-        self.charge_tcp(id);
-        let Some(slot) = self.tcp.slots.get_mut(id) else {
-            return;
-        };
-        let connection = &mut slot.connection;
-        let signals = core::mem::take(&mut connection.signals);
-        let tally = connection.stats.drain();
-        let state = connection.state;
-        let (on, orphan) = (slot.on, connection.orphan);
-        let counters = &mut self.net.counters;
-        counters.add_tcp(&tally);
-        if !signals.is_empty() && !orphan {
-            self.events.raise(SocketId::Tcp(id), readiness(signals));
-        }
-        match state {
-            State::Closed => self.end_tcp(id),
-            State::TimeWait => self.enter_time_wait(now, id),
-            State::FinWait2 if orphan => self.enter_fin_wait(now, id),
-            _ => {
-                let deadline = connection.next_timeout();
-                self.net.timers.set(TimerKey::Tcp(id.index()), deadline);
-                self.net.wake(on, Waiter::Tcp(id));
-                self.warm_tcp(id);
-            }
-        }
-    }
-
     /// CLOSED: nothing reaches the connection any more; its user may still read, and ask why.
     fn end_tcp(&mut self, id: TcpId) {
         self.net.timers.set(TimerKey::Tcp(id.index()), None);
@@ -386,10 +347,8 @@ impl Stack {
     // --- timers ---------------------------------------------------------------------------
 
     pub(super) fn tcp_timeout(&mut self, now: Instant, index: u32) {
-        let Some(id) = self.tcp.slots.id_at(index) else {
-            return;
-        };
-        let Some(slot) = self.tcp.slots.get_mut(id) else {
+        let (slots, mut around) = self.slots_and_around();
+        let Some((id, slot)) = slots.at_mut(index) else {
             return;
         };
         if slot.connection.state == State::TimeWait {
@@ -398,10 +357,14 @@ impl Stack {
         }
         let reset = slot.connection.on_timeout(now);
         if slot.connection.failure.is_some() {
-            self.net.counters.tcp_timed_out += 1;
+            around.net.counters.tcp_timed_out += 1;
         }
-        self.owe_reset(id, reset);
-        self.after_tcp(now, id);
+        if reset.is_some() {
+            self.owe_reset(id, reset);
+            return self.after_tcp(now, id);
+        }
+        let rest = slot.follow(id, &mut around);
+        self.finish(now, id, &rest);
     }
 
     /// The records that have waited long enough are forgotten, as many as there are `steps`.

@@ -4,9 +4,10 @@ use core::num::NonZeroU16;
 
 use bytes::Buf;
 
+use super::follow::Around;
 use super::listen::{ports_of, tuple_of};
 use super::time_waits::Name;
-use super::{Listener, Owner};
+use super::{Listener, Owner, Slot};
 use crate::base::Protocol;
 use crate::base::{DropReason, Instant};
 use crate::link::RxChecksum;
@@ -15,7 +16,7 @@ use crate::stack::demux::Tuple;
 use crate::stack::ids::TcpId;
 use crate::stack::packet::{Flow, Inbound};
 use crate::tcp::{
-    Bare, Control, Header, Options, Outcome, Segment, SeqNum, State, TimeWait, TimeWaitStep,
+    Bare, Control, Header, Options, Outcome, Reset, Segment, SeqNum, State, TimeWait, TimeWaitStep,
     refusal,
 };
 use crate::{ipv4, ipv6};
@@ -87,44 +88,40 @@ impl Stack {
         id: TcpId,
         seg: &Segment,
     ) -> Result<(), DropReason> {
-        let Some(slot) = self.tcp.slots.get_mut(id) else {
+        let (slots, mut around) = self.slots_and_around();
+        let Some(slot) = slots.get_mut(id) else {
             return Err(DropReason::TcpNoSocket);
         };
-        if !seg.text.is_empty() {
-            let segs = seg.text_len().div_ceil(seg.wire_text());
-            self.net.share_queue(slot.on, segs, &mut slot.connection);
-        }
-        slot.connection.rcv.budget = self.memory.budget();
-        let una = slot.connection.snd.una;
-        let step = slot.connection.on_segment(now, seg);
-        let (on, next_hop) = (slot.on, slot.flow.next_hop);
-        if slot.connection.snd.una != una {
-            // RFC 4861 §7.3.1: forward progress.
-            self.net.confirm(now, on, next_hop);
-        }
-        let ended = slot.connection.state == State::Closed;
-        let mut result = Ok(());
-        match step {
-            ControlFlow::Continue(()) => {}
-            ControlFlow::Break(Outcome::Dropped(reason)) => result = Err(reason),
-            ControlFlow::Break(Outcome::Reset) => self.net.counters.tcp_resets_received += 1,
-            ControlFlow::Break(Outcome::Refused(reset)) => {
-                if ended {
-                    self.owe_reset(id, Some(reset));
-                } else {
-                    // The connection goes on: a segment that was never its peer's is refused.
-                    let (flow, tuple) = (slot.flow, slot.tuple);
-                    self.queue_reset(on, &flow, &tuple, reset);
-                }
-                result = Err(if ended {
-                    DropReason::TcpTextRefused
-                } else {
-                    DropReason::TcpBadAck
-                });
+        let result = match slot.take_segment(now, seg, &mut around) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(Outcome::Dropped(reason)) => Err(reason),
+            ControlFlow::Break(Outcome::Reset) => {
+                around.net.counters.tcp_resets_received += 1;
+                Ok(())
             }
-        }
-        self.after_tcp(now, id);
+            ControlFlow::Break(Outcome::Refused(reset)) => {
+                let reason = self.on_refused(id, reset);
+                self.after_tcp(now, id);
+                return Err(reason);
+            }
+        };
+        let rest = slot.follow(id, &mut around);
+        self.finish(now, id, &rest);
         result
+    }
+
+    /// A connection refused a segment: with its last one, or as no segment of its peer's.
+    fn on_refused(&mut self, id: TcpId, reset: Reset) -> DropReason {
+        let Some(slot) = self.tcp.slots.get(id) else {
+            return DropReason::TcpNoSocket;
+        };
+        if slot.connection.state == State::Closed {
+            self.owe_reset(id, Some(reset));
+            return DropReason::TcpTextRefused;
+        }
+        let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
+        self.queue_reset(on, &flow, &tuple, reset);
+        DropReason::TcpBadAck
     }
 
     fn on_time_wait(
@@ -182,6 +179,30 @@ impl Stack {
         if let Some(flow) = self.answer_flow(&name.tuple, name.on, name.ttl, name.tos) {
             self.queue_bare(name.on, &flow, &name.tuple, bare);
         }
+    }
+}
+
+impl Slot {
+    /// Hands the connection a segment, with what concerns the layers below.
+    fn take_segment(
+        &mut self,
+        now: Instant,
+        seg: &Segment,
+        around: &mut Around<'_>,
+    ) -> ControlFlow<Outcome> {
+        let connection = &mut self.connection;
+        if !seg.text.is_empty() {
+            let segs = seg.text_len().div_ceil(seg.wire_text());
+            around.net.share_queue(self.on, segs, connection);
+        }
+        connection.rcv.budget = around.memory.budget();
+        let una = connection.snd.una;
+        let step = connection.on_segment(now, seg);
+        if connection.snd.una != una {
+            // RFC 4861 §7.3.1: forward progress.
+            around.net.confirm(now, self.on, self.flow.next_hop);
+        }
+        step
     }
 }
 

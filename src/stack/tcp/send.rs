@@ -1,10 +1,13 @@
 //! A connection's turn to send.
 
+use bytes::Bytes;
+
 use super::{Cut, Slot, frame_bytes};
 use crate::base::Instant;
 use crate::device::{Capabilities, DeviceError, Transmit};
 use crate::stack::Stack;
 use crate::stack::ids::{InterfaceId, TcpId};
+use crate::stack::net::Net;
 use crate::stack::packet::{Delivery, Waiter};
 use crate::stack::transmit::SenderTurn;
 use crate::stack::wheel::TimerKey;
@@ -23,77 +26,23 @@ impl Stack {
         out: &mut T,
         budget: &mut usize,
     ) -> Result<SenderTurn, DeviceError> {
-        let Some(id) = self.sender(on, index) else {
+        // Lines hold slots, and outlive the sockets in them: the slot may be empty by now, or that of a
+        // connection over another interface. What TIME-WAIT or nobody answers for any more sends
+        // nothing, and its timer is not this turn's to set.
+        let Some((id, slot)) = self.tcp.slots.at_mut(index) else {
             return Ok(SenderTurn::Done);
         };
-        let mut sent = 0;
-        let turn = loop {
-            if *budget == 0 || sent == TURN {
-                break Ok(SenderTurn::More);
-            }
-            match self.transmit_segment(now, on, id, out) {
-                Ok(Some(Delivery::Taken | Delivery::Dropped)) => {
-                    sent += 1;
-                    *budget -= 1;
-                }
-                Ok(Some(Delivery::Full)) => break Ok(SenderTurn::Full),
-                Ok(Some(Delivery::Unresolved)) => break Ok(SenderTurn::Waiting),
-                Ok(None) => break Ok(SenderTurn::Done),
-                Err(error) => break Err(error),
-            }
-        };
-        if let Some(slot) = self.tcp.slots.get_mut(id) {
-            let tally = slot.connection.stats.drain();
-            self.net.counters.add_tcp(&tally);
-            slot.charge(&mut self.memory, &mut self.net.counters);
-            if slot.reachable {
-                let deadline = slot.connection.next_timeout();
-                self.net.timers.set(TimerKey::Tcp(index), deadline);
-            }
+        if slot.on != on || !slot.reachable {
+            return Ok(SenderTurn::Done);
         }
-        turn
-    }
-
-    /// Who stands in line for `on` with this slot. Lines hold slots, and outlive the sockets in them:
-    /// the slot may be empty by now, or that of a connection over another interface. What TIME-WAIT
-    /// or nobody answers for any more sends nothing, and its timer is not this turn's to set.
-    fn sender(&self, on: InterfaceId, index: u32) -> Option<TcpId> {
-        let id = self.tcp.slots.id_at(index)?;
-        let slot = self.tcp.slots.get(id)?;
-        (slot.on == on && slot.reachable).then_some(id)
-    }
-
-    /// Plans, writes and offers one segment; `None` when there is nothing to send.
-    fn transmit_segment<T: Transmit + ?Sized>(
-        &mut self,
-        now: Instant,
-        on: InterfaceId,
-        id: TcpId,
-        out: &mut T,
-    ) -> Result<Option<Delivery>, DeviceError> {
-        let Some(slot) = self.tcp.slots.get_mut(id) else {
-            return Ok(None);
-        };
         slot.connection.rcv.budget = self.memory.budget();
-        let most = most_bytes(slot, &self.net.interfaces[on.index()].capabilities);
-        let Some(plan) = slot.connection.next_segment(now, most) else {
-            return Ok(None);
-        };
-        let mut header = [0; 60];
-        let payload = &mut self.tcp.payload;
-        let len = slot.connection.emit(&plan, &mut header, payload);
-        let cut: Cut = plan.segment();
-        let flow = &slot.flow;
-        let delivery = self
-            .net
-            .send_tcp(now, on, id, flow, &header[..len], payload, cut, out);
-        payload.clear();
-        let delivery = delivery?;
-        if matches!(delivery, Delivery::Taken | Delivery::Dropped) {
-            slot.connection.commit(now, &plan);
-            self.net.counters.tcp_segments_sent += 1;
-        }
-        Ok(Some(delivery))
+        let (net, payload) = (&mut self.net, &mut self.tcp.payload);
+        let turn = slot.turn(now, id, (net, payload), out, budget);
+        net.counters.add_tcp(&slot.connection.stats.drain());
+        slot.charge(&mut self.memory, &mut net.counters);
+        let deadline = slot.connection.next_timeout();
+        net.timers.set(TimerKey::Tcp(index), deadline);
+        turn
     }
 
     /// The neighbour does not answer: a SYN fails for it, anything else counts as lost.
@@ -118,6 +67,44 @@ impl Stack {
             }
         }
         self.after_tcp(now, id);
+    }
+}
+
+impl Slot {
+    /// Sends a few segments; takes each off `budget`.
+    fn turn<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        id: TcpId,
+        (net, payload): (&mut Net, &mut Vec<Bytes>),
+        out: &mut T,
+        budget: &mut usize,
+    ) -> Result<SenderTurn, DeviceError> {
+        let most = most_bytes(self, &net.interfaces[self.on.index()].capabilities);
+        for _ in 0..TURN {
+            if *budget == 0 {
+                break;
+            }
+            let Some(plan) = self.connection.next_segment(now, most) else {
+                return Ok(SenderTurn::Done);
+            };
+            let mut header = [0; 60];
+            let len = self.connection.emit(&plan, &mut header, payload);
+            let (on, cut): (_, Cut) = (self.on, plan.segment());
+            let header = &header[..len];
+            let delivery = net.send_tcp(now, on, id, &self.flow, header, payload, cut, out);
+            payload.clear();
+            match delivery? {
+                Delivery::Taken | Delivery::Dropped => {
+                    self.connection.commit(now, &plan);
+                    net.counters.tcp_segments_sent += 1;
+                    *budget -= 1;
+                }
+                Delivery::Full => return Ok(SenderTurn::Full),
+                Delivery::Unresolved => return Ok(SenderTurn::Waiting),
+            }
+        }
+        Ok(SenderTurn::More)
     }
 }
 

@@ -86,24 +86,9 @@ pub(super) struct Lines {
 }
 
 impl Stack {
-    /// Something happened on this connection.
-    pub(super) fn warm_tcp(&mut self, id: TcpId) {
+    /// Looks at who has stood in line for long, a few at a time.
+    pub(super) fn look_at_lines(&mut self) {
         let clock = self.net.counters.rx_bytes;
-        let (slots, lines) = (&mut self.tcp.slots, &mut self.tcp.lines);
-        let Some(slot) = slots.get_mut(id) else {
-            return;
-        };
-        if slot.standing.warmth == Warmth::Cold {
-            slot.standing.warmth = Warmth::Listed;
-            lines.warm.push_back(Warm { id, entered: clock });
-        } else {
-            slot.standing.warmth = Warmth::Busy;
-        }
-        if slot.connection.may_pin() {
-            for reach in [Reach::Small, Reach::All] {
-                slot.list_pinning(id, reach, clock, &mut lines.pinning);
-            }
-        }
         for _ in 0..LOOKED_AT {
             let line = &self.tcp.lines.warm;
             let crowded = line.len() > self.memory.most_warm();
@@ -189,6 +174,21 @@ impl Memory {
 }
 
 impl Slot {
+    /// Something happened on this connection, when `clock` bytes of frames had come.
+    pub(super) fn warm(&mut self, id: TcpId, clock: u64, lines: &mut Lines) {
+        if self.standing.warmth == Warmth::Cold {
+            self.standing.warmth = Warmth::Listed;
+            lines.warm.push_back(Warm { id, entered: clock });
+        } else {
+            self.standing.warmth = Warmth::Busy;
+        }
+        if self.connection.may_pin() {
+            for reach in [Reach::Small, Reach::All] {
+                self.list_pinning(id, reach, clock, &mut lines.pinning);
+            }
+        }
+    }
+
     /// Puts the connection in line, if it has what pins and does not stand there.
     fn list_pinning(
         &mut self,
