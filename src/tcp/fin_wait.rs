@@ -45,6 +45,11 @@ impl FinWait {
         }
     }
 
+    /// SND.NXT of the connection that was.
+    pub(crate) const fn snd_nxt(&self) -> super::seq::SeqNum {
+        self.record.snd_nxt()
+    }
+
     /// The ACK that answers whatever comes.
     pub(crate) fn ack(&self, now: crate::base::Instant) -> Bare {
         self.record.ack(now)

@@ -181,6 +181,11 @@ impl TimeWait {
         }
     }
 
+    /// SND.NXT of the connection that was.
+    pub(crate) const fn snd_nxt(&self) -> SeqNum {
+        self.snd_nxt
+    }
+
     /// The number a new connection of the same name starts at, well above the old one's.
     pub(crate) fn iss_floor(&self) -> SeqNum {
         // RFC 9293 §3.6.1 MAY-2 (1): larger than the largest of the previous incarnation.

@@ -43,11 +43,10 @@ impl Stack {
             SocketAddr::new(source, port),
             SocketAddr::new(remote.ip(), remote.port()),
         );
-        let iss = self.tcp.isn.isn(now, ends.0, ends.1);
         let setup = Setup {
             local_port: port,
             remote_port: remote.port(),
-            iss: floor.map_or(iss, |floor| floor.later(iss)),
+            iss: self.initial_number(now, ends, floor),
             ts_offset: self.tcp.isn.timestamp_offset(ends.0, ends.1),
             path_mss: path_mss(source, route.mtu),
             default_mss: default_mss(source),

@@ -76,7 +76,7 @@ impl Stack {
         };
         if let Some(Owner::HalfOpen(raw)) = self.tcp.owner(&self.demux.tcp.flows, &slot.tuple) {
             // Its SYN came again when there was room; it is the cookie that was acknowledged.
-            self.remove_half_open(raw);
+            self.end_half_open(raw);
         }
         let irs = slot.record.opening.irs;
         self.tcp.cookies.note_redeemed(now, iss, irs);

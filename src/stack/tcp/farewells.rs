@@ -89,7 +89,7 @@ impl Stack {
         let meant = all.filter(|(_, slot)| is_meant(slot)).map(|(raw, _)| raw);
         let meant: Vec<_> = meant.take(count).collect();
         for raw in meant {
-            if let Some(slot) = self.remove_half_open(raw) {
+            if let Some(slot) = self.end_half_open(raw) {
                 self.say_farewell(self.name_of_half(&slot), slot.record.reset());
             }
         }

@@ -68,13 +68,13 @@ impl Stack {
                 Ok(())
             }
             FinWaitStep::Refused(reset) => {
-                self.remove_fin_wait(raw);
+                self.end_fin_wait(raw);
                 self.say_farewell(name, reset);
                 Err(DropReason::TcpTextRefused)
             }
             FinWaitStep::Reset => {
                 self.net.counters.tcp_resets_received += 1;
-                self.remove_fin_wait(raw);
+                self.end_fin_wait(raw);
                 Ok(())
             }
             FinWaitStep::Answer(reason) => {
@@ -89,7 +89,7 @@ impl Stack {
     /// The peer's FIN has not come: quietly, as everything was acknowledged.
     pub(in crate::stack) fn tcp_fin_wait_timeout(&mut self, index: u32) {
         if let Some(raw) = self.tcp.fin_wait.id_at(index) {
-            self.remove_fin_wait(raw);
+            self.end_fin_wait(raw);
         }
     }
 
@@ -97,10 +97,17 @@ impl Stack {
     pub(super) fn reset_fin_waits(&mut self) {
         let all: Vec<_> = self.tcp.fin_wait.iter().map(|(raw, _)| raw).collect();
         for raw in all {
-            if let Some(slot) = self.remove_fin_wait(raw) {
+            if let Some(slot) = self.end_fin_wait(raw) {
                 self.say_farewell(slot.name, slot.record.reset());
             }
         }
+    }
+
+    /// Removes one that is not followed by TIME-WAIT.
+    fn end_fin_wait(&mut self, raw: RawId) -> Option<FinWaitSlot> {
+        let slot = self.remove_fin_wait(raw)?;
+        self.note_end(&slot.name.tuple, slot.record.snd_nxt());
+        Some(slot)
     }
 
     fn remove_fin_wait(&mut self, raw: RawId) -> Option<FinWaitSlot> {
@@ -114,7 +121,7 @@ impl Stack {
     /// RFC 9293 §3.6.1 MAY-2 (2): the SYN that ended TIME-WAIT was an old duplicate, for its SYN-ACK
     /// was reset. Of any other half-open connection nothing stays.
     pub(super) fn return_to_time_wait(&mut self, now: Instant, raw: RawId) {
-        if let Some(slot) = self.remove_half_open(raw)
+        if let Some(slot) = self.end_half_open(raw)
             && let Some(previous) = &slot.previous
         {
             self.begin_time_wait(now, &self.name_of_half(&slot), **previous, None);

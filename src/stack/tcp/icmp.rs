@@ -56,7 +56,7 @@ impl Stack {
             return Err(DropReason::IcmpUnmatched);
         }
         if ends_opening(kind).is_some() {
-            self.remove_half_open(raw);
+            self.end_half_open(raw);
         }
         Ok(())
     }

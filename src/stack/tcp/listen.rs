@@ -179,9 +179,8 @@ impl Stack {
             return self.answer_with_cookie(now, id, packet, opening, &options);
         }
         let ends = ends_of(packet);
-        let iss = self.tcp.isn.isn(now, ends.0, ends.1);
         let floor = previous.as_ref().map(TimeWait::iss_floor);
-        let iss = floor.map_or(iss, |floor| floor.later(iss));
+        let iss = self.initial_number(now, ends, floor);
         let mut slot = self.request(id, packet, opening, iss, &options)?;
         slot.previous = previous.map(Box::new);
         let tuple = slot.tuple;
@@ -274,7 +273,7 @@ impl Stack {
             self.net.counters.tcp_retransmits += 1;
             self.answer_half_open(now, raw);
         } else {
-            self.remove_half_open(raw);
+            self.end_half_open(raw);
         }
     }
 
@@ -353,7 +352,7 @@ impl Stack {
             return Err(DropReason::TcpNoSocket);
         };
         let Some(listener) = self.tcp.listeners.get_mut(half.listener) else {
-            self.remove_half_open(raw);
+            self.end_half_open(raw);
             self.refuse(packet, seg);
             return Err(DropReason::TcpNoSocket);
         };

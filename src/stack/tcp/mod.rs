@@ -19,6 +19,7 @@ mod icmp;
 mod leaving_tests;
 mod listen;
 mod listen_options;
+mod numbers;
 mod receive;
 #[cfg(test)]
 mod regression_tests;
@@ -286,6 +287,7 @@ impl Stack {
             if let Some(before) = before {
                 table.remove_flow(&name.tuple, before);
             }
+            self.note_end(&name.tuple, record.snd_nxt());
             return;
         }
         let end = now + self.config.time_wait;
@@ -308,6 +310,8 @@ impl Stack {
             self.tcp.reachable -= 1;
             let entry = TcpEntry::Connection(id.index());
             self.demux.tcp.remove_flow(&slot.tuple, entry);
+            let (tuple, nxt) = (slot.tuple, slot.connection.snd.nxt);
+            self.note_end(&tuple, nxt);
         }
     }
 
