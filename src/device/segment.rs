@@ -14,7 +14,7 @@ use super::layout::{Layout, TCP, long, on_the_wire, put_word, word};
 use super::{Capabilities, Device, DeviceDrop, DeviceError, DeviceWatch, Medium, Sent, Transmit};
 use crate::base::Instant;
 use crate::base::checksum::Sum;
-use crate::link::{PartialChecksum, SegmentKind, TxFrame, TxMeta};
+use crate::link::{PartialChecksum, SegmentKind, SegmentKinds, TxFrame, TxMeta};
 
 const FIN_PSH: u8 = 0x09;
 const CWR: u8 = 0x80;
@@ -41,7 +41,18 @@ impl<D: Device> Segmented<D> {
 
 /// What a device with these capabilities has once this module stands in front of it.
 pub(super) const fn with_software(native: Capabilities) -> Capabilities {
+    let mut cut_in_software = native.cut_in_software;
+    if !native.tso4 {
+        cut_in_software = cut_in_software.union(SegmentKinds::TCP4);
+    }
+    if !native.tso6 {
+        cut_in_software = cut_in_software.union(SegmentKinds::TCP6);
+    }
+    if !native.uso {
+        cut_in_software = cut_in_software.union(SegmentKinds::UDP);
+    }
     Capabilities {
+        cut_in_software,
         checksum: true,
         tso4: true,
         tso6: true,

@@ -160,7 +160,7 @@ where
         self
     }
 
-    /// Frames that one turn takes and sends at most (default 64: 0.25 to 0.5 ms at worst,
+    /// Frames that one turn takes and writes at most (default 64 and 128: 0.25 to 0.5 ms at worst,
     /// during which users wait; docs/choices.md). Replaces [`Config::transmit_budget`].
     #[must_use]
     pub const fn turn_frames(mut self, frames: usize) -> Self {

@@ -1,5 +1,6 @@
 //! Leads step by step: this thread plays whoever comes in between, another one leads.
 
+use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,8 +21,8 @@ use super::super::state::{Core, Next};
 use super::super::waits::Waits;
 use crate::base::{Instant, Seed};
 use crate::device::{
-    Capabilities, Device, DeviceError, HostReceive, HostTransmit, Medium, Pair, PairTx, Pollable,
-    Sent, Transmit,
+    Capabilities, Device, DeviceError, HostReceive, HostTransmit, Medium, Pair, Pollable, Receive,
+    RxBatch, Segmented, Sent, Transmit,
 };
 use crate::link::{RxFrame, RxMeta, TxFrame};
 use crate::stack::{Config, InterfaceConfig, Port, Stack, TcpId, UdpOptions};
@@ -37,9 +38,9 @@ fn shared() -> (Arc<Shared>, Pair) {
 }
 
 /// A sending half that counts how often it was polled.
-struct Counting(PairTx, Arc<AtomicU32>);
+struct Counting<T>(T, Arc<AtomicU32>);
 
-impl Transmit for Counting {
+impl<T: Transmit> Transmit for Counting<T> {
     fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
         self.0.transmit(now, frame)
     }
@@ -50,7 +51,7 @@ impl Transmit for Counting {
     }
 }
 
-impl Pollable for Counting {
+impl<T: Pollable> Pollable for Counting<T> {
     fn descriptor(&self) -> std::io::Result<Arc<OwnedFd>> {
         self.0.descriptor()
     }
@@ -59,6 +60,17 @@ impl Pollable for Counting {
 /// The same, and how often the device was polled.
 fn counted() -> (Arc<Shared>, Pair, Arc<AtomicU32>) {
     let (device, peer) = Pair::new(Capabilities::full(Medium::Ip, 1500), 100);
+    let (shared, polls) = over(device);
+    (shared, peer, polls)
+}
+
+/// The same over a device.
+fn over<D>(device: D) -> (Arc<Shared>, Arc<AtomicU32>)
+where
+    D: Device,
+    D::Rx: HostReceive,
+    D::Tx: HostTransmit,
+{
     let mut stack = Stack::new(Config::new(Seed::from_number(1)));
     let address = "10.7.0.1/24".parse().unwrap();
     let interface = InterfaceConfig::new(device.capabilities()).address(address);
@@ -76,7 +88,7 @@ fn counted() -> (Arc<Shared>, Pair, Arc<AtomicU32>) {
     let halves = (Rx::new(rx, poller), tx);
     let tcp = TcpOptions::default();
     let shared = Shared::new(stack, tcp, halves, None, &manners).unwrap();
-    (shared, peer, polls)
+    (shared, polls)
 }
 
 /// A connection whose peer never answers.
@@ -302,4 +314,51 @@ fn nobody_leads_after_a_panic_with_the_receiving_half() {
     };
     assert!(shared.try_lead(shared.lock(), &until).is_err());
     assert!(matches!(shared.error(), Some(HostError::Panicked)));
+}
+
+/// One hold of the core's lock is bounded by frames on the wire: without offload, 64 super-segments
+/// that a user's call sent were as many as 2,900 of them, and others waited all that time.
+#[test]
+fn a_hold_of_the_lock_writes_a_bounded_number_of_frames_without_offload() {
+    const DATAGRAMS: usize = 41;
+    const SUPERS: usize = 64;
+    // The budget, and what the last super-segment may overdraw it by.
+    const ROUND: usize = 128 + DATAGRAMS - 1;
+    let plain = Capabilities::plain(Medium::Ip, 1500);
+    let (device, peer) = Pair::new(plain, 100_000);
+    let (shared, _) = over(Segmented::new(device));
+    let (mut rx, _tx) = peer.split();
+    let mut written = || {
+        let mut batch = RxBatch::new(100_000);
+        rx.receive(clock::now(), &mut batch).unwrap()
+    };
+    let mut core = shared.lock();
+    let local = "10.7.0.1:7".parse().unwrap();
+    let options = UdpOptions::new().send_buffer(64 << 20);
+    let id = core.stack.udp_bind(local, options).unwrap();
+    let size = NonZeroU16::new(1472).unwrap();
+    for _ in 0..SUPERS {
+        let data = Bytes::from(vec![0; DATAGRAMS * 1472]);
+        let to = Some("10.7.0.2:7".parse().unwrap());
+        core.stack
+            .udp_send_segmented(clock::now(), id, to, data, size)
+            .unwrap();
+    }
+    let (_, need) = core.after_call(clock::now());
+    assert!(need.urgent, "the rest is for who looks");
+    drop(core);
+    let call = written();
+    assert!((129..=2 * ROUND).contains(&call), "{call} frames in a call");
+    let mut all = call;
+    loop {
+        let next = shared.turn(&mut shared.rx.lock().unwrap(), Turn::Drive);
+        let turn = written();
+        assert!(turn <= ROUND, "{turn} frames in a turn");
+        all += turn;
+        match next {
+            Some(Next::Again) => assert!(turn >= 128, "{turn} frames in a turn"),
+            _ => break,
+        }
+    }
+    assert_eq!(all, SUPERS * DATAGRAMS);
 }

@@ -11,7 +11,7 @@ use crate::base::Instant;
 use crate::stack::{InterfaceId, More, PortTx, Stack};
 
 /// Rounds of the stack's frame budget that a user's call sends itself; the rest is for who looks.
-const ROUNDS_OF_A_CALL: usize = 4;
+const ROUNDS_OF_A_CALL: usize = 2;
 
 /// Rounds for what else waits when the host ends, so that an unwilling device cannot hold it up.
 const ROUNDS_AT_THE_END: usize = 1024;

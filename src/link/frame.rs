@@ -101,6 +101,30 @@ pub enum SegmentKind {
     Udp,
 }
 
+bitflags::bitflags! {
+    /// Several kinds of super-segments.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct SegmentKinds: u8 {
+        /// [`SegmentKind::Tcp4`].
+        const TCP4 = 1;
+        /// [`SegmentKind::Tcp6`].
+        const TCP6 = 1 << 1;
+        /// [`SegmentKind::Udp`].
+        const UDP = 1 << 2;
+    }
+}
+
+impl SegmentKinds {
+    /// Is this kind among them?
+    pub const fn has(self, kind: SegmentKind) -> bool {
+        self.contains(match kind {
+            SegmentKind::Tcp4 => Self::TCP4,
+            SegmentKind::Tcp6 => Self::TCP6,
+            SegmentKind::Udp => Self::UDP,
+        })
+    }
+}
+
 /// How a super-segment is to be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segmentation {

@@ -7,6 +7,6 @@ mod frame;
 
 pub use ethernet::{EtherType, VlanTag};
 pub use frame::{
-    MAX_IP_LEN, PartialChecksum, RxChecksum, RxFrame, RxMeta, SegmentKind, Segmentation, TxFrame,
-    TxMeta,
+    MAX_IP_LEN, PartialChecksum, RxChecksum, RxFrame, RxMeta, SegmentKind, SegmentKinds,
+    Segmentation, TxFrame, TxMeta,
 };

@@ -41,7 +41,7 @@ impl Config {
             neighbour_queue: 16,
             neighbour_queue_bytes: 1 << 20,
             outbox_limit: 256,
-            transmit_budget: 64,
+            transmit_budget: 128,
             timer_budget: 256,
             ephemeral_ports: 32_768..=60_999,
             icmp_errors_per_second: 1000,
@@ -151,7 +151,10 @@ impl Config {
         }
     }
 
-    /// Frames that one `poll_transmit` sends at most (default 64, docs/choices.md).
+    /// Frames on the wire that one `poll_transmit` writes at most (default 128, docs/choices.md). A
+    /// super-segment costs its frames where software cuts it, and by its bytes, 8 KiB being a frame,
+    /// where the device does ([`Capabilities::cost`]); the last one may overdraw the budget by what it
+    /// costs, which is less than 64 frames, and none where TCP's are cut in software.
     #[must_use]
     pub fn transmit_budget(self, frames: usize) -> Self {
         Self {

@@ -11,6 +11,44 @@ use super::packet::Delivery;
 use super::ready::Ready;
 use crate::base::Instant;
 use crate::device::{DeviceError, Transmit};
+use crate::link::{SegmentKind, Segmentation};
+
+/// What one drain of an interface may still cost, in small frames ([`Capabilities::cost`]).
+#[derive(Debug)]
+pub(in crate::stack) struct FrameBudget {
+    left: usize,
+    /// Packets dealt with.
+    sent: usize,
+}
+
+impl FrameBudget {
+    const fn new(frames: usize) -> Self {
+        Self {
+            left: frames,
+            sent: 0,
+        }
+    }
+
+    pub(in crate::stack) const fn left(&self) -> usize {
+        self.left
+    }
+
+    pub(in crate::stack) const fn is_used_up(&self) -> bool {
+        self.left == 0
+    }
+
+    /// A packet was dealt with.
+    pub(in crate::stack) const fn spend(&mut self, cost: usize) {
+        self.left = self.left.saturating_sub(cost);
+        self.sent += 1;
+    }
+
+    /// Something was tried since there was this much left: that is not for nothing either, so that
+    /// draining ends.
+    fn charge_a_try(&mut self, before: usize) {
+        self.left = self.left.min(before.saturating_sub(1));
+    }
+}
 
 /// Why [`Stack::poll_transmit`] stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +73,8 @@ pub struct Progress {
 }
 
 impl Stack {
-    /// Sends what waits on this interface, a bounded number of frames.
+    /// Sends what waits on this interface, a bounded number of frames on the wire
+    /// ([`Config::transmit_budget`](super::Config::transmit_budget)).
     ///
     /// # Errors
     /// Only what ends the device.
@@ -46,11 +85,10 @@ impl Stack {
         out: &mut T,
     ) -> Result<Progress, DeviceError> {
         let now = self.net.clamp(now);
-        let budget = self.config.transmit_budget;
-        let mut left = budget;
+        let mut budget = FrameBudget::new(self.config.transmit_budget);
         let mut more = More::Idle;
         while self.wants_transmit(on) {
-            if left == 0 {
+            if budget.is_used_up() {
                 more = More::Budget;
                 break;
             }
@@ -61,9 +99,9 @@ impl Stack {
                 !interface.outbox.is_empty() && (other || interface.outbox_turn)
             };
             let turn = if outbox {
-                self.transmit_outbox(now, on, out, &mut left)?
+                self.transmit_outbox(now, on, out, &mut budget)?
             } else {
-                self.transmit_ready(now, on, out, &mut left)?
+                self.transmit_ready(now, on, out, &mut budget)?
             };
             if turn == Turn::Full {
                 // The same one is first when the device takes frames again.
@@ -74,7 +112,7 @@ impl Stack {
             }
         }
         self.tell_notices(now);
-        let sent = budget - left;
+        let sent = budget.sent;
         Ok(Progress { sent, more })
     }
 
@@ -84,21 +122,30 @@ impl Stack {
         now: Instant,
         on: InterfaceId,
         out: &mut T,
-        left: &mut usize,
+        budget: &mut FrameBudget,
     ) -> Result<Turn, DeviceError> {
         let popped = self.net.interfaces[on.index()].outbox.pop();
         let Some((place, Outgoing { frame, asks })) = popped else {
             return Ok(Turn::Done);
         };
+        let mut cost = 1;
         let kept = match frame {
             Frame::Arp(to, packet) => match self.net.send_arp(now, on, to, &packet, out)? {
                 Delivery::Full => Some(Frame::Arp(to, packet)),
                 _ => None,
             },
-            Frame::Packet(packet) => match self.net.send_owned(now, on, packet, out)? {
-                Ok(_) => None,
-                Err(packet) => Some(Frame::Packet(packet)),
-            },
+            Frame::Packet(packet) => {
+                if let Some(size) = packet.segment {
+                    let kind = SegmentKind::Udp;
+                    let segment = Some(Segmentation { kind, size });
+                    let device = &self.net.interfaces[on.index()].capabilities;
+                    cost = device.cost(packet.payload.len(), segment);
+                }
+                match self.net.send_owned(now, on, packet, out)? {
+                    Ok(_) => None,
+                    Err(packet) => Some(Frame::Packet(packet)),
+                }
+            }
         };
         if let Some(frame) = kept {
             let outbox = &mut self.net.interfaces[on.index()].outbox;
@@ -108,7 +155,7 @@ impl Stack {
         if let Some(asks) = asks {
             self.net.asked(now, on, asks);
         }
-        *left -= 1;
+        budget.spend(cost);
         Ok(Turn::Done)
     }
 
@@ -118,24 +165,23 @@ impl Stack {
         now: Instant,
         on: InterfaceId,
         out: &mut T,
-        left: &mut usize,
+        budget: &mut FrameBudget,
     ) -> Result<Turn, DeviceError> {
         let Some(ready) = self.net.interfaces[on.index()].ready.pop() else {
             return Ok(Turn::Done);
         };
-        let before = *left;
+        let before = budget.left();
         let turn = match ready {
-            Ready::Tcp(index) => self.transmit_tcp(now, on, index, out, left),
-            Ready::Udp(index) => self.transmit_udp(now, on, index, out, left),
-            Ready::Farewells => self.transmit_farewells(now, on, out, left),
+            Ready::Tcp(index) => self.transmit_tcp(now, on, index, out, budget),
+            Ready::Udp(index) => self.transmit_udp(now, on, index, out, budget),
+            Ready::Farewells => self.transmit_farewells(now, on, out, budget),
         };
         let line = &mut self.net.interfaces[on.index()].ready;
         match turn {
             Ok(SenderTurn::Done | SenderTurn::Waiting) => Ok(Turn::Done),
             Ok(SenderTurn::More) => {
                 line.push(ready);
-                // Every turn costs something, so that draining ends.
-                *left = (*left).min(before.saturating_sub(1));
+                budget.charge_a_try(before);
                 Ok(Turn::Done)
             }
             Ok(SenderTurn::Full) => {

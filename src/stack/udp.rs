@@ -22,8 +22,13 @@ use super::udp_socket::{
     charge,
 };
 use crate::base::{Instant, Protocol};
-use crate::link::MAX_IP_LEN;
+use crate::link::{MAX_IP_LEN, SegmentKind};
 use crate::{ipv4, ipv6, udp};
+
+/// Datagrams in a super-segment that software cuts: a drain of the interface stops between
+/// super-segments only, and nobody limits how small their datagrams are. Linux takes as many at once
+/// (`UDP_MAX_SEGMENTS`).
+const MOST_CUT: usize = 64;
 
 impl Stack {
     /// Binds a UDP socket to a local address (`0.0.0.0` and `[::]`: any) and port (0: an ephemeral
@@ -145,8 +150,8 @@ impl Stack {
     }
 
     /// Queues datagrams of `segment` bytes each, the last maybe shorter, that lie one behind the
-    /// other in `data`: one super-segment where the device can cut it (USO), else many datagrams
-    /// that share the buffer.
+    /// other in `data`: one super-segment where the device can cut it (USO), some where software at
+    /// its edge does, else many datagrams; they share the buffer.
     ///
     /// # Errors
     /// As [`udp_send_to`](Self::udp_send_to).
@@ -160,18 +165,24 @@ impl Stack {
     ) -> Result<(), SendError> {
         let (to, route) = self.check_send(now, id, to, data.len(), Some(segment))?;
         let size = usize::from(segment.get());
-        let whole = self.net.interfaces[route.on.index()].capabilities.uso;
-        if data.len() <= size || whole {
-            let segment = (data.len() > size).then_some(segment);
-            self.enqueue(id, (to, route), data, segment);
-            return Ok(());
-        }
+        let device = &self.net.interfaces[route.on.index()].capabilities;
+        let datagrams = if !device.uso {
+            1
+        } else if device.cut_in_software.has(SegmentKind::Udp) {
+            MOST_CUT
+        } else {
+            usize::MAX
+        };
+        let most = size.saturating_mul(datagrams);
         let mut rest = data;
-        while !rest.is_empty() {
-            let one = rest.split_to(size.min(rest.len()));
-            self.enqueue(id, (to, route), one, None);
+        loop {
+            let one = rest.split_to(most.min(rest.len()));
+            let segment = (one.len() > size).then_some(segment);
+            self.enqueue(id, (to, route), one, segment);
+            if rest.is_empty() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Takes the oldest received datagram, or the error that is pending.

@@ -15,12 +15,12 @@ use super::icmp::{Complaint, IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, UdpId};
 use super::packet::{Delivery, Inbound, Waiter};
 use super::route::Route;
-use super::transmit::SenderTurn;
+use super::transmit::{FrameBudget, SenderTurn};
 use super::udp::{flow_of, route_for};
 use super::udp_socket::{Datagram, RecvError};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{DeviceError, Transmit};
-use crate::link::RxChecksum;
+use crate::link::{RxChecksum, SegmentKind, Segmentation};
 use crate::{ipv4, ipv6, udp};
 
 /// Frames that one socket sends before the next has its turn.
@@ -172,12 +172,12 @@ impl Stack {
         on: InterfaceId,
         index: u32,
         out: &mut T,
-        budget: &mut usize,
+        budget: &mut FrameBudget,
     ) -> Result<SenderTurn, DeviceError> {
         let Some(id) = self.udp.id_at(index) else {
             return Ok(SenderTurn::Done);
         };
-        let mut turn = TURN.min(*budget);
+        let least = budget.left().saturating_sub(TURN);
         loop {
             let Some(socket) = self.udp.get_mut(id) else {
                 return Ok(SenderTurn::Done);
@@ -185,7 +185,7 @@ impl Stack {
             let Some(to) = socket.send.front().map(|pending| pending.to) else {
                 return Ok(SenderTurn::Done);
             };
-            if turn == 0 {
+            if budget.left() <= least {
                 return Ok(SenderTurn::More);
             }
             let route = match route_for(&self.net, socket, to) {
@@ -203,13 +203,11 @@ impl Stack {
                     continue;
                 }
             };
-            match self.send_first(now, id, &route, out)? {
+            match self.send_first(now, id, &route, out, budget)? {
                 Delivery::Full => return Ok(SenderTurn::Full),
                 Delivery::Unresolved => return Ok(SenderTurn::Waiting),
                 Delivery::Taken | Delivery::Dropped => {}
             }
-            turn -= 1;
-            *budget -= 1;
             self.told_room(id);
         }
     }
@@ -221,6 +219,7 @@ impl Stack {
         id: UdpId,
         route: &Route,
         out: &mut T,
+        budget: &mut FrameBudget,
     ) -> Result<Delivery, DeviceError> {
         let Some(socket) = self.udp.get_mut(id) else {
             return Ok(Delivery::Dropped);
@@ -244,6 +243,10 @@ impl Stack {
         });
         let delivery = self.net.send_datagram(now, route.on, id, &packet, out)?;
         if matches!(delivery, Delivery::Taken | Delivery::Dropped) {
+            let kind = SegmentKind::Udp;
+            let segment = first.segment.map(|size| Segmentation { kind, size });
+            let device = &self.net.interfaces[route.on.index()].capabilities;
+            budget.spend(device.cost(first.data.len(), segment));
             socket.pop_send();
             self.net.counters.udp_datagrams_sent += datagrams;
         }

@@ -72,6 +72,7 @@ pub(crate) use half_open::{Bare, HalfOpen, HalfOpenStep};
 pub(crate) use header::CHECKSUM_OFFSET;
 pub(crate) use isn::IsnGenerator;
 pub(crate) use on_segment::Outcome;
+pub(crate) use plan::FrameLimit;
 pub(crate) use read_queue::Reach;
 pub(crate) use receive::{QueuePart, syn_window, window_scale};
 pub(crate) use reset::{Reset, refusal};

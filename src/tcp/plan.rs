@@ -95,10 +95,19 @@ pub(crate) enum Turn {
     Idle(SendLimit),
 }
 
+/// What one frame may hold at most; but one segment may always leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameLimit {
+    /// Bytes of TCP header and text.
+    pub(crate) bytes: u32,
+    /// Segments of the wire.
+    pub(crate) segments: u32,
+}
+
 impl Connection {
     /// The next segment to send, or none, and then what changes that is noted and armed. `most` bounds
-    /// TCP header and text of one frame, in bytes, but one segment may always leave.
-    pub(crate) fn next_segment(&mut self, now: Instant, most: u32) -> Option<Plan> {
+    /// one frame.
+    pub(crate) fn next_segment(&mut self, now: Instant, most: FrameLimit) -> Option<Plan> {
         match self.plan(now, most) {
             Turn::Send(plan) => Some(plan),
             Turn::Idle(limit) => {
@@ -111,7 +120,7 @@ impl Connection {
     }
 
     /// What to do now.
-    pub(crate) fn plan(&mut self, now: Instant, most: u32) -> Turn {
+    pub(crate) fn plan(&mut self, now: Instant, most: FrameLimit) -> Turn {
         match self.state {
             State::Closed | State::Listen => return Turn::Idle(SendLimit::Nothing),
             State::SynSent | State::SynRcvd if self.snd.nxt == self.snd.iss => {
@@ -219,13 +228,15 @@ impl Connection {
         NonZeroU16::new(mss.saturating_sub(options)).unwrap_or(NonZeroU16::MIN)
     }
 
-    fn frame(&self, options: &Options, most: u32) -> Frame {
+    fn frame(&self, options: &Options, most: FrameLimit) -> Frame {
         let with_text = self.text_options(options);
         let size = u32::from(self.wire_size(&with_text).get());
-        let room = most.saturating_sub(HEADER_LEN + u32::try_from(with_text.len()).unwrap_or(40));
+        let room = most
+            .bytes
+            .saturating_sub(HEADER_LEN + u32::try_from(with_text.len()).unwrap_or(40));
         Frame {
             size,
-            most: (room / size).max(1) * size,
+            most: (room / size).min(most.segments).max(1) * size,
         }
     }
 

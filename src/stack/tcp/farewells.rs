@@ -19,7 +19,7 @@ use crate::stack::Stack;
 use crate::stack::egress::Outbound;
 use crate::stack::ids::{InterfaceId, RawId, Slab, TcpId};
 use crate::stack::packet::{Delivery, Waiter};
-use crate::stack::transmit::SenderTurn;
+use crate::stack::transmit::{FrameBudget, SenderTurn};
 use crate::stack::wheel::TimerKey;
 use crate::tcp::Reset;
 
@@ -101,9 +101,9 @@ impl Stack {
         now: Instant,
         on: InterfaceId,
         out: &mut T,
-        budget: &mut usize,
+        budget: &mut FrameBudget,
     ) -> Result<SenderTurn, DeviceError> {
-        for _ in 0..TURN.min(*budget) {
+        for _ in 0..TURN.min(budget.left()) {
             let line = &mut self.net.interfaces[on.index()].farewells;
             let Some(&id) = line.front() else {
                 return Ok(SenderTurn::Done);
@@ -116,7 +116,7 @@ impl Stack {
             if delivery != Delivery::Unresolved {
                 // Else its neighbour, or its address, puts it in line again.
                 self.remove_farewell(id);
-                *budget -= 1;
+                budget.spend(1);
             }
         }
         Ok(SenderTurn::More)

@@ -5,6 +5,8 @@
 //! a boxed connection, a small TIME-WAIT record. *Does not* know TCP's rules: `crate::tcp` does.
 
 mod api;
+#[cfg(test)]
+mod budget_tests;
 mod charge;
 mod connect;
 mod cookie;
@@ -437,17 +439,6 @@ fn readiness(signals: Signals) -> Readiness {
         ready.set(bit, signals.contains(signal));
     }
     ready
-}
-
-/// Bytes of TCP header and text in the largest frame of a flow.
-const fn frame_bytes(super_segments: bool) -> u32 {
-    if super_segments {
-        // IPv4's total length counts its header, IPv6's does not: 40 suits both.
-        65_535 - 40
-    } else {
-        // One segment, whatever its size: several of a peer with a small MSS would fit the MTU.
-        0
-    }
 }
 
 /// The size that a segment is cut by, when there is more than one in a frame.

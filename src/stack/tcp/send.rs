@@ -1,30 +1,45 @@
 //! A connection's turn to send.
 
+use core::net::IpAddr;
+
 use bytes::Bytes;
 
-use super::{Cut, Slot, frame_bytes};
+use super::{Cut, Slot};
 use crate::base::Instant;
 use crate::device::{Capabilities, DeviceError, Transmit};
+use crate::link::{SegmentKind, Segmentation};
 use crate::stack::Stack;
 use crate::stack::ids::{InterfaceId, TcpId};
 use crate::stack::net::Net;
 use crate::stack::packet::{Delivery, Waiter};
-use crate::stack::transmit::SenderTurn;
+use crate::stack::transmit::{FrameBudget, SenderTurn};
 use crate::stack::wheel::TimerKey;
-use crate::tcp::{State, TcpFailure};
+use crate::tcp::{FrameLimit, State, TcpFailure};
 
-// Frames that one connection sends before the next has its turn.
+/// Frames that one connection offers before the next has its turn.
 const TURN: usize = 4;
+/// What it spends before that, but for its last frame: what four super-segments of 64 KiB cost where
+/// the device takes them whole. Where it does not, one is a turn.
+const TURN_COST: usize = 32;
+
+/// Bytes of TCP header and text in the largest super-segment. IPv4's total length counts its header,
+/// IPv6's does not: 40 suits both.
+const LARGEST: u32 = 65_535 - 40;
+/// One segment, whatever its size: several of a peer with a small MSS would fit the MTU.
+const ONE_SEGMENT: FrameLimit = FrameLimit {
+    bytes: 0,
+    segments: 1,
+};
 
 impl Stack {
-    /// Lets the connection in this slot send; takes each frame off `budget`.
+    /// Lets the connection in this slot send; takes what each frame costs off `budget`.
     pub(in crate::stack) fn transmit_tcp<T: Transmit + ?Sized>(
         &mut self,
         now: Instant,
         on: InterfaceId,
         index: u32,
         out: &mut T,
-        budget: &mut usize,
+        budget: &mut FrameBudget,
     ) -> Result<SenderTurn, DeviceError> {
         // Lines hold slots, and outlive the sockets in them: the slot may be empty by now, or that of a
         // connection over another interface. What TIME-WAIT or nobody answers for any more sends
@@ -61,8 +76,7 @@ impl Stack {
             slot.connection.refuse_opening(TcpFailure::HostUnreachable);
             self.net.counters.tcp_connect_failed += 1;
         } else {
-            let most = frame_bytes(false);
-            if let Some(plan) = slot.connection.next_segment(now, most) {
+            if let Some(plan) = slot.connection.next_segment(now, ONE_SEGMENT) {
                 slot.connection.commit(now, &plan);
             }
         }
@@ -71,20 +85,26 @@ impl Stack {
 }
 
 impl Slot {
-    /// Sends a few segments; takes each off `budget`.
+    /// Sends a few segments; takes what each costs off `budget`.
     fn turn<T: Transmit + ?Sized>(
         &mut self,
         now: Instant,
         id: TcpId,
         (net, payload): (&mut Net, &mut Vec<Bytes>),
         out: &mut T,
-        budget: &mut usize,
+        budget: &mut FrameBudget,
     ) -> Result<SenderTurn, DeviceError> {
-        let most = most_bytes(self, &net.interfaces[self.on.index()].capabilities);
+        let kind = match self.flow.src {
+            IpAddr::V4(_) => SegmentKind::Tcp4,
+            IpAddr::V6(_) => SegmentKind::Tcp6,
+        };
+        let least = budget.left().saturating_sub(TURN_COST);
         for _ in 0..TURN {
-            if *budget == 0 {
+            if budget.left() <= least {
                 break;
             }
+            let device = &net.interfaces[self.on.index()].capabilities;
+            let most = frame_limit(device, kind, budget);
             let Some(plan) = self.connection.next_segment(now, most) else {
                 return Ok(SenderTurn::Done);
             };
@@ -98,7 +118,10 @@ impl Slot {
                 Delivery::Taken | Delivery::Dropped => {
                     self.connection.commit(now, &plan);
                     net.counters.tcp_segments_sent += 1;
-                    *budget -= 1;
+                    let device = &net.interfaces[on.index()].capabilities;
+                    let text = usize::try_from(plan.text).unwrap_or(usize::MAX);
+                    let segment = cut.map(|size| Segmentation { kind, size });
+                    budget.spend(device.cost(text, segment));
                 }
                 Delivery::Full => return Ok(SenderTurn::Full),
                 Delivery::Unresolved => return Ok(SenderTurn::Waiting),
@@ -108,12 +131,23 @@ impl Slot {
     }
 }
 
-/// Bytes of TCP header and text in one frame of this connection.
-fn most_bytes(slot: &Slot, capabilities: &Capabilities) -> u32 {
-    let super_segments = if slot.flow.src.is_ipv4() {
-        capabilities.tso4
-    } else {
-        capabilities.tso6
+/// What one frame may hold: where software cuts it, each of its segments is written by itself, and
+/// no more of them are than the budget has left.
+fn frame_limit(device: &Capabilities, kind: SegmentKind, budget: &FrameBudget) -> FrameLimit {
+    let whole = match kind {
+        SegmentKind::Tcp4 => device.tso4,
+        _ => device.tso6,
     };
-    frame_bytes(super_segments)
+    if !whole {
+        return ONE_SEGMENT;
+    }
+    let segments = if device.cut_in_software.has(kind) {
+        u32::try_from(budget.left()).unwrap_or(u32::MAX)
+    } else {
+        u32::MAX
+    };
+    FrameLimit {
+        bytes: LARGEST,
+        segments,
+    }
 }

@@ -1,6 +1,9 @@
 //! Draining an interface: budget, a full device, a device that drops.
 
+use core::num::NonZeroU16;
+
 use super::*;
+use crate::link::SegmentKinds;
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -79,6 +82,49 @@ fn the_budget_bounds_a_turn_and_nothing_is_left_behind() {
         [(4, More::Budget), (4, More::Budget), (2, More::Idle)]
     );
     assert!(!rig.stack.wants_transmit(rig.on));
+}
+
+/// UDP super-segments count too, by their frames or by their bytes; software never gets more than 64
+/// datagrams in one.
+#[test]
+fn the_budget_counts_the_datagrams_of_a_super_segment() {
+    for (software, expected) in [(true, vec![4; 4]), (false, vec![2])] {
+        let full = Capabilities::full(Medium::Ip, 1500);
+        let capabilities = Capabilities {
+            cut_in_software: if software {
+                SegmentKinds::UDP
+            } else {
+                SegmentKinds::empty()
+            },
+            ..full
+        };
+        let config = Config::new(Seed::from_number(1)).transmit_budget(200);
+        let interface = InterfaceConfig::new(&capabilities).address("10.0.0.1/24".parse().unwrap());
+        let mut rig = Rig::bare(config, interface);
+        let options = UdpOptions::new().send_buffer(1 << 20);
+        let id = rig.stack.udp_bind(addr("0.0.0.0:5"), options).unwrap();
+        for _ in 0..2 {
+            // 480 datagrams: seven super-segments of 64, and one of 32.
+            let data = Bytes::from(vec![0; 48_000]);
+            let size = NonZeroU16::new(100).unwrap();
+            rig.stack
+                .udp_send_segmented(rig.now, id, Some(addr("10.0.0.2:7")), data, size)
+                .unwrap();
+        }
+        let mut sent = Vec::new();
+        let mut more = More::Budget;
+        while more == More::Budget {
+            let device = &mut rig.device;
+            let progress = rig.stack.poll_transmit(rig.now, rig.on, device).unwrap();
+            sent.push(progress.sent);
+            more = progress.more;
+        }
+        assert_eq!(sent, expected, "software: {software}");
+        let bytes: usize = rig.device.frames.iter().map(|f| f.0.len() - 28).sum();
+        assert_eq!(bytes, 96_000);
+        let datagrams = rig.stack.counters().udp_datagrams_sent;
+        assert_eq!(datagrams, 960);
+    }
 }
 
 /// Two sockets and the stack's own packets take turns.
