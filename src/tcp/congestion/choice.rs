@@ -7,7 +7,7 @@ use core::str::FromStr;
 use std::sync::Arc;
 
 use super::control::CongestionControl;
-use super::{Bbr, Cubic, Reno};
+use super::{Bbr, Bbr3, Cubic, Reno};
 
 /// A congestion control to choose.
 ///
@@ -29,6 +29,8 @@ pub enum Choice {
     Cubic,
     /// BBR version 1, which does not answer to loss.
     Bbr,
+    /// BBR version 3.
+    Bbr3,
     /// The user's own.
     Custom(Maker),
 }
@@ -51,7 +53,7 @@ impl Choice {
     }
 
     /// All that have a name of their own.
-    pub const NAMED: [Self; 3] = [Self::Reno, Self::Cubic, Self::Bbr];
+    pub const NAMED: [Self; 4] = [Self::Reno, Self::Cubic, Self::Bbr, Self::Bbr3];
 
     /// The name, as Linux writes it; `custom` for a user's own.
     pub const fn name(&self) -> &'static str {
@@ -59,6 +61,7 @@ impl Choice {
             Self::Reno => "reno",
             Self::Cubic => "cubic",
             Self::Bbr => "bbr",
+            Self::Bbr3 => "bbr3",
             Self::Custom(_) => "custom",
         }
     }
@@ -72,6 +75,7 @@ impl Choice {
             Self::Reno => Box::new(Reno::new()),
             Self::Cubic => Box::new(Cubic::new()),
             Self::Bbr => Box::new(Bbr::new()),
+            Self::Bbr3 => Box::new(Bbr3::new()),
             Self::Custom(Maker(make)) => make(),
         }
     }
@@ -130,7 +134,11 @@ mod tests {
             assert_eq!(choice.make().boxed_clone().name(), choice.name());
         }
         let error = "Reno".parse::<Choice>().unwrap_err();
-        assert!(error.to_string().ends_with("Reno, one of reno, cubic, bbr"));
+        assert!(
+            error
+                .to_string()
+                .ends_with("Reno, one of reno, cubic, bbr, bbr3")
+        );
         assert!("custom".parse::<Choice>().is_err());
     }
 

@@ -22,7 +22,7 @@ mod reno;
 #[cfg(test)]
 mod test_path;
 
-pub use bbr::Bbr;
+pub use bbr::{Bbr, Bbr3};
 pub use choice::{Choice, Maker, UnknownChoice};
 pub use control::CongestionControl;
 pub use cubic::Cubic;

@@ -26,6 +26,13 @@ impl Aggregation {
         }
     }
 
+    /// From `round` on, the greatest excess of so many rounds counts, with what is known.
+    pub(super) fn set_rounds(&mut self, round: u64, rounds: u64) {
+        let known = self.most.get();
+        self.most = WindowedMax::new(rounds);
+        self.most.update(round, known);
+    }
+
     /// The sender was idle: what comes is explained by a new interval.
     pub(super) fn restart(&mut self, now: Instant) {
         self.since = now;

@@ -6,10 +6,12 @@
 mod aggregation;
 mod policer;
 mod v1;
+mod v3;
 
 use core::time::Duration;
 
 pub use v1::Bbr;
+pub use v3::Bbr3;
 
 use aggregation::Aggregation;
 use policer::Policer;

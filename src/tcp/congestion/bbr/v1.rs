@@ -2,7 +2,7 @@
 //!
 //! *Owns* the model of the path, the states and their gains. It is here for comparison and for paths
 //! that lose at random; beside others in shallow queues it takes more than its share, which is known
-//! (`docs/choices.md`).
+//! (`docs/choices.md`). [`Bbr3`](super::Bbr3) answers to loss.
 
 use core::time::Duration;
 

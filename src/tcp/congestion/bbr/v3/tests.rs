@@ -1,0 +1,416 @@
+use super::*;
+use crate::tcp::congestion::event::UndoEvidence;
+use crate::tcp::congestion::parts::TxStamp;
+use crate::tcp::congestion::test_path::{SMSS, TestPath};
+
+const STARTUP: i128 = 0;
+const DRAIN: i128 = 1;
+const DOWN: i128 = 2;
+const CRUISE: i128 = 3;
+const REFILL: i128 = 4;
+const UP: i128 = 5;
+const PROBE_RTT: i128 = 6;
+const SEC: Duration = Duration::from_secs(1);
+
+fn path(mbit: u64, rtt_millis: u64) -> TestPath {
+    let rate = mbit * 125_000;
+    TestPath::new(
+        Box::new(Bbr3::new()),
+        rate,
+        Duration::from_millis(rtt_millis),
+    )
+}
+
+/// Within so many percent.
+fn near(value: i128, expected: u64, percent: i128) -> bool {
+    let expected = i128::from(expected);
+    (value - expected).abs() * 100 <= expected * percent
+}
+
+fn cx() -> Cx {
+    Cx::new(Instant::from_millis(5000), SMSS)
+}
+
+/// A controller that has found 10 Mbit/s and 40 ms, as a value.
+fn found() -> Bbr3 {
+    let mut bbr = Bbr3::new();
+    bbr.start(&cx(), &Start::new(3));
+    bbr.probe_rtt.min_rtt = Some(Duration::from_millis(40));
+    bbr.model.max_bw.update(1_250_000);
+    bbr.model.full.reached = true;
+    bbr.state = State::Cruise;
+    bbr.cwnd = 100_000;
+    bbr
+}
+
+#[test]
+fn gains_and_bounds_are_the_drafts() {
+    // State, pacing, window, and what bounds it of 100,000 long-term and 90,000 short-term.
+    let rows = [
+        (State::Startup, 2770, 2000, u32::MAX),
+        (State::Drain, 500, 2000, 90_000),
+        (State::Down, 900, 2000, 90_000),
+        (State::Cruise, 1000, 2000, 85_000),
+        (State::Refill, 1000, 2000, 100_000),
+        (State::Up, 1250, 2250, 100_000),
+        (State::ProbeRtt, 1000, 500, 85_000),
+    ];
+    for (state, pacing, window, bound) in rows {
+        assert_eq!((state.pacing_gain(), state.cwnd_gain()), (pacing, window));
+        let mut bbr = found();
+        bbr.state = state;
+        bbr.model.infl_lt = Some(100_000);
+        bbr.model.infl_st = Some(90_000);
+        bbr.cwnd = 1_000_000;
+        // m18: 85 % used and 15 % free, not the other way round.
+        bbr.model.max_bw.update(1_000_000_000);
+        bbr.set_cwnd(&cx(), 0);
+        assert_eq!(bbr.cwnd, bound.min(1_000_000), "{state:?}");
+    }
+}
+
+#[test]
+fn it_goes_round_its_states_and_finds_the_path() {
+    for (mbit, rtt) in [(4, 72), (10, 40), (100, 20)] {
+        let mut path = path(mbit, rtt);
+        let mut states = Vec::new();
+        let end = path.now + 8 * SEC;
+        while path.step(end) {
+            let state = path.get("state");
+            if states.last() != Some(&state) {
+                states.push(state);
+            }
+        }
+        // Drained is drained: DOWN after Drain lasts no time.
+        let expected = [STARTUP, DRAIN, CRUISE, REFILL, UP, DOWN, CRUISE];
+        assert_eq!(states[..7], expected, "{mbit} Mbit/s, {rtt} ms");
+        assert!(
+            near(path.get("max_bw"), path.rate, 2),
+            "{}",
+            path.get("max_bw")
+        );
+        let min_rtt = path.get("min_rtt_ns");
+        assert!(near(min_rtt, rtt * 1_000_000, 10), "{min_rtt}");
+        let bytes = path.run(10 * SEC);
+        assert!(bytes * 100 >= 10 * path.rate * 94, "{mbit} Mbit/s: {bytes}");
+    }
+}
+
+/// B3's and B4's numbers, of the controller alone.
+#[test]
+fn startup_ends_three_rounds_after_the_last_growth_without_loss() {
+    let mut path = path(4, 72);
+    path.buffer = 2 * path.bdp();
+    path.run_until("state", DRAIN, 2 * SEC);
+    let lasted = path.now.since(Instant::from_millis(1000));
+    assert!((500..1500).contains(&lasted.as_millis()), "{lasted:?}");
+    assert!(
+        path.queue() * 100 >= path.bdp() * 90,
+        "{} queued",
+        path.queue()
+    );
+    path.run_until("state", CRUISE, SEC);
+    assert!(u64::from(path.inflight) <= path.bdp() + u64::from(6 * SMSS));
+    assert_eq!(path.lost_packets, 0);
+}
+
+/// B5's numbers, of the controller alone: a queue of half a BDP overflows, and Startup heeds it.
+#[test]
+fn startup_ends_by_loss_in_a_short_queue() {
+    let mut path = path(4, 72);
+    path.buffer = path.bdp() / 2;
+    path.run_until("full_reached", 1, 3 * SEC);
+    assert!(path.get("infl_lt") > 0, "a bound is known");
+    let bytes = path.run(20 * SEC);
+    assert!(bytes * 100 >= 20 * path.rate * 85, "{bytes}");
+    let packets = path.sampler.delivered() / u64::from(SMSS);
+    assert!(
+        path.lost_packets * 100 <= packets * 5,
+        "{} of {packets}",
+        path.lost_packets
+    );
+}
+
+#[test]
+fn random_loss_below_the_threshold_costs_little() {
+    for (loss, percent) in [(1000, 92), (5000, 90), (10_000, 84)] {
+        let mut path = path(10, 40);
+        path.loss = loss;
+        path.run(3 * SEC);
+        let bytes = path.run(20 * SEC);
+        assert!(
+            bytes * 100 >= 20 * path.rate * percent,
+            "{loss} of a million: {bytes}"
+        );
+    }
+}
+
+/// m20: the filter is of cycles: a rate that fell is not forgotten within rounds, but in two cycles.
+#[test]
+fn m20_bandwidth_is_remembered_by_cycles() {
+    let mut path = path(10, 40);
+    path.run(6 * SEC);
+    path.rate /= 2;
+    let before = path.get("max_bw");
+    path.run(SEC / 4);
+    assert_eq!(path.get("max_bw"), before, "within rounds");
+    path.run(12 * SEC);
+    assert!(
+        near(path.get("max_bw"), path.rate, 6),
+        "{}",
+        path.get("max_bw")
+    );
+}
+
+/// A15 in small: ten times the rate is found by doubling.
+#[test]
+fn a_rate_that_rises_tenfold_is_found() {
+    let mut path = path(10, 40);
+    path.run(6 * SEC);
+    path.rate *= 10;
+    path.run(8 * SEC);
+    assert!(
+        near(path.get("max_bw"), path.rate, 5),
+        "{}",
+        path.get("max_bw")
+    );
+}
+
+#[test]
+fn m22_a_longer_path_is_learned() {
+    let mut path = path(10, 40);
+    path.run(3 * SEC);
+    path.rtt = Duration::from_millis(80);
+    path.run(25 * SEC);
+    assert!(
+        near(path.get("min_rtt_ns"), 80_000_000, 10),
+        "{}",
+        path.get("min_rtt_ns")
+    );
+}
+
+/// m23 and B22's dip: every five seconds, for 200 to 260 ms.
+#[test]
+fn m23_probe_rtt_ends_and_the_window_comes_back() {
+    let mut path = path(10, 40);
+    let mut dips = Vec::new();
+    for _ in 0..3 {
+        path.run_until("state", PROBE_RTT, 7 * SEC);
+        let began = path.now;
+        path.run_until("state", CRUISE, SEC);
+        dips.push((began, path.now.since(began)));
+        assert!(
+            path.get("cwnd") >= i128::from(path.bdp()),
+            "{}",
+            path.get("cwnd")
+        );
+    }
+    for pair in dips.windows(2) {
+        let apart = pair[1].0.since(pair[0].0).as_millis();
+        assert!((4900..5600).contains(&apart), "{apart} ms apart");
+    }
+    assert!(
+        dips.iter()
+            .all(|(_, took)| (200..320).contains(&took.as_millis())),
+        "{dips:?}"
+    );
+    assert!(
+        near(path.get("max_bw"), path.rate, 2),
+        "what was sent slowly says nothing"
+    );
+}
+
+/// B11: an idle time is as good as ProbeRTT, and what follows is paced.
+#[test]
+fn m27_a_restart_after_idleness_is_paced_and_measures() {
+    let mut path = path(4, 72);
+    path.run(6 * SEC);
+    let stamped = path.get("min_rtt_at_ns");
+    path.writing = false;
+    path.run(15 * SEC);
+    path.writing = true;
+    path.max_queue = 0;
+    path.run(SEC / 5);
+    assert_ne!(path.get("state"), PROBE_RTT);
+    assert!(path.get("min_rtt_at_ns") - stamped >= 14_000_000_000);
+    assert!(
+        path.max_queue <= u64::from(5 * SMSS),
+        "a burst of {}",
+        path.max_queue
+    );
+    assert!(near(path.get("bw"), path.rate, 2), "{}", path.get("bw"));
+    // It may probe by now, and no faster than that.
+    assert!(path.get("pacing_rate") <= i128::from(path.rate * 5 / 4));
+}
+
+/// m28, B10: little bursts are flagged, change nothing, and leave no state.
+#[test]
+fn m28_an_application_that_pauses_changes_no_estimate() {
+    let mut path = path(4, 72);
+    path.run(4 * SEC);
+    let before = u64::try_from(path.get("max_bw")).unwrap();
+    for _ in 0..20 {
+        path.writing = false;
+        path.run(3 * SEC);
+        path.writing = true;
+        path.step(path.now + SEC);
+        assert_ne!(path.get("state"), STARTUP);
+    }
+    assert!(near(path.get("max_bw"), before, 1));
+    // A7: one that never fills the path never leaves Startup.
+    let mut slow = self::path(100, 40);
+    for _ in 0..100 {
+        slow.writing = true;
+        slow.step(slow.now + SEC);
+        slow.writing = false;
+        slow.run(SEC / 10);
+    }
+    assert_eq!(slow.get("state"), STARTUP);
+}
+
+/// m24: one overflow of many packets is one loss.
+#[test]
+fn m24_gaps_are_counted_not_packets() {
+    let mut bbr = Bbr3::new();
+    bbr.start(&cx(), &Start::new(1));
+    let mut event = LostEvent::new(TxStamp::default(), SMSS);
+    for n in 0..100 {
+        event.starts_new_gap = n % 50 == 0;
+        bbr.on_lost(&cx(), &event);
+    }
+    assert_eq!(bbr.model.gaps, 2);
+}
+
+/// m19, and where the limit was crossed: in bytes of flight, lost with the record, and its size.
+#[test]
+fn m19_in_flight_at_loss_does_not_underflow() {
+    let rows = [
+        (100_000, 3000, 1000, 99_000),
+        (100_000, 3000, 3000, 97_000 + 1979),
+        (1000, 1000, 3000, 0),
+        (100_000, 2001, 1000, 99_000 + 998),
+        (0, 5, 0, 0),
+    ];
+    for (inflight, lost, bytes, expected) in rows {
+        let at = model::inflight_at_loss(inflight, lost, bytes);
+        assert_eq!(at, expected, "{inflight} {lost} {bytes}");
+    }
+    assert!(!model::too_much(2000, 100_000));
+    assert!(model::too_much(2001, 100_000));
+    assert!(!model::too_much(0, 0));
+}
+
+/// m25: 62 or 63 rounds with a window of many packets, fewer with a small one; never bytes.
+#[test]
+fn m25_coexistence_is_counted_in_rounds() {
+    for (cwnd, bw, rounds) in [
+        (1_000_000, 1_250_000_000, 63),
+        (20 * SMSS, 1_250_000_000, 20),
+    ] {
+        let mut bbr = found();
+        bbr.model.max_bw.update(bw);
+        bbr.cwnd = cwnd;
+        bbr.cycle.began = cx().now;
+        bbr.cycle.rounds_since_up = rounds - 1;
+        let ack = AckSample::new(SMSS);
+        bbr.run_cycle(&cx(), &ack, &RateSample::default(), true);
+        assert_eq!(bbr.state, State::Cruise);
+        bbr.cycle.rounds_since_up = rounds;
+        bbr.run_cycle(&cx(), &ack, &RateSample::default(), true);
+        assert_eq!(bbr.state, State::Refill);
+    }
+}
+
+/// Loss in UP bounds what is in flight, and an undo takes all of it back: saved once per episode.
+#[test]
+fn m12_an_undo_takes_back_what_the_first_loss_changed() {
+    let mut bbr = found();
+    bbr.state = State::Up;
+    bbr.cycle.probe_sample = true;
+    let before = bbr.cwnd;
+    let lossy = Cx {
+        lost: 5000,
+        inflight: 90_000,
+        ..cx()
+    };
+    let stamp = TxStamp {
+        tx_in_flight: 100_000,
+        ..TxStamp::default()
+    };
+    bbr.on_lost(&lossy, &LostEvent::new(stamp, SMSS));
+    assert_eq!(bbr.state, State::Down);
+    let bound = bbr.model.infl_lt.unwrap();
+    assert!((98_000..100_000).contains(&bound), "{bound}");
+    assert!(bbr.cycle.too_high);
+    // The core's second call about the same episode saves nothing.
+    let event = CongestionEvent::new(CongestionKind::EnterRecovery, 100_000);
+    assert_eq!(bbr.on_congestion(&lossy, &event), Response::Direct);
+    assert_eq!(bbr.cwnd, before, "recovery changes no window");
+    let undo = UndoEvent::new(EpisodeKind::Recovery, UndoEvidence::Dsack);
+    bbr.on_undo(&lossy, &undo);
+    assert_eq!(bbr.model.infl_lt, None);
+    assert_eq!(bbr.state, State::Refill);
+    assert_eq!(bbr.cwnd, before);
+}
+
+#[test]
+fn an_app_limited_loss_leaves_up_and_bounds_nothing() {
+    let mut bbr = found();
+    bbr.state = State::Up;
+    bbr.cycle.probe_sample = true;
+    let stamp = TxStamp {
+        tx_in_flight: 100_000,
+        app_limited: true,
+        ..TxStamp::default()
+    };
+    let lossy = Cx { lost: 5000, ..cx() };
+    bbr.on_lost(&lossy, &LostEvent::new(stamp, SMSS));
+    assert_eq!((bbr.state, bbr.model.infl_lt), (State::Down, None));
+}
+
+#[test]
+fn a_time_out_starts_from_what_is_in_flight_and_an_undo_takes_it_back() {
+    let mut path = path(10, 40);
+    path.run(3 * SEC);
+    let before = path.get("cwnd");
+    let cx = Cx {
+        inflight: 0,
+        ..path.cx()
+    };
+    let rto = CongestionKind::Rto {
+        first: true,
+        consecutive: 1,
+    };
+    path.control
+        .on_congestion(&cx, &CongestionEvent::new(rto, path.inflight));
+    assert_eq!(path.get("cwnd"), i128::from(SMSS));
+    assert!(path.get("infl_st") > 0);
+    let undo = UndoEvent::new(EpisodeKind::Loss, UndoEvidence::Frto);
+    path.control.on_undo(&cx, &undo);
+    assert_eq!((path.get("cwnd"), path.get("infl_st")), (before, -1));
+}
+
+/// A14: a path shorter than a packet keeps four in flight.
+#[test]
+fn a_path_below_one_packet_keeps_four_in_flight() {
+    let mut path = TestPath::new(Box::new(Bbr3::new()), 12_500, Duration::from_millis(1));
+    path.run(30 * SEC);
+    assert!(path.get("cwnd") >= i128::from(4 * SMSS));
+    let bytes = path.run(20 * SEC);
+    assert!(bytes * 100 >= 20 * path.rate * 90, "{bytes}");
+}
+
+#[test]
+fn equal_seeds_answer_equally() {
+    let run = || {
+        let mut path = path(10, 40);
+        path.loss = 10_000;
+        path.run(9 * SEC);
+        (
+            path.sampler.delivered(),
+            path.get("pacing_rate"),
+            path.get("cwnd"),
+        )
+    };
+    assert_eq!(run(), run());
+}
