@@ -1,0 +1,281 @@
+//! Applications: bulk, rivals and replies, over sockets of the kernel's and of netloom's alike.
+
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::net::{self, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use netloom::host;
+use nix::sys::socket::{setsockopt, sockopt};
+
+use crate::rig::{Rig, Station};
+
+type Failed = Box<dyn Error>;
+
+/// A connection of either kind.
+trait Stream: Read + Write + Send {
+    /// Ends it with a RST: nothing of it goes on beside the next run.
+    fn reset(self: Box<Self>);
+}
+
+impl Stream for net::TcpStream {
+    fn reset(self: Box<Self>) {
+        let at_once = nix::libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        let _ = setsockopt(&*self, sockopt::Linger, &at_once);
+    }
+}
+
+impl Stream for host::TcpStream {
+    fn reset(self: Box<Self>) {
+        let _ = self.abort();
+    }
+}
+
+/// A listener of either kind.
+enum Listener {
+    Kernel(net::TcpListener),
+    Own(host::TcpListener),
+}
+
+impl Listener {
+    fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Self::Kernel(listener) => {
+                let stream = listener.accept()?.0;
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(NAP))?;
+                stream.set_write_timeout(Some(NAP))?;
+                Box::new(stream)
+            }
+            Self::Own(listener) => {
+                let stream = listener.accept()?.0;
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(NAP))?;
+                stream.set_write_timeout(Some(NAP))?;
+                Box::new(stream)
+            }
+        })
+    }
+}
+
+/// How long a call waits before it looks whether the run is over.
+const NAP: Duration = Duration::from_millis(50);
+/// A SYN that is lost twice in a row, and more.
+const PATIENCE: Duration = Duration::from_secs(20);
+const BLOCK: usize = 64 << 10;
+
+fn listen(rig: &Rig, station: Station, port: u16) -> Result<Listener, Failed> {
+    let at = station.at(port);
+    Ok(match station {
+        Station::Own => Listener::Own(rig.host.tcp_listen(at)?),
+        _ => Listener::Kernel(rig.within(station, || net::TcpListener::bind(at))??),
+    })
+}
+
+fn connect(rig: &Rig, from: Station, to: SocketAddr) -> Result<Box<dyn Stream>, Failed> {
+    if from == Station::Own {
+        let stream = rig.host.tcp_connect_timeout(to, PATIENCE)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(NAP))?;
+        stream.set_write_timeout(Some(NAP))?;
+        return Ok(Box::new(stream));
+    }
+    let stream = rig.within(from, || net::TcpStream::connect_timeout(&to, PATIENCE))??;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(NAP))?;
+    stream.set_write_timeout(Some(NAP))?;
+    Ok(Box::new(stream))
+}
+
+fn is_a_pause(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
+}
+
+/// Writes all it can until it is over.
+fn pour(stream: &mut dyn Stream, over: &AtomicBool) {
+    let block = vec![0x5a; BLOCK];
+    while !over.load(Ordering::Relaxed) {
+        match stream.write(&block) {
+            Ok(_) => {}
+            Err(error) if is_a_pause(&error) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Reads all that comes until it is over.
+fn drink(stream: &mut dyn Stream, taken: &AtomicU64, over: &AtomicBool) {
+    let mut block = vec![0; 4 * BLOCK];
+    while !over.load(Ordering::Relaxed) {
+        match stream.read(&mut block) {
+            Ok(0) => return,
+            Ok(len) => {
+                taken.fetch_add(len as u64, Ordering::Relaxed);
+            }
+            Err(error) if is_a_pause(&error) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Bytes that arrived, of each sender, from `skip` after the last connection was there until `time`
+/// after it. `end` is called when the time is over and nothing has been reset yet.
+pub(crate) fn bulk<T>(
+    rig: &Rig,
+    from: &[Station],
+    to: Station,
+    (skip, time): (Duration, Duration),
+    end: impl FnOnce() -> Result<T, Failed>,
+) -> Result<(Vec<u64>, T), Failed> {
+    let mut pairs = Vec::new();
+    for (at, &from) in (0..).zip(from) {
+        let port = next_port(at);
+        let listener = listen(rig, to, port)?;
+        let sender = connect(rig, from, to.at(port))?;
+        pairs.push((listener, sender, AtomicU64::new(0)));
+    }
+    let over = AtomicBool::new(false);
+    let (bytes, ended) = thread::scope(|scope| {
+        let over = &over;
+        let mut taken = Vec::new();
+        for (listener, sender, count) in &mut pairs {
+            let count: &AtomicU64 = count;
+            taken.push(count);
+            // The sender first: its text may stand for a lost ACK of the handshake.
+            scope.spawn(move || pour(&mut **sender, over));
+            scope.spawn(move || {
+                if let Ok(mut receiver) = listener.accept() {
+                    drink(&mut *receiver, count, over);
+                    receiver.reset();
+                }
+            });
+        }
+        let counts = || -> Vec<u64> {
+            let load = |count: &&AtomicU64| count.load(Ordering::Relaxed);
+            taken.iter().map(load).collect()
+        };
+        let start = Instant::now();
+        thread::sleep(skip);
+        let before = counts();
+        thread::sleep(time.saturating_sub(start.elapsed()));
+        let after = counts();
+        let ended = end();
+        over.store(true, Ordering::Relaxed);
+        let bytes = after.iter().zip(&before).map(|(a, b)| a - b).collect();
+        (bytes, ended)
+    });
+    pairs.into_iter().for_each(|(_, sender, _)| sender.reset());
+    Ok((bytes, ended?))
+}
+
+/// Ports are used once: what a former run left cannot meet the next one.
+fn next_port(at: u16) -> u16 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed) % 50_000;
+    10_000 + at + u16::try_from(next).unwrap_or(0)
+}
+
+/// Asks for a reply over and over, `rounds` times on each of `connections`; the times it took.
+pub(crate) fn replies<T>(
+    rig: &Rig,
+    (server, client): (Station, Station),
+    (connections, rounds): (usize, usize),
+    end: impl FnOnce() -> Result<T, Failed>,
+) -> Result<(Vec<Duration>, T), Failed> {
+    let port = next_port(0);
+    let listener = listen(rig, server, port)?;
+    let over = AtomicBool::new(false);
+    let mut times = Vec::new();
+    let mut ended = None;
+    thread::scope(|scope| -> Result<(), Failed> {
+        let mut clients = Vec::new();
+        for _ in 0..connections {
+            let mut stream = connect(rig, client, server.at(port))?;
+            let mut first = ask(&mut *stream).err();
+            let (mut served, over) = (listener.accept()?, &over);
+            scope.spawn(move || {
+                while answer(&mut *served, over).is_ok() {}
+                served.reset();
+            });
+            clients.push(
+                scope.spawn(move || -> io::Result<(Vec<Duration>, Box<dyn Stream>)> {
+                    let mut times = Vec::new();
+                    if let Some(error) = first.take() {
+                        return Err(error);
+                    }
+                    take(&mut *stream, REPLY)?;
+                    for _ in 0..rounds {
+                        let start = Instant::now();
+                        ask(&mut *stream)?;
+                        take(&mut *stream, REPLY)?;
+                        times.push(start.elapsed());
+                    }
+                    Ok((times, stream))
+                }),
+            );
+        }
+        let mut streams = Vec::new();
+        let mut failed = None;
+        for client in clients {
+            match client.join() {
+                Ok(Ok((own, stream))) => {
+                    times.extend(own);
+                    streams.push(stream);
+                }
+                Ok(Err(error)) => failed = Some(error),
+                Err(_) => failed = Some(io::Error::other("a client panicked")),
+            }
+        }
+        ended = Some(end());
+        over.store(true, Ordering::Relaxed);
+        streams.into_iter().for_each(Stream::reset);
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    })?;
+    let ended = ended.ok_or("the run did not end")??;
+    Ok((times, ended))
+}
+
+const REQUEST: usize = 100;
+const REPLY: usize = 10_000;
+
+fn ask(stream: &mut dyn Stream) -> io::Result<()> {
+    stream.write_all(&[0x52; REQUEST])
+}
+
+/// Reads a request and writes the reply.
+fn answer(stream: &mut dyn Stream, over: &AtomicBool) -> io::Result<()> {
+    let mut request = [0; REQUEST];
+    let mut got = 0;
+    while got < REQUEST {
+        match stream.read(&mut request[got..]) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(len) => got += len,
+            Err(error) if is_a_pause(&error) && !over.load(Ordering::Relaxed) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    stream.write_all(&[0x53; REPLY])
+}
+
+/// Reads so many bytes, for as long as it takes within reason.
+fn take(stream: &mut dyn Stream, bytes: usize) -> io::Result<()> {
+    let (mut block, mut left) = (vec![0; BLOCK], bytes);
+    let start = Instant::now();
+    while left > 0 {
+        match stream.read(&mut block[..left.min(BLOCK)]) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(len) => left -= len,
+            Err(error) if is_a_pause(&error) && start.elapsed() < PATIENCE => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! What is measured, how often, and what it is held against.
+
+use std::error::Error;
+use std::time::Duration;
+
+use crate::bridge::{Seen, Setup};
+use crate::cells::{Cell, Trouble};
+use crate::flows::{bulk, replies};
+use crate::report::{Goal, Report, Row, median};
+use crate::rig::{Rig, Station};
+use crate::settings::Settings;
+
+type Failed = Box<dyn Error>;
+
+/// The algorithms that both sides have, by the kernel's name.
+const ALGORITHMS: [&str; 1] = ["reno"];
+
+/// How often a run is repeated that the bridge was too late for.
+const TRIES: usize = 3;
+
+/// Runs all that was asked for, and prints each row as it is done.
+pub(crate) fn run(settings: &Settings, rig: &Rig, report: &mut Report) -> Result<(), Failed> {
+    let bench = Bench { settings, rig };
+    for algorithm in ALGORITHMS {
+        rig.use_algorithm(algorithm)?;
+        report.begin(&format!("{algorithm}: to the kernel, Mbit/s"));
+        for cell in &settings.cells {
+            bench.senders(algorithm, cell, report)?;
+        }
+        if settings.senders_only {
+            continue;
+        }
+        report.begin(&format!("{algorithm}: from the kernel, Mbit/s"));
+        for cell in Cell::few() {
+            bench.receivers(algorithm, &cell, report)?;
+        }
+        report.begin(&format!("{algorithm}: both in one queue, Mbit/s and share"));
+        for queue_percent in [100, 200, 400] {
+            bench.rivals(algorithm, queue_percent, report)?;
+        }
+        report.begin(&format!("{algorithm}: replies of 10 kB, ms at p99"));
+        bench.replies(algorithm, report)?;
+    }
+    Ok(())
+}
+
+struct Bench<'a> {
+    settings: &'a Settings,
+    rig: &'a Rig,
+}
+
+/// A result, and how late the bridge was for it.
+struct Sample<T> {
+    value: T,
+    late: Duration,
+    valid: bool,
+}
+
+impl Bench<'_> {
+    fn senders(&self, algorithm: &str, cell: &Cell, report: &mut Report) -> Result<(), Failed> {
+        let title = format!("{algorithm}, {cell}");
+        let ways = [(Station::Near, Station::Far), (Station::Own, Station::Far)];
+        self.pair(title, cell, ways, report)
+    }
+
+    fn receivers(&self, algorithm: &str, cell: &Cell, report: &mut Report) -> Result<(), Failed> {
+        let title = format!("{algorithm}, received, {cell}");
+        let ways = [(Station::Near, Station::Far), (Station::Near, Station::Own)];
+        self.pair(title, cell, ways, report)
+    }
+
+    /// Bulk each way in turn.
+    fn pair(
+        &self,
+        title: String,
+        cell: &Cell,
+        ways: [(Station, Station); 2],
+        report: &mut Report,
+    ) -> Result<(), Failed> {
+        if !self.settings.wants(&title) {
+            return Ok(());
+        }
+        let mut row = Row::new(title, Goal::AtLeast(0.95));
+        for seed in self.seeds() {
+            let mut rates = [0.0; 2];
+            // Who begins changes: what else the machine does falls on both.
+            for way in [(seed % 2) as usize, 1 - (seed % 2) as usize] {
+                let (from, to) = ways[way];
+                let span = (Duration::ZERO, self.settings.time);
+                let sample = self.valid(seed, cell, 100, to, |end| {
+                    let (bytes, seen) = bulk(self.rig, &[from], to, span, end)?;
+                    Ok((megabits(bytes[0], self.settings.time), seen))
+                })?;
+                row.note(sample.late, sample.valid);
+                rates[way] = sample.value;
+            }
+            row.add(rates[0], rates[1], rates[1] / rates[0]);
+        }
+        report.row(&row);
+        Ok(())
+    }
+
+    /// One flow of each in one queue; the second half counts.
+    fn rivals(
+        &self,
+        algorithm: &str,
+        queue_percent: usize,
+        report: &mut Report,
+    ) -> Result<(), Failed> {
+        let bdp = queue_percent / 100;
+        let cell = Cell::new(Trouble::Clean, 20, 50);
+        let title = format!("{algorithm}, rivals, {cell}, {bdp} BDP");
+        if !self.settings.wants(&title) {
+            return Ok(());
+        }
+        let time = self.settings.time * 4;
+        let mut row = Row::new(title, Goal::Between(0.4, 0.6));
+        for seed in self.seeds() {
+            let sample = self.valid(seed, &cell, queue_percent, Station::Far, |end| {
+                let from = [Station::Near, Station::Own];
+                bulk(self.rig, &from, Station::Far, (time / 2, time), end)
+            })?;
+            row.note(sample.late, sample.valid);
+            let rates = [0, 1].map(|who| megabits(sample.value[who], time / 2));
+            row.add(rates[0], rates[1], rates[1] / (rates[0] + rates[1]));
+        }
+        report.row(&row);
+        Ok(())
+    }
+
+    fn replies(&self, algorithm: &str, report: &mut Report) -> Result<(), Failed> {
+        let cell = Cell::new(Trouble::Loss(10_000), 20, 100);
+        let title = format!("{algorithm}, replies, {cell}");
+        if !self.settings.wants(&title) {
+            return Ok(());
+        }
+        let mut row = Row::new(title, Goal::AtMost(1.1));
+        for seed in self.seeds() {
+            let mut times = [0.0; 2];
+            for (place, server) in [Station::Near, Station::Own].into_iter().enumerate() {
+                let ends = (server, Station::Far);
+                let sample = self.valid(seed, &cell, 100, Station::Far, |end| {
+                    replies(self.rig, ends, (8, 250), end)
+                })?;
+                row.note(sample.late, sample.valid);
+                times[place] = percentile(sample.value, 99).as_secs_f64() * 1000.0;
+            }
+            row.add(times[0], times[1], times[1] / times[0]);
+        }
+        report.row(&row);
+        Ok(())
+    }
+
+    fn seeds(&self) -> std::ops::RangeInclusive<u64> {
+        1..=self.settings.samples as u64
+    }
+
+    /// Runs `work` over fresh wires, again when the bridge was too late.
+    fn valid<T>(
+        &self,
+        seed: u64,
+        cell: &Cell,
+        queue_percent: usize,
+        receiver: Station,
+        work: impl Fn(&dyn Fn() -> Result<Seen, Failed>) -> Result<(T, Seen), Failed>,
+    ) -> Result<Sample<T>, Failed> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let (there, back) = cell.wires(queue_percent);
+            self.rig.bridge.begin(Setup {
+                there,
+                back,
+                seed,
+                receiver: receiver as usize,
+            })?;
+            let (value, seen) = work(&|| self.rig.bridge.end())?;
+            let late = seen.error();
+            let valid = late <= self.settings.late && seen.dropped == 0;
+            if valid || tries == TRIES {
+                return Ok(Sample { value, late, valid });
+            }
+        }
+    }
+}
+
+fn megabits(bytes: u64, time: Duration) -> f64 {
+    bytes as f64 * 8.0 / 1e6 / time.as_secs_f64()
+}
+
+fn percentile(mut times: Vec<Duration>, percent: usize) -> Duration {
+    times.sort_unstable();
+    let at = (times.len() * percent).div_ceil(100).saturating_sub(1);
+    times.get(at).copied().unwrap_or_default()
+}
+
+/// The middle one of each.
+pub(crate) fn middle(samples: &[(f64, f64, f64)]) -> (f64, f64, f64) {
+    let column = |of: fn(&(f64, f64, f64)) -> f64| median(samples.iter().map(of).collect());
+    (column(|s| s.0), column(|s| s.1), column(|s| s.2))
+}

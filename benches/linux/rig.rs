@@ -1,0 +1,161 @@
+//! The namespaces, their settings, the host and the bridge between them.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use netloom::device::{Pair, Tap};
+use netloom::host::Host;
+use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, setns, unshare};
+use nix::unistd::Pid;
+
+use crate::bridge::{Bridge, Port, capabilities};
+
+/// Who takes part: each is a port of the bridge, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Station {
+    /// The kernel of the first namespace.
+    Near = 0,
+    /// The kernel of the second.
+    Far = 1,
+    /// netloom.
+    Own = 2,
+}
+
+impl Station {
+    const fn ip(self) -> Ipv4Addr {
+        Ipv4Addr::new(10, 9, 0, self as u8 + 1)
+    }
+
+    pub(crate) fn at(self, port: u16) -> SocketAddr {
+        (self.ip(), port).into()
+    }
+}
+
+/// Frames that wait at the host's port on the bridge, each way: a burst of its send buffer.
+const PAIR_FRAMES: usize = 10_000;
+
+/// The kernel's settings in both namespaces, below `/proc/sys/net/`.
+pub(crate) const SETTINGS: [(&str, &str); 4] = [
+    ("ipv4/tcp_wmem", "4096 16384 67108864"),
+    ("ipv4/tcp_rmem", "4096 131072 67108864"),
+    ("ipv4/tcp_no_metrics_save", "1"),
+    ("ipv6/conf/all/disable_ipv6", "1"),
+];
+
+/// All that a measurement runs on.
+pub(crate) struct Rig {
+    kernels: [Kernel; 2],
+    pub(crate) host: Host,
+    pub(crate) bridge: Bridge,
+    pub(crate) cpus: usize,
+}
+
+/// A namespace with one TAP.
+struct Kernel {
+    namespace: File,
+    device: &'static str,
+}
+
+impl Rig {
+    /// Makes it all. Before any thread is started.
+    pub(crate) fn make() -> Result<Self, Box<dyn Error>> {
+        let cpus = thread::available_parallelism()?.get();
+        if cpus < 2 {
+            return Err("the bridge needs a processor of its own".into());
+        }
+        let (near, near_tap) = kernel("nlnear", Station::Near)?;
+        let (far, far_tap) = kernel("nlfar", Station::Far)?;
+        pin(0..cpus - 1)?;
+        let (own, own_port) = Pair::new(capabilities(), PAIR_FRAMES);
+        let ports = vec![Port::new(near_tap), Port::new(far_tap), Port::new(own_port)];
+        let bridge = Bridge::start(ports, cpus - 1);
+        let host = Host::builder(own)
+            .address(format!("{}/24", Station::Own.ip()).parse()?)
+            .spawn()?;
+        host.wait_ready(Duration::from_secs(10))?;
+        Ok(Self {
+            kernels: [near, far],
+            host,
+            bridge,
+            cpus,
+        })
+    }
+
+    /// The kernel of a station; `None` for netloom's own.
+    fn kernel(&self, station: Station) -> Option<&Kernel> {
+        self.kernels.get(station as usize)
+    }
+
+    /// Runs `work` where a station's sockets are made.
+    pub(crate) fn within<T: Send>(
+        &self,
+        station: Station,
+        work: impl FnOnce() -> T + Send,
+    ) -> Result<T, Box<dyn Error>> {
+        let Some(kernel) = self.kernel(station) else {
+            return Ok(work());
+        };
+        let entered = thread::scope(|scope| {
+            let enter = || setns(&kernel.namespace, CloneFlags::CLONE_NEWNET).map(|()| work());
+            scope.spawn(enter).join()
+        });
+        Ok(entered.map_err(|_| "a thread of the bench panicked")??)
+    }
+
+    /// Lets both kernels use this algorithm. By the route: a socket that was born under another one
+    /// keeps traits of it, and a namespace's default is not ours to allow.
+    pub(crate) fn use_algorithm(&self, name: &str) -> Result<(), Box<dyn Error>> {
+        for station in [Station::Near, Station::Far] {
+            let device = self.kernels[station as usize].device;
+            let own = station.ip();
+            let words = format!(
+                "route replace 10.9.0.0/24 dev {device} proto kernel scope link src {own} congctl {name}"
+            );
+            self.within(station, || ip(&words))??;
+        }
+        Ok(())
+    }
+}
+
+/// Moves the process into a new namespace, and opens a TAP there.
+fn kernel(device: &'static str, station: Station) -> Result<(Kernel, Tap), Box<dyn Error>> {
+    let no_rights = |errno| format!("cannot make a network namespace ({errno}): run as root");
+    unshare(CloneFlags::CLONE_NEWNET).map_err(no_rights)?;
+    for (name, value) in SETTINGS {
+        let path = format!("/proc/sys/net/{name}");
+        fs::write(&path, value).map_err(|error| format!("cannot set {name}: {error}"))?;
+    }
+    let tap = Tap::builder()
+        .name(device)
+        .mtu(1500)
+        .kernel_address(format!("{}/24", station.ip()).parse()?)
+        .offload(false)
+        .open()?;
+    let namespace = File::open("/proc/thread-self/ns/net")?;
+    Ok((Kernel { namespace, device }, tap))
+}
+
+/// Runs `ip` with these words in the calling thread's namespace.
+fn ip(words: &str) -> Result<(), String> {
+    let run = Command::new("ip").args(words.split_whitespace()).output();
+    let output = run.map_err(|error| format!("cannot run `ip` (package iproute2): {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(format!("ip {words}: {}", errors.trim()))
+}
+
+/// Pins the calling thread, and those it starts, to these processors.
+pub(crate) fn pin(cpus: Range<usize>) -> nix::Result<()> {
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        set.set(cpu)?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &set)
+}
