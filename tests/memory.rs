@@ -20,9 +20,11 @@ use netloom::device::{
 };
 use netloom::host::Host;
 use netloom::link::{PartialChecksum, SegmentKind, Segmentation, TxFrame, TxMeta};
-use netloom::stack::{ConnectError, ListenOptions, ListenerId, Readiness, SocketId, TcpId};
+use netloom::stack::{
+    ConnectError, Event, ListenOptions, ListenerId, Port, Readiness, SocketId, TcpId,
+};
 use netloom::tcp::{Fields, Flags, Header, MemoryPressure, Options, ReadError, TcpOptions};
-use netloom::{Config, Instant, InterfaceConfig, InterfaceId, Seed, Stack};
+use netloom::{Config, Instant, InterfaceConfig, Seed, Stack};
 use netloom::{ipv4, ipv6};
 
 // --- the allocator ------------------------------------------------------------------------
@@ -126,10 +128,8 @@ struct Flow {
 struct World {
     now: Instant,
     stack: Stack,
-    on: InterfaceId,
+    port: Port<PairRx, PairTx>,
     listener: ListenerId,
-    rx: PairRx,
-    tx: PairTx,
     peer_rx: PairRx,
     peer_tx: PairTx,
     batch: RxBatch,
@@ -169,14 +169,12 @@ impl World {
         let listener = stack
             .tcp_listen(SocketAddr::new(addresses[0], OURS), backlog)
             .unwrap();
-        let ((rx, tx), (peer_rx, peer_tx)) = (a.split(), b.split());
+        let (port, (peer_rx, peer_tx)) = (Port::new(on, a.split()), b.split());
         Self {
             now,
             stack,
-            on,
+            port,
             listener,
-            rx,
-            tx,
             peer_rx,
             peer_tx,
             batch: RxBatch::new(64),
@@ -190,34 +188,28 @@ impl World {
     /// Everything that can happen now; what the stack sends is shown to `seen`, text length last.
     fn pump(&mut self, mut seen: impl FnMut(&Fields, u32)) {
         self.now = self.now + STEP;
-        self.stack.handle_timeout(self.now);
+        let mut user = |_: &mut Stack, _: Instant, _: Event| {};
         loop {
-            let mut moved = self.rx.receive(self.now, &mut self.batch).unwrap();
-            for frame in self.batch.drain() {
-                self.stack.handle_frame(self.now, self.on, frame);
-            }
-            let (now, on) = (self.now, self.on);
-            let progress = self.stack.poll_transmit(now, on, &mut self.tx).unwrap();
-            moved += progress.sent;
+            let next = self.port.turn(self.now, &mut self.stack, &mut user);
+            let next = next.unwrap();
             self.peer_rx.receive(self.now, &mut self.batch).unwrap();
             for frame in self.batch.drain() {
                 let ip = if self.addresses[0].is_ipv4() { 20 } else { 40 };
                 let (header, text) = Header::parse(&frame.data[ip..]).unwrap();
                 seen(&header.fields(), text.len() as u32);
             }
-            if moved == 0 {
+            // The peer's queue is full while the stack has more.
+            if next.received + next.sent == 0 && !next.again {
                 break;
             }
         }
-        while self.stack.poll_event().is_some() {}
     }
 
     /// What came is taken, and events stay.
     fn pump_quietly(&mut self) {
-        self.rx.receive(self.now, &mut self.batch).unwrap();
-        for frame in self.batch.drain() {
-            self.stack.handle_frame(self.now, self.on, frame);
-        }
+        let rx = self.port.rx_mut();
+        rx.receive(self.now).unwrap();
+        rx.deliver(self.now, &mut self.stack, |_| {});
     }
 
     /// The peer sends a segment; with text of more than 1448 bytes a super-segment.

@@ -10,11 +10,12 @@ use netloom::base::{DropReason, MacAddr};
 use netloom::bytes::Bytes;
 use netloom::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
 use netloom::link::{RxFrame, RxMeta, TxFrame};
-use netloom::stack::{Counters, ListenOptions, ListenerId, TcpId};
+use netloom::stack::{Counters, Event, ListenOptions, ListenerId, Port, TcpId};
 use netloom::tcp::TcpOptions;
-use netloom::{Config, Instant, InterfaceConfig, InterfaceId, Seed, Stack};
+use netloom::{Config, Instant, InterfaceConfig, Seed, Stack};
 
 use super::attack::{Attacker, Flood, Target};
+use super::device::Inbox;
 
 const OURS: &str = "10.0.0.2:80";
 const OUR_MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 2]);
@@ -38,8 +39,7 @@ impl Transmit for Out {
 
 struct End {
     stack: Stack,
-    on: InterfaceId,
-    out: Out,
+    port: Port<Inbox, Out>,
 }
 
 impl End {
@@ -54,16 +54,25 @@ impl End {
             config = config.gateway("10.0.0.1".parse().unwrap());
         }
         let on = stack.add_interface(Instant::ZERO, config).unwrap();
-        Self {
-            stack,
-            on,
-            out: Out::default(),
-        }
+        let port = Port::new(on, (Inbox::default(), Out::default()));
+        Self { stack, port }
     }
 
     fn take(&mut self, now: Instant, frame: Vec<u8>) {
         let frame = RxFrame::new(Bytes::from(frame), RxMeta::new(now));
-        self.stack.handle_frame(now, self.on, frame);
+        self.port.rx_mut().half_mut().0.push_back(frame);
+    }
+
+    /// All that can happen now; what left.
+    fn settle(&mut self, now: Instant) -> VecDeque<Vec<u8>> {
+        let mut user = |_: &mut Stack, _: Instant, _: Event| {};
+        while self
+            .port
+            .turn(now, &mut self.stack, &mut user)
+            .unwrap()
+            .again
+        {}
+        core::mem::take(&mut self.port.tx_mut().half_mut().0)
     }
 }
 
@@ -84,7 +93,7 @@ impl Street {
         // The addresses have been announced by now.
         let now = Instant::from_millis(10_000);
         let (mut peer, mut ours) = (End::new(1, PEER_MAC), End::new(2, OUR_MAC));
-        ours.stack.handle_timeout(now);
+        ours.settle(now);
         let at: SocketAddr = OURS.parse().unwrap();
         let options = ListenOptions::default().backlog(BACKLOG);
         let listener = ours.stack.tcp_listen(at, options).unwrap();
@@ -121,17 +130,12 @@ impl Street {
     fn settle(&mut self) {
         loop {
             let mut moved = false;
-            for end in [&mut self.ours, &mut self.peer] {
-                while end.stack.wants_transmit(end.on) {
-                    let (on, out) = (end.on, &mut end.out);
-                    end.stack.poll_transmit(self.now, on, out).unwrap();
-                }
-            }
-            while let Some(frame) = self.peer.out.0.pop_front() {
+            let [ours, theirs] = [&mut self.ours, &mut self.peer].map(|end| end.settle(self.now));
+            for frame in theirs {
                 self.ours.take(self.now, frame);
                 moved = true;
             }
-            while let Some(frame) = self.ours.out.0.pop_front() {
+            for frame in ours {
                 moved = true;
                 if let Some(answer) = self.attacker.heard(&frame) {
                     self.ours.take(self.now, answer.to_vec());
@@ -150,10 +154,6 @@ impl Street {
     /// A millisecond: timers, text both of the flow, and the flood.
     fn millisecond(&mut self, flood: Option<Flood>, check: &mut impl FnMut(&Stack)) {
         self.now = self.now + Duration::from_millis(1);
-        for end in [&mut self.ours, &mut self.peer] {
-            end.stack.handle_timeout(self.now);
-            while end.stack.poll_event().is_some() {}
-        }
         let block: Vec<u8> = (self.written..).take(BLOCK).map(byte_at).collect();
         if let Ok(n) = self.peer.stack.tcp_write(self.now, self.flow.0, &block) {
             self.written += n as u64;

@@ -14,6 +14,7 @@ mod attack;
 mod closing;
 mod cookies;
 mod data;
+mod device;
 mod duplicates;
 mod floods;
 mod harness;

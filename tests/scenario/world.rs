@@ -10,11 +10,12 @@ use netloom::base::{DropReason, Protocol};
 use netloom::bytes::Bytes;
 use netloom::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
 use netloom::link::{RxFrame, RxMeta, TxFrame};
-use netloom::stack::{ListenOptions, ListenerId, TcpId};
+use netloom::stack::{Event, ListenOptions, ListenerId, Port, TcpId};
 use netloom::tcp::{Fields, Flags, Header, Keepalive, Options, TcpInfo, TcpOptions};
-use netloom::{Config, Instant, InterfaceConfig, InterfaceId, Readiness, Seed, SocketId, Stack};
+use netloom::{Config, Instant, InterfaceConfig, Readiness, Seed, SocketId, Stack};
 use netloom::{ipv4, ipv6};
 
+use super::device::Inbox;
 use super::harness::endpoints;
 use super::script::{Action, Line, Opts, Packet};
 
@@ -115,7 +116,7 @@ impl Setting {
             ..Packet::default()
         };
         scratch.inject(&syn);
-        let (_, answer) = scratch.out.frames.pop_front().expect("a SYN-ACK");
+        let (_, answer) = scratch.out().frames.pop_front().expect("a SYN-ACK");
         let (_, _, header, options) = take_apart(&answer);
         (header.seq, options.timestamps.expect("timestamps").0)
     }
@@ -160,8 +161,9 @@ pub(crate) struct World {
     setting: Setting,
     now: Instant,
     stack: Stack,
-    on: InterfaceId,
-    out: Out,
+    port: Port<Inbox, Out>,
+    /// When the port's next turn is due.
+    due: Option<Instant>,
     listener: Option<ListenerId>,
     id: Option<TcpId>,
     our_isn: Option<u32>,
@@ -200,11 +202,11 @@ impl World {
         let mut stack = Stack::new(Config::new(Seed::from_number(7)));
         let on = stack.add_interface(now, config).unwrap();
         let below = setting.below_wrap.map(|below| 0u32.wrapping_sub(below));
-        Self {
+        let mut world = Self {
             now,
             stack,
-            on,
-            out: Out::default(),
+            port: Port::new(on, (Inbox::default(), Out::default())),
+            due: None,
             listener: None,
             id: None,
             our_isn: None,
@@ -219,7 +221,9 @@ impl World {
             events: Readiness::empty(),
             strangers: Vec::new(),
             setting,
-        }
+        };
+        world.settle();
+        world
     }
 
     pub(crate) fn stack(&self) -> &Stack {
@@ -252,39 +256,37 @@ impl World {
 
     /// Lets time pass up to `to`, timer by timer.
     fn advance(&mut self, to: Instant) {
-        let mut turns = 0;
-        while let Some(next) = self.stack.poll_timeout().filter(|&next| next <= to) {
-            self.now = self.now.max(next);
-            self.stack.handle_timeout(self.now);
-            self.drain();
-            turns += 1;
-            assert!(turns < 10_000, "timers turn without end at {:?}", self.now);
-            let next = self.stack.poll_timeout();
-            assert!(
-                next.is_none_or(|next| next > self.now),
-                "r32: {next:?} is not after {:?}",
-                self.now
-            );
+        while let Some(due) = self.due.filter(|&due| due <= to) {
+            self.now = self.now.max(due);
+            self.settle();
         }
         self.now = to;
     }
 
-    fn drain(&mut self) {
-        while self.stack.wants_transmit(self.on) && !self.out.full {
-            self.stack
-                .poll_transmit(self.now, self.on, &mut self.out)
-                .unwrap();
-        }
-        if self.out.full {
-            let _ = self.stack.poll_transmit(self.now, self.on, &mut self.out);
-        }
-        while let Some(event) = self.stack.poll_event() {
-            if matches!(event.id, SocketId::Tcp(id) if Some(id) == self.id)
-                || matches!(event.id, SocketId::Listener(_))
-            {
-                self.events |= event.ready;
+    /// All that can happen now.
+    fn settle(&mut self) {
+        for _ in 0..10_000 {
+            let (mine, mut ready) = (self.id, Readiness::empty());
+            let mut user = |_: &mut Stack, _: Instant, event: Event| {
+                if matches!(event.id, SocketId::Tcp(id) if Some(id) == mine)
+                    || matches!(event.id, SocketId::Listener(_))
+                {
+                    ready |= event.ready;
+                }
+            };
+            let next = self.port.turn(self.now, &mut self.stack, &mut user);
+            self.events |= ready;
+            let next = next.unwrap();
+            self.due = next.due;
+            if !next.again {
+                return;
             }
         }
+        panic!("r32: turns without end at {:?}", self.now);
+    }
+
+    fn out(&mut self) -> &mut Out {
+        self.port.tx_mut().half_mut()
     }
 
     // --- the script -----------------------------------------------------------------------
@@ -309,12 +311,12 @@ impl World {
                 self.command(&words, &place);
             }
         }
-        self.drain();
+        self.settle();
     }
 
     /// Nothing left that no line expected.
     pub(crate) fn expect_silence(&mut self, place: &str) {
-        if let Some((at, sentence)) = self.out.frames.front().cloned() {
+        if let Some((at, sentence)) = self.port.tx().half().frames.front().cloned() {
             let got = self.show(&sentence);
             panic!(
                 "{place}\n  unexpected at {at:?}: {got}\n  now {:?}",
@@ -324,7 +326,7 @@ impl World {
     }
 
     fn expect(&mut self, expected: &Packet, place: &str) {
-        let Some((at, sentence)) = self.out.frames.pop_front() else {
+        let Some((at, sentence)) = self.out().frames.pop_front() else {
             panic!(
                 "{place}\n  nothing was sent by {:?}\n{}",
                 self.now,
@@ -398,9 +400,9 @@ impl World {
     fn give(&mut self, from: SocketAddr, segment: Vec<u8>, meta: RxMeta) {
         let (ours, _) = endpoints(self.setting.v6);
         let frame = self.wrap(from, ours, segment);
-        self.stack
-            .handle_frame(self.now, self.on, RxFrame::new(Bytes::from(frame), meta));
-        self.drain();
+        let frame = RxFrame::new(Bytes::from(frame), meta);
+        self.port.rx_mut().half_mut().0.push_back(frame);
+        self.settle();
     }
 
     /// A segment without text or options from another port of the peer; returns what answers it.
@@ -415,7 +417,7 @@ impl World {
         segment.truncate(header);
         let from = SocketAddr::new(theirs.ip(), port);
         self.give(from, segment, RxMeta::new(self.now));
-        self.out.frames.pop_front().map(|(_, answer)| answer)
+        self.out().frames.pop_front().map(|(_, answer)| answer)
     }
 
     /// SYNs from other ports; their answers are noted.
@@ -577,7 +579,7 @@ impl World {
                 let answer = self.stranger(port, 7001, ack, flags);
                 assert!(answer.is_none(), "{place}");
             }
-            ["device", state] => self.out.full = *state == "full",
+            ["device", state] => self.out().full = *state == "full",
             ["next-life", by] => {
                 self.peer_isn = self.peer_isn.wrapping_add(by.parse().unwrap());
                 self.our_isn = None;
