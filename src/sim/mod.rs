@@ -13,6 +13,7 @@
 //! | `apps.rs` | [`Bulk`], [`Sink`] |
 //! | `observe.rs`, `trace.rs`, `fields.rs` | rows of connections and queues: [`Row`], [`Sampling`] |
 //! | `tap.rs` | a pcapng of a link |
+//! | `plot/` | a picture of rows: [`Plot`] |
 //! | `topology.rs` | networks of a usual shape: [`Pair`] |
 //! | [`scenario`] | experiments that anybody can repeat
 //! | `agenda.rs`, `digest.rs` | who is next; the hash of what happened |
@@ -36,6 +37,7 @@ mod link;
 mod network;
 mod observe;
 mod office;
+mod plot;
 pub mod scenario;
 mod tap;
 mod topology;
@@ -49,5 +51,6 @@ pub use error::SimError;
 pub use fields::Value;
 pub use link::{LinkConfig, LinkId, WireId};
 pub use network::{End, HostId, Network};
+pub use plot::Plot;
 pub use topology::Pair;
 pub use trace::{Row, Sampling, TraceId, write_csv, write_json_lines};
