@@ -15,7 +15,7 @@
 //! | `tap.rs` | a pcapng of a link |
 //! | `plot/` | a picture of rows: [`Plot`] |
 //! | `topology.rs` | networks of a usual shape: [`Pair`] |
-//! | [`scenario`] | experiments that anybody can repeat
+//! | [`scenario`] | experiments that anybody can repeat |
 //! | `agenda.rs`, `digest.rs` | who is next; the hash of what happened |
 //!
 //! # Order

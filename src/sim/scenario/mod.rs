@@ -1,15 +1,29 @@
 //! Experiments that anybody can repeat: what each is, what it should come to, and its run.
 //!
 //! *Owns* the catalogue and what one run comes to. *Does not* print or draw: the tool and the tests do.
-//! Invariant: the id, the seed and this version of the library are all that a run depends on.
+//! Invariants: the id, the seed and this version of the library are all that a run depends on; an
+//! experiment is data, and its definition tells all of that data.
 //!
-//! A scenario builds its networks itself and lets a [`Run`] look at them ([`Run::watch`],
-//! [`Run::watched`]), so that each can be captured, traced and drawn without knowing of it.
+//! | file | owns |
+//! |---|---|
+//! | `run.rs` | [`Run`], [`Watch`], [`Outcome`]: one run and what it came to |
+//! | `unit.rs` | [`Unit`]: measured numbers in words |
+//! | `path.rs` | the link between two hosts, and a flow over it |
+//! | `links.rs` | `clean` and others: one flow over a link that is bad in one way |
+//! | `start.rs` | I1, I2: the initial window, slow start |
+//! | `steady.rs` | R1 to R3: Reno in the long run |
 
 mod links;
+mod path;
 mod run;
+mod start;
+mod steady;
+mod unit;
 
-pub use run::{Outcome, Run, Unit, Verdict, Watch, Watched};
+use core::fmt;
+
+pub use run::{Outcome, Run, Verdict, Watch, Watched};
+pub use unit::{Amount, Unit};
 
 use super::digest::Digest;
 use super::error::SimError;
@@ -22,8 +36,18 @@ pub enum Kind {
     Published,
     /// Derived here from published formulae.
     Derived,
-    /// Our own tolerance around a published statement, or our own statement.
+    /// Our own tolerance around a published or measured number.
     Tolerance,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Published => "published",
+            Self::Derived => "derived",
+            Self::Tolerance => "tolerance",
+        })
+    }
 }
 
 /// One experiment.
@@ -34,19 +58,27 @@ pub struct Scenario {
     pub id: &'static str,
     /// What it shows, in a line.
     pub title: &'static str,
-    /// Links, senders, times, and what is expected, in words and numbers. A test of the table of results holds it to
-    /// the [`hash`](Self::definition_hash) of this.
-    pub definition: &'static str,
     /// Where the expectation comes from.
     pub kind: Kind,
     /// Seeds of a full run; 1 when nothing is left to chance.
     pub seeds: u32,
-    /// Is it over in a few seconds of processor time?
+    /// Is one run over in a few seconds of processor time without optimization?
     pub short: bool,
-    pub(super) act: fn(&mut Run) -> Result<(), SimError>,
+    pub(super) experiment: &'static dyn Experiment,
+}
+
+/// What a scenario does. It is displayed as all that decides: links, senders, times, what is expected.
+pub(super) trait Experiment: fmt::Debug + fmt::Display + Sync {
+    /// Does it, once.
+    fn run(&self, run: &mut Run) -> Result<(), SimError>;
 }
 
 impl Scenario {
+    /// Links, senders, times and what is expected, in words and numbers.
+    pub fn definition(&self) -> String {
+        self.experiment.to_string()
+    }
+
     /// Runs it once.
     ///
     /// # Errors
@@ -54,14 +86,15 @@ impl Scenario {
     /// by the outcome.
     pub fn run(&self, seed: u64, watch: Watch) -> Result<Outcome, SimError> {
         let mut run = Run::new(seed, watch);
-        (self.act)(&mut run)?;
+        self.experiment.run(&mut run)?;
         Ok(run.finish())
     }
 
-    /// A hash of all that it is held to: another one is another experiment.
+    /// A hash of the id and the definition: another one is another experiment, and results of the one
+    /// are none of the other.
     pub fn definition_hash(&self) -> u64 {
         let mut digest = Digest::new();
-        for text in [self.id, self.definition] {
+        for text in [self.id, &self.definition()] {
             digest.bytes(text.as_bytes());
         }
         digest.value()
@@ -70,7 +103,7 @@ impl Scenario {
 
 /// Every scenario, in the order in which they are listed.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    [links::ALL].into_iter().flatten()
+    [links::ALL, start::ALL, steady::ALL].into_iter().flatten()
 }
 
 /// The scenario of this id; upper and lower case are one.

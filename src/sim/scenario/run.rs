@@ -4,10 +4,12 @@
 
 use core::fmt;
 use core::ops::RangeInclusive;
+use core::time::Duration;
 use std::io::Write;
 
+use super::unit::Unit;
+use crate::base::Instant;
 use crate::sim::digest::Digest;
-use crate::sim::error::SimError;
 use crate::sim::link::LinkId;
 use crate::sim::network::{HostId, Network};
 use crate::sim::trace::{Row, Sampling, TraceId};
@@ -58,22 +60,6 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// What a measured number is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Unit {
-    /// Things.
-    Count,
-    /// Bytes.
-    Bytes,
-    /// Bits per second.
-    BitsPerSec,
-    /// Nanoseconds.
-    Nanos,
-    /// Millionths of a whole.
-    Millionths,
-}
-
 /// One measured number beside what was expected of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -95,6 +81,34 @@ impl Verdict {
             .as_ref()
             .is_none_or(|expected| expected.contains(&self.measured))
     }
+
+    /// What was expected, in words; empty for what is only told.
+    pub fn expectation(&self) -> String {
+        let Some(expected) = &self.expected else {
+            return String::new();
+        };
+        let [least, most] = [expected.start(), expected.end()].map(|&end| self.unit.of(end));
+        if expected.start() == expected.end() {
+            least.to_string()
+        } else if *expected.end() == u64::MAX {
+            format!("at least {least}")
+        } else if *expected.start() == 0 {
+            format!("at most {most}")
+        } else {
+            format!("{least} to {most}")
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.unit.of(self.measured))?;
+        match (&self.expected, self.is_met()) {
+            (None, _) => Ok(()),
+            (Some(_), true) => write!(f, ", as expected ({})", self.expectation()),
+            (Some(_), false) => write!(f, ", MISSED ({})", self.expectation()),
+        }
+    }
 }
 
 /// The rows of one host.
@@ -115,6 +129,8 @@ pub struct Outcome {
     pub verdicts: Vec<Verdict>,
     /// The hash of all its networks' traces.
     pub trace_hash: u64,
+    /// The virtual time that its networks have seen, together.
+    pub simulated: Duration,
     /// What was asked for with [`Watch::rows`].
     pub watched: Vec<Watched>,
     /// Why a capture is not whole.
@@ -151,6 +167,7 @@ impl Run {
             outcome: Outcome {
                 verdicts: Vec::new(),
                 trace_hash: 0,
+                simulated: Duration::ZERO,
                 watched: Vec::new(),
                 capture_error: None,
             },
@@ -192,6 +209,7 @@ impl Run {
             }
         }
         self.digest.number(network.trace_hash());
+        self.outcome.simulated += network.now().since(Instant::ZERO);
     }
 
     fn blame(&mut self, error: std::io::Error) {
@@ -229,6 +247,3 @@ impl Run {
         self.outcome
     }
 }
-
-/// A scenario that cannot go on has no outcome.
-pub(super) type Ran = Result<(), SimError>;

@@ -1,0 +1,301 @@
+//! The link between two hosts that most scenarios are about, and one flow over it.
+//!
+//! *Owns* what a path is in words and what it is as wires: the two cannot differ. *Does not* measure.
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use super::run::Run;
+use crate::base::Instant;
+use crate::device::{Chance, Displacement, Pick, QueueLimit, WireConfig};
+use crate::sim::app::AppId;
+use crate::sim::apps::{Bulk, Sink};
+use crate::sim::config::PortConfig;
+use crate::sim::error::SimError;
+use crate::sim::link::LinkConfig;
+use crate::sim::topology::Pair;
+use crate::stack::ListenOptions;
+use crate::tcp::{TcpInfo, TcpOptions};
+
+/// The path that data takes, and ACKs back over: rates, delays and queues are the same each way, harm is done
+/// to data only.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Path {
+    /// Bits per second; `None`: frames take no time.
+    rate: Option<u64>,
+    /// Propagation both ways, in milliseconds.
+    rtt_ms: u64,
+    /// What may wait, in bytes; `None`: everything.
+    queue: Option<usize>,
+    harm: Harm,
+    mtu: usize,
+}
+
+/// What happens to data on its way.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Harm {
+    Nothing,
+    /// Independent loss of so many frames in a million.
+    Loss(u32),
+    /// Every n-th frame with text is lost.
+    LossEvery(u64),
+    /// So many frames in a million come later by milliseconds.
+    HeldBack(u32, u64),
+    /// Each frame comes later by up to so many milliseconds, and overtakes.
+    Jitter(u64),
+}
+
+/// What Ethernet adds to an IP packet.
+const ETHERNET: u64 = 14;
+/// IPv4, TCP and timestamps in front of text.
+pub(super) const HEADERS: u64 = 20 + 20 + 12;
+
+impl Path {
+    /// A path of this rate, round-trip time and queue, with MTU 1500.
+    pub(super) const fn new(rate: Option<u64>, rtt_ms: u64, queue: Option<usize>) -> Self {
+        Self {
+            rate,
+            rtt_ms,
+            queue,
+            harm: Harm::Nothing,
+            mtu: 1500,
+        }
+    }
+
+    pub(super) const fn harm(self, harm: Harm) -> Self {
+        Self { harm, ..self }
+    }
+
+    pub(super) const fn mtu(self, mtu: usize) -> Self {
+        Self { mtu, ..self }
+    }
+
+    /// Propagation both ways.
+    pub(super) const fn rtt(&self) -> Duration {
+        Duration::from_millis(self.rtt_ms)
+    }
+
+    /// Text of a full segment.
+    pub(super) fn smss(&self) -> u64 {
+        u64::try_from(self.mtu).unwrap_or(0).saturating_sub(HEADERS)
+    }
+
+    /// What the line carries of text, in bits per second, of `text` bytes each second what it carries
+    /// in frames.
+    pub(super) fn frame_bits(&self, text_bits: u64) -> u64 {
+        let smss = self.smss().max(1);
+        let frame = u128::from(smss + HEADERS + ETHERNET);
+        u64::try_from(u128::from(text_bits) * frame / u128::from(smss)).unwrap_or(u64::MAX)
+    }
+
+    /// Bits per second of the line; 0 when frames take no time.
+    pub(super) fn bits_per_sec(&self) -> u64 {
+        self.rate.unwrap_or(0)
+    }
+
+    fn link(&self) -> LinkConfig {
+        let delay = Duration::from_micros(self.rtt_ms.saturating_mul(500));
+        let mut plain = WireConfig::perfect().delay(delay).queue(match self.queue {
+            Some(bytes) => QueueLimit::Bytes(bytes),
+            None => QueueLimit::Bytes(usize::MAX),
+        });
+        if let Some(rate) = self.rate {
+            plain = plain.rate(rate);
+        }
+        let there = plain.clone();
+        let there = match self.harm {
+            Harm::Nothing => there,
+            Harm::Loss(millionths) => there.loss(Chance::per_million(millionths)),
+            Harm::LossEvery(nth) => there.loss(Pick::every(nth)),
+            Harm::HeldBack(millionths, ms) => there.reordering(
+                Chance::per_million(millionths),
+                Displacement::Time(Duration::from_millis(ms)),
+            ),
+            Harm::Jitter(ms) => there.jitter(Duration::from_millis(ms)),
+        };
+        LinkConfig::from((there, plain))
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rate {
+            Some(rate) => write!(f, "{} Mbit/s", Thousandths(rate / 1000))?,
+            None => f.write_str("no rate limit")?,
+        }
+        write!(f, ", {} ms", self.rtt_ms)?;
+        match self.queue {
+            Some(bytes) => write!(f, ", queue {bytes} B")?,
+            None => f.write_str(", unlimited queue")?,
+        }
+        if self.mtu != 1500 {
+            write!(f, ", MTU {}", self.mtu)?;
+        }
+        match self.harm {
+            Harm::Nothing => Ok(()),
+            Harm::Loss(millionths) => write!(f, ", {} % of the data lost", Percent(millionths)),
+            Harm::LossEvery(nth) => write!(f, ", every {nth}th data segment lost"),
+            Harm::HeldBack(millionths, ms) => {
+                let percent = Percent(millionths);
+                write!(f, ", {percent} % of the data held back {ms} ms")
+            }
+            Harm::Jitter(ms) => write!(f, ", up to {ms} ms of jitter that reorders data"),
+        }
+    }
+}
+
+/// Thousandths without needless decimals.
+struct Thousandths(u64);
+
+impl fmt::Display for Thousandths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decimals = format!("{:03}", self.0 % 1000);
+        match decimals.trim_end_matches('0') {
+            "" => write!(f, "{}", self.0 / 1000),
+            decimals => write!(f, "{}.{decimals}", self.0 / 1000),
+        }
+    }
+}
+
+/// Millionths as a hundredth part.
+struct Percent(u32);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decimals = format!("{:04}", self.0 % 10_000);
+        match decimals.trim_end_matches('0') {
+            "" => write!(f, "{}", self.0 / 10_000),
+            decimals => write!(f, "{}.{decimals}", self.0 / 10_000),
+        }
+    }
+}
+
+/// What the two ends of a flow are set to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    /// Buffers that never limit; those of the defaults otherwise.
+    pub(super) roomy: bool,
+    /// Does the receiver wait for a second segment before it acknowledges?
+    pub(super) delayed_ack: bool,
+}
+
+/// A buffer above four times any product of rate and round trip here.
+const ROOMY: usize = 64 << 20;
+
+impl Ends {
+    /// The defaults of the library.
+    pub(super) const DEFAULT: Self = Self {
+        roomy: false,
+        delayed_ack: true,
+    };
+    /// Neither buffer ever limits.
+    pub(super) const ROOMY: Self = Self {
+        roomy: true,
+        delayed_ack: true,
+    };
+
+    fn options(self) -> (TcpOptions, TcpOptions) {
+        let mut ends = (TcpOptions::default(), TcpOptions::default());
+        if self.roomy {
+            ends.0 = ends.0.send_buffer(ROOMY);
+            ends.1 = ends.1.recv_buffer_max(ROOMY).recv_buffer_initial(ROOMY / 4);
+        }
+        ends.1 = ends.1.delayed_ack(self.delayed_ack);
+        ends
+    }
+}
+
+impl fmt::Display for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one Reno flow")?;
+        if self.roomy {
+            write!(f, ", buffers of {} MiB", ROOMY >> 20)?;
+        }
+        if !self.delayed_ack {
+            f.write_str(", an ACK for each segment")?;
+        }
+        Ok(())
+    }
+}
+
+/// A sender without end on the left, and who reads all on the right.
+#[derive(Debug)]
+pub(super) struct Flow {
+    pub(super) pair: Pair,
+    sink: AppId<Sink>,
+    bulk: AppId<Bulk>,
+}
+
+impl Flow {
+    /// Builds the network of a run and has it watched.
+    pub(super) fn new(run: &mut Run, path: &Path, ends: Ends) -> Result<Self, SimError> {
+        let port = || PortConfig::new().mtu(path.mtu);
+        let mut pair = Pair::with(run.seed(), path.link(), [port(), port()])?;
+        let to = SocketAddr::new(Pair::RIGHT, 9);
+        let (sender, receiver) = ends.options();
+        let sink = Sink::new(to).options(ListenOptions::new(receiver));
+        let sink = pair.network.add_app(pair.right, sink);
+        let bulk = Bulk::new(to).options(sender);
+        let bulk = pair.network.add_app(pair.left, bulk);
+        run.watch(&mut pair.network, "flow", pair.left, pair.link);
+        Ok(Self { pair, sink, bulk })
+    }
+
+    /// Bytes that the receiver has read.
+    pub(super) fn received(&self) -> u64 {
+        self.pair.network.app(self.sink).bytes()
+    }
+
+    /// What the sender knows, once it has a connection.
+    pub(super) fn info(&self) -> Option<TcpInfo> {
+        let id = self.pair.network.app(self.bulk).id()?;
+        self.pair.network.stack(self.pair.left).tcp_info(id).ok()
+    }
+
+    /// Runs until the receiver has read something, at most for a minute; tells when that was.
+    pub(super) fn run_until_first(&mut self) -> Result<Option<Instant>, SimError> {
+        let limit = self.pair.network.now() + Duration::from_secs(60);
+        loop {
+            if let Some((first, _)) = self.pair.network.app(self.sink).times() {
+                return Ok(Some(first));
+            }
+            match self.pair.network.step()? {
+                Some(now) if now < limit => {}
+                _ => return Ok(None),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_says_what_it_is() {
+        let path = Path::new(Some(100_000_000), 20, Some(250_000));
+        for (path, text) in [
+            (path, "100 Mbit/s, 20 ms, queue 250000 B"),
+            (
+                path.harm(Harm::Loss(1000)),
+                "100 Mbit/s, 20 ms, queue 250000 B, 0.1 % of the data lost",
+            ),
+            (
+                Path::new(None, 100, None).harm(Harm::LossEvery(100)),
+                "no rate limit, 100 ms, unlimited queue, every 100th data segment lost",
+            ),
+            (
+                Path::new(Some(2_500_000), 1, None).harm(Harm::HeldBack(10_000, 5)),
+                "2.5 Mbit/s, 1 ms, unlimited queue, 1 % of the data held back 5 ms",
+            ),
+            (
+                path.mtu(9052).harm(Harm::Jitter(3)),
+                "100 Mbit/s, 20 ms, queue 250000 B, MTU 9052, up to 3 ms of jitter that reorders data",
+            ),
+        ] {
+            assert_eq!(path.to_string(), text);
+        }
+        assert_eq!(path.frame_bits(1448 * 8), 1514 * 8);
+    }
+}

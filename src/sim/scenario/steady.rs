@@ -1,0 +1,261 @@
+//! Reno in the long run: its window and rate under loss, what it leaves of a link with a short queue.
+//!
+//! RFC 5681 §3.1 (congestion avoidance); RFC 3649 §1 (window over loss rate); J. Padhye et al., "Modeling
+//! TCP Throughput", 1998; M. Mathis et al., "The Macroscopic Behavior of the TCP Congestion Avoidance
+//! Algorithm", 1997. *Owns* R1 to R3.
+
+use core::fmt;
+use core::time::Duration;
+
+use super::path::{Ends, Flow, Harm, Path};
+use super::run::Run;
+use super::unit::Unit;
+use super::{Experiment, Kind, Scenario};
+use crate::sim::error::SimError;
+
+const FAR: Path = Path::new(None, 100, None);
+
+pub(super) const ALL: &[Scenario] = &[
+    mean("R1-1e-2", &periodic(100, 12_000, 200)),
+    mean("R1-1e-3", &periodic(1000, 38_000, 400)),
+    mean("R1-1e-4", &periodic(10_000, 120_000, 600)),
+    random("R1b-1e-2", &independent(10_000, 12_000, 1000)),
+    random("R1b-1e-3", &independent(1000, 38_000, 2500)),
+    random("R1b-1e-4", &independent(100, 120_000, 3000)),
+    rate("R2-0.01", &SendRate::of(10_000, 115, 122)),
+    rate("R2-0.03", &SendRate::of(30_000, 58, 71)),
+    rate("R2-0.05", &SendRate::of(50_000, 40, 55)),
+    rate("R2-0.1", &SendRate::of(100_000, 20, 39)),
+    share("R3-0", &Utilisation::of(0, 75)),
+    share("R3-0.1", &Utilisation::of(10, 82)),
+    share("R3-0.25", &Utilisation::of(25, 89)),
+    share("R3-0.5", &Utilisation::of(50, 96)),
+    share("R3-1", &Utilisation::of(100, 100)),
+];
+
+const fn mean(id: &'static str, experiment: &'static MeanWindow) -> Scenario {
+    Scenario {
+        id,
+        title: "Reno's mean window under periodic loss",
+        kind: Kind::Published,
+        seeds: 1,
+        short: false,
+        experiment,
+    }
+}
+
+const fn random(id: &'static str, experiment: &'static MeanWindow) -> Scenario {
+    Scenario {
+        id,
+        title: "Reno's mean window under independent loss",
+        kind: Kind::Derived,
+        seeds: 5,
+        short: false,
+        experiment,
+    }
+}
+
+const fn rate(id: &'static str, experiment: &'static SendRate) -> Scenario {
+    Scenario {
+        id,
+        title: "Reno's rate lies between Padhye's and Mathis's",
+        kind: Kind::Derived,
+        seeds: 5,
+        short: false,
+        experiment,
+    }
+}
+
+const fn share(id: &'static str, experiment: &'static Utilisation) -> Scenario {
+    Scenario {
+        id,
+        title: "what Reno uses of a link with a short queue",
+        kind: Kind::Derived,
+        seeds: 1,
+        short: false,
+        experiment,
+    }
+}
+
+/// The mean over time of the congestion window.
+#[derive(Debug)]
+struct MeanWindow {
+    path: Path,
+    /// Seconds until it is measured, and for how long it is.
+    warm_up: u64,
+    length: u64,
+    /// Thousandths of a segment.
+    least: u64,
+    most: u64,
+}
+
+/// Ten percent around what RFC 3649 §1 has.
+const fn periodic(nth: u64, mean: u64, length: u64) -> MeanWindow {
+    MeanWindow {
+        path: FAR.harm(Harm::LossEvery(nth)),
+        warm_up: 100,
+        length,
+        least: mean * 90 / 100,
+        most: mean * 110 / 100,
+    }
+}
+
+/// Irregular losses come to no less than periodic ones, and to an eighth more at most.
+const fn independent(millionths: u32, mean: u64, length: u64) -> MeanWindow {
+    MeanWindow {
+        path: FAR.harm(Harm::Loss(millionths)),
+        warm_up: 100,
+        length,
+        least: mean,
+        most: mean * 112 / 100,
+    }
+}
+
+/// A tenth of the round trip.
+const GLANCE: Duration = Duration::from_millis(10);
+
+impl fmt::Display for MeanWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}; {}; mean window over {} s after {} s {} to {}",
+            self.path,
+            Ends::ROOMY,
+            self.length,
+            self.warm_up,
+            Unit::MilliSegments.of(self.least),
+            Unit::MilliSegments.of(self.most),
+        )
+    }
+}
+
+impl Experiment for MeanWindow {
+    fn run(&self, run: &mut Run) -> Result<(), SimError> {
+        let mut flow = Flow::new(run, &self.path, Ends::ROOMY)?;
+        let network = &mut flow.pair.network;
+        network.run_for(Duration::from_secs(self.warm_up))?;
+        let glances = self.length * 100;
+        let mut sum = 0;
+        for _ in 0..glances {
+            flow.pair.network.run_for(GLANCE)?;
+            sum += flow.info().map_or(0, |info| u64::from(info.cwnd));
+        }
+        let mean = sum * 1000 / glances / self.path.smss();
+        let expected = self.least..=self.most;
+        run.expect("mean window", mean, Unit::MilliSegments, expected);
+        run.watched(&mut flow.pair.network);
+        Ok(())
+    }
+}
+
+/// Segments that leave each second, those that are sent again too.
+#[derive(Debug)]
+struct SendRate {
+    path: Path,
+    /// Thousandths of a segment each second.
+    least: u64,
+    most: u64,
+}
+
+const WARM_UP: Duration = Duration::from_secs(60);
+const LENGTH: Duration = Duration::from_secs(1200);
+
+impl SendRate {
+    /// Between what Padhye's formula has with a time-out of 300 ms, and a tenth above Mathis's; both in
+    /// segments each second.
+    const fn of(millionths: u32, padhye: u64, mathis: u64) -> Self {
+        Self {
+            path: FAR.harm(Harm::Loss(millionths)),
+            least: padhye * 1000,
+            most: mathis * 1100,
+        }
+    }
+}
+
+impl fmt::Display for SendRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}; {}, time-out 200 ms above the round trip; over {} s after {} s, {} to {} sent",
+            self.path,
+            Ends::ROOMY,
+            LENGTH.as_secs(),
+            WARM_UP.as_secs(),
+            Unit::MilliSegmentsPerSec.of(self.least),
+            Unit::MilliSegmentsPerSec.of(self.most),
+        )
+    }
+}
+
+impl Experiment for SendRate {
+    fn run(&self, run: &mut Run) -> Result<(), SimError> {
+        let mut flow = Flow::new(run, &self.path, Ends::ROOMY)?;
+        let sent = |flow: &Flow| {
+            let info = flow.info();
+            info.map_or(0, |info| info.bytes_acked + info.bytes_retransmitted)
+        };
+        flow.pair.network.run_for(WARM_UP)?;
+        let before = sent(&flow);
+        flow.pair.network.run_for(LENGTH)?;
+        let bytes = sent(&flow) - before;
+        let rate = bytes * 1000 / self.path.smss() / LENGTH.as_secs();
+        let expected = self.least..=self.most;
+        run.expect("rate", rate, Unit::MilliSegmentsPerSec, expected);
+        run.watched(&mut flow.pair.network);
+        Ok(())
+    }
+}
+
+/// The share of a link that carries data in the steady state.
+#[derive(Debug)]
+struct Utilisation {
+    path: Path,
+    /// Percent, give or take three.
+    expected: u64,
+}
+
+const SLACK: u64 = 3;
+const SETTLED: Duration = Duration::from_secs(60);
+const MEASURED: Duration = Duration::from_secs(120);
+
+impl Utilisation {
+    /// With a queue of so many hundredths of what the link holds in a round trip.
+    const fn of(queue_percent: usize, expected: u64) -> Self {
+        // 50 Mbit/s and 40 ms are 250,000 bytes.
+        Self {
+            path: Path::new(Some(50_000_000), 40, Some(2500 * queue_percent)),
+            expected,
+        }
+    }
+}
+
+impl fmt::Display for Utilisation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}; {}; over {} s after {} s, {} % of the line used, give or take {SLACK}",
+            self.path,
+            Ends::ROOMY,
+            MEASURED.as_secs(),
+            SETTLED.as_secs(),
+            self.expected,
+        )
+    }
+}
+
+impl Experiment for Utilisation {
+    fn run(&self, run: &mut Run) -> Result<(), SimError> {
+        let mut flow = Flow::new(run, &self.path, Ends::ROOMY)?;
+        flow.pair.network.run_for(SETTLED)?;
+        let before = flow.received();
+        flow.pair.network.run_for(MEASURED)?;
+        let text = (flow.received() - before) * 8 / MEASURED.as_secs();
+        let used = self.path.frame_bits(text);
+        let share = used * 1000 / (self.path.bits_per_sec() / 1000).max(1);
+        let percent = |percent: u64| percent * 10_000;
+        let expected = percent(self.expected - SLACK)..=percent(self.expected + SLACK);
+        run.expect("utilisation", share, Unit::Millionths, expected);
+        run.watched(&mut flow.pair.network);
+        Ok(())
+    }
+}
