@@ -121,3 +121,84 @@ fn what_is_right_gets_as_far_as_the_device() {
         assert!(error.contains("is no interface name"), "{line}: {error}");
     }
 }
+
+#[test]
+fn a_scenario_that_cannot_be_run_is_one_line() {
+    for (line, status, cause) in [
+        ("sim nope", 2, "there is no scenario `nope`"),
+        (
+            "sim clean --seed x",
+            2,
+            "`x` is no seed; give a whole number",
+        ),
+        ("sim clean --seed -1", 2, "unexpected argument '-1' found"),
+        (
+            "sim clean --plot /nobody/x.svg",
+            1,
+            "cannot write /nobody/x.svg",
+        ),
+        (
+            "sim clean --trace /nobody/x.csv",
+            1,
+            "cannot write /nobody/x.csv",
+        ),
+        (
+            "sim clean --pcap /dev/null/x",
+            1,
+            "cannot write /dev/null/x",
+        ),
+    ] {
+        let (got, error) = netloom(line);
+        assert_eq!(got, status, "{line}: {error}");
+        assert!(error.contains(cause), "{line}: {error}");
+    }
+}
+
+/// What a scenario is asked to leave is there: a picture, rows in both forms, a capture.
+#[test]
+fn a_scenario_is_run_and_leaves_what_was_asked_for() {
+    let folder = std::env::temp_dir().join(format!("netloom-sim-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let run = |options: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_netloom"))
+            .args(["sim", "i2-1448", "--seed", "7"])
+            .args(options)
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let plain = run(&[]);
+    let hash = plain.lines().last().unwrap();
+    assert!(hash.starts_with("trace hash "), "{plain}");
+    let watched = run(&["--plot", "p.svg", "--trace", "t.csv", "--pcap", "caps"]);
+    assert!(watched.starts_with(&plain), "to look is to change nothing");
+    run(&["--trace", "t.jsonl"]);
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let text = |name: &str| String::from_utf8(read(name)).unwrap();
+    assert!(text("p.svg").starts_with("<svg "));
+    assert!(text("t.csv").starts_with("time_ns,local,remote,"));
+    assert!(text("t.jsonl").starts_with("{\"time_ns\":"));
+    let capture = netloom::capture::Reader::new(&read("caps/I2-1448-flow.pcapng")[..]);
+    assert!(
+        capture.count() > 20,
+        "a handshake and a flight, at both ends"
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn scenarios_are_listed() {
+    let output = Command::new(env!("CARGO_BIN_EXE_netloom"))
+        .args(["sim", "--list"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let ids: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let all: Vec<_> = netloom::sim::scenario::all().map(|it| it.id).collect();
+    assert_eq!(ids, all);
+}

@@ -20,6 +20,7 @@ mod send;
 mod serve;
 mod services;
 mod signals;
+mod sim;
 mod slots;
 mod values;
 mod web;
@@ -64,6 +65,11 @@ enum Command {
     /// wants a whole request head within 10 seconds. Prints `ready` when it answers, its counters at
     /// SIGUSR1, with an empty line behind them, and at the end.
     Serve(serve::Args),
+    /// Run an experiment in a simulated network, in virtual time, and hold it to what it should come to.
+    ///
+    /// Prints what was measured beside what was expected, and a hash that is the same wherever the
+    /// same version runs with the same seed. Exits with 1 when anything is not as expected.
+    Sim(sim::Args),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +80,7 @@ fn main() -> ExitCode {
         Command::Ping(args) => ping::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Sim(args) => sim::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
