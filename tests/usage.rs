@@ -180,7 +180,8 @@ fn a_scenario_is_run_and_leaves_what_was_asked_for() {
     assert!(text("p.svg").starts_with("<svg "));
     assert!(text("t.csv").starts_with("time_ns,local,remote,"));
     assert!(text("t.jsonl").starts_with("{\"time_ns\":"));
-    let capture = netloom::capture::Reader::new(&read("caps/I2-1448-flow.pcapng")[..]);
+    let capture = read("caps/I2-1448-flow.pcapng");
+    let capture = netloom::capture::Reader::new(&capture[..]);
     assert!(
         capture.count() > 20,
         "a handshake and a flight, at both ends"
