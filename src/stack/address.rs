@@ -10,7 +10,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::neighbour::RETRANS_TIMER;
-use super::screen::Screen;
+use super::screen::{Screen, fold};
 use super::source::Sources;
 use crate::base::{Cidr, Instant, MacAddr};
 use crate::device::Medium;
@@ -22,6 +22,9 @@ const ANNOUNCE_NUM: u8 = 2;
 const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
 /// DEFEND_INTERVAL, RFC 5227 §1.1.
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Addresses that are found without the index.
+const NEAR: usize = 8;
 
 /// How far an address has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,8 @@ pub(crate) enum Due {
 pub(crate) struct Addresses {
     list: Vec<Address>,
     places: BTreeMap<IpAddr, usize>,
+    /// The places of the first few: most packets are for one of them.
+    near: [usize; NEAR],
     /// The broadcast addresses of our networks (RFC 1122 §3.3.6), in the present form and the old
     /// one with a host part of zero.
     broadcasts: BTreeSet<Ipv4Addr>,
@@ -120,6 +125,11 @@ impl Addresses {
             disputed: false,
         });
         self.places.insert(cidr.address(), place);
+        // What the index finds for an address that was given twice is found here too.
+        let near = &mut self.near[fold(cidr.address()) % NEAR];
+        if *near == 0 || self.list[*near].cidr.address() == cidr.address() {
+            *near = place;
+        }
         self.set_due(place, due);
         self.join(place);
         for broadcast in cidr.broadcasts().into_iter().flatten() {
@@ -139,6 +149,12 @@ impl Addresses {
 
     /// The state of `address`, if it is one of these.
     pub(crate) fn state(&self, address: IpAddr) -> Option<AddressState> {
+        let near = self.near[fold(address) % NEAR];
+        if let Some(near) = self.list.get(near)
+            && near.cidr.address() == address
+        {
+            return Some(near.state);
+        }
         let place = *self.places.get(&address)?;
         self.list.get(place).map(|a| a.state)
     }
@@ -462,5 +478,29 @@ mod tests {
                 "{group}"
             );
         }
+    }
+    /// Those that are found without the index are what the index says, for one that was given twice too.
+    #[test]
+    fn each_address_is_found_as_the_index_has_it() {
+        let mut list = Addresses::default();
+        let at = |n: u32| IpAddr::V6(Ipv6Addr::from_bits(0xfd << 120 | u128::from(n)));
+        let all = (0..300u32).chain([0, 7, 8, 299]);
+        for cidr in all.map(|n| Cidr::new(at(n), 64).unwrap()) {
+            let given = (cidr, Origin::Given);
+            list.add(Instant::ZERO, given, Medium::Ethernet, 1, Duration::ZERO);
+        }
+        assert!(!list.are_in_use());
+        for n in (0..300).step_by(3) {
+            list.on_conflict(Instant::ZERO, at(n), None);
+        }
+        for n in 0..300 {
+            let state = if n % 3 == 0 {
+                AddressState::Duplicate
+            } else {
+                AddressState::Tentative
+            };
+            assert_eq!(list.state(at(n)), Some(state), "{n}");
+        }
+        assert_eq!(list.state(at(300)), None);
     }
 }

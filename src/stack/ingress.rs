@@ -136,7 +136,7 @@ impl Stack {
             return Err(DropReason::Ipv4Malformed);
         }
         match protocol {
-            Protocol::TCP => self.dispatch_tcp(now, packet),
+            Protocol::TCP => self.dispatch_tcp(now, &packet),
             Protocol::UDP => self.handle_udp(now, &packet),
             Protocol::ICMP => self.handle_icmpv4(now, &packet),
             _ => {
@@ -193,13 +193,13 @@ impl Stack {
         if (own || src.is_unspecified()) && upper != Protocol::ICMPV6 {
             return Err(DropReason::IpSource);
         }
-        self.dispatch_v6(now, packet, outcome)
+        self.dispatch_v6(now, &packet, outcome)
     }
 
     fn dispatch_v6(
         &mut self,
         now: Instant,
-        packet: Inbound,
+        packet: &Inbound,
         outcome: Outcome,
     ) -> Result<(), DropReason> {
         match outcome {
@@ -210,17 +210,17 @@ impl Stack {
                 ..
             } => match protocol {
                 Protocol::TCP => self.dispatch_tcp(now, packet),
-                Protocol::UDP => self.handle_udp(now, &packet),
-                Protocol::ICMPV6 => self.handle_icmpv6(now, &packet, fragmented),
+                Protocol::UDP => self.handle_udp(now, packet),
+                Protocol::ICMPV6 => self.handle_icmpv6(now, packet, fragmented),
                 // RFC 8200 §4.7: nothing follows, and nothing is wrong with that.
                 Protocol::NO_NEXT_HEADER => Err(DropReason::IpProtocol),
                 _ => {
-                    self.complain(&packet, Complaint::Protocol { pointer });
+                    self.complain(packet, Complaint::Protocol { pointer });
                     Err(DropReason::IpProtocol)
                 }
             },
             Outcome::ParameterProblem { code, pointer } => {
-                self.complain(&packet, Complaint::Parameter { code, pointer });
+                self.complain(packet, Complaint::Parameter { code, pointer });
                 Err(DropReason::Ipv6Option)
             }
             Outcome::Fragment(_) => Err(DropReason::IpFragment),
@@ -229,7 +229,7 @@ impl Stack {
         }
     }
 
-    fn dispatch_tcp(&mut self, now: Instant, packet: Inbound) -> Result<(), DropReason> {
+    fn dispatch_tcp(&mut self, now: Instant, packet: &Inbound) -> Result<(), DropReason> {
         // RFC 9293 §3.9.2.3 MUST-57: nothing of TCP's goes to a group (r49).
         if !packet.unicast || !packet.link_unicast {
             return Err(DropReason::TcpBadSyn);

@@ -234,7 +234,15 @@ impl Stack {
     }
 
     /// Tells the sockets what the layers below found out.
+    #[inline]
     pub(crate) fn tell_notices(&mut self, now: Instant) {
+        if !self.net.notices.is_empty() {
+            self.tell_all_notices(now);
+        }
+    }
+
+    #[cold]
+    fn tell_all_notices(&mut self, now: Instant) {
         while let Some(notice) = self.net.notices.pop_front() {
             match notice {
                 Notice::Failed(Waiter::Tcp(id)) => self.tcp_neighbour_failed(now, id),

@@ -142,6 +142,8 @@ pub(crate) struct Wheel {
     nodes: [Vec<Node>; KINDS],
     buckets: Box<[Bucket]>,
     occupied: [u64; LEVELS],
+    /// No bucket comes earlier: what is asked far more often than one comes.
+    soonest: Instant,
     /// Nodes that are [`Place::Moved`].
     moved: Vec<TimerKey>,
 }
@@ -159,6 +161,7 @@ impl Default for Wheel {
             nodes: Default::default(),
             buckets: vec![empty; LEVELS * SLOTS].into_boxed_slice(),
             occupied: [0; LEVELS],
+            soonest: NEVER,
             moved: Vec::new(),
         }
     }
@@ -212,6 +215,11 @@ impl Wheel {
     /// Takes one key whose deadline is not after `now`; its deadline is cleared. Each step, one key or
     /// one that is put elsewhere, is taken off `steps`; with none left there may be more.
     pub(crate) fn next_expired(&mut self, now: Instant, steps: &mut usize) -> Option<TimerKey> {
+        let until = self.until.max(now);
+        if until < self.soonest && self.moved.is_empty() {
+            (self.until, self.time) = (until, until);
+            return None;
+        }
         loop {
             if *steps == 0 {
                 return None;
@@ -250,7 +258,9 @@ impl Wheel {
         if !has_come(&self.buckets[self.open]) {
             let earliest = (0..LEVELS)
                 .filter_map(|level| self.first_of(level))
-                .min_by_key(|&bucket| self.buckets[bucket].least)?;
+                .min_by_key(|&bucket| self.buckets[bucket].least);
+            self.soonest = earliest.map_or(NEVER, |bucket| self.buckets[bucket].least);
+            let earliest = earliest?;
             if !has_come(&self.buckets[earliest]) {
                 return None;
             }
@@ -276,6 +286,7 @@ impl Wheel {
         let bucket = level as usize * SLOTS + slot;
         let head = self.buckets[bucket].head.replace(key);
         self.buckets[bucket].least = self.buckets[bucket].least.min(at);
+        self.soonest = self.soonest.min(at);
         self.occupied[level as usize] |= 1 << slot;
         if let Some(head) = head {
             self.node(head).previous = Link::to(key);

@@ -35,6 +35,8 @@ const MAX_SOLICIT: u8 = 3;
 const DELAY_FIRST_PROBE: Duration = Duration::from_secs(5);
 /// REACHABLE_TIME, RFC 4861 §10; each reachable time is 0.5 to 1.5 times this (§6.3.2).
 const REACHABLE_MS: u64 = 30_000;
+/// How long what was drawn holds: the "few hours" of RFC 4861 §6.3.2.
+const REACHABLE_DRAWN: Duration = Duration::from_secs(2 * 3600);
 
 /// Neighbours that are found without the table.
 const RECENT: usize = 8;
@@ -86,6 +88,8 @@ pub(crate) struct Neighbours {
     queue_bytes: usize,
     hand: u32,
     random: Random,
+    /// ReachableTime, and when it is drawn anew.
+    reachable: (Duration, Instant),
     pub(crate) effects: VecDeque<Effect>,
 }
 
@@ -105,6 +109,7 @@ impl Neighbours {
             queue_bytes: config.neighbour_queue_bytes,
             hand: 0,
             random: Random::new(seed.key("reachable time")),
+            reachable: (Duration::ZERO, Instant::ZERO),
             effects: VecDeque::new(),
         }
     }
@@ -468,9 +473,13 @@ impl Neighbours {
     }
 
     fn reachable(&mut self, now: Instant) -> State {
-        // RFC 4861 §6.3.2: uniformly between MIN_RANDOM_FACTOR and MAX_RANDOM_FACTOR.
-        let millis = REACHABLE_MS / 2 + self.random.below(REACHABLE_MS);
-        let until = now + Duration::from_millis(millis);
+        // RFC 4861 §6.3.2: uniformly between MIN_RANDOM_FACTOR and MAX_RANDOM_FACTOR, and again every
+        // few hours: each ACK of new data comes here.
+        if self.reachable.1 <= now {
+            let millis = REACHABLE_MS / 2 + self.random.below(REACHABLE_MS);
+            self.reachable = (Duration::from_millis(millis), now + REACHABLE_DRAWN);
+        }
+        let until = now + self.reachable.0;
         State::Reachable { until }
     }
 }

@@ -115,13 +115,24 @@ impl Stack {
     }
 
     /// Does what is left of a call.
+    #[inline]
     pub(super) fn finish(&mut self, now: Instant, id: TcpId, rest: &Rest) {
+        self.check_memory_of_few();
+        if matches!(rest.next, Next::Same) {
+            self.look_at_lines();
+        }
+        if rest.waits_for_memory || !matches!(rest.next, Next::Same) {
+            self.finish_rarely(now, id, rest);
+        }
+    }
+
+    #[cold]
+    fn finish_rarely(&mut self, now: Instant, id: TcpId, rest: &Rest) {
         if rest.waits_for_memory {
             self.wait_for_memory(id);
         }
-        self.check_memory_of_few();
         match rest.next {
-            Next::Same => self.look_at_lines(),
+            Next::Same => {}
             Next::Closed => self.end_tcp(id),
             Next::TimeWait => self.enter_time_wait(now, id),
             Next::FinWait => self.enter_fin_wait(now, id),

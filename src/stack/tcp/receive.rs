@@ -24,21 +24,21 @@ use core::net::IpAddr;
 use core::ops::ControlFlow;
 
 impl Stack {
-    pub(in crate::stack) fn handle_tcp(&mut self, now: Instant, packet: Inbound) {
+    pub(in crate::stack) fn handle_tcp(&mut self, now: Instant, packet: &Inbound) {
         if let Err(reason) = self.take_segment(now, packet) {
             self.net.counters.drops.count(reason);
         }
     }
 
-    fn take_segment(&mut self, now: Instant, mut packet: Inbound) -> Result<(), DropReason> {
-        let (seg, ports) = parse(&mut packet)?;
-        let tuple = tuple_of(&packet, ports);
+    fn take_segment(&mut self, now: Instant, packet: &Inbound) -> Result<(), DropReason> {
+        let (seg, ports) = parse(packet)?;
+        let tuple = tuple_of(packet, ports);
         match self.tcp.owner(&self.demux.tcp.flows, &tuple) {
             Some(Owner::Connection(id)) => self.on_connection(now, id, &seg),
-            Some(Owner::HalfOpen(raw)) => self.on_half_open(now, raw, &packet, &seg),
-            Some(Owner::TimeWait(index)) => self.on_time_wait(now, index, &packet, &seg),
+            Some(Owner::HalfOpen(raw)) => self.on_half_open(now, raw, packet, &seg),
+            Some(Owner::TimeWait(index)) => self.on_time_wait(now, index, packet, &seg),
             Some(Owner::FinWait(raw)) => self.on_fin_wait(now, raw, &seg),
-            None => self.on_no_flow(now, &packet, &seg, &tuple, None),
+            None => self.on_no_flow(now, packet, &seg, &tuple, None),
         }
     }
 
@@ -207,7 +207,7 @@ impl Slot {
 }
 
 /// Reads the header, checks the checksum, and takes the header off the text.
-fn parse(packet: &mut Inbound) -> Result<(Segment, (u16, u16)), DropReason> {
+fn parse(packet: &Inbound) -> Result<(Segment, (u16, u16)), DropReason> {
     if packet.checksum == RxChecksum::Unknown && !checksum_is_right(packet) {
         return Err(DropReason::TcpChecksum);
     }
