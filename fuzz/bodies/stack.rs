@@ -9,13 +9,15 @@
 mod peer;
 mod user;
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use netloom::bytes::Bytes;
 use netloom::device::{Capabilities, Medium};
-use netloom::link::{RxChecksum, RxFrame, RxMeta};
+use netloom::link::{RxChecksum, RxMeta};
+use netloom::stack::{Event, Port, Readiness, turn_all};
 use netloom::{
     Config, Instant, InterfaceConfig, InterfaceId, ListenerId, MacAddr, PingId, Seed, Stack, TcpId,
     UdpId,
@@ -33,7 +35,7 @@ const MOST_STEPS: usize = 400;
 const MOST_SOCKETS: usize = 12;
 /// Timers that fire until everything is over.
 const MOST_TIMERS: usize = 5000;
-/// Frames that one turn may send: what is written at once, cut to the smallest segments.
+/// Frames that may leave at once: what is written, cut to the smallest segments.
 const MOST_FRAMES: u64 = 20_000;
 
 /// Who is written to and heard from: neighbours, one of a second interface, and one behind a router.
@@ -141,7 +143,6 @@ struct Rig {
     small: bool,
     /// Somebody else than the peer spoke: what is read is anyone's.
     tainted: bool,
-    fed: u64,
     streams: Vec<Stream>,
     listeners: Vec<ListenerId>,
     udps: Vec<UdpId>,
@@ -201,7 +202,6 @@ impl Rig {
             now,
             small: bit(4),
             tainted: false,
-            fed: 0,
             streams: vec![],
             listeners: vec![],
             udps: vec![],
@@ -258,69 +258,49 @@ impl Rig {
         self.now = self.now + by;
     }
 
-    /// Timers, frames out, answers to what the stack asked its neighbours, events; and what must hold.
+    /// Turns, until nothing is left to do at once; and what must hold.
     fn turn(&mut self) {
-        for _ in 0..8 {
-            self.stack.handle_timeout(self.now);
-            let next = self.stack.poll_timeout();
+        let (sent, mut events) = (self.peer.sent, BTreeMap::new());
+        let peer = RefCell::new(&mut self.peer);
+        let side = |n| Side { peer: &peer, on: n };
+        let on = self.on.iter().enumerate();
+        let mut ports: Vec<_> = on
+            .map(|(n, on)| Port::new(*on, (side(n), side(n))))
+            .collect();
+        for turns in 1.. {
+            let mut user = |_: &mut Stack, _, event: Event| {
+                // The user does nothing meanwhile: what was told is not told again.
+                let told = events.entry(event.id).or_insert(Readiness::empty());
+                assert!(!event.ready.is_empty() && !told.intersects(event.ready));
+                *told |= event.ready;
+            };
+            let next = turn_all(&mut ports, self.now, &mut self.stack, &mut user);
+            let next = next.expect("no error");
+            let sent = peer.borrow().sent - sent;
+            assert!(sent < MOST_FRAMES, "{sent} frames at once");
+            assert!(turns < MOST_FRAMES, "{turns} turns, and there is more");
+            let due = next.due;
             assert!(
-                next.is_none_or(|at| at > self.now),
-                "{next:?} is over at {:?}",
+                next.again || due.is_none_or(|at| at > self.now),
+                "{due:?} is over at {:?}",
                 self.now
             );
-            self.transmit();
-            self.check_events();
-            if self.peer.answers.is_empty() {
+            if !next.again && peer.borrow().coming.iter().all(VecDeque::is_empty) {
                 break;
             }
-            for (on, frame) in std::mem::take(&mut self.peer.answers) {
-                self.feed_frame(on, frame, RxMeta::new(self.now));
-            }
         }
-        self.check_bounds();
-    }
-
-    fn transmit(&mut self) {
-        let before = self.peer.sent;
-        for (n, on) in self.on.clone().into_iter().enumerate() {
-            while self.stack.wants_transmit(on) {
-                let mut side = Side {
-                    peer: &mut self.peer,
-                    on: n,
-                };
-                let progress = self.stack.poll_transmit(self.now, on, &mut side);
-                if progress.expect("no error").sent == 0 {
-                    break;
-                }
-                let sent = self.peer.sent - before;
-                assert!(sent < MOST_FRAMES, "{sent} frames in one turn");
-            }
-        }
-        assert_eq!(self.stack.counters().tx_frames, self.peer.sent);
-    }
-
-    /// One event per socket at most, each about a socket that the user can have.
-    fn check_events(&mut self) {
         let sockets = self.stack.tcp_connections().count()
             + self.listeners.len()
             + self.udps.len()
             + self.pings.len();
-        let mut events = vec![];
-        while let Some(event) = self.stack.poll_event() {
-            assert!(!event.ready.is_empty());
-            events.push(event.id);
-            assert!(events.len() <= sockets, "{events:?} of {sockets} sockets");
-        }
-        events.sort_unstable();
-        events.dedup_by(|a, b| {
-            assert!(a != b, "{a:?} twice");
-            false
-        });
+        assert!(events.len() <= sockets, "{events:?} of {sockets} sockets");
+        self.check_bounds();
     }
 
     fn check_bounds(&self) {
         let counters = self.stack.counters();
-        assert_eq!(counters.rx_frames, self.fed);
+        assert_eq!(counters.rx_frames, self.peer.fed);
+        assert_eq!(counters.tx_frames, self.peer.sent);
         assert!(counters.drops.total() <= counters.rx_frames + 2 * self.peer.sent + 1000);
         for stream in &self.streams {
             let info = self.stack.tcp_info(stream.id).expect("it is held");
@@ -337,10 +317,7 @@ impl Rig {
     }
 
     fn feed_frame(&mut self, on: usize, frame: Vec<u8>, meta: RxMeta) {
-        self.peer.trace_frame(on, "in", &frame);
-        let frame = RxFrame::new(Bytes::from(frame), meta);
-        self.stack.handle_frame(self.now, self.on[on], frame);
-        self.fed += 1;
+        self.peer.send(on, frame, meta);
     }
 
     /// Feeds an IP packet, behind a link header where there is one.

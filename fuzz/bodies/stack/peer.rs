@@ -1,16 +1,21 @@
 //! The wire beside the stack's target: it checks every frame that leaves, remembers each flow, and
 //! makes the frames that go back.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
 
 use netloom::base::{Protocol, checksum};
+use netloom::bytes::Bytes;
 use netloom::decode::{Decoder, Link};
-use netloom::device::{Capabilities, DeviceDrop, DeviceError, Medium, Sent, Transmit};
+use netloom::device::{
+    Capabilities, DeviceDrop, DeviceError, Medium, Receive, RxBatch, Sent, Transmit,
+};
 use netloom::ipv6::ndp;
-use netloom::link::{EtherType, RxChecksum, TxFrame, ethernet};
+use netloom::link::{EtherType, RxChecksum, RxFrame, RxMeta, TxFrame, ethernet};
 use netloom::{Instant, MacAddr, arp, ipv4, ipv6, tcp, udp};
 
 use super::super::wire::{self, ACK, PEER, SYN};
@@ -67,8 +72,8 @@ pub struct Flow {
 pub struct Peer {
     pub capabilities: Vec<Capabilities>,
     pub flows: Vec<Flow>,
-    /// Answers to neighbour requests, with the interface that they go to.
-    pub answers: Vec<(usize, Vec<u8>)>,
+    /// What the stack has not received yet, by the interface that it goes to.
+    pub coming: Vec<VecDeque<RxFrame>>,
     pub answering: bool,
     /// The frames that the stack sent last, from IP on.
     pub last: Vec<(usize, Vec<u8>)>,
@@ -76,6 +81,8 @@ pub struct Peer {
     pub full: u8,
     pub dropping: u8,
     pub sent: u64,
+    /// Frames that were put on their way to the stack.
+    pub fed: u64,
     pub digest: u64,
     traced: bool,
 }
@@ -83,14 +90,15 @@ pub struct Peer {
 impl Peer {
     pub fn new(capabilities: Vec<Capabilities>) -> Self {
         Self {
+            coming: vec![VecDeque::new(); capabilities.len()],
             capabilities,
             flows: vec![],
-            answers: vec![],
             answering: true,
             last: vec![],
             full: 0,
             dropping: 0,
             sent: 0,
+            fed: 0,
             digest: 0,
             traced: std::env::var_os("NETLOOM_TRACE").is_some(),
         }
@@ -141,7 +149,7 @@ impl Peer {
         self.flow(on, ours, theirs);
     }
 
-    fn on_frame(&mut self, on: usize, frame: &TxFrame<'_>) {
+    fn on_frame(&mut self, on: usize, now: Instant, frame: &TxFrame<'_>) {
         let capabilities = self.capabilities[on];
         assert!(capabilities.take(frame), "{:?}", frame.meta);
         let whole = frame.to_vec();
@@ -154,10 +162,8 @@ impl Peer {
             let (header, _) = ethernet::Header::parse(&whole).expect("a whole header");
             at = header.len();
             if header.ether_type() == EtherType::ARP {
-                self.on_arp(
-                    on,
-                    &arp::Packet::parse(&whole[at..]).expect("a whole packet"),
-                );
+                let packet = arp::Packet::parse(&whole[at..]).expect("a whole packet");
+                self.on_arp(on, now, &packet);
                 return;
             }
         }
@@ -165,23 +171,40 @@ impl Peer {
             let start = usize::from(partial.start) - at;
             (start, usize::from(partial.offset))
         });
-        self.on_packet(on, &whole[at..], partial);
+        self.on_packet(on, now, &whole[at..], partial);
         if self.last.len() == 4 {
             self.last.remove(0);
         }
         self.last.push((on, whole[at..].to_vec()));
     }
 
-    fn on_arp(&mut self, on: usize, packet: &arp::Packet) {
+    fn answer(&mut self, on: usize, now: Instant, frame: Vec<u8>) {
+        self.send(on, frame, RxMeta::new(now));
+    }
+
+    /// Puts a frame on its way to the stack.
+    pub fn send(&mut self, on: usize, frame: Vec<u8>, meta: RxMeta) {
+        self.trace_frame(on, "in", &frame);
+        self.coming[on].push_back(RxFrame::new(Bytes::from(frame), meta));
+        self.fed += 1;
+    }
+
+    fn on_arp(&mut self, on: usize, now: Instant, packet: &arp::Packet) {
         let asked = packet.operation == arp::Operation::REQUEST && packet.sender != packet.target;
-        if self.answering && asked && self.answers.len() < 32 && !packet.is_probe() {
+        if self.answering && asked && self.coming[on].len() < 32 && !packet.is_probe() {
             let mut body = [0; arp::PACKET_LEN];
             packet.reply(MacAddr::new(PEER)).emit(&mut body);
-            self.answers.push((on, wire::ethernet(0x0806, &body)));
+            self.answer(on, now, wire::ethernet(0x0806, &body));
         }
     }
 
-    fn on_packet(&mut self, on: usize, packet: &[u8], partial: Option<(usize, usize)>) {
+    fn on_packet(
+        &mut self,
+        on: usize,
+        now: Instant,
+        packet: &[u8],
+        partial: Option<(usize, usize)>,
+    ) {
         let (src, dst, protocol, body, pseudo): (IpAddr, IpAddr, _, _, _);
         if packet[0] >> 4 == 4 {
             let (header, rest) = ipv4::Header::parse(packet).expect("a sound header");
@@ -201,7 +224,7 @@ impl Peer {
                 ipv6::icmp::Message::parse(body, header.src(), header.dst())
             {
                 assert_eq!(message.check(&header), Ok(()));
-                self.on_ndp(on, &header, &message);
+                self.on_ndp(on, now, &header, &message);
             }
         }
         let base = pseudo.unwrap_or_default();
@@ -221,11 +244,17 @@ impl Peer {
         }
     }
 
-    fn on_ndp(&mut self, on: usize, header: &ipv6::Header<'_>, message: &ndp::Message<'_>) {
+    fn on_ndp(
+        &mut self,
+        on: usize,
+        now: Instant,
+        header: &ipv6::Header<'_>,
+        message: &ndp::Message<'_>,
+    ) {
         let ndp::Message::NeighborSolicitation { target, .. } = *message else {
             return;
         };
-        if !self.answering || header.src().is_unspecified() || self.answers.len() >= 32 {
+        if !self.answering || header.src().is_unspecified() || self.coming[on].len() >= 32 {
             return;
         }
         let flags = ndp::NeighborFlags::SOLICITED | ndp::NeighborFlags::OVERRIDE;
@@ -238,7 +267,7 @@ impl Peer {
         .concat();
         let body = [&[136, 0, 0, 0][..], &fixed].concat();
         let packet = packet(target.into(), header.src().into(), 58, body, Some(2));
-        self.answers.push((on, wire::ethernet(0x86dd, &packet)));
+        self.answer(on, now, wire::ethernet(0x86dd, &packet));
     }
 
     fn on_segment(&mut self, on: usize, src: IpAddr, dst: IpAddr, body: &[u8]) {
@@ -281,24 +310,35 @@ impl Peer {
     }
 }
 
-/// The sending half of one interface.
-pub struct Side<'a> {
-    pub peer: &'a mut Peer,
+/// One interface's side of the peer: both halves of its device.
+#[derive(Clone, Copy)]
+pub struct Side<'a, 'b> {
+    pub peer: &'a RefCell<&'b mut Peer>,
     pub on: usize,
 }
 
-impl Transmit for Side<'_> {
-    fn transmit(&mut self, _: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
-        if self.peer.full > 0 {
-            self.peer.full -= 1;
+impl Receive for Side<'_, '_> {
+    fn receive(&mut self, _: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError> {
+        let coming = &mut self.peer.borrow_mut().coming[self.on];
+        let count = coming.len().min(batch.room());
+        coming.drain(..count).for_each(|frame| batch.push(frame));
+        Ok(count)
+    }
+}
+
+impl Transmit for Side<'_, '_> {
+    fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        let mut peer = self.peer.borrow_mut();
+        if peer.full > 0 {
+            peer.full -= 1;
             return Ok(Sent::Full);
         }
-        self.peer.on_frame(self.on, frame);
-        if self.peer.dropping > 0 {
-            self.peer.dropping -= 1;
+        peer.on_frame(self.on, now, frame);
+        if peer.dropping > 0 {
+            peer.dropping -= 1;
             return Ok(Sent::Dropped(DeviceDrop::NoBuffers));
         }
-        self.peer.sent += 1;
+        peer.sent += 1;
         Ok(Sent::Taken)
     }
 }
