@@ -22,7 +22,6 @@ use crate::stack::{
 
 /// A host of a network.
 pub(super) struct Host {
-    pub(super) name: String,
     pub(super) stack: Stack,
     pub(super) office: Office,
     ports: Vec<Port<AnyRx, AnyTx>>,
@@ -38,9 +37,8 @@ struct Slot {
 }
 
 impl Host {
-    pub(super) fn new(name: String, seed: &Seed, tune: impl FnOnce(Config) -> Config) -> Self {
+    pub(super) fn new(seed: &Seed, tune: impl FnOnce(Config) -> Config) -> Self {
         Self {
-            name,
             stack: Stack::new(tune(Config::new(*seed))),
             office: Office::new(seed),
             ports: Vec::new(),
@@ -142,7 +140,7 @@ impl Host {
     }
 
     /// Gives away, in order, what the last turn sent over each port.
-    pub(super) fn drain_sent(&self, mut take: impl FnMut(usize, Bytes)) {
+    pub(super) fn drain_sent(&mut self, mut take: impl FnMut(usize, Bytes)) {
         for (number, edge) in self.edges.iter().enumerate() {
             for frame in edge.borrow_mut().sent.drain(..) {
                 take(number, frame);
@@ -154,7 +152,6 @@ impl Host {
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host")
-            .field("name", &self.name)
             .field("ports", &self.ports.len())
             .field("apps", &self.apps.len())
             .finish_non_exhaustive()

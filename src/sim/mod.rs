@@ -8,14 +8,15 @@
 //! | `network.rs` | [`Network`]: parts, clock, order, hash |
 //! | `link.rs` | [`LinkId`], [`WireId`], [`LinkConfig`]; both directions of a link |
 //! | `config.rs` | [`HostConfig`], [`PortConfig`] |
+//! | `node.rs`, `switch.rs` | what stands at the ends of links; an Ethernet switch |
 //! | `host.rs`, `office.rs`, `device.rs` | a host's turn, its applications' tables, its ports' devices |
 //! | `app.rs`, `cx.rs` | [`App`], and what one may do: [`Cx`] |
 //! | `apps.rs` | [`Bulk`], [`Sink`] |
 //! | `observe.rs`, `trace.rs`, `fields.rs` | rows of connections and queues: [`Row`], [`Sampling`] |
 //! | `tap.rs` | a pcapng of a link |
 //! | `plot/` | a picture of rows: [`Plot`] |
-//! | `topology.rs` | networks of a usual shape: [`Pair`] |
 //! | [`scenario`] | experiments that anybody can repeat |
+//! | `topology.rs` | networks of a usual shape: [`Pair`], [`Dumbbell`], [`Star`], [`ParkingLot`] |
 //! | `agenda.rs`, `digest.rs` | who is next; the hash of what happened |
 //!
 //! # Order
@@ -35,10 +36,12 @@ mod fields;
 mod host;
 mod link;
 mod network;
+mod node;
 mod observe;
 mod office;
 mod plot;
 pub mod scenario;
+mod switch;
 mod tap;
 mod topology;
 mod trace;
@@ -50,7 +53,7 @@ pub use cx::Cx;
 pub use error::SimError;
 pub use fields::Value;
 pub use link::{LinkConfig, LinkId, WireId};
-pub use network::{End, HostId, Network};
 pub use plot::Plot;
-pub use topology::Pair;
+pub use network::{End, HostId, Network, SwitchId};
+pub use topology::{Dumbbell, Pair, ParkingLot, Site, Star};
 pub use trace::{Row, Sampling, TraceId, write_csv, write_json_lines};

@@ -18,6 +18,8 @@ use super::digest::Digest;
 use super::error::SimError;
 use super::host::Host;
 use super::link::{Cable, LinkConfig, LinkId, WireId};
+use super::node::{Kind, Node};
+use super::switch::Switch;
 use super::tap::LinkTap;
 use super::trace::Trace;
 use crate::base::{Instant, Random, Seed};
@@ -39,6 +41,17 @@ impl HostId {
     }
 }
 
+/// A switch of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SwitchId(usize);
+
+impl SwitchId {
+    /// One end of a link: a new port of this switch.
+    pub const fn port(self) -> End {
+        End(EndKind::Switch(self))
+    }
+}
+
 /// One end of a link that is to be.
 #[derive(Debug)]
 #[must_use]
@@ -47,6 +60,7 @@ pub struct End(EndKind);
 #[derive(Debug)]
 enum EndKind {
     Host(HostId, Box<PortConfig>),
+    Switch(SwitchId),
 }
 
 type Change = Box<dyn FnOnce(&mut Network)>;
@@ -61,7 +75,7 @@ pub struct Network {
     pub(super) now: Instant,
     seed: Seed,
     pub(super) agenda: Agenda,
-    pub(super) nodes: Vec<Host>,
+    pub(super) nodes: Vec<Node>,
     /// By node and port: the wire that leads away from it.
     away: Vec<Vec<usize>>,
     pub(super) cables: Vec<Cable>,
@@ -102,9 +116,19 @@ impl Network {
     pub fn add_host(&mut self, config: impl Into<HostConfig>) -> HostId {
         let HostConfig { name, tune } = config.into();
         let seed = self.seed_of("host", self.nodes.len());
-        self.nodes.push(Host::new(name, &seed, tune));
+        let host = Host::new(&seed, tune);
+        HostId(self.add_node(name, Kind::Host(Box::new(host))))
+    }
+
+    /// Adds an Ethernet switch, which learns where stations are.
+    pub fn add_switch(&mut self, name: impl Into<String>) -> SwitchId {
+        SwitchId(self.add_node(name.into(), Kind::Switch(Switch::default())))
+    }
+
+    fn add_node(&mut self, name: String, kind: Kind) -> usize {
+        self.nodes.push(Node { name, kind });
         self.away.push(Vec::new());
-        HostId(self.nodes.len() - 1)
+        self.nodes.len() - 1
     }
 
     /// Joins two ends with a link.
@@ -139,16 +163,20 @@ impl Network {
 
     fn attach(&mut self, end: End) -> Result<(usize, usize), SimError> {
         match end.0 {
-            EndKind::Host(HostId(node), config) => {
-                let port = self.nodes[node].add_port(self.now, &config)?;
-                Ok((node, port))
+            EndKind::Host(id, config) => {
+                let now = self.now;
+                Ok((id.0, self.host_mut(id).add_port(now, &config)?))
             }
+            EndKind::Switch(SwitchId(node)) => match &mut self.nodes[node].kind {
+                Kind::Switch(switch) => Ok((node, switch.add_port())),
+                Kind::Host(_) => unreachable!("{FOREIGN}"),
+            },
         }
     }
 
     /// Adds an application, which starts when the network runs on.
     pub fn add_app<A: App>(&mut self, host: HostId, app: A) -> AppId<A> {
-        let number = self.nodes[host.0].add_app(Box::new(app));
+        let number = self.host_mut(host).add_app(Box::new(app));
         self.agenda.advance(Who::Node(host.0), self.now);
         AppId::new(host, number)
     }
@@ -172,7 +200,7 @@ impl Network {
 
     /// A host's stack, to look at.
     pub fn stack(&self, host: HostId) -> &Stack {
-        &self.nodes[host.0].stack
+        &self.host(host).stack
     }
 
     /// A host's name.
@@ -182,7 +210,7 @@ impl Network {
 
     /// The interface of a host's port, counted from 0 in the order of its links.
     pub fn interface(&self, host: HostId, port: usize) -> Option<InterfaceId> {
-        self.nodes[host.0].interface(port)
+        self.host(host).interface(port)
     }
 
     /// An application, to look at.
@@ -190,7 +218,7 @@ impl Network {
     /// # Panics
     /// When the id is another network's.
     pub fn app<A: App>(&self, id: AppId<A>) -> &A {
-        let app: &dyn Any = self.nodes[id.host.0].app(id.number).expect(FOREIGN);
+        let app: &dyn Any = self.host(id.host).app(id.number).expect(FOREIGN);
         app.downcast_ref().expect(FOREIGN)
     }
 
@@ -199,7 +227,7 @@ impl Network {
     /// # Panics
     /// When the id is another network's.
     pub fn app_mut<A: App>(&mut self, id: AppId<A>) -> &mut A {
-        let app: &mut dyn Any = self.nodes[id.host.0].app_mut(id.number).expect(FOREIGN);
+        let app: &mut dyn Any = self.host_mut(id.host).app_mut(id.number).expect(FOREIGN);
         app.downcast_mut().expect(FOREIGN)
     }
 
@@ -214,12 +242,27 @@ impl Network {
         self.digest.value()
     }
 
+    fn host(&self, id: HostId) -> &Host {
+        match &self.nodes[id.0].kind {
+            Kind::Host(host) => host,
+            Kind::Switch(_) => unreachable!("{FOREIGN}"),
+        }
+    }
+
+    fn host_mut(&mut self, id: HostId) -> &mut Host {
+        match &mut self.nodes[id.0].kind {
+            Kind::Host(host) => host,
+            Kind::Switch(_) => unreachable!("{FOREIGN}"),
+        }
+    }
+
     // --- acting -----------------------------------------------------------------------------------
 
     /// Calls a host's stack from outside, now. Nobody is told of events of sockets that are opened
     /// here.
     pub fn call<R>(&mut self, host: HostId, act: impl FnOnce(&mut Cx<'_>) -> R) -> R {
-        let done = act(&mut self.nodes[host.0].cx(self.now));
+        let now = self.now;
+        let done = act(&mut self.host_mut(host).cx(now));
         self.agenda.advance(Who::Node(host.0), self.now);
         done
     }
@@ -379,12 +422,13 @@ impl Network {
     }
 }
 
-const FOREIGN: &str = "the application is one of this network";
+const FOREIGN: &str = "the id is one of this network";
 
 impl End {
     fn medium(&self) -> Medium {
         match &self.0 {
             EndKind::Host(_, config) => config.medium,
+            EndKind::Switch(_) => Medium::Ethernet,
         }
     }
 }

@@ -1,0 +1,52 @@
+//! What stands at the ends of links.
+//!
+//! *Owns* the kinds and what they have in common. *Does not* know wires.
+
+use bytes::Bytes;
+
+use super::host::Host;
+use super::switch::Switch;
+use crate::base::Instant;
+use crate::stack::PortError;
+
+/// A host or a switch, with its name.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    Host(Box<Host>),
+    Switch(Switch),
+}
+
+impl Node {
+    /// A frame has come to a port.
+    pub(super) fn arrive(&mut self, port: usize, frame: Bytes) {
+        match &mut self.kind {
+            Kind::Host(host) => host.arrive(port, frame),
+            Kind::Switch(switch) => switch.arrive(port, frame),
+        }
+    }
+
+    /// Does all that is to be done now; returns when there is something to do again.
+    pub(super) fn turn(&mut self, now: Instant) -> Result<Option<Instant>, PortError> {
+        match &mut self.kind {
+            Kind::Host(host) => host.turn(now),
+            Kind::Switch(switch) => {
+                switch.turn(now);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Gives away, in order, what the last turn sent over each port.
+    pub(super) fn drain_sent(&mut self, take: impl FnMut(usize, Bytes)) {
+        match &mut self.kind {
+            Kind::Host(host) => host.drain_sent(take),
+            Kind::Switch(switch) => switch.drain_sent(take),
+        }
+    }
+}
