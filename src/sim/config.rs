@@ -14,6 +14,7 @@ use crate::stack::{Config, InterfaceConfig};
 pub struct HostConfig {
     pub(super) name: String,
     pub(super) tune: Box<dyn FnOnce(Config) -> Config>,
+    pub(super) record: bool,
 }
 
 impl HostConfig {
@@ -22,7 +23,14 @@ impl HostConfig {
         Self {
             name: name.into(),
             tune: Box::new(|config| config),
+            record: false,
         }
+    }
+
+    /// Keeps all that its stack is told, for [`Network::recording`](super::Network::recording). It grows
+    /// with each frame, whose bytes it holds.
+    pub fn record(self, record: bool) -> Self {
+        Self { record, ..self }
     }
 
     /// Changes the settings of its stack: they come with the seed that the network gave it.

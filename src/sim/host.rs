@@ -14,6 +14,7 @@ use super::config::PortConfig;
 use super::cx::Cx;
 use super::device::{AnyRx, AnyTx, Edge, SimDevice};
 use super::office::Office;
+use super::recording::{Recording, recorded};
 use crate::base::{Instant, Seed};
 use crate::device::{Capabilities, Coalesce, Device, Segmented};
 use crate::stack::{
@@ -37,10 +38,13 @@ struct Slot {
 }
 
 impl Host {
-    pub(super) fn new(seed: &Seed, tune: impl FnOnce(Config) -> Config) -> Self {
+    pub(super) fn new(seed: &Seed, tune: impl FnOnce(Config) -> Config, record: bool) -> Self {
+        let config = tune(Config::new(*seed));
+        let mut office = Office::new(seed);
+        office.log = record.then(|| Rc::new(RefCell::new(Recording::new(config.clone()))));
         Self {
-            stack: Stack::new(tune(Config::new(*seed))),
-            office: Office::new(seed),
+            stack: Stack::new(config),
+            office,
             ports: Vec::new(),
             edges: Vec::new(),
             apps: Vec::new(),
@@ -62,7 +66,12 @@ impl Host {
             (true, true) => halves(Coalesce::new(Segmented::new(wire))),
         };
         let interface = config.interface(InterfaceConfig::new(&capabilities));
-        let on = self.stack.add_interface(now, interface)?;
+        let on = self.stack.add_interface(now, interface.clone())?;
+        let mut halves = halves;
+        if let Some(log) = &self.office.log {
+            log.borrow_mut().interface(now, &interface);
+            halves = recorded(self.ports.len(), log, halves);
+        }
         self.ports.push(Port::new(on, halves));
         self.edges.push(edge);
         Ok(self.ports.len() - 1)
@@ -104,12 +113,22 @@ impl Host {
             apps,
             ..
         } = self;
+        let log = office.log.clone();
+        if let Some(log) = &log {
+            log.borrow_mut().begin_turn(now);
+        }
         let mut tell = |stack: &mut Stack, now: Instant, event: Event| {
+            if let Some(log) = &log {
+                log.borrow_mut().event();
+            }
             if let Some(number) = office.owner(event.id) {
                 wake(apps, number, Cx::of(now, stack, office), Wake::Event(event));
             }
         };
         let next = turn_all(ports, now, stack, &mut tell)?;
+        if let Some(log) = &log {
+            log.borrow_mut().end_turn();
+        }
         if next.again {
             return Ok(Some(now));
         }

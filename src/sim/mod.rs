@@ -13,6 +13,7 @@
 //! | `app.rs`, `cx.rs` | [`App`], and what one may do: [`Cx`] |
 //! | `apps.rs` | [`Bulk`], [`Sink`] |
 //! | `observe.rs`, `trace.rs`, `fields.rs` | rows of connections and queues: [`Row`], [`Sampling`] |
+//! | `recording.rs`, `call.rs` | all that a stack was told, and its twin: [`Recording`], [`Call`] |
 //! | `tap.rs` | a pcapng of a link |
 //! | `plot/` | a picture of rows: [`Plot`] |
 //! | [`scenario`] | experiments that anybody can repeat |
@@ -27,6 +28,7 @@
 mod agenda;
 mod app;
 mod apps;
+mod call;
 mod config;
 mod cx;
 mod device;
@@ -40,6 +42,7 @@ mod node;
 mod observe;
 mod office;
 mod plot;
+mod recording;
 pub mod scenario;
 mod switch;
 mod tap;
@@ -48,12 +51,14 @@ mod trace;
 
 pub use app::{App, AppId, Wake};
 pub use apps::{Bulk, Sink};
+pub use call::Call;
 pub use config::{HostConfig, PortConfig};
 pub use cx::Cx;
 pub use error::SimError;
 pub use fields::Value;
 pub use link::{LinkConfig, LinkId, WireId};
-pub use plot::Plot;
 pub use network::{End, HostId, Network, SwitchId};
+pub use plot::Plot;
+pub use recording::{Input, Recording, Turn, TwinError};
 pub use topology::{Dumbbell, Pair, ParkingLot, Site, Star};
 pub use trace::{Row, Sampling, TraceId, write_csv, write_json_lines};

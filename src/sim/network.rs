@@ -114,9 +114,9 @@ impl Network {
 
     /// Adds a host; a name is enough of a configuration.
     pub fn add_host(&mut self, config: impl Into<HostConfig>) -> HostId {
-        let HostConfig { name, tune } = config.into();
+        let HostConfig { name, tune, record } = config.into();
         let seed = self.seed_of("host", self.nodes.len());
-        let host = Host::new(&seed, tune);
+        let host = Host::new(&seed, tune, record);
         HostId(self.add_node(name, Kind::Host(Box::new(host))))
     }
 
@@ -242,7 +242,7 @@ impl Network {
         self.digest.value()
     }
 
-    fn host(&self, id: HostId) -> &Host {
+    pub(super) fn host(&self, id: HostId) -> &Host {
         match &self.nodes[id.0].kind {
             Kind::Host(host) => host,
             Kind::Switch(_) => unreachable!("{FOREIGN}"),

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use super::agenda::Who;
 use super::link::{LinkId, WireId};
 use super::network::{HostId, Network};
+use super::recording::Recording;
 use super::tap::LinkTap;
 use super::trace::{Row, Sampling, Trace, TraceId};
 use crate::base::Instant;
@@ -51,6 +52,13 @@ impl Network {
     /// The sink's, be it one that came while the network ran: the capture ended there.
     pub fn end_capture(&mut self, link: LinkId) -> io::Result<()> {
         self.taps[link.0].take().map_or(Ok(()), LinkTap::finish)
+    }
+
+    /// All that a host's stack was told so far, if it was configured to be
+    /// [recorded](super::HostConfig::record).
+    pub fn recording(&self, host: HostId) -> Option<Recording> {
+        let log = self.host(host).office.log.as_ref()?;
+        Some(log.borrow().clone())
     }
 
     /// What waits for the line of a wire now.

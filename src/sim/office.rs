@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+use super::recording::Log;
 use crate::base::{Instant, Random, Seed};
 use crate::stack::SocketId;
 
@@ -16,6 +17,8 @@ pub(super) struct Office {
     /// Alarms asked for so far.
     asked: u64,
     random: Random,
+    /// Where calls are recorded, if they are.
+    pub(super) log: Option<Log>,
 }
 
 /// By time, then in the order in which they were asked for.
@@ -34,6 +37,7 @@ impl Office {
             alarms: BinaryHeap::new(),
             asked: 0,
             random: Random::new(seed.key("applications")),
+            log: None,
         }
     }
 
