@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use netloom::host;
+use netloom::host::{self, ConnectOptions};
+use netloom::stack::ListenOptions;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::rig::{Rig, Station};
@@ -72,14 +73,18 @@ const BLOCK: usize = 64 << 10;
 fn listen(rig: &Rig, station: Station, port: u16) -> Result<Listener, Failed> {
     let at = station.at(port);
     Ok(match station {
-        Station::Own => Listener::Own(rig.host.tcp_listen(at)?),
+        Station::Own => {
+            let options = ListenOptions::new(rig.options());
+            Listener::Own(rig.host.tcp_listen_with(at, options)?)
+        }
         _ => Listener::Kernel(rig.within(station, || net::TcpListener::bind(at))??),
     })
 }
 
 fn connect(rig: &Rig, from: Station, to: SocketAddr) -> Result<Box<dyn Stream>, Failed> {
     if from == Station::Own {
-        let stream = rig.host.tcp_connect_timeout(to, PATIENCE)?;
+        let options = ConnectOptions::new().tcp(rig.options()).timeout(PATIENCE);
+        let stream = rig.host.tcp_connect_with(to, &options)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(NAP))?;
         stream.set_write_timeout(Some(NAP))?;

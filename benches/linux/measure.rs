@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use netloom::tcp::congestion::Choice;
+
 use crate::bridge::{Seen, Setup};
 use crate::cells::{Cell, Trouble};
 use crate::flows::{bulk, replies};
@@ -12,8 +14,15 @@ use crate::settings::Settings;
 
 type Failed = Box<dyn Error>;
 
-/// The algorithms that both sides have, by the kernel's name.
-const ALGORITHMS: [&str; 1] = ["reno"];
+/// Who is held against whom: the kernel's algorithm by its name, netloom's, and the share that netloom's
+/// takes beside it in one queue.
+const MATCHES: [(&str, Choice, Goal); 4] = [
+    ("reno", Choice::Reno, Goal::Between(0.4, 0.6)),
+    ("cubic", Choice::Cubic, Goal::Between(0.4, 0.6)),
+    ("bbr", Choice::Bbr, Goal::Between(0.4, 0.6)),
+    // Linux has no version 3.
+    ("cubic", Choice::Bbr3, Goal::Between(0.25, 0.8)),
+];
 
 /// How often a run is repeated that the bridge was too late for.
 const TRIES: usize = 3;
@@ -21,24 +30,37 @@ const TRIES: usize = 3;
 /// Runs all that was asked for, and prints each row as it is done.
 pub(crate) fn run(settings: &Settings, rig: &Rig, report: &mut Report) -> Result<(), Failed> {
     let bench = Bench { settings, rig };
-    for algorithm in ALGORITHMS {
-        rig.use_algorithm(algorithm)?;
-        report.begin(&format!("{algorithm}: to the kernel, Mbit/s"));
+    for (kernel, own, share) in MATCHES {
+        let algorithm = own.name();
+        if let Err(error) = rig.use_algorithms(kernel, own.clone()) {
+            println!("\n{algorithm}: skipped, the kernel has no {kernel}: {error}");
+            continue;
+        }
+        report.begin(&format!(
+            "{algorithm} beside {kernel}: to the kernel, Mbit/s"
+        ));
         for cell in &settings.cells {
             bench.senders(algorithm, cell, report)?;
         }
         if settings.senders_only {
             continue;
         }
-        report.begin(&format!("{algorithm}: from the kernel, Mbit/s"));
-        for cell in Cell::few() {
-            bench.receivers(algorithm, &cell, report)?;
+        // What the kernel sends has its own algorithm: once for each.
+        if algorithm == kernel {
+            report.begin(&format!("{kernel}: from the kernel, Mbit/s"));
+            for cell in Cell::few() {
+                bench.receivers(algorithm, &cell, report)?;
+            }
         }
-        report.begin(&format!("{algorithm}: both in one queue, Mbit/s and share"));
+        report.begin(&format!(
+            "{algorithm} beside {kernel}: in one queue, Mbit/s and share"
+        ));
         for queue_percent in [100, 200, 400] {
-            bench.rivals(algorithm, queue_percent, report)?;
+            bench.rivals(algorithm, share, queue_percent, report)?;
         }
-        report.begin(&format!("{algorithm}: replies of 10 kB, ms at p99"));
+        report.begin(&format!(
+            "{algorithm} beside {kernel}: replies of 10 kB, ms at p99"
+        ));
         bench.replies(algorithm, report)?;
     }
     Ok(())
@@ -104,6 +126,7 @@ impl Bench<'_> {
     fn rivals(
         &self,
         algorithm: &str,
+        share: Goal,
         queue_percent: usize,
         report: &mut Report,
     ) -> Result<(), Failed> {
@@ -114,7 +137,7 @@ impl Bench<'_> {
             return Ok(());
         }
         let time = self.settings.time * 4;
-        let mut row = Row::new(title, Goal::Between(0.4, 0.6));
+        let mut row = Row::new(title, share);
         for seed in self.seeds() {
             let sample = self.valid(seed, &cell, queue_percent, Station::Far, |end| {
                 let from = [Station::Near, Station::Own];

@@ -5,11 +5,14 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use netloom::device::{Pair, Tap};
 use netloom::host::Host;
+use netloom::tcp::TcpOptions;
+use netloom::tcp::congestion::Choice;
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, setns, unshare};
 use nix::unistd::Pid;
 
@@ -53,6 +56,8 @@ pub(crate) struct Rig {
     pub(crate) host: Host,
     pub(crate) bridge: Bridge,
     pub(crate) cpus: usize,
+    /// The congestion control of netloom's connections.
+    own: Mutex<Choice>,
 }
 
 /// A namespace with one TAP.
@@ -83,6 +88,7 @@ impl Rig {
             host,
             bridge,
             cpus,
+            own: Mutex::default(),
         })
     }
 
@@ -107,9 +113,11 @@ impl Rig {
         Ok(entered.map_err(|_| "a thread of the bench panicked")??)
     }
 
-    /// Lets both kernels use this algorithm. By the route: a socket that was born under another one
-    /// keeps traits of it, and a namespace's default is not ours to allow.
-    pub(crate) fn use_algorithm(&self, name: &str) -> Result<(), Box<dyn Error>> {
+    /// Lets both kernels, and netloom's connections from now on, use these algorithms. The kernels' by
+    /// the route: a socket that was born under another one keeps traits of it, and a namespace's
+    /// default is not ours to allow.
+    pub(crate) fn use_algorithms(&self, name: &str, own: Choice) -> Result<(), Box<dyn Error>> {
+        *self.own.lock().unwrap_or_else(PoisonError::into_inner) = own;
         for station in [Station::Near, Station::Far] {
             let device = self.kernels[station as usize].device;
             let own = station.ip();
@@ -119,6 +127,14 @@ impl Rig {
             self.within(station, || ip(&words))??;
         }
         Ok(())
+    }
+}
+
+impl Rig {
+    /// The options of netloom's connections.
+    pub(crate) fn options(&self) -> TcpOptions {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        self.host.tcp_options().clone().congestion(own.clone())
     }
 }
 
