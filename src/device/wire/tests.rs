@@ -250,6 +250,39 @@ fn a_displaced_frame_is_overtaken_by_so_many() {
 }
 
 #[test]
+fn no_displaced_frame_waits_longer_than_it_may() {
+    let by = |at_most| Displacement::Frames { frames: 3, at_most };
+    let config = WireConfig::perfect().rate(8_000_000).delay(millis(20));
+    let late = |at_most| {
+        config
+            .clone()
+            .reordering(Pick::numbers([1, 2]), by(at_most))
+    };
+    // The frame that passes it as the third has left by then, but has not arrived.
+    let mut wire = wire(late(millis(1)));
+    (0..9).for_each(|number| wire.offer(Instant::ZERO, text(number, 1000)));
+    let got = arrivals(&mut wire);
+    assert_eq!(
+        got[1..5],
+        [(ms(23), 1), (ms(24), 3), (ms(24), 2), (ms(25), 4)]
+    );
+    // Nor does it go on before one that was displaced earlier.
+    let mut wire = self::wire(late(millis(30)));
+    (0..2).for_each(|number| wire.offer(Instant::ZERO, text(number, 1000)));
+    wire.set(ms(2), late(Duration::ZERO));
+    wire.offer(ms(2), text(2, 1000));
+    assert_eq!(arrivals(&mut wire), [(ms(21), 0), (ms(52), 1), (ms(52), 2)]);
+}
+
+#[test]
+fn a_copy_is_not_lost_with_its_original() {
+    let first = || Pick::numbers([0]);
+    let mut wire = wire(WireConfig::perfect().loss(first()).duplication(first()));
+    wire.offer(Instant::ZERO, text(0, 100));
+    assert_eq!((arrivals(&mut wire).len(), wire.counters().lost), (1, 1));
+}
+
+#[test]
 fn a_frame_falls_behind_by_a_time() {
     let by = Displacement::Time(millis(3));
     let config = WireConfig::perfect().rate(8_000_000);
@@ -329,7 +362,7 @@ fn what_waits_too_long_is_marked_or_dropped() {
         let mut wire = wire(config.clone().pass_not_ect(pass));
         for number in 0..9 {
             wire.offer(
-                Instant::ZERO,
+                ms(100),
                 with_ecn(&text(number, 1000), [2, 1, 0][number as usize % 3]),
             );
         }
@@ -610,6 +643,7 @@ proptest! {
         got.extend(core::iter::from_fn(|| asked.take_due(END)));
         let lazy: Vec<_> = core::iter::from_fn(|| left.take_due(END)).collect();
         prop_assert_eq!(asked.counters(), left.counters());
+        prop_assert!(lazy.is_sorted_by_key(|(at, _)| *at));
         prop_assert_eq!(got, lazy);
         prop_assert_eq!(asked.queued(END), left.queued(END));
     }
