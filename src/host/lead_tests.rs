@@ -244,7 +244,7 @@ fn unread(core: &mut Core, port: u16) -> Arc<Waits> {
     let queue = UdpQueue {
         datagrams: crossbeam_channel::bounded(1).0,
         errors: crossbeam_channel::bounded(1).0,
-        charged: Arc::default(),
+        account: Arc::default(),
         limit: 1000,
         dropped: Arc::default(),
         waits: Arc::clone(&waits),

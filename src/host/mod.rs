@@ -284,7 +284,10 @@ impl Host {
 
     /// What all sockets hold together, and how short the memory for them is.
     pub fn memory(&self) -> MemoryInfo {
-        self.shared.lock().stack.memory()
+        let mut core = self.shared.lock();
+        let core = &mut *core;
+        core.sockets.charge_unread(&mut core.stack);
+        core.stack.memory()
     }
 
     /// What the other side of the device has lost since it was opened; `None` when it does not

@@ -13,12 +13,13 @@ use crossbeam_channel::{Sender, TrySendError};
 
 use super::shared::Shared;
 use super::tcp::TcpStream;
-use super::udp::Datagram;
+use super::udp::{Account, Datagram};
 use super::waits::Waits;
 use crate::base::Instant;
 use crate::stack::{
     Event, ListenerId, PingId, Readiness, RecvError, SocketId, Stack, TcpId, UdpId,
 };
+use crate::tcp::MemoryPressure;
 
 /// All sockets of a host that somebody holds.
 pub(crate) struct Sockets {
@@ -29,6 +30,8 @@ pub(crate) struct Sockets {
     pings: HashMap<PingId, Arc<Waits>>,
     /// Listeners whose channel was not empty when last looked at.
     crowded: Vec<ListenerId>,
+    /// Bytes of datagrams that were handed on and that users have not let go of.
+    unread: Arc<AtomicUsize>,
 }
 
 /// The queue of one UDP socket.
@@ -37,8 +40,8 @@ pub(crate) struct UdpQueue {
     /// One pending error, as a socket's `so_error` is one.
     pub(crate) errors: Sender<io::Error>,
     /// Bytes in the channel, and of datagrams that the user still holds.
-    pub(crate) charged: Arc<AtomicUsize>,
-    /// The most that may be charged.
+    pub(crate) account: Arc<Account>,
+    /// The most that may be charged to it.
     pub(crate) limit: usize,
     pub(crate) dropped: Arc<AtomicUsize>,
     pub(crate) waits: Arc<Waits>,
@@ -53,6 +56,7 @@ impl Sockets {
             udp: HashMap::new(),
             pings: HashMap::new(),
             crowded: Vec::new(),
+            unread: Arc::default(),
         }
     }
 
@@ -99,6 +103,17 @@ impl Sockets {
 
     pub(crate) fn add_udp(&mut self, id: UdpId, queue: UdpQueue) {
         self.udp.insert(id, queue);
+    }
+
+    /// What one more socket's datagrams are charged to.
+    pub(crate) fn udp_account(&self) -> Arc<Account> {
+        Account::within(&self.unread)
+    }
+
+    /// Tells the stack what its datagrams hold that users have; users let go of them at any time,
+    /// without a word.
+    pub(crate) fn charge_unread(&self, stack: &mut Stack) {
+        stack.charge_outside(self.unread.load(Ordering::Relaxed));
     }
 
     pub(crate) fn remove_udp(&mut self, id: UdpId) {
@@ -192,7 +207,12 @@ impl Sockets {
         };
         loop {
             match stack.udp_recv(id) {
-                Ok(datagram) => queue.push(datagram),
+                // Who keeps up has an empty queue, which always takes one.
+                Ok(_) if !queue.datagrams.is_empty() && is_full(stack) => queue.note_dropped(),
+                Ok(datagram) => {
+                    queue.push(datagram);
+                    self.charge_unread(stack);
+                }
                 Err(RecvError::WouldBlock) => break,
                 Err(error) => {
                     let stale = matches!(error, RecvError::Stale(_));
@@ -209,6 +229,10 @@ impl Sockets {
     }
 }
 
+fn is_full(stack: &Stack) -> bool {
+    stack.memory().pressure == MemoryPressure::Full
+}
+
 /// Lets the stack complete as many connections as the channel has room for; returns how many wait
 /// in the channel.
 fn set_room(stack: &mut Stack, id: ListenerId, sender: &Sender<TcpStream>) -> usize {
@@ -221,11 +245,15 @@ fn set_room(stack: &mut Stack, id: ListenerId, sender: &Sender<TcpStream>) -> us
 
 impl UdpQueue {
     pub(crate) fn push(&self, datagram: crate::stack::Datagram) {
-        let charged = Datagram::charged(datagram, &self.charged);
-        let room = self.charged.load(Ordering::Relaxed) <= self.limit;
+        let charged = Datagram::charged(datagram, &self.account);
+        let room = self.account.charged() <= self.limit;
         if !room || self.datagrams.try_send(charged).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.note_dropped();
         }
+    }
+
+    fn note_dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -79,6 +79,7 @@ impl Core {
         turn: &Turn<'_>,
     ) -> More {
         self.sockets.refresh_rooms(&mut self.stack);
+        self.sockets.charge_unread(&mut self.stack);
         let sockets = &mut self.sockets;
         rx.deliver(now, &mut self.stack, |stack| {
             // Queues in front of the stack take what came before the next frame finds no room.

@@ -41,24 +41,50 @@ pub struct Datagram {
     charge: Charge,
 }
 
-/// Bytes that count against a socket's buffer until this is dropped.
+/// Bytes of datagrams that were handed on and that users have not let go of.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    /// Of one socket.
+    own: AtomicUsize,
+    /// Of all sockets of the host.
+    all: Arc<AtomicUsize>,
+}
+
+impl Account {
+    /// One more socket's.
+    pub(crate) fn within(all: &Arc<AtomicUsize>) -> Arc<Self> {
+        Arc::new(Self {
+            own: AtomicUsize::new(0),
+            all: Arc::clone(all),
+        })
+    }
+
+    /// What this socket's datagrams are charged.
+    pub(crate) fn charged(&self) -> usize {
+        self.own.load(Ordering::Relaxed)
+    }
+}
+
+/// Bytes that count against a socket's buffer, and the host's memory, until this is dropped.
 #[derive(Debug)]
 struct Charge {
     bytes: usize,
-    account: Arc<AtomicUsize>,
+    account: Arc<Account>,
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.account.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.account.own.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.account.all.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
 impl Datagram {
     /// Charges a datagram to the account of its socket.
-    pub(crate) fn charged(datagram: stack::Datagram, account: &Arc<AtomicUsize>) -> Self {
+    pub(crate) fn charged(datagram: stack::Datagram, account: &Arc<Account>) -> Self {
         let bytes = udp_charge(datagram.data.len(), None);
-        account.fetch_add(bytes, Ordering::Relaxed);
+        account.own.fetch_add(bytes, Ordering::Relaxed);
+        account.all.fetch_add(bytes, Ordering::Relaxed);
         Self {
             data: datagram.data,
             from: datagram.from,
@@ -114,7 +140,7 @@ impl UdpSocket {
         let queue = UdpQueue {
             datagrams,
             errors,
-            charged: Arc::new(AtomicUsize::new(0)),
+            account: core.sockets.udp_account(),
             limit,
             dropped: Arc::clone(&dropped),
             waits: Arc::clone(&waits),
@@ -391,7 +417,7 @@ mod tests {
         let queue = UdpQueue {
             datagrams,
             errors: crossbeam_channel::bounded(1).0,
-            charged: Arc::default(),
+            account: Arc::default(),
             limit: 1000,
             dropped: Arc::default(),
             waits: Arc::default(),
@@ -418,6 +444,6 @@ mod tests {
         queue.push(one());
         assert_eq!(received.len(), 7);
         assert_eq!(received.try_iter().count(), 7);
-        assert_eq!(queue.charged.load(Ordering::Relaxed), 0);
+        assert_eq!(queue.account.charged(), 0);
     }
 }

@@ -17,8 +17,8 @@ use crate::tcp::{Budget, MemoryPressure};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryInfo {
-    /// Bytes held: text, what each piece of it costs, records of what was sent, and buffers kept to be
-    /// filled again.
+    /// Bytes held: text, what each piece of it costs, records of what was sent, buffers kept to be
+    /// filled again, and what the user [holds outside](Stack::charge_outside).
     pub used: usize,
     /// [`Config::socket_memory`](super::Config::socket_memory).
     pub limit: usize,
@@ -37,6 +37,8 @@ pub(crate) struct Memory {
     pressure: MemoryPressure,
     /// Bytes in use below which, and from which on, the pressure is another.
     band: Range<usize>,
+    /// What a user holds in front of the stack.
+    outside: usize,
     /// Connections whose user wanted to write and was refused for lack of memory.
     writers: VecDeque<TcpId>,
 }
@@ -50,6 +52,7 @@ impl Memory {
             most_used: 0,
             pressure,
             band,
+            outside: 0,
             writers: VecDeque::new(),
         }
     }
@@ -134,13 +137,23 @@ impl Stack {
         self.memory.info()
     }
 
+    /// Charges what a user holds in queues of his own in front of the stack's sockets, `bytes` in all: what
+    /// he took from them and nobody has used yet. A [`Host`](crate::Host) tells its datagrams. It counts
+    /// from this call to the next, which replaces it; nothing here refuses it.
+    pub fn charge_outside(&mut self, bytes: usize) {
+        let mut charged = self.memory.outside;
+        let counters = &mut self.net.counters;
+        self.memory.charge(&mut charged, bytes, counters);
+        self.memory.outside = charged;
+    }
+
     /// Recounts what all sockets are charged; for tests.
     ///
     /// # Panics
     /// When the sum has drifted from what is held.
     #[doc(hidden)]
     pub fn check_memory(&self) {
-        let held = self.tcp_memory() + self.udp_memory();
+        let held = self.tcp_memory() + self.udp_memory() + self.memory.outside;
         assert_eq!(self.memory.used, held, "bytes charged and bytes held");
     }
 

@@ -461,6 +461,45 @@ fn a_datagram_super_segment_arrives_as_its_datagrams() {
     }
 }
 
+/// What users have not read counts against the memory of all sockets; when that is used up, a queue that
+/// is empty still takes a datagram, so that who keeps up has his.
+#[test]
+fn unread_datagrams_count_against_the_memory() {
+    const LIMIT: usize = 1 << 20;
+    let (a, b) = pair(Medium::Ethernet, 1500);
+    let spawn = |device, number: u64| {
+        Host::builder(device)
+            .address(format!("10.7.0.{number}/24").parse().unwrap())
+            .config(|config| config.socket_memory(LIMIT))
+            .seed(Seed::from_number(number))
+            .spawn()
+            .unwrap()
+    };
+    let (a, b) = (spawn(a, 1), spawn(b, 2));
+    let client = a.udp_bind((A4, 0)).unwrap();
+    let sockets: Vec<_> = (0..20)
+        .map(|n| b.udp_bind((B4, 100 + n)).unwrap())
+        .collect();
+    for socket in &sockets {
+        let to = socket.local_addr().unwrap();
+        for _ in 0..150 {
+            client.send_to(&[7; 1000], to).unwrap();
+        }
+        // Once this is back, all of them have come.
+        a.ping(B4.parse().unwrap(), LONG).unwrap();
+    }
+    let used = b.memory().used;
+    let one = 1000 + 128;
+    assert!((LIMIT..LIMIT + 21 * one).contains(&used), "{used}");
+    for socket in &sockets {
+        socket.set_nonblocking(true).unwrap();
+        socket.recv_datagram().unwrap();
+        while socket.recv_datagram().is_ok() {}
+    }
+    assert_eq!(b.memory().used, 0);
+    assert!(b.memory().most_used < LIMIT + 21 * one);
+}
+
 #[test]
 fn a_datagram_to_a_closed_port_comes_back_as_refused() {
     let (a, b) = hosts();
