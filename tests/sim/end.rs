@@ -8,12 +8,12 @@ use std::rc::Rc;
 use netloom::capture::Recorder;
 use netloom::device::{
     Capabilities, Chance, Coalesce, Device, Displacement, Impair, Pair, QueueLimit, Receive,
-    RxBatch, Transmit, WireConfig,
+    Transmit, WireConfig,
 };
-use netloom::stack::ListenerId;
-use netloom::{Config, Instant, InterfaceConfig, InterfaceId, Seed, Stack};
+use netloom::stack::{ListenerId, Port};
+use netloom::{Config, Event, Instant, InterfaceConfig, InterfaceId, Seed, Stack};
 
-use super::faults::{Fickle, Spoil};
+use super::faults::{Fickle, Heard, Spoil};
 use super::monitor::Monitor;
 use super::rng::Rng;
 use super::scenario::{Offload, Sabotage, Scenario, Wire};
@@ -34,16 +34,16 @@ pub(crate) struct End {
     pub(crate) on: InterfaceId,
     pub(crate) listener: Option<ListenerId>,
     pub(crate) acceptable: bool,
-    rx: Box<dyn Receive>,
-    pub(crate) tx: Fickle,
-    batch: RxBatch,
-    /// When the sending half wants to be polled again.
-    tx_due: Option<Instant>,
-    /// Time-outs handled without the clock moving.
+    port: Port<Heard, Fickle>,
+    /// What its stack told and no user has heard.
+    pub(crate) events: Vec<Event>,
+    /// When something happens here by itself, as the last turn told.
+    due: Option<Instant>,
+    /// Turns that were due without the clock moving.
     fired: u32,
 }
 
-// Timers that fire one after the other at one instant: more of them is a timer in the past.
+// Turns that are due one after the other at one instant: more of them is a timer in the past.
 const MOST_FIRED: u32 = 100;
 
 impl End {
@@ -66,91 +66,68 @@ impl End {
             None => halves(scenario, who, pair),
         };
         let (stack, on) = stack(scenario, who, start, &told);
+        let rx = Heard {
+            inner: rx,
+            who,
+            ethernet: scenario.ethernet,
+            monitor: Rc::clone(monitor),
+            recorder: watch.recorders[who].clone(),
+        };
+        let tx = Fickle {
+            inner: tx,
+            who,
+            ethernet: scenario.ethernet,
+            start,
+            rng: part(30),
+            faults: scenario.devices[who],
+            stripped: scenario.stripped,
+            monitor: Rc::clone(monitor),
+            recorder: watch.recorders[who].clone(),
+            trace: watch.trace,
+            frames: 0,
+            super_segments: 0,
+            digest: watch.digest.then(DefaultHasher::new),
+        };
         Self {
             stack,
             on,
             listener: None,
             acceptable: false,
-            rx,
-            tx: Fickle {
-                inner: tx,
-                who,
-                ethernet: scenario.ethernet,
-                start,
-                rng: part(30),
-                faults: scenario.devices[who],
-                stripped: scenario.stripped,
-                monitor: Rc::clone(monitor),
-                recorder: watch.recorders[who].clone(),
-                trace: watch.trace,
-                said_full: false,
-                frames: 0,
-                super_segments: 0,
-                digest: watch.digest.then(DefaultHasher::new),
-            },
-            batch: RxBatch::new(64),
-            tx_due: None,
+            port: Port::new(on, (rx, tx)),
+            events: Vec::new(),
+            due: None,
             fired: 0,
         }
     }
 
-    /// Takes in what has arrived and what is due; returns whether there was anything.
-    pub(crate) fn receive(&mut self, now: Instant) -> bool {
-        self.rx
-            .receive(now, &mut self.batch)
-            .expect("the pair is whole");
-        let mut moved = !self.batch.is_empty();
-        for frame in self.batch.drain() {
-            if let Some(recorder) = &self.tx.recorder {
-                recorder.received(&frame);
-            }
-            self.tx.watch_arrival(now, &frame);
-            self.stack.handle_frame(now, self.on, frame);
-        }
-        if self.stack.poll_timeout().is_some_and(|at| at <= now) {
-            self.stack.handle_timeout(now);
-            let next = self.stack.poll_timeout();
-            assert!(
-                next.is_none_or(|at| at > now),
-                "a timer in the past: {next:?} at {now:?}"
-            );
-            self.fired += 1;
-            assert!(
-                self.fired <= MOST_FIRED,
-                "timers that fire at once, at {now:?}"
-            );
-            moved = true;
-        }
-        moved
+    /// The sending half of its device.
+    pub(crate) fn tx(&self) -> &Fickle {
+        self.port.tx().half()
     }
 
-    /// Sends what waits; returns whether anything left.
-    pub(crate) fn transmit(&mut self, now: Instant) -> bool {
-        let mut moved = self.tx_due.is_some_and(|due| due <= now);
-        self.tx_due = self.tx.poll(now).expect("the pair is whole");
-        self.tx.said_full = false;
-        if self.stack.wants_transmit(self.on) {
-            let progress = self
-                .stack
-                .poll_transmit(now, self.on, &mut self.tx)
-                .expect("the pair is whole");
-            moved |= progress.sent > 0;
-            self.tx_due = self.tx.poll(now).expect("the pair is whole");
-        }
-        if self.tx.said_full || self.stack.wants_transmit(self.on) {
+    /// Has a turn; returns whether there was anything to do.
+    pub(crate) fn turn(&mut self, now: Instant) -> bool {
+        let was_due = self.due.is_some_and(|due| due <= now);
+        self.fired += u32::from(was_due);
+        assert!(self.fired <= MOST_FIRED, "always due at {now:?}");
+        let (stack, events) = (&mut self.stack, &mut self.events);
+        let before = events.len();
+        let mut keep = |_: &mut Stack, _: Instant, event: Event| events.push(event);
+        let next = self.port.turn(now, stack, &mut keep);
+        let next = next.expect("the pair is whole");
+        self.due = next.due;
+        if next.wants_room {
             // Writable again, soon.
             let soon = now + Duration::from_micros(20);
-            self.tx_due = Some(self.tx_due.map_or(soon, |due| due.min(soon)));
+            self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
         }
-        moved
+        let moved = next.received + next.sent > 0 || self.events.len() > before;
+        was_due || next.again || moved
     }
 
     /// When something happens here by itself.
     pub(crate) fn next(&self) -> Option<Instant> {
-        [self.stack.poll_timeout(), self.rx.next_ready(), self.tx_due]
-            .into_iter()
-            .flatten()
-            .min()
+        self.due
     }
 
     /// The clock moves on.

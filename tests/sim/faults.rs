@@ -36,8 +36,6 @@ pub(crate) struct Fickle {
     pub(crate) recorder: Option<Recorder>,
     /// Prints what leaves.
     pub(crate) trace: bool,
-    /// It said full, and would take a frame a little later.
-    pub(crate) said_full: bool,
     /// Frames taken.
     pub(crate) frames: u64,
     /// Those of them that were super-segments.
@@ -78,18 +76,6 @@ impl Fickle {
         Ok(sent)
     }
 
-    /// What this end takes in.
-    pub(crate) fn watch_arrival(&self, now: Instant, frame: &RxFrame) {
-        let Some(at) = tcp_at(self.ethernet, &frame.data) else {
-            return;
-        };
-        if let Some(header) = tcp_of(self.ethernet, &frame.data) {
-            let text = frame.data.len().saturating_sub(at + header.len());
-            let mut monitor = self.monitor.borrow_mut();
-            monitor.on_arrival(now, self.who, &header, text);
-        }
-    }
-
     fn watch(&mut self, now: Instant, frame: &TxFrame<'_>, sent: Sent) {
         if let Some(digest) = &mut self.digest {
             (now, frame.to_vec(), sent == Sent::Taken, sent == Sent::Full).hash(digest);
@@ -98,7 +84,6 @@ impl Fickle {
             recorder.sent(now, frame, sent);
         }
         if sent == Sent::Full {
-            self.said_full = true;
             return;
         }
         self.frames += 1;
@@ -134,6 +119,50 @@ impl Transmit for Fickle {
 
     fn poll(&mut self, now: Instant) -> Result<Option<Instant>, DeviceError> {
         self.inner.poll(now)
+    }
+
+    fn wants_room(&self) -> bool {
+        self.inner.wants_room()
+    }
+}
+
+/// The receiving half of a device, which tells what came.
+pub(crate) struct Heard {
+    pub(crate) inner: Box<dyn Receive>,
+    pub(crate) who: usize,
+    pub(crate) ethernet: bool,
+    pub(crate) monitor: Rc<RefCell<Monitor>>,
+    pub(crate) recorder: Option<Recorder>,
+}
+
+impl Heard {
+    fn watch(&self, now: Instant, frame: &RxFrame) {
+        if let Some(recorder) = &self.recorder {
+            recorder.received(frame);
+        }
+        let Some(at) = tcp_at(self.ethernet, &frame.data) else {
+            return;
+        };
+        if let Some(header) = tcp_of(self.ethernet, &frame.data) {
+            let text = frame.data.len().saturating_sub(at + header.len());
+            let mut monitor = self.monitor.borrow_mut();
+            monitor.on_arrival(now, self.who, &header, text);
+        }
+    }
+}
+
+impl Receive for Heard {
+    fn receive(&mut self, now: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError> {
+        let before = batch.len();
+        let received = self.inner.receive(now, batch)?;
+        for frame in &batch.frames()[before..] {
+            self.watch(now, frame);
+        }
+        Ok(received)
+    }
+
+    fn next_ready(&self) -> Option<Instant> {
+        self.inner.next_ready()
     }
 }
 

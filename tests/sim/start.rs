@@ -6,12 +6,12 @@
 use core::net::IpAddr;
 use core::net::SocketAddr;
 
-use netloom::Instant;
 use netloom::bytes::Bytes;
-use netloom::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
+use netloom::device::{Capabilities, DeviceError, Medium, Receive, RxBatch, Sent, Transmit};
 use netloom::link::{RxFrame, RxMeta, TxFrame};
-use netloom::stack::ListenOptions;
+use netloom::stack::{ListenOptions, Port};
 use netloom::tcp::{Options, TcpOptions};
+use netloom::{Event, Instant};
 
 use super::end::stack;
 use super::rng::Rng;
@@ -88,33 +88,47 @@ fn numbers(scenario: &Scenario, now: Instant) -> [(u32, u32); 2] {
             .0
             .tcp_listen(at, ListenOptions::default())
             .expect("a free port");
-        passive
-            .0
-            .handle_frame(now, passive.1, RxFrame::new(syn, RxMeta::new(now)));
-        seen[1 - first] = told(passive, now).1;
+        seen[1 - first] = answer(passive, now, Some(syn)).1;
     }
     seen
 }
 
 /// The next frame of a stack, and its numbers.
-fn told(
+fn told(end: &mut (netloom::Stack, netloom::InterfaceId), now: Instant) -> (Bytes, (u32, u32)) {
+    answer(end, now, None)
+}
+
+/// The same when it was sent a frame.
+fn answer(
     (stack, on): &mut (netloom::Stack, netloom::InterfaceId),
     now: Instant,
+    frame: Option<Bytes>,
 ) -> (Bytes, (u32, u32)) {
-    let mut out = Keep(Vec::new());
-    // A budget of one frame takes several calls.
-    while stack.wants_transmit(*on) {
-        stack
-            .poll_transmit(now, *on, &mut out)
-            .expect("it takes everything");
-    }
-    let frames = out.0.into_iter();
+    let mut port = Port::new(*on, (Give(frame), Keep(Vec::new())));
+    let mut nobody = |_: &mut netloom::Stack, _: Instant, _: Event| {};
+    // A budget of one frame takes several turns.
+    while port
+        .turn(now, stack, &mut nobody)
+        .expect("it takes everything")
+        .again
+    {}
+    let frames = port.tx().half().0.iter();
     let mut segments = frames.filter(|frame| tcp_of(false, frame).is_some());
-    let frame = segments.next().expect("a segment leaves");
+    let frame = segments.next().expect("a segment leaves").clone();
     let header = tcp_of(false, &frame).expect("it is one");
     let stamp = Options::parse(header.options_bytes()).timestamps;
     let numbers = (header.seq(), stamp.map_or(0, |(val, _)| val));
     (frame.into(), numbers)
+}
+
+struct Give(Option<Bytes>);
+
+impl Receive for Give {
+    fn receive(&mut self, now: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError> {
+        let frame = self.0.take();
+        let frame = frame.map(|data| batch.push(RxFrame::new(data, RxMeta::new(now))));
+        Ok(usize::from(frame.is_some()))
+    }
 }
 
 struct Keep(Vec<Vec<u8>>);

@@ -111,7 +111,7 @@ impl World {
     }
 
     fn frames(&self) -> u64 {
-        self.ends.iter().map(|end| end.tx.frames).sum()
+        self.ends.iter().map(|end| end.tx().frames).sum()
     }
 
     fn ran(&self) -> Ran {
@@ -133,7 +133,7 @@ impl World {
             ("frames", self.frames()),
             (
                 "super-segments",
-                self.ends.iter().map(|end| end.tx.super_segments).sum(),
+                self.ends.iter().map(|end| end.tx().super_segments).sum(),
             ),
             ("simultaneous opens", both as u64),
             ("bytes", actors().map(|actor| actor.read).sum()),
@@ -169,7 +169,7 @@ impl World {
         ];
         Ran {
             took: self.now.since(self.start),
-            digest: [0, 1].map(|n| self.ends[n].tx.digest.as_ref().map_or(0, Hasher::finish)),
+            digest: [0, 1].map(|n| self.ends[n].tx().digest.as_ref().map_or(0, Hasher::finish)),
             counts,
         }
     }
@@ -189,14 +189,11 @@ impl World {
         self.turns += 1;
         let mut moved = false;
         for end in &mut self.ends {
-            moved |= end.receive(self.now);
+            moved |= end.turn(self.now);
         }
         if self.work() {
             moved = true;
             self.note_progress();
-        }
-        for end in &mut self.ends {
-            moved |= end.transmit(self.now);
         }
         assert!(
             self.turns - self.progress_turns < MOST_TURNS,
@@ -306,7 +303,7 @@ impl World {
     /// Tells users what the stack tells.
     fn hear(&mut self, who: usize) {
         let end = &mut self.ends[who];
-        while let Some(event) = end.stack.poll_event() {
+        for event in core::mem::take(&mut end.events) {
             match event.id {
                 SocketId::Listener(_) => end.acceptable = true,
                 SocketId::Tcp(id) => {
@@ -448,9 +445,9 @@ impl World {
         }
         for end in &self.ends {
             text += &format!(
-                "\nwants transmit {}, next time-out {:?}, {} open, {} in time-wait, {:?}",
+                "\nwants transmit {}, due at {:?}, {} open, {} in time-wait, {:?}",
                 end.stack.wants_transmit(end.on),
-                end.stack.poll_timeout(),
+                end.next(),
                 end.stack.tcp_open_count(),
                 end.stack.tcp_time_wait_count(),
                 end.stack.counters(),
