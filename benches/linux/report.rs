@@ -58,6 +58,8 @@ impl Row {
 /// All rows so far, counted.
 #[derive(Default)]
 pub(crate) struct Report {
+    /// What stands above the next row.
+    head: Option<String>,
     rows: usize,
     missed: usize,
     void: usize,
@@ -88,14 +90,17 @@ pub(crate) fn print_head(settings: &Settings, rig: &Rig) {
 }
 
 impl Report {
-    /// Begins a table.
+    /// Begins a table, which is printed when it has a row.
     pub(crate) fn begin(&mut self, title: &str) {
-        println!("\n| {title} | Linux | netloom | figure | range | bridge late, ms | |");
-        println!("|---|---|---|---|---|---|---|");
+        self.head = Some(title.to_owned());
     }
 
     /// Prints a row.
     pub(crate) fn row(&mut self, row: &Row) {
+        if let Some(title) = self.head.take() {
+            println!("\n| {title} | Linux | netloom | figure | range | bridge late, ms | |");
+            println!("|---|---|---|---|---|---|---|");
+        }
         let (kernel, own, figure) = middle(&row.samples);
         let figures = row.samples.iter().map(|sample| sample.2);
         let least = figures.clone().fold(f64::INFINITY, f64::min);

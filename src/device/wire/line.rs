@@ -153,7 +153,10 @@ impl Tokens {
     pub(super) fn take(&mut self, now: Instant, bytes: usize) -> bool {
         let passed = now.as_nanos().saturating_sub(self.at.as_nanos());
         let more = u128::from(self.settings.rate) * u128::from(passed);
-        self.tokens = (self.tokens + more).min(scaled(self.settings.depth));
+        self.tokens = self
+            .tokens
+            .saturating_add(more)
+            .min(scaled(self.settings.depth));
         self.at = self.at.max(now);
         let needed = work(bytes);
         let enough = self.tokens >= needed;
