@@ -76,10 +76,10 @@ fn r64_another_probe_or_an_advertisement_makes_it_a_duplicate() {
 #[test]
 fn duplicate_detection_waits_for_its_probe_to_leave() {
     let mut rig = rig(1);
-    rig.device.room = Some(0);
+    rig.device().room = Some(0);
     rig.advance(Duration::from_secs(10));
     assert_eq!(state(&rig), AddressState::Tentative);
-    rig.device.room = None;
+    rig.device().room = None;
     assert_eq!(rig.drain().len(), 1);
     rig.advance(Duration::from_secs(1));
     assert_eq!(state(&rig), AddressState::Preferred);

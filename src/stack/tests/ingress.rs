@@ -292,8 +292,7 @@ fn verified_and_partial_checksums_are_trusted() {
         let mut frame = v4("10.0.0.2", "10.0.0.1");
         frame[ethernet::HEADER_LEN + 26] ^= 1;
         let meta = RxMeta::new(rig.now).with_checksum(checksum);
-        let frame = RxFrame::new(Bytes::from(frame), meta);
-        rig.stack.handle_frame(rig.now, rig.on, frame);
+        rig.receive_with(frame, meta);
         assert_eq!(rig.stack.udp_recv(id).is_ok(), taken, "{checksum:?}");
     }
 }

@@ -17,11 +17,15 @@ mod udp;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 use super::*;
 use crate::base::{DropReason, MacAddr, Protocol, Seed};
-use crate::device::{Capabilities, DeviceDrop, DeviceError, Medium, Sent, Transmit};
+use crate::device::{
+    Capabilities, DeviceDrop, DeviceError, Medium, Receive, RxBatch, Sent, Transmit,
+};
 use crate::ipv6::icmp::Message as Icmpv6;
 use crate::link::ethernet::{self, EtherType};
 use crate::link::{RxFrame, RxMeta, TxFrame, TxMeta};
@@ -57,6 +61,18 @@ impl Transmit for Recorder {
         }
         self.frames.push((frame.to_vec(), frame.meta));
         Ok(Sent::Taken)
+    }
+}
+
+/// The frames that the stack receives next.
+#[derive(Debug, Default)]
+pub(super) struct Coming(VecDeque<RxFrame>);
+
+impl Receive for Coming {
+    fn receive(&mut self, _: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError> {
+        let count = self.0.len().min(batch.room());
+        self.0.drain(..count).for_each(|frame| batch.push(frame));
+        Ok(count)
     }
 }
 
@@ -97,12 +113,14 @@ impl Seen {
     }
 }
 
-/// A stack with one interface and its device.
+/// A stack with one interface and a port.
 pub(super) struct Rig {
     pub(super) stack: Stack,
     pub(super) on: InterfaceId,
     pub(super) now: Instant,
-    pub(super) device: Recorder,
+    port: Port<Coming, Recorder>,
+    /// What was told while time passed, and nobody asked for yet.
+    told: VecDeque<Event>,
     medium: Medium,
 }
 
@@ -136,50 +154,63 @@ impl Rig {
             stack,
             on,
             now,
-            device: Recorder::default(),
+            port: Port::new(on, (Coming::default(), Recorder::default())),
+            told: VecDeque::new(),
             medium,
         }
     }
 
-    /// Lets time pass, firing every timer when it is due; what is sent stays with the device.
+    /// The device that takes what the stack sends.
+    pub(super) fn device(&mut self) -> &mut Recorder {
+        self.port.tx_mut().half_mut()
+    }
+
+    /// Lets time pass, with a turn whenever one is due; what is sent stays with the device.
     pub(super) fn advance(&mut self, by: Duration) {
         let end = self.now + by;
-        self.poll();
-        while let Some(at) = self.stack.poll_timeout().filter(|&at| at <= end) {
-            assert!(
-                at >= self.now,
-                "r32: {at:?} lies in the past of {:?}",
-                self.now
-            );
+        while let Some(at) = self.turn().filter(|&at| at <= end) {
             self.now = at;
-            self.stack.handle_timeout(self.now);
-            let next = self.stack.poll_timeout();
-            assert!(
-                next.is_none_or(|at| at > self.now),
-                "r32: busy loop at {next:?}"
-            );
-            self.poll();
         }
         self.now = end;
     }
 
-    /// Lets the stack send all that it has.
-    pub(super) fn poll(&mut self) {
-        while self.stack.wants_transmit(self.on) {
-            let progress = self
-                .stack
-                .poll_transmit(self.now, self.on, &mut self.device);
-            match progress.unwrap().more {
-                More::Idle | More::DeviceFull => break,
-                More::Budget => {}
+    /// Turns until nothing is left to do at once; when the next one is due.
+    fn turn(&mut self) -> Option<Instant> {
+        for _ in 0..1000 {
+            let told = &mut self.told;
+            let mut user = |_: &mut Stack, _, event| told.push_back(event);
+            let next = self.port.turn(self.now, &mut self.stack, &mut user);
+            let next = next.unwrap();
+            if !next.again {
+                let due = next.due;
+                assert!(due.is_none_or(|at| at > self.now), "r32: {due:?} is over");
+                return due;
             }
         }
+        panic!("r32: busy loop at {:?}", self.now);
+    }
+
+    /// The oldest event that was not asked for yet.
+    pub(super) fn event(&mut self) -> Option<Event> {
+        self.told.pop_front().or_else(|| self.stack.poll_event())
+    }
+
+    /// Lets the stack send all that it has.
+    pub(super) fn poll(&mut self) {
+        let tx = self.port.tx_mut();
+        tx.send(self.now, &mut self.stack, usize::MAX).unwrap();
+    }
+
+    /// The same, one budget of it.
+    pub(super) fn send_once(&mut self) -> Progress {
+        let tx = self.port.tx_mut();
+        tx.send(self.now, &mut self.stack, 1).unwrap()
     }
 
     /// What the device took since the last call.
     pub(super) fn drain(&mut self) -> Vec<Seen> {
         self.poll();
-        let frames = core::mem::take(&mut self.device.frames);
+        let frames = core::mem::take(&mut self.device().frames);
         let ethernet = self.medium == Medium::Ethernet;
         let apart = |(frame, meta): (Vec<u8>, TxMeta)| {
             if !ethernet {
@@ -216,8 +247,16 @@ impl Rig {
     }
 
     pub(super) fn receive(&mut self, frame: Vec<u8>) {
-        let frame = RxFrame::new(Bytes::from(frame), RxMeta::new(self.now));
-        self.stack.handle_frame(self.now, self.on, frame);
+        self.receive_with(frame, RxMeta::new(self.now));
+    }
+
+    /// The same with what the device knows of it.
+    pub(super) fn receive_with(&mut self, frame: impl Into<Bytes>, meta: RxMeta) {
+        let rx = self.port.rx_mut();
+        let frame = RxFrame::new(frame.into(), meta);
+        rx.half_mut().0.push_back(frame);
+        assert_eq!(rx.receive(self.now).unwrap(), 1);
+        rx.deliver(self.now, &mut self.stack, |_| {});
     }
 
     pub(super) fn drops(&self, reason: DropReason) -> u64 {

@@ -397,11 +397,11 @@ fn r59_a_flood_of_new_neighbours_evicts_stale_ones_only() {
 fn a_question_counts_once_it_has_left() {
     for to in ["10.0.0.2:7", "[fd00::2]:7"] {
         let mut rig = Rig::new();
-        rig.device.room = Some(0);
+        rig.device().room = Some(0);
         let id = send(&mut rig, to, b"hello");
         rig.advance(seconds(10));
         assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock), "{to}");
-        rig.device.room = None;
+        rig.device().room = None;
         for _ in 0..3 {
             assert_eq!(rig.drain().len(), 1, "{to}");
             rig.advance(seconds(1));

@@ -38,7 +38,7 @@ fn a_request_and_its_reply() {
     rig.receive(ip_frame(PEER.into(), OURS.into(), Protocol::ICMP, &body));
     let ready = Readiness::READABLE;
     assert_eq!(
-        rig.stack.poll_event(),
+        rig.event(),
         Some(Event {
             id: SocketId::Ping(id),
             ready

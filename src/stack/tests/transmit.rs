@@ -39,14 +39,11 @@ fn r29_full_at_any_point_loses_nothing() {
         let mut rig = Rig::new();
         rig.introduce();
         script(&mut rig);
-        rig.device.room = Some(room);
-        let progress = rig
-            .stack
-            .poll_transmit(rig.now, rig.on, &mut rig.device)
-            .unwrap();
+        rig.device().room = Some(room);
+        let progress = rig.send_once();
         assert_eq!(progress.more, More::DeviceFull);
         assert!(rig.stack.wants_transmit(rig.on));
-        rig.device.room = None;
+        rig.device().room = None;
         assert_eq!(packets(rig.drain()), expected, "room for {room}");
     }
 }
@@ -68,10 +65,7 @@ fn the_budget_bounds_a_turn_and_nothing_is_left_behind() {
     }
     let mut turns = Vec::new();
     loop {
-        let progress = rig
-            .stack
-            .poll_transmit(rig.now, rig.on, &mut rig.device)
-            .unwrap();
+        let progress = rig.send_once();
         turns.push((progress.sent, progress.more));
         if progress.more == More::Idle {
             break;
@@ -114,13 +108,12 @@ fn the_budget_counts_the_datagrams_of_a_super_segment() {
         let mut sent = Vec::new();
         let mut more = More::Budget;
         while more == More::Budget {
-            let device = &mut rig.device;
-            let progress = rig.stack.poll_transmit(rig.now, rig.on, device).unwrap();
+            let progress = rig.send_once();
             sent.push(progress.sent);
             more = progress.more;
         }
         assert_eq!(sent, expected, "software: {software}");
-        let bytes: usize = rig.device.frames.iter().map(|f| f.0.len() - 28).sum();
+        let bytes: usize = rig.device().frames.iter().map(|f| f.0.len() - 28).sum();
         assert_eq!(bytes, 96_000);
         let datagrams = rig.stack.counters().udp_datagrams_sent;
         assert_eq!(datagrams, 960);
@@ -149,10 +142,8 @@ fn nobody_starves() {
             .ping_send(rig.now, ping, PEER.into(), None, seq, Bytes::new())
             .unwrap();
     }
-    rig.stack
-        .poll_transmit(rig.now, rig.on, &mut rig.device)
-        .unwrap();
-    let frames = core::mem::take(&mut rig.device.frames);
+    rig.send_once();
+    let frames = core::mem::take(&mut rig.device().frames);
     let from = |port: u8| {
         frames
             .iter()
@@ -183,14 +174,14 @@ fn r66_a_device_that_drops_is_counted() {
             .stack
             .udp_bind(addr("0.0.0.0:5"), UdpOptions::new())
             .unwrap();
-        rig.device.drops = Some(drop);
+        rig.device().drops = Some(drop);
         rig.stack
             .udp_send_to(rig.now, id, Some(addr("10.0.0.2:7")), b"lost")
             .unwrap();
         assert!(rig.drain().is_empty());
         assert_eq!(rig.drops(reason), 1);
         assert!(!rig.stack.wants_transmit(rig.on));
-        rig.device.drops = None;
+        rig.device().drops = None;
         rig.stack
             .udp_send_to(rig.now, id, Some(addr("10.0.0.2:7")), b"kept")
             .unwrap();
@@ -223,7 +214,7 @@ fn ping_from(peer: Ipv4Addr) -> Vec<u8> {
 fn pings_do_not_silence_neighbour_discovery() {
     let mut rig = Rig::new();
     rig.introduce();
-    rig.device.room = Some(0);
+    rig.device().room = Some(0);
     for _ in 0..1000 {
         rig.receive(ping_from(PEER));
     }
@@ -236,7 +227,7 @@ fn pings_do_not_silence_neighbour_discovery() {
         .udp_send_to(rig.now, id.unwrap(), to, b"x")
         .unwrap();
     // Each class within its first turns, not behind all the pings.
-    rig.device.room = Some(8);
+    rig.device().room = Some(8);
     let first = rig.drain();
     let kinds = |kind| first.iter().filter(|f| f.kind == kind).count();
     assert_eq!(
@@ -260,12 +251,12 @@ fn what_waited_for_neighbours_is_bounded_too() {
         }
     }
     let asked = rig.drain();
-    rig.device.room = Some(0);
+    rig.device().room = Some(0);
     for request in asked {
         rig.receive(arp_frame(&request.arp().reply(PEER_MAC)));
     }
     assert_eq!(rig.drops(DropReason::OutboxFull), 800 - 256);
-    rig.device.room = None;
+    rig.device().room = None;
     assert_eq!(rig.drain().len(), 256);
 }
 
@@ -279,7 +270,6 @@ fn runs_repeat() {
         let mut stack = Stack::new(Config::new(Seed::from_number(3)));
         let mut now = Instant::from_millis(1);
         let on = stack.add_interface(now, interface).unwrap();
-        let mut device = Recorder::default();
         for n in 0..20u8 {
             let id = stack
                 .udp_bind(addr("0.0.0.0:0"), UdpOptions::new())
@@ -287,17 +277,15 @@ fn runs_repeat() {
             let to = SocketAddr::new(Ipv4Addr::new(10, 0, 0, 100 + n).into(), 7);
             stack.udp_send_to(now, id, Some(to), &[n]).unwrap();
         }
+        let mut port = Port::new(on, (Coming::default(), Recorder::default()));
         for _ in 0..100 {
-            while stack.wants_transmit(on) {
-                stack.poll_transmit(now, on, &mut device).unwrap();
-            }
-            let Some(next) = stack.poll_timeout() else {
-                break;
-            };
-            now = next.max(now);
-            stack.handle_timeout(now);
+            let mut nobody = |_: &mut Stack, _, _| {};
+            let next = port.turn(now, &mut stack, &mut nobody).unwrap();
+            let Some(due) = next.due else { break };
+            now = due.max(now);
         }
-        device.frames
+        let device = port.tx_mut().half_mut();
+        core::mem::take(&mut device.frames)
     };
     let first = run();
     assert!(first.len() > 60, "{}", first.len());

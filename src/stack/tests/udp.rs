@@ -28,8 +28,8 @@ fn datagrams_arrive_whole_with_their_addresses() {
     for data in [&b""[..], b"a", b"hello"] {
         rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", data));
     }
-    assert_eq!(rig.stack.poll_event(), event(id, Readiness::READABLE));
-    assert_eq!(rig.stack.poll_event(), None);
+    assert_eq!(rig.event(), event(id, Readiness::READABLE));
+    assert_eq!(rig.event(), None);
     for data in [&b""[..], b"a", b"hello"] {
         let datagram = rig.stack.udp_recv(id).unwrap();
         assert_eq!(&datagram.data[..], data);
@@ -40,11 +40,7 @@ fn datagrams_arrive_whole_with_their_addresses() {
     }
     assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock));
     rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", b"again"));
-    assert_eq!(
-        rig.stack.poll_event(),
-        event(id, Readiness::READABLE),
-        "armed again"
-    );
+    assert_eq!(rig.event(), event(id, Readiness::READABLE), "armed again");
 }
 
 #[test]
@@ -380,7 +376,7 @@ fn a_full_send_queue_blocks_and_tells_when_there_is_room() {
     rig.introduce();
     let options = UdpOptions::new().send_buffer(2000);
     let id = rig.stack.udp_bind(addr("0.0.0.0:0"), options).unwrap();
-    rig.device.room = Some(0);
+    rig.device().room = Some(0);
     let mut queued = 0;
     let to = Some(addr("10.0.0.2:7"));
     let error = loop {
@@ -391,15 +387,15 @@ fn a_full_send_queue_blocks_and_tells_when_there_is_room() {
     };
     assert_eq!((error, queued), (SendError::WouldBlock, 4));
     assert!(rig.drain().is_empty());
-    assert_eq!(rig.stack.poll_event(), None);
-    rig.device.room = None;
+    assert_eq!(rig.event(), None);
+    rig.device().room = None;
     let sent: Vec<u8> = rig
         .drain()
         .iter()
         .map(|f| *f.packet.last().unwrap())
         .collect();
     assert_eq!(sent, [0, 1, 2, 3]);
-    assert_eq!(rig.stack.poll_event(), event(id, Readiness::WRITABLE));
+    assert_eq!(rig.event(), event(id, Readiness::WRITABLE));
 }
 
 /// What waits to be sent is bounded in datagrams of the wire, too, however they are handed over.
@@ -417,7 +413,7 @@ fn segments_of_a_byte_are_charged_as_datagrams() {
         rig.introduce();
         let options = UdpOptions::new().send_buffer(2000);
         let id = rig.stack.udp_bind(addr("0.0.0.0:0"), options).unwrap();
-        rig.device.room = Some(0);
+        rig.device().room = Some(0);
         let mut send = |len: usize, size| {
             let data = Bytes::from(vec![7; len]);
             rig.stack.udp_send_segmented(rig.now, id, to, data, size)
@@ -430,7 +426,7 @@ fn segments_of_a_byte_are_charged_as_datagrams() {
         assert_eq!(send(1473, most), Ok(()));
         assert_eq!(send(1, one), Ok(()), "1473 and 3 times 128 were charged");
         assert_eq!(send(2, one), Err(SendError::WouldBlock));
-        rig.device.room = None;
+        rig.device().room = None;
         rig.drain();
         let mut send = |len: usize, size| {
             let data = Bytes::from(vec![7; len]);
@@ -439,7 +435,7 @@ fn segments_of_a_byte_are_charged_as_datagrams() {
         assert_eq!(send(2944, most), big(2944, 1472));
         assert_eq!(send(1472, most), Ok(()));
         rig.drain();
-        rig.device.room = Some(0);
+        rig.device().room = Some(0);
         let mut queued = 0;
         while rig
             .stack
@@ -449,7 +445,7 @@ fn segments_of_a_byte_are_charged_as_datagrams() {
             queued += 5;
         }
         assert_eq!(queued, 15);
-        rig.device.room = None;
+        rig.device().room = None;
         let frames = rig.drain().len();
         assert_eq!(frames, if uso { 3 } else { 15 });
     }
@@ -478,8 +474,7 @@ fn a_merged_arrival_is_many_datagrams() {
     let frame = Bytes::from(udp_frame("10.0.0.2:9", "10.0.0.1:7", &[7; 3500]));
     let size = NonZeroU16::new(1400);
     let meta = RxMeta::new(rig.now).with_segment_size(size);
-    rig.stack
-        .handle_frame(rig.now, rig.on, RxFrame::new(frame.clone(), meta));
+    rig.receive_with(frame.clone(), meta);
     let lens: Vec<Bytes> =
         core::iter::from_fn(|| rig.stack.udp_recv(id).ok().map(|d| d.data)).collect();
     assert_eq!(
