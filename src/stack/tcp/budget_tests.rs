@@ -52,12 +52,7 @@ fn busy(capabilities: &Capabilities, connections: usize) -> Link {
         for _ in 0..40 {
             write(&mut link, client, &text);
             // All of a flight is out before the first of it arrives, or it would be no longer than a drain.
-            let end = &mut link.ends[1];
-            while end.stack.wants_transmit(end.on) {
-                end.stack
-                    .poll_transmit(link.now, end.on, &mut end.out)
-                    .unwrap();
-            }
+            link.ends[1].send(link.now);
             link.settle();
             let stack = &mut link.ends[0].stack;
             while stack.tcp_read_chunk(link.now, accepted, usize::MAX).is_ok() {}
@@ -85,8 +80,8 @@ fn drains(link: &mut Link) -> Vec<(usize, usize, usize)> {
             .stack
             .poll_transmit(link.now, end.on, &mut end.out)
             .unwrap();
-        assert_eq!(progress.sent, end.out.0.len());
-        let sizes: Vec<_> = end.out.0.drain(..).map(|f| measure(&f)).collect();
+        assert_eq!(progress.sent, end.out.len());
+        let sizes: Vec<_> = end.out.take().into_iter().map(|f| measure(&f)).collect();
         let text = sizes.iter().map(|size| size.0).sum();
         let frames = sizes.iter().map(|size| size.1).sum();
         all.push((text, frames, sizes.len()));
@@ -132,7 +127,12 @@ fn connections_share_a_drain_where_software_cuts() {
     let end = &mut link.ends[1];
     let on = end.on;
     end.stack.poll_transmit(link.now, on, &mut end.out).unwrap();
-    let mut ports: Vec<_> = end.out.0.iter().map(|f| [f.data[20], f.data[21]]).collect();
+    let mut ports: Vec<_> = end
+        .out
+        .take()
+        .iter()
+        .map(|f| [f.data[20], f.data[21]])
+        .collect();
     ports.sort_unstable();
     ports.dedup();
     assert_eq!(ports.len(), 2);

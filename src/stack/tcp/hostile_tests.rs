@@ -58,7 +58,7 @@ impl Link {
         end.stack
             .poll_transmit(self.now, end.on, &mut end.out)
             .unwrap();
-        end.out.0.drain(..).collect()
+        end.out.take().into()
     }
 
     pub(super) fn connection(&self, end: usize, id: TcpId) -> &crate::tcp::Connection {

@@ -36,7 +36,7 @@ impl Transmit for Gate {
 impl Gate {
     /// Destination and flags of each frame that it took, IPv4 without options.
     fn taken(&mut self) -> Vec<([u8; 4], Flags)> {
-        let frames = self.wire.0.drain(..);
+        let frames = self.wire.take().into_iter();
         let apart = |data: &[u8]| {
             let to = data[16..20].try_into().unwrap();
             (to, Flags::from_bits_retain(u16::from(data[33])))

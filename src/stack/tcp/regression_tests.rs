@@ -286,7 +286,7 @@ impl Exchange {
             let now = self.link.now;
             from.stack.poll_transmit(now, from.on, &mut out).unwrap();
             moved |= from.stack.wants_transmit(from.on);
-            while let Some(frame) = from.out.0.pop_front() {
+            for frame in from.out.take() {
                 to.stack.handle_frame(now, to.on, frame);
                 moved = true;
             }

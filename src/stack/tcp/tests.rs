@@ -2,21 +2,45 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::Shutdown;
+use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::{AcceptError, ConnectError, ListenError, ListenOptions};
 use crate::base::{Instant, Seed};
-use crate::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
+use crate::device::{Capabilities, DeviceError, Medium, Receive, RxBatch, Sent, Transmit};
 use crate::link::{RxChecksum, RxFrame, RxMeta, TxFrame};
-use crate::stack::{Config, InterfaceConfig, InterfaceId, Stack, TcpId};
+use crate::stack::{Config, Event, InterfaceConfig, InterfaceId, Port, Stack, TcpId};
 use crate::tcp::{ReadError, State, TcpFailure, TcpOptions, WriteError};
 
-/// One direction of the link: frames, whole, with partial checksums trusted.
-#[derive(Default)]
-pub(super) struct Wire(pub(super) VecDeque<RxFrame>);
+/// One direction of the link: frames, whole, with partial checksums trusted. Whoever has it sees what
+/// is on it.
+#[derive(Clone, Default)]
+pub(super) struct Wire(Rc<RefCell<VecDeque<RxFrame>>>);
+
+impl Wire {
+    /// Takes all that is on it off.
+    pub(super) fn take(&self) -> VecDeque<RxFrame> {
+        self.0.take()
+    }
+
+    /// Frames on it.
+    pub(super) fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+}
+
+impl Receive for Wire {
+    fn receive(&mut self, _: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError> {
+        let mut frames = self.0.borrow_mut();
+        let count = frames.len().min(batch.room());
+        frames.drain(..count).for_each(|frame| batch.push(frame));
+        Ok(count)
+    }
+}
 
 impl Transmit for Wire {
     fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
@@ -28,8 +52,8 @@ impl Transmit for Wire {
                     .map_or(RxChecksum::Unknown, RxChecksum::Partial),
             )
             .with_segment_size(frame.meta.segment.map(|s| s.size));
-        self.0
-            .push_back(RxFrame::new(Bytes::from(frame.to_vec()), meta));
+        let frame = RxFrame::new(Bytes::from(frame.to_vec()), meta);
+        self.0.borrow_mut().push_back(frame);
         Ok(Sent::Taken)
     }
 }
@@ -37,7 +61,32 @@ impl Transmit for Wire {
 pub(super) struct End {
     pub(super) stack: Stack,
     pub(super) on: InterfaceId,
+    /// What it sends.
     pub(super) out: Wire,
+    port: Port<Wire, Wire>,
+    /// What it was told.
+    pub(super) told: VecDeque<Event>,
+}
+
+impl End {
+    /// Turns until nothing is left to do at once; did anything happen, and when is it due next?
+    pub(super) fn turn(&mut self, now: Instant) -> (bool, Option<Instant>) {
+        let mut moved = false;
+        loop {
+            let mut user = |_: &mut Stack, _, event| self.told.push_back(event);
+            let next = self.port.turn(now, &mut self.stack, &mut user).unwrap();
+            moved |= next.received + next.sent > 0;
+            if !next.again {
+                return (moved, next.due);
+            }
+        }
+    }
+
+    /// Sends all that it may send now; nothing is received.
+    pub(super) fn send(&mut self, now: Instant) {
+        let tx = self.port.tx_mut();
+        tx.send(now, &mut self.stack, usize::MAX).unwrap();
+    }
 }
 
 pub(super) struct Link {
@@ -59,45 +108,39 @@ impl Link {
 
     /// The same with other settings of the stacks.
     pub(super) fn with(capabilities: &Capabilities, change: impl Fn(Config) -> Config) -> Self {
-        let end = |number: u64, address: &str| {
+        let [there, back] = [(); 2].map(|()| Wire::default());
+        let end = |number: u64, address: &str, (from, to): (&Wire, &Wire)| {
             let mut stack = Stack::new(change(Config::new(Seed::from_number(number))));
             let config = InterfaceConfig::new(capabilities).address(address.parse().unwrap());
             let on = stack.add_interface(Instant::ZERO, config).unwrap();
             End {
                 stack,
                 on,
-                out: Wire::default(),
+                out: to.clone(),
+                port: Port::new(on, (from.clone(), to.clone())),
+                told: VecDeque::new(),
             }
         };
         Self {
             now: Instant::ZERO,
-            ends: [end(1, "10.0.0.1/24"), end(2, "10.0.0.2/24")],
+            ends: [
+                end(1, "10.0.0.1/24", (&back, &there)),
+                end(2, "10.0.0.2/24", (&there, &back)),
+            ],
         }
     }
 
-    /// Runs until nothing happens any more without a timer.
+    /// Turns both ends until nothing happens any more without a timer.
     pub(super) fn settle(&mut self) {
+        self.turn();
+    }
+
+    /// The same; when an end is due next.
+    fn turn(&mut self) -> Option<Instant> {
         loop {
-            let mut moved = false;
-            for from in 0..2 {
-                let (a, b) = self.ends.split_at_mut(1);
-                let (from, to) = if from == 0 {
-                    (&mut a[0], &mut b[0])
-                } else {
-                    (&mut b[0], &mut a[0])
-                };
-                let progress = from
-                    .stack
-                    .poll_transmit(self.now, from.on, &mut from.out)
-                    .unwrap();
-                moved |= progress.sent > 0;
-                while let Some(frame) = from.out.0.pop_front() {
-                    to.stack.handle_frame(self.now, to.on, frame);
-                    moved = true;
-                }
-            }
-            if !moved {
-                return;
+            let turns = self.ends.each_mut().map(|end| end.turn(self.now));
+            if turns.iter().all(|turn| !turn.0) {
+                return turns.into_iter().filter_map(|turn| turn.1).min();
             }
         }
     }
@@ -105,21 +148,8 @@ impl Link {
     /// Lets time pass, timer by timer.
     pub(super) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
-        self.settle();
-        loop {
-            let next = self
-                .ends
-                .iter()
-                .filter_map(|e| e.stack.poll_timeout())
-                .min();
-            let Some(next) = next.filter(|&next| next <= end) else {
-                break;
-            };
-            self.now = self.now.max(next);
-            for end in &mut self.ends {
-                end.stack.handle_timeout(self.now);
-            }
-            self.settle();
+        while let Some(due) = self.turn().filter(|&due| due <= end) {
+            self.now = self.now.max(due);
         }
         self.now = end;
     }
