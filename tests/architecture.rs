@@ -126,6 +126,33 @@ fn tests_are_safe_but_for_the_counting_allocator() {
     assert_eq!(found, ["tests/memory.rs"]);
 }
 
+/// One loop drives a stack, and it is a type of `stack`: tests and fuzz targets have none of their own.
+/// Examples and benches may show, or measure, a turn's parts.
+#[test]
+fn nobody_drives_a_stack_but_a_port() {
+    let mut found = Vec::new();
+    for folder in ["tests", "fuzz"] {
+        for source in read_folder(folder) {
+            if drives(&blank(&source.text)) {
+                found.push(format!("{folder}/{}", source.path));
+            }
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
+/// Does it let time pass, send, or decide when to come again, by hand?
+fn drives(code: &str) -> bool {
+    words(code).any(|word| ["handle_timeout", "poll_transmit", "poll_timeout"].contains(&word))
+}
+
+/// Where the parts of a turn are made, the port, and what is in front of a whole stack. (Tests of the
+/// stack's parts look at their deadlines; they are no product.)
+fn may_drive(path: &str) -> bool {
+    let own = ["stack/mod.rs", "stack/transmit.rs", "stack/port.rs"];
+    own.contains(&path) || path.starts_with("host/") || path.starts_with("sim/")
+}
+
 fn read_sources() -> Vec<Source> {
     read_folder("src")
 }
@@ -164,6 +191,9 @@ fn check(sources: &[Source]) -> Vec<String> {
             .any(|test| source.path.starts_with(test.as_str()));
         let path = &source.path;
         check_size(source, test_lines, is_test, &mut broken);
+        if !is_test && !may_drive(path) && drives(&product) {
+            broken.push(format!("{path}: drives a stack, which a port does"));
+        }
         if path != "device/sys.rs" && words(&code).any(|word| word == "unsafe") {
             broken.push(format!("{path}: unsafe outside device/sys.rs"));
         }
@@ -521,6 +551,12 @@ fn item_len(code: &str) -> usize {
 fn test_files(sources: &[Source]) -> Vec<String> {
     let mut found = Vec::new();
     for source in sources {
+        // One that names its file: beside the file that names it.
+        let beside = source.path.rfind('/').map_or(0, |slash| slash + 1);
+        for named in source.text.split("#[cfg(test)]\n#[path = \"").skip(1) {
+            let file = named.split('"').next().unwrap_or_default();
+            found.push(format!("{}{file}", &source.path[..beside]));
+        }
         let code = blank(&source.text);
         let mut rest = code.as_str();
         while let Some(start) = rest.find(TEST) {
@@ -643,9 +679,40 @@ fn what_the_layout_allows_passes() {
         ),
         ("tcp/emit.rs", "#[cfg(test)]\nmod tests;"),
         ("tcp/emit/tests.rs", "use crate::sim::Network;"),
+        (
+            "tcp/ack.rs",
+            "#[cfg(test)]\n#[path = \"ack_tests.rs\"]\nmod tests;",
+        ),
+        ("tcp/ack_tests.rs", "use crate::sim::Network;"),
         ("lib.rs", "pub use crate::stack::Stack;"),
     ];
     assert_eq!(made_up(&files), Vec::<String>::new());
+}
+
+#[test]
+fn drivers_are_found() {
+    for (path, text, expected) in [
+        (
+            "capture/replay.rs",
+            "fn f(s: &mut Stack) { s.handle_timeout(now); }",
+            1,
+        ),
+        (
+            "bin/netloom/get.rs",
+            "fn f(s: &Stack) { s.poll_timeout(); }",
+            1,
+        ),
+        ("device/pair.rs", "// as poll_transmit does\nfn f() {}", 0),
+        (
+            "device/pair.rs",
+            "#[cfg(test)]\nmod tests { fn f() { s.poll_timeout() } }",
+            0,
+        ),
+        ("stack/port.rs", "fn f(s: &Stack) { s.poll_timeout(); }", 0),
+        ("sim/host.rs", "fn f(s: &Stack) { s.poll_timeout(); }", 0),
+    ] {
+        assert_eq!(made_up(&[(path, text)]).len(), expected, "{path}: {text}");
+    }
 }
 
 #[test]

@@ -140,6 +140,8 @@ struct Rig {
     on: Vec<InterfaceId>,
     peer: Peer,
     now: Instant,
+    /// When the next turn is due.
+    due: Option<Instant>,
     small: bool,
     /// Somebody else than the peer spoke: what is read is anyone's.
     tainted: bool,
@@ -200,6 +202,7 @@ impl Rig {
             on,
             peer: Peer::new(capabilities),
             now,
+            due: None,
             small: bit(4),
             tainted: false,
             streams: vec![],
@@ -229,8 +232,7 @@ impl Rig {
             1 => self.mirror(input),
             2 => self.pass(Duration::from_millis(1 << (input.byte() % 24))),
             3 => {
-                let next = self.stack.poll_timeout().unwrap_or(self.now);
-                self.now = self.now.max(next);
+                self.now = self.now.max(self.due.unwrap_or(self.now));
             }
             4 => self.connect(input),
             5 => self.listen(input),
@@ -285,6 +287,7 @@ impl Rig {
                 "{due:?} is over at {:?}",
                 self.now
             );
+            self.due = due;
             if !next.again && peer.borrow().coming.iter().all(VecDeque::is_empty) {
                 break;
             }

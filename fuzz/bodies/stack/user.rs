@@ -361,7 +361,7 @@ impl Rig {
         self.turn();
         for _ in 0..MOST_TIMERS {
             let left = self.stack.tcp_open_count() + self.stack.tcp_time_wait_count();
-            let Some(next) = self.stack.poll_timeout() else {
+            let Some(next) = self.due else {
                 assert_eq!(left, 0, "no timer, and yet something is open");
                 break;
             };
