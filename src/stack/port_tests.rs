@@ -8,10 +8,13 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::*;
-use crate::base::Seed;
+use crate::base::{DropReason, Seed};
 use crate::device::{Capabilities, Medium, Sent};
 use crate::link::{RxFrame, RxMeta, TxFrame};
-use crate::stack::{Config, InterfaceConfig, Readiness, SendError, SocketId, UdpId, UdpOptions};
+use crate::stack::{
+    Config, InterfaceConfig, ListenOptions, Readiness, SendError, SocketId, UdpId, UdpOptions,
+};
+use crate::tcp::TcpOptions;
 
 const NOW: Instant = Instant::from_millis(1000);
 
@@ -225,14 +228,16 @@ fn events_of_sending_are_told_before_the_turn_ends() {
     };
     let mut arrived = 0;
     // Who does what the turn says comes to an end with nothing left.
-    while a.turn_with(&mut more).again {
+    loop {
+        let next = a.turn_with(&mut more);
+        assert!(a.stack.poll_event().is_none(), "all is told");
         b.turn();
         arrived += b.received(0).len();
+        if !next.again {
+            break;
+        }
     }
-    b.turn();
-    arrived += b.received(0).len();
     assert_eq!((arrived, refills), (sent, 3));
-    assert!(a.stack.poll_event().is_none(), "all was told");
 }
 
 /// A device whose answers are written down.
@@ -402,6 +407,56 @@ fn answers_leave_by_the_port_that_was_asked() {
     right.turn();
     assert_eq!(left.received(0), vec![at("10.1.0.1:7"); 2]);
     assert_eq!(right.received(0), vec![at("10.2.0.1:7"); 3]);
+}
+
+/// Connections too: a listener on all addresses serves both nets at once, each by its own port.
+#[test]
+fn connections_from_two_nets_are_served_by_their_own_ports() {
+    let (mut host, [mut left, mut right]) = between();
+    let options = || TcpOptions::default();
+    let listener = host
+        .stack
+        .tcp_listen(at("0.0.0.0:80"), ListenOptions::new(options()));
+    let listener = listener.unwrap();
+    let greet = |text: &'static [u8]| {
+        move |stack: &mut Stack, now: Instant, event: Event| {
+            if let SocketId::Tcp(id) = event.id
+                && event.ready.contains(Readiness::CONNECTED)
+            {
+                stack.tcp_write(now, id, text).unwrap();
+            }
+        }
+    };
+    let mut serve = |stack: &mut Stack, now: Instant, event: Event| match event.id {
+        SocketId::Listener(_) => while stack.tcp_accept(now, listener).is_ok() {},
+        SocketId::Tcp(id) => {
+            while let Ok(text) = stack.tcp_read_chunk(now, id, usize::MAX) {
+                assert_eq!(stack.tcp_write(now, id, &text).unwrap(), text.len());
+            }
+        }
+        _ => {}
+    };
+    let mut ids = Vec::new();
+    for (end, to) in [(&mut left, "10.1.0.1:80"), (&mut right, "10.2.0.1:80")] {
+        let id = end.stack.tcp_connect(NOW, at(to), None, options());
+        ids.push(id.unwrap());
+    }
+    for _ in 0..6 {
+        left.turn_with(&mut greet(b"left"));
+        right.turn_with(&mut greet(b"right"));
+        host.turn_with(&mut serve);
+    }
+    left.turn();
+    right.turn();
+    for (end, id, text) in [
+        (&mut left, ids[0], &b"left"[..]),
+        (&mut right, ids[1], &b"right"[..]),
+    ] {
+        let chunk = end.stack.tcp_read_chunk(NOW, id, usize::MAX).unwrap();
+        assert_eq!(chunk[..], *text);
+        let strangers = end.stack.counters().drops.get(DropReason::IpNotOurs);
+        assert_eq!(strangers, 0, "nothing of the other net's");
+    }
 }
 
 /// What comes in by the last port leaves by the first in the same turn.
