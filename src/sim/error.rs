@@ -1,6 +1,8 @@
 //! Why a network cannot be built or cannot run on.
 
-use crate::base::{CidrError, Instant};
+use core::net::IpAddr;
+
+use crate::base::{Cidr, CidrError, Instant};
 use crate::device::Medium;
 use crate::stack::{ConfigError, PortError};
 
@@ -17,6 +19,14 @@ pub enum SimError {
     /// The two ends of a link take different frames.
     #[error("one end of the link takes {0:?} frames, the other {1:?} frames")]
     Mediums(Medium, Medium),
+    /// A router's route is over a neighbour that is on no link of it, or of the other family.
+    #[error("no link of the router leads to {via}, over which {to} is to be reached")]
+    Via {
+        /// Where the route leads.
+        to: Cidr,
+        /// The neighbour.
+        via: IpAddr,
+    },
     /// A device of a host failed.
     #[error("a simulated device failed: {0}")]
     Device(#[from] PortError),

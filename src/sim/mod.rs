@@ -9,6 +9,7 @@
 //! | `link.rs` | [`LinkId`], [`WireId`], [`LinkConfig`]; both directions of a link |
 //! | `config.rs` | [`HostConfig`], [`PortConfig`] |
 //! | `node.rs`, `switch.rs` | what stands at the ends of links; an Ethernet switch |
+//! | `router.rs`, `station.rs` | a router with static routes; its neighbours on Ethernet |
 //! | `host.rs`, `office.rs`, `device.rs` | a host's turn, its applications' tables, its ports' devices |
 //! | `app.rs`, `cx.rs` | [`App`], and what one may do: [`Cx`] |
 //! | `apps.rs` | [`Bulk`], [`Sink`] |
@@ -43,7 +44,9 @@ mod observe;
 mod office;
 mod plot;
 mod recording;
+mod router;
 pub mod scenario;
+mod station;
 mod switch;
 mod tap;
 mod topology;
@@ -57,8 +60,9 @@ pub use cx::Cx;
 pub use error::SimError;
 pub use fields::Value;
 pub use link::{LinkConfig, LinkId, WireId};
-pub use network::{End, HostId, Network, SwitchId};
+pub use network::{End, HostId, Network, RouterId, SwitchId};
 pub use plot::Plot;
 pub use recording::{Input, Recording, Turn, TwinError};
+pub use router::{RouterCounters, RouterPort};
 pub use topology::{Dumbbell, Pair, ParkingLot, Site, Star};
 pub use trace::{Row, Sampling, TraceId, write_csv, write_json_lines};

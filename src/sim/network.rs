@@ -19,6 +19,7 @@ use super::error::SimError;
 use super::host::Host;
 use super::link::{Cable, LinkConfig, LinkId, WireId};
 use super::node::{Kind, Node};
+use super::router::RouterPort;
 use super::switch::Switch;
 use super::tap::LinkTap;
 use super::trace::Trace;
@@ -52,6 +53,17 @@ impl SwitchId {
     }
 }
 
+/// A router of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouterId(pub(super) usize);
+
+impl RouterId {
+    /// One end of a link: a new port of this router.
+    pub const fn port(self, config: RouterPort) -> End {
+        End(EndKind::Router(self, config))
+    }
+}
+
 /// One end of a link that is to be.
 #[derive(Debug)]
 #[must_use]
@@ -61,6 +73,7 @@ pub struct End(EndKind);
 enum EndKind {
     Host(HostId, Box<PortConfig>),
     Switch(SwitchId),
+    Router(RouterId, RouterPort),
 }
 
 type Change = Box<dyn FnOnce(&mut Network)>;
@@ -125,7 +138,7 @@ impl Network {
         SwitchId(self.add_node(name.into(), Kind::Switch(Switch::default())))
     }
 
-    fn add_node(&mut self, name: String, kind: Kind) -> usize {
+    pub(super) fn add_node(&mut self, name: String, kind: Kind) -> usize {
         self.nodes.push(Node { name, kind });
         self.away.push(Vec::new());
         self.nodes.len() - 1
@@ -169,8 +182,9 @@ impl Network {
             }
             EndKind::Switch(SwitchId(node)) => match &mut self.nodes[node].kind {
                 Kind::Switch(switch) => Ok((node, switch.add_port())),
-                Kind::Host(_) => unreachable!("{FOREIGN}"),
+                _ => unreachable!("{FOREIGN}"),
             },
+            EndKind::Router(id, config) => Ok((id.0, self.add_router_port(id, config))),
         }
     }
 
@@ -245,14 +259,14 @@ impl Network {
     pub(super) fn host(&self, id: HostId) -> &Host {
         match &self.nodes[id.0].kind {
             Kind::Host(host) => host,
-            Kind::Switch(_) => unreachable!("{FOREIGN}"),
+            _ => unreachable!("{FOREIGN}"),
         }
     }
 
     fn host_mut(&mut self, id: HostId) -> &mut Host {
         match &mut self.nodes[id.0].kind {
             Kind::Host(host) => host,
-            Kind::Switch(_) => unreachable!("{FOREIGN}"),
+            _ => unreachable!("{FOREIGN}"),
         }
     }
 
@@ -422,13 +436,14 @@ impl Network {
     }
 }
 
-const FOREIGN: &str = "the id is one of this network";
+pub(super) const FOREIGN: &str = "the id is one of this network";
 
 impl End {
     fn medium(&self) -> Medium {
         match &self.0 {
             EndKind::Host(_, config) => config.medium,
             EndKind::Switch(_) => Medium::Ethernet,
+            EndKind::Router(_, config) => config.medium_setting(),
         }
     }
 }

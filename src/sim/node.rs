@@ -5,11 +5,12 @@
 use bytes::Bytes;
 
 use super::host::Host;
+use super::router::Router;
 use super::switch::Switch;
 use crate::base::Instant;
 use crate::stack::PortError;
 
-/// A host or a switch, with its name.
+/// A host, a router or a switch, with its name.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) name: String,
@@ -19,6 +20,7 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) enum Kind {
     Host(Box<Host>),
+    Router(Router),
     Switch(Switch),
 }
 
@@ -27,6 +29,7 @@ impl Node {
     pub(super) fn arrive(&mut self, port: usize, frame: Bytes) {
         match &mut self.kind {
             Kind::Host(host) => host.arrive(port, frame),
+            Kind::Router(router) => router.arrive(port, frame),
             Kind::Switch(switch) => switch.arrive(port, frame),
         }
     }
@@ -35,6 +38,10 @@ impl Node {
     pub(super) fn turn(&mut self, now: Instant) -> Result<Option<Instant>, PortError> {
         match &mut self.kind {
             Kind::Host(host) => host.turn(now),
+            Kind::Router(router) => {
+                router.turn(now);
+                Ok(None)
+            }
             Kind::Switch(switch) => {
                 switch.turn(now);
                 Ok(None)
@@ -46,6 +53,7 @@ impl Node {
     pub(super) fn drain_sent(&mut self, take: impl FnMut(usize, Bytes)) {
         match &mut self.kind {
             Kind::Host(host) => host.drain_sent(take),
+            Kind::Router(router) => router.drain_sent(take),
             Kind::Switch(switch) => switch.drain_sent(take),
         }
     }

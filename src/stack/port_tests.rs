@@ -317,7 +317,7 @@ fn the_earliest_of_stack_and_both_halves_is_due() {
         assert_eq!(*port.tx().half().polls.borrow(), [NOW], "polled once");
         // A SYN is sent again after a second.
         let to = at("10.1.0.9:7");
-        let options = crate::tcp::TcpOptions::default();
+        let options = TcpOptions::default();
         stack.tcp_connect(NOW, to, None, options).unwrap();
         let next = port.turn(NOW, &mut stack, &mut nobody).unwrap();
         let earliest = expected.or_else(|| stack.poll_timeout());
