@@ -137,6 +137,7 @@ pub(super) fn of_info(info: &TcpInfo) -> Vec<(&'static str, Value)> {
         "retries" retries,
         "send_limit" send_limit,
         "reordering" reordering,
+        "tail_probes" tail_probes,
         "delivered" delivered,
         "delivery_rate" delivery_rate,
         "delivery_rate_app_limited" delivery_rate_app_limited,

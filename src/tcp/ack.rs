@@ -9,8 +9,9 @@ use crate::base::Instant;
 
 use super::congestion::AckSample;
 use super::connection::Connection;
+use super::delivery::{Delivered, Delivery, Echo};
+use super::options::SackBlocks;
 use super::recovery::AckEffect;
-use super::scoreboard::Delivered;
 use super::segment::{Control, Segment};
 use super::seq::SeqNum;
 use super::state::{Event, State};
@@ -46,9 +47,22 @@ impl Connection {
     fn take_ack(&mut self, seg: &Segment, ack: SeqNum) -> AckEffect {
         let old_wnd = self.snd.wnd;
         let acked = ack.past(self.snd.una);
-        let mut delivered = Delivered::default();
+        let dsack = dsack_of(&seg.options.sack, ack).filter(|_| self.sack);
+        let mut delivery = Delivery {
+            at: seg.at,
+            echo: self.echo(seg),
+            min_rtt: self.rtt.min(),
+            sampler: &mut self.sampler,
+            delivered: Delivered::default(),
+        };
         if acked > 0 {
-            delivered = self.scoreboard.ack_to(seg.at, ack, &mut self.sampler);
+            self.scoreboard.ack_to(ack, &mut delivery);
+        }
+        if self.sack && !seg.options.sack.is_empty() {
+            self.scoreboard.apply_sack(seg.options.sack, &mut delivery);
+        }
+        let delivered = delivery.delivered;
+        if acked > 0 {
             let released = self.snd.queue.start();
             let fin_acked = self.snd.advance(ack);
             self.stats.bytes_acked += self.snd.queue.start() - released;
@@ -56,28 +70,34 @@ impl Connection {
                 self.on_fin_acked();
             }
         }
-        if self.sack && !seg.options.sack.is_empty() {
-            let more = self
-                .scoreboard
-                .apply_sack(seg.at, seg.options.sack, &mut self.sampler);
-            delivered = merge(delivered, more);
-        }
         self.stats.reordering += u64::from(delivered.reordered);
         let same_window = self.snd.scale.bytes(seg.wnd) == old_wnd;
         // RFC 5681 §2, (a) to (e); RFC 6675 §2 with SACK.
         let bare = seg.len() == 0 && seg.control == Control::None && ack == self.snd.una;
-        let duplicate = acked == 0
-            && !self.scoreboard.is_empty()
-            && if self.sack {
-                delivered.bytes > 0
-            } else {
-                bare && same_window
-            };
+        let outstanding = acked == 0 && !self.scoreboard.is_empty();
+        let pure = outstanding && bare && same_window;
         AckEffect {
+            at: seg.at,
+            ack,
             delivered,
             acked,
-            duplicate,
+            duplicate: if self.sack {
+                outstanding && delivered.bytes > 0
+            } else {
+                pure
+            },
+            pure_duplicate: pure && seg.options.sack.is_empty(),
+            dsack,
         }
+    }
+
+    /// Our timestamp that an ACK brings back, to tell which transmission it answers.
+    fn echo(&self, seg: &Segment) -> Option<Echo> {
+        let stamps = seg.options.timestamps.filter(|_| self.timestamps);
+        stamps.map(|(_, ecr)| Echo {
+            ecr,
+            offset: self.setup.ts_offset,
+        })
     }
 
     /// The round-trip sample: from a record sent once (Karn), else from the timestamp echo. Returns the
@@ -91,9 +111,12 @@ impl Connection {
         // holds for a SYN, timestamps or not.
         let acks_syn = una - effect.acked == self.snd.iss;
         match effect.delivered.sent_at {
+            // A batch has one time of arrival: what "arrived" before it left says nothing.
+            Some(sent_at) if !effect.delivered.ambiguous && seg.at < sent_at => {}
             Some(sent_at) if !effect.delivered.ambiguous => {
                 let rtt = seg.at.since(sent_at);
-                self.rtt.sample_of_ack(rtt, una, nxt);
+                self.rtt.sample_of_record(seg.at, rtt, una, nxt);
+                self.recovery.tlp.on_rtt();
                 return Some(rtt);
             }
             // RFC 7323 §4.1: only an ACK that moves the left edge.
@@ -112,6 +135,7 @@ impl Connection {
         let Some((_, ecr)) = echo else { return };
         if let Some(rtt) = super::rtt::echo_rtt(seg.at, self.setup.ts_offset, ecr) {
             self.rtt.sample_of_ack(rtt, self.snd.una, self.snd.nxt);
+            self.recovery.tlp.on_rtt();
         }
     }
 
@@ -123,9 +147,10 @@ impl Connection {
         self.last_progress = now;
         self.timers.stop(Timer::UserTimeout);
         if self.scoreboard.is_empty() {
-            self.timers.stop(Timer::Rto);
+            self.stop_loss_timer();
         } else {
-            self.timers.arm(Timer::Rto, now + self.rtt.rto());
+            self.restart_rto(now + self.rtt.rto());
+            self.schedule_probe(now);
         }
         self.signal_writable();
     }
@@ -139,11 +164,18 @@ impl Connection {
     }
 }
 
-fn merge(a: Delivered, b: Delivered) -> Delivered {
-    Delivered {
-        bytes: a.bytes + b.bytes,
-        sent_at: a.sent_at.max(b.sent_at),
-        ambiguous: a.ambiguous || b.ambiguous,
-        reordered: a.reordered + b.reordered,
+/// The range that came twice: a first block below the ACK, or within the second (RFC 2883 §4).
+fn dsack_of(blocks: &SackBlocks, ack: SeqNum) -> Option<(SeqNum, SeqNum)> {
+    let mut blocks = blocks
+        .iter()
+        .map(|(left, right)| (SeqNum::new(left), SeqNum::new(right)));
+    let (left, right) = blocks.next()?;
+    if !left.before(right) {
+        return None;
     }
+    let below = left.before(ack) && !right.after(ack);
+    let within = blocks
+        .next()
+        .is_some_and(|(l, r)| !left.before(l) && !right.after(r));
+    (below || within).then_some((left, right))
 }

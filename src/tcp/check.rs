@@ -23,7 +23,7 @@ impl Connection {
         assert!(window >= self.smss(), "cwnd of {window} is below a segment");
         // RFC 6298 §5 (5.1), (5.2).
         assert_eq!(
-            self.timers.is_armed(Timer::Rto),
+            self.timers.is_armed(Timer::Loss),
             !self.scoreboard.is_empty(),
             "the retransmission timer runs while something is outstanding"
         );

@@ -70,6 +70,7 @@ impl Connection {
             fin: plan.flags.contains(Flags::FIN),
             mark: Mark::InFlight,
             transmissions: 1,
+            segs: plan.text.div_ceil(u32::from(plan.size.get())).max(1),
             segment: plan.size,
             stamp,
         });
@@ -84,6 +85,8 @@ impl Connection {
         self.persist.on_sent();
         self.timers.stop(Timer::Persist);
         self.arm_rto(now);
+        self.note_probe_sent(false);
+        self.schedule_probe(now);
     }
 
     fn commit_again(&mut self, now: Instant, place: Place, plan: &Plan, segs: u32) {
@@ -103,9 +106,10 @@ impl Connection {
         if place.is_front() {
             // RFC 6298 §5: never again within an RTO of its last transmission. What is behind the
             // front restarts nothing, or a front that is lost again would wait for all of it.
-            self.timers.stop(Timer::Rto);
+            self.stop_loss_timer();
         }
         self.arm_rto(now);
+        self.note_probe_sent(true);
     }
 
     /// RFC 6298 §5 (5.1): the timer runs whenever something is outstanding. With the window closed
@@ -113,6 +117,6 @@ impl Connection {
     fn arm_rto(&mut self, now: Instant) {
         let backoff = self.persist.backoff().max(self.rtt.backoff());
         let rto = self.rtt.rto_backed_off(backoff);
-        self.timers.arm_if_idle(Timer::Rto, now + rto);
+        self.arm_rto_if_idle(now + rto);
     }
 }

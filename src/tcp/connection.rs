@@ -222,7 +222,10 @@ impl Connection {
         }
         this.rcv.on_syn(opening.irs, opening.advertised);
         match opening.rtt {
-            Some(rtt) => this.rtt.sample(rtt, 1),
+            Some(rtt) => {
+                this.rtt.sample_min(now, rtt);
+                this.rtt.sample(rtt, 1);
+            }
             None if opening.retransmits > 0 => this.rtt.after_syn_loss(),
             None => {}
         }
@@ -351,6 +354,7 @@ impl Connection {
             retries: self.retries.max(self.persist.retries()),
             send_limit: self.gate.last,
             reordering: self.stats.reordering,
+            tail_probes: self.stats.tail_probes,
             delivered: self.sampler.delivered(),
             delivery_rate,
             delivery_rate_app_limited,

@@ -85,6 +85,8 @@ pub struct TcpInfo {
     pub send_limit: SendLimit,
     /// Times that SACK reported data in front of older data that was never sent again.
     pub reordering: u64,
+    /// Tail loss probes sent (RFC 8985 §7).
+    pub tail_probes: u64,
     /// Octets delivered, cumulatively or selectively.
     pub delivered: u64,
     /// The latest delivery rate, in bytes per second.

@@ -1,7 +1,7 @@
 //! TCP: the wire format, and a connection as a value.
 //!
 //! RFC 9293, RFC 5681 and RFC 6582 (congestion control, NewReno), RFC 6298 (RTO), RFC 7323 (window
-//! scale, timestamps, PAWS), RFC 2018, RFC 2883 and RFC 6675 (SACK), RFC 5961 (blind attacks),
+//! scale, timestamps, PAWS), RFC 2018, RFC 2883 and RFC 8985 (SACK, RACK-TLP), RFC 5961 (blind attacks),
 //! RFC 6528 (initial numbers), RFC 4987 (SYN cookies), RFC 1337 (TIME-WAIT), RFC 6928 (IW10).
 //!
 //! *Owns* everything between the demultiplexer and the IP header. *Does not* know addresses, links,
@@ -18,6 +18,7 @@ mod commit;
 pub mod congestion;
 mod connection;
 mod cookie;
+mod delivery;
 mod emit;
 mod error;
 mod fin_wait;
@@ -29,6 +30,7 @@ mod isn;
 mod on_segment;
 mod on_timer;
 mod options;
+mod overtaken;
 mod owed;
 mod persist;
 mod plan;
@@ -50,6 +52,7 @@ mod state;
 mod stats;
 mod time_wait;
 mod timers;
+mod times;
 mod told;
 mod ts_recent;
 mod user;

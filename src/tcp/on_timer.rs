@@ -27,7 +27,7 @@ impl Connection {
         let mut reset = None;
         while let Some(timer) = self.timers.pop_due(now) {
             let owed = match timer {
-                Timer::Rto => self.on_rto(now),
+                Timer::Loss => self.on_loss_timer(now),
                 Timer::Persist => {
                     self.on_persist(now);
                     None
@@ -96,6 +96,15 @@ impl Connection {
         reset
     }
 
+    /// What the loss timer stands for is due: reordering, a probe, or the time-out.
+    fn on_loss_timer(&mut self, now: Instant) -> Option<Reset> {
+        if self.on_early(now) {
+            None
+        } else {
+            self.on_rto(now)
+        }
+    }
+
     /// RFC 6298 §5 (5.4) to (5.7).
     fn on_rto(&mut self, now: Instant) -> Option<Reset> {
         if self.scoreboard.is_empty() {
@@ -119,7 +128,7 @@ impl Connection {
         let wait = self
             .rtt
             .rto_backed_off(self.persist.backoff().max(self.rtt.backoff()));
-        self.timers.arm(Timer::Rto, now + wait);
+        self.restart_rto(now + wait);
         None
     }
 

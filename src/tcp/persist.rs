@@ -92,7 +92,8 @@ impl Connection {
         }
         self.persist.retries += 1;
         self.persist.back_off();
-        self.forget_broken_sacks();
+        self.scoreboard.forget_sacks();
+        self.recovery.tlp.give_up();
         self.scoreboard.mark_all_lost();
         true
     }
@@ -121,7 +122,7 @@ impl Connection {
     fn on_window_opened(&mut self, now: Instant) {
         if !self.scoreboard.is_empty() {
             self.scoreboard.mark_all_lost();
-            self.timers.arm(Timer::Rto, now + self.rtt.rto());
+            self.restart_rto(now + self.rtt.rto());
         }
     }
 

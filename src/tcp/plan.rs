@@ -1,6 +1,6 @@
-//! What leaves next (RFC 6675 §4 NextSeg, RFC 5681 §2).
+//! What leaves next (RFC 8985 §6, §7.3, RFC 5681 §2).
 //!
-//! *Owns* the choice: SYN, then what was lost, then a probe, then new text, then a bare ACK; or none of
+//! *Owns* the choice: SYN, then a probe of the tail, then what was lost, then a probe of the window, then new text, then a bare ACK; or none of
 //! them, and what for (`gate` says whether text may leave).
 //! *Does not* touch bytes: a [`Plan`] holds sequence numbers, and until `commit` nothing changed,
 //! so a device that refuses a frame costs nothing (r29).
@@ -14,7 +14,6 @@ use super::gate::SendLimit;
 use super::header::Flags;
 use super::options::{Options, SackBlocks};
 use super::records::Place;
-use super::recovery::Phase;
 use super::rtt::timestamp;
 use super::send::Fin;
 use super::seq::SeqNum;
@@ -154,6 +153,9 @@ impl Connection {
         options: &Options,
         frame: Frame,
     ) -> Result<Plan, SendLimit> {
+        if let Some(plan) = self.plan_tail_probe(options, frame) {
+            return Ok(plan);
+        }
         let again = match self.plan_again(now, options, frame) {
             Ok(plan) => return Ok(plan),
             Err(limit) => limit,
@@ -164,12 +166,7 @@ impl Connection {
         if let Some(plan) = self.plan_keepalive(options) {
             return Ok(plan);
         }
-        let new = match self.plan_new(options, frame) {
-            Ok(plan) => return Ok(plan),
-            Err(limit) => limit,
-        };
-        self.plan_unsacked(options, frame)
-            .ok_or_else(|| again.or(new))
+        self.plan_new(options, frame).map_err(|new| again.or(new))
     }
 
     fn plan_syn(&self, now: Instant, what: What) -> Plan {
@@ -337,29 +334,6 @@ impl Connection {
             Flags::empty()
         };
         Ok(self.segment(What::Again { place }, record.seq, text, fin | push, options))
-    }
-
-    /// RFC 6675 §4 NextSeg (3): in recovery, with nothing lost to repair and nothing new to send,
-    /// what is not reported below the highest SACK.
-    fn plan_unsacked(&mut self, options: &Options, frame: Frame) -> Option<Plan> {
-        let Phase::Recovery { .. } = self.recovery.phase else {
-            return None;
-        };
-        if self.scoreboard.lost() > 0 || self.cwnd_room() < frame.size || self.snd.unsent() > 0 {
-            return None;
-        }
-        let place = self.scoreboard.next_unsacked()?;
-        let record = self.scoreboard.get(place)?;
-        if record.end().after(self.snd.una + self.snd.wnd) || record.syn {
-            return None;
-        }
-        let text = record.text_len().min(frame.size);
-        let fin = if record.fin && text == record.text_len() {
-            Flags::FIN
-        } else {
-            Flags::empty()
-        };
-        Some(self.segment(What::Again { place }, record.seq, text, fin, options))
     }
 
     // --- probes ---------------------------------------------------------------------------

@@ -41,6 +41,8 @@ pub(crate) struct Record {
     pub(crate) mark: Mark,
     /// How often any part of it was sent.
     pub(crate) transmissions: u8,
+    /// Wire segments that hold it.
+    pub(crate) segs: u32,
     /// The text bytes of a wire segment it left in: SACK splits it only there.
     pub(crate) segment: NonZeroU16,
     pub(crate) stamp: TxStamp,
@@ -58,13 +60,16 @@ impl Record {
     /// Cuts the record after `at` octets; returns the rest.
     fn split_off(&mut self, at: u32) -> Self {
         debug_assert!(at > 0 && at < self.len);
+        let segs = at.div_ceil(u32::from(self.segment.get())).min(self.segs);
         let rest = Self {
             seq: self.seq + at,
             len: self.len - at,
+            segs: (self.segs - segs).max(1),
             syn: false,
             ..*self
         };
         self.len = at;
+        self.segs = segs;
         self.fin = false;
         rest
     }
@@ -74,28 +79,37 @@ impl Record {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sums {
     sacked: u32,
+    /// Wire segments of what is reported.
+    sacked_segs: u32,
     lost: u32,
 }
 
 impl Sums {
-    fn of(&mut self, mark: Mark) -> Option<&mut u32> {
-        match mark {
-            Mark::Sacked => Some(&mut self.sacked),
-            Mark::Lost => Some(&mut self.lost),
-            Mark::InFlight | Mark::Retransmitted => None,
+    fn of(record: &Record) -> Self {
+        match record.mark {
+            Mark::Sacked => Self {
+                sacked: record.len,
+                sacked_segs: record.segs,
+                lost: 0,
+            },
+            Mark::Lost => Self {
+                lost: record.len,
+                ..Self::default()
+            },
+            Mark::InFlight | Mark::Retransmitted => Self::default(),
         }
     }
 
-    fn add(&mut self, mark: Mark, octets: u32) {
-        if let Some(sum) = self.of(mark) {
-            *sum += octets;
-        }
+    fn add(&mut self, more: Self) {
+        self.sacked += more.sacked;
+        self.sacked_segs += more.sacked_segs;
+        self.lost += more.lost;
     }
 
-    fn take(&mut self, mark: Mark, octets: u32) {
-        if let Some(sum) = self.of(mark) {
-            *sum -= octets;
-        }
+    fn take(&mut self, less: Self) {
+        self.sacked -= less.sacked;
+        self.sacked_segs -= less.sacked_segs;
+        self.lost -= less.lost;
     }
 }
 
@@ -116,7 +130,7 @@ impl Chunk {
     fn recount(&self) -> Sums {
         let mut sums = Sums::default();
         for record in &self.records {
-            sums.add(record.mark, record.len);
+            sums.add(Sums::of(record));
         }
         sums
     }
@@ -172,6 +186,10 @@ impl Records {
         self.sums.sacked
     }
 
+    pub(crate) fn sacked_segs(&self) -> u32 {
+        self.sums.sacked_segs
+    }
+
     pub(crate) fn lost(&self) -> u32 {
         self.sums.lost
     }
@@ -204,10 +222,10 @@ impl Records {
             let before = chunk.records.capacity();
             chunk.records.push_back(record);
             self.room += chunk.records.capacity() - before;
-            chunk.sums.add(record.mark, record.len);
+            chunk.sums.add(Sums::of(&record));
         }
         self.octets += record.len;
-        self.sums.add(record.mark, record.len);
+        self.sums.add(Sums::of(&record));
         self.len += 1;
     }
 
@@ -220,17 +238,21 @@ impl Records {
         }
         let gone = *first;
         let below = limit.past(first.seq);
+        for sums in [&mut chunk.sums, &mut self.sums] {
+            sums.take(Sums::of(&gone));
+        }
         let gone = if below < first.len {
             let mut gone = gone;
             *first = gone.split_off(below);
+            for sums in [&mut chunk.sums, &mut self.sums] {
+                sums.add(Sums::of(first));
+            }
             gone
         } else {
             chunk.records.pop_front();
             self.len -= 1;
             gone
         };
-        chunk.sums.take(gone.mark, gone.len);
-        self.sums.take(gone.mark, gone.len);
         self.octets -= gone.len;
         self.drop_empty(0);
         self.count(1);
@@ -319,13 +341,13 @@ impl Records {
         let Some(record) = chunk.records.get_mut(place.at) else {
             return 0;
         };
-        let (before, len) = (record.mark, record.len);
+        let (before, len) = (Sums::of(record), record.len);
         change(record);
-        let after = record.mark;
+        let after = Sums::of(record);
         debug_assert_eq!(record.len, len);
         for sums in [&mut chunk.sums, &mut self.sums] {
-            sums.take(before, len);
-            sums.add(after, len);
+            sums.take(before);
+            sums.add(after);
         }
         len
     }
@@ -338,7 +360,15 @@ impl Records {
         }
         let place = self.make_room(place);
         let chunk = &mut self.chunks[place.chunk];
-        let rest = chunk.records[place.at].split_off(octets);
+        let record = &mut chunk.records[place.at];
+        let whole = Sums::of(record);
+        let rest = record.split_off(octets);
+        let front = Sums::of(record);
+        for sums in [&mut chunk.sums, &mut self.sums] {
+            sums.take(whole);
+            sums.add(front);
+            sums.add(Sums::of(&rest));
+        }
         let before = chunk.records.capacity();
         chunk.records.insert(place.at + 1, rest);
         self.room += chunk.records.capacity() - before;
@@ -352,14 +382,15 @@ impl Records {
         let Some(gone) = self.chunks[next.chunk].records.remove(next.at) else {
             return;
         };
-        self.chunks[next.chunk].sums.take(gone.mark, gone.len);
+        self.chunks[next.chunk].sums.take(Sums::of(&gone));
         let chunk = &mut self.chunks[place.chunk];
         let record = &mut chunk.records[place.at];
         debug_assert_eq!(record.mark, gone.mark);
         record.len += gone.len;
+        record.segs += gone.segs;
         record.fin = gone.fin;
         record.transmissions = record.transmissions.max(gone.transmissions);
-        chunk.sums.add(gone.mark, gone.len);
+        chunk.sums.add(Sums::of(&gone));
         self.len -= 1;
         self.drop_empty(next.chunk);
     }
@@ -372,8 +403,7 @@ impl Records {
                 change(record);
             }
             chunk.sums = chunk.recount();
-            self.sums.sacked += chunk.sums.sacked;
-            self.sums.lost += chunk.sums.lost;
+            self.sums.add(chunk.sums);
         }
     }
 
@@ -410,8 +440,7 @@ impl Records {
                 "an empty chunk"
             );
             assert!(chunk.records.len() <= CHUNK, "a chunk of its size");
-            sums.sacked += recount.sacked;
-            sums.lost += recount.lost;
+            sums.add(recount);
             octets += chunk.records.iter().map(|r| r.len).sum::<u32>();
             len += chunk.records.len();
         }
@@ -436,8 +465,7 @@ impl Records {
         // A spare one may have been the first, or shrunk.
         self.room += upper.records.capacity() - before;
         upper.sums = upper.recount();
-        lower.sums.sacked -= upper.sums.sacked;
-        lower.sums.lost -= upper.sums.lost;
+        lower.sums.take(upper.sums);
         self.chunks.insert(place.chunk + 1, upper);
         match place.at.checked_sub(CHUNK / 2) {
             None => place,

@@ -13,6 +13,7 @@ fn record(seq: SeqNum, len: u32, mark: Mark) -> Record {
         fin: false,
         mark,
         transmissions: 1,
+        segs: len,
         segment: NonZeroU16::MIN,
         stamp: DeliverySampler::default().on_send(&Departure::new(Instant::ZERO, 0, 0)),
     }

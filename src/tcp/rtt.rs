@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crate::base::Instant;
 
+use super::congestion::parts::WindowedMin;
 use super::seq::SeqNum;
 
 // RFC 6298 §2 (2.1): before the first measurement RTO is 1 second.
@@ -15,6 +16,9 @@ const INITIAL_RTO: Duration = Duration::from_secs(1);
 const RTO_AFTER_SYN_LOSS: Duration = Duration::from_secs(3);
 // RFC 6298 §2 (2.5): a maximum of at least 60 seconds. Linux's TCP_RTO_MAX.
 const MAX_RTO: Duration = Duration::from_secs(120);
+// How long the shortest round trip is remembered, in nanoseconds: a path may become longer (Linux's
+// tcp_min_rtt_wlen, 300 s).
+const MIN_WINDOW: u64 = 300_000_000_000;
 // The clock granularity G: times are nanoseconds, but drivers wake with about this precision.
 const GRANULARITY: Duration = Duration::from_millis(1);
 
@@ -24,7 +28,7 @@ pub(crate) struct Rtt {
     srtt: Option<Duration>,
     rttvar: Duration,
     latest: Option<Duration>,
-    min: Option<Duration>,
+    min: WindowedMin,
     base_rto: Duration,
     min_rto: Duration,
     /// Expiries since the last valid sample (Karn), as a shift.
@@ -65,7 +69,7 @@ impl Rtt {
             srtt: None,
             rttvar: Duration::ZERO,
             latest: None,
-            min: None,
+            min: WindowedMin::new(MIN_WINDOW),
             base_rto: INITIAL_RTO,
             min_rto,
             backoff: 0,
@@ -78,7 +82,6 @@ impl Rtt {
         // A sample of zero would claim a path without delay; the clock only says "less than a tick".
         let rtt = rtt.max(Duration::from_nanos(1));
         self.latest = Some(rtt);
-        self.min = Some(self.min.map_or(rtt, |min| min.min(rtt)));
         let expected = expected.max(1);
         if let Some(srtt) = self.srtt {
             // RFC 6298 §2 (2.3): RTTVAR before SRTT; alpha 1/8, beta 1/4.
@@ -98,6 +101,24 @@ impl Rtt {
         let rto = srtt.saturating_add(self.rttvar.saturating_mul(4).max(floor));
         self.base_rto = rto.min(MAX_RTO.max(self.min_rto));
         self.backoff = 0;
+    }
+
+    /// Takes in the sample of a record that was sent once, which says how short the path is as well.
+    pub(crate) fn sample_of_record(
+        &mut self,
+        at: Instant,
+        rtt: Duration,
+        una: SeqNum,
+        nxt: SeqNum,
+    ) {
+        self.sample_min(at, rtt);
+        self.sample_of_ack(rtt, una, nxt);
+    }
+
+    /// A round trip that was measured to the nanosecond, not by the clock of timestamps.
+    pub(crate) fn sample_min(&mut self, at: Instant, rtt: Duration) {
+        let nanos = u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX);
+        self.min.update(at.as_nanos(), nanos.max(1));
     }
 
     /// Takes in the sample that an ACK brings; `una` and `nxt` are as it leaves them.
@@ -147,8 +168,10 @@ impl Rtt {
         self.latest
     }
 
+    /// The shortest round trip of the last five minutes.
     pub(crate) fn min(&self) -> Option<Duration> {
-        self.min
+        let min = self.min.get();
+        (min < u64::MAX).then(|| Duration::from_nanos(min))
     }
 
     /// Sets the floor; takes effect with the next sample.

@@ -8,51 +8,28 @@ use core::num::NonZeroU16;
 
 use crate::base::Instant;
 
-use super::congestion::parts::{DeliverySampler, TxStamp};
+use super::congestion::parts::TxStamp;
+use super::delivery::Delivery;
 use super::options::SackBlocks;
 use super::records::{Mark, Place, Record, Records};
 use super::seq::SeqNum;
+use super::times::{Sent, Times};
 
 // RFC 6675 §2: three duplicate ACKs, or segments, say that something was lost.
 pub(crate) const DUP_THRESH: u32 = 3;
-// Records looked at in one search, so that hostile ACKs cost bounded work (r41).
-const MAX_WALK: usize = 4096;
+// RFC 2018 §3: what 40 bytes of options hold.
+const MOST_BLOCKS: usize = 4;
 // With fewer records than this each step of a debug build recounts them.
 const CHECKED: usize = 100;
 
-/// What an ACK delivered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Delivered {
-    /// Octets delivered for the first time.
-    pub(crate) bytes: u32,
-    /// When the latest record that was sent once and is now delivered left.
-    pub(crate) sent_at: Option<Instant>,
-    /// Did it deliver something that was sent more than once? Then RTT is ambiguous (Karn).
-    pub(crate) ambiguous: bool,
-    /// Records below a SACK block that were sent once and came late: reordering.
-    pub(crate) reordered: u32,
-}
-
-impl Delivered {
-    fn add(&mut self, record: &Record, bytes: u32) {
-        self.bytes += bytes;
-        if record.transmissions > 1 {
-            self.ambiguous = true;
-        } else if self.sent_at.is_none_or(|at| record.stamp.sent_at > at) {
-            self.sent_at = Some(record.stamp.sent_at);
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 pub(crate) struct Scoreboard {
-    records: Records,
+    pub(super) records: Records,
+    pub(super) times: Times,
     /// Without SACK: octets that duplicate ACKs say have left the network.
     dup_acked: u32,
     /// The end of the highest SACK block.
     highest_sacked: Option<SeqNum>,
-    /// No record that starts below it is `InFlight` and due to be marked by RFC 6675's rule.
-    marked_below: Option<SeqNum>,
     /// No record that ends at or below it is `Lost`.
     no_lost_below: Option<SeqNum>,
 }
@@ -73,11 +50,12 @@ impl Scoreboard {
     /// Gives back what an idle connection does not need.
     pub(crate) fn cool(&mut self) {
         self.records.cool();
+        self.times.cool();
     }
 
     /// Bytes of memory that the records keep.
     pub(crate) fn held(&self) -> usize {
-        self.records.held()
+        self.records.held() + self.times.held()
     }
 
     /// RFC 6675's pipe: octets believed to be in the network.
@@ -95,80 +73,80 @@ impl Scoreboard {
         self.records.sacked()
     }
 
+    /// Wire segments that the peer reported.
+    pub(crate) fn sacked_segs(&self) -> u32 {
+        self.records.sacked_segs()
+    }
+
     /// A record left for the first time.
     pub(crate) fn push(&mut self, record: Record) {
+        self.note_sent(record.stamp.sent_at, record.seq, record.end());
         self.records.push(record);
     }
 
+    fn note_sent(&mut self, at: Instant, seq: SeqNum, end: SeqNum) {
+        if self.times.is_crowded(self.records.len()) {
+            let mut times = core::mem::take(&mut self.times);
+            times.retain(|sent| self.is_live(sent));
+            self.times = times;
+        }
+        self.times.push(Sent { at, seq, end });
+    }
+
     /// The peer acknowledged everything below `una`.
-    pub(crate) fn ack_to(
-        &mut self,
-        now: Instant,
-        una: SeqNum,
-        sampler: &mut DeliverySampler,
-    ) -> Delivered {
-        let mut delivered = Delivered::default();
+    pub(crate) fn ack_to(&mut self, una: SeqNum, delivery: &mut Delivery<'_>) {
         while let Some(gone) = self.records.pop_below(una) {
             if gone.mark != Mark::Sacked {
-                let late = self
-                    .highest_sacked
-                    .is_some_and(|high| !gone.end().after(high));
-                delivered.reordered += u32::from(late && gone.transmissions == 1);
-                delivered.add(&gone, gone.len);
-                sampler.on_delivered(now, &gone.stamp, gone.len);
+                let late = self.is_late(&gone);
+                delivery.delivered.reordered += u32::from(late);
+                delivery.add(&gone);
             }
         }
         // Numbers that SND.UNA has passed are dropped, or they would look new after 2^31 octets.
-        for passed in [
-            &mut self.highest_sacked,
-            &mut self.marked_below,
-            &mut self.no_lost_below,
-        ] {
+        for passed in [&mut self.highest_sacked, &mut self.no_lost_below] {
             if passed.is_some_and(|number| !number.after(una)) {
                 *passed = None;
             }
         }
+        self.times.ack_to(una);
         if self.records.is_empty() {
             self.dup_acked = 0;
+            self.times.clear();
         }
-        delivered
+    }
+
+    /// RFC 8985 §6.2 step 3: was it sent once, and delivered after what lies above it?
+    fn is_late(&self, record: &Record) -> bool {
+        let passed = self
+            .highest_sacked
+            .is_some_and(|high| !record.end().after(high));
+        passed && record.transmissions == 1
     }
 
     /// The peer reported blocks; those outside what is outstanding, or inverted, count for nothing
     /// (r41 in docs/regressions.md).
-    pub(crate) fn apply_sack(
-        &mut self,
-        now: Instant,
-        blocks: SackBlocks,
-        sampler: &mut DeliverySampler,
-    ) -> Delivered {
-        let mut delivered = Delivered::default();
+    pub(crate) fn apply_sack(&mut self, blocks: SackBlocks, delivery: &mut Delivery<'_>) {
         let (Some(first), Some(last)) = (self.records.first(), self.records.last()) else {
-            return delivered;
+            return;
         };
         let (una, nxt) = (first.seq, last.end());
-        for (left, right) in blocks.iter() {
+        // From below: what lies above in the same ACK did not overtake it.
+        let mut order = [None; MOST_BLOCKS];
+        for (place, (left, right)) in order.iter_mut().zip(blocks.iter()) {
             let (left, right) = (SeqNum::new(left), SeqNum::new(right));
             let valid = left.before(right) && left.after(una) && !right.after(nxt);
-            if !valid {
-                continue;
-            }
-            self.sack_range(now, left, right, sampler, &mut delivered);
+            *place = valid.then_some((left, right));
+        }
+        order.sort_unstable_by_key(|block| block.map(|(left, _)| left.past(una)));
+        for (left, right) in order.into_iter().flatten() {
+            self.sack_range(left, right, delivery);
             self.highest_sacked = Some(self.highest_sacked.map_or(right, |h| h.later(right)));
         }
-        delivered
     }
 
     /// Marks the wire segments in `left..right`. Each step marks a record, which is done to it once, or
     /// joins what was reported before: a block that is told again costs a look-up.
-    fn sack_range(
-        &mut self,
-        now: Instant,
-        left: SeqNum,
-        right: SeqNum,
-        sampler: &mut DeliverySampler,
-        delivered: &mut Delivered,
-    ) {
+    fn sack_range(&mut self, left: SeqNum, right: SeqNum, delivery: &mut Delivery<'_>) {
         let mut next = self.records.find(left);
         while let Some(place) = next
             && let Some(record) = self.records.get(place)
@@ -176,7 +154,7 @@ impl Scoreboard {
         {
             next = match record.mark {
                 Mark::Sacked => self.records.next(place),
-                _ => self.sack_record(now, place, left, right, sampler, delivered),
+                _ => self.sack_record(place, left, right, delivery),
             };
         }
     }
@@ -185,12 +163,10 @@ impl Scoreboard {
     /// behind.
     fn sack_record(
         &mut self,
-        now: Instant,
         place: Place,
         left: SeqNum,
         right: SeqNum,
-        sampler: &mut DeliverySampler,
-        delivered: &mut Delivered,
+        delivery: &mut Delivery<'_>,
     ) -> Option<Place> {
         let record = self.records.get(place)?;
         let size = u32::from(record.segment.get());
@@ -210,8 +186,8 @@ impl Scoreboard {
             place = self.records.next(place)?;
         }
         let record = self.records.get(place)?;
-        delivered.add(record, record.len);
-        sampler.on_delivered(now, &record.stamp, record.len);
+        delivery.delivered.reordered += u32::from(self.is_late(record));
+        delivery.add(record);
         self.records.set_mark(place, Mark::Sacked);
         self.join(place)
     }
@@ -235,50 +211,6 @@ impl Scoreboard {
         }
     }
 
-    /// RFC 6675 §4 IsLost by bytes: marks what has more than (DupThresh - 1) * SMSS SACKed octets
-    /// above it. Returns the octets marked.
-    pub(crate) fn mark_lost_by_sack(&mut self, smss: u32) -> u32 {
-        let Some(high) = self.highest_sacked else {
-            return 0;
-        };
-        let mut above = 0u32;
-        let mut next = self.records.find(high - 1);
-        let mut limit = None;
-        for _ in 0..MAX_WALK {
-            let Some((place, record)) = next.and_then(|at| Some((at, self.records.get(at)?)))
-            else {
-                return 0;
-            };
-            if record.mark == Mark::Sacked {
-                above += record.len;
-                if above > (DUP_THRESH - 1) * smss {
-                    limit = Some(record.seq);
-                    break;
-                }
-            }
-            if self.marked_below.is_some_and(|low| record.seq.before(low)) {
-                return 0;
-            }
-            next = self.records.previous(place);
-        }
-        limit.map_or(0, |limit| self.mark_lost_below(limit))
-    }
-
-    /// Marks what is in flight below `limit`; returns the octets marked.
-    fn mark_lost_below(&mut self, limit: SeqNum) -> u32 {
-        let mut next = self.place_from(self.marked_below);
-        let mut marked = 0;
-        while let Some(place) = next
-            && let Some(record) = self.records.get(place)
-            && record.seq.before(limit)
-        {
-            marked += self.mark_lost(place);
-            next = self.records.next(place);
-        }
-        self.marked_below = Some(self.marked_below.map_or(limit, |low| low.later(limit)));
-        marked
-    }
-
     /// Marks the first `octets` of the first record that is only in flight (NewReno's hole,
     /// RFC 6675 §5 (4.3)). Returns the octets marked.
     pub(crate) fn mark_first_lost(&mut self, octets: u32) -> u32 {
@@ -290,6 +222,11 @@ impl Scoreboard {
         }
         let place = self.records.split(Place::FRONT, octets);
         self.mark_lost(place)
+    }
+
+    /// A time-out: the first record is lost, sent again or not (RFC 8985 §6.3).
+    pub(crate) fn mark_front_lost(&mut self) {
+        self.mark_lost(Place::FRONT);
     }
 
     /// A time-out: everything not reported is taken for lost (RFC 6675 §5.1, RFC 5681 §3.1).
@@ -315,21 +252,23 @@ impl Scoreboard {
         Some(found)
     }
 
-    /// RFC 6675 §4 NextSeg (3): the first record in flight below the highest SACK.
-    pub(crate) fn next_unsacked(&self) -> Option<Place> {
-        let high = self.highest_sacked?;
-        let mut next = self.place_from(self.marked_below);
-        for _ in 0..MAX_WALK {
-            let (place, record) = next.and_then(|at| Some((at, self.records.get(at)?)))?;
-            if !record.seq.before(high) {
-                return None;
-            }
-            if record.mark == Mark::InFlight {
-                return Some(place);
-            }
-            next = self.records.next(place);
+    /// Where the last record stands.
+    pub(crate) fn last_place(&self) -> Option<Place> {
+        self.records.find(self.records.last()?.seq)
+    }
+
+    /// Makes the last wire segment a record of its own, for the probe that sends it again.
+    pub(crate) fn split_last(&mut self) {
+        let Some(last) = self.records.last() else {
+            return;
+        };
+        let segment = u32::from(last.segment.get());
+        let whole = last.text_len().saturating_sub(1) / segment * segment;
+        if last.mark != Mark::Sacked
+            && let Some(place) = self.last_place()
+        {
+            self.records.split(place, whole);
         }
-        None
     }
 
     /// The first `octets` of a record leave again, in wire segments of `segment`.
@@ -341,6 +280,10 @@ impl Scoreboard {
         stamp: TxStamp,
     ) {
         let place = self.records.split(place, octets);
+        if let Some(record) = self.records.get(place) {
+            let (seq, end) = (record.seq, record.end());
+            self.note_sent(stamp.sent_at, seq, end);
+        }
         self.records.edit(place, |record| {
             record.mark = Mark::Retransmitted;
             record.transmissions = record.transmissions.saturating_add(1);
@@ -374,7 +317,6 @@ impl Scoreboard {
             }
         });
         self.highest_sacked = None;
-        self.marked_below = None;
     }
 
     /// Recounts everything; for tests and debug builds.
@@ -397,11 +339,11 @@ impl Scoreboard {
     }
 
     /// Marks one record lost if it is in flight; returns the octets marked.
-    fn mark_lost(&mut self, place: Place) -> u32 {
+    pub(super) fn mark_lost(&mut self, place: Place) -> u32 {
         let Some(record) = self.records.get(place) else {
             return 0;
         };
-        if record.mark != Mark::InFlight {
+        if matches!(record.mark, Mark::Sacked | Mark::Lost) {
             return 0;
         }
         let seq = record.seq;
@@ -420,4 +362,4 @@ impl Scoreboard {
 
 #[cfg(test)]
 #[path = "scoreboard_tests.rs"]
-mod tests;
+pub(super) mod tests;

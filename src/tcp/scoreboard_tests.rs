@@ -1,10 +1,13 @@
 //! The scoreboard against a model that marks every octet, and against hostile SACK blocks.
 
 use super::*;
+use crate::tcp::congestion::parts::DeliverySampler;
 use crate::tcp::congestion::parts::Departure;
+use crate::tcp::delivery::Delivered;
+use core::time::Duration;
 use proptest::prelude::*;
 
-const SIZE: u32 = 100;
+pub(in crate::tcp) const SIZE: u32 = 100;
 
 fn size() -> NonZeroU16 {
     NonZeroU16::new(SIZE as u16).unwrap()
@@ -18,6 +21,7 @@ fn record(seq: SeqNum, len: u32, stamp: TxStamp) -> Record {
         fin: false,
         mark: Mark::InFlight,
         transmissions: 1,
+        segs: len.div_ceil(SIZE),
         segment: size(),
         stamp,
     }
@@ -27,25 +31,41 @@ fn blocks(list: &[(u32, u32)]) -> SackBlocks {
     list.iter().copied().collect()
 }
 
+/// What the scoreboard is told of an ACK without timestamps.
+fn delivery(at: Instant, sampler: &mut DeliverySampler) -> Delivery<'_> {
+    Delivery {
+        at,
+        echo: None,
+        min_rtt: None,
+        sampler,
+        delivered: Delivered::default(),
+    }
+}
+
 /// A scoreboard, and what every octet sent since `base` should be marked as.
-struct Pair {
-    board: Scoreboard,
+pub(in crate::tcp) struct Pair {
+    pub(in crate::tcp) board: Scoreboard,
     sampler: DeliverySampler,
-    base: SeqNum,
+    pub(in crate::tcp) base: SeqNum,
     una: u32,
-    octets: Vec<Mark>,
+    pub(in crate::tcp) octets: Vec<Mark>,
+    /// When each octet left last.
+    times: Vec<Instant>,
+    pub(in crate::tcp) now: Instant,
     /// Starts of wire segments, by offset.
     edges: Vec<u32>,
 }
 
 impl Pair {
-    fn new(base: u32) -> Self {
+    pub(in crate::tcp) fn new(base: u32) -> Self {
         Self {
             board: Scoreboard::default(),
             sampler: DeliverySampler::default(),
             base: SeqNum::new(base),
             una: 0,
             octets: Vec::new(),
+            times: Vec::new(),
+            now: Instant::from_millis(1000),
             edges: Vec::new(),
         }
     }
@@ -54,12 +74,20 @@ impl Pair {
         self.octets.len() as u32
     }
 
-    fn send(&mut self, len: u32) {
+    /// Each transmission has a time of its own.
+    fn tick(&mut self) -> Instant {
+        self.now = self.now + Duration::from_millis(1);
+        self.now
+    }
+
+    pub(in crate::tcp) fn send(&mut self, len: u32) {
         let at = self.nxt();
+        let now = self.tick();
         let stamp = self
             .sampler
-            .on_send(&Departure::new(Instant::ZERO, 0, self.board.pipe()));
+            .on_send(&Departure::new(now, 0, self.board.pipe()));
         self.board.push(record(self.base + at, len, stamp));
+        self.times.extend((0..len).map(|_| self.now));
         self.edges.extend((at..at + len).step_by(SIZE as usize));
         self.octets.extend((0..len).map(|_| Mark::InFlight));
     }
@@ -78,14 +106,13 @@ impl Pair {
             .iter()
             .filter(|&&mark| mark != Mark::Sacked)
             .count();
-        let delivered = self
-            .board
-            .ack_to(Instant::ZERO, self.base + to, &mut self.sampler);
-        assert_eq!(delivered.bytes as usize, fresh);
+        let mut delivery = delivery(self.now, &mut self.sampler);
+        self.board.ack_to(self.base + to, &mut delivery);
+        assert_eq!(delivery.delivered.bytes as usize, fresh);
         self.una = to;
     }
 
-    fn sack(&mut self, left: i64, right: i64) {
+    pub(in crate::tcp) fn sack(&mut self, left: i64, right: i64) {
         let seq = |at: i64| self.base.get().wrapping_add(at as u32);
         let valid = left < right && left > i64::from(self.una) && right <= i64::from(self.nxt());
         let mut fresh = 0;
@@ -101,29 +128,39 @@ impl Pair {
                 }
             }
         }
-        let delivered = self.board.apply_sack(
-            Instant::ZERO,
-            blocks(&[(seq(left), seq(right))]),
-            &mut self.sampler,
-        );
-        assert_eq!(delivered.bytes, fresh);
+        let mut delivery = delivery(self.now, &mut self.sampler);
+        let block = blocks(&[(seq(left), seq(right))]);
+        self.board.apply_sack(block, &mut delivery);
+        assert_eq!(delivery.delivered.bytes, fresh);
     }
 
-    /// RFC 6675 §4 IsLost, octet by octet.
-    fn mark_lost(&mut self) {
-        let mut above = 0;
+    /// RFC 8985 §6.2 step 5, octet by octet: something that left `ago` arrived.
+    pub(in crate::tcp) fn mark_lost(&mut self, ago: u32, patience: u32) {
+        let newest = Sent {
+            at: Instant::from_nanos(self.now.as_nanos() - u64::from(ago) * 1_000_000),
+            seq: self.base,
+            end: self.base,
+        };
+        let patience = Duration::from_millis(patience.into());
         let mut marked = 0;
-        for at in (self.una as usize..self.octets.len()).rev() {
-            match self.octets[at] {
-                Mark::Sacked => above += 1,
-                Mark::InFlight if above > (DUP_THRESH - 1) * SIZE => {
-                    self.octets[at] = Mark::Lost;
-                    marked += 1;
-                }
-                _ => {}
+        let mut wait = None;
+        for at in self.una as usize..self.octets.len() {
+            let live = matches!(self.octets[at], Mark::InFlight | Mark::Retransmitted);
+            if !live || self.times[at] >= newest.at {
+                continue;
+            }
+            if self.times[at] + patience <= self.now {
+                self.octets[at] = Mark::Lost;
+                marked += 1;
+            } else {
+                wait = wait.max(Some(self.times[at] + patience));
             }
         }
-        assert_eq!(self.board.mark_lost_by_sack(SIZE), marked);
+        let (got, until) = self.board.mark_lost_before(&newest, self.now, patience);
+        assert_eq!(got, marked);
+        assert_eq!(until.is_some(), wait.is_some());
+        // Not before the last that waits, nor later than what arrived would be.
+        assert!(until >= wait && until.is_none_or(|at| at <= newest.at + patience));
     }
 
     fn time_out(&mut self) {
@@ -135,7 +172,7 @@ impl Pair {
         }
     }
 
-    fn retransmit(&mut self, segs: u32) {
+    pub(in crate::tcp) fn retransmit(&mut self, segs: u32) {
         let first = self.octets[self.una as usize..]
             .iter()
             .position(|&mark| mark == Mark::Lost)
@@ -149,17 +186,19 @@ impl Pair {
             return;
         };
         let octets = (segs * SIZE).min(self.board.get(place).unwrap().len);
+        let now = self.tick();
         let stamp = self
             .sampler
-            .on_send(&Departure::new(Instant::ZERO, 0, self.board.pipe()));
+            .on_send(&Departure::new(now, 0, self.board.pipe()));
         self.board.on_retransmit(place, octets, size(), stamp);
         for mark in &mut self.octets[first as usize..(first + octets) as usize] {
             assert_eq!(*mark, Mark::Lost);
             *mark = Mark::Retransmitted;
         }
+        self.times[first as usize..(first + octets) as usize].fill(self.now);
     }
 
-    fn compare(&self) {
+    pub(in crate::tcp) fn compare(&self) {
         self.board.check();
         let live = &self.octets[self.una as usize..];
         let count = |wanted: &[Mark]| live.iter().filter(|m| wanted.contains(m)).count() as u32;
@@ -174,7 +213,12 @@ impl Pair {
             assert!(self.edges.contains(&at), "split at {at}, inside a segment");
             let octets = &self.octets[at as usize..(at + record.len) as usize];
             assert!(octets.iter().all(|&mark| mark == record.mark), "{record:?}");
+            if record.mark != Mark::Sacked {
+                let times = &self.times[at as usize..(at + record.len) as usize];
+                assert!(times.iter().all(|&time| time == record.stamp.sent_at));
+            }
         }
+        assert!(self.board.times.iter().count() <= 3 * self.board.records.len() + 70);
     }
 }
 
@@ -184,7 +228,7 @@ enum Op {
     Ack(u32),
     /// Relative to SND.UNA.
     Sack(i64, i64),
-    MarkLost,
+    MarkLost(u32, u32),
     TimeOut,
     Retransmit(u32),
 }
@@ -194,7 +238,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (1u32..800).prop_map(Op::Send),
         2 => any::<u32>().prop_map(Op::Ack),
         5 => (-150i64..2500, -50i64..900).prop_map(|(left, len)| Op::Sack(left, left + len)),
-        3 => Just(Op::MarkLost),
+        3 => (0u32..20, 0u32..20).prop_map(|(ago, patience)| Op::MarkLost(ago, patience)),
         1 => Just(Op::TimeOut),
         3 => (1u32..9).prop_map(Op::Retransmit),
     ]
@@ -218,7 +262,7 @@ proptest! {
                     let una = i64::from(pair.una);
                     pair.sack(una + left, una + right);
                 }
-                Op::MarkLost => pair.mark_lost(),
+                Op::MarkLost(ago, patience) => pair.mark_lost(ago, patience),
                 Op::TimeOut => pair.time_out(),
                 Op::Retransmit(segs) => pair.retransmit(segs),
             }
@@ -241,15 +285,18 @@ proptest! {
             let near = |n: u32, near: bool| if near { base.wrapping_add(n % 12_000) } else { n };
             let option: Vec<(u32, u32)> =
                 option.iter().map(|&(l, r, n)| (near(l, n), near(r, n))).collect();
-            pair.board.apply_sack(Instant::ZERO, blocks(&option), &mut pair.sampler);
-            pair.board.mark_lost_by_sack(SIZE);
+            let mut delivery = delivery(pair.now, &mut pair.sampler);
+            pair.board.apply_sack(blocks(&option), &mut delivery);
+            if let Some(newest) = delivery.delivered.newest {
+                pair.board.mark_lost_before(&newest, pair.now, Duration::ZERO);
+            }
             pair.board.check();
             prop_assert!(pair.board.records.len() <= 100);
         }
     }
 }
 
-fn ten() -> Pair {
+pub(in crate::tcp) fn ten() -> Pair {
     let mut pair = Pair::new(0);
     pair.send(1000);
     pair
@@ -269,10 +316,10 @@ fn r41_blocks_outside_what_is_outstanding_count_for_nothing() {
         (150, 199),
     ] {
         let mut pair = ten();
-        let delivered =
-            pair.board
-                .apply_sack(Instant::ZERO, blocks(&[(left, right)]), &mut pair.sampler);
-        assert_eq!(delivered.bytes, 0, "{left}..{right}");
+        let mut delivery = delivery(pair.now, &mut pair.sampler);
+        pair.board
+            .apply_sack(blocks(&[(left, right)]), &mut delivery);
+        assert_eq!(delivery.delivered.bytes, 0, "{left}..{right}");
         assert_eq!(pair.board.records.len(), 1, "{left}..{right}");
     }
 }
@@ -293,10 +340,10 @@ fn r41_an_ack_costs_bounded_work() {
         };
         let blocks: SackBlocks = list.iter().map(block).collect();
         pair.board.records.steps.set(0);
-        let delivered = pair
-            .board
-            .apply_sack(Instant::ZERO, blocks, &mut pair.sampler);
-        (delivered.bytes / SIZE, pair.board.records.steps.get())
+        let mut delivery = delivery(pair.now, &mut pair.sampler);
+        pair.board.apply_sack(blocks, &mut delivery);
+        let bytes = delivery.delivered.bytes;
+        (bytes / SIZE, pair.board.records.steps.get())
     };
     // Every second one, from the top, three at a time.
     for at in (1..MANY / 6).rev() {
@@ -313,48 +360,6 @@ fn r41_an_ack_costs_bounded_work() {
     assert!(delivered == 0 && steps < 100, "{steps} steps");
     assert_eq!(pair.board.records.len(), 2);
     pair.board.check();
-
-    // Three segments at the bottom and one at the top: the search from the top is given up.
-    let mut pair = Pair::new(7);
-    for _ in 0..MANY {
-        pair.send(SIZE);
-    }
-    let top = (MANY - 1) * SIZE;
-    for (from, to) in [(SIZE, 4 * SIZE), (top, MANY * SIZE)] {
-        let block = blocks(&[((pair.base + from).get(), (pair.base + to).get())]);
-        pair.board
-            .apply_sack(Instant::ZERO, block, &mut pair.sampler);
-    }
-    assert_eq!(pair.board.mark_lost_by_sack(SIZE), 0);
-}
-
-/// Covers: LOS-1
-#[test]
-fn three_segments_above_mark_everything_below_lost() {
-    let mut pair = ten();
-    pair.sack(100, 300);
-    assert_eq!(pair.board.mark_lost_by_sack(SIZE), 0, "two are not enough");
-    pair.sack(100, 301);
-    assert_eq!(
-        pair.board.mark_lost_by_sack(SIZE),
-        0,
-        "nor is a sliver more"
-    );
-    pair.sack(100, 400);
-    assert_eq!(pair.board.mark_lost_by_sack(SIZE), 100);
-    assert_eq!(pair.board.next_lost(), Some(Place::FRONT));
-    assert_eq!(pair.board.pipe(), 600);
-}
-
-/// RFC 6675 §4: two holes, of which only the lower has three segments above it.
-#[test]
-fn a_hole_with_less_above_it_is_not_lost_yet() {
-    let mut pair = ten();
-    pair.sack(100, 200);
-    pair.sack(300, 500);
-    pair.mark_lost();
-    pair.compare();
-    assert_eq!(pair.board.lost(), 100, "only the first segment");
 }
 
 /// NewReno: duplicates take segments out of the pipe, a partial ACK gives back what they told.
@@ -371,8 +376,8 @@ fn duplicate_acks_and_partial_acks_move_the_pipe() {
     let stamp = pair.sampler.on_send(&Departure::new(Instant::ZERO, 0, 600));
     pair.board.on_retransmit(Place::FRONT, SIZE, size(), stamp);
     assert_eq!(pair.board.pipe(), 700);
-    pair.board
-        .ack_to(Instant::ZERO, SeqNum::new(300), &mut pair.sampler);
+    let mut ack = delivery(Instant::ZERO, &mut pair.sampler);
+    pair.board.ack_to(SeqNum::new(300), &mut ack);
     pair.board.on_partial_ack(300, SIZE);
     assert_eq!(
         pair.board.pipe(),
@@ -404,15 +409,15 @@ fn what_was_sent_twice_is_ambiguous() {
         .sampler
         .on_send(&Departure::new(Instant::from_millis(5), 0, 900));
     pair.board.on_retransmit(Place::FRONT, SIZE, size(), stamp);
-    let delivered = pair
-        .board
-        .ack_to(Instant::from_millis(9), SeqNum::new(200), &mut pair.sampler);
-    assert!(delivered.ambiguous);
-    let delivered = pair
-        .board
-        .ack_to(Instant::from_millis(9), SeqNum::new(300), &mut pair.sampler);
+    let mut ack = |to: u32| {
+        let mut ack = delivery(Instant::from_millis(9), &mut pair.sampler);
+        pair.board.ack_to(SeqNum::new(to), &mut ack);
+        ack.delivered
+    };
+    assert!(ack(200).ambiguous);
+    let delivered = ack(300);
     assert!(!delivered.ambiguous);
-    assert_eq!(delivered.sent_at, Some(Instant::ZERO));
+    assert_eq!(delivered.sent_at, Some(pair.now));
 }
 
 /// A FIN stays at the end when its record is split, a SYN at the front.
@@ -425,8 +430,8 @@ fn controls_stay_where_they_were_on_a_split() {
         ..record(SeqNum::new(0), 301, stamp)
     };
     pair.board.push(fin);
-    pair.board
-        .apply_sack(Instant::ZERO, blocks(&[(100, 200)]), &mut pair.sampler);
+    let mut sack = delivery(Instant::ZERO, &mut pair.sampler);
+    pair.board.apply_sack(blocks(&[(100, 200)]), &mut sack);
     let shape: Vec<(u32, bool, u32)> = pair
         .board
         .records
@@ -444,25 +449,29 @@ fn controls_stay_where_they_were_on_a_split() {
 fn loss_is_still_found_after_half_the_sequence_space() {
     let mut pair = ten();
     pair.sack(100, 400);
-    pair.mark_lost();
+    pair.mark_lost(0, 0);
     pair.retransmit(1);
-    let mut at = 1000u32;
     let step = 1 << 24;
-    let mut nxt = SeqNum::new(at);
+    let mut nxt = SeqNum::new(1000);
     // The scoreboard never empties: one segment is always left.
     for _ in 0..140 {
-        let stamp = pair.sampler.on_send(&Departure::new(Instant::ZERO, 0, 0));
+        let now = pair.tick();
+        let stamp = pair.sampler.on_send(&Departure::new(now, 0, 0));
         pair.board.push(record(nxt, step, stamp));
         nxt = nxt + step;
-        at = at.wrapping_add(step);
-        pair.board
-            .ack_to(Instant::ZERO, nxt - SIZE, &mut pair.sampler);
+        let mut ack = delivery(pair.now, &mut pair.sampler);
+        pair.board.ack_to(nxt - SIZE, &mut ack);
     }
-    let stamp = pair.sampler.on_send(&Departure::new(Instant::ZERO, 0, 0));
+    let now = pair.tick();
+    let stamp = pair.sampler.on_send(&Departure::new(now, 0, 0));
     pair.board.push(record(nxt, 5 * SIZE, stamp));
-    let (left, right) = (nxt.get(), (nxt + 4 * SIZE).get());
-    pair.board
-        .apply_sack(Instant::ZERO, blocks(&[(left, right)]), &mut pair.sampler);
-    assert_eq!(pair.board.mark_lost_by_sack(SIZE), SIZE);
+    let mut sack = delivery(pair.now, &mut pair.sampler);
+    let block = (nxt.get(), (nxt + 4 * SIZE).get());
+    pair.board.apply_sack(blocks(&[block]), &mut sack);
+    let newest = sack.delivered.newest.unwrap();
+    let lost = pair
+        .board
+        .mark_lost_before(&newest, pair.now, Duration::ZERO);
+    assert_eq!(lost, (SIZE, None));
     assert_eq!(pair.board.next_lost(), Some(Place::FRONT));
 }

@@ -5,9 +5,9 @@ use crate::base::Instant;
 /// A connection's timers. None ever cancels another (r26 in docs/regressions.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
-    /// RFC 6298 §5. Armed when something leaves and it is not running, restarted by an ACK that
-    /// advances SND.UNA, stopped when nothing is outstanding.
-    Rto,
+    /// RFC 6298 §5, and what RFC 8985 does before: runs while anything is outstanding; `recovery`
+    /// knows what it stands for.
+    Loss,
     /// RFC 9293 §3.8.6.1 and the override of §3.8.6.2.1. Armed when data waits, nothing is
     /// outstanding and the window forbids; stopped when something leaves.
     Persist,
@@ -21,7 +21,7 @@ pub(crate) enum Timer {
 
 impl Timer {
     pub(crate) const ALL: [Self; 5] = [
-        Self::Rto,
+        Self::Loss,
         Self::Persist,
         Self::KeepAlive,
         Self::DelayedAck,
@@ -90,12 +90,12 @@ mod tests {
     fn the_earliest_counts_and_a_due_one_fires_once() {
         let mut timers = Timers::default();
         assert_eq!(timers.next(), None);
-        timers.arm(Timer::Rto, Instant::from_millis(20));
+        timers.arm(Timer::Loss, Instant::from_millis(20));
         timers.arm(Timer::DelayedAck, Instant::from_millis(10));
-        timers.arm_if_idle(Timer::Rto, Instant::from_millis(5));
+        timers.arm_if_idle(Timer::Loss, Instant::from_millis(5));
         assert_eq!(timers.next(), Some(Instant::from_millis(10)));
         assert_eq!(timers.pop_due(Instant::from_millis(9)), None);
-        assert_eq!(timers.pop_due(Instant::from_millis(30)), Some(Timer::Rto));
+        assert_eq!(timers.pop_due(Instant::from_millis(30)), Some(Timer::Loss));
         assert_eq!(
             timers.pop_due(Instant::from_millis(30)),
             Some(Timer::DelayedAck)

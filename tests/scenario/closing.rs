@@ -122,6 +122,8 @@ fn r19_a_lost_fin_is_repeated() {
         +0   shutdown wr
         +0   > F. 1:1(0) ack 1
         +.25 > F. 1:1(0) ack 1
+        // The first was a probe of the tail, in the time-out's place.
+        +.25 > F. 1:1(0) ack 1
         +.5  > F. 1:1(0) ack 1
         +.05 < . 1:1(0) ack 2
         +0   expect-state FIN-WAIT-2
@@ -234,6 +236,8 @@ fn a_linger_time_is_no_end() {
         +0   > F. 11:11(0) ack 1
         +.05 < . 1:1(0) ack 11
         +.25 > F. 11:11(0) ack 1
+        // The first was a probe of the tail, in the time-out's place.
+        +.25 > F. 11:11(0) ack 1
         +.5  > F. 11:11(0) ack 1
         +.5  < . 1:1(0) ack 12
         +0   expect-open 1
@@ -270,6 +274,8 @@ fn r30_an_orphan_gives_up() {
         +0   close
         +0   > F. 1:1(0) ack 1
         +.25 > F. 1:1(0) ack 1
+        // The first was a probe of the tail, in the time-out's place.
+        +.25 > F. 1:1(0) ack 1
         +.5  > F. 1:1(0) ack 1
         +1   > R. 2:2(0) ack 1
         +0   expect-open 0
@@ -295,6 +301,8 @@ fn r30_an_orphan_whose_window_opens_is_not_given_up_for_its_probes() {
         +.05 < . 1:1(0) ack 1 win 5000
         +0   > . 1:2(1) ack 1
         +0   > FP. 2:11(9) ack 1
+        // A probe of the tail, then the time-out.
+        +.25 > FP. 2:11(9) ack 1
         +.25 > . 1:2(1) ack 1
         +0   > FP. 2:11(9) ack 1
         +.05 < . 1:1(0) ack 12 win 5000

@@ -364,6 +364,7 @@ fn r23_a_new_connection_after_a_reset_starts_from_nothing() {
         r"
         +0   write 5000
         +0   > P. 1:5001(5x988+60) ack 1
+        +.1  > P. 4941:5001(60) ack 1
         +.25 > . 1:989(988) ack 1
         +0   < R 1:1(0) win 0
         +0   expect-error Reset

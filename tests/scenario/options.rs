@@ -181,8 +181,9 @@ fn an_echo_measures_a_retransmission() {
         +0   write 100
         +0   > P. 1:101(100) ack 1 <TS val 50 ecr 50>
         +.25 > P. 1:101(100) ack 1 <TS val 300 ecr 50>
+        +.25 > P. 1:101(100) ack 1 <TS val 550 ecr 50>
         +0   expect-info backoff 1
-        +.06 < . 1:1(0) ack 101 <TS val 450 ecr 300>
+        +.06 < . 1:1(0) ack 101 <TS val 700 ecr 550>
         +0   expect-info backoff 0
         +0   expect-info srtt_ms 51
     ",
@@ -231,8 +232,10 @@ fn a_lost_syn_ack_slows_nothing_that_follows() {
         +0   write 100
         +0   > P. 101:201(100) ack 1
         +.25 > P. 101:201(100) ack 1
+        // The first was a probe of the tail, in the time-out's place.
+        +.25 > P. 101:201(100) ack 1
         +.5  > P. 101:201(100) ack 1
-        +.05 < . 1:1(0) ack 201 <TS val 800 ecr 1850>
+        +.05 < . 1:1(0) ack 201 <TS val 1050 ecr 2100>
     ",
     );
 }
@@ -250,9 +253,11 @@ fn a_first_text_lost_after_a_lost_syn_ack_waits_three_seconds() {
         +0   > . 1:1(0) ack 1
         +0   write 100
         +0   > P. 1:101(100) ack 1
+        // RFC 8985 §7.2: without a round trip the probe leaves after a second.
+        +1   > P. 1:101(100) ack 1
         +3   > P. 1:101(100) ack 1
         +6   > P. 1:101(100) ack 1
-        +.05 < . 1:1(0) ack 101 <TS val 9000 ecr 10050>
+        +.05 < . 1:1(0) ack 101 <TS val 10000 ecr 11050>
         +0   expect-info srtt_ms 50
         +0   expect-info backoff 0
     ",

@@ -409,6 +409,8 @@ fn r30_a_fin_is_given_up() {
         +0   shutdown wr
         +0   > F. 1:1(0) ack 1
         +.25 > F. 1:1(0) ack 1
+        // The first was a probe of the tail, in the time-out's place.
+        +.25 > F. 1:1(0) ack 1
         +.5  > F. 1:1(0) ack 1
         +1   > F. 1:1(0) ack 1
         +2   > R. 2:2(0) ack 1

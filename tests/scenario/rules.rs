@@ -79,11 +79,13 @@ fn every_transmission_has_a_whole_time_out() {
         +0   expect-info rto_ms 900
         +0   write 3000
         +0   > P. 1:3001(3x1000) ack 1
+        +.6  > P. 2001:3001(1000) ack 1
         +.9  > . 1:1001(1000) ack 1
         +0   expect-info cwnd 1000
         // The ACK of what was sent twice is no sample: 1.8 s stay.
         +.3  < . 1:1(0) ack 1001
-        +0   > P. 1001:3001(2x1000) ack 1
+        +0   > . 1001:2001(1000) ack 1
+        +0   > P. 2001:3001(1000) ack 1
         +0   expect-info rto_ms 1800
         +1.8 > . 1001:2001(1000) ack 1
     ",

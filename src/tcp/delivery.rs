@@ -1,0 +1,84 @@
+//! What an ACK delivers, as the scoreboard finds it record by record (RFC 8985 §6.2 step 2, RFC 6298 §3).
+//!
+//! *Owns* which round trip and which transmission an ACK tells, and which it may not (Karn). *Does not*
+//! mark records, nor draw conclusions: `ack` and `recovery` do.
+
+use core::time::Duration;
+
+use crate::base::Instant;
+
+use super::congestion::parts::DeliverySampler;
+use super::records::Record;
+use super::rtt::timestamp;
+use super::seq::SeqNum;
+use super::times::Sent;
+
+/// What an ACK delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    /// Octets delivered for the first time.
+    pub(crate) bytes: u32,
+    /// When the latest record that was sent once and is now delivered left.
+    pub(crate) sent_at: Option<Instant>,
+    /// Did it deliver something that was sent more than once? Then RTT is ambiguous (Karn).
+    pub(crate) ambiguous: bool,
+    /// Records below what was delivered before that were sent once and came late: reordering.
+    pub(crate) reordered: u32,
+    /// What left last of it, as far as it is sure which transmission arrived (RFC 8985 §6.2 step 2).
+    pub(crate) newest: Option<Sent>,
+}
+
+/// An ACK as the scoreboard takes it, and what it delivered.
+#[derive(Debug)]
+pub(crate) struct Delivery<'a> {
+    pub(crate) at: Instant,
+    /// Which of our timestamps it echoes, as the time since: by the clock of timestamps.
+    pub(crate) echo: Option<Echo>,
+    pub(crate) min_rtt: Option<Duration>,
+    pub(crate) sampler: &'a mut DeliverySampler,
+    pub(crate) delivered: Delivered,
+}
+
+/// A timestamp that came back, and where our clock of timestamps starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Echo {
+    pub(crate) ecr: u32,
+    pub(crate) offset: u32,
+}
+
+impl Echo {
+    /// Was it written before this time?
+    fn is_before(self, at: Instant) -> bool {
+        SeqNum::new(self.ecr).before(SeqNum::new(timestamp(at, self.offset)))
+    }
+}
+
+impl Delivery<'_> {
+    /// A record, or the part of one, that was not delivered before.
+    pub(super) fn add(&mut self, record: &Record) {
+        let sent_at = record.stamp.sent_at;
+        let delivered = &mut self.delivered;
+        delivered.bytes += record.len;
+        self.sampler
+            .on_delivered(self.at, &record.stamp, record.len);
+        if record.transmissions > 1 {
+            delivered.ambiguous = true;
+            // RFC 8985 §6.2 step 2: it may be the first transmission that arrived.
+            let first = self.echo.is_some_and(|echo| echo.is_before(sent_at))
+                || self.min_rtt.is_some_and(|min| self.at.since(sent_at) < min);
+            if first {
+                return;
+            }
+        } else if delivered.sent_at.is_none_or(|at| sent_at > at) {
+            delivered.sent_at = Some(sent_at);
+        }
+        let sent = Sent {
+            at: sent_at,
+            seq: record.seq,
+            end: record.end(),
+        };
+        if delivered.newest.is_none_or(|newest| sent.is_after(&newest)) {
+            delivered.newest = Some(sent);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Loss and the episodes it starts: who detects it, and in what order what follows happens.
+//!
+//! *Owns* the phase, the recovery point and the count of duplicate ACKs. *Does not* set a window: the
+//! controller hears of episodes and answers. A mechanism has a file: `rack` (with SACK), `newreno`
+//! (without), `tlp` (tails), and the `timer` that they share with the time-out.
+
+mod newreno;
+mod rack;
+mod timer;
+mod tlp;
+
+pub(crate) use rack::{Path, Rack};
+pub(crate) use timer::{Early, LossTimer};
+pub(crate) use tlp::Tlp;
+
+use super::congestion::{CongestionKind, EpisodeKind};
+use super::connection::Connection;
+use super::delivery::Delivered;
+use super::records::Mark;
+use super::seq::SeqNum;
+use crate::base::Instant;
+
+/// Which episode runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Phase {
+    /// Nothing is missing as far as is known.
+    #[default]
+    Open,
+    /// Fast recovery, until SND.UNA reaches the point.
+    Recovery { point: SeqNum },
+    /// The repair after a time-out, until SND.UNA reaches the point.
+    Loss { point: SeqNum },
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recovery {
+    pub(crate) phase: Phase,
+    dup_acks: u32,
+    /// SND.NXT at the first duplicate: FlightSize without limited transmit (RFC 5681 §3.2 (2)).
+    flight_end: Option<SeqNum>,
+    /// The first retransmission of an episode, or of a time-out, leaves whatever the windows say.
+    pub(crate) force_first: bool,
+    /// Where the last episode ended (RFC 6582 §3.2's recover), until SND.UNA is beyond it.
+    recover: Option<SeqNum>,
+    pub(crate) rack: Rack,
+    pub(crate) tlp: Tlp,
+    timer: LossTimer,
+}
+
+/// What an ACK did to the sending side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AckEffect {
+    pub(crate) at: Instant,
+    pub(crate) ack: SeqNum,
+    pub(crate) delivered: Delivered,
+    /// Octets that SND.UNA moved.
+    pub(crate) acked: u32,
+    /// Is it a duplicate ACK by RFC 5681 §2, or RFC 6675 §2 with SACK?
+    pub(crate) duplicate: bool,
+    /// Is it one that tells nothing at all: no SACK, no text, no other window?
+    pub(crate) pure_duplicate: bool,
+    /// Text that came twice (RFC 2883 §4).
+    pub(crate) dsack: Option<(SeqNum, SeqNum)>,
+}
+
+impl Connection {
+    /// Detects loss, starts and ends episodes; what was delivered is told to the controller
+    /// afterwards, so that growth never precedes a cut. Returns the octets newly marked lost.
+    pub(crate) fn on_ack_effect(&mut self, now: Instant, effect: &AckEffect) -> u32 {
+        if effect.duplicate {
+            self.recovery.flight_end.get_or_insert(self.snd.nxt);
+            self.recovery.dup_acks += 1;
+        } else if effect.acked > 0 {
+            self.recovery.flight_end = None;
+            self.recovery.dup_acks = 0;
+        }
+        if effect.acked > 0 {
+            self.recovery.rack.on_una(self.snd.una);
+            self.recovery.recover = self.recovery.recover.filter(|&at| at == self.snd.una);
+        }
+        self.on_probe_answer(now, effect);
+        let newly_lost = if self.sack {
+            self.update_rack(effect);
+            self.detect_by_time(effect.at)
+        } else {
+            self.detect_loss_without_sack(effect)
+        };
+        self.on_newly_lost(now, newly_lost);
+        if self.exit_if_passed(now) && self.scoreboard.lost() > 0 {
+            // What is missing beyond the recovery point is a loss of its own (r44).
+            self.enter_recovery(now);
+        }
+        newly_lost
+    }
+
+    /// RFC 8985 §6.2 steps 2 to 4.
+    fn update_rack(&mut self, effect: &AckEffect) {
+        let rack = &mut self.recovery.rack;
+        if let Some(sent) = effect.delivered.newest {
+            rack.on_delivered(effect.at, sent);
+        }
+        if effect.delivered.reordered > 0 {
+            rack.on_reordering();
+        }
+        if effect.dsack.is_some() {
+            rack.on_dsack(self.snd.una, self.snd.nxt);
+        }
+    }
+
+    /// RFC 8985 §6.2 step 5: marks what is lost by now, and arms the timer for what is not yet. Returns
+    /// the octets newly marked.
+    fn detect_by_time(&mut self, now: Instant) -> u32 {
+        let Some(newest) = self.recovery.rack.newest() else {
+            return 0;
+        };
+        let patience = self.patience();
+        let (marked, wait) = self.scoreboard.mark_lost_before(&newest, now, patience);
+        match wait {
+            Some(at) => self.arm_early(Early::Reorder, at),
+            None => self.stop_early(Early::Reorder),
+        }
+        marked
+    }
+
+    fn patience(&self) -> core::time::Duration {
+        self.recovery.rack.patience(&Path {
+            min_rtt: self.rtt.min(),
+            srtt: self.rtt.srtt(),
+            in_recovery: self.recovery.phase != Phase::Open,
+            sacked_segs: self.scoreboard.sacked_segs(),
+        })
+    }
+
+    /// An episode starts with the first loss outside of one.
+    fn on_newly_lost(&mut self, now: Instant, octets: u32) {
+        if octets > 0 && self.recovery.phase == Phase::Open {
+            self.enter_recovery(now);
+        }
+    }
+
+    /// What comes before the time-out is due: returns whether it was that.
+    pub(crate) fn on_early(&mut self, now: Instant) -> bool {
+        match self.take_due_early(now) {
+            None => return false,
+            Some(Early::Reorder) => {
+                let marked = self.detect_by_time(now);
+                self.on_newly_lost(now, marked);
+            }
+            Some(Early::Probe) => self.on_probe_time_out(now),
+        }
+        true
+    }
+
+    fn enter_recovery(&mut self, now: Instant) {
+        let flight_end = self.recovery.flight_end.take().unwrap_or(self.snd.nxt);
+        let flight_before = flight_end.past(self.snd.una);
+        self.tell_congestion(now, CongestionKind::EnterRecovery, flight_before);
+        self.recovery.phase = Phase::Recovery {
+            point: self.snd.nxt,
+        };
+        self.recovery.force_first = true;
+        self.recovery.tlp.give_up();
+        self.stop_early(Early::Probe);
+        self.stats.fast_retransmits += 1;
+    }
+
+    /// Ends the episode when SND.UNA has reached its point; returns whether it did.
+    fn exit_if_passed(&mut self, now: Instant) -> bool {
+        let (point, kind) = match self.recovery.phase {
+            Phase::Open => return false,
+            Phase::Recovery { point } => (point, EpisodeKind::Recovery),
+            Phase::Loss { point } => (point, EpisodeKind::Loss),
+        };
+        if self.snd.una.before(point) {
+            return false;
+        }
+        self.exit(now, kind);
+        self.recovery.recover = Some(point).filter(|&at| at == self.snd.una);
+        true
+    }
+
+    fn exit(&mut self, now: Instant, kind: EpisodeKind) {
+        self.recovery.phase = Phase::Open;
+        self.recovery.dup_acks = 0;
+        self.recovery.flight_end = None;
+        self.recovery.force_first = false;
+        self.recovery.rack.on_recovery_exit();
+        self.scoreboard.forget_dup_acks();
+        let cx = self.cx(now);
+        self.congestion.on_recovery_exit(&cx, kind);
+    }
+
+    /// RFC 6298 §5 (5.4) to (5.6), RFC 5681 §3.1: the timer expired with something outstanding.
+    pub(crate) fn on_rto_loss(&mut self, now: Instant) {
+        let first = self.retries <= 1;
+        // RFC 5681 §3.1 (4); in an episode what is lost was answered for already.
+        let flight_before = match self.recovery.phase {
+            Phase::Open => self.snd.nxt.past(self.snd.una),
+            Phase::Recovery { .. } | Phase::Loss { .. } => self.scoreboard.pipe(),
+        };
+        let reneged = self
+            .scoreboard
+            .first()
+            .is_some_and(|record| record.mark == Mark::Sacked);
+        if !self.sack || reneged {
+            // RFC 2018 §8: a peer that reported what is next and never took it threw it away.
+            self.scoreboard.forget_sacks();
+            self.scoreboard.mark_all_lost();
+        } else {
+            // RFC 8985 §6.3: the first, and what is older than anything on the way can be.
+            self.scoreboard.mark_front_lost();
+            self.scoreboard.mark_old_lost(now, self.patience());
+        }
+        let kind = CongestionKind::Rto {
+            first,
+            consecutive: u32::from(self.retries),
+        };
+        self.tell_congestion(now, kind, flight_before);
+        self.recovery.phase = Phase::Loss {
+            point: self.snd.nxt,
+        };
+        self.recovery.dup_acks = 0;
+        self.recovery.flight_end = None;
+        self.recovery.tlp.give_up();
+    }
+}

@@ -1,0 +1,92 @@
+//! The order of transmission: what left when, by the numbers it took (RFC 8985 §6.2).
+//!
+//! *Owns* a list to which every transmission is appended, so that it is in order without a search.
+//! *Does not* know what became of them: an entry whose records were delivered, taken for lost or sent
+//! again is stale, and whoever meets it takes it off.
+
+use std::collections::VecDeque;
+
+use crate::base::Instant;
+
+use super::read_queue::release_room;
+use super::seq::SeqNum;
+
+// Stale entries are cleared away once there are more of them than of records, and than this.
+const MOST_STALE: usize = 64;
+
+/// One transmission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) at: Instant,
+    pub(crate) seq: SeqNum,
+    pub(crate) end: SeqNum,
+}
+
+impl Sent {
+    /// RFC 8985 §6.2 (`RACK_sent_after`): later, or at the same time with a higher end.
+    pub(crate) fn is_after(&self, other: &Self) -> bool {
+        self.at > other.at || (self.at == other.at && self.end.after(other.end))
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Times(VecDeque<Sent>);
+
+impl Times {
+    pub(crate) fn push(&mut self, sent: Sent) {
+        self.0.push_back(sent);
+    }
+
+    pub(crate) fn first(&self) -> Option<Sent> {
+        self.0.front().copied()
+    }
+
+    pub(crate) fn pop(&mut self) {
+        self.0.pop_front();
+    }
+
+    /// The first transmission was looked at up to `seq`.
+    pub(crate) fn shorten_first(&mut self, seq: SeqNum) {
+        if let Some(first) = self.0.front_mut() {
+            first.seq = first.seq.later(seq);
+        }
+    }
+
+    /// Everything below `una` was delivered.
+    pub(crate) fn ack_to(&mut self, una: SeqNum) {
+        while self.0.front().is_some_and(|sent| !sent.end.after(una)) {
+            self.0.pop_front();
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Sent> {
+        self.0.iter().copied()
+    }
+
+    /// Is it worth to clear stale entries away, of which there are at least as many as of `records`?
+    pub(crate) fn is_crowded(&self, records: usize) -> bool {
+        self.0.len() > 2 * records + MOST_STALE
+    }
+
+    pub(crate) fn retain(&mut self, is_live: impl FnMut(&Sent) -> bool) {
+        self.0.retain(is_live);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Gives back what an idle connection does not need.
+    pub(crate) fn cool(&mut self) {
+        if self.0.is_empty() {
+            self.0 = VecDeque::new();
+        } else {
+            release_room(&mut self.0);
+        }
+    }
+
+    /// Bytes of memory that it keeps.
+    pub(crate) fn held(&self) -> usize {
+        self.0.capacity() * size_of::<Sent>()
+    }
+}

@@ -1,0 +1,217 @@
+//! RACK and tail loss probes (RFC 8985), through packets.
+
+use super::harness::{Scenario, Test};
+
+/// Fast retransmits, time-outs and segments sent again.
+fn repairs(t: &Test, expected: (u64, u64, u64)) {
+    t.counters(|c| {
+        let got = (c.tcp_fast_retransmits, c.tcp_rto_fired, c.tcp_retransmits);
+        assert_eq!(got, expected);
+    });
+}
+
+/// Three segments more than the reordering window apart, the first and the last lost.
+#[test]
+fn k1_each_loss_is_found_by_what_was_sent_later() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 1000
+        +0   > P. 1:1001(1000) ack 1
+        +.02 write 1000
+        +0   > P. 1001:2001(1000) ack 1
+        +.02 write 1000
+        +0   > P. 2001:3001(1000) ack 1
+        +.03 < . 1:1(0) ack 1 <sack 1001:2001>
+        +0   > . 1:1001(1000) ack 1
+        // The retransmission left after the third, and is acknowledged.
+        +.05 < . 1:1(0) ack 2001
+        +0   > P. 2001:3001(1000) ack 1
+        +.05 < . 1:1(0) ack 3001
+        +1   expect-info in_flight 0
+    ",
+    );
+    repairs(&t, (1, 0, 2));
+}
+
+#[test]
+fn k2_a_lost_retransmission_is_repeated_without_a_time_out() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 5000
+        +0   > P. 1:5001(5x1000) ack 1
+        +.05 < . 1:1(0) ack 1 <sack 2001:5001>
+        +0   > . 1:2001(2x1000) ack 1
+        +.05 < . 1:1(0) ack 1 <sack 1001:5001>
+        +0   > . 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 5001
+        +1   expect-info in_flight 0
+    ",
+    );
+    repairs(&t, (1, 0, 3));
+}
+
+/// Six segments overtake one by less than a quarter of the round trip, once reordering was seen.
+#[test]
+fn k3_reordering_within_the_window_repeats_nothing() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 10000
+        +0   > P. 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 1 <sack 1001:2001>
+        +.01 < . 1:1(0) ack 2001
+        +0   < . 1:1(0) ack 2001 <sack 3001:9001>
+        +.01 < . 1:1(0) ack 9001
+        +0   < . 1:1(0) ack 10001
+        +1   expect-info cwnd 10000
+    ",
+    );
+    t.info(|info| assert_eq!(info.reordering, 2));
+    repairs(&t, (0, 0, 0));
+}
+
+/// One segment overtakes another by almost a round trip, again and again: each D-SACK widens the window.
+#[test]
+fn k4_the_window_grows_until_nothing_is_repeated() {
+    let mut t = Scenario::established().build();
+    for round in 0..4u32 {
+        let at = |segs: u32| (2 * round + segs) * 1000 + 1;
+        let (una, middle, end) = (at(0), at(1), at(2));
+        t.run(&format!(
+            "+0 write 2000\n+0 > P. {una}:{end}(2x1000) ack 1\n\
+             +.05 < . 1:1(0) ack {una} <sack {middle}:{end}>"
+        ));
+        let window = 12.5 * f64::from(round + 1);
+        if window < 49.0 {
+            let (wait, rest) = (window / 1000.0, (49.0 - window) / 1000.0);
+            t.run(&format!(
+                "+{wait:.4} > . {una}:{middle}(1000) ack 1\n\
+                 +{rest:.4} < . 1:1(0) ack {end}\n\
+                 +{:.4} < . 1:1(0) ack {end} <sack {una}:{middle}>",
+                0.05 - rest
+            ));
+        } else {
+            t.run(&format!("+.049 < . 1:1(0) ack {end}"));
+        }
+    }
+    repairs(&t, (3, 0, 3));
+}
+
+/// The last two of a burst are lost: the probe's SACK shows the other.
+#[test]
+fn t1_a_lost_tail_is_repaired_after_two_round_trips() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 4000
+        +0   > P. 1:4001(4x1000) ack 1
+        +.05 < . 1:1(0) ack 2001
+        +.1  > P. 3001:4001(1000) ack 1
+        +.05 < . 1:1(0) ack 2001 <sack 3001:4001>
+        +0   > . 2001:3001(1000) ack 1
+        +0   expect-info ssthresh 2000
+        +.05 < . 1:1(0) ack 4001
+        +1   expect-info in_flight 0
+    ",
+    );
+    t.info(|info| assert_eq!(info.tail_probes, 1));
+    repairs(&t, (1, 0, 2));
+}
+
+/// The last one alone: its ACK may be held back for 200 ms, so the time-out's moment comes first; the
+/// probe leaves in its place. That it repaired a loss is known when more is acknowledged.
+#[test]
+fn t1_a_lost_last_segment_costs_one_cut_and_no_time_out() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 3000
+        +0   > P. 1:3001(3x1000) ack 1
+        +.05 < . 1:1(0) ack 2001
+        +.25 > P. 2001:3001(1000) ack 1
+        +.05 < . 1:1(0) ack 3001
+        +0   expect-info ssthresh 4294967295
+        +0   write 1000
+        +0   > P. 3001:4001(1000) ack 1
+        +.05 < . 1:1(0) ack 4001
+        +0   expect-info ssthresh 2000
+        +0   write 1000
+        +0   > P. 4001:5001(1000) ack 1
+        +.05 < . 1:1(0) ack 5001
+        +0   expect-info ssthresh 2000
+    ",
+    );
+    repairs(&t, (0, 0, 1));
+}
+
+#[test]
+fn t2_a_probe_for_a_lost_ack_cuts_nothing() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 4000
+        +0   > P. 1:4001(4x1000) ack 1
+        +.1  > P. 3001:4001(1000) ack 1
+        +.05 < . 1:1(0) ack 4001 <sack 3001:4001>
+        +0   write 1000
+        +0   > P. 4001:5001(1000) ack 1
+        +.05 < . 1:1(0) ack 5001
+        +0   expect-info ssthresh 4294967295
+        +0   expect-info cwnd 10000
+    ",
+    );
+    repairs(&t, (0, 0, 1));
+}
+
+/// A full window does not hold the probe back; a second one needs a measured round trip.
+#[test]
+fn m06_a_probe_leaves_beyond_cwnd_and_once_per_measurement() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 20000
+        +0   > . 1:10001(10x1000) ack 1
+        +0   expect-info cwnd 10000
+        +.1  > . 10001:11001(1000) ack 1
+        // No probe at .2: the time-out, counted from the probe.
+        +.25 > . 1:1001(1000) ack 1
+    ",
+    );
+    t.info(|info| assert_eq!(info.tail_probes, 1));
+}
+
+/// Nine duplicates are one event, and one segment is sent again.
+#[test]
+fn m07_a_duplicate_is_no_event_of_its_own() {
+    let mut t = Scenario::established().build();
+    t.run("+0 write 10000\n+0 > P. 1:10001(10x1000) ack 1\n+.05 wait");
+    for n in 2..=10 {
+        let repair = if n == 4 {
+            "\n+0 > . 1:1001(1000) ack 1"
+        } else {
+            ""
+        };
+        t.run(&format!("+0 < . 1:1(0) ack 1 <sack 1001:{n}001>{repair}"));
+    }
+    t.run("+0 expect-info cwnd 5000\n+.05 < . 1:1(0) ack 10001");
+    repairs(&t, (1, 0, 1));
+}
+
+/// What an overtaken ACK reports counts.
+#[test]
+fn m14_a_report_on_an_old_ack_counts() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 5000
+        +0   > P. 1:5001(5x1000) ack 1
+        +.05 < . 1:1(0) ack 1001
+        +0   < . 1:1(0) ack 1 <sack 2001:5001>
+        +0   > . 1001:2001(1000) ack 1
+        +.05 < . 1:1(0) ack 5001
+    ",
+    );
+    repairs(&t, (1, 0, 1));
+}
