@@ -20,6 +20,7 @@ use crate::device::{
 };
 use crate::stack::{Config, InterfaceConfig, Port, Stack};
 use crate::tcp::TcpOptions;
+use crate::tcp::congestion::Choice;
 
 /// The most that a receive window grows to on a device that gives super-segments (measured, see
 /// `docs/choices.md`).
@@ -49,6 +50,7 @@ pub struct HostBuilder<D> {
     turn_frames: Option<usize>,
     capture: Option<(PathBuf, CaptureSettings)>,
     tcp: Option<TcpOptions>,
+    congestion: Option<Choice>,
 }
 
 impl<D> HostBuilder<D>
@@ -70,6 +72,7 @@ where
             turn_frames: None,
             capture: None,
             tcp: None,
+            congestion: None,
         }
     }
 
@@ -192,6 +195,13 @@ where
         self
     }
 
+    /// The congestion control of connections that are given none, whatever their other options.
+    #[must_use]
+    pub fn congestion(mut self, choice: Choice) -> Self {
+        self.congestion = Some(choice);
+        self
+    }
+
     /// Starts the host. Returns at once: IPv6 addresses become usable when duplicate detection is
     /// over ([`Host::wait_ready`]).
     ///
@@ -206,7 +216,11 @@ where
         if native.one_of_several {
             return Err(SpawnError::OneOfSeveralQueues);
         }
-        let tcp = self.tcp.clone().unwrap_or_else(|| default_options(&native));
+        let tcp = self.tcp.unwrap_or_else(|| default_options(&native));
+        let tcp = match self.congestion {
+            Some(choice) => tcp.congestion(choice),
+            None => tcp,
+        };
         let watch = device.watch();
         let (device, capture) = captured(device, self.capture)?;
         let settings = Settings {

@@ -4,6 +4,7 @@
 
 use core::time::Duration;
 
+use crate::tcp::congestion::Phase;
 use crate::tcp::{SendLimit, State, TcpFailure, TcpInfo};
 
 /// One value of a row.
@@ -85,6 +86,7 @@ from! {
     &str: text => Self::Text(text.to_owned()),
     State: state => Self::Text(state.to_string()),
     TcpFailure: failure => Self::Text(failure.to_string()),
+    Phase: phase => Self::Text(format!("{phase:?}")),
     SendLimit: limit => Self::Text(format!("{limit:?}")),
 }
 
@@ -104,6 +106,9 @@ pub(super) fn of_info(info: &TcpInfo) -> Vec<(&'static str, Value)> {
         "failure" failure,
         "soft_error" soft_error,
         "congestion_control" congestion_control,
+        "phase" phase,
+        "pacing_rate" pacing_rate,
+        "congestion_clamped" congestion_clamped,
         "rtt_ns" rtt,
         "rttvar_ns" rttvar,
         "latest_rtt_ns" latest_rtt,

@@ -22,6 +22,7 @@ impl Connection {
     pub(crate) fn process_ack(&mut self, now: Instant, seg: &Segment, ack: SeqNum) {
         self.gate.on_ack(self.snd.una);
         let prior_inflight = self.scoreboard.pipe();
+        self.gate.flight_before = prior_inflight;
         let effect = self.take_ack(seg, ack);
         let was_shut = self.snd.wnd == 0;
         self.snd.update_window(seg, ack, effect.acked > 0);
@@ -37,6 +38,7 @@ impl Connection {
             };
             self.tell_ack(seg.at, sample);
         }
+        self.glide(&effect, newly_lost, prior_inflight);
         self.on_window_told(now, was_shut);
         if effect.acked > 0 {
             self.on_una_advanced(now);

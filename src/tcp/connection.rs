@@ -12,7 +12,7 @@ use bitflags::bitflags;
 use crate::base::Instant;
 
 use super::congestion::Controller;
-use super::congestion::parts::DeliverySampler;
+use super::congestion::parts::{DeliverySampler, Pacer};
 use super::error::TcpFailure;
 use super::gate::Gate;
 use super::info::TcpInfo;
@@ -93,6 +93,7 @@ pub(crate) struct Connection {
     pub(crate) sampler: DeliverySampler,
     pub(crate) recovery: Recovery,
     pub(crate) congestion: Controller,
+    pub(crate) pacer: Pacer,
     pub(crate) rtt: Rtt,
     pub(crate) timers: Timers,
     /// The MSS the peer told, or the default.
@@ -174,6 +175,7 @@ impl Connection {
             sampler: DeliverySampler::default(),
             recovery: Recovery::default(),
             congestion: Controller::new(&setup.options.congestion),
+            pacer: Pacer::default(),
             rtt: Rtt::new(setup.options.min_rto),
             timers: Timers::default(),
             peer_mss: setup.default_mss,
@@ -321,13 +323,16 @@ impl Connection {
             failure: self.failure,
             soft_error: self.soft_error,
             congestion_control: self.congestion.name(),
+            phase: self.phase(),
+            pacing_rate: self.pacer.rate(),
+            congestion_clamped: self.congestion.clamped(),
             rtt: self.rtt.srtt(),
             rttvar: self.rtt.rttvar(),
             latest_rtt: self.rtt.latest(),
             min_rtt: self.rtt.min(),
             rto: self.rtt.rto(),
             backoff: self.rtt.backoff(),
-            cwnd: output.cwnd,
+            cwnd: self.congestion.window(),
             ssthresh: output.ssthresh,
             in_flight: self.scoreboard.pipe(),
             unacked: self.snd.nxt.past(self.snd.una),

@@ -18,6 +18,8 @@ pub enum SendLimit {
     Nothing,
     /// The congestion window is full.
     Congestion,
+    /// It is not time yet at the rate that the congestion control wants.
+    Pacing,
     /// What may be in flight beside the receive buffer is: `TcpOptions::both_ways_max`.
     Buffers,
     /// The peer's window is full, or too small for a segment (RFC 9293 §3.8.6.2.1).
@@ -43,6 +45,8 @@ pub(crate) struct Gate {
     limited_at: Option<SeqNum>,
     /// What stopped the sender last.
     pub(crate) last: SendLimit,
+    /// In flight before the ACK, or the timer, that is being processed.
+    pub(crate) flight_before: u32,
 }
 
 impl Gate {
@@ -62,7 +66,7 @@ impl Gate {
 impl Connection {
     /// What cwnd and the bound of both directions still allow in flight.
     pub(super) fn cwnd_room(&self) -> u32 {
-        let window = self.congestion.output().cwnd.min(self.flight_bound());
+        let window = self.congestion.window().min(self.flight_bound());
         window.saturating_sub(self.scoreboard.pipe())
     }
 
@@ -76,7 +80,7 @@ impl Connection {
 
     /// Which of the two bounds of `cwnd_room` is the lower.
     pub(super) fn flight_limit(&self) -> SendLimit {
-        if self.congestion.output().cwnd > self.flight_bound() {
+        if self.congestion.window() > self.flight_bound() {
             SendLimit::Buffers
         } else {
             SendLimit::Congestion
@@ -137,7 +141,9 @@ impl Connection {
     pub(super) fn note_stop(&mut self, limit: SendLimit) {
         self.gate.last = limit;
         let lost = self.scoreboard.lost();
-        if self.waits_to_send() || lost > 0 {
+        if limit == SendLimit::Pacing {
+            // Neither the window nor the application.
+        } else if self.waits_to_send() || lost > 0 {
             self.note_cwnd_limited(lost);
         } else {
             self.note_app_limited();

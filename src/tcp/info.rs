@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::congestion::Phase;
 use super::error::TcpFailure;
 use super::gate::SendLimit;
 use super::state::State;
@@ -19,6 +20,12 @@ pub struct TcpInfo {
     pub soft_error: Option<TcpFailure>,
     /// The congestion control's name.
     pub congestion_control: &'static str,
+    /// Which episode of loss recovery runs.
+    pub phase: Phase,
+    /// The rate at which text leaves, in bytes per second; `None`: as fast as the windows allow.
+    pub pacing_rate: Option<u64>,
+    /// How often what the congestion control allowed was brought within bounds: it is at fault.
+    pub congestion_clamped: u64,
     /// SRTT of RFC 6298; `None` before the first sample.
     pub rtt: Option<Duration>,
     /// RTTVAR of RFC 6298.
@@ -31,7 +38,7 @@ pub struct TcpInfo {
     pub rto: Duration,
     /// How often the time-out was doubled since the last valid sample.
     pub backoff: u32,
-    /// The congestion window.
+    /// The congestion window; while it is being reduced, what may be in flight meanwhile.
     pub cwnd: u32,
     /// The slow-start threshold; `u32::MAX` before the first loss.
     pub ssthresh: u32,

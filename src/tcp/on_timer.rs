@@ -25,6 +25,7 @@ impl Connection {
     /// Handles every timer that is due; returns the RST that an ending connection owes its peer.
     pub(crate) fn on_timeout(&mut self, now: Instant) -> Option<Reset> {
         let mut reset = None;
+        self.gate.flight_before = self.scoreboard.pipe();
         while let Some(timer) = self.timers.pop_due(now) {
             let owed = match timer {
                 Timer::Loss => self.on_loss_timer(now),
@@ -38,6 +39,8 @@ impl Connection {
                     self.rcv.ack_now();
                     None
                 }
+                // The turn that follows looks what may leave.
+                Timer::Pacing => None,
                 Timer::UserTimeout => self.on_user_timeout(),
             };
             reset = reset.or(owed);

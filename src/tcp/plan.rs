@@ -18,6 +18,7 @@ use super::rtt::timestamp;
 use super::send::Fin;
 use super::seq::SeqNum;
 use super::state::State;
+use super::timers::Timer;
 
 // RFC 9293 §3.1: the header without options.
 const HEADER_LEN: u32 = 20;
@@ -110,6 +111,11 @@ impl Connection {
         match self.plan(now, most) {
             Turn::Send(plan) => Some(plan),
             Turn::Idle(limit) => {
+                if limit == SendLimit::Pacing
+                    && let Some(at) = self.pacer.wait(now)
+                {
+                    self.timers.arm(Timer::Pacing, at);
+                }
                 self.note_stop(limit);
                 self.arm_persist(now);
                 self.arm_timers(now);
@@ -156,7 +162,10 @@ impl Connection {
         if let Some(plan) = self.plan_tail_probe(options, frame) {
             return Ok(plan);
         }
+        // Text waits for its time, whether it leaves for the first time or again.
+        let held = self.pacer.wait(now).is_some();
         let again = match self.plan_again(now, options, frame) {
+            Ok(_) if held => SendLimit::Pacing,
             Ok(plan) => return Ok(plan),
             Err(limit) => limit,
         };
@@ -166,7 +175,11 @@ impl Connection {
         if let Some(plan) = self.plan_keepalive(options) {
             return Ok(plan);
         }
-        self.plan_new(options, frame).map_err(|new| again.or(new))
+        match self.plan_new(options, frame) {
+            Ok(plan) if held && plan.text > 0 => Err(SendLimit::Pacing),
+            Ok(plan) => Ok(plan),
+            Err(new) => Err(again.or(new)),
+        }
     }
 
     fn plan_syn(&self, now: Instant, what: What) -> Plan {
@@ -230,7 +243,8 @@ impl Connection {
         let size = u32::from(self.wire_size(&with_text).get());
         let room = most
             .bytes
-            .saturating_sub(HEADER_LEN + u32::try_from(with_text.len()).unwrap_or(40));
+            .saturating_sub(HEADER_LEN + u32::try_from(with_text.len()).unwrap_or(40))
+            .min(self.pacer.quantum());
         Frame {
             size,
             most: (room / size).min(most.segments).max(1) * size,

@@ -15,16 +15,20 @@ pub(crate) enum Timer {
     KeepAlive,
     /// RFC 9293 §3.8.6.3. Armed by in-order text, stopped by any ACK that leaves.
     DelayedAck,
+    /// What waits may leave at the rate of the congestion control. Armed when nothing else holds it
+    /// back, stopped by its expiry only: a spurious one is a look.
+    Pacing,
     /// RFC 9293 §3.10.8, RFC 5482. Armed while something the peer has not acknowledged waits.
     UserTimeout,
 }
 
 impl Timer {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Loss,
         Self::Persist,
         Self::KeepAlive,
         Self::DelayedAck,
+        Self::Pacing,
         Self::UserTimeout,
     ];
 }

@@ -6,13 +6,17 @@
 
 use crate::base::Instant;
 
+use super::congestion::parts::{PrrAck, window_rate};
 use super::congestion::{
-    AckSample, CongestionEvent, CongestionKind, Cx, Phase, Response, SendEvent, Start,
+    AckSample, Choice, CongestionEvent, CongestionKind, Cx, Pacing, Phase, SendEvent, Start,
     initial_window,
 };
 use super::connection::Connection;
 use super::gate::SendLimit;
-use super::recovery;
+use super::recovery::{self, AckEffect};
+
+// As much as a super-segment holds.
+const MOST_QUANTUM: u32 = 64 << 10;
 
 impl Connection {
     /// Sets the window once the segment size is known.
@@ -22,6 +26,14 @@ impl Connection {
         let mut begin = Start::new(self.controller_seed());
         begin.syn_retransmits = syn_retransmits;
         self.congestion.start(&cx, &begin);
+        self.set_pace();
+    }
+
+    /// Another controller takes over; the window and the episode go on.
+    pub(super) fn change_congestion(&mut self, now: Instant, choice: &Choice) {
+        let cx = self.cx(now);
+        self.congestion.replace(choice, &cx, self.controller_seed());
+        self.set_pace();
     }
 
     /// Of this connection alone, and the same in a replay: what the stack's seed made of it.
@@ -50,7 +62,8 @@ impl Connection {
         }
     }
 
-    fn phase(&self) -> Phase {
+    /// The episode, as the controller and the user know it.
+    pub(super) fn phase(&self) -> Phase {
         match self.recovery.phase {
             recovery::Phase::Open if self.scoreboard.sacked() > 0 => Phase::Disorder,
             recovery::Phase::Open => Phase::Open,
@@ -64,6 +77,27 @@ impl Connection {
         let rate = self.sampler.on_ack_end(self.rtt.min());
         let cx = self.cx(now);
         self.congestion.on_ack(&cx, &AckSample { rate, ..sample });
+        self.set_pace();
+    }
+
+    /// The last step of an ACK: what a reduction lets leave. It found so much in flight.
+    pub(super) fn glide(&mut self, effect: &AckEffect, newly_lost: u32, prior_inflight: u32) {
+        if !self.congestion.glides() {
+            return;
+        }
+        let inflight = self.scoreboard.pipe();
+        let delivered = if self.sack {
+            effect.delivered.bytes
+        } else {
+            // RFC 9937 §6: duplicates tell of segments, and partial ACKs take back what they told:
+            // what is in flight no more, and is not lost, arrived.
+            prior_inflight.saturating_sub(inflight.saturating_add(newly_lost))
+        };
+        let mut ack = PrrAck::new(delivered, inflight);
+        ack.una_advanced = effect.acked > 0;
+        ack.newly_lost = newly_lost > 0;
+        let smss = self.smss();
+        self.congestion.glide(&ack, smss);
     }
 
     /// An episode starts or worsens, which found so much in flight.
@@ -73,10 +107,9 @@ impl Connection {
             ..CongestionEvent::new(kind, flight)
         };
         let cx = self.cx(now);
-        match self.congestion.on_congestion(&cx, &event) {
-            // Until proportional rate reduction comes it is `Direct`: RFC 6675 §5 (4.2).
-            Response::Prr { .. } | Response::Direct | Response::Ignore => {}
-        }
+        self.congestion
+            .on_congestion(&cx, &event, self.gate.flight_before);
+        self.set_pace();
     }
 
     /// A transmission leaves, and does not count as in flight yet (m16).
@@ -88,7 +121,28 @@ impl Connection {
         };
         let cx = self.cx(now);
         self.congestion.on_send(&cx, &event);
+        self.congestion.on_sent(text);
+        self.set_pace();
+        self.pacer.on_send(now, text);
         self.last_sent = now;
+    }
+
+    /// The pacer follows what the controller says.
+    fn set_pace(&mut self) {
+        let output = self.congestion.output();
+        let rate = match output.pacing {
+            Pacing::Off => None,
+            Pacing::FromWindow => {
+                let inflight = self.scoreboard.pipe();
+                window_rate(output.cwnd, output.ssthresh, inflight, self.rtt.srtt())
+            }
+            Pacing::Rate(rate) => Some(rate),
+        };
+        let smss = self.smss();
+        let quantum = output
+            .send_quantum
+            .unwrap_or_else(|| default_quantum(rate, smss));
+        self.pacer.set(rate, quantum);
     }
 
     /// After an idle time the controller is asked before the plan is made: its window bounds the first
@@ -100,4 +154,14 @@ impl Connection {
             self.congestion.on_restart(&cx, idle);
         }
     }
+}
+
+/// A millisecond of the rate, two segments at least and a super-segment at most, as Linux's
+/// `tcp_tso_autosize`.
+fn default_quantum(rate: Option<u64>, smss: u32) -> u32 {
+    let least = smss.saturating_mul(2);
+    let milli = rate.map_or(MOST_QUANTUM, |rate| {
+        u32::try_from(rate / 1000).unwrap_or(u32::MAX)
+    });
+    milli.clamp(least, MOST_QUANTUM.max(least))
 }

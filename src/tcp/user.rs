@@ -224,7 +224,11 @@ impl Connection {
         if options.user_timeout != self.setup.options.user_timeout {
             self.timers.stop(Timer::UserTimeout);
         }
-        self.setup.options = Arc::new(options);
+        let before = core::mem::replace(&mut self.setup.options, Arc::new(options));
+        if before.congestion != self.setup.options.congestion {
+            let choice = self.setup.options.congestion.clone();
+            self.change_congestion(now, &choice);
+        }
         self.arm_timers(now);
     }
 

@@ -38,7 +38,7 @@ fn limited_transmit_with_sack() {
         +0    < . 1:1(0) ack 1 <sack 1001:4001>
         +0    > . 1:1001(1000) ack 1
         +0    expect-info ssthresh 5000
-        +0    expect-info cwnd 5000
+        +0    expect-info cwnd 9000
     ",
     );
 }
@@ -112,7 +112,7 @@ fn r44_three_holes_are_one_congestion_event() {
         +0    < . 1:1(0) ack 1 <sack 3001:4001 1001:2001>
         +0    < . 1:1(0) ack 1 <sack 5001:6001 3001:4001 1001:2001>
         +0    > . 1:1001(1000) ack 1
-        +0    expect-info cwnd 5000
+        +0    expect-info cwnd 7000
         +0    < . 1:1(0) ack 1 <sack 5001:7001 3001:4001 1001:2001>
         +0    > . 2001:3001(1000) ack 1
         +0    < . 1:1(0) ack 1 <sack 5001:8001 3001:4001 1001:2001>
@@ -240,77 +240,94 @@ fn a_second_hole_sent_again_does_not_restart_the_timer() {
     );
 }
 
-/// The window trace of one loss in twenty, without PRR: cwnd falls at once to half, new text waits until
-/// half of the flight has left.
+/// Twenty segments in flight, 10001 to 30001.
+const TWENTY: &str = r"
+    +0    write 60000
+    +0    > . 1:10001(10x1000) ack 1
+    +.05  < . 1:1(0) ack 8001
+    +0    > . 10001:26001(16x1000) ack 1
+    +0    < . 1:1(0) ack 10001
+    +0    > . 26001:30001(4x1000) ack 1
+    +0    expect-info cwnd 20000
+";
+
+/// P1: the first of twenty lost, ACK by ACK as in RFC 9937's example: the window glides down by one
+/// segment for every second ACK, and new text leaves on the way.
 #[test]
 fn p1_first_of_twenty_lost() {
+    const WINDOWS: [u32; 22] = [
+        20, 20, 19, 18, 18, 17, 17, 16, 16, 15, 15, 14, 14, 13, 13, 12, 12, 11, 11, 10, 10, 10,
+    ];
     let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0    write 60000
-        +0    > . 1:10001(10x1000) ack 1
-        +.05  < . 1:1(0) ack 8001
-        +0    > . 10001:26001(16x1000) ack 1
-        +0    < . 1:1(0) ack 10001
-        +0    > . 26001:30001(4x1000) ack 1
-        +0    expect-info cwnd 20000
-        +.05  < . 1:1(0) ack 10001 <sack 11001:12001>
-        +0    > . 30001:31001(1000) ack 1
-        +0    < . 1:1(0) ack 10001 <sack 11001:13001>
-        +0    > . 31001:32001(1000) ack 1
-        +0    < . 1:1(0) ack 10001 <sack 11001:14001>
-        +0    > . 10001:11001(1000) ack 1
-        +0    expect-info cwnd 10000
-        +0    expect-info ssthresh 10000
-        +0    expect-info in_flight 19000
-    ",
-    );
+    t.run(TWENTY);
     let mut script = String::new();
-    // Nine more leave the network before there is room.
-    for n in 14..=22 {
-        script.push_str(&format!(
-            "+0 < . 1:1(0) ack 10001 <sack 11001:{}>\n",
-            n * 1000 + 1001
-        ));
+    let mut next = 30_001;
+    for (ack, window) in (1..).zip(WINDOWS) {
+        let (una, sack) = match ack {
+            // The retransmission arrives behind all that left before it.
+            22 => (32_001, String::new()),
+            _ => (10_001, format!(" <sack 11001:{}>", 11_001 + 1000 * ack)),
+        };
+        script += &format!("+.001 < . 1:1(0) ack {una}{sack}\n");
+        if ack == 3 {
+            script += "+0 > . 10001:11001(1000) ack 1\n";
+        }
+        let new = ack <= 2 || ack == 22 || (ack > 3 && ack % 2 == 1);
+        if new {
+            script += &format!("+0 > . {next}:{}(1000) ack 1\n", next + 1000);
+            next += 1000;
+        }
+        script += &format!("+0 expect-info cwnd {}\n", window * 1000);
     }
-    // Then one for one.
-    for n in 23..=30 {
-        let new = (n + 9) * 1000 + 1;
-        script.push_str(&format!(
-            "+0 < . 1:1(0) ack 10001 <sack 11001:{}>\n+0 > . {new}:{}(1000) ack 1\n",
-            n * 1000 + 1001,
-            new + 1000
-        ));
-    }
-    script.push_str("+0 expect-info cwnd 10000\n");
+    script += "+0 expect-info ssthresh 10000\n";
     t.run(&script);
+    t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_retransmits), (1, 1)));
 }
 
-/// P2: fifteen of twenty lost; the retransmissions leave as cwnd allows, in order.
+/// P2: fifteen of twenty lost, as in RFC 9937's example: one for one, then a segment more for each ACK
+/// that shows the repair to go well, up to ssthresh.
 #[test]
 fn p2_most_of_a_flight_lost() {
     let mut t = Scenario::established().build();
+    t.run(TWENTY);
     t.run(
         r"
-        +0    write 60000
-        +0    > . 1:10001(10x1000) ack 1
-        +.05  < . 1:1(0) ack 8001
-        +0    > . 10001:26001(16x1000) ack 1
-        +0    < . 1:1(0) ack 10001
-        +0    > . 26001:30001(4x1000) ack 1
         +.05  < . 1:1(0) ack 10001 <sack 25001:26001>
         +0    > . 30001:31001(1000) ack 1
+        +0    expect-info cwnd 20000
         +0    < . 1:1(0) ack 10001 <sack 25001:27001>
         +0    > . 31001:32001(1000) ack 1
-        // Three reported: all fifteen below them are lost. In flight: four, and room for six.
+        +0    expect-info cwnd 20000
+        // Three reported: all fifteen below them are lost. In flight: four.
         +0    < . 1:1(0) ack 10001 <sack 25001:28001>
-        +0    > . 10001:16001(6x1000) ack 1
-        +0    expect-info cwnd 10000
+        +0    > . 10001:11001(1000) ack 1
+        +0    expect-info cwnd 5000
         +0    < . 1:1(0) ack 10001 <sack 25001:29001>
-        +0    > . 16001:17001(1000) ack 1
-        +.05  < . 1:1(0) ack 17001 <sack 25001:32001>
-        +0    > . 17001:25001(8x1000) ack 1
-        +0    > . 32001:34001(2x1000) ack 1
+        +0    > . 11001:12001(1000) ack 1
+        +0    expect-info cwnd 5000
+        +0    < . 1:1(0) ack 10001 <sack 25001:30001>
+        +0    > . 12001:13001(1000) ack 1
+        +0    expect-info cwnd 5000
+        +.05  < . 1:1(0) ack 10001 <sack 25001:31001>
+        +0    > . 13001:14001(1000) ack 1
+        +0    < . 1:1(0) ack 10001 <sack 25001:32001>
+        +0    > . 14001:15001(1000) ack 1
+        +0    expect-info cwnd 5000
+        +0    < . 1:1(0) ack 11001 <sack 25001:32001>
+        +0    > . 15001:17001(2x1000) ack 1
+        +0    expect-info cwnd 6000
+        +0    < . 1:1(0) ack 12001 <sack 25001:32001>
+        +0    > . 17001:19001(2x1000) ack 1
+        +0    < . 1:1(0) ack 13001 <sack 25001:32001>
+        +0    > . 19001:21001(2x1000) ack 1
+        +0    < . 1:1(0) ack 14001 <sack 25001:32001>
+        +0    > . 21001:23001(2x1000) ack 1
+        +0    < . 1:1(0) ack 15001 <sack 25001:32001>
+        +0    > . 23001:25001(2x1000) ack 1
+        +0    expect-info cwnd 10000
+        +.05  < . 1:1(0) ack 16001 <sack 25001:32001>
+        +0    > . 32001:33001(1000) ack 1
+        +0    expect-info cwnd 10000
     ",
     );
     t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_rto_fired), (1, 0)));

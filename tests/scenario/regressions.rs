@@ -634,7 +634,7 @@ fn r44_the_first_retransmission_does_not_wait_for_cwnd() {
         +0    < . 1:1(0) ack 1 <sack 1001:3001>
         +0    < . 1:1(0) ack 1 <sack 1001:4001>
         +0    > . 1:1001(1000) ack 1
-        +0    expect-info cwnd 5000
+        +0    expect-info cwnd 7000
         +0    expect-info in_flight 7000
         +.05  < . 1:1(0) ack 10001 win 0
         +0    write 10

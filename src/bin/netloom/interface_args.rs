@@ -11,6 +11,7 @@ use netloom::capture::CaptureWatch;
 use netloom::device::{Builder, Device, HostReceive, HostTransmit, Tap, Tun};
 use netloom::host::{Host, HostBuilder, SpawnError};
 use netloom::stack::AddressState;
+use netloom::tcp::congestion::Choice;
 
 use crate::failure::Failure;
 use crate::mistakes::Addresses;
@@ -60,9 +61,9 @@ pub(crate) struct InterfaceArgs {
     /// Do without checksum and segmentation offload.
     #[arg(long)]
     no_offload: bool,
-    /// The congestion control: only `reno` is there yet.
-    #[arg(long, value_name = "NAME", value_parser = congestion)]
-    congestion: Option<String>,
+    /// The congestion control: reno, cubic, bbr or bbr3 [default: reno].
+    #[arg(long, value_name = "NAME")]
+    congestion: Option<Choice>,
     /// Write everything that is sent and received to this pcapng file.
     #[arg(long, value_name = "FILE")]
     capture: Option<PathBuf>,
@@ -165,6 +166,9 @@ impl InterfaceArgs {
         if let Some(path) = &self.capture {
             builder = builder.capture(path);
         }
+        if let Some(choice) = &self.congestion {
+            builder = builder.congestion(choice.clone());
+        }
         let host = builder
             .spawn()
             .map_err(|error| match (&self.capture, &error) {
@@ -196,13 +200,5 @@ fn note_failure(path: &Path, error: &std::io::Error) {
         note(format_args!(
             "the capture {path} ended early: {error}; what it holds can be read"
         ));
-    }
-}
-
-fn congestion(name: &str) -> Result<String, String> {
-    if name == "reno" {
-        Ok(name.to_owned())
-    } else {
-        Err("only `reno` is there yet".to_owned())
     }
 }

@@ -1,7 +1,7 @@
 //! The controller of a connection, as the core has it: what it answers is used within bounds.
 //!
-//! *Owns* the controller and what it allowed last. *Does not* know connections: who calls it hands it
-//! what it is to tell.
+//! *Owns* the controller, what it allowed last, and the gliding down that it asked for (RFC 9937).
+//! *Does not* know connections: who calls it hands it what it is to tell.
 //! Invariant: a window of a segment at least, and a rate and a quantum that still move something.
 
 use core::time::Duration;
@@ -11,7 +11,7 @@ use super::control::CongestionControl;
 use super::event::{
     AckSample, CongestionEvent, Cx, EpisodeKind, Output, Pacing, Response, SendEvent, Start,
 };
-use super::parts::MAX_CWND;
+use super::parts::{MAX_CWND, Prr, PrrAck};
 
 /// A connection's controller.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Controller {
     inner: Box<dyn CongestionControl>,
     /// What it allowed last, within bounds.
     output: Output,
+    /// The reduction that runs, and what it lets be in flight.
+    glide: Option<(Prr, u32)>,
     /// How often what it answered had to be brought within them.
     clamped: u64,
 }
@@ -29,6 +31,7 @@ impl Controller {
         Self {
             inner: choice.make(),
             output: Output::window(1, u32::MAX),
+            glide: None,
             clamped: 0,
         }
     }
@@ -42,9 +45,32 @@ impl Controller {
         self.output
     }
 
+    /// What may be in flight now: the window, or what gliding down to it leaves.
+    pub(crate) fn window(&self) -> u32 {
+        self.glide.map_or(self.output.cwnd, |(_, gate)| gate)
+    }
+
+    /// Does a reduction run?
+    pub(crate) fn glides(&self) -> bool {
+        self.glide.is_some()
+    }
+
+    /// How often an answer had to be brought within bounds.
+    pub(crate) fn clamped(&self) -> u64 {
+        self.clamped
+    }
+
     pub(crate) fn start(&mut self, cx: &Cx, begin: &Start) {
         self.inner.start(cx, begin);
         self.settle(cx);
+    }
+
+    /// Another controller takes over, with what this one allows; a reduction goes on.
+    pub(crate) fn replace(&mut self, choice: &Choice, cx: &Cx, seed: u64) {
+        let mut begin = Start::new(seed);
+        begin.inherited = Some(self.output);
+        self.inner = choice.make();
+        self.start(cx, &begin);
     }
 
     pub(crate) fn on_restart(&mut self, cx: &Cx, idle: Duration) {
@@ -57,10 +83,33 @@ impl Controller {
         self.settle(cx);
     }
 
-    pub(crate) fn on_congestion(&mut self, cx: &Cx, event: &CongestionEvent) -> Response {
+    /// An episode starts or worsens; `flight` was in flight before the ACK, or the timer, that told it.
+    pub(crate) fn on_congestion(&mut self, cx: &Cx, event: &CongestionEvent, flight: u32) {
         let response = self.inner.on_congestion(cx, event);
         self.settle(cx);
-        response
+        match response {
+            Response::Prr { target } => {
+                let prr = Prr::new(target.clamp(cx.smss, MAX_CWND.max(cx.smss)), flight);
+                // Until the ACK is processed to its end the first retransmission is all that leaves.
+                self.glide = Some((prr, cx.inflight.saturating_add(cx.smss)));
+            }
+            Response::Direct => self.glide = None,
+            Response::Ignore => {}
+        }
+    }
+
+    /// An ACK of the episode, told after all the rest.
+    pub(crate) fn glide(&mut self, ack: &PrrAck, smss: u32) {
+        if let Some((prr, gate)) = &mut self.glide {
+            *gate = prr.on_ack(ack, smss);
+        }
+    }
+
+    /// So much left, new or again.
+    pub(crate) fn on_sent(&mut self, bytes: u32) {
+        if let Some((prr, _)) = &mut self.glide {
+            prr.on_send(bytes);
+        }
     }
 
     pub(crate) fn on_ack(&mut self, cx: &Cx, sample: &AckSample) {
@@ -69,6 +118,7 @@ impl Controller {
     }
 
     pub(crate) fn on_recovery_exit(&mut self, cx: &Cx, kind: EpisodeKind) {
+        self.glide = None;
         self.inner.on_recovery_exit(cx, kind);
         self.settle(cx);
     }

@@ -74,7 +74,7 @@ impl Prr {
         // At the target itself the proportional part still counts: the example of RFC 9937 §8 sends
         // there, where the pseudo-code's strict comparison would send one ACK later.
         let room = if ack.inflight >= self.target {
-            self.proportional()
+            self.proportional(smss)
         } else {
             self.slow_start_bound(ack, smss)
         };
@@ -93,12 +93,15 @@ impl Prr {
         self.out += u64::from(bytes);
     }
 
-    /// As much of what was delivered as the window is to shrink, rounded up.
-    fn proportional(&self) -> u64 {
+    /// As much of what was delivered as the window is to shrink, rounded up: to segments, as the RFC's
+    /// examples count.
+    fn proportional(&self, smss: u32) -> u64 {
         // Both below 2^32 for any episode that ends; 128 bits for one that does not.
         let owed = (u128::from(self.delivered) * u128::from(self.target))
             .div_ceil(u128::from(self.recover_fs));
         u64::try_from(owed)
+            .ok()
+            .and_then(|owed| owed.checked_next_multiple_of(u64::from(smss.max(1))))
             .unwrap_or(u64::MAX)
             .saturating_sub(self.out)
     }
