@@ -1,6 +1,10 @@
-//! Loss recovery and congestion control, packet by packet: which segment leaves at which ACK.
+//! Loss recovery and congestion control, through packets.
 //!
-//! The scripts and their worlds are those of the scenario tier.
+//! | file | owns |
+//! |---|---|
+//! | `recovery.rs` | which segment leaves at which ACK; scripts and worlds are those of the scenario tier |
+//! | `contract.rs` | what a controller is told, in which order; what its answers may do |
+//! | `flows.rs` | each controller over a simulated path (`path.rs`) |
 
 #![allow(
     dead_code,
@@ -9,10 +13,13 @@
     reason = "a test that cannot go on fails; the harness has more than is used here"
 )]
 
+mod contract;
 #[path = "../scenario/device.rs"]
 mod device;
+mod flows;
 #[path = "../scenario/harness.rs"]
 mod harness;
+mod path;
 mod recovery;
 #[path = "../scenario/script.rs"]
 mod script;

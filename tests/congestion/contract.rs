@@ -1,0 +1,313 @@
+//! What a controller is told, in which order, and what its answers may do.
+
+use std::sync::{Arc, Mutex};
+
+use netloom::device::Pick;
+use netloom::tcp::congestion::{
+    AckSample, CongestionControl, CongestionEvent, CongestionKind, Cx, EpisodeKind, LostEvent,
+    Output, Pacing, Phase, Reno, Response, SendEvent, Start, UndoEvent,
+};
+
+use super::path::*;
+
+/// One call, with what the test looks at.
+#[derive(Clone, Debug, PartialEq)]
+enum Call {
+    Start,
+    Restart,
+    Send { inflight: u32, told: u32 },
+    Lost,
+    Congestion(CongestionKind, Phase),
+    Exit(EpisodeKind),
+    Undo,
+    Ack { delivered: u64, rated: bool },
+}
+
+/// Reno, and every call written down.
+#[derive(Clone, Debug)]
+struct Recorder {
+    inner: Reno,
+    calls: Arc<Mutex<Vec<Call>>>,
+}
+
+impl Recorder {
+    fn note(&self, call: Call) {
+        self.calls.lock().unwrap().push(call);
+    }
+}
+
+impl CongestionControl for Recorder {
+    fn name(&self) -> &'static str {
+        "recorder"
+    }
+
+    fn start(&mut self, cx: &Cx, begin: &Start) {
+        self.note(Call::Start);
+        self.inner.start(cx, begin);
+    }
+
+    fn on_restart(&mut self, cx: &Cx, idle: Duration) {
+        self.note(Call::Restart);
+        self.inner.on_restart(cx, idle);
+    }
+
+    fn on_send(&mut self, cx: &Cx, event: &SendEvent) {
+        self.note(Call::Send {
+            inflight: cx.inflight,
+            told: event.inflight_before,
+        });
+        self.inner.on_send(cx, event);
+    }
+
+    fn on_lost(&mut self, cx: &Cx, event: &LostEvent) {
+        self.note(Call::Lost);
+        self.inner.on_lost(cx, event);
+    }
+
+    fn on_congestion(&mut self, cx: &Cx, event: &CongestionEvent) -> Response {
+        self.note(Call::Congestion(event.kind, cx.phase));
+        self.inner.on_congestion(cx, event)
+    }
+
+    fn on_ack(&mut self, cx: &Cx, sample: &AckSample) {
+        self.note(Call::Ack {
+            delivered: cx.delivered,
+            rated: sample.rate.is_some(),
+        });
+        self.inner.on_ack(cx, sample);
+    }
+
+    fn on_recovery_exit(&mut self, cx: &Cx, kind: EpisodeKind) {
+        self.note(Call::Exit(kind));
+        self.inner.on_recovery_exit(cx, kind);
+    }
+
+    fn on_undo(&mut self, cx: &Cx, event: &UndoEvent) {
+        self.note(Call::Undo);
+        self.inner.on_undo(cx, event);
+    }
+
+    fn output(&self) -> Output {
+        self.inner.output()
+    }
+
+    fn boxed_clone(&self) -> Box<dyn CongestionControl> {
+        Box::new(self.clone())
+    }
+}
+
+fn recorder() -> (Choice, Arc<Mutex<Vec<Call>>>) {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let theirs = Arc::clone(&calls);
+    let choice = Choice::custom(move || {
+        Box::new(Recorder {
+            inner: Reno::new(),
+            calls: Arc::clone(&theirs),
+        })
+    });
+    (choice, calls)
+}
+
+/// A loss in the middle of a flow: what an ACK tells comes before what leaves because of it, episodes
+/// before delivered data, and one loss is one event.
+#[test]
+fn calls_come_in_the_order_of_the_contract() {
+    let (choice, calls) = recorder();
+    let (forth, back) = wires(10, 20, 1 << 20);
+    let forth = forth.loss(Pick::numbers([60]));
+    let mut flow = Flow::new(1, (forth, back), using(choice));
+    flow.run(Duration::from_secs(1));
+    let calls = calls.lock().unwrap();
+    let starts = calls.iter().filter(|c| **c == Call::Start).count();
+    assert!(starts >= 1 && calls[0] == Call::Start);
+    let events: Vec<&Call> = calls
+        .iter()
+        .filter(|call| matches!(call, Call::Congestion(..)))
+        .collect();
+    let expected = Call::Congestion(CongestionKind::EnterRecovery, Phase::Disorder);
+    assert_eq!(events, [&expected], "one loss, one event");
+    let exits = calls.iter().filter(|c| matches!(c, Call::Exit(_))).count();
+    assert_eq!(exits, 1);
+    for (n, pair) in calls.windows(2).enumerate() {
+        let ok = match (&pair[0], &pair[1]) {
+            // What an ACK told is told to its end before anything leaves.
+            (Call::Undo | Call::Lost | Call::Congestion(..) | Call::Exit(_), Call::Send { .. }) => {
+                false
+            }
+            (Call::Lost, Call::Undo) => false,
+            (Call::Congestion(..), Call::Lost | Call::Undo) => false,
+            (Call::Exit(_), Call::Lost | Call::Undo) => false,
+            _ => true,
+        };
+        assert!(ok, "call {n}: {pair:?}");
+    }
+    let mut before = 0;
+    for call in calls.iter() {
+        match call {
+            Call::Send { inflight, told } => assert_eq!(inflight, told, "m16"),
+            Call::Ack { delivered, .. } => {
+                assert!(*delivered > before, "an ACK that moved nothing was told");
+                before = *delivered;
+            }
+            _ => {}
+        }
+    }
+    let rated = calls
+        .iter()
+        .filter(|c| matches!(c, Call::Ack { rated: true, .. }));
+    assert!(rated.count() > 100, "the rate sample is finished before");
+}
+
+/// m16: nothing in flight, and the RTO passed: the controller hears of it before anything is planned.
+#[test]
+fn m16_an_idle_restart_is_told_before_the_first_transmission() {
+    let (choice, calls) = recorder();
+    let mut pair = Pair::new(3, wires(10, 20, 1 << 20)).unwrap();
+    let to = SocketAddr::new(Pair::RIGHT, 9);
+    pair.network.add_app(pair.right, Sink::new(to));
+    let id = pair
+        .network
+        .call(pair.left, |cx| cx.tcp_connect(to, using(choice)).unwrap());
+    pair.network.run_until(at(1000)).unwrap();
+    for _ in 0..2 {
+        pair.network.call(pair.left, |cx| {
+            assert_eq!(cx.tcp_write(id, &[7; 5000]).unwrap(), 5000);
+        });
+        pair.network.run_for(Duration::from_secs(5)).unwrap();
+    }
+    let calls = calls.lock().unwrap();
+    let restart = calls.iter().rposition(|c| *c == Call::Restart).unwrap();
+    let next = calls[restart + 1..]
+        .iter()
+        .find(|c| **c != Call::Restart)
+        .unwrap();
+    assert_eq!(
+        *next,
+        Call::Send {
+            inflight: 0,
+            told: 0
+        }
+    );
+}
+
+/// A controller that always says the same.
+#[derive(Clone, Debug)]
+struct Says(Output);
+
+impl CongestionControl for Says {
+    fn name(&self) -> &'static str {
+        "says"
+    }
+
+    fn start(&mut self, _cx: &Cx, _begin: &Start) {}
+
+    fn on_congestion(&mut self, _cx: &Cx, _event: &CongestionEvent) -> Response {
+        Response::Prr { target: 0 }
+    }
+
+    fn on_ack(&mut self, _cx: &Cx, _sample: &AckSample) {}
+
+    fn output(&self) -> Output {
+        self.0
+    }
+
+    fn boxed_clone(&self) -> Box<dyn CongestionControl> {
+        Box::new(self.clone())
+    }
+}
+
+fn says(output: Output) -> Choice {
+    Choice::custom(move || Box::new(Says(output)))
+}
+
+/// Whatever a controller answers, text goes on, and the fault is counted.
+#[test]
+fn nonsense_is_clamped_and_counted() {
+    let rows = [
+        Output::window(0, 0),
+        Output::window(u32::MAX, 0),
+        Output::window(100_000, 0).paced(Pacing::Rate(0)),
+        Output::window(100_000, 0).quantum(1),
+        Output::window(0, 0).paced(Pacing::Rate(0)).quantum(0),
+    ];
+    for output in rows {
+        let (forth, back) = wires(10, 20, 30_000);
+        let forth = forth.loss(Pick::numbers([5, 40]));
+        let mut flow = Flow::new(2, (forth, back), using(says(output)));
+        let bytes = flow.run(Duration::from_secs(5));
+        // A segment a second is the least rate there is.
+        assert!(bytes >= 3 * 1448, "{output:?}: {bytes} bytes");
+        let info = flow.info();
+        assert!(info.congestion_clamped > 0, "{output:?}");
+        assert!(
+            (1448..=1 << 30).contains(&info.cwnd),
+            "{output:?}: {}",
+            info.cwnd
+        );
+    }
+    let mut flow = Flow::new(2, wires(10, 20, 30_000), using(Choice::Reno));
+    flow.run(Duration::from_secs(1));
+    assert_eq!(flow.info().congestion_clamped, 0);
+}
+
+/// A rate is kept to within a percent, and the link never sees more than the pacer's credit at once.
+#[test]
+fn what_is_paced_leaves_at_its_rate() {
+    let rate = 500_000;
+    let output = Output::window(1 << 20, u32::MAX).paced(Pacing::Rate(rate));
+    // A link ten times as fast, with a queue of four segments: two pieces of two at once.
+    let mut flow = Flow::new(5, wires(40, 20, 4 * 1514), using(says(output)));
+    flow.run(Duration::from_secs(1));
+    let bytes = flow.run(Duration::from_secs(4));
+    assert!(bytes.abs_diff(4 * rate) * 100 <= 4 * rate, "{bytes} bytes");
+    let info = flow.info();
+    assert_eq!((info.pacing_rate, info.retransmits), (Some(rate), 0));
+}
+
+/// On a live connection a controller takes the window over, and the flow goes on.
+#[test]
+fn a_change_on_a_live_connection_keeps_the_window() {
+    let mut flow = Flow::new(4, wires(10, 40, 100_000), using(Choice::Reno));
+    flow.run(Duration::from_secs(2));
+    for choice in [Choice::Cubic, Choice::Bbr3, Choice::Bbr, Choice::Reno] {
+        let before = flow.info().cwnd;
+        flow.change(choice.clone());
+        let info = flow.info();
+        assert_eq!(info.congestion_control, choice.name());
+        assert_eq!(info.cwnd, before, "{choice}");
+        let bytes = flow.run(Duration::from_secs(2));
+        assert!(bytes >= 2 * 1_250_000 * 90 / 100, "{choice}: {bytes}");
+    }
+}
+
+/// In an episode the reduction goes on under the new controller.
+#[test]
+fn a_change_in_recovery_keeps_the_episode() {
+    let (forth, back) = wires(10, 200, 1 << 20);
+    let mut flow = Flow::new(
+        4,
+        (forth.loss(Pick::numbers([100])), back),
+        using(Choice::Reno),
+    );
+    for _ in 0..10_000 {
+        flow.run(Duration::from_millis(1));
+        if flow.pair.network.app(flow.bulk).id().is_some() && flow.info().phase == Phase::Recovery {
+            break;
+        }
+    }
+    let before = flow.info();
+    assert_eq!(before.phase, Phase::Recovery, "nothing was lost");
+    flow.change(Choice::Cubic);
+    let after = flow.info();
+    assert_eq!((after.phase, after.cwnd), (before.phase, before.cwnd));
+    flow.run(Duration::from_secs(1));
+    let end = flow.info();
+    assert_eq!(end.phase, Phase::Open);
+    assert!(
+        end.cwnd >= before.ssthresh,
+        "{} after {}",
+        end.cwnd,
+        before.ssthresh
+    );
+    assert_eq!(end.retransmits, 1);
+}
