@@ -130,6 +130,9 @@ impl Connection {
     /// The pacer follows what the controller says.
     fn set_pace(&mut self) {
         let output = self.congestion.output();
+        if output.pacing == Pacing::Off && self.pacer.rate().is_none() {
+            return;
+        }
         let rate = match output.pacing {
             Pacing::Off => None,
             Pacing::FromWindow => {

@@ -9,7 +9,7 @@ use crate::base::Instant;
 
 use super::control::CongestionControl;
 use super::event::{
-    AckSample, CongestionEvent, CongestionKind, Cx, EpisodeKind, Output, Pacing, Phase, Response,
+    AckSample, CongestionEvent, CongestionKind, Cx, EpisodeKind, Output, Phase, Response,
     SendEvent, Start, UndoEvent,
 };
 use super::parts::{AckCredit, HyStartPlusPlus, HyStartStep, MAX_CWND, RenoGrowth};
@@ -343,14 +343,7 @@ impl CongestionControl for Cubic {
     }
 
     fn output(&self) -> Output {
-        let output = Output::window(self.cwnd, self.ssthresh);
-        // RFC 9406 §4.3 asks for it: between bursts the queue runs empty, and the round trip that
-        // is measured over it tells of a queue one round too late.
-        if self.ssthresh == u32::MAX {
-            output.paced(Pacing::FromWindow)
-        } else {
-            output
-        }
+        Output::window(self.cwnd, self.ssthresh)
     }
 
     fn boxed_clone(&self) -> Box<dyn CongestionControl> {
