@@ -19,7 +19,7 @@ fn each_fills_a_path() {
         flow.run(2 * SEC);
         let bytes = flow.run(2 * SEC);
         let most = capacity(20, 2 * SEC);
-        assert!(bytes * 100 >= most * 93, "{choice}: {bytes} of {most}");
+        assert!(bytes * 100 >= most * 88, "{choice}: {bytes} of {most}");
     }
 }
 
