@@ -27,6 +27,7 @@ mod half_open;
 mod header;
 mod info;
 mod isn;
+mod newly_lost;
 mod on_segment;
 mod on_timer;
 mod options;

@@ -295,6 +295,7 @@ impl Connection {
         self.transit(Event::RcvSyn);
         self.snd.start_window(seg, false);
         self.scoreboard.mark_all_lost();
+        self.scoreboard.newly_lost.forget();
         if self.scoreboard.is_empty() {
             self.rcv.ack_now();
         }

@@ -95,6 +95,7 @@ impl Connection {
         self.scoreboard.forget_sacks();
         self.recovery.tlp.give_up();
         self.scoreboard.mark_all_lost();
+        self.scoreboard.newly_lost.forget();
         true
     }
 
@@ -122,6 +123,7 @@ impl Connection {
     fn on_window_opened(&mut self, now: Instant) {
         if !self.scoreboard.is_empty() {
             self.scoreboard.mark_all_lost();
+            self.scoreboard.newly_lost.forget();
             self.restart_rto(now + self.rtt.rto());
         }
     }

@@ -10,6 +10,7 @@ use crate::base::Instant;
 
 use super::congestion::parts::TxStamp;
 use super::delivery::Delivery;
+use super::newly_lost::NewlyLost;
 use super::options::SackBlocks;
 use super::records::{Mark, Place, Record, Records};
 use super::seq::SeqNum;
@@ -32,6 +33,7 @@ pub(crate) struct Scoreboard {
     highest_sacked: Option<SeqNum>,
     /// No record that ends at or below it is `Lost`.
     no_lost_below: Option<SeqNum>,
+    pub(super) newly_lost: NewlyLost,
 }
 
 impl Scoreboard {
@@ -51,11 +53,12 @@ impl Scoreboard {
     pub(crate) fn cool(&mut self) {
         self.records.cool();
         self.times.cool();
+        self.newly_lost.cool();
     }
 
     /// Bytes of memory that the records keep.
     pub(crate) fn held(&self) -> usize {
-        self.records.held() + self.times.held()
+        self.records.held() + self.times.held() + self.newly_lost.held()
     }
 
     /// RFC 6675's pipe: octets believed to be in the network.
@@ -231,8 +234,10 @@ impl Scoreboard {
 
     /// A time-out: everything not reported is taken for lost (RFC 6675 §5.1, RFC 5681 §3.1).
     pub(crate) fn mark_all_lost(&mut self) {
+        let newly_lost = &mut self.newly_lost;
         self.records.edit_all(|record| {
-            if record.mark != Mark::Sacked {
+            if matches!(record.mark, Mark::InFlight | Mark::Retransmitted) {
+                newly_lost.note(record);
                 record.mark = Mark::Lost;
             }
         });
@@ -347,6 +352,7 @@ impl Scoreboard {
             return 0;
         }
         let seq = record.seq;
+        self.newly_lost.note(record);
         self.no_lost_below = self.no_lost_below.map(|low| low.earlier(seq));
         self.records.set_mark(place, Mark::Lost)
     }

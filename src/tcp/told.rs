@@ -8,8 +8,8 @@ use crate::base::Instant;
 
 use super::congestion::parts::{PrrAck, window_rate};
 use super::congestion::{
-    AckSample, Choice, CongestionEvent, CongestionKind, Cx, Pacing, Phase, SendEvent, Start,
-    initial_window,
+    AckSample, Choice, CongestionEvent, CongestionKind, Cx, LossCause, LostEvent, Pacing, Phase,
+    SendEvent, Start, initial_window,
 };
 use super::connection::Connection;
 use super::gate::SendLimit;
@@ -98,6 +98,35 @@ impl Connection {
         ack.newly_lost = newly_lost > 0;
         let smss = self.smss();
         self.congestion.glide(&ack, smss);
+    }
+
+    /// Records were newly taken for lost: the sampler counts them, and the controller hears of each,
+    /// before any episode that they start.
+    pub(super) fn tell_lost(&mut self, now: Instant, cause: LossCause) {
+        let told = self.scoreboard.newly_lost.take();
+        if told.is_empty() {
+            return;
+        }
+        let mut cx = self.cx(now);
+        let mut end = None;
+        for lost in &told {
+            self.sampler.on_lost(lost.len);
+            cx.lost = self.sampler.lost();
+            let event = LostEvent {
+                cause: match cause {
+                    LossCause::Rto => cause,
+                    _ if lost.stamp.attempt > 0 => LossCause::LostRetransmit,
+                    _ => cause,
+                },
+                starts_new_gap: end != Some(lost.seq),
+                first_in_pass: end.is_none(),
+                ..LostEvent::new(lost.stamp, lost.len)
+            };
+            end = Some(lost.seq + lost.len);
+            self.congestion.on_lost(&cx, &event);
+        }
+        self.scoreboard.newly_lost.put_back(told);
+        self.set_pace();
     }
 
     /// An episode starts or worsens, which found so much in flight.

@@ -126,6 +126,15 @@ fn calls_come_in_the_order_of_the_contract() {
         .collect();
     let expected = Call::Congestion(CongestionKind::EnterRecovery, Phase::Disorder);
     assert_eq!(events, [&expected], "one loss, one event");
+    let lost: Vec<usize> = (0..calls.len())
+        .filter(|&n| calls[n] == Call::Lost)
+        .collect();
+    let told = calls.iter().position(|call| *call == expected);
+    assert_eq!(
+        lost.last().map(|n| n + 1),
+        told,
+        "each record, and then the episode"
+    );
     let exits = calls.iter().filter(|c| matches!(c, Call::Exit(_))).count();
     assert_eq!(exits, 1);
     for (n, pair) in calls.windows(2).enumerate() {

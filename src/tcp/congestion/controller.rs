@@ -9,7 +9,8 @@ use core::time::Duration;
 use super::choice::Choice;
 use super::control::CongestionControl;
 use super::event::{
-    AckSample, CongestionEvent, Cx, EpisodeKind, Output, Pacing, Response, SendEvent, Start,
+    AckSample, CongestionEvent, Cx, EpisodeKind, LostEvent, Output, Pacing, Response, SendEvent,
+    Start,
 };
 use super::parts::{MAX_CWND, Prr, PrrAck};
 
@@ -80,6 +81,11 @@ impl Controller {
 
     pub(crate) fn on_send(&mut self, cx: &Cx, event: &SendEvent) {
         self.inner.on_send(cx, event);
+        self.settle(cx);
+    }
+
+    pub(crate) fn on_lost(&mut self, cx: &Cx, event: &LostEvent) {
+        self.inner.on_lost(cx, event);
         self.settle(cx);
     }
 

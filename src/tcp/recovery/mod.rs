@@ -13,7 +13,7 @@ pub(crate) use rack::{Path, Rack};
 pub(crate) use timer::{Early, LossTimer};
 pub(crate) use tlp::Tlp;
 
-use super::congestion::{CongestionKind, EpisodeKind};
+use super::congestion::{CongestionKind, EpisodeKind, LossCause};
 use super::connection::Connection;
 use super::delivery::Delivered;
 use super::records::Mark;
@@ -133,6 +133,14 @@ impl Connection {
 
     /// An episode starts with the first loss outside of one.
     fn on_newly_lost(&mut self, now: Instant, octets: u32) {
+        self.tell_lost(
+            now,
+            if self.sack {
+                LossCause::Rack
+            } else {
+                LossCause::DupThresh
+            },
+        );
         if octets > 0 && self.recovery.phase == Phase::Open {
             self.enter_recovery(now);
         }
@@ -211,6 +219,7 @@ impl Connection {
             self.scoreboard.mark_front_lost();
             self.scoreboard.mark_old_lost(now, self.patience());
         }
+        self.tell_lost(now, LossCause::Rto);
         let kind = CongestionKind::Rto {
             first,
             consecutive: u32::from(self.retries),
