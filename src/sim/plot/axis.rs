@@ -46,8 +46,10 @@ impl Axis {
         let greatest = greatest.max(least.saturating_add(1));
         let step = round_step((greatest - least).div_ceil(ticks.max(1)));
         let units = quantity.units();
-        // The largest unit of which a step is at least a tenth: no label has more than one decimal.
-        let unit = units.iter().rev().find(|unit| step >= unit.1.div_ceil(10));
+        // The largest unit that the axis reaches and of which a step is at least a tenth, so that no
+        // label has more than one decimal.
+        let fits = |unit: &&(&str, u64)| greatest >= unit.1 && step >= unit.1.div_ceil(10);
+        let unit = units.iter().rev().find(fits);
         Self {
             least,
             greatest,
@@ -131,6 +133,7 @@ mod tests {
             (Quantity::Time, 1_200_000_000, "s", "0 0.5 1 1.5"),
             (Quantity::Time, 43_000_000, "ms", "0 10 20 30 40 50"),
             (Quantity::Bytes, 250_000, "kB", "0 50 100 150 200 250"),
+            (Quantity::Bytes, 480_000, "kB", "0 100 200 300 400 500"),
             (Quantity::Bytes, 118_000_000, "MB", "0 50 100 150"),
             (Quantity::Bytes, 3, "B", "0 1 2 3"),
             (Quantity::Bytes, 0, "B", "0 1"),

@@ -81,17 +81,18 @@ impl Path {
         u64::try_from(self.mtu).unwrap_or(0).saturating_sub(HEADERS)
     }
 
-    /// What the line carries of text, in bits per second, of `text` bytes each second what it carries
-    /// in frames.
-    pub(super) fn frame_bits(&self, text_bits: u64) -> u64 {
-        let smss = self.smss().max(1);
-        let frame = u128::from(smss + HEADERS + ETHERNET);
-        u64::try_from(u128::from(text_bits) * frame / u128::from(smss)).unwrap_or(u64::MAX)
+    /// The share of the line that so many bits of text each second are, frames counted, in millionths.
+    pub(super) fn used(&self, text_bits: u64) -> u64 {
+        let smss = u128::from(self.smss());
+        let frames = u128::from(text_bits) * 1_000_000 * (smss + u128::from(HEADERS + ETHERNET));
+        let share = frames.checked_div(smss * u128::from(self.rate.unwrap_or(0)));
+        u64::try_from(share.unwrap_or(0)).unwrap_or(u64::MAX)
     }
 
-    /// Bits per second of the line; 0 when frames take no time.
-    pub(super) fn bits_per_sec(&self) -> u64 {
-        self.rate.unwrap_or(0)
+    /// Two hosts with this path between them.
+    pub(super) fn pair(&self, seed: u64) -> Result<Pair, SimError> {
+        let port = || PortConfig::new().mtu(self.mtu);
+        Pair::with(seed, self.link(), [port(), port()])
     }
 
     fn link(&self) -> LinkConfig {
@@ -195,7 +196,8 @@ impl Ends {
         delayed_ack: true,
     };
 
-    fn options(self) -> (TcpOptions, TcpOptions) {
+    /// The sender's settings, and the receiver's.
+    pub(super) fn options(self) -> (TcpOptions, TcpOptions) {
         let mut ends = (TcpOptions::default(), TcpOptions::default());
         if self.roomy {
             ends.0 = ends.0.send_buffer(ROOMY);
@@ -230,8 +232,7 @@ pub(super) struct Flow {
 impl Flow {
     /// Builds the network of a run and has it watched.
     pub(super) fn new(run: &mut Run, path: &Path, ends: Ends) -> Result<Self, SimError> {
-        let port = || PortConfig::new().mtu(path.mtu);
-        let mut pair = Pair::with(run.seed(), path.link(), [port(), port()])?;
+        let mut pair = path.pair(run.seed())?;
         let to = SocketAddr::new(Pair::RIGHT, 9);
         let (sender, receiver) = ends.options();
         let sink = Sink::new(to).options(ListenOptions::new(receiver));
@@ -296,6 +297,8 @@ mod tests {
         ] {
             assert_eq!(path.to_string(), text);
         }
-        assert_eq!(path.frame_bits(1448 * 8), 1514 * 8);
+        // 1448 of 1514 bytes are text.
+        assert_eq!(path.used(100_000_000 / 1514 * 1448), 999_997);
+        assert_eq!(Path::new(None, 1, None).used(5), 0, "no line, no share");
     }
 }

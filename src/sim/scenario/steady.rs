@@ -250,11 +250,10 @@ impl Experiment for Utilisation {
         let before = flow.received();
         flow.pair.network.run_for(MEASURED)?;
         let text = (flow.received() - before) * 8 / MEASURED.as_secs();
-        let used = self.path.frame_bits(text);
-        let share = used * 1000 / (self.path.bits_per_sec() / 1000).max(1);
         let percent = |percent: u64| percent * 10_000;
         let expected = percent(self.expected - SLACK)..=percent(self.expected + SLACK);
-        run.expect("utilisation", share, Unit::Millionths, expected);
+        let used = self.path.used(text);
+        run.expect("utilisation", used, Unit::Millionths, expected);
         run.watched(&mut flow.pair.network);
         Ok(())
     }
