@@ -15,6 +15,8 @@ pub enum Value {
     None,
     /// A count, a length in bytes, a time in nanoseconds.
     Number(u64),
+    /// What a congestion control says of itself.
+    Inspected(i128),
     /// Yes or no.
     Flag(bool),
     /// A name or an address.
@@ -27,6 +29,7 @@ impl Value {
         match self {
             Self::None => String::new(),
             Self::Number(number) => number.to_string(),
+            Self::Inspected(number) => number.to_string(),
             Self::Flag(flag) => u8::from(*flag).to_string(),
             Self::Text(text) if text.contains([',', '"', '\r', '\n']) => {
                 format!("\"{}\"", text.replace('"', "\"\""))
@@ -40,6 +43,7 @@ impl Value {
         match self {
             Self::None => "null".to_owned(),
             Self::Number(number) => number.to_string(),
+            Self::Inspected(number) => number.to_string(),
             Self::Flag(flag) => flag.to_string(),
             Self::Text(text) => {
                 let mut quoted = String::from("\"");

@@ -54,6 +54,8 @@ fn rows_come_at_equal_distances_and_show_the_queue() {
     assert_eq!(commas.len(), 1 + rows.len());
     assert!(commas.iter().all(|&n| n == commas[0]), "{csv}");
     assert!(csv.starts_with("time_ns,local,remote,state,"), "{csv}");
+    let head = csv.lines().next().unwrap();
+    assert!(head.contains(",queue_bytes,cc_"), "{head}");
     let mut json = Vec::new();
     write_json_lines(&mut json, &rows[..2]).unwrap();
     let json = String::from_utf8(json).unwrap();
@@ -78,6 +80,27 @@ fn each_turn_with_a_segment_gives_a_row() {
     }
     assert!(rows.iter().any(|row| row.info.retransmits > 0));
     assert!(rows.iter().all(|row| row.queue.is_none()));
+}
+
+/// Each congestion control has columns of its own, and a row without them leaves them empty.
+#[test]
+fn rows_of_two_controls_stand_in_one_table() {
+    let mut pair = network(100_000);
+    let trace = pair.network.trace(pair.left, Sampling::EachTurn, None);
+    pair.network.run_for(Duration::from_millis(100)).unwrap();
+    let mut rows = pair.network.take_rows(trace);
+    rows.truncate(3);
+    rows[0].inspected = vec![("cwnd", -1)];
+    rows[1].inspected = vec![("other", 2), ("cwnd", 3)];
+    rows[2].inspected = Vec::new();
+    let mut csv = Vec::new();
+    write_csv(&mut csv, &rows).unwrap();
+    let csv = String::from_utf8(csv).unwrap();
+    let ends = [",cc_cwnd,cc_other", ",-1,", ",3,2", ",,"];
+    assert_eq!(csv.lines().count(), 4);
+    for (line, end) in csv.lines().zip(ends) {
+        assert!(line.ends_with(end), "{line}");
+    }
 }
 
 /// Looking on changes nothing.

@@ -5,6 +5,7 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -47,11 +48,14 @@ pub struct Row {
     pub info: TcpInfo,
     /// What waited on the trace's wire; `None` when it has none.
     pub queue: Option<Queued>,
+    /// What its congestion control said of itself.
+    pub inspected: Vec<(&'static str, i128)>,
 }
 
 impl Row {
-    /// Every value with its name, which says the unit where it is no byte or count.
-    pub fn fields(&self) -> impl Iterator<Item = (&'static str, Value)> + '_ {
+    /// Every value with its name, which says the unit where it is no byte or count. What a congestion
+    /// control says of itself has `cc_` before the name that it gives.
+    pub fn fields(&self) -> impl Iterator<Item = (Cow<'static, str>, Value)> + '_ {
         let whole = |n: usize| Value::Number(u64::try_from(n).unwrap_or(u64::MAX));
         let queue = |of: fn(Queued) -> usize| self.queue.map_or(Value::None, |q| whole(of(q)));
         [
@@ -65,20 +69,37 @@ impl Row {
             ("queue_frames", queue(|q| q.frames)),
             ("queue_bytes", queue(|q| q.bytes)),
         ])
+        .map(|(name, value)| (Cow::Borrowed(name), value))
+        .chain(
+            self.inspected
+                .iter()
+                .map(|&(name, value)| (Cow::Owned(format!("cc_{name}")), Value::Inspected(value))),
+        )
     }
 }
 
-/// Writes rows as CSV with a line of names (RFC 4180); what is unknown is empty.
+/// Writes rows as CSV with a line of names (RFC 4180); what is unknown, or not a row's, is empty.
 ///
 /// # Errors
 /// The sink's.
 pub fn write_csv(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
-    for (number, row) in rows.iter().enumerate() {
-        if number == 0 {
-            let names: Vec<_> = row.fields().map(|(name, _)| name).collect();
-            write!(out, "{}\r\n", names.join(","))?;
+    // Each congestion control has names of its own.
+    let mut places = BTreeMap::new();
+    let mut names = Vec::new();
+    for (name, _) in rows.iter().flat_map(Row::fields) {
+        places.entry(name.clone()).or_insert_with(|| {
+            names.push(name);
+            names.len() - 1
+        });
+    }
+    if !rows.is_empty() {
+        write!(out, "{}\r\n", names.join(","))?;
+    }
+    for row in rows {
+        let mut values = vec![String::new(); names.len()];
+        for (name, value) in row.fields() {
+            values[places[&name]] = value.csv();
         }
-        let values: Vec<_> = row.fields().map(|(_, value)| value.csv()).collect();
         write!(out, "{}\r\n", values.join(","))?;
     }
     Ok(())
@@ -163,6 +184,9 @@ impl Trace {
                 return;
             }
         }
+        let mut inspected = Vec::new();
+        // It is live: its information was just given.
+        let _ = stack.tcp_inspect(id, &mut |name, value| inspected.push((name, value)));
         self.rows.push(Row {
             at: now,
             id,
@@ -170,6 +194,7 @@ impl Trace {
             remote,
             info,
             queue,
+            inspected,
         });
     }
 }

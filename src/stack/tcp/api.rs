@@ -221,6 +221,19 @@ impl Stack {
         Ok(self.tcp.live(id)?.connection.info())
     }
 
+    /// Names and values of what the connection's congestion control knows, for tests and traces.
+    ///
+    /// # Errors
+    /// [`StaleId`] when it was closed.
+    pub fn tcp_inspect(
+        &self,
+        id: TcpId,
+        visit: &mut dyn FnMut(&'static str, i128),
+    ) -> Result<(), StaleId> {
+        self.tcp.live(id)?.connection.congestion.inspect(visit);
+        Ok(())
+    }
+
     /// The connection's local endpoint.
     ///
     /// # Errors

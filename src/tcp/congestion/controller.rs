@@ -41,6 +41,11 @@ impl Controller {
         self.inner.name()
     }
 
+    /// Names and values of what it knows.
+    pub(crate) fn inspect(&self, visit: &mut dyn FnMut(&'static str, i128)) {
+        self.inner.inspect(visit);
+    }
+
     /// What is allowed now.
     pub(crate) fn output(&self) -> Output {
         self.output
