@@ -147,6 +147,7 @@ pub(super) fn of_info(info: &TcpInfo) -> Vec<(&'static str, Value)> {
         "send_limit" send_limit,
         "reordering" reordering,
         "tail_probes" tail_probes,
+        "undos" undos,
         "delivered" delivered,
         "delivery_rate" delivery_rate,
         "delivery_rate_app_limited" delivery_rate_app_limited,

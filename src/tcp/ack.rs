@@ -50,9 +50,10 @@ impl Connection {
         let old_wnd = self.snd.wnd;
         let acked = ack.past(self.snd.una);
         let dsack = dsack_of(&seg.options.sack, ack).filter(|_| self.sack);
+        let echo = self.echo(seg);
         let mut delivery = Delivery {
             at: seg.at,
-            echo: self.echo(seg),
+            echo,
             min_rtt: self.rtt.min(),
             sampler: &mut self.sampler,
             delivered: Delivered::default(),
@@ -88,6 +89,7 @@ impl Connection {
             } else {
                 pure
             },
+            echo,
             pure_duplicate: pure && seg.options.sack.is_empty(),
             dsack,
         }

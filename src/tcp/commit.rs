@@ -11,6 +11,7 @@ use super::header::Flags;
 use super::on_timer::DELAYED_ACK;
 use super::plan::{Plan, What};
 use super::records::{Mark, Place, Record};
+use super::recovery::Phase;
 use super::send::Fin;
 use super::state::Event;
 use super::timers::Timer;
@@ -101,6 +102,11 @@ impl Connection {
         self.scoreboard
             .on_retransmit(place, plan.len(), plan.size, stamp);
         self.recovery.force_first = false;
+        if self.recovery.phase != Phase::Open
+            && let Some(episode) = &mut self.recovery.episode
+        {
+            episode.on_sent_again(now, plan.len());
+        }
         self.stats.retransmits += u64::from(segs);
         self.stats.bytes_retransmitted += u64::from(plan.text);
         if place.is_front() {

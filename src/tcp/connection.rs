@@ -360,6 +360,7 @@ impl Connection {
             send_limit: self.gate.last,
             reordering: self.stats.reordering,
             tail_probes: self.stats.tail_probes,
+            undos: self.stats.undos,
             delivered: self.sampler.delivered(),
             delivery_rate,
             delivery_rate_app_limited,

@@ -48,7 +48,7 @@ pub(crate) struct Echo {
 
 impl Echo {
     /// Was it written before this time?
-    fn is_before(self, at: Instant) -> bool {
+    pub(super) fn is_before(self, at: Instant) -> bool {
         SeqNum::new(self.ecr).before(SeqNum::new(timestamp(at, self.offset)))
     }
 }

@@ -94,6 +94,9 @@ pub struct TcpInfo {
     pub reordering: u64,
     /// Tail loss probes sent (RFC 8985 §7).
     pub tail_probes: u64,
+    /// Episodes of recovery that proved to be for nothing, after which the window was as before
+    /// (RFC 3522, RFC 3708).
+    pub undos: u64,
     /// Octets delivered, cumulatively or selectively.
     pub delivered: u64,
     /// The latest delivery rate, in bytes per second.

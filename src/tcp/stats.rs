@@ -16,6 +16,7 @@ pub(crate) struct Stats {
     pub(crate) challenge_acks: u64,
     pub(crate) window_probes: u64,
     pub(crate) tail_probes: u64,
+    pub(crate) undos: u64,
     pub(crate) keepalives: u64,
     pub(crate) reordering: u64,
     /// What the stack's counters have taken over.

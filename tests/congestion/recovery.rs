@@ -215,3 +215,61 @@ fn m14_a_report_on_an_old_ack_counts() {
     );
     repairs(&t, (1, 0, 1));
 }
+
+/// One segment was overtaken by three: sent again for nothing, as its D-SACK shows.
+#[test]
+fn s2_a_recovery_that_reordering_caused_is_undone() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 10000
+        +0   > P. 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 1 <sack 1001:4001>
+        +0   > . 1:1001(1000) ack 1
+        +0   expect-info ssthresh 5000
+        +.02 < . 1:1(0) ack 10001
+        +0   expect-info cwnd 5000
+        +.03 < . 1:1(0) ack 10001 <sack 1:1001>
+        +0   expect-info cwnd 10000
+        +0   expect-info ssthresh 4294967295
+    ",
+    );
+    t.info(|info| assert_eq!(info.undos, 1));
+}
+
+/// Two were sent again, one of them for nothing: what was lost stays lost.
+#[test]
+fn m10_one_needless_retransmission_of_two_undoes_nothing() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 10000
+        +0   > P. 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 1 <sack 2001:10001>
+        +0   > . 1:2001(2x1000) ack 1
+        +.05 < . 1:1(0) ack 10001 <sack 1001:2001>
+        +0   expect-info ssthresh 5000
+    ",
+    );
+    t.info(|info| assert_eq!(info.undos, 0));
+}
+
+/// The device refuses the retransmission: nothing that was sent again can have been for nothing. What
+/// comes twice from before the episode is none of it.
+#[test]
+fn m13_a_duplicate_of_something_else_undoes_nothing() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 10000
+        +0   > P. 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 1001
+        +0   < . 1:1(0) ack 1001 <sack 2001:5001>
+        +0   > . 1001:2001(1000) ack 1
+        +0   < . 1:1(0) ack 1001 <sack 1:1001 2001:5001>
+        +.05 < . 1:1(0) ack 10001
+        +0   expect-info ssthresh 4500
+    ",
+    );
+    t.info(|info| assert_eq!(info.undos, 0));
+}

@@ -379,3 +379,22 @@ fn r45_reordering_does_not_halve_the_rate() {
     );
     t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_retransmits), (0, 0)));
 }
+
+/// By timestamps: the ACK that fills the hole answers what left before the retransmission.
+#[test]
+fn r43_a_needless_retransmission_restores_the_window() {
+    let mut t = Scenario::established().timestamps().build();
+    t.run(
+        r"
+        +0   write 9880
+        +0   > P. 1:9881(10x988) ack 1 <TS val 50 ecr 50>
+        +.05 < . 1:1(0) ack 1 <TS val 100 ecr 50,sack 989:3953>
+        +0   > . 1:989(988) ack 1
+        +0   expect-info ssthresh 4940
+        +.01 < . 1:1(0) ack 9881 <TS val 110 ecr 50>
+        +0   expect-info cwnd 9880
+        +0   expect-info ssthresh 4294967295
+    ",
+    );
+    t.info(|info| assert_eq!(info.undos, 1));
+}

@@ -10,7 +10,7 @@ use super::choice::Choice;
 use super::control::CongestionControl;
 use super::event::{
     AckSample, CongestionEvent, Cx, EpisodeKind, LostEvent, Output, Pacing, Response, SendEvent,
-    Start,
+    Start, UndoEvent,
 };
 use super::parts::{MAX_CWND, Prr, PrrAck};
 
@@ -131,6 +131,13 @@ impl Controller {
     pub(crate) fn on_recovery_exit(&mut self, cx: &Cx, kind: EpisodeKind) {
         self.glide = None;
         self.inner.on_recovery_exit(cx, kind);
+        self.settle(cx);
+    }
+
+    pub(crate) fn on_undo(&mut self, cx: &Cx, event: &UndoEvent) {
+        self.inner.on_undo(cx, event);
+        // Nothing is to be glided down to any more.
+        self.glide = None;
         self.settle(cx);
     }
 

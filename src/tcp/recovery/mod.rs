@@ -2,20 +2,22 @@
 //!
 //! *Owns* the phase, the recovery point and the count of duplicate ACKs. *Does not* set a window: the
 //! controller hears of episodes and answers. A mechanism has a file: `rack` (with SACK), `newreno`
-//! (without), `tlp` (tails), and the `timer` that they share with the time-out.
+//! (without), `tlp` (tails), `undo` (what was for nothing), and the `timer` that they share with the time-out.
 
 mod newreno;
 mod rack;
 mod timer;
 mod tlp;
+mod undo;
 
 pub(crate) use rack::{Path, Rack};
 pub(crate) use timer::{Early, LossTimer};
 pub(crate) use tlp::Tlp;
+pub(crate) use undo::Episode;
 
 use super::congestion::{CongestionKind, EpisodeKind, LossCause};
 use super::connection::Connection;
-use super::delivery::Delivered;
+use super::delivery::{Delivered, Echo};
 use super::records::Mark;
 use super::seq::SeqNum;
 use crate::base::Instant;
@@ -44,6 +46,8 @@ pub(crate) struct Recovery {
     recover: Option<SeqNum>,
     pub(crate) rack: Rack,
     pub(crate) tlp: Tlp,
+    /// The last one, in which something may prove to be for nothing.
+    pub(crate) episode: Option<Episode>,
     timer: LossTimer,
 }
 
@@ -59,6 +63,8 @@ pub(crate) struct AckEffect {
     pub(crate) duplicate: bool,
     /// Is it one that tells nothing at all: no SACK, no text, no other window?
     pub(crate) pure_duplicate: bool,
+    /// The timestamp of ours that it brings back.
+    pub(crate) echo: Option<Echo>,
     /// Text that came twice (RFC 2883 §4).
     pub(crate) dsack: Option<(SeqNum, SeqNum)>,
 }
@@ -79,6 +85,7 @@ impl Connection {
             self.recovery.recover = self.recovery.recover.filter(|&at| at == self.snd.una);
         }
         self.on_probe_answer(now, effect);
+        self.look_for_undo(now, effect);
         let newly_lost = if self.sack {
             self.update_rack(effect);
             self.detect_by_time(effect.at)
@@ -162,6 +169,7 @@ impl Connection {
     fn enter_recovery(&mut self, now: Instant) {
         let flight_end = self.recovery.flight_end.take().unwrap_or(self.snd.nxt);
         let flight_before = flight_end.past(self.snd.una);
+        self.begin_episode(EpisodeKind::Recovery);
         self.tell_congestion(now, CongestionKind::EnterRecovery, flight_before);
         self.recovery.phase = Phase::Recovery {
             point: self.snd.nxt,
@@ -170,6 +178,11 @@ impl Connection {
         self.recovery.tlp.give_up();
         self.stop_early(Early::Probe);
         self.stats.fast_retransmits += 1;
+    }
+
+    fn begin_episode(&mut self, kind: EpisodeKind) {
+        let episode = Episode::new(kind, self.snd.una, self.snd.nxt);
+        self.recovery.episode = Some(episode);
     }
 
     /// Ends the episode when SND.UNA has reached its point; returns whether it did.
@@ -218,6 +231,9 @@ impl Connection {
             // RFC 8985 §6.3: the first, and what is older than anything on the way can be.
             self.scoreboard.mark_front_lost();
             self.scoreboard.mark_old_lost(now, self.patience());
+        }
+        if self.recovery.phase == Phase::Open {
+            self.begin_episode(EpisodeKind::Loss);
         }
         self.tell_lost(now, LossCause::Rto);
         let kind = CongestionKind::Rto {

@@ -1,0 +1,87 @@
+//! Was an episode for nothing? Then what the controller changed is as it was (RFC 3522, RFC 3708).
+//!
+//! *Owns* the evidence: every octet that was sent again came twice (D-SACK), or everything that was
+//! acknowledged had left before the first retransmission did (timestamps). *Does not* restore a window:
+//! the controller does.
+
+use super::{AckEffect, Phase};
+use crate::base::Instant;
+use crate::tcp::congestion::{EpisodeKind, UndoEvent, UndoEvidence};
+use crate::tcp::connection::Connection;
+use crate::tcp::delivery::Echo;
+use crate::tcp::seq::SeqNum;
+
+/// What is known of the last episode, until it is undone or another one begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Episode {
+    kind: EpisodeKind,
+    /// SND.UNA and SND.NXT when it began: D-SACKs of what lies elsewhere are not of it.
+    from: SeqNum,
+    to: SeqNum,
+    /// Octets that left again in it and were not reported twice.
+    again: u32,
+    /// When the first of them did: what never left is no evidence.
+    first: Option<Instant>,
+    /// Did an ACK that moved SND.UNA echo something that left later?
+    doubted: bool,
+}
+
+impl Episode {
+    pub(super) fn new(kind: EpisodeKind, from: SeqNum, to: SeqNum) -> Self {
+        Self {
+            kind,
+            from,
+            to,
+            again: 0,
+            first: None,
+            doubted: false,
+        }
+    }
+
+    /// So many octets left again.
+    pub(crate) fn on_sent_again(&mut self, now: Instant, octets: u32) {
+        self.again = self.again.saturating_add(octets);
+        self.first.get_or_insert(now);
+    }
+
+    /// Text came twice; returns whether that was the last of what left again.
+    fn on_dsack(&mut self, left: SeqNum, right: SeqNum) -> bool {
+        if left.before(self.from) || right.after(self.to) || self.again == 0 {
+            return false;
+        }
+        self.again = self.again.saturating_sub(right.past(left));
+        self.again == 0
+    }
+
+    /// SND.UNA moved to `una` with this echo; returns whether the whole episode was answered by what left
+    /// before its first retransmission.
+    fn on_advance(&mut self, una: SeqNum, echo: Option<Echo>) -> bool {
+        let Some(first) = self.first else {
+            return false;
+        };
+        self.doubted |= echo.is_none_or(|echo| !echo.is_before(first));
+        !self.doubted && !una.before(self.to)
+    }
+}
+
+impl Connection {
+    /// Does this ACK show that the last episode was for nothing?
+    pub(super) fn look_for_undo(&mut self, now: Instant, effect: &AckEffect) {
+        let Some(episode) = &mut self.recovery.episode else {
+            return;
+        };
+        let in_episode = self.recovery.phase != Phase::Open;
+        let evidence = if effect.dsack.is_some_and(|(l, r)| episode.on_dsack(l, r)) {
+            UndoEvidence::Dsack
+        } else if in_episode && effect.acked > 0 && episode.on_advance(self.snd.una, effect.echo) {
+            UndoEvidence::Timestamp
+        } else {
+            return;
+        };
+        let event = UndoEvent::new(episode.kind, evidence);
+        self.recovery.episode = None;
+        self.stats.undos += 1;
+        let cx = self.cx(now);
+        self.congestion.on_undo(&cx, &event);
+    }
+}
