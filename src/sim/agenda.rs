@@ -45,6 +45,11 @@ impl Agenda {
         self.heap.first().copied()
     }
 
+    /// How many parts are due at some time.
+    pub(super) const fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     /// When a part is due; `None` when it is not.
     pub(super) fn due(&self, who: Who) -> Option<Instant> {
         let (class, number) = who.place();

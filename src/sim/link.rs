@@ -59,6 +59,8 @@ pub(super) struct Cable {
     pub(super) medium: Medium,
     pub(super) to: (usize, usize),
     pub(super) cut: bool,
+    /// So many partitions cut it too.
+    pub(super) partitions: u32,
     /// Frames that came while it was cut.
     pub(super) lost: u64,
     number: u64,
@@ -76,6 +78,7 @@ impl Cable {
             medium,
             to,
             cut: false,
+            partitions: 0,
             lost: 0,
             number: u64::try_from(number).unwrap_or(u64::MAX),
         }
@@ -86,7 +89,7 @@ impl Cable {
         let len = u64::try_from(frame.len()).unwrap_or(u64::MAX);
         digest.time(now);
         digest.number(self.number.rotate_left(32) ^ len);
-        if self.cut {
+        if self.cut || self.partitions > 0 {
             self.lost += 1;
         } else {
             self.wire.offer(now, frame);

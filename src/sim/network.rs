@@ -89,8 +89,8 @@ pub struct Network {
     seed: Seed,
     pub(super) agenda: Agenda,
     pub(super) nodes: Vec<Node>,
-    /// By node and port: the wire that leads away from it.
-    away: Vec<Vec<usize>>,
+    /// By node and port: the wire that leads away from it; `None` for a port whose link came to nothing.
+    away: Vec<Vec<Option<usize>>>,
     pub(super) cables: Vec<Cable>,
     /// By link.
     pub(super) taps: Vec<Option<LinkTap>>,
@@ -167,7 +167,9 @@ impl Network {
             let seed = self.seed_of("wire", number);
             self.cables
                 .push(Cable::new(number, medium_a, (config, seed), to));
-            self.away[from.0].push(self.cables.len() - 1);
+            let away = &mut self.away[from.0];
+            away.resize(away.len().max(from.1 + 1), None);
+            away[from.1] = Some(number);
             self.agenda.advance(Who::Node(from.0), self.now);
         }
         self.taps.push(None);
@@ -297,13 +299,23 @@ impl Network {
         }
     }
 
-    /// Cuts links between two times: a partition, if they are all that joins two parts.
+    /// Cuts links from one time until a later one: a partition, if they are all that joins two parts. A
+    /// link that several partitions cut is whole when all of them are over, and [`cut`](Self::cut) did
+    /// not cut it besides.
     pub fn partition(&mut self, links: &[LinkId], from: Instant, to: Instant) {
-        for (at, cut) in [(from, true), (to, false)] {
+        if from >= to {
+            return;
+        }
+        for (at, begins) in [(from, true), (to, false)] {
             let links = links.to_vec();
             self.at(at, move |network| {
-                for link in links {
-                    network.cut(link, cut);
+                for wire in links.iter().flat_map(|link| [link.forth(), link.back()]) {
+                    let partitions = &mut network.cables[wire.0].partitions;
+                    *partitions = if begins {
+                        *partitions + 1
+                    } else {
+                        *partitions - 1
+                    };
                 }
             });
         }
@@ -335,7 +347,8 @@ impl Network {
 
     /// Runs until nothing will ever happen again, at most until that time; says whether nothing will.
     ///
-    /// Timers count: a connection in TIME-WAIT ends a minute later.
+    /// Timers count: a connection in TIME-WAIT ends a minute later. Rows of a
+    /// [trace](Self::trace) at equal distances do not: they end with all else.
     ///
     /// # Errors
     /// [`SimError::Stuck`] when time stops passing.
@@ -344,6 +357,9 @@ impl Network {
             if at > at_most {
                 self.now = self.now.max(at_most);
                 return Ok(false);
+            }
+            if who == Who::Samples && self.agenda.len() == 1 {
+                break;
             }
             self.happen(at, who)?;
         }
@@ -411,8 +427,8 @@ impl Network {
         let (cables, taps, away) = (&mut self.cables, &mut self.taps, &self.away[node]);
         let (digest, agenda) = (&mut self.digest, &mut self.agenda);
         self.nodes[node].drain_sent(|port, frame| {
-            // A port without a link yet leads nowhere.
-            if let Some(&wire) = away.get(port) {
+            // A port without a link leads nowhere.
+            if let Some(wire) = away.get(port).copied().flatten() {
                 if let Some(tap) = &mut taps[wire / 2] {
                     tap.frame(now, wire % 2, Direction::Outbound, &frame);
                 }
@@ -424,15 +440,14 @@ impl Network {
         Ok(())
     }
 
+    /// Does the first change. One at a time: those that ask for further ones at once are seen to.
     fn change(&mut self) {
-        while let Some(entry) = self.changes.first_entry()
-            && entry.key().0 <= self.now
-        {
-            let change = entry.remove();
-            change(self);
-        }
+        let change = self.changes.pop_first();
         let next = self.changes.first_key_value().map(|(&(at, _), _)| at);
         self.agenda.set(Who::Changes, next);
+        if let Some((_, change)) = change {
+            change(self);
+        }
     }
 }
 

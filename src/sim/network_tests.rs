@@ -1,10 +1,11 @@
 //! Two hosts and a link, in virtual time.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
 use super::*;
+use crate::base::Cidr;
 use crate::device::{QueueLimit, WireConfig};
 use crate::sim::{Bulk, Pair, Sink, Wake};
 use crate::stack::{Readiness, UdpOptions};
@@ -218,4 +219,95 @@ fn ends_of_different_mediums_are_not_joined() {
         error,
         SimError::Mediums(Medium::Ethernet, Medium::Ip)
     ));
+}
+
+#[test]
+fn a_change_that_is_asked_for_at_once_each_time_ends_the_run_with_an_error() {
+    fn again(network: &mut Network) {
+        network.at(network.now(), again);
+    }
+    let mut network = Network::new(1);
+    network.at(Instant::from_millis(2), again);
+    let error = network.run_for(ms(10)).unwrap_err();
+    assert!(matches!(error, SimError::Stuck { at, .. } if at == Instant::from_millis(2)));
+}
+
+/// A change may run the network itself, and ask for others.
+#[test]
+fn changes_within_changes_keep_their_order() {
+    let mut network = Network::new(1);
+    let log = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let note = |what: u8| {
+        let log = std::rc::Rc::clone(&log);
+        move |network: &mut Network| log.borrow_mut().push((network.now(), what))
+    };
+    let (first, inner, second, late) = (note(1), note(2), note(3), note(4));
+    network.at(Instant::from_millis(1), move |network| {
+        first(network);
+        network.at(Instant::ZERO, inner);
+        network.run_for(ms(3)).unwrap();
+    });
+    network.at(Instant::from_millis(1), second);
+    network.at(Instant::from_millis(2), late);
+    network.run_for(ms(2)).unwrap();
+    let at = Instant::from_millis;
+    let expected = [(at(1), 1), (at(1), 3), (at(1), 2), (at(2), 4)];
+    assert_eq!(*log.borrow(), expected);
+    assert_eq!(network.now(), at(4), "time never runs back");
+}
+
+/// Its port stays, without a link; those that come after it have their own.
+#[test]
+fn a_link_that_came_to_nothing_leaves_the_next_alone() {
+    let mut network = Network::new(1);
+    let hosts = ["left", "right"].map(|name| network.add_host(name));
+    let [left, right] = hosts;
+    let port = |address: IpAddr| PortConfig::new().address(Cidr::new(address, 24).unwrap());
+    let bad = PortConfig::new().mtu(20);
+    let elsewhere = "10.9.0.1".parse().unwrap();
+    let error = network.link(
+        left.port(port(elsewhere)),
+        right.port(bad),
+        WireConfig::perfect(),
+    );
+    assert!(matches!(error, Err(SimError::Port(_))), "{error:?}");
+    let ends = (left.port(port(Pair::LEFT)), right.port(port(Pair::RIGHT)));
+    network.link(ends.0, ends.1, wire(10_000_000, 1)).unwrap();
+    let to = SocketAddr::new(Pair::RIGHT, PORT);
+    let sink = network.add_app(right, Sink::new(to));
+    network.add_app(left, Bulk::new(to).bytes(1000));
+    network.run_for(ms(100)).unwrap();
+    assert_eq!(network.app(sink).bytes(), 1000);
+}
+
+#[test]
+fn a_link_is_whole_when_all_that_cut_it_is_over() {
+    let mut pair = Pair::new(1, wire(10_000_000, 1)).unwrap();
+    let (net, link, at) = (&mut pair.network, pair.link, Instant::from_millis);
+    net.partition(&[link], at(10), at(30));
+    net.partition(&[link], at(20), at(40));
+    // One that ends before it begins is none.
+    net.partition(&[link], at(9), at(8));
+    net.at(at(35), move |net| net.cut(link, true));
+    net.at(at(50), move |net| net.cut(link, false));
+    // A datagram to nobody a millisecond: each is asked about or answered.
+    let from = SocketAddr::new(Pair::LEFT, 0);
+    let id = net.call(pair.left, |cx| {
+        cx.udp_bind(from, UdpOptions::new()).unwrap()
+    });
+    let mut whole = Vec::new();
+    for millis in 1..60 {
+        net.run_until(at(millis)).unwrap();
+        let lost = net.lost_to_cuts(link.forth());
+        net.call(pair.left, |cx| {
+            let to = Some(SocketAddr::new(Pair::RIGHT, PORT));
+            let _ = cx.udp_send(id, to, Bytes::from_static(b"x"));
+        });
+        net.run_for(Duration::ZERO).unwrap();
+        if net.lost_to_cuts(link.forth()) == lost {
+            whole.push(millis);
+        }
+    }
+    let expected: Vec<u64> = (1..10).chain(50..60).collect();
+    assert_eq!(whole, expected);
 }

@@ -188,3 +188,19 @@ fn a_wire_is_changed_while_it_runs() {
     assert!(pair.network.frames() < before + 20);
     assert!(pair.network.queued(pair.link.forth()).frames > 0);
 }
+
+/// A network that is looked at is as idle as one that is not.
+#[test]
+fn rows_end_when_nothing_else_happens() {
+    let run = |traced: bool| {
+        let mut pair = network(10_000);
+        let every = Sampling::Every(Duration::from_millis(7));
+        let trace = traced.then(|| pair.network.trace(pair.left, every, None));
+        let idle = pair.network.run_until_idle(Instant::from_millis(1 << 30));
+        let rows = trace.map_or(0, |trace| pair.network.take_rows(trace).len());
+        (idle.unwrap(), pair.network.trace_hash(), rows > 5)
+    };
+    let (plain, looked_at) = (run(false), run(true));
+    assert!(plain.0 && looked_at.0);
+    assert_eq!((plain.1, true), (looked_at.1, looked_at.2));
+}
