@@ -13,8 +13,8 @@ use crate::base::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Thinner {
     held: BTreeMap<Flow, Held>,
-    /// By when they are let go; what left before is still in it, until it comes to the front.
-    order: VecDeque<(Instant, Flow, u64)>,
+    /// By when they are let go, then by when the first came: whatever the settings were then.
+    order: BTreeMap<(Instant, u64), Flow>,
     started: u64,
 }
 
@@ -22,8 +22,8 @@ pub(super) struct Thinner {
 struct Held {
     frame: Frame,
     count: u32,
-    /// Which entry of the order is its own.
-    id: u64,
+    /// Its place in the order.
+    place: (Instant, u64),
 }
 
 impl Thinner {
@@ -42,15 +42,15 @@ impl Thinner {
                 held.frame = frame;
                 (held.count, true)
             }
-            Entry::Vacant(place) => {
+            Entry::Vacant(vacant) => {
                 self.started += 1;
-                let id = self.started;
-                place.insert(Held {
+                let place = (now + settings.within, self.started);
+                vacant.insert(Held {
                     frame,
                     count: 1,
-                    id,
+                    place,
                 });
-                self.order.push_back((now + settings.within, flow, id));
+                self.order.insert(place, flow);
                 (1, false)
             }
         };
@@ -61,27 +61,31 @@ impl Thinner {
     /// Takes out what is held of a connection.
     pub(super) fn take(&mut self, flow: &Flow) -> Option<Frame> {
         let held = self.held.remove(flow)?;
-        while let Some((_, flow, id)) = self.order.front()
-            && self.held.get(flow).is_none_or(|held| held.id != *id)
-        {
-            self.order.pop_front();
-        }
+        self.order.remove(&held.place);
         Some(held.frame)
     }
 
     /// When the first is let go.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.order.front().map(|first| first.0)
+        self.order.first_key_value().map(|(place, _)| place.0)
     }
 
     /// Takes out the first of all.
     pub(super) fn pop(&mut self) -> Option<Frame> {
-        let flow = self.order.front()?.1;
+        let flow = *self.order.first_key_value()?.1;
         self.take(&flow)
     }
 
     pub(super) fn len(&self) -> usize {
         self.held.len()
+    }
+}
+
+#[cfg(test)]
+impl Thinner {
+    /// Entries of the order.
+    pub(super) fn order_len(&self) -> usize {
+        self.order.len()
     }
 }
 

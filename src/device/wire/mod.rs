@@ -217,6 +217,12 @@ impl Wire {
             }
         };
         let flow = flow_of(&layout, &frame.data);
+        if self.config.thinning.is_none()
+            && let Some(before) = flow.and_then(|flow| self.thinner.take(&flow))
+        {
+            // Held since there was thinning.
+            self.aggregate(now, before);
+        }
         let passes = match (self.config.thinning, flow) {
             (Some(settings), Some(flow)) => {
                 let (passes, dropped) = self.thinner.offer(now, flow, frame, settings);

@@ -434,6 +434,40 @@ fn one_ack_passes_in_each_interval() {
     assert_eq!(got, [(ms(10), 9), (ms(20), 19), (ms(30), 24)]);
 }
 
+/// The time that an ACK is kept is that of the settings when it came, and none overtakes another of
+/// its connection.
+#[test]
+fn thinning_is_changed_while_acks_are_held() {
+    let within = |time| WireConfig::perfect().ack_thinning(AckThinning::one_per(millis(time)));
+    let mut wire = wire(within(100));
+    wire.offer(ms(0), ack(1, 1));
+    wire.set(ms(1), within(5));
+    wire.offer(ms(1), ack(2, 2));
+    assert_eq!(wire.next_due(), Some(ms(6)));
+    wire.offer(ms(7), ack(3, 3));
+    wire.set(ms(8), WireConfig::perfect());
+    wire.offer(ms(9), ack(1, 4));
+    wire.offer(ms(10), ack(3, 5));
+    let got = drain(&mut wire);
+    let got: Vec<_> = got.iter().map(|(at, f)| (*at, acked(f))).collect();
+    let expected = [(ms(6), 2), (ms(9), 1), (ms(9), 4), (ms(10), 3), (ms(10), 5)];
+    assert_eq!(got, expected);
+    assert_eq!((wire.counters().thinned, wire.held()), (0, 0));
+}
+
+/// What passes costs nothing more, though an ACK of another connection is kept for long.
+#[test]
+fn thinning_keeps_no_more_than_it_holds() {
+    let thinning = AckThinning::every(2, millis(60_000));
+    let mut wire = wire(WireConfig::perfect().ack_thinning(thinning));
+    wire.offer(ms(0), ack(1, 0));
+    for number in 0..1000 {
+        wire.offer(ms(1), ack(2, number));
+    }
+    assert_eq!(wire.thinner.len(), 1);
+    assert_eq!(wire.thinner.order_len(), 1);
+}
+
 #[test]
 fn text_takes_the_acks_before_it_along() {
     let held = WireConfig::perfect()
