@@ -110,6 +110,7 @@ impl<D: Device> Device for Impair<D> {
         let rx = ImpairRx {
             inner: rx,
             batch: RxBatch::new(64),
+            behind: false,
             line: line(self.receiving, self.control.receiving, "impair receiving"),
         };
         let tx = ImpairTx {
@@ -126,8 +127,14 @@ impl<D: Device> Device for Impair<D> {
 pub struct ImpairRx<R> {
     inner: R,
     batch: RxBatch,
+    /// The device behind may hold more than was read of it.
+    behind: bool,
     line: Line,
 }
+
+/// Batches that one call reads at most from the device behind: what comes faster than it can be read
+/// would else keep the caller for ever, as nothing of it is due yet.
+const BATCHES: usize = 16;
 
 impl<R> ImpairRx<R> {
     /// What happened so far.
@@ -145,7 +152,8 @@ impl<R: Receive> Receive for ImpairRx<R> {
     fn receive(&mut self, now: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError> {
         let mut received = 0;
         self.line.look(now);
-        loop {
+        self.behind = false;
+        for round in 0..=BATCHES {
             while batch.room() > 0
                 && let Some((at, data)) = self.line.wire.take_due(now)
             {
@@ -154,6 +162,10 @@ impl<R: Receive> Receive for ImpairRx<R> {
             }
             if batch.room() == 0 {
                 return Ok(received);
+            }
+            if round == BATCHES {
+                self.behind = true;
+                break;
             }
             match self.inner.receive(now, &mut self.batch) {
                 Ok(0) => return Ok(received),
@@ -166,9 +178,13 @@ impl<R: Receive> Receive for ImpairRx<R> {
                 self.line.offer_received(now, &frame);
             }
         }
+        Ok(received)
     }
 
     fn next_ready(&self) -> Option<Instant> {
+        if self.behind {
+            return Some(self.line.asked);
+        }
         earlier(self.line.next_due(), self.inner.next_ready())
     }
 }

@@ -271,3 +271,42 @@ fn a_wire_is_changed_while_it_runs() {
     assert_eq!(take(&mut rx, ms(2)), [[2; 40]]);
     assert_eq!(rx.next_ready(), None);
 }
+
+/// A device that never runs dry.
+struct Flood(u64);
+
+impl Receive for Flood {
+    fn receive(&mut self, now: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError> {
+        let room = batch.room();
+        for _ in 0..room {
+            self.0 += 1;
+            assert!(self.0 < 1 << 20, "one call never ends");
+            batch.push(RxFrame::new(vec![0x45; 40].into(), RxMeta::new(now)));
+        }
+        Ok(room)
+    }
+}
+
+#[test]
+fn a_call_ends_though_the_device_behind_never_runs_dry() {
+    let (a, _b) = Pair::new(Capabilities::full(Medium::Ip, 1500), 9);
+    let slow = WireConfig::perfect().delay(Duration::from_millis(10));
+    let (rx, _tx) = Impair::new(a, Seed::from_number(1)).receiving(slow).split();
+    let ImpairRx { batch, line, .. } = rx;
+    let (inner, behind) = (Flood(0), false);
+    let mut rx = ImpairRx {
+        inner,
+        batch,
+        behind,
+        line,
+    };
+    let at = Instant::from_millis(3);
+    assert!(take(&mut rx, at).is_empty());
+    assert!(rx.inner().0 > 0);
+    assert_eq!(
+        rx.next_ready(),
+        Some(at),
+        "it is to be called again at once"
+    );
+    assert!(!take(&mut rx, Instant::from_millis(13)).is_empty());
+}
