@@ -131,7 +131,12 @@ fn a_scenario_that_cannot_be_run_is_one_line() {
             2,
             "`x` is no seed; give a whole number",
         ),
-        ("sim clean --seed -1", 2, "unexpected argument '-1' found"),
+        ("sim clean --seed -1", 2, "`-1` is no seed"),
+        (
+            "sim clean --plot x.svg --trace x.svg",
+            2,
+            "cannot go to the same file",
+        ),
         (
             "sim clean --plot /nobody/x.svg",
             1,
@@ -151,6 +156,7 @@ fn a_scenario_that_cannot_be_run_is_one_line() {
         let (got, error) = netloom(line);
         assert_eq!(got, status, "{line}: {error}");
         assert!(error.contains(cause), "{line}: {error}");
+        assert_eq!(error.trim_end().lines().count(), 1, "{line}: {error}");
     }
 }
 

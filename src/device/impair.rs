@@ -16,9 +16,12 @@ use super::{
     Transmit, Wire, WireConfig, WireCounters,
 };
 use crate::base::{Instant, Seed};
-use crate::link::{RxChecksum, RxFrame, RxMeta, TxFrame};
+use crate::link::{RxChecksum, RxFrame, RxMeta, SegmentKinds, TxFrame};
 
 /// A device behind a bad wire.
+///
+/// The times of rate steps and outages are those of who drives the device. A `Host` counts from when its process first used
+/// a host's clock, which nobody can read: there, [`ImpairControl`] changes the wires when the time has come.
 #[derive(Debug)]
 pub struct Impair<D> {
     inner: D,
@@ -32,8 +35,10 @@ pub struct Impair<D> {
 impl<D: Device> Impair<D> {
     /// Wraps `inner` with a perfect wire, whose chances will be drawn from `seed`.
     pub fn new(inner: D, seed: Seed) -> Self {
+        // Whatever the device behind could do, the wire carries frames.
         let capabilities = Capabilities {
             receives_super_segments: false,
+            cut_in_software: SegmentKinds::all(),
             ..with_software(*inner.capabilities())
         };
         Self {

@@ -310,3 +310,15 @@ fn a_call_ends_though_the_device_behind_never_runs_dry() {
     );
     assert!(!take(&mut rx, Instant::from_millis(13)).is_empty());
 }
+
+/// Each of them is a frame on the wire, and written by itself.
+#[test]
+fn super_segments_cost_their_frames_whatever_the_device_behind_can_do() {
+    let (a, _b) = Pair::new(Capabilities::full(Medium::Ip, 1500), 9);
+    let bad = Impair::new(a, Seed::from_number(1));
+    let size = NonZeroU16::new(1448).unwrap();
+    for kind in [SegmentKind::Tcp4, SegmentKind::Tcp6, SegmentKind::Udp] {
+        let segment = Some(Segmentation { kind, size });
+        assert_eq!(bad.capabilities().cost(45 * 1448, segment), 45);
+    }
+}

@@ -20,7 +20,12 @@ pub(crate) struct Args {
     #[arg(value_name = "ID", required_unless_present = "list")]
     id: Option<String>,
     /// What is left to chance comes of this number; the same one gives the same run, to the bit.
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        allow_hyphen_values = true
+    )]
     seed: String,
     /// Draw sequence, window, round-trip time and queue over time into this SVG file.
     #[arg(long, value_name = "FILE")]
@@ -50,6 +55,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let cause = format_args!("`{}` is no seed", args.seed);
         Failure::usage(cause, "give a whole number of 0 to 2^64 - 1")
     })?;
+    if args.plot.is_some() && args.plot == args.trace {
+        let cause = "picture and rows cannot go to the same file";
+        return Err(Failure::usage(
+            cause,
+            "give `--plot` and `--trace` a file each",
+        ));
+    }
     // What cannot be written is known before the run, not after it.
     let mut plot = args.plot.as_deref().map(Target::open).transpose()?;
     let mut trace = args.trace.as_deref().map(Target::open).transpose()?;
