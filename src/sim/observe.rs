@@ -32,8 +32,9 @@ impl Network {
     }
 
     /// Writes all that is sent and all that arrives at both ends of a link as pcapng, each end an
-    /// interface named after its node; times are virtual, from 1970 on. A second capture of a link takes the
-    /// place of the first, which is given up.
+    /// interface named after its node; times are virtual, from 1970 on. It ends with
+    /// [`end_capture`](Self::end_capture), which tells how it went, with the network, or with a second capture
+    /// of the link.
     ///
     /// # Errors
     /// The sink's.

@@ -204,3 +204,19 @@ fn rows_end_when_nothing_else_happens() {
     assert!(plain.0 && looked_at.0);
     assert_eq!((plain.1, true), (looked_at.1, looked_at.2));
 }
+
+/// Nobody has to end a capture to have its frames.
+#[test]
+fn a_capture_that_nobody_ends_is_whole() {
+    let file = Shared::default();
+    let mut pair = network(10_000);
+    pair.network.capture(pair.link, file.clone()).unwrap();
+    pair.network.run_for(Duration::from_secs(1)).unwrap();
+    let frames = pair.network.frames();
+    drop(pair);
+    let bytes = file.0.borrow().clone();
+    let arrived = Reader::new(&bytes[..])
+        .filter(|frame| frame.direction == Some(Direction::Inbound))
+        .count();
+    assert_eq!(u64::try_from(arrived).unwrap(), frames);
+}

@@ -1,7 +1,7 @@
 //! A pcapng of a link: what was sent at each end, and what arrived there.
 //!
 //! *Owns* one writer and the error that ended it. *Does not* stop the network: what the sink refused
-//! is told when the capture ends.
+//! is told when the capture ends. Invariant: a tap that is dropped has written all that it was given.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -15,7 +15,8 @@ use crate::device::Medium;
 
 /// What is written of one link.
 pub(super) struct LinkTap {
-    writer: Writer<Box<dyn Write>>,
+    /// Gone when it has ended.
+    writer: Option<Writer<Box<dyn Write>>>,
     ends: [InterfaceNumber; 2],
     failed: Option<io::Error>,
 }
@@ -32,7 +33,7 @@ impl LinkTap {
             writer.interface(link, names[1])?,
         ];
         Ok(Self {
-            writer,
+            writer: Some(writer),
             ends,
             failed: None,
         })
@@ -40,19 +41,34 @@ impl LinkTap {
 
     /// A frame leaves or reaches one end.
     pub(super) fn frame(&mut self, at: Instant, end: usize, direction: Direction, frame: &Bytes) {
-        if self.failed.is_none() {
-            let written = self.writer.frame(self.ends[end], at, direction, frame, &[]);
+        if let Some(writer) = &mut self.writer {
+            let written = writer.frame(self.ends[end], at, direction, frame, &[]);
             // Without a limit of size every frame is kept.
-            self.failed = written.err();
+            if let Err(error) = written {
+                self.failed = Some(error);
+                self.writer = None;
+            }
         }
     }
 
     /// Writes what is left.
-    pub(super) fn finish(self) -> io::Result<()> {
-        match self.failed {
-            Some(error) => Err(error),
-            None => self.writer.finish().map(|_| ()),
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        match (self.failed.take(), self.writer.take()) {
+            (Some(error), _) => Err(error),
+            (None, Some(writer)) => writer.finish().map(|_| ()),
+            (None, None) => Ok(()),
         }
+    }
+}
+
+impl Drop for LinkTap {
+    fn drop(&mut self) {
+        // Who wants to know how it went ends it himself.
+        let _ = self.end();
     }
 }
 
