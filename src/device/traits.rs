@@ -101,7 +101,7 @@ impl Capabilities {
             Some(SegmentKind::Udp) => self.uso,
         };
         let largest = match frame.meta.segment {
-            None => self.mtu,
+            None => self.mtu.min(LARGEST_MTU),
             // An IPv6 payload of 65,535 bytes stands behind a header of 40 (RFC 8200 §3).
             Some(_) => MAX_IP_LEN + 40,
         };
@@ -130,6 +130,9 @@ impl Capabilities {
         payload_len.div_ceil(one).max(1)
     }
 }
+
+/// Above any frame, and far from the end of the numbers.
+const LARGEST_MTU: usize = usize::MAX / 2;
 
 /// Bytes of an 802.1Q tag, which no MTU counts.
 const VLAN_TAG: usize = 4;
@@ -334,6 +337,9 @@ impl<R: Receive + ?Sized> Receive for Box<R> {
     }
 }
 
+/// Frames of a batch that room is made for beforehand; a larger one grows as it is filled.
+const RESERVED: usize = 1024;
+
 /// A bounded batch of received frames, reused from turn to turn.
 #[derive(Debug)]
 pub struct RxBatch {
@@ -346,7 +352,7 @@ impl RxBatch {
     pub fn new(limit: usize) -> Self {
         let limit = limit.max(1);
         Self {
-            frames: Vec::with_capacity(limit),
+            frames: Vec::with_capacity(limit.min(RESERVED)),
             limit,
         }
     }
@@ -400,6 +406,16 @@ mod tests {
     use core::num::NonZeroU16;
 
     use super::*;
+
+    #[test]
+    fn a_batch_of_any_size_takes_its_frames() {
+        let mut batch = RxBatch::new(usize::MAX);
+        for number in 0..2000u16 {
+            let data = number.to_be_bytes().to_vec().into();
+            batch.push(RxFrame::new(data, crate::link::RxMeta::new(Instant::ZERO)));
+        }
+        assert_eq!((batch.len(), batch.room()), (2000, usize::MAX - 2000));
+    }
 
     #[test]
     fn a_frame_costs_what_is_written_for_it() {

@@ -311,3 +311,22 @@ fn a_link_is_whole_when_all_that_cut_it_is_over() {
     let expected: Vec<u64> = (1..10).chain(50..60).collect();
     assert_eq!(whole, expected);
 }
+
+/// What no wire has is not taken for an MTU, and does not fail in the middle of a run.
+#[test]
+fn a_port_of_any_mtu_works_or_is_refused() {
+    for mtu in [1280, 9000, 65_535, 65_536, 70_000, 1 << 20, usize::MAX] {
+        for offload in [false, true] {
+            let port = || PortConfig::new().mtu(mtu).offload(offload);
+            let ports = [port(), port()];
+            let mut pair = Pair::with(1, wire(1_000_000_000, 1), ports).unwrap();
+            let to = SocketAddr::new(Pair::RIGHT, PORT);
+            let sink = pair.network.add_app(pair.right, Sink::new(to));
+            pair.network
+                .add_app(pair.left, Bulk::new(to).bytes(1_000_000));
+            pair.network.run_for(ms(1000)).unwrap();
+            let got = pair.network.app(sink).bytes();
+            assert_eq!(got, 1_000_000, "MTU {mtu}, offload {offload}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::base::{Cidr, MacAddr, Seed};
 use crate::device::{Capabilities, Medium};
+use crate::link::MAX_IP_LEN;
 
 /// The settings of a [`Stack`](super::Stack).
 #[derive(Clone, Debug)]
@@ -239,10 +240,11 @@ pub struct InterfaceConfig {
 }
 
 impl InterfaceConfig {
-    /// An interface over a device with these capabilities, without an address.
+    /// An interface over a device with these capabilities, without an address. Of a larger MTU, no
+    /// more than 65,535 bytes are used: the most that a length in an IPv4 header tells (RFC 791 §3.1).
     pub fn new(capabilities: &Capabilities) -> Self {
         Self {
-            capabilities: *capabilities,
+            capabilities: tellable(capabilities),
             mac: None,
             vlan: None,
             addresses: Vec::new(),
@@ -260,7 +262,7 @@ impl InterfaceConfig {
     #[must_use]
     pub fn capabilities(self, capabilities: &Capabilities) -> Self {
         Self {
-            capabilities: *capabilities,
+            capabilities: tellable(capabilities),
             ..self
         }
     }
@@ -484,6 +486,14 @@ pub enum ConfigError {
 impl From<ConfigError> for std::io::Error {
     fn from(error: ConfigError) -> Self {
         Self::new(std::io::ErrorKind::InvalidInput, error)
+    }
+}
+
+/// The same, with an MTU whose packets' lengths a header can tell.
+fn tellable(capabilities: &Capabilities) -> Capabilities {
+    Capabilities {
+        mtu: capabilities.mtu.min(MAX_IP_LEN),
+        ..*capabilities
     }
 }
 
