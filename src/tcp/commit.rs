@@ -112,7 +112,7 @@ impl Connection {
         if place.is_front() {
             // RFC 6298 §5: never again within an RTO of its last transmission. What is behind the
             // front restarts nothing, or a front that is lost again would wait for all of it.
-            self.stop_loss_timer();
+            self.stop_rto();
         }
         self.arm_rto(now);
         self.note_probe_sent(true);

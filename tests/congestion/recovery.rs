@@ -52,6 +52,36 @@ fn k2_a_lost_retransmission_is_repeated_without_a_time_out() {
     repairs(&t, (1, 0, 3));
 }
 
+/// The front is old enough to be lost and sent again, what was overtaken behind it is not yet: it is
+/// repaired when it is, and does not wait for an answer to the front.
+#[test]
+fn a_repair_of_the_front_leaves_the_reordering_timer_alone() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        // Reordering is seen: the window is a quarter of 50 ms from here.
+        +0   write 3000
+        +0   > P. 1:3001(3x1000) ack 1
+        +.05 < . 1:1(0) ack 1 <sack 1001:2001>
+        +.01 < . 1:1(0) ack 2001
+        +0   < . 1:1(0) ack 3001
+        +1   write 1000
+        +0   > P. 3001:4001(1000) ack 1
+        +.02 write 1000
+        +0   > P. 4001:5001(1000) ack 1
+        +.002 write 1000
+        +0   > P. 5001:6001(1000) ack 1
+        // The first two are lost: the one is 72 ms old when the third arrives, the other 52.
+        +.05 < . 1:1(0) ack 3001 <sack 5001:6001>
+        +0   > . 3001:4001(1000) ack 1
+        +.0105 > . 4001:5001(1000) ack 1
+        +.05 < . 1:1(0) ack 6001
+        +1   expect-info in_flight 0
+    ",
+    );
+    repairs(&t, (1, 0, 2));
+}
+
 /// Six segments overtake one by less than a quarter of the round trip, once reordering was seen.
 #[test]
 fn k3_reordering_within_the_window_repeats_nothing() {

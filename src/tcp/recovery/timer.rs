@@ -61,6 +61,11 @@ impl Connection {
         self.set_loss_slot();
     }
 
+    /// The time-out is to be counted anew; what comes before it stays.
+    pub(crate) fn stop_rto(&mut self) {
+        self.restart_rto(Instant::FAR_FUTURE);
+    }
+
     /// RFC 6298 §5 (5.2): nothing is outstanding.
     pub(crate) fn stop_loss_timer(&mut self) {
         self.recovery.timer = LossTimer::default();
