@@ -309,6 +309,27 @@ fn who_does_not_answer_is_asked_again_and_holds_few_packets() {
     assert_eq!(router.counters().unresolved, 300 - 64);
 }
 
+/// A scan of addresses that nobody has leaves room for those that somebody has.
+#[test]
+fn a_scan_does_not_keep_neighbours_out() {
+    let mut router = ethernet_beyond();
+    for n in 0..6000u16 {
+        // The first 200 are there and answer.
+        let [high, low] = (n + 256).to_be_bytes();
+        let there = Ipv4Addr::new(10, 2, high, low);
+        let asked = sent(&mut router, 0, udp("10.1.0.1", &there.to_string(), 9));
+        assert_eq!(asked.len(), 1, "{there} is asked for");
+        if n < 200 {
+            let request = arp::Packet::request(HOST_MAC, there, Ipv4Addr::new(10, 2, 0, 254));
+            let out = sent(&mut router, 1, arp_frame(request, MacAddr::BROADCAST));
+            assert_eq!(out.len(), 2, "what waited, and the answer");
+        }
+    }
+    assert_eq!(router.counters().unresolved, 6000 - 4096);
+    let out = sent(&mut router, 0, udp("10.1.0.1", "10.2.1.7", 9));
+    assert_eq!(opened(&out[0].1).0, HOST_MAC, "who has answered stays");
+}
+
 #[test]
 fn the_router_answers_for_its_own_addresses() {
     let mut router = ethernet_beyond();

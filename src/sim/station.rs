@@ -19,7 +19,7 @@ use crate::link::ethernet::{self, EtherType};
 
 /// A question is not asked again before this (RFC 4861 §10, RETRANS_TIMER).
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// Neighbours of one port.
+/// Neighbours of one port. Of those that have not answered, the one that was asked first gives way.
 const MOST_NEIGHBOURS: usize = 4096;
 /// Packets that wait for one of them; the oldest gives way.
 const MOST_WAITING: usize = 64;
@@ -30,6 +30,8 @@ pub(super) struct Station {
     mac: MacAddr,
     own: Vec<IpAddr>,
     neighbours: BTreeMap<IpAddr, Neighbour>,
+    /// Those that were asked for, the first first; some have answered since.
+    asked: VecDeque<IpAddr>,
     /// Packets that gave way, or found no room.
     pub(super) unresolved: u64,
 }
@@ -49,6 +51,7 @@ impl Station {
             mac,
             own,
             neighbours: BTreeMap::new(),
+            asked: VecDeque::new(),
             unresolved: 0,
         }
     }
@@ -81,13 +84,15 @@ impl Station {
         packet: Bytes,
         out: &mut Vec<Bytes>,
     ) {
-        if !self.neighbours.contains_key(&to) && self.neighbours.len() >= MOST_NEIGHBOURS {
+        if !self.has_room_for(to) {
             self.unresolved += 1;
             return;
         }
         let mut ask = false;
+        let asked = &mut self.asked;
         let neighbour = self.neighbours.entry(to).or_insert_with(|| {
             ask = true;
+            asked.push_back(to);
             let waiting = VecDeque::new();
             Neighbour::Asked { last: now, waiting }
         });
@@ -161,8 +166,7 @@ impl Station {
 
     /// `address` is at `mac`: what waited for it leaves.
     fn learn(&mut self, address: IpAddr, mac: MacAddr, out: &mut Vec<Bytes>) {
-        let known = self.neighbours.contains_key(&address);
-        if !mac.is_unicast() || (!known && self.neighbours.len() >= MOST_NEIGHBOURS) {
+        if !mac.is_unicast() || !self.has_room_for(address) {
             return;
         }
         let before = self.neighbours.insert(address, Neighbour::At(mac));
@@ -174,6 +178,24 @@ impl Station {
                     .map(|packet| frame(mac, self.mac, kind, packet)),
             );
         }
+    }
+
+    /// Is this neighbour known, or is there room for one more? A scan of addresses that nobody has
+    /// does not keep out those that somebody has.
+    fn has_room_for(&mut self, address: IpAddr) -> bool {
+        if self.neighbours.contains_key(&address) {
+            return true;
+        }
+        while self.neighbours.len() >= MOST_NEIGHBOURS {
+            let Some(first) = self.asked.pop_front() else {
+                return false;
+            };
+            if let Some(Neighbour::Asked { waiting, .. }) = self.neighbours.get(&first) {
+                self.unresolved += u64::try_from(waiting.len()).unwrap_or(u64::MAX);
+                self.neighbours.remove(&first);
+            }
+        }
+        true
     }
 
     /// Who has `to`?
