@@ -24,10 +24,56 @@ pub enum Wake {
     Alarm(u64),
 }
 
-/// A program on a simulated host: a type of your own, or a closure `|cx, wake| ...`.
+/// A program on a simulated host: a type of your own, or a closure `|cx: &mut Cx<'_>, wake| ...`,
+/// whose first argument needs its type.
 ///
 /// It takes no time: whatever it does happens at [`Cx::now`]. Each application is told of its own
 /// sockets only, those that it opened, bound or accepted.
+///
+/// ```
+/// use netloom::device::WireConfig;
+/// use netloom::sim::{App, Cx, Pair, Wake};
+/// use netloom::stack::{SocketId, UdpOptions};
+/// use std::{net::SocketAddr, time::Duration};
+///
+/// /// Counts what comes.
+/// struct Counter(SocketAddr, usize);
+///
+/// impl App for Counter {
+///     fn wake(&mut self, cx: &mut Cx<'_>, wake: Wake) {
+///         match wake {
+///             Wake::Start => {
+///                 cx.udp_bind(self.0, UdpOptions::new()).expect("a free port");
+///             }
+///             // All that there is, or no further event comes.
+///             Wake::Event(event) => {
+///                 if let SocketId::Udp(id) = event.id {
+///                     while cx.udp_recv(id).is_ok() {
+///                         self.1 += 1;
+///                     }
+///                 }
+///             }
+///             _ => {}
+///         }
+///     }
+/// }
+///
+/// let mut pair = Pair::new(1, WireConfig::perfect().delay(Duration::from_millis(5)))?;
+/// let to = SocketAddr::new(Pair::RIGHT, 7);
+/// let counter = pair.network.add_app(pair.right, Counter(to, 0));
+/// let from = SocketAddr::new(Pair::LEFT, 7);
+/// pair.network.add_app(pair.left, move |cx: &mut Cx<'_>, wake| {
+///     if wake == Wake::Start {
+///         let id = cx.udp_bind(from, UdpOptions::new()).expect("a free port");
+///         for _ in 0..3 {
+///             cx.udp_send(id, Some(to), "hello".into()).expect("room");
+///         }
+///     }
+/// });
+/// pair.network.run_for(Duration::from_secs(1))?;
+/// assert_eq!(pair.network.app(counter).1, 3);
+/// # Ok::<(), netloom::sim::SimError>(())
+/// ```
 pub trait App: Any {
     /// Something happened.
     fn wake(&mut self, cx: &mut Cx<'_>, wake: Wake);
