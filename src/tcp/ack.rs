@@ -22,7 +22,14 @@ impl Connection {
     pub(crate) fn process_ack(&mut self, now: Instant, seg: &Segment, ack: SeqNum) {
         self.gate.on_ack(self.snd.una);
         let prior_inflight = self.scoreboard.pipe();
-        self.gate.flight_before = prior_inflight;
+        // RFC 9937 §6: RecoverFS holds what is delivered from the first ACK of the episode on. All that were
+        // processed since the sender stopped are one: nothing left yet in answer to any of them.
+        let found = if self.congestion.glides() {
+            prior_inflight
+        } else {
+            prior_inflight.max(self.gate.stopped.pipe)
+        };
+        self.gate.flight_before = found;
         let effect = self.take_ack(seg, ack);
         let was_shut = self.snd.wnd == 0;
         self.snd.update_window(seg, ack, effect.acked > 0);
@@ -38,7 +45,7 @@ impl Connection {
             };
             self.tell_ack(seg.at, sample);
         }
-        self.glide(&effect, newly_lost, prior_inflight);
+        self.glide(&effect, newly_lost, [prior_inflight, found]);
         self.on_window_told(now, was_shut);
         if effect.acked > 0 {
             self.on_una_advanced(now);

@@ -83,6 +83,7 @@ impl Connection {
             self.snd.fin = Fin::Sent;
             self.transit(Event::SndFin);
         }
+        self.note_flight();
         self.persist.on_sent();
         self.timers.stop(Timer::Persist);
         self.arm_rto(now);
@@ -101,6 +102,7 @@ impl Connection {
         let stamp = self.sampler.on_send(&leaving);
         self.scoreboard
             .on_retransmit(place, plan.len(), plan.size, stamp);
+        self.note_flight();
         self.recovery.force_first = false;
         if self.recovery.phase != Phase::Open
             && let Some(episode) = &mut self.recovery.episode

@@ -45,8 +45,19 @@ pub(crate) struct Gate {
     limited_at: Option<SeqNum>,
     /// What stopped the sender last.
     pub(crate) last: SendLimit,
-    /// In flight before the ACK, or the timer, that is being processed.
+    /// RFC 9937's RecoverFS, should the ACK, or the timer, that is being processed start an episode.
     pub(crate) flight_before: u32,
+    /// In flight when the sender last sent or stopped.
+    pub(crate) stopped: Flight,
+}
+
+/// What is in flight, twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flight {
+    /// RFC 5681's FlightSize: sent and not cumulatively acknowledged.
+    pub(crate) outstanding: u32,
+    /// Of that, what is neither reported nor lost.
+    pub(crate) pipe: u32,
 }
 
 impl Gate {
@@ -61,9 +72,25 @@ impl Gate {
             self.limited_at = None;
         }
     }
+
+    /// An episode is over: what was reported in it is none of the next one's flight.
+    pub(crate) fn on_episode_end(&mut self) {
+        self.stopped.outstanding = self.stopped.outstanding.min(self.stopped.pipe);
+    }
 }
 
 impl Connection {
+    /// The sender sent, or stopped. FlightSize is of this moment (RFC 5681 §3.1 (4), §3.2 (2)): several
+    /// ACKs may be processed before the sender has its turn, and what each takes out of flight is put back
+    /// only then. Of the ACK in the middle, the threshold would be half of whatever was not acknowledged
+    /// yet.
+    pub(super) fn note_flight(&mut self) {
+        self.gate.stopped = Flight {
+            outstanding: self.snd.nxt.past(self.snd.una),
+            pipe: self.scoreboard.pipe(),
+        };
+    }
+
     /// What cwnd and the bound of both directions still allow in flight.
     pub(super) fn cwnd_room(&self) -> u32 {
         let window = self.congestion.window().min(self.flight_bound());
@@ -140,6 +167,7 @@ impl Connection {
     /// Nothing more can leave now: notes why.
     pub(super) fn note_stop(&mut self, limit: SendLimit) {
         self.gate.last = limit;
+        self.note_flight();
         let lost = self.scoreboard.lost();
         if limit == SendLimit::Pacing {
             // Neither the window nor the application.

@@ -80,18 +80,19 @@ impl Connection {
         self.set_pace();
     }
 
-    /// The last step of an ACK: what a reduction lets leave. It found so much in flight.
-    pub(super) fn glide(&mut self, effect: &AckEffect, newly_lost: u32, prior_inflight: u32) {
+    /// The last step of an ACK: what a reduction lets leave. `prior` was in flight before the ACK, and
+    /// `found` before the first one that it is to answer for.
+    pub(super) fn glide(&mut self, effect: &AckEffect, newly_lost: u32, [prior, found]: [u32; 2]) {
         if !self.congestion.glides() {
             return;
         }
         let inflight = self.scoreboard.pipe();
         let delivered = if self.sack {
-            effect.delivered.bytes
+            effect.delivered.bytes + (found - prior)
         } else {
             // RFC 9937 §6: duplicates tell of segments, and partial ACKs take back what they told:
             // what is in flight no more, and is not lost, arrived.
-            prior_inflight.saturating_sub(inflight.saturating_add(newly_lost))
+            found.saturating_sub(inflight.saturating_add(newly_lost))
         };
         let mut ack = PrrAck::new(delivered, inflight);
         ack.una_advanced = effect.acked > 0;

@@ -285,6 +285,45 @@ fn p1_first_of_twenty_lost() {
     t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_retransmits), (1, 1)));
 }
 
+/// m05: six of eleven are acknowledged, and the loss of the next shown, ACK by ACK or in one batch: either
+/// way half of the eleven is left, not of what the ACKs before left in flight.
+#[test]
+fn m05_a_batch_of_acks_is_cut_as_each_alone_is() {
+    for arrow in ["<", "<<"] {
+        let mut t = Scenario::established().build();
+        t.run(TWENTY);
+        // Twenty become ten and one, in congestion avoidance.
+        t.run(
+            r"
+            +.05 < . 1:1(0) ack 10001 <sack 11001:30001>
+            +0   > *
+            +.05 < . 1:1(0) ack 39001
+            +0   > *
+            +.05 expect-info in_flight 11000
+            +0   expect-info ssthresh 10000
+        ",
+        );
+        let anything = if arrow == "<" { "+0 > *\n" } else { "" };
+        let mut script = String::new();
+        for ack in [
+            "41001",
+            "43001",
+            "45001",
+            "45001 <sack 46001:47001>",
+            "45001 <sack 46001:48001>",
+        ] {
+            script += &format!("+0 {arrow} . 1:1(0) ack {ack}\n{anything}");
+        }
+        t.run(&script);
+        t.run("+0 < . 1:1(0) ack 45001 <sack 46001:49001>\n+0 > *\n+0 expect-info ssthresh 5500");
+        t.counters(|c| assert_eq!(c.tcp_fast_retransmits, 2, "{arrow}"));
+        if arrow == "<<" {
+            // What the whole batch took out of flight is put back, up to the threshold.
+            t.run("+0 expect-info cwnd 5500");
+        }
+    }
+}
+
 /// P2: fifteen of twenty lost, as in RFC 9937's example: one for one, then a segment more for each ACK
 /// that shows the repair to go well, up to ssthresh.
 #[test]

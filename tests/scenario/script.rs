@@ -4,6 +4,8 @@
 //! +.05 < . 1:1(0) ack 1001 win 500 <sack 2001:3001>     the peer sends
 //! +0   > P. 1001:4001(3x1000) ack 1                     we send: here one super-segment
 //! +0   write 4000                                       the user calls
+//! +0   << . 1:1(0) ack 1001                             the peer sends, in one batch with the next line
+//! +0   > *                                              we send whatever we do
 //! ```
 //!
 //! `+t` counts seconds from the line before. Sequence numbers are relative to the initial number of
@@ -35,7 +37,11 @@ pub(crate) struct Line {
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     Inject(Packet),
+    /// In one batch with what the next line injects.
+    InjectWithNext(Packet),
     Expect(Packet),
+    /// Whatever was sent, if anything.
+    ExpectAnything,
     Command(Vec<String>),
 }
 
@@ -74,7 +80,11 @@ impl Line {
             .unwrap_or_else(|| panic!("line {number}: no time: {text}"));
         let rest = rest.trim();
         let action = match rest.split_at(1) {
-            ("<", packet) => Action::Inject(packet_of(number, packet)),
+            ("<", packet) => match packet.strip_prefix('<') {
+                Some(packet) => Action::InjectWithNext(packet_of(number, packet)),
+                None => Action::Inject(packet_of(number, packet)),
+            },
+            (">", any) if any.trim() == "*" => Action::ExpectAnything,
             (">", packet) => Action::Expect(packet_of(number, packet)),
             _ => Action::Command(rest.split_whitespace().map(String::from).collect()),
         };

@@ -116,6 +116,7 @@ impl Setting {
             ..Packet::default()
         };
         scratch.inject(&syn);
+        scratch.settle();
         let (_, answer) = scratch.out().frames.pop_front().expect("a SYN-ACK");
         let (_, _, header, options) = take_apart(&answer);
         (header.seq, options.timestamps.expect("timestamps").0)
@@ -295,6 +296,16 @@ impl World {
         let at = self.now + line.after;
         let place = format!("{}, line {}: {}", self.name(), line.number, line.text);
         match &line.action {
+            Action::InjectWithNext(packet) => {
+                self.advance(at);
+                self.expect_silence(&place);
+                self.inject(packet);
+                return;
+            }
+            Action::ExpectAnything => {
+                self.advance(at);
+                self.out().frames.clear();
+            }
             Action::Inject(packet) => {
                 self.advance(at);
                 self.expect_silence(&place);
@@ -396,13 +407,12 @@ impl World {
         self.give(theirs, segment, meta);
     }
 
-    /// Gives the stack a segment from this end.
+    /// Leaves a segment from this end for the stack's next turn.
     fn give(&mut self, from: SocketAddr, segment: Vec<u8>, meta: RxMeta) {
         let (ours, _) = endpoints(self.setting.v6);
         let frame = self.wrap(from, ours, segment);
         let frame = RxFrame::new(Bytes::from(frame), meta);
         self.port.rx_mut().half_mut().0.push_back(frame);
-        self.settle();
     }
 
     /// A segment without text or options from another port of the peer; returns what answers it.
@@ -417,6 +427,7 @@ impl World {
         segment.truncate(header);
         let from = SocketAddr::new(theirs.ip(), port);
         self.give(from, segment, RxMeta::new(self.now));
+        self.settle();
         self.out().frames.pop_front().map(|(_, answer)| answer)
     }
 

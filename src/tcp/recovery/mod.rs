@@ -38,8 +38,8 @@ pub(crate) enum Phase {
 pub(crate) struct Recovery {
     pub(crate) phase: Phase,
     dup_acks: u32,
-    /// SND.NXT at the first duplicate: FlightSize without limited transmit (RFC 5681 §3.2 (2)).
-    flight_end: Option<SeqNum>,
+    /// FlightSize when the first duplicate came, so without limited transmit (RFC 5681 §3.2 (2)).
+    flight_size: Option<u32>,
     /// The first retransmission of an episode, or of a time-out, leaves whatever the windows say.
     pub(crate) force_first: bool,
     /// Where the last episode ended (RFC 6582 §3.2's recover), until SND.UNA is beyond it.
@@ -74,10 +74,11 @@ impl Connection {
     /// afterwards, so that growth never precedes a cut. Returns the octets newly marked lost.
     pub(crate) fn on_ack_effect(&mut self, now: Instant, effect: &AckEffect) -> u32 {
         if effect.duplicate {
-            self.recovery.flight_end.get_or_insert(self.snd.nxt);
+            let flight_size = self.gate.stopped.outstanding;
+            self.recovery.flight_size.get_or_insert(flight_size);
             self.recovery.dup_acks += 1;
         } else if effect.acked > 0 {
-            self.recovery.flight_end = None;
+            self.recovery.flight_size = None;
             self.recovery.dup_acks = 0;
         }
         if effect.acked > 0 {
@@ -167,8 +168,8 @@ impl Connection {
     }
 
     fn enter_recovery(&mut self, now: Instant) {
-        let flight_end = self.recovery.flight_end.take().unwrap_or(self.snd.nxt);
-        let flight_before = flight_end.past(self.snd.una);
+        let flight_size = self.recovery.flight_size.take();
+        let flight_before = flight_size.unwrap_or(self.gate.stopped.outstanding);
         self.begin_episode(EpisodeKind::Recovery);
         self.tell_congestion(now, CongestionKind::EnterRecovery, flight_before);
         self.recovery.phase = Phase::Recovery {
@@ -203,10 +204,11 @@ impl Connection {
     fn exit(&mut self, now: Instant, kind: EpisodeKind) {
         self.recovery.phase = Phase::Open;
         self.recovery.dup_acks = 0;
-        self.recovery.flight_end = None;
+        self.recovery.flight_size = None;
         self.recovery.force_first = false;
         self.recovery.rack.on_recovery_exit();
         self.scoreboard.forget_dup_acks();
+        self.gate.on_episode_end();
         let cx = self.cx(now);
         self.congestion.on_recovery_exit(&cx, kind);
     }
@@ -217,7 +219,7 @@ impl Connection {
         // RFC 5681 §3.1 (4); in an episode what is lost was answered for already.
         let flight_before = match self.recovery.phase {
             Phase::Open => self.snd.nxt.past(self.snd.una),
-            Phase::Recovery { .. } | Phase::Loss { .. } => self.scoreboard.pipe(),
+            Phase::Recovery { .. } | Phase::Loss { .. } => self.gate.stopped.pipe,
         };
         let reneged = self
             .scoreboard
@@ -245,7 +247,7 @@ impl Connection {
             point: self.snd.nxt,
         };
         self.recovery.dup_acks = 0;
-        self.recovery.flight_end = None;
+        self.recovery.flight_size = None;
         self.recovery.tlp.give_up();
     }
 }

@@ -184,7 +184,7 @@ impl Connection {
             self.recovery.tlp.end = None;
         }
         if repaired && self.recovery.phase == Phase::Open {
-            let flight = self.snd.nxt.past(self.snd.una) + effect.acked;
+            let flight = self.gate.stopped.outstanding;
             self.tell_congestion(now, CongestionKind::TlpRepairedLoss, flight);
         }
     }
