@@ -150,7 +150,9 @@ pub(crate) fn tcp(rng: &mut Rng) -> Tcp {
         min_rto: rng.pick(&[200, 200, 200, 50, 1000]),
         ..Tcp::DEFAULT
     };
-    // Drawn with it: a draw of its own would make other worlds of all known seeds.
+    // Of a copy: a draw of its own would make other worlds of all known seeds.
+    tcp.congestion = rng.clone().below(4) as usize;
+    // Drawn with it, for the same reason.
     if tcp.min_rto == 1000 {
         tcp.quick_acks = 0;
     }

@@ -5,6 +5,7 @@
 
 use core::time::Duration;
 
+use netloom::tcp::congestion::Choice;
 use netloom::tcp::{Keepalive, TcpOptions};
 
 /// One world.
@@ -145,6 +146,8 @@ pub(crate) struct Tcp {
     pub(crate) min_rto: u64,
     /// Few retries of everything.
     pub(crate) impatient: bool,
+    /// Which of [`Choice::NAMED`].
+    pub(crate) congestion: usize,
 }
 
 impl Tcp {
@@ -161,6 +164,7 @@ impl Tcp {
         linger: None,
         min_rto: 200,
         impatient: false,
+        congestion: 0,
     };
 
     pub(crate) fn options(&self) -> TcpOptions {
@@ -179,7 +183,8 @@ impl Tcp {
             .keepalive(self.keepalive.map(idle))
             .user_timeout(self.user_timeout.map(millis))
             .linger(self.linger.map(millis))
-            .min_rto(millis(self.min_rto));
+            .min_rto(millis(self.min_rto))
+            .congestion(Choice::NAMED[self.congestion].clone());
         if self.impatient {
             options.retries(3).syn_retries(1).orphan_retries(1)
         } else {

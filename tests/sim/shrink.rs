@@ -126,6 +126,9 @@ fn settings(all: &mut Vec<Change>, end: usize) {
     all.push(change(move |s| s.tcp[end].delayed_ack = PLAIN.delayed_ack));
     all.push(change(move |s| s.tcp[end].quick_acks = PLAIN.quick_acks));
     all.push(change(move |s| s.tcp[end].min_rto = PLAIN.min_rto));
+    all.push(change(move |s| {
+        s.tcp[end].congestion = PLAIN.congestion;
+    }));
     all.push(change(move |s| s.tcp[end].send_buffer = PLAIN.send_buffer));
     all.push(change(move |s| {
         s.tcp[end].recv_max = PLAIN.recv_max;
