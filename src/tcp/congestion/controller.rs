@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::choice::Choice;
 use super::control::CongestionControl;
 use super::event::{
-    AckSample, CongestionEvent, Cx, EpisodeKind, LostEvent, Output, Pacing, Response, SendEvent,
+    AckSample, CongestionEvent, CongestionKind, Cx, EpisodeKind, LostEvent, Output, Pacing, Response, SendEvent,
     Start, UndoEvent,
 };
 use super::parts::{MAX_CWND, Prr, PrrAck};
@@ -99,6 +99,10 @@ impl Controller {
         let response = self.inner.on_congestion(cx, event);
         self.settle(cx);
         match response {
+            // Nothing ends a reduction that no episode runs for.
+            Response::Prr { .. } if event.kind == CongestionKind::TlpRepairedLoss => {
+                self.glide = None;
+            }
             Response::Prr { target } => {
                 let prr = Prr::new(target.clamp(cx.smss, MAX_CWND.max(cx.smss)), flight);
                 // Until the ACK is processed to its end the first retransmission is all that leaves.
@@ -161,5 +165,52 @@ fn bounded(said: Output, smss: u32) -> Output {
         ssthresh: said.ssthresh,
         pacing,
         send_quantum: said.send_quantum.map(|bytes| bytes.max(smss)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Instant;
+
+    /// Reduces whatever it hears of.
+    #[derive(Clone, Debug)]
+    struct Glider;
+
+    impl CongestionControl for Glider {
+        fn name(&self) -> &'static str {
+            "glider"
+        }
+
+        fn start(&mut self, _: &Cx, _: &Start) {}
+
+        fn on_congestion(&mut self, _: &Cx, _: &CongestionEvent) -> Response {
+            Response::Prr { target: 5000 }
+        }
+
+        fn on_ack(&mut self, _: &Cx, _: &AckSample) {}
+
+        fn output(&self) -> Output {
+            Output::window(20_000, 5000)
+        }
+
+        fn boxed_clone(&self) -> Box<dyn CongestionControl> {
+            Box::new(self.clone())
+        }
+    }
+
+    /// A loss that a probe repaired starts no episode: nothing would end a reduction for it, and the
+    /// window would count no more.
+    #[test]
+    fn a_reduction_runs_in_an_episode_only() {
+        let cx = Cx::new(Instant::ZERO, 1000);
+        let mut controller = Controller::new(&Choice::custom(|| Box::new(Glider)));
+        controller.start(&cx, &Start::new(1));
+        let repaired = CongestionEvent::new(CongestionKind::TlpRepairedLoss, 10_000);
+        controller.on_congestion(&cx, &repaired, 10_000);
+        assert_eq!((controller.glides(), controller.window()), (false, 20_000));
+        let entered = CongestionEvent::new(CongestionKind::EnterRecovery, 10_000);
+        controller.on_congestion(&cx, &entered, 10_000);
+        assert!(controller.glides());
     }
 }

@@ -234,7 +234,8 @@ impl CongestionEvent {
 #[non_exhaustive]
 pub enum Response {
     /// The core glides what may leave down to `target` bytes, by proportional rate reduction, and ends
-    /// there. [`Output::cwnd`] counts again when the episode is over.
+    /// there. [`Output::cwnd`] counts again when the episode is over; to
+    /// [`TlpRepairedLoss`](CongestionKind::TlpRepairedLoss), which starts none, the answer is [`Direct`](Self::Direct).
     Prr {
         /// The window at the end.
         target: u32,
