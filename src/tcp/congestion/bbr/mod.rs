@@ -26,11 +26,15 @@ const MARGIN_PERCENT: u128 = 1;
 const MIN_SEGMENTS: u32 = 4;
 // Linux's limit of a super-segment: what leaves in one piece is never more.
 const MOST_QUANTUM: u32 = 64 << 10;
+// Beyond any window, and sums of a few of it still fit.
+const MOST_PRODUCT: u64 = 1 << 60;
 
 /// Bytes of `rate` in `time`, times `gain`.
 fn product(rate: u64, time: Duration, gain: Gain) -> u64 {
     let bytes = u128::from(rate) * time.as_nanos() / NANOS_PER_SEC * u128::from(gain);
-    u64::try_from(bytes / u128::from(UNIT)).unwrap_or(u64::MAX)
+    u64::try_from(bytes / u128::from(UNIT))
+        .unwrap_or(u64::MAX)
+        .min(MOST_PRODUCT)
 }
 
 /// The pacing rate for an estimate: `gain` times it, less the margin, never 0.
@@ -80,4 +84,37 @@ fn narrowed(bytes: u64) -> u32 {
 /// Nanoseconds for [`inspect`](super::control::CongestionControl::inspect).
 fn nanos(time: Option<Duration>) -> i128 {
     time.map_or(-1, |time| i128::try_from(time.as_nanos()).unwrap_or(-1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Instant;
+    use crate::tcp::congestion::parts::{MAX_CWND, RateSample};
+    use crate::tcp::congestion::{AckSample, CongestionControl, Cx, Start};
+
+    /// A rate that was measured over a nanosecond, and then a round trip of minutes.
+    #[test]
+    fn absurd_samples_do_not_overflow() {
+        for mut controller in [
+            Box::new(Bbr::new()) as Box<dyn CongestionControl>,
+            Box::new(Bbr3::new()),
+        ] {
+            let mut cx = Cx::new(Instant::ZERO, 1448);
+            cx.initial_cwnd = 14_480;
+            controller.start(&cx, &Start::new(7));
+            for round in 0..200 {
+                cx.now = cx.now + Duration::from_secs(60);
+                cx.delivered += 14_480;
+                let mut rate = RateSample::default();
+                (rate.rate, rate.delivered) = (u64::MAX, 14_480);
+                rate.prior_delivered = cx.delivered - 14_480;
+                let mut sample = AckSample::new(14_480);
+                sample.rate = Some(rate);
+                sample.rtt = Some(Duration::from_secs(100 + round));
+                controller.on_ack(&cx, &sample);
+                assert!(controller.output().cwnd <= MAX_CWND);
+            }
+        }
+    }
 }
