@@ -210,6 +210,20 @@ fn m06_a_probe_leaves_beyond_cwnd_and_once_per_measurement() {
     ",
     );
     t.info(|info| assert_eq!(info.tail_probes, 1));
+    // The answer to a probe that was text sent again measures nothing.
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 4000
+        +0   > P. 1:4001(4x1000) ack 1
+        +.1  > P. 3001:4001(1000) ack 1
+        +0   write 2000
+        +0   > P. 4001:6001(2x1000) ack 1
+        +.05 < . 1:1(0) ack 4001 <sack 3001:4001>
+        +.25 > . 4001:5001(1000) ack 1
+    ",
+    );
+    t.info(|info| assert_eq!(info.tail_probes, 1));
 }
 
 /// Nine duplicates are one event, and one segment is sent again.

@@ -9,8 +9,8 @@ use core::time::Duration;
 use super::choice::Choice;
 use super::control::CongestionControl;
 use super::event::{
-    AckSample, CongestionEvent, CongestionKind, Cx, EpisodeKind, LostEvent, Output, Pacing, Response, SendEvent,
-    Start, UndoEvent,
+    AckSample, CongestionEvent, CongestionKind, Cx, EpisodeKind, LostEvent, Output, Pacing,
+    Response, SendEvent, Start, UndoEvent,
 };
 use super::parts::{MAX_CWND, Prr, PrrAck};
 
