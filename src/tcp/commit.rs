@@ -107,7 +107,7 @@ impl Connection {
         if self.recovery.phase != Phase::Open
             && let Some(episode) = &mut self.recovery.episode
         {
-            episode.on_sent_again(now, plan.len());
+            episode.on_sent_again(now, plan.len(), plan.seq + plan.len());
         }
         self.stats.retransmits += u64::from(segs);
         self.stats.bytes_retransmitted += u64::from(plan.text);

@@ -22,7 +22,7 @@ pub(crate) struct Delivered {
     pub(crate) sent_at: Option<Instant>,
     /// Did it deliver something that was sent more than once? Then RTT is ambiguous (Karn).
     pub(crate) ambiguous: bool,
-    /// Records below what was delivered before that were sent once and came late: reordering.
+    /// Records below what was delivered before whose first transmission came late: reordering.
     pub(crate) reordered: u32,
     /// What left last of it, as far as it is sure which transmission arrived (RFC 8985 §6.2 step 2).
     pub(crate) newest: Option<Sent>,
@@ -54,9 +54,23 @@ impl Echo {
 }
 
 impl Delivery<'_> {
+    /// Can what left at this time not have brought this ACK about?
+    fn is_too_soon(&self, sent_at: Instant) -> bool {
+        self.echo.is_some_and(|echo| echo.is_before(sent_at))
+            || self.min_rtt.is_some_and(|min| self.at.since(sent_at) < min)
+    }
+
+    /// Did the first transmission of a record arrive? A repetition tells by what the ACK echoes alone:
+    /// one that came sooner than any before may be a path that became shorter.
+    pub(super) fn is_first_copy(&self, record: &Record) -> bool {
+        let sent_at = record.stamp.sent_at;
+        record.transmissions == 1 || self.echo.is_some_and(|echo| echo.is_before(sent_at))
+    }
+
     /// A record, or the part of one, that was not delivered before.
     pub(super) fn add(&mut self, record: &Record) {
         let sent_at = record.stamp.sent_at;
+        let too_soon = self.is_too_soon(sent_at);
         let delivered = &mut self.delivered;
         delivered.bytes += record.len;
         self.sampler
@@ -64,9 +78,7 @@ impl Delivery<'_> {
         if record.transmissions > 1 {
             delivered.ambiguous = true;
             // RFC 8985 §6.2 step 2: it may be the first transmission that arrived.
-            let first = self.echo.is_some_and(|echo| echo.is_before(sent_at))
-                || self.min_rtt.is_some_and(|min| self.at.since(sent_at) < min);
-            if first {
+            if too_soon {
                 return;
             }
         } else if delivered.sent_at.is_none_or(|at| sent_at > at) {

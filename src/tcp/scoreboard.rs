@@ -100,7 +100,7 @@ impl Scoreboard {
     pub(crate) fn ack_to(&mut self, una: SeqNum, delivery: &mut Delivery<'_>) {
         while let Some(gone) = self.records.pop_below(una) {
             if gone.mark != Mark::Sacked {
-                let late = self.is_late(&gone);
+                let late = self.is_passed(&gone) && delivery.is_first_copy(&gone);
                 delivery.delivered.reordered += u32::from(late);
                 delivery.add(&gone);
             }
@@ -118,12 +118,10 @@ impl Scoreboard {
         }
     }
 
-    /// RFC 8985 §6.2 step 3: was it sent once, and delivered after what lies above it?
-    fn is_late(&self, record: &Record) -> bool {
-        let passed = self
-            .highest_sacked
-            .is_some_and(|high| !record.end().after(high));
-        passed && record.transmissions == 1
+    /// RFC 8985 §6.2 step 3: was something delivered that lies above it?
+    fn is_passed(&self, record: &Record) -> bool {
+        self.highest_sacked
+            .is_some_and(|high| !record.end().after(high))
     }
 
     /// The peer reported blocks; those outside what is outstanding, or inverted, count for nothing
@@ -189,7 +187,8 @@ impl Scoreboard {
             place = self.records.next(place)?;
         }
         let record = self.records.get(place)?;
-        delivery.delivered.reordered += u32::from(self.is_late(record));
+        let late = self.is_passed(record) && delivery.is_first_copy(record);
+        delivery.delivered.reordered += u32::from(late);
         delivery.add(record);
         self.records.set_mark(place, Mark::Sacked);
         self.join(place)

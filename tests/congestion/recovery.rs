@@ -1,5 +1,7 @@
 //! RACK and tail loss probes (RFC 8985), through packets.
 
+use netloom::tcp::congestion::Phase;
+
 use super::harness::{Scenario, Test};
 
 /// Fast retransmits, time-outs and segments sent again.
@@ -298,8 +300,8 @@ fn m10_one_needless_retransmission_of_two_undoes_nothing() {
     t.info(|info| assert_eq!(info.undos, 0));
 }
 
-/// The device refuses the retransmission: nothing that was sent again can have been for nothing. What
-/// comes twice from before the episode is none of it.
+/// What comes twice from before the episode is none of it: nothing that was sent again in it was for
+/// nothing.
 #[test]
 fn m13_a_duplicate_of_something_else_undoes_nothing() {
     let mut t = Scenario::established().build();
@@ -316,4 +318,59 @@ fn m13_a_duplicate_of_something_else_undoes_nothing() {
     ",
     );
     t.info(|info| assert_eq!(info.undos, 0));
+}
+
+/// By timestamps: the ACK of what left again answers the first copy. That is enough while more is missing
+/// behind it, ends the episode, and shows that the path reorders: what is overtaken next is waited for.
+#[test]
+fn s2_a_late_first_copy_ends_the_episode_and_opens_the_reordering_window() {
+    let mut t = Scenario::established().timestamps().build();
+    t.run(
+        r"
+        +0   write 9880
+        +0   > P. 1:9881(10x988) ack 1 <TS val 50 ecr 50>
+        +.05 < . 1:1(0) ack 1 <TS val 100 ecr 50,sack 989:3953>
+        +0   > . 1:989(988) ack 1 <TS val 100 ecr 100>
+        +0   expect-info ssthresh 4940
+        +.01 < . 1:1(0) ack 3953 <TS val 110 ecr 50>
+        +0   expect-info ssthresh 4294967295
+    ",
+    );
+    t.info(|info| {
+        assert_eq!((info.undos, info.reordering), (1, 1));
+        assert_eq!(info.phase, Phase::Open);
+    });
+    t.run(
+        r"
+        +0    < . 1:1(0) ack 3953 <TS val 110 ecr 50,sack 4941:7905>
+        +.005 < . 1:1(0) ack 9881 <TS val 115 ecr 50>
+        +1    expect-info in_flight 0
+    ",
+    );
+    repairs(&t, (1, 0, 1));
+}
+
+/// By D-SACK, while the episode runs: it is over, so the loss after it is answered for, and the path
+/// reorders (twice a quarter of the round trip is waited).
+#[test]
+fn m10_a_loss_after_an_undo_is_an_episode_of_its_own() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0    write 10000
+        +0    > P. 1:10001(10x1000) ack 1
+        +.05  < . 1:1(0) ack 1 <sack 1001:4001>
+        +0    > . 1:1001(1000) ack 1
+        +.01  < . 1:1(0) ack 4001
+        +.04  < . 1:1(0) ack 4001 <sack 1:1001>
+        +0    expect-info ssthresh 4294967295
+        +0    < . 1:1(0) ack 4001 <sack 5001:10001>
+        +.025 > . 4001:5001(1000) ack 1
+        +0    expect-info ssthresh 3000
+        +.05  < . 1:1(0) ack 10001
+        +0    expect-info cwnd 3000
+    ",
+    );
+    t.info(|info| assert_eq!(info.undos, 1));
+    repairs(&t, (2, 0, 2));
 }

@@ -54,10 +54,10 @@ pub trait CongestionControl: Send + fmt::Debug {
     /// An ACK moved something. Once per ACK.
     fn on_ack(&mut self, cx: &Cx, sample: &AckSample);
 
-    /// The episode's recovery point was passed.
+    /// The episode's recovery point was passed. Of one that was undone while it ran this is not told.
     fn on_recovery_exit(&mut self, _cx: &Cx, _kind: EpisodeKind) {}
 
-    /// The episode was for nothing: what it changed is to be as it was.
+    /// The episode was for nothing, and is over if it still ran: what it changed is to be as it was.
     fn on_undo(&mut self, _cx: &Cx, _event: &UndoEvent) {}
 
     /// The size of a full segment changed from `old` to `new` bytes of text.

@@ -188,7 +188,8 @@ impl LostEvent {
 pub enum CongestionKind {
     /// Loss was detected outside an episode.
     EnterRecovery,
-    /// A retransmission was lost too (RFC 5681 §4.3): at most once a round trip.
+    /// A retransmission was lost too (RFC 5681 §4.3). The core does not raise it: a lost retransmission is
+    /// told by [`LossCause::LostRetransmit`] alone.
     FurtherLossInRecovery,
     /// The retransmission timer expired.
     Rto {

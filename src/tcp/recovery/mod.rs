@@ -86,7 +86,11 @@ impl Connection {
             self.recovery.recover = self.recovery.recover.filter(|&at| at == self.snd.una);
         }
         self.on_probe_answer(now, effect);
+        let overtaken = self.is_rack_refuted(effect);
         self.look_for_undo(now, effect);
+        if overtaken {
+            self.recovery.rack.on_reordering();
+        }
         let newly_lost = if self.sack {
             self.update_rack(effect);
             self.detect_by_time(effect.at)
@@ -94,8 +98,10 @@ impl Connection {
             self.detect_loss_without_sack(effect)
         };
         self.on_newly_lost(now, newly_lost);
-        if self.exit_if_passed(now) && self.scoreboard.lost() > 0 {
-            // What is missing beyond the recovery point is a loss of its own (r44).
+        self.exit_if_passed(now);
+        if self.recovery.phase == Phase::Open && self.scoreboard.lost() > 0 {
+            // What is missing beyond the recovery point, or was when an episode was undone, is a loss
+            // of its own (r44).
             self.enter_recovery(now);
         }
         newly_lost
@@ -113,6 +119,13 @@ impl Connection {
         if effect.dsack.is_some() {
             rack.on_dsack(self.snd.una, self.snd.nxt);
         }
+    }
+
+    /// Did something come twice that RACK took for lost? Then it had been overtaken, without timestamps too.
+    fn is_rack_refuted(&self, effect: &AckEffect) -> bool {
+        let twice = effect.dsack.filter(|_| self.sack);
+        let episode = self.recovery.episode.as_ref();
+        twice.is_some_and(|(left, right)| episode.is_some_and(|e| e.is_of_rack(left, right)))
     }
 
     /// RFC 8985 §6.2 step 5: marks what is lost by now, and arms the timer for what is not yet. Returns
@@ -186,22 +199,27 @@ impl Connection {
         self.recovery.episode = Some(episode);
     }
 
-    /// Ends the episode when SND.UNA has reached its point; returns whether it did.
-    fn exit_if_passed(&mut self, now: Instant) -> bool {
+    /// Ends the episode when SND.UNA has reached its point.
+    fn exit_if_passed(&mut self, now: Instant) {
         let (point, kind) = match self.recovery.phase {
-            Phase::Open => return false,
+            Phase::Open => return,
             Phase::Recovery { point } => (point, EpisodeKind::Recovery),
             Phase::Loss { point } => (point, EpisodeKind::Loss),
         };
         if self.snd.una.before(point) {
-            return false;
+            return;
         }
         self.exit(now, kind);
         self.recovery.recover = Some(point).filter(|&at| at == self.snd.una);
-        true
     }
 
     fn exit(&mut self, now: Instant, kind: EpisodeKind) {
+        self.leave_episode();
+        let cx = self.cx(now);
+        self.congestion.on_recovery_exit(&cx, kind);
+    }
+
+    fn leave_episode(&mut self) {
         self.recovery.phase = Phase::Open;
         self.recovery.dup_acks = 0;
         self.recovery.flight_size = None;
@@ -209,8 +227,6 @@ impl Connection {
         self.recovery.rack.on_recovery_exit();
         self.scoreboard.forget_dup_acks();
         self.gate.on_episode_end();
-        let cx = self.cx(now);
-        self.congestion.on_recovery_exit(&cx, kind);
     }
 
     /// RFC 6298 §5 (5.4) to (5.6), RFC 5681 §3.1: the timer expired with something outstanding.

@@ -1,8 +1,8 @@
 //! Was an episode for nothing? Then what the controller changed is as it was (RFC 3522, RFC 3708).
 //!
-//! *Owns* the evidence: every octet that was sent again came twice (D-SACK), or everything that was
-//! acknowledged had left before the first retransmission did (timestamps). *Does not* restore a window:
-//! the controller does.
+//! *Owns* the evidence: every octet that was sent again came twice (D-SACK), or everything that was sent
+//! again is acknowledged by what left before the first retransmission did (timestamps). *Does not* restore
+//! a window: the controller does.
 
 use super::{AckEffect, Phase};
 use crate::base::Instant;
@@ -20,8 +20,9 @@ pub(crate) struct Episode {
     to: SeqNum,
     /// Octets that left again in it and were not reported twice.
     again: u32,
-    /// When the first of them did: what never left is no evidence.
+    /// When the first of them did, and where the highest ends: what never left is no evidence.
     first: Option<Instant>,
+    highest: SeqNum,
     /// Did an ACK that moved SND.UNA echo something that left later?
     doubted: bool,
 }
@@ -34,38 +35,50 @@ impl Episode {
             to,
             again: 0,
             first: None,
+            highest: from,
             doubted: false,
         }
     }
 
-    /// So many octets left again.
-    pub(crate) fn on_sent_again(&mut self, now: Instant, octets: u32) {
+    /// So many octets left again, up to `end`.
+    pub(crate) fn on_sent_again(&mut self, now: Instant, octets: u32, end: SeqNum) {
         self.again = self.again.saturating_add(octets);
         self.first.get_or_insert(now);
+        self.highest = self.highest.later(end);
+    }
+
+    /// Is this a part of what was out when RACK took something of it for lost, and sent it again?
+    pub(super) fn is_of_rack(&self, left: SeqNum, right: SeqNum) -> bool {
+        self.kind == EpisodeKind::Recovery && self.first.is_some() && self.holds(left, right)
+    }
+
+    fn holds(&self, left: SeqNum, right: SeqNum) -> bool {
+        !left.before(self.from) && !right.after(self.to)
     }
 
     /// Text came twice; returns whether that was the last of what left again.
     fn on_dsack(&mut self, left: SeqNum, right: SeqNum) -> bool {
-        if left.before(self.from) || right.after(self.to) || self.again == 0 {
+        if !self.holds(left, right) || self.again == 0 {
             return false;
         }
         self.again = self.again.saturating_sub(right.past(left));
         self.again == 0
     }
 
-    /// SND.UNA moved to `una` with this echo; returns whether the whole episode was answered by what left
-    /// before its first retransmission.
+    /// SND.UNA moved to `una` with this echo; returns whether all that left again was answered by what left
+    /// before. What is still missing behind that is an episode of its own.
     fn on_advance(&mut self, una: SeqNum, echo: Option<Echo>) -> bool {
         let Some(first) = self.first else {
             return false;
         };
         self.doubted |= echo.is_none_or(|echo| !echo.is_before(first));
-        !self.doubted && !una.before(self.to)
+        !self.doubted && !una.before(self.highest)
     }
 }
 
 impl Connection {
-    /// Does this ACK show that the last episode was for nothing?
+    /// Does this ACK show that the last episode was for nothing? Then it is over, if it still runs: a loss
+    /// that shows later is another one, and is answered for.
     pub(super) fn look_for_undo(&mut self, now: Instant, effect: &AckEffect) {
         let Some(episode) = &mut self.recovery.episode else {
             return;
@@ -83,5 +96,8 @@ impl Connection {
         self.stats.undos += 1;
         let cx = self.cx(now);
         self.congestion.on_undo(&cx, &event);
+        if in_episode {
+            self.leave_episode();
+        }
     }
 }
