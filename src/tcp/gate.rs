@@ -4,10 +4,17 @@
 //! and what stopped the sender last. *Does not* choose what leaves (`plan`) nor know zero windows
 //! (`persist`).
 
+use core::time::Duration;
+
+use crate::base::Instant;
+
 use super::connection::Connection;
 use super::plan::Frame;
 use super::send::Fin;
 use super::seq::SeqNum;
+
+// 2^20 ns are a millisecond, nearly.
+const NANOS_SHIFT: u32 = 20;
 
 /// Why a connection that was asked to send stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -115,10 +122,15 @@ impl Connection {
     }
 
     /// How much of the unsent text to send now: what is in all windows and worth a segment.
-    pub(super) fn sendable(&self, unsent: u32, frame: Frame) -> Result<u32, SendLimit> {
+    pub(super) fn sendable(
+        &self,
+        now: Instant,
+        unsent: u32,
+        frame: Frame,
+    ) -> Result<u32, SendLimit> {
         let (usable, room) = (self.snd.usable(), self.cwnd_room());
         let allowed = unsent.min(usable).min(room);
-        self.worthwhile(allowed, unsent, frame).ok_or_else(|| {
+        self.worthwhile(now, allowed, unsent, frame).ok_or_else(|| {
             if allowed == unsent {
                 SendLimit::SmallSegment
             } else if usable <= room {
@@ -130,8 +142,8 @@ impl Connection {
     }
 
     /// How much of what is `allowed` to send now: Nagle's algorithm, the sender's side of the
-    /// silly-window rule, and no partial super-segment while two full ones are in flight.
-    fn worthwhile(&self, allowed: u32, unsent: u32, frame: Frame) -> Option<u32> {
+    /// silly-window rule, and what is held back for a full super-segment.
+    fn worthwhile(&self, now: Instant, allowed: u32, unsent: u32, frame: Frame) -> Option<u32> {
         let text = allowed.min(frame.most);
         let all = text == unsent;
         if text < frame.size {
@@ -144,8 +156,7 @@ impl Connection {
             };
             return ok.then_some(text);
         }
-        let in_flight = self.scoreboard.pipe();
-        if !all && text < frame.most && in_flight >= 2 * frame.most {
+        if !all && text < frame.most && self.is_held_back(now, text, frame.most) {
             return None;
         }
         let whole = text / frame.size * frame.size;
@@ -154,6 +165,26 @@ impl Connection {
         } else {
             Some(whole)
         }
+    }
+
+    /// Does less than a super-segment wait for an ACK that makes more room soon? So bulk leaves in full
+    /// ones, and the window never idles for it: two are in flight, the oldest of what is for half a round
+    /// trip and more, and nothing is missing, so that the next ACK is for it (as Linux's
+    /// `tcp_tso_should_defer`). Behind the last ACK of a train all that is in flight is young, and what was
+    /// held back would wait for a round trip.
+    fn is_held_back(&self, now: Instant, text: u32, most: u32) -> bool {
+        let board = &self.scoreboard;
+        let (Some(oldest), Some(srtt)) = (board.first(), self.rtt.srtt()) else {
+            return false;
+        };
+        let worth = most.min(worth_waiting_for(
+            self.congestion.window(),
+            self.smss(),
+            srtt,
+        ));
+        let age = now.since(oldest.stamp.sent_at);
+        let all_well = board.lost() == 0 && board.sacked() == 0;
+        text < worth && board.pipe() >= 2 * worth && all_well && age + age >= srtt
     }
 
     /// RFC 9293 §3.7.4 with Minshall's variation: a small segment waits only for another small
@@ -202,6 +233,41 @@ impl Connection {
         let pipe = self.scoreboard.pipe();
         if pipe < self.congestion.output().cwnd {
             self.sampler.on_app_limited(pipe);
+        }
+    }
+}
+
+/// One to two milliseconds of the rate cwnd/SRTT, two segments at least: more is not gathered for one piece,
+/// or it would come as a burst to the bottleneck, whose queue may be short (Linux's `tcp_tso_autosize` takes
+/// one). Powers of two stand for a millisecond and for SRTT, so that nothing is divided. Below two
+/// milliseconds, as on local paths, there is no bound.
+fn worth_waiting_for(cwnd: u32, smss: u32, srtt: Duration) -> u32 {
+    match (srtt.as_nanos() >> NANOS_SHIFT).checked_ilog2() {
+        None | Some(0) => u32::MAX,
+        Some(shift) => (cwnd >> shift.min(31)).max(2 * smss),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_is_gathered_for_a_millisecond_or_two_of_the_rate() {
+        // (SRTT in microseconds, cwnd, what is waited for)
+        let rows = [
+            (0, 4 << 20, u32::MAX),
+            (2_000, 4 << 20, u32::MAX),
+            (10_000, 80_000, 10_000),
+            (40_000, 320_000, 10_000),
+            (60_000, 320_000, 10_000),
+            (100_000, 14_480, 2896),
+            (100_000, 12_500_000, 195_312),
+            (u64::MAX, u32::MAX, 2896),
+        ];
+        for (micros, cwnd, bytes) in rows {
+            let srtt = Duration::from_micros(micros);
+            assert_eq!(worth_waiting_for(cwnd, 1448, srtt), bytes, "{srtt:?}");
         }
     }
 }

@@ -175,7 +175,7 @@ impl Connection {
         if let Some(plan) = self.plan_keepalive(options) {
             return Ok(plan);
         }
-        match self.plan_new(options, frame) {
+        match self.plan_new(now, options, frame) {
             Ok(plan) if held && plan.text > 0 => Err(SendLimit::Pacing),
             Ok(plan) => Ok(plan),
             Err(new) => Err(again.or(new)),
@@ -368,13 +368,13 @@ impl Connection {
 
     // --- new text -------------------------------------------------------------------------
 
-    fn plan_new(&self, options: &Options, frame: Frame) -> Result<Plan, SendLimit> {
+    fn plan_new(&self, now: Instant, options: &Options, frame: Frame) -> Result<Plan, SendLimit> {
         if !self.waits_to_send() {
             return Err(SendLimit::Nothing);
         }
         let unsent = self.snd.unsent();
         let fin_waits = self.snd.fin == Fin::Queued;
-        let text = self.sendable(unsent, frame)?;
+        let text = self.sendable(now, unsent, frame)?;
         // The FIN takes a number of its own from the window; cwnd counts text.
         let fin = fin_waits && text == unsent && self.snd.usable() > text;
         if text == 0 && !fin {

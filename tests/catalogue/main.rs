@@ -15,13 +15,11 @@ const MISSED: &[(&str, &str)] = &[
     ("held-1-5ms", RACK),
     ("held-0.1-5ms", RACK),
     ("jitter-3ms", RACK),
-    ("long", BURSTS),
-    ("I1", BURSTS),
+    ("long", RENO),
 ];
 
 const RACK: &str = "waits for loss detection by time";
-const BURSTS: &str =
-    "waits for pacing: the last part of a window is kept for a whole super-segment";
+const RENO: &str = "held to what CUBIC has, and sent by Reno";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
