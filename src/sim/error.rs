@@ -30,9 +30,12 @@ pub enum SimError {
     /// A device of a host failed.
     #[error("a simulated device failed: {0}")]
     Device(#[from] PortError),
-    /// Things happen without end and time does not pass: applications that answer each other over
-    /// links without delay, or alarms that are asked for at once again and again.
-    #[error("{turns} things happened at {at:?} and time does not pass")]
+    /// A million things happened, frames that arrived or turns, and time does not pass: links without rate and delay carry a
+    /// flow without end, or applications that answer each other, in no time; or alarms are asked for at
+    /// once again and again.
+    #[error(
+        "{turns} things happened at {at:?} and time does not pass: does every link have a rate or a delay?"
+    )]
     Stuck {
         /// The time that does not pass.
         at: Instant,

@@ -28,7 +28,7 @@ use crate::capture::Direction;
 use crate::device::Medium;
 use crate::stack::{InterfaceId, Stack};
 
-/// What may happen at one instant: a round of ten thousand hosts with ten frames each, and some.
+/// What may happen at one instant, turns and frames that arrive: a gigabyte over a link that takes no time.
 const MOST_AT_ONCE: u32 = 1_000_000;
 
 /// A host of a network.
@@ -99,8 +99,9 @@ pub struct Network {
     asked: u64,
     digest: Digest,
     frames: u64,
-    /// What has happened at this instant.
+    /// What has happened at this instant, and what may.
     at_once: u32,
+    most_at_once: u32,
 }
 
 impl Network {
@@ -120,6 +121,7 @@ impl Network {
             digest: Digest::new(),
             frames: 0,
             at_once: 0,
+            most_at_once: MOST_AT_ONCE,
         }
     }
 
@@ -389,8 +391,8 @@ impl Network {
             self.now = at;
             self.at_once = 0;
         }
-        self.at_once += 1;
-        if self.at_once > MOST_AT_ONCE {
+        self.at_once = self.at_once.saturating_add(1);
+        if self.at_once > self.most_at_once {
             let turns = self.at_once;
             return Err(SimError::Stuck { at, turns });
         }
@@ -409,6 +411,7 @@ impl Network {
         let (node, port) = cable.to;
         while let Some(frame) = cable.take_due(self.now, &mut self.digest) {
             self.frames += 1;
+            self.at_once = self.at_once.saturating_add(1);
             if let Some(tap) = &mut self.taps[wire / 2] {
                 tap.frame(self.now, 1 - wire % 2, Direction::Inbound, &frame);
             }

@@ -330,3 +330,19 @@ fn a_port_of_any_mtu_works_or_is_refused() {
         }
     }
 }
+
+/// A flow without end over a link that takes no time is told soon, not when a million turns of many
+/// frames each are over.
+#[test]
+fn an_endless_flow_that_takes_no_time_ends_the_run_with_an_error() {
+    let mut pair = Pair::new(1, WireConfig::perfect()).unwrap();
+    pair.network.most_at_once = 10_000;
+    let to = SocketAddr::new(Pair::RIGHT, PORT);
+    pair.network.add_app(pair.right, Sink::new(to));
+    pair.network.add_app(pair.left, Bulk::new(to));
+    let error = pair.network.run_for(ms(10)).unwrap_err();
+    assert!(matches!(error, SimError::Stuck { at, .. } if at == Instant::ZERO));
+    let frames = pair.network.frames();
+    // One round of the flow more at most.
+    assert!((5_000..20_000).contains(&frames), "{frames} frames");
+}
