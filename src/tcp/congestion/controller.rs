@@ -21,7 +21,7 @@ pub(crate) struct Controller {
     /// What it allowed last, within bounds.
     output: Output,
     /// The reduction that runs, and what it lets be in flight.
-    glide: Option<(Prr, u32)>,
+    glide: Option<Box<(Prr, u32)>>,
     /// How often what it answered had to be brought within them.
     clamped: u64,
 }
@@ -53,7 +53,9 @@ impl Controller {
 
     /// What may be in flight now: the window, or what gliding down to it leaves.
     pub(crate) fn window(&self) -> u32 {
-        self.glide.map_or(self.output.cwnd, |(_, gate)| gate)
+        self.glide
+            .as_deref()
+            .map_or(self.output.cwnd, |&(_, gate)| gate)
     }
 
     /// Does a reduction run?
@@ -106,7 +108,7 @@ impl Controller {
             Response::Prr { target } => {
                 let prr = Prr::new(target.clamp(cx.smss, MAX_CWND.max(cx.smss)), flight);
                 // Until the ACK is processed to its end the first retransmission is all that leaves.
-                self.glide = Some((prr, cx.inflight.saturating_add(cx.smss)));
+                self.glide = Some(Box::new((prr, cx.inflight.saturating_add(cx.smss))));
             }
             Response::Direct => self.glide = None,
             Response::Ignore => {}
@@ -115,14 +117,14 @@ impl Controller {
 
     /// An ACK of the episode, told after all the rest.
     pub(crate) fn glide(&mut self, ack: &PrrAck, smss: u32) {
-        if let Some((prr, gate)) = &mut self.glide {
+        if let Some((prr, gate)) = self.glide.as_deref_mut() {
             *gate = prr.on_ack(ack, smss);
         }
     }
 
     /// So much left, new or again.
     pub(crate) fn on_sent(&mut self, bytes: u32) {
-        if let Some((prr, _)) = &mut self.glide {
+        if let Some((prr, _)) = self.glide.as_deref_mut() {
             prr.on_send(bytes);
         }
     }

@@ -97,7 +97,8 @@ pub struct DeliverySampler {
     app_limited_until: u64,
     /// The record that this ACK's sample is based on.
     basis: Option<TxStamp>,
-    latest: Option<RateSample>,
+    /// The latest sample's rate, and whether the application limited it.
+    latest: Option<(u64, bool)>,
 }
 
 impl DeliverySampler {
@@ -171,7 +172,7 @@ impl DeliverySampler {
             delivered_ce: self.delivered_ce - basis.delivered_ce,
             from_retransmit: basis.attempt > 0,
         };
-        self.latest = Some(sample);
+        self.latest = Some((sample.rate, sample.app_limited));
         Some(sample)
     }
 
@@ -202,8 +203,8 @@ impl DeliverySampler {
     }
 
     /// The latest sample in bytes per second, and whether the application limited it.
-    pub fn rate(&self) -> Option<(u64, bool)> {
-        self.latest.map(|sample| (sample.rate, sample.app_limited))
+    pub const fn rate(&self) -> Option<(u64, bool)> {
+        self.latest
     }
 }
 
