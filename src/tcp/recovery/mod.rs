@@ -47,7 +47,7 @@ pub(crate) struct Recovery {
     pub(crate) rack: Rack,
     pub(crate) tlp: Tlp,
     /// The last one, in which something may prove to be for nothing.
-    pub(crate) episode: Option<Episode>,
+    pub(crate) episode: Option<Box<Episode>>,
     timer: LossTimer,
 }
 
@@ -196,7 +196,7 @@ impl Connection {
 
     fn begin_episode(&mut self, kind: EpisodeKind) {
         let episode = Episode::new(kind, self.snd.una, self.snd.nxt);
-        self.recovery.episode = Some(episode);
+        self.recovery.episode = Some(Box::new(episode));
     }
 
     /// Ends the episode when SND.UNA has reached its point.
