@@ -12,7 +12,9 @@
 //! | `links.rs` | `clean` and others: one flow over a link that is bad in one way |
 //! | `start.rs` | I1, I2: the initial window, slow start |
 //! | `steady.rs` | R1 to R3: Reno in the long run |
+//! | `fairness.rs` | F1: several flows in one queue |
 
+mod fairness;
 mod links;
 mod path;
 mod run;
@@ -103,7 +105,9 @@ impl Scenario {
 
 /// Every scenario, in the order in which they are listed.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    [links::ALL, start::ALL, steady::ALL].into_iter().flatten()
+    [links::ALL, start::ALL, steady::ALL, fairness::ALL]
+        .into_iter()
+        .flatten()
 }
 
 /// The scenario of this id; upper and lower case are one.

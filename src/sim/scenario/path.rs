@@ -182,7 +182,7 @@ pub(super) struct Ends {
 }
 
 /// A buffer above four times any product of rate and round trip here.
-const ROOMY: usize = 64 << 20;
+pub(super) const ROOMY: usize = 64 << 20;
 
 impl Ends {
     /// The defaults of the library.
