@@ -192,14 +192,14 @@ impl World {
         loop {
             let next = self.port.turn(self.now, &mut self.stack, &mut user);
             let next = next.unwrap();
-            self.peer_rx.receive(self.now, &mut self.batch).unwrap();
+            let seen_now = self.peer_rx.receive(self.now, &mut self.batch).unwrap();
             for frame in self.batch.drain() {
                 let ip = if self.addresses[0].is_ipv4() { 20 } else { 40 };
                 let (header, text) = Header::parse(&frame.data[ip..]).unwrap();
                 seen(&header.fields(), text.len() as u32);
             }
-            // The peer's queue is full while the stack has more.
-            if next.received + next.sent == 0 && !next.again {
+            // A turn may send more than a batch, and the peer's queue is full while the stack has more.
+            if next.received + next.sent + seen_now == 0 && !next.again {
                 break;
             }
         }
