@@ -1,7 +1,6 @@
 //! Active OPEN (RFC 9293 §3.10.1).
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use super::{ConnectError, Owner, Slot, Standing, default_mss, path_mss};
 use crate::base::Instant;
@@ -50,7 +49,7 @@ impl Stack {
             ts_offset: self.tcp.isn.timestamp_offset(ends.0, ends.1),
             path_mss: path_mss(source, route.mtu),
             default_mss: default_mss(source),
-            options: Arc::new(options),
+            options: self.tcp.options.share(options),
         };
         let flow = Flow {
             src: source,

@@ -28,6 +28,7 @@ mod regression_tests;
 mod send;
 #[cfg(test)]
 mod share_tests;
+mod shared_options;
 #[cfg(test)]
 mod tests;
 mod time_waits;
@@ -58,6 +59,7 @@ use crate::tcp::{
 };
 use farewells::Farewells;
 use fin_waits::FinWaitSlot;
+use shared_options::SharedOptions;
 use time_waits::{Name, TimeWaits};
 use warm::{Lines, Standing};
 
@@ -129,6 +131,7 @@ pub(crate) struct Tcp {
     lines: Lines,
     isn: IsnGenerator,
     cookies: Cookies,
+    options: SharedOptions,
     /// Connections that nobody holds any more.
     orphans: usize,
     /// Connections that the demultiplexer leads to.
@@ -149,6 +152,7 @@ impl Tcp {
             lines: Lines::default(),
             isn: IsnGenerator::new(seed),
             cookies: Cookies::new(seed),
+            options: SharedOptions::default(),
             orphans: 0,
             reachable: 0,
             payload: Vec::new(),
