@@ -109,12 +109,12 @@ counters! {
 impl Counters {
     /// Adds what a connection counted.
     pub(crate) fn add_tcp(&mut self, tally: &Tally) {
-        self.tcp_retransmits += tally.retransmits;
-        self.tcp_fast_retransmits += tally.fast_retransmits;
-        self.tcp_rto_fired += tally.timeouts;
-        self.tcp_challenge_acks += tally.challenge_acks;
-        self.tcp_window_probes += tally.window_probes;
-        self.tcp_keepalives += tally.keepalives;
+        self.tcp_retransmits += u64::from(tally.retransmits);
+        self.tcp_fast_retransmits += u64::from(tally.fast_retransmits);
+        self.tcp_rto_fired += u64::from(tally.timeouts);
+        self.tcp_challenge_acks += u64::from(tally.challenge_acks);
+        self.tcp_window_probes += u64::from(tally.window_probes);
+        self.tcp_keepalives += u64::from(tally.keepalives);
     }
 }
 

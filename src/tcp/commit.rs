@@ -24,7 +24,7 @@ impl Connection {
         self.stats.segs_out += u64::from(segs);
         match plan.what {
             What::Syn | What::New => {
-                self.stats.window_probes += u64::from(self.persist.is_due());
+                self.stats.window_probes += u32::from(self.persist.is_due());
                 self.commit_new(now, plan);
             }
             What::Again { place } => self.commit_again(now, place, plan, segs),

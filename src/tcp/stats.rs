@@ -1,6 +1,9 @@
 //! What a connection counts.
 //!
-//! *Owns* the counts that `info` tells, and which of them the stack's counters have taken over.
+//! *Owns* the counts that `info` tells, and which of them the stack's counters have taken over. An idle
+//! connection keeps them too: what takes a timer, or a limit, to happen is counted in 32 bits.
+
+use super::isn::low;
 
 /// Counts that `info` tells.
 #[derive(Clone, Debug, Default)]
@@ -11,34 +14,34 @@ pub(crate) struct Stats {
     pub(crate) bytes_received: u64,
     pub(crate) retransmits: u64,
     pub(crate) bytes_retransmitted: u64,
-    pub(crate) fast_retransmits: u64,
-    pub(crate) timeouts: u64,
-    pub(crate) challenge_acks: u64,
-    pub(crate) window_probes: u64,
-    pub(crate) tail_probes: u64,
-    pub(crate) undos: u64,
-    pub(crate) keepalives: u64,
+    pub(crate) fast_retransmits: u32,
+    pub(crate) timeouts: u32,
+    pub(crate) challenge_acks: u32,
+    pub(crate) window_probes: u32,
+    pub(crate) tail_probes: u32,
+    pub(crate) undos: u32,
+    pub(crate) keepalives: u32,
     pub(crate) reordering: u64,
-    /// What the stack's counters have taken over.
+    /// What the stack's counters have taken over, modulo 2^32.
     told: Tally,
 }
 
 /// Counts that the stack sums over all connections.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) retransmits: u64,
-    pub(crate) fast_retransmits: u64,
-    pub(crate) timeouts: u64,
-    pub(crate) challenge_acks: u64,
-    pub(crate) window_probes: u64,
-    pub(crate) keepalives: u64,
+    pub(crate) retransmits: u32,
+    pub(crate) fast_retransmits: u32,
+    pub(crate) timeouts: u32,
+    pub(crate) challenge_acks: u32,
+    pub(crate) window_probes: u32,
+    pub(crate) keepalives: u32,
 }
 
 impl Stats {
     /// What was counted since the last call.
     pub(crate) fn drain(&mut self) -> Tally {
         let all = Tally {
-            retransmits: self.retransmits,
+            retransmits: low(self.retransmits),
             fast_retransmits: self.fast_retransmits,
             timeouts: self.timeouts,
             challenge_acks: self.challenge_acks,
@@ -47,12 +50,12 @@ impl Stats {
         };
         let told = core::mem::replace(&mut self.told, all);
         Tally {
-            retransmits: all.retransmits - told.retransmits,
-            fast_retransmits: all.fast_retransmits - told.fast_retransmits,
-            timeouts: all.timeouts - told.timeouts,
-            challenge_acks: all.challenge_acks - told.challenge_acks,
-            window_probes: all.window_probes - told.window_probes,
-            keepalives: all.keepalives - told.keepalives,
+            retransmits: all.retransmits.wrapping_sub(told.retransmits),
+            fast_retransmits: all.fast_retransmits.wrapping_sub(told.fast_retransmits),
+            timeouts: all.timeouts.wrapping_sub(told.timeouts),
+            challenge_acks: all.challenge_acks.wrapping_sub(told.challenge_acks),
+            window_probes: all.window_probes.wrapping_sub(told.window_probes),
+            keepalives: all.keepalives.wrapping_sub(told.keepalives),
         }
     }
 }
