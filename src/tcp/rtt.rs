@@ -29,8 +29,9 @@ pub(crate) struct Rtt {
     rttvar: Duration,
     latest: Option<Duration>,
     min: WindowedMin,
-    base_rto: Duration,
-    min_rto: Duration,
+    /// In nanoseconds, as the least is: an idle connection keeps them too.
+    base_rto: u64,
+    min_rto: u64,
     /// Expiries since the last valid sample (Karn), as a shift.
     backoff: u32,
     round: Round,
@@ -70,8 +71,8 @@ impl Rtt {
             rttvar: Duration::ZERO,
             latest: None,
             min: WindowedMin::new(MIN_WINDOW),
-            base_rto: INITIAL_RTO,
-            min_rto,
+            base_rto: nanos(INITIAL_RTO),
+            min_rto: nanos(min_rto),
             backoff: 0,
             round: Round::default(),
         }
@@ -97,9 +98,9 @@ impl Rtt {
         let srtt = self.srtt.unwrap_or(rtt);
         // RFC 6298 §2 (2.3), with the floor of (2.4) under the variance: taken of the sum it is none
         // for a path of its length, and the next delayed ACK there is a time-out.
-        let floor = self.min_rto.max(GRANULARITY);
+        let floor = self.min_rto().max(GRANULARITY);
         let rto = srtt.saturating_add(self.rttvar.saturating_mul(4).max(floor));
-        self.base_rto = rto.min(MAX_RTO.max(self.min_rto));
+        self.base_rto = nanos(rto.min(MAX_RTO.max(self.min_rto())));
         self.backoff = 0;
     }
 
@@ -135,7 +136,7 @@ impl Rtt {
     /// RFC 6298 §5 (5.7): the handshake is over, and our SYN had to be sent again.
     pub(crate) fn after_syn_loss(&mut self) {
         if self.srtt.is_none() {
-            self.base_rto = RTO_AFTER_SYN_LOSS;
+            self.base_rto = nanos(RTO_AFTER_SYN_LOSS);
             self.backoff = 0;
         }
     }
@@ -147,9 +148,9 @@ impl Rtt {
 
     /// RTO doubled `times` times, at most the maximum.
     pub(crate) fn rto_backed_off(&self, times: u32) -> Duration {
-        self.base_rto
+        Duration::from_nanos(self.base_rto)
             .saturating_mul(1 << times.min(16))
-            .min(MAX_RTO.max(self.min_rto))
+            .min(MAX_RTO.max(self.min_rto()))
     }
 
     pub(crate) fn backoff(&self) -> u32 {
@@ -174,9 +175,13 @@ impl Rtt {
         (min < u64::MAX).then(|| Duration::from_nanos(min))
     }
 
+    fn min_rto(&self) -> Duration {
+        Duration::from_nanos(self.min_rto)
+    }
+
     /// Sets the floor; takes effect with the next sample.
     pub(crate) fn set_min_rto(&mut self, min_rto: Duration) {
-        self.min_rto = min_rto;
+        self.min_rto = nanos(min_rto);
     }
 }
 
@@ -204,6 +209,10 @@ fn step(from: Duration, to: Duration, parts: u32) -> Duration {
     } else {
         from - (from - to) / parts
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -344,10 +353,11 @@ mod tests {
     /// A floor above the maximum is the user's word.
     #[test]
     fn r28_a_floor_that_is_never_reached_backs_off_to_itself() {
+        let longest = Duration::from_nanos(u64::MAX); // what an `Instant` can hold
         let mut rtt = Rtt::new(Duration::MAX);
         rtt.sample(MS, 1);
         rtt.back_off();
-        assert_eq!(rtt.rto(), Duration::MAX);
+        assert_eq!(rtt.rto(), longest);
     }
 
     #[test]
