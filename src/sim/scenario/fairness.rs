@@ -104,7 +104,10 @@ fn received(network: &Network, sinks: &[AppId<Sink>]) -> Vec<u64> {
 
 /// Jain's index in millionths; 0 for nothing at all.
 fn jain(shares: &[u64]) -> u64 {
-    let wide = || shares.iter().map(|&share| u128::from(share >> 10));
+    // 40 bits of each: the product below has room for thousands of flows.
+    let longest = shares.iter().fold(0, |all, share| all | share);
+    let shift = 24_u32.saturating_sub(longest.leading_zeros());
+    let wide = || shares.iter().map(|&share| u128::from(share >> shift));
     let sum: u128 = wide().sum();
     let squares: u128 = wide().map(|share| share * share).sum();
     let all = squares * wide().map(|_| 1_u128).sum::<u128>();
