@@ -138,7 +138,7 @@ impl Stack {
     }
 
     /// Charges what a user holds in queues of his own in front of the stack's sockets, `bytes` in all: what
-    /// he took from them and nobody has used yet. A [`Host`](crate::Host) tells its datagrams. It counts
+    /// he took from them and nobody has used yet. A `Host` tells its datagrams. It counts
     /// from this call to the next, which replaces it; nothing here refuses it.
     pub fn charge_outside(&mut self, bytes: usize) {
         let mut charged = self.memory.outside;
