@@ -16,6 +16,10 @@ use super::seq::SeqNum;
 // 2^20 ns are a millisecond, nearly.
 const NANOS_SHIFT: u32 = 20;
 
+// Below it a window that idles for a round trip costs less than the pieces do that it is cut into (a local
+// path).
+const LOCAL_RTT: Duration = Duration::from_millis(2);
+
 /// Why a connection that was asked to send stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -170,7 +174,7 @@ impl Connection {
     /// Does less than a super-segment wait for an ACK that makes more room soon? So bulk leaves in full
     /// ones, and the window never idles for it: two are in flight, the oldest of what is for half a round
     /// trip and more, and nothing is missing, so that the next ACK is for it (as Linux's
-    /// `tcp_tso_should_defer`). Behind the last ACK of a train all that is in flight is young, and what was
+    /// `tcp_tso_should_defer`); on a local path any ACK is near. Behind the last ACK of a train all that is in flight is young, and what was
     /// held back would wait for a round trip.
     fn is_held_back(&self, now: Instant, text: u32, most: u32) -> bool {
         let board = &self.scoreboard;
@@ -183,8 +187,9 @@ impl Connection {
             srtt,
         ));
         let age = now.since(oldest.stamp.sent_at);
+        let ack_is_near = srtt < LOCAL_RTT || age + age >= srtt;
         let all_well = board.lost() == 0 && board.sacked() == 0;
-        text < worth && board.pipe() >= 2 * worth && all_well && age + age >= srtt
+        text < worth && board.pipe() >= 2 * worth && all_well && ack_is_near
     }
 
     /// RFC 9293 §3.7.4 with Minshall's variation: a small segment waits only for another small

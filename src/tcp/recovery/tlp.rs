@@ -22,6 +22,10 @@ const BLIND: Duration = Duration::from_secs(1);
 // RFC 8985 §7.2 (TLP.max_ack_delay): a receiver may hold the ACK of a single segment as long.
 const MAX_ACK_DELAY: Duration = Duration::from_millis(200);
 
+// Linux's TCP_TIMEOUT_MIN is two ticks, 2 ms at the least. On a local path two round trips are less than a
+// receiver's wake-up takes, and a sender would wake for its timer with every write.
+const LEAST: Duration = Duration::from_millis(2);
+
 /// Where probing stands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tlp {
@@ -87,7 +91,7 @@ impl Connection {
         };
         let alone = self.snd.nxt.past(self.snd.una) <= self.smss();
         let wait = if alone { MAX_ACK_DELAY } else { Duration::ZERO };
-        srtt.saturating_mul(2).saturating_add(wait)
+        srtt.saturating_mul(2).max(LEAST).saturating_add(wait)
     }
 
     /// The time is over: the probe leaves with the next turn, and the time-out counts from here. A
