@@ -3,10 +3,10 @@
 //!
 //! Writes `docs/scenarios.md` when it ran all of them, draws what was missed into
 //! `target/scenarios/`, and fails when anything was. With ids behind it only those run, and nothing but pictures is
-//! written. `cargo test --test catalogue` fails when the table lacks a scenario or is older than one.
+//! written. `cargo test --test congestion` fails when the table lacks a scenario or is older than one.
 
 mod report;
-#[path = "../../tests/catalogue/table.rs"]
+#[path = "../../tests/congestion/table.rs"]
 #[allow(dead_code, reason = "the tests check it too")]
 mod table;
 

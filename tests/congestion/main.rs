@@ -5,6 +5,7 @@
 //! | `recovery.rs` | which segment leaves at which ACK; scripts and worlds are those of the scenario tier |
 //! | `contract.rs` | what a controller is told, in which order; what its answers may do |
 //! | `flows.rs` | each controller over a simulated path (`path.rs`) |
+//! | `catalogue.rs`, `table.rs` | each short scenario of the library; the table of all their results |
 
 #![allow(
     dead_code,
@@ -13,6 +14,7 @@
     reason = "a test that cannot go on fails; the harness has more than is used here"
 )]
 
+mod catalogue;
 mod contract;
 #[path = "../scenario/device.rs"]
 mod device;
@@ -23,5 +25,6 @@ mod path;
 mod recovery;
 #[path = "../scenario/script.rs"]
 mod script;
+mod table;
 #[path = "../scenario/world.rs"]
 mod world;

@@ -31,22 +31,3 @@ pub(crate) fn check(table: &str) -> Result<(), String> {
         )),
     }
 }
-
-/// A table without one scenario, or with another definition of it, is none.
-pub(crate) fn check_finds_what_is_wrong() {
-    let rows = |of: fn(&Scenario) -> String| scenario::all().map(of).collect::<Vec<_>>().join("\n");
-    let whole = format!("{}\n{}\n", rows(results), rows(definition));
-    assert_eq!(check(&whole), Ok(()));
-    let last = scenario::all().last().expect("there are scenarios");
-    for (row, other) in [
-        (results(last), "| gone |"),
-        (definition(last), "| `gone` |"),
-        (
-            format!("{:016x}", last.definition_hash()),
-            "0123456789abcdef",
-        ),
-    ] {
-        let error = check(&whole.replace(&row, other)).expect_err("it is not whole");
-        assert!(error.contains(last.id), "{error}");
-    }
-}

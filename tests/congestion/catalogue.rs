@@ -1,0 +1,108 @@
+//! Every short scenario of `netloom::sim::scenario` as a test of its name, and the table of all results.
+//!
+//! `cargo bench --bench scenarios` runs all of them, at all their seeds, and writes the table.
+
+use netloom::sim::scenario::{self, Outcome, Scenario, Watch};
+
+use super::table;
+
+/// Tests of scenarios, each named as its scenario's id: in small letters, with `_` for what a name
+/// cannot have. One that is known to be missed says what it waits for; `--ignored` runs it.
+macro_rules! scenarios {
+    ($($(#[$missed:meta])* $name:ident $id:literal,)*) => {
+        $(
+            #[test]
+            $(#[$missed])*
+            fn $name() {
+                holds($id);
+            }
+        )*
+
+        /// Names of tests and ids of their scenarios.
+        const TESTS: &[(&str, &str)] = &[$((stringify!($name), $id)),*];
+    };
+}
+
+scenarios! {
+    clean "clean",
+    loss_0_1 "loss-0.1",
+    loss_1 "loss-1",
+    #[ignore = "held to what CUBIC has, and sent by Reno, unpaced: one cut too many costs seconds"]
+    held_1_5ms "held-1-5ms",
+    #[ignore = "held to what CUBIC has, and sent by Reno, unpaced: one cut too many costs seconds"]
+    held_0_1_5ms "held-0.1-5ms",
+    #[ignore = "held to what CUBIC has, and sent by Reno, unpaced: one cut too many costs seconds"]
+    jitter_3ms "jitter-3ms",
+    #[ignore = "held to what CUBIC has, and sent by Reno, unpaced: one cut too many costs seconds"]
+    long "long",
+    i1 "I1",
+    i2_536 "I2-536",
+    i2_1448 "I2-1448",
+    i2_2190 "I2-2190",
+    i2_9000 "I2-9000",
+}
+
+/// It comes to what it should at the first seeds, equal seeds give equal runs, and where anything is left to
+/// chance other seeds give others.
+fn holds(id: &str) {
+    let scenario = scenario::find(id).expect("there is such a scenario");
+    let first = run(scenario, 1);
+    let again = run(scenario, 1);
+    assert!(
+        first.trace_hash == again.trace_hash && first.verdicts == again.verdicts,
+        "two runs with seed 1 differ"
+    );
+    let other = run(scenario, 2);
+    assert_ne!(first.trace_hash, other.trace_hash, "seeds 1 and 2");
+    for (seed, outcome) in [(1, first), (2, other)] {
+        for verdict in &outcome.verdicts {
+            assert!(
+                verdict.is_met(),
+                "seed {seed}: {verdict}; see `netloom sim {id} --seed {seed} --plot miss.svg`"
+            );
+        }
+    }
+}
+
+fn run(scenario: &Scenario, seed: u64) -> Outcome {
+    scenario.run(seed, Watch::nothing()).expect("it runs")
+}
+
+/// Whoever adds a scenario that is short adds its test.
+#[test]
+fn every_short_scenario_is_a_test_of_its_name() {
+    let short = scenario::all().filter(|scenario| scenario.short);
+    let ids: Vec<&str> = short.map(|scenario| scenario.id).collect();
+    let tested: Vec<&str> = TESTS.iter().map(|&(_, id)| id).collect();
+    assert_eq!(tested, ids, "the tests and the short scenarios, in order");
+    for (name, id) in TESTS {
+        let expected = id.to_ascii_lowercase().replace(['-', '.'], "_");
+        assert_eq!(*name, expected, "the test of {id}");
+    }
+}
+
+#[test]
+fn the_table_has_every_scenario_as_it_is() {
+    let whole = table::check(include_str!("../../docs/scenarios.md"));
+    whole.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// A table without one scenario, or with another definition of it, is none.
+#[test]
+fn a_table_that_is_old_or_short_is_found() {
+    let rows = |of: fn(&Scenario) -> String| scenario::all().map(of).collect::<Vec<_>>().join("\n");
+    let whole = format!("{}\n{}\n", rows(table::results), rows(table::definition));
+    assert_eq!(table::check(&whole), Ok(()));
+    let last = scenario::all().last().expect("there are scenarios");
+    for (row, other) in [
+        (table::results(last), "| gone |"),
+        (table::definition(last), "| `gone` |"),
+        (
+            format!("{:016x}", last.definition_hash()),
+            "0123456789abcdef",
+        ),
+    ] {
+        let error = table::check(&whole.replace(&row, other)).expect_err("it is not whole");
+        assert!(error.contains(last.id), "{error}");
+    }
+}
