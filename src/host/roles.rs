@@ -30,8 +30,9 @@ pub(crate) struct Roles {
     looks_at: Instant,
     /// How long nobody may look after a lead.
     grace: Duration,
-    /// The driver sleeps until it is woken, because one lead lasted.
-    parked: bool,
+    /// The driver asks for its part again no later than this: FAR_FUTURE when it sleeps until it is
+    /// woken, because one lead lasted, and ZERO when it is awake or about to be.
+    driver_at: Instant,
     /// Leads begun, and how many of them the driver has seen.
     leads: u64,
     leads_seen: u64,
@@ -71,6 +72,8 @@ pub(crate) enum Part {
     Look,
     /// It looks because the thread that led last did not come back.
     StepIn,
+    /// It looks once, for a timer; the thread that led last mostly comes back.
+    Glance,
     /// It stands back until this time, or until it is woken.
     StandBack(Option<Instant>),
 }
@@ -90,7 +93,7 @@ impl Roles {
             looker: Looker::Driver,
             looks_at: Instant::ZERO,
             grace,
-            parked: false,
+            driver_at: Instant::ZERO,
             leads: 0,
             leads_seen: 0,
             selfless: 0,
@@ -115,7 +118,10 @@ impl Roles {
                 Wake::Nobody
             }
             // It sleeps on the device, or is about to.
-            Looker::Driver => Wake::Driver,
+            Looker::Driver => {
+                self.driver_at = Instant::ZERO;
+                Wake::Driver
+            }
             Looker::Leader => {
                 self.selfless = 0;
                 Wake::Leader
@@ -156,43 +162,53 @@ impl Roles {
             return Wake::Nobody;
         }
         self.looker = Looker::Nobody(now);
-        self.looks_at = now + self.grace;
-        if self.parked || need.urgent || need.due < self.looks_at {
-            self.parked = false;
-            self.looks_at = Instant::ZERO;
-            return Wake::Driver;
+        // A driver that asks in time finds out by itself what is due. A timer that each write arms anew
+        // a little later would wake it with each lead otherwise.
+        if need.urgent || need.due.min(now + self.grace) < self.driver_at {
+            return self.wake_driver();
         }
+        self.looks_at = self.driver_at;
         Wake::Nobody
+    }
+
+    const fn wake_driver(&mut self) -> Wake {
+        (self.driver_at, self.looks_at) = (Instant::ZERO, Instant::ZERO);
+        Wake::Driver
     }
 
     /// The driver asks for its part.
     pub(crate) fn driver(&mut self, now: Instant, need: Need) -> Part {
-        self.parked = false;
         match self.looker {
             Looker::Driver => Part::Look,
             Looker::Leader if self.leads == self.leads_seen => {
-                self.parked = true;
+                self.driver_at = Instant::FAR_FUTURE;
                 Part::StandBack(None)
             }
             Looker::Leader => {
                 self.leads_seen = self.leads;
-                Part::StandBack(Some(now + self.grace))
+                self.driver_at = now + self.grace;
+                Part::StandBack(Some(self.driver_at))
             }
-            Looker::Nobody(since) => {
-                let late = since + self.grace;
-                let at = need.due.min(late);
-                if !need.urgent && now < at {
-                    self.looks_at = at;
-                    return Part::StandBack(Some(at));
-                }
-                self.looker = Looker::Driver;
-                self.looks_at = Instant::ZERO;
-                if late <= now {
-                    Part::StepIn
-                } else {
-                    Part::Look
-                }
-            }
+            Looker::Nobody(since) => self.driver_alone(now, need, since + self.grace),
+        }
+    }
+
+    /// Nobody leads, and the thread that did counts as gone at `late`.
+    fn driver_alone(&mut self, now: Instant, need: Need, late: Instant) -> Part {
+        let at = need.due.min(late);
+        if !need.urgent && now < at {
+            (self.driver_at, self.looks_at) = (at, at);
+            return Part::StandBack(Some(at));
+        }
+        (self.driver_at, self.looks_at) = (Instant::ZERO, Instant::ZERO);
+        if !need.urgent && now < late {
+            return Part::Glance;
+        }
+        self.looker = Looker::Driver;
+        if late <= now {
+            Part::StepIn
+        } else {
+            Part::Look
         }
     }
 
@@ -221,7 +237,10 @@ impl Roles {
         }
         // Once is enough: it looks as soon as it can.
         self.looks_at = Instant::ZERO;
-        self.looking()
+        match self.looking() {
+            Wake::Driver => self.wake_driver(),
+            other => other,
+        }
     }
 
     /// Whom to wake so that somebody looks.
@@ -342,6 +361,54 @@ mod tests {
             assert_eq!(end(&mut roles, at(100), need), Wake::Driver, "{need:?}");
             assert_eq!(roles.driver(at(100), need), part, "{need:?}");
         }
+    }
+
+    /// Each write moves a tail loss probe's timer: a deadline of 2 ms is always near.
+    #[test]
+    fn a_deadline_that_is_near_with_each_lead_wakes_the_driver_once() {
+        let near = |micros| Need {
+            due: at(micros),
+            urgent: false,
+        };
+        let mut roles = leading();
+        assert_eq!(roles.driver(at(0), calm()), Part::StandBack(Some(at(1000))));
+        assert_eq!(end(&mut roles, at(10), near(500)), Wake::Driver);
+        assert_eq!(begin(&mut roles), Some(Wake::Nobody));
+        assert_eq!(end(&mut roles, at(11), near(500)), Wake::Nobody, "awake");
+        assert_eq!(
+            roles.driver(at(20), near(500)),
+            Part::StandBack(Some(at(500)))
+        );
+        for micros in 30..400 {
+            assert_eq!(begin(&mut roles), Some(Wake::Nobody));
+            assert_eq!(end(&mut roles, at(micros), near(500)), Wake::Nobody);
+        }
+        assert_eq!(end_earlier(&mut roles, at(401), near(499)), Wake::Driver);
+    }
+
+    fn end_earlier(roles: &mut Roles, now: Instant, need: Need) -> Wake {
+        begin(roles).unwrap();
+        end(roles, now, need)
+    }
+
+    #[test]
+    fn a_driver_with_a_timer_to_serve_leaves_the_role_to_the_thread_that_comes_back() {
+        let soon = Need {
+            due: at(500),
+            urgent: false,
+        };
+        let mut roles = leading();
+        roles.driver(at(0), calm());
+        end(&mut roles, at(100), soon);
+        assert_eq!(roles.driver(at(101), soon), Part::StandBack(Some(at(500))));
+        assert_eq!(roles.driver(at(500), soon), Part::Glance);
+        assert_eq!(begin(&mut roles), Some(Wake::Nobody));
+        end(&mut roles, at(510), calm());
+        assert_eq!(
+            roles.driver(at(511), calm()),
+            Part::StandBack(Some(at(1510)))
+        );
+        assert_eq!(roles.driver(at(1510), calm()), Part::StepIn);
     }
 
     #[test]
