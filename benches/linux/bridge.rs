@@ -1,4 +1,4 @@
-//! A switch of three ports with a wire each way, spun by a thread that never sleeps.
+//! A switch of three ports with a wire each way, in a thread that spins, or naps where it has priority.
 //!
 //! *Owns* the devices' far ends and the two wires. IPv4 between the port of the receiver and the others
 //! takes the wires; everything else, ARP above all, goes straight through.
@@ -61,11 +61,11 @@ pub(crate) struct Bridge {
 
 impl Bridge {
     /// Starts it with these ports on a processor of its own.
-    pub(crate) fn start(ports: Vec<Port>, cpu: usize) -> Self {
+    pub(crate) fn start(ports: Vec<Port>, cpu: usize, idle: Idle) -> Self {
         let (orders, taken) = channel();
         let thread = thread::spawn(move || {
             let _ = pin(cpu..cpu + 1);
-            spin(ports, &taken);
+            spin(ports, &taken, idle);
         });
         Self {
             orders: Some(orders),
@@ -149,6 +149,20 @@ pub(crate) fn wire_nanos() -> u128 {
     start.elapsed().as_nanos() / u128::from(FRAMES)
 }
 
+/// What the bridge does when it finds nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Idle {
+    /// Looks again: a thread that sleeps among others gets its processor back when it is its turn.
+    Spin,
+    /// Sleeps for less than it may be late. Only with real-time priority, which gives the processor back
+    /// at once; and needed there, for the kernel takes a processor for 50 ms from a real-time thread
+    /// that leaves nothing of a second to others.
+    Nap,
+}
+
+/// With the time it takes to wake, a small part of what the bridge may err by.
+const NAP: Duration = Duration::from_micros(20);
+
 /// Frames read from a port before the next one has its turn: few, for all of them count as read at
 /// once.
 const BATCH: usize = 16;
@@ -162,7 +176,7 @@ struct Switch {
     epoch: Clock,
 }
 
-fn spin(ports: Vec<Port>, orders: &Receiver<Order>) {
+fn spin(ports: Vec<Port>, orders: &Receiver<Order>, idle: Idle) {
     let perfect = Setup {
         there: WireConfig::perfect(),
         back: WireConfig::perfect(),
@@ -186,9 +200,13 @@ fn spin(ports: Vec<Port>, orders: &Receiver<Order>) {
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::Disconnected) => return,
         }
+        let mut moved = false;
         for port in 0..switch.ports.len() {
-            switch.read(port, &mut batch);
-            switch.deliver();
+            moved |= switch.read(port, &mut batch);
+            moved |= switch.deliver();
+        }
+        if idle == Idle::Nap && !moved && !switch.is_due_within(NAP) {
+            thread::sleep(NAP);
         }
     }
 }
@@ -219,17 +237,19 @@ impl Switch {
         Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// Takes frames from a port onto its wire.
-    fn read(&mut self, from: usize, batch: &mut RxBatch) {
+    /// Takes frames from a port onto its wire; were there any?
+    fn read(&mut self, from: usize, batch: &mut RxBatch) -> bool {
         let now = self.now();
         let port = &mut self.ports[from];
         let waited = now.since(port.read);
         port.read = now;
         let _ = port.tx.poll(now);
         if port.rx.receive(now, batch).is_err() {
-            return;
+            return false;
         }
+        let mut any = false;
         for frame in batch.drain() {
+            any = true;
             if let Some(source) = frame.data.get(6..12) {
                 self.ports[from].mac = source.try_into().ok();
             }
@@ -244,19 +264,31 @@ impl Switch {
                 self.there.offer(now, frame.data);
             }
         }
+        any
     }
 
-    /// Writes what is due.
-    fn deliver(&mut self) {
+    /// Is anything due in so short a time?
+    fn is_due_within(&self, time: Duration) -> bool {
+        let wires = [&self.there, &self.back];
+        let due = wires.into_iter().filter_map(Wire::next_due).min();
+        due.is_some_and(|due| due <= self.now() + time)
+    }
+
+    /// Writes what is due; was anything?
+    fn deliver(&mut self) -> bool {
         let now = self.now();
+        let mut any = false;
         while let Some((due, frame)) = self.there.take_due(now) {
             self.write(now, self.receiver, &frame);
             self.note(due);
+            any = true;
         }
         while let Some((due, frame)) = self.back.take_due(now) {
             self.switch(now, self.receiver, &frame);
             self.note(due);
+            any = true;
         }
+        any
     }
 
     fn note(&mut self, due: Instant) {

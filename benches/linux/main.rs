@@ -1,7 +1,7 @@
 //! netloom and the kernel as senders and receivers over the same wire, in pairs:
 //! `cargo bench --bench linux -- [--all | --table | --few] [--samples N] [--seconds S] [--only TEXT] [--check]`.
 //!
-//! The wire is netloom's own, in a thread that spins on the last processor; all else has the others.
+//! The wire is netloom's own, in a thread on the last processor; all else has the others, and real-time priority where it may.
 //! A kernel sender and a kernel receiver live each in a namespace of its own, on a TAP without offload;
 //! netloom's `Host` has an in-memory pair whose far end is a third port of the same bridge. What is
 //! compared ran one after the other, with the same seed for what the wire does. The bridge measures

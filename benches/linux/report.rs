@@ -29,8 +29,11 @@ pub(crate) struct Row {
     title: String,
     goal: Goal,
     samples: Vec<(f64, f64, f64)>,
+    /// The most that the bridge was late in a run that counts.
     late: Duration,
+    /// Samples that do not count, and the least that the bridge was late in a run of them.
     void: usize,
+    void_late: Option<Duration>,
 }
 
 impl Row {
@@ -41,18 +44,40 @@ impl Row {
             samples: Vec::new(),
             late: Duration::ZERO,
             void: 0,
+            void_late: None,
         }
     }
 
-    pub(crate) fn add(&mut self, kernel: f64, own: f64, figure: f64) {
+    pub(crate) fn add(&mut self, late: Duration, kernel: f64, own: f64, figure: f64) {
+        self.late = self.late.max(late);
         self.samples.push((kernel, own, figure));
     }
 
-    /// How late the bridge was in a run, and whether that run is worth anything.
-    pub(crate) fn note(&mut self, late: Duration, valid: bool) {
-        self.late = self.late.max(late);
-        self.void += usize::from(!valid);
+    /// A sample that is worth nothing: so late was the bridge in a run of it.
+    pub(crate) fn add_void(&mut self, late: Duration) {
+        self.void += 1;
+        self.void_late = Some(self.void_late.map_or(late, |least| least.min(late)));
     }
+
+    fn verdict(&self) -> Verdict {
+        if self.void >= self.samples.len() {
+            return Verdict::Void;
+        }
+        if self.goal.is_met(middle(&self.samples).2) {
+            Verdict::Met
+        } else {
+            Verdict::Missed
+        }
+    }
+}
+
+/// What a row says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Met,
+    Missed,
+    /// As many samples are worth nothing as there are others, or more.
+    Void,
 }
 
 /// All rows so far, counted.
@@ -73,6 +98,10 @@ pub(crate) fn print_head(settings: &Settings, rig: &Rig) {
         settings.time.as_secs_f64(),
         rig.cpus
     );
+    match &rig.no_priority {
+        None => println!("All of it has real-time priority: what else runs here waits."),
+        Some(why) => println!("No real-time priority, so the machine must be quiet: {why}."),
+    }
     let set = SETTINGS.map(|(name, value)| format!("{name} = {value}"));
     println!("Set in both namespaces: {}.", set.join(", "));
     println!(
@@ -101,23 +130,27 @@ impl Report {
             println!("\n| {title} | Linux | netloom | figure | range | bridge late, ms | |");
             println!("|---|---|---|---|---|---|---|");
         }
+        let verdict = row.verdict();
         let (kernel, own, figure) = middle(&row.samples);
         let figures = row.samples.iter().map(|sample| sample.2);
         let least = figures.clone().fold(f64::INFINITY, f64::min);
         let most = figures.fold(0.0, f64::max);
-        let met = row.goal.is_met(figure);
-        let verdict = match (row.void, met) {
-            (0, true) => "met".to_owned(),
-            (0, false) => "MISSED".to_owned(),
-            (void, _) => format!("void: {void} runs"),
+        let word = match verdict {
+            Verdict::Met => "met",
+            Verdict::Missed => "MISSED",
+            Verdict::Void => "void",
+        };
+        let void = match row.void_late {
+            Some(late) => format!(", {} void, late by {:.2}", row.void, millis(late)),
+            None => String::new(),
         };
         self.rows += 1;
-        self.void += usize::from(row.void > 0);
-        self.missed += usize::from(row.void == 0 && !met);
+        self.void += usize::from(verdict == Verdict::Void);
+        self.missed += usize::from(verdict == Verdict::Missed);
         println!(
-            "| {} | {kernel:.1} | {own:.1} | {figure:.2} | {least:.2} to {most:.2} | {:.2} | {verdict} |",
+            "| {} | {kernel:.1} | {own:.1} | {figure:.2} | {least:.2} to {most:.2} | {:.2}{void} | {word} |",
             row.title,
-            row.late.as_secs_f64() * 1000.0
+            millis(row.late)
         );
     }
 
@@ -129,6 +162,10 @@ impl Report {
         );
         self.missed > 0 || self.void > 0 || self.rows == 0
     }
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
 }
 
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {

@@ -16,7 +16,7 @@ use netloom::tcp::congestion::Choice;
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, setns, unshare};
 use nix::unistd::Pid;
 
-use crate::bridge::{Bridge, Port, capabilities};
+use crate::bridge::{Bridge, Idle, Port, capabilities};
 
 /// Who takes part: each is a port of the bridge, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub(crate) struct Rig {
     pub(crate) host: Host,
     pub(crate) bridge: Bridge,
     pub(crate) cpus: usize,
+    /// Why all runs among whatever else the machine does, if it does.
+    pub(crate) no_priority: Option<String>,
     /// The congestion control of netloom's connections.
     own: Mutex<Choice>,
 }
@@ -77,8 +79,13 @@ impl Rig {
         let (far, far_tap) = kernel("nlfar", Station::Far)?;
         pin(0..cpus - 1)?;
         let (own, own_port) = Pair::new(capabilities(), PAIR_FRAMES);
+        let no_priority = take_priority().err();
+        let idle = match no_priority {
+            None => Idle::Nap,
+            Some(_) => Idle::Spin,
+        };
         let ports = vec![Port::new(near_tap), Port::new(far_tap), Port::new(own_port)];
-        let bridge = Bridge::start(ports, cpus - 1);
+        let bridge = Bridge::start(ports, cpus - 1, idle);
         let host = Host::builder(own)
             .address(format!("{}/24", Station::Own.ip()).parse()?)
             .spawn()?;
@@ -88,6 +95,7 @@ impl Rig {
             host,
             bridge,
             cpus,
+            no_priority,
             own: Mutex::default(),
         })
     }
@@ -158,13 +166,26 @@ fn kernel(device: &'static str, station: Station) -> Result<(Kernel, Tap), Box<d
 
 /// Runs `ip` with these words in the calling thread's namespace.
 fn ip(words: &str) -> Result<(), String> {
-    let run = Command::new("ip").args(words.split_whitespace()).output();
-    let output = run.map_err(|error| format!("cannot run `ip` (package iproute2): {error}"))?;
+    command("ip", "iproute2", words)
+}
+
+/// Gives the process, and all threads it starts from now on, real-time priority: what else the machine
+/// does waits for both ends and the wire between them. The least there is: it is above all that has none.
+fn take_priority() -> Result<(), String> {
+    let words = format!("--fifo --all-tasks --pid 1 {}", std::process::id());
+    command("chrt", "util-linux", &words)
+}
+
+/// Runs a program, which is in that package, with these words.
+fn command(name: &str, package: &str, words: &str) -> Result<(), String> {
+    let run = Command::new(name).args(words.split_whitespace()).output();
+    let output =
+        run.map_err(|error| format!("cannot run `{name}` (package {package}): {error}"))?;
     if output.status.success() {
         return Ok(());
     }
     let errors = String::from_utf8_lossy(&output.stderr);
-    Err(format!("ip {words}: {}", errors.trim()))
+    Err(format!("{name} {words}: {}", errors.trim()))
 }
 
 /// Pins the calling thread, and those it starts, to these processors.
