@@ -12,7 +12,7 @@ use super::event::{
     AckSample, CongestionEvent, CongestionKind, Cx, EpisodeKind, Output, Phase, Response,
     SendEvent, Start, UndoEvent,
 };
-use super::parts::{AckCredit, HyStartPlusPlus, HyStartStep, MAX_CWND, RenoGrowth};
+use super::parts::{AckCredit, HyStartPlusPlus, HyStartStep, MAX_CWND};
 
 // RFC 9438 §4.6: beta_cubic = 0.7.
 const BETA: (u64, u64) = (7, 10);
@@ -52,11 +52,9 @@ struct Before {
     epoch: Option<Epoch>,
 }
 
-/// One connection's CUBIC.
+/// What is known once the first slow start is over or was cut short.
 #[derive(Clone, Debug)]
-pub struct Cubic {
-    cwnd: u32,
-    ssthresh: u32,
+struct Curve {
     /// The window before the last cut, or less by fast convergence; none after a time-out, and
     /// after slow start without a loss: the curve then begins at its middle.
     w_last_max: Option<u32>,
@@ -64,11 +62,19 @@ pub struct Cubic {
     epoch: Option<Epoch>,
     /// When time was last added to the epoch.
     ticked: Instant,
-    slow_start: RenoGrowth,
-    hystart: HyStartPlusPlus,
-    credit: AckCredit,
     /// Of the episode that runs, or the last one.
-    before: Option<Box<Before>>,
+    before: Option<Before>,
+}
+
+/// One connection's CUBIC.
+#[derive(Clone, Debug)]
+pub struct Cubic {
+    cwnd: u32,
+    ssthresh: u32,
+    credit: AckCredit,
+    /// While the window limits the first slow start: most connections are too short or too quiet for it.
+    hystart: Option<Box<HyStartPlusPlus>>,
+    curve: Option<Box<Curve>>,
 }
 
 impl Default for Cubic {
@@ -77,121 +83,15 @@ impl Default for Cubic {
     }
 }
 
-impl Cubic {
-    /// A controller before its start.
-    pub fn new() -> Self {
+impl Curve {
+    /// A curve that begins at its middle, `cwnd`.
+    fn level(cwnd: u32, now: Instant) -> Self {
         Self {
-            cwnd: 0,
-            ssthresh: u32::MAX,
             w_last_max: None,
-            cwnd_prior: 0,
+            cwnd_prior: cwnd,
             epoch: None,
-            ticked: Instant::ZERO,
-            slow_start: RenoGrowth::default(),
-            hystart: HyStartPlusPlus::default(),
-            credit: AckCredit::default(),
+            ticked: now,
             before: None,
-        }
-    }
-
-    fn remember(&mut self) {
-        self.before = Some(Box::new(Before {
-            cwnd: self.cwnd,
-            ssthresh: self.ssthresh,
-            w_last_max: self.w_last_max,
-            cwnd_prior: self.cwnd_prior,
-            epoch: self.epoch,
-        }));
-    }
-
-    /// RFC 9438 §4.6 and §4.7: the threshold, and what the next curve aims at. Beta counts once.
-    fn reduce(&mut self, event: &CongestionEvent, floor: u32) {
-        self.ssthresh = scaled(event.flight_before, BETA).max(floor);
-        self.cwnd_prior = self.cwnd;
-        // Fast convergence: a window that did not come back to where it was makes room.
-        let gives_way = self.w_last_max.is_some_and(|last| self.cwnd < last);
-        self.w_last_max = Some(if gives_way {
-            scaled(self.cwnd, FAST_CONVERGENCE)
-        } else {
-            self.cwnd
-        });
-        self.epoch = None;
-        self.slow_start.reset();
-        self.hystart.stop();
-    }
-
-    /// Grows below ssthresh; returns the bytes that are left for congestion avoidance.
-    fn grow_slowly(&mut self, cx: &Cx, acked: u32, rtt: Option<Duration>) {
-        // RFC 9406 §4.3: only the first slow start.
-        let step = if self.ssthresh == u32::MAX {
-            let segments = acked / cx.smss.max(1);
-            self.hystart
-                .on_ack(segments, cx.delivered, cx.inflight, rtt)
-        } else {
-            HyStartStep::SlowStart
-        };
-        if step == HyStartStep::Exit {
-            // RFC 9438 §4.10: congestion avoidance without a loss, so the curve starts here.
-            self.ssthresh = self.cwnd;
-            self.cwnd_prior = self.cwnd;
-            self.w_last_max = None;
-            return;
-        }
-        let grows = step.growth(acked);
-        self.cwnd = self
-            .slow_start
-            .grown(self.cwnd, self.ssthresh, grows, cx.smss);
-    }
-
-    /// RFC 9438 §4.2 to §4.5.
-    fn grow_along_the_curve(&mut self, cx: &Cx, acked: u32) {
-        let mut epoch = self.epoch.unwrap_or_else(|| self.begin(cx));
-        let cwnd = u64::from(self.cwnd.max(1));
-        // RFC 9438 §4.3, with alpha 1 once the Reno flow would be back at the window of the cut.
-        let (num, den) = if epoch.w_est >= self.cwnd_prior {
-            (1, 1)
-        } else {
-            ALPHA
-        };
-        // In 17ths throughout, so that a change of alpha loses nothing.
-        let scale = ALPHA.1;
-        let per_byte = u64::from(cx.smss) * num * (scale / den);
-        let grown = u64::from(acked) * per_byte + epoch.w_est_rest;
-        epoch.w_est = epoch
-            .w_est
-            .saturating_add(narrowed(grown / (scale * cwnd)))
-            .min(MAX_CWND);
-        epoch.w_est_rest = grown % (scale * cwnd);
-        // RFC 9438 §4.2: W_cubic(t + RTT), between cwnd and half as much again.
-        let ahead = epoch
-            .elapsed
-            .saturating_add(cx.srtt.unwrap_or(Duration::ZERO));
-        let most = (cwnd * 3 / 2).min(u64::from(MAX_CWND)).max(cwnd);
-        let target = epoch.window(ahead, cx.smss).clamp(cwnd, most);
-        let owed = (target - cwnd) * u64::from(acked) + epoch.rest;
-        epoch.rest = owed % cwnd;
-        let cubic = narrowed(cwnd + owed / cwnd);
-        let friendly = epoch.window(epoch.elapsed, cx.smss) < u64::from(epoch.w_est);
-        self.cwnd = if friendly {
-            // RFC 9438 §4.3: the window is that of Reno, if it is the larger.
-            self.cwnd.max(epoch.w_est)
-        } else {
-            cubic
-        }
-        .min(MAX_CWND);
-        self.epoch = Some(epoch);
-    }
-
-    /// RFC 9438 §4.2: the first ACK of congestion avoidance.
-    fn begin(&self, cx: &Cx) -> Epoch {
-        let w_max = self.w_last_max.unwrap_or(self.cwnd).max(self.cwnd);
-        Epoch {
-            elapsed: Duration::ZERO,
-            k: time_to(w_max - self.cwnd, cx.smss),
-            w_max,
-            w_est: self.cwnd,
-            w_est_rest: 0,
-            rest: 0,
         }
     }
 
@@ -205,9 +105,142 @@ impl Cubic {
             epoch.elapsed = epoch.elapsed.saturating_add(passed);
         }
     }
+
+    /// RFC 9438 §4.2 to §4.5: the window after `acked` bytes.
+    fn grown(&mut self, cx: &Cx, cwnd: u32, acked: u32) -> u32 {
+        let w_last_max = self.w_last_max;
+        let begin = || Epoch::begin(w_last_max, cwnd, cx.smss);
+        let epoch = self.epoch.get_or_insert_with(begin);
+        epoch.grow_friendly(self.cwnd_prior, cwnd, acked, cx.smss);
+        // RFC 9438 §4.2: W_cubic(t + RTT), between cwnd and half as much again.
+        let ahead = epoch
+            .elapsed
+            .saturating_add(cx.srtt.unwrap_or(Duration::ZERO));
+        let wide = u64::from(cwnd.max(1));
+        let most = (wide * 3 / 2).min(u64::from(MAX_CWND)).max(wide);
+        let target = epoch.window(ahead, cx.smss).clamp(wide, most);
+        let owed = (target - wide) * u64::from(acked) + epoch.rest;
+        epoch.rest = owed % wide;
+        if epoch.window(epoch.elapsed, cx.smss) < u64::from(epoch.w_est) {
+            // RFC 9438 §4.3: the window is that of Reno, if it is the larger.
+            cwnd.max(epoch.w_est)
+        } else {
+            narrowed(wide + owed / wide)
+        }
+        .min(MAX_CWND)
+    }
+}
+
+impl Cubic {
+    /// A controller before its start.
+    pub const fn new() -> Self {
+        Self {
+            cwnd: 0,
+            ssthresh: u32::MAX,
+            credit: AckCredit::new(),
+            hystart: None,
+            curve: None,
+        }
+    }
+
+    fn curve(&mut self, now: Instant) -> &mut Curve {
+        let cwnd = self.cwnd;
+        self.curve
+            .get_or_insert_with(|| Box::new(Curve::level(cwnd, now)))
+    }
+
+    fn remember(&mut self, cx: &Cx) {
+        let (cwnd, ssthresh) = (self.cwnd, self.ssthresh);
+        let curve = self.curve(cx.now);
+        curve.before = Some(Before {
+            cwnd,
+            ssthresh,
+            w_last_max: curve.w_last_max,
+            cwnd_prior: curve.cwnd_prior,
+            epoch: curve.epoch,
+        });
+    }
+
+    /// RFC 9438 §4.6 and §4.7: the threshold, and what the next curve aims at. Beta counts once.
+    fn reduce(&mut self, cx: &Cx, event: &CongestionEvent, floor: u32) {
+        self.ssthresh = scaled(event.flight_before, BETA).max(floor);
+        // RFC 9406 §4.2: a loss or ECN-Echo ends it.
+        self.hystart = None;
+        let cwnd = self.cwnd;
+        let curve = self.curve(cx.now);
+        curve.cwnd_prior = cwnd;
+        // Fast convergence: a window that did not come back to where it was makes room.
+        let gives_way = curve.w_last_max.is_some_and(|last| cwnd < last);
+        curve.w_last_max = Some(if gives_way {
+            scaled(cwnd, FAST_CONVERGENCE)
+        } else {
+            cwnd
+        });
+        curve.epoch = None;
+    }
+
+    /// The next ACK of congestion avoidance begins a new curve.
+    fn forget_epoch(&mut self) {
+        if let Some(curve) = &mut self.curve {
+            curve.epoch = None;
+        }
+    }
+
+    /// Grows below ssthresh; returns the bytes that are left for congestion avoidance.
+    fn grow_slowly(&mut self, cx: &Cx, acked: u32, rtt: Option<Duration>) -> u32 {
+        // RFC 9406 §4.3: only the first slow start.
+        let step = if self.ssthresh == u32::MAX {
+            let segments = acked / cx.smss.max(1);
+            self.hystart
+                .get_or_insert_default()
+                .on_ack(segments, cx.delivered, cx.inflight, rtt)
+        } else {
+            HyStartStep::SlowStart
+        };
+        if step == HyStartStep::Exit {
+            // RFC 9438 §4.10: congestion avoidance without a loss, so the curve starts here.
+            self.ssthresh = self.cwnd;
+            self.hystart = None;
+            self.curve = Some(Box::new(Curve::level(self.cwnd, cx.now)));
+            return 0;
+        }
+        let grows = step.growth(acked);
+        let slow = grows.min(self.ssthresh.min(MAX_CWND).saturating_sub(self.cwnd));
+        self.cwnd += slow;
+        grows - slow
+    }
 }
 
 impl Epoch {
+    /// RFC 9438 §4.2: the first ACK of congestion avoidance.
+    fn begin(w_last_max: Option<u32>, cwnd: u32, smss: u32) -> Self {
+        let w_max = w_last_max.unwrap_or(cwnd).max(cwnd);
+        Self {
+            elapsed: Duration::ZERO,
+            k: time_to(w_max - cwnd, smss),
+            w_max,
+            w_est: cwnd,
+            w_est_rest: 0,
+            rest: 0,
+        }
+    }
+
+    /// RFC 9438 §4.3, with alpha 1 once the Reno flow would be back at the window of the cut.
+    fn grow_friendly(&mut self, cwnd_prior: u32, cwnd: u32, acked: u32, smss: u32) {
+        let (num, den) = if self.w_est >= cwnd_prior {
+            (1, 1)
+        } else {
+            ALPHA
+        };
+        // In 17ths throughout, so that a change of alpha loses nothing.
+        let whole = ALPHA.1 * u64::from(cwnd.max(1));
+        let per_byte = u64::from(smss) * num * (ALPHA.1 / den);
+        let grown = u64::from(acked) * per_byte + self.w_est_rest;
+        let w_est = self.w_est.saturating_add(narrowed(grown / whole));
+        self.w_est = w_est.min(MAX_CWND);
+        self.w_est_rest = grown % whole;
+    }
+
     /// RFC 9438 §4.2, figure 1: W_cubic(t) = C * (t - K)^3 + W_max.
     fn window(&self, t: Duration, smss: u32) -> u64 {
         let away = t.abs_diff(self.k);
@@ -231,12 +264,10 @@ impl CongestionControl for Cubic {
 
     fn start(&mut self, cx: &Cx, begin: &Start) {
         *self = Self::new();
-        self.ticked = cx.now;
         self.cwnd = cx.initial_cwnd;
         if let Some(output) = begin.inherited {
             self.cwnd = output.cwnd.clamp(cx.smss, MAX_CWND);
             self.ssthresh = output.ssthresh;
-            self.cwnd_prior = self.cwnd;
         }
     }
 
@@ -244,14 +275,15 @@ impl CongestionControl for Cubic {
         // RFC 5681 §4.1, and RFC 7661 §4.4.3's threshold: what was used is soon used again.
         self.ssthresh = self.ssthresh.max(scaled(self.cwnd, (3, 4)));
         self.cwnd = self.cwnd.min(cx.initial_cwnd);
-        self.epoch = None;
-        self.slow_start.reset();
+        self.forget_epoch();
     }
 
     fn on_send(&mut self, cx: &Cx, event: &SendEvent) {
-        if event.inflight_before == 0 {
+        if event.inflight_before == 0
+            && let Some(curve) = &mut self.curve
+        {
             // RFC 9438 §4.2: an idle time is no time of the curve.
-            self.ticked = cx.now;
+            curve.ticked = cx.now;
         }
     }
 
@@ -259,41 +291,42 @@ impl CongestionControl for Cubic {
         self.credit = AckCredit::default();
         match event.kind {
             CongestionKind::EnterRecovery => {
-                self.remember();
-                self.reduce(event, 2 * cx.smss);
+                self.remember(cx);
+                self.reduce(cx, event, 2 * cx.smss);
                 self.cwnd = self.ssthresh;
                 Response::Prr { target: self.cwnd }
             }
             // RFC 5681 §4.3: a second indication of congestion.
             CongestionKind::FurtherLossInRecovery => {
-                self.reduce(event, 2 * cx.smss);
+                self.reduce(cx, event, 2 * cx.smss);
                 self.ssthresh = self.ssthresh.min(self.cwnd.max(2 * cx.smss));
                 self.cwnd = self.ssthresh;
                 Response::Prr { target: self.cwnd }
             }
             // RFC 3168 §6.1.2: as for a loss, but down to one segment.
             CongestionKind::Ecn { .. } => {
-                self.before = None;
-                self.reduce(event, cx.smss);
+                self.reduce(cx, event, cx.smss);
+                self.curve(cx.now).before = None;
                 self.cwnd = self.ssthresh;
                 Response::Prr { target: self.cwnd }
             }
             CongestionKind::TlpRepairedLoss => {
-                self.remember();
-                self.reduce(event, 2 * cx.smss);
+                self.remember(cx);
+                self.reduce(cx, event, 2 * cx.smss);
                 self.cwnd = self.ssthresh;
                 Response::Direct
             }
             CongestionKind::Rto { first, .. } => {
                 if first {
-                    if matches!(cx.phase, Phase::Open | Phase::Disorder) || self.before.is_none() {
-                        self.remember();
+                    let known = self.curve.as_ref().is_some_and(|it| it.before.is_some());
+                    if matches!(cx.phase, Phase::Open | Phase::Disorder) || !known {
+                        self.remember(cx);
                     }
-                    self.reduce(event, 2 * cx.smss);
+                    self.reduce(cx, event, 2 * cx.smss);
                 }
                 // RFC 9438 §4.8: the next curve starts at its middle.
-                self.w_last_max = None;
-                self.epoch = None;
+                self.curve(cx.now).w_last_max = None;
+                self.forget_epoch();
                 self.cwnd = cx.smss;
                 Response::Direct
             }
@@ -301,45 +334,48 @@ impl CongestionControl for Cubic {
     }
 
     fn on_ack(&mut self, cx: &Cx, sample: &AckSample) {
-        self.tick(cx);
+        if let Some(curve) = &mut self.curve {
+            curve.tick(cx);
+        }
         let grows = cx.phase != Phase::Recovery && cx.cwnd_limited && self.cwnd < MAX_CWND;
-        let acked = self
+        let mut acked = self
             .credit
             .take(sample.newly_acked, sample.una_advanced, grows);
-        if acked == 0 {
-            return;
+        if acked > 0 && self.cwnd < self.ssthresh {
+            acked = self.grow_slowly(cx, acked, sample.rtt);
         }
-        if self.cwnd < self.ssthresh {
-            self.grow_slowly(cx, acked, sample.rtt);
-        } else {
-            self.grow_along_the_curve(cx, acked);
+        if acked > 0 {
+            let cwnd = self.cwnd;
+            self.cwnd = self.curve(cx.now).grown(cx, cwnd, acked);
         }
     }
 
-    fn on_recovery_exit(&mut self, cx: &Cx, kind: EpisodeKind) {
-        self.ticked = cx.now;
-        if kind != EpisodeKind::Loss {
-            self.cwnd = self.ssthresh;
+    fn on_recovery_exit(&mut self, cx: &Cx, _kind: EpisodeKind) {
+        // The window is where the cut left it, or another controller did.
+        if let Some(curve) = &mut self.curve {
+            curve.ticked = cx.now;
         }
     }
 
     fn on_undo(&mut self, cx: &Cx, _event: &UndoEvent) {
-        // RFC 9438 §4.9.2: all of it, or nothing when the window is not smaller than it was.
-        if let Some(before) = self.before.take()
+        // RFC 9438 §4.9.2: all of it, or nothing when the window is not smaller than it was. Of the first
+        // slow start only the measurement of round trips begins anew.
+        if let Some(curve) = self.curve.as_mut()
+            && let Some(before) = curve.before.take()
             && self.cwnd < before.cwnd
         {
             self.cwnd = before.cwnd;
             self.ssthresh = before.ssthresh;
-            self.w_last_max = before.w_last_max;
-            self.cwnd_prior = before.cwnd_prior;
-            self.epoch = before.epoch;
-            self.ticked = cx.now;
+            curve.w_last_max = before.w_last_max;
+            curve.cwnd_prior = before.cwnd_prior;
+            curve.epoch = before.epoch;
+            curve.ticked = cx.now;
         }
     }
 
     fn on_mtu_change(&mut self, _cx: &Cx, _old: u32, _new: u32) {
         // The curve is of segments.
-        self.epoch = None;
+        self.forget_epoch();
     }
 
     fn output(&self) -> Output {
@@ -353,9 +389,11 @@ impl CongestionControl for Cubic {
     fn inspect(&self, visit: &mut dyn FnMut(&'static str, i128)) {
         visit("cwnd", i128::from(self.cwnd));
         visit("ssthresh", i128::from(self.ssthresh));
-        visit("cwnd_prior", i128::from(self.cwnd_prior));
-        visit("css", i128::from(self.hystart.is_conservative()));
-        if let Some(epoch) = &self.epoch {
+        let css = self.hystart.as_ref().is_some_and(|it| it.is_conservative());
+        visit("css", i128::from(css));
+        let Some(curve) = &self.curve else { return };
+        visit("cwnd_prior", i128::from(curve.cwnd_prior));
+        if let Some(epoch) = &curve.epoch {
             visit("t_ns", i128::from(nanos(epoch.elapsed)));
             visit("k_ns", i128::from(nanos(epoch.k)));
             visit("w_max", i128::from(epoch.w_max));

@@ -35,6 +35,14 @@ impl Path {
         self.cubic.output().cwnd
     }
 
+    fn curve(&self) -> &Curve {
+        self.cubic.curve.as_deref().unwrap()
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.curve().epoch.unwrap()
+    }
+
     fn event(&mut self, kind: CongestionKind) -> Response {
         let event = CongestionEvent::new(kind, self.cwnd());
         self.cubic.on_congestion(&self.cx, &event)
@@ -97,7 +105,7 @@ fn c3_the_curve_after_one_loss() {
             1
         ));
         path.round();
-        let epoch = path.cubic.epoch.unwrap();
+        let epoch = path.epoch();
         let k = u64::try_from(epoch.k.as_millis()).unwrap();
         assert!(near(k, k_millis, 2), "{segments}: K is {k} ms");
         let left = epoch.k - epoch.elapsed;
@@ -132,7 +140,7 @@ fn m09_growth_below_a_byte_per_ack_is_not_lost() {
     let mut path = Path::new(3000);
     path.lose();
     path.round();
-    let epoch = path.cubic.epoch.unwrap();
+    let epoch = path.epoch();
     path.run(epoch.k - epoch.elapsed);
     let before = path.cwnd();
     path.run(Duration::from_secs(2));
@@ -167,12 +175,12 @@ fn m11_an_idle_time_is_no_time_of_the_curve() {
     let mut path = Path::new(100);
     path.lose();
     path.run(Duration::from_secs(2));
-    let (before, t) = (path.cwnd(), path.cubic.epoch.unwrap().elapsed);
+    let (before, t) = (path.cwnd(), path.epoch().elapsed);
     path.cx.now = path.cx.now + Duration::from_secs(20);
     let cx = path.cx;
     path.cubic.on_send(&cx, &SendEvent::new(SMSS, 0));
     path.round();
-    let after = path.cubic.epoch.unwrap().elapsed;
+    let after = path.epoch().elapsed;
     assert!(after - t <= 2 * RTT, "{:?}", after - t);
     assert!(
         path.cwnd() - before <= 3 * SMSS,
@@ -182,7 +190,7 @@ fn m11_an_idle_time_is_no_time_of_the_curve() {
     // Nor while the application is what limits the sender.
     path.cx.cwnd_limited = false;
     path.run(Duration::from_secs(20));
-    let limited = path.cubic.epoch.unwrap().elapsed;
+    let limited = path.epoch().elapsed;
     assert_eq!(limited, after);
 }
 
@@ -193,19 +201,20 @@ fn m12_an_undo_restores_the_window_and_the_curve() {
     path.lose();
     path.run(Duration::from_secs(3));
     let (cubic, cwnd) = (path.cubic.clone(), path.cwnd());
+    let curve = path.curve().clone();
     path.lose();
     assert_eq!(path.cwnd(), cwnd / 10 * 7 + cwnd % 10 * 7 / 10);
     let cx = path.cx;
     let undo = UndoEvent::new(EpisodeKind::Recovery, UndoEvidence::Dsack);
     path.cubic.on_undo(&cx, &undo);
     assert_eq!(path.cwnd(), cwnd);
-    assert_eq!(path.cubic.epoch, cubic.epoch);
-    assert_eq!(path.cubic.w_last_max, cubic.w_last_max);
+    assert_eq!(path.curve().epoch, curve.epoch);
+    assert_eq!(path.curve().w_last_max, curve.w_last_max);
     assert_eq!(path.cubic.output(), cubic.output());
-    assert_eq!(path.cubic.cwnd_prior, cubic.cwnd_prior);
+    assert_eq!(path.curve().cwnd_prior, curve.cwnd_prior);
     // Once: there is nothing left to undo.
     path.lose();
-    path.cubic.before = None;
+    path.cubic.curve.as_mut().unwrap().before = None;
     let cut = path.cwnd();
     path.cubic.on_undo(&cx, &undo);
     assert_eq!(path.cwnd(), cut);
@@ -229,12 +238,12 @@ fn an_undo_never_lowers_the_window() {
 fn fast_convergence_gives_way() {
     let mut path = Path::new(100);
     path.lose();
-    assert_eq!(path.cubic.w_last_max, Some(100 * SMSS));
+    assert_eq!(path.curve().w_last_max, Some(100 * SMSS));
     path.run(Duration::from_secs(2));
     let cwnd = path.cwnd();
     assert!(cwnd < 100 * SMSS);
     path.lose();
-    assert_eq!(path.cubic.w_last_max, Some(scaled(cwnd, (85, 100))));
+    assert_eq!(path.curve().w_last_max, Some(scaled(cwnd, (85, 100))));
 }
 
 /// RFC 9438 §4.8: after a time-out the curve starts at its middle.
@@ -257,7 +266,7 @@ fn a_time_out_starts_from_one_segment_and_the_middle_of_the_curve() {
     for _ in 0..8 {
         path.round();
     }
-    let epoch = path.cubic.epoch.unwrap();
+    let epoch = path.epoch();
     assert_eq!(epoch.k, Duration::ZERO);
     assert!(near(epoch.w_max.into(), 70 * u64::from(SMSS), 2));
 }
@@ -292,7 +301,7 @@ fn hystart_leaves_slow_start_without_a_loss() {
         out.ssthresh < u32::MAX && out.cwnd >= out.ssthresh,
         "{out:?}"
     );
-    assert_eq!(path.cubic.epoch.map(|e| e.k), Some(Duration::ZERO));
+    assert_eq!(path.epoch().k, Duration::ZERO);
 }
 
 #[test]
@@ -331,4 +340,60 @@ fn cube_roots_are_exact() {
     }
     let most = u128::from(cube_root(u128::MAX));
     assert!(most.pow(3) > u128::MAX / 2);
+}
+
+/// What tells nothing yet is not held: most connections never leave their initial window.
+#[test]
+fn a_connection_that_never_filled_its_window_holds_no_curve() {
+    let mut path = Path::new(10);
+    path.cubic = Cubic::new();
+    let mut cx = path.cx;
+    path.cubic.start(&cx, &Start::new(1));
+    path.cx.cwnd_limited = false;
+    path.round();
+    assert!(path.cubic.curve.is_none() && path.cubic.hystart.is_none());
+    path.cx.cwnd_limited = true;
+    path.round();
+    assert!(path.cubic.curve.is_none() && path.cubic.hystart.is_some());
+    path.lose();
+    assert!(path.cubic.curve.is_some() && path.cubic.hystart.is_none());
+    cx.now = path.cx.now;
+    path.cubic.start(&cx, &Start::new(2));
+    assert!(path.cubic.curve.is_none());
+}
+
+/// An undo of what was no loss gives the first slow start back: it goes on, and still ends by HyStart++.
+#[test]
+fn an_undo_gives_slow_start_back() {
+    let mut path = Path::new(10);
+    path.cubic = Cubic::new();
+    let cx = path.cx;
+    path.cubic.start(&cx, &Start::new(1));
+    path.round();
+    path.lose();
+    let undo = UndoEvent::new(EpisodeKind::Recovery, UndoEvidence::Dsack);
+    path.cubic.on_undo(&cx, &undo);
+    assert_eq!(path.cubic.output(), Output::window(20 * SMSS, u32::MAX));
+    path.round();
+    path.round();
+    assert_eq!(path.cubic.output(), Output::window(80 * SMSS, u32::MAX));
+    path.rtt = RTT + Duration::from_millis(20);
+    for _ in 0..6 {
+        path.round();
+    }
+    assert!(path.cubic.output().ssthresh < u32::MAX);
+}
+
+/// Who takes over in an episode from a controller without a threshold keeps the window that it found.
+#[test]
+fn the_end_of_anothers_episode_leaves_the_window() {
+    let mut path = Path::new(10);
+    let cx = path.cx;
+    let begin = Start {
+        inherited: Some(Output::window(20 * SMSS, u32::MAX)),
+        ..Start::default()
+    };
+    path.cubic.start(&cx, &begin);
+    path.cubic.on_recovery_exit(&cx, EpisodeKind::Recovery);
+    assert_eq!(path.cubic.output(), Output::window(20 * SMSS, u32::MAX));
 }
