@@ -11,6 +11,7 @@ use netloom::bytes::Bytes;
 use netloom::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
 use netloom::link::{RxFrame, RxMeta, TxFrame};
 use netloom::stack::{Event, ListenOptions, ListenerId, Port, TcpId};
+use netloom::tcp::congestion::Choice;
 use netloom::tcp::{Fields, Flags, Header, Keepalive, Options, TcpInfo, TcpOptions};
 use netloom::{Config, Instant, InterfaceConfig, Readiness, Seed, SocketId, Stack};
 use netloom::{ipv4, ipv6};
@@ -34,7 +35,10 @@ pub(crate) struct Setting {
     pub(crate) peer_sack: bool,
     pub(crate) peer_timestamps: bool,
     pub(crate) peer_wscale: Option<u8>,
+    /// Which congestion control they ask for does not count.
     pub(crate) options: TcpOptions,
+    /// Reno: what scripts count is exact there, and is the window's arithmetic of RFC 5681.
+    pub(crate) congestion: Choice,
     pub(crate) backlog: Option<usize>,
     pub(crate) cookies: bool,
     pub(crate) offload: bool,
@@ -54,6 +58,7 @@ impl Default for Setting {
             peer_wscale: None,
             // A packet for each first segment would hide what the scripts are about.
             options: TcpOptions::default().quick_acks(0),
+            congestion: Choice::Reno,
             backlog: None,
             cookies: true,
             offload: true,
@@ -63,6 +68,10 @@ impl Default for Setting {
 }
 
 impl Setting {
+    fn options(&self) -> TcpOptions {
+        self.options.clone().congestion(self.congestion.clone())
+    }
+
     /// The three-way handshake as a script, up to the accepted connection.
     pub(crate) fn handshake(&self) -> String {
         let mut options = format!("mss {}", self.peer_mss);
@@ -544,7 +553,7 @@ impl World {
     fn listen(&mut self) {
         let (ours, _) = endpoints(self.setting.v6);
         let mut options =
-            ListenOptions::new(self.setting.options.clone()).syn_cookies(self.setting.cookies);
+            ListenOptions::new(self.setting.options()).syn_cookies(self.setting.cookies);
         if let Some(backlog) = self.setting.backlog {
             options = options.backlog(backlog);
         }
@@ -561,7 +570,7 @@ impl World {
             }
             ["connect"] => {
                 let (ours, theirs) = endpoints(self.setting.v6);
-                let options = self.setting.options.clone();
+                let options = self.setting.options();
                 self.id = Some(
                     self.stack
                         .tcp_connect(now, theirs, Some(ours), options)
