@@ -7,7 +7,8 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use super::path::{Ends, Path, ROOMY};
+use super::ends::{Control, Ends, ROOMY};
+use super::path::Path;
 use super::run::Run;
 use super::unit::Unit;
 use super::{Experiment, Kind, Scenario};
@@ -22,9 +23,9 @@ use crate::stack::ListenOptions;
 const LINK: Path = Path::new(Some(100_000_000), 40, Some(500_000));
 
 pub(super) const ALL: &[Scenario] = &[
-    equals("F1-reno-2", &Equals { flows: 2 }),
-    equals("F1-reno-4", &Equals { flows: 4 }),
-    equals("F1-reno-10", &Equals { flows: 10 }),
+    equals("F1-reno-2", &Equals::of(Control::Reno, 2)),
+    equals("F1-reno-4", &Equals::of(Control::Reno, 4)),
+    equals("F1-reno-10", &Equals::of(Control::Reno, 10)),
 ];
 
 const fn equals(id: &'static str, experiment: &'static Equals) -> Scenario {
@@ -41,7 +42,14 @@ const fn equals(id: &'static str, experiment: &'static Equals) -> Scenario {
 /// Equal flows that start at different times.
 #[derive(Debug)]
 struct Equals {
+    control: Control,
     flows: u16,
+}
+
+impl Equals {
+    const fn of(control: Control, flows: u16) -> Self {
+        Self { control, flows }
+    }
 }
 
 const BETWEEN_STARTS: Duration = Duration::from_secs(2);
@@ -56,9 +64,10 @@ impl fmt::Display for Equals {
         let least = Unit::Millionths.of(LEAST_MILLIONTHS);
         write!(
             f,
-            "{LINK}; {} Reno flows, buffers of {} MiB, each {} s after the one before; over {} s from {} s \
+            "{LINK}; {} {} flows, buffers of {} MiB, each {} s after the one before; over {} s from {} s \
              on a fairness index and a use of the line of at least {least}",
             self.flows,
+            self.control,
             ROOMY >> 20,
             BETWEEN_STARTS.as_secs(),
             LENGTH.as_secs(),
@@ -70,7 +79,7 @@ impl fmt::Display for Equals {
 impl Experiment for Equals {
     fn run(&self, run: &mut Run) -> Result<(), SimError> {
         let mut pair = LINK.pair(run.seed())?;
-        let (sender, receiver) = Ends::ROOMY.options();
+        let (sender, receiver) = Ends::of(self.control).roomy().options();
         let mut sinks = Vec::new();
         for flow in 0..self.flows {
             let to = SocketAddr::new(Pair::RIGHT, FIRST_PORT + flow);
@@ -103,7 +112,7 @@ fn received(network: &Network, sinks: &[AppId<Sink>]) -> Vec<u64> {
 }
 
 /// Jain's index in millionths; 0 for nothing at all.
-fn jain(shares: &[u64]) -> u64 {
+pub(super) fn jain(shares: &[u64]) -> u64 {
     // 40 bits of each: the product below has room for thousands of flows.
     let longest = shares.iter().fold(0, |all, share| all | share);
     let shift = 24_u32.saturating_sub(longest.leading_zeros());

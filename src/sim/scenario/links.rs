@@ -9,13 +9,15 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::path::{Ends, Flow, Harm, Path};
+use super::ends::{Control, Ends};
+use super::path::{Flow, Harm, Path};
 use super::run::Run;
 use super::unit::Unit;
 use super::{Experiment, Kind, Scenario};
 use crate::sim::error::SimError;
 
 const LINK: Path = Path::new(Some(100_000_000), 20, Some(250_000));
+const ENDS: Ends = Ends::of(Control::Reno);
 const LONG: Path = Path::new(Some(200_000_000), 100, Some(250_000));
 
 pub(super) const ALL: &[Scenario] = &[
@@ -137,7 +139,7 @@ impl fmt::Display for Goodput {
             f,
             "{}; {}; goodput of the first {} s at least {}, {} % of {reference}",
             self.path,
-            Ends::DEFAULT,
+            ENDS,
             LENGTH.as_secs(),
             Unit::BitsPerSec.of(self.least()),
             self.percent,
@@ -147,7 +149,7 @@ impl fmt::Display for Goodput {
 
 impl Experiment for Goodput {
     fn run(&self, run: &mut Run) -> Result<(), SimError> {
-        let mut flow = Flow::new(run, &self.path, Ends::DEFAULT)?;
+        let mut flow = Flow::new(run, &self.path, ENDS)?;
         flow.pair.network.run_for(LENGTH)?;
         let rate = flow.received() * 8 / LENGTH.as_secs();
         run.expect("goodput", rate, Unit::BitsPerSec, self.least()..=u64::MAX);

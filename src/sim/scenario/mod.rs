@@ -8,12 +8,14 @@
 //! |---|---|
 //! | `run.rs` | [`Run`], [`Watch`], [`Outcome`]: one run and what it came to |
 //! | `unit.rs` | [`Unit`]: measured numbers in words |
+//! | `ends.rs` | what a flow's two ends are set to |
 //! | `path.rs` | the link between two hosts, and a flow over it |
 //! | `links.rs` | `clean` and others: one flow over a link that is bad in one way |
 //! | `start.rs` | I1, I2: the initial window, slow start |
 //! | `steady.rs` | R1 to R3: Reno in the long run |
 //! | `fairness.rs` | F1: several flows in one queue |
 
+mod ends;
 mod fairness;
 mod links;
 mod path;

@@ -6,6 +6,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use super::ends::Ends;
 use super::run::Run;
 use crate::base::Instant;
 use crate::device::{Chance, Displacement, Pick, QueueLimit, WireConfig};
@@ -16,7 +17,7 @@ use crate::sim::error::SimError;
 use crate::sim::link::LinkConfig;
 use crate::sim::topology::Pair;
 use crate::stack::ListenOptions;
-use crate::tcp::{TcpInfo, TcpOptions};
+use crate::tcp::TcpInfo;
 
 /// The path that data takes, and ACKs back over: rates, delays and queues are the same each way, harm is done
 /// to data only.
@@ -169,55 +170,6 @@ impl fmt::Display for Percent {
             "" => write!(f, "{}", self.0 / 10_000),
             decimals => write!(f, "{}.{decimals}", self.0 / 10_000),
         }
-    }
-}
-
-/// What the two ends of a flow are set to.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
-    /// Buffers that never limit; those of the defaults otherwise.
-    pub(super) roomy: bool,
-    /// Does the receiver wait for a second segment before it acknowledges?
-    pub(super) delayed_ack: bool,
-}
-
-/// A buffer above four times any product of rate and round trip here.
-pub(super) const ROOMY: usize = 64 << 20;
-
-impl Ends {
-    /// The defaults of the library.
-    pub(super) const DEFAULT: Self = Self {
-        roomy: false,
-        delayed_ack: true,
-    };
-    /// Neither buffer ever limits.
-    pub(super) const ROOMY: Self = Self {
-        roomy: true,
-        delayed_ack: true,
-    };
-
-    /// The sender's settings, and the receiver's.
-    pub(super) fn options(self) -> (TcpOptions, TcpOptions) {
-        let mut ends = (TcpOptions::default(), TcpOptions::default());
-        if self.roomy {
-            ends.0 = ends.0.send_buffer(ROOMY);
-            ends.1 = ends.1.recv_buffer_max(ROOMY).recv_buffer_initial(ROOMY / 4);
-        }
-        ends.1 = ends.1.delayed_ack(self.delayed_ack);
-        ends
-    }
-}
-
-impl fmt::Display for Ends {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("one Reno flow")?;
-        if self.roomy {
-            write!(f, ", buffers of {} MiB", ROOMY >> 20)?;
-        }
-        if !self.delayed_ack {
-            f.write_str(", an ACK for each segment")?;
-        }
-        Ok(())
     }
 }
 

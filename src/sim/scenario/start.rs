@@ -5,7 +5,8 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::path::{Ends, Flow, HEADERS, Path};
+use super::ends::{Control, Ends};
+use super::path::{Flow, HEADERS, Path};
 use super::run::Run;
 use super::unit::Unit;
 use super::{Experiment, Kind, Scenario};
@@ -81,14 +82,16 @@ struct Rounds {
     marks: &'static [(u64, u64)],
 }
 
-const ENDS: Ends = Ends {
-    roomy: true,
-    delayed_ack: false,
-};
+const ENDS: Ends = Ends::of(Control::Reno).roomy();
 
 impl fmt::Display for Rounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {ENDS}; segments:rounds exactly", self.path)?;
+        write!(
+            f,
+            "{}; {}; segments:rounds exactly",
+            self.path,
+            ENDS.ack_each()
+        )?;
         for (segments, rounds) in self.marks {
             write!(f, " {segments}:{rounds}")?;
         }
@@ -98,7 +101,7 @@ impl fmt::Display for Rounds {
 
 impl Experiment for Rounds {
     fn run(&self, run: &mut Run) -> Result<(), SimError> {
-        let mut flow = Flow::new(run, &self.path, ENDS)?;
+        let mut flow = Flow::new(run, &self.path, ENDS.ack_each())?;
         let first = flow.run_until_first()?;
         let mut marks = self.marks.iter().peekable();
         if let Some(first) = first {
@@ -142,7 +145,7 @@ impl InitialWindow {
 
 impl fmt::Display for InitialWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ends = Ends::ROOMY;
+        let ends = ENDS;
         let Self { smss, bytes } = self;
         write!(
             f,
@@ -155,7 +158,7 @@ impl fmt::Display for InitialWindow {
 
 impl Experiment for InitialWindow {
     fn run(&self, run: &mut Run) -> Result<(), SimError> {
-        let mut flow = Flow::new(run, &self.path(), Ends::ROOMY)?;
+        let mut flow = Flow::new(run, &self.path(), ENDS)?;
         flow.run_until_first()?;
         // All of the flight has arrived, and no answer to it has.
         flow.pair.network.run_for(Duration::from_millis(20))?;

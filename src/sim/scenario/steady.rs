@@ -7,13 +7,15 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::path::{Ends, Flow, Harm, Path};
+use super::ends::{Control, Ends};
+use super::path::{Flow, Harm, Path};
 use super::run::Run;
 use super::unit::Unit;
 use super::{Experiment, Kind, Scenario};
 use crate::sim::error::SimError;
 
 const FAR: Path = Path::new(None, 100, None);
+const ENDS: Ends = Ends::of(Control::Reno).roomy();
 
 pub(super) const ALL: &[Scenario] = &[
     mean("R1-1e-2", &periodic(100, 12_000, 200)),
@@ -120,7 +122,7 @@ impl fmt::Display for MeanWindow {
             f,
             "{}; {}; mean window over {} s after {} s {} to {}",
             self.path,
-            Ends::ROOMY,
+            ENDS,
             self.length,
             self.warm_up,
             Unit::MilliSegments.of(self.least),
@@ -131,7 +133,7 @@ impl fmt::Display for MeanWindow {
 
 impl Experiment for MeanWindow {
     fn run(&self, run: &mut Run) -> Result<(), SimError> {
-        let mut flow = Flow::new(run, &self.path, Ends::ROOMY)?;
+        let mut flow = Flow::new(run, &self.path, ENDS)?;
         let network = &mut flow.pair.network;
         network.run_for(Duration::from_secs(self.warm_up))?;
         let glances = self.length * 100;
@@ -178,7 +180,7 @@ impl fmt::Display for SendRate {
             f,
             "{}; {}, time-out 200 ms above the round trip; over {} s after {} s, {} to {} sent",
             self.path,
-            Ends::ROOMY,
+            ENDS,
             LENGTH.as_secs(),
             WARM_UP.as_secs(),
             Unit::MilliSegmentsPerSec.of(self.least),
@@ -189,7 +191,7 @@ impl fmt::Display for SendRate {
 
 impl Experiment for SendRate {
     fn run(&self, run: &mut Run) -> Result<(), SimError> {
-        let mut flow = Flow::new(run, &self.path, Ends::ROOMY)?;
+        let mut flow = Flow::new(run, &self.path, ENDS)?;
         let sent = |flow: &Flow| {
             let info = flow.info();
             info.map_or(0, |info| info.bytes_acked + info.bytes_retransmitted)
@@ -235,7 +237,7 @@ impl fmt::Display for Utilisation {
             f,
             "{}; {}; over {} s after {} s, {} % of the line used, give or take {SLACK}",
             self.path,
-            Ends::ROOMY,
+            ENDS,
             MEASURED.as_secs(),
             SETTLED.as_secs(),
             self.expected,
@@ -245,7 +247,7 @@ impl fmt::Display for Utilisation {
 
 impl Experiment for Utilisation {
     fn run(&self, run: &mut Run) -> Result<(), SimError> {
-        let mut flow = Flow::new(run, &self.path, Ends::ROOMY)?;
+        let mut flow = Flow::new(run, &self.path, ENDS)?;
         flow.pair.network.run_for(SETTLED)?;
         let before = flow.received();
         flow.pair.network.run_for(MEASURED)?;
