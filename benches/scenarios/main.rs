@@ -1,9 +1,8 @@
 //! Every scenario of `netloom::sim::scenario` at all its seeds, on all processors:
 //! `cargo bench --bench scenarios -- [ID]...`.
 //!
-//! Writes `docs/scenarios.md` when it ran all of them, draws what was missed into
-//! `target/scenarios/`, and fails when anything was. With ids behind it only those run, and nothing but pictures is
-//! written. `cargo test --test congestion` fails when the table lacks a scenario or is older than one.
+//! Writes `docs/scenarios.md`, draws what was missed into `target/scenarios/`, and fails when anything was. With
+//! ids behind it only those run, and only their rows are written anew. `cargo test --test congestion` fails when the table lacks a scenario or is older than one.
 
 mod report;
 #[path = "../../tests/congestion/table.rs"]
@@ -61,11 +60,15 @@ fn run() -> Result<ExitCode, String> {
             println!("{} missed: {}", scenario.id, path.display());
         }
     }
-    if ids.is_empty() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scenarios.md");
-        let text = report::table(&chosen, &done);
-        std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scenarios.md");
+    let old = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(format!("{}: {error}", path.display()));
+        }
+        read => read.unwrap_or_default(),
+    };
+    std::fs::write(&path, report::table(&old, &chosen, &done))
+        .map_err(|error| format!("{}: {error}", path.display()))?;
     match missed {
         0 => Ok(ExitCode::SUCCESS),
         missed => Err(format!("{missed} of {} missed", chosen.len())),
