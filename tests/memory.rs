@@ -23,6 +23,7 @@ use netloom::link::{PartialChecksum, SegmentKind, Segmentation, TxFrame, TxMeta}
 use netloom::stack::{
     ConnectError, Event, ListenOptions, ListenerId, Port, Readiness, SocketId, TcpId,
 };
+use netloom::tcp::congestion::Choice;
 use netloom::tcp::{Fields, Flags, Header, MemoryPressure, Options, ReadError, TcpOptions};
 use netloom::{Config, Instant, InterfaceConfig, Seed, Stack};
 use netloom::{ipv4, ipv6};
@@ -386,6 +387,24 @@ fn worst_cost(world: &mut World, make: impl Fn(&mut World, u16)) -> usize {
 }
 
 // --- bytes per connection -----------------------------------------------------------------
+
+/// What BBR measures is there from the start on.
+#[test]
+fn an_idle_connection_with_bbr_is_below_2_5_kib() {
+    let _turn = beside_others();
+    for choice in [Choice::Bbr, Choice::Bbr3] {
+        let capabilities = Capabilities::full(Medium::Ip, 1520);
+        let config = Config::new(Seed::from_number(3));
+        let options = TcpOptions::default().congestion(choice.clone());
+        let mut world = World::serving(false, capabilities, config, options);
+        let cost = worst_cost(&mut world, |world, port| {
+            let (id, mut flow) = world.open(port);
+            world.converse(id, &mut flow);
+        });
+        println!("idle, {choice}: {cost} bytes");
+        assert!(cost < 2560, "{choice}: {cost} bytes");
+    }
+}
 
 #[test]
 fn an_idle_established_connection_is_below_2_kib() {

@@ -100,8 +100,9 @@ options! {
     recv_buffer_max: usize = 4 << 20;
     /// The receive window at the start, in bytes. Default 128 KiB (Linux's `tcp_rmem[1]`).
     recv_buffer_initial: usize = 128 << 10;
-    /// Which congestion control the connection uses. Default Reno.
-    congestion: Choice = Choice::Reno;
+    /// Which congestion control the connection uses. Default CUBIC (RFC 9438 §1; Linux's
+    /// `tcp_congestion_control`).
+    congestion: Choice = Choice::Cubic;
     /// Probes an idle peer. Default off (RFC 9293 §3.8.4 MUST-25).
     keepalive: Option<Keepalive> = None;
     /// How long something may stay unacknowledged before the connection fails (RFC 9293 §3.10.8,

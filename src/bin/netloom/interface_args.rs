@@ -61,7 +61,7 @@ pub(crate) struct InterfaceArgs {
     /// Do without checksum and segmentation offload.
     #[arg(long)]
     no_offload: bool,
-    /// The congestion control: reno, cubic, bbr or bbr3 [default: reno].
+    /// The congestion control: reno, cubic, bbr or bbr3 [default: cubic].
     #[arg(long, value_name = "NAME")]
     congestion: Option<Choice>,
     /// Write everything that is sent and received to this pcapng file.

@@ -17,7 +17,8 @@ use super::{Experiment, Kind, Scenario};
 use crate::sim::error::SimError;
 
 const LINK: Path = Path::new(Some(100_000_000), 20, Some(250_000));
-const ENDS: Ends = Ends::of(Control::Reno);
+/// All is the library's default.
+const ENDS: Ends = Ends::of(Control::Cubic);
 const LONG: Path = Path::new(Some(200_000_000), 100, Some(250_000));
 
 pub(super) const ALL: &[Scenario] = &[

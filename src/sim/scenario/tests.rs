@@ -43,7 +43,7 @@ fn a_run_is_repeatable_whether_it_is_watched_or_not() {
     assert_eq!(watched.watched[0].rows.len(), 101);
     for row in &watched.watched[0].rows {
         // What definitions call it.
-        assert_eq!(row.info.congestion_control, "reno");
+        assert_eq!(row.info.congestion_control, "cubic");
     }
     assert_eq!(*names.borrow(), ["flow"]);
     let other = scenario.run(6, Watch::nothing()).unwrap();

@@ -23,9 +23,9 @@ use super::{Bbr, Bbr3, Cubic, Reno};
 #[non_exhaustive]
 pub enum Choice {
     /// Reno (RFC 5681).
-    #[default]
     Reno,
     /// CUBIC with HyStart++ (RFC 9438, RFC 9406).
+    #[default]
     Cubic,
     /// BBR version 1, which does not answer to loss.
     Bbr,
