@@ -12,6 +12,8 @@ use crate::tcp::congestion::Choice;
 pub(super) enum Control {
     Reno,
     Cubic,
+    Bbr,
+    Bbr3,
 }
 
 impl Control {
@@ -19,6 +21,8 @@ impl Control {
         match self {
             Self::Reno => Choice::Reno,
             Self::Cubic => Choice::Cubic,
+            Self::Bbr => Choice::Bbr,
+            Self::Bbr3 => Choice::Bbr3,
         }
     }
 }
@@ -28,6 +32,8 @@ impl fmt::Display for Control {
         f.pad(match self {
             Self::Reno => "Reno",
             Self::Cubic => "CUBIC",
+            Self::Bbr => "BBRv1",
+            Self::Bbr3 => "BBRv3",
         })
     }
 }
@@ -104,13 +110,13 @@ mod tests {
 
     #[test]
     fn ends_say_what_they_are_set_to() {
-        let ends = Ends::of(Control::Cubic).roomy().ack_each();
+        let ends = Ends::of(Control::Bbr3).roomy().ack_each();
         assert_eq!(
             ends.to_string(),
-            "one CUBIC flow, buffers of 64 MiB, an ACK for each segment"
+            "one BBRv3 flow, buffers of 64 MiB, an ACK for each segment"
         );
         let (sender, _) = ends.options();
-        assert_eq!(*sender.congestion_setting(), Choice::Cubic);
+        assert_eq!(*sender.congestion_setting(), Choice::Bbr3);
         assert_eq!(Ends::of(Control::Cubic).to_string(), "one CUBIC flow");
     }
 }

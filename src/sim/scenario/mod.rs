@@ -13,15 +13,27 @@
 //! | `links.rs` | `clean` and others: one flow over a link that is bad in one way |
 //! | `start.rs` | I1, I2: the initial window, slow start |
 //! | `steady.rs` | R1 to R3: Reno in the long run |
+//! | `course.rs` | flows of several kinds over one path |
 //! | `fairness.rs` | F1: several flows in one queue |
+//! | `loss.rs` | B1, B1c, B1d, B2: what random loss leaves |
+//! | `seen.rs` | what looks at a BBR flow have shown |
+//! | `transfer.rs` | B5 to B9, B19, B21: a number of bytes over a difficult path |
+//! | `rivals.rs` | B12, B17, B18: kinds of flows in one queue |
+//! | `paper.rs` | B13 to B16: steps of the rate, flows that join, queues of all sizes |
 
+mod course;
 mod ends;
 mod fairness;
 mod links;
+mod loss;
+mod paper;
 mod path;
+mod rivals;
 mod run;
+mod seen;
 mod start;
 mod steady;
+mod transfer;
 mod unit;
 
 use core::fmt;
@@ -107,9 +119,18 @@ impl Scenario {
 
 /// Every scenario, in the order in which they are listed.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    [links::ALL, start::ALL, steady::ALL, fairness::ALL]
-        .into_iter()
-        .flatten()
+    [
+        links::ALL,
+        start::ALL,
+        steady::ALL,
+        fairness::ALL,
+        loss::ALL,
+        transfer::ALL,
+        rivals::ALL,
+        paper::ALL,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The scenario of this id; upper and lower case are one.

@@ -9,7 +9,9 @@ use core::time::Duration;
 use super::ends::Ends;
 use super::run::Run;
 use crate::base::Instant;
-use crate::device::{Chance, Displacement, Pick, QueueLimit, WireConfig};
+use crate::device::{
+    AckAggregation, AckThinning, Chance, Displacement, Pick, QueueLimit, TokenBucket, WireConfig,
+};
 use crate::sim::app::AppId;
 use crate::sim::apps::{Bulk, Sink};
 use crate::sim::config::PortConfig;
@@ -19,8 +21,8 @@ use crate::sim::topology::Pair;
 use crate::stack::ListenOptions;
 use crate::tcp::TcpInfo;
 
-/// The path that data takes, and ACKs back over: rates, delays and queues are the same each way, harm is done
-/// to data only.
+/// The path that data takes, and ACKs back over: rates, delays and queues are the same each way if nothing else
+/// is said, harm is done to data only.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Path {
     /// Bits per second; `None`: frames take no time.
@@ -31,6 +33,23 @@ pub(super) struct Path {
     queue: Option<usize>,
     harm: Harm,
     mtu: usize,
+    /// Milliseconds from the start, and the rate from then on.
+    steps: &'static [(u64, u64)],
+    /// What passes of the data, whatever the rate.
+    policer: Option<TokenBucket>,
+    acks: Acks,
+    /// The rate and the queue of the way back, where they are not those of the way there.
+    back: Option<(u64, usize)>,
+}
+
+/// What happens to ACKs on their way back.
+#[derive(Clone, Copy, Debug)]
+enum Acks {
+    Untouched,
+    /// They come in bursts of so many bytes, or of all that came in so many milliseconds.
+    Bursts(usize, u64),
+    /// The newest of so many milliseconds comes.
+    OnePer(u64),
 }
 
 /// What happens to data on its way.
@@ -39,6 +58,8 @@ pub(super) enum Harm {
     Nothing,
     /// Independent loss of so many frames in a million.
     Loss(u32),
+    /// Independent loss of so many frames in 10^9.
+    RareLoss(u64),
     /// Every n-th frame with text is lost.
     LossEvery(u64),
     /// So many frames in a million come later by milliseconds.
@@ -61,6 +82,10 @@ impl Path {
             queue,
             harm: Harm::Nothing,
             mtu: 1500,
+            steps: &[],
+            policer: None,
+            acks: Acks::Untouched,
+            back: None,
         }
     }
 
@@ -70,6 +95,51 @@ impl Path {
 
     pub(super) const fn mtu(self, mtu: usize) -> Self {
         Self { mtu, ..self }
+    }
+
+    /// What may wait, in bytes.
+    pub(super) const fn queue(self, bytes: usize) -> Self {
+        Self {
+            queue: Some(bytes),
+            ..self
+        }
+    }
+
+    /// From so many milliseconds on, so many bits per second, there and back.
+    pub(super) const fn steps(self, steps: &'static [(u64, u64)]) -> Self {
+        Self { steps, ..self }
+    }
+
+    /// Data passes a policer in front of the queue.
+    pub(super) const fn policer(self, bucket: TokenBucket) -> Self {
+        Self {
+            policer: Some(bucket),
+            ..self
+        }
+    }
+
+    /// ACKs come in bursts of so many bytes, or of what came within so many milliseconds.
+    pub(super) const fn ack_bursts(self, bytes: usize, ms: u64) -> Self {
+        Self {
+            acks: Acks::Bursts(bytes, ms),
+            ..self
+        }
+    }
+
+    /// One ACK comes in so many milliseconds.
+    pub(super) const fn one_ack_per(self, ms: u64) -> Self {
+        Self {
+            acks: Acks::OnePer(ms),
+            ..self
+        }
+    }
+
+    /// The way back has so many bits per second, and a queue of so many bytes.
+    pub(super) const fn back(self, rate: u64, queue: usize) -> Self {
+        Self {
+            back: Some((rate, queue)),
+            ..self
+        }
     }
 
     /// Propagation both ways.
@@ -90,13 +160,28 @@ impl Path {
         u64::try_from(share.unwrap_or(0)).unwrap_or(u64::MAX)
     }
 
+    /// The bits of text each second that fill the line at first, frames counted; 0 without a line.
+    pub(super) fn text_rate(&self) -> u64 {
+        let smss = self.smss();
+        self.rate.unwrap_or(0) / (smss + HEADERS + ETHERNET) * smss
+    }
+
+    /// How long a full queue takes to empty, in nanoseconds; 0 without a line or a limit.
+    pub(super) fn full_queue_nanos(&self) -> u64 {
+        let bits = self.queue.unwrap_or(0).saturating_mul(8);
+        let nanos = u128::try_from(bits).unwrap_or(0) * 1_000_000_000;
+        let nanos = nanos.checked_div(u128::from(self.rate.unwrap_or(0)));
+        u64::try_from(nanos.unwrap_or(0)).unwrap_or(u64::MAX)
+    }
+
     /// Two hosts with this path between them.
     pub(super) fn pair(&self, seed: u64) -> Result<Pair, SimError> {
         let port = || PortConfig::new().mtu(self.mtu);
         Pair::with(seed, self.link(), [port(), port()])
     }
 
-    fn link(&self) -> LinkConfig {
+    /// Both its wires.
+    pub(super) fn link(&self) -> LinkConfig {
         let delay = Duration::from_micros(self.rtt_ms.saturating_mul(500));
         let mut plain = WireConfig::perfect().delay(delay).queue(match self.queue {
             Some(bytes) => QueueLimit::Bytes(bytes),
@@ -105,18 +190,71 @@ impl Path {
         if let Some(rate) = self.rate {
             plain = plain.rate(rate);
         }
-        let there = plain.clone();
-        let there = match self.harm {
-            Harm::Nothing => there,
-            Harm::Loss(millionths) => there.loss(Chance::per_million(millionths)),
-            Harm::LossEvery(nth) => there.loss(Pick::every(nth)),
-            Harm::HeldBack(millionths, ms) => there.reordering(
+        for &(ms, rate) in self.steps {
+            plain = plain.rate_from(Instant::from_millis(ms), rate);
+        }
+        LinkConfig::from((self.there(plain.clone()), self.back_again(plain)))
+    }
+
+    fn there(&self, mut wire: WireConfig) -> WireConfig {
+        if let Some(bucket) = self.policer {
+            wire = wire.token_bucket(bucket);
+        }
+        match self.harm {
+            Harm::Nothing => wire,
+            Harm::Loss(millionths) => wire.loss(Chance::per_million(millionths)),
+            Harm::RareLoss(billionths) => {
+                let billionths = u32::try_from(billionths).unwrap_or(u32::MAX);
+                wire.loss(Chance::per_billion(billionths))
+            }
+            Harm::LossEvery(nth) => wire.loss(Pick::every(nth)),
+            Harm::HeldBack(millionths, ms) => wire.reordering(
                 Chance::per_million(millionths),
                 Displacement::Time(Duration::from_millis(ms)),
             ),
-            Harm::Jitter(ms) => there.jitter(Duration::from_millis(ms)),
-        };
-        LinkConfig::from((there, plain))
+            Harm::Jitter(ms) => wire.jitter(Duration::from_millis(ms)),
+        }
+    }
+
+    fn back_again(&self, mut wire: WireConfig) -> WireConfig {
+        if let Some((rate, queue)) = self.back {
+            wire = wire.rate(rate).queue(QueueLimit::Bytes(queue));
+        }
+        match self.acks {
+            Acks::Untouched => wire,
+            Acks::Bursts(bytes, ms) => {
+                wire.ack_aggregation(AckAggregation::new(bytes, Duration::from_millis(ms)))
+            }
+            Acks::OnePer(ms) => wire.ack_thinning(AckThinning::one_per(Duration::from_millis(ms))),
+        }
+    }
+
+    /// The harm in words, behind all else that the path is.
+    fn harm_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.harm {
+            Harm::Nothing => Ok(()),
+            Harm::Loss(millionths) => write!(f, ", {} % of the data lost", Percent(millionths)),
+            Harm::RareLoss(billionths) => write!(f, ", {billionths} in 10^9 of the data lost"),
+            Harm::LossEvery(nth) => write!(f, ", every {nth}th data segment lost"),
+            Harm::HeldBack(millionths, ms) => {
+                let percent = Percent(millionths);
+                write!(f, ", {percent} % of the data held back {ms} ms")
+            }
+            Harm::Jitter(ms) => write!(f, ", up to {ms} ms of jitter that reorders data"),
+        }
+    }
+
+    /// The way back in words, where it is another than the way there.
+    fn back_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((rate, queue)) = self.back {
+            let rate = Thousandths(rate / 1000);
+            write!(f, ", back {rate} Mbit/s with a queue of {queue} B")?;
+        }
+        match self.acks {
+            Acks::Untouched => Ok(()),
+            Acks::Bursts(bytes, ms) => write!(f, ", ACKs in bursts of {bytes} B or {ms} ms"),
+            Acks::OnePer(ms) => write!(f, ", one ACK in {ms} ms"),
+        }
     }
 }
 
@@ -134,16 +272,20 @@ impl fmt::Display for Path {
         if self.mtu != 1500 {
             write!(f, ", MTU {}", self.mtu)?;
         }
-        match self.harm {
-            Harm::Nothing => Ok(()),
-            Harm::Loss(millionths) => write!(f, ", {} % of the data lost", Percent(millionths)),
-            Harm::LossEvery(nth) => write!(f, ", every {nth}th data segment lost"),
-            Harm::HeldBack(millionths, ms) => {
-                let percent = Percent(millionths);
-                write!(f, ", {percent} % of the data held back {ms} ms")
-            }
-            Harm::Jitter(ms) => write!(f, ", up to {ms} ms of jitter that reorders data"),
+        for &(ms, rate) in self.steps {
+            let (at, rate) = (Thousandths(ms), Thousandths(rate / 1000));
+            write!(f, ", {rate} Mbit/s from {at} s on")?;
         }
+        if let Some(bucket) = self.policer {
+            let (rate, first) = (Thousandths(bucket.rate / 1000), bucket.burst);
+            let most = bucket.depth;
+            write!(
+                f,
+                ", policed to {rate} Mbit/s in {first} B at first, {most} B at most"
+            )?;
+        }
+        self.harm_in_words(f)?;
+        self.back_in_words(f)
     }
 }
 
@@ -246,11 +388,31 @@ mod tests {
                 path.mtu(9052).harm(Harm::Jitter(3)),
                 "100 Mbit/s, 20 ms, queue 250000 B, MTU 9052, up to 3 ms of jitter that reorders data",
             ),
+            (
+                path.queue(1000)
+                    .steps(&[(1500, 100_000)])
+                    .policer(TokenBucket::new(1_000_000, 5, 7)),
+                "100 Mbit/s, 20 ms, queue 1000 B, 0.1 Mbit/s from 1.5 s on, policed to 1 Mbit/s in \
+                 5 B at first, 7 B at most",
+            ),
+            (
+                path.harm(Harm::RareLoss(10))
+                    .back(3_000_000, 500)
+                    .one_ack_per(5),
+                "100 Mbit/s, 20 ms, queue 250000 B, 10 in 10^9 of the data lost, back 3 Mbit/s with a \
+                 queue of 500 B, one ACK in 5 ms",
+            ),
+            (
+                path.ack_bursts(10_240, 144),
+                "100 Mbit/s, 20 ms, queue 250000 B, ACKs in bursts of 10240 B or 144 ms",
+            ),
         ] {
             assert_eq!(path.to_string(), text);
         }
         // 1448 of 1514 bytes are text.
         assert_eq!(path.used(100_000_000 / 1514 * 1448), 999_997);
+        assert_eq!(path.full_queue_nanos(), 20_000_000);
+        assert_eq!(path.text_rate(), 95_640_400);
         assert_eq!(Path::new(None, 1, None).used(5), 0, "no line, no share");
     }
 }
