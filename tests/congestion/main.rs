@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `recovery.rs` | which segment leaves at which ACK; scripts and worlds are those of the scenario tier |
+//! | `bbr/` | BBRv3's states, through a path that is changed under it |
 //! | `contract.rs` | what a controller is told, in which order; what its answers may do |
 //! | `flows.rs` | each controller over a simulated path (`path.rs`) |
 //! | `catalogue.rs`, `table.rs` | each short scenario of the library; the table of all their results |
@@ -14,6 +15,7 @@
     reason = "a test that cannot go on fails; the harness has more than is used here"
 )]
 
+mod bbr;
 mod catalogue;
 mod contract;
 #[path = "../scenario/device.rs"]

@@ -66,6 +66,13 @@ impl Cycle {
     pub(super) fn stop(&mut self) {
         self.acks = Acks::Stopping;
     }
+
+    pub(super) fn inspect(&self, visit: &mut dyn FnMut(&'static str, i128)) {
+        visit("too_high", i128::from(self.too_high));
+        visit("precautionary", i128::from(self.precautionary));
+        visit("wait_ns", super::super::nanos(Some(self.wait)));
+        visit("rounds_since_up", i128::from(self.rounds_since_up));
+    }
 }
 
 impl Bbr3 {
@@ -127,7 +134,7 @@ impl Bbr3 {
                 self.probe_if_time(cx);
             }
             State::Refill if self.model.rounds.started() => self.enter_up(cx, rate.rate),
-            State::Up => self.leave_up(cx, rate.rate),
+            State::Up => self.leave_up(cx, sample, rate.rate),
             _ => {}
         }
     }
@@ -203,9 +210,12 @@ impl Bbr3 {
         }
     }
 
-    fn leave_up(&mut self, cx: &Cx, rate: u64) {
+    fn leave_up(&mut self, cx: &Cx, sample: &AckSample, rate: u64) {
         let bound = self.model.infl_lt.unwrap_or(u32::MAX);
-        if self.cycle.too_high && cx.inflight >= bound {
+        // Before the ACK: it made room below a window that the bound caps. And in whole segments, or a bound
+        // between two would never be reached.
+        let reached = sample.prior_inflight.saturating_add(cx.smss) > bound;
+        if self.cycle.too_high && reached {
             // The last probe lost too much here: hear of this one first.
             self.cycle.precautionary = true;
             self.cycle.too_high = false;

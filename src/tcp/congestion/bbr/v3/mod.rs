@@ -186,6 +186,17 @@ impl Bbr3 {
         }
     }
 
+    /// A tail-loss probe made a loss good before it was seen: one segment of what the latest round delivered,
+    /// and itself (as Linux's BBRv3).
+    fn on_repaired(&mut self, cx: &Cx) {
+        self.save(cx, true);
+        self.model.note_loss(cx, true);
+        let inflight = self.model.infl_latest.saturating_add(cx.smss);
+        if self.cycle.probe_sample && model::too_much(u64::from(cx.smss), inflight) {
+            self.on_too_high(cx, inflight, cx.app_limited);
+        }
+    }
+
     /// Startup ends when the queue overflows, before the rate stops to grow.
     fn leave_startup_by_loss(&mut self, cx: &Cx, rate: &RateSample) {
         let round_over = self.model.rounds.count() > self.recovery_round;
@@ -287,10 +298,14 @@ impl CongestionControl for Bbr3 {
                 self.cwnd = cx.inflight.saturating_add(cx.smss);
                 Response::Direct
             }
-            // A mark, and a loss that only a probe showed, count as a loss of the round.
-            CongestionKind::Ecn { .. } | CongestionKind::TlpRepairedLoss => {
+            // A mark counts as a loss of the round.
+            CongestionKind::Ecn { .. } => {
                 self.save(cx, true);
                 self.model.note_loss(cx, true);
+                Response::Ignore
+            }
+            CongestionKind::TlpRepairedLoss => {
+                self.on_repaired(cx);
                 Response::Ignore
             }
             CongestionKind::FurtherLossInRecovery => Response::Ignore,
@@ -347,6 +362,7 @@ impl CongestionControl for Bbr3 {
         match saved.left {
             Some(State::Startup) => {
                 self.model.full.reached = false;
+                self.model.shorten_aggregation();
                 if self.state != State::ProbeRtt {
                     self.state = State::Startup;
                 }
@@ -394,7 +410,9 @@ impl CongestionControl for Bbr3 {
         visit("pacing_rate", i128::from(self.pacing_rate));
         visit("round", i128::from(self.model.rounds.count()));
         visit("full_reached", i128::from(self.model.full.reached));
-        visit("too_high", i128::from(self.cycle.too_high));
+        visit("full_bw", i128::from(self.model.full.bw));
+        visit("full_now", i128::from(self.model.full.now));
+        self.cycle.inspect(visit);
     }
 }
 

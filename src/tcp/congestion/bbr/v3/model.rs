@@ -14,11 +14,14 @@ const BETA: (u64, u64) = (7, 10);
 const FULL_GROWTH: (u64, u64) = (5, 4);
 const FULL_ROUNDS: u32 = 3;
 const AGGREGATION_ROUNDS: u64 = 10;
+// While starting up what was is no measure of what will be.
+const STARTUP_AGGREGATION_ROUNDS: u64 = 1;
 
 /// Has the bandwidth stopped to grow?
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FullPipe {
-    bw: u64,
+    /// What the rate is to exceed by a quarter.
+    pub(super) bw: u64,
     rounds: u32,
     /// In this test.
     pub(super) now: bool,
@@ -69,8 +72,7 @@ impl Model {
             loss_in_round: false,
             gaps: 0,
             full: FullPipe::default(),
-            // One round while starting up: what was is no measure of what will be.
-            aggregation: Aggregation::new(1),
+            aggregation: Aggregation::new(STARTUP_AGGREGATION_ROUNDS),
         }
     }
 
@@ -197,6 +199,12 @@ impl Model {
     pub(super) fn lengthen_aggregation(&mut self) {
         self.aggregation
             .set_rounds(self.rounds.count(), AGGREGATION_ROUNDS);
+    }
+
+    /// Startup goes on: it ended for nothing.
+    pub(super) fn shorten_aggregation(&mut self) {
+        self.aggregation
+            .set_rounds(self.rounds.count(), STARTUP_AGGREGATION_ROUNDS);
     }
 }
 
