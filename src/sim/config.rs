@@ -5,6 +5,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
+use super::device::PortDevice;
 use crate::base::{Cidr, MacAddr};
 use crate::device::{Capabilities, Medium};
 use crate::stack::{Config, InterfaceConfig};
@@ -69,7 +70,12 @@ pub struct PortConfig {
     addresses: Vec<Cidr>,
     gateways: Vec<IpAddr>,
     tune: Box<dyn Fn(InterfaceConfig) -> InterfaceConfig>,
+    pub(super) queue: usize,
+    pub(super) device_with: Option<Wrap>,
 }
+
+/// What puts something between a stack and its device.
+type Wrap = Box<dyn FnOnce(PortDevice) -> PortDevice>;
 
 impl PortConfig {
     /// A port without an address.
@@ -83,6 +89,8 @@ impl PortConfig {
             addresses: Vec::new(),
             gateways: Vec::new(),
             tune: Box::new(|interface| interface),
+            queue: usize::MAX,
+            device_with: None,
         }
     }
 
@@ -124,6 +132,35 @@ impl PortConfig {
     pub fn mac(self, mac: MacAddr) -> Self {
         Self {
             mac: Some(mac),
+            ..self
+        }
+    }
+
+    /// Frames that the device takes in one turn of the host, at least one; any number by default. It is full
+    /// then until the turn is over, and the host has another at the same time.
+    pub fn queue(self, frames: usize) -> Self {
+        Self {
+            queue: frames.max(1),
+            ..self
+        }
+    }
+
+    /// Puts something between the stack and the device: one that is full or loses frames, that watches
+    /// or spoils them. It stands in front of segmentation and merging; for a place behind them these
+    /// are turned off here, and added by `wrap`. The interface has the capabilities that the device
+    /// comes back with.
+    ///
+    /// A device that is [`Full`](crate::device::Sent::Full), without the queue being so, is offered
+    /// the frame again 20 µs later.
+    pub fn device_with(self, wrap: impl FnOnce(PortDevice) -> PortDevice + 'static) -> Self {
+        let before = self.device_with;
+        Self {
+            device_with: Some(Box::new(move |device| {
+                wrap(match before {
+                    Some(before) => before(device),
+                    None => device,
+                })
+            })),
             ..self
         }
     }
@@ -174,6 +211,7 @@ impl fmt::Debug for PortConfig {
             .field("merge", &self.merge)
             .field("addresses", &self.addresses)
             .field("gateways", &self.gateways)
+            .field("queue", &self.queue)
             .finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 //! *Owns* one turn: what arrived, time, events and applications, what leaves. *Does not* know the
 //! network: frames come from and go to each port's edge.
 
+use core::time::Duration;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -12,20 +13,23 @@ use bytes::Bytes;
 use super::app::{App, Wake};
 use super::config::PortConfig;
 use super::cx::Cx;
-use super::device::{AnyRx, AnyTx, Edge, SimDevice};
+use super::device::{Edge, PortDevice, SimDevice};
 use super::office::Office;
 use super::recording::{Recording, recorded};
 use crate::base::{Instant, Seed};
-use crate::device::{Capabilities, Coalesce, Device, Segmented};
+use crate::device::{Coalesce, Device, Receive, Segmented, Transmit};
 use crate::stack::{
     Config, ConfigError, Event, InterfaceConfig, InterfaceId, Port, PortError, Stack, turn_all,
 };
+
+/// How soon a device that says that it is full is asked again; the time of some frames.
+const ASK_AGAIN: Duration = Duration::from_micros(20);
 
 /// A host of a network.
 pub(super) struct Host {
     pub(super) stack: Stack,
     pub(super) office: Office,
-    ports: Vec<Port<AnyRx, AnyTx>>,
+    ports: Vec<Port<Box<dyn Receive>, Box<dyn Transmit>>>,
     /// By port: what is between its device and the link.
     edges: Vec<Rc<RefCell<Edge>>>,
     apps: Vec<Slot>,
@@ -55,19 +59,23 @@ impl Host {
     pub(super) fn add_port(
         &mut self,
         now: Instant,
-        config: &PortConfig,
+        mut config: PortConfig,
     ) -> Result<usize, ConfigError> {
         let edge: Rc<RefCell<Edge>> = Rc::default();
-        let wire = SimDevice::new(config.wire_capabilities(), Rc::clone(&edge));
-        let (capabilities, halves) = match (config.offload, config.merge) {
-            (false, false) => halves(wire),
-            (true, false) => halves(Segmented::new(wire)),
-            (false, true) => halves(Coalesce::new(wire)),
-            (true, true) => halves(Coalesce::new(Segmented::new(wire))),
+        let wire = SimDevice::new(config.wire_capabilities(), config.queue, Rc::clone(&edge));
+        let device = match (config.offload, config.merge) {
+            (false, false) => PortDevice::new(wire),
+            (true, false) => PortDevice::new(Segmented::new(wire)),
+            (false, true) => PortDevice::new(Coalesce::new(wire)),
+            (true, true) => PortDevice::new(Coalesce::new(Segmented::new(wire))),
         };
-        let interface = config.interface(InterfaceConfig::new(&capabilities));
+        let device = match config.device_with.take() {
+            Some(wrap) => wrap(device),
+            None => device,
+        };
+        let interface = config.interface(InterfaceConfig::new(device.capabilities()));
         let on = self.stack.add_interface(now, interface.clone())?;
-        let mut halves = halves;
+        let mut halves = device.split();
         if let Some(log) = &self.office.log {
             log.borrow_mut().interface(now, &interface);
             halves = recorded(self.ports.len(), log, halves);
@@ -132,7 +140,19 @@ impl Host {
         if next.again {
             return Ok(Some(now));
         }
-        Ok(earlier(next.due, self.office.next_alarm()))
+        let due = earlier(next.due, self.office.next_alarm());
+        let room = next.wants_room.then(|| self.room_at(now));
+        Ok(earlier(due, room))
+    }
+
+    /// When a device that was full has room: its queue when the turn is over, and one that is full
+    /// for a reason of its own is asked again.
+    fn room_at(&self, now: Instant) -> Instant {
+        if self.edges.iter().any(|edge| edge.borrow().full) {
+            now
+        } else {
+            now + ASK_AGAIN
+        }
     }
 
     fn start_and_alarm(&mut self, now: Instant) {
@@ -161,7 +181,9 @@ impl Host {
     /// Gives away, in order, what the last turn sent over each port.
     pub(super) fn drain_sent(&mut self, mut take: impl FnMut(usize, Bytes)) {
         for (number, edge) in self.edges.iter().enumerate() {
-            for frame in edge.borrow_mut().sent.drain(..) {
+            let mut edge = edge.borrow_mut();
+            edge.full = false;
+            for frame in edge.sent.drain(..) {
                 take(number, frame);
             }
         }
@@ -183,16 +205,6 @@ fn wake(apps: &mut [Slot], number: usize, mut cx: Cx<'_>, reason: Wake) {
     if let Some(slot) = apps.get_mut(number) {
         slot.app.wake(&mut cx, reason);
     }
-}
-
-fn halves<D: Device>(device: D) -> (Capabilities, (AnyRx, AnyTx))
-where
-    D::Rx: 'static,
-    D::Tx: 'static,
-{
-    let capabilities = *device.capabilities();
-    let (rx, tx) = device.split();
-    (capabilities, (AnyRx(Box::new(rx)), AnyTx(Box::new(tx))))
 }
 
 fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {

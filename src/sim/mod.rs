@@ -10,7 +10,7 @@
 //! | `config.rs` | [`HostConfig`], [`PortConfig`] |
 //! | `node.rs`, `switch.rs` | what stands at the ends of links; an Ethernet switch |
 //! | `router.rs`, `station.rs` | a router with static routes; its neighbours on Ethernet |
-//! | `host.rs`, `office.rs`, `device.rs` | a host's turn, its applications' tables, its ports' devices |
+//! | `host.rs`, `office.rs`, `device.rs` | a host's turn, its applications' tables, its ports' devices: [`PortDevice`] |
 //! | `app.rs`, `cx.rs` | [`App`], and what one may do: [`Cx`] |
 //! | `apps.rs` | [`Bulk`], [`Sink`] |
 //! | `observe.rs`, `trace.rs`, `fields.rs` | rows of connections and queues: [`Row`], [`Sampling`] |
@@ -57,6 +57,7 @@ pub use apps::{Bulk, Sink};
 pub use call::Call;
 pub use config::{HostConfig, PortConfig};
 pub use cx::Cx;
+pub use device::PortDevice;
 pub use error::SimError;
 pub use fields::Value;
 pub use link::{LinkConfig, LinkId, WireId};

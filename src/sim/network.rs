@@ -182,7 +182,7 @@ impl Network {
         match end.0 {
             EndKind::Host(id, config) => {
                 let now = self.now;
-                Ok((id.0, self.host_mut(id).add_port(now, &config)?))
+                Ok((id.0, self.host_mut(id).add_port(now, *config)?))
             }
             EndKind::Switch(SwitchId(node)) => match &mut self.nodes[node].kind {
                 Kind::Switch(switch) => Ok((node, switch.add_port())),

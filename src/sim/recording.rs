@@ -10,7 +10,6 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::call::Call;
-use super::device::{AnyRx, AnyTx};
 use super::digest::Digest;
 use crate::base::Instant;
 use crate::device::{DeviceError, Receive, RxBatch, Sent, Transmit};
@@ -253,15 +252,18 @@ fn hash_of(port: usize, frame: &TxFrame<'_>) -> u64 {
 }
 
 /// A port's halves whose inputs are recorded.
-pub(super) fn recorded(port: usize, log: &Log, (rx, tx): (AnyRx, AnyTx)) -> (AnyRx, AnyTx) {
+pub(super) fn recorded(port: usize, log: &Log, (rx, tx): Halves) -> Halves {
     let rx = Recorded(port, Rc::clone(log), rx);
     let tx = Recorded(port, Rc::clone(log), tx);
-    (AnyRx(Box::new(rx)), AnyTx(Box::new(tx)))
+    (Box::new(rx), Box::new(tx))
 }
+
+/// A device taken apart.
+type Halves = (Box<dyn Receive>, Box<dyn Transmit>);
 
 struct Recorded<T>(usize, Log, T);
 
-impl Receive for Recorded<AnyRx> {
+impl Receive for Recorded<Box<dyn Receive>> {
     fn receive(&mut self, now: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError> {
         let before = batch.len();
         let received = self.2.receive(now, batch)?;
@@ -274,7 +276,7 @@ impl Receive for Recorded<AnyRx> {
     }
 }
 
-impl Transmit for Recorded<AnyTx> {
+impl Transmit for Recorded<Box<dyn Transmit>> {
     fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
         let answer = self.2.transmit(now, frame)?;
         self.1.borrow_mut().answered(self.0, frame, answer);
