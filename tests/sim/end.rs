@@ -1,19 +1,17 @@
-//! One end: a stack, its device, and the order in which they get their turns.
+//! One end: a host with one port, its stack's settings, and what stands between stack and link.
 
 use core::time::Duration;
 use std::cell::RefCell;
-use std::collections::hash_map::DefaultHasher;
 use std::rc::Rc;
 
 use netloom::capture::Recorder;
 use netloom::device::{
-    Capabilities, Chance, Coalesce, Device, Displacement, Impair, Pair, QueueLimit, Receive,
-    Transmit, WireConfig,
+    Capabilities, Chance, Coalesce, Device, Displacement, Medium, QueueLimit, Segmented, WireConfig,
 };
-use netloom::stack::{ListenerId, Port};
-use netloom::{Config, Event, Instant, InterfaceConfig, InterfaceId, Seed, Stack};
+use netloom::sim::{HostConfig, PortConfig, PortDevice};
+use netloom::{Config, Instant, InterfaceConfig, Seed};
 
-use super::faults::{Fickle, Heard, Spoil};
+use super::faults::{Fickle, Heard, Spoil, Taken};
 use super::monitor::Monitor;
 use super::rng::Rng;
 use super::scenario::{Offload, Sabotage, Scenario, Wire};
@@ -23,129 +21,108 @@ use super::scenario::{Offload, Sabotage, Scenario, Wire};
 pub(crate) struct Watch {
     /// Prints the packets.
     pub(crate) trace: bool,
-    /// Makes a number of all frames.
-    pub(crate) digest: bool,
+    /// Keeps all that the stacks are told, and compares them with twins in the end.
+    pub(crate) twins: bool,
     /// Where each end's packets go.
     pub(crate) recorders: [Option<Recorder>; 2],
 }
 
-pub(crate) struct End {
-    pub(crate) stack: Stack,
-    pub(crate) on: InterfaceId,
-    pub(crate) listener: Option<ListenerId>,
-    pub(crate) acceptable: bool,
-    port: Port<Heard, Fickle>,
-    /// What its stack told and no user has heard.
-    pub(crate) events: Vec<Event>,
-    /// When something happens here by itself, as the last turn told.
-    due: Option<Instant>,
-    /// Turns that were due without the clock moving.
-    fired: u32,
+/// The host of end `who`.
+pub(crate) fn host(scenario: &Scenario, who: usize, watch: &Watch) -> HostConfig {
+    let config = config(scenario, who);
+    let host = HostConfig::new(["a", "b"][who]).record(watch.twins);
+    host.stack(move |_| config)
 }
 
-// Turns that are due one after the other at one instant: more of them is a timer in the past.
-const MOST_FIRED: u32 = 100;
-
-impl End {
-    pub(crate) fn new(
-        scenario: &Scenario,
-        who: usize,
-        pair: Pair,
-        start: Instant,
-        monitor: &Rc<RefCell<Monitor>>,
-        watch: &Watch,
-    ) -> Self {
-        let part = |label: u64| Rng::part(scenario.seed, label + who as u64);
-        let told = told(scenario, who, pair.capabilities());
-        let impaired = impairment(&scenario.wires[who]);
-        let (rx, tx) = match impaired {
-            Some(impairment) => {
-                let seed = Seed::from_number(part(20).next());
-                halves(scenario, who, Impair::new(pair, seed).sending(impairment))
-            }
-            None => halves(scenario, who, pair),
-        };
-        let (stack, on) = stack(scenario, who, start, &told);
-        let rx = Heard {
-            inner: rx,
-            who,
-            ethernet: scenario.ethernet,
-            monitor: Rc::clone(monitor),
-            recorder: watch.recorders[who].clone(),
-        };
-        let tx = Fickle {
-            inner: tx,
-            who,
-            ethernet: scenario.ethernet,
-            start,
-            rng: part(30),
-            faults: scenario.devices[who],
-            stripped: scenario.stripped,
-            monitor: Rc::clone(monitor),
-            recorder: watch.recorders[who].clone(),
-            trace: watch.trace,
-            frames: 0,
-            super_segments: 0,
-            digest: watch.digest.then(DefaultHasher::new),
-        };
-        Self {
-            stack,
-            on,
-            listener: None,
-            acceptable: false,
-            port: Port::new(on, (rx, tx)),
-            events: Vec::new(),
-            due: None,
-            fired: 0,
-        }
-    }
-
-    /// The sending half of its device.
-    pub(crate) fn tx(&self) -> &Fickle {
-        self.port.tx().half()
-    }
-
-    /// Has a turn; returns whether there was anything to do.
-    pub(crate) fn turn(&mut self, now: Instant) -> bool {
-        let was_due = self.due.is_some_and(|due| due <= now);
-        self.fired += u32::from(was_due);
-        assert!(self.fired <= MOST_FIRED, "always due at {now:?}");
-        let (stack, events) = (&mut self.stack, &mut self.events);
-        let before = events.len();
-        let mut keep = |_: &mut Stack, _: Instant, event: Event| events.push(event);
-        let next = self.port.turn(now, stack, &mut keep);
-        let next = next.expect("the pair is whole");
-        self.due = next.due;
-        if next.wants_room {
-            // Writable again, soon.
-            let soon = now + Duration::from_micros(20);
-            self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
-        }
-        let moved = next.received + next.sent > 0 || self.events.len() > before;
-        was_due || next.again || moved
-    }
-
-    /// When something happens here by itself.
-    pub(crate) fn next(&self) -> Option<Instant> {
-        self.due
-    }
-
-    /// The clock moves on.
-    pub(crate) fn on_later(&mut self) {
-        self.fired = 0;
-    }
+/// The settings of its stack.
+pub(crate) fn config(scenario: &Scenario, who: usize) -> Config {
+    let seed = Rng::part(scenario.seed, 40 + who as u64).next();
+    Config::new(Seed::from_number(seed))
+        .transmit_budget(scenario.budget[who])
+        .socket_memory(scenario.memory[who])
 }
 
-/// The device's halves, what end `who` receives being spoiled and merged.
-fn halves<D: Device>(
+/// The settings of its interface.
+pub(crate) fn interface(
     scenario: &Scenario,
     who: usize,
-    device: D,
-) -> (Box<dyn Receive>, Box<dyn Transmit>)
-where
-    D::Rx: 'static,
-    D::Tx: 'static,
-{
+    interface: InterfaceConfig,
+) -> InterfaceConfig {
+    let address = if scenario.v6 {
+        format!("fd00::{}/64", who + 1)
+    } else {
+        format!("10.0.0.{}/24", who + 1)
+    };
+    interface
+        .link_local(false)
+        .dad_transmits(scenario.probes)
+        .address(address.parse().expect("an address"))
+}
+
+pub(crate) const fn medium(scenario: &Scenario) -> Medium {
+    if scenario.ethernet {
+        Medium::Ethernet
+    } else {
+        Medium::Ip
+    }
+}
+
+/// What watches an end, and what the device that it watches took.
+pub(crate) struct Watched {
+    pub(crate) monitor: Rc<RefCell<Monitor>>,
+    pub(crate) taken: [Rc<Taken>; 2],
+    pub(crate) start: Instant,
+}
+
+/// Its port.
+pub(crate) fn port(
+    scenario: &Scenario,
+    who: usize,
+    watched: &Watched,
+    watch: &Watch,
+) -> PortConfig {
+    let (world, start) = (scenario.clone(), watched.start);
+    let monitors = [(); 2].map(|()| Rc::clone(&watched.monitor));
+    let taken = Rc::clone(&watched.taken[who]);
+    let (trace, recorder) = (watch.trace, watch.recorders[who].clone());
+    let tune = scenario.clone();
+    PortConfig::new()
+        .medium(medium(scenario))
+        .mtu(scenario.mtu)
+        .offload(false)
+        .queue(scenario.queue)
+        .interface_with(move |config| interface(&tune, who, config))
+        .device_with(move |device| {
+            let device = edge(&world, who, device);
+            let told = told(&world, who, device.capabilities());
+            let (rx, tx) = device.split();
+            let [hears, sees] = monitors;
+            let rx = Heard {
+                inner: rx,
+                who,
+                ethernet: world.ethernet,
+                monitor: hears,
+                recorder: recorder.clone(),
+            };
+            let tx = Fickle {
+                inner: tx,
+                who,
+                ethernet: world.ethernet,
+                start,
+                rng: Rng::part(world.seed, 30 + who as u64),
+                faults: world.devices[who],
+                stripped: world.stripped,
+                monitor: sees,
+                recorder,
+                trace,
+                taken,
+            };
+            PortDevice::from_halves(told, rx, tx)
+        })
+}
+
+/// The device in front of its link: frames are spoiled one by one, then merged, as super-segments are cut.
+fn edge(scenario: &Scenario, who: usize, device: PortDevice) -> PortDevice {
     let from = scenario.wires[1 - who];
     let device = Spoil {
         inner: device,
@@ -158,66 +135,34 @@ where
             _ => None,
         },
     };
-    if scenario.coalesce[who] {
-        let (rx, tx) = Coalesce::new(device).split();
-        (Box::new(rx), Box::new(tx))
-    } else {
-        let (rx, tx) = device.split();
-        (Box::new(rx), Box::new(tx))
-    }
-}
-
-/// A stack with its one interface.
-pub(crate) fn stack(
-    scenario: &Scenario,
-    who: usize,
-    start: Instant,
-    told: &Capabilities,
-) -> (Stack, InterfaceId) {
-    let address = if scenario.v6 {
-        format!("fd00::{}/64", who + 1)
-    } else {
-        format!("10.0.0.{}/24", who + 1)
+    let device = match scenario.offloads[who] {
+        Offload::None => PortDevice::new(device),
+        Offload::Checksum | Offload::Full => PortDevice::new(Segmented::new(device)),
     };
-    let interface = InterfaceConfig::new(told)
-        .link_local(false)
-        .dad_transmits(scenario.probes)
-        .address(address.parse().expect("an address"));
-    let seed = Rng::part(scenario.seed, 40 + who as u64).next();
-    let config = Config::new(Seed::from_number(seed))
-        .transmit_budget(scenario.budget[who])
-        .socket_memory(scenario.memory[who]);
-    let mut stack = Stack::new(config);
-    let on = stack.add_interface(start, interface).expect("it can work");
-    (stack, on)
+    if scenario.coalesce[who] {
+        PortDevice::new(Coalesce::new(device))
+    } else {
+        device
+    }
 }
 
 /// What the stack is told of its device: at most what it can do.
 fn told(scenario: &Scenario, who: usize, real: &Capabilities) -> Capabilities {
-    let medium = real.medium;
     let mut told = match scenario.offloads[who] {
-        Offload::Full => Capabilities::full(medium, scenario.mtu),
-        Offload::None | Offload::Checksum => Capabilities::plain(medium, scenario.mtu),
+        Offload::Full => *real,
+        Offload::None | Offload::Checksum => Capabilities::plain(real.medium, real.mtu),
     };
     told.checksum = scenario.offloads[who] != Offload::None;
-    told.queue_frames = real.queue_frames;
+    told.queue_frames = Some(scenario.queue);
+    // Half of the worlds have windows beyond that queue.
+    told.receives_super_segments = scenario.offloads[who] == Offload::Full;
     told
 }
 
-/// The wire's settings for the library's own wrapper; `None` for a perfect one, over which
-/// super-segments pass whole.
-fn impairment(wire: &Wire) -> Option<WireConfig> {
-    let spoils_later = Wire {
-        corruption: 0,
-        truncation: 0,
-        reordered_by: 0,
-        ..*wire
-    };
-    if spoils_later == Wire::PERFECT && wire.corruption + wire.truncation == 0 {
-        return None;
-    }
+/// The wire's settings for the library. What spoils frames comes behind it.
+pub(crate) fn wire(wire: &Wire) -> WireConfig {
     let micros = Duration::from_micros;
-    let impairment = WireConfig::perfect()
+    let config = WireConfig::perfect()
         .loss(Chance::percent(wire.loss))
         .duplication(Chance::percent(wire.duplication))
         .reordering(
@@ -226,8 +171,8 @@ fn impairment(wire: &Wire) -> Option<WireConfig> {
         )
         .delay(micros(wire.delay))
         .jitter(micros(wire.jitter));
-    Some(match wire.rate {
-        Some((rate, limit)) => impairment.rate(rate * 8).queue(QueueLimit::Frames(limit)),
-        None => impairment,
-    })
+    match wire.rate {
+        Some((rate, limit)) => config.rate(rate * 8).queue(QueueLimit::Frames(limit)),
+        None => config,
+    }
 }

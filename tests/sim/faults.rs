@@ -1,12 +1,10 @@
 //! Devices that misbehave: one that does not take frames, and a wire that spoils them.
 //!
 //! *Owns* the two wrappers, which are also where frames are watched, counted and recorded. *Does
-//! not* lose or delay what is on its way: the library's own `Impair` does.
+//! not* lose or delay what is on its way: the library's own `Wire` does.
 
 use core::time::Duration;
-use std::cell::RefCell;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::Hash;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use netloom::Instant;
@@ -36,12 +34,15 @@ pub(crate) struct Fickle {
     pub(crate) recorder: Option<Recorder>,
     /// Prints what leaves.
     pub(crate) trace: bool,
-    /// Frames taken.
-    pub(crate) frames: u64,
+    pub(crate) taken: Rc<Taken>,
+}
+
+/// What a device took.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) frames: Cell<u64>,
     /// Those of them that were super-segments.
-    pub(crate) super_segments: u64,
-    /// Of every frame offered and what became of it.
-    pub(crate) digest: Option<DefaultHasher>,
+    pub(crate) super_segments: Cell<u64>,
 }
 
 impl Fickle {
@@ -77,17 +78,16 @@ impl Fickle {
     }
 
     fn watch(&mut self, now: Instant, frame: &TxFrame<'_>, sent: Sent) {
-        if let Some(digest) = &mut self.digest {
-            (now, frame.to_vec(), sent == Sent::Taken, sent == Sent::Full).hash(digest);
-        }
         if let Some(recorder) = &self.recorder {
             recorder.sent(now, frame, sent);
         }
         if sent == Sent::Full {
             return;
         }
-        self.frames += 1;
-        self.super_segments += u64::from(frame.meta.segment.is_some());
+        let add = |count: &Cell<u64>, n: u64| count.set(count.get() + n);
+        add(&self.taken.frames, 1);
+        let super_segment = frame.meta.segment.is_some();
+        add(&self.taken.super_segments, u64::from(super_segment));
         if self.trace {
             let link = if self.ethernet {
                 Link::Ethernet

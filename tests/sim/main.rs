@@ -23,6 +23,7 @@ mod segment;
 mod shrink;
 mod start;
 mod user;
+mod users;
 mod world;
 
 use std::collections::BTreeMap;
@@ -101,11 +102,12 @@ fn an_adversary_breaks_nothing() {
     }
 }
 
-/// The same seed gives the same run, frame for frame; another seed gives another.
+/// The same seed gives the same run, frame for frame; another seed gives another. Stacks that are told
+/// the same send the same.
 #[test]
 fn a_run_repeats_itself() {
     let watch = Watch {
-        digest: true,
+        twins: true,
         ..Watch::default()
     };
     let run = |seed| world::run(&Scenario::draw(seed), &watch);

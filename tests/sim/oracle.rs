@@ -8,7 +8,6 @@ use netloom::tcp::TcpFailure;
 pub(crate) struct Talk {
     pub(crate) at: usize,
     pub(crate) actors: [Actor; 2],
-    pub(crate) opened: bool,
     /// May it fail for a reason that is none of the stack's?
     fragile: bool,
     /// May the opener find no neighbour?
@@ -20,7 +19,6 @@ impl Talk {
         Self {
             at,
             actors,
-            opened: false,
             fragile: scenario.is_fragile(at),
             lonely: scenario.may_be_unreachable(),
         }

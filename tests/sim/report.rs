@@ -10,9 +10,8 @@ use std::sync::Once;
 use std::time::{Duration, SystemTime};
 
 use netloom::capture::{CaptureSettings, Recorder};
-use netloom::device::Medium;
 
-use super::end::Watch;
+use super::end::{self, Watch};
 use super::scenario::Scenario;
 use super::shrink::shrink;
 use super::world::{self, Ran};
@@ -74,11 +73,7 @@ pub(crate) fn explain(scenario: &Scenario, failure: &Failure, dir: &Path) -> Rep
     let seed = scenario.seed;
     let (smallest, last) = shrink(scenario, failure);
     let captures = [0, 1].map(|end| dir.join(format!("netloom-seed-{seed}-end-{end}.pcapng")));
-    let medium = if smallest.ethernet {
-        Medium::Ethernet
-    } else {
-        Medium::Ip
-    };
+    let medium = end::medium(&smallest);
     let recorders = captures.each_ref().map(|path| {
         // Far in the past, so that no start overflows the file's 64 bits.
         let settings = CaptureSettings::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1))

@@ -11,9 +11,9 @@ use netloom::device::{Capabilities, DeviceError, Medium, Receive, RxBatch, Sent,
 use netloom::link::{RxFrame, RxMeta, TxFrame};
 use netloom::stack::{ListenOptions, Port};
 use netloom::tcp::{Options, TcpOptions};
-use netloom::{Event, Instant};
+use netloom::{Event, Instant, InterfaceConfig, InterfaceId, Stack};
 
-use super::end::stack;
+use super::end::{config, interface};
 use super::rng::Rng;
 use super::scenario::{Opener, Scenario, Wrap};
 use super::segment::tcp_of;
@@ -51,10 +51,15 @@ pub(crate) fn of(scenario: &Scenario) -> Instant {
 /// The first sequence number and timestamp of each end in the first conversation.
 fn numbers(scenario: &Scenario, now: Instant) -> [(u32, u32); 2] {
     let plain = Capabilities::plain(Medium::Ip, 1500);
-    let [mut a, mut b] = [0, 1].map(|who| stack(scenario, who, now, &plain));
+    let [mut a, mut b] = [0, 1].map(|who| {
+        let mut stack = Stack::new(config(scenario, who));
+        let interface = interface(scenario, who, InterfaceConfig::new(&plain));
+        let on = stack.add_interface(now, interface).expect("it can work");
+        (stack, on)
+    });
     let opener = scenario.conversations[0].opener;
     let mut seen = [(0, 0); 2];
-    let connect = |end: &mut (netloom::Stack, _), who: usize| {
+    let connect = |end: &mut (Stack, _), who: usize| {
         let (own, theirs) = match opener {
             Opener::End(_) => (None, 80),
             Opener::Both => (Some([7000, 8000][who]), [8000, 7000][who]),
@@ -94,18 +99,18 @@ fn numbers(scenario: &Scenario, now: Instant) -> [(u32, u32); 2] {
 }
 
 /// The next frame of a stack, and its numbers.
-fn told(end: &mut (netloom::Stack, netloom::InterfaceId), now: Instant) -> (Bytes, (u32, u32)) {
+fn told(end: &mut (Stack, InterfaceId), now: Instant) -> (Bytes, (u32, u32)) {
     answer(end, now, None)
 }
 
 /// The same when it was sent a frame.
 fn answer(
-    (stack, on): &mut (netloom::Stack, netloom::InterfaceId),
+    (stack, on): &mut (Stack, InterfaceId),
     now: Instant,
     frame: Option<Bytes>,
 ) -> (Bytes, (u32, u32)) {
     let mut port = Port::new(*on, (Give(frame), Keep(Vec::new())));
-    let mut nobody = |_: &mut netloom::Stack, _: Instant, _: Event| {};
+    let mut nobody = |_: &mut Stack, _: Instant, _: Event| {};
     // A budget of one frame takes several turns.
     while port
         .turn(now, stack, &mut nobody)

@@ -7,9 +7,10 @@ use core::time::Duration;
 use std::net::Shutdown;
 
 use netloom::bytes::Bytes;
+use netloom::sim::Cx;
 use netloom::stack::TcpId;
 use netloom::tcp::{ReadError, TcpFailure, WriteError};
-use netloom::{Instant, Readiness, Stack};
+use netloom::{Instant, Readiness};
 
 use super::draw;
 use super::rng::Rng;
@@ -131,55 +132,55 @@ impl Actor {
     }
 
     /// Works until it would block, or for a while; returns whether it did anything.
-    pub(crate) fn step(&mut self, now: Instant, stack: &mut Stack) -> bool {
+    pub(crate) fn step(&mut self, cx: &mut Cx<'_>) -> bool {
         let Some(id) = self.id else { return false };
-        if self.is_done() || now < self.rests_until {
+        if self.is_done() || cx.now() < self.rests_until {
             return false;
         }
         let retunes = self.plan.retunes && self.rng.chance(2);
         if retunes {
-            self.retune(now, stack, id);
+            self.retune(cx, id);
         }
-        let mut worked = self.end_early(now, stack, id) || retunes;
+        let mut worked = self.end_early(cx, id) || retunes;
         for _ in 0..1 + self.rng.below(4) {
             if self.is_done() {
                 return true;
             }
-            worked |= self.write(now, stack, id);
-            worked |= self.read(now, stack, id);
+            worked |= self.write(cx, id);
+            worked |= self.read(cx, id);
         }
         if self.is_done() {
             return true;
         }
-        self.check(stack, id);
+        self.check(cx, id);
         if self.shut && self.end_seen {
-            stack.tcp_close(now, id);
+            cx.tcp_close(id);
             self.outcome = Some(Outcome::Finished);
             return true;
         }
         if worked && self.plan.rests > 0 && self.rng.chance(20) {
             let micros = self.rng.below(self.plan.rests);
-            self.rests_until = now + Duration::from_micros(micros);
+            self.rests_until = cx.now() + Duration::from_micros(micros);
         }
         worked
     }
 
     /// Ends otherwise than by both FINs, when it is time.
-    fn end_early(&mut self, now: Instant, stack: &mut Stack, id: TcpId) -> bool {
+    fn end_early(&mut self, cx: &mut Cx<'_>, id: TcpId) -> bool {
         let moved = self.written + self.read;
         match self.plan.ending {
             Ending::Abort(at) if moved >= at => {
-                stack.tcp_abort(now, id);
+                cx.tcp_abort(id);
                 self.outcome = Some(Outcome::Aborted);
             }
-            Ending::Drop(at) if moved >= at => self.close(now, stack, id),
+            Ending::Drop(at) if moved >= at => self.close(cx, id),
             Ending::CloseAfterWriting if self.written == self.plan.to_send => {
-                self.close(now, stack, id);
+                self.close(cx, id);
             }
             Ending::StopReading(at) if moved >= at && !self.stopped_reading => {
-                match stack.tcp_shutdown(now, id, Shutdown::Read) {
+                match cx.tcp_shutdown(id, Shutdown::Read) {
                     Ok(()) => {}
-                    Err(WriteError::Failed(failure)) => self.fail(now, stack, id, failure),
+                    Err(WriteError::Failed(failure)) => self.fail(cx, id, failure),
                     Err(error) => panic!("{error}; {}", self.progress()),
                 }
                 self.stopped_reading = true;
@@ -190,31 +191,31 @@ impl Actor {
         true
     }
 
-    fn close(&mut self, now: Instant, stack: &mut Stack, id: TcpId) {
-        stack.tcp_close(now, id);
+    fn close(&mut self, cx: &mut Cx<'_>, id: TcpId) {
+        cx.tcp_close(id);
         self.shut = true;
         self.outcome = Some(Outcome::Closed);
     }
 
-    fn fail(&mut self, now: Instant, stack: &mut Stack, id: TcpId, failure: TcpFailure) {
+    fn fail(&mut self, cx: &mut Cx<'_>, id: TcpId, failure: TcpFailure) {
         assert_eq!(
-            stack.tcp_failure(id),
+            cx.stack().tcp_failure(id),
             Ok(Some(failure)),
             "each call says the same"
         );
-        stack.tcp_close(now, id);
+        cx.tcp_close(id);
         self.outcome = Some(Outcome::Failed(failure));
     }
 
     /// Its peer is gone and nothing will ever come.
-    pub(crate) fn give_up(&mut self, now: Instant, stack: &mut Stack) {
+    pub(crate) fn give_up(&mut self, cx: &mut Cx<'_>) {
         if let Some(id) = self.id {
-            stack.tcp_abort(now, id);
+            cx.tcp_abort(id);
         }
         self.outcome = Some(Outcome::GaveUp);
     }
 
-    fn retune(&mut self, now: Instant, stack: &mut Stack, id: TcpId) {
+    fn retune(&mut self, cx: &mut Cx<'_>, id: TcpId) {
         let drawn = draw::tcp(&mut self.rng);
         let tcp = Tcp {
             send_buffer: drawn.send_buffer.max(5000),
@@ -224,14 +225,13 @@ impl Actor {
             impatient: false,
             ..drawn
         };
-        stack
-            .tcp_set_options(now, id, tcp.options())
+        cx.tcp_set_options(id, tcp.options())
             .expect("the id is live");
     }
 
     /// The sums of what the stack says of a connection that lives.
-    fn check(&self, stack: &Stack, id: TcpId) {
-        let info = stack.tcp_info(id).expect("the id is live");
+    fn check(&self, cx: &Cx<'_>, id: TcpId) {
+        let info = cx.tcp_info(id).expect("the id is live");
         if info.failure.is_some() {
             return;
         }
@@ -250,12 +250,12 @@ impl Actor {
         }
     }
 
-    fn write(&mut self, now: Instant, stack: &mut Stack, id: TcpId) -> bool {
+    fn write(&mut self, cx: &mut Cx<'_>, id: TcpId) -> bool {
         if self.shut || !self.may_write {
             return false;
         }
         let wrote = if self.written == self.plan.to_send {
-            stack.tcp_shutdown(now, id, Shutdown::Write).map(|()| 0)
+            cx.tcp_shutdown(id, Shutdown::Write).map(|()| 0)
         } else {
             let len = 1 + self.rng.below(self.plan.write);
             let len = len.min(self.plan.to_send - self.written);
@@ -263,9 +263,9 @@ impl Actor {
                 .map(|at| pattern(self.talk, self.end, at))
                 .collect();
             if self.rng.chance(50) {
-                stack.tcp_write(now, id, &data)
+                cx.tcp_write(id, &data)
             } else {
-                stack.tcp_write_chunk(now, id, &mut Bytes::from(data))
+                cx.tcp_write_chunk(id, &mut Bytes::from(data))
             }
         };
         match wrote {
@@ -292,7 +292,7 @@ impl Actor {
                 self.shut = true;
                 self.may_read = true;
                 if self.end_seen {
-                    self.fail_now(now, stack, id);
+                    self.fail_now(cx, id);
                 }
                 true
             }
@@ -300,12 +300,12 @@ impl Actor {
         }
     }
 
-    fn fail_now(&mut self, now: Instant, stack: &mut Stack, id: TcpId) {
-        let failure = stack.tcp_failure(id).expect("the id is live");
-        self.fail(now, stack, id, failure.expect("it failed"));
+    fn fail_now(&mut self, cx: &mut Cx<'_>, id: TcpId) {
+        let failure = cx.stack().tcp_failure(id).expect("the id is live");
+        self.fail(cx, id, failure.expect("it failed"));
     }
 
-    fn read(&mut self, now: Instant, stack: &mut Stack, id: TcpId) -> bool {
+    fn read(&mut self, cx: &mut Cx<'_>, id: TcpId) -> bool {
         if self.end_seen || !self.may_read || self.is_done() {
             return false;
         }
@@ -313,18 +313,18 @@ impl Actor {
         let way = self.rng.below(10);
         if way == 0 {
             let mut ahead = [0; 16];
-            if let Ok(n) = stack.tcp_peek(id, &mut ahead) {
+            if let Ok(n) = cx.tcp_peek(id, &mut ahead) {
                 self.compare(&ahead[..n]);
             }
         }
         let chunk = if way < 4 {
             let mut buf = vec![0; max.min(70_000)];
-            stack.tcp_read(now, id, &mut buf).map(|n| {
+            cx.tcp_read(id, &mut buf).map(|n| {
                 buf.truncate(n);
                 Bytes::from(buf)
             })
         } else {
-            stack.tcp_read_chunk(now, id, max)
+            cx.tcp_read_chunk(id, max)
         };
         match chunk {
             Ok(chunk) if chunk.is_empty() => {
@@ -346,7 +346,7 @@ impl Actor {
                     "a failure that no event told; {}",
                     self.progress()
                 );
-                self.fail(now, stack, id, failure);
+                self.fail(cx, id, failure);
                 true
             }
             Err(error) => panic!("{error}; {}", self.progress()),

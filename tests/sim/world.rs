@@ -4,48 +4,44 @@
 //! everything had come. Invariants: the clock never runs back and stands still only while something
 //! moves; nothing moves for long without bytes that reach a user.
 
-use core::net::SocketAddr;
 use core::time::Duration;
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::hash::Hasher;
 use std::rc::Rc;
 
 use netloom::base::DropReason;
-use netloom::device::{Capabilities, Medium, Pair};
-use netloom::stack::{AcceptError, ConnectError, Counters, ListenOptions};
+use netloom::sim::{AppId, HostId, Network};
+use netloom::stack::Counters;
 use netloom::tcp::TcpFailure;
-use netloom::{Instant, SocketId, Stack};
+use netloom::{Instant, Stack};
 
-use super::end::{End, Watch};
+use super::end::{self, Watch, Watched};
 use super::monitor::Monitor;
 use super::oracle::Talk;
+use super::rng::Rng;
 use super::scenario::{Opener, Sabotage, Scenario};
 use super::start;
 use super::user::{Actor, Outcome};
+use super::users::{Table, Users};
 
 // The longest run, and the longest wait for anything to happen to any user. The longest that a
 // stack waits for a peer by default is 15 minutes (R2).
 const LONGEST: Duration = Duration::from_secs(48 * 3600);
 const PATIENCE: Duration = Duration::from_secs(2 * 3600);
-// Turns and frames without a byte for any user: more of them turn without moving.
-const MOST_TURNS: u64 = 100_000;
+// Frames without a byte for any user: more of them turn without moving.
 const MOST_FRAMES: u64 = 20_000;
-const LISTENS: u16 = 80;
+// Duplicate address detection takes a second for each probe.
+const SETTLES: Duration = Duration::from_millis(10);
 
 pub(crate) struct World {
-    scenario: Scenario,
-    start: Instant,
-    now: Instant,
-    ends: [End; 2],
-    talks: Vec<Talk>,
-    monitor: Rc<RefCell<Monitor>>,
-    /// Which conversation a port of the opening end belongs to.
-    ports: HashMap<(usize, u16), usize>,
-    turns: u64,
+    scenario: Rc<Scenario>,
+    network: Network,
+    hosts: [HostId; 2],
+    users: [AppId<Users>; 2],
+    table: Rc<RefCell<Table>>,
+    watched: Watched,
+    twins: bool,
     /// What stood when a user last got on.
     progress_at: Instant,
-    progress_turns: u64,
     progress_frames: u64,
 }
 
@@ -53,7 +49,8 @@ pub(crate) struct World {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
     pub(crate) took: Duration,
-    pub(crate) digest: [u64; 2],
+    /// A hash of all frames and their times.
+    pub(crate) digest: u64,
     /// What happened, by name, and how often.
     pub(crate) counts: Vec<(&'static str, u64)>,
 }
@@ -68,72 +65,73 @@ pub(crate) fn run(scenario: &Scenario, watch: &Watch) -> Ran {
 
 impl World {
     fn new(scenario: &Scenario, watch: &Watch) -> Self {
-        let medium = if scenario.ethernet {
-            Medium::Ethernet
-        } else {
-            Medium::Ip
+        let scenario = Rc::new(scenario.clone());
+        let start = start::of(&scenario);
+        let mut network = Network::new(Rng::part(scenario.seed, 20).next());
+        network.run_until(start).expect("it is empty");
+        let monitor = Monitor::new(scenario.stripped.window_scale);
+        let watched = Watched {
+            monitor: Rc::new(RefCell::new(monitor)),
+            taken: Default::default(),
+            start,
         };
-        let pair = Pair::new(Capabilities::full(medium, scenario.mtu), scenario.queue);
-        let start = start::of(scenario);
-        let monitor = Rc::new(RefCell::new(Monitor::new(scenario.stripped.window_scale)));
-        let mut ends = [(0, pair.0), (1, pair.1)]
-            .map(|(who, device)| End::new(scenario, who, device, start, &monitor, watch));
-        for (who, end) in ends.iter_mut().enumerate() {
-            let options = ListenOptions::new(scenario.tcp[who].options())
-                .backlog(scenario.backlog)
-                .syn_cookies(scenario.cookies);
-            let at = SocketAddr::new(start::address(scenario, who), LISTENS);
-            end.listener = Some(end.stack.tcp_listen(at, options).expect("a free port"));
-        }
-        let talks = (0..scenario.conversations.len()).map(|at| {
-            let lie = |end: usize| match scenario.sabotage {
-                Some(Sabotage::Oracle(offset)) if at == 0 && end == 1 => Some(offset),
-                _ => None,
-            };
-            let plan = &scenario.conversations[at];
-            let actors =
-                [0, 1].map(|end| Actor::new(at, end, plan.users[end], scenario.seed, lie(end)));
-            Talk::new(scenario, at, actors)
+        let hosts = [0, 1].map(|who| network.add_host(end::host(&scenario, who, watch)));
+        let port = |who: usize| hosts[who].port(end::port(&scenario, who, &watched, watch));
+        let wires = (end::wire(&scenario.wires[0]), end::wire(&scenario.wires[1]));
+        network.link(port(0), port(1), wires).expect("it can work");
+        settle(&mut network, hosts);
+        let table = Rc::new(RefCell::new(Table::new(talks(&scenario))));
+        let users = [0, 1].map(|who| {
+            let users = Users::new(who, &scenario, start, &table);
+            network.add_app(hosts[who], users)
         });
         Self {
-            start,
-            now: start,
-            ends,
-            talks: talks.collect(),
-            monitor,
-            ports: HashMap::new(),
-            turns: 0,
             progress_at: start,
-            progress_turns: 0,
             progress_frames: 0,
-            scenario: scenario.clone(),
+            twins: watch.twins,
+            scenario,
+            network,
+            hosts,
+            users,
+            table,
+            watched,
         }
+    }
+
+    fn now(&self) -> Instant {
+        self.network.now()
+    }
+
+    fn stacks(&self) -> [&Stack; 2] {
+        self.hosts.map(|host| self.network.stack(host))
     }
 
     fn frames(&self) -> u64 {
-        self.ends.iter().map(|end| end.tx().frames).sum()
+        self.watched.taken.iter().map(|it| it.frames.get()).sum()
     }
 
     fn ran(&self) -> Ran {
-        let actors = || self.talks.iter().flat_map(|talk| &talk.actors);
+        let table = self.table.borrow();
+        let actors = || table.talks.iter().flat_map(|talk| &talk.actors);
         let ended = |outcome| {
             actors()
                 .filter(|actor| actor.outcome == Some(outcome))
                 .count()
         };
         let sum = |of: fn(&Counters) -> u64| -> u64 {
-            self.ends.iter().map(|end| of(end.stack.counters())).sum()
+            self.stacks().iter().map(|it| of(it.counters())).sum()
         };
         let both = |talk: &&Talk| {
             let conversation = &self.scenario.conversations[talk.at];
             conversation.opener == Opener::Both && talk.is_finished()
         };
-        let both = self.talks.iter().filter(both).count();
+        let both = table.talks.iter().filter(both).count();
+        let taken = &self.watched.taken;
         let counts = vec![
             ("frames", self.frames()),
             (
                 "super-segments",
-                self.ends.iter().map(|end| end.tx().super_segments).sum(),
+                taken.iter().map(|it| it.super_segments.get()).sum(),
             ),
             ("simultaneous opens", both as u64),
             ("bytes", actors().map(|actor| actor.read).sum()),
@@ -145,7 +143,10 @@ impl World {
                 ended(Outcome::Failed(TcpFailure::Reset)) as u64,
             ),
             ("users that gave up", ended(Outcome::GaveUp) as u64),
-            ("connections that wrapped", self.monitor.borrow().wraps()),
+            (
+                "connections that wrapped",
+                self.watched.monitor.borrow().wraps(),
+            ),
             ("time-outs", sum(|c| c.tcp_rto_fired)),
             ("fast retransmits", sum(|c| c.tcp_fast_retransmits)),
             ("window probes", sum(|c| c.tcp_window_probes)),
@@ -168,204 +169,74 @@ impl World {
             ("old timestamps", sum(|c| c.drops.get(DropReason::TcpPaws))),
         ];
         Ran {
-            took: self.now.since(self.start),
-            digest: [0, 1].map(|n| self.ends[n].tx().digest.as_ref().map_or(0, Hasher::finish)),
+            took: self.now().since(self.watched.start),
+            digest: self.network.trace_hash(),
             counts,
         }
     }
 
+    fn is_done(&self) -> bool {
+        self.table.borrow().talks.iter().all(Talk::is_done)
+    }
+
     /// Until all users are done.
     fn run(&mut self) {
-        while !self.talks.iter().all(Talk::is_done) {
-            self.turn();
-            if self.now.since(self.progress_at) > PATIENCE {
+        while !self.is_done() {
+            if !self.step() || self.now().since(self.progress_at) > PATIENCE {
                 self.on_silence();
             }
         }
     }
 
-    /// Everything that can happen now, then on to the next deadline.
-    fn turn(&mut self) {
-        self.turns += 1;
-        let mut moved = false;
-        for end in &mut self.ends {
-            moved |= end.turn(self.now);
+    /// All that happens at the next instant at which anything does; false when nothing ever will.
+    fn step(&mut self) -> bool {
+        match self.network.step() {
+            Ok(Some(_)) => {}
+            Ok(None) => return false,
+            Err(error) => panic!("{error}; {}", self.report()),
         }
-        if self.work() {
-            moved = true;
+        if core::mem::take(&mut self.table.borrow_mut().progress) {
             self.note_progress();
         }
-        assert!(
-            self.turns - self.progress_turns < MOST_TURNS,
-            "it only turns; {}",
-            self.report()
-        );
         assert!(
             self.frames() - self.progress_frames < MOST_FRAMES,
             "frames that nobody gains by; {}",
             self.report()
         );
-        if !moved {
-            // What is spoiled need not be answered, and without a neighbour nothing leaves.
-            if !self.scenario.is_corrupting() && !self.scenario.may_be_unreachable() {
-                self.monitor.borrow().check_answers(self.now);
-            }
-            self.advance();
+        let took = self.now().since(self.watched.start);
+        assert!(took < LONGEST, "too slow; {}", self.report());
+        // What is spoiled need not be answered, and without a neighbour nothing leaves.
+        if !self.scenario.is_corrupting() && !self.scenario.may_be_unreachable() {
+            self.watched.monitor.borrow().check_answers(self.now());
         }
+        true
     }
 
     fn note_progress(&mut self) {
-        self.progress_at = self.now;
-        self.progress_turns = self.turns;
+        self.progress_at = self.now();
         self.progress_frames = self.frames();
-    }
-
-    /// The clock jumps to the next thing that happens.
-    fn advance(&mut self) {
-        let resting = |actor: &&Actor| !actor.is_done() && actor.rests_until > self.now;
-        let actors = self.talks.iter().flat_map(|talk| &talk.actors);
-        let rests = actors.filter(resting).map(|actor| actor.rests_until);
-        let opens = self.talks.iter().filter(|talk| !talk.opened);
-        let opens = opens.map(|talk| self.opens_at(talk.at));
-        let opens = opens.filter(|&at| at > self.now);
-        let ends = self.ends.iter().filter_map(End::next);
-        let Some(next) = rests.chain(opens).chain(ends).min() else {
-            return self.on_silence();
-        };
-        assert!(
-            next > self.now,
-            "a deadline in the past: {next:?}; {}",
-            self.report()
-        );
-        self.now = next;
-        assert!(
-            self.now.since(self.start) < LONGEST,
-            "too slow; {}",
-            self.report()
-        );
-        for end in &mut self.ends {
-            end.on_later();
-        }
     }
 
     /// Nothing happens any more: whose peer has gone for good gives up, nobody else may wait.
     fn on_silence(&mut self) {
         self.note_progress();
-        for at in 0..self.talks.len() {
-            if self.talks[at].is_done() {
-                continue;
-            }
+        for at in 0..self.scenario.conversations.len() {
+            let (done, may_hang) = {
+                let talk = &self.table.borrow().talks[at];
+                (talk.is_done(), talk.may_hang())
+            };
             assert!(
-                self.talks[at].may_hang(),
+                done || may_hang,
                 "nothing will ever happen again; {}",
                 self.report()
             );
-            for (end, actor) in self.ends.iter_mut().zip(&mut self.talks[at].actors) {
+            for (who, host) in self.hosts.into_iter().enumerate() {
+                let mut table = self.table.borrow_mut();
+                let actor = &mut table.talks[at].actors[who];
                 if !actor.is_done() {
-                    actor.give_up(self.now, &mut end.stack);
+                    self.network.call(host, |cx| actor.give_up(cx));
                 }
             }
-        }
-    }
-
-    // --- the users --------------------------------------------------------------------------
-
-    fn opens_at(&self, talk: usize) -> Instant {
-        self.start + Duration::from_micros(self.scenario.conversations[talk].opens_at)
-    }
-
-    /// Lets all users work; returns whether any did.
-    fn work(&mut self) -> bool {
-        let mut worked = false;
-        for end in [0, 1] {
-            self.hear(end);
-            worked |= self.ends[end].acceptable && self.accept(end);
-        }
-        let ready = self.ends.iter().all(|end| end.stack.is_ready(end.on));
-        for at in 0..self.talks.len() {
-            if ready && !self.talks[at].opened && self.opens_at(at) <= self.now {
-                self.open(at);
-                worked = true;
-            }
-            let mut stepped = false;
-            for end in [0, 1] {
-                let stack = &mut self.ends[end].stack;
-                stepped |= self.talks[at].actors[end].step(self.now, stack);
-            }
-            if stepped {
-                self.talks[at].check();
-                worked = true;
-            }
-        }
-        worked
-    }
-
-    /// Tells users what the stack tells.
-    fn hear(&mut self, who: usize) {
-        let end = &mut self.ends[who];
-        for event in core::mem::take(&mut end.events) {
-            match event.id {
-                SocketId::Listener(_) => end.acceptable = true,
-                SocketId::Tcp(id) => {
-                    let actors = self.talks.iter_mut().map(|talk| &mut talk.actors[who]);
-                    // One that was not accepted yet is nobody's.
-                    if let Some(actor) = actors.into_iter().find(|actor| actor.id == Some(id)) {
-                        actor.on_event(event.ready);
-                    }
-                }
-                other => panic!("an event for {other:?}"),
-            }
-        }
-    }
-
-    fn accept(&mut self, who: usize) -> bool {
-        let end = &mut self.ends[who];
-        let Some(listener) = end.listener else {
-            return false;
-        };
-        match end.stack.tcp_accept(self.now, listener) {
-            Ok(id) => {
-                let port = end.stack.tcp_peer_addr(id).expect("the id is live").port();
-                let at = self.ports[&(1 - who, port)];
-                let actor = &mut self.talks[at].actors[who];
-                if actor.is_done() {
-                    // It had given up on a peer that seemed gone.
-                    end.stack.tcp_abort(self.now, id);
-                } else {
-                    actor.start(id, true);
-                }
-                true
-            }
-            Err(AcceptError::WouldBlock) => {
-                end.acceptable = false;
-                false
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    fn open(&mut self, at: usize) {
-        self.talks[at].opened = true;
-        let openers = match self.scenario.conversations[at].opener {
-            Opener::End(end) => vec![(end, None, LISTENS)],
-            Opener::Both => {
-                let ports = [7000 + at as u16, 8000 + at as u16];
-                vec![(0, Some(ports[0]), ports[1]), (1, Some(ports[1]), ports[0])]
-            }
-        };
-        for (who, own, theirs) in openers {
-            let options = self.scenario.tcp[who].options();
-            let to = SocketAddr::new(start::address(&self.scenario, 1 - who), theirs);
-            let from = own.map(|port| SocketAddr::new(start::address(&self.scenario, who), port));
-            let stack: &mut Stack = &mut self.ends[who].stack;
-            let id = match stack.tcp_connect(self.now, to, from, options) {
-                Ok(id) => id,
-                Err(error @ ConnectError::Route(_)) => panic!("{error}; {}", self.report()),
-                Err(error) => panic!("{error}"),
-            };
-            let local = stack.tcp_local_addr(id).expect("the id is live");
-            self.ports.insert((who, local.port()), at);
-            self.talks[at].actors[who].start(id, false);
         }
     }
 
@@ -373,37 +244,50 @@ impl World {
 
     /// What the stacks still hold once the users are gone ends by itself, and leaves nothing.
     fn wind_up(&mut self) {
-        for end in &mut self.ends {
-            let listener = end.listener.take().expect("it listens");
-            end.stack.tcp_listener_close(self.now, listener);
+        for (host, users) in self.hosts.into_iter().zip(self.users) {
+            let listener = self.network.app(users).listener.expect("it listens");
+            self.network
+                .call(host, |cx| cx.tcp_listener_close(listener));
         }
         self.note_progress();
-        let holds = |end: &End| end.stack.tcp_open_count() + end.stack.tcp_time_wait_count() > 0;
-        while self.ends.iter().any(holds) {
-            self.turn();
+        let holds = |stack: &&Stack| stack.tcp_open_count() + stack.tcp_time_wait_count() > 0;
+        while self.stacks().iter().any(holds) {
+            let goes_on = self.step();
             assert!(
-                self.now.since(self.progress_at) < PATIENCE,
+                goes_on && self.now().since(self.progress_at) < PATIENCE,
                 "a connection never ends; {}",
                 self.report()
             );
         }
-        let end = self.now;
-        let waits = |end: &End| end.stack.wants_transmit(end.on) || end.next().is_some();
-        while self.ends.iter().any(waits) {
-            self.turn();
+        let end = self.now();
+        while self.step() {
             assert!(
-                self.now.since(end) < PATIENCE,
+                self.now().since(end) < PATIENCE,
                 "a timer of nothing; {}",
                 self.report()
             );
         }
-        for end in &self.ends {
-            assert_eq!(end.stack.tcp_connections().count(), 0);
-            assert_eq!(end.stack.memory().used, 0, "memory is given back");
-            assert!(!end.stack.wants_transmit(end.on));
+        for (stack, host) in self.stacks().into_iter().zip(self.hosts) {
+            assert_eq!(stack.tcp_connections().count(), 0);
+            assert_eq!(stack.memory().used, 0, "memory is given back");
+            let on = self.network.interface(host, 0).expect("it has a port");
+            assert!(!stack.wants_transmit(on));
         }
         if !self.scenario.is_corrupting() {
             self.check_drops();
+        }
+        if self.twins {
+            self.check_twins();
+        }
+    }
+
+    /// Stacks that are told the same send the same.
+    fn check_twins(&self) {
+        for host in self.hosts {
+            let recording = self.network.recording(host).expect("it is recorded");
+            if let Err(error) = recording.twin() {
+                panic!("a twin of {}: {error}", self.network.name(host));
+            }
         }
     }
 
@@ -425,8 +309,8 @@ impl World {
             R::DeviceRefused,
             R::TooBig,
         ];
-        for end in &self.ends {
-            let drops = &end.stack.counters().drops;
+        for stack in self.stacks() {
+            let drops = &stack.counters().drops;
             for reason in spoiled {
                 assert_eq!(drops.get(reason), 0, "{reason}; {}", self.report());
             }
@@ -434,25 +318,50 @@ impl World {
     }
 
     fn report(&self) -> String {
-        let mut text = format!("at {:?}", self.now);
-        for talk in &self.talks {
+        let mut text = format!("at {:?}, next at {:?}", self.now(), self.network.next());
+        for talk in &self.table.borrow().talks {
             text += &format!("\n{}", talk.progress());
-            for (end, actor) in self.ends.iter().zip(&talk.actors) {
-                if let Some(Ok(info)) = actor.id.map(|id| end.stack.tcp_info(id)) {
+            for (stack, actor) in self.stacks().iter().zip(&talk.actors) {
+                if let Some(Ok(info)) = actor.id.map(|id| stack.tcp_info(id)) {
                     text += &format!("\n  {info:?}");
                 }
             }
         }
-        for end in &self.ends {
+        for stack in self.stacks() {
             text += &format!(
-                "\nwants transmit {}, due at {:?}, {} open, {} in time-wait, {:?}",
-                end.stack.wants_transmit(end.on),
-                end.next(),
-                end.stack.tcp_open_count(),
-                end.stack.tcp_time_wait_count(),
-                end.stack.counters(),
+                "\n{} open, {} in time-wait, {:?}",
+                stack.tcp_open_count(),
+                stack.tcp_time_wait_count(),
+                stack.counters(),
             );
         }
         text
+    }
+}
+
+fn talks(scenario: &Scenario) -> Vec<Talk> {
+    let talk = |at: usize| {
+        let lie = |end: usize| match scenario.sabotage {
+            Some(Sabotage::Oracle(offset)) if at == 0 && end == 1 => Some(offset),
+            _ => None,
+        };
+        let plan = &scenario.conversations[at];
+        let actors =
+            [0, 1].map(|end| Actor::new(at, end, plan.users[end], scenario.seed, lie(end)));
+        Talk::new(scenario, at, actors)
+    };
+    (0..scenario.conversations.len()).map(talk).collect()
+}
+
+/// Waits until both hosts may use their addresses.
+fn settle(network: &mut Network, hosts: [HostId; 2]) {
+    let is_ready = |network: &Network, host: HostId| {
+        let on = network.interface(host, 0).expect("it has a port");
+        network.stack(host).is_ready(on)
+    };
+    let until = network.now() + PATIENCE;
+    while !hosts.iter().all(|&host| is_ready(network, host)) {
+        network.run_for(SETTLES).expect("time passes");
+        assert!(network.now() < until, "an address that is never ready");
     }
 }
