@@ -38,6 +38,7 @@ mod plan;
 mod quick;
 mod read_queue;
 mod receive;
+mod record;
 mod records;
 mod recovery;
 mod redeemed;

@@ -6,112 +6,16 @@
 //! Invariants: records are adjacent and in order; no chunk but an only one is empty; the sums equal a
 //! recount ([`Records::check`]).
 
-use core::num::NonZeroU16;
 use std::collections::VecDeque;
 
-use super::congestion::parts::TxStamp;
+use super::record::Sums;
+pub(crate) use super::record::{Mark, Record};
 use super::seq::SeqNum;
 
 // Records of a full chunk. Inserting moves half of it at most, 2 KiB; 10^5 records are 1,600 chunks.
 const CHUNK: usize = 64;
 // The room that the first chunk begins with: a connection that asks and answers needs one or two.
 const FIRST: usize = 4;
-
-/// Where a record stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mark {
-    /// Sent once and not heard of.
-    InFlight,
-    /// Reported by a SACK block.
-    Sacked,
-    /// Taken for lost, and due to be sent again.
-    Lost,
-    /// Sent again after it was lost.
-    Retransmitted,
-}
-
-/// One transmission: a range of sequence numbers, up to a super-segment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Record {
-    pub(crate) seq: SeqNum,
-    /// SYN, text and FIN, in sequence numbers.
-    pub(crate) len: u32,
-    pub(crate) syn: bool,
-    pub(crate) fin: bool,
-    pub(crate) mark: Mark,
-    /// How often any part of it was sent.
-    pub(crate) transmissions: u8,
-    /// Wire segments that hold it.
-    pub(crate) segs: u32,
-    /// The text bytes of a wire segment it left in: SACK splits it only there.
-    pub(crate) segment: NonZeroU16,
-    pub(crate) stamp: TxStamp,
-}
-
-impl Record {
-    pub(crate) fn end(&self) -> SeqNum {
-        self.seq + self.len
-    }
-
-    pub(crate) fn text_len(&self) -> u32 {
-        self.len - u32::from(self.syn) - u32::from(self.fin)
-    }
-
-    /// Cuts the record after `at` octets; returns the rest.
-    fn split_off(&mut self, at: u32) -> Self {
-        debug_assert!(at > 0 && at < self.len);
-        let segs = at.div_ceil(u32::from(self.segment.get())).min(self.segs);
-        let rest = Self {
-            seq: self.seq + at,
-            len: self.len - at,
-            segs: (self.segs - segs).max(1),
-            syn: false,
-            ..*self
-        };
-        self.len = at;
-        self.segs = segs;
-        self.fin = false;
-        rest
-    }
-}
-
-/// Octets by mark.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sums {
-    sacked: u32,
-    /// Wire segments of what is reported.
-    sacked_segs: u32,
-    lost: u32,
-}
-
-impl Sums {
-    fn of(record: &Record) -> Self {
-        match record.mark {
-            Mark::Sacked => Self {
-                sacked: record.len,
-                sacked_segs: record.segs,
-                lost: 0,
-            },
-            Mark::Lost => Self {
-                lost: record.len,
-                ..Self::default()
-            },
-            Mark::InFlight | Mark::Retransmitted => Self::default(),
-        }
-    }
-
-    fn add(&mut self, more: Self) {
-        self.sacked += more.sacked;
-        self.sacked_segs += more.sacked_segs;
-        self.lost += more.lost;
-    }
-
-    fn take(&mut self, less: Self) {
-        self.sacked -= less.sacked;
-        self.sacked_segs -= less.sacked_segs;
-        self.lost -= less.lost;
-    }
-}
 
 #[derive(Debug, Default)]
 struct Chunk {

@@ -1,5 +1,7 @@
 //! The records against a plain vector, and what a look-up costs among very many.
 
+use core::num::NonZeroU16;
+
 use super::*;
 use crate::base::Instant;
 use crate::tcp::congestion::parts::{DeliverySampler, Departure};
