@@ -132,6 +132,7 @@ pub(super) fn of_info(info: &TcpInfo) -> Vec<(&'static str, Value)> {
         "snd_wnd" snd_wnd,
         "rcv_wnd" rcv_wnd,
         "rcv_buffer" rcv_buffer,
+        "snd_buffer" snd_buffer,
         "memory" memory,
         "snd_wscale" snd_wscale,
         "rcv_wscale" rcv_wscale,

@@ -50,6 +50,7 @@ impl Connection {
         if effect.acked > 0 {
             self.on_una_advanced(now);
         }
+        self.expand_send_buffer();
     }
 
     /// Moves SND.UNA and the scoreboard.

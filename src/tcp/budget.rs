@@ -131,7 +131,7 @@ impl Connection {
 
     /// The part of the send buffer that the budget leaves.
     fn write_share(&self) -> usize {
-        let buffer = self.setup.options.send_buffer;
+        let buffer = self.send_buffer.limit();
         let held = self.snd.queue.len();
         self.rcv.budget.share(buffer, held, self.smss())
     }

@@ -25,6 +25,7 @@ use super::rtt::Rtt;
 use super::scoreboard::Scoreboard;
 use super::segment::Segment;
 use super::send::Send;
+use super::send_buffer::SendBuffer;
 use super::seq::{SeqNum, WindowScale};
 use super::settings::TcpOptions;
 use super::state::{Event, State};
@@ -94,6 +95,7 @@ pub(crate) struct Connection {
     pub(crate) recovery: Recovery,
     pub(crate) congestion: Controller,
     pub(crate) pacer: Pacer,
+    pub(crate) send_buffer: SendBuffer,
     pub(crate) rtt: Rtt,
     pub(crate) timers: Timers,
     /// The MSS the peer told, or the default.
@@ -176,6 +178,7 @@ impl Connection {
             recovery: Recovery::default(),
             congestion: Controller::new(&setup.options.congestion),
             pacer: Pacer::default(),
+            send_buffer: SendBuffer::new(&setup.options),
             rtt: Rtt::new(setup.options.min_rto),
             timers: Timers::default(),
             peer_mss: setup.default_mss,
@@ -345,6 +348,7 @@ impl Connection {
             snd_wnd: self.snd.wnd,
             rcv_wnd: self.rcv.wnd(),
             rcv_buffer: bytes(self.rcv.limit()),
+            snd_buffer: bytes(self.send_buffer.limit()),
             memory: self.held() as u64,
             snd_wscale: self.snd.scale.shift(),
             rcv_wscale: self.rcv.scale.shift(),

@@ -64,6 +64,8 @@ pub struct TcpInfo {
     pub rcv_wnd: u32,
     /// What our window may grow to at the moment.
     pub rcv_buffer: u32,
+    /// What may wait to be sent or acknowledged at the moment; it grows with the window.
+    pub snd_buffer: u32,
     /// Memory that its queues keep: text, what each piece of it costs, and buffers to be filled again.
     pub memory: u64,
     /// The peer's window shift.

@@ -47,6 +47,7 @@ mod rtt;
 mod scoreboard;
 mod segment;
 mod send;
+mod send_buffer;
 mod send_queue;
 mod seq;
 mod settings;

@@ -21,9 +21,8 @@ use super::timers::Timer;
 impl Connection {
     /// Bytes that the send buffer still takes.
     pub(crate) fn send_room(&self) -> usize {
-        self.setup
-            .options
-            .send_buffer
+        self.send_buffer
+            .limit()
             .saturating_sub(self.snd.queue.len())
     }
 
@@ -225,6 +224,9 @@ impl Connection {
             self.timers.stop(Timer::UserTimeout);
         }
         let before = core::mem::replace(&mut self.setup.options, Arc::new(options));
+        if self.send_buffer.set(&self.setup.options) && self.state.sends_text() {
+            self.signal_writable();
+        }
         if before.congestion != self.setup.options.congestion {
             let choice = self.setup.options.congestion.clone();
             self.change_congestion(now, &choice);
@@ -247,7 +249,7 @@ impl Connection {
         if self.has_write_room() {
             self.write_armed = false;
             self.signals |= Signals::WRITABLE;
-        } else if self.send_room() >= (self.setup.options.send_buffer / 3).max(1) {
+        } else if self.send_room() >= (self.send_buffer.limit() / 3).max(1) {
             // The buffer has it, the budget has not: no ACK tells when that changes.
             self.short_of_memory = true;
         }

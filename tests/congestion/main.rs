@@ -2,6 +2,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `buffers.rs` | send buffers that grow |
 //! | `recovery.rs` | which segment leaves at which ACK; scripts and worlds are those of the scenario tier |
 //! | `bbr/` | BBRv3's states, through a path that is changed under it |
 //! | `contract.rs` | what a controller is told, in which order; what its answers may do |
@@ -16,6 +17,7 @@
 )]
 
 mod bbr;
+mod buffers;
 mod catalogue;
 mod contract;
 #[path = "../scenario/device.rs"]
