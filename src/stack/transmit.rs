@@ -178,7 +178,11 @@ impl Stack {
         };
         let line = &mut self.net.interfaces[on.index()].ready;
         match turn {
-            Ok(SenderTurn::Done | SenderTurn::Waiting) => Ok(Turn::Done),
+            Ok(SenderTurn::Done | SenderTurn::Waiting) => {
+                // Ten thousand that are woken and may not send are a long line as well.
+                budget.charge_a_try(before);
+                Ok(Turn::Done)
+            }
             Ok(SenderTurn::More) => {
                 line.push(ready);
                 budget.charge_a_try(before);

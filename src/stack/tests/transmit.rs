@@ -78,6 +78,34 @@ fn the_budget_bounds_a_turn_and_nothing_is_left_behind() {
     assert!(!rig.stack.wants_transmit(rig.on));
 }
 
+/// A turn without a frame is work too: that of a socket which is gone, or may not send yet.
+#[test]
+fn turns_for_nothing_are_bounded_too() {
+    let config = Config::new(Seed::from_number(1)).transmit_budget(4);
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1500))
+        .address("10.0.0.1/24".parse().unwrap());
+    let mut rig = Rig::bare(config, interface);
+    let to = Some(addr("10.0.0.2:7"));
+    let bind = |rig: &mut Rig| {
+        let id = rig.stack.udp_bind(addr("0.0.0.0:0"), UdpOptions::new());
+        id.unwrap()
+    };
+    let ids: Vec<_> = (0..10).map(|_| bind(&mut rig)).collect();
+    for id in ids {
+        rig.stack.udp_send_to(rig.now, id, to, &[0]).unwrap();
+        // Its place in line stays, and its datagram leaves with those of the stack.
+        rig.stack.udp_close(id);
+    }
+    let mut turns = Vec::new();
+    while turns.last().is_none_or(|(_, more)| *more == More::Budget) {
+        let progress = rig.send_once();
+        turns.push((progress.sent, progress.more));
+    }
+    let mut expected = [(2, More::Budget); 5];
+    expected[4].1 = More::Idle;
+    assert_eq!(turns, expected);
+}
+
 /// UDP super-segments count too, by their frames or by their bytes; software never gets more than 64
 /// datagrams in one.
 #[test]
