@@ -163,15 +163,18 @@ impl Connection {
         if output.pacing == Pacing::Off && self.pacer.rate().is_none() {
             return;
         }
+        let smss = self.smss();
         let rate = match output.pacing {
             Pacing::Off => None,
             Pacing::FromWindow => {
                 let inflight = self.scoreboard.pipe();
-                window_rate(output.cwnd, output.ssthresh, inflight, self.rtt.srtt())
+                let (cwnd, ssthresh) = (output.cwnd, output.ssthresh);
+                let rate = window_rate(cwnd, ssthresh, inflight, self.rtt.srtt());
+                // A peer whose echoes lie makes hours of a round trip: as little as a controller may ask for.
+                rate.map(|rate| rate.max(u64::from(smss)))
             }
             Pacing::Rate(rate) => Some(rate),
         };
-        let smss = self.smss();
         let quantum = output
             .send_quantum
             .unwrap_or_else(|| default_quantum(rate, smss));
