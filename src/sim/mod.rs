@@ -9,6 +9,7 @@
 //! | `link.rs` | [`LinkId`], [`WireId`], [`LinkConfig`]; both directions of a link |
 //! | `config.rs` | [`HostConfig`], [`PortConfig`] |
 //! | `node.rs`, `switch.rs` | what stands at the ends of links; an Ethernet switch |
+//! | `relay.rs` | a node that is a closure: a middlebox, a peer that lies |
 //! | `router.rs`, `station.rs` | a router with static routes; its neighbours on Ethernet |
 //! | `host.rs`, `office.rs`, `device.rs` | a host's turn, its applications' tables, its ports' devices: [`PortDevice`] |
 //! | `app.rs`, `cx.rs` | [`App`], and what one may do: [`Cx`] |
@@ -44,6 +45,7 @@ mod observe;
 mod office;
 mod plot;
 mod recording;
+mod relay;
 mod router;
 pub mod scenario;
 mod station;
@@ -64,6 +66,7 @@ pub use link::{LinkConfig, LinkId, WireId};
 pub use network::{End, HostId, Network, RouterId, SwitchId};
 pub use plot::Plot;
 pub use recording::{Input, Recording, Turn, TwinError};
+pub use relay::RelayId;
 pub use router::{RouterCounters, RouterPort};
 pub use topology::{Dumbbell, Pair, ParkingLot, Site, Star};
 pub use trace::{Row, Sampling, TraceId, write_csv, write_json_lines};

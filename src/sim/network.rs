@@ -19,6 +19,7 @@ use super::error::SimError;
 use super::host::Host;
 use super::link::{Cable, LinkConfig, LinkId, WireId};
 use super::node::{Kind, Node};
+use super::relay::RelayId;
 use super::router::RouterPort;
 use super::switch::Switch;
 use super::tap::LinkTap;
@@ -67,11 +68,12 @@ impl RouterId {
 /// One end of a link that is to be.
 #[derive(Debug)]
 #[must_use]
-pub struct End(EndKind);
+pub struct End(pub(super) EndKind);
 
 #[derive(Debug)]
-enum EndKind {
+pub(super) enum EndKind {
     Host(HostId, Box<PortConfig>),
+    Relay(RelayId),
     Switch(SwitchId),
     Router(RouterId, RouterPort),
 }
@@ -184,6 +186,7 @@ impl Network {
                 let now = self.now;
                 Ok((id.0, self.host_mut(id).add_port(now, *config)?))
             }
+            EndKind::Relay(id) => Ok(self.add_relay_port(id)),
             EndKind::Switch(SwitchId(node)) => match &mut self.nodes[node].kind {
                 Kind::Switch(switch) => Ok((node, switch.add_port())),
                 _ => unreachable!("{FOREIGN}"),
@@ -460,6 +463,7 @@ impl End {
     fn medium(&self) -> Medium {
         match &self.0 {
             EndKind::Host(_, config) => config.medium,
+            EndKind::Relay(id) => id.medium(),
             EndKind::Switch(_) => Medium::Ethernet,
             EndKind::Router(_, config) => config.medium_setting(),
         }

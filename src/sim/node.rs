@@ -5,12 +5,13 @@
 use bytes::Bytes;
 
 use super::host::Host;
+use super::relay::Relay;
 use super::router::Router;
 use super::switch::Switch;
 use crate::base::Instant;
 use crate::stack::PortError;
 
-/// A host, a router or a switch, with its name.
+/// A host, a router, a switch or a relay, with its name.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) name: String,
@@ -20,6 +21,7 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) enum Kind {
     Host(Box<Host>),
+    Relay(Relay),
     Router(Router),
     Switch(Switch),
 }
@@ -29,6 +31,7 @@ impl Node {
     pub(super) fn arrive(&mut self, port: usize, frame: Bytes) {
         match &mut self.kind {
             Kind::Host(host) => host.arrive(port, frame),
+            Kind::Relay(relay) => relay.arrive(port, frame),
             Kind::Router(router) => router.arrive(port, frame),
             Kind::Switch(switch) => switch.arrive(port, frame),
         }
@@ -38,6 +41,10 @@ impl Node {
     pub(super) fn turn(&mut self, now: Instant) -> Result<Option<Instant>, PortError> {
         match &mut self.kind {
             Kind::Host(host) => host.turn(now),
+            Kind::Relay(relay) => {
+                relay.turn(now);
+                Ok(None)
+            }
             Kind::Router(router) => {
                 router.turn(now);
                 Ok(None)
@@ -53,6 +60,7 @@ impl Node {
     pub(super) fn drain_sent(&mut self, take: impl FnMut(usize, Bytes)) {
         match &mut self.kind {
             Kind::Host(host) => host.drain_sent(take),
+            Kind::Relay(relay) => relay.drain_sent(take),
             Kind::Router(router) => router.drain_sent(take),
             Kind::Switch(switch) => switch.drain_sent(take),
         }
