@@ -7,6 +7,7 @@
 //! | `bbr/` | BBRv3's states, through a path that is changed under it |
 //! | `contract.rs` | what a controller is told, in which order; what its answers may do |
 //! | `flows.rs` | each controller over a simulated path (`path.rs`) |
+//! | `hostile.rs` | receivers that lie, beside an honest one |
 //! | `catalogue.rs`, `table.rs` | each short scenario of the library; the table of all their results |
 
 #![allow(
@@ -25,6 +26,7 @@ mod device;
 mod flows;
 #[path = "../scenario/harness.rs"]
 mod harness;
+mod hostile;
 mod path;
 mod recovery;
 #[path = "../scenario/script.rs"]
