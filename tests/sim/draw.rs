@@ -3,6 +3,7 @@
 //! Most worlds are small, so that many fit into a minute; some are long, and each kind of trouble is
 //! absent from most of them: where everything goes wrong at once, nothing is seen.
 
+use super::controller;
 use super::rng::Rng;
 use super::scenario::{
     Conversation, DeviceFaults, Ending, Offload, Opener, Scenario, Stripped, Tcp, User, Wire, Wrap,
@@ -151,7 +152,7 @@ pub(crate) fn tcp(rng: &mut Rng) -> Tcp {
         ..Tcp::DEFAULT
     };
     // Of a copy: a draw of its own would make other worlds of all known seeds.
-    tcp.congestion = rng.clone().below(4) as usize;
+    tcp.congestion = rng.clone().below(controller::COUNT as u64) as usize;
     // Drawn with it, for the same reason.
     if tcp.min_rto == 1000 {
         tcp.quick_acks = 0;

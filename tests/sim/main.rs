@@ -11,6 +11,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod controller;
 mod draw;
 mod end;
 mod faults;

@@ -5,8 +5,9 @@
 
 use core::time::Duration;
 
-use netloom::tcp::congestion::Choice;
 use netloom::tcp::{Keepalive, TcpOptions};
+
+use super::controller;
 
 /// One world.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,6 +133,7 @@ pub(crate) struct Tcp {
     pub(crate) nodelay: bool,
     pub(crate) delayed_ack: bool,
     pub(crate) quick_acks: u8,
+    /// At the start; it may grow to four times that.
     pub(crate) send_buffer: usize,
     pub(crate) recv_initial: usize,
     pub(crate) recv_max: usize,
@@ -146,7 +148,7 @@ pub(crate) struct Tcp {
     pub(crate) min_rto: u64,
     /// Few retries of everything.
     pub(crate) impatient: bool,
-    /// Which of [`Choice::NAMED`].
+    /// Which of those in `controller`.
     pub(crate) congestion: usize,
 }
 
@@ -176,7 +178,8 @@ impl Tcp {
             .nodelay(self.nodelay)
             .delayed_ack(self.delayed_ack)
             .quick_acks(self.quick_acks)
-            .send_buffer(self.send_buffer)
+            .send_buffer_initial(self.send_buffer)
+            .send_buffer_max(self.send_buffer.saturating_mul(4))
             .recv_buffer_initial(self.recv_initial)
             .recv_buffer_max(self.recv_max)
             .mss(self.mss)
@@ -184,7 +187,7 @@ impl Tcp {
             .user_timeout(self.user_timeout.map(millis))
             .linger(self.linger.map(millis))
             .min_rto(millis(self.min_rto))
-            .congestion(Choice::NAMED[self.congestion].clone());
+            .congestion(controller::choice(self.congestion));
         if self.impatient {
             options.retries(3).syn_retries(1).orphan_retries(1)
         } else {
