@@ -63,6 +63,7 @@ impl Connection {
             at: seg.at,
             echo,
             min_rtt: self.rtt.min(),
+            timed_out: self.frto_point(),
             sampler: &mut self.sampler,
             delivered: Delivered::default(),
         };

@@ -24,6 +24,8 @@ pub(crate) struct Delivered {
     pub(crate) ambiguous: bool,
     /// Records below what was delivered before whose first transmission came late: reordering.
     pub(crate) reordered: u32,
+    /// Octets of it that left once, before the time-out that is in doubt.
+    pub(crate) originals: u32,
     /// What left last of it, as far as it is sure which transmission arrived (RFC 8985 §6.2 step 2).
     pub(crate) newest: Option<Sent>,
 }
@@ -36,6 +38,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) echo: Option<Echo>,
     pub(crate) min_rtt: Option<Duration>,
     pub(crate) sampler: &'a mut DeliverySampler,
+    /// Where SND.NXT was at the time-out that is in doubt, if one is.
+    pub(crate) timed_out: Option<SeqNum>,
     pub(crate) delivered: Delivered,
 }
 
@@ -81,8 +85,13 @@ impl Delivery<'_> {
             if too_soon {
                 return;
             }
-        } else if delivered.sent_at.is_none_or(|at| sent_at > at) {
-            delivered.sent_at = Some(sent_at);
+        } else {
+            if self.timed_out.is_some_and(|at| !record.end().after(at)) {
+                delivered.originals += record.len;
+            }
+            if delivered.sent_at.is_none_or(|at| sent_at > at) {
+                delivered.sent_at = Some(sent_at);
+            }
         }
         let sent = Sent {
             at: sent_at,

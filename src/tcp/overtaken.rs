@@ -117,6 +117,21 @@ impl Scoreboard {
         false
     }
 
+    /// Is it the last transmission of anything that was not delivered, lost or not?
+    pub(super) fn is_current(&self, sent: &Sent) -> bool {
+        let mut next = self.find_sent(sent);
+        while let Some(place) = next
+            && let Some(record) = self.records.get(place)
+            && record.seq.before(sent.end)
+        {
+            if record.stamp.sent_at == sent.at && record.mark != Mark::Sacked {
+                return true;
+            }
+            next = self.records.next(place);
+        }
+        false
+    }
+
     fn find_sent(&self, sent: &Sent) -> Option<Place> {
         let first = self.records.first()?.seq;
         if !sent.end.after(first) {

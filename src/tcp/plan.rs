@@ -164,6 +164,11 @@ impl Connection {
         }
         // Text waits for its time, whether it leaves for the first time or again.
         let held = self.pacer.wait(now).is_some();
+        match self.plan_frto(now, options, frame)? {
+            Some(_) if held => return Err(SendLimit::Pacing),
+            Some(plan) => return Ok(plan),
+            None => {}
+        }
         let again = match self.plan_again(now, options, frame) {
             Ok(_) if held => SendLimit::Pacing,
             Ok(plan) => return Ok(plan),
@@ -368,7 +373,12 @@ impl Connection {
 
     // --- new text -------------------------------------------------------------------------
 
-    fn plan_new(&self, now: Instant, options: &Options, frame: Frame) -> Result<Plan, SendLimit> {
+    pub(super) fn plan_new(
+        &self,
+        now: Instant,
+        options: &Options,
+        frame: Frame,
+    ) -> Result<Plan, SendLimit> {
         if !self.waits_to_send() {
             return Err(SendLimit::Nothing);
         }

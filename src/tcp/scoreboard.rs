@@ -90,7 +90,7 @@ impl Scoreboard {
     fn note_sent(&mut self, at: Instant, seq: SeqNum, end: SeqNum) {
         if self.times.is_crowded(self.records.len()) {
             let mut times = core::mem::take(&mut self.times);
-            times.retain(|sent| self.is_live(sent));
+            times.retain(|sent| self.is_current(sent));
             self.times = times;
         }
         self.times.push(Sent { at, seq, end });
@@ -254,6 +254,35 @@ impl Scoreboard {
             .find_lost(self.place_from(self.no_lost_below)?)?;
         self.no_lost_below = self.records.get(found).map(|record| record.seq);
         Some(found)
+    }
+
+    /// An episode was for nothing: what is taken for lost is on the way again, as it left last, and its
+    /// transmissions are back in their order. A step for each that was marked, and for each chunk.
+    pub(crate) fn unmark_lost(&mut self) {
+        let mut unmarked = Vec::new();
+        let mut next = self.next_lost();
+        while let Some(place) = next
+            && let Some(&record) = self.records.get(place)
+        {
+            let mark = if record.transmissions > 1 {
+                Mark::Retransmitted
+            } else {
+                Mark::InFlight
+            };
+            self.records.set_mark(place, mark);
+            unmarked.push(Sent {
+                at: record.stamp.sent_at,
+                seq: record.seq,
+                end: record.end(),
+            });
+            next = self.records.find_lost(place);
+        }
+        self.times.take_back(unmarked);
+    }
+
+    /// Did the peer report something above this?
+    pub(crate) fn is_reported_beyond(&self, seq: SeqNum) -> bool {
+        self.highest_sacked.is_some_and(|high| high.after(seq))
     }
 
     /// Where the last record stands.

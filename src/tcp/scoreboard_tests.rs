@@ -37,6 +37,7 @@ fn delivery(at: Instant, sampler: &mut DeliverySampler) -> Delivery<'_> {
         at,
         echo: None,
         min_rtt: None,
+        timed_out: None,
         sampler,
         delivered: Delivered::default(),
     }
@@ -172,6 +173,21 @@ impl Pair {
         }
     }
 
+    /// What was taken for lost is on the way again, as it left last.
+    fn unmark(&mut self) {
+        self.board.unmark_lost();
+        self.board.newly_lost.forget();
+        for record in self.board.records.iter() {
+            let at = record.seq.past(self.base) as usize;
+            for mark in &mut self.octets[at..at + record.len as usize] {
+                if *mark == Mark::Lost {
+                    *mark = record.mark;
+                }
+            }
+            assert_ne!(record.mark, Mark::Lost);
+        }
+    }
+
     pub(in crate::tcp) fn retransmit(&mut self, segs: u32) {
         let first = self.octets[self.una as usize..]
             .iter()
@@ -230,6 +246,7 @@ enum Op {
     Sack(i64, i64),
     MarkLost(u32, u32),
     TimeOut,
+    Unmark,
     Retransmit(u32),
 }
 
@@ -240,6 +257,7 @@ fn op() -> impl Strategy<Value = Op> {
         5 => (-150i64..2500, -50i64..900).prop_map(|(left, len)| Op::Sack(left, left + len)),
         3 => (0u32..20, 0u32..20).prop_map(|(ago, patience)| Op::MarkLost(ago, patience)),
         1 => Just(Op::TimeOut),
+        1 => Just(Op::Unmark),
         3 => (1u32..9).prop_map(Op::Retransmit),
     ]
 }
@@ -264,6 +282,7 @@ proptest! {
                 }
                 Op::MarkLost(ago, patience) => pair.mark_lost(ago, patience),
                 Op::TimeOut => pair.time_out(),
+                Op::Unmark => pair.unmark(),
                 Op::Retransmit(segs) => pair.retransmit(segs),
             }
             pair.compare();

@@ -3,6 +3,7 @@
 //! *Owns* a list to which every transmission is appended, so that it is in order without a search.
 //! *Does not* know what became of them: an entry whose records were delivered, taken for lost or sent
 //! again is stale, and whoever meets it takes it off.
+//! Invariant: what was taken for lost, and is not here any more, left no later than the first that is.
 
 use std::collections::VecDeque;
 
@@ -43,6 +44,16 @@ impl Times {
 
     pub(crate) fn pop(&mut self) {
         self.0.pop_front();
+    }
+
+    /// These, which were taken for lost, are on the way after all. Those that are not here any more left no
+    /// later than the first that is: what is put in front twice is stale once.
+    pub(crate) fn take_back(&mut self, mut sent: Vec<Sent>) {
+        sent.sort_unstable_by_key(|sent| sent.at);
+        let first = self.first().map_or(Instant::FAR_FUTURE, |first| first.at);
+        for sent in sent.into_iter().rev().filter(|sent| sent.at <= first) {
+            self.0.push_front(sent);
+        }
     }
 
     /// The first transmission was looked at up to `seq`.

@@ -6,6 +6,7 @@
 //! | `recovery.rs` | which segment leaves at which ACK; scripts and worlds are those of the scenario tier |
 //! | `bbr/` | BBRv3's states, through a path that is changed under it |
 //! | `contract.rs` | what a controller is told, in which order; what its answers may do |
+//! | `frto.rs` | time-outs that were none |
 //! | `flows.rs` | each controller over a simulated path (`path.rs`) |
 //! | `hostile.rs` | receivers that lie, beside an honest one |
 //! | `catalogue.rs`, `table.rs` | each short scenario of the library; the table of all their results |
@@ -24,6 +25,7 @@ mod contract;
 #[path = "../scenario/device.rs"]
 mod device;
 mod flows;
+mod frto;
 #[path = "../scenario/harness.rs"]
 mod harness;
 mod hostile;

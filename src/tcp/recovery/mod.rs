@@ -2,14 +2,17 @@
 //!
 //! *Owns* the phase, the recovery point and the count of duplicate ACKs. *Does not* set a window: the
 //! controller hears of episodes and answers. A mechanism has a file: `rack` (with SACK), `newreno`
-//! (without), `tlp` (tails), `undo` (what was for nothing), and the `timer` that they share with the time-out.
+//! (without), `tlp` (tails), `frto` (was the time-out one?), `undo` (what was for nothing), and the `timer` that they
+//! share with the time-out.
 
+mod frto;
 mod newreno;
 mod rack;
 mod timer;
 mod tlp;
 mod undo;
 
+pub(crate) use frto::Frto;
 pub(crate) use rack::{Path, Rack};
 pub(crate) use timer::{Early, LossTimer};
 pub(crate) use tlp::Tlp;
@@ -46,6 +49,8 @@ pub(crate) struct Recovery {
     recover: Option<SeqNum>,
     pub(crate) rack: Rack,
     pub(crate) tlp: Tlp,
+    /// Whether the last time-out was one.
+    pub(crate) frto: Frto,
     /// The last one, in which something may prove to be for nothing.
     pub(crate) episode: Option<Box<Episode>>,
     timer: LossTimer,
@@ -224,6 +229,7 @@ impl Connection {
         self.recovery.dup_acks = 0;
         self.recovery.flight_size = None;
         self.recovery.force_first = false;
+        self.recovery.frto = Frto::Off;
         self.recovery.rack.on_recovery_exit();
         self.scoreboard.forget_dup_acks();
         self.gate.on_episode_end();
@@ -250,8 +256,14 @@ impl Connection {
             self.scoreboard.mark_front_lost();
             self.scoreboard.mark_old_lost(now, self.patience());
         }
+        self.begin_frto(first);
         if self.recovery.phase == Phase::Open {
             self.begin_episode(EpisodeKind::Loss);
+        }
+        if reneged {
+            // What such a peer reports twice, or late, proves nothing.
+            self.recovery.episode = None;
+            self.recovery.frto = Frto::Off;
         }
         self.tell_lost(now, LossCause::Rto);
         let kind = CongestionKind::Rto {

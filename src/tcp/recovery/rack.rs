@@ -68,6 +68,11 @@ impl Rack {
         }
     }
 
+    /// What seemed to answer what left again from `first` on was the answer to what left before.
+    pub(crate) fn on_refuted(&mut self, first: Instant) {
+        self.newest = self.newest.filter(|newest| newest.at < first);
+    }
+
     /// Step 3: what was sent once came behind what was sent after it.
     pub(crate) fn on_reordering(&mut self) {
         self.reordering_seen = true;

@@ -1,8 +1,9 @@
 //! Was an episode for nothing? Then what the controller changed is as it was (RFC 3522, RFC 3708).
 //!
 //! *Owns* the evidence: every octet that was sent again came twice (D-SACK), or everything that was sent
-//! again is acknowledged by what left before the first retransmission did (timestamps). *Does not* restore
-//! a window: the controller does.
+//! again is acknowledged by what left before the first retransmission did (timestamps), or `frto` found it. What
+//! was taken for lost on the way is so no more; RACK looks at it again. *Does not* restore a window: the
+//! controller does.
 
 use super::{AckEffect, Phase};
 use crate::base::Instant;
@@ -38,6 +39,10 @@ impl Episode {
             highest: from,
             doubted: false,
         }
+    }
+
+    pub(super) fn kind(&self) -> EpisodeKind {
+        self.kind
     }
 
     /// So many octets left again, up to `end`.
@@ -80,6 +85,7 @@ impl Connection {
     /// Does this ACK show that the last episode was for nothing? Then it is over, if it still runs: a loss
     /// that shows later is another one, and is answered for.
     pub(super) fn look_for_undo(&mut self, now: Instant, effect: &AckEffect) {
+        let spurious = self.is_frto_spurious(effect);
         let Some(episode) = &mut self.recovery.episode else {
             return;
         };
@@ -88,12 +94,20 @@ impl Connection {
             UndoEvidence::Dsack
         } else if in_episode && effect.acked > 0 && episode.on_advance(self.snd.una, effect.echo) {
             UndoEvidence::Timestamp
+        } else if spurious {
+            if let Some(first) = episode.first {
+                self.recovery.rack.on_refuted(first);
+            }
+            UndoEvidence::Frto
         } else {
             return;
         };
         let event = UndoEvent::new(episode.kind, evidence);
         self.recovery.episode = None;
         self.stats.undos += 1;
+        if in_episode {
+            self.scoreboard.unmark_lost();
+        }
         let cx = self.cx(now);
         self.congestion.on_undo(&cx, &event);
         if in_episode {

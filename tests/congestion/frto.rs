@@ -1,0 +1,231 @@
+//! Time-outs that were none (RFC 5682, RFC 3522), through packets.
+
+use netloom::tcp::TcpOptions;
+use netloom::tcp::congestion::{Choice, Phase};
+
+use super::harness::{Scenario, Test};
+
+/// Ten segments out, more to send, and no ACK until after the time-out: its one retransmission has left.
+fn late(scenario: Scenario, choice: Choice) -> Test {
+    let options = TcpOptions::default().congestion(choice);
+    let mut t = scenario.options(options).build();
+    t.run(
+        r"
+        +0   write 20000
+        +0   > . 1:10001(10x1000) ack 1
+        // The probe, and the time-out counted from it.
+        +.1  > . 10001:11001(1000) ack 1
+        +.25 > . 1:1001(1000) ack 1
+        +0   expect-info cwnd 1000
+    ",
+    );
+    t
+}
+
+/// What the connection is left with, when the time-out is known to be none.
+fn restored(t: &Test) {
+    t.info(|info| {
+        assert_eq!((info.undos, info.phase), (1, Phase::Open));
+        assert_eq!((info.lost, info.retransmits), (0, 1));
+        assert_eq!(info.ssthresh, u32::MAX);
+        assert!(info.cwnd >= 10_000, "{}", info.cwnd);
+    });
+}
+
+/// Covers: FRT-2
+///
+/// S1: the path stood still and lost nothing. Two ACKs show it, and nothing else is sent again.
+#[test]
+fn s1_late_acks_restore_the_window() {
+    for choice in [Choice::Reno, Choice::Cubic] {
+        let mut t = late(Scenario::established(), choice);
+        t.run(
+            r"
+            +.1  < . 1:1(0) ack 2001
+            +0   > . 11001:13001(2x1000) ack 1
+            +0   < . 1:1(0) ack 4001
+            +0   > . 13001:16001(3x1000) ack 1
+        ",
+        );
+        restored(&t);
+        // What is on its way is waited for.
+        t.run("+.05 < . 1:1(0) ack 16001\n+0 > P. 16001:20001(4x1000) ack 1");
+    }
+}
+
+/// Covers: FRT-1
+///
+/// r43: S1 without SACK, which has no probe: what SND.UNA passes is as good.
+#[test]
+fn r43_a_needless_time_out_restores_the_window() {
+    let mut t = Scenario::established().without_sack().build();
+    t.run(
+        r"
+        +0   write 20000
+        +0   > . 1:10001(10x1000) ack 1
+        +.25 > . 1:1001(1000) ack 1
+        +.1  < . 1:1(0) ack 2001
+        +0   > . 10001:12001(2x1000) ack 1
+        +0   < . 1:1(0) ack 4001
+        +0   > . 12001:16001(4x1000) ack 1
+    ",
+    );
+    restored(&t);
+}
+
+/// m04: by timestamps one ACK shows it; what was taken for lost is on the way again, and makes no loss of
+/// its own.
+#[test]
+fn m04_a_time_out_that_was_none_leaves_no_loss_behind() {
+    let mut t = Scenario::established().timestamps().build();
+    t.run(
+        r"
+        +0   write 9880
+        +0   > P. 1:9881(10x988) ack 1 <TS val 50 ecr 50>
+        +.1  > P. 8893:9881(988) ack 1 <TS val 150 ecr 50>
+        +.25 > . 1:989(988) ack 1 <TS val 400 ecr 50>
+        +.1  < . 1:1(0) ack 1977 <TS val 500 ecr 50>
+        +0   expect-info ssthresh 4294967295
+        +0   < . 1:1(0) ack 9881 <TS val 500 ecr 50>
+        +1   expect-info in_flight 0
+    ",
+    );
+    t.info(|info| assert_eq!((info.undos, info.retransmits), (1, 2)));
+}
+
+/// Covers: FRT-3
+///
+/// Everything arrived but the first: the answer to its repair covers all, and says nothing of a delay.
+#[test]
+fn an_ack_of_everything_is_no_sign_of_a_late_one() {
+    let mut t = late(Scenario::established(), Choice::Reno);
+    t.run(
+        r"
+        +.05 < . 1:1(0) ack 11001
+        // Slow start, of what is acknowledged.
+        +0   > . 11001:17001(6x1000) ack 1
+        +0   expect-info ssthresh 5500
+    ",
+    );
+    t.info(|info| assert_eq!((info.undos, info.phase), (0, Phase::Open)));
+}
+
+/// All of it was lost: what the test sent is reported beyond the point, and the repair goes on.
+#[test]
+fn a_report_beyond_the_point_ends_the_test() {
+    let mut t = late(Scenario::established(), Choice::Reno);
+    t.run(
+        r"
+        +.05 < . 1:1(0) ack 1001
+        +0   > . 11001:13001(2x1000) ack 1
+        +.05 < . 1:1(0) ack 1001 <sack 11001:12001>
+        +0   > . 1001:2001(1000) ack 1
+        +0   expect-info ssthresh 5500
+    ",
+    );
+    t.info(|info| assert_eq!((info.undos, info.phase), (0, Phase::Loss)));
+}
+
+/// A duplicate that reports nothing ends it too.
+#[test]
+fn a_duplicate_ends_the_test() {
+    let mut t = late(Scenario::established(), Choice::Reno);
+    t.run(
+        r"
+        +.05 < . 1:1(0) ack 1001
+        +0   > . 11001:13001(2x1000) ack 1
+        +.05 < . 1:1(0) ack 1001
+        +0   < . 1:1(0) ack 3001
+        +0   > . 3001:5001(2x1000) ack 1
+    ",
+    );
+    t.info(|info| assert_eq!(info.undos, 0));
+}
+
+/// Without new text there is nothing to test with: what is lost is sent again at once.
+#[test]
+fn without_new_text_the_repair_goes_on() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 10000
+        +0   > P. 1:10001(10x1000) ack 1
+        +.1  > P. 9001:10001(1000) ack 1
+        +.25 > . 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 1001
+        +0   > . 1001:3001(2x1000) ack 1
+    ",
+    );
+    t.info(|info| assert_eq!((info.undos, info.phase), (0, Phase::Loss)));
+}
+
+/// The window takes none: the same.
+#[test]
+fn a_full_window_lets_the_repair_go_on() {
+    let mut t = Scenario::established().window(10_000).build();
+    t.run(
+        r"
+        +0   write 20000
+        +0   > . 1:10001(10x1000) ack 1
+        +.1  > . 9001:10001(1000) ack 1
+        +.25 > . 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 1001 win 9000
+        +0   > . 1001:3001(2x1000) ack 1
+    ",
+    );
+    t.info(|info| assert_eq!(info.undos, 0));
+}
+
+/// Reports of what left once, before the repair is answered: it came late, and at once that is known.
+#[test]
+fn a_report_of_what_left_before_shows_a_delay() {
+    let mut t = late(Scenario::established(), Choice::Reno);
+    t.run(
+        r"
+        +.02 < . 1:1(0) ack 1 <sack 1001:2001>
+        // No recovery: what came is no newer than what is missing.
+        +0   expect-info in_flight 10000
+        +0   expect-info ssthresh 4294967295
+    ",
+    );
+    t.info(|info| assert_eq!(info.undos, 1));
+}
+
+/// The same segment's time is over twice: still in doubt, and undone to where it was before the first.
+#[test]
+fn s1_a_second_time_out_of_the_same_segment_is_tested_too() {
+    let mut t = late(Scenario::established(), Choice::Reno);
+    t.run(
+        r"
+        +.5  > . 1:1001(1000) ack 1
+        +.1  < . 1:1(0) ack 2001
+        +0   > . 11001:13001(2x1000) ack 1
+        +0   < . 1:1(0) ack 4001
+        +0   > . 13001:16001(3x1000) ack 1
+        +0   expect-info ssthresh 4294967295
+    ",
+    );
+    t.info(|info| assert_eq!((info.undos, info.retransmits), (1, 2)));
+}
+
+/// A time-out in a recovery that ran already is not tested: what is acknowledged may be what that sent
+/// again.
+#[test]
+fn m15_a_time_out_in_recovery_is_one_and_repeats_one_segment() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 20000
+        +0   > . 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 1 <sack 7001:10001>
+        +0   > . 1:3001(3x1000) ack 1
+        +0   expect-info ssthresh 5000
+        // Nothing comes: the time-out is of the front alone, and what was sent again is not again.
+        +.25 > . 1:1001(1000) ack 1
+        +0   expect-info ssthresh 2000
+        +.05 < . 1:1(0) ack 3001 <sack 7001:10001>
+        +0   > . 3001:6001(3x1000) ack 1
+    ",
+    );
+    t.info(|info| assert_eq!((info.undos, info.phase), (0, Phase::Loss)));
+}
