@@ -21,6 +21,7 @@ impl Connection {
     /// Takes an ACK with SEG.ACK <= SND.NXT.
     pub(crate) fn process_ack(&mut self, now: Instant, seg: &Segment, ack: SeqNum) {
         self.gate.on_ack(self.snd.una);
+        self.look_for_app_limit();
         let prior_inflight = self.scoreboard.pipe();
         // RFC 9937 §6: RecoverFS holds what is delivered from the first ACK of the episode on. All that were
         // processed since the sender stopped are one: nothing left yet in answer to any of them.
@@ -34,13 +35,17 @@ impl Connection {
         let was_shut = self.snd.wnd == 0;
         self.snd.update_window(seg, ack, effect.acked > 0);
         let rtt = self.on_delivery(&effect, seg);
+        let matches_tlp = self.recovery.tlp.is_answered_by(effect.ack);
         let newly_lost = self.on_ack_effect(seg.at, &effect);
         if effect.delivered.bytes > 0 {
             let sample = AckSample {
                 newly_lost,
                 rtt,
+                rtt_ack_delayed: effect.delivered.bytes <= self.smss()
+                    && self.scoreboard.is_empty(),
                 prior_inflight,
                 una_advanced: effect.acked > 0,
+                matches_tlp,
                 ..AckSample::new(effect.delivered.bytes)
             };
             self.tell_ack(seg.at, sample);
@@ -105,7 +110,7 @@ impl Connection {
     }
 
     /// Our timestamp that an ACK brings back, to tell which transmission it answers.
-    fn echo(&self, seg: &Segment) -> Option<Echo> {
+    pub(super) fn echo(&self, seg: &Segment) -> Option<Echo> {
         let stamps = seg.options.timestamps.filter(|_| self.timestamps);
         stamps.map(|(_, ecr)| Echo {
             ecr,

@@ -234,7 +234,7 @@ impl Connection {
             None if opening.retransmits > 0 => this.rtt.after_syn_loss(),
             None => {}
         }
-        this.start_congestion(now, opening.retransmits);
+        this.start_congestion(now, opening.lost_handshakes());
         this.arm_timers(now);
         this
     }
@@ -384,6 +384,8 @@ pub(crate) struct Opening {
     pub(crate) advertised: u32,
     /// How often our SYN-ACK was sent again.
     pub(crate) retransmits: u32,
+    /// The ACK answers the first of them: none was lost.
+    pub(crate) first_arrived: bool,
     /// From the SYN-ACK to its ACK; `None` when it is ambiguous (Karn).
     pub(crate) rtt: Option<Duration>,
 }
@@ -399,7 +401,18 @@ impl Opening {
             timestamp: seg.options.timestamps.map(|(val, _)| (val, seg.at)),
             advertised,
             retransmits: 0,
+            first_arrived: false,
             rtt: None,
+        }
+    }
+
+    /// How often our SYN-ACK was sent again because one was lost, as far as is known: what IW depends on
+    /// (RFC 5681 §3.1).
+    pub(crate) fn lost_handshakes(&self) -> u32 {
+        if self.first_arrived {
+            0
+        } else {
+            self.retransmits
         }
     }
 }

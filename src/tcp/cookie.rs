@@ -101,6 +101,7 @@ impl Cookies {
             timestamp: stamps.map(|(val, _)| (val, seg.at)),
             advertised,
             retransmits: 0,
+            first_arrived: false,
             // The stamp is up to 32 ms old, and nothing else tells when the SYN-ACK left.
             rtt: None,
         };
@@ -168,6 +169,7 @@ mod tests {
             timestamp: timestamps.then_some((5, START)),
             advertised: 0,
             retransmits: 0,
+            first_arrived: false,
             rtt: None,
         }
     }

@@ -52,7 +52,7 @@ pub(crate) struct Echo {
 
 impl Echo {
     /// Was it written before this time?
-    pub(super) fn is_before(self, at: Instant) -> bool {
+    pub(crate) fn is_before(self, at: Instant) -> bool {
         SeqNum::new(self.ecr).before(SeqNum::new(timestamp(at, self.offset)))
     }
 }

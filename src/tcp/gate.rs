@@ -234,6 +234,15 @@ impl Connection {
         }
     }
 
+    /// Could the sender have sent, and had nothing? Asked when an ACK, a timer or more text comes, before
+    /// that changes anything (draft-ietf-ccwg-bbr, "Detecting application-limited phases"): when it stopped, the
+    /// window may have been full.
+    pub(super) fn look_for_app_limit(&mut self) {
+        if !self.waits_to_send() && self.scoreboard.lost() == 0 {
+            self.note_app_limited();
+        }
+    }
+
     fn note_app_limited(&mut self) {
         let pipe = self.scoreboard.pipe();
         if pipe < self.congestion.output().cwnd {

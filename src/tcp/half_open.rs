@@ -9,6 +9,7 @@ use core::time::Duration;
 use crate::base::{DropReason, Instant};
 
 use super::connection::Opening;
+use super::delivery::Echo;
 use super::header::Flags;
 use super::options::Options;
 use super::reset::{Reset, Stamp, refusal};
@@ -35,6 +36,8 @@ pub(crate) struct HalfOpen {
     scale: WindowScale,
     mss: u16,
     sent_at: Instant,
+    /// When the SYN-ACK left for the second time.
+    again_at: Instant,
     answers: AnswerLimit,
 }
 
@@ -78,12 +81,16 @@ impl HalfOpen {
             scale,
             mss,
             sent_at: Instant::ZERO,
+            again_at: Instant::FAR_FUTURE,
             answers: AnswerLimit::default(),
         }
     }
 
     /// The SYN-ACK, which leaves now.
     pub(crate) fn answer(&mut self, now: Instant) -> Bare {
+        if self.sent_at > Instant::ZERO {
+            self.again_at = self.again_at.min(now);
+        }
         self.sent_at = now;
         Bare {
             seq: self.iss,
@@ -239,6 +246,13 @@ impl HalfOpen {
         if self.opening.retransmits == 0 && self.opening.rtt.is_none() {
             self.opening.rtt = Some(seg.at.since(self.sent_at));
         }
+        let agreed = self.opening.timestamp.is_some();
+        let echo = seg.options.timestamps.filter(|_| agreed);
+        let echo = echo.map(|(_, ecr)| Echo {
+            ecr,
+            offset: self.ts_offset,
+        });
+        self.opening.first_arrived = echo.is_some_and(|echo| echo.is_before(self.again_at));
     }
 }
 

@@ -315,6 +315,13 @@ impl Connection {
         if self.retries > 0 {
             self.rtt.after_syn_loss();
         }
-        self.start_congestion(seg.at, u32::from(self.retries));
+        // RFC 5681 §3.1: a SYN that was lost makes IW smaller; one that was answered late does not.
+        let lost = if self.is_first_syn_echoed(seg) {
+            0
+        } else {
+            self.retries
+        };
+        self.forget_syn_episode();
+        self.start_congestion(seg.at, u32::from(lost));
     }
 }

@@ -26,6 +26,7 @@ impl Connection {
     pub(crate) fn on_timeout(&mut self, now: Instant) -> Option<Reset> {
         let mut reset = None;
         self.gate.flight_before = self.scoreboard.pipe();
+        self.look_for_app_limit();
         while let Some(timer) = self.timers.pop_due(now) {
             let owed = match timer {
                 Timer::Loss => self.on_loss_timer(now),

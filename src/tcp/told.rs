@@ -102,12 +102,13 @@ impl Connection {
     }
 
     /// Records were newly taken for lost: the sampler counts them, and the controller hears of each,
-    /// before any episode that they start.
-    pub(super) fn tell_lost(&mut self, now: Instant, cause: LossCause) {
+    /// before any episode that they start. Returns when the last of them left that had been lost before.
+    pub(super) fn tell_lost(&mut self, now: Instant, cause: LossCause) -> Option<Instant> {
         let told = self.scoreboard.newly_lost.take();
         if told.is_empty() {
-            return;
+            return None;
         }
+        let mut again = None;
         let mut cx = self.cx(now);
         let mut end = None;
         for lost in &told {
@@ -124,10 +125,14 @@ impl Connection {
                 ..LostEvent::new(lost.stamp, lost.len)
             };
             end = Some(lost.seq + lost.len);
+            if lost.stamp.attempt > 0 {
+                again = again.max(Some(lost.stamp.sent_at));
+            }
             self.congestion.on_lost(&cx, &event);
         }
         self.scoreboard.newly_lost.put_back(told);
         self.set_pace();
+        again
     }
 
     /// An episode starts or worsens, which found so much in flight.
@@ -146,6 +151,7 @@ impl Connection {
     pub(super) fn tell_send(&mut self, now: Instant, text: u32, attempt: u8) {
         let event = SendEvent {
             attempt,
+            tlp: self.recovery.tlp.is_due(),
             app_limited: self.sampler.is_app_limited(),
             ..SendEvent::new(text, self.scoreboard.pipe())
         };

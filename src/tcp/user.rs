@@ -52,6 +52,7 @@ impl Connection {
     pub(crate) fn write(&mut self, now: Instant, data: &[u8]) -> Result<usize, WriteError> {
         let room = self.check_writable()?;
         let len = room.min(data.len());
+        self.look_for_app_limit();
         self.note_pending(now);
         self.snd.queue.copy(&data[..len]);
         self.arm_timers(now);
@@ -66,6 +67,7 @@ impl Connection {
     ) -> Result<usize, WriteError> {
         let room = self.check_writable()?;
         let len = room.min(chunk.len());
+        self.look_for_app_limit();
         self.note_pending(now);
         self.snd.queue.push(chunk.split_to(len));
         self.arm_timers(now);

@@ -8,6 +8,7 @@ use netloom::tcp::congestion::{
     Output, Pacing, Phase, Reno, Response, SendEvent, Start, UndoEvent,
 };
 
+use super::harness::Scenario;
 use super::path::*;
 
 /// One call, with what the test looks at.
@@ -15,12 +16,21 @@ use super::path::*;
 enum Call {
     Start,
     Restart,
-    Send { inflight: u32, told: u32 },
+    Send {
+        inflight: u32,
+        told: u32,
+        tlp: bool,
+    },
     Lost,
     Congestion(CongestionKind, Phase),
     Exit(EpisodeKind),
     Undo,
-    Ack { delivered: u64, rated: bool },
+    Ack {
+        delivered: u64,
+        rated: bool,
+        probe: bool,
+        waited: bool,
+    },
 }
 
 /// Reno, and every call written down.
@@ -55,6 +65,7 @@ impl CongestionControl for Recorder {
         self.note(Call::Send {
             inflight: cx.inflight,
             told: event.inflight_before,
+            tlp: event.tlp,
         });
         self.inner.on_send(cx, event);
     }
@@ -73,6 +84,8 @@ impl CongestionControl for Recorder {
         self.note(Call::Ack {
             delivered: cx.delivered,
             rated: sample.rate.is_some(),
+            probe: sample.matches_tlp,
+            waited: sample.rtt_ack_delayed,
         });
         self.inner.on_ack(cx, sample);
     }
@@ -153,7 +166,7 @@ fn calls_come_in_the_order_of_the_contract() {
     let mut before = 0;
     for call in calls.iter() {
         match call {
-            Call::Send { inflight, told } => assert_eq!(inflight, told, "m16"),
+            Call::Send { inflight, told, .. } => assert_eq!(inflight, told, "m16"),
             Call::Ack { delivered, .. } => {
                 assert!(*delivered > before, "an ACK that moved nothing was told");
                 before = *delivered;
@@ -165,6 +178,75 @@ fn calls_come_in_the_order_of_the_contract() {
         .iter()
         .filter(|c| matches!(c, Call::Ack { rated: true, .. }));
     assert!(rated.count() > 100, "the rate sample is finished before");
+}
+
+/// What was sent again is lost too, twice as much of it as one ACK tells: the controller hears that the
+/// episode is worse, once a round trip.
+#[test]
+fn a_lost_retransmission_is_told_once_a_round_trip() {
+    let (choice, calls) = recorder();
+    let options = TcpOptions::default().congestion(choice);
+    let mut t = Scenario::established().options(options).build();
+    calls.lock().unwrap().clear();
+    t.run(
+        r"
+        +0   write 10000
+        +0   > P. 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 1 <sack 4001:10001>
+        +0   > . 1:4001(4x1000) ack 1
+        // The first two are lost again, as the others show.
+        +.05 < . 1:1(0) ack 1 <sack 2001:10001>
+        +0   > . 1:2001(2x1000) ack 1
+        +.05 < . 1:1(0) ack 1 <sack 1001:10001>
+        +0   > . 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 10001
+    ",
+    );
+    let calls = calls.lock().unwrap();
+    let told: Vec<&Call> = calls
+        .iter()
+        .filter(|call| matches!(call, Call::Congestion(..)))
+        .collect();
+    let entered = Call::Congestion(CongestionKind::EnterRecovery, Phase::Disorder);
+    let worse = Call::Congestion(CongestionKind::FurtherLossInRecovery, Phase::Recovery);
+    // In each of the script's worlds.
+    assert!(!told.is_empty());
+    for told in told.chunks(3) {
+        assert_eq!(told, [&entered, &worse, &worse]);
+    }
+}
+
+/// What a transmission is, and what an ACK answers.
+#[test]
+fn a_tail_probe_is_told_as_one() {
+    let (choice, calls) = recorder();
+    let options = TcpOptions::default().congestion(choice);
+    let mut t = Scenario::established().options(options).build();
+    t.run(
+        r"
+        +0   write 4000
+        +0   > P. 1:4001(4x1000) ack 1
+        +.1  > P. 3001:4001(1000) ack 1
+        +.05 < . 1:1(0) ack 4001 <sack 3001:4001>
+        +0   write 1000
+        +0   > P. 4001:5001(1000) ack 1
+        +.05 < . 1:1(0) ack 5001
+    ",
+    );
+    let calls = calls.lock().unwrap();
+    let count = |wanted: fn(&Call) -> bool| calls.iter().filter(|call| wanted(call)).count();
+    // In each of the script's worlds.
+    let worlds = count(|c| matches!(c, Call::Send { tlp: true, .. }));
+    assert!(worlds > 0);
+    assert_eq!(
+        count(|c| matches!(c, Call::Ack { probe: true, .. })),
+        worlds
+    );
+    // A single last segment: its ACK may have waited.
+    assert_eq!(
+        count(|c| matches!(c, Call::Ack { waited: true, .. })),
+        worlds
+    );
 }
 
 /// m16: nothing in flight, and the RTO passed: the controller hears of it before anything is planned.
@@ -194,7 +276,8 @@ fn m16_an_idle_restart_is_told_before_the_first_transmission() {
         *next,
         Call::Send {
             inflight: 0,
-            told: 0
+            told: 0,
+            tlp: false,
         }
     );
 }

@@ -1,6 +1,7 @@
 //! Opening: both kinds, both at once, and what goes wrong before ESTABLISHED.
 
 use netloom::tcp::TcpOptions;
+use netloom::tcp::congestion::Phase;
 
 use super::harness::Scenario;
 
@@ -398,4 +399,51 @@ fn a_simultaneous_open_against_a_closed_window() {
         +0   expect-state ESTABLISHED
     ",
     );
+}
+
+/// Covers: CC-3
+///
+/// Three SYNs left, and the answer is to the first: it came late, and IW is what it would have been. An
+/// answer to the third leaves one segment.
+#[test]
+fn a_syn_that_was_answered_late_costs_no_initial_window() {
+    for (echo, text) in [(0, "1:9881(10x988)"), (3000, "1:989(988)")] {
+        let mut t = Scenario::closed().build();
+        t.run(&format!(
+            r"
+            +0   connect
+            +0   > S 0:0(0) win 65535 <mss 1460,sackOK,TS val 0 ecr 0,wscale 7>
+            +1   > S 0:0(0) win 65535 <mss 1460,sackOK,TS val 1000 ecr 0,wscale 7>
+            +2   > S 0:0(0) win 65535 <mss 1460,sackOK,TS val 3000 ecr 0,wscale 7>
+            +.1  < S. 0:0(0) ack 1 win 50000 <mss 1000,sackOK,TS val 9 ecr {echo}>
+            +0   > . 1:1(0) ack 1 <TS val 3100 ecr 9>
+            +0   write 20000
+            +0   > . {text} ack 1 <TS val 3100 ecr 9>
+        "
+        ));
+        t.info(|info| assert_eq!((info.undos, info.phase), (0, Phase::Open)));
+    }
+}
+
+/// Covers: CC-3
+///
+/// The same for SYN-ACKs.
+#[test]
+fn a_syn_ack_that_was_answered_late_costs_no_initial_window() {
+    for (echo, text) in [(0, "1:9881(10x988)"), (3000, "1:989(988)")] {
+        let mut t = Scenario::closed().build();
+        t.run(&format!(
+            r"
+            +0   listen
+            +0   < S 0:0(0) win 50000 <mss 1000,sackOK,TS val 10 ecr 0>
+            +0   > S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 0 ecr 10>
+            +1   > S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 1000 ecr 10>
+            +2   > S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 3000 ecr 10>
+            +.1  < . 1:1(0) ack 1 win 50000 <TS val 60 ecr {echo}>
+            +0   accept
+            +0   write 20000
+            +0   > . {text} ack 1 <TS val 3100 ecr 60>
+        "
+        ));
+    }
 }

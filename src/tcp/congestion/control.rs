@@ -60,7 +60,8 @@ pub trait CongestionControl: Send + fmt::Debug {
     /// The episode was for nothing, and is over if it still ran: what it changed is to be as it was.
     fn on_undo(&mut self, _cx: &Cx, _event: &UndoEvent) {}
 
-    /// The size of a full segment changed from `old` to `new` bytes of text.
+    /// The size of a full segment changed from `old` to `new` bytes of text. Not told today: it is the same for
+    /// as long as a connection lives.
     fn on_mtu_change(&mut self, _cx: &Cx, _old: u32, _new: u32) {}
 
     /// What is allowed now.

@@ -296,13 +296,8 @@ impl CongestionControl for Cubic {
                 self.cwnd = self.ssthresh;
                 Response::Prr { target: self.cwnd }
             }
-            // RFC 5681 §4.3: a second indication of congestion.
-            CongestionKind::FurtherLossInRecovery => {
-                self.reduce(cx, event, 2 * cx.smss);
-                self.ssthresh = self.ssthresh.min(self.cwnd.max(2 * cx.smss));
-                self.cwnd = self.ssthresh;
-                Response::Prr { target: self.cwnd }
-            }
+            // RFC 5681 §4.3 asks for a second cut; as Linux, which finds lost retransmissions by RACK, none.
+            CongestionKind::FurtherLossInRecovery => Response::Ignore,
             // RFC 3168 §6.1.2: as for a loss, but down to one segment.
             CongestionKind::Ecn { .. } => {
                 self.reduce(cx, event, cx.smss);

@@ -59,7 +59,7 @@ pub struct Cx {
     pub phase: Phase,
     /// Is SACK on?
     pub sack_ok: bool,
-    /// Handed to the pacer and not gone yet.
+    /// Handed to the pacer and not gone yet. Always 0 today: what waits for its time is not planned before.
     pub pacer_backlog: u32,
 }
 
@@ -188,8 +188,8 @@ impl LostEvent {
 pub enum CongestionKind {
     /// Loss was detected outside an episode.
     EnterRecovery,
-    /// A retransmission was lost too (RFC 5681 §4.3). The core does not raise it: a lost retransmission is
-    /// told by [`LossCause::LostRetransmit`] alone.
+    /// A retransmission was lost too (RFC 5681 §4.3): at most once a round trip. The controllers of this
+    /// crate ignore it.
     FurtherLossInRecovery,
     /// The retransmission timer expired.
     Rto {

@@ -82,12 +82,8 @@ impl CongestionControl for Reno {
                 self.remember();
                 self.reduce(event, 2 * cx.smss);
             }
-            // RFC 5681 §4.3: a second indication of congestion.
-            CongestionKind::FurtherLossInRecovery => {
-                let most = self.cwnd.max(2 * cx.smss);
-                self.reduce(event, 2 * cx.smss);
-                self.ssthresh = self.ssthresh.min(most);
-            }
+            // RFC 5681 §4.3 asks for a second cut; as Linux, which finds lost retransmissions by RACK, none.
+            CongestionKind::FurtherLossInRecovery => return Response::Ignore,
             // RFC 3168 §6.1.2: as for a loss, but down to one segment; nothing undoes it.
             CongestionKind::Ecn { .. } => {
                 self.before = None;
@@ -284,12 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn a_second_loss_in_recovery_cuts_again() {
+    fn a_second_loss_in_recovery_cuts_nothing_further() {
         let mut reno = started();
         lose(&mut reno, CongestionKind::EnterRecovery, 20_000);
+        let before = reno.output();
         let again = lose(&mut reno, CongestionKind::FurtherLossInRecovery, 12_000);
-        assert_eq!(again, Response::Prr { target: 6000 });
-        let most = lose(&mut reno, CongestionKind::FurtherLossInRecovery, 90_000);
-        assert_eq!(most, Response::Prr { target: 6000 }, "and never raises");
+        assert_eq!((again, reno.output()), (Response::Ignore, before));
     }
 }

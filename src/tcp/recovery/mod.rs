@@ -159,16 +159,28 @@ impl Connection {
 
     /// An episode starts with the first loss outside of one.
     fn on_newly_lost(&mut self, now: Instant, octets: u32) {
-        self.tell_lost(
-            now,
-            if self.sack {
-                LossCause::Rack
-            } else {
-                LossCause::DupThresh
-            },
-        );
-        if octets > 0 && self.recovery.phase == Phase::Open {
-            self.enter_recovery(now);
+        let cause = if self.sack {
+            LossCause::Rack
+        } else {
+            LossCause::DupThresh
+        };
+        let again = self.tell_lost(now, cause);
+        match self.recovery.phase {
+            Phase::Open if octets > 0 => self.enter_recovery(now),
+            Phase::Recovery { .. } => self.look_for_further_loss(now, again),
+            _ => {}
+        }
+    }
+
+    /// RFC 5681 §4.3: what was sent again `at` this time is lost once more, which is a second indication of
+    /// congestion; the controller hears of it once a round trip.
+    fn look_for_further_loss(&mut self, now: Instant, at: Option<Instant>) {
+        let episode = self.recovery.episode.as_deref_mut();
+        if let (Some(episode), Some(at)) = (episode, at)
+            && episode.is_worse(now, at)
+        {
+            let flight_before = self.gate.stopped.pipe;
+            self.tell_congestion(now, CongestionKind::FurtherLossInRecovery, flight_before);
         }
     }
 
@@ -188,7 +200,7 @@ impl Connection {
     fn enter_recovery(&mut self, now: Instant) {
         let flight_size = self.recovery.flight_size.take();
         let flight_before = flight_size.unwrap_or(self.gate.stopped.outstanding);
-        self.begin_episode(EpisodeKind::Recovery);
+        self.begin_episode(now, EpisodeKind::Recovery);
         self.tell_congestion(now, CongestionKind::EnterRecovery, flight_before);
         self.recovery.phase = Phase::Recovery {
             point: self.snd.nxt,
@@ -199,8 +211,8 @@ impl Connection {
         self.stats.fast_retransmits += 1;
     }
 
-    fn begin_episode(&mut self, kind: EpisodeKind) {
-        let episode = Episode::new(kind, self.snd.una, self.snd.nxt);
+    fn begin_episode(&mut self, now: Instant, kind: EpisodeKind) {
+        let episode = Episode::new(now, kind, self.snd.una, self.snd.nxt);
         self.recovery.episode = Some(Box::new(episode));
     }
 
@@ -258,7 +270,7 @@ impl Connection {
         }
         self.begin_frto(first);
         if self.recovery.phase == Phase::Open {
-            self.begin_episode(EpisodeKind::Loss);
+            self.begin_episode(now, EpisodeKind::Loss);
         }
         if reneged {
             // What such a peer reports twice, or late, proves nothing.

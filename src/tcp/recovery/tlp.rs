@@ -55,6 +55,16 @@ impl Tlp {
         self.measured = true;
     }
 
+    /// Does an ACK of everything below `ack` answer the probe?
+    pub(crate) fn is_answered_by(&self, ack: SeqNum) -> bool {
+        self.end.is_some_and(|end| !ack.before(end))
+    }
+
+    /// Is it the probe that leaves next?
+    pub(crate) fn is_due(&self) -> bool {
+        self.due
+    }
+
     /// An episode began: what is missing is known without the probe.
     pub(crate) fn give_up(&mut self) {
         (self.end, self.due) = (None, false);

@@ -10,6 +10,7 @@ use crate::base::Instant;
 use crate::tcp::congestion::{EpisodeKind, UndoEvent, UndoEvidence};
 use crate::tcp::connection::Connection;
 use crate::tcp::delivery::Echo;
+use crate::tcp::segment::Segment;
 use crate::tcp::seq::SeqNum;
 
 /// What is known of the last episode, until it is undone or another one begins.
@@ -26,10 +27,12 @@ pub(crate) struct Episode {
     highest: SeqNum,
     /// Did an ACK that moved SND.UNA echo something that left later?
     doubted: bool,
+    /// When the controller last heard of it.
+    told_at: Instant,
 }
 
 impl Episode {
-    pub(super) fn new(kind: EpisodeKind, from: SeqNum, to: SeqNum) -> Self {
+    pub(super) fn new(now: Instant, kind: EpisodeKind, from: SeqNum, to: SeqNum) -> Self {
         Self {
             kind,
             from,
@@ -38,7 +41,18 @@ impl Episode {
             first: None,
             highest: from,
             doubted: false,
+            told_at: now,
         }
+    }
+
+    /// Something that left again at this time is lost once more: is that news? Once for what leaves between
+    /// two times that the controller heard of the episode, so once a round trip.
+    pub(super) fn is_worse(&mut self, now: Instant, sent_at: Instant) -> bool {
+        let worse = sent_at >= self.told_at;
+        if worse {
+            self.told_at = now;
+        }
+        worse
     }
 
     pub(super) fn kind(&self) -> EpisodeKind {
@@ -82,6 +96,21 @@ impl Episode {
 }
 
 impl Connection {
+    /// Does the answer to our SYN echo the first one, although it was sent again?
+    pub(in crate::tcp) fn is_first_syn_echoed(&self, seg: &Segment) -> bool {
+        let again_at = self.recovery.episode.as_ref().and_then(|e| e.first);
+        let echo = self.echo(seg);
+        again_at.is_some_and(|at| echo.is_some_and(|echo| echo.is_before(at)))
+    }
+
+    /// The handshake is over: its time-outs are none of the controller's, which starts now.
+    pub(in crate::tcp) fn forget_syn_episode(&mut self) {
+        if self.recovery.phase != Phase::Open {
+            self.leave_episode();
+        }
+        self.recovery.episode = None;
+    }
+
     /// Does this ACK show that the last episode was for nothing? Then it is over, if it still runs: a loss
     /// that shows later is another one, and is answered for.
     pub(super) fn look_for_undo(&mut self, now: Instant, effect: &AckEffect) {
