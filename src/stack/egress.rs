@@ -9,7 +9,7 @@ use core::num::NonZeroU16;
 use bytes::Bytes;
 
 use super::address::AddressState;
-use super::ids::{InterfaceId, RawId, TcpId, UdpId};
+use super::ids::{InterfaceId, RawId, UdpId};
 use super::interface::Interface;
 use super::neighbour::{Lookup, Need};
 use super::net::Net;
@@ -60,36 +60,11 @@ impl Default for Headers {
 }
 
 impl Net {
-    /// Sends one TCP segment or super-segment. `header` is emitted with a checksum field of 0.
+    /// Sends one packet of a socket that waits itself when the neighbour is not known; TCP's and UDP's
+    /// checksum field is 0.
     ///
-    /// [`Delivery::Unresolved`]: `id` is put on the ready list when the neighbour answers, or named
+    /// [`Delivery::Unresolved`]: `waiter` is put on the ready list when the neighbour answers, or named
     /// in a notice when it does not.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the fast path takes its parts apart"
-    )]
-    pub(crate) fn send_tcp<T: Transmit + ?Sized>(
-        &mut self,
-        now: Instant,
-        on: InterfaceId,
-        id: TcpId,
-        flow: &Flow,
-        header: &[u8],
-        payload: &[Bytes],
-        segment: Option<NonZeroU16>,
-        out: &mut T,
-    ) -> Result<Delivery, DeviceError> {
-        let outbound = Outbound {
-            flow,
-            protocol: Protocol::TCP,
-            header,
-            payload,
-            segment,
-        };
-        self.send(now, on, Waiter::Tcp(id), &outbound, out)
-    }
-
-    /// Sends one packet of a socket that waits itself when the neighbour is not known.
     pub(crate) fn send<T: Transmit + ?Sized>(
         &mut self,
         now: Instant,

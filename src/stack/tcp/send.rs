@@ -5,10 +5,11 @@ use core::net::IpAddr;
 use bytes::Bytes;
 
 use super::{Cut, Slot};
-use crate::base::Instant;
+use crate::base::{Instant, Protocol};
 use crate::device::{Capabilities, DeviceError, Transmit};
 use crate::link::{SegmentKind, Segmentation};
 use crate::stack::Stack;
+use crate::stack::egress::Outbound;
 use crate::stack::ids::{InterfaceId, TcpId};
 use crate::stack::net::Net;
 use crate::stack::packet::{Delivery, Waiter};
@@ -111,8 +112,14 @@ impl Slot {
             let mut header = [0; 60];
             let len = self.connection.emit(&plan, &mut header, payload);
             let (on, cut): (_, Cut) = (self.on, plan.segment());
-            let header = &header[..len];
-            let delivery = net.send_tcp(now, on, id, &self.flow, header, payload, cut, out);
+            let packet = Outbound {
+                flow: &self.flow,
+                protocol: Protocol::TCP,
+                header: &header[..len],
+                payload,
+                segment: cut,
+            };
+            let delivery = net.send(now, on, Waiter::Tcp(id), &packet, out);
             payload.clear();
             match delivery? {
                 Delivery::Taken | Delivery::Dropped => {
