@@ -24,6 +24,9 @@ use crate::{arp, ipv4, ipv6, tcp, udp};
 /// Link header with a tag, IPv6 header, TCP header with all its options.
 const HEADER_ROOM: usize = 18 + 40 + 60;
 
+/// RFC 3168 §5: ECT(0), of the two code points the one to use.
+const ECT0: u8 = 0b10;
+
 /// A packet on its way out, borrowed from its owner.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outbound<'a> {
@@ -34,6 +37,8 @@ pub(crate) struct Outbound<'a> {
     pub(crate) payload: &'a [Bytes],
     /// Payload bytes of each segment, when it is a super-segment.
     pub(crate) segment: Option<NonZeroU16>,
+    /// May a router mark it in place of a drop? Else what the flow says of ECN stands.
+    pub(crate) ect: bool,
 }
 
 /// The station that a packet goes to.
@@ -165,6 +170,7 @@ impl Net {
             header: packet.header.as_slice(),
             payload: core::slice::from_ref(&packet.payload),
             segment: packet.segment,
+            ect: false,
         };
         match self.transmit(now, on, mac, &outbound, out)? {
             Delivery::Full => Ok(Err(packet)),
@@ -292,19 +298,24 @@ fn link_header(interface: &Interface, to: MacAddr, ether_type: EtherType, buf: &
 /// Writes the IP header at `at`; returns where it ends, and the pseudo-header's sum.
 fn ip_header(packet: &Outbound<'_>, len: usize, at: usize, buf: &mut [u8]) -> (usize, Sum) {
     let flow = packet.flow;
+    let tos = if packet.ect {
+        flow.tos | ECT0
+    } else {
+        flow.tos
+    };
     match (flow.src, flow.dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             // DF on everything: nothing here is ever fragmented, so every datagram is atomic
             // (RFC 6864 §4.1) and its Identification means nothing.
             let mut fields = ipv4::Fields::new(src, dst, packet.protocol);
-            fields.tos = flow.tos;
+            fields.tos = tos;
             fields.ttl = flow.ttl;
             let end = at + fields.emit(len, &mut buf[at..]);
             (end, ipv4::pseudo_sum(src, dst, packet.protocol, len))
         }
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
             let mut fields = ipv6::Fields::new(src, dst, packet.protocol);
-            fields.traffic_class = flow.tos;
+            fields.traffic_class = tos;
             fields.hop_limit = flow.ttl;
             let end = at + fields.emit(len, &mut buf[at..]);
             (end, ipv6::pseudo_sum(src, dst, packet.protocol, len))

@@ -237,6 +237,7 @@ impl Stack {
             header: &header,
             payload: core::slice::from_ref(&first.data),
             segment: first.segment,
+            ect: false,
         };
         let datagrams = first.segment.map_or(1, |size| {
             first.data.len().div_ceil(usize::from(size.get())) as u64

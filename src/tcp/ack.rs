@@ -46,6 +46,12 @@ impl Connection {
                 prior_inflight,
                 una_advanced: effect.acked > 0,
                 matches_tlp,
+                ece: effect.ece,
+                newly_ce: if effect.ece {
+                    effect.delivered.bytes
+                } else {
+                    0
+                },
                 ..AckSample::new(effect.delivered.bytes)
             };
             self.tell_ack(seg.at, sample);
@@ -79,6 +85,10 @@ impl Connection {
             self.scoreboard.apply_sack(seg.options.sack, &mut delivery);
         }
         let delivered = delivery.delivered;
+        let ece = self.is_echo(seg);
+        if ece {
+            self.sampler.on_marked(delivered.bytes);
+        }
         if acked > 0 {
             let released = self.snd.queue.start();
             let fin_acked = self.snd.advance(ack);
@@ -106,6 +116,7 @@ impl Connection {
             echo,
             pure_duplicate: pure && seg.options.sack.is_empty(),
             dsack,
+            ece,
         }
     }
 

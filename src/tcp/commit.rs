@@ -22,6 +22,9 @@ impl Connection {
     pub(crate) fn commit(&mut self, now: Instant, plan: &Plan) {
         let segs = plan.text.div_ceil(u32::from(plan.size.get())).max(1);
         self.stats.segs_out += u64::from(segs);
+        if plan.flags.contains(Flags::SYN) {
+            self.on_syn_left(plan.flags);
+        }
         match plan.what {
             What::Syn | What::New => {
                 self.stats.window_probes += u32::from(self.persist.is_due());
@@ -76,6 +79,9 @@ impl Connection {
             stamp,
         });
         self.snd.nxt = self.snd.nxt + plan.len();
+        if plan.ect {
+            self.on_cwr_left();
+        }
         if !plan.text.is_multiple_of(u32::from(plan.size.get())) {
             self.snd.small_end = self.snd.nxt;
         }

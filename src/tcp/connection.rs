@@ -13,6 +13,7 @@ use crate::base::Instant;
 
 use super::congestion::Controller;
 use super::congestion::parts::{DeliverySampler, Pacer};
+use super::ecn::{EcnState, is_setup};
 use super::error::TcpFailure;
 use super::gate::Gate;
 use super::info::TcpInfo;
@@ -121,6 +122,8 @@ pub(crate) struct Connection {
     pub(crate) keepalive_due: bool,
     pub(crate) persist: Persist,
     pub(crate) gate: Gate,
+    /// None without ECN.
+    pub(crate) ecn: Option<Box<EcnState>>,
     pub(crate) last_heard: Instant,
     /// When text last left: an ACK does not end idleness (RFC 5681 §4.1).
     pub(crate) last_sent: Instant,
@@ -197,6 +200,7 @@ impl Connection {
             keepalive_due: false,
             persist: Persist::default(),
             gate: Gate::default(),
+            ecn: None,
             last_heard: now,
             last_sent: now,
             last_progress: now,
@@ -211,6 +215,7 @@ impl Connection {
     /// Active OPEN (RFC 9293 §3.10.1): the SYN leaves with the first `plan`.
     pub(crate) fn connect(now: Instant, setup: Setup) -> Self {
         let mut this = Self::new(now, setup, State::SynSent);
+        this.begin_ecn();
         this.start_congestion(now, 0);
         this.arm_timers(now);
         this
@@ -220,6 +225,7 @@ impl Connection {
     pub(crate) fn accept(now: Instant, setup: Setup, opening: &Opening) -> Self {
         let mut this = Self::new(now, setup, State::SynRcvd);
         this.snd.nxt = this.snd.iss + 1;
+        this.ecn = opening.ecn.then(Box::default);
         this.negotiate(opening.mss, opening.scale, opening.sack);
         if let Some((val, at)) = opening.timestamp {
             this.timestamps = true;
@@ -316,6 +322,7 @@ impl Connection {
     /// TCP_INFO.
     pub(crate) fn info(&self) -> TcpInfo {
         let output = self.congestion.output();
+        let ecn = self.ecn_info();
         let bytes = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let (delivery_rate, delivery_rate_app_limited) = self
             .sampler
@@ -365,6 +372,11 @@ impl Connection {
             reordering: self.stats.reordering,
             tail_probes: self.stats.tail_probes.into(),
             undos: self.stats.undos.into(),
+            ecn: ecn.agreed,
+            ce_received: ecn.ce_received,
+            ece_received: ecn.ece_received,
+            ecn_reductions: ecn.reductions,
+            delivered_ce: self.sampler.delivered_ce(),
             delivered: self.sampler.delivered(),
             delivery_rate,
             delivery_rate_app_limited,
@@ -380,6 +392,8 @@ pub(crate) struct Opening {
     pub(crate) scale: Option<WindowScale>,
     pub(crate) sack: bool,
     pub(crate) timestamp: Option<(u32, Instant)>,
+    /// It asks for ECN, and our SYN-ACK agrees.
+    pub(crate) ecn: bool,
     /// The window that our SYN-ACK told.
     pub(crate) advertised: u32,
     /// How often our SYN-ACK was sent again.
@@ -399,6 +413,7 @@ impl Opening {
             scale: seg.options.window_scale.map(WindowScale::new),
             sack: seg.options.sack_permitted,
             timestamp: seg.options.timestamps.map(|(val, _)| (val, seg.at)),
+            ecn: is_setup(seg),
             advertised,
             retransmits: 0,
             first_arrived: false,

@@ -2,8 +2,8 @@
 //! (RFC 4987 §3.6).
 //!
 //! *Owns* what the numbers of a SYN-ACK hold: the initial sequence number is a keyed hash with the
-//! MSS's place in a table in its low 3 bits; the low 5 bits of our timestamp hold the window scale
-//! and SACK-permitted, which without timestamps are given up. *Does not* know listeners, when a cookie is
+//! MSS's place in a table in its low 3 bits; the low 6 bits of our timestamp hold the window
+//! scale, SACK-permitted and ECN, which without timestamps are given up. *Does not* know listeners, when a cookie is
 //! called for, nor which made a connection: `redeemed` does. Invariant: all that comes back is
 //! part of the hash but the MSS, of which every value is fit to use.
 
@@ -25,10 +25,11 @@ pub(crate) const COOKIE_LIFE: Duration = Duration::from_secs(2 * EPOCH_SECS);
 // over IPv6 and IPv4, MTU 9000 over IPv6. The largest that does not exceed the peer's is used.
 const MSS_TABLE: [u16; 8] = [48, 536, 1220, 1300, 1380, 1440, 1460, 8940];
 
-// The bits of a timestamp that hold options, 32 ms of the clock.
-const STAMP_BITS: u32 = 5;
+// The bits of a timestamp that hold options, 64 ms of the clock.
+const STAMP_BITS: u32 = 6;
 const STAMP_MASK: u32 = (1 << STAMP_BITS) - 1;
 const SACK_BIT: u8 = 1 << 4;
+const ECN_BIT: u8 = 1 << 5;
 // A shift is 14 at most (RFC 7323 §2.3).
 const NO_SCALE: u8 = 15;
 // What is hashed in the place of the options when there are no timestamps.
@@ -61,7 +62,7 @@ impl Cookies {
         let kept = if opening.timestamp.is_some() {
             kept_bits(opening)
         } else {
-            (opening.scale, opening.sack) = (None, false);
+            (opening.scale, opening.sack, opening.ecn) = (None, false, false);
             NO_TIMESTAMPS
         };
         let index = MSS_TABLE.partition_point(|&entry| entry <= mss).max(1) - 1;
@@ -92,17 +93,18 @@ impl Cookies {
             return None;
         }
         let mss = MSS_TABLE.get(usize::try_from(index).ok()?).copied();
-        let shift = kept & !SACK_BIT;
+        let shift = kept & !(SACK_BIT | ECN_BIT);
         let opening = Opening {
             irs,
             mss,
             scale: (stamps.is_some() && shift != NO_SCALE).then(|| WindowScale::new(shift)),
             sack: stamps.is_some() && kept & SACK_BIT != 0,
             timestamp: stamps.map(|(val, _)| (val, seg.at)),
+            ecn: stamps.is_some() && kept & ECN_BIT != 0,
             advertised,
             retransmits: 0,
             first_arrived: false,
-            // The stamp is up to 32 ms old, and nothing else tells when the SYN-ACK left.
+            // The stamp is up to 128 ms old, and nothing else tells when the SYN-ACK left.
             rtt: None,
         };
         Some((iss, opening))
@@ -138,7 +140,8 @@ pub(crate) fn cookie_stamp(val: u32, opening: &Opening) -> u32 {
 
 fn kept_bits(opening: &Opening) -> u8 {
     let sack = if opening.sack { SACK_BIT } else { 0 };
-    sack | opening.scale.map_or(NO_SCALE, WindowScale::shift)
+    let ecn = if opening.ecn { ECN_BIT } else { 0 };
+    sack | ecn | opening.scale.map_or(NO_SCALE, WindowScale::shift)
 }
 
 fn low_byte(word: u32) -> u8 {
@@ -150,6 +153,7 @@ mod tests {
     use super::*;
     use crate::tcp::options::Options;
     use crate::tcp::segment::Control;
+    use crate::tcp::segment::Marks;
     use bytes::Bytes;
     use proptest::prelude::*;
 
@@ -160,13 +164,14 @@ mod tests {
         (at("10.0.0.1:80"), at("10.0.0.2:5000"))
     }
 
-    fn opening(scale: Option<u8>, sack: bool, timestamps: bool) -> Opening {
+    fn opening(scale: Option<u8>, (sack, ecn): (bool, bool), timestamps: bool) -> Opening {
         Opening {
             irs: SeqNum::new(77),
             mss: None,
             scale: scale.map(WindowScale::new),
             sack,
             timestamp: timestamps.then_some((5, START)),
+            ecn,
             advertised: 0,
             retransmits: 0,
             first_arrived: false,
@@ -184,6 +189,7 @@ mod tests {
                 timestamps: stamp.map(|ecr| (9, ecr)),
                 ..Options::NONE
             },
+            marks: Marks::empty(),
             text: Bytes::new(),
             segment_size: None,
             at: START,
@@ -193,20 +199,23 @@ mod tests {
     proptest! {
         #[test]
         fn options_come_back(
-            scale in prop::option::of(0u8..=14), sack: bool, timestamps: bool,
+            scale in prop::option::of(0u8..=14), sack: bool, ecn: bool, timestamps: bool,
             mss in 0u16.., clock: u32, seed: u64,
         ) {
             let mut cookies = Cookies::new(&Seed::from_number(seed));
-            let mut sent = opening(scale, sack, timestamps);
+            let mut sent = opening(scale, (sack, ecn), timestamps);
             let iss = cookies.make(START, ends(), &mut sent, mss);
             let stamp = cookie_stamp(clock, &sent);
-            prop_assert!(clock.wrapping_sub(stamp) < 32, "never from the future");
+            prop_assert!(clock.wrapping_sub(stamp) < 64, "never from the future");
             let seg = ack(iss, timestamps.then_some(stamp));
             let (back, got) = cookies.check(START, ends(), &seg, 500).unwrap();
             prop_assert_eq!(back, iss);
             prop_assert_eq!(got.irs, sent.irs);
             prop_assert_eq!(got.scale.map(WindowScale::shift), scale.filter(|_| timestamps));
             prop_assert_eq!(got.sack, sack && timestamps);
+            prop_assert_eq!(got.ecn, ecn && timestamps);
+            // What the SYN-ACK says is what the ACK brings back.
+            prop_assert_eq!(sent.ecn, got.ecn);
             let told = got.mss.unwrap();
             prop_assert!(told <= mss.max(48) && MSS_TABLE.contains(&told));
             prop_assert!(!MSS_TABLE.iter().any(|&entry| entry > told && entry <= mss));
@@ -216,7 +225,7 @@ mod tests {
     #[test]
     fn a_cookie_is_for_one_connection_and_its_options() {
         let mut cookies = Cookies::new(&Seed::from_number(1));
-        let mut sent = opening(Some(7), true, true);
+        let mut sent = opening(Some(7), (true, true), true);
         let iss = cookies.make(START, ends(), &mut sent, 1460);
         let stamp = cookie_stamp(1000, &sent);
         let good = ack(iss, Some(stamp));
@@ -227,6 +236,7 @@ mod tests {
         assert!(!check(other, &good), "another port");
         assert!(!check(ends(), &ack(iss + 8, Some(stamp))), "another number");
         assert!(!check(ends(), &ack(iss, Some(stamp ^ 1))), "another scale");
+        assert!(!check(ends(), &ack(iss, Some(stamp ^ 32))), "no ECN");
         assert!(!check(ends(), &ack(iss, None)), "no timestamps");
         let mut seg = good.clone();
         seg.seq = seg.seq + 1;
@@ -242,7 +252,7 @@ mod tests {
     fn a_cookie_is_redeemed_once() {
         let mut cookies = Cookies::new(&Seed::from_number(1));
         let mut opened = |irs: u32| {
-            let mut sent = opening(None, false, false);
+            let mut sent = opening(None, (false, false), false);
             sent.irs = SeqNum::new(irs);
             let mut seg = ack(cookies.make(START, ends(), &mut sent, 536), None);
             seg.seq = sent.irs + 1;
@@ -272,7 +282,7 @@ mod tests {
             for (step, pick, secs) in steps {
                 match step {
                     0 | 1 => {
-                        let mut sent = opening(None, false, false);
+                        let mut sent = opening(None, (false, false), false);
                         sent.irs = SeqNum::new(u32::try_from(made.len()).unwrap());
                         let iss = cookies.make(now, ends(), &mut sent, 536);
                         made.push((iss, sent.irs, now, redeemed, false));
@@ -308,7 +318,7 @@ mod tests {
         for offset in [0, 1, 63] {
             let mut cookies = Cookies::new(&Seed::from_number(1));
             let made = Instant::from_millis((10 * EPOCH_SECS + offset) * 1000);
-            let iss = cookies.make(made, ends(), &mut opening(None, false, false), 536);
+            let iss = cookies.make(made, ends(), &mut opening(None, (false, false), false), 536);
             for age in 0..200 {
                 let now = made + Duration::from_secs(age);
                 let valid = cookies.check(now, ends(), &ack(iss, None), 0).is_some();

@@ -133,6 +133,7 @@ mod tests {
     use crate::base::Instant;
     use crate::tcp::SeqNum;
     use crate::tcp::options::Options;
+    use crate::tcp::segment::Marks;
     use bytes::Bytes;
 
     fn record() -> FinWait {
@@ -149,6 +150,7 @@ mod tests {
             control,
             wnd: 1,
             options: Options::NONE,
+            marks: Marks::empty(),
             text: Bytes::from(vec![0; text]),
             segment_size: None,
             at: Instant::ZERO,

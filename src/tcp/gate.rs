@@ -29,7 +29,8 @@ pub enum SendLimit {
     Nothing,
     /// The congestion window is full.
     Congestion,
-    /// It is not time yet at the rate that the congestion control wants.
+    /// It is not time yet at the rate that the congestion control wants, or for the segment after a
+    /// congestion mark on a window of one (RFC 3168 §6.1.2).
     Pacing,
     /// What may be in flight beside the receive buffer is: `TcpOptions::both_ways_max`.
     Buffers,

@@ -10,6 +10,7 @@ use crate::base::{DropReason, Instant};
 
 use super::connection::Opening;
 use super::delivery::Echo;
+use super::ecn::is_setup;
 use super::header::Flags;
 use super::options::Options;
 use super::reset::{Reset, Stamp, refusal};
@@ -95,7 +96,12 @@ impl HalfOpen {
         Bare {
             seq: self.iss,
             ack: Some(self.opening.irs + 1),
-            flags: Flags::SYN | Flags::ACK,
+            // RFC 3168 §6.1.1: only to a SYN that asks.
+            flags: if self.opening.ecn {
+                Flags::SYN | Flags::ACK | Flags::ECE
+            } else {
+                Flags::SYN | Flags::ACK
+            },
             window: u16::try_from(self.opening.advertised).unwrap_or(u16::MAX),
             options: Options {
                 mss: Some(self.mss),
@@ -132,6 +138,8 @@ impl HalfOpen {
         let nxt = self.opening.irs + 1;
         if seg.control == Control::Syn && seg.ack.is_none() && seg.seq == self.opening.irs {
             self.update_timestamp(seg);
+            // One that does not ask any more declines (RFC 3168 §6.1.1).
+            self.opening.ecn &= is_setup(seg);
             return Step::Answer;
         }
         if seg.control == Control::Syn && seg.ack.is_some() {
@@ -259,6 +267,7 @@ impl HalfOpen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tcp::segment::Marks;
     use bytes::Bytes;
 
     fn segment(seq: u32, ack: Option<u32>, control: Control) -> Segment {
@@ -268,6 +277,7 @@ mod tests {
             control,
             wnd: 1000,
             options: Options::NONE,
+            marks: Marks::empty(),
             text: Bytes::new(),
             segment_size: None,
             at: Instant::from_millis(505),

@@ -99,6 +99,16 @@ pub struct TcpInfo {
     /// Episodes of recovery that proved to be for nothing, after which the window was as before
     /// (RFC 3522, RFC 3708).
     pub undos: u64,
+    /// Does what we send tell routers to mark it in place of a drop (ECT), as the SYNs agreed (RFC 3168)?
+    pub ecn: bool,
+    /// Wire segments that came with a congestion mark (CE).
+    pub ce_received: u64,
+    /// ACKs that echoed a mark on what we sent (ECE).
+    pub ece_received: u64,
+    /// How often the window was reduced for that: at most once in a round trip.
+    pub ecn_reductions: u64,
+    /// Octets that ACKs with an echo delivered; between a mark and the end of its echo all of them.
+    pub delivered_ce: u64,
     /// Octets delivered, cumulatively or selectively.
     pub delivered: u64,
     /// The latest delivery rate, in bytes per second.

@@ -1,7 +1,7 @@
 //! TCP: the wire format, and a connection as a value.
 //!
 //! RFC 9293, RFC 5681 and RFC 6582 (congestion control, NewReno), RFC 6298 (RTO), RFC 7323 (window
-//! scale, timestamps, PAWS), RFC 2018, RFC 2883 and RFC 8985 (SACK, RACK-TLP), RFC 5961 (blind attacks),
+//! scale, timestamps, PAWS), RFC 2018, RFC 2883 and RFC 8985 (SACK, RACK-TLP), RFC 3168 (ECN), RFC 5961 (blind attacks),
 //! RFC 6528 (initial numbers), RFC 4987 (SYN cookies), RFC 1337 (TIME-WAIT), RFC 6928 (IW10).
 //!
 //! *Owns* everything between the demultiplexer and the IP header. *Does not* know addresses, links,
@@ -19,6 +19,7 @@ pub mod congestion;
 mod connection;
 mod cookie;
 mod delivery;
+mod ecn;
 mod emit;
 mod error;
 mod fin_wait;
@@ -62,6 +63,7 @@ mod user;
 mod window;
 
 pub use budget::MemoryPressure;
+pub use ecn::Ecn;
 pub use error::{ReadError, TcpFailure, WriteError};
 pub use gate::SendLimit;
 pub use header::{Fields, Flags, Header, ParseError};
@@ -82,7 +84,7 @@ pub(crate) use plan::FrameLimit;
 pub(crate) use read_queue::Reach;
 pub(crate) use receive::{QueuePart, syn_window, window_scale};
 pub(crate) use reset::{Reset, refusal};
-pub(crate) use segment::{Control, Segment};
+pub(crate) use segment::{Control, Marks, Segment};
 pub(crate) use seq::SeqNum;
 pub(crate) use stats::Tally;
 pub(crate) use time_wait::{TimeWait, TimeWaitStep};

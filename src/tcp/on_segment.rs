@@ -209,6 +209,7 @@ impl Connection {
             self.fail(TcpFailure::Aborted, Event::Abort);
             return Step::Break(Outcome::Refused(reset));
         }
+        self.take_marks(seg);
         let before = self.rcv.nxt;
         let arrived = self.rcv.take(seg);
         if self.rcv.nxt != before {
@@ -306,6 +307,7 @@ impl Connection {
     fn take_syn(&mut self, seg: &Segment) {
         let told = u32::from(self.rcv.own_syn_window());
         let opening = Opening::of_syn(seg, told);
+        self.take_ecn_of_syn(seg);
         self.negotiate(opening.mss, opening.scale, opening.sack);
         if let Some((val, at)) = opening.timestamp {
             self.timestamps = true;

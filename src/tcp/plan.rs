@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     /// Text bytes.
     pub(crate) text: u32,
     pub(crate) flags: Flags,
+    /// May a router mark it in place of a drop (RFC 3168 §5's ECT)?
+    pub(crate) ect: bool,
     pub(crate) options: Options,
     /// Text bytes of each wire segment.
     pub(crate) size: NonZeroU16,
@@ -111,13 +113,12 @@ impl Connection {
         match self.plan(now, most) {
             Turn::Send(plan) => Some(plan),
             Turn::Idle(limit) => {
-                if limit == SendLimit::Pacing
-                    && let Some(at) = self.pacer.wait(now)
-                {
+                self.note_stop(limit);
+                if limit != SendLimit::Pacing {
+                    self.arm_persist(now);
+                } else if let Some(at) = self.departure_wait(now) {
                     self.timers.arm(Timer::Pacing, at);
                 }
-                self.note_stop(limit);
-                self.arm_persist(now);
                 self.arm_timers(now);
                 None
             }
@@ -163,7 +164,7 @@ impl Connection {
             return Ok(plan);
         }
         // Text waits for its time, whether it leaves for the first time or again.
-        let held = self.pacer.wait(now).is_some();
+        let held = self.departure_wait(now).is_some();
         match self.plan_frto(now, options, frame)? {
             Some(_) if held => return Err(SendLimit::Pacing),
             Some(plan) => return Ok(plan),
@@ -203,11 +204,13 @@ impl Connection {
             what,
             seq: self.snd.iss,
             text: 0,
-            flags: if acks {
-                Flags::SYN | Flags::ACK
-            } else {
-                Flags::SYN
-            },
+            flags: self.ecn_of_syn(what)
+                | if acks {
+                    Flags::SYN | Flags::ACK
+                } else {
+                    Flags::SYN
+                },
+            ect: false,
             options,
             size: self.wire_size(&options),
             window,
@@ -286,7 +289,8 @@ impl Connection {
             what,
             seq,
             text,
-            flags: flags | Flags::ACK,
+            flags: flags | Flags::ACK | self.ecn_echo(),
+            ect: false,
             options,
             size: self.wire_size(&options),
             window,
@@ -395,7 +399,20 @@ impl Connection {
             // RFC 9293 §3.9.1.2 MUST-61: PSH on the last buffered segment.
             flags |= Flags::PSH;
         }
-        Ok(self.segment(What::New, self.snd.nxt, text, flags, options))
+        Ok(self.new_text(text, flags, options))
+    }
+
+    /// Text that never left, and is no probe of a window.
+    pub(super) fn new_text(&self, text: u32, flags: Flags, options: &Options) -> Plan {
+        let (ect, cwr) = if text > 0 {
+            self.ecn_of_text()
+        } else {
+            (false, Flags::empty())
+        };
+        Plan {
+            ect,
+            ..self.segment(What::New, self.snd.nxt, text, flags | cwr, options)
+        }
     }
 
     // --- ACK ------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::Instant;
 use crate::tcp::options::Options;
+use crate::tcp::segment::Marks;
 use crate::tcp::window::Carried;
 use proptest::prelude::*;
 
@@ -24,6 +25,7 @@ fn segment(seq: u32, len: usize, control: Control) -> Segment {
         control,
         wnd: 1000,
         options: Options::NONE,
+        marks: Marks::empty(),
         text: (0..len).map(|n| seq.wrapping_add(n as u32) as u8).collect(),
         segment_size: None,
         at: Instant::ZERO,

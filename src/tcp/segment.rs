@@ -1,10 +1,11 @@
 //! A received segment after its flags and numbers were checked (RFC 9293 §3.1).
 //!
-//! *Owns* [`Segment`] and [`Control`]: illegal combinations of flags are gone here.
+//! *Owns* [`Segment`], [`Control`] and [`Marks`]: illegal combinations of flags are gone here.
 //! *Does not* know a connection.
 
 use core::num::NonZeroU16;
 
+use bitflags::bitflags;
 use bytes::Bytes;
 
 use crate::base::Instant;
@@ -46,6 +47,31 @@ impl Control {
     }
 }
 
+bitflags! {
+    /// What a segment says about congestion: two bits of TCP's header, one of IP's (RFC 3168 §5, §6.1).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub(crate) struct Marks: u8 {
+        /// ECN-Echo.
+        const ECE = 1;
+        /// Congestion window reduced.
+        const CWR = 2;
+        /// Congestion experienced: a router's.
+        const CE = 4;
+    }
+}
+
+impl Marks {
+    /// Of TCP's flags, and the octet that was Type of Service or is Traffic Class.
+    pub(crate) fn new(flags: Flags, tos: u8) -> Self {
+        let mut marks = Self::empty();
+        marks.set(Self::ECE, flags.contains(Flags::ECE));
+        marks.set(Self::CWR, flags.contains(Flags::CWR));
+        // RFC 3168 §5: 11; 01 and 10 are ECT.
+        marks.set(Self::CE, tos & 3 == 3);
+        marks
+    }
+}
+
 /// A received segment, or super-segment: SEG.SEQ and so on.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
@@ -56,6 +82,7 @@ pub(crate) struct Segment {
     /// SEG.WND as on the wire, not scaled.
     pub(crate) wnd: u16,
     pub(crate) options: Options,
+    pub(crate) marks: Marks,
     pub(crate) text: Bytes,
     /// Bytes of each wire segment merged into this one.
     pub(crate) segment_size: Option<NonZeroU16>,

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::congestion::Choice;
 use super::connection::MIN_MSS;
+use super::ecn::Ecn;
 
 /// Keep-alive settings (RFC 9293 §3.8.4; Linux's TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +118,12 @@ options! {
     linger: Option<Duration> = None;
     /// The Time To Live or Hop Limit. Default 64 (RFC 1700; RFC 9293 §3.9.2 MUST-49).
     ttl: u8 = 64;
-    /// The Type of Service or Traffic Class octet, DSCP and ECN (RFC 9293 §3.9.1.9 MUST-48).
+    /// The Type of Service or Traffic Class octet (RFC 9293 §3.9.1.9 MUST-48). Its two low bits, ECN, are
+    /// the stack's (RFC 3168 §5), whatever they are set to.
     tos: u8 = 0;
+    /// Whether congestion marks in place of drops are asked for, or accepted from who asks (RFC 3168). It
+    /// is settled by the SYNs. Default accept (Linux's `tcp_ecn` 2).
+    ecn: Ecn = Ecn::Accept;
     /// Waits for a second segment before it acknowledges (RFC 9293 §3.8.6.3 SHLD-18). Default on.
     delayed_ack: bool = true;
     /// How many ACKs do not wait for that second segment: at the start of a connection, and of what
@@ -197,8 +202,13 @@ impl TcpOptions {
         self.fin_timeout
     }
 
-    /// The Type of Service or Traffic Class octet.
+    /// The Type of Service or Traffic Class octet without its two bits of ECN.
     pub const fn tos_setting(&self) -> u8 {
-        self.tos
+        self.tos & !3
+    }
+
+    /// Whether ECN is asked for, or accepted.
+    pub const fn ecn_setting(&self) -> Ecn {
+        self.ecn
     }
 }

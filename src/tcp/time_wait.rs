@@ -196,6 +196,7 @@ impl TimeWait {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tcp::segment::Marks;
     use bytes::Bytes;
 
     fn record(ts_recent: Option<u32>) -> TimeWait {
@@ -220,6 +221,7 @@ mod tests {
                 timestamps: ts.map(|val| (val, 0)),
                 ..Options::NONE
             },
+            marks: Marks::empty(),
             text: Bytes::from(vec![0; text]),
             segment_size: None,
             at: Instant::ZERO,

@@ -65,6 +65,7 @@ impl Connection {
     /// The episode, as the controller and the user know it.
     pub(super) fn phase(&self) -> Phase {
         match self.recovery.phase {
+            recovery::Phase::Open if self.is_reducing() => Phase::Reduction,
             recovery::Phase::Open if self.scoreboard.sacked() > 0 => Phase::Disorder,
             recovery::Phase::Open => Phase::Open,
             recovery::Phase::Recovery { .. } => Phase::Recovery,
@@ -139,6 +140,7 @@ impl Connection {
     pub(super) fn tell_congestion(&mut self, now: Instant, kind: CongestionKind, flight: u32) {
         let event = CongestionEvent {
             cwnd_before: self.congestion.output().cwnd,
+            reduced: self.is_reducing(),
             ..CongestionEvent::new(kind, flight)
         };
         let cx = self.cx(now);

@@ -5,6 +5,7 @@
 //! | `buffers.rs` | send buffers that grow |
 //! | `recovery.rs` | which segment leaves at which ACK; scripts and worlds are those of the scenario tier |
 //! | `bbr/` | BBRv3's states, through a path that is changed under it |
+//! | `ecn.rs` | what ECN does in the handshake, at the receiver and at the sender |
 //! | `contract.rs` | what a controller is told, in which order; what its answers may do |
 //! | `frto.rs` | time-outs that were none |
 //! | `flows.rs` | each controller over a simulated path (`path.rs`) |
@@ -24,6 +25,7 @@ mod catalogue;
 mod contract;
 #[path = "../scenario/device.rs"]
 mod device;
+mod ecn;
 mod flows;
 mod frto;
 #[path = "../scenario/harness.rs"]

@@ -63,6 +63,12 @@ impl Scenario {
         self
     }
 
+    /// The peer asks for ECN.
+    pub(crate) fn ecn(mut self) -> Self {
+        self.setting.peer_ecn = true;
+        self
+    }
+
     /// The peer offers a window scale.
     pub(crate) fn wscale(mut self, shift: u8) -> Self {
         self.setting.peer_wscale = Some(shift);

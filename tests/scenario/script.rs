@@ -6,6 +6,7 @@
 //! +0   write 4000                                       the user calls
 //! +0   << . 1:1(0) ack 1001                             the peer sends, in one batch with the next line
 //! +0   > *                                              we send whatever we do
+//! +0   > P. 1:1001(1000) ack 1 [ect0]                   its IP header says so; without: [noecn]
 //! ```
 //!
 //! `+t` counts seconds from the line before. Sequence numbers are relative to the initial number of
@@ -57,6 +58,8 @@ pub(crate) struct Packet {
     pub(crate) ack: Option<u32>,
     pub(crate) win: Option<u16>,
     pub(crate) options: Option<Opts>,
+    /// The ECN field of the IP header, always compared.
+    pub(crate) ecn: u8,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,6 +120,10 @@ fn packet_of(number: usize, text: &str) -> Packet {
         ..Packet::default()
     };
     while let Some(word) = words.next() {
+        if let Some(field) = ecn_of(word) {
+            packet.ecn = field;
+            continue;
+        }
         let value = words.next().unwrap_or_else(|| bad());
         match word {
             "ack" => packet.ack = Some(value.parse().unwrap_or_else(|_| bad())),
@@ -125,6 +132,13 @@ fn packet_of(number: usize, text: &str) -> Packet {
         }
     }
     packet
+}
+
+/// The ECN field of an IP header in brackets.
+fn ecn_of(word: &str) -> Option<u8> {
+    let names = ["[noecn]", "[ect1]", "[ect0]", "[ce]"];
+    let place = names.iter().position(|name| *name == word)?;
+    u8::try_from(place).ok()
 }
 
 /// `seq:end(len)`, where len may be `5x1000` or `5x1000+200`.

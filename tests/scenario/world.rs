@@ -34,6 +34,7 @@ pub(crate) struct Setting {
     pub(crate) peer_window: u16,
     pub(crate) peer_sack: bool,
     pub(crate) peer_timestamps: bool,
+    pub(crate) peer_ecn: bool,
     pub(crate) peer_wscale: Option<u8>,
     /// Which congestion control they ask for does not count.
     pub(crate) options: TcpOptions,
@@ -55,6 +56,7 @@ impl Default for Setting {
             peer_window: 65_535,
             peer_sack: true,
             peer_timestamps: false,
+            peer_ecn: false,
             peer_wscale: None,
             // A packet for each first segment would hide what the scripts are about.
             options: TcpOptions::default().quick_acks(0),
@@ -87,10 +89,15 @@ impl Setting {
             write!(options, ",wscale {shift}").unwrap();
         }
         let (window, rtt) = (self.peer_window, self.rtt.as_secs_f64());
+        let (asks, agrees) = if self.peer_ecn {
+            ("SEW", "S.E")
+        } else {
+            ("S", "S.")
+        };
         format!(
             "+0 listen
-             +0 < S 0:0(0) win {window} <{options}>
-             +0 > S. 0:0(0) ack 1
+             +0 < {asks} 0:0(0) win {window} <{options}>
+             +0 > {agrees} 0:0(0) ack 1
              +{rtt} < . 1:1(0) ack 1 win {window}{stamp}
              +0 accept
              +0 expect-state ESTABLISHED"
@@ -413,13 +420,13 @@ impl World {
         let size = packet.size.and_then(|size| u16::try_from(size).ok());
         let meta =
             RxMeta::new(self.now).with_segment_size(size.and_then(core::num::NonZeroU16::new));
-        self.give(theirs, segment, meta);
+        self.give(theirs, packet.ecn, segment, meta);
     }
 
     /// Leaves a segment from this end for the stack's next turn.
-    fn give(&mut self, from: SocketAddr, segment: Vec<u8>, meta: RxMeta) {
+    fn give(&mut self, from: SocketAddr, ecn: u8, segment: Vec<u8>, meta: RxMeta) {
         let (ours, _) = endpoints(self.setting.v6);
-        let frame = self.wrap(from, ours, segment);
+        let frame = self.wrap((from, ours), ecn, segment);
         let frame = RxFrame::new(Bytes::from(frame), meta);
         self.port.rx_mut().half_mut().0.push_back(frame);
     }
@@ -435,7 +442,7 @@ impl World {
         let header = fields.emit(&Options::default(), &mut segment);
         segment.truncate(header);
         let from = SocketAddr::new(theirs.ip(), port);
-        self.give(from, segment, RxMeta::new(self.now));
+        self.give(from, 0, segment, RxMeta::new(self.now));
         self.settle();
         self.out().frames.pop_front().map(|(_, answer)| answer)
     }
@@ -465,18 +472,24 @@ impl World {
     }
 
     /// Completes the checksum and puts the IP header in front.
-    fn wrap(&self, from: SocketAddr, to: SocketAddr, mut segment: Vec<u8>) -> Vec<u8> {
+    fn wrap(&self, (from, to): (SocketAddr, SocketAddr), ecn: u8, mut segment: Vec<u8>) -> Vec<u8> {
         let len = segment.len();
         let mut head = [0; 60];
         let (pseudo, head_len) = match (from.ip(), to.ip()) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => (
-                ipv4::pseudo_sum(src, dst, Protocol::TCP, len),
-                ipv4::Fields::new(src, dst, Protocol::TCP).emit(len, &mut head),
-            ),
-            (IpAddr::V6(src), IpAddr::V6(dst)) => (
-                ipv6::pseudo_sum(src, dst, Protocol::TCP, len),
-                ipv6::Fields::new(src, dst, Protocol::TCP).emit(len, &mut head),
-            ),
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                (ipv4::pseudo_sum(src, dst, Protocol::TCP, len), {
+                    let mut fields = ipv4::Fields::new(src, dst, Protocol::TCP);
+                    fields.tos = ecn;
+                    fields.emit(len, &mut head)
+                })
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                (ipv6::pseudo_sum(src, dst, Protocol::TCP, len), {
+                    let mut fields = ipv6::Fields::new(src, dst, Protocol::TCP);
+                    fields.traffic_class = ecn;
+                    fields.emit(len, &mut head)
+                })
+            }
             _ => unreachable!("one family"),
         };
         let sum = pseudo.bytes(&segment).finish();
@@ -545,6 +558,7 @@ impl World {
             ack: acks.then(|| fields.ack.wrapping_sub(self.peer_isn)),
             win: Some(fields.window),
             options: Some(opts),
+            ecn: ecn_of(sentence),
         }
     }
 
@@ -815,6 +829,7 @@ fn format_packet(packet: &Packet) -> String {
         ack,
         win,
         options,
+        ecn,
     } = packet;
     let mut line = format!("{flags} {seq}:{}(", seq.wrapping_add(*len));
     match size {
@@ -831,6 +846,9 @@ fn format_packet(packet: &Packet) -> String {
     if let Some(options) = options {
         write!(line, " {options:?}").unwrap();
     }
+    if *ecn > 0 {
+        write!(line, " ecn {ecn:02b}").unwrap();
+    }
     line
 }
 
@@ -846,6 +864,19 @@ fn segment_of(sentence: &Sentence) -> &[u8] {
                 .expect("an IPv6 packet")
                 .1
         }
+    }
+}
+
+fn ecn_of(sentence: &Sentence) -> u8 {
+    match sentence.bytes[0] >> 4 {
+        4 => ipv4::Header::parse(&sentence.bytes)
+            .expect("an IPv4 packet")
+            .0
+            .ecn(),
+        _ => ipv6::Header::parse(&sentence.bytes)
+            .expect("an IPv6 packet")
+            .0
+            .ecn(),
     }
 }
 

@@ -143,6 +143,7 @@ impl Stack {
             header: &header[..len],
             payload: &[],
             segment: None,
+            ect: false,
         };
         let delivery = self.net.send(now, on, Waiter::Farewell(id), &packet, out)?;
         if delivery == Delivery::Taken {

@@ -17,7 +17,7 @@ use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
 use crate::stack::packet::{Flow, Inbound};
 use crate::stack::wheel::TimerKey;
 use crate::tcp::{
-    Bare, Connection, Control, Flags, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup,
+    Bare, Connection, Control, Ecn, Flags, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup,
     TcpOptions, TimeWait, syn_window, window_scale,
 };
 
@@ -173,7 +173,8 @@ impl Stack {
             return Err(DropReason::TcpBacklogFull);
         }
         let options = Arc::clone(&listener.options);
-        let opening = Opening::of_syn(seg, u32::from(syn_window(&options)));
+        let mut opening = Opening::of_syn(seg, u32::from(syn_window(&options)));
+        opening.ecn &= options.ecn_setting() != Ecn::Off;
         if crowded {
             listener.cookie_sent = Some(now);
             return self.answer_with_cookie(now, id, packet, opening, &options);

@@ -16,8 +16,8 @@ use crate::stack::demux::Tuple;
 use crate::stack::ids::TcpId;
 use crate::stack::packet::{Flow, Inbound};
 use crate::tcp::{
-    Bare, Control, Header, Options, Outcome, Reset, Segment, SeqNum, State, TimeWait, TimeWaitStep,
-    refusal,
+    Bare, Control, Header, Marks, Options, Outcome, Reset, Segment, SeqNum, State, TimeWait,
+    TimeWaitStep, refusal,
 };
 use crate::{ipv4, ipv6};
 use core::net::IpAddr;
@@ -232,6 +232,7 @@ fn parse(packet: &Inbound) -> Result<(Segment, (u16, u16)), DropReason> {
         control,
         wnd: header.window(),
         options: Options::parse(header.options_bytes()),
+        marks: Marks::new(flags, packet.tos),
         text,
         segment_size: packet.segment_size,
         at: packet.at,

@@ -118,6 +118,7 @@ impl Slot {
                 header: &header[..len],
                 payload,
                 segment: cut,
+                ect: plan.ect,
             };
             let delivery = net.send(now, on, Waiter::Tcp(id), &packet, out);
             payload.clear();

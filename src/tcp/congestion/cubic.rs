@@ -290,6 +290,10 @@ impl CongestionControl for Cubic {
     fn on_congestion(&mut self, cx: &Cx, event: &CongestionEvent) -> Response {
         self.credit = AckCredit::default();
         match event.kind {
+            // RFC 3168 §6.1.2: once for each window, and the reduction goes on.
+            CongestionKind::EnterRecovery | CongestionKind::TlpRepairedLoss if event.reduced => {
+                Response::Ignore
+            }
             CongestionKind::EnterRecovery => {
                 self.remember(cx);
                 self.reduce(cx, event, 2 * cx.smss);
@@ -312,7 +316,7 @@ impl CongestionControl for Cubic {
                 Response::Direct
             }
             CongestionKind::Rto { first, .. } => {
-                if first {
+                if first && !event.reduced {
                     let known = self.curve.as_ref().is_some_and(|it| it.before.is_some());
                     if matches!(cx.phase, Phase::Open | Phase::Disorder) || !known {
                         self.remember(cx);
@@ -332,7 +336,8 @@ impl CongestionControl for Cubic {
         if let Some(curve) = &mut self.curve {
             curve.tick(cx);
         }
-        let grows = cx.phase != Phase::Recovery && cx.cwnd_limited && self.cwnd < MAX_CWND;
+        let reduces = matches!(cx.phase, Phase::Recovery | Phase::Reduction);
+        let grows = !reduces && cx.cwnd_limited && self.cwnd < MAX_CWND;
         let mut acked = self
             .credit
             .take(sample.newly_acked, sample.una_advanced, grows);

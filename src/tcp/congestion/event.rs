@@ -19,6 +19,8 @@ pub enum Phase {
     Open,
     /// Something came out of order; nothing is taken for lost yet.
     Disorder,
+    /// The window is being reduced for a congestion mark (RFC 3168); nothing is missing (Linux's CWR).
+    Reduction,
     /// Fast recovery: something was lost, and is being sent again.
     Recovery,
     /// The repair after a retransmission time-out.
@@ -217,6 +219,9 @@ pub struct CongestionEvent {
     pub flight_before: u32,
     /// The window before it.
     pub cwnd_before: u32,
+    /// Was the window reduced for a mark on what is still out? A loss among it is no reason to reduce it
+    /// again, nor the threshold (RFC 3168 §6.1.2); a time-out still sets the window back.
+    pub reduced: bool,
 }
 
 impl CongestionEvent {
@@ -226,6 +231,7 @@ impl CongestionEvent {
             kind,
             flight_before,
             cwnd_before: flight_before,
+            reduced: false,
         }
     }
 }

@@ -78,6 +78,10 @@ impl CongestionControl for Reno {
     fn on_congestion(&mut self, cx: &Cx, event: &CongestionEvent) -> Response {
         self.credit = AckCredit::new();
         match event.kind {
+            // RFC 3168 §6.1.2: once for each window, and the reduction goes on.
+            CongestionKind::EnterRecovery | CongestionKind::TlpRepairedLoss if event.reduced => {
+                return Response::Ignore;
+            }
             CongestionKind::EnterRecovery => {
                 self.remember();
                 self.reduce(event, 2 * cx.smss);
@@ -98,7 +102,7 @@ impl CongestionControl for Reno {
             CongestionKind::Rto { first, .. } => {
                 // RFC 5681 §3.1: ssthresh only for the first time-out of a segment; cwnd one
                 // full segment every time.
-                if first {
+                if first && !event.reduced {
                     if matches!(cx.phase, Phase::Open | Phase::Disorder) || self.before.is_none() {
                         self.remember();
                     }
@@ -114,8 +118,9 @@ impl CongestionControl for Reno {
     }
 
     fn on_ack(&mut self, cx: &Cx, sample: &AckSample) {
-        // RFC 7661 §4.4: what was not used does not grow. In recovery the window stands still.
-        let grows = cx.phase != Phase::Recovery && cx.cwnd_limited;
+        // RFC 7661 §4.4: what was not used does not grow. While it is reduced the window stands still.
+        let reduces = matches!(cx.phase, Phase::Recovery | Phase::Reduction);
+        let grows = !reduces && cx.cwnd_limited;
         let acked = self
             .credit
             .take(sample.newly_acked, sample.una_advanced, grows);

@@ -72,6 +72,8 @@ pub(crate) struct AckEffect {
     pub(crate) echo: Option<Echo>,
     /// Text that came twice (RFC 2883 §4).
     pub(crate) dsack: Option<(SeqNum, SeqNum)>,
+    /// It echoes a congestion mark.
+    pub(crate) ece: bool,
 }
 
 impl Connection {
@@ -109,6 +111,7 @@ impl Connection {
             // of its own (r44).
             self.enter_recovery(now);
         }
+        self.on_ack_with_ecn(now, effect);
         newly_lost
     }
 
@@ -202,6 +205,7 @@ impl Connection {
         let flight_before = flight_size.unwrap_or(self.gate.stopped.outstanding);
         self.begin_episode(now, EpisodeKind::Recovery);
         self.tell_congestion(now, CongestionKind::EnterRecovery, flight_before);
+        self.note_reduced_for_loss();
         self.recovery.phase = Phase::Recovery {
             point: self.snd.nxt,
         };
@@ -283,6 +287,7 @@ impl Connection {
             consecutive: u32::from(self.retries),
         };
         self.tell_congestion(now, kind, flight_before);
+        self.note_reduced_for_loss();
         self.recovery.phase = Phase::Loss {
             point: self.snd.nxt,
         };

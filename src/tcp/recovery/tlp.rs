@@ -152,7 +152,7 @@ impl Connection {
         if all && self.snd.fin == Fin::Queued && self.snd.usable() > text {
             flags |= Flags::FIN;
         }
-        Some(self.segment(What::New, self.snd.nxt, text, flags, options))
+        Some(self.new_text(text, flags, options))
     }
 
     fn plan_last_again(&self, options: &Options, frame: Frame) -> Option<Plan> {
@@ -200,6 +200,7 @@ impl Connection {
         if repaired && self.recovery.phase == Phase::Open {
             let flight = self.gate.stopped.outstanding;
             self.tell_congestion(now, CongestionKind::TlpRepairedLoss, flight);
+            self.note_reduced();
         }
     }
 }

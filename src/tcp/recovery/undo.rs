@@ -115,6 +115,11 @@ impl Connection {
     /// that shows later is another one, and is answered for.
     pub(super) fn look_for_undo(&mut self, now: Instant, effect: &AckEffect) {
         let spurious = self.is_frto_spurious(effect);
+        if effect.ece {
+            // What was reduced is right for the mark too, whatever else it was for (as Linux; RFC 3168
+            // §6.1.2).
+            self.recovery.episode = None;
+        }
         let Some(episode) = &mut self.recovery.episode else {
             return;
         };
@@ -137,6 +142,7 @@ impl Connection {
         if in_episode {
             self.scoreboard.unmark_lost();
         }
+        self.forget_reduction();
         let cx = self.cx(now);
         self.congestion.on_undo(&cx, &event);
         if in_episode {
