@@ -409,19 +409,6 @@ fn a_probe_of_a_shut_window_is_not_ect() {
     );
 }
 
-/// Covers: ECN-2 (a FIN alone, and an ACK)
-#[test]
-fn what_has_no_text_is_not_ect() {
-    let mut t = agreed().build();
-    t.run(
-        "+0 < P. 1:1001(1000) ack 1 [ect0]
-         +.04 > . 1:1(0) ack 1001
-         +0 read 1000
-         +0 close
-         +0 > F. 1:1(0) ack 1001",
-    );
-}
-
 /// Covers: ECN-6
 #[test]
 fn a_window_of_one_segment_waits_for_the_timer() {

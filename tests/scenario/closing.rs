@@ -501,3 +501,16 @@ fn shutting_down_reading_discards() {
     ",
     );
 }
+
+/// Covers: ECN-2 (a FIN alone, and an ACK: a router drops them as ever)
+#[test]
+fn what_has_no_text_is_not_ect() {
+    let mut t = Scenario::established().ecn().build();
+    t.run(
+        "+0 < P. 1:1001(1000) ack 1 [ect0]
+         +.04 > . 1:1(0) ack 1001
+         +0 read 1000
+         +0 close
+         +0 > F. 1:1(0) ack 1001",
+    );
+}
