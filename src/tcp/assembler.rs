@@ -3,8 +3,9 @@
 //! *Owns* out-of-order text as runs of adjacent pieces, and which run changed last (RFC 2018 §4
 //! wants it reported first). *Does not* know windows: offered text lies inside one.
 //! Invariants: runs are disjoint, not adjacent and in order; at most [`Assembler::MAX_PIECES`]
-//! pieces, and as many again where one text fills the gaps between them, so that one-byte floods
-//! cost bounded memory; a piece costs the logarithm of their number to hold, to join and to take
+//! pieces, or one for each [`TEXT_PER_PIECE`] bytes of them if that is more, and as many again where one text
+//! fills the gaps between them, so that one-byte floods cost bounded memory, and a window of full
+//! segments is held whole; a piece costs the logarithm of their number to hold, to join and to take
 //! (r40 in docs/regressions.md).
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,6 +19,9 @@ use super::read_queue::{Reach, WORTH_A_CHUNK};
 const COPY_BREAK: usize = 1024;
 // What a piece costs beside its text: its place in a list and in a table of runs, its own memory.
 const PIECE: usize = 256;
+// Beyond `MAX_PIECES` so much text pays for a piece: less than the least segments that hosts send in
+// bulk (536 bytes, RFC 9293 §3.7.1), and as much again as the piece costs.
+const TEXT_PER_PIECE: usize = 512;
 // Pieces that wait to be copied: what comes within 1 MiB of frames. Beyond it they are copied at once.
 const MAX_LOOSE: usize = 1024;
 
@@ -65,8 +69,15 @@ pub(crate) enum Offered {
 }
 
 impl Assembler {
-    /// Linux bounds the queue in bytes only; a piece costs about 300 bytes beside its text.
+    /// Linux bounds the queue in bytes only; a piece costs about 300 bytes beside its text. So many small ones are
+    /// held in any case.
     pub(crate) const MAX_PIECES: usize = 4096;
+
+    /// As many pieces as what is held may have. What was reported by SACK and is then thrown away is taken
+    /// for delivered by its sender until a time-out: full segments are kept, whatever the window.
+    fn most_pieces(&self) -> usize {
+        Self::MAX_PIECES.max(self.len / TEXT_PER_PIECE)
+    }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty()
@@ -82,7 +93,7 @@ impl Assembler {
             self.recent.touch(at);
             return Offered::Duplicate;
         }
-        if self.pieces >= Self::MAX_PIECES && !self.evict_beyond(end) {
+        if self.pieces >= self.most_pieces() && !self.evict_beyond(end) {
             return Offered::Full;
         }
         // What was evicted lay beyond the text: it may have been next to it, never before it.
@@ -427,6 +438,31 @@ mod tests {
         assert_eq!(assembler.offer(10, &text(10, 5)), Offered::Held);
         assert_eq!(assembler.pieces, Assembler::MAX_PIECES);
         assert_eq!(assembler.take(10).concat(), text(10, 5));
+    }
+
+    /// One hole at the front of a gigabit and 100 ms: 8600 segments wait behind it.
+    #[test]
+    fn a_window_of_full_segments_is_held_whole() {
+        for size in [536, 1448] {
+            let segment = text(0, size);
+            let mut assembler = Assembler::default();
+            let at = |number: u64| 10 + number * size as u64;
+            for number in 0..10_000 {
+                let held = assembler.offer(at(number), &segment);
+                assert_eq!(held, Offered::Held, "{number} of {size}");
+            }
+            assert_eq!((assembler.pieces, assembler.len), (10_000, 10_000 * size));
+            // What they pay for is not without end.
+            let most = assembler.len / TEXT_PER_PIECE;
+            let beyond = at(10_000) + 1;
+            let mut floods = (0..).map(|number| beyond + 2 * number).take(2 * most);
+            assert!(floods.any(|at| assembler.offer(at, &text(at, 1)) == Offered::Full));
+            assert!(
+                assembler.pieces <= most + most / 100,
+                "{}",
+                assembler.pieces
+            );
+        }
     }
 
     /// What a peer made us hold is not walked again for each segment, however often it is cooled.
