@@ -432,6 +432,11 @@ impl Network {
             .set(Who::Node(node), next.map(|next| next.max(now)));
         let (cables, taps, away) = (&mut self.cables, &mut self.taps, &self.away[node]);
         let (digest, agenda) = (&mut self.digest, &mut self.agenda);
+        // The wire that was fed last: it is asked for its time once for all frames in a row.
+        let mut fed = None;
+        let mut tell = |wire: usize, cable: &Cable| {
+            agenda.set(Who::Wire(wire), cable.wire.next_due());
+        };
         self.nodes[node].drain_sent(|port, frame| {
             // A port without a link leads nowhere.
             if let Some(wire) = away.get(port).copied().flatten() {
@@ -439,9 +444,14 @@ impl Network {
                     tap.frame(now, wire % 2, Direction::Outbound, &frame);
                 }
                 cables[wire].offer(now, frame, digest);
-                agenda.set(Who::Wire(wire), cables[wire].wire.next_due());
+                if let Some(before) = fed.replace(wire).filter(|&before| before != wire) {
+                    tell(before, &cables[before]);
+                }
             }
         });
+        if let Some(wire) = fed {
+            tell(wire, &self.cables[wire]);
+        }
         self.trace_turn(HostId(node));
         Ok(())
     }
