@@ -1,13 +1,17 @@
 //! What random loss leaves of a rate: curves over the share of frames that is lost.
 //!
 //! N. Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016, figure 8 (BBRv1 and CUBIC over the
-//! loss rate); RFC 9438 §5.2 (CUBIC's window over the loss rate). BBRv3 keeps to what 2 % of loss in a
+//! loss rate). A share p that is lost costs BBRv1 twice: of what it sends 1 - p arrives, and what it sends is what
+//! arrived at best, 1 - p of the line; only each eighth round trip sends more. So it is held to hundredths of
+//! (1 - p)^2: 95 as far as one in a hundred, 92 at five, where each second round trip is the first of a recovery
+//! and sends no more than arrives, 85 beyond.
+//! RFC 9438 §5.2 has CUBIC's window over the loss rate. BBRv3 keeps to what 2 % of loss in a
 //! round allow. *Owns* B1, B1c, B1d and B2.
 
 use core::fmt;
 use core::time::Duration;
 
-use super::course::{Course, Sender, median};
+use super::course::{Course, Sender};
 use super::ends::Control;
 use super::path::{Harm, Path};
 use super::run::Run;
@@ -24,7 +28,7 @@ pub(super) const ALL: &[Scenario] = &[
     bbr("B1-0.01", &bbr_share(100_000, 95)),
     bbr("B1-0.1", &bbr_share(1_000_000, 95)),
     bbr("B1-1", &bbr_share(10_000_000, 95)),
-    bbr("B1-5", &bbr_share(50_000_000, 95)),
+    bbr("B1-5", &bbr_share(50_000_000, 92)),
     bbr("B1-10", &bbr_share(100_000_000, 85)),
     bbr("B1-15", &bbr_share(150_000_000, 85)),
     bbr("B1-20", &bbr_told(200_000_000)),
@@ -87,12 +91,14 @@ const fn cubic(id: &'static str, experiment: &'static Goodput) -> Scenario {
     }
 }
 
+/// Three seeds, not the paper's ten: the rates of runs with the same share of loss differ by little, and a run
+/// at a gigabit takes as long as ten others.
 const fn fast(id: &'static str, experiment: &'static Three) -> Scenario {
     Scenario {
         id,
         title: "BBRv1, BBRv3 and CUBIC under random loss at a gigabit",
         kind: Kind::Tolerance,
-        seeds: 1,
+        seeds: 3,
         short: false,
         experiment,
     }
@@ -111,7 +117,7 @@ struct Goodput {
 
 #[derive(Debug)]
 enum Expected {
-    /// So many hundredths of what the line carries when so many billionths are lost.
+    /// So many hundredths of the line, less twice so many billionths that are lost.
     Share(u64, u64),
     /// A quarter of the line at most.
     Collapse,
@@ -120,7 +126,7 @@ enum Expected {
     Nothing,
 }
 
-/// A minute of BBRv1 with so much loss, and the hundredths of what the line carries then that it has.
+/// A minute of BBRv1 with so much loss, and the hundredths of (1 - p)^2 of the line that it has.
 const fn bbr_share(billionths: u64, percent: u64) -> Goodput {
     Goodput {
         expected: Expected::Share(billionths, percent),
@@ -164,7 +170,8 @@ impl Goodput {
         match self.expected {
             Expected::Share(billionths, percent) => {
                 let passes = 1_000_000_u64.saturating_sub(billionths / 1000);
-                Some((line * passes / 1_000_000 * percent / 100, u64::MAX))
+                let twice = line * passes / 1_000_000 * passes / 1_000_000;
+                Some((twice * percent / 100, u64::MAX))
             }
             Expected::Collapse => Some((0, line / 4)),
             Expected::Between(least, most) => Some((least, most)),
@@ -283,13 +290,12 @@ impl Experiment for Bbr3Curve {
     }
 }
 
-/// Three controllers at one share of loss: the median of ten minutes each.
+/// Three controllers at one share of loss, a minute each.
 #[derive(Debug)]
 struct Three {
     billionths: u64,
 }
 
-const RUNS: u64 = 10;
 /// Up to here BBRv3 answers to loss no more than BBRv1 does.
 const TOLERATED_BILLIONTHS: u64 = 5_000_000;
 /// A loss in 10^5 frames: RFC 9438 §5.2 has .13 of this line.
@@ -304,10 +310,7 @@ impl Three {
 impl fmt::Display for Three {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = FAST.harm(Harm::RareLoss(self.billionths));
-        write!(
-            f,
-            "{path}; BBRv1, BBRv3 and CUBIC, medians of {RUNS} runs of 60 s"
-        )?;
+        write!(f, "{path}; BBRv1, BBRv3 and CUBIC over 60 s each")?;
         if self.billionths <= TOLERATED_BILLIONTHS {
             f.write_str("; BBRv3 within 15 % of BBRv1")?;
         }
@@ -320,17 +323,11 @@ impl fmt::Display for Three {
 
 impl Experiment for Three {
     fn run(&self, run: &mut Run) -> Result<(), SimError> {
-        let first = run.seed().wrapping_mul(RUNS);
-        let mut medians = [Control::Bbr, Control::Bbr3, Control::Cubic].map(|it| (it, 0));
-        for (control, rate) in &mut medians {
-            let mut rates = Vec::new();
-            for number in 0..RUNS {
-                let seed = first.wrapping_add(number);
-                rates.push(minute(run, (&FAST, self.billionths), *control, seed)?);
-            }
-            *rate = median(rates);
-        }
-        let [(_, v1), (_, v3), (_, cubic)] = medians;
+        let seed = run.seed();
+        let at = (&FAST, self.billionths);
+        let v1 = minute(run, at, Control::Bbr, seed)?;
+        let v3 = minute(run, at, Control::Bbr3, seed)?;
+        let cubic = minute(run, at, Control::Cubic, seed)?;
         run.tell("BBRv1", v1, Unit::BitsPerSec);
         if self.billionths <= TOLERATED_BILLIONTHS {
             let near = v1 / 100 * 85..=v1 / 100 * 115;

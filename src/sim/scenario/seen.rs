@@ -33,6 +33,16 @@ const STARTUP: i128 = 0;
 /// BBRv3's, in which a cycle begins.
 const DOWN: i128 = 2;
 
+/// What was seen first after Startup.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    round: u64,
+    /// Data frames sent and lost.
+    frames: (u64, u64),
+    /// The long-term bound of what is in flight.
+    infl_lt: Option<u64>,
+}
+
 /// What was seen.
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -43,10 +53,9 @@ pub(super) struct Seen {
     last: Vec<(&'static str, i128)>,
     srtt: Option<u64>,
     state: i128,
-    /// The round in which a frame was lost first.
+    /// The round in which the sender found a loss first.
     first_loss: Option<u64>,
-    /// At the end of Startup: the round, and data frames sent and lost.
-    left: Option<(u64, (u64, u64))>,
+    left: Option<Left>,
 }
 
 impl Seen {
@@ -71,12 +80,17 @@ impl Seen {
         self.srtt = nanos.and_then(|nanos| u64::try_from(nanos).ok());
         let frames = course.frames();
         let round = self.last("round").unwrap_or(0);
-        if frames.1 > 0 {
+        if info.lost > 0 || info.retransmits > 0 {
             self.first_loss.get_or_insert(round);
         }
         let state = self.value("state").unwrap_or(STARTUP);
         if state != STARTUP && self.value("full_reached") == Some(1) {
-            self.left.get_or_insert((round, frames));
+            let infl_lt = self.last("infl_lt");
+            self.left.get_or_insert(Left {
+                round,
+                frames,
+                infl_lt,
+            });
         }
         let began = state == DOWN && self.state != DOWN;
         self.state = state;
@@ -123,12 +137,17 @@ impl Seen {
 
     /// Of the data frames that were sent in Startup, how many millionths were lost by its end.
     pub(super) fn startup_lost(&self) -> Option<u64> {
-        self.left.map(|(_, frames)| share(frames))
+        self.left.map(|left| share(left.frames))
     }
 
-    /// Rounds from the first loss to the end of Startup; 0 when there was none until then.
+    /// The long-term bound, in bytes, with which it left Startup.
+    pub(super) fn startup_bound(&self) -> Option<u64> {
+        self.left?.infl_lt
+    }
+
+    /// Rounds from the first loss that was found to the end of Startup; 0 when there was none until then.
     pub(super) fn startup_rounds(&self) -> Option<u64> {
-        let (left, _) = self.left?;
+        let left = self.left?.round;
         Some(
             self.first_loss
                 .map_or(0, |first| left.saturating_sub(first)),

@@ -1,8 +1,14 @@
 //! A number of bytes over a path that is slow, policed, changing or lopsided: how soon they are there, and
 //! what the sender's model of the path is meanwhile.
 //!
-//! The set-ups are those of simulator tests of QUIC stacks, whose headers differ a little from TCP's. *Owns* B5 to
-//! B9, B19 and B21.
+//! The set-ups are those of simulator tests of QUIC stacks, whose headers differ a little from TCP's. Two of their
+//! numbers cannot be TCP's. B5, of what leaves in Startup 5 % are lost: BBRv3 has left it when a round of recovery
+//! is over that lost six times, the window is twice what the path holds there, and queue and path take one and a
+//! half of it; so it loses a quarter of its last round, and then again, of some 130 segments in all. It is held to a
+//! quarter. B19, 100 MB in 5.5 s: ten segments that double each round trip of 600 ms fill 250 Mbit/s after eleven of
+//! them, and the last byte is there after 9.86 s whatever the sender does; stacks that are faster begin with more.
+//! The slack of the published limits is kept: 7/5.5 of that for BBR, 6.5/5.5 for CUBIC, 10/8 of two and a half
+//! seconds more with loss. *Owns* B5 to B9, B19 and B21.
 
 use core::fmt;
 
@@ -31,7 +37,7 @@ pub(super) const ALL: &[Scenario] = &[
         "BBRv3 and a queue of half of what the path holds",
         5,
         &Transfer::of(Control::Bbr3, SLOW.queue(18_000), 12 * MIB, 30_000).held(&[
-            Check::StartupLost(50_000),
+            Check::StartupLost(250_000),
             Check::StartupRounds(2),
             Check::MaxBw(When::End, 4_000_000, 2),
             Check::InflLt(100, 130),
@@ -104,7 +110,7 @@ pub(super) const ALL: &[Scenario] = &[
     ),
     satellite(
         "B19-bbr3",
-        &Transfer::of(Control::Bbr3, SATELLITE, HUNDRED, 7_000),
+        &Transfer::of(Control::Bbr3, SATELLITE, HUNDRED, 12_550),
     ),
     satellite(
         "B19-bbr3-1",
@@ -112,16 +118,16 @@ pub(super) const ALL: &[Scenario] = &[
             Control::Bbr3,
             SATELLITE.harm(Harm::Loss(10_000)),
             HUNDRED,
-            10_000,
+            15_450,
         ),
     ),
     satellite(
         "B19-bbr",
-        &Transfer::of(Control::Bbr, SATELLITE, HUNDRED, 7_000),
+        &Transfer::of(Control::Bbr, SATELLITE, HUNDRED, 12_550),
     ),
     satellite(
         "B19-cubic",
-        &Transfer::of(Control::Cubic, SATELLITE, HUNDRED, 6_500),
+        &Transfer::of(Control::Cubic, SATELLITE, HUNDRED, 11_650),
     ),
     ten(
         "B21-1000",
@@ -206,7 +212,7 @@ enum Check {
     StartupRounds(u64),
     /// The bandwidth in the model is what a line of this rate carries, give or take so many hundredths.
     MaxBw(When, u64, u64),
-    /// The long-term bound of what is in flight is at the end so many hundredths of what the path holds.
+    /// The long-term bound of what is in flight is after Startup so many hundredths of what the path holds.
     InflLt(u64, u64),
     /// SRTT at the end is at most so many times the path's round trip.
     Srtt(u64),
@@ -327,7 +333,7 @@ impl Transfer {
             Check::InflLt(least, most) => {
                 let holds = u128::from(self.path.text_rate() / 8) * u128::from(rtt) / 1_000_000_000;
                 let holds = u64::try_from(holds).unwrap_or(u64::MAX);
-                let bound = seen.last("infl_lt").unwrap_or(0);
+                let bound = seen.startup_bound().unwrap_or(0);
                 let expected = holds * least / 100..=holds * most / 100;
                 run.expect("long-term bound", bound, Unit::Bytes, expected);
             }
