@@ -26,14 +26,14 @@ const THIN: Path = Path::new(Some(128_000), 40, None);
 const SHALLOW: Path = Path::new(Some(1_000_000_000), 100, Some(250_000));
 
 pub(super) const ALL: &[Scenario] = &[
-    scenario(
+    short(
         "B13-bbr",
         STEPPING,
         &Stepping {
             control: Control::Bbr,
         },
     ),
-    scenario(
+    short(
         "B13-bbr3",
         STEPPING,
         &Stepping {
@@ -90,6 +90,17 @@ const fn scenario(
         seeds: 1,
         short: false,
         experiment,
+    }
+}
+
+const fn short(
+    id: &'static str,
+    title: &'static str,
+    experiment: &'static dyn Experiment,
+) -> Scenario {
+    Scenario {
+        short: true,
+        ..scenario(id, title, experiment)
     }
 }
 

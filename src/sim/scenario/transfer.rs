@@ -35,7 +35,6 @@ pub(super) const ALL: &[Scenario] = &[
     scenario(
         "B5",
         "BBRv3 and a queue of half of what the path holds",
-        5,
         &Transfer::of(Control::Bbr3, SLOW.queue(18_000), 12 * MIB, 30_000).held(&[
             Check::StartupLost(250_000),
             Check::StartupRounds(2),
@@ -46,7 +45,6 @@ pub(super) const ALL: &[Scenario] = &[
     scenario(
         "B6",
         "BBRv3 finds a hundredth of the rate",
-        5,
         &Transfer::of(
             Control::Bbr3,
             STEPPED.steps(&[(10_000, 100_000)]),
@@ -65,7 +63,6 @@ pub(super) const ALL: &[Scenario] = &[
     scenario(
         "B7",
         "BBRv3 finds a hundred times the rate",
-        5,
         &Transfer::of(
             Control::Bbr3,
             TRICKLE.steps(&[(15_000, 10_000_000)]),
@@ -80,7 +77,6 @@ pub(super) const ALL: &[Scenario] = &[
     scenario(
         "B8",
         "BBRv3 and ACKs that come in bursts",
-        5,
         &Transfer::of(
             Control::Bbr3,
             SLOW.ack_bursts(10_240, 144),
@@ -92,14 +88,12 @@ pub(super) const ALL: &[Scenario] = &[
     scenario(
         "B8b",
         "BBRv3 and four ACKs in a round trip",
-        5,
         &Transfer::of(Control::Bbr3, SLOW.one_ack_per(18), 12 * MIB, 35_000)
             .held(&[Check::Lost(1000), Check::Srtt(3)]),
     ),
     scenario(
         "B9",
         "BBRv3 through a policer to a quarter of the line",
-        5,
         &Transfer::of(
             Control::Bbr3,
             SLOW.policer(TokenBucket::new(1_000_000, 10_000, 100_000)),
@@ -164,30 +158,28 @@ const HUNDRED: u64 = 100_000_000;
 const fn scenario(
     id: &'static str,
     title: &'static str,
-    seeds: u32,
     experiment: &'static Transfer,
 ) -> Scenario {
     Scenario {
         id,
         title,
         kind: Kind::Published,
-        seeds,
-        short: false,
+        seeds: 5,
+        short: true,
         experiment,
     }
 }
 
 const fn satellite(id: &'static str, experiment: &'static Transfer) -> Scenario {
-    scenario(
-        id,
-        "100 MB over a satellite with a thin way back",
-        5,
-        experiment,
-    )
+    let title = "100 MB over a satellite with a thin way back";
+    Scenario {
+        short: false,
+        ..scenario(id, title, experiment)
+    }
 }
 
 const fn ten(id: &'static str, experiment: &'static Transfer) -> Scenario {
-    scenario(id, "how soon 10 MB are there", 5, experiment)
+    scenario(id, "how soon 10 MB are there", experiment)
 }
 
 /// One flow of so many bytes.
