@@ -154,18 +154,21 @@ pub(crate) fn wire_nanos() -> u128 {
 pub(crate) enum Idle {
     /// Looks again: a thread that sleeps among others gets its processor back when it is its turn.
     Spin,
-    /// Sleeps for less than it may be late. Only with real-time priority, which gives the processor back
-    /// at once; and needed there, for the kernel takes a processor for 50 ms from a real-time thread
-    /// that leaves nothing of a second to others.
+    /// Sleeps for less than it may be late, and now and then although there is something to do. Only with
+    /// real-time priority, which gives the processor back at once; and needed there, for the kernel
+    /// takes a processor for 50 ms from a real-time thread that leaves less of a second to others.
     Nap,
 }
 
 /// With the time it takes to wake, a small part of what the bridge may err by.
 const NAP: Duration = Duration::from_micros(20);
+/// What a bridge that always has something to do leaves to others: more than a twentieth.
+const SHARE: Duration = Duration::from_micros(60);
+const SHARED: Duration = Duration::from_millis(1);
 
 /// Frames read from a port before the next one has its turn: few, for all of them count as read at
 /// once.
-const BATCH: usize = 16;
+const BATCH: usize = 8;
 
 struct Switch {
     ports: Vec<Port>,
@@ -185,6 +188,7 @@ fn spin(ports: Vec<Port>, orders: &Receiver<Order>, idle: Idle) {
     };
     let mut switch = Switch::new(ports, &perfect, Clock::now());
     let mut batch = RxBatch::new(BATCH);
+    let mut rested = Clock::now();
     loop {
         match orders.try_recv() {
             Ok(Order::Begin(setup)) => {
@@ -205,8 +209,14 @@ fn spin(ports: Vec<Port>, orders: &Receiver<Order>, idle: Idle) {
             moved |= switch.read(port, &mut batch);
             moved |= switch.deliver();
         }
-        if idle == Idle::Nap && !moved && !switch.is_due_within(NAP) {
-            thread::sleep(NAP);
+        let nap = match idle {
+            Idle::Spin => None,
+            Idle::Nap if !moved && !switch.is_due_within(NAP) => Some(NAP),
+            Idle::Nap => (rested.elapsed() > SHARED).then_some(SHARE),
+        };
+        if let Some(nap) = nap {
+            thread::sleep(nap);
+            rested = Clock::now();
         }
     }
 }

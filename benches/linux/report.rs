@@ -154,17 +154,17 @@ impl Report {
         );
     }
 
-    /// Prints the sum; was any goal missed, or nothing measured?
+    /// Prints the sum; was any goal missed, or nothing measured? A void row tells nothing of netloom.
     pub(crate) fn end(&self) -> bool {
         println!(
             "\n{} rows: {} missed, {} void.",
             self.rows, self.missed, self.void
         );
-        self.missed > 0 || self.void > 0 || self.rows == 0
+        self.missed > 0 || self.void == self.rows
     }
 }
 
-fn millis(time: Duration) -> f64 {
+pub(crate) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
