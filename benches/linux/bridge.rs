@@ -154,17 +154,17 @@ pub(crate) fn wire_nanos() -> u128 {
 pub(crate) enum Idle {
     /// Looks again: a thread that sleeps among others gets its processor back when it is its turn.
     Spin,
-    /// Sleeps for less than it may be late, and now and then although there is something to do. Only with
+    /// Leaves a share of each millisecond to others, when nothing is due if there is such a time. Only with
     /// real-time priority, which gives the processor back at once; and needed there, for the kernel
     /// takes a processor for 50 ms from a real-time thread that leaves less of a second to others.
     Nap,
 }
 
-/// With the time it takes to wake, a small part of what the bridge may err by.
-const NAP: Duration = Duration::from_micros(20);
-/// What a bridge that always has something to do leaves to others: more than a twentieth.
-const SHARE: Duration = Duration::from_micros(60);
-const SHARED: Duration = Duration::from_millis(1);
+/// More than a twentieth of the time; with the time it takes to wake, a part of what the bridge may err by.
+const NAP: Duration = Duration::from_micros(60);
+/// From one nap to the next, if nothing is to do, and at most.
+const SOON: Duration = Duration::from_micros(400);
+const LATEST: Duration = Duration::from_millis(1);
 
 /// Frames read from a port before the next one has its turn: few, for all of them count as read at
 /// once.
@@ -209,14 +209,12 @@ fn spin(ports: Vec<Port>, orders: &Receiver<Order>, idle: Idle) {
             moved |= switch.read(port, &mut batch);
             moved |= switch.deliver();
         }
-        let nap = match idle {
-            Idle::Spin => None,
-            Idle::Nap if !moved && !switch.is_due_within(NAP) => Some(NAP),
-            Idle::Nap => (rested.elapsed() > SHARED).then_some(SHARE),
-        };
-        if let Some(nap) = nap {
-            thread::sleep(nap);
-            rested = Clock::now();
+        if idle == Idle::Nap && rested.elapsed() > SOON {
+            let free = !moved && !switch.is_due_within(NAP);
+            if free || rested.elapsed() > LATEST {
+                thread::sleep(NAP);
+                rested = Clock::now();
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 //! netloom and the kernel as senders and receivers over the same wire, in pairs:
-//! `cargo bench --bench linux -- [--all | --table | --few | --ci] [--samples N] [--seconds S] [--only TEXT] [--check]`.
+//! `cargo bench --bench linux -- [--all | --table | --few | --ci] [--samples N] [--seconds S] [--only TEXT] [--pcap FILE] [--check]`.
 //!
 //! The wire is netloom's own, in a thread on the last processor; all else has the others, and real-time priority where it may.
 //! A kernel sender and a kernel receiver live each in a namespace of its own, on a TAP without offload;
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 /// Did anything miss its goal?
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 fn run(settings: &settings::Settings) -> Result<bool, Box<dyn std::error::Error>> {
-    let rig = rig::Rig::make()?;
+    let rig = rig::Rig::make(settings.capture.as_deref())?;
     report::print_head(settings, &rig);
     let mut report = report::Report::default();
     measure::run(settings, &rig, &mut report)?;

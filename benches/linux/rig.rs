@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -69,8 +70,8 @@ struct Kernel {
 }
 
 impl Rig {
-    /// Makes it all. Before any thread is started.
-    pub(crate) fn make() -> Result<Self, Box<dyn Error>> {
+    /// Makes it all, and captures what netloom sends and receives. Before any thread is started.
+    pub(crate) fn make(capture: Option<&Path>) -> Result<Self, Box<dyn Error>> {
         let cpus = thread::available_parallelism()?.get();
         if cpus < 2 {
             return Err("the bridge needs a processor of its own".into());
@@ -86,9 +87,11 @@ impl Rig {
         };
         let ports = vec![Port::new(near_tap), Port::new(far_tap), Port::new(own_port)];
         let bridge = Bridge::start(ports, cpus - 1, idle);
-        let host = Host::builder(own)
-            .address(format!("{}/24", Station::Own.ip()).parse()?)
-            .spawn()?;
+        let mut host = Host::builder(own).address(format!("{}/24", Station::Own.ip()).parse()?);
+        if let Some(file) = capture {
+            host = host.capture(file);
+        }
+        let host = host.spawn()?;
         host.wait_ready(Duration::from_secs(10))?;
         Ok(Self {
             kernels: [near, far],

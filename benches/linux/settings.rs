@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cells::Cell;
@@ -15,6 +16,8 @@ pub(crate) struct Settings {
     pub(crate) check: bool,
     /// How late the bridge may be at its 99th percentile.
     pub(crate) late: Duration,
+    /// Where netloom's end is captured to.
+    pub(crate) capture: Option<PathBuf>,
     /// Netloom's share of the kernel's rate that is enough.
     pub(crate) least: f64,
     /// How often a run is repeated that the bridge was too late for.
@@ -46,6 +49,7 @@ impl Settings {
             time: Duration::from_secs(6),
             check: false,
             late: LATE,
+            capture: None,
             least: 0.95,
             tries: 3,
             only: Vec::new(),
@@ -60,6 +64,7 @@ impl Settings {
                 "--seconds" => settings.time = Duration::from_secs_f64(number(&value()?)?),
                 "--late-ms" => settings.late = Duration::from_secs_f64(number(&value()?)? / 1000.0),
                 "--only" => settings.only.push(value()?),
+                "--pcap" => settings.capture = Some(value()?.into()),
                 "--ci" => settings.check_changes(),
                 "--check" => settings.check = true,
                 // Cargo's own word.
