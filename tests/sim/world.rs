@@ -118,16 +118,13 @@ impl World {
                 .filter(|actor| actor.outcome == Some(outcome))
                 .count()
         };
-        let sum = |of: fn(&Counters) -> u64| -> u64 {
-            self.stacks().iter().map(|it| of(it.counters())).sum()
-        };
         let both = |talk: &&Talk| {
             let conversation = &self.scenario.conversations[talk.at];
             conversation.opener == Opener::Both && talk.is_finished()
         };
         let both = table.talks.iter().filter(both).count();
         let taken = &self.watched.taken;
-        let counts = vec![
+        let mut counts = vec![
             ("frames", self.frames()),
             (
                 "super-segments",
@@ -147,6 +144,21 @@ impl World {
                 "connections that wrapped",
                 self.watched.monitor.borrow().wraps(),
             ),
+        ];
+        counts.extend(self.stack_counts());
+        Ran {
+            took: self.now().since(self.watched.start),
+            digest: self.network.trace_hash(),
+            counts,
+        }
+    }
+
+    /// What the two stacks counted together.
+    fn stack_counts(&self) -> Vec<(&'static str, u64)> {
+        let sum = |of: fn(&Counters) -> u64| -> u64 {
+            self.stacks().iter().map(|it| of(it.counters())).sum()
+        };
+        vec![
             ("time-outs", sum(|c| c.tcp_rto_fired)),
             ("fast retransmits", sum(|c| c.tcp_fast_retransmits)),
             ("window probes", sum(|c| c.tcp_window_probes)),
@@ -167,12 +179,7 @@ impl World {
             ),
             ("cookies redeemed", sum(|c| c.tcp_cookies_accepted)),
             ("old timestamps", sum(|c| c.drops.get(DropReason::TcpPaws))),
-        ];
-        Ran {
-            took: self.now().since(self.watched.start),
-            digest: self.network.trace_hash(),
-            counts,
-        }
+        ]
     }
 
     fn is_done(&self) -> bool {
