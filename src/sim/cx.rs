@@ -10,13 +10,12 @@ use std::net::Shutdown;
 
 use bytes::Bytes;
 
-use super::call::Call;
 use super::office::Office;
 use crate::base::Instant;
 use crate::stack::{
-    AcceptError, BindError, ConnectError, ConnectUdpError, Datagram, InterfaceId, ListenError,
-    ListenOptions, ListenerId, PingError, PingId, PingOptions, PingReply, RecvError, SendError,
-    SocketId, Stack, StaleId, TcpId, UdpId, UdpOptions,
+    AcceptError, BindError, Call, ConnectError, ConnectUdpError, Datagram, InterfaceId,
+    ListenError, ListenOptions, ListenerId, PingError, PingId, PingOptions, PingReply, RecvError,
+    SendError, SocketId, Stack, StaleId, TcpId, UdpId, UdpOptions,
 };
 use crate::tcp::{ReadError, TcpInfo, TcpOptions, WriteError};
 

@@ -15,7 +15,7 @@
 //! | `app.rs`, `cx.rs` | [`App`], and what one may do: [`Cx`] |
 //! | `apps.rs` | [`Bulk`], [`Sink`] |
 //! | `observe.rs`, `trace.rs`, `fields.rs` | rows of connections and queues: [`Row`], [`Sampling`] |
-//! | `recording.rs`, `call.rs` | all that a stack was told, and its twin: [`Recording`], [`Call`] |
+//! | `recording.rs` | all that a stack was told, and its twin: [`Recording`] |
 //! | `tap.rs` | a pcapng of a link |
 //! | `plot/` | a picture of rows: [`Plot`] |
 //! | [`scenario`] | experiments that anybody can repeat |
@@ -30,7 +30,6 @@
 mod agenda;
 mod app;
 mod apps;
-mod call;
 mod config;
 mod cx;
 mod device;
@@ -56,7 +55,6 @@ mod trace;
 
 pub use app::{App, AppId, Wake};
 pub use apps::{Bulk, Sink};
-pub use call::Call;
 pub use config::{HostConfig, PortConfig};
 pub use cx::Cx;
 pub use device::PortDevice;

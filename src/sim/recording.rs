@@ -9,12 +9,13 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::call::Call;
 use super::digest::Digest;
 use crate::base::Instant;
 use crate::device::{DeviceError, Receive, RxBatch, Sent, Transmit};
 use crate::link::{RxFrame, TxFrame};
-use crate::stack::{Config, ConfigError, Event, InterfaceConfig, Port, PortError, Stack, turn_all};
+use crate::stack::{
+    Call, Config, ConfigError, Event, InterfaceConfig, Port, PortError, Stack, turn_all,
+};
 
 /// What a stack was told.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@
 //! order of a hash map; the same inputs and seed give the same bytes.
 
 mod address;
+mod call;
 mod config;
 mod counters;
 mod demux;
@@ -49,6 +50,7 @@ mod udp_socket;
 mod wheel;
 
 pub use address::AddressState;
+pub use call::Call;
 pub use config::{Config, ConfigError, InterfaceConfig};
 pub use counters::Counters;
 pub use event::{Event, Readiness, SocketId};

@@ -1,6 +1,6 @@
-//! A user's call of a stack as a value: what a recording of a host keeps of its applications.
+//! A user's command as a value: what a recording of a stack's inputs keeps of its users.
 //!
-//! *Owns* one variant for each call of [`Cx`](super::Cx) that changes a stack. *Does not* keep what it
+//! *Owns* one variant for each call by which a user of sockets changes a stack. *Does not* keep what it
 //! returned: a stack that is given the same inputs returns the same.
 
 use core::net::{IpAddr, SocketAddr};
@@ -9,10 +9,10 @@ use std::net::Shutdown;
 
 use bytes::Bytes;
 
-use crate::base::Instant;
-use crate::stack::{
+use super::{
     InterfaceId, ListenOptions, ListenerId, PingId, PingOptions, Stack, TcpId, UdpId, UdpOptions,
 };
+use crate::base::Instant;
 use crate::tcp::TcpOptions;
 
 /// A call of a stack.
