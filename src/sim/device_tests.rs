@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use super::*;
 use crate::base::{Cidr, DropReason};
@@ -18,11 +19,15 @@ struct Flow {
 }
 
 fn flow(tune: impl Fn(usize, PortConfig) -> PortConfig) -> Flow {
-    let mut net = Network::new(5);
-    let hosts = ["a", "b"].map(|name| net.add_host(HostConfig::new(name).record(true)));
-    let wire = WireConfig::perfect()
+    let slow = WireConfig::perfect()
         .rate(20_000_000)
         .queue(QueueLimit::Bytes(1 << 20));
+    flow_over(slow, tune)
+}
+
+fn flow_over(wire: WireConfig, tune: impl Fn(usize, PortConfig) -> PortConfig) -> Flow {
+    let mut net = Network::new(5);
+    let hosts = ["a", "b"].map(|name| net.add_host(HostConfig::new(name).record(true)));
     let port = |n: usize| {
         let address: Cidr = format!("10.0.0.{}/24", n + 1).parse().unwrap();
         hosts[n].port(tune(n, PortConfig::new().address(address)))
@@ -105,7 +110,9 @@ fn a_short_queue_costs_turns_and_no_time() {
     let run = |queue: usize| {
         let seen: Rc<Seen> = Rc::default();
         let watch = Rc::clone(&seen);
-        let flow = flow(move |_, port| {
+        // The wire does not make up for a late frame.
+        let wire = WireConfig::perfect().delay(Duration::from_millis(5));
+        let flow = flow_over(wire, move |_, port| {
             let seen = Rc::clone(&watch);
             let port = port.offload(false).queue(queue);
             port.device_with(move |device| moody(device, &seen, (0, 0)))

@@ -348,23 +348,38 @@ fn the_router_answers_for_its_own_addresses() {
         sent(&mut router, 1, arp_frame(others, MacAddr::BROADCAST)),
         []
     );
+    // Who asks another is not remembered: the table is for those that we talk to.
+    let stranger = Ipv4Addr::new(10, 2, 0, 3);
+    let others = arp::Packet::request(HOST_MAC, stranger, Ipv4Addr::new(10, 2, 0, 9));
+    sent(&mut router, 1, arp_frame(others, MacAddr::BROADCAST));
+    let out = sent(&mut router, 0, udp("10.1.0.1", "10.2.0.3", 9));
+    assert_eq!(opened(&out[0].1).0, MacAddr::BROADCAST);
+    // A question to another station's card is nothing to it, whoever it names.
+    assert_eq!(sent(&mut router, 1, arp_frame(request, HOST_MAC)), []);
     // A frame to another station is nothing to it.
     let frame = udp("10.2.0.1", "10.1.0.1", 9);
     let astray = ethernet(HOST_MAC, HOST_MAC, EtherType::IPV4, &frame);
     assert_eq!(sent(&mut router, 1, astray), []);
+    // RFC 1122 §3.3.6: one host's packet in a frame for all is dropped.
+    let to_all = ethernet(MacAddr::BROADCAST, HOST_MAC, EtherType::IPV4, &frame);
+    assert_eq!(sent(&mut router, 1, to_all), []);
     let right = ethernet(OUR_MAC, HOST_MAC, EtherType::IPV4, &frame);
     let out = sent(&mut router, 1, right);
     assert_eq!((out.len(), out[0].0), (1, 0));
 }
 
 fn ndp_frame(src: Ipv6Addr, dst: Ipv6Addr, message: ndp::Message<'_>) -> Bytes {
+    ndp_frame_after((src, dst), 255, message)
+}
+
+fn ndp_frame_after((src, dst): (Ipv6Addr, Ipv6Addr), hops: u8, message: ndp::Message<'_>) -> Bytes {
     let message = ipv6::icmp::Message::Ndp(message);
     let mut bytes = vec![0; message.len()];
     message.emit(src, dst, &mut bytes);
     let packet = packet(
         &src.to_string(),
         &dst.to_string(),
-        255,
+        hops,
         Protocol::ICMPV6,
         &bytes,
     );
@@ -416,6 +431,35 @@ fn neighbour_discovery_both_ways() {
     );
     let out = sent(&mut router, 0, udp("fd01::1", "fd02::1", 9));
     assert_eq!(opened(&out[0].1).0, HOST_MAC, "it knows who asked");
+}
+
+#[test]
+fn neighbour_discovery_from_afar_is_ignored_and_a_probe_is_answered_to_all() {
+    let mut router = ethernet_beyond();
+    let (ours, theirs) = ("fd02::ff".parse().unwrap(), "fd02::1".parse().unwrap());
+    let own = Options::source_link_address_bytes(HOST_MAC);
+    let asks = |options| ndp::Message::NeighborSolicitation {
+        target: ours,
+        options,
+    };
+    // RFC 4861 §7.1.1: the hop limit says that it came through a router.
+    let afar = ndp_frame_after((theirs, ours), 254, asks(Options::new(&own)));
+    assert_eq!(sent(&mut router, 1, afar), []);
+    let out = sent(&mut router, 0, udp("fd01::1", "fd02::1", 9));
+    assert_ne!(opened(&out[0].1).0, HOST_MAC, "nothing was learned of it");
+    // RFC 4861 §7.2.4: who has no address yet is answered with everybody.
+    let group = ipv6::solicited_node(ours);
+    let probe = ndp_frame(Ipv6Addr::UNSPECIFIED, group, asks(Options::new(&[])));
+    let out = sent(&mut router, 1, probe);
+    let all = ipv6::ALL_NODES;
+    let (to, _, answer) = opened(&out[0].1);
+    assert_eq!((out.len(), to), (1, ethernet::ipv6_multicast(all)));
+    let answer = ipv6::icmp::Message::parse(&answer[40..], ours, all).unwrap();
+    assert!(matches!(
+        answer,
+        ipv6::icmp::Message::Ndp(ndp::Message::NeighborAdvertisement { flags, target, .. })
+            if target == ours && !flags.contains(NeighborFlags::SOLICITED)
+    ));
 }
 
 /// Hosts in two nets, two routers in a row between them; the last link has link addresses or not.

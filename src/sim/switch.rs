@@ -16,11 +16,16 @@ const AGEING: Duration = Duration::from_secs(300);
 /// The stations that it remembers; frames to others go everywhere.
 const MOST_STATIONS: usize = 8192;
 
+/// How often a full table is searched: a flood of stations costs no walk each.
+const SWEEP: Duration = Duration::from_secs(1);
+
 /// A switch.
 #[derive(Debug, Default)]
 pub(super) struct Switch {
     ports: usize,
     stations: BTreeMap<MacAddr, (usize, Instant)>,
+    /// When a full table was last searched for those that were silent.
+    swept: Option<Instant>,
     arrived: Vec<(usize, Bytes)>,
     sent: Vec<(usize, Bytes)>,
 }
@@ -68,7 +73,10 @@ impl Switch {
             return;
         }
         let known = self.stations.contains_key(&source);
-        if !known && self.stations.len() >= MOST_STATIONS {
+        let full = self.stations.len() >= MOST_STATIONS;
+        let may_sweep = self.swept.is_none_or(|swept| now.since(swept) >= SWEEP);
+        if !known && full && may_sweep {
+            self.swept = Some(now);
             self.stations
                 .retain(|_, (_, heard)| now.since(*heard) < AGEING);
         }
@@ -145,5 +153,9 @@ mod tests {
         }
         assert_eq!(switch.stations.len(), MOST_STATIONS);
         assert_eq!(sent(&mut switch, 1, 0, frame(9, 1)), [1]);
+        // When they have been silent they give way.
+        assert_eq!(sent(&mut switch, 301_000, 0, frame(9, 1)), [1]);
+        assert_eq!(switch.stations.len(), 1);
+        assert_eq!(sent(&mut switch, 301_000, 1, frame(1, 2)), [0]);
     }
 }
