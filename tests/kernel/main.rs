@@ -30,6 +30,8 @@ mod device;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod echo;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod ecn;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod failure;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod floods;
@@ -72,6 +74,7 @@ fn main() -> std::process::ExitCode {
     let mut tests: Vec<namespace::Case> = [
         device::TESTS,
         echo::TESTS,
+        ecn::TESTS,
         tcp::TESTS,
         udp::TESTS,
         capture::TESTS,
