@@ -19,6 +19,7 @@
 //! | `seen.rs` | what looks at a BBR flow have shown |
 //! | `transfer.rs` | B5 to B9, B19, B21: a number of bytes over a difficult path |
 //! | `rivals.rs` | B12, B17, B18: kinds of flows in one queue |
+//! | `marks.rs` | E1: flows with ECN in a queue that marks |
 //! | `paper.rs` | B13 to B16: steps of the rate, flows that join, queues of all sizes |
 
 mod course;
@@ -26,6 +27,7 @@ mod ends;
 mod fairness;
 mod links;
 mod loss;
+mod marks;
 mod paper;
 mod path;
 mod rivals;
@@ -128,6 +130,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         transfer::ALL,
         rivals::ALL,
         paper::ALL,
+        marks::ALL,
     ]
     .into_iter()
     .flatten()

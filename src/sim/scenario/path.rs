@@ -69,7 +69,7 @@ pub(super) enum Harm {
 }
 
 /// What Ethernet adds to an IP packet.
-const ETHERNET: u64 = 14;
+pub(super) const ETHERNET: u64 = 14;
 /// IPv4, TCP and timestamps in front of text.
 pub(super) const HEADERS: u64 = 20 + 20 + 12;
 
