@@ -389,8 +389,11 @@ impl CongestionControl for Cubic {
     fn inspect(&self, visit: &mut dyn FnMut(&'static str, i128)) {
         visit("cwnd", i128::from(self.cwnd));
         visit("ssthresh", i128::from(self.ssthresh));
-        let css = self.hystart.as_ref().is_some_and(|it| it.is_conservative());
-        visit("css", i128::from(css));
+        let baseline = self.hystart.as_ref().and_then(|it| it.baseline());
+        visit("css", i128::from(baseline.is_some()));
+        if let Some(baseline) = baseline {
+            visit("css_baseline_ns", i128::from(nanos(baseline)));
+        }
         let Some(curve) = &self.curve else { return };
         visit("cwnd_prior", i128::from(curve.cwnd_prior));
         if let Some(epoch) = &curve.epoch {
