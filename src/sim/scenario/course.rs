@@ -281,6 +281,13 @@ impl Course {
         found.map(|&(_, state)| state)
     }
 
+    /// A value of what a sender's congestion control says of itself; `None` if it says nothing of that name.
+    pub(super) fn value(&self, flow: usize, name: &str) -> Option<u64> {
+        let values = self.inspected(flow);
+        let found = values.iter().find(|(known, _)| *known == name);
+        found.and_then(|&(_, value)| u64::try_from(value).ok())
+    }
+
     /// Bytes that wait on the path.
     pub(super) fn queued(&mut self) -> u64 {
         let queued = self.network.queued(self.link.forth()).bytes;

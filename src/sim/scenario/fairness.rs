@@ -26,6 +26,12 @@ pub(super) const ALL: &[Scenario] = &[
     equals("F1-reno-2", &Equals::of(Control::Reno, 2)),
     equals("F1-reno-4", &Equals::of(Control::Reno, 4)),
     equals("F1-reno-10", &Equals::of(Control::Reno, 10)),
+    equals("F1-cubic-2", &Equals::of(Control::Cubic, 2)),
+    equals("F1-cubic-4", &Equals::of(Control::Cubic, 4)),
+    equals("F1-cubic-10", &Equals::of(Control::Cubic, 10)),
+    equals("F1-bbr3-2", &Equals::of(Control::Bbr3, 2)),
+    equals("F1-bbr3-4", &Equals::of(Control::Bbr3, 4)),
+    equals("F1-bbr3-10", &Equals::of(Control::Bbr3, 10)),
 ];
 
 const fn equals(id: &'static str, experiment: &'static Equals) -> Scenario {

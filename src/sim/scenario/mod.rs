@@ -12,7 +12,10 @@
 //! | `path.rs` | the link between two hosts, and a flow over it |
 //! | `links.rs` | `clean` and others: one flow over a link that is bad in one way |
 //! | `start.rs` | I1, I2: the initial window, slow start |
+//! | `long.rs` | what one flow comes to in the long run |
 //! | `steady.rs` | R1 to R3: Reno in the long run |
+//! | `cubic.rs` | C1 to C6: CUBIC's curve, its window and its share |
+//! | `hystart.rs` | H1, H2: how CUBIC leaves slow start |
 //! | `course.rs` | flows of several kinds over one path |
 //! | `fairness.rs` | F1: several flows in one queue |
 //! | `loss.rs` | B1, B1c, B1d, B2: what random loss leaves |
@@ -23,9 +26,12 @@
 //! | `paper.rs` | B13 to B16: steps of the rate, flows that join, queues of all sizes |
 
 mod course;
+mod cubic;
 mod ends;
 mod fairness;
+mod hystart;
 mod links;
+mod long;
 mod loss;
 mod marks;
 mod paper;
@@ -125,6 +131,8 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         links::ALL,
         start::ALL,
         steady::ALL,
+        cubic::ALL,
+        hystart::ALL,
         fairness::ALL,
         loss::ALL,
         transfer::ALL,

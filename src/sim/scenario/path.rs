@@ -33,6 +33,8 @@ pub(super) struct Path {
     queue: Option<usize>,
     harm: Harm,
     mtu: usize,
+    /// Does the sender's device take frames only, no super-segments?
+    frames_only: bool,
     /// Milliseconds from the start, and the rate from then on.
     steps: &'static [(u64, u64)],
     /// What passes of the data, whatever the rate.
@@ -62,6 +64,8 @@ pub(super) enum Harm {
     RareLoss(u64),
     /// Every n-th frame with text is lost.
     LossEvery(u64),
+    /// The frame with text of this number, from 1 on, is lost.
+    LossOf(u64),
     /// So many frames in a million come later by milliseconds.
     HeldBack(u32, u64),
     /// Each frame comes later by up to so many milliseconds, and overtakes.
@@ -82,6 +86,7 @@ impl Path {
             queue,
             harm: Harm::Nothing,
             mtu: 1500,
+            frames_only: false,
             steps: &[],
             policer: None,
             acks: Acks::Untouched,
@@ -91,6 +96,14 @@ impl Path {
 
     pub(super) const fn harm(self, harm: Harm) -> Self {
         Self { harm, ..self }
+    }
+
+    /// The sender's device takes frames only: bursts are what one ACK lets go.
+    pub(super) const fn frames_only(self) -> Self {
+        Self {
+            frames_only: true,
+            ..self
+        }
     }
 
     pub(super) const fn mtu(self, mtu: usize) -> Self {
@@ -176,8 +189,8 @@ impl Path {
 
     /// Two hosts with this path between them.
     pub(super) fn pair(&self, seed: u64) -> Result<Pair, SimError> {
-        let port = || PortConfig::new().mtu(self.mtu);
-        Pair::with(seed, self.link(), [port(), port()])
+        let port = |offload| PortConfig::new().mtu(self.mtu).offload(offload);
+        Pair::with(seed, self.link(), [port(!self.frames_only), port(true)])
     }
 
     /// Both its wires.
@@ -208,6 +221,7 @@ impl Path {
                 wire.loss(Chance::per_billion(billionths))
             }
             Harm::LossEvery(nth) => wire.loss(Pick::every(nth)),
+            Harm::LossOf(number) => wire.loss(Pick::numbers([number.saturating_sub(1)])),
             Harm::HeldBack(millionths, ms) => wire.reordering(
                 Chance::per_million(millionths),
                 Displacement::Time(Duration::from_millis(ms)),
@@ -236,6 +250,7 @@ impl Path {
             Harm::Loss(millionths) => write!(f, ", {} % of the data lost", Percent(millionths)),
             Harm::RareLoss(billionths) => write!(f, ", {billionths} in 10^9 of the data lost"),
             Harm::LossEvery(nth) => write!(f, ", every {nth}th data segment lost"),
+            Harm::LossOf(number) => write!(f, ", data segment {number} lost"),
             Harm::HeldBack(millionths, ms) => {
                 let percent = Percent(millionths);
                 write!(f, ", {percent} % of the data held back {ms} ms")
@@ -271,6 +286,9 @@ impl fmt::Display for Path {
         }
         if self.mtu != 1500 {
             write!(f, ", MTU {}", self.mtu)?;
+        }
+        if self.frames_only {
+            f.write_str(", no super-segments")?;
         }
         for &(ms, rate) in self.steps {
             let (at, rate) = (Thousandths(ms), Thousandths(rate / 1000));
@@ -385,8 +403,8 @@ mod tests {
                 "2.5 Mbit/s, 1 ms, unlimited queue, 1 % of the data held back 5 ms",
             ),
             (
-                path.mtu(9052).harm(Harm::Jitter(3)),
-                "100 Mbit/s, 20 ms, queue 250000 B, MTU 9052, up to 3 ms of jitter that reorders data",
+                path.mtu(9052).frames_only().harm(Harm::Jitter(3)),
+                "100 Mbit/s, 20 ms, queue 250000 B, MTU 9052, no super-segments, up to 3 ms of jitter that reorders data",
             ),
             (
                 path.queue(1000)

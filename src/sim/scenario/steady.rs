@@ -8,6 +8,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::ends::{Control, Ends};
+use super::long::{MeanWindow, Utilisation};
 use super::path::{Flow, Harm, Path};
 use super::run::Run;
 use super::unit::Unit;
@@ -28,11 +29,11 @@ pub(super) const ALL: &[Scenario] = &[
     rate("R2-0.03", &SendRate::of(30_000, 58, 71)),
     rate("R2-0.05", &SendRate::of(50_000, 40, 55)),
     rate("R2-0.1", &SendRate::of(100_000, 20, 39)),
-    share("R3-0", &Utilisation::of(0, 75)),
-    share("R3-0.1", &Utilisation::of(10, 82)),
-    share("R3-0.25", &Utilisation::of(25, 89)),
-    share("R3-0.5", &Utilisation::of(50, 96)),
-    share("R3-1", &Utilisation::of(100, 100)),
+    share("R3-0", &Utilisation::of(Control::Reno, 0, 750)),
+    share("R3-0.1", &Utilisation::of(Control::Reno, 10, 820)),
+    share("R3-0.25", &Utilisation::of(Control::Reno, 25, 890)),
+    share("R3-0.5", &Utilisation::of(Control::Reno, 50, 960)),
+    share("R3-1", &Utilisation::of(Control::Reno, 100, 1000)),
 ];
 
 const fn mean(id: &'static str, experiment: &'static MeanWindow) -> Scenario {
@@ -79,22 +80,11 @@ const fn share(id: &'static str, experiment: &'static Utilisation) -> Scenario {
     }
 }
 
-/// The mean over time of the congestion window.
-#[derive(Debug)]
-struct MeanWindow {
-    path: Path,
-    /// Seconds until it is measured, and for how long it is.
-    warm_up: u64,
-    length: u64,
-    /// Thousandths of a segment.
-    least: u64,
-    most: u64,
-}
-
 /// Ten percent around what RFC 3649 §1 has.
 const fn periodic(nth: u64, mean: u64, length: u64) -> MeanWindow {
     MeanWindow {
         path: FAR.harm(Harm::LossEvery(nth)),
+        control: Control::Reno,
         warm_up: 100,
         length,
         least: mean * 90 / 100,
@@ -106,47 +96,11 @@ const fn periodic(nth: u64, mean: u64, length: u64) -> MeanWindow {
 const fn independent(millionths: u32, mean: u64, length: u64) -> MeanWindow {
     MeanWindow {
         path: FAR.harm(Harm::Loss(millionths)),
+        control: Control::Reno,
         warm_up: 100,
         length,
         least: mean,
         most: mean * 112 / 100,
-    }
-}
-
-/// A tenth of the round trip.
-const GLANCE: Duration = Duration::from_millis(10);
-
-impl fmt::Display for MeanWindow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}; {}; mean window over {} s after {} s {} to {}",
-            self.path,
-            ENDS,
-            self.length,
-            self.warm_up,
-            Unit::MilliSegments.of(self.least),
-            Unit::MilliSegments.of(self.most),
-        )
-    }
-}
-
-impl Experiment for MeanWindow {
-    fn run(&self, run: &mut Run) -> Result<(), SimError> {
-        let mut flow = Flow::new(run, &self.path, ENDS)?;
-        let network = &mut flow.pair.network;
-        network.run_for(Duration::from_secs(self.warm_up))?;
-        let glances = self.length * 100;
-        let mut sum = 0;
-        for _ in 0..glances {
-            flow.pair.network.run_for(GLANCE)?;
-            sum += flow.info().map_or(0, |info| u64::from(info.cwnd));
-        }
-        let mean = sum * 1000 / glances / self.path.smss();
-        let expected = self.least..=self.most;
-        run.expect("mean window", mean, Unit::MilliSegments, expected);
-        run.watched(&mut flow.pair.network);
-        Ok(())
     }
 }
 
@@ -203,59 +157,6 @@ impl Experiment for SendRate {
         let rate = bytes * 1000 / self.path.smss() / LENGTH.as_secs();
         let expected = self.least..=self.most;
         run.expect("rate", rate, Unit::MilliSegmentsPerSec, expected);
-        run.watched(&mut flow.pair.network);
-        Ok(())
-    }
-}
-
-/// The share of a link that carries data in the steady state.
-#[derive(Debug)]
-struct Utilisation {
-    path: Path,
-    /// Percent, give or take three.
-    expected: u64,
-}
-
-const SLACK: u64 = 3;
-const SETTLED: Duration = Duration::from_secs(60);
-const MEASURED: Duration = Duration::from_secs(120);
-
-impl Utilisation {
-    /// With a queue of so many hundredths of what the link holds in a round trip.
-    const fn of(queue_percent: usize, expected: u64) -> Self {
-        // 50 Mbit/s and 40 ms are 250,000 bytes.
-        Self {
-            path: Path::new(Some(50_000_000), 40, Some(2500 * queue_percent)),
-            expected,
-        }
-    }
-}
-
-impl fmt::Display for Utilisation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}; {}; over {} s after {} s, {} % of the line used, give or take {SLACK}",
-            self.path,
-            ENDS,
-            MEASURED.as_secs(),
-            SETTLED.as_secs(),
-            self.expected,
-        )
-    }
-}
-
-impl Experiment for Utilisation {
-    fn run(&self, run: &mut Run) -> Result<(), SimError> {
-        let mut flow = Flow::new(run, &self.path, ENDS)?;
-        flow.pair.network.run_for(SETTLED)?;
-        let before = flow.received();
-        flow.pair.network.run_for(MEASURED)?;
-        let text = (flow.received() - before) * 8 / MEASURED.as_secs();
-        let percent = |percent: u64| percent * 10_000;
-        let expected = percent(self.expected - SLACK)..=percent(self.expected + SLACK);
-        let used = self.path.used(text);
-        run.expect("utilisation", used, Unit::Millionths, expected);
         run.watched(&mut flow.pair.network);
         Ok(())
     }
