@@ -283,6 +283,45 @@ fn s2_a_recovery_that_reordering_caused_is_undone() {
     t.info(|info| assert_eq!(info.undos, 1));
 }
 
+/// What three others overtook comes with the next frame of the same batch, before anything was sent again: no
+/// D-SACK will ever tell, and no echo.
+#[test]
+fn s2_a_recovery_in_which_nothing_was_sent_again_is_undone() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 10000
+        +0   > P. 1:10001(10x1000) ack 1
+        +.05 << . 1:1(0) ack 1 <sack 1001:4001>
+        +0   < . 1:1(0) ack 4001
+        +0   expect-info ssthresh 4294967295
+        +.01 < . 1:1(0) ack 10001
+        +1   expect-info in_flight 0
+    ",
+    );
+    t.info(|info| assert_eq!((info.undos, info.reordering), (1, 1)));
+    repairs(&t, (1, 0, 0));
+}
+
+/// A part of what was taken for lost is still missing: it is sent again, and the cut stands.
+#[test]
+fn m10_a_recovery_is_not_undone_while_something_is_lost() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 10000
+        +0   > P. 1:10001(10x1000) ack 1
+        +.05 << . 1:1(0) ack 1 <sack 2001:10001>
+        +0   < . 1:1(0) ack 1001 <sack 2001:10001>
+        +0   > . 1001:2001(1000) ack 1
+        +0   expect-info ssthresh 5000
+        +.05 < . 1:1(0) ack 10001
+        +0   expect-info ssthresh 5000
+    ",
+    );
+    t.info(|info| assert_eq!(info.undos, 0));
+}
+
 /// Two were sent again, one of them for nothing: what was lost stays lost.
 #[test]
 fn m10_one_needless_retransmission_of_two_undoes_nothing() {

@@ -320,6 +320,8 @@ pub enum UndoEvidence {
     Timestamp,
     /// Forward RTO-recovery (RFC 5682).
     Frto,
+    /// All that was taken for lost arrived before anything of it left again.
+    NothingSent,
 }
 
 /// An episode was for nothing: what it changed is to be as it was.

@@ -216,7 +216,8 @@ impl Connection {
     }
 
     fn begin_episode(&mut self, now: Instant, kind: EpisodeKind) {
-        let episode = Episode::new(now, kind, self.snd.una, self.snd.nxt);
+        let probed = self.recovery.tlp.is_out_again();
+        let episode = Episode::new(now, kind, (self.snd.una, self.snd.nxt), probed);
         self.recovery.episode = Some(Box::new(episode));
     }
 

@@ -65,6 +65,11 @@ impl Tlp {
         self.due
     }
 
+    /// Is a probe unanswered that was text which had left before?
+    pub(crate) const fn is_out_again(&self) -> bool {
+        self.end.is_some() && self.again
+    }
+
     /// An episode began: what is missing is known without the probe.
     pub(crate) fn give_up(&mut self) {
         (self.end, self.due) = (None, false);

@@ -1,9 +1,9 @@
 //! Was an episode for nothing? Then what the controller changed is as it was (RFC 3522, RFC 3708).
 //!
 //! *Owns* the evidence: every octet that was sent again came twice (D-SACK), or everything that was sent
-//! again is acknowledged by what left before the first retransmission did (timestamps), or `frto` found it. What
-//! was taken for lost on the way is so no more; RACK looks at it again. *Does not* restore a window: the
-//! controller does.
+//! again is acknowledged by what left before the first retransmission did (timestamps), or nothing left again
+//! before all of it arrived, or `frto` found it. What was taken for lost on the way is so no more; RACK looks at
+//! it again. *Does not* restore a window: the controller does.
 
 use super::{AckEffect, Phase};
 use crate::base::Instant;
@@ -27,13 +27,21 @@ pub(crate) struct Episode {
     highest: SeqNum,
     /// Did an ACK that moved SND.UNA echo something that left later?
     doubted: bool,
+    /// Was a probe of the tail out when it began? Then an ACK may be for that.
+    probed: bool,
     /// When the controller last heard of it.
     told_at: Instant,
 }
 
 impl Episode {
-    pub(super) fn new(now: Instant, kind: EpisodeKind, from: SeqNum, to: SeqNum) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        kind: EpisodeKind,
+        (from, to): (SeqNum, SeqNum),
+        probed: bool,
+    ) -> Self {
         Self {
+            probed,
             kind,
             from,
             to,
@@ -93,6 +101,13 @@ impl Episode {
         self.doubted |= echo.is_none_or(|echo| !echo.is_before(first));
         !self.doubted && !una.before(self.highest)
     }
+
+    /// Nothing is lost any more; returns whether nothing left again either: all of it was late, and came before
+    /// the sender had its turn (as Linux's `tcp_packet_delayed`).
+    fn is_void(&self, lost: u32) -> bool {
+        let of_loss = matches!(self.kind, EpisodeKind::Recovery | EpisodeKind::Loss);
+        of_loss && lost == 0 && self.first.is_none() && !self.probed
+    }
 }
 
 impl Connection {
@@ -128,6 +143,8 @@ impl Connection {
             UndoEvidence::Dsack
         } else if in_episode && effect.acked > 0 && episode.on_advance(self.snd.una, effect.echo) {
             UndoEvidence::Timestamp
+        } else if in_episode && episode.is_void(self.scoreboard.lost()) {
+            UndoEvidence::NothingSent
         } else if spurious {
             if let Some(first) = episode.first {
                 self.recovery.rack.on_refuted(first);
