@@ -59,6 +59,10 @@ scenarios! {
     b12_cubic "B12-cubic",
     b13_bbr "B13-bbr",
     b13_bbr3 "B13-bbr3",
+    e1_reno_1 "E1-reno-1",
+    e1_reno_4 "E1-reno-4",
+    e1_cubic_1 "E1-cubic-1",
+    e1_cubic_4 "E1-cubic-4",
 }
 
 /// It comes to what it should at the first seeds, equal seeds give equal runs, and where anything is left to
