@@ -14,7 +14,7 @@ use netloom::sim::{HostId, Network, PortConfig};
 use netloom::tcp::congestion::{
     AckSample, CongestionControl, CongestionEvent, Cx, Output, Pacing, Response, Start,
 };
-use netloom::tcp::{Fields, Flags, Header, Options, SackBlocks};
+use netloom::tcp::{Ecn, Fields, Flags, Header, Options, SackBlocks};
 use netloom::{Cidr, ipv4};
 
 use super::path::*;
@@ -112,11 +112,14 @@ struct Lies {
     ack: fn(&mut Seen, Segment) -> Vec<Segment>,
     /// Does it lose this text?
     lose: fn(&mut Seen, &Segment) -> bool,
+    /// Does the queue in front of it mark what waited for 10 ms?
+    marks: bool,
 }
 
 const HONEST: Lies = Lies {
     ack: |_, ack| vec![ack],
     lose: |_, _| false,
+    marks: false,
 };
 
 /// A server, an honest receiver and one that lies.
@@ -127,6 +130,8 @@ struct World {
     hostile: (AppId<Bulk>, AppId<Sink>),
     /// The most that the hostile connection held, and the stack.
     most: (u64, usize),
+    /// Reductions for ECN of the hostile connection, as last seen.
+    most_reductions: u64,
 }
 
 /// Bytes that the honest one is sent, and the hostile one.
@@ -137,7 +142,7 @@ const BUFFER: usize = 256 << 10;
 
 impl World {
     fn new(lies: Lies, options: TcpOptions) -> Self {
-        let mut network = Network::new(1);
+        let (mut network, marks) = (Network::new(1), lies.marks);
         let fast = WireConfig::perfect().rate(1_000_000_000);
         let server = network.add_host("server");
         let switch = network.add_switch("switch");
@@ -154,8 +159,12 @@ impl World {
         let relay = network.add_relay("relay", Medium::Ethernet, relay(lies));
         network.link(switch.port(), relay.port(), fast).unwrap();
         let hostile = network.add_host("hostile");
+        let (mut forth, back) = link;
+        if marks {
+            forth = forth.ce_above(Duration::from_millis(10));
+        }
         network
-            .link(relay.port(), hostile.port(port(3)), link)
+            .link(relay.port(), hostile.port(port(3)), (forth, back))
             .unwrap();
         let mut flow = |n: u8, host: HostId, options: TcpOptions, bytes: u64| {
             let to = SocketAddr::new(at(n), 9);
@@ -172,6 +181,7 @@ impl World {
             honest,
             hostile,
             most: (0, 0),
+            most_reductions: 0,
         }
     }
 
@@ -184,7 +194,10 @@ impl World {
     fn run(&mut self, millis: u64) {
         for _ in 0..millis / 10 {
             self.network.run_for(Duration::from_millis(10)).unwrap();
-            let held = self.info().map_or(0, |info| info.memory);
+            let info = self.info();
+            let held = info.as_ref().map_or(0, |info| info.memory);
+            let reductions = info.map_or(0, |info| info.ecn_reductions);
+            self.most_reductions = self.most_reductions.max(reductions);
             let stack = self.network.stack(self.server).memory().most_used;
             self.most = (self.most.0.max(held), self.most.1.max(stack));
         }
@@ -280,6 +293,7 @@ fn optimistic_acks() {
             }
         },
         lose: |seen, _| seen.draw(10) == 0,
+        ..HONEST
     };
     let world = beside(lies, TcpOptions::default());
     assert!(world.hostile_bytes() < HOSTILE_TEXT);
@@ -299,7 +313,9 @@ fn split_acks() {
             .collect()
     };
     let cwnd = |lies: Lies| {
-        let mut world = World::new(lies, TcpOptions::default());
+        // Slow start alone: HyStart++ counts rounds by samples.
+        let reno = TcpOptions::default().congestion(Choice::Reno);
+        let mut world = World::new(lies, reno);
         world.run(200);
         world.info().unwrap().cwnd
     };
@@ -343,7 +359,7 @@ fn sack_storms() {
             }
             all
         },
-        lose: |_, _| false,
+        ..HONEST
     };
     let world = beside(lies, TcpOptions::default());
     assert_eq!(world.hostile_bytes(), HOSTILE_TEXT);
@@ -365,6 +381,7 @@ fn reneging() {
             vec![ack.with_sack(&block)]
         },
         lose: |seen, _| seen.draw(10) == 0,
+        ..HONEST
     };
     let world = beside(lies, TcpOptions::default());
     assert_eq!(world.hostile_bytes(), HOSTILE_TEXT, "{:?}", world.info());
@@ -378,7 +395,7 @@ fn shrinking_windows() {
             ack.tcp.window = [ack.tcp.window, 0, 1, 40][seen.acks as usize % 4];
             vec![ack]
         },
-        lose: |_, _| false,
+        ..HONEST
     };
     let world = beside(lies, TcpOptions::default());
     assert!(world.hostile_bytes() > 100_000, "{:?}", world.info());
@@ -397,6 +414,7 @@ fn forged_dsacks() {
             vec![ack.with_sack(&blocks)]
         },
         lose: |seen, _| seen.draw(50) == 0,
+        ..HONEST
     };
     let world = beside(lies, TcpOptions::default());
     assert_eq!(world.hostile_bytes(), HOSTILE_TEXT);
@@ -416,7 +434,11 @@ fn timestamps_that_lie() {
     ];
     for (lie, ack) in lies {
         let lose = |seen: &mut Seen, _: &Segment| seen.draw(50) == 0;
-        let lies = Lies { ack, lose };
+        let lies = Lies {
+            ack,
+            lose,
+            ..HONEST
+        };
         let options = TcpOptions::default().congestion(Choice::custom(|| Box::new(Paced)));
         let world = beside(lies, options);
         assert!(
@@ -428,6 +450,50 @@ fn timestamps_that_lie() {
             assert!(rate >= 1448, "{lie}: {rate} bytes a second");
         }
     }
+}
+
+fn asking() -> TcpOptions {
+    TcpOptions::default().ecn(Ecn::Ask)
+}
+
+/// Every ACK says that a mark was seen: one cut in a round trip, down to a segment, and text goes on.
+#[test]
+fn ece_floods() {
+    let lies = Lies {
+        ack: |_, mut ack| {
+            ack.tcp.flags |= Flags::ECE;
+            vec![ack]
+        },
+        ..HONEST
+    };
+    let world = beside(lies, asking());
+    // At a window of one segment, one leaves for each retransmission time-out (RFC 3168 §6.1.2).
+    assert!(world.hostile_bytes() > 100_000, "{:?}", world.info());
+    // A cut for each round trip of a minute at most, not for each ACK.
+    let reductions = world.most_reductions;
+    assert!((3..600).contains(&reductions), "{reductions} reductions");
+}
+
+/// Marks are seen and not told: the sender learns of the queue by what it drops, as without ECN.
+#[test]
+fn marks_that_are_concealed() {
+    let marks = Lies {
+        marks: true,
+        ..HONEST
+    };
+    let told = beside(marks, asking());
+    assert!(told.most_reductions > 0);
+    let lies = Lies {
+        ack: |_, mut ack| {
+            ack.tcp.flags -= Flags::ECE;
+            vec![ack]
+        },
+        marks: true,
+        ..HONEST
+    };
+    let world = beside(lies, asking());
+    assert_eq!(world.most_reductions, 0);
+    assert_eq!(world.hostile_bytes(), HOSTILE_TEXT);
 }
 
 fn older(mut ack: Segment, millis: u32) -> Segment {
