@@ -13,6 +13,8 @@ struct Item {
     tested: Option<Vec<String>>,
     /// What its `waits for:` names.
     waits: Option<String>,
+    /// The fault that was put in to see its tests fail.
+    fault: Option<String>,
 }
 
 #[test]
@@ -45,7 +47,7 @@ fn collect(folder: &Path, tests: &mut BTreeSet<String>) {
     }
 }
 
-/// The functions `rNN_...` that are tests, of a file whose tests are `listed` or have the attribute.
+/// The functions `rNN_...` and `mNN_...` that are tests, of a file whose tests are `listed` or have the attribute.
 fn tests_in(text: &str, listed: bool) -> Vec<String> {
     let mut attributes = String::new();
     let mut found = Vec::new();
@@ -68,19 +70,27 @@ fn tests_in(text: &str, listed: bool) -> Vec<String> {
 /// `r07` of `r07_and_so_on`.
 fn number_of(name: &str) -> Option<&str> {
     let (number, _) = name.split_once('_')?;
-    let digits = number.strip_prefix('r')?;
+    let digits = number.strip_prefix(['r', 'm'])?;
     let plain = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
     plain.then_some(number)
 }
 
-/// The items of the list: a line `- rNN text`, and below it `tested: names; waits for: what`.
+/// Must a fault have been tried? All of recovery and congestion control.
+fn wants_a_fault(number: &str) -> bool {
+    number.starts_with('m') || ("r25"..="r48").contains(&number)
+}
+
+/// The items of the list: a line `- rNN text` or `- mNN text`, and below it `tested: names; waits for: what`
+/// and `fault put in: what`.
 fn items(list: &str) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     for line in list.lines() {
-        if let Some(text) = line.strip_prefix("- r") {
-            let digits = text.split(' ').next().unwrap_or_default();
+        let number = line
+            .strip_prefix("- ")
+            .and_then(|text| text.split(' ').next());
+        if let Some(number) = number.filter(|number| number.starts_with(['r', 'm'])) {
             items.push(Item {
-                number: format!("r{digits}"),
+                number: number.to_string(),
                 ..Item::default()
             });
         } else if let (Some(status), Some(item)) = (line.strip_prefix("  "), items.last_mut()) {
@@ -90,6 +100,8 @@ fn items(list: &str) -> Vec<Item> {
                     item.tested = Some(names.filter(|name| !name.is_empty()).collect());
                 } else if let Some(what) = part.strip_prefix("waits for:") {
                     item.waits = Some(what.trim().to_string());
+                } else if let Some(what) = part.strip_prefix("fault put in:") {
+                    item.fault = Some(what.trim().to_string());
                 }
             }
         }
@@ -113,6 +125,10 @@ fn check(list: &str, tests: &BTreeSet<String>) -> Vec<String> {
                 broken.push(format!("{number} waits for nothing"));
             }
             _ => {}
+        }
+        let tried = item.fault.as_ref().is_some_and(|what| !what.is_empty());
+        if item.tested.is_some() && wants_a_fault(number) && !tried {
+            broken.push(format!("{number} names no fault that was put in"));
         }
         for name in item.tested.iter().flatten() {
             if number_of(name) != Some(number) {
@@ -139,6 +155,7 @@ fn check(list: &str, tests: &BTreeSet<String>) -> Vec<String> {
 fn what_does_not_agree_is_found() {
     let tests = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect();
     let one = tests(&["r01_a"]);
+    let later = tests(&["r30_a", "m02_b"]);
     let none = tests(&[]);
     #[rustfmt::skip]
     let rows: &[(&str, &BTreeSet<String>, &[&str])] = &[
@@ -152,6 +169,8 @@ fn what_does_not_agree_is_found() {
         ("- r01 Text.\n  tested: r01_a, r02_a", &one, &["r01 names r02_a"]),
         ("- r01 Text.\n  waits for: it", &one, &["r01 has tests and does not say so"]),
         ("- r02 Text.\n  waits for: it", &one, &["r01_a is named after no item"]),
+        ("- r30 T.\n  tested: r30_a\n  fault put in: it\n- m02 T.\n  tested: m02_b\n  fault put in: that", &later, &[]),
+        ("- r30 T.\n  tested: r30_a\n  fault put in:\n- m02 T.\n  tested: m02_b", &later, &["r30 names no fault that was put in", "m02 names no fault that was put in"]),
         ("- r01 T.\n  tested: r01_a\n- r01 T.\n  tested: r01_a", &one, &["r01 is listed twice"]),
     ];
     for (list, tests, broken) in rows {

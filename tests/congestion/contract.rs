@@ -282,6 +282,30 @@ fn m16_an_idle_restart_is_told_before_the_first_transmission() {
     );
 }
 
+/// m17: after an ACK there always is room in the window. Whether it was what stopped the sender is decided
+/// when it stops: a sender with enough to send doubles it each round, one that writes little never does.
+#[test]
+fn m17_the_window_limits_who_is_stopped_by_it() {
+    let mut flow = Flow::new(1, wires(100, 40, 1 << 20), using(Choice::Reno));
+    // A round trip for the neighbour, one for the handshake, and then four.
+    flow.run(Duration::from_millis(6 * 40 + 20));
+    let cwnd = flow.info().cwnd;
+    assert!(cwnd >= 15 * 14_480, "{cwnd} after four rounds");
+    let mut pair = Pair::new(1, wires(100, 40, 1 << 20)).unwrap();
+    let to = SocketAddr::new(Pair::RIGHT, 9);
+    pair.network.add_app(pair.right, Sink::new(to));
+    let connect = |cx: &mut netloom::sim::Cx<'_>| cx.tcp_connect(to, using(Choice::Reno));
+    let id = pair.network.call(pair.left, connect).unwrap();
+    pair.network.run_until(at(200)).unwrap();
+    for _ in 0..20 {
+        let write = |cx: &mut netloom::sim::Cx<'_>| cx.tcp_write(id, &[7; 10_000]);
+        assert_eq!(pair.network.call(pair.left, write), Ok(10_000));
+        pair.network.run_for(Duration::from_millis(50)).unwrap();
+    }
+    let info = pair.network.stack(pair.left).tcp_info(id).unwrap();
+    assert_eq!(info.cwnd, 14_480);
+}
+
 /// A controller that always says the same.
 #[derive(Clone, Debug)]
 struct Says(Output);
@@ -337,14 +361,26 @@ fn nonsense_is_clamped_and_counted() {
             info.cwnd
         );
     }
+    // What is absurd but within the bounds is done as it is said.
+    for output in [
+        Output::window(30_000, u32::MAX).paced(Pacing::Rate(u64::MAX)),
+        Output::window(30_000, 0)
+            .paced(Pacing::FromWindow)
+            .quantum(u32::MAX),
+    ] {
+        let mut flow = Flow::new(2, wires(10, 20, 60_000), using(says(output)));
+        let bytes = flow.run(Duration::from_secs(1));
+        assert!(bytes >= 600_000, "{output:?}: {bytes} bytes");
+        assert_eq!(flow.info().congestion_clamped, 0, "{output:?}");
+    }
     let mut flow = Flow::new(2, wires(10, 20, 30_000), using(Choice::Reno));
     flow.run(Duration::from_secs(1));
     assert_eq!(flow.info().congestion_clamped, 0);
 }
 
-/// A rate is kept to within a percent, and the link never sees more than the pacer's credit at once.
+/// m27: a rate is kept to within a percent, and the link never sees more than the pacer's credit at once.
 #[test]
-fn what_is_paced_leaves_at_its_rate() {
+fn m27_what_is_paced_leaves_at_its_rate() {
     let rate = 500_000;
     let output = Output::window(1 << 20, u32::MAX).paced(Pacing::Rate(rate));
     // A link ten times as fast, with a queue of four segments: two pieces of two at once.

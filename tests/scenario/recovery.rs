@@ -437,3 +437,25 @@ fn r43_a_needless_retransmission_restores_the_window() {
     );
     t.info(|info| assert_eq!(info.undos, 1));
 }
+
+/// m03: what was reported and is then acknowledged cumulatively leaves flight once, and is delivered once.
+#[test]
+fn m03_what_was_reported_and_then_acknowledged_counts_once() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 10000
+        +0   > P. 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 1 <sack 2001:3001>
+        +0   < . 1:1(0) ack 1 <sack 2001:3001 4001:5001>
+        +0   expect-info in_flight 8000
+        +.005 < . 1:1(0) ack 3001 <sack 4001:5001>
+        +0   expect-info in_flight 6000
+        +.005 < . 1:1(0) ack 6001
+        +0   expect-info in_flight 4000
+        +.005 < . 1:1(0) ack 10001
+        +0   expect-info in_flight 0
+    ",
+    );
+    t.info(|info| assert_eq!((info.delivered, info.sacked), (10_000, 0)));
+}

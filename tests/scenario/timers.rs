@@ -285,3 +285,30 @@ fn r38_a_keep_alive_without_its_timestamp_is_answered() {
     ",
     );
 }
+
+/// Karn's rule: the ACK of what was sent again measures nothing, so the doubled time-out is kept for what
+/// is sent next, and ends with the first that is sent once.
+#[test]
+fn r28_a_back_off_is_kept_until_something_was_measured() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 1000
+        +0   > P. 1:1001(1000) ack 1
+        // The probe of the tail, in the time-out's place, and the time-out.
+        +.25 > P. 1:1001(1000) ack 1
+        +.25 > P. 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 1001
+        +0   write 1000
+        +0   > P. 1001:2001(1000) ack 1
+        +.5  > P. 1001:2001(1000) ack 1
+        +.05 < . 1:1(0) ack 2001
+        +0   write 1000
+        +0   > P. 2001:3001(1000) ack 1
+        +.05 < . 1:1(0) ack 3001
+        +0   write 1000
+        +0   > P. 3001:4001(1000) ack 1
+        +.25 > P. 3001:4001(1000) ack 1
+    ",
+    );
+}

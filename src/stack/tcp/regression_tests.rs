@@ -365,10 +365,21 @@ fn r32_every_wait_has_a_timer_in_the_future() {
     }
 }
 
-/// Frames that wait in the host before they are handled do not lengthen the round trip.
-#[test]
-fn r34_round_trips_are_measured_by_arrival() {
-    let mut link = Link::new();
+/// Each frame arrives 10 ms after it left and is handled another 60 ms later.
+fn cross_late(link: &mut Link, from: usize) {
+    let left = link.now;
+    let frames = link.swallow(from);
+    assert!(!frames.is_empty());
+    link.now = left + ms(70);
+    for mut frame in frames {
+        frame.meta.at = left + ms(10);
+        let (now, to) = (link.now, &mut link.ends[1 - from]);
+        to.stack.handle_frame(now, to.on, frame);
+    }
+}
+
+/// A connection whose handshake was handled late.
+fn opened_late(link: &mut Link) -> (TcpId, TcpId) {
     let server: SocketAddr = SERVER.parse().unwrap();
     let listener = link.ends[0]
         .stack
@@ -378,31 +389,48 @@ fn r34_round_trips_are_measured_by_arrival() {
     let now = link.now;
     let client = link.ends[1].stack.tcp_connect(now, server, None, options);
     let client = client.unwrap();
-    // Each frame arrives 10 ms after it left and is handled another 60 ms later.
-    let cross = |link: &mut Link, from: usize| {
-        let left = link.now;
-        let frames = link.swallow(from);
-        assert!(!frames.is_empty());
-        link.now = left + ms(70);
-        for mut frame in frames {
-            frame.meta.at = left + ms(10);
-            let (now, to) = (link.now, &mut link.ends[1 - from]);
-            to.stack.handle_frame(now, to.on, frame);
-        }
-    };
     for from in [1, 0, 1] {
-        cross(&mut link, from);
+        cross_late(link, from);
     }
     let now = link.now;
     let accepted = link.ends[0].stack.tcp_accept(now, listener).unwrap();
+    (client, accepted)
+}
+
+/// m02: what RACK makes its reordering window of, and when it finds a loss. The ACK of the second waited for
+/// 60 ms: by its arrival the first is a quarter of the round trip older than it may be.
+#[test]
+fn m02_loss_is_found_by_times_of_arrival() {
+    let mut link = Link::new();
+    let (client, _) = opened_late(&mut link);
+    let now = link.now;
+    let settings = TcpOptions::default().nodelay(true);
+    let stack = &mut link.ends[1].stack;
+    stack.tcp_set_options(now, client, settings).unwrap();
+    link.write(1, client, &text(100));
+    let _lost = link.swallow(1);
+    link.now = link.now + ms(22);
+    link.write(1, client, &text(100));
+    cross_late(&mut link, 1);
+    cross_late(&mut link, 0);
+    let info = link.ends[1].stack.tcp_info(client).unwrap();
+    assert_eq!(info.min_rtt, Some(ms(80)));
+    assert_eq!(link.swallow(1).len(), 1, "the first is sent again at once");
+}
+
+/// Frames that wait in the host before they are handled do not lengthen the round trip.
+#[test]
+fn r34_round_trips_are_measured_by_arrival() {
+    let mut link = Link::new();
+    let (client, accepted) = opened_late(&mut link);
     // From the SYN to the arrival of the SYN-ACK: the server's own delay is part of the path.
     let latest =
         |link: &Link, end: usize, id| link.ends[end].stack.tcp_info(id).unwrap().latest_rtt;
     assert_eq!(latest(&link, 1, client), Some(ms(80)));
     assert_eq!(latest(&link, 0, accepted), Some(ms(80)));
     link.write(1, client, &text(3000));
-    cross(&mut link, 1);
-    cross(&mut link, 0);
+    cross_late(&mut link, 1);
+    cross_late(&mut link, 0);
     assert_eq!(latest(&link, 1, client), Some(ms(80)));
     // By timestamp echo, too: the text is lost once, and the probe of its tail.
     link.write(0, accepted, &text(3000));
@@ -412,11 +440,11 @@ fn r34_round_trips_are_measured_by_arrival() {
         let now = link.now;
         link.ends[0].stack.handle_timeout(now);
     }
-    cross(&mut link, 0);
+    cross_late(&mut link, 0);
     link.now = link.now + ms(40);
     let now = link.now;
     link.ends[1].stack.handle_timeout(now);
-    cross(&mut link, 1);
+    cross_late(&mut link, 1);
     assert_eq!(latest(&link, 0, accepted), Some(ms(120)));
 }
 

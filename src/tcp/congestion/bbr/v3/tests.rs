@@ -62,10 +62,19 @@ fn gains_and_bounds_are_the_drafts() {
         bbr.model.infl_lt = Some(100_000);
         bbr.model.infl_st = Some(90_000);
         bbr.cwnd = 1_000_000;
-        // m18: 85 % used and 15 % free, not the other way round.
         bbr.model.max_bw.update(1_000_000_000);
         bbr.set_cwnd(&cx(), 0);
         assert_eq!(bbr.cwnd, bound.min(1_000_000), "{state:?}");
+    }
+}
+
+/// m18: 85 % is used and 15 % is free, not the other way round.
+#[test]
+fn m18_headroom_is_fifteen_percent() {
+    let mut bbr = found();
+    for (bound, used) in [(100_000, 85_000), (8000, 8000 - SMSS), (5000, 4 * SMSS)] {
+        bbr.model.infl_lt = Some(bound);
+        assert_eq!(bbr.headroom(&cx()), used);
     }
 }
 
