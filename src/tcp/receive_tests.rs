@@ -354,10 +354,15 @@ fn the_echoed_timestamp_is_of_the_segment_the_ack_is_due_to() {
 fn r48_an_old_timestamp_is_refused_and_the_check_lapses_after_24_days() {
     let mut rcv = receive(10_000);
     rcv.start_timestamps(1000, Instant::ZERO);
-    let old = stamped(BASE, 10, 999, 5);
+    let old = stamped(BASE, 10, 998, 5);
     assert_eq!(rcv.check_timestamp(&old), Err(DropReason::TcpPaws));
     let same = stamped(BASE, 10, 1000, 5);
     assert_eq!(rcv.check_timestamp(&same), Ok(()));
+    // A tick older is what a retransmission overtook.
+    let overtaken = stamped(BASE, 10, 999, 5);
+    assert_eq!(rcv.check_timestamp(&overtaken), Ok(()));
+    rcv.update_timestamp(&overtaken);
+    assert_eq!(rcv.ts_recent(), Some(1000), "which never goes back");
     let rst = Segment {
         control: Control::Rst,
         ..old.clone()
@@ -368,12 +373,12 @@ fn r48_an_old_timestamp_is_refused_and_the_check_lapses_after_24_days() {
         Err(DropReason::TcpNoTimestamp)
     );
     let days = |n: u64| n * 24 * 3600 * 1000;
-    let late = stamped(BASE, 10, 999, days(24) - 1);
+    let late = stamped(BASE, 10, 998, days(24) - 1);
     assert_eq!(rcv.check_timestamp(&late), Err(DropReason::TcpPaws));
-    let lapsed = stamped(BASE, 10, 999, days(24));
+    let lapsed = stamped(BASE, 10, 998, days(24));
     assert_eq!(rcv.check_timestamp(&lapsed), Ok(()));
     rcv.update_timestamp(&lapsed);
-    assert_eq!(rcv.ts_recent(), Some(999), "and the new one is taken over");
+    assert_eq!(rcv.ts_recent(), Some(998), "and the new one is taken over");
 }
 
 /// r10: the clock's own wrap.

@@ -13,6 +13,12 @@ use super::seq::SeqNum;
 // RFC 7323 §5.5: TS.Recent is not used after 24 days without a segment.
 const TS_RECENT_LIFE: Duration = Duration::from_secs(24 * 24 * 3600);
 
+// Ticks of the peer's clock that text may be older than TS.Recent: Linux's TCP_PAWS_WINDOW. What left a tick
+// before a retransmission of RCV.NXT that overtook it is no old duplicate; a path that reorders by milliseconds
+// would lose with each retransmission what was close behind it. No clock ticks so rarely that numbers wrap
+// within one (RFC 7323 §5.4).
+const PAWS_SLACK: u32 = 1;
+
 /// The timestamp to echo: TS.Recent and when it came (RFC 7323 §4.3).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TsRecent {
@@ -40,7 +46,7 @@ impl Receive {
             };
         };
         let fresh = seg.at.since(recent.at) < TS_RECENT_LIFE;
-        if fresh && SeqNum::new(val).before(SeqNum::new(recent.val)) {
+        if fresh && (SeqNum::new(val) + PAWS_SLACK).before(SeqNum::new(recent.val)) {
             return Err(DropReason::TcpPaws);
         }
         Ok(())

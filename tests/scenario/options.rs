@@ -138,7 +138,7 @@ fn r48_old_and_missing_timestamps() {
     let mut t = Scenario::established().timestamps().build();
     t.run(
         r"
-        +0   < P. 1:11(10) ack 1 <TS val 49 ecr 0>
+        +0   < P. 1:11(10) ack 1 <TS val 48 ecr 0>
         +0   > . 1:1(0) ack 1
         +0   expect-drops tcp_paws 1
         +0   < P. 1:11(10) ack 1
