@@ -24,6 +24,8 @@ struct Half {
     edge: Option<u32>,
     /// The end of what it sent.
     end: u32,
+    /// The number after its FIN, once it sent one.
+    fin: Option<u32>,
     /// Since when it has not answered what came.
     owes: Option<Instant>,
 }
@@ -76,6 +78,12 @@ impl Monitor {
         if flags.contains(Flags::RST) {
             flow[to].owes = None;
         }
+        // Its FIN is acknowledged, and it acknowledged the peer's: it may be gone (LAST-ACK), and the
+        // peer has all that he sent.
+        let said_all = flow[to].fin.is_some() && flow[to].fin == Some(header.ack());
+        if said_all && flow[to].ack.is_some() && flow[to].ack == flow[1 - to].fin {
+            flow[to].owes = None;
+        }
         if flags.intersects(Flags::SYN | Flags::RST) || len == 0 {
             return;
         }
@@ -113,6 +121,9 @@ impl Monitor {
             return on_syn(flow, from, header);
         }
         let len = text as u32 + u32::from(flags.contains(Flags::FIN));
+        if flags.contains(Flags::FIN) {
+            flow[from].fin = Some(header.seq().wrapping_add(len));
+        }
         check_numbers(flow, from, header.seq(), len);
         check_promise(flow, from, header, unscaled);
     }
