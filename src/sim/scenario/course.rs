@@ -325,12 +325,15 @@ mod tests {
             let mut course = Course::new(&mut run, "flows", 1, &path, &senders).unwrap();
             course.run_until_ms(600).unwrap();
             assert!(course.done_at(0).is_none() && !course.all_done());
-            let srtt = course.info(1).and_then(|info| info.rtt).unwrap();
-            let farther = senders[1].farther_ms;
-            assert!(srtt >= Duration::from_millis(10 + farther), "{srtt:?}");
-            let mut looks = 0;
-            course.look_until_done(60_000, |_| looks += 1).unwrap();
-            assert!(looks > 100, "{looks}");
+            let (mut looks, mut longest) = (0, None);
+            let look = |course: &mut Course| {
+                looks += 1;
+                longest = longest.max(course.info(1).and_then(|info| info.rtt));
+            };
+            course.look_until_done(60_000, look).unwrap();
+            assert!(looks > 50, "{looks}");
+            let least = Duration::from_millis(10 + senders[1].farther_ms);
+            assert!(longest.is_some_and(|rtt| rtt >= least), "{longest:?}");
             assert!(course.all_done(), "{:?}", course.received());
             assert!(course.network.now() < Instant::from_millis(5000));
             assert!(course.frames().0 >= course.received().iter().sum::<u64>() / 1448);
