@@ -185,8 +185,7 @@ fn calls_come_in_the_order_of_the_contract() {
 #[test]
 fn a_lost_retransmission_is_told_once_a_round_trip() {
     let (choice, calls) = recorder();
-    let options = TcpOptions::default().congestion(choice);
-    let mut t = Scenario::established().options(options).build();
+    let mut t = Scenario::established().congestion(choice).build();
     calls.lock().unwrap().clear();
     t.run(
         r"
@@ -220,8 +219,7 @@ fn a_lost_retransmission_is_told_once_a_round_trip() {
 #[test]
 fn a_tail_probe_is_told_as_one() {
     let (choice, calls) = recorder();
-    let options = TcpOptions::default().congestion(choice);
-    let mut t = Scenario::established().options(options).build();
+    let mut t = Scenario::established().congestion(choice).build();
     t.run(
         r"
         +0   write 4000

@@ -4,6 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use netloom::stack::Counters;
+use netloom::tcp::congestion::Choice;
 use netloom::tcp::{TcpInfo, TcpOptions};
 
 use super::script;
@@ -78,6 +79,12 @@ impl Scenario {
     /// Our settings.
     pub(crate) fn options(mut self, options: TcpOptions) -> Self {
         self.setting.options = options;
+        self
+    }
+
+    /// The congestion control, Reno otherwise; that of the options does not count.
+    pub(crate) fn congestion(mut self, congestion: Choice) -> Self {
+        self.setting.congestion = congestion;
         self
     }
 
