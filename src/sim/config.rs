@@ -4,6 +4,7 @@
 
 use core::fmt;
 use core::net::IpAddr;
+use core::time::Duration;
 
 use super::device::PortDevice;
 use crate::base::{Cidr, MacAddr};
@@ -16,6 +17,7 @@ pub struct HostConfig {
     pub(super) name: String,
     pub(super) tune: Box<dyn FnOnce(Config) -> Config>,
     pub(super) record: bool,
+    pub(super) late: Duration,
 }
 
 impl HostConfig {
@@ -25,6 +27,17 @@ impl HostConfig {
             name: name.into(),
             tune: Box::new(|config| config),
             record: false,
+            late: Duration::ZERO,
+        }
+    }
+
+    /// Whatever is to wake it, frames and timers, does so up to this much later, drawn each time: a driver on
+    /// a machine that does other things. What comes meanwhile is dealt with in the same turn. At once by
+    /// default.
+    pub fn wakes_late(self, below: Duration) -> Self {
+        Self {
+            late: below,
+            ..self
         }
     }
 

@@ -16,7 +16,7 @@ use super::cx::Cx;
 use super::device::{Edge, PortDevice, SimDevice};
 use super::office::Office;
 use super::recording::{Recording, recorded};
-use crate::base::{Instant, Seed};
+use crate::base::{Instant, Random, Seed};
 use crate::device::{Coalesce, Device, Receive, Segmented, Transmit};
 use crate::stack::{
     Config, ConfigError, Event, InterfaceConfig, InterfaceId, Port, PortError, Stack, turn_all,
@@ -33,6 +33,8 @@ pub(super) struct Host {
     /// By port: what is between its device and the link.
     edges: Vec<Rc<RefCell<Edge>>>,
     apps: Vec<Slot>,
+    /// How late it wakes at most, and what it draws that from.
+    late: (Duration, Random),
 }
 
 /// An application.
@@ -42,7 +44,12 @@ struct Slot {
 }
 
 impl Host {
-    pub(super) fn new(seed: &Seed, tune: impl FnOnce(Config) -> Config, record: bool) -> Self {
+    pub(super) fn new(
+        seed: &Seed,
+        tune: impl FnOnce(Config) -> Config,
+        record: bool,
+        late: Duration,
+    ) -> Self {
         let config = tune(Config::new(*seed));
         let mut office = Office::new(seed);
         office.log = record.then(|| Rc::new(RefCell::new(Recording::new(config.clone()))));
@@ -52,7 +59,15 @@ impl Host {
             ports: Vec::new(),
             edges: Vec::new(),
             apps: Vec::new(),
+            late: (late, Random::new(seed.key("late"))),
         }
+    }
+
+    /// How late it wakes this time.
+    pub(super) fn lateness(&mut self) -> Duration {
+        let (below, random) = &mut self.late;
+        let nanos = u64::try_from(below.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(random.below(nanos))
     }
 
     /// Adds a port; returns its number.

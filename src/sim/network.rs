@@ -131,9 +131,14 @@ impl Network {
 
     /// Adds a host; a name is enough of a configuration.
     pub fn add_host(&mut self, config: impl Into<HostConfig>) -> HostId {
-        let HostConfig { name, tune, record } = config.into();
+        let HostConfig {
+            name,
+            tune,
+            record,
+            late,
+        } = config.into();
         let seed = self.seed_of("host", self.nodes.len());
-        let host = Host::new(&seed, tune, record);
+        let host = Host::new(&seed, tune, record, late);
         HostId(self.add_node(name, Kind::Host(Box::new(host))))
     }
 
@@ -419,7 +424,8 @@ impl Network {
                 tap.frame(self.now, 1 - wire % 2, Direction::Inbound, &frame);
             }
             self.nodes[node].arrive(port, frame);
-            self.agenda.set(Who::Node(node), Some(self.now));
+            let at = self.now + self.nodes[node].lateness();
+            self.agenda.advance(Who::Node(node), at);
         }
         self.agenda.set(Who::Wire(wire), cable.wire.next_due());
     }
@@ -428,8 +434,15 @@ impl Network {
     fn turn(&mut self, node: usize) -> Result<(), SimError> {
         let now = self.now;
         let next = self.nodes[node].turn(now)?;
-        self.agenda
-            .set(Who::Node(node), next.map(|next| next.max(now)));
+        // More to do now is no waking up.
+        let next = next.map(|next| {
+            if next > now {
+                next + self.nodes[node].lateness()
+            } else {
+                now
+            }
+        });
+        self.agenda.set(Who::Node(node), next);
         let (cables, taps, away) = (&mut self.cables, &mut self.taps, &self.away[node]);
         let (digest, agenda) = (&mut self.digest, &mut self.agenda);
         // The wire that was fed last: it is asked for its time once for all frames in a row.

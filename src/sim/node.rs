@@ -2,6 +2,8 @@
 //!
 //! *Owns* the kinds and what they have in common. *Does not* know wires.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 
 use super::host::Host;
@@ -34,6 +36,14 @@ impl Node {
             Kind::Relay(relay) => relay.arrive(port, frame),
             Kind::Router(router) => router.arrive(port, frame),
             Kind::Switch(switch) => switch.arrive(port, frame),
+        }
+    }
+
+    /// How much later than at once it wakes this time.
+    pub(super) fn lateness(&mut self) -> Duration {
+        match &mut self.kind {
+            Kind::Host(host) => host.lateness(),
+            Kind::Relay(_) | Kind::Router(_) | Kind::Switch(_) => Duration::ZERO,
         }
     }
 
