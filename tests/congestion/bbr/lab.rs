@@ -3,15 +3,20 @@
 pub(crate) use core::time::Duration;
 
 pub(crate) use netloom::Instant;
+use netloom::base::Cidr;
 use netloom::bytes::Bytes;
 pub(crate) use netloom::device::{QueueLimit, WireConfig};
-pub(crate) use netloom::sim::{App, AppId, Cx, Pair, Row, Sampling, Sink, TraceId, Wake};
+pub(crate) use netloom::sim::{
+    App, AppId, Cx, HostConfig, HostId, LinkId, Network, Pair, PortConfig, Row, Sampling, Sink,
+    TraceId, Wake,
+};
 use netloom::stack::{ListenOptions, TcpId};
 pub(crate) use netloom::tcp::TcpOptions;
 pub(crate) use netloom::tcp::congestion::Choice;
 
 pub(crate) const SEC: Duration = Duration::from_secs(1);
 pub(crate) const MS: Duration = Duration::from_millis(1);
+pub(crate) const US: Duration = Duration::from_micros(1);
 pub(crate) const SMSS: i128 = 1448;
 
 /// The numbers by which `inspect` tells BBRv3's states.
@@ -117,7 +122,8 @@ impl Look {
 
 /// The experiment: everything that happened is in `history`.
 pub(crate) struct Lab {
-    pub(crate) pair: Pair,
+    pub(crate) network: Network,
+    pub(crate) link: LinkId,
     pub(crate) talker: AppId<Talker>,
     sink: AppId<Sink>,
     trace: TraceId,
@@ -162,13 +168,45 @@ impl Lab {
         mode: Mode,
         choice: Choice,
     ) -> Self {
-        let mut pair = Pair::new(seed, (forth.clone(), back)).unwrap();
+        let pair = Pair::new(seed, (forth.clone(), back)).unwrap();
+        let parts = (pair.network, pair.left, pair.right, pair.link);
+        Self::in_network(parts, (bits, rtt), forth, mode, choice)
+    }
+
+    /// Both hosts wake up to so much later than they should.
+    pub(crate) fn late(bits: u64, rtt: Duration, below: Duration, choice: Choice) -> Self {
+        let product = u128::from(bits) * rtt.as_nanos() / 8_000_000_000;
+        let queue = usize::try_from(product).unwrap().max(64 << 10);
+        let (forth, back) = path(bits, rtt, queue);
+        let mut network = Network::new(1);
+        let [left, right] =
+            ["left", "right"].map(|name| network.add_host(HostConfig::new(name).wakes_late(below)));
+        let [at_left, at_right] = [Pair::LEFT, Pair::RIGHT]
+            .map(|address| PortConfig::new().address(Cidr::new(address, 24).unwrap()));
+        let link = network
+            .link(
+                left.port(at_left),
+                right.port(at_right),
+                (forth.clone(), back),
+            )
+            .unwrap();
+        let parts = (network, left, right, link);
+        Self::in_network(parts, (bits, rtt), forth, Mode::Bulk, choice)
+    }
+
+    fn in_network(
+        (mut network, left, right, link): (Network, HostId, HostId, LinkId),
+        (bits, rtt): (u64, Duration),
+        forth: WireConfig,
+        mode: Mode,
+        choice: Choice,
+    ) -> Self {
         let to = std::net::SocketAddr::new(Pair::RIGHT, 9);
         let receiver = TcpOptions::default()
             .recv_buffer_max(64 << 20)
             .recv_buffer_initial(16 << 20);
         let sink = Sink::new(to).options(ListenOptions::new(receiver));
-        let sink = pair.network.add_app(pair.right, sink);
+        let sink = network.add_app(right, sink);
         let options = TcpOptions::default()
             .congestion(choice)
             .send_buffer(8 << 20);
@@ -181,11 +219,12 @@ impl Lab {
             ahead: ahead(bits),
             text: Bytes::from(vec![0x42; 64 << 10]),
         };
-        let talker = pair.network.add_app(pair.left, talker);
-        let queue = Some(pair.link.forth());
-        let trace = pair.network.trace(pair.left, Sampling::EachTurn, queue);
+        let talker = network.add_app(left, talker);
+        let queue = Some(link.forth());
+        let trace = network.trace(left, Sampling::EachTurn, queue);
         Self {
-            pair,
+            network,
+            link,
             talker,
             sink,
             trace,
@@ -199,13 +238,13 @@ impl Lab {
     /// Runs for so long; returns what was seen meanwhile.
     pub(crate) fn run(&mut self, time: Duration) -> &[Look] {
         let from = self.history.len();
-        self.pair.network.run_for(time).unwrap();
+        self.network.run_for(time).unwrap();
         self.take_rows();
         &self.history[from..]
     }
 
     fn take_rows(&mut self) {
-        let rows = self.pair.network.take_rows(self.trace);
+        let rows = self.network.take_rows(self.trace);
         let known = rows.into_iter().filter(|row| !row.inspected.is_empty());
         self.history.extend(known.map(Look));
     }
@@ -213,14 +252,14 @@ impl Lab {
     /// Runs until a turn is as wanted.
     #[track_caller]
     pub(crate) fn until(&mut self, at_most: Duration, wanted: impl Fn(&Look) -> bool) -> Look {
-        let end = self.pair.network.now() + at_most;
+        let end = self.network.now() + at_most;
         loop {
             let from = self.history.len();
             self.take_rows();
             if let Some(look) = self.history[from..].iter().find(|look| wanted(look)) {
                 return look.clone();
             }
-            let next = self.pair.network.step().unwrap();
+            let next = self.network.step().unwrap();
             if next.is_none_or(|next| next > end) {
                 panic!("not in {at_most:?}; {}", self.tail());
             }
@@ -253,27 +292,27 @@ impl Lab {
 
     /// Has the application write otherwise, within a tick.
     pub(crate) fn speak(&mut self, mode: Mode) {
-        self.pair.network.app_mut(self.talker).mode = mode;
+        self.network.app_mut(self.talker).mode = mode;
     }
 
     /// The path there is another one from now on.
     pub(crate) fn change_path(&mut self, change: impl FnOnce(WireConfig) -> WireConfig) {
-        let wire = self.pair.link.forth();
+        let wire = self.link.forth();
         let config = change(self.forth.clone());
-        self.pair.network.set_wire(wire, config);
+        self.network.set_wire(wire, config);
     }
 
     pub(crate) fn set_rate(&mut self, bits: u64) {
         self.bits = bits;
-        let talker = self.pair.network.app_mut(self.talker);
+        let talker = self.network.app_mut(self.talker);
         talker.ahead = talker.ahead.max(ahead(bits));
         self.forth = self.forth.clone().rate(bits);
         let forth = self.forth.clone();
-        self.pair.network.set_wire(self.pair.link.forth(), forth);
+        self.network.set_wire(self.link.forth(), forth);
     }
 
     pub(crate) fn received(&self) -> u64 {
-        self.pair.network.app(self.sink).bytes()
+        self.network.app(self.sink).bytes()
     }
 
     /// Text that the path carries, in bytes each second: 1448 of 1514.
@@ -287,7 +326,7 @@ impl Lab {
     }
 
     pub(crate) fn lost_frames(&self) -> u64 {
-        let wire = self.pair.network.wire_counters(self.pair.link.forth());
+        let wire = self.network.wire_counters(self.link.forth());
         wire.lost + wire.overflowed + wire.policed
     }
 }

@@ -113,6 +113,31 @@ fn a16_a_tenth_of_the_rate_is_believed_after_two_cycles() {
     );
 }
 
+/// m22: a path that became longer is learned: the shortest round trip is that of a window, not of a life.
+#[test]
+fn m22_a_longer_path_is_learned() {
+    let mut lab = Lab::usual();
+    lab.run(3 * SEC);
+    lab.change_path(|wire| wire.delay(60 * MS));
+    lab.run(12 * SEC);
+    let min_rtt = lab.history.last().unwrap().get("min_rtt_ns");
+    assert!(near(min_rtt, 81_000_000, 10), "{min_rtt}");
+}
+
+/// A host that wakes late makes that good: what it slept over leaves at once, and the rate stays.
+#[test]
+fn late_wake_ups_do_not_slow_it_down() {
+    for choice in [Choice::Bbr, Choice::Bbr3] {
+        let bits = 100_000_000;
+        let mut lab = Lab::late(bits, 5 * MS, 500 * US, choice.clone());
+        lab.run(SEC);
+        let before = lab.received();
+        lab.run(SEC);
+        let (bytes, most) = (i128::from(lab.received() - before), lab.text_rate());
+        assert!(bytes * 100 >= most * 90, "{choice}: {bytes} of {most}");
+    }
+}
+
 /// Behind a policer of a quarter of the link: that rate is used, and not much is thrown away.
 #[test]
 fn a17_a_policer_is_found() {
@@ -124,7 +149,7 @@ fn a17_a_policer_is_found() {
     let policed = 20 * lab.text_rate() / 4;
     let received = i128::from(lab.received());
     assert!(received * 100 >= policed * 80, "{received} of {policed}");
-    let wire = lab.pair.network.wire_counters(lab.pair.link.forth());
+    let wire = lab.network.wire_counters(lab.link.forth());
     assert!(
         wire.policed * 100 <= wire.frames * 30,
         "{} of {}",

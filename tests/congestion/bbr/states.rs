@@ -1,7 +1,7 @@
 //! What begins and ends each state.
 
 use super::lab::*;
-use netloom::device::Chance;
+use netloom::device::{Chance, Displacement, Pick};
 
 /// Startup ends when the rate has not grown by a quarter for three rounds, at a path that loses nothing.
 #[test]
@@ -33,16 +33,21 @@ fn a02_loss_ends_startup_while_the_application_limits() {
     assert!((flight * 7 / 10..2 * flight).contains(&bound), "{bound}");
 }
 
-/// A burst that an outage takes, or a queue that overflows once, is one place, however many are lost.
+/// A burst that an outage takes is one place, however many are lost in it; and however long it takes to find
+/// them lost, where reordering has to be waited for.
 #[test]
 fn m24_one_burst_does_not_end_startup() {
     let mut lab = Lab::limited_in_startup();
-    let now = lab.pair.network.now();
-    lab.change_path(|wire| wire.outage(now, now + 10 * MS));
+    let late = Displacement::Time(3 * MS);
+    lab.change_path(|wire| wire.reordering(Pick::every(10), late));
+    lab.run(300 * MS);
+    let before = lab.history.last().unwrap().0.info.retransmits;
+    let now = lab.network.now();
+    lab.change_path(|wire| wire.outage(now, now + 20 * MS));
     let looks = lab.run(SEC);
     assert_eq!(states(looks), [STARTUP]);
-    let retransmits = looks.last().unwrap().0.info.retransmits;
-    assert!(retransmits >= 10, "{retransmits}");
+    let again = looks.last().unwrap().0.info.retransmits - before;
+    assert!(again >= 20, "{again}");
 }
 
 /// What Startup queued is gone when Drain ends, which takes no three rounds.
@@ -274,6 +279,39 @@ fn a21_after_loss_in_up_the_next_probe_stops_at_the_bound() {
     lab.until(SEC, |look| {
         look.get("infl_lt") > bound || look.get("too_high") == 1
     });
+}
+
+/// m18: what loss taught is used to 85 % while it cruises: 15 % is left free, not 85.
+#[test]
+fn m18_cruise_leaves_a_seventh_of_the_bound_free() {
+    let bits = 10_000_000;
+    let mut lab = Lab::over(1, (bits, 40 * MS), path(bits, 40 * MS, 10_000), Mode::Bulk);
+    lab.until(20 * SEC, |look| {
+        look.state() == CRUISE && look.get("infl_lt") > 0
+    });
+    let looks = lab.run(500 * MS);
+    let last = looks
+        .iter()
+        .rev()
+        .find(|look| look.state() == CRUISE)
+        .unwrap();
+    let (bound, cwnd) = (last.get("infl_lt"), last.get("cwnd"));
+    assert_eq!(cwnd, bound - bound * 15 / 100, "of {bound}");
+}
+
+/// m25: it probes as often as Reno's saw-tooth would return: after as many rounds as the path holds packets.
+#[test]
+fn m25_it_probes_after_as_many_rounds_as_packets() {
+    let mut lab = Lab::usual();
+    lab.until_state_again(DOWN, 5 * SEC);
+    lab.until_state(REFILL, 5 * SEC);
+    let before = &lab.history[lab.history.len() - 2];
+    let packets = before.get("max_bw") * before.get("min_rtt_ns") / 1_000_000_000 / SMSS;
+    let rounds = before.get("rounds_since_up");
+    assert!(
+        (packets - 1..=packets).contains(&rounds),
+        "{rounds} for {packets} packets"
+    );
 }
 
 /// REFILL takes a round, whoever limits; the UP that follows has nothing to learn.

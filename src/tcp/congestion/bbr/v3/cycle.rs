@@ -88,6 +88,11 @@ impl Bbr3 {
     }
 
     pub(super) fn enter_cruise(&mut self) {
+        // As Linux: what the next cut starts from is not above what a probe found too much.
+        self.model.infl_st = match (self.model.infl_st, self.model.infl_lt) {
+            (Some(short), Some(long)) => Some(short.min(long)),
+            (short, _) => short,
+        };
         self.state = State::Cruise;
     }
 
