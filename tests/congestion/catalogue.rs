@@ -42,6 +42,12 @@ scenarios! {
     c3_100 "C3-100",
     h1 "H1",
     h2 "H2",
+    b3 "B3",
+    b4 "B4",
+    b10 "B10",
+    b11 "B11",
+    b20 "B20",
+    b22 "B22",
     #[ignore = "the long-term bound after Startup is one and a half of what the path holds: what queue and path take"]
     b5 "B5",
     #[ignore = "probing of the round trip ends in a queue that empties slower than the filter forgets, and the model's round trip is the queue's"]

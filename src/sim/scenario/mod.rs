@@ -24,6 +24,7 @@
 //! | `rivals.rs` | B12, B17, B18: kinds of flows in one queue |
 //! | `marks.rs` | E1: flows with ECN in a queue that marks |
 //! | `paper.rs` | B13 to B16: steps of the rate, flows that join, queues of all sizes |
+//! | `model.rs` | B3, B4, B10, B11, B20, B22: one BBRv3 flow, looked into |
 
 mod course;
 mod cubic;
@@ -34,6 +35,7 @@ mod links;
 mod long;
 mod loss;
 mod marks;
+mod model;
 mod paper;
 mod path;
 mod rivals;
@@ -139,6 +141,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         rivals::ALL,
         paper::ALL,
         marks::ALL,
+        model::ALL,
     ]
     .into_iter()
     .flatten()

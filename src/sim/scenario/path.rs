@@ -160,6 +160,15 @@ impl Path {
         Duration::from_millis(self.rtt_ms)
     }
 
+    pub(super) const fn rtt_millis(&self) -> u64 {
+        self.rtt_ms
+    }
+
+    /// Bits per second.
+    pub(super) const fn rate(&self) -> Option<u64> {
+        self.rate
+    }
+
     /// Text of a full segment.
     pub(super) fn smss(&self) -> u64 {
         u64::try_from(self.mtu).unwrap_or(0).saturating_sub(HEADERS)
