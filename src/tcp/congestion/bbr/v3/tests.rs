@@ -142,7 +142,8 @@ fn startup_ends_by_loss_in_a_short_queue() {
 
 #[test]
 fn random_loss_below_the_threshold_costs_little() {
-    for (loss, percent) in [(1000, 92), (5000, 90), (10_000, 84)] {
+    // B1d's shares; a probe after one that lost too much stops at the bound, which costs some at 1 %.
+    for (loss, percent) in [(1000, 92), (5000, 87), (10_000, 82)] {
         let mut path = path(10, 40);
         path.loss = loss;
         path.run(3 * SEC);
