@@ -157,7 +157,9 @@ impl Host {
         }
         let due = earlier(next.due, self.office.next_alarm());
         let room = next.wants_room.then(|| self.room_at(now));
-        Ok(earlier(due, room))
+        // More to do now is no waking up.
+        let late = |at| if at > now { at + self.lateness() } else { at };
+        Ok(earlier(due, room).map(late))
     }
 
     /// When a device that was full has room: its queue when the turn is over, and one that is full

@@ -131,15 +131,10 @@ impl Network {
 
     /// Adds a host; a name is enough of a configuration.
     pub fn add_host(&mut self, config: impl Into<HostConfig>) -> HostId {
-        let HostConfig {
-            name,
-            tune,
-            record,
-            late,
-        } = config.into();
+        let config = config.into();
         let seed = self.seed_of("host", self.nodes.len());
-        let host = Host::new(&seed, tune, record, late);
-        HostId(self.add_node(name, Kind::Host(Box::new(host))))
+        let host = Host::new(&seed, config.tune, config.record, config.late);
+        HostId(self.add_node(config.name, Kind::Host(Box::new(host))))
     }
 
     /// Adds an Ethernet switch, which learns where stations are.
@@ -434,14 +429,7 @@ impl Network {
     fn turn(&mut self, node: usize) -> Result<(), SimError> {
         let now = self.now;
         let next = self.nodes[node].turn(now)?;
-        // More to do now is no waking up.
-        let next = next.map(|next| {
-            if next > now {
-                next + self.nodes[node].lateness()
-            } else {
-                now
-            }
-        });
+        let next = next.map(|next| next.max(now));
         self.agenda.set(Who::Node(node), next);
         let (cables, taps, away) = (&mut self.cables, &mut self.taps, &self.away[node]);
         let (digest, agenda) = (&mut self.digest, &mut self.agenda);

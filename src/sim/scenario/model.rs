@@ -242,12 +242,6 @@ struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    fn text_rate(&self) -> u64 {
-        let smss = self.path.smss();
-        let bits = self.path.rate().unwrap_or(0);
-        bits / 8 * smss / (smss + HEADERS + ETHERNET)
-    }
-
     /// Where it is, for the first time after `from`, in another state than this.
     fn leaves(&self, from: usize, state: i128) -> Option<usize> {
         let found = self
@@ -299,7 +293,7 @@ impl Seen<'_> {
 
     /// The estimate in text, within 1 %.
     fn estimate(&self, run: &mut Run, row: &Row) {
-        let rate = self.text_rate() * 8;
+        let rate = self.path.text_rate();
         let known = number(told(row, "max_bw")) * 8;
         run.expect(
             "estimate",
