@@ -1,14 +1,12 @@
 //! Time-outs that were none (RFC 5682, RFC 3522), through packets.
 
-use netloom::tcp::TcpOptions;
 use netloom::tcp::congestion::{Choice, Phase};
 
 use super::harness::{Scenario, Test};
 
 /// Ten segments out, more to send, and no ACK until after the time-out: its one retransmission has left.
 fn late(scenario: Scenario, choice: Choice) -> Test {
-    let options = TcpOptions::default().congestion(choice);
-    let mut t = scenario.options(options).build();
+    let mut t = scenario.congestion(choice).build();
     t.run(
         r"
         +0   write 20000

@@ -83,6 +83,7 @@ impl Scenario {
     }
 
     /// The congestion control, Reno otherwise; that of the options does not count.
+    #[allow(dead_code, reason = "only `tests/congestion` asks for another")]
     pub(crate) fn congestion(mut self, congestion: Choice) -> Self {
         self.setting.congestion = congestion;
         self
