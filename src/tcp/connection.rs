@@ -140,7 +140,8 @@ pub(crate) struct Connection {
 /// RFC 5961 §7's limit, per connection; a global one is a side channel (CVE-2016-5696).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChallengeBudget {
-    second: u64,
+    /// Which one it is of, modulo 2^32.
+    second: u32,
     left: u8,
 }
 
@@ -157,7 +158,8 @@ impl ChallengeBudget {
     }
 
     pub(crate) fn take(&mut self, now: Instant) -> bool {
-        let second = now.as_nanos() / 1_000_000_000;
+        let seconds = now.as_nanos() / 1_000_000_000;
+        let second = u32::try_from(seconds & u64::from(u32::MAX)).unwrap_or(0);
         if second != self.second {
             *self = Self {
                 second,
@@ -233,7 +235,8 @@ impl Connection {
         }
         this.rcv.on_syn(opening.irs, opening.advertised);
         match opening.rtt {
-            Some(rtt) => {
+            Some(nanos) => {
+                let rtt = Duration::from_nanos(nanos.into());
                 this.rtt.sample_min(now, rtt);
                 this.rtt.sample(rtt, 1);
             }
@@ -400,8 +403,9 @@ pub(crate) struct Opening {
     pub(crate) retransmits: u32,
     /// The ACK answers the first of them: none was lost.
     pub(crate) first_arrived: bool,
-    /// From the SYN-ACK to its ACK; `None` when it is ambiguous (Karn).
-    pub(crate) rtt: Option<Duration>,
+    /// From the SYN-ACK to its ACK, in nanoseconds: a second one leaves before 2^32 have passed, and
+    /// makes it ambiguous (Karn), which is `None`.
+    pub(crate) rtt: Option<u32>,
 }
 
 impl Opening {

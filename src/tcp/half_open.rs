@@ -252,7 +252,8 @@ impl HalfOpen {
     /// for there was no room in the accept queue, says nothing.
     fn measure(&mut self, seg: &Segment) {
         if self.opening.retransmits == 0 && self.opening.rtt.is_none() {
-            self.opening.rtt = Some(seg.at.since(self.sent_at));
+            let nanos = seg.at.since(self.sent_at).as_nanos();
+            self.opening.rtt = u32::try_from(nanos).ok();
         }
         let agreed = self.opening.timestamp.is_some();
         let echo = seg.options.timestamps.filter(|_| agreed);
@@ -362,7 +363,7 @@ mod tests {
         assert_eq!(record.on_segment(&ack), HalfOpenStep::Confirmed);
         ack.at = Instant::from_millis(9000);
         assert_eq!(record.on_segment(&ack), HalfOpenStep::Confirmed);
-        assert_eq!(record.opening.rtt, Some(Duration::from_millis(5)));
+        assert_eq!(record.opening.rtt, Some(5_000_000));
     }
 
     #[test]
