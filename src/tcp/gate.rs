@@ -18,7 +18,7 @@ const NANOS_SHIFT: u32 = 20;
 
 // Below it a window that idles for a round trip costs less than the pieces do that it is cut into (a local
 // path).
-const LOCAL_RTT: Duration = Duration::from_millis(2);
+pub(super) const LOCAL_RTT: Duration = Duration::from_millis(2);
 
 /// Why a connection that was asked to send stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -3,7 +3,8 @@
 //! What was sent is kept until it is acknowledged, so a buffer bounds what is in flight: 2 MiB are
 //! 168 Mbit/s at a round trip of 100 ms. A buffer of twice the congestion window is enough: one window is
 //! in flight, another is written meanwhile, and through a recovery, when nothing is acknowledged
-//! cumulatively, as much more leaves. Where the peer's window is what stops the sender nothing grows.
+//! cumulatively, as much more leaves. Where the peer's window is what stops the sender nothing grows; nor
+//! on a local path, whose window grows into every queue, beyond what fills it.
 //!
 //! *Owns* the limit. *Does not* count what is written (`send_queue`) or know the stack's memory (`budget`).
 //! Invariants: it grows only when it was what stopped the sender, and its user waits; it never exceeds
@@ -12,12 +13,16 @@
 
 use super::budget::MemoryPressure;
 use super::connection::Connection;
-use super::gate::SendLimit;
+use super::gate::{LOCAL_RTT, SendLimit};
 use super::settings::TcpOptions;
 
 /// Windows that the buffer holds: Linux's `tcp_sndbuf_expand`, where CUBIC's 1.7 for what a recovery sends
 /// is rounded up.
 const WINDOWS: usize = 2;
+
+/// What fills a local path. A larger buffer is written and read beyond the processor's caches: a quarter of
+/// the rate without segmentation offload (docs/choices.md).
+const LOCAL_MAX: usize = 2 << 20;
 
 /// The most bytes that may wait to be sent or acknowledged, now.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +71,8 @@ impl Connection {
         }
         let cwnd = usize::try_from(self.congestion.window()).unwrap_or(usize::MAX);
         let max = self.setup.options.send_buffer_max;
+        let far = self.rtt.min().is_some_and(|rtt| rtt >= LOCAL_RTT);
+        let max = if far { max } else { max.min(LOCAL_MAX) };
         if self.send_buffer.grow(cwnd.saturating_mul(WINDOWS), max) {
             self.signal_writable();
         }

@@ -19,6 +19,16 @@ fn long_path(options: TcpOptions) -> (u64, TcpInfo) {
 }
 
 /// 2 MiB are 168 Mbit/s at 100 ms, whatever the window.
+/// What 2 MiB fill at any rate that there is.
+#[test]
+fn a_local_path_needs_no_more() {
+    let mut flow = Flow::new(1, wires(1000, 1, 5_000_000), TcpOptions::default());
+    flow.run(2 * SEC);
+    let info = flow.info();
+    assert!(info.cwnd > 2 << 20, "{info:?}");
+    assert_eq!(info.snd_buffer, 2 << 20);
+}
+
 #[test]
 fn a_long_fast_path_is_filled() {
     let (share, info) = long_path(TcpOptions::default().congestion(Choice::Cubic));
