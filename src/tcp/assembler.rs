@@ -93,8 +93,12 @@ impl Assembler {
             self.recent.touch(at);
             return Offered::Duplicate;
         }
-        if self.pieces >= self.most_pieces() && !self.evict_beyond(end) {
-            return Offered::Full;
+        // As many as are too many: a text that filled gaps, each of which is a piece, left more than one.
+        let most = self.most_pieces();
+        while self.pieces >= most {
+            if !self.evict_beyond(end) {
+                return Offered::Full;
+            }
         }
         // What was evicted lay beyond the text: it may have been next to it, never before it.
         let at = before.map_or(start, |(at, _)| at);
@@ -425,6 +429,27 @@ mod tests {
         assert!(assembler.pieces <= 2 * Assembler::MAX_PIECES);
         assert_eq!(assembler.offer(10_000_000, &all), Offered::Full);
         assert_eq!(assembler.take(10).concat(), all);
+    }
+
+    /// Gaps that are filled, nearer ones in the place of what was farthest, those filled, and so on.
+    #[test]
+    fn r40_what_fills_gaps_again_and_again_is_bounded() {
+        let mut assembler = Assembler::default();
+        let most = Assembler::MAX_PIECES as u64;
+        for apart in (0..10).rev() {
+            let from = 10 + 8 * most * apart;
+            for at in (0..4 * most).map(|at| from + 2 * at) {
+                assembler.offer(at, &text(at, 1));
+            }
+            for at in (0..8 * most).step_by(1000).map(|at| from + at) {
+                assembler.offer(at, &text(at, 1000));
+            }
+            assert!(
+                assembler.pieces <= 2 * Assembler::MAX_PIECES,
+                "{}",
+                assembler.pieces
+            );
+        }
     }
 
     #[test]
