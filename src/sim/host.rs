@@ -35,6 +35,8 @@ pub(super) struct Host {
     apps: Vec<Slot>,
     /// How late it wakes at most, and what it draws that from.
     late: (Duration, Random),
+    /// A frame has come since the last turn: when that wakes it is drawn.
+    called: bool,
 }
 
 /// An application.
@@ -60,11 +62,18 @@ impl Host {
             edges: Vec::new(),
             apps: Vec::new(),
             late: (late, Random::new(seed.key("late"))),
+            called: false,
         }
     }
 
+    /// A frame has come to a port: how late that wakes it; `None` when one before it does.
+    pub(super) fn call(&mut self) -> Option<Duration> {
+        let called = core::mem::replace(&mut self.called, true);
+        (!called).then(|| self.lateness())
+    }
+
     /// How late it wakes this time.
-    pub(super) fn lateness(&mut self) -> Duration {
+    fn lateness(&mut self) -> Duration {
         let (below, random) = &mut self.late;
         let nanos = u64::try_from(below.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(random.below(nanos))
@@ -128,6 +137,7 @@ impl Host {
 
     /// Does all that is to be done now; returns when there is something to do again.
     pub(super) fn turn(&mut self, now: Instant) -> Result<Option<Instant>, PortError> {
+        self.called = false;
         self.start_and_alarm(now);
         let Self {
             stack,

@@ -419,8 +419,9 @@ impl Network {
                 tap.frame(self.now, 1 - wire % 2, Direction::Inbound, &frame);
             }
             self.nodes[node].arrive(port, frame);
-            let at = self.now + self.nodes[node].lateness();
-            self.agenda.advance(Who::Node(node), at);
+            if let Some(late) = self.nodes[node].call() {
+                self.agenda.advance(Who::Node(node), self.now + late);
+            }
         }
         self.agenda.set(Who::Wire(wire), cable.wire.next_due());
     }

@@ -346,3 +346,47 @@ fn an_endless_flow_that_takes_no_time_ends_the_run_with_an_error() {
     // One round of the flow more at most.
     assert!((5_000..20_000).contains(&frames), "{frames} frames");
 }
+
+/// What comes while it oversleeps does not wake it sooner.
+#[test]
+fn a_host_that_wakes_late_does_so_however_much_comes() {
+    let mut network = Network::new(1);
+    let left = network.add_host("left");
+    let right = network.add_host(HostConfig::new("right").wakes_late(ms(10)));
+    let [at_left, at_right] = [Pair::LEFT, Pair::RIGHT]
+        .map(|address| PortConfig::new().address(Cidr::new(address, 24).unwrap()));
+    network
+        .link(
+            left.port(at_left),
+            right.port(at_right),
+            wire(100_000_000, 1),
+        )
+        .unwrap();
+    let any = "0.0.0.0:9".parse().unwrap();
+    let to = SocketAddr::new(Pair::RIGHT, PORT);
+    let mut id = None;
+    network.add_app(left, move |cx: &mut Cx<'_>, _| {
+        let id = *id.get_or_insert_with(|| cx.udp_bind(any, UdpOptions::new()).unwrap());
+        cx.udp_send(id, Some(to), Bytes::from_static(b"x")).unwrap();
+        cx.alarm_in(Duration::from_micros(100), 0);
+    });
+    let trace = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let told = std::rc::Rc::clone(&trace);
+    let mut id = None;
+    network.add_app(right, move |cx: &mut Cx<'_>, wake| {
+        if wake == Wake::Start {
+            id = Some(cx.udp_bind(any, UdpOptions::new()).unwrap());
+        }
+        while id.is_some_and(|id| cx.udp_recv(id).is_ok()) {
+            told.borrow_mut().push(cx.now());
+        }
+    });
+    network.run_for(ms(2000)).unwrap();
+    let mut times = trace.take();
+    let all = times.len();
+    assert!(all > 19_000, "{all} datagrams");
+    // Five milliseconds in the mean, fifty datagrams.
+    times.dedup();
+    let mean = all / times.len();
+    assert!((45..=55).contains(&mean), "{mean} datagrams in a turn");
+}

@@ -39,11 +39,11 @@ impl Node {
         }
     }
 
-    /// How much later than at once it wakes this time.
-    pub(super) fn lateness(&mut self) -> Duration {
+    /// How much later than at once a frame that came wakes it; `None` when one before it does.
+    pub(super) fn call(&mut self) -> Option<Duration> {
         match &mut self.kind {
-            Kind::Host(host) => host.lateness(),
-            Kind::Relay(_) | Kind::Router(_) | Kind::Switch(_) => Duration::ZERO,
+            Kind::Host(host) => host.call(),
+            Kind::Relay(_) | Kind::Router(_) | Kind::Switch(_) => Some(Duration::ZERO),
         }
     }
 
