@@ -227,7 +227,7 @@ impl Connection {
     pub(crate) fn accept(now: Instant, setup: Setup, opening: &Opening) -> Self {
         let mut this = Self::new(now, setup, State::SynRcvd);
         this.snd.nxt = this.snd.iss + 1;
-        this.ecn = opening.ecn.then(Box::default);
+        this.accept_ecn(opening);
         this.negotiate(opening.mss, opening.scale, opening.sack);
         if let Some((val, at)) = opening.timestamp {
             this.timestamps = true;
@@ -397,6 +397,8 @@ pub(crate) struct Opening {
     pub(crate) timestamp: Option<(u32, Instant)>,
     /// It asks for ECN, and our SYN-ACK agrees.
     pub(crate) ecn: bool,
+    /// A SYN-ACK that agreed has left, whatever was said since.
+    pub(crate) ecn_answered: bool,
     /// The window that our SYN-ACK told.
     pub(crate) advertised: u32,
     /// How often our SYN-ACK was sent again.
@@ -418,6 +420,7 @@ impl Opening {
             sack: seg.options.sack_permitted,
             timestamp: seg.options.timestamps.map(|(val, _)| (val, seg.at)),
             ecn: is_setup(seg),
+            ecn_answered: false,
             advertised,
             retransmits: 0,
             first_arrived: false,

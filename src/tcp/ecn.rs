@@ -8,7 +8,7 @@
 use crate::base::Instant;
 
 use super::congestion::{CongestionKind, EpisodeKind};
-use super::connection::Connection;
+use super::connection::{Connection, Opening};
 use super::header::Flags;
 use super::plan::What;
 use super::recovery::{self, AckEffect};
@@ -33,7 +33,8 @@ pub enum Ecn {
 /// What a connection with ECN knows and owes. Made when it asks, or is asked; gone when the peer declines.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EcnState {
-    /// One of our SYNs did not ask: RFC 3168 §6.1.1 forbids ECT from then on, but not to echo marks.
+    /// One of our SYNs did not ask, or one of the peer's after our answer: RFC 3168 §6.1.1 forbids ECT from then on,
+    /// but not to echo marks.
     listens_only: bool,
     /// A mark came, and no CWR after it: every ACK says so.
     echoes: bool,
@@ -82,6 +83,18 @@ impl Connection {
         if self.setup.options.ecn == Ecn::Ask {
             self.ecn = Some(Box::default());
         }
+    }
+
+    /// Passive OPEN. A peer that asked, then asked no more, may still have our first answer: Linux sends ECT then. Its
+    /// marks are echoed.
+    pub(super) fn accept_ecn(&mut self, opening: &Opening) {
+        let knows = opening.ecn || opening.ecn_answered;
+        self.ecn = knows.then(|| {
+            Box::new(EcnState {
+                listens_only: !opening.ecn,
+                ..EcnState::default()
+            })
+        });
     }
 
     /// What our SYN says beside SYN and ACK. Only an answer to one that asks agrees.

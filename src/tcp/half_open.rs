@@ -93,6 +93,7 @@ impl HalfOpen {
             self.again_at = self.again_at.min(now);
         }
         self.sent_at = now;
+        self.opening.ecn_answered |= self.opening.ecn;
         Bare {
             seq: self.iss,
             ack: Some(self.opening.irs + 1),
