@@ -193,10 +193,6 @@ impl Connection {
     /// An ACK of a connection with ECN, its losses found. RFC 3168 §6.1.2: a mark is answered like a loss,
     /// and either once for each window.
     pub(crate) fn on_ack_with_ecn(&mut self, now: Instant, effect: &AckEffect) {
-        if self.ecn.is_none() {
-            return;
-        }
-        self.exit_reduction_if_passed(now);
         let una = self.snd.una;
         let Some(ecn) = &mut self.ecn else { return };
         ecn.on_una(una);
@@ -264,7 +260,8 @@ impl Connection {
         }
     }
 
-    fn exit_reduction_if_passed(&mut self, now: Instant) {
+    /// An ACK, before its losses are found.
+    pub(crate) fn exit_reduction_if_passed(&mut self, now: Instant) {
         let una = self.snd.una;
         let Some(ecn) = &mut self.ecn else { return };
         if ecn.reduces_to.is_none_or(|point| una.before(point)) {

@@ -386,6 +386,29 @@ fn a_loss_behind_a_mark_reduces_no_more() {
     );
 }
 
+/// One ACK tells that all of the window arrived which a mark has reduced, and that of the next one something is
+/// missing: that is another loss.
+#[test]
+fn a_loss_in_the_window_after_a_mark_is_answered_for() {
+    let mut t = agreed().build();
+    first_window(&mut t);
+    t.run(
+        "+.05 < .E 1:1(0) ack 2001
+         +0   > .W 10001:11001(1000) ack 1 [ect0]
+         +0   < .E 1:1(0) ack 4001
+         +0   > . 11001:12001(1000) ack 1 [ect0]
+         +0   < .E 1:1(0) ack 6001
+         +0   > . 12001:13001(1000) ack 1 [ect0]
+         +0   < .E 1:1(0) ack 8001
+         +0   > . 13001:14001(1000) ack 1 [ect0]
+         +0   expect-info ssthresh 5000
+         +.05 < .E 1:1(0) ack 10001 <sack 11001:14001>
+         +0   > *
+         +0   expect-info ssthresh 3000",
+    );
+    t.info(|info| assert_eq!((info.phase, info.ecn_reductions), (Phase::Recovery, 1)));
+}
+
 /// A time-out in the window that a mark has reduced sets cwnd back, and leaves the threshold.
 #[test]
 fn a_time_out_behind_a_mark_keeps_the_threshold() {

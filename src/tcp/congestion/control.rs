@@ -19,9 +19,10 @@ use super::event::{
 /// [`Start::seed`].
 ///
 /// # The order of calls
-/// For one ACK: [`on_undo`](Self::on_undo) when it shows that an episode was for nothing,
+/// For one ACK: [`on_recovery_exit`](Self::on_recovery_exit) when a reduction for a mark is over,
+/// [`on_undo`](Self::on_undo) when it shows that an episode was for nothing,
 /// [`on_lost`](Self::on_lost) for each record it shows lost, [`on_congestion`](Self::on_congestion) when
-/// an episode starts or worsens, [`on_recovery_exit`](Self::on_recovery_exit) when one is over, and last
+/// an episode starts or worsens, [`on_recovery_exit`](Self::on_recovery_exit) when one of loss is over, and last
 /// [`on_ack`](Self::on_ack) with the finished rate sample. For the retransmission timer: `on_lost`, then
 /// `on_congestion`. For a transmission: [`on_restart`](Self::on_restart) before it is planned if the
 /// sender was idle, and [`on_send`](Self::on_send) before it counts as in flight.

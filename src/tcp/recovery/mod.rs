@@ -80,6 +80,8 @@ impl Connection {
     /// Detects loss, starts and ends episodes; what was delivered is told to the controller
     /// afterwards, so that growth never precedes a cut. Returns the octets newly marked lost.
     pub(crate) fn on_ack_effect(&mut self, now: Instant, effect: &AckEffect) -> u32 {
+        // What is missing behind a reduction that is over was not answered for by it.
+        self.exit_reduction_if_passed(now);
         if effect.duplicate {
             let flight_size = self.gate.stopped.outstanding;
             self.recovery.flight_size.get_or_insert(flight_size);
