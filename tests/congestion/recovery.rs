@@ -197,6 +197,35 @@ fn t2_a_probe_for_a_lost_ack_cuts_nothing() {
     repairs(&t, (0, 0, 1));
 }
 
+/// A loss that a probe repaired is none of the recovery before it: what came twice of that undoes nothing.
+#[test]
+fn a_report_that_comes_late_does_not_undo_what_a_probe_repaired() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 10000
+        +0   > P. 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 1 <sack 1001:4001>
+        +0   > . 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 10001
+        +0   expect-info ssthresh 5000
+        +0   write 3000
+        +0   > P. 10001:13001(3x1000) ack 1
+        +.05 < . 1:1(0) ack 12001
+        +.05 write 1000
+        +0   > P. 13001:14001(1000) ack 1
+        +.1  > P. 13001:14001(1000) ack 1
+        +.05 write 1000
+        +0   > P. 14001:15001(1000) ack 1
+        +.05 < . 1:1(0) ack 15001
+        +0   expect-info cwnd 2000
+        +0   < . 1:1(0) ack 15001 <sack 1:1001>
+        +0   expect-info cwnd 2000
+    ",
+    );
+    t.info(|info| assert_eq!((info.tail_probes, info.undos), (1, 0)));
+}
+
 /// A full window does not hold the probe back; a second one needs a measured round trip.
 #[test]
 fn m06_a_probe_leaves_beyond_cwnd_and_once_per_measurement() {

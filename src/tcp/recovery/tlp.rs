@@ -204,6 +204,8 @@ impl Connection {
         }
         if repaired && self.recovery.phase == Phase::Open {
             let flight = self.gate.stopped.outstanding;
+            // What may show the last episode to be for nothing says nothing of this loss.
+            self.recovery.episode = None;
             self.tell_congestion(now, CongestionKind::TlpRepairedLoss, flight);
             self.note_reduced();
         }
