@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::header::Flags;
 use super::options::Options;
 use super::plan::{Frame, Plan, What};
+use super::recovery::Frto;
 use super::send::Fin;
 use super::timers::Timer;
 
@@ -94,6 +95,8 @@ impl Connection {
         self.persist.back_off();
         self.scoreboard.forget_sacks();
         self.recovery.tlp.give_up();
+        // New text that tests a time-out does not leave any more, and the probe must.
+        self.recovery.frto = Frto::Off;
         self.scoreboard.mark_all_lost();
         self.scoreboard.newly_lost.forget();
         true

@@ -189,6 +189,21 @@ fn a_report_of_what_left_before_shows_a_delay() {
     t.info(|info| assert_eq!(info.undos, 1));
 }
 
+/// A window that shuts while the test runs takes no new text, and what is asked of it is the first segment.
+#[test]
+fn a_window_that_shuts_ends_the_test() {
+    let mut t = late(Scenario::established(), Choice::Reno);
+    t.run(
+        r"
+        +.05 < . 1:1(0) ack 1001
+        +0   > . 11001:13001(2x1000) ack 1
+        +.05 < . 1:1(0) ack 1001 win 0
+        +.45 > . 1001:2001(1000) ack 1
+    ",
+    );
+    t.info(|info| assert_eq!(info.undos, 0));
+}
+
 /// The same segment's time is over twice: still in doubt, and undone to where it was before the first.
 #[test]
 fn s1_a_second_time_out_of_the_same_segment_is_tested_too() {
