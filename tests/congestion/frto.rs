@@ -189,6 +189,35 @@ fn a_report_of_what_left_before_shows_a_delay() {
     t.info(|info| assert_eq!(info.undos, 1));
 }
 
+/// Once it is known, and SND.UNA did not move, the same segment's next time-out is answered for: nothing stands
+/// of the first. It is undone as well.
+#[test]
+fn a_time_out_behind_one_that_was_none_is_a_first_one() {
+    for choice in [Choice::Reno, Choice::Cubic] {
+        let mut t = late(Scenario::established(), choice.clone());
+        t.run(
+            r"
+            +.02 < . 1:1(0) ack 1 <sack 1001:2001>
+            +0   expect-info ssthresh 4294967295
+            +.48 > . 1:1001(1000) ack 1
+            +0   expect-info cwnd 1000
+        ",
+        );
+        let cut = if choice == Choice::Reno { 5500 } else { 7700 };
+        t.info(|info| assert_eq!((info.undos, info.ssthresh), (1, cut)));
+        t.run(
+            r"
+            +.02 < . 1:1(0) ack 1 <sack 1001:3001>
+            +0   > . 11001:12001(1000) ack 1
+        ",
+        );
+        t.info(|info| {
+            assert_eq!((info.undos, info.ssthresh), (2, u32::MAX));
+            assert!(info.cwnd >= 10_000, "{}", info.cwnd);
+        });
+    }
+}
+
 /// A window that shuts while the test runs takes no new text, and what is asked of it is the first segment.
 #[test]
 fn a_window_that_shuts_ends_the_test() {

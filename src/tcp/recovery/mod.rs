@@ -256,7 +256,8 @@ impl Connection {
 
     /// RFC 6298 §5 (5.4) to (5.6), RFC 5681 §3.1: the timer expired with something outstanding.
     pub(crate) fn on_rto_loss(&mut self, now: Instant) {
-        let first = self.retries <= 1;
+        // Of a time-out that was undone nothing stands, whether SND.UNA moved since or not.
+        let first = self.retries <= 1 || self.recovery.phase == Phase::Open;
         // RFC 5681 §3.1 (4); in an episode what is lost was answered for already.
         let flight_before = match self.recovery.phase {
             Phase::Open => self.snd.nxt.past(self.snd.una),
