@@ -11,7 +11,7 @@ pub(crate) const TIE: f64 = 0.05;
 pub(crate) fn print_head(settings: &Settings) {
     println!(
         "{} CPUs, load {} before, Linux {}, MTU 1500, one flow. The kernel's congestion control is {CUBIC} wherever no title says\n\
-         {BBR}; netloom's is Reno; smoltcp has none by default. Median [least..most] of {} interleaved samples of {:?};\n\
+         {BBR}; netloom's is CUBIC; smoltcp has none by default. Median [least..most] of {} interleaved samples of {:?};\n\
          ratios are medians of the ratios within each round; \"=\" is a tie: within {:.0} %.",
         std::thread::available_parallelism().map_or(0, usize::from),
         first_word("/proc/loadavg"),
