@@ -180,7 +180,7 @@ impl Connection {
             rcv: setup.receive(),
             scoreboard: Scoreboard::default(),
             sampler: DeliverySampler::default(),
-            recovery: Recovery::default(),
+            recovery: Recovery::new(setup.iss),
             congestion: Controller::new(&setup.options.congestion),
             pacer: Pacer::default(),
             send_buffer: SendBuffer::new(&setup.options),

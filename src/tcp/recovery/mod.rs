@@ -17,6 +17,7 @@ pub(crate) use rack::{Path, Rack};
 pub(crate) use timer::{Early, LossTimer};
 pub(crate) use tlp::Tlp;
 pub(crate) use undo::Episode;
+use undo::Walks;
 
 use super::congestion::{CongestionKind, EpisodeKind, LossCause};
 use super::connection::Connection;
@@ -54,6 +55,17 @@ pub(crate) struct Recovery {
     /// The last one, in which something may prove to be for nothing.
     pub(crate) episode: Option<Box<Episode>>,
     timer: LossTimer,
+    walks: Walks,
+}
+
+impl Recovery {
+    /// Nothing was sent, and the first number will be `iss`.
+    pub(crate) fn new(iss: SeqNum) -> Self {
+        Self {
+            walks: Walks::new(iss),
+            ..Self::default()
+        }
+    }
 }
 
 /// What an ACK did to the sending side.
@@ -92,6 +104,7 @@ impl Connection {
         }
         if effect.acked > 0 {
             self.recovery.rack.on_una(self.snd.una);
+            self.recovery.walks.on_una(self.snd.una);
             self.recovery.recover = self.recovery.recover.filter(|&at| at == self.snd.una);
         }
         self.on_probe_answer(now, effect);

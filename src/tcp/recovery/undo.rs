@@ -13,6 +13,39 @@ use crate::tcp::delivery::Echo;
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SeqNum;
 
+/// Segments that are put back on their way whenever an episode was for nothing.
+const FEW: u32 = 256;
+
+/// When what was taken for lost may be put back on its way. Each segment is a step, and a peer that reports
+/// and denies in turn would have all of a window walked with every other segment: many are put back once
+/// for each window. What stays marked is sent again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Walks {
+    /// SND.UNA is here or beyond when many may be put back; it is here when none ever were.
+    from: SeqNum,
+}
+
+impl Walks {
+    pub(super) const fn new(iss: SeqNum) -> Self {
+        Self { from: iss }
+    }
+
+    pub(super) fn on_una(&mut self, una: SeqNum) {
+        self.from = self.from.later(una);
+    }
+
+    fn may(&mut self, segments: u32, una: SeqNum, nxt: SeqNum) -> bool {
+        if segments <= FEW {
+            return true;
+        }
+        let may = !self.from.after(una);
+        if may {
+            self.from = nxt;
+        }
+        may
+    }
+}
+
 /// What is known of the last episode, until it is undone or another one begins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Episode {
@@ -156,7 +189,9 @@ impl Connection {
         let event = UndoEvent::new(episode.kind, evidence);
         self.recovery.episode = None;
         self.stats.undos += 1;
-        if in_episode {
+        let segments = self.scoreboard.lost().div_ceil(self.smss());
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        if in_episode && self.recovery.walks.may(segments, una, nxt) {
             self.scoreboard.unmark_lost();
         }
         self.forget_reduction();
@@ -165,5 +200,29 @@ impl Connection {
         if in_episode {
             self.leave_episode();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_are_put_back_once_a_window_and_few_always() {
+        let at = |octets: u32| SeqNum::new(u32::MAX - 5000) + octets;
+        let mut walks = Walks::new(at(0));
+        assert!(walks.may(FEW + 1, at(0), at(9000)));
+        for una in [0, 1, 8999] {
+            walks.on_una(at(una));
+            assert!(!walks.may(FEW + 1, at(una), at(9000)), "{una}");
+            assert!(walks.may(FEW, at(una), at(9000)));
+        }
+        walks.on_una(at(9000));
+        assert!(walks.may(FEW + 1, at(9000), at(20_000)));
+        // Numbers that went round since.
+        walks.on_una(at(20_000) + (1 << 30));
+        walks.on_una(at(20_000) + (3 << 29));
+        walks.on_una(at(20_000) + (1 << 31) + 5);
+        assert!(walks.may(FEW + 1, at(20_000) + (1 << 31) + 5, at(0)));
     }
 }
