@@ -330,13 +330,13 @@ impl Experiment for Three {
         let cubic = minute(run, at, Control::Cubic, seed)?;
         run.tell("BBRv1", v1, Unit::BitsPerSec);
         if self.billionths <= TOLERATED_BILLIONTHS {
-            let near = v1 / 100 * 85..=v1 / 100 * 115;
+            let near = (v1 / 100 * 85).max(1)..=v1 / 100 * 115;
             run.expect("BBRv3", v3, Unit::BitsPerSec, near);
         } else {
             run.tell("BBRv3", v3, Unit::BitsPerSec);
         }
         if self.billionths >= CUBIC_FALLS_BILLIONTHS {
-            let fifth = 0..=FAST.text_rate() / 5;
+            let fifth = 1..=FAST.text_rate() / 5;
             run.expect("CUBIC", cubic, Unit::BitsPerSec, fifth);
         } else {
             run.tell("CUBIC", cubic, Unit::BitsPerSec);

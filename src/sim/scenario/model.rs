@@ -171,8 +171,8 @@ impl fmt::Display for Model {
                  4 rounds more"
             }
             Part::Little => {
-                "the estimate stays within 1 %, every sample is the application's, neither Startup, Drain nor \
-                 ProbeRTT, and UP is never left"
+                "the estimate is within 1 % of the link and stays within 1 % of that, every sample is the \
+                 application's, neither Startup, Drain nor ProbeRTT, and UP is never left"
             }
             Part::Idle(_) => {
                 "what follows is paced at the estimate (at most 6 frames queued in its first round trip), no \
@@ -340,6 +340,7 @@ impl Seen<'_> {
             return run.expect("little", 0, Unit::Count, 1..=1);
         };
         let (before, little) = (&self.rows[at - 1], &self.rows[at..]);
+        self.estimate(run, before);
         let known = number(told(before, "max_bw")) * 8;
         let close = known * 99 / 100..=known * 101 / 100;
         for (what, row) in [("least", false), ("greatest", true)] {

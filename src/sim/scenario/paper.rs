@@ -312,7 +312,7 @@ impl Experiment for Delay {
             let median = median_rtt(run, &path, control, (2, DELAY_MS))?;
             let expected = match control {
                 Control::Cubic => full / 10 * 7..=u64::MAX,
-                _ => 0..=base / 2 * 5,
+                _ => base..=base / 2 * 5,
             };
             run.expect(control.to_string(), median, Unit::Nanos, expected);
         }
@@ -372,11 +372,18 @@ impl Experiment for Thin {
         let mut first = None;
         for &queue in self.queues {
             let path = THIN.queue(queue);
-            let bbr = median_rtt(run, &path, Control::Bbr, (THIN_FLOWS, THIN_MS))?;
-            let most = *first.get_or_insert(bbr) / 100 * FLAT_PERCENT;
-            run.expect(format!("BBRv1, {queue} B"), bbr, Unit::Nanos, 0..=most);
-            let cubic = median_rtt(run, &path, Control::Cubic, (THIN_FLOWS, THIN_MS))?;
             let base = u64::try_from(path.rtt().as_nanos()).unwrap_or(u64::MAX);
+            let bbr = median_rtt(run, &path, Control::Bbr, (THIN_FLOWS, THIN_MS))?;
+            let what = format!("BBRv1, {queue} B");
+            match first {
+                None => run.tell(what, bbr, Unit::Nanos),
+                Some(first) => {
+                    let most = first / 100 * FLAT_PERCENT;
+                    run.expect(what, bbr, Unit::Nanos, base..=most);
+                }
+            }
+            first.get_or_insert(bbr);
+            let cubic = median_rtt(run, &path, Control::Cubic, (THIN_FLOWS, THIN_MS))?;
             let least = (base + path.full_queue_nanos()) / 10 * 7;
             run.expect(
                 format!("CUBIC, {queue} B"),
@@ -427,8 +434,12 @@ impl Experiment for SentAgain {
             match control {
                 Control::Bbr => run.expect(what, lost, Unit::Millionths, 0..=V1_MOST),
                 Control::Bbr3 => {
-                    let most = V3_MOST.min(before.saturating_sub(1));
-                    run.expect(what, lost, Unit::Millionths, 0..=most);
+                    // Below nothing there is nothing: a range that no share lies in.
+                    let (least, most) = match before.checked_sub(1) {
+                        Some(less) => (0, V3_MOST.min(less)),
+                        None => (1, 0),
+                    };
+                    run.expect(what, lost, Unit::Millionths, least..=most);
                 }
                 _ => run.tell(what, lost, Unit::Millionths),
             }
