@@ -1,9 +1,8 @@
-//! A switch of three ports with a wire each way, in a thread that spins, or naps where it has priority.
+//! A switch of three ports with wires for each run, in a thread that spins, or naps where it has priority.
 //!
-//! *Owns* the devices' far ends and the two wires. IPv4 between the port of the receiver and the others
-//! takes the wires; everything else, ARP above all, goes straight through.
+//! *Owns* the devices' far ends and the lanes. A segment from or to a TCP port of a run takes its wires;
+//! everything else, ARP above all, goes straight through.
 
-use std::error::Error;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant as Clock};
@@ -11,46 +10,17 @@ use std::time::{Duration, Instant as Clock};
 use netloom::base::{Instant, Seed};
 use netloom::bytes::Bytes;
 use netloom::device::{
-    Capabilities, Device, Medium, Receive, RxBatch, Sent, Transmit, Wire, WireConfig, WireCounters,
+    Capabilities, Device, Medium, Receive, RxBatch, Sent, Transmit, Wire, WireConfig,
 };
 use netloom::link::{TxFrame, TxMeta};
 
-use crate::late::Late;
-use crate::rig::pin;
-
-/// What the wires do during a run.
-#[derive(Clone, Debug)]
-pub(crate) struct Setup {
-    /// Towards the receiver.
-    pub(crate) there: WireConfig,
-    pub(crate) back: WireConfig,
-    pub(crate) seed: u64,
-    /// The port that the receiver is at.
-    pub(crate) receiver: usize,
-}
-
-/// What the bridge saw of a run.
-#[derive(Debug)]
-pub(crate) struct Seen {
-    pub(crate) there: WireCounters,
-    /// From when a frame was due until it was written.
-    pub(crate) late: Late,
-    /// The most that a frame can have waited before it was read.
-    pub(crate) unread: Late,
-    /// Frames that a port had no room for, or lost.
-    pub(crate) dropped: u64,
-}
-
-impl Seen {
-    /// How late the bridge was for 99 frames of 100, both of its errors together.
-    pub(crate) fn error(&self) -> Duration {
-        self.late.percentile(99) + self.unread.percentile(99)
-    }
-}
+use crate::lane::{Lane, Seen, Setup};
+use crate::rig::{Failed, pin};
 
 enum Order {
-    Begin(Box<Setup>),
-    End(Sender<Seen>),
+    Begin(Box<Lane>),
+    /// The lane with this TCP port.
+    End(u16, Sender<Seen>),
 }
 
 /// The thread of a bridge; it ends when this is dropped.
@@ -73,19 +43,19 @@ impl Bridge {
         }
     }
 
-    /// New wires; what was on the old ones is gone.
-    pub(crate) fn begin(&self, setup: Setup) -> Result<(), Box<dyn Error>> {
-        self.order(Order::Begin(Box::new(setup)))
+    /// Wires for a run, beside those of others.
+    pub(crate) fn begin(&self, setup: Setup) -> Result<(), Failed> {
+        self.order(Order::Begin(Box::new(Lane::new(setup))))
     }
 
-    /// What happened since, and a perfect wire from now on.
-    pub(crate) fn end(&self) -> Result<Seen, Box<dyn Error>> {
+    /// What happened to the run with this TCP port. Whatever comes for it from now on passes as if there were no wire.
+    pub(crate) fn end(&self, port: u16) -> Result<Seen, Failed> {
         let (sender, seen) = channel();
-        self.order(Order::End(sender))?;
+        self.order(Order::End(port, sender))?;
         Ok(seen.recv()?)
     }
 
-    fn order(&self, order: Order) -> Result<(), Box<dyn Error>> {
+    fn order(&self, order: Order) -> Result<(), Failed> {
         let orders = self.orders.as_ref().ok_or("the bridge has ended")?;
         Ok(orders.send(order)?)
     }
@@ -160,11 +130,14 @@ pub(crate) enum Idle {
     Nap,
 }
 
-/// More than a twentieth of the time; with the time it takes to wake, a part of what the bridge may err by.
-const NAP: Duration = Duration::from_micros(60);
+/// With the 20 us that it takes to sleep and wake, and a nap each 300 us, a tenth of the time: twice what is needed.
+/// What comes in a nap is late by it, so it is short, and there are many.
+const NAP: Duration = Duration::from_micros(20);
+/// What a nap takes in all, as a rule.
+const NAP_TAKES: Duration = Duration::from_micros(40);
 /// From one nap to the next, if nothing is to do, and at most.
-const SOON: Duration = Duration::from_micros(400);
-const LATEST: Duration = Duration::from_millis(1);
+const SOON: Duration = Duration::from_micros(150);
+const LATEST: Duration = Duration::from_micros(300);
 
 /// Frames read from a port before the next one has its turn: few, for all of them count as read at
 /// once.
@@ -172,34 +145,27 @@ const BATCH: usize = 8;
 
 struct Switch {
     ports: Vec<Port>,
-    receiver: usize,
-    there: Wire,
-    back: Wire,
-    seen: Seen,
+    /// One for each run; a few.
+    lanes: Vec<Lane>,
     epoch: Clock,
 }
 
 fn spin(ports: Vec<Port>, orders: &Receiver<Order>, idle: Idle) {
-    let perfect = Setup {
-        there: WireConfig::perfect(),
-        back: WireConfig::perfect(),
-        seed: 0,
-        receiver: 0,
+    let mut switch = Switch {
+        ports,
+        lanes: Vec::new(),
+        epoch: Clock::now(),
     };
-    let mut switch = Switch::new(ports, &perfect, Clock::now());
     let mut batch = RxBatch::new(BATCH);
     let mut rested = Clock::now();
     loop {
         match orders.try_recv() {
-            Ok(Order::Begin(setup)) => {
-                switch = Switch::new(switch.ports, &setup, switch.epoch);
-            }
-            Ok(Order::End(to)) => {
-                let next = Switch::new(Vec::new(), &perfect, switch.epoch);
-                let mut old = std::mem::replace(&mut switch, next);
-                switch.ports = std::mem::take(&mut old.ports);
-                old.seen.there = old.there.counters();
-                let _ = to.send(old.seen);
+            Ok(Order::Begin(lane)) => switch.lanes.push(*lane),
+            Ok(Order::End(port, to)) => {
+                let at = switch.lanes.iter().position(|lane| lane.has([port; 2]));
+                if let Some(at) = at {
+                    let _ = to.send(switch.lanes.swap_remove(at).end());
+                }
             }
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::Disconnected) => return,
@@ -210,7 +176,7 @@ fn spin(ports: Vec<Port>, orders: &Receiver<Order>, idle: Idle) {
             moved |= switch.deliver();
         }
         if idle == Idle::Nap && rested.elapsed() > SOON {
-            let free = !moved && !switch.is_due_within(NAP);
+            let free = !moved && !switch.is_due_within(NAP_TAKES);
             if free || rested.elapsed() > LATEST {
                 thread::sleep(NAP);
                 rested = Clock::now();
@@ -220,26 +186,6 @@ fn spin(ports: Vec<Port>, orders: &Receiver<Order>, idle: Idle) {
 }
 
 impl Switch {
-    fn new(ports: Vec<Port>, setup: &Setup, epoch: Clock) -> Self {
-        let wire = |config: &WireConfig, label| {
-            let seed = Seed::from_number(setup.seed);
-            Wire::new(Medium::Ethernet, config.clone(), seed, label)
-        };
-        Self {
-            ports,
-            receiver: setup.receiver,
-            there: wire(&setup.there, "there"),
-            back: wire(&setup.back, "back"),
-            seen: Seen {
-                there: WireCounters::default(),
-                late: Late::new(),
-                unread: Late::new(),
-                dropped: 0,
-            },
-            epoch,
-        }
-    }
-
     fn now(&self) -> Instant {
         let nanos = self.epoch.elapsed().as_nanos();
         Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
@@ -261,15 +207,13 @@ impl Switch {
             if let Some(source) = frame.data.get(6..12) {
                 self.ports[from].mac = source.try_into().ok();
             }
-            if frame.data.get(12..14) != Some(&[8, 0]) {
-                self.switch(now, from, &frame.data);
-                continue;
-            }
-            self.seen.unread.add(waited);
-            if from == self.receiver {
-                self.back.offer(now, frame.data);
-            } else {
-                self.there.offer(now, frame.data);
+            let ports = tcp_ports(&frame.data);
+            let mut lanes = self.lanes.iter_mut();
+            match ports.and_then(|ports| lanes.find(|lane| lane.has(ports))) {
+                Some(lane) => lane.offer(now, from, waited, frame.data),
+                None => {
+                    self.switch(now, from, &frame.data);
+                }
             }
         }
         any
@@ -277,8 +221,7 @@ impl Switch {
 
     /// Is anything due in so short a time?
     fn is_due_within(&self, time: Duration) -> bool {
-        let wires = [&self.there, &self.back];
-        let due = wires.into_iter().filter_map(Wire::next_due).min();
+        let due = self.lanes.iter().filter_map(Lane::next_due).min();
         due.is_some_and(|due| due <= self.now() + time)
     }
 
@@ -286,26 +229,24 @@ impl Switch {
     fn deliver(&mut self) -> bool {
         let now = self.now();
         let mut any = false;
-        while let Some((due, frame)) = self.there.take_due(now) {
-            self.write(now, self.receiver, &frame);
-            self.note(due);
-            any = true;
-        }
-        while let Some((due, frame)) = self.back.take_due(now) {
-            self.switch(now, self.receiver, &frame);
-            self.note(due);
-            any = true;
+        for at in 0..self.lanes.len() {
+            let receiver = self.lanes[at].receiver();
+            while let Some((due, frame, is_there)) = self.lanes[at].take_due(now) {
+                let taken = if is_there {
+                    self.write(now, receiver, &frame)
+                } else {
+                    self.switch(now, receiver, &frame)
+                };
+                let late = self.now().since(due);
+                self.lanes[at].note(late, taken);
+                any = true;
+            }
         }
         any
     }
 
-    fn note(&mut self, due: Instant) {
-        let late = self.now().since(due);
-        self.seen.late.add(late);
-    }
-
-    /// To the port where its destination is, or to all others.
-    fn switch(&mut self, now: Instant, from: usize, frame: &Bytes) {
+    /// To the port where its destination is, or to all others; was there room?
+    fn switch(&mut self, now: Instant, from: usize, frame: &Bytes) -> bool {
         let to = frame.get(..6);
         let known = self
             .ports
@@ -314,18 +255,26 @@ impl Switch {
         match known {
             Some(port) => self.write(now, port, frame),
             None => {
-                for port in (0..self.ports.len()).filter(|&port| port != from) {
-                    self.write(now, port, frame);
-                }
+                let others = (0..self.ports.len()).filter(|&port| port != from);
+                let full = others.filter(|&port| !self.write(now, port, frame));
+                full.count() == 0
             }
         }
     }
 
-    fn write(&mut self, now: Instant, port: usize, frame: &Bytes) {
+    fn write(&mut self, now: Instant, port: usize, frame: &Bytes) -> bool {
         let frame = TxFrame::new(frame, &[], TxMeta::PLAIN);
-        match self.ports[port].tx.transmit(now, &frame) {
-            Ok(Sent::Taken) => {}
-            Ok(_) | Err(_) => self.seen.dropped += 1,
-        }
+        matches!(self.ports[port].tx.transmit(now, &frame), Ok(Sent::Taken))
     }
+}
+
+/// The ports of a TCP segment over IPv4, in an Ethernet frame.
+fn tcp_ports(frame: &[u8]) -> Option<[u16; 2]> {
+    let ip = frame.get(14..).filter(|_| frame[12..14] == [8, 0])?;
+    let tcp = ip.get(usize::from(ip.first()? & 15) * 4..)?;
+    if *ip.get(9)? != 6 {
+        return None;
+    }
+    let port = |at: usize| Some(u16::from_be_bytes(tcp.get(at..at + 2)?.try_into().ok()?));
+    Some([port(0)?, port(2)?])
 }

@@ -30,6 +30,8 @@ pub(crate) enum Trouble {
     Jitter,
     /// A tenth of the way back.
     AckLoss,
+    /// None, but a CE mark, or a drop where there can be none, above a queue of a quarter of the round trip.
+    Marks,
 }
 
 const TROUBLES: [Trouble; 9] = [
@@ -92,7 +94,7 @@ impl Cell {
     }
 
     /// One path through all that is common, and one long one.
-    pub(crate) fn table() -> Vec<Self> {
+    pub(crate) fn path() -> Vec<Self> {
         [
             (Trouble::Clean, 20, 100),
             (Trouble::Loss(1000), 20, 100),
@@ -104,6 +106,21 @@ impl Cell {
         ]
         .map(|(trouble, rtt, rate)| Self::new(trouble, rtt, rate))
         .to_vec()
+    }
+
+    /// Where ECN is asked for.
+    pub(crate) fn marks() -> Vec<Self> {
+        [(20, 10), (20, 100), (100, 100)]
+            .map(|(rtt, rate)| Self::new(Trouble::Marks, rtt, rate))
+            .to_vec()
+    }
+
+    /// How long it is measured: frames by the million tell as much in less time.
+    pub(crate) fn time(&self, time: Duration) -> Duration {
+        match self.rate {
+            ..1000 => time,
+            _ => time * 3 / 5,
+        }
     }
 
     /// Bytes on the way in a round trip.
@@ -137,6 +154,7 @@ impl Cell {
                 there.reordering(Chance::per_million(share), by)
             }
             Trouble::Jitter => there.jitter(self.rtt * 15 / 100),
+            Trouble::Marks => there.ce_above(self.rtt / 4),
         };
         let back = match self.trouble {
             Trouble::AckLoss => plain.loss(Chance::percent(10)),
@@ -164,6 +182,7 @@ impl fmt::Display for Trouble {
             Self::Late(share) => write!(f, "{} % late by RTT/4", percent(share)),
             Self::Jitter => f.write_str("jitter 15 % of RTT"),
             Self::AckLoss => f.write_str("ACK loss 10 %"),
+            Self::Marks => f.write_str("CE above RTT/4"),
         }
     }
 }

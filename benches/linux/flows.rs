@@ -1,9 +1,8 @@
 //! Applications: bulk, rivals and replies, over sockets of the kernel's and of netloom's alike.
 
-use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{self, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,9 +10,7 @@ use netloom::host::{self, ConnectOptions};
 use netloom::stack::ListenOptions;
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::rig::{Rig, Station};
-
-type Failed = Box<dyn Error>;
+use crate::rig::{Failed, Rig, Station};
 
 /// A connection of either kind.
 trait Stream: Read + Write + Send {
@@ -131,71 +128,102 @@ fn drink(stream: &mut dyn Stream, taken: &AtomicU64, over: &AtomicBool) {
     }
 }
 
-/// Bytes that arrived, of each sender, from `skip` after the last connection was there until `time`
-/// after it. `end` is called when the time is over and nothing has been reset yet.
+/// Who sends, to whom, and where those listen.
+#[derive(Clone, Debug)]
+pub(crate) struct Ends {
+    pub(crate) from: Vec<Station>,
+    pub(crate) to: Station,
+    /// One for each sender.
+    pub(crate) ports: Vec<u16>,
+}
+
+/// When what counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// From the start of a flow to that of the next.
+    pub(crate) apart: Duration,
+    /// From the last start until what counts.
+    pub(crate) skip: Duration,
+    /// What counts.
+    pub(crate) time: Duration,
+}
+
+impl Span {
+    /// From the first start of so many flows.
+    pub(crate) fn whole(&self, flows: usize) -> Duration {
+        let apart = self.apart * u32::try_from(flows.saturating_sub(1)).unwrap_or(0);
+        apart + self.skip + self.time
+    }
+}
+
+/// Bytes that arrived, of each sender, in the time that counts. `end` is called when it is over and
+/// nothing has been reset yet.
 pub(crate) fn bulk<T>(
     rig: &Rig,
-    from: &[Station],
-    to: Station,
-    (skip, time): (Duration, Duration),
+    ends: &Ends,
+    span: Span,
     end: impl FnOnce() -> Result<T, Failed>,
 ) -> Result<(Vec<u64>, T), Failed> {
-    let mut pairs = Vec::new();
-    for (at, &from) in (0..).zip(from) {
-        let port = next_port(at);
-        let listener = listen(rig, to, port)?;
-        let sender = connect(rig, from, to.at(port))?;
-        pairs.push((listener, sender, AtomicU64::new(0)));
-    }
     let over = AtomicBool::new(false);
-    let (bytes, ended) = thread::scope(|scope| {
-        let over = &over;
-        let mut taken = Vec::new();
-        for (listener, sender, count) in &mut pairs {
-            let count: &AtomicU64 = count;
-            taken.push(count);
+    let taken: Vec<AtomicU64> = ends.from.iter().map(|_| AtomicU64::new(0)).collect();
+    let counts = || -> Vec<u64> {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        taken.iter().map(load).collect()
+    };
+    thread::scope(|scope| {
+        let start = |at: usize| -> Result<(), Failed> {
+            let (port, over, count) = (ends.ports[at], &over, &taken[at]);
+            let listener = listen(rig, ends.to, port)?;
+            let mut sender = connect(rig, ends.from[at], ends.to.at(port))?;
             // The sender first: its text may stand for a lost ACK of the handshake.
-            scope.spawn(move || pour(&mut **sender, over));
+            scope.spawn(move || {
+                pour(&mut *sender, over);
+                sender.reset();
+            });
             scope.spawn(move || {
                 if let Ok(mut receiver) = listener.accept() {
                     drink(&mut *receiver, count, over);
                     receiver.reset();
                 }
             });
-        }
-        let counts = || -> Vec<u64> {
-            let load = |count: &&AtomicU64| count.load(Ordering::Relaxed);
-            taken.iter().map(load).collect()
+            Ok(())
         };
-        let start = Instant::now();
-        thread::sleep(skip);
-        let before = counts();
-        thread::sleep(time.saturating_sub(start.elapsed()));
-        let after = counts();
+        let measure = || -> Result<Vec<u64>, Failed> {
+            for at in 0..ends.from.len() {
+                if at > 0 {
+                    thread::sleep(span.apart);
+                }
+                start(at)?;
+            }
+            let started = Instant::now();
+            thread::sleep(span.skip);
+            let before = counts();
+            thread::sleep((span.skip + span.time).saturating_sub(started.elapsed()));
+            Ok(counts().iter().zip(&before).map(|(a, b)| a - b).collect())
+        };
+        let bytes = measure();
         let ended = end();
         over.store(true, Ordering::Relaxed);
-        let bytes = after.iter().zip(&before).map(|(a, b)| a - b).collect();
-        (bytes, ended)
-    });
-    pairs.into_iter().for_each(|(_, sender, _)| sender.reset());
-    Ok((bytes, ended?))
+        Ok((bytes?, ended?))
+    })
 }
 
-/// Ports are used once: what a former run left cannot meet the next one.
-fn next_port(at: u16) -> u16 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let next = NEXT.fetch_add(1, Ordering::Relaxed) % 50_000;
-    10_000 + at + u16::try_from(next).unwrap_or(0)
+/// A port to listen at, used once, so that what a former run left cannot meet the next one; below those
+/// that either end connects from.
+pub(crate) fn next_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    10_000 + NEXT.fetch_add(1, Ordering::Relaxed) % 20_000
 }
 
-/// Asks for a reply over and over, `rounds` times on each of `connections`; the times it took.
+/// The receiver asks the sender for a reply over and over, `rounds` times on each of `connections`; the times it
+/// took.
 pub(crate) fn replies<T>(
     rig: &Rig,
-    (server, client): (Station, Station),
+    ends: &Ends,
     (connections, rounds): (usize, usize),
     end: impl FnOnce() -> Result<T, Failed>,
 ) -> Result<(Vec<Duration>, T), Failed> {
-    let port = next_port(0);
+    let (server, client, port) = (ends.from[0], ends.to, ends.ports[0]);
     let listener = listen(rig, server, port)?;
     let over = AtomicBool::new(false);
     let mut times = Vec::new();

@@ -1,5 +1,5 @@
 //! netloom and the kernel as senders and receivers over the same wire, in pairs:
-//! `cargo bench --bench linux -- [--all | --table | --few | --ci] [--samples N] [--seconds S] [--only TEXT] [--pcap FILE] [--check]`.
+//! `cargo bench --bench linux -- [--all | --path | --few | --ci] [--samples N] [--seconds S] [--only TEXT] [--load MBIT] [--late-ms MS] [--table FILE] [--pcap FILE] [--check]`.
 //!
 //! The wire is netloom's own, in a thread on the last processor; all else has the others, and real-time priority where it may.
 //! A kernel sender and a kernel receiver live each in a namespace of its own, on a TAP without offload;
@@ -20,9 +20,13 @@ mod cells;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod flows;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod lane;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod late;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod measure;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod plan;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod report;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -59,10 +63,15 @@ fn main() -> ExitCode {
 
 /// Did anything miss its goal?
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
-fn run(settings: &settings::Settings) -> Result<bool, Box<dyn std::error::Error>> {
+fn run(settings: &settings::Settings) -> Result<bool, rig::Failed> {
     let rig = rig::Rig::make(settings.capture.as_deref())?;
-    report::print_head(settings, &rig);
     let mut report = report::Report::default();
+    report.machine(settings, &rig);
     measure::run(settings, &rig, &mut report)?;
-    Ok(report.end())
+    let missed = report.end();
+    if let Some(to) = &settings.table {
+        let cannot = |error| format!("cannot write {}: {error}", to.display());
+        report.write(to).map_err(cannot)?;
+    }
+    Ok(missed)
 }

@@ -1,247 +1,288 @@
-//! What is measured, how often, and what it is held against.
+//! The runs of each job, again when the bridge was too late for them, and what they are held against.
 
-use std::error::Error;
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use netloom::tcp::congestion::Choice;
-
-use crate::bridge::{Seen, Setup};
-use crate::cells::{Cell, Trouble};
-use crate::flows::{bulk, replies};
+use crate::flows::{Ends, bulk, next_port, replies};
+use crate::lane::{Seen, Setup};
+use crate::plan::{self, Job, What};
 use crate::report::{Goal, Report, Row, median, millis};
-use crate::rig::{Rig, Station};
+use crate::rig::{Failed, Rig, Station};
 use crate::settings::Settings;
-
-type Failed = Box<dyn Error>;
-
-/// Who is held against whom: the kernel's algorithm by its name, netloom's, and the share that netloom's
-/// takes beside it in one queue.
-const MATCHES: [(&str, Choice, Goal); 4] = [
-    ("reno", Choice::Reno, Goal::Between(0.4, 0.6)),
-    ("cubic", Choice::Cubic, Goal::Between(0.4, 0.6)),
-    ("bbr", Choice::Bbr, Goal::Between(0.4, 0.6)),
-    // Linux has no version 3.
-    ("cubic", Choice::Bbr3, Goal::Between(0.25, 0.8)),
-];
 
 /// Runs all that was asked for, and prints each row as it is done.
 pub(crate) fn run(settings: &Settings, rig: &Rig, report: &mut Report) -> Result<(), Failed> {
-    let bench = Bench { settings, rig };
-    for (kernel, own, share) in MATCHES {
-        let algorithm = own.name();
-        if let Err(error) = rig.use_algorithms(kernel, own.clone()) {
-            println!("\n{algorithm}: skipped, the kernel has no {kernel}: {error}");
+    let jobs = plan::jobs(settings);
+    let mut left: Duration = jobs.iter().map(|job| job.time(settings)).sum();
+    let most = left + left.mul_f64(settings.again);
+    report.line(&format!(
+        "{} cells: {} without repeats, at most {} with those of void runs.",
+        jobs.len(),
+        minutes(left),
+        minutes(most)
+    ));
+    let start = Instant::now();
+    let mut head = String::new();
+    for job in jobs {
+        left = left.saturating_sub(job.time(settings));
+        if let Err(error) = rig.set(job.kernel, job.own.clone(), job.has_ecn()) {
+            let title = job.title();
+            report.line(&format!("\n{title}: skipped, no {}: {error}", job.kernel));
             continue;
         }
-        report.begin(&format!(
-            "{algorithm} beside {kernel}: to the kernel, Mbit/s"
-        ));
-        for cell in &settings.cells {
-            bench.senders(algorithm, cell, report)?;
+        if job.head() != head {
+            head = job.head();
+            report.begin(&head);
         }
-        if settings.senders_only {
-            continue;
-        }
-        // What the kernel sends has its own algorithm: once for each.
-        if algorithm == kernel {
-            report.begin(&format!("{kernel}: from the kernel, Mbit/s"));
-            for cell in Cell::few() {
-                bench.receivers(algorithm, &cell, report)?;
-            }
-        }
-        report.begin(&format!(
-            "{algorithm} beside {kernel}: in one queue, Mbit/s and share"
-        ));
-        for queue_percent in [100, 200, 400] {
-            bench.rivals(algorithm, share, queue_percent, report)?;
-        }
-        report.begin(&format!(
-            "{algorithm} beside {kernel}: replies of 10 kB, ms"
-        ));
-        bench.replies(algorithm, report)?;
+        let bench = Bench {
+            settings,
+            rig,
+            job: &job,
+            until: start + most.saturating_sub(left),
+        };
+        bench.rows(&bench.samples()?, report);
     }
+    report.line(&format!("\nTook {}.", minutes(start.elapsed())));
     Ok(())
 }
 
 struct Bench<'a> {
     settings: &'a Settings,
     rig: &'a Rig,
+    job: &'a Job,
+    /// No run is repeated that would end later.
+    until: Instant,
 }
 
-/// A result, and how late the bridge was for it.
-struct Sample<T> {
-    value: T,
-    late: Duration,
-    valid: bool,
+/// One run, of a sample.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    seed: u64,
+    /// Its place among the runs of the sample.
+    way: usize,
+    tries: usize,
 }
 
-/// What the runs of a pair are worth: as much as the worse of them.
-#[derive(Default)]
-struct Trust {
-    late: Duration,
-    void: Option<Duration>,
+/// A run's result.
+#[derive(Debug)]
+enum Value {
+    /// Of each sender, Mbit/s.
+    Rates(Vec<f64>),
+    /// In their order.
+    Times(Vec<Duration>),
 }
 
-impl Trust {
-    fn note<T>(&mut self, sample: Sample<T>) -> T {
-        self.late = self.late.max(sample.late);
-        if !sample.valid {
-            self.void = self.void.max(Some(sample.late));
+impl Value {
+    fn rate(&self, of: usize) -> f64 {
+        match self {
+            Self::Rates(rates) => rates.get(of).copied().unwrap_or(f64::NAN),
+            Self::Times(_) => f64::NAN,
         }
-        sample.value
     }
 
-    fn add(&self, row: &mut Row, [kernel, own]: [f64; 2], figure: f64) {
-        match self.void {
-            Some(late) => row.add_void(late),
-            None => row.add(self.late, kernel, own, figure),
+    fn times(&self) -> &[Duration] {
+        match self {
+            Self::Rates(_) => &[],
+            Self::Times(times) => times,
         }
     }
 }
+
+/// A result, and what the bridge saw of it.
+struct Outcome {
+    value: Value,
+    seen: Seen,
+    is_valid: bool,
+}
+
+/// The outcomes of a seed, one for each way.
+type Sample = (u64, Vec<Outcome>);
 
 impl Bench<'_> {
-    fn senders(&self, algorithm: &str, cell: &Cell, report: &mut Report) -> Result<(), Failed> {
-        let title = format!("{algorithm}, {cell}");
-        let ways = [(Station::Near, Station::Far), (Station::Own, Station::Far)];
-        self.pair(title, cell, ways, report)
-    }
-
-    fn receivers(&self, algorithm: &str, cell: &Cell, report: &mut Report) -> Result<(), Failed> {
-        let title = format!("{algorithm}, received, {cell}");
-        let ways = [(Station::Near, Station::Far), (Station::Near, Station::Own)];
-        self.pair(title, cell, ways, report)
-    }
-
-    /// Bulk each way in turn.
-    fn pair(
-        &self,
-        title: String,
-        cell: &Cell,
-        ways: [(Station, Station); 2],
-        report: &mut Report,
-    ) -> Result<(), Failed> {
-        if !self.settings.wants(&title) {
-            return Ok(());
-        }
-        let mut row = Row::new(title, Goal::AtLeast(self.settings.least));
-        for seed in self.seeds() {
-            let mut rates = [0.0; 2];
-            let mut trust = Trust::default();
+    /// All runs, as many at once as the bridge has the time for, each over wires of its own.
+    fn samples(&self) -> Result<Vec<Sample>, Failed> {
+        let seeds = 1..=self.settings.samples as u64;
+        let ways = self.job.ways(1).len();
+        let mut waiting = VecDeque::new();
+        for seed in seeds.clone() {
             // Who begins changes: what else the machine does falls on both.
-            for way in [(seed % 2) as usize, 1 - (seed % 2) as usize] {
-                let (from, to) = ways[way];
-                let span = (Duration::ZERO, self.settings.time);
-                let sample = self.valid(seed, cell, 100, to, |end| {
-                    let (bytes, seen) = bulk(self.rig, &[from], to, span, end)?;
-                    Ok((megabits(bytes[0], self.settings.time), seen))
-                })?;
-                rates[way] = trust.note(sample);
+            for way in 0..ways {
+                let way = if seed % 2 == 0 { way } else { ways - 1 - way };
+                let tries = 0;
+                waiting.push_back(Run { seed, way, tries });
             }
-            trust.add(&mut row, rates, rates[1] / rates[0]);
         }
-        report.row(&row);
-        Ok(())
+        let mut done: Vec<(Run, Outcome)> = Vec::new();
+        while !waiting.is_empty() {
+            let count = self.job.at_once(self.settings).min(waiting.len());
+            let together: Vec<Run> = waiting.drain(..count).collect();
+            for (mut run, outcome) in self.together(&together)? {
+                run.tries += 1;
+                let is_time = Instant::now() + self.job.time_of_run(self.settings) < self.until;
+                if outcome.is_valid || run.tries >= self.settings.tries || !is_time {
+                    done.push((run, outcome));
+                } else {
+                    waiting.push_back(run);
+                }
+            }
+        }
+        done.sort_by_key(|(run, _)| (run.seed, run.way));
+        let mut samples: Vec<Sample> = seeds.map(|seed| (seed, Vec::new())).collect();
+        for (run, outcome) in done {
+            samples[run.seed as usize - 1].1.push(outcome);
+        }
+        Ok(samples)
     }
 
-    /// One flow of each in one queue; the second half counts.
-    fn rivals(
+    fn together(&self, runs: &[Run]) -> Result<Vec<(Run, Outcome)>, Failed> {
+        let outcomes = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for &run in runs {
+                let outcomes = &outcomes;
+                scope.spawn(move || {
+                    let outcome = self.one(run);
+                    let mut outcomes = outcomes.lock().expect("no thread panicked");
+                    outcomes.push(outcome.map(|outcome| (run, outcome)));
+                });
+            }
+        });
+        let outcomes = outcomes.into_inner().map_err(|_| "a run panicked")?;
+        outcomes.into_iter().collect()
+    }
+
+    /// Runs it over fresh wires.
+    fn one(&self, run: Run) -> Result<Outcome, Failed> {
+        let (from, to) = self.job.ways(run.seed).swap_remove(run.way);
+        let ports: Vec<u16> = from.iter().map(|_| next_port()).collect();
+        let first = ports[0];
+        let (there, back) = self.job.cell.wires(self.job.queue_percent());
+        self.rig.bridge.begin(Setup {
+            there,
+            back,
+            seed: run.seed,
+            receiver: to as usize,
+            ports: ports.clone(),
+        })?;
+        let ends = Ends { from, to, ports };
+        let end = || self.rig.bridge.end(first);
+        let (value, seen) = match self.job.what {
+            What::Replies => {
+                let (mut times, seen) = replies(self.rig, &ends, (8, 250), end)?;
+                times.sort_unstable();
+                (Value::Times(times), seen)
+            }
+            _ => {
+                let span = self.job.span(self.settings);
+                let (bytes, seen) = bulk(self.rig, &ends, span, end)?;
+                // The kernel's first, whoever began.
+                let mut rates: Vec<_> = ends.from.iter().zip(bytes).collect();
+                rates.sort_by_key(|(station, _)| **station == Station::Own);
+                let rates = rates.iter().map(|rate| megabits(rate.1, span.time));
+                (Value::Rates(rates.collect()), seen)
+            }
+        };
+        Ok(Outcome {
+            is_valid: seen.error() <= self.settings.late && seen.dropped == 0,
+            value,
+            seen,
+        })
+    }
+
+    fn rows(&self, samples: &[Sample], report: &mut Report) {
+        let ratio = |[kernel, own]: [f64; 2]| own / kernel;
+        let least = Goal::AtLeast(self.settings.least);
+        match self.job.what {
+            What::Rivals(_, share) => {
+                let pair = |runs: &[Outcome]| [0, 1].map(|of| runs[0].value.rate(of));
+                let part = |[kernel, own]: [f64; 2]| own / (kernel + own);
+                self.row("", share, samples, pair, part, report);
+            }
+            What::Replies => {
+                // The slowest of a hundred, and the mean of the slowest five: where one reply in a hundred loses its
+                // last segment, which only a timer repairs, the first is that time or not by the toss of a coin.
+                let most = Goal::AtMost(1.1);
+                let p99 = |runs: &[Outcome]| {
+                    [0, 1].map(|way: usize| millis(percentile(runs[way].value.times(), 99)))
+                };
+                self.row(", p99", most, samples, p99, ratio, report);
+                let slowest = |runs: &[Outcome]| {
+                    [0, 1].map(|way: usize| millis(mean_of_slowest(runs[way].value.times(), 5)))
+                };
+                let name = ", mean of the slowest 5 %";
+                self.row(name, most, samples, slowest, ratio, report);
+            }
+            What::Senders | What::Receivers => {
+                let rates = |runs: &[Outcome]| [0, 1].map(|way: usize| runs[way].value.rate(0));
+                let name = if self.job.has_ecn() { ", Mbit/s" } else { "" };
+                self.row(name, least, samples, rates, ratio, report);
+                if self.job.has_ecn() {
+                    self.mark_rows(samples, report);
+                }
+            }
+        }
+    }
+
+    /// Marks came in the place of all drops, and of a long queue.
+    fn mark_rows(&self, samples: &[Sample], report: &mut Report) {
+        let own = |[_, own]: [f64; 2]| own;
+        let count = |of: fn(&Seen) -> u64| {
+            move |runs: &[Outcome]| [0, 1].map(|way: usize| of(&runs[way].seen) as f64)
+        };
+        let marks = count(|seen| seen.there.marked);
+        self.row(", marks", Goal::AtLeast(1.0), samples, marks, own, report);
+        let drops = count(|seen| seen.there.overflowed + seen.there.refused);
+        self.row(", drops", Goal::AtMost(0.0), samples, drops, own, report);
+        let rate = self.job.cell.rate;
+        let queue = |runs: &[Outcome]| {
+            let delay = |bytes: u64| bytes as f64 * 8.0 / 1e3 / rate as f64;
+            [0, 1].map(|way: usize| delay(runs[way].seen.mean_queue()))
+        };
+        let ratio = |[kernel, own]: [f64; 2]| own / kernel;
+        self.row(
+            ", mean queue, ms",
+            Goal::Told,
+            samples,
+            queue,
+            ratio,
+            report,
+        );
+    }
+
+    /// A row of the kernel's figure and netloom's, and what they make. A sample is worth as much as the worst of
+    /// its runs.
+    fn row(
         &self,
-        algorithm: &str,
-        share: Goal,
-        queue_percent: usize,
+        name: &str,
+        goal: Goal,
+        samples: &[Sample],
+        pair: impl Fn(&[Outcome]) -> [f64; 2],
+        figure: impl Fn([f64; 2]) -> f64,
         report: &mut Report,
-    ) -> Result<(), Failed> {
-        let bdp = queue_percent / 100;
-        let cell = Cell::new(Trouble::Clean, 20, 50);
-        let title = format!("{algorithm}, rivals, {cell}, {bdp} BDP");
-        if !self.settings.wants(&title) {
-            return Ok(());
-        }
-        let time = self.settings.time * 4;
-        let mut row = Row::new(title, share);
-        for seed in self.seeds() {
-            let sample = self.valid(seed, &cell, queue_percent, Station::Far, |end| {
-                let from = [Station::Near, Station::Own];
-                bulk(self.rig, &from, Station::Far, (time / 2, time), end)
-            })?;
-            let mut trust = Trust::default();
-            let bytes = trust.note(sample);
-            let rates = [0, 1].map(|who| megabits(bytes[who], time / 2));
-            trust.add(&mut row, rates, rates[1] / (rates[0] + rates[1]));
+    ) {
+        let mut row = Row::new(format!("{}{name}", self.job.title()), goal);
+        for (_, runs) in samples {
+            let late = runs.iter().map(|run| run.seen.error()).max();
+            let late = late.unwrap_or_default();
+            if runs.iter().all(|run| run.is_valid) {
+                let pair = pair(runs);
+                row.add(late, pair, figure(pair));
+            } else {
+                let dropped = runs.iter().map(|run| run.seen.dropped).sum();
+                row.add_void(late, dropped);
+            }
         }
         report.row(&row);
-        Ok(())
-    }
-
-    /// The slowest of a hundred, and the mean of the slowest five: where one reply in a hundred loses its
-    /// last segment, which only a timer repairs, the first is that time or not by the toss of a coin.
-    fn replies(&self, algorithm: &str, report: &mut Report) -> Result<(), Failed> {
-        let cell = Cell::new(Trouble::Loss(10_000), 20, 100);
-        let title = format!("{algorithm}, replies, {cell}");
-        if !self.settings.wants(&title) {
-            return Ok(());
-        }
-        let figures: [fn(&[Duration]) -> f64; 2] = [
-            |times| millis(percentile(times, 99)),
-            |times| millis(mean_of_slowest(times, 5)),
-        ];
-        let names = ["p99", "mean of the slowest 5 %"];
-        let mut rows = names.map(|n| Row::new(format!("{title}, {n}"), Goal::AtMost(1.1)));
-        for seed in self.seeds() {
-            let mut times = [Vec::new(), Vec::new()];
-            let mut trust = Trust::default();
-            for (place, server) in [Station::Near, Station::Own].into_iter().enumerate() {
-                let ends = (server, Station::Far);
-                let sample = self.valid(seed, &cell, 100, Station::Far, |end| {
-                    replies(self.rig, ends, (8, 250), end)
-                })?;
-                times[place] = trust.note(sample);
-                times[place].sort_unstable();
-            }
-            for (row, figure) in rows.iter_mut().zip(figures) {
-                let [kernel, own] = [0, 1].map(|place: usize| figure(&times[place]));
-                trust.add(row, [kernel, own], own / kernel);
-            }
-        }
-        rows.iter().for_each(|row| report.row(row));
-        Ok(())
-    }
-
-    fn seeds(&self) -> std::ops::RangeInclusive<u64> {
-        1..=self.settings.samples as u64
-    }
-
-    /// Runs `work` over fresh wires, again when the bridge was too late.
-    fn valid<T>(
-        &self,
-        seed: u64,
-        cell: &Cell,
-        queue_percent: usize,
-        receiver: Station,
-        work: impl Fn(&dyn Fn() -> Result<Seen, Failed>) -> Result<(T, Seen), Failed>,
-    ) -> Result<Sample<T>, Failed> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let (there, back) = cell.wires(queue_percent);
-            self.rig.bridge.begin(Setup {
-                there,
-                back,
-                seed,
-                receiver: receiver as usize,
-            })?;
-            let (value, seen) = work(&|| self.rig.bridge.end())?;
-            let late = seen.error();
-            let valid = late <= self.settings.late && seen.dropped == 0;
-            if valid || tries == self.settings.tries {
-                return Ok(Sample { value, late, valid });
-            }
-        }
     }
 }
 
 fn megabits(bytes: u64, time: Duration) -> f64 {
     bytes as f64 * 8.0 / 1e6 / time.as_secs_f64()
+}
+
+fn minutes(time: Duration) -> String {
+    format!("{:.1} minutes", time.as_secs_f64() / 60.0)
 }
 
 /// Of times in their order.

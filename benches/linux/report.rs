@@ -1,5 +1,9 @@
 //! The table.
 
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::measure::middle;
@@ -12,6 +16,8 @@ pub(crate) enum Goal {
     AtLeast(f64),
     AtMost(f64),
     Between(f64, f64),
+    /// Anything: the figure is told, for what it explains.
+    Told,
 }
 
 impl Goal {
@@ -20,6 +26,18 @@ impl Goal {
             Self::AtLeast(least) => figure >= least,
             Self::AtMost(most) => figure <= most,
             Self::Between(least, most) => (least..=most).contains(&figure),
+            Self::Told => true,
+        }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(least) => write!(f, ">= {least}"),
+            Self::AtMost(most) => write!(f, "<= {most}"),
+            Self::Between(least, most) => write!(f, "{least} to {most}"),
+            Self::Told => f.write_str("-"),
         }
     }
 }
@@ -31,9 +49,11 @@ pub(crate) struct Row {
     samples: Vec<(f64, f64, f64)>,
     /// The most that the bridge was late in a run that counts.
     late: Duration,
-    /// Samples that do not count, and the least that the bridge was late in a run of them.
+    /// Samples that do not count, the least that the bridge was late in the worst run of one, and the frames that it
+    /// had no room for.
     void: usize,
     void_late: Option<Duration>,
+    void_dropped: u64,
 }
 
 impl Row {
@@ -45,18 +65,20 @@ impl Row {
             late: Duration::ZERO,
             void: 0,
             void_late: None,
+            void_dropped: 0,
         }
     }
 
-    pub(crate) fn add(&mut self, late: Duration, kernel: f64, own: f64, figure: f64) {
+    pub(crate) fn add(&mut self, late: Duration, [kernel, own]: [f64; 2], figure: f64) {
         self.late = self.late.max(late);
         self.samples.push((kernel, own, figure));
     }
 
-    /// A sample that is worth nothing: so late was the bridge in a run of it.
-    pub(crate) fn add_void(&mut self, late: Duration) {
+    /// A sample that is worth nothing: so late was the bridge in a run of it, or it had no room for so many.
+    pub(crate) fn add_void(&mut self, late: Duration, dropped: u64) {
         self.void += 1;
         self.void_late = Some(self.void_late.map_or(late, |least| least.min(late)));
+        self.void_dropped += dropped;
     }
 
     fn verdict(&self) -> Verdict {
@@ -80,9 +102,10 @@ enum Verdict {
     Void,
 }
 
-/// All rows so far, counted.
+/// What is said, and all rows so far, counted.
 #[derive(Default)]
 pub(crate) struct Report {
+    text: String,
     /// What stands above the next row.
     head: Option<String>,
     rows: usize,
@@ -90,35 +113,43 @@ pub(crate) struct Report {
     void: usize,
 }
 
-pub(crate) fn print_head(settings: &Settings, rig: &Rig) {
-    println!("Linux and netloom over one userspace wire, in turns, with the same seeds.");
-    println!(
-        "{} samples of {:.1} s; median, and the least and the most of the ratio. {} processors, the last for the bridge.",
-        settings.samples,
-        settings.time.as_secs_f64(),
-        rig.cpus
-    );
-    match &rig.no_priority {
-        None => println!("All of it has real-time priority: what else runs here waits."),
-        Some(why) => println!("No real-time priority, so the machine must be quiet: {why}."),
-    }
-    let set = SETTINGS.map(|(name, value)| format!("{name} = {value}"));
-    println!("Set in both namespaces: {}.", set.join(", "));
-    println!(
-        "The algorithm is that of the route (congctl). TAPs and netloom's port without offload, MTU 1500;"
-    );
-    println!("netloom: {:?}.", rig.host.tcp_options());
-    println!(
-        "The wire itself takes {} ns for a frame.",
-        crate::bridge::wire_nanos()
-    );
-    println!(
-        "Void: the bridge was late by more than {:.2} ms at its 99th percentile, or had no room.",
-        settings.late.as_secs_f64() * 1000.0
-    );
-}
-
 impl Report {
+    /// Prints a line, or several.
+    pub(crate) fn line(&mut self, line: &str) {
+        println!("{line}");
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    /// Says what runs on what.
+    pub(crate) fn machine(&mut self, settings: &Settings, rig: &Rig) {
+        self.line("Linux and netloom over one userspace wire, in turns, with the same seeds.\n");
+        self.line(&format!(
+            "- {} samples of {:.1} s; medians, and the least and the most of the figure. {} processors, the last for the bridge.",
+            settings.samples,
+            settings.time.as_secs_f64(),
+            rig.cpus
+        ));
+        self.line(&match &rig.no_priority {
+            None => "- All of it has real-time priority: what else runs here waits.".to_owned(),
+            Some(why) => format!("- No real-time priority, so the machine must be quiet: {why}."),
+        });
+        self.line(&format!("- {}.", kernel_version()));
+        let set = SETTINGS.map(|(name, value)| format!("`{name} = {value}`"));
+        self.line(&format!("- Set in both namespaces: {}.", set.join(", ")));
+        self.line("- The algorithm is that of the route (`congctl`). TAPs and netloom's port without offload, MTU 1500.");
+        self.line(&format!("- netloom: `{:?}`.", rig.host.tcp_options()));
+        self.line(&format!(
+            "- The wire itself takes {} ns for a frame; wires of at most {} Mbit/s, or one, are used at once.",
+            crate::bridge::wire_nanos(),
+            settings.load
+        ));
+        self.line(&format!(
+            "- Void: the bridge was late by more than {:.2} ms at its 99th percentile, or had no room.\n",
+            millis(settings.late)
+        ));
+    }
+
     /// Begins a table, which is printed when it has a row.
     pub(crate) fn begin(&mut self, title: &str) {
         self.head = Some(title.to_owned());
@@ -127,41 +158,73 @@ impl Report {
     /// Prints a row.
     pub(crate) fn row(&mut self, row: &Row) {
         if let Some(title) = self.head.take() {
-            println!("\n| {title} | Linux | netloom | figure | range | bridge late, ms | |");
-            println!("|---|---|---|---|---|---|---|");
+            self.line(&format!(
+                "\n| {title} | Linux | netloom | figure | range | goal | bridge late, ms | |\n|---|---|---|---|---|---|---|---|"
+            ));
         }
         let verdict = row.verdict();
-        let (kernel, own, figure) = middle(&row.samples);
-        let figures = row.samples.iter().map(|sample| sample.2);
-        let least = figures.clone().fold(f64::INFINITY, f64::min);
-        let most = figures.fold(0.0, f64::max);
-        let word = match verdict {
-            Verdict::Met => "met",
-            Verdict::Missed => "MISSED",
-            Verdict::Void => "void",
+        let figures = match &row.samples[..] {
+            [] => "- | - | - | -".to_owned(),
+            samples => {
+                let (kernel, own, figure) = middle(samples);
+                let each = samples.iter().map(|sample| sample.2);
+                let least = each.clone().fold(f64::INFINITY, f64::min);
+                let most = each.fold(f64::NEG_INFINITY, f64::max);
+                format!("{kernel:.1} | {own:.1} | {figure:.2} | {least:.2} to {most:.2}")
+            }
+        };
+        let word = match (verdict, row.goal) {
+            (Verdict::Met, Goal::Told) => "told",
+            (Verdict::Met, _) => "met",
+            (Verdict::Missed, _) => "MISSED",
+            (Verdict::Void, _) => "void",
         };
         let void = match row.void_late {
-            Some(late) => format!(", {} void, late by {:.2}", row.void, millis(late)),
+            Some(late) => format!(
+                ", {} void: late by {:.2}, {} frames without room",
+                row.void,
+                millis(late),
+                row.void_dropped
+            ),
             None => String::new(),
         };
         self.rows += 1;
         self.void += usize::from(verdict == Verdict::Void);
         self.missed += usize::from(verdict == Verdict::Missed);
-        println!(
-            "| {} | {kernel:.1} | {own:.1} | {figure:.2} | {least:.2} to {most:.2} | {:.2}{void} | {word} |",
+        self.line(&format!(
+            "| {} | {figures} | {} | {:.2}{void} | {word} |",
             row.title,
+            row.goal,
             millis(row.late)
-        );
+        ));
     }
 
     /// Prints the sum; was any goal missed, or nothing measured? A void row tells nothing of netloom.
-    pub(crate) fn end(&self) -> bool {
-        println!(
-            "\n{} rows: {} missed, {} void.",
-            self.rows, self.missed, self.void
-        );
-        self.missed > 0 || self.void == self.rows
+    pub(crate) fn end(&mut self) -> bool {
+        let (rows, missed, void) = (self.rows, self.missed, self.void);
+        self.line(&format!("\n{rows} rows: {missed} missed, {void} void."));
+        missed > 0 || void == rows
     }
+
+    /// Writes all that was printed.
+    pub(crate) fn write(&self, to: &Path) -> io::Result<()> {
+        let head = "# Beside Linux\n\nWritten by `cargo bench --bench linux -- --table FILE`; how it is measured stands in performance.md.\n\n";
+        fs::write(to, format!("{head}{}", self.text))
+    }
+}
+
+/// The kernel's name and version, as `uname` has them.
+fn kernel_version() -> String {
+    let Ok(name) = nix::sys::utsname::uname() else {
+        return "Linux".to_owned();
+    };
+    let text = |part: &std::ffi::OsStr| part.to_string_lossy().into_owned();
+    format!(
+        "{} {}, {}",
+        text(name.sysname()),
+        text(name.release()),
+        text(name.machine())
+    )
 }
 
 pub(crate) fn millis(time: Duration) -> f64 {

@@ -12,12 +12,15 @@ use std::time::Duration;
 
 use netloom::device::{Pair, Tap};
 use netloom::host::Host;
-use netloom::tcp::TcpOptions;
 use netloom::tcp::congestion::Choice;
+use netloom::tcp::{Ecn, TcpOptions};
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, setns, unshare};
 use nix::unistd::Pid;
 
 use crate::bridge::{Bridge, Idle, Port, capabilities};
+
+/// Why a measurement did not come about; goes from one thread to another.
+pub(crate) type Failed = Box<dyn Error + Send + Sync>;
 
 /// Who takes part: each is a port of the bridge, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +62,8 @@ pub(crate) struct Rig {
     pub(crate) cpus: usize,
     /// Why all runs among whatever else the machine does, if it does.
     pub(crate) no_priority: Option<String>,
-    /// The congestion control of netloom's connections.
-    own: Mutex<Choice>,
+    /// The congestion control of netloom's connections, and do they ask for ECN?
+    own: Mutex<(Choice, Ecn)>,
 }
 
 /// A namespace with one TAP.
@@ -71,7 +74,7 @@ struct Kernel {
 
 impl Rig {
     /// Makes it all, and captures what netloom sends and receives. Before any thread is started.
-    pub(crate) fn make(capture: Option<&Path>) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn make(capture: Option<&Path>) -> Result<Self, Failed> {
         let cpus = thread::available_parallelism()?.get();
         if cpus < 2 {
             return Err("the bridge needs a processor of its own".into());
@@ -113,7 +116,7 @@ impl Rig {
         &self,
         station: Station,
         work: impl FnOnce() -> T + Send,
-    ) -> Result<T, Box<dyn Error>> {
+    ) -> Result<T, Failed> {
         let Some(kernel) = self.kernel(station) else {
             return Ok(work());
         };
@@ -124,38 +127,46 @@ impl Rig {
         Ok(entered.map_err(|_| "a thread of the bench panicked")??)
     }
 
-    /// Lets both kernels, and netloom's connections from now on, use these algorithms. The kernels' by
-    /// the route: a socket that was born under another one keeps traits of it, and a namespace's
+    /// Lets both kernels, and netloom's connections from now on, use these algorithms, and ask for ECN or not. The
+    /// kernels' by the route: a socket that was born under another one keeps traits of it, and a namespace's
     /// default is not ours to allow.
-    pub(crate) fn use_algorithms(&self, name: &str, own: Choice) -> Result<(), Box<dyn Error>> {
-        *self.own.lock().unwrap_or_else(PoisonError::into_inner) = own;
+    pub(crate) fn set(&self, name: &str, own: Choice, ecn: bool) -> Result<(), Failed> {
+        let asks = if ecn { Ecn::Ask } else { Ecn::Accept };
+        *self.own.lock().unwrap_or_else(PoisonError::into_inner) = (own, asks);
         for station in [Station::Near, Station::Far] {
             let device = self.kernels[station as usize].device;
             let own = station.ip();
             let words = format!(
                 "route replace 10.9.0.0/24 dev {device} proto kernel scope link src {own} congctl {name}"
             );
-            self.within(station, || ip(&words))??;
+            self.within(station, || -> Result<(), Failed> {
+                ip(&words)?;
+                set("ipv4/tcp_ecn", if ecn { "1" } else { "2" })
+            })??;
         }
         Ok(())
     }
-}
 
-impl Rig {
     /// The options of netloom's connections.
     pub(crate) fn options(&self) -> TcpOptions {
-        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        self.host.tcp_options().clone().congestion(own.clone())
+        let (choice, ecn) = &*self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let options = self.host.tcp_options().clone();
+        options.congestion(choice.clone()).ecn(*ecn)
     }
 }
 
+/// A setting of the calling thread's namespace, below `/proc/sys/net/`.
+fn set(name: &str, value: &str) -> Result<(), Failed> {
+    let path = format!("/proc/sys/net/{name}");
+    fs::write(&path, value).map_err(|error| format!("cannot set {name}: {error}").into())
+}
+
 /// Moves the process into a new namespace, and opens a TAP there.
-fn kernel(device: &'static str, station: Station) -> Result<(Kernel, Tap), Box<dyn Error>> {
+fn kernel(device: &'static str, station: Station) -> Result<(Kernel, Tap), Failed> {
     let no_rights = |errno| format!("cannot make a network namespace ({errno}): run as root");
     unshare(CloneFlags::CLONE_NEWNET).map_err(no_rights)?;
     for (name, value) in SETTINGS {
-        let path = format!("/proc/sys/net/{name}");
-        fs::write(&path, value).map_err(|error| format!("cannot set {name}: {error}"))?;
+        set(name, value)?;
     }
     let tap = Tap::builder()
         .name(device)

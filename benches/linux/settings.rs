@@ -18,6 +18,12 @@ pub(crate) struct Settings {
     pub(crate) late: Duration,
     /// Where netloom's end is captured to.
     pub(crate) capture: Option<PathBuf>,
+    /// Where all that is printed goes as well.
+    pub(crate) table: Option<PathBuf>,
+    /// Mbit/s of the wires that are used at once.
+    pub(crate) load: u64,
+    /// How much of the planned time may go by for repeating void runs.
+    pub(crate) again: f64,
     /// Netloom's share of the kernel's rate that is enough.
     pub(crate) least: f64,
     /// How often a run is repeated that the bridge was too late for.
@@ -37,6 +43,9 @@ const CHECKED: [&str; 6] = [
     "bbr3, loss 1 % in bursts, 20 ms, 10 M",
 ];
 
+/// Half of what the bridge carries of one flow: what many flows send at once comes in bursts.
+const LOAD: u64 = 500;
+
 /// A wire that errs by more is another wire.
 const LATE: Duration = Duration::from_micros(200);
 
@@ -46,10 +55,13 @@ impl Settings {
             cells: Cell::pairs(),
             senders_only: false,
             samples: 5,
-            time: Duration::from_secs(6),
+            time: Duration::from_secs(5),
             check: false,
             late: LATE,
             capture: None,
+            table: None,
+            load: LOAD,
+            again: 0.15,
             least: 0.95,
             tries: 3,
             only: Vec::new(),
@@ -58,12 +70,14 @@ impl Settings {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
             match &arg[..] {
                 "--all" => settings.cells = Cell::all(),
-                "--table" => (settings.cells, settings.senders_only) = (Cell::table(), true),
+                "--path" => (settings.cells, settings.senders_only) = (Cell::path(), true),
                 "--few" => (settings.cells, settings.senders_only) = (Cell::few(), true),
                 "--samples" => settings.samples = number(&value()?)?.max(1.0) as usize,
                 "--seconds" => settings.time = Duration::from_secs_f64(number(&value()?)?),
                 "--late-ms" => settings.late = Duration::from_secs_f64(number(&value()?)? / 1000.0),
                 "--only" => settings.only.push(value()?),
+                "--load" => settings.load = number(&value()?)? as u64,
+                "--table" => settings.table = Some(value()?.into()),
                 "--pcap" => settings.capture = Some(value()?.into()),
                 "--ci" => settings.check_changes(),
                 "--check" => settings.check = true,
@@ -86,7 +100,7 @@ impl Settings {
         (self.cells, self.senders_only) = (Cell::few(), true);
         self.only = CHECKED.map(|title| format!("{title}.")).to_vec();
         (self.samples, self.time) = (3, Duration::from_secs(3));
-        (self.least, self.tries) = (0.8, 5);
+        (self.least, self.tries, self.again) = (0.8, 5, 2.0);
         self.check = true;
     }
 }
