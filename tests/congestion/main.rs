@@ -2,6 +2,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `app_limited.rs` | when a sender is found to have had nothing to send |
 //! | `buffers.rs` | send buffers that grow |
 //! | `recovery.rs` | which segment leaves at which ACK; scripts and worlds are those of the scenario tier |
 //! | `bbr/` | BBRv3's states, through a path that is changed under it |
@@ -19,6 +20,7 @@
     reason = "a test that cannot go on fails; the harness has more than is used here"
 )]
 
+mod app_limited;
 mod bbr;
 mod buffers;
 mod catalogue;

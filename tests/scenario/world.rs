@@ -630,6 +630,7 @@ impl World {
         let id = || id.unwrap_or_else(|| panic!("{place}\n  no connection"));
         match words {
             ["write", n] => self.write(id(), n.parse().unwrap(), place),
+            ["write-chunk", n] => self.write_chunk(id(), n.parse().unwrap(), place),
             ["write-fails", kind] => {
                 let error = self.stack.tcp_write(now, id(), b"x").expect_err(place);
                 assert_eq!(
@@ -752,12 +753,23 @@ impl World {
     }
 
     fn write(&mut self, id: TcpId, n: u64, place: &str) {
-        let data: Vec<u8> = (1..=n)
-            .map(|k| ours_at((self.written + k) as u32))
-            .collect();
+        let data = self.next_text(n);
         let wrote = self.stack.tcp_write(self.now, id, &data);
         assert_eq!(wrote, Ok(data.len()), "{place}");
+    }
+
+    fn write_chunk(&mut self, id: TcpId, n: u64, place: &str) {
+        let mut chunk = Bytes::from(self.next_text(n));
+        let wrote = self.stack.tcp_write_chunk(self.now, id, &mut chunk);
+        assert_eq!(wrote, Ok(usize::try_from(n).unwrap()), "{place}");
+    }
+
+    /// The next bytes of our stream.
+    fn next_text(&mut self, n: u64) -> Vec<u8> {
+        let text = (1..=n).map(|k| ours_at((self.written + k) as u32));
+        let text = text.collect();
         self.written += n;
+        text
     }
 
     /// Reads exactly `n` bytes; 0 is the end of the stream.

@@ -1,0 +1,250 @@
+//! When a sender is found to have had nothing to send: at the start of an ACK, at the start of a timer, and
+//! when the user writes (draft-ietf-ccwg-bbr, "Detecting application-limited phases").
+//!
+//! In each script the window is full when the sender stops, so that nothing is found then. What comes next
+//! makes room; only who looks in time sees that the room was there before there was anything to fill it.
+//! A device that is full and a segment that must be acknowledged keep the sender from stopping a second
+//! time: it has something to send, that ACK.
+
+use std::sync::{Arc, Mutex};
+
+use netloom::tcp::TcpOptions;
+use netloom::tcp::congestion::{
+    AckSample, Choice, CongestionControl, CongestionEvent, Cx, Output, Reno, Response, SendEvent,
+    Start,
+};
+
+use super::harness::{Scenario, Test};
+
+/// What was told, and with which mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Send { tlp: bool, app_limited: bool },
+    Ack { app_limited: bool },
+    Congestion { app_limited: bool },
+}
+
+/// Reno, and the mark of each call written down.
+#[derive(Clone, Debug)]
+struct Watch {
+    inner: Reno,
+    told: Arc<Mutex<Vec<Told>>>,
+}
+
+impl Watch {
+    fn note(&self, told: Told) {
+        self.told.lock().unwrap().push(told);
+    }
+}
+
+impl CongestionControl for Watch {
+    fn name(&self) -> &'static str {
+        "watch"
+    }
+
+    fn start(&mut self, cx: &Cx, begin: &Start) {
+        self.inner.start(cx, begin);
+    }
+
+    fn on_send(&mut self, cx: &Cx, event: &SendEvent) {
+        assert_eq!(cx.app_limited, event.app_limited);
+        self.note(Told::Send {
+            tlp: event.tlp,
+            app_limited: event.app_limited,
+        });
+    }
+
+    fn on_congestion(&mut self, cx: &Cx, event: &CongestionEvent) -> Response {
+        self.note(Told::Congestion {
+            app_limited: cx.app_limited,
+        });
+        self.inner.on_congestion(cx, event)
+    }
+
+    fn on_ack(&mut self, cx: &Cx, sample: &AckSample) {
+        self.note(Told::Ack {
+            app_limited: cx.app_limited,
+        });
+        self.inner.on_ack(cx, sample);
+    }
+
+    fn output(&self) -> Output {
+        self.inner.output()
+    }
+
+    fn boxed_clone(&self) -> Box<dyn CongestionControl> {
+        Box::new(self.clone())
+    }
+}
+
+/// Ten segments fill the initial window. Each segment is acknowledged at once.
+struct Watched {
+    test: Test,
+    told: Arc<Mutex<Vec<Told>>>,
+}
+
+impl Watched {
+    fn new() -> Self {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let theirs = Arc::clone(&told);
+        let choice = Choice::custom(move || {
+            Box::new(Watch {
+                inner: Reno::new(),
+                told: Arc::clone(&theirs),
+            })
+        });
+        let options = TcpOptions::default().quick_acks(0).delayed_ack(false);
+        let test = Scenario::established().options(options).congestion(choice);
+        Self {
+            test: test.build(),
+            told,
+        }
+    }
+
+    /// What the script makes told, the same in each world.
+    fn told(&mut self, script: &str) -> Vec<Told> {
+        self.told.lock().unwrap().clear();
+        self.test.run(script);
+        let all = core::mem::take(&mut *self.told.lock().unwrap());
+        let one = &all[..all.len() / 3];
+        assert_eq!(all, one.repeat(3), "one world after the other");
+        one.to_vec()
+    }
+}
+
+/// A sender that wrote so much that its second window is full, and nothing is left. The first one follows
+/// the time before the user wrote, and is marked for that.
+fn with_a_full_window() -> Watched {
+    let mut watched = Watched::new();
+    let told = watched.told(
+        r"
+        +0   write 30000
+        +0   > . 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 10001
+        +0   > P. 10001:30001(20x1000) ack 1
+        +0   expect-info cwnd 20000
+    ",
+    );
+    assert_eq!(
+        told,
+        [sent(true), acked(false), sent(false)],
+        "the window is full: nothing is known"
+    );
+    watched
+}
+
+const fn sent(app_limited: bool) -> Told {
+    Told::Send {
+        tlp: false,
+        app_limited,
+    }
+}
+
+const fn probed(app_limited: bool) -> Told {
+    Told::Send {
+        tlp: true,
+        app_limited,
+    }
+}
+
+const fn acked(app_limited: bool) -> Told {
+    Told::Ack { app_limited }
+}
+
+/// Two ACKs in one batch. The first makes room; when the second is processed, the room was there and
+/// nothing to fill it.
+#[test]
+fn an_ack_looks_before_it_changes_anything() {
+    let mut watched = with_a_full_window();
+    let told = watched.told(
+        r"
+        +.05 << . 1:1(0) ack 12001
+        +0   < . 1:1(0) ack 14001
+    ",
+    );
+    assert_eq!(told, [acked(false), acked(true)]);
+    // With more to send than the window holds it is the window.
+    let mut watched = Watched::new();
+    let told = watched.told(
+        r"
+        +0   write 60000
+        +0   > . 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 10001
+        +0   > . 10001:30001(20x1000) ack 1
+        +.05 << . 1:1(0) ack 12001
+        +0   < . 1:1(0) ack 14001
+        +0   > . 30001:38001(8x1000) ack 1
+    ",
+    );
+    let told = &told[3..];
+    assert_eq!(told, [acked(false), acked(false), sent(false)]);
+    // And when something is lost, that waits to be sent again.
+    let mut watched = with_a_full_window();
+    let told = watched.told(
+        r"
+        +0   device full
+        +.05 < . 1:1(0) ack 10001 <sack 14001:25001>
+        +0   < . 1:1(0) ack 10001 <sack 13001:25001>
+        +0   device free
+        +0   > *
+    ",
+    );
+    let entered = Told::Congestion { app_limited: false };
+    let expected = [entered, acked(false), acked(false)];
+    assert_eq!(told[..3], expected, "{told:?}");
+}
+
+/// What is written after room was made leaves with the mark, however it is written.
+#[test]
+fn a_write_looks_before_it_fills_the_room() {
+    for write in ["write", "write-chunk"] {
+        let script = format!(
+            r"
+            +0   device full
+            +.05 < P. 1:101(100) ack 14001
+            +0   {write} 500
+            +0   device free
+            +0   > P. 30001:30501(500) ack 101
+        "
+        );
+        let mut watched = with_a_full_window();
+        assert_eq!(
+            watched.told(&script),
+            [acked(false), sent(true)],
+            "{write}: the reader was slow"
+        );
+        // The window is still full: the user is not the one who was late.
+        let script = format!(
+            r"
+            +0   {write} 2000
+            +.05 < . 1:1(0) ack 11001
+            +0   > P. 30001:32001(2x1000) ack 1
+        "
+        );
+        let mut watched = with_a_full_window();
+        assert_eq!(
+            watched.told(&script),
+            [acked(false), sent(false)],
+            "{write}: in time"
+        );
+    }
+}
+
+/// A timer finds what nobody looked at since the ACK: its probe leaves with the mark.
+#[test]
+fn a_timer_looks_before_it_changes_anything() {
+    let mut watched = with_a_full_window();
+    let told = watched.told(
+        r"
+        +0   device full
+        +.05 < P. 1:101(100) ack 14001
+        +.2  device free
+        +0   > P. 29001:30001(1000) ack 101
+    ",
+    );
+    assert_eq!(told, [acked(false), probed(true)]);
+    // While the window is full, nothing is known.
+    let mut watched = with_a_full_window();
+    let told = watched.told("+.1 > P. 29001:30001(1000) ack 1");
+    assert_eq!(told, [probed(false)]);
+}
