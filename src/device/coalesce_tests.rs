@@ -124,6 +124,67 @@ fn what_differs_is_not_merged() {
     }
 }
 
+/// RFC 3168 §6.1.3: a receiver tells which segments came marked. Merged with one that came unmarked it could
+/// not, whichever of the two bits the super-segment had; and whoever echoes marks tells of them from one
+/// segment on.
+#[test]
+fn segments_of_different_ecn_bits_are_kept_apart() {
+    const CE: u8 = 3;
+    const ECT0: u8 = 2;
+    const ECT1: u8 = 1;
+    let fields = [ECT0, ECT0, CE, CE, CE, ECT0, 0, 0, ECT1, ECT1];
+    let runs = [
+        (ECT0, 2000),
+        (CE, 3000),
+        (ECT0, 1000),
+        (0, 2000),
+        (ECT1, 2000),
+    ];
+    for (medium, v6) in [
+        (Medium::Ethernet, false),
+        (Medium::Ethernet, true),
+        (Medium::Ip, false),
+        (Medium::Ip, true),
+    ] {
+        let list = segments(medium, v6, &text(10_000), 1000);
+        let l3 = medium.link_header();
+        let mut frames = frames(&list);
+        for (frame, field) in frames.iter_mut().zip(fields) {
+            if v6 {
+                frame[l3 + 1] |= field << 4;
+            } else {
+                frame[l3 + 1] |= field;
+                put_word(frame, l3 + 10, 0);
+                let sum = checksum(&frame[l3..l3 + 20]);
+                put_word(frame, l3 + 10, sum);
+            }
+        }
+        let got: Vec<(u8, usize)> = through(medium, &frames)
+            .iter()
+            .map(|frame| {
+                let layout = Layout::of(medium, &frame.data).unwrap();
+                let byte = frame.data[l3 + 1];
+                let field = if v6 { byte >> 4 } else { byte } & 3;
+                (field, layout.end - layout.payload)
+            })
+            .collect();
+        assert_eq!(got, runs, "{medium:?}, IPv6: {v6}");
+
+        let mut list = list;
+        list[3..6].iter_mut().for_each(|tcp| tcp.flags |= ECE);
+        let got: Vec<(bool, usize)> = through(medium, &self::frames(&list))
+            .iter()
+            .map(|frame| {
+                let layout = Layout::of(medium, &frame.data).unwrap();
+                let flags = frame.data[layout.l4 + 13];
+                (flags & ECE > 0, layout.end - layout.payload)
+            })
+            .collect();
+        let echoes = [(false, 3000), (true, 3000), (false, 4000)];
+        assert_eq!(got, echoes, "{medium:?}, IPv6: {v6}");
+    }
+}
+
 #[test]
 fn ip_fields_and_window_count_too() {
     let list = segments(Medium::Ip, false, &text(2000), 1000);
