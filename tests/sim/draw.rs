@@ -6,8 +6,10 @@
 use super::controller;
 use super::rng::Rng;
 use super::scenario::{
-    Conversation, DeviceFaults, Ending, Offload, Opener, Scenario, Stripped, Tcp, User, Wire, Wrap,
+    Asking, Bleach, Conversation, DeviceFaults, Ending, Offload, Opener, Scenario, Stripped, Tcp,
+    User, Wire, Wrap,
 };
+use netloom::tcp::Ecn;
 
 /// The default of `Config::socket_memory`.
 pub(crate) const PLENTY: usize = 256 << 20;
@@ -19,9 +21,10 @@ impl Scenario {
         let v6 = rng.chance(40);
         let ethernet = rng.chance(35);
         let mtu = mtu(&mut rng, v6, ethernet);
-        let tcp = [tcp(&mut rng), tcp(&mut rng)];
+        let mut tcp = [tcp(&mut rng), tcp(&mut rng)];
         let calm = rng.chance(30);
-        let wires = [wire(&mut rng, calm), wire(&mut rng, calm)];
+        let mut wires = [wire(&mut rng, calm), wire(&mut rng, calm)];
+        congestion_marks(seed, &mut tcp, &mut wires);
         let devices = [device(&mut rng), device(&mut rng)];
         let offloads = [(); 2].map(|()| {
             rng.pick(&[
@@ -103,6 +106,24 @@ fn wire(rng: &mut Rng, calm: bool) -> Wire {
         }
     }
     wire
+}
+
+/// Who knows ECN, and what the path does with it. By a generator of its own: a draw from the world's would
+/// make other worlds of all known seeds.
+fn congestion_marks(seed: u64, tcp: &mut [Tcp; 2], wires: &mut [Wire; 2]) {
+    let mut rng = Rng::part(seed, 50);
+    for tcp in tcp {
+        tcp.ecn = rng.pick(&[Ecn::Off, Ecn::Accept, Ecn::Accept, Ecn::Ask, Ecn::Ask]);
+    }
+    for wire in wires {
+        wire.marks = rng.pick(&[0, 0, 1, 5, 20, 100]);
+        if rng.chance(15) {
+            wire.bleach = rng.pick(&[Bleach::Field, Bleach::Marks]);
+        }
+        if rng.chance(10) {
+            wire.asking = rng.pick(&[Asking::Cleared, Asking::Dropped]);
+        }
+    }
 }
 
 fn device(rng: &mut Rng) -> DeviceFaults {

@@ -112,6 +112,7 @@ pub(crate) fn port(
                 rng: Rng::part(world.seed, 30 + who as u64),
                 faults: world.devices[who],
                 stripped: world.stripped,
+                asking: world.wires[who].asking,
                 monitor: sees,
                 recorder,
                 trace,
@@ -130,6 +131,7 @@ fn edge(scenario: &Scenario, who: usize, device: PortDevice) -> PortDevice {
         ethernet: scenario.ethernet,
         corruption: from.corruption,
         truncation: from.truncation,
+        bleach: from.bleach,
         undetected: match scenario.sabotage {
             Some(Sabotage::Wire(frame)) if who == 1 => Some(frame),
             _ => None,
@@ -169,6 +171,7 @@ pub(crate) fn wire(wire: &Wire) -> WireConfig {
             Chance::percent(wire.reordering),
             Displacement::Time(micros(wire.reordered_by)),
         )
+        .marking(Chance::percent(wire.marks))
         .delay(micros(wire.delay))
         .jitter(micros(wire.jitter));
     match wire.rate {

@@ -18,8 +18,8 @@ use netloom::link::{RxChecksum, RxFrame, TxFrame};
 
 use super::monitor::Monitor;
 use super::rng::Rng;
-use super::scenario::{DeviceFaults, Stripped};
-use super::segment::{strip, tcp_at, tcp_of};
+use super::scenario::{Asking, Bleach, DeviceFaults, Stripped};
+use super::segment::{asks_for_ecn, bleach, ecn_of, strip, tcp_at, tcp_of};
 
 /// The sending half of a device that is full or drops now and then.
 pub(crate) struct Fickle {
@@ -30,6 +30,7 @@ pub(crate) struct Fickle {
     pub(crate) rng: Rng,
     pub(crate) faults: DeviceFaults,
     pub(crate) stripped: Stripped,
+    pub(crate) asking: Asking,
     pub(crate) monitor: Rc<RefCell<Monitor>>,
     pub(crate) recorder: Option<Recorder>,
     /// Prints what leaves.
@@ -59,8 +60,14 @@ impl Fickle {
         if self.faults.dropped > 0 && self.rng.chance(self.faults.dropped) {
             return Ok(Sent::Dropped(DeviceDrop::NoBuffers));
         }
+        let asks = asks_for_ecn(self.ethernet, frame.headers);
+        if asks && self.asking == Asking::Dropped {
+            return Ok(Sent::Dropped(DeviceDrop::NoBuffers));
+        }
         let whole = frame.meta.checksum.is_none();
-        let sent = match strip(self.ethernet, frame.headers, self.stripped, whole) {
+        let clears = self.asking == Asking::Cleared;
+        let what = (self.stripped, clears);
+        let sent = match strip(self.ethernet, frame.headers, what, whole) {
             Some(headers) => {
                 let frame = TxFrame::new(&headers, frame.payload, frame.meta);
                 self.inner.transmit(now, &frame)?
@@ -103,9 +110,10 @@ impl Fickle {
         }
         if let Some(header) = tcp_of(self.ethernet, frame.headers) {
             let text = frame.payload_len();
+            let ecn = ecn_of(self.ethernet, frame.headers);
             self.monitor
                 .borrow_mut()
-                .on_segment(self.who, &header, text);
+                .on_segment(self.who, &header, text, ecn);
         }
     }
 }
@@ -146,7 +154,8 @@ impl Heard {
         if let Some(header) = tcp_of(self.ethernet, &frame.data) {
             let text = frame.data.len().saturating_sub(at + header.len());
             let mut monitor = self.monitor.borrow_mut();
-            monitor.on_arrival(now, self.who, &header, text);
+            let ecn = ecn_of(self.ethernet, &frame.data);
+            monitor.on_arrival(now, self.who, &header, text, ecn);
         }
     }
 }
@@ -174,6 +183,7 @@ pub(crate) struct Spoil<D> {
     /// Percent of frames with a flipped bit, and of frames that are cut short.
     pub(crate) corruption: u32,
     pub(crate) truncation: u32,
+    pub(crate) bleach: Bleach,
     /// From this frame with text on, a byte is changed so that it cannot be found out.
     pub(crate) undetected: Option<u64>,
 }
@@ -194,6 +204,7 @@ impl<D: Device> Device for Spoil<D> {
             ethernet: self.ethernet,
             corruption: self.corruption,
             truncation: self.truncation,
+            bleach: self.bleach,
             undetected: self.undetected,
         };
         (rx, tx)
@@ -207,6 +218,9 @@ impl<R: Receive> Receive for Spoil<R> {
         for frame in &mut batch.frames_mut()[before..] {
             if self.undetected.is_some() {
                 self.lie(frame);
+            }
+            if let Some(bleached) = bleach(self.ethernet, &frame.data, self.bleach) {
+                frame.data = bleached.into();
             }
             // What left with an open checksum, or uncut, never was on a wire.
             if frame.meta.checksum == RxChecksum::Unknown {

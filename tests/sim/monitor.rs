@@ -5,14 +5,15 @@
 //! the right edge of a window never moves left (by less than a unit when it is rounded down,
 //! RFC 7323 §2.4), nothing is sent further beyond the peer's window than a probe is; whoever
 //! gets text or a FIN says something soon (RFC 9293 §3.8.6.3 MUST-40), what comes again included: the
-//! ACK was lost, and its sender sends into silence (r38).
+//! ACK was lost, and its sender sends into silence (r38). The bits of ECN are only where RFC 3168 allows
+//! them, and only once the peer asked or agreed.
 
 use core::time::Duration;
 use std::collections::HashMap;
 
 use netloom::Instant;
 
-use netloom::tcp::{Flags, Header, Options};
+use netloom::tcp::{Ecn, Flags, Header, Options};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Half {
@@ -28,7 +29,23 @@ struct Half {
     fin: Option<u32>,
     /// Since when it has not answered what came.
     owes: Option<Instant>,
+    /// Did a SYN of the peer's ask for ECN, or agree? Did a mark come?
+    ecn_heard: bool,
+    ce_heard: bool,
 }
+
+/// What was seen of ECN, in segments.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks {
+    ect: u64,
+    ce: u64,
+    ece: u64,
+    cwr: u64,
+}
+
+// RFC 3168 §5.
+const ECT0: u8 = 2;
+const CE: u8 = 3;
 
 // An ACK is delayed by 40 ms; a device that is full is tried again after microseconds.
 const ANSWER_TAKES: Duration = Duration::from_millis(50);
@@ -40,6 +57,9 @@ pub(crate) struct Monitor {
     flows: HashMap<(u16, u16), [Half; 2]>,
     /// Does something take the window scale out of SYNs?
     unscaled: bool,
+    /// What the ends were told.
+    ecn: [Ecn; 2],
+    marks: Marks,
 }
 
 /// How far `a` is ahead of `b`.
@@ -48,9 +68,10 @@ fn ahead(a: u32, b: u32) -> i32 {
 }
 
 impl Monitor {
-    pub(crate) fn new(unscaled: bool) -> Self {
+    pub(crate) fn new(unscaled: bool, ecn: [Ecn; 2]) -> Self {
         Self {
             unscaled,
+            ecn,
             ..Self::default()
         }
     }
@@ -62,6 +83,17 @@ impl Monitor {
         halves.filter(|half| wrapped(half)).count() as u64
     }
 
+    /// Segments that could be marked, that came marked, that echoed marks and that answered them.
+    pub(crate) fn marks(&self) -> [(&'static str, u64); 4] {
+        let Marks { ect, ce, ece, cwr } = self.marks;
+        [
+            ("ECN: segments that may be marked", ect),
+            ("ECN: marks that came", ce),
+            ("ECN: echoes", ece),
+            ("ECN: answers", cwr),
+        ]
+    }
+
     fn flow(&mut self, from: usize, header: &Header<'_>) -> &mut [Half; 2] {
         let mut ports = (header.src_port(), header.dst_port());
         if from == 1 {
@@ -71,10 +103,20 @@ impl Monitor {
     }
 
     /// End `to` takes in a segment with `text` bytes: text and FINs are owed an ACK.
-    pub(crate) fn on_arrival(&mut self, now: Instant, to: usize, header: &Header<'_>, text: usize) {
+    pub(crate) fn on_arrival(
+        &mut self,
+        now: Instant,
+        to: usize,
+        header: &Header<'_>,
+        text: usize,
+        ecn: u8,
+    ) {
         let flags = header.flags();
         let len = text as u32 + u32::from(flags.contains(Flags::FIN));
+        self.marks.ce += u64::from(ecn == CE);
         let flow = self.flow(1 - to, header);
+        flow[to].ecn_heard |= flags.contains(Flags::SYN | Flags::ECE);
+        flow[to].ce_heard |= ecn == CE;
         if flags.contains(Flags::RST) {
             flow[to].owes = None;
         }
@@ -110,8 +152,9 @@ impl Monitor {
     }
 
     /// End `from` sends a segment with `text` bytes.
-    pub(crate) fn on_segment(&mut self, from: usize, header: &Header<'_>, text: usize) {
+    pub(crate) fn on_segment(&mut self, from: usize, header: &Header<'_>, text: usize, ecn: u8) {
         let (flags, unscaled) = (header.flags(), self.unscaled);
+        self.check_ecn(from, header, text, ecn);
         let flow = self.flow(from, header);
         flow[from].owes = None;
         if flags.contains(Flags::RST) {
@@ -129,6 +172,49 @@ impl Monitor {
     }
 }
 
+impl Monitor {
+    /// RFC 3168 §6.1: who may ask and agree; what may be marked is new text in the peer's window (§6.1.4 to
+    /// §6.1.6), a mark is echoed by who got one, and CWR is on new text.
+    fn check_ecn(&mut self, from: usize, header: &Header<'_>, text: usize, ecn: u8) {
+        let (flags, allowed) = (header.flags(), self.ecn[from]);
+        let flow = self.flow(from, header);
+        let (half, peer) = (flow[from], flow[1 - from]);
+        let end = header.seq().wrapping_add(text as u32);
+        let fits = peer.edge.is_none_or(|edge| ahead(end, edge) <= 0);
+        let is_new = text > 0 && ahead(header.seq(), half.end) >= 0;
+        let (ece, cwr) = (flags.contains(Flags::ECE), flags.contains(Flags::CWR));
+        let at = header.seq();
+        if ecn > 0 {
+            assert_eq!(ecn, ECT0, "end {from} marks {at} itself");
+            let may = !flags.contains(Flags::SYN) && half.ecn_heard && allowed != Ecn::Off;
+            assert!(may, "end {from} sends {at} with ECT, unasked");
+            assert!(
+                is_new && fits,
+                "end {from} sends {at} with ECT, {text} octets: no new text"
+            );
+        }
+        if flags.contains(Flags::SYN) {
+            let may = match flags.contains(Flags::ACK) {
+                true => allowed != Ecn::Off && half.ecn_heard && !cwr,
+                false => allowed == Ecn::Ask && cwr,
+            };
+            assert!(
+                may || !(ece || cwr),
+                "end {from} sends {flags:?} with {allowed:?}"
+            );
+            return;
+        }
+        assert!(half.ce_heard || !ece, "end {from} echoes no mark with {at}");
+        assert!(
+            is_new || !cwr,
+            "end {from} answers marks with {at}, no new text"
+        );
+        self.marks.ect += u64::from(ecn > 0);
+        self.marks.ece += u64::from(ece);
+        self.marks.cwr += u64::from(cwr);
+    }
+}
+
 fn on_syn(flow: &mut [Half; 2], from: usize, header: &Header<'_>) {
     let answers = header.flags().contains(Flags::ACK);
     if flow[from].syn.is_none_or(|(iss, _)| iss != header.seq()) {
@@ -139,6 +225,9 @@ fn on_syn(flow: &mut [Half; 2], from: usize, header: &Header<'_>) {
             edge: flow[from].edge.filter(|_| answers),
             syn: Some((header.seq(), scale)),
             end: header.seq().wrapping_add(1),
+            // Of the SYN that this one answers, or of an earlier connection: no less is known.
+            ecn_heard: flow[from].ecn_heard,
+            ce_heard: flow[from].ce_heard,
             ..Half::default()
         };
         flow[1 - from].ack = None;

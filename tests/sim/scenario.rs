@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use netloom::tcp::{Keepalive, TcpOptions};
+use netloom::tcp::{Ecn, Keepalive, TcpOptions};
 
 use super::controller;
 
@@ -54,6 +54,30 @@ pub(crate) struct Wire {
     pub(crate) jitter: u64,
     /// Bytes per second and frames that queue for it.
     pub(crate) rate: Option<(u64, usize)>,
+    /// Frames with text that may be marked (ECT) and are.
+    pub(crate) marks: u32,
+    pub(crate) bleach: Bleach,
+    pub(crate) asking: Asking,
+}
+
+/// What a box on the way does to the ECN field of IP headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bleach {
+    Nothing,
+    /// All of it becomes zero.
+    Field,
+    /// Marks are taken back: CE becomes ECT(0).
+    Marks,
+}
+
+/// What a box on the way does to SYNs that ask for ECN, and to SYN-ACKs that agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asking {
+    Passes,
+    /// They pass as if they neither asked nor agreed.
+    Cleared,
+    /// SYNs that ask are dropped (RFC 3168 §6.1.1.1).
+    Dropped,
 }
 
 impl Wire {
@@ -67,6 +91,9 @@ impl Wire {
         delay: 0,
         jitter: 0,
         rate: None,
+        marks: 0,
+        bleach: Bleach::Nothing,
+        asking: Asking::Passes,
     };
 
     /// Frames of a hundred that do not arrive as they were sent.
@@ -150,6 +177,7 @@ pub(crate) struct Tcp {
     pub(crate) impatient: bool,
     /// Which of those in `controller`.
     pub(crate) congestion: usize,
+    pub(crate) ecn: Ecn,
 }
 
 impl Tcp {
@@ -167,6 +195,7 @@ impl Tcp {
         min_rto: 200,
         impatient: false,
         congestion: 0,
+        ecn: Ecn::Accept,
     };
 
     pub(crate) fn options(&self) -> TcpOptions {
@@ -187,7 +216,8 @@ impl Tcp {
             .user_timeout(self.user_timeout.map(millis))
             .linger(self.linger.map(millis))
             .min_rto(millis(self.min_rto))
-            .congestion(controller::choice(self.congestion));
+            .congestion(controller::choice(self.congestion))
+            .ecn(self.ecn);
         if self.impatient {
             options.retries(3).syn_retries(1).orphan_retries(1)
         } else {

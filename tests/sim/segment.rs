@@ -1,9 +1,9 @@
-//! Where TCP is in a frame, and what a middlebox does to the options of a SYN.
+//! Where TCP is in a frame, and what a middlebox does to SYNs and to the ECN field.
 
 use netloom::base::checksum;
 use netloom::tcp::{Flags, Header};
 
-use super::scenario::Stripped;
+use super::scenario::{Bleach, Stripped};
 
 /// Where the TCP header begins in a frame of the stacks' own making.
 pub(crate) fn tcp_at(ethernet: bool, frame: &[u8]) -> Option<usize> {
@@ -27,16 +27,59 @@ pub(crate) fn tcp_of(ethernet: bool, frame: &[u8]) -> Option<Header<'_>> {
     Header::parse(&frame[at..]).ok().map(|(header, _)| header)
 }
 
-/// The frame's headers without the options in question, when it is a SYN that has some.
-/// `whole`: its checksum is complete.
+/// Is it a SYN that asks for ECN (RFC 3168 §6.1.1)?
+pub(crate) fn asks_for_ecn(ethernet: bool, headers: &[u8]) -> bool {
+    let asks = Flags::SYN | Flags::ECE | Flags::CWR;
+    tcp_of(ethernet, headers).is_some_and(|header| header.flags() == asks)
+}
+
+/// The ECN field of an IP header in front of TCP; zero when there is none.
+pub(crate) fn ecn_of(ethernet: bool, frame: &[u8]) -> u8 {
+    if tcp_at(ethernet, frame).is_none() {
+        return 0;
+    }
+    let ip = if ethernet { 14 } else { 0 };
+    let byte = frame[ip + 1];
+    3 & if frame[ip] >> 4 == 6 { byte >> 4 } else { byte }
+}
+
+/// The frame with another ECN field, when `how` changes it.
+pub(crate) fn bleach(ethernet: bool, frame: &[u8], how: Bleach) -> Option<Vec<u8>> {
+    const CE: u8 = 3;
+    const ECT0: u8 = 2;
+    let old = ecn_of(ethernet, frame);
+    let new = match how {
+        Bleach::Field => 0,
+        Bleach::Marks if old == CE => ECT0,
+        Bleach::Nothing | Bleach::Marks => old,
+    };
+    if new == old {
+        return None;
+    }
+    let ip = if ethernet { 14 } else { 0 };
+    let mut changed = frame.to_vec();
+    if frame[ip] >> 4 == 6 {
+        changed[ip + 1] ^= (old ^ new) << 4;
+    } else {
+        changed[ip + 1] ^= old ^ new;
+        let word = |bytes: &[u8], at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+        let sum = word(frame, ip + 10);
+        let sum = checksum::update(sum, word(frame, ip), word(&changed, ip));
+        changed[ip + 10..ip + 12].copy_from_slice(&sum.to_be_bytes());
+    }
+    Some(changed)
+}
+
+/// The frame's headers without what is in question, when it is a SYN.
+/// `clears`: that it asks for ECN, or agrees. `whole`: its checksum is complete.
 pub(crate) fn strip(
     ethernet: bool,
     headers: &[u8],
-    what: Stripped,
+    (what, clears): (Stripped, bool),
     whole: bool,
 ) -> Option<Vec<u8>> {
     const NOP: u8 = 1;
-    if what == Stripped::default() {
+    if what == Stripped::default() && !clears {
         return None;
     }
     let header = tcp_of(ethernet, headers)?;
@@ -46,6 +89,10 @@ pub(crate) fn strip(
     let at = tcp_at(ethernet, headers)?;
     let end = at + header.len();
     let mut changed = headers.to_vec();
+    if clears {
+        const ECE_AND_CWR: u8 = 0xc0;
+        changed[at + 13] &= !ECE_AND_CWR;
+    }
     let mut option = at + 20;
     while option < end {
         let len = match changed[option] {
@@ -68,7 +115,7 @@ pub(crate) fn strip(
     if whole {
         let word = |bytes: &[u8], at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
         let mut sum = word(headers, at + 16);
-        for place in (at + 20..end).step_by(2) {
+        for place in (at + 12..end).step_by(2).filter(|&place| place != at + 16) {
             sum = checksum::update(sum, word(headers, place), word(&changed, place));
         }
         changed[at + 16..at + 18].copy_from_slice(&sum.to_be_bytes());

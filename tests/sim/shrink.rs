@@ -6,7 +6,8 @@
 use super::draw::PLENTY;
 use super::report::{self, Failure};
 use super::scenario::{
-    Conversation, DeviceFaults, Ending, Offload, Opener, Scenario, Stripped, Tcp, Wire, Wrap,
+    Asking, Bleach, Conversation, DeviceFaults, Ending, Offload, Opener, Scenario, Stripped, Tcp,
+    Wire, Wrap,
 };
 
 // Runs that one shrinking may cost.
@@ -105,6 +106,9 @@ fn path(all: &mut Vec<Change>, end: usize) {
     all.push(change(move |s| s.wires[end].jitter = 0));
     all.push(change(move |s| s.wires[end].rate = None));
     all.push(change(move |s| s.wires[end].delay = 0));
+    all.push(change(move |s| s.wires[end].marks = 0));
+    all.push(change(move |s| s.wires[end].bleach = Bleach::Nothing));
+    all.push(change(move |s| s.wires[end].asking = Asking::Passes));
     all.push(change(move |s| s.wires[end].loss /= 2));
     all.push(change(move |s| s.devices[end].full = 0));
     all.push(change(move |s| s.devices[end].dropped = 0));
@@ -129,6 +133,7 @@ fn settings(all: &mut Vec<Change>, end: usize) {
     all.push(change(move |s| {
         s.tcp[end].congestion = PLAIN.congestion;
     }));
+    all.push(change(move |s| s.tcp[end].ecn = PLAIN.ecn));
     all.push(change(move |s| s.tcp[end].send_buffer = PLAIN.send_buffer));
     all.push(change(move |s| {
         s.tcp[end].recv_max = PLAIN.recv_max;

@@ -69,7 +69,10 @@ impl World {
         let start = start::of(&scenario);
         let mut network = Network::new(Rng::part(scenario.seed, 20).next());
         network.run_until(start).expect("it is empty");
-        let monitor = Monitor::new(scenario.stripped.window_scale);
+        let monitor = Monitor::new(
+            scenario.stripped.window_scale,
+            scenario.tcp.map(|end| end.ecn),
+        );
         let watched = Watched {
             monitor: Rc::new(RefCell::new(monitor)),
             taken: Default::default(),
@@ -145,6 +148,7 @@ impl World {
                 self.watched.monitor.borrow().wraps(),
             ),
         ];
+        counts.extend(self.watched.monitor.borrow().marks());
         counts.extend(self.stack_counts());
         Ran {
             took: self.now().since(self.watched.start),
