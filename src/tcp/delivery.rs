@@ -57,25 +57,45 @@ impl Echo {
     }
 }
 
+/// How an ACK told of a record. RFC 7323 §4.3: it echoes what came last at the left edge, so of what is
+/// reported beyond a hole the echo says nothing, however old it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// SND.UNA stood at it, and passed it.
+    AtUna,
+    /// SND.UNA passed it, and stood below.
+    BelowAck,
+    /// In a SACK block.
+    Reported,
+}
+
 impl Delivery<'_> {
     /// Can what left at this time not have brought this ACK about?
-    fn is_too_soon(&self, sent_at: Instant) -> bool {
-        self.echo.is_some_and(|echo| echo.is_before(sent_at))
+    fn is_too_soon(&self, sent_at: Instant, told: Told) -> bool {
+        (told != Told::Reported && self.is_echo_older(sent_at))
             || self.min_rtt.is_some_and(|min| self.at.since(sent_at) < min)
     }
 
-    /// Did the first transmission of a record arrive? A repetition tells by what the ACK echoes alone:
-    /// one that came sooner than any before may be a path that became shorter.
-    pub(super) fn is_first_copy(&self, record: &Record) -> bool {
+    /// Did the first transmission of a record arrive? A repetition tells by what the ACK echoes alone, and
+    /// that is for what stood at the left edge: one that came sooner than any before may be a path that
+    /// became shorter.
+    fn is_first_copy(&self, record: &Record, told: Told) -> bool {
         let sent_at = record.stamp.sent_at;
-        record.transmissions == 1 || self.echo.is_some_and(|echo| echo.is_before(sent_at))
+        record.transmissions == 1 || (told == Told::AtUna && self.is_echo_older(sent_at))
     }
 
-    /// A record, or the part of one, that was not delivered before.
-    pub(super) fn add(&mut self, record: &Record) {
+    fn is_echo_older(&self, sent_at: Instant) -> bool {
+        self.echo.is_some_and(|echo| echo.is_before(sent_at))
+    }
+
+    /// A record, or the part of one, that was not delivered before; `passed`: something above it was
+    /// (RFC 8985 §6.2 step 3).
+    pub(super) fn add(&mut self, record: &Record, told: Told, passed: bool) {
+        let late = passed && self.is_first_copy(record, told);
         let sent_at = record.stamp.sent_at;
-        let too_soon = self.is_too_soon(sent_at);
+        let too_soon = self.is_too_soon(sent_at, told);
         let delivered = &mut self.delivered;
+        delivered.reordered += u32::from(late);
         delivered.bytes += record.len;
         self.sampler
             .on_delivered(self.at, &record.stamp, record.len);

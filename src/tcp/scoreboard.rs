@@ -9,7 +9,7 @@ use core::num::NonZeroU16;
 use crate::base::Instant;
 
 use super::congestion::parts::TxStamp;
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Told};
 use super::newly_lost::NewlyLost;
 use super::options::SackBlocks;
 use super::records::{Mark, Place, Record, Records};
@@ -98,12 +98,12 @@ impl Scoreboard {
 
     /// The peer acknowledged everything below `una`.
     pub(crate) fn ack_to(&mut self, una: SeqNum, delivery: &mut Delivery<'_>) {
+        let mut told = Told::AtUna;
         while let Some(gone) = self.records.pop_below(una) {
             if gone.mark != Mark::Sacked {
-                let late = self.is_passed(&gone) && delivery.is_first_copy(&gone);
-                delivery.delivered.reordered += u32::from(late);
-                delivery.add(&gone);
+                delivery.add(&gone, told, self.is_passed(&gone));
             }
+            told = Told::BelowAck;
         }
         // Numbers that SND.UNA has passed are dropped, or they would look new after 2^31 octets.
         for passed in [&mut self.highest_sacked, &mut self.no_lost_below] {
@@ -187,9 +187,7 @@ impl Scoreboard {
             place = self.records.next(place)?;
         }
         let record = self.records.get(place)?;
-        let late = self.is_passed(record) && delivery.is_first_copy(record);
-        delivery.delivered.reordered += u32::from(late);
-        delivery.add(record);
+        delivery.add(record, Told::Reported, self.is_passed(record));
         self.records.set_mark(place, Mark::Sacked);
         self.join(place)
     }

@@ -54,6 +54,29 @@ fn k2_a_lost_retransmission_is_repeated_without_a_time_out() {
     repairs(&t, (1, 0, 3));
 }
 
+/// By timestamps: a report beyond a hole echoes what came before the hole, whatever it is for. It is no sign
+/// that the first copy arrived: what was sent again before it and is still missing is lost once more, and
+/// nothing was overtaken.
+#[test]
+fn k2_what_a_report_beyond_a_hole_echoes_says_nothing_of_it() {
+    let mut t = Scenario::established().timestamps().build();
+    t.run(
+        r"
+        +0   write 4940
+        +0   > P. 1:4941(5x988) ack 1 <TS val 50 ecr 50>
+        +.05 < . 1:1(0) ack 1 <TS val 100 ecr 50,sack 1977:4941>
+        +0   > . 1:1977(2x988) ack 1 <TS val 100 ecr 100>
+        // The second arrives, the first is lost again.
+        +.05 < . 1:1(0) ack 1 <TS val 150 ecr 50,sack 989:4941>
+        +0   > . 1:989(988) ack 1 <TS val 150 ecr 150>
+        +.05 < . 1:1(0) ack 4941 <TS val 200 ecr 150>
+        +1   expect-info in_flight 0
+    ",
+    );
+    t.info(|info| assert_eq!((info.reordering, info.undos), (0, 0)));
+    repairs(&t, (1, 0, 3));
+}
+
 /// The front is old enough to be lost and sent again, what was overtaken behind it is not yet: it is
 /// repaired when it is, and does not wait for an answer to the front.
 #[test]
