@@ -34,6 +34,7 @@
 //! | [`decode`] | one line per packet |
 //! | `host` | the driver thread and the blocking handles (Linux) |
 //! | [`sim`] | networks of stacks in virtual time |
+//! | [`drill`] | scripts in packetdrill's notation |
 //!
 //! # Limits
 //! Every table that a peer can make grow is bounded by a setting of [`Config`],
@@ -50,6 +51,7 @@ pub mod base;
 pub mod capture;
 pub mod decode;
 pub mod device;
+pub mod drill;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 pub mod host;
 pub mod ipv4;

@@ -75,6 +75,7 @@ const EDGES: &[(&str, &[(&str, May)])] = &[
     ),
     ("host", HOST),
     ("sim", HOST),
+    ("drill", HOST),
 ];
 
 const HOST: &[(&str, May)] = &[

@@ -1,0 +1,29 @@
+//! Scripts in packetdrill's notation: system calls of one application and packets of one peer, on one
+//! time line (docs/scripts.md).
+//!
+//! *Owns* the language. *Does not* have a clock, a thread or a descriptor: a script runs in virtual
+//! time, and nothing that it says reaches a shell.
+//!
+//! ```
+//! use netloom::drill::{Defines, Script};
+//! let text = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3";
+//! assert_eq!(Script::parse(text, &Defines::new()).unwrap().event_count(), 1);
+//! let error = Script::parse("0 < X 0:0(0)", &Defines::new()).unwrap_err();
+//! assert_eq!((error.line, error.column), (1, 5));
+//! ```
+//!
+//! | file | owns |
+//! |---|---|
+//! | `source.rs` | comments, conditions, words that stand for others; lines and columns |
+//! | `cursor.rs`, `parse/` | the grammar |
+//! | `ast.rs` | [`Script`] |
+
+mod ast;
+mod cursor;
+mod error;
+mod parse;
+mod source;
+
+pub use ast::Script;
+pub use error::SyntaxError;
+pub use source::Defines;
