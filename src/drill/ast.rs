@@ -191,11 +191,11 @@ pub(super) enum Arg {
     Text(String),
     Name(String),
     /// `A|B`
-    Or(Vec<Arg>),
-    List(Vec<Arg>),
+    Or(Vec<Self>),
+    List(Vec<Self>),
     Record(Vec<Field>),
     /// `htons(8080)`
-    Function(String, Vec<Arg>),
+    Function(String, Vec<Self>),
 }
 
 /// One of a record: `name = value`, `name(length) = value`, or a value alone.
@@ -231,15 +231,15 @@ pub(super) enum Expr {
     Number(i128),
     Text(String),
     Name(String),
-    Tuple(Vec<Expr>),
-    Not(Box<Expr>),
-    Minus(Box<Expr>),
-    Invert(Box<Expr>),
-    And(Box<Expr>, Box<Expr>),
-    Or(Box<Expr>, Box<Expr>),
+    Tuple(Vec<Self>),
+    Not(Box<Self>),
+    Minus(Box<Self>),
+    Invert(Box<Self>),
+    And(Box<Self>, Box<Self>),
+    Or(Box<Self>, Box<Self>),
     /// `a < b <= c`
-    Compare(Box<Expr>, Vec<(Comparison, Expr)>),
-    Binary(Operator, Box<Expr>, Box<Expr>),
+    Compare(Box<Self>, Vec<(Comparison, Self)>),
+    Binary(Operator, Box<Self>, Box<Self>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
