@@ -6,6 +6,7 @@
 mod arena;
 pub mod checksum;
 mod cidr;
+mod digest;
 mod drops;
 mod keyed;
 mod mac;
@@ -22,4 +23,5 @@ pub use report::Report;
 pub use time::Instant;
 
 pub(crate) use arena::Arena;
+pub(crate) use digest::Digest;
 pub(crate) use keyed::{Key, KeyedState, Random};

@@ -4,8 +4,7 @@
 
 use bytes::Bytes;
 
-use super::digest::Digest;
-use crate::base::{Instant, Seed};
+use crate::base::{Digest, Instant, Seed};
 use crate::device::{Medium, Wire, WireConfig};
 
 /// A link of a network.

@@ -20,7 +20,7 @@
 //! | `plot/` | a picture of rows: [`Plot`] |
 //! | [`scenario`] | experiments that anybody can repeat |
 //! | `topology.rs` | networks of a usual shape: [`Pair`], [`Dumbbell`], [`Star`], [`ParkingLot`] |
-//! | `agenda.rs`, `digest.rs` | who is next; the hash of what happened |
+//! | `agenda.rs` | who is next |
 //!
 //! # Order
 //! At equal times what was asked for with [`Network::at`] happens first, then wires deliver, then nodes
@@ -33,7 +33,6 @@ mod apps;
 mod config;
 mod cx;
 mod device;
-mod digest;
 mod error;
 mod fields;
 mod host;

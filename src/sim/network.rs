@@ -14,7 +14,7 @@ use super::agenda::{Agenda, Who};
 use super::app::{App, AppId};
 use super::config::{HostConfig, PortConfig};
 use super::cx::Cx;
-use super::digest::Digest;
+
 use super::error::SimError;
 use super::host::Host;
 use super::link::{Cable, LinkConfig, LinkId, WireId};
@@ -24,7 +24,7 @@ use super::router::RouterPort;
 use super::switch::Switch;
 use super::tap::LinkTap;
 use super::trace::Trace;
-use crate::base::{Instant, Random, Seed};
+use crate::base::{Digest, Instant, Random, Seed};
 use crate::capture::Direction;
 use crate::device::Medium;
 use crate::stack::{InterfaceId, Stack};

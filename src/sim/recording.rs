@@ -9,8 +9,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::digest::Digest;
-use crate::base::Instant;
+use crate::base::{Digest, Instant};
 use crate::device::{DeviceError, Receive, RxBatch, Sent, Transmit};
 use crate::link::{RxFrame, TxFrame};
 use crate::stack::{

@@ -51,8 +51,8 @@ use core::fmt;
 pub use run::{Outcome, Run, Verdict, Watch, Watched};
 pub use unit::{Amount, Unit};
 
-use super::digest::Digest;
 use super::error::SimError;
+use crate::base::Digest;
 
 /// Where what a scenario is held to comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use core::time::Duration;
 use std::io::Write;
 
 use super::unit::Unit;
+use crate::base::Digest;
 use crate::base::Instant;
-use crate::sim::digest::Digest;
 use crate::sim::link::LinkId;
 use crate::sim::network::{HostId, Network};
 use crate::sim::trace::{Row, Sampling, TraceId};

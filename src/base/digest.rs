@@ -1,13 +1,13 @@
-//! A hash of all that happened on a network's wires, equal for equal runs on every machine.
+//! A hash of what happened, equal for equal runs on every machine.
 //!
 //! *Owns* the sum. *Does not* resist an adversary: it tells runs apart, no more. Four words a step, so
 //! that a frame of 1514 bytes costs what two cache misses do.
 
-use crate::base::Instant;
+use super::time::Instant;
 
 /// A hash that is fed with frames and their times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Digest([u64; 4]);
+pub(crate) struct Digest([u64; 4]);
 
 // Odd, and as good as random: the fractional parts of square roots of the first primes.
 const START: [u64; 4] = [
@@ -19,23 +19,23 @@ const START: [u64; 4] = [
 const MULTIPLY: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Digest {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(START)
     }
 
     /// Takes in a number.
-    pub(super) const fn number(&mut self, number: u64) {
+    pub(crate) const fn number(&mut self, number: u64) {
         self.0[0] = mix(self.0[0], number);
         self.0[1] = mix(self.0[1], self.0[0]);
     }
 
     /// Takes in a time.
-    pub(super) const fn time(&mut self, at: Instant) {
+    pub(crate) const fn time(&mut self, at: Instant) {
         self.number(at.as_nanos());
     }
 
     /// Takes in bytes and how many they are.
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         let mut blocks = bytes.chunks_exact(32);
         for block in &mut blocks {
             for (lane, word) in self.0.iter_mut().zip(block.chunks_exact(8)) {
@@ -49,7 +49,7 @@ impl Digest {
     }
 
     /// The hash of what was taken in so far.
-    pub(super) fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         let all = self.0.iter().fold(0, |all, &lane| mix(all, lane));
         all ^ (all >> 31)
     }
