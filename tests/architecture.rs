@@ -62,6 +62,8 @@ const EDGES: &[(&str, &[(&str, May)])] = &[
             ("device", May::All),
             ("capture", May::All),
             ("stack", May::All),
+            ("decode", May::All),
+            PROTOCOL_ALL,
         ],
     ),
     (
@@ -147,10 +149,16 @@ fn drives(code: &str) -> bool {
     words(code).any(|word| ["handle_timeout", "poll_transmit", "poll_timeout"].contains(&word))
 }
 
-/// Where the parts of a turn are made, the port, and what is in front of a whole stack. (Tests of the
+/// Where the parts of a turn are made, the port, a twin (which is told a turn's parts), and what is in
+/// front of a whole stack. (Tests of the
 /// stack's parts look at their deadlines; they are no product.)
 fn may_drive(path: &str) -> bool {
-    let own = ["stack/mod.rs", "stack/transmit.rs", "stack/port.rs"];
+    let own = [
+        "stack/mod.rs",
+        "stack/transmit.rs",
+        "stack/port.rs",
+        "stack/twin.rs",
+    ];
     own.contains(&path) || path.starts_with("host/") || path.starts_with("sim/")
 }
 

@@ -13,9 +13,9 @@ use bytes::Bytes;
 use super::office::Office;
 use crate::base::Instant;
 use crate::stack::{
-    AcceptError, BindError, Call, ConnectError, ConnectUdpError, Datagram, InterfaceId,
-    ListenError, ListenOptions, ListenerId, PingError, PingId, PingOptions, PingReply, RecvError,
-    SendError, SocketId, Stack, StaleId, TcpId, UdpId, UdpOptions,
+    AcceptError, BindError, ConnectError, ConnectUdpError, Datagram, InterfaceId, ListenError,
+    ListenOptions, ListenerId, PingError, PingId, PingOptions, PingReply, RecvError, SendError,
+    SocketId, Stack, StaleId, TcpId, UdpId, UdpOptions,
 };
 use crate::tcp::{ReadError, TcpInfo, TcpOptions, WriteError};
 
@@ -95,7 +95,6 @@ impl<'a> Cx<'a> {
         local: Option<SocketAddr>,
         options: TcpOptions,
     ) -> Result<TcpId, ConnectError> {
-        self.note(|| Call::TcpConnect(remote, local, options.clone()));
         let id = self.stack.tcp_connect(self.now, remote, local, options)?;
         self.own(SocketId::Tcp(id));
         Ok(id)
@@ -110,7 +109,6 @@ impl<'a> Cx<'a> {
         local: SocketAddr,
         options: ListenOptions,
     ) -> Result<ListenerId, ListenError> {
-        self.note(|| Call::TcpListen(local, options.clone()));
         let id = self.stack.tcp_listen(local, options)?;
         self.own(SocketId::Listener(id));
         Ok(id)
@@ -121,7 +119,6 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`AcceptError`].
     pub fn tcp_accept(&mut self, id: ListenerId) -> Result<TcpId, AcceptError> {
-        self.note(|| Call::TcpAccept(id));
         let id = self.stack.tcp_accept(self.now, id)?;
         self.own(SocketId::Tcp(id));
         Ok(id)
@@ -129,7 +126,6 @@ impl<'a> Cx<'a> {
 
     /// [`Stack::tcp_listener_close`].
     pub fn tcp_listener_close(&mut self, id: ListenerId) {
-        self.note(|| Call::TcpListenerClose(id));
         self.stack.tcp_listener_close(self.now, id);
         self.office.disown(SocketId::Listener(id));
     }
@@ -139,7 +135,6 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`WriteError`].
     pub fn tcp_write(&mut self, id: TcpId, data: &[u8]) -> Result<usize, WriteError> {
-        self.note(|| Call::TcpWrite(id, Bytes::copy_from_slice(data)));
         self.stack.tcp_write(self.now, id, data)
     }
 
@@ -148,7 +143,6 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`WriteError`].
     pub fn tcp_write_chunk(&mut self, id: TcpId, chunk: &mut Bytes) -> Result<usize, WriteError> {
-        self.note(|| Call::TcpWriteChunk(id, chunk.clone()));
         self.stack.tcp_write_chunk(self.now, id, chunk)
     }
 
@@ -157,7 +151,6 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`ReadError`].
     pub fn tcp_read(&mut self, id: TcpId, buf: &mut [u8]) -> Result<usize, ReadError> {
-        self.note(|| Call::TcpRead(id, buf.len()));
         self.stack.tcp_read(self.now, id, buf)
     }
 
@@ -166,7 +159,6 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`ReadError`].
     pub fn tcp_read_chunk(&mut self, id: TcpId, max: usize) -> Result<Bytes, ReadError> {
-        self.note(|| Call::TcpReadChunk(id, max));
         self.stack.tcp_read_chunk(self.now, id, max)
     }
 
@@ -175,7 +167,6 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`ReadError`].
     pub fn tcp_peek(&mut self, id: TcpId, buf: &mut [u8]) -> Result<usize, ReadError> {
-        self.note(|| Call::TcpPeek(id, buf.len()));
         self.stack.tcp_peek(id, buf)
     }
 
@@ -184,7 +175,6 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`WriteError`].
     pub fn tcp_shutdown(&mut self, id: TcpId, how: Shutdown) -> Result<(), WriteError> {
-        self.note(|| Call::TcpShutdown(id, how));
         self.stack.tcp_shutdown(self.now, id, how)
     }
 
@@ -193,20 +183,17 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`StaleId`].
     pub fn tcp_set_options(&mut self, id: TcpId, options: TcpOptions) -> Result<(), StaleId> {
-        self.note(|| Call::TcpSetOptions(id, options.clone()));
         self.stack.tcp_set_options(self.now, id, options)
     }
 
     /// [`Stack::tcp_close`].
     pub fn tcp_close(&mut self, id: TcpId) {
-        self.note(|| Call::TcpClose(id));
         self.stack.tcp_close(self.now, id);
         self.office.disown(SocketId::Tcp(id));
     }
 
     /// [`Stack::tcp_abort`].
     pub fn tcp_abort(&mut self, id: TcpId) {
-        self.note(|| Call::TcpAbort(id));
         self.stack.tcp_abort(self.now, id);
         self.office.disown(SocketId::Tcp(id));
     }
@@ -226,7 +213,6 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`BindError`].
     pub fn udp_bind(&mut self, local: SocketAddr, options: UdpOptions) -> Result<UdpId, BindError> {
-        self.note(|| Call::UdpBind(local, options));
         let id = self.stack.udp_bind(local, options)?;
         self.own(SocketId::Udp(id));
         Ok(id)
@@ -237,7 +223,6 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`ConnectUdpError`].
     pub fn udp_connect(&mut self, id: UdpId, remote: SocketAddr) -> Result<(), ConnectUdpError> {
-        self.note(|| Call::UdpConnect(id, remote));
         self.stack.udp_connect(id, remote)
     }
 
@@ -251,7 +236,6 @@ impl<'a> Cx<'a> {
         to: Option<SocketAddr>,
         data: Bytes,
     ) -> Result<(), SendError> {
-        self.note(|| Call::UdpSend(id, to, data.clone()));
         self.stack.udp_send_chunk(self.now, id, to, data)
     }
 
@@ -266,7 +250,6 @@ impl<'a> Cx<'a> {
         data: Bytes,
         segment: NonZeroU16,
     ) -> Result<(), SendError> {
-        self.note(|| Call::UdpSendSegmented(id, to, data.clone(), segment));
         self.stack
             .udp_send_segmented(self.now, id, to, data, segment)
     }
@@ -276,13 +259,11 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`RecvError`].
     pub fn udp_recv(&mut self, id: UdpId) -> Result<Datagram, RecvError> {
-        self.note(|| Call::UdpRecv(id));
         self.stack.udp_recv(id)
     }
 
     /// [`Stack::udp_close`].
     pub fn udp_close(&mut self, id: UdpId) {
-        self.note(|| Call::UdpClose(id));
         self.stack.udp_close(id);
         self.office.disown(SocketId::Udp(id));
     }
@@ -294,7 +275,6 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`PingError`].
     pub fn ping_open(&mut self, options: PingOptions) -> Result<PingId, PingError> {
-        self.note(|| Call::PingOpen(options));
         let id = self.stack.ping_open(options)?;
         self.own(SocketId::Ping(id));
         Ok(id)
@@ -312,7 +292,6 @@ impl<'a> Cx<'a> {
         seq: u16,
         payload: Bytes,
     ) -> Result<(), SendError> {
-        self.note(|| Call::PingSend(id, to, scope, seq, payload.clone()));
         self.stack.ping_send(self.now, id, to, scope, seq, payload)
     }
 
@@ -321,21 +300,13 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`RecvError`].
     pub fn ping_recv(&mut self, id: PingId) -> Result<PingReply, RecvError> {
-        self.note(|| Call::PingRecv(id));
         self.stack.ping_recv(id)
     }
 
     /// [`Stack::ping_close`].
     pub fn ping_close(&mut self, id: PingId) {
-        self.note(|| Call::PingClose(id));
         self.stack.ping_close(id);
         self.office.disown(SocketId::Ping(id));
-    }
-
-    fn note(&self, call: impl FnOnce() -> Call) {
-        if let Some(log) = &self.office.log {
-            log.borrow_mut().call(self.now, call());
-        }
     }
 
     fn own(&mut self, id: SocketId) {

@@ -15,7 +15,7 @@ use super::config::PortConfig;
 use super::cx::Cx;
 use super::device::{Edge, PortDevice, SimDevice};
 use super::office::Office;
-use super::recording::{Recording, recorded};
+use super::recording::Log;
 use crate::base::{Instant, Random, Seed};
 use crate::device::{Coalesce, Device, Receive, Segmented, Transmit};
 use crate::stack::{
@@ -29,6 +29,8 @@ const ASK_AGAIN: Duration = Duration::from_micros(20);
 pub(super) struct Host {
     pub(super) stack: Stack,
     pub(super) office: Office,
+    /// Its stack's journal, if there is one.
+    pub(super) log: Option<Log>,
     ports: Vec<Port<Box<dyn Receive>, Box<dyn Transmit>>>,
     /// By port: what is between its device and the link.
     edges: Vec<Rc<RefCell<Edge>>>,
@@ -53,11 +55,14 @@ impl Host {
         late: Duration,
     ) -> Self {
         let config = tune(Config::new(*seed));
-        let mut office = Office::new(seed);
-        office.log = record.then(|| Rc::new(RefCell::new(Recording::new(config.clone()))));
+        let log = record.then(|| Log::new(config.clone()));
         Self {
-            stack: Stack::new(config),
-            office,
+            stack: match &log {
+                Some(log) => Stack::recorded(config, Box::new(log.clone())),
+                None => Stack::new(config),
+            },
+            log,
+            office: Office::new(seed),
             ports: Vec::new(),
             edges: Vec::new(),
             apps: Vec::new(),
@@ -98,13 +103,8 @@ impl Host {
             None => device,
         };
         let interface = config.interface(InterfaceConfig::new(device.capabilities()));
-        let on = self.stack.add_interface(now, interface.clone())?;
-        let mut halves = device.split();
-        if let Some(log) = &self.office.log {
-            log.borrow_mut().interface(now, &interface);
-            halves = recorded(self.ports.len(), log, halves);
-        }
-        self.ports.push(Port::new(on, halves));
+        let on = self.stack.add_interface(now, interface)?;
+        self.ports.push(Port::new(on, device.split()));
         self.edges.push(edge);
         Ok(self.ports.len() - 1)
     }
@@ -146,22 +146,12 @@ impl Host {
             apps,
             ..
         } = self;
-        let log = office.log.clone();
-        if let Some(log) = &log {
-            log.borrow_mut().begin_turn(now);
-        }
         let mut tell = |stack: &mut Stack, now: Instant, event: Event| {
-            if let Some(log) = &log {
-                log.borrow_mut().event();
-            }
             if let Some(number) = office.owner(event.id) {
                 wake(apps, number, Cx::of(now, stack, office), Wake::Event(event));
             }
         };
         let next = turn_all(ports, now, stack, &mut tell)?;
-        if let Some(log) = &log {
-            log.borrow_mut().end_turn();
-        }
         if next.again {
             return Ok(Some(now));
         }

@@ -62,7 +62,7 @@ pub use fields::Value;
 pub use link::{LinkConfig, LinkId, WireId};
 pub use network::{End, HostId, Network, RouterId, SwitchId};
 pub use plot::Plot;
-pub use recording::{Input, Recording, Turn, TwinError};
+pub use recording::{Recording, TwinError};
 pub use relay::RelayId;
 pub use router::{RouterCounters, RouterPort};
 pub use topology::{Dumbbell, Pair, ParkingLot, Site, Star};

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::agenda::Who;
 use super::link::{LinkId, WireId};
 use super::network::{HostId, Network};
-use super::recording::Recording;
+use super::recording::{Log, Recording};
 use super::tap::LinkTap;
 use super::trace::{Row, Sampling, Trace, TraceId};
 use crate::base::Instant;
@@ -58,8 +58,7 @@ impl Network {
     /// All that a host's stack was told so far, if it was configured to be
     /// [recorded](super::HostConfig::record).
     pub fn recording(&self, host: HostId) -> Option<Recording> {
-        let log = self.host(host).office.log.as_ref()?;
-        Some(log.borrow().clone())
+        self.host(host).log.as_ref().map(Log::recording)
     }
 
     /// What waits for the line of a wire now.

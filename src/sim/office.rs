@@ -6,7 +6,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use super::recording::Log;
 use crate::base::{Instant, Random, Seed};
 use crate::stack::SocketId;
 
@@ -17,8 +16,6 @@ pub(super) struct Office {
     /// Alarms asked for so far.
     asked: u64,
     random: Random,
-    /// Where calls are recorded, if they are.
-    pub(super) log: Option<Log>,
 }
 
 /// By time, then in the order in which they were asked for.
@@ -37,7 +34,6 @@ impl Office {
             alarms: BinaryHeap::new(),
             asked: 0,
             random: Random::new(seed.key("applications")),
-            log: None,
         }
     }
 

@@ -74,30 +74,39 @@ fn a_twin_offers_the_same_bytes() {
 #[test]
 fn a_twin_that_is_told_something_else_is_found_out() {
     let [recording, _] = run(3, true);
-    let change = |change: &dyn Fn(&mut Vec<Input>)| {
+    let change = |change: &dyn Fn(&mut Vec<Entry>)| {
         let mut other = recording.clone();
-        change(&mut other.inputs);
+        change(&mut other.entries);
         other.twin().err()
     };
     assert!(change(&|_| {}).is_none());
     // A frame that never came.
-    let without_frame = change(&|inputs| {
-        let mut turns = inputs.iter_mut().filter_map(|input| match input {
-            Input::Turn(turn) if !turn.frames.is_empty() => Some(turn),
-            _ => None,
-        });
-        turns.nth(9).unwrap().frames.clear();
+    let without_frame = change(&|entries| {
+        let frame = |entry: &Entry| matches!(entry, Entry::Input(Input::Frame(..)));
+        let mut places = (0..entries.len()).filter(|&at| frame(&entries[at]));
+        let place = places.nth(9).unwrap();
+        entries.remove(place);
     });
     assert!(without_frame.is_some());
     // A call that nobody made.
-    let without_call = change(&|inputs| {
-        let made = |input: &Input| matches!(input, Input::Call(_, Call::TcpConnect(..)));
-        let place = inputs.iter().position(made).unwrap();
-        inputs.remove(place);
+    let without_call = change(&|entries| {
+        let made = |entry: &Entry| match entry {
+            Entry::Input(Input::Call(_, call)) => call.name() == "tcp_connect",
+            _ => false,
+        };
+        let place = entries.iter().position(made).unwrap();
+        entries.remove(place);
     });
     assert!(without_call.is_some());
+    // A time that was not told.
+    let without_time = change(&|entries| {
+        entries.retain(|entry| !matches!(entry, Entry::Input(Input::Timeout(_))));
+    });
+    assert!(without_time.is_some());
     // Another seed.
     let mut other = recording.clone();
     other.config = Config::new(crate::base::Seed::from_number(99));
-    assert!(matches!(other.twin(), Err(TwinError::Frame { .. })));
+    let error = other.twin().unwrap_err();
+    assert!(matches!(error.difference.what, Mismatch::Frame { .. }));
+    assert!(error.frame < 10, "{}", error.frame);
 }

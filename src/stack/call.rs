@@ -1,8 +1,9 @@
-//! A user's command as a value: what a recording of a stack's inputs keeps of its users.
+//! A user's command as a value: what a journal of a stack keeps of its users.
 //!
-//! *Owns* one variant for each call by which a user of sockets changes a stack. *Does not* keep what it
-//! returned: a stack that is given the same inputs returns the same.
+//! *Owns* one variant for each call by which a user changes a stack; a test holds them against the
+//! public methods. *Does not* keep what a call returned: that is an [`Outcome`].
 
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU16;
 use std::net::Shutdown;
@@ -10,7 +11,8 @@ use std::net::Shutdown;
 use bytes::Bytes;
 
 use super::{
-    InterfaceId, ListenOptions, ListenerId, PingId, PingOptions, Stack, TcpId, UdpId, UdpOptions,
+    InterfaceId, ListenOptions, ListenerId, Outcome, PingId, PingOptions, Stack, TcpId, Tell,
+    UdpId, UdpOptions,
 };
 use crate::base::Instant;
 use crate::tcp::TcpOptions;
@@ -25,12 +27,14 @@ pub enum Call {
     TcpListen(SocketAddr, ListenOptions),
     /// [`Stack::tcp_accept`].
     TcpAccept(ListenerId),
+    /// [`Stack::tcp_listener_room`].
+    TcpListenerRoom(ListenerId, usize),
     /// [`Stack::tcp_listener_close`].
     TcpListenerClose(ListenerId),
     /// [`Stack::tcp_write`].
-    TcpWrite(TcpId, Bytes),
+    TcpWrite(TcpId, Payload),
     /// [`Stack::tcp_write_chunk`].
-    TcpWriteChunk(TcpId, Bytes),
+    TcpWriteChunk(TcpId, Payload),
     /// [`Stack::tcp_read`]: the length of the buffer.
     TcpRead(TcpId, usize),
     /// [`Stack::tcp_read_chunk`]: at most so many bytes.
@@ -45,14 +49,18 @@ pub enum Call {
     TcpClose(TcpId),
     /// [`Stack::tcp_abort`].
     TcpAbort(TcpId),
+    /// [`Stack::tcp_abort_all`].
+    TcpAbortAll,
     /// [`Stack::udp_bind`].
     UdpBind(SocketAddr, UdpOptions),
     /// [`Stack::udp_connect`].
     UdpConnect(UdpId, SocketAddr),
+    /// [`Stack::udp_send_to`].
+    UdpSendTo(UdpId, Option<SocketAddr>, Payload),
     /// [`Stack::udp_send_chunk`].
-    UdpSend(UdpId, Option<SocketAddr>, Bytes),
+    UdpSendChunk(UdpId, Option<SocketAddr>, Payload),
     /// [`Stack::udp_send_segmented`].
-    UdpSendSegmented(UdpId, Option<SocketAddr>, Bytes, NonZeroU16),
+    UdpSendSegmented(UdpId, Option<SocketAddr>, Payload, NonZeroU16),
     /// [`Stack::udp_recv`].
     UdpRecv(UdpId),
     /// [`Stack::udp_close`].
@@ -65,85 +73,188 @@ pub enum Call {
     PingRecv(PingId),
     /// [`Stack::ping_close`].
     PingClose(PingId),
+    /// [`Stack::charge_outside`].
+    ChargeOutside(usize),
 }
 
+/// What a user gave to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// All of it.
+    Whole(Bytes),
+    /// Its length: a journal that keeps no payload. Zeros stand in for it when the call is made again.
+    Cut(usize),
+}
+
+impl Payload {
+    /// Its length.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Whole(data) => data.len(),
+            Self::Cut(len) => *len,
+        }
+    }
+
+    /// Is it of no length?
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes, or as many zeros.
+    pub fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Whole(data) => data.clone(),
+            Self::Cut(len) if *len <= ZEROS.len() => Bytes::from_static(&ZEROS[..*len]),
+            Self::Cut(len) => Bytes::from(vec![0; *len]),
+        }
+    }
+}
+
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
 impl Call {
-    /// Makes the call; what it returns was told when it was recorded.
-    pub fn make(&self, now: Instant, stack: &mut Stack) {
-        if !self.make_tcp(now, stack) {
-            self.make_other(now, stack);
+    /// The name of the method that it calls.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::TcpConnect(..) => "tcp_connect",
+            Self::TcpListen(..) => "tcp_listen",
+            Self::TcpAccept(_) => "tcp_accept",
+            Self::TcpListenerRoom(..) => "tcp_listener_room",
+            Self::TcpListenerClose(_) => "tcp_listener_close",
+            Self::TcpWrite(..) => "tcp_write",
+            Self::TcpWriteChunk(..) => "tcp_write_chunk",
+            Self::TcpRead(..) => "tcp_read",
+            Self::TcpReadChunk(..) => "tcp_read_chunk",
+            Self::TcpPeek(..) => "tcp_peek",
+            Self::TcpShutdown(..) => "tcp_shutdown",
+            Self::TcpSetOptions(..) => "tcp_set_options",
+            Self::TcpClose(_) => "tcp_close",
+            Self::TcpAbort(_) => "tcp_abort",
+            Self::TcpAbortAll => "tcp_abort_all",
+            Self::UdpBind(..) => "udp_bind",
+            Self::UdpConnect(..) => "udp_connect",
+            Self::UdpSendTo(..) => "udp_send_to",
+            Self::UdpSendChunk(..) => "udp_send_chunk",
+            Self::UdpSendSegmented(..) => "udp_send_segmented",
+            Self::UdpRecv(_) => "udp_recv",
+            Self::UdpClose(_) => "udp_close",
+            Self::PingOpen(_) => "ping_open",
+            Self::PingSend(..) => "ping_send",
+            Self::PingRecv(_) => "ping_recv",
+            Self::PingClose(_) => "ping_close",
+            Self::ChargeOutside(_) => "charge_outside",
         }
     }
 
-    fn make_tcp(&self, now: Instant, stack: &mut Stack) -> bool {
-        match self.clone() {
-            Self::TcpConnect(to, from, options) => {
-                let _ = stack.tcp_connect(now, to, from, options);
+    /// Makes the call; what it returned, of payload its digest when `whole` and its length if not.
+    pub fn make(&self, now: Instant, stack: &mut Stack, whole: bool) -> Outcome {
+        match self {
+            Self::UdpBind(at, options) => stack.udp_bind(*at, *options).tell(whole),
+            Self::UdpConnect(id, to) => stack.udp_connect(*id, *to).tell(whole),
+            Self::UdpSendTo(id, to, data) => {
+                let data = data.to_bytes();
+                stack.udp_send_to(now, *id, *to, &data).tell(whole)
             }
-            Self::TcpListen(at, options) => {
-                let _ = stack.tcp_listen(at, options);
-            }
-            Self::TcpAccept(id) => {
-                let _ = stack.tcp_accept(now, id);
-            }
-            Self::TcpListenerClose(id) => stack.tcp_listener_close(now, id),
-            Self::TcpWrite(id, data) => {
-                let _ = stack.tcp_write(now, id, &data);
-            }
-            Self::TcpWriteChunk(id, mut data) => {
-                let _ = stack.tcp_write_chunk(now, id, &mut data);
-            }
-            Self::TcpRead(id, len) => {
-                let _ = stack.tcp_read(now, id, &mut vec![0; len]);
-            }
-            Self::TcpReadChunk(id, max) => {
-                let _ = stack.tcp_read_chunk(now, id, max);
-            }
-            Self::TcpPeek(id, len) => {
-                let _ = stack.tcp_peek(id, &mut vec![0; len]);
-            }
-            Self::TcpShutdown(id, how) => {
-                let _ = stack.tcp_shutdown(now, id, how);
-            }
-            Self::TcpSetOptions(id, options) => {
-                let _ = stack.tcp_set_options(now, id, options);
-            }
-            Self::TcpClose(id) => stack.tcp_close(now, id),
-            Self::TcpAbort(id) => stack.tcp_abort(now, id),
-            _ => return false,
-        }
-        true
-    }
-
-    fn make_other(&self, now: Instant, stack: &mut Stack) {
-        match self.clone() {
-            Self::UdpBind(at, options) => {
-                let _ = stack.udp_bind(at, options);
-            }
-            Self::UdpConnect(id, to) => {
-                let _ = stack.udp_connect(id, to);
-            }
-            Self::UdpSend(id, to, data) => {
-                let _ = stack.udp_send_chunk(now, id, to, data);
+            Self::UdpSendChunk(id, to, data) => {
+                let sent = stack.udp_send_chunk(now, *id, *to, data.to_bytes());
+                sent.tell(whole)
             }
             Self::UdpSendSegmented(id, to, data, segment) => {
-                let _ = stack.udp_send_segmented(now, id, to, data, segment);
+                let sent = stack.udp_send_segmented(now, *id, *to, data.to_bytes(), *segment);
+                sent.tell(whole)
             }
-            Self::UdpRecv(id) => {
-                let _ = stack.udp_recv(id);
-            }
-            Self::UdpClose(id) => stack.udp_close(id),
-            Self::PingOpen(options) => {
-                let _ = stack.ping_open(options);
-            }
+            Self::UdpRecv(id) => stack.udp_recv(*id).tell(whole),
+            Self::PingOpen(options) => stack.ping_open(*options).tell(whole),
             Self::PingSend(id, to, scope, seq, payload) => {
-                let _ = stack.ping_send(now, id, to, scope, seq, payload);
+                let sent = stack.ping_send(now, *id, *to, *scope, *seq, payload.clone());
+                sent.tell(whole)
             }
-            Self::PingRecv(id) => {
-                let _ = stack.ping_recv(id);
+            Self::PingRecv(id) => stack.ping_recv(*id).tell(whole),
+            tcp => tcp.make_tcp(now, stack, whole),
+        }
+    }
+
+    fn make_tcp(&self, now: Instant, stack: &mut Stack, whole: bool) -> Outcome {
+        match self {
+            Self::TcpConnect(to, from, options) => {
+                let connected = stack.tcp_connect(now, *to, *from, options.clone());
+                connected.tell(whole)
             }
-            Self::PingClose(id) => stack.ping_close(id),
-            _ => {}
+            Self::TcpListen(at, options) => stack.tcp_listen(*at, options.clone()).tell(whole),
+            Self::TcpAccept(id) => stack.tcp_accept(now, *id).tell(whole),
+            Self::TcpListenerRoom(id, room) => stack.tcp_listener_room(*id, *room).tell(whole),
+            Self::TcpWrite(id, data) => stack.tcp_write(now, *id, &data.to_bytes()).tell(whole),
+            Self::TcpWriteChunk(id, data) => {
+                let mut data = data.to_bytes();
+                stack.tcp_write_chunk(now, *id, &mut data).tell(whole)
+            }
+            Self::TcpRead(id, len) => {
+                let mut buf = vec![0; *len];
+                let read = stack.tcp_read(now, *id, &mut buf);
+                read.as_ref().map(|&read| &buf[..read]).tell(whole)
+            }
+            Self::TcpReadChunk(id, max) => stack.tcp_read_chunk(now, *id, *max).tell(whole),
+            Self::TcpPeek(id, len) => {
+                let mut buf = vec![0; *len];
+                let peeked = stack.tcp_peek(*id, &mut buf);
+                peeked.as_ref().map(|&peeked| &buf[..peeked]).tell(whole)
+            }
+            Self::TcpShutdown(id, how) => stack.tcp_shutdown(now, *id, *how).tell(whole),
+            Self::TcpSetOptions(id, options) => {
+                let set = stack.tcp_set_options(now, *id, options.clone());
+                set.tell(whole)
+            }
+            other => other.make_silent(now, stack),
+        }
+    }
+
+    /// Makes those that return nothing.
+    fn make_silent(&self, now: Instant, stack: &mut Stack) -> Outcome {
+        match self {
+            Self::TcpListenerClose(id) => stack.tcp_listener_close(now, *id),
+            Self::TcpClose(id) => stack.tcp_close(now, *id),
+            Self::TcpAbort(id) => stack.tcp_abort(now, *id),
+            Self::TcpAbortAll => stack.tcp_abort_all(now),
+            Self::UdpClose(id) => stack.udp_close(*id),
+            Self::PingClose(id) => stack.ping_close(*id),
+            Self::ChargeOutside(bytes) => stack.charge_outside(*bytes),
+            _ => debug_assert!(false, "{self} is made elsewhere"),
+        }
+        Outcome::Done
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            Self::TcpConnect(to, from, _) => write!(f, "(to {to}, from {from:?})"),
+            Self::TcpListen(at, _) | Self::UdpBind(at, _) => write!(f, "({at})"),
+            Self::TcpAccept(id) | Self::TcpListenerClose(id) => write!(f, "({id:?})"),
+            Self::TcpListenerRoom(id, room) => write!(f, "({id:?}, {room})"),
+            Self::TcpWrite(id, data) | Self::TcpWriteChunk(id, data) => {
+                write!(f, "({id:?}, {} bytes)", data.len())
+            }
+            Self::TcpRead(id, len) | Self::TcpReadChunk(id, len) | Self::TcpPeek(id, len) => {
+                write!(f, "({id:?}, {len})")
+            }
+            Self::TcpShutdown(id, how) => write!(f, "({id:?}, {how:?})"),
+            Self::TcpSetOptions(id, _) | Self::TcpClose(id) | Self::TcpAbort(id) => {
+                write!(f, "({id:?})")
+            }
+            Self::TcpAbortAll | Self::PingOpen(_) => f.write_str("()"),
+            Self::UdpConnect(id, to) => write!(f, "({id:?}, {to})"),
+            Self::UdpSendTo(id, to, data)
+            | Self::UdpSendChunk(id, to, data)
+            | Self::UdpSendSegmented(id, to, data, _) => {
+                write!(f, "({id:?}, {to:?}, {} bytes)", data.len())
+            }
+            Self::UdpRecv(id) | Self::UdpClose(id) => write!(f, "({id:?})"),
+            Self::PingSend(id, to, _, seq, payload) => {
+                write!(f, "({id:?}, {to}, {seq}, {} bytes)", payload.len())
+            }
+            Self::PingRecv(id) | Self::PingClose(id) => write!(f, "({id:?})"),
+            Self::ChargeOutside(bytes) => write!(f, "({bytes})"),
         }
     }
 }

@@ -33,6 +33,11 @@ impl InterfaceId {
     pub(crate) const fn index(self) -> usize {
         self.0.get() as usize - 1
     }
+
+    /// As a number, for a journal.
+    pub(crate) fn to_bits(self) -> u64 {
+        u64::from(self.scope())
+    }
 }
 
 impl fmt::Debug for InterfaceId {
@@ -57,6 +62,21 @@ impl From<StaleId> for io::Error {
 pub(crate) struct RawId {
     pub(crate) index: u32,
     pub(crate) generation: u32,
+}
+
+impl RawId {
+    fn to_bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    #[cfg(test)]
+    fn from_bits(bits: u64) -> Self {
+        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
+        Self {
+            index: half(bits),
+            generation: half(bits >> 32),
+        }
+    }
 }
 
 impl fmt::Debug for RawId {
@@ -98,6 +118,19 @@ macro_rules! socket_ids {
 
             fn raw(self) -> RawId {
                 self.0
+            }
+        }
+
+        impl $name {
+            /// As a number, for a journal.
+            pub(crate) fn to_bits(self) -> u64 {
+                self.0.to_bits()
+            }
+
+            /// What [`to_bits`](Self::to_bits) gave.
+            #[cfg(test)]
+            pub(crate) fn from_bits(bits: u64) -> Self {
+                Self(RawId::from_bits(bits))
             }
         }
 
@@ -292,6 +325,14 @@ mod tests {
         assert_eq!(slab.id_at(0), Some(second));
         assert_eq!(slab.at_mut(0), Some((second, &mut 2)));
         assert_eq!(slab.at(1), None);
+    }
+
+    #[test]
+    fn an_id_is_a_number_and_back() {
+        for (index, generation) in [(0, 0), (7, 1), (u32::MAX, 9), (1, u32::MAX)] {
+            let id = TcpId::from_raw(RawId { index, generation });
+            assert_eq!(TcpId::from_bits(id.to_bits()), id);
+        }
     }
 
     #[test]

@@ -8,11 +8,11 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytes::{Buf, Bytes};
 
-use super::Stack;
 use super::icmp::Complaint;
 use super::ids::InterfaceId;
 use super::interface::{Destination, Interface};
 use super::packet::Inbound;
+use super::{Input, Stack};
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
 use crate::ipv6::extension::{self, Discard, Outcome};
 use crate::link::ethernet::{self, EtherType};
@@ -30,6 +30,7 @@ pub(super) struct Link {
 impl Stack {
     /// Takes one received frame.
     pub fn handle_frame(&mut self, now: Instant, on: InterfaceId, frame: RxFrame) {
+        self.note(|| Input::Frame(now, on, frame.clone()));
         let now = self.net.clamp(now);
         if on.index() >= self.net.interfaces.len() {
             debug_assert!(false, "{on:?} is not an interface of this stack");

@@ -8,9 +8,9 @@
 use core::ops::Range;
 use std::collections::VecDeque;
 
-use super::Stack;
 use super::counters::Counters;
 use super::ids::TcpId;
+use super::{Call, Stack};
 use crate::tcp::{Budget, MemoryPressure};
 
 /// What the sockets of a stack hold together.
@@ -142,9 +142,14 @@ impl Stack {
     /// from this call to the next, which replaces it; nothing here refuses it.
     pub fn charge_outside(&mut self, bytes: usize) {
         let mut charged = self.memory.outside;
+        if bytes == charged {
+            return;
+        }
+        self.note_call(None, |_| Call::ChargeOutside(bytes));
         let counters = &mut self.net.counters;
         self.memory.charge(&mut charged, bytes, counters);
         self.memory.outside = charged;
+        self.note_outcome(());
     }
 
     /// Recounts what all sockets are charged; for tests.

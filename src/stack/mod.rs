@@ -25,6 +25,7 @@ mod icmp_limit;
 mod ids;
 mod ingress;
 mod interface;
+mod journal;
 mod memory;
 mod neighbour;
 mod net;
@@ -44,23 +45,26 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod transmit;
+mod twin;
 mod udp;
 mod udp_path;
 mod udp_socket;
 mod wheel;
 
 pub use address::AddressState;
-pub use call::Call;
+pub use call::{Call, Payload};
 pub use config::{Config, ConfigError, InterfaceConfig};
 pub use counters::Counters;
 pub use event::{Event, Readiness, SocketId};
 pub use ids::{InterfaceId, ListenerId, PingId, StaleId, TcpId, UdpId};
+pub use journal::{Answer, Entry, Input, Journal, Offered, Outcome};
 pub use memory::MemoryInfo;
 pub use ping::{PingError, PingOptions, PingOutcome, PingReply};
 pub use port::{Next, Port, PortError, PortRx, PortTx, User, turn_all};
 pub use route::RouteError;
 pub use tcp::{AcceptError, ConnectError, ListenError, ListenOptions};
 pub use transmit::{More, Progress};
+pub use twin::{Difference, Mismatch, Twin};
 #[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
 pub(crate) use udp_socket::charge as udp_charge;
 pub use udp_socket::{BindError, ConnectUdpError, Datagram, RecvError, SendError, UdpOptions};
@@ -72,6 +76,7 @@ use address::Origin;
 use demux::Demux;
 use ephemeral::EphemeralPorts;
 use event::Events;
+use journal::{Scribe, Tell};
 use memory::Memory;
 use net::Net;
 use packet::{Notice, Owner, Waiter};
@@ -91,6 +96,7 @@ pub struct Stack {
     pub(crate) memory: Memory,
     ping: Pings,
     pub(crate) config: Config,
+    scribe: Scribe,
 }
 
 impl Stack {
@@ -106,6 +112,7 @@ impl Stack {
             memory: Memory::new(config.socket_memory),
             ping: Pings::new(&config.seed),
             config,
+            scribe: Scribe::default(),
         }
     }
 
@@ -119,14 +126,17 @@ impl Stack {
         now: Instant,
         config: InterfaceConfig,
     ) -> Result<InterfaceId, ConfigError> {
+        self.note(|| Input::Interface(now, Box::new(config.clone())));
         let now = self.net.clamp(now);
-        self.net.add_interface(now, &config)
+        let added = self.net.add_interface(now, &config);
+        self.note_outcome(added)
     }
 
     /// Does what is due at `now`, a bounded number of timers ([`Config::timer_budget`]): while more is
     /// due, [`poll_timeout`](Self::poll_timeout) is not later than `now`, and the caller comes again
     /// when it has received and sent. A call that is not due does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.note(|| Input::Timeout(now));
         let now = self.net.clamp(now);
         let mut steps = self.config.timer_budget;
         while let Some(key) = self.net.timers.next_expired(now, &mut steps) {
@@ -148,13 +158,19 @@ impl Stack {
 
     /// The oldest event that was not told yet.
     pub fn poll_event(&mut self) -> Option<Event> {
-        loop {
+        let mut woken = false;
+        let event = loop {
             let event = self.events.poll();
             // Each writer that memory was refused is told once, and pays for that with its refusal.
             if event.is_some() || !self.wake_a_writer() {
-                return event;
+                break event;
             }
+            woken = true;
+        };
+        if event.is_some() || woken {
+            self.note(|| Input::Event(event));
         }
+        event
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest; maybe earlier than there

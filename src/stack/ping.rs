@@ -9,13 +9,13 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::Stack;
 use super::event::{Readiness, SocketId};
 use super::icmp::{IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, PingId, Slab, StaleId};
 use super::packet::{Flow, Inbound, OwnedPacket, Owner};
 use super::taken::Taken;
 use super::udp_socket::{RecvError, SendError};
+use super::{Call, Stack};
 use crate::base::{DropReason, Instant, KeyedState, Protocol, Random, Seed};
 use crate::{ipv4, ipv6};
 
@@ -159,6 +159,12 @@ impl Stack {
     /// # Errors
     /// [`PingError`] when 65,536 are open.
     pub fn ping_open(&mut self, options: PingOptions) -> Result<PingId, PingError> {
+        self.note_call(None, |_| Call::PingOpen(options));
+        let opened = self.open_ping(options);
+        self.note_outcome(opened)
+    }
+
+    fn open_ping(&mut self, options: PingOptions) -> Result<PingId, PingError> {
         let first = u16::try_from(self.ping.random.below(1 << 16)).unwrap_or(0);
         let owned = &self.ping.identifiers;
         let free = |identifier| !owned.contains_key(&identifier);
@@ -187,7 +193,22 @@ impl Stack {
         seq: u16,
         payload: Bytes,
     ) -> Result<(), SendError> {
+        self.note_call(Some(now), |_| {
+            Call::PingSend(id, to, scope, seq, payload.clone())
+        });
         self.net.clamp(now);
+        let sent = self.send_ping(id, to, scope, seq, payload);
+        self.note_outcome(sent)
+    }
+
+    fn send_ping(
+        &mut self,
+        id: PingId,
+        to: IpAddr,
+        scope: Option<InterfaceId>,
+        seq: u16,
+        payload: Bytes,
+    ) -> Result<(), SendError> {
         let socket = self.ping.sockets.get(id).ok_or(StaleId)?;
         let route = self.net.route(to, scope)?;
         let flow = Flow {
@@ -244,6 +265,12 @@ impl Stack {
     /// # Errors
     /// [`RecvError::WouldBlock`] when there is none; an event tells of the next.
     pub fn ping_recv(&mut self, id: PingId) -> Result<PingReply, RecvError> {
+        self.note_call(None, |_| Call::PingRecv(id));
+        let reply = self.take_reply(id);
+        self.note_outcome(reply)
+    }
+
+    fn take_reply(&mut self, id: PingId) -> Result<PingReply, RecvError> {
         let socket = self.ping.sockets.get_mut(id).ok_or(StaleId)?;
         let reply = socket.replies.pop_front();
         if reply.is_none() {
@@ -254,11 +281,13 @@ impl Stack {
 
     /// Closes a socket.
     pub fn ping_close(&mut self, id: PingId) {
+        self.note_call(None, |_| Call::PingClose(id));
         if let Some(socket) = self.ping.sockets.remove(id) {
             self.ping.identifiers.remove(&socket.identifier);
             self.ping.taken.released(socket.identifier);
             self.events.forget(SocketId::Ping(id));
         }
+        self.note_outcome(());
     }
 
     /// An echo reply came in.

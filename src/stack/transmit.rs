@@ -82,6 +82,19 @@ impl Stack {
         &mut self,
         now: Instant,
         on: InterfaceId,
+        mut out: &mut T,
+    ) -> Result<Progress, DeviceError> {
+        if self.scribe.is_on() {
+            return self.drain_noted(now, on, &mut out);
+        }
+        self.drain(now, on, out)
+    }
+
+    /// The same, noted by who calls.
+    pub(super) fn drain<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
         out: &mut T,
     ) -> Result<Progress, DeviceError> {
         let now = self.net.clamp(now);

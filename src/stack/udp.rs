@@ -8,7 +8,6 @@ use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
-use super::Stack;
 use super::demux::{InUse, Tuple, is_link_local};
 use super::endpoint::{scope_of, with_scope};
 use super::event::{Readiness, SocketId};
@@ -21,6 +20,7 @@ use super::udp_socket::{
     BindError, ConnectUdpError, Datagram, Pending, RecvError, SendError, UdpOptions, UdpSocket,
     charge,
 };
+use super::{Call, Stack};
 use crate::base::{Instant, Protocol};
 use crate::link::{MAX_IP_LEN, SegmentKind};
 use crate::{ipv4, ipv6, udp};
@@ -37,6 +37,12 @@ impl Stack {
     /// # Errors
     /// [`BindError`] when the address is not ours or the port is taken.
     pub fn udp_bind(&mut self, local: SocketAddr, options: UdpOptions) -> Result<UdpId, BindError> {
+        self.note_call(None, |_| Call::UdpBind(local, options));
+        let bound = self.bind_udp(local, options);
+        self.note_outcome(bound)
+    }
+
+    fn bind_udp(&mut self, local: SocketAddr, options: UdpOptions) -> Result<UdpId, BindError> {
         let (mut local, zone) = self.local_endpoint(local)?;
         let dual = options.dual_stack;
         if local.port() == 0 {
@@ -86,6 +92,12 @@ impl Stack {
     /// # Errors
     /// [`ConnectUdpError`] when there is no way to it or it cannot be a peer.
     pub fn udp_connect(&mut self, id: UdpId, remote: SocketAddr) -> Result<(), ConnectUdpError> {
+        self.note_call(None, |_| Call::UdpConnect(id, remote));
+        let connected = self.connect_udp(id, remote);
+        self.note_outcome(connected)
+    }
+
+    fn connect_udp(&mut self, id: UdpId, remote: SocketAddr) -> Result<(), ConnectUdpError> {
         let socket = self.udp.get(id).ok_or(StaleId)?;
         let local = socket.local;
         if remote.port() == 0 || !takes(socket, remote.ip()) {
@@ -127,10 +139,14 @@ impl Stack {
         to: Option<SocketAddr>,
         data: &[u8],
     ) -> Result<usize, SendError> {
-        let checked = self.check_send(now, id, to, data.len(), None)?;
-        let len = data.len();
-        self.enqueue(id, checked, Bytes::copy_from_slice(data), None);
-        Ok(len)
+        self.note_call(Some(now), |keep| Call::UdpSendTo(id, to, keep.slice(data)));
+        let sent = self
+            .check_send(now, id, to, data.len(), None)
+            .map(|checked| {
+                self.enqueue(id, checked, Bytes::copy_from_slice(data), None);
+                data.len()
+            });
+        self.note_outcome(sent)
     }
 
     /// Queues a datagram without copying it.
@@ -144,9 +160,12 @@ impl Stack {
         to: Option<SocketAddr>,
         data: Bytes,
     ) -> Result<(), SendError> {
-        let checked = self.check_send(now, id, to, data.len(), None)?;
-        self.enqueue(id, checked, data, None);
-        Ok(())
+        self.note_call(Some(now), |keep| {
+            Call::UdpSendChunk(id, to, keep.chunk(&data))
+        });
+        let checked = self.check_send(now, id, to, data.len(), None);
+        let sent = checked.map(|checked| self.enqueue(id, checked, data, None));
+        self.note_outcome(sent)
     }
 
     /// Queues datagrams of `segment` bytes each, the last maybe shorter, that lie one behind the
@@ -156,6 +175,21 @@ impl Stack {
     /// # Errors
     /// As [`udp_send_to`](Self::udp_send_to).
     pub fn udp_send_segmented(
+        &mut self,
+        now: Instant,
+        id: UdpId,
+        to: Option<SocketAddr>,
+        data: Bytes,
+        segment: NonZeroU16,
+    ) -> Result<(), SendError> {
+        self.note_call(Some(now), |keep| {
+            Call::UdpSendSegmented(id, to, keep.chunk(&data), segment)
+        });
+        let sent = self.send_segmented(now, id, to, data, segment);
+        self.note_outcome(sent)
+    }
+
+    fn send_segmented(
         &mut self,
         now: Instant,
         id: UdpId,
@@ -190,6 +224,12 @@ impl Stack {
     /// # Errors
     /// [`RecvError`]; after [`RecvError::WouldBlock`] an event tells when there is something.
     pub fn udp_recv(&mut self, id: UdpId) -> Result<Datagram, RecvError> {
+        self.note_call(None, |_| Call::UdpRecv(id));
+        let received = self.take_datagram(id);
+        self.note_outcome(received)
+    }
+
+    fn take_datagram(&mut self, id: UdpId) -> Result<Datagram, RecvError> {
         let socket = self.udp.get_mut(id).ok_or(StaleId)?;
         if let Some(error) = socket.error.take() {
             return Err(error);
@@ -206,6 +246,12 @@ impl Stack {
 
     /// Closes a socket; what it had queued and not sent yet is sent all the same.
     pub fn udp_close(&mut self, id: UdpId) {
+        self.note_call(None, |_| Call::UdpClose(id));
+        self.close_udp(id);
+        self.note_outcome(());
+    }
+
+    fn close_udp(&mut self, id: UdpId) {
         let Some(mut socket) = self.udp.remove(id) else {
             return;
         };

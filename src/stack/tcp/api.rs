@@ -6,10 +6,10 @@ use std::net::Shutdown;
 use bytes::Bytes;
 
 use crate::base::Instant;
-use crate::stack::Stack;
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, StaleId, TcpId};
 use crate::stack::packet::Waiter;
+use crate::stack::{Call, Stack};
 use crate::tcp::{Connection, ReadError, State, TcpFailure, TcpInfo, TcpOptions, WriteError};
 
 impl Stack {
@@ -18,8 +18,10 @@ impl Stack {
     /// # Errors
     /// [`WriteError::WouldBlock`] arms the WRITABLE event again.
     pub fn tcp_write(&mut self, now: Instant, id: TcpId, data: &[u8]) -> Result<usize, WriteError> {
+        self.note_call(Some(now), |keep| Call::TcpWrite(id, keep.slice(data)));
         let now = self.net.clamp(now);
-        self.write_with(now, id, |connection| connection.write(now, data))
+        let written = self.write_with(now, id, |connection| connection.write(now, data));
+        self.note_outcome(written)
     }
 
     /// Writes a prefix of `chunk` without a copy, and takes it off; returns how many bytes.
@@ -34,8 +36,10 @@ impl Stack {
         id: TcpId,
         chunk: &mut Bytes,
     ) -> Result<usize, WriteError> {
+        self.note_call(Some(now), |keep| Call::TcpWriteChunk(id, keep.chunk(chunk)));
         let now = self.net.clamp(now);
-        self.write_with(now, id, |connection| connection.write_chunk(now, chunk))
+        let written = self.write_with(now, id, |connection| connection.write_chunk(now, chunk));
+        self.note_outcome(written)
     }
 
     fn write_with(
@@ -76,9 +80,16 @@ impl Stack {
         id: TcpId,
         buf: &mut [u8],
     ) -> Result<usize, ReadError> {
+        self.note_call(Some(now), |_| Call::TcpRead(id, buf.len()));
+        let read = self.read_into(now, id, buf);
+        let _ = self.note_outcome(read.as_ref().map(|&read| &buf[..read]));
+        read
+    }
+
+    fn read_into(&mut self, now: Instant, id: TcpId, buf: &mut [u8]) -> Result<usize, ReadError> {
         let mut done = 0;
         while done < buf.len() {
-            let chunk = match self.tcp_read_chunk(now, id, buf.len() - done) {
+            let chunk = match self.take_chunk(now, id, buf.len() - done) {
                 Ok(chunk) if chunk.is_empty() => break,
                 Ok(chunk) => chunk,
                 Err(_) if done > 0 => break,
@@ -100,6 +111,12 @@ impl Stack {
         id: TcpId,
         max: usize,
     ) -> Result<Bytes, ReadError> {
+        self.note_call(Some(now), |_| Call::TcpReadChunk(id, max));
+        let chunk = self.take_chunk(now, id, max);
+        self.note_outcome(chunk)
+    }
+
+    fn take_chunk(&mut self, now: Instant, id: TcpId, max: usize) -> Result<Bytes, ReadError> {
         self.net.clamp(now);
         let (slot, around) = self.live_tcp(id).map_err(|StaleId| ReadError::Stale)?;
         let read = slot.connection.read_chunk(max);
@@ -123,6 +140,13 @@ impl Stack {
     /// # Errors
     /// As [`tcp_read`](Self::tcp_read).
     pub fn tcp_peek(&mut self, id: TcpId, buf: &mut [u8]) -> Result<usize, ReadError> {
+        self.note_call(None, |_| Call::TcpPeek(id, buf.len()));
+        let peeked = self.look_at(id, buf);
+        let _ = self.note_outcome(peeked.as_ref().map(|&peeked| &buf[..peeked]));
+        peeked
+    }
+
+    fn look_at(&mut self, id: TcpId, buf: &mut [u8]) -> Result<usize, ReadError> {
         let (slot, around) = self.live_tcp(id).map_err(|StaleId| ReadError::Stale)?;
         let peeked = slot.connection.peek(buf);
         if peeked == Err(ReadError::WouldBlock) {
@@ -141,7 +165,13 @@ impl Stack {
         id: TcpId,
         how: Shutdown,
     ) -> Result<(), WriteError> {
+        self.note_call(Some(now), |_| Call::TcpShutdown(id, how));
         let now = self.net.clamp(now);
+        let shut = self.shut_down(now, id, how);
+        self.note_outcome(shut)
+    }
+
+    fn shut_down(&mut self, now: Instant, id: TcpId, how: Shutdown) -> Result<(), WriteError> {
         let (slot, mut around) = self.live_tcp(id).map_err(|StaleId| WriteError::Stale)?;
         if let Some(failure) = slot.connection.failure {
             return Err(failure.into());
@@ -157,14 +187,20 @@ impl Stack {
     /// Unread data, or a linger time of zero, make it a reset (RFC 9293 §3.6.1 SHLD-3); so do as many
     /// connections on their way out as [`Config::orphan_limit`](crate::Config::orphan_limit) allows.
     pub fn tcp_close(&mut self, now: Instant, id: TcpId) {
+        self.note_call(Some(now), |_| Call::TcpClose(id));
         let now = self.net.clamp(now);
+        self.close_tcp(now, id);
+        self.note_outcome(());
+    }
+
+    fn close_tcp(&mut self, now: Instant, id: TcpId) {
         let full = self.tcp.orphans >= self.config.orphan_limit;
         let Ok((slot, _)) = self.live_tcp(id) else {
             return;
         };
         // In FIN-WAIT-2 it becomes a record at once, and no orphan.
         if full && slot.connection.state != State::FinWait2 {
-            return self.tcp_abort(now, id);
+            return self.abort_tcp(now, id);
         }
         let reset = slot.connection.close(now);
         self.end_of_user(now, id, reset);
@@ -172,7 +208,13 @@ impl Stack {
 
     /// Resets the connection and gives the id up (RFC 9293 §3.10.5).
     pub fn tcp_abort(&mut self, now: Instant, id: TcpId) {
+        self.note_call(Some(now), |_| Call::TcpAbort(id));
         let now = self.net.clamp(now);
+        self.abort_tcp(now, id);
+        self.note_outcome(());
+    }
+
+    pub(super) fn abort_tcp(&mut self, now: Instant, id: TcpId) {
         let Ok((slot, _)) = self.live_tcp(id) else {
             return;
         };
@@ -191,6 +233,7 @@ impl Stack {
     /// Resets everything (RFC 9293 §3.10.5): connections, those given up by their users too, and
     /// half-open ones. Listeners go on. The ids of connections that users held are given up.
     pub fn tcp_abort_all(&mut self, now: Instant) {
+        self.note_call(Some(now), |_| Call::TcpAbortAll);
         let now = self.net.clamp(now);
         let all: Vec<_> = self.tcp.slots.iter().map(|(id, _)| id).collect();
         for id in all {
@@ -211,6 +254,7 @@ impl Stack {
         }
         self.reset_half_open(usize::MAX, |_| true);
         self.reset_fin_waits();
+        self.note_outcome(());
     }
 
     /// A snapshot of the connection.
@@ -268,7 +312,18 @@ impl Stack {
         id: TcpId,
         options: TcpOptions,
     ) -> Result<(), StaleId> {
+        self.note_call(Some(now), |_| Call::TcpSetOptions(id, options.clone()));
         let now = self.net.clamp(now);
+        let set = self.change_options(now, id, options);
+        self.note_outcome(set)
+    }
+
+    fn change_options(
+        &mut self,
+        now: Instant,
+        id: TcpId,
+        options: TcpOptions,
+    ) -> Result<(), StaleId> {
         let (slot, mut around) = self.live_tcp(id)?;
         slot.flow.ttl = options.ttl_setting();
         slot.flow.tos = options.tos_setting();

@@ -4,13 +4,13 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{ConnectError, Owner, Slot, Standing, default_mss, path_mss};
 use crate::base::Instant;
-use crate::stack::Stack;
 use crate::stack::demux::{TcpEntry, Tuple};
 use crate::stack::endpoint::scope_of;
 use crate::stack::event::SocketId;
 use crate::stack::ids::{Id, TcpId};
 use crate::stack::packet::Flow;
 use crate::stack::route::Route;
+use crate::stack::{Call, Stack};
 use crate::tcp::{Connection, SeqNum, Setup, TcpOptions};
 
 impl Stack {
@@ -28,7 +28,21 @@ impl Stack {
         local: Option<SocketAddr>,
         options: TcpOptions,
     ) -> Result<TcpId, ConnectError> {
+        self.note_call(Some(now), |_| {
+            Call::TcpConnect(remote, local, options.clone())
+        });
         let now = self.net.clamp(now);
+        let opened = self.open_tcp(now, remote, local, options);
+        self.note_outcome(opened)
+    }
+
+    fn open_tcp(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+        options: TcpOptions,
+    ) -> Result<TcpId, ConnectError> {
         if self.has_no_memory() {
             self.net.counters.tcp_connects_short_of_memory += 1;
             return Err(ConnectError::NoMemory);

@@ -10,12 +10,12 @@ use super::{
     AcceptError, HalfOpenSlot, ListenError, Listener, Slot, Standing, default_mss, path_mss,
 };
 use crate::base::{DropReason, Instant};
-use crate::stack::Stack;
 use crate::stack::demux::{TcpEntry, Tuple};
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
 use crate::stack::packet::{Flow, Inbound};
 use crate::stack::wheel::TimerKey;
+use crate::stack::{Call, Stack};
 use crate::tcp::{
     Bare, Connection, Control, Ecn, Flags, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup,
     TcpOptions, TimeWait, syn_window, window_scale,
@@ -27,6 +27,16 @@ impl Stack {
     /// # Errors
     /// [`ListenError`], when the endpoint is taken or not ours.
     pub fn tcp_listen(
+        &mut self,
+        local: SocketAddr,
+        options: ListenOptions,
+    ) -> Result<ListenerId, ListenError> {
+        self.note_call(None, |_| Call::TcpListen(local, options.clone()));
+        let listens = self.listen_on(local, options);
+        self.note_outcome(listens)
+    }
+
+    fn listen_on(
         &mut self,
         local: SocketAddr,
         options: ListenOptions,
@@ -72,7 +82,13 @@ impl Stack {
     /// # Errors
     /// [`AcceptError::WouldBlock`] arms the ACCEPTABLE event again.
     pub fn tcp_accept(&mut self, now: Instant, id: ListenerId) -> Result<TcpId, AcceptError> {
+        self.note_call(Some(now), |_| Call::TcpAccept(id));
         let _ = self.net.clamp(now);
+        let accepted = self.take_complete(id);
+        self.note_outcome(accepted)
+    }
+
+    fn take_complete(&mut self, id: ListenerId) -> Result<TcpId, AcceptError> {
         let listener = self.tcp.listeners.get_mut(id).ok_or(AcceptError::Stale)?;
         let Some(accepted) = listener.complete.pop_front() else {
             self.events
@@ -112,15 +128,22 @@ impl Stack {
     /// # Errors
     /// [`StaleId`] when the listener was closed.
     pub fn tcp_listener_room(&mut self, id: ListenerId, room: usize) -> Result<(), StaleId> {
-        let listener = self.tcp.listeners.get_mut(id).ok_or(StaleId)?;
-        listener.room = room.min(listener.backlog);
-        Ok(())
+        self.note_call(None, |_| Call::TcpListenerRoom(id, room));
+        let listener = self.tcp.listeners.get_mut(id).ok_or(StaleId);
+        let set = listener.map(|listener| listener.room = room.min(listener.backlog));
+        self.note_outcome(set)
     }
 
     /// Closes a listener: connections that were not accepted are reset, half-open ones too (RFC 9293
     /// §3.10.5), accepted ones go on (r51).
     pub fn tcp_listener_close(&mut self, now: Instant, id: ListenerId) {
+        self.note_call(Some(now), |_| Call::TcpListenerClose(id));
         let now = self.net.clamp(now);
+        self.close_listener(now, id);
+        self.note_outcome(());
+    }
+
+    fn close_listener(&mut self, now: Instant, id: ListenerId) {
         let Some(listener) = self.tcp.listeners.get(id) else {
             return;
         };
@@ -131,7 +154,7 @@ impl Stack {
         self.events.forget(SocketId::Listener(id));
         self.demux.tcp.unbind(listener.local.port(), id);
         for connection in listener.complete {
-            self.tcp_abort(now, connection);
+            self.abort_tcp(now, connection);
         }
     }
 

@@ -1,0 +1,333 @@
+//! That nothing a stack is told is forgotten by its journal, and that a twin which is told the same
+//! does the same or is found out.
+
+use core::net::SocketAddr;
+use core::num::NonZeroU16;
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::Shutdown;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::base::Seed;
+use crate::device::{Capabilities, Medium};
+use crate::link::{RxChecksum, RxMeta};
+use crate::stack::ids::{Id, RawId};
+use crate::stack::{Difference, ListenOptions, Mismatch, PingOptions, Twin, UdpOptions};
+use crate::tcp::TcpOptions;
+
+/// A journal that tests read.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<Entry>>>, bool);
+
+impl Log {
+    fn take(&self) -> Vec<Entry> {
+        core::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Journal for Log {
+    fn input(&mut self, input: &Input) {
+        self.0.lock().unwrap().push(Entry::Input(input.clone()));
+    }
+
+    fn outcome(&mut self, outcome: &Outcome) {
+        let entry = Entry::Outcome(outcome.clone());
+        self.0.lock().unwrap().push(entry);
+    }
+
+    fn offered(&mut self, at: Instant, on: InterfaceId, frame: &TxFrame<'_>, answer: Answer) {
+        let data = Bytes::from(frame.to_vec());
+        let offered = Offered::new(at, on, data, frame.meta, answer);
+        self.0.lock().unwrap().push(Entry::Offered(offered));
+    }
+
+    fn keeps_payload(&self) -> bool {
+        !self.1
+    }
+}
+
+/// The methods by which the world speaks.
+const OF_THE_WORLD: [&str; 5] = [
+    "add_interface",
+    "handle_frame",
+    "handle_timeout",
+    "poll_event",
+    "poll_transmit",
+];
+
+/// One call of each kind.
+fn samples() -> Vec<Call> {
+    let raw = RawId {
+        index: 0,
+        generation: 0,
+    };
+    let (tcp, listener) = (TcpId::from_raw(raw), ListenerId::from_raw(raw));
+    let (udp, ping) = (UdpId::from_raw(raw), PingId::from_raw(raw));
+    let to: SocketAddr = "10.0.0.2:7".parse().unwrap();
+    let own: SocketAddr = "10.0.0.1:7".parse().unwrap();
+    let data = || Payload::Whole(Bytes::from_static(b"data"));
+    vec![
+        Call::UdpBind(own, UdpOptions::new()),
+        Call::UdpConnect(udp, to),
+        Call::UdpSendTo(udp, Some(to), data()),
+        Call::UdpSendChunk(udp, Some(to), data()),
+        Call::UdpSendSegmented(udp, Some(to), data(), NonZeroU16::MIN),
+        Call::UdpRecv(udp),
+        Call::UdpClose(udp),
+        Call::PingOpen(PingOptions::new()),
+        Call::PingSend(ping, to.ip(), None, 1, Bytes::new()),
+        Call::PingRecv(ping),
+        Call::PingClose(ping),
+        Call::TcpListen(own, ListenOptions::default()),
+        Call::TcpListenerRoom(listener, 3),
+        Call::TcpAccept(listener),
+        Call::TcpConnect(to, None, TcpOptions::default()),
+        Call::TcpSetOptions(tcp, TcpOptions::default().nodelay(true)),
+        Call::TcpWrite(tcp, data()),
+        Call::TcpWriteChunk(tcp, data()),
+        Call::TcpRead(tcp, 9),
+        Call::TcpReadChunk(tcp, 9),
+        Call::TcpPeek(tcp, 9),
+        Call::TcpShutdown(tcp, Shutdown::Write),
+        Call::TcpClose(tcp),
+        Call::TcpAbort(tcp),
+        Call::TcpAbortAll,
+        Call::TcpListenerClose(listener),
+        Call::ChargeOutside(7),
+    ]
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The public methods in these sources that change a `Stack`.
+fn changing_methods(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for block in source.split("\nimpl Stack {").skip(1) {
+        let block = block.split("\n}\n").next().unwrap_or_default();
+        for method in block.split("\n    pub fn ").skip(1) {
+            let head = method.split('{').next().unwrap_or_default();
+            if head.contains("&mut self") {
+                let name = head.split(['(', '<']).next().unwrap_or_default();
+                found.push(name.to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_method_that_changes_a_stack_is_an_input() {
+    let made_up = "\nimpl Stack {\n    pub fn one(\n        &mut self,\n    ) {\n    }\n\n    \
+                   pub fn two<T>(&mut self) {}\n    pub const fn three(&self) {}\n    fn four(&mut self) {}\n}\n";
+    assert_eq!(changing_methods(made_up), ["one", "two"]);
+    let mut files = Vec::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    sources(&root, &mut files);
+    let methods = files.iter().flat_map(|path| {
+        let text = fs::read_to_string(path).unwrap();
+        changing_methods(&text)
+    });
+    let methods: BTreeSet<String> = methods.collect();
+    let inputs = samples().into_iter().map(|call| call.name());
+    let inputs = inputs.chain(OF_THE_WORLD).map(str::to_owned);
+    assert_eq!(methods, inputs.collect());
+}
+
+fn config() -> Config {
+    Config::new(Seed::from_number(5))
+}
+
+fn interface() -> InterfaceConfig {
+    InterfaceConfig::new(&Capabilities::full(Medium::Ip, 1500))
+        .address("10.0.0.1/24".parse().unwrap())
+}
+
+/// A device that takes what it is offered, but for every third frame.
+struct Moody(usize);
+
+impl Transmit for Moody {
+    fn transmit(&mut self, _: Instant, _: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        self.0 += 1;
+        Ok(match self.0 % 4 {
+            2 => Sent::Full,
+            3 => Sent::Dropped(DeviceDrop::NoBuffers),
+            _ => Sent::Taken,
+        })
+    }
+}
+
+#[test]
+fn each_call_is_noted_once_with_what_it_returned() {
+    let log = Log::default();
+    let mut stack = Stack::recorded(config(), Box::new(log.clone()));
+    let now = Instant::from_millis(3);
+    stack.add_interface(now, interface()).unwrap();
+    log.take();
+    for call in samples() {
+        let outcome = call.make(now, &mut stack, true);
+        let entries = log.take();
+        let [Entry::Input(Input::Call(at, noted)), Entry::Outcome(told)] = &entries[..] else {
+            panic!("{call}: {entries:?}");
+        };
+        assert_eq!((*at, told), (now, &outcome), "{call}");
+        assert_eq!(format!("{noted:?}"), format!("{call:?}"));
+    }
+    // What it stands at already is no change.
+    stack.charge_outside(7);
+    assert!(log.take().is_empty());
+}
+
+/// Some of everything, with a device that is full and drops now and then.
+fn run(cut: bool) -> Vec<Entry> {
+    let log = Log(Arc::default(), cut);
+    let mut stack = Stack::recorded(config(), Box::new(log.clone()));
+    let on = stack.add_interface(Instant::ZERO, interface()).unwrap();
+    let mut device = Moody(0);
+    let mut round = 0;
+    for call in samples() {
+        round += 1;
+        let now = Instant::from_millis(round * 400);
+        stack.handle_timeout(now);
+        let meta = RxMeta::new(now).with_checksum(RxChecksum::Verified);
+        stack.handle_frame(now, on, RxFrame::new(Bytes::from_static(b"nonsense"), meta));
+        call.make(now, &mut stack, true);
+        while stack.poll_event().is_some() {}
+        let _ = stack.poll_transmit(now, on, &mut device);
+    }
+    log.take()
+}
+
+fn twin_of(entries: Vec<Entry>, seed: u64) -> Result<Stack, Box<Difference>> {
+    let config = Config::new(Seed::from_number(seed));
+    let mut twin = Twin::new(Stack::new(config), true);
+    let mut entries = entries.into_iter();
+    while twin.step(&mut entries)? {}
+    Ok(twin.into_stack())
+}
+
+#[test]
+fn a_twin_is_told_the_same_and_does_the_same() {
+    let entries = run(false);
+    let offered = |e: &&Entry| matches!(e, Entry::Offered(_));
+    let full = |e: &&Entry| matches!(e, Entry::Offered(o) if o.answer == Answer::Full);
+    assert!(entries.iter().filter(offered).count() > 5);
+    assert!(entries.iter().filter(full).count() > 1);
+    twin_of(entries, 5).unwrap();
+}
+
+#[test]
+fn a_twin_that_differs_says_in_what() {
+    let entries = run(false);
+    // Another seed: other ports.
+    let wrong = twin_of(entries.clone(), 6).unwrap_err();
+    let Mismatch::Frame { expected, got } = wrong.what else {
+        panic!("{wrong:?}");
+    };
+    assert_ne!(expected.unwrap().data, got.unwrap().data);
+    for (at, entry) in entries.iter().enumerate() {
+        let mut other = entries.clone();
+        match entry {
+            Entry::Outcome(_) => other[at] = Entry::Outcome(Outcome::Number(77)),
+            Entry::Offered(offered) => {
+                let mut changed = offered.clone();
+                changed.meta.checksum = None;
+                changed.data = changed.data.iter().map(|b| b ^ 1).collect();
+                other[at] = Entry::Offered(changed);
+            }
+            Entry::Input(Input::Event(_)) => other[at] = Entry::Input(Input::Event(None)),
+            Entry::Input(_) => continue,
+        }
+        let told = twin_of(other, 5).unwrap_err();
+        let right = match entry {
+            Entry::Outcome(_) => matches!(told.what, Mismatch::Outcome { .. }),
+            Entry::Offered(_) => matches!(told.what, Mismatch::Frame { .. }),
+            Entry::Input(_) => matches!(told.what, Mismatch::Event { .. }),
+        };
+        assert!(right, "{entry:?}: {told:?}");
+        // One frame too many, one too few.
+        if matches!(entry, Entry::Offered(_)) {
+            let mut more = entries.clone();
+            more.insert(at, entry.clone());
+            assert!(twin_of(more, 5).is_err(), "{entry:?} twice");
+            let mut less = entries.clone();
+            less.remove(at);
+            // The last of a journal may be missing.
+            assert_eq!(twin_of(less, 5).is_err(), at + 1 < entries.len());
+        }
+    }
+}
+
+/// Wherever a journal breaks off, what it has is told without a difference.
+#[test]
+fn what_breaks_off_is_told_up_to_there() {
+    let entries = run(false);
+    for end in 0..entries.len() {
+        if let Err(difference) = twin_of(entries[..end].to_vec(), 5) {
+            panic!("cut after {end}: {difference:?}");
+        }
+    }
+}
+
+#[test]
+fn without_payload_lengths_stand_for_it() {
+    let entries = run(true);
+    let mut payloads = 0;
+    for entry in &entries {
+        if let Entry::Input(Input::Call(_, call)) = entry {
+            match &**call {
+                Call::TcpWrite(_, data)
+                | Call::TcpWriteChunk(_, data)
+                | Call::UdpSendTo(_, _, data)
+                | Call::UdpSendChunk(_, _, data)
+                | Call::UdpSendSegmented(_, _, data, _) => {
+                    assert_eq!(*data, Payload::Cut(4));
+                    assert_eq!(data.to_bytes(), &[0; 4][..]);
+                    payloads += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(payloads, 5);
+    let long = Payload::Cut(100_000);
+    assert_eq!((long.len(), long.to_bytes().len()), (100_000, 100_000));
+}
+
+/// A checksum over what was not kept counts as equal; nothing beside it does.
+#[test]
+fn a_loose_checksum_is_two_bytes() {
+    let on = InterfaceId::from_index(0);
+    let payload = [Bytes::from_static(b"payload")];
+    let frame = TxFrame::new(b"headers", &payload, TxMeta::PLAIN);
+    let whole = Bytes::from_static(b"headerspayload");
+    let offered = Offered::new(Instant::ZERO, on, whole, TxMeta::PLAIN, Answer::Taken);
+    assert!(offered.is_of(&frame));
+    for at in 0..14 {
+        let mut data = offered.data.to_vec();
+        data[at] ^= 0x10;
+        let data = Bytes::from(data);
+        let mut other = Offered {
+            data,
+            ..offered.clone()
+        };
+        assert!(!other.is_of(&frame), "{at}");
+        other.loose = Some(3);
+        assert_eq!(other.is_of(&frame), at == 3 || at == 4, "{at}");
+        // Cut before it, it is not compared.
+        other.data.truncate(at);
+        assert!(other.is_of(&frame), "{at}");
+    }
+    let short = Offered { len: 13, ..offered };
+    assert!(!short.is_of(&frame));
+}
