@@ -331,7 +331,11 @@ mod tests {
     fn an_id_is_a_number_and_back() {
         for (index, generation) in [(0, 0), (7, 1), (u32::MAX, 9), (1, u32::MAX)] {
             let id = TcpId::from_raw(RawId { index, generation });
-            assert_eq!(TcpId::from_bits(id.to_bits()), id);
+            let bits = id.to_bits();
+            assert_eq!(TcpId::from_bits(bits), id);
+            assert_eq!(ListenerId::from_bits(bits).raw(), id.raw());
+            assert_eq!(UdpId::from_bits(bits).raw(), id.raw());
+            assert_eq!(PingId::from_bits(bits).raw(), id.raw());
         }
     }
 
