@@ -130,14 +130,14 @@ pub(crate) enum Idle {
     Nap,
 }
 
-/// With the 20 us that it takes to sleep and wake, and a nap each 300 us, a tenth of the time: twice what is needed.
+/// A tenth of the time, and more: twice what is needed, for what it takes to fall asleep and to wake is nobody's.
 /// What comes in a nap is late by it, so it is short, and there are many.
 const NAP: Duration = Duration::from_micros(20);
-/// What a nap takes in all, as a rule.
+/// What a nap takes in all, where nobody else wants the processor.
 const NAP_TAKES: Duration = Duration::from_micros(40);
 /// From one nap to the next, if nothing is to do, and at most.
 const SOON: Duration = Duration::from_micros(150);
-const LATEST: Duration = Duration::from_micros(300);
+const LATEST: Duration = Duration::from_micros(200);
 
 /// Frames read from a port before the next one has its turn: few, for all of them count as read at
 /// once.

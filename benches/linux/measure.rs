@@ -9,7 +9,7 @@ use crate::flows::{Ends, bulk, next_port, replies};
 use crate::lane::{Seen, Setup};
 use crate::plan::{self, Job, What};
 use crate::report::{Goal, Report, Row, median, millis};
-use crate::rig::{Failed, Rig, Station};
+use crate::rig::{self, Failed, Rig, Station};
 use crate::settings::Settings;
 
 /// Runs all that was asked for, and prints each row as it is done.
@@ -166,8 +166,9 @@ impl Bench<'_> {
             ports: ports.clone(),
         })?;
         let ends = Ends { from, to, ports };
+        let unsteered = rig::unsteered();
         let end = || self.rig.bridge.end(first);
-        let (value, seen) = match self.job.what {
+        let (value, mut seen) = match self.job.what {
             What::Replies => {
                 let (mut times, seen) = replies(self.rig, &ends, (8, 250), end)?;
                 times.sort_unstable();
@@ -183,6 +184,7 @@ impl Bench<'_> {
                 (Value::Rates(rates.collect()), seen)
             }
         };
+        seen.dropped += rig::unsteered() - unsteered;
         Ok(Outcome {
             is_valid: seen.error() <= self.settings.late && seen.dropped == 0,
             value,

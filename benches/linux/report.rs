@@ -134,6 +134,11 @@ impl Report {
             None => "- All of it has real-time priority: what else runs here waits.".to_owned(),
             Some(why) => format!("- No real-time priority, so the machine must be quiet: {why}."),
         });
+        self.line(&match rig.not_steered() {
+            None => "- The kernels take what the bridge writes on the other processors (RPS)."
+                .to_owned(),
+            Some(why) => format!("- The bridge does the kernels' receiving (no RPS: {why})."),
+        });
         self.line(&format!("- {}.", kernel_version()));
         let set = SETTINGS.map(|(name, value)| format!("`{name} = {value}`"));
         self.line(&format!("- Set in both namespaces: {}.", set.join(", ")));

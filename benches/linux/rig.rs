@@ -70,6 +70,8 @@ pub(crate) struct Rig {
 struct Kernel {
     namespace: File,
     device: &'static str,
+    /// Why it takes what comes on the bridge's processor, if it does.
+    steers: Result<(), String>,
 }
 
 impl Rig {
@@ -79,8 +81,8 @@ impl Rig {
         if cpus < 2 {
             return Err("the bridge needs a processor of its own".into());
         }
-        let (near, near_tap) = kernel("nlnear", Station::Near)?;
-        let (far, far_tap) = kernel("nlfar", Station::Far)?;
+        let (near, near_tap) = kernel("nlnear", Station::Near, cpus)?;
+        let (far, far_tap) = kernel("nlfar", Station::Far, cpus)?;
         pin(0..cpus - 1)?;
         let (own, own_port) = Pair::new(capabilities(), PAIR_FRAMES);
         let no_priority = take_priority().err();
@@ -104,6 +106,12 @@ impl Rig {
             no_priority,
             own: Mutex::default(),
         })
+    }
+
+    /// Why a kernel does its receiver's work on the bridge's processor, if one does.
+    pub(crate) fn not_steered(&self) -> Option<&str> {
+        let mut kernels = self.kernels.iter();
+        kernels.find_map(|kernel| Some(&kernel.steers.as_ref().err()?[..]))
     }
 
     /// The kernel of a station; `None` for netloom's own.
@@ -162,7 +170,7 @@ fn set(name: &str, value: &str) -> Result<(), Failed> {
 }
 
 /// Moves the process into a new namespace, and opens a TAP there.
-fn kernel(device: &'static str, station: Station) -> Result<(Kernel, Tap), Failed> {
+fn kernel(device: &'static str, station: Station, cpus: usize) -> Result<(Kernel, Tap), Failed> {
     let no_rights = |errno| format!("cannot make a network namespace ({errno}): run as root");
     unshare(CloneFlags::CLONE_NEWNET).map_err(no_rights)?;
     for (name, value) in SETTINGS {
@@ -174,32 +182,58 @@ fn kernel(device: &'static str, station: Station) -> Result<(Kernel, Tap), Faile
         .kernel_address(format!("{}/24", station.ip()).parse()?)
         .offload(false)
         .open()?;
+    let steers = steer(device, cpus);
     let namespace = File::open("/proc/thread-self/ns/net")?;
-    Ok((Kernel { namespace, device }, tap))
+    let kernel = Kernel {
+        namespace,
+        device,
+        steers,
+    };
+    Ok((kernel, tap))
+}
+
+/// Lets the kernel of the calling thread's namespace take what the bridge writes on the other processors (RPS): else
+/// the bridge's thread does a receiver's work, and what that sends. A namespace's devices are in a
+/// sysfs of its own only.
+fn steer(device: &str, cpus: usize) -> Result<(), String> {
+    let mask = (1_u32 << (cpus - 1).min(31)) - 1;
+    let file = format!("/sys/class/net/{device}/queues/rx-0/rps_cpus");
+    let script = format!("mount -t sysfs sysfs /sys && echo {mask:x} > {file}");
+    let args = ["-m", "sh", "-c", &script];
+    command("unshare", "util-linux", &args)
+}
+
+/// Frames that the kernel had no room for on their way from one processor to another, since it runs.
+pub(crate) fn unsteered() -> u64 {
+    let text = fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default();
+    let dropped = |line: &str| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok();
+    text.lines().filter_map(dropped).sum()
 }
 
 /// Runs `ip` with these words in the calling thread's namespace.
 fn ip(words: &str) -> Result<(), String> {
-    command("ip", "iproute2", words)
+    let words: Vec<_> = words.split_whitespace().collect();
+    command("ip", "iproute2", &words)
 }
 
 /// Gives the process, and all threads it starts from now on, real-time priority: what else the machine
 /// does waits for both ends and the wire between them. The least there is: it is above all that has none.
 fn take_priority() -> Result<(), String> {
-    let words = format!("--fifo --all-tasks --pid 1 {}", std::process::id());
+    let own = std::process::id().to_string();
+    let words = ["--fifo", "--all-tasks", "--pid", "1", &own];
     command("chrt", "util-linux", &words)
 }
 
 /// Runs a program, which is in that package, with these words.
-fn command(name: &str, package: &str, words: &str) -> Result<(), String> {
-    let run = Command::new(name).args(words.split_whitespace()).output();
+fn command(name: &str, package: &str, words: &[&str]) -> Result<(), String> {
+    let run = Command::new(name).args(words).output();
     let output =
         run.map_err(|error| format!("cannot run `{name}` (package {package}): {error}"))?;
     if output.status.success() {
         return Ok(());
     }
     let errors = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{name} {words}: {}", errors.trim()))
+    Err(format!("{name} {}: {}", words.join(" "), errors.trim()))
 }
 
 /// Pins the calling thread, and those it starts, to these processors.
