@@ -90,6 +90,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "give seconds",
     ),
     (
+        "serve --address 10.7.0.2/24 --ecn on",
+        "invalid value 'on' for '--ecn",
+        "give off, accept or ask",
+    ),
+    (
+        "send --address 10.7.0.2/24 --to 10.7.0.1:9 --congestion vegas",
+        "invalid value 'vegas' for '--congestion",
+        "reno, cubic, bbr, bbr3",
+    ),
+    (
         "serve --address 10.7.0.2/24 --connections 0",
         "nobody is served",
         "give 1 or more",
@@ -115,6 +125,9 @@ fn what_is_right_gets_as_far_as_the_device() {
         "send --address 10.7.0.2/24 --to 10.7.0.1:9 --seconds 0.5",
         "serve --kernel-address 10.7.0.1/24 --address 10.7.0.2/24 --gateway 10.7.0.1",
         "ping --address fd07::2/64 --gateway fe80::1 2001:db8::1",
+        "serve --address 10.7.0.2/24 --ecn off --congestion reno",
+        "get --address 10.7.0.2/24 --url http://10.7.0.1/ --ecn accept",
+        "send --address 10.7.0.2/24 --to 10.7.0.1:9 --ecn ask",
     ] {
         let (status, error) = netloom(&format!("{line} {DEVICE}"));
         assert_eq!(status, 1, "{line}: {error}");

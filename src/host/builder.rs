@@ -19,8 +19,8 @@ use crate::device::{
     Capabilities, Coalesce, Device, DeviceWatch, HostReceive, HostTransmit, Pollable, Segmented,
 };
 use crate::stack::{Config, InterfaceConfig, Port, Stack};
-use crate::tcp::TcpOptions;
 use crate::tcp::congestion::Choice;
+use crate::tcp::{Ecn, TcpOptions};
 
 /// The most that a receive window grows to on a device that gives super-segments (measured, see
 /// `docs/choices.md`).
@@ -51,6 +51,7 @@ pub struct HostBuilder<D> {
     capture: Option<(PathBuf, CaptureSettings)>,
     tcp: Option<TcpOptions>,
     congestion: Option<Choice>,
+    ecn: Option<Ecn>,
 }
 
 impl<D> HostBuilder<D>
@@ -73,6 +74,7 @@ where
             capture: None,
             tcp: None,
             congestion: None,
+            ecn: None,
         }
     }
 
@@ -202,6 +204,13 @@ where
         self
     }
 
+    /// Whether connections that are given no options use ECN (RFC 3168), whatever [`tcp`](Self::tcp) says.
+    #[must_use]
+    pub fn ecn(mut self, ecn: Ecn) -> Self {
+        self.ecn = Some(ecn);
+        self
+    }
+
     /// Starts the host. Returns at once: IPv6 addresses become usable when duplicate detection is
     /// over ([`Host::wait_ready`]).
     ///
@@ -219,6 +228,10 @@ where
         let tcp = self.tcp.unwrap_or_else(|| default_options(&native));
         let tcp = match self.congestion {
             Some(choice) => tcp.congestion(choice),
+            None => tcp,
+        };
+        let tcp = match self.ecn {
+            Some(ecn) => tcp.ecn(ecn),
             None => tcp,
         };
         let watch = device.watch();

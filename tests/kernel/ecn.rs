@@ -62,7 +62,7 @@ fn connected(host: &Host, inward: bool) -> (OurStream, TcpStream) {
 }
 
 /// What the kernel knows of its connections.
-fn ss() -> String {
+pub(crate) fn ss() -> String {
     let output = Command::new("ss").arg("-tinoH").output();
     let output = output.expect("the `ss` command (package iproute2) is there");
     String::from_utf8_lossy(&output.stdout).into_owned()

@@ -18,6 +18,7 @@ use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::Pid;
 
 use crate::capture::{Disk, private_disk};
+use crate::ecn::ss;
 use crate::link::{Link, Offload, PATIENCE, eventually, kernel, kernel_connect, ours};
 use crate::namespace::{Case, ip};
 
@@ -40,6 +41,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("tool::serve_echoes_and_generates", small_services),
         Case::new("tool::serve_says_when_it_is_full", full_serve),
         Case::new("tool::clients_end_amid_a_transfer", clients_end),
+        Case::new("tool::ecn_is_as_the_option_says", ecn),
         Case::new("tool::get_fetches", get),
         Case::new("tool::get_puts_and_keeps_to_a_rate", put),
         Case::new("tool::send_sends", send),
@@ -718,6 +720,33 @@ fn send() {
             "{text}"
         );
         assert_eq!(server.join().unwrap(), 20_000_001);
+    }
+}
+
+/// Against a kernel that asks, and agrees with who asks.
+fn ecn() {
+    fs::write("/proc/sys/net/ipv4/tcp_ecn", "1").expect("this namespace's settings");
+    for (more, agreed) in [
+        (&["--ecn", "off"][..], false),
+        (&["--ecn", "accept"], true),
+        (&[], true),
+    ] {
+        let serve = Tool::serve(Link::TAP, more);
+        let stats = fetched(&["http://10.7.0.2/stats"]);
+        let stats: serde_json::Value = serde_json::from_slice(&stats).unwrap();
+        assert_eq!(stats["connections"][0]["ecn"], agreed, "{more:?} {stats}");
+        serve.counters(Signal::SIGTERM);
+    }
+    for (how, agreed) in [("ask", true), ("accept", false)] {
+        let (listener, at) = waiting_listener(false);
+        let args = ["--to", &at.to_string(), "--seconds", "10", "--ecn", how];
+        let sender = start_client(Link::TAP, "send", &args);
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 1000]).unwrap();
+        let known = ss();
+        let ecn = known.split_whitespace().any(|word| word == "ecn");
+        assert_eq!(ecn, agreed, "{how}: {known}");
+        drop((stream, sender));
     }
 }
 

@@ -11,11 +11,13 @@ use netloom::capture::CaptureWatch;
 use netloom::device::{Builder, Device, HostReceive, HostTransmit, Tap, Tun};
 use netloom::host::{Host, HostBuilder, SpawnError};
 use netloom::stack::AddressState;
+use netloom::tcp::Ecn;
 use netloom::tcp::congestion::Choice;
 
 use crate::failure::Failure;
 use crate::mistakes::Addresses;
 use crate::output::{note, note_made};
+use crate::values;
 
 /// How long duplicate detection and the like may take before the addresses count as unusable.
 const READY_WITHIN: Duration = Duration::from_secs(15);
@@ -64,6 +66,10 @@ pub(crate) struct InterfaceArgs {
     /// The congestion control: reno, cubic, bbr or bbr3 [default: cubic].
     #[arg(long, value_name = "NAME")]
     congestion: Option<Choice>,
+    /// Explicit congestion notification (RFC 3168), where routers mark in place of dropping: off, accept (what peers
+    /// ask for) or ask [default: accept].
+    #[arg(long, value_name = "WHETHER", value_parser = values::ecn)]
+    ecn: Option<Ecn>,
     /// Write everything that is sent and received to this pcapng file.
     #[arg(long, value_name = "FILE")]
     capture: Option<PathBuf>,
@@ -168,6 +174,9 @@ impl InterfaceArgs {
         }
         if let Some(choice) = &self.congestion {
             builder = builder.congestion(choice.clone());
+        }
+        if let Some(ecn) = self.ecn {
+            builder = builder.ecn(ecn);
         }
         let host = builder
             .spawn()

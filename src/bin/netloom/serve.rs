@@ -218,6 +218,10 @@ fn connection(connection: &Connection) -> Value {
         "retransmits": info.retransmits,
         "bytes_retransmitted": info.bytes_retransmitted,
         "reordering": info.reordering,
+        "ecn": info.ecn,
+        "ce_received": info.ce_received,
+        "ece_received": info.ece_received,
+        "ecn_reductions": info.ecn_reductions,
         "delivery_rate": info.delivery_rate,
     })
 }

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use netloom::tcp::Ecn;
+
 /// The longest time that an option takes, in seconds: a day.
 const LONGEST: f64 = 86_400.0;
 
@@ -50,6 +52,16 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
         Some(time).filter(|time| !time.is_zero()).ok_or_else(form)
     } else {
         Err(form())
+    }
+}
+
+/// Whether connections use ECN.
+pub(crate) fn ecn(text: &str) -> Result<Ecn, String> {
+    match text {
+        "off" => Ok(Ecn::Off),
+        "accept" => Ok(Ecn::Accept),
+        "ask" => Ok(Ecn::Ask),
+        _ => Err("give off, accept or ask".to_owned()),
     }
 }
 
