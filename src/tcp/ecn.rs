@@ -211,7 +211,7 @@ impl Connection {
     }
 
     fn reduce_for_mark(&mut self, now: Instant, marked_bytes: u32) {
-        let flight = self.gate.stopped.outstanding;
+        let flight = self.flight_size(self.gate.stopped.outstanding);
         let smallest = self.congestion.output().cwnd <= self.smss();
         self.tell_congestion(now, CongestionKind::Ecn { marked_bytes }, flight);
         self.note_reduced();

@@ -103,6 +103,13 @@ impl Connection {
         };
     }
 
+    /// FlightSize of a cut, with so much `outstanding`. RFC 5681 §3.2 (2): without what limited transmit sent. That
+    /// is whatever lies beyond cwnd: while a report is taken for reordering, new text leaves in place of all that
+    /// is reported, for up to a round trip (Linux cuts cwnd itself).
+    pub(super) fn flight_size(&self, outstanding: u32) -> u32 {
+        outstanding.min(self.congestion.output().cwnd)
+    }
+
     /// What cwnd and the bound of both directions still allow in flight.
     pub(super) fn cwnd_room(&self) -> u32 {
         let window = self.congestion.window().min(self.flight_bound());

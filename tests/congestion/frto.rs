@@ -102,7 +102,7 @@ fn an_ack_of_everything_is_no_sign_of_a_late_one() {
         +.05 < . 1:1(0) ack 11001
         // Slow start, of what is acknowledged.
         +0   > . 11001:17001(6x1000) ack 1
-        +0   expect-info ssthresh 5500
+        +0   expect-info ssthresh 5000
     ",
     );
     t.info(|info| assert_eq!((info.undos, info.phase), (0, Phase::Open)));
@@ -118,7 +118,7 @@ fn a_report_beyond_the_point_ends_the_test() {
         +0   > . 11001:13001(2x1000) ack 1
         +.05 < . 1:1(0) ack 1001 <sack 11001:12001>
         +0   > . 1001:2001(1000) ack 1
-        +0   expect-info ssthresh 5500
+        +0   expect-info ssthresh 5000
     ",
     );
     t.info(|info| assert_eq!((info.undos, info.phase), (0, Phase::Loss)));
@@ -203,7 +203,7 @@ fn a_time_out_behind_one_that_was_none_is_a_first_one() {
             +0   expect-info cwnd 1000
         ",
         );
-        let cut = if choice == Choice::Reno { 5500 } else { 7700 };
+        let cut = if choice == Choice::Reno { 5000 } else { 7000 };
         t.info(|info| assert_eq!((info.undos, info.ssthresh), (1, cut)));
         t.run(
             r"

@@ -1,6 +1,8 @@
 //! RACK and tail loss probes (RFC 8985), through packets.
 
-use netloom::tcp::congestion::Phase;
+use core::cell::Cell;
+
+use netloom::tcp::congestion::{Choice, Phase};
 
 use super::harness::{Scenario, Test};
 
@@ -127,6 +129,56 @@ fn k3_reordering_within_the_window_repeats_nothing() {
     repairs(&t, (0, 0, 0));
 }
 
+/// Reordering was seen: what is overtaken from here on is waited for, for a quarter of 50 ms, with new text in
+/// place of all that is reported. Ten are out, the first comes late, and the third is missing: a third as much
+/// again as the window is not acknowledged when that is known.
+fn disordered(scenario: Scenario) -> Test {
+    let mut t = scenario.build();
+    t.run(
+        r"
+        +0   write 10000
+        +0   > P. 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 1 <sack 1001:2001>
+        +.01 < . 1:1(0) ack 2001
+        +0   < . 1:1(0) ack 10001
+        +1   write 40000
+        +0   > . 10001:20001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 10001 <sack 11001:12001>
+        +0   > *
+        +0   < . 1:1(0) ack 12001 <sack 13001:18001>
+        +0   > *
+        +0   < . 1:1(0) ack 12001 <sack 13001:20001>
+        +0   > *
+    ",
+    );
+    t.info(|info| {
+        assert_eq!((info.phase, info.in_flight), (Phase::Disorder, info.cwnd));
+        assert!(info.unacked >= info.cwnd * 4 / 3, "{info:?}");
+    });
+    t
+}
+
+/// RFC 5681 §3.2 (2): what limited transmit sent is none of the flight that is halved, and while reordering is
+/// waited for that is all that leaves.
+#[test]
+fn what_left_while_reordering_was_waited_for_makes_no_cut_shallow() {
+    for (choice, tenths) in [(Choice::Reno, 5), (Choice::Cubic, 7)] {
+        let mut t = disordered(Scenario::established().congestion(choice));
+        let before = cwnd(&t);
+        t.run("+.0125 > . 12001:13001(1000) ack 1");
+        t.info(|info| {
+            assert_eq!(info.phase, Phase::Recovery);
+            assert_eq!(info.ssthresh, before * tenths / 10);
+        });
+    }
+}
+
+fn cwnd(t: &Test) -> u32 {
+    let cwnd = Cell::new(0);
+    t.info(|info| cwnd.set(info.cwnd));
+    cwnd.get()
+}
+
 /// One segment overtakes another by almost a round trip, again and again: each D-SACK widens the window.
 #[test]
 fn k4_the_window_grows_until_nothing_is_repeated() {
@@ -218,6 +270,24 @@ fn t2_a_probe_for_a_lost_ack_cuts_nothing() {
     ",
     );
     repairs(&t, (0, 0, 1));
+}
+
+/// Without SACK two duplicates let two more leave: a time-out halves what the window held.
+#[test]
+fn what_limited_transmit_sent_makes_no_time_outs_cut_shallow() {
+    let mut t = Scenario::established().without_sack().build();
+    t.run(
+        r"
+        +0   write 20000
+        +0   > . 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 1
+        +0   < . 1:1(0) ack 1
+        +0   > . 10001:12001(2x1000) ack 1
+        +.2  > . 1:1001(1000) ack 1
+        +0   expect-info ssthresh 5000
+    ",
+    );
+    repairs(&t, (0, 1, 1));
 }
 
 /// A loss that a probe repaired is none of the recovery before it: what came twice of that undoes nothing.

@@ -95,7 +95,7 @@ impl Connection {
         // What is missing behind a reduction that is over was not answered for by it.
         self.exit_reduction_if_passed(now);
         if effect.duplicate {
-            let flight_size = self.gate.stopped.outstanding;
+            let flight_size = self.flight_size(self.gate.stopped.outstanding);
             self.recovery.flight_size.get_or_insert(flight_size);
             self.recovery.dup_acks += 1;
         } else if effect.acked > 0 {
@@ -217,7 +217,8 @@ impl Connection {
 
     fn enter_recovery(&mut self, now: Instant) {
         let flight_size = self.recovery.flight_size.take();
-        let flight_before = flight_size.unwrap_or(self.gate.stopped.outstanding);
+        let flight_before =
+            flight_size.unwrap_or_else(|| self.flight_size(self.gate.stopped.outstanding));
         self.begin_episode(now, EpisodeKind::Recovery);
         self.tell_congestion(now, CongestionKind::EnterRecovery, flight_before);
         self.note_reduced_for_loss();
@@ -273,7 +274,7 @@ impl Connection {
         let first = self.retries <= 1 || self.recovery.phase == Phase::Open;
         // RFC 5681 §3.1 (4); in an episode what is lost was answered for already.
         let flight_before = match self.recovery.phase {
-            Phase::Open => self.snd.nxt.past(self.snd.una),
+            Phase::Open => self.flight_size(self.snd.nxt.past(self.snd.una)),
             Phase::Recovery { .. } | Phase::Loss { .. } => self.gate.stopped.pipe,
         };
         let reneged = self

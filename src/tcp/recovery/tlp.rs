@@ -203,7 +203,7 @@ impl Connection {
             self.recovery.tlp.end = None;
         }
         if repaired && self.recovery.phase == Phase::Open {
-            let flight = self.gate.stopped.outstanding;
+            let flight = self.flight_size(self.gate.stopped.outstanding);
             // What may show the last episode to be for nothing says nothing of this loss.
             self.recovery.episode = None;
             self.tell_congestion(now, CongestionKind::TlpRepairedLoss, flight);
