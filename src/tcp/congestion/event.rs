@@ -61,8 +61,6 @@ pub struct Cx {
     pub phase: Phase,
     /// Is SACK on?
     pub sack_ok: bool,
-    /// Handed to the pacer and not gone yet. Always 0 today: what waits for its time is not planned before.
-    pub pacer_backlog: u32,
 }
 
 impl Cx {
@@ -84,7 +82,6 @@ impl Cx {
             rwnd_limited: false,
             phase: Phase::Open,
             sack_ok: true,
-            pacer_backlog: 0,
         }
     }
 }
