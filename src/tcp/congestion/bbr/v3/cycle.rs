@@ -235,6 +235,11 @@ impl Bbr3 {
     }
 
     fn probe_if_time(&mut self, cx: &Cx) -> bool {
+        // m20: a cycle that ended before its last probe was heard of in full would not count, and where a
+        // round takes longer than the wait none ever would.
+        if self.cycle.acks == Acks::Stopping {
+            return false;
+        }
         let waited = cx.now > self.cycle.began + self.cycle.wait;
         // m25: rounds, and 63 is a window in packets, not in bytes.
         let packets = u64::from(self.target(cx) / cx.smss.max(1));

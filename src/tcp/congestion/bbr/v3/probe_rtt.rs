@@ -12,6 +12,11 @@ use super::{Bbr3, State};
 const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_secs(5);
 const TIME: Duration = Duration::from_millis(200);
+// From one ProbeRTT to the next, whatever time passed: a cycle of ProbeBW fits between them. What leaves in
+// ProbeRTT, and in the round behind it, says nothing of the bandwidth; where round trips take seconds, as
+// behind a queue that was filled at a rate which is gone, every sample would be such a one, and the old rate
+// never forgotten.
+const ROUNDS: u64 = 10;
 
 #[derive(Clone, Debug)]
 pub(super) struct ProbeRtt {
@@ -23,6 +28,8 @@ pub(super) struct ProbeRtt {
     /// When in-flight may rise again; none until it is low.
     until: Option<Instant>,
     round_passed: bool,
+    /// The round before which it does not begin again.
+    next_round: u64,
     /// What left while this many to this many bytes were delivered was held back.
     sent: (u64, u64),
 }
@@ -36,6 +43,7 @@ impl ProbeRtt {
             least_at: Instant::ZERO,
             until: None,
             round_passed: false,
+            next_round: 0,
             sent: (0, 0),
         }
     }
@@ -52,9 +60,10 @@ impl ProbeRtt {
         (self.sent.0..self.sent.1).contains(&prior_delivered)
     }
 
-    /// Takes a sample in; returns whether the shorter filter had expired.
-    fn update(&mut self, cx: &Cx, sample: &AckSample) -> bool {
-        let expired = cx.now > self.least_at + INTERVAL;
+    /// Takes a sample in, that may be `believed` if nothing shorter was seen for long; returns whether the
+    /// shorter filter had expired.
+    fn update(&mut self, cx: &Cx, sample: &AckSample, believed: bool) -> bool {
+        let expired = believed && cx.now > self.least_at + INTERVAL;
         if let Some(rtt) = sample.rtt {
             let shorter = self.least.is_none_or(|least| rtt < least);
             if shorter || (expired && !sample.rtt_ack_delayed) {
@@ -79,7 +88,9 @@ impl ProbeRtt {
 
 impl Bbr3 {
     pub(super) fn update_min_rtt(&mut self, cx: &Cx, sample: &AckSample) {
-        let expired = self.probe_rtt.update(cx, sample);
+        // In ProbeRTT, and soon after it, a longer round trip is the queue's. After an idle time it is not.
+        let believed = self.idle_restart || self.model.rounds.count() >= self.probe_rtt.next_round;
+        let expired = self.probe_rtt.update(cx, sample, believed);
         if expired && !self.idle_restart && self.state != State::ProbeRtt {
             self.enter_probe_rtt(cx);
         }
@@ -96,6 +107,7 @@ impl Bbr3 {
         self.state = State::ProbeRtt;
         self.cycle.stop();
         self.probe_rtt.until = None;
+        self.probe_rtt.next_round = self.model.rounds.count() + ROUNDS;
         self.probe_rtt.sent = (cx.delivered, cx.delivered);
         self.model.rounds.restart(cx.delivered);
     }
