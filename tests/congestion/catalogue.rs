@@ -41,12 +41,9 @@ scenarios! {
     c3_100 "C3-100",
     h1 "H1",
     h2 "H2",
-    #[ignore = "the long-term bound after Startup is one and a half of what the path holds: what queue and path take"]
     b5 "B5",
-    #[ignore = "probing of the round trip ends in a queue that empties slower than the filter forgets, and the model's round trip is the queue's"]
     b6 "B6",
     b7 "B7",
-    #[ignore = "bursts that are twice the round trip overfill a queue of two, and no probe of the round trip sees it without them"]
     b8 "B8",
     b8b "B8b",
     b9 "B9",

@@ -3,6 +3,7 @@
 //! *Owns* what looks, some milliseconds apart, have shown. *Does not* judge.
 
 use core::fmt;
+use core::time::Duration;
 
 use super::course::Course;
 use crate::base::Instant;
@@ -52,6 +53,7 @@ pub(super) struct Seen {
     cycles: Vec<u32>,
     last: Vec<(&'static str, i128)>,
     srtt: Option<u64>,
+    shortest: Option<u64>,
     state: i128,
     /// The round in which the sender found a loss first.
     first_loss: Option<u64>,
@@ -66,6 +68,7 @@ impl Seen {
             whens: whens.into_iter().map(|when| (when, None)).collect(),
             last: Vec::new(),
             srtt: None,
+            shortest: None,
             state: STARTUP,
             first_loss: None,
             left: None,
@@ -76,8 +79,8 @@ impl Seen {
     pub(super) fn look(&mut self, course: &mut Course) {
         let Some(info) = course.info(0) else { return };
         self.last = course.inspected(0);
-        let nanos = info.rtt.map(|rtt| rtt.as_nanos());
-        self.srtt = nanos.and_then(|nanos| u64::try_from(nanos).ok());
+        let nanos = |time: Option<Duration>| u64::try_from(time?.as_nanos()).ok();
+        (self.srtt, self.shortest) = (nanos(info.rtt), nanos(info.min_rtt));
         let frames = course.frames();
         let round = self.last("round").unwrap_or(0);
         if info.lost > 0 || info.retransmits > 0 {
@@ -127,6 +130,11 @@ impl Seen {
     /// The last SRTT, in nanoseconds.
     pub(super) const fn srtt(&self) -> Option<u64> {
         self.srtt
+    }
+
+    /// The connection's shortest round trip at the end, in nanoseconds.
+    pub(super) const fn shortest(&self) -> Option<u64> {
+        self.shortest
     }
 
     /// The bandwidth at a time, in bytes per second.
