@@ -13,29 +13,15 @@
 )]
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod attack;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod cost;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod measure;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod station;
+#[path = "bench.rs"]
+mod bench;
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-fn main() {
-    let settings = match measure::Settings::from_args(std::env::args().skip(1)) {
-        Ok(settings) => settings,
-        Err(error) => {
-            println!("floods bench: {error}");
-            return;
-        }
-    };
-    if let Err(error) = measure::run(&settings) {
-        println!("floods bench skipped: {error}");
+fn main() -> std::process::ExitCode {
+    #[cfg(all(target_os = "linux", not(netloom_portable)))]
+    return bench::main();
+    #[cfg(not(all(target_os = "linux", not(netloom_portable))))]
+    {
+        println!("floods bench skipped: it needs Linux");
+        std::process::ExitCode::SUCCESS
     }
-}
-
-#[cfg(not(all(target_os = "linux", not(netloom_portable))))]
-fn main() {
-    println!("floods bench skipped: it needs Linux");
 }

@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 use netloom::device::Tap;
 use netloom::host::{Host, TcpListener};
 use nix::libc;
-use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
 use nix::sys::socket::{setsockopt, sockopt};
-use nix::unistd::Pid;
 use nix::{setsockopt_impl, sockopt_impl};
 
 use super::attack::Flood;
+use super::common::{ip, median, new_namespace, number, pin};
 use super::{cost, station};
 
 sockopt_impl!(
@@ -54,15 +53,10 @@ impl Settings {
         };
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
-            let mut number = || -> Result<f64, String> {
-                let text = value()?;
-                let number = text.parse().ok().filter(|&n: &f64| n > 0.0 && n < 1e7);
-                number.ok_or_else(|| format!("{text} is no positive number"))
-            };
             match &arg[..] {
-                "--samples" => settings.samples = number()?.max(1.0) as usize,
-                "--seconds" => settings.time = Duration::from_secs_f64(number()?),
-                "--rate" => settings.rate = number()?,
+                "--samples" => settings.samples = number(&value()?)?.max(1.0) as usize,
+                "--seconds" => settings.time = Duration::from_secs_f64(number(&value()?)?),
+                "--rate" => settings.rate = number(&value()?)?,
                 "--only" => settings.only = Some(value()?),
                 // Cargo's own word.
                 "--bench" => {}
@@ -83,9 +77,8 @@ struct Sample {
 
 /// Measures everything and prints the table.
 pub(crate) fn run(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    unshare(CloneFlags::CLONE_NEWNET)
-        .map_err(|errno| format!("cannot make a network namespace ({errno}): run as root"))?;
-    station::ip("link set lo up")?;
+    new_namespace()?;
+    ip("link set lo up")?;
     station::bridge()?;
     println!(
         "{} CPUs, Linux {}, MTU 1500; a flow paced to 1 Gbit/s and the flood from CPU {CLIENT_CPU}, \
@@ -139,16 +132,16 @@ fn spread(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> (f64, String) {
     let mut values: Vec<f64> = samples.iter().map(of).collect();
     values.sort_unstable_by(f64::total_cmp);
     let range = format!("[{:.3}..{:.3}]", values[0], values[values.len() - 1]);
-    (values[values.len() / 2], range)
+    (median(values.into_iter()).unwrap_or(f64::NAN), range)
 }
 
 fn measure(settings: &Settings, flood: Option<Flood>) -> Result<Sample, Box<dyn Error>> {
     let (ours, theirs) = (port("nl0", true)?, port("atk0", false)?);
-    pin(HOST_CPU)?;
+    pin([HOST_CPU])?;
     let host = station::host(ours).spawn()?;
     let listener = host.tcp_listen((station::OURS, 0))?;
     serve(&listener, flood);
-    pin(CLIENT_CPU)?;
+    pin([CLIENT_CPU])?;
     host.wait_ready(PATIENCE)?;
     let at = listener.local_addr()?;
     let stream = TcpStream::connect_timeout(&at, PATIENCE)?;
@@ -238,11 +231,4 @@ fn transfer(mut stream: TcpStream, time: Duration, host: &Host) -> io::Result<(f
     stream.shutdown(Shutdown::Write)?;
     while stream.read(&mut [0; 64])? > 0 {}
     Ok((bytes as f64 * 8e-9 / elapsed, frames as f64 / elapsed))
-}
-
-/// Pins the calling thread, and those it starts, to one processor.
-fn pin(cpu: usize) -> nix::Result<()> {
-    let mut set = CpuSet::new();
-    set.set(cpu)?;
-    sched_setaffinity(Pid::from_raw(0), &set)
 }

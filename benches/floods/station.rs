@@ -1,7 +1,6 @@
 //! A bridge in the calling thread's namespace, its ports, and the station that floods it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
@@ -12,6 +11,7 @@ use netloom::host::{Host, HostBuilder};
 use netloom::link::{TxFrame, TxMeta};
 
 use super::attack::{Attacker, Flood, Target};
+use super::common::ip;
 
 pub(crate) const OURS: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 2);
 const OURS_V6: Ipv6Addr = Ipv6Addr::new(0xfd07, 0, 0, 0, 0, 0, 0, 2);
@@ -150,15 +150,4 @@ pub(crate) fn attack(
         thread::sleep(Duration::from_micros(100));
     }
     sent
-}
-
-/// Runs `ip` with these words in the calling thread's namespace.
-pub(crate) fn ip(words: &str) -> Result<(), String> {
-    let run = Command::new("ip").args(words.split_whitespace()).output();
-    let output = run.map_err(|error| format!("cannot run `ip` (package iproute2): {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let errors = String::from_utf8_lossy(&output.stderr);
-    Err(format!("ip {words}: {}", errors.trim()))
 }

@@ -14,8 +14,9 @@ use netloom::device::{
 };
 use netloom::link::{TxFrame, TxMeta};
 
-use crate::lane::{Lane, Seen, Setup};
-use crate::rig::{Failed, pin};
+use super::common::pin;
+use super::lane::{Lane, Seen, Setup};
+use super::rig::Failed;
 
 enum Order {
     Begin(Box<Lane>),
@@ -34,7 +35,7 @@ impl Bridge {
     pub(crate) fn start(ports: Vec<Port>, cpu: usize, idle: Idle) -> Self {
         let (orders, taken) = channel();
         let thread = thread::spawn(move || {
-            let _ = pin(cpu..cpu + 1);
+            let _ = pin([cpu]);
             spin(ports, &taken, idle);
         });
         Self {

@@ -10,7 +10,7 @@ use netloom::host::{self, ConnectOptions};
 use netloom::stack::ListenOptions;
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::rig::{Failed, Rig, Station};
+use super::rig::{Failed, Rig, Station};
 
 /// A connection of either kind.
 trait Stream: Read + Write + Send {

@@ -8,7 +8,7 @@ use netloom::base::{Instant, Seed};
 use netloom::bytes::Bytes;
 use netloom::device::{Medium, Wire, WireConfig, WireCounters};
 
-use crate::late::Late;
+use super::late::Late;
 
 /// What the wires of a run do.
 #[derive(Clone, Debug)]

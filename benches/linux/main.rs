@@ -14,64 +14,15 @@
 )]
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod bridge;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod cells;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod flows;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod lane;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod late;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod measure;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod plan;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod report;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod rig;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod settings;
+#[path = "bench.rs"]
+mod bench;
 
-use std::process::ExitCode;
-
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-fn main() -> ExitCode {
-    let settings = match settings::Settings::from_args(std::env::args().skip(1)) {
-        Ok(settings) => settings,
-        Err(error) => {
-            eprintln!("linux bench: {error}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(&settings) {
-        Ok(missed) if missed && settings.check => ExitCode::FAILURE,
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("linux bench skipped: {error}");
-            ExitCode::from(u8::from(settings.check))
-        }
+fn main() -> std::process::ExitCode {
+    #[cfg(all(target_os = "linux", not(netloom_portable)))]
+    return bench::main();
+    #[cfg(not(all(target_os = "linux", not(netloom_portable))))]
+    {
+        println!("linux bench skipped: it needs Linux");
+        std::process::ExitCode::SUCCESS
     }
-}
-
-#[cfg(not(all(target_os = "linux", not(netloom_portable))))]
-fn main() -> ExitCode {
-    println!("linux bench skipped: it needs Linux");
-    ExitCode::SUCCESS
-}
-
-/// Did anything miss its goal?
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-fn run(settings: &settings::Settings) -> Result<bool, rig::Failed> {
-    let rig = rig::Rig::make(settings.capture.as_deref())?;
-    let mut report = report::Report::default();
-    report.machine(settings, &rig);
-    measure::run(settings, &rig, &mut report)?;
-    let missed = report.end();
-    if let Some(to) = &settings.table {
-        let cannot = |error| format!("cannot write {}: {error}", to.display());
-        report.write(to).map_err(cannot)?;
-    }
-    Ok(missed)
 }

@@ -5,12 +5,13 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::flows::{Ends, bulk, next_port, replies};
-use crate::lane::{Seen, Setup};
-use crate::plan::{self, Job, What};
-use crate::report::{Goal, Report, Row, median, millis};
-use crate::rig::{self, Failed, Rig, Station};
-use crate::settings::Settings;
+use super::common::median;
+use super::flows::{Ends, bulk, next_port, replies};
+use super::lane::{Seen, Setup};
+use super::plan::{self, Job, What};
+use super::report::{Goal, Report, Row, millis};
+use super::rig::{self, Failed, Rig, Station};
+use super::settings::Settings;
 
 /// Runs all that was asked for, and prints each row as it is done.
 pub(crate) fn run(settings: &Settings, rig: &Rig, report: &mut Report) -> Result<(), Failed> {
@@ -301,6 +302,7 @@ fn mean_of_slowest(times: &[Duration], percent: usize) -> Duration {
 
 /// The middle one of each.
 pub(crate) fn middle(samples: &[(f64, f64, f64)]) -> (f64, f64, f64) {
-    let column = |of: fn(&(f64, f64, f64)) -> f64| median(samples.iter().map(of).collect());
+    let column =
+        |of: fn(&(f64, f64, f64)) -> f64| median(samples.iter().map(of)).unwrap_or(f64::NAN);
     (column(|s| s.0), column(|s| s.1), column(|s| s.2))
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use netloom::tcp::congestion::Choice;
 
-use crate::cells::{Cell, Trouble};
-use crate::flows::Span;
-use crate::report::Goal;
-use crate::rig::Station;
-use crate::settings::Settings;
+use super::cells::{Cell, Trouble};
+use super::flows::Span;
+use super::report::Goal;
+use super::rig::Station;
+use super::settings::Settings;
 
 /// Who is held against whom: the kernel's algorithm by its name, netloom's, and the share that netloom's
 /// takes beside it in one queue.

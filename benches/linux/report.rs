@@ -6,9 +6,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::measure::middle;
-use crate::rig::{Rig, SETTINGS};
-use crate::settings::Settings;
+use super::measure::middle;
+use super::rig::{Rig, SETTINGS};
+use super::settings::Settings;
 
 /// What a row's last figure must be.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +146,7 @@ impl Report {
         self.line(&format!("- netloom: `{:?}`.", rig.host.tcp_options()));
         self.line(&format!(
             "- The wire itself takes {} ns for a frame; wires of at most {} Mbit/s, or one, are used at once.",
-            crate::bridge::wire_nanos(),
+            super::bridge::wire_nanos(),
             settings.load
         ));
         self.line(&format!(
@@ -234,9 +234,4 @@ fn kernel_version() -> String {
 
 pub(crate) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
-}
-
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

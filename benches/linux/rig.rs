@@ -3,9 +3,7 @@
 use std::error::Error;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::ops::Range;
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -14,10 +12,10 @@ use netloom::device::{Pair, Tap};
 use netloom::host::Host;
 use netloom::tcp::congestion::Choice;
 use netloom::tcp::{Ecn, TcpOptions};
-use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, setns, unshare};
-use nix::unistd::Pid;
+use nix::sched::{CloneFlags, setns};
 
-use crate::bridge::{Bridge, Idle, Port, capabilities};
+use super::bridge::{Bridge, Idle, Port, capabilities};
+use super::common::{command, ip, new_namespace, pin};
 
 /// Why a measurement did not come about; goes from one thread to another.
 pub(crate) type Failed = Box<dyn Error + Send + Sync>;
@@ -171,8 +169,7 @@ fn set(name: &str, value: &str) -> Result<(), Failed> {
 
 /// Moves the process into a new namespace, and opens a TAP there.
 fn kernel(device: &'static str, station: Station, cpus: usize) -> Result<(Kernel, Tap), Failed> {
-    let no_rights = |errno| format!("cannot make a network namespace ({errno}): run as root");
-    unshare(CloneFlags::CLONE_NEWNET).map_err(no_rights)?;
+    new_namespace()?;
     for (name, value) in SETTINGS {
         set(name, value)?;
     }
@@ -210,37 +207,10 @@ pub(crate) fn unsteered() -> u64 {
     text.lines().filter_map(dropped).sum()
 }
 
-/// Runs `ip` with these words in the calling thread's namespace.
-fn ip(words: &str) -> Result<(), String> {
-    let words: Vec<_> = words.split_whitespace().collect();
-    command("ip", "iproute2", &words)
-}
-
 /// Gives the process, and all threads it starts from now on, real-time priority: what else the machine
 /// does waits for both ends and the wire between them. The least there is: it is above all that has none.
 fn take_priority() -> Result<(), String> {
     let own = std::process::id().to_string();
     let words = ["--fifo", "--all-tasks", "--pid", "1", &own];
     command("chrt", "util-linux", &words)
-}
-
-/// Runs a program, which is in that package, with these words.
-fn command(name: &str, package: &str, words: &[&str]) -> Result<(), String> {
-    let run = Command::new(name).args(words).output();
-    let output =
-        run.map_err(|error| format!("cannot run `{name}` (package {package}): {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let errors = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{name} {}: {}", words.join(" "), errors.trim()))
-}
-
-/// Pins the calling thread, and those it starts, to these processors.
-pub(crate) fn pin(cpus: Range<usize>) -> nix::Result<()> {
-    let mut set = CpuSet::new();
-    for cpu in cpus {
-        set.set(cpu)?;
-    }
-    sched_setaffinity(Pid::from_raw(0), &set)
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cells::Cell;
+use super::cells::Cell;
+use super::common::number;
 
 /// What the command line asked for.
 pub(crate) struct Settings {
@@ -103,9 +104,4 @@ impl Settings {
         (self.least, self.tries, self.again) = (0.8, 5, 2.0);
         self.check = true;
     }
-}
-
-fn number(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|&n: &f64| n > 0.0 && n < 1e6);
-    number.ok_or_else(|| format!("{text} is no positive number"))
 }

@@ -16,9 +16,9 @@ use netloom::tcp::{ReadError, TcpOptions, WriteError};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use crate::host::tap;
-use crate::rivals::{BLOCK, Base, PORTS, READ, Service, own_cidr};
-use crate::servers::{Control, Loop, NAP};
+use super::host::tap;
+use super::rivals::{BLOCK, Base, PORTS, READ, Service, own_cidr};
+use super::servers::{Control, Loop, NAP};
 
 /// The receive window without super-segments: half of what the device's queue holds.
 const PLAIN_WINDOW: usize = 750_000;

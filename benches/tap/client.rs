@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::kernel::congestion;
-use crate::machine::Spent;
-use crate::measure::{Close, Measure, Sample};
-use crate::rivals::{BLOCK, READ, Rival};
+use super::kernel::congestion;
+use super::machine::Spent;
+use super::measure::{Close, Measure, Sample};
+use super::rivals::{BLOCK, READ, Rival};
 
 /// No connect, read or write of the client waits longer.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,8 +1,8 @@
 //! What is to be reached, and whether it was.
 
-use crate::measure::{CUBIC, Close, Measure, Place, Table};
-use crate::report::TIE;
-use crate::rivals::{Api, Base, Rival};
+use super::measure::{CUBIC, Close, Measure, Place, Table};
+use super::report::TIE;
+use super::rivals::{Api, Base, Rival};
 
 /// A bound on the ratio of one rival's value to another's.
 struct Goal {

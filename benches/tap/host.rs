@@ -1,7 +1,7 @@
 //! netloom's `Host`: blocking handles, with chunks on one set of ports and with slices on another.
 
 use std::error::Error;
-use std::io::{self, Read, Write};
+use std::io;
 use std::thread;
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use netloom::bytes::Bytes;
 use netloom::device::Tap;
 use netloom::host::{Host, TcpStream};
 
-use crate::machine::use_cubic;
-use crate::rivals::{Api, BLOCK, Base, MORE_PORTS, PORTS, READ, Service, kernel_cidr, own_cidr};
-use crate::servers::{Loop, NAP};
+use super::machine::use_cubic;
+use super::rivals::{Api, BLOCK, Base, MORE_PORTS, PORTS, READ, Service, kernel_cidr, own_cidr};
+use super::servers::{Loop, NAP};
 
 /// How long a busy host polls before it sleeps: more than a round trip.
 const BUSY_POLL: Duration = Duration::from_micros(100);
@@ -86,28 +86,7 @@ fn chunks(service: Service, stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-fn slices(service: Service, mut stream: TcpStream) -> io::Result<()> {
-    match service {
-        Service::Discard => {
-            let mut buf = vec![0; READ];
-            while stream.read(&mut buf)? > 0 {}
-        }
-        Service::Source => {
-            let block = vec![0x5a; BLOCK];
-            loop {
-                stream.write_all(&block)?;
-            }
-        }
-        Service::Echo => {
-            stream.set_nodelay(true)?;
-            let mut buf = [0; 4096];
-            loop {
-                match stream.read(&mut buf)? {
-                    0 => break,
-                    n => stream.write_all(&buf[..n])?,
-                }
-            }
-        }
-    }
-    Ok(())
+fn slices(service: Service, stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(service == Service::Echo)?;
+    service.answer(stream)
 }

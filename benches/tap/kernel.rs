@@ -1,13 +1,13 @@
 //! The kernel as a server, over `std::net`.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use nix::sys::socket::{Backlog, listen, setsockopt, sockopt};
 
-use crate::rivals::{BLOCK, PORTS, READ, Service};
+use super::rivals::{PORTS, Service};
 
 /// Listens in the calling thread's namespace and serves in threads that inherit its pinning, each
 /// until its listener is shut down.
@@ -30,33 +30,14 @@ pub(crate) fn serve() -> io::Result<Vec<(Arc<TcpListener>, JoinHandle<()>)>> {
 }
 
 fn answer(service: Service, mut stream: TcpStream) -> io::Result<()> {
-    match service {
-        Service::Discard => {
-            let mut buf = vec![0; READ];
-            while stream.read(&mut buf)? > 0 {}
-        }
-        Service::Source => {
-            // The client's first byte names the congestion control of the answer.
-            let mut name = [0; 1];
-            stream.read_exact(&mut name)?;
-            congestion(&stream, if name == *b"b" { "bbr" } else { "cubic" })?;
-            let block = vec![0x5a; BLOCK];
-            loop {
-                stream.write_all(&block)?;
-            }
-        }
-        Service::Echo => {
-            stream.set_nodelay(true)?;
-            let mut buf = [0; 4096];
-            loop {
-                match stream.read(&mut buf)? {
-                    0 => break,
-                    n => stream.write_all(&buf[..n])?,
-                }
-            }
-        }
+    if service == Service::Source {
+        // The client's first byte names the congestion control of the answer.
+        let mut name = [0; 1];
+        stream.read_exact(&mut name)?;
+        congestion(&stream, if name == *b"b" { "bbr" } else { "cubic" })?;
     }
-    Ok(())
+    stream.set_nodelay(service == Service::Echo)?;
+    service.answer(stream)
 }
 
 /// Tells the kernel's sender its congestion control (TCP_CONGESTION).

@@ -3,15 +3,15 @@
 use std::error::Error;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
-use std::process::{Command, id};
+use std::process::id;
 use std::time::Duration;
 
-use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, setns, unshare};
+use nix::sched::{CloneFlags, setns};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
-use nix::unistd::Pid;
 
-use crate::measure::CUBIC;
-use crate::rivals::Rival;
+use super::common::{ip, new_namespace};
+use super::measure::CUBIC;
+use super::rivals::Rival;
 
 /// Where the client runs, unless it shares the rivals' (then it moves there).
 pub(crate) const CLIENT_CPU: usize = 0;
@@ -27,11 +27,10 @@ pub(crate) struct Namespaces {
 impl Namespaces {
     /// Makes both and joins them by a veth pair. Before any thread is started.
     pub(crate) fn make() -> Result<Self, Box<dyn Error>> {
-        let no_rights = |errno| format!("cannot make a network namespace ({errno}): run as root");
-        unshare(CloneFlags::CLONE_NEWNET).map_err(no_rights)?;
+        new_namespace()?;
         let far = File::open("/proc/thread-self/ns/net")?;
         settle()?;
-        unshare(CloneFlags::CLONE_NEWNET).map_err(no_rights)?;
+        new_namespace()?;
         settle()?;
         netloom::device::Tap::builder().open()?;
         let path = format!("/proc/{}/fd/{}", id(), far.as_raw_fd());
@@ -76,24 +75,6 @@ pub(crate) fn use_cubic(device: &str, net: u8, own: u8) -> Result<(), String> {
     ip(&format!(
         "route change 10.8.{net}.0/24 dev {device} proto kernel scope link src 10.8.{net}.{own} congctl {CUBIC}"
     ))
-}
-
-/// Runs `ip` with these words in the calling thread's namespace.
-pub(crate) fn ip(words: &str) -> Result<(), String> {
-    let run = Command::new("ip").args(words.split_whitespace()).output();
-    let output = run.map_err(|error| format!("cannot run `ip` (package iproute2): {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let errors = String::from_utf8_lossy(&output.stderr);
-    Err(format!("ip {words}: {}", errors.trim()))
-}
-
-/// Pins the calling thread, and those it starts, to one processor.
-pub(crate) fn pin(cpu: usize) -> nix::Result<()> {
-    let mut set = CpuSet::new();
-    set.set(cpu)?;
-    sched_setaffinity(Pid::from_raw(0), &set)
 }
 
 /// Processor time used so far.

@@ -13,53 +13,15 @@
 )]
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod by_hand;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod client;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod goals;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod host;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod kernel;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod machine;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod measure;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod report;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod rivals;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod servers;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod settings;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod smol;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod smol_tap;
+#[path = "bench.rs"]
+mod bench;
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-fn main() {
-    if let Err(error) = run() {
-        println!("tap bench skipped: {error}");
+fn main() -> std::process::ExitCode {
+    #[cfg(all(target_os = "linux", not(netloom_portable)))]
+    return bench::main();
+    #[cfg(not(all(target_os = "linux", not(netloom_portable))))]
+    {
+        println!("tap bench skipped: it needs Linux");
+        std::process::ExitCode::SUCCESS
     }
-}
-
-#[cfg(not(all(target_os = "linux", not(netloom_portable))))]
-fn main() {
-    println!("tap bench skipped: it needs Linux");
-}
-
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
-fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let settings = settings::Settings::from_args(std::env::args().skip(1))?;
-    let namespaces = machine::Namespaces::make()?;
-    // Dropped at the end, in whatever way: ends all their threads.
-    let servers = servers::Servers::start(&namespaces)?;
-    report::print_head(&settings);
-    let table = measure::run(&settings, &servers)?;
-    report::print(&table);
-    goals::print(&table);
-    Ok(())
 }

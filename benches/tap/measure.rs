@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client;
-use crate::machine::{CLIENT_CPU, RIVAL_CPU, pin};
-use crate::rivals::{Base, Rival, Service};
-use crate::servers::Servers;
-use crate::settings::Settings;
+use super::client;
+use super::common::{median, pin};
+use super::machine::{CLIENT_CPU, RIVAL_CPU};
+use super::rivals::{Base, Rival, Service};
+use super::servers::Servers;
+use super::settings::Settings;
 
 /// The kernel's congestion control wherever nothing else is said.
 pub(crate) const CUBIC: &str = "cubic";
@@ -165,13 +166,6 @@ impl Table {
     }
 }
 
-/// The median; of an even number the upper one of the two.
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
 /// Measures everything that is wanted, in rounds.
 pub(crate) fn run(settings: &Settings, servers: &Servers) -> Result<Table, String> {
     let measure_all = || {
@@ -194,7 +188,7 @@ pub(crate) fn run(settings: &Settings, servers: &Servers) -> Result<Table, Strin
                 if start.elapsed() > limit {
                     return Err(format!("not over after {limit:?}"));
                 }
-                pin(measure.place().client_cpu())
+                pin([measure.place().client_cpu()])
                     .map_err(|errno| format!("cannot pin: {errno}"))?;
                 let _spinning = (measure.place() == Place::Spinning).then(|| servers.spin(rival));
                 match client::sample(measure, rival, settings.time) {

@@ -1,8 +1,9 @@
 //! The tables.
 
-use crate::measure::{BBR, CUBIC, Close, Measure, Place, Sample, Table, median};
-use crate::rivals::Rival;
-use crate::settings::Settings;
+use super::common::median;
+use super::measure::{BBR, CUBIC, Close, Measure, Place, Sample, Table};
+use super::rivals::Rival;
+use super::settings::Settings;
 
 /// Two medians that differ by less are equal.
 pub(crate) const TIE: f64 = 0.05;

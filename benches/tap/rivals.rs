@@ -1,5 +1,6 @@
 //! Who takes part, what each serves, and where.
 
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// What a server does on a port, relative to the rival's first one.
@@ -18,6 +19,32 @@ impl Service {
 
     pub(crate) const fn port(self, first: u16) -> u16 {
         first + self as u16
+    }
+
+    /// Serves one connection until it ends.
+    pub(crate) fn answer(self, mut stream: impl Read + Write) -> io::Result<()> {
+        match self {
+            Self::Discard => {
+                let mut buf = vec![0; READ];
+                while stream.read(&mut buf)? > 0 {}
+            }
+            Self::Source => {
+                let block = vec![0x5a; BLOCK];
+                loop {
+                    stream.write_all(&block)?;
+                }
+            }
+            Self::Echo => {
+                let mut buf = [0; 4096];
+                loop {
+                    match stream.read(&mut buf)? {
+                        0 => break,
+                        n => stream.write_all(&buf[..n])?,
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use nix::sys::socket;
 
-use crate::machine::{Namespaces, RIVAL_CPU, pin};
-use crate::rivals::{Api, Base, Rival};
-use crate::{by_hand, host, kernel, smol};
+use super::common::pin;
+use super::machine::{Namespaces, RIVAL_CPU};
+use super::rivals::{Api, Base, Rival};
+use super::{by_hand, host, kernel, smol};
 
 /// No server sleeps longer without a look at [`Control`].
 pub(crate) const NAP: Duration = Duration::from_millis(100);
@@ -88,7 +89,7 @@ impl Servers {
         let started = thread::scope(|scope| {
             let start = || {
                 let text = |errno| format!("cannot start the kernel's server: {errno}");
-                pin(RIVAL_CPU).map_err(text)?;
+                pin([RIVAL_CPU]).map_err(text)?;
                 namespaces.enter_far().map_err(text)?;
                 kernel::serve().map_err(|error| error.to_string())
             };
@@ -108,7 +109,7 @@ impl Servers {
         let control = Arc::new(Control::default());
         self.controls.push((rival, Arc::clone(&control)));
         self.threads.push(thread::spawn(move || {
-            let pinned = pin(RIVAL_CPU).map_err(Into::into);
+            let pinned = pin([RIVAL_CPU]).map_err(Into::into);
             match pinned.and_then(|()| set_up(rival.net())) {
                 Ok(run) => {
                     // Nobody waits for a second word.

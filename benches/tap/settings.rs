@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::measure::Measure;
-use crate::rivals::Rival;
+use super::common::number;
+use super::measure::Measure;
+use super::rivals::Rival;
 
 /// What the command line asked for.
 pub(crate) struct Settings {
@@ -38,9 +39,4 @@ impl Settings {
         let title = format!("{}: {}.", measure.title(), rival.name());
         measure.suits(rival) && self.only.as_ref().is_none_or(|text| title.contains(text))
     }
-}
-
-fn number(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|&n: &f64| n > 0.0 && n < 1e6);
-    number.ok_or_else(|| format!("{text} is no positive number"))
 }

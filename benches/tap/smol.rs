@@ -9,11 +9,12 @@ use smoltcp::socket::tcp::{ListenError, Socket, SocketBuffer};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::EthernetAddress;
 
-use crate::host::tap;
-use crate::machine::{ip, use_cubic};
-use crate::rivals::{BLOCK, PORTS, Service, kernel_cidr, own_cidr};
-use crate::servers::{Control, Loop, NAP};
-use crate::smol_tap::OurTap;
+use super::common::ip;
+use super::host::tap;
+use super::machine::use_cubic;
+use super::rivals::{BLOCK, PORTS, Service, kernel_cidr, own_cidr};
+use super::servers::{Control, Loop, NAP};
+use super::smol_tap::OurTap;
 
 const BUFFER: usize = 1 << 20;
 

@@ -1,0 +1,48 @@
+//! What runs, and in which order.
+
+mod bridge;
+mod cells;
+#[path = "../common/mod.rs"]
+mod common;
+mod flows;
+mod lane;
+mod late;
+mod measure;
+mod plan;
+mod report;
+mod rig;
+mod settings;
+
+use std::process::ExitCode;
+
+pub(crate) fn main() -> ExitCode {
+    let settings = match settings::Settings::from_args(std::env::args().skip(1)) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("linux bench: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&settings) {
+        Ok(missed) if missed && settings.check => ExitCode::FAILURE,
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("linux bench skipped: {error}");
+            ExitCode::from(u8::from(settings.check))
+        }
+    }
+}
+
+/// Did anything miss its goal?
+fn run(settings: &settings::Settings) -> Result<bool, rig::Failed> {
+    let rig = rig::Rig::make(settings.capture.as_deref())?;
+    let mut report = report::Report::default();
+    report.machine(settings, &rig);
+    measure::run(settings, &rig, &mut report)?;
+    let missed = report.end();
+    if let Some(to) = &settings.table {
+        let cannot = |error| format!("cannot write {}: {error}", to.display());
+        report.write(to).map_err(cannot)?;
+    }
+    Ok(missed)
+}
