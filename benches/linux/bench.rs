@@ -16,14 +16,16 @@ mod settings;
 use std::process::ExitCode;
 
 pub(crate) fn main() -> ExitCode {
-    let settings = match settings::Settings::from_args(std::env::args().skip(1)) {
-        Ok(settings) => settings,
+    let settings = settings::Settings::from_args(std::env::args().skip(1));
+    let with_jobs = |settings: settings::Settings| settings.jobs().map(|jobs| (settings, jobs));
+    let (settings, jobs) = match settings.and_then(with_jobs) {
+        Ok(wanted) => wanted,
         Err(error) => {
             eprintln!("linux bench: {error}");
             return ExitCode::from(2);
         }
     };
-    match run(&settings) {
+    match run(&settings, jobs) {
         Ok(missed) if missed && settings.check => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
@@ -34,11 +36,11 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// Did anything miss its goal?
-fn run(settings: &settings::Settings) -> Result<bool, rig::Failed> {
+fn run(settings: &settings::Settings, jobs: Vec<plan::Job>) -> Result<bool, rig::Failed> {
     let rig = rig::Rig::make(settings.capture.as_deref())?;
     let mut report = report::Report::default();
     report.machine(settings, &rig);
-    measure::run(settings, &rig, &mut report)?;
+    measure::run(settings, jobs, &rig, &mut report)?;
     let missed = report.end();
     if let Some(to) = &settings.table {
         let cannot = |error| format!("cannot write {}: {error}", to.display());

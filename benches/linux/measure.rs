@@ -8,14 +8,18 @@ use std::time::{Duration, Instant};
 use super::common::median;
 use super::flows::{Ends, bulk, next_port, replies};
 use super::lane::{Seen, Setup};
-use super::plan::{self, Job, What};
+use super::plan::{Job, What};
 use super::report::{Goal, Report, Row, millis};
 use super::rig::{self, Failed, Rig, Station};
 use super::settings::Settings;
 
-/// Runs all that was asked for, and prints each row as it is done.
-pub(crate) fn run(settings: &Settings, rig: &Rig, report: &mut Report) -> Result<(), Failed> {
-    let jobs = plan::jobs(settings);
+/// Runs these jobs, and prints each row as it is done.
+pub(crate) fn run(
+    settings: &Settings,
+    jobs: Vec<Job>,
+    rig: &Rig,
+    report: &mut Report,
+) -> Result<(), Failed> {
     let mut left: Duration = jobs.iter().map(|job| job.time(settings)).sum();
     let most = left + left.mul_f64(settings.again);
     report.line(&format!(
@@ -116,8 +120,11 @@ impl Bench<'_> {
             }
         }
         let mut done: Vec<(Run, Outcome)> = Vec::new();
-        while !waiting.is_empty() {
-            let count = self.job.at_once(self.settings).min(waiting.len());
+        while let Some(&Run { tries, .. }) = waiting.front() {
+            // What the bridge was too late for has fewer beside it the next time.
+            let most = (self.job.at_once(self.settings) >> tries).max(1);
+            let same = waiting.iter().take_while(|run| run.tries == tries);
+            let count = same.count().min(most);
             let together: Vec<Run> = waiting.drain(..count).collect();
             for (mut run, outcome) in self.together(&together)? {
                 run.tries += 1;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::cells::Cell;
 use super::common::number;
+use super::plan::{self, Job};
 
 /// What the command line asked for.
 pub(crate) struct Settings {
@@ -56,13 +57,13 @@ impl Settings {
             cells: Cell::pairs(),
             senders_only: false,
             samples: 5,
-            time: Duration::from_secs(5),
+            time: Duration::from_secs(4),
             check: false,
             late: LATE,
             capture: None,
             table: None,
             load: LOAD,
-            again: 0.15,
+            again: 0.1,
             least: 0.95,
             tries: 3,
             only: Vec::new(),
@@ -90,6 +91,15 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Fails when no job is left.
+    pub(crate) fn jobs(&self) -> Result<Vec<Job>, String> {
+        let jobs = plan::jobs(self);
+        if jobs.is_empty() {
+            return Err(format!("no cell has one of {:?} in its title", self.only));
+        }
+        Ok(jobs)
+    }
+
     pub(crate) fn wants(&self, title: &str) -> bool {
         let title = format!("{title}.");
         let mut only = self.only.iter();
@@ -102,6 +112,8 @@ impl Settings {
         self.only = CHECKED.map(|title| format!("{title}.")).to_vec();
         (self.samples, self.time) = (3, Duration::from_secs(3));
         (self.least, self.tries, self.again) = (0.8, 5, 2.0);
+        // Little at once: other things go on beside it.
+        self.load = 200;
         self.check = true;
     }
 }
