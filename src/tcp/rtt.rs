@@ -20,16 +20,18 @@ const MAX_RTO: Duration = Duration::from_secs(120);
 // tcp_min_rtt_wlen, 300 s).
 const MIN_WINDOW: u64 = 300_000_000_000;
 // The clock granularity G: times are nanoseconds, but drivers wake with about this precision.
-const GRANULARITY: Duration = Duration::from_millis(1);
+// In nanoseconds.
+const GRANULARITY: u64 = 1_000_000;
 
 /// The estimator of one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Rtt {
-    srtt: Option<Duration>,
-    rttvar: Duration,
-    latest: Option<Duration>,
+    // All in nanoseconds: each ACK reckons with them, and an idle connection keeps them too. 0 is none yet: a
+    // sample is one at least.
+    srtt: u64,
+    rttvar: u64,
+    latest: u64,
     min: WindowedMin,
-    /// In nanoseconds, as the least is: an idle connection keeps them too.
     base_rto: u64,
     min_rto: u64,
     /// Expiries since the last valid sample (Karn), as a shift.
@@ -67,9 +69,9 @@ impl Rtt {
     /// RFC 6298 §2 (2.4)'s floor as well.
     pub(crate) fn new(min_rto: Duration) -> Self {
         Self {
-            srtt: None,
-            rttvar: Duration::ZERO,
-            latest: None,
+            srtt: 0,
+            rttvar: 0,
+            latest: 0,
             min: WindowedMin::new(MIN_WINDOW),
             base_rto: nanos(INITIAL_RTO),
             min_rto: nanos(min_rto),
@@ -81,26 +83,26 @@ impl Rtt {
     /// Takes a sample in. `expected` is how many are expected per round trip, at least one.
     pub(crate) fn sample(&mut self, rtt: Duration, expected: u32) {
         // A sample of zero would claim a path without delay; the clock only says "less than a tick".
-        let rtt = rtt.max(Duration::from_nanos(1));
-        self.latest = Some(rtt);
+        let rtt = nanos(rtt).max(1);
+        self.latest = rtt;
         let expected = expected.max(1);
-        if let Some(srtt) = self.srtt {
+        if self.srtt == 0 {
+            // RFC 6298 §2 (2.2).
+            self.srtt = rtt;
+            self.rttvar = rtt / 2;
+        } else {
             // RFC 6298 §2 (2.3): RTTVAR before SRTT; alpha 1/8, beta 1/4.
             // RFC 7323 Appendix G: both divided by the samples expected in a round trip.
-            let deviation = srtt.abs_diff(rtt);
+            let deviation = self.srtt.abs_diff(rtt);
             self.rttvar = step(self.rttvar, deviation, expected.saturating_mul(4));
-            self.srtt = Some(step(srtt, rtt, expected.saturating_mul(8)));
-        } else {
-            // RFC 6298 §2 (2.2).
-            self.srtt = Some(rtt);
-            self.rttvar = rtt / 2;
+            self.srtt = step(self.srtt, rtt, expected.saturating_mul(8));
         }
-        let srtt = self.srtt.unwrap_or(rtt);
         // RFC 6298 §2 (2.3), with the floor of (2.4) under the variance: taken of the sum it is none
         // for a path of its length, and the next delayed ACK there is a time-out.
-        let floor = self.min_rto().max(GRANULARITY);
-        let rto = srtt.saturating_add(self.rttvar.saturating_mul(4).max(floor));
-        self.base_rto = nanos(rto.min(MAX_RTO.max(self.min_rto())));
+        let floor = self.min_rto.max(GRANULARITY);
+        let rto = self.rttvar.saturating_mul(4).max(floor);
+        let rto = rto.saturating_add(self.srtt);
+        self.base_rto = rto.min(self.max_rto());
         self.backoff = 0;
     }
 
@@ -118,8 +120,7 @@ impl Rtt {
 
     /// A round trip that was measured to the nanosecond, not by the clock of timestamps.
     pub(crate) fn sample_min(&mut self, at: Instant, rtt: Duration) {
-        let nanos = u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX);
-        self.min.update(at.as_nanos(), nanos.max(1));
+        self.min.update(at.as_nanos(), nanos(rtt).max(1));
     }
 
     /// Takes in the sample that an ACK brings; `una` and `nxt` are as it leaves them.
@@ -135,7 +136,7 @@ impl Rtt {
 
     /// RFC 6298 §5 (5.7): the handshake is over, and our SYN had to be sent again.
     pub(crate) fn after_syn_loss(&mut self) {
-        if self.srtt.is_none() {
+        if self.srtt == 0 {
             self.base_rto = nanos(RTO_AFTER_SYN_LOSS);
             self.backoff = 0;
         }
@@ -148,9 +149,8 @@ impl Rtt {
 
     /// RTO doubled `times` times, at most the maximum.
     pub(crate) fn rto_backed_off(&self, times: u32) -> Duration {
-        Duration::from_nanos(self.base_rto)
-            .saturating_mul(1 << times.min(16))
-            .min(MAX_RTO.max(self.min_rto()))
+        let rto = self.base_rto.saturating_mul(1 << times.min(16));
+        Duration::from_nanos(rto.min(self.max_rto()))
     }
 
     pub(crate) fn backoff(&self) -> u32 {
@@ -158,15 +158,15 @@ impl Rtt {
     }
 
     pub(crate) fn srtt(&self) -> Option<Duration> {
-        self.srtt
+        (self.srtt > 0).then(|| Duration::from_nanos(self.srtt))
     }
 
     pub(crate) fn rttvar(&self) -> Duration {
-        self.rttvar
+        Duration::from_nanos(self.rttvar)
     }
 
     pub(crate) fn latest(&self) -> Option<Duration> {
-        self.latest
+        (self.latest > 0).then(|| Duration::from_nanos(self.latest))
     }
 
     /// The shortest round trip of the last five minutes.
@@ -175,8 +175,9 @@ impl Rtt {
         (min < u64::MAX).then(|| Duration::from_nanos(min))
     }
 
-    fn min_rto(&self) -> Duration {
-        Duration::from_nanos(self.min_rto)
+    /// The longest RTO, in nanoseconds: a user's least one goes before it.
+    fn max_rto(&self) -> u64 {
+        nanos(MAX_RTO).max(self.min_rto)
     }
 
     /// Sets the floor; takes effect with the next sample.
@@ -203,11 +204,11 @@ pub(crate) fn echo_rtt(now: Instant, offset: u32, ecr: u32) -> Option<Duration> 
 }
 
 /// `from` moved by 1/`parts` of the way to `to`.
-fn step(from: Duration, to: Duration, parts: u32) -> Duration {
+fn step(from: u64, to: u64, parts: u32) -> u64 {
     if to >= from {
-        from + (to - from) / parts
+        from + (to - from) / u64::from(parts)
     } else {
-        from - (from - to) / parts
+        from - (from - to) / u64::from(parts)
     }
 }
 
