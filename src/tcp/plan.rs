@@ -134,6 +134,9 @@ impl Connection {
             }
             _ => {}
         }
+        if self.is_at_rest() {
+            return Turn::Idle(SendLimit::Nothing);
+        }
         self.restart_after_idle(now);
         let options = self.options(now);
         let frame = self.frame(&options, most);
@@ -151,6 +154,17 @@ impl Connection {
                 None => Turn::Idle(limit),
             },
         }
+    }
+
+    /// Is there nothing to send, whatever the windows say? So ends the turn of all who just sent what they
+    /// had: no segment is made up to learn it. A test of a time-out that stands still is none.
+    fn is_at_rest(&self) -> bool {
+        !self.waits_to_send()
+            && self.scoreboard.lost() == 0
+            && !self.owes_ack()
+            && !self.recovery.tlp.is_due()
+            && !self.keepalive_due
+            && self.frto_point().is_none()
     }
 
     /// Everything that is no bare ACK, in the order of what is urgent.
