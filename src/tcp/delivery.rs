@@ -93,7 +93,8 @@ impl Delivery<'_> {
     pub(super) fn add(&mut self, record: &Record, told: Told, passed: bool) {
         let late = passed && self.is_first_copy(record, told);
         let sent_at = record.stamp.sent_at;
-        let too_soon = self.is_too_soon(sent_at, told);
+        // RFC 8985 §6.2 step 2: it may be the first transmission that arrived.
+        let may_be_first = record.transmissions > 1 && self.is_too_soon(sent_at, told);
         let delivered = &mut self.delivered;
         delivered.reordered += u32::from(late);
         delivered.bytes += record.len;
@@ -101,8 +102,7 @@ impl Delivery<'_> {
             .on_delivered(self.at, &record.stamp, record.len);
         if record.transmissions > 1 {
             delivered.ambiguous = true;
-            // RFC 8985 §6.2 step 2: it may be the first transmission that arrived.
-            if too_soon {
+            if may_be_first {
                 return;
             }
         } else {

@@ -140,22 +140,22 @@ impl Records {
         if !first.seq.before(limit) {
             return None;
         }
-        let gone = *first;
         let below = limit.past(first.seq);
+        let counted = Sums::of(first);
         for sums in [&mut chunk.sums, &mut self.sums] {
-            sums.take(Sums::of(&gone));
+            sums.take(counted);
         }
         let gone = if below < first.len {
-            let mut gone = gone;
+            let mut gone = *first;
             *first = gone.split_off(below);
+            let counted = Sums::of(first);
             for sums in [&mut chunk.sums, &mut self.sums] {
-                sums.add(Sums::of(first));
+                sums.add(counted);
             }
             gone
         } else {
-            chunk.records.pop_front();
             self.len -= 1;
-            gone
+            chunk.records.pop_front()?
         };
         self.octets -= gone.len;
         self.drop_empty(0);

@@ -157,6 +157,10 @@ impl Connection {
         let Some(newest) = self.recovery.rack.newest() else {
             return 0;
         };
+        if self.scoreboard.is_empty() {
+            self.stop_early(Early::Reorder);
+            return 0;
+        }
         let patience = self.patience();
         let (marked, wait) = self.scoreboard.mark_lost_before(&newest, now, patience);
         match wait {

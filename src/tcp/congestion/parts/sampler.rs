@@ -158,14 +158,14 @@ impl DeliverySampler {
             return None;
         }
         let delivered = self.delivered - basis.delivered;
-        let rate = u128::from(delivered) * 1_000_000_000 / interval.as_nanos();
+        let rate = per_second(delivered, interval);
         let sample = RateSample {
             delivered,
             prior_delivered: basis.delivered,
             interval,
             send_elapsed,
             ack_elapsed,
-            rate: u64::try_from(rate).unwrap_or(u64::MAX),
+            rate,
             app_limited: basis.app_limited,
             tx_in_flight: basis.tx_in_flight,
             lost: self.lost - basis.lost,
@@ -205,6 +205,20 @@ impl DeliverySampler {
     /// The latest sample in bytes per second, and whether the application limited it.
     pub const fn rate(&self) -> Option<(u64, bool)> {
         self.latest
+    }
+}
+
+/// Bytes per second. What a path delivers in a round trip is reckoned with in 64 bits, which a division of 128
+/// takes many times as long for.
+fn per_second(bytes: u64, interval: Duration) -> u64 {
+    const SECOND: u64 = 1_000_000_000;
+    let nanos = interval.as_nanos();
+    match (bytes.checked_mul(SECOND), u64::try_from(nanos)) {
+        (Some(bytes), Ok(nanos)) if nanos > 0 => bytes / nanos,
+        _ => {
+            let rate = u128::from(bytes) * u128::from(SECOND) / nanos.max(1);
+            u64::try_from(rate).unwrap_or(u64::MAX)
+        }
     }
 }
 
