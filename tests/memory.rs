@@ -139,6 +139,8 @@ struct World {
     offload: bool,
     /// What the peers' segments tell.
     window: u16,
+    /// What their SYNs ask for beside that.
+    syn: Flags,
 }
 
 impl World {
@@ -183,6 +185,7 @@ impl World {
             texts: Bytes::from(vec![7; 65_536]),
             offload: capabilities.checksum,
             window: 65_535,
+            syn: Flags::SYN,
         }
     }
 
@@ -270,7 +273,7 @@ impl World {
         options.mss = Some(1460);
         options.sack_permitted = true;
         options.window_scale = Some(7);
-        self.send(&mut flow, Flags::SYN, &options, 0);
+        self.send(&mut flow, self.syn, &options, 0);
         self.pump(|answer, _| {
             if answer.dst_port == port {
                 flow.ack = answer.seq.wrapping_add(1);
@@ -1060,6 +1063,105 @@ fn sending_from_a_full_buffer_allocates_nothing() {
     run(2000);
     let (calls, sizes) = allocations(|| run(2000));
     assert_eq!(calls, 0, "{sizes:?}");
+}
+
+/// What befalls a flow, once in 20 flights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trouble {
+    None,
+    /// A mark is echoed until CWR comes.
+    Mark,
+    /// The first segment does not arrive, and is reported missing.
+    Loss,
+}
+
+impl World {
+    /// Sends a flight of eight segments of the wire until it is acknowledged; in `trouble`, if any.
+    fn flight(&mut self, id: TcpId, flow: &mut Flow, trouble: Trouble) {
+        let written = self.stack.tcp_write(self.now, id, &[9; 8 * 1448]);
+        assert_eq!(written.unwrap(), 8 * 1448);
+        let (hole, mut top) = (flow.ack, flow.ack);
+        let mut to_drop = trouble == Trouble::Loss;
+        let mut marked = trouble == Trouble::Mark;
+        for _ in 0..10_000 {
+            let (mut next, mut came) = (flow.ack, false);
+            self.pump(|seg, text| {
+                let end = seg.seq.wrapping_add(text);
+                marked &= !seg.flags.contains(Flags::CWR);
+                if text == 0 || (seg.seq == hole && core::mem::take(&mut to_drop)) {
+                    return;
+                }
+                came = true;
+                if end.wrapping_sub(top) as i32 > 0 {
+                    top = end;
+                }
+                if seg.seq == next {
+                    // One hole at most, and this closes it.
+                    next = if next == hole { top } else { end };
+                }
+            });
+            flow.ack = next;
+            if came {
+                let mut options = Options::NONE;
+                if top != next {
+                    options.sack.push(next.wrapping_add(1448), top);
+                }
+                let echo = if marked { Flags::ECE } else { Flags::empty() };
+                self.send(flow, Flags::ACK | echo, &options, 0);
+                self.pump_quietly();
+            }
+            let info = self.stack.tcp_info(id).unwrap();
+            if info.unacked == 0 && info.unsent == 0 {
+                return;
+            }
+        }
+        panic!("{trouble:?}: the flight is not over");
+    }
+}
+
+/// Neither a controller's measuring nor its answer to a mark takes memory; an episode of loss takes what its
+/// undoing needs and its reduction, and gives both back.
+#[test]
+fn no_controller_allocates_in_a_steady_flow() {
+    let _turn = beside_others();
+    let choices = [Choice::Reno, Choice::Cubic, Choice::Bbr, Choice::Bbr3];
+    for choice in choices {
+        for (trouble, most) in [(Trouble::None, 0), (Trouble::Mark, 1), (Trouble::Loss, 2)] {
+            let options = TcpOptions::default().congestion(choice.clone());
+            let config = Config::new(Seed::from_number(3));
+            let capabilities = Capabilities::plain(Medium::Ip, 1500);
+            let mut world = World::serving(false, capabilities, config, options);
+            world.syn = Flags::SYN | Flags::ECE | Flags::CWR;
+            let (id, mut flow) = world.open(1000);
+            let mut run = |episodes: usize| {
+                for _ in 0..episodes {
+                    world.flight(id, &mut flow, trouble);
+                    for _ in 0..19 {
+                        world.flight(id, &mut flow, Trouble::None);
+                    }
+                }
+            };
+            run(50);
+            let before = LIVE.get();
+            let (calls, sizes) = allocations(|| run(100));
+            let grown = LIVE.get() - before;
+            assert!(
+                calls <= 100 * most,
+                "{choice}, {trouble:?}: {calls}, {sizes:?}"
+            );
+            assert!(
+                grown < 1024,
+                "{choice}, {trouble:?}: {grown} bytes are kept"
+            );
+            let info = world.stack.tcp_info(id).unwrap();
+            let seen = match trouble {
+                Trouble::None => 150,
+                Trouble::Mark => info.ece_received,
+                Trouble::Loss => world.stack.counters().tcp_fast_retransmits,
+            };
+            assert!(seen >= 140, "{choice}, {trouble:?}: {seen} episodes of 150");
+        }
+    }
 }
 
 // --- through a host -----------------------------------------------------------------------

@@ -28,7 +28,11 @@ impl NewlyLost {
         });
     }
 
-    /// The pass is over: takes its notes out.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The pass is over: takes its notes out, to be [put back](Self::put_back).
     pub(crate) fn take(&mut self) -> Vec<Lost> {
         core::mem::take(&mut self.0)
     }

@@ -105,10 +105,10 @@ impl Connection {
     /// Records were newly taken for lost: the sampler counts them, and the controller hears of each,
     /// before any episode that they start. Returns when the last of them left that had been lost before.
     pub(super) fn tell_lost(&mut self, now: Instant, cause: LossCause) -> Option<Instant> {
-        let told = self.scoreboard.newly_lost.take();
-        if told.is_empty() {
+        if self.scoreboard.newly_lost.is_empty() {
             return None;
         }
+        let told = self.scoreboard.newly_lost.take();
         let mut again = None;
         let mut cx = self.cx(now);
         let mut end = None;
