@@ -5,7 +5,8 @@
 //! clock is read once per hundred calls. `device/..` times the system calls on a TAP device in a
 //! network namespace of its own; without the rights for that it is left out.
 //! `LAYERS_TURNS=N` runs N turns of `small/..` on 256 connections, or `LAYERS_CONNS=M`, and times nothing,
-//! for profilers: more than 64 give their buffers up and take them again in each turn.
+//! for profilers: more than 64 give their buffers up and take them again in each turn. With `LAYERS_OUT=N` a turn
+//! is a byte sent and the ACK of the one sent N before it; `ack/..` are those rows.
 
 #![allow(clippy::cast_possible_truncation)]
 
@@ -222,6 +223,19 @@ impl World {
         spent
     }
 
+    /// Sends bytes one by one which nothing acknowledges: a record each. From then on the peer's ACKs are so
+    /// far behind.
+    fn leave_out(&mut self, records: usize, byte: &Bytes) {
+        for _ in 0..records {
+            for conn in &self.conns {
+                let mut data = byte.clone();
+                let written = self.stack.tcp_write_chunk(self.now, conn.id, &mut data);
+                written.expect("there is room");
+            }
+            self.send(&mut Null::default());
+        }
+    }
+
     fn read_all(&mut self) {
         while let Some(event) = self.stack.poll_event() {
             if let SocketId::Tcp(id) = event.id {
@@ -311,6 +325,10 @@ impl Transmit for Collect {
     }
 }
 
+/// Records that are out when the ACK of the first comes: the two rows are to be alike, by a factor of two at most.
+/// All of them fit the initial window.
+const OUT: [(usize, &str); 2] = [(10, "ack/10-out"), (10_000, "ack/10000-out")];
+
 /// A call of a turn.
 type Part = (&'static str, fn(&Spent) -> Duration);
 
@@ -375,8 +393,16 @@ fn stack(_: &mut Criterion) {
         let conns = std::env::var("LAYERS_CONNS").ok();
         let conns = conns.and_then(|n| n.parse().ok()).unwrap_or(256);
         let mut world = World::new(conns);
+        let out = std::env::var("LAYERS_OUT").ok();
+        let len = match out.and_then(|n| n.parse().ok()) {
+            Some(out) => {
+                world.leave_out(out, &byte);
+                0
+            }
+            None => 1,
+        };
         for _ in 0..turns {
-            world.turn(1, &byte);
+            world.turn(len, &byte);
         }
         return;
     }
@@ -390,6 +416,11 @@ fn stack(_: &mut Criterion) {
             ("small/poll_transmit", |spent| spent.poll_transmit),
         ],
     );
+    for (records, name) in OUT {
+        let mut world = World::new(1);
+        world.leave_out(records, &byte);
+        parts(&mut world, (0, &byte), &[(name, |spent| spent.handle_ack)]);
+    }
     parts(
         &mut World::new(16),
         (SUPER, &Bytes::new()),
