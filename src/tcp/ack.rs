@@ -172,6 +172,7 @@ impl Connection {
     fn on_una_advanced(&mut self, now: Instant) {
         self.retries = 0;
         self.persist.on_answer();
+        self.persist.on_una(self.snd.una);
         self.soft_error = None;
         self.last_progress = now;
         self.timers.stop(Timer::UserTimeout);

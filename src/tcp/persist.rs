@@ -12,6 +12,7 @@ use super::options::Options;
 use super::plan::{Frame, Plan, What};
 use super::recovery::Frto;
 use super::send::Fin;
+use super::seq::SeqNum;
 use super::timers::Timer;
 
 // Doublings of the interval; the longest is RTO's maximum.
@@ -27,6 +28,8 @@ pub(crate) struct Persist {
     retries: u8,
     /// The timer expired: a probe is to leave.
     due: bool,
+    /// What lies below was refused by a window, and leaves again for that.
+    refused: Option<SeqNum>,
 }
 
 impl Persist {
@@ -45,6 +48,16 @@ impl Persist {
     /// Something new left, be it the probe.
     pub(crate) fn on_sent(&mut self) {
         self.due = false;
+    }
+
+    /// Is what is to leave again at `una` no loss?
+    pub(crate) fn is_refused(&self, una: SeqNum) -> bool {
+        self.refused.is_some_and(|to| una.before(to))
+    }
+
+    /// SND.UNA moved: what it passed is forgotten, or it would look new after 2^31 octets.
+    pub(crate) fn on_una(&mut self, una: SeqNum) {
+        self.refused = self.refused.filter(|&to| una.before(to));
     }
 
     /// The peer answered.
@@ -97,8 +110,7 @@ impl Connection {
         self.recovery.tlp.give_up();
         // New text that tests a time-out does not leave any more, and the probe must.
         self.recovery.frto = Frto::Off;
-        self.scoreboard.mark_all_lost();
-        self.scoreboard.newly_lost.forget();
+        self.mark_all_refused();
         true
     }
 
@@ -125,10 +137,17 @@ impl Connection {
     /// timer's back-off was the probes', not the path's (r25).
     fn on_window_opened(&mut self, now: Instant) {
         if !self.scoreboard.is_empty() {
-            self.scoreboard.mark_all_lost();
-            self.scoreboard.newly_lost.forget();
+            self.mark_all_refused();
             self.restart_rto(now + self.rtt.rto());
         }
+    }
+
+    /// What is outstanding leaves again, and is no loss: a window that takes it piece by piece starts no
+    /// episode with each.
+    fn mark_all_refused(&mut self) {
+        self.scoreboard.mark_all_lost();
+        self.scoreboard.newly_lost.forget();
+        self.persist.refused = Some(self.snd.nxt);
     }
 
     /// RFC 9293 §3.8.6.1: a byte of new text, or the FIN, into a window that takes none.

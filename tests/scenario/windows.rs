@@ -52,6 +52,32 @@ fn a_probe_that_is_taken_moves_on() {
     );
 }
 
+/// A window that shrinks refuses what was sent, and takes it again piece by piece: that is no loss, whatever is
+/// still due to leave.
+#[test]
+fn what_a_window_refused_is_no_loss() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 5000
+        +0   > P. 1:5001(5x1000) ack 1
+        +.05 < . 1:1(0) ack 1001 win 0
+        +.25 > . 1001:2001(1000) ack 1
+        +.01 < . 1:1(0) ack 1001 win 0
+        +.49 > . 1001:2001(1000) ack 1
+        +.05 < . 1:1(0) ack 2001 win 1000
+        +0   > . 2001:3001(1000) ack 1
+        +.05 < . 1:1(0) ack 3001 win 1000
+        +0   > . 3001:4001(1000) ack 1
+        +.05 < . 1:1(0) ack 4001 win 1000
+        +0   > P. 4001:5001(1000) ack 1
+        +.05 < . 1:1(0) ack 5001
+        +0   expect-info ssthresh 4294967295
+    ",
+    );
+    t.counters(|c| assert_eq!(c.tcp_fast_retransmits, 0));
+}
+
 /// Covers: TCP-40 (r30: a peer that does not answer probes is given up)
 #[test]
 fn r30_unanswered_probes_end() {

@@ -121,7 +121,8 @@ impl Connection {
         };
         self.on_newly_lost(now, newly_lost);
         self.exit_if_passed(now);
-        if self.recovery.phase == Phase::Open && self.scoreboard.lost() > 0 {
+        let refused = self.persist.is_refused(self.snd.una);
+        if self.recovery.phase == Phase::Open && self.scoreboard.lost() > 0 && !refused {
             // What is missing beyond the recovery point, or was when an episode was undone, is a loss
             // of its own (r44).
             self.enter_recovery(now);
