@@ -182,6 +182,10 @@ impl Connection {
 
     /// Our SYN is acknowledged in SYN-RECEIVED.
     fn on_established(&mut self, seg: &Segment) {
+        if self.retries > 0 {
+            // A simultaneous open whose SYN was lost: no time-out of a SYN is the path's.
+            self.start_after_syn(seg);
+        }
         self.transit(Event::RcvAckOfSyn);
         self.snd.start_window(seg, true);
         self.signals |= Signals::CONNECTED;
@@ -314,6 +318,11 @@ impl Connection {
             self.rcv.start_timestamps(val, at);
         }
         self.rcv.on_syn(opening.irs, opening.advertised);
+        self.start_after_syn(seg);
+    }
+
+    /// The handshake is over as far as this segment tells, which answers a SYN of ours or crosses it.
+    fn start_after_syn(&mut self, seg: &Segment) {
         if self.retries > 0 {
             self.rtt.after_syn_loss();
         }

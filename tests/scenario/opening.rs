@@ -403,6 +403,30 @@ fn a_simultaneous_open_against_a_closed_window() {
 
 /// Covers: CC-3
 ///
+/// A simultaneous open whose second SYN was lost: the congestion control starts when it is over, and no
+/// time-out of before cut anything.
+#[test]
+fn a_time_out_of_a_simultaneous_open_leaves_the_threshold() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   connect
+        +0   > S 0:0(0)
+        +.05 < S 0:0(0) win 60000 <mss 1000,sackOK>
+        +0   > S. 0:0(0) ack 1
+        +1   > S. 0:0(0) ack 1
+        +.05 < . 1:1(0) ack 1 win 60000
+        +0   expect-state ESTABLISHED
+        +0   write 20000
+        +0   > . 1:10001(10x1000) ack 1
+        +0   expect-info ssthresh 4294967295
+    ",
+    );
+    t.info(|info| assert_eq!(info.phase, Phase::Open));
+}
+
+/// Covers: CC-3
+///
 /// Three SYNs left, and the answer is to the first: it came late, and IW is what it would have been. An
 /// answer to the third leaves one segment.
 #[test]
