@@ -46,12 +46,19 @@ impl Times {
         self.0.pop_front();
     }
 
-    /// These, which were taken for lost, are on the way after all. Those that are not here any more left no
-    /// later than the first that is: what is put in front twice is stale once.
+    /// These, by their numbers, which were taken for lost, are on the way after all. Those that are not here any
+    /// more left before the first that is, or with it and stood below: what is here is not to be here twice, or
+    /// a peer that reports and denies in turn would make the list grow.
     pub(crate) fn take_back(&mut self, mut sent: Vec<Sent>) {
-        sent.sort_unstable_by_key(|sent| sent.at);
-        let first = self.first().map_or(Instant::FAR_FUTURE, |first| first.at);
-        for sent in sent.into_iter().rev().filter(|sent| sent.at <= first) {
+        // Stable: of one instant the order stays that of the numbers.
+        sent.sort_by_key(|sent| sent.at);
+        let first = self.first();
+        let is_gone = |sent: &Sent| {
+            first.is_none_or(|first| {
+                sent.at < first.at || (sent.at == first.at && sent.seq.before(first.seq))
+            })
+        };
+        for sent in sent.into_iter().rev().filter(is_gone) {
             self.0.push_front(sent);
         }
     }
@@ -99,5 +106,40 @@ impl Times {
     /// Bytes of memory that it keeps.
     pub(crate) fn held(&self) -> usize {
         self.0.capacity() * size_of::<Sent>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(at: u64, seq: u32) -> Sent {
+        let seq = SeqNum::new(u32::MAX - 250) + seq;
+        Sent {
+            at: Instant::from_millis(at),
+            seq,
+            end: seq + 100,
+        }
+    }
+
+    /// However often what is here is taken for lost and not: nothing is here twice, and all are in the order in
+    /// which they left.
+    #[test]
+    fn what_is_taken_back_is_here_once_and_in_order() {
+        let all: Vec<_> = [(1, 0), (1, 100), (1, 200), (1, 300), (2, 400)]
+            .map(|(at, seq)| sent(at, seq))
+            .to_vec();
+        for gone in 0..all.len() {
+            let mut times = Times(all.iter().skip(gone).copied().collect());
+            for _ in 0..3 {
+                // By their numbers, with what never went among them.
+                times.take_back(all.iter().take(gone + 1).copied().collect());
+                assert_eq!(times.iter().collect::<Vec<_>>(), all, "{gone}");
+            }
+        }
+        let mut times = Times::default();
+        times.take_back(vec![sent(2, 0), sent(1, 100), sent(1, 200)]);
+        let order: Vec<_> = times.iter().collect();
+        assert_eq!(order, [sent(1, 100), sent(1, 200), sent(2, 0)]);
     }
 }
