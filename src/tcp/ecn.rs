@@ -11,7 +11,7 @@ use super::congestion::{CongestionKind, EpisodeKind};
 use super::connection::{Connection, Opening};
 use super::header::Flags;
 use super::plan::What;
-use super::recovery::{self, AckEffect};
+use super::recovery::{self, AckEffect, Early};
 use super::segment::{Control, Marks, Segment};
 use super::seq::SeqNum;
 use super::state::State;
@@ -227,6 +227,7 @@ impl Connection {
         }
         if smallest && !self.scoreboard.is_empty() {
             self.restart_rto(now + rto);
+            self.stop_early(Early::Probe);
         }
     }
 
@@ -277,8 +278,17 @@ impl Connection {
 
     /// Until when must text wait, if it must: for its pace, or for a mark at a window of one segment?
     pub(super) fn departure_wait(&self, now: Instant) -> Option<Instant> {
+        self.pacer.wait(now).max(self.held_for_mark(now))
+    }
+
+    fn held_for_mark(&self, now: Instant) -> Option<Instant> {
         let held = self.ecn.as_ref().and_then(|ecn| ecn.held);
-        self.pacer.wait(now).max(held.filter(|&at| at > now))
+        held.filter(|&at| at > now)
+    }
+
+    /// Is nothing to leave yet, not even a probe, because a window of one segment was marked?
+    pub(crate) fn is_held_for_mark(&self, now: Instant) -> bool {
+        self.held_for_mark(now).is_some()
     }
 
     pub(super) fn ecn_info(&self) -> EcnInfo {

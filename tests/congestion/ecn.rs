@@ -490,6 +490,52 @@ fn a_window_of_one_segment_waits_for_the_timer() {
     t.counters(|c| assert_eq!(c.tcp_window_probes, 0));
 }
 
+/// RFC 3168 §6.1.2: not even a probe leaves a marked window of one segment before the timer is over, which
+/// counts from the mark.
+#[test]
+fn no_probe_leaves_a_marked_window_of_one_segment() {
+    let mut t = agreed().build();
+    t.run(
+        "+0 write 1000
+         +0 > P. 1:1001(1000) ack 1 [ect0]
+         +.05 < .E 1:1(0) ack 1001
+         +0 write 500
+         +0 > P.W 1001:1501(500) ack 1 [ect0]
+         +.05 < . 1:1(0) ack 1501
+         +0 write 500
+         +0 > P. 1501:2001(500) ack 1 [ect0]
+         +.1 < .E 1:1(0) ack 1501
+         +0 expect-info ssthresh 1000
+         +.25 > P. 1501:2001(500) ack 1",
+    );
+    t.info(|info| assert_eq!((info.tail_probes, info.ecn_reductions), (0, 2)));
+}
+
+/// A probe repaired a loss in a window that a mark had reduced: that is answered for, and no second CWR says
+/// otherwise, for which the peer would stop to echo the next mark.
+#[test]
+fn a_probe_in_a_marks_reduction_is_answered_for() {
+    let mut t = agreed().build();
+    t.run(
+        "+0 write 4000
+         +0 > *
+         +.05 < . 1:1(0) ack 1001
+         +.1 > P. 3001:4001(1000) ack 1
+         +0 write 2000
+         +0 > *
+         +.01 < .E 1:1(0) ack 2001
+         +0 expect-info ssthresh 2500
+         +0 write 1000
+         +0 > P.W 6001:7001(1000) ack 1 [ect0]
+         +0 write 1000
+         +.05 < . 1:1(0) ack 5001
+         +0 < . 1:1(0) ack 6001
+         +0 > P. 7001:8001(1000) ack 1 [ect0]
+         +0 expect-info ssthresh 2500",
+    );
+    t.info(|info| assert_eq!((info.tail_probes, info.ecn_reductions), (1, 1)));
+}
+
 /// Echoes of what nobody sent, and a flood of them: one answer for a window, never below a segment.
 #[test]
 fn a_flood_of_echoes_costs_one_reduction_for_a_window() {

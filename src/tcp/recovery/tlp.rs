@@ -90,6 +90,7 @@ impl Connection {
             && self.scoreboard.lost() == 0
             && !self.scoreboard.is_empty()
             && !self.is_window_shut()
+            && !self.is_held_for_mark(now)
             && tlp.end.is_none()
             && tlp.measured;
         if may {
@@ -207,7 +208,10 @@ impl Connection {
             // What may show the last episode to be for nothing says nothing of this loss.
             self.recovery.episode = None;
             self.tell_congestion(now, CongestionKind::TlpRepairedLoss, flight);
-            self.note_reduced();
+            // In a mark's reduction that was answered for: marks from here on are of another window.
+            if !self.is_reducing() {
+                self.note_reduced();
+            }
         }
     }
 }
