@@ -34,6 +34,9 @@ impl Stream for host::TcpStream {
     }
 }
 
+/// Connections that are not over before the run is.
+type Streams = Vec<Box<dyn Stream>>;
+
 /// A listener of either kind.
 enum Listener {
     Kernel(net::TcpListener),
@@ -223,57 +226,55 @@ pub(crate) fn replies<T>(
     (connections, rounds): (usize, usize),
     end: impl FnOnce() -> Result<T, Failed>,
 ) -> Result<(Vec<Duration>, T), Failed> {
-    let (server, client, port) = (ends.from[0], ends.to, ends.ports[0]);
-    let listener = listen(rig, server, port)?;
     let over = AtomicBool::new(false);
-    let mut times = Vec::new();
-    let mut ended = None;
-    thread::scope(|scope| -> Result<(), Failed> {
-        let mut clients = Vec::new();
-        for _ in 0..connections {
-            let mut stream = connect(rig, client, server.at(port))?;
-            let mut first = ask(&mut *stream).err();
-            let (mut served, over) = (listener.accept()?, &over);
-            scope.spawn(move || {
-                while answer(&mut *served, over).is_ok() {}
-                served.reset();
-            });
-            clients.push(
-                scope.spawn(move || -> io::Result<(Vec<Duration>, Box<dyn Stream>)> {
-                    let mut times = Vec::new();
-                    if let Some(error) = first.take() {
-                        return Err(error);
-                    }
-                    take(&mut *stream, REPLY)?;
-                    for _ in 0..rounds {
-                        let start = Instant::now();
-                        ask(&mut *stream)?;
-                        take(&mut *stream, REPLY)?;
-                        times.push(start.elapsed());
-                    }
-                    Ok((times, stream))
-                }),
-            );
-        }
-        let mut streams = Vec::new();
-        let mut failed = None;
-        for client in clients {
-            match client.join() {
-                Ok(Ok((own, stream))) => {
-                    times.extend(own);
-                    streams.push(stream);
-                }
-                Ok(Err(error)) => failed = Some(error),
-                Err(_) => failed = Some(io::Error::other("a client panicked")),
+    thread::scope(|scope| {
+        let over = &over;
+        let measure = || -> Result<(Vec<Duration>, Streams), Failed> {
+            let (server, client, port) = (ends.from[0], ends.to, ends.ports[0]);
+            let listener = listen(rig, server, port)?;
+            let mut clients = Vec::new();
+            for _ in 0..connections {
+                let mut stream = connect(rig, client, server.at(port))?;
+                // Its text may stand for a lost ACK of the handshake.
+                ask(&mut *stream)?;
+                let mut served = listener.accept()?;
+                scope.spawn(move || {
+                    while answer(&mut *served, over).is_ok() {}
+                    served.reset();
+                });
+                clients.push(scope.spawn(move || asked(stream, rounds)));
             }
-        }
-        ended = Some(end());
+            let (mut times, mut streams) = (Vec::new(), Vec::new());
+            for client in clients {
+                let (own, stream) = client.join().map_err(|_| "a client panicked")??;
+                times.extend(own);
+                streams.push(stream);
+            }
+            Ok((times, streams))
+        };
+        let measured = measure();
+        let ended = end();
         over.store(true, Ordering::Relaxed);
+        let (times, streams) = measured?;
         streams.into_iter().for_each(Stream::reset);
-        failed.map_or(Ok(()), |error| Err(error.into()))
-    })?;
-    let ended = ended.ok_or("the run did not end")??;
-    Ok((times, ended))
+        Ok((times, ended?))
+    })
+}
+
+/// Takes the reply that was asked for already, and then asks `rounds` times; the times it took.
+fn asked(
+    mut stream: Box<dyn Stream>,
+    rounds: usize,
+) -> io::Result<(Vec<Duration>, Box<dyn Stream>)> {
+    take(&mut *stream, REPLY)?;
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let start = Instant::now();
+        ask(&mut *stream)?;
+        take(&mut *stream, REPLY)?;
+        times.push(start.elapsed());
+    }
+    Ok((times, stream))
 }
 
 const REQUEST: usize = 100;

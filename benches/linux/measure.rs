@@ -47,7 +47,10 @@ pub(crate) fn run(
             job: &job,
             until: start + most.saturating_sub(left),
         };
-        bench.rows(&bench.samples()?, report);
+        match bench.samples() {
+            Ok(samples) => bench.rows(&samples, report),
+            Err(error) => report.failed(&job.title(), &*error),
+        }
     }
     report.line(&format!("\nTook {}.", minutes(start.elapsed())));
     Ok(())

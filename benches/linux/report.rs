@@ -1,5 +1,6 @@
 //! The table.
 
+use std::error::Error;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -109,8 +110,8 @@ pub(crate) struct Report {
     /// What stands above the next row.
     head: Option<String>,
     rows: usize,
-    missed: usize,
-    void: usize,
+    missed: Vec<String>,
+    void: Vec<String>,
 }
 
 impl Report {
@@ -162,11 +163,6 @@ impl Report {
 
     /// Prints a row.
     pub(crate) fn row(&mut self, row: &Row) {
-        if let Some(title) = self.head.take() {
-            self.line(&format!(
-                "\n| {title} | Linux | netloom | figure | range | goal | bridge late, ms | |\n|---|---|---|---|---|---|---|---|"
-            ));
-        }
         let verdict = row.verdict();
         let figures = match &row.samples[..] {
             [] => "- | - | - | -".to_owned(),
@@ -193,21 +189,42 @@ impl Report {
             ),
             None => String::new(),
         };
+        let late = millis(row.late);
+        let text = format!("{figures} | {} | {late:.2}{void}", row.goal);
+        self.one(&row.title, &text, word);
+        match verdict {
+            Verdict::Met => {}
+            Verdict::Missed => self.missed.push(row.title.clone()),
+            Verdict::Void => self.void.push(row.title.clone()),
+        }
+    }
+
+    /// Prints that nothing came of a row: as bad as a goal that was missed.
+    pub(crate) fn failed(&mut self, title: &str, error: &dyn Error) {
+        self.one(title, &format!("- | - | - | - | - | {error}"), "FAILED");
+        self.missed.push(title.to_owned());
+    }
+
+    fn one(&mut self, title: &str, text: &str, word: &str) {
+        if let Some(head) = self.head.take() {
+            self.line(&format!(
+                "\n| {head} | Linux | netloom | figure | range | goal | bridge late, ms | |\n|---|---|---|---|---|---|---|---|"
+            ));
+        }
         self.rows += 1;
-        self.void += usize::from(verdict == Verdict::Void);
-        self.missed += usize::from(verdict == Verdict::Missed);
-        self.line(&format!(
-            "| {} | {figures} | {} | {:.2}{void} | {word} |",
-            row.title,
-            row.goal,
-            millis(row.late)
-        ));
+        self.line(&format!("| {title} | {text} | {word} |"));
     }
 
     /// Prints the sum; was any goal missed, or nothing measured? A void row tells nothing of netloom.
     pub(crate) fn end(&mut self) -> bool {
-        let (rows, missed, void) = (self.rows, self.missed, self.void);
+        let counts = [self.rows, self.missed.len(), self.void.len()];
+        let [rows, missed, void] = counts;
         self.line(&format!("\n{rows} rows: {missed} missed, {void} void."));
+        for (what, titles) in [("Missed", self.missed.clone()), ("Void", self.void.clone())] {
+            if !titles.is_empty() {
+                self.line(&format!("\n{what}: {}.", titles.join("; ")));
+            }
+        }
         missed > 0 || void == rows
     }
 
