@@ -13,6 +13,7 @@ mod mac;
 mod protocol;
 mod report;
 mod time;
+mod tokens;
 
 pub use cidr::{Cidr, CidrError};
 pub use drops::{DropCounters, DropReason};
@@ -25,3 +26,4 @@ pub use time::Instant;
 pub(crate) use arena::Arena;
 pub(crate) use digest::Digest;
 pub(crate) use keyed::{Key, KeyedState, Random};
+pub(crate) use tokens::Tokens;

@@ -8,15 +8,15 @@ use core::net::IpAddr;
 use std::collections::{HashMap, VecDeque};
 
 use super::config::Config;
-use crate::base::{Instant, KeyedState, Random};
+use crate::base::{Instant, KeyedState, Random, Tokens};
 
 /// Token buckets for ICMP errors: one for each peer that was sent one lately, and one for all.
 #[derive(Debug)]
 pub(crate) struct IcmpLimit {
     random: Random,
-    all: Bucket,
+    all: Tokens,
     /// Whose buckets are not full; whoever is not here has all tokens.
-    peers: HashMap<IpAddr, Bucket, KeyedState>,
+    peers: HashMap<IpAddr, Tokens, KeyedState>,
     /// The same peers, each once, to be looked through in turn.
     turns: VecDeque<IpAddr>,
     per_second: u64,
@@ -26,39 +26,15 @@ pub(crate) struct IcmpLimit {
 /// Buckets of peers, *fixed*. Only an error that left makes one, and it goes when it is full again:
 /// with the default limits there are never more than the errors of six seconds.
 const BUCKETS: usize = 8192;
-/// Tokens are counted in nanoseconds of the time that earns them.
+/// What a peer's token costs.
 const SECOND: u64 = 1_000_000_000;
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
-    /// The time up to which all tokens are spent.
-    spent_until: u64,
-}
-
-impl Bucket {
-    /// Is there a token, of at most `burst` that cost `cost` each?
-    fn has_token(self, now: Instant, cost: u64, burst: u64) -> bool {
-        let end = self.spent_until.max(now.as_nanos()).saturating_add(cost);
-        end <= now.as_nanos().saturating_add(burst.saturating_mul(cost))
-    }
-
-    /// Takes `count` tokens, maybe more than there are: then the next come later.
-    fn charge(&mut self, now: Instant, cost: u64, count: u64) {
-        let start = self.spent_until.max(now.as_nanos());
-        self.spent_until = start.saturating_add(cost.saturating_mul(count));
-    }
-
-    fn is_full(self, now: Instant) -> bool {
-        self.spent_until <= now.as_nanos()
-    }
-}
 
 impl IcmpLimit {
     pub(crate) fn new(config: &Config) -> Self {
         let state = KeyedState::new(config.seed.key("icmp limit"));
         Self {
             random: Random::new(config.seed.key("icmp burst")),
-            all: Bucket::default(),
+            all: Tokens::default(),
             peers: HashMap::with_hasher(state),
             turns: VecDeque::new(),
             per_second: u64::from(config.icmp_errors_per_second),
