@@ -1,8 +1,8 @@
 //! A router: static routes, the longest prefix first, one hop less.
 //!
-//! RFC 1812 §5.2, §5.3.1; RFC 8200 §3; RFC 4443 §3.1, §3.3. *Owns* the table of routes, and the ICMP errors
-//! about packets that go no further. *Does not* fragment, limit the rate of its errors, answer for
-//! itself (pings end here), nor take time: its links do.
+//! RFC 1812 §4.3.2.8, §5.2, §5.3.1; RFC 8200 §3; RFC 4443 §2.4, §3.1, §3.3. *Owns* the table of routes, and the ICMP errors
+//! about packets that go no further, as many as are allowed. *Does not* fragment, answer for itself (pings end
+//! here), nor take time: its links do.
 
 use core::net::IpAddr;
 
@@ -13,7 +13,7 @@ use super::network::{FOREIGN, Network, RouterId};
 use super::node::Kind;
 use super::station::Station;
 use crate::base::checksum::update;
-use crate::base::{Cidr, Instant, MacAddr, Protocol};
+use crate::base::{Cidr, Instant, MacAddr, Protocol, Tokens};
 use crate::device::Medium;
 use crate::{ipv4, ipv6};
 
@@ -21,6 +21,9 @@ use crate::{ipv4, ipv6};
 const MAX_ERROR_V4: usize = 576;
 /// RFC 4443 §2.4 (c): an ICMPv6 error is at most the minimum MTU.
 const MAX_ERROR_V6: usize = 1280;
+/// RFC 4443 §2.4 (f): what it recommends for a small device, as a rate and at once.
+const ERRORS_PER_SECOND: u32 = 10;
+const SECOND_NANOS: u64 = 1_000_000_000;
 
 /// The settings of a router's port: Ethernet, unless told otherwise, and no address yet.
 #[derive(Clone, Debug)]
@@ -67,10 +70,13 @@ impl Default for RouterPort {
 pub struct RouterCounters {
     /// Sent on, or waiting for a neighbour.
     pub forwarded: u64,
-    /// Dropped at their last hop: the sender was told.
+    /// Dropped at their last hop: the sender is told.
     pub expired: u64,
-    /// Dropped for want of a route: the sender was told.
+    /// Dropped for want of a route: the sender is told.
     pub no_route: u64,
+    /// Of these two, those whose sender was not told: there had been as many errors as are allowed
+    /// ([`Network::set_router_errors`]).
+    pub untold: u64,
     /// Dropped because too many waited for a neighbour that had not answered.
     pub unresolved: u64,
     /// Dropped because they were no whole IP packets.
@@ -80,13 +86,16 @@ pub struct RouterCounters {
 }
 
 /// A router.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Router {
     ports: Vec<Port>,
     routes: Vec<Route>,
     arrived: Vec<(usize, Bytes)>,
     sent: Vec<(usize, Bytes)>,
     counters: RouterCounters,
+    /// ICMP errors a second, and as many at once.
+    errors_per_second: u32,
+    errors: Tokens,
     /// Frames of one step, reused.
     out: Vec<Bytes>,
 }
@@ -128,6 +137,12 @@ impl Network {
         self.router_mut(router).add_route(to, via)
     }
 
+    /// How many ICMP errors a router sends in a second, and at once, of both families together and whoever
+    /// they are for (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f)). Default 10; 0 sends none.
+    pub fn set_router_errors(&mut self, router: RouterId, per_second: u32) {
+        self.router_mut(router).errors_per_second = per_second;
+    }
+
     /// What a router did so far.
     ///
     /// # Panics
@@ -152,6 +167,21 @@ impl Network {
         match &mut self.nodes[id.0].kind {
             Kind::Router(router) => router,
             _ => unreachable!("{FOREIGN}"),
+        }
+    }
+}
+
+impl Default for Router {
+    fn default() -> Self {
+        Self {
+            ports: Vec::new(),
+            routes: Vec::new(),
+            arrived: Vec::new(),
+            sent: Vec::new(),
+            counters: RouterCounters::default(),
+            errors_per_second: ERRORS_PER_SECOND,
+            errors: Tokens::default(),
+            out: Vec::new(),
         }
     }
 }
@@ -284,6 +314,10 @@ impl Router {
         if !facts.may_be_told {
             return;
         }
+        if !self.may_complain(now) {
+            self.counters.untold += 1;
+            return;
+        }
         let error = match (own, facts.src) {
             (IpAddr::V4(own), IpAddr::V4(to)) => {
                 let quoted = &packet[..packet.len().min(MAX_ERROR_V4 - 20 - 8)];
@@ -325,6 +359,19 @@ impl Router {
             _ => return,
         };
         self.send(now, facts.src, || error.into());
+    }
+
+    /// Takes a token for an ICMP error, if there is one.
+    fn may_complain(&mut self, now: Instant) -> bool {
+        let burst = u64::from(self.errors_per_second);
+        let Some(cost) = SECOND_NANOS.checked_div(burst) else {
+            return false;
+        };
+        let may = self.errors.has_token(now, cost, burst);
+        if may {
+            self.errors.charge(now, cost, 1);
+        }
+        may
     }
 }
 

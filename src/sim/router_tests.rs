@@ -188,6 +188,47 @@ fn the_sender_is_told_what_goes_no_further() {
     assert_eq!((counters.expired, counters.no_route), (4, 2));
 }
 
+/// RFC 1812 §4.3.2.8: errors are few, however many packets go no further. What is not allowed is counted, and
+/// what may be forwarded is not touched.
+#[test]
+fn errors_are_limited() {
+    let mut router = two_links();
+    let mut at = |now: Instant, frame: Bytes| {
+        router.arrive(0, frame);
+        router.turn(now);
+        let mut errors = 0;
+        router.drain_sent(|port, _| errors += u64::from(port == 0));
+        (errors, router.counters())
+    };
+    let expiring = |v6: bool| match v6 {
+        false => udp("10.1.0.1", "10.2.0.1", 1),
+        true => udp("fd01::1", "fd02::1", 1),
+    };
+    // A thousand at once, of both families: ten are told.
+    let told: u64 = (0..1000).map(|n| at(NOW, expiring(n % 2 == 0)).0).sum();
+    assert_eq!(told, 10);
+    let counters = at(NOW, udp("10.1.0.1", "10.2.0.1", 9)).1;
+    assert_eq!((counters.expired, counters.untold), (1000, 990));
+    assert_eq!(counters.forwarded, 1);
+    // Then one each tenth of a second, for want of a route as well.
+    let lost = udp("10.1.0.1", "192.0.2.1", 9);
+    let later = (0..10_000).map(|n| NOW + Duration::from_millis(n));
+    let told: u64 = later.map(|now| at(now, lost.clone()).0).sum();
+    assert_eq!(told, 99);
+    // Who is never told anything takes nothing from others.
+    let error = packet("10.1.0.1", "10.2.0.1", 1, Protocol::ICMP, &[3; 30]);
+    let long_after = NOW + Duration::from_secs(1000);
+    for _ in 0..100 {
+        assert_eq!(at(long_after, error.clone()).0, 0);
+    }
+    assert_eq!(at(long_after, expiring(true)).0, 1);
+
+    router.errors_per_second = 0;
+    router.arrive(0, expiring(false));
+    router.turn(long_after + Duration::from_secs(1000));
+    router.drain_sent(|_, frame| panic!("{frame:?}"));
+}
+
 #[test]
 fn nobody_is_told_of_errors_fragments_and_groups() {
     let mut router = two_links();
