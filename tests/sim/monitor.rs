@@ -15,6 +15,8 @@ use netloom::Instant;
 
 use netloom::tcp::{Ecn, Flags, Header, Options};
 
+use super::scenario::Scenario;
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Half {
     /// Its initial number, and the shift that it offered.
@@ -29,6 +31,8 @@ struct Half {
     fin: Option<u32>,
     /// Since when it has not answered what came.
     owes: Option<Instant>,
+    /// Did it reset?
+    reset: bool,
     /// Did a SYN of the peer's ask for ECN, or agree? Did a mark come?
     ecn_heard: bool,
     ce_heard: bool,
@@ -57,6 +61,8 @@ pub(crate) struct Monitor {
     flows: HashMap<(u16, u16), [Half; 2]>,
     /// Does something take the window scale out of SYNs?
     unscaled: bool,
+    /// Do listeners send cookies?
+    cookies: bool,
     /// What the ends were told.
     ecn: [Ecn; 2],
     marks: Marks,
@@ -68,10 +74,11 @@ fn ahead(a: u32, b: u32) -> i32 {
 }
 
 impl Monitor {
-    pub(crate) fn new(unscaled: bool, ecn: [Ecn; 2]) -> Self {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
         Self {
-            unscaled,
-            ecn,
+            unscaled: scenario.stripped.window_scale,
+            cookies: scenario.cookies,
+            ecn: scenario.tcp.each_ref().map(|end| end.ecn),
             ..Self::default()
         }
     }
@@ -114,6 +121,7 @@ impl Monitor {
         let flags = header.flags();
         let len = text as u32 + u32::from(flags.contains(Flags::FIN));
         self.marks.ce += u64::from(ecn == CE);
+        let cookies = self.cookies;
         let flow = self.flow(1 - to, header);
         flow[to].ecn_heard |= flags.contains(Flags::SYN | Flags::ECE);
         flow[to].ce_heard |= ecn == CE;
@@ -127,6 +135,11 @@ impl Monitor {
             flow[to].owes = None;
         }
         if flags.intersects(Flags::SYN | Flags::RST) || len == 0 {
+            return;
+        }
+        // What comes late from a connection that is gone may bring its cookie again, and whom the backlog has
+        // no room for is told nothing.
+        if cookies && flow[to].reset {
             return;
         }
         let (Some((iss, _)), Some(_)) = (flow[1 - to].syn, flow[to].ack) else {
@@ -158,6 +171,7 @@ impl Monitor {
         let flow = self.flow(from, header);
         flow[from].owes = None;
         if flags.contains(Flags::RST) {
+            flow[from].reset = true;
             return;
         }
         if flags.contains(Flags::SYN) {

@@ -69,10 +69,7 @@ impl World {
         let start = start::of(&scenario);
         let mut network = Network::new(Rng::part(scenario.seed, 20).next());
         network.run_until(start).expect("it is empty");
-        let monitor = Monitor::new(
-            scenario.stripped.window_scale,
-            scenario.tcp.map(|end| end.ecn),
-        );
+        let monitor = Monitor::new(&scenario);
         let watched = Watched {
             monitor: Rc::new(RefCell::new(monitor)),
             taken: Default::default(),
