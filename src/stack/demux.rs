@@ -1,10 +1,10 @@
 //! Which socket takes a packet: one keyed-hash look-up per form of claim.
 //!
 //! In order: the 4-tuple; a socket bound to address and port; one bound to the port.
-//! *Owns* the claims. *Does not* own sockets. Keys of link-local addresses hold the interface
-//! (RFC 4007 §6). Invariant: no two sockets claim the same packet, so a second claim is an error.
+//! *Owns* the claims. *Does not* own sockets, nor hold TCP's flows: `tcp_flows` does. Claims of link-local
+//! addresses hold the interface (RFC 4007 §6). Invariant: no two sockets claim the same packet, so a second
+//! claim is an error.
 
-use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU16;
 use std::collections::HashMap;
@@ -13,199 +13,9 @@ use std::collections::hash_map::Entry;
 use super::ephemeral::{EphemeralPorts, Seeker};
 use super::ids::{InterfaceId, ListenerId, UdpId};
 use super::taken::Taken;
+use super::tcp_flows::{TcpEntry, TcpFlows};
+use super::tuple::{InUse, Tuple, is_link_local};
 use crate::base::{KeyedState, Seed};
-
-/// Both ends of a flow; `zone` is the interface's number when an address is link-local, else 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tuple {
-    pub(crate) local: SocketKey,
-    pub(crate) remote: SocketKey,
-    zone: u32,
-}
-
-/// Each segment has its tuple hashed: in as few words as it fits in. The two families differ in how
-/// many there are, and their number is part of the hash.
-impl Hash for Tuple {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let (local, remote) = (self.local, self.remote);
-        let words = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
-        if let (IpAddr::V4(local), IpAddr::V4(remote)) = (local.ip, remote.ip) {
-            state.write_u64(words(local.to_bits(), remote.to_bits()));
-        } else {
-            for address in [local.ip, remote.ip] {
-                let [high, low] = halves(address);
-                state.write_u64(high);
-                state.write_u64(low);
-            }
-        }
-        let ports = u32::from(local.port) << 16 | u32::from(remote.port);
-        state.write_u64(words(ports, self.zone));
-    }
-}
-
-fn halves(address: IpAddr) -> [u64; 2] {
-    let bits = match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits(),
-    };
-    let low = bits & u128::from(u64::MAX);
-    [bits >> 64, low].map(|half| u64::try_from(half).unwrap_or(u64::MAX))
-}
-
-/// An address and a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct SocketKey {
-    pub(crate) ip: IpAddr,
-    pub(crate) port: u16,
-}
-
-impl Tuple {
-    /// The tuple of a flow over the interface `on`.
-    pub(crate) fn new(on: InterfaceId, local: (IpAddr, u16), remote: (IpAddr, u16)) -> Self {
-        let scoped = is_link_local(local.0) || is_link_local(remote.0);
-        let key = |(ip, port)| SocketKey { ip, port };
-        Self {
-            local: key(local),
-            remote: key(remote),
-            zone: if scoped { on.scope() } else { 0 },
-        }
-    }
-}
-
-/// Is it an address that means something on one link only (`fe80::/10`, RFC 4291 §2.5.6)?
-pub(crate) fn is_link_local(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(a) if a.is_unicast_link_local())
-}
-
-/// What an owner of a 4-tuple is, and its slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TcpEntry {
-    /// A connection.
-    Connection(u32),
-    /// A half-open record.
-    HalfOpen(u32),
-    /// A TIME-WAIT record.
-    TimeWait(u32),
-    /// A FIN-WAIT-2 record.
-    FinWait(u32),
-}
-
-/// A [`TcpEntry`] in four bytes: the kind above the slot's number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PackedEntry(u32);
-
-impl PackedEntry {
-    const INDEX_BITS: u32 = 30;
-
-    fn of(entry: TcpEntry) -> Self {
-        let (kind, index) = match entry {
-            TcpEntry::Connection(index) => (0, index),
-            TcpEntry::HalfOpen(index) => (1, index),
-            TcpEntry::TimeWait(index) => (2, index),
-            TcpEntry::FinWait(index) => (3, index),
-        };
-        debug_assert!(index >> Self::INDEX_BITS == 0, "{index} connections");
-        Self(kind << Self::INDEX_BITS | index)
-    }
-
-    fn entry(self) -> TcpEntry {
-        let index = self.0 & ((1 << Self::INDEX_BITS) - 1);
-        match self.0 >> Self::INDEX_BITS {
-            0 => TcpEntry::Connection(index),
-            1 => TcpEntry::HalfOpen(index),
-            2 => TcpEntry::TimeWait(index),
-            _ => TcpEntry::FinWait(index),
-        }
-    }
-}
-
-/// The keyed hash of a tuple, in two halves so that it and its entry take twelve bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Print([u32; 2]);
-
-impl Hash for Print {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(u64::from(self.0[0]) << 32 | u64::from(self.0[1]));
-    }
-}
-
-/// Hashes what is a keyed hash already: as it is.
-#[derive(Clone, Copy, Debug, Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        debug_assert!(false, "{} bytes that are no print", bytes.len());
-    }
-
-    fn write_u64(&mut self, print: u64) {
-        self.0 = print;
-    }
-}
-
-/// TCP's flows, by the keyed hash of their tuple instead of the tuple: 13 bytes where it took 57, and
-/// the owner's record has the tuple anyway.
-///
-/// What is found is a candidate, which its owner's tuple confirms. Two live flows with one hash do
-/// not happen by chance (2^-64 for a pair), nor on purpose without the key; the second is refused.
-#[derive(Debug)]
-pub(crate) struct TcpFlows {
-    prints: HashMap<Print, PackedEntry, BuildHasherDefault<AsItIs>>,
-    state: KeyedState,
-}
-
-impl TcpFlows {
-    fn new(state: KeyedState) -> Self {
-        Self {
-            prints: HashMap::default(),
-            state,
-        }
-    }
-
-    fn print(&self, tuple: &Tuple) -> Print {
-        let hash = self.state.hash_one(tuple);
-        let half = |n: u64| u32::try_from(n & u64::from(u32::MAX)).unwrap_or(0);
-        Print([half(hash >> 32), half(hash)])
-    }
-
-    /// Who may have this flow? The owner's tuple tells.
-    pub(crate) fn candidate(&self, tuple: &Tuple) -> Option<TcpEntry> {
-        self.prints
-            .get(&self.print(tuple))
-            .map(|packed| packed.entry())
-    }
-
-    /// Gives a flow to `entry`.
-    pub(crate) fn insert(&mut self, tuple: &Tuple, entry: TcpEntry) -> Result<(), InUse> {
-        match self.prints.entry(self.print(tuple)) {
-            Entry::Occupied(_) => Err(InUse),
-            Entry::Vacant(vacant) => {
-                vacant.insert(PackedEntry::of(entry));
-                Ok(())
-            }
-        }
-    }
-
-    /// Gives `before`'s flow to its next stage of life (half-open, connection, TIME-WAIT).
-    pub(crate) fn replace(&mut self, tuple: &Tuple, before: TcpEntry, entry: TcpEntry) {
-        let print = self.print(tuple);
-        match self.prints.get_mut(&print) {
-            Some(packed) if *packed == PackedEntry::of(before) => *packed = PackedEntry::of(entry),
-            _ => debug_assert!(false, "only a flow that exists is replaced"),
-        }
-    }
-
-    fn remove(&mut self, tuple: &Tuple, entry: TcpEntry) {
-        let print = self.print(tuple);
-        if self.prints.get(&print) == Some(&PackedEntry::of(entry)) {
-            self.prints.remove(&print);
-        }
-    }
-}
 
 /// The addresses that one claim of a port covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -260,10 +70,6 @@ pub(crate) struct Table<F, B> {
 
 /// UDP's flows.
 pub(crate) type UdpFlows = HashMap<Tuple, UdpId, KeyedState>;
-
-/// Something else has this endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct InUse;
 
 impl Table<UdpFlows, UdpId> {
     /// Who has this flow?
@@ -511,38 +317,5 @@ mod tests {
         assert_eq!(tcp.flows.candidate(&tuple), Some(whole), "another's");
         tcp.remove_flow(&tuple, whole);
         assert_eq!(tcp.flows.candidate(&tuple), None);
-    }
-
-    /// Each part of a tuple counts, and one that moves to the other end is another.
-    #[test]
-    fn tuples_that_differ_have_prints_that_differ() {
-        let flows = Demux::new(&Seed::from_number(1)).tcp.flows;
-        let (one, two) = (InterfaceId::from_index(0), InterfaceId::from_index(1));
-        let ends = [
-            "10.0.0.1",
-            "10.0.0.2",
-            "fe80::1",
-            "fe80::2",
-            "fe80:1::1",
-            "::a00:1",
-        ];
-        let ends = ends.map(|text| text.parse::<IpAddr>().unwrap());
-        let mut prints = HashMap::new();
-        for (local, remote) in ends.iter().flat_map(|&a| ends.iter().map(move |&b| (a, b))) {
-            for (a, b) in [(1, 2), (2, 1), (1, 1), (0x101, 2)] {
-                for on in [one, two] {
-                    let tuple = Tuple::new(on, (local, a), (remote, b));
-                    let print = flows.print(&tuple).0;
-                    let same = *prints.entry(print).or_insert(tuple);
-                    assert_eq!(same, tuple);
-                }
-            }
-        }
-    }
-
-    /// 12 bytes of a flow and one of the table's own; the memory of a TIME-WAIT record rests on it.
-    #[test]
-    fn a_tcp_flow_is_small() {
-        assert_eq!(size_of::<(Print, PackedEntry)>(), 12);
     }
 }

@@ -2,8 +2,8 @@
 
 use core::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-use super::demux::is_link_local;
 use super::ids::InterfaceId;
+use super::tuple::is_link_local;
 
 /// The scope that an address names.
 pub(crate) fn scope_of(address: SocketAddr) -> Option<InterfaceId> {

@@ -7,8 +7,8 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::address::{Addresses, Origin};
-use super::config::{InterfaceConfig, MIN_MTU_V6};
 use super::ids::{InterfaceId, RawId};
+use super::interface_config::{InterfaceConfig, MIN_MTU_V6};
 use super::outbox::Outbox;
 use super::packet::Waiter;
 use super::ready::ReadyList;

@@ -7,12 +7,13 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::{BTreeSet, VecDeque};
 
 use super::address::Due;
-use super::config::{Config, ConfigError, InterfaceConfig};
+use super::config::Config;
 use super::counters::Counters;
 use super::egress::Headers;
 use super::icmp_limit::IcmpLimit;
 use super::ids::{Id, InterfaceId};
 use super::interface::{Destination, Interface};
+use super::interface_config::{ConfigError, InterfaceConfig};
 use super::neighbour::{Effect, Heard, NeighbourKey, Neighbours};
 use super::outbox::{Asks, Class, Frame, Outgoing};
 use super::packet::{Notice, OwnedPacket, Waiter};

@@ -8,7 +8,6 @@ use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
-use super::demux::{InUse, Tuple, is_link_local};
 use super::endpoint::{scope_of, with_scope};
 use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, StaleId, UdpId};
@@ -16,6 +15,7 @@ use super::net::Net;
 use super::packet::{Flow, OwnedPacket, Waiter};
 use super::ready::Ready;
 use super::route::{Route, RouteError};
+use super::tuple::{InUse, Tuple, is_link_local};
 use super::udp_socket::{
     BindError, ConnectUdpError, Datagram, Pending, RecvError, SendError, UdpOptions, UdpSocket,
     charge,

@@ -7,7 +7,6 @@ use core::net::IpAddr;
 use bytes::Bytes;
 
 use super::Stack;
-use super::demux::Tuple;
 use super::egress::Outbound;
 use super::endpoint::endpoint;
 use super::event::{Readiness, SocketId};
@@ -16,6 +15,7 @@ use super::ids::{InterfaceId, UdpId};
 use super::packet::{Delivery, Inbound, Waiter};
 use super::route::Route;
 use super::transmit::{FrameBudget, SenderTurn};
+use super::tuple::Tuple;
 use super::udp::{flow_of, route_for};
 use super::udp_socket::{Datagram, RecvError};
 use crate::base::{DropReason, Instant, Protocol};

@@ -9,9 +9,9 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::demux::Tuple;
 use super::ids::{Slab, StaleId, UdpId};
 use super::route::RouteError;
+use super::tuple::Tuple;
 
 /// Bytes that each queued datagram is charged beside its data: the queue's own memory.
 const OVERHEAD: usize = 128;

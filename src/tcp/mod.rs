@@ -45,6 +45,7 @@ mod recovery;
 mod redeemed;
 mod reset;
 mod rtt;
+mod sack_blocks;
 mod scoreboard;
 mod segment;
 mod send;
@@ -68,7 +69,8 @@ pub use error::{ReadError, TcpFailure, WriteError};
 pub use gate::SendLimit;
 pub use header::{Fields, Flags, Header, ParseError};
 pub use info::TcpInfo;
-pub use options::{OptionIter, Options, SackBlocks, SackIter, TcpOption};
+pub use options::{OptionIter, Options, TcpOption};
+pub use sack_blocks::{SackBlocks, SackIter};
 pub use settings::{Keepalive, TcpOptions};
 pub use state::State;
 

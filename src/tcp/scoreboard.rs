@@ -11,8 +11,8 @@ use crate::base::Instant;
 use super::congestion::parts::TxStamp;
 use super::delivery::{Delivery, Told};
 use super::newly_lost::NewlyLost;
-use super::options::SackBlocks;
 use super::records::{Mark, Place, Record, Records};
+use super::sack_blocks::SackBlocks;
 use super::seq::SeqNum;
 use super::times::{Sent, Times};
 

@@ -3,8 +3,8 @@
 //!
 //! *Owns* what goes into the next ACK. *Does not* take text in: `receive` does.
 
-use super::options::SackBlocks;
 use super::receive::{AckDue, Receive};
+use super::sack_blocks::SackBlocks;
 use super::seq::SeqNum;
 
 /// What one ACK tells beside RCV.NXT.

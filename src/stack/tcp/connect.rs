@@ -4,12 +4,13 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{ConnectError, Owner, Slot, Standing, default_mss, path_mss};
 use crate::base::Instant;
-use crate::stack::demux::{TcpEntry, Tuple};
 use crate::stack::endpoint::scope_of;
 use crate::stack::event::SocketId;
 use crate::stack::ids::{Id, TcpId};
 use crate::stack::packet::Flow;
 use crate::stack::route::Route;
+use crate::stack::tcp_flows::TcpEntry;
+use crate::stack::tuple::Tuple;
 use crate::stack::{Call, Stack};
 use crate::tcp::{Connection, SeqNum, Setup, TcpOptions};
 

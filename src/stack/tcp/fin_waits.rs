@@ -10,8 +10,8 @@ use super::Listener;
 use super::time_waits::Name;
 use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
-use crate::stack::demux::TcpEntry;
 use crate::stack::ids::{Id, RawId, TcpId};
+use crate::stack::tcp_flows::TcpEntry;
 use crate::stack::wheel::TimerKey;
 use crate::tcp::{FinWait, FinWaitStep, Segment};
 

@@ -5,9 +5,9 @@ use core::net::IpAddr;
 use super::{Owner, Slot};
 use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
-use crate::stack::demux::Tuple;
 use crate::stack::icmp::{IcmpError, IcmpErrorKind};
 use crate::stack::ids::RawId;
+use crate::stack::tuple::Tuple;
 use crate::tcp::{SeqNum, State, TcpFailure};
 
 impl Stack {

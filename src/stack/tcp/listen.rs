@@ -10,10 +10,11 @@ use super::{
     AcceptError, HalfOpenSlot, ListenError, Listener, Slot, Standing, default_mss, path_mss,
 };
 use crate::base::{DropReason, Instant};
-use crate::stack::demux::{TcpEntry, Tuple};
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
 use crate::stack::packet::{Flow, Inbound};
+use crate::stack::tcp_flows::TcpEntry;
+use crate::stack::tuple::Tuple;
 use crate::stack::wheel::TimerKey;
 use crate::stack::{Call, Stack};
 use crate::tcp::{

@@ -45,12 +45,13 @@ pub use error::{AcceptError, ConnectError, ListenError};
 pub use listen_options::ListenOptions;
 
 use super::Stack;
-use super::demux::{TcpEntry, TcpFlows, Tuple};
 use super::endpoint::endpoint;
 use super::event::Readiness;
 use super::ids::{Id, InterfaceId, ListenerId, RawId, Slab, StaleId, TcpId};
 use super::net::Net;
 use super::packet::{Flow, OwnedPacket, Waiter};
+use super::tcp_flows::{TcpEntry, TcpFlows};
+use super::tuple::Tuple;
 use super::wheel::TimerKey;
 use crate::base::{Instant, Protocol, Seed};
 use crate::tcp::{

@@ -9,8 +9,8 @@ use core::net::SocketAddr;
 use super::HalfOpenSlot;
 use crate::base::Instant;
 use crate::stack::Stack;
-use crate::stack::demux::Tuple;
 use crate::stack::ids::RawId;
+use crate::stack::tuple::Tuple;
 use crate::tcp::SeqNum;
 
 impl Stack {

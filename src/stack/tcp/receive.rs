@@ -12,9 +12,9 @@ use crate::base::Protocol;
 use crate::base::{DropReason, Instant};
 use crate::link::RxChecksum;
 use crate::stack::Stack;
-use crate::stack::demux::Tuple;
 use crate::stack::ids::TcpId;
 use crate::stack::packet::{Flow, Inbound};
+use crate::stack::tuple::Tuple;
 use crate::tcp::{
     Bare, Control, Header, Marks, Options, Outcome, Reset, Segment, SeqNum, State, TimeWait,
     TimeWaitStep, refusal,

@@ -7,8 +7,8 @@
 use core::net::{IpAddr, Ipv6Addr};
 
 use crate::base::Instant;
-use crate::stack::demux::Tuple;
 use crate::stack::ids::{InterfaceId, make_room};
+use crate::stack::tuple::Tuple;
 use crate::tcp::TimeWait;
 
 /// A connection's name and the interface it was on.

@@ -324,7 +324,7 @@ fn a_refused_connect_keeps_the_peer() {
     let on = rig.on;
     let tuple = |port| {
         let (ours, peer) = (IpAddr::from(OURS), IpAddr::from(PEER));
-        demux::Tuple::new(on, (ours, 7), (peer, port))
+        tuple::Tuple::new(on, (ours, 7), (peer, port))
     };
     let other = bind(&mut rig, "0.0.0.0:8");
     let claimed = rig.stack.demux.udp.insert_flow(tuple(99), other);

@@ -1,0 +1,367 @@
+//! What a stack is told about one interface, and why one cannot be made.
+//!
+//! *Owns* the settings, and that only what can work passes. Defaults that are choices name their source.
+//! *Does not* hold what becomes of them: `interface` does.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use crate::base::{Cidr, MacAddr};
+use crate::device::{Capabilities, Medium};
+use crate::link::MAX_IP_LEN;
+
+/// What the stack is told about one interface.
+#[derive(Clone, Debug)]
+pub struct InterfaceConfig {
+    pub(crate) capabilities: Capabilities,
+    pub(crate) mac: Option<MacAddr>,
+    pub(crate) vlan: Option<u16>,
+    pub(crate) addresses: Vec<Cidr>,
+    pub(crate) routes: Vec<(Cidr, Option<IpAddr>)>,
+    pub(crate) gateways: Vec<IpAddr>,
+    pub(crate) dad_transmits: u8,
+    pub(crate) dad_delay: Duration,
+    pub(crate) link_local: bool,
+    pub(crate) accept_foreign: bool,
+    pub(crate) windows_together: Option<usize>,
+}
+
+impl InterfaceConfig {
+    /// An interface over a device with these capabilities, without an address. Of a larger MTU, no
+    /// more than 65,535 bytes are used: the most that a length in an IPv4 header tells (RFC 791 §3.1).
+    pub fn new(capabilities: &Capabilities) -> Self {
+        Self {
+            capabilities: tellable(capabilities),
+            mac: None,
+            vlan: None,
+            addresses: Vec::new(),
+            routes: Vec::new(),
+            gateways: Vec::new(),
+            dad_transmits: 1,
+            dad_delay: Duration::ZERO,
+            link_local: true,
+            accept_foreign: false,
+            windows_together: None,
+        }
+    }
+
+    /// The same over a device that has these capabilities instead.
+    #[must_use]
+    pub fn capabilities(self, capabilities: &Capabilities) -> Self {
+        Self {
+            capabilities: tellable(capabilities),
+            ..self
+        }
+    }
+
+    /// Its MAC address (default: locally administered, from the seed).
+    #[must_use]
+    pub fn mac(self, mac: MacAddr) -> Self {
+        Self {
+            mac: Some(mac),
+            ..self
+        }
+    }
+
+    /// The 802.1Q VLAN that it speaks, 1 to 4094 (default: untagged).
+    #[must_use]
+    pub fn vlan(self, vlan: u16) -> Self {
+        Self {
+            vlan: Some(vlan),
+            ..self
+        }
+    }
+
+    /// One more address, with the prefix that is on the link.
+    #[must_use]
+    pub fn address(mut self, address: Cidr) -> Self {
+        self.addresses.push(address);
+        self
+    }
+
+    /// One more default gateway; the first that is not known to be dead is used (RFC 1122 §3.3.1.2).
+    #[must_use]
+    pub fn gateway(mut self, gateway: IpAddr) -> Self {
+        self.gateways.push(gateway);
+        self
+    }
+
+    /// One more route, over a gateway or on the link.
+    #[must_use]
+    pub fn route(mut self, to: Cidr, via: Option<IpAddr>) -> Self {
+        self.routes.push((to, via));
+        self
+    }
+
+    /// DupAddrDetectTransmits (RFC 4862 §5.1, default 1): probes for each IPv6 address; 0 turns
+    /// duplicate detection off.
+    #[must_use]
+    pub fn dad_transmits(self, probes: u8) -> Self {
+        Self {
+            dad_transmits: probes,
+            ..self
+        }
+    }
+
+    /// The upper end of the random delay before the first probe (RFC 4862 §5.4.2 asks for 1 s where
+    /// many hosts start at once; default 0, because a virtual link's hosts do not).
+    #[must_use]
+    pub fn dad_delay(self, at_most: Duration) -> Self {
+        Self {
+            dad_delay: at_most,
+            ..self
+        }
+    }
+
+    /// Is a link-local IPv6 address formed (RFC 4862 §5.3; default yes on Ethernet, never on an IP
+    /// medium or below IPv6's minimum MTU)?
+    #[must_use]
+    pub fn link_local(self, formed: bool) -> Self {
+        Self {
+            link_local: formed,
+            ..self
+        }
+    }
+
+    /// Are packets to other hosts' unicast addresses taken as ours (default no)?
+    #[must_use]
+    pub fn accept_foreign(self, accepted: bool) -> Self {
+        Self {
+            accept_foreign: accepted,
+            ..self
+        }
+    }
+
+    /// The most full segments that the receive windows of all active connections promise together,
+    /// as long as there are 8 for each of them (default: half of
+    /// [`queue_frames`](Capabilities::queue_frames) where the device gives no super-segments, else
+    /// no bound; docs/choices.md). `usize::MAX` is no bound.
+    #[must_use]
+    pub fn windows_together(self, segments: usize) -> Self {
+        Self {
+            windows_together: Some(segments),
+            ..self
+        }
+    }
+
+    /// What the windows share; `None` for no bound.
+    pub(crate) fn shared_segments(&self) -> Option<usize> {
+        let Capabilities {
+            queue_frames,
+            receives_super_segments,
+            ..
+        } = self.capabilities;
+        let by_default = queue_frames.filter(|_| !receives_super_segments);
+        self.windows_together
+            .or_else(|| by_default.map(|frames| frames / 2))
+            .filter(|&segments| segments != usize::MAX)
+    }
+
+    /// Refuses what cannot work.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let mtu = self.capabilities.mtu;
+        if mtu < MIN_MTU {
+            return Err(ConfigError::Mtu { mtu });
+        }
+        if let Some(mac) = self.mac
+            && !mac.is_unicast()
+        {
+            return Err(ConfigError::Mac(mac));
+        }
+        if let Some(vlan) = self.vlan
+            && (!(1..=4094).contains(&vlan) || self.capabilities.medium != Medium::Ethernet)
+        {
+            return Err(ConfigError::Vlan(vlan));
+        }
+        let mut seen = BTreeSet::new();
+        for &cidr in &self.addresses {
+            let unusable = match cidr.address() {
+                IpAddr::V4(a) => {
+                    a.is_loopback() || a.octets()[0] == 0 || cidr.broadcast() == Some(a)
+                }
+                IpAddr::V6(a) => a.is_loopback(),
+            };
+            let ip = cidr.address();
+            if unusable || is_group(ip) || ip.is_unspecified() {
+                return Err(ConfigError::Address(cidr));
+            }
+            if ip.is_ipv6() && mtu < MIN_MTU_V6 {
+                return Err(ConfigError::AddressMtu { address: cidr, mtu });
+            }
+            if !seen.insert(ip) {
+                return Err(ConfigError::AddressTwice(cidr));
+            }
+        }
+        // RFC 1122 §3.3.1: a router is another host.
+        let mut taken = seen;
+        let broadcasts = self.addresses.iter().filter_map(|cidr| cidr.broadcasts());
+        taken.extend(broadcasts.flatten().map(IpAddr::V4));
+        let vias = self.routes.iter().filter_map(|&(_, via)| via);
+        for via in self.gateways.iter().copied().chain(vias) {
+            if via.is_unspecified() || is_group(via) || taken.contains(&via) {
+                return Err(ConfigError::Gateway(via));
+            }
+        }
+        let mixed = |&&(to, via): &&(Cidr, Option<IpAddr>)| {
+            via.is_some_and(|via| via.is_ipv4() != to.address().is_ipv4())
+        };
+        match self.routes.iter().find(mixed) {
+            Some(&(to, _)) => Err(ConfigError::Family(to)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The least MTU of an IPv4 link (RFC 791 §3.2).
+const MIN_MTU: usize = 68;
+/// The least MTU of an IPv6 link (RFC 8200 §5).
+pub(crate) const MIN_MTU_V6: usize = 1280;
+
+/// Is it a multicast address, or IPv4's limited broadcast?
+fn is_group(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => a.is_multicast() || a.is_broadcast(),
+        IpAddr::V6(a) => a.is_multicast(),
+    }
+}
+
+/// Why an interface cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The MTU carries no IPv4 packet (RFC 791 §3.2).
+    #[error("mtu {mtu} is below 68")]
+    Mtu {
+        /// The MTU given, in bytes.
+        mtu: usize,
+    },
+    /// A group or the zero address as the station's own.
+    #[error("{0} is not a station's mac address")]
+    Mac(MacAddr),
+    /// A VLAN number out of range, or on a medium without Ethernet headers.
+    #[error("vlan {0} is not within 1 to 4094, or the device has no ethernet headers")]
+    Vlan(u16),
+    /// Loopback, multicast, broadcast or unspecified.
+    #[error(
+        "{0} cannot be an interface's address: it is a loopback, group or broadcast address, or nobody's; give a host's"
+    )]
+    Address(Cidr),
+    /// An IPv6 address on a link whose MTU carries no IPv6 (RFC 8200 §5).
+    #[error("{address} needs an MTU of at least {MIN_MTU_V6}, the device has {mtu}")]
+    AddressMtu {
+        /// The address given.
+        address: Cidr,
+        /// The device's MTU, in bytes.
+        mtu: usize,
+    },
+    /// The same address twice.
+    #[error("{0} is given twice")]
+    AddressTwice(Cidr),
+    /// A gateway that cannot be a router's address: a group, a broadcast address, or our own.
+    #[error(
+        "{0} cannot be a gateway: it is our own, a group's or nobody's address; give a router's"
+    )]
+    Gateway(IpAddr),
+    /// A route whose gateway is of the other family.
+    #[error("the gateway of the route to {0} is of the other address family")]
+    Family(Cidr),
+    /// More interfaces than ids.
+    #[error("there are {0} interfaces already")]
+    TooMany(usize),
+}
+
+impl From<ConfigError> for std::io::Error {
+    fn from(error: ConfigError) -> Self {
+        Self::new(std::io::ErrorKind::InvalidInput, error)
+    }
+}
+
+/// The same, with an MTU whose packets' lengths a header can tell.
+fn tellable(capabilities: &Capabilities) -> Capabilities {
+    Capabilities {
+        mtu: capabilities.mtu.min(MAX_IP_LEN),
+        ..*capabilities
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(medium: Medium, mtu: usize) -> InterfaceConfig {
+        InterfaceConfig::new(&Capabilities::plain(medium, mtu))
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let base = || with(Medium::Ethernet, 1500);
+        let cidr = |text: &str| text.parse::<Cidr>().unwrap();
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let good = base()
+            .address(cidr("10.0.0.1/24"))
+            .address(cidr("fd00::1/64"))
+            .gateway(ip("10.0.0.254"))
+            .vlan(4094);
+        assert_eq!(good.check(), Ok(()));
+        assert_eq!(
+            with(Medium::Ip, 67).check(),
+            Err(ConfigError::Mtu { mtu: 67 })
+        );
+        let group = MacAddr::BROADCAST;
+        assert_eq!(base().mac(group).check(), Err(ConfigError::Mac(group)));
+        for vlan in [0, 4095] {
+            assert_eq!(base().vlan(vlan).check(), Err(ConfigError::Vlan(vlan)));
+        }
+        let on_ip = with(Medium::Ip, 1500).vlan(1);
+        assert_eq!(on_ip.check(), Err(ConfigError::Vlan(1)));
+        for text in [
+            "127.0.0.1/8",
+            "0.0.0.0/0",
+            "224.0.0.1/4",
+            "255.255.255.255/32",
+            "10.0.0.255/24",
+            "::/0",
+            "::1/128",
+            "ff02::1/16",
+        ] {
+            let refused = base().address(cidr(text)).check();
+            assert_eq!(refused, Err(ConfigError::Address(cidr(text))), "{text}");
+        }
+        let small = with(Medium::Ip, 1279).address(cidr("fd00::1/64"));
+        let error = small.check().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "fd00::1/64 needs an MTU of at least 1280, the device has 1279"
+        );
+        let twice = base()
+            .address(cidr("10.0.0.1/24"))
+            .address(cidr("10.0.0.1/16"));
+        assert_eq!(
+            twice.check(),
+            Err(ConfigError::AddressTwice(cidr("10.0.0.1/16")))
+        );
+        let bad = base().gateway(ip("ff02::2"));
+        assert_eq!(bad.check(), Err(ConfigError::Gateway(ip("ff02::2"))));
+        let mixed = base().route(cidr("10.1.0.0/16"), Some(ip("fd00::1")));
+        assert_eq!(mixed.check(), Err(ConfigError::Family(cidr("10.1.0.0/16"))));
+    }
+
+    /// RFC 1122 §3.3.1: a router is another host.
+    #[test]
+    fn a_gateway_is_nobody_of_ours() {
+        for (address, via, to) in [
+            ("10.0.0.1/24", "10.0.0.1", "10.7.0.0/16"),
+            ("10.0.0.1/24", "10.0.0.255", "10.7.0.0/16"),
+            ("10.0.0.1/24", "10.0.0.0", "10.7.0.0/16"),
+            ("fd00::1/64", "fd00::1", "fd07::/64"),
+        ] {
+            let via: IpAddr = via.parse().unwrap();
+            let own = || with(Medium::Ethernet, 1500).address(address.parse().unwrap());
+            let refused = Err(ConfigError::Gateway(via));
+            assert_eq!(own().gateway(via).check(), refused);
+            let route = own().route(to.parse().unwrap(), Some(via));
+            assert_eq!(route.check(), refused);
+        }
+    }
+}
