@@ -26,6 +26,11 @@ impl Seed {
         Self(bytes)
     }
 
+    /// The bytes, for a recording.
+    pub(crate) const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The key for the purpose named by `label`.
     pub(crate) fn key(&self, label: &str) -> Key {
         let word = |at: usize| {

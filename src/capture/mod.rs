@@ -15,6 +15,7 @@
 //! | `device.rs` | [`Capture`]: the wrapper device |
 //! | `wait.rs` | the descriptor of the device inside, for a host |
 //! | `read/` | [`Reader`]: frames out of a file, total on any bytes |
+//! | `replay/` | [`Recording`] and [`Replay`]: all that a stack was told, kept and told again |
 //!
 //! Invariants: recording takes reference counts, not copies of payload; it never blocks and never
 //! fails the traffic; every frame that is seen is counted as written, as waiting, or as lost by
@@ -24,6 +25,7 @@ mod device;
 mod format;
 mod read;
 mod recorder;
+mod replay;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -35,5 +37,9 @@ pub use device::{Capture, CaptureRx, CaptureTx};
 pub use format::{Direction, LinkType};
 pub use read::{Corrupt, Counts, Ended, Frame, Reader};
 pub use recorder::{CaptureWatch, Recorder};
+pub use replay::{
+    Nonsense, Recording, RecordingSettings, RecordingStats, RecordingWatch, Replay,
+    ReplayDifference, ReplayEnd, ReplayError, Why,
+};
 pub use settings::{CaptureError, CaptureSettings, CaptureStats};
 pub use writer::{InterfaceNumber, Writer, Written};

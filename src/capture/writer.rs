@@ -282,6 +282,21 @@ impl<W: Write> Writer<W> {
         self.flush()
     }
 
+    /// The sink.
+    pub(super) const fn sink(&self) -> &W {
+        &self.sink
+    }
+
+    pub(super) const fn sink_mut(&mut self) -> &mut W {
+        &mut self.sink
+    }
+
+    /// Gives up the blocks that the sink did not take.
+    pub(super) fn forget(&mut self) {
+        self.pending.clear();
+        self.pending_frames = 0;
+    }
+
     /// Frames that the sink took whole.
     pub fn written(&self) -> u64 {
         self.written

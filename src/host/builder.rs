@@ -14,7 +14,9 @@ use super::error::SpawnError;
 use super::poller::Poller;
 use super::shared::{Manners, Rx, Shared};
 use crate::base::{Cidr, MacAddr, Seed};
-use crate::capture::{Capture, CaptureSettings, CaptureWatch, Recorder};
+use crate::capture::{
+    Capture, CaptureSettings, CaptureWatch, Recorder, Recording, RecordingSettings, RecordingWatch,
+};
 use crate::device::{
     Capabilities, Coalesce, Device, DeviceWatch, HostReceive, HostTransmit, Pollable, Segmented,
 };
@@ -49,6 +51,7 @@ pub struct HostBuilder<D> {
     lead_grace: Duration,
     turn_frames: Option<usize>,
     capture: Option<(PathBuf, CaptureSettings)>,
+    record: Option<(PathBuf, RecordingSettings)>,
     tcp: Option<TcpOptions>,
     congestion: Option<Choice>,
     ecn: Option<Ecn>,
@@ -72,6 +75,7 @@ where
             lead_grace: LEAD_GRACE,
             turn_frames: None,
             capture: None,
+            record: None,
             tcp: None,
             congestion: None,
             ecn: None,
@@ -188,6 +192,23 @@ where
         self
     }
 
+    /// Records the run into a file: all that its stack is told, so that a
+    /// [`Replay`](crate::capture::Replay) brings about the same bytes without a network. The file holds
+    /// the seed, hence the keys of this run, and what was sent and received. It is a capture too.
+    #[must_use]
+    pub fn record(self, path: impl Into<PathBuf>) -> Self {
+        let settings = RecordingSettings::new(clock::wall_of_epoch());
+        self.record_with(path, settings)
+    }
+
+    /// Records with other settings, such as without payload; their epoch is replaced by the host's.
+    #[must_use]
+    pub fn record_with(mut self, path: impl Into<PathBuf>, settings: RecordingSettings) -> Self {
+        let settings = settings.epoch(clock::wall_of_epoch());
+        self.record = Some((path.into(), settings));
+        self
+    }
+
     /// The TCP options of connections that are given none (default: those of [`TcpOptions`]; where
     /// the device gives no super-segments, the receive window bounded to half of what its queue holds,
     /// and what is in flight to the rest).
@@ -215,7 +236,7 @@ where
     /// over ([`Host::wait_ready`]).
     ///
     /// # Errors
-    /// When the configuration contradicts itself, the capture cannot be written, or the system
+    /// When the configuration contradicts itself, the capture or the recording cannot be written, or the system
     /// gives no thread, descriptor or entropy.
     pub fn spawn(self) -> Result<Host, SpawnError> {
         // What each layer sees: coalesce(segment(capture(device))). The capture shows the frames of
@@ -252,6 +273,7 @@ where
             native,
             watch,
             capture,
+            record: self.record,
         };
         if native.receives_super_segments {
             settings.spawn(device)
@@ -271,6 +293,7 @@ struct Settings {
     native: Capabilities,
     watch: Option<Arc<dyn DeviceWatch>>,
     capture: Option<CaptureWatch>,
+    record: Option<(PathBuf, RecordingSettings)>,
 }
 
 impl Settings {
@@ -280,7 +303,7 @@ impl Settings {
         D::Rx: HostReceive,
         D::Tx: HostTransmit,
     {
-        let mut stack = Stack::new(self.config);
+        let (mut stack, recording) = recorded(self.config, self.record)?;
         let interface = self.interface.capabilities(device.capabilities());
         let interface = stack.add_interface(clock::now(), interface)?;
 
@@ -307,8 +330,22 @@ impl Settings {
             thread: Mutex::new(Some(thread)),
             capabilities: self.native,
             capture: self.capture,
+            recording,
         })
     }
+}
+
+/// The stack with its recording if there is to be one.
+fn recorded(
+    config: Config,
+    record: Option<(PathBuf, RecordingSettings)>,
+) -> Result<(Stack, Option<RecordingWatch>), SpawnError> {
+    let Some((path, settings)) = record else {
+        return Ok((Stack::new(config), None));
+    };
+    let recording = Recording::create(path, &config, &settings)?;
+    let watch = recording.watch();
+    Ok((Stack::recorded(config, Box::new(recording)), Some(watch)))
 }
 
 /// The device with its capture if there is to be one, and segmentation in software before that.

@@ -57,7 +57,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::base::{Cidr, MacAddr};
-use crate::capture::CaptureWatch;
+use crate::capture::{CaptureWatch, RecordingWatch};
 use crate::device::{Capabilities, Device, DeviceCounters, HostReceive, HostTransmit};
 use crate::stack::{AddressState, Counters, ListenOptions, MemoryInfo, PingOptions, UdpOptions};
 use crate::tcp::{TcpInfo, TcpOptions};
@@ -72,6 +72,7 @@ pub struct Host {
     thread: Mutex<Option<JoinHandle<()>>>,
     capabilities: Capabilities,
     capture: Option<CaptureWatch>,
+    recording: Option<RecordingWatch>,
 }
 
 /// One connection of a host: its ends, and what TCP_INFO would say.
@@ -326,6 +327,11 @@ impl Host {
     /// The counters of the capture, when there is one. They may be kept beyond the host.
     pub const fn capture(&self) -> Option<&CaptureWatch> {
         self.capture.as_ref()
+    }
+
+    /// The counters of the recording, when there is one. They may be kept beyond the host.
+    pub const fn recording(&self) -> Option<&RecordingWatch> {
+        self.recording.as_ref()
     }
 
     /// Why the host ended by itself; `None` while it runs.

@@ -306,7 +306,7 @@ impl Shared {
         } else {
             why
         };
-        let (tx, sockets) = core.end(why);
+        let (tx, sockets, journal) = core.end(why);
         drop(core);
         // A thread that leads holds the receiving half.
         self.leader.wake();
@@ -318,6 +318,8 @@ impl Shared {
             device.counters();
         }
         drop(tx);
+        // As with a capture: it waits until the file is complete.
+        drop(journal);
         let mut rx = self.rx.lock().unwrap_or_else(PoisonError::into_inner);
         let open = rx.open.take();
         drop(rx);

@@ -8,7 +8,7 @@ use super::roles::{LeadId, Need, Roles, Wake};
 use super::shared::{Rx, Turn, WayOut};
 use super::sockets::{After, Sockets};
 use crate::base::Instant;
-use crate::stack::{InterfaceId, More, PortTx, Stack};
+use crate::stack::{InterfaceId, Journal, More, PortTx, Stack};
 
 /// Rounds of the stack's frame budget that a user's call sends itself; the rest is for who looks.
 const ROUNDS_OF_A_CALL: usize = 2;
@@ -149,12 +149,17 @@ impl Core {
     }
 
     /// The end: resets what is open; what is left to be dropped and told without the lock.
-    pub(super) fn end(&mut self, why: HostError) -> (Option<WayOut>, Sockets) {
+    pub(super) fn end(
+        &mut self,
+        why: HostError,
+    ) -> (Option<WayOut>, Sockets, Option<Box<dyn Journal>>) {
         if !matches!(why, HostError::Panicked) {
             self.reset_all(matches!(why, HostError::Closed));
         }
         self.life = Life::Ended(why);
-        (self.tx.take(), self.sockets.take())
+        // What comes now is of handles that outlive the host: nobody answers it.
+        let journal = self.stack.end_journal();
+        (self.tx.take(), self.sockets.take(), journal)
     }
 
     /// How many connections the end found open.

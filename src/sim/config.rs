@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::device::PortDevice;
 use crate::base::{Cidr, MacAddr};
 use crate::device::{Capabilities, Medium};
-use crate::stack::{Config, InterfaceConfig};
+use crate::stack::{Config, InterfaceConfig, Journal};
 
 /// The settings of a host.
 #[must_use]
@@ -17,8 +17,12 @@ pub struct HostConfig {
     pub(super) name: String,
     pub(super) tune: Box<dyn FnOnce(Config) -> Config>,
     pub(super) record: bool,
+    pub(super) journal: Option<MakeJournal>,
     pub(super) late: Duration,
 }
+
+/// What makes a journal for a stack of this configuration.
+type MakeJournal = Box<dyn FnOnce(&Config) -> Box<dyn Journal>>;
 
 impl HostConfig {
     /// A host of this name with the defaults of [`Config`], and a seed from the network's.
@@ -27,6 +31,7 @@ impl HostConfig {
             name: name.into(),
             tune: Box::new(|config| config),
             record: false,
+            journal: None,
             late: Duration::ZERO,
         }
     }
@@ -45,6 +50,27 @@ impl HostConfig {
     /// with each frame, whose bytes it holds.
     pub fn record(self, record: bool) -> Self {
         Self { record, ..self }
+    }
+
+    /// Gives its stack a journal, such as a [`Recording`](crate::capture::Recording), instead of
+    /// [`record`](Self::record).
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use netloom::capture::{Recording, RecordingSettings};
+    /// use netloom::sim::HostConfig;
+    ///
+    /// let settings = RecordingSettings::new(SystemTime::UNIX_EPOCH);
+    /// let host = HostConfig::new("a").journal(move |config| {
+    ///     let sink = std::io::sink();
+    ///     Box::new(Recording::start(sink, config, &settings).expect("a thread"))
+    /// });
+    /// ```
+    pub fn journal(self, make: impl FnOnce(&Config) -> Box<dyn Journal> + 'static) -> Self {
+        Self {
+            journal: Some(Box::new(make)),
+            ..self
+        }
     }
 
     /// Changes the settings of its stack: they come with the seed that the network gave it.

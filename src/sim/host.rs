@@ -11,7 +11,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::app::{App, Wake};
-use super::config::PortConfig;
+use super::config::{HostConfig, PortConfig};
 use super::cx::Cx;
 use super::device::{Edge, PortDevice, SimDevice};
 use super::office::Office;
@@ -19,7 +19,8 @@ use super::recording::Log;
 use crate::base::{Instant, Random, Seed};
 use crate::device::{Coalesce, Device, Receive, Segmented, Transmit};
 use crate::stack::{
-    Config, ConfigError, Event, InterfaceConfig, InterfaceId, Port, PortError, Stack, turn_all,
+    Config, ConfigError, Event, InterfaceConfig, InterfaceId, Journal, Port, PortError, Stack,
+    turn_all,
 };
 
 /// How soon a device that says that it is full is asked again; the time of some frames.
@@ -48,17 +49,21 @@ struct Slot {
 }
 
 impl Host {
-    pub(super) fn new(
-        seed: &Seed,
-        tune: impl FnOnce(Config) -> Config,
-        record: bool,
-        late: Duration,
-    ) -> Self {
+    pub(super) fn new(seed: &Seed, host: HostConfig) -> Self {
+        let HostConfig {
+            tune,
+            record,
+            journal,
+            late,
+            ..
+        } = host;
         let config = tune(Config::new(*seed));
-        let log = record.then(|| Log::new(config.clone()));
+        let own = journal.map(|make| make(&config));
+        let log = (record && own.is_none()).then(|| Log::new(config.clone()));
+        let journal = own.or_else(|| log.clone().map(|log| Box::new(log) as Box<dyn Journal>));
         Self {
-            stack: match &log {
-                Some(log) => Stack::recorded(config, Box::new(log.clone())),
+            stack: match journal {
+                Some(journal) => Stack::recorded(config, journal),
                 None => Stack::new(config),
             },
             log,

@@ -132,9 +132,10 @@ impl Network {
     /// Adds a host; a name is enough of a configuration.
     pub fn add_host(&mut self, config: impl Into<HostConfig>) -> HostId {
         let config = config.into();
+        let name = config.name.clone();
         let seed = self.seed_of("host", self.nodes.len());
-        let host = Host::new(&seed, config.tune, config.record, config.late);
-        HostId(self.add_node(config.name, Kind::Host(Box::new(host))))
+        let host = Host::new(&seed, config);
+        HostId(self.add_node(name, Kind::Host(Box::new(host))))
     }
 
     /// Adds an Ethernet switch, which learns where stations are.

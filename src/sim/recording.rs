@@ -11,8 +11,7 @@ use bytes::Bytes;
 use crate::base::Instant;
 use crate::link::TxFrame;
 use crate::stack::{
-    Answer, Config, Difference, Entry, Input, InterfaceId, Journal, Mismatch, Offered, Outcome,
-    Stack, Twin,
+    Answer, Config, Difference, Entry, Input, InterfaceId, Journal, Offered, Outcome, Stack, Twin,
 };
 
 /// A host's inputs from its start on.
@@ -24,12 +23,10 @@ pub struct Recording {
 
 /// How a twin came not to be one.
 #[derive(Debug, thiserror::Error)]
-#[error("frame {frame} or what is next to it differs at {:?}: {:?}", difference.at, difference.what)]
+#[error("it differs at {:?}, behind frame {}: {:?}", difference.at, difference.place, difference.what)]
 #[non_exhaustive]
 pub struct TwinError {
-    /// Frames before it.
-    pub frame: usize,
-    /// What differs.
+    /// What differs; its place is the number of frames before it.
     pub difference: Box<Difference>,
 }
 
@@ -51,26 +48,18 @@ impl Recording {
     /// [`TwinError`] says where the two part.
     pub fn twin(&self) -> Result<Stack, TwinError> {
         let mut twin = Twin::new(Stack::new(self.config.clone()), true);
-        let mut frame = 0;
-        let mut entries = self.entries.iter().cloned().inspect(|entry| {
-            frame += usize::from(matches!(entry, Entry::Offered(_)));
+        // The place of an entry is how many frames there were before it.
+        let mut frames = 0;
+        let mut entries = self.entries.iter().cloned().map(|entry| {
+            let place = frames;
+            frames += u64::from(matches!(entry, Entry::Offered(_)));
+            (place, entry)
         });
         loop {
             match twin.step(&mut entries) {
                 Ok(true) => {}
                 Ok(false) => return Ok(twin.into_stack()),
-                Err(difference) => {
-                    drop(entries);
-                    let told = matches!(
-                        &difference.what,
-                        Mismatch::Frame {
-                            expected: Some(_),
-                            ..
-                        }
-                    );
-                    let frame = frame - usize::from(told);
-                    return Err(TwinError { frame, difference });
-                }
+                Err(difference) => return Err(TwinError { difference }),
             }
         }
     }

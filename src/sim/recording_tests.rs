@@ -7,7 +7,7 @@ use super::*;
 use crate::base::Cidr;
 use crate::device::{Chance, WireConfig};
 use crate::sim::{Bulk, Cx, HostConfig, Network, PortConfig, Sink, Wake};
-use crate::stack::{SocketId, UdpOptions};
+use crate::stack::{Mismatch, SocketId, UdpOptions};
 use crate::tcp::TcpOptions;
 
 fn at(host: u8, port: u16) -> SocketAddr {
@@ -108,5 +108,5 @@ fn a_twin_that_is_told_something_else_is_found_out() {
     other.config = Config::new(crate::base::Seed::from_number(99));
     let error = other.twin().unwrap_err();
     assert!(matches!(error.difference.what, Mismatch::Frame { .. }));
-    assert!(error.frame < 10, "{}", error.frame);
+    assert!(error.difference.place < 10, "{error}");
 }

@@ -69,7 +69,6 @@ impl RawId {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
 
-    #[cfg(test)]
     fn from_bits(bits: u64) -> Self {
         let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
         Self {
@@ -128,7 +127,6 @@ macro_rules! socket_ids {
             }
 
             /// What [`to_bits`](Self::to_bits) gave.
-            #[cfg(test)]
             pub(crate) fn from_bits(bits: u64) -> Self {
                 Self(RawId::from_bits(bits))
             }

@@ -197,6 +197,17 @@ impl Stack {
         stack
     }
 
+    /// Writes down no more; the journal, which may wait when it is dropped.
+    #[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
+    pub(crate) fn end_journal(&mut self) -> Option<Box<dyn Journal>> {
+        self.scribe.0.take()
+    }
+
+    /// Is there a journal?
+    pub(super) const fn is_noted(&self) -> bool {
+        self.scribe.is_on()
+    }
+
     /// Notes a call that is about to be made.
     #[inline]
     pub(super) fn note_call(&mut self, now: Option<Instant>, call: impl FnOnce(Keep) -> Call) {

@@ -211,7 +211,7 @@ fn run(cut: bool) -> Vec<Entry> {
 fn twin_of(entries: Vec<Entry>, seed: u64) -> Result<Stack, Box<Difference>> {
     let config = Config::new(Seed::from_number(seed));
     let mut twin = Twin::new(Stack::new(config), true);
-    let mut entries = entries.into_iter();
+    let mut entries = (0..).zip(entries);
     while twin.step(&mut entries)? {}
     Ok(twin.into_stack())
 }

@@ -23,8 +23,8 @@ use crate::{ipv4, ipv6};
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct PingOptions {
-    ttl: Option<u8>,
-    queue: usize,
+    pub(crate) ttl: Option<u8>,
+    pub(crate) queue: usize,
 }
 
 impl Default for PingOptions {

@@ -18,7 +18,9 @@ pub struct Twin {
     stack: Stack,
     whole: bool,
     /// The entry after those that were told.
-    ahead: Option<Entry>,
+    ahead: Option<(u64, Entry)>,
+    /// The place of the entry that was told last.
+    place: u64,
     last: Instant,
 }
 
@@ -26,6 +28,8 @@ pub struct Twin {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Difference {
+    /// The place of the entry that it differs from, or behind which it did more.
+    pub place: u64,
     /// The time that the twin was told last.
     pub at: Instant,
     /// What it is.
@@ -69,6 +73,7 @@ impl Twin {
             stack,
             whole,
             ahead: None,
+            place: 0,
             last: Instant::ZERO,
         }
     }
@@ -89,34 +94,35 @@ impl Twin {
     }
 
     /// Tells it the next input with all that belongs to it, of which the last may be missing; `false`
-    /// when there is none.
+    /// when there is none. Each entry comes with its place, which a difference names.
     ///
     /// # Errors
     /// The first [`Difference`] in what it did. Further steps go on behind it.
     pub fn step(
         &mut self,
-        entries: &mut dyn Iterator<Item = Entry>,
+        entries: &mut dyn Iterator<Item = (u64, Entry)>,
     ) -> Result<bool, Box<Difference>> {
         let input = loop {
-            match self.ahead.take().or_else(|| entries.next()) {
-                None => return Ok(false),
-                Some(Entry::Input(input)) => break input,
+            let Some((place, entry)) = self.ahead.take().or_else(|| entries.next()) else {
+                return Ok(false);
+            };
+            self.place = place;
+            match entry {
+                Entry::Input(input) => break input,
                 // What was left behind by a difference.
-                Some(Entry::Outcome(_) | Entry::Offered(_)) => {}
+                Entry::Outcome(_) | Entry::Offered(_) => {}
             }
         };
-        self.tell(input, entries).map(|()| true).map_err(|what| {
-            Box::new(Difference {
-                at: self.last,
-                what,
-            })
-        })
+        let told = self.tell(input, entries);
+        let (place, at) = (self.place, self.last);
+        told.map(|()| true)
+            .map_err(|what| Box::new(Difference { place, at, what }))
     }
 
     fn tell(
         &mut self,
         input: Input,
-        entries: &mut dyn Iterator<Item = Entry>,
+        entries: &mut dyn Iterator<Item = (u64, Entry)>,
     ) -> Result<(), Mismatch> {
         match input {
             Input::Interface(now, config) => {
@@ -160,15 +166,20 @@ impl Twin {
         &mut self,
         call: Option<Box<Call>>,
         got: Outcome,
-        entries: &mut dyn Iterator<Item = Entry>,
+        entries: &mut dyn Iterator<Item = (u64, Entry)>,
     ) -> Result<(), Mismatch> {
         match entries.next() {
-            Some(Entry::Outcome(expected)) if expected == got => Ok(()),
-            Some(Entry::Outcome(expected)) => Err(Mismatch::Outcome {
-                call,
-                expected,
-                got,
-            }),
+            Some((place, Entry::Outcome(expected))) => {
+                self.place = place;
+                if expected == got {
+                    return Ok(());
+                }
+                Err(Mismatch::Outcome {
+                    call,
+                    expected,
+                    got,
+                })
+            }
             other => {
                 self.ahead = other;
                 Ok(())
@@ -180,11 +191,12 @@ impl Twin {
         &mut self,
         now: Instant,
         on: InterfaceId,
-        entries: &mut dyn Iterator<Item = Entry>,
+        entries: &mut dyn Iterator<Item = (u64, Entry)>,
     ) -> Result<(), Mismatch> {
         let mut device = Device {
             on,
             entries,
+            place: self.place,
             ahead: None,
             over: false,
             wrong: None,
@@ -195,14 +207,18 @@ impl Twin {
             device.ahead = device.entries.next();
         }
         self.ahead = device.ahead;
-        if let Some(wrong) = device.wrong {
+        if let Some((place, wrong)) = device.wrong {
+            self.place = place;
             return Err(wrong);
         }
         match self.ahead.take() {
-            Some(Entry::Offered(expected)) => Err(Mismatch::Frame {
-                expected: Some(Box::new(expected)),
-                got: None,
-            }),
+            Some((place, Entry::Offered(expected))) => {
+                self.place = place;
+                Err(Mismatch::Frame {
+                    expected: Some(Box::new(expected)),
+                    got: None,
+                })
+            }
             other => {
                 self.ahead = other;
                 Ok(())
@@ -214,13 +230,15 @@ impl Twin {
 /// The device of a twin: it answers what the first stack's did.
 struct Device<'a> {
     on: InterfaceId,
-    entries: &'a mut dyn Iterator<Item = Entry>,
+    entries: &'a mut dyn Iterator<Item = (u64, Entry)>,
+    /// The place of the entry that was read last.
+    place: u64,
     /// An entry that was read and is no frame.
-    ahead: Option<Entry>,
+    ahead: Option<(u64, Entry)>,
     /// The entries are at their end.
     over: bool,
-    /// What differed first.
-    wrong: Option<Mismatch>,
+    /// What differed first, and where.
+    wrong: Option<(u64, Mismatch)>,
 }
 
 impl Device<'_> {
@@ -230,7 +248,10 @@ impl Device<'_> {
             return None;
         }
         match self.entries.next() {
-            Some(Entry::Offered(offered)) => Some(offered),
+            Some((place, Entry::Offered(offered))) => {
+                self.place = place;
+                Some(offered)
+            }
             other => {
                 self.over = other.is_none();
                 self.ahead = other;
@@ -253,12 +274,13 @@ impl Transmit for Device<'_> {
             .is_some_and(|expected| expected.on == self.on && expected.is_of(frame));
         if !same && self.wrong.is_none() {
             let data = Bytes::from(frame.to_vec());
-            self.wrong = Some(Mismatch::Frame {
+            let wrong = Mismatch::Frame {
                 expected: expected.map(Box::new),
                 got: Some(Box::new(Offered::new(
                     now, self.on, data, frame.meta, answer,
                 ))),
-            });
+            };
+            self.wrong = Some((self.place, wrong));
         }
         answer.into()
     }
@@ -276,6 +298,13 @@ impl Offered {
             meta,
             answer,
         }
+    }
+
+    /// The same of a frame of `len` bytes, of which only the first are kept, where the checksum at
+    /// `loose` sums up the rest.
+    #[must_use]
+    pub fn cut(self, len: usize, loose: Option<usize>) -> Self {
+        Self { len, loose, ..self }
     }
 
     /// Is this what was offered, as far as it was kept?

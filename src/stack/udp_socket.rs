@@ -29,12 +29,12 @@ pub(super) type UdpSockets = Slab<UdpId, UdpSocket>;
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct UdpOptions {
-    pub(super) send_buffer: usize,
-    pub(super) recv_buffer: usize,
-    pub(super) ttl: Option<u8>,
-    pub(super) tos: u8,
-    pub(super) dual_stack: bool,
-    pub(super) report_errors: bool,
+    pub(crate) send_buffer: usize,
+    pub(crate) recv_buffer: usize,
+    pub(crate) ttl: Option<u8>,
+    pub(crate) tos: u8,
+    pub(crate) dual_stack: bool,
+    pub(crate) report_errors: bool,
 }
 
 impl Default for UdpOptions {

@@ -125,7 +125,7 @@ impl Receive {
 
 impl Connection {
     /// Bytes that the user may write now: as the send buffer has room, and the budget.
-    pub(super) fn write_room(&self) -> usize {
+    pub(crate) fn write_room(&self) -> usize {
         self.write_share().saturating_sub(self.snd.queue.len())
     }
 

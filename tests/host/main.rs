@@ -6,6 +6,7 @@
 mod hung;
 mod leading;
 mod own_packets;
+mod recording;
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};

@@ -18,7 +18,10 @@ impl Stack {
     /// # Errors
     /// [`WriteError::WouldBlock`] arms the WRITABLE event again.
     pub fn tcp_write(&mut self, now: Instant, id: TcpId, data: &[u8]) -> Result<usize, WriteError> {
-        self.note_call(Some(now), |keep| Call::TcpWrite(id, keep.slice(data)));
+        let room = self.room_to_note(id);
+        self.note_call(Some(now), |keep| {
+            Call::TcpWrite(id, keep.slice(&data[..room.min(data.len())]))
+        });
         let now = self.net.clamp(now);
         let written = self.write_with(now, id, |connection| connection.write(now, data));
         self.note_outcome(written)
@@ -36,10 +39,26 @@ impl Stack {
         id: TcpId,
         chunk: &mut Bytes,
     ) -> Result<usize, WriteError> {
-        self.note_call(Some(now), |keep| Call::TcpWriteChunk(id, keep.chunk(chunk)));
+        let room = self.room_to_note(id);
+        self.note_call(Some(now), |keep| {
+            Call::TcpWriteChunk(id, keep.chunk(&chunk.slice(..room.min(chunk.len()))))
+        });
         let now = self.net.clamp(now);
         let written = self.write_with(now, id, |connection| connection.write_chunk(now, chunk));
         self.note_outcome(written)
+    }
+
+    /// How much of what is to be written a journal needs: no more can be taken, and of a writer that tries
+    /// again and again with all that it has, all would be noted each time.
+    fn room_to_note(&self, id: TcpId) -> usize {
+        if !self.is_noted() {
+            return usize::MAX;
+        }
+        let slot = self.tcp.slots.get(id);
+        slot.map_or(1, |slot| {
+            let connection = &slot.connection;
+            connection.write_room().max(connection.send_room()).max(1)
+        })
     }
 
     fn write_with(
@@ -80,7 +99,7 @@ impl Stack {
         id: TcpId,
         buf: &mut [u8],
     ) -> Result<usize, ReadError> {
-        self.note_call(Some(now), |_| Call::TcpRead(id, buf.len()));
+        self.note_call(Some(now), |_| Call::TcpRead(id, noted_len(buf)));
         let read = self.read_into(now, id, buf);
         let _ = self.note_outcome(read.as_ref().map(|&read| &buf[..read]));
         read
@@ -140,7 +159,7 @@ impl Stack {
     /// # Errors
     /// As [`tcp_read`](Self::tcp_read).
     pub fn tcp_peek(&mut self, id: TcpId, buf: &mut [u8]) -> Result<usize, ReadError> {
-        self.note_call(None, |_| Call::TcpPeek(id, buf.len()));
+        self.note_call(None, |_| Call::TcpPeek(id, noted_len(buf)));
         let peeked = self.look_at(id, buf);
         let _ = self.note_outcome(peeked.as_ref().map(|&peeked| &buf[..peeked]));
         peeked
@@ -371,4 +390,9 @@ impl Stack {
     pub fn tcp_time_wait_count(&self) -> usize {
         self.tcp.time_wait.len()
     }
+}
+
+/// The length of a reader's buffer for a journal: nothing fills one of a gigabyte.
+fn noted_len(buf: &[u8]) -> usize {
+    buf.len().min(1 << 30)
 }

@@ -5,10 +5,10 @@ use crate::tcp::TcpOptions;
 /// How a listener listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
-    pub(super) backlog: usize,
-    pub(super) dual_stack: bool,
-    pub(super) syn_cookies: bool,
-    pub(super) tcp: TcpOptions,
+    pub(crate) backlog: usize,
+    pub(crate) dual_stack: bool,
+    pub(crate) syn_cookies: bool,
+    pub(crate) tcp: TcpOptions,
 }
 
 impl Default for ListenOptions {

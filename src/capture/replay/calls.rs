@@ -1,0 +1,76 @@
+//! Users' calls as bytes and back.
+//!
+//! *Owns* the number of each call. *Does not* make them.
+
+use super::code::{Code, Nonsense, Take, unknown};
+use super::entry::MOST_AT_ONCE;
+use crate::stack::Call;
+
+/// A line for each call: its number, its variant, and a name for each of its fields.
+macro_rules! calls {
+    ($($number:literal => $variant:ident($($field:ident),*);)+) => {
+        /// Appends a call.
+        pub(super) fn put_call(out: &mut Vec<u8>, call: &Call) {
+            match call {
+                Call::TcpAbortAll => 0_u8.put(out),
+                $(Call::$variant($($field),*) => {
+                    let number: u8 = $number;
+                    number.put(out);
+                    $($field.put(out);)*
+                })+
+            }
+        }
+
+        /// Reads a call.
+        pub(super) fn take_call(from: &mut Take) -> Result<Call, Nonsense> {
+            let call = match u8::take(from)? {
+                0 => Call::TcpAbortAll,
+                $($number => {
+                    $(let $field = Code::take(from)?;)*
+                    Call::$variant($($field),*)
+                })+
+                other => return unknown("call", other),
+            };
+            sensible(call)
+        }
+    };
+}
+
+calls! {
+    1 => TcpConnect(a, b, c);
+    2 => TcpListen(a, b);
+    3 => TcpAccept(a);
+    4 => TcpListenerRoom(a, b);
+    5 => TcpListenerClose(a);
+    6 => TcpWrite(a, b);
+    7 => TcpWriteChunk(a, b);
+    8 => TcpRead(a, b);
+    9 => TcpReadChunk(a, b);
+    10 => TcpPeek(a, b);
+    11 => TcpShutdown(a, b);
+    12 => TcpSetOptions(a, b);
+    13 => TcpClose(a);
+    14 => TcpAbort(a);
+    15 => UdpBind(a, b);
+    16 => UdpConnect(a, b);
+    17 => UdpSendTo(a, b, c);
+    18 => UdpSendChunk(a, b, c);
+    19 => UdpSendSegmented(a, b, c, d);
+    20 => UdpRecv(a);
+    21 => UdpClose(a);
+    22 => PingOpen(a);
+    23 => PingSend(a, b, c, d, e);
+    24 => PingRecv(a);
+    25 => PingClose(a);
+    26 => ChargeOutside(a);
+}
+
+/// A reader's buffer that no machine has is no buffer.
+fn sensible(call: Call) -> Result<Call, Nonsense> {
+    match call {
+        Call::TcpRead(_, len) | Call::TcpPeek(_, len) if len > MOST_AT_ONCE => {
+            unknown("length", u64::try_from(len).unwrap_or(u64::MAX))
+        }
+        call => Ok(call),
+    }
+}

@@ -1,0 +1,106 @@
+//! Settings as bytes and back: of the stack, of interfaces, of sockets.
+//!
+//! *Owns* which fields a recording holds: all of them. Each type is taken apart field by field, so that who
+//! adds a setting adds it here, and then raises [`FORMAT`].
+
+use super::code::{Code, Nonsense, Take, unknown};
+use crate::device::{Capabilities, Medium};
+use crate::link::SegmentKinds;
+use crate::stack::{Config, InterfaceConfig, ListenOptions, PingOptions, UdpOptions};
+use crate::tcp::{Ecn, Keepalive, TcpOptions};
+
+/// The number of the format of a recording's own blocks: one more whenever what stands in them changes.
+pub(super) const FORMAT: u32 = 1;
+
+/// The same with every setting within the bounds that its method keeps: a file may hold any number.
+pub(super) fn within_bounds(config: Config) -> Config {
+    let of = config.clone();
+    config
+        .neighbour_limit(of.neighbour_limit)
+        .neighbour_queue(of.neighbour_queue)
+        .outbox_limit(of.outbox_limit)
+        .transmit_budget(of.transmit_budget)
+        .timer_budget(of.timer_budget)
+        .ttl(of.ttl)
+}
+
+/// A struct as its fields, in this order.
+macro_rules! fields {
+    ($($type:ident { $($field:ident),+ $(,)? })+) => {$(
+        impl Code for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                let Self { $($field),+ } = self;
+                $($field.put(out);)+
+            }
+
+            fn take(from: &mut Take) -> Result<Self, Nonsense> {
+                $(let $field = Code::take(from)?;)+
+                Ok(Self { $($field),+ })
+            }
+        }
+    )+};
+}
+pub(super) use fields;
+
+/// An enum without fields as a number.
+macro_rules! numbered {
+    ($($type:ident, $what:literal { $($number:literal => $variant:ident),+ $(,)? })+) => {$(
+        impl Code for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                let number: u8 = match self {
+                    $(Self::$variant => $number,)+
+                };
+                number.put(out);
+            }
+
+            fn take(from: &mut Take) -> Result<Self, Nonsense> {
+                match u8::take(from)? {
+                    $($number => Ok(Self::$variant),)+
+                    other => unknown($what, other),
+                }
+            }
+        }
+    )+};
+}
+pub(super) use numbered;
+
+fields! {
+    Config {
+        seed, neighbour_limit, neighbour_queue, neighbour_queue_bytes, outbox_limit, transmit_budget,
+        timer_budget, ephemeral_ports, icmp_errors_per_second, icmp_errors_per_peer, ttl, copy_below,
+        trust_partial, time_wait, time_wait_limit, orphan_limit, socket_memory,
+    }
+    InterfaceConfig {
+        capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, link_local,
+        accept_foreign, windows_together,
+    }
+    Capabilities {
+        medium, mtu, checksum, tso4, tso6, uso, cut_in_software, queue_frames, receives_super_segments,
+        one_of_several,
+    }
+    TcpOptions {
+        nodelay, send_buffer_initial, send_buffer_max, both_ways_max, recv_buffer_max,
+        recv_buffer_initial, congestion, keepalive, user_timeout, linger, ttl, tos, ecn, delayed_ack,
+        quick_acks, syn_retries, retries, orphan_retries, mss, min_rto, fin_timeout,
+    }
+    Keepalive { idle, interval, probes }
+    ListenOptions { backlog, dual_stack, syn_cookies, tcp }
+    UdpOptions { send_buffer, recv_buffer, ttl, tos, dual_stack, report_errors }
+    PingOptions { ttl, queue }
+}
+
+numbered! {
+    Medium, "medium" { 0 => Ethernet, 1 => Ip }
+    Ecn, "ECN setting" { 0 => Off, 1 => Accept, 2 => Ask }
+}
+
+impl Code for SegmentKinds {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.bits().put(out);
+    }
+
+    fn take(from: &mut Take) -> Result<Self, Nonsense> {
+        let bits = u8::take(from)?;
+        Self::from_bits(bits).map_or_else(|| unknown("kinds of super-segments", bits), Ok)
+    }
+}

@@ -1,0 +1,287 @@
+//! Values as bytes and back, total on any bytes; the number of the format.
+
+use core::net::SocketAddr;
+use core::num::NonZeroU16;
+use core::time::Duration;
+use std::net::Shutdown;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::calls::{put_call, take_call};
+use super::code::{Code, Take};
+use super::entry::{
+    FrameHead, Head, OfferedHead, Why, format_of, put_end, put_head, put_input, put_offered,
+    put_outcome, take_block,
+};
+use super::options::FORMAT;
+use crate::base::{Instant, Seed};
+use crate::device::{Capabilities, DeviceDrop, Medium};
+use crate::link::{
+    PartialChecksum, RxChecksum, RxFrame, RxMeta, SegmentKind, Segmentation, TxMeta,
+};
+use crate::stack::{
+    Answer, Call, Config, Event, Input, InterfaceConfig, InterfaceId, ListenOptions, ListenerId,
+    Outcome, Payload, PingId, PingOptions, Readiness, SocketId, TcpId, UdpId, UdpOptions,
+};
+use crate::tcp::congestion::{Choice, Reno};
+use crate::tcp::{Ecn, Keepalive, TcpOptions};
+
+fn options() -> TcpOptions {
+    TcpOptions::default()
+        .nodelay(true)
+        .keepalive(Some(
+            Keepalive::after(Duration::from_millis(1500)).probes(3),
+        ))
+        .linger(Some(Duration::ZERO))
+        .congestion(Choice::Bbr3)
+        .ecn(Ecn::Ask)
+        .mss(Some(1000))
+}
+
+fn interface() -> InterfaceConfig {
+    InterfaceConfig::new(&Capabilities::full(Medium::Ethernet, 9000))
+        .mac("02:00:00:00:00:07".parse().unwrap())
+        .vlan(9)
+        .address("10.0.0.1/24".parse().unwrap())
+        .address("fd00::1/64".parse().unwrap())
+        .gateway("10.0.0.254".parse().unwrap())
+        .route(
+            "10.1.0.0/16".parse().unwrap(),
+            Some("10.0.0.9".parse().unwrap()),
+        )
+        .route("fd01::/16".parse().unwrap(), None)
+        .dad_delay(Duration::from_nanos(1_999_999_999))
+        .windows_together(7)
+}
+
+fn calls() -> Vec<Call> {
+    let (tcp, listener) = (TcpId::from_bits(3 << 32 | 1), ListenerId::from_bits(7));
+    let (udp, ping) = (UdpId::from_bits(u64::MAX), PingId::from_bits(0));
+    let to: SocketAddr = "10.0.0.2:7".parse().unwrap();
+    let own: SocketAddr = "[fe80::1%2]:65535".parse().unwrap();
+    let data = || Payload::Whole(Bytes::from_static(b"data"));
+    let on = InterfaceId::from_scope(2);
+    vec![
+        Call::TcpConnect(to, Some(own), options()),
+        Call::TcpListen(
+            own,
+            ListenOptions::new(options()).backlog(9).dual_stack(true),
+        ),
+        Call::TcpAccept(listener),
+        Call::TcpListenerRoom(listener, usize::MAX),
+        Call::TcpListenerClose(listener),
+        Call::TcpWrite(tcp, Payload::Cut(100)),
+        Call::TcpWriteChunk(tcp, data()),
+        Call::TcpRead(tcp, 9),
+        Call::TcpReadChunk(tcp, usize::MAX),
+        Call::TcpPeek(tcp, 9),
+        Call::TcpShutdown(tcp, Shutdown::Both),
+        Call::TcpSetOptions(tcp, TcpOptions::default()),
+        Call::TcpClose(tcp),
+        Call::TcpAbort(tcp),
+        Call::TcpAbortAll,
+        Call::UdpBind(own, UdpOptions::new().ttl(3).dual_stack(true)),
+        Call::UdpConnect(udp, to),
+        Call::UdpSendTo(udp, None, data()),
+        Call::UdpSendChunk(udp, Some(to), data()),
+        Call::UdpSendSegmented(udp, Some(to), data(), NonZeroU16::MAX),
+        Call::UdpRecv(udp),
+        Call::UdpClose(udp),
+        Call::PingOpen(PingOptions::new().ttl(9)),
+        Call::PingSend(ping, own.ip(), on, 1, Bytes::from_static(b"echo")),
+        Call::PingRecv(ping),
+        Call::PingClose(ping),
+        Call::ChargeOutside(7),
+    ]
+}
+
+/// One of each kind of entry, as bytes.
+fn entries() -> Vec<Vec<u8>> {
+    let on = InterfaceId::from_scope(1).unwrap();
+    let now = Instant::from_millis(9);
+    let partial = PartialChecksum {
+        start: 34,
+        offset: 16,
+    };
+    let size = NonZeroU16::MIN;
+    let kind = SegmentKind::Tcp6;
+    let mut all = Vec::new();
+    let mut add = |put: &dyn Fn(&mut Vec<u8>)| {
+        let mut out = Vec::new();
+        put(&mut out);
+        all.push(out);
+    };
+    let config = Config::new(Seed::new([7; 32])).ephemeral_ports(9..=99);
+    add(&|out| {
+        put_head(
+            out,
+            &Head {
+                version: "1.2.3".to_owned(),
+                epoch_nanos: 77,
+                whole: true,
+                config: config.clone(),
+            },
+        );
+    });
+    add(&|out| put_input(out, &Input::Interface(now, Box::new(interface())), None));
+    for checksum in [
+        RxChecksum::Unknown,
+        RxChecksum::Verified,
+        RxChecksum::Partial(partial),
+    ] {
+        let meta = RxMeta::new(now)
+            .with_checksum(checksum)
+            .with_segment_size(Some(size));
+        let frame = Input::Frame(now, on, RxFrame::new(Bytes::new(), meta));
+        let sum = Some(5);
+        let head = FrameHead { meta, len: 66, sum };
+        add(&|out| put_input(out, &frame, Some(&head)));
+    }
+    add(&|out| put_input(out, &Input::Timeout(now), None));
+    let tcp = TcpId::from_bits(1);
+    let ids = [
+        SocketId::Tcp(tcp),
+        SocketId::Listener(ListenerId::from_bits(2)),
+        SocketId::Udp(UdpId::from_bits(3)),
+        SocketId::Ping(PingId::from_bits(4)),
+    ];
+    for id in ids {
+        let ready = Readiness::READABLE | Readiness::FAILED;
+        let event = Input::Event(Some(Event { id, ready }));
+        add(&|out| put_input(out, &event, None));
+    }
+    add(&|out| put_input(out, &Input::Event(None), None));
+    add(&|out| put_input(out, &Input::Transmit(now, on), None));
+    for call in calls() {
+        let call = Input::Call(now, Box::new(call));
+        add(&|out| put_input(out, &call, None));
+    }
+    for outcome in [
+        Outcome::Done,
+        Outcome::Number(7),
+        Outcome::Content(7, Some(9)),
+        Outcome::Content(7, None),
+        Outcome::Refused("no".to_owned()),
+    ] {
+        add(&|out| put_outcome(out, &outcome));
+    }
+    for answer in [
+        Answer::Taken,
+        Answer::Full,
+        Answer::Failed,
+        Answer::Dropped(DeviceDrop::LinkDown),
+    ] {
+        let segment = Some(Segmentation { kind, size });
+        let head = OfferedHead {
+            at: now,
+            on,
+            len: 99,
+            loose: Some(50),
+            meta: TxMeta::offload(partial, segment),
+            answer,
+        };
+        add(&|out| put_offered(out, &head));
+    }
+    for why in [Why::Complete, Why::QueueFull, Why::SizeLimit] {
+        add(&|out| put_end(out, why, 7));
+    }
+    all
+}
+
+fn take(bytes: &[u8]) -> Result<super::entry::Block, super::Nonsense> {
+    let mut from = Take::new(Bytes::copy_from_slice(bytes), None);
+    let block = take_block(&mut from)?;
+    from.end()?;
+    Ok(block)
+}
+
+/// When this fails, what recordings hold has changed: give `FORMAT` its next number, and put the lengths
+/// that are told here, so that older recordings are refused in words.
+#[test]
+fn the_format_has_the_number_that_it_had_when_it_was_this() {
+    let lengths: Vec<usize> = entries().iter().map(Vec::len).collect();
+    let expected = [
+        173, 144, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 173, 175, 18, 26, 18, 27, 31, 26, 26, 26,
+        19, 108, 18, 18, 10, 58, 25, 32, 39, 41, 18, 18, 20, 54, 18, 18, 18, 2, 10, 19, 11, 12, 40,
+        40, 40, 41, 10, 10, 10,
+    ];
+    assert_eq!((FORMAT, &lengths[..]), (1, &expected[..]));
+}
+
+#[test]
+fn each_entry_is_bytes_and_back() {
+    for bytes in entries() {
+        let block = take(&bytes).unwrap_or_else(|error| panic!("{bytes:?}: {error}"));
+        let mut again = Vec::new();
+        match &block {
+            super::entry::Block::Head(head) => put_head(&mut again, head),
+            super::entry::Block::Entry(crate::stack::Entry::Input(input)) => {
+                put_input(&mut again, input, None);
+            }
+            super::entry::Block::Entry(crate::stack::Entry::Outcome(outcome)) => {
+                put_outcome(&mut again, outcome);
+            }
+            super::entry::Block::Entry(crate::stack::Entry::Offered(_)) => unreachable!(),
+            super::entry::Block::Frame(now, on, head) => {
+                let frame = RxFrame::new(Bytes::new(), head.meta);
+                put_input(&mut again, &Input::Frame(*now, *on, frame), Some(head));
+            }
+            super::entry::Block::Offered(head) => put_offered(&mut again, head),
+            super::entry::Block::End(why, lost) => put_end(&mut again, *why, *lost),
+        }
+        assert_eq!(again, bytes, "{block:?}");
+        // And nothing is one that ends earlier or goes on.
+        for len in 0..bytes.len() {
+            assert!(take(&bytes[..len]).is_err(), "{block:?} cut to {len}");
+        }
+        assert!(take(&[&bytes[..], &[0]].concat()).is_err());
+    }
+}
+
+#[test]
+fn calls_keep_what_they_are() {
+    for call in calls() {
+        let mut out = Vec::new();
+        put_call(&mut out, &call);
+        let back = take_call(&mut Take::new(Bytes::from(out), None)).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{call:?}"));
+    }
+}
+
+#[test]
+fn a_congestion_control_of_the_users_own_is_asked_for() {
+    let own = Choice::custom(|| Box::new(Reno::new()));
+    let mut out = Vec::new();
+    own.put(&mut out);
+    let bytes = Bytes::from(out);
+    let error = Choice::take(&mut Take::new(bytes.clone(), None)).unwrap_err();
+    assert_eq!(error, super::Nonsense::OwnCongestion);
+    let taken = Choice::take(&mut Take::new(bytes, Some(own.clone()))).unwrap();
+    assert_eq!(taken, own);
+}
+
+#[test]
+fn a_head_tells_who_wrote_it() {
+    let head = Bytes::from(entries().remove(0));
+    assert_eq!(format_of(&head), Some(("1.2.3".to_owned(), FORMAT)));
+    assert_eq!(format_of(&head.slice(1..)), None);
+    assert_eq!(format_of(&Bytes::new()), None);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_an_entry_or_not(
+        which in 0usize..40,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    ) {
+        let all = entries();
+        let mut bytes = all[which % all.len()].clone();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        let _ = take(&bytes);
+        let _ = format_of(&Bytes::from(bytes));
+    }
+}
