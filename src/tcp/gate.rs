@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use crate::base::Instant;
 
+use super::congestion::parts::LOCAL_RTT;
 use super::connection::Connection;
 use super::plan::Frame;
 use super::send::Fin;
@@ -15,10 +16,6 @@ use super::seq::SeqNum;
 
 // 2^20 ns are a millisecond, nearly.
 const NANOS_SHIFT: u32 = 20;
-
-// Below it a window that idles for a round trip costs less than the pieces do that it is cut into (a local
-// path).
-pub(super) const LOCAL_RTT: Duration = Duration::from_millis(2);
 
 /// Why a connection that was asked to send stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -12,8 +12,9 @@
 //! memory is short a user may write a share only, whatever stands here.
 
 use super::budget::MemoryPressure;
+use super::congestion::parts::LOCAL_RTT;
 use super::connection::Connection;
-use super::gate::{LOCAL_RTT, SendLimit};
+use super::gate::SendLimit;
 use super::settings::TcpOptions;
 
 /// Windows that the buffer holds: Linux's `tcp_sndbuf_expand`, where CUBIC's 1.7 for what a recovery sends

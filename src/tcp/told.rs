@@ -4,9 +4,11 @@
 //! data last, so that growth never precedes a cut; before a transmission counts as in flight, that it
 //! leaves. *Does not* detect anything: `ack`, `recovery`, `commit` and `on_timer` do, and call this.
 
+use core::time::Duration;
+
 use crate::base::Instant;
 
-use super::congestion::parts::{PrrAck, window_rate};
+use super::congestion::parts::{LOCAL_RTT, PrrAck, window_rate};
 use super::congestion::{
     AckSample, Choice, CongestionEvent, CongestionKind, Cx, LossCause, LostEvent, Pacing, Phase,
     SendEvent, Start, initial_window,
@@ -165,24 +167,32 @@ impl Connection {
         self.last_sent = now;
     }
 
+    /// Over what a window is spread: SRTT, or the latest round trip where that is shorter, since behind a cut the queue
+    /// empties sooner than the mean tells, and the line would idle. None on a local path, whatever its queue.
+    fn pacing_rtt(&self) -> Option<Duration> {
+        let srtt = self.rtt.srtt()?;
+        let far = self.rtt.min().is_some_and(|rtt| rtt >= LOCAL_RTT);
+        far.then(|| self.rtt.latest().map_or(srtt, |latest| srtt.min(latest)))
+    }
+
     /// The pacer follows what the controller says.
     fn set_pace(&mut self) {
         let output = self.congestion.output();
-        if output.pacing == Pacing::Off && self.pacer.rate().is_none() {
-            return;
-        }
         let smss = self.smss();
         let rate = match output.pacing {
             Pacing::Off => None,
             Pacing::FromWindow => {
                 let inflight = self.scoreboard.pipe();
                 let (cwnd, ssthresh) = (output.cwnd, output.ssthresh);
-                let rate = window_rate(cwnd, ssthresh, inflight, self.rtt.srtt());
+                let rate = window_rate(cwnd, ssthresh, inflight, self.pacing_rtt());
                 // A peer whose echoes lie makes hours of a round trip: as little as a controller may ask for.
                 rate.map(|rate| rate.max(u64::from(smss)))
             }
             Pacing::Rate(rate) => Some(rate),
         };
+        if rate.is_none() && self.pacer.rate().is_none() {
+            return;
+        }
         let quantum = output
             .send_quantum
             .unwrap_or_else(|| default_quantum(rate, smss));

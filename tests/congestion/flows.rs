@@ -72,3 +72,15 @@ fn runs_are_repeatable() {
         assert_ne!(hash(3), hash(4), "{choice}");
     }
 }
+
+/// CUBIC's window is spread over the round trip, but on a local path, and while it is small.
+#[test]
+fn cubic_paces_what_a_short_queue_would_not_hold() {
+    // (round trip in ms, run for so many ms, is it paced?): ten segments are 14 kB, and double each round trip.
+    for (rtt, millis, paced) in [(1, 500, false), (40, 150, false), (40, 500, true)] {
+        let mut flow = Flow::new(1, wires(1000, rtt, 5_000_000), using(Choice::Cubic));
+        flow.run(Duration::from_millis(millis));
+        let info = flow.info();
+        assert_eq!(info.pacing_rate.is_some(), paced, "{rtt} ms: {info:?}");
+    }
+}

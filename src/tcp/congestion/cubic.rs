@@ -1,5 +1,8 @@
 //! CUBIC (RFC 9438) with HyStart++ (RFC 9406), in integers.
 //!
+//! The window is spread over the round trip (RFC 9438 leaves that open): a slow start that doubles in bursts overflows
+//! short queues long before it fills the path, and what a recovery held back would leave as one burst behind it.
+//!
 //! *Owns* cwnd, ssthresh, the epoch and the Reno-friendly estimate. *Does not* know what a loss is.
 //! Lengths are bytes where the RFC counts segments: C is 0.4 SMSS per cubic second.
 
@@ -9,7 +12,7 @@ use crate::base::Instant;
 
 use super::control::CongestionControl;
 use super::event::{
-    AckSample, CongestionEvent, CongestionKind, Cx, EpisodeKind, Output, Phase, Response,
+    AckSample, CongestionEvent, CongestionKind, Cx, EpisodeKind, Output, Pacing, Phase, Response,
     SendEvent, Start, UndoEvent,
 };
 use super::parts::{AckCredit, HyStartPlusPlus, HyStartStep, MAX_CWND};
@@ -163,7 +166,13 @@ impl Cubic {
 
     /// RFC 9438 §4.6 and §4.7: the threshold, and what the next curve aims at. Beta counts once.
     fn reduce(&mut self, cx: &Cx, event: &CongestionEvent, floor: u32) {
-        self.ssthresh = scaled(event.flight_before, BETA).max(floor);
+        // RFC 9438 §4.6: of cwnd, where nothing but the window stops the sender (§5.8); a paced flight lags behind it.
+        let used = if cx.cwnd_limited && !cx.rwnd_limited {
+            self.cwnd
+        } else {
+            event.flight_before
+        };
+        self.ssthresh = scaled(used, BETA).max(floor);
         // RFC 9406 §4.2: a loss or ECN-Echo ends it.
         self.hystart = None;
         let cwnd = self.cwnd;
@@ -379,7 +388,7 @@ impl CongestionControl for Cubic {
     }
 
     fn output(&self) -> Output {
-        Output::window(self.cwnd, self.ssthresh)
+        Output::window(self.cwnd, self.ssthresh).paced(Pacing::FromWindow)
     }
 
     fn boxed_clone(&self) -> Box<dyn CongestionControl> {

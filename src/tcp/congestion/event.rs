@@ -345,8 +345,8 @@ pub enum Pacing {
     /// At once.
     #[default]
     Off,
-    /// Spread over the round trip, a little faster than the window
-    /// ([`window_rate`](super::parts::window_rate)).
+    /// Spread over the round trip, a little faster than the window; on a local path, and while the window is small, at
+    /// once ([`window_rate`](super::parts::window_rate)).
     FromWindow,
     /// At so many bytes per second.
     Rate(u64),

@@ -5,6 +5,11 @@
 //! Samples are counted by what an ACK stands for, one for every second segment as RFC 5681 §4.2 has
 //! receivers acknowledge: of merged segments few ACKs tell a whole round trip, and with a count of
 //! ACKs the first rounds would never be measured.
+//!
+//! What is compared with the round before is the shortest time of eight samples, and of the next eight, not that of
+//! the round until now: of a paced flight the first segments find no queue, whatever the last ones do, and the
+//! round's shortest time tells of a queue a round too late. Where flights leave in bursts the first samples of the next
+//! one take back what the last ones of this showed.
 
 use core::time::Duration;
 
@@ -54,6 +59,8 @@ pub struct HyStartPlusPlus {
     round_end: Option<u64>,
     last_min: Option<Duration>,
     current_min: Option<Duration>,
+    /// The shortest of the samples that wait to be looked at, `samples` in number.
+    group_min: Option<Duration>,
     samples: u32,
 }
 
@@ -64,6 +71,7 @@ impl Default for HyStartPlusPlus {
             round_end: None,
             last_min: None,
             current_min: None,
+            group_min: None,
             samples: 0,
         }
     }
@@ -95,9 +103,12 @@ impl HyStartPlusPlus {
             }
         }
         if let Some(rtt) = rtt {
+            self.current_min = Some(shorter(self.current_min, rtt));
+            self.group_min = Some(shorter(self.group_min, rtt));
             self.samples = self.samples.saturating_add((segments / 2).max(1));
-            self.current_min = Some(self.current_min.map_or(rtt, |min| min.min(rtt)));
-            self.look();
+            if self.samples >= N_RTT_SAMPLE {
+                self.look();
+            }
         }
         match self.phase {
             Phase::SlowStart => HyStartStep::SlowStart,
@@ -127,6 +138,7 @@ impl HyStartPlusPlus {
     /// RFC 9406 §4.2: a new round trip; returns whether slow start ends with the one before it.
     fn end_round(&mut self) -> bool {
         self.last_min = self.current_min.take().or(self.last_min);
+        self.group_min = None;
         self.samples = 0;
         if let Phase::Conservative { rounds, .. } = &mut self.phase {
             // The round in which it was entered counts, if partial.
@@ -136,14 +148,12 @@ impl HyStartPlusPlus {
         false
     }
 
-    /// RFC 9406 §4.2: compares this round trip with the one before it, or with where it was entered.
+    /// RFC 9406 §4.2: compares a group of samples with the round trip before, or with where it was entered.
     fn look(&mut self) {
-        let (Some(current), Some(last)) = (self.current_min, self.last_min) else {
+        self.samples = 0;
+        let (Some(current), Some(last)) = (self.group_min.take(), self.last_min) else {
             return;
         };
-        if self.samples < N_RTT_SAMPLE {
-            return;
-        }
         match self.phase {
             Phase::SlowStart => {
                 let thresh = (last / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH);
@@ -161,6 +171,10 @@ impl HyStartPlusPlus {
             Phase::Conservative { .. } | Phase::Done => {}
         }
     }
+}
+
+fn shorter(min: Option<Duration>, sample: Duration) -> Duration {
+    min.map_or(sample, |min| min.min(sample))
 }
 
 #[cfg(test)]
@@ -189,8 +203,13 @@ mod tests {
 
         /// The steps of one round trip.
         fn run(&mut self, rtt: Duration) -> Vec<HyStartStep> {
+            self.run_some(self.acks, rtt)
+        }
+
+        /// The steps of `count` ACKs of a round trip.
+        fn run_some(&mut self, count: u32, rtt: Duration) -> Vec<HyStartStep> {
             let bytes = self.acks * self.segments * 1000;
-            (0..self.acks)
+            (0..count)
                 .map(|_| {
                     self.delivered += u64::from(self.segments) * 1000;
                     self.hystart
@@ -251,6 +270,25 @@ mod tests {
             HyStartStep::Exit,
             "the partial round counts"
         );
+    }
+
+    /// A queue that a paced flight makes: the round's first samples know nothing of it.
+    #[test]
+    fn a_queue_that_grows_within_a_round_is_seen_in_it() {
+        let mut rounds = Rounds::new(32, 2);
+        rounds.run(MS(100));
+        rounds.run_some(8, MS(100));
+        rounds.run_some(8, MS(112));
+        assert!(!rounds.hystart.is_conservative(), "12 ms are no eighth");
+        rounds.run_some(7, MS(113));
+        assert!(!rounds.hystart.is_conservative(), "too few samples");
+        rounds.run_some(1, MS(113));
+        assert_eq!(rounds.hystart.baseline(), Some(MS(113)));
+        rounds.run_some(8, MS(114));
+        assert!(rounds.hystart.is_conservative());
+        // The next flight's first samples find none: it was a burst.
+        rounds.run_some(8, MS(100));
+        assert!(!rounds.hystart.is_conservative());
     }
 
     /// An ACK for 45 segments: three of them are a round trip, and it is measured all the same.

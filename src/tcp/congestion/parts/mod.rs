@@ -15,6 +15,7 @@ mod sampler;
 pub use filter::{TwoSlotMax, WindowedMax, WindowedMin};
 pub use growth::{AckCredit, RenoGrowth};
 pub use hystart::{HyStartPlusPlus, HyStartStep};
+pub(crate) use pacer::LOCAL_RTT;
 pub use pacer::{Pacer, window_rate};
 pub use prr::{Prr, PrrAck};
 pub use round::RoundCounter;

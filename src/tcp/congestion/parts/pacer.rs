@@ -14,6 +14,16 @@ use crate::base::Instant;
 const NANOS_PER_SEC: u128 = 1_000_000_000;
 // What a late wake-up makes good: drivers wake within this time.
 const CREDIT: Duration = Duration::from_millis(1);
+/// Below it a window that idles for a round trip costs less than the pieces do that it is cut into (a local
+/// path): what the pacer makes good is about a window.
+pub(crate) const LOCAL_RTT: Duration = Duration::from_millis(2);
+// A super-segment leaves as one piece wherever it is handed over; so may a window of one.
+const UNPACED_WINDOW: u32 = 64 << 10;
+// A window that doubles in each round trip, smoothly, is sent at 2 ln 2 = 1.386 of itself in it: less slows it down,
+// more comes as a burst, to a queue that may be short (BBR's Startup: 4 ln 2 of what is delivered).
+const DOUBLING_PERCENT: u128 = 150;
+// As Linux: room to probe for more.
+const STEADY_PERCENT: u128 = 120;
 // As Linux's fq: below it a rate is meant to be none, and a division by it to be avoided.
 const MIN_RATE: u64 = 1;
 
@@ -112,11 +122,16 @@ impl Pacer {
     }
 }
 
-/// The rate that a window alone asks for, in bytes per second, as Linux's `tcp_update_pacing_rate`:
-/// twice the window in a round trip in slow start, 6/5 of it afterwards. `None` without a round trip.
-pub fn window_rate(cwnd: u32, ssthresh: u32, inflight: u32, srtt: Option<Duration>) -> Option<u64> {
-    let nanos = srtt?.as_nanos().max(1);
-    let percent = if cwnd < ssthresh / 2 { 200 } else { 120 };
+/// The rate that a window alone asks for, in bytes per second: three halves of the window in a round trip in slow
+/// start, 6/5 of it afterwards (Linux's `tcp_update_pacing_rate` has twice the window, and 6/5). `None` where it may
+/// leave at once: without a round trip, and of a window of at most 64 KiB.
+pub fn window_rate(cwnd: u32, ssthresh: u32, inflight: u32, rtt: Option<Duration>) -> Option<u64> {
+    let nanos = rtt.filter(|_| cwnd > UNPACED_WINDOW)?.as_nanos().max(1);
+    let percent = if cwnd < ssthresh / 2 {
+        DOUBLING_PERCENT
+    } else {
+        STEADY_PERCENT
+    };
     let window = u128::from(cwnd.max(inflight));
     let rate = window * percent * NANOS_PER_SEC / (100 * nanos);
     Some(u64::try_from(rate).unwrap_or(u64::MAX).max(MIN_RATE))
@@ -227,20 +242,34 @@ mod tests {
     }
 
     #[test]
-    fn a_window_asks_for_twice_or_six_fifths_of_itself() {
-        let srtt = Some(Duration::from_millis(100));
+    fn a_window_asks_for_three_halves_or_six_fifths_of_itself() {
+        let rtt = Some(Duration::from_millis(100));
         let rows = [
-            (10_000, u32::MAX, 0, 200_000),
-            (10_000, 20_000, 0, 120_000),
-            (10_000, 20_002, 0, 200_000),
-            (10_000, 10_000, 20_000, 240_000),
+            (100_000, u32::MAX, 0, 1_500_000),
+            (100_000, 200_000, 0, 1_200_000),
+            (100_000, 200_002, 0, 1_500_000),
+            (100_000, 100_000, 200_000, 2_400_000),
         ];
         for (cwnd, ssthresh, inflight, rate) in rows {
-            assert_eq!(window_rate(cwnd, ssthresh, inflight, srtt), Some(rate));
+            assert_eq!(window_rate(cwnd, ssthresh, inflight, rtt), Some(rate));
         }
-        assert_eq!(window_rate(10_000, 0, 0, None), None);
-        assert_eq!(window_rate(0, 0, 0, srtt), Some(1));
-        let most = window_rate(u32::MAX, 0, 0, Some(Duration::from_nanos(1)));
+        let most = window_rate(u32::MAX, 0, 0, Some(Duration::ZERO));
         assert!(most.is_some_and(|rate| rate > 1 << 60));
+        assert_eq!(window_rate(u32::MAX, 0, 0, Some(Duration::MAX)), Some(1));
+    }
+
+    #[test]
+    fn a_small_window_is_not_paced_nor_one_without_a_round_trip() {
+        let rtt = Some(Duration::from_millis(100));
+        // (window, round trip, is it paced?)
+        let rows = [
+            (100_000, None, false),
+            (65_536, rtt, false),
+            (65_537, rtt, true),
+        ];
+        for (cwnd, rtt, paced) in rows {
+            let rate = window_rate(cwnd, u32::MAX, 1 << 20, rtt);
+            assert_eq!(rate.is_some(), paced, "{cwnd} bytes, {rtt:?}");
+        }
     }
 }
