@@ -219,6 +219,50 @@ fn r52_orphans_are_bounded() {
     assert_eq!((stack.tcp_open_count(), stack.tcp.orphans), (0, 0));
 }
 
+/// FIN-WAIT-1, CLOSING and LAST-ACK keep a whole connection, as in Linux: whichever of them a peer chooses, no
+/// more than the limit.
+#[test]
+fn r52_whatever_a_peer_leaves_unacknowledged_its_orphans_are_bounded() {
+    for stuck_in in [State::FinWait1, State::Closing, State::LastAck] {
+        let mut link = Link::new();
+        let config = Config::new(Seed::from_number(3)).orphan_limit(3);
+        let stack = &mut link.ends[0].stack;
+        *stack = Stack::new(config);
+        let interface = InterfaceConfig::new(&Capabilities::full(Medium::Ip, 1500));
+        let interface = interface.address("10.0.0.1/24".parse().unwrap());
+        stack.add_interface(Instant::ZERO, interface).unwrap();
+        let at = SERVER.parse().unwrap();
+        let listener = stack.tcp_listen(at, ListenOptions::default()).unwrap();
+        let now = link.now;
+        for n in 1..=30 {
+            let peer = &mut link.ends[1].stack;
+            let client = peer
+                .tcp_connect(now, at, None, TcpOptions::default())
+                .unwrap();
+            link.settle();
+            let id = link.ends[0].stack.tcp_accept(now, listener).unwrap();
+            if stuck_in == State::LastAck {
+                link.ends[1].stack.tcp_close(now, client);
+                link.settle();
+            }
+            link.ends[0].stack.tcp_close(now, id);
+            link.swallow(0);
+            if stuck_in == State::Closing {
+                link.ends[1].stack.tcp_close(now, client);
+                link.settle();
+            }
+            let tcp = &link.ends[0].stack.tcp;
+            let states: Vec<_> = tcp.slots.iter().map(|(_, s)| s.connection.state).collect();
+            assert_eq!(states, vec![stuck_in; n.min(3)], "after {n}");
+            assert_eq!(tcp.orphans, n.min(3));
+        }
+        // One for each close beyond the limit; and one for each FIN to what is gone since.
+        let late = if stuck_in == State::Closing { 27 } else { 0 };
+        let resets = link.ends[0].stack.counters().tcp_resets_sent;
+        assert_eq!(resets, 27 + late, "{stuck_in:?}");
+    }
+}
+
 /// SO_LINGER is about unsent data: a FIN that was acknowledged is followed by no RST.
 #[test]
 fn lingering_ends_quietly_once_everything_is_acknowledged() {
