@@ -147,10 +147,15 @@ impl Poller {
 /// How long a sleep lasts at most that nothing can end.
 const BLIND: Duration = Duration::from_millis(1);
 
-/// poll(2). When the kernel has no memory for it, or the process's limit on descriptors is below the
-/// number of these (EINVAL), the host goes on by looking every [`BLIND`].
+/// poll(2). Where it cannot look the host goes on by looking every [`BLIND`].
 fn watch(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
-    match ppoll(fds, timeout.map(TimeSpec::from), None) {
+    answer(ppoll(fds, timeout.map(TimeSpec::from), None), timeout)
+}
+
+/// What poll(2) answered. When the kernel has no memory for it, or the process's limit on descriptors is below
+/// their number (EINVAL), that is no end: it sleeps a little in its place.
+fn answer(polled: nix::Result<i32>, timeout: Option<Duration>) -> io::Result<()> {
+    match polled {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(Errno::ENOMEM | Errno::EAGAIN | Errno::EINVAL) => {
             std::thread::sleep(timeout.unwrap_or(BLIND).min(BLIND));
@@ -187,5 +192,25 @@ mod tests {
         let began = std::time::Instant::now();
         waker.wait(Some(Duration::from_millis(5))).unwrap();
         assert!(began.elapsed() >= Duration::from_millis(5));
+    }
+
+    /// A kernel short of memory slows a host down, and does not end it.
+    #[test]
+    fn a_poll_that_the_kernel_cannot_do_is_a_short_sleep() {
+        let long = Some(Duration::from_secs(3600));
+        for error in [Errno::ENOMEM, Errno::EAGAIN, Errno::EINVAL] {
+            let began = std::time::Instant::now();
+            for timeout in [long, None] {
+                answer(Err(error), timeout).unwrap();
+            }
+            let took = began.elapsed();
+            assert!(
+                took >= BLIND * 2 && took < Duration::from_secs(60),
+                "{error}"
+            );
+            answer(Err(error), Some(Duration::ZERO)).unwrap();
+        }
+        answer(Err(Errno::EINTR), long).unwrap();
+        assert!(answer(Err(Errno::EFAULT), long).is_err());
     }
 }
