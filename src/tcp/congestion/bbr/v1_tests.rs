@@ -1,25 +1,13 @@
+use super::super::tests::{self, SEC, near};
 use super::*;
-use crate::tcp::congestion::event::{UndoEvent, UndoEvidence};
 use crate::tcp::congestion::test_path::{SMSS, TestPath};
 
 const STARTUP: i128 = 0;
 const PROBE_BW: i128 = 2;
 const PROBE_RTT: i128 = 3;
-const SEC: Duration = Duration::from_secs(1);
 
 fn path(mbit: u64, rtt_millis: u64) -> TestPath {
-    let rate = mbit * 125_000;
-    TestPath::new(
-        Box::new(Bbr::new()),
-        rate,
-        Duration::from_millis(rtt_millis),
-    )
-}
-
-/// Within so many percent.
-fn near(value: i128, expected: u64, percent: i128) -> bool {
-    let expected = i128::from(expected);
-    (value - expected).abs() * 100 <= expected * percent
+    tests::path(Bbr::new(), mbit, rtt_millis)
 }
 
 #[test]
@@ -104,19 +92,6 @@ fn m21_a_rate_that_halves_is_learned_and_one_that_doubles() {
     );
 }
 
-#[test]
-fn m22_a_longer_path_is_learned() {
-    let mut path = path(10, 40);
-    path.run(3 * SEC);
-    path.rtt = Duration::from_millis(80);
-    path.run(25 * SEC);
-    assert!(
-        near(path.get("min_rtt_ns"), 80_000_000, 10),
-        "{}",
-        path.get("min_rtt_ns")
-    );
-}
-
 /// m23: ProbeRTT comes after 10 s, with four segments for 200 ms, and ends.
 #[test]
 fn m23_probe_rtt_ends_and_the_window_comes_back() {
@@ -165,27 +140,6 @@ fn recovery_conserves_for_a_round_and_the_window_comes_back() {
     assert_eq!(path.get("cwnd"), before);
 }
 
-#[test]
-fn a_time_out_starts_from_what_is_in_flight_and_an_undo_takes_it_back() {
-    let mut path = path(10, 40);
-    path.run(3 * SEC);
-    let before = path.get("cwnd");
-    let cx = Cx {
-        inflight: 0,
-        ..path.cx()
-    };
-    let rto = CongestionKind::Rto {
-        first: true,
-        consecutive: 1,
-    };
-    let event = CongestionEvent::new(rto, path.inflight);
-    path.control.on_congestion(&cx, &event);
-    assert_eq!(path.get("cwnd"), i128::from(SMSS));
-    let undo = UndoEvent::new(EpisodeKind::Loss, UndoEvidence::Frto);
-    path.control.on_undo(&cx, &undo);
-    assert_eq!(path.get("cwnd"), before);
-}
-
 /// m16, m27: a restart after idleness is paced at the estimate.
 #[test]
 fn m27_a_restart_after_idleness_is_paced() {
@@ -208,19 +162,4 @@ fn m27_a_restart_after_idleness_is_paced() {
         "a burst of {}",
         path.max_queue
     );
-}
-
-#[test]
-fn equal_seeds_answer_equally() {
-    let run = || {
-        let mut path = path(10, 40);
-        path.loss = 10_000;
-        path.run(5 * SEC);
-        (
-            path.sampler.delivered(),
-            path.get("pacing_rate"),
-            path.get("cwnd"),
-        )
-    };
-    assert_eq!(run(), run());
 }

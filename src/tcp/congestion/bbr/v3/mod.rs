@@ -146,7 +146,8 @@ impl Bbr3 {
     /// Once per episode: the draft saves at the first loss of each round too, when the model may have
     /// been cut already, and would then restore the cut.
     fn save(&mut self, cx: &Cx, first_of_all: bool) {
-        let fresh = matches!(cx.phase, Phase::Open | Phase::Disorder) && first_of_all;
+        let repairs = matches!(cx.phase, Phase::Recovery | Phase::Loss);
+        let fresh = !repairs && first_of_all;
         if self.saved.is_none() || fresh {
             self.saved = Some(Saved {
                 bw_st: self.model.bw_st,
@@ -189,7 +190,7 @@ impl Bbr3 {
     /// A tail-loss probe made a loss good before it was seen: one segment of what the latest round delivered,
     /// and itself (as Linux's BBRv3).
     fn on_repaired(&mut self, cx: &Cx) {
-        self.save(cx, true);
+        self.saved = None;
         self.model.note_loss(cx, true);
         let inflight = self.model.infl_latest.saturating_add(cx.smss);
         if self.cycle.probe_sample && model::too_much(u64::from(cx.smss), inflight) {
@@ -298,9 +299,9 @@ impl CongestionControl for Bbr3 {
                 self.cwnd = cx.inflight.saturating_add(cx.smss);
                 Response::Direct
             }
-            // A mark counts as a loss of the round.
+            // A mark counts as a loss of the round. What it teaches is right whatever else was for nothing.
             CongestionKind::Ecn { .. } => {
-                self.save(cx, true);
+                self.saved = None;
                 self.model.note_loss(cx, true);
                 Response::Ignore
             }
