@@ -66,6 +66,8 @@ pub struct Bbr {
     /// The first round of recovery: what leaves is what was delivered.
     conserves: bool,
     just_entered: bool,
+    /// The window and `conserves` in a recovery that this ACK ends.
+    ended: Option<(u32, bool)>,
     aggregation: Aggregation,
     policer: Policer,
 }
@@ -99,6 +101,7 @@ impl Bbr {
             prior_cwnd: 0,
             conserves: false,
             just_entered: false,
+            ended: None,
             aggregation: Aggregation::new(AGGREGATION_ROUNDS),
             policer: Policer::default(),
         }
@@ -376,6 +379,21 @@ impl Bbr {
         self.cwnd = self.cwnd.max(Self::least(cx));
     }
 
+    /// Something is lost. An ACK that ends one recovery and begins another one goes on with it, as in Linux,
+    /// which looks at the state once for each ACK: on a path that loses much, where one follows the other, each
+    /// would start from what is in flight, and after ProbeRTT that is nothing.
+    fn enter_recovery(&mut self, cx: &Cx) {
+        self.save_cwnd(cx);
+        if let Some((cwnd, conserves)) = self.ended.take() {
+            (self.cwnd, self.conserves) = (cwnd, conserves);
+            return;
+        }
+        self.conserves = true;
+        self.just_entered = true;
+        self.rounds.restart(cx.delivered);
+        self.cwnd = cx.inflight.saturating_add(cx.smss);
+    }
+
     fn come_back(&mut self) {
         self.cwnd = self.cwnd.max(self.prior_cwnd);
         self.conserves = false;
@@ -420,17 +438,14 @@ impl CongestionControl for Bbr {
     fn on_congestion(&mut self, cx: &Cx, event: &CongestionEvent) -> Response {
         match event.kind {
             CongestionKind::EnterRecovery => {
-                self.save_cwnd(cx);
-                self.conserves = true;
-                self.just_entered = true;
-                self.rounds.restart(cx.delivered);
-                self.cwnd = cx.inflight.saturating_add(cx.smss);
+                self.enter_recovery(cx);
                 Response::Direct
             }
             CongestionKind::Rto { .. } => {
                 self.save_cwnd(cx);
                 self.conserves = false;
                 self.just_entered = false;
+                self.ended = None;
                 self.full_bandwidth = 0;
                 self.watch_policer(cx, true, false);
                 self.cwnd = cx.inflight.saturating_add(cx.smss);
@@ -443,6 +458,7 @@ impl CongestionControl for Bbr {
     }
 
     fn on_ack(&mut self, cx: &Cx, sample: &AckSample) {
+        self.ended = None;
         if self.min_rtt.is_none() && sample.rtt.is_some() {
             // The first round trip: what was guessed is made good.
             self.start_pacing(cx);
@@ -459,6 +475,7 @@ impl CongestionControl for Bbr {
 
     fn on_recovery_exit(&mut self, _cx: &Cx, kind: EpisodeKind) {
         if kind != EpisodeKind::Reduction {
+            self.ended = Some((self.cwnd, self.conserves));
             self.come_back();
         }
     }

@@ -140,6 +140,42 @@ fn recovery_conserves_for_a_round_and_the_window_comes_back() {
     assert_eq!(path.get("cwnd"), before);
 }
 
+/// Where one recovery ends with the ACK that shows the next loss, the window goes on as it is; a loss that a later ACK
+/// shows starts from what is in flight.
+#[test]
+fn a_recovery_that_follows_another_at_once_goes_on() {
+    let event = CongestionEvent::new(CongestionKind::EnterRecovery, 100_000);
+    for at_once in [true, false] {
+        let mut path = path(10, 40);
+        path.run(3 * SEC);
+        let usual = path.get("cwnd");
+        let mut cx = path.cx();
+        path.control.on_congestion(&cx, &event);
+        let mut round = AckSample::new(10 * SMSS);
+        let rate = RateSample {
+            prior_delivered: cx.delivered,
+            ..RateSample::default()
+        };
+        (round.rate, cx.phase) = (Some(rate), Phase::Recovery);
+        path.control.on_ack(&cx, &round);
+        path.control.on_ack(&cx, &round);
+        let grown = path.get("cwnd");
+        assert!(grown > i128::from(path.inflight + 10 * SMSS));
+        path.control.on_recovery_exit(&cx, EpisodeKind::Recovery);
+        assert_eq!(path.get("cwnd"), usual.max(grown));
+        cx.phase = Phase::Open;
+        if !at_once {
+            path.control.on_ack(&cx, &AckSample::new(SMSS));
+        }
+        path.control.on_congestion(&cx, &event);
+        let again = i128::from(path.inflight + SMSS);
+        assert_eq!(path.get("cwnd"), if at_once { grown } else { again });
+        // And what was there before both comes back.
+        path.control.on_recovery_exit(&cx, EpisodeKind::Recovery);
+        assert!(path.get("cwnd") >= usual);
+    }
+}
+
 /// m16, m27: a restart after idleness is paced at the estimate.
 #[test]
 fn m27_a_restart_after_idleness_is_paced() {
