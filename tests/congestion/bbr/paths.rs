@@ -138,7 +138,8 @@ fn late_wake_ups_do_not_slow_it_down() {
     }
 }
 
-/// Behind a policer of a quarter of the link: that rate is used, and not much is thrown away.
+/// Behind a policer of a quarter of the link: that rate is used, and not much is thrown away: a tenth. It would be
+/// a fifth without the short-term bounds, and more than half without the long-term ones.
 #[test]
 fn a17_a_policer_is_found() {
     let bits = 10_000_000;
@@ -151,7 +152,7 @@ fn a17_a_policer_is_found() {
     assert!(received * 100 >= policed * 80, "{received} of {policed}");
     let wire = lab.network.wire_counters(lab.link.forth());
     assert!(
-        wire.policed * 100 <= wire.frames * 30,
+        wire.policed * 100 <= wire.frames * 16,
         "{} of {}",
         wire.policed,
         wire.frames
