@@ -1,5 +1,6 @@
 use super::super::tests::{self, SEC, near};
 use super::*;
+use crate::tcp::congestion::event::Phase;
 use crate::tcp::congestion::test_path::{SMSS, TestPath};
 
 const STARTUP: i128 = 0;

@@ -1,21 +1,23 @@
 //! BBR version 1, as in Linux's `tcp_bbr.c`: bandwidth and round-trip time, and no answer to loss.
 //!
-//! *Owns* the model of the path, the states and their gains. It is here for comparison and for paths
+//! *Owns* the model of the path, the states and their gains; `allowed` makes window and rate of them. It is here for comparison and for paths
 //! that lose at random; beside others in shallow queues it takes more than its share, which is known
 //! (`docs/choices.md`). [`Bbr3`](super::Bbr3) answers to loss.
+
+mod allowed;
 
 use core::time::Duration;
 
 use crate::base::Instant;
 use crate::tcp::congestion::control::CongestionControl;
 use crate::tcp::congestion::event::{
-    AckSample, CongestionEvent, CongestionKind, Cx, EpisodeKind, Output, Pacing, Phase, Response,
+    AckSample, CongestionEvent, CongestionKind, Cx, EpisodeKind, Output, Pacing, Response,
     SendEvent, Start, UndoEvent,
 };
 use crate::tcp::congestion::parts::{RateSample, RoundCounter, WindowedMax};
 
 use super::policer::{Observed, Verdict};
-use super::{Aggregation, Gain, MIN_SEGMENTS, Policer, Random, UNIT};
+use super::{Aggregation, Gain, Policer, Random, UNIT};
 
 // Linux's bbr_high_gain, 2/ln 2: the least that doubles the rate each round.
 const HIGH_GAIN: Gain = 2885;
@@ -29,7 +31,6 @@ const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
 const PROBE_RTT_TIME: Duration = Duration::from_millis(200);
 const FULL_GROWTH: (u64, u64) = (5, 4);
 const FULL_ROUNDS: u32 = 3;
-const QUANTA: u64 = 3;
 const RTT_BEFORE_SAMPLE: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,29 +129,6 @@ impl Bbr {
             State::ProbeBandwidth { .. } => CWND_GAIN,
             State::ProbeRtt => UNIT,
         }
-    }
-
-    /// The bytes in flight that fill the path `gain` times, with what offload and ACKs need beside.
-    fn inflight(&self, cx: &Cx, rate: u64, gain: Gain) -> u64 {
-        let Some(min_rtt) = self.min_rtt else {
-            return u64::from(cx.initial_cwnd);
-        };
-        self.quantized(cx, super::product(rate, min_rtt, gain))
-    }
-
-    fn quantized(&self, cx: &Cx, bytes: u64) -> u64 {
-        let smss = u64::from(cx.smss.max(1));
-        let quantum = u64::from(super::quantum(self.pacing_rate, cx.smss));
-        // An even number of segments, so that delayed ACKs come in time.
-        let even = (bytes + QUANTA * quantum).next_multiple_of(2 * smss);
-        match self.state {
-            State::ProbeBandwidth { phase: 0 } => even + 2 * smss,
-            _ => even,
-        }
-    }
-
-    fn least(cx: &Cx) -> u32 {
-        MIN_SEGMENTS * cx.smss
     }
 
     // --- the model ------------------------------------------------------------------------
@@ -309,96 +287,6 @@ impl Bbr {
             self.enter_probe_bandwidth(cx);
         }
     }
-
-    // --- what it allows -------------------------------------------------------------------
-
-    fn save_cwnd(&mut self, cx: &Cx) {
-        let repairs = matches!(cx.phase, Phase::Recovery | Phase::Loss);
-        self.prior_cwnd = if repairs || self.state == State::ProbeRtt {
-            self.prior_cwnd.max(self.cwnd)
-        } else {
-            self.cwnd
-        };
-    }
-
-    fn start_pacing(&mut self, cx: &Cx) {
-        let rtt = cx.srtt.unwrap_or(RTT_BEFORE_SAMPLE);
-        self.pacing_rate = super::rate_of(cx.initial_cwnd, rtt, HIGH_GAIN);
-    }
-
-    fn set_pacing_rate(&mut self, gain: Gain) {
-        let rate = self.rate();
-        if rate == 0 {
-            return;
-        }
-        let rate = super::pacing_rate(rate, gain);
-        if self.full_reached || rate > self.pacing_rate {
-            self.pacing_rate = rate;
-        }
-    }
-
-    fn set_cwnd(&mut self, cx: &Cx, sample: &AckSample) {
-        if sample.newly_acked > 0 {
-            self.grow(cx, sample);
-        }
-        if self.state == State::ProbeRtt {
-            // What it was comes back afterwards. m23: no floor lies above this.
-            self.cwnd = self.cwnd.min(Self::least(cx));
-        }
-        self.cwnd = super::narrowed(u64::from(self.cwnd));
-    }
-
-    fn grow(&mut self, cx: &Cx, sample: &AckSample) {
-        let acked = sample.newly_acked;
-        if core::mem::take(&mut self.just_entered) {
-            self.cwnd = cx.inflight.saturating_add(acked.max(cx.smss));
-        } else if sample.newly_lost > 0 {
-            self.cwnd = self.cwnd.saturating_sub(sample.newly_lost).max(cx.smss);
-        }
-        if self.conserves {
-            self.cwnd = self.cwnd.max(cx.inflight.saturating_add(acked));
-            return;
-        }
-        let rate = self.rate();
-        let bare = self
-            .min_rtt
-            .map(|rtt| super::product(rate, rtt, self.cwnd_gain()));
-        let extra = if self.full_reached {
-            self.aggregation.extra(rate, Some(MOST_AGGREGATION))
-        } else {
-            0
-        };
-        let bare = bare.unwrap_or_else(|| u64::from(cx.initial_cwnd));
-        let target = super::narrowed(self.quantized(cx, bare + extra));
-        let grown = self.cwnd.saturating_add(acked);
-        if self.full_reached {
-            self.cwnd = grown.min(target);
-        } else if self.cwnd < target || cx.delivered < u64::from(cx.initial_cwnd) {
-            self.cwnd = grown;
-        }
-        self.cwnd = self.cwnd.max(Self::least(cx));
-    }
-
-    /// Something is lost. An ACK that ends one recovery and begins another one goes on with it, as in Linux,
-    /// which looks at the state once for each ACK: on a path that loses much, where one follows the other, each
-    /// would start from what is in flight, and after ProbeRTT that is nothing.
-    fn enter_recovery(&mut self, cx: &Cx) {
-        self.save_cwnd(cx);
-        if let Some((cwnd, conserves)) = self.ended.take() {
-            (self.cwnd, self.conserves) = (cwnd, conserves);
-            return;
-        }
-        self.conserves = true;
-        self.just_entered = true;
-        self.rounds.restart(cx.delivered);
-        self.cwnd = cx.inflight.saturating_add(cx.smss);
-    }
-
-    fn come_back(&mut self) {
-        self.cwnd = self.cwnd.max(self.prior_cwnd);
-        self.conserves = false;
-        self.just_entered = false;
-    }
 }
 
 impl CongestionControl for Bbr {
@@ -515,5 +403,4 @@ impl CongestionControl for Bbr {
 }
 
 #[cfg(test)]
-#[path = "v1_tests.rs"]
 mod tests;
