@@ -351,7 +351,8 @@ struct Thin {
 const THIN_FLOWS: usize = 8;
 /// CUBIC takes minutes to fill a queue of fifty seconds.
 const THIN_MS: [u64; 2] = [600_000, 1_800_000];
-/// What BBRv1's may differ by, the largest from the smallest.
+/// What BBRv1's may be of the smallest queue's, full: eight least windows and what probes of the bandwidth add are
+/// more than it takes, so that what is measured there is the queue and not BBR.
 const FLAT_PERCENT: u64 = 150;
 
 impl fmt::Display for Thin {
@@ -359,7 +360,7 @@ impl fmt::Display for Thin {
         write!(
             f,
             "{THIN}, but queues of {:?} B; {THIN_FLOWS} flows from {} to {} s; the median round trip with BBRv1 at most \
-             {FLAT_PERCENT} % of that with the first, with CUBIC above .7 of that with a full queue",
+             {FLAT_PERCENT} % of the first queue, full, with CUBIC above .7 of that with a full queue",
             self.queues,
             THIN_MS[0] / 1000,
             THIN_MS[1] / 1000,
@@ -377,14 +378,15 @@ impl Experiment for Thin {
             let what = format!("BBRv1, {queue} B");
             match first {
                 None => run.tell(what, bbr, Unit::Nanos),
-                Some(first) => {
-                    let most = first / 100 * FLAT_PERCENT;
+                Some(full) => {
+                    let most = full / 100 * FLAT_PERCENT;
                     run.expect(what, bbr, Unit::Nanos, base..=most);
                 }
             }
-            first.get_or_insert(bbr);
+            let full = base + path.full_queue_nanos();
+            first.get_or_insert(full);
             let cubic = median_rtt(run, &path, Control::Cubic, (THIN_FLOWS, THIN_MS))?;
-            let least = (base + path.full_queue_nanos()) / 10 * 7;
+            let least = full / 10 * 7;
             run.expect(
                 format!("CUBIC, {queue} B"),
                 cubic,
