@@ -45,6 +45,8 @@ pub(crate) struct EcnState {
     reduced: Option<SeqNum>,
     /// Where the reduction that a mark brought about ends, while it runs.
     reduces_to: Option<SeqNum>,
+    /// Where that was when a loss ended it, and whether its CWR was still to leave: the loss may prove to be none.
+    interrupted: Option<(SeqNum, bool)>,
     /// Until then nothing leaves: a window of one segment cannot be halved in any other way.
     held: Option<Instant>,
     ce_received: u64,
@@ -56,6 +58,7 @@ impl EcnState {
     /// SND.UNA moved: a point that lies behind is forgotten, or it would look new after 2^31 octets.
     fn on_una(&mut self, una: SeqNum) {
         self.reduced = self.reduced.filter(|&point| !una.after(point));
+        self.interrupted = self.interrupted.filter(|&(point, _)| una.before(point));
     }
 }
 
@@ -187,6 +190,9 @@ impl Connection {
     pub(super) fn on_cwr_left(&mut self) {
         if let Some(ecn) = &mut self.ecn {
             ecn.cwr_due = false;
+            if let Some((_, due)) = &mut ecn.interrupted {
+                *due = false;
+            }
         }
     }
 
@@ -243,10 +249,12 @@ impl Connection {
 
     /// An episode of loss begins, or worsens: a reduction that runs ends with it.
     pub(crate) fn note_reduced_for_loss(&mut self) {
-        self.note_reduced();
-        if let Some(ecn) = &mut self.ecn {
-            ecn.reduces_to = None;
+        if let Some(ecn) = &mut self.ecn
+            && let Some(point) = ecn.reduces_to.take()
+        {
+            ecn.interrupted = Some((point, ecn.cwr_due));
         }
+        self.note_reduced();
     }
 
     /// Was the window reduced for a mark on what is still out? Then a loss among it is answered for.
@@ -254,10 +262,14 @@ impl Connection {
         self.ecn.as_ref().is_some_and(|e| e.reduces_to.is_some())
     }
 
-    /// The reduction that a loss brought about was for nothing: what is echoed counts again.
+    /// The reduction that a loss brought about was for nothing: what is echoed counts again, and one for a mark
+    /// that the loss interrupted goes on.
     pub(crate) fn forget_reduction(&mut self) {
         if let Some(ecn) = &mut self.ecn {
-            (ecn.cwr_due, ecn.reduced) = (false, None);
+            let interrupted = ecn.interrupted.take();
+            ecn.reduces_to = interrupted.map(|(point, _)| point);
+            ecn.reduced = ecn.reduces_to;
+            ecn.cwr_due = interrupted.is_some_and(|(_, due)| due);
         }
     }
 

@@ -536,6 +536,51 @@ fn a_probe_in_a_marks_reduction_is_answered_for() {
     t.info(|info| assert_eq!((info.tail_probes, info.ecn_reductions), (1, 1)));
 }
 
+/// A time-out that was none, in the window that a mark has reduced: the window is again what the mark left, for
+/// the same marks no second time, and one CWR left for them.
+#[test]
+fn a_needless_time_out_behind_a_mark_leaves_what_the_mark_left() {
+    for (choice, left) in [(Choice::Reno, 5000), (Choice::Cubic, 7000)] {
+        let mut t = agreed().congestion(choice.clone()).build();
+        first_window(&mut t);
+        t.run(
+            "+.05 < .E 1:1(0) ack 2001
+             +0   > *
+             +.1  > *
+             +.25 > . 2001:3001(1000) ack 1
+             +0   expect-info cwnd 1000
+             +.01 < .E 1:1(0) ack 3001
+             +0   > *
+             +0   < . 1:1(0) ack 4001
+             +0   > *",
+        );
+        t.info(|info| {
+            assert_eq!((info.undos, info.phase), (0, Phase::Open), "echoed");
+            assert_eq!((info.lost, info.retransmits), (0, 1));
+        });
+        let mut t = agreed().congestion(choice).build();
+        first_window(&mut t);
+        t.run(&format!(
+            "+.05 < .E 1:1(0) ack 2001
+             +0   > *
+             +.1  > *
+             +.25 > . 2001:3001(1000) ack 1
+             +.01 < . 1:1(0) ack 3001
+             +0   > *
+             +0   < . 1:1(0) ack 4001
+             +0   > *
+             +0   < .E 1:1(0) ack 5001
+             +0   > *
+             +0   expect-info ssthresh {left}
+             +0   expect-info cwnd {left}"
+        ));
+        t.info(|info| {
+            assert_eq!((info.undos, info.phase), (1, Phase::Reduction));
+            assert_eq!((info.lost, info.ecn_reductions), (0, 1));
+        });
+    }
+}
+
 /// Echoes of what nobody sent, and a flood of them: one answer for a window, never below a segment.
 #[test]
 fn a_flood_of_echoes_costs_one_reduction_for_a_window() {

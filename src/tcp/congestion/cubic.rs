@@ -325,12 +325,14 @@ impl CongestionControl for Cubic {
                 Response::Direct
             }
             CongestionKind::Rto { first, .. } => {
-                if first && !event.reduced {
+                if first {
                     let known = self.curve.as_ref().is_some_and(|it| it.before.is_some());
                     if matches!(cx.phase, Phase::Open | Phase::Disorder) || !known {
                         self.remember(cx);
                     }
-                    self.reduce(cx, event, 2 * cx.smss);
+                    if !event.reduced {
+                        self.reduce(cx, event, 2 * cx.smss);
+                    }
                 }
                 // RFC 9438 §4.8: the next curve starts at its middle.
                 self.curve(cx.now).w_last_max = None;

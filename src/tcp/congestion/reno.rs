@@ -102,11 +102,13 @@ impl CongestionControl for Reno {
             CongestionKind::Rto { first, .. } => {
                 // RFC 5681 §3.1: ssthresh only for the first time-out of a segment; cwnd one
                 // full segment every time.
-                if first && !event.reduced {
+                if first {
                     if matches!(cx.phase, Phase::Open | Phase::Disorder) || self.before.is_none() {
                         self.remember();
                     }
-                    self.reduce(event, 2 * cx.smss);
+                    if !event.reduced {
+                        self.reduce(event, 2 * cx.smss);
+                    }
                 }
                 self.cwnd = cx.smss;
                 self.growth.reset();

@@ -62,6 +62,9 @@ pub(crate) struct Episode {
     doubted: bool,
     /// Was a probe of the tail out when it began? Then an ACK may be for that.
     probed: bool,
+    /// Was a mark echoed since? What was reduced is right for that too, whatever else it was for (as Linux;
+    /// RFC 3168 §6.1.2).
+    marked: bool,
     /// When the controller last heard of it.
     told_at: Instant,
 }
@@ -82,6 +85,7 @@ impl Episode {
             first: None,
             highest: from,
             doubted: false,
+            marked: false,
             told_at: now,
         }
     }
@@ -163,14 +167,10 @@ impl Connection {
     /// that shows later is another one, and is answered for.
     pub(super) fn look_for_undo(&mut self, now: Instant, effect: &AckEffect) {
         let spurious = self.is_frto_spurious(effect);
-        if effect.ece {
-            // What was reduced is right for the mark too, whatever else it was for (as Linux; RFC 3168
-            // §6.1.2).
-            self.recovery.episode = None;
-        }
         let Some(episode) = &mut self.recovery.episode else {
             return;
         };
+        episode.marked |= effect.ece;
         let in_episode = self.recovery.phase != Phase::Open;
         let evidence = if effect.dsack.is_some_and(|(l, r)| episode.on_dsack(l, r)) {
             UndoEvidence::Dsack
@@ -186,14 +186,21 @@ impl Connection {
         } else {
             return;
         };
-        let event = UndoEvent::new(episode.kind, evidence);
+        let (event, marked) = (UndoEvent::new(episode.kind, evidence), episode.marked);
         self.recovery.episode = None;
-        self.stats.undos += 1;
         let segments = self.scoreboard.lost().div_ceil(self.smss());
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         if in_episode && self.recovery.walks.may(segments, una, nxt) {
             self.scoreboard.unmark_lost();
         }
+        if marked {
+            // What was taken for lost is not sent again for nothing; the window stays as it is.
+            if in_episode {
+                self.exit(now, event.episode);
+            }
+            return;
+        }
+        self.stats.undos += 1;
         self.forget_reduction();
         let cx = self.cx(now);
         self.congestion.on_undo(&cx, &event);
