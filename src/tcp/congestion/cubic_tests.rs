@@ -153,6 +153,12 @@ fn m09_growth_below_a_byte_per_ack_is_not_lost() {
     let grown = path.cwnd() - before;
     // 0.4 segments/s^3 for two seconds is 3.2 segments.
     assert!((2 * SMSS..6 * SMSS).contains(&grown), "{grown}");
+    // What an ACK leaves over counts with the next one: the window is on its curve, not behind it by as much as
+    // makes a byte per ACK, which is two segments here.
+    let epoch = path.epoch();
+    let curve = epoch.window(epoch.elapsed, SMSS);
+    let behind = curve.abs_diff(u64::from(path.cwnd()));
+    assert!(behind < u64::from(SMSS) / 2, "{behind}");
 }
 
 /// m09: an epoch of hours does not overflow.
@@ -168,6 +174,13 @@ fn m09_a_long_epoch_is_only_long() {
         grown <= 71 * SMSS * 3 / 2,
         "half a window per round trip at most: {grown}"
     );
+    // And no less: a cube that wrapped, or was cut, is far below. Of the microseconds of three it fills 64 bits.
+    for seconds in [3, 10, 1000, 50_000] {
+        let epoch = path.epoch();
+        let at = epoch.k + Duration::from_secs(seconds);
+        let expected = seconds.pow(3) * 2 * u64::from(SMSS) / 5 + u64::from(epoch.w_max);
+        assert!(near(epoch.window(at, SMSS), expected, 1), "{seconds} s");
+    }
     for _ in 0..40 {
         path.round();
         path.cx.now = path.cx.now + Duration::from_secs(1_000_000_000);
