@@ -140,7 +140,8 @@ impl Episode {
     }
 
     /// Nothing is lost any more; returns whether nothing left again either: all of it was late, and came before
-    /// the sender had its turn (as Linux's `tcp_packet_delayed`).
+    /// the sender had its turn (as Linux's `tcp_packet_delayed`). What an undo before it left marked, because it was
+    /// too much to put back, starts an episode of its own, of which the same holds.
     fn is_void(&self, lost: u32) -> bool {
         let of_loss = matches!(self.kind, EpisodeKind::Recovery | EpisodeKind::Loss);
         of_loss && lost == 0 && self.first.is_none() && !self.probed
