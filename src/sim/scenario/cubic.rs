@@ -24,7 +24,7 @@ pub(super) const ALL: &[Scenario] = &[
     window("C1-1e-3", &mean(FAR, 1000, 38_000, 400)),
     window("C1-1e-4", &mean(FAR, 10_000, 187_000, 600)),
     window("C1-1e-5", &mean(FAR, 100_000, 1_054_000, 600)),
-    window("C1-1e-6", &mean(FAR, 1_000_000, 5_926_000, 300)),
+    window("C1-1e-6", &few_losses(FAR, 1_000_000, 5_926_000, 300)),
     random("C1r-1e-4", &irregular(100, 187_000)),
     window("C1b-1e-2", &mean(NEAR, 100, 12_000, 50)),
     window("C1b-1e-3", &mean(NEAR, 1000, 38_000, 100)),
@@ -131,14 +131,25 @@ const fn mean(path: Path, nth: u64, mean: u64, length: u64) -> MeanWindow {
     }
 }
 
-/// Irregular losses leave ten to thirty percent more than periodic ones: a curve is convex in the end.
+/// The published means leave fast convergence out, which aims lower whenever a loss comes before the window of the
+/// last one. A fluid model of the curve with it has .94 of the mean at 10^-4 and .98 at 10^-6, but there only after
+/// half an hour; in the first 450 s, of seventeen losses, .89. Five percent more slack below, then.
+const fn few_losses(path: Path, nth: u64, mean: u64, length: u64) -> MeanWindow {
+    MeanWindow {
+        least: mean * 85 / 100,
+        ..self::mean(path, nth, mean, length)
+    }
+}
+
+/// Irregular losses leave 22 to 26 % more than periodic ones, as a curve is convex in the end, and with fast convergence
+/// 13 to 19 % (the fluid model, five runs of 1100 s): held to 5 to 30 %.
 const fn irregular(millionths: u32, mean: u64) -> MeanWindow {
     MeanWindow {
         path: FAR.harm(Harm::Loss(millionths)),
         control: Control::Cubic,
         warm_up: 100,
         length: 1000,
-        least: mean * 110 / 100,
+        least: mean * 105 / 100,
         most: mean * 130 / 100,
     }
 }
