@@ -61,6 +61,14 @@ scenarios! {
     e1_reno_4 "E1-reno-4",
     e1_cubic_1 "E1-cubic-1",
     e1_cubic_4 "E1-cubic-4",
+    #[ignore = "2.5 ms of queue: BBRv1 answers no mark, and keeps twice what the path holds and three bursts of half a millisecond in flight"]
+    e1_bbr_1 "E1-bbr-1",
+    #[ignore = "11 ms of queue: BBRv1 answers no mark, and four flows keep twelve bursts of a millisecond of their rates in flight beside twice what they take for the path's"]
+    e1_bbr_4 "E1-bbr-4",
+    #[ignore = "94.45 % of the line: a mark at a quarter of the path's length ends a probe before it has shown what fits"]
+    e1_bbr3_1 "E1-bbr3-1",
+    #[ignore = "2.8 ms of queue: four flows never keep less than three bursts of a millisecond of their rates each in flight, three times what the path holds"]
+    e1_bbr3_4 "E1-bbr3-4",
     b3 "B3",
     b4 "B4",
     b10 "B10",

@@ -1,7 +1,9 @@
 //! Flows that ask for ECN through a queue that marks.
 //!
 //! *Owns* E1: the set-up in which the authors of BBR looked at shallow marking thresholds (a link of 1 Gbit/s, a
-//! round trip of 1 ms, a mark on what waited for 242 us), with RFC 3168's answer to a mark.
+//! round trip of 1 ms, a mark on what waited for 242 us), with RFC 3168's answer to a mark. BBRv3 takes a mark for a
+//! loss, BBRv1 for nothing, and both keep three bursts of a millisecond in flight beside their model: as long as
+//! the path here is three times over.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -39,6 +41,9 @@ const ALONE: [u64; 2] = [850_000, 950_000];
 /// together, and what leaves right after a cut finds the queue as long: it is marked as well, and the window cut
 /// again. An answer in proportion to the marks would lose less.
 const TOGETHER: [u64; 2] = [800_000, 900_000];
+
+/// What is asked of controllers that model the path, and of those of the set-up's authors.
+const MODELED: u64 = 950_000;
 
 pub(super) const ALL: &[Scenario] = &[
     marked("E1-reno-1", true, &Marked::of(Control::Reno, 1, ALONE[0])),
@@ -83,6 +88,10 @@ pub(super) const ALL: &[Scenario] = &[
         false,
         &Marked::of(Control::Cubic, 100, TOGETHER[1]).long(),
     ),
+    marked("E1-bbr-1", true, &Marked::of(Control::Bbr, 1, MODELED)),
+    marked("E1-bbr-4", true, &Marked::of(Control::Bbr, 4, MODELED)),
+    marked("E1-bbr3-1", true, &Marked::of(Control::Bbr3, 1, MODELED)),
+    marked("E1-bbr3-4", true, &Marked::of(Control::Bbr3, 4, MODELED)),
 ];
 
 const fn marked(id: &'static str, short: bool, experiment: &'static Marked) -> Scenario {
