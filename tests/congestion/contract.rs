@@ -304,6 +304,77 @@ fn m17_the_window_limits_who_is_stopped_by_it() {
     assert_eq!(info.cwnd, 14_480);
 }
 
+/// m17: it is over when a window's worth was acknowledged since: who writes little from then on has no use for
+/// more than the window that he filled once.
+#[test]
+fn m17_a_window_that_was_full_once_grows_no_more() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 20000
+        +0   > . 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 10001
+        +0   > P. 10001:20001(10x1000) ack 1
+        +0   expect-info cwnd 20000
+        // Of the round in which it was full, as Linux counts it.
+        +.05 < . 1:1(0) ack 20001
+        +0   expect-info cwnd 30000
+        +0   write 1000
+        +0   > P. 20001:21001(1000) ack 1
+        +.05 < . 1:1(0) ack 21001
+        +0   write 1000
+        +0   > P. 21001:22001(1000) ack 1
+        +.05 < . 1:1(0) ack 22001
+        +0   expect-info cwnd 30000
+    ",
+    );
+}
+
+/// m17: a sender that the peer's window stops has not filled its own.
+#[test]
+fn m17_the_peers_window_is_no_reason_to_grow() {
+    let mut t = Scenario::established().window(5000).build();
+    t.run(
+        r"
+        +0   write 15000
+        +0   > . 1:5001(5x1000) ack 1
+        +.05 < . 1:1(0) ack 5001
+        +0   > . 5001:10001(5x1000) ack 1
+        +.05 < . 1:1(0) ack 10001
+        +0   > P. 10001:15001(5x1000) ack 1
+        +.05 < . 1:1(0) ack 15001
+        +0   expect-info cwnd 10000
+    ",
+    );
+}
+
+/// What a shut window refuses is no loss, however often it is asked.
+#[test]
+fn what_a_window_refuses_is_told_to_no_controller() {
+    let (choice, calls) = recorder();
+    let mut t = Scenario::established().congestion(choice).build();
+    t.run(
+        r"
+        +0   write 1000
+        +0   > P. 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 1001 win 0
+        +0   write 3000
+        +.25 > P. 1001:1002(1) ack 1
+        +.5  > . 1001:1002(1) ack 1
+        +1   > . 1001:1002(1) ack 1
+        +.1  < . 1:1(0) ack 1001 win 5000
+        +0   > . 1001:1002(1) ack 1
+        +0   > . 1002:3002(2x1000) ack 1
+        +.05 < . 1:1(0) ack 3002 win 5000
+        +0   > P. 3002:4001(999) ack 1
+        +.05 < . 1:1(0) ack 4001 win 5000
+    ",
+    );
+    let calls = calls.lock().unwrap();
+    let told = |call: &&Call| matches!(call, Call::Lost | Call::Congestion(..));
+    assert_eq!(calls.iter().find(told), None);
+}
+
 /// A controller that always says the same.
 #[derive(Clone, Debug)]
 struct Says(Output);

@@ -618,3 +618,20 @@ fn nothing_is_undone_behind_an_echo() {
         });
     }
 }
+
+/// What a reduction that was for nothing owed is owed no more: the next new text says nothing of it.
+#[test]
+fn a_reduction_that_is_undone_is_not_told_to_the_peer() {
+    let mut t = agreed().build();
+    t.run(&format!(
+        "+0 write 10000
+         {}+0 > P. 9001:10001(1000) ack 1 [ect0]
+         +.05 < . 1:1(0) ack 1 <sack 1001:10001>
+         +0 > . 1:1001(1000) ack 1
+         +.05 < . 1:1(0) ack 10001 <sack 1:1001>
+         +0 write 1000
+         +0 > P. 10001:11001(1000) ack 1 [ect0]",
+        train(1, 9001)
+    ));
+    t.info(|info| assert_eq!(info.undos, 1));
+}

@@ -35,6 +35,83 @@ fn r26_a_closed_window_is_probed_for_ever_and_then_used_at_once() {
     t.counters(|c| assert_eq!(c.tcp_window_probes, 1));
 }
 
+/// RFC 9293 §3.8.6.2.1 (4): what waits for a window that is worth it waits from when that opened, however long
+/// the window before it had been shut.
+#[test]
+fn the_override_counts_from_when_the_window_opened() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 1000
+        +0   > P. 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 1001 win 0
+        +0   write 3000
+        +.2  < . 1:1(0) ack 1001 win 100
+        +.25 > P. 1001:1101(100) ack 1
+    ",
+    );
+}
+
+/// RFC 9293 §3.8.6.1: a probe is one byte. The FIN behind the last one is no part of it.
+#[test]
+fn a_probe_of_the_last_byte_carries_no_fin() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 1000
+        +0   > P. 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 1001 win 0
+        +0   write 1
+        +0   close
+        +.25 > P. 1001:1002(1) ack 1
+        +.05 < . 1:1(0) ack 1002 win 1000
+        +0   > F. 1002:1002(0) ack 1
+    ",
+    );
+}
+
+/// r25: the back-off of probes is none of the text's that leaves when the window opens.
+#[test]
+fn r25_what_leaves_into_an_opened_window_has_a_time_out_of_its_own() {
+    let mut t = Scenario::established().without_sack().build();
+    t.run(
+        r"
+        +0   write 1000
+        +0   > P. 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 1001 win 0
+        +0   write 3000
+        +.25 > P. 1001:1002(1) ack 1
+        +0   < . 1:1(0) ack 1001 win 0
+        +.5  > . 1001:1002(1) ack 1
+        +0   < . 1:1(0) ack 1001 win 0
+        +1   > . 1001:1002(1) ack 1
+        +.1  < . 1:1(0) ack 1001 win 2001
+        +0   > . 1001:1002(1) ack 1
+        +0   > . 1002:3002(2x1000) ack 1
+        +.25 > . 1001:1002(1) ack 1
+    ",
+    );
+}
+
+/// RFC 9293 §3.8.6.2.1 (3): half of the largest window is worth a small segment of a sender with nothing on the
+/// way. With something on the way its ACK makes more room.
+#[test]
+fn half_a_window_leaves_only_when_nothing_is_outstanding() {
+    let mut t = Scenario::established().window(1600).build();
+    t.run(
+        r"
+        +0   write 750
+        +0   > P. 1:751(750) ack 1
+        // 850 would fit.
+        +0   write 5000
+        +.05 < . 1:1(0) ack 751 win 900
+        +0   > . 751:1651(900) ack 1
+        +.05 < . 1:1(0) ack 1651 win 1600
+        +0   > . 1651:2651(1000) ack 1
+    ",
+    );
+}
+
 /// Covers: TCP-39
 #[test]
 fn a_probe_that_is_taken_moves_on() {
