@@ -544,3 +544,129 @@ fn a_full_disk_ends_the_recording_only() {
     assert_eq!(file.len(), 100_000);
     assert!(matches!(end_of(&file), ReplayEnd::Cut { .. }));
 }
+
+/// `netloom replay`: what it prints and how it exits.
+#[cfg(feature = "cli")]
+mod tool {
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Exit status, standard output, standard error.
+    fn netloom(args: &[&str], file: &Path) -> (i32, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_netloom"))
+            .arg("replay")
+            .args(args)
+            .arg(file)
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let status = output.status.code().unwrap();
+        (status, text(output.stdout), text(output.stderr))
+    }
+
+    /// A file for one test.
+    fn file(name: &str, bytes: &[u8]) -> PathBuf {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    #[test]
+    fn what_is_the_same_is_said_to_be() {
+        let [(bytes, _), _] = Run::new(1).run();
+        let path = file("same.pcapng", &bytes);
+        let (status, out, errors) = netloom(&[], &path);
+        assert_eq!((status, &errors[..]), (0, ""));
+        assert!(
+            out.contains("the same for ") && out.ends_with("; complete\n"),
+            "{out}"
+        );
+        let (status, out, _) = netloom(&["--until", "100"], &path);
+        assert_eq!(status, 0);
+        assert!(out.contains("stopped where it was asked to"), "{out}");
+        // Cut off, it says so and is no failure.
+        let path = file("cut.pcapng", &bytes[..bytes.len() / 2]);
+        let (status, out, _) = netloom(&[], &path);
+        assert_eq!(status, 0);
+        assert!(out.contains("breaks off after byte"), "{out}");
+        let run = Run {
+            settings: settings().payload(false),
+            ..Run::new(1)
+        };
+        let [(bytes, _), _] = run.run();
+        let (status, out, _) = netloom(&[], &file("headers.pcapng", &bytes));
+        assert_eq!(status, 0);
+        assert!(out.contains("zeros stood in for payload"), "{out}");
+    }
+
+    #[test]
+    fn a_difference_is_shown_and_accepted() {
+        let [(mut bytes, _), _] = Run::new(1).run();
+        let seed = seed_of(&bytes)[0];
+        let place = bytes
+            .windows(32)
+            .position(|window| window == seed_of(&bytes));
+        bytes[place.unwrap()] = seed ^ 1;
+        let path = file("differs.pcapng", &bytes);
+        let (status, out, errors) = netloom(&[], &path);
+        assert_eq!(status, 1);
+        assert!(
+            out.contains(" differs\n  expected ") && out.contains("\n  got "),
+            "{out}"
+        );
+        assert!(errors.contains("is not what was recorded") && errors.lines().count() == 1);
+        let (status, out, _) = netloom(&["--accept"], &path);
+        assert_eq!(status, 0, "{out}");
+        assert!(out.ends_with(": accepted; complete\n"), "{out}");
+        let (status, _, errors) = netloom(&[], &path);
+        assert_eq!((status, &errors[..]), (0, ""));
+    }
+
+    #[test]
+    fn rows_of_connections_are_written() {
+        let [(bytes, _), _] = Run::new(1).run();
+        let rows = file("rows.jsonl", b"");
+        let path = file("traced.pcapng", &bytes);
+        let (status, ..) = netloom(&["--trace", rows.to_str().unwrap()], &path);
+        assert_eq!(status, 0);
+        let text = fs::read_to_string(rows).unwrap();
+        assert!(text.lines().count() > 50);
+        assert!(
+            text.lines()
+                .all(|row| row.starts_with("{\"time_ns\":") && row.ends_with('}'))
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_replayed_is_one_line() {
+        let [(bytes, _), _] = Run::new(1).run();
+        let mut other = bytes.clone();
+        let mark = bytes
+            .windows(8)
+            .position(|window| window == b"netloom\x01")
+            .unwrap();
+        other[mark + 8] = 99;
+        let mut nonsense = bytes.clone();
+        let (_, entry) = own_packets(&bytes)[60];
+        nonsense[entry + 1] = 200;
+        for (bytes, said) in [
+            (&b""[..], "give what --record wrote"),
+            (b"no capture", "give what --record wrote"),
+            (&other, "replay it with the version that wrote it"),
+            (&nonsense, "stands for no entry"),
+        ] {
+            let (status, out, errors) = netloom(&[], &file("refused", bytes));
+            assert_eq!((status, &out[..]), (1, ""));
+            assert!(
+                errors.contains(said) && errors.lines().count() == 1,
+                "{errors}"
+            );
+        }
+        let (status, ..) = netloom(&[], Path::new("/nowhere/at/all"));
+        assert_eq!(status, 1);
+        let (status, ..) = netloom(&["--until", "0"], Path::new("x"));
+        assert_eq!(status, 2);
+    }
+}

@@ -53,6 +53,22 @@ pub struct Row {
 }
 
 impl Row {
+    /// A connection of this stack as it is at `at`; `None` when there is none of this number.
+    pub fn of(at: Instant, stack: &Stack, id: TcpId) -> Option<Self> {
+        let mut inspected = Vec::new();
+        let mut visit = |name, value| inspected.push((name, value));
+        stack.tcp_inspect(id, &mut visit).ok()?;
+        Some(Self {
+            at,
+            id,
+            local: stack.tcp_local_addr(id).ok()?,
+            remote: stack.tcp_peer_addr(id).ok()?,
+            info: stack.tcp_info(id).ok()?,
+            queue: None,
+            inspected,
+        })
+    }
+
     /// Every value with its name, which says the unit where it is no byte or count. What a congestion
     /// control says of itself has `cc_` before the name that it gives.
     pub fn fields(&self) -> impl Iterator<Item = (Cow<'static, str>, Value)> + '_ {
@@ -171,11 +187,7 @@ impl Trace {
     }
 
     fn take(&mut self, now: Instant, stack: &Stack, id: TcpId, queue: Option<Queued>) {
-        let (Ok(info), Ok(local), Ok(remote)) = (
-            stack.tcp_info(id),
-            stack.tcp_local_addr(id),
-            stack.tcp_peer_addr(id),
-        ) else {
+        let Ok(info) = stack.tcp_info(id) else {
             return;
         };
         if self.sampling == Sampling::EachTurn {
@@ -184,17 +196,7 @@ impl Trace {
                 return;
             }
         }
-        let mut inspected = Vec::new();
-        // It is live: its information was just given.
-        let _ = stack.tcp_inspect(id, &mut |name, value| inspected.push((name, value)));
-        self.rows.push(Row {
-            at: now,
-            id,
-            local,
-            remote,
-            info,
-            queue,
-            inspected,
-        });
+        let row = Row::of(now, stack, id);
+        self.rows.extend(row.map(|row| Row { queue, ..row }));
     }
 }

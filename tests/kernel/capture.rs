@@ -35,12 +35,12 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// A file of one test's.
-fn file(name: &str) -> PathBuf {
+pub(crate) fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 /// A bit of everything, a super-segment both ways included.
-fn traffic(host: &Host) {
+pub(crate) fn traffic(host: &Host) {
     for v6 in [false, true] {
         kernel_ping(ours(v6), 1, 56).unwrap();
         host.ping(kernel(v6), PATIENCE).unwrap();

@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, U
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant as Clock};
+use std::time::{Duration, Instant as Clock, UNIX_EPOCH};
 
 use netloom::base::{Cidr, Seed};
+use netloom::capture::RecordingSettings;
 use netloom::device::{
     Chance, Coalesce, Device, Displacement, HostReceive, HostTransmit, Impair, Medium, Tap, Tun,
     WireConfig,
@@ -60,6 +61,15 @@ pub(crate) struct Link {
     pub(crate) offload: Offload,
 }
 
+/// What a host writes of its run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Written<'a> {
+    Nowhere,
+    Capture(&'a Path),
+    /// With payload or without.
+    Record(&'a Path, bool),
+}
+
 impl Link {
     pub(crate) const TAP: Self = Self::new(Medium::Ethernet, Offload::Full);
     pub(crate) const TUN: Self = Self::new(Medium::Ip, Offload::Full);
@@ -97,6 +107,11 @@ impl Link {
 
     /// The same with a capture.
     pub(crate) fn host_with(self, capture: Option<&Path>) -> Host {
+        self.host_written(capture.map_or(Written::Nowhere, Written::Capture))
+    }
+
+    /// The same with what it says of its run.
+    pub(crate) fn host_written(self, capture: Written<'_>) -> Host {
         let offload = self.offload == Offload::Full;
         match self.medium {
             Medium::Ethernet => {
@@ -116,7 +131,7 @@ impl Link {
         }
     }
 
-    fn spawn<D>(self, device: D, capture: Option<&Path>) -> Host
+    fn spawn<D>(self, device: D, capture: Written<'_>) -> Host
     where
         D: Device,
         D::Rx: HostReceive,
@@ -145,7 +160,7 @@ fn bad() -> WireConfig {
         .delay(Duration::from_micros(300))
 }
 
-fn start<D>(builder: HostBuilder<D>, capture: Option<&Path>) -> Host
+fn start<D>(builder: HostBuilder<D>, capture: Written<'_>) -> Host
 where
     D: Device,
     D::Rx: HostReceive,
@@ -155,9 +170,15 @@ where
         .address(cidr(ours(false), 24))
         .address(cidr(ours(true), 64))
         .dad_transmits(0);
-    if let Some(path) = capture {
-        builder = builder.capture(path);
-    }
+    builder = match capture {
+        Written::Nowhere => builder,
+        Written::Capture(path) => builder.capture(path),
+        Written::Record(path, payload) => {
+            // Unoptimized and beside other tests a disk may be slow.
+            let settings = RecordingSettings::new(UNIX_EPOCH).queue(1 << 30);
+            builder.record_with(path, settings.payload(payload))
+        }
+    };
     let host = builder.spawn().unwrap();
     host.wait_ready(PATIENCE).unwrap();
     host

@@ -14,6 +14,7 @@
 //! | `tcp.rs` | ends, refusals, a thousand connections |
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
 //! | `capture.rs` | a capture that another program opens; one that fills the disk |
+//! | `recording.rs` | recorded runs, told again without it |
 //! | `floods.rs` | a hostile neighbour on a bridge, while a flow runs |
 //! | `failure.rs`, `failure/` | interfaces that go, hosts that are dropped, nothing left to open |
 //! | `tool.rs` | the command-line tool: curl against `serve`, `demo`, `dump` |
@@ -43,6 +44,8 @@ mod matrix;
 mod namespace;
 #[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
 mod programs;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod recording;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod source;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -78,6 +81,7 @@ fn main() -> std::process::ExitCode {
         tcp::TESTS,
         udp::TESTS,
         capture::TESTS,
+        recording::TESTS,
         &failure::tests(),
     ]
     .concat()

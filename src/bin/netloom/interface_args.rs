@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
+use std::time::UNIX_EPOCH;
 
 use netloom::base::Cidr;
-use netloom::capture::CaptureWatch;
+use netloom::capture::{CaptureError, CaptureWatch, RecordingSettings};
 use netloom::device::{Builder, Device, HostReceive, HostTransmit, Tap, Tun};
 use netloom::host::{Host, HostBuilder, SpawnError};
 use netloom::stack::AddressState;
@@ -73,6 +74,13 @@ pub(crate) struct InterfaceArgs {
     /// Write everything that is sent and received to this pcapng file.
     #[arg(long, value_name = "FILE")]
     capture: Option<PathBuf>,
+    /// Record the run into this file, for `netloom replay`: a pcapng that also holds all else that
+    /// happened, the keys included.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Record no payload: less than a tenth of the file, and a replay compares all but the payload.
+    #[arg(long, requires = "record")]
+    record_headers: bool,
 }
 
 impl InterfaceArgs {
@@ -116,13 +124,34 @@ impl InterfaceArgs {
         }
     }
 
-    /// Says that the capture of a host that has ended holds less than it should, when that was not
-    /// said as it happened.
+    /// Says that the capture or the recording of a host that has ended holds less than it should, when
+    /// that was not said as it happened.
     pub(crate) fn note_capture(&self, host: &Host) {
         let failure = host.capture().and_then(CaptureWatch::failure);
         if let (Some(path), Some(error)) = (&self.capture, failure) {
             note_failure(path, error);
         }
+        let recording = host.recording();
+        let failure = recording.and_then(|recording| Some((recording, recording.failure()?)));
+        if let (Some(path), Some((recording, why))) = (&self.record, failure) {
+            let (path, lost) = (path.display(), recording.stats().lost);
+            note(format_args!(
+                "the recording {path} {why}; {lost} entries are missing, those before replay"
+            ));
+        }
+    }
+
+    /// The capture or the recording cannot begin.
+    fn not_written(&self, cause: &CaptureError) -> Failure {
+        let of = match (cause, &self.record) {
+            (CaptureError::Create { path, .. }, Some(record)) if path == record => "--record",
+            (_, Some(_)) if self.capture.is_none() => "--record",
+            _ => "--capture",
+        };
+        Failure::with_cure(
+            format_args!("{of}: {cause}"),
+            "name a file in a directory that you may write to, on a disk with room",
+        )
     }
 
     fn host(&self) -> Result<Host, Failure> {
@@ -172,22 +201,21 @@ impl InterfaceArgs {
         if let Some(path) = &self.capture {
             builder = builder.capture(path);
         }
+        if let Some(path) = &self.record {
+            let settings = RecordingSettings::new(UNIX_EPOCH).payload(!self.record_headers);
+            builder = builder.record_with(path, settings);
+        }
         if let Some(choice) = &self.congestion {
             builder = builder.congestion(choice.clone());
         }
         if let Some(ecn) = self.ecn {
             builder = builder.ecn(ecn);
         }
-        let host = builder
-            .spawn()
-            .map_err(|error| match (&self.capture, &error) {
-                // Some of these do not name the file themselves.
-                (Some(path), SpawnError::Capture(cause)) => Failure::with_cure(
-                    format_args!("--capture {}: {cause}", path.display()),
-                    "name a file in a directory that you may write to, on a disk with room",
-                ),
-                _ => Failure::host(error),
-            })?;
+        let host = builder.spawn().map_err(|error| match &error {
+            // Some of these do not name the file themselves.
+            SpawnError::Capture(cause) => self.not_written(cause),
+            _ => Failure::host(error),
+        })?;
         if let (Some(path), Some(capture)) = (self.capture.clone(), host.capture().cloned()) {
             let watcher = thread::Builder::new().name("netloom-watch".to_owned());
             let watch = move || {

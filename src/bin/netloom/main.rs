@@ -16,6 +16,7 @@ mod namespace;
 mod output;
 mod ping;
 mod rate;
+mod replay;
 mod send;
 mod serve;
 mod services;
@@ -54,6 +55,12 @@ enum Command {
     Get(get::Args),
     /// Send echo requests and print the round trips.
     Ping(ping::Args),
+    /// Tell a recorded run to a fresh stack, without a network, and say what it does otherwise.
+    ///
+    /// Prints that all of it was the same, or the first difference: packet (as Wireshark numbers them),
+    /// field, what was recorded, what came. Exits with 1 then. A recording that ends early is replayed up
+    /// to its last whole input.
+    Replay(replay::Args),
     /// Send data to a TCP port and print how fast it was taken.
     Send(send::Args),
     /// Answer as a host: echo, discard and chargen over TCP and UDP, and HTTP on port 80.
@@ -78,6 +85,7 @@ fn main() -> ExitCode {
         Command::Dump(args) => dump::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Ping(args) => ping::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Sim(args) => sim::run(&args),

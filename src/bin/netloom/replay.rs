@@ -1,0 +1,181 @@
+//! `netloom replay`: a recorded run again, offline, and what is otherwise.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use netloom::capture::{Replay, ReplayDifference, ReplayEnd, ReplayError};
+use netloom::sim::{Row, write_json_lines};
+use netloom::stack::TcpId;
+
+use crate::failure::Failure;
+use crate::output::say;
+
+/// What `netloom replay` is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What `--record` wrote.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Stop behind this packet, as Wireshark numbers them.
+    #[arg(long, value_name = "PACKET", value_parser = clap::value_parser!(u64).range(1..))]
+    until: Option<u64>,
+    /// Write what connections were like to this file, a JSON object to a line: each connection whenever
+    /// it had sent or received.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// When anything is otherwise, take it for right from now on: FILE is replaced by a recording of the
+    /// same inputs with what came of them now.
+    #[arg(long, conflicts_with = "until")]
+    accept: bool,
+}
+
+/// What a file is told that is no recording.
+const RECORDINGS: &str = "give what --record wrote";
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let path = args.file.as_path();
+    let mut replay = open(path)?;
+    if let Some(packet) = args.until {
+        replay = replay.until(packet);
+    }
+    let trace = args.trace.as_deref().map(Trace::create).transpose()?;
+    match tell(&mut replay, trace)? {
+        Ok(end) => finish(path, &replay, &end),
+        Err(difference) if args.accept => {
+            say(&difference)?;
+            accept(path)
+        }
+        Err(difference) => {
+            say(&difference)?;
+            let packet = difference.packet;
+            Err(Failure::new(format_args!(
+                "{}: packet {packet} is not what was recorded",
+                path.display()
+            )))
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<Replay<File>, Failure> {
+    Replay::open(path).map_err(|error| {
+        let cause = format_args!("{}: {error}", path.display()).to_string();
+        match error {
+            ReplayError::Open(_) => Failure::new(cause),
+            ReplayError::Format { .. } => {
+                Failure::with_cure(cause, "replay it with the version that wrote it")
+            }
+            _ => Failure::with_cure(cause, RECORDINGS),
+        }
+    })
+}
+
+/// Tells all of it, with a look at the connections after each input.
+fn tell(
+    replay: &mut Replay<File>,
+    mut trace: Option<Trace>,
+) -> Result<Result<ReplayEnd, Box<ReplayDifference>>, Failure> {
+    let told = loop {
+        let step = replay.step();
+        if let Some(trace) = &mut trace {
+            trace.look(replay)?;
+        }
+        match step {
+            Ok(true) => {}
+            Ok(false) => break replay.run(),
+            Err(difference) => break Err(difference),
+        }
+    };
+    trace.map_or(Ok(()), Trace::finish)?;
+    Ok(told)
+}
+
+/// Says that nothing differs, and how the recording ended.
+fn finish(path: &Path, replay: &Replay<File>, end: &ReplayEnd) -> Result<(), Failure> {
+    let name = path.display();
+    if !end.is_sound() {
+        return Err(Failure::new(format_args!(
+            "{name}: {end}; the same up to there, {} packets",
+            replay.packet()
+        )));
+    }
+    let stand_in = if replay.has_payload() {
+        ""
+    } else {
+        "; zeros stood in for payload, which was not recorded"
+    };
+    say(format_args!(
+        "{name}: the same for {} packets and {:?}; {end}{stand_in}",
+        replay.packet(),
+        replay.at()
+    ))
+}
+
+/// Puts a recording of the same inputs in the place of the file.
+fn accept(path: &Path) -> Result<(), Failure> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = PathBuf::from(name);
+    let written = open(path)?.accept(&new);
+    let end = written.map_err(|error| Failure::new(format_args!("{}: {error}", new.display())))?;
+    if !end.is_sound() {
+        let _ = fs::remove_file(&new);
+        return Err(Failure::new(format_args!("{}: {end}", path.display())));
+    }
+    fs::rename(&new, path).map_err(|error| {
+        Failure::new(format_args!("cannot replace {}: {error}", path.display()))
+    })?;
+    say(format_args!("{}: accepted; {end}", path.display()))
+}
+
+/// Rows of connections on their way to a file.
+struct Trace {
+    path: PathBuf,
+    out: BufWriter<File>,
+    /// Frames in and out when it was last looked.
+    frames: (u64, u64),
+    /// Segments out and in of each connection then.
+    seen: std::collections::HashMap<TcpId, (u64, u64)>,
+}
+
+impl Trace {
+    fn create(path: &Path) -> Result<Self, Failure> {
+        let file = File::create(path).map_err(|error| not_written(path, &error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            out: BufWriter::new(file),
+            frames: (0, 0),
+            seen: Default::default(),
+        })
+    }
+
+    fn look(&mut self, replay: &Replay<File>) -> Result<(), Failure> {
+        let stack = replay.stack();
+        let frames = (stack.counters().rx_frames, stack.counters().tx_frames);
+        if core::mem::replace(&mut self.frames, frames) == frames {
+            return Ok(());
+        }
+        self.seen.retain(|&id, _| stack.tcp_info(id).is_ok());
+        for id in stack.tcp_connections() {
+            let Some(row) = Row::of(replay.at(), stack, id) else {
+                continue;
+            };
+            let segments = (row.info.segs_out, row.info.segs_in);
+            if self.seen.insert(id, segments) != Some(segments) {
+                write_json_lines(&mut self.out, &[row])
+                    .map_err(|error| not_written(&self.path, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        self.out
+            .flush()
+            .map_err(|error| not_written(&self.path, &error))
+    }
+}
+
+fn not_written(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format_args!("cannot write {}: {error}", path.display()))
+}
