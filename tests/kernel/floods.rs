@@ -19,6 +19,9 @@ use crate::namespace::Case;
 
 #[path = "../../benches/floods/attack.rs"]
 mod attack;
+#[allow(dead_code)] // the benches' too
+#[path = "../../benches/common/mod.rs"]
+mod common;
 #[path = "../../benches/floods/station.rs"]
 mod station;
 

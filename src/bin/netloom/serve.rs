@@ -149,6 +149,13 @@ fn print_counters(host: &Host, served: &Served) -> Result<(), Failure> {
             stats.lost_queue + stats.lost_limit + stats.lost_error
         ));
     }
+    if let Some(recording) = host.recording() {
+        let stats = recording.stats();
+        text.push_str(&format!(
+            "recording_entries {}\nrecording_lost {}\n",
+            stats.entries, stats.lost
+        ));
+    }
     say(text.trim_end())
 }
 
