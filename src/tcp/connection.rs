@@ -20,7 +20,7 @@ use super::info::TcpInfo;
 use super::persist::Persist;
 use super::quick::QuickAcks;
 use super::read_queue::Reach;
-use super::receive::Receive;
+use super::receive::{Receive, window_scale};
 use super::recovery::Recovery;
 use super::rtt::Rtt;
 use super::scoreboard::Scoreboard;
@@ -73,6 +73,7 @@ impl Setup {
         Receive::new(
             self.options.recv_buffer_initial,
             self.options.recv_buffer_max,
+            window_scale(&self.options),
             u32::from(self.advertised_mss()),
         )
     }
@@ -184,7 +185,7 @@ impl Connection {
             congestion: Controller::new(&setup.options.congestion),
             pacer: Pacer::default(),
             send_buffer: SendBuffer::new(&setup.options),
-            rtt: Rtt::new(setup.options.min_rto),
+            rtt: Rtt::new(setup.options.initial_rto_used(), setup.options.min_rto),
             timers: Timers::default(),
             peer_mss: setup.default_mss,
             timestamps: false,
@@ -411,14 +412,16 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    /// What a SYN says.
-    pub(crate) fn of_syn(seg: &Segment, advertised: u32) -> Self {
+    /// What a SYN says, as far as `options` agree to it.
+    pub(crate) fn of_syn(seg: &Segment, advertised: u32, options: &TcpOptions) -> Self {
+        let scale = seg.options.window_scale.map(WindowScale::new);
+        let timestamp = seg.options.timestamps.map(|(val, _)| (val, seg.at));
         Self {
             irs: seg.seq,
             mss: seg.options.mss,
-            scale: seg.options.window_scale.map(WindowScale::new),
-            sack: seg.options.sack_permitted,
-            timestamp: seg.options.timestamps.map(|(val, _)| (val, seg.at)),
+            scale: scale.filter(|_| options.window_scaling),
+            sack: seg.options.sack_permitted && options.sack,
+            timestamp: timestamp.filter(|_| options.timestamps),
             ecn: is_setup(seg),
             ecn_answered: false,
             advertised,

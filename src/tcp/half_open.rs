@@ -19,8 +19,6 @@ use super::segment::{Control, Segment};
 use super::seq::{SeqNum, WindowScale};
 use super::time_wait::AnswerLimit;
 
-// RFC 6298 §2 (2.1): 1 second before the first measurement.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
 // RFC 6298 §2 (2.5); Linux's TCP_RTO_MAX.
 const MAX_WAIT: Duration = Duration::from_secs(120);
 
@@ -117,9 +115,10 @@ impl HalfOpen {
         }
     }
 
-    /// How long to wait for the ACK before the SYN-ACK goes again.
-    pub(crate) fn wait(&self) -> Duration {
-        (FIRST_WAIT * (1 << self.opening.retransmits.min(10))).min(MAX_WAIT)
+    /// How long to wait for the ACK before the SYN-ACK goes again: `first`, doubled each time.
+    pub(crate) fn wait(&self, first: Duration) -> Duration {
+        let doubled = first.saturating_mul(1 << self.opening.retransmits.min(10));
+        doubled.min(MAX_WAIT.max(first))
     }
 
     /// The timer expired: another SYN-ACK, unless that was the last.
@@ -269,6 +268,7 @@ impl HalfOpen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tcp::TcpOptions;
     use crate::tcp::segment::Marks;
     use bytes::Bytes;
 
@@ -288,7 +288,7 @@ mod tests {
 
     fn record() -> HalfOpen {
         let syn = segment(100, None, Control::Syn);
-        let opening = Opening::of_syn(&syn, 65_535);
+        let opening = Opening::of_syn(&syn, 65_535, &TcpOptions::default());
         HalfOpen::new(opening, SeqNum::new(500), 0, WindowScale::new(3), 1460)
     }
 
@@ -370,9 +370,10 @@ mod tests {
     #[test]
     fn retries_double_and_end() {
         let mut record = record();
-        let mut total = record.wait();
+        let first = Duration::from_secs(1);
+        let mut total = record.wait(first);
         while record.retry(7) {
-            total += record.wait();
+            total += record.wait(first);
         }
         assert_eq!(
             total,

@@ -310,7 +310,7 @@ impl Connection {
     /// The peer's SYN: numbers and options.
     fn take_syn(&mut self, seg: &Segment) {
         let told = u32::from(self.rcv.own_syn_window());
-        let opening = Opening::of_syn(seg, told);
+        let opening = Opening::of_syn(seg, told, &self.setup.options);
         self.take_ecn_of_syn(seg);
         self.negotiate(opening.mss, opening.scale, opening.sack);
         if let Some((val, at)) = opening.timestamp {

@@ -205,12 +205,22 @@ impl Connection {
 
     fn plan_syn(&self, now: Instant, what: What) -> Plan {
         let acks = self.state == State::SynRcvd;
-        let ecr = if acks { self.rcv.ts_recent() } else { Some(0) };
+        let asked = &self.setup.options;
+        let ecr = if acks {
+            self.rcv.ts_recent()
+        } else {
+            asked.timestamps.then_some(0)
+        };
+        let scales = if acks {
+            self.scaling
+        } else {
+            asked.window_scaling
+        };
         let options = Options {
             mss: Some(self.setup.advertised_mss()),
             // RFC 7323 §2.2, RFC 2018 §2: a SYN-ACK offers only what the SYN did.
-            window_scale: (!acks || self.scaling).then_some(self.rcv.scale.shift()),
-            sack_permitted: !acks || self.sack,
+            window_scale: scales.then_some(self.rcv.scale.shift()),
+            sack_permitted: if acks { self.sack } else { asked.sack },
             timestamps: ecr.map(|ecr| (timestamp(now, self.setup.ts_offset), ecr)),
             ..Options::NONE
         };

@@ -104,10 +104,10 @@ pub(crate) struct Arrived {
 }
 
 impl Receive {
-    /// The receiving side of a connection whose peer's SYN has not been seen.
-    pub(crate) fn new(limit: usize, limit_max: usize, mss: u32) -> Self {
-        let scale = WindowScale::for_window(limit_max.min(MAX_WINDOW));
-        let limit_max = usable(limit_max.min(MAX_WINDOW), scale);
+    /// The receiving side of a connection whose peer's SYN has not been seen; `scale` is what is offered.
+    pub(crate) fn new(limit: usize, limit_max: usize, scale: WindowScale, mss: u32) -> Self {
+        let top = usize::from(u16::MAX) << scale.shift();
+        let limit_max = usable(limit_max.min(top), scale);
         Self {
             irs: SeqNum::default(),
             nxt: SeqNum::default(),
@@ -445,7 +445,11 @@ pub(crate) fn syn_window(options: &TcpOptions) -> u16 {
 
 /// The shift that a connection under these settings offers.
 pub(crate) fn window_scale(options: &TcpOptions) -> WindowScale {
-    WindowScale::for_window(options.recv_buffer_max.min(MAX_WINDOW))
+    match options.window_scale {
+        _ if !options.window_scaling => WindowScale::default(),
+        Some(shift) => WindowScale::new(shift),
+        None => WindowScale::for_window(options.recv_buffer_max.min(MAX_WINDOW)),
+    }
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ fn without_memory_the_window_closes_and_its_edge_never_moves_back() {
 #[test]
 fn without_memory_windows_do_not_grow() {
     for (pressure, grown) in [(MemoryPressure::None, 8000), (MemoryPressure::Steady, 4000)] {
-        let mut rcv = Receive::new(4000, 60_000, 100);
+        let mut rcv = Receive::new(4000, 60_000, WindowScale::for_window(60_000), 100);
         rcv.on_syn(SeqNum::new(IRS), u32::from(rcv.own_syn_window()));
         rcv.budget = budget(pressure, 1 << 20);
         for at in (0..4400).step_by(400) {
@@ -91,7 +91,7 @@ fn without_memory_windows_do_not_grow() {
 /// A window that was told as 0 by rounding it down opens again when the user has read.
 #[test]
 fn a_window_that_was_rounded_to_nothing_is_told_when_it_opens() {
-    let mut rcv = Receive::new(1 << 30, 1 << 30, 1448);
+    let mut rcv = Receive::new(1 << 30, 1 << 30, WindowScale::for_window(1 << 30), 1448);
     assert_eq!(rcv.scale.shift(), 14);
     rcv.on_syn(SeqNum::new(IRS), u32::from(rcv.own_syn_window()));
     rcv.part.segs = 8;
@@ -110,7 +110,7 @@ fn a_window_that_was_rounded_to_nothing_is_told_when_it_opens() {
 /// Without memory a window is one segment that the scale may not tell to the byte.
 #[test]
 fn without_memory_a_window_of_one_large_segment_opens_again() {
-    let mut rcv = Receive::new(60_000, 4 << 20, 65_000);
+    let mut rcv = Receive::new(60_000, 4 << 20, WindowScale::for_window(4 << 20), 65_000);
     assert_eq!(rcv.scale.shift(), 7);
     rcv.limit = 4 << 20;
     rcv.on_syn(SeqNum::new(IRS), u32::from(rcv.own_syn_window()));

@@ -12,7 +12,7 @@ const IRS: u32 = 999;
 const BASE: u32 = 1000;
 
 pub(super) fn receive(limit: usize) -> Receive {
-    let mut rcv = Receive::new(limit, limit, 100);
+    let mut rcv = Receive::new(limit, limit, WindowScale::for_window(limit), 100);
     rcv.on_syn(SeqNum::new(IRS), u32::from(rcv.own_syn_window()));
     rcv.owed.set_sack(true);
     rcv
@@ -96,7 +96,7 @@ fn acceptability_by_the_table() {
 /// Covers: TS-2, TS-5
 #[test]
 fn r01_a_large_buffer_tells_65535_on_the_syn_and_its_size_afterwards() {
-    let mut rcv = Receive::new(1 << 20, 1 << 20, 1000);
+    let mut rcv = Receive::new(1 << 20, 1 << 20, WindowScale::for_window(1 << 20), 1000);
     rcv.owed.set_sack(true);
     assert_eq!(rcv.own_syn_window(), 65_535);
     rcv.on_syn(SeqNum::new(IRS), 65_535);
@@ -124,7 +124,7 @@ fn r03_a_cut_segment_loses_its_fin() {
 
 #[test]
 fn r08_rounding_never_moves_the_edge_left() {
-    let mut rcv = Receive::new(1 << 20, 1 << 20, 100);
+    let mut rcv = Receive::new(1 << 20, 1 << 20, WindowScale::for_window(1 << 20), 100);
     rcv.on_syn(SeqNum::new(IRS), 65_535);
     ack(&mut rcv);
     let mut right = (rcv.nxt + rcv.wnd()).get();
@@ -142,7 +142,7 @@ fn r08_rounding_never_moves_the_edge_left() {
 #[test]
 fn r08_slivers_cannot_grow_the_buffer_without_bound() {
     let limit = 1 << 20;
-    let mut rcv = Receive::new(limit, limit, 1000);
+    let mut rcv = Receive::new(limit, limit, WindowScale::for_window(limit), 1000);
     rcv.on_syn(SeqNum::new(IRS), 65_535);
     while rcv.wnd() > 0 && rcv.unread() < 2 * limit {
         let len = if rcv.wnd() > 200 { 100 } else { 1 };
@@ -174,7 +174,7 @@ fn r14_the_window_opens_by_worthwhile_steps() {
 /// A limit below the window field's unit: told as 0 for ever, the peer would only probe.
 #[test]
 fn a_limit_below_a_unit_of_the_scale_still_opens() {
-    let mut rcv = Receive::new(1, 200_000, 100);
+    let mut rcv = Receive::new(1, 200_000, WindowScale::for_window(200_000), 100);
     assert_eq!(rcv.scale.shift(), 2);
     rcv.on_syn(SeqNum::new(IRS), 1);
     assert!(rcv.take(&text(BASE, 1)).readable);
@@ -444,7 +444,7 @@ proptest! {
         ops in prop::collection::vec(op(), 1..150),
     ) {
         let stream: Vec<u8> = (0..total).map(|n| (n * 7 + n / 251) as u8).collect();
-        let mut rcv = Receive::new(limit, limit, 536);
+        let mut rcv = Receive::new(limit, limit, WindowScale::for_window(limit), 536);
         rcv.on_syn(SeqNum::new(irs), u32::from(rcv.own_syn_window()));
         let first = SeqNum::new(irs) + 1;
         let mut read = Vec::new();

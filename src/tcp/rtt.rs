@@ -10,8 +10,6 @@ use crate::base::Instant;
 use super::congestion::parts::WindowedMin;
 use super::seq::SeqNum;
 
-// RFC 6298 §2 (2.1): before the first measurement RTO is 1 second.
-const INITIAL_RTO: Duration = Duration::from_secs(1);
 // RFC 6298 §5 (5.7): after a retransmitted SYN, data starts with 3 seconds.
 const RTO_AFTER_SYN_LOSS: Duration = Duration::from_secs(3);
 // RFC 6298 §2 (2.5): a maximum of at least 60 seconds. Linux's TCP_RTO_MAX.
@@ -65,15 +63,15 @@ impl Round {
 }
 
 impl Rtt {
-    /// An estimator without a sample; `min_rto` is the least that RTO lies above SRTT, which keeps
-    /// RFC 6298 §2 (2.4)'s floor as well.
-    pub(crate) fn new(min_rto: Duration) -> Self {
+    /// An estimator without a sample, whose RTO is `initial` (RFC 6298 §2 (2.1)); `min_rto` is the least
+    /// that RTO lies above SRTT, which keeps RFC 6298 §2 (2.4)'s floor as well.
+    pub(crate) fn new(initial: Duration, min_rto: Duration) -> Self {
         Self {
             srtt: 0,
             rttvar: 0,
             latest: 0,
             min: WindowedMin::new(MIN_WINDOW),
-            base_rto: nanos(INITIAL_RTO),
+            base_rto: nanos(initial),
             min_rto: nanos(min_rto),
             backoff: 0,
             round: Round::default(),
@@ -137,7 +135,7 @@ impl Rtt {
     /// RFC 6298 §5 (5.7): the handshake is over, and our SYN had to be sent again.
     pub(crate) fn after_syn_loss(&mut self) {
         if self.srtt == 0 {
-            self.base_rto = nanos(RTO_AFTER_SYN_LOSS);
+            self.base_rto = self.base_rto.max(nanos(RTO_AFTER_SYN_LOSS));
             self.backoff = 0;
         }
     }
@@ -222,10 +220,14 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn estimator(min_rto: Duration) -> Rtt {
+        Rtt::new(1000 * MS, min_rto)
+    }
+
     /// Covers: RTO-1, RTO-2
     #[test]
     fn first_and_second_sample_by_the_book() {
-        let mut rtt = Rtt::new(Duration::ZERO);
+        let mut rtt = estimator(Duration::ZERO);
         assert_eq!(rtt.rto(), Duration::from_secs(1));
         rtt.sample(100 * MS, 1);
         assert_eq!(
@@ -242,7 +244,7 @@ mod tests {
     /// Covers: RTO-3, RTO-4, RTO-8 (floor, ceiling and doubling; r28: no overflow)
     #[test]
     fn r28_back_off_doubles_up_to_the_maximum_and_a_sample_ends_it() {
-        let mut rtt = Rtt::new(200 * MS);
+        let mut rtt = estimator(200 * MS);
         rtt.sample(MS, 1);
         assert_eq!(rtt.rto(), 201 * MS);
         rtt.back_off();
@@ -259,7 +261,7 @@ mod tests {
     #[test]
     fn a_steady_path_keeps_the_floor_above_its_round_trip() {
         for path in [MS, 160 * MS, 250 * MS, 900 * MS] {
-            let mut rtt = Rtt::new(200 * MS);
+            let mut rtt = estimator(200 * MS);
             for _ in 0..30 {
                 rtt.sample(path, 1);
             }
@@ -267,10 +269,22 @@ mod tests {
         }
     }
 
+    /// The first time-out is the user's, the three seconds after a lost SYN are the least.
+    #[test]
+    fn the_first_time_out_is_a_setting() {
+        let mut rtt = Rtt::new(300 * MS, 200 * MS);
+        assert_eq!((rtt.rto(), rtt.rto_backed_off(2)), (300 * MS, 1200 * MS));
+        rtt.after_syn_loss();
+        assert_eq!(rtt.rto(), 3000 * MS);
+        let mut slow = Rtt::new(5000 * MS, 200 * MS);
+        slow.after_syn_loss();
+        assert_eq!(slow.rto(), 5000 * MS);
+    }
+
     /// Covers: RTO-8 (SYN loss)
     #[test]
     fn a_lost_syn_starts_data_with_three_seconds() {
-        let mut rtt = Rtt::new(200 * MS);
+        let mut rtt = estimator(200 * MS);
         rtt.back_off();
         rtt.after_syn_loss();
         assert_eq!(rtt.rto(), Duration::from_secs(3));
@@ -279,7 +293,7 @@ mod tests {
     #[test]
     fn r28_microseconds_and_seconds_are_both_measured() {
         for sample in [Duration::from_nanos(900), Duration::from_secs(5)] {
-            let mut rtt = Rtt::new(200 * MS);
+            let mut rtt = estimator(200 * MS);
             for _ in 0..40 {
                 rtt.sample(sample, 1);
             }
@@ -293,7 +307,7 @@ mod tests {
         for first in samples {
             for second in samples {
                 for expected in [0, 1, u32::MAX / 8 + 1, u32::MAX] {
-                    let mut rtt = Rtt::new(200 * MS);
+                    let mut rtt = estimator(200 * MS);
                     for sample in [first, second, first] {
                         rtt.sample(sample, expected);
                         rtt.back_off();
@@ -308,7 +322,7 @@ mod tests {
     /// One ACK stands for 45 segments: a bad first sample is forgotten in rounds, not in segments.
     #[test]
     fn a_bad_first_sample_is_outlived() {
-        let mut rtt = Rtt::new(200 * MS);
+        let mut rtt = estimator(200 * MS);
         rtt.sample(1001 * MS, 1);
         let mut una = SeqNum::new(u32::MAX - 1000);
         for round in 0..40 {
@@ -329,7 +343,7 @@ mod tests {
     #[test]
     fn many_samples_of_a_round_trip_count_as_one() {
         let after = |acks: u32| {
-            let mut rtt = Rtt::new(Duration::ZERO);
+            let mut rtt = estimator(Duration::ZERO);
             rtt.sample(100 * MS, 1);
             let mut una = SeqNum::new(0);
             for round in 0..10 {
@@ -355,7 +369,7 @@ mod tests {
     #[test]
     fn r28_a_floor_that_is_never_reached_backs_off_to_itself() {
         let longest = Duration::from_nanos(u64::MAX); // what an `Instant` can hold
-        let mut rtt = Rtt::new(Duration::MAX);
+        let mut rtt = estimator(Duration::MAX);
         rtt.sample(MS, 1);
         rtt.back_off();
         assert_eq!(rtt.rto(), longest);

@@ -145,6 +145,22 @@ options! {
     /// The least that the retransmission time-out lies above the smoothed round-trip time. Default
     /// 200 ms as in Linux; RFC 6298 §2 (2.4) says 1 s in all (docs/deviations.md).
     min_rto: Duration = Duration::from_millis(200);
+    /// The retransmission time-out before the first sample: of a SYN, of its answer, and of text that
+    /// follows a handshake which gave no sample. Default 1 s (RFC 6298 §2 (2.1)); at least a millisecond
+    /// is used, and after a SYN that was lost at least 3 s (§5 (5.7)).
+    initial_rto: Duration = Duration::from_secs(1);
+    /// Whether timestamps are offered, and accepted from who offers them (RFC 7323 §3.2; Linux's
+    /// `tcp_timestamps`). Default on.
+    timestamps: bool = true;
+    /// Whether SACK is offered, and accepted from who offers it (RFC 2018 §2; Linux's `tcp_sack`).
+    /// Default on.
+    sack: bool = true;
+    /// Whether a window scale is offered, and accepted from who offers one (RFC 7323 §2.2; Linux's
+    /// `tcp_window_scaling`). Default on; without it no window is above 65,535 bytes.
+    window_scaling: bool = true;
+    /// The window scale to offer, at most 14 (RFC 7323 §2.3). Default none: the smallest one that tells
+    /// `recv_buffer_max`. With a smaller one the window grows to 65,535 bytes times two to it.
+    window_scale: Option<u8> = None;
     /// How long a closed connection waits in FIN-WAIT-2 for the peer's FIN. Default 60 s (Linux's
     /// `tcp_fin_timeout`).
     fin_timeout: Duration = Duration::from_secs(60);
@@ -192,6 +208,11 @@ impl TcpOptions {
     /// The MSS that the user allows, `u16::MAX` when any; never below the floor.
     pub(crate) fn mss_limit(&self) -> u16 {
         self.mss.unwrap_or(u16::MAX).max(MIN_MSS)
+    }
+
+    /// The first retransmission time-out as used: at least a millisecond.
+    pub(crate) fn initial_rto_used(&self) -> Duration {
+        self.initial_rto.max(Duration::from_millis(1))
     }
 
     pub(crate) const fn syn_retry_limit(&self) -> u8 {

@@ -10,7 +10,7 @@ use crate::stack::{Config, InterfaceConfig, ListenOptions, PingOptions, UdpOptio
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
 
 /// The number of the format of a recording's own blocks: one more whenever what stands in them changes.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// The same with every setting within the bounds that its method keeps: a file may hold any number.
 pub(super) fn within_bounds(config: Config) -> Config {
@@ -81,7 +81,8 @@ fields! {
     TcpOptions {
         nodelay, send_buffer_initial, send_buffer_max, both_ways_max, recv_buffer_max,
         recv_buffer_initial, congestion, keepalive, user_timeout, linger, ttl, tos, ecn, delayed_ack,
-        quick_acks, syn_retries, retries, orphan_retries, mss, min_rto, fin_timeout,
+        quick_acks, syn_retries, retries, orphan_retries, mss, min_rto, initial_rto,
+        timestamps, sack, window_scaling, window_scale, fin_timeout,
     }
     Keepalive { idle, interval, probes }
     ListenOptions { backlog, dual_stack, syn_cookies, tcp }

@@ -5,10 +5,12 @@ use std::net::Shutdown;
 
 use bytes::Bytes;
 
+use super::Owner;
 use crate::base::Instant;
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, StaleId, TcpId};
 use crate::stack::packet::Waiter;
+use crate::stack::tuple::Tuple;
 use crate::stack::{Call, Stack};
 use crate::tcp::{Connection, ReadError, State, TcpFailure, TcpInfo, TcpOptions, WriteError};
 
@@ -282,6 +284,22 @@ impl Stack {
     /// [`StaleId`] when it was closed.
     pub fn tcp_info(&self, id: TcpId) -> Result<TcpInfo, StaleId> {
         Ok(self.tcp.live(id)?.connection.info())
+    }
+
+    /// The RFC 9293 state of the connection between `local` and `remote`, be it half open, given up by
+    /// its user or in TIME-WAIT; `None` when there is none.
+    pub fn tcp_state(&self, local: SocketAddr, remote: SocketAddr) -> Option<State> {
+        let ends = ((local.ip(), local.port()), (remote.ip(), remote.port()));
+        let mut interfaces = self.net.interfaces.iter();
+        interfaces.find_map(|interface| {
+            let tuple = Tuple::new(interface.id, ends.0, ends.1);
+            Some(match self.tcp.owner(&self.demux.tcp.flows, &tuple)? {
+                Owner::Connection(id) => self.tcp.slots.get(id)?.connection.state,
+                Owner::HalfOpen(_) => State::SynRcvd,
+                Owner::FinWait(_) => State::FinWait2,
+                Owner::TimeWait(_) => State::TimeWait,
+            })
+        })
     }
 
     /// Names and values of what the connection's congestion control knows, for tests and traces.

@@ -2,6 +2,7 @@
 //! (RFC 9293 §3.10.7.2).
 
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ use crate::tcp::{
     Bare, Connection, Control, Ecn, Flags, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup,
     TcpOptions, TimeWait, syn_window, window_scale,
 };
+
+// RFC 6298 §2 (2.1), of a listener that is gone: its half-open connections go with it.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 impl Stack {
     /// Listens on `local`; port 0 takes an ephemeral one.
@@ -197,7 +201,7 @@ impl Stack {
             return Err(DropReason::TcpBacklogFull);
         }
         let options = Arc::clone(&listener.options);
-        let mut opening = Opening::of_syn(seg, u32::from(syn_window(&options)));
+        let mut opening = Opening::of_syn(seg, u32::from(syn_window(&options)), &options);
         opening.ecn &= options.ecn_setting() != Ecn::Off;
         if crowded {
             listener.cookie_sent = Some(now);
@@ -255,7 +259,9 @@ impl Stack {
             return;
         };
         let bare = slot.record.answer(now);
-        let deadline = now + slot.record.wait();
+        let listener = self.tcp.listeners.get(slot.listener);
+        let first = listener.map_or(FIRST_WAIT, |listener| listener.options.initial_rto_used());
+        let deadline = now + slot.record.wait(first);
         self.net
             .timers
             .set(TimerKey::HalfOpen(raw.index()), Some(deadline));
