@@ -1,7 +1,7 @@
 //! Scripts in packetdrill's notation: system calls of one application and packets of one peer, on one
 //! time line (docs/scripts.md).
 //!
-//! *Owns* the language. *Does not* have a clock, a thread or a descriptor: a script runs in virtual
+//! *Owns* the language and its meaning. *Does not* have a clock, a thread or a descriptor: a script runs in virtual
 //! time, and nothing that it says reaches a shell.
 //!
 //! ```
@@ -17,13 +17,28 @@
 //! | `source.rs` | comments, conditions, words that stand for others; lines and columns |
 //! | `cursor.rs`, `parse/` | the grammar |
 //! | `ast.rs` | [`Script`] |
+//! | `profile.rs`, `shell.rs` | settings: as another stack, and as a script's commands ask for |
+//! | `run/` | a script's time line, its packets, calls and code |
+//! | `drill.rs`, `verdict.rs` | [`Drill`], and what a run comes to |
 
 mod ast;
 mod cursor;
+#[expect(
+    clippy::module_inception,
+    reason = "the entrance has the name of the house"
+)]
+mod drill;
 mod error;
 mod parse;
+mod profile;
+mod run;
+mod shell;
 mod source;
+mod verdict;
 
 pub use ast::Script;
+pub use drill::{Drill, Variant};
 pub use error::SyntaxError;
+pub use profile::{Profile, ProfileError};
 pub use source::Defines;
+pub use verdict::{Cause, Outcome, Verdict};

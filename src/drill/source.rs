@@ -17,7 +17,7 @@ const MAX_REPLACED: usize = 4 << 20;
 /// How deep conditions may stand in one another.
 const MAX_CONDITIONS: usize = 32;
 
-/// Words and what stands for them.
+/// Words and what stands for them; one with nothing is for conditions alone.
 pub type Defines = BTreeMap<String, String>;
 
 /// The text to be parsed.
@@ -247,6 +247,7 @@ impl Reader {
         }
         if self.mode != Mode::Text
             && let Some(value) = self.source.defines.get(word)
+            && !value.is_empty()
         {
             let value = value.replace(['\n', '\r'], " ");
             let grown = signed(value.chars().count()) - signed(word.chars().count());

@@ -1,0 +1,190 @@
+//! The library's entrance: a script's text in, a verdict out.
+//!
+//! *Owns* [`Drill`], and how its [`Variant`]s are made of one script. *Does not* read files.
+
+use core::time::Duration;
+
+use super::ast::{Action, Arg, Body, Number, Packet, Script, TcpOption, TcpOptionList};
+use super::profile::Profile;
+use super::run::{self, Ran, Setup};
+use super::source::Defines;
+use super::verdict::{Cause, Outcome, Verdict};
+
+/// How far before the wrap both initial numbers are: the first segment crosses it.
+const BELOW_WRAP: u32 = 700;
+/// How many milliseconds before the wrap our timestamps begin.
+const STAMPS_BELOW_WRAP: u32 = 30;
+
+/// A way to run a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Variant {
+    /// As it is written.
+    Plain,
+    /// A script for IPv4 over IPv6.
+    Ipv6,
+    /// Both initial numbers, and the peer's timestamps, lie just below the wrap.
+    Wrap,
+    /// Our timestamps do.
+    StampWrap,
+}
+
+impl Variant {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Plain, Self::Ipv6, Self::Wrap, Self::StampWrap];
+
+    /// The name, as reports have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Ipv6 => "ipv6",
+            Self::Wrap => "wrap",
+            Self::StampWrap => "stamp-wrap",
+        }
+    }
+}
+
+/// Runs scripts under one profile.
+///
+/// ```
+/// use netloom::drill::{Drill, Profile, Variant, Verdict};
+/// let script = "
+///     0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+///    +0 bind(3, ..., ...) = 0
+///    +0 listen(3, 1) = 0
+///    +0 < S 0:0(0) win 1000 <mss 1000>
+///    +0 > S. 0:0(0) ack 1 <mss 1460>
+///   +.1 < . 1:1(0) ack 1 win 1000
+///    +0 accept(3, ..., ...) = 4
+/// ";
+/// let outcome = Drill::new(Profile::linux()).run(script, Variant::Plain).unwrap();
+/// assert_eq!(outcome.verdict, Verdict::StrictPass, "{outcome:?}");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Drill {
+    profile: Profile,
+    defines: Defines,
+}
+
+impl Drill {
+    /// One that runs scripts as if netloom were this stack. `STANDARD` and the profile's name in
+    /// capitals are defined, for conditions.
+    pub fn new(profile: Profile) -> Self {
+        let words = ["STANDARD".to_owned(), profile.name().to_uppercase()];
+        let defines = words.map(|word| (word, String::new())).into();
+        Self { profile, defines }
+    }
+
+    /// Replaces a word in every script.
+    #[must_use]
+    pub fn define(mut self, word: &str, value: &str) -> Self {
+        self.defines.insert(word.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Runs a script; `None` when it has no such variant: an IPv4 address that stands in it, a number of
+    /// the wire, or no SYN of ours.
+    ///
+    /// Any text gives an outcome, in bounded time and memory.
+    pub fn run(&self, text: &str, variant: Variant) -> Option<Outcome> {
+        let script = match Script::parse(text, &self.defines) {
+            Ok(script) => script,
+            Err(error) => {
+                let text = format!(
+                    "column {}: expected {}, found {}",
+                    error.column, error.expected, error.found
+                );
+                let cause = Cause::new(error.line, text);
+                return (variant == Variant::Plain).then(|| Outcome::of(Verdict::Fail, cause));
+            }
+        };
+        let mut setup = Setup::new(self.profile.clone());
+        match variant {
+            Variant::Plain => {}
+            Variant::Ipv6 if is_of_ipv4(&script) => return None,
+            Variant::Ipv6 => setup.v6 = true,
+            Variant::Wrap | Variant::StampWrap if has_absolute(&script) => return None,
+            Variant::Wrap | Variant::StampWrap => {
+                setup = below_the_wrap(&script, &setup, variant)?;
+            }
+        }
+        Some(run::run(&script, &setup).outcome)
+    }
+}
+
+/// Begins so much later that the number, or the timestamp, of our first SYN is just below the wrap. What
+/// they are at the usual time, a first run tells: both are a keyed value and the clock.
+fn below_the_wrap(script: &Script, setup: &Setup, variant: Variant) -> Option<Setup> {
+    let Ran { first_syn, .. } = run::run(script, setup);
+    let syn = first_syn?;
+    let mut setup = setup.clone();
+    setup.below_wrap = Some(BELOW_WRAP);
+    let later = if variant == Variant::Wrap {
+        // RFC 9293 §3.4.1 MUST-8: a number each 4 microseconds.
+        let ticks = 0u32.wrapping_sub(BELOW_WRAP).wrapping_sub(syn.isn);
+        Duration::from_micros(4) * ticks
+    } else {
+        // RFC 7323 §5.4: a tick each millisecond.
+        let ticks = 0u32
+            .wrapping_sub(STAMPS_BELOW_WRAP)
+            .wrapping_sub(syn.stamp?);
+        Duration::from_millis(ticks.into())
+    };
+    setup.start = setup.start + later;
+    Some(setup)
+}
+
+/// Does it name an address, or what only IPv4 has?
+fn is_of_ipv4(script: &Script) -> bool {
+    let options = [
+        "ip_version",
+        "local_ip",
+        "remote_ip",
+        "gateway_ip",
+        "netmask_ip",
+    ];
+    let set = |name: &str| options.contains(&name);
+    if script.options.iter().any(|option| set(&option.name)) {
+        return true;
+    }
+    script.events.iter().any(|event| match &event.action {
+        Action::Inject(packet) | Action::Expect(packet) => matches!(packet.body, Body::Icmp(_)),
+        Action::Call(call) => call.args.iter().any(names_ipv4),
+        Action::Shell(_) | Action::Code(_) => false,
+    })
+}
+
+fn names_ipv4(arg: &Arg) -> bool {
+    match arg {
+        Arg::Record(fields) => fields.iter().any(|field| names_ipv4(&field.value)),
+        Arg::List(list) | Arg::Or(list) => list.iter().any(names_ipv4),
+        // The family of a socket is translated; that of an address, with the address, is not.
+        Arg::Function(name, _) => name == "inet_addr",
+        Arg::Name(name) => name.starts_with("IP_") || name == "SOL_IP" || name == "IPPROTO_IP",
+        Arg::Any | Arg::Number(_) | Arg::Text(_) => false,
+    }
+}
+
+/// Does it name numbers as they are on the wire? Those cannot be elsewhere.
+fn has_absolute(script: &Script) -> bool {
+    script.events.iter().any(|event| match &event.action {
+        Action::Inject(packet) | Action::Expect(packet) => is_absolute(packet),
+        Action::Call(_) | Action::Shell(_) | Action::Code(_) => false,
+    })
+}
+
+fn is_absolute(packet: &Packet) -> bool {
+    let Body::Tcp(tcp) = &packet.body else {
+        return false;
+    };
+    let absolute = |number: &Number| number.absolute;
+    let in_blocks = |option: &TcpOption| match option {
+        TcpOption::Sack(blocks) => blocks.iter().any(|(l, r)| absolute(l) || absolute(r)),
+        _ => false,
+    };
+    let in_options = match &tcp.options {
+        TcpOptionList::These(list) => list.iter().any(in_blocks),
+        TcpOptionList::Any => false,
+    };
+    absolute(&tcp.seq) || tcp.ack.as_ref().is_some_and(absolute) || in_options
+}

@@ -1,0 +1,119 @@
+//! A line of the peer arrives.
+//!
+//! *Owns* which ends a packet has that says none, and when it begins another connection. *Does not* put
+//! packets together: `inject` does.
+
+use core::num::NonZeroU16;
+
+use super::super::ast::{Body, Packet, Tcp, TcpOption, TcpOptionList};
+use super::inject::{self, Ends, Piece};
+use super::{Runner, Step, Stop, icmp, seen};
+use crate::tcp::{Flags, State};
+
+/// The peer's port when a script does not say one.
+const PEER_PORT: u16 = 40_000;
+
+impl Runner<'_> {
+    pub(super) fn inject(&mut self, line: u32, packet: &Packet) -> Step<()> {
+        let made = |bytes: Result<Vec<u8>, String>| bytes.map_err(|error| Stop::fail(line, error));
+        let shown = match &packet.body {
+            Body::Tcp(tcp) => {
+                self.inject_tcp(line, packet, tcp)?;
+                seen::show_tcp(tcp)
+            }
+            Body::Udp(udp) => {
+                let ends = self.ends_of(udp.ports);
+                let bytes = inject::datagram(ends, &packet.ip, udp.len);
+                self.world.give(made(bytes)?, None);
+                format!("udp ({})", udp.len)
+            }
+            Body::Icmp(icmp) => {
+                let ends = self.ends_of(None);
+                let bytes = icmp::message(ends, &packet.ip, icmp, &self.world.numbers);
+                self.world.give(made(bytes)?, None);
+                format!("icmp {}", icmp.kind)
+            }
+            Body::Unsupported(name) => return Err(Stop::unsupported(line, name)),
+        };
+        self.world.note(&format!("< {shown}"));
+        Ok(())
+    }
+
+    /// The peer's end and ours, for a packet of the peer.
+    fn ends_of(&self, ports: Option<(u16, u16)>) -> Ends {
+        let port = self.sockets.local_port();
+        let port = port.unwrap_or(self.settings.bind_port);
+        match (ports, self.world.flow) {
+            (Some((from, to)), _) => (self.world.their_end(from), self.world.our_end(to)),
+            (None, Some((ours, theirs))) => (theirs, ours),
+            (None, None) => (self.world.their_end(PEER_PORT), self.world.our_end(port)),
+        }
+    }
+
+    fn inject_tcp(&mut self, line: u32, packet: &Packet, tcp: &Tcp) -> Step<()> {
+        let ends = self.ends_of(tcp.ports);
+        let opens = tcp.flags.contains(Flags::SYN) && !tcp.flags.contains(Flags::ACK);
+        let back = (ends.1, ends.0);
+        if opens && self.sockets.listens_on(ends.1.port()) && self.is_over(back) {
+            self.world.begin_flow(back);
+            self.world.numbers.on_new_flow();
+            self.sockets.begin_stream();
+        }
+        if self.world.flow.is_none() {
+            self.world.begin_flow(back);
+        }
+        if tcp.ports.is_some() {
+            self.world.named.insert(back);
+        }
+        if tcp.flags.contains(Flags::SYN) {
+            self.world.numbers.peer_isn = tcp.seq.value;
+            self.world.note_peer_syn(has_scale(tcp));
+        }
+        for (piece, size) in self.pieces(tcp) {
+            let bytes = inject::segment(ends, &packet.ip, tcp, piece, &self.world.numbers);
+            let bytes = bytes.map_err(|error| Stop::fail(line, error))?;
+            self.world.give(bytes, size);
+        }
+        Ok(())
+    }
+
+    /// May another connection between these ends begin? Not while one is half open, or open.
+    fn is_over(&self, (ours, theirs): Ends) -> bool {
+        let state = self.world.stack.tcp_state(ours, theirs);
+        matches!(state, None | Some(State::TimeWait | State::Closed))
+    }
+
+    /// One packet, or with `--mss` as many as the text takes.
+    fn pieces(&self, tcp: &Tcp) -> Vec<(Piece, Option<NonZeroU16>)> {
+        let mss = self.settings.mss;
+        let Some(mss) = mss.filter(|mss| u32::from(mss.get()) < tcp.len) else {
+            let whole = Piece {
+                from: 0,
+                len: tcp.len,
+                last: true,
+            };
+            return vec![(whole, None)];
+        };
+        // As many whole segments as a packet holds.
+        let size = u32::from(mss.get());
+        let most = (65_000 / size).max(1) * size;
+        let mut pieces = Vec::new();
+        let mut from = 0;
+        while from < tcp.len {
+            let len = most.min(tcp.len - from);
+            let last = from + len == tcp.len;
+            pieces.push((Piece { from, len, last }, Some(mss).filter(|_| len > size)));
+            from += len;
+        }
+        pieces
+    }
+}
+
+fn has_scale(tcp: &Tcp) -> bool {
+    match &tcp.options {
+        TcpOptionList::These(list) => list
+            .iter()
+            .any(|option| matches!(option, TcpOption::WindowScale(_))),
+        TcpOptionList::Any => false,
+    }
+}

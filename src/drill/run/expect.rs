@@ -1,0 +1,353 @@
+//! A line expects a packet: which of those that left it is about, and when it may have left.
+//!
+//! *Owns* merging and splitting, surplus packets, and the time of what is expected. *Does not* compare
+//! fields: `compare` does.
+
+use core::time::Duration;
+
+use super::super::ast::{Body, Event, Packet, Tcp, Udp, When};
+use super::compare::{self, StampRule};
+use super::seen::{Seen, SeenBody, SeenTcp, show_tcp};
+use super::{Runner, Step, icmp};
+use crate::base::Instant;
+use crate::tcp::Flags;
+
+/// How long `*` waits: until nothing more can come of what a script says, for most.
+const ANY_TIME: Duration = Duration::from_secs(3600);
+
+/// When a packet may leave.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    from: Instant,
+    to: Instant,
+}
+
+/// The packet, or the merged ones, that a line is about.
+struct Taken {
+    seen: Seen,
+    /// When the last of the merged ones left.
+    last: Instant,
+}
+
+impl Runner<'_> {
+    pub(super) fn expect(&mut self, event: &Event, packet: &Packet) -> Step<()> {
+        let span = self.span(event.when);
+        let mut skipped: Option<String> = None;
+        loop {
+            let Some(taken) = self.take(packet) else {
+                // Nothing yet, or not enough.
+                if self.world.now < span.to && self.step(event.line, span.to)? {
+                    continue;
+                }
+                // What left by now may be shorter than the line.
+                if let Some(taken) = self.take_any(packet) {
+                    self.judge(event, packet, &taken, span, true)?;
+                    return Ok(());
+                }
+                let nothing = || format!("expected {}, and nothing came", show(packet));
+                let text = skipped.unwrap_or_else(nothing);
+                return self.miss(event.line, text, self.settings.lenient_packets);
+            };
+            match self.judge(event, packet, &taken, span, false)? {
+                None => return Ok(()),
+                Some(text) => {
+                    // A bare ACK too many.
+                    self.not_strict(event.line, format!("an ACK that no line expects: {text}"));
+                    skipped.get_or_insert(text);
+                }
+            }
+        }
+    }
+
+    fn span(&self, when: When) -> Span {
+        let off = |target: Instant| self.tolerance(target);
+        let (first, last) = match when {
+            When::At(time) => (self.world.start + time, self.world.start + time),
+            When::After(time) => (self.last + time, self.last + time),
+            When::Between(from, to) => (self.world.start + from, self.world.start + to),
+            When::BetweenAfter(from, to) => (self.last + from, self.last + to),
+            When::Any => {
+                return Span {
+                    from: Instant::ZERO,
+                    to: self.world.now + ANY_TIME,
+                };
+            }
+        };
+        let early = u64::try_from(off(first).as_nanos()).unwrap_or(u64::MAX);
+        Span {
+            from: Instant::from_nanos(first.as_nanos().saturating_sub(early)),
+            to: last + off(last),
+        }
+    }
+
+    /// Compares; a difference that is a bare ACK is returned, for the next packet may be the right one.
+    fn judge(
+        &mut self,
+        event: &Event,
+        packet: &Packet,
+        taken: &Taken,
+        span: Span,
+        final_one: bool,
+    ) -> Step<Option<String>> {
+        let shown = taken.seen.show(&self.world.numbers);
+        let what = match self.differences(event, packet, taken) {
+            Ok(strict) => {
+                if let Some(strict) = strict {
+                    self.not_strict(event.line, format!("{strict}: {shown}"));
+                }
+                self.check_span(event.line, taken, span, &shown)?;
+                return Ok(None);
+            }
+            Err(what) => what,
+        };
+        let text = format!("expected {}, got {shown}: {what}", show(packet));
+        let is_bare = matches!(&taken.seen.body, SeenBody::Tcp(tcp) if tcp.is_bare_ack());
+        if is_bare && !final_one && matches!(packet.body, Body::Tcp(_)) {
+            return Ok(Some(text));
+        }
+        self.miss(event.line, text, self.settings.lenient_packets)?;
+        Ok(None)
+    }
+
+    /// What makes it another packet; else what the strict verdict says.
+    fn differences(
+        &mut self,
+        event: &Event,
+        packet: &Packet,
+        taken: &Taken,
+    ) -> Result<Option<String>, String> {
+        let seen = &taken.seen;
+        if let Some(broken) = seen.broken {
+            return Err(broken.into());
+        }
+        compare::compare_ip(&packet.ip, seen)?;
+        match (&packet.body, &seen.body) {
+            (Body::Tcp(wanted), SeenBody::Tcp(got)) => self.tcp_differences(event, wanted, got),
+            (Body::Udp(Udp { len, .. }), SeenBody::Udp { len: live, .. }) => {
+                if usize::from(*len) == *live {
+                    Ok(None)
+                } else {
+                    Err(format!("{live} bytes"))
+                }
+            }
+            (Body::Icmp(wanted), SeenBody::Icmp(message)) => {
+                icmp::compare(wanted, message, seen.src.is_ipv6()).map(|()| None)
+            }
+            _ => Err("another protocol".into()),
+        }
+    }
+
+    fn tcp_differences(
+        &mut self,
+        event: &Event,
+        wanted: &Tcp,
+        got: &SeenTcp,
+    ) -> Result<Option<String>, String> {
+        if wanted.flags.contains(Flags::SYN) && got.fields.flags.contains(Flags::SYN) {
+            self.world.numbers.anchor(wanted.seq.value);
+        }
+        let stamps = compare::wanted_stamp(wanted).zip(compare::stamps_of(got));
+        if self.world.numbers.first_stamp().is_none()
+            && let Some((val, (live, _))) = stamps
+        {
+            self.world.numbers.note_stamp(val, live);
+        }
+        let rule = self.stamp_rule(event);
+        let end = self.world.numbers.our_offset(got.fields.seq);
+        let end = end.wrapping_add(got.len());
+        let must_push = got.len() > 0 && self.sockets.is_last_write(end);
+        let found = compare::compare_tcp(wanted, got, &self.world.numbers, rule, must_push);
+        if let Some(semantic) = found.semantic {
+            return Err(semantic);
+        }
+        if let Some((val, (live, _))) = stamps {
+            self.world.numbers.note_stamp(val, live);
+        }
+        Ok(found.strict)
+    }
+
+    fn stamp_rule(&self, event: &Event) -> StampRule {
+        let tick_usecs = self.settings.stamp_tick_usecs;
+        let target = match event.when {
+            When::After(time) => self.last + time,
+            When::At(time) => self.world.start + time,
+            _ => self.world.now,
+        };
+        let usecs = self.tolerance(target).as_micros();
+        let ticks = usecs.checked_div(u128::from(tick_usecs)).unwrap_or(0);
+        StampRule {
+            tick_usecs,
+            slack: u32::try_from(ticks).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn check_span(&mut self, line: u32, taken: &Taken, span: Span, shown: &str) -> Step<()> {
+        let at = |time: Instant| time.since(self.world.start);
+        let (first, last) = (taken.seen.at, taken.last);
+        let text = if first < span.from {
+            format!("too early, at {:?}: {shown}", at(first))
+        } else if last > span.to {
+            format!("too late, at {:?}: {shown}", at(last))
+        } else {
+            return Ok(());
+        };
+        self.miss(line, text, self.settings.lenient_packets)
+    }
+
+    // --- which packet ---------------------------------------------------------------------
+
+    /// The first packet that a line could be about; merged and split until lengths agree.
+    fn take(&mut self, packet: &Packet) -> Option<Taken> {
+        let place = self.find(packet)?;
+        let Body::Tcp(wanted) = &packet.body else {
+            return self.take_at(place);
+        };
+        let SeenBody::Tcp(first) = &self.world.sent.get(place)?.body else {
+            return self.take_at(place);
+        };
+        let len = first.len();
+        if self.settings.strict_segments || len == wanted.len || len == 0 || wanted.len == 0 {
+            return self.take_at(place);
+        }
+        if len > wanted.len {
+            return self.split(place, wanted.len);
+        }
+        self.merge(place, wanted.len)
+    }
+
+    /// The same, though it is shorter than the line.
+    fn take_any(&mut self, packet: &Packet) -> Option<Taken> {
+        let place = self.find(packet)?;
+        self.take_at(place)
+    }
+
+    fn take_at(&mut self, place: usize) -> Option<Taken> {
+        let seen = self.world.sent.remove(place)?;
+        let last = seen.at;
+        Some(Taken { seen, last })
+    }
+
+    fn find(&self, packet: &Packet) -> Option<usize> {
+        let ports = match &packet.body {
+            Body::Tcp(tcp) => tcp.ports,
+            Body::Udp(udp) => udp.ports,
+            Body::Icmp(_) | Body::Unsupported(_) => None,
+        };
+        let flow = self
+            .world
+            .flow
+            .map(|(ours, theirs)| (ours.port(), theirs.port()));
+        let ports = ports.or(flow);
+        self.world.sent.iter().position(|seen| match seen.ports() {
+            Some(live) => ports.is_none_or(|ports| ports == live),
+            None => true,
+        })
+    }
+
+    /// Cuts `len` bytes off the front; the rest stays for the next line.
+    fn split(&mut self, place: usize, len: u32) -> Option<Taken> {
+        let rest = self.world.sent.get_mut(place)?;
+        let mut front = rest.clone();
+        let cut = usize::try_from(len).unwrap_or(usize::MAX);
+        let (SeenBody::Tcp(head), SeenBody::Tcp(tail)) = (&mut front.body, &mut rest.body) else {
+            return None;
+        };
+        head.text.truncate(cut);
+        head.fields.flags.remove(Flags::PSH | Flags::FIN);
+        tail.text.drain(..cut.min(tail.text.len()));
+        tail.fields.seq = tail.fields.seq.wrapping_add(len);
+        let last = front.at;
+        Some(Taken { seen: front, last })
+    }
+
+    /// Puts what follows behind it, up to `len` bytes; `None` while there is not enough.
+    fn merge(&mut self, place: usize, len: u32) -> Option<Taken> {
+        let mut have = 0;
+        let mut used = Vec::new();
+        let mut next: Option<SeenTcp> = None;
+        for (at, seen) in self.world.sent.iter().enumerate().skip(place) {
+            let SeenBody::Tcp(tcp) = &seen.body else {
+                continue;
+            };
+            match &next {
+                None => {}
+                Some(before) if continues(before, tcp) => {}
+                // What comes between is another packet's.
+                Some(_) => break,
+            }
+            have += tcp.len();
+            used.push(at);
+            next = Some(tcp.clone());
+            if have >= len {
+                break;
+            }
+        }
+        if have < len {
+            return None;
+        }
+        if have > len {
+            // The last is cut, and its front merged.
+            let last = *used.last()?;
+            let SeenBody::Tcp(tcp) = &self.world.sent.get(last)?.body else {
+                return None;
+            };
+            let keep = tcp.len() - (have - len);
+            let front = self.split(last, keep)?;
+            self.world.sent.insert(last, front.seen);
+        }
+        let mut merged = self.world.sent.get(place)?.clone();
+        let mut last = merged.at;
+        for &at in used.iter().skip(1) {
+            let more = self.world.sent.get(at)?;
+            last = last.max(more.at);
+            if let (SeenBody::Tcp(whole), SeenBody::Tcp(more)) = (&mut merged.body, &more.body) {
+                whole.text.extend(&more.text);
+                whole.fields.flags = more.fields.flags;
+            }
+        }
+        for &at in used.iter().rev() {
+            self.world.sent.remove(at);
+        }
+        Some(Taken { seen: merged, last })
+    }
+
+    // --- surplus --------------------------------------------------------------------------
+
+    /// At the end nothing may be left; bare ACKs cost the strict verdict alone.
+    pub(super) fn no_surplus(&mut self, line: u32) -> Step<()> {
+        while let Some(seen) = self.world.sent.pop_front() {
+            let shown = seen.show(&self.world.numbers);
+            let text = format!("no line expects {shown}");
+            match &seen.body {
+                SeenBody::Tcp(tcp) if tcp.is_bare_ack() => self.not_strict(line, text),
+                _ => self.miss(line, text, self.settings.lenient_packets)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Does `next` go on where `before` ends, with the same flags, acknowledgment and window?
+fn continues(before: &SeenTcp, next: &SeenTcp) -> bool {
+    let edge = Flags::PSH | Flags::FIN;
+    let (a, b) = (&before.fields, &next.fields);
+    !a.flags.contains(Flags::FIN)
+        && (a.src_port, a.dst_port) == (b.src_port, b.dst_port)
+        && a.seq.wrapping_add(before.len()) == b.seq
+        && next.len() > 0
+        && a.flags.difference(edge) == b.flags.difference(edge)
+        && (a.ack, a.window) == (b.ack, b.window)
+}
+
+/// A line's packet, for readers.
+fn show(packet: &Packet) -> String {
+    match &packet.body {
+        Body::Tcp(tcp) => show_tcp(tcp),
+        Body::Udp(udp) => format!("udp ({})", udp.len),
+        Body::Icmp(icmp) => match &icmp.code {
+            Some(code) => format!("icmp {} {code}", icmp.kind),
+            None => format!("icmp {}", icmp.kind),
+        },
+        Body::Unsupported(name) => name.clone(),
+    }
+}

@@ -1,0 +1,498 @@
+//! Scripts that hold, and scripts that do not: what is said of each, and of which line.
+
+use super::super::{Drill, Outcome, Profile, Variant, Verdict};
+
+/// A listener and a connection that the peer opened, up to line 6, without options.
+const OPEN: &str = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 32000 <mss 1000,sackOK>
++0 > S. 0:0(0) ack 1 <mss 1460,nop,nop,sackOK>
++.1 < . 1:1(0) ack 1 win 32000
++0 accept(3, ..., ...) = 4
+";
+
+fn run(script: &str, variant: Variant) -> Option<Outcome> {
+    Drill::new(Profile::linux()).run(script, variant)
+}
+
+fn plain(script: &str) -> Outcome {
+    run(script, Variant::Plain).unwrap()
+}
+
+/// The script behind the handshake holds, strictly or not, in all variants.
+fn passes(lines: &str) {
+    let script = format!("{OPEN}{lines}");
+    for variant in Variant::ALL {
+        // Without timestamps there are none to wrap.
+        if let Some(outcome) = run(&script, variant) {
+            let name = variant.name();
+            assert!(outcome.verdict.is_pass(), "{name}: {outcome:#?}\n{script}");
+        }
+    }
+}
+
+/// The script fails at a line behind the handshake, counted from 1, and says so.
+fn fails(lines: &str, line: u32, says: &str) {
+    let outcome = plain(&format!("{OPEN}{lines}"));
+    assert_eq!(outcome.verdict, Verdict::Fail, "{lines}\n{outcome:#?}");
+    let cause = outcome.cause.unwrap();
+    assert_eq!(cause.line, line + 7, "{lines}\n{cause:?}");
+    assert!(cause.text.contains(says), "{lines}\n{}", cause.text);
+}
+
+fn unsupported(lines: &str, line: u32, says: &str) {
+    let outcome = plain(&format!("{OPEN}{lines}"));
+    assert_eq!(
+        outcome.verdict,
+        Verdict::Unsupported,
+        "{lines}\n{outcome:#?}"
+    );
+    let cause = outcome.cause.unwrap();
+    assert_eq!(cause.line, line + 7, "{lines}\n{cause:?}");
+    assert!(cause.text.contains(says), "{lines}\n{}", cause.text);
+}
+
+#[test]
+fn a_handshake_holds_strictly_in_every_variant() {
+    for variant in [Variant::Plain, Variant::Ipv6, Variant::Wrap] {
+        let outcome = run(OPEN, variant).unwrap();
+        assert_eq!(outcome.verdict, Verdict::StrictPass, "{outcome:#?}");
+    }
+    assert!(run(OPEN, Variant::StampWrap).is_none(), "no timestamps");
+}
+
+#[test]
+fn data_both_ways_and_an_end() {
+    passes(
+        "+0 write(4, ..., 2500) = 2500
+         +0 > P. 1:2501(2500) ack 1
+         +.1 < . 1:1(0) ack 2501 win 32000
+         +0 < P. 1:3001(3000) ack 2501 win 32000
+         +0 > . 2501:2501(0) ack 3001
+         +0 read(4, ..., 1000) = 1000
+         +0 read(4, ..., 5000) = 2000
+         +0 shutdown(4, SHUT_WR) = 0
+         +0 > F. 2501:2501(0) ack 3001
+         +.1 < F. 3001:3001(0) ack 2502 win 32000
+         +0 > . 2502:2502(0) ack 3002
+         +0 read(4, ..., 5000) = 0
+         +0 close(4) = 0",
+    );
+}
+
+#[test]
+fn segments_are_merged_and_split_until_lengths_agree() {
+    passes(
+        "+0 write(4, ..., 3000) = 3000
+         +0 > . 1:501(500) ack 1
+         +0 > . 501:2001(1500) ack 1
+         +0 > P. 2001:3001(1000) ack 1",
+    );
+    let strict = format!(
+        "--strict_segments\n{OPEN}+0 write(4, ..., 2000) = 2000\n+0 > P. 1:2001(2000) ack 1\n"
+    );
+    assert_eq!(plain(&strict).verdict, Verdict::Fail);
+}
+
+#[test]
+fn what_does_not_hold_is_told_with_its_line() {
+    let write = "+0 write(4, ..., 1000) = 1000\n";
+    let table = [
+        ("+0 > P. 2:1002(1000) ack 1", 2, "the sequence number is 1"),
+        ("+0 > P. 1:1001(1000) ack 2", 2, "it acknowledges 1"),
+        ("+0 > FP. 1:1001(1000) ack 1", 2, "the flags differ"),
+        ("+0 > P. 1:1101(1100) ack 1", 2, "1000 bytes of text"),
+        (
+            "+0 > P. 1:1001(1000) ack 1 <nop,nop,TS val 1 ecr 1>",
+            2,
+            "no option TS",
+        ),
+        ("+0 > [ect0] P. 1:1001(1000) ack 1", 2, "ECN field is 00"),
+        ("+0 > (ttl 3) P. 1:1001(1000) ack 1", 2, "hop limit is 64"),
+        ("+1 > P. 1:1001(1000) ack 1", 2, "too early"),
+        ("+0 > udp (5)", 2, "another protocol"),
+        (
+            "+0 < . 1:1(0) ack 1 win 5",
+            2,
+            "no line expects P. 1:1001(1000)",
+        ),
+        ("", 1, "no line expects P. 1:1001(1000)"),
+    ];
+    for (line, number, says) in table {
+        fails(&format!("{write}{line}"), number, says);
+    }
+    fails("+0 > . 1:1(0) ack 1", 1, "nothing came");
+    fails("+0 read(4, ..., 10) = 10", 1, "the call blocks");
+    fails("+0 close(9) = 0", 1, "close returned -1 EBADF and not 0");
+    fails(
+        "+0 write(4, ..., 10) = 11\n* > P. 1:11(10) ack 1",
+        1,
+        "write returned 10",
+    );
+    fails(
+        "+0 %{ assert tcpi_state == TCP_CLOSE }%",
+        1,
+        "tcpi_state is 1",
+    );
+    fails(
+        "+0 `ss -n | grep FIN-WAIT-1`",
+        1,
+        "the state is ESTABLISHED",
+    );
+    fails("+0 socket(..., SOCK_STREAM, 0) = 4", 1, "open already");
+    fails("+0 write(3, ..., 1) = 1", 1, "EPIPE");
+}
+
+/// The last packets before a failure, in the script's numbers.
+#[test]
+fn a_failure_shows_what_passed() {
+    let outcome = plain(&format!("{OPEN}+0 > . 1:1(0) ack 1"));
+    assert_eq!(
+        outcome.history,
+        [
+            "0.000000 < S 0:0(0) win 32000 <mss 1000,sackOK>",
+            "0.000000 > S. 0:0(0) ack 1 win 65535 <mss 1460,nop,nop,sackOK>",
+            "0.100000 < . 1:1(0) ack 1 win 32000",
+        ]
+    );
+}
+
+#[test]
+fn times_have_a_tolerance_and_ranges() {
+    // A delayed ACK: after 40 ms when nothing is quick.
+    let quiet = "+0 < P. 1:101(100) ack 1 win 32000\n";
+    let open = format!("`sysctl net.ipv4.tcp_sack=1`\n{OPEN}").replace('`', "`");
+    let mut profile = Profile::linux();
+    profile.set("quick_acks", "0").unwrap();
+    let drill = Drill::new(profile);
+    let verdict = |line: &str| {
+        let script = format!("{open}{quiet}{line}\n");
+        drill.run(&script, Variant::Plain).unwrap().verdict
+    };
+    assert_eq!(verdict("+.04 > . 1:1(0) ack 101"), Verdict::StrictPass);
+    assert_eq!(verdict("+.043 > . 1:1(0) ack 101"), Verdict::StrictPass);
+    assert_eq!(verdict("+.05 > . 1:1(0) ack 101"), Verdict::Fail);
+    assert_eq!(verdict("+.03 > . 1:1(0) ack 101"), Verdict::Fail);
+    assert_eq!(verdict("+.03~+.05 > . 1:1(0) ack 101"), Verdict::StrictPass);
+    assert_eq!(verdict("* > . 1:1(0) ack 101"), Verdict::StrictPass);
+    assert_eq!(verdict("0.14 > . 1:1(0) ack 101"), Verdict::StrictPass);
+    assert_eq!(verdict("0.1~0.2 > . 1:1(0) ack 101"), Verdict::StrictPass);
+    assert_eq!(verdict("0.2~0.3 > . 1:1(0) ack 101"), Verdict::Fail);
+}
+
+#[test]
+fn calls_that_block_return_when_they_must() {
+    let read = |until: &str, at: &str| {
+        let lines = format!(
+            "+0...{until} read(4, ..., 500) = 300
+             +{at} < P. 1:301(300) ack 1 win 32000
+             +0 > . 1:1(0) ack 301\n"
+        );
+        plain(&format!("{OPEN}{lines}"))
+    };
+    assert_eq!(read("0.2", ".2").verdict, Verdict::StrictPass);
+    let early = read("0.2", ".1");
+    assert!(early.cause.unwrap().text.contains("returned at 200ms"));
+    let late = read("0.1", ".2");
+    assert!(
+        late.cause
+            .unwrap()
+            .text
+            .contains("has not returned in time")
+    );
+    let never = plain(&format!("{OPEN}+0...0.3 read(4, ..., 500) = 300\n"));
+    assert!(never.cause.unwrap().text.contains("has not returned"));
+}
+
+#[test]
+fn an_active_open_waits_for_the_answer() {
+    let script = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+        +0...0.1 connect(3, ..., ...) = 0
+        +0 > S 0:0(0) <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 8>
+        +.1 < S. 0:0(0) ack 1 win 5792 <mss 1460,sackOK,TS val 700 ecr 100,nop,wscale 7>
+        +0 > . 1:1(0) ack 1 <nop,nop,TS val 200 ecr 700>
+        +0 write(3, ..., 10) = 10
+        +0 > P. 1:11(10) ack 1 <nop,nop,TS val 200 ecr 700>
+        +.1 < . 1:1(0) ack 11 win 100 <nop,nop,TS val 800 ecr 200>
+        +0 %{ assert tcpi_rtt > 90000 and tcpi_options & TCPI_OPT_TIMESTAMPS }%";
+    for variant in Variant::ALL {
+        let outcome = run(script, variant).unwrap();
+        assert!(
+            outcome.verdict.is_pass(),
+            "{}: {outcome:#?}",
+            variant.name()
+        );
+    }
+    let refused = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+        +0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
+        +0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)
+        +0 > S 0:0(0) <...>
+        +.1 < R. 0:0(0) ack 1 win 0
+        +0 getsockopt(3, SOL_SOCKET, SO_ERROR, [111], [4]) = 0
+        +0 getsockopt(3, SOL_SOCKET, SO_ERROR, [0], [4]) = 0";
+    assert_eq!(plain(refused).verdict, Verdict::StrictPass);
+}
+
+#[test]
+fn timestamps_are_checked_by_their_ticks() {
+    let script = |tick: &str, val: u32, ecr: u32| {
+        format!(
+            "--tcp_ts_tick_usecs={tick}
+            0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+            +0 bind(3, ..., ...) = 0
+            +0 listen(3, 1) = 0
+            +0 < S 0:0(0) win 1000 <mss 1000,TS val 7 ecr 0>
+            +0 > S. 0:0(0) ack 1 <mss 1460,nop,nop,TS val 50 ecr 7>
+            +.1 < . 1:1(0) ack 1 win 1000 <nop,nop,TS val 9 ecr {ecr}>
+            +0 accept(3, ..., ...) = 4
+            +0 write(4, ..., 10) = 10
+            +0 > P. 1:11(10) ack 1 <nop,nop,TS val {val} ecr 9>\n"
+        )
+    };
+    assert_eq!(plain(&script("1000", 150, 50)).verdict, Verdict::StrictPass);
+    assert_eq!(plain(&script("1000", 154, 50)).verdict, Verdict::Pass);
+    assert_eq!(plain(&script("1000", 180, 50)).verdict, Verdict::Fail);
+    assert_eq!(plain(&script("0", 180, 50)).verdict, Verdict::Pass);
+    assert_eq!(plain(&script("10000", 60, 50)).verdict, Verdict::Pass);
+    let stray = plain(&script("1000", 150, 51));
+    assert!(stray.cause.unwrap().text.contains("ecr 51 names no TSval"));
+    for variant in [Variant::Wrap, Variant::StampWrap] {
+        let outcome = run(&script("1000", 150, 50), variant).unwrap();
+        assert_eq!(outcome.verdict, Verdict::StrictPass, "{outcome:#?}");
+    }
+}
+
+/// A bare ACK that no line expects is only the strict verdict's business.
+#[test]
+fn surplus_acks_cost_strictness_and_surplus_data_the_script() {
+    let lines = "+0 < P. 1:2001(2000) ack 1 win 32000\n+0 read(4, ..., 2000) = 2000\n";
+    let outcome = plain(&format!("{OPEN}{lines}"));
+    assert_eq!(outcome.verdict, Verdict::Pass);
+    assert!(
+        outcome
+            .cause
+            .unwrap()
+            .text
+            .contains("no line expects . 1:1(0) ack 2001")
+    );
+    let more = "+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 2001\n";
+    let outcome = plain(&format!("{OPEN}{lines}{more}"));
+    assert_eq!(outcome.verdict, Verdict::Pass, "{outcome:#?}");
+}
+
+#[test]
+fn what_netloom_has_not_is_unsupported_wherever_it_stands() {
+    // Though the line before it would fail.
+    let table = [
+        ("+0 `tc qdisc add`", "tc qdisc add"),
+        ("+0 sendfile(4, 5, [0], 100) = 100", "the call sendfile"),
+        (
+            "+0 setsockopt(4, SOL_TCP, TCP_MD5SIG, ..., 5) = 0",
+            "TCP_MD5SIG",
+        ),
+        ("+0 < . 1:1(0) ack 1 win 5 <FO 1234>", "the TCP option FO"),
+        ("+0 < sctp: INIT", "sctp"),
+        ("+0 %{ print(1) }%", "code: print"),
+        ("+0 %{ assert tcpi_ato == 1 }%", "the name tcpi_ato"),
+        ("+0 < icmp redirect", "icmp redirect"),
+    ];
+    for (line, says) in table {
+        unsupported(&format!("+0 close(77) = 0\n{line}"), 2, says);
+    }
+    unsupported("+0 send(4, ..., 5, MSG_OOB) = 5", 1, "the flag MSG_OOB");
+    unsupported(
+        "+0 setsockopt(4, SOL_TCP, TCP_CORK, [1], 4) = 0",
+        1,
+        "TCP_CORK 1",
+    );
+    let option = plain("--tap=1\n0 close(3) = 0");
+    assert_eq!(option.verdict, Verdict::Unsupported);
+    unsupported(
+        "+0 `sysctl net.ipv4.tcp_sack=0`",
+        1,
+        "while a connection is there",
+    );
+}
+
+#[test]
+fn options_and_commands_set_the_profile_before_sockets() {
+    let script = "`sysctl -q net.ipv4.tcp_sack=0 net.ipv4.tcp_window_scaling=0
+            sysctl net.ipv4.tcp_timestamps=0`
+        0 `ip link set dev tun0 mtu 1000`
+        +0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+        +0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
+        +0 connect(3, ..., ...) = -1 EINPROGRESS (...)
+        +0 > S 0:0(0) <mss 960>
+        +.1 < S. 0:0(0) ack 1 win 50000 <mss 1460,sackOK,nop,wscale 7>
+        +0 > . 1:1(0) ack 1
+        +0 %{ assert tcpi_options == 0, tcpi_options }%";
+    let outcome = plain(script);
+    assert_eq!(outcome.verdict, Verdict::StrictPass, "{outcome:#?}");
+    let scaled = "`sysctl net.ipv4.tcp_timestamps=0`
+        0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+        +0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
+        +0 connect(3, ..., ...) = -1 EINPROGRESS (...)
+        +0 > S 0:0(0) <mss 1460,nop,nop,sackOK,nop,wscale 8>";
+    assert_eq!(plain(scaled).verdict, Verdict::StrictPass);
+}
+
+#[test]
+fn the_first_time_out_follows_the_profile() {
+    let mut profile = Profile::rfc();
+    profile.set("initial_rto_ms", "300").unwrap();
+    let connect = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+        +0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
+        +0 connect(3, ..., ...) = -1 EINPROGRESS (...)
+        +0 > S 0:0(0) <...>
+        +.3 > S 0:0(0) <...>
+        +.6 > S 0:0(0) <...>";
+    let listen = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+        +0 bind(3, ..., ...) = 0
+        +0 listen(3, 1) = 0
+        +0 < S 0:0(0) win 1000 <mss 1000>
+        +0 > S. 0:0(0) ack 1 <...>
+        +.3 > S. 0:0(0) ack 1 <...>
+        +.6 > S. 0:0(0) ack 1 <...>";
+    for script in [connect, listen] {
+        let outcome = Drill::new(profile.clone())
+            .run(script, Variant::Plain)
+            .unwrap();
+        assert_eq!(outcome.verdict, Verdict::StrictPass, "{outcome:#?}");
+    }
+}
+
+#[test]
+fn sockets_are_watched() {
+    passes(
+        "+0 poll([{fd=4, events=POLLIN|POLLOUT, revents=POLLOUT}], 1, 0) = 1
+         +0 epoll_create(1) = 5
+         +0 epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLIN, fd=4}) = 0
+         +0 epoll_wait(5, {events=EPOLLIN, fd=4}, 1, 0) = 0
+         +0...0.1 epoll_wait(5, {events=EPOLLIN, fd=4}, 1, -1) = 1
+         +.1 < P. 1:11(10) ack 1 win 32000
+         +0 > . 1:1(0) ack 11
+         +0 ioctl(4, SIOCINQ, [10]) = 0
+         +0 recv(4, ..., 100, MSG_PEEK) = 10
+         +0 read(4, ..., 100) = 10
+         +0...0.05 poll([{fd=4, events=POLLIN, revents=0}], 1, 50) = 0
+         +.2 read(4, ..., 1) = -1 EAGAIN (...)"
+            .replace("+.2 read", "+0.2 recv")
+            .replace("..., 1) = -1", "..., 1, MSG_DONTWAIT) = -1")
+            .as_str(),
+    );
+}
+
+#[test]
+fn options_of_sockets_are_set_and_read() {
+    passes(
+        "+0 setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 4) = 0
+         +0 getsockopt(4, SOL_TCP, TCP_NODELAY, [1], [4]) = 0
+         +0 setsockopt(4, SOL_TCP, TCP_KEEPIDLE, [5], 4) = 0
+         +0 setsockopt(4, SOL_TCP, TCP_KEEPINTVL, [2], 4) = 0
+         +0 setsockopt(4, SOL_SOCKET, SO_KEEPALIVE, [1], 4) = 0
+         +5 > . 0:0(0) ack 1
+         +2 > . 0:0(0) ack 1
+         +0 < . 1:1(0) ack 1 win 32000
+         +0 setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=0}, 8) = 0
+         +0 close(4) = 0
+         +0 > R. 1:1(0) ack 1",
+    );
+    fails(
+        "+0 getsockopt(4, SOL_TCP, TCP_NODELAY, [1], [4]) = 0",
+        1,
+        "TCP_NODELAY is 0",
+    );
+}
+
+#[test]
+fn states_and_a_reset() {
+    passes(
+        "+0 close(4) = 0
+         +0 > F. 1:1(0) ack 1
+         +0 `ss -n | grep -q FIN-WAIT-1`
+         +.1 < . 1:1(0) ack 2 win 32000
+         +0 `ss -n | grep -q FIN-WAIT-2`
+         +.1 < F. 1:1(0) ack 2 win 32000
+         +0 > . 2:2(0) ack 2
+         +0 `ss -n | grep -q TIME-WAIT`",
+    );
+    passes(
+        "+0 < R. 1:1(0) ack 1 win 0
+         +0 read(4, ..., 10) = -1 ECONNRESET (Connection reset by peer)
+         +0 read(4, ..., 10) = 0
+         +0 write(4, ..., 10) = -1 EPIPE (Broken pipe)
+         +0 `ss -n | grep -q CLOSED`",
+    );
+}
+
+#[test]
+fn other_protocols_pass_both_ways() {
+    let datagrams = "0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3
+        +0 bind(3, ..., ...) = 0
+        +0 connect(3, ..., ...) = 0
+        +0 send(3, ..., 100, 0) = 100
+        +0 > udp (100)
+        +.1 < udp (50)
+        +0 recv(3, ..., 1000, 0) = 50
+        +0 sendto(3, ..., 5, 0, ..., ...) = 5
+        +0 > udp (5)";
+    let outcome = plain(datagrams);
+    assert_eq!(outcome.verdict, Verdict::StrictPass, "{outcome:#?}");
+    let echo = "0 < icmp echo_request id 7 [raw (20)]\n+0 > icmp echo_reply id 7";
+    assert_eq!(plain(echo).verdict, Verdict::StrictPass);
+    let port = "0 < udp 5000 > 9 (50)\n+0 > icmp unreachable port_unreachable";
+    assert_eq!(plain(port).verdict, Verdict::StrictPass);
+    let refused = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+        +0...0.1 connect(3, ..., ...) = -1 ECONNREFUSED (Connection refused)
+        +0 > S 0:0(0) <...>
+        +.1 < icmp unreachable port_unreachable [0:0(0)]";
+    assert_eq!(
+        plain(refused).verdict,
+        Verdict::StrictPass,
+        "{:#?}",
+        plain(refused)
+    );
+}
+
+#[test]
+fn super_segments_come_in_as_the_option_says() {
+    let script = format!(
+        "--mss=1000\n{OPEN}+0 < P. 1:5001(5000) ack 1 win 32000\n* > . 1:1(0) ack 5001\n+0 read(4, ..., 9000) = 5000\n+0 %{{ assert tcpi_segs_in == 6, tcpi_segs_in }}%\n"
+    );
+    let outcome = plain(&script);
+    assert!(outcome.verdict.is_pass(), "{outcome:#?}");
+}
+
+#[test]
+fn what_is_not_fatal_costs_strictness() {
+    let script = format!("--non_fatal=syscall\n{OPEN}+0 close(9) = 0\n");
+    assert_eq!(plain(&script).verdict, Verdict::Pass);
+    let script = format!("--non_fatal=packet\n{OPEN}+0 > . 1:1(0) ack 1\n");
+    assert_eq!(plain(&script).verdict, Verdict::Pass);
+}
+
+#[test]
+fn variants_that_a_script_cannot_have() {
+    let named = "0 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3
+        +0 bind(3, {sa_family = AF_INET, sin_port = htons(8080), sin_addr = inet_addr(\"0.0.0.0\")}, ...) = 0";
+    assert_eq!(plain(named).verdict, Verdict::StrictPass);
+    assert!(run(named, Variant::Ipv6).is_none());
+    assert!(run("0 < R 5!:5!(0) win 0", Variant::Wrap).is_none());
+    assert!(run("0 < X", Variant::Wrap).is_none());
+    assert_eq!(plain("0 < X").verdict, Verdict::Fail);
+}
+
+#[test]
+fn hostile_scripts_end() {
+    let long = format!("{OPEN}+31536000 close(4) = 0\n+0 > F. 1:1(0) ack 1\n");
+    plain(&long);
+    let write = format!("{OPEN}+0 write(4, ..., 9223372036854775807) = 1\n");
+    assert_eq!(plain(&write).verdict, Verdict::Fail);
+    let many: String = (10..3000)
+        .map(|fd| format!("+0 socket(..., SOCK_STREAM, 0) = {fd}\n"))
+        .collect();
+    assert_eq!(plain(&format!("{OPEN}{many}")).verdict, Verdict::Fail);
+    let huge = "0 < . 1:16777217(16777216) ack 1 win 5";
+    assert_eq!(plain(huge).verdict, Verdict::Fail);
+}
