@@ -39,6 +39,10 @@ fn collect(folder: &Path, tests: &mut BTreeSet<String>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, tests);
+        } else if path.extension().is_some_and(|extension| extension == "pkt") {
+            // A script is a test (`tests/drill.rs` runs it), and its name is the file's.
+            let name = path.file_stem().unwrap().to_string_lossy();
+            tests.extend(number_of(&name).map(|_| name.to_string()));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             // The kernel tier has a `main` of its own, and so no attributes.
             let listed = path.components().any(|part| part.as_os_str() == "kernel");

@@ -3,7 +3,7 @@
 //! *Owns* the table of system settings, and which other commands are known. *Does not* change
 //! anything: the runner does what an [`Effect`] says.
 
-use super::profile::choice;
+use super::profile::{Profile, choice};
 
 /// What a command comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,8 @@ enum Meaning {
 
 use Meaning as M;
 
-/// System settings of Linux (below `net.ipv4.`) and FreeBSD.
+/// System settings of Linux (below `net.ipv4.`) and FreeBSD. Those of netloom are `netloom.` and the
+/// name of a profile's setting.
 const SETTINGS: &[(&str, Meaning)] = &[
     ("net.ipv4.tcp_congestion_control", M::Congestion),
     ("net.ipv4.tcp_ecn", M::Same("ecn")),
@@ -176,6 +177,14 @@ fn split(command: &str) -> Vec<String> {
 }
 
 fn set(name: &str, value: &str, effects: &mut Vec<Effect>) -> Result<(), String> {
+    if let Some(ours) = name.strip_prefix("netloom.") {
+        let mut known = Profile::settings().map(|(known, _)| known);
+        let ours = known
+            .find(|known| *known == ours)
+            .ok_or_else(|| name.to_owned())?;
+        effects.push(Effect::Set(ours, value.trim().to_owned()));
+        return Ok(());
+    }
     let path = name.strip_prefix("/proc/sys/").unwrap_or(name);
     let name = path.trim().replace('/', ".");
     let unknown = || format!("{name}={value}");
@@ -318,7 +327,6 @@ pub(super) fn state_name(word: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::profile::Profile;
     use super::*;
 
     fn sets(text: &str) -> Vec<(&'static str, String)> {
@@ -369,6 +377,10 @@ mod tests {
                     ("congestion", "newreno"),
                 ],
             ),
+            (
+                "sysctl netloom.quick_acks=0 netloom.mtu=900",
+                &[("quick_acks", "0"), ("mtu", "900")],
+            ),
             ("ip link set dev tun0 mtu 1400", &[("mtu", "1400")]),
             (
                 "ip route replace 192.0.2.0/24 dev tun0 mtu lock 1300 congctl cubic",
@@ -404,6 +416,7 @@ mod tests {
             "rm -rf /",
             "sysctl net.ipv4.tcp_sack",
             "sysctl net.ipv4.tcp_nonsense=1",
+            "sysctl netloom.nonsense=1",
             "sysctl net.ipv4.tcp_recovery=0",
             "sysctl net.ipv4.tcp_congestion_control=vegas",
             "sysctl net.ipv4.tcp_rmem=1",

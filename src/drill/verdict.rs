@@ -71,6 +71,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// A failure that has nothing to do with a line, such as a file that is not there.
+    pub fn failed(line: u32, text: impl Into<String>) -> Self {
+        Self::of(Verdict::Fail, Cause::new(line, text))
+    }
+
     pub(super) fn of(verdict: Verdict, cause: Cause) -> Self {
         Self {
             verdict,

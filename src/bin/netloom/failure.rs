@@ -1,4 +1,4 @@
-//! How a subcommand fails: one line on standard error, exit status 1, or 2 for wrong usage.
+//! How a subcommand fails: one line on standard error, exit status 1, 2 for wrong usage, or 3 for what is unsupported.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -11,6 +11,8 @@ pub(crate) enum Failure {
     Said(String),
     /// It was asked for what cannot be.
     Usage(String),
+    /// Nothing failed, but not everything could be done.
+    Unsupported(String),
     /// Whoever read standard output has gone: nothing to say, nobody to say it to.
     Quiet,
 }
@@ -66,6 +68,7 @@ impl Failure {
             Self::Quiet => return ExitCode::SUCCESS,
             Self::Said(line) => (line, ExitCode::FAILURE),
             Self::Usage(line) => (line, WRONG_USAGE.into()),
+            Self::Unsupported(line) => (line, UNSUPPORTED.into()),
         };
         let _ = writeln!(io::stderr(), "netloom: {}", line.replace('\n', " "));
         status
@@ -74,6 +77,9 @@ impl Failure {
 
 /// The exit status that clap has for it too.
 const WRONG_USAGE: u8 = 2;
+
+/// The exit status of `drill` when scripts ask for what netloom has not.
+const UNSUPPORTED: u8 = 3;
 
 const DEVICE_GONE: &str = "leave the interface there while netloom runs, and start it again";
 

@@ -1,11 +1,12 @@
 //! The command-line tool: each subcommand is a file, each error one line.
 //!
-//! Exit status: 0 done, 1 failed, 2 wrong usage. SIGINT and SIGTERM end every host in order: `serve` and
+//! Exit status: 0 done, 1 failed, 2 wrong usage, 3 unsupported (`drill`). SIGINT and SIGTERM end every host in order: `serve` and
 //! `dump` are done then, `get` and `send` have failed.
 #![allow(clippy::cast_possible_truncation)]
 #![deny(clippy::print_stdout)]
 
 mod demo;
+mod drill;
 mod dump;
 mod failure;
 mod get;
@@ -45,6 +46,13 @@ struct Cli {
 enum Command {
     /// Measure netloom against the kernel, in a namespace of its own.
     Demo(demo::Args),
+    /// Run scripts in packetdrill's notation against the stack, in virtual time.
+    ///
+    /// Prints what each script that does not pass expected and what came, with the last packets before
+    /// it, and a summary by folder. Shell commands in scripts are never run: those that set what netloom
+    /// can be told are understood, all others are unsupported.
+    #[command(after_help = drill::EXIT_STATUS)]
+    Drill(drill::Args),
     /// Print one decoded line per packet, from a capture or a live device.
     ///
     /// Times are of the day, in UTC. A capture that is cut in a later record is printed up to there and
@@ -82,6 +90,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
+        Command::Drill(args) => drill::run(&args),
         Command::Dump(args) => dump::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Ping(args) => ping::run(&args),

@@ -289,6 +289,7 @@ mod tests {
             options,
             text: vec![0; tcp.len as usize],
             shrunk: false,
+            is_new: true,
         }
     }
 

@@ -155,7 +155,7 @@ impl Runner<'_> {
         let rule = self.stamp_rule(event);
         let end = self.world.numbers.our_offset(got.fields.seq);
         let end = end.wrapping_add(got.len());
-        let must_push = got.len() > 0 && self.sockets.is_last_write(end);
+        let must_push = got.is_new && got.len() > 0 && self.sockets.is_last_write(end);
         let found = compare::compare_tcp(wanted, got, &self.world.numbers, rule, must_push);
         if let Some(semantic) = found.semantic {
             return Err(semantic);
@@ -302,6 +302,7 @@ impl Runner<'_> {
             last = last.max(more.at);
             if let (SeenBody::Tcp(whole), SeenBody::Tcp(more)) = (&mut merged.body, &more.body) {
                 whole.text.extend(&more.text);
+                whole.is_new = more.is_new;
                 whole.fields.flags = more.fields.flags;
             }
         }

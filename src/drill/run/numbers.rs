@@ -27,13 +27,16 @@ pub(super) struct Numbers {
     /// Of ours: in the script, on the wire.
     stamps: BTreeMap<u32, u32>,
     first_stamp: Option<(u32, u32)>,
+    /// Our SYN left without timestamps: what the peer echoes means nothing.
+    stampless: bool,
     /// Is what a script echoes counted from the first of ours?
     pub(super) scaled_echo: bool,
 }
 
 impl Numbers {
-    /// A SYN of ours left.
-    pub(super) fn on_our_syn(&mut self, live: u32) {
+    /// A SYN of ours left, with or without timestamps.
+    pub(super) fn on_our_syn(&mut self, live: u32, stamped: bool) {
+        self.stampless = !stamped;
         if self.ours.is_none_or(|(known, _)| known != live) {
             self.ours = Some((live, None));
         }
@@ -43,6 +46,7 @@ impl Numbers {
     pub(super) fn on_new_flow(&mut self) {
         self.ours = None;
         self.stamps.clear();
+        self.stampless = false;
         self.first_stamp = None;
     }
 
@@ -121,6 +125,9 @@ impl Numbers {
         if let Some(live) = self.stamps.get(&script) {
             return Some(*live);
         }
+        if self.stampless {
+            return Some(script);
+        }
         let (first, live) = self.first_stamp.filter(|_| self.scaled_echo)?;
         Some(script.wrapping_sub(first).wrapping_add(live))
     }
@@ -151,14 +158,14 @@ mod tests {
     fn ours_follow_the_syn_and_the_line_that_expects_it() {
         let mut numbers = Numbers::default();
         assert_eq!(numbers.ours_to_wire(number(5)), 5);
-        numbers.on_our_syn(u32::MAX);
+        numbers.on_our_syn(u32::MAX, true);
         assert_eq!(
             numbers.ours_to_wire(number(1)),
             0,
             "before a line says more"
         );
         numbers.anchor(100);
-        numbers.on_our_syn(u32::MAX);
+        numbers.on_our_syn(u32::MAX, true);
         numbers.anchor(7);
         assert_eq!(numbers.ours_to_wire(number(101)), 0, "it came again");
         assert_eq!(numbers.ours_to_script(9), 110);
@@ -180,5 +187,9 @@ mod tests {
         assert_eq!(numbers.stamp_to_script(5150), 250);
         numbers.scaled_echo = true;
         assert_eq!(numbers.echo_to_wire(150), Some(5050));
+        numbers.on_new_flow();
+        assert_eq!(numbers.echo_to_wire(150), None);
+        numbers.on_our_syn(1, false);
+        assert_eq!(numbers.echo_to_wire(150), Some(150), "nobody reads it");
     }
 }

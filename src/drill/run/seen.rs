@@ -46,6 +46,8 @@ pub(super) struct SeenTcp {
     pub(super) text: Vec<u8>,
     /// Its right edge of our window lies before one that was promised.
     pub(super) shrunk: bool,
+    /// Its last byte was never sent before.
+    pub(super) is_new: bool,
 }
 
 impl Seen {
@@ -143,6 +145,7 @@ fn body(protocol: Protocol, payload: &[u8]) -> SeenBody {
                 options: options(header.options_bytes()),
                 text: text.to_vec(),
                 shrunk: false,
+                is_new: false,
             }),
             Err(_) => SeenBody::Other(protocol),
         },

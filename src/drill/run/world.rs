@@ -72,6 +72,8 @@ pub(super) struct World {
     edge: Option<u32>,
     our_shift: Option<u8>,
     peer_shift: bool,
+    /// Where what was sent ends in our stream.
+    sent_to: u32,
     /// When our first SYN left, its number and its timestamp.
     pub(super) first_syn: Option<FirstSyn>,
 }
@@ -133,6 +135,7 @@ impl World {
             edge: None,
             our_shift: None,
             peer_shift: false,
+            sent_to: 0,
             first_syn: None,
         };
         world.settle()?;
@@ -221,13 +224,14 @@ impl World {
         };
         let flags = tcp.fields.flags;
         if flags.contains(Flags::SYN) {
-            self.numbers.on_our_syn(tcp.fields.seq);
+            let stamp = super::compare::stamps_of(tcp).map(|(val, _)| val);
+            self.numbers.on_our_syn(tcp.fields.seq, stamp.is_some());
+            self.sent_to = 0;
             self.edge = None;
             self.our_shift = tcp.options.iter().find_map(|option| match option {
                 super::super::ast::TcpOption::WindowScale(shift) => Some(*shift),
                 _ => None,
             });
-            let stamp = super::compare::stamps_of(tcp).map(|(val, _)| val);
             self.first_syn.get_or_insert(FirstSyn {
                 at,
                 isn: tcp.fields.seq,
@@ -248,6 +252,11 @@ impl World {
             }
         }
         let first = self.numbers.our_offset(tcp.fields.seq);
+        let end = first.wrapping_add(tcp.len());
+        tcp.is_new = end.wrapping_sub(self.sent_to).cast_signed() > 0;
+        if tcp.is_new {
+            self.sent_to = end;
+        }
         let mut offsets = (0u32..).map(|n| first.wrapping_add(n));
         let right = tcp.text.iter().all(|&byte| {
             offsets
