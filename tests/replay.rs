@@ -497,6 +497,36 @@ fn temporary(name: &str) -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
+/// What our own stack sent, as it was captured, is what another one takes: its checksums were never completed.
+#[test]
+fn a_capture_of_our_own_is_taken_by_another_stack() {
+    let [(file, _), _] = Run::new(1).run();
+    let outbound = Some(netloom::capture::Direction::Outbound);
+    let sent = || Reader::new(&file[..]).filter(|frame| frame.direction == outbound);
+    let ip = sent().find(|frame| frame.data[12..14] == [8, 0]).unwrap();
+    let mac: [u8; 6] = ip.data[..6].try_into().unwrap();
+    let device = netloom::device::Capabilities::full(netloom::device::Medium::Ethernet, 1500);
+    let interface = netloom::InterfaceConfig::new(&device)
+        .mac(netloom::MacAddr::new(mac))
+        .address("10.0.0.2/24".parse().unwrap());
+    let mut stack = netloom::Stack::new(netloom::Config::new(Seed::from_number(1)));
+    let on = stack
+        .add_interface(netloom::Instant::ZERO, interface)
+        .unwrap();
+    let mut partial = 0;
+    for frame in sent() {
+        let at = netloom::Instant::from_nanos(frame.at.unwrap());
+        let frame = frame.to_rx(at).unwrap();
+        let unknown = netloom::link::RxChecksum::Unknown;
+        partial += u64::from(frame.meta.checksum != unknown);
+        stack.handle_frame(at, on, frame);
+    }
+    assert!(partial > 100, "{partial}");
+    let drops = stack.counters().drops.iter();
+    let wrong = drops.filter(|(reason, _)| reason.name().contains("checksum"));
+    assert_eq!(wrong.map(|(_, count)| count).sum::<u64>(), 0);
+}
+
 /// Whoever reads a recording has the keys of its run.
 #[cfg(unix)]
 #[test]

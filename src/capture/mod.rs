@@ -4,7 +4,7 @@
 //! endian are read, little endian is written.
 //!
 //! *Owns* the two file formats, the [`Capture`] device and the thread that writes behind it.
-//! *Does not* look into a frame: what its bytes mean is `decode`'s.
+//! *Does not* look into a frame but for its checksum ([`Frame::to_rx`]): what its bytes mean is `decode`'s.
 //!
 //! | file | owns |
 //! |---|---|
@@ -15,6 +15,7 @@
 //! | `device.rs` | [`Capture`]: the wrapper device |
 //! | `wait.rs` | the descriptor of the device inside, for a host |
 //! | `read/` | [`Reader`]: frames out of a file, total on any bytes |
+//! | `rx.rs` | frames as a stack receives them: [`Frame::to_rx`] |
 //! | `replay/` | [`Recording`] and [`Replay`]: all that a stack was told, kept and told again |
 //!
 //! Invariants: recording takes reference counts, not copies of payload; it never blocks and never
@@ -26,6 +27,7 @@ mod format;
 mod read;
 mod recorder;
 mod replay;
+mod rx;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -151,7 +151,7 @@ impl Config {
 
     /// Frames on the wire that one `poll_transmit` writes at most (default 128, docs/choices.md). A
     /// super-segment costs its frames where software cuts it, and by its bytes, 8 KiB being a frame,
-    /// where the device does ([`Capabilities::cost`]); the last one may overdraw the budget by what it
+    /// where the device does ([`Capabilities::cost`](crate::device::Capabilities::cost)); the last one may overdraw the budget by what it
     /// costs, which is less than 64 frames, and none where TCP's are cut in software.
     #[must_use]
     pub fn transmit_budget(self, frames: usize) -> Self {
