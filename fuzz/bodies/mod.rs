@@ -12,6 +12,7 @@ pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
 pub mod ndp;
+pub mod replay;
 pub mod seeds;
 pub mod stack;
 pub mod tcp;
