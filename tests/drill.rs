@@ -1,7 +1,7 @@
 //! The scripts of `tests/scripts`, and the tool that runs them.
 //!
 //! Each is named after what it shows, and holds strictly in every variant that it can have: over IPv4 and
-//! IPv6, with both initial numbers below the wrap, with timestamps below theirs.
+//! IPv6, over a device with segmentation offload, with both initial numbers below the wrap, with timestamps below theirs.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -169,6 +169,7 @@ mod tool {
                 "netloom.profile",
                 "--strict",
                 "--ipv6",
+                "--offload",
                 "--wrap",
             ],
         );

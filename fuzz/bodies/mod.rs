@@ -5,6 +5,7 @@ pub mod arp;
 pub mod capture;
 pub mod coalesce;
 pub mod decode;
+pub mod drill;
 pub mod ethernet;
 pub mod frame;
 pub mod icmpv4;

@@ -202,6 +202,7 @@ pub fn targets() -> Vec<Target> {
         target("capture", super::capture::run, captures()),
         target("coalesce", super::coalesce::run, coalesces()),
         target("decode", super::decode::run, decodes()),
+        target("drill", super::drill::run, scripts()),
         target("ethernet", super::ethernet::run, behind(0, 0)),
         target("frame", frame_only, frames()),
         target("icmpv4", super::icmpv4::run, of_protocol(0x0800, 9, 1, 20)),
@@ -298,6 +299,35 @@ fn virtios() -> Vec<(String, Vec<u8>)> {
         )
     };
     rows.into_iter().map(row).collect()
+}
+
+/// Scripts in which every part of the notation stands, and what nearly is one.
+fn scripts() -> Vec<(String, Vec<u8>)> {
+    let texts = [
+        ("grammar", include_str!("../../src/drill/parse/sample.pkt")),
+        (
+            "loss",
+            include_str!("../../tests/scripts/r42_text_out_of_order_is_held_and_reported.pkt"),
+        ),
+        (
+            "open",
+            include_str!("../../tests/scripts/both_ends_open_at_once.pkt"),
+        ),
+        (
+            "stamps",
+            include_str!("../../tests/scripts/timestamps_are_echoed_by_the_rules.pkt"),
+        ),
+        (
+            "datagram",
+            "0 < udp 5000 > 9 (50)\n+0 > icmp unreachable port_unreachable\n",
+        ),
+        ("nearly", "#ifdef X\n0 poll([{fd=3, events=POLLIN"),
+    ];
+    let input = |choice: u8, text: &str| [&[choice], text.as_bytes()].concat();
+    let seeds = texts.iter().zip(0..);
+    seeds
+        .map(|((name, text), choice)| ((*name).to_owned(), input(choice, text)))
+        .collect()
 }
 
 fn decodes() -> Vec<(String, Vec<u8>)> {

@@ -23,6 +23,8 @@ pub enum Variant {
     Plain,
     /// A script for IPv4 over IPv6.
     Ipv6,
+    /// Over a device with segmentation offload: what is sent leaves in super-segments.
+    Offload,
     /// Both initial numbers, and the peer's timestamps, lie just below the wrap.
     Wrap,
     /// Our timestamps do.
@@ -31,13 +33,20 @@ pub enum Variant {
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Plain, Self::Ipv6, Self::Wrap, Self::StampWrap];
+    pub const ALL: [Self; 5] = [
+        Self::Plain,
+        Self::Ipv6,
+        Self::Offload,
+        Self::Wrap,
+        Self::StampWrap,
+    ];
 
     /// The name, as reports have it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Ipv6 => "ipv6",
+            Self::Offload => "offload",
             Self::Wrap => "wrap",
             Self::StampWrap => "stamp-wrap",
         }
@@ -83,7 +92,7 @@ impl Drill {
     }
 
     /// Runs a script; `None` when it has no such variant: an IPv4 address that stands in it, a number of
-    /// the wire, or no SYN of ours.
+    /// the wire, no SYN of ours, segments that are looked at one by one.
     ///
     /// Any text gives an outcome, in bounded time and memory.
     pub fn run(&self, text: &str, variant: Variant) -> Option<Outcome> {
@@ -103,6 +112,8 @@ impl Drill {
             Variant::Plain => {}
             Variant::Ipv6 if is_of_ipv4(&script) => return None,
             Variant::Ipv6 => setup.v6 = true,
+            Variant::Offload if has_strict_segments(&script) => return None,
+            Variant::Offload => setup.offload = true,
             Variant::Wrap | Variant::StampWrap if has_absolute(&script) => return None,
             Variant::Wrap | Variant::StampWrap => {
                 setup = below_the_wrap(&script, &setup, variant)?;
@@ -163,6 +174,12 @@ fn names_ipv4(arg: &Arg) -> bool {
         Arg::Name(name) => name.starts_with("IP_") || name == "SOL_IP" || name == "IPPROTO_IP",
         Arg::Any | Arg::Number(_) | Arg::Text(_) => false,
     }
+}
+
+/// Does it look at segments one by one?
+fn has_strict_segments(script: &Script) -> bool {
+    let mut options = script.options.iter();
+    options.any(|option| option.name == "strict_segments")
 }
 
 /// Does it name numbers as they are on the wire? Those cannot be elsewhere.

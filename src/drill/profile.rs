@@ -353,6 +353,15 @@ mod tests {
         }
     }
 
+    /// The page for users has all of them.
+    #[test]
+    fn the_settings_are_documented() {
+        let page = include_str!("../../docs/scripts.md");
+        for (name, ..) in SETTINGS {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+
     #[test]
     fn the_built_in_ones_are_found_by_name() {
         for name in ["linux", "freebsd", "rfc"] {

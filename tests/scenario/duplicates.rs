@@ -144,30 +144,3 @@ fn each_duplicate_of_a_batch_is_told() {
     ",
     );
 }
-
-/// Covers: SAK-9 (RFC 2883 §4.2: partial duplicates), TCP-43 (and their ACK does not wait)
-#[test]
-fn a_partial_duplicate_is_told_at_once() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   < P. 1:1001(1000) ack 1
-        +.04 > . 1:1(0) ack 1001
-        // The front is old, the rest is next.
-        +0   < P. 501:1501(1000) ack 1
-        +0   > . 1:1(0) ack 1501 <sack 501:1001>
-        // Out of order, and half of it held.
-        +0   < . 3001:4001(1000) ack 1
-        +0   > . 1:1(0) ack 1501 <sack 3001:4001>
-        +0   < . 3501:4501(1000) ack 1
-        +0   > . 1:1(0) ack 1501 <sack 3501:4001 3001:4501>
-        +0   < . 2501:3501(1000) ack 1
-        +0   > . 1:1(0) ack 1501 <sack 3001:3501 2501:4501>
-        // What fills the hole holds more than the hole.
-        +0   < . 1501:3001(1500) ack 1
-        +0   > . 1:1(0) ack 4501 <sack 2501:3001>
-        +0   read 4500
-        +1   wait
-    ",
-    );
-}

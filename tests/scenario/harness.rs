@@ -102,6 +102,7 @@ impl Scenario {
     }
 
     /// A device that takes no super-segments.
+    #[allow(dead_code, reason = "only `tests/congestion` asks for one")]
     pub(crate) fn plain_device(mut self) -> Self {
         self.setting.offload = false;
         self

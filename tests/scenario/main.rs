@@ -23,7 +23,6 @@ mod options;
 mod quick_acks;
 mod recovery;
 mod regressions;
-mod rules;
 mod script;
 mod security;
 mod timers;

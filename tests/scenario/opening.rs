@@ -55,43 +55,6 @@ fn an_active_open_offers_everything() {
     t.counters(|c| assert_eq!((c.tcp_opened, c.tcp_accepted), (1, 0)));
 }
 
-/// Covers: TCP-11 (MUST-10)
-#[test]
-fn both_ends_open_at_once() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   connect
-        +0   > S 0:0(0)
-        +.05 < S 0:0(0) win 5000 <mss 1000,sackOK>
-        +0   > S. 0:0(0) ack 1
-        +0   expect-state SYN-RECEIVED
-        +.05 < S. 0:0(0) ack 1 win 5000 <mss 1000,sackOK>
-        +0   > . 1:1(0) ack 1
-        +0   < . 1:1(0) ack 1 win 5000
-        +0   expect-state ESTABLISHED
-        +0   write 10
-        +0   > P. 1:11(10) ack 1
-    ",
-    );
-}
-
-/// Covers: TS-1, TS-4 (the option on both SYNs turns scaling on, a shift of 0 too)
-#[test]
-fn both_ends_open_at_once_and_the_answer_repeats_a_scale_of_zero() {
-    let mut t = Scenario::closed()
-        .options(TcpOptions::default().recv_buffer_max(30_000))
-        .build();
-    t.run(
-        r"
-        +0   connect
-        +0   > S 0:0(0) <mss 1460,sackOK,TS val 0 ecr 0,wscale 0>
-        +.05 < S 0:0(0) win 5000 <mss 1000,wscale 7>
-        +0   > S. 0:0(0) ack 1 <mss 1460,wscale 0>
-    ",
-    );
-}
-
 /// Covers: TCP-30 (MUST-23: at least three minutes)
 #[test]
 fn r30_a_syn_is_repeated_for_three_minutes() {
@@ -118,65 +81,6 @@ fn r30_a_syn_is_repeated_for_three_minutes() {
     t.counters(|c| assert_eq!(c.tcp_timed_out, 1));
 }
 
-/// Covers: CC-3 (a lost SYN is not a sign of congestion; two are)
-#[test]
-fn a_lost_syn_leaves_the_initial_window() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   connect
-        +0   > S 0:0(0)
-        +0   write 20000
-        +1   > S 0:0(0)
-        +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000,sackOK>
-        +0   > . 1:10001(10x1000) ack 1
-        +0   expect-info ssthresh 4294967295
-    ",
-    );
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   connect
-        +0   > S 0:0(0)
-        +0   write 20000
-        +1   > S 0:0(0)
-        +2   > S 0:0(0)
-        +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000,sackOK>
-        +0   > . 1:1001(1000) ack 1
-    ",
-    );
-}
-
-/// Covers: TCP-61, SEC-5
-#[test]
-fn r12_wrong_answers_to_a_syn() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   connect
-        +0   > S 0:0(0)
-        // A SYN-ACK of something else, before and behind.
-        +0   < S. 0:0(0) ack 0 win 5000 <mss 1000>
-        +0   > R 0:0(0)
-        +0   < S. 0:0(0) ack 2 win 5000 <mss 1000>
-        +0   > R 2:2(0)
-        // An ACK of something else, with FIN as well.
-        +0   < F. 9:9(0) ack 7 win 5000
-        +0   > R 7:7(0)
-        // RSTs that do not acknowledge the SYN.
-        +0   < R. 0:0(0) ack 2 win 0
-        +0   < R 0:0(0) win 0
-        // An ACK or a FIN without SYN.
-        +0   < . 1:1(0) ack 1 win 5000
-        +0   < F 1:1(0) win 5000
-        +0   expect-state SYN-SENT
-        +.1  < S. 0:0(0) ack 1 win 5000 <mss 1000>
-        +0   > . 1:1(0) ack 1
-        +0   expect-state ESTABLISHED
-    ",
-    );
-}
-
 /// Covers: TCP-61
 #[test]
 fn a_reset_refuses_a_connect() {
@@ -192,33 +96,6 @@ fn a_reset_refuses_a_connect() {
         +0   read-fails ConnectionRefused
         +0   write-fails ConnectionRefused
         +10  wait
-    ",
-    );
-}
-
-/// Covers: TCP-60 (LISTEN, CLOSED), TCP-14
-#[test]
-fn what_comes_without_a_connection() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   < S 0:0(0) win 1000 <mss 1000>
-        +0   > R. 0:0(0) ack 1 win 0
-        +0   < . 5:5(0) ack 7 win 1000
-        +0   > R 7:7(0) win 0
-        +0   < P. 5:15(10) ack 7 win 1000
-        +0   > R 7:7(0) win 0
-        +0   < F 5:5(0) win 1000
-        +0   > R. 0:0(0) ack 6 win 0
-        +0   < R 5:5(0) win 1000
-        +0   < R. 5:5(0) ack 7 win 1000
-        +0   listen
-        +0   < R 5:5(0) win 1000
-        +0   < . 5:5(0) ack 7 win 1000
-        +0   > R 7:7(0) win 0
-        +0   < F 5:5(0) win 1000
-        +0   < P 5:15(10) win 1000
-        +0   expect-open 0
     ",
     );
 }
@@ -271,92 +148,6 @@ fn r30_a_syn_ack_is_repeated_and_given_up() {
     );
 }
 
-/// The close is remembered, and the ACK of the SYN is not taken for one of the FIN.
-#[test]
-fn r16_close_in_syn_received() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   connect
-        +0   > S 0:0(0)
-        +0   < S 0:0(0) win 5000 <mss 1000>
-        +0   > S. 0:0(0) ack 1
-        +0   shutdown wr
-        +0   expect-state SYN-RECEIVED
-        +.05 < . 1:1(0) ack 1 win 5000
-        +0   > F. 1:1(0) ack 1
-        +0   expect-state FIN-WAIT-1
-        +.05 < . 1:1(0) ack 2 win 5000
-        +0   expect-state FIN-WAIT-2
-    ",
-    );
-}
-
-#[test]
-fn a_close_in_syn_sent_just_ends() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   connect
-        +0   > S 0:0(0)
-        +0   close
-        +0   expect-open 0
-        +5   < S. 0:0(0) ack 1 win 5000 <mss 1000>
-        +0   > R 1:1(0)
-    ",
-    );
-}
-
-/// Covers: TCP-62 (text on a SYN-ACK; on a SYN it comes again, docs/deviations.md)
-#[test]
-fn text_on_the_handshake() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   connect
-        +0   > S 0:0(0)
-        +0   write 30
-        +0   < S. 0:0(0) ack 1 win 5000 <mss 1000>
-        +0   > P. 1:31(30) ack 1
-        +0   < P. 1:21(20) ack 31 win 5000
-        +0   read 20
-        +.04 > . 31:31(0) ack 21
-    ",
-    );
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   listen
-        +0   < S 0:0(0) win 1000 <mss 1000>
-        +0   > S. 0:0(0) ack 1
-        // The ACK of the SYN brings text and FIN.
-        +0   < FP. 1:101(100) ack 1 win 1000
-        +0   > . 1:1(0) ack 102
-        +0   accept
-        +0   expect-state CLOSE-WAIT
-        +0   read 100
-        +0   read 0
-    ",
-    );
-}
-
-/// A reset takes a connection that nobody accepted yet, and one in SYN-RECEIVED by both SYNs.
-#[test]
-fn resets_before_established() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   connect
-        +0   > S 0:0(0)
-        +0   < S 0:0(0) win 5000 <mss 1000>
-        +0   > S. 0:0(0) ack 1
-        +0   < R. 1:1(0) ack 1 win 0
-        +0   expect-state CLOSED
-        +0   expect-error Refused
-    ",
-    );
-}
-
 /// r23: the second life of a connection between the same ports starts from nothing.
 #[test]
 fn r23_a_new_connection_after_a_reset_starts_from_nothing() {
@@ -378,25 +169,6 @@ fn r23_a_new_connection_after_a_reset_starts_from_nothing() {
         +0   expect-info cwnd 10000
         +0   write 20000
         +0   > . 1:10001(10x1000) ack 1 <>
-    ",
-    );
-}
-
-/// Covers: TCP-11 (MUST-10: a SYN takes no room in the peer's window, and is never said not to be sent)
-#[test]
-fn a_simultaneous_open_against_a_closed_window() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   connect
-        +0   > S 0:0(0)
-        +.05 < S 0:0(0) win 0 <mss 1000,sackOK>
-        +0   > S. 0:0(0) ack 1
-        // Its SYN-ACK crosses ours: both answer with the numbers after the SYNs.
-        +.05 < S. 0:0(0) ack 1 win 0 <mss 1000,sackOK>
-        +0   > . 1:1(0) ack 1
-        +.05 < . 1:1(0) ack 1 win 0
-        +0   expect-state ESTABLISHED
     ",
     );
 }

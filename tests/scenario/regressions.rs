@@ -169,29 +169,6 @@ fn r13_the_default_mss_is_the_familys() {
     });
 }
 
-/// The SYN that is sent again keeps its number although the FIN is queued behind it.
-#[test]
-fn r16_a_syn_sent_again_after_the_close() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   connect
-        +0   > S 0:0(0)
-        +0   < S 0:0(0) win 5000 <mss 1000>
-        +0   > S. 0:0(0) ack 1
-        +0   write 10
-        +0   shutdown wr
-        +1   > S. 0:0(0) ack 1
-        +.05 < . 1:1(0) ack 1 win 5000
-        +0   > FP. 1:11(10) ack 1
-        +.05 < . 1:1(0) ack 11 win 5000
-        +0   expect-state FIN-WAIT-1
-        +0   < . 1:1(0) ack 12 win 5000
-        +0   expect-state FIN-WAIT-2
-    ",
-    );
-}
-
 /// Covers: TCP-65
 #[test]
 fn r17_no_text_follows_the_fin_in_any_state() {
@@ -275,34 +252,6 @@ fn r20_a_close_in_fin_wait_2_starts_its_time() {
     );
 }
 
-/// Covers: TCP-63 (in LAST-ACK; r21)
-#[test]
-fn r21_a_window_that_opens_in_last_ack_counts() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write 2000
-        +0   > P. 1:2001(2x1000) ack 1
-        +0   < F. 1:1(0) ack 1
-        +0   > . 2001:2001(0) ack 2
-        +0   shutdown wr
-        +0   > F. 2001:2001(0) ack 2
-        +.05 < . 2:2(0) ack 1001 win 0
-        +0   expect-state LAST-ACK
-        +.25 > . 1001:2001(1000) ack 2
-        +.05 < . 2:2(0) ack 1001 win 0
-        +.05 < . 2:2(0) ack 1001 win 5000
-        +0   > . 1001:2001(1000) ack 2
-        +0   > F. 2001:2001(0) ack 2
-        // Not the ACK of the FIN, then it.
-        +.05 < . 2:2(0) ack 2001 win 5000
-        +0   expect-state LAST-ACK
-        +0   < . 2:2(0) ack 2002 win 5000
-        +0   expect-state CLOSED
-    ",
-    );
-}
-
 /// The user tries again on the same ports after a refusal.
 #[test]
 fn r23_a_retried_connect_starts_from_nothing() {
@@ -332,50 +281,6 @@ fn r23_a_retried_connect_starts_from_nothing() {
         +0   expect-info cwnd 10000
         +0   write 20000
         +0   > . 1:10001(10x1000) ack 1
-    ",
-    );
-}
-
-/// A window that closes and opens again takes no timer from what is in flight.
-#[test]
-fn r25_text_in_flight_has_its_timer_after_the_window_opens() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write 2000
-        +0   > P. 1:2001(2x1000) ack 1
-        +.05 < . 1:1(0) ack 1 win 0
-        +.05 < . 1:1(0) ack 1 win 5000
-        +.15 > . 1:1001(1000) ack 1
-        +.05 < . 1:1(0) ack 1001 win 5000
-        +0   > P. 1001:2001(1000) ack 1
-        +.05 < . 1:1(0) ack 2001 win 5000
-    ",
-    );
-}
-
-/// Persist, keep-alive and delayed ACK run side by side.
-#[test]
-fn r26_a_probed_window_an_owed_ack_and_a_keep_alive() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   setopt keepalive 1
-        +0   < . 1:1(0) ack 1 win 0
-        +0   write 2000
-        +.23 < P. 1:11(10) ack 1 win 0
-        // The probe carries the ACK that was owed.
-        +.02 > P. 1:2(1) ack 11
-        +.05 < P. 11:21(10) ack 1 win 0
-        +.04 > . 1:1(0) ack 21
-        // Keep-alive would be due at 1.3: something is outstanding.
-        +.41 > . 1:2(1) ack 21
-        +1   > . 1:2(1) ack 21
-        +.05 < . 21:21(0) ack 2 win 5000
-        +0   > P. 2:2001(1x1000+999) ack 21
-        +.05 < . 21:21(0) ack 2001 win 5000
-        +1   > . 2000:2000(0) ack 21
-        +0   expect-info unread 20
     ",
     );
 }

@@ -25,26 +25,6 @@ fn r50_a_reset_counts_only_exactly_at_rcv_nxt() {
     t.counters(|c| assert_eq!((c.tcp_challenge_acks, c.tcp_resets_received), (2, 1)));
 }
 
-/// Covers: SEC-2 (r50)
-#[test]
-fn r50_a_syn_gets_a_challenge_wherever_it_lies() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   < S 0:0(0) win 1000 <mss 1000>
-        +0   > . 1:1(0) ack 1
-        +0   < S 1:1(0) win 1000 <mss 1000>
-        +0   > . 1:1(0) ack 1
-        +0   < S. 500:500(0) ack 1 win 1000 <mss 1000>
-        +0   > . 1:1(0) ack 1
-        +0   < S 900000:900000(0) win 1000 <mss 1000>
-        +0   > . 1:1(0) ack 1
-        +0   expect-state ESTABLISHED
-        +0   expect-info snd_wnd 65535
-    ",
-    );
-}
-
 /// Covers: SEC-3, TCP-64 (r04)
 #[test]
 fn r04_acks_of_what_was_never_sent_and_of_long_ago() {
@@ -91,67 +71,6 @@ fn r38_challenges_are_limited_by_the_second() {
     script.push_str("+0 < P. 1:11(10) ack 1 win 65535\n+.04 > . 1:1(0) ack 11\n");
     script.push_str("+1 < S 1:1(0) win 1000\n+0 > . 1:1(0) ack 11\n");
     t.run(&script);
-}
-
-/// A segment far from the window may not even tell a window.
-#[test]
-fn a_blind_segment_does_not_touch_the_window() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   < . 1000000:1000000(0) ack 1 win 0
-        +0   > . 1:1(0) ack 1
-        +0   expect-info snd_wnd 65535
-        +0   < P. 70000:70010(10) ack 1 win 0
-        +0   > . 1:1(0) ack 1
-        +0   expect-info snd_wnd 65535
-        +0   write 10
-        +0   > P. 1:11(10) ack 1
-    ",
-    );
-}
-
-/// r07: an older segment never replaces a newer window.
-#[test]
-fn r07_window_updates_follow_the_newest_segment() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   < P. 1:11(10) ack 1 win 5000
-        +.04 > . 1:1(0) ack 11
-        +0   expect-info snd_wnd 5000
-        +0   write 100
-        +0   > P. 1:101(100) ack 11
-        +.05 < . 11:11(0) ack 101 win 4000
-        +0   expect-info snd_wnd 4000
-        // Overtaken on the way: an older number, an older ACK.
-        +0   < P. 1:11(10) ack 1 win 9000
-        +0   > . 101:101(0) ack 11
-        +0   < . 11:11(0) ack 1 win 9000
-        +0   expect-info snd_wnd 4000
-        +0   < . 11:11(0) ack 101 win 9000
-        +0   expect-info snd_wnd 9000
-    ",
-    );
-}
-
-/// r07: the window that goes with a new acknowledgement counts, though the text is old.
-#[test]
-fn r07_text_sent_again_brings_the_window_of_its_acknowledgement() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write 200
-        +0   > P. 1:201(200) ack 1
-        // The peer's text is lost; what follows it says nothing yet of ours.
-        +.05 < . 11:11(0) ack 1 win 5000
-        +0   expect-info snd_wnd 5000
-        +.05 < P. 1:11(10) ack 201 win 4800
-        +0   expect-info snd_wnd 4800
-        +0   < . 11:11(0) ack 201 win 4700
-        +0   expect-info snd_wnd 4700
-    ",
-    );
 }
 
 /// Covers: SAK-8 (r41)

@@ -1,7 +1,5 @@
 //! Retransmission, keep-alive, user time-out, idle times.
 
-use core::time::Duration;
-
 use netloom::tcp::TcpOptions;
 
 use super::harness::Scenario;
@@ -34,41 +32,6 @@ fn r33_the_time_out_doubles_from_200_ms_above_the_round_trip() {
     ",
     );
     t.counters(|c| assert_eq!((c.tcp_rto_fired, c.tcp_fast_retransmits), (3, 0)));
-}
-
-/// Covers: TCP-28 (r28: RTTs above a second)
-#[test]
-fn r28_a_long_path_is_measured() {
-    let mut t = Scenario::established()
-        .rtt(Duration::from_millis(900))
-        .build();
-    t.run(
-        r"
-        +0   expect-info srtt_ms 900
-        +0   expect-info rto_ms 2700
-        +0   write 100
-        +0   > P. 1:101(100) ack 1
-        +1.9 < . 1:1(0) ack 101
-        +0   expect-info srtt_ms 1025
-        +0   wait
-    ",
-    );
-}
-
-/// Covers: RTO-5 (r25: an ACK that advances restarts the timer, others do not)
-#[test]
-fn r25_only_an_advancing_ack_restarts_the_timer() {
-    let mut t = Scenario::established().without_sack().build();
-    t.run(
-        r"
-        +0   write 2000
-        +0   > P. 1:2001(2x1000) ack 1
-        +.15 < . 1:1(0) ack 1001
-        +0   expect-info rto_ms 262
-        +.2  < . 1:1(0) ack 1001
-        +.0625 > P. 1001:2001(1000) ack 1
-    ",
-    );
 }
 
 /// Covers: TCP-30 (MUST-20, MUST-21; R2 by count), TCP-31
@@ -109,33 +72,6 @@ fn the_default_limit_is_minutes() {
     }
     script.push_str("+0 expect-state ESTABLISHED\n+120 > R. 2:2(0) ack 1\n");
     t.run(&script);
-}
-
-/// Covers: TCP-67 (r31: from unacknowledged text, not from the last use)
-#[test]
-fn r31_the_user_time_out_counts_from_unacknowledged_text() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   setopt user_timeout 5
-        +100 expect-state ESTABLISHED
-        +0   write 10
-        +0   > P. 1:11(10) ack 1
-        +.05 < . 1:1(0) ack 11
-        +100 expect-state ESTABLISHED
-        +0   write 10
-        +0   > P. 11:21(10) ack 1
-        +.25 > P. 11:21(10) ack 1
-        // The first was a probe of the tail, in the time-out's place.
-        +.25 > P. 11:21(10) ack 1
-        +.5  > P. 11:21(10) ack 1
-        +1   > P. 11:21(10) ack 1
-        +2   > P. 11:21(10) ack 1
-        +.9  expect-state ESTABLISHED
-        +.1  > R. 21:21(0) ack 1
-        +0   expect-error TimedOut
-    ",
-    );
 }
 
 /// Covers: TCP-32, TCP-33 (MUST-26), TCP-34 (MUST-29, SHLD-12)
@@ -182,86 +118,6 @@ fn r26_keep_alive_leaves_other_timers_alone() {
     );
 }
 
-/// A peer's keep-alive is answered, with and without its byte (r38).
-#[test]
-fn r38_a_keep_alive_is_answered() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   < P. 1:11(10) ack 1
-        +.04 > . 1:1(0) ack 11
-        +60  < . 10:10(0) ack 1
-        +0   > . 1:1(0) ack 11
-        +60  < . 10:11(1) ack 1
-        +0   > . 1:1(0) ack 11
-        +0   read 10
-    ",
-    );
-}
-
-/// Covers: CC-10 (r47: the first write after hours)
-#[test]
-fn r47_an_idle_connection_restarts_with_the_initial_window() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write 30000
-        +0   > . 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 10001
-        // Slow start doubles, whatever one ACK stands for.
-        +0   > P. 10001:30001(20x1000) ack 1
-        +.05 < . 1:1(0) ack 30001
-        // An ACK of ours is no use of the path.
-        +3600 < P. 1:2001(2x1000) ack 30001
-        +0   > . 30001:30001(0) ack 2001
-        +0   read 2000
-        +.1  write 30000
-        +0   > . 30001:40001(10x1000) ack 2001
-        +0   expect-info cwnd 10000
-    ",
-    );
-}
-
-/// r05: bare ACKs carry SND.NXT after a time-out, whatever is being repeated.
-#[test]
-fn r05_acks_after_a_time_out_carry_the_highest_number() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write 3000
-        +0   > P. 1:3001(3x1000) ack 1
-        +.1  > P. 2001:3001(1000) ack 1
-        +.25 > . 1:1001(1000) ack 1
-        +0   < P. 1:2001(2x1000) ack 1
-        +0   > . 3001:3001(0) ack 2001
-        +0   abort
-        +0   > R. 3001:3001(0) ack 2001
-    ",
-    );
-}
-
-/// r05: both ends time out at once and recover.
-#[test]
-fn r05_both_ends_time_out() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write 2000
-        +0   > P. 1:2001(2x1000) ack 1
-        // The peer's two segments were lost as well; it repeats its first.
-        +.1  > P. 1001:2001(1000) ack 1
-        +.25 > . 1:1001(1000) ack 1
-        +.01 < . 1:1001(1000) ack 1
-        +.04 > . 2001:2001(0) ack 1001
-        +.01 < . 2001:2001(0) ack 1001
-        +0   > P. 1001:2001(1000) ack 1001
-        +.05 < . 1001:2001(1000) ack 2001
-        +.04 > . 2001:2001(0) ack 2001
-        +0   read 2000
-    ",
-    );
-}
-
 /// Covers: TS-6 (r38: some keep-alives carry no options; Linux answers them, we must too)
 #[test]
 fn r38_a_keep_alive_without_its_timestamp_is_answered() {
@@ -282,33 +138,6 @@ fn r38_a_keep_alive_without_its_timestamp_is_answered() {
         +0   < F. 10:10(0) ack 1
         +0   expect-drops tcp_no_timestamp 5
         +0   read 10
-    ",
-    );
-}
-
-/// Karn's rule: the ACK of what was sent again measures nothing, so the doubled time-out is kept for what
-/// is sent next, and ends with the first that is sent once.
-#[test]
-fn r28_a_back_off_is_kept_until_something_was_measured() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write 1000
-        +0   > P. 1:1001(1000) ack 1
-        // The probe of the tail, in the time-out's place, and the time-out.
-        +.25 > P. 1:1001(1000) ack 1
-        +.25 > P. 1:1001(1000) ack 1
-        +.05 < . 1:1(0) ack 1001
-        +0   write 1000
-        +0   > P. 1001:2001(1000) ack 1
-        +.5  > P. 1001:2001(1000) ack 1
-        +.05 < . 1:1(0) ack 2001
-        +0   write 1000
-        +0   > P. 2001:3001(1000) ack 1
-        +.05 < . 1:1(0) ack 3001
-        +0   write 1000
-        +0   > P. 3001:4001(1000) ack 1
-        +.25 > P. 3001:4001(1000) ack 1
     ",
     );
 }

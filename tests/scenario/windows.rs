@@ -112,23 +112,6 @@ fn half_a_window_leaves_only_when_nothing_is_outstanding() {
     );
 }
 
-/// Covers: TCP-39
-#[test]
-fn a_probe_that_is_taken_moves_on() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   < . 1:1(0) ack 1 win 0
-        +0   write 2000
-        +.25 > P. 1:2(1) ack 1
-        +.05 < . 1:1(0) ack 2 win 0
-        +.5  > P. 2:3(1) ack 1
-        +.05 < . 1:1(0) ack 3 win 65535
-        +0   > P. 3:2001(1x1000+998) ack 1
-    ",
-    );
-}
-
 /// A window that shrinks refuses what was sent, and takes it again piece by piece: that is no loss, whatever is
 /// still due to leave.
 #[test]
@@ -153,68 +136,6 @@ fn what_a_window_refused_is_no_loss() {
     ",
     );
     t.counters(|c| assert_eq!(c.tcp_fast_retransmits, 0));
-}
-
-/// Covers: TCP-40 (r30: a peer that does not answer probes is given up)
-#[test]
-fn r30_unanswered_probes_end() {
-    let mut t = Scenario::established()
-        .options(TcpOptions::default().retries(3))
-        .build();
-    t.run(
-        r"
-        +0   < . 1:1(0) ack 1 win 0
-        +0   write 10
-        +.25 > P. 1:2(1) ack 1
-        +.5  > . 1:2(1) ack 1
-        +1   > . 1:2(1) ack 1
-        +2   > . 1:2(1) ack 1
-        +4 > R. 1:1(0) ack 1
-        +0   expect-error TimedOut
-    ",
-    );
-}
-
-/// Covers: TCP-37 (MUST-34), TCP-38 (SHLD-15..17) (r11)
-#[test]
-fn r11_a_window_that_shrinks_below_what_is_in_flight() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write 8000
-        +0   > P. 1:8001(8x1000) ack 1
-        +0   write 4000
-        +0   > . 8001:10001(2x1000) ack 1
-        // The edge moves left, to 2001: no new text, and old text only up to there.
-        +.05 < . 1:1(0) ack 1001 win 1000
-        +.25 > . 1001:2001(1000) ack 1
-        +.05 < . 1:1(0) ack 2001 win 0
-        +.5  > . 2001:3001(1000) ack 1
-        +.05 < . 1:1(0) ack 2001 win 65535
-        +0   > . 2001:3001(1000) ack 1
-        +0   > . 3001:4001(1000) ack 1
-        +.05 < . 1:1(0) ack 10001 win 65535
-        +0   > P. 10001:12001(2x1000) ack 1
-    ",
-    );
-}
-
-/// Covers: TCP-41 (MUST-38) (r14)
-#[test]
-fn r14_the_sender_sends_no_slivers() {
-    let mut t = Scenario::established().window(1500).build();
-    t.run(
-        r"
-        +0   write 5000
-        // 500 more would fit the window: a sliver.
-        +0   > . 1:1001(1000) ack 1
-        +.05 < . 1:1(0) ack 1001 win 100
-        // Less than half of the largest window: it waits, then the override uses what there is.
-        +.25 > P. 1001:1101(100) ack 1
-        +.05 < . 1:1(0) ack 1101 win 800
-        +0   > . 1101:1901(800) ack 1
-    ",
-    );
 }
 
 /// Covers: TCP-42 (MUST-39), TCP-37 (SHLD-14) (r14)

@@ -73,6 +73,8 @@ type Step<T> = Result<T, Stop>;
 pub(super) struct Setup {
     pub(super) profile: Profile,
     pub(super) v6: bool,
+    /// Over a device with segmentation offload.
+    pub(super) offload: bool,
     pub(super) start: Instant,
     /// The peer's first number, and where its clock begins, before the wrap.
     pub(super) below_wrap: Option<u32>,
@@ -83,6 +85,7 @@ impl Setup {
         Self {
             profile,
             v6: false,
+            offload: false,
             start: START,
             below_wrap: None,
         }
@@ -155,6 +158,7 @@ impl<'a> Runner<'a> {
             ours: settings.ours,
             theirs: settings.theirs,
             mtu: settings.mtu(),
+            offload: setup.offload,
             start: setup.start,
         };
         let world = World::new(&settings.profile, place);

@@ -496,3 +496,57 @@ fn hostile_scripts_end() {
     let huge = "0 < . 1:16777217(16777216) ack 1 win 5";
     assert_eq!(plain(huge).verdict, Verdict::Fail);
 }
+
+mod property {
+    use super::super::super::{Drill, Profile, Variant};
+    use super::OPEN;
+    use proptest::prelude::*;
+
+    /// Lines that do something, to be put together in any order.
+    const LINES: &[&str] = &[
+        "+0 < S 0:0(0) win 32000 <mss 1000,sackOK,TS val 1 ecr 0,wscale 7>",
+        "+0 > S. 0:0(0) ack 1 <...>",
+        "+.1 < . 1:1(0) ack 1 win 0",
+        "+0 < P. 1:1001(1000) ack 1 win 32000",
+        "+0 < F. 1:1(0) ack 1 win 5 <TS val 4294967295 ecr 7>",
+        "+0 < R 4294967295:4294967295(0) win 0",
+        "+0 < . 1:1(0) ack 4294967295 win 9 <sack 1:2 4294967290:3>",
+        "+0 < [ce] P. 1:3001(3000) ack 1 win 1",
+        "* > . 1:1(0) ack 1",
+        "+0 > P. 1:2001(2000) ack 1",
+        "+0~+9 > F. 1:1(0) ack 2",
+        "+0 write(4, ..., 5000) = 5000",
+        "+0 read(4, ..., 9000) = 1000",
+        "+0...+3 read(4, ..., 9000) = 1000",
+        "+0...+.1 poll([{fd=4, events=POLLIN, revents=0}], 1, 50) = 0",
+        "+0 shutdown(4, SHUT_WR) = 0",
+        "+0 close(4) = 0",
+        "+0 close(3) = 0",
+        "+0 listen(3, 0) = 0",
+        "+0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 5",
+        "+0 connect(5, ..., ...) = 0",
+        "+0 send(5, ..., 100, 0) = 100",
+        "+0 < udp (20)",
+        "+0 < icmp unreachable port_unreachable [1:1001(1000)]",
+        "+0 < icmp unreachable frag_needed mtu 0 [1:1001(1000)]",
+        "+9 %{ assert tcpi_snd_cwnd > 0 or True }%",
+        "+600 `ss -n | grep CLOSED`",
+        "+0 setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=0}, 8) = 0",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever a script asks for, it ends with a verdict, in all variants; lenient ones go on
+        /// where others have ended.
+        #[test]
+        fn any_order_of_lines_ends(places in prop::collection::vec(0..LINES.len(), 0..12)) {
+            let lines: Vec<&str> = places.iter().map(|&place| LINES[place]).collect();
+            let script = format!("--non_fatal=packet,syscall\n{OPEN}{}\n", lines.join("\n"));
+            let drill = Drill::new(Profile::linux());
+            for variant in Variant::ALL {
+                drill.run(&script, variant);
+            }
+        }
+    }
+}

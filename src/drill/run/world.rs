@@ -12,8 +12,9 @@ use bytes::Bytes;
 use super::numbers::{Numbers, our_byte};
 use super::seen::{Seen, SeenBody};
 use crate::base::Instant;
+use crate::base::checksum::checksum;
 use crate::device::{Capabilities, DeviceError, Medium, Receive, RxBatch, Sent, Transmit};
-use crate::link::{RxFrame, RxMeta, TxFrame};
+use crate::link::{PartialChecksum, RxFrame, RxMeta, TxFrame};
 use crate::stack::{Event, InterfaceConfig, Port, Stack, TcpId};
 use crate::tcp::{Flags, TcpInfo};
 
@@ -45,8 +46,22 @@ pub(super) struct Outbox(Vec<(Instant, Vec<u8>)>);
 
 impl Transmit for Outbox {
     fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
-        self.0.push((now, frame.to_vec()));
+        let mut packet = frame.to_vec();
+        if let Some(partial) = frame.meta.checksum {
+            complete(&mut packet, partial);
+        }
+        self.0.push((now, packet));
         Ok(Sent::Taken)
+    }
+}
+
+/// What a device with checksum offload does: the sum over all from `start` on, in which lies that of the
+/// pseudo-header.
+fn complete(packet: &mut [u8], partial: PartialChecksum) {
+    let (start, at) = (usize::from(partial.start), usize::from(partial.offset));
+    let sum = checksum(packet.get(start..).unwrap_or_default());
+    if let Some(field) = packet.get_mut(start + at..start + at + 2) {
+        field.copy_from_slice(&sum.to_be_bytes());
     }
 }
 
@@ -92,13 +107,18 @@ pub(super) struct Place {
     pub(super) ours: IpAddr,
     pub(super) theirs: IpAddr,
     pub(super) mtu: usize,
+    /// Does the device take super-segments, and complete checksums?
+    pub(super) offload: bool,
     pub(super) start: Instant,
 }
 
 impl World {
     pub(super) fn new(profile: &Profile, place: Place) -> Result<Self, String> {
-        // One segment a packet, its checksum complete: what a wire shows.
-        let capabilities = Capabilities::plain(Medium::Ip, place.mtu);
+        let capabilities = if place.offload {
+            Capabilities::full(Medium::Ip, place.mtu)
+        } else {
+            Capabilities::plain(Medium::Ip, place.mtu)
+        };
         let prefix = if place.ours.is_ipv6() { 64 } else { 24 };
         let address = format!("{}/{prefix}", place.ours);
         let everywhere = if place.ours.is_ipv6() {

@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Run scripts over IPv6 too, where their addresses allow.
     #[arg(long)]
     ipv6: bool,
+    /// Run scripts over a device with segmentation offload too.
+    #[arg(long)]
+    offload: bool,
     /// Run scripts too with initial numbers, and with timestamps, just below their wrap.
     #[arg(long)]
     wrap: bool,
@@ -54,6 +57,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut variants = vec![Variant::Plain];
     if args.ipv6 {
         variants.push(Variant::Ipv6);
+    }
+    if args.offload {
+        variants.push(Variant::Offload);
     }
     if args.wrap {
         variants.extend([Variant::Wrap, Variant::StampWrap]);
