@@ -167,7 +167,10 @@ fn is_of_ipv4(script: &Script) -> bool {
 
 fn names_ipv4(arg: &Arg) -> bool {
     match arg {
-        Arg::Record(fields) => fields.iter().any(|field| names_ipv4(&field.value)),
+        Arg::Record(fields) => fields.iter().any(|field| {
+            let family = matches!(&field.value, Arg::Name(name) if name == "AF_INET");
+            family || names_ipv4(&field.value)
+        }),
         Arg::List(list) | Arg::Or(list) => list.iter().any(names_ipv4),
         // The family of a socket is translated; that of an address, with the address, is not.
         Arg::Function(name, _) => name == "inet_addr",

@@ -41,6 +41,9 @@ impl Runner<'_> {
                 (Some("sin_addr"), Arg::Function(name, args)) if name == "inet_addr" => {
                     address.set_ip(literal(line, args.first())?);
                 }
+                (Some("sin_addr"), Arg::Name(name)) if name == "INADDR_ANY" => {
+                    address.set_ip(IpAddr::from([0u8; 4]));
+                }
                 (Some("sin6_addr" | "inet_pton"), Arg::Function(name, args))
                     if name == "inet_pton" =>
                 {

@@ -43,6 +43,8 @@ pub(super) struct Socket {
     pub(super) kept: BTreeMap<String, i64>,
     /// Its failure was told: after that it is the end of the stream.
     pub(super) told: bool,
+    /// Bytes that the call which writes now, and waits for room, has written.
+    pub(super) writing: usize,
     /// `connect` was called, and has said that it goes on.
     pub(super) connecting: bool,
 }
@@ -67,6 +69,7 @@ impl Socket {
             state: SocketState::Fresh,
             kept: BTreeMap::new(),
             told: false,
+            writing: 0,
             connecting: false,
         }
     }
@@ -164,10 +167,12 @@ impl Sockets {
         self.ends.clear();
     }
 
-    /// So many bytes more were written.
-    pub(super) fn note_written(&mut self, bytes: u64) {
+    /// So many bytes more were written; with `is_whole` a write ends there.
+    pub(super) fn note_written(&mut self, bytes: u64, is_whole: bool) {
         self.written += bytes;
-        self.ends.insert(offset(self.written));
+        if is_whole {
+            self.ends.insert(offset(self.written));
+        }
     }
 
     /// Does a write end at this offset?

@@ -205,6 +205,26 @@ fn calls_that_block_return_when_they_must() {
     assert!(never.cause.unwrap().text.contains("has not returned"));
 }
 
+/// A blocking write ends when all of it is taken; one that does not block takes what there is room for.
+#[test]
+fn a_write_waits_for_room() {
+    let start =
+        format!("`sysctl netloom.send_buffer_initial=10000 netloom.send_buffer_max=10000`\n{OPEN}");
+    let blocking = "+0...0.1 write(4, ..., 15000) = 15000
+        +0 > P. 1:10001(10000) ack 1
+        +.1 < . 1:1(0) ack 10001 win 32000
+        +0 > P. 10001:15001(5000) ack 1";
+    let outcome = plain(&format!("{start}{blocking}"));
+    assert!(outcome.verdict.is_pass(), "{outcome:#?}");
+    let at_once = "+0 send(4, ..., 15000, MSG_DONTWAIT) = 10000
+        +0 > P. 1:10001(10000) ack 1
+        +0 send(4, ..., 5000, MSG_DONTWAIT) = -1 EAGAIN (...)";
+    let outcome = plain(&format!("{start}{at_once}"));
+    assert!(outcome.verdict.is_pass(), "{outcome:#?}");
+    let outcome = plain(&format!("{start}+0 write(4, ..., 15000) = 15000\n"));
+    assert!(outcome.cause.unwrap().text.contains("the call blocks"));
+}
+
 #[test]
 fn an_active_open_waits_for_the_answer() {
     let script = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
@@ -478,6 +498,9 @@ fn variants_that_a_script_cannot_have() {
         +0 bind(3, {sa_family = AF_INET, sin_port = htons(8080), sin_addr = inet_addr(\"0.0.0.0\")}, ...) = 0";
     assert_eq!(plain(named).verdict, Verdict::StrictPass);
     assert!(run(named, Variant::Ipv6).is_none());
+    let any = named.replace("inet_addr(\"0.0.0.0\")", "INADDR_ANY");
+    assert_eq!(plain(&any).verdict, Verdict::StrictPass);
+    assert!(run(&any, Variant::Ipv6).is_none());
     assert!(run("0 < R 5!:5!(0) win 0", Variant::Wrap).is_none());
     assert!(run("0 < X", Variant::Wrap).is_none());
     assert_eq!(plain("0 < X").verdict, Verdict::Fail);
@@ -487,7 +510,7 @@ fn variants_that_a_script_cannot_have() {
 fn hostile_scripts_end() {
     let long = format!("{OPEN}+31536000 close(4) = 0\n+0 > F. 1:1(0) ack 1\n");
     plain(&long);
-    let write = format!("{OPEN}+0 write(4, ..., 9223372036854775807) = 1\n");
+    let write = format!("{OPEN}+0 send(4, ..., 9223372036854775807, MSG_DONTWAIT) = 1\n");
     assert_eq!(plain(&write).verdict, Verdict::Fail);
     let many: String = (10..3000)
         .map(|fd| format!("+0 socket(..., SOCK_STREAM, 0) = {fd}\n"))

@@ -49,18 +49,31 @@ impl Runner<'_> {
         }
     }
 
+    /// A blocking write returns when all of it is taken, any other with what there is room for.
     fn write(&mut self, fd: i64, id: TcpId, len: usize, wait: bool) -> Answer {
+        let before = self.set_writing(fd, 0);
         let start = self.sockets.written;
-        let data: Vec<u8> = (start..start + len as u64)
+        let data: Vec<u8> = (start..start + (len - before.min(len)) as u64)
             .map(|at| our_byte(offset(at)))
             .collect();
         let written = self.world.stack.tcp_write(self.world.now, id, &data);
         match written {
             Ok(taken) => {
-                self.sockets.note_written(taken as u64);
-                done(count(taken))
+                let done_now = before + taken;
+                let is_whole = done_now >= len || !wait;
+                self.sockets.note_written(taken as u64, is_whole);
+                if is_whole {
+                    return done(count(done_now));
+                }
+                self.set_writing(fd, done_now);
+                Answer::Blocks(None)
             }
-            Err(WriteError::WouldBlock) if wait => Answer::Blocks(None),
+            Err(WriteError::WouldBlock) if wait => {
+                self.set_writing(fd, before);
+                Answer::Blocks(None)
+            }
+            // What it wrote before counts more than why it ends.
+            Err(_) if before > 0 => done(count(before)),
             Err(WriteError::WouldBlock) => failed("EAGAIN"),
             Err(WriteError::Failed(failure)) => {
                 if self.tell(fd) {
@@ -71,6 +84,12 @@ impl Runner<'_> {
             }
             Err(WriteError::ShutDown | WriteError::Stale) => failed("EPIPE"),
         }
+    }
+
+    /// What the call that waits has written; returns what it had.
+    fn set_writing(&mut self, fd: i64, bytes: usize) -> usize {
+        let socket = self.sockets.socket_mut(fd);
+        socket.map_or(0, |socket| core::mem::replace(&mut socket.writing, bytes))
     }
 
     /// Is a failure told now for the first time? A kernel tells it once.
