@@ -180,6 +180,28 @@ proptest! {
     }
 }
 
+/// A FIN ends the second of them, and they count as sent as often as the one that was sent more.
+#[test]
+fn what_is_merged_keeps_its_fin_and_how_often_it_was_sent() {
+    for (front, back) in [(1, 3), (3, 1)] {
+        let mut records = Records::default();
+        records.push(Record {
+            transmissions: front,
+            ..record(SeqNum::new(0), 10, Mark::Sacked)
+        });
+        records.push(Record {
+            transmissions: back,
+            fin: true,
+            ..record(SeqNum::new(10), 11, Mark::Sacked)
+        });
+        records.merge_next(Place::FRONT);
+        let both = records.first().unwrap();
+        assert_eq!((both.len, both.segs, both.transmissions), (21, 21, 3));
+        assert!(both.fin && both.text_len() == 20);
+        records.check();
+    }
+}
+
 /// What is looked at does not grow with what is out: the search is binary, and the first that is lost
 /// lies behind chunks, not records.
 #[test]
