@@ -535,3 +535,85 @@ fn m10_a_loss_after_an_undo_is_an_episode_of_its_own() {
     t.info(|info| assert_eq!(info.undos, 1));
     repairs(&t, (2, 0, 2));
 }
+
+/// The FIN that ends the text of a probe takes a number too: what the window has no room for stays.
+#[test]
+fn a_probe_of_new_text_takes_the_fin_along_only_into_the_window() {
+    for (window, flags) in [(11_000, "P."), (11_001, "FP.")] {
+        let mut t = Scenario::established().window(window).build();
+        t.run(&format!(
+            r"
+            +0   write 10000
+            +0   > P. 1:10001(10x1000) ack 1
+            +0   write 1000
+            +0   shutdown wr
+            +.1  > {flags} 10001:11001(1000) ack 1
+        "
+        ));
+        t.info(|info| assert_eq!(info.tail_probes, 1));
+    }
+}
+
+/// What a peer reports that threw away what it had reported proves nothing: not that something comes twice, not that
+/// something arrived before the time-out; and nothing new is sent to find out.
+#[test]
+fn a_time_out_on_what_was_reported_is_never_for_nothing() {
+    for proof in [
+        "+.05 < . 1:1(0) ack 2001 <sack 1001:2001>",
+        "+.05 < . 1:1(0) ack 1001 <sack 2001:3001>",
+        "+0   write 2000
+         +.05 < . 1:1(0) ack 2001
+         +0   > . 2001:3001(1000) ack 1
+         +0   > . 3001:4001(1000) ack 1",
+    ] {
+        let mut t = Scenario::established().build();
+        t.run(&format!(
+            r"
+            +0    write 3000
+            +0    > P. 1:3001(3x1000) ack 1
+            +.05  < . 1:1(0) ack 1 <sack 1001:3001>
+            +.01  < . 1:1(0) ack 1001
+            +.2515 > . 1001:2001(1000) ack 1
+            +0    expect-info cwnd 1000
+            {proof}
+            +0    > *
+        "
+        ));
+        t.info(|info| {
+            assert_eq!(info.undos, 0, "{proof}");
+            assert!(info.cwnd <= 2000, "{proof}: {}", info.cwnd);
+        });
+    }
+}
+
+/// Without SACK, duplicates tell of what was out in their episode: of what leaves in it, and is out at its end, they
+/// tell nothing.
+#[test]
+fn duplicates_of_an_episode_that_is_over_make_no_room() {
+    let mut t = Scenario::established().without_sack().build();
+    t.run(
+        r"
+        +0   write 40000
+        +0   > . 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 1
+        +0   < . 1:1(0) ack 1
+        +0   > . 10001:12001(2x1000) ack 1
+        +0   < . 1:1(0) ack 1
+        +0   > . 1:1001(1000) ack 1
+    ",
+    );
+    // Of the other six and of the two that left meanwhile.
+    for _ in 0..8 {
+        t.run("+0 < . 1:1(0) ack 1\n+0 > *");
+    }
+    t.run(
+        r"
+        +.05 < . 1:1(0) ack 12001
+        +0   > *
+    ",
+    );
+    t.info(|info| {
+        assert_eq!(info.phase, Phase::Open, "{info:?}");
+        assert_eq!(info.unacked, info.cwnd, "{info:?}");
+    });
+}
