@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use netloom::device::Pick;
 use netloom::tcp::congestion::{
-    AckSample, CongestionControl, CongestionEvent, CongestionKind, Cx, EpisodeKind, LostEvent,
-    Output, Pacing, Phase, Reno, Response, SendEvent, Start, UndoEvent,
+    AckSample, CongestionControl, CongestionEvent, CongestionKind, Cx, EpisodeKind, LossCause,
+    LostEvent, Output, Pacing, Phase, Reno, Response, SendEvent, Start, UndoEvent,
 };
 
 use super::harness::Scenario;
@@ -21,7 +21,7 @@ enum Call {
         told: u32,
         tlp: bool,
     },
-    Lost,
+    Lost(Told),
     Congestion(CongestionKind, Phase),
     Exit(EpisodeKind),
     Undo,
@@ -30,7 +30,20 @@ enum Call {
         rated: bool,
         probe: bool,
         waited: bool,
+        /// What stopped the sender last: cwnd, and the peer's window.
+        limited: [bool; 2],
     },
+}
+
+/// What is told of a record that is lost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Told {
+    cause: LossCause,
+    first_in_pass: bool,
+    starts_new_gap: bool,
+    bytes: u32,
+    /// Bytes taken for lost since the connection began, these included.
+    lost: u64,
 }
 
 /// Reno, and every call written down.
@@ -71,7 +84,13 @@ impl CongestionControl for Recorder {
     }
 
     fn on_lost(&mut self, cx: &Cx, event: &LostEvent) {
-        self.note(Call::Lost);
+        self.note(Call::Lost(Told {
+            cause: event.cause,
+            first_in_pass: event.first_in_pass,
+            starts_new_gap: event.starts_new_gap,
+            bytes: event.bytes,
+            lost: cx.lost,
+        }));
         self.inner.on_lost(cx, event);
     }
 
@@ -86,6 +105,7 @@ impl CongestionControl for Recorder {
             rated: sample.rate.is_some(),
             probe: sample.matches_tlp,
             waited: sample.rtt_ack_delayed,
+            limited: [cx.cwnd_limited, cx.rwnd_limited],
         });
         self.inner.on_ack(cx, sample);
     }
@@ -140,7 +160,7 @@ fn calls_come_in_the_order_of_the_contract() {
     let expected = Call::Congestion(CongestionKind::EnterRecovery, Phase::Disorder);
     assert_eq!(events, [&expected], "one loss, one event");
     let lost: Vec<usize> = (0..calls.len())
-        .filter(|&n| calls[n] == Call::Lost)
+        .filter(|&n| matches!(calls[n], Call::Lost(_)))
         .collect();
     let told = calls.iter().position(|call| *call == expected);
     assert_eq!(
@@ -153,12 +173,13 @@ fn calls_come_in_the_order_of_the_contract() {
     for (n, pair) in calls.windows(2).enumerate() {
         let ok = match (&pair[0], &pair[1]) {
             // What an ACK told is told to its end before anything leaves.
-            (Call::Undo | Call::Lost | Call::Congestion(..) | Call::Exit(_), Call::Send { .. }) => {
-                false
-            }
-            (Call::Lost, Call::Undo) => false,
-            (Call::Congestion(..), Call::Lost | Call::Undo) => false,
-            (Call::Exit(_), Call::Lost | Call::Undo) => false,
+            (
+                Call::Undo | Call::Lost(_) | Call::Congestion(..) | Call::Exit(_),
+                Call::Send { .. },
+            ) => false,
+            (Call::Lost(_), Call::Undo) => false,
+            (Call::Congestion(..), Call::Lost(_) | Call::Undo) => false,
+            (Call::Exit(_), Call::Lost(_) | Call::Undo) => false,
             _ => true,
         };
         assert!(ok, "call {n}: {pair:?}");
@@ -212,6 +233,86 @@ fn a_lost_retransmission_is_told_once_a_round_trip() {
     assert!(!told.is_empty());
     for told in told.chunks(3) {
         assert_eq!(told, [&entered, &worse, &worse]);
+    }
+}
+
+/// What was told of losses, in as many worlds as the script has.
+fn losses(calls: &[Call], of_world: usize) -> Vec<Vec<Told>> {
+    let told = calls.iter().filter_map(|call| match call {
+        Call::Lost(told) => Some(*told),
+        _ => None,
+    });
+    let told: Vec<Told> = told.collect();
+    assert!(!told.is_empty());
+    told.chunks(of_world).map(<[Told]>::to_vec).collect()
+}
+
+/// What tells of a loss, how much there is by then, where a hole begins, and where an ACK's losses do.
+#[test]
+fn a_loss_is_told_with_its_cause_and_its_place() {
+    let (choice, calls) = recorder();
+    let mut t = Scenario::established().congestion(choice).build();
+    calls.lock().unwrap().clear();
+    // Each a record of its own, on every device.
+    for n in 0..8 {
+        t.run(&format!(
+            "+0 write 1000
+             +0 > P. {}:{}(1000) ack 1",
+            n * 1000 + 1,
+            n * 1000 + 1001
+        ));
+    }
+    t.run(
+        r"
+        // Two records are a hole, and one is.
+        +.05 < . 1:1(0) ack 1 <sack 2001:3001 4001:8001>
+        +0   > *
+        // The first is lost again; the others came.
+        +.05 < . 1:1(0) ack 1 <sack 1001:8001>
+        +0   > *
+        // And again, which nothing but the timer shows.
+        +.3  > *
+        +.01 < . 1:1(0) ack 8001
+    ",
+    );
+    let row = |cause, first_in_pass, starts_new_gap, lost| Told {
+        cause,
+        first_in_pass,
+        starts_new_gap,
+        bytes: 1000,
+        lost,
+    };
+    let calls = calls.lock().unwrap();
+    for told in losses(&calls, 5) {
+        assert_eq!(
+            told,
+            [
+                row(LossCause::Rack, true, true, 1000),
+                row(LossCause::Rack, false, false, 2000),
+                row(LossCause::Rack, false, true, 3000),
+                row(LossCause::LostRetransmit, true, true, 4000),
+                row(LossCause::Rto, true, true, 5000),
+            ]
+        );
+    }
+    drop(calls);
+    let (choice, calls) = recorder();
+    let scenario = Scenario::established().without_sack();
+    let mut t = scenario.congestion(choice).build();
+    calls.lock().unwrap().clear();
+    t.run(
+        r"
+        +0   write 5000
+        +0   > P. 1:5001(5x1000) ack 1
+        +.05 < . 1:1(0) ack 1
+        +0   < . 1:1(0) ack 1
+        +0   < . 1:1(0) ack 1
+        +0   > . 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 5001
+    ",
+    );
+    for told in losses(&calls.lock().unwrap(), 1) {
+        assert_eq!(told, [row(LossCause::DupThresh, true, true, 1000)]);
     }
 }
 
@@ -333,7 +434,10 @@ fn m17_a_window_that_was_full_once_grows_no_more() {
 /// m17: a sender that the peer's window stops has not filled its own.
 #[test]
 fn m17_the_peers_window_is_no_reason_to_grow() {
-    let mut t = Scenario::established().window(5000).build();
+    let (choice, calls) = recorder();
+    let scenario = Scenario::established().window(5000);
+    let mut t = scenario.congestion(choice).build();
+    calls.lock().unwrap().clear();
     t.run(
         r"
         +0   write 15000
@@ -346,6 +450,21 @@ fn m17_the_peers_window_is_no_reason_to_grow() {
         +0   expect-info cwnd 10000
     ",
     );
+    let told = limits(&calls.lock().unwrap());
+    assert!(!told.is_empty());
+    // The last of them had nothing more behind it.
+    for told in told.chunks(3) {
+        assert_eq!(told, [[false, true], [false, true], [false, false]]);
+    }
+}
+
+/// What stopped the sender, as each ACK told it: cwnd, and the peer's window.
+fn limits(calls: &[Call]) -> Vec<[bool; 2]> {
+    let limits = calls.iter().filter_map(|call| match call {
+        Call::Ack { limited, .. } => Some(*limited),
+        _ => None,
+    });
+    limits.collect()
 }
 
 /// What a shut window refuses is no loss, however often it is asked.
@@ -371,13 +490,13 @@ fn what_a_window_refuses_is_told_to_no_controller() {
     ",
     );
     let calls = calls.lock().unwrap();
-    let told = |call: &&Call| matches!(call, Call::Lost | Call::Congestion(..));
+    let told = |call: &&Call| matches!(call, Call::Lost(_) | Call::Congestion(..));
     assert_eq!(calls.iter().find(told), None);
 }
 
-/// A controller that always says the same.
+/// A controller that always says the same, and may write down whether the window is what limits its sender.
 #[derive(Clone, Debug)]
-struct Says(Output);
+struct Says(Output, Option<Arc<Mutex<Vec<bool>>>>);
 
 impl CongestionControl for Says {
     fn name(&self) -> &'static str {
@@ -390,7 +509,11 @@ impl CongestionControl for Says {
         Response::Prr { target: 0 }
     }
 
-    fn on_ack(&mut self, _cx: &Cx, _sample: &AckSample) {}
+    fn on_ack(&mut self, cx: &Cx, _sample: &AckSample) {
+        if let Some(limited) = &self.1 {
+            limited.lock().unwrap().push(cx.cwnd_limited);
+        }
+    }
 
     fn output(&self) -> Output {
         self.0
@@ -402,7 +525,42 @@ impl CongestionControl for Says {
 }
 
 fn says(output: Output) -> Choice {
-    Choice::custom(move || Box::new(Says(output)))
+    Choice::custom(move || Box::new(Says(output, None)))
+}
+
+/// m17: whom the rate stops, or the memory of both directions, his window does not, though he has more to send.
+#[test]
+fn m17_neither_the_rate_nor_the_buffers_are_a_reason_to_grow() {
+    let options = |choice| {
+        using(choice)
+            .recv_buffer_initial(64 << 10)
+            .recv_buffer_max(64 << 10)
+    };
+    let small = Output::window(20 * 1448, u32::MAX);
+    let large = Output::window(1 << 20, u32::MAX);
+    // A fourth of what the small window carries in a round trip of 20 ms.
+    let paced = small.paced(Pacing::Rate(20 * 1448 * 50 / 4));
+    for (output, both_ways, expected) in [
+        (small, usize::MAX, true),
+        (paced, usize::MAX, false),
+        (large, (64 << 10) + 20 * 1448, false),
+    ] {
+        let limited = Arc::new(Mutex::new(Vec::new()));
+        let theirs = Arc::clone(&limited);
+        let choice = Choice::custom(move || Box::new(Says(output, Some(Arc::clone(&theirs)))));
+        let options = options(choice).both_ways_max(both_ways);
+        let mut flow = Flow::new(1, wires(100, 20, 1 << 20), options);
+        assert!(flow.run(Duration::from_secs(1)) > 100_000);
+        let limited = limited.lock().unwrap();
+        assert!(limited.len() > 50, "{output:?}");
+        let often = limited.iter().filter(|&&it| it).count();
+        let ok = if expected {
+            2 * often > limited.len()
+        } else {
+            often == 0
+        };
+        assert!(ok, "{output:?}: {often} of {}", limited.len());
+    }
 }
 
 /// Whatever a controller answers, text goes on, and the fault is counted.
