@@ -31,7 +31,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn line(&self) -> u32 {
-        self.source.place(self.at).0
+        self.source.line(self.at)
     }
 
     pub(super) fn rest(&self) -> &'a str {

@@ -24,6 +24,8 @@ pub type Defines = BTreeMap<String, String>;
 #[derive(Debug)]
 pub(super) struct Source {
     text: String,
+    /// Where the text's line ends are.
+    line_ends: Vec<usize>,
     /// Where a replaced word ends, and by how many characters it grew.
     shifts: Vec<(usize, i64)>,
     /// What the script itself defined, and what it was given.
@@ -63,6 +65,7 @@ impl Source {
         let mut reader = Reader {
             source: Self {
                 text: String::with_capacity(text.len()),
+                line_ends: Vec::new(),
                 shifts: Vec::new(),
                 defines: defines.clone(),
             },
@@ -75,6 +78,8 @@ impl Source {
             reader.line += 1;
             reader.line(line)?;
         }
+        let found = reader.source.text.match_indices('\n');
+        reader.source.line_ends = found.map(|(at, _)| at).collect();
         reader.finish()
     }
 
@@ -82,10 +87,19 @@ impl Source {
         &self.text
     }
 
+    /// The line in the file of a byte of the text: looked up, since every event and statement has one.
+    pub(super) fn line(&self, at: usize) -> u32 {
+        count(self.lines_before(at)) + 1
+    }
+
+    fn lines_before(&self, at: usize) -> usize {
+        self.line_ends.partition_point(|&end| end < at)
+    }
+
     /// The line and column in the file of a byte of the text.
     pub(super) fn place(&self, at: usize) -> (u32, u32) {
         let before = self.text.get(..at).unwrap_or(&self.text);
-        let line = before.matches('\n').count();
+        let line = self.lines_before(before.len());
         let start = before.rfind('\n').map_or(0, |end| end + 1);
         let column = before[start..].chars().count();
         let first = self.shifts.partition_point(|&(end, _)| end <= start);
@@ -203,8 +217,10 @@ impl Reader {
         while let Some(first) = rest.chars().next() {
             let taken = self.step(rest, first);
             rest = rest.get(taken..).unwrap_or_default();
+            // One line may hold the longest word many times.
+            self.check_length(line)?;
         }
-        self.check_length(line)
+        Ok(())
     }
 
     /// Takes a piece of the line in; returns how many bytes of it.
@@ -406,6 +422,11 @@ mod tests {
         let long = "x".repeat(5000);
         let script = "N ".repeat(1000) + "\n";
         let error = Source::new(&script, &defines(&[("N", &long)])).unwrap_err();
+        assert!(error.expected.contains("replaced"), "{error}");
+        // The words of one line, of which the whole would take hundreds of gigabytes.
+        let script = format!("--define=N={long}{long}\n{}", "N ".repeat(400_000));
+        let script = script.replace(&long, &"x".repeat(100_000));
+        let error = Source::new(&script, &Defines::new()).unwrap_err();
         assert!(error.expected.contains("replaced"), "{error}");
         let error = Source::new(&" ".repeat(MAX_BYTES + 1), &Defines::new()).unwrap_err();
         assert!(error.expected.contains("at most"), "{error}");

@@ -10,6 +10,9 @@ use super::Parsed;
 
 /// How deep an expression may be.
 const MAX_DEPTH: usize = 40;
+/// How many operators a statement may have: `1 + 1 + 1` is as deep a tree as it has signs, and who walks
+/// it has a thread's stack for that.
+const MAX_OPERATORS: usize = 200;
 
 const COMPARISONS: [(&str, Comparison); 6] = [
     ("==", Comparison::Equal),
@@ -46,6 +49,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Parsed<Vec<Statement>> {
     let mut code = Code {
         cursor: cursor.within(start, start + len),
         brackets: 0,
+        operators: 0,
     };
     let statements = code.statements()?;
     cursor.advance(len + 2);
@@ -56,6 +60,8 @@ struct Code<'a> {
     cursor: Cursor<'a>,
     /// How many are open: a line does not end between them.
     brackets: usize,
+    /// How many this statement has so far.
+    operators: usize,
 }
 
 impl Code<'_> {
@@ -80,6 +86,7 @@ impl Code<'_> {
 
     fn statement(&mut self) -> Parsed<Statement> {
         let (line, start) = (self.cursor.line(), self.cursor.at());
+        self.operators = 0;
         let kind = if self.cursor.eat_word("assert") {
             let condition = self.expr(MAX_DEPTH)?;
             self.skip();
@@ -123,6 +130,7 @@ impl Code<'_> {
             if !self.cursor.eat_word("or") {
                 return Ok(left);
             }
+            self.operator()?;
             let right = self.conjunction(depth)?;
             left = Expr::Or(Box::new(left), Box::new(right));
         }
@@ -135,6 +143,7 @@ impl Code<'_> {
             if !self.cursor.eat_word("and") {
                 return Ok(left);
             }
+            self.operator()?;
             let right = self.negation(depth)?;
             left = Expr::And(Box::new(left), Box::new(right));
         }
@@ -183,6 +192,7 @@ impl Code<'_> {
                 return Ok(left);
             };
             self.cursor.advance(sign.len());
+            self.operator()?;
             let right = self.binary(level + 1, depth)?;
             left = Expr::Binary(*operator, Box::new(left), Box::new(right));
         }
@@ -246,6 +256,15 @@ impl Code<'_> {
                 _ => Expr::Tuple(all),
             });
         }
+    }
+
+    /// Counts an operator with two sides.
+    fn operator(&mut self) -> Parsed<()> {
+        self.operators += 1;
+        if self.operators > MAX_OPERATORS {
+            return Err(self.cursor.error("a statement with fewer operators"));
+        }
+        Ok(())
     }
 
     fn deeper(&self, depth: usize) -> Parsed<usize> {

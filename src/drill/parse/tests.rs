@@ -382,6 +382,31 @@ fn errors_name_line_column_and_what_was_expected() {
     }
 }
 
+/// Each sign of a chain is one more level of the tree that is walked and dropped.
+#[test]
+fn a_chain_of_operators_is_bounded() {
+    for sign in ["+", " and ", " or ", "<<", "|"] {
+        let chain =
+            |count: usize| format!("0 %{{ assert 1{} }}%", format!("{sign}1").repeat(count));
+        assert!(
+            Script::parse(&chain(200), &Defines::new()).is_ok(),
+            "{sign}"
+        );
+        for count in [201, 100_000] {
+            let error = error(&chain(count));
+            assert_eq!(error.expected, "a statement with fewer operators");
+        }
+    }
+}
+
+/// The longest script of the shortest events: the line of each is looked up and not counted.
+#[test]
+fn many_events_are_read_in_a_time_that_grows_with_their_number() {
+    let script = script(&"0 %{}%\n".repeat(149_000));
+    assert_eq!(script.event_count(), 149_000);
+    assert_eq!(script.events.last().unwrap().line, 149_000);
+}
+
 #[test]
 fn depth_is_bounded_and_nothing_panics() {
     for (open, close) in [("[", "]"), ("{", "}"), ("f(", ")")] {

@@ -35,6 +35,9 @@ impl Value {
     }
 }
 
+/// What is said of a result beyond 128 bits, and of a division by zero.
+const NO_NUMBER: &str = "no number comes of that";
+
 /// Why an expression has no value.
 enum No {
     /// A name that nothing stands for.
@@ -146,7 +149,10 @@ impl Scope<'_> {
             // What is asserted of several is asserted of the first, as of one in brackets.
             Expr::Tuple(_) => return Err(No::Wrong("a tuple is always true")),
             Expr::Not(inner) => flag(!self.eval(inner)?.is_true()),
-            Expr::Minus(inner) => Value::Number(-self.number(inner)?),
+            Expr::Minus(inner) => {
+                let value = self.number(inner)?.checked_neg();
+                Value::Number(value.ok_or(No::Wrong(NO_NUMBER))?)
+            }
             Expr::Invert(inner) => Value::Number(!self.number(inner)?),
             Expr::And(a, b) => match self.eval(a)? {
                 value if value.is_true() => self.eval(b)?,
@@ -170,7 +176,7 @@ impl Scope<'_> {
             Expr::Binary(operator, a, b) => {
                 let (a, b) = (self.number(a)?, self.number(b)?);
                 let value = apply(*operator, a, b);
-                Value::Number(value.ok_or(No::Wrong("no number comes of that"))?)
+                Value::Number(value.ok_or(No::Wrong(NO_NUMBER))?)
             }
         })
     }

@@ -573,3 +573,12 @@ mod property {
         }
     }
 }
+
+#[test]
+fn a_number_beyond_128_bits_fails() {
+    fails(
+        "+0 %{ assert -(-(1 << 126) * 2) > 0 }%",
+        1,
+        "no number comes of that",
+    );
+}
