@@ -343,6 +343,6 @@ impl Offered {
             .filter(|(_, (a, b))| a != b);
         differ
             .map(|(n, _)| at + n)
-            .all(|n| n == loose || n == loose + 1)
+            .all(|n| n.checked_sub(loose).is_some_and(|behind| behind < 2))
     }
 }

@@ -135,6 +135,10 @@ impl Recording {
             path: path.to_owned(),
             source,
         })?;
+        make_private(&file).map_err(|source| CaptureError::Create {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::start_with(file, config, settings, |file, len| {
             // A pipe cannot be cut; there is nothing to mend then.
             let _ = file.set_len(len);
@@ -415,5 +419,22 @@ fn private(open: &mut std::fs::OpenOptions) {
     open.mode(0o600);
 }
 
+/// A file that was there already keeps the mode that it had. What is no file, such as a pipe or
+/// `/dev/null`, belongs to others too.
+#[cfg(unix)]
+fn make_private(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = file.metadata()?;
+    if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(())
+}
+
 #[cfg(not(unix))]
 fn private(_: &mut std::fs::OpenOptions) {}
+
+#[cfg(not(unix))]
+fn make_private(_: &File) -> io::Result<()> {
+    Ok(())
+}

@@ -15,14 +15,15 @@ use super::entry::{
     put_outcome, take_block,
 };
 use super::options::FORMAT;
+use super::{Recording, RecordingSettings};
 use crate::base::{Instant, Seed};
 use crate::device::{Capabilities, DeviceDrop, Medium};
 use crate::link::{
-    PartialChecksum, RxChecksum, RxFrame, RxMeta, SegmentKind, Segmentation, TxMeta,
+    PartialChecksum, RxChecksum, RxFrame, RxMeta, SegmentKind, Segmentation, TxFrame, TxMeta,
 };
 use crate::stack::{
     Answer, Call, Config, Event, Input, InterfaceConfig, InterfaceId, ListenOptions, ListenerId,
-    Outcome, Payload, PingId, PingOptions, Readiness, SocketId, TcpId, UdpId, UdpOptions,
+    Offered, Outcome, Payload, PingId, PingOptions, Readiness, SocketId, TcpId, UdpId, UdpOptions,
 };
 use crate::tcp::congestion::{Choice, Reno};
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
@@ -267,6 +268,41 @@ fn a_head_tells_who_wrote_it() {
     assert_eq!(format_of(&head), Some(("1.2.3".to_owned(), FORMAT)));
     assert_eq!(format_of(&head.slice(1..)), None);
     assert_eq!(format_of(&Bytes::new()), None);
+}
+
+/// A recording holds keys: nobody else reads it, even where a file was before that everybody could read.
+#[cfg(unix)]
+#[test]
+fn a_recording_is_its_owners_whatever_was_there() {
+    use std::os::unix::fs::PermissionsExt;
+    let path = std::env::temp_dir().join(format!("netloom-record-{}", std::process::id()));
+    let config = Config::new(Seed::from_number(1));
+    let settings = RecordingSettings::new(std::time::SystemTime::UNIX_EPOCH);
+    std::fs::write(&path, "older").unwrap();
+    let mode = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(&path, mode).unwrap();
+    for _ in 0..2 {
+        drop(Recording::create(&path, &config, &settings).unwrap());
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let of_null = || std::fs::metadata("/dev/null").unwrap().permissions().mode();
+    let before = of_null();
+    drop(Recording::create("/dev/null", &config, &settings).unwrap());
+    assert_eq!(of_null(), before, "everybody's");
+}
+
+/// The place of a checksum may be any number in a file.
+#[test]
+fn a_checksum_at_the_end_of_all_numbers_is_in_no_frame() {
+    let meta = TxMeta::default();
+    let data = Bytes::from_static(&[1, 2, 3]);
+    let id = InterfaceId::from_scope(1).unwrap();
+    let offered = Offered::new(Instant::ZERO, id, data, meta, Answer::Taken);
+    let offered = offered.cut(3, Some(usize::MAX));
+    assert!(offered.is_of(&TxFrame::new(&[1, 2, 3], &[], meta)));
+    assert!(!offered.is_of(&TxFrame::new(&[1, 2, 4], &[], meta)));
 }
 
 proptest! {
