@@ -29,7 +29,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let settings = settings::Settings::from_args(std::env::args().skip(1))?;
     let namespaces = machine::Namespaces::make()?;
     // Dropped at the end, in whatever way: ends all their threads.
-    let servers = servers::Servers::start(&namespaces)?;
+    let servers = servers::Servers::start(&namespaces, settings.record)?;
     report::print_head(&settings);
     let table = measure::run(&settings, &servers)?;
     report::print(&table);

@@ -60,6 +60,13 @@ fn goals() -> Vec<Goal> {
             goal(bulk, plain, Rival::Smoltcp, AtLeast(1.1));
         }
     }
+    for bulk in [Measure::Receive(CUBIC), Measure::Send(CUBIC)] {
+        for api in [Api::Chunks, Api::Slices] {
+            let recorded = Rival::Host(api, Base::Recorded);
+            let alone = Rival::Host(api, Base::Offload);
+            goal(bulk, recorded, alone, AtLeast(0.9));
+        }
+    }
     let ping_pong = Measure::PingPong(Place::OneCpu);
     goal(ping_pong, LOOP, Rival::Smoltcp, AtMost(0.6));
     goal(ping_pong, CHUNKS, Rival::Smoltcp, AtMost(0.8));

@@ -3,9 +3,10 @@
 use std::error::Error;
 use std::io;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use netloom::bytes::Bytes;
+use netloom::capture::RecordingSettings;
 use netloom::device::Tap;
 use netloom::host::{Host, TcpStream};
 
@@ -33,12 +34,17 @@ pub(crate) fn tap(net: u8, offload: bool) -> Result<Tap, Box<dyn Error>> {
 pub(crate) fn serve(net: u8, base: Base) -> Result<Loop, Box<dyn Error>> {
     let busy_poll = match base {
         Base::Busy => BUSY_POLL,
-        Base::Offload | Base::Plain => Duration::ZERO,
+        Base::Offload | Base::Plain | Base::Recorded => Duration::ZERO,
     };
-    let host = Host::builder(tap(net, base != Base::Plain)?)
+    let mut builder = Host::builder(tap(net, base != Base::Plain)?)
         .address(own_cidr(net).parse()?)
-        .busy_poll(busy_poll)
-        .spawn()?;
+        .busy_poll(busy_poll);
+    let file = std::env::temp_dir().join(format!("netloom-bench-{}.pcapng", std::process::id()));
+    if base == Base::Recorded {
+        let settings = RecordingSettings::new(UNIX_EPOCH).payload(false);
+        builder = builder.record_with(&file, settings);
+    }
+    let host = builder.spawn()?;
     let mut threads = Vec::new();
     for (api, ports) in [(Api::Chunks, PORTS), (Api::Slices, MORE_PORTS)] {
         for service in Service::ALL {
@@ -57,6 +63,17 @@ pub(crate) fn serve(net: u8, base: Base) -> Result<Loop, Box<dyn Error>> {
     Ok(Box::new(move |control| {
         while !control.is_over() && host.wait(Some(NAP)).is_none() {}
         host.shutdown(Duration::from_secs(1));
+        if let Some(recording) = host.recording() {
+            let (stats, bytes) = (
+                recording.stats(),
+                std::fs::metadata(&file).map_or(0, |m| m.len()),
+            );
+            println!("\nrecorded: {} entries in {bytes} bytes", stats.entries);
+            if let Some(why) = recording.failure() {
+                println!("VOID: {why}, {} entries lost", stats.lost);
+            }
+            let _ = std::fs::remove_file(&file);
+        }
         for thread in threads {
             // Its panic was printed by itself.
             let _ = thread.join();

@@ -1,5 +1,6 @@
 //! netloom, smoltcp and the kernel itself against the kernel, in one run:
-//! `cargo bench --bench tap -- [--samples N] [--seconds S] [--only TEXT]`.
+//! `cargo bench --bench tap -- [--samples N] [--seconds S] [--only TEXT] [--record]`. With `--record`
+//! there is a host whose run is recorded without payload, and the ratio to the same without.
 //!
 //! Every rival is a server (discard, source, echo) pinned to one CPU; the client is always a kernel
 //! socket in a thread that is pinned to another, or to the same one where the title says so, and

@@ -73,10 +73,12 @@ pub(crate) enum Base {
     Plain,
     /// Offload, and the host polls busily for a while before it sleeps.
     Busy,
+    /// Offload, and the run is recorded without payload; with `--record` only.
+    Recorded,
 }
 
 impl Base {
-    pub(crate) const ALL: [Self; 3] = [Self::Offload, Self::Plain, Self::Busy];
+    pub(crate) const ALL: [Self; 4] = [Self::Offload, Self::Plain, Self::Busy, Self::Recorded];
 }
 
 /// A server that measurements are made against.
@@ -95,7 +97,7 @@ pub(crate) enum Rival {
 }
 
 impl Rival {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Kernel,
         Self::Host(Api::Chunks, Base::Offload),
         Self::Host(Api::Slices, Base::Offload),
@@ -105,6 +107,8 @@ impl Rival {
         Self::Loop(Base::Plain),
         Self::Host(Api::Chunks, Base::Busy),
         Self::Host(Api::Slices, Base::Busy),
+        Self::Host(Api::Chunks, Base::Recorded),
+        Self::Host(Api::Slices, Base::Recorded),
         Self::Smoltcp,
         Self::SmoltcpOnOurs,
     ];
@@ -118,6 +122,8 @@ impl Rival {
             Self::Host(Api::Slices, Base::Offload) => "netloom, slices",
             Self::Host(Api::Slices, Base::Plain) => "netloom, slices, no offload",
             Self::Host(Api::Slices, Base::Busy) => "netloom, slices, busy_poll",
+            Self::Host(Api::Chunks, Base::Recorded) => "netloom, chunks, recorded",
+            Self::Host(Api::Slices, Base::Recorded) => "netloom, slices, recorded",
             Self::Loop(Base::Plain) => "netloom, loop, no offload",
             Self::Loop(_) => "netloom, sans-I/O loop",
             Self::Smoltcp => "smoltcp",
@@ -129,6 +135,7 @@ impl Rival {
     pub(crate) const fn net(self) -> u8 {
         match self {
             Self::Kernel => 0,
+            Self::Host(_, Base::Recorded) => 9,
             Self::Host(_, base) => 1 + base as u8,
             Self::Loop(base) => 4 + base as u8,
             Self::Smoltcp => 7,

@@ -59,10 +59,13 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    pub(crate) fn start(namespaces: &Namespaces) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn start(namespaces: &Namespaces, record: bool) -> Result<Self, Box<dyn Error>> {
         let mut servers = Self::default();
         servers.start_kernel(namespaces)?;
         for base in Base::ALL {
+            if base == Base::Recorded && !record {
+                continue;
+            }
             // One server with both faces.
             let rival = Rival::Host(Api::Chunks, base);
             servers.apart(rival, move |net| host::serve(net, base))?;
