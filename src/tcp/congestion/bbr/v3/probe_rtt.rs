@@ -23,13 +23,15 @@ pub(super) struct ProbeRtt {
     pub(super) min_rtt: Option<Duration>,
     pub(super) min_rtt_at: Instant,
     /// The shorter filter; none before the first sample.
-    least: Option<Duration>,
+    pub(super) least: Option<Duration>,
     least_at: Instant,
     /// When in-flight may rise again; none until it is low.
     until: Option<Instant>,
     round_passed: bool,
     /// The round before which it does not begin again.
     next_round: u64,
+    /// Did no ACK of this ProbeRTT tell a round trip so far, nor the one that began it?
+    untold: bool,
     /// What left while this many to this many bytes were delivered was held back.
     sent: (u64, u64),
 }
@@ -44,6 +46,7 @@ impl ProbeRtt {
             until: None,
             round_passed: false,
             next_round: 0,
+            untold: false,
             sent: (0, 0),
         }
     }
@@ -69,6 +72,7 @@ impl ProbeRtt {
             if shorter || (expired && !sample.rtt_ack_delayed) {
                 self.least = Some(rtt);
                 self.least_at = cx.now;
+                self.untold = false;
             }
         }
         // m22: the minimum of a window, not of the connection's life.
@@ -88,8 +92,11 @@ impl ProbeRtt {
 
 impl Bbr3 {
     pub(super) fn update_min_rtt(&mut self, cx: &Cx, sample: &AckSample) {
-        // In ProbeRTT, and soon after it, a longer round trip is the queue's. After an idle time it is not.
-        let believed = self.idle_restart || self.model.rounds.count() >= self.probe_rtt.next_round;
+        // In ProbeRTT, and soon after it, a longer round trip is the queue's. After an idle time it is not; and
+        // one is believed in each ProbeRTT, or a path that became longer would not be learned.
+        let believed = self.idle_restart
+            || self.probe_rtt.untold
+            || self.model.rounds.count() >= self.probe_rtt.next_round;
         let expired = self.probe_rtt.update(cx, sample, believed);
         if expired && !self.idle_restart && self.state != State::ProbeRtt {
             self.enter_probe_rtt(cx);
@@ -107,6 +114,8 @@ impl Bbr3 {
         self.state = State::ProbeRtt;
         self.cycle.stop();
         self.probe_rtt.until = None;
+        // What the ACK that begins it told was taken in just before.
+        self.probe_rtt.untold = self.probe_rtt.least_at != cx.now;
         self.probe_rtt.next_round = self.model.rounds.count() + ROUNDS;
         self.probe_rtt.sent = (cx.delivered, cx.delivered);
         self.model.rounds.restart(cx.delivered);
@@ -134,6 +143,7 @@ impl Bbr3 {
             return;
         }
         self.probe_rtt.least_at = cx.now;
+        self.probe_rtt.untold = false;
         self.cwnd = self.cwnd.max(self.prior_cwnd);
         self.model.forget_short_term();
         if self.model.full.reached {

@@ -407,3 +407,32 @@ fn a_path_below_one_packet_keeps_four_in_flight() {
     let bytes = path.run(20 * SEC);
     assert!(bytes * 100 >= 20 * path.rate * 90, "{bytes}");
 }
+
+/// The ACK that finds the shortest round trip to be old may tell of none (Karn), or of one that a receiver
+/// waited with. The next that does is believed, or a path that became longer is learned with luck only: what
+/// was is good for another five seconds when ProbeRTT ends.
+#[test]
+fn m22_a_longer_path_is_learned_although_the_ack_that_begins_probe_rtt_tells_none() {
+    let millis = Duration::from_millis;
+    for waited in [false, true] {
+        let mut bbr = found();
+        let mut now = cx();
+        let mut sample = AckSample::new(SMSS);
+        sample.rtt = Some(millis(40));
+        bbr.update_min_rtt(&now, &sample);
+        now.now = now.now + millis(5001);
+        now.inflight = 100 * SMSS;
+        sample.rtt = waited.then_some(millis(280));
+        sample.rtt_ack_delayed = waited;
+        bbr.update_min_rtt(&now, &sample);
+        assert_eq!(bbr.state, State::ProbeRtt);
+        sample.rtt_ack_delayed = false;
+        // The first is believed, then shorter ones only.
+        for (rtt, least) in [(82, 82), (80, 80), (90, 80)] {
+            sample.rtt = Some(millis(rtt));
+            bbr.update_min_rtt(&now, &sample);
+            assert_eq!(bbr.probe_rtt.least, Some(millis(least)));
+        }
+        assert_eq!(bbr.state, State::ProbeRtt);
+    }
+}
