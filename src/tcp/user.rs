@@ -209,9 +209,14 @@ impl Connection {
 
     /// Changes the settings of a live connection.
     pub(crate) fn set_options(&mut self, now: Instant, options: TcpOptions) {
-        // The segment size was agreed on in the handshake.
+        // What a SYN says: it may be on its way, and what it offered is what the answer agrees to.
+        let said = &self.setup.options;
         let options = TcpOptions {
-            mss: self.setup.options.mss,
+            mss: said.mss,
+            timestamps: said.timestamps,
+            sack: said.sack,
+            window_scaling: said.window_scaling,
+            window_scale: said.window_scale,
             ..options
         };
         self.rtt.set_min_rto(options.min_rto);

@@ -339,7 +339,8 @@ impl Stack {
         Ok(&self.tcp.live(id)?.connection.setup.options)
     }
 
-    /// Changes the settings of a live connection. The MSS and the initial window stay as they are.
+    /// Changes the settings of a live connection. The MSS, the initial window, and whatever else its SYN offers
+    /// stay as they are.
     ///
     /// # Errors
     /// [`StaleId`] when it was closed.

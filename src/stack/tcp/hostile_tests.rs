@@ -292,6 +292,50 @@ fn lingering_ends_quietly_once_everything_is_acknowledged() {
     );
 }
 
+/// What a SYN offered stays offered, whatever its user sets before the answer comes: the peer agreed to that, and
+/// drops what has no timestamp, or reads a window as scaled.
+#[test]
+fn what_the_syn_offered_is_not_changed_by_later_settings() {
+    let mut link = Link::new();
+    let server = SERVER.parse().unwrap();
+    let listen = ListenOptions::default();
+    let listener = link.ends[0].stack.tcp_listen(server, listen).unwrap();
+    let now = link.now;
+    let stack = &mut link.ends[1].stack;
+    let options = TcpOptions::default();
+    let client = stack.tcp_connect(now, server, None, options).unwrap();
+    let syn = link.swallow(1);
+    let plain = TcpOptions::default()
+        .timestamps(false)
+        .sack(false)
+        .window_scaling(false)
+        .nodelay(true);
+    let stack = &mut link.ends[1].stack;
+    stack.tcp_set_options(now, client, plain).unwrap();
+    assert!(stack.tcp_options(client).unwrap().nodelay);
+    let end = &mut link.ends[0];
+    for frame in syn {
+        end.stack.handle_frame(now, end.on, frame);
+    }
+    link.settle();
+    let accepted = link.ends[0].stack.tcp_accept(link.now, listener).unwrap();
+    for (end, id) in [(0, accepted), (1, client)] {
+        let connection = link.connection(end, id);
+        let agreed = (connection.timestamps, connection.sack, connection.scaling);
+        assert_eq!(agreed, (true, true, true), "end {end}");
+    }
+    link.write(1, client, &[7; 100]);
+    link.settle();
+    assert_eq!(
+        link.ends[0]
+            .stack
+            .tcp_info(accepted)
+            .unwrap()
+            .bytes_received,
+        100
+    );
+}
+
 /// A keep-alive time of zero is no busy loop and no sudden death.
 #[test]
 fn a_keepalive_of_zero_is_a_second() {
