@@ -200,4 +200,18 @@ mod tests {
         rack.on_recovery_exit();
         assert_eq!(rack.window(&busy), 10 * MS);
     }
+
+    /// r10: the round that a D-SACK began is over for good, however many octets ago.
+    #[test]
+    fn a_round_that_is_over_is_none_again_after_half_of_the_numbers() {
+        let mut rack = Rack::default();
+        let mut una = SeqNum::new(u32::MAX - 500);
+        rack.on_dsack(una, una + 800);
+        for octets in [800, 1 << 30, 1 << 30, 100] {
+            una = una + octets;
+            rack.on_una(una);
+        }
+        rack.on_dsack(una, una + 800);
+        assert_eq!(rack.window(&path()), 30 * MS);
+    }
 }
