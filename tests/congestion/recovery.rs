@@ -617,3 +617,29 @@ fn duplicates_of_an_episode_that_is_over_make_no_room() {
         assert_eq!(info.unacked, info.cwnd, "{info:?}");
     });
 }
+
+/// RFC 6582 §3.2 step 1: duplicates at the point where an episode ended may answer what it sent for nothing.
+#[test]
+fn duplicates_where_an_episode_ended_start_none() {
+    let mut t = Scenario::established().without_sack().build();
+    t.run(
+        r"
+        +0   write 5000
+        +0   > P. 1:5001(5x1000) ack 1
+        +.05 < . 1:1(0) ack 1
+        +0   < . 1:1(0) ack 1
+        +0   < . 1:1(0) ack 1
+        +0   > . 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 5001
+        +0   write 2000
+        +0   > P. 5001:7001(2x1000) ack 1
+        +.01 < . 1:1(0) ack 5001
+        +0   < . 1:1(0) ack 5001
+        +0   < . 1:1(0) ack 5001
+        +0   < . 1:1(0) ack 5001
+        +.05 < . 1:1(0) ack 6001
+        +0   < . 1:1(0) ack 7001
+    ",
+    );
+    repairs(&t, (1, 0, 1));
+}
