@@ -108,6 +108,5 @@ fn recording(payload: bool) -> Vec<u8> {
     turn(&mut stack, at(1500));
     drop(stack);
     watch.wait();
-    let bytes = file.0.lock().expect("nobody panicked").clone();
-    bytes
+    file.0.lock().expect("nobody panicked").clone()
 }

@@ -264,12 +264,12 @@ impl Runner<'_> {
     fn merge(&mut self, place: usize, len: u32) -> Option<Taken> {
         let mut have = 0;
         let mut used = Vec::new();
-        let mut next: Option<SeenTcp> = None;
+        let mut before: Option<&SeenTcp> = None;
         for (at, seen) in self.world.sent.iter().enumerate().skip(place) {
             let SeenBody::Tcp(tcp) = &seen.body else {
                 continue;
             };
-            match &next {
+            match before {
                 None => {}
                 Some(before) if continues(before, tcp) => {}
                 // What comes between is another packet's.
@@ -277,7 +277,7 @@ impl Runner<'_> {
             }
             have += tcp.len();
             used.push(at);
-            next = Some(tcp.clone());
+            before = Some(tcp);
             if have >= len {
                 break;
             }
