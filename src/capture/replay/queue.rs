@@ -69,14 +69,14 @@ impl Shared {
     /// Takes what there is, after a while in which it gathers; nothing at the end.
     fn next(&self, bytes: &mut Vec<u8>) {
         let mut state = self.lock();
-        let lingers = !state.bytes.is_empty();
         while state.bytes.is_empty() && !state.closed {
             state.idle = true;
             let woken = self.changed.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
         state.idle = false;
-        if lingers && !state.closed && state.bytes.len() < MANY {
+        // The first byte wakes this thread, and each would if it did not wait for more.
+        if !state.closed && state.bytes.len() < MANY {
             let woken = self.changed.wait_timeout(state, LINGER);
             (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
         }
