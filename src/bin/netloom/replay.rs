@@ -39,6 +39,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if let Some(packet) = args.until {
         replay = replay.until(packet);
     }
+    if let Some(trace) = args.trace.as_deref().filter(|it| is_same(path, it)) {
+        let name = trace.display();
+        return Err(Failure::new(format_args!("{name}: it is what is replayed")));
+    }
     let trace = args.trace.as_deref().map(Trace::create).transpose()?;
     match tell(&mut replay, trace)? {
         Ok(end) => finish(path, &replay, &end),
@@ -55,6 +59,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             )))
         }
     }
+}
+
+/// Is what shall be written what is read?
+fn is_same(read: &Path, written: &Path) -> bool {
+    matches!((read.canonicalize(), written.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 fn open(path: &Path) -> Result<Replay<File>, Failure> {

@@ -223,7 +223,11 @@ impl Code for Instant {
     }
 
     fn take(from: &mut Take) -> Result<Self, Nonsense> {
-        Ok(Self::from_nanos(u64::take(from)?))
+        match u64::take(from)? {
+            // 292 years after the epoch nobody was yet. From there a deadline would be one that never comes.
+            nanos if nanos > u64::MAX / 2 => unknown("time", nanos),
+            nanos => Ok(Self::from_nanos(nanos)),
+        }
     }
 }
 
@@ -344,6 +348,22 @@ impl Code for Choice {
         match name.parse() {
             Ok(choice) => Ok(choice),
             Err(_) => from.own.clone().ok_or(Nonsense::OwnCongestion),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Any later and the deadlines reckoned from it are none.
+    #[test]
+    fn a_time_that_nobody_was_at_is_nonsense() {
+        for (nanos, is_one) in [(0, true), (u64::MAX / 2, true), (u64::MAX / 2 + 1, false)] {
+            let mut bytes = Vec::new();
+            Instant::from_nanos(nanos).put(&mut bytes);
+            let taken = Instant::take(&mut Take::new(bytes.into(), None));
+            assert_eq!(taken.is_ok(), is_one, "{nanos}: {taken:?}");
         }
     }
 }
