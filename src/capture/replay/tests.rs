@@ -97,97 +97,113 @@ fn calls() -> Vec<Call> {
     ]
 }
 
+const PARTIAL: PartialChecksum = PartialChecksum {
+    start: 34,
+    offset: 16,
+};
+
+/// What `put` appends.
+fn bytes_of(put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    put(&mut out);
+    out
+}
+
 /// One of each kind of entry, as bytes.
 fn entries() -> Vec<Vec<u8>> {
     let on = InterfaceId::from_scope(1).unwrap();
     let now = Instant::from_millis(9);
-    let partial = PartialChecksum {
-        start: 34,
-        offset: 16,
+    let ends = [Why::Complete, Why::QueueFull, Why::SizeLimit];
+    let mut all = vec![bytes_of(put_some_head)];
+    all.extend(frames(now, on));
+    all.extend(other_inputs(now, on));
+    all.extend(outcomes());
+    all.extend(offers(now, on));
+    all.extend(ends.map(|why| bytes_of(|out| put_end(out, why, 7))));
+    all
+}
+
+fn put_some_head(out: &mut Vec<u8>) {
+    let head = Head {
+        version: "1.2.3".to_owned(),
+        epoch_nanos: 77,
+        whole: true,
+        config: Config::new(Seed::new([7; 32])).ephemeral_ports(9..=99),
     };
-    let size = NonZeroU16::MIN;
-    let kind = SegmentKind::Tcp6;
-    let mut all = Vec::new();
-    let mut add = |put: &dyn Fn(&mut Vec<u8>)| {
-        let mut out = Vec::new();
-        put(&mut out);
-        all.push(out);
-    };
-    let config = Config::new(Seed::new([7; 32])).ephemeral_ports(9..=99);
-    add(&|out| {
-        put_head(
-            out,
-            &Head {
-                version: "1.2.3".to_owned(),
-                epoch_nanos: 77,
-                whole: true,
-                config: config.clone(),
-            },
-        );
-    });
-    add(&|out| put_input(out, &Input::Interface(now, Box::new(interface())), None));
+    put_head(out, &head);
+}
+
+/// An interface, frames with each kind of checksum, and a time-out.
+fn frames(now: Instant, on: InterfaceId) -> Vec<Vec<u8>> {
+    let interface = Input::Interface(now, Box::new(interface()));
+    let mut all = vec![bytes_of(|out| put_input(out, &interface, None))];
     for checksum in [
         RxChecksum::Unknown,
         RxChecksum::Verified,
-        RxChecksum::Partial(partial),
+        RxChecksum::Partial(PARTIAL),
     ] {
         let meta = RxMeta::new(now)
             .with_checksum(checksum)
-            .with_segment_size(Some(size));
+            .with_segment_size(Some(NonZeroU16::MIN));
         let frame = Input::Frame(now, on, RxFrame::new(Bytes::new(), meta));
         let sum = Some(5);
         let head = FrameHead { meta, len: 66, sum };
-        add(&|out| put_input(out, &frame, Some(&head)));
+        all.push(bytes_of(|out| put_input(out, &frame, Some(&head))));
     }
-    add(&|out| put_input(out, &Input::Timeout(now), None));
-    let tcp = TcpId::from_bits(1);
+    let timeout = Input::Timeout(now);
+    all.push(bytes_of(|out| put_input(out, &timeout, None)));
+    all
+}
+
+/// Events of each kind of socket, what is sent, and calls.
+fn other_inputs(now: Instant, on: InterfaceId) -> Vec<Vec<u8>> {
     let ids = [
-        SocketId::Tcp(tcp),
+        SocketId::Tcp(TcpId::from_bits(1)),
         SocketId::Listener(ListenerId::from_bits(2)),
         SocketId::Udp(UdpId::from_bits(3)),
         SocketId::Ping(PingId::from_bits(4)),
     ];
-    for id in ids {
-        let ready = Readiness::READABLE | Readiness::FAILED;
-        let event = Input::Event(Some(Event { id, ready }));
-        add(&|out| put_input(out, &event, None));
-    }
-    add(&|out| put_input(out, &Input::Event(None), None));
-    add(&|out| put_input(out, &Input::Transmit(now, on), None));
-    for call in calls() {
-        let call = Input::Call(now, Box::new(call));
-        add(&|out| put_input(out, &call, None));
-    }
-    for outcome in [
+    let ready = Readiness::READABLE | Readiness::FAILED;
+    let mut all = Vec::from(ids.map(|id| Input::Event(Some(Event { id, ready }))));
+    all.push(Input::Event(None));
+    all.push(Input::Transmit(now, on));
+    let called = |call| Input::Call(now, Box::new(call));
+    all.extend(calls().into_iter().map(called));
+    let bytes = |input: &Input| bytes_of(|out| put_input(out, input, None));
+    all.iter().map(bytes).collect()
+}
+
+fn outcomes() -> Vec<Vec<u8>> {
+    let all = [
         Outcome::Done,
         Outcome::Number(7),
         Outcome::Content(7, Some(9)),
         Outcome::Content(7, None),
         Outcome::Refused("no".to_owned()),
-    ] {
-        add(&|out| put_outcome(out, &outcome));
-    }
-    for answer in [
+    ];
+    let bytes = |outcome: &Outcome| bytes_of(|out| put_outcome(out, outcome));
+    all.iter().map(bytes).collect()
+}
+
+/// A frame with each answer of a device.
+fn offers(now: Instant, on: InterfaceId) -> Vec<Vec<u8>> {
+    let (kind, size) = (SegmentKind::Tcp6, NonZeroU16::MIN);
+    let head = |answer| OfferedHead {
+        at: now,
+        on,
+        len: 99,
+        loose: Some(50),
+        meta: TxMeta::offload(PARTIAL, Some(Segmentation { kind, size })),
+        answer,
+    };
+    let answers = [
         Answer::Taken,
         Answer::Full,
         Answer::Failed,
         Answer::Dropped(DeviceDrop::LinkDown),
-    ] {
-        let segment = Some(Segmentation { kind, size });
-        let head = OfferedHead {
-            at: now,
-            on,
-            len: 99,
-            loose: Some(50),
-            meta: TxMeta::offload(partial, segment),
-            answer,
-        };
-        add(&|out| put_offered(out, &head));
-    }
-    for why in [Why::Complete, Why::QueueFull, Why::SizeLimit] {
-        add(&|out| put_end(out, why, 7));
-    }
-    all
+    ];
+    let bytes = |answer| bytes_of(|out| put_offered(out, &head(answer)));
+    answers.into_iter().map(bytes).collect()
 }
 
 fn take(bytes: &[u8]) -> Result<super::entry::Block, super::Nonsense> {

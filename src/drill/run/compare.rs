@@ -275,12 +275,14 @@ mod tests {
     /// The segment that a line describes.
     fn live(text: &str) -> SeenTcp {
         let tcp = line(text);
-        let mut fields = Fields::default();
-        fields.seq = tcp.seq.value;
-        fields.ack = tcp.ack.map_or(0, |ack| ack.value);
-        fields.flags = tcp.flags;
-        fields.window = tcp.window.unwrap_or(500);
-        fields.urgent = tcp.urgent.unwrap_or(0);
+        let fields = Fields {
+            seq: tcp.seq.value,
+            ack: tcp.ack.map_or(0, |ack| ack.value),
+            flags: tcp.flags,
+            window: tcp.window.unwrap_or(500),
+            urgent: tcp.urgent.unwrap_or(0),
+            ..Fields::default()
+        };
         let TcpOptionList::These(options) = tcp.options else {
             panic!("any options");
         };
