@@ -2,7 +2,7 @@
 //!
 //! *Owns* the buffer, the thread and why writing ended. *Does not* know what the bytes are, but that each
 //! piece is whole by itself. Invariants: who gives bytes waits for no disk; a file that failed ends with
-//! a whole piece.
+//! a whole piece; the bound is one on all that is in memory, what is being written included.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +15,12 @@ const LINGER: Duration = Duration::from_millis(5);
 
 /// It is woken earlier when there are so many.
 const MANY: usize = 1 << 20;
+
+/// Bytes lie in chunks of this size: a queue that grew in one piece would copy itself, and double.
+const CHUNK: usize = 256 << 10;
+
+/// Chunks that are kept to be filled again: what a steady flow needs between two looks of the thread.
+const SPARE: usize = 2 * MANY / CHUNK;
 
 /// Where bytes are given. Dropped, it waits until all are written.
 #[derive(Debug)]
@@ -38,13 +44,46 @@ pub(super) struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    bytes: Vec<u8>,
+    /// What was taken and not yet fetched: chunks of which all but the last are full.
+    chunks: Vec<Vec<u8>>,
+    /// The bytes in them.
+    waiting: usize,
+    /// Bytes that the thread has fetched and the sink has not taken.
+    writing: usize,
+    /// Empty chunks.
+    spare: Vec<Vec<u8>>,
     /// The thread waits for the first byte.
     idle: bool,
     /// No more bytes come.
     closed: bool,
     /// The thread is through.
     ended: bool,
+}
+
+impl State {
+    /// Bytes in memory.
+    const fn held(&self) -> usize {
+        self.waiting.saturating_add(self.writing)
+    }
+
+    /// Adds a piece behind the others.
+    fn push(&mut self, mut piece: &[u8]) {
+        self.waiting += piece.len();
+        while !piece.is_empty() {
+            let last = match self.chunks.pop() {
+                Some(chunk) if chunk.len() < CHUNK => Some(chunk),
+                full => {
+                    self.chunks.extend(full);
+                    self.spare.pop()
+                }
+            };
+            let mut chunk = last.unwrap_or_else(|| Vec::with_capacity(CHUNK));
+            let (fits, rest) = piece.split_at(piece.len().min(CHUNK - chunk.len()));
+            chunk.extend_from_slice(fits);
+            self.chunks.push(chunk);
+            piece = rest;
+        }
+    }
 }
 
 impl Shared {
@@ -66,21 +105,32 @@ impl Shared {
         }
     }
 
-    /// Takes what there is, after a while in which it gathers; nothing at the end.
-    fn next(&self, bytes: &mut Vec<u8>) {
+    /// Fetches what there is, after a while in which it gathers; nothing at the end.
+    fn next(&self) -> Vec<Vec<u8>> {
         let mut state = self.lock();
-        while state.bytes.is_empty() && !state.closed {
+        while state.chunks.is_empty() && !state.closed {
             state.idle = true;
             let woken = self.changed.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
         state.idle = false;
         // The first byte wakes this thread, and each would if it did not wait for more.
-        if !state.closed && state.bytes.len() < MANY {
+        if !state.closed && state.waiting < MANY {
             let woken = self.changed.wait_timeout(state, LINGER);
             (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
         }
-        core::mem::swap(&mut state.bytes, bytes);
+        state.writing += core::mem::take(&mut state.waiting);
+        core::mem::take(&mut state.chunks)
+    }
+
+    /// The sink has what was in this chunk.
+    fn give_back(&self, mut chunk: Vec<u8>) {
+        let mut state = self.lock();
+        state.writing = state.writing.saturating_sub(chunk.len());
+        if state.spare.len() < SPARE {
+            chunk.clear();
+            state.spare.push(chunk);
+        }
         drop(state);
         // Who waits for room has it.
         self.changed.notify_all();
@@ -89,7 +139,7 @@ impl Shared {
 
 impl Queue {
     /// Starts the thread that writes to `sink`; `cut` shortens a sink that failed to so many bytes.
-    /// At most `most` bytes wait.
+    /// At most `most` bytes are in memory.
     pub(super) fn start<W: Write + Send + 'static>(
         sink: W,
         most: usize,
@@ -138,7 +188,7 @@ impl Queue {
         self.taken
     }
 
-    /// Lets so many more bytes wait, for the last words.
+    /// Makes room for so many more bytes, for the last words.
     pub(super) const fn extend(&mut self, by: usize) {
         self.most = self.most.saturating_add(by);
     }
@@ -151,15 +201,15 @@ impl Write for Queue {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         let mut state = self.shared.lock();
-        while self.waits && !state.ended && state.bytes.len() > self.most / 2 {
+        while self.waits && !state.ended && state.held() > self.most / 2 {
             let woken = self.shared.changed.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
-        if state.bytes.len().saturating_add(piece.len()) > self.most {
+        if state.held().saturating_add(piece.len()) > self.most {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        state.bytes.extend_from_slice(piece);
-        let wakes = core::mem::take(&mut state.idle) || state.bytes.len() >= MANY;
+        state.push(piece);
+        let wakes = core::mem::take(&mut state.idle) || state.waiting >= MANY;
         drop(state);
         if wakes {
             self.shared.changed.notify_all();
@@ -193,16 +243,130 @@ struct Drain<W> {
 
 impl<W: Write> Drain<W> {
     fn run(&mut self) -> io::Result<()> {
-        let mut bytes = Vec::new();
         loop {
-            bytes.clear();
-            self.shared.next(&mut bytes);
-            if bytes.is_empty() {
+            let batch = self.shared.next();
+            if batch.is_empty() {
                 return self.sink.flush();
             }
-            self.sink.write_all(&bytes)?;
+            let mut written = 0;
+            for chunk in batch {
+                self.sink.write_all(&chunk)?;
+                written += u64::try_from(chunk.len()).unwrap_or(0);
+                self.shared.give_back(chunk);
+            }
             self.sink.flush()?;
-            self.whole += u64::try_from(bytes.len()).unwrap_or(0);
+            // A batch ends with a piece, as its chunks need not.
+            self.whole += written;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+    use super::*;
+
+    /// A sink that tells what it is given, and waits until it may take that.
+    struct Gate {
+        told: SyncSender<usize>,
+        may: Receiver<()>,
+    }
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.told.send(bytes.len());
+            // Nobody there to ask: all may pass.
+            let _ = self.may.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A queue, what its sink is given, and the leave to take it.
+    fn gated(most: usize) -> (Queue, Receiver<usize>, SyncSender<()>) {
+        let (told, is_told) = sync_channel(1 << 12);
+        let (leave, may) = sync_channel(1 << 12);
+        let queue = Queue::start(Gate { told, may }, most, |_, _| {}).unwrap();
+        (queue, is_told, leave)
+    }
+
+    fn refused(queue: &mut Queue, len: usize) -> bool {
+        match queue.write(&vec![7; len]) {
+            Ok(taken) => {
+                assert_eq!(taken, len);
+                false
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
+                true
+            }
+        }
+    }
+
+    /// What the thread has fetched is in memory until the sink has it.
+    #[test]
+    fn what_is_being_written_counts() {
+        let (mut queue, told, leave) = gated(1000);
+        assert!(!refused(&mut queue, 600));
+        assert_eq!(told.recv(), Ok(600));
+        assert!(refused(&mut queue, 401));
+        assert!(!refused(&mut queue, 400));
+        assert!(refused(&mut queue, 1));
+        leave.send(()).unwrap();
+        // The next batch is fetched when the first is through.
+        assert_eq!(told.recv(), Ok(400));
+        assert!(!refused(&mut queue, 600));
+        drop(leave);
+        assert_eq!(queue.taken(), 1600);
+    }
+
+    /// Who waits for room waits for the sink, not for the thread to fetch.
+    #[test]
+    fn who_waits_waits_until_the_sink_has_it() {
+        let (queue, told, leave) = gated(1000);
+        let mut queue = queue.waiting();
+        let shared = queue.shared();
+        let giver = thread::spawn(move || {
+            for _ in 0..100 {
+                queue.write_all(&[7; 500]).unwrap();
+            }
+        });
+        let mut written = 0;
+        while written < 50_000 {
+            written += told.recv().unwrap();
+            let held = shared.lock().held();
+            assert!(held <= 1000, "{held}");
+            leave.send(()).unwrap();
+        }
+        giver.join().unwrap();
+    }
+
+    /// What a burst needed is not kept.
+    #[test]
+    fn room_is_given_back_after_a_burst() {
+        let (mut queue, told, leave) = gated(64 << 20);
+        let shared = queue.shared();
+        for _ in 0..10 {
+            assert!(!refused(&mut queue, 3_000_000));
+        }
+        let in_memory = || {
+            let state = shared.lock();
+            let all = state.chunks.iter().chain(&state.spare);
+            all.map(Vec::capacity).sum::<usize>()
+        };
+        assert!(shared.lock().held() == 30_000_000);
+        let mut written = 0;
+        while written < 30_000_000 {
+            leave.send(()).unwrap();
+            written += told.recv().unwrap();
+        }
+        drop((leave, queue));
+        shared.wait();
+        assert_eq!(shared.lock().held(), 0);
+        assert!(in_memory() <= SPARE * CHUNK, "{}", in_memory());
     }
 }

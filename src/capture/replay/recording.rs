@@ -52,6 +52,9 @@ pub(super) const OWN_LINK: LinkType = LinkType(147);
 /// The most bytes of an entry in one packet: Wireshark opens none beyond 262,144.
 const PIECE: usize = 128 << 10;
 
+/// The most room that is kept for the next entry.
+const MOST_KEPT: usize = 4 << 20;
+
 /// Room for the last words.
 const LAST_WORDS: usize = 64 << 10;
 
@@ -180,6 +183,10 @@ impl Recording {
             self.write_pieces(&entry[1..])
         };
         entry.clear();
+        // One large write is no reason to keep that much for ever.
+        if entry.capacity() > MOST_KEPT {
+            entry.shrink_to(PIECE);
+        }
         entry.push(piece::WHOLE);
         self.entry = entry;
         written
