@@ -12,7 +12,7 @@ use netloom::base::{Cidr, Seed};
 use netloom::capture::{
     Reader, Recording, RecordingSettings, RecordingWatch, Replay, ReplayEnd, ReplayError, Why,
 };
-use netloom::device::{Chance, WireConfig};
+use netloom::device::{Capabilities, Chance, Medium, WireConfig};
 use netloom::sim::{Bulk, Cx, HostConfig, Network, PortConfig, Sink, Wake};
 use netloom::stack::{SocketId, UdpOptions};
 use netloom::tcp::TcpOptions;
@@ -283,6 +283,47 @@ fn what_ends_early_has_a_mark_and_a_count() {
     }
 }
 
+/// The limit is one on the file, however large the entry that would pass it.
+#[test]
+fn a_large_entry_does_not_pass_the_size_limit() {
+    let device = Capabilities::full(Medium::Ip, 1500);
+    let interface = netloom::InterfaceConfig::new(&device).address("10.0.0.1/24".parse().unwrap());
+    let now = netloom::Instant::ZERO;
+    // Of 900 KB with an entry of 600.
+    for limit in (100_000..900_000).step_by(61_000) {
+        let file = Memory::default();
+        let config = netloom::Config::new(Seed::from_number(1));
+        let settings = settings().size_limit(Some(limit as u64));
+        let recording = Recording::start(file.clone(), &config, &settings).unwrap();
+        let watch = recording.watch();
+        let mut stack = netloom::Stack::recorded(config, Box::new(recording));
+        stack.add_interface(now, interface.clone()).unwrap();
+        let options = TcpOptions::default().send_buffer(1 << 20);
+        let id = stack.tcp_connect(now, at(2, 9), None, options).unwrap();
+        for len in [1000, 99_000, 600_000, 200_000, 9] {
+            assert_eq!(stack.tcp_write(now, id, &vec![7; len]).unwrap(), len);
+        }
+        drop(stack);
+        watch.wait();
+        let (file, stats) = (file.bytes(), watch.stats());
+        assert!(file.len() <= limit, "{} of {limit}", file.len());
+        // What comes first is there: little is kept back.
+        assert!(limit < 200_000 || file.len() > 100_000);
+        assert!(limit < 800_000 || file.len() > 700_000);
+        match end_of(&file) {
+            ReplayEnd::Early { why, lost } => {
+                assert_eq!((why, lost), (Why::SizeLimit, stats.lost));
+                assert!(lost > 0, "{stats:?}");
+            }
+            other => panic!("{limit}: {other}"),
+        }
+    }
+    // One that does not hold the beginning says so.
+    let config = netloom::Config::new(Seed::from_number(1));
+    let none = settings().size_limit(Some(60_000));
+    assert!(Recording::start(Memory::default(), &config, &none).is_err());
+}
+
 /// A byte of a frame that was sent, of what a call returned: the difference is told as what it is.
 #[test]
 fn the_first_difference_is_told_with_packet_and_field() {
@@ -505,7 +546,7 @@ fn a_capture_of_our_own_is_taken_by_another_stack() {
     let sent = || Reader::new(&file[..]).filter(|frame| frame.direction == outbound);
     let ip = sent().find(|frame| frame.data[12..14] == [8, 0]).unwrap();
     let mac: [u8; 6] = ip.data[..6].try_into().unwrap();
-    let device = netloom::device::Capabilities::full(netloom::device::Medium::Ethernet, 1500);
+    let device = Capabilities::full(Medium::Ethernet, 1500);
     let interface = netloom::InterfaceConfig::new(&device)
         .mac(netloom::MacAddr::new(mac))
         .address("10.0.0.2/24".parse().unwrap());

@@ -16,6 +16,9 @@ const LINGER: Duration = Duration::from_millis(5);
 /// It is woken earlier when there are so many.
 const MANY: usize = 1 << 20;
 
+/// Room that is kept for the last words, in memory and in the file.
+pub(super) const LAST_WORDS: usize = 64 << 10;
+
 /// Bytes lie in chunks of this size: a queue that grew in one piece would copy itself, and double.
 const CHUNK: usize = 256 << 10;
 
@@ -28,6 +31,10 @@ pub(super) struct Queue {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     most: usize,
+    /// The most bytes that are ever taken.
+    limit: u64,
+    /// What is still kept back of the limit, and comes on top of what is in memory, for the last words.
+    reserve: usize,
     /// Bytes that were taken so far.
     taken: u64,
     /// Does who gives bytes wait for room?
@@ -168,6 +175,8 @@ impl Queue {
             thread: Some(thread.spawn(write)?),
             shared,
             most,
+            limit: u64::MAX,
+            reserve: LAST_WORDS,
             taken: 0,
             waits: false,
         })
@@ -179,26 +188,37 @@ impl Queue {
         self
     }
 
+    /// The same, where no more than so many bytes are ever taken.
+    pub(super) const fn limit(mut self, bytes: u64) -> Self {
+        self.limit = bytes;
+        self
+    }
+
     pub(super) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
     }
 
-    /// Bytes that were taken so far.
-    pub(super) const fn taken(&self) -> u64 {
-        self.taken
+    /// Opens what was kept for the last words.
+    pub(super) const fn open_reserve(&mut self) {
+        self.most = self.most.saturating_add(self.reserve);
+        self.reserve = 0;
     }
 
-    /// Makes room for so many more bytes, for the last words.
-    pub(super) const fn extend(&mut self, by: usize) {
-        self.most = self.most.saturating_add(by);
+    /// Bytes that were taken, this piece and what is kept for the last words.
+    fn with(&self, piece: &[u8]) -> u64 {
+        let more = u64::try_from(piece.len().saturating_add(self.reserve));
+        self.taken.saturating_add(more.unwrap_or(u64::MAX))
     }
 }
 
 impl Write for Queue {
-    /// Takes all or nothing.
+    /// Takes all or nothing: `FileTooLarge` is the limit, `QuotaExceeded` a writer that is behind.
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         if self.shared.failure().is_some() {
             return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        if self.with(piece) > self.limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
         let mut state = self.shared.lock();
         while self.waits && !state.ended && state.held() > self.most / 2 {
@@ -321,7 +341,26 @@ mod tests {
         assert_eq!(told.recv(), Ok(400));
         assert!(!refused(&mut queue, 600));
         drop(leave);
-        assert_eq!(queue.taken(), 1600);
+        assert_eq!(queue.taken, 1600);
+    }
+
+    /// The limit is one on whole pieces, and the last words have their room in it.
+    #[test]
+    fn what_would_pass_the_limit_is_refused_as_that() {
+        let (queue, _told, leave) = gated(1 << 20);
+        drop(leave);
+        let mut queue = queue.limit(200_000);
+        let room = 200_000 - LAST_WORDS;
+        assert!(!refused(&mut queue, room - 10));
+        let kind = |queue: &mut Queue, len| queue.write(&vec![7; len]).map_err(|e| e.kind());
+        let too_large = Err(io::ErrorKind::FileTooLarge);
+        assert_eq!(kind(&mut queue, 11), too_large);
+        assert_eq!(kind(&mut queue, 10), Ok(10));
+        assert_eq!(kind(&mut queue, 1), too_large);
+        queue.open_reserve();
+        queue.open_reserve();
+        assert_eq!(kind(&mut queue, LAST_WORDS), Ok(LAST_WORDS));
+        assert_eq!(kind(&mut queue, 1), too_large);
     }
 
     /// Who waits for room waits for the sink, not for the thread to fetch.

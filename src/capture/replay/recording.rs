@@ -16,7 +16,7 @@ use super::entry::{
     put_outcome,
 };
 use super::heads::heads;
-use super::queue::Queue;
+use super::queue::{LAST_WORDS, Queue};
 use super::settings::{Counters, RecordingSettings, RecordingWatch};
 use crate::base::Instant;
 use crate::base::checksum::Sum;
@@ -40,7 +40,6 @@ pub struct Recording {
     payload: bool,
     /// Does the stack verify the checksums that a device calls partial?
     distrusts: bool,
-    size_limit: u64,
     last: Instant,
     over: Option<Why>,
     counters: Arc<Counters>,
@@ -55,14 +54,11 @@ const PIECE: usize = 128 << 10;
 /// The most room that is kept for the next entry.
 const MOST_KEPT: usize = 4 << 20;
 
-/// Room for the last words.
-const LAST_WORDS: usize = 64 << 10;
-
 impl Recording {
     /// Starts one into `sink`, of a stack with this configuration, with a writer thread of its own.
     ///
     /// # Errors
-    /// When the thread cannot be started, or the queue does not even hold the beginning.
+    /// When the thread cannot be started, or the size limit does not even hold the beginning.
     pub fn start<W: Write + Send + 'static>(
         sink: W,
         config: &Config,
@@ -79,6 +75,7 @@ impl Recording {
     ) -> Result<Self, CaptureError> {
         let queue = settings.queue_bytes.max(LAST_WORDS);
         let queue = Queue::start(sink, queue, cut).map_err(CaptureError::Thread)?;
+        let queue = queue.limit(settings.size_limit);
         let queue = if settings.waits {
             queue.waiting()
         } else {
@@ -95,7 +92,6 @@ impl Recording {
             entry: vec![piece::WHOLE],
             payload: settings.payload,
             distrusts: !config.trust_partial,
-            size_limit: settings.size_limit,
             last: Instant::ZERO,
             over: None,
             counters: Arc::default(),
@@ -159,13 +155,6 @@ impl Recording {
     /// Counts an entry; is it still to be recorded?
     fn wants(&mut self) -> bool {
         self.counters.entries.fetch_add(1, Relaxed);
-        if self.over.is_none() {
-            let len = self.writer.sink().taken();
-            let left = self.size_limit.saturating_sub(len);
-            if left < u64::try_from(2 * LAST_WORDS).unwrap_or(0) {
-                self.end_early(Why::SizeLimit);
-            }
-        }
         if self.over.is_some() {
             self.counters.lost.fetch_add(1, Relaxed);
             return false;
@@ -220,10 +209,13 @@ impl Recording {
 
     /// Hands what was written to the queue; what fails ends the recording.
     fn settle(&mut self, written: io::Result<()>) {
-        if written.and_then(|()| self.writer.flush()).is_err() {
+        if let Err(error) = written.and_then(|()| self.writer.flush()) {
             self.counters.lost.fetch_add(1, Relaxed);
             self.writer.forget();
-            self.end_early(Why::QueueFull);
+            self.end_early(match error.kind() {
+                io::ErrorKind::FileTooLarge => Why::SizeLimit,
+                _ => Why::QueueFull,
+            });
         }
     }
 
@@ -236,7 +228,7 @@ impl Recording {
                 _ => &self.counters.queue_full,
             };
             flag.store(true, Relaxed);
-            self.writer.sink_mut().extend(LAST_WORDS);
+            self.writer.sink_mut().open_reserve();
             self.mark(why);
         }
     }
@@ -408,7 +400,7 @@ impl Journal for Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        self.writer.sink_mut().extend(LAST_WORDS);
+        self.writer.sink_mut().open_reserve();
         self.mark(self.over.unwrap_or(Why::Complete));
         // Its statistics, and a file that has them is complete.
         let _ = self

@@ -54,7 +54,9 @@ impl RecordingSettings {
         }
     }
 
-    /// Ends the recording, not the traffic, before the file grows beyond this (default: no limit).
+    /// Ends the recording, not the traffic, before the file grows beyond this (default: no limit). 64 KiB of it
+    /// are kept for the last words; a limit that does not hold these and the configuration is an error at the
+    /// start.
     #[must_use]
     pub fn size_limit(self, bytes: Option<u64>) -> Self {
         Self {
