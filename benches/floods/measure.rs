@@ -150,7 +150,7 @@ fn measure(settings: &Settings, flood: Option<Flood>) -> Result<Sample, Box<dyn 
     let sample = thread::scope(|scope| {
         let frames = scope.spawn(|| match flood {
             Some(flood) => {
-                let is_over = |_| over.load(Ordering::Relaxed);
+                let is_over = |_, _| over.load(Ordering::Relaxed);
                 let start = Instant::now();
                 let sent = station::attack(theirs, attacker, flood, settings.rate, is_over);
                 sent as f64 / start.elapsed().as_secs_f64()

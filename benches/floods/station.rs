@@ -102,13 +102,13 @@ fn v4(address: SocketAddr) -> SocketAddrV4 {
 }
 
 /// Sends a flood of `rate` frames per second from `tap` until `is_over`, which is told
-/// for how long it goes on; says how many there were.
+/// for how long it goes on and how many frames there were; says how many there were.
 pub(crate) fn attack(
     tap: Tap,
     mut attacker: Attacker,
     flood: Flood,
     rate: f64,
-    is_over: impl Fn(Duration) -> bool,
+    is_over: impl Fn(Duration, u64) -> bool,
 ) -> u64 {
     let (mut rx, mut tx) = tap.split();
     let (mut batch, start) = (RxBatch::new(64), Clock::now());
@@ -138,7 +138,7 @@ pub(crate) fn attack(
         hear(&mut attacker, &mut send);
     }
     let (start, mut due_before, mut sent) = (Clock::now(), 0, 0);
-    while !is_over(start.elapsed()) {
+    while !is_over(start.elapsed(), sent) {
         let due = (start.elapsed().as_secs_f64() * rate) as u64;
         // What could not be sent in time is not made up for.
         for _ in due_before..due.min(due_before + BURST) {
