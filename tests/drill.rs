@@ -27,14 +27,9 @@ fn scripts() -> Vec<(String, String)> {
     scripts
 }
 
-fn drill() -> Drill {
-    let text = fs::read_to_string(folder().join("netloom.profile")).unwrap();
-    Drill::new(Profile::parse("netloom", &text).unwrap())
-}
-
 #[test]
 fn every_script_holds_in_every_variant() {
-    let drill = drill();
+    let drill = Drill::default();
     let scripts = scripts();
     assert!(scripts.len() >= 60, "the scripts were not found");
     let mut failed = Vec::new();
@@ -61,7 +56,7 @@ fn every_script_holds_in_every_variant() {
 /// changed in turn.
 #[test]
 fn no_script_holds_with_an_expected_packet_changed() {
-    let drill = drill();
+    let drill = Drill::default();
     let mut changed = 0;
     for (name, text) in scripts() {
         let lines: Vec<&str> = text.lines().collect();
@@ -97,6 +92,38 @@ fn with_another_end(line: &str) -> Option<String> {
         start + 1,
         end + 1
     ))
+}
+
+/// A script says itself which stack it was written for; who runs it may overrule that.
+#[test]
+fn a_script_names_its_profile_and_the_caller_overrules_it() {
+    let syn = |option: &str, scale: &str| {
+        format!(
+            "{option}\n0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3\n\
+             #ifdef FREEBSD\n+0 close(3) = 0\n+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, 0) = 3\n#endif\n\
+             +0 connect(3, ..., ...) = -1 EINPROGRESS\n\
+             +0 > S 0:0(0) win 65535 <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale {scale}>\n"
+        )
+    };
+    let run = |drill: &Drill, text: &str| drill.run(text, Variant::Plain).unwrap();
+    let own = Drill::default();
+    let overruled = Drill::new(Profile::freebsd());
+    for (drill, option, scale) in [
+        (&own, "", "8"),
+        (&own, "--profile=freebsd", "6"),
+        (&overruled, "--profile=linux", "6"),
+    ] {
+        let outcome = run(drill, &syn(option, scale));
+        assert_eq!(outcome.verdict, Verdict::StrictPass, "{outcome:?}");
+        // A shift that is another stack's.
+        let outcome = run(drill, &syn(option, "7"));
+        assert_eq!(outcome.verdict, Verdict::Pass, "{outcome:?}");
+    }
+    let wrong = run(&own, &syn("--profile=plan9", "8"));
+    assert_eq!(wrong.verdict, Verdict::Fail);
+    let cause = wrong.cause.unwrap();
+    let says = "--profile takes linux, freebsd, rfc or netloom, found `plan9`";
+    assert_eq!((cause.line, cause.text.as_str()), (1, says));
 }
 
 #[test]
@@ -163,15 +190,7 @@ mod tool {
     fn its_own_scripts_pass_strictly() {
         let (status, out, errors) = drill(
             &folder(),
-            &[
-                ".",
-                "--profile",
-                "netloom.profile",
-                "--strict",
-                "--ipv6",
-                "--offload",
-                "--wrap",
-            ],
+            &[".", "--strict", "--ipv6", "--offload", "--wrap"],
         );
         assert_eq!((status, errors.as_str()), (0, ""), "{out}");
         assert!(out.contains(" 0 pass, 0 unsupported, 0 fail"), "{out}");

@@ -5,6 +5,7 @@
 use core::time::Duration;
 
 use super::ast::{Action, Arg, Body, Number, Packet, Script, TcpOption, TcpOptionList};
+use super::error::SyntaxError;
 use super::profile::Profile;
 use super::run::{self, Ran, Setup};
 use super::source::Defines;
@@ -53,7 +54,7 @@ impl Variant {
     }
 }
 
-/// Runs scripts under one profile.
+/// Runs scripts, as the stack that each of them names or under one profile for all.
 ///
 /// ```
 /// use netloom::drill::{Drill, Profile, Variant, Verdict};
@@ -69,19 +70,22 @@ impl Variant {
 /// let outcome = Drill::new(Profile::linux()).run(script, Variant::Plain).unwrap();
 /// assert_eq!(outcome.verdict, Verdict::StrictPass, "{outcome:?}");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Drill {
-    profile: Profile,
+    /// `None`: the one that a script names, [`Profile::linux`] if it names none.
+    profile: Option<Profile>,
     defines: Defines,
 }
 
 impl Drill {
-    /// One that runs scripts as if netloom were this stack. `STANDARD` and the profile's name in
-    /// capitals are defined, for conditions.
+    /// One that runs scripts as if netloom were this stack, whatever stack they name themselves;
+    /// [`Drill::default`] heeds their `--profile`. `STANDARD` and the profile's name in capitals are
+    /// defined, for conditions.
     pub fn new(profile: Profile) -> Self {
-        let words = ["STANDARD".to_owned(), profile.name().to_uppercase()];
-        let defines = words.map(|word| (word, String::new())).into();
-        Self { profile, defines }
+        Self {
+            profile: Some(profile),
+            defines: Defines::new(),
+        }
     }
 
     /// Replaces a word in every script.
@@ -96,8 +100,8 @@ impl Drill {
     ///
     /// Any text gives an outcome, in bounded time and memory.
     pub fn run(&self, text: &str, variant: Variant) -> Option<Outcome> {
-        let script = match Script::parse(text, &self.defines) {
-            Ok(script) => script,
+        let (script, profile) = match self.parse(text) {
+            Ok(parsed) => parsed,
             Err(error) => {
                 let text = format!(
                     "column {}: expected {}, found {}",
@@ -107,7 +111,7 @@ impl Drill {
                 return (variant == Variant::Plain).then(|| Outcome::of(Verdict::Fail, cause));
             }
         };
-        let mut setup = Setup::new(self.profile.clone());
+        let mut setup = Setup::new(profile);
         match variant {
             Variant::Plain => {}
             Variant::Ipv6 if is_of_ipv4(&script) => return None,
@@ -121,6 +125,32 @@ impl Drill {
         }
         Some(run::run(&script, &setup).outcome)
     }
+
+    /// The script, and the profile that it is run under.
+    fn parse(&self, text: &str) -> Result<(Script, Profile), SyntaxError> {
+        let profile = self.profile.clone().unwrap_or_else(Profile::linux);
+        let script = Script::parse(text, &self.words(&profile))?;
+        let own = own_profile(&script).filter(|_| self.profile.is_none());
+        match own {
+            // Its conditions see the name of the profile that it asks for.
+            Some(own) => Ok((Script::parse(text, &self.words(&own))?, own)),
+            None => Ok((script, profile)),
+        }
+    }
+
+    fn words(&self, profile: &Profile) -> Defines {
+        let mut words = self.defines.clone();
+        for name in ["STANDARD".to_owned(), profile.name().to_uppercase()] {
+            words.entry(name).or_default();
+        }
+        words
+    }
+}
+
+/// What `--profile` names; a name that is none, `Settings` tells.
+fn own_profile(script: &Script) -> Option<Profile> {
+    let option = script.options.iter().find(|o| o.name == "profile")?;
+    Profile::by_name(option.value.as_deref()?)
 }
 
 /// Begins so much later that the number, or the timestamp, of our first SYN is just below the wrap. What

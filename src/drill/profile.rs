@@ -144,10 +144,23 @@ const SETTINGS: &[(&str, &str, Set)] = &[
 ];
 
 impl Profile {
-    /// Our defaults: for scripts about netloom itself.
+    /// The names of the built-in ones, for a reader.
+    pub(super) const NAMES: &str = "linux, freebsd, rfc or netloom";
+
+    /// By the book, for scripts about what the RFCs say: netloom's defaults, but Reno (RFC 5681) and
+    /// no quick ACKs, which no RFC has.
     pub fn rfc() -> Self {
         Self {
             name: "rfc".into(),
+            tcp: TcpOptions::default().congestion(Choice::Reno).quick_acks(0),
+            ..Self::netloom()
+        }
+    }
+
+    /// netloom's defaults.
+    pub fn netloom() -> Self {
+        Self {
+            name: "netloom".into(),
             tcp: TcpOptions::default(),
             backlog: None,
             syn_cookies: true,
@@ -171,7 +184,7 @@ impl Profile {
         Self {
             name: "linux".into(),
             tcp,
-            ..Self::rfc()
+            ..Self::netloom()
         }
     }
 
@@ -193,27 +206,28 @@ impl Profile {
         Self {
             name: "freebsd".into(),
             tcp,
-            ..Self::rfc()
+            ..Self::netloom()
         }
     }
 
-    /// One of the built-in ones: `linux`, `freebsd`, `rfc`.
+    /// One of the built-in ones: `linux`, `freebsd`, `rfc`, `netloom`.
     pub fn by_name(name: &str) -> Option<Self> {
         match name {
             "linux" => Some(Self::linux()),
             "freebsd" => Some(Self::freebsd()),
             "rfc" => Some(Self::rfc()),
+            "netloom" => Some(Self::netloom()),
             _ => None,
         }
     }
 
     /// One of a text: a setting a line, `name = value`; `base = linux` in the first says where to begin
-    /// (`rfc` otherwise), `#` begins a comment.
+    /// (`netloom` otherwise), `#` begins a comment.
     ///
     /// # Errors
     /// The first line that is no setting.
     pub fn parse(name: &str, text: &str) -> Result<Self, ProfileError> {
-        let mut profile = Self::rfc();
+        let mut profile = Self::netloom();
         let mut first = true;
         for (number, line) in text.lines().enumerate() {
             let error = |cause: String| ProfileError {
@@ -229,9 +243,8 @@ impl Profile {
             };
             let (key, value) = (key.trim(), value.trim());
             if key == "base" && first {
-                profile = Self::by_name(value).ok_or_else(|| {
-                    error(format!("expected linux, freebsd or rfc, found `{value}`"))
-                })?;
+                profile = Self::by_name(value)
+                    .ok_or_else(|| error(format!("expected {}, found `{value}`", Self::NAMES)))?;
             } else {
                 profile.set(key, value).map_err(error)?;
             }
@@ -327,7 +340,7 @@ mod tests {
             (
                 "base = windows",
                 1,
-                "expected linux, freebsd or rfc, found `windows`",
+                "expected linux, freebsd, rfc or netloom, found `windows`",
             ),
             ("mtu = 600\nbase = linux", 2, "there is no setting `base`"),
         ];
@@ -342,13 +355,13 @@ mod tests {
     fn every_setting_takes_a_value_and_changes_something() {
         let values = ["off", "on", "reno", "ask", "3", "700", "70000", "1"];
         for (name, ..) in SETTINGS {
-            let before = format!("{:?}", Profile::rfc());
+            let before = format!("{:?}", Profile::netloom());
             let changed = values.iter().any(|value| {
-                let mut profile = Profile::rfc();
+                let mut profile = Profile::netloom();
                 profile.set(name, value).is_ok() && format!("{profile:?}") != before
             });
             assert!(changed, "{name}");
-            let mut profile = Profile::rfc();
+            let mut profile = Profile::netloom();
             assert!(profile.set(name, "nonsense").is_err(), "{name}");
         }
     }
@@ -364,7 +377,8 @@ mod tests {
 
     #[test]
     fn the_built_in_ones_are_found_by_name() {
-        for name in ["linux", "freebsd", "rfc"] {
+        for name in ["linux", "freebsd", "rfc", "netloom"] {
+            assert!(Profile::NAMES.contains(name));
             assert_eq!(Profile::by_name(name).unwrap().name(), name);
         }
         assert!(Profile::by_name("plan9").is_none());

@@ -137,6 +137,11 @@ impl Settings {
                 let set = self.set_lenient(value.unwrap_or_default());
                 set.ok_or_else(|| wrong("packet or syscall"))?;
             }
+            // It was chosen before, or overruled.
+            "profile" => {
+                let known = value.and_then(Profile::by_name);
+                known.ok_or_else(|| wrong(Profile::NAMES))?;
+            }
             // Its words were replaced before.
             "define" => {}
             // A word of its own: `--CC=CC=cubic` defines one too.

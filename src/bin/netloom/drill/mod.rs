@@ -24,10 +24,10 @@ pub(crate) struct Args {
     /// Scripts, and folders of which all files that end in .pkt are run.
     #[arg(value_name = "FILE|DIR", required = true)]
     paths: Vec<PathBuf>,
-    /// The stack that the scripts were written for: linux, freebsd, rfc (netloom's defaults), or a
-    /// file of settings.
-    #[arg(long, value_name = "PROFILE", default_value = "linux")]
-    profile: String,
+    /// The stack that the scripts were written for: linux, freebsd, rfc (by the book), netloom (its
+    /// defaults), or a file of settings. Without it, what a script's own --profile says, else linux.
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
     /// Ask for option order, padding, PSH, windows and timestamps too: a pass that is not strict fails.
     #[arg(long)]
     strict: bool,
@@ -96,11 +96,13 @@ fn is_strict(outcome: &Outcome) -> bool {
 }
 
 fn drill(args: &Args) -> Result<Drill, Failure> {
-    let profile = match Profile::by_name(&args.profile) {
-        Some(profile) => profile,
-        None => profile_of(Path::new(&args.profile))?,
+    let mut drill = match args.profile.as_deref() {
+        None => Drill::default(),
+        Some(name) => Drill::new(match Profile::by_name(name) {
+            Some(profile) => profile,
+            None => profile_of(Path::new(name))?,
+        }),
     };
-    let mut drill = Drill::new(profile);
     for define in &args.define {
         let (word, value) = define.split_once('=').unwrap_or((define, ""));
         let is_word = !word.is_empty()
@@ -119,7 +121,10 @@ fn profile_of(path: &Path) -> Result<Profile, Failure> {
     let shown = path.display();
     let text = fs::read_to_string(path).map_err(|error| {
         let cause = format_args!("the profile {shown}: {error}");
-        Failure::usage(cause, "give linux, freebsd, rfc or a file of settings")
+        Failure::usage(
+            cause,
+            "give linux, freebsd, rfc, netloom or a file of settings",
+        )
     })?;
     let name = path.file_stem().map_or_else(String::new, |name| {
         let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };

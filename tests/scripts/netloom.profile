@@ -1,4 +1,0 @@
-# netloom as its own scripts have it: every number by the book.
-base = rfc
-congestion = reno
-quick_acks = 0
