@@ -2,14 +2,12 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::{ConnectError, Owner, Slot, Standing, default_mss, path_mss};
+use super::{ConnectError, Owner, default_mss, path_mss};
 use crate::base::Instant;
 use crate::stack::endpoint::scope_of;
-use crate::stack::event::SocketId;
-use crate::stack::ids::{Id, TcpId};
+use crate::stack::ids::TcpId;
 use crate::stack::packet::Flow;
 use crate::stack::route::Route;
-use crate::stack::tcp_flows::TcpEntry;
 use crate::stack::tuple::Tuple;
 use crate::stack::{Call, Stack};
 use crate::tcp::{Connection, SeqNum, Setup, TcpOptions};
@@ -73,24 +71,8 @@ impl Stack {
             ttl: setup.options.ttl_setting(),
             tos: setup.options.tos_setting(),
         };
-        let mut connection = Box::new(Connection::connect(now, setup));
-        let on = route.on;
-        self.net.begin_in_queue(on, &mut connection);
-        let id = self.tcp.slots.insert(Slot {
-            connection,
-            tuple,
-            flow,
-            on,
-            reachable: true,
-            standing: Standing::default(),
-            charged: 0,
-            waits_for_memory: false,
-        });
-        let entry = TcpEntry::Connection(id.index());
-        let free = self.demux.tcp.flows.insert(&tuple, entry);
-        debug_assert!(free.is_ok(), "the tuple was free above");
-        self.events.register(SocketId::Tcp(id));
-        self.tcp.reachable += 1;
+        let connection = Box::new(Connection::connect(now, setup));
+        let id = self.enter(connection, tuple, flow, route.on);
         self.net.counters.tcp_opened += 1;
         self.after_tcp(now, id);
         Ok(id)

@@ -7,9 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::listen_options::ListenOptions;
-use super::{
-    AcceptError, HalfOpenSlot, ListenError, Listener, Slot, Standing, default_mss, path_mss,
-};
+use super::{AcceptError, HalfOpenSlot, ListenError, Listener, default_mss, path_mss};
 use crate::base::{DropReason, Instant};
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
@@ -420,29 +418,14 @@ impl Stack {
             default_mss: default_mss(flow.src),
             options,
         };
-        let mut connection = Box::new(Connection::accept(now, setup, &half.record.opening));
+        let connection = Box::new(Connection::accept(now, setup, &half.record.opening));
         let HalfOpenSlot {
             tuple,
             on,
             listener: listener_id,
             ..
         } = half;
-        self.net.begin_in_queue(on, &mut connection);
-        let id = self.tcp.slots.insert(Slot {
-            connection,
-            tuple,
-            flow,
-            on,
-            reachable: true,
-            standing: Standing::default(),
-            charged: 0,
-            waits_for_memory: false,
-        });
-        let entry = TcpEntry::Connection(id.index());
-        let free = self.demux.tcp.flows.insert(&tuple, entry);
-        debug_assert!(free.is_ok(), "the record's flow was just removed");
-        self.events.register(SocketId::Tcp(id));
-        self.tcp.reachable += 1;
+        let id = self.enter(connection, tuple, flow, on);
         self.net.counters.tcp_accepted += 1;
         if let Some(listener) = self.tcp.listeners.get_mut(listener_id) {
             listener.complete.push_back(id);

@@ -46,7 +46,7 @@ pub use listen_options::ListenOptions;
 
 use super::Stack;
 use super::endpoint::endpoint;
-use super::event::Readiness;
+use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, ListenerId, RawId, Slab, StaleId, TcpId};
 use super::net::Net;
 use super::packet::{Flow, OwnedPacket, Waiter};
@@ -248,6 +248,34 @@ fn default_mss(ip: IpAddr) -> u16 {
 }
 
 impl Stack {
+    /// Gives a connection its slot, its way from the demultiplexer and its events. Nobody else has its tuple:
+    /// whoever calls has looked.
+    fn enter(
+        &mut self,
+        mut connection: Box<Connection>,
+        tuple: Tuple,
+        flow: Flow,
+        on: InterfaceId,
+    ) -> TcpId {
+        self.net.begin_in_queue(on, &mut connection);
+        let id = self.tcp.slots.insert(Slot {
+            connection,
+            tuple,
+            flow,
+            on,
+            reachable: true,
+            standing: Standing::default(),
+            charged: 0,
+            waits_for_memory: false,
+        });
+        let entry = TcpEntry::Connection(id.index());
+        let free = self.demux.tcp.flows.insert(&tuple, entry);
+        debug_assert!(free.is_ok(), "the tuple is free");
+        self.events.register(SocketId::Tcp(id));
+        self.tcp.reachable += 1;
+        id
+    }
+
     /// CLOSED: nothing reaches the connection any more; its user may still read, and ask why.
     fn end_tcp(&mut self, id: TcpId) {
         self.net.timers.set(TimerKey::Tcp(id.index()), None);
