@@ -43,6 +43,26 @@ fn ip4(protocol: Protocol, payload: &[u8]) -> Vec<u8> {
     packet
 }
 
+/// RFC 5952: lower case, no leading zeros, the longest run of zeros as `::`, the first of equals, and none
+/// for a single one.
+///
+/// Covers: ADR-8.
+#[test]
+fn addresses_have_their_shortest_form() {
+    for (address, text) in [
+        ("2001:0DB8:0:0:1:0:0:1", "2001:db8::1:0:0:1"),
+        ("2001:DB8:0:0:1:0:0:0", "2001:db8:0:0:1::"),
+        ("2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"),
+        ("0:0:0:0:0:0:0:1", "::1"),
+        ("0:0:0:0:0:ffff:a07:1", "::ffff:10.7.0.1"),
+    ] {
+        let src = address.parse().unwrap();
+        let packet = ip6_from(src, B6, 64, Protocol(59), &[]);
+        let line = ip_line(&packet);
+        assert!(line.contains(&format!(" {text} > fd00::2")), "{line}");
+    }
+}
+
 fn ip6(first: Protocol, payload: &[u8]) -> Vec<u8> {
     ip6_from(A6, B6, 64, first, payload)
 }

@@ -406,7 +406,7 @@ mod tests {
         [next, 0, kind, 2, 0, 0, 0, 0]
     }
 
-    /// Covers: IP6-3, IP6-4, IP6-5, IP6-6, IP6-11, IP6-12, IP6-13.
+    /// Covers: IP6-9, IP6-10 (as many as there are), IP6-3, IP6-4, IP6-5, IP6-6, IP6-11, IP6-12, IP6-13.
     #[test]
     fn chains() {
         let pad = |next| [next, 0, 1, 4, 0, 0, 0, 0];

@@ -457,7 +457,7 @@ mod tests {
         assert_eq!(conflict(&mut list, 10_000), Conflict::Defend(v4));
     }
 
-    /// Covers: IP4-10, IP4-11 (broadcast forms), IP4-46 (a /31 has none), r64 (all 24 bits).
+    /// Covers: IP4-10, IP4-11 (broadcast forms), IP4-46 (a /31 has none). r64: all 24 bits.
     #[test]
     fn groups_that_are_ours() {
         let list = addresses("10.0.0.1/24", 1);

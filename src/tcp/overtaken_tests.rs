@@ -3,7 +3,7 @@
 use super::*;
 use crate::tcp::scoreboard::tests::{Pair, SIZE, ten};
 
-/// Covers: LOS-1
+/// Covers: RAK-4 (what is not old enough yet has its time)
 #[test]
 fn what_left_before_something_that_arrived_is_lost_once_it_is_old() {
     let mut pair = Pair::new(u32::MAX - 150);

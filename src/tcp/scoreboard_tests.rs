@@ -263,7 +263,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    /// Covers: SAK-7, SAK-8, LOS-1
+    /// Covers: SAK-7, SAK-8
     ///
     /// r10: half of the runs cross the wrap.
     #[test]
@@ -408,6 +408,8 @@ fn duplicate_acks_and_partial_acks_move_the_pipe() {
 }
 
 /// More duplicates than there are segments take nothing below zero.
+///
+/// Covers: PRR-8.
 #[test]
 fn a_flood_of_duplicates_empties_the_pipe_and_no_more() {
     let mut pair = ten();

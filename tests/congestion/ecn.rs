@@ -277,7 +277,7 @@ fn without_ecn_all_its_bits_are_ignored() {
 
 // --- the sender ---------------------------------------------------------------------------------
 
-/// Covers: ECN-5 (once for each window, CWR on the next new text, and once), CC-15
+/// Covers: ECN-5 (once for each window, CWR on the next new text, and once)
 #[test]
 fn an_echo_halves_the_window_once() {
     let mut t = agreed().build();

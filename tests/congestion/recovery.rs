@@ -15,6 +15,8 @@ fn repairs(t: &Test, expected: (u64, u64, u64)) {
 }
 
 /// Three segments more than the reordering window apart, the first and the last lost.
+///
+/// Covers: RAK-2.
 #[test]
 fn k1_each_loss_is_found_by_what_was_sent_later() {
     let mut t = Scenario::established().build();
@@ -81,6 +83,8 @@ fn k2_what_a_report_beyond_a_hole_echoes_says_nothing_of_it() {
 
 /// The front is old enough to be lost and sent again, what was overtaken behind it is not yet: it is
 /// repaired when it is, and does not wait for an answer to the front.
+///
+/// Covers: RAK-4.
 #[test]
 fn a_repair_of_the_front_leaves_the_reordering_timer_alone() {
     let mut t = Scenario::established().build();
@@ -110,6 +114,8 @@ fn a_repair_of_the_front_leaves_the_reordering_timer_alone() {
 }
 
 /// Six segments overtake one by less than a quarter of the round trip, once reordering was seen.
+///
+/// Covers: RAK-9 (no third duplicate counts).
 #[test]
 fn k3_reordering_within_the_window_repeats_nothing() {
     let mut t = Scenario::established().build();
@@ -180,6 +186,8 @@ fn cwnd(t: &Test) -> u32 {
 }
 
 /// One segment overtakes another by almost a round trip, again and again: each D-SACK widens the window.
+///
+/// Covers: RAK-3.
 #[test]
 fn k4_the_window_grows_until_nothing_is_repeated() {
     let mut t = Scenario::established().build();
@@ -207,6 +215,8 @@ fn k4_the_window_grows_until_nothing_is_repeated() {
 }
 
 /// The last two of a burst are lost: the probe's SACK shows the other.
+///
+/// Covers: RAK-6, RAK-7.
 #[test]
 fn t1_a_lost_tail_is_repaired_after_two_round_trips() {
     let mut t = Scenario::established().build();
@@ -229,6 +239,8 @@ fn t1_a_lost_tail_is_repaired_after_two_round_trips() {
 
 /// The last one alone: its ACK may be held back for 200 ms, so the time-out's moment comes first; the
 /// probe leaves in its place. That it repaired a loss is known when more is acknowledged.
+///
+/// Covers: RAK-6 (never after the time-out), RAK-8, RAK-10.
 #[test]
 fn t1_a_lost_last_segment_costs_one_cut_and_no_time_out() {
     let mut t = Scenario::established().build();
@@ -253,6 +265,7 @@ fn t1_a_lost_last_segment_costs_one_cut_and_no_time_out() {
     repairs(&t, (0, 0, 1));
 }
 
+/// Covers: RAK-8.
 #[test]
 fn t2_a_probe_for_a_lost_ack_cuts_nothing() {
     let mut t = Scenario::established().build();
@@ -273,6 +286,8 @@ fn t2_a_probe_for_a_lost_ack_cuts_nothing() {
 }
 
 /// Without SACK two duplicates let two more leave: a time-out halves what the window held.
+///
+/// Covers: RAK-1 (no probe without SACK).
 #[test]
 fn what_limited_transmit_sent_makes_no_time_outs_cut_shallow() {
     let mut t = Scenario::established().without_sack().build();
@@ -320,6 +335,8 @@ fn a_report_that_comes_late_does_not_undo_what_a_probe_repaired() {
 }
 
 /// A full window does not hold the probe back; a second one needs a measured round trip.
+///
+/// Covers: RAK-7.
 #[test]
 fn m06_a_probe_leaves_beyond_cwnd_and_once_per_measurement() {
     let mut t = Scenario::established().build();
@@ -479,6 +496,57 @@ fn m13_a_duplicate_of_something_else_undoes_nothing() {
     ",
     );
     t.info(|info| assert_eq!(info.undos, 0));
+}
+
+/// What is reported is compared with the ACK that it came with: below SND.UNA alone it is no duplicate, but an
+/// ACK that was overtaken. The reordering window stays a quarter of 50 ms.
+///
+/// Covers: SAK-10.
+#[test]
+fn a_report_on_an_ack_that_was_overtaken_is_no_duplicate() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 10000
+        +0   > P. 1:10001(10x1000) ack 1
+        +.05 < . 1:1(0) ack 4001
+        +0   < . 1:1(0) ack 1 <sack 1001:3001>
+        +0   < . 1:1(0) ack 10001
+        +1   write 2000
+        +0   > P. 10001:12001(2x1000) ack 1
+        +.05 < . 1:1(0) ack 10001 <sack 11001:12001>
+        +.0125 > . 10001:11001(1000) ack 1
+        +.05 < . 1:1(0) ack 12001
+        // A duplicate it is below the ACK that it comes with: the window is twice as wide.
+        +0   write 2000
+        +0   > P. 12001:14001(2x1000) ack 1
+        +.05 < . 1:1(0) ack 12001 <sack 1001:3001>
+        +0   < . 1:1(0) ack 12001 <sack 13001:14001>
+        +.025 > . 12001:13001(1000) ack 1
+        +.05 < . 1:1(0) ack 14001
+    ",
+    );
+}
+
+/// An answer that comes sooner than the path lets one come is the first copy's: nothing left before it that would
+/// be lost for having left before the second.
+///
+/// Covers: RAK-5.
+#[test]
+fn an_answer_that_comes_too_soon_is_not_for_what_left_again() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 5000
+        +0   > P. 1:5001(5x1000) ack 1
+        +.05 < . 1:1(0) ack 1 <sack 1001:4001>
+        +0   > . 1:1001(1000) ack 1
+        +.01 < . 1:1(0) ack 4001
+        +.01 < . 1:1(0) ack 5001
+        +1   expect-info in_flight 0
+    ",
+    );
+    repairs(&t, (1, 0, 1));
 }
 
 /// By timestamps: the ACK of what left again answers the first copy. That is enough while more is missing

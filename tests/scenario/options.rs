@@ -116,7 +116,7 @@ fn r48_old_and_missing_timestamps() {
     );
 }
 
-/// Covers: TS-6, TS-7 (RFC 7323 §3.2: a RST carries the option as well; what is gone or was never whole
+/// Covers: TS-15, TS-6, TS-7 (RFC 7323 §3.2: a RST carries the option as well; what is gone or was never whole
 /// has its clock and what came last)
 #[test]
 fn resets_carry_timestamps() {

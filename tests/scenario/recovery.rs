@@ -253,6 +253,8 @@ const TWENTY: &str = r"
 
 /// P1: the first of twenty lost, ACK by ACK as in RFC 9937's example: the window glides down by one
 /// segment for every second ACK, and new text leaves on the way.
+///
+/// Covers: PRR-1, PRR-3, PRR-9.
 #[test]
 fn p1_first_of_twenty_lost() {
     const WINDOWS: [u32; 22] = [
@@ -326,6 +328,8 @@ fn m05_a_batch_of_acks_is_cut_as_each_alone_is() {
 
 /// P2: fifteen of twenty lost, as in RFC 9937's example: one for one, then a segment more for each ACK
 /// that shows the repair to go well, up to ssthresh.
+///
+/// Covers: PRR-4, PRR-7.
 #[test]
 fn p2_most_of_a_flight_lost() {
     let mut t = Scenario::established().build();

@@ -689,7 +689,7 @@ fn an_icmp_error_ends_a_half_open_connection_when_it_quotes_it() {
     assert_eq!(link.ends[1].stack.poll_timeout(), None);
 }
 
-/// Covers: TCP-54 (SHLD-25): a soft error is told to who asks, and is the reason when nothing comes.
+/// Covers: TCP-49 (a getter: who does not ask is not told), TCP-54 (SHLD-25): a soft error is told to who asks, and is the reason when nothing comes.
 #[test]
 fn a_soft_error_is_told_and_names_the_end() {
     let mut link = Link::new();

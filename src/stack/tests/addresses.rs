@@ -286,7 +286,7 @@ fn a_conflict_is_told_once() {
     assert_eq!(told(&rig), both.map(|(ip, mac)| (ip, Some(mac))));
 }
 
-/// Covers: ARP-4, ACD-9, ACD-11 (defend, not more than once in 10 s).
+/// Covers: ACD-13 (the reply to one station), ARP-4, ACD-9, ACD-11 (defend, not more than once in 10 s).
 #[test]
 fn arp_answers_and_defends() {
     let mut rig = Rig::new();

@@ -284,7 +284,7 @@ fn unlimited() -> Rig {
     rig
 }
 
-/// Covers: IC6-5 (RFC 4443 §2.4(e.1), (e.2)), r63: nothing is said about an error or a redirect,
+/// Covers: IC6-5 (RFC 4443 §2.4(e.1), (e.2)). r63: nothing is said about an error or a redirect,
 /// whatever stands before it; the same chain before an echo request is complained of.
 #[test]
 fn r63_no_errors_about_errors_behind_extension_headers() {

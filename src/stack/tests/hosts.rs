@@ -31,6 +31,30 @@ impl Twin {
         Self { stack, on }
     }
 
+    /// The same with addresses of IPv6: B leads to 2001:db8:9::/48, of which A has one.
+    fn with_v6() -> Self {
+        let mut stack = Stack::new(Config::new(Seed::from_number(1)));
+        let base = || InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1500)).dad_transmits(0);
+        let cidr = |text: &str| text.parse().unwrap();
+        let a = base()
+            .address(cidr("10.0.0.1/24"))
+            .address(cidr("fe80::a/64"))
+            .address(cidr("2001:db8:9::1/128"));
+        let b = base()
+            .address(cidr("10.1.0.1/24"))
+            .address(cidr("fe80::b/64"))
+            .address(cidr("2001:db8:1::1/64"))
+            .route(cidr("10.9.0.0/16"), Some("10.1.0.254".parse().unwrap()))
+            .route(
+                cidr("2001:db8:9::/48"),
+                Some("2001:db8:1::fe".parse().unwrap()),
+            );
+        let on = [a, b].map(|config| stack.add_interface(NOW, config).unwrap());
+        let mut twin = Self { stack, on };
+        twin.sent();
+        twin
+    }
+
     fn receive(&mut self, interface: usize, from: &str, to: &str) {
         let (from, to): (SocketAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
         let datagram = udp_bytes(from, to, b"x");
@@ -78,6 +102,60 @@ fn an_interface_takes_its_own_addresses_and_nothing_from_ours() {
     assert!(twin.stack.udp_recv(id).is_err());
     twin.receive(1, "10.1.0.9:5", "10.1.0.1:7");
     assert!(twin.stack.udp_recv(id).is_ok());
+}
+
+/// What is for nobody here stays here, though another interface leads to it: a host is no router.
+///
+/// Covers: IP4-5, ADR-6.
+#[test]
+fn nothing_is_forwarded() {
+    let mut twin = Twin::with_v6();
+    let rows = [
+        "10.1.0.9:7",
+        "10.9.0.1:7",
+        "[2001:db8:1::9]:7",
+        "[fe80::9]:7",
+    ];
+    for (nth, to) in rows.into_iter().enumerate() {
+        let from = if to.starts_with('[') {
+            "[fe80::77]:5"
+        } else {
+            "10.0.0.9:5"
+        };
+        twin.receive(0, from, to);
+        assert_eq!(twin.drops(DropReason::IpNotOurs), nth as u64 + 1, "{to}");
+        assert_eq!(twin.sent(), [0, 0], "{to}");
+    }
+}
+
+/// The interface that leads to the destination has the candidates: an address that would fit better is not
+/// one of them when it is another's.
+///
+/// Covers: SEL-2.
+#[test]
+fn a_source_is_one_of_the_outgoing_interface() {
+    let mut twin = Twin::with_v6();
+    let id = twin.bind("[::]:0");
+    let on =
+        |interface: usize, to: &str| to.replace('%', &format!("%{}", twin.on[interface].scope()));
+    let rows = [
+        // A has 2001:db8:9::1/128, which is 2001:db8:9::9's neighbour in all but the last bits.
+        (1, "[2001:db8:9::9]:7".to_string(), "2001:db8:1::1"),
+        (1, on(1, "[fe80::9%]:7"), "fe80::b"),
+        (0, on(0, "[fe80::9%]:7"), "fe80::a"),
+        (1, on(1, "[ff02::9%]:7"), "fe80::b"),
+    ];
+    for (interface, to, source) in rows {
+        twin.send(id, &to).unwrap();
+        let mut device = Recorder::default();
+        twin.stack
+            .poll_transmit(NOW, twin.on[interface], &mut device)
+            .unwrap();
+        let packet = &device.frames.remove(0).0;
+        let source: Ipv6Addr = source.parse().unwrap();
+        assert_eq!(packet[8..24], source.octets(), "{to}");
+        assert_eq!(twin.sent(), [0, 0], "{to}");
+    }
 }
 
 /// Covers: IP4-45 (out: a packet leaves by the interface that has its source).

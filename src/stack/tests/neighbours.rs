@@ -302,7 +302,7 @@ fn forward_progress_keeps_a_neighbour_reachable() {
     assert_eq!(state(&rig, Ipv4Addr::new(10, 0, 0, 50)), None);
 }
 
-/// Covers: NDP-30, RFC 4861 appendix C: what an advertisement does to a known entry.
+/// Covers: NDP-30 (RFC 4861 appendix C): what an advertisement does to a known entry.
 #[test]
 fn advertisement_table() {
     let solicited = NeighborFlags::SOLICITED;

@@ -117,7 +117,7 @@ fn the_local_address_is_the_users_choice() {
     assert_eq!(rig.only().v4().0.src, Ipv4Addr::new(10, 0, 0, 7));
 }
 
-/// Covers: IP4-14, TCP-51 (MUST-49), TCP-50 (MUST-48, SHLD-21), IP4-33, IP6-24 (atomic, and so
+/// Covers: PMT-1, IP4-14, TCP-51 (MUST-49), TCP-50 (MUST-48, SHLD-21), IP4-33, IP6-24 (atomic, and so
 /// without identification and fragment header).
 #[test]
 fn ttl_and_dscp_of_segments_are_settings_and_no_ttl_is_0() {

@@ -100,6 +100,8 @@ fn near(value: u64, expected: u64, percent: u64) -> bool {
 }
 
 /// The table of C3: where the curve is level, and how high it is there and as far beyond.
+///
+/// Covers: CUB-1, CUB-4.
 #[test]
 fn c3_the_curve_after_one_loss() {
     for (segments, k_millis) in [(33u32, 2914), (100, 4217), (833, 8550), (8333, 18_420)] {
@@ -131,6 +133,8 @@ fn c3_the_curve_after_one_loss() {
 }
 
 /// m08: a cut of 30 % applied twice leaves 49.
+///
+/// Covers: CUB-5.
 #[test]
 fn m08_beta_is_applied_once() {
     let mut path = Path::new(100);
@@ -141,6 +145,8 @@ fn m08_beta_is_applied_once() {
 }
 
 /// m09: near its middle the curve grows by less than a byte per ACK, and by bytes per round trip.
+///
+/// Covers: CUB-1.
 #[test]
 fn m09_growth_below_a_byte_per_ack_is_not_lost() {
     let mut path = Path::new(3000);
@@ -162,6 +168,8 @@ fn m09_growth_below_a_byte_per_ack_is_not_lost() {
 }
 
 /// m09: an epoch of hours does not overflow.
+///
+/// Covers: CUB-3.
 #[test]
 fn m09_a_long_epoch_is_only_long() {
     let mut path = Path::new(100);
@@ -189,6 +197,8 @@ fn m09_a_long_epoch_is_only_long() {
 }
 
 /// m11: the curve does not go on while nothing is sent.
+///
+/// Covers: CUB-2.
 #[test]
 fn m11_an_idle_time_is_no_time_of_the_curve() {
     let mut path = Path::new(100);
@@ -214,6 +224,8 @@ fn m11_an_idle_time_is_no_time_of_the_curve() {
 }
 
 /// m12: an undo restores the curve too, and m10 not without evidence.
+///
+/// Covers: CUB-8.
 #[test]
 fn m12_an_undo_restores_the_window_and_the_curve() {
     let mut path = Path::new(100);
@@ -253,6 +265,8 @@ fn an_undo_never_lowers_the_window() {
 }
 
 /// RFC 9438 §4.7: a second loss below the first one's window makes room for others.
+///
+/// Covers: CUB-6.
 #[test]
 fn fast_convergence_gives_way() {
     let mut path = Path::new(100);
@@ -266,6 +280,8 @@ fn fast_convergence_gives_way() {
 }
 
 /// RFC 9438 §4.8: after a time-out the curve starts at its middle.
+///
+/// Covers: CUB-7.
 #[test]
 fn a_time_out_starts_from_one_segment_and_the_middle_of_the_curve() {
     let mut path = Path::new(100);
@@ -290,6 +306,7 @@ fn a_time_out_starts_from_one_segment_and_the_middle_of_the_curve() {
     assert!(near(epoch.w_max.into(), 70 * u64::from(SMSS), 2));
 }
 
+/// Covers: CUB-5 (the floor).
 #[test]
 fn what_is_lost_by_a_mark_may_leave_one_segment_and_by_a_loss_two() {
     let mut path = Path::new(2);
@@ -301,6 +318,8 @@ fn what_is_lost_by_a_mark_may_leave_one_segment_and_by_a_loss_two() {
 }
 
 /// The first slow start ends before a loss when the round trip grows (RFC 9406).
+///
+/// Covers: CUB-9.
 #[test]
 fn hystart_leaves_slow_start_without_a_loss() {
     let mut path = Path::new(10);
@@ -362,6 +381,8 @@ fn cube_roots_are_exact() {
 }
 
 /// What tells nothing yet is not held: most connections never leave their initial window.
+///
+/// Covers: HYS-6.
 #[test]
 fn a_connection_that_never_filled_its_window_holds_no_curve() {
     let mut path = Path::new(10);

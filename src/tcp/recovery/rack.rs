@@ -158,6 +158,7 @@ mod tests {
         }
     }
 
+    /// Covers: RAK-2, RAK-3.
     #[test]
     fn the_window_opens_with_reordering_and_d_sacks_and_shuts_after_sixteen_recoveries() {
         let mut rack = Rack::default();

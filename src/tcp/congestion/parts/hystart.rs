@@ -219,6 +219,7 @@ mod tests {
         }
     }
 
+    /// Covers: HYS-1, HYS-2.
     #[test]
     fn a_round_trip_that_grew_by_an_eighth_enters_conservative_slow_start() {
         // (last, current, enters): the eighth is clamped between 4 and 16 ms.
@@ -247,6 +248,7 @@ mod tests {
         }
     }
 
+    /// Covers: HYS-1, HYS-3, HYS-4.
     #[test]
     fn five_rounds_end_it_and_a_shorter_one_takes_it_back() {
         let mut rounds = Rounds::new(10, 2);
@@ -273,6 +275,8 @@ mod tests {
     }
 
     /// A queue that a paced flight makes: the round's first samples know nothing of it.
+    ///
+    /// Covers: HYS-2.
     #[test]
     fn a_queue_that_grows_within_a_round_is_seen_in_it() {
         let mut rounds = Rounds::new(32, 2);
@@ -300,6 +304,7 @@ mod tests {
         assert!(rounds.hystart.is_conservative());
     }
 
+    /// Covers: HYS-3, HYS-5.
     #[test]
     fn growth_is_a_quarter_in_the_conservative_phase() {
         assert_eq!(HyStartStep::SlowStart.growth(8000), 8000);
@@ -307,6 +312,7 @@ mod tests {
         assert_eq!(HyStartStep::Exit.growth(8000), 0);
     }
 
+    /// Covers: HYS-4.
     #[test]
     fn a_loss_ends_it_for_good() {
         let mut rounds = Rounds::new(10, 2);

@@ -124,6 +124,8 @@ mod tests {
     use super::*;
 
     /// RFC 9937 §8's first example: 20 segments, the first lost, Reno halves. In segments.
+    ///
+    /// Covers: PRR-3.
     #[test]
     fn p1_one_loss_glides_down_by_every_second_ack() {
         let mut prr = Prr::new(10, 20);
@@ -150,6 +152,8 @@ mod tests {
     }
 
     /// RFC 9937 §8's second example: 15 of 20 lost. One for one, then slow start up to the target.
+    ///
+    /// Covers: PRR-4, PRR-5.
     #[test]
     fn p2_a_burst_of_losses_is_repaired_by_conservation() {
         let mut prr = Prr::new(10, 20);
@@ -166,6 +170,7 @@ mod tests {
         }
     }
 
+    /// Covers: PRR-2, PRR-6.
     #[test]
     fn the_first_retransmission_always_leaves() {
         let mut prr = Prr::new(1000, 100_000);
@@ -174,6 +179,7 @@ mod tests {
         assert_eq!(prr.on_ack(&PrrAck::new(0, 50_000), 1000), 50_000);
     }
 
+    /// Covers: PRR-5.
     #[test]
     fn a_loss_in_the_repair_takes_the_bonus_away() {
         let mut prr = Prr::new(10_000, 20_000);
