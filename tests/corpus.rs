@@ -168,3 +168,33 @@ fn steps_reach_connections() {
     }
     assert!(outcome("fast-retransmit").sent > outcome("bulk").sent);
 }
+
+/// The adversary's runs go through to both ends of the streams, and the path does what it is told to.
+#[test]
+fn adversaries_let_streams_through() {
+    let outcome = |settings: &str, tape: &str| {
+        let input = seeds::adversary(settings, tape);
+        let outcome = bodies::adversary::run(&input);
+        assert_eq!(bodies::adversary::run(&input), outcome, "{settings} {tape}");
+        outcome
+    };
+    for (settings, bytes) in [
+        ("plain4", 21_000),
+        ("plain6", 10_000),
+        ("ethernet", 21_000),
+        ("simultaneous", 5100),
+        ("small", 25_000),
+        ("bare", 60_000),
+    ] {
+        let quiet = ["quiet", "doubles", "again", "marks"];
+        let harms = ["loss", "reorder", "damage"];
+        for tape in [&quiet[..], &harms, &["pieces"]].concat() {
+            let ran = outcome(settings, tape);
+            assert_eq!((ran.read, ran.finished), (bytes, 2), "{settings} {tape}");
+            let harmed = ran.harmed > 0 || tape == "pieces";
+            assert_eq!(harmed, !quiet.contains(&tape), "{settings} {tape}");
+        }
+    }
+    assert_eq!(outcome("leaving", "quiet").finished, 0);
+    assert!(outcome("forging", "forgery").harmed > 0);
+}

@@ -1,6 +1,7 @@
 //! What the fuzz targets run, one module per target: any bytes in, and a panic when something does
 //! not hold. `wire` builds packets, `seeds` the first corpus of each target.
 
+pub mod adversary;
 pub mod arp;
 pub mod capture;
 pub mod coalesce;

@@ -198,7 +198,8 @@ fn damage(input: &[u8], seed: u32) -> Vec<u8> {
 pub fn targets() -> Vec<Target> {
     let target = |name, run, seeds| Target { name, run, seeds };
     vec![
-        target("arp", super::arp::run as fn(&[u8]), arps()),
+        target("adversary", adversary_only as fn(&[u8]), adversaries()),
+        target("arp", super::arp::run, arps()),
         target("capture", super::capture::run, captures()),
         target("coalesce", super::coalesce::run, coalesces()),
         target("decode", super::decode::run, decodes()),
@@ -564,4 +565,71 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
 
 fn stack_only(input: &[u8]) {
     assert_eq!(super::stack::run(input), super::stack::run(input));
+}
+
+/// Settings of each kind by name, and tapes.
+type Adversaries = (
+    [(&'static str, [u8; 8]); 8],
+    [(&'static str, &'static [u8]); 9],
+);
+
+const ADVERSARIES: Adversaries = (
+    [
+        ("plain4", [0, 0, 0, 0, 0, 0, 4, 0]),
+        ("plain6", [0x1, 0, 0x11, 0x11, 0, 0, 3, 3]),
+        ("ethernet", [0x2, 0x33, 0x42, 0x42, 0, 0, 4, 0]),
+        ("simultaneous", [0x48, 0x11, 0x1, 0x3, 0x8, 0x10, 3, 6]),
+        ("small", [0x18, 0xee, 0x34, 0x38, 0x24, 0x8, 4, 3]),
+        ("bare", [0x20, 0x11, 0, 0, 0x87, 0x87, 5, 4]),
+        ("leaving", [0x1, 0, 0, 0, 0, 0, 0xe4, 0xfc]),
+        ("forging", [0x80, 0, 0x42, 0x80, 0, 0, 4, 3]),
+    ],
+    [
+        ("quiet", &[]),
+        ("loss", &[0, 0, 0, 6, 0, 6, 0, 6, 0, 0, 6, 6]),
+        ("doubles", &[7; 30]),
+        ("reorder", &[0, 0, 0, 0, 8, 1, 0, 8, 3, 0, 8, 2, 0, 0, 8, 7]),
+        (
+            "damage",
+            &[0, 0, 0, 0, 9, 0, 30, 2, 9, 0, 9, 1, 10, 0, 50, 10, 0, 25],
+        ),
+        (
+            "again",
+            &[0, 0, 0, 0, 11, 0, 11, 1, 11, 2, 11, 3, 12, 12, 11, 0],
+        ),
+        ("marks", &[13; 30]),
+        (
+            "pieces",
+            &[1, 1, 5, 2, 9, 3, 3, 7, 66, 130, 61, 23, 3, 129, 3, 27, 1],
+        ),
+        (
+            "forgery",
+            &[0, 0, 0, 0, 14, 4, 1, 14, 8, 1, 14, 13, 4, 14, 14, 255],
+        ),
+    ],
+);
+
+/// Each of the settings with a quiet path, and each tape with one of them.
+fn adversaries() -> Vec<(String, Vec<u8>)> {
+    let (settings, tapes) = ADVERSARIES;
+    let settings = settings.iter().map(|(name, _)| *name);
+    let quiet = settings.clone().zip(std::iter::repeat("quiet"));
+    let others = tapes[1..].iter().map(|(name, _)| *name);
+    let seed = |(name, tape)| (format!("{name}-{tape}"), adversary(name, tape));
+    quiet.chain(settings.zip(others)).map(seed).collect()
+}
+
+/// Settings and a tape by their names.
+pub fn adversary(settings: &str, tape: &str) -> Vec<u8> {
+    let bytes = ADVERSARIES.0.iter().find(|(name, _)| *name == settings);
+    let fates = ADVERSARIES.1.iter().find(|(name, _)| *name == tape);
+    // The users' part: work without rest, but in `pieces`.
+    let users: &[u8] = if tape == "pieces" { &[] } else { &[0; 12] };
+    let (_, bytes) = bytes.expect("a name of the table");
+    let (_, fates) = fates.expect("a name of the table");
+    [&bytes[..], fates, users].concat()
+}
+
+fn adversary_only(input: &[u8]) {
+    super::adversary::run(input);
 }
