@@ -203,6 +203,8 @@ pub fn targets() -> Vec<Target> {
         target("capture", super::capture::run, captures()),
         target("coalesce", super::coalesce::run, coalesces()),
         target("decode", super::decode::run, decodes()),
+        #[cfg(target_os = "linux")]
+        target("differential", super::differential::run, differentials()),
         target("drill", super::drill::run, scripts()),
         target("ethernet", super::ethernet::run, behind(0, 0)),
         target("frame", frame_only, frames()),
@@ -632,4 +634,27 @@ pub fn adversary(settings: &str, tape: &str) -> Vec<u8> {
 
 fn adversary_only(input: &[u8]) {
     super::adversary::run(input);
+}
+
+/// The seeds of each layer's own target.
+#[cfg(target_os = "linux")]
+fn differentials() -> Vec<(String, Vec<u8>)> {
+    let mut seeds = vec![];
+    for ((layer, _), number) in super::differential::LAYERS.iter().zip(0u8..) {
+        let own = match *layer {
+            "ethernet" => behind(0, 0),
+            "arp" => arps(),
+            "ipv4" => ipv4s(),
+            "ipv6" => behind(0x86dd, 14),
+            "tcp" => tcps(),
+            "udp" => of_protocol(0x0800, 9, 17, 20),
+            "icmpv4" => of_protocol(0x0800, 9, 1, 20),
+            // Behind the addresses.
+            _ => of_protocol(0x86dd, 6, 58, 40),
+        };
+        for (name, bytes) in own {
+            seeds.push((format!("{layer}-{name}"), [&[number][..], &bytes].concat()));
+        }
+    }
+    seeds
 }
