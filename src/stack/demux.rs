@@ -318,4 +318,125 @@ mod tests {
         tcp.remove_flow(&tuple, whole);
         assert_eq!(tcp.flows.candidate(&tuple), None);
     }
+
+    /// A socket as a plain list holds it.
+    struct Socket {
+        owner: UdpId,
+        local: SocketAddr,
+        zone: u32,
+        dual_stack: bool,
+    }
+
+    impl Socket {
+        /// Does it take packets to this address that come in on this interface?
+        fn takes(&self, on: InterfaceId, to: SocketAddr) -> bool {
+            let address = match self.local.ip() {
+                ip if !ip.is_unspecified() => {
+                    ip == to.ip() && (!is_link_local(ip) || self.zone == on.scope())
+                }
+                IpAddr::V4(_) => to.is_ipv4(),
+                IpAddr::V6(_) => to.is_ipv6() || self.dual_stack,
+            };
+            address && self.local.port() == to.port()
+        }
+    }
+
+    const LOCALS: [&str; 6] = [
+        "10.0.0.1",
+        "10.0.0.2",
+        "0.0.0.0",
+        "[::]",
+        "[fd00::1]",
+        "[fe80::1]",
+    ];
+
+    proptest::proptest! {
+        /// r56: two sockets that take one packet are refused, and no others; each packet finds the one
+        /// that takes it.
+        #[test]
+        fn r56_equals_a_plain_list_of_sockets(
+            ops in proptest::collection::vec(
+                (0..6usize, 7..9u16, 1..3u32, proptest::bool::ANY, proptest::bool::ANY), 1..40),
+        ) {
+            let mut table = table();
+            let mut sockets: Vec<Socket> = vec![];
+            let interfaces = [0, 1].map(InterfaceId::from_index);
+            let packets: Vec<_> = interfaces.iter()
+                .flat_map(|&on| LOCALS.iter().map(move |ip| (on, ip)))
+                .flat_map(|(on, ip)| [7, 8].map(|port| (on, at(&format!("{ip}:{port}")))))
+                .filter(|(_, to)| !to.ip().is_unspecified())
+                .collect();
+            for (n, (ip, port, zone, dual_stack, opens)) in ops.into_iter().enumerate() {
+                let local = at(&format!("{}:{port}", LOCALS[ip]));
+                if !opens && !sockets.is_empty() {
+                    let gone = sockets.swap_remove(ip % sockets.len());
+                    table.unbind(gone.local.port(), gone.owner);
+                } else {
+                    let owner = udp(u32::try_from(n).unwrap());
+                    let new = Socket { owner, local, zone, dual_stack };
+                    let both = |(on, to): &(InterfaceId, SocketAddr)| {
+                        new.takes(*on, *to) && sockets.iter().any(|old| old.takes(*on, *to))
+                    };
+                    let free = !packets.iter().any(both);
+                    proptest::prop_assert_eq!(table.is_free(local, zone, dual_stack), free);
+                    let bound = table.bind(local, zone, dual_stack, owner);
+                    proptest::prop_assert_eq!(bound.is_ok(), free);
+                    if free {
+                        sockets.push(new);
+                    }
+                }
+                for &(on, to) in &packets {
+                    let taker = sockets.iter().find(|socket| socket.takes(on, to));
+                    let found = table.bound(on, to.ip(), to.port());
+                    proptest::prop_assert_eq!(found, taker.map(|socket| socket.owner));
+                }
+            }
+            for socket in sockets {
+                table.unbind(socket.local.port(), socket.owner);
+            }
+            proptest::prop_assert!(table.ports.is_empty(), "ports of nobody");
+        }
+
+        /// Flows of TCP beside a map of whole tuples.
+        #[test]
+        fn equals_a_plain_map_of_flows(
+            ops in proptest::collection::vec((0..3u8, 0..12u16, 0..4u32, 0..4u32), 1..80),
+        ) {
+            let mut tcp = Demux::new(&Seed::from_number(1)).tcp;
+            let mut model: HashMap<u16, TcpEntry> = HashMap::new();
+            let ip: IpAddr = "10.0.0.1".parse().unwrap();
+            let tuple = |n: u16| {
+                Tuple::new(InterfaceId::from_index(0), (ip, n % 3 + 1), (ip, n / 3 + 1))
+            };
+            let kinds = [
+                TcpEntry::Connection, TcpEntry::HalfOpen, TcpEntry::TimeWait, TcpEntry::FinWait,
+            ];
+            for (op, flow, kind, slot) in ops {
+                let entry = kinds[kind as usize](slot);
+                match op {
+                    0 => {
+                        let fits = tcp.flows.insert(&tuple(flow), entry).is_ok();
+                        proptest::prop_assert_eq!(fits, !model.contains_key(&flow));
+                        model.entry(flow).or_insert(entry);
+                    }
+                    1 => {
+                        tcp.remove_flow(&tuple(flow), entry);
+                        if model.get(&flow) == Some(&entry) {
+                            model.remove(&flow);
+                        }
+                    }
+                    _ => {
+                        if let Some(old) = model.get_mut(&flow) {
+                            tcp.flows.replace(&tuple(flow), *old, entry);
+                            *old = entry;
+                        }
+                    }
+                }
+                for flow in 0..12 {
+                    let candidate = tcp.flows.candidate(&tuple(flow));
+                    proptest::prop_assert_eq!(candidate, model.get(&flow).copied());
+                }
+            }
+        }
+    }
 }

@@ -18,6 +18,7 @@ mod device;
 mod duplicates;
 mod floods;
 mod harness;
+mod limits;
 mod opening;
 mod options;
 mod quick_acks;

@@ -1,0 +1,238 @@
+//! Limits as they are by default, each up to its end; and what returns to zero before it.
+
+use std::time::Duration;
+
+use netloom::tcp::{Keepalive, TcpOptions};
+
+use super::harness::Scenario;
+
+/// Covers: TCP-40 (MUST-37: a peer that answers is alive, however often). The default limit is 15.
+#[test]
+fn forty_answered_probes_end_nothing() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   write 1000
+        +0   > P. 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 1001 win 0
+        +0   write 3000
+        +.25 > P. 1001:1002(1) ack 1
+        +0   < . 1:1(0) ack 1001 win 0
+    ",
+    );
+    let (mut script, mut wait) = (String::new(), 0.5f64);
+    for _ in 0..40 {
+        script.push_str(&format!("+{wait} > . 1001:1002(1) ack 1\n"));
+        script.push_str("+0 < . 1:1(0) ack 1001 win 0\n");
+        wait = (wait * 2.0).min(120.0);
+    }
+    script.push_str("+0 expect-state ESTABLISHED\n");
+    t.run(&script);
+}
+
+/// Covers: TCP-40 (MUST-37). What was sent again before the window shut is not counted against the peer that
+/// told of it.
+#[test]
+fn an_answer_that_shuts_the_window_gives_all_retries_back() {
+    let options = TcpOptions::default().retries(3);
+    let mut t = Scenario::established().options(options).build();
+    t.run(
+        r"
+        +0   write 100
+        +0   > P. 1:101(100) ack 1
+        +.25 > P. 1:101(100) ack 1
+        // The first was a probe of the tail, in the time-out's place.
+        +.25 > P. 1:101(100) ack 1
+        +.5  > P. 1:101(100) ack 1
+        +1   > P. 1:101(100) ack 1
+        +.05 < . 1:1(0) ack 1 win 0
+        +.05 < . 1:1(0) ack 1 win 65535
+        +1.9 > P. 1:101(100) ack 1
+        +4   > P. 1:101(100) ack 1
+        +8   > P. 1:101(100) ack 1
+        +16  > R. 101:101(0) ack 1
+        +0   expect-error TimedOut
+    ",
+    );
+}
+
+/// Covers: TCP-40 (MUST-37), with text in flight that a shrunken window refuses (SHLD-17).
+#[test]
+fn an_answered_probe_of_a_shrunken_window_gives_all_others_back() {
+    let options = TcpOptions::default().retries(3);
+    let mut t = Scenario::established().options(options).build();
+    t.run(
+        r"
+        +0   write 100
+        +0   > P. 1:101(100) ack 1
+        +.05 < . 1:1(0) ack 1 win 0
+        +.2  > P. 1:101(100) ack 1
+        +.5  > P. 1:101(100) ack 1
+        +1   > P. 1:101(100) ack 1
+        +.05 < . 1:1(0) ack 1 win 0
+        +1.95 > P. 1:101(100) ack 1
+        +4   > P. 1:101(100) ack 1
+        +8   > P. 1:101(100) ack 1
+        +16  > R. 1:1(0) ack 1
+        +0   expect-error TimedOut
+    ",
+    );
+}
+
+/// Covers: TCP-30 (MUST-23: a SYN for three minutes at least). Seven more SYNs, by default.
+#[test]
+fn a_syn_is_sent_eight_times() {
+    let mut t = Scenario::closed().build();
+    t.run("+0 connect\n+0 > S 0:0(0)\n");
+    let mut script = String::new();
+    for wait in [1, 2, 4, 8, 16, 32, 64] {
+        script.push_str(&format!("+{wait} > S 0:0(0)\n"));
+    }
+    script.push_str("+119 expect-state SYN-SENT\n+1 expect-error TimedOut\n");
+    t.run(&script);
+}
+
+/// Nobody waits for an orphan: eight times, by default.
+#[test]
+fn an_orphans_fin_is_sent_again_eight_times() {
+    let mut t = Scenario::established().build();
+    t.run("+0 close\n+0 > F. 1:1(0) ack 1\n");
+    let mut wait = 0.25f64;
+    // A probe of the tail comes first, in the time-out's place.
+    let mut script = String::from("+.25 > F. 1:1(0) ack 1\n");
+    for _ in 0..8 {
+        script.push_str(&format!("+{wait} > F. 1:1(0) ack 1\n"));
+        wait = (wait * 2.0).min(120.0);
+    }
+    script.push_str(&format!("+0 expect-open 1\n+{wait} > R. 2:2(0) ack 1\n"));
+    script.push_str("+0 expect-open 0\n");
+    t.run(&script);
+}
+
+/// Covers: TCP-32, TCP-34 (MUST-28: two hours; MUST-29)
+#[test]
+fn keep_alive_by_default_is_two_hours_and_nine_probes() {
+    let options = TcpOptions::default().keepalive(Some(Keepalive::default()));
+    let mut t = Scenario::established().options(options).build();
+    let mut script = String::from("+7200 > . 0:0(0) ack 1\n");
+    for _ in 0..8 {
+        script.push_str("+75 > . 0:0(0) ack 1\n");
+    }
+    script.push_str("+74 expect-state ESTABLISHED\n+1 > R. 1:1(0) ack 1\n");
+    t.run(&script);
+}
+
+/// A peer's own probe is a sign of life: the idle time begins anew, and so does the count.
+#[test]
+fn a_peers_probe_begins_keep_alive_anew() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   setopt keepalive 10
+        +10  > . 0:0(0) ack 1
+        +5   > . 0:0(0) ack 1
+        +4   < . 0:0(0) ack 1
+        +0   > . 1:1(0) ack 1
+        +10  > . 0:0(0) ack 1
+        +5   > . 0:0(0) ack 1
+        +5   > . 0:0(0) ack 1
+        +5   > R. 1:1(0) ack 1
+        +0   expect-error TimedOut
+    ",
+    );
+}
+
+/// Other settings begin anew with the count, and count the time from when the peer was heard.
+#[test]
+fn other_keep_alive_settings_begin_the_count_anew() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   setopt keepalive 10
+        +10  > . 0:0(0) ack 1
+        +5   > . 0:0(0) ack 1
+        +1   setopt keepalive 20
+        +4   > . 0:0(0) ack 1
+        +5   > . 0:0(0) ack 1
+        +5   > . 0:0(0) ack 1
+        +5   > R. 1:1(0) ack 1
+        +0   expect-error TimedOut
+    ",
+    );
+}
+
+/// Settings that say the same of keep-alive leave it as it is.
+#[test]
+fn the_same_keep_alive_settings_change_nothing() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   setopt keepalive 10
+        +10  > . 0:0(0) ack 1
+        +5   > . 0:0(0) ack 1
+        +1   setopt keepalive 10
+        +4   > . 0:0(0) ack 1
+        +1   setopt nodelay on
+        +4   > R. 1:1(0) ack 1
+        +0   expect-error TimedOut
+    ",
+    );
+}
+
+/// Covers: CC-9. Duplicates count for the octet that they ask for: when SND.UNA moves, they begin anew.
+#[test]
+fn duplicates_from_before_an_advance_count_no_more() {
+    let mut t = Scenario::established().without_sack().build();
+    t.run(
+        r"
+        +0   write 8000
+        +0   > P. 1:8001(8x1000) ack 1
+        +.05 < . 1:1(0) ack 1001
+        +0   < . 1:1(0) ack 1001
+        +0   < . 1:1(0) ack 1001
+        +0   < . 1:1(0) ack 2001
+        +0   < . 1:1(0) ack 2001
+        +0   < . 1:1(0) ack 2001
+    ",
+    );
+    t.counters(|c| assert_eq!(c.tcp_fast_retransmits, 0));
+    t.run("+0 < . 1:1(0) ack 2001\n+0 > . 2001:3001(1000) ack 1\n");
+    t.counters(|c| assert_eq!(c.tcp_fast_retransmits, 1));
+}
+
+/// A FIN-WAIT-2 that nobody waits for ends after 60 seconds, by default.
+#[test]
+fn a_closed_half_waits_a_minute_for_the_other() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   close
+        +0   > F. 1:1(0) ack 1
+        +.05 < . 1:1(0) ack 2
+        +59  expect-open 1
+        +2   expect-open 0
+    ",
+    );
+}
+
+/// Covers: TCP-31 (SHLD-11). A limit of the user's own takes the place of the retries', whichever is more.
+#[test]
+fn a_user_time_out_counts_from_what_was_acknowledged_last() {
+    let options = TcpOptions::default().user_timeout(Some(Duration::from_secs(3)));
+    let mut t = Scenario::established().options(options).build();
+    t.run(
+        r"
+        +100 write 100
+        +0   > P. 1:101(100) ack 1
+        +.05 < . 1:1(0) ack 101
+        +100 write 100
+        +0   > P. 101:201(100) ack 1
+        +.25 > P. 101:201(100) ack 1
+        +.25 > P. 101:201(100) ack 1
+        +.5  > P. 101:201(100) ack 1
+        +1   > P. 101:201(100) ack 1
+        +1   > R. 201:201(0) ack 1
+        +0   expect-error TimedOut
+    ",
+    );
+}
