@@ -34,7 +34,7 @@ pub(super) struct Shell {
 pub(super) struct Event {
     pub(super) line: u32,
     pub(super) when: When,
-    /// When a call that blocks must return: from the event's start when that is relative.
+    /// When a call that blocks must return: since what the event's start counts from.
     pub(super) until: Option<Duration>,
     pub(super) action: Action,
 }
@@ -161,8 +161,10 @@ pub(super) struct Icmp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quoted {
     Tcp {
+        flags: Option<Flags>,
         seq: Number,
         len: u32,
+        ack: Option<Number>,
     },
     Udp {
         len: u16,

@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `source.rs` | comments, conditions, words that stand for others; lines and columns |
 //! | `cursor.rs`, `parse/` | the grammar |
+//! | `letters.rs` | flags, as read and as shown |
 //! | `ast.rs` | [`Script`] |
 //! | `profile.rs`, `shell.rs` | settings: as another stack, and as a script's commands ask for |
 //! | `run/` | a script's time line, its packets, calls and code |
@@ -29,6 +30,7 @@ mod cursor;
 )]
 mod drill;
 mod error;
+mod letters;
 mod parse;
 mod profile;
 mod run;

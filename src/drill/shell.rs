@@ -12,6 +12,8 @@ pub(super) enum Effect {
     Set(&'static str, String),
     /// The connection, or the listener, must be in this state; a name without signs, such as `FINWAIT1`.
     State(String),
+    /// All settings as they were before the script, which is what its end does anyway.
+    Restore,
 }
 
 /// How a system setting is understood.
@@ -120,7 +122,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Effect>, String> {
 }
 
 fn read_command(command: &str, effects: &mut Vec<Effect>) -> Result<(), String> {
-    let words = split(command);
+    let words = without_output(split(command));
     let unknown = || Err(command.to_owned());
     let Some((first, rest)) = words.split_first() else {
         return Ok(());
@@ -130,6 +132,15 @@ fn read_command(command: &str, effects: &mut Vec<Effect>) -> Result<(), String> 
         "true" | ":" => Ok(()),
         // The suite's own settings, which are what its profile is made of.
         "defaults.sh" if rest.is_empty() => Ok(()),
+        _ if is_restore(program) && rest.is_empty() => {
+            effects.push(Effect::Restore);
+            Ok(())
+        }
+        // Segmentation offload is the variant's affair, and plain is without.
+        "ethtool" => match rest {
+            [set, _, features @ ..] if set == "-K" && is_all_off(features) => Ok(()),
+            _ => unknown(),
+        },
         "sysctl" | "set_sysctls.py" => {
             let mut any = false;
             for word in rest.iter().filter(|word| !word.starts_with('-')) {
@@ -151,6 +162,47 @@ fn read_command(command: &str, effects: &mut Vec<Effect>) -> Result<(), String> 
         "ss" | "sockstat" | "netstat" => state(command, effects),
         _ => unknown(),
     }
+}
+
+/// The script that `set_sysctls.py` writes, to be run at the end.
+fn is_restore(program: &str) -> bool {
+    program.starts_with("sysctl_restore_") && program.ends_with(".sh")
+}
+
+/// `tso off gso off`
+fn is_all_off(features: &[String]) -> bool {
+    let off = |pair: &[String]| matches!(pair, [_, state] if state == "off");
+    !features.is_empty() && features.chunks(2).all(off)
+}
+
+/// Where a command's own words go is nobody's affair: `> /dev/null`, `2>/dev/null`, `2>&1`.
+fn without_output(mut words: Vec<String>) -> Vec<String> {
+    loop {
+        match words.as_slice() {
+            [.., last] if ["2>/dev/null", ">/dev/null", "2>&1"].contains(&last.as_str()) => {
+                words.truncate(words.len() - 1);
+            }
+            [.., sign, path] if [">", "2>"].contains(&sign.as_str()) && path == "/dev/null" => {
+                words.truncate(words.len() - 2);
+            }
+            _ => return words,
+        }
+    }
+}
+
+/// A number, or what the shell would make of `$((32*1024*1024))`.
+fn sum(text: &str) -> Option<u64> {
+    let inner = text
+        .strip_prefix("$((")
+        .and_then(|text| text.strip_suffix("))"));
+    let Some(inner) = inner else {
+        return text.parse().ok();
+    };
+    let mut product = 1u64;
+    for factor in inner.split('*') {
+        product = product.checked_mul(factor.trim().parse().ok()?)?;
+    }
+    Some(product)
 }
 
 /// Words, of which those in quotes may have blanks.
@@ -194,7 +246,7 @@ fn set(name: &str, value: &str, effects: &mut Vec<Effect>) -> Result<(), String>
     };
     let value = value.trim();
     let mut put = |name, value: String| effects.push(Effect::Set(name, value));
-    let whole = |text: &str| text.parse::<u64>().map_err(|_| unknown());
+    let whole = |text: &str| sum(text).ok_or_else(unknown);
     match *meaning {
         M::Nothing => {}
         M::Only(values) if values.contains(&value) => {}
@@ -333,7 +385,7 @@ mod tests {
         let effects = read(text).unwrap_or_else(|unknown| panic!("{unknown}"));
         let sets = effects.into_iter().map(|effect| match effect {
             Effect::Set(name, value) => (name, value),
-            Effect::State(state) => panic!("{state}"),
+            other => panic!("{other:?}"),
         });
         sets.collect()
     }
@@ -387,7 +439,15 @@ mod tests {
                 &[("mtu", "1300"), ("congestion", "cubic")],
             ),
             ("ifconfig tun0 mtu 900", &[("mtu", "900")]),
-            ("sysctl net.ipv4.tcp_recovery=1", &[]),
+            ("sysctl net.ipv4.tcp_recovery=1 > /dev/null 2>&1", &[]),
+            ("ethtool -K tun0 tso off gso off 2>/dev/null", &[]),
+            (
+                "sysctl -q net.ipv4.tcp_rmem=\"4096 131072 $((32*1024*1024))\"",
+                &[
+                    ("recv_buffer_initial", "65536"),
+                    ("recv_buffer_max", "16777216"),
+                ],
+            ),
             ("# a comment\ntrue", &[]),
         ];
         for (text, wanted) in table {
@@ -428,6 +488,10 @@ mod tests {
             "! ss -n | grep ESTAB",
             "true; tc qdisc add dev tun0 root fq",
             "sysctl net.ipv4.tcp_syncookies=2",
+            "ethtool -K tun0 tso on",
+            "ethtool -K tun0 tso",
+            "sysctl net.ipv4.tcp_rmem=\"1 $((2+3)) 4\"",
+            "ss > /dev/null",
         ] {
             assert!(read(text).is_err(), "{text}");
         }

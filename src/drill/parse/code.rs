@@ -1,6 +1,7 @@
 //! Code: `%{ assert tcpi_snd_cwnd == 10, tcpi_snd_cwnd }%`.
 //!
-//! Statements end with their line or a semicolon, but not between brackets; `#` begins a comment.
+//! Statements end with their line or a semicolon, but not between brackets or behind a backslash; `#` begins a
+//! comment.
 //! From loose to tight: `or`, `and`, `not`, comparisons that chain, `|`, `^`, `&`, shifts, `+ -`,
 //! `* / // %`, signs.
 
@@ -69,6 +70,11 @@ impl Code<'_> {
         let mut statements = Vec::new();
         loop {
             self.cursor.take_while(|c| c.is_whitespace() || c == ';');
+            let before = self.cursor.at();
+            self.skip();
+            if self.cursor.at() > before {
+                continue;
+            }
             if self.cursor.eat("#") {
                 self.cursor.take_while(|c| c != '\n');
                 continue;
@@ -116,10 +122,16 @@ impl Code<'_> {
     }
 
     fn skip(&mut self) {
-        if self.brackets > 0 {
-            self.cursor.skip_space();
-        } else {
-            self.cursor.skip_blanks();
+        loop {
+            if self.brackets > 0 {
+                self.cursor.skip_space();
+            } else {
+                self.cursor.skip_blanks();
+            }
+            // A line that ends like this goes on in the next.
+            if !(self.cursor.eat("\\\n") || self.cursor.eat("\\\r\n")) {
+                return;
+            }
         }
     }
 

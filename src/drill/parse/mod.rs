@@ -159,15 +159,19 @@ fn parse_when(cursor: &mut Cursor<'_>) -> Parsed<(When, Option<Duration>)> {
     }
     let relative = cursor.eat("+");
     let start = parse_time(cursor)?;
+    // Blanks before a sign of a range belong to it, and those behind it.
+    cursor.skip_blanks();
     if cursor.eat("...") {
+        cursor.skip_blanks();
         cursor.eat("+");
         let end = parse_time(cursor)?;
-        if !relative && end < start {
+        if end < start {
             return Err(cursor.error("an end that is not before the start"));
         }
         return Ok((at_or_after(relative, start), Some(end)));
     }
     if cursor.eat("~") {
+        cursor.skip_blanks();
         if cursor.eat("+") != relative {
             return Err(cursor.error("both ends of a range relative, or none"));
         }

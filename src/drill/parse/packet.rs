@@ -2,23 +2,12 @@
 
 use super::super::ast::{Body, EcnField, Icmp, IpInfo, Number, Packet, Quoted, Tcp, Udp};
 use super::super::cursor::Cursor;
+use super::super::letters::LETTERS;
 use super::{Parsed, tcp_options};
 use crate::tcp::Flags;
 
 /// Protocols and encapsulations that the notation knows and netloom has not.
 const FOREIGN: &[&str] = &["udplite", "sctp", "ipv4", "ipv6", "gre", "mpls", "vxlan"];
-
-const LETTERS: [(char, Flags); 9] = [
-    ('F', Flags::FIN),
-    ('S', Flags::SYN),
-    ('R', Flags::RST),
-    ('P', Flags::PSH),
-    ('U', Flags::URG),
-    ('E', Flags::ECE),
-    ('W', Flags::CWR),
-    ('A', Flags::AE),
-    ('.', Flags::ACK),
-];
 
 const U16: u64 = u16::MAX as u64;
 const U32: u64 = u32::MAX as u64;
@@ -73,7 +62,6 @@ fn parse_ip_info<'a>(
             "ect1" => ip.ecn = Some(EcnField::Ect1),
             "ect01" => ip.ecn = Some(EcnField::Ect01),
             "ce" => ip.ecn = Some(EcnField::Ce),
-            "ecn" => {}
             "tos" | "class" => ip.tos = Some(octet(cursor, "a traffic class")?),
             "ttl" | "hlim" => ip.ttl = Some(octet(cursor, "a hop limit")?),
             "flowlabel" => {
@@ -266,13 +254,20 @@ fn parse_quoted(cursor: &mut Cursor<'_>) -> Parsed<Quoted> {
         let len = parse_length(cursor)?;
         return Ok(Quoted::Raw { len });
     }
+    let mut flags = None;
     if cursor.peek().is_none_or(|c| !c.is_ascii_digit()) {
-        parse_flags(cursor)?;
+        flags = Some(parse_flags(cursor)?);
     }
     let (seq, len) = parse_range(cursor)?;
     cursor.skip_space();
+    let mut ack = None;
     if cursor.eat_word("ack") {
-        parse_number(cursor, "an acknowledgment number")?;
+        ack = Some(parse_number(cursor, "an acknowledgment number")?);
     }
-    Ok(Quoted::Tcp { seq, len })
+    Ok(Quoted::Tcp {
+        flags,
+        seq,
+        len,
+        ack,
+    })
 }

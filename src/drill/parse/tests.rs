@@ -81,7 +81,8 @@ fn times_of_every_form() {
         ("0...0.2", When::At(ms(0)), Some(ms(200))),
         ("0.1...0.2", When::At(ms(100)), Some(ms(200))),
         ("+0...+.3", When::After(ms(0)), Some(ms(300))),
-        ("+.1...0.05", When::After(ms(100)), Some(ms(50))),
+        ("+.1...0.25", When::After(ms(100)), Some(ms(250))),
+        ("+.002 ... 0.05", When::After(ms(2)), Some(ms(50))),
     ];
     for (time, when, until) in table {
         let event = one(&format!("{time} close(3) = 0"));
@@ -91,6 +92,8 @@ fn times_of_every_form() {
         ("*", When::Any),
         ("1~2", When::Between(ms(1000), ms(2000))),
         ("+.1~+.2", When::BetweenAfter(ms(100), ms(200))),
+        ("+.1 ~+.2", When::BetweenAfter(ms(100), ms(200))),
+        ("1 ~ 2", When::Between(ms(1000), ms(2000))),
     ];
     for (time, when) in table {
         assert_eq!(
@@ -175,6 +178,8 @@ fn other_protocols() {
         mtu: Some(1200),
         id: None,
         quoted: Some(Quoted::Tcp {
+            flags: None,
+            ack: None,
             seq: relative(1),
             len: 1460,
         }),
@@ -357,9 +362,9 @@ fn errors_name_line_column_and_what_was_expected() {
         ("*  close(3) = 0", 1, 1, "one time"),
         ("0...1 < . 1:1(0)", 1, 1, "one time"),
         (
-            "1...0.5 close(3) = 0",
+            "+1...0.5 close(3) = 0",
             1,
-            8,
+            9,
             "an end that is not before the start",
         ),
         ("1~+2 > . 1:1(0)", 1, 4, "both ends"),

@@ -111,11 +111,46 @@ pub(super) fn only_any(line: u32, call: &Call, from: usize, to: usize) -> Step<(
 pub(super) const RDWR: i64 = 2;
 pub(super) const NONBLOCK: i64 = 0o4000;
 
-pub(super) fn words_of(arg: &Arg) -> Vec<&str> {
+/// Names that are set together.
+///
+/// # Errors
+/// What stands there that is no name.
+pub(super) fn all_words(arg: Option<&Arg>) -> Result<Vec<&str>, &'static str> {
     match arg {
-        Arg::Name(name) => vec![name.as_str()],
-        Arg::Or(all) => all.iter().flat_map(words_of).collect(),
-        _ => Vec::new(),
+        Some(Arg::Name(name)) => Ok(vec![name.as_str()]),
+        Some(Arg::Or(all)) => {
+            let lists: Result<Vec<_>, _> = all.iter().map(|arg| all_words(Some(arg))).collect();
+            Ok(lists?.concat())
+        }
+        _ => Err("what has no name"),
+    }
+}
+
+/// Does a script say `...`, alone or in a list: whatever it is?
+pub(super) fn is_any(arg: Option<&Arg>) -> bool {
+    match arg {
+        None | Some(Arg::Any) => true,
+        Some(Arg::List(list)) => !list.is_empty() && list.iter().all(|arg| is_any(Some(arg))),
+        Some(_) => false,
+    }
+}
+
+/// What a script says that it gets, read by `read`; `None` when it does not look at it.
+///
+/// # Errors
+/// Unsupported, when it says what `read` makes nothing of.
+pub(super) fn said(
+    line: u32,
+    name: &str,
+    arg: Option<&Arg>,
+    read: impl Fn(&Arg) -> Option<i64>,
+) -> Step<Option<i64>> {
+    match arg {
+        Some(arg) if !is_any(Some(arg)) => {
+            let unknown = || Stop::unsupported(line, format!("this value of {name}"));
+            read(arg).map(Some).ok_or_else(unknown)
+        }
+        _ => Ok(None),
     }
 }
 

@@ -7,11 +7,9 @@ use core::num::NonZeroU16;
 
 use super::super::ast::{Body, Packet, Tcp, TcpOption, TcpOptionList};
 use super::inject::{self, Ends, Piece};
+use super::world::PEER_PORT;
 use super::{Runner, Step, Stop, icmp, seen};
 use crate::tcp::{Flags, State};
-
-/// The peer's port when a script does not say one.
-const PEER_PORT: u16 = 40_000;
 
 impl Runner<'_> {
     pub(super) fn inject(&mut self, line: u32, packet: &Packet) -> Step<()> {
@@ -46,13 +44,23 @@ impl Runner<'_> {
         match (ports, self.world.flow) {
             (Some((from, to)), _) => (self.world.their_end(from), self.world.our_end(to)),
             (None, Some((ours, theirs))) => (theirs, ours),
-            (None, None) => (self.world.their_end(PEER_PORT), self.world.our_end(port)),
+            (None, None) => (
+                self.world.their_end(self.world.peer_port),
+                self.world.our_end(port),
+            ),
         }
     }
 
     fn inject_tcp(&mut self, line: u32, packet: &Packet, tcp: &Tcp) -> Step<()> {
-        let ends = self.ends_of(tcp.ports);
         let opens = tcp.flags.contains(Flags::SYN) && !tcp.flags.contains(Flags::ACK);
+        if opens && tcp.ports.is_none() && self.world.is_fresh && self.world.flow.is_some() {
+            // Another socket is under test, whatever became of the one before.
+            self.forget_sent(line);
+            let next = self.world.peer_port.checked_add(1);
+            self.world.peer_port = next.unwrap_or(PEER_PORT);
+            self.world.flow = None;
+        }
+        let ends = self.ends_of(tcp.ports);
         let back = (ends.1, ends.0);
         if opens && self.sockets.listens_on(ends.1.port()) && self.is_over(back) {
             self.world.begin_flow(back);

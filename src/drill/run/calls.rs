@@ -10,7 +10,7 @@ use core::net::{IpAddr, SocketAddr};
 use std::net::Shutdown;
 
 use super::super::ast::{Arg, Call};
-use super::args::{NONBLOCK, descriptor, flags_of, number, only_any, words_of};
+use super::args::{NONBLOCK, all_words, descriptor, flags_of, number, only_any};
 use super::sockets::{Object, Socket, SocketState};
 use super::{Runner, Step, Stop, sockopts};
 use crate::base::Instant;
@@ -57,41 +57,47 @@ pub(super) fn count(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-/// The calls that there are.
-const CALLS: &[&str] = &[
-    "socket",
-    "bind",
-    "listen",
-    "accept",
-    "accept4",
-    "connect",
-    "read",
-    "readv",
-    "recv",
-    "recvfrom",
-    "recvmsg",
-    "write",
-    "writev",
-    "send",
-    "sendto",
-    "sendmsg",
-    "shutdown",
-    "close",
-    "poll",
-    "epoll_create",
-    "epoll_create1",
-    "epoll_ctl",
-    "epoll_wait",
-    "fcntl",
-    "ioctl",
-    "getsockopt",
-    "setsockopt",
+/// The calls that there are, and how many arguments each takes at least and at most.
+const CALLS: &[(&str, usize, usize)] = &[
+    ("socket", 3, 3),
+    ("bind", 3, 3),
+    ("listen", 2, 2),
+    ("accept", 3, 3),
+    ("accept4", 4, 4),
+    ("connect", 3, 3),
+    ("read", 3, 3),
+    ("readv", 3, 3),
+    ("recv", 4, 4),
+    ("recvfrom", 6, 6),
+    ("recvmsg", 3, 3),
+    ("write", 3, 3),
+    ("writev", 3, 3),
+    ("send", 4, 4),
+    ("sendto", 6, 6),
+    ("sendmsg", 3, 3),
+    ("shutdown", 2, 2),
+    ("close", 1, 1),
+    ("poll", 3, 3),
+    ("epoll_create", 1, 1),
+    ("epoll_create1", 1, 1),
+    ("epoll_ctl", 4, 4),
+    ("epoll_wait", 4, 4),
+    ("fcntl", 2, 3),
+    ("ioctl", 3, 3),
+    ("getsockopt", 5, 5),
+    ("setsockopt", 5, 5),
 ];
 
 /// Is there such a call, and are its words known?
 pub(super) fn check(line: u32, call: &Call) -> Step<()> {
-    if !CALLS.contains(&call.name.as_str()) {
+    let known = CALLS.iter().find(|(name, ..)| *name == call.name);
+    let Some(&(name, least, most)) = known else {
         return Err(Stop::unsupported(line, format!("the call {}", call.name)));
+    };
+    let given = call.args.len();
+    if !(least..=most).contains(&given) {
+        let text = format!("{name} takes {most} arguments, found {given}");
+        return Err(Stop::fail(line, text));
     }
     if call.name.ends_with("sockopt") {
         sockopts::check(line, call)?;
@@ -171,20 +177,51 @@ impl Runner<'_> {
     // --- descriptors and connections ------------------------------------------------------
 
     fn socket(&mut self, line: u32, call: &Call) -> Step<Answer> {
+        self.check_family(line, call.args.first())?;
         let mut is_stream = true;
         let mut nonblocking = false;
-        for word in call.args.iter().skip(1).flat_map(words_of) {
+        let unknown = |word: &str| Stop::unsupported(line, format!("a socket of {word}"));
+        for word in all_words(call.args.get(1)).map_err(unknown)? {
             match word {
-                "SOCK_STREAM" | "IPPROTO_TCP" | "SOCK_CLOEXEC" | "IPPROTO_IP" => {}
+                "SOCK_STREAM" => {}
                 "SOCK_DGRAM" => is_stream = false,
-                "IPPROTO_UDP" => {}
+                "SOCK_CLOEXEC" => {}
                 "SOCK_NONBLOCK" => nonblocking = true,
-                other => return Err(Stop::unsupported(line, format!("a socket of {other}"))),
+                other => return Err(unknown(other)),
             }
+        }
+        match call.args.get(2) {
+            Some(Arg::Number(0)) => {}
+            Some(Arg::Name(name)) if name == "IPPROTO_IP" => {}
+            Some(Arg::Name(name)) if name == "IPPROTO_TCP" && is_stream => {}
+            Some(Arg::Name(name)) if name == "IPPROTO_UDP" && !is_stream => {}
+            Some(Arg::Name(name)) => return Err(unknown(name)),
+            _ => return Err(unknown("this protocol")),
         }
         let mut socket = Socket::new(&self.settings.profile, is_stream);
         socket.nonblocking = nonblocking;
         self.open(line, call, Object::Socket(Box::new(socket)))
+    }
+
+    /// The family must be the run's: a socket for IPv6 that speaks IPv4 is not to be had.
+    fn check_family(&self, line: u32, family: Option<&Arg>) -> Step<()> {
+        let v6 = self.world.ours.is_ipv6();
+        match family {
+            Some(Arg::Any) => Ok(()),
+            Some(Arg::Name(name)) if name == "AF_INET6" && v6 => Ok(()),
+            // A script for IPv4 that runs over IPv6 means the other one.
+            Some(Arg::Name(name))
+                if name == "AF_INET" && (!v6 || self.settings.is_translated()) =>
+            {
+                Ok(())
+            }
+            Some(Arg::Name(name)) => {
+                let ip = if v6 { "IPv6" } else { "IPv4" };
+                let text = format!("a socket of {name} over {ip}");
+                Err(Stop::unsupported(line, text))
+            }
+            _ => Err(Stop::unsupported(line, "a socket of this family")),
+        }
     }
 
     /// Gives the descriptor that the script says it gets.
@@ -261,6 +298,7 @@ impl Runner<'_> {
             Ok(id) => {
                 socket.state = SocketState::Listener(id);
                 socket.local = self.world.stack.tcp_listener_addr(id).ok();
+                self.world.is_fresh = true;
                 done(0)
             }
             Err(ListenError::InUse) => failed("EADDRINUSE"),

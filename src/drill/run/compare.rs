@@ -58,15 +58,22 @@ pub(super) fn compare_tcp(
     if wanted.len != script.len {
         found.semantic(|| format!("{} bytes of text", script.len));
     }
-    if let (Some(ack), Some(live)) = (wanted.ack, script.ack) {
-        let live = if ack.absolute {
-            got.fields.ack
-        } else {
-            live.value
-        };
-        if ack.value != live {
-            found.semantic(|| format!("it acknowledges {live}"));
+    match (wanted.ack, script.ack) {
+        (Some(ack), Some(live)) => {
+            let live = if ack.absolute {
+                got.fields.ack
+            } else {
+                live.value
+            };
+            if ack.value != live {
+                found.semantic(|| format!("it acknowledges {live}"));
+            }
         }
+        // Without its flag the number says nothing.
+        (Some(ack), None) if ack.value != got.fields.ack => {
+            found.semantic(|| format!("the field of acknowledgments holds {}", got.fields.ack));
+        }
+        _ => {}
     }
     if let Some(window) = wanted.window {
         let live = got.fields.window;
@@ -125,6 +132,11 @@ fn compare_options(
         match live {
             None => found.semantic(|| format!("no option {}", name_of(option))),
             Some(live) => compare_option(option, live, found),
+        }
+        if let TcpOption::Sack(blocks) = option
+            && blocks.iter().any(|(l, r)| l.absolute || r.absolute)
+        {
+            found.semantic(|| "blocks are compared in the script's numbers alone".into());
         }
     }
     for option in live_list.iter().filter(counts) {

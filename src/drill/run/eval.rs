@@ -173,12 +173,51 @@ impl Scope<'_> {
                 }
                 flag(true)
             }
+            Expr::Binary(Operator::Remainder, a, b) if matches!(**a, Expr::Text(_)) => {
+                self.format(a, b)?
+            }
             Expr::Binary(operator, a, b) => {
                 let (a, b) = (self.number(a)?, self.number(b)?);
                 let value = apply(*operator, a, b);
                 Value::Number(value.ok_or(No::Wrong(NO_NUMBER))?)
             }
         })
+    }
+
+    /// `'cwnd=%d' % tcpi_snd_cwnd`: a text with values in it.
+    fn format(&self, text: &Expr, values: &Expr) -> Result<Value, No> {
+        let Value::Text(text) = self.eval(text)? else {
+            return Err(No::Wrong("what is no text has no places for values"));
+        };
+        let values = match values {
+            Expr::Tuple(all) => all.iter().map(|value| self.eval(value)).collect(),
+            one => self.eval(one).map(|value| vec![value]),
+        }?;
+        let mut values = values.iter();
+        let mut shown = String::new();
+        let mut pieces = text.split('%');
+        shown.push_str(pieces.next().unwrap_or_default());
+        while let Some(piece) = pieces.next() {
+            let mut rest = piece.chars();
+            match rest.next() {
+                // `%%`
+                None => {
+                    shown.push('%');
+                    shown.push_str(pieces.next().unwrap_or_default());
+                    continue;
+                }
+                Some('d' | 'i' | 'u' | 's') => {
+                    let value = values.next().ok_or(No::Wrong("a value is missing"))?;
+                    shown.push_str(&value.show());
+                }
+                Some(_) => return Err(No::Wrong("a format that is neither %d nor %s")),
+            }
+            shown.push_str(rest.as_str());
+        }
+        match values.next() {
+            None => Ok(Value::Text(shown)),
+            Some(_) => Err(No::Wrong("a value has no place")),
+        }
     }
 
     fn number(&self, expr: &Expr) -> Result<i128, No> {

@@ -4,12 +4,13 @@
 
 use core::net::IpAddr;
 
-use super::super::ast::{Icmp, IpInfo, Quoted};
+use super::super::ast::{Icmp, IpInfo, Number, Quoted};
 use super::inject::{self, Ends};
 use super::numbers::Numbers;
 use crate::base::Protocol;
 use crate::base::checksum::Sum;
-use crate::ipv6;
+use crate::tcp::Flags;
+use crate::{ipv6, udp};
 
 /// Kind and number in IPv4 and IPv6.
 const KINDS: &[(&str, Option<u8>, Option<u8>)] = &[
@@ -98,7 +99,8 @@ pub(super) fn message(
     let back = (ends.1, ends.0);
     match icmp.quoted {
         None => {}
-        Some(Quoted::Tcp { seq, len }) => {
+        // What it acknowledged nobody reads.
+        Some(Quoted::Tcp { seq, len, .. }) => {
             bytes.extend(inject::quoted_segment(back, seq, len, numbers));
         }
         Some(Quoted::Udp { len }) => bytes.extend(inject::quoted_datagram(back, len)),
@@ -119,7 +121,12 @@ pub(super) fn message(
 }
 
 /// What of a message that left a line does not say the same of.
-pub(super) fn compare(icmp: &Icmp, message: &[u8], v6: bool) -> Result<(), String> {
+pub(super) fn compare(
+    icmp: &Icmp,
+    message: &[u8],
+    v6: bool,
+    numbers: &Numbers,
+) -> Result<(), String> {
     let Some((kind, code)) = numbers_of(icmp, v6) else {
         return Err(format!(
             "no such ICMP message in this family: {}",
@@ -142,5 +149,68 @@ pub(super) fn compare(icmp: &Icmp, message: &[u8], v6: bool) -> Result<(), Strin
     if icmp.id.is_some_and(|wanted| wanted != id) {
         return Err(format!("identifier {id}"));
     }
-    Ok(())
+    let quoted = message.get(8..).unwrap_or_default();
+    match icmp.quoted {
+        None => Ok(()),
+        Some(wanted) => compare_quoted(&wanted, quoted, numbers),
+    }
+}
+
+/// A message of ours quotes a packet of the peer.
+fn compare_quoted(wanted: &Quoted, quoted: &[u8], numbers: &Numbers) -> Result<(), String> {
+    if let Quoted::Raw { len } = *wanted {
+        return if quoted.len() == usize::from(len) {
+            Ok(())
+        } else {
+            Err(format!("it quotes {} bytes", quoted.len()))
+        };
+    }
+    let octet = |bytes: &[u8], at: usize| bytes.get(at).copied().unwrap_or(0);
+    let half =
+        |bytes: &[u8], at: usize| u16::from_be_bytes([octet(bytes, at), octet(bytes, at + 1)]);
+    // How long it was stands in its header; what is quoted may be cut.
+    let (protocol, head, whole) = if octet(quoted, 0) >> 4 == 4 {
+        let head = usize::from(octet(quoted, 0) & 15) * 4;
+        let whole = usize::from(half(quoted, 2)).saturating_sub(head);
+        (Protocol(octet(quoted, 9)), head, whole)
+    } else {
+        (Protocol(octet(quoted, 6)), 40, half(quoted, 4).into())
+    };
+    let rest = quoted.get(head..).unwrap_or_default();
+    match *wanted {
+        Quoted::Udp { len } if protocol == Protocol::UDP => {
+            let live = whole.saturating_sub(udp::HEADER_LEN);
+            if live == usize::from(len) {
+                Ok(())
+            } else {
+                Err(format!("it quotes a datagram of {live} bytes"))
+            }
+        }
+        Quoted::Tcp {
+            flags,
+            seq,
+            len,
+            ack,
+        } if protocol == Protocol::TCP => {
+            // Cut off, the header is taken for one without options, and without flags.
+            let words = usize::from(octet(rest, 12) >> 4).max(5);
+            let live_len = whole.saturating_sub(words * 4);
+            let word = |at: usize| u32::from(half(rest, at)) << 16 | u32::from(half(rest, at + 2));
+            let bits = Flags::from_bits_truncate(half(rest, 12) & 0x1ff);
+            let same = |number: Number, live: u32, shifted: u32| {
+                number.value == if number.absolute { live } else { shifted }
+            };
+            let right = same(seq, word(4), numbers.theirs_to_script(word(4)))
+                && usize::try_from(len) == Ok(live_len)
+                && flags.is_none_or(|flags| flags == bits)
+                && ack.is_none_or(|ack| same(ack, word(8), numbers.ours_to_script(word(8))));
+            let start = numbers.theirs_to_script(word(4));
+            if right {
+                Ok(())
+            } else {
+                Err(format!("it quotes {bits:?} {start} with {live_len} bytes"))
+            }
+        }
+        _ => Err(format!("it quotes protocol {}", protocol.0)),
+    }
 }

@@ -192,7 +192,7 @@ impl<'a> Runner<'a> {
         }
         self.end(script.events.last().map_or(0, |event| event.line))?;
         if let Some(cleanup) = &script.cleanup {
-            self.shell(cleanup)?;
+            self.shell(cleanup, true)?;
         }
         Ok(())
     }
@@ -234,7 +234,7 @@ impl<'a> Runner<'a> {
         match &event.action {
             Action::Inject(packet) => self.inject(event.line, packet)?,
             Action::Call(call) => self.call(event, call)?,
-            Action::Shell(shell) => self.shell(shell)?,
+            Action::Shell(shell) => self.shell(shell, false)?,
             Action::Code(statements) => self.code(statements)?,
             Action::Expect(_) => {}
         }
@@ -252,7 +252,8 @@ impl<'a> Runner<'a> {
         if let Some(pending) = &self.pending {
             return Err(Stop::fail(pending.line, "the call has not returned"));
         }
-        self.no_surplus(line)
+        let ended_by_close = ends_with_close(self.script);
+        self.no_surplus(line, ended_by_close)
     }
 
     // --- time -----------------------------------------------------------------------------
@@ -321,11 +322,12 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// Start and end count from the same time: the end of the event before when they are relative.
     fn until(&self, event: &Event) -> Instant {
         let end = event.until.unwrap_or_default();
         match event.when {
             When::At(_) => self.world.start + end,
-            _ => self.world.now + end,
+            _ => self.last + end,
         }
     }
 
@@ -379,6 +381,20 @@ impl<'a> Runner<'a> {
     fn not_strict(&mut self, line: u32, text: impl Into<String>) {
         self.strict.get_or_insert_with(|| Cause::new(line, text));
     }
+}
+
+/// Is a connection closed behind the last line about a packet? What that sends a script leaves open.
+fn ends_with_close(script: &Script) -> bool {
+    let is_packet = |event: &&Event| matches!(event.action, Action::Inject(_) | Action::Expect(_));
+    let behind = script
+        .events
+        .iter()
+        .rev()
+        .take_while(|event| !is_packet(event));
+    behind.into_iter().any(|event| match &event.action {
+        Action::Call(call) => call.name == "close" || call.name == "shutdown",
+        _ => false,
+    })
 }
 
 /// The peer's first number in a script.

@@ -39,12 +39,16 @@ impl Runner<'_> {
         let Some(Arg::List(entries)) = call.args.first() else {
             return Err(Stop::unsupported(line, "a list of this form"));
         };
+        if number(line, call.args.get(1))? != count(entries.len()) {
+            return Err(Stop::unsupported(line, "a list of another length"));
+        }
         let mut ready = 0usize;
         let mut seen = Vec::new();
         for entry in entries {
             let Arg::Record(fields) = entry else {
                 return Err(Stop::unsupported(line, "a list of this form"));
             };
+            only_fields(line, fields, &["fd", "events", "revents"])?;
             let fd = number(line, field(fields, "fd"))?;
             let asked = mask(line, field(fields, "events"))?;
             let found = match self.readiness(fd) {
@@ -88,9 +92,10 @@ impl Runner<'_> {
         let watched = match call.args.get(3) {
             Some(Arg::Record(fields)) => {
                 let events = mask(line, field(fields, "events"))?;
-                (events, data(line, fields)?)
+                (events, data(line, fields)?.unwrap_or(0))
             }
-            _ => (0, 0),
+            _ if operation == "EPOLL_CTL_DEL" => (0, 0),
+            _ => return Err(Stop::unsupported(line, "an event of this form")),
         };
         if !self.sockets.has(fd) {
             return Ok(failed("EBADF"));
@@ -135,12 +140,25 @@ impl Runner<'_> {
         if found.is_empty() && timeout != 0 && began > Instant::ZERO {
             return Ok(Answer::Blocks(alarm(self.world.now, timeout)));
         }
-        let wanted = match call.args.get(1) {
+        self.check_events(line, call.args.get(1), &found)?;
+        Ok(done(count(found.len())))
+    }
+
+    /// Compares what a script says that it gets with what there is: data, and what it is ready for.
+    fn check_events(&mut self, line: u32, said: Option<&Arg>, found: &[(i64, u32)]) -> Step<()> {
+        let wanted: Vec<&Arg> = match said {
             Some(Arg::List(list)) => list.iter().collect(),
             Some(record @ Arg::Record(_)) => vec![record],
-            _ => Vec::new(),
+            // Not looked at; or nothing comes.
+            None | Some(Arg::Any) => return Ok(()),
+            Some(_) => return Err(Stop::unsupported(line, "events of this form")),
         };
-        for (entry, &(data_found, ready)) in wanted.iter().zip(&found) {
+        // Of a call that returns none, the record is only where they would be.
+        if !found.is_empty() && wanted.len() != found.len() {
+            let text = format!("{} events and not {}", found.len(), wanted.len());
+            self.miss(line, text, self.settings.lenient_calls)?;
+        }
+        for (entry, &(data_found, ready)) in wanted.iter().zip(found) {
             let Arg::Record(fields) = entry else {
                 return Err(Stop::unsupported(line, "an event of this form"));
             };
@@ -149,12 +167,13 @@ impl Runner<'_> {
                 self.check_mask(line, data_found, Some(asked), ready)?;
             }
             let wanted_data = data(line, fields)?;
-            if wanted_data != data_found {
-                let text = format!("the event is of {data_found} and not {wanted_data}");
+            if wanted_data.is_some_and(|wanted| wanted != data_found) {
+                let wanted = wanted_data.unwrap_or(0);
+                let text = format!("the event is of {data_found} and not {wanted}");
                 self.miss(line, text, self.settings.lenient_calls)?;
             }
         }
-        Ok(done(count(found.len())))
+        Ok(())
     }
 
     /// What a descriptor is ready for; `None` when there is none.
@@ -180,10 +199,7 @@ impl Runner<'_> {
             return error | IN | OUT | HUP | READ_HUP | READ_NORMAL | WRITE_NORMAL;
         }
         let mut ready = 0;
-        let peer_ended = matches!(
-            info.state,
-            State::CloseWait | State::Closing | State::LastAck | State::TimeWait | State::Closed
-        );
+        let peer_ended = has_peer_ended(info.state);
         let we_ended = !matches!(info.state, State::Established | State::CloseWait);
         if matches!(info.state, State::SynSent | State::SynRcvd) {
             return 0;
@@ -206,6 +222,14 @@ impl Runner<'_> {
     }
 }
 
+/// Has the peer's FIN come?
+pub(super) const fn has_peer_ended(state: State) -> bool {
+    matches!(
+        state,
+        State::CloseWait | State::Closing | State::LastAck | State::TimeWait | State::Closed
+    )
+}
+
 fn alarm(now: Instant, millis: i64) -> Option<Instant> {
     let millis = u64::try_from(millis).ok()?;
     Some(now + Duration::from_millis(millis))
@@ -222,9 +246,25 @@ fn mask(line: u32, arg: Option<&Arg>) -> Step<u32> {
     Ok(u32::try_from(bits).unwrap_or(0))
 }
 
-/// What an event gives back: `fd=4`, `ptr=4`, `u32=4`, `u64=4`.
-fn data(line: u32, fields: &[Field]) -> Step<i64> {
-    let named = ["fd", "ptr", "u32", "u64"].iter();
-    let found = named.filter_map(|name| field(fields, name)).next();
-    found.map_or(Ok(0), |arg| number(line, Some(arg)))
+/// What an event gives back, if the script says it: `fd=4`, `ptr=4`, `u32=4`, `u64=4`.
+fn data(line: u32, fields: &[Field]) -> Step<Option<i64>> {
+    const NAMES: [&str; 4] = ["fd", "ptr", "u32", "u64"];
+    only_fields(line, fields, &["events", "fd", "ptr", "u32", "u64"])?;
+    let found = NAMES.iter().find_map(|name| field(fields, name));
+    found.map(|arg| number(line, Some(arg))).transpose()
+}
+
+/// A field that nothing here knows would not be compared.
+fn only_fields(line: u32, fields: &[Field], known: &[&str]) -> Step<()> {
+    let stranger = fields.iter().find(|field| {
+        let name = field.name.as_deref();
+        name.is_none_or(|name| !known.contains(&name))
+    });
+    match stranger {
+        None => Ok(()),
+        Some(field) => {
+            let name = field.name.as_deref().unwrap_or("without a name");
+            Err(Stop::unsupported(line, format!("the field {name}")))
+        }
+    }
 }

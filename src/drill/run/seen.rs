@@ -7,7 +7,8 @@ use core::fmt::Write as _;
 use core::net::{IpAddr, SocketAddr};
 
 use super::super::ast::{Number, Tcp, TcpOption, TcpOptionList};
-use super::numbers::Numbers;
+use super::super::letters::LETTERS;
+use super::numbers::{Numbers, our_byte};
 use crate::base::{Instant, Protocol};
 use crate::tcp::{self, Fields, Flags, OptionIter};
 use crate::{ipv4, ipv6, udp};
@@ -86,6 +87,10 @@ impl Seen {
             (header.next_header(), payload, pseudo)
         };
         seen.body = body(protocol, payload);
+        if let (SeenBody::Udp { .. }, Some(data)) = (&seen.body, payload.get(udp::HEADER_LEN..)) {
+            let right = data.iter().zip(0..).all(|(&byte, at)| byte == our_byte(at));
+            seen.broken = (!right).then_some("its text is not what was sent");
+        }
         let v4_icmp = protocol == Protocol::ICMP;
         let whole = if v4_icmp {
             crate::base::checksum::Sum::new()
@@ -251,18 +256,6 @@ impl SeenTcp {
         }
     }
 }
-
-const LETTERS: [(char, Flags); 9] = [
-    ('F', Flags::FIN),
-    ('S', Flags::SYN),
-    ('R', Flags::RST),
-    ('P', Flags::PSH),
-    ('U', Flags::URG),
-    ('E', Flags::ECE),
-    ('W', Flags::CWR),
-    ('A', Flags::AE),
-    ('.', Flags::ACK),
-];
 
 /// A segment as a script would have it.
 pub(super) fn show_tcp(tcp: &Tcp) -> String {

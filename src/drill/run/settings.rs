@@ -85,6 +85,11 @@ impl Settings {
         if self.translated { mtu + 20 } else { mtu }
     }
 
+    /// Is it an IPv4 script that runs over IPv6?
+    pub(super) const fn is_translated(&self) -> bool {
+        self.translated
+    }
+
     fn set(&mut self, option: &ScriptOption) -> Step<()> {
         let ScriptOption { line, name, value } = option;
         let value = value.as_deref();
@@ -166,8 +171,9 @@ impl Settings {
     pub(super) fn apply(&mut self, shell: &Shell) -> Step<()> {
         for effect in effects(shell)? {
             if let Effect::Set(name, value) = effect {
-                let set = self.profile.set(name, &value);
-                set.map_err(|error| Stop::fail(shell.line, error))?;
+                self.profile
+                    .set(name, &value)
+                    .map_err(|error| Stop::unsupported(shell.line, error))?;
             }
         }
         Ok(())
@@ -178,7 +184,7 @@ impl Settings {
         for effect in effects(shell)? {
             if let Effect::Set("mtu", value) = effect {
                 let set = self.profile.set("mtu", &value);
-                set.map_err(|error| Stop::fail(shell.line, error))?;
+                set.map_err(|error| Stop::unsupported(shell.line, error))?;
             }
         }
         Ok(())
@@ -215,7 +221,8 @@ fn per_mille(text: &str) -> Option<u32> {
 }
 
 impl Runner<'_> {
-    pub(super) fn shell(&mut self, shell: &Shell) -> Step<()> {
+    /// A command between events, or the one behind them.
+    pub(super) fn shell(&mut self, shell: &Shell, is_last: bool) -> Step<()> {
         for effect in effects(shell)? {
             match effect {
                 Effect::Set("mtu", _) => {}
@@ -226,9 +233,15 @@ impl Runner<'_> {
                         return Err(Stop::unsupported(shell.line, text));
                     }
                     let set = self.settings.profile.set(name, &value);
-                    set.map_err(|error| Stop::fail(shell.line, error))?;
+                    set.map_err(|error| Stop::unsupported(shell.line, error))?;
                     self.sockets.apply(&self.settings.profile);
                 }
+                // The end does it; before that the connections there would be under other settings.
+                Effect::Restore if !is_last => {
+                    let text = "settings that are restored before the end";
+                    return Err(Stop::unsupported(shell.line, text));
+                }
+                Effect::Restore => {}
                 Effect::State(wanted) => {
                     let state = self.state_name();
                     if state != wanted {

@@ -1,13 +1,13 @@
 //! Options of sockets, and what fcntl and ioctl know of them.
 //!
-//! *Owns* the table from their names to netloom's options. *Does not* know levels: no two of them share
-//! a name here.
+//! *Owns* the table from their names to netloom's options. *Does not* keep levels apart beyond checking
+//! them: no two options share a name here.
 
 use core::time::Duration;
 
 use super::super::ast::{Arg, Call, Field};
 use super::super::profile::choice;
-use super::args::{NONBLOCK, RDWR, constant, descriptor, flags_of};
+use super::args::{NONBLOCK, RDWR, constant, descriptor, flags_of, is_any, said};
 use super::calls::{Answer, done, errno_of, failed};
 use super::sockets::{Socket, SocketState};
 use super::{Runner, Step, Stop};
@@ -38,7 +38,7 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Options that are kept and change no packet here.
-const KEPT: &[&str] = &["SO_REUSEADDR", "SO_REUSEPORT"];
+const KEPT: &[&str] = &["SO_REUSEADDR", "SO_REUSEPORT", "TCP_INQ"];
 
 /// Options of which one value is what netloom does.
 const ONLY: &[(&str, i64)] = &[
@@ -51,10 +51,48 @@ const ONLY: &[(&str, i64)] = &[
 pub(super) fn check(line: u32, call: &Call) -> Step<()> {
     let name = name_of(line, call)?;
     let is_only = ONLY.iter().any(|(only, _)| *only == name);
-    if KNOWN.contains(&name) || KEPT.contains(&name) || is_only {
-        return Ok(());
+    if !(KNOWN.contains(&name) || KEPT.contains(&name) || is_only) {
+        return Err(Stop::unsupported(line, format!("the socket option {name}")));
     }
-    Err(Stop::unsupported(line, format!("the socket option {name}")))
+    if !is_of_level(name, call.args.get(1)) {
+        return Err(Stop::unsupported(line, format!("{name} at this level")));
+    }
+    let is_set = call.name == "setsockopt";
+    if !is_length_of(name, call.args.get(4), is_set) {
+        return Err(Stop::unsupported(line, format!("this length of {name}")));
+    }
+    Ok(())
+}
+
+fn is_of_level(name: &str, level: Option<&Arg>) -> bool {
+    let levels: [&str; 2] = match name.split('_').next() {
+        Some("TCP") => ["SOL_TCP", "IPPROTO_TCP"],
+        Some("IP") => ["SOL_IP", "IPPROTO_IP"],
+        Some("IPV6") => ["SOL_IPV6", "IPPROTO_IPV6"],
+        _ => ["SOL_SOCKET", "SOL_SOCKET"],
+    };
+    matches!(level, Some(Arg::Name(level)) if levels.contains(&level.as_str())) || is_any(level)
+}
+
+/// A number has four bytes, a pair eight, and what is read says its length in brackets.
+fn is_length_of(name: &str, length: Option<&Arg>, is_set: bool) -> bool {
+    let wanted = match name {
+        "SO_LINGER" => 8,
+        // A name is as long as it is written, and TCP_INFO as the kernel has it.
+        "TCP_CONGESTION" if is_set => return true,
+        "TCP_CONGESTION" => 16,
+        "TCP_INFO" => return is_any(length),
+        _ => 4,
+    };
+    match length {
+        Some(Arg::Number(length)) if is_set => *length == wanted,
+        Some(Arg::List(list)) if !is_set && list.len() == 1 => inner_is(list.first(), wanted),
+        length => is_any(length),
+    }
+}
+
+fn inner_is(arg: Option<&Arg>, wanted: i64) -> bool {
+    is_any(arg) || matches!(arg, Some(Arg::Number(number)) if *number == wanted)
 }
 
 fn name_of(line: u32, call: &Call) -> Step<&str> {
@@ -82,16 +120,23 @@ fn text(arg: Option<&Arg>) -> Option<&str> {
     }
 }
 
-/// A field of a record by its name, or its place.
-fn field(arg: Option<&Arg>, name: &str, place: usize) -> Option<i64> {
-    let Some(Arg::Record(fields)) = arg else {
+/// `{onoff=1, linger=2}` or `{1, 2}`, in a list or not.
+fn linger(arg: Option<&Arg>) -> Option<(i64, i64)> {
+    let fields = match arg? {
+        Arg::Record(fields) => fields,
+        Arg::List(list) if list.len() == 1 => return linger(list.first()),
+        _ => return None,
+    };
+    let [on, time] = fields.as_slice() else {
         return None;
     };
-    let named = fields
-        .iter()
-        .find(|field| field.name.as_deref() == Some(name));
-    let Field { value, .. } = named.or_else(|| fields.get(place))?;
-    inner(value)
+    let value = |field: &Field, names: [&str; 2]| {
+        let name = field.name.as_deref();
+        let right = name.is_none_or(|name| names.contains(&name));
+        inner(&field.value).filter(|_| right)
+    };
+    let on = value(on, ["onoff", "l_onoff"])?;
+    Some((on, value(time, ["linger", "l_linger"])?))
 }
 
 impl Runner<'_> {
@@ -104,7 +149,9 @@ impl Runner<'_> {
             return Ok(failed("EBADF"));
         };
         if KEPT.contains(&name) {
-            socket.kept.insert(name.to_owned(), number.unwrap_or(0));
+            let unknown = || Stop::unsupported(line, format!("this value of {name}"));
+            let number = number.ok_or_else(unknown)?;
+            socket.kept.insert(name.to_owned(), number);
             return Ok(done(0));
         }
         if let Some(number) = number
@@ -122,10 +169,11 @@ impl Runner<'_> {
                 None => return Err(Stop::unsupported(line, "this congestion control")),
             },
             "SO_LINGER" => {
-                let (on, seconds) = (field(value, "onoff", 0), field(value, "linger", 1));
-                let seconds = u64::try_from(seconds.unwrap_or(0)).unwrap_or(0);
-                let linger = Duration::from_secs(seconds);
-                tcp.linger(on.filter(|&on| on != 0).map(|_| linger))
+                let Some((on, seconds)) = linger(value) else {
+                    return Err(Stop::unsupported(line, "this value of SO_LINGER"));
+                };
+                let time = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+                tcp.linger(Some(time).filter(|_| on != 0))
             }
             _ => {
                 let Some(number) = number else {
@@ -156,19 +204,11 @@ impl Runner<'_> {
             return Ok(failed("EBADF"));
         };
         let socket = socket.clone();
-        if name == "TCP_CONGESTION" {
-            let live = socket.tcp.congestion_setting().name();
-            return match text(wanted) {
-                Some(wanted) if wanted != live => {
-                    self.miss(
-                        line,
-                        format!("{name} is {live} and not {wanted}"),
-                        self.settings.lenient_calls,
-                    )?;
-                    Ok(done(0))
-                }
-                _ => Ok(done(0)),
-            };
+        match name {
+            "TCP_CONGESTION" => return self.get_congestion(line, &socket, wanted),
+            "SO_LINGER" => return self.get_linger(line, &socket, wanted),
+            "SO_ERROR" => return self.get_error(line, fd, &socket, wanted),
+            _ => {}
         }
         if name == "TCP_INFO" && !matches!(wanted, Some(Arg::Any)) {
             return Err(Stop::unsupported(
@@ -176,38 +216,72 @@ impl Runner<'_> {
                 "TCP_INFO that is compared: use code",
             ));
         }
-        if name == "SO_LINGER" {
-            let live = socket.tcp.linger_setting();
-            let on = i64::from(live.is_some());
-            let seconds = live.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(0));
-            self.compare(line, name, field(wanted, "onoff", 0), on)?;
-            self.compare(line, name, field(wanted, "linger", 1), seconds)?;
-            return Ok(done(0));
-        }
-        if name == "SO_ERROR" {
-            let errno = self.take_error(fd, &socket);
-            let live = errno.map_or(Some(0), number_of_errno);
-            let wanted = wanted.and_then(|arg| match arg {
-                Arg::List(list) => list.first().and_then(errno_value),
-                other => errno_value(other),
-            });
-            return match (live, wanted) {
-                (_, None) => Ok(done(0)),
-                (Some(live), Some(_)) => {
-                    self.compare(line, name, wanted, live)?;
-                    Ok(done(0))
-                }
-                (None, Some(_)) => Err(Stop::unsupported(line, "this error's number")),
-            };
-        }
         let live = get_number(&self.world.stack, &socket, name);
         match live {
             Some(live) => {
-                self.compare(line, name, wanted.and_then(inner), live)?;
+                let wanted = said(line, name, wanted, inner)?;
+                self.compare(line, name, wanted, live)?;
                 Ok(done(0))
             }
-            None if matches!(wanted, Some(Arg::Any)) => Ok(done(0)),
+            None if is_any(wanted) => Ok(done(0)),
             None => Err(Stop::unsupported(line, format!("the value of {name}"))),
+        }
+    }
+
+    fn get_congestion(&mut self, line: u32, socket: &Socket, wanted: Option<&Arg>) -> Step<Answer> {
+        let name = "TCP_CONGESTION";
+        let live = socket.tcp.congestion_setting().name();
+        match text(wanted) {
+            Some(wanted) if wanted != live => {
+                self.miss(
+                    line,
+                    format!("{name} is {live} and not {wanted}"),
+                    self.settings.lenient_calls,
+                )?;
+                Ok(done(0))
+            }
+            None if !is_any(wanted) => Err(Stop::unsupported(line, "this value of TCP_CONGESTION")),
+            _ => Ok(done(0)),
+        }
+    }
+
+    fn get_linger(&mut self, line: u32, socket: &Socket, wanted: Option<&Arg>) -> Step<Answer> {
+        let name = "SO_LINGER";
+        let live = socket.tcp.linger_setting();
+        let on = i64::from(live.is_some());
+        let seconds = live.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(0));
+        if is_any(wanted) {
+            return Ok(done(0));
+        }
+        let Some(wanted) = linger(wanted) else {
+            return Err(Stop::unsupported(line, "this value of SO_LINGER"));
+        };
+        self.compare(line, name, Some(wanted.0), on)?;
+        self.compare(line, name, Some(wanted.1), seconds)?;
+        Ok(done(0))
+    }
+
+    fn get_error(
+        &mut self,
+        line: u32,
+        fd: i64,
+        socket: &Socket,
+        wanted: Option<&Arg>,
+    ) -> Step<Answer> {
+        let name = "SO_ERROR";
+        let errno = self.take_error(fd, socket);
+        let live = errno.map_or(Some(0), number_of_errno);
+        let wanted = said(line, name, wanted, |arg| match arg {
+            Arg::List(list) => list.first().and_then(errno_value),
+            other => errno_value(other),
+        })?;
+        match (live, wanted) {
+            (_, None) => Ok(done(0)),
+            (Some(live), Some(_)) => {
+                self.compare(line, name, wanted, live)?;
+                Ok(done(0))
+            }
+            (None, Some(_)) => Err(Stop::unsupported(line, "this error's number")),
         }
     }
 
@@ -253,7 +327,7 @@ impl Runner<'_> {
             }
             _ => return Err(Stop::unsupported(line, "this command of ioctl")),
         };
-        match call.args.get(2).and_then(inner) {
+        match said(line, "ioctl", call.args.get(2), inner)? {
             None => Ok(done(0)),
             Some(wanted) if i64::from(live) == wanted => Ok(done(0)),
             Some(wanted) => {
@@ -355,7 +429,7 @@ fn get_number(stack: &Stack, socket: &Socket, name: &str) -> Option<i64> {
     }
     let seconds = |time: Duration| i64::try_from(time.as_secs()).ok();
     Some(match name {
-        "SO_REUSEADDR" | "SO_REUSEPORT" => 0,
+        "SO_REUSEADDR" | "SO_REUSEPORT" | "TCP_INQ" => 0,
         "TCP_NODELAY" => i64::from(socket.tcp.is_nodelay()),
         "TCP_USER_TIMEOUT" => {
             let time = socket.tcp.user_timeout_setting();

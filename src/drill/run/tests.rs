@@ -1,6 +1,7 @@
 //! Scripts that hold, and scripts that do not: what is said of each, and of which line.
 
 use super::super::{Drill, Outcome, Profile, Variant, Verdict};
+use super::transfer::MADE;
 
 /// A listener and a connection that the peer opened, up to line 6, without options.
 const OPEN: &str = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
@@ -396,10 +397,7 @@ fn sockets_are_watched() {
          +0 recv(4, ..., 100, MSG_PEEK) = 10
          +0 read(4, ..., 100) = 10
          +0...0.05 poll([{fd=4, events=POLLIN, revents=0}], 1, 50) = 0
-         +.2 read(4, ..., 1) = -1 EAGAIN (...)"
-            .replace("+.2 read", "+0.2 recv")
-            .replace("..., 1) = -1", "..., 1, MSG_DONTWAIT) = -1")
-            .as_str(),
+         +.2 recv(4, ..., 1, MSG_DONTWAIT) = -1 EAGAIN (...)",
     );
 }
 
@@ -488,8 +486,274 @@ fn super_segments_come_in_as_the_option_says() {
 fn what_is_not_fatal_costs_strictness() {
     let script = format!("--non_fatal=syscall\n{OPEN}+0 close(9) = 0\n");
     assert_eq!(plain(&script).verdict, Verdict::Pass);
-    let script = format!("--non_fatal=packet\n{OPEN}+0 > . 1:1(0) ack 1\n");
-    assert_eq!(plain(&script).verdict, Verdict::Pass);
+    let write = "+0 write(4, ..., 1000) = 1000\n";
+    for line in ["+0 > P. 1:1001(1000) ack 9", "+1 > P. 1:1001(1000) ack 1"] {
+        let script = format!("--non_fatal=packet\n{OPEN}{write}{line}\n");
+        let outcome = plain(&script);
+        assert_eq!(outcome.verdict, Verdict::Pass, "{line}: {outcome:?}");
+    }
+}
+
+/// Nothing was compared where nothing came, and where no line is.
+#[test]
+fn what_is_missing_is_fatal_whatever_a_script_says() {
+    let table = [
+        ("+0 > . 1:1(0) ack 1", "nothing came"),
+        ("+0 write(4, ..., 9) = 9", "no line expects P. 1:10(9)"),
+        ("+0...0.1 read(4, ..., 9) = 9", "the call has not returned"),
+    ];
+    for (line, says) in table {
+        let script = format!("--non_fatal=packet,syscall\n{OPEN}{line}\n");
+        let outcome = plain(&script);
+        assert_eq!(outcome.verdict, Verdict::Fail, "{line}");
+        let cause = outcome.cause.unwrap().text;
+        assert!(cause.contains(says), "{line}: {cause}");
+    }
+}
+
+/// What a script says and nothing here would compare is no pass.
+#[test]
+fn every_argument_is_compared_or_told() {
+    let watch = "+0 epoll_create(1) = 5
+        +0 epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLOUT, u64=7}) = 0\n";
+    let table = [
+        ("{events=EPOLLOUT, u64=8}", Verdict::Fail),
+        ("{events=EPOLLIN, u64=7}", Verdict::Fail),
+        ("[{events=EPOLLOUT}, {events=EPOLLOUT}]", Verdict::Fail),
+        ("{events=EPOLLOUT, colour=7}", Verdict::Unsupported),
+        ("7", Verdict::Unsupported),
+        ("[7]", Verdict::Unsupported),
+        ("{events=EPOLLOUT, u64=7}", Verdict::StrictPass),
+        ("{events=EPOLLOUT}", Verdict::StrictPass),
+        ("...", Verdict::StrictPass),
+    ];
+    for (said, verdict) in table {
+        let script = format!("{OPEN}{watch}+0 epoll_wait(5, {said}, 2, 0) = 1\n");
+        assert_eq!(plain(&script).verdict, verdict, "{said}");
+    }
+    let table = [
+        ("close(4, 5) = 0", Verdict::Fail),
+        ("recv(4, ..., 5) = 5", Verdict::Fail),
+        ("socket(AF_INET6, SOCK_STREAM, 0) = 5", Verdict::Unsupported),
+        ("socket(..., 5, 0) = 5", Verdict::Unsupported),
+        (
+            "socket(..., SOCK_STREAM, IPPROTO_UDP) = 5",
+            Verdict::Unsupported,
+        ),
+        ("socket(AF_INET, SOCK_STREAM, 0) = 5", Verdict::StrictPass),
+        (
+            "getsockopt(4, SOL_TCP, TCP_NODELAY, [X], [4]) = 0",
+            Verdict::Unsupported,
+        ),
+        (
+            "getsockopt(4, SOL_TCP, TCP_NODELAY, [0], [8]) = 0",
+            Verdict::Unsupported,
+        ),
+        (
+            "getsockopt(4, SOL_SOCKET, TCP_NODELAY, [0], [4]) = 0",
+            Verdict::Unsupported,
+        ),
+        (
+            "getsockopt(4, SOL_TCP, TCP_NODELAY, [0], [4]) = 0",
+            Verdict::StrictPass,
+        ),
+        (
+            "getsockopt(4, SOL_TCP, TCP_NODELAY, ..., ...) = 0",
+            Verdict::StrictPass,
+        ),
+        (
+            "getsockopt(4, SOL_TCP, TCP_CONGESTION, [7], ...) = 0",
+            Verdict::Unsupported,
+        ),
+        (
+            "getsockopt(4, SOL_SOCKET, SO_ERROR, [EODD], [4]) = 0",
+            Verdict::Unsupported,
+        ),
+        (
+            "getsockopt(4, SOL_SOCKET, SO_LINGER, [5], [8]) = 0",
+            Verdict::Unsupported,
+        ),
+        (
+            "getsockopt(4, SOL_SOCKET, SO_LINGER, [{onoff=1, linger=0}], [8]) = 0",
+            Verdict::Fail,
+        ),
+        (
+            "getsockopt(4, SOL_SOCKET, SO_LINGER, {0, 0}, [8]) = 0",
+            Verdict::StrictPass,
+        ),
+        (
+            "setsockopt(4, SOL_SOCKET, SO_LINGER, [1], 8) = 0",
+            Verdict::Unsupported,
+        ),
+        (
+            "setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 2) = 0",
+            Verdict::Unsupported,
+        ),
+        (
+            "setsockopt(4, SOL_SOCKET, SO_REUSEADDR, \"a\", 4) = 0",
+            Verdict::Unsupported,
+        ),
+        ("ioctl(4, SIOCINQ, [X]) = 0", Verdict::Unsupported),
+        ("ioctl(4, SIOCINQ, [...]) = 0", Verdict::StrictPass),
+        (
+            "poll([{fd=4, events=POLLOUT, revents=POLLOUT}], 2, 0) = 1",
+            Verdict::Unsupported,
+        ),
+        (
+            "poll([{fd=4, events=POLLOUT, odd=1}], 1, 0) = 1",
+            Verdict::Unsupported,
+        ),
+        ("writev(4, [{..., 5}], 2) = 5", Verdict::Unsupported),
+        (
+            "sendmsg(4, {msg_iov(2)=[{..., 5}]}, 0) = 5",
+            Verdict::Unsupported,
+        ),
+        ("write(4, NULL, 5) = -1 EFAULT", Verdict::StrictPass),
+        ("write(4, NULL, 5) = 5", Verdict::Fail),
+        ("write(4, NULL, 0) = 0", Verdict::StrictPass),
+    ];
+    for (call, verdict) in table {
+        let outcome = plain(&format!("{OPEN}+0 {call}\n"));
+        assert_eq!(outcome.verdict, verdict, "{call}: {outcome:?}");
+    }
+}
+
+/// Start and end of a call that blocks count from the same event.
+#[test]
+fn an_end_counts_from_where_the_start_does() {
+    let read = |end: &str| {
+        format!(
+            "{OPEN}+.1...{end} read(4, ..., 500) = 500
+             +.2 < P. 1:501(500) ack 1 win 32000
+             +0 > . 1:1(0) ack 501\n"
+        )
+    };
+    assert_eq!(plain(&read("0.3")).verdict, Verdict::StrictPass);
+    assert_eq!(plain(&read("0.2")).verdict, Verdict::Fail);
+    assert_eq!(plain(&read("0.4")).verdict, Verdict::Fail);
+}
+
+#[test]
+fn code_goes_on_behind_a_backslash_and_puts_values_into_texts() {
+    passes(
+        "+0 %{ assert tcpi_state == 1; \\\n assert tcpi_unacked == 0, \\\n 'out=%d' % tcpi_unacked }%",
+    );
+    fails(
+        "+0 %{ assert 1 == 2, 'a %d of %s, %d%%' % (tcpi_state, 'it', 7) }%",
+        1,
+        ", a 1 of it, 7%",
+    );
+    for wrong in ["'%d' % (1, 2)", "'%d %d' % 1", "'%z' % 1"] {
+        let script = format!("{OPEN}+0 %{{ assert 1 == 2, {wrong} }}%\n");
+        let cause = plain(&script).cause.unwrap().text;
+        assert!(!cause.contains("does not hold"), "{wrong}: {cause}");
+    }
+}
+
+#[test]
+fn settings_are_restored_at_the_end_alone() {
+    let restore = "`/tmp/sysctl_restore_${PPID}.sh`";
+    passes(restore);
+    unsupported(
+        &format!("+0 {restore}\n+0 close(3) = 0"),
+        1,
+        "restored before the end",
+    );
+    let wrong = format!("`sysctl -q net.ipv4.tcp_ecn=5`\n{OPEN}");
+    assert_eq!(plain(&wrong).verdict, Verdict::Unsupported);
+}
+
+/// What the last calls of a script send is nobody's line; a line about a packet behind them is one.
+#[test]
+fn the_end_of_a_script_may_close_unasked() {
+    let script = |lines: &str| plain(&format!("{OPEN}{lines}\n"));
+    let closed = script("+0 close(4) = 0\n+0 close(3) = 0");
+    assert_eq!(closed.verdict, Verdict::Pass, "{closed:?}");
+    for lines in [
+        "+0 close(4) = 0\n+0 < . 1:1(0) ack 1 win 5",
+        "+0 write(4, ..., 5) = 5\n+0 close(4) = 0",
+    ] {
+        assert_eq!(script(lines).verdict, Verdict::Fail, "{lines}");
+    }
+}
+
+/// One listener after the other: each connection is another one, whatever became of the one before.
+#[test]
+fn another_listener_is_another_connection() {
+    let twice = format!(
+        "{OPEN}+0 write(4, ..., 10) = 10
+         +0 > P. 1:11(10) ack 1
+         +0 close(4) = 0
+         +0 close(3) = 0
+         {}",
+        OPEN.replacen("0 socket", "+0 socket", 1)
+    );
+    let outcome = plain(&twice);
+    assert_eq!(outcome.verdict, Verdict::Pass, "{outcome:#?}");
+    let cause = outcome.cause.unwrap().text;
+    assert!(cause.contains("no line expects F. 11:11(0)"), "{cause}");
+}
+
+#[test]
+fn a_message_tells_what_waits_behind_it() {
+    let arrive = "+0 < P. 1:101(100) ack 1 win 32000
+        +0 > . 1:1(0) ack 101
+        +0 < F. 101:101(0) ack 1 win 32000
+        +0 > . 1:1(0) ack 102\n";
+    let read = |len: u32, waits: u32| {
+        format!(
+            "+0 recvmsg(4, {{msg_name(...)=..., msg_iov(1)=[{{..., {len}}}], msg_flags=0, \
+             msg_control=[{{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data={waits}}}]}}, 0) = {len}\n"
+        )
+    };
+    let on = "+0 setsockopt(4, SOL_TCP, TCP_INQ, [1], 4) = 0\n";
+    passes(&format!("{on}{arrive}{}{}", read(40, 60), read(60, 1)));
+    fails(
+        &format!("{on}{arrive}{}", read(40, 61)),
+        6,
+        "TCP_CM_INQ is 60",
+    );
+    fails(
+        &format!("{arrive}{}", read(40, 60)),
+        5,
+        "TCP_CM_INQ is absent",
+    );
+}
+
+#[test]
+fn what_an_icmp_error_of_ours_quotes_is_compared() {
+    let table = [
+        ("udp 5000 > 9 (50)", "[udp (50)]", true),
+        ("udp 5000 > 9 (50)", "[udp (51)]", false),
+        ("udp 5000 > 9 (50)", "[1:51(50)]", false),
+        ("udp 5000 > 9 (50)", "[raw (78)]", true),
+        ("udp 5000 > 9 (50)", "[raw (77)]", false),
+    ];
+    for (packet, quoted, right) in table {
+        let script = format!("0 < {packet}\n+0 > icmp unreachable port_unreachable {quoted}");
+        let verdict = plain(&script).verdict;
+        assert_eq!(verdict == Verdict::StrictPass, right, "{quoted}");
+    }
+}
+
+/// A call with megabytes to write makes what there is room for, each time that it is tried.
+#[test]
+fn a_write_of_megabytes_makes_what_it_moves() {
+    let acks: String = (1..=400)
+        .map(|n| format!("+.01 < . 1:1(0) ack {} win 32000\n", n * 10_000 + 1))
+        .collect();
+    let script = format!(
+        "--profile=rfc\n{OPEN}+0 setsockopt(4, SOL_SOCKET, SO_SNDBUF, [20000], 4) = 0
+         +0...5 write(4, ..., 60000000) = 60000000\n{acks}"
+    );
+    MADE.set(0);
+    let outcome = plain(&script);
+    assert_eq!(outcome.verdict, Verdict::Fail, "it has 60 MB to write");
+    let made = MADE.get();
+    assert!(
+        (3_000_000..10_000_000).contains(&made),
+        "{made} bytes for 4 MB"
+    );
 }
 
 #[test]

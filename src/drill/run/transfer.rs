@@ -6,9 +6,10 @@
 use bytes::Bytes;
 
 use super::super::ast::{Arg, Call, Field};
-use super::args::{descriptor, only_any};
-use super::calls::{Answer, count, done, errno_of, failed};
+use super::args::{descriptor, number, only_any};
+use super::calls::{Answer, Returned, count, done, errno_of, failed};
 use super::numbers::{our_byte, their_byte};
+use super::ready::has_peer_ended;
 use super::sockets::{SocketState, offset};
 use super::{Runner, Step, Stop};
 use crate::stack::{RecvError, TcpId, UdpId};
@@ -17,18 +18,31 @@ use crate::tcp::{ReadError, WriteError};
 /// The most that one call moves.
 const MOST: usize = 64 << 20;
 
+#[cfg(test)]
+std::thread_local! {
+    /// Bytes that were made to be written.
+    pub(super) static MADE: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
+}
+
 /// What a call asks for.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     len: usize,
     peek: bool,
     dont_wait: bool,
+    /// It says that nothing is cut off.
+    is_whole: bool,
+    /// How many bytes it says wait behind those that it reads.
+    waiting: Option<i64>,
 }
 
 impl Runner<'_> {
     pub(super) fn transfer(&mut self, line: u32, call: &Call) -> Step<Answer> {
         let fd = descriptor(line, call)?;
         let asked = asked(line, call)?;
+        if is_null(call.args.get(1)) && asked.len > 0 {
+            return Ok(failed("EFAULT"));
+        }
         let is_read = call.name.starts_with("re");
         let Some(socket) = self.sockets.socket(fd) else {
             return Ok(failed("EBADF"));
@@ -36,8 +50,22 @@ impl Runner<'_> {
         let wait = !socket.nonblocking && !asked.dont_wait;
         let is_stream = socket.is_stream;
         match (socket.state, is_read) {
-            (SocketState::Stream(id), true) => self.read(line, fd, id, asked, wait),
-            (SocketState::Stream(id), false) => Ok(self.write(fd, id, asked.len, wait)),
+            (SocketState::Stream(id), true) => {
+                let answer = self.read(line, fd, id, asked, wait)?;
+                if let (Some(wanted), Answer::Done(Returned { errno: None, .. })) =
+                    (asked.waiting, &answer)
+                {
+                    self.check_waiting(line, fd, id, wanted)?;
+                }
+                Ok(answer)
+            }
+            (SocketState::Stream(id), false) => {
+                // Who is connected sends to the peer, whatever address is given.
+                if call.name == "sendto" {
+                    only_any(line, call, 4, 6)?;
+                }
+                Ok(self.write(fd, id, asked.len, wait))
+            }
             (SocketState::Datagram(id), true) => self.receive(line, id, asked, wait),
             (SocketState::Datagram(id), false) => self.send(line, call, id, asked.len),
             (_, true) => Ok(failed("ENOTCONN")),
@@ -53,9 +81,13 @@ impl Runner<'_> {
     fn write(&mut self, fd: i64, id: TcpId, len: usize, wait: bool) -> Answer {
         let before = self.set_writing(fd, 0);
         let start = self.sockets.written;
-        let data: Vec<u8> = (start..start + (len - before.min(len)) as u64)
+        // What there is no room for is not even made: a call that waits is made again and again.
+        let most = (len - before.min(len)).min(self.world.stack.tcp_room(id));
+        let data: Vec<u8> = (start..start + most as u64)
             .map(|at| our_byte(offset(at)))
             .collect();
+        #[cfg(test)]
+        MADE.set(MADE.get() + data.len());
         let written = self.world.stack.tcp_write(self.world.now, id, &data);
         match written {
             Ok(taken) => {
@@ -124,6 +156,24 @@ impl Runner<'_> {
         Ok(done(count(taken)))
     }
 
+    /// TCP_INQ: what waits to be read; 1 where nothing does but the end.
+    fn check_waiting(&mut self, line: u32, fd: i64, id: TcpId, wanted: i64) -> Step<()> {
+        let socket = self.sockets.socket(fd);
+        let is_on = socket.is_some_and(|socket| socket.kept.get("TCP_INQ") == Some(&1));
+        let found = match self.world.stack.tcp_info(id) {
+            _ if !is_on => None,
+            Err(_) => None,
+            Ok(info) if info.unread == 0 && has_peer_ended(info.state) => Some(1),
+            Ok(info) => Some(i64::from(info.unread)),
+        };
+        if found == Some(wanted) {
+            return Ok(());
+        }
+        let shown = found.map_or_else(|| "absent".to_owned(), |found| found.to_string());
+        let text = format!("TCP_CM_INQ is {shown} and not {wanted}");
+        self.miss(line, text, self.settings.lenient_calls)
+    }
+
     fn peek(&mut self, line: u32, fd: i64, id: TcpId, asked: Asked, wait: bool) -> Step<Answer> {
         let unread = self.world.stack.tcp_info(id).map_or(0, |info| info.unread);
         let room = asked.len.min(usize::try_from(unread).unwrap_or(0)).max(1);
@@ -183,6 +233,10 @@ impl Runner<'_> {
                 if !right {
                     return Err(Stop::fail(line, "what was read is not what was sent"));
                 }
+                if asked.is_whole && datagram.data.len() > asked.len {
+                    let text = "msg_flags is MSG_TRUNC and not 0".to_owned();
+                    self.miss(line, text, self.settings.lenient_calls)?;
+                }
                 done(count(datagram.data.len().min(asked.len)))
             }
             Err(RecvError::WouldBlock) if wait => Answer::Blocks(None),
@@ -231,13 +285,18 @@ fn asked(line: u32, call: &Call) -> Step<Asked> {
             (length(line, args.get(2))?, args.get(3))
         }
         "sendto" => (length(line, args.get(2))?, args.get(3)),
-        "readv" | "writev" => (vector(line, args.get(1))?, None),
-        _ => (message(line, args.get(1))?, args.get(2)),
+        "readv" | "writev" => (vector(line, args.get(1), args.get(2))?, None),
+        name => (message(line, args.get(1), name == "recvmsg")?, args.get(2)),
     };
     let mut asked = Asked {
         len: len.min(MOST),
         peek: false,
         dont_wait: false,
+        is_whole: call.name == "recvmsg" && says_no_flags(args.get(1)),
+        waiting: match call.name.as_str() {
+            "recvmsg" => control(line, args.get(1))?,
+            _ => None,
+        },
     };
     let flags = match flags {
         None => Vec::new(),
@@ -266,11 +325,59 @@ fn length(line: u32, arg: Option<&Arg>) -> Step<usize> {
     }
 }
 
-/// `[{..., 1000}, {..., 500}]`: all lengths together.
-fn vector(line: u32, arg: Option<&Arg>) -> Step<usize> {
+fn is_null(arg: Option<&Arg>) -> bool {
+    matches!(arg, Some(Arg::Name(name)) if name == "NULL")
+}
+
+fn says_no_flags(message: Option<&Arg>) -> bool {
+    let Some(Arg::Record(fields)) = message else {
+        return false;
+    };
+    fields.iter().any(|field| {
+        field.name.as_deref() == Some("msg_flags") && matches!(field.value, Arg::Number(0))
+    })
+}
+
+/// `msg_control=[{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=9000}]`
+fn control(line: u32, message: Option<&Arg>) -> Step<Option<i64>> {
+    let Some(Arg::Record(fields)) = message else {
+        return Ok(None);
+    };
+    let named = |fields: &[Field], name: &str| {
+        let found = fields.iter().find(|f| f.name.as_deref() == Some(name));
+        found.map(|field| field.value.clone())
+    };
+    let list = match named(fields, "msg_control") {
+        None | Some(Arg::Any) => return Ok(None),
+        Some(Arg::List(list)) => list,
+        Some(_) => return Err(Stop::unsupported(line, "msg_control of this form")),
+    };
+    let is =
+        |value: Option<Arg>, wanted: &str| matches!(value, Some(Arg::Name(name)) if name == wanted);
+    match list.as_slice() {
+        [Arg::Record(one)]
+            if is(named(one, "cmsg_level"), "SOL_TCP")
+                && is(named(one, "cmsg_type"), "TCP_CM_INQ") =>
+        {
+            number(line, named(one, "cmsg_data").as_ref()).map(Some)
+        }
+        _ => Err(Stop::unsupported(
+            line,
+            "a control message other than TCP_CM_INQ",
+        )),
+    }
+}
+
+/// `[{..., 1000}, {..., 500}]`: all lengths together; `count` says how many there are.
+fn vector(line: u32, arg: Option<&Arg>, count: Option<&Arg>) -> Step<usize> {
     let Some(Arg::List(list)) = arg else {
         return Err(Stop::unsupported(line, "a vector of this form"));
     };
+    match count {
+        None | Some(Arg::Any) => {}
+        Some(Arg::Number(n)) if usize::try_from(*n) == Ok(list.len()) => {}
+        Some(_) => return Err(Stop::unsupported(line, "a vector of another length")),
+    }
     list.iter().try_fold(0usize, |sum, entry| match entry {
         Arg::Record(fields) => {
             let len = length(line, fields.last().map(|field| &field.value))?;
@@ -281,15 +388,22 @@ fn vector(line: u32, arg: Option<&Arg>) -> Step<usize> {
 }
 
 /// `{msg_name(...)=..., msg_iov(1)=[{..., 1000}], msg_flags=0}`
-fn message(line: u32, arg: Option<&Arg>) -> Step<usize> {
+fn message(line: u32, arg: Option<&Arg>, is_read: bool) -> Step<usize> {
     let Some(Arg::Record(fields)) = arg else {
         return Err(Stop::unsupported(line, "a message of this form"));
     };
     let mut len = None;
-    for Field { name, value, .. } in fields {
+    for Field {
+        name,
+        value,
+        length,
+    } in fields
+    {
         match (name.as_deref(), value) {
-            (Some("msg_iov"), list) => len = Some(vector(line, Some(list))?),
+            (Some("msg_iov"), list) => len = Some(vector(line, Some(list), length.as_ref())?),
             (Some("msg_name"), Arg::Any) | (Some("msg_flags"), Arg::Number(0) | Arg::Any) => {}
+            // Looked at by itself.
+            (Some("msg_control"), _) if is_read => {}
             (Some(other), _) => return Err(Stop::unsupported(line, other)),
             (None, _) => return Err(Stop::unsupported(line, "a message of this form")),
         }

@@ -25,6 +25,8 @@ use super::inject::Ends;
 const MAX_TURNS: u32 = 200_000;
 /// Packets that no line expected yet.
 const MAX_WAITING: usize = 20_000;
+/// The peer's first port when a script does not say one.
+pub(super) const PEER_PORT: u16 = 40_000;
 /// Packets that a reader is shown.
 const SHOWN: usize = 10;
 
@@ -80,6 +82,9 @@ pub(super) struct World {
     pub(super) numbers: Numbers,
     /// The socket under test: our end and the peer's.
     pub(super) flow: Option<Ends>,
+    /// Was a listener opened since it began? Its connection comes from another port of the peer.
+    pub(super) is_fresh: bool,
+    pub(super) peer_port: u16,
     /// Those that lines name by their ports.
     pub(super) named: BTreeSet<Ends>,
     history: VecDeque<String>,
@@ -150,6 +155,8 @@ impl World {
             sent: VecDeque::new(),
             numbers: Numbers::default(),
             flow: None,
+            is_fresh: false,
+            peer_port: PEER_PORT,
             named: BTreeSet::new(),
             history: VecDeque::new(),
             edge: None,
@@ -301,6 +308,7 @@ impl World {
     /// Another connection begins.
     pub(super) fn begin_flow(&mut self, flow: Ends) {
         self.flow = Some(flow);
+        self.is_fresh = false;
         self.edge = None;
     }
 

@@ -53,9 +53,15 @@ impl Stack {
     /// How much of what is to be written a journal needs: no more can be taken, and of a writer that tries
     /// again and again with all that it has, all would be noted each time.
     fn room_to_note(&self, id: TcpId) -> usize {
-        if !self.is_noted() {
-            return usize::MAX;
+        if self.is_noted() {
+            self.tcp_room(id)
+        } else {
+            usize::MAX
         }
+    }
+
+    /// No more than this is taken of a write now; at least 1, for who writes nothing is told nothing.
+    pub(crate) fn tcp_room(&self, id: TcpId) -> usize {
         let slot = self.tcp.slots.get(id);
         slot.map_or(1, |slot| {
             let connection = &slot.connection;
