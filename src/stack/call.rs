@@ -17,6 +17,10 @@ use super::{
 use crate::base::Instant;
 use crate::tcp::TcpOptions;
 
+/// The most bytes that one call of TCP's writes, reads or peeks at: what a journal keeps of a call is bounded, and so
+/// is what it takes to make it again.
+pub(crate) const MOST_AT_ONCE: usize = 64 << 20;
+
 /// A call of a stack.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -149,6 +153,18 @@ impl Call {
     /// Makes the call; what it returned, of payload its digest when `whole` and its length if not.
     pub fn make(&self, now: Instant, stack: &mut Stack, whole: bool) -> Outcome {
         match self {
+            // None that large can be sent, and none that large need be made to be refused.
+            Self::UdpSendTo(id, to, Payload::Cut(len))
+            | Self::UdpSendChunk(id, to, Payload::Cut(len))
+                if *len > ZEROS.len() =>
+            {
+                let refused = stack.udp_refuse(now, self, (*id, *to, *len), None);
+                refused.tell(whole)
+            }
+            Self::UdpSendSegmented(id, to, Payload::Cut(len), segment) if *len > ZEROS.len() => {
+                let refused = stack.udp_refuse(now, self, (*id, *to, *len), Some(*segment));
+                refused.tell(whole)
+            }
             Self::UdpBind(at, options) => stack.udp_bind(*at, *options).tell(whole),
             Self::UdpConnect(id, to) => stack.udp_connect(*id, *to).tell(whole),
             Self::UdpSendTo(id, to, data) => {

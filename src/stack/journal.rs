@@ -17,7 +17,7 @@ use super::{
 };
 use crate::base::{Digest, Instant};
 use crate::device::{DeviceDrop, DeviceError, Sent, Transmit};
-use crate::link::{RxFrame, TxFrame, TxMeta};
+use crate::link::{MAX_IP_LEN, RxFrame, TxFrame, TxMeta};
 
 /// What a stack is told.
 #[derive(Clone, Debug)]
@@ -170,6 +170,24 @@ impl fmt::Debug for Scribe {
 pub(super) struct Keep(bool);
 
 impl Keep {
+    /// What is kept of a datagram: of one that no packet carries, and that is refused for it, its length.
+    pub(super) fn datagram(self, data: &[u8]) -> Payload {
+        if data.len() > MAX_IP_LEN {
+            Payload::Cut(data.len())
+        } else {
+            self.slice(data)
+        }
+    }
+
+    /// The same of what can be shared.
+    pub(super) fn datagram_chunk(self, data: &Bytes) -> Payload {
+        if data.len() > MAX_IP_LEN {
+            Payload::Cut(data.len())
+        } else {
+            self.chunk(data)
+        }
+    }
+
     /// What of this is kept.
     pub(super) fn slice(self, data: &[u8]) -> Payload {
         if self.0 {

@@ -331,3 +331,93 @@ fn a_loose_checksum_is_two_bytes() {
     let short = Offered { len: 13, ..offered };
     assert!(!short.is_of(&frame));
 }
+
+/// No packet carries it, and what it is refused for is its length: that is all that is noted and told again.
+#[test]
+fn a_datagram_beyond_any_packet_is_noted_by_its_length() {
+    for cut in [false, true] {
+        let log = Log(Arc::default(), cut);
+        let mut stack = Stack::recorded(config(), Box::new(log.clone()));
+        stack.add_interface(Instant::ZERO, interface()).unwrap();
+        let now = Instant::from_millis(3);
+        let to = Some("10.0.0.2:7".parse().unwrap());
+        let own = "10.0.0.1:7".parse().unwrap();
+        let id = stack.udp_bind(own, UdpOptions::new()).unwrap();
+        let large = Bytes::from(vec![7; 70_000]);
+        let segment = NonZeroU16::new(1000).unwrap();
+        assert!(stack.udp_send_to(now, id, to, &large).is_err());
+        let sent = stack.udp_send_chunk(now, id, to, large.clone());
+        assert!(sent.is_err());
+        let sent = stack.udp_send_segmented(now, id, to, large.clone(), segment);
+        assert!(sent.is_err());
+        // To a port that is none, which is told first.
+        let none = Some("10.0.0.2:0".parse().unwrap());
+        assert!(stack.udp_send_to(now, id, none, &large).is_err());
+        let entries = log.take();
+        let noted = entries.iter().filter_map(|entry| match entry {
+            Entry::Input(Input::Call(_, call)) => match &**call {
+                Call::UdpSendTo(_, _, data)
+                | Call::UdpSendChunk(_, _, data)
+                | Call::UdpSendSegmented(_, _, data, _) => Some(data.clone()),
+                _ => None,
+            },
+            _ => None,
+        });
+        assert_eq!(
+            noted.collect::<Vec<_>>(),
+            [(); 4].map(|()| Payload::Cut(70_000))
+        );
+        twin_of(entries, 5).unwrap();
+        // However long it says it was: nothing of that length is made.
+        let longest = || Payload::Cut(usize::MAX);
+        for call in [
+            Call::UdpSendTo(id, to, longest()),
+            Call::UdpSendChunk(id, to, longest()),
+            Call::UdpSendSegmented(id, to, longest(), segment),
+        ] {
+            let outcome = call.make(now, &mut stack, true);
+            assert!(matches!(outcome, Outcome::Refused(_)), "{call}: {outcome}");
+            let entries = log.take();
+            assert_eq!(
+                entries.len(),
+                2,
+                "{call} is noted, as it was made: {entries:?}"
+            );
+        }
+    }
+}
+
+/// What is noted of a call has a bound because a call has one.
+#[test]
+fn one_call_moves_64_mib_at_most() {
+    const MOST: usize = 64 << 20;
+    let log = Log(Arc::default(), true);
+    let mut stack = Stack::recorded(config(), Box::new(log.clone()));
+    stack.add_interface(Instant::ZERO, interface()).unwrap();
+    let now = Instant::ZERO;
+    let to = "10.0.0.2:7".parse().unwrap();
+    let options = TcpOptions::default().send_buffer(MOST + 100);
+    let [one, other] = [0; 2].map(|_| {
+        let opened = stack.tcp_connect(now, to, None, options.clone());
+        opened.unwrap()
+    });
+    let mut data = vec![0; MOST + 7];
+    assert_eq!(stack.tcp_write(now, one, &data), Ok(MOST));
+    assert_eq!(stack.tcp_write(now, one, &data[MOST..]), Ok(7));
+    let mut chunk = Bytes::from(data.clone());
+    assert_eq!(stack.tcp_write_chunk(now, other, &mut chunk), Ok(MOST));
+    assert_eq!(chunk.len(), 7);
+    assert_eq!(stack.tcp_write_chunk(now, other, &mut chunk), Ok(7));
+    assert!(chunk.is_empty());
+    log.take();
+    let _ = stack.tcp_read(now, one, &mut data);
+    let _ = stack.tcp_peek(one, &mut data);
+    let lens = log.take().into_iter().filter_map(|entry| match entry {
+        Entry::Input(Input::Call(_, call)) => match *call {
+            Call::TcpRead(_, len) | Call::TcpPeek(_, len) => Some(len),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(lens.collect::<Vec<_>>(), [MOST, MOST]);
+}

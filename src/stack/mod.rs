@@ -55,6 +55,7 @@ mod udp_socket;
 mod wheel;
 
 pub use address::AddressState;
+pub(crate) use call::MOST_AT_ONCE;
 pub use call::{Call, Payload};
 pub use config::Config;
 pub use counters::Counters;

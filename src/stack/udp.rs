@@ -139,7 +139,9 @@ impl Stack {
         to: Option<SocketAddr>,
         data: &[u8],
     ) -> Result<usize, SendError> {
-        self.note_call(Some(now), |keep| Call::UdpSendTo(id, to, keep.slice(data)));
+        self.note_call(Some(now), |keep| {
+            Call::UdpSendTo(id, to, keep.datagram(data))
+        });
         let sent = self
             .check_send(now, id, to, data.len(), None)
             .map(|checked| {
@@ -161,7 +163,7 @@ impl Stack {
         data: Bytes,
     ) -> Result<(), SendError> {
         self.note_call(Some(now), |keep| {
-            Call::UdpSendChunk(id, to, keep.chunk(&data))
+            Call::UdpSendChunk(id, to, keep.datagram_chunk(&data))
         });
         let checked = self.check_send(now, id, to, data.len(), None);
         let sent = checked.map(|checked| self.enqueue(id, checked, data, None));
@@ -183,7 +185,7 @@ impl Stack {
         segment: NonZeroU16,
     ) -> Result<(), SendError> {
         self.note_call(Some(now), |keep| {
-            Call::UdpSendSegmented(id, to, keep.chunk(&data), segment)
+            Call::UdpSendSegmented(id, to, keep.datagram_chunk(&data), segment)
         });
         let sent = self.send_segmented(now, id, to, data, segment);
         self.note_outcome(sent)
@@ -217,6 +219,21 @@ impl Stack {
                 return Ok(());
             }
         }
+    }
+
+    /// Makes a call of a journal again that sends more than a packet carries: of what is refused for its
+    /// length nothing else is needed.
+    pub(super) fn udp_refuse(
+        &mut self,
+        now: Instant,
+        call: &Call,
+        (id, to, len): (UdpId, Option<SocketAddr>, usize),
+        segment: Option<NonZeroU16>,
+    ) -> Result<(), SendError> {
+        debug_assert!(len > MAX_IP_LEN, "{len} bytes may be sent");
+        self.note_call(Some(now), |_| call.clone());
+        let refused = self.check_send(now, id, to, len, segment).map(|_| ());
+        self.note_outcome(refused)
     }
 
     /// Takes the oldest received datagram, or the error that is pending.

@@ -3,8 +3,7 @@
 //! *Owns* the number of each call. *Does not* make them.
 
 use super::code::{Code, Nonsense, Take, unknown};
-use super::entry::MOST_AT_ONCE;
-use crate::stack::Call;
+use crate::stack::{Call, MOST_AT_ONCE, Payload};
 
 /// A line for each call: its number, its variant, and a name for each of its fields.
 macro_rules! calls {
@@ -65,10 +64,15 @@ calls! {
     26 => ChargeOutside(a);
 }
 
-/// A reader's buffer that no machine has is no buffer.
+/// A call that no journal holds, because none moves as much, is none: to make it again takes memory.
 fn sensible(call: Call) -> Result<Call, Nonsense> {
     match call {
-        Call::TcpRead(_, len) | Call::TcpPeek(_, len) if len > MOST_AT_ONCE => {
+        Call::TcpRead(_, len)
+        | Call::TcpPeek(_, len)
+        | Call::TcpWrite(_, Payload::Cut(len))
+        | Call::TcpWriteChunk(_, Payload::Cut(len))
+            if len > MOST_AT_ONCE =>
+        {
             unknown("length", u64::try_from(len).unwrap_or(u64::MAX))
         }
         call => Ok(call),

@@ -351,24 +351,12 @@ impl Code for Payload {
 
     fn take(from: &mut Take) -> Result<Self, Nonsense> {
         match u8::take(from)? {
-            0 => Ok(Self::Cut(take_len(from)?)),
+            0 => Ok(Self::Cut(Code::take(from)?)),
             1 => Ok(Self::Whole(Code::take(from)?)),
             other => unknown("payload", other),
         }
     }
 }
-
-/// A length of bytes that a replay has to have: no more than any write or read of sense.
-fn take_len(from: &mut Take) -> Result<usize, Nonsense> {
-    match usize::take(from)? {
-        len if len <= MOST_AT_ONCE => Ok(len),
-        len => unknown("length", u64::try_from(len).unwrap_or(u64::MAX)),
-    }
-}
-
-/// The most bytes that one call is told again to write or read; a journal never has more of a write than
-/// the buffer has room for, and the buffers of reads are cut to it.
-pub(super) const MOST_AT_ONCE: usize = 1 << 30;
 
 macro_rules! ids {
     ($($type:ty),+) => {$(

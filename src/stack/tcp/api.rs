@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use std::net::Shutdown;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::Owner;
 use crate::base::Instant;
@@ -11,15 +11,16 @@ use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, StaleId, TcpId};
 use crate::stack::packet::Waiter;
 use crate::stack::tuple::Tuple;
-use crate::stack::{Call, Stack};
+use crate::stack::{Call, MOST_AT_ONCE, Stack};
 use crate::tcp::{Connection, ReadError, State, TcpFailure, TcpInfo, TcpOptions, WriteError};
 
 impl Stack {
-    /// Writes a copy of as much of `data` as the send buffer takes; returns how many bytes.
+    /// Writes a copy of as much of `data` as the send buffer takes, 64 MiB at most; returns how many bytes.
     ///
     /// # Errors
     /// [`WriteError::WouldBlock`] arms the WRITABLE event again.
     pub fn tcp_write(&mut self, now: Instant, id: TcpId, data: &[u8]) -> Result<usize, WriteError> {
+        let data = &data[..data.len().min(MOST_AT_ONCE)];
         let room = self.room_to_note(id);
         self.note_call(Some(now), |keep| {
             Call::TcpWrite(id, keep.slice(&data[..room.min(data.len())]))
@@ -29,7 +30,7 @@ impl Stack {
         self.note_outcome(written)
     }
 
-    /// Writes a prefix of `chunk` without a copy, and takes it off; returns how many bytes.
+    /// Writes a prefix of `chunk` without a copy, 64 MiB at most, and takes it off; returns how many bytes.
     ///
     /// Below 1024 bytes it is copied all the same: a small slice would pin its whole buffer.
     ///
@@ -41,6 +42,12 @@ impl Stack {
         id: TcpId,
         chunk: &mut Bytes,
     ) -> Result<usize, WriteError> {
+        if chunk.len() > MOST_AT_ONCE {
+            let mut first = chunk.slice(..MOST_AT_ONCE);
+            let written = self.tcp_write_chunk(now, id, &mut first);
+            chunk.advance(MOST_AT_ONCE - first.len());
+            return written;
+        }
         let room = self.room_to_note(id);
         self.note_call(Some(now), |keep| {
             Call::TcpWriteChunk(id, keep.chunk(&chunk.slice(..room.min(chunk.len()))))
@@ -97,7 +104,7 @@ impl Stack {
         written
     }
 
-    /// Copies received bytes into `buf`; `Ok(0)` is the end of the stream (or an empty `buf`).
+    /// Copies received bytes into `buf`, 64 MiB at most; `Ok(0)` is the end of the stream (or an empty `buf`).
     ///
     /// # Errors
     /// [`ReadError::WouldBlock`] arms the READABLE event again.
@@ -107,7 +114,9 @@ impl Stack {
         id: TcpId,
         buf: &mut [u8],
     ) -> Result<usize, ReadError> {
-        self.note_call(Some(now), |_| Call::TcpRead(id, noted_len(buf)));
+        let len = buf.len().min(MOST_AT_ONCE);
+        let buf = &mut buf[..len];
+        self.note_call(Some(now), |_| Call::TcpRead(id, len));
         let read = self.read_into(now, id, buf);
         let _ = self.note_outcome(read.as_ref().map(|&read| &buf[..read]));
         read
@@ -162,12 +171,14 @@ impl Stack {
         read
     }
 
-    /// Copies what would be read, without taking it.
+    /// Copies what would be read, 64 MiB at most, without taking it.
     ///
     /// # Errors
     /// As [`tcp_read`](Self::tcp_read).
     pub fn tcp_peek(&mut self, id: TcpId, buf: &mut [u8]) -> Result<usize, ReadError> {
-        self.note_call(None, |_| Call::TcpPeek(id, noted_len(buf)));
+        let len = buf.len().min(MOST_AT_ONCE);
+        let buf = &mut buf[..len];
+        self.note_call(None, |_| Call::TcpPeek(id, len));
         let peeked = self.look_at(id, buf);
         let _ = self.note_outcome(peeked.as_ref().map(|&peeked| &buf[..peeked]));
         peeked
@@ -415,9 +426,4 @@ impl Stack {
     pub fn tcp_time_wait_count(&self) -> usize {
         self.tcp.time_wait.len()
     }
-}
-
-/// The length of a reader's buffer for a journal: nothing fills one of a gigabyte.
-fn noted_len(buf: &[u8]) -> usize {
-    buf.len().min(1 << 30)
 }
