@@ -210,8 +210,10 @@ fn step(from: u64, to: u64, parts: u32) -> u64 {
     }
 }
 
+/// A time as nanoseconds, at most 146 years: what lies further ahead of a clock is no time, and a timer set to it
+/// does not run.
 fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    u64::try_from(time.as_nanos()).map_or(u64::MAX / 4, |nanos| nanos.min(u64::MAX / 4))
 }
 
 #[cfg(test)]
@@ -255,6 +257,22 @@ mod tests {
         assert_eq!(rtt.rto(), Duration::from_secs(120));
         rtt.sample(MS, 1);
         assert_eq!(rtt.rto(), 201 * MS);
+    }
+
+    /// A time-out that no clock reaches is a timer that does not run.
+    #[test]
+    fn a_time_out_without_end_has_one() {
+        let mut rtt = Rtt::new(Duration::MAX, Duration::MAX);
+        let now = Instant::from_nanos(u64::MAX / 2);
+        for sampled in [false, true] {
+            if sampled {
+                rtt.sample(Duration::MAX, 1);
+            }
+            for _ in 0..20 {
+                rtt.back_off();
+                assert!((now + rtt.rto()).as_nanos() < u64::MAX, "{:?}", rtt.rto());
+            }
+        }
     }
 
     /// Covers: RTO-3 (a path longer than the floor keeps room for a delayed ACK, however steady)
