@@ -12,11 +12,11 @@ use netloom::base::{Cidr, Seed};
 use netloom::capture::{
     Reader, Recording, RecordingSettings, RecordingWatch, Replay, ReplayEnd, ReplayError, Why,
 };
-use netloom::device::{Capabilities, Chance, Medium, WireConfig};
+use netloom::device::{Capabilities, Chance, Device, Medium, WireConfig};
 use netloom::sim::{Bulk, Cx, HostConfig, Network, PortConfig, Sink, Wake};
-use netloom::stack::{SocketId, UdpOptions};
-use netloom::tcp::TcpOptions;
+use netloom::stack::{More, SocketId, UdpOptions};
 use netloom::tcp::congestion::{Choice, Reno};
+use netloom::tcp::{Keepalive, TcpOptions};
 
 /// A file in memory.
 #[derive(Clone, Default)]
@@ -54,6 +54,7 @@ struct Run {
     offload: bool,
     settings: RecordingSettings,
     options: TcpOptions,
+    time: Duration,
 }
 
 impl Run {
@@ -63,6 +64,7 @@ impl Run {
             offload: seed % 2 == 1,
             settings: settings(),
             options: TcpOptions::default(),
+            time: Duration::from_millis(1500),
         }
     }
 
@@ -99,7 +101,7 @@ impl Run {
             Bulk::new(at(2, 9)).bytes(300_000).options(self.options),
         );
         net.add_app(hosts[0], everything());
-        net.run_for(Duration::from_millis(1500)).unwrap();
+        net.run_for(self.time).unwrap();
         drop(net);
         let mut watches = watches
             .lock()
@@ -322,6 +324,250 @@ fn a_large_entry_does_not_pass_the_size_limit() {
     let config = netloom::Config::new(Seed::from_number(1));
     let none = settings().size_limit(Some(60_000));
     assert!(Recording::start(Memory::default(), &config, &none).is_err());
+}
+
+/// A recording, without payload, of a stack with any settings to which something was done.
+fn hoard(
+    config: netloom::Config,
+    medium: Medium,
+    done: impl FnOnce(&mut netloom::Stack, netloom::stack::InterfaceId),
+) -> Vec<u8> {
+    let file = Memory::default();
+    let settings = settings().payload(false);
+    let recording = Recording::start(file.clone(), &config, &settings).unwrap();
+    let watch = recording.watch();
+    let mut stack = netloom::Stack::recorded(config, Box::new(recording));
+    let interface = netloom::InterfaceConfig::new(&Capabilities::full(medium, 65_535));
+    let interface = interface.address("10.0.0.1/16".parse().unwrap());
+    let on = stack
+        .add_interface(netloom::Instant::ZERO, interface)
+        .unwrap();
+    done(&mut stack, on);
+    drop(stack);
+    assert_eq!(watch.wait(), None);
+    file.bytes()
+}
+
+/// A short file may stand for as much memory as it likes: its replay ends before it has taken that.
+#[test]
+fn a_replay_takes_no_more_memory_than_it_may() {
+    const LIMIT: usize = 16 << 20;
+    let now = netloom::Instant::ZERO;
+    let config = || {
+        let config = netloom::Config::new(Seed::from_number(1)).socket_memory(usize::MAX);
+        config
+            .neighbour_queue(usize::MAX)
+            .neighbour_queue_bytes(usize::MAX)
+            .outbox_limit(usize::MAX)
+    };
+    let all = usize::MAX;
+    let written = hoard(config(), Medium::Ip, |stack, _| {
+        let options = TcpOptions::default().send_buffer(all);
+        let id = stack.tcp_connect(now, at(2, 9), None, options).unwrap();
+        for _ in 0..8 {
+            assert_eq!(stack.tcp_write(now, id, &[7; 4 << 20]), Ok(4 << 20));
+        }
+    });
+    let received = hoard(config(), Medium::Ip, |stack, on| {
+        let options = UdpOptions::new().recv_buffer(all);
+        let _ = stack.udp_bind(at(1, 9), options).unwrap();
+        for _ in 0..400 {
+            let meta =
+                netloom::link::RxMeta::new(now).with_checksum(netloom::link::RxChecksum::Verified);
+            let frame = netloom::link::RxFrame::new(datagram(60_000).into(), meta);
+            stack.handle_frame(now, on, frame);
+        }
+        assert!(stack.memory().used > 20 << 20);
+    });
+    let unresolved = hoard(config(), Medium::Ethernet, |stack, on| {
+        let options = UdpOptions::new().send_buffer(all);
+        let id = stack.udp_bind(at(1, 9), options).unwrap();
+        for _ in 0..400 {
+            stack
+                .udp_send_to(now, id, Some(at(2, 9)), &[7; 60_000])
+                .unwrap();
+        }
+        let (ours, _theirs) = netloom::device::pair(Medium::Ethernet, 65_535);
+        let (_, mut out) = ours.split();
+        while stack.poll_transmit(now, on, &mut out).unwrap().more == More::Budget {}
+    });
+    let opened = hoard(config(), Medium::Ip, |stack, _| {
+        for _ in 0..6000 {
+            let _ = stack.tcp_connect(now, at(2, 9), None, TcpOptions::default());
+        }
+    });
+    for (name, file) in [
+        ("written", written),
+        ("received", received),
+        ("unresolved", unresolved),
+        ("opened", opened),
+    ] {
+        assert!(file.len() < 2 << 20, "{name}: {}", file.len());
+        assert!(matches!(end_of(&file), ReplayEnd::Complete), "{name}");
+        let mut replay = replay(&file).memory_limit(LIMIT);
+        match replay.run() {
+            Ok(ReplayEnd::Memory { held, limit }) => {
+                assert_eq!(limit, LIMIT);
+                assert!(held > LIMIT && held < LIMIT * 3 / 2, "{name}: {held}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+/// A UDP datagram to our port 9 in a packet of so many bytes.
+fn datagram(len: u16) -> Vec<u8> {
+    let mut packet = vec![0; usize::from(len)];
+    packet[0] = 0x45;
+    packet[2..4].copy_from_slice(&len.to_be_bytes());
+    (packet[8], packet[9]) = (64, 17);
+    packet[12..16].copy_from_slice(&[10, 0, 0, 2]);
+    packet[16..20].copy_from_slice(&[10, 0, 0, 1]);
+    let sum = netloom::base::checksum::checksum(&packet[..20]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet[23] = 9;
+    packet[21] = 7;
+    packet[24..26].copy_from_slice(&(len - 20).to_be_bytes());
+    packet
+}
+
+/// A file may hold any value of a setting: what is at its ends is a setting like others.
+#[test]
+fn settings_at_their_ends_are_replayed() {
+    let (least, most) = (Duration::ZERO, Duration::MAX);
+    let base = TcpOptions::default;
+    let all = [
+        (
+            "user_timeout",
+            base().user_timeout(Some(least)),
+            base().user_timeout(Some(most)),
+        ),
+        (
+            "linger",
+            base().linger(Some(least)),
+            base().linger(Some(most)),
+        ),
+        ("min_rto", base().min_rto(least), base().min_rto(most)),
+        (
+            "initial_rto",
+            base().initial_rto(least),
+            base().initial_rto(most),
+        ),
+        (
+            "fin_timeout",
+            base().fin_timeout(least),
+            base().fin_timeout(most),
+        ),
+        (
+            "keepalive",
+            base().keepalive(Some(Keepalive::after(least).interval(least))),
+            base().keepalive(Some(Keepalive::after(most).interval(most))),
+        ),
+        (
+            "keepalive probes",
+            base().keepalive(Some(Keepalive::after(least).probes(0))),
+            base().keepalive(Some(Keepalive::after(least).probes(255))),
+        ),
+        (
+            "send_buffer",
+            base().send_buffer(0),
+            base().send_buffer(usize::MAX),
+        ),
+        (
+            "send_buffer_max",
+            base().send_buffer_max(0),
+            base().send_buffer_max(usize::MAX),
+        ),
+        (
+            "both_ways_max",
+            base().both_ways_max(0),
+            base().both_ways_max(usize::MAX),
+        ),
+        (
+            "recv_buffer_max",
+            base().recv_buffer_max(0),
+            base().recv_buffer_max(usize::MAX),
+        ),
+        (
+            "recv_buffer_initial",
+            base().recv_buffer_initial(0),
+            base().recv_buffer_initial(usize::MAX),
+        ),
+        ("ttl", base().ttl(0), base().ttl(255)),
+        ("tos", base().tos(0), base().tos(255)),
+        ("mss", base().mss(Some(0)), base().mss(Some(u16::MAX))),
+        (
+            "window_scale",
+            base().window_scale(Some(0)),
+            base().window_scale(Some(255)),
+        ),
+        (
+            "retries",
+            base().retries(0).syn_retries(0).orphan_retries(0),
+            base().retries(255).syn_retries(255).orphan_retries(255),
+        ),
+        ("quick_acks", base().quick_acks(0), base().quick_acks(255)),
+    ];
+    for (name, least, most) in all {
+        for options in [least, most] {
+            let run = Run {
+                options,
+                time: Duration::from_millis(350),
+                ..Run::new(3)
+            };
+            let [(file, _), _] = run.run();
+            assert!(matches!(end_of(&file), ReplayEnd::Complete), "{name}");
+        }
+    }
+    // And of a stack and an interface.
+    let config = || netloom::Config::new(Seed::from_number(1));
+    let zeros = config()
+        .time_wait(least)
+        .time_wait_limit(0)
+        .orphan_limit(0)
+        .socket_memory(0)
+        .icmp_errors_per_second(0)
+        .icmp_errors_per_peer(0)
+        .copy_below(0);
+    let mosts = config()
+        .time_wait(most)
+        .time_wait_limit(usize::MAX)
+        .icmp_errors_per_second(u32::MAX)
+        .icmp_errors_per_peer(u32::MAX)
+        .timer_budget(usize::MAX)
+        .transmit_budget(usize::MAX)
+        .neighbour_limit(usize::MAX)
+        .copy_below(usize::MAX);
+    let (low, high) = (9, 3);
+    for config in [zeros, mosts, config().ephemeral_ports(low..=high)] {
+        for (probes, delay) in [(0, least), (255, most)] {
+            let file = hoard(config.clone(), Medium::Ethernet, |stack, on| {
+                let device = Capabilities::full(Medium::Ethernet, usize::MAX);
+                let second = netloom::InterfaceConfig::new(&device)
+                    .address("fd00::1/64".parse().unwrap())
+                    .dad_transmits(probes)
+                    .dad_delay(delay);
+                let second = stack.add_interface(netloom::Instant::ZERO, second).unwrap();
+                let (ours, _theirs) = netloom::device::pair(Medium::Ethernet, 1500);
+                let (_, mut out) = ours.split();
+                for round in 0..50 {
+                    let now = netloom::Instant::from_millis(round * round * round);
+                    let _ = stack.tcp_connect(now, at(2, 9), None, TcpOptions::default());
+                    let _ = stack.udp_bind(at(1, 0), UdpOptions::new());
+                    let meta = netloom::link::RxMeta::new(now);
+                    let frame = [&[255; 12][..], &[8, 0], &datagram(100)].concat();
+                    stack.handle_frame(now, on, netloom::link::RxFrame::new(frame.into(), meta));
+                    stack.handle_timeout(now);
+                    for on in [on, second] {
+                        let _ = stack.poll_transmit(now, on, &mut out).unwrap();
+                    }
+                    let _ = stack.poll_timeout();
+                    while stack.poll_event().is_some() {}
+                }
+            });
+            assert!(matches!(end_of(&file), ReplayEnd::Complete));
+        }
+    }
 }
 
 /// A byte of a frame that was sent, of what a call returned: the difference is told as what it is.
@@ -657,6 +903,13 @@ mod tool {
         let (status, out, _) = netloom(&["--until", "100"], &path);
         assert_eq!(status, 0);
         assert!(out.contains("stopped where it was asked to"), "{out}");
+        let (status, out, errors) = netloom(&["--memory", "1K"], &path);
+        assert_eq!((status, &out[..]), (1, ""));
+        assert!(
+            errors.contains("and 1000 are allowed") && errors.contains("--memory"),
+            "{errors}"
+        );
+        assert_eq!(errors.lines().count(), 1, "{errors}");
         // Cut off, it says so and is no failure.
         let path = file("cut.pcapng", &bytes[..bytes.len() / 2]);
         let (status, out, _) = netloom(&[], &path);

@@ -57,6 +57,11 @@ impl Memory {
         }
     }
 
+    /// What a user holds in front of the stack.
+    pub(super) const fn outside(&self) -> usize {
+        self.outside
+    }
+
     /// What is left, for whoever is about to take more.
     pub(super) fn budget(&self) -> Budget {
         Budget {

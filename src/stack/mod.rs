@@ -20,6 +20,7 @@ mod egress;
 mod endpoint;
 mod ephemeral;
 mod event;
+mod footprint;
 mod icmp;
 mod icmp_limit;
 mod ids;

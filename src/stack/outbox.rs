@@ -112,6 +112,11 @@ impl Outbox {
         self.lines.iter().all(VecDeque::is_empty)
     }
 
+    /// All that waits.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Outgoing> {
+        self.lines.iter().flatten()
+    }
+
     /// The first of the line whose turn it is; the next one's comes after it.
     pub(crate) fn pop(&mut self) -> Option<(Place, Outgoing)> {
         for step in 0..CLASSES {

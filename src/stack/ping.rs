@@ -290,6 +290,15 @@ impl Stack {
         self.note_outcome(());
     }
 
+    /// How long the payload of each answer is that waits for its user; 0 for each socket.
+    pub(super) fn ping_payloads(&self) -> impl Iterator<Item = usize> {
+        let sockets = self.ping.sockets.iter();
+        sockets.flat_map(|(_, socket)| {
+            let replies = socket.replies.iter().map(|reply| reply.payload.len());
+            replies.chain([0])
+        })
+    }
+
     /// An echo reply came in.
     pub(super) fn handle_echo_reply(
         &mut self,

@@ -10,6 +10,7 @@ use netloom::stack::TcpId;
 
 use crate::failure::Failure;
 use crate::output::say;
+use crate::values;
 
 /// What `netloom replay` is told.
 #[derive(Debug, clap::Args)]
@@ -28,6 +29,9 @@ pub(crate) struct Args {
     /// same inputs with what came of them now.
     #[arg(long, conflicts_with = "until")]
     accept: bool,
+    /// How much the recorded host may hold, about: a file of nobody knows whom is told to a stack here.
+    #[arg(long, value_name = "N", default_value = "1G", value_parser = values::bytes)]
+    memory: u64,
 }
 
 /// What a file is told that is no recording.
@@ -35,7 +39,7 @@ const RECORDINGS: &str = "give what --record wrote";
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let path = args.file.as_path();
-    let mut replay = open(path)?;
+    let mut replay = open(path, args.memory)?;
     if let Some(packet) = args.until {
         replay = replay.until(packet);
     }
@@ -48,7 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Ok(end) => finish(path, &replay, &end),
         Err(difference) if args.accept => {
             say(&difference)?;
-            accept(path)
+            accept(path, args.memory)
         }
         Err(difference) => {
             say(&difference)?;
@@ -66,8 +70,10 @@ fn is_same(read: &Path, written: &Path) -> bool {
     matches!((read.canonicalize(), written.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-fn open(path: &Path) -> Result<Replay<File>, Failure> {
-    Replay::open(path).map_err(|error| {
+fn open(path: &Path, memory: u64) -> Result<Replay<File>, Failure> {
+    let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+    let opened = Replay::open(path).map(|replay| replay.memory_limit(memory));
+    opened.map_err(|error| {
         let cause = format_args!("{}: {error}", path.display()).to_string();
         match error {
             ReplayError::Open(_) => Failure::new(cause),
@@ -103,10 +109,14 @@ fn tell(
 fn finish(path: &Path, replay: &Replay<File>, end: &ReplayEnd) -> Result<(), Failure> {
     let name = path.display();
     if !end.is_sound() {
-        return Err(Failure::new(format_args!(
+        let cause = format_args!(
             "{name}: {end}; the same up to there, {} packets",
             replay.packet()
-        )));
+        );
+        return Err(match end {
+            ReplayEnd::Memory { .. } => Failure::with_cure(cause, "allow it more with --memory"),
+            _ => Failure::new(cause),
+        });
     }
     let stand_in = if replay.has_payload() {
         ""
@@ -121,11 +131,11 @@ fn finish(path: &Path, replay: &Replay<File>, end: &ReplayEnd) -> Result<(), Fai
 }
 
 /// Puts a recording of the same inputs in the place of the file.
-fn accept(path: &Path) -> Result<(), Failure> {
+fn accept(path: &Path, memory: u64) -> Result<(), Failure> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
-    let written = open(path)?.accept(&new);
+    let written = open(path, memory)?.accept(&new);
     let end = written.map_err(|error| Failure::new(format_args!("{}: {error}", new.display())))?;
     if !end.is_sound() {
         let _ = fs::remove_file(&new);

@@ -7,15 +7,18 @@ use std::io::Read;
 
 use bytes::{Bytes, BytesMut};
 
+use super::bound::Bound;
 use super::code::{Nonsense, Take};
-use super::entry::{Block, FrameHead, Head, OfferedHead, Why, format_of, piece, take_block};
+use super::entry::{
+    Block, FrameHead, Head, LONGEST, OfferedHead, Why, format_of, piece, take_block,
+};
 use super::options::FORMAT;
 use super::recording::OWN_LINK;
 use super::{ReplayEnd, ReplayError};
 use crate::base::Instant;
 use crate::capture::{Ended, Frame, LinkType, Reader};
 use crate::link::RxFrame;
-use crate::stack::{Entry, Input, InterfaceId, Offered};
+use crate::stack::{Entry, Input, InterfaceId, Offered, Stack};
 use crate::tcp::congestion::Choice;
 
 /// The entries of a recording; an iterator. After the last, [`take_end`](Self::take_end) says how it ended.
@@ -35,10 +38,8 @@ pub(super) struct Entries<R> {
     /// The mark at the end, if it was read.
     mark: Option<(Why, u64)>,
     ended: Option<ReplayEnd>,
+    pub(super) bound: Bound,
 }
-
-/// The most bytes of one entry, beyond what any call was ever given.
-const LONGEST: usize = 256 << 20;
 
 impl<R: Read> Entries<R> {
     /// Reads the head.
@@ -52,6 +53,7 @@ impl<R: Read> Entries<R> {
             link: LinkType::RAW,
             mark: None,
             ended: None,
+            bound: Bound::default(),
         };
         let Some(first) = entries.frame() else {
             return Err(match entries.reader.ended.take() {
@@ -85,6 +87,16 @@ impl<R: Read> Entries<R> {
     /// What the frames that were read last begin with.
     pub(super) const fn link(&self) -> LinkType {
         self.link
+    }
+
+    /// Ends it here when the stack that was told all of this holds more than it may.
+    pub(super) fn check(&mut self, stack: &Stack) {
+        if self.ended.is_none()
+            && let Some(held) = self.bound.exceeded(stack)
+        {
+            let limit = self.bound.limit;
+            self.ended = Some(ReplayEnd::Memory { held, limit });
+        }
     }
 
     /// How the file ended, once.
@@ -203,7 +215,7 @@ impl<R: Read> Entries<R> {
         let Some(kept) = self.data(head.len)? else {
             return Ok(None);
         };
-        let data = stand_in(kept, head);
+        let data = self.bound.hold(stand_in(kept, head));
         let frame = RxFrame::new(data, head.meta);
         Ok(Some(Entry::Input(Input::Frame(now, on, frame))))
     }
@@ -248,7 +260,10 @@ impl<R: Read> Iterator for Entries<R> {
             return None;
         }
         match self.entry() {
-            Ok(Some(entry)) => return Some((self.packet, entry)),
+            Ok(Some(entry)) => {
+                self.bound.bring(&entry);
+                return Some((self.packet, entry));
+            }
             Ok(None) => self.ended = Some(self.end()),
             Err(what) => {
                 let offset = self.offset;

@@ -9,13 +9,13 @@ use bytes::Bytes;
 
 use super::calls::{put_call, take_call};
 use super::code::{Code, Nonsense, Take, unknown};
-use super::options::{FORMAT, fields, numbered};
+use super::options::{FORMAT, fields, numbered, tellable};
 use crate::base::Instant;
 use crate::device::DeviceDrop;
 use crate::link::{PartialChecksum, RxChecksum, RxMeta, SegmentKind, Segmentation, TxMeta};
 use crate::stack::{
-    Answer, Config, Entry, Event, Input, InterfaceId, ListenerId, Outcome, Payload, PingId,
-    Readiness, SocketId, TcpId, UdpId,
+    Answer, Config, Entry, Event, Input, InterfaceId, ListenerId, MOST_AT_ONCE, Outcome, Payload,
+    PingId, Readiness, SocketId, TcpId, UdpId,
 };
 
 /// What a recording begins with.
@@ -29,6 +29,9 @@ pub(super) struct Head {
     pub(super) whole: bool,
     pub(super) config: Config,
 }
+
+/// The most bytes of one entry: those of the longest call, or an interface with a million routes.
+pub(super) const LONGEST: usize = MOST_AT_ONCE + (1 << 20);
 
 /// The bytes that tell a recording from another capture with an interface of user link type.
 const MARK: [u8; 8] = *b"netloom\x01";
@@ -214,7 +217,8 @@ pub(super) fn take_block(from: &mut Take) -> Result<Block, Nonsense> {
         }
         kind::INTERFACE => {
             let now = Code::take(from)?;
-            input(Input::Interface(now, Box::new(Code::take(from)?)))
+            let config = tellable(Code::take(from)?);
+            input(Input::Interface(now, Box::new(config)))
         }
         kind::FRAME => {
             let (now, on) = Code::take(from)?;

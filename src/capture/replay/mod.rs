@@ -25,9 +25,11 @@
 //! | `heads.rs` | how much of a frame is headers |
 //! | `settings.rs` | [`RecordingSettings`], [`RecordingStats`], [`RecordingWatch`] |
 //! | `recording.rs`, `queue.rs` | [`Recording`]: the journal, and the thread that writes behind it |
+//! | `bound.rs` | how much memory a replay may take |
 //! | `entries.rs` | entries out of a file, total on any bytes |
 //! | `difference.rs` | [`ReplayDifference`]: what differs, in words |
 
+mod bound;
 mod calls;
 mod code;
 mod difference;
@@ -149,12 +151,23 @@ pub enum ReplayEnd {
         /// What is wrong with it.
         what: Nonsense,
     },
+    /// Where its stack held more than it may ([`Replay::memory_limit`]).
+    #[error("its stack holds about {held} bytes by then, and {limit} are allowed")]
+    Memory {
+        /// About how many bytes there were.
+        held: usize,
+        /// The limit.
+        limit: usize,
+    },
 }
 
 impl ReplayEnd {
-    /// Was the file what a recording leaves behind, be it cut short?
+    /// Was all of the file replayed, and is it what a recording leaves behind, be it cut short?
     pub const fn is_sound(&self) -> bool {
-        !matches!(self, Self::Unreadable(_) | Self::Nonsense { .. })
+        !matches!(
+            self,
+            Self::Unreadable(_) | Self::Nonsense { .. } | Self::Memory { .. }
+        )
     }
 }
 
@@ -201,14 +214,22 @@ impl<R: Read> Replay<R> {
         self
     }
 
+    /// Bounds what the stack may hold (default 1 GiB, and a part in 64 and one call more): a file says what it likes, and a few
+    /// bytes of it can stand for a long text. A recording of a host that holds more needs a higher limit.
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.entries.bound.limit = bytes;
+        self
+    }
+
     /// Tells the stack the next input and all that belongs to it; `false` at the end.
     ///
     /// # Errors
     /// The first difference. Steps after it go on behind it.
     pub fn step(&mut self) -> Result<bool, Box<ReplayDifference>> {
-        self.twin
-            .step(&mut self.entries)
-            .map_err(|found| self.explain(&found))
+        let told = self.twin.step(&mut self.entries);
+        self.entries.check(self.twin.stack());
+        told.map_err(|found| self.explain(&found))
     }
 
     /// Tells it everything; how the recording ended, when nothing differed.
@@ -268,7 +289,9 @@ impl<R: Read> Replay<R> {
         let stack = Stack::recorded(self.config, Box::new(recording));
         self.twin = Twin::new(stack, self.whole);
         // What differs is what is accepted.
-        while self.twin.step(&mut self.entries).unwrap_or(true) {}
+        while self.twin.step(&mut self.entries).unwrap_or(true) {
+            self.entries.check(self.twin.stack());
+        }
         drop(self.twin);
         match watch.wait() {
             None => Ok(self.entries.take_end()),

@@ -24,6 +24,12 @@ pub(super) fn within_bounds(config: Config) -> Config {
         .ttl(of.ttl)
 }
 
+/// The same of an interface.
+pub(super) fn tellable(config: InterfaceConfig) -> InterfaceConfig {
+    let device = config.capabilities;
+    config.capabilities(&device)
+}
+
 /// A struct as its fields, in this order.
 macro_rules! fields {
     ($($type:ident { $($field:ident),+ $(,)? })+) => {$(

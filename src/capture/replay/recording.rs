@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::entry::{
-    FrameHead, Head, OfferedHead, Why, piece, put_end, put_head, put_input, put_offered,
+    FrameHead, Head, LONGEST, OfferedHead, Why, piece, put_end, put_head, put_input, put_offered,
     put_outcome,
 };
 use super::heads::heads;
@@ -182,6 +182,10 @@ impl Recording {
     }
 
     fn write_pieces(&mut self, entry: &[u8]) -> io::Result<()> {
+        if entry.len() > LONGEST {
+            // What nothing could read ends it.
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
         let last = (entry.len() - 1) / PIECE;
         for (number, part) in entry.chunks(PIECE).enumerate() {
             let kind = match number {

@@ -278,6 +278,43 @@ fn a_congestion_control_of_the_users_own_is_asked_for() {
     assert_eq!(taken, own);
 }
 
+/// A file may say that a device takes packets whose length no header tells.
+#[test]
+fn an_interface_is_within_the_bounds_that_its_methods_keep() {
+    let mut config = interface();
+    config.capabilities.mtu = usize::MAX;
+    let input = Input::Interface(Instant::ZERO, Box::new(config));
+    let bytes = bytes_of(|out| put_input(out, &input, None));
+    match take(&bytes) {
+        Ok(super::entry::Block::Entry(crate::stack::Entry::Input(Input::Interface(_, config)))) => {
+            assert_eq!(config.capabilities.mtu, 65_535);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What no journal notes is nonsense: to make it again takes memory.
+#[test]
+fn a_call_that_moves_more_than_one_may_is_nonsense() {
+    const MOST: usize = 64 << 20;
+    let id = TcpId::from_bits(1);
+    let calls = |len| {
+        [
+            Call::TcpRead(id, len),
+            Call::TcpPeek(id, len),
+            Call::TcpWrite(id, Payload::Cut(len)),
+            Call::TcpWriteChunk(id, Payload::Cut(len)),
+        ]
+    };
+    for (len, is_one) in [(MOST, true), (MOST + 1, false), (usize::MAX, false)] {
+        for call in calls(len) {
+            let bytes = bytes_of(|out| put_call(out, &call));
+            let taken = take_call(&mut Take::new(Bytes::from(bytes), None));
+            assert_eq!(taken.is_ok(), is_one, "{call}: {taken:?}");
+        }
+    }
+}
+
 #[test]
 fn a_head_tells_who_wrote_it() {
     let head = Bytes::from(entries().remove(0));

@@ -313,7 +313,6 @@ impl Neighbours {
     }
 
     /// Payload bytes that wait.
-    #[cfg(test)]
     pub(crate) fn queued(&self) -> usize {
         self.queued
     }
@@ -326,7 +325,6 @@ impl Neighbours {
     }
 
     /// Entries in the table.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -182,6 +182,13 @@ impl Tcp {
         }
     }
 
+    /// How many connections there are, and how many smaller records.
+    pub(super) fn census(&self) -> (usize, usize) {
+        let records = self.half_open.len() + self.time_wait.len() + self.fin_wait.len();
+        let others = self.farewells.len() + self.listeners.len();
+        (self.slots.len(), records + others)
+    }
+
     /// The connection that a user may name; an orphan is nobody's any more.
     fn live(&self, id: TcpId) -> Result<&Slot, StaleId> {
         self.slots

@@ -1,0 +1,45 @@
+//! How much memory a stack takes, about: what a replay of a file of nobody knows whom bounds.
+//!
+//! *Owns* the estimate, which is rather too much than too little. *Does not* bound anything: each queue has
+//! a limit of its own, but the settings that these come from may be whatever a file says.
+
+use super::Stack;
+use super::outbox::{Frame, Outgoing};
+
+/// What a connection without text, and an interface, take.
+const LARGE: usize = 4 << 10;
+
+/// What any other record and a packet that waits take, beside the payload.
+const SMALL: usize = 512;
+
+impl Stack {
+    /// About how many bytes are held: what sockets are charged, what waits for neighbours, devices and
+    /// users, and what there are records of. Walks what waits in outboxes and for pings.
+    pub(crate) fn footprint(&self) -> usize {
+        let neighbours = &self.net.neighbours;
+        let outboxes = self.net.interfaces.iter().flat_map(|i| i.outbox.waiting());
+        let (connections, records) = self.tcp.census();
+        let large = connections.saturating_add(self.net.interfaces.len());
+        let small = records
+            .saturating_add(self.udp.len())
+            .saturating_add(neighbours.len());
+        [
+            // What a user says that he holds elsewhere is not here.
+            self.memory().used.saturating_sub(self.memory.outside()),
+            large.saturating_mul(LARGE),
+            small.saturating_mul(SMALL),
+            neighbours.queued(),
+            outboxes.map(packet).sum(),
+            self.ping_payloads().map(|len| len + SMALL).sum(),
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add)
+    }
+}
+
+fn packet(outgoing: &Outgoing) -> usize {
+    match &outgoing.frame {
+        Frame::Packet(packet) => SMALL + packet.payload.len(),
+        Frame::Arp(..) => SMALL,
+    }
+}
