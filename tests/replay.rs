@@ -12,9 +12,9 @@ use netloom::base::{Cidr, Seed};
 use netloom::capture::{
     Reader, Recording, RecordingSettings, RecordingWatch, Replay, ReplayEnd, ReplayError, Why,
 };
-use netloom::device::{Capabilities, Chance, Device, Medium, WireConfig};
+use netloom::device::{Capabilities, Chance, Device, Medium, Receive, Transmit, WireConfig};
 use netloom::sim::{Bulk, Cx, HostConfig, Network, PortConfig, Sink, Wake};
-use netloom::stack::{More, SocketId, UdpOptions};
+use netloom::stack::{Event, Port, SocketId, UdpOptions};
 use netloom::tcp::congestion::{Choice, Reno};
 use netloom::tcp::{Keepalive, TcpOptions};
 
@@ -388,8 +388,10 @@ fn a_replay_takes_no_more_memory_than_it_may() {
                 .unwrap();
         }
         let (ours, _theirs) = netloom::device::pair(Medium::Ethernet, 65_535);
-        let (_, mut out) = ours.split();
-        while stack.poll_transmit(now, on, &mut out).unwrap().more == More::Budget {}
+        let mut port = Port::new(on, ours.split());
+        for _ in 0..10 {
+            turn(&mut port, stack, now);
+        }
     });
     let opened = hoard(config(), Medium::Ip, |stack, _| {
         for _ in 0..6000 {
@@ -413,6 +415,16 @@ fn a_replay_takes_no_more_memory_than_it_may() {
             other => panic!("{name}: {other:?}"),
         }
     }
+}
+
+/// What is due, received and sent at this time.
+fn turn<R: Receive, T: Transmit>(
+    port: &mut Port<R, T>,
+    stack: &mut netloom::Stack,
+    now: netloom::Instant,
+) {
+    let nobody = &mut |_: &mut netloom::Stack, _: netloom::Instant, _: Event| {};
+    port.turn(now, stack, nobody).unwrap();
 }
 
 /// A UDP datagram to our port 9 in a packet of so many bytes.
@@ -548,8 +560,10 @@ fn settings_at_their_ends_are_replayed() {
                     .dad_transmits(probes)
                     .dad_delay(delay);
                 let second = stack.add_interface(netloom::Instant::ZERO, second).unwrap();
-                let (ours, _theirs) = netloom::device::pair(Medium::Ethernet, 1500);
-                let (_, mut out) = ours.split();
+                let mut ports = [on, second].map(|on| {
+                    let (ours, theirs) = netloom::device::pair(Medium::Ethernet, 1500);
+                    (Port::new(on, ours.split()), theirs)
+                });
                 for round in 0..50 {
                     let now = netloom::Instant::from_millis(round * round * round);
                     let _ = stack.tcp_connect(now, at(2, 9), None, TcpOptions::default());
@@ -557,12 +571,9 @@ fn settings_at_their_ends_are_replayed() {
                     let meta = netloom::link::RxMeta::new(now);
                     let frame = [&[255; 12][..], &[8, 0], &datagram(100)].concat();
                     stack.handle_frame(now, on, netloom::link::RxFrame::new(frame.into(), meta));
-                    stack.handle_timeout(now);
-                    for on in [on, second] {
-                        let _ = stack.poll_transmit(now, on, &mut out).unwrap();
+                    for (port, _) in &mut ports {
+                        turn(port, stack, now);
                     }
-                    let _ = stack.poll_timeout();
-                    while stack.poll_event().is_some() {}
                 }
             });
             assert!(matches!(end_of(&file), ReplayEnd::Complete));
