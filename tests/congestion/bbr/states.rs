@@ -211,6 +211,33 @@ fn a10_probe_rtt_holds_the_flight_low_and_ends() {
     lab.until_state(CRUISE, SEC);
 }
 
+/// A loss around the end of ProbeRTT bounds what follows by what that is found to deliver, not by the half
+/// that ProbeRTT let go.
+#[test]
+fn what_probe_rtt_held_back_bounds_nothing() {
+    let mut lab = Lab::usual();
+    lab.until_state(PROBE_RTT, 6 * SEC);
+    let ended = lab.until_state(CRUISE, SEC).at();
+    let mut bounded = 0;
+    for before_end in [50, 40, 30, 20, 10, 0] {
+        let mut lab = Lab::usual();
+        let gone = Instant::from_nanos(ended.as_nanos() - before_end * 1_000_000);
+        // Half the product is sent in half the time: it may hit a pause.
+        lab.change_path(|wire| wire.outage(gone, gone + 8 * MS));
+        lab.until(6 * SEC, |look| look.at() >= ended);
+        lab.run(250 * MS);
+        let last = lab.history.last().unwrap();
+        assert_eq!(last.state(), CRUISE, "{before_end}");
+        let (found, bw) = (last.get("max_bw"), last.get("bw"));
+        assert!(
+            near(bw, found, 5),
+            "{bw} of {found}, {before_end} ms before"
+        );
+        bounded += i32::from(last.get("bw_st") > 0);
+    }
+    assert!(bounded >= 3, "a loss counts all the same: {bounded}");
+}
+
 /// An idle time showed the path empty: nothing has to be drained for that.
 #[test]
 fn a11_no_probe_rtt_after_an_idle_time() {

@@ -322,7 +322,8 @@ impl CongestionControl for Bbr3 {
             self.start_pacing(cx);
         }
         if known {
-            self.model.update_latest(cx, &rate);
+            let held_back = self.probe_rtt.held_back(rate.prior_delivered);
+            self.model.update_latest(cx, &rate, held_back);
             self.cycle.rounds_since_up += u64::from(self.model.update_round(cx, &rate));
             self.model.update_max_bw(&rate, app_limited);
             self.model

@@ -90,10 +90,12 @@ impl Model {
 
     // --- each ACK, in this order ------------------------------------------------------------
 
-    pub(super) fn update_latest(&mut self, cx: &Cx, rate: &RateSample) {
+    /// A round of losses ends with what left behind them, once that is something that was not `held_back` by
+    /// ProbeRTT: what the path delivers of half its product is half its rate, and would be kept as a bound.
+    pub(super) fn update_latest(&mut self, cx: &Cx, rate: &RateSample, held_back: bool) {
         self.bw_latest = self.bw_latest.max(rate.rate);
         self.infl_latest = self.infl_latest.max(super::super::narrowed(rate.delivered));
-        self.loss_round_start = rate.prior_delivered >= self.loss_round_delivered;
+        self.loss_round_start = !held_back && rate.prior_delivered >= self.loss_round_delivered;
         if self.loss_round_start {
             self.loss_round_delivered = cx.delivered;
         }
