@@ -108,6 +108,7 @@ counters! {
 
 impl Counters {
     /// Adds what a connection counted.
+    #[cold]
     pub(crate) fn add_tcp(&mut self, tally: &Tally) {
         self.tcp_retransmits += u64::from(tally.retransmits);
         self.tcp_fast_retransmits += u64::from(tally.fast_retransmits);

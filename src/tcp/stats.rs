@@ -27,7 +27,7 @@ pub(crate) struct Stats {
 }
 
 /// Counts that the stack sums over all connections.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) retransmits: u32,
     pub(crate) fast_retransmits: u32,
@@ -38,8 +38,8 @@ pub(crate) struct Tally {
 }
 
 impl Stats {
-    /// What was counted since the last call.
-    pub(crate) fn drain(&mut self) -> Tally {
+    /// What was counted since the last call, if anything was: of most packets it is nothing.
+    pub(crate) fn drain(&mut self) -> Option<Tally> {
         let all = Tally {
             retransmits: low(self.retransmits),
             fast_retransmits: self.fast_retransmits,
@@ -48,14 +48,53 @@ impl Stats {
             window_probes: self.window_probes,
             keepalives: self.keepalives,
         };
+        if all == self.told {
+            return None;
+        }
         let told = core::mem::replace(&mut self.told, all);
-        Tally {
+        Some(Tally {
             retransmits: all.retransmits.wrapping_sub(told.retransmits),
             fast_retransmits: all.fast_retransmits.wrapping_sub(told.fast_retransmits),
             timeouts: all.timeouts.wrapping_sub(told.timeouts),
             challenge_acks: all.challenge_acks.wrapping_sub(told.challenge_acks),
             window_probes: all.window_probes.wrapping_sub(told.window_probes),
             keepalives: all.keepalives.wrapping_sub(told.keepalives),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was told is not told again, whichever of the counts moved, and across the wrap of 32 bits.
+    #[test]
+    fn each_count_is_told_once() {
+        let bumps: [fn(&mut Stats); 6] = [
+            |stats| stats.retransmits += 1,
+            |stats| stats.fast_retransmits += 1,
+            |stats| stats.timeouts += 1,
+            |stats| stats.challenge_acks += 1,
+            |stats| stats.window_probes += 1,
+            |stats| stats.keepalives += 1,
+        ];
+        let mut stats = Stats {
+            retransmits: u64::from(u32::MAX),
+            ..Stats::default()
+        };
+        assert_eq!(stats.drain().map(|told| told.retransmits), Some(u32::MAX));
+        for (n, bump) in bumps.iter().enumerate() {
+            stats.segs_out += 1;
+            assert_eq!(stats.drain(), None);
+            bump(&mut stats);
+            let told = stats.drain();
+            let counts = told.map(|t| {
+                let first = [t.retransmits, t.fast_retransmits, t.timeouts];
+                [first, [t.challenge_acks, t.window_probes, t.keepalives]].concat()
+            });
+            let mut expected = vec![0; 6];
+            expected[n] = 1;
+            assert_eq!(counts, Some(expected));
         }
     }
 }

@@ -51,7 +51,9 @@ impl Slot {
         let waits_for_memory = self.begins_to_wait();
         let connection = &mut self.connection;
         let signals = core::mem::take(&mut connection.signals);
-        around.net.counters.add_tcp(&connection.stats.drain());
+        if let Some(tally) = connection.stats.drain() {
+            around.net.counters.add_tcp(&tally);
+        }
         let orphan = connection.orphan;
         if !signals.is_empty() && !orphan {
             around.events.raise(SocketId::Tcp(id), readiness(signals));

@@ -54,7 +54,9 @@ impl Stack {
         slot.connection.rcv.budget = self.memory.budget();
         let (net, payload) = (&mut self.net, &mut self.tcp.payload);
         let turn = slot.turn(now, id, (net, payload), out, budget);
-        net.counters.add_tcp(&slot.connection.stats.drain());
+        if let Some(tally) = slot.connection.stats.drain() {
+            net.counters.add_tcp(&tally);
+        }
         slot.charge(&mut self.memory, &mut net.counters);
         let deadline = slot.connection.next_timeout();
         net.timers.set(TimerKey::Tcp(index), deadline);
