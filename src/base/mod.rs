@@ -26,4 +26,5 @@ pub use time::Instant;
 pub(crate) use arena::Arena;
 pub(crate) use digest::Digest;
 pub(crate) use keyed::{Key, KeyedState, Random};
+pub(crate) use time::nanos;
 pub(crate) use tokens::Tokens;

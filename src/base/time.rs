@@ -36,7 +36,17 @@ impl Instant {
 
     /// Time from `earlier` to `self`; zero when `earlier` is the later one.
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    /// The same in nanoseconds: what is reckoned with per packet is no [`Duration`], whose making is a division.
+    pub(crate) const fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The time `nanos` nanoseconds later.
+    pub(crate) const fn plus_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
     }
 }
 
@@ -44,9 +54,14 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     fn add(self, rhs: Duration) -> Self {
-        let nanos = u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(nanos))
+        self.plus_nanos(nanos(rhs))
     }
+}
+
+/// A time in nanoseconds, the longest that an [`Instant`] can hold at most.
+pub(crate) fn nanos(time: Duration) -> u64 {
+    let seconds = time.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(time.subsec_nanos().into())
 }
 
 impl fmt::Debug for Instant {
@@ -71,6 +86,12 @@ mod tests {
         assert_eq!(late.since(early), Duration::from_millis(2));
         assert_eq!(early.since(late), Duration::ZERO);
         assert_eq!(Instant::FAR_FUTURE + Duration::MAX, Instant::FAR_FUTURE);
+        assert_eq!(early + Duration::MAX, Instant::FAR_FUTURE);
+        let most = Duration::from_nanos(u64::MAX);
+        assert_eq!(
+            (nanos(most), nanos(Duration::new(2, 7))),
+            (u64::MAX, 2_000_000_007)
+        );
         assert_eq!(
             format!("{:?}", Instant::from_nanos(1_500_000_001)),
             "1.500000001s"

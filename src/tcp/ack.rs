@@ -73,7 +73,7 @@ impl Connection {
         let mut delivery = Delivery {
             at: seg.at,
             echo,
-            min_rtt: self.rtt.min(),
+            min_rtt: self.rtt.min_nanos(),
             timed_out: self.frto_point(),
             sampler: &mut self.sampler,
             delivered: Delivered::default(),
@@ -143,10 +143,10 @@ impl Connection {
             // A batch has one time of arrival: what "arrived" before it left says nothing.
             Some(sent_at) if !effect.delivered.ambiguous && seg.at < sent_at => {}
             Some(sent_at) if !effect.delivered.ambiguous => {
-                let rtt = seg.at.since(sent_at);
+                let rtt = seg.at.nanos_since(sent_at);
                 self.rtt.sample_of_record(seg.at, rtt, una, nxt);
                 self.recovery.tlp.on_rtt();
-                return Some(rtt);
+                return Some(Duration::from_nanos(rtt));
             }
             // RFC 7323 §4.1: only an ACK that moves the left edge.
             _ if effect.acked > 0 && !acks_syn => self.sample_echo(seg),
@@ -179,7 +179,7 @@ impl Connection {
         if self.scoreboard.is_empty() {
             self.stop_loss_timer();
         } else {
-            self.restart_rto(now + self.rtt.rto());
+            self.restart_rto(now.plus_nanos(self.rtt.rto_nanos()));
             self.schedule_probe(now);
         }
         self.signal_writable();

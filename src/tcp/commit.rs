@@ -130,7 +130,7 @@ impl Connection {
     /// it is the probe's (RFC 9293 §3.8.6.1 SHLD-29, SHLD-30).
     fn arm_rto(&mut self, now: Instant) {
         let backoff = self.persist.backoff().max(self.rtt.backoff());
-        let rto = self.rtt.rto_backed_off(backoff);
-        self.arm_rto_if_idle(now + rto);
+        let rto = self.rtt.rto_nanos_backed_off(backoff);
+        self.arm_rto_if_idle(now.plus_nanos(rto));
     }
 }

@@ -237,9 +237,8 @@ impl Connection {
         this.rcv.on_syn(opening.irs, opening.advertised);
         match opening.rtt {
             Some(nanos) => {
-                let rtt = Duration::from_nanos(nanos.into());
-                this.rtt.sample_min(now, rtt);
-                this.rtt.sample(rtt, 1);
+                this.rtt.sample_min(now, nanos.into());
+                this.rtt.sample(Duration::from_nanos(nanos.into()), 1);
             }
             None if opening.retransmits > 0 => this.rtt.after_syn_loss(),
             None => {}

@@ -3,8 +3,6 @@
 //! *Owns* which round trip and which transmission an ACK tells, and which it may not (Karn). *Does not*
 //! mark records, nor draw conclusions: `ack` and `recovery` do.
 
-use core::time::Duration;
-
 use crate::base::Instant;
 
 use super::congestion::parts::DeliverySampler;
@@ -36,7 +34,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) at: Instant,
     /// Which of our timestamps it echoes, as the time since: by the clock of timestamps.
     pub(crate) echo: Option<Echo>,
-    pub(crate) min_rtt: Option<Duration>,
+    /// The shortest round trip, in nanoseconds.
+    pub(crate) min_rtt: Option<u64>,
     pub(crate) sampler: &'a mut DeliverySampler,
     /// Where SND.NXT was at the time-out that is in doubt, if one is.
     pub(crate) timed_out: Option<SeqNum>,
@@ -73,7 +72,9 @@ impl Delivery<'_> {
     /// Can what left at this time not have brought this ACK about?
     fn is_too_soon(&self, sent_at: Instant, told: Told) -> bool {
         (told != Told::Reported && self.is_echo_older(sent_at))
-            || self.min_rtt.is_some_and(|min| self.at.since(sent_at) < min)
+            || self
+                .min_rtt
+                .is_some_and(|min| self.at.nanos_since(sent_at) < min)
     }
 
     /// Did the first transmission of a record arrive? A repetition tells by what the ACK echoes alone, and

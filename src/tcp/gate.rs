@@ -4,9 +4,7 @@
 //! and what stopped the sender last. *Does not* choose what leaves (`plan`) nor know zero windows
 //! (`persist`).
 
-use core::time::Duration;
-
-use crate::base::Instant;
+use crate::base::{Instant, nanos};
 
 use super::congestion::parts::LOCAL_RTT;
 use super::connection::Connection;
@@ -183,7 +181,7 @@ impl Connection {
     /// held back would wait for a round trip.
     fn is_held_back(&self, now: Instant, text: u32, most: u32) -> bool {
         let board = &self.scoreboard;
-        let (Some(oldest), Some(srtt)) = (board.first(), self.rtt.srtt()) else {
+        let (Some(oldest), Some(srtt)) = (board.first(), self.rtt.srtt_nanos()) else {
             return false;
         };
         let worth = most.min(worth_waiting_for(
@@ -191,8 +189,8 @@ impl Connection {
             self.smss(),
             srtt,
         ));
-        let age = now.since(oldest.stamp.sent_at);
-        let ack_is_near = srtt < LOCAL_RTT || age + age >= srtt;
+        let age = now.nanos_since(oldest.stamp.sent_at);
+        let ack_is_near = srtt < nanos(LOCAL_RTT) || age >= srtt.div_ceil(2);
         let all_well = board.lost() == 0 && board.sacked() == 0;
         text < worth && board.pipe() >= 2 * worth && all_well && ack_is_near
     }
@@ -260,8 +258,8 @@ impl Connection {
 /// or it would come as a burst to the bottleneck, whose queue may be short (Linux's `tcp_tso_autosize` takes
 /// one). Powers of two stand for a millisecond and for SRTT, so that nothing is divided. Below two
 /// milliseconds, as on local paths, there is no bound.
-fn worth_waiting_for(cwnd: u32, smss: u32, srtt: Duration) -> u32 {
-    match (srtt.as_nanos() >> NANOS_SHIFT).checked_ilog2() {
+fn worth_waiting_for(cwnd: u32, smss: u32, srtt: u64) -> u32 {
+    match (srtt >> NANOS_SHIFT).checked_ilog2() {
         None | Some(0) => u32::MAX,
         Some(shift) => (cwnd >> shift.min(31)).max(2 * smss),
     }
@@ -282,11 +280,11 @@ mod tests {
             (60_000, 320_000, 10_000),
             (100_000, 14_480, 2896),
             (100_000, 12_500_000, 195_312),
-            (u64::MAX, u32::MAX, 2896),
+            (u64::MAX / 1000, u32::MAX, 2896),
         ];
         for (micros, cwnd, bytes) in rows {
-            let srtt = Duration::from_micros(micros);
-            assert_eq!(worth_waiting_for(cwnd, 1448, srtt), bytes, "{srtt:?}");
+            let srtt = micros * 1000;
+            assert_eq!(worth_waiting_for(cwnd, 1448, srtt), bytes, "{srtt} ns");
         }
     }
 }

@@ -218,7 +218,7 @@ impl Connection {
         let arrived = self.rcv.take(seg);
         if self.rcv.nxt != before {
             let most = self.setup.options.quick_acks;
-            self.quick.on_text(seg.at, self.rtt.rto(), most);
+            self.quick.on_text(seg.at, self.rtt.rto_nanos(), most);
         }
         self.stats.bytes_received += u64::from(self.rcv.nxt.past(before) - u32::from(arrived.fin));
         if arrived.readable {

@@ -7,7 +7,7 @@
 
 use core::time::Duration;
 
-use crate::base::Instant;
+use crate::base::{Instant, nanos};
 
 /// The quick ACKs of a connection.
 #[derive(Clone, Debug, Default)]
@@ -21,9 +21,9 @@ pub(crate) struct QuickAcks {
 }
 
 impl QuickAcks {
-    /// Text came in order. After a time `idle`, and for the first, `most` ACKs are quick.
-    pub(crate) fn on_text(&mut self, at: Instant, idle: Duration, most: u8) {
-        if self.heard.is_none_or(|heard| at.since(heard) > idle) {
+    /// Text came in order. After `idle` nanoseconds, and for the first, `most` ACKs are quick.
+    pub(crate) fn on_text(&mut self, at: Instant, idle: u64, most: u8) {
+        if self.heard.is_none_or(|heard| at.nanos_since(heard) > idle) {
             self.left = most;
             self.answered = false;
         }
@@ -32,7 +32,10 @@ impl QuickAcks {
 
     /// Text of ours leaves, as an answer if it is within the `delay` that an ACK waits.
     pub(crate) fn on_own_text(&mut self, now: Instant, delay: Duration) {
-        self.answered |= self.heard.is_some_and(|heard| now.since(heard) < delay);
+        let delay = nanos(delay);
+        self.answered |= self
+            .heard
+            .is_some_and(|heard| now.nanos_since(heard) < delay);
     }
 
     /// An ACK waited in vain for text to ride on.

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::base::Instant;
 
-use super::congestion::parts::WindowedMin;
+use super::congestion::parts::{LOCAL_RTT, WindowedMin};
 use super::seq::SeqNum;
 
 // RFC 6298 §5 (5.7): after a retransmitted SYN, data starts with 3 seconds.
@@ -80,8 +80,12 @@ impl Rtt {
 
     /// Takes a sample in. `expected` is how many are expected per round trip, at least one.
     pub(crate) fn sample(&mut self, rtt: Duration, expected: u32) {
+        self.take(nanos(rtt), expected);
+    }
+
+    fn take(&mut self, rtt: u64, expected: u32) {
         // A sample of zero would claim a path without delay; the clock only says "less than a tick".
-        let rtt = nanos(rtt).max(1);
+        let rtt = rtt.max(1);
         self.latest = rtt;
         let expected = expected.max(1);
         if self.srtt == 0 {
@@ -104,27 +108,21 @@ impl Rtt {
         self.backoff = 0;
     }
 
-    /// Takes in the sample of a record that was sent once, which says how short the path is as well.
-    pub(crate) fn sample_of_record(
-        &mut self,
-        at: Instant,
-        rtt: Duration,
-        una: SeqNum,
-        nxt: SeqNum,
-    ) {
+    /// Takes in the sample of a record that was sent once, in nanoseconds, which says how short the path is as well.
+    pub(crate) fn sample_of_record(&mut self, at: Instant, rtt: u64, una: SeqNum, nxt: SeqNum) {
         self.sample_min(at, rtt);
         self.sample_of_ack(rtt, una, nxt);
     }
 
     /// A round trip that was measured to the nanosecond, not by the clock of timestamps.
-    pub(crate) fn sample_min(&mut self, at: Instant, rtt: Duration) {
-        self.min.update(at.as_nanos(), nanos(rtt).max(1));
+    pub(crate) fn sample_min(&mut self, at: Instant, rtt: u64) {
+        self.min.update(at.as_nanos(), rtt.max(1));
     }
 
-    /// Takes in the sample that an ACK brings; `una` and `nxt` are as it leaves them.
-    pub(crate) fn sample_of_ack(&mut self, rtt: Duration, una: SeqNum, nxt: SeqNum) {
+    /// Takes in the sample that an ACK brings, in nanoseconds; `una` and `nxt` are as it leaves them.
+    pub(crate) fn sample_of_ack(&mut self, rtt: u64, una: SeqNum, nxt: SeqNum) {
         let expected = self.round.on_sample(una, nxt);
-        self.sample(rtt, expected);
+        self.take(rtt, expected);
     }
 
     /// RFC 6298 §5 (5.5): the timer expired, twice the time next.
@@ -147,8 +145,18 @@ impl Rtt {
 
     /// RTO doubled `times` times, at most the maximum.
     pub(crate) fn rto_backed_off(&self, times: u32) -> Duration {
+        Duration::from_nanos(self.rto_nanos_backed_off(times))
+    }
+
+    /// RTO, back-off included, in nanoseconds.
+    pub(crate) fn rto_nanos(&self) -> u64 {
+        self.rto_nanos_backed_off(self.backoff)
+    }
+
+    /// RTO doubled `times` times, at most the maximum, in nanoseconds.
+    pub(crate) fn rto_nanos_backed_off(&self, times: u32) -> u64 {
         let rto = self.base_rto.saturating_mul(1 << times.min(16));
-        Duration::from_nanos(rto.min(self.max_rto()))
+        rto.min(self.max_rto())
     }
 
     pub(crate) fn backoff(&self) -> u32 {
@@ -157,6 +165,11 @@ impl Rtt {
 
     pub(crate) fn srtt(&self) -> Option<Duration> {
         (self.srtt > 0).then(|| Duration::from_nanos(self.srtt))
+    }
+
+    /// SRTT in nanoseconds.
+    pub(crate) fn srtt_nanos(&self) -> Option<u64> {
+        (self.srtt > 0).then_some(self.srtt)
     }
 
     pub(crate) fn rttvar(&self) -> Duration {
@@ -169,8 +182,18 @@ impl Rtt {
 
     /// The shortest round trip of the last five minutes.
     pub(crate) fn min(&self) -> Option<Duration> {
+        self.min_nanos().map(Duration::from_nanos)
+    }
+
+    /// The same in nanoseconds.
+    pub(crate) fn min_nanos(&self) -> Option<u64> {
         let min = self.min.get();
-        (min < u64::MAX).then(|| Duration::from_nanos(min))
+        (min < u64::MAX).then_some(min)
+    }
+
+    /// Is the path known to be longer than a local one, whatever its queue?
+    pub(crate) fn is_far(&self) -> bool {
+        self.min_nanos().is_some_and(|min| min >= nanos(LOCAL_RTT))
     }
 
     /// The longest RTO, in nanoseconds: a user's least one goes before it.
@@ -191,13 +214,13 @@ pub(crate) fn timestamp(now: Instant, offset: u32) -> u32 {
     offset.wrapping_add(super::isn::low(millis))
 }
 
-/// The time that a timestamp echo took to come back; `None` when it is no past tick of ours.
-pub(crate) fn echo_rtt(now: Instant, offset: u32, ecr: u32) -> Option<Duration> {
+/// The nanoseconds that a timestamp echo took to come back; `None` when it is no past tick of ours.
+pub(crate) fn echo_rtt(now: Instant, offset: u32, ecr: u32) -> Option<u64> {
     let ticks = timestamp(now, offset).wrapping_sub(ecr);
     // A tick of zero says "below a millisecond"; half of one is the unbiased guess.
     (ticks < 1 << 24).then(|| match ticks {
-        0 => Duration::from_micros(500),
-        n => Duration::from_millis(u64::from(n)),
+        0 => 500_000,
+        n => u64::from(n) * 1_000_000,
     })
 }
 
@@ -345,7 +368,7 @@ mod tests {
         let mut una = SeqNum::new(u32::MAX - 1000);
         for round in 0..40 {
             let nxt = una + 65_160;
-            rtt.sample_of_ack(MS, nxt, nxt);
+            rtt.sample_of_ack(nanos(MS), nxt, nxt);
             una = nxt;
             assert!(
                 round < 25 || rtt.rto() < 500 * MS,
@@ -370,7 +393,7 @@ mod tests {
                     // A steady stream: as much leaves as is acknowledged.
                     let acked = 64_000 / acks * ack;
                     let sample = if round < 2 { 100 * MS } else { 200 * MS };
-                    rtt.sample_of_ack(sample, una + acked, end + acked);
+                    rtt.sample_of_ack(nanos(sample), una + acked, end + acked);
                 }
                 una = end;
             }
@@ -397,8 +420,8 @@ mod tests {
     fn timestamps_wrap_and_echoes_are_checked() {
         let at = Instant::from_millis(u64::from(u32::MAX) + 5);
         assert_eq!(timestamp(at, 0), 4);
-        assert_eq!(echo_rtt(at, 0, u32::MAX - 5), Some(10 * MS));
-        assert_eq!(echo_rtt(at, 0, 4), Some(Duration::from_micros(500)));
+        assert_eq!(echo_rtt(at, 0, u32::MAX - 5), Some(10_000_000));
+        assert_eq!(echo_rtt(at, 0, 4), Some(500_000));
         assert_eq!(echo_rtt(at, 0, 5), None, "an echo from the future");
     }
 }

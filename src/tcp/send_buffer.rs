@@ -12,7 +12,6 @@
 //! memory is short a user may write a share only, whatever stands here.
 
 use super::budget::MemoryPressure;
-use super::congestion::parts::LOCAL_RTT;
 use super::connection::Connection;
 use super::gate::SendLimit;
 use super::settings::TcpOptions;
@@ -72,8 +71,11 @@ impl Connection {
         }
         let cwnd = usize::try_from(self.congestion.window()).unwrap_or(usize::MAX);
         let max = self.setup.options.send_buffer_max;
-        let far = self.rtt.min().is_some_and(|rtt| rtt >= LOCAL_RTT);
-        let max = if far { max } else { max.min(LOCAL_MAX) };
+        let max = if self.rtt.is_far() {
+            max
+        } else {
+            max.min(LOCAL_MAX)
+        };
         if self.send_buffer.grow(cwnd.saturating_mul(WINDOWS), max) {
             self.signal_writable();
         }

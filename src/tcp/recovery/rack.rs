@@ -29,8 +29,8 @@ pub(crate) struct Path {
 pub(crate) struct Rack {
     /// Of what was delivered, that which left last.
     newest: Option<Sent>,
-    /// Its round trip.
-    rtt: Duration,
+    /// Its round trip, in nanoseconds.
+    rtt: u64,
     reordering_seen: bool,
     /// The reordering window, in quarters of the shortest round trip.
     steps: u8,
@@ -44,7 +44,7 @@ impl Default for Rack {
     fn default() -> Self {
         Self {
             newest: None,
-            rtt: Duration::ZERO,
+            rtt: 0,
             reordering_seen: false,
             steps: 1,
             persist: 0,
@@ -64,7 +64,7 @@ impl Rack {
         if self.newest.is_none_or(|newest| sent.is_after(&newest)) {
             self.newest = Some(sent);
             // "Less than a tick" is no proof that the same instant's transmissions overtook each other.
-            self.rtt = at.since(sent.at).max(Duration::from_nanos(1));
+            self.rtt = at.nanos_since(sent.at).max(1);
         }
     }
 
@@ -116,7 +116,7 @@ impl Rack {
 
     /// How old a transmission is when it is lost, if something that left after it was delivered.
     pub(crate) fn patience(&self, path: &Path) -> Duration {
-        self.rtt.saturating_add(self.window(path))
+        Duration::from_nanos(self.rtt).saturating_add(self.window(path))
     }
 }
 

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::timer::Early;
 use super::{AckEffect, Phase};
-use crate::base::Instant;
+use crate::base::{Instant, nanos};
 use crate::tcp::congestion::CongestionKind;
 use crate::tcp::connection::Connection;
 use crate::tcp::header::Flags;
@@ -94,20 +94,21 @@ impl Connection {
             && tlp.end.is_none()
             && tlp.measured;
         if may {
-            self.arm_early(Early::Probe, now + self.probe_time_out());
+            self.arm_early(Early::Probe, now.plus_nanos(self.probe_time_out()));
         } else {
             self.stop_early(Early::Probe);
         }
     }
 
-    /// RFC 8985 §7.2 (`TLP_calc_PTO`); the loss timer bounds it by the time-out.
-    fn probe_time_out(&self) -> Duration {
-        let Some(srtt) = self.rtt.srtt() else {
-            return BLIND;
+    /// RFC 8985 §7.2 (`TLP_calc_PTO`); in nanoseconds; the loss timer bounds it by the time-out.
+    fn probe_time_out(&self) -> u64 {
+        let Some(srtt) = self.rtt.srtt_nanos() else {
+            return nanos(BLIND);
         };
         let alone = self.snd.nxt.past(self.snd.una) <= self.smss();
-        let wait = if alone { MAX_ACK_DELAY } else { Duration::ZERO };
-        srtt.saturating_mul(2).max(LEAST).saturating_add(wait)
+        let wait = if alone { nanos(MAX_ACK_DELAY) } else { 0 };
+        let twice = srtt.saturating_mul(2);
+        twice.max(nanos(LEAST)).saturating_add(wait)
     }
 
     /// The time is over: the probe leaves with the next turn, and the time-out counts from here. A
