@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::base::Instant;
 
-use super::congestion::parts::{LOCAL_RTT, PrrAck, window_rate};
+use super::congestion::parts::{PrrAck, window_rate};
 use super::congestion::{
     AckSample, Choice, CongestionEvent, CongestionKind, Cx, LossCause, LostEvent, Pacing, Phase,
     SendEvent, Start, initial_window,
@@ -153,14 +153,16 @@ impl Connection {
 
     /// A transmission leaves, and does not count as in flight yet (m16).
     pub(super) fn tell_send(&mut self, now: Instant, text: u32, attempt: u8) {
-        let event = SendEvent {
-            attempt,
-            tlp: self.recovery.tlp.is_due(),
-            app_limited: self.sampler.is_app_limited(),
-            ..SendEvent::new(text, self.scoreboard.pipe())
-        };
-        let cx = self.cx(now);
-        self.congestion.on_send(&cx, &event);
+        if self.congestion.hears_sends() {
+            let event = SendEvent {
+                attempt,
+                tlp: self.recovery.tlp.is_due(),
+                app_limited: self.sampler.is_app_limited(),
+                ..SendEvent::new(text, self.scoreboard.pipe())
+            };
+            let cx = self.cx(now);
+            self.congestion.on_send(&cx, &event);
+        }
         self.congestion.on_sent(text);
         self.set_pace();
         self.pacer.on_send(now, text);
@@ -170,13 +172,25 @@ impl Connection {
     /// Over what a window is spread: SRTT, or the latest round trip where that is shorter, since behind a cut the queue
     /// empties sooner than the mean tells, and the line would idle. None on a local path, whatever its queue.
     fn pacing_rtt(&self) -> Option<Duration> {
-        let srtt = self.rtt.srtt()?;
-        let far = self.rtt.min().is_some_and(|rtt| rtt >= LOCAL_RTT);
-        far.then(|| self.rtt.latest().map_or(srtt, |latest| srtt.min(latest)))
+        let srtt = self.rtt.srtt().filter(|_| self.rtt.is_far())?;
+        Some(self.rtt.latest().map_or(srtt, |latest| srtt.min(latest)))
     }
 
-    /// The pacer follows what the controller says.
+    /// The pacer follows what the controller says: without pacing, and of a window on a local path, that is nothing.
+    #[inline]
     fn set_pace(&mut self) {
+        let none = match self.congestion.output().pacing {
+            Pacing::Off => true,
+            Pacing::FromWindow => !self.rtt.is_far(),
+            Pacing::Rate(_) => false,
+        };
+        if !none || self.pacer.rate().is_some() {
+            self.set_pace_anew();
+        }
+    }
+
+    #[inline(never)]
+    fn set_pace_anew(&mut self) {
         let output = self.congestion.output();
         let smss = self.smss();
         let rate = match output.pacing {
@@ -202,9 +216,10 @@ impl Connection {
     /// After an idle time the controller is asked before the plan is made: its window bounds the first
     /// super-segment (RFC 5681 §4.1, r47).
     pub(super) fn restart_after_idle(&mut self, now: Instant) {
-        let idle = now.since(self.last_sent);
-        if idle > self.rtt.rto() && self.scoreboard.is_empty() && self.snd.unsent() > 0 {
+        let idle = now.nanos_since(self.last_sent);
+        if idle > self.rtt.rto_nanos() && self.scoreboard.is_empty() && self.snd.unsent() > 0 {
             let cx = self.cx(now);
+            let idle = Duration::from_nanos(idle);
             self.congestion.on_restart(&cx, idle);
         }
     }

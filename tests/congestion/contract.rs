@@ -50,6 +50,7 @@ struct Told {
 #[derive(Clone, Debug)]
 struct Recorder {
     inner: Reno,
+    hears_sends: bool,
     calls: Arc<Mutex<Vec<Call>>>,
 }
 
@@ -72,6 +73,10 @@ impl CongestionControl for Recorder {
     fn on_restart(&mut self, cx: &Cx, idle: Duration) {
         self.note(Call::Restart);
         self.inner.on_restart(cx, idle);
+    }
+
+    fn hears_sends(&self) -> bool {
+        self.hears_sends
     }
 
     fn on_send(&mut self, cx: &Cx, event: &SendEvent) {
@@ -130,11 +135,16 @@ impl CongestionControl for Recorder {
 }
 
 fn recorder() -> (Choice, Arc<Mutex<Vec<Call>>>) {
+    recorder_who(true)
+}
+
+fn recorder_who(hears_sends: bool) -> (Choice, Arc<Mutex<Vec<Call>>>) {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let theirs = Arc::clone(&calls);
     let choice = Choice::custom(move || {
         Box::new(Recorder {
             inner: Reno::new(),
+            hears_sends,
             calls: Arc::clone(&theirs),
         })
     });
@@ -199,6 +209,24 @@ fn calls_come_in_the_order_of_the_contract() {
         .iter()
         .filter(|c| matches!(c, Call::Ack { rated: true, .. }));
     assert!(rated.count() > 100, "the rate sample is finished before");
+}
+
+/// Who does not want to hear of transmissions is told of none of them, and of all else as ever.
+#[test]
+fn who_hears_no_transmissions_is_told_of_all_else() {
+    let run = |hears_sends| {
+        let (choice, calls) = recorder_who(hears_sends);
+        let (forth, back) = wires(10, 20, 1 << 20);
+        let forth = forth.loss(Pick::numbers([60]));
+        let mut flow = Flow::new(1, (forth, back), using(choice));
+        flow.run(Duration::from_secs(1));
+        calls.lock().unwrap().clone()
+    };
+    let is_send = |call: &Call| matches!(call, Call::Send { .. });
+    let (mut all, deaf) = (run(true), run(false));
+    assert!(all.iter().filter(|call| is_send(call)).count() > 100);
+    all.retain(|call| !is_send(call));
+    assert_eq!(all, deaf);
 }
 
 /// What was sent again is lost too, twice as much of it as one ACK tells: the controller hears that the

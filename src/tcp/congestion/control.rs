@@ -43,7 +43,14 @@ pub trait CongestionControl: Send + fmt::Debug {
     /// about to be planned. `idle` is for how long. It may be told more than once before that leaves.
     fn on_restart(&mut self, _cx: &Cx, _idle: Duration) {}
 
-    /// A transmission, new or again, is about to leave; in-flight does not hold it yet.
+    /// Does it want to hear of the next transmission? Asked before each: one of which it is not told costs less,
+    /// and changes nothing that it would [answer](Self::output). By default it hears of all.
+    fn hears_sends(&self) -> bool {
+        true
+    }
+
+    /// A transmission, new or again, is about to leave, and [it is to hear of it](Self::hears_sends); in-flight does
+    /// not hold it yet.
     fn on_send(&mut self, _cx: &Cx, _event: &SendEvent) {}
 
     /// A record was newly taken for lost. Once for each.

@@ -86,6 +86,11 @@ impl Controller {
         self.settle(cx);
     }
 
+    /// Is it to be told of the next transmission?
+    pub(crate) fn hears_sends(&self) -> bool {
+        self.inner.hears_sends()
+    }
+
     pub(crate) fn on_send(&mut self, cx: &Cx, event: &SendEvent) {
         self.inner.on_send(cx, event);
         self.settle(cx);
@@ -175,7 +180,7 @@ mod tests {
     use super::*;
     use crate::base::Instant;
 
-    /// Reduces whatever it hears of.
+    /// Reduces whatever it hears of, which are no transmissions.
     #[derive(Clone, Debug)]
     struct Glider;
 

@@ -287,6 +287,11 @@ impl CongestionControl for Cubic {
         self.forget_epoch();
     }
 
+    fn hears_sends(&self) -> bool {
+        // Without a curve there is nothing that an idle time would not be of.
+        self.curve.is_some()
+    }
+
     fn on_send(&mut self, cx: &Cx, event: &SendEvent) {
         if event.inflight_before == 0
             && let Some(curve) = &mut self.curve

@@ -207,6 +207,7 @@ fn m11_an_idle_time_is_no_time_of_the_curve() {
     let (before, t) = (path.cwnd(), path.epoch().elapsed);
     path.cx.now = path.cx.now + Duration::from_secs(20);
     let cx = path.cx;
+    assert!(path.cubic.hears_sends());
     path.cubic.on_send(&cx, &SendEvent::new(SMSS, 0));
     path.round();
     let after = path.epoch().elapsed;

@@ -75,6 +75,10 @@ impl CongestionControl for Reno {
         self.growth.reset();
     }
 
+    fn hears_sends(&self) -> bool {
+        false
+    }
+
     fn on_congestion(&mut self, cx: &Cx, event: &CongestionEvent) -> Response {
         self.credit = AckCredit::new();
         match event.kind {

@@ -185,7 +185,9 @@ impl TestPath {
         let mut event = SendEvent::new(SMSS, self.inflight);
         event.app_limited = self.sampler.is_app_limited();
         let cx = self.cx();
-        self.control.on_send(&cx, &event);
+        if self.control.hears_sends() {
+            self.control.on_send(&cx, &event);
+        }
         self.apply();
         let departure = Departure::new(self.now, SMSS, self.inflight);
         let stamp = self.sampler.on_send(&departure);
