@@ -112,7 +112,7 @@ impl Stack {
         let (header_len, total_len) = (header.header_len(), header.total_len());
         let (tos, ttl) = (header.tos(), header.ttl());
         data.truncate(total_len);
-        let packet = Inbound {
+        let mut packet = Inbound {
             on,
             src,
             dst,
@@ -128,6 +128,8 @@ impl Stack {
                 quote(protocol, &data)
             },
             segment: skip(data, header_len),
+            ports: (0, 0),
+            fin: false,
             link_unicast: link.unicast,
             link_src: link.src,
         };
@@ -137,7 +139,7 @@ impl Stack {
             return Err(DropReason::Ipv4Malformed);
         }
         match protocol {
-            Protocol::TCP => self.dispatch_tcp(now, &packet),
+            Protocol::TCP => self.dispatch_tcp(now, &mut packet),
             Protocol::UDP => self.handle_udp(now, &packet),
             Protocol::ICMP => self.handle_icmpv4(now, &packet),
             _ => {
@@ -174,7 +176,7 @@ impl Stack {
             Outcome::Upper { offset, .. } => ipv6::HEADER_LEN + offset,
             _ => ipv6::HEADER_LEN,
         };
-        let packet = Inbound {
+        let mut packet = Inbound {
             on,
             src,
             dst,
@@ -186,6 +188,8 @@ impl Stack {
             segment_size: meta.segment_size,
             quote: quote(upper, &data),
             segment: skip(data, offset),
+            ports: (0, 0),
+            fin: false,
             link_unicast: link.unicast,
             link_src: link.src,
         };
@@ -194,13 +198,13 @@ impl Stack {
         if (own || src.is_unspecified()) && upper != Protocol::ICMPV6 {
             return Err(DropReason::IpSource);
         }
-        self.dispatch_v6(now, &packet, outcome)
+        self.dispatch_v6(now, &mut packet, outcome)
     }
 
     fn dispatch_v6(
         &mut self,
         now: Instant,
-        packet: &Inbound,
+        packet: &mut Inbound,
         outcome: Outcome,
     ) -> Result<(), DropReason> {
         match outcome {
@@ -230,7 +234,7 @@ impl Stack {
         }
     }
 
-    fn dispatch_tcp(&mut self, now: Instant, packet: &Inbound) -> Result<(), DropReason> {
+    fn dispatch_tcp(&mut self, now: Instant, packet: &mut Inbound) -> Result<(), DropReason> {
         // RFC 9293 §3.9.2.3 MUST-57: nothing of TCP's goes to a group (r49).
         if !packet.unicast || !packet.link_unicast {
             return Err(DropReason::TcpBadSyn);

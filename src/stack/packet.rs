@@ -31,8 +31,12 @@ pub(crate) struct Inbound {
     pub(crate) checksum: RxChecksum,
     /// Payload bytes of each segment that was merged into this one.
     pub(crate) segment_size: Option<NonZeroU16>,
-    /// From the transport header on, shortened to the IP packet's length.
+    /// From the transport header on, shortened to the IP packet's length. TCP takes its text out of it.
     pub(crate) segment: Bytes,
+    /// TCP's source and destination port, once it has read them.
+    pub(crate) ports: (u16, u16),
+    /// And its FIN bit, of which a [`Segment`](crate::tcp::Segment) with a SYN does not tell.
+    pub(crate) fin: bool,
     /// The IP packet as it arrived, for an ICMP error to quote.
     pub(crate) quote: Bytes,
     /// Did the frame come to our own MAC address (or on an IP medium)?

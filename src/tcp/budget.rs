@@ -10,11 +10,10 @@
 //! Invariants: the right edge of the window is never moved back, it stops; text that was acknowledged, or
 //! reported by SACK, is kept.
 
-use bytes::Bytes;
-
 use crate::base::DropReason;
 
 use super::connection::Connection;
+use super::part::Part;
 use super::receive::{Arrived, Receive};
 use super::seq::SeqNum;
 
@@ -92,34 +91,26 @@ impl Receive {
 
     /// Cuts what there is no memory for off text that is about to be held; it was never here: neither
     /// acknowledged nor reported. A FIN behind it was not, either.
+    /// Returns whether it is to be taken.
     pub(super) fn fit(
         &self,
         start: SeqNum,
-        mut text: Bytes,
+        text: &mut Part<'_>,
         fin: bool,
         arrived: &mut Arrived,
-    ) -> (Bytes, bool) {
+    ) -> bool {
         let next = start == self.nxt;
         // What waits behind a gap must not keep out what closes it: the user could never read it.
         let behind = if next { 0 } else { self.assembler.len() };
         let held = self.queue.len() + behind;
         let room = least(self.mss).saturating_sub(held).max(self.budget.left);
         if text.len() <= room || (next && self.is_shut_down()) {
-            return (text, fin);
+            return fin;
         }
         arrived.dropped = Some(DropReason::TcpMemory);
         // What follows a gap is held for longer, and helps nobody yet.
         text.truncate(if next { room } else { 0 });
-        (text, false)
-    }
-
-    /// Takes the lesser part of a segment, the rest of which is old or does not fit, out of what it came in.
-    pub(super) fn part_of(whole: &Bytes, part: Bytes) -> Bytes {
-        if part.len() < whole.len() / 2 {
-            Bytes::copy_from_slice(&part)
-        } else {
-            part
-        }
+        false
     }
 }
 

@@ -20,7 +20,7 @@ use super::window::Carried;
 impl Connection {
     /// The device took the frame, or lost it as a wire would.
     pub(crate) fn commit(&mut self, now: Instant, plan: &Plan) {
-        let segs = plan.text.div_ceil(u32::from(plan.size.get())).max(1);
+        let segs = plan.segs();
         self.stats.segs_out += u64::from(segs);
         if plan.flags.contains(Flags::SYN) {
             self.on_syn_left(plan.flags);
@@ -74,7 +74,7 @@ impl Connection {
             fin: plan.flags.contains(Flags::FIN),
             mark: Mark::InFlight,
             transmissions: 1,
-            segs: plan.text.div_ceil(u32::from(plan.size.get())).max(1),
+            segs: plan.segs(),
             segment: plan.size,
             stamp,
         });

@@ -34,6 +34,7 @@ mod on_timer;
 mod options;
 mod overtaken;
 mod owed;
+mod part;
 mod persist;
 mod plan;
 mod quick;

@@ -75,6 +75,14 @@ impl Plan {
         self.text + u32::try_from(controls).unwrap_or(0)
     }
 
+    /// Wire segments, one at least.
+    pub(crate) fn segs(&self) -> u32 {
+        match self.segment() {
+            None => 1,
+            Some(size) => self.text.div_ceil(size.get().into()),
+        }
+    }
+
     /// Does the frame hold more than one wire segment?
     pub(crate) fn segment(&self) -> Option<NonZeroU16> {
         (self.text > u32::from(self.size.get())).then_some(self.size)

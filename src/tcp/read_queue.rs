@@ -10,6 +10,8 @@ use bytes::Bytes;
 
 use crate::base::Arena;
 
+use super::part::Part;
+
 // Text below this is copied into the queue's own tail: a slice pins its whole arena chunk, and a
 // copy of this size costs less than 200 ns (docs/choices.md).
 const COPY_BREAK: usize = 1024;
@@ -74,27 +76,45 @@ impl ReadQueue {
     }
 
     pub(crate) fn push(&mut self, text: Bytes) {
-        self.cold = false;
         if text.len() >= COPY_BREAK {
-            self.freeze_tail();
-            self.len += text.len();
-            self.slices.push_back(text);
-            return;
+            self.push_large(text);
+        } else {
+            self.push_small(&text);
         }
+    }
+
+    /// The same of a part of a segment: a small one is copied from where it lies.
+    pub(crate) fn push_part(&mut self, text: Part<'_>) {
+        if text.len() >= COPY_BREAK {
+            self.push_large(text.to_bytes());
+        } else {
+            self.push_small(text.as_slice());
+        }
+    }
+
+    fn push_large(&mut self, text: Bytes) {
+        self.cold = false;
+        self.freeze_tail();
+        self.len += text.len();
+        self.slices.push_back(text);
+    }
+
+    fn push_small(&mut self, text: &[u8]) {
+        self.cold = false;
         if self.tail.as_ref().is_none_or(|t| t.spare() < text.len()) {
             self.freeze_tail();
         }
         let chunk = self.len.next_power_of_two().clamp(TAIL, LARGEST_TAIL);
         let tail = self.tail.get_or_insert_with(|| Box::new(Arena::new(TAIL)));
         tail.grow_chunk(chunk);
-        tail.room(text.len()).extend_from_slice(&text);
+        tail.room(text.len()).extend_from_slice(text);
         self.len += text.len();
     }
 
     /// Takes at most `max` bytes off the front, without a copy; `None` when there are none.
     pub(crate) fn pop(&mut self, max: usize) -> Option<Bytes> {
         if self.slices.is_empty() {
-            self.freeze_tail();
+            return self.pop_tail(max);
         }
         let front = self.slices.front_mut()?;
         let slice = if front.len() <= max {
@@ -111,6 +131,20 @@ impl ReadQueue {
             self.clear();
         }
         Some(slice)
+    }
+
+    /// The same while there are no slices. Places before which there is something stand at slices: there are none.
+    fn pop_tail(&mut self, max: usize) -> Option<Bytes> {
+        let filled = self.tail.as_mut()?.room(0);
+        if filled.is_empty() {
+            return None;
+        }
+        let text = filled.split_to(max.min(filled.len())).freeze();
+        self.len -= text.len();
+        if self.len == 0 && self.cold {
+            self.clear();
+        }
+        Some(text)
     }
 
     /// Copies from the front without taking; returns how many bytes.

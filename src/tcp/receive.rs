@@ -4,13 +4,14 @@
 //! asks what is due; which timestamp is echoed is told in `ts_recent`.
 //! Invariant: the right edge ever advertised never moves left, rounding included (r08).
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use crate::base::DropReason;
 
 use super::assembler::{Assembler, Offered};
 use super::budget::{Budget, MemoryPressure};
 use super::owed::Owed;
+use super::part::Part;
 use super::read_queue::{Reach, ReadQueue};
 use super::segment::{Control, Segment};
 use super::seq::{SeqNum, WindowScale};
@@ -221,8 +222,8 @@ impl Receive {
         if seg.len() == 0 {
             return arrived;
         }
-        let (start, text, fin) = self.trim_to_window(seg);
-        let (text, fin) = self.fit(start, text, fin, &mut arrived);
+        let (start, mut text, fin) = self.trim_to_window(seg);
+        let fin = self.fit(start, &mut text, fin, &mut arrived);
         if text.is_empty() && !fin {
             // Nothing new: an old duplicate, a probe, or text that a closed window cannot take.
             self.note_duplicate(seg);
@@ -233,13 +234,12 @@ impl Receive {
         if fin {
             self.fin = Some(start + u32::try_from(text.len()).unwrap_or(u32::MAX));
         }
-        let text = Self::part_of(&seg.text, text);
-        let told = self.note_partial_duplicate(seg, start, &text);
+        let told = self.note_partial_duplicate(seg, start, text.len());
         if start == self.nxt {
             self.take_next(text, &mut arrived);
         } else {
             self.owed.out_of_order(seg.wire_segments());
-            self.hold(start, &text, &mut arrived);
+            self.hold(start, text, &mut arrived);
         }
         if told {
             // It was sent again, or too early: the sender must not wait to learn it.
@@ -256,8 +256,8 @@ impl Receive {
     }
 
     /// What of the text and FIN lies in the window. A FIN whose text was cut goes with it (r03).
-    fn trim_to_window(&self, seg: &Segment) -> (SeqNum, Bytes, bool) {
-        let mut text = seg.text.clone();
+    fn trim_to_window<'a>(&self, seg: &'a Segment) -> (SeqNum, Part<'a>, bool) {
+        let mut text = Part::new(&seg.text);
         let mut start = seg.text_seq();
         let old = self.nxt.past(start);
         if old > 0 {
@@ -284,12 +284,18 @@ impl Receive {
         (start, text, fin)
     }
 
-    fn take_next(&mut self, text: Bytes, arrived: &mut Arrived) {
+    fn take_next(&mut self, text: Part<'_>, arrived: &mut Arrived) {
         let filled_a_hole = !self.assembler.is_empty();
-        self.deliver(text, arrived);
+        if !text.is_empty() && self.advance(text.len()) {
+            self.queue.push_part(text);
+            arrived.readable = true;
+        }
         if filled_a_hole {
             for piece in self.assembler.take(self.offset) {
-                self.deliver(piece, arrived);
+                if self.advance(piece.len()) {
+                    self.queue.push(piece);
+                    arrived.readable = true;
+                }
             }
             // RFC 5681 §4.2: a segment that fills all or part of a gap is acknowledged at once.
             self.ack = AckDue::Now;
@@ -297,11 +303,9 @@ impl Receive {
         self.tune();
     }
 
-    fn deliver(&mut self, text: Bytes, arrived: &mut Arrived) {
-        if text.is_empty() {
-            return;
-        }
-        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    /// RCV.NXT moves on by text; says whether the user wants it.
+    fn advance(&mut self, len: usize) -> bool {
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
         self.nxt = self.nxt + len;
         self.offset += u64::from(len);
         self.unacked = self.unacked.saturating_add(len);
@@ -309,27 +313,24 @@ impl Receive {
         if self.ack == AckDue::No {
             self.ack = AckDue::Delayed;
         }
-        if !self.discard {
-            self.queue.push(text);
-            arrived.readable = true;
-        }
+        !self.discard
     }
 
     /// Out of order: held, and acknowledged at once (RFC 5681 §4.2).
-    fn hold(&mut self, start: SeqNum, text: &Bytes, arrived: &mut Arrived) {
+    fn hold(&mut self, start: SeqNum, text: Part<'_>, arrived: &mut Arrived) {
         self.ack = AckDue::Now;
         if text.is_empty() {
             return;
         }
         let offset = self.offset + u64::from(start.past(self.nxt));
-        if self.assembler.offer(offset, text) == Offered::Full {
+        if self.assembler.offer(offset, &text.to_bytes()) == Offered::Full {
             arrived.dropped = Some(DropReason::TcpReassemblyFull);
         }
     }
 
     /// RFC 2883 §4.2 and §4.3: reports the first part of a segment that was here already, below
     /// RCV.NXT or above it; says whether there was one. What the window cut off never was here.
-    fn note_partial_duplicate(&mut self, seg: &Segment, start: SeqNum, text: &Bytes) -> bool {
+    fn note_partial_duplicate(&mut self, seg: &Segment, start: SeqNum, len: usize) -> bool {
         if start.after(seg.text_seq()) {
             self.owed.duplicate(seg.text_seq(), start);
             return true;
@@ -338,7 +339,7 @@ impl Receive {
             return false;
         }
         let from = self.offset + u64::from(start.past(self.nxt));
-        let Some((left, right)) = self.assembler.overlap(from, from + text.len() as u64) else {
+        let Some((left, right)) = self.assembler.overlap(from, from + len as u64) else {
             return false;
         };
         let seq = |offset: u64| start + u32::try_from(offset - from).unwrap_or(u32::MAX);

@@ -133,11 +133,13 @@ impl Receive {
     /// allows. The bytes so lost from sight stay acceptable.
     fn keep_edge(&self, current: u32) -> u16 {
         let unit = 1u32 << self.scale.shift();
-        let up = current.div_ceil(unit);
+        // By shifts: the unit is a power of two, which a division does not know.
+        let down = current >> self.scale.shift();
+        let up = down + u32::from(down << self.scale.shift() != current);
         let promised = self.queue.len() + usize::try_from(up * unit).unwrap_or(usize::MAX);
         let limit = self.promise();
         let most = limit + (limit / 4).max(usize::try_from(unit).unwrap_or(0));
-        let wire = if promised <= most { up } else { current / unit };
+        let wire = if promised <= most { up } else { down };
         u16::try_from(wire).unwrap_or(u16::MAX)
     }
 

@@ -17,7 +17,7 @@ use crate::stack::tuple::Tuple;
 use crate::stack::wheel::TimerKey;
 use crate::stack::{Call, Stack};
 use crate::tcp::{
-    Bare, Connection, Control, Ecn, Flags, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup,
+    Bare, Connection, Control, Ecn, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup,
     TcpOptions, TimeWait, syn_window, window_scale,
 };
 
@@ -181,7 +181,7 @@ impl Stack {
                 return Err(DropReason::TcpNoSocket);
             }
             // A SYN that ends what it begins is no request (as in Linux).
-            (Control::Syn, None) if has_fin(packet) => {
+            (Control::Syn, None) if packet.fin => {
                 return Err(DropReason::TcpMalformed);
             }
             (Control::Syn, None) => {}
@@ -244,7 +244,7 @@ impl Stack {
         );
         Ok(HalfOpenSlot {
             record,
-            tuple: tuple_of(packet, ports_of(packet)),
+            tuple: tuple_of(packet),
             on: route.on,
             listener,
             previous: None,
@@ -436,27 +436,17 @@ impl Stack {
     }
 }
 
-/// Is the FIN bit set in a segment that was parsed before?
-fn has_fin(packet: &Inbound) -> bool {
-    Flags::from_bits_retain(packet.segment[13].into()).contains(Flags::FIN)
-}
-
-/// The source and destination port of a segment that was parsed before.
-pub(super) fn ports_of(packet: &Inbound) -> (u16, u16) {
-    let word = |at: usize| u16::from_be_bytes([packet.segment[at], packet.segment[at + 1]]);
-    (word(0), word(2))
-}
-
-/// Our end and the peer's.
+/// Our end and the peer's, of a segment that was parsed.
 pub(super) fn ends_of(packet: &Inbound) -> (SocketAddr, SocketAddr) {
-    let (theirs, ours) = ports_of(packet);
+    let (theirs, ours) = packet.ports;
     (
         SocketAddr::new(packet.dst, ours),
         SocketAddr::new(packet.src, theirs),
     )
 }
 
-/// The flow that a packet belongs to, `ports` being its source and destination.
-pub(super) fn tuple_of(packet: &Inbound, ports: (u16, u16)) -> Tuple {
-    Tuple::new(packet.on, (packet.dst, ports.1), (packet.src, ports.0))
+/// The flow that a segment belongs to which was parsed.
+pub(super) fn tuple_of(packet: &Inbound) -> Tuple {
+    let (theirs, ours) = packet.ports;
+    Tuple::new(packet.on, (packet.dst, ours), (packet.src, theirs))
 }

@@ -2,10 +2,10 @@
 
 use core::num::NonZeroU16;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 
 use super::follow::Around;
-use super::listen::{ports_of, tuple_of};
+use super::listen::tuple_of;
 use super::time_waits::Name;
 use super::{Listener, Owner, Slot};
 use crate::base::Protocol;
@@ -24,15 +24,16 @@ use core::net::IpAddr;
 use core::ops::ControlFlow;
 
 impl Stack {
-    pub(in crate::stack) fn handle_tcp(&mut self, now: Instant, packet: &Inbound) {
+    pub(in crate::stack) fn handle_tcp(&mut self, now: Instant, packet: &mut Inbound) {
         if let Err(reason) = self.take_segment(now, packet) {
             self.net.counters.drops.count(reason);
         }
     }
 
-    fn take_segment(&mut self, now: Instant, packet: &Inbound) -> Result<(), DropReason> {
-        let (seg, ports) = parse(packet)?;
-        let tuple = tuple_of(packet, ports);
+    fn take_segment(&mut self, now: Instant, packet: &mut Inbound) -> Result<(), DropReason> {
+        let seg = parse(packet)?;
+        let packet = &*packet;
+        let tuple = tuple_of(packet);
         match self.tcp.owner(&self.demux.tcp.flows, &tuple) {
             Some(Owner::Connection(id)) => self.on_connection(now, id, &seg),
             Some(Owner::HalfOpen(raw)) => self.on_half_open(now, raw, packet, &seg),
@@ -77,7 +78,7 @@ impl Stack {
             ttl: self.net.ttl,
             tos: 0,
         };
-        let tuple = tuple_of(packet, ports_of(packet));
+        let tuple = tuple_of(packet);
         self.queue_reset(route.on, &flow, &tuple, reset);
     }
 
@@ -206,8 +207,8 @@ impl Slot {
     }
 }
 
-/// Reads the header, checks the checksum, and takes the header off the text.
-fn parse(packet: &Inbound) -> Result<(Segment, (u16, u16)), DropReason> {
+/// Reads the header, checks the checksum, and takes the text out of the packet.
+fn parse(packet: &mut Inbound) -> Result<Segment, DropReason> {
     if packet.checksum == RxChecksum::Unknown && !checksum_is_right(packet) {
         return Err(DropReason::TcpChecksum);
     }
@@ -218,13 +219,10 @@ fn parse(packet: &Inbound) -> Result<(Segment, (u16, u16)), DropReason> {
     }
     let flags = header.flags();
     let control = Control::from_flags(flags);
-    let mut text = packet.segment.clone();
-    text.advance(header.len());
-    if control == Control::Rst {
-        // RFC 9293 §3.5.3 SHLD-2: text on a RST says why, to people; it takes no numbers.
-        text.clear();
-    }
-    let seg = Segment {
+    let len = header.len();
+    packet.ports = ports;
+    packet.fin = flags.contains(crate::tcp::Flags::FIN);
+    let mut seg = Segment {
         seq: SeqNum::new(header.seq()),
         ack: flags
             .contains(crate::tcp::Flags::ACK)
@@ -233,11 +231,16 @@ fn parse(packet: &Inbound) -> Result<(Segment, (u16, u16)), DropReason> {
         wnd: header.window(),
         options: Options::parse(header.options_bytes()),
         marks: Marks::new(flags, packet.tos),
-        text,
+        text: Bytes::new(),
         segment_size: packet.segment_size,
         at: packet.at,
     };
-    Ok((seg, ports))
+    // RFC 9293 §3.5.3 SHLD-2: text on a RST says why, to people; it takes no numbers.
+    if control != Control::Rst {
+        seg.text = core::mem::take(&mut packet.segment);
+        seg.text.advance(len);
+    }
+    Ok(seg)
 }
 
 /// RFC 9293 §3.1 MUST-3.
