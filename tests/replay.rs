@@ -779,6 +779,38 @@ fn a_new_expectation_is_accepted() {
     assert!(same == accepted);
 }
 
+/// What ended early or was cut off has not become complete by being accepted.
+#[test]
+fn what_is_accepted_ends_as_it_did() {
+    let limited = Run {
+        settings: settings().size_limit(Some(300_000)),
+        ..Run::new(1)
+    };
+    let [(early, watch), _] = limited.run();
+    let [(whole, _), _] = Run::new(1).run();
+    let lost = watch.stats().lost;
+    assert!(lost > 0);
+    for (name, file) in [("early", &early[..]), ("cut", &whole[..whole.len() / 2])] {
+        let path = temporary(name);
+        let was = end_of(file).to_string();
+        let end = replay(file).accept(&path).unwrap();
+        assert_eq!(end.to_string(), was);
+        let accepted = fs::read(&path).unwrap();
+        match (name, end_of(&accepted)) {
+            ("early", ReplayEnd::Early { why, lost: told }) => {
+                assert_eq!((why, told), (Why::SizeLimit, lost));
+            }
+            ("cut", ReplayEnd::Cut { offset }) => assert_eq!(offset, accepted.len() as u64),
+            (_, other) => panic!("{name}: {other}"),
+        }
+        // And again the same.
+        replay(&accepted).accept(&path).unwrap();
+        let again = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(again == accepted, "{name}");
+    }
+}
+
 /// The seed stands behind the mark, the format, the version, the epoch and whether payload is kept.
 fn seed_of(file: &[u8]) -> &[u8] {
     let mark = file

@@ -162,6 +162,15 @@ pub enum ReplayEnd {
 }
 
 impl ReplayEnd {
+    /// The mark of a recording that ends like this, if it has one.
+    const fn mark(&self) -> Option<(Why, u64)> {
+        match self {
+            Self::Complete => Some((Why::Complete, 0)),
+            Self::Early { why, lost } => Some((*why, *lost)),
+            _ => None,
+        }
+    }
+
     /// Was all of the file replayed, and is it what a recording leaves behind, be it cut short?
     pub const fn is_sound(&self) -> bool {
         !matches!(
@@ -276,7 +285,8 @@ impl<R: Read> Replay<R> {
     }
 
     /// Tells all of it to a stack that is recorded into `path`: the same inputs, with what comes of them
-    /// now. How the old one ended. Nothing may have been told before.
+    /// now. How the old one ended; the new one ends alike, early or cut off where the old one was. Nothing
+    /// may have been told before.
     ///
     /// # Errors
     /// [`ReplayError::Write`] and [`ReplayError::Broken`].
@@ -292,9 +302,11 @@ impl<R: Read> Replay<R> {
         while self.twin.step(&mut self.entries).unwrap_or(true) {
             self.entries.check(self.twin.stack());
         }
+        let end = self.entries.take_end();
+        watch.end_with(end.mark());
         drop(self.twin);
         match watch.wait() {
-            None => Ok(self.entries.take_end()),
+            None => Ok(end),
             Some(why) => Err(ReplayError::Broken(why)),
         }
     }

@@ -233,13 +233,13 @@ impl Recording {
             };
             flag.store(true, Relaxed);
             self.writer.sink_mut().open_reserve();
-            self.mark(why);
+            self.mark(why, self.counters.lost.load(Relaxed));
         }
     }
 
-    fn mark(&mut self, why: Why) {
+    fn mark(&mut self, why: Why, lost: u64) {
         self.entry.truncate(1);
-        put_end(&mut self.entry, why, self.counters.lost.load(Relaxed));
+        put_end(&mut self.entry, why, lost);
         // Of a sink that fails nothing more can be said.
         let _ = self
             .write_entry(self.last)
@@ -405,7 +405,17 @@ impl Journal for Recording {
 impl Drop for Recording {
     fn drop(&mut self) {
         self.writer.sink_mut().open_reserve();
-        self.mark(self.over.unwrap_or(Why::Complete));
+        let lost = self.counters.lost.load(Relaxed);
+        let end = match (self.over, self.counters.ends.get()) {
+            (Some(why), _) => Some((why, lost)),
+            (None, Some(told)) => *told,
+            (None, None) => Some((Why::Complete, lost)),
+        };
+        let Some((why, lost)) = end else {
+            // It breaks off: what else there is has left already.
+            return;
+        };
+        self.mark(why, lost);
         // Its statistics, and a file that has them is complete.
         let _ = self
             .writer

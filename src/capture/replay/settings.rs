@@ -1,7 +1,7 @@
 //! What a recording is told, and what it tells: settings, counters.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use super::entry::Why;
@@ -113,6 +113,8 @@ pub(super) struct Counters {
     pub(super) lost: AtomicU64,
     pub(super) queue_full: AtomicBool,
     pub(super) size_limit: AtomicBool,
+    /// How it ends where that is not its stack's end: with this mark, or with none.
+    pub(super) ends: OnceLock<Option<(Why, u64)>>,
 }
 
 impl RecordingWatch {
@@ -135,6 +137,11 @@ impl RecordingWatch {
         ];
         let mut early = early.iter().filter(|(flag, _)| flag.load(Relaxed));
         early.next().map(|(_, why)| why.to_string())
+    }
+
+    /// Lets it end with another mark than that its stack ended, or without one.
+    pub(super) fn end_with(&self, mark: Option<(Why, u64)>) {
+        let _ = self.counters.ends.set(mark);
     }
 
     /// Waits until the file is complete, or until writing has failed; why then.
