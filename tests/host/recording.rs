@@ -3,8 +3,12 @@
 
 use std::path::PathBuf;
 
+use netloom::Instant;
+use netloom::base::checksum::checksum;
 use netloom::capture::{RecordingSettings, Replay, ReplayEnd};
+use netloom::device::{Device, Receive, RxBatch, Sent, Transmit};
 use netloom::host::UdpSocket;
+use netloom::link::{TxFrame, TxMeta};
 
 use super::*;
 
@@ -62,16 +66,113 @@ impl Recorded {
             assert_eq!(watch.wait(), None);
             assert_eq!(watch.stats().lost, 0);
         }
-        for file in &files {
-            for round in 0..10 {
-                let mut replay = Replay::open(&file.0).unwrap();
-                let end = replay
-                    .run()
-                    .unwrap_or_else(|found| panic!("{round}: {found}"));
-                assert!(matches!(end, ReplayEnd::Complete), "{end}");
-                assert!(replay.packet() > 50);
+        files.iter().for_each(ten_times_the_same);
+    }
+}
+
+fn ten_times_the_same(file: &Temporary) {
+    for round in 0..10 {
+        let mut replay = Replay::open(&file.0).unwrap();
+        let end = replay
+            .run()
+            .unwrap_or_else(|found| panic!("{round}: {found}"));
+        assert!(matches!(end, ReplayEnd::Complete), "{end}");
+        assert!(replay.packet() > 50);
+    }
+}
+
+/// A packet from this peer to our port 7, its checksums right.
+fn packet(from: u32, protocol: u8, transport: &[u8], checksum_at: usize) -> Vec<u8> {
+    let len = u16::try_from(20 + transport.len()).unwrap();
+    let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, protocol];
+    packet[2..4].copy_from_slice(&len.to_be_bytes());
+    packet.extend([0, 0]);
+    packet.extend((0x0a07_0000 | from & 0xffff).to_be_bytes());
+    packet.extend([10, 7, 0, 1]);
+    let sum = checksum(&packet);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    let mut pseudo = packet[12..20].to_vec();
+    pseudo.extend([0, protocol]);
+    pseudo.extend((len - 20).to_be_bytes());
+    if protocol == 1 {
+        pseudo.clear(); // ICMP sums up itself only
+    }
+    pseudo.extend(transport);
+    let sum = checksum(&pseudo).to_be_bytes();
+    packet.extend(transport);
+    packet[20 + checksum_at..][..2].copy_from_slice(&sum);
+    packet
+}
+
+/// One packet of a flood, each kind in its turn: SYNs, ACKs and resets out of the blue, UDP and pings, nonsense.
+fn of_a_flood(round: u64, random: u64) -> Vec<u8> {
+    let [a, b, c, d, ..] = random.to_le_bytes();
+    let from = (random >> 32) as u32;
+    let tcp = |flags| {
+        let mut header = vec![
+            a, b, 0, 7, c, d, a, b, d, c, b, a, 0x50, flags, 16, 0, 0, 0, 0, 0,
+        ];
+        header.extend(&[7; 30][..usize::from(a % 31)]);
+        packet(from, 6, &header, 16)
+    };
+    match round % 7 {
+        0 | 1 => tcp(0x02),
+        2 => tcp(0x10),
+        3 => tcp(0x04),
+        4 => packet(from, 17, &[a, b, c, d, 0, 12, 0, 0, 1, 2, 3, 4], 6),
+        5 => packet(from, 1, &[8, 0, 0, 0, a, b, c, d, 1, 2, 3, 4], 2),
+        _ => {
+            let mut nonsense = tcp(d);
+            let at = usize::from(a) % nonsense.len();
+            nonsense[at] ^= b | 1;
+            nonsense.truncate(usize::from(c));
+            nonsense
+        }
+    }
+}
+
+/// Everything that a stack refuses, drops, limits and answers, faster than it can.
+#[test]
+fn floods_replay() {
+    for payload in [true, false] {
+        let file = Temporary::new(&format!("floods-{payload}"));
+        let settings = RecordingSettings::new(std::time::UNIX_EPOCH).queue(1 << 30);
+        let (ours, theirs) = pair(Medium::Ip, 1500);
+        let host = Host::builder(ours)
+            .address("10.7.0.1/16".parse().unwrap())
+            .record_with(&file.0, settings.payload(payload));
+        let host = host.spawn().unwrap();
+        let options = ListenOptions::default().backlog(64);
+        let _listener = host.tcp_listen_with("10.7.0.1:7", options).unwrap();
+        let (mut rx, mut tx) = theirs.split();
+        let mut batch = RxBatch::new(64);
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        for round in 0..7_000 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let packet = of_a_flood(round, random);
+            let frame = TxFrame::new(&packet, &[], TxMeta::PLAIN);
+            while tx.transmit(Instant::ZERO, &frame).unwrap() == Sent::Full {
+                thread::yield_now();
+            }
+            // Its answers are not taken at all for a while: its device is full.
+            if round % 2000 < 1500 {
+                let _ = rx.receive(Instant::ZERO, &mut batch).unwrap();
+                batch.drain().for_each(drop);
             }
         }
+        host.shutdown(LONG);
+        let watch = host.recording().unwrap();
+        assert_eq!((watch.wait(), watch.stats().lost), (None, 0));
+        ten_times_the_same(&file);
+        let mut replay = Replay::open(&file.0).unwrap();
+        let _ = replay.run().unwrap();
+        let counters = replay.stack().counters();
+        assert!(counters.rx_frames >= 6_000, "{counters:?}");
+        let reasons = counters.drops.iter().filter(|(_, count)| *count > 0);
+        assert!(reasons.count() >= 5, "{counters:?}");
+        assert!(counters.tcp_cookies_sent > 100, "{counters:?}");
     }
 }
 
