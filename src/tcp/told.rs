@@ -60,6 +60,7 @@ impl Connection {
             rwnd_limited: self.gate.last == SendLimit::ReceiveWindow,
             phase: self.phase(),
             sack_ok: self.sack,
+            reordering_seen: self.recovery.rack.is_reordering_seen(),
             ..Cx::new(now, smss)
         }
     }

@@ -164,6 +164,39 @@ fn disordered(scenario: Scenario) -> Test {
     t
 }
 
+/// Where reordering was seen there is a hole most of the time: what comes in front of it grows the window when it
+/// comes, as Linux has it, not when the hole is filled. Where none was seen it waits (RFC 3042 §2).
+#[test]
+fn where_packets_overtake_each_other_the_window_does_not_wait_for_the_overtaken() {
+    for choice in [Choice::Reno, Choice::Cubic] {
+        let mut t = Scenario::established().congestion(choice).build();
+        t.run(
+            r"
+            +0   write 90000
+            +0   > . 1:10001(10x1000) ack 1
+            +.05 < . 1:1(0) ack 1 <sack 1001:3001>
+            +0   > *
+            +0   expect-info cwnd 10000
+            // The hole is filled: what came in front of it counts.
+            +.01 < . 1:1(0) ack 3001
+            +0   > *
+            +0   expect-info cwnd 13000
+            +0   < . 1:1(0) ack 10001
+            +0   > *
+            +0   expect-info cwnd 20000
+            +.04 < . 1:1(0) ack 10001 <sack 11001:12001>
+            +0   > *
+            +0   expect-info cwnd 21000
+            // What was counted does not count again.
+            +.01 < . 1:1(0) ack 12001
+            +0   > *
+            +0   expect-info cwnd 22000
+        ",
+        );
+        repairs(&t, (0, 0, 0));
+    }
+}
+
 /// RFC 5681 §3.2 (2): what limited transmit sent is none of the flight that is halved, and while reordering is
 /// waited for that is all that leaves.
 #[test]

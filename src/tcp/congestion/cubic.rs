@@ -196,13 +196,17 @@ impl Cubic {
     }
 
     /// Grows below ssthresh; returns the bytes that are left for congestion avoidance.
-    fn grow_slowly(&mut self, cx: &Cx, acked: u32, rtt: Option<Duration>) -> u32 {
+    fn grow_slowly(&mut self, cx: &Cx, acked: u32, sample: &AckSample) -> u32 {
         // RFC 9406 §4.3: only the first slow start.
         let step = if self.ssthresh == u32::MAX {
-            let segments = acked / cx.smss.max(1);
-            self.hystart
-                .get_or_insert_default()
-                .on_ack(segments, cx.delivered, cx.inflight, rtt)
+            // What this ACK delivered: of what came before it in front of a hole its round trip says nothing.
+            let segments = sample.newly_acked / cx.smss.max(1);
+            self.hystart.get_or_insert_default().on_ack(
+                segments,
+                cx.delivered,
+                cx.inflight,
+                sample.rtt,
+            )
         } else {
             HyStartStep::SlowStart
         };
@@ -354,11 +358,10 @@ impl CongestionControl for Cubic {
         }
         let reduces = matches!(cx.phase, Phase::Recovery | Phase::Reduction);
         let grows = !reduces && cx.cwnd_limited && self.cwnd < MAX_CWND;
-        let mut acked = self
-            .credit
-            .take(sample.newly_acked, sample.una_advanced, grows);
+        let counts = sample.una_advanced || cx.reordering_seen;
+        let mut acked = self.credit.take(sample.newly_acked, counts, grows);
         if acked > 0 && self.cwnd < self.ssthresh {
-            acked = self.grow_slowly(cx, acked, sample.rtt);
+            acked = self.grow_slowly(cx, acked, sample);
         }
         if acked > 0 {
             let cwnd = self.cwnd;

@@ -381,6 +381,34 @@ fn cube_roots_are_exact() {
     assert!(most.pow(3) > u128::MAX / 2);
 }
 
+/// The round trip of what fills a hole is one sample, however much came in front of the hole before it: there it
+/// was late, and eight such samples would be a queue.
+#[test]
+fn what_came_late_is_one_sample_of_the_round_trip() {
+    let mut path = Path::new(10);
+    path.cubic = Cubic::new();
+    let cx = path.cx;
+    path.cubic.start(&cx, &Start::new(1));
+    for _ in 0..3 {
+        path.round();
+    }
+    for _ in 0..7 {
+        let in_front = AckSample {
+            una_advanced: false,
+            rtt: Some(RTT),
+            ..AckSample::new(6 * SMSS)
+        };
+        path.cubic.on_ack(&path.cx, &in_front);
+        let late = AckSample {
+            rtt: Some(RTT * 5 / 4),
+            ..AckSample::new(SMSS)
+        };
+        let before = path.cwnd();
+        path.cubic.on_ack(&path.cx, &late);
+        assert_eq!(path.cwnd(), before + 7 * SMSS, "it goes on doubling");
+    }
+}
+
 /// What tells nothing yet is not held: most connections never leave their initial window.
 ///
 /// Covers: HYS-6.

@@ -61,6 +61,9 @@ pub struct Cx {
     pub phase: Phase,
     /// Is SACK on?
     pub sack_ok: bool,
+    /// Did something come that had been overtaken on its way (RFC 8985 §6.2 step 3)? Then what is delivered in front of a
+    /// hole is no sign of a loss yet.
+    pub reordering_seen: bool,
 }
 
 impl Cx {
@@ -82,6 +85,7 @@ impl Cx {
             rwnd_limited: false,
             phase: Phase::Open,
             sack_ok: true,
+            reordering_seen: false,
         }
     }
 }

@@ -127,9 +127,8 @@ impl CongestionControl for Reno {
         // RFC 7661 §4.4: what was not used does not grow. While it is reduced the window stands still.
         let reduces = matches!(cx.phase, Phase::Recovery | Phase::Reduction);
         let grows = !reduces && cx.cwnd_limited;
-        let acked = self
-            .credit
-            .take(sample.newly_acked, sample.una_advanced, grows);
+        let counts = sample.una_advanced || cx.reordering_seen;
+        let acked = self.credit.take(sample.newly_acked, counts, grows);
         if acked > 0 && self.cwnd < MAX_CWND {
             self.cwnd = self.growth.grown(self.cwnd, self.ssthresh, acked, cx.smss);
         }

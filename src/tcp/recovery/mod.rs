@@ -221,7 +221,9 @@ impl Connection {
     }
 
     fn enter_recovery(&mut self, now: Instant) {
-        let flight_size = self.recovery.flight_size.take();
+        // Where duplicates let the window grow, the flight grows with it.
+        let grows = self.recovery.rack.is_reordering_seen();
+        let flight_size = self.recovery.flight_size.take().filter(|_| !grows);
         let flight_before =
             flight_size.unwrap_or_else(|| self.flight_size(self.gate.stopped.outstanding));
         self.begin_episode(now, EpisodeKind::Recovery);

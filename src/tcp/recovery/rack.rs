@@ -78,6 +78,10 @@ impl Rack {
         self.reordering_seen = true;
     }
 
+    pub(crate) fn is_reordering_seen(&self) -> bool {
+        self.reordering_seen
+    }
+
     /// Step 4: a D-SACK came: something was sent again although the first copy arrived.
     pub(crate) fn on_dsack(&mut self, una: SeqNum, nxt: SeqNum) {
         if self.round.is_some_and(|round| una.before(round)) {

@@ -60,11 +60,13 @@ impl RenoGrowth {
     }
 }
 
-/// What was delivered out of order, to be counted when SND.UNA moves.
+/// What was delivered out of order, to be counted when SND.UNA moves, or at once where reordering is known.
 ///
 /// RFC 3042 §2 forbids growth by duplicate ACKs. What they delivered is no less delivered: when the
 /// hole turns out to be reordering it counts, or a path that reorders one packet in a thousand would
-/// grow windows at a fraction of its speed.
+/// grow windows at a fraction of its speed. Where packets overtake each other there is a hole most of the time,
+/// and a duplicate is no sign of a loss: what waited until each is filled would lengthen a round trip by as much
+/// as packets are late (Linux's `tcp_may_raise_cwnd`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct AckCredit {
     pending: u32,
@@ -76,16 +78,16 @@ impl AckCredit {
         Self { pending: 0 }
     }
 
-    /// Bytes that may grow the window now. `grows` is false in recovery, which ends with the window it
+    /// Bytes that may grow the window now. `counts`: SND.UNA moved, or [`Cx::reordering_seen`]. `grows` is false in recovery, which ends with the window it
     /// wants, and when the window did not limit the sender (RFC 7661 §4.4).
     #[must_use]
-    pub fn take(&mut self, newly_acked: u32, una_advanced: bool, grows: bool) -> u32 {
+    pub fn take(&mut self, newly_acked: u32, counts: bool, grows: bool) -> u32 {
         if !grows {
             self.pending = 0;
             return 0;
         }
         self.pending = self.pending.saturating_add(newly_acked);
-        if una_advanced {
+        if counts {
             core::mem::take(&mut self.pending)
         } else {
             0
