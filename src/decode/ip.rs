@@ -47,7 +47,8 @@ impl Packet<'_> {
         }
     }
 
-    /// Writes the addresses, with ports when there are any, and what comes before the transport.
+    /// Writes the addresses (RFC 8504 §11.1: in the form of RFC 5952, as the standard library does), with ports
+    /// when there are any, and what comes before the transport.
     pub(super) fn head(&self, out: &mut Out<'_, '_>, ports: Option<(u16, u16)>) -> fmt::Result {
         let name = if self.src.is_ipv4() { "IP" } else { "IP6" };
         let (src, dst) = (self.src, self.dst);

@@ -62,7 +62,7 @@ pub enum ParseError {
         /// Bytes that are there.
         have: usize,
     },
-    /// The version is not 4.
+    /// The version is not 4 (RFC 1122 §3.2.1.1).
     #[error("ip version {version} is not 4")]
     Version {
         /// The Version field.

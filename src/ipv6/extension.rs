@@ -196,7 +196,7 @@ pub struct Fragment {
 }
 
 impl Fragment {
-    /// Is it a whole packet (RFC 6946 §2)?
+    /// Is it a whole packet (RFC 6946 §2, §4)?
     pub fn is_atomic(&self) -> bool {
         self.offset == 0 && !self.more
     }
@@ -247,7 +247,8 @@ pub enum Outcome {
     },
 }
 
-/// Walks the chain of a packet that came to its destination, strictly in order (RFC 8200 §4).
+/// Walks the chain of a packet that came to its destination, strictly in order (RFC 8200 §4); in any order
+/// that it may have (§4.1). No answer has a routing header of its own (§8.4).
 pub fn walk(header: &Header<'_>, payload: &[u8]) -> Outcome {
     let mut kind = header.next_header();
     let (mut at, mut field) = (0, NEXT_HEADER_AT);

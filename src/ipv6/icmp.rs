@@ -1,6 +1,6 @@
 //! ICMPv6 messages.
 //!
-//! RFC 4443; RFC 4861 §4 through `ndp`. *Owns* the messages. *Does not* decide what
+//! RFC 4443, §2.3 with it (checksums); RFC 4861 §4 through `ndp`. *Owns* the messages. *Does not* decide what
 //! is answered or believed: `stack` does. Invariant: [`Message::parse`] is total.
 //!
 //! ```text

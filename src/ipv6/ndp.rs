@@ -243,7 +243,7 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// Checks what RFC 4861 §6.1, §7.1 and §8.1 ask and one packet can show. A redirect must also
+    /// Checks what RFC 4861 §6.1.1, §6.1.2, §7.1.1, §7.1.2 and §8.1 ask and one packet can show. A redirect must also
     /// come from the current first hop, which only the routes know.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The Ethernet II header and the 802.1Q tag.
 //!
-//! RFC 894, RFC 1042 §1 (telling lengths from types), RFC 2464, IEEE 802.1Q §9.6; the multicast
+//! RFC 894, RFC 1122 §2.3.3, RFC 1042 §1 (telling lengths from types), RFC 2464, IEEE 802.1Q §9.6; the multicast
 //! maps of RFC 1112 §6.4 and RFC 2464 §7. *Owns* the link header. *Does not* read 802.2 LLC or
 //! SNAP, nor pad: a TAP device takes short frames. Invariant: [`Header::parse`] is total.
 //!

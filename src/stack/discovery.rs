@@ -210,6 +210,7 @@ impl Stack {
             self.net.heard(now, (on, sender), heard);
         }
         if ours && packet.operation == arp::Operation::REQUEST {
+            // RFC 5227 §2.6: to who asked, not to everybody.
             let reply = packet.reply(own_mac);
             let frame = Frame::Arp(packet.sender_mac, reply);
             let queued = self

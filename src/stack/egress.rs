@@ -295,7 +295,8 @@ fn link_header(interface: &Interface, to: MacAddr, ether_type: EtherType, buf: &
     fields.emit(buf)
 }
 
-/// Writes the IP header at `at`; returns where it ends, and the pseudo-header's sum.
+/// Writes the IP header at `at`; returns where it ends, and the pseudo-header's sum. TOS or traffic class are
+/// the transport's (RFC 1122 §3.2.1.6, RFC 8200 §7).
 fn ip_header(packet: &Outbound<'_>, len: usize, at: usize, buf: &mut [u8]) -> (usize, Sum) {
     let flow = packet.flow;
     let tos = if packet.ect {
@@ -305,8 +306,8 @@ fn ip_header(packet: &Outbound<'_>, len: usize, at: usize, buf: &mut [u8]) -> (u
     };
     match (flow.src, flow.dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            // DF on everything: nothing here is ever fragmented, so every datagram is atomic
-            // (RFC 6864 §4.1) and its Identification means nothing.
+            // DF on everything (RFC 1191 §3): nothing here is ever fragmented, so every datagram is atomic
+            // (RFC 6864 §4.1, §4.3) and its Identification means nothing; nor has IPv6 a fragment header (RFC 8021 §3).
             let mut fields = ipv4::Fields::new(src, dst, packet.protocol);
             fields.tos = tos;
             fields.ttl = flow.ttl;

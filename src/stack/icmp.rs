@@ -69,7 +69,8 @@ pub(crate) enum Complaint {
 }
 
 impl Net {
-    /// The flow of an answer to `packet` from our address `src`, and where it leaves.
+    /// The flow of an answer to `packet` from our address `src`, and where it leaves. RFC 4443 §2.2: what was
+    /// sent to a group is answered from an address of the interface.
     pub(crate) fn reply_flow(
         &self,
         packet: &Inbound,
@@ -118,6 +119,7 @@ impl Stack {
                 let kind = unreachable_v4(code, next_hop_mtu);
                 self.handle_error_v4(now, packet, &message, kind, code.0)
             }
+            // RFC 1122 §3.2.2.4: told to the transport like the others.
             Message::TimeExceeded { code, .. } => {
                 self.handle_error_v4(now, packet, &message, IcmpErrorKind::TimeExceeded, code.0)
             }
@@ -125,7 +127,8 @@ impl Stack {
                 let kind = IcmpErrorKind::ParameterProblem;
                 self.handle_error_v4(now, packet, &message, kind, code)
             }
-            // Redirects are not followed yet; RFC 6633 §4: source quench is ignored.
+            // Redirects are not followed yet, and none is sent (RFC 1122 §3.2.2.2). RFC 6633 §4: source
+            // quench is ignored. RFC 1122 §3.2.2.7, §3.2.2.9, RFC 6918 §2: so are the old questions.
             _ => Err(DropReason::IcmpIgnored),
         }
     }

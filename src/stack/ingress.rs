@@ -23,7 +23,7 @@ use crate::{arp, ipv4, ipv6};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
     pub(super) src: Option<MacAddr>,
-    /// Was it sent to us alone?
+    /// Was it sent to us alone? RFC 1122 §2.4 has IP know of it.
     pub(super) unicast: bool,
 }
 
@@ -264,7 +264,7 @@ fn link_header(interface: &Interface, data: &[u8]) -> Result<(Link, EtherType, u
     Ok((link, header.ether_type(), header.len()))
 }
 
-/// RFC 1122 §3.2.1.3: who cannot have sent a packet (r49).
+/// RFC 1122 §3.2.1.3, §4.1.3.6: who cannot have sent a packet (r49).
 fn check_source_v4(interface: &Interface, src: Ipv4Addr) -> Result<(), DropReason> {
     let first = src.octets()[0];
     let bad = src.is_multicast()
@@ -281,7 +281,7 @@ fn check_source_v4(interface: &Interface, src: Ipv4Addr) -> Result<(), DropReaso
 
 /// Judges the options, which nearly no packet has; gives the octet of a length that cannot be.
 ///
-/// RFC 1122 §3.2.1.8 passes over all that are not known, and lets record route and timestamp be two
+/// RFC 1122 §3.3.5 leaves source routes of others off. §3.2.1.8 passes over all that are not known, and lets record route and timestamp be two
 /// of them (docs/deviations.md).
 fn check_options(header: &ipv4::Header<'_>) -> Result<Option<u32>, DropReason> {
     use ipv4::kind::{LOOSE_SOURCE_ROUTE, STRICT_SOURCE_ROUTE};

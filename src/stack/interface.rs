@@ -118,7 +118,7 @@ impl Interface {
 
     fn classify_v6(&self, dst: Ipv6Addr) -> Destination {
         if dst.is_multicast() {
-            // RFC 4291 §2.8: all-nodes, and the solicited-node group of each address.
+            // RFC 4291 §2.8, RFC 4861 §7.2.1: all-nodes, and the solicited-node group of each address.
             let all_nodes = dst == ipv6::ALL_NODES;
             Destination::member(all_nodes || self.addresses.is_solicited_node(dst))
         } else {

@@ -149,6 +149,7 @@ impl Net {
             .interfaces
             .get(on.index())
             .ok_or(RouteError::NoScope(dst))?;
+        // RFC 6724 §4: the outgoing interface has the candidates.
         let source = interface.addresses.source(dst, next_hop);
         Ok(Route {
             on,

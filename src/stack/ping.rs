@@ -1,6 +1,6 @@
 //! Sockets that send ICMP echo requests and hear the answers.
 //!
-//! RFC 792, RFC 4443 §4, RFC 1122 §3.2.2.6 (an application interface exists). *Owns* the sockets;
+//! RFC 792, RFC 4443 §4.1, RFC 1122 §3.2.2.6 (an application interface exists). *Owns* the sockets;
 //! each has an identifier of its own. *Does not* time anything: a reply carries its arrival time.
 
 use core::fmt;

@@ -1,6 +1,6 @@
 //! Routes: longest prefix first, and several gateways.
 //!
-//! RFC 1122 §3.3.1 (next hop, dead gateways). *Owns* the table. *Does not* own addresses: interfaces do.
+//! RFC 1122 §3.3.1.1, §3.3.1.2, §3.3.1.4 (next hop, several gateways, dead ones). *Owns* the table. *Does not* own addresses: interfaces do.
 //! Looking up takes a step for each bit of an address at most, however many routes there are.
 
 use core::net::IpAddr;

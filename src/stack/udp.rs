@@ -62,7 +62,7 @@ impl Stack {
         Ok(id)
     }
 
-    /// Checks that a socket may be bound to `local`, and finds its zone.
+    /// Checks that a socket may be bound to `local` (RFC 6724 §4: an address of ours), and finds its zone.
     pub(crate) fn local_endpoint(&self, local: SocketAddr) -> Result<(SocketAddr, u32), BindError> {
         let ip = local.ip();
         if ip.is_unspecified() {

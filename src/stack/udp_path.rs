@@ -47,6 +47,7 @@ impl Stack {
         // of our addresses, to a broadcast address or to a group.
         let found = found.filter(|(_, socket)| socket.connected.is_none_or(|flow| flow == tuple));
         let Some((id, socket)) = found else {
+            // RFC 1122 §4.1.3.1.
             self.complain(packet, Complaint::Port);
             return Err(DropReason::UdpNoSocket);
         };
@@ -69,6 +70,7 @@ impl Stack {
                     one
                 },
                 from,
+                // RFC 1122 §4.1.3.5.
                 to: packet.dst,
                 ttl: packet.ttl,
                 tos: packet.tos,

@@ -194,7 +194,7 @@ impl Connection {
     }
 }
 
-/// The range that came twice: a first block below the ACK, or within the second (RFC 2883 §4).
+/// The range that came twice: a first block below the ACK that it came with, or within the second (RFC 2883 §4, §5).
 fn dsack_of(blocks: &SackBlocks, ack: SeqNum) -> Option<(SeqNum, SeqNum)> {
     let mut blocks = blocks
         .iter()

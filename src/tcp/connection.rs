@@ -64,7 +64,8 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// The MSS option that we send, bounded by the user's setting. A path below the floor wins:
-    /// what exceeds the MTU never arrives.
+    /// what exceeds the MTU never arrives. It is the MTU less the fixed headers (RFC 9293 §3.7.1 MUST-67,
+    /// RFC 8200 §8.3).
     pub(crate) fn advertised_mss(&self) -> u16 {
         self.path_mss.min(self.options.mss_limit())
     }

@@ -15,7 +15,8 @@ pub struct TcpInfo {
     pub state: State,
     /// Why it failed, if it did.
     pub failure: Option<TcpFailure>,
-    /// What an ICMP error said since the peer last acknowledged something (RFC 9293 §3.9.2.2 SHLD-25).
+    /// What an ICMP error said since the peer last acknowledged something (RFC 9293 §3.9.1.8 MUST-47,
+    /// §3.9.2.2 SHLD-25).
     /// It ends nothing; should nothing come any more, it is the failure in place of `TimedOut`.
     pub soft_error: Option<TcpFailure>,
     /// The congestion control's name.

@@ -109,7 +109,7 @@ impl Connection {
         }
     }
 
-    /// RFC 6298 §5 (5.4) to (5.7).
+    /// RFC 6298 §5 (5.4) to (5.7); a congestion event like any loss (RFC 8961 §4, RFC 9293 §3.8.2 MUST-19).
     fn on_rto(&mut self, now: Instant) -> Option<Reset> {
         if self.scoreboard.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! Round-trip time and retransmission time-out (RFC 6298, RFC 7323 Appendix G).
+//! Round-trip time and retransmission time-out (RFC 6298, RFC 9293 §3.8.1 MUST-18, RFC 7323 Appendix G).
 //!
 //! *Owns* SRTT, RTTVAR, RTO and its back-off, and how many samples come in a round trip. *Does not*
 //! decide which ACK gives one: `ack` and `half_open` keep Karn's rule.

@@ -1,8 +1,8 @@
 //! `docs/compliance.md` is made of `docs/requirements.md`, the code and the tests, and says what they say.
 //!
 //! A requirement's status is written down by hand; what shows it is found here. The test fails when a
-//! requirement that is called done has no test, when a test claims an id that nobody asks for, and when the
-//! table is not the one that the sources give. `NETLOOM_WRITE_COMPLIANCE=1` writes it anew.
+//! requirement that is called done has no test or is cited nowhere, when a test claims an id that nobody asks
+//! for, and when the table is not the one that the sources give. `NETLOOM_WRITE_COMPLIANCE=1` writes it anew.
 //!
 //! | file | what it reads or makes |
 //! |---|---|
@@ -40,13 +40,14 @@ fn the_table_says_what_the_sources_say() {
     let sources = sources();
     let claims = claims::all(&sources).unwrap_or_else(|why| panic!("{why}"));
     assert!(claims.len() > 100, "the tests were not found");
-    let broken = check(&requirements, &claims);
+    let citations = Citations::of(&sources);
+    let broken = check(&requirements, &claims, &citations);
     assert!(
         broken.is_empty(),
         "docs/requirements.md and the tests differ:\n{}",
         broken.join("\n")
     );
-    let table = table::render(&requirements, &claims, &Citations::of(&sources));
+    let table = table::render(&requirements, &claims, &citations);
     let path = root().join(TABLE);
     if std::env::var_os("NETLOOM_WRITE_COMPLIANCE").is_some_and(|value| value == "1") {
         fs::write(&path, &table).unwrap();
@@ -83,8 +84,8 @@ fn family(id: &str) -> &str {
     id.split_once('-').map_or(id, |(family, _)| family)
 }
 
-/// What is claimed and what is called done do not agree, one line each.
-fn check(requirements: &Requirements, claims: &[Claim]) -> Vec<String> {
+/// What is claimed or cited and what is called done do not agree, one line each.
+fn check(requirements: &Requirements, claims: &[Claim], citations: &Citations) -> Vec<String> {
     let mut broken = Vec::new();
     let known: BTreeSet<&str> = requirements.items().map(|item| item.id.as_str()).collect();
     for claim in claims {
@@ -97,9 +98,15 @@ fn check(requirements: &Requirements, claims: &[Claim]) -> Vec<String> {
         .iter()
         .flat_map(|claim| claim.ids.iter().map(String::as_str))
         .collect();
-    for Item { id, status, .. } in requirements.items() {
-        if matches!(status, Status::Done(_)) && !shown.contains(id.as_str()) {
+    let is_done = |item: &&Item| matches!(item.status, Status::Done(_));
+    for item in requirements.items().filter(is_done) {
+        let id = &item.id;
+        if !shown.contains(id.as_str()) {
             broken.push(format!("{id} is called done, and no test shows it"));
+        }
+        if citations.files(item).is_empty() {
+            let source = &item.source;
+            broken.push(format!("{id} is called done, and no code cites {source}"));
         }
     }
     broken
@@ -164,6 +171,13 @@ fn what_does_not_agree_is_found() {
         test: "a_test".into(),
         ids: vec![id.into()],
     };
+    let cited = Citations::of(&[Source {
+        path: "src/a.rs".into(),
+        text: "// RFC 9293 §3.1".into(),
+    }]);
+    let uncited = "TCP-1 is called done, and no code cites RFC 9293 §3.1";
+    let nowhere = check(&list("done"), &[claim("TCP-1")], &Citations::default());
+    assert_eq!(nowhere, [uncited]);
     let unshown = "TCP-1 is called done, and no test shows it";
     let unknown = "tests/a.rs: a_test claims TCP-2, which there is not";
     #[rustfmt::skip]
@@ -178,7 +192,7 @@ fn what_does_not_agree_is_found() {
         ("exception: a reason", &[], &[]),
     ];
     for (status, claims, broken) in rows {
-        assert_eq!(check(&list(status), claims), *broken, "{status}");
+        assert_eq!(check(&list(status), claims, &cited), *broken, "{status}");
     }
 }
 

@@ -13,7 +13,7 @@ const HEAD: &str = "\
 What the RFCs ask of a host's stack, clause by clause: which code does it, which tests show it, and what is not done.
 A machine makes this file of `docs/requirements.md`, of the clauses that comments of the code cite, and of the ids that tests and
 scripts claim (`/// Covers: TCP-17`); `cargo test --test compliance` fails when it is not what these give, when something is called
-done and no test shows it, and when a test claims an id that there is not. After a change:
+done and no test shows it or no code cites it, and when a test claims an id that there is not. After a change:
 
 ```sh
 NETLOOM_WRITE_COMPLIANCE=1 cargo test --test compliance

@@ -1,6 +1,6 @@
 //! The options of neighbour discovery messages.
 //!
-//! RFC 4861 §4.6; RFC 3971 §5.3.2 (nonce); RFC 4191 §2.3 (route information); RFC 8106 §5 (DNS).
+//! RFC 4861 §4.6, §9 (in any order); RFC 3971 §5.3.2 (nonce); RFC 4191 §2.3 (route information); RFC 8106 §5 (DNS).
 //! Invariant: reading is total and ends at the first length that cannot be.
 
 use core::net::Ipv6Addr;

@@ -2,7 +2,7 @@
 //! it still answer?
 //!
 //! RFC 4861 §7.3.2 (states), §7.2.5 and appendix C (what is heard), §7.3.3 (probing), for IPv6 and,
-//! with ARP's packets, for IPv4 (RFC 826, RFC 1122 §2.3.2). *Owns* the entries and the packets that
+//! with ARP's packets, for IPv4 (RFC 826, RFC 1122 §2.3.2.1, §2.3.2.2, §2.4); RFC 6583 §7 (bounds). *Owns* the entries and the packets that
 //! wait for them. *Does not* send: what it wants done stands in [`Effect`]s.
 //! Invariants: the table is bounded; what answered and is in use is never evicted (r59); unresolved
 //! entries take half of the table at most, those that no socket needs an eighth, and the

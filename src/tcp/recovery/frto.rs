@@ -1,4 +1,4 @@
-//! F-RTO: does what comes after a time-out answer what left before it (RFC 5682 §3.1)?
+//! F-RTO: does what comes after a time-out answer what left before it (RFC 5682 §2.1, §3.1, §4)?
 //!
 //! *Owns* where the test of the last time-out stands, and what may leave while it runs. *Does not* restore
 //! anything: `undo` does, with this as evidence.

@@ -1,4 +1,5 @@
-//! Loss and the episodes it starts: who detects it, and in what order what follows happens.
+//! Loss and the episodes it starts: who detects it (RFC 8985 §9.2: by time or by counting, never by both), and
+//! in what order what follows happens.
 //!
 //! *Owns* the phase, the recovery point and the count of duplicate ACKs. *Does not* set a window: the
 //! controller hears of episodes and answers. A mechanism has a file: `rack` (with SACK), `newreno`

@@ -1,4 +1,4 @@
-//! RACK: what was sent well before something that arrived is lost (RFC 8985 §6).
+//! RACK: what was sent well before something that arrived is lost (RFC 8985 §3.3.2, §4, §6).
 //!
 //! *Owns* the transmission that was delivered and left last, its round trip, and how much reordering is
 //! borne. *Does not* mark (`scoreboard`), start episodes (`recovery`) nor run a timer.

@@ -50,7 +50,7 @@ impl PrrAck {
 }
 
 impl Prr {
-    /// An episode starts. `flight` is RecoverFS: SND.NXT - SND.UNA, less what was SACKed before the
+    /// An episode starts (RFC 9937 §6.1). `flight` is RecoverFS: SND.NXT - SND.UNA, less what was SACKed before the
     /// ACK that starts it.
     pub fn new(target: u32, flight: u32) -> Self {
         Self {
@@ -62,7 +62,7 @@ impl Prr {
         }
     }
 
-    /// Where it ends: the window at the episode's end.
+    /// Where it ends: the window at the episode's end (RFC 9937 §6.4).
     pub const fn target(&self) -> u32 {
         self.target
     }
