@@ -26,7 +26,7 @@ NETLOOM_WRITE_COMPLIANCE=1 cargo test --test compliance
 
 Code is what stands below `src/`: the files that cite the clause by its number, or else its section, so that a file may do another
 clause of the same section. Tests are named by their functions, scripts (`.pkt`) by their files in `tests/scripts/`; `cargo test
-NAME` runs the former, `netloom drill tests/scripts/NAME.pkt --profile tests/scripts/netloom.profile` the latter.
+NAME` runs the former, `netloom drill tests/scripts/NAME.pkt` the latter.
 Levels are the RFC's words; *(spec)* is a step of an algorithm without such a word; *(practice)*, *(robustness)* and *(API)* are
 asked by ourselves.
 ";

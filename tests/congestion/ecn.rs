@@ -96,7 +96,7 @@ fn a_syn_that_asks_no_more_declines() {
     t.info(|info| assert!(!info.ecn && info.ecn_reductions == 0 && info.ce_received == 1));
 }
 
-/// Covers: ECN-1, ECN-3
+/// Covers: ECN-1, ECN-3, TCP-29 (SHLD-8)
 #[test]
 fn who_asks_uses_it_when_the_answer_agrees() {
     for (ecn, syn, answer, agrees) in [

@@ -111,6 +111,10 @@ fn r26_keep_alive_leaves_other_timers_alone() {
         +.25 > P. 1:11(10) ack 1
         +.5  > P. 1:11(10) ack 1
         +1   > P. 1:11(10) ack 1
+        // For longer than unanswered probes would take to end it.
+        +2   > P. 1:11(10) ack 1
+        +4   > P. 1:11(10) ack 1
+        +8   > P. 1:11(10) ack 1
         +.05 < P. 1:11(10) ack 11
         +.04 > . 11:11(0) ack 11
         +.96 > . 10:10(0) ack 11

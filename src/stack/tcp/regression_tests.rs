@@ -367,10 +367,15 @@ fn r32_every_wait_has_a_timer_in_the_future() {
 
 /// Each frame arrives 10 ms after it left and is handled another 60 ms later.
 fn cross_late(link: &mut Link, from: usize) {
+    cross_later(link, from, 60);
+}
+
+/// The same, handled `wait` ms later.
+fn cross_later(link: &mut Link, from: usize, wait: u64) {
     let left = link.now;
     let frames = link.swallow(from);
     assert!(!frames.is_empty());
-    link.now = left + ms(70);
+    link.now = left + ms(10 + wait);
     for mut frame in frames {
         frame.meta.at = left + ms(10);
         let (now, to) = (link.now, &mut link.ends[1 - from]);
@@ -446,6 +451,32 @@ fn r34_round_trips_are_measured_by_arrival() {
     link.ends[1].stack.handle_timeout(now);
     cross_late(&mut link, 1);
     assert_eq!(latest(&link, 0, accepted), Some(ms(120)));
+}
+
+/// ACKs that wait ever longer in the host are no queue on the path: slow start goes on.
+#[test]
+fn r34_a_host_that_is_late_does_not_end_slow_start() {
+    let mut link = Link::new();
+    let (client, accepted) = opened_late(&mut link);
+    let mut conservative = Vec::new();
+    // The window doubles: from the second round trip on there are samples enough to judge by.
+    link.write(1, client, &text(200_000));
+    for (segments, wait) in [(10, 60), (20, 60), (40, 120)] {
+        cross_late(&mut link, 1);
+        cross_later(&mut link, 0, wait);
+        assert_eq!(link.read(0, accepted).len(), segments * 1448);
+        let stack = &link.ends[1].stack;
+        let mut seen = |name, value| {
+            if name == "css" {
+                conservative.push(value);
+            }
+        };
+        stack.tcp_inspect(client, &mut seen).unwrap();
+        let info = stack.tcp_info(client).unwrap();
+        assert_eq!(info.latest_rtt, Some(ms(80)));
+        assert_eq!(info.cwnd, 2 * segments as u32 * 1448);
+    }
+    assert_eq!(conservative, [0, 0, 0]);
 }
 
 /// What uses up one connection's challenges leaves another's alone (CVE-2016-5696).

@@ -286,7 +286,7 @@ fn a_conflict_is_told_once() {
     assert_eq!(told(&rig), both.map(|(ip, mac)| (ip, Some(mac))));
 }
 
-/// Covers: ACD-13 (the reply to one station), ARP-4, ACD-9, ACD-11 (defend, not more than once in 10 s).
+/// Covers: ACD-13 (the reply to one station), ARP-5, ARP-4, ACD-9, ACD-11 (defend, not more than once in 10 s).
 #[test]
 fn arp_answers_and_defends() {
     let mut rig = Rig::new();
@@ -294,6 +294,13 @@ fn arp_answers_and_defends() {
     let reply = rig.only();
     let expected = arp::Packet::request(PEER_MAC, PEER, OURS).reply(OUR_MAC);
     assert_eq!((reply.dst, reply.arp()), (PEER_MAC, expected));
+    // For another's nobody here answers.
+    rig.receive(arp_frame(&arp::Packet::request(
+        PEER_MAC,
+        PEER,
+        Ipv4Addr::new(10, 0, 0, 9),
+    )));
+    assert!(rig.drain().is_empty());
     // A probe for our address is answered as well (RFC 5227 §2.1.1).
     rig.receive(arp_frame(&arp::Packet::probe(PEER_MAC, OURS)));
     assert_eq!(rig.only().arp().sender, OURS);

@@ -59,6 +59,27 @@ fn echo_is_answered_with_all_its_data() {
     assert_eq!(rig.stack.counters().echo_replies_sent, 8);
 }
 
+/// Of two addresses the one that was asked answers, though routing would choose the other.
+///
+/// Covers: IC4-19, IC6-7, IP4-43.
+#[test]
+fn the_address_that_was_asked_answers() {
+    let mut rig = Rig::with(|config| {
+        let config = config.address("10.0.0.7/24".parse().unwrap());
+        config.address("fd00::7/64".parse().unwrap())
+    });
+    rig.introduce();
+    rig.advance(Duration::from_secs(5));
+    rig.drain();
+    for (last, other) in [(1, 7), (7, 1)] {
+        rig.receive(echo4(Ipv4Addr::new(10, 0, 0, last), b"x"));
+        assert_eq!(rig.only().v4().0.src.octets()[3], last, "not .{other}");
+        let to = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last.into());
+        rig.receive(echo6(to, b"x"));
+        assert_eq!(rig.only().icmp6().0.src, to);
+    }
+}
+
 #[test]
 fn an_echo_of_64_kib_where_the_mtu_allows_and_counted_where_not() {
     let big = vec![0x5a; 65_000];

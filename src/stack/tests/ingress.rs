@@ -207,6 +207,22 @@ fn r61_padding_is_not_data() {
     frame.extend_from_slice(&[0xee; 30]);
     rig.receive(frame);
     assert_eq!(&rig.stack.udp_recv(id).unwrap().data[..], b"data");
+    // UDP has a length of its own; a SYN has none, and each byte of padding would be one of text.
+    rig.introduce();
+    for (from, to) in [("10.0.0.2:9", "10.0.0.1:9"), ("[fd00::2]:9", "[fd00::1]:9")] {
+        let (from, to): (SocketAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
+        let syn = tcp::segment(from, to, 1, 0, crate::tcp::Flags::SYN);
+        let mut frame = ip_frame(from.ip(), to.ip(), Protocol::TCP, &syn);
+        frame.extend_from_slice(&[0; 6]);
+        rig.receive(frame);
+        let reset = rig.only();
+        let segment = if to.is_ipv4() {
+            reset.v4().1
+        } else {
+            reset.v6().1
+        };
+        assert_eq!(segment[8..12], [0, 0, 0, 2], "{to}");
+    }
 }
 
 /// Covers: IP4-15: the TTL of what reaches us does not matter.

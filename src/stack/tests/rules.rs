@@ -223,6 +223,7 @@ fn what_a_host_does_not_answer() {
     quench.extend_from_slice(&syn);
     rig.receive(icmp4(4, 0, &quench));
     assert_eq!(rig.stack.tcp_info(id).unwrap(), before);
+    assert_eq!(rig.drops(DropReason::IcmpIgnored), 1);
     // Unknown ones, information, address mask, timestamp, a router's.
     for kind in [
         1, 2, 6, 7, 9, 10, 13, 14, 15, 16, 17, 18, 30, 37, 40, 41, 200, 255,

@@ -66,7 +66,7 @@ fn families_and_dual_stack() {
     assert_eq!(send(both, mapped), Err(SendError::To(addr(mapped))));
 }
 
-/// Covers: UDP-13, SEC-8. r56: binding twice.
+/// Covers: UDP-13, SEC-8, SEL-1 (a source of ours). r56: binding twice.
 #[test]
 fn r56_binding() {
     let mut rig = Rig::new();
@@ -646,7 +646,9 @@ fn the_all_hosts_group_is_heard_and_not_reported() {
     );
 }
 
-/// Broadcasts go out to everybody and come in to sockets bound to any address.
+/// Broadcasts go out to everybody and come in to sockets bound to any address, in the old form too.
+///
+/// Covers: IP4-10, IP4-11.
 #[test]
 fn broadcast() {
     let mut rig = Rig::new();
@@ -661,6 +663,10 @@ fn broadcast() {
         rig.receive(frame);
         assert_eq!(rig.stack.udp_recv(id).unwrap().to, addr(to).ip());
     }
+    let mut frame = udp_frame("10.0.0.2:9", "10.0.0.0:7", b"hi");
+    frame[..6].fill(0xff);
+    rig.receive(frame);
+    assert_eq!(rig.stack.udp_recv(id).unwrap().to, addr("10.0.0.0:7").ip());
 }
 
 /// Covers: ADR-7: a link-local peer is shown with the interface, and needs it to be sent to.

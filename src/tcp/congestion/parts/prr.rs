@@ -170,7 +170,19 @@ mod tests {
         }
     }
 
-    /// Covers: PRR-2, PRR-6.
+    /// Covers: PRR-2.
+    #[test]
+    fn an_ack_that_delivered_nothing_lets_nothing_go() {
+        let mut prr = Prr::new(50_000, 100_000);
+        assert_eq!(prr.on_ack(&PrrAck::new(10_000, 80_000), 1000), 85_000);
+        prr.on_send(5000);
+        for _ in 0..10 {
+            assert_eq!(prr.on_ack(&PrrAck::new(0, 85_000), 1000), 85_000);
+        }
+        assert_eq!(prr.on_ack(&PrrAck::new(2000, 83_000), 1000), 84_000);
+    }
+
+    /// Covers: PRR-6.
     #[test]
     fn the_first_retransmission_always_leaves() {
         let mut prr = Prr::new(1000, 100_000);
