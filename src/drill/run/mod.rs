@@ -44,7 +44,7 @@ use super::ast::{Action, Body, Call, Event, Script, When};
 use super::profile::Profile;
 use super::verdict::{Cause, Outcome, Verdict};
 use crate::base::Instant;
-use crate::tcp::Flags;
+use crate::tcp::{Flags, Shift};
 
 /// When a script without a variant begins.
 const START: Instant = Instant::from_millis(1_000_000);
@@ -166,7 +166,7 @@ impl<'a> Runner<'a> {
         world.numbers.scaled_echo = settings.scaled_echo;
         if let Some(below) = setup.below_wrap {
             let first = 0u32.wrapping_sub(below);
-            world.numbers.peer_shift = first.wrapping_sub(peer_isn(script).unwrap_or(0));
+            world.numbers.peer_shift = Shift::between(peer_isn(script).unwrap_or(0), first);
             world.numbers.peer_stamp_shift = first;
         }
         let last = world.now;

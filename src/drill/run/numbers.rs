@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::super::ast::Number;
+use crate::tcp::Shift;
 
 /// How many of our timestamps are remembered: more than lines of the longest script can name.
 const MAX_STAMPS: usize = 100_000;
@@ -19,7 +20,7 @@ pub(super) struct Numbers {
     /// Our initial number on the wire, and in the script once a line expected it.
     ours: Option<(u32, Option<u32>)>,
     /// Added to what the script says of the peer.
-    pub(super) peer_shift: u32,
+    pub(super) peer_shift: Shift,
     /// The same for the peer's timestamps.
     pub(super) peer_stamp_shift: u32,
     /// The peer's initial number in the script.
@@ -62,31 +63,32 @@ impl Numbers {
         self.ours.map(|(live, _)| live)
     }
 
-    fn our_shift(&self) -> u32 {
-        self.ours
-            .map_or(0, |(live, script)| live.wrapping_sub(script.unwrap_or(0)))
+    fn our_shift(&self) -> Shift {
+        self.ours.map_or_else(Shift::default, |(live, script)| {
+            Shift::between(script.unwrap_or(0), live)
+        })
     }
 
     pub(super) fn ours_to_wire(&self, number: Number) -> u32 {
         if number.absolute {
             return number.value;
         }
-        number.value.wrapping_add(self.our_shift())
+        self.our_shift().to_live(number.value)
     }
 
     pub(super) fn ours_to_script(&self, live: u32) -> u32 {
-        live.wrapping_sub(self.our_shift())
+        self.our_shift().to_told(live)
     }
 
     pub(super) fn theirs_to_wire(&self, number: Number) -> u32 {
         if number.absolute {
             return number.value;
         }
-        number.value.wrapping_add(self.peer_shift)
+        self.peer_shift.to_live(number.value)
     }
 
     pub(super) fn theirs_to_script(&self, live: u32) -> u32 {
-        live.wrapping_sub(self.peer_shift)
+        self.peer_shift.to_told(live)
     }
 
     /// Where in our stream a number on the wire is, from 0.
