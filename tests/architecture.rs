@@ -54,18 +54,8 @@ const EDGES: &[(&str, &[(&str, May)])] = &[
             PROTOCOL_WIRE,
         ],
     ),
-    (
-        "capture/replay",
-        &[
-            ("base", May::All),
-            ("link", May::All),
-            ("device", May::All),
-            ("capture", May::All),
-            ("stack", May::All),
-            ("decode", May::All),
-            PROTOCOL_ALL,
-        ],
-    ),
+    ("capture/replay", REPLAY),
+    ("capture/foreign", REPLAY),
     (
         "stack",
         &[
@@ -78,6 +68,16 @@ const EDGES: &[(&str, &[(&str, May)])] = &[
     ("host", HOST),
     ("sim", HOST),
     ("drill", HOST),
+];
+
+const REPLAY: &[(&str, May)] = &[
+    ("base", May::All),
+    ("link", May::All),
+    ("device", May::All),
+    ("capture", May::All),
+    ("stack", May::All),
+    ("decode", May::All),
+    PROTOCOL_ALL,
 ];
 
 const HOST: &[(&str, May)] = &[
@@ -285,8 +285,10 @@ fn check_edges(path: &str, code: &str, sources: &[Source], broken: &mut Vec<Stri
 }
 
 fn folder_of(path: &str) -> &str {
-    if path.starts_with("capture/replay") {
-        return "capture/replay";
+    for part in ["capture/replay", "capture/foreign"] {
+        if path.starts_with(part) {
+            return part;
+        }
     }
     path.split('/')
         .next()

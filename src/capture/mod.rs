@@ -16,6 +16,7 @@
 //! | `wait.rs` | the descriptor of the device inside, for a host |
 //! | `read/` | [`Reader`]: frames out of a file, total on any bytes |
 //! | `rx.rs` | frames as a stack receives them: [`Frame::to_rx`] |
+//! | `foreign/` | [`ForeignReplay`]: what others captured, fed to a stack |
 //! | `replay/` | [`Recording`] and [`Replay`]: all that a stack was told, kept and told again |
 //!
 //! Invariants: recording takes reference counts, not copies of payload; it never blocks and never
@@ -23,6 +24,7 @@
 //! exactly one cause.
 
 mod device;
+mod foreign;
 mod format;
 mod read;
 mod recorder;
@@ -36,6 +38,10 @@ mod wait;
 mod writer;
 
 pub use device::{Capture, CaptureRx, CaptureTx};
+pub use foreign::{
+    Breach, BreachKind, DifferenceClass, Done, Fed, ForeignDifference, ForeignError, ForeignReplay,
+    ForeignReport, MadeUp, SentFrame, Skipped, Step,
+};
 pub use format::{Direction, LinkType};
 pub use read::{Corrupt, Counts, Ended, Frame, Reader};
 pub use recorder::{CaptureWatch, Recorder};

@@ -93,9 +93,9 @@ fn partial(link: LinkType, data: &[u8]) -> Option<PartialChecksum> {
 }
 
 /// A transport protocol, where its bytes lie in an IP packet, and the sum of their pseudo-header.
-type Transport = (Protocol, Range<usize>, Sum);
+pub(super) type Transport = (Protocol, Range<usize>, Sum);
 
-fn v4(ip: &[u8]) -> Option<Transport> {
+pub(super) fn v4(ip: &[u8]) -> Option<Transport> {
     let (header, _) = ipv4::Header::parse_quoted(ip).ok()?;
     if header.is_fragment() {
         return None;
@@ -106,7 +106,7 @@ fn v4(ip: &[u8]) -> Option<Transport> {
     Some((header.protocol(), start..end, pseudo))
 }
 
-fn v6(ip: &[u8]) -> Option<Transport> {
+pub(super) fn v6(ip: &[u8]) -> Option<Transport> {
     let (header, payload) = ipv6::Header::parse_quoted(ip).ok()?;
     let (mut protocol, mut at) = (header.next_header(), 0);
     while let Some(extension) = Extension::parse(protocol, payload, at) {
