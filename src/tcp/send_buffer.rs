@@ -3,7 +3,7 @@
 //! What was sent is kept until it is acknowledged, so a buffer bounds what is in flight: 2 MiB are
 //! 168 Mbit/s at a round trip of 100 ms. A buffer of twice the congestion window is enough: one window is
 //! in flight, another is written meanwhile, and through a recovery, when nothing is acknowledged
-//! cumulatively, as much more leaves. Where the peer's window is what stops the sender nothing grows; nor
+//! cumulatively, as much more leaves; a controller that keeps its rate meanwhile sends a window more. Where the peer's window is what stops the sender nothing grows; nor
 //! on a local path, whose window grows into every queue, beyond what fills it.
 //!
 //! *Owns* the limit. *Does not* count what is written (`send_queue`) or know the stack's memory (`budget`).
@@ -12,6 +12,7 @@
 //! memory is short a user may write a share only, whatever stands here.
 
 use super::budget::MemoryPressure;
+use super::congestion::Pacing;
 use super::connection::Connection;
 use super::gate::SendLimit;
 use super::settings::TcpOptions;
@@ -19,6 +20,10 @@ use super::settings::TcpOptions;
 /// Windows that the buffer holds: Linux's `tcp_sndbuf_expand`, where CUBIC's 1.7 for what a recovery sends
 /// is rounded up.
 const WINDOWS: usize = 2;
+
+/// The same for a controller that sets its own rate and goes on at it through a recovery (Linux's
+/// `bbr_sndbuf_expand`): what is behind a hole, what left until it was found and filled, and what is written.
+const WINDOWS_AT_A_RATE: usize = 3;
 
 /// What fills a local path. A larger buffer is written and read beyond the processor's caches: a quarter of
 /// the rate without segmentation offload (docs/choices.md).
@@ -76,7 +81,11 @@ impl Connection {
         } else {
             max.min(LOCAL_MAX)
         };
-        if self.send_buffer.grow(cwnd.saturating_mul(WINDOWS), max) {
+        let windows = match self.congestion.output().pacing {
+            Pacing::Rate(_) => WINDOWS_AT_A_RATE,
+            _ => WINDOWS,
+        };
+        if self.send_buffer.grow(cwnd.saturating_mul(windows), max) {
             self.signal_writable();
         }
     }

@@ -94,8 +94,8 @@ options! {
     /// Bytes that may wait to be sent or acknowledged at the start (Linux's `tcp_wmem[1]`). Default
     /// 2 MiB: below it a super-segment path loses rate (measured, docs/choices.md).
     send_buffer_initial: usize = 2 << 20;
-    /// The most bytes that they grow to, as twice the congestion window is more and the user would
-    /// write it (Linux's `tcp_wmem[2]`). Default 16 MiB: a path of 640 Mbit/s and 100 ms (docs/choices.md).
+    /// The most bytes that they grow to, as twice the congestion window is more (three times, if the congestion
+    /// control sets a rate) and the user would write it (Linux's `tcp_wmem[2]`). Default 16 MiB: a path of 640 Mbit/s and 100 ms (docs/choices.md).
     send_buffer_max: usize = 16 << 20;
     /// The most bytes in flight and in the receive window together; a segment always may be in
     /// flight. Default: no bound (a host sets one for devices with small queues, docs/choices.md).

@@ -42,6 +42,27 @@ fn a_long_fast_path_is_filled() {
     assert_eq!(info.snd_buffer, 2 << 20);
 }
 
+/// A model's rate goes on through the recovery that ends Startup: of a window behind the first hole, and of one that
+/// left until it was filled, nothing was given back.
+#[test]
+fn a_model_does_not_wait_for_its_buffer_in_a_recovery() {
+    let from_100_kb = TcpOptions::default().send_buffer_initial(100_000);
+    for choice in [Choice::Bbr, Choice::Bbr3] {
+        let bytes = |options: TcpOptions| {
+            let wires = wires(20, 100, 250_000);
+            let mut flow = Flow::new(1, wires, options.congestion(choice.clone()));
+            let bytes = flow.run(3 * SEC);
+            assert!(flow.info().retransmits > 0, "{choice}");
+            bytes
+        };
+        let (grown, fixed) = (
+            bytes(from_100_kb.clone()),
+            bytes(TcpOptions::default().send_buffer(8 << 20)),
+        );
+        assert!(grown * 100 >= fixed * 97, "{choice}: {grown} of {fixed}");
+    }
+}
+
 /// A sender and a receiver at 20 Mbit/s and 100 ms, and a buffer of 100 to 2000 kB.
 struct Small {
     network: Network,
