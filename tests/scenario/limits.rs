@@ -56,7 +56,7 @@ fn an_answer_that_shuts_the_window_gives_all_retries_back() {
     );
 }
 
-/// Covers: TCP-40 (MUST-37), with text in flight that a shrunken window refuses (SHLD-17).
+/// Covers: TCP-40 (MUST-37, with text in flight), TCP-38 (SHLD-17: that a shrunken window refuses).
 #[test]
 fn an_answered_probe_of_a_shrunken_window_gives_all_others_back() {
     let options = TcpOptions::default().retries(3);
