@@ -80,6 +80,25 @@ fn documents_name_ids_that_there_are() {
     assert_eq!(unknown, Vec::<String>::new());
 }
 
+#[test]
+fn each_exception_is_a_deviation_with_its_reason() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let requirements = Requirements::parse(&read("docs/requirements.md")).unwrap();
+    let deviations = read("docs/deviations.md");
+    let named: BTreeSet<&str> = requirements::ids_in(&deviations).collect();
+    let is_exception = |item: &&Item| matches!(item.status, Status::Exception(_));
+    let exceptions = requirements.items().filter(is_exception);
+    let ids: Vec<&str> = exceptions.map(|item| item.id.as_str()).collect();
+    assert!(ids.len() > 10, "the exceptions were not found");
+    let silent = ids.into_iter().filter(|id| !named.contains(id));
+    let silent: Vec<&str> = silent.collect();
+    assert!(
+        silent.is_empty(),
+        "docs/deviations.md says nothing of {}",
+        silent.join(", ")
+    );
+}
+
 fn family(id: &str) -> &str {
     id.split_once('-').map_or(id, |(family, _)| family)
 }
