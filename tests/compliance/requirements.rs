@@ -118,7 +118,7 @@ fn row(line: &str) -> Result<Item, String> {
         text: text.into(),
         level: level.into(),
         source: source.into(),
-        status: status_of(status).ok_or(format!("{id} has no status: {status}"))?,
+        status: status_of(status).ok_or_else(|| format!("{id} has no status: {status}"))?,
     })
 }
 
@@ -164,7 +164,7 @@ pub(crate) fn clauses_in(text: &str) -> Vec<(u32, String)> {
     let mut clauses = Vec::new();
     let mut rest = text;
     let mut rfc = None;
-    while let Some(at) = rest.find(|c| c == '§' || c == 'R') {
+    while let Some(at) = rest.find(['§', 'R']) {
         let here = &rest[at..];
         if let Some(after) = here.strip_prefix("RFC ") {
             let end = after
