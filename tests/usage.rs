@@ -222,3 +222,55 @@ fn scenarios_are_listed() {
     let all: Vec<_> = netloom::sim::scenario::all().map(|it| it.id).collect();
     assert_eq!(ids, all);
 }
+
+/// A capture of other stacks: fed from either side, or it is said how.
+#[test]
+fn a_foreign_capture_is_fed_or_it_is_said_how() {
+    let run = |options: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_netloom"))
+            .args(["replay"])
+            .args(options)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(text).unwrap(),
+        )
+    };
+    for side in [["--from", "10.0.0.1"], ["--to", "10.0.0.1"]] {
+        let (status, text) = run(&[&["tests/pcap/loss.pcap"], &side[..]].concat());
+        assert_eq!(status, 0, "{text}");
+        assert!(
+            text.contains(" fed, ") && text.contains("1 connections"),
+            "{text}"
+        );
+        assert!(!text.contains("BROKEN"), "{text}");
+    }
+    let mistakes: [(&[&str], i32, &str); 6] = [
+        (&["tests/pcap/loss.pcap"], 1, "--from or --to"),
+        (
+            &["Cargo.toml", "--from", "10.0.0.1"],
+            1,
+            "not a pcap or pcapng",
+        ),
+        (&["nowhere.pcap", "--to", "10.0.0.1"], 1, "No such file"),
+        (&["tests", "--to", "10.0.0.1"], 1, "directory"),
+        (
+            &["tests/pcap/loss.pcap", "--to", "ff02::1"],
+            1,
+            "no station's address",
+        ),
+        (
+            &["tests/pcap/loss.pcap", "--to", "10.0.0.1", "--accept"],
+            2,
+            "cannot be used with",
+        ),
+    ];
+    for (options, expected, cause) in mistakes {
+        let (status, text) = run(options);
+        assert_eq!(status, expected, "{text}");
+        assert!(text.contains(cause), "{text}");
+    }
+}

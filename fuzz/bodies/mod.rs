@@ -10,6 +10,7 @@ pub mod decode;
 pub mod differential;
 pub mod drill;
 pub mod ethernet;
+pub mod foreign;
 pub mod frame;
 pub mod icmpv4;
 pub mod icmpv6;

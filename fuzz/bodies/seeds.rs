@@ -213,6 +213,7 @@ pub fn targets() -> Vec<Target> {
         target("ipv4", super::ipv4::run, ipv4s()),
         target("ipv6", super::ipv6::run, behind(0x86dd, 14)),
         target("ndp", super::ndp::run, of_protocol(0x86dd, 6, 58, 0)),
+        target("foreign", super::foreign::run, super::foreign::seeds()),
         target("replay", super::replay::run, super::replay::seeds()),
         target("stack", stack_only, stacks()),
         target("tcp", super::tcp::run, tcps()),

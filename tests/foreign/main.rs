@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 mod fixtures;
+mod others;
 mod talk;
 mod tcp;

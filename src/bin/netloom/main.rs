@@ -68,6 +68,10 @@ enum Command {
     /// Prints that all of it was the same, or the first difference: packet (as Wireshark numbers them),
     /// field, what was recorded, what came. Exits with 1 then. A recording that ends early is replayed up
     /// to its last whole input.
+    ///
+    /// With --from or --to FILE is any capture, pcap or pcapng: one end of it is fed in virtual time, our stack
+    /// takes the other's place, and what it does otherwise is listed by class. Exits with 1 when it breaks
+    /// what must hold (every byte as it was sent, every drop counted, nothing left behind).
     Replay(replay::Args),
     /// Send data to a TCP port and print how fast it was taken.
     Send(send::Args),

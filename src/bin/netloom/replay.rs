@@ -1,10 +1,13 @@
-//! `netloom replay`: a recorded run again, offline, and what is otherwise.
+//! `netloom replay`: a recorded run again, offline, and what is otherwise; or a capture of other stacks, fed to ours.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use netloom::capture::{Replay, ReplayDifference, ReplayEnd, ReplayError};
+use netloom::capture::{
+    Ended, Fed, ForeignReplay, Replay, ReplayDifference, ReplayEnd, ReplayError,
+};
 use netloom::sim::{Row, write_json_lines};
 use netloom::stack::TcpId;
 
@@ -15,9 +18,16 @@ use crate::values;
 /// What `netloom replay` is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What `--record` wrote.
+    /// What `--record` wrote; with --from or --to any capture.
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Feed a capture of other stacks: what this address sent. Ours stands where the first went that it
+    /// talks with.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["to", "until", "trace", "accept", "memory"])]
+    from: Option<IpAddr>,
+    /// The same with all that was sent to this address: our stack takes its place.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["until", "trace", "accept", "memory"])]
+    to: Option<IpAddr>,
     /// Stop behind this packet, as Wireshark numbers them.
     #[arg(long, value_name = "PACKET", value_parser = clap::value_parser!(u64).range(1..))]
     until: Option<u64>,
@@ -35,10 +45,14 @@ pub(crate) struct Args {
 }
 
 /// What a file is told that is no recording.
-const RECORDINGS: &str = "give what --record wrote";
+const RECORDINGS: &str =
+    "give what --record wrote, or say with --from or --to whose packets are fed";
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let path = args.file.as_path();
+    if let Some(fed) = args.from.map(Fed::From).or(args.to.map(Fed::To)) {
+        return foreign(path, fed);
+    }
     let mut replay = open(path, args.memory)?;
     if let Some(packet) = args.until {
         replay = replay.until(packet);
@@ -63,6 +77,27 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             )))
         }
     }
+}
+
+/// Feeds a capture of other stacks, and says what came of it.
+fn foreign(path: &Path, fed: Fed) -> Result<(), Failure> {
+    let name = path.display();
+    let failed = |error: &dyn std::fmt::Display| Failure::new(format_args!("{name}: {error}"));
+    let mut replay = ForeignReplay::open(path, fed).map_err(|error| failed(&error))?;
+    let report = replay.finish();
+    match replay.ended() {
+        Some(ended) if !replay.has_begun() => return Err(failed(ended)),
+        Some(Ended::Complete) | None => {}
+        Some(ended) => say(format_args!("{name}: {ended}"))?,
+    }
+    say(report.to_string().trim_end())?;
+    if report.is_sound() {
+        return Ok(());
+    }
+    let count = report.breaches.len();
+    Err(Failure::new(format_args!(
+        "{name}: {count} of what the stack must keep is broken"
+    )))
 }
 
 /// Is what shall be written what is read?

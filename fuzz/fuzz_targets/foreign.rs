@@ -1,0 +1,7 @@
+//! See bodies/foreign.rs.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    netloom_fuzz::foreign::run(input);
+});
