@@ -200,11 +200,16 @@ impl<'a> Message<'a> {
                 seq,
                 data: body,
             },
-            (kind::UNREACHABLE, _) => Self::DestinationUnreachable {
-                code: UnreachableCode(code),
-                next_hop_mtu: seq,
-                quoted,
-            },
+            (kind::UNREACHABLE, _) => {
+                let code = UnreachableCode(code);
+                // RFC 1191 §4 is about one code; elsewhere the field is unused, or RFC 4884's.
+                let is_mtu = code == UnreachableCode::FRAGMENTATION_NEEDED;
+                Self::DestinationUnreachable {
+                    code,
+                    next_hop_mtu: if is_mtu { seq } else { 0 },
+                    quoted,
+                }
+            }
             (kind::REDIRECT, _) => Self::Redirect {
                 code,
                 gateway: wire.rest.into(),
@@ -368,7 +373,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_emitted_parses_to_the_same(
-            which in 0usize..7, code: u8, id: u16, seq: u16, rest: [u8; 4],
+            which in 0usize..7, code in prop_oneof![Just(4), any::<u8>()], id: u16, seq: u16, rest: [u8; 4],
             data in prop::collection::vec(any::<u8>(), 0..60),
         ) {
             let (data, quoted, body) = (&data[..], &data[..], &data[..]);
@@ -376,7 +381,9 @@ mod tests {
                 Message::EchoRequest { id, seq, data },
                 Message::EchoReply { id, seq, data },
                 Message::DestinationUnreachable {
-                    code: UnreachableCode(code), next_hop_mtu: seq, quoted,
+                    code: UnreachableCode(code),
+                    next_hop_mtu: if code == 4 { seq } else { 0 },
+                    quoted,
                 },
                 Message::Redirect { code, gateway: rest.into(), quoted },
                 Message::TimeExceeded { code: TimeExceededCode(code), quoted },

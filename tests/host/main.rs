@@ -23,7 +23,7 @@ use netloom::device::{
     Capabilities, Chance, Device, DeviceError, Displacement, Impair, Medium, Pair, PairRx, PairTx,
     Pollable, Receive, RxBatch, WireConfig, pair,
 };
-use netloom::host::{ConnectOptions, Host, HostError, TcpStream};
+use netloom::host::{ConnectOptions, Host, HostBuilder, HostError, TcpStream};
 use netloom::stack::{AddressState, ListenOptions};
 
 /// Far longer than anything here takes; only a bug reaches it.
@@ -907,5 +907,76 @@ fn an_impaired_wire_is_changed_under_a_running_host() {
         control.set_sending(WireConfig::perfect());
         let (_accepted, from) = listener.accept().unwrap();
         assert_eq!(stream.join().unwrap().unwrap().local_addr().unwrap(), from);
+    });
+}
+
+/// A route and a gateway of the builder's lead where they say: to an address that is on no link of the host's.
+#[test]
+fn routes_and_gateways_of_the_builder_lead_somewhere() {
+    const FAR: &str = "10.9.0.1";
+    let via = "10.7.0.2".parse().unwrap();
+    type Change = fn(HostBuilder<Pair>, std::net::IpAddr) -> HostBuilder<Pair>;
+    let changes: [(&str, Change, bool); 3] = [
+        ("nothing", |host, _| host, false),
+        (
+            "a route",
+            |host, via| host.route("10.9.0.0/24".parse().unwrap(), Some(via)),
+            true,
+        ),
+        ("a gateway", HostBuilder::gateway, true),
+    ];
+    for (what, change, leads) in changes {
+        let (a, b) = pair(Medium::Ethernet, 1500);
+        let near = change(
+            Host::builder(a).address("10.7.0.1/24".parse().unwrap()),
+            via,
+        );
+        let near = near.spawn().unwrap();
+        let far = Host::builder(b)
+            .address("10.7.0.2/24".parse().unwrap())
+            .address(format!("{FAR}/24").parse().unwrap())
+            .spawn()
+            .unwrap();
+        near.wait_ready(LONG).unwrap();
+        far.wait_ready(LONG).unwrap();
+        let listener = far.tcp_listen((FAR, 7)).unwrap();
+        let to = listener.local_addr().unwrap();
+        match near.tcp_connect_timeout(to, LONG) {
+            Ok(stream) => {
+                assert!(leads, "{what}");
+                assert_eq!(stream.peer_addr().unwrap(), to);
+            }
+            Err(error) => {
+                assert!(!leads, "{what}: {error}");
+                assert_eq!(error.kind(), ErrorKind::NetworkUnreachable);
+            }
+        }
+    }
+}
+
+/// While the last connections of a shutdown end, nobody gets a new one: neither a user, nor a peer.
+#[test]
+fn nothing_new_begins_once_a_shutdown_began() {
+    let (a, b) = hosts();
+    let (near, far) = connected(&a, &b);
+    let listener = a.tcp_listen((A4, 0)).unwrap();
+    let to = listener.local_addr().unwrap();
+    let elsewhere = b.tcp_listen((B4, 0)).unwrap().local_addr().unwrap();
+    thread::scope(|scope| {
+        let ending = scope.spawn(|| a.shutdown(LONG));
+        // The FIN of the shutdown: from here on it has begun.
+        assert_eq!(read_all(&far), b"");
+        let refused = b.tcp_connect_timeout(to, LONG).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        assert!(a.tcp_connect_timeout(elsewhere, LONG).is_err());
+        assert!(a.tcp_listen((A4, 0)).is_err());
+        assert!(a.udp_bind((A4, 0)).is_err());
+        assert!(!ending.is_finished(), "a connection is still open");
+        (&far).write_all(b"late").unwrap();
+        let mut late = [0; 4];
+        (&near).read_exact(&mut late).unwrap();
+        assert_eq!(&late, b"late");
+        far.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(ending.join().unwrap(), 0);
     });
 }

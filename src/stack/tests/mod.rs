@@ -13,6 +13,7 @@ mod side_channels;
 mod tcp;
 mod transmit;
 mod udp;
+mod wiring;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
