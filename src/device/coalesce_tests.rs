@@ -205,6 +205,33 @@ fn ip_fields_and_window_count_too() {
     }
 }
 
+/// The same of IPv6: traffic class, flow label, hop limit; and its next header, which no checksum of its own guards.
+#[test]
+fn ipv6_fields_and_window_count_too() {
+    let list = segments(Medium::Ip, true, &text(2000), 1000);
+    for (byte, bit, same) in [
+        (0, 0x08, false),
+        (1, 0x10, false),
+        (1, 0x01, false),
+        (2, 0x80, false),
+        (3, 0x01, false),
+        (7, 0x01, false),
+        (40 + 14, 0x01, false),
+        // Nothing changes.
+        (0, 0, true),
+    ] {
+        let mut frames = frames(&list);
+        frames[1][byte] ^= bit;
+        let layout = Layout::of(Medium::Ip, &frames[1]).unwrap();
+        put_word(&mut frames[1], 40 + 16, 0);
+        let len = u16::try_from(frames[1].len() - 40).unwrap();
+        let sum = layout.pseudo_sum(&frames[1], len).bytes(&frames[1][40..]);
+        put_word(&mut frames[1], 40 + 16, sum.finish());
+        let merged = through(Medium::Ip, &frames).len();
+        assert_eq!(merged == 1, same, "byte {byte}, bit {bit:#x}");
+    }
+}
+
 #[test]
 fn a_wrong_checksum_is_never_merged_or_called_right() {
     for byte in [2, 3, 11, 15, 33, 60] {

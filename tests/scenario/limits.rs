@@ -236,3 +236,69 @@ fn a_user_time_out_counts_from_what_was_acknowledged_last() {
     ",
     );
 }
+
+/// RFC 5961 §7: what a half-open record answers is limited, whatever comes in its window.
+#[test]
+fn a_half_open_record_challenges_now_and_then_only() {
+    let mut t = Scenario::closed().build();
+    t.run(
+        r"
+        +0   listen
+        +0   < S 0:0(0) win 65535 <mss 1000,sackOK>
+        +0   > S. 0:0(0) ack 1
+        +0   < S 100:100(0) win 65535
+        +0   > . 1:1(0) ack 1
+        +0   < S 101:101(0) win 65535
+        +0   < R 102:102(0)
+        +0   < S 103:103(0) win 65535
+        +.6  < R 104:104(0)
+        +0   > . 1:1(0) ack 1
+        +0   < . 1:1(0) ack 1 win 65535
+        +0   accept
+    ",
+    );
+}
+
+/// Covers: SAK-4 (RFC 2018 §4): when a segment joins two runs, their one block comes first, and the others stay.
+#[test]
+fn the_block_of_runs_that_join_comes_first_and_the_others_stay() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   < . 1001:2001(1000) ack 1
+        +0   > . 1:1(0) ack 1 <sack 1001:2001>
+        +0   < . 5001:6001(1000) ack 1
+        +0   > . 1:1(0) ack 1 <sack 5001:6001 1001:2001>
+        +0   < . 3001:4001(1000) ack 1
+        +0   > . 1:1(0) ack 1 <sack 3001:4001 5001:6001 1001:2001>
+        +0   < . 2001:3001(1000) ack 1
+        +0   > . 1:1(0) ack 1 <sack 1001:4001 5001:6001>
+        +0   < . 7001:8001(1000) ack 1
+        +0   > . 1:1(0) ack 1 <sack 7001:8001 1001:4001 5001:6001>
+        +0   < . 4001:5001(1000) ack 1
+        +0   > . 1:1(0) ack 1 <sack 1001:6001 7001:8001>
+        +0   < . 1:1001(1000) ack 1
+        +0   > . 1:1(0) ack 6001 <sack 7001:8001>
+    ",
+    );
+}
+
+/// Covers: TCP-63. A RST in LAST-ACK ends what had ended both ways: CLOSED is told, and no failure.
+#[test]
+fn a_reset_in_last_ack_is_an_end_and_no_failure() {
+    let mut t = Scenario::established().build();
+    t.run(
+        r"
+        +0   < F. 1:1(0) ack 1
+        +0   > . 1:1(0) ack 2
+        +0   shutdown wr
+        +0   > F. 1:1(0) ack 2
+        +0   expect-state LAST-ACK
+        +0   clear-events
+        +.05 < R. 2:2(0) ack 1
+        +0   expect-state CLOSED
+        +0   expect-event CLOSED
+    ",
+    );
+    t.info(|info| assert_eq!(info.failure, None));
+}

@@ -18,6 +18,7 @@ mod faults;
 mod monitor;
 mod oracle;
 mod report;
+mod reports;
 mod rng;
 mod scenario;
 mod segment;
@@ -99,6 +100,35 @@ fn an_adversary_breaks_nothing() {
     if runs >= RUNS {
         for (name, n) in counts {
             assert!(n >= runs / 1000, "{name}: only {n} in {runs} runs");
+        }
+    }
+}
+
+/// Where nothing is lost, late or short, nothing leaves twice: no time-out, no segment that an ACK on its way would have
+/// spoken for. A probe of the tail may (RFC 8985 §7.2: of two segments it waits for two round trips, however long
+/// the peer delays its ACK), so in half of the worlds nobody delays one.
+#[test]
+fn a_calm_world_sends_nothing_twice() {
+    for seed in 0..number("NETLOOM_RUNS").unwrap_or(RUNS).div_ceil(10) {
+        let mut scenario = Scenario::draw(seed).calmed();
+        let probes = seed % 2 == 1;
+        if !probes {
+            scenario
+                .tcp
+                .iter_mut()
+                .for_each(|tcp| tcp.delayed_ack = false);
+        }
+        let watch = Watch {
+            trace: std::env::var_os("NETLOOM_TRACE").is_some(),
+            ..Watch::default()
+        };
+        for (name, count) in world::run(&scenario, &watch).counts {
+            let needless = match name {
+                "time-outs" | "fast retransmits" => count,
+                "segments sent again" if !probes => count,
+                _ => 0,
+            };
+            assert_eq!(needless, 0, "seed {seed}: {name} in {scenario:?}");
         }
     }
 }

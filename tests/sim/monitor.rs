@@ -6,7 +6,7 @@
 //! RFC 7323 §2.4), nothing is sent further beyond the peer's window than a probe is; whoever
 //! gets text or a FIN says something soon (RFC 9293 §3.8.6.3 MUST-40), what comes again included: the
 //! ACK was lost, and its sender sends into silence (r38). The bits of ECN are only where RFC 3168 allows
-//! them, and only once the peer asked or agreed.
+//! them, and only once the peer asked or agreed. What is reported by SACK is judged in `reports`.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -15,7 +15,9 @@ use netloom::Instant;
 
 use netloom::tcp::{Ecn, Flags, Header, Options};
 
-use super::scenario::Scenario;
+use super::draw::PLENTY;
+use super::reports::Reports;
+use super::scenario::{Conversation, Scenario};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Half {
@@ -66,11 +68,22 @@ pub(crate) struct Monitor {
     /// What the ends were told.
     ecn: [Ecn; 2],
     marks: Marks,
+    /// Do both ends keep whatever comes beyond a hole?
+    keeps: bool,
+    reports: Reports,
 }
 
 /// How far `a` is ahead of `b`.
 fn ahead(a: u32, b: u32) -> i32 {
     a.wrapping_sub(b).cast_signed()
+}
+
+/// The ports of end 0 and end 1 in a segment that `from` sends.
+fn ports(from: usize, header: &Header<'_>) -> (u16, u16) {
+    match from {
+        0 => (header.src_port(), header.dst_port()),
+        _ => (header.dst_port(), header.src_port()),
+    }
 }
 
 impl Monitor {
@@ -79,6 +92,13 @@ impl Monitor {
             unscaled: scenario.stripped.window_scale,
             cookies: scenario.cookies,
             ecn: scenario.tcp.each_ref().map(|end| end.ecn),
+            keeps: scenario.memory == [PLENTY; 2]
+                // In a small buffer what keeps a piece counts more than the piece.
+                && scenario.tcp.iter().all(|tcp| tcp.recv_initial >= 64 << 10)
+                && !scenario.conversations.iter().any(Conversation::retunes)
+                && !scenario.is_corrupting()
+                && !scenario.stripped.sack
+                && !scenario.stripped.window_scale,
             ..Self::default()
         }
     }
@@ -101,12 +121,19 @@ impl Monitor {
         ]
     }
 
+    /// SACK blocks that were checked, and ACKs that had to have one.
+    pub(crate) fn reported(&self) -> [(&'static str, u64); 2] {
+        [
+            ("SACK: blocks", self.reports.blocks),
+            (
+                "SACK: bare ACKs below a hole",
+                self.reports.acks_with_a_hole,
+            ),
+        ]
+    }
+
     fn flow(&mut self, from: usize, header: &Header<'_>) -> &mut [Half; 2] {
-        let mut ports = (header.src_port(), header.dst_port());
-        if from == 1 {
-            ports = (ports.1, ports.0);
-        }
-        self.flows.entry(ports).or_default()
+        self.flows.entry(ports(from, header)).or_default()
     }
 
     /// End `to` takes in a segment with `text` bytes: text and FINs are owed an ACK.
@@ -137,6 +164,14 @@ impl Monitor {
         if flags.intersects(Flags::SYN | Flags::RST) || len == 0 {
             return;
         }
+        if let Some((iss, _)) = flow[1 - to].syn {
+            let end = header.seq().wrapping_add(len);
+            let room = flow[to].edge.is_some_and(|edge| ahead(end, edge) <= 0);
+            let way = (ports(1 - to, header), to, iss);
+            let lens = (len, text as u32);
+            self.reports.on_arrival(way, header.seq(), lens, room);
+        }
+        let flow = self.flow(1 - to, header);
         // What comes late from a connection that is gone may bring its cookie again, and whom the backlog has
         // no room for is told nothing.
         if cookies && flow[to].reset {
@@ -175,7 +210,9 @@ impl Monitor {
             return;
         }
         if flags.contains(Flags::SYN) {
-            return on_syn(flow, from, header);
+            on_syn(flow, from, header);
+            let way = (ports(from, header), from, header.seq());
+            return self.reports.on_syn(way, header);
         }
         let len = text as u32 + u32::from(flags.contains(Flags::FIN));
         if flags.contains(Flags::FIN) {
@@ -183,6 +220,10 @@ impl Monitor {
         }
         check_numbers(flow, from, header.seq(), len);
         check_promise(flow, from, header, unscaled);
+        if let [Some((own, _)), Some((theirs, _))] = [flow[from].syn, flow[1 - from].syn] {
+            let way = (ports(from, header), from, theirs);
+            self.reports.check(way, own, header, (text, self.keeps));
+        }
     }
 }
 

@@ -249,6 +249,12 @@ pub(crate) enum Opener {
     Both,
 }
 
+impl Conversation {
+    pub(crate) fn retunes(&self) -> bool {
+        self.users.iter().any(|user| user.retunes)
+    }
+}
+
 /// What a user does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct User {
@@ -327,6 +333,50 @@ impl Scenario {
         let lossy = |wire: &Wire| wire.losses() > 0 || wire.rate.is_some();
         let drops = |device: &DeviceFaults| device.dropped > 0 || device.outage.is_some();
         self.ethernet && (self.wires.iter().any(lossy) || self.devices.iter().any(drops))
+    }
+
+    /// The same without a reason to send anything twice: no frame is lost, late or kept waiting, no window
+    /// shuts, and each user stays to the end. Whatever else was drawn stays.
+    pub(crate) fn calmed(mut self) -> Self {
+        for wire in &mut self.wires {
+            *wire = Wire {
+                delay: wire.delay,
+                marks: wire.marks,
+                bleach: wire.bleach,
+                ..Wire::PERFECT
+            };
+        }
+        for tcp in &mut self.tcp {
+            let plain = Tcp::DEFAULT;
+            *tcp = Tcp {
+                nodelay: tcp.nodelay,
+                delayed_ack: tcp.delayed_ack,
+                quick_acks: tcp.quick_acks,
+                mss: tcp.mss,
+                congestion: tcp.congestion,
+                ecn: tcp.ecn,
+                ..plain
+            };
+        }
+        self.devices = [DeviceFaults::NONE; 2];
+        self.memory = [super::draw::PLENTY; 2];
+        (self.queue, self.backlog) = (1000, 4096);
+        for talk in &mut self.conversations {
+            // Who both open send each SYN again, with its answer.
+            if talk.opener == Opener::Both {
+                talk.opener = Opener::End(0);
+            }
+        }
+        for user in self.conversations.iter_mut().flat_map(|it| &mut it.users) {
+            // Below the window, however slowly it is read.
+            *user = User {
+                to_send: user.to_send.min(60_000),
+                ending: Ending::Finish,
+                retunes: false,
+                ..*user
+            };
+        }
+        self
     }
 
     /// Can a frame arrive other than it was sent?

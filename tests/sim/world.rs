@@ -146,6 +146,7 @@ impl World {
             ),
         ];
         counts.extend(self.watched.monitor.borrow().marks());
+        counts.extend(self.watched.monitor.borrow().reported());
         counts.extend(self.stack_counts());
         Ran {
             took: self.now().since(self.watched.start),
@@ -160,6 +161,7 @@ impl World {
             self.stacks().iter().map(|it| of(it.counters())).sum()
         };
         vec![
+            ("segments sent again", sum(|c| c.tcp_retransmits)),
             ("time-outs", sum(|c| c.tcp_rto_fired)),
             ("fast retransmits", sum(|c| c.tcp_fast_retransmits)),
             ("window probes", sum(|c| c.tcp_window_probes)),
