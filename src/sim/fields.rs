@@ -125,6 +125,7 @@ pub(super) fn of_info(info: &TcpInfo) -> Vec<(&'static str, Value)> {
         "unacked" unacked,
         "sacked" sacked,
         "lost" lost,
+        "retransmitted" retransmitted,
         "unsent" unsent,
         "unread" unread,
         "snd_mss" snd_mss,

@@ -352,6 +352,7 @@ impl Connection {
             unacked: self.snd.nxt.past(self.snd.una),
             sacked: self.scoreboard.sacked(),
             lost: self.scoreboard.lost(),
+            retransmitted: self.scoreboard.retransmitted(),
             unsent: self.snd.unsent(),
             unread: bytes(self.rcv.unread()),
             snd_mss: self.smss(),

@@ -51,6 +51,8 @@ pub struct TcpInfo {
     pub sacked: u32,
     /// Taken for lost and not sent again.
     pub lost: u32,
+    /// Sent again after it was taken for lost, and not heard of since.
+    pub retransmitted: u32,
     /// Written and never sent.
     pub unsent: u32,
     /// Received and not read.

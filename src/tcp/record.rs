@@ -72,6 +72,7 @@ pub(super) struct Sums {
     /// Wire segments of what is reported.
     pub(super) sacked_segs: u32,
     pub(super) lost: u32,
+    pub(super) retransmitted: u32,
 }
 
 impl Sums {
@@ -80,13 +81,17 @@ impl Sums {
             Mark::Sacked => Self {
                 sacked: record.len,
                 sacked_segs: record.segs,
-                lost: 0,
+                ..Self::default()
             },
             Mark::Lost => Self {
                 lost: record.len,
                 ..Self::default()
             },
-            Mark::InFlight | Mark::Retransmitted => Self::default(),
+            Mark::Retransmitted => Self {
+                retransmitted: record.len,
+                ..Self::default()
+            },
+            Mark::InFlight => Self::default(),
         }
     }
 
@@ -94,11 +99,13 @@ impl Sums {
         self.sacked += more.sacked;
         self.sacked_segs += more.sacked_segs;
         self.lost += more.lost;
+        self.retransmitted += more.retransmitted;
     }
 
     pub(super) fn take(&mut self, less: Self) {
         self.sacked -= less.sacked;
         self.sacked_segs -= less.sacked_segs;
         self.lost -= less.lost;
+        self.retransmitted -= less.retransmitted;
     }
 }

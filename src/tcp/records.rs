@@ -98,6 +98,10 @@ impl Records {
         self.sums.lost
     }
 
+    pub(crate) fn retransmitted(&self) -> u32 {
+        self.sums.retransmitted
+    }
+
     pub(crate) fn first(&self) -> Option<&Record> {
         self.chunks.front()?.records.front()
     }

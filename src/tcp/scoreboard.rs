@@ -72,6 +72,11 @@ impl Scoreboard {
         self.records.lost()
     }
 
+    /// Octets sent again after they were marked lost.
+    pub(crate) fn retransmitted(&self) -> u32 {
+        self.records.retransmitted()
+    }
+
     pub(crate) fn sacked(&self) -> u32 {
         self.records.sacked()
     }

@@ -244,6 +244,10 @@ impl Code<'_> {
             _ => match self.cursor.word("a number, a name, a string or `(`")? {
                 "True" => Ok(Expr::Number(1)),
                 "False" => Ok(Expr::Number(0)),
+                "netloom" if self.cursor.eat(".") => {
+                    let name = self.cursor.word("a name behind `netloom.`")?;
+                    Ok(Expr::Name(format!("netloom.{name}")))
+                }
                 name => Ok(Expr::Name(name.to_owned())),
             },
         }

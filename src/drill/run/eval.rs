@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::super::ast::{Comparison, Expr, Operator, Statement, StatementKind};
-use super::{Runner, Step, Stop, info};
+use super::world::World;
+use super::{Runner, Step, Stop, counts, info};
 use crate::tcp::TcpInfo;
 
 /// Names that code gave values.
@@ -71,7 +72,8 @@ fn check_names(line: u32, expr: &Expr) -> Step<()> {
         Expr::Name(name) => {
             let is_of_info = name.starts_with("tcpi_") && !info::NAMES.contains(&name.as_str());
             let is_constant = name.starts_with(|c: char| c.is_ascii_uppercase());
-            if is_of_info || (is_constant && info::constant(name).is_none()) {
+            let is_stranger = counts::is_known(name) == Some(false);
+            if is_of_info || is_stranger || (is_constant && info::constant(name).is_none()) {
                 return Err(Stop::unsupported(line, format!("the name {name}")));
             }
             Ok(())
@@ -98,6 +100,7 @@ impl Runner<'_> {
             let scope = Scope {
                 names: &self.names,
                 info: info.as_ref(),
+                world: &self.world,
             };
             let stop = |no: No| match no {
                 No::Unknown(name) if info.is_none() => {
@@ -137,6 +140,7 @@ impl Runner<'_> {
 struct Scope<'a> {
     names: &'a Names,
     info: Option<&'a TcpInfo>,
+    world: &'a World,
 }
 
 impl Scope<'_> {
@@ -234,6 +238,7 @@ impl Scope<'_> {
         let of_info = || info::value(self.info?, name);
         info::constant(name)
             .or_else(of_info)
+            .or_else(|| counts::value(self.world, self.info, name))
             .map(Value::Number)
             .ok_or_else(|| No::Unknown(name.to_owned()))
     }

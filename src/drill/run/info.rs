@@ -106,8 +106,8 @@ pub(super) fn value(info: &TcpInfo, name: &str) -> Option<i128> {
         "tcpi_unacked" => segments(info.unacked),
         "tcpi_sacked" => segments(info.sacked),
         // Those taken for lost, sent again or not; and those of them that were.
-        "tcpi_lost" => segments(info.lost) + retransmitted(info)?,
-        "tcpi_retrans" => retransmitted(info)?,
+        "tcpi_lost" => segments(info.lost.saturating_add(info.retransmitted)),
+        "tcpi_retrans" => segments(info.retransmitted),
         "tcpi_rtt" => micros(info.rtt.unwrap_or_default())?,
         "tcpi_rttvar" => micros(info.rttvar)?,
         "tcpi_min_rtt" => micros(info.min_rtt.unwrap_or_default())?,
@@ -131,13 +131,6 @@ pub(super) fn value(info: &TcpInfo, name: &str) -> Option<i128> {
         "tcpi_snd_wnd" => info.snd_wnd.into(),
         _ => return None,
     })
-}
-
-/// Segments that were sent again and are in flight: those in flight and neither reported nor new. The
-/// snapshot tells them only while nothing is taken for lost.
-fn retransmitted(info: &TcpInfo) -> Option<i128> {
-    let out = info.unacked.saturating_sub(info.sacked);
-    (info.lost == 0 && info.in_flight == out && info.retransmits == 0).then_some(0)
 }
 
 fn state(state: State) -> i128 {

@@ -11,13 +11,14 @@
 //! | `seen.rs`, `compare.rs` | packets out |
 //! | `expect.rs` | which packet a line is about, and when it may come |
 //! | `sockets.rs`, `calls.rs`, `args.rs`, `transfer.rs`, `sockopts.rs`, `ready.rs` | system calls |
-//! | `eval.rs`, `info.rs` | assertions |
+//! | `eval.rs`, `info.rs`, `counts.rs` | assertions |
 //! | `settings.rs` | a script's options and shell commands |
 
 mod args;
 mod arrive;
 mod calls;
 mod compare;
+mod counts;
 mod eval;
 mod expect;
 mod icmp;

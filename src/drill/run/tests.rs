@@ -720,6 +720,48 @@ fn a_message_tells_what_waits_behind_it() {
     );
 }
 
+/// Lost, and of that sent again: until something is heard of it.
+#[test]
+fn what_is_sent_again_is_counted_while_it_is_out() {
+    passes(
+        "+0 write(4, ..., 5000) = 5000
+         +0 > P. 1:5001(5000) ack 1
+         +.1 < . 1:1(0) ack 1 win 32000 <nop,nop,sack 1001:2001>
+         +0 < . 1:1(0) ack 1 win 32000 <nop,nop,sack 1001:3001>
+         +0 < . 1:1(0) ack 1 win 32000 <nop,nop,sack 1001:4001>
+         +0 > . 1:1001(1000) ack 1
+         +0 %{ assert tcpi_lost == 1, tcpi_lost; assert tcpi_retrans == 1; assert tcpi_sacked == 3 }%
+         +.1 < . 1:1(0) ack 5001 win 32000
+         +0 %{ assert tcpi_lost == 0; assert tcpi_retrans == 0; assert tcpi_total_retrans == 1 }%",
+    );
+}
+
+#[test]
+fn code_sees_counters_drops_and_events() {
+    passes(
+        "+0 %{ assert netloom.tcp_accepted == 1; assert netloom.event_readable == 0 }%
+         +0 < P. 1:11(10) ack 1 win 32000
+         +0 > . 1:1(0) ack 11
+         +0 %{ assert netloom.event_readable == 1; assert netloom.unread == 10 }%
+         +0 < . 11:11(0) ack 999 win 5
+         +0 > . 1:1(0) ack 11
+         +0 %{ assert netloom.drop_tcp_bad_ack == 1; assert netloom.drop_no_route == 0 }%
+         +0 < R. 11:11(0) ack 1 win 0
+         +0 %{ assert netloom.tcp_resets_received == 1; assert netloom.event_failed == 1 }%",
+    );
+    fails(
+        "+0 %{ assert netloom.tcp_opened == 7 }%",
+        1,
+        "netloom.tcp_opened is 0",
+    );
+    unsupported("+0 %{ assert netloom.colour == 7 }%", 1, "netloom.colour");
+    unsupported(
+        "+0 %{ assert netloom.drop_luck == 7 }%",
+        1,
+        "netloom.drop_luck",
+    );
+}
+
 #[test]
 fn what_an_icmp_error_of_ours_quotes_is_compared() {
     let table = [

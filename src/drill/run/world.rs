@@ -15,7 +15,7 @@ use crate::base::Instant;
 use crate::base::checksum::checksum;
 use crate::device::{Capabilities, DeviceError, Medium, Receive, RxBatch, Sent, Transmit};
 use crate::link::{PartialChecksum, RxFrame, RxMeta, TxFrame};
-use crate::stack::{Event, InterfaceConfig, Port, Stack, TcpId};
+use crate::stack::{Event, InterfaceConfig, Port, Readiness, SocketId, Stack, TcpId};
 use crate::tcp::{Flags, TcpInfo};
 
 use super::super::profile::Profile;
@@ -88,6 +88,9 @@ pub(super) struct World {
     /// Those that lines name by their ports.
     pub(super) named: BTreeSet<Ends>,
     history: VecDeque<String>,
+    /// What a turn told, and how often each bit was told of the connection under test.
+    events: Vec<Event>,
+    event_counts: [u32; 8],
     /// The highest right edge that a window of ours told, and our shift.
     edge: Option<u32>,
     our_shift: Option<u8>,
@@ -159,6 +162,8 @@ impl World {
             peer_port: PEER_PORT,
             named: BTreeSet::new(),
             history: VecDeque::new(),
+            events: Vec::new(),
+            event_counts: [0; 8],
             edge: None,
             our_shift: None,
             peer_shift: false,
@@ -193,17 +198,42 @@ impl World {
             if self.turns > MAX_TURNS {
                 return Err(format!("more than {MAX_TURNS} turns of the stack"));
             }
-            let mut nobody = |_: &mut Stack, _: Instant, _: Event| {};
+            let events = &mut self.events;
+            let mut note = |_: &mut Stack, _: Instant, event: Event| events.push(event);
             let next = self
                 .port
-                .turn(self.now, &mut self.stack, &mut nobody)
+                .turn(self.now, &mut self.stack, &mut note)
                 .map_err(|error| error.to_string())?;
+            self.count_events();
             self.due = next.due;
             self.take_sent()?;
             if !next.again {
                 return Ok(());
             }
         }
+    }
+
+    fn count_events(&mut self) {
+        for event in core::mem::take(&mut self.events) {
+            let SocketId::Tcp(id) = event.id else {
+                continue;
+            };
+            let ends = (self.stack.tcp_local_addr(id), self.stack.tcp_peer_addr(id));
+            let is_ours = match (self.flow, ends) {
+                (Some((ours, theirs)), ends) => ends == (Ok(ours), Ok(theirs)),
+                (None, _) => false,
+            };
+            for (place, count) in self.event_counts.iter_mut().enumerate() {
+                let told = event.ready.bits() >> place & 1;
+                *count += u32::from(told) * u32::from(is_ours);
+            }
+        }
+    }
+
+    /// How often this was told of the connection under test.
+    pub(super) fn event_count(&self, bit: Readiness) -> u32 {
+        let place = usize::try_from(bit.bits().trailing_zeros()).unwrap_or(0);
+        self.event_counts.get(place).copied().unwrap_or(0)
     }
 
     /// Hands the stack a packet of the peer; what it answers leaves when the world settles.
@@ -309,6 +339,7 @@ impl World {
     pub(super) fn begin_flow(&mut self, flow: Ends) {
         self.flow = Some(flow);
         self.is_fresh = false;
+        self.event_counts = [0; 8];
         self.edge = None;
     }
 
