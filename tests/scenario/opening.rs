@@ -1,6 +1,5 @@
 //! Opening: both kinds, both at once, and what goes wrong before ESTABLISHED.
 
-use netloom::tcp::TcpOptions;
 use netloom::tcp::congestion::Phase;
 
 use super::harness::Scenario;
@@ -32,27 +31,6 @@ fn a_passive_open_mirrors_what_the_syn_offers() {
         +0   > S. 0:0(0) ack 1 win 65535 <mss 1460>
     ",
     );
-}
-
-/// Covers: TCP-21, TCP-65
-#[test]
-fn an_active_open_offers_everything() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   connect
-        +0   > S 0:0(0) win 65535 <mss 1460,sackOK,TS val 0 ecr 0,wscale 7>
-        +0   expect-state SYN-SENT
-        +0   read-fails WouldBlock
-        +.05 < S. 0:0(0) ack 1 win 5000 <mss 1000,sackOK>
-        +0   > . 1:1(0) ack 1 <>
-        +0   expect-state ESTABLISHED
-        +0   expect-event CONNECTED
-        +0   expect-info snd_mss 1000
-        +0   expect-info srtt_ms 50
-    ",
-    );
-    t.counters(|c| assert_eq!((c.tcp_opened, c.tcp_accepted), (1, 0)));
 }
 
 /// Covers: TCP-30 (MUST-23: at least three minutes)
@@ -96,54 +74,6 @@ fn a_reset_refuses_a_connect() {
         +0   read-fails ConnectionRefused
         +0   write-fails ConnectionRefused
         +10  wait
-    ",
-    );
-}
-
-/// Covers: TCP-12 (MUST-11)
-#[test]
-fn a_half_open_connection_is_repeated_reset_and_refused() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   listen
-        +0   < S 0:0(0) win 1000 <mss 1000>
-        +0   > S. 0:0(0) ack 1
-        +0   expect-open 1
-        // The SYN again, the SYN-ACK again.
-        +.5  < S 0:0(0) win 1000 <mss 1000>
-        +0   > S. 0:0(0) ack 1
-        // Not the ACK of our SYN.
-        +0   < . 1:1(0) ack 9 win 1000
-        +0   > R 9:9(0)
-        // A RST beside RCV.NXT, then one at it: back to LISTEN.
-        +0   < R 2:2(0) win 0
-        +0   > . 1:1(0) ack 1
-        +0   expect-open 1
-        +0   < R 1:1(0) win 0
-        +0   expect-open 0
-        +0   < S 0:0(0) win 1000 <mss 1000>
-        +0   > S. 0:0(0) ack 1
-    ",
-    );
-}
-
-/// Covers: TCP-30 (a SYN-ACK ends as well)
-#[test]
-fn r30_a_syn_ack_is_repeated_and_given_up() {
-    let mut t = Scenario::closed()
-        .options(TcpOptions::default().syn_retries(3))
-        .build();
-    t.run(
-        r"
-        +0   listen
-        +0   < S 0:0(0) win 1000 <mss 1000>
-        +0   > S. 0:0(0) ack 1
-        +1   > S. 0:0(0) ack 1
-        +2   > S. 0:0(0) ack 1
-        +4   > S. 0:0(0) ack 1
-        +7   expect-open 1
-        +1   expect-open 0
     ",
     );
 }

@@ -1,61 +1,6 @@
 //! Retransmission, keep-alive, user time-out, idle times.
 
-use netloom::tcp::TcpOptions;
-
 use super::harness::Scenario;
-
-/// Covers: TCP-28, TCP-29, RTO-5, RTO-6, RTO-8 (r28, r33)
-#[test]
-fn r33_the_time_out_doubles_from_200_ms_above_the_round_trip() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write 3000
-        +0   > P. 1:3001(3x1000) ack 1
-        +.1  > P. 2001:3001(1000) ack 1
-        +.25 > . 1:1001(1000) ack 1
-        +0   expect-info cwnd 1000
-        +0   expect-info ssthresh 2000
-        +.5  > . 1:1001(1000) ack 1
-        +1   > . 1:1001(1000) ack 1
-        +0   expect-info ssthresh 2000
-        // Karn: no sample from what was sent twice, and the back-off stays.
-        +.05 < . 1:1(0) ack 1001
-        +0   > . 1001:2001(1000) ack 1
-        +0   > P. 2001:3001(1000) ack 1
-        +0   expect-info backoff 3
-        +.05 < . 1:1(0) ack 3001
-        +0   write 100
-        +0   > P. 3001:3101(100) ack 1
-        +.05 < . 1:1(0) ack 3101
-        +0   expect-info backoff 0
-    ",
-    );
-    t.counters(|c| assert_eq!((c.tcp_rto_fired, c.tcp_fast_retransmits), (3, 0)));
-}
-
-/// Covers: TCP-30 (MUST-20, MUST-21; R2 by count), TCP-31
-#[test]
-fn r30_text_is_given_up() {
-    let options = TcpOptions::default().retries(3);
-    let mut t = Scenario::established().options(options).build();
-    t.run(
-        r"
-        +0   write 100
-        +0   > P. 1:101(100) ack 1
-        +.25 > P. 1:101(100) ack 1
-        // The first was a probe of the tail, in the time-out's place.
-        +.25 > P. 1:101(100) ack 1
-        +.5  > P. 1:101(100) ack 1
-        +1   > P. 1:101(100) ack 1
-        +2   > R. 101:101(0) ack 1
-        +0   expect-state CLOSED
-        +0   expect-error TimedOut
-        +0   read-fails TimedOut
-        +0   expect-event FAILED
-    ",
-    );
-}
 
 /// Covers: TCP-31 (SHLD-11: at least 100 seconds by default)
 #[test]
@@ -72,27 +17,6 @@ fn the_default_limit_is_minutes() {
     }
     script.push_str("+0 expect-state ESTABLISHED\n+120 > R. 2:2(0) ack 1\n");
     t.run(&script);
-}
-
-/// Covers: TCP-32, TCP-33 (MUST-26), TCP-34 (MUST-29, SHLD-12)
-#[test]
-fn keep_alive_probes_an_idle_peer() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   setopt keepalive 10
-        +10  > . 0:0(0) ack 1
-        +.05 < . 1:1(0) ack 1
-        +10  > . 0:0(0) ack 1
-        // One unanswered probe is not death; three are.
-        +5   > . 0:0(0) ack 1
-        +5   > . 0:0(0) ack 1
-        +4.9 expect-state ESTABLISHED
-        +.1  > R. 1:1(0) ack 1
-        +0   expect-error TimedOut
-    ",
-    );
-    t.counters(|c| assert_eq!(c.tcp_keepalives, 4));
 }
 
 /// Covers: TCP-33 (off by default, and not while text is outstanding)

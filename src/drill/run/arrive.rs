@@ -73,7 +73,8 @@ impl Runner<'_> {
         if tcp.ports.is_some() {
             self.world.named.insert(back);
         }
-        if tcp.flags.contains(Flags::SYN) {
+        // One that comes too late begins nothing.
+        if tcp.flags.contains(Flags::SYN) && !self.is_synchronized(back) {
             self.world.numbers.peer_isn = tcp.seq.value;
             self.world.note_peer_syn(has_scale(tcp));
         }
@@ -89,6 +90,17 @@ impl Runner<'_> {
     fn is_over(&self, (ours, theirs): Ends) -> bool {
         let state = self.world.stack.tcp_state(ours, theirs);
         matches!(state, None | Some(State::TimeWait | State::Closed))
+    }
+
+    /// Has the connection between these ends agreed on numbers?
+    fn is_synchronized(&self, (ours, theirs): Ends) -> bool {
+        let state = self.world.stack.tcp_state(ours, theirs);
+        !matches!(
+            state,
+            None | Some(
+                State::Listen | State::SynSent | State::SynRcvd | State::TimeWait | State::Closed
+            )
+        )
     }
 
     /// One packet, or with `--mss` as many as the text takes.

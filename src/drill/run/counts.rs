@@ -1,11 +1,11 @@
 //! `netloom.*`: what a script's code may ask about the stack, beside what other kernels tell.
 //!
 //! *Owns* the names: a counter by its own, a reason to drop behind `drop_`, an event of the connection
-//! behind `event_`, and what only netloom's `TcpInfo` has. *Does not* count: the stack does, and `World` the events.
+//! behind `event_`, how many connections there are, and what only netloom's `TcpInfo` has. *Does not* count: the stack does, and `World` the events.
 
 use super::world::World;
 use crate::base::DropReason;
-use crate::stack::{Counters, Readiness};
+use crate::stack::{Counters, Readiness, Stack};
 use crate::tcp::TcpInfo;
 
 /// What a name of these begins with.
@@ -27,10 +27,17 @@ const OF_INFO: &[(&str, fn(&TcpInfo) -> i128)] = &[
     ("ecn_reductions", |info| info.ecn_reductions.into()),
 ];
 
+/// Of the stack, what is no counter.
+const OF_STACK: &[(&str, fn(&Stack) -> usize)] = &[
+    ("open_connections", |stack| stack.tcp_open_count()),
+    ("time_waiting", |stack| stack.tcp_time_wait_count()),
+];
+
 /// Is it a name of these? Then whether there is such a one.
 pub(super) fn is_known(name: &str) -> Option<bool> {
     let name = name.strip_prefix(PREFIX)?;
     let known = of_info(name).is_some()
+        || of_stack(name).is_some()
         || event(name).is_some()
         || reason(name).is_some()
         || Counters::default().iter().any(|(known, _)| known == name);
@@ -42,6 +49,9 @@ pub(super) fn value(world: &World, info: Option<&TcpInfo>, name: &str) -> Option
     let name = name.strip_prefix(PREFIX)?;
     if let Some(read) = of_info(name) {
         return info.map(read);
+    }
+    if let Some(read) = of_stack(name) {
+        return i128::try_from(read(&world.stack)).ok();
     }
     if let Some(bits) = event(name) {
         return Some(world.event_count(bits).into());
@@ -56,6 +66,11 @@ pub(super) fn value(world: &World, info: Option<&TcpInfo>, name: &str) -> Option
 
 fn of_info(name: &str) -> Option<fn(&TcpInfo) -> i128> {
     let known = OF_INFO.iter().find(|(known, _)| *known == name);
+    known.map(|(_, read)| *read)
+}
+
+fn of_stack(name: &str) -> Option<fn(&Stack) -> usize> {
+    let known = OF_STACK.iter().find(|(known, _)| *known == name);
     known.map(|(_, read)| *read)
 }
 
@@ -93,7 +108,8 @@ mod tests {
     #[test]
     fn the_names_are_documented() {
         let page = include_str!("../../../docs/scripts.md");
-        for (name, _) in OF_INFO {
+        let of_stack = OF_STACK.iter().map(|(name, _)| name);
+        for name in OF_INFO.iter().map(|(name, _)| name).chain(of_stack) {
             assert!(page.contains(&format!("`{name}`")), "{name}");
         }
     }
