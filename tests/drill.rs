@@ -38,7 +38,8 @@ fn every_script_holds_in_every_variant() {
         for variant in Variant::ALL {
             let Some(outcome) = drill.run(text, variant) else {
                 // All of them are of no family; without a SYN of ours there are no numbers.
-                let without = variant == Variant::Wrap && !text.contains("> S");
+                let without = variant == Variant::Wrap && !text.contains("> S")
+                    || variant == Variant::Offload && text.contains("--strict_segments");
                 assert!(without || variant == Variant::StampWrap, "{name}");
                 continue;
             };
