@@ -328,10 +328,7 @@ impl Connection {
         let output = self.congestion.output();
         let ecn = self.ecn_info();
         let bytes = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let (delivery_rate, delivery_rate_app_limited) = self
-            .sampler
-            .rate()
-            .map_or((None, false), |(rate, limited)| (Some(rate), limited));
+        let rate = self.sampler.rate();
         TcpInfo {
             state: self.state,
             failure: self.failure,
@@ -383,8 +380,8 @@ impl Connection {
             ecn_reductions: ecn.reductions,
             delivered_ce: self.sampler.delivered_ce(),
             delivered: self.sampler.delivered(),
-            delivery_rate,
-            delivery_rate_app_limited,
+            delivery_rate: rate.map(|(rate, _)| rate),
+            delivery_rate_app_limited: rate.is_some_and(|(_, limited)| limited),
         }
     }
 }

@@ -11,8 +11,11 @@ use crate::tcp::TcpInfo;
 /// What a name of these begins with.
 const PREFIX: &str = "netloom.";
 
+/// Names, and how each is read.
+type Table<T, V> = &'static [(&'static str, fn(&T) -> V)];
+
 /// Of the connection, what no `tcpi_` name tells.
-const OF_INFO: &[(&str, fn(&TcpInfo) -> i128)] = &[
+const OF_INFO: Table<TcpInfo, i128> = &[
     ("cwnd_bytes", |info| info.cwnd.into()),
     ("in_flight", |info| info.in_flight.into()),
     ("unread", |info| info.unread.into()),
@@ -28,7 +31,7 @@ const OF_INFO: &[(&str, fn(&TcpInfo) -> i128)] = &[
 ];
 
 /// Of the stack, what is no counter.
-const OF_STACK: &[(&str, fn(&Stack) -> usize)] = &[
+const OF_STACK: Table<Stack, usize> = &[
     ("open_connections", |stack| stack.tcp_open_count()),
     ("time_waiting", |stack| stack.tcp_time_wait_count()),
 ];
