@@ -810,7 +810,7 @@ fn a_capture_of_our_own_is_taken_by_another_stack() {
         partial += u64::from(frame.meta.checksum != unknown);
         stack.handle_frame(at, on, frame);
     }
-    assert!(partial > 100, "{partial}");
+    assert!(partial > 50, "{partial}");
     let drops = stack.counters().drops.iter();
     let wrong = drops.filter(|(reason, _)| reason.name().contains("checksum"));
     assert_eq!(wrong.map(|(_, count)| count).sum::<u64>(), 0);
