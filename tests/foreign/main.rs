@@ -1,6 +1,7 @@
 //! Captures of other stacks, fed to ours: made in virtual time, altered as captures are, and those of `tests/pcap`.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
+mod damage;
 mod fixtures;
 mod others;
 mod talk;
