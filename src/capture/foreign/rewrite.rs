@@ -316,3 +316,92 @@ fn put(bytes: &mut [u8], at: usize, number: u32) {
         field.copy_from_slice(&number.to_be_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::foreign::link::Packet;
+    use crate::capture::foreign::packet::{Content, read};
+    use crate::link::EtherType;
+    use crate::tcp::{Flags, SackBlocks};
+
+    fn ends() -> (SocketAddr, SocketAddr) {
+        (
+            "10.0.0.1:40000".parse().unwrap(),
+            "10.0.0.2:80".parse().unwrap(),
+        )
+    }
+
+    fn ip(bytes: &[u8]) -> Ip {
+        let mut packet = Packet {
+            kind: EtherType::IPV4,
+            data: bytes.to_vec().into(),
+            ..Packet::NONE
+        };
+        match read(&mut packet) {
+            Content::Ip(ip) => ip,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn made(sack: &[(u32, u32)]) -> Vec<u8> {
+        let mut fields = Fields::default();
+        (fields.flags, fields.seq, fields.ack) = (Flags::ACK, 7, 5000);
+        let mut blocks = SackBlocks::NONE;
+        for &(left, right) in sack {
+            assert!(blocks.push(left, right));
+        }
+        let options = Options {
+            timestamps: Some((1, 2)),
+            sack: blocks,
+            ..Options::NONE
+        };
+        make(ends().0, ends().1, fields, &options, 3).unwrap()
+    }
+
+    #[test]
+    fn acknowledgement_blocks_and_echo_become_the_stacks() {
+        let mut bytes = made(&[(6000, 7000), (8000, 9000)]);
+        let found = ip(&bytes);
+        let mapping = Mapping {
+            shift: Shift::between(5000, 105_000),
+            sent: Some((100_000, 108_500)),
+            echo: Some(77),
+            ..Mapping::default()
+        };
+        segment(&mut bytes, &found, &mapping, false);
+        let mapped = ip(&bytes);
+        assert!(is_right(&bytes, &mapped));
+        let Body::Tcp(segment) = mapped.body else {
+            panic!("{mapped:?}");
+        };
+        assert_eq!((segment.fields.seq, segment.fields.ack), (7, 105_000));
+        assert_eq!(segment.options.timestamps, Some((1, 77)));
+        // The last edge lies beyond what the stack has sent.
+        let expected = [(106_000, 107_000), (108_000, 108_500)];
+        assert_eq!(segment.options.sack.as_slice(), expected);
+    }
+
+    #[test]
+    fn what_an_error_quotes_becomes_the_stacks() {
+        let quote = &made(&[])[..28];
+        let message = [&[3, 1, 0, 0, 0, 0, 0, 0], quote].concat();
+        let mut bytes = vec![0; 20];
+        let (router, host) = ([10, 0, 0, 9].into(), [10, 0, 0, 1].into());
+        let _ = ipv4::Fields::new(router, host, Protocol::ICMP).emit(message.len(), &mut bytes);
+        bytes.extend(&message);
+        let sum = crate::base::checksum::checksum(&message).to_be_bytes();
+        bytes[22..24].copy_from_slice(&sum);
+        let found = ip(&bytes);
+        assert!(is_right(&bytes, &found));
+        let other = bytes.clone();
+        quoted(&mut bytes, &found, |_, _| None);
+        assert_eq!(bytes, other, "of no flow of ours");
+        quoted(&mut bytes, &found, |from, to| {
+            assert_eq!((from, to), ends());
+            Some(Shift::between(0, 1000))
+        });
+        assert!(is_right(&bytes, &ip(&bytes)));
+        assert_eq!(number_at(&bytes, 20 + 8 + 20 + 4), 1007);
+    }
+}
