@@ -81,6 +81,7 @@ fn datagrams_and_pings_are_as_they_were() {
 }
 
 /// Frames to 10.0.0.1 that are each dropped for one reason.
+#[allow(clippy::too_many_lines)] // a table
 pub(crate) fn drops() -> (Vec<u8>, Vec<DropReason>) {
     let whole = mixed();
     let mut sample = None;
