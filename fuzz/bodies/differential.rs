@@ -28,8 +28,11 @@ use smoltcp::wire::{ArpPacket, ArpRepr, EthernetFrame};
 use netloom::arp::{self, Packet};
 use netloom::link::ethernet;
 
+/// A name, and what reads the bytes.
+pub type Layer = (&'static str, fn(&[u8]));
+
 /// What the first byte names.
-pub const LAYERS: [(&str, fn(&[u8])); 8] = [
+pub const LAYERS: [Layer; 8] = [
     ("ethernet", link),
     ("arp", arps),
     ("ipv4", ip::v4),

@@ -139,11 +139,12 @@ fn errors_of_ipv6_are_passed_up() {
 #[test]
 fn what_an_extension_header_asks_for_is_done() {
     const OPTIONS: Protocol = Protocol::DESTINATION_OPTIONS;
+    /// The header that begins the chain, its bytes, and code and pointer of the answer.
+    type Row<'a> = (Protocol, &'a [u8], Option<(u8, u32)>);
     let (from, to) = ("[fd00::2]:9", "[fd00::1]:7");
     let datagram = udp_bytes(from.parse().unwrap(), to.parse().unwrap(), b"x");
     let pass_over = [17, 0, 0x1e, 4, 0, 0, 0, 0];
-    // The header that begins the chain, its bytes, and code and pointer of the answer.
-    let rows: [(Protocol, &[u8], Option<(u8, u32)>); 6] = [
+    let rows: [Row<'_>; 6] = [
         (OPTIONS, &pass_over, None),
         (OPTIONS, &[17, 0, 0x5e, 4, 0, 0, 0, 0], None),
         (OPTIONS, &[17, 0, 0x9e, 4, 0, 0, 0, 0], Some((2, 42))),
