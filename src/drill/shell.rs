@@ -390,67 +390,70 @@ mod tests {
         sets.collect()
     }
 
+    type Settings = &'static [(&'static str, &'static str)];
+
+    const FORMS: &[(&str, Settings)] = &[
+        ("sysctl -q net.ipv4.tcp_sack=0", &[("sack", "0")]),
+        (
+            "sysctl -w net.ipv4.tcp_ecn=1 net.ipv4.tcp_timestamps=2",
+            &[("ecn", "1"), ("timestamps", "1")],
+        ),
+        ("../common/defaults.sh", &[]),
+        (
+            "./set_sysctls.py /proc/sys/net/ipv4/tcp_fin_timeout=5",
+            &[("fin_timeout_ms", "5000")],
+        ),
+        (
+            "sysctl -q net.ipv4.tcp_rmem=\"4096 131072 4194304\"",
+            &[
+                ("recv_buffer_initial", "65536"),
+                ("recv_buffer_max", "2097152"),
+            ],
+        ),
+        (
+            "echo 4096 16384 70000 > /proc/sys/net/ipv4/tcp_wmem",
+            &[
+                ("send_buffer_initial", "16384"),
+                ("send_buffer_max", "70000"),
+            ],
+        ),
+        (
+            "sysctl net.ipv4.tcp_congestion_control=reno && true\nsysctl net.ipv4.tcp_rto_min_us=5000",
+            &[("congestion", "reno"), ("min_rto_ms", "5")],
+        ),
+        (
+            "sysctl net.inet.tcp.rfc1323=2; sysctl net.inet.tcp.cc.algorithm=newreno",
+            &[
+                ("window_scaling", "1"),
+                ("timestamps", "0"),
+                ("congestion", "newreno"),
+            ],
+        ),
+        (
+            "sysctl netloom.quick_acks=0 netloom.mtu=900",
+            &[("quick_acks", "0"), ("mtu", "900")],
+        ),
+        ("ip link set dev tun0 mtu 1400", &[("mtu", "1400")]),
+        (
+            "ip route replace 192.0.2.0/24 dev tun0 mtu lock 1300 congctl cubic",
+            &[("mtu", "1300"), ("congestion", "cubic")],
+        ),
+        ("ifconfig tun0 mtu 900", &[("mtu", "900")]),
+        ("sysctl net.ipv4.tcp_recovery=1 > /dev/null 2>&1", &[]),
+        ("ethtool -K tun0 tso off gso off 2>/dev/null", &[]),
+        (
+            "sysctl -q net.ipv4.tcp_rmem=\"4096 131072 $((32*1024*1024))\"",
+            &[
+                ("recv_buffer_initial", "65536"),
+                ("recv_buffer_max", "16777216"),
+            ],
+        ),
+        ("# a comment\ntrue", &[]),
+    ];
+
     #[test]
     fn settings_of_every_form() {
-        let table: &[(&str, &[(&str, &str)])] = &[
-            ("sysctl -q net.ipv4.tcp_sack=0", &[("sack", "0")]),
-            (
-                "sysctl -w net.ipv4.tcp_ecn=1 net.ipv4.tcp_timestamps=2",
-                &[("ecn", "1"), ("timestamps", "1")],
-            ),
-            ("../common/defaults.sh", &[]),
-            (
-                "./set_sysctls.py /proc/sys/net/ipv4/tcp_fin_timeout=5",
-                &[("fin_timeout_ms", "5000")],
-            ),
-            (
-                "sysctl -q net.ipv4.tcp_rmem=\"4096 131072 4194304\"",
-                &[
-                    ("recv_buffer_initial", "65536"),
-                    ("recv_buffer_max", "2097152"),
-                ],
-            ),
-            (
-                "echo 4096 16384 70000 > /proc/sys/net/ipv4/tcp_wmem",
-                &[
-                    ("send_buffer_initial", "16384"),
-                    ("send_buffer_max", "70000"),
-                ],
-            ),
-            (
-                "sysctl net.ipv4.tcp_congestion_control=reno && true\nsysctl net.ipv4.tcp_rto_min_us=5000",
-                &[("congestion", "reno"), ("min_rto_ms", "5")],
-            ),
-            (
-                "sysctl net.inet.tcp.rfc1323=2; sysctl net.inet.tcp.cc.algorithm=newreno",
-                &[
-                    ("window_scaling", "1"),
-                    ("timestamps", "0"),
-                    ("congestion", "newreno"),
-                ],
-            ),
-            (
-                "sysctl netloom.quick_acks=0 netloom.mtu=900",
-                &[("quick_acks", "0"), ("mtu", "900")],
-            ),
-            ("ip link set dev tun0 mtu 1400", &[("mtu", "1400")]),
-            (
-                "ip route replace 192.0.2.0/24 dev tun0 mtu lock 1300 congctl cubic",
-                &[("mtu", "1300"), ("congestion", "cubic")],
-            ),
-            ("ifconfig tun0 mtu 900", &[("mtu", "900")]),
-            ("sysctl net.ipv4.tcp_recovery=1 > /dev/null 2>&1", &[]),
-            ("ethtool -K tun0 tso off gso off 2>/dev/null", &[]),
-            (
-                "sysctl -q net.ipv4.tcp_rmem=\"4096 131072 $((32*1024*1024))\"",
-                &[
-                    ("recv_buffer_initial", "65536"),
-                    ("recv_buffer_max", "16777216"),
-                ],
-            ),
-            ("# a comment\ntrue", &[]),
-        ];
-        for (text, wanted) in table {
+        for (text, wanted) in FORMS {
             let wanted: Vec<_> = wanted.iter().map(|&(n, v)| (n, v.to_owned())).collect();
             assert_eq!(sets(text), wanted, "{text}");
         }
