@@ -142,6 +142,8 @@ pub(crate) struct Wheel {
     nodes: [Vec<Node>; KINDS],
     buckets: Box<[Bucket]>,
     occupied: [u64; LEVELS],
+    /// Levels with an occupied bucket, a bit each.
+    levels: u16,
     /// No bucket comes earlier: what is asked far more often than one comes.
     soonest: Instant,
     /// Nodes that are [`Place::Moved`].
@@ -161,6 +163,7 @@ impl Default for Wheel {
             nodes: Default::default(),
             buckets: vec![empty; LEVELS * SLOTS].into_boxed_slice(),
             occupied: [0; LEVELS],
+            levels: 0,
             soonest: NEVER,
             moved: Vec::new(),
         }
@@ -205,8 +208,7 @@ impl Wheel {
     /// When to call [`next_expired`](Self::next_expired) next: not later than the earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let moved = (!self.moved.is_empty()).then_some(self.until);
-        (0..LEVELS)
-            .filter_map(|level| self.first_of(level))
+        self.firsts()
             .map(|bucket| self.buckets[bucket].least)
             .chain(moved)
             .min()
@@ -256,8 +258,8 @@ impl Wheel {
     fn pop_come(&mut self) -> Option<TimerKey> {
         let has_come = |bucket: &Bucket| bucket.head.is_some() && bucket.least <= self.until;
         if !has_come(&self.buckets[self.open]) {
-            let earliest = (0..LEVELS)
-                .filter_map(|level| self.first_of(level))
+            let earliest = self
+                .firsts()
                 .min_by_key(|&bucket| self.buckets[bucket].least);
             self.soonest = earliest.map_or(NEVER, |bucket| self.buckets[bucket].least);
             let earliest = earliest?;
@@ -271,9 +273,15 @@ impl Wheel {
         Some(key)
     }
 
-    fn first_of(&self, level: usize) -> Option<usize> {
-        let bits = self.occupied[level];
-        (bits != 0).then(|| level * SLOTS + bits.trailing_zeros() as usize)
+    /// The first bucket of each level that has any: of few levels, as a rule.
+    fn firsts(&self) -> impl Iterator<Item = usize> + '_ {
+        let mut levels = self.levels;
+        core::iter::from_fn(move || {
+            let level = levels.trailing_zeros() as usize;
+            let bits = self.occupied.get(level)?;
+            levels &= levels - 1;
+            Some(level * SLOTS + bits.trailing_zeros() as usize)
+        })
     }
 
     fn link(&mut self, key: TimerKey, at: Instant) {
@@ -288,6 +296,7 @@ impl Wheel {
         self.buckets[bucket].least = self.buckets[bucket].least.min(at);
         self.soonest = self.soonest.min(at);
         self.occupied[level as usize] |= 1 << slot;
+        self.levels |= 1 << level;
         if let Some(head) = head {
             self.node(head).previous = Link::to(key);
         }
@@ -316,7 +325,11 @@ impl Wheel {
         }
         if self.buckets[bucket].head.is_none() {
             self.buckets[bucket].least = Instant::FAR_FUTURE;
-            self.occupied[bucket / SLOTS] &= !(1 << (bucket % SLOTS));
+            let level = bucket / SLOTS;
+            self.occupied[level] &= !(1 << (bucket % SLOTS));
+            if self.occupied[level] == 0 {
+                self.levels &= !(1 << level);
+            }
         }
     }
 
