@@ -201,11 +201,15 @@ impl Options {
 
     /// Bytes that [`emit`](Self::emit) takes: a multiple of 4, at most 40.
     pub fn len(&self) -> usize {
-        let sack = match self.sack_room() {
-            0 => 0,
-            blocks => 4 + 8 * blocks,
-        };
-        self.len_without_sack() + sack
+        let others = self.len_without_sack();
+        // Most segments carry none.
+        if self.sack.is_empty() {
+            return others;
+        }
+        match self.sack_room() {
+            0 => others,
+            blocks => others + 4 + 8 * blocks,
+        }
     }
 
     /// Writes the options and returns how many bytes they took.
@@ -251,7 +255,8 @@ impl Options {
         out.at
     }
 
-    fn len_without_sack(&self) -> usize {
+    /// The same without SACK blocks.
+    pub(super) fn len_without_sack(&self) -> usize {
         let mss = if self.mss.is_some() { 4 } else { 0 };
         let window_scale = if self.window_scale.is_some() { 4 } else { 0 };
         let middle = match (self.timestamps.is_some(), self.sack_permitted) {

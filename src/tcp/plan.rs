@@ -245,7 +245,7 @@ impl Connection {
                 },
             ect: false,
             options,
-            size: self.wire_size(&options),
+            size: self.wire_size(options.len()),
             window,
             edge: self.rcv.nxt + u32::from(window),
         }
@@ -273,18 +273,22 @@ impl Connection {
         most.saturating_sub(stamp + 4) / 8
     }
 
-    fn wire_size(&self, options: &Options) -> NonZeroU16 {
+    /// Text bytes of a segment beside options of this length.
+    fn wire_size(&self, options_len: usize) -> NonZeroU16 {
         let mss = self.setup.advertised_mss().min(self.peer_mss);
-        let options = u16::try_from(options.len()).unwrap_or(u16::MAX);
+        let options = u16::try_from(options_len).unwrap_or(u16::MAX);
         NonZeroU16::new(mss.saturating_sub(options)).unwrap_or(NonZeroU16::MIN)
     }
 
     fn frame(&self, options: &Options, most: FrameLimit) -> Frame {
-        let with_text = self.text_options(options);
-        let size = u32::from(self.wire_size(&with_text).get());
+        let mut len = options.len();
+        if self.leaves_too_little(len) {
+            len = options.len_without_sack();
+        }
+        let size = u32::from(self.wire_size(len).get());
         let room = most
             .bytes
-            .saturating_sub(HEADER_LEN + u32::try_from(with_text.len()).unwrap_or(40))
+            .saturating_sub(HEADER_LEN + u32::try_from(len).unwrap_or(40))
             .min(self.pacer.quantum());
         Frame {
             size,
@@ -292,16 +296,9 @@ impl Connection {
         }
     }
 
-    /// The options of a segment with text: SACK blocks give way when little else would fit.
-    fn text_options(&self, options: &Options) -> Options {
-        if u32::from(self.wire_size(options).get()) < MIN_TEXT {
-            Options {
-                sack: SackBlocks::NONE,
-                ..*options
-            }
-        } else {
-            *options
-        }
+    /// Would little else fit beside options of this length? Then SACK blocks give way to text.
+    fn leaves_too_little(&self, options_len: usize) -> bool {
+        u32::from(self.wire_size(options_len).get()) < MIN_TEXT
     }
 
     pub(super) fn segment(
@@ -312,11 +309,11 @@ impl Connection {
         flags: Flags,
         options: &Options,
     ) -> Plan {
-        let options = if text > 0 {
-            self.text_options(options)
-        } else {
-            *options
-        };
+        let len = options.len();
+        if text > 0 && !options.sack.is_empty() && self.leaves_too_little(len) {
+            let sack = SackBlocks::NONE;
+            return self.segment(what, seq, text, flags, &Options { sack, ..*options });
+        }
         let (window, edge) = self.rcv.advertise();
         Plan {
             what,
@@ -324,8 +321,8 @@ impl Connection {
             text,
             flags: flags | Flags::ACK | self.ecn_echo(),
             ect: false,
-            options,
-            size: self.wire_size(&options),
+            options: *options,
+            size: self.wire_size(len),
             window,
             edge,
         }
