@@ -368,10 +368,15 @@ impl Receive {
     /// Takes at most `max` bytes for the user; `None` when none wait.
     pub(crate) fn read(&mut self, max: usize) -> Option<Bytes> {
         let slice = self.queue.pop(max)?;
-        let free = self.free();
         let current = self.told_wnd();
+        // A window that is half open, as most are, cannot double: what is free is within the limit.
+        let half = u32::try_from(self.limit / 2).unwrap_or(u32::MAX);
+        if half < current {
+            return Some(slice);
+        }
         // A window update of its own, when the window at least doubles (Linux's rule): as it is told,
         // in units of the scale.
+        let free = self.free();
         if self.scale.bytes(self.scale.wire(free))
             >= current
                 .saturating_mul(2)
