@@ -63,6 +63,7 @@ impl Memory {
     }
 
     /// What is left, for whoever is about to take more.
+    #[inline]
     pub(super) fn budget(&self) -> Budget {
         Budget {
             pressure: self.pressure,
@@ -79,10 +80,14 @@ impl Memory {
     }
 
     /// A socket that was charged `charged` holds `held` now.
+    #[inline]
     pub(super) fn charge(&mut self, charged: &mut usize, held: usize, counters: &mut Counters) {
-        if *charged == held {
-            return;
+        if *charged != held {
+            self.change(charged, held, counters);
         }
+    }
+
+    fn change(&mut self, charged: &mut usize, held: usize, counters: &mut Counters) {
         debug_assert!(self.used >= *charged, "what is charged is part of the sum");
         self.used = self.used.saturating_sub(*charged).saturating_add(held);
         *charged = held;

@@ -152,6 +152,7 @@ impl Stack {
         self.note_outcome(chunk)
     }
 
+    #[inline]
     fn take_chunk(&mut self, now: Instant, id: TcpId, max: usize) -> Result<Bytes, ReadError> {
         self.net.clamp(now);
         let (slot, around) = self.live_tcp(id).map_err(|StaleId| ReadError::Stale)?;

@@ -12,6 +12,7 @@ use crate::tcp::Signals;
 
 impl Slot {
     /// Charges what the connection holds now.
+    #[inline]
     pub(super) fn charge(&mut self, memory: &mut Memory, counters: &mut Counters) {
         let held = self.connection.held();
         memory.charge(&mut self.charged, held, counters);

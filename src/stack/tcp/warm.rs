@@ -86,9 +86,30 @@ pub(super) struct Lines {
 }
 
 impl Stack {
-    /// Looks at who has stood in line for long, a few at a time.
+    /// Looks at who has stood in line for long, a few at a time: mostly at nobody.
+    #[inline]
     pub(super) fn look_at_lines(&mut self) {
         let clock = self.net.counters.rx_bytes;
+        let lines = &self.tcp.lines;
+        let [small, all] = &lines.pinning;
+        let warm = &lines.warm;
+        if warm.len() > self.memory.most_warm()
+            || warm
+                .front()
+                .is_some_and(|first| clock - first.entered > SPAN)
+            || small
+                .front()
+                .is_some_and(|first| clock - first.entered > SPAN)
+            || all
+                .front()
+                .is_some_and(|first| clock - first.entered > LARGE_SPAN)
+        {
+            self.serve_lines(clock);
+        }
+    }
+
+    #[inline(never)]
+    fn serve_lines(&mut self, clock: u64) {
         for _ in 0..LOOKED_AT {
             let line = &self.tcp.lines.warm;
             let crowded = line.len() > self.memory.most_warm();
