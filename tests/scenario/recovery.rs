@@ -414,9 +414,10 @@ fn r45_reordering_does_not_halve_the_rate() {
         +.01 < . 1:1(0) ack 3001
         +0   > . 12001:16001(4x1000) ack 1
         +0   < . 1:1(0) ack 3001 <sack 4001:10001>
-        +0   > . 16001:22001(6x1000) ack 1
+        // What is reported grows the window by now: a hole is no sign of a loss where packets overtake each other.
+        +0   > . 16001:28001(12x1000) ack 1
         +.01 < . 1:1(0) ack 10001
-        +0   > . 22001:30001(8x1000) ack 1
+        +0   > . 28001:30001(2x1000) ack 1
         +0   expect-info ssthresh 4294967295
     ",
     );
