@@ -50,7 +50,7 @@ const RECORDINGS: &str =
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let path = args.file.as_path();
-    if let Some(fed) = args.from.map(Fed::From).or(args.to.map(Fed::To)) {
+    if let Some(fed) = args.from.map(Fed::From).or_else(|| args.to.map(Fed::To)) {
         return foreign(path, fed);
     }
     let mut replay = open(path, args.memory)?;
