@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// same inputs with what came of them now.
     #[arg(long, conflicts_with = "until")]
     accept: bool,
-    /// How much the recorded host may hold, about: a file of nobody knows whom is told to a stack here.
+    /// How much the recorded host may hold, about: what a file asks for is held here.
     #[arg(long, value_name = "N", default_value = "1G", value_parser = values::bytes)]
     memory: u64,
 }

@@ -426,6 +426,20 @@ fn a_connected_socket_keeps_its_interface() {
     assert_eq!(twin.sent(), [0, 1]);
 }
 
+/// What waits in one socket leaves in its order, each datagram by the interface that its destination asks for.
+#[test]
+fn each_datagram_of_a_socket_leaves_by_its_own_interface() {
+    let mut twin = Twin::new();
+    let id = twin.bind("0.0.0.0:0");
+    for to in ["10.0.0.9:7", "10.1.0.9:7", "10.0.0.9:7", "10.1.0.9:7"] {
+        twin.send(id, to).unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(twin.sent(), [1, 1]);
+    }
+    assert_eq!(twin.sent(), [0, 0]);
+}
+
 /// A datagram to a link-local destination without a zone goes on when the one before it has failed.
 #[test]
 fn a_sockets_zone_holds_for_what_still_waits() {
