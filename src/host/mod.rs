@@ -347,7 +347,7 @@ impl Host {
 
     /// Ends the host in order: no new connections, a FIN on every open one after what was written,
     /// and the end when all are closed. What is still open after `within` is reset; returns how
-    /// many that were.
+    /// many that were. What came on connections that both ends have closed is still read from their handles.
     pub fn shutdown(&self, within: Duration) -> usize {
         self.shared.request_end(Some(clock::now() + within));
         self.join();

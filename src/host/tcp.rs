@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::clock;
+use super::error::HostError;
 use super::settings::Timeout;
 use super::shared::{Shared, Waited, Wish};
 use super::state::Core;
@@ -371,6 +372,24 @@ impl TcpStream {
         }
     }
 
+    /// What a host that is over has for a reader: what it acknowledged is read to its end, as after a close
+    /// (RFC 9293 §3.10.4). Nothing else works.
+    fn left_behind<T>(
+        &self,
+        core: &mut Core,
+        why: &HostError,
+        patience: &Patience<'_>,
+        mut call: impl FnMut(&mut Stack, Instant, TcpId) -> Option<io::Result<T>>,
+    ) -> io::Result<T> {
+        if patience.wish.sends || matches!(why, HostError::Panicked) {
+            return Err(why.clone().into());
+        }
+        match call(&mut core.stack, clock::now(), self.inner.id) {
+            Some(Ok(read)) => Ok(read),
+            _ => Err(why.clone().into()),
+        }
+    }
+
     /// Repeats `call` until it says something or patience ends.
     fn retry<T>(
         &self,
@@ -378,8 +397,11 @@ impl TcpStream {
         mut call: impl FnMut(&mut Stack, Instant, TcpId) -> Option<io::Result<T>>,
     ) -> io::Result<T> {
         let shared = &self.inner.shared;
-        let mut core = shared.lock_running()?;
+        let mut core = shared.lock();
         loop {
+            if let Err(why) = core.check() {
+                return self.left_behind(&mut core, &why, patience, call);
+            }
             let now = clock::now();
             if let Some(result) = call(&mut core.stack, now, self.inner.id) {
                 shared.finish(core, now);
@@ -391,8 +413,7 @@ impl TcpStream {
             }
             let waited;
             (core, waited) = shared.wait(core, patience.side, patience.wish);
-            core.check()?;
-            if waited == Waited::TimedOut {
+            if waited == Waited::TimedOut && core.check().is_ok() {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
         }

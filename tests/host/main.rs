@@ -568,6 +568,25 @@ fn shutdown_lets_connections_finish() {
     assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
 }
 
+/// Text that came before the last FIN is its user's, though the host was over before it was read.
+#[test]
+fn what_was_acknowledged_can_be_read_after_the_shutdown() {
+    let (a, b) = hosts();
+    let (mut near, mut far) = connected(&a, &b);
+    let data = pattern(50_000, 7);
+    far.write_all(&data).unwrap();
+    far.shutdown(Shutdown::Write).unwrap();
+    thread::scope(|scope| {
+        let ended = scope.spawn(|| read_all(&far));
+        assert_eq!(a.shutdown(LONG), 0);
+        assert!(ended.join().unwrap().is_empty());
+    });
+    assert!(read_all(&near) == data);
+    assert_eq!(near.read(&mut [0]).unwrap(), 0, "the end of the stream");
+    let error = near.write(b"x").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+}
+
 #[test]
 fn shutdown_resets_what_does_not_finish_in_time() {
     let (a, b) = hosts();

@@ -86,7 +86,9 @@ pub enum ReplayError {
     #[error("{0}")]
     NotACapture(Ended),
     /// It is a capture, without what a replay needs.
-    #[error("a capture, but no recording: it holds frames only (`capture::ForeignReplay` feeds those of one side)")]
+    #[error(
+        "a capture, but no recording: it holds frames only (`capture::ForeignReplay` feeds those of one side)"
+    )]
     NotARecording,
     /// It is of another version.
     #[error(

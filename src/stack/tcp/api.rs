@@ -270,11 +270,19 @@ impl Stack {
     }
 
     /// Resets everything (RFC 9293 §3.10.5): connections, those given up by their users too, and
-    /// half-open ones. Listeners go on. The ids of connections that users held are given up.
+    /// half-open ones. Listeners go on. The ids of connections that users held are given up, but of those that were over
+    /// already: no RST concerns them, and what was acknowledged of them is still read.
     pub fn tcp_abort_all(&mut self, now: Instant) {
         self.note_call(Some(now), |_| Call::TcpAbortAll);
         let now = self.net.clamp(now);
-        let all: Vec<_> = self.tcp.slots.iter().map(|(id, _)| id).collect();
+        let mut all = Vec::new();
+        for listener in self.tcp.listeners.iter_mut() {
+            // Nobody holds the ids of these.
+            all.extend(listener.complete.drain(..));
+        }
+        let others = self.tcp.slots.iter();
+        let others = others.filter(|(_, slot)| slot.connection.orphan || slot.reachable);
+        all.extend(others.map(|(id, _)| id));
         for id in all {
             let Some(slot) = self.tcp.slots.get_mut(id) else {
                 continue;
@@ -287,9 +295,6 @@ impl Stack {
                 slot.connection.orphan = true;
                 self.end_of_user(now, id, reset);
             }
-        }
-        for listener in self.tcp.listeners.iter_mut() {
-            listener.complete.clear();
         }
         self.reset_half_open(usize::MAX, |_| true);
         self.reset_fin_waits();

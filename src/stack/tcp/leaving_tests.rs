@@ -385,6 +385,47 @@ fn a_fin_wait_record_answers_keep_alive_probes_without_timestamps() {
     }
 }
 
+/// What both ends have closed is over: its user reads what was acknowledged, whatever becomes of the rest. What nobody
+/// accepted is nobody's.
+#[test]
+fn what_is_over_is_read_after_everything_was_reset() {
+    let mut link = Link::new();
+    let (client, server) = link.connected();
+    let second = "10.0.0.1:81";
+    let listener = listen(&mut link, 0, second, 8);
+    let (now, options) = (link.now, TcpOptions::default());
+    let connected = link.ends[1]
+        .stack
+        .tcp_connect(now, second.parse().unwrap(), None, options);
+    let unheld = connected.unwrap();
+    link.settle();
+    link.ends[1].stack.tcp_write(now, unheld, b"x").unwrap();
+    link.ends[1].stack.tcp_write(now, client, b"text").unwrap();
+    for id in [client, unheld] {
+        link.ends[1]
+            .stack
+            .tcp_shutdown(now, id, Shutdown::Write)
+            .unwrap();
+    }
+    link.settle();
+    link.ends[0]
+        .stack
+        .tcp_shutdown(now, server, Shutdown::Write)
+        .unwrap();
+    link.settle();
+    link.ends[0].stack.tcp_abort_all(now);
+    link.settle();
+    assert_eq!(count_reset(&link, &[client, unheld]), 1);
+    let mut buf = [0; 8];
+    let stack = &mut link.ends[0].stack;
+    assert_eq!(stack.tcp_read(now, server, &mut buf), Ok(4));
+    assert_eq!(stack.tcp_read(now, server, &mut buf), Ok(0));
+    stack.tcp_close(now, server);
+    assert!(stack.tcp_accept(now, listener).is_err());
+    assert_eq!((stack.tcp_open_count(), stack.tcp.slots.len()), (0, 0));
+    assert_eq!(stack.memory().used, 0);
+}
+
 /// A host that ends resets what waits for a FIN only.
 #[test]
 fn fin_wait_records_are_reset_with_everything_else() {
