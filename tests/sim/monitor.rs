@@ -74,7 +74,7 @@ pub(crate) struct Monitor {
 }
 
 /// How far `a` is ahead of `b`.
-fn ahead(a: u32, b: u32) -> i32 {
+pub(crate) fn ahead(a: u32, b: u32) -> i32 {
     a.wrapping_sub(b).cast_signed()
 }
 
@@ -161,7 +161,7 @@ impl Monitor {
         if said_all && flow[to].ack.is_some() && flow[to].ack == flow[1 - to].fin {
             flow[to].owes = None;
         }
-        if flags.intersects(Flags::SYN | Flags::RST) || len == 0 {
+        if flags.intersects(Flags::SYN | Flags::RST) {
             return;
         }
         if let Some((iss, _)) = flow[1 - to].syn {
@@ -169,7 +169,10 @@ impl Monitor {
             let room = flow[to].edge.is_some_and(|edge| ahead(end, edge) <= 0);
             let way = (ports(1 - to, header), to, iss);
             let lens = (len, text as u32);
-            self.reports.on_arrival(way, header.seq(), lens, room);
+            self.reports.on_arrival(way, header, lens, room);
+        }
+        if len == 0 {
+            return;
         }
         let flow = self.flow(1 - to, header);
         // What comes late from a connection that is gone may bring its cookie again, and whom the backlog has
@@ -222,7 +225,10 @@ impl Monitor {
         check_promise(flow, from, header, unscaled);
         if let [Some((own, _)), Some((theirs, _))] = [flow[from].syn, flow[1 - from].syn] {
             let way = (ports(from, header), from, theirs);
-            self.reports.check(way, own, header, (text, self.keeps));
+            // Whose user has closed it keeps nothing that nobody will read.
+            let open = flow[from].fin.is_none();
+            self.reports
+                .check(way, own, header, (text, self.keeps && open));
         }
     }
 }
@@ -276,8 +282,8 @@ fn on_syn(flow: &mut [Half; 2], from: usize, header: &Header<'_>) {
         let scale = Options::parse(header.options_bytes()).window_scale;
         flow[from] = Half {
             // An old SYN that comes late is answered as if it were new; who sent it lives in the
-            // connection that it opened then.
-            edge: flow[from].edge.filter(|_| answers),
+            // connection that it opened then. Who has reset it promised nothing.
+            edge: flow[from].edge.filter(|_| answers && !flow[from].reset),
             syn: Some((header.seq(), scale)),
             end: header.seq().wrapping_add(1),
             // Of the SYN that this one answers, or of an earlier connection: no less is known.

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 
 use netloom::tcp::{Flags, Header, Options};
 
+use super::monitor::ahead;
+
 /// Ports of end 0 and end 1, the receiving end, the initial number of what it receives.
 pub(crate) type Way = ((u16, u16), usize, u32);
 
@@ -43,8 +45,11 @@ impl Ranges {
 struct Got {
     /// Numbers of text and FINs.
     all: Ranges,
-    /// Text that the window had room for.
+    /// Text that the window had room for, and that no newer timestamp came before: PAWS drops what one
+    /// did (RFC 7323 §5.3), and that is not kept.
     fits: Ranges,
+    /// The newest timestamp that came.
+    newest: Option<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -58,15 +63,27 @@ pub(crate) struct Reports {
 
 impl Reports {
     /// A segment came with `len` numbers, `text` of them octets. `room`: they lie in the window.
-    pub(crate) fn on_arrival(&mut self, way: Way, seq: u32, (len, text): (u32, u32), room: bool) {
+    pub(crate) fn on_arrival(
+        &mut self,
+        way: Way,
+        header: &Header<'_>,
+        (len, text): (u32, u32),
+        room: bool,
+    ) {
         let got = self.got.entry(way).or_default();
-        let from = seq.wrapping_sub(way.2);
+        let stamp = Options::parse(header.options_bytes()).timestamps;
+        let is_old = |val: u32| got.newest.is_some_and(|newest| ahead(newest, val) > 0);
+        let old = stamp.is_some_and(|(val, _)| is_old(val));
+        if let (Some((val, _)), false) = (stamp, old) {
+            got.newest = Some(val);
+        }
+        let from = header.seq().wrapping_sub(way.2);
         // An old number that comes again, from before this connection, is none of its own.
         if len == 0 || from > u32::MAX / 2 {
             return;
         }
         got.all.insert(from, from + len);
-        if room && text > 0 {
+        if room && !old && text > 0 {
             got.fits.insert(from, from + text);
         }
     }
@@ -91,8 +108,10 @@ impl Reports {
         let got = self.got.entry(way).or_default();
         for (left, right) in &options.sack {
             let (from, to) = (left.wrapping_sub(iss), right.wrapping_sub(iss));
+            // What came of an earlier connection is a duplicate too.
+            let is_older = from > u32::MAX / 2;
             assert!(
-                got.all.contains(from, to),
+                is_older || got.all.contains(from, to),
                 "end {end} of {ports:?} reports {from} to {to}, of {:?}",
                 got.all
             );
