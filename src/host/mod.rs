@@ -38,6 +38,7 @@ mod shared;
 mod sockets;
 mod state;
 mod tcp;
+mod tcp_io;
 mod udp;
 mod waits;
 

@@ -5,7 +5,7 @@
 //! after the lock was given back.
 
 use std::fmt;
-use std::io::{self, IoSlice, Read, Write};
+use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ use crate::tcp::{Keepalive, ReadError, TcpInfo, TcpOptions, WriteError};
 
 /// The most that one `write` copies under the lock, in bytes: about 50 us at 5 GB/s, less
 /// than a turn takes (docs/choices.md).
-const WRITE_PIECE: usize = 256 * 1024;
+pub(super) const WRITE_PIECE: usize = 256 * 1024;
 
 /// Chunks that one `read` takes under one lock.
 const READ_CHUNKS: usize = 16;
@@ -352,7 +352,7 @@ impl TcpStream {
         })
     }
 
-    fn write_with<T>(
+    pub(super) fn write_with<T>(
         &self,
         mut write: impl FnMut(&mut Stack, Instant, TcpId) -> Result<T, WriteError>,
     ) -> io::Result<T> {
@@ -454,60 +454,6 @@ impl Drop for Inner {
             core.stack.tcp_close(now, self.id);
             self.shared.finish(core, now);
         }
-    }
-}
-
-impl Read for &TcpStream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.recv(buf)
-    }
-}
-
-impl Write for &TcpStream {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.send(buf)
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write_with(|stack, now, id| {
-            let mut taken = 0;
-            for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
-                let piece = &buf[..buf.len().min(WRITE_PIECE.saturating_sub(taken))];
-                match stack.tcp_write(now, id, piece) {
-                    Ok(len) => taken += len,
-                    Err(_) if taken > 0 => break,
-                    Err(error) => return Err(error),
-                }
-                if piece.len() < buf.len() || taken >= WRITE_PIECE {
-                    break;
-                }
-            }
-            Ok(taken)
-        })
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Read for TcpStream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.recv(buf)
-    }
-}
-
-impl Write for TcpStream {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.send(buf)
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -278,12 +278,13 @@ impl Monitor {
 
 fn on_syn(flow: &mut [Half; 2], from: usize, header: &Header<'_>) {
     let answers = header.flags().contains(Flags::ACK);
+    let was_reset = flow.iter().any(|half| half.reset);
     if flow[from].syn.is_none_or(|(iss, _)| iss != header.seq()) {
         let scale = Options::parse(header.options_bytes()).window_scale;
         flow[from] = Half {
             // An old SYN that comes late is answered as if it were new; who sent it lives in the
-            // connection that it opened then. Who has reset it promised nothing.
-            edge: flow[from].edge.filter(|_| answers && !flow[from].reset),
+            // connection that it opened then. Who has reset it, or was reset, promised nothing.
+            edge: flow[from].edge.filter(|_| answers && !was_reset),
             syn: Some((header.seq(), scale)),
             end: header.seq().wrapping_add(1),
             // Of the SYN that this one answers, or of an earlier connection: no less is known.
