@@ -94,9 +94,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let signals = Signals::block()?;
     let host = args.interface.ready_host()?;
     let outcome = signals.around(&host, || fetch(args, &host, upload.as_mut(), &mut body));
+    // Not of one that a signal stopped: a body without a length ends with the connection, however that ends.
+    if let Ok((head, Some(rate))) = &outcome {
+        note(format_args!("{}: {rate}", head.status_line));
+    }
     host.shutdown(END_WITHIN);
     args.interface.note_capture(&host);
-    let head = outcome?;
+    let (head, _) = outcome?;
     if let Some(length) = head.length.filter(|&length| body.bytes < length) {
         let bytes = body.bytes;
         return Err(Failure::new(format_args!(
@@ -212,7 +216,7 @@ fn fetch(
     host: &Host,
     upload: Option<&mut Upload>,
     body: &mut Body,
-) -> Result<Head, Failure> {
+) -> Result<(Head, Option<Rate>), Failure> {
     let from = |error: io::Error| Failure::peer(&args.url.authority, &error);
     let start = Instant::now();
     let mut stream = host
@@ -231,10 +235,11 @@ fn fetch(
             Err(Unsent::Peer(error)) => {
                 let (head, rest) = read_head(&mut stream).map_err(|_| from(error))?;
                 body.take(&rest)?;
-                return Ok(Head {
+                let head = Head {
                     length: None,
                     ..head
-                });
+                };
+                return Ok((head, None));
             }
             Err(Unsent::File(failure)) => return Err(failure),
         }
@@ -258,8 +263,7 @@ fn fetch(
         }
     }
     let rate = Rate::new(body.bytes, start.elapsed());
-    note(format_args!("{}: {rate}", head.status_line));
-    Ok(head)
+    Ok((head, Some(rate)))
 }
 
 /// HTTP/1.0, so that the body ends with the connection or its length, and is never chunked.
