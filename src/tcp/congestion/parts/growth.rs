@@ -78,8 +78,9 @@ impl AckCredit {
         Self { pending: 0 }
     }
 
-    /// Bytes that may grow the window now. `counts`: SND.UNA moved, or [`Cx::reordering_seen`]. `grows` is false in recovery, which ends with the window it
-    /// wants, and when the window did not limit the sender (RFC 7661 §4.4).
+    /// Bytes that may grow the window now. `counts`: SND.UNA moved, or reordering was seen
+    /// ([`Cx::reordering_seen`](crate::tcp::congestion::Cx::reordering_seen)). `grows` is false in recovery, which ends with the
+    /// window it wants, and when the window did not limit the sender (RFC 7661 §4.4).
     #[must_use]
     pub fn take(&mut self, newly_acked: u32, counts: bool, grows: bool) -> u32 {
         if !grows {
