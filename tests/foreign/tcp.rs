@@ -1,6 +1,7 @@
 //! Connections: both roles, both families, and what becomes of loss, holes, cuts and late starts.
 
 use netloom::base::DropReason;
+use netloom::base::checksum::Sum;
 use netloom::capture::{
     DifferenceClass as Class, Done, Fed, ForeignReplay, ForeignReport, LinkType, Skipped,
 };
@@ -211,11 +212,25 @@ fn options_that_were_refused_are_not_offered() {
 fn a_port_that_was_closed_is_closed() {
     let mut talk = Talk::new(8, &[(0, Act::Write(1000))], &[]);
     talk.listens = false;
-    let file = talk.captured();
-    for fed in [LEFT, RIGHT] {
+    let whole = talk.captured();
+    let partial = edited(&whole, |mut frame| {
+        if frame.data[12..14] == [8, 0] && frame.data[23] == 6 {
+            let len = frame.data.len() as u16 - 34;
+            let sum = Sum::new().bytes(&frame.data[26..34]).word(6).word(len);
+            frame.data[50..52].copy_from_slice(&sum.partial().to_be_bytes());
+        }
+        Some(frame)
+    });
+    for (file, fed) in [
+        (&whole, LEFT),
+        (&whole, RIGHT),
+        (&partial, LEFT),
+        (&partial, RIGHT),
+    ] {
         let mut replay = ForeignReplay::new(&file[..], Fed::From(fed)).unwrap();
         let report = replay.finish();
         assert!(report.is_sound());
+        assert_eq!(report.drops.get(DropReason::TcpChecksum), 0, "{report}");
         same(&report, &[Class::Answer, Class::End, Class::Text]);
         let counters = replay.stack().unwrap().counters();
         let resets = (counters.tcp_resets_sent, counters.tcp_resets_received);
@@ -287,6 +302,90 @@ fn a_wrong_checksum_stays_wrong() {
     let report = replay(&file, Fed::From(LEFT));
     let found = report.drops.get(DropReason::TcpChecksum);
     assert_eq!(found, wrong);
+    // What they said is not known: what was acknowledged of it is made up, and no two values are held against
+    // each other.
+    assert!(report.made_up.bytes >= wrong * 400, "{report}");
+    assert_eq!(report.conflicts, 0, "{report}");
+}
+
+/// A damaged copy before each of their segments, in any field: it is dropped and counted, and nothing else is as it
+/// would not have been without.
+#[test]
+fn what_is_damaged_moves_nothing() {
+    const ALTERS: [fn(&mut [u8]); 9] = [
+        |f| f[38] ^= 0x40, // far away
+        |f| f[40] ^= 2,    // close by
+        |f| f[42] ^= 0x20, // what was never sent
+        |f| f[44] ^= 4,
+        |f| f[47] ^= 1, // FIN
+        |f| f[47] ^= 2,
+        |f| f[47] ^= 4,
+        |f| f[35] ^= 1, // another port
+        |f| f[22] ^= 1, // the header's own checksum
+    ];
+    let mut talk = both_ways(16);
+    talk.loss = 10_000;
+    let whole = talk.captured();
+    for (fed, octet) in [(LEFT, 1), (RIGHT, 2)] {
+        let (mut frames, mut damaged) = (Vec::new(), 0);
+        let _ = edited(&whole, |frame| {
+            if frame.data[12..14] == [8, 0] && frame.data[23] == 6 && frame.data[29] == octet {
+                let mut copy = frame.clone();
+                ALTERS[damaged % ALTERS.len()](&mut copy.data);
+                damaged += 1;
+                frames.push(copy);
+            }
+            frames.push(frame);
+            None
+        });
+        let with = replay(&crate::talk::write(frames.into_iter()), Fed::From(fed));
+        let without = replay(&whole, Fed::From(fed));
+        let found = [DropReason::TcpChecksum, DropReason::Ipv4Checksum];
+        let found: u64 = found.iter().map(|&why| with.drops.get(why)).sum();
+        assert_eq!(found, damaged as u64);
+        assert_eq!(with.drops.total(), without.drops.total() + found);
+        let mut alike = with.clone();
+        (alike.frames, alike.fed, alike.drops) =
+            (without.frames, without.fed, without.drops.clone());
+        assert_eq!(alike, without, "{fed}");
+    }
+}
+
+/// A damaged packet in front does not tell where the stack stands.
+#[test]
+fn what_is_damaged_names_no_side() {
+    let whole = both_ways(17).captured();
+    let mut is_first = true;
+    let mut frames = Vec::new();
+    let _ = edited(&whole, |frame| {
+        let is_tcp = frame.data[12..14] == [8, 0] && frame.data[23] == 6;
+        if is_tcp && std::mem::take(&mut is_first) {
+            let mut copy = frame.clone();
+            copy.data[33] ^= 0x10; // to another station
+            frames.push(copy);
+        }
+        frames.push(frame);
+        None
+    });
+    let report = replay(&crate::talk::write(frames.into_iter()), Fed::From(LEFT));
+    assert_eq!(report.flows, 1);
+    same(&report, &[Class::Answer, Class::Text, Class::Acknowledged]);
+}
+
+/// A card that completes checksums completes those of IPv4's headers too.
+#[test]
+fn header_checksums_that_were_never_completed_are() {
+    let file = edited(&both_ways(18).captured(), |mut frame| {
+        if frame.data[12..14] == [8, 0] {
+            frame.data[24..26].fill(0);
+        }
+        Some(frame)
+    });
+    for fed in [LEFT, RIGHT] {
+        let report = replay(&file, Fed::From(fed));
+        assert_eq!(report.drops.total(), 0);
+        same(&report, &[Class::Answer, Class::Text, Class::Acknowledged]);
+    }
 }
 
 /// Links of all kinds, tags, and times that jump.

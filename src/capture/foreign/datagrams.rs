@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::engine::{Engine, whole};
+use super::engine::Engine;
 use super::packet::{Body, Captured, Content, Icmp, Ip};
 use super::report::Skipped;
 use super::rewrite;
@@ -83,7 +83,10 @@ fn echo_id(ip: &Ip, data: &[u8]) -> Option<u16> {
 impl Engine {
     /// Feeds a datagram of theirs: to a socket, unless the captured end had none.
     pub(super) fn feed_udp(&mut self, captured: &Captured, ip: &Ip, ahead: &VecDeque<Captured>) {
+        let mut bytes = captured.packet.whole(ip.len).into_owned();
+        let is_cut = captured.packet.is_cut;
         if let Body::Udp { ports, .. } = &ip.body
+            && !captured.is_damaged
             && !captured.packet.to_group
             && !ip.dst.is_multicast()
             && ports.1 != 0
@@ -91,8 +94,7 @@ impl Engine {
         {
             let _ = self.bind(ip.dst.is_ipv6(), ports.1);
         }
-        let mut bytes = whole(&captured.packet, ip);
-        rewrite::datagram(&mut bytes, ip, captured.packet.is_cut);
+        rewrite::datagram(&mut bytes, ip, is_cut);
         self.give(&captured.packet, &bytes);
     }
 
@@ -128,7 +130,7 @@ impl Engine {
             return Err(Skipped::Refused);
         }
         let id = self.bind(ip.src.is_ipv6(), ports.0)?;
-        let bytes = Bytes::from(whole(&captured.packet, ip));
+        let bytes = Bytes::from(captured.packet.whole(ip.len).into_owned());
         let data = bytes.slice(data.start.min(bytes.len())..data.end.min(bytes.len()));
         let to = self.world.scoped(SocketAddr::new(ip.dst, ports.1));
         let stack = &mut self.world.stack;
@@ -138,7 +140,7 @@ impl Engine {
 
     /// Pings whom the captured end pinged.
     pub(super) fn send_ping(&mut self, ip: &Ip, captured: &Captured) -> Result<(), Skipped> {
-        let bytes = Bytes::from(whole(&captured.packet, ip));
+        let bytes = Bytes::from(captured.packet.whole(ip.len).into_owned());
         let start = ip.transport.as_ref().map_or(0, |(_, range)| range.start);
         let (Some(told), Some(seq)) = (
             echo_id(ip, &bytes),

@@ -255,13 +255,13 @@ impl Engine {
             }
             Body::Udp { .. } => self.feed_udp(captured, ip, ahead),
             Body::Icmp(Icmp::Error) => {
-                let mut bytes = whole(packet, ip);
+                let mut bytes = packet.whole(ip.len).into_owned();
                 let flows = &self.flows;
                 rewrite::quoted(&mut bytes, ip, |from, to| flows.get(&(from, to))?.shift());
                 self.give(packet, &bytes);
             }
             Body::Icmp(Icmp::EchoReply) => {
-                let mut bytes = whole(packet, ip);
+                let mut bytes = packet.whole(ip.len).into_owned();
                 self.datagrams.map_reply(&mut bytes, ip);
                 self.give(packet, &bytes);
             }
@@ -338,7 +338,13 @@ impl Engine {
             self.breach(BreachKind::Uncounted, detail);
         }
         let udp = match &ip.body {
-            Body::Udp { data, .. } => Some(whole(&captured.packet, ip).split_off(data.start)),
+            Body::Udp { data, .. } => Some(
+                captured
+                    .packet
+                    .whole(ip.len)
+                    .into_owned()
+                    .split_off(data.start),
+            ),
             _ => None,
         };
         let received = self.datagrams.take_received();
@@ -441,15 +447,6 @@ pub(super) const fn is_link_local(address: core::net::IpAddr) -> bool {
         core::net::IpAddr::V6(six) => six.is_unicast_link_local() || six.is_multicast(),
         core::net::IpAddr::V4(_) => false,
     }
-}
-
-/// The packet as long as its header says, zeros in place of what was cut off.
-pub(super) fn whole(packet: &Packet, ip: &Ip) -> Vec<u8> {
-    let mut bytes = packet.data.to_vec();
-    if packet.is_cut || ip.len < bytes.len() {
-        bytes.resize(ip.len, 0);
-    }
-    bytes
 }
 
 impl Totals {

@@ -3,6 +3,8 @@
 //! *Owns* the way through link headers: Ethernet with its tags, "cooked" (`tcpdump -i any`), the
 //! loopback's, none. *Does not* read addresses above the link.
 
+use std::borrow::Cow;
+
 use bytes::{Buf, Bytes};
 
 use super::report::Skipped;
@@ -40,6 +42,16 @@ impl Packet {
         data: Bytes::new(),
         is_cut: false,
     };
+
+    /// As long as its header says, zeros in place of what was cut off.
+    pub(super) fn whole(&self, len: usize) -> Cow<'_, [u8]> {
+        if self.is_cut || len < self.data.len() {
+            let mut bytes = self.data.to_vec();
+            bytes.resize(len, 0);
+            return bytes.into();
+        }
+        (&self.data[..]).into()
+    }
 }
 
 /// Takes the link header off.

@@ -1,7 +1,7 @@
 //! What a captured packet says: whose it is, and what of it is to be mapped.
 //!
-//! *Owns* the reading of whole and of cut packets, from IP on. *Does not* change any. Invariant: total on any
-//! bytes.
+//! *Owns* the reading of whole and of cut packets, from IP on, and what a sender left to its card of an IPv4 header.
+//! *Does not* map any number. Invariant: total on any bytes.
 
 use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::link::{self, Packet};
 use super::report::Skipped;
+use super::rewrite;
 use crate::base::Protocol;
 use crate::base::checksum::checksum;
 use crate::capture::{Frame, rx};
@@ -31,6 +32,8 @@ pub(super) struct Captured {
     pub(super) content: Content,
     /// Why not even its link header was read.
     pub(super) unread: Option<Skipped>,
+    /// Is a checksum wrong? Then who receives it drops it: what it says moves nothing.
+    pub(super) is_damaged: bool,
 }
 
 impl Captured {
@@ -40,12 +43,18 @@ impl Captured {
             Ok(packet) => (packet, None),
             Err(why) => (Packet::NONE, Some(why)),
         };
+        let content = read(&mut packet);
+        let is_damaged = match &content {
+            Content::Ip(ip) => rewrite::is_damaged(&packet.whole(ip.len), ip, packet.is_cut),
+            _ => false,
+        };
         Self {
             number,
             at: frame.at,
-            content: read(&mut packet),
+            content,
             packet,
             unread,
+            is_damaged,
         }
     }
 
@@ -134,13 +143,11 @@ impl Ip {
     }
 }
 
-/// Reads it; the lengths that a sender left to its card are filled in.
+/// Reads it; the lengths and header checksums that a sender left to its card are filled in.
 pub(super) fn read(packet: &mut Packet) -> Content {
     match packet.kind {
         EtherType::IPV4 => {
-            if !packet.is_cut {
-                packet.data = with_length(&packet.data);
-            }
+            packet.data = completed(&packet.data, packet.is_cut);
             ipv4(&packet.data, packet.is_cut)
         }
         EtherType::IPV6 => ipv6(&packet.data, packet.is_cut),
@@ -149,16 +156,21 @@ pub(super) fn read(packet: &mut Packet) -> Content {
     }
 }
 
-/// A super-segment on its way to a card that cuts it may have a total length of zero.
-fn with_length(data: &Bytes) -> Bytes {
+/// A super-segment on its way to a card that cuts it may have a total length of zero, and any packet on its way to
+/// one that sums up IPv4 headers a header checksum of zero.
+fn completed(data: &Bytes, is_cut: bool) -> Bytes {
     let words = data.first().filter(|byte| *byte >> 4 == 4);
     let header = words.map_or(0, |byte| usize::from(byte & 15) * 4);
     let len = u16::try_from(data.len()).ok();
-    let (Some(len), Some([0, 0]), 20..) = (len, data.get(2..4), header) else {
+    let len = len.filter(|_| !is_cut && data.get(2..4) == Some(&[0, 0]));
+    let lacks_sum = len.is_some() || data.get(10..12) == Some(&[0, 0]);
+    if !lacks_sum || header < 20 || header > data.len() {
         return data.clone();
-    };
+    }
     let mut data = data.to_vec();
-    data[2..4].copy_from_slice(&len.to_be_bytes());
+    if let Some(len) = len {
+        data[2..4].copy_from_slice(&len.to_be_bytes());
+    }
     if let Some(header) = data.get_mut(..header) {
         header[10..12].fill(0);
         let sum = checksum(header).to_be_bytes();

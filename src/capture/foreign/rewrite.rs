@@ -203,6 +203,22 @@ pub(super) fn is_right(packet: &[u8], ip: &Ip) -> bool {
     header && transport && ip.len == packet.len()
 }
 
+/// Is a checksum wrong of a packet that is as long as its header says?
+pub(super) fn is_damaged(packet: &[u8], ip: &Ip, is_cut: bool) -> bool {
+    let is_v4 = packet.first().is_some_and(|byte| byte >> 4 == 4);
+    let header = ipv4::Header::parse_quoted(packet);
+    if is_v4 && !header.is_ok_and(|(header, _)| header.checksum_is_valid()) {
+        return true;
+    }
+    let Some((protocol, range)) = &ip.transport else {
+        return false;
+    };
+    let sum = packet.get(range.start + udp::CHECKSUM_OFFSET..);
+    let has_none =
+        is_v4 && *protocol == Protocol::UDP && sum.is_some_and(|it| it.starts_with(&[0, 0]));
+    !has_none && judge(packet, *protocol, range, is_cut) == Was::Wrong
+}
+
 /// Makes the checksum of a datagram right that was never completed or is cut.
 pub(super) fn datagram(packet: &mut [u8], ip: &Ip, is_cut: bool) {
     let Some((protocol, range)) = &ip.transport else {

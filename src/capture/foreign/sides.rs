@@ -49,9 +49,13 @@ impl Sides {
         let Content::Ip(ip) = &captured.content else {
             return false;
         };
+        let packet = &captured.packet;
+        if captured.is_damaged {
+            return false;
+        }
         if let (Fed::From(theirs), None) = (self.fed, self.ours) {
             // An error may come from a router on the way.
-            if matches!(ip.body, Body::Icmp(Icmp::Error)) || captured.packet.to_group {
+            if matches!(ip.body, Body::Icmp(Icmp::Error)) || packet.to_group {
                 return false;
             }
             let other = match (ip.src == theirs, ip.dst == theirs) {
@@ -61,7 +65,6 @@ impl Sides {
             };
             self.ours = is_station(other).then_some(other);
         }
-        let packet = &captured.packet;
         let mac = if Some(ip.src) == self.ours {
             packet.src
         } else if Some(ip.dst) == self.ours {

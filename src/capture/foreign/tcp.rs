@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::engine::{Engine, whole};
+use super::engine::Engine;
 use super::flow::{self, Flow, Key};
 use super::packet::{Body, Captured, Content, Ip, Segment};
 use super::report::{BreachKind, Skipped};
@@ -53,11 +53,21 @@ impl Engine {
             return Ok(());
         };
         let key = (ours, theirs);
+        let mut bytes = captured.packet.whole(ip.len).into_owned();
+        if captured.is_damaged {
+            // Whose it is and what it says is not known: not even that it is of a connection.
+            self.give(&captured.packet, &bytes);
+            return Ok(());
+        }
         let mut refuse = Refused::default();
         if opens(segment) {
             match answer(ahead, key, segment) {
                 Answer::Accepted(found) => refuse = found,
-                Answer::Refused => return self.feed_refused(captured, ip, key),
+                Answer::Refused => {
+                    let numbers = rewrite::Mapping::default();
+                    rewrite::segment(&mut bytes, ip, &numbers, captured.packet.is_cut);
+                    return self.feed_refused(captured, &bytes, key);
+                }
                 Answer::Unknown => {}
             }
         }
@@ -70,7 +80,6 @@ impl Engine {
             self.serve(key);
             self.settle();
         }
-        let mut bytes = whole(&captured.packet, ip);
         let mapping = match self.flows.get_mut(&key) {
             Some(flow) => flow.map(self.now, segment, refuse),
             None => rewrite::Mapping::default(),
@@ -87,13 +96,12 @@ impl Engine {
     }
 
     /// Their SYN was refused: nobody listens.
-    fn feed_refused(&mut self, captured: &Captured, ip: &Ip, key: Key) -> Result<(), Skipped> {
+    fn feed_refused(&mut self, captured: &Captured, bytes: &[u8], key: Key) -> Result<(), Skipped> {
         if let Some(id) = self.listeners.remove(&key.0) {
             self.world.stack.tcp_listener_close(self.now, id);
         }
         self.retire(key);
-        let bytes = whole(&captured.packet, ip);
-        self.give(&captured.packet, &bytes);
+        self.give(&captured.packet, bytes);
         Ok(())
     }
 
