@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use pcap_file::pcapng::blocks::interface_statistics::InterfaceStatisticsOption;
 use pcap_file::pcapng::{Block, PcapNgReader};
 use proptest::prelude::*;
 
@@ -849,6 +850,42 @@ fn the_size_limit_leaves_a_whole_file() {
         file.windows(said.len()).any(|part| part == said.as_bytes()),
         "{said}"
     );
+}
+
+/// What the limit leaves out is seen and not kept, whoever writes.
+#[test]
+fn statistics_count_what_the_size_limit_leaves_out() {
+    let settings = settings().size_limit(Some(2000));
+    let mut writer = Writer::new(Vec::new(), &settings).unwrap();
+    let on = writer.interface(LinkType::RAW, "tun7").unwrap();
+    let (mut kept, mut left_out) = (0, 0);
+    for _ in 0..20 {
+        match writer
+            .frame(on, Instant::ZERO, Direction::Inbound, &[0x45; 400], &[])
+            .unwrap()
+        {
+            Written::Kept => kept += 1,
+            Written::OverLimit => left_out += 1,
+        }
+    }
+    assert!(kept > 0 && left_out > 0, "{kept} {left_out}");
+    let file = writer.finish().unwrap();
+    let mut reader = PcapNgReader::new(file.as_slice()).unwrap();
+    let mut counts = None;
+    while let Some(block) = reader.next_block() {
+        if let Block::InterfaceStatistics(block) = block.unwrap() {
+            let (mut seen, mut lost) = (0, 0);
+            for option in &block.options {
+                match option {
+                    InterfaceStatisticsOption::IsbIfRecv(n) => seen = *n,
+                    InterfaceStatisticsOption::IsbOsDrop(n) => lost = *n,
+                    _ => {}
+                }
+            }
+            counts = Some((seen, lost));
+        }
+    }
+    assert_eq!(counts, Some((kept + left_out, left_out)));
 }
 
 #[test]

@@ -157,6 +157,30 @@ mod tests {
         }
     }
 
+    /// What the FIN told is echoed, and what is older than the FIN is old (RFC 7323 §4.3, §5.3).
+    #[test]
+    fn time_wait_begins_with_the_timestamp_of_the_fin() {
+        let mut record = record();
+        record.record = record.record.with_ts_recent(50);
+        let stamped = |seq, control, val| {
+            let mut seg = segment(seq, control, Some(10), 0);
+            seg.options.timestamps = Some((val, 0));
+            seg
+        };
+        let FinWaitStep::Finished(mut ended) = record.on_segment(&stamped(1000, Control::Fin, 80))
+        else {
+            panic!("a FIN in order ends it");
+        };
+        let (_, echo) = ended.ack(Instant::ZERO).options.timestamps.unwrap();
+        assert_eq!(echo, 80);
+        let mut old = stamped(1000, Control::None, 79);
+        old.text = Bytes::from_static(b"x");
+        assert_eq!(
+            ended.on_segment(&old),
+            TimeWaitStep::Answer(DropReason::TcpPaws)
+        );
+    }
+
     /// Covers: TCP-65, TCP-17, SEC-1, SEC-2 (FIN-WAIT-2 without a user)
     #[test]
     fn each_kind_of_segment_has_its_outcome() {

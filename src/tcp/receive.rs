@@ -408,7 +408,7 @@ impl Receive {
             !self.edge.before(self.nxt),
             "the window ends before RCV.NXT"
         );
-        let promised = self.offset + u64::from(self.edge.past(self.nxt_text()));
+        let promised = self.offset + u64::from(self.edge.past(self.nxt));
         self.assembler.check(self.offset, promised);
     }
 

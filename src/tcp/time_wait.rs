@@ -82,6 +82,14 @@ impl TimeWait {
         }
     }
 
+    /// As of a connection with timestamps, whose last one was this.
+    #[cfg(test)]
+    pub(super) fn with_ts_recent(mut self, val: u32) -> Self {
+        self.ts_val = val;
+        self.facts |= Facts::TIMESTAMPS;
+        self
+    }
+
     fn ts_recent(&self) -> Option<u32> {
         self.facts
             .contains(Facts::TIMESTAMPS)

@@ -73,15 +73,16 @@ impl Receive {
             return report;
         }
         let blocks = &mut report.blocks;
+        // RCV.NXT is the number of `offset`, but for a FIN: behind one nothing is held.
         let seq = |offset: u64| {
             let ahead = u32::try_from(offset - self.offset).unwrap_or(u32::MAX);
-            (self.nxt_text() + ahead).get()
+            (self.nxt + ahead).get()
         };
         let mut holder = None;
         if let Some((left, right)) = self.owed.dsack() {
             blocks.push(left.get(), right.get());
             if room > 1 && !left.before(self.nxt) {
-                let offset = self.offset + u64::from(left.past(self.nxt_text()));
+                let offset = self.offset + u64::from(left.past(self.nxt));
                 holder = self.assembler.run_with(offset);
             }
         }
@@ -99,15 +100,6 @@ impl Receive {
         }
         report.runs = left.min(self.assembler.untold());
         report
-    }
-
-    /// The sequence number of stream offset `self.offset`.
-    pub(super) fn nxt_text(&self) -> SeqNum {
-        if self.is_finished() {
-            self.nxt - 1
-        } else {
-            self.nxt
-        }
     }
 
     /// The window field for the next segment, and the right edge that it promises.

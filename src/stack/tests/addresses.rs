@@ -63,6 +63,11 @@ fn r64_another_probe_or_an_advertisement_makes_it_a_duplicate() {
         rig.receive(claim);
         assert_eq!(state(&rig), AddressState::Duplicate);
         assert_eq!(rig.stack.counters().addresses_duplicate, 1);
+        assert_eq!(
+            rig.stack.poll_timeout(),
+            None,
+            "the next probe is not waited for"
+        );
         rig.advance(Duration::from_secs(9));
         assert_eq!(state(&rig), AddressState::Duplicate);
         assert!(rig.drain().is_empty());

@@ -93,4 +93,19 @@ mod tests {
         clumped.on_ack(Instant::from_millis(1), 0, 50_000, 1, 8000);
         assert_eq!(clumped.extra(1, None), 8000);
     }
+
+    /// Startup's end counts more rounds: what was known by then goes on to be known, for so many.
+    #[test]
+    fn a_longer_memory_begins_with_what_is_known() {
+        let mut clumps = Aggregation::new(1);
+        clumps.on_ack(Instant::from_millis(1), 5, 30_000, 1, 100_000);
+        clumps.set_rounds(6, 10);
+        assert_eq!(clumps.extra(u64::MAX, None), 30_000);
+        for round in 7..=30 {
+            let known = clumps.extra(u64::MAX, None);
+            assert_eq!(known == 30_000, round <= 17, "{known} before round {round}");
+            clumps.restart(Instant::from_millis(round));
+            clumps.on_ack(Instant::from_millis(round), round, 100, 1, 100_000);
+        }
+    }
 }

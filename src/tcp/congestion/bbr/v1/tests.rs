@@ -139,6 +139,9 @@ fn recovery_conserves_for_a_round_and_the_window_comes_back() {
     assert_eq!(path.get("cwnd"), i128::from(path.inflight + SMSS));
     path.control.on_recovery_exit(&cx, EpisodeKind::Recovery);
     assert_eq!(path.get("cwnd"), before);
+    // No ACK told anything new in between, and the next one finds no recovery to begin.
+    path.control.on_ack(&cx, &AckSample::new(SMSS));
+    assert!(path.get("cwnd") >= before, "{}", path.get("cwnd"));
 }
 
 /// Where one recovery ends with the ACK that shows the next loss, the window goes on as it is; a loss that a later ACK

@@ -267,6 +267,38 @@ fn m24_gaps_are_counted_not_packets() {
     assert_eq!(bbr.model.gaps, 2);
 }
 
+/// A round's gaps are the round's: a few in each round are no full queue, however long Startup lasts.
+#[test]
+fn m24_gaps_of_one_round_do_not_count_in_the_next() {
+    for (gaps, full) in [(STARTUP_GAPS - 1, false), (STARTUP_GAPS, true)] {
+        let mut bbr = Bbr3::new();
+        let mut cx = cx();
+        (cx.sack_ok, cx.phase) = (true, Phase::Recovery);
+        bbr.start(&cx, &Start::new(1));
+        let mut event = LostEvent::new(TxStamp::default(), SMSS);
+        event.starts_new_gap = true;
+        for round in 1..=8 {
+            for _ in 0..gaps {
+                bbr.on_lost(&cx, &event);
+            }
+            let rate = RateSample {
+                prior_delivered: cx.delivered,
+                delivered: 100_000,
+                rate: 100_000 << round,
+                tx_in_flight: 100_000,
+                lost: 10_000,
+                ..RateSample::default()
+            };
+            cx.delivered += 100_000;
+            cx.now = cx.now + Duration::from_millis(40);
+            let mut sample = AckSample::new(100_000);
+            sample.rate = Some(rate);
+            bbr.on_ack(&cx, &sample);
+        }
+        assert_eq!(bbr.model.full.reached, full, "{gaps} gaps a round");
+    }
+}
+
 /// m19, and where the limit was crossed: in bytes of flight, lost with the record, and its size.
 #[test]
 fn m19_in_flight_at_loss_does_not_underflow() {
