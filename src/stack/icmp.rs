@@ -68,6 +68,17 @@ pub(crate) enum Complaint {
     Parameter { code: u8, pointer: u32 },
 }
 
+impl Complaint {
+    /// Is it told as Destination Unreachable? IPv6 has Parameter Problem for a protocol (RFC 4443 §3.4).
+    const fn is_unreachable(self, to: IpAddr) -> bool {
+        match self {
+            Self::Port => true,
+            Self::Protocol { .. } => to.is_ipv4(),
+            Self::Parameter { .. } => false,
+        }
+    }
+}
+
 impl Net {
     /// The flow of an answer to `packet` from our address `src`, and where it leaves. RFC 4443 §2.2: what was
     /// sent to a group is answered from an address of the interface.
@@ -324,6 +335,11 @@ impl Stack {
         else {
             return;
         };
+        let sent = self.net.interfaces[on.index()].unreachables;
+        // RFC 4443 §3.1 (IC6-9).
+        if !sent && complaint.is_unreachable(packet.src) {
+            return;
+        }
         if !self.net.icmp_limit.allow(self.net.now, packet.src) {
             self.net.counters.drops.count(DropReason::RateLimited);
             return;

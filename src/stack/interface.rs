@@ -27,6 +27,8 @@ pub(crate) struct Interface {
     pub(crate) mac: MacAddr,
     pub(crate) tag: Option<VlanTag>,
     pub(crate) accept_foreign: bool,
+    /// Does Destination Unreachable leave here?
+    pub(crate) unreachables: bool,
     pub(crate) addresses: Addresses,
     /// Sockets that wait for a tentative address, by that address.
     pub(crate) waiters: BTreeMap<IpAddr, BTreeSet<Waiter>>,
@@ -74,6 +76,7 @@ impl Interface {
             mac,
             tag: config.vlan.map(VlanTag::new),
             accept_foreign: config.accept_foreign,
+            unreachables: config.unreachables,
             addresses,
             waiters: BTreeMap::new(),
             share: config.shared_segments().map(QueueShare::new),

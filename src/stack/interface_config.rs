@@ -24,6 +24,7 @@ pub struct InterfaceConfig {
     pub(crate) dad_delay: Duration,
     pub(crate) link_local: bool,
     pub(crate) accept_foreign: bool,
+    pub(crate) unreachables: bool,
     pub(crate) windows_together: Option<usize>,
 }
 
@@ -42,6 +43,7 @@ impl InterfaceConfig {
             dad_delay: Duration::ZERO,
             link_local: true,
             accept_foreign: false,
+            unreachables: true,
             windows_together: None,
         }
     }
@@ -129,6 +131,18 @@ impl InterfaceConfig {
     pub fn accept_foreign(self, accepted: bool) -> Self {
         Self {
             accept_foreign: accepted,
+            ..self
+        }
+    }
+
+    /// Does Destination Unreachable leave by this interface, for a port or protocol that nobody takes (default yes;
+    /// RFC 4443 §3.1 asks that it can be off for each interface, and it is so for IPv4 too)? Parameter
+    /// Problems and other errors leave all the same; [`Config::icmp_errors_per_second`](super::Config::icmp_errors_per_second)
+    /// of 0 sends none of any kind.
+    #[must_use]
+    pub fn unreachables(self, sent: bool) -> Self {
+        Self {
+            unreachables: sent,
             ..self
         }
     }

@@ -10,7 +10,7 @@ use crate::stack::{Config, InterfaceConfig, ListenOptions, PingOptions, UdpOptio
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
 
 /// The number of the format of a recording's own blocks: one more whenever what stands in them changes.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// The same with every setting within the bounds that its method keeps: a file may hold any number.
 pub(super) fn within_bounds(config: Config) -> Config {
@@ -78,7 +78,7 @@ fields! {
     }
     InterfaceConfig {
         capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, link_local,
-        accept_foreign, windows_together,
+        accept_foreign, unreachables, windows_together,
     }
     Capabilities {
         medium, mtu, checksum, tso4, tso6, uso, cut_in_software, queue_frames, receives_super_segments,

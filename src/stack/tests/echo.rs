@@ -189,6 +189,31 @@ fn errors_are_sent_with_tos_0() {
     }
 }
 
+/// Covers: IC6-9 (IPv4's too; what is no Destination Unreachable is sent all the same)
+#[test]
+fn an_interface_may_send_no_unreachables() {
+    let mut rig = Rig::with(|config| config.unreachables(false));
+    rig.introduce();
+    let mut ask = |src: IpAddr, dst: IpAddr, protocol, data: &[u8]| {
+        rig.receive(ip_frame(src, dst, protocol, data));
+        rig.drain()
+    };
+    let (v4, v6) = ((PEER.into(), OURS.into()), (PEER6.into(), OURS6.into()));
+    for (src, dst) in [v4, v6] {
+        let (from, to) = (SocketAddr::new(src, 9), SocketAddr::new(dst, 4444));
+        let closed = udp_bytes(from, to, b"who is there");
+        assert!(ask(src, dst, Protocol::UDP, &closed).is_empty());
+    }
+    assert!(ask(v4.0, v4.1, Protocol(253), b"12345678").is_empty());
+    let told = ask(v6.0, v6.1, Protocol(253), b"12345678");
+    let (_, message) = told[0].icmp6();
+    assert!(
+        matches!(message, Icmpv6::ParameterProblem { .. }),
+        "{message:?}"
+    );
+    assert_eq!(rig.stack.counters().icmp_errors_sent, 1);
+}
+
 /// Covers: IC4-8 (code 2), IP6-6 (Parameter Problem code 1 with its pointer), IC6-12.
 #[test]
 fn an_unknown_protocol_is_unreachable() {
