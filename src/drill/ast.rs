@@ -2,6 +2,7 @@
 //!
 //! *Owns* the shapes. *Does not* say what they mean: numbers are the script's own, names are words.
 
+use core::num::NonZeroU16;
 use core::time::Duration;
 
 use crate::tcp::Flags;
@@ -67,6 +68,8 @@ pub(super) enum Action {
 pub(super) struct Packet {
     pub(super) ip: IpInfo,
     pub(super) body: Body,
+    /// `<<`: it comes in one batch with the next line's.
+    pub(super) joined: bool,
 }
 
 /// What a line says of the IP header; `None` is what it leaves out.
@@ -112,6 +115,8 @@ pub(super) struct Tcp {
     pub(super) seq: Number,
     /// Bytes of text.
     pub(super) len: u32,
+    /// Bytes of each segment on the wire but the last, when the line says so.
+    pub(super) size: Option<NonZeroU16>,
     pub(super) ack: Option<Number>,
     pub(super) window: Option<u16>,
     pub(super) urgent: Option<u16>,

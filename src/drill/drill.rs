@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::ast::{Action, Arg, Body, Number, Packet, Script, TcpOption, TcpOptionList};
 use super::error::SyntaxError;
 use super::profile::Profile;
-use super::run::{self, Ran, Setup};
+use super::run::{self, Session, Setup};
 use super::source::Defines;
 use super::verdict::{Cause, Outcome, Verdict};
 
@@ -24,7 +24,7 @@ pub enum Variant {
     Plain,
     /// A script for IPv4 over IPv6.
     Ipv6,
-    /// Over a device with segmentation offload: what is sent leaves in super-segments.
+    /// Over a device with segmentation offload: what is sent leaves in super-segments, and is compared as the device cuts them.
     Offload,
     /// Both initial numbers, and the peer's timestamps, lie just below the wrap.
     Wrap,
@@ -70,11 +70,24 @@ impl Variant {
 /// let outcome = Drill::new(Profile::linux()).run(script, Variant::Plain).unwrap();
 /// assert_eq!(outcome.verdict, Verdict::StrictPass, "{outcome:?}");
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Drill {
     /// `None`: the one that a script names, [`Profile::linux`] if it names none.
     profile: Option<Profile>,
     defines: Defines,
+    below_wrap: u32,
+    stamps_below_wrap: u32,
+}
+
+impl Default for Drill {
+    fn default() -> Self {
+        Self {
+            profile: None,
+            defines: Defines::new(),
+            below_wrap: BELOW_WRAP,
+            stamps_below_wrap: STAMPS_BELOW_WRAP,
+        }
+    }
 }
 
 impl Drill {
@@ -84,8 +97,23 @@ impl Drill {
     pub fn new(profile: Profile) -> Self {
         Self {
             profile: Some(profile),
-            defines: Defines::new(),
+            ..Self::default()
         }
+    }
+
+    /// How far before the wrap both initial numbers are in [`Variant::Wrap`]: 700 by default, so that the
+    /// first segment crosses it.
+    #[must_use]
+    pub fn below_wrap(mut self, numbers: u32) -> Self {
+        self.below_wrap = numbers;
+        self
+    }
+
+    /// How many milliseconds before the wrap our timestamps begin in [`Variant::StampWrap`]: 30 by default.
+    #[must_use]
+    pub fn stamps_below_wrap(mut self, millis: u32) -> Self {
+        self.stamps_below_wrap = millis;
+        self
     }
 
     /// Replaces a word in every script.
@@ -96,34 +124,73 @@ impl Drill {
     }
 
     /// Runs a script; `None` when it has no such variant: an IPv4 address that stands in it, a number of
-    /// the wire, no SYN of ours, segments that are looked at one by one.
+    /// the wire, no SYN of ours.
     ///
     /// Any text gives an outcome, in bounded time and memory.
     pub fn run(&self, text: &str, variant: Variant) -> Option<Outcome> {
         let (script, profile) = match self.parse(text) {
             Ok(parsed) => parsed,
-            Err(error) => {
-                let text = format!(
-                    "column {}: expected {}, found {}",
-                    error.column, error.expected, error.found
-                );
-                let cause = Cause::new(error.line, text);
-                return (variant == Variant::Plain).then(|| Outcome::of(Verdict::Fail, cause));
-            }
+            Err(error) => return (variant == Variant::Plain).then(|| of_syntax(&error)),
         };
+        let setup = self.setup(&script, profile, variant)?;
+        Some(match run::begin(&script, &setup) {
+            Ok(mut runner) => runner.run(&script),
+            Err(outcome) => outcome,
+        })
+    }
+
+    /// Begins a script that Rust goes on with, piece by piece; `None` when what is given of it has no such
+    /// variant.
+    ///
+    /// # Errors
+    /// What the beginning comes to, when it does not pass.
+    pub fn begin(&self, text: &str, variant: Variant) -> Option<Result<Session, Outcome>> {
+        let (script, profile) = match self.parse(text) {
+            Ok(parsed) => parsed,
+            Err(error) => return Some(Err(of_syntax(&error))),
+        };
+        let setup = self.setup(&script, profile, variant)?;
+        let words = self.words(&setup.profile);
+        Some(run::begin(&script, &setup).and_then(|runner| Session::new(runner, words, &script)))
+    }
+
+    /// How a script is run in a variant that it has.
+    fn setup(&self, script: &Script, profile: Profile, variant: Variant) -> Option<Setup> {
         let mut setup = Setup::new(profile);
         match variant {
             Variant::Plain => {}
-            Variant::Ipv6 if is_of_ipv4(&script) => return None,
+            Variant::Ipv6 if is_of_ipv4(script) => return None,
             Variant::Ipv6 => setup.v6 = true,
-            Variant::Offload if has_strict_segments(&script) => return None,
             Variant::Offload => setup.offload = true,
-            Variant::Wrap | Variant::StampWrap if has_absolute(&script) => return None,
+            Variant::Wrap | Variant::StampWrap if has_absolute(script) => return None,
             Variant::Wrap | Variant::StampWrap => {
-                setup = below_the_wrap(&script, &setup, variant)?;
+                setup = self.below_the_wrap(script, &setup, variant)?;
             }
         }
-        Some(run::run(&script, &setup).outcome)
+        Some(setup)
+    }
+
+    /// Begins so much later that the number, or the timestamp, of our first SYN is just below the wrap. What
+    /// they are at the usual time, a first run tells: both are a keyed value and the clock.
+    fn below_the_wrap(&self, script: &Script, setup: &Setup, variant: Variant) -> Option<Setup> {
+        let mut runner = run::begin(script, setup).ok()?;
+        runner.run(script);
+        let syn = runner.first_syn()?;
+        let mut setup = setup.clone();
+        setup.below_wrap = Some(self.below_wrap);
+        let later = if variant == Variant::Wrap {
+            // RFC 9293 §3.4.1 MUST-8: a number each 4 microseconds.
+            let ticks = 0u32.wrapping_sub(self.below_wrap).wrapping_sub(syn.isn);
+            Duration::from_micros(4) * ticks
+        } else {
+            // RFC 7323 §5.4: a tick each millisecond.
+            let ticks = 0u32
+                .wrapping_sub(self.stamps_below_wrap)
+                .wrapping_sub(syn.stamp?);
+            Duration::from_millis(ticks.into())
+        };
+        setup.start = setup.start + later;
+        Some(setup)
     }
 
     /// The script, and the profile that it is run under.
@@ -153,26 +220,13 @@ fn own_profile(script: &Script) -> Option<Profile> {
     Profile::by_name(option.value.as_deref()?)
 }
 
-/// Begins so much later that the number, or the timestamp, of our first SYN is just below the wrap. What
-/// they are at the usual time, a first run tells: both are a keyed value and the clock.
-fn below_the_wrap(script: &Script, setup: &Setup, variant: Variant) -> Option<Setup> {
-    let Ran { first_syn, .. } = run::run(script, setup);
-    let syn = first_syn?;
-    let mut setup = setup.clone();
-    setup.below_wrap = Some(BELOW_WRAP);
-    let later = if variant == Variant::Wrap {
-        // RFC 9293 §3.4.1 MUST-8: a number each 4 microseconds.
-        let ticks = 0u32.wrapping_sub(BELOW_WRAP).wrapping_sub(syn.isn);
-        Duration::from_micros(4) * ticks
-    } else {
-        // RFC 7323 §5.4: a tick each millisecond.
-        let ticks = 0u32
-            .wrapping_sub(STAMPS_BELOW_WRAP)
-            .wrapping_sub(syn.stamp?);
-        Duration::from_millis(ticks.into())
-    };
-    setup.start = setup.start + later;
-    Some(setup)
+/// What a text that is no script comes to.
+pub(super) fn of_syntax(error: &SyntaxError) -> Outcome {
+    let text = format!(
+        "column {}: expected {}, found {}",
+        error.column, error.expected, error.found
+    );
+    Outcome::of(Verdict::Fail, Cause::new(error.line, text))
 }
 
 /// Does it name an address, or what only IPv4 has?
@@ -207,12 +261,6 @@ fn names_ipv4(arg: &Arg) -> bool {
         Arg::Name(name) => name.starts_with("IP_") || name == "SOL_IP" || name == "IPPROTO_IP",
         Arg::Any | Arg::Number(_) | Arg::Text(_) => false,
     }
-}
-
-/// Does it look at segments one by one?
-fn has_strict_segments(script: &Script) -> bool {
-    let mut options = script.options.iter();
-    options.any(|option| option.name == "strict_segments")
 }
 
 /// Does it name numbers as they are on the wire? Those cannot be elsewhere.

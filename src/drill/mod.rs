@@ -19,7 +19,7 @@
 //! | `letters.rs` | flags, as read and as shown |
 //! | `ast.rs` | [`Script`] |
 //! | `profile.rs`, `shell.rs` | settings: as another stack, and as a script's commands ask for |
-//! | `run/` | a script's time line, its packets, calls and code |
+//! | `run/` | a script's time line, its packets, calls and code; [`Session`], a script in pieces |
 //! | `drill.rs`, `verdict.rs` | [`Drill`], and what a run comes to |
 
 mod ast;
@@ -42,5 +42,6 @@ pub use ast::Script;
 pub use drill::{Drill, Variant};
 pub use error::SyntaxError;
 pub use profile::{Profile, ProfileError};
+pub use run::Session;
 pub use source::Defines;
 pub use verdict::{Cause, Outcome, Verdict};

@@ -259,6 +259,18 @@ impl Profile {
         &self.name
     }
 
+    /// The options of its sockets.
+    pub const fn tcp(&self) -> &TcpOptions {
+        &self.tcp
+    }
+
+    /// The same with other options of sockets: what no setting can say, Rust can.
+    #[must_use]
+    pub fn with_tcp(mut self, options: TcpOptions) -> Self {
+        self.tcp = options;
+        self
+    }
+
     /// The names of all settings, and what each takes.
     pub fn settings() -> impl Iterator<Item = (&'static str, &'static str)> {
         SETTINGS.iter().map(|(name, takes, _)| (*name, *takes))

@@ -14,6 +14,8 @@ pub(super) enum Effect {
     State(String),
     /// All settings as they were before the script, which is what its end does anyway.
     Restore,
+    /// The device takes nothing from now on, or whatever comes.
+    DeviceFull(bool),
 }
 
 /// How a system setting is understood.
@@ -229,6 +231,15 @@ fn split(command: &str) -> Vec<String> {
 }
 
 fn set(name: &str, value: &str, effects: &mut Vec<Effect>) -> Result<(), String> {
+    if name == "netloom.device_full" {
+        let full = match value.trim() {
+            "1" => true,
+            "0" => false,
+            other => return Err(format!("{name}={other}")),
+        };
+        effects.push(Effect::DeviceFull(full));
+        return Ok(());
+    }
     if let Some(ours) = name.strip_prefix("netloom.") {
         let mut known = Profile::settings().map(|(known, _)| known);
         let ours = known
@@ -450,6 +461,15 @@ mod tests {
         ),
         ("# a comment\ntrue", &[]),
     ];
+
+    #[test]
+    fn a_device_is_full_or_not() {
+        for (value, full) in [("1", true), ("0", false)] {
+            let text = format!("sysctl -w netloom.device_full={value}");
+            assert_eq!(read(&text), Ok(vec![Effect::DeviceFull(full)]));
+        }
+        assert!(read("sysctl netloom.device_full=yes").is_err());
+    }
 
     #[test]
     fn settings_of_every_form() {

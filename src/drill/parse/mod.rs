@@ -19,7 +19,7 @@ mod tests;
 
 use core::time::Duration;
 
-use super::ast::{Action, Event, Script, ScriptOption, Shell, When};
+use super::ast::{Action, Event, Packet, Script, ScriptOption, Shell, When};
 use super::cursor::Cursor;
 use super::error::SyntaxError;
 use super::source::{Defines, Source};
@@ -124,7 +124,9 @@ fn parse_event(cursor: &mut Cursor<'_>) -> Parsed<Event> {
     let action = match cursor.peek() {
         Some('<') => {
             cursor.advance(1);
-            Action::Inject(packet::parse(cursor)?)
+            let joined = cursor.eat("<");
+            let packet = packet::parse(cursor)?;
+            Action::Inject(Packet { joined, ..packet })
         }
         Some('>') => {
             cursor.advance(1);

@@ -1,5 +1,7 @@
 //! Packets: `(ect0) 80 > 5000 P. 1:1001(1000) ack 1 win 500 <nop,nop,TS val 1 ecr 2>`.
 
+use core::num::NonZeroU16;
+
 use super::super::ast::{Body, EcnField, Icmp, IpInfo, Number, Packet, Quoted, Tcp, Udp};
 use super::super::cursor::Cursor;
 use super::super::letters::LETTERS;
@@ -33,7 +35,11 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Parsed<Packet> {
         name if FOREIGN.contains(&name) => return Ok(unsupported(cursor, name)),
         _ => Body::Tcp(parse_tcp(cursor)?),
     };
-    Ok(Packet { ip, body })
+    Ok(Packet {
+        ip,
+        body,
+        joined: false,
+    })
 }
 
 /// The rest of the line belongs to it.
@@ -42,6 +48,7 @@ fn unsupported(cursor: &mut Cursor<'_>, name: &str) -> Packet {
     Packet {
         ip: IpInfo::default(),
         body: Body::Unsupported(name.to_owned()),
+        joined: false,
     }
 }
 
@@ -108,12 +115,13 @@ fn parse_ports(cursor: &mut Cursor<'_>) -> Parsed<Option<(u16, u16)>> {
 fn parse_tcp(cursor: &mut Cursor<'_>) -> Parsed<Tcp> {
     let ports = parse_ports(cursor)?;
     let flags = parse_flags(cursor)?;
-    let (seq, len) = parse_range(cursor)?;
+    let (seq, len, size) = parse_range(cursor)?;
     let mut tcp = Tcp {
         ports,
         flags,
         seq,
         len,
+        size,
         ack: None,
         window: None,
         urgent: None,
@@ -168,8 +176,8 @@ fn parse_flags(cursor: &mut Cursor<'_>) -> Parsed<Flags> {
     Ok(flags)
 }
 
-/// `start:end(len)` or `start:...(len)`.
-fn parse_range(cursor: &mut Cursor<'_>) -> Parsed<(Number, u32)> {
+/// `start:end(len)` or `start:...(len)`, and the size of each segment where the length says it.
+fn parse_range(cursor: &mut Cursor<'_>) -> Parsed<(Number, u32, Option<NonZeroU16>)> {
     let start = parse_number(cursor, "a sequence number")?;
     cursor.expect(":")?;
     cursor.skip_space();
@@ -180,7 +188,7 @@ fn parse_range(cursor: &mut Cursor<'_>) -> Parsed<(Number, u32)> {
         Some(parse_number(cursor, "the sequence number of the end")?)
     };
     cursor.expect("(")?;
-    let len = word32(cursor, "a length")?;
+    let (len, size) = parse_text(cursor)?;
     cursor.expect(")")?;
     let right = start.value.wrapping_add(len);
     if end.is_some_and(|end| end.value != right) {
@@ -192,7 +200,32 @@ fn parse_range(cursor: &mut Cursor<'_>) -> Parsed<(Number, u32)> {
         let place = cursor.within(place, place + cursor.since(place).len());
         return Err(place.error("a length of at most 16777216"));
     }
-    Ok((start, len))
+    Ok((start, len, size))
+}
+
+/// A length: `1000`, or `3x1000+200` for three segments of 1000 bytes and one of 200.
+fn parse_text(cursor: &mut Cursor<'_>) -> Parsed<(u32, Option<NonZeroU16>)> {
+    cursor.skip_space();
+    let word = cursor.peek_word();
+    let Some((times, size)) = word.split_once('x').filter(|(times, _)| *times != "0") else {
+        return Ok((word32(cursor, "a length")?, None));
+    };
+    let (times, size) = (times.parse::<u32>().ok(), size.parse::<NonZeroU16>().ok());
+    let (Some(times), Some(size)) = (times, size) else {
+        return Err(cursor.error("segments: how many, `x`, and the bytes of each"));
+    };
+    cursor.advance(word.len());
+    let mut rest = 0;
+    if cursor.eat("+") {
+        rest = half(cursor, "the bytes of the last segment")?;
+        if rest >= size.get() {
+            return Err(cursor.error("a last segment that is shorter than the others before this"));
+        }
+    }
+    let whole = times.checked_mul(size.get().into());
+    let len = whole.and_then(|whole| whole.checked_add(rest.into()));
+    let len = len.ok_or_else(|| cursor.error("a length of at most 4294967295 before this"))?;
+    Ok((len, Some(size)))
 }
 
 pub(super) fn parse_number(cursor: &mut Cursor<'_>, expected: &str) -> Parsed<Number> {
@@ -258,7 +291,7 @@ fn parse_quoted(cursor: &mut Cursor<'_>) -> Parsed<Quoted> {
     if cursor.peek().is_none_or(|c| !c.is_ascii_digit()) {
         flags = Some(parse_flags(cursor)?);
     }
-    let (seq, len) = parse_range(cursor)?;
+    let (seq, len, _) = parse_range(cursor)?;
     cursor.skip_space();
     let mut ack = None;
     if cursor.eat_word("ack") {

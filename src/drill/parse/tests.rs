@@ -133,6 +133,39 @@ fn packets_with_everything() {
 }
 
 #[test]
+fn lengths_may_say_how_they_are_cut() {
+    for (text, len, size) in [
+        ("(1000)", 1000, None),
+        ("(0x10)", 16, None),
+        ("(5x1000)", 5000, Some(1000)),
+        ("( 1x48+4 )", 52, Some(48)),
+    ] {
+        let read = tcp(&format!("> . 1:...{text} ack 1"));
+        assert_eq!((read.len, read.size.map(u16::from)), (len, size), "{text}");
+    }
+    for (text, expected) in [
+        ("(2x0)", "segments: how many, `x`, and the bytes of each"),
+        ("(x5)", "segments: how many, `x`, and the bytes of each"),
+        (
+            "(4000000000x9)",
+            "a length of at most 4294967295 before this",
+        ),
+        (
+            "(2x5+5)",
+            "a last segment that is shorter than the others before this",
+        ),
+    ] {
+        let text = format!("0 > . 1:...{text} ack 1");
+        let error = Script::parse(&text, &Defines::new()).unwrap_err();
+        assert_eq!(error.expected, expected, "{text}");
+    }
+    let Action::Inject(packet) = one("0 << . 1:1(0) ack 1").action else {
+        panic!("no packet of the peer");
+    };
+    assert!(packet.joined);
+}
+
+#[test]
 fn flags_and_ranges_of_every_form() {
     let table = [
         ("S", Flags::SYN),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::super::ast::{Arg, Call, Field};
 use super::{Runner, Step, Stop};
 
-impl Runner<'_> {
+impl Runner {
     /// An address argument; `...` is the usual one, `None` one of the other family.
     pub(super) fn address(
         &self,

@@ -11,7 +11,7 @@ use super::world::PEER_PORT;
 use super::{Runner, Step, Stop, icmp, seen};
 use crate::tcp::{Flags, State};
 
-impl Runner<'_> {
+impl Runner {
     pub(super) fn inject(&mut self, line: u32, packet: &Packet) -> Step<()> {
         let made = |bytes: Result<Vec<u8>, String>| bytes.map_err(|error| Stop::fail(line, error));
         let shown = match &packet.body {
@@ -103,9 +103,9 @@ impl Runner<'_> {
         )
     }
 
-    /// One packet, or with `--mss` as many as the text takes.
+    /// One packet; with `--mss`, or the size of its segments, as many as the text takes.
     fn pieces(&self, tcp: &Tcp) -> Vec<(Piece, Option<NonZeroU16>)> {
-        let mss = self.settings.mss;
+        let mss = tcp.size.or(self.settings.mss);
         let Some(mss) = mss.filter(|mss| u32::from(mss.get()) < tcp.len) else {
             let whole = Piece {
                 from: 0,

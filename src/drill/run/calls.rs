@@ -105,7 +105,7 @@ pub(super) fn check(line: u32, call: &Call) -> Step<()> {
     Ok(())
 }
 
-impl Runner<'_> {
+impl Runner {
     /// Makes a call.
     pub(super) fn make(&mut self, line: u32, call: &Call) -> Step<Answer> {
         match call.name.as_str() {

@@ -17,6 +17,7 @@ type Table<T, V> = &'static [(&'static str, fn(&T) -> V)];
 /// Of the connection, what no `tcpi_` name tells.
 const OF_INFO: Table<TcpInfo, i128> = &[
     ("cwnd_bytes", |info| info.cwnd.into()),
+    ("ssthresh_bytes", |info| info.ssthresh.into()),
     ("in_flight", |info| info.in_flight.into()),
     ("unread", |info| info.unread.into()),
     ("rcv_wnd", |info| info.rcv_wnd.into()),

@@ -92,7 +92,7 @@ fn check_names(line: u32, expr: &Expr) -> Step<()> {
     }
 }
 
-impl Runner<'_> {
+impl Runner {
     pub(super) fn code(&mut self, statements: &[Statement]) -> Step<()> {
         for statement in statements {
             let line = statement.line;

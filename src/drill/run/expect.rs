@@ -27,6 +27,8 @@ struct Taken {
     seen: Seen,
     /// When the last of the merged ones left.
     last: Instant,
+    /// The text of each of them, as it left.
+    sizes: Vec<u32>,
 }
 
 /// What a line has looked at already: packets only join behind it while it waits, and a line of megabytes
@@ -43,7 +45,7 @@ struct Search {
     is_over: bool,
 }
 
-impl Runner<'_> {
+impl Runner {
     pub(super) fn expect(&mut self, event: &Event, packet: &Packet) -> Step<()> {
         let span = self.span(event.when);
         let mut skipped: Option<String> = None;
@@ -141,7 +143,14 @@ impl Runner<'_> {
         }
         compare::compare_ip(&packet.ip, seen)?;
         match (&packet.body, &seen.body) {
-            (Body::Tcp(wanted), SeenBody::Tcp(got)) => self.tcp_differences(event, wanted, got),
+            (Body::Tcp(wanted), SeenBody::Tcp(got)) => {
+                let found = self.tcp_differences(event, wanted, got)?;
+                if is_cut_so(wanted, &taken.sizes) {
+                    Ok(found)
+                } else {
+                    Err(format!("it left in segments of {:?} bytes", taken.sizes))
+                }
+            }
             (Body::Udp(Udp { len, .. }), SeenBody::Udp { len: live, .. }) => {
                 if usize::from(*len) == *live {
                     Ok(None)
@@ -226,7 +235,11 @@ impl Runner<'_> {
             return self.take_at(place);
         };
         let len = first.len();
-        if self.settings.strict_segments || len == wanted.len || len == 0 || wanted.len == 0 {
+        let is_whole = self.settings.strict_segments || len == wanted.len;
+        if is_whole && wanted.size.is_none() || len == 0 || wanted.len == 0 {
+            return self.take_at(place);
+        }
+        if len > wanted.len && wanted.size.is_some() {
             return self.take_at(place);
         }
         if len > wanted.len {
@@ -244,7 +257,8 @@ impl Runner<'_> {
     fn take_at(&mut self, place: usize) -> Option<Taken> {
         let seen = self.world.sent.remove(place)?;
         let last = seen.at;
-        Some(Taken { seen, last })
+        let sizes = vec![seen.text_len()];
+        Some(Taken { seen, last, sizes })
     }
 
     fn find(&self, packet: &Packet, search: &mut Search) -> Option<usize> {
@@ -281,7 +295,11 @@ impl Runner<'_> {
         tail.text.drain(..cut.min(tail.text.len()));
         tail.fields.seq = tail.fields.seq.wrapping_add(len);
         let last = front.at;
-        Some(Taken { seen: front, last })
+        Some(Taken {
+            seen: front,
+            last,
+            sizes: vec![len],
+        })
     }
 
     /// Puts what follows behind it, up to `len` bytes; `None` while there is not enough.
@@ -292,6 +310,8 @@ impl Runner<'_> {
             return None;
         }
         let used = core::mem::take(&mut search.used);
+        let live = |&at: &usize| self.world.sent.get(at).map_or(0, Seen::text_len);
+        let sizes = used.iter().map(live).collect();
         if have > len {
             // The last is cut, and its front merged.
             let last = *used.last()?;
@@ -316,7 +336,11 @@ impl Runner<'_> {
         for &at in used.iter().rev() {
             self.world.sent.remove(at);
         }
-        Some(Taken { seen: merged, last })
+        Some(Taken {
+            seen: merged,
+            last,
+            sizes,
+        })
     }
 
     /// Looks on for what continues the packet at `place`, from where it looked last.
@@ -377,6 +401,16 @@ impl Runner<'_> {
         }
         Ok(())
     }
+}
+
+/// Did the text of a line that says the size of segments leave in such?
+fn is_cut_so(wanted: &Tcp, sizes: &[u32]) -> bool {
+    let (Some(size), Some((last, whole))) = (wanted.size, sizes.split_last()) else {
+        return true;
+    };
+    let size = u32::from(size.get());
+    let before = whole.iter().all(|&live| live == size);
+    before && *last <= size && whole.iter().sum::<u32>() + last == wanted.len
 }
 
 /// Does `next` go on where `before` ends, with the same flags, acknowledgment and window?

@@ -13,6 +13,7 @@
 //! | `sockets.rs`, `calls.rs`, `args.rs`, `transfer.rs`, `sockopts.rs`, `ready.rs` | system calls |
 //! | `eval.rs`, `info.rs`, `counts.rs` | assertions |
 //! | `settings.rs` | a script's options and shell commands |
+//! | `session.rs` | a script in pieces |
 
 mod args;
 mod arrive;
@@ -27,6 +28,7 @@ mod inject;
 mod numbers;
 mod ready;
 mod seen;
+mod session;
 mod settings;
 mod sockets;
 mod sockopts;
@@ -38,6 +40,7 @@ mod world;
 use core::time::Duration;
 
 use self::calls::{Answer, Pending};
+pub use self::session::Session;
 use self::settings::Settings;
 use self::sockets::Sockets;
 use self::world::{FirstSyn, Place, World};
@@ -93,31 +96,15 @@ impl Setup {
     }
 }
 
-/// A run, with what its variants are computed from.
-pub(super) struct Ran {
-    pub(super) outcome: Outcome,
-    pub(super) first_syn: Option<FirstSyn>,
-}
-
-/// Runs a script.
-pub(super) fn run(script: &Script, setup: &Setup) -> Ran {
+/// A world in which scripts run, one going on where the other ended.
+///
+/// # Errors
+/// Why this script cannot begin.
+pub(super) fn begin(script: &Script, setup: &Setup) -> Result<Runner, Outcome> {
     let made = settings::check(script)
         .and_then(|()| Settings::new(script, setup))
         .and_then(|settings| Runner::new(script, setup, settings));
-    let mut runner = match made {
-        Ok(runner) => runner,
-        Err(stop) => {
-            return Ran {
-                outcome: outcome(Err(stop), None, Vec::new()),
-                first_syn: None,
-            };
-        }
-    };
-    let ended = runner.run();
-    Ran {
-        first_syn: runner.world.first_syn,
-        outcome: outcome(ended, runner.strict.take(), runner.world.history()),
-    }
+    made.map_err(|stop| outcome(Err(stop), None, Vec::new()))
 }
 
 fn outcome(ended: Step<()>, strict: Option<Cause>, history: Vec<String>) -> Outcome {
@@ -139,8 +126,8 @@ fn outcome(ended: Step<()>, strict: Option<Cause>, history: Vec<String>) -> Outc
     }
 }
 
-struct Runner<'a> {
-    script: &'a Script,
+/// Runs scripts in one world.
+pub(super) struct Runner {
     settings: Settings,
     world: World,
     sockets: Sockets,
@@ -149,12 +136,14 @@ struct Runner<'a> {
     names: eval::Names,
     /// The end of the event before.
     last: Instant,
+    /// Was there an event?
+    has_begun: bool,
     /// What the strict verdict would not have let pass, first.
     strict: Option<Cause>,
 }
 
-impl<'a> Runner<'a> {
-    fn new(script: &'a Script, setup: &Setup, settings: Settings) -> Step<Self> {
+impl Runner {
+    fn new(script: &Script, setup: &Setup, settings: Settings) -> Step<Self> {
         let place = Place {
             ours: settings.ours,
             theirs: settings.theirs,
@@ -172,26 +161,44 @@ impl<'a> Runner<'a> {
         }
         let last = world.now;
         Ok(Self {
-            script,
             settings,
             world,
             sockets: Sockets::default(),
             pending: None,
             names: eval::Names::default(),
             last,
+            has_begun: false,
             strict: None,
         })
     }
 
-    fn run(&mut self) -> Step<()> {
-        let script = self.script;
-        for (number, event) in script.events.iter().enumerate() {
-            if number == 0 {
+    /// Runs a script, or what follows the one before; what it comes to with all before it.
+    pub(super) fn run(&mut self, script: &Script) -> Outcome {
+        let ended = if self.has_begun {
+            settings::check_more(script).and_then(|()| self.play(script))
+        } else {
+            self.play(script)
+        };
+        outcome(ended, self.strict.clone(), self.world.history())
+    }
+
+    /// The first SYN of ours that left: what the variants near the wrap are computed from.
+    pub(super) const fn first_syn(&self) -> Option<FirstSyn> {
+        self.world.first_syn
+    }
+
+    fn play(&mut self, script: &Script) -> Step<()> {
+        // What was done to the stack since the piece before.
+        self.settle(0)?;
+        for event in &script.events {
+            let is_first = !core::mem::replace(&mut self.has_begun, true);
+            if is_first {
                 self.begin(event.when);
             }
-            self.event(event, number == 0)?;
+            self.event(event, is_first)?;
         }
-        self.end(script.events.last().map_or(0, |event| event.line))?;
+        let line = script.events.last().map_or(0, |event| event.line);
+        self.end(line, ends_with_close(script))?;
         if let Some(cleanup) = &script.cleanup {
             self.shell(cleanup, true)?;
         }
@@ -212,6 +219,10 @@ impl<'a> Runner<'a> {
 
     fn event(&mut self, event: &Event, first: bool) -> Step<()> {
         if let Action::Expect(packet) = &event.action {
+            // A batch that no line of the peer went on with.
+            if self.world.has_input() {
+                self.settle(event.line)?;
+            }
             self.expect(event, packet)?;
             self.last = self.world.now;
             return Ok(());
@@ -233,7 +244,14 @@ impl<'a> Runner<'a> {
             ));
         }
         match &event.action {
-            Action::Inject(packet) => self.inject(event.line, packet)?,
+            Action::Inject(packet) => {
+                self.inject(event.line, packet)?;
+                if packet.joined {
+                    // The stack's turn is when the rest of the batch is there.
+                    self.last = self.world.now;
+                    return Ok(());
+                }
+            }
             Action::Call(call) => self.call(event, call)?,
             Action::Shell(shell) => self.shell(shell, false)?,
             Action::Code(statements) => self.code(statements)?,
@@ -245,7 +263,7 @@ impl<'a> Runner<'a> {
     }
 
     /// The end: nothing is left that a line should have expected, and no call waits.
-    fn end(&mut self, line: u32) -> Step<()> {
+    fn end(&mut self, line: u32, ended_by_close: bool) -> Step<()> {
         if let Some(until) = self.pending.as_ref().map(|pending| pending.until) {
             self.advance(line, until + self.tolerance(until))?;
         }
@@ -253,7 +271,6 @@ impl<'a> Runner<'a> {
         if let Some(pending) = &self.pending {
             return Err(Stop::fail(pending.line, "the call has not returned"));
         }
-        let ended_by_close = ends_with_close(self.script);
         self.no_surplus(line, ended_by_close)
     }
 

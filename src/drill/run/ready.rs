@@ -24,7 +24,7 @@ const READ_HUP: u32 = 0x2000;
 /// Told whether asked for or not.
 const ALWAYS: u32 = ERR | HUP;
 
-impl Runner<'_> {
+impl Runner {
     /// `began` is when the call was made first; [`Instant::ZERO`] when its time is over.
     pub(super) fn ready_call(&mut self, line: u32, call: &Call, began: Instant) -> Step<Answer> {
         match call.name.as_str() {

@@ -5,6 +5,7 @@
 
 use core::fmt::Write as _;
 use core::net::{IpAddr, SocketAddr};
+use core::num::{NonZeroU16, NonZeroU32};
 
 use super::super::ast::{Number, Tcp, TcpOption, TcpOptionList};
 use super::super::letters::LETTERS;
@@ -103,6 +104,14 @@ impl Seen {
         Some(seen)
     }
 
+    /// Bytes of a segment's text.
+    pub(super) fn text_len(&self) -> u32 {
+        match &self.body {
+            SeenBody::Tcp(tcp) => tcp.len(),
+            SeenBody::Udp { .. } | SeenBody::Icmp(_) | SeenBody::Other(_) => 0,
+        }
+    }
+
     /// Ports from and to, when it has any.
     pub(super) fn ports(&self) -> Option<(u16, u16)> {
         match &self.body {
@@ -119,6 +128,37 @@ impl Seen {
             SocketAddr::new(self.src, from),
             SocketAddr::new(self.dst, to),
         ))
+    }
+
+    /// A super-segment as the device cuts it; anything else as it is. What is wrong with the whole is wrong with each.
+    pub(super) fn cut(mut self, size: Option<NonZeroU16>) -> Vec<Self> {
+        let (Some(size), SeenBody::Tcp(tcp)) = (size, &mut self.body) else {
+            return vec![self];
+        };
+        let text = core::mem::take(&mut tcp.text);
+        let whole = tcp.clone();
+        let count = text.len().div_ceil(size.get().into()).max(1);
+        let mut seq = whole.fields.seq;
+        let mut pieces = Vec::with_capacity(count);
+        for (number, part) in text.chunks(size.get().into()).enumerate() {
+            let mut tcp = whole.clone();
+            tcp.fields.seq = seq;
+            // The last one ends what was pushed or closed; what is told once, the first one tells (RFC 3168 §6.1.2).
+            if number + 1 < count {
+                tcp.fields.flags.remove(Flags::PSH | Flags::FIN);
+            }
+            if number > 0 {
+                tcp.fields.flags.remove(Flags::CWR);
+            }
+            tcp.text = part.to_vec();
+            seq = seq.wrapping_add(tcp.len());
+            let body = SeenBody::Tcp(tcp);
+            pieces.push(Self {
+                body,
+                ..self.clone()
+            });
+        }
+        pieces
     }
 
     /// As a script would have it.
@@ -249,11 +289,21 @@ impl SeenTcp {
             flags: self.fields.flags,
             seq: relative(numbers.ours_to_script(self.fields.seq)),
             len: self.len(),
+            size: None,
             ack: acks.then(|| relative(numbers.theirs_to_script(self.fields.ack))),
             window: Some(self.fields.window),
             urgent: Some(self.fields.urgent).filter(|&urgent| urgent > 0),
             options: TcpOptionList::These(self.options.iter().map(option).collect()),
         }
+    }
+}
+
+/// `3x1000+200`
+fn show_cut(len: u32, size: NonZeroU32) -> String {
+    let (times, rest) = (len / size, len % size);
+    match rest {
+        0 => format!("{times}x{size}"),
+        rest => format!("{times}x{size}+{rest}"),
     }
 }
 
@@ -267,7 +317,12 @@ pub(super) fn show_tcp(tcp: &Tcp) -> String {
     let number = |n: Number| format!("{}{}", n.value, if n.absolute { "!" } else { "" });
     let end = tcp.seq.value.wrapping_add(tcp.len);
     // Writing to a string never fails.
-    let _ = write!(line, " {}:{end}({})", number(tcp.seq), tcp.len);
+    let _ = write!(line, " {}:{end}(", number(tcp.seq));
+    let _ = match tcp.size {
+        Some(size) => write!(line, "{}", show_cut(tcp.len, size.into())),
+        None => write!(line, "{}", tcp.len),
+    };
+    line.push(')');
     if let Some(ack) = tcp.ack {
         let _ = write!(line, " ack {}", number(ack));
     }

@@ -170,10 +170,16 @@ impl Settings {
     /// What a command sets.
     pub(super) fn apply(&mut self, shell: &Shell) -> Step<()> {
         for effect in effects(shell)? {
-            if let Effect::Set(name, value) = effect {
-                self.profile
-                    .set(name, &value)
-                    .map_err(|error| Stop::unsupported(shell.line, error))?;
+            match effect {
+                Effect::Set(name, value) => {
+                    let set = self.profile.set(name, &value);
+                    set.map_err(|error| Stop::unsupported(shell.line, error))?;
+                }
+                Effect::DeviceFull(_) => {
+                    let text = "a device that is full before the first event";
+                    return Err(Stop::unsupported(shell.line, text));
+                }
+                Effect::State(_) | Effect::Restore => {}
             }
         }
         Ok(())
@@ -220,7 +226,7 @@ fn per_mille(text: &str) -> Option<u32> {
     Some(whole * 10 + tenth)
 }
 
-impl Runner<'_> {
+impl Runner {
     /// A command between events, or the one behind them.
     pub(super) fn shell(&mut self, shell: &Shell, is_last: bool) -> Step<()> {
         for effect in effects(shell)? {
@@ -242,6 +248,7 @@ impl Runner<'_> {
                     return Err(Stop::unsupported(shell.line, text));
                 }
                 Effect::Restore => {}
+                Effect::DeviceFull(is_full) => self.world.set_device_full(is_full),
                 Effect::State(wanted) => {
                     let state = self.state_name();
                     if state != wanted {
@@ -287,6 +294,28 @@ pub(super) fn check(script: &Script) -> Step<()> {
         }
     }
     Ok(())
+}
+
+/// The same for one that goes on in the world of another: what only its beginning can say must not be there.
+pub(super) fn check_more(script: &Script) -> Step<()> {
+    if let Some(option) = script.options.first() {
+        let text = format!("--{} behind the beginning", option.name);
+        return Err(Stop::fail(option.line, text));
+    }
+    if let Some(init) = &script.init {
+        let text = "a command without a time behind the beginning";
+        return Err(Stop::fail(init.line, text));
+    }
+    for event in &script.events {
+        if let Action::Shell(shell) = &event.action
+            && effects(shell)?
+                .iter()
+                .any(|effect| matches!(effect, Effect::Set("mtu", _)))
+        {
+            return Err(Stop::unsupported(shell.line, "an MTU behind the beginning"));
+        }
+    }
+    check(script)
 }
 
 fn check_packet(line: u32, packet: &Packet) -> Step<()> {

@@ -6,6 +6,7 @@ use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::profile::Profile;
+use super::numbers::our_byte;
 use crate::stack::{ListenerId, TcpId, UdpId};
 use crate::tcp::{Keepalive, TcpOptions};
 
@@ -173,6 +174,14 @@ impl Sockets {
         if is_whole {
             self.ends.insert(offset(self.written));
         }
+    }
+
+    /// What is written next, and counts as written.
+    pub(super) fn next_text(&mut self, len: usize) -> Vec<u8> {
+        let start = self.written;
+        self.note_written(len as u64, true);
+        let text = (start..self.written).map(|at| our_byte(offset(at)));
+        text.collect()
     }
 
     /// Does a write end at this offset?

@@ -139,7 +139,7 @@ fn linger(arg: Option<&Arg>) -> Option<(i64, i64)> {
     Some((on, value(time, ["linger", "l_linger"])?))
 }
 
-impl Runner<'_> {
+impl Runner {
     pub(super) fn setsockopt(&mut self, line: u32, call: &Call) -> Step<Answer> {
         let fd = descriptor(line, call)?;
         let name = name_of(line, call)?;

@@ -97,6 +97,169 @@ fn segments_are_merged_and_split_until_lengths_agree() {
 }
 
 #[test]
+fn segments_are_of_the_size_that_a_line_says() {
+    let write = "+0 write(4, ..., 2500) = 2500\n";
+    passes(&format!("{write}+0 > P. 1:2501(2x1000+500) ack 1"));
+    fails(
+        &format!("{write}+0 > P. 1:2501(5x500) ack 1"),
+        2,
+        "it left in segments of [1000, 1000, 500] bytes",
+    );
+    fails(
+        &format!("{write}+0 > P. 1:1001(2x500) ack 1"),
+        2,
+        "segments of [1000]",
+    );
+    fails(
+        &format!("{write}+0 > P. 1:1501(1x1000+500) ack 1"),
+        2,
+        "segments of [1000, 1000]",
+    );
+    // The peer's come as one super-segment.
+    passes(
+        "+0 < P. 1:2501(2x1000+500) ack 1 win 32000
+         +0 > . 1:1(0) ack 2501
+         +0 %{ assert tcpi_segs_in == 4, tcpi_segs_in }%",
+    );
+}
+
+/// A super-segment is what the device makes of it: looked at segment by segment, it is no other script.
+#[test]
+fn super_segments_leave_as_the_device_cuts_them() {
+    let script = format!(
+        "--strict_segments\n{OPEN}+0 write(4, ..., 2500) = 2500
+         +0 > . 1:1001(1000) ack 1
+         +0 > . 1001:2001(1000) ack 1
+         +0 > P. 2001:2501(500) ack 1
+         +.1 < . 1:1(0) ack 2501 win 32000
+         +0 write(4, ..., 2000) = 2000
+         +0 > P. 2501:4501(2x1000) ack 1
+         +.1 < . 1:1(0) ack 4501 win 32000\n"
+    );
+    for variant in [Variant::Plain, Variant::Offload] {
+        let outcome = run(&script, variant).unwrap();
+        assert_eq!(outcome.verdict, Verdict::StrictPass, "{outcome:#?}");
+    }
+}
+
+/// Two lines in one batch are one turn of the stack: two segments have one ACK.
+#[test]
+fn lines_of_one_batch_arrive_together() {
+    let rest = ". 1:1001(1000) ack 1 win 32000
+         +0 < . 1001:2001(1000) ack 1 win 32000
+         +0 < . 2001:3001(1000) ack 1 win 32000\n";
+    passes(&format!(
+        "+0 < {rest}+0 > . 1:1(0) ack 1001\n+0 > . 1:1(0) ack 2001\n+0 > . 1:1(0) ack 3001"
+    ));
+    let joined = format!("+0 < {rest}").replace("< . 1", "<< . 1");
+    passes(&format!("{joined}+0 > . 1:1(0) ack 3001"));
+    // The last has nothing to come with.
+    passes("+0 << R. 1:1(0) ack 1\n+0 read(4, ..., 1) = -1 ECONNRESET");
+}
+
+#[test]
+fn a_device_that_is_full_takes_nothing() {
+    passes(
+        "+0 `sysctl -w netloom.device_full=1`
+         +0 write(4, ..., 1000) = 1000
+         +1 `sysctl -w netloom.device_full=0`
+         +0 > P. 1:1001(1000) ack 1
+         +.1 < . 1:1(0) ack 1001 win 32000",
+    );
+    fails(
+        "+0 `sysctl -w netloom.device_full=1`
+         +0 write(4, ..., 1000) = 1000
+         +0 > P. 1:1001(1000) ack 1",
+        3,
+        "nothing came",
+    );
+    let script = format!("`sysctl netloom.device_full=1`\n{OPEN}");
+    assert_eq!(plain(&script).verdict, Verdict::Unsupported);
+}
+
+/// What one piece leaves is there in the next; what only a beginning can say fails there.
+#[test]
+fn a_script_in_pieces_goes_on_where_it_was() {
+    let begin = |variant| Drill::new(Profile::linux()).begin(OPEN, variant);
+    for variant in Variant::ALL {
+        let Some(session) = begin(variant) else {
+            assert_eq!(variant, Variant::StampWrap);
+            continue;
+        };
+        let mut session = session.unwrap();
+        let text = session.next_text(300);
+        let (id, now) = (session.connection().unwrap(), session.now());
+        assert_eq!(session.stack_mut().tcp_write(now, id, &text), Ok(300));
+        let outcome = session.run(
+            "+0 > P. 1:301(300) ack 1
+             +.1 < . 1:1(0) ack 301 win 32000
+             +0 %{ kept = tcpi_snd_wnd }%
+             +0 write(4, ..., 50) = 50
+             +0 > P. 301:351(50) ack 1",
+        );
+        assert!(outcome.verdict.is_pass(), "{outcome:#?}");
+        let outcome = session.run("+.1 < . 1:1(0) ack 351 win 9\n+0 %{ assert kept == 32000 }%");
+        assert!(outcome.verdict.is_pass(), "{outcome:#?}");
+        assert_eq!(session.info().unwrap().snd_wnd, 9);
+        assert_eq!(variant == Variant::Ipv6, session.addresses().0.is_ipv6());
+        // Lines are counted anew, and what failed stays so.
+        let outcome = session.run("+0 < . 1:1(0) ack 351 win 9\n+0 > . 5:5(0) ack 1");
+        assert_eq!(outcome.verdict, Verdict::Fail);
+        assert_eq!(outcome.cause.as_ref().map(|cause| cause.line), Some(2));
+        assert_eq!(session.run("+0 close(4) = 0"), outcome);
+    }
+    for (text, says) in [
+        ("--mss=5\n+0 close(4) = 0", "--mss behind the beginning"),
+        ("`true`\n+0 close(4) = 0", "behind the beginning"),
+        ("+0 `ifconfig tun0 mtu 900`", "an MTU behind the beginning"),
+        ("+0 < X", "column"),
+        ("+0 write(4, ..., 10) = 10", "no line expects"),
+    ] {
+        let mut session = begin(Variant::Plain).unwrap().unwrap();
+        let outcome = session.run(text);
+        assert!(!outcome.verdict.is_pass(), "{text}");
+        let cause = outcome.cause.unwrap().text;
+        assert!(cause.contains(says), "{text}: {cause}");
+    }
+    let failed = Drill::default().begin("0 close(3) = 0", Variant::Plain);
+    assert!(failed.unwrap().is_err());
+}
+
+/// How far from the wrap a run begins, who runs it says.
+#[test]
+fn the_wrap_is_as_near_as_asked_for() {
+    for below in [0, 1, 5000] {
+        let drill = Drill::new(Profile::linux()).below_wrap(below);
+        let session = drill.begin(OPEN, Variant::Wrap).unwrap().unwrap();
+        assert_eq!(session.our_isn(), Some(0u32.wrapping_sub(below)));
+    }
+}
+
+/// Packets of others are the stack's affair, and not the script's.
+#[test]
+fn a_packet_that_is_no_lines_is_answered_beside_the_script() {
+    let drill = Drill::new(Profile::linux());
+    let mut session = drill.begin(OPEN, Variant::Plain).unwrap().unwrap();
+    let (ours, theirs) = session.addresses();
+    let header = super::super::ast::IpInfo::default();
+    // Nobody is at this port, and the answer is a RST.
+    let mut segment = vec![0; 60];
+    let mut fields = crate::tcp::Fields::default();
+    (fields.src_port, fields.dst_port) = (7, 9);
+    fields.flags = crate::tcp::Flags::SYN;
+    let len = fields.emit(&crate::tcp::Options::NONE, &mut segment);
+    segment.truncate(len);
+    let ends = ((theirs, 7).into(), (ours, 9).into());
+    let protocol = crate::base::Protocol::TCP;
+    let packet = super::inject::packet(ends, &header, protocol, segment, Some(16)).unwrap();
+    for _ in 0..2 {
+        assert_eq!(session.exchange(&packet).unwrap().len(), 1);
+    }
+    let outcome = session.run("+0 close(4) = 0\n+0 > F. 1:1(0) ack 1");
+    assert!(outcome.verdict.is_pass(), "{outcome:#?}");
+}
+
+#[test]
 fn what_does_not_hold_is_told_with_its_line() {
     let write = "+0 write(4, ..., 1000) = 1000\n";
     let table = [

@@ -36,7 +36,7 @@ struct Asked {
     waiting: Option<i64>,
 }
 
-impl Runner<'_> {
+impl Runner {
     pub(super) fn transfer(&mut self, line: u32, call: &Call) -> Step<Answer> {
         let fd = descriptor(line, call)?;
         let asked = asked(line, call)?;

@@ -4,6 +4,7 @@
 //! *Does not* know lines. Bounds: turns, packets that wait, and packets remembered.
 
 use core::net::{IpAddr, SocketAddr};
+use core::num::NonZeroU16;
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -42,17 +43,25 @@ impl Receive for Inbox {
     }
 }
 
-/// Packets that were sent.
+/// Packets that were sent, with the size of the segments of one that is to be cut.
 #[derive(Debug, Default)]
-pub(super) struct Outbox(Vec<(Instant, Vec<u8>)>);
+pub(super) struct Outbox {
+    frames: Vec<(Instant, Vec<u8>, Option<NonZeroU16>)>,
+    /// It takes nothing.
+    is_full: bool,
+}
 
 impl Transmit for Outbox {
     fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        if self.is_full {
+            return Ok(Sent::Full);
+        }
         let mut packet = frame.to_vec();
         if let Some(partial) = frame.meta.checksum {
             complete(&mut packet, partial);
         }
-        self.0.push((now, packet));
+        let size = frame.meta.segment.map(|segment| segment.size);
+        self.frames.push((now, packet, size));
         Ok(Sent::Taken)
     }
 }
@@ -77,6 +86,8 @@ pub(super) struct World {
     turns: u32,
     pub(super) ours: IpAddr,
     pub(super) theirs: IpAddr,
+    /// What left and is no line's affair, while somebody asks for it.
+    pub(super) others: Option<VecDeque<(Instant, Vec<u8>)>>,
     /// Sent, and not taken by a line.
     pub(super) sent: VecDeque<Seen>,
     pub(super) numbers: Numbers,
@@ -155,6 +166,7 @@ impl World {
             turns: 0,
             ours: place.ours,
             theirs: place.theirs,
+            others: None,
             sent: VecDeque::new(),
             numbers: Numbers::default(),
             flow: None,
@@ -237,32 +249,56 @@ impl World {
     }
 
     /// Hands the stack a packet of the peer; what it answers leaves when the world settles.
-    pub(super) fn give(&mut self, packet: Vec<u8>, segment: Option<core::num::NonZeroU16>) {
+    pub(super) fn give(&mut self, packet: Vec<u8>, segment: Option<NonZeroU16>) {
         let meta = RxMeta::new(self.now).with_segment_size(segment);
         let frame = RxFrame::new(Bytes::from(packet), meta);
         self.port.rx_mut().half_mut().0.push_back(frame);
     }
 
+    /// Are there packets that the stack has not read yet?
+    pub(super) fn has_input(&self) -> bool {
+        !self.port.rx().half().0.is_empty()
+    }
+
     fn take_sent(&mut self) -> Result<(), String> {
-        let frames = core::mem::take(&mut self.port.tx_mut().half_mut().0);
-        for (at, frame) in frames {
-            let Some(mut seen) = Seen::new(at, &frame) else {
+        let frames = core::mem::take(&mut self.port.tx_mut().half_mut().frames);
+        for (at, frame, size) in frames {
+            let Some(seen) = Seen::new(at, &frame) else {
                 return Err("the stack sent what is no packet".into());
             };
             if !self.is_ours(&seen) {
+                if let Some(others) = &mut self.others {
+                    others.push_back((at, frame));
+                    if others.len() > MAX_WAITING {
+                        others.pop_front();
+                    }
+                }
                 continue;
             }
-            self.look_at(&mut seen)?;
-            let line = seen.show(&self.numbers);
-            self.note(&format!("> {line}"));
-            self.sent.push_back(seen);
-            if self.sent.len() > MAX_WAITING {
-                return Err(format!(
-                    "more than {MAX_WAITING} packets that no line expected"
-                ));
+            for seen in seen.cut(size) {
+                self.keep(seen)?;
             }
         }
         Ok(())
+    }
+
+    /// A packet waits for its line.
+    fn keep(&mut self, mut seen: Seen) -> Result<(), String> {
+        self.look_at(&mut seen)?;
+        let line = seen.show(&self.numbers);
+        self.note(&format!("> {line}"));
+        self.sent.push_back(seen);
+        if self.sent.len() > MAX_WAITING {
+            return Err(format!(
+                "more than {MAX_WAITING} packets that no line expected"
+            ));
+        }
+        Ok(())
+    }
+
+    /// From now on the device takes nothing, or whatever comes.
+    pub(super) fn set_device_full(&mut self, is_full: bool) {
+        self.port.tx_mut().half_mut().is_full = is_full;
     }
 
     /// Packets of other flows are not the script's.
