@@ -231,21 +231,9 @@ fn split(command: &str) -> Vec<String> {
 }
 
 fn set(name: &str, value: &str, effects: &mut Vec<Effect>) -> Result<(), String> {
-    if name == "netloom.device_full" {
-        let full = match value.trim() {
-            "1" => true,
-            "0" => false,
-            other => return Err(format!("{name}={other}")),
-        };
-        effects.push(Effect::DeviceFull(full));
-        return Ok(());
-    }
     if let Some(ours) = name.strip_prefix("netloom.") {
-        let mut known = Profile::settings().map(|(known, _)| known);
-        let ours = known
-            .find(|known| *known == ours)
-            .ok_or_else(|| name.to_owned())?;
-        effects.push(Effect::Set(ours, value.trim().to_owned()));
+        let effect = set_ours(ours, value.trim()).ok_or_else(|| format!("{name}={value}"))?;
+        effects.push(effect);
         return Ok(());
     }
     let path = name.strip_prefix("/proc/sys/").unwrap_or(name);
@@ -301,6 +289,18 @@ fn set(name: &str, value: &str, effects: &mut Vec<Effect>) -> Result<(), String>
         }
     }
     Ok(())
+}
+
+/// What is netloom's own: a setting by its name, or the device.
+fn set_ours(name: &str, value: &str) -> Option<Effect> {
+    match (name, value) {
+        ("device_full", "1") => return Some(Effect::DeviceFull(true)),
+        ("device_full", "0") => return Some(Effect::DeviceFull(false)),
+        _ => {}
+    }
+    let mut known = Profile::settings().map(|(known, _)| known);
+    let ours = known.find(|known| *known == name)?;
+    Some(Effect::Set(ours, value.to_owned()))
 }
 
 /// A link or a route whose MTU or congestion control is set, and nothing else.

@@ -218,11 +218,11 @@ impl Runner {
     }
 
     fn event(&mut self, event: &Event, first: bool) -> Step<()> {
+        // A batch ends where the next line is not the peer's.
+        if self.world.has_input() && !matches!(event.action, Action::Inject(_)) {
+            self.settle(event.line)?;
+        }
         if let Action::Expect(packet) = &event.action {
-            // A batch that no line of the peer went on with.
-            if self.world.has_input() {
-                self.settle(event.line)?;
-            }
             self.expect(event, packet)?;
             self.last = self.world.now;
             return Ok(());
