@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 mod damage;
+mod drops;
 mod fixtures;
 mod others;
 mod talk;

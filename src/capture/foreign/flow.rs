@@ -22,6 +22,10 @@ pub(super) type Key = (SocketAddr, SocketAddr);
 /// Timestamps of ours that an echo may name: those of some round trips.
 const MOST_STAMPS: usize = 256;
 
+/// No number lies further from those in use than the largest window (RFC 7323 §2.3): what does is no hole of the
+/// capture, but wrong.
+const FARTHEST: u64 = 1 << 30;
+
 /// Text of a full segment where no SYN told: that of Ethernet (RFC 9293 §3.7.1, RFC 8200 §8.3).
 const USUAL_MSS: u64 = 1440;
 
@@ -136,6 +140,9 @@ impl Flow {
             return None;
         }
         let at = self.their_place(fields.seq.wrapping_add(syn));
+        if !self.awaits_answer && at.is_some_and(|at| is_far(at, self.theirs.next())) {
+            return None;
+        }
         let fin = fields.flags.contains(Flags::FIN);
         if let (Some(at), true) = (at, fin) {
             self.their_fin
@@ -167,6 +174,9 @@ impl Flow {
         // Our SYN was not captured: whoever opens acknowledges nothing else first.
         self.told_isn.get_or_insert_with(|| ack.wrapping_sub(1));
         let at = self.our_place(ack)?;
+        if is_far(at, self.ours.next()) {
+            return None;
+        }
         match self.our_fin {
             Some(end) if at > end => {
                 self.our_fin_acked = true;
@@ -199,6 +209,9 @@ impl Flow {
             return None;
         }
         let at = self.their_place(segment.fields.ack)?;
+        if is_far(at, self.theirs.next()) {
+            return None;
+        }
         match self.their_fin {
             Some(end) if at > end => {
                 self.their_fin_acked = true;
@@ -225,6 +238,13 @@ impl Flow {
         let read = (acked + window).saturating_sub(whole);
         // Whoever takes the end has read all that was before it.
         self.may_read = (!self.their_fin_acked).then(|| read.max(self.may_read.unwrap_or(0)));
+    }
+
+    /// Does it acknowledge what nobody can have sent by then, or what was acknowledged long ago?
+    fn acks_wrongly(&self, segment: &Segment) -> bool {
+        let at = self.our_place(segment.fields.ack);
+        segment.fields.flags.contains(Flags::ACK)
+            && at.is_some_and(|at| is_far(at, self.ours.next()))
     }
 
     fn their_place(&self, seq: u32) -> Option<u64> {
@@ -317,6 +337,8 @@ impl Flow {
         };
         if segment.fields.flags.contains(Flags::RST) {
             // It is judged by its number, not by what it acknowledges.
+            mapping.sent = None;
+        } else if self.acks_wrongly(segment) {
             mapping.sent = None;
         } else if segment.fields.flags.contains(Flags::ACK) && shift.is_some() {
             let live = mapping.shift.to_live(segment.fields.ack);
@@ -416,6 +438,10 @@ impl Made {
 /// A flow in words.
 pub(super) fn show((ours, theirs): Key) -> String {
     format!("{theirs} to {ours}")
+}
+
+const fn is_far(at: u64, next: u64) -> bool {
+    at.abs_diff(next) > FARTHEST
 }
 
 /// Where in a stream a number is, the one nearest to `near`; `None` before its beginning.

@@ -12,6 +12,7 @@ use super::flow::{self, Flow, Key};
 use super::packet::{Body, Captured, Content, Ip, Segment};
 use super::report::{BreachKind, Skipped};
 use super::rewrite::{self, Refused};
+use super::sides::is_station;
 use super::tally::Tally;
 use crate::base::Instant;
 use crate::tcp::{Fields, Flags, Options};
@@ -54,8 +55,9 @@ impl Engine {
         };
         let key = (ours, theirs);
         let mut bytes = captured.packet.whole(ip.len).into_owned();
-        if captured.is_damaged {
-            // Whose it is and what it says is not known: not even that it is of a connection.
+        let to_group = captured.packet.to_group || !is_station(ip.dst);
+        if captured.is_damaged || to_group {
+            // Damaged: nobody knows whose it is. To a group: nobody's (RFC 9293 §3.9.2.3 MUST-57).
             self.give(&captured.packet, &bytes);
             return Ok(());
         }
