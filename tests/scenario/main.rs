@@ -26,6 +26,7 @@ mod recovery;
 mod regressions;
 mod script;
 mod security;
+mod sessions;
 mod timers;
 mod windows;
 mod world;

@@ -2,7 +2,7 @@
 
 use netloom::tcp::TcpOptions;
 
-use super::harness::Scenario;
+use super::sessions::Scenario;
 
 /// A tiny or missing MSS is raised to 48, a huge one lowered to the MTU's.
 #[test]
@@ -11,9 +11,9 @@ fn r13_the_mss_is_clamped() {
         let mut t = Scenario::established().mss(mss).build();
         t.run(
             r"
-            +0   write 100
+            +0   write(4, ..., 100) = 100
             +0   > P. 1:101(2x48+4) ack 1
-            +.05 < . 1:1(0) ack 101
+            +.05 < . 1:1(0) ack 101 win 65535
         ",
         );
     }
@@ -27,15 +27,15 @@ fn r13_text_fits_beside_all_options() {
     let mut t = Scenario::established().mss(48).timestamps().build();
     t.run(
         r"
-        +0   < . 101:201(100) ack 1 <TS val 60 ecr 0>
-        +0   > . 1:1(0) ack 1
-        +0   < . 301:401(100) ack 1 <TS val 61 ecr 0>
-        +0   > . 1:1(0) ack 1
-        +0   < . 501:601(100) ack 1 <TS val 62 ecr 0>
-        +0   > . 1:1(0) ack 1 <TS val * ecr 50,sack 501:601 301:401 101:201>
-        +0   write 72
+        +0   < . 101:201(100) ack 1 win 65535 <TS val 60 ecr 0>
+        +0   > . 1:1(0) ack 1 <...>
+        +0   < . 301:401(100) ack 1 win 65535 <TS val 61 ecr 0>
+        +0   > . 1:1(0) ack 1 <...>
+        +0   < . 501:601(100) ack 1 win 65535 <TS val 62 ecr 0>
+        +0   > . 1:1(0) ack 1 <nop,nop,TS val 50 ecr 50,nop,nop,sack 501:601 301:401 101:201>
+        +0   write(4, ..., 72) = 72
         // Eight bytes is as far as it goes.
-        +0   > P. 1:73(9x8) ack 1 <TS val * ecr 50,sack 501:601 301:401 101:201>
+        +0   > P. 1:73(9x8) ack 1 <nop,nop,TS val 50 ecr 50,nop,nop,sack 501:601 301:401 101:201>
     ",
     );
 }
@@ -46,11 +46,13 @@ fn without_an_mss_option_the_default_is_assumed() {
     let mut t = Scenario::closed().build();
     t.run(
         r"
-        +0   listen
+        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
+        +0   bind(3, ..., ...) = 0
+        +0   listen(3, 4095) = 0
         +0   < S 0:0(0) win 65535
-        +0   > S. 0:0(0) ack 1
-        +.05 < . 1:1(0) ack 1
-        +0   accept
+        +0   > S. 0:0(0) ack 1 <...>
+        +.05 < . 1:1(0) ack 1 win 65535
+        +0   accept4(3, ..., ..., SOCK_NONBLOCK) = 4
     ",
     );
     t.info(|info| assert!([536, 1220].contains(&info.snd_mss)));
@@ -63,11 +65,12 @@ fn the_users_mss_bounds_both_directions() {
     let mut t = Scenario::closed().options(options).build();
     t.run(
         r"
-        +0   connect
-        +0   > S 0:0(0) win 65535 <mss 600,sackOK,TS val 0 ecr 0,wscale 7>
+        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
+        +0   connect(4, ..., ...) = -1 EINPROGRESS
+        +0   > S 0:0(0) win 65535 <mss 600,sackOK,TS val 0 ecr 0,nop,wscale 7>
         +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000>
         +0   > . 1:1(0) ack 1
-        +0   write 1200
+        +0   write(4, ..., 1200) = 1200
         +0   > P. 1:1201(2x600) ack 1
     ",
     );
@@ -77,16 +80,16 @@ fn the_users_mss_bounds_both_directions() {
 #[test]
 fn a_scale_counts_when_both_offer_it_and_up_to_14() {
     let mut t = Scenario::established().wscale(15).build();
-    t.run("+0 < . 1:1(0) ack 1 win 1\n+0 expect-info snd_wnd 16384");
+    t.run("+0 < . 1:1(0) ack 1 win 1\n+0 %{ assert tcpi_snd_wnd == 16384 }%");
     let mut t = Scenario::established().build();
     t.run(
         r"
         // Not offered: nothing is scaled, and an option on another segment means nothing.
         +0   < . 1:1(0) ack 1 win 1000 <wscale 5>
-        +0   expect-info snd_wnd 1000
-        +0   < P. 1:2001(2x1000) ack 1
+        +0   %{ assert tcpi_snd_wnd == 1000 }%
+        +0   < P. 1:2001(2x1000) ack 1 win 1000
         +0   > . 1:1(0) ack 2001 win 63535
-        +0   read 2000
+        +0   read(4, ..., 2000) = 2000
     ",
     );
 }
@@ -97,21 +100,21 @@ fn r48_old_and_missing_timestamps() {
     let mut t = Scenario::established().timestamps().build();
     t.run(
         r"
-        +0   < P. 1:11(10) ack 1 <TS val 48 ecr 0>
-        +0   > . 1:1(0) ack 1
-        +0   expect-drops tcp_paws 1
-        +0   < P. 1:11(10) ack 1
-        +0   expect-drops tcp_no_timestamp 1
-        +0   < P. 1:11(10) ack 1 <TS val 51 ecr 0>
-        +.04 > . 1:1(0) ack 11
-        +0   read 10
+        +0   < P. 1:11(10) ack 1 win 65535 <TS val 48 ecr 0>
+        +0   > . 1:1(0) ack 1 <...>
+        +0   %{ assert netloom.drop_tcp_paws == 1 }%
+        +0   < P. 1:11(10) ack 1 win 65535
+        +0   %{ assert netloom.drop_tcp_no_timestamp == 1 }%
+        +0   < P. 1:11(10) ack 1 win 65535 <TS val 51 ecr 0>
+        +.04 > . 1:1(0) ack 11 <...>
+        +0   read(4, ..., 10) = 10
         // 24 days of silence: the check lapses.
-        +2073601 < P. 11:21(10) ack 1 <TS val 1 ecr 0>
-        +.04 > . 1:1(0) ack 21 <TS val * ecr 1>
-        +0   read 10
+        +2073601 < P. 11:21(10) ack 1 win 65535 <TS val 1 ecr 0>
+        +.04 > . 1:1(0) ack 21 <nop,nop,TS val 2073601130 ecr 1>
+        +0   read(4, ..., 10) = 10
         // A RST needs none.
         +0   < R 21:21(0) win 0
-        +0   expect-error Reset
+        +0   getsockopt(4, SOL_SOCKET, SO_ERROR, [104], [4]) = 0
     ",
     );
 }
@@ -125,55 +128,59 @@ fn resets_carry_timestamps() {
     let mut t = established();
     t.run(
         r"
-        +.1  < P. 1:11(10) ack 1 <TS val 150 ecr 0>
-        +0   abort
-        +0   > R. 1:1(0) ack 11 <TS val 150 ecr 150>
+        +.1  < P. 1:11(10) ack 1 win 65535 <TS val 150 ecr 0>
+        +0   setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=0}, 8) = 0
+        +0   close(4) = 0
+        +0   > R. 1:1(0) ack 11 <nop,nop,TS val 150 ecr 150>
     ",
     );
     // Of one whose user has gone: FIN-WAIT-1, and the record of FIN-WAIT-2.
     let mut t = established();
     t.run(
         r"
-        +0   close
-        +0   > F. 1:1(0) ack 1
-        +.1  < P. 1:11(10) ack 1 <TS val 150 ecr 0>
-        +0   > R. 2:2(0) ack 1 <TS val 150 ecr 150>
-        +0   expect-open 0
+        +0   close(4) = 0
+        +0   > F. 1:1(0) ack 1 <...>
+        +.1  < P. 1:11(10) ack 1 win 65535 <TS val 150 ecr 0>
+        +0   > R. 2:2(0) ack 1 <nop,nop,TS val 150 ecr 150>
+        +0   %{ assert netloom.open_connections == 0 }%
     ",
     );
     let mut t = established();
     t.run(
         r"
-        +0   close
-        +0   > F. 1:1(0) ack 1
-        +.05 < . 1:1(0) ack 2 <TS val 100 ecr 50>
-        +.1  < P. 1:11(10) ack 2 <TS val 200 ecr 50>
-        +0   > R. 2:2(0) ack 1 <TS val 200 ecr 100>
-        +0   expect-open 0
+        +0   close(4) = 0
+        +0   > F. 1:1(0) ack 1 <...>
+        +.05 < . 1:1(0) ack 2 win 65535 <TS val 100 ecr 50>
+        +.1  < P. 1:11(10) ack 2 win 65535 <TS val 200 ecr 50>
+        +0   > R. 2:2(0) ack 1 <nop,nop,TS val 200 ecr 100>
+        +0   %{ assert netloom.open_connections == 0 }%
     ",
     );
     // Of a request: it is not our SYN-ACK that is acknowledged, and nobody listens any more.
     let mut t = Scenario::closed().build();
     t.run(
         r"
-        +0   listen
+        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
+        +0   bind(3, ..., ...) = 0
+        +0   listen(3, 4095) = 0
         +0   < S 0:0(0) win 1000 <mss 1000,TS val 5 ecr 0>
-        +0   > S. 0:0(0) ack 1 <mss 1460,TS val 0 ecr 5>
+        +0   > S. 0:0(0) ack 1 <mss 1460,nop,nop,TS val 0 ecr 5>
         +.1  < . 1:1(0) ack 9 win 1000 <TS val 105 ecr 0>
         // Without an ACK there is no echo.
-        +0   > R 9:9(0) <TS val 100 ecr 0>
-        +0   unlisten
-        +0   > R. 1:1(0) ack 1 <TS val 100 ecr 5>
+        +0   > R 9:9(0) <nop,nop,TS val 100 ecr 0>
+        +0   close(3) = 0
+        +0   > R. 1:1(0) ack 1 <nop,nop,TS val 100 ecr 5>
     ",
     );
     // Without timestamps, and where nothing is known, there is none.
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   abort
-        +0   > R. 1:1(0) ack 1 <>
-        +0   < . 1:1(0) ack 1 <TS val 1 ecr 0>
-        +0   > R 1:1(0) <>
+        +0   setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=0}, 8) = 0
+        +0   close(4) = 0
+        +0   > R. 1:1(0) ack 1
+        +0   < . 1:1(0) ack 1 win 1000 <TS val 1 ecr 0>
+        +0   > R 1:1(0)
     ",
     );
 }

@@ -1,12 +1,12 @@
 //! Retransmission, keep-alive, user time-out, idle times.
 
-use super::harness::Scenario;
+use super::sessions::Scenario;
 
 /// Covers: TCP-31 (SHLD-11: at least 100 seconds by default)
 #[test]
 fn the_default_limit_is_minutes() {
     let mut t = Scenario::established().build();
-    t.run("+0 write 1\n+0 > P. 1:2(1) ack 1");
+    t.run("+0 write(4, ..., 1) = 1\n+0 > P. 1:2(1) ack 1");
     let mut script = String::new();
     let mut wait = 0.25f64;
     // A probe of the tail comes first, in the time-out's place.
@@ -15,7 +15,7 @@ fn the_default_limit_is_minutes() {
         script.push_str(&format!("+{wait} > P. 1:2(1) ack 1\n"));
         wait = (wait * 2.0).min(120.0);
     }
-    script.push_str("+0 expect-state ESTABLISHED\n+120 > R. 2:2(0) ack 1\n");
+    script.push_str("+0 `ss -n | grep -q ESTABLISHED`\n+120 > R. 2:2(0) ack 1\n");
     t.run(&script);
 }
 
@@ -23,12 +23,15 @@ fn the_default_limit_is_minutes() {
 #[test]
 fn r26_keep_alive_leaves_other_timers_alone() {
     let mut t = Scenario::established().build();
-    t.run("+86400 expect-state ESTABLISHED");
+    t.run("+86400 `ss -n | grep -q ESTABLISHED`");
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   setopt keepalive 1
-        +.9  write 10
+        +0   setsockopt(4, SOL_TCP, TCP_KEEPIDLE, [1], 4) = 0
+        +0   setsockopt(4, SOL_TCP, TCP_KEEPINTVL, [5], 4) = 0
+        +0   setsockopt(4, SOL_TCP, TCP_KEEPCNT, [3], 4) = 0
+        +0   setsockopt(4, SOL_SOCKET, SO_KEEPALIVE, [1], 4) = 0
+        +.9  write(4, ..., 10) = 10
         +0   > P. 1:11(10) ack 1
         +.25 > P. 1:11(10) ack 1
         // The first was a probe of the tail, in the time-out's place.
@@ -39,7 +42,7 @@ fn r26_keep_alive_leaves_other_timers_alone() {
         +2   > P. 1:11(10) ack 1
         +4   > P. 1:11(10) ack 1
         +8   > P. 1:11(10) ack 1
-        +.05 < P. 1:11(10) ack 11
+        +.05 < P. 1:11(10) ack 11 win 65535
         +.04 > . 11:11(0) ack 11
         +.96 > . 10:10(0) ack 11
     ",
@@ -52,20 +55,20 @@ fn r38_a_keep_alive_without_its_timestamp_is_answered() {
     let mut t = Scenario::established().timestamps().build();
     t.run(
         r"
-        +0   < P. 1:11(10) ack 1 <TS val 100 ecr 50>
-        +.04 > . 1:1(0) ack 11
-        +60  < . 10:10(0) ack 1
-        +0   > . 1:1(0) ack 11 <TS val * ecr 100>
-        +60  < . 10:11(1) ack 1
-        +0   > . 1:1(0) ack 11
+        +0   < P. 1:11(10) ack 1 win 65535 <TS val 100 ecr 50>
+        +.04 > . 1:1(0) ack 11 <...>
+        +60  < . 10:10(0) ack 1 win 65535
+        +0   > . 1:1(0) ack 11 <nop,nop,TS val 60090 ecr 100>
+        +60  < . 10:11(1) ack 1 win 65535
+        +0   > . 1:1(0) ack 11 <...>
         // Anything else is dropped: text, an ACK, an older number, a RST is not asked for one.
-        +0   < P. 11:21(10) ack 1
-        +0   < . 11:11(0) ack 1
-        +0   < . 9:9(0) ack 1
-        +0   < P. 10:21(11) ack 1
-        +0   < F. 10:10(0) ack 1
-        +0   expect-drops tcp_no_timestamp 5
-        +0   read 10
+        +0   < P. 11:21(10) ack 1 win 65535
+        +0   < . 11:11(0) ack 1 win 65535
+        +0   < . 9:9(0) ack 1 win 65535
+        +0   < P. 10:21(11) ack 1 win 65535
+        +0   < F. 10:10(0) ack 1 win 65535
+        +0   %{ assert netloom.drop_tcp_no_timestamp == 5 }%
+        +0   read(4, ..., 10) = 10
     ",
     );
 }

@@ -2,7 +2,7 @@
 
 use netloom::tcp::{SendLimit, TcpOptions};
 
-use super::harness::{Scenario, Test};
+use super::sessions::{Scenario, Test};
 
 /// Covers: TCP-39 (MUST-36, SHLD-29, SHLD-30), TCP-40 (MUST-37) (r25, r26)
 #[test]
@@ -12,10 +12,10 @@ fn r26_a_closed_window_is_probed_for_ever_and_then_used_at_once() {
     let mut t = Scenario::established().options(options).build();
     t.run(
         r"
-        +0   write 1000
+        +0   write(4, ..., 1000) = 1000
         +0   > P. 1:1001(1000) ack 1
         +.05 < . 1:1(0) ack 1001 win 0
-        +0   write 3000
+        +0   write(4, ..., 3000) = 3000
         +.25 > P. 1001:1002(1) ack 1
         +0   < . 1:1(0) ack 1001 win 0
         +.5  > . 1001:1002(1) ack 1
@@ -31,7 +31,7 @@ fn r26_a_closed_window_is_probed_for_ever_and_then_used_at_once() {
         +.05 < . 1:1(0) ack 3002 win 5000
         +0   > P. 3002:4001(999) ack 1
         +.05 < . 1:1(0) ack 4001 win 5000
-        +0   expect-info backoff 0
+        +0   %{ assert tcpi_backoff == 0 }%
     ",
     );
     t.counters(|c| assert_eq!(c.tcp_window_probes, 1));
@@ -44,10 +44,10 @@ fn the_override_counts_from_when_the_window_opened() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 1000
+        +0   write(4, ..., 1000) = 1000
         +0   > P. 1:1001(1000) ack 1
         +.05 < . 1:1(0) ack 1001 win 0
-        +0   write 3000
+        +0   write(4, ..., 3000) = 3000
         +.2  < . 1:1(0) ack 1001 win 100
         +.25 > P. 1001:1101(100) ack 1
     ",
@@ -60,11 +60,11 @@ fn a_probe_of_the_last_byte_carries_no_fin() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 1000
+        +0   write(4, ..., 1000) = 1000
         +0   > P. 1:1001(1000) ack 1
         +.05 < . 1:1(0) ack 1001 win 0
-        +0   write 1
-        +0   close
+        +0   write(4, ..., 1) = 1
+        +0   close(4) = 0
         +.25 > P. 1001:1002(1) ack 1
         +.05 < . 1:1(0) ack 1002 win 1000
         +0   > F. 1002:1002(0) ack 1
@@ -78,10 +78,10 @@ fn r25_what_leaves_into_an_opened_window_has_a_time_out_of_its_own() {
     let mut t = Scenario::established().without_sack().build();
     t.run(
         r"
-        +0   write 1000
+        +0   write(4, ..., 1000) = 1000
         +0   > P. 1:1001(1000) ack 1
         +.05 < . 1:1(0) ack 1001 win 0
-        +0   write 3000
+        +0   write(4, ..., 3000) = 3000
         +.25 > P. 1001:1002(1) ack 1
         +0   < . 1:1(0) ack 1001 win 0
         +.5  > . 1001:1002(1) ack 1
@@ -102,10 +102,10 @@ fn half_a_window_leaves_only_when_nothing_is_outstanding() {
     let mut t = Scenario::established().window(1600).build();
     t.run(
         r"
-        +0   write 750
+        +0   write(4, ..., 750) = 750
         +0   > P. 1:751(750) ack 1
         // 850 would fit.
-        +0   write 5000
+        +0   write(4, ..., 5000) = 5000
         +.05 < . 1:1(0) ack 751 win 900
         +0   > . 751:1651(900) ack 1
         +.05 < . 1:1(0) ack 1651 win 1600
@@ -121,7 +121,7 @@ fn what_a_window_refused_is_no_loss() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 5000
+        +0   write(4, ..., 5000) = 5000
         +0   > P. 1:5001(5x1000) ack 1
         +.05 < . 1:1(0) ack 1001 win 0
         +.25 > . 1001:2001(1000) ack 1
@@ -133,8 +133,8 @@ fn what_a_window_refused_is_no_loss() {
         +0   > . 3001:4001(1000) ack 1
         +.05 < . 1:1(0) ack 4001 win 1000
         +0   > P. 4001:5001(1000) ack 1
-        +.05 < . 1:1(0) ack 5001
-        +0   expect-info ssthresh 4294967295
+        +.05 < . 1:1(0) ack 5001 win 1000
+        +0   %{ assert netloom.ssthresh_bytes == 4294967295 }%
     ",
     );
     t.counters(|c| assert_eq!(c.tcp_fast_retransmits, 0));
@@ -150,18 +150,18 @@ fn r14_the_receiver_opens_by_worthwhile_steps() {
     let mut t = Scenario::established().options(options).build();
     t.run(
         r"
-        +0   < P. 1:4001(4x1000) ack 1
+        +0   < P. 1:4001(4x1000) ack 1 win 65535
         +0   > . 1:1(0) ack 4001 win 0
         // A probe into the closed window.
-        +0   < P. 4001:4002(1) ack 1
+        +0   < P. 4001:4002(1) ack 1 win 65535
         +0   > . 1:1(0) ack 4001 win 0
-        +0   read 1
-        +0   read 999
-        +1   wait
-        +0   read 460
+        +0   read(4, ..., 1) = 1
+        +0   read(4, ..., 999) = 999
+        +1   %{ assert 1 }%
+        +0   read(4, ..., 460) = 460
         +0   > . 1:1(0) ack 4001 win 1460
-        +0   read 1459
-        +0   read 1
+        +0   read(4, ..., 1459) = 1459
+        +0   read(4, ..., 1) = 1
         +0   > . 1:1(0) ack 4001 win 2920
     ",
     );
@@ -177,15 +177,15 @@ fn r03_what_the_window_cuts_is_not_the_end() {
     let mut t = Scenario::established().options(options).build();
     t.run(
         r"
-        +0   < FP. 1:2001(2000) ack 1
+        +0   < FP. 1:2001(2000) ack 1 win 65535
         +.04 > . 1:1(0) ack 1501 win 0
-        +0   expect-state ESTABLISHED
-        +0   read 1500
+        +0   `ss -n | grep -q ESTABLISHED`
+        +0   read(4, ..., 1500) = 1500
         +0   > . 1:1(0) ack 1501 win 1500
-        +0   < FP. 1501:2001(500) ack 1
+        +0   < FP. 1501:2001(500) ack 1 win 65535
         +0   > . 1:1(0) ack 2002
-        +0   read 500
-        +0   read 0
+        +0   read(4, ..., 500) = 500
+        +0   read(4, ..., 1) = 0
     ",
     );
 }
@@ -200,14 +200,14 @@ fn r09_text_outside_the_window_is_refused() {
     let mut t = Scenario::established().options(options).build();
     t.run(
         r"
-        +0   < P. 2001:3001(1000) ack 1
-        +0   > . 1:1(0) ack 1 win 2000 <>
-        +0   < P. 1501:2501(1000) ack 1
-        +0   > . 1:1(0) ack 1 win 2000 <sack 1501:2001>
-        +0   < P. 1:1501(1500) ack 1
-        +0   > . 1:1(0) ack 2001 win 0 <>
-        +0   read 2000
-        +0   > . 1:1(0) ack 2001 win 2000 <>
+        +0   < P. 2001:3001(1000) ack 1 win 65535
+        +0   > . 1:1(0) ack 1 win 2000
+        +0   < P. 1501:2501(1000) ack 1 win 65535
+        +0   > . 1:1(0) ack 1 win 2000 <nop,nop,sack 1501:2001>
+        +0   < P. 1:1501(1500) ack 1 win 65535
+        +0   > . 1:1(0) ack 2001 win 0
+        +0   read(4, ..., 2000) = 2000
+        +0   > . 1:1(0) ack 2001 win 2000
     ",
     );
 }
@@ -224,7 +224,7 @@ fn r27_both_windows_closed() {
         r"
         +0   < P. 1:1001(1000) ack 1 win 0
         +.04 > . 1:1(0) ack 1001 win 0
-        +0   write 100
+        +0   write(4, ..., 100) = 100
         +.25 > P. 1:2(1) ack 1001 win 0
         // The peer probes as well: its number has moved on.
         +.01 < P. 1001:1002(1) ack 1 win 0
@@ -238,11 +238,11 @@ fn r27_both_windows_closed() {
         +0   > P. 2:101(99) ack 1001 win 0
         +.05 < . 1002:1002(0) ack 101 win 5000
         +0   > . 101:101(0) ack 1001 win 0
-        +0   read 1000
+        +0   read(4, ..., 1000) = 1000
         +0   > . 101:101(0) ack 1001 win 1000
         +.05 < P. 1001:1101(100) ack 101 win 5000
         +.04 > . 101:101(0) ack 1101
-        +0   read 100
+        +0   read(4, ..., 100) = 100
     ",
     );
 }
@@ -257,23 +257,23 @@ fn the_window_grows_with_the_reader() {
     let mut t = Scenario::established().options(options).build();
     t.run(
         r"
-        +0   < P. 1:10001(10x1000) ack 1
+        +0   < P. 1:10001(10x1000) ack 1 win 65535
         +0   > . 1:1(0) ack 10001 win 0
-        +0   read 10000
+        +0   read(4, ..., 10000) = 10000
         +0   > . 1:1(0) ack 10001 win 10000
-        +0   < P. 10001:15001(5x1000) ack 1
+        +0   < P. 10001:15001(5x1000) ack 1 win 65535
         +0   > . 1:1(0) ack 15001
-        +0   read 5000
-        +0   < P. 15001:20001(5x1000) ack 1
+        +0   read(4, ..., 5000) = 5000
+        +0   < P. 15001:20001(5x1000) ack 1 win 65535
         +0   > . 1:1(0) ack 20001 win 35000
-        +0   read 5000
-        +0   < P. 20001:40001(20x1000) ack 1
+        +0   read(4, ..., 5000) = 5000
+        +0   < P. 20001:40001(20x1000) ack 1 win 65535
         +0   > . 1:1(0) ack 40001
-        +0   read 20000
+        +0   read(4, ..., 20000) = 20000
         +0   > . 1:1(0) ack 40001 win 40000
-        +0   < P. 40001:70001(30x1000) ack 1
+        +0   < P. 40001:70001(30x1000) ack 1 win 65535
         +0   > . 1:1(0) ack 70001 win 10000
-        +0   read 30000
+        +0   read(4, ..., 30000) = 30000
         +0   > . 1:1(0) ack 70001 win 40000
     ",
     );
@@ -289,20 +289,22 @@ fn a_window_that_the_scale_cannot_tell_is_not_told() {
     let mut t = Scenario::closed().options(options).build();
     t.run(
         r"
-        +0   listen
+        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
+        +0   bind(3, ..., ...) = 0
+        +0   listen(3, 4095) = 0
         +0   < S 0:0(0) win 65535 <mss 1000,sackOK,wscale 0>
-        +0   > S. 0:0(0) ack 1 win 40000 <mss 1460,sackOK,wscale 14>
-        +.05 < . 1:1(0) ack 1
-        +0   accept
-        +0   < . 1:40001(40x1000) ack 1
+        +0   > S. 0:0(0) ack 1 win 40000 <mss 1460,nop,nop,sackOK,nop,wscale 14>
+        +.05 < . 1:1(0) ack 1 win 65535
+        +0   accept4(3, ..., ..., SOCK_NONBLOCK) = 4
+        +0   < . 1:40001(40x1000) ack 1 win 65535
         +0   > . 1:1(0) ack 40001 win 0
-        +0   read 3000
-        +0   read 1
-        +0   read 1
-        +0   read 13381
-        +0   read 1
+        +0   read(4, ..., 3000) = 3000
+        +0   read(4, ..., 1) = 1
+        +0   read(4, ..., 1) = 1
+        +0   read(4, ..., 13381) = 13381
+        +0   read(4, ..., 1) = 1
         +0   > . 1:1(0) ack 40001 win 1
-        +0   read 23616
+        +0   read(4, ..., 23616) = 23616
         +0   > . 1:1(0) ack 40001 win 2
     ",
     );
@@ -313,19 +315,19 @@ fn a_window_that_the_scale_cannot_tell_is_not_told() {
 fn a_sender_says_what_it_waits_for() {
     let mut t = Scenario::established().build();
     let says = |t: &Test, limit| t.info(|info| assert_eq!(info.send_limit, limit));
-    t.run("+0 write 500\n+0 > P. 1:501(500) ack 1");
+    t.run("+0 write(4, ..., 500) = 500\n+0 > P. 1:501(500) ack 1");
     says(&t, SendLimit::Nothing);
     // Nagle's algorithm.
-    t.run("+0 write 400");
+    t.run("+0 write(4, ..., 400) = 400");
     says(&t, SendLimit::SmallSegment);
-    t.run("+.05 < . 1:1(0) ack 501\n+0 > P. 501:901(400) ack 1\n+.05 < . 1:1(0) ack 901");
-    t.run("+0 write 30000\n+0 > . 901:10901(10x1000) ack 1");
+    t.run("+.05 < . 1:1(0) ack 501 win 65535\n+0 > P. 501:901(400) ack 1\n+.05 < . 1:1(0) ack 901 win 65535");
+    t.run("+0 write(4, ..., 30000) = 30000\n+0 > . 901:10901(10x1000) ack 1");
     says(&t, SendLimit::Congestion);
     t.run("+.05 < . 1:1(0) ack 10901 win 0");
     says(&t, SendLimit::ReceiveWindow);
 
     let options = TcpOptions::default().both_ways_max(0);
     let mut t = Scenario::established().options(options).build();
-    t.run("+0 write 5000\n+0 > . 1:1001(1000) ack 1");
+    t.run("+0 write(4, ..., 5000) = 5000\n+0 > . 1:1001(1000) ack 1");
     says(&t, SendLimit::Buffers);
 }

@@ -64,7 +64,10 @@ impl Runner {
         let back = (ends.1, ends.0);
         if opens && self.sockets.listens_on(ends.1.port()) && self.is_over(back) {
             self.world.begin_flow(back);
-            self.world.numbers.on_new_flow();
+            // In TIME-WAIT an old SYN is answered in the old numbers; a new one's answer brings the new.
+            if !self.is_time_waiting(back) {
+                self.world.numbers.on_new_flow();
+            }
             self.sockets.begin_stream();
         }
         if self.world.flow.is_none() {
@@ -90,6 +93,10 @@ impl Runner {
     fn is_over(&self, (ours, theirs): Ends) -> bool {
         let state = self.world.stack.tcp_state(ours, theirs);
         matches!(state, None | Some(State::TimeWait | State::Closed))
+    }
+
+    fn is_time_waiting(&self, (ours, theirs): Ends) -> bool {
+        self.world.stack.tcp_state(ours, theirs) == Some(State::TimeWait)
     }
 
     /// Has the connection between these ends agreed on numbers?

@@ -37,10 +37,11 @@ pub(super) struct Numbers {
 impl Numbers {
     /// A SYN of ours left, with or without timestamps.
     pub(super) fn on_our_syn(&mut self, live: u32, stamped: bool) {
-        self.stampless = !stamped;
         if self.ours.is_none_or(|(known, _)| known != live) {
+            self.on_new_flow();
             self.ours = Some((live, None));
         }
+        self.stampless = !stamped;
     }
 
     /// The peer opens another connection, or we do.

@@ -381,12 +381,20 @@ impl World {
 
     // --- what is known --------------------------------------------------------------------
 
-    /// The connection under test, accepted or not; `None` when it is gone or given up.
+    /// The connection under test, accepted or not; `None` when it is gone or given up. One that failed, and
+    /// whose descriptor is open, is there only while there is no other between the same ends.
     pub(super) fn connection(&self) -> Option<TcpId> {
         let (ours, theirs) = self.flow?;
-        self.stack.tcp_connections().find(|&id| {
-            self.stack.tcp_local_addr(id) == Ok(ours) && self.stack.tcp_peer_addr(id) == Ok(theirs)
-        })
+        let stack = &self.stack;
+        let mut all = stack.tcp_connections().filter(|&id| {
+            stack.tcp_local_addr(id) == Ok(ours) && stack.tcp_peer_addr(id) == Ok(theirs)
+        });
+        let first = all.next()?;
+        let failed = |id: TcpId| stack.tcp_info(id).is_ok_and(|info| info.failure.is_some());
+        if failed(first) {
+            return Some(all.find(|&id| !failed(id)).unwrap_or(first));
+        }
+        Some(first)
     }
 
     pub(super) fn info(&self) -> Option<TcpInfo> {
