@@ -21,7 +21,7 @@
 //!
 //! # The map
 //! Imports point one way, and `tests/architecture.rs` holds the table:
-//! `host, sim -> stack -> tcp, udp, ipv4, ipv6, arp, link -> base`; `stack` names the traits of `device`.
+//! `host, sim, drill -> stack -> tcp, udp, ipv4, ipv6, arp, link -> base`; `stack` names the traits of `device`.
 //!
 //! | module | holds |
 //! |---|---|
@@ -37,9 +37,9 @@
 //! | [`drill`] | scripts in packetdrill's notation |
 //!
 //! # Limits
-//! Every table that a peer can make grow is bounded by a setting of [`Config`],
-//! [`stack::ListenOptions`], [`tcp::TcpOptions`] or [`stack::UdpOptions`]; `docs/limits.md` lists them
-//! with their defaults and what they are in bytes.
+//! Every table that a peer can make grow is bounded, by a setting of [`Config`], [`stack::ListenOptions`],
+//! [`tcp::TcpOptions`], [`stack::UdpOptions`] or [`stack::PingOptions`], or by a fixed number; `docs/limits.md` lists them
+//! with their defaults and what they are in bytes. Connections that were accepted are bounded by who accepts them.
 //!
 //! # Features
 //! `cli` builds the tool `netloom`; the library itself has none.

@@ -20,7 +20,7 @@
 //! | `ast.rs` | [`Script`] |
 //! | `profile.rs`, `shell.rs` | settings: as another stack, and as a script's commands ask for |
 //! | `run/` | a script's time line, its packets, calls and code; [`Session`], a script in pieces |
-//! | `drill.rs`, `verdict.rs` | [`Drill`], and what a run comes to |
+//! | `drill.rs`, `verdict.rs`, `error.rs` | [`Drill`], and what a run comes to |
 
 mod ast;
 mod cursor;

@@ -11,7 +11,7 @@
 //! | `locked.rs` | a panic under the lock ends the host for all |
 //! | `lead.rs`, `roles.rs` | a thread that would block drives itself; who looks at the device |
 //! | `sockets.rs` | tables from ids to waiters and channels |
-//! | `connect.rs`, `listener.rs`, `tcp.rs`, `udp.rs`, `ping.rs` | the handles |
+//! | `connect.rs`, `listener.rs`, `tcp.rs`, `tcp_io.rs`, `udp.rs`, `ping.rs` | the handles |
 //! | `poller.rs`, `waits.rs` | ppoll and eventfd; condition variables |
 //! | `clock.rs`, `settings.rs`, `error.rs` | time, shared settings, errors |
 //!

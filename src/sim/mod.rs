@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `network.rs` | [`Network`]: parts, clock, order, hash |
 //! | `link.rs` | [`LinkId`], [`WireId`], [`LinkConfig`]; both directions of a link |
-//! | `config.rs` | [`HostConfig`], [`PortConfig`] |
+//! | `config.rs`, `error.rs` | [`HostConfig`], [`PortConfig`]; [`SimError`] |
 //! | `node.rs`, `switch.rs` | what stands at the ends of links; an Ethernet switch |
 //! | `relay.rs` | a node that is a closure: a middlebox, a peer that lies |
 //! | `router.rs`, `station.rs` | a router with static routes; its neighbours on Ethernet |

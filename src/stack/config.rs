@@ -88,7 +88,7 @@ impl Config {
     /// Connections that their users have closed and the stack still ends (default 4096, Linux's least
     /// `tcp_max_orphans`); a close beyond it is a reset. A peer that acknowledges nothing keeps each of
     /// them, with what it has to send, until the retries are used up. One whose FIN is acknowledged is
-    /// a record, and counts with TIME-WAIT's.
+    /// a record of FIN-WAIT-2, with a limit of its own as large as TIME-WAIT's.
     #[must_use]
     pub fn orphan_limit(self, connections: usize) -> Self {
         Self {

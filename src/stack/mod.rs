@@ -7,7 +7,7 @@
 //! `poll_*` is drained, the rest are getters. `handle_*` and commands never emit: they make sockets
 //! ready, and [`Stack::poll_transmit`] sends.
 //!
-//! Invariants: time never runs back; every limit is a setting of [`Config`]; no result depends on the
+//! Invariants: time never runs back; every limit is a setting of [`Config`], or a number that docs/limits.md calls fixed; no result depends on the
 //! order of a hash map; the same inputs and seed give the same bytes.
 
 mod address;

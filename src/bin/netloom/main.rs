@@ -31,7 +31,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-const EXIT_STATUS: &str = "Exit status: 0 done, 1 failed, 2 wrong usage. SIGINT and SIGTERM end a \
+const EXIT_STATUS: &str = "Exit status: 0 done, 1 failed, 2 wrong usage, 3 unsupported (drill). SIGINT and SIGTERM end a \
     host in order; for serve and dump that is 0, for get and send 1.";
 
 /// A userspace TCP/IP stack over TAP and TUN.
