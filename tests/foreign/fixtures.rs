@@ -5,10 +5,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use netloom::capture::{DifferenceClass as Class, Fed, ForeignReplay};
 
-use netloom::tcp::TcpOptions;
+use netloom::tcp::{Keepalive, TcpOptions};
 
 use crate::talk::{Act, LEFT, RIGHT, Talk, edited, sides};
 
@@ -125,6 +126,33 @@ const FIXTURES: &[Fixture] = &[
             talk.captured()
         },
         same: &[Class::Answer, Class::Text, Class::Acknowledged, Class::End],
+    },
+    Fixture {
+        name: "keep_alive.pcap",
+        made: || {
+            let acts: [&[(u64, Act)]; 2] = [
+                &[(0, Act::Write(300)), (9000, Act::Shut)],
+                &[(100, Act::Write(50)), (9500, Act::Shut)],
+            ];
+            let mut talk = Talk::new(42, acts[0], acts[1]);
+            let often = Keepalive::after(Duration::from_secs(2));
+            talk.left_options = TcpOptions::default().keepalive(Some(often));
+            talk.captured()
+        },
+        same: STREAMS,
+    },
+    Fixture {
+        name: "both_open.pcap",
+        made: || {
+            let acts: [&[(u64, Act)]; 2] = [
+                &[(50, Act::Write(3000)), (900, Act::Shut)],
+                &[(100, Act::Write(2000)), (900, Act::Shut)],
+            ];
+            let mut talk = Talk::new(43, acts[0], acts[1]);
+            talk.crosses = true;
+            talk.captured()
+        },
+        same: STREAMS,
     },
     Fixture {
         name: "super_segments.pcap",

@@ -246,6 +246,8 @@ pub(crate) struct Talk {
     pub(crate) right_options: TcpOptions,
     /// Does anybody listen?
     pub(crate) listens: bool,
+    /// Both connect at once, and nobody listens.
+    pub(crate) crosses: bool,
 }
 
 impl Talk {
@@ -266,6 +268,7 @@ impl Talk {
             left_options: TcpOptions::default(),
             right_options: TcpOptions::default(),
             listens: true,
+            crosses: false,
         }
     }
 
@@ -293,7 +296,10 @@ impl Talk {
             SocketAddr::new(sides[0], 40_000),
             SocketAddr::new(sides[1], 80),
         ];
-        if self.listens {
+        if self.crosses {
+            let end = End::connects(there, here, self.right).options(self.right_options);
+            let _ = pair.network.add_app(pair.right, end);
+        } else if self.listens {
             let end = End::listens(there, self.right).options(self.right_options);
             let _ = pair.network.add_app(pair.right, end);
         }

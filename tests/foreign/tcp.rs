@@ -1,11 +1,13 @@
 //! Connections: both roles, both families, and what becomes of loss, holes, cuts and late starts.
 
+use std::time::Duration;
+
 use netloom::base::DropReason;
 use netloom::base::checksum::Sum;
 use netloom::capture::{
     DifferenceClass as Class, Done, Fed, ForeignReplay, ForeignReport, LinkType, Skipped,
 };
-use netloom::tcp::TcpOptions;
+use netloom::tcp::{Keepalive, TcpOptions};
 
 use crate::talk::{Act, LEFT, RIGHT, Talk, edited, sides};
 
@@ -237,6 +239,48 @@ fn a_port_that_was_closed_is_closed() {
         let expected = if fed == LEFT { (1, 0) } else { (0, 1) };
         assert_eq!(resets, expected, "{report}");
     }
+}
+
+/// Both open at once, and so does the stack: whichever SYN was captured first.
+#[test]
+fn both_may_open() {
+    for end in [0, 1] {
+        let mut talk = Talk::new(
+            43,
+            &[(50, Act::Write(3000)), (900, Act::Shut)],
+            &[(100, Act::Write(2000)), (900, Act::Shut)],
+        );
+        (talk.crosses, talk.end) = (true, end);
+        let file = talk.captured();
+        for fed in [LEFT, RIGHT] {
+            let mut replay = ForeignReplay::new(&file[..], Fed::From(fed)).unwrap();
+            let sent = replay.by_ref().flat_map(|step| step.sent);
+            let bare = sent.filter(|frame| frame.data.len() > 47 && frame.data[47] == 2);
+            assert_eq!(bare.count(), 1, "{end} {fed}");
+            let report = replay.finish();
+            assert!(report.is_sound(), "{report}");
+            assert_eq!(report.flows, 1, "{report}");
+            same(
+                &report,
+                &[Class::Answer, Class::Handshake, Class::Text, Class::End],
+            );
+        }
+    }
+}
+
+/// Probes of the other side are answered as they were.
+#[test]
+fn keep_alives_are_answered() {
+    let mut talk = Talk::new(42, &[(0, Act::Write(300)), (9000, Act::Shut)], &[]);
+    let often = Keepalive::after(Duration::from_secs(2));
+    talk.left_options = TcpOptions::default().keepalive(Some(often));
+    let report = replay(&talk.captured(), Fed::From(LEFT));
+    // Each is of before the window.
+    assert!(
+        report.drops.get(DropReason::TcpOutOfWindow) >= 4,
+        "{report}"
+    );
+    same(&report, &[Class::Acks, Class::Text, Class::End]);
 }
 
 /// RST in the middle, from either end.

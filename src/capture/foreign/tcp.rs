@@ -33,6 +33,8 @@ const USUAL_SCALE: u8 = 7;
 enum Answer {
     Accepted(Refused),
     Refused,
+    /// Both opened at once: with this number and these options (RFC 9293 §3.5, Figure 7).
+    Crossed(u32, Options),
     Unknown,
 }
 
@@ -70,10 +72,31 @@ impl Engine {
                     rewrite::segment(&mut bytes, ip, &numbers, captured.packet.is_cut);
                     return self.feed_refused(captured, &bytes, key);
                 }
+                Answer::Crossed(told, offered) if !self.flows.contains_key(&key) => {
+                    self.connect(key, told, &offered)?;
+                }
+                Answer::Crossed(..) => {}
                 Answer::Unknown => {}
             }
         }
         self.meet_theirs(key, segment)?;
+        self.feed_mapped(captured, ip, segment, bytes, refuse);
+        Ok(())
+    }
+
+    /// Feeds a segment of a flow that was met, or of none.
+    fn feed_mapped(
+        &mut self,
+        captured: &Captured,
+        ip: &Ip,
+        segment: &Segment,
+        mut bytes: Vec<u8>,
+        refuse: Refused,
+    ) {
+        let Some((theirs, ours)) = ip.ends() else {
+            return;
+        };
+        let key = (ours, theirs);
         if let Some(mut flow) = self.flows.remove(&key) {
             let data = &captured.packet.data;
             self.take_theirs(&mut flow, segment, data);
@@ -94,7 +117,6 @@ impl Engine {
         self.give_merged(&captured.packet, &bytes, merged);
         self.settle();
         self.after(key);
-        Ok(())
     }
 
     /// Their SYN was refused: nobody listens.
@@ -395,7 +417,13 @@ fn answer(ahead: &VecDeque<Captured>, (ours, theirs): Key, syn: &Segment) -> Ans
         let fields = &segment.fields;
         let is_answer = fields.flags.contains(Flags::ACK)
             && [next, next.wrapping_add(text)].contains(&fields.ack);
-        if ip.ends() != Some((ours, theirs)) || !is_answer {
+        if ip.ends() != Some((ours, theirs)) {
+            continue;
+        }
+        if opens(segment) {
+            return Answer::Crossed(fields.seq, segment.options);
+        }
+        if !is_answer {
             continue;
         }
         if fields.flags.contains(Flags::RST) {
