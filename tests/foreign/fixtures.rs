@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use netloom::capture::{DifferenceClass as Class, Fed, ForeignReplay};
+use netloom::capture::{DifferenceClass as Class, Fed, ForeignReplay, ForeignReport};
 
 use netloom::tcp::{Keepalive, TcpOptions};
 
@@ -238,6 +238,66 @@ fn fixtures_replay_from_both_sides() {
     }
 }
 
+/// What holds of the kernel's captures, whoever takes whose place.
+const KERNEL: [Class; 8] = [
+    Class::Answer,
+    Class::Text,
+    Class::Acknowledged,
+    Class::End,
+    Class::Datagrams,
+    Class::EchoReplies,
+    Class::EchoRequests,
+    Class::IcmpErrors,
+];
+
+/// What a capture of the kernel's must have, or it shows nothing.
+fn shows(name: &str, file: &[u8], report: &ForeignReport) -> bool {
+    let (mut zero_windows, mut again, mut starts) = (0, 0, BTreeSet::new());
+    let _ = edited(file, |frame| {
+        let (is_four, is_six) = (frame.data[12] == 8, frame.data[12] == 0x86);
+        let at = if is_four { 34 } else { 54 };
+        let protocol = frame.data[if is_four { 23 } else { 20 }];
+        if protocol == 6 && (is_four || is_six) {
+            let segment = &frame.data[at..];
+            zero_windows += u32::from(segment[14..16] == [0, 0] && segment[13] & 4 == 0);
+            let has_text = segment.len() > usize::from(segment[12] >> 4) * 4;
+            again += u32::from(has_text && !starts.insert(segment[..8].to_vec()));
+        }
+        None
+    });
+    match name.trim_end_matches("_six") {
+        "icmp" => report.datagrams > 0 && report.flows == 0,
+        "plain" | "half_close" => report.flows == 2,
+        "reset" => report.flows == 4,
+        "zero_window" | "our_zero_window" => zero_windows >= 2,
+        "loss" => again > 0,
+        _ => report.flows == 1,
+    }
+}
+
+#[test]
+fn the_kernels_captures_replay_from_both_sides() {
+    for entry in fs::read_dir(folder().join("kernel")).unwrap() {
+        let path = entry.unwrap().path();
+        let file = fs::read(&path).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let sides: [&str; 2] = match name.ends_with("_six") {
+            true => ["fd07::1", "fd07::2"],
+            false => ["10.7.0.1", "10.7.0.2"],
+        };
+        for fed in sides {
+            let fed = Fed::From(fed.parse().unwrap());
+            let report = ForeignReplay::new(&file[..], fed).unwrap().finish();
+            println!("{name} {fed:?}: {report}");
+            assert!(report.is_sound(), "{name} {fed:?}: {report}");
+            assert!(shows(name, &file, &report), "{name} {fed:?}: {report}");
+            for class in KERNEL {
+                assert_eq!(report.difference(class), None, "{name} {fed:?}: {report}");
+            }
+        }
+    }
+}
+
 /// Every file of the folder stands in its README with how it was made, and every row has its file.
 #[test]
 fn fixtures_are_explained() {
@@ -245,18 +305,19 @@ fn fixtures_are_explained() {
     let told: BTreeSet<&str> = readme
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
-        .filter(|name| name.ends_with(".pcap"))
+        .filter(|name| name.contains(".pcap"))
         .collect();
-    let files = fs::read_dir(folder()).unwrap();
-    let files: Vec<String> = files
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".pcap"))
-        .collect();
-    assert!(
-        told.iter()
-            .copied()
-            .eq(files.iter().map(String::as_str).collect::<BTreeSet<_>>())
-    );
+    let mut files = BTreeSet::new();
+    for inner in ["", "kernel/"] {
+        for entry in fs::read_dir(folder().join(inner)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.contains(".pcap") {
+                files.insert(format!("{inner}{name}"));
+            }
+        }
+    }
+    let files: BTreeSet<&str> = files.iter().map(String::as_str).collect();
+    assert_eq!(told, files);
     for fixture in FIXTURES {
         assert!(told.contains(fixture.name), "{}", fixture.name);
     }

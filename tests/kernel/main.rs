@@ -14,6 +14,7 @@
 //! | `tcp.rs` | ends, refusals, a thousand connections |
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
 //! | `capture.rs` | a capture that another program opens; one that fills the disk |
+//! | `captures.rs` | captures of the kernel, replayed with a stack in its place and in ours |
 //! | `recording.rs` | recorded runs, told again without it |
 //! | `floods.rs` | a hostile neighbour on a bridge, while a flow runs |
 //! | `failure.rs`, `failure/` | interfaces that go, hosts that are dropped, nothing left to open |
@@ -26,6 +27,8 @@
 mod bulk;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod capture;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod captures;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod device;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -81,6 +84,7 @@ fn main() -> std::process::ExitCode {
         tcp::TESTS,
         udp::TESTS,
         capture::TESTS,
+        captures::TESTS,
         recording::TESTS,
         &failure::tests(),
     ]
