@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use netloom::tcp::TcpOptions;
+use netloom::drill::Variant;
+use netloom::tcp::{TcpFailure, TcpOptions};
 
-use super::harness::Scenario;
+use super::sessions::Scenario;
 
 /// Receive buffers of a size.
 fn buffer(size: usize) -> TcpOptions {
@@ -20,23 +21,25 @@ fn r01_the_syns_window_bounds_the_first_flight() {
     let mut t = Scenario::closed().options(buffer(1 << 20)).build();
     t.run(
         r"
-        +0   listen
+        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
+        +0   bind(3, ..., ...) = 0
+        +0   listen(3, 4095) = 0
         +0   < S 0:0(0) win 1000 <mss 1000,sackOK,wscale 3>
-        +0   > S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,wscale 5>
-        +.05 < . 1:1(0) ack 1
-        +0   accept
-        +0   < . 60001:70001(10x1000) ack 1
-        +0   > . 1:1(0) ack 1 win 32768 <sack 60001:65536>
+        +0   > S. 0:0(0) ack 1 win 65535 <mss 1460,nop,nop,sackOK,nop,wscale 5>
+        +.05 < . 1:1(0) ack 1 win 1000
+        +0   accept4(3, ..., ..., SOCK_NONBLOCK) = 4
+        +0   < . 60001:70001(10x1000) ack 1 win 1000
+        +0   > . 1:1(0) ack 1 win 32768 <nop,nop,sack 60001:65536>
         // That was the window; these are the duplicates.
-        +0   > . 1:1(0) ack 1 win 32768 <sack 60001:65536>
-        +0   > . 1:1(0) ack 1 win 32768 <sack 60001:65536>
-        +0   > . 1:1(0) ack 1 win 32768 <sack 60001:65536>
+        +0   > . 1:1(0) ack 1 win 32768 <nop,nop,sack 60001:65536>
+        +0   > . 1:1(0) ack 1 win 32768 <nop,nop,sack 60001:65536>
+        +0   > . 1:1(0) ack 1 win 32768 <nop,nop,sack 60001:65536>
         // From here on the window is the buffer, and scaled.
-        +0   < . 1:60001(60x1000) ack 1
+        +0   < . 1:60001(60x1000) ack 1 win 1000
         +0   > . 1:1(0) ack 65536
-        +0   < P. 65536:70001(4465) ack 1
+        +0   < P. 65536:70001(4465) ack 1 win 1000
         +0   > . 1:1(0) ack 70001
-        +0   read 70000
+        +0   read(4, ..., 70000) = 70000
     ",
     );
 }
@@ -47,18 +50,19 @@ fn r02_a_syn_comes_in_before_ours_left() {
     let mut t = Scenario::closed().build();
     t.run(
         r"
-        +0   device full
-        +0   connect
+        +0   `sysctl -w netloom.device_full=1`
+        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
+        +0   connect(4, ..., ...) = -1 EINPROGRESS
         +0   < S 0:0(0) win 5000 <mss 1000>
-        +0   expect-state SYN-RECEIVED
-        +0   device ready
-        +0   > S. 0:0(0) ack 1 win 65535
+        +0   `ss -n | grep -q SYN-RECEIVED`
+        +0   `sysctl -w netloom.device_full=0`
+        +0   > S. 0:0(0) ack 1 win 65535 <...>
         +.05 < . 1:1(0) ack 1 win 5000
-        +0   expect-state ESTABLISHED
-        +0   write 10
+        +0   `ss -n | grep -q ESTABLISHED`
+        +0   write(4, ..., 10) = 10
         +0   > P. 1:11(10) ack 1
         +0   < P. 1:11(10) ack 11 win 5000
-        +0   read 10
+        +0   read(4, ..., 10) = 10
         +.04 > . 11:11(0) ack 11
     ",
     );
@@ -70,21 +74,22 @@ fn r02_the_same_without_a_receive_buffer() {
     let mut t = Scenario::closed().options(buffer(0)).build();
     t.run(
         r"
-        +0   device full
-        +0   connect
+        +0   `sysctl -w netloom.device_full=1`
+        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
+        +0   connect(4, ..., ...) = -1 EINPROGRESS
         +0   < S 0:0(0) win 5000 <mss 1000>
-        +0   device ready
-        +0   > S. 0:0(0) ack 1 win 1
+        +0   `sysctl -w netloom.device_full=0`
+        +0   > S. 0:0(0) ack 1 win 1 <...>
         +.05 < . 1:1(0) ack 1 win 5000
         +0   < P. 1:11(10) ack 1 win 5000
-        +0   write 10
+        +0   write(4, ..., 10) = 10
         +0   > P. 1:11(10) ack 2 win 0
-        +0   read 1
+        +0   read(4, ..., 1) = 1
         +0   > . 11:11(0) ack 2 win 1
-        +0   read-fails WouldBlock
+        +0   read(4, ..., 1) = -1 EAGAIN
         +0   < F. 2:2(0) ack 11 win 5000
         +0   > . 11:11(0) ack 3
-        +0   read 0
+        +0   read(4, ..., 1) = 0
     ",
     );
 }
@@ -94,32 +99,33 @@ fn r02_the_same_without_a_receive_buffer() {
 fn r10_initial_numbers_around_the_wrap() {
     for below in [0, 1, 2, 999, 1000, 1001, 2501, 5001, 5002] {
         let mut t = Scenario::established().below_wrap(below).build();
-        t.worlds(|world| {
-            let isn = world.our_isn().unwrap();
-            assert!(world.is_v6() || isn == 0u32.wrapping_sub(below) || isn > 5002);
+        t.sessions(|variant, session| {
+            let isn = session.our_isn().unwrap();
+            let begins_there = isn == 0u32.wrapping_sub(below);
+            assert_eq!(begins_there, variant == Variant::Wrap);
         });
         t.run(
             r"
-            +0   write 5000
+            +0   write(4, ..., 5000) = 5000
             +0   > P. 1:5001(5x1000) ack 1
-            +.05 < . 1:1(0) ack 1 <sack 1001:2001>
-            +0   < . 1:1(0) ack 1 <sack 1001:3001>
-            +0   < . 1:1(0) ack 1 <sack 1001:5001>
+            +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:2001>
+            +0   < . 1:1(0) ack 1 win 65535 <sack 1001:3001>
+            +0   < . 1:1(0) ack 1 win 65535 <sack 1001:5001>
             +0   > . 1:1001(1000) ack 1
-            +.05 < . 1:1(0) ack 5001
-            +0   < . 1001:2501(1500) ack 5001
-            +0   > . 5001:5001(0) ack 1 <sack 1001:2501>
-            +0   < F. 2501:2501(0) ack 5001
-            +0   > . 5001:5001(0) ack 1 <sack 1001:2501>
-            +0   < P. 1:1001(1000) ack 5001
+            +.05 < . 1:1(0) ack 5001 win 65535
+            +0   < . 1001:2501(1500) ack 5001 win 65535
+            +0   > . 5001:5001(0) ack 1 <nop,nop,sack 1001:2501>
+            +0   < F. 2501:2501(0) ack 5001 win 65535
+            +0   > . 5001:5001(0) ack 1 <nop,nop,sack 1001:2501>
+            +0   < P. 1:1001(1000) ack 5001 win 65535
             +0   > . 5001:5001(0) ack 2502
-            +0   read 2500
-            +0   read 0
-            +0   shutdown wr
+            +0   read(4, ..., 2500) = 2500
+            +0   read(4, ..., 1) = 0
+            +0   shutdown(4, SHUT_WR) = 0
             +0   > F. 5001:5001(0) ack 2502
             +.25 > F. 5001:5001(0) ack 2502
-            +.05 < . 2502:2502(0) ack 5002
-            +0   expect-state CLOSED
+            +.05 < . 2502:2502(0) ack 5002 win 65535
+            +0   `ss -n | grep -q CLOSED`
         ",
         );
     }
@@ -129,22 +135,24 @@ fn r10_initial_numbers_around_the_wrap() {
 #[test]
 fn r10_timestamp_clocks_wrap_in_mid_stream() {
     for millis in [0, 1, 51, 200] {
-        let mut t = Scenario::established().timestamps_wrap_in(millis).build();
+        let t = Scenario::established().timestamps_wrap_in(millis);
+        // The peer's, which wrap beside its numbers.
+        let mut t = t.below_wrap(millis).build();
         t.run(
             r"
-            +0   write 100
-            +0   > P. 1:101(100) ack 1 <TS val 50 ecr 50>
-            +.15 < . 1:1(0) ack 101 <TS val 200 ecr 50>
-            +0   expect-info srtt_ms 62
-            +0   < P. 1:101(100) ack 101 <TS val 201 ecr 50>
-            +.04 > . 101:101(0) ack 101 <TS val 240 ecr 201>
-            +.1  < P. 101:201(100) ack 101 <TS val 340 ecr 240>
-            +.04 > . 101:101(0) ack 201 <TS val 380 ecr 340>
+            +0   write(4, ..., 100) = 100
+            +0   > P. 1:101(100) ack 1 <nop,nop,TS val 50 ecr 50>
+            +.15 < . 1:1(0) ack 101 win 65535 <TS val 200 ecr 50>
+            +0   %{ assert tcpi_rtt // 1000 == 62 }%
+            +0   < P. 1:101(100) ack 101 win 65535 <TS val 201 ecr 50>
+            +.04 > . 101:101(0) ack 101 <nop,nop,TS val 240 ecr 201>
+            +.1  < P. 101:201(100) ack 101 win 65535 <TS val 340 ecr 240>
+            +.04 > . 101:101(0) ack 201 <nop,nop,TS val 380 ecr 340>
             // An old duplicate from before the wrap.
-            +0   < P. 1:101(100) ack 101 <TS val 150 ecr 50>
-            +0   > . 101:101(0) ack 201 <TS val 380 ecr 340,sack 1:101>
-            +0   expect-drops tcp_paws 1
-            +0   read 200
+            +0   < P. 1:101(100) ack 101 win 65535 <TS val 150 ecr 50>
+            +0   > . 101:101(0) ack 201 <nop,nop,TS val 380 ecr 340,nop,nop,sack 1:101>
+            +0   %{ assert netloom.drop_tcp_paws == 1 }%
+            +0   read(4, ..., 200) = 200
         ",
         );
     }
@@ -156,41 +164,43 @@ fn r13_the_default_mss_is_the_familys() {
     let mut t = Scenario::closed().build();
     t.run(
         r"
-        +0   listen
+        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
+        +0   bind(3, ..., ...) = 0
+        +0   listen(3, 4095) = 0
         +0   < S 0:0(0) win 65535
-        +0   > S. 0:0(0) ack 1
-        +.05 < . 1:1(0) ack 1
-        +0   accept
+        +0   > S. 0:0(0) ack 1 <...>
+        +.05 < . 1:1(0) ack 1 win 65535
+        +0   accept4(3, ..., ..., SOCK_NONBLOCK) = 4
     ",
     );
-    t.worlds(|world| {
-        let expected = if world.is_v6() { 1220 } else { 536 };
-        assert_eq!(world.info().snd_mss, expected);
+    t.sessions(|variant, session| {
+        let expected = if variant == Variant::Ipv6 { 1220 } else { 536 };
+        assert_eq!(session.info().unwrap().snd_mss, expected);
     });
 }
 
 /// Covers: TCP-65
 #[test]
 fn r17_no_text_follows_the_fin_in_any_state() {
-    let fin_first = "+0 < F. 1:1(0) ack 1\n+0 > . 1:1(0) ack 2\n";
-    let close_first = "+0 shutdown wr\n+0 > F. 1:1(0) ack 1\n";
+    let fin_first = "+0 < F. 1:1(0) ack 1 win 65535\n+0 > . 1:1(0) ack 2\n";
+    let close_first = "+0 shutdown(4, SHUT_WR) = 0\n+0 > F. 1:1(0) ack 1\n";
     for (state, steps, ack, answer) in [
         ("CLOSE-WAIT", fin_first.to_string(), 1, "1:1"),
         (
             "LAST-ACK",
-            format!("{fin_first}+0 shutdown wr\n+0 > F. 1:1(0) ack 2\n"),
+            format!("{fin_first}+0 shutdown(4, SHUT_WR) = 0\n+0 > F. 1:1(0) ack 2\n"),
             1,
             "2:2",
         ),
         (
             "CLOSING",
-            format!("{close_first}+0 < F. 1:1(0) ack 1\n+0 > . 2:2(0) ack 2\n"),
+            format!("{close_first}+0 < F. 1:1(0) ack 1 win 65535\n+0 > . 2:2(0) ack 2\n"),
             1,
             "2:2",
         ),
         (
             "TIME-WAIT",
-            format!("{close_first}+0 < F. 1:1(0) ack 2\n+0 > . 2:2(0) ack 2\n"),
+            format!("{close_first}+0 < F. 1:1(0) ack 2 win 65535\n+0 > . 2:2(0) ack 2\n"),
             2,
             "2:2",
         ),
@@ -200,15 +210,15 @@ fn r17_no_text_follows_the_fin_in_any_state() {
         // The record's answers are limited.
         let pause = if state == "TIME-WAIT" { "+.6" } else { "+0" };
         t.run(&format!(
-            "+0 expect-state {state}
-             +0 < P. 2:12(10) ack {ack}
+            "+0 `ss -n | grep -q {state}`
+             +0 < P. 2:12(10) ack {ack} win 65535
              +0 > . {answer}(0) ack 2
-             {pause} < P. 1:12(11) ack {ack}
+             {pause} < P. 1:12(11) ack {ack} win 65535
              +0 > . {answer}(0) ack 2
-             +0 expect-drops tcp_text_refused 2
-             +0 expect-info unread 0
-             +0 read 0
-             +0 expect-state {state}"
+             +0 %{{ assert netloom.drop_tcp_text_refused == 2 }}%
+             +0 %{{ assert netloom.unread == 0 }}%
+             +0 read(4, ..., 1) = 0
+             +0 `ss -n | grep -q {state}`"
         ));
     }
 }
@@ -219,15 +229,15 @@ fn r19_a_lone_fin_is_retransmitted_fast() {
     let mut t = Scenario::established().without_sack().build();
     t.run(
         r"
-        +0   shutdown wr
+        +0   shutdown(4, SHUT_WR) = 0
         +0   > F. 1:1(0) ack 1
-        +.05 < . 1:1(0) ack 1
-        +0   < . 1:1(0) ack 1
-        +0   < . 1:1(0) ack 1
+        +.05 < . 1:1(0) ack 1 win 65535
+        +0   < . 1:1(0) ack 1 win 65535
+        +0   < . 1:1(0) ack 1 win 65535
         +0   > F. 1:1(0) ack 1
-        +.05 < . 1:1(0) ack 2
-        +0   expect-state FIN-WAIT-2
-        +10  wait
+        +.05 < . 1:1(0) ack 2 win 65535
+        +0   `ss -n | grep -q FIN-WAIT-2`
+        +10  %{ assert 1 }%
     ",
     );
     t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_rto_fired), (1, 0)));
@@ -239,15 +249,15 @@ fn r20_a_close_in_fin_wait_2_starts_its_time() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   shutdown wr
+        +0   shutdown(4, SHUT_WR) = 0
         +0   > F. 1:1(0) ack 1
-        +.05 < . 1:1(0) ack 2
-        +600 < P. 1:2001(2x1000) ack 2
+        +.05 < . 1:1(0) ack 2 win 65535
+        +600 < P. 1:2001(2x1000) ack 2 win 65535
         +0   > . 2:2(0) ack 2001
-        +0   read 2000
-        +0   close
-        +59  expect-open 1
-        +2   expect-open 0
+        +0   read(4, ..., 2000) = 2000
+        +0   close(4) = 0
+        +59  %{ assert netloom.open_connections == 1 }%
+        +2   %{ assert netloom.open_connections == 0 }%
     ",
     );
 }
@@ -258,29 +268,33 @@ fn r23_a_retried_connect_starts_from_nothing() {
     let mut t = Scenario::closed().build();
     t.run(
         r"
-        +0   connect
-        +0   > S 0:0(0)
-        +1   > S 0:0(0)
-        +2   > S 0:0(0)
+        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
+        +0   bind(4, ..., ...) = 0
+        +0   connect(4, ..., ...) = -1 EINPROGRESS
+        +0   > S 0:0(0) <...>
+        +1   > S 0:0(0) <...>
+        +2   > S 0:0(0) <...>
         +.1  < R. 0:0(0) ack 1 win 0
-        +0   expect-error Refused
-        +0   next-life 70000
-        +0   connect
-        +0   > S 0:0(0) <mss 1460,sackOK,TS val * ecr 0,wscale 7>
-        +0   expect-info backoff 0
-        +1   > S 0:0(0)
-        +2   > S 0:0(0)
-        +.1  < R. 0:0(0) ack 1 win 0
-        +0   next-life 70000
-        +0   connect
-        +0   > S 0:0(0)
-        +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000,sackOK>
-        +0   > . 1:1(0) ack 1 <>
-        +0   expect-info srtt_ms 50
-        +0   expect-info rto_ms 250
-        +0   expect-info cwnd 10000
-        +0   write 20000
-        +0   > . 1:10001(10x1000) ack 1
+        +0   getsockopt(4, SOL_SOCKET, SO_ERROR, [111], [4]) = 0
+        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 5
+        +0   bind(5, ..., ...) = 0
+        +0   connect(5, ..., ...) = -1 EINPROGRESS
+        +0   > S 0:0(0) <mss 1460,sackOK,TS val 0 ecr 0,nop,wscale 7>
+        +0   %{ assert tcpi_backoff == 0 }%
+        +1   > S 0:0(0) <...>
+        +2   > S 0:0(0) <...>
+        +.1  < R. 70000:70000(0) ack 1 win 0
+        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 6
+        +0   bind(6, ..., ...) = 0
+        +0   connect(6, ..., ...) = -1 EINPROGRESS
+        +0   > S 0:0(0) <...>
+        +.05 < S. 140000:140000(0) ack 1 win 65535 <mss 1000,sackOK>
+        +0   > . 1:1(0) ack 140001
+        +0   %{ assert tcpi_rtt // 1000 == 50 }%
+        +0   %{ assert tcpi_rto == 250000 }%
+        +0   %{ assert netloom.cwnd_bytes == 10000 }%
+        +0   write(6, ..., 20000) = 20000
+        +0   > . 1:10001(10x1000) ack 140001
     ",
     );
 }
@@ -292,10 +306,13 @@ fn r26_a_keep_alive_leaves_the_probe_its_time() {
     let mut t = t.build();
     t.run(
         r"
-        +0   expect-info rto_ms 2700
-        +0   setopt keepalive 1
+        +0   %{ assert tcpi_rto == 2700000 }%
+        +0   setsockopt(4, SOL_TCP, TCP_KEEPIDLE, [1], 4) = 0
+        +0   setsockopt(4, SOL_TCP, TCP_KEEPINTVL, [5], 4) = 0
+        +0   setsockopt(4, SOL_TCP, TCP_KEEPCNT, [3], 4) = 0
+        +0   setsockopt(4, SOL_SOCKET, SO_KEEPALIVE, [1], 4) = 0
         +0   < . 1:1(0) ack 1 win 0
-        +0   write 10
+        +0   write(4, ..., 10) = 10
         +1   > . 0:0(0) ack 1
         +.5  < . 1:1(0) ack 1 win 0
         +1   > . 0:0(0) ack 1
@@ -311,7 +328,7 @@ fn r30_a_fin_is_given_up() {
     let mut t = Scenario::established().options(options).build();
     t.run(
         r"
-        +0   shutdown wr
+        +0   shutdown(4, SHUT_WR) = 0
         +0   > F. 1:1(0) ack 1
         +.25 > F. 1:1(0) ack 1
         // The first was a probe of the tail, in the time-out's place.
@@ -319,11 +336,11 @@ fn r30_a_fin_is_given_up() {
         +.5  > F. 1:1(0) ack 1
         +1   > F. 1:1(0) ack 1
         +2   > R. 2:2(0) ack 1
-        +0   expect-error TimedOut
-        +0   read-fails TimedOut
-        +0   expect-open 0
+        +0   read(4, ..., 1) = -1 ETIMEDOUT
+        +0   %{ assert netloom.open_connections == 0 }%
     ",
     );
+    t.info(|info| assert_eq!(info.failure, Some(TcpFailure::TimedOut)));
 }
 
 /// A challenge for a SYN tells nothing about losses either.
@@ -334,23 +351,23 @@ fn r36_a_syn_is_no_duplicate() {
         let mut t = if sack { t } else { t.without_sack() }.build();
         t.run(
             r"
-            +0   write 5000
+            +0   write(4, ..., 5000) = 5000
             +0   > P. 1:5001(5x1000) ack 1
-            +.05 < S. 0:0(0) ack 1
+            +.05 < S. 0:0(0) ack 1 win 65535
             +0   > . 5001:5001(0) ack 1
-            +0   < S. 1:1(0) ack 1
+            +0   < S. 1:1(0) ack 1 win 65535
             +0   > . 5001:5001(0) ack 1
-            +0   < S. 1:1(0) ack 1
+            +0   < S. 1:1(0) ack 1 win 65535
             +0   > . 5001:5001(0) ack 1
-            +0   < S. 1:1(0) ack 1
+            +0   < S. 1:1(0) ack 1 win 65535
             +0   > . 5001:5001(0) ack 1
-            +0   < F. 1:1(0) ack 1
+            +0   < F. 1:1(0) ack 1 win 65535
             +0   > . 5001:5001(0) ack 2
-            +0   < F. 1:1(0) ack 1
+            +0   < F. 1:1(0) ack 1 win 65535
             +0   > . 5001:5001(0) ack 2
-            +0   < F. 1:1(0) ack 1
+            +0   < F. 1:1(0) ack 1 win 65535
             +0   > . 5001:5001(0) ack 2
-            +0   < F. 1:1(0) ack 1
+            +0   < F. 1:1(0) ack 1 win 65535
             +0   > . 5001:5001(0) ack 2
         ",
         );
@@ -362,21 +379,24 @@ fn r36_a_syn_is_no_duplicate() {
 #[test]
 fn r37_an_ack_that_the_device_refused_is_still_owed() {
     for (steps, ack) in [
-        ("+0 < . 1001:2001(1000) ack 1", "1 <sack 1001:2001>"),
-        ("+0 < S 1:1(0) win 1000", "1 <>"),
-        ("+0 < R 2:2(0) win 0", "1 <>"),
-        ("+0 < P. 1:2001(2x1000) ack 1", "2001 <>"),
-        ("+0 < F. 1:1(0) ack 1", "2 <>"),
-        ("+0 < . 0:0(0) ack 1", "1 <>"),
-        ("+0 < P. 1:11(10) ack 1", "11 <>"),
+        (
+            "+0 < . 1001:2001(1000) ack 1 win 65535",
+            "1 <nop,nop,sack 1001:2001>",
+        ),
+        ("+0 < S 1:1(0) win 1000", "1"),
+        ("+0 < R 2:2(0) win 0", "1"),
+        ("+0 < P. 1:2001(2x1000) ack 1 win 65535", "2001"),
+        ("+0 < F. 1:1(0) ack 1 win 65535", "2"),
+        ("+0 < . 0:0(0) ack 1 win 65535", "1"),
+        ("+0 < P. 1:11(10) ack 1 win 65535", "11"),
     ] {
         let mut t = Scenario::established().build();
         t.run(&format!(
-            "+0 device full
+            "+0 `sysctl -w netloom.device_full=1`
              {steps}
-             +1 device ready
+             +1 `sysctl -w netloom.device_full=0`
              +0 > . 1:1(0) ack {ack}
-             +1 wait"
+             +1 %{{ assert 1 }}%"
         ));
     }
 }
@@ -385,9 +405,10 @@ fn r37_an_ack_that_the_device_refused_is_still_owed() {
 #[test]
 fn r38_probes_are_answered_when_the_challenges_are_used_up() {
     let mut t = Scenario::established().options(buffer(1000)).build();
-    let mut script = String::from("+0 < P. 1:1001(1000) ack 1\n+.04 > . 1:1(0) ack 1001 win 0\n");
+    let mut script =
+        String::from("+0 < P. 1:1001(1000) ack 1 win 65535\n+.04 > . 1:1(0) ack 1001 win 0\n");
     // A second of its own.
-    script.push_str("+1 wait\n");
+    script.push_str("+1 %{ assert 1 }%\n");
     for _ in 0..10 {
         script.push_str("+0 < S 1:1(0) win 1000\n+0 > . 1:1(0) ack 1001\n");
     }
@@ -396,11 +417,11 @@ fn r38_probes_are_answered_when_the_challenges_are_used_up() {
          // Keep-alives without and with a byte, a window probe, a peer that probed beyond the edge.
          +0 < . 1000:1000(0) ack 1 win 65535
          +0 > . 1:1(0) ack 1001 win 0
-         +0 < . 1000:1001(1) ack 1
+         +0 < . 1000:1001(1) ack 1 win 65535
+         +0 > . 1:1(0) ack 1001 win 0 <nop,nop,sack 1000:1001>
+         +0 < . 1001:1002(1) ack 1 win 65535
          +0 > . 1:1(0) ack 1001 win 0
-         +0 < . 1001:1002(1) ack 1
-         +0 > . 1:1(0) ack 1001 win 0
-         +0 < . 1002:1002(0) ack 1
+         +0 < . 1002:1002(0) ack 1 win 65535
          +0 > . 1:1(0) ack 1001 win 0
          +0 < S 1:1(0) win 1000\n",
     );
@@ -413,8 +434,11 @@ fn r38_text_with_an_old_ack_is_answered_when_the_challenges_are_used_up() {
     let mut t = Scenario::established().window(1000).build();
     let mut script = String::new();
     for at in [1, 1001] {
-        script += &format!("+0 write 1000\n+0 > P. {at}:{}(1000) ack 1\n", at + 1000);
-        script += &format!("+.05 < . 1:1(0) ack {}\n", at + 1000);
+        script += &format!(
+            "+0 write(4, ..., 1000) = 1000\n+0 > P. {at}:{}(1000) ack 1\n",
+            at + 1000
+        );
+        script += &format!("+.05 < . 1:1(0) ack {} win 1000\n", at + 1000);
     }
     for _ in 0..20 {
         script += "+0 < S 1:1(0) win 1000\n";
@@ -423,9 +447,9 @@ fn r38_text_with_an_old_ack_is_answered_when_the_challenges_are_used_up() {
             .as_str();
     }
     for _ in 0..20 {
-        script += "+0 < P. 1:101(100) ack 1\n+0 > . 2001:2001(0) ack 1\n";
+        script += "+0 < P. 1:101(100) ack 1 win 1000\n+0 > . 2001:2001(0) ack 1\n";
     }
-    script += "+0 expect-drops tcp_bad_ack 20\n";
+    script += "+0 %{ assert netloom.drop_tcp_bad_ack == 20 }%\n";
     t.run(&script);
 }
 
@@ -441,38 +465,39 @@ fn r38_text_sent_again_is_answered_when_all_answers_are_used_up() {
         let t = Scenario::established();
         let mut t = if stamps { t.timestamps() } else { t }.build();
         let (new, old) = (stamp(2000), stamp(1000));
-        let mut script =
-            format!("+0 < P. 1:1001(1000) ack 1{new}\n+.04 > . 1:1(0) ack 1001\n+1 wait\n");
+        let mut script = format!(
+            "+0 < P. 1:1001(1000) ack 1 win 65535{new}\n+.04 > . 1:1(0) ack 1001 <...>\n+1 %{{ assert 1 }}%\n"
+        );
         for _ in 0..10 {
-            script.push_str("+0 < S 1:1(0) win 1000\n+0 > . 1:1(0) ack 1001\n");
+            script.push_str("+0 < S 1:1(0) win 1000\n+0 > . 1:1(0) ack 1001 <...>\n");
             script.push_str(&format!(
-                "+0 < . 1:1(0) ack 1{new}\n+0 > . 1:1(0) ack 1001\n"
+                "+0 < . 1:1(0) ack 1 win 1000{new}\n+0 > . 1:1(0) ack 1001 <...>\n"
             ));
         }
         let again = if stamps {
-            "<TS val * ecr *,sack 1:1001>"
+            "<nop,nop,TS val 1090 ecr 2000,nop,nop,sack 1:1001>"
         } else {
-            "<sack 1:1001>"
+            "<nop,nop,sack 1:1001>"
         };
         for at in [&new, &old, &new] {
             for _ in 0..10 {
                 script.push_str(&format!(
-                    "+0 < . 1:1(0) ack 1{at}
+                    "+0 < . 1:1(0) ack 1 win 1000{at}
                      +0 < S 1:1(0) win 1000
-                     +0 < P. 1:1001(1000) ack 1{at}
+                     +0 < P. 1:1001(1000) ack 1 win 1000{at}
                      +0 > . 1:1(0) ack 1001 {again}\n"
                 ));
             }
         }
         // The same for its FIN.
         script.push_str(&format!(
-            "+0 < F. 1001:1001(0) ack 1{new}\n+0 > . 1:1(0) ack 1002\n"
+            "+0 < F. 1001:1001(0) ack 1 win 1000{new}\n+0 > . 1:1(0) ack 1002 <...>\n"
         ));
         for _ in 0..20 {
             script.push_str(&format!(
-                "+0 < . 1001:1001(0) ack 1{new}
-                 +0 < F. 1001:1001(0) ack 1{new}
-                 +0 > . 1:1(0) ack 1002\n"
+                "+0 < . 1001:1001(0) ack 1 win 1000{new}
+                 +0 < F. 1001:1001(0) ack 1 win 1000{new}
+                 +0 > . 1:1(0) ack 1002 <...>\n"
             ));
         }
         t.run(&script);
@@ -492,24 +517,25 @@ fn r42_an_active_end_reports_as_well() {
         let echo = if stamps.is_empty() {
             ""
         } else {
-            "TS val * ecr 10,"
+            "nop,nop,TS val 50 ecr 10,"
         };
         t.run(&format!(
-            "+0   connect
-             +0   > S 0:0(0)
+            "+0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
+             +0   connect(4, ..., ...) = -1 EINPROGRESS
+             +0   > S 0:0(0) <mss 1460,sackOK,TS val 0 ecr 0,nop,wscale 7>
              +.05 < S. 0:0(0) ack 1 win 5000 <mss 1000,sackOK{stamps}>
-             +0   > . 1:1(0) ack 1
-             +0   < . 1001:2001(1000) ack 1{stamp}
-             +0   > . 1:1(0) ack 1 <{echo}sack 1001:2001>
-             +0   < . 3001:4001(1000) ack 1{stamp}
-             +0   > . 1:1(0) ack 1 <{echo}sack 3001:4001 1001:2001>
-             +0   < . 5001:6001(1000) ack 1{stamp}
-             +0   > . 1:1(0) ack 1 <{echo}sack 5001:6001 3001:4001 1001:2001>
-             +0   < . 7001:8001(1000) ack 1{stamp}
-             +0   > . 1:1(0) ack 1 <{echo}sack 7001:8001 5001:6001 3001:4001{fourth}>
+             +0   > . 1:1(0) ack 1 <...>
+             +0   < . 1001:2001(1000) ack 1 win 5000{stamp}
+             +0   > . 1:1(0) ack 1 <{echo}nop,nop,sack 1001:2001>
+             +0   < . 3001:4001(1000) ack 1 win 5000{stamp}
+             +0   > . 1:1(0) ack 1 <{echo}nop,nop,sack 3001:4001 1001:2001>
+             +0   < . 5001:6001(1000) ack 1 win 5000{stamp}
+             +0   > . 1:1(0) ack 1 <{echo}nop,nop,sack 5001:6001 3001:4001 1001:2001>
+             +0   < . 7001:8001(1000) ack 1 win 5000{stamp}
+             +0   > . 1:1(0) ack 1 <{echo}nop,nop,sack 7001:8001 5001:6001 3001:4001{fourth}>
              // Text carries them too.
-             +0   write 10
-             +0   > P. 1:11(10) ack 1 <{echo}sack 7001:8001 5001:6001 3001:4001{fourth}>"
+             +0   write(4, ..., 10) = 10
+             +0   > P. 1:11(10) ack 1 <{echo}nop,nop,sack 7001:8001 5001:6001 3001:4001{fourth}>"
         ));
     }
 }
@@ -518,12 +544,16 @@ fn r42_an_active_end_reports_as_well() {
 #[test]
 fn r44_empty_acks_grow_nothing() {
     let mut t = Scenario::established().build();
-    let mut script = String::from("+0 write 20000\n+0 > . 1:10001(10x1000) ack 1\n+.05 wait\n");
+    let mut script = String::from(
+        "+0 write(4, ..., 20000) = 20000\n+0 > . 1:10001(10x1000) ack 1\n+.05 %{ assert 1 }%\n",
+    );
     for n in 0..50 {
         // Neither duplicates (the window changes) nor progress.
         script.push_str(&format!("+0 < . 1:1(0) ack 1 win {}\n", 60_000 + n));
     }
-    script.push_str("+0 expect-info cwnd 10000\n+0 expect-info in_flight 10000\n");
+    script.push_str(
+        "+0 %{ assert netloom.cwnd_bytes == 10000 }%\n+0 %{ assert netloom.in_flight == 10000 }%\n",
+    );
     t.run(&script);
 }
 
@@ -533,16 +563,16 @@ fn r44_the_first_retransmission_does_not_wait_for_cwnd() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0    write 10000
+        +0    write(4, ..., 10000) = 10000
         +0    > P. 1:10001(10x1000) ack 1
-        +.05  < . 1:1(0) ack 1 <sack 1001:2001>
-        +0    < . 1:1(0) ack 1 <sack 1001:3001>
-        +0    < . 1:1(0) ack 1 <sack 1001:4001>
+        +.05  < . 1:1(0) ack 1 win 65535 <sack 1001:2001>
+        +0    < . 1:1(0) ack 1 win 65535 <sack 1001:3001>
+        +0    < . 1:1(0) ack 1 win 65535 <sack 1001:4001>
         +0    > . 1:1001(1000) ack 1
-        +0    expect-info cwnd 7000
-        +0    expect-info in_flight 7000
+        +0    %{ assert netloom.cwnd_bytes == 7000 }%
+        +0    %{ assert netloom.in_flight == 7000 }%
         +.05  < . 1:1(0) ack 10001 win 0
-        +0    write 10
+        +0    write(4, ..., 10) = 10
         +.25   > P. 10001:10002(1) ack 1
     ",
     );
@@ -554,20 +584,20 @@ fn r46_a_full_segment_has_its_options_taken_off() {
     let mut t = Scenario::established().timestamps().build();
     t.run(
         r"
-        +0   write 10
-        +0   > P. 1:11(10) ack 1
-        +0   write 988
-        +0   > P. 11:999(988) ack 1
-        +0   write 987
-        +.05 < . 1:1(0) ack 999 <TS val 100 ecr 50>
-        +0   > P. 999:1986(987) ack 1
+        +0   write(4, ..., 10) = 10
+        +0   > P. 1:11(10) ack 1 <...>
+        +0   write(4, ..., 988) = 988
+        +0   > P. 11:999(988) ack 1 <...>
+        +0   write(4, ..., 987) = 987
+        +.05 < . 1:1(0) ack 999 win 65535 <TS val 100 ecr 50>
+        +0   > P. 999:1986(987) ack 1 <...>
         // The same beside a report, which every segment carries while there is a hole.
-        +0   < . 1001:1011(10) ack 1986 <TS val 101 ecr 100>
-        +0   > . 1986:1986(0) ack 1 <TS val * ecr 100,sack 1001:1011>
-        +0   write 10
-        +0   > P. 1986:1996(10) ack 1
-        +0   write 976
-        +0   > P. 1996:2972(976) ack 1 <TS val * ecr 100,sack 1001:1011>
+        +0   < . 1001:1011(10) ack 1986 win 65535 <TS val 101 ecr 100>
+        +0   > . 1986:1986(0) ack 1 <nop,nop,TS val 100 ecr 100,nop,nop,sack 1001:1011>
+        +0   write(4, ..., 10) = 10
+        +0   > P. 1986:1996(10) ack 1 <...>
+        +0   write(4, ..., 976) = 976
+        +0   > P. 1996:2972(976) ack 1 <nop,nop,TS val 100 ecr 100,nop,nop,sack 1001:1011>
     ",
     );
 }
