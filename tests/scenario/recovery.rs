@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::harness::Scenario;
+use super::sessions::Scenario;
 
 /// Covers: CC-9 (fast retransmit on the third duplicate ACK), SAK-12.
 #[test]
@@ -10,7 +10,7 @@ fn third_duplicate_ack_resends_the_hole() {
     let mut t = Scenario::established().mss(1000).build();
     t.run(
         r"
-        +0    write 5000
+        +0    write(4, ..., 5000) = 5000
         +0    > P. 1:5001(5x1000) ack 1
         +.05  < . 1:1(0) ack 1 win 32768 <sack 1001:2001>
         +0    < . 1:1(0) ack 1 win 32768 <sack 1001:3001>
@@ -28,17 +28,17 @@ fn limited_transmit_with_sack() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0    write 20000
+        +0    write(4, ..., 20000) = 20000
         +0    > . 1:10001(10x1000) ack 1
-        +.05  < . 1:1(0) ack 1 <sack 1001:2001>
+        +.05  < . 1:1(0) ack 1 win 65535 <sack 1001:2001>
         +0    > . 10001:11001(1000) ack 1
-        +0    < . 1:1(0) ack 1 <sack 1001:3001>
+        +0    < . 1:1(0) ack 1 win 65535 <sack 1001:3001>
         +0    > . 11001:12001(1000) ack 1
-        +0    expect-info cwnd 10000
-        +0    < . 1:1(0) ack 1 <sack 1001:4001>
+        +0    %{ assert netloom.cwnd_bytes == 10000 }%
+        +0    < . 1:1(0) ack 1 win 65535 <sack 1001:4001>
         +0    > . 1:1001(1000) ack 1
-        +0    expect-info ssthresh 5000
-        +0    expect-info cwnd 9000
+        +0    %{ assert netloom.ssthresh_bytes == 5000 }%
+        +0    %{ assert netloom.cwnd_bytes == 9000 }%
     ",
     );
 }
@@ -49,24 +49,24 @@ fn newreno_repairs_a_hole_per_round_trip() {
     let mut t = Scenario::established().without_sack().build();
     t.run(
         r"
-        +0    write 10000
+        +0    write(4, ..., 10000) = 10000
         +0    > P. 1:10001(10x1000) ack 1
         // Segments 1 and 5 are lost: eight duplicates.
-        +.05  < . 1:1(0) ack 1
-        +0    < . 1:1(0) ack 1
-        +0    < . 1:1(0) ack 1
+        +.05  < . 1:1(0) ack 1 win 65535
+        +0    < . 1:1(0) ack 1 win 65535
+        +0    < . 1:1(0) ack 1 win 65535
         +0    > . 1:1001(1000) ack 1
-        +0    expect-info ssthresh 5000
-        +0    < . 1:1(0) ack 1
-        +0    < . 1:1(0) ack 1
-        +0    < . 1:1(0) ack 1
-        +0    < . 1:1(0) ack 1
-        +0    < . 1:1(0) ack 1
-        +.05  < . 1:1(0) ack 4001
+        +0    %{ assert netloom.ssthresh_bytes == 5000 }%
+        +0    < . 1:1(0) ack 1 win 65535
+        +0    < . 1:1(0) ack 1 win 65535
+        +0    < . 1:1(0) ack 1 win 65535
+        +0    < . 1:1(0) ack 1 win 65535
+        +0    < . 1:1(0) ack 1 win 65535
+        +.05  < . 1:1(0) ack 4001 win 65535
         +0    > . 4001:5001(1000) ack 1
-        +.05  < . 1:1(0) ack 10001
-        +0    expect-info cwnd 5000
-        +0    expect-info in_flight 0
+        +.05  < . 1:1(0) ack 10001 win 65535
+        +0    %{ assert netloom.cwnd_bytes == 5000 }%
+        +0    %{ assert netloom.in_flight == 0 }%
     ",
     );
     t.counters(|c| {
@@ -83,16 +83,16 @@ fn r36_what_is_not_a_duplicate() {
     let mut t = Scenario::established().without_sack().build();
     t.run(
         r"
-        +0    write 5000
+        +0    write(4, ..., 5000) = 5000
         +0    > P. 1:5001(5x1000) ack 1
         // A window update, text, a SYN, a FIN.
         +.05  < . 1:1(0) ack 1 win 60000
         +0    < . 1:1(0) ack 1 win 61000
         +0    < . 1:1(0) ack 1 win 62000
-        +0    < P. 1:11(10) ack 1
-        +0    < P. 11:21(10) ack 1
-        +0    < P. 21:31(10) ack 1
-        +0    < F. 31:31(0) ack 1
+        +0    < P. 1:11(10) ack 1 win 62000
+        +0    < P. 11:21(10) ack 1 win 62000
+        +0    < P. 21:31(10) ack 1 win 62000
+        +0    < F. 31:31(0) ack 1 win 62000
         +0    > . 5001:5001(0) ack 32
     ",
     );
@@ -105,22 +105,22 @@ fn r44_three_holes_are_one_congestion_event() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0    write 10000
+        +0    write(4, ..., 10000) = 10000
         +0    > P. 1:10001(10x1000) ack 1
         // 1, 3 and 5 are lost.
-        +.05  < . 1:1(0) ack 1 <sack 1001:2001>
-        +0    < . 1:1(0) ack 1 <sack 3001:4001 1001:2001>
-        +0    < . 1:1(0) ack 1 <sack 5001:6001 3001:4001 1001:2001>
+        +.05  < . 1:1(0) ack 1 win 65535 <sack 1001:2001>
+        +0    < . 1:1(0) ack 1 win 65535 <sack 3001:4001 1001:2001>
+        +0    < . 1:1(0) ack 1 win 65535 <sack 5001:6001 3001:4001 1001:2001>
         +0    > . 1:1001(1000) ack 1
-        +0    expect-info cwnd 5000
-        +0    < . 1:1(0) ack 1 <sack 5001:7001 3001:4001 1001:2001>
+        +0    %{ assert netloom.cwnd_bytes == 5000 }%
+        +0    < . 1:1(0) ack 1 win 65535 <sack 5001:7001 3001:4001 1001:2001>
         +0    > . 2001:3001(1000) ack 1
-        +0    < . 1:1(0) ack 1 <sack 5001:8001 3001:4001 1001:2001>
+        +0    < . 1:1(0) ack 1 win 65535 <sack 5001:8001 3001:4001 1001:2001>
         +0    > . 4001:5001(1000) ack 1
-        +0    < . 1:1(0) ack 1 <sack 5001:9001 3001:4001 1001:2001>
-        +0    expect-info cwnd 5000
-        +.05  < . 1:1(0) ack 10001
-        +0    expect-info cwnd 5000
+        +0    < . 1:1(0) ack 1 win 65535 <sack 5001:9001 3001:4001 1001:2001>
+        +0    %{ assert netloom.cwnd_bytes == 5000 }%
+        +.05  < . 1:1(0) ack 10001 win 65535
+        +0    %{ assert netloom.cwnd_bytes == 5000 }%
     ",
     );
     t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_rto_fired), (1, 0)));
@@ -132,15 +132,15 @@ fn a_time_out_keeps_what_sack_reported() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0    write 3000
+        +0    write(4, ..., 3000) = 3000
         +0    > P. 1:3001(3x1000) ack 1
-        +.05  < . 1:1(0) ack 1 <sack 1001:2001>
+        +.05  < . 1:1(0) ack 1 win 65535 <sack 1001:2001>
         // A quarter of the round trip for reordering; what is sent again then is lost as well.
         +.0125 > . 1:1001(1000) ack 1
         +.25  > . 1:1001(1000) ack 1
-        +.05  < . 1:1(0) ack 2001
+        +.05  < . 1:1(0) ack 2001 win 65535
         +0    > P. 2001:3001(1000) ack 1
-        +.05  < . 1:1(0) ack 3001
+        +.05  < . 1:1(0) ack 3001 win 65535
     ",
     );
 }
@@ -151,13 +151,13 @@ fn a_receiver_may_throw_away_what_it_reported() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0    write 3000
+        +0    write(4, ..., 3000) = 3000
         +0    > P. 1:3001(3x1000) ack 1
-        +.05  < . 1:1(0) ack 1 <sack 1001:3001>
+        +.05  < . 1:1(0) ack 1 win 65535 <sack 1001:3001>
         // The first arrives, but the rest is gone.
-        +.01  < . 1:1(0) ack 1001
+        +.01  < . 1:1(0) ack 1001 win 65535
         +.2515 > . 1001:2001(1000) ack 1
-        +.05  < . 1:1(0) ack 2001
+        +.05  < . 1:1(0) ack 2001 win 65535
         +0    > P. 2001:3001(1000) ack 1
     ",
     );
@@ -169,13 +169,13 @@ fn a_lost_retransmission_is_repeated_by_the_timer() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0    write 5000
+        +0    write(4, ..., 5000) = 5000
         +0    > P. 1:5001(5x1000) ack 1
-        +.05  < . 1:1(0) ack 1 <sack 1001:5001>
+        +.05  < . 1:1(0) ack 1 win 65535 <sack 1001:5001>
         +0    > . 1:1001(1000) ack 1
         +.25  > . 1:1001(1000) ack 1
-        +.05  < . 1:1(0) ack 5001
-        +0    expect-info in_flight 0
+        +.05  < . 1:1(0) ack 5001 win 65535
+        +0    %{ assert netloom.in_flight == 0 }%
     ",
     );
 }
@@ -199,15 +199,15 @@ fn a_fast_retransmission_restarts_the_timer() {
         };
         t.run(&format!(
             r"
-            +0    write 5000
+            +0    write(4, ..., 5000) = 5000
             +0    > P. 1:5001(5x1000) ack 1
             {}
-            +.24  < . 1:1(0) ack 1{}
-            +0    < . 1:1(0) ack 1{}
-            +0    < . 1:1(0) ack 1{}
+            +.24  < . 1:1(0) ack 1 win 65535{}
+            +0    < . 1:1(0) ack 1 win 65535{}
+            +0    < . 1:1(0) ack 1 win 65535{}
             +0    > . 1:1001(1000) ack 1
-            +.1   < . 1:1(0) ack 5001
-            +1    expect-info in_flight 0
+            +.1   < . 1:1(0) ack 5001 win 65535
+            +1    %{{ assert netloom.in_flight == 0 }}%
         ",
             if sack {
                 "+.2 > P. 4001:5001(1000) ack 1"
@@ -228,27 +228,27 @@ fn a_second_hole_sent_again_does_not_restart_the_timer() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0    write 10000
+        +0    write(4, ..., 10000) = 10000
         +0    > P. 1:10001(10x1000) ack 1
-        +.05  < . 1:1(0) ack 1 <sack 1001:4001>
+        +.05  < . 1:1(0) ack 1 win 65535 <sack 1001:4001>
         +0    > . 1:1001(1000) ack 1
-        +.1   < . 1:1(0) ack 1 <sack 5001:10001 1001:4001>
+        +.1   < . 1:1(0) ack 1 win 65535 <sack 5001:10001 1001:4001>
         +0    > . 4001:5001(1000) ack 1
         +.15  > . 1:1001(1000) ack 1
-        +.05  < . 1:1(0) ack 10001
+        +.05  < . 1:1(0) ack 10001 win 65535
     ",
     );
 }
 
 /// Twenty segments in flight, 10001 to 30001.
 const TWENTY: &str = r"
-    +0    write 60000
+    +0    write(4, ..., 60000) = 60000
     +0    > . 1:10001(10x1000) ack 1
-    +.05  < . 1:1(0) ack 8001
+    +.05  < . 1:1(0) ack 8001 win 65535
     +0    > . 10001:26001(16x1000) ack 1
-    +0    < . 1:1(0) ack 10001
+    +0    < . 1:1(0) ack 10001 win 65535
     +0    > . 26001:30001(4x1000) ack 1
-    +0    expect-info cwnd 20000
+    +0    %{ assert netloom.cwnd_bytes == 20000 }%
 ";
 
 /// P1: the first of twenty lost, ACK by ACK as in RFC 9937's example: the window glides down by one
@@ -271,7 +271,7 @@ fn p1_first_of_twenty_lost() {
             _ => (10_001, format!(" <sack 11001:{}>", 11_001 + 1000 * ack)),
         };
         let wait = if ack == 1 { ".05" } else { ".001" };
-        script += &format!("+{wait} < . 1:1(0) ack {una}{sack}\n");
+        script += &format!("+{wait} < . 1:1(0) ack {una} win 65535{sack}\n");
         if ack == 3 {
             script += "+0 > . 10001:11001(1000) ack 1\n";
         }
@@ -280,9 +280,12 @@ fn p1_first_of_twenty_lost() {
             script += &format!("+0 > . {next}:{}(1000) ack 1\n", next + 1000);
             next += 1000;
         }
-        script += &format!("+0 expect-info cwnd {}\n", window * 1000);
+        script += &format!(
+            "+0 %{{ assert netloom.cwnd_bytes == {} }}%\n",
+            window * 1000
+        );
     }
-    script += "+0 expect-info ssthresh 10000\n";
+    script += "+0 %{ assert netloom.ssthresh_bytes == 10000 }%\n";
     t.run(&script);
     t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_retransmits), (1, 1)));
 }
@@ -291,37 +294,55 @@ fn p1_first_of_twenty_lost() {
 /// way half of the eleven is left, not of what the ACKs before left in flight.
 #[test]
 fn m05_a_batch_of_acks_is_cut_as_each_alone_is() {
-    for arrow in ["<", "<<"] {
+    const ACKS: [&str; 6] = [
+        "ack 41001 win 65535",
+        "ack 43001 win 65535",
+        "ack 45001 win 65535",
+        "ack 45001 win 65535 <sack 46001:47001>",
+        "ack 45001 win 65535 <sack 46001:48001>",
+        "ack 45001 win 65535 <sack 46001:49001>",
+    ];
+    // What each alone brings forth; of the batch, all that leaves.
+    const ANSWERS: [&str; 6] = [
+        "+0 > . 50001:52001(2000) ack 1",
+        "+0 > . 52001:54001(2000) ack 1",
+        "+0 > . 54001:56001(2000) ack 1",
+        "+0 > . 56001:57001(1000) ack 1",
+        "+0 > . 57001:58001(1000) ack 1",
+        "+0 > . 45001:46001(1000) ack 1",
+    ];
+    const ANSWER: &str = "+0 > . 45001:46001(1000) ack 1\n+0 > . 50001:53001(3000) ack 1";
+    for batch in [false, true] {
         let mut t = Scenario::established().build();
         t.run(TWENTY);
         // Twenty become ten and one, in congestion avoidance.
         t.run(
             r"
-            +.05 < . 1:1(0) ack 10001 <sack 11001:30001>
-            +0   > *
-            +.05 < . 1:1(0) ack 39001
-            +0   > *
-            +.05 expect-info in_flight 11000
-            +0   expect-info ssthresh 10000
+            +.05 < . 1:1(0) ack 10001 win 65535 <sack 11001:30001>
+            +0   > . 10001:11001(1000) ack 1
+            +0   > . 30001:39001(9000) ack 1
+            +.05 < . 1:1(0) ack 39001 win 65535
+            +0   > . 39001:50001(11000) ack 1
+            +.05 %{ assert netloom.in_flight == 11000 }%
+            +0   %{ assert netloom.ssthresh_bytes == 10000 }%
         ",
         );
-        let anything = if arrow == "<" { "+0 > *\n" } else { "" };
         let mut script = String::new();
-        for ack in [
-            "41001",
-            "43001",
-            "45001",
-            "45001 <sack 46001:47001>",
-            "45001 <sack 46001:48001>",
-        ] {
-            script += &format!("+0 {arrow} . 1:1(0) ack {ack}\n{anything}");
+        for (ack, answer) in ACKS.iter().zip(ANSWERS) {
+            script += &match batch {
+                true => format!("+0 << . 1:1(0) {ack}\n"),
+                false => format!("+0 < . 1:1(0) {ack}\n{answer}\n"),
+            };
+        }
+        if batch {
+            script += ANSWER;
         }
         t.run(&script);
-        t.run("+0 < . 1:1(0) ack 45001 <sack 46001:49001>\n+0 > *\n+0 expect-info ssthresh 5500");
-        t.counters(|c| assert_eq!(c.tcp_fast_retransmits, 2, "{arrow}"));
-        if arrow == "<<" {
+        t.run("+0 %{ assert netloom.ssthresh_bytes == 5500 }%");
+        t.counters(|c| assert_eq!(c.tcp_fast_retransmits, 2, "{batch}"));
+        if batch {
             // What the whole batch took out of flight is put back, up to the threshold.
-            t.run("+0 expect-info cwnd 5500");
+            t.run("+0 %{ assert netloom.cwnd_bytes == 5500 }%");
         }
     }
 }
@@ -336,42 +357,42 @@ fn p2_most_of_a_flight_lost() {
     t.run(TWENTY);
     t.run(
         r"
-        +.05  < . 1:1(0) ack 10001 <sack 25001:26001>
+        +.05  < . 1:1(0) ack 10001 win 65535 <sack 25001:26001>
         +0    > . 30001:31001(1000) ack 1
-        +0    expect-info cwnd 20000
-        +.001 < . 1:1(0) ack 10001 <sack 25001:27001>
+        +0    %{ assert netloom.cwnd_bytes == 20000 }%
+        +.001 < . 1:1(0) ack 10001 win 65535 <sack 25001:27001>
         +0    > . 31001:32001(1000) ack 1
-        +0    expect-info cwnd 20000
+        +0    %{ assert netloom.cwnd_bytes == 20000 }%
         // Three reported: all fifteen below them are lost. In flight: four.
-        +.001 < . 1:1(0) ack 10001 <sack 25001:28001>
+        +.001 < . 1:1(0) ack 10001 win 65535 <sack 25001:28001>
         +0    > . 10001:11001(1000) ack 1
-        +0    expect-info cwnd 5000
-        +.001 < . 1:1(0) ack 10001 <sack 25001:29001>
+        +0    %{ assert netloom.cwnd_bytes == 5000 }%
+        +.001 < . 1:1(0) ack 10001 win 65535 <sack 25001:29001>
         +0    > . 11001:12001(1000) ack 1
-        +0    expect-info cwnd 5000
-        +.001 < . 1:1(0) ack 10001 <sack 25001:30001>
+        +0    %{ assert netloom.cwnd_bytes == 5000 }%
+        +.001 < . 1:1(0) ack 10001 win 65535 <sack 25001:30001>
         +0    > . 12001:13001(1000) ack 1
-        +0    expect-info cwnd 5000
-        +.001 < . 1:1(0) ack 10001 <sack 25001:31001>
+        +0    %{ assert netloom.cwnd_bytes == 5000 }%
+        +.001 < . 1:1(0) ack 10001 win 65535 <sack 25001:31001>
         +0    > . 13001:14001(1000) ack 1
-        +.001 < . 1:1(0) ack 10001 <sack 25001:32001>
+        +.001 < . 1:1(0) ack 10001 win 65535 <sack 25001:32001>
         +0    > . 14001:15001(1000) ack 1
-        +0    expect-info cwnd 5000
-        +.001 < . 1:1(0) ack 11001 <sack 25001:32001>
+        +0    %{ assert netloom.cwnd_bytes == 5000 }%
+        +.001 < . 1:1(0) ack 11001 win 65535 <sack 25001:32001>
         +0    > . 15001:17001(2x1000) ack 1
-        +0    expect-info cwnd 6000
-        +.001 < . 1:1(0) ack 12001 <sack 25001:32001>
+        +0    %{ assert netloom.cwnd_bytes == 6000 }%
+        +.001 < . 1:1(0) ack 12001 win 65535 <sack 25001:32001>
         +0    > . 17001:19001(2x1000) ack 1
-        +.001 < . 1:1(0) ack 13001 <sack 25001:32001>
+        +.001 < . 1:1(0) ack 13001 win 65535 <sack 25001:32001>
         +0    > . 19001:21001(2x1000) ack 1
-        +.001 < . 1:1(0) ack 14001 <sack 25001:32001>
+        +.001 < . 1:1(0) ack 14001 win 65535 <sack 25001:32001>
         +0    > . 21001:23001(2x1000) ack 1
-        +.001 < . 1:1(0) ack 15001 <sack 25001:32001>
+        +.001 < . 1:1(0) ack 15001 win 65535 <sack 25001:32001>
         +0    > . 23001:25001(2x1000) ack 1
-        +0    expect-info cwnd 10000
-        +.001 < . 1:1(0) ack 16001 <sack 25001:32001>
+        +0    %{ assert netloom.cwnd_bytes == 10000 }%
+        +.001 < . 1:1(0) ack 16001 win 65535 <sack 25001:32001>
         +0    > . 32001:33001(1000) ack 1
-        +0    expect-info cwnd 10000
+        +0    %{ assert netloom.cwnd_bytes == 10000 }%
     ",
     );
     t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_rto_fired), (1, 0)));
@@ -383,19 +404,19 @@ fn slow_start_follows_a_time_out() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0    write 10000
+        +0    write(4, ..., 10000) = 10000
         +0    > P. 1:10001(10x1000) ack 1
         +.1   > P. 9001:10001(1000) ack 1
         +.25  > . 1:1001(1000) ack 1
-        +0    expect-info ssthresh 5000
-        +.05  < . 1:1(0) ack 1001
+        +0    %{ assert netloom.ssthresh_bytes == 5000 }%
+        +.05  < . 1:1(0) ack 1001 win 65535
         +0    > . 1001:3001(2x1000) ack 1
-        +.05  < . 1:1(0) ack 3001
+        +.05  < . 1:1(0) ack 3001 win 65535
         +0    > . 3001:7001(4x1000) ack 1
-        +.05  < . 1:1(0) ack 7001
+        +.05  < . 1:1(0) ack 7001 win 65535
         +0    > . 7001:9001(2x1000) ack 1
         +0    > P. 9001:10001(1000) ack 1
-        +.05  < . 1:1(0) ack 10001
+        +.05  < . 1:1(0) ack 10001 win 65535
     ",
     );
 }
@@ -407,18 +428,18 @@ fn r45_reordering_does_not_halve_the_rate() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 40000
+        +0   write(4, ..., 40000) = 40000
         +0   > . 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 1001:3001>
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:3001>
         +0   > . 10001:12001(2x1000) ack 1
-        +.01 < . 1:1(0) ack 3001
+        +.01 < . 1:1(0) ack 3001 win 65535
         +0   > . 12001:16001(4x1000) ack 1
-        +0   < . 1:1(0) ack 3001 <sack 4001:10001>
+        +0   < . 1:1(0) ack 3001 win 65535 <sack 4001:10001>
         // What is reported grows the window by now: a hole is no sign of a loss where packets overtake each other.
         +0   > . 16001:28001(12x1000) ack 1
-        +.01 < . 1:1(0) ack 10001
+        +.01 < . 1:1(0) ack 10001 win 65535
         +0   > . 28001:30001(2x1000) ack 1
-        +0   expect-info ssthresh 4294967295
+        +0   %{ assert netloom.ssthresh_bytes == 4294967295 }%
     ",
     );
     t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_retransmits), (0, 0)));
@@ -430,14 +451,14 @@ fn r43_a_needless_retransmission_restores_the_window() {
     let mut t = Scenario::established().timestamps().build();
     t.run(
         r"
-        +0   write 9880
-        +0   > P. 1:9881(10x988) ack 1 <TS val 50 ecr 50>
-        +.05 < . 1:1(0) ack 1 <TS val 100 ecr 50,sack 989:3953>
-        +0   > . 1:989(988) ack 1
-        +0   expect-info ssthresh 4940
-        +.01 < . 1:1(0) ack 9881 <TS val 110 ecr 50>
-        +0   expect-info cwnd 9880
-        +0   expect-info ssthresh 4294967295
+        +0   write(4, ..., 9880) = 9880
+        +0   > P. 1:9881(10x988) ack 1 <nop,nop,TS val 50 ecr 50>
+        +.05 < . 1:1(0) ack 1 win 65535 <TS val 100 ecr 50,sack 989:3953>
+        +0   > . 1:989(988) ack 1 <...>
+        +0   %{ assert netloom.ssthresh_bytes == 4940 }%
+        +.01 < . 1:1(0) ack 9881 win 65535 <TS val 110 ecr 50>
+        +0   %{ assert netloom.cwnd_bytes == 9880 }%
+        +0   %{ assert netloom.ssthresh_bytes == 4294967295 }%
     ",
     );
     t.info(|info| assert_eq!(info.undos, 1));
@@ -449,17 +470,17 @@ fn m03_what_was_reported_and_then_acknowledged_counts_once() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 10000
+        +0   write(4, ..., 10000) = 10000
         +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 2001:3001>
-        +0   < . 1:1(0) ack 1 <sack 2001:3001 4001:5001>
-        +0   expect-info in_flight 8000
-        +.005 < . 1:1(0) ack 3001 <sack 4001:5001>
-        +0   expect-info in_flight 6000
-        +.005 < . 1:1(0) ack 6001
-        +0   expect-info in_flight 4000
-        +.005 < . 1:1(0) ack 10001
-        +0   expect-info in_flight 0
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 2001:3001>
+        +0   < . 1:1(0) ack 1 win 65535 <sack 2001:3001 4001:5001>
+        +0   %{ assert netloom.in_flight == 8000 }%
+        +.005 < . 1:1(0) ack 3001 win 65535 <sack 4001:5001>
+        +0   %{ assert netloom.in_flight == 6000 }%
+        +.005 < . 1:1(0) ack 6001 win 65535
+        +0   %{ assert netloom.in_flight == 4000 }%
+        +.005 < . 1:1(0) ack 10001 win 65535
+        +0   %{ assert netloom.in_flight == 0 }%
     ",
     );
     t.info(|info| assert_eq!((info.delivered, info.sacked), (10_000, 0)));
