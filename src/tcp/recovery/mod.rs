@@ -121,13 +121,8 @@ impl Connection {
             self.detect_loss_without_sack(effect)
         };
         self.on_newly_lost(now, newly_lost);
-        self.exit_if_passed(now);
-        let refused = self.persist.is_refused(self.snd.una);
-        if self.recovery.phase == Phase::Open && self.scoreboard.lost() > 0 && !refused {
-            // What is missing beyond the recovery point, or was when an episode was undone, is a loss
-            // of its own (r44).
-            self.enter_recovery(now);
-        }
+        let passed = self.exit_if_passed(now);
+        self.look_beyond_point(now, passed);
         self.on_ack_with_ecn(now, effect);
         newly_lost
     }
@@ -233,7 +228,7 @@ impl Connection {
         self.recovery.phase = Phase::Recovery {
             point: self.snd.nxt,
         };
-        self.recovery.force_first = true;
+        self.recovery.force_first = self.scoreboard.lost() > 0;
         self.recovery.tlp.give_up();
         self.stop_early(Early::Probe);
         self.stats.fast_retransmits += 1;
@@ -245,18 +240,43 @@ impl Connection {
         self.recovery.episode = Some(Box::new(episode));
     }
 
-    /// Ends the episode when SND.UNA has reached its point.
-    fn exit_if_passed(&mut self, now: Instant) {
+    /// What is missing beyond the recovery point, or was when an episode was undone, is a loss of its own (r44). It left
+    /// after the window had been cut, and so asks for another cut whether it was sent again in that episode or not
+    /// (RFC 6675 §5: IsLost of the octet after HighACK; Linux's `tcp_time_to_recover`). A controller that begins each
+    /// recovery with what is in flight would begin anew with the next loss instead, on lossy paths once a round trip.
+    fn look_beyond_point(&mut self, now: Instant, passed: bool) {
+        if self.recovery.phase != Phase::Open || self.persist.is_refused(self.snd.una) {
+            return;
+        }
+        // Without SACK nothing beyond the point is known, and what was sent again lies below it.
+        let again = if passed && self.sack {
+            self.scoreboard.retransmitted()
+        } else {
+            0
+        };
+        if self.scoreboard.lost() == 0 && again == 0 {
+            return;
+        }
+        let before = self.recovery.episode.take().filter(|_| again > 0);
+        self.enter_recovery(now);
+        if let (Some(episode), Some(before)) = (&mut self.recovery.episode, before) {
+            episode.inherit(&before, again);
+        }
+    }
+
+    /// Ends the episode when SND.UNA has reached its point; returns whether it has.
+    fn exit_if_passed(&mut self, now: Instant) -> bool {
         let (point, kind) = match self.recovery.phase {
-            Phase::Open => return,
+            Phase::Open => return false,
             Phase::Recovery { point } => (point, EpisodeKind::Recovery),
             Phase::Loss { point } => (point, EpisodeKind::Loss),
         };
         if self.snd.una.before(point) {
-            return;
+            return false;
         }
         self.exit(now, kind);
         self.recovery.recover = Some(point).filter(|&at| at == self.snd.una);
+        true
     }
 
     fn exit(&mut self, now: Instant, kind: EpisodeKind) {

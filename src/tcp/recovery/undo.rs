@@ -90,6 +90,15 @@ impl Episode {
         }
     }
 
+    /// So many octets that are missing in this one left again in the one before: the evidence about them counts, and what
+    /// left before they did is older than that episode's first.
+    pub(super) fn inherit(&mut self, before: &Self, again: u32) {
+        self.again = self.again.saturating_add(again);
+        self.first = before.first.or(self.first);
+        self.highest = self.highest.later(before.highest);
+        self.marked |= before.marked;
+    }
+
     /// Something that left again at this time is lost once more: is that news? Once for what leaves between
     /// two times that the controller heard of the episode, so once a round trip.
     pub(super) fn is_worse(&mut self, now: Instant, sent_at: Instant) -> bool {
