@@ -38,7 +38,7 @@ pub(crate) fn main() -> ExitCode {
 /// Did anything miss its goal?
 fn run(settings: &settings::Settings, jobs: Vec<plan::Job>) -> Result<bool, rig::Failed> {
     let rig = rig::Rig::make(settings.capture.as_deref())?;
-    let mut report = report::Report::default();
+    let mut report = report::Report::new(settings.each);
     report.machine(settings, &rig);
     measure::run(settings, jobs, &rig, &mut report)?;
     let missed = report.end();

@@ -106,6 +106,8 @@ enum Verdict {
 /// What is said, and all rows so far, counted.
 #[derive(Default)]
 pub(crate) struct Report {
+    /// Each sample is printed too.
+    each: bool,
     text: String,
     /// What stands above the next row.
     head: Option<String>,
@@ -115,6 +117,14 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// Nothing said yet.
+    pub(crate) fn new(each: bool) -> Self {
+        Self {
+            each,
+            ..Self::default()
+        }
+    }
+
     /// Prints a line, or several.
     pub(crate) fn line(&mut self, line: &str) {
         println!("{line}");
@@ -192,6 +202,12 @@ impl Report {
         let late = millis(row.late);
         let text = format!("{figures} | {} | {late:.2}{void}", row.goal);
         self.one(&row.title, &text, word);
+        if self.each {
+            // Not in the document, which is a table.
+            for (kernel, own, figure) in &row.samples {
+                println!("  {kernel:.1} {own:.1} {figure:.2}");
+            }
+        }
         match verdict {
             Verdict::Met => {}
             Verdict::Missed => self.missed.push(row.title.clone()),

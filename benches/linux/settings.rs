@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) check: bool,
     /// How late the bridge may be at its 99th percentile.
     pub(crate) late: Duration,
+    /// Each sample is printed below its row.
+    pub(crate) each: bool,
     /// Where netloom's end is captured to.
     pub(crate) capture: Option<PathBuf>,
     /// Where all that is printed goes as well.
@@ -60,6 +62,7 @@ impl Settings {
             time: Duration::from_secs(4),
             check: false,
             late: LATE,
+            each: false,
             capture: None,
             table: None,
             load: LOAD,
@@ -82,6 +85,7 @@ impl Settings {
                 "--table" => settings.table = Some(value()?.into()),
                 "--pcap" => settings.capture = Some(value()?.into()),
                 "--ci" => settings.check_changes(),
+                "--each" => settings.each = true,
                 "--check" => settings.check = true,
                 // Cargo's own word.
                 "--bench" => {}
