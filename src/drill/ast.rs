@@ -57,6 +57,8 @@ pub(super) enum When {
 pub(super) enum Action {
     Inject(Packet),
     Expect(Packet),
+    /// `> ...`: whatever left until then.
+    ExpectAnything,
     Call(Call),
     Shell(Shell),
     Code(Vec<Statement>),

@@ -245,7 +245,7 @@ fn is_of_ipv4(script: &Script) -> bool {
     script.events.iter().any(|event| match &event.action {
         Action::Inject(packet) | Action::Expect(packet) => matches!(packet.body, Body::Icmp(_)),
         Action::Call(call) => call.args.iter().any(names_ipv4),
-        Action::Shell(_) | Action::Code(_) => false,
+        Action::Shell(_) | Action::Code(_) | Action::ExpectAnything => false,
     })
 }
 
@@ -267,7 +267,7 @@ fn names_ipv4(arg: &Arg) -> bool {
 fn has_absolute(script: &Script) -> bool {
     script.events.iter().any(|event| match &event.action {
         Action::Inject(packet) | Action::Expect(packet) => is_absolute(packet),
-        Action::Call(_) | Action::Shell(_) | Action::Code(_) => false,
+        Action::Call(_) | Action::Shell(_) | Action::Code(_) | Action::ExpectAnything => false,
     })
 }
 

@@ -8,13 +8,15 @@
 
 use std::sync::{Arc, Mutex};
 
+use netloom::bytes::Bytes;
+use netloom::drill::Session;
 use netloom::tcp::TcpOptions;
 use netloom::tcp::congestion::{
     AckSample, Choice, CongestionControl, CongestionEvent, Cx, Output, Reno, Response, SendEvent,
     Start,
 };
 
-use super::harness::{Scenario, Test};
+use super::sessions::{Scenario, Test};
 
 /// What was told, and with which mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,12 +105,26 @@ impl Watched {
 
     /// What the script makes told, the same in each world.
     fn told(&mut self, script: &str) -> Vec<Told> {
-        self.told.lock().unwrap().clear();
-        self.test.run(script);
-        let all = core::mem::take(&mut *self.told.lock().unwrap());
-        let one = &all[..all.len() / 3];
-        assert_eq!(all, one.repeat(3), "one world after the other");
-        one.to_vec()
+        self.told_by(|session| {
+            session.run(script);
+        })
+    }
+
+    /// What is made told, the same in each world. How many frames make a flight is the device's affair: sends
+    /// in a row count once.
+    fn told_by(&mut self, act: impl Fn(&mut Session)) -> Vec<Told> {
+        let mut worlds = Vec::new();
+        let told = &self.told;
+        self.test.each(|session| {
+            told.lock().unwrap().clear();
+            act(session);
+            let mut all = core::mem::take(&mut *told.lock().unwrap());
+            all.dedup_by(|a, b| a == b && matches!(a, Told::Send { .. }));
+            worlds.push(all);
+        });
+        let first = worlds.pop().unwrap();
+        assert!(worlds.iter().all(|world| *world == first), "{worlds:#?}");
+        first
     }
 }
 
@@ -118,11 +134,11 @@ fn with_a_full_window() -> Watched {
     let mut watched = Watched::new();
     let told = watched.told(
         r"
-        +0   write 30000
+        +0   write(4, ..., 30000) = 30000
         +0   > . 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 10001
+        +.05 < . 1:1(0) ack 10001 win 65535
         +0   > P. 10001:30001(20x1000) ack 1
-        +0   expect-info cwnd 20000
+        +0   %{ assert netloom.cwnd_bytes == 20000 }%
     ",
     );
     assert_eq!(
@@ -158,8 +174,8 @@ fn an_ack_looks_before_it_changes_anything() {
     let mut watched = with_a_full_window();
     let told = watched.told(
         r"
-        +.05 << . 1:1(0) ack 12001
-        +0   < . 1:1(0) ack 14001
+        +.05 << . 1:1(0) ack 12001 win 65535
+        +0   < . 1:1(0) ack 14001 win 65535
     ",
     );
     assert_eq!(told, [acked(false), acked(true)]);
@@ -167,12 +183,12 @@ fn an_ack_looks_before_it_changes_anything() {
     let mut watched = Watched::new();
     let told = watched.told(
         r"
-        +0   write 60000
+        +0   write(4, ..., 60000) = 60000
         +0   > . 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 10001
+        +.05 < . 1:1(0) ack 10001 win 65535
         +0   > . 10001:30001(20x1000) ack 1
-        +.05 << . 1:1(0) ack 12001
-        +0   < . 1:1(0) ack 14001
+        +.05 << . 1:1(0) ack 12001 win 65535
+        +0   < . 1:1(0) ack 14001 win 65535
         +0   > . 30001:38001(8x1000) ack 1
     ",
     );
@@ -182,11 +198,11 @@ fn an_ack_looks_before_it_changes_anything() {
     let mut watched = with_a_full_window();
     let told = watched.told(
         r"
-        +0   device full
-        +.05 < . 1:1(0) ack 10001 <sack 14001:25001>
-        +0   < . 1:1(0) ack 10001 <sack 13001:25001>
-        +0   device free
-        +0   > *
+        +0   `sysctl -w netloom.device_full=1`
+        +.05 < . 1:1(0) ack 10001 win 65535 <sack 14001:25001>
+        +0   < . 1:1(0) ack 10001 win 65535 <sack 13001:25001>
+        +0   `sysctl -w netloom.device_full=0`
+        +0   > ...
     ",
     );
     let entered = Told::Congestion { app_limited: false };
@@ -197,37 +213,45 @@ fn an_ack_looks_before_it_changes_anything() {
 /// What is written after room was made leaves with the mark, however it is written.
 #[test]
 fn a_write_looks_before_it_fills_the_room() {
-    for write in ["write", "write-chunk"] {
-        let script = format!(
-            r"
-            +0   device full
-            +.05 < P. 1:101(100) ack 14001
-            +0   {write} 500
-            +0   device free
-            +0   > P. 30001:30501(500) ack 101
-        "
-        );
+    for chunk in [false, true] {
         let mut watched = with_a_full_window();
-        assert_eq!(
-            watched.told(&script),
-            [acked(false), sent(true)],
-            "{write}: the reader was slow"
-        );
+        let told = watched.told_by(|session| {
+            session.run(
+                "+0   `sysctl -w netloom.device_full=1`
+                 +.05 < P. 1:101(100) ack 14001 win 65535",
+            );
+            write(session, 500, chunk);
+            session.run(
+                "+0   `sysctl -w netloom.device_full=0`
+                 +0   > P. 30001:30501(500) ack 101",
+            );
+        });
+        let wanted = [acked(false), sent(true)];
+        assert_eq!(told, wanted, "{chunk}: the reader was slow");
         // The window is still full: the user is not the one who was late.
-        let script = format!(
-            r"
-            +0   {write} 2000
-            +.05 < . 1:1(0) ack 11001
-            +0   > P. 30001:32001(2x1000) ack 1
-        "
-        );
         let mut watched = with_a_full_window();
-        assert_eq!(
-            watched.told(&script),
-            [acked(false), sent(false)],
-            "{write}: in time"
-        );
+        let told = watched.told_by(|session| {
+            write(session, 2000, chunk);
+            session.run(
+                "+.05 < . 1:1(0) ack 11001 win 65535
+                 +0   > P. 30001:32001(2x1000) ack 1",
+            );
+        });
+        assert_eq!(told, [acked(false), sent(false)], "{chunk}: in time");
     }
+}
+
+/// Writes by either of the two calls.
+fn write(session: &mut Session, len: usize, chunk: bool) {
+    let text = session.next_text(len);
+    let (now, id) = (session.now(), session.connection().unwrap());
+    let wrote = if chunk {
+        let mut chunk = Bytes::from(text);
+        session.stack_mut().tcp_write_chunk(now, id, &mut chunk)
+    } else {
+        session.stack_mut().tcp_write(now, id, &text)
+    };
+    assert_eq!(wrote, Ok(len));
 }
 
 /// A timer finds what nobody looked at since the ACK: its probe leaves with the mark.
@@ -236,9 +260,9 @@ fn a_timer_looks_before_it_changes_anything() {
     let mut watched = with_a_full_window();
     let told = watched.told(
         r"
-        +0   device full
-        +.05 < P. 1:101(100) ack 14001
-        +.2  device free
+        +0   `sysctl -w netloom.device_full=1`
+        +.05 < P. 1:101(100) ack 14001 win 65535
+        +.2  `sysctl -w netloom.device_full=0`
         +0   > P. 29001:30001(1000) ack 101
     ",
     );

@@ -8,8 +8,8 @@ use netloom::tcp::congestion::{
     LostEvent, Output, Pacing, Phase, Reno, Response, SendEvent, Start, UndoEvent,
 };
 
-use super::harness::Scenario;
 use super::path::*;
+use super::sessions::Scenario;
 
 /// One call, with what the test looks at.
 #[derive(Clone, Debug, PartialEq)]
@@ -238,16 +238,16 @@ fn a_lost_retransmission_is_told_once_a_round_trip() {
     calls.lock().unwrap().clear();
     t.run(
         r"
-        +0   write 10000
+        +0   write(4, ..., 10000) = 10000
         +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 4001:10001>
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 4001:10001>
         +0   > . 1:4001(4x1000) ack 1
         // The first two are lost again, as the others show.
-        +.05 < . 1:1(0) ack 1 <sack 2001:10001>
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 2001:10001>
         +0   > . 1:2001(2x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 1001:10001>
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:10001>
         +0   > . 1:1001(1000) ack 1
-        +.05 < . 1:1(0) ack 10001
+        +.05 < . 1:1(0) ack 10001 win 65535
     ",
     );
     let calls = calls.lock().unwrap();
@@ -284,7 +284,7 @@ fn a_loss_is_told_with_its_cause_and_its_place() {
     // Each a record of its own, on every device.
     for n in 0..8 {
         t.run(&format!(
-            "+0 write 1000
+            "+0 write(4, ..., 1000) = 1000
              +0 > P. {}:{}(1000) ack 1",
             n * 1000 + 1,
             n * 1000 + 1001
@@ -293,14 +293,14 @@ fn a_loss_is_told_with_its_cause_and_its_place() {
     t.run(
         r"
         // Two records are a hole, and one is.
-        +.05 < . 1:1(0) ack 1 <sack 2001:3001 4001:8001>
-        +0   > *
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 2001:3001 4001:8001>
+        +0   > ...
         // The first is lost again; the others came.
-        +.05 < . 1:1(0) ack 1 <sack 1001:8001>
-        +0   > *
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:8001>
+        +0   > ...
         // And again, which nothing but the timer shows.
-        +.3  > *
-        +.01 < . 1:1(0) ack 8001
+        +.3  > ...
+        +.01 < . 1:1(0) ack 8001 win 65535
     ",
     );
     let row = |cause, first_in_pass, starts_new_gap, lost| Told {
@@ -330,13 +330,13 @@ fn a_loss_is_told_with_its_cause_and_its_place() {
     calls.lock().unwrap().clear();
     t.run(
         r"
-        +0   write 5000
+        +0   write(4, ..., 5000) = 5000
         +0   > P. 1:5001(5x1000) ack 1
-        +.05 < . 1:1(0) ack 1
-        +0   < . 1:1(0) ack 1
-        +0   < . 1:1(0) ack 1
+        +.05 < . 1:1(0) ack 1 win 65535
+        +0   < . 1:1(0) ack 1 win 65535
+        +0   < . 1:1(0) ack 1 win 65535
         +0   > . 1:1001(1000) ack 1
-        +.05 < . 1:1(0) ack 5001
+        +.05 < . 1:1(0) ack 5001 win 65535
     ",
     );
     for told in losses(&calls.lock().unwrap(), 1) {
@@ -351,13 +351,13 @@ fn a_tail_probe_is_told_as_one() {
     let mut t = Scenario::established().congestion(choice).build();
     t.run(
         r"
-        +0   write 4000
+        +0   write(4, ..., 4000) = 4000
         +0   > P. 1:4001(4x1000) ack 1
         +.1  > P. 3001:4001(1000) ack 1
-        +.05 < . 1:1(0) ack 4001 <sack 3001:4001>
-        +0   write 1000
+        +.05 < . 1:1(0) ack 4001 win 65535 <sack 3001:4001>
+        +0   write(4, ..., 1000) = 1000
         +0   > P. 4001:5001(1000) ack 1
-        +.05 < . 1:1(0) ack 5001
+        +.05 < . 1:1(0) ack 5001 win 65535
     ",
     );
     let calls = calls.lock().unwrap();
@@ -440,21 +440,21 @@ fn m17_a_window_that_was_full_once_grows_no_more() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 20000
+        +0   write(4, ..., 20000) = 20000
         +0   > . 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 10001
+        +.05 < . 1:1(0) ack 10001 win 65535
         +0   > P. 10001:20001(10x1000) ack 1
-        +0   expect-info cwnd 20000
+        +0   %{ assert netloom.cwnd_bytes == 20000 }%
         // Of the round in which it was full, as Linux counts it.
-        +.05 < . 1:1(0) ack 20001
-        +0   expect-info cwnd 30000
-        +0   write 1000
+        +.05 < . 1:1(0) ack 20001 win 65535
+        +0   %{ assert netloom.cwnd_bytes == 30000 }%
+        +0   write(4, ..., 1000) = 1000
         +0   > P. 20001:21001(1000) ack 1
-        +.05 < . 1:1(0) ack 21001
-        +0   write 1000
+        +.05 < . 1:1(0) ack 21001 win 65535
+        +0   write(4, ..., 1000) = 1000
         +0   > P. 21001:22001(1000) ack 1
-        +.05 < . 1:1(0) ack 22001
-        +0   expect-info cwnd 30000
+        +.05 < . 1:1(0) ack 22001 win 65535
+        +0   %{ assert netloom.cwnd_bytes == 30000 }%
     ",
     );
 }
@@ -468,14 +468,14 @@ fn m17_the_peers_window_is_no_reason_to_grow() {
     calls.lock().unwrap().clear();
     t.run(
         r"
-        +0   write 15000
+        +0   write(4, ..., 15000) = 15000
         +0   > . 1:5001(5x1000) ack 1
-        +.05 < . 1:1(0) ack 5001
+        +.05 < . 1:1(0) ack 5001 win 5000
         +0   > . 5001:10001(5x1000) ack 1
-        +.05 < . 1:1(0) ack 10001
+        +.05 < . 1:1(0) ack 10001 win 5000
         +0   > P. 10001:15001(5x1000) ack 1
-        +.05 < . 1:1(0) ack 15001
-        +0   expect-info cwnd 10000
+        +.05 < . 1:1(0) ack 15001 win 5000
+        +0   %{ assert netloom.cwnd_bytes == 10000 }%
     ",
     );
     let told = limits(&calls.lock().unwrap());
@@ -502,10 +502,10 @@ fn what_a_window_refuses_is_told_to_no_controller() {
     let mut t = Scenario::established().congestion(choice).build();
     t.run(
         r"
-        +0   write 1000
+        +0   write(4, ..., 1000) = 1000
         +0   > P. 1:1001(1000) ack 1
         +.05 < . 1:1(0) ack 1001 win 0
-        +0   write 3000
+        +0   write(4, ..., 3000) = 3000
         +.25 > P. 1001:1002(1) ack 1
         +.5  > . 1001:1002(1) ack 1
         +1   > . 1001:1002(1) ack 1

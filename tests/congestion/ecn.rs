@@ -6,8 +6,8 @@ use core::fmt::Write as _;
 use netloom::tcp::congestion::Phase;
 use netloom::tcp::{Ecn, TcpOptions};
 
-use super::harness::{Scenario, Test};
 use super::path::Choice;
+use super::sessions::{Scenario, Test};
 
 /// Reno, and no quick ACKs.
 fn options() -> TcpOptions {
@@ -29,14 +29,17 @@ fn agreed() -> Scenario {
 fn train(from: u32, to: u32) -> String {
     let mut lines = String::new();
     for seq in (from..to).step_by(1000) {
-        writeln!(lines, "+0 > . {seq}:{}(1000) ack 1 [ect0]", seq + 1000).unwrap();
+        writeln!(lines, "+0 > [ect0] . {seq}:{}(1000) ack 1", seq + 1000).unwrap();
     }
     lines
 }
 
 /// Twenty segments written, ten of them sent.
 fn first_window(t: &mut Test) {
-    t.run(&format!("+0 write 40000\n{}", train(1, 10_001)));
+    t.run(&format!(
+        "+0 write(4, ..., 40000) = 40000\n{}",
+        train(1, 10_001)
+    ));
 }
 
 // --- the handshake ------------------------------------------------------------------------------
@@ -55,15 +58,17 @@ fn a_listener_agrees_with_who_asks() {
     ] {
         let mut t = Scenario::closed().options(options().ecn(ecn)).build();
         t.run(&format!(
-            "+0 listen
+            "+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
+             +0 bind(3, ..., ...) = 0
+             +0 listen(3, 4095) = 0
              +0 < {syn} 0:0(0) win 60000 <mss 1000>
-             +0 > {answer} 0:0(0) ack 1
+             +0 > [noecn] {answer} 0:0(0) ack 1 <...>
              // It goes again as it was.
-             +1 > {answer} 0:0(0) ack 1
-             +.05 < . 1:1(0) ack 1
-             +0 accept
-             +0 write 1000
-             +0 > P. 1:1001(1000) ack 1 {}",
+             +1 > [noecn] {answer} 0:0(0) ack 1 <...>
+             +.05 < . 1:1(0) ack 1 win 60000
+             +0 accept4(3, ..., ..., SOCK_NONBLOCK) = 4
+             +0 write(4, ..., 1000) = 1000
+             +0 > {} P. 1:1001(1000) ack 1",
             if agrees { "[ect0]" } else { "[noecn]" }
         ));
         t.info(|info| assert_eq!(info.ecn, agrees, "{ecn:?} {syn}"));
@@ -75,23 +80,25 @@ fn a_listener_agrees_with_who_asks() {
 fn a_syn_that_asks_no_more_declines() {
     let mut t = Scenario::closed().options(options()).build();
     t.run(
-        "+0 listen
+        "+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
+         +0 bind(3, ..., ...) = 0
+         +0 listen(3, 4095) = 0
          +0 < SEW 0:0(0) win 60000 <mss 1000>
-         +0 > S.E 0:0(0) ack 1
+         +0 > S.E 0:0(0) ack 1 <...>
          +.5 < S 0:0(0) win 60000 <mss 1000>
-         +0 > S. 0:0(0) ack 1
+         +0 > S. 0:0(0) ack 1 <...>
          +.1 < SEW 0:0(0) win 60000 <mss 1000>
-         +0 > S. 0:0(0) ack 1
-         +.05 < . 1:1(0) ack 1
-         +0 accept
-         +0 write 1000
+         +0 > S. 0:0(0) ack 1 <...>
+         +.05 < . 1:1(0) ack 1 win 60000
+         +0 accept4(3, ..., ..., SOCK_NONBLOCK) = 4
+         +0 write(4, ..., 1000) = 1000
          +0 > P. 1:1001(1000) ack 1
          // The peer may have taken the first answer, and send ECT: a mark is echoed.
-         +.05 < . 1:1001(1000) ack 1001 [ce]
+         +.05 < [ce] . 1:1001(1000) ack 1001 win 60000
          +0 > .E 1001:1001(0) ack 1001
          // An echo of what was never ECT is none.
-         +.05 < .E 1001:1001(0) ack 1001
-         +0 expect-info cwnd 10000",
+         +.05 < .E 1001:1001(0) ack 1001 win 60000
+         +0 %{ assert netloom.cwnd_bytes == 10000 }%",
     );
     t.info(|info| assert!(!info.ecn && info.ecn_reductions == 0 && info.ce_received == 1));
 }
@@ -110,12 +117,13 @@ fn who_asks_uses_it_when_the_answer_agrees() {
     ] {
         let mut t = Scenario::closed().options(options().ecn(ecn)).build();
         t.run(&format!(
-            "+0 connect
-             +0 > {syn} 0:0(0)
+            "+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
+             +0 connect(4, ..., ...) = -1 EINPROGRESS
+             +0 > [noecn] {syn} 0:0(0) <...>
              +.05 < {answer} 0:0(0) ack 1 win 60000 <mss 1000>
-             +0 > . 1:1(0) ack 1
-             +0 write 1000
-             +0 > P. 1:1001(1000) ack 1 {}",
+             +0 > [noecn] . 1:1(0) ack 1
+             +0 write(4, ..., 1000) = 1000
+             +0 > {} P. 1:1001(1000) ack 1",
             if agrees { "[ect0]" } else { "[noecn]" }
         ));
         t.info(|info| assert_eq!(info.ecn, agrees, "{ecn:?} {answer}"));
@@ -127,19 +135,20 @@ fn who_asks_uses_it_when_the_answer_agrees() {
 fn a_syn_that_is_sent_again_asks_no_more() {
     let mut t = Scenario::closed().options(options().ecn(Ecn::Ask)).build();
     t.run(
-        "+0 connect
-         +0 > SEW 0:0(0)
-         +1 > S 0:0(0)
+        "+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
+         +0 connect(4, ..., ...) = -1 EINPROGRESS
+         +0 > SEW 0:0(0) <...>
+         +1 > S 0:0(0) <...>
          // The answer to the first: no ECT after a SYN that did not ask, but a mark is echoed.
          +.05 < S.E 0:0(0) ack 1 win 60000 <mss 1000>
          +0 > . 1:1(0) ack 1
-         +0 write 1000
+         +0 write(4, ..., 1000) = 1000
          +0 > P. 1:1001(1000) ack 1
-         +.05 < . 1:1001(1000) ack 1001 [ce]
+         +.05 < [ce] . 1:1001(1000) ack 1001 win 60000
          +0 > .E 1001:1001(0) ack 1001
          // An echo of what was never ECT is none.
-         +.05 < .E 1001:1001(0) ack 1001
-         +0 expect-info cwnd 10000",
+         +.05 < .E 1001:1001(0) ack 1001 win 60000
+         +0 %{ assert netloom.cwnd_bytes == 10000 }%",
     );
     t.info(|info| assert!(!info.ecn && info.ecn_reductions == 0 && info.ce_received == 1));
 }
@@ -149,14 +158,15 @@ fn two_who_ask_at_once_agree() {
     for (syn, answer, agrees) in [("SEW", "S.E", true), ("S", "S.", false)] {
         let mut t = Scenario::closed().options(options().ecn(Ecn::Ask)).build();
         t.run(&format!(
-            "+0 connect
-             +0 > SEW 0:0(0)
+            "+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
+             +0 connect(4, ..., ...) = -1 EINPROGRESS
+             +0 > [noecn] SEW 0:0(0) <...>
              +.01 < {syn} 0:0(0) win 60000 <mss 1000>
-             +0 > {answer} 0:0(0) ack 1
-             +.01 < . 1:1(0) ack 1
-             +0 expect-state ESTABLISHED
-             +0 write 1000
-             +0 > P. 1:1001(1000) ack 1 {}",
+             +0 > [noecn] {answer} 0:0(0) ack 1 <...>
+             +.01 < . 1:1(0) ack 1 win 60000
+             +0 `ss -n | grep -q ESTABLISHED`
+             +0 write(4, ..., 1000) = 1000
+             +0 > {} P. 1:1001(1000) ack 1",
             if agrees { "[ect0]" } else { "[noecn]" }
         ));
         t.info(|info| assert_eq!(info.ecn, agrees));
@@ -166,28 +176,33 @@ fn two_who_ask_at_once_agree() {
 /// A cookie keeps what was agreed on where it has timestamps to keep it in, and agrees to no more than that.
 #[test]
 fn a_cookie_brings_it_back() {
-    for (option, stamp, answer, agrees) in [
-        ("mss 1000,TS val 0 ecr 0", "<TS val 50 ecr 0>", "S.E", true),
-        ("mss 1000", "", "S.", false),
+    let stamped = ",nop,nop,TS val 0 ecr 0";
+    for (stamps, stamp, answer, agrees) in [
+        (stamped, "<TS val 50 ecr 0>", "S.E", true),
+        ("", "", "S.", false),
     ] {
         let mut t = Scenario::closed()
             .options(options().syn_retries(0))
             .backlog(1)
             .build();
         t.run(&format!(
-            "+0 listen
-             +0 flood 1
-             +0 < SEW 0:0(0) win 60000 <{option}>
-             +0 > {answer} 0:0(0) ack 1
-             +0 expect-counter tcp_cookies_sent 1
-             +.05 < P. 1:101(100) ack 1 {stamp}
-             +0 accept
-             +0 expect-counter tcp_cookies_accepted 1
-             +0 write 500
-             +0 > P. 1:501(500) ack 101 {}",
+            "+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
+             +0 bind(3, ..., ...) = 0
+             +0 listen(3, 4095) = 0
+             // Another one has the only place.
+             +0 < 6000 > 8080 S 7000:7000(0) win 1000
+             +0 > S. 0:0(0) ack 7001 <...>
+             +0 < 40000 > 8080 SEW 0:0(0) win 60000 <mss 1000{stamps}>
+             +0 > [noecn] {answer} 0:0(0) ack 1 <mss 1460{stamps}>
+             +0 %{{ assert netloom.tcp_cookies_sent == 1 }}%
+             +.05 < P. 1:101(100) ack 1 win 60000 {stamp}
+             +0 accept4(3, ..., ..., SOCK_NONBLOCK) = 4
+             +0 %{{ assert netloom.tcp_cookies_accepted == 1 }}%
+             +0 write(4, ..., 500) = 500
+             +0 > {} P. 1:501(500) ack 101 <...>",
             if agrees { "[ect0]" } else { "[noecn]" }
         ));
-        t.info(|info| assert_eq!(info.ecn, agrees, "{option}"));
+        t.info(|info| assert_eq!(info.ecn, agrees, "{stamps}"));
     }
 }
 
@@ -198,24 +213,24 @@ fn a_cookie_brings_it_back() {
 fn a_mark_is_echoed_until_the_sender_says_that_it_answered() {
     let mut t = agreed().build();
     t.run(
-        "+0 < . 1:1001(1000) ack 1 [ect0]
+        "+0 < [ect0] . 1:1001(1000) ack 1 win 65535
          // At once: the sender may have no more than this to send.
-         +.01 < . 1001:2001(1000) ack 1 [ce]
-         +0 > .E 1:1(0) ack 2001
+         +.01 < [ce] . 1001:2001(1000) ack 1 win 65535
+         +0 > [noecn] .E 1:1(0) ack 2001
          // Whatever comes, until CWR; text says so too.
-         +.01 < . 2001:3001(1000) ack 1 [ect0]
-         +0 < . 3001:4001(1000) ack 1 [ect0]
-         +0 > .E 1:1(0) ack 4001
-         +0 write 500
-         +0 > P.E 1:501(500) ack 4001 [ect0]
-         +.01 < . 4001:4001(0) ack 501
-         +0 < .W 4001:5001(1000) ack 501 [ect0]
-         +0 > . 501:501(0) ack 5001
+         +.01 < [ect0] . 2001:3001(1000) ack 1 win 65535
+         +0 < [ect0] . 3001:4001(1000) ack 1 win 65535
+         +0 > [noecn] .E 1:1(0) ack 4001
+         +0 write(4, ..., 500) = 500
+         +0 > [ect0] P.E 1:501(500) ack 4001
+         +.01 < . 4001:4001(0) ack 501 win 65535
+         +0 < [ect0] .W 4001:5001(1000) ack 501 win 65535
+         +0 > [noecn] . 501:501(0) ack 5001
          // What says so may be marked itself.
-         +.01 < .W 5001:6001(1000) ack 501 [ce]
-         +0 > .E 501:501(0) ack 6001
-         +.01 < .W 6001:7001(1000) ack 501 [ect0]
-         +0 > . 501:501(0) ack 7001",
+         +.01 < [ce] .W 5001:6001(1000) ack 501 win 65535
+         +0 > [noecn] .E 501:501(0) ack 6001
+         +.01 < [ect0] .W 6001:7001(1000) ack 501 win 65535
+         +0 > [noecn] . 501:501(0) ack 7001",
     );
     t.info(|info| assert_eq!(info.ce_received, 2));
 }
@@ -225,10 +240,10 @@ fn a_mark_is_echoed_until_the_sender_says_that_it_answered() {
 fn marks_of_merged_frames_count() {
     let mut t = agreed().build();
     t.run(
-        "+0 < . 1:3001(3x1000) ack 1 [ce]
-         +0 > .E 1:1(0) ack 3001
-         +.01 < .W 3001:6001(3x1000) ack 1 [ect0]
-         +0 > . 1:1(0) ack 6001",
+        "+0 < [ce] . 1:3001(3x1000) ack 1 win 65535
+         +0 > [noecn] .E 1:1(0) ack 3001
+         +.01 < [ect0] .W 3001:6001(3x1000) ack 1 win 65535
+         +0 > [noecn] . 1:1(0) ack 6001",
     );
     t.info(|info| assert_eq!(info.ce_received, 3));
 }
@@ -238,17 +253,17 @@ fn marks_of_merged_frames_count() {
 fn marks_on_what_is_old_or_empty_are_ignored() {
     let mut t = agreed().build();
     t.run(
-        "+0 < . 1:1001(1000) ack 1 [ect0]
-         +0 < . 1001:2001(1000) ack 1 [ect0]
-         +0 > . 1:1(0) ack 2001
-         +.01 < . 1:1001(1000) ack 1 [ce]
-         +0 > . 1:1(0) ack 2001
-         +.01 < . 2001:2001(0) ack 1 [ce]
-         +0 < . 2001:3001(1000) ack 1 [ce]
-         +0 > .E 1:1(0) ack 3001
+        "+0 < [ect0] . 1:1001(1000) ack 1 win 65535
+         +0 < [ect0] . 1001:2001(1000) ack 1 win 65535
+         +0 > [noecn] . 1:1(0) ack 2001
+         +.01 < [ce] . 1:1001(1000) ack 1 win 65535
+         +0 > [noecn] . 1:1(0) ack 2001 <nop,nop,sack 1:1001>
+         +.01 < [ce] . 2001:2001(0) ack 1 win 65535
+         +0 < [ce] . 2001:3001(1000) ack 1 win 65535
+         +0 > [noecn] .E 1:1(0) ack 3001
          // A CWR that comes again ends nothing.
-         +.01 < .W 1001:2001(1000) ack 1 [ect0]
-         +0 > .E 1:1(0) ack 3001",
+         +.01 < [ect0] .W 1001:2001(1000) ack 1 win 65535
+         +0 > [noecn] .E 1:1(0) ack 3001 <nop,nop,sack 1001:2001>",
     );
     t.info(|info| assert_eq!(info.ce_received, 1));
 }
@@ -261,13 +276,13 @@ fn without_ecn_all_its_bits_are_ignored() {
         .plain_device()
         .build();
     t.run(
-        "+0 < . 1:1001(1000) ack 1 [ce]
-         +0 < .W 1001:2001(1000) ack 1 [ce]
+        "+0 < [ce] . 1:1001(1000) ack 1 win 65535
+         +0 < [ce] .W 1001:2001(1000) ack 1 win 65535
          +0 > . 1:1(0) ack 2001
-         +0 write 1000
+         +0 write(4, ..., 1000) = 1000
          +0 > P. 1:1001(1000) ack 2001
-         +.05 < .E 2001:2001(0) ack 1001
-         +0 expect-info cwnd 10000",
+         +.05 < .E 2001:2001(0) ack 1001 win 65535
+         +0 %{ assert netloom.cwnd_bytes == 10000 }%",
     );
     t.info(|info| {
         assert_eq!((info.ce_received, info.ece_received), (0, 0));
@@ -283,23 +298,23 @@ fn an_echo_halves_the_window_once() {
     let mut t = agreed().build();
     first_window(&mut t);
     t.run(
-        "+.05 < .E 1:1(0) ack 2001
-         +0   > .W 10001:11001(1000) ack 1 [ect0]
-         +0   expect-info ssthresh 5000",
+        "+.05 < .E 1:1(0) ack 2001 win 65535
+         +0   > [ect0] .W 10001:11001(1000) ack 1
+         +0   %{ assert netloom.ssthresh_bytes == 5000 }%",
     );
     t.info(|info| assert_eq!(info.phase, Phase::Reduction));
     // Half of what arrives leaves: proportional rate reduction.
     t.run(
-        "+0 < .E 1:1(0) ack 4001
-         +0 > . 11001:12001(1000) ack 1 [ect0]
-         +0 < .E 1:1(0) ack 6001
-         +0 > . 12001:13001(1000) ack 1 [ect0]
-         +0 < .E 1:1(0) ack 8001
-         +0 > . 13001:14001(1000) ack 1 [ect0]
+        "+0 < .E 1:1(0) ack 4001 win 65535
+         +0 > [ect0] . 11001:12001(1000) ack 1
+         +0 < .E 1:1(0) ack 6001 win 65535
+         +0 > [ect0] . 12001:13001(1000) ack 1
+         +0 < .E 1:1(0) ack 8001 win 65535
+         +0 > [ect0] . 13001:14001(1000) ack 1
          // All that was out at the reduction: it is over, and the echo is still of it.
-         +0 < .E 1:1(0) ack 10001
-         +0 > . 14001:15001(1000) ack 1 [ect0]
-         +0 expect-info cwnd 5000",
+         +0 < .E 1:1(0) ack 10001 win 65535
+         +0 > [ect0] . 14001:15001(1000) ack 1
+         +0 %{ assert netloom.cwnd_bytes == 5000 }%",
     );
     t.info(|info| {
         assert_eq!(info.phase, Phase::Open);
@@ -308,14 +323,14 @@ fn an_echo_halves_the_window_once() {
     });
     t.run(
         "// The CWR arrived: an echo from here on is of another mark.
-         +.05 < . 1:1(0) ack 11001
-         +0 > . 15001:16001(1000) ack 1 [ect0]
-         +0 < .E 1:1(0) ack 12001
-         +0 > .W 16001:17001(1000) ack 1 [ect0]
-         +0 expect-info ssthresh 2500
-         +0 < . 1:1(0) ack 13001
-         +0 < . 1:1(0) ack 14001
-         +0 > . 17001:18001(1000) ack 1 [ect0]",
+         +.05 < . 1:1(0) ack 11001 win 65535
+         +0 > [ect0] . 15001:16001(1000) ack 1
+         +0 < .E 1:1(0) ack 12001 win 65535
+         +0 > [ect0] .W 16001:17001(1000) ack 1
+         +0 %{ assert netloom.ssthresh_bytes == 2500 }%
+         +0 < . 1:1(0) ack 13001 win 65535
+         +0 < . 1:1(0) ack 14001 win 65535
+         +0 > [ect0] . 17001:18001(1000) ack 1",
     );
     t.info(|info| assert_eq!(info.ecn_reductions, 2));
 }
@@ -326,23 +341,23 @@ fn an_echo_halves_the_window_once() {
 fn what_left_in_place_of_reports_makes_no_marks_cut_shallow() {
     let mut t = agreed().build();
     t.run(
-        "+0   write 40000
-         +0   > *
-         +.05 < . 1:1(0) ack 1 <sack 1001:2001>
-         +0   > *
-         +.01 < . 1:1(0) ack 2001
-         +0   > *
-         +0   < . 1:1(0) ack 2001 <sack 3001:8001>
-         +0   > *",
+        "+0   write(4, ..., 40000) = 40000
+         +0   > ...
+         +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:2001>
+         +0   > ...
+         +.01 < . 1:1(0) ack 2001 win 65535
+         +0   > ...
+         +0   < . 1:1(0) ack 2001 win 65535 <sack 3001:8001>
+         +0   > ...",
     );
     t.info(|info| {
         assert_eq!((info.phase, info.cwnd), (Phase::Disorder, 17_000));
         assert!(info.unacked >= 22_000, "{info:?}");
     });
     t.run(
-        "+0 < .E 1:1(0) ack 2001 <sack 3001:9001>
-         +0 > *
-         +0 expect-info ssthresh 8500",
+        "+0 < .E 1:1(0) ack 2001 win 65535 <sack 3001:9001>
+         +0 > ...
+         +0 %{ assert netloom.ssthresh_bytes == 8500 }%",
     );
 }
 
@@ -351,14 +366,15 @@ fn what_left_in_place_of_reports_makes_no_marks_cut_shallow() {
 fn a_super_segment_says_once_that_the_window_was_reduced() {
     let mut t = Scenario::established().ecn().options(options()).build();
     t.run(
-        "+0 write 40000
-         +0 > . 1:10001(10x1000) ack 1 [ect0]
-         +.05 < .E 1:1(0) ack 10001
-         +0 > .W 10001:15001(5x1000) ack 1 [ect0]
-         +.05 < . 1:1(0) ack 15001
+        "+0 write(4, ..., 40000) = 40000
+         +0 > [ect0] . 1:10001(10x1000) ack 1
+         +.05 < .E 1:1(0) ack 10001 win 65535
+         +0 > [ect0] .W 10001:11001(1000) ack 1
+         +0 > [ect0] . 11001:15001(4x1000) ack 1
+         +.05 < . 1:1(0) ack 15001 win 65535
          // Congestion avoidance from half the window on.
-         +0 > . 15001:21001(6x1000) ack 1 [ect0]
-         +0 expect-info cwnd 6000",
+         +0 > [ect0] . 15001:21001(6x1000) ack 1
+         +0 %{ assert netloom.cwnd_bytes == 6000 }%",
     );
 }
 
@@ -368,18 +384,18 @@ fn what_is_sent_again_is_not_ect_and_a_loss_is_answered_once_with_its_marks() {
     let mut t = agreed().build();
     first_window(&mut t);
     t.run(
-        "+.05 < . 1:1(0) ack 1 <sack 1001:4001>
-         +0   > . 1:1001(1000) ack 1
-         +0   > .W 10001:11001(1000) ack 1 [ect0]
-         +0   expect-info ssthresh 5000
+        "+.05 < . 1:1(0) ack 1 win 65535 <sack 1001:4001>
+         +0   > [noecn] . 1:1001(1000) ack 1
+         +0   > [ect0] .W 10001:11001(1000) ack 1
+         +0   %{ assert netloom.ssthresh_bytes == 5000 }%
          // Marks of the same window: they are answered for.
-         +0   < .E 1:1(0) ack 1 <sack 1001:10001>
-         +0   > . 11001:12001(1000) ack 1 [ect0]
-         +0   > . 12001:13001(1000) ack 1 [ect0]
-         +0   > . 13001:14001(1000) ack 1 [ect0]
-         +.05 < .E 1:1(0) ack 10001
-         +0   > . 14001:15001(1000) ack 1 [ect0]
-         +0   expect-info cwnd 5000",
+         +0   < .E 1:1(0) ack 1 win 65535 <sack 1001:10001>
+         +0   > [ect0] . 11001:12001(1000) ack 1
+         +0   > [ect0] . 12001:13001(1000) ack 1
+         +0   > [ect0] . 13001:14001(1000) ack 1
+         +.05 < .E 1:1(0) ack 10001 win 65535
+         +0   > [ect0] . 14001:15001(1000) ack 1
+         +0   %{ assert netloom.cwnd_bytes == 5000 }%",
     );
     t.info(|info| assert_eq!((info.ecn_reductions, info.ece_received), (0, 2)));
 }
@@ -390,25 +406,25 @@ fn a_loss_behind_a_mark_reduces_no_more() {
     let mut t = agreed().build();
     first_window(&mut t);
     t.run(
-        "+.05 < .E 1:1(0) ack 2001
-         +0   > .W 10001:11001(1000) ack 1 [ect0]
-         +0   expect-info ssthresh 5000
-         +0   < .E 1:1(0) ack 2001 <sack 3001:6001>
-         +0   > . 2001:3001(1000) ack 1
-         +0   > .W 11001:12001(1000) ack 1 [ect0]
-         +0   expect-info ssthresh 5000",
+        "+.05 < .E 1:1(0) ack 2001 win 65535
+         +0   > [ect0] .W 10001:11001(1000) ack 1
+         +0   %{ assert netloom.ssthresh_bytes == 5000 }%
+         +0   < .E 1:1(0) ack 2001 win 65535 <sack 3001:6001>
+         +0   > [noecn] . 2001:3001(1000) ack 1
+         +0   > [ect0] .W 11001:12001(1000) ack 1
+         +0   %{ assert netloom.ssthresh_bytes == 5000 }%",
     );
     t.info(|info| assert_eq!(info.phase, Phase::Recovery));
     t.run(
-        "+.05 < .E 1:1(0) ack 10001
-         +0   > *
-         +.05 < . 1:1(0) ack 11001
-         +0   > *
-         +0   expect-info ssthresh 5000
+        "+.05 < .E 1:1(0) ack 10001 win 65535
+         +0   > ...
+         +.05 < . 1:1(0) ack 11001 win 65535
+         +0   > ...
+         +0   %{ assert netloom.ssthresh_bytes == 5000 }%
          // What was sent since is another window.
-         +0   < . 1:1(0) ack 11001 <sack 12001:15001>
-         +0   > *
-         +0   expect-info ssthresh 2500",
+         +0   < . 1:1(0) ack 11001 win 65535 <sack 12001:15001>
+         +0   > ...
+         +0   %{ assert netloom.ssthresh_bytes == 2500 }%",
     );
 }
 
@@ -419,18 +435,18 @@ fn a_loss_in_the_window_after_a_mark_is_answered_for() {
     let mut t = agreed().build();
     first_window(&mut t);
     t.run(
-        "+.05 < .E 1:1(0) ack 2001
-         +0   > .W 10001:11001(1000) ack 1 [ect0]
-         +0   < .E 1:1(0) ack 4001
-         +0   > . 11001:12001(1000) ack 1 [ect0]
-         +0   < .E 1:1(0) ack 6001
-         +0   > . 12001:13001(1000) ack 1 [ect0]
-         +0   < .E 1:1(0) ack 8001
-         +0   > . 13001:14001(1000) ack 1 [ect0]
-         +0   expect-info ssthresh 5000
-         +.05 < .E 1:1(0) ack 10001 <sack 11001:14001>
-         +0   > *
-         +0   expect-info ssthresh 2500",
+        "+.05 < .E 1:1(0) ack 2001 win 65535
+         +0   > [ect0] .W 10001:11001(1000) ack 1
+         +0   < .E 1:1(0) ack 4001 win 65535
+         +0   > [ect0] . 11001:12001(1000) ack 1
+         +0   < .E 1:1(0) ack 6001 win 65535
+         +0   > [ect0] . 12001:13001(1000) ack 1
+         +0   < .E 1:1(0) ack 8001 win 65535
+         +0   > [ect0] . 13001:14001(1000) ack 1
+         +0   %{ assert netloom.ssthresh_bytes == 5000 }%
+         +.05 < .E 1:1(0) ack 10001 win 65535 <sack 11001:14001>
+         +0   > ...
+         +0   %{ assert netloom.ssthresh_bytes == 2500 }%",
     );
     t.info(|info| assert_eq!((info.phase, info.ecn_reductions), (Phase::Recovery, 1)));
 }
@@ -441,13 +457,13 @@ fn a_time_out_behind_a_mark_keeps_the_threshold() {
     let mut t = agreed().build();
     first_window(&mut t);
     t.run(
-        "+.05 < .E 1:1(0) ack 2001
-         +0   > .W 10001:11001(1000) ack 1 [ect0]
+        "+.05 < .E 1:1(0) ack 2001 win 65535
+         +0   > [ect0] .W 10001:11001(1000) ack 1
          // The tail is probed with new text, and then the time is out.
-         +.1  > . 11001:12001(1000) ack 1 [ect0]
-         +.25 > . 2001:3001(1000) ack 1
-         +0   expect-info ssthresh 5000
-         +0   expect-info cwnd 1000",
+         +.1  > [ect0] . 11001:12001(1000) ack 1
+         +.25 > [noecn] . 2001:3001(1000) ack 1
+         +0   %{ assert netloom.ssthresh_bytes == 5000 }%
+         +0   %{ assert netloom.cwnd_bytes == 1000 }%",
     );
 }
 
@@ -457,10 +473,10 @@ fn a_probe_of_a_shut_window_is_not_ect() {
     let mut t = agreed().build();
     t.run(
         "+0  < . 1:1(0) ack 1 win 0
-         +0  write 1000
-         +.25 > P. 1:2(1) ack 1
+         +0  write(4, ..., 1000) = 1000
+         +.25 > [noecn] P. 1:2(1) ack 1
          +0  < . 1:1(0) ack 2 win 60000
-         +0  > P. 2:1001(999) ack 1 [ect0]",
+         +0  > [ect0] P. 2:1001(999) ack 1",
     );
 }
 
@@ -469,23 +485,23 @@ fn a_probe_of_a_shut_window_is_not_ect() {
 fn a_window_of_one_segment_waits_for_the_timer() {
     let mut t = agreed().build();
     t.run(
-        "+0 write 1000
-         +0 > P. 1:1001(1000) ack 1 [ect0]
-         +.05 < .E 1:1(0) ack 1001
-         +0 expect-info ssthresh 1000
-         +0 write 9000
-         +0 > .W 1001:2001(1000) ack 1 [ect0]
-         +.05 < .E 1:1(0) ack 2001
+        "+0 write(4, ..., 1000) = 1000
+         +0 > [ect0] P. 1:1001(1000) ack 1
+         +.05 < .E 1:1(0) ack 1001 win 65535
+         +0 %{ assert netloom.ssthresh_bytes == 1000 }%
+         +0 write(4, ..., 9000) = 9000
+         +0 > [ect0] .W 1001:2001(1000) ack 1
+         +.05 < .E 1:1(0) ack 2001 win 65535
          // Half a segment for each round trip is none now, and one when the timer is over.
-         +.05 < .E 1:1(0) ack 2001
-         +0 expect-info in_flight 0",
+         +.05 < .E 1:1(0) ack 2001 win 65535
+         +0 %{ assert netloom.in_flight == 0 }%",
     );
     t.run(
-        "+.2 > .W 2001:3001(1000) ack 1 [ect0]
+        "+.2 > [ect0] .W 2001:3001(1000) ack 1
          // No mark: it goes on as ever.
-         +.05 < . 1:1(0) ack 3001
-         +0 > . 3001:4001(1000) ack 1 [ect0]
-         +0 > . 4001:5001(1000) ack 1 [ect0]",
+         +.05 < . 1:1(0) ack 3001 win 65535
+         +0 > [ect0] . 3001:4001(1000) ack 1
+         +0 > [ect0] . 4001:5001(1000) ack 1",
     );
     t.counters(|c| assert_eq!(c.tcp_window_probes, 0));
 }
@@ -496,17 +512,17 @@ fn a_window_of_one_segment_waits_for_the_timer() {
 fn no_probe_leaves_a_marked_window_of_one_segment() {
     let mut t = agreed().build();
     t.run(
-        "+0 write 1000
-         +0 > P. 1:1001(1000) ack 1 [ect0]
-         +.05 < .E 1:1(0) ack 1001
-         +0 write 500
-         +0 > P.W 1001:1501(500) ack 1 [ect0]
-         +.05 < . 1:1(0) ack 1501
-         +0 write 500
-         +0 > P. 1501:2001(500) ack 1 [ect0]
-         +.1 < .E 1:1(0) ack 1501
-         +0 expect-info ssthresh 1000
-         +.25 > P. 1501:2001(500) ack 1",
+        "+0 write(4, ..., 1000) = 1000
+         +0 > [ect0] P. 1:1001(1000) ack 1
+         +.05 < .E 1:1(0) ack 1001 win 65535
+         +0 write(4, ..., 500) = 500
+         +0 > [ect0] P.W 1001:1501(500) ack 1
+         +.05 < . 1:1(0) ack 1501 win 65535
+         +0 write(4, ..., 500) = 500
+         +0 > [ect0] P. 1501:2001(500) ack 1
+         +.1 < .E 1:1(0) ack 1501 win 65535
+         +0 %{ assert netloom.ssthresh_bytes == 1000 }%
+         +.25 > [noecn] P. 1501:2001(500) ack 1",
     );
     t.info(|info| assert_eq!((info.tail_probes, info.ecn_reductions), (0, 2)));
 }
@@ -517,21 +533,21 @@ fn no_probe_leaves_a_marked_window_of_one_segment() {
 fn a_probe_in_a_marks_reduction_is_answered_for() {
     let mut t = agreed().build();
     t.run(
-        "+0 write 4000
-         +0 > *
-         +.05 < . 1:1(0) ack 1001
-         +.1 > P. 3001:4001(1000) ack 1
-         +0 write 2000
-         +0 > *
-         +.01 < .E 1:1(0) ack 2001
-         +0 expect-info ssthresh 2500
-         +0 write 1000
-         +0 > P.W 6001:7001(1000) ack 1 [ect0]
-         +0 write 1000
-         +.05 < . 1:1(0) ack 5001
-         +0 < . 1:1(0) ack 6001
-         +0 > P. 7001:8001(1000) ack 1 [ect0]
-         +0 expect-info ssthresh 2500",
+        "+0 write(4, ..., 4000) = 4000
+         +0 > ...
+         +.05 < . 1:1(0) ack 1001 win 65535
+         +.1 > [noecn] P. 3001:4001(1000) ack 1
+         +0 write(4, ..., 2000) = 2000
+         +0 > ...
+         +.01 < .E 1:1(0) ack 2001 win 65535
+         +0 %{ assert netloom.ssthresh_bytes == 2500 }%
+         +0 write(4, ..., 1000) = 1000
+         +0 > [ect0] P.W 6001:7001(1000) ack 1
+         +0 write(4, ..., 1000) = 1000
+         +.05 < . 1:1(0) ack 5001 win 65535
+         +0 < . 1:1(0) ack 6001 win 65535
+         +0 > [ect0] P. 7001:8001(1000) ack 1
+         +0 %{ assert netloom.ssthresh_bytes == 2500 }%",
     );
     t.info(|info| assert_eq!((info.tail_probes, info.ecn_reductions), (1, 1)));
 }
@@ -544,15 +560,15 @@ fn a_needless_time_out_behind_a_mark_leaves_what_the_mark_left() {
         let mut t = agreed().congestion(choice.clone()).build();
         first_window(&mut t);
         t.run(
-            "+.05 < .E 1:1(0) ack 2001
-             +0   > *
-             +.1  > *
+            "+.05 < .E 1:1(0) ack 2001 win 65535
+             +0   > ...
+             +.1  > ...
              +.25 > . 2001:3001(1000) ack 1
-             +0   expect-info cwnd 1000
-             +.01 < .E 1:1(0) ack 3001
-             +0   > *
-             +0   < . 1:1(0) ack 4001
-             +0   > *",
+             +0   %{ assert netloom.cwnd_bytes == 1000 }%
+             +.01 < .E 1:1(0) ack 3001 win 65535
+             +0   > ...
+             +0   < . 1:1(0) ack 4001 win 65535
+             +0   > ...",
         );
         t.info(|info| {
             assert_eq!((info.undos, info.phase), (0, Phase::Open), "echoed");
@@ -561,18 +577,18 @@ fn a_needless_time_out_behind_a_mark_leaves_what_the_mark_left() {
         let mut t = agreed().congestion(choice).build();
         first_window(&mut t);
         t.run(&format!(
-            "+.05 < .E 1:1(0) ack 2001
-             +0   > *
-             +.1  > *
+            "+.05 < .E 1:1(0) ack 2001 win 65535
+             +0   > ...
+             +.1  > ...
              +.25 > . 2001:3001(1000) ack 1
-             +.01 < . 1:1(0) ack 3001
-             +0   > *
-             +0   < . 1:1(0) ack 4001
-             +0   > *
-             +0   < .E 1:1(0) ack 5001
-             +0   > *
-             +0   expect-info ssthresh {left}
-             +0   expect-info cwnd {left}"
+             +.01 < . 1:1(0) ack 3001 win 65535
+             +0   > ...
+             +0   < . 1:1(0) ack 4001 win 65535
+             +0   > ...
+             +0   < .E 1:1(0) ack 5001 win 65535
+             +0   > ...
+             +0   %{{ assert netloom.ssthresh_bytes == {left} }}%
+             +0   %{{ assert netloom.cwnd_bytes == {left} }}%"
         ));
         t.info(|info| {
             assert_eq!((info.undos, info.phase), (1, Phase::Reduction));
@@ -585,13 +601,13 @@ fn a_needless_time_out_behind_a_mark_leaves_what_the_mark_left() {
 #[test]
 fn a_flood_of_echoes_costs_one_reduction_for_a_window() {
     let mut t = agreed().build();
-    t.run("+0 < .E 1:1(0) ack 1\n+0 expect-info cwnd 10000");
+    t.run("+0 < .E 1:1(0) ack 1 win 65535\n+0 %{ assert netloom.cwnd_bytes == 10000 }%");
     first_window(&mut t);
-    t.run("+.05 < .E 1:1(0) ack 1\n+0 > *");
+    t.run("+.05 < .E 1:1(0) ack 1 win 65535\n+0 > ...");
     for _ in 0..200 {
-        t.run("+0 < .E 1:1(0) ack 1");
+        t.run("+0 < .E 1:1(0) ack 1 win 65535");
     }
-    t.run("+0 expect-info ssthresh 5000");
+    t.run("+0 %{ assert netloom.ssthresh_bytes == 5000 }%");
     t.info(|info| assert_eq!((info.ecn_reductions, info.ece_received), (1, 201)));
 }
 
@@ -602,15 +618,15 @@ fn nothing_is_undone_behind_an_echo() {
         let mut t = agreed().build();
         first_window(&mut t);
         t.run(&format!(
-            "+.05 < . 1:1(0) ack 1 <sack 1001:4001>
+            "+.05 < . 1:1(0) ack 1 win 65535 <sack 1001:4001>
              +0   > . 1:1001(1000) ack 1
-             +0   > *
-             +.01 < .{flag} 1:1(0) ack 4001
-             +0   > *
-             +.04 < .{flag} 1:1(0) ack 4001 <sack 1:1001>
-             +0   > *
-             +.01 < . 1:1(0) ack 10001
-             +0   > *"
+             +0   > ...
+             +.01 < .{flag} 1:1(0) ack 4001 win 65535
+             +0   > ...
+             +.04 < .{flag} 1:1(0) ack 4001 win 65535 <sack 1:1001>
+             +0   > ...
+             +.01 < . 1:1(0) ack 10001 win 65535
+             +0   > ..."
         ));
         t.info(|info| {
             assert_eq!(info.undos, undos, "{flag}");
@@ -624,13 +640,13 @@ fn nothing_is_undone_behind_an_echo() {
 fn a_reduction_that_is_undone_is_not_told_to_the_peer() {
     let mut t = agreed().build();
     t.run(&format!(
-        "+0 write 10000
-         {}+0 > P. 9001:10001(1000) ack 1 [ect0]
-         +.05 < . 1:1(0) ack 1 <sack 1001:10001>
-         +0 > . 1:1001(1000) ack 1
-         +.05 < . 1:1(0) ack 10001 <sack 1:1001>
-         +0 write 1000
-         +0 > P. 10001:11001(1000) ack 1 [ect0]",
+        "+0 write(4, ..., 10000) = 10000
+         {}+0 > [ect0] P. 9001:10001(1000) ack 1
+         +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:10001>
+         +0 > [noecn] . 1:1001(1000) ack 1
+         +.05 < . 1:1(0) ack 10001 win 65535 <sack 1:1001>
+         +0 write(4, ..., 1000) = 1000
+         +0 > [ect0] P. 10001:11001(1000) ack 1",
         train(1, 9001)
     ));
     t.info(|info| assert_eq!(info.undos, 1));

@@ -2,19 +2,19 @@
 
 use netloom::tcp::congestion::{Choice, Phase};
 
-use super::harness::{Scenario, Test};
+use super::sessions::{Scenario, Test};
 
 /// Ten segments out, more to send, and no ACK until after the time-out: its one retransmission has left.
 fn late(scenario: Scenario, choice: Choice) -> Test {
     let mut t = scenario.congestion(choice).build();
     t.run(
         r"
-        +0   write 20000
+        +0   write(4, ..., 20000) = 20000
         +0   > . 1:10001(10x1000) ack 1
         // The probe, and the time-out counted from it.
         +.1  > . 10001:11001(1000) ack 1
         +.25 > . 1:1001(1000) ack 1
-        +0   expect-info cwnd 1000
+        +0   %{ assert netloom.cwnd_bytes == 1000 }%
     ",
     );
     t
@@ -39,15 +39,15 @@ fn s1_late_acks_restore_the_window() {
         let mut t = late(Scenario::established(), choice);
         t.run(
             r"
-            +.1  < . 1:1(0) ack 2001
+            +.1  < . 1:1(0) ack 2001 win 65535
             +0   > . 11001:13001(2x1000) ack 1
-            +0   < . 1:1(0) ack 4001
+            +0   < . 1:1(0) ack 4001 win 65535
             +0   > . 13001:16001(3x1000) ack 1
         ",
         );
         restored(&t);
         // What is on its way is waited for.
-        t.run("+.05 < . 1:1(0) ack 16001\n+0 > P. 16001:20001(4x1000) ack 1");
+        t.run("+.05 < . 1:1(0) ack 16001 win 65535\n+0 > P. 16001:20001(4x1000) ack 1");
     }
 }
 
@@ -59,12 +59,12 @@ fn r43_a_needless_time_out_restores_the_window() {
     let mut t = Scenario::established().without_sack().build();
     t.run(
         r"
-        +0   write 20000
+        +0   write(4, ..., 20000) = 20000
         +0   > . 1:10001(10x1000) ack 1
         +.25 > . 1:1001(1000) ack 1
-        +.1  < . 1:1(0) ack 2001
+        +.1  < . 1:1(0) ack 2001 win 65535
         +0   > . 10001:12001(2x1000) ack 1
-        +0   < . 1:1(0) ack 4001
+        +0   < . 1:1(0) ack 4001 win 65535
         +0   > . 12001:16001(4x1000) ack 1
     ",
     );
@@ -78,14 +78,14 @@ fn m04_a_time_out_that_was_none_leaves_no_loss_behind() {
     let mut t = Scenario::established().timestamps().build();
     t.run(
         r"
-        +0   write 9880
-        +0   > P. 1:9881(10x988) ack 1 <TS val 50 ecr 50>
-        +.1  > P. 8893:9881(988) ack 1 <TS val 150 ecr 50>
-        +.25 > . 1:989(988) ack 1 <TS val 400 ecr 50>
-        +.1  < . 1:1(0) ack 1977 <TS val 500 ecr 50>
-        +0   expect-info ssthresh 4294967295
-        +0   < . 1:1(0) ack 9881 <TS val 500 ecr 50>
-        +1   expect-info in_flight 0
+        +0   write(4, ..., 9880) = 9880
+        +0   > P. 1:9881(10x988) ack 1 <nop,nop,TS val 50 ecr 50>
+        +.1  > P. 8893:9881(988) ack 1 <nop,nop,TS val 150 ecr 50>
+        +.25 > . 1:989(988) ack 1 <nop,nop,TS val 400 ecr 50>
+        +.1  < . 1:1(0) ack 1977 win 65535 <TS val 500 ecr 50>
+        +0   %{ assert netloom.ssthresh_bytes == 4294967295 }%
+        +0   < . 1:1(0) ack 9881 win 65535 <TS val 500 ecr 50>
+        +1   %{ assert netloom.in_flight == 0 }%
     ",
     );
     t.info(|info| assert_eq!((info.undos, info.retransmits), (1, 2)));
@@ -99,10 +99,10 @@ fn an_ack_of_everything_is_no_sign_of_a_late_one() {
     let mut t = late(Scenario::established(), Choice::Reno);
     t.run(
         r"
-        +.05 < . 1:1(0) ack 11001
+        +.05 < . 1:1(0) ack 11001 win 65535
         // Slow start, of what is acknowledged.
         +0   > . 11001:17001(6x1000) ack 1
-        +0   expect-info ssthresh 5000
+        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
     ",
     );
     t.info(|info| assert_eq!((info.undos, info.phase), (0, Phase::Open)));
@@ -114,11 +114,11 @@ fn a_report_beyond_the_point_ends_the_test() {
     let mut t = late(Scenario::established(), Choice::Reno);
     t.run(
         r"
-        +.05 < . 1:1(0) ack 1001
+        +.05 < . 1:1(0) ack 1001 win 65535
         +0   > . 11001:13001(2x1000) ack 1
-        +.05 < . 1:1(0) ack 1001 <sack 11001:12001>
+        +.05 < . 1:1(0) ack 1001 win 65535 <sack 11001:12001>
         +0   > . 1001:2001(1000) ack 1
-        +0   expect-info ssthresh 5000
+        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
     ",
     );
     t.info(|info| assert_eq!((info.undos, info.phase), (0, Phase::Loss)));
@@ -130,10 +130,10 @@ fn a_duplicate_ends_the_test() {
     let mut t = late(Scenario::established(), Choice::Reno);
     t.run(
         r"
-        +.05 < . 1:1(0) ack 1001
+        +.05 < . 1:1(0) ack 1001 win 65535
         +0   > . 11001:13001(2x1000) ack 1
-        +.05 < . 1:1(0) ack 1001
-        +0   < . 1:1(0) ack 3001
+        +.05 < . 1:1(0) ack 1001 win 65535
+        +0   < . 1:1(0) ack 3001 win 65535
         +0   > . 3001:5001(2x1000) ack 1
     ",
     );
@@ -146,11 +146,11 @@ fn without_new_text_the_repair_goes_on() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 10000
+        +0   write(4, ..., 10000) = 10000
         +0   > P. 1:10001(10x1000) ack 1
         +.1  > P. 9001:10001(1000) ack 1
         +.25 > . 1:1001(1000) ack 1
-        +.05 < . 1:1(0) ack 1001
+        +.05 < . 1:1(0) ack 1001 win 65535
         +0   > . 1001:3001(2x1000) ack 1
     ",
     );
@@ -163,7 +163,7 @@ fn a_full_window_lets_the_repair_go_on() {
     let mut t = Scenario::established().window(10_000).build();
     t.run(
         r"
-        +0   write 20000
+        +0   write(4, ..., 20000) = 20000
         +0   > . 1:10001(10x1000) ack 1
         +.1  > . 9001:10001(1000) ack 1
         +.25 > . 1:1001(1000) ack 1
@@ -180,10 +180,10 @@ fn a_report_of_what_left_before_shows_a_delay() {
     let mut t = late(Scenario::established(), Choice::Reno);
     t.run(
         r"
-        +.02 < . 1:1(0) ack 1 <sack 1001:2001>
+        +.02 < . 1:1(0) ack 1 win 65535 <sack 1001:2001>
         // No recovery: what came is no newer than what is missing.
-        +0   expect-info in_flight 10000
-        +0   expect-info ssthresh 4294967295
+        +0   %{ assert netloom.in_flight == 10000 }%
+        +0   %{ assert netloom.ssthresh_bytes == 4294967295 }%
     ",
     );
     t.info(|info| assert_eq!(info.undos, 1));
@@ -197,17 +197,17 @@ fn a_time_out_behind_one_that_was_none_is_a_first_one() {
         let mut t = late(Scenario::established(), choice.clone());
         t.run(
             r"
-            +.02 < . 1:1(0) ack 1 <sack 1001:2001>
-            +0   expect-info ssthresh 4294967295
+            +.02 < . 1:1(0) ack 1 win 65535 <sack 1001:2001>
+            +0   %{ assert netloom.ssthresh_bytes == 4294967295 }%
             +.48 > . 1:1001(1000) ack 1
-            +0   expect-info cwnd 1000
+            +0   %{ assert netloom.cwnd_bytes == 1000 }%
         ",
         );
         let cut = if choice == Choice::Reno { 5000 } else { 7000 };
         t.info(|info| assert_eq!((info.undos, info.ssthresh), (1, cut)));
         t.run(
             r"
-            +.02 < . 1:1(0) ack 1 <sack 1001:3001>
+            +.02 < . 1:1(0) ack 1 win 65535 <sack 1001:3001>
             +0   > . 11001:12001(1000) ack 1
         ",
         );
@@ -224,7 +224,7 @@ fn a_window_that_shuts_ends_the_test() {
     let mut t = late(Scenario::established(), Choice::Reno);
     t.run(
         r"
-        +.05 < . 1:1(0) ack 1001
+        +.05 < . 1:1(0) ack 1001 win 65535
         +0   > . 11001:13001(2x1000) ack 1
         +.05 < . 1:1(0) ack 1001 win 0
         +.45 > . 1001:2001(1000) ack 1
@@ -240,11 +240,11 @@ fn s1_a_second_time_out_of_the_same_segment_is_tested_too() {
     t.run(
         r"
         +.5  > . 1:1001(1000) ack 1
-        +.1  < . 1:1(0) ack 2001
+        +.1  < . 1:1(0) ack 2001 win 65535
         +0   > . 11001:13001(2x1000) ack 1
-        +0   < . 1:1(0) ack 4001
+        +0   < . 1:1(0) ack 4001 win 65535
         +0   > . 13001:16001(3x1000) ack 1
-        +0   expect-info ssthresh 4294967295
+        +0   %{ assert netloom.ssthresh_bytes == 4294967295 }%
     ",
     );
     t.info(|info| assert_eq!((info.undos, info.retransmits), (1, 2)));
@@ -257,15 +257,15 @@ fn m15_a_time_out_in_recovery_is_one_and_repeats_one_segment() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 20000
+        +0   write(4, ..., 20000) = 20000
         +0   > . 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 7001:10001>
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 7001:10001>
         +0   > . 1:3001(3x1000) ack 1
-        +0   expect-info ssthresh 5000
+        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
         // Nothing comes: the time-out is of the front alone, and what was sent again is not again.
         +.25 > . 1:1001(1000) ack 1
-        +0   expect-info ssthresh 2000
-        +.05 < . 1:1(0) ack 3001 <sack 7001:10001>
+        +0   %{ assert netloom.ssthresh_bytes == 2000 }%
+        +.05 < . 1:1(0) ack 3001 win 65535 <sack 7001:10001>
         +0   > . 3001:6001(3x1000) ack 1
     ",
     );

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `app_limited.rs` | when a sender is found to have had nothing to send |
 //! | `buffers.rs` | send buffers that grow |
-//! | `recovery.rs` | which segment leaves at which ACK; scripts and worlds are those of the scenario tier |
+//! | `recovery.rs` | which segment leaves at which ACK; scripts begin as those of the scenario tier do |
 //! | `bbr/` | BBRv3's states, through a path that is changed under it |
 //! | `ecn.rs` | what ECN does in the handshake, at the receiver and at the sender |
 //! | `contract.rs` | what a controller is told, in which order; what its answers may do |
@@ -25,18 +25,12 @@ mod bbr;
 mod buffers;
 mod catalogue;
 mod contract;
-#[path = "../scenario/device.rs"]
-mod device;
 mod ecn;
 mod flows;
 mod frto;
-#[path = "../scenario/harness.rs"]
-mod harness;
 mod hostile;
 mod path;
 mod recovery;
-#[path = "../scenario/script.rs"]
-mod script;
+#[path = "../scenario/sessions.rs"]
+mod sessions;
 mod table;
-#[path = "../scenario/world.rs"]
-mod world;

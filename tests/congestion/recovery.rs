@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use netloom::tcp::congestion::{Choice, Phase};
 
-use super::harness::{Scenario, Test};
+use super::sessions::{Scenario, Test};
 
 /// Fast retransmits, time-outs and segments sent again.
 fn repairs(t: &Test, expected: (u64, u64, u64)) {
@@ -22,19 +22,19 @@ fn k1_each_loss_is_found_by_what_was_sent_later() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 1000
+        +0   write(4, ..., 1000) = 1000
         +0   > P. 1:1001(1000) ack 1
-        +.02 write 1000
+        +.02 write(4, ..., 1000) = 1000
         +0   > P. 1001:2001(1000) ack 1
-        +.02 write 1000
+        +.02 write(4, ..., 1000) = 1000
         +0   > P. 2001:3001(1000) ack 1
-        +.03 < . 1:1(0) ack 1 <sack 1001:2001>
+        +.03 < . 1:1(0) ack 1 win 65535 <sack 1001:2001>
         +0   > . 1:1001(1000) ack 1
         // The retransmission left after the third, and is acknowledged.
-        +.05 < . 1:1(0) ack 2001
+        +.05 < . 1:1(0) ack 2001 win 65535
         +0   > P. 2001:3001(1000) ack 1
-        +.05 < . 1:1(0) ack 3001
-        +1   expect-info in_flight 0
+        +.05 < . 1:1(0) ack 3001 win 65535
+        +1   %{ assert netloom.in_flight == 0 }%
     ",
     );
     repairs(&t, (1, 0, 2));
@@ -45,14 +45,14 @@ fn k2_a_lost_retransmission_is_repeated_without_a_time_out() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 5000
+        +0   write(4, ..., 5000) = 5000
         +0   > P. 1:5001(5x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 2001:5001>
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 2001:5001>
         +0   > . 1:2001(2x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 1001:5001>
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:5001>
         +0   > . 1:1001(1000) ack 1
-        +.05 < . 1:1(0) ack 5001
-        +1   expect-info in_flight 0
+        +.05 < . 1:1(0) ack 5001 win 65535
+        +1   %{ assert netloom.in_flight == 0 }%
     ",
     );
     repairs(&t, (1, 0, 3));
@@ -66,15 +66,15 @@ fn k2_what_a_report_beyond_a_hole_echoes_says_nothing_of_it() {
     let mut t = Scenario::established().timestamps().build();
     t.run(
         r"
-        +0   write 4940
-        +0   > P. 1:4941(5x988) ack 1 <TS val 50 ecr 50>
-        +.05 < . 1:1(0) ack 1 <TS val 100 ecr 50,sack 1977:4941>
-        +0   > . 1:1977(2x988) ack 1 <TS val 100 ecr 100>
+        +0   write(4, ..., 4940) = 4940
+        +0   > P. 1:4941(5x988) ack 1 <nop,nop,TS val 50 ecr 50>
+        +.05 < . 1:1(0) ack 1 win 65535 <TS val 100 ecr 50,sack 1977:4941>
+        +0   > . 1:1977(2x988) ack 1 <nop,nop,TS val 100 ecr 100>
         // The second arrives, the first is lost again.
-        +.05 < . 1:1(0) ack 1 <TS val 150 ecr 50,sack 989:4941>
-        +0   > . 1:989(988) ack 1 <TS val 150 ecr 150>
-        +.05 < . 1:1(0) ack 4941 <TS val 200 ecr 150>
-        +1   expect-info in_flight 0
+        +.05 < . 1:1(0) ack 1 win 65535 <TS val 150 ecr 50,sack 989:4941>
+        +0   > . 1:989(988) ack 1 <nop,nop,TS val 150 ecr 150>
+        +.05 < . 1:1(0) ack 4941 win 65535 <TS val 200 ecr 150>
+        +1   %{ assert netloom.in_flight == 0 }%
     ",
     );
     t.info(|info| assert_eq!((info.reordering, info.undos), (0, 0)));
@@ -91,23 +91,23 @@ fn a_repair_of_the_front_leaves_the_reordering_timer_alone() {
     t.run(
         r"
         // Reordering is seen: the window is a quarter of 50 ms from here.
-        +0   write 3000
+        +0   write(4, ..., 3000) = 3000
         +0   > P. 1:3001(3x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 1001:2001>
-        +.01 < . 1:1(0) ack 2001
-        +0   < . 1:1(0) ack 3001
-        +1   write 1000
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:2001>
+        +.01 < . 1:1(0) ack 2001 win 65535
+        +0   < . 1:1(0) ack 3001 win 65535
+        +1   write(4, ..., 1000) = 1000
         +0   > P. 3001:4001(1000) ack 1
-        +.02 write 1000
+        +.02 write(4, ..., 1000) = 1000
         +0   > P. 4001:5001(1000) ack 1
-        +.002 write 1000
+        +.002 write(4, ..., 1000) = 1000
         +0   > P. 5001:6001(1000) ack 1
         // The first two are lost: the one is 72 ms old when the third arrives, the other 52.
-        +.05 < . 1:1(0) ack 3001 <sack 5001:6001>
+        +.05 < . 1:1(0) ack 3001 win 65535 <sack 5001:6001>
         +0   > . 3001:4001(1000) ack 1
         +.0105 > . 4001:5001(1000) ack 1
-        +.05 < . 1:1(0) ack 6001
-        +1   expect-info in_flight 0
+        +.05 < . 1:1(0) ack 6001 win 65535
+        +1   %{ assert netloom.in_flight == 0 }%
     ",
     );
     repairs(&t, (1, 0, 2));
@@ -121,14 +121,14 @@ fn k3_reordering_within_the_window_repeats_nothing() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 10000
+        +0   write(4, ..., 10000) = 10000
         +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 1001:2001>
-        +.01 < . 1:1(0) ack 2001
-        +0   < . 1:1(0) ack 2001 <sack 3001:9001>
-        +.01 < . 1:1(0) ack 9001
-        +0   < . 1:1(0) ack 10001
-        +1   expect-info cwnd 10000
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:2001>
+        +.01 < . 1:1(0) ack 2001 win 65535
+        +0   < . 1:1(0) ack 2001 win 65535 <sack 3001:9001>
+        +.01 < . 1:1(0) ack 9001 win 65535
+        +0   < . 1:1(0) ack 10001 win 65535
+        +1   %{ assert netloom.cwnd_bytes == 10000 }%
     ",
     );
     t.info(|info| assert_eq!(info.reordering, 2));
@@ -142,19 +142,19 @@ fn disordered(scenario: Scenario) -> Test {
     let mut t = scenario.build();
     t.run(
         r"
-        +0   write 10000
+        +0   write(4, ..., 10000) = 10000
         +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 1001:2001>
-        +.01 < . 1:1(0) ack 2001
-        +0   < . 1:1(0) ack 10001
-        +1   write 40000
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:2001>
+        +.01 < . 1:1(0) ack 2001 win 65535
+        +0   < . 1:1(0) ack 10001 win 65535
+        +1   write(4, ..., 40000) = 40000
         +0   > . 10001:20001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 10001 <sack 11001:12001>
-        +0   > *
-        +0   < . 1:1(0) ack 12001 <sack 13001:18001>
-        +0   > *
-        +0   < . 1:1(0) ack 12001 <sack 13001:20001>
-        +0   > *
+        +.05 < . 1:1(0) ack 10001 win 65535 <sack 11001:12001>
+        +0   > ...
+        +0   < . 1:1(0) ack 12001 win 65535 <sack 13001:18001>
+        +0   > ...
+        +0   < . 1:1(0) ack 12001 win 65535 <sack 13001:20001>
+        +0   > ...
     ",
     );
     t.info(|info| {
@@ -172,25 +172,25 @@ fn where_packets_overtake_each_other_the_window_does_not_wait_for_the_overtaken(
         let mut t = Scenario::established().congestion(choice).build();
         t.run(
             r"
-            +0   write 90000
+            +0   write(4, ..., 90000) = 90000
             +0   > . 1:10001(10x1000) ack 1
-            +.05 < . 1:1(0) ack 1 <sack 1001:3001>
-            +0   > *
-            +0   expect-info cwnd 10000
+            +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:3001>
+            +0   > ...
+            +0   %{ assert netloom.cwnd_bytes == 10000 }%
             // The hole is filled: what came in front of it counts.
-            +.01 < . 1:1(0) ack 3001
-            +0   > *
-            +0   expect-info cwnd 13000
-            +0   < . 1:1(0) ack 10001
-            +0   > *
-            +0   expect-info cwnd 20000
-            +.04 < . 1:1(0) ack 10001 <sack 11001:12001>
-            +0   > *
-            +0   expect-info cwnd 21000
+            +.01 < . 1:1(0) ack 3001 win 65535
+            +0   > ...
+            +0   %{ assert netloom.cwnd_bytes == 13000 }%
+            +0   < . 1:1(0) ack 10001 win 65535
+            +0   > ...
+            +0   %{ assert netloom.cwnd_bytes == 20000 }%
+            +.04 < . 1:1(0) ack 10001 win 65535 <sack 11001:12001>
+            +0   > ...
+            +0   %{ assert netloom.cwnd_bytes == 21000 }%
             // What was counted does not count again.
-            +.01 < . 1:1(0) ack 12001
-            +0   > *
-            +0   expect-info cwnd 22000
+            +.01 < . 1:1(0) ack 12001 win 65535
+            +0   > ...
+            +0   %{ assert netloom.cwnd_bytes == 22000 }%
         ",
         );
         repairs(&t, (0, 0, 0));
@@ -228,20 +228,20 @@ fn k4_the_window_grows_until_nothing_is_repeated() {
         let at = |segs: u32| (2 * round + segs) * 1000 + 1;
         let (una, middle, end) = (at(0), at(1), at(2));
         t.run(&format!(
-            "+0 write 2000\n+0 > P. {una}:{end}(2x1000) ack 1\n\
-             +.05 < . 1:1(0) ack {una} <sack {middle}:{end}>"
+            "+0 write(4, ..., 2000) = 2000\n+0 > P. {una}:{end}(2x1000) ack 1\n\
+             +.05 < . 1:1(0) ack {una} win 65535 <sack {middle}:{end}>"
         ));
         let window = 12.5 * f64::from(round + 1);
         if window < 49.0 {
             let (wait, rest) = (window / 1000.0, (49.0 - window) / 1000.0);
             t.run(&format!(
                 "+{wait:.4} > . {una}:{middle}(1000) ack 1\n\
-                 +{rest:.4} < . 1:1(0) ack {end}\n\
-                 +{:.4} < . 1:1(0) ack {end} <sack {una}:{middle}>",
+                 +{rest:.4} < . 1:1(0) ack {end} win 65535\n\
+                 +{:.4} < . 1:1(0) ack {end} win 65535 <sack {una}:{middle}>",
                 0.05 - rest
             ));
         } else {
-            t.run(&format!("+.049 < . 1:1(0) ack {end}"));
+            t.run(&format!("+.049 < . 1:1(0) ack {end} win 65535"));
         }
     }
     repairs(&t, (3, 0, 3));
@@ -255,15 +255,15 @@ fn t1_a_lost_tail_is_repaired_after_two_round_trips() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 4000
+        +0   write(4, ..., 4000) = 4000
         +0   > P. 1:4001(4x1000) ack 1
-        +.05 < . 1:1(0) ack 2001
+        +.05 < . 1:1(0) ack 2001 win 65535
         +.1  > P. 3001:4001(1000) ack 1
-        +.05 < . 1:1(0) ack 2001 <sack 3001:4001>
+        +.05 < . 1:1(0) ack 2001 win 65535 <sack 3001:4001>
         +0   > . 2001:3001(1000) ack 1
-        +0   expect-info ssthresh 2000
-        +.05 < . 1:1(0) ack 4001
-        +1   expect-info in_flight 0
+        +0   %{ assert netloom.ssthresh_bytes == 2000 }%
+        +.05 < . 1:1(0) ack 4001 win 65535
+        +1   %{ assert netloom.in_flight == 0 }%
     ",
     );
     t.info(|info| assert_eq!(info.tail_probes, 1));
@@ -279,20 +279,20 @@ fn t1_a_lost_last_segment_costs_one_cut_and_no_time_out() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 3000
+        +0   write(4, ..., 3000) = 3000
         +0   > P. 1:3001(3x1000) ack 1
-        +.05 < . 1:1(0) ack 2001
+        +.05 < . 1:1(0) ack 2001 win 65535
         +.25 > P. 2001:3001(1000) ack 1
-        +.05 < . 1:1(0) ack 3001
-        +0   expect-info ssthresh 4294967295
-        +0   write 1000
+        +.05 < . 1:1(0) ack 3001 win 65535
+        +0   %{ assert netloom.ssthresh_bytes == 4294967295 }%
+        +0   write(4, ..., 1000) = 1000
         +0   > P. 3001:4001(1000) ack 1
-        +.05 < . 1:1(0) ack 4001
-        +0   expect-info ssthresh 2000
-        +0   write 1000
+        +.05 < . 1:1(0) ack 4001 win 65535
+        +0   %{ assert netloom.ssthresh_bytes == 2000 }%
+        +0   write(4, ..., 1000) = 1000
         +0   > P. 4001:5001(1000) ack 1
-        +.05 < . 1:1(0) ack 5001
-        +0   expect-info ssthresh 2000
+        +.05 < . 1:1(0) ack 5001 win 65535
+        +0   %{ assert netloom.ssthresh_bytes == 2000 }%
     ",
     );
     repairs(&t, (0, 0, 1));
@@ -304,15 +304,15 @@ fn t2_a_probe_for_a_lost_ack_cuts_nothing() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 4000
+        +0   write(4, ..., 4000) = 4000
         +0   > P. 1:4001(4x1000) ack 1
         +.1  > P. 3001:4001(1000) ack 1
-        +.05 < . 1:1(0) ack 4001 <sack 3001:4001>
-        +0   write 1000
+        +.05 < . 1:1(0) ack 4001 win 65535 <sack 3001:4001>
+        +0   write(4, ..., 1000) = 1000
         +0   > P. 4001:5001(1000) ack 1
-        +.05 < . 1:1(0) ack 5001
-        +0   expect-info ssthresh 4294967295
-        +0   expect-info cwnd 10000
+        +.05 < . 1:1(0) ack 5001 win 65535
+        +0   %{ assert netloom.ssthresh_bytes == 4294967295 }%
+        +0   %{ assert netloom.cwnd_bytes == 10000 }%
     ",
     );
     repairs(&t, (0, 0, 1));
@@ -326,13 +326,13 @@ fn what_limited_transmit_sent_makes_no_time_outs_cut_shallow() {
     let mut t = Scenario::established().without_sack().build();
     t.run(
         r"
-        +0   write 20000
+        +0   write(4, ..., 20000) = 20000
         +0   > . 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1
-        +0   < . 1:1(0) ack 1
+        +.05 < . 1:1(0) ack 1 win 65535
+        +0   < . 1:1(0) ack 1 win 65535
         +0   > . 10001:12001(2x1000) ack 1
         +.2  > . 1:1001(1000) ack 1
-        +0   expect-info ssthresh 5000
+        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
     ",
     );
     repairs(&t, (0, 1, 1));
@@ -344,24 +344,24 @@ fn a_report_that_comes_late_does_not_undo_what_a_probe_repaired() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 10000
+        +0   write(4, ..., 10000) = 10000
         +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 1001:4001>
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:4001>
         +0   > . 1:1001(1000) ack 1
-        +.05 < . 1:1(0) ack 10001
-        +0   expect-info ssthresh 5000
-        +0   write 3000
+        +.05 < . 1:1(0) ack 10001 win 65535
+        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
+        +0   write(4, ..., 3000) = 3000
         +0   > P. 10001:13001(3x1000) ack 1
-        +.05 < . 1:1(0) ack 12001
-        +.05 write 1000
+        +.05 < . 1:1(0) ack 12001 win 65535
+        +.05 write(4, ..., 1000) = 1000
         +0   > P. 13001:14001(1000) ack 1
         +.1  > P. 13001:14001(1000) ack 1
-        +.05 write 1000
+        +.05 write(4, ..., 1000) = 1000
         +0   > P. 14001:15001(1000) ack 1
-        +.05 < . 1:1(0) ack 15001
-        +0   expect-info cwnd 2000
-        +0   < . 1:1(0) ack 15001 <sack 1:1001>
-        +0   expect-info cwnd 2000
+        +.05 < . 1:1(0) ack 15001 win 65535
+        +0   %{ assert netloom.cwnd_bytes == 2000 }%
+        +0   < . 1:1(0) ack 15001 win 65535 <sack 1:1001>
+        +0   %{ assert netloom.cwnd_bytes == 2000 }%
     ",
     );
     t.info(|info| assert_eq!((info.tail_probes, info.undos), (1, 0)));
@@ -375,9 +375,9 @@ fn m06_a_probe_leaves_beyond_cwnd_and_once_per_measurement() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 20000
+        +0   write(4, ..., 20000) = 20000
         +0   > . 1:10001(10x1000) ack 1
-        +0   expect-info cwnd 10000
+        +0   %{ assert netloom.cwnd_bytes == 10000 }%
         +.1  > . 10001:11001(1000) ack 1
         // No probe at .2: the time-out, counted from the probe.
         +.25 > . 1:1001(1000) ack 1
@@ -388,12 +388,12 @@ fn m06_a_probe_leaves_beyond_cwnd_and_once_per_measurement() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 4000
+        +0   write(4, ..., 4000) = 4000
         +0   > P. 1:4001(4x1000) ack 1
         +.1  > P. 3001:4001(1000) ack 1
-        +0   write 2000
+        +0   write(4, ..., 2000) = 2000
         +0   > P. 4001:6001(2x1000) ack 1
-        +.05 < . 1:1(0) ack 4001 <sack 3001:4001>
+        +.05 < . 1:1(0) ack 4001 win 65535 <sack 3001:4001>
         +.25 > . 4001:5001(1000) ack 1
     ",
     );
@@ -404,16 +404,18 @@ fn m06_a_probe_leaves_beyond_cwnd_and_once_per_measurement() {
 #[test]
 fn m07_a_duplicate_is_no_event_of_its_own() {
     let mut t = Scenario::established().build();
-    t.run("+0 write 10000\n+0 > P. 1:10001(10x1000) ack 1\n+.05 wait");
+    t.run("+0 write(4, ..., 10000) = 10000\n+0 > P. 1:10001(10x1000) ack 1\n+.05 %{ assert 1 }%");
     for n in 2..=10 {
         let repair = if n == 4 {
             "\n+0 > . 1:1001(1000) ack 1"
         } else {
             ""
         };
-        t.run(&format!("+0 < . 1:1(0) ack 1 <sack 1001:{n}001>{repair}"));
+        t.run(&format!(
+            "+0 < . 1:1(0) ack 1 win 65535 <sack 1001:{n}001>{repair}"
+        ));
     }
-    t.run("+0 expect-info cwnd 5000\n+.05 < . 1:1(0) ack 10001");
+    t.run("+0 %{ assert netloom.cwnd_bytes == 5000 }%\n+.05 < . 1:1(0) ack 10001 win 65535");
     repairs(&t, (1, 0, 1));
 }
 
@@ -423,12 +425,12 @@ fn m14_a_report_on_an_old_ack_counts() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 5000
+        +0   write(4, ..., 5000) = 5000
         +0   > P. 1:5001(5x1000) ack 1
-        +.05 < . 1:1(0) ack 1001
-        +0   < . 1:1(0) ack 1 <sack 2001:5001>
+        +.05 < . 1:1(0) ack 1001 win 65535
+        +0   < . 1:1(0) ack 1 win 65535 <sack 2001:5001>
         +0   > . 1001:2001(1000) ack 1
-        +.05 < . 1:1(0) ack 5001
+        +.05 < . 1:1(0) ack 5001 win 65535
     ",
     );
     repairs(&t, (1, 0, 1));
@@ -440,16 +442,16 @@ fn s2_a_recovery_that_reordering_caused_is_undone() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 10000
+        +0   write(4, ..., 10000) = 10000
         +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 1001:4001>
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:4001>
         +0   > . 1:1001(1000) ack 1
-        +0   expect-info ssthresh 5000
-        +.02 < . 1:1(0) ack 10001
-        +0   expect-info cwnd 5000
-        +.03 < . 1:1(0) ack 10001 <sack 1:1001>
-        +0   expect-info cwnd 10000
-        +0   expect-info ssthresh 4294967295
+        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
+        +.02 < . 1:1(0) ack 10001 win 65535
+        +0   %{ assert netloom.cwnd_bytes == 5000 }%
+        +.03 < . 1:1(0) ack 10001 win 65535 <sack 1:1001>
+        +0   %{ assert netloom.cwnd_bytes == 10000 }%
+        +0   %{ assert netloom.ssthresh_bytes == 4294967295 }%
     ",
     );
     t.info(|info| assert_eq!(info.undos, 1));
@@ -462,13 +464,13 @@ fn s2_a_recovery_in_which_nothing_was_sent_again_is_undone() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 10000
+        +0   write(4, ..., 10000) = 10000
         +0   > P. 1:10001(10x1000) ack 1
-        +.05 << . 1:1(0) ack 1 <sack 1001:4001>
-        +0   < . 1:1(0) ack 4001
-        +0   expect-info ssthresh 4294967295
-        +.01 < . 1:1(0) ack 10001
-        +1   expect-info in_flight 0
+        +.05 << . 1:1(0) ack 1 win 65535 <sack 1001:4001>
+        +0   < . 1:1(0) ack 4001 win 65535
+        +0   %{ assert netloom.ssthresh_bytes == 4294967295 }%
+        +.01 < . 1:1(0) ack 10001 win 65535
+        +1   %{ assert netloom.in_flight == 0 }%
     ",
     );
     t.info(|info| assert_eq!((info.undos, info.reordering), (1, 1)));
@@ -481,14 +483,14 @@ fn m10_a_recovery_is_not_undone_while_something_is_lost() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 10000
+        +0   write(4, ..., 10000) = 10000
         +0   > P. 1:10001(10x1000) ack 1
-        +.05 << . 1:1(0) ack 1 <sack 2001:10001>
-        +0   < . 1:1(0) ack 1001 <sack 2001:10001>
+        +.05 << . 1:1(0) ack 1 win 65535 <sack 2001:10001>
+        +0   < . 1:1(0) ack 1001 win 65535 <sack 2001:10001>
         +0   > . 1001:2001(1000) ack 1
-        +0   expect-info ssthresh 5000
-        +.05 < . 1:1(0) ack 10001
-        +0   expect-info ssthresh 5000
+        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
+        +.05 < . 1:1(0) ack 10001 win 65535
+        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
     ",
     );
     t.info(|info| assert_eq!(info.undos, 0));
@@ -500,12 +502,12 @@ fn m10_one_needless_retransmission_of_two_undoes_nothing() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 10000
+        +0   write(4, ..., 10000) = 10000
         +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 2001:10001>
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 2001:10001>
         +0   > . 1:2001(2x1000) ack 1
-        +.05 < . 1:1(0) ack 10001 <sack 1001:2001>
-        +0   expect-info ssthresh 5000
+        +.05 < . 1:1(0) ack 10001 win 65535 <sack 1001:2001>
+        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
     ",
     );
     t.info(|info| assert_eq!(info.undos, 0));
@@ -518,14 +520,14 @@ fn m13_a_duplicate_of_something_else_undoes_nothing() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 10000
+        +0   write(4, ..., 10000) = 10000
         +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1001
-        +0   < . 1:1(0) ack 1001 <sack 2001:5001>
+        +.05 < . 1:1(0) ack 1001 win 65535
+        +0   < . 1:1(0) ack 1001 win 65535 <sack 2001:5001>
         +0   > . 1001:2001(1000) ack 1
-        +0   < . 1:1(0) ack 1001 <sack 1:1001 2001:5001>
-        +.05 < . 1:1(0) ack 10001
-        +0   expect-info ssthresh 4500
+        +0   < . 1:1(0) ack 1001 win 65535 <sack 1:1001 2001:5001>
+        +.05 < . 1:1(0) ack 10001 win 65535
+        +0   %{ assert netloom.ssthresh_bytes == 4500 }%
     ",
     );
     t.info(|info| assert_eq!(info.undos, 0));
@@ -540,23 +542,23 @@ fn a_report_on_an_ack_that_was_overtaken_is_no_duplicate() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 10000
+        +0   write(4, ..., 10000) = 10000
         +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 4001
-        +0   < . 1:1(0) ack 1 <sack 1001:3001>
-        +0   < . 1:1(0) ack 10001
-        +1   write 2000
+        +.05 < . 1:1(0) ack 4001 win 65535
+        +0   < . 1:1(0) ack 1 win 65535 <sack 1001:3001>
+        +0   < . 1:1(0) ack 10001 win 65535
+        +1   write(4, ..., 2000) = 2000
         +0   > P. 10001:12001(2x1000) ack 1
-        +.05 < . 1:1(0) ack 10001 <sack 11001:12001>
+        +.05 < . 1:1(0) ack 10001 win 65535 <sack 11001:12001>
         +.0125 > . 10001:11001(1000) ack 1
-        +.05 < . 1:1(0) ack 12001
+        +.05 < . 1:1(0) ack 12001 win 65535
         // A duplicate it is below the ACK that it comes with: the window is twice as wide.
-        +0   write 2000
+        +0   write(4, ..., 2000) = 2000
         +0   > P. 12001:14001(2x1000) ack 1
-        +.05 < . 1:1(0) ack 12001 <sack 1001:3001>
-        +0   < . 1:1(0) ack 12001 <sack 13001:14001>
+        +.05 < . 1:1(0) ack 12001 win 65535 <sack 1001:3001>
+        +0   < . 1:1(0) ack 12001 win 65535 <sack 13001:14001>
         +.025 > . 12001:13001(1000) ack 1
-        +.05 < . 1:1(0) ack 14001
+        +.05 < . 1:1(0) ack 14001 win 65535
     ",
     );
 }
@@ -570,13 +572,13 @@ fn an_answer_that_comes_too_soon_is_not_for_what_left_again() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0   write 5000
+        +0   write(4, ..., 5000) = 5000
         +0   > P. 1:5001(5x1000) ack 1
-        +.05 < . 1:1(0) ack 1 <sack 1001:4001>
+        +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:4001>
         +0   > . 1:1001(1000) ack 1
-        +.01 < . 1:1(0) ack 4001
-        +.01 < . 1:1(0) ack 5001
-        +1   expect-info in_flight 0
+        +.01 < . 1:1(0) ack 4001 win 65535
+        +.01 < . 1:1(0) ack 5001 win 65535
+        +1   %{ assert netloom.in_flight == 0 }%
     ",
     );
     repairs(&t, (1, 0, 1));
@@ -589,13 +591,13 @@ fn s2_a_late_first_copy_ends_the_episode_and_opens_the_reordering_window() {
     let mut t = Scenario::established().timestamps().build();
     t.run(
         r"
-        +0   write 9880
-        +0   > P. 1:9881(10x988) ack 1 <TS val 50 ecr 50>
-        +.05 < . 1:1(0) ack 1 <TS val 100 ecr 50,sack 989:3953>
-        +0   > . 1:989(988) ack 1 <TS val 100 ecr 100>
-        +0   expect-info ssthresh 4940
-        +.01 < . 1:1(0) ack 3953 <TS val 110 ecr 50>
-        +0   expect-info ssthresh 4294967295
+        +0   write(4, ..., 9880) = 9880
+        +0   > P. 1:9881(10x988) ack 1 <nop,nop,TS val 50 ecr 50>
+        +.05 < . 1:1(0) ack 1 win 65535 <TS val 100 ecr 50,sack 989:3953>
+        +0   > . 1:989(988) ack 1 <nop,nop,TS val 100 ecr 100>
+        +0   %{ assert netloom.ssthresh_bytes == 4940 }%
+        +.01 < . 1:1(0) ack 3953 win 65535 <TS val 110 ecr 50>
+        +0   %{ assert netloom.ssthresh_bytes == 4294967295 }%
     ",
     );
     t.info(|info| {
@@ -604,9 +606,9 @@ fn s2_a_late_first_copy_ends_the_episode_and_opens_the_reordering_window() {
     });
     t.run(
         r"
-        +0    < . 1:1(0) ack 3953 <TS val 110 ecr 50,sack 4941:7905>
-        +.005 < . 1:1(0) ack 9881 <TS val 115 ecr 50>
-        +1    expect-info in_flight 0
+        +0    < . 1:1(0) ack 3953 win 65535 <TS val 110 ecr 50,sack 4941:7905>
+        +.005 < . 1:1(0) ack 9881 win 65535 <TS val 115 ecr 50>
+        +1    %{ assert netloom.in_flight == 0 }%
     ",
     );
     repairs(&t, (1, 0, 1));
@@ -619,18 +621,18 @@ fn m10_a_loss_after_an_undo_is_an_episode_of_its_own() {
     let mut t = Scenario::established().build();
     t.run(
         r"
-        +0    write 10000
+        +0    write(4, ..., 10000) = 10000
         +0    > P. 1:10001(10x1000) ack 1
-        +.05  < . 1:1(0) ack 1 <sack 1001:4001>
+        +.05  < . 1:1(0) ack 1 win 65535 <sack 1001:4001>
         +0    > . 1:1001(1000) ack 1
-        +.01  < . 1:1(0) ack 4001
-        +.04  < . 1:1(0) ack 4001 <sack 1:1001>
-        +0    expect-info ssthresh 4294967295
-        +0    < . 1:1(0) ack 4001 <sack 5001:10001>
+        +.01  < . 1:1(0) ack 4001 win 65535
+        +.04  < . 1:1(0) ack 4001 win 65535 <sack 1:1001>
+        +0    %{ assert netloom.ssthresh_bytes == 4294967295 }%
+        +0    < . 1:1(0) ack 4001 win 65535 <sack 5001:10001>
         +.025 > . 4001:5001(1000) ack 1
-        +0    expect-info ssthresh 3000
-        +.05  < . 1:1(0) ack 10001
-        +0    expect-info cwnd 3000
+        +0    %{ assert netloom.ssthresh_bytes == 3000 }%
+        +.05  < . 1:1(0) ack 10001 win 65535
+        +0    %{ assert netloom.cwnd_bytes == 3000 }%
     ",
     );
     t.info(|info| assert_eq!(info.undos, 1));
@@ -644,10 +646,10 @@ fn a_probe_of_new_text_takes_the_fin_along_only_into_the_window() {
         let mut t = Scenario::established().window(window).build();
         t.run(&format!(
             r"
-            +0   write 10000
+            +0   write(4, ..., 10000) = 10000
             +0   > P. 1:10001(10x1000) ack 1
-            +0   write 1000
-            +0   shutdown wr
+            +0   write(4, ..., 1000) = 1000
+            +0   shutdown(4, SHUT_WR) = 0
             +.1  > {flags} 10001:11001(1000) ack 1
         "
         ));
@@ -660,24 +662,24 @@ fn a_probe_of_new_text_takes_the_fin_along_only_into_the_window() {
 #[test]
 fn a_time_out_on_what_was_reported_is_never_for_nothing() {
     for proof in [
-        "+.05 < . 1:1(0) ack 2001 <sack 1001:2001>",
-        "+.05 < . 1:1(0) ack 1001 <sack 2001:3001>",
-        "+0   write 2000
-         +.05 < . 1:1(0) ack 2001
+        "+.05 < . 1:1(0) ack 2001 win 65535 <sack 1001:2001>",
+        "+.05 < . 1:1(0) ack 1001 win 65535 <sack 2001:3001>",
+        "+0   write(4, ..., 2000) = 2000
+         +.05 < . 1:1(0) ack 2001 win 65535
          +0   > . 2001:3001(1000) ack 1
          +0   > . 3001:4001(1000) ack 1",
     ] {
         let mut t = Scenario::established().build();
         t.run(&format!(
             r"
-            +0    write 3000
+            +0    write(4, ..., 3000) = 3000
             +0    > P. 1:3001(3x1000) ack 1
-            +.05  < . 1:1(0) ack 1 <sack 1001:3001>
-            +.01  < . 1:1(0) ack 1001
+            +.05  < . 1:1(0) ack 1 win 65535 <sack 1001:3001>
+            +.01  < . 1:1(0) ack 1001 win 65535
             +.2515 > . 1001:2001(1000) ack 1
-            +0    expect-info cwnd 1000
+            +0    %{{ assert netloom.cwnd_bytes == 1000 }}%
             {proof}
-            +0    > *
+            +0    > ...
         "
         ));
         t.info(|info| {
@@ -694,23 +696,23 @@ fn duplicates_of_an_episode_that_is_over_make_no_room() {
     let mut t = Scenario::established().without_sack().build();
     t.run(
         r"
-        +0   write 40000
+        +0   write(4, ..., 40000) = 40000
         +0   > . 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1
-        +0   < . 1:1(0) ack 1
+        +.05 < . 1:1(0) ack 1 win 65535
+        +0   < . 1:1(0) ack 1 win 65535
         +0   > . 10001:12001(2x1000) ack 1
-        +0   < . 1:1(0) ack 1
+        +0   < . 1:1(0) ack 1 win 65535
         +0   > . 1:1001(1000) ack 1
     ",
     );
     // Of the other six and of the two that left meanwhile.
     for _ in 0..8 {
-        t.run("+0 < . 1:1(0) ack 1\n+0 > *");
+        t.run("+0 < . 1:1(0) ack 1 win 65535\n+0 > ...");
     }
     t.run(
         r"
-        +.05 < . 1:1(0) ack 12001
-        +0   > *
+        +.05 < . 1:1(0) ack 12001 win 65535
+        +0   > ...
     ",
     );
     t.info(|info| {
@@ -725,21 +727,21 @@ fn duplicates_where_an_episode_ended_start_none() {
     let mut t = Scenario::established().without_sack().build();
     t.run(
         r"
-        +0   write 5000
+        +0   write(4, ..., 5000) = 5000
         +0   > P. 1:5001(5x1000) ack 1
-        +.05 < . 1:1(0) ack 1
-        +0   < . 1:1(0) ack 1
-        +0   < . 1:1(0) ack 1
+        +.05 < . 1:1(0) ack 1 win 65535
+        +0   < . 1:1(0) ack 1 win 65535
+        +0   < . 1:1(0) ack 1 win 65535
         +0   > . 1:1001(1000) ack 1
-        +.05 < . 1:1(0) ack 5001
-        +0   write 2000
+        +.05 < . 1:1(0) ack 5001 win 65535
+        +0   write(4, ..., 2000) = 2000
         +0   > P. 5001:7001(2x1000) ack 1
-        +.01 < . 1:1(0) ack 5001
-        +0   < . 1:1(0) ack 5001
-        +0   < . 1:1(0) ack 5001
-        +0   < . 1:1(0) ack 5001
-        +.05 < . 1:1(0) ack 6001
-        +0   < . 1:1(0) ack 7001
+        +.01 < . 1:1(0) ack 5001 win 65535
+        +0   < . 1:1(0) ack 5001 win 65535
+        +0   < . 1:1(0) ack 5001 win 65535
+        +0   < . 1:1(0) ack 5001 win 65535
+        +.05 < . 1:1(0) ack 6001 win 65535
+        +0   < . 1:1(0) ack 7001 win 65535
     ",
     );
     repairs(&t, (1, 0, 1));

@@ -263,10 +263,11 @@ impl Test {
         }
     }
 
-    /// Does something in every variant, or looks at it.
-    pub(crate) fn sessions(&mut self, mut act: impl FnMut(Variant, &mut Session)) {
+    /// Does something in every variant, after which all lines must still hold strictly.
+    pub(crate) fn each(&mut self, mut act: impl FnMut(&mut Session)) {
         for (variant, session) in &mut self.sessions {
-            act(*variant, session);
+            act(session);
+            assert_strict(*variant, session, "");
         }
     }
 

@@ -130,7 +130,12 @@ fn parse_event(cursor: &mut Cursor<'_>) -> Parsed<Event> {
         }
         Some('>') => {
             cursor.advance(1);
-            Action::Expect(packet::parse(cursor)?)
+            cursor.skip_space();
+            if cursor.eat("...") {
+                Action::ExpectAnything
+            } else {
+                Action::Expect(packet::parse(cursor)?)
+            }
         }
         Some('`') => Action::Shell(parse_shell(cursor)?),
         Some('%') if cursor.starts_with("%{") => Action::Code(code::parse(cursor)?),

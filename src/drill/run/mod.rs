@@ -255,6 +255,7 @@ impl Runner {
             Action::Call(call) => self.call(event, call)?,
             Action::Shell(shell) => self.shell(shell, false)?,
             Action::Code(statements) => self.code(statements)?,
+            Action::ExpectAnything => self.world.sent.clear(),
             Action::Expect(_) => {}
         }
         self.settle(event.line)?;
@@ -403,7 +404,13 @@ impl Runner {
 
 /// Is a connection closed behind the last line about a packet? What that sends a script leaves open.
 fn ends_with_close(script: &Script) -> bool {
-    let is_packet = |event: &&Event| matches!(event.action, Action::Inject(_) | Action::Expect(_));
+    let is_packet = |event: &&Event| {
+        let Event { action, .. } = event;
+        matches!(
+            action,
+            Action::Inject(_) | Action::Expect(_) | Action::ExpectAnything
+        )
+    };
     let behind = script
         .events
         .iter()

@@ -158,6 +158,20 @@ fn lines_of_one_batch_arrive_together() {
 }
 
 #[test]
+fn what_leaves_may_be_anything_where_a_line_says_so() {
+    passes(
+        "+0 write(4, ..., 3000) = 3000
+         +0 > . 1:1001(1000) ack 1
+         +0 > ...
+         +.1 < . 1:1(0) ack 3001 win 32000
+         +.1 > ...",
+    );
+    // What leaves later is another line's.
+    let later = "+0 > ...\n+0 write(4, ..., 10) = 10\n+0 close(4) = 0";
+    fails(later, 3, "no line expects P. 1:11(10)");
+}
+
+#[test]
 fn a_device_that_is_full_takes_nothing() {
     passes(
         "+0 `sysctl -w netloom.device_full=1`
