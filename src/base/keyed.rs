@@ -7,7 +7,7 @@
 use core::fmt;
 use core::hash::{BuildHasher, Hasher};
 
-use siphasher::sip::{SipHasher13, SipHasher24};
+use siphasher::sip::SipHasher24;
 
 /// The 32 secret bytes from which a stack derives every key; with it a run can be repeated.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,10 +91,110 @@ impl KeyedState {
 }
 
 impl BuildHasher for KeyedState {
-    type Hasher = SipHasher13;
+    type Hasher = WordHasher;
 
-    fn build_hasher(&self) -> SipHasher13 {
-        SipHasher13::new_with_keys(self.0.k0, self.0.k1)
+    #[inline]
+    fn build_hasher(&self) -> WordHasher {
+        WordHasher::new(self.0)
+    }
+}
+
+/// SipHash-1-3 over whole words, each number that is written being one: a table's key is a few
+/// numbers, and every packet has one hashed. Aumasson and Bernstein, "SipHash: a fast short-input
+/// PRF", §2; of numbers of 64 bits it is the hash of their bytes in little-endian order.
+#[derive(Clone, Copy)]
+pub(crate) struct WordHasher {
+    v: [u64; 4],
+    words: u64,
+}
+
+impl WordHasher {
+    #[inline]
+    const fn new(key: Key) -> Self {
+        let Key { k0, k1 } = key;
+        Self {
+            v: [
+                k0 ^ 0x736f_6d65_7073_6575,
+                k1 ^ 0x646f_7261_6e64_6f6d,
+                k0 ^ 0x6c79_6765_6e65_7261,
+                k1 ^ 0x7465_6462_7974_6573,
+            ],
+            words: 0,
+        }
+    }
+
+    #[inline]
+    const fn round(&mut self) {
+        let [mut v0, mut v1, mut v2, mut v3] = self.v;
+        v0 = v0.wrapping_add(v1);
+        v1 = v1.rotate_left(13) ^ v0;
+        v0 = v0.rotate_left(32);
+        v2 = v2.wrapping_add(v3);
+        v3 = v3.rotate_left(16) ^ v2;
+        v0 = v0.wrapping_add(v3);
+        v3 = v3.rotate_left(21) ^ v0;
+        v2 = v2.wrapping_add(v1);
+        v1 = v1.rotate_left(17) ^ v2;
+        v2 = v2.rotate_left(32);
+        self.v = [v0, v1, v2, v3];
+    }
+
+    #[inline]
+    const fn compress(&mut self, word: u64) {
+        self.v[3] ^= word;
+        self.round();
+        self.v[0] ^= word;
+    }
+}
+
+impl Hasher for WordHasher {
+    /// The last word of a slice is filled up with zeros: whoever hashes slices writes their lengths as well,
+    /// as std's do.
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    #[inline]
+    fn write_u64(&mut self, word: u64) {
+        self.words = self.words.wrapping_add(1);
+        self.compress(word);
+    }
+
+    #[inline]
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(number.into());
+    }
+
+    #[inline]
+    fn write_u16(&mut self, number: u16) {
+        self.write_u64(number.into());
+    }
+
+    #[inline]
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    #[inline]
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        let mut end = *self;
+        // The bytes, modulo 256, are the highest of the last word.
+        end.compress(self.words << 59);
+        end.v[2] ^= 0xff;
+        end.round();
+        end.round();
+        end.round();
+        end.v[0] ^ end.v[1] ^ end.v[2] ^ end.v[3]
     }
 }
 
@@ -126,6 +226,83 @@ impl Random {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::hash::Hash;
+    use core::net::IpAddr;
+    use proptest::prelude::*;
+    use siphasher::sip::SipHasher13;
+
+    proptest! {
+        /// Another implementation's hash of the same bytes under the same key.
+        #[test]
+        fn words_are_hashed_as_their_bytes_are(
+            (k0, k1) in any::<(u64, u64)>(),
+            words in prop::collection::vec(any::<u64>(), 0..40),
+        ) {
+            let mut ours = KeyedState::new(Key { k0, k1 }).build_hasher();
+            let mut theirs = SipHasher13::new_with_keys(k0, k1);
+            for word in words {
+                ours.write_u64(word);
+                theirs.write(&word.to_le_bytes());
+                prop_assert_eq!(ours.finish(), theirs.finish());
+            }
+        }
+
+        /// A number of any width is one word, and bytes are as many as they need.
+        #[test]
+        fn what_is_narrower_is_filled_up(number in any::<u8>(), len in 0..20usize) {
+            let state = KeyedState::new(Seed::from_number(1).key("test"));
+            let hash = |write: &dyn Fn(&mut WordHasher)| {
+                let mut hasher = state.build_hasher();
+                write(&mut hasher);
+                hasher.finish()
+            };
+            let expected = hash(&|h| h.write_u64(number.into()));
+            prop_assert_eq!(hash(&|h| h.write_u8(number)), expected);
+            prop_assert_eq!(hash(&|h| h.write_u16(number.into())), expected);
+            prop_assert_eq!(hash(&|h| h.write_u32(number.into())), expected);
+            prop_assert_eq!(hash(&|h| h.write_usize(number.into())), expected);
+            let bytes = vec![number; len];
+            let padded = vec![u64::from_le_bytes([number; 8]); len / 8];
+            let rest = [number; 8].map(u64::from);
+            let rest = rest[..len % 8].iter().rev().fold(0, |word, byte| word << 8 | byte);
+            let by_words = hash(&|h| {
+                padded.iter().for_each(|&word| h.write_u64(word));
+                if len % 8 > 0 {
+                    h.write_u64(rest);
+                }
+            });
+            prop_assert_eq!(hash(&|h| h.write(&bytes)), by_words);
+        }
+    }
+
+    /// Addresses of both families, their low bits and high, a key's other parts and its order: all count.
+    #[test]
+    fn keys_that_differ_have_hashes_that_differ() {
+        let state = KeyedState::new(Seed::from_number(1).key("test"));
+        let texts = [
+            "10.0.0.1",
+            "10.0.0.2",
+            "11.0.0.1",
+            "::10.0.0.1",
+            "::ffff:10.0.0.1",
+            "fe80::1",
+            "fe81::1",
+        ];
+        let addresses = texts.map(|text| text.parse::<IpAddr>().unwrap());
+        let mut seen = std::collections::HashSet::new();
+        for address in addresses {
+            for number in [0, 1, 1 << 31] {
+                let keys: [&dyn Fn(&mut WordHasher); 2] = [&|h| (address, number).hash(h), &|h| {
+                    (number, address).hash(h)
+                }];
+                for key in keys {
+                    let mut hasher = state.build_hasher();
+                    key(&mut hasher);
+                    assert!(seen.insert(hasher.finish()), "{address} {number}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn labels_give_different_keys_and_the_same_label_the_same() {
