@@ -52,9 +52,10 @@ impl Connection {
                 } else {
                     0
                 },
+                rate: self.sampler.on_ack_end(self.rtt.min()),
                 ..AckSample::new(effect.delivered.bytes)
             };
-            self.tell_ack(seg.at, sample);
+            self.tell_ack(seg.at, &sample);
         }
         self.glide(&effect, newly_lost, [prior_inflight, found]);
         self.on_window_told(now, was_shut);

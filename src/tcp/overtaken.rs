@@ -25,16 +25,9 @@ impl Scoreboard {
         patience: Duration,
     ) -> (u32, Option<Instant>) {
         let mut marked = 0;
-        while let Some(sent) = self.times.first() {
-            if sent.at > newest.at {
-                break;
-            }
-            // Of what left with it only what lies below was overtaken.
-            let at_once = sent.at == newest.at && !sent.end.before(newest.end);
-            let at_most = if at_once { newest.end - 1 } else { sent.end };
-            if at_once && !sent.seq.before(at_most) {
-                break;
-            }
+        while let Some(sent) = self.times.first()
+            && let Some((at_most, at_once)) = overtaken_of(&sent, newest)
+        {
             if sent.at + patience > now {
                 return (marked, self.wait_for(newest, patience));
             }
@@ -46,6 +39,13 @@ impl Scoreboard {
             self.times.pop();
         }
         (marked, None)
+    }
+
+    /// Did anything leave before `newest` that may still be on the way? Where nothing is missing it did not.
+    #[inline]
+    pub(crate) fn may_be_overtaken(&self, newest: &Sent) -> bool {
+        let first = self.times.first();
+        first.is_some_and(|sent| overtaken_of(&sent, newest).is_some())
     }
 
     /// When the last transmission before `newest` that may be lost will be: exact if few wait, else when
@@ -139,6 +139,18 @@ impl Scoreboard {
         }
         self.records.find(sent.seq.later(first))
     }
+}
+
+/// Up to which number `newest` overtook a transmission, and did they leave at the same time? Of what left with
+/// it only what lies below was overtaken.
+#[inline]
+fn overtaken_of(sent: &Sent, newest: &Sent) -> Option<(SeqNum, bool)> {
+    if sent.at > newest.at {
+        return None;
+    }
+    let at_once = sent.at == newest.at && !sent.end.before(newest.end);
+    let at_most = if at_once { newest.end - 1 } else { sent.end };
+    (!at_once || sent.seq.before(at_most)).then_some((at_most, at_once))
 }
 
 /// Is the record still on the way, as this transmission left it?

@@ -98,14 +98,6 @@ pub(super) struct Frame {
     pub(super) most: u32,
 }
 
-/// What a connection does when it is asked to send.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Turn {
-    Send(Plan),
-    /// Nothing: what is written since, an ACK or a timer changes it.
-    Idle(SendLimit),
-}
-
 /// What one frame may hold at most; but one segment may always leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameLimit {
@@ -116,52 +108,48 @@ pub(crate) struct FrameLimit {
 }
 
 impl Connection {
-    /// The next segment to send, or none, and then what changes that is noted and armed. `most` bounds
-    /// one frame.
-    pub(crate) fn next_segment(&mut self, now: Instant, most: FrameLimit) -> Option<Plan> {
-        match self.plan(now, most) {
-            Turn::Send(plan) => Some(plan),
-            Turn::Idle(limit) => {
-                self.note_stop(limit);
-                if limit != SendLimit::Pacing {
-                    self.arm_persist(now);
-                } else if let Some(at) = self.departure_wait(now) {
-                    self.timers.arm(Timer::Pacing, at);
-                }
-                self.arm_timers(now);
-                None
+    /// The next segment to send, or why there is none, and then what changes that is noted and armed.
+    /// `most` bounds one frame.
+    pub(crate) fn next_segment(
+        &mut self,
+        now: Instant,
+        most: FrameLimit,
+    ) -> Result<Plan, SendLimit> {
+        let planned = self.plan(now, most);
+        if let Err(limit) = planned {
+            self.note_stop(limit);
+            if limit != SendLimit::Pacing {
+                self.arm_persist(now);
+            } else if let Some(at) = self.departure_wait(now) {
+                self.timers.arm(Timer::Pacing, at);
             }
+            self.arm_timers(now);
         }
+        planned
     }
 
-    /// What to do now.
-    pub(crate) fn plan(&mut self, now: Instant, most: FrameLimit) -> Turn {
+    /// What to send now, or why nothing: what is written since, an ACK or a timer changes that.
+    fn plan(&mut self, now: Instant, most: FrameLimit) -> Result<Plan, SendLimit> {
         match self.state {
-            State::Closed | State::Listen => return Turn::Idle(SendLimit::Nothing),
+            State::Closed | State::Listen => return Err(SendLimit::Nothing),
             State::SynSent | State::SynRcvd if self.snd.nxt == self.snd.iss => {
-                return Turn::Send(self.plan_syn(now, What::Syn));
+                return Ok(self.plan_syn(now, What::Syn));
             }
             _ => {}
         }
         if self.is_at_rest() {
-            return Turn::Idle(SendLimit::Nothing);
+            return Err(SendLimit::Nothing);
         }
         self.restart_after_idle(now);
         let options = self.options(now);
         let frame = self.frame(&options, most);
         if self.rcv.owes_duplicate() {
             // RFC 5681 §2 (b): on text it would be none, and the sender counts them now.
-            return match self.plan_ack(&options) {
-                Some(plan) => Turn::Send(plan),
-                None => Turn::Idle(self.gate.last),
-            };
+            return self.plan_ack(&options).ok_or(self.gate.last);
         }
         match self.plan_text(now, &options, frame) {
-            Ok(plan) => Turn::Send(plan),
-            Err(limit) => match self.plan_ack(&options) {
-                Some(plan) => Turn::Send(plan),
-                None => Turn::Idle(limit),
-            },
+            Err(limit) => self.plan_ack(&options).ok_or(limit),
+            planned => planned,
         }
     }
 
@@ -206,8 +194,8 @@ impl Connection {
         }
         match self.plan_new(now, options, frame) {
             Ok(plan) if held && plan.text > 0 => Err(SendLimit::Pacing),
-            Ok(plan) => Ok(plan),
             Err(new) => Err(again.or(new)),
+            planned => planned,
         }
     }
 

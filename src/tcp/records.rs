@@ -119,6 +119,7 @@ impl Records {
     }
 
     /// Appends what was sent for the first time.
+    #[inline]
     pub(crate) fn push(&mut self, record: Record) {
         debug_assert!(self.last().is_none_or(|last| last.end() == record.seq));
         let full = |chunk: &Chunk| chunk.records.len() >= CHUNK;
@@ -137,34 +138,36 @@ impl Records {
         self.len += 1;
     }
 
-    /// Removes the first record, or as much of it as lies below `limit`; `None` when nothing does.
-    pub(crate) fn pop_below(&mut self, limit: SeqNum) -> Option<Record> {
-        let chunk = self.chunks.front_mut()?;
-        let first = chunk.records.front_mut()?;
-        if !first.seq.before(limit) {
-            return None;
-        }
-        let below = limit.past(first.seq);
-        let counted = Sums::of(first);
-        for sums in [&mut chunk.sums, &mut self.sums] {
-            sums.take(counted);
-        }
-        let gone = if below < first.len {
-            let mut gone = *first;
-            *first = gone.split_off(below);
+    /// Removes the first record, or as much of it as lies below `limit`, after `each` has seen it; so with
+    /// the next until nothing does.
+    pub(crate) fn pop_below(&mut self, limit: SeqNum, mut each: impl FnMut(&Record)) {
+        while let Some(chunk) = self.chunks.front_mut()
+            && let Some(first) = chunk.records.front_mut()
+            && first.seq.before(limit)
+        {
+            let below = limit.past(first.seq);
             let counted = Sums::of(first);
             for sums in [&mut chunk.sums, &mut self.sums] {
-                sums.add(counted);
+                sums.take(counted);
             }
-            gone
-        } else {
-            self.len -= 1;
-            chunk.records.pop_front()?
-        };
-        self.octets -= gone.len;
-        self.drop_empty(0);
-        self.count(1);
-        Some(gone)
+            if below < first.len {
+                let mut gone = *first;
+                *first = gone.split_off(below);
+                let counted = Sums::of(first);
+                for sums in [&mut chunk.sums, &mut self.sums] {
+                    sums.add(counted);
+                }
+                self.octets -= gone.len;
+                each(&gone);
+            } else {
+                self.octets -= first.len;
+                each(first);
+                chunk.records.pop_front();
+                self.len -= 1;
+            }
+            self.drop_empty(0);
+            self.count(1);
+        }
     }
 
     /// The record that holds `seq`.

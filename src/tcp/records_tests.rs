@@ -101,9 +101,7 @@ fn apply(records: &mut Records, model: &mut Model, nxt: &mut SeqNum, op: &Op) {
             let una = model.0.first().map_or(*nxt, |r| r.0);
             let limit = (una + octets).earlier(*nxt);
             let mut gone = 0;
-            while let Some(record) = records.pop_below(limit) {
-                gone += record.len;
-            }
+            records.pop_below(limit, |record| gone += record.len);
             assert_eq!(gone, model.pop_below(limit));
         }
         Op::Split(at, octets) => {
@@ -232,7 +230,7 @@ fn a_steady_flow_makes_no_new_chunks() {
         nxt = nxt + 10;
         if n >= 500 {
             una = una + 10;
-            records.pop_below(una);
+            records.pop_below(una, |_| ());
         }
         if n == 2000 {
             room = records.held();
@@ -240,8 +238,8 @@ fn a_steady_flow_makes_no_new_chunks() {
     }
     assert_eq!(records.held(), room);
     assert_eq!(records.len(), 500);
-    records.pop_below(una);
-    while records.pop_below(nxt).is_some() {}
+    records.pop_below(una, |_| ());
+    records.pop_below(nxt, |_| ());
     records.cool();
     assert_eq!(records.held(), 0);
 }

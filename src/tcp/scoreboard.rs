@@ -87,6 +87,7 @@ impl Scoreboard {
     }
 
     /// A record left for the first time.
+    #[inline]
     pub(crate) fn push(&mut self, record: Record) {
         self.note_sent(record.stamp.sent_at, record.seq, record.end());
         self.records.push(record);
@@ -104,12 +105,13 @@ impl Scoreboard {
     /// The peer acknowledged everything below `una`.
     pub(crate) fn ack_to(&mut self, una: SeqNum, delivery: &mut Delivery<'_>) {
         let mut told = Told::AtUna;
-        while let Some(gone) = self.records.pop_below(una) {
+        let highest_sacked = self.highest_sacked;
+        self.records.pop_below(una, |gone| {
             if gone.mark != Mark::Sacked {
-                delivery.add(&gone, told, self.is_passed(&gone));
+                delivery.add(gone, told, is_passed(gone, highest_sacked));
             }
             told = Told::BelowAck;
-        }
+        });
         // Numbers that SND.UNA has passed are dropped, or they would look new after 2^31 octets.
         for passed in [&mut self.highest_sacked, &mut self.no_lost_below] {
             if passed.is_some_and(|number| !number.after(una)) {
@@ -121,12 +123,6 @@ impl Scoreboard {
             self.dup_acked = 0;
             self.times.clear();
         }
-    }
-
-    /// RFC 8985 §6.2 step 3: was something delivered that lies above it?
-    fn is_passed(&self, record: &Record) -> bool {
-        self.highest_sacked
-            .is_some_and(|high| !record.end().after(high))
     }
 
     /// The peer reported blocks; those outside what is outstanding, or inverted, count for nothing
@@ -192,7 +188,11 @@ impl Scoreboard {
             place = self.records.next(place)?;
         }
         let record = self.records.get(place)?;
-        delivery.add(record, Told::Reported, self.is_passed(record));
+        delivery.add(
+            record,
+            Told::Reported,
+            is_passed(record, self.highest_sacked),
+        );
         self.records.set_mark(place, Mark::Sacked);
         self.join(place)
     }
@@ -395,6 +395,11 @@ impl Scoreboard {
             None => Some(Place::FRONT),
         }
     }
+}
+
+/// RFC 8985 §6.2 step 3: was something delivered that lies above it?
+fn is_passed(record: &Record, highest_sacked: Option<SeqNum>) -> bool {
+    highest_sacked.is_some_and(|high| !record.end().after(high))
 }
 
 #[cfg(test)]

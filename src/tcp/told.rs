@@ -76,11 +76,10 @@ impl Connection {
         }
     }
 
-    /// An ACK delivered something: finishes the rate sample and hands it all over.
-    pub(super) fn tell_ack(&mut self, now: Instant, sample: AckSample) {
-        let rate = self.sampler.on_ack_end(self.rtt.min());
+    /// An ACK delivered something, whose rate sample is finished.
+    pub(super) fn tell_ack(&mut self, now: Instant, sample: &AckSample) {
         let cx = self.cx(now);
-        self.congestion.on_ack(&cx, &AckSample { rate, ..sample });
+        self.congestion.on_ack(&cx, sample);
         self.set_pace();
     }
 

@@ -79,7 +79,7 @@ impl Stack {
             slot.connection.refuse_opening(TcpFailure::HostUnreachable);
             self.net.counters.tcp_connect_failed += 1;
         } else {
-            if let Some(plan) = slot.connection.next_segment(now, ONE_SEGMENT) {
+            if let Ok(plan) = slot.connection.next_segment(now, ONE_SEGMENT) {
                 slot.connection.commit(now, &plan);
             }
         }
@@ -108,7 +108,7 @@ impl Slot {
             }
             let device = &net.interfaces[self.on.index()].capabilities;
             let most = frame_limit(device, kind, budget);
-            let Some(plan) = self.connection.next_segment(now, most) else {
+            let Ok(plan) = self.connection.next_segment(now, most) else {
                 return Ok(SenderTurn::Done);
             };
             let mut header = [0; 60];

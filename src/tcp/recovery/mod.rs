@@ -154,7 +154,7 @@ impl Connection {
         let Some(newest) = self.recovery.rack.newest() else {
             return 0;
         };
-        if self.scoreboard.is_empty() {
+        if !self.scoreboard.may_be_overtaken(&newest) {
             self.stop_early(Early::Reorder);
             return 0;
         }
