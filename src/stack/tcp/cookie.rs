@@ -27,15 +27,12 @@ impl Stack {
         let mss = opening.mss.unwrap_or_else(|| default_mss(packet.dst));
         let ends = ends_of(packet);
         let iss = self.tcp.cookies.make(now, ends, &mut opening, mss);
-        let mut slot = self.request(listener, packet, opening, iss, options)?;
+        let (mut slot, flow) = self.request(listener, packet, opening, iss, options)?;
         let mut bare = slot.record.answer(now);
         if let Some((val, _)) = &mut bare.options.timestamps {
             *val = cookie_stamp(*val, &opening);
         }
-        let Some((flow, tuple, on)) = self.flow_of_half(&slot) else {
-            return Err(DropReason::NoRoute);
-        };
-        self.queue_bare(on, &flow, &tuple, &bare);
+        self.queue_bare(slot.on, &flow, &slot.tuple, &bare);
         self.net.counters.tcp_cookies_sent += 1;
         Ok(())
     }
@@ -67,12 +64,9 @@ impl Stack {
             // The peer sends it again, when it brings text.
             return Some(Err(DropReason::TcpBacklogFull));
         }
-        let slot = match self.request(id, packet, opening, iss, &options) {
-            Ok(slot) => slot,
+        let (slot, flow) = match self.request(id, packet, opening, iss, &options) {
+            Ok(requested) => requested,
             Err(reason) => return Some(Err(reason)),
-        };
-        let Some((flow, ..)) = self.flow_of_half(&slot) else {
-            return Some(Err(DropReason::NoRoute));
         };
         if let Some(Owner::HalfOpen(raw)) = self.tcp.owner(&self.demux.tcp.flows, &slot.tuple) {
             // Its SYN came again when there was room; it is the cookie that was acknowledged.

@@ -208,7 +208,7 @@ impl Stack {
         let ends = ends_of(packet);
         let floor = previous.as_ref().map(TimeWait::iss_floor);
         let iss = self.initial_number(now, ends, floor);
-        let mut slot = self.request(id, packet, opening, iss, &options)?;
+        let (mut slot, flow) = self.request(id, packet, opening, iss, &options)?;
         slot.previous = previous.map(Box::new);
         let tuple = slot.tuple;
         let raw = self.tcp.half_open.insert(slot);
@@ -218,7 +218,7 @@ impl Stack {
         if let Some(listener) = self.tcp.listeners.get_mut(id) {
             listener.half_open += 1;
         }
-        self.answer_half_open(now, raw);
+        self.answer_over(now, raw, Some(&flow));
         Ok(())
     }
 
@@ -230,32 +230,42 @@ impl Stack {
         opening: Opening,
         iss: SeqNum,
         options: &TcpOptions,
-    ) -> Result<HalfOpenSlot, DropReason> {
-        let Ok(route) = self.net.route_back(packet.on, packet.src) else {
-            return Err(DropReason::NoRoute);
-        };
+    ) -> Result<(HalfOpenSlot, Flow), DropReason> {
+        let (tuple, on) = (tuple_of(packet), packet.on);
+        let (ttl, tos) = self.ttl_and_tos_of(listener);
+        let flow = self.answer_flow(&tuple, on, ttl, tos);
+        let flow = flow.ok_or(DropReason::NoRoute)?;
         let ends = ends_of(packet);
+        let mtu = self.net.interfaces[on.index()].capabilities.mtu;
         let record = HalfOpen::new(
             opening,
             iss,
             self.tcp.isn.timestamp_offset(ends.0, ends.1),
             window_scale(options),
-            path_mss(packet.dst, route.mtu).min(options.mss_limit()),
+            path_mss(packet.dst, mtu).min(options.mss_limit()),
         );
-        Ok(HalfOpenSlot {
+        let slot = HalfOpenSlot {
             record,
-            tuple: tuple_of(packet),
-            on: route.on,
+            tuple,
+            on,
             listener,
             previous: None,
-        })
+        };
+        Ok((slot, flow))
     }
 
-    /// Sends the SYN-ACK and waits for its ACK.
+    /// Sends the SYN-ACK again and waits for its ACK.
     fn answer_half_open(&mut self, now: Instant, raw: RawId) {
+        let flow = self.half_open_flow(raw).map(|(flow, ..)| flow);
+        self.answer_over(now, raw, flow.as_ref());
+    }
+
+    /// Sends the SYN-ACK, if there is a way, and waits for its ACK.
+    fn answer_over(&mut self, now: Instant, raw: RawId, flow: Option<&Flow>) {
         let Some(slot) = self.tcp.half_open.get_mut(raw) else {
             return;
         };
+        let (tuple, on) = (slot.tuple, slot.on);
         let bare = slot.record.answer(now);
         let listener = self.tcp.listeners.get(slot.listener);
         let first = listener.map_or(FIRST_WAIT, |listener| listener.options.initial_rto_used());
@@ -263,7 +273,9 @@ impl Stack {
         self.net
             .timers
             .set(TimerKey::HalfOpen(raw.index()), Some(deadline));
-        self.send_half_open(raw, &bare);
+        if let Some(flow) = flow {
+            self.queue_bare(on, flow, &tuple, &bare);
+        }
     }
 
     /// Queues a segment of a half-open connection.
@@ -275,15 +287,15 @@ impl Stack {
 
     /// Where a half-open connection's segments go. Found anew each time, to keep the record small.
     fn half_open_flow(&self, raw: RawId) -> Option<(Flow, Tuple, InterfaceId)> {
-        self.flow_of_half(self.tcp.half_open.get(raw)?)
-    }
-
-    /// The same of a record wherever it is.
-    pub(super) fn flow_of_half(&self, slot: &HalfOpenSlot) -> Option<(Flow, Tuple, InterfaceId)> {
-        let listener = self.tcp.listeners.get(slot.listener);
-        let (ttl, tos) = listener.map_or((self.net.ttl, 0), Listener::ttl_and_tos);
+        let slot = self.tcp.half_open.get(raw)?;
+        let (ttl, tos) = self.ttl_and_tos_of(slot.listener);
         let flow = self.answer_flow(&slot.tuple, slot.on, ttl, tos)?;
         Some((flow, slot.tuple, slot.on))
+    }
+
+    fn ttl_and_tos_of(&self, listener: ListenerId) -> (u8, u8) {
+        let listener = self.tcp.listeners.get(listener);
+        listener.map_or((self.net.ttl, 0), Listener::ttl_and_tos)
     }
 
     pub(in crate::stack) fn tcp_half_open_timeout(&mut self, now: Instant, index: u32) {
