@@ -44,20 +44,21 @@ impl IcmpLimit {
 
     /// May an error go to `peer` now?
     ///
-    /// The peer's own limit comes first: what it refuses is not charged to all.
+    /// What either limit refuses is charged to neither.
     pub(super) fn allow(&mut self, now: Instant, peer: IpAddr) -> bool {
         self.forget_full(now);
-        let known = self.peers.get(&peer).copied();
-        let mut bucket = known.unwrap_or_default();
-        let room = known.is_some() || self.peers.len() < BUCKETS;
-        if !room || !bucket.has_token(now, SECOND, self.per_peer) {
-            return false;
-        }
         let Some(cost) = SECOND.checked_div(self.per_second) else {
             return false;
         };
         let burst = (self.per_second / 20).max(4);
+        // First what needs no look-up: in a flood it is the usual answer.
         if !self.all.has_token(now, cost, burst) {
+            return false;
+        }
+        let known = self.peers.get(&peer).copied();
+        let mut bucket = known.unwrap_or_default();
+        let room = known.is_some() || self.peers.len() < BUCKETS;
+        if !room || !bucket.has_token(now, SECOND, self.per_peer) {
             return false;
         }
         // None, one or two, one on the average, as Linux has it since CVE-2020-25705: who spends the

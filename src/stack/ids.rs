@@ -265,6 +265,7 @@ impl<I: Id, T> Slab<I, T> {
     }
 
     /// Takes a value out; its id is stale from here on.
+    #[inline]
     pub(crate) fn remove(&mut self, id: I) -> Option<T> {
         let RawId { index, generation } = id.raw();
         let slot = self.slots.get_mut(index as usize)?;

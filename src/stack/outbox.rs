@@ -117,16 +117,30 @@ impl Outbox {
         self.lines.iter().flatten()
     }
 
-    /// The first of the line whose turn it is; the next one's comes after it.
-    pub(crate) fn pop(&mut self) -> Option<(Place, Outgoing)> {
-        for step in 0..CLASSES {
-            let at = (self.turn + step) % CLASSES;
-            if let Some(outgoing) = self.lines[at].pop_front() {
-                self.turn = (at + 1) % CLASSES;
-                return Some((Place(at), outgoing));
-            }
+    /// The line whose turn it is: it has something.
+    #[inline]
+    fn line_in_turn(&self) -> Option<usize> {
+        if !self.lines[self.turn].is_empty() {
+            return Some(self.turn);
         }
-        None
+        let (before, from) = self.lines.split_at(self.turn);
+        let waits = |line: &VecDeque<_>| !line.is_empty();
+        let later = from.iter().position(waits).map(|past| self.turn + past);
+        later.or_else(|| before.iter().position(waits))
+    }
+
+    /// The first of the line whose turn it is, which it stays until that is gone.
+    pub(crate) fn first(&mut self) -> Option<&Outgoing> {
+        self.turn = self.line_in_turn()?;
+        self.lines[self.turn].front()
+    }
+
+    /// The same, taken away; the next line's turn comes after it.
+    pub(crate) fn pop(&mut self) -> Option<(Place, Outgoing)> {
+        let at = self.line_in_turn()?;
+        let outgoing = self.lines[at].pop_front()?;
+        self.turn = (at + 1) % CLASSES;
+        Some((Place(at), outgoing))
     }
 
     /// Back to where it was: the device is full.
@@ -195,6 +209,15 @@ mod tests {
         outbox.put_back(place, outgoing);
         assert!(outbox.push(Class::Icmp, some()));
         assert_eq!(outbox.pop().unwrap().0.0, 0, "still its turn");
+        // What is looked at stays first, whoever comes while the device is full.
+        assert!(outbox.push(Class::Transport, some()));
+        assert!(outbox.first().is_some());
+        assert_eq!(outbox.turn, 2);
+        assert!(outbox.push(Class::Neighbour, some()));
+        assert_eq!(outbox.pop().unwrap().0.0, 2);
+        let rest = core::iter::from_fn(|| outbox.pop()).map(|(Place(at), _)| at);
+        assert_eq!(rest.collect::<Vec<_>>(), [3, 1]);
+        assert!(outbox.first().is_none());
     }
 
     /// docs/limits.md

@@ -105,9 +105,13 @@ impl Routes {
             None => &table.all,
         };
         let mut entries = tree.longest(Prefix::host(dst))?.values();
-        let first = entries.clone().next()?;
-        let alive = entries.find(|entry| self.is_alive(now, entry));
-        let entry = alive.unwrap_or(first);
+        let first = entries.next()?;
+        let entry = if self.is_alive(now, first) {
+            first
+        } else {
+            let alive = entries.find(|entry| self.is_alive(now, entry));
+            alive.unwrap_or(first)
+        };
         Some((entry.on, entry.via.unwrap_or(dst)))
     }
 
@@ -124,8 +128,9 @@ impl Routes {
 
     /// Do routes lead to `address` itself, or over it?
     pub(crate) fn is_neighbour(&self, now: Instant, on: InterfaceId, address: IpAddr) -> bool {
-        self.gateways.contains(&(on, address))
-            || self.lookup(now, address, Some(on)) == Some((on, address))
+        // The common answer first: most neighbours are no gateways.
+        self.lookup(now, address, Some(on)) == Some((on, address))
+            || self.gateways.contains(&(on, address))
     }
 
     /// This neighbour did not answer: if it is a gateway, others come first for a while.

@@ -6,7 +6,7 @@
 
 use super::Stack;
 use super::ids::InterfaceId;
-use super::outbox::{Frame, Outgoing};
+use super::outbox::{Asks, Frame, Outgoing};
 use super::packet::Delivery;
 use super::ready::Ready;
 use crate::base::Instant;
@@ -137,39 +137,47 @@ impl Stack {
         out: &mut T,
         budget: &mut FrameBudget,
     ) -> Result<Turn, DeviceError> {
-        let popped = self.net.interfaces[on.index()].outbox.pop();
-        let Some((place, Outgoing { frame, asks })) = popped else {
+        let outbox = &mut self.net.interfaces[on.index()].outbox;
+        // An ARP packet is sent from where it waits: what holds one of any kind is several times its size.
+        if let Some(Outgoing { frame, asks }) = outbox.first()
+            && let (&Frame::Arp(to, packet), asks) = (frame, *asks)
+        {
+            if self.net.send_arp(now, on, to, &packet, out)? == Delivery::Full {
+                return Ok(Turn::Full);
+            }
+            self.net.interfaces[on.index()].outbox.pop();
+            self.count_left(now, on, asks);
+            budget.spend(1);
+            return Ok(Turn::Done);
+        }
+        let Some((place, Outgoing { frame, asks })) = outbox.pop() else {
             return Ok(Turn::Done);
         };
-        let mut cost = 1;
-        let kept = match frame {
-            Frame::Arp(to, packet) => match self.net.send_arp(now, on, to, &packet, out)? {
-                Delivery::Full => Some(Frame::Arp(to, packet)),
-                _ => None,
-            },
-            Frame::Packet(packet) => {
-                if let Some(size) = packet.segment {
-                    let kind = SegmentKind::Udp;
-                    let segment = Some(Segmentation { kind, size });
-                    let device = &self.net.interfaces[on.index()].capabilities;
-                    cost = device.cost(packet.payload.len(), segment);
-                }
-                match self.net.send_owned(now, on, packet, out)? {
-                    Ok(_) => None,
-                    Err(packet) => Some(Frame::Packet(packet)),
-                }
-            }
+        let Frame::Packet(packet) = frame else {
+            return Ok(Turn::Done);
         };
-        if let Some(frame) = kept {
+        let segment = packet.segment.map(|size| {
+            let kind = SegmentKind::Udp;
+            Segmentation { kind, size }
+        });
+        let device = &self.net.interfaces[on.index()].capabilities;
+        let cost = device.cost(packet.payload.len(), segment);
+        if let Err(packet) = self.net.send_owned(now, on, packet, out)? {
+            let frame = Frame::Packet(packet);
             let outbox = &mut self.net.interfaces[on.index()].outbox;
             outbox.put_back(place, Outgoing { frame, asks });
             return Ok(Turn::Full);
         }
+        self.count_left(now, on, asks);
+        budget.spend(cost);
+        Ok(Turn::Done)
+    }
+
+    /// A packet of the outbox has left: a question counts from here.
+    fn count_left(&mut self, now: Instant, on: InterfaceId, asks: Option<Asks>) {
         if let Some(asks) = asks {
             self.net.asked(now, on, asks);
         }
-        budget.spend(cost);
-        Ok(Turn::Done)
     }
 
     /// Gives the first socket in line its turn.

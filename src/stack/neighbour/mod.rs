@@ -151,10 +151,11 @@ impl Neighbours {
     /// The entry of this neighbour.
     fn find(&mut self, key: NeighbourKey) -> Option<(RawId, &mut Entry)> {
         let recent = &mut self.recent[fold(key.1) % RECENT];
-        let known = recent.filter(|known| known.0 == key);
-        if let Some((_, id)) = known
-            && self.entries.get(id).is_some()
+        if let Some((known, id)) = recent
+            && *known == key
+            && self.entries.get(*id).is_some()
         {
+            let id = *id;
             return Some((id, self.entries.get_mut(id)?));
         }
         let id = *self.index.get(&key)?;
@@ -465,7 +466,10 @@ impl Neighbours {
         let entry = self.entries.remove(id)?;
         self.index.remove(&entry.key);
         self.queued -= payload_bytes(&entry.queue);
-        self.unlist(entry.need, entry.made.1, id);
+        // The others are not listed.
+        if matches!(entry.state, State::Incomplete { .. }) {
+            self.unlist(entry.need, entry.made.1, id);
+        }
         timers.set(timer(id), None);
         Some(entry)
     }
