@@ -315,8 +315,15 @@ impl Fields {
     ///
     /// # Panics
     /// When `buf` is shorter than that.
+    #[inline]
     pub fn emit(&self, payload_len: usize, buf: &mut [u8]) -> usize {
-        self.emit_with_options(&[], payload_len, buf)
+        // Of a length that the compiler knows: a header for each packet.
+        let wire = self.wire(MIN_HEADER_LEN, payload_len);
+        let mut head: [u8; MIN_HEADER_LEN] = zerocopy::transmute!(wire);
+        let sum = Sum::new().bytes(&head).finish();
+        head[CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2].copy_from_slice(&sum.to_be_bytes());
+        buf[..MIN_HEADER_LEN].copy_from_slice(&head);
+        MIN_HEADER_LEN
     }
 
     /// Writes a header with these options, zero-padded to 32 bits; what is above 40 bytes of them
@@ -327,13 +334,27 @@ impl Fields {
     pub fn emit_with_options(&self, options: &[u8], payload_len: usize, buf: &mut [u8]) -> usize {
         let options = options.get(..40).unwrap_or(options);
         let len = MIN_HEADER_LEN + options.len().next_multiple_of(4);
+        let head = &mut buf[..len];
+        let (fixed, tail) = head.split_at_mut(MIN_HEADER_LEN);
+        fixed.copy_from_slice(self.wire(len, payload_len).as_bytes());
+        let (written, padding) = tail.split_at_mut(options.len());
+        written.copy_from_slice(options);
+        padding.fill(0);
+        let sum = checksum(head);
+        head[CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2].copy_from_slice(&sum.to_be_bytes());
+        len
+    }
+
+    /// The fixed part of a header of `len` bytes, without its checksum.
+    #[inline]
+    fn wire(&self, len: usize, payload_len: usize) -> Wire {
         let words = u8::try_from(len / 4).unwrap_or(15);
         let total = u16::try_from(len.saturating_add(payload_len)).unwrap_or(u16::MAX);
         let flag = |set, bit| if set { bit } else { 0 };
         let flags = flag(self.dont_fragment, DONT_FRAGMENT)
             | flag(self.more_fragments, MORE_FRAGMENTS)
             | self.fragment_offset & OFFSET;
-        let wire = Wire {
+        Wire {
             version_ihl: 0x40 | words,
             tos: self.tos,
             total_len: total.into(),
@@ -344,24 +365,7 @@ impl Fields {
             checksum: 0.into(),
             src: self.src.octets(),
             dst: self.dst.octets(),
-        };
-        if options.is_empty() {
-            // Of a length that the compiler knows: a header for each packet.
-            let mut head: [u8; MIN_HEADER_LEN] = zerocopy::transmute!(wire);
-            let sum = Sum::new().bytes(&head).finish();
-            head[CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2].copy_from_slice(&sum.to_be_bytes());
-            buf[..MIN_HEADER_LEN].copy_from_slice(&head);
-            return MIN_HEADER_LEN;
         }
-        let head = &mut buf[..len];
-        let (fixed, tail) = head.split_at_mut(MIN_HEADER_LEN);
-        fixed.copy_from_slice(wire.as_bytes());
-        let (written, padding) = tail.split_at_mut(options.len());
-        written.copy_from_slice(options);
-        padding.fill(0);
-        let sum = checksum(head);
-        head[CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2].copy_from_slice(&sum.to_be_bytes());
-        len
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) struct Tuple {
 /// Each segment has its tuple hashed: in as few words as it fits in. The two families differ in how
 /// many there are, and their number is part of the hash.
 impl Hash for Tuple {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         let (local, remote) = (self.local, self.remote);
         let words = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
