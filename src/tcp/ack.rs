@@ -31,8 +31,35 @@ impl Connection {
             prior_inflight.max(self.gate.stopped.pipe)
         };
         self.gate.flight_before = found;
-        let effect = self.take_ack(seg, ack);
         let was_shut = self.snd.wnd == 0;
+        let acked = if self.tells_of_no_text(seg, ack) {
+            self.snd.update_window(seg, ack, false);
+            0
+        } else {
+            self.take_delivery(seg, ack, [prior_inflight, found])
+        };
+        self.on_window_told(now, was_shut);
+        if acked > 0 {
+            self.on_una_advanced(now);
+        }
+        self.expand_send_buffer();
+    }
+
+    /// Can an ACK tell nothing of our text, since none is out and no episode is open to doubt? So are all that
+    /// come with a stream to a reader that answers nothing.
+    fn tells_of_no_text(&self, seg: &Segment, ack: SeqNum) -> bool {
+        self.scoreboard.is_empty()
+            && ack == self.snd.una
+            && seg.options.sack.is_empty()
+            && self.recovery.is_at_rest()
+            && self.ecn.is_none()
+            && !self.congestion.glides()
+    }
+
+    /// What an ACK delivered, and all that follows for loss and congestion; returns by how much SND.UNA moved.
+    /// In flight were so many bytes before it, and before the first one that it is to answer for.
+    fn take_delivery(&mut self, seg: &Segment, ack: SeqNum, [prior, found]: [u32; 2]) -> u32 {
+        let effect = self.take_ack(seg, ack);
         self.snd.update_window(seg, ack, effect.acked > 0);
         let rtt = self.on_delivery(&effect, seg);
         let matches_tlp = self.recovery.tlp.is_answered_by(effect.ack);
@@ -43,7 +70,7 @@ impl Connection {
                 rtt,
                 rtt_ack_delayed: effect.delivered.bytes <= self.smss()
                     && self.scoreboard.is_empty(),
-                prior_inflight,
+                prior_inflight: prior,
                 una_advanced: effect.acked > 0,
                 matches_tlp,
                 ece: effect.ece,
@@ -57,12 +84,8 @@ impl Connection {
             };
             self.tell_ack(seg.at, &sample);
         }
-        self.glide(&effect, newly_lost, [prior_inflight, found]);
-        self.on_window_told(now, was_shut);
-        if effect.acked > 0 {
-            self.on_una_advanced(now);
-        }
-        self.expand_send_buffer();
+        self.glide(&effect, newly_lost, [prior, found]);
+        effect.acked
     }
 
     /// Moves SND.UNA and the scoreboard.

@@ -67,12 +67,8 @@ pub(crate) struct Plan {
 impl Plan {
     /// Sequence numbers taken.
     pub(crate) fn len(&self) -> u32 {
-        let controls = self
-            .flags
-            .intersection(Flags::SYN | Flags::FIN)
-            .iter()
-            .count();
-        self.text + u32::try_from(controls).unwrap_or(0)
+        let takes_one = |control| u32::from(self.flags.contains(control));
+        self.text + takes_one(Flags::SYN) + takes_one(Flags::FIN)
     }
 
     /// Wire segments, one at least.

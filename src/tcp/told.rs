@@ -47,7 +47,6 @@ impl Connection {
     pub(super) fn cx(&self, now: Instant) -> Cx {
         let smss = self.smss();
         Cx {
-            initial_cwnd: initial_window(smss, 0),
             srtt: self.rtt.srtt(),
             latest_rtt: self.rtt.latest(),
             path_min_rtt: self.rtt.min(),

@@ -108,11 +108,13 @@ impl Slot {
             }
             let device = &net.interfaces[self.on.index()].capabilities;
             let most = frame_limit(device, kind, budget);
-            let Ok(plan) = self.connection.next_segment(now, most) else {
+            let planned = self.connection.next_segment(now, most);
+            // As a reference: a plan is large.
+            let Ok(plan) = &planned else {
                 return Ok(SenderTurn::Done);
             };
             let mut header = [0; 60];
-            let len = self.connection.emit(&plan, &mut header, payload);
+            let len = self.connection.emit(plan, &mut header, payload);
             let (on, cut): (_, Cut) = (self.on, plan.segment());
             let packet = Outbound {
                 flow: &self.flow,
@@ -126,7 +128,7 @@ impl Slot {
             payload.clear();
             match delivery? {
                 Delivery::Taken | Delivery::Dropped => {
-                    self.connection.commit(now, &plan);
+                    self.connection.commit(now, plan);
                     net.counters.tcp_segments_sent += 1;
                     let device = &net.interfaces[on.index()].capabilities;
                     let text = usize::try_from(plan.text).unwrap_or(usize::MAX);

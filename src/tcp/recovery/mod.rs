@@ -67,6 +67,11 @@ impl Recovery {
             ..Self::default()
         }
     }
+
+    /// Does no episode run, is none that did open to doubt, and no probe unanswered?
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.phase == Phase::Open && self.episode.is_none() && self.tlp.is_answered()
+    }
 }
 
 /// What an ACK did to the sending side.

@@ -60,6 +60,11 @@ impl Tlp {
         self.end.is_some_and(|end| !ack.before(end))
     }
 
+    /// Is no probe out that was not answered?
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.end.is_none()
+    }
+
     /// Is it the probe that leaves next?
     pub(crate) fn is_due(&self) -> bool {
         self.due

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use crate::base::Instant;
+use crate::base::{Instant, nanos};
 
 /// What a record remembers of the connection at its transmission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -149,12 +149,12 @@ impl DeliverySampler {
     pub fn on_ack_end(&mut self, min_rtt: Option<Duration>) -> Option<RateSample> {
         let basis = self.basis.take()?;
         self.first_sent_at = basis.sent_at;
-        let send_elapsed = basis.sent_at.since(basis.first_sent_at);
-        let ack_elapsed = self.delivered_at.since(basis.delivered_at);
+        let send_elapsed = basis.sent_at.nanos_since(basis.first_sent_at);
+        let ack_elapsed = self.delivered_at.nanos_since(basis.delivered_at);
         // The longer one: ACKs that come in a clump, after a hole or held back by the path, would tell
         // a rate that nothing ever had.
         let interval = send_elapsed.max(ack_elapsed);
-        if interval.is_zero() || min_rtt.is_some_and(|min| interval < min) {
+        if interval == 0 || min_rtt.is_some_and(|min| interval < nanos(min)) {
             return None;
         }
         let delivered = self.delivered - basis.delivered;
@@ -162,9 +162,9 @@ impl DeliverySampler {
         let sample = RateSample {
             delivered,
             prior_delivered: basis.delivered,
-            interval,
-            send_elapsed,
-            ack_elapsed,
+            interval: Duration::from_nanos(interval),
+            send_elapsed: Duration::from_nanos(send_elapsed),
+            ack_elapsed: Duration::from_nanos(ack_elapsed),
             rate,
             app_limited: basis.app_limited,
             tx_in_flight: basis.tx_in_flight,
@@ -210,13 +210,13 @@ impl DeliverySampler {
 
 /// Bytes per second. What a path delivers in a round trip is reckoned with in 64 bits, which a division of 128
 /// takes many times as long for.
-fn per_second(bytes: u64, interval: Duration) -> u64 {
+fn per_second(bytes: u64, nanos: u64) -> u64 {
     const SECOND: u64 = 1_000_000_000;
-    let nanos = interval.as_nanos();
-    match (bytes.checked_mul(SECOND), u64::try_from(nanos)) {
-        (Some(bytes), Ok(nanos)) if nanos > 0 => bytes / nanos,
-        _ => {
-            let rate = u128::from(bytes) * u128::from(SECOND) / nanos.max(1);
+    let nanos = nanos.max(1);
+    match bytes.checked_mul(SECOND) {
+        Some(bytes) => bytes / nanos,
+        None => {
+            let rate = u128::from(bytes) * u128::from(SECOND) / u128::from(nanos);
             u64::try_from(rate).unwrap_or(u64::MAX)
         }
     }
