@@ -131,7 +131,7 @@ fn host_captured(path: &Path, loss_percent: u32) -> Host {
 
 /// So many bytes both ways, each told from the others, and an orderly end by us.
 fn exchange((mut us, mut them): (host::TcpStream, TcpStream), len: usize) {
-    let text: Vec<u8> = (0..len).map(|at| (at * 31 >> 3) as u8).collect();
+    let text: Vec<u8> = (0..len).map(|at| ((at * 31) >> 3) as u8).collect();
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut got = vec![0; len];
