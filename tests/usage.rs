@@ -239,17 +239,25 @@ fn a_foreign_capture_is_fed_or_it_is_said_how() {
             String::from_utf8(text).unwrap(),
         )
     };
-    for side in [["--from", "10.0.0.1"], ["--to", "10.0.0.1"]] {
+    let ends = ["10.0.0.1", "10.0.0.1:40000"];
+    for side in [["--from", ends[0]], ["--to", ends[0]], ["--from", ends[1]]] {
         let (status, text) = run(&[&["tests/pcap/loss.pcap"], &side[..]].concat());
         assert_eq!(status, 0, "{text}");
-        assert!(
-            text.contains(" fed, ") && text.contains("1 connections"),
-            "{text}"
-        );
-        assert!(!text.contains("BROKEN"), "{text}");
+        let is_fed = text.contains(" fed, ") && text.contains("1 connections");
+        assert!(is_fed && !text.contains("BROKEN"), "{text}");
     }
-    let mistakes: [(&[&str], i32, &str); 6] = [
+    let mistakes: [(&[&str], i32, &str); 8] = [
         (&["tests/pcap/loss.pcap"], 1, "--from or --to"),
+        (
+            &["tests/pcap/loss.pcap", "--from", "127.0.0.1"],
+            1,
+            "name a port",
+        ),
+        (
+            &["tests/pcap/loss.pcap", "--from", "10.0.0"],
+            2,
+            "neither an address nor one with a port",
+        ),
         (
             &["Cargo.toml", "--from", "10.0.0.1"],
             1,

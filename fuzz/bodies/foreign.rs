@@ -1,14 +1,21 @@
 //! Captures of others: any bytes are fed to a stack from both sides, and it keeps what it must.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use netloom::capture::{Fed, ForeignReplay};
 
-/// Input: a capture, pcap or pcapng, of what 10.0.0.1 and 10.0.0.2 said.
+/// Input: a capture, pcap or pcapng, of what 10.0.0.1 (from port 40000) and 10.0.0.2 said, or 10.0.0.1 to itself.
 pub fn run(input: &[u8]) {
     let [one, other] = [1, 2].map(|host| IpAddr::V4(Ipv4Addr::new(10, 0, 0, host)));
-    for fed in [Fed::From(one), Fed::To(one), Fed::From(other)] {
+    let socket = SocketAddr::new(one, 40_000);
+    for fed in [
+        Fed::From(one),
+        Fed::To(one),
+        Fed::From(other),
+        Fed::FromSocket(socket),
+        Fed::ToSocket(socket),
+    ] {
         // Small bounds are reached by small inputs.
         let replay = ForeignReplay::new(input, fed).expect("a station's address");
         let mut replay = replay

@@ -3,6 +3,7 @@
 
 mod damage;
 mod drops;
+mod ends;
 mod fixtures;
 mod others;
 mod talk;

@@ -2,8 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use netloom::capture::{
     Ended, Fed, ForeignReplay, Replay, ReplayDifference, ReplayEnd, ReplayError,
@@ -22,12 +23,12 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Feed a capture of other stacks: what this address sent. Ours stands where the first went that it
-    /// talks with.
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["to", "until", "trace", "accept", "memory"])]
-    from: Option<IpAddr>,
+    /// talks with. With a port only that socket's: so both ends of the loopback's are told apart.
+    #[arg(long, value_name = "ADDRESS[:PORT]", conflicts_with_all = ["to", "until", "trace", "accept", "memory"])]
+    from: Option<Named>,
     /// The same with all that was sent to this address: our stack takes its place.
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["until", "trace", "accept", "memory"])]
-    to: Option<IpAddr>,
+    #[arg(long, value_name = "ADDRESS[:PORT]", conflicts_with_all = ["until", "trace", "accept", "memory"])]
+    to: Option<Named>,
     /// Stop behind this packet, as Wireshark numbers them.
     #[arg(long, value_name = "PACKET", value_parser = clap::value_parser!(u64).range(1..))]
     until: Option<u64>,
@@ -44,13 +45,38 @@ pub(crate) struct Args {
     memory: u64,
 }
 
+/// An end of a capture.
+#[derive(Clone, Copy, Debug)]
+enum Named {
+    Address(IpAddr),
+    Socket(SocketAddr),
+}
+
+impl FromStr for Named {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let address = text.parse().map(Self::Address);
+        let named = address.or_else(|_| text.parse().map(Self::Socket));
+        named.map_err(|_| "neither an address nor one with a port, as 10.0.0.1:80 or [fd00::1]:80")
+    }
+}
+
 /// What a file is told that is no recording.
 const RECORDINGS: &str =
     "give what --record wrote, or say with --from or --to whose packets are fed";
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let path = args.file.as_path();
-    if let Some(fed) = args.from.map(Fed::From).or_else(|| args.to.map(Fed::To)) {
+    let from = args.from.map(|named| match named {
+        Named::Address(address) => Fed::From(address),
+        Named::Socket(socket) => Fed::FromSocket(socket),
+    });
+    let to = args.to.map(|named| match named {
+        Named::Address(address) => Fed::To(address),
+        Named::Socket(socket) => Fed::ToSocket(socket),
+    });
+    if let Some(fed) = from.or(to) {
         return foreign(path, fed);
     }
     let mut replay = open(path, args.memory)?;

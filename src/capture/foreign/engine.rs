@@ -186,9 +186,8 @@ impl Engine {
             src: Some(header.src()),
             dst: Some(header.dst()),
             to_group: header.dst().is_multicast(),
-            tags: 0,
             data: data.clone(),
-            is_cut: false,
+            ..Packet::NONE
         };
         packet.data.advance(ethernet::HEADER_LEN);
         match read(&mut packet) {
@@ -284,7 +283,10 @@ impl Engine {
         bytes: &[u8],
         segment: Option<core::num::NonZeroU16>,
     ) {
-        let src = packet.src.filter(|mac| mac.is_unicast()).unwrap_or(OTHERS);
+        let src = packet
+            .src
+            .filter(|mac| mac.is_unicast() && *mac != MacAddr::ZERO);
+        let src = src.unwrap_or(OTHERS);
         let dst = match packet.dst {
             Some(group) if packet.to_group => group,
             _ => group_of(bytes, packet.kind).unwrap_or_else(|| self.world.mac()),

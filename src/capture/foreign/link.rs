@@ -29,6 +29,8 @@ pub(super) struct Packet {
     pub(super) data: Bytes,
     /// Did the capture keep its front only?
     pub(super) is_cut: bool,
+    /// Do other addresses stand in for those that were captured?
+    pub(super) is_apart: bool,
 }
 
 impl Packet {
@@ -41,6 +43,7 @@ impl Packet {
         tags: 0,
         data: Bytes::new(),
         is_cut: false,
+        is_apart: false,
     };
 
     /// As long as its header says, zeros in place of what was cut off.

@@ -9,7 +9,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `link.rs`, `packet.rs` | captured frames as packets, and what they say |
-//! | `sides.rs` | whose a packet is |
+//! | `sides.rs`, `apart.rs` | whose a packet is; two ends with one address |
 //! | `rewrite.rs` | packets with the stack's numbers |
 //! | `stream.rs` | one direction's text, within a budget |
 //! | `flow.rs`, `tally.rs` | a connection's numbers; what an end did, and how two ends differ |
@@ -18,6 +18,7 @@
 //! | `world.rs` | the stack, its link, its neighbours |
 //! | `report.rs` | [`ForeignReport`] |
 
+mod apart;
 mod application;
 mod datagrams;
 mod engine;
@@ -32,7 +33,7 @@ mod tally;
 mod tcp;
 mod world;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -51,8 +52,9 @@ use crate::decode::{Decoder, Link};
 use crate::link::RxChecksum;
 use crate::stack::{Config, Event, Stack};
 use crate::tcp::TcpOptions;
+use apart::Apart;
 use engine::{Engine, Setup};
-use packet::Captured;
+use packet::{Captured, Content};
 use sides::{Side, Sides};
 use world::World;
 
@@ -71,6 +73,22 @@ pub enum Fed {
     From(IpAddr),
     /// What was sent to this address, by anybody: the stack takes its place.
     To(IpAddr),
+    /// What this socket sent, and no other of its address. Of two ends with one address, as those of a
+    /// connection over the loopback, this tells which is which: in the replay they have
+    /// 192.0.2.1 (fed) and 192.0.2.2 (the stack), or 2001:db8::1 and 2001:db8::2.
+    FromSocket(SocketAddr),
+    /// What was sent to this socket, by anybody; likewise.
+    ToSocket(SocketAddr),
+}
+
+impl Fed {
+    /// The address that is named.
+    pub const fn address(&self) -> IpAddr {
+        match self {
+            Self::From(address) | Self::To(address) => *address,
+            Self::FromSocket(socket) | Self::ToSocket(socket) => socket.ip(),
+        }
+    }
 }
 
 /// A capture of any origin, whose one end is played by a stack.
@@ -99,6 +117,7 @@ pub enum Fed {
 pub struct ForeignReplay<R> {
     reader: Reader<R>,
     sides: Sides,
+    apart: Option<Apart>,
     config: Config,
     tcp: TcpOptions,
     mtu: usize,
@@ -176,6 +195,9 @@ pub enum ForeignError {
     /// The address is a group's, or nobody's.
     #[error("{0} is no station's address")]
     Address(IpAddr),
+    /// Both ends may have it, and no port says which is which.
+    #[error("{0} is the loopback's, and may be at both ends: name a port too")]
+    Loopback(IpAddr),
 }
 
 impl ForeignReplay<File> {
@@ -192,15 +214,20 @@ impl<R: Read> ForeignReplay<R> {
     /// Reads a capture from any source.
     ///
     /// # Errors
-    /// [`ForeignError::Address`].
+    /// [`ForeignError::Address`], [`ForeignError::Loopback`].
     pub fn new(source: R, fed: Fed) -> Result<Self, ForeignError> {
-        let (Fed::From(address) | Fed::To(address)) = fed;
+        let address = fed.address();
         if !sides::is_station(address) {
             return Err(ForeignError::Address(address));
+        }
+        let apart = Sides::apart(fed);
+        if address.is_loopback() && apart.is_none() {
+            return Err(ForeignError::Loopback(address));
         }
         Ok(Self {
             reader: Reader::new(source),
             sides: Sides::new(fed),
+            apart,
             config: Config::new(Seed::from_number(1)),
             tcp: TcpOptions::default(),
             mtu: 1500,
@@ -317,7 +344,7 @@ impl<R: Read> ForeignReplay<R> {
                 return;
             };
             self.numbered += 1;
-            let mut captured = Captured::new(self.numbered, &frame);
+            let mut captured = Captured::new(self.numbered, &frame, self.apart);
             if self.interface.is_some_and(|it| it != frame.interface) {
                 captured = captured.without(Skipped::OtherInterface);
             }
@@ -385,6 +412,9 @@ impl<R: Read> ForeignReplay<R> {
             return Err(why);
         }
         self.count(|report| report.tagged += u64::from(captured.packet.tags > 0));
+        if matches!(&captured.content, Content::Ip(ip) if ip.src == ip.dst) {
+            return Err(Skipped::OneAddress);
+        }
         self.begin(captured)?;
         let side = self.sides.side(captured)?;
         let engine = self.engine.as_mut().ok_or(Skipped::TooEarly)?;

@@ -8,6 +8,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
+use super::apart::Apart;
 use super::link::{self, Packet};
 use super::report::Skipped;
 use super::rewrite;
@@ -37,13 +38,16 @@ pub(super) struct Captured {
 }
 
 impl Captured {
-    pub(super) fn new(number: u64, frame: &Frame) -> Self {
+    pub(super) fn new(number: u64, frame: &Frame, apart: Option<Apart>) -> Self {
         let (mut packet, unread) = match link::strip(frame) {
             Ok(packet) if packet.data.len() > LONGEST => (Packet::NONE, Some(Skipped::TooLong)),
             Ok(packet) => (packet, None),
             Err(why) => (Packet::NONE, Some(why)),
         };
-        let content = read(&mut packet);
+        let mut content = read(&mut packet);
+        if let Some(apart) = apart {
+            content = apart.tell(&mut packet, content);
+        }
         let is_damaged = match &content {
             Content::Ip(ip) => rewrite::is_damaged(&packet.whole(ip.len), ip, packet.is_cut),
             _ => false,

@@ -47,6 +47,9 @@ named! {
         OtherInterface => "of another interface",
         /// Between others, or from a side that was not asked for.
         Elsewhere => "between others",
+        /// From an address to itself, and no port says which end sent it
+        /// ([`Fed::FromSocket`](super::Fed::FromSocket)).
+        OneAddress => "both ends have one address",
         /// Cut within its headers: its numbers cannot be mapped.
         Cut => "cut in its headers",
         /// It came before the first packet that tells where the stack stands.

@@ -8,6 +8,7 @@ use core::ops::Range;
 
 use super::packet::{Body, Icmp, Ip};
 use crate::base::Protocol;
+use crate::base::checksum::checksum;
 use crate::capture::rx;
 use crate::tcp::{self, Fields, Options, Shift};
 use crate::{ipv4, ipv6, udp};
@@ -217,6 +218,47 @@ pub(super) fn is_damaged(packet: &[u8], ip: &Ip, is_cut: bool) -> bool {
     let has_none =
         is_v4 && *protocol == Protocol::UDP && sum.is_some_and(|it| it.starts_with(&[0, 0]));
     !has_none && judge(packet, *protocol, range, is_cut) == Was::Wrong
+}
+
+/// Puts other addresses into a packet, and into what an ICMP error quotes, where they lie the other way round.
+pub(super) fn readdress(packet: &mut [u8], ip: &Ip, (src, dst): (IpAddr, IpAddr), is_cut: bool) {
+    let transport = ip.transport.as_ref();
+    let was = transport.map(|(protocol, range)| judge(packet, *protocol, range, is_cut));
+    put_addresses(packet, src, dst);
+    let Some(((protocol, range), was)) = transport.zip(was) else {
+        return;
+    };
+    let end = range.end.min(packet.len());
+    if matches!(ip.body, Body::Icmp(Icmp::Error))
+        && let Some(quote) = packet.get_mut(range.start + 8..end)
+    {
+        put_addresses(quote, dst, src);
+    }
+    complete(packet, *protocol, range, was);
+}
+
+/// A header checksum of IPv4 that was right stays so.
+fn put_addresses(packet: &mut [u8], src: IpAddr, dst: IpAddr) {
+    match (src, dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            let Ok((header, _)) = ipv4::Header::parse_quoted(packet) else {
+                return;
+            };
+            let (is_right, len) = (header.checksum_is_valid(), header.header_len());
+            packet[12..16].copy_from_slice(&src.octets());
+            packet[16..20].copy_from_slice(&dst.octets());
+            if is_right {
+                packet[10..12].fill(0);
+                let sum = checksum(&packet[..len]).to_be_bytes();
+                packet[10..12].copy_from_slice(&sum);
+            }
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) if packet.len() >= ipv6::HEADER_LEN => {
+            packet[8..24].copy_from_slice(&src.octets());
+            packet[24..40].copy_from_slice(&dst.octets());
+        }
+        _ => {}
+    }
 }
 
 /// Makes the checksum of a datagram right that was never completed or is cut.

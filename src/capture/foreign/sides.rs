@@ -5,6 +5,7 @@
 use core::net::IpAddr;
 
 use super::Fed;
+use super::apart::{self, Apart};
 use super::packet::{Body, Captured, Content, Icmp, Ip};
 use super::report::Skipped;
 use super::world::OURS;
@@ -14,9 +15,12 @@ use crate::link::EtherType;
 /// Where everybody stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sides {
-    fed: Fed,
+    /// The address that is fed; `None`: all that send to the stack's.
+    theirs: Option<IpAddr>,
     /// The address whose place the stack takes.
     pub(super) ours: Option<IpAddr>,
+    their_port: Option<u16>,
+    our_port: Option<u16>,
     mac: Option<MacAddr>,
 }
 
@@ -27,16 +31,49 @@ pub(super) enum Side {
 }
 
 impl Sides {
-    pub(super) const fn new(fed: Fed) -> Self {
-        let ours = match fed {
-            Fed::To(address) => Some(address),
-            Fed::From(_) => None,
-        };
-        Self {
-            fed,
-            ours,
+    pub(super) fn new(fed: Fed) -> Self {
+        let mut sides = Self {
+            theirs: None,
+            ours: None,
+            their_port: None,
+            our_port: None,
             mac: None,
+        };
+        match fed {
+            Fed::From(address) => sides.theirs = Some(address),
+            Fed::To(address) => sides.ours = Some(address),
+            Fed::FromSocket(socket) => {
+                sides.theirs = Some(socket.ip());
+                sides.their_port = Some(socket.port());
+            }
+            Fed::ToSocket(socket) => {
+                // Over the loopback another address stands in.
+                if !socket.ip().is_loopback() {
+                    sides.ours = Some(socket.ip());
+                }
+                sides.our_port = Some(socket.port());
+            }
         }
+        sides
+    }
+
+    /// How packets between two ends with one address are told apart, where a port says it.
+    pub(super) fn apart(fed: Fed) -> Option<Apart> {
+        match fed {
+            Fed::FromSocket(socket) => Some(Apart {
+                socket,
+                is_fed: true,
+            }),
+            Fed::ToSocket(socket) => Some(Apart {
+                socket,
+                is_fed: false,
+            }),
+            _ => None,
+        }
+    }
+
+    const fn names_a_port(&self) -> bool {
+        self.their_port.is_some() || self.our_port.is_some()
     }
 
     /// The stack's station.
@@ -53,14 +90,22 @@ impl Sides {
         if captured.is_damaged {
             return false;
         }
-        if let (Fed::From(theirs), None) = (self.fed, self.ours) {
+        if !self.is_of_port(ip, Side::Theirs) && !self.is_of_port(ip, Side::Ours) {
+            return false;
+        }
+        if packet.is_apart {
+            let is_v6 = ip.src.is_ipv6();
+            self.theirs = self.theirs.map(|_| apart::theirs(is_v6));
+            self.ours = Some(apart::ours(is_v6));
+        }
+        if let (Some(theirs), None) = (self.theirs, self.ours) {
             // An error may come from a router on the way.
             if matches!(ip.body, Body::Icmp(Icmp::Error)) || packet.to_group {
                 return false;
             }
             let other = match (ip.src == theirs, ip.dst == theirs) {
-                (true, false) => ip.dst,
-                (false, true) => ip.src,
+                (true, false) if self.is_of_port(ip, Side::Theirs) => ip.dst,
+                (false, true) if self.is_of_port(ip, Side::Ours) => ip.src,
                 _ => return false,
             };
             self.ours = is_station(other).then_some(other);
@@ -99,7 +144,7 @@ impl Sides {
             Content::Other => {
                 // Only the link says whose it is.
                 let to_us = packet.dst.is_some() && packet.dst == self.mac;
-                if to_us && matches!(self.fed, Fed::To(_)) {
+                if to_us && self.theirs.is_none() {
                     return Ok(Side::Theirs);
                 }
                 match packet.kind {
@@ -111,15 +156,11 @@ impl Sides {
     }
 
     fn side_of(&self, ip: &Ip, ours: IpAddr, to_group: bool) -> Result<Side, Skipped> {
-        if ip.src == ours && ip.dst == ours {
-            return Err(Skipped::Elsewhere);
-        }
         if ip.src == ours {
-            let told = match self.fed {
-                Fed::From(theirs) => ip.dst == theirs || !is_station(ip.dst) || to_group,
-                Fed::To(_) => true,
-            };
-            return if told {
+            let told = self
+                .theirs
+                .is_none_or(|theirs| ip.dst == theirs || !is_station(ip.dst) || to_group);
+            return if told && self.is_of_port(ip, Side::Ours) {
                 Ok(Side::Ours)
             } else {
                 Err(Skipped::Elsewhere)
@@ -129,7 +170,8 @@ impl Sides {
         let is_error = matches!(ip.body, Body::Icmp(Icmp::Error));
         let to_us = ip.dst == ours;
         let to_all = !is_station(ip.dst) || to_group;
-        if (to_us && is_error) || ((to_us || to_all) && self.feeds(ip.src)) {
+        let is_fed = (to_us || to_all) && self.feeds(ip.src) && self.is_of_port(ip, Side::Theirs);
+        if (to_us && is_error) || is_fed {
             Ok(Side::Theirs)
         } else {
             Err(Skipped::Elsewhere)
@@ -137,10 +179,24 @@ impl Sides {
     }
 
     fn feeds(&self, sender: IpAddr) -> bool {
-        match self.fed {
-            Fed::From(theirs) => sender == theirs,
-            Fed::To(_) => true,
+        self.theirs.is_none_or(|theirs| sender == theirs)
+    }
+
+    /// Is it of the port that was named, if one was, when this side sent it? What has no ports is of none, but
+    /// for errors.
+    fn is_of_port(&self, ip: &Ip, side: Side) -> bool {
+        if !self.names_a_port() || matches!(ip.body, Body::Icmp(Icmp::Error)) {
+            return true;
         }
+        let Some((from, to)) = ip.ends() else {
+            return false;
+        };
+        let (theirs, ours) = match side {
+            Side::Theirs => (from.port(), to.port()),
+            Side::Ours => (to.port(), from.port()),
+        };
+        self.their_port.is_none_or(|port| port == theirs)
+            && self.our_port.is_none_or(|port| port == ours)
     }
 }
 
