@@ -115,7 +115,7 @@ impl Watched {
     fn told_by(&mut self, act: impl Fn(&mut Session)) -> Vec<Told> {
         let mut worlds = Vec::new();
         let told = &self.told;
-        self.test.each(|session| {
+        self.test.each(|_, session| {
             told.lock().unwrap().clear();
             act(session);
             let mut all = core::mem::take(&mut *told.lock().unwrap());

@@ -99,7 +99,7 @@ fn r02_the_same_without_a_receive_buffer() {
 fn r10_initial_numbers_around_the_wrap() {
     for below in [0, 1, 2, 999, 1000, 1001, 2501, 5001, 5002] {
         let mut t = Scenario::established().below_wrap(below).build();
-        t.sessions(|variant, session| {
+        t.each(|variant, session| {
             let isn = session.our_isn().unwrap();
             let begins_there = isn == 0u32.wrapping_sub(below);
             assert_eq!(begins_there, variant == Variant::Wrap);
@@ -173,7 +173,7 @@ fn r13_the_default_mss_is_the_familys() {
         +0   accept4(3, ..., ..., SOCK_NONBLOCK) = 4
     ",
     );
-    t.sessions(|variant, session| {
+    t.each(|variant, session| {
         let expected = if variant == Variant::Ipv6 { 1220 } else { 536 };
         assert_eq!(session.info().unwrap().snd_mss, expected);
     });

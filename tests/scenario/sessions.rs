@@ -1,7 +1,7 @@
 //! Scripts with Rust between them: the same text in every variant of a world.
 //!
-//! *Owns* how tests of this tier and of `tests/congestion` begin, and that each piece holds strictly. The
-//! notation is that of docs/scripts.md; what needs no Rust is a script in `tests/scripts`.
+//! *Owns* how tests of this tier and of `tests/congestion` begin, and that each piece holds, strictly if nothing
+//! else is said. The notation is that of docs/scripts.md; what needs no Rust is a script in `tests/scripts`.
 
 use core::fmt::Write as _;
 use core::time::Duration;
@@ -11,9 +11,10 @@ use netloom::stack::Counters;
 use netloom::tcp::congestion::Choice;
 use netloom::tcp::{TcpInfo, TcpOptions};
 
-/// Times to the millisecond, and timestamps too.
-const EXACT: &str =
-    "--tolerance_usecs=1000 --tolerance_percent=0 --tcp_ts_tick_usecs=1000 --tcp_ts_ecr_scaled ";
+/// Times to the millisecond.
+const EXACT: &str = "--tolerance_usecs=1000 --tolerance_percent=0 --tcp_ts_ecr_scaled ";
+/// Timestamps too.
+const EXACT_STAMPS: &str = "--tcp_ts_tick_usecs=1000 ";
 
 /// How a test starts. The peer's defaults: MSS 1000, window 65535 unscaled, SACK, no timestamps. Ours: those of
 /// everybody, but Reno, whose windows are exact, and no quick ACKs, which would hide what scripts are about.
@@ -35,6 +36,7 @@ pub(crate) struct Scenario {
     rtt: Duration,
     below_wrap: u32,
     stamps_below_wrap: Option<u32>,
+    exact_stamps: bool,
     offload: bool,
 }
 
@@ -56,6 +58,7 @@ impl Scenario {
             rtt: Duration::from_millis(50),
             below_wrap: 700,
             stamps_below_wrap: None,
+            exact_stamps: true,
             offload: true,
         }
     }
@@ -111,6 +114,7 @@ impl Scenario {
     }
 
     /// The congestion control; that of the options does not count.
+    #[allow(dead_code, reason = "only `tests/congestion` asks for another")]
     pub(crate) fn congestion(mut self, congestion: Choice) -> Self {
         self.congestion = congestion;
         self
@@ -129,6 +133,7 @@ impl Scenario {
     }
 
     /// Only over devices that take no super-segments.
+    #[allow(dead_code, reason = "only `tests/congestion` asks for one")]
     pub(crate) fn plain_device(mut self) -> Self {
         self.offload = false;
         self
@@ -150,6 +155,13 @@ impl Scenario {
     pub(crate) fn timestamps_wrap_in(mut self, millis: u32) -> Self {
         self.stamps_below_wrap = Some(millis);
         self.timestamps()
+    }
+
+    /// What our timestamps are is not looked at, but only that they are there, and what they echo: those of a
+    /// cookie are no clock's. Nor is anything else that costs a script its strict verdict only.
+    pub(crate) fn whatever_stamps(mut self) -> Self {
+        self.exact_stamps = false;
+        self
     }
 
     /// The three-way handshake, up to the accepted connection.
@@ -226,7 +238,11 @@ impl Test {
     fn begin(&mut self, text: &str) {
         let drill = self.scenario.drill();
         // On the first line, so that lines are counted as the text has them.
-        let text = format!("{EXACT}{text}");
+        let stamps = match self.scenario.exact_stamps {
+            true => EXACT_STAMPS,
+            false => "",
+        };
+        let text = format!("{EXACT}{stamps}{text}");
         for variant in Variant::ALL {
             let wanted = match variant {
                 Variant::Offload => self.scenario.offload,
@@ -238,21 +254,21 @@ impl Test {
                 let session = begun.unwrap_or_else(|outcome| {
                     panic!("{}: {outcome:#?}\n{text}", variant.name());
                 });
-                assert_strict(variant, &session, &text);
+                assert_held(variant, &session, self.scenario.exact_stamps, &text);
                 self.sessions.push((variant, session));
             }
         }
         assert!(self.sessions.len() >= 2);
     }
 
-    /// Runs a script, or goes on with one, in every variant. It must hold strictly.
+    /// Runs a script, or goes on with one, in every variant. It must hold.
     pub(crate) fn run(&mut self, text: &str) {
         if self.sessions.is_empty() {
             return self.begin(text);
         }
         for (variant, session) in &mut self.sessions {
             session.run(text);
-            assert_strict(*variant, session, text);
+            assert_held(*variant, session, self.scenario.exact_stamps, text);
         }
     }
 
@@ -263,11 +279,11 @@ impl Test {
         }
     }
 
-    /// Does something in every variant, after which all lines must still hold strictly.
-    pub(crate) fn each(&mut self, mut act: impl FnMut(&mut Session)) {
+    /// Does something in every variant, after which all lines must still hold.
+    pub(crate) fn each(&mut self, mut act: impl FnMut(Variant, &mut Session)) {
         for (variant, session) in &mut self.sessions {
-            act(session);
-            assert_strict(*variant, session, "");
+            act(*variant, session);
+            assert_held(*variant, session, self.scenario.exact_stamps, "");
         }
     }
 
@@ -279,11 +295,11 @@ impl Test {
     }
 }
 
-fn assert_strict(variant: Variant, session: &Session, text: &str) {
+fn assert_held(variant: Variant, session: &Session, strictly: bool, text: &str) {
     let outcome = session.outcome();
-    assert!(
-        session.is_strict(),
-        "{}: {outcome:#?}\n{text}",
-        variant.name()
-    );
+    let holds = match strictly {
+        true => session.is_strict(),
+        false => outcome.verdict.is_pass(),
+    };
+    assert!(holds, "{}: {outcome:#?}\n{text}", variant.name());
 }
