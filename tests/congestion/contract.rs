@@ -433,32 +433,6 @@ fn m17_the_window_limits_who_is_stopped_by_it() {
     assert_eq!(info.cwnd, 14_480);
 }
 
-/// m17: it is over when a window's worth was acknowledged since: who writes little from then on has no use for
-/// more than the window that he filled once.
-#[test]
-fn m17_a_window_that_was_full_once_grows_no_more() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write(4, ..., 20000) = 20000
-        +0   > . 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 10001 win 65535
-        +0   > P. 10001:20001(10x1000) ack 1
-        +0   %{ assert netloom.cwnd_bytes == 20000 }%
-        // Of the round in which it was full, as Linux counts it.
-        +.05 < . 1:1(0) ack 20001 win 65535
-        +0   %{ assert netloom.cwnd_bytes == 30000 }%
-        +0   write(4, ..., 1000) = 1000
-        +0   > P. 20001:21001(1000) ack 1
-        +.05 < . 1:1(0) ack 21001 win 65535
-        +0   write(4, ..., 1000) = 1000
-        +0   > P. 21001:22001(1000) ack 1
-        +.05 < . 1:1(0) ack 22001 win 65535
-        +0   %{ assert netloom.cwnd_bytes == 30000 }%
-    ",
-    );
-}
-
 /// m17: a sender that the peer's window stops has not filled its own.
 #[test]
 fn m17_the_peers_window_is_no_reason_to_grow() {

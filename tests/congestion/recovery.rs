@@ -338,35 +338,6 @@ fn what_limited_transmit_sent_makes_no_time_outs_cut_shallow() {
     repairs(&t, (0, 1, 1));
 }
 
-/// A loss that a probe repaired is none of the recovery before it: what came twice of that undoes nothing.
-#[test]
-fn a_report_that_comes_late_does_not_undo_what_a_probe_repaired() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write(4, ..., 10000) = 10000
-        +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:4001>
-        +0   > . 1:1001(1000) ack 1
-        +.05 < . 1:1(0) ack 10001 win 65535
-        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
-        +0   write(4, ..., 3000) = 3000
-        +0   > P. 10001:13001(3x1000) ack 1
-        +.05 < . 1:1(0) ack 12001 win 65535
-        +.05 write(4, ..., 1000) = 1000
-        +0   > P. 13001:14001(1000) ack 1
-        +.1  > P. 13001:14001(1000) ack 1
-        +.05 write(4, ..., 1000) = 1000
-        +0   > P. 14001:15001(1000) ack 1
-        +.05 < . 1:1(0) ack 15001 win 65535
-        +0   %{ assert netloom.cwnd_bytes == 2000 }%
-        +0   < . 1:1(0) ack 15001 win 65535 <sack 1:1001>
-        +0   %{ assert netloom.cwnd_bytes == 2000 }%
-    ",
-    );
-    t.info(|info| assert_eq!((info.tail_probes, info.undos), (1, 0)));
-}
-
 /// A full window does not hold the probe back; a second one needs a measured round trip.
 ///
 /// Covers: RAK-7.
@@ -436,27 +407,6 @@ fn m14_a_report_on_an_old_ack_counts() {
     repairs(&t, (1, 0, 1));
 }
 
-/// One segment was overtaken by three: sent again for nothing, as its D-SACK shows.
-#[test]
-fn s2_a_recovery_that_reordering_caused_is_undone() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write(4, ..., 10000) = 10000
-        +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:4001>
-        +0   > . 1:1001(1000) ack 1
-        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
-        +.02 < . 1:1(0) ack 10001 win 65535
-        +0   %{ assert netloom.cwnd_bytes == 5000 }%
-        +.03 < . 1:1(0) ack 10001 win 65535 <sack 1:1001>
-        +0   %{ assert netloom.cwnd_bytes == 10000 }%
-        +0   %{ assert netloom.ssthresh_bytes == 4294967295 }%
-    ",
-    );
-    t.info(|info| assert_eq!(info.undos, 1));
-}
-
 /// What three others overtook comes with the next frame of the same batch, before anything was sent again: no
 /// D-SACK will ever tell, and no echo.
 #[test]
@@ -475,92 +425,6 @@ fn s2_a_recovery_in_which_nothing_was_sent_again_is_undone() {
     );
     t.info(|info| assert_eq!((info.undos, info.reordering), (1, 1)));
     repairs(&t, (1, 0, 0));
-}
-
-/// A part of what was taken for lost is still missing: it is sent again, and the cut stands.
-#[test]
-fn m10_a_recovery_is_not_undone_while_something_is_lost() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write(4, ..., 10000) = 10000
-        +0   > P. 1:10001(10x1000) ack 1
-        +.05 << . 1:1(0) ack 1 win 65535 <sack 2001:10001>
-        +0   < . 1:1(0) ack 1001 win 65535 <sack 2001:10001>
-        +0   > . 1001:2001(1000) ack 1
-        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
-        +.05 < . 1:1(0) ack 10001 win 65535
-        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
-    ",
-    );
-    t.info(|info| assert_eq!(info.undos, 0));
-}
-
-/// Two were sent again, one of them for nothing: what was lost stays lost.
-#[test]
-fn m10_one_needless_retransmission_of_two_undoes_nothing() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write(4, ..., 10000) = 10000
-        +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1 win 65535 <sack 2001:10001>
-        +0   > . 1:2001(2x1000) ack 1
-        +.05 < . 1:1(0) ack 10001 win 65535 <sack 1001:2001>
-        +0   %{ assert netloom.ssthresh_bytes == 5000 }%
-    ",
-    );
-    t.info(|info| assert_eq!(info.undos, 0));
-}
-
-/// What comes twice from before the episode is none of it: nothing that was sent again in it was for
-/// nothing.
-#[test]
-fn m13_a_duplicate_of_something_else_undoes_nothing() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write(4, ..., 10000) = 10000
-        +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 1001 win 65535
-        +0   < . 1:1(0) ack 1001 win 65535 <sack 2001:5001>
-        +0   > . 1001:2001(1000) ack 1
-        +0   < . 1:1(0) ack 1001 win 65535 <sack 1:1001 2001:5001>
-        +.05 < . 1:1(0) ack 10001 win 65535
-        +0   %{ assert netloom.ssthresh_bytes == 4500 }%
-    ",
-    );
-    t.info(|info| assert_eq!(info.undos, 0));
-}
-
-/// What is reported is compared with the ACK that it came with: below SND.UNA alone it is no duplicate, but an
-/// ACK that was overtaken. The reordering window stays a quarter of 50 ms.
-///
-/// Covers: SAK-10.
-#[test]
-fn a_report_on_an_ack_that_was_overtaken_is_no_duplicate() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   write(4, ..., 10000) = 10000
-        +0   > P. 1:10001(10x1000) ack 1
-        +.05 < . 1:1(0) ack 4001 win 65535
-        +0   < . 1:1(0) ack 1 win 65535 <sack 1001:3001>
-        +0   < . 1:1(0) ack 10001 win 65535
-        +1   write(4, ..., 2000) = 2000
-        +0   > P. 10001:12001(2x1000) ack 1
-        +.05 < . 1:1(0) ack 10001 win 65535 <sack 11001:12001>
-        +.0125 > . 10001:11001(1000) ack 1
-        +.05 < . 1:1(0) ack 12001 win 65535
-        // A duplicate it is below the ACK that it comes with: the window is twice as wide.
-        +0   write(4, ..., 2000) = 2000
-        +0   > P. 12001:14001(2x1000) ack 1
-        +.05 < . 1:1(0) ack 12001 win 65535 <sack 1001:3001>
-        +0   < . 1:1(0) ack 12001 win 65535 <sack 13001:14001>
-        +.025 > . 12001:13001(1000) ack 1
-        +.05 < . 1:1(0) ack 14001 win 65535
-    ",
-    );
 }
 
 /// An answer that comes sooner than the path lets one come is the first copy's: nothing left before it that would

@@ -1,7 +1,5 @@
 //! MSS, window scale, timestamps: what is agreed on and what it does.
 
-use netloom::tcp::TcpOptions;
-
 use super::sessions::Scenario;
 
 /// A tiny or missing MSS is raised to 48, a huge one lowered to the MTU's.
@@ -19,25 +17,6 @@ fn r13_the_mss_is_clamped() {
     }
     let t = Scenario::established().mss(9000).build();
     t.info(|info| assert_eq!((info.snd_mss, info.rcv_mss), (1460, 1460)));
-}
-
-/// At least eight bytes of text fit beside the options.
-#[test]
-fn r13_text_fits_beside_all_options() {
-    let mut t = Scenario::established().mss(48).timestamps().build();
-    t.run(
-        r"
-        +0   < . 101:201(100) ack 1 win 65535 <TS val 60 ecr 0>
-        +0   > . 1:1(0) ack 1 <...>
-        +0   < . 301:401(100) ack 1 win 65535 <TS val 61 ecr 0>
-        +0   > . 1:1(0) ack 1 <...>
-        +0   < . 501:601(100) ack 1 win 65535 <TS val 62 ecr 0>
-        +0   > . 1:1(0) ack 1 <nop,nop,TS val 50 ecr 50,nop,nop,sack 501:601 301:401 101:201>
-        +0   write(4, ..., 72) = 72
-        // Eight bytes is as far as it goes.
-        +0   > P. 1:73(9x8) ack 1 <nop,nop,TS val 50 ecr 50,nop,nop,sack 501:601 301:401 101:201>
-    ",
-    );
 }
 
 /// Covers: TCP-23 (MUST-15)
@@ -58,24 +37,6 @@ fn without_an_mss_option_the_default_is_assumed() {
     t.info(|info| assert!([536, 1220].contains(&info.snd_mss)));
 }
 
-/// Covers: TCP-25 (MUST-67)
-#[test]
-fn the_users_mss_bounds_both_directions() {
-    let options = TcpOptions::default().mss(Some(600));
-    let mut t = Scenario::closed().options(options).build();
-    t.run(
-        r"
-        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
-        +0   connect(4, ..., ...) = -1 EINPROGRESS
-        +0   > S 0:0(0) win 65535 <mss 600,sackOK,TS val 0 ecr 0,nop,wscale 7>
-        +.05 < S. 0:0(0) ack 1 win 65535 <mss 1000>
-        +0   > . 1:1(0) ack 1
-        +0   write(4, ..., 1200) = 1200
-        +0   > P. 1:1201(2x600) ack 1
-    ",
-    );
-}
-
 /// Covers: TS-1, TS-3
 #[test]
 fn a_scale_counts_when_both_offer_it_and_up_to_14() {
@@ -90,31 +51,6 @@ fn a_scale_counts_when_both_offer_it_and_up_to_14() {
         +0   < P. 1:2001(2x1000) ack 1 win 1000
         +0   > . 1:1(0) ack 2001 win 63535
         +0   read(4, ..., 2000) = 2000
-    ",
-    );
-}
-
-/// Covers: TS-6, TS-12 (r48)
-#[test]
-fn r48_old_and_missing_timestamps() {
-    let mut t = Scenario::established().timestamps().build();
-    t.run(
-        r"
-        +0   < P. 1:11(10) ack 1 win 65535 <TS val 48 ecr 0>
-        +0   > . 1:1(0) ack 1 <...>
-        +0   %{ assert netloom.drop_tcp_paws == 1 }%
-        +0   < P. 1:11(10) ack 1 win 65535
-        +0   %{ assert netloom.drop_tcp_no_timestamp == 1 }%
-        +0   < P. 1:11(10) ack 1 win 65535 <TS val 51 ecr 0>
-        +.04 > . 1:1(0) ack 11 <...>
-        +0   read(4, ..., 10) = 10
-        // 24 days of silence: the check lapses.
-        +2073601 < P. 11:21(10) ack 1 win 65535 <TS val 1 ecr 0>
-        +.04 > . 1:1(0) ack 21 <nop,nop,TS val 2073601130 ecr 1>
-        +0   read(4, ..., 10) = 10
-        // A RST needs none.
-        +0   < R 21:21(0) win 0
-        +0   getsockopt(4, SOL_SOCKET, SO_ERROR, [104], [4]) = 0
     ",
     );
 }

@@ -98,17 +98,3 @@ fn the_first_after_an_idle_time_is_acknowledged_at_once() {
     ",
     );
 }
-
-/// Covers: TCP-43 (without them each ACK may wait)
-#[test]
-fn quick_acks_can_be_turned_off() {
-    let options = TcpOptions::default().quick_acks(0);
-    let mut t = Scenario::established().options(options).build();
-    t.run(
-        r"
-        +0   < P. 1:1201(1x1000+200) ack 1 win 65535
-        +.04 > . 1:1(0) ack 1201
-        +0   read(4, ..., 1200) = 1200
-    ",
-    );
-}

@@ -44,30 +44,6 @@ fn r01_the_syns_window_bounds_the_first_flight() {
     );
 }
 
-/// The SYN could not leave before the peer's came: one SYN-ACK with the first number leaves.
-#[test]
-fn r02_a_syn_comes_in_before_ours_left() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   `sysctl -w netloom.device_full=1`
-        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
-        +0   connect(4, ..., ...) = -1 EINPROGRESS
-        +0   < S 0:0(0) win 5000 <mss 1000>
-        +0   `ss -n | grep -q SYN-RECEIVED`
-        +0   `sysctl -w netloom.device_full=0`
-        +0   > S. 0:0(0) ack 1 win 65535 <...>
-        +.05 < . 1:1(0) ack 1 win 5000
-        +0   `ss -n | grep -q ESTABLISHED`
-        +0   write(4, ..., 10) = 10
-        +0   > P. 1:11(10) ack 1
-        +0   < P. 1:11(10) ack 11 win 5000
-        +0   read(4, ..., 10) = 10
-        +.04 > . 11:11(0) ack 11
-    ",
-    );
-}
-
 #[test]
 fn r02_the_same_without_a_receive_buffer() {
     // No room at all would be a stream that never moves: 0 counts as one byte.
@@ -221,82 +197,6 @@ fn r17_no_text_follows_the_fin_in_any_state() {
              +0 `ss -n | grep -q {state}`"
         ));
     }
-}
-
-/// Three duplicates bring a FIN again that travelled alone.
-#[test]
-fn r19_a_lone_fin_is_retransmitted_fast() {
-    let mut t = Scenario::established().without_sack().build();
-    t.run(
-        r"
-        +0   shutdown(4, SHUT_WR) = 0
-        +0   > F. 1:1(0) ack 1
-        +.05 < . 1:1(0) ack 1 win 65535
-        +0   < . 1:1(0) ack 1 win 65535
-        +0   < . 1:1(0) ack 1 win 65535
-        +0   > F. 1:1(0) ack 1
-        +.05 < . 1:1(0) ack 2 win 65535
-        +0   `ss -n | grep -q FIN-WAIT-2`
-        +10  %{ assert 1 }%
-    ",
-    );
-    t.counters(|c| assert_eq!((c.tcp_fast_retransmits, c.tcp_rto_fired), (1, 0)));
-}
-
-/// The time of FIN-WAIT-2 begins when the user lets go, text or not.
-#[test]
-fn r20_a_close_in_fin_wait_2_starts_its_time() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0   shutdown(4, SHUT_WR) = 0
-        +0   > F. 1:1(0) ack 1
-        +.05 < . 1:1(0) ack 2 win 65535
-        +600 < P. 1:2001(2x1000) ack 2 win 65535
-        +0   > . 2:2(0) ack 2001
-        +0   read(4, ..., 2000) = 2000
-        +0   close(4) = 0
-        +59  %{ assert netloom.open_connections == 1 }%
-        +2   %{ assert netloom.open_connections == 0 }%
-    ",
-    );
-}
-
-/// The user tries again on the same ports after a refusal.
-#[test]
-fn r23_a_retried_connect_starts_from_nothing() {
-    let mut t = Scenario::closed().build();
-    t.run(
-        r"
-        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
-        +0   bind(4, ..., ...) = 0
-        +0   connect(4, ..., ...) = -1 EINPROGRESS
-        +0   > S 0:0(0) <...>
-        +1   > S 0:0(0) <...>
-        +2   > S 0:0(0) <...>
-        +.1  < R. 0:0(0) ack 1 win 0
-        +0   getsockopt(4, SOL_SOCKET, SO_ERROR, [111], [4]) = 0
-        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 5
-        +0   bind(5, ..., ...) = 0
-        +0   connect(5, ..., ...) = -1 EINPROGRESS
-        +0   > S 0:0(0) <mss 1460,sackOK,TS val 0 ecr 0,nop,wscale 7>
-        +0   %{ assert tcpi_backoff == 0 }%
-        +1   > S 0:0(0) <...>
-        +2   > S 0:0(0) <...>
-        +.1  < R. 70000:70000(0) ack 1 win 0
-        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 6
-        +0   bind(6, ..., ...) = 0
-        +0   connect(6, ..., ...) = -1 EINPROGRESS
-        +0   > S 0:0(0) <...>
-        +.05 < S. 140000:140000(0) ack 1 win 65535 <mss 1000,sackOK>
-        +0   > . 1:1(0) ack 140001
-        +0   %{ assert tcpi_rtt // 1000 == 50 }%
-        +0   %{ assert tcpi_rto == 250000 }%
-        +0   %{ assert netloom.cwnd_bytes == 10000 }%
-        +0   write(6, ..., 20000) = 20000
-        +0   > . 1:10001(10x1000) ack 140001
-    ",
-    );
 }
 
 /// Keep-alives while a probe is due do not put it off.
@@ -555,49 +455,4 @@ fn r44_empty_acks_grow_nothing() {
         "+0 %{ assert netloom.cwnd_bytes == 10000 }%\n+0 %{ assert netloom.in_flight == 10000 }%\n",
     );
     t.run(&script);
-}
-
-/// The first retransmission leaves although more is in flight than cwnd then allows; so do probes.
-#[test]
-fn r44_the_first_retransmission_does_not_wait_for_cwnd() {
-    let mut t = Scenario::established().build();
-    t.run(
-        r"
-        +0    write(4, ..., 10000) = 10000
-        +0    > P. 1:10001(10x1000) ack 1
-        +.05  < . 1:1(0) ack 1 win 65535 <sack 1001:2001>
-        +0    < . 1:1(0) ack 1 win 65535 <sack 1001:3001>
-        +0    < . 1:1(0) ack 1 win 65535 <sack 1001:4001>
-        +0    > . 1:1001(1000) ack 1
-        +0    %{ assert netloom.cwnd_bytes == 7000 }%
-        +0    %{ assert netloom.in_flight == 7000 }%
-        +.05  < . 1:1(0) ack 10001 win 0
-        +0    write(4, ..., 10) = 10
-        +.25   > P. 10001:10002(1) ack 1
-    ",
-    );
-}
-
-/// Full is what the options leave of the MSS.
-#[test]
-fn r46_a_full_segment_has_its_options_taken_off() {
-    let mut t = Scenario::established().timestamps().build();
-    t.run(
-        r"
-        +0   write(4, ..., 10) = 10
-        +0   > P. 1:11(10) ack 1 <...>
-        +0   write(4, ..., 988) = 988
-        +0   > P. 11:999(988) ack 1 <...>
-        +0   write(4, ..., 987) = 987
-        +.05 < . 1:1(0) ack 999 win 65535 <TS val 100 ecr 50>
-        +0   > P. 999:1986(987) ack 1 <...>
-        // The same beside a report, which every segment carries while there is a hole.
-        +0   < . 1001:1011(10) ack 1986 win 65535 <TS val 101 ecr 100>
-        +0   > . 1986:1986(0) ack 1 <nop,nop,TS val 100 ecr 100,nop,nop,sack 1001:1011>
-        +0   write(4, ..., 10) = 10
-        +0   > P. 1986:1996(10) ack 1 <...>
-        +0   write(4, ..., 976) = 976
-        +0   > P. 1996:2972(976) ack 1 <nop,nop,TS val 100 ecr 100,nop,nop,sack 1001:1011>
-    ",
-    );
 }

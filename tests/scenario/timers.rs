@@ -48,27 +48,3 @@ fn r26_keep_alive_leaves_other_timers_alone() {
     ",
     );
 }
-
-/// Covers: TS-6 (r38: some keep-alives carry no options; Linux answers them, we must too)
-#[test]
-fn r38_a_keep_alive_without_its_timestamp_is_answered() {
-    let mut t = Scenario::established().timestamps().build();
-    t.run(
-        r"
-        +0   < P. 1:11(10) ack 1 win 65535 <TS val 100 ecr 50>
-        +.04 > . 1:1(0) ack 11 <...>
-        +60  < . 10:10(0) ack 1 win 65535
-        +0   > . 1:1(0) ack 11 <nop,nop,TS val 60090 ecr 100>
-        +60  < . 10:11(1) ack 1 win 65535
-        +0   > . 1:1(0) ack 11 <...>
-        // Anything else is dropped: text, an ACK, an older number, a RST is not asked for one.
-        +0   < P. 11:21(10) ack 1 win 65535
-        +0   < . 11:11(0) ack 1 win 65535
-        +0   < . 9:9(0) ack 1 win 65535
-        +0   < P. 10:21(11) ack 1 win 65535
-        +0   < F. 10:10(0) ack 1 win 65535
-        +0   %{ assert netloom.drop_tcp_no_timestamp == 5 }%
-        +0   read(4, ..., 10) = 10
-    ",
-    );
-}
