@@ -17,7 +17,7 @@
     dead_code,
     clippy::cast_possible_truncation,
     clippy::unwrap_used,
-    reason = "a test that cannot go on fails; the harness has more than is used here"
+    reason = "a test that cannot go on fails; `sessions.rs` has more than is used here"
 )]
 
 mod app_limited;

@@ -96,6 +96,7 @@ impl Scenario {
     }
 
     /// The peer asks for ECN.
+    #[allow(dead_code, reason = "only `tests/congestion` has such peers")]
     pub(crate) fn ecn(mut self) -> Self {
         self.ecn = true;
         self
