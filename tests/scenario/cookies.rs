@@ -283,20 +283,32 @@ fn r52_text_behind_a_lost_cookie_does_not_end_the_connection() {
     );
 }
 
-/// r52: after 128 seconds nothing is a cookie any more.
+/// r52: after 128 seconds nothing is a cookie any more, and one that is as old is none among newer ones either.
 #[test]
 fn r52_an_old_cookie_is_refused() {
-    let (mut t, _) = flooded(crowded(), 1);
-    t.run(
-        r"
-        +0   < S 0:0(0) win 1000 <mss 1000>
-        +0   > S. 0:0(0) ack 1 <...>
-        +129 < . 1:1(0) ack 1 win 1000
-        +0   > R 1:1(0)
-        +0   accept(3, ..., ...) = -1 EAGAIN
-        +0   %{ assert netloom.open_connections == 0 }%
-    ",
-    );
+    for newer in [false, true] {
+        let (mut t, mut crowd) = flooded(crowded(), 1);
+        t.run(
+            r"
+            +0   < S 0:0(0) win 1000 <mss 1000>
+            +0   > S. 0:0(0) ack 1 <...>
+            +100 %{ assert netloom.tcp_cookies_sent == 1 }%
+        ",
+        );
+        if newer {
+            // One in the backlog, and one with a cookie.
+            crowd.flood(&mut t, 2);
+        }
+        let (sent, looked_at) = if newer { (2, 1) } else { (1, 0) };
+        t.run(&format!(
+            "+29 < . 1:1(0) ack 1 win 1000
+             +0  > R 1:1(0)
+             +0  accept(3, ..., ...) = -1 EAGAIN
+             +0  %{{ assert netloom.tcp_cookies_sent == {sent} }}%
+             +0  %{{ assert netloom.tcp_cookies_failed == {looked_at} }}%
+             +0  %{{ assert netloom.open_connections == 0 }}%"
+        ));
+    }
 }
 
 /// r52: forged ACKs never make anything, cookies out or not.
