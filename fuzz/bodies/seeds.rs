@@ -305,6 +305,12 @@ fn virtios() -> Vec<(String, Vec<u8>)> {
     rows.into_iter().map(row).collect()
 }
 
+/// A text that would take two gigabytes.
+fn doubles() -> String {
+    let twice = "+0 %{ x = '%s%s' % (x, x) }%\n".repeat(43);
+    format!("0 %{{ x = 'x' }}%\n{twice}")
+}
+
 /// Scripts in which every part of the notation stands, and what nearly is one.
 fn scripts() -> Vec<(String, Vec<u8>)> {
     let texts = [
@@ -326,6 +332,7 @@ fn scripts() -> Vec<(String, Vec<u8>)> {
             "0 < udp 5000 > 9 (50)\n+0 > icmp unreachable port_unreachable\n",
         ),
         ("nearly", "#ifdef X\n0 poll([{fd=3, events=POLLIN"),
+        ("doubles", &doubles()),
     ];
     let input = |choice: u8, text: &str| [&[choice], text.as_bytes()].concat();
     let seeds = texts.iter().zip(0..);

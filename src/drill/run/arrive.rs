@@ -54,8 +54,8 @@ impl Runner {
     fn inject_tcp(&mut self, line: u32, packet: &Packet, tcp: &Tcp) -> Step<()> {
         let opens = tcp.flags.contains(Flags::SYN) && !tcp.flags.contains(Flags::ACK);
         if opens && tcp.ports.is_none() && self.world.is_fresh && self.world.flow.is_some() {
-            // Another socket is under test, whatever became of the one before.
-            self.forget_sent(line);
+            // Another socket is under test: what the one before sent and no line has asked for, no line will.
+            self.no_surplus(line, self.is_closed_behind)?;
             let next = self.world.peer_port.checked_add(1);
             self.world.peer_port = next.unwrap_or(PEER_PORT);
             self.world.flow = None;

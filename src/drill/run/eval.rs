@@ -1,7 +1,7 @@
 //! Code of a script: assertions about the connection.
 //!
-//! *Owns* the meaning of expressions. *Does not* parse them. Whole numbers of 128 bits; what does not fit
-//! fails.
+//! *Owns* the meaning of expressions. *Does not* parse them. Whole numbers of 128 bits, texts of 4096 bytes and
+//! 256 names; what does not fit fails.
 
 use std::collections::BTreeMap;
 
@@ -35,6 +35,15 @@ impl Value {
         }
     }
 }
+
+/// The longest text that code makes: a line could double it, and a script is anybody's.
+const MOST_TEXT: usize = 4096;
+
+/// What is said of a longer one.
+const TOO_LONG: &str = "a text is longer than 4096 bytes";
+
+/// The most names that code gives values: with [`MOST_TEXT`] what all of them take.
+const MOST_NAMES: usize = 256;
 
 /// What is said of a result beyond 128 bits, and of a division by zero.
 const NO_NUMBER: &str = "no number comes of that";
@@ -126,6 +135,9 @@ impl Runner {
                 }
                 StatementKind::Assign(name, expr) => {
                     let value = scope.eval(expr).map_err(&stop)?;
+                    if self.names.len() >= MOST_NAMES && !self.names.contains_key(name) {
+                        return Err(stop(No::Wrong("code gives 256 names values at most")));
+                    }
                     self.names.insert(name.clone(), value);
                 }
                 StatementKind::Unsupported(word) => {
@@ -148,6 +160,7 @@ impl Scope<'_> {
         let flag = |value: bool| Value::Number(i128::from(value));
         Ok(match expr {
             Expr::Number(number) => Value::Number(*number),
+            Expr::Text(text) if text.len() > MOST_TEXT => return Err(No::Wrong(TOO_LONG)),
             Expr::Text(text) => Value::Text(text.clone()),
             Expr::Name(name) => self.name(name)?,
             // What is asserted of several is asserted of the first, as of one in brackets.
@@ -194,29 +207,30 @@ impl Scope<'_> {
             return Err(No::Wrong("what is no text has no places for values"));
         };
         let values = match values {
-            Expr::Tuple(all) => all.iter().map(|value| self.eval(value)).collect(),
-            one => self.eval(one).map(|value| vec![value]),
-        }?;
+            Expr::Tuple(all) => all.as_slice(),
+            one => core::slice::from_ref(one),
+        };
         let mut values = values.iter();
         let mut shown = String::new();
         let mut pieces = text.split('%');
-        shown.push_str(pieces.next().unwrap_or_default());
+        put(&mut shown, pieces.next().unwrap_or_default())?;
         while let Some(piece) = pieces.next() {
             let mut rest = piece.chars();
             match rest.next() {
                 // `%%`
                 None => {
-                    shown.push('%');
-                    shown.push_str(pieces.next().unwrap_or_default());
+                    put(&mut shown, "%")?;
+                    put(&mut shown, pieces.next().unwrap_or_default())?;
                     continue;
                 }
                 Some('d' | 'i' | 'u' | 's') => {
+                    // One at a time: each may be a text as long as the whole may be.
                     let value = values.next().ok_or(No::Wrong("a value is missing"))?;
-                    shown.push_str(&value.show());
+                    put(&mut shown, &self.eval(value)?.show())?;
                 }
                 Some(_) => return Err(No::Wrong("a format that is neither %d nor %s")),
             }
-            shown.push_str(rest.as_str());
+            put(&mut shown, rest.as_str())?;
         }
         match values.next() {
             None => Ok(Value::Text(shown)),
@@ -253,6 +267,15 @@ impl Scope<'_> {
         };
         names.iter().filter_map(show).collect()
     }
+}
+
+/// Adds to a text, as long as it may be.
+fn put(text: &mut String, more: &str) -> Result<(), No> {
+    if text.len() + more.len() > MOST_TEXT {
+        return Err(No::Wrong(TOO_LONG));
+    }
+    text.push_str(more);
+    Ok(())
 }
 
 fn gather<'a>(expr: &'a Expr, names: &mut Vec<&'a str>) {

@@ -373,17 +373,9 @@ impl Runner {
 
     // --- surplus --------------------------------------------------------------------------
 
-    /// Another connection takes the place of the one under test: what it sent and no line has asked for,
-    /// no line will.
-    pub(super) fn forget_sent(&mut self, line: u32) {
-        while let Some(seen) = self.world.sent.pop_front() {
-            let shown = seen.show(&self.world.numbers);
-            self.not_strict(line, format!("no line expects {shown}"));
-        }
-    }
-
-    /// At the end nothing may be left; bare ACKs cost the strict verdict alone, and so do a FIN or RST without
-    /// text of a connection that the script's last calls closed.
+    /// At the end, and where another connection takes the place of the one under test, nothing may be left; bare
+    /// ACKs cost the strict verdict alone, and so do a FIN or RST without text of a connection that was closed
+    /// behind the last line about a packet.
     pub(super) fn no_surplus(&mut self, line: u32, ended_by_close: bool) -> Step<()> {
         let is_end = |tcp: &SeenTcp| {
             let ends = tcp.fields.flags.intersects(Flags::FIN | Flags::RST);

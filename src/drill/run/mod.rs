@@ -134,6 +134,8 @@ pub(super) struct Runner {
     pending: Option<Pending>,
     /// Names that code gave values.
     names: eval::Names,
+    /// Was something closed behind the last line about a packet?
+    is_closed_behind: bool,
     /// The end of the event before.
     last: Instant,
     /// Was there an event?
@@ -166,6 +168,7 @@ impl Runner {
             sockets: Sockets::default(),
             pending: None,
             names: eval::Names::default(),
+            is_closed_behind: false,
             last,
             has_begun: false,
             strict: None,
@@ -224,6 +227,7 @@ impl Runner {
         }
         if let Action::Expect(packet) = &event.action {
             self.expect(event, packet)?;
+            self.is_closed_behind = false;
             self.last = self.world.now;
             return Ok(());
         }
@@ -246,13 +250,17 @@ impl Runner {
         match &event.action {
             Action::Inject(packet) => {
                 self.inject(event.line, packet)?;
+                self.is_closed_behind = false;
                 if packet.joined {
                     // The stack's turn is when the rest of the batch is there.
                     self.last = self.world.now;
                     return Ok(());
                 }
             }
-            Action::Call(call) => self.call(event, call)?,
+            Action::Call(call) => {
+                self.is_closed_behind |= closes(&call.name);
+                self.call(event, call)?;
+            }
             Action::Shell(shell) => self.shell(shell, false)?,
             Action::Code(statements) => self.code(statements)?,
             Action::ExpectAnything => self.world.sent.clear(),
@@ -417,9 +425,14 @@ fn ends_with_close(script: &Script) -> bool {
         .rev()
         .take_while(|event| !is_packet(event));
     behind.into_iter().any(|event| match &event.action {
-        Action::Call(call) => call.name == "close" || call.name == "shutdown",
+        Action::Call(call) => closes(&call.name),
         _ => false,
     })
+}
+
+/// Does this call end what is sent?
+fn closes(call: &str) -> bool {
+    matches!(call, "close" | "shutdown")
 }
 
 /// The peer's first number in a script.

@@ -1,7 +1,10 @@
 //! Scripts that hold, and scripts that do not: what is said of each, and of which line.
 
+use super::super::ast::Script;
+use super::super::source::Defines;
 use super::super::{Drill, Outcome, Profile, Variant, Verdict};
-use super::transfer::MADE;
+use super::sockets::SocketState;
+use super::{Setup, begin};
 
 /// A listener and a connection that the peer opened, up to line 6, without options.
 const OPEN: &str = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
@@ -833,6 +836,35 @@ fn code_goes_on_behind_a_backslash_and_puts_values_into_texts() {
     }
 }
 
+/// A text that each line makes of itself twice over ends at a bound, and so do names.
+#[test]
+fn code_cannot_fill_memory() {
+    let doubled = |lines: usize| {
+        let twice = "+0 %{ x = '%s%s' % (x, x) }%\n".repeat(lines);
+        plain(&format!("{OPEN}+0 %{{ x = '0123456789abcdef' }}%\n{twice}"))
+    };
+    assert_eq!(doubled(8).verdict, Verdict::StrictPass);
+    let outcome = doubled(24);
+    assert_eq!(outcome.verdict, Verdict::Fail);
+    let cause = outcome.cause.unwrap();
+    assert!(cause.text.contains("4096 bytes"), "{cause:?}");
+    assert!(cause.text.len() < 200, "{cause:?}");
+    // Nor does one line show a text more often than it holds.
+    let values = vec!["x"; 100_000].join(", ");
+    let places = "%s".repeat(100_000);
+    let line = format!("+0 %{{ y = '{places}' % ({values}) }}%\n");
+    let outcome = plain(&format!(
+        "{OPEN}+0 %{{ x = '{}' }}%\n{line}",
+        "a".repeat(4000)
+    ));
+    assert!(outcome.cause.unwrap().text.contains("4096 bytes"));
+    let names = |n: usize| (0..n).map(|i| format!("n{i} = 1;")).collect::<String>();
+    let named = |n: usize| plain(&format!("{OPEN}+0 %{{ {} }}%\n", names(n)));
+    assert_eq!(named(256).verdict, Verdict::StrictPass);
+    let cause = named(257).cause.unwrap().text;
+    assert!(cause.contains("256 names"), "{cause}");
+}
+
 #[test]
 fn settings_are_restored_at_the_end_alone() {
     let restore = "`/tmp/sysctl_restore_${PPID}.sh`";
@@ -875,6 +907,42 @@ fn another_listener_is_another_connection() {
     assert_eq!(outcome.verdict, Verdict::Pass, "{outcome:#?}");
     let cause = outcome.cause.unwrap().text;
     assert!(cause.contains("no line expects F. 11:11(0)"), "{cause}");
+}
+
+/// What the connection before sent unasked fails there as it does at the end.
+#[test]
+fn another_connection_does_not_hide_what_the_one_before_sent() {
+    let with = |lines: &str| {
+        let next = OPEN.replacen("0 socket", "+0 socket", 1);
+        plain(&format!("{OPEN}+0 close(3) = 0\n{lines}\n{next}"))
+    };
+    for (lines, shown) in [
+        ("+0 write(4, ..., 10) = 10\n+0 close(4) = 0", "P. 1:11(10)"),
+        (
+            "+0 close(4) = 0\n+0 < . 1:1(0) ack 1 win 32000",
+            "F. 1:1(0)",
+        ),
+        (
+            "+0 < . 1:11(10) ack 1 win 32000\n+0 close(4) = 0",
+            "R. 1:1(0)",
+        ),
+    ] {
+        let outcome = with(lines);
+        let expected = if shown.starts_with("R.") {
+            // Closed behind the last packet: left open, as at the end.
+            Verdict::Pass
+        } else {
+            Verdict::Fail
+        };
+        assert_eq!(outcome.verdict, expected, "{lines}: {outcome:?}");
+        if expected == Verdict::Fail {
+            let cause = outcome.cause.unwrap().text;
+            assert!(
+                cause.contains(&format!("no line expects {shown}")),
+                "{cause}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -961,24 +1029,32 @@ fn what_an_icmp_error_of_ours_quotes_is_compared() {
     }
 }
 
-/// A call with megabytes to write makes what there is room for, each time that it is tried.
+/// A call with megabytes to write makes what there is room for, each time that it is tried: once for each of
+/// these ACKs.
 #[test]
 fn a_write_of_megabytes_makes_what_it_moves() {
-    let acks: String = (1..=400)
-        .map(|n| format!("+.01 < . 1:1(0) ack {} win 32000\n", n * 10_000 + 1))
-        .collect();
-    let script = format!(
+    let text = format!(
         "--profile=rfc\n{OPEN}+0 setsockopt(4, SOL_SOCKET, SO_SNDBUF, [20000], 4) = 0
-         +0...5 write(4, ..., 60000000) = 60000000\n{acks}"
+         +0 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0
+         +0 write(4, ..., 60000000) = 20000
+         +0 > P. 1:10001(10000) ack 1\n"
     );
-    MADE.set(0);
-    let outcome = plain(&script);
-    assert_eq!(outcome.verdict, Verdict::Fail, "it has 60 MB to write");
-    let made = MADE.get();
-    assert!(
-        (3_000_000..10_000_000).contains(&made),
-        "{made} bytes for 4 MB"
-    );
+    let script = Script::parse(&text, &Defines::new()).unwrap();
+    let mut runner = begin(&script, &Setup::new(Profile::rfc())).ok().unwrap();
+    let outcome = runner.run(&script);
+    assert!(outcome.verdict.is_pass(), "{outcome:?}");
+    let SocketState::Stream(id) = runner.sockets.socket(4).unwrap().state else {
+        panic!("no stream");
+    };
+    let full = runner.text_to_write(id, 60_000_000).len();
+    assert!(full <= 1, "{full} bytes where none has room");
+    for n in 1..=20u32 {
+        let ack = format!("+.01 < . 1:1(0) ack {} win 32000\n", n * 500 + 1);
+        let more = Script::parse(&ack, &Defines::new()).unwrap();
+        let _ = runner.run(&more);
+        let made = runner.text_to_write(id, 60_000_000).len();
+        assert!(made <= 20_000, "{made} bytes");
+    }
 }
 
 #[test]

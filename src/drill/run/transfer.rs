@@ -18,12 +18,6 @@ use crate::tcp::{ReadError, WriteError};
 /// The most that one call moves.
 const MOST: usize = 64 << 20;
 
-#[cfg(test)]
-std::thread_local! {
-    /// Bytes that were made to be written.
-    pub(super) static MADE: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
-}
-
 /// What a call asks for.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
@@ -80,14 +74,7 @@ impl Runner {
     /// A blocking write returns when all of it is taken, any other with what there is room for.
     fn write(&mut self, fd: i64, id: TcpId, len: usize, wait: bool) -> Answer {
         let before = self.set_writing(fd, 0);
-        let start = self.sockets.written;
-        // What there is no room for is not even made: a call that waits is made again and again.
-        let most = (len - before.min(len)).min(self.world.stack.tcp_room(id));
-        let data: Vec<u8> = (start..start + most as u64)
-            .map(|at| our_byte(offset(at)))
-            .collect();
-        #[cfg(test)]
-        MADE.set(MADE.get() + data.len());
+        let data = self.text_to_write(id, len - before.min(len));
         let written = self.world.stack.tcp_write(self.world.now, id, &data);
         match written {
             Ok(taken) => {
@@ -116,6 +103,15 @@ impl Runner {
             }
             Err(WriteError::ShutDown | WriteError::Stale) => failed("EPIPE"),
         }
+    }
+
+    /// What comes next of our text, `len` bytes of it or what there is room for: more is not even made, for a call
+    /// that waits is made again and again.
+    pub(super) fn text_to_write(&self, id: TcpId, len: usize) -> Vec<u8> {
+        let start = self.sockets.written;
+        let most = len.min(self.world.stack.tcp_room(id));
+        let text = start..start + most as u64;
+        text.map(|at| our_byte(offset(at))).collect()
     }
 
     /// What the call that waits has written; returns what it had.
