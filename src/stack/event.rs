@@ -1,9 +1,9 @@
 //! What the stack tells its user: which socket became ready, and for what.
 //!
 //! *Owns* the event queue and each socket's armed bits. *Does not* decide when a socket is ready.
-//! Invariants: one pending entry per id with its bits merged, so the queue is as long as there are
-//! sockets at most; a bit is told once and again only after [`Events::rearm`], which the call that
-//! would block does.
+//! Invariants: one entry in the queue for each slot with its bits merged, whoever had the slot since the user
+//! polled last, so the queue is as long as there were sockets at a time at most; a bit is told once and again
+//! only after [`Events::rearm`], which the call that would block does.
 
 use std::collections::VecDeque;
 
@@ -44,13 +44,38 @@ pub enum SocketId {
 
 const KINDS: usize = 4;
 
+/// The kind of a socket: a place in the list of slots.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Tcp,
+    Listener,
+    Udp,
+    Ping,
+}
+
+/// A slot, whoever has it.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    kind: Kind,
+    index: u32,
+}
+
 impl SocketId {
-    fn place(self) -> (usize, RawId) {
+    fn place(self) -> (Kind, RawId) {
         match self {
-            Self::Tcp(id) => (0, id.raw()),
-            Self::Listener(id) => (1, id.raw()),
-            Self::Udp(id) => (2, id.raw()),
-            Self::Ping(id) => (3, id.raw()),
+            Self::Tcp(id) => (Kind::Tcp, id.raw()),
+            Self::Listener(id) => (Kind::Listener, id.raw()),
+            Self::Udp(id) => (Kind::Udp, id.raw()),
+            Self::Ping(id) => (Kind::Ping, id.raw()),
+        }
+    }
+
+    fn of(kind: Kind, raw: RawId) -> Self {
+        match kind {
+            Kind::Tcp => Self::Tcp(TcpId::from_raw(raw)),
+            Kind::Listener => Self::Listener(ListenerId::from_raw(raw)),
+            Kind::Udp => Self::Udp(UdpId::from_raw(raw)),
+            Kind::Ping => Self::Ping(PingId::from_raw(raw)),
         }
     }
 }
@@ -69,6 +94,7 @@ pub struct Event {
 struct Slot {
     generation: u32,
     live: bool,
+    /// Does it stand in the queue? A socket that comes after one that does takes its turn.
     queued: bool,
     pending: Readiness,
     armed: Readiness,
@@ -78,14 +104,14 @@ struct Slot {
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     slots: [Vec<Slot>; KINDS],
-    queue: VecDeque<SocketId>,
+    queue: VecDeque<Place>,
 }
 
 impl Events {
     /// Starts telling about a new socket: every bit is armed.
     pub(crate) fn register(&mut self, id: SocketId) {
         let (kind, raw) = id.place();
-        let slots = &mut self.slots[kind];
+        let slots = &mut self.slots[kind as usize];
         let blank = Slot {
             generation: raw.generation,
             live: true,
@@ -100,7 +126,9 @@ impl Events {
                 ..blank
             });
         }
-        slots[raw.index as usize] = blank;
+        let slot = &mut slots[raw.index as usize];
+        let queued = slot.queued;
+        *slot = Slot { queued, ..blank };
     }
 
     /// Stops telling about a socket that was closed; what is pending is not told any more.
@@ -122,7 +150,8 @@ impl Events {
         slot.pending.insert(new);
         if !slot.queued {
             slot.queued = true;
-            self.queue.push_back(id);
+            let (kind, RawId { index, .. }) = id.place();
+            self.queue.push_back(Place { kind, index });
         }
     }
 
@@ -135,11 +164,15 @@ impl Events {
 
     /// The oldest pending event.
     pub(crate) fn poll(&mut self) -> Option<Event> {
-        while let Some(id) = self.queue.pop_front() {
-            let Some(slot) = self.slot(id) else { continue };
+        while let Some(Place { kind, index }) = self.queue.pop_front() {
+            let Some(slot) = self.slots[kind as usize].get_mut(index as usize) else {
+                continue;
+            };
             slot.queued = false;
             let ready = core::mem::take(&mut slot.pending);
             if !ready.is_empty() {
+                let generation = slot.generation;
+                let id = SocketId::of(kind, RawId { index, generation });
                 return Some(Event { id, ready });
             }
         }
@@ -154,7 +187,7 @@ impl Events {
 
     fn slot(&mut self, id: SocketId) -> Option<&mut Slot> {
         let (kind, raw) = id.place();
-        let slot = self.slots[kind].get_mut(raw.index as usize)?;
+        let slot = self.slots[kind as usize].get_mut(raw.index as usize)?;
         (slot.live && slot.generation == raw.generation).then_some(slot)
     }
 }
@@ -200,6 +233,36 @@ mod tests {
         events.raise(new, Readiness::WRITABLE);
         let ready = Readiness::WRITABLE;
         assert_eq!(events.poll(), Some(Event { id: new, ready }));
+    }
+
+    /// A user who polls seldom, and sockets that come and go: a slot stands in the queue once.
+    #[test]
+    fn sockets_that_are_gone_leave_nothing_in_the_queue() {
+        let mut events = Events::default();
+        for generation in 0..10_000 {
+            for index in 0..3 {
+                let id = udp(index, generation);
+                events.register(id);
+                events.raise(id, Readiness::READABLE);
+                events.forget(id);
+            }
+        }
+        assert_eq!(events.queue.len(), 3);
+        let [old, new] = [udp(1, 10_000), udp(1, 10_001)];
+        events.register(old);
+        events.raise(old, Readiness::READABLE);
+        events.forget(old);
+        events.register(new);
+        events.raise(new, Readiness::WRITABLE);
+        assert_eq!(events.queue.len(), 3);
+        let ready = Readiness::WRITABLE;
+        assert_eq!(events.poll(), Some(Event { id: new, ready }));
+        assert_eq!(events.poll(), None);
+        events.rearm(new, ready);
+        events.raise(new, ready);
+        assert_eq!(events.poll(), Some(Event { id: new, ready }));
+        let entry = size_of::<Slot>() * 9 / 8 + 2 * size_of::<Place>();
+        assert!(entry <= 32, "{entry}");
     }
 
     #[test]
