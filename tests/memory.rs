@@ -431,6 +431,44 @@ fn an_idle_established_connection_is_below_2_kib() {
     }
 }
 
+/// What a replay reckons for each that a file brings.
+#[test]
+fn a_route_is_below_1280_bytes_and_an_address_below_twice_that() {
+    let _turn = beside_others();
+    let spread = |number: u32| u128::from(number.wrapping_mul(0x9e37_79b1)) << 64 | 0xfd << 120;
+    let cidr = |number: u32, len: u8| {
+        let address = core::net::Ipv6Addr::from_bits(spread(number) | 1);
+        netloom::base::Cidr::new(address.into(), len).unwrap()
+    };
+    let via: IpAddr = "fe80::1".parse().unwrap();
+    let cost = |count: u32, add: &dyn Fn(InterfaceConfig, u32) -> InterfaceConfig| {
+        let mut stack = Stack::new(Config::new(Seed::from_number(1)));
+        let bare = InterfaceConfig::new(&Capabilities::full(Medium::Ethernet, 1500));
+        let config = (0..count).fold(bare, add);
+        let before = LIVE.get();
+        let on = stack.add_interface(Instant::ZERO, config.clone()).unwrap();
+        // Its addresses are probed for, and come into use.
+        let mut now = Instant::ZERO;
+        while let Some(due) = stack
+            .poll_timeout()
+            .filter(|_| now < Instant::from_millis(5000))
+        {
+            now = due.max(now);
+            stack.handle_timeout(now);
+        }
+        let held = LIVE.get() - before;
+        assert!(stack.wants_transmit(on) || count == 0);
+        usize::try_from(held).unwrap() / usize::try_from(count).unwrap()
+    };
+    for count in [5_000, 9_000] {
+        let route = cost(count, &|config, n| config.route(cidr(n, 128), Some(via)));
+        let address = cost(count, &|config, n| config.address(cidr(n, 128)));
+        println!("{count}: {route} bytes a route, {address} an address");
+        assert!(route < 1280, "{count} routes: {route} bytes each");
+        assert!(address < 2560, "{count} addresses: {address} bytes each");
+    }
+}
+
 #[test]
 fn a_half_open_connection_is_below_256_bytes() {
     let _turn = beside_others();

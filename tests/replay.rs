@@ -403,6 +403,55 @@ fn a_replay_takes_no_more_memory_than_it_may() {
     ends_for_lack_of_memory("opened", &opened);
 }
 
+/// An interface with a hundred thousand routes is an entry of a few bytes for each: it is not even made. Many with
+/// some of them, or with addresses, end like anything that adds up.
+#[test]
+fn an_interface_is_reckoned_before_it_is_made() {
+    type Listed = fn(netloom::InterfaceConfig, u32) -> netloom::InterfaceConfig;
+    let routed: Listed = |interface, number| {
+        let to = std::net::Ipv4Addr::from_bits(0x0b00_0000 + number * 256);
+        let to = Cidr::new(to.into(), 24).unwrap();
+        interface.route(to, Some([10, 0, 0, 9].into()))
+    };
+    let addressed: Listed = |interface, number| {
+        let address = std::net::Ipv4Addr::from_bits(0x0b00_0000 + number * 256 + 1);
+        interface.address(Cidr::new(address.into(), 24).unwrap())
+    };
+    let many = |interfaces: u32, each: u32, listed: Listed| {
+        hoard(
+            netloom::Config::new(Seed::from_number(7)),
+            Medium::Ip,
+            |stack, _| {
+                for first in (0..interfaces).map(|number| number * each) {
+                    let bare = netloom::InterfaceConfig::new(&Capabilities::full(Medium::Ip, 1500));
+                    let interface = (first..first + each).fold(bare, listed);
+                    stack
+                        .add_interface(netloom::Instant::ZERO, interface)
+                        .unwrap();
+                }
+            },
+        )
+    };
+    ends_for_lack_of_memory("routes", &many(40, 500, routed));
+    ends_for_lack_of_memory("addresses", &many(40, 250, addressed));
+    for (name, each, listed) in [("routes", 100_000, routed), ("addresses", 8_000, addressed)] {
+        let file = many(1, each, listed);
+        assert!(file.len() < 3 << 20, "{name}: {}", file.len());
+        assert!(matches!(end_of(&file), ReplayEnd::Complete), "{name}");
+        let mut replay = replay(&file).memory_limit(16 << 20);
+        match replay.run() {
+            Ok(ReplayEnd::Memory { held, .. }) => assert!(held > 16 << 20, "{name}: {held}"),
+            other => panic!("{name}: {other:?}"),
+        }
+        // The first, which is the recorder's own, is all that was made.
+        let made = |scope: u32| {
+            let on = netloom::stack::InterfaceId::from_scope(scope).unwrap();
+            replay.stack().addresses(on).count()
+        };
+        assert_eq!((made(1), made(2)), (1, 0), "{name}");
+    }
+}
+
 /// Replayed whole where that much is allowed, and ended where it is not.
 fn ends_for_lack_of_memory(name: &str, file: &[u8]) {
     const LIMIT: usize = 16 << 20;

@@ -138,7 +138,7 @@ impl Addresses {
         }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Address> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Address> {
         self.list.iter()
     }
 

@@ -4,6 +4,7 @@
 //! a limit of its own, but the settings that these come from may be whatever a file says.
 
 use super::Stack;
+use super::interface_config::InterfaceConfig;
 use super::outbox::{Frame, Outgoing};
 
 /// What a connection without text, and an interface, take.
@@ -12,11 +13,36 @@ const LARGE: usize = 4 << 10;
 /// What any other record and a packet that waits take, beside the payload.
 const SMALL: usize = 512;
 
+/// What a route takes: in each of two trees a node of its own, one where it parts from its neighbour, and a table
+/// with room for more of its prefix (`cargo test --test memory`).
+pub(crate) const ROUTE: usize = 1280;
+
+/// What an address takes beside the route to its network: the list, what finds it there, and a tree of sources before
+/// and after its duplicate detection (`cargo test --test memory`).
+const ADDRESS: usize = 1280;
+
+impl InterfaceConfig {
+    /// About how many bytes an interface made of this takes, before anything is queued there.
+    pub(crate) fn footprint(&self) -> usize {
+        let routes = self.routes.len() + self.gateways.len();
+        LARGE + addresses(self.addresses.len()) + self::routes(routes + self.addresses.len())
+    }
+}
+
+const fn routes(count: usize) -> usize {
+    count.saturating_mul(ROUTE)
+}
+
+const fn addresses(count: usize) -> usize {
+    count.saturating_mul(ADDRESS)
+}
+
 impl Stack {
     /// About how many bytes are held: what sockets are charged, what waits for neighbours, devices and
     /// users, and what there are records of. Walks what waits in outboxes and for pings.
     pub(crate) fn footprint(&self) -> usize {
         let neighbours = &self.net.neighbours;
+        let addresses_of = self.net.interfaces.iter().map(|i| i.addresses.iter().len());
         let outboxes = self.net.interfaces.iter().flat_map(|i| i.outbox.waiting());
         let (connections, records) = self.tcp.census();
         let large = connections.saturating_add(self.net.interfaces.len());
@@ -28,6 +54,8 @@ impl Stack {
             self.memory().used.saturating_sub(self.memory.outside()),
             large.saturating_mul(LARGE),
             small.saturating_mul(SMALL),
+            routes(self.net.routes.len()),
+            addresses(addresses_of.sum()),
             neighbours.queued(),
             outboxes.map(packet).sum(),
             self.ping_payloads().map(|len| len + SMALL).sum(),

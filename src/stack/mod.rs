@@ -61,6 +61,7 @@ pub use call::{Call, Payload};
 pub use config::Config;
 pub use counters::Counters;
 pub use event::{Event, Readiness, SocketId};
+pub(crate) use footprint::ROUTE;
 pub use ids::{InterfaceId, ListenerId, PingId, StaleId, TcpId, UdpId};
 pub use interface_config::{ConfigError, InterfaceConfig};
 pub use journal::{Answer, Entry, Input, Journal, Offered, Outcome};

@@ -9,6 +9,7 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
+use super::ids::make_room;
 use crate::base::Cidr;
 
 /// The leading bits of an address.
@@ -105,6 +106,7 @@ impl<V> PrefixTree<V> {
         let side = prefix.bit(self.0[at].prefix.len);
         let made = self.0.len();
         let Some(child) = self.0[at].children[side] else {
+            make_room(&mut self.0, 1);
             self.0.push(Node::new(prefix));
             self.0[at].children[side] = Some(made);
             return made;
@@ -117,6 +119,7 @@ impl<V> PrefixTree<V> {
         let mut branch = Node::new(Prefix::new(prefix.bits, common));
         branch.least = self.0[child].least;
         branch.children[below.bit(common)] = Some(child);
+        make_room(&mut self.0, 1);
         self.0.push(branch);
         self.0[at].children[side] = Some(made);
         made

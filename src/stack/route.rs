@@ -89,6 +89,11 @@ impl Routes {
         self.gateways.extend(via.map(|via| (on, via)));
     }
 
+    /// Routes that were added: none is ever taken away.
+    pub(crate) const fn len(&self) -> usize {
+        self.added
+    }
+
     /// The interface and next hop for `dst`, on `scope` only when that is given.
     ///
     /// Among the routes of the longest prefix the first whose gateway is not known to be dead is

@@ -1,20 +1,23 @@
 //! How much memory a replay may take: a file is anybody's, and what it says is told to a stack.
 //!
 //! *Owns* the limit, and when it is looked at. *Does not* trust a setting in a file: what the stack really holds is
-//! measured, and the bytes of frames that something still points into.
+//! measured, and the bytes of frames that something still points into. An interface brings so much at once
+//! that it is reckoned before it is told.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
 
-use crate::stack::{Call, Entry, Input, MOST_AT_ONCE, Stack};
+use crate::stack::{Call, Entry, Input, MOST_AT_ONCE, ROUTE, Stack};
 
 /// What may be in memory, and what came since that was measured.
 #[derive(Debug)]
 pub(super) struct Bound {
     pub(super) limit: usize,
-    /// The most that the entries can have brought since it was measured.
+    /// What there was when it was measured.
+    measured: usize,
+    /// The most that the entries can have brought since then.
     brought: usize,
     /// Bytes of frames that the stack or an entry holds.
     frames: Arc<AtomicUsize>,
@@ -36,6 +39,7 @@ impl Default for Bound {
     fn default() -> Self {
         Self {
             limit: LIMIT,
+            measured: 0,
             brought: 0,
             frames: Arc::default(),
         }
@@ -50,9 +54,27 @@ impl Bound {
         Bytes::from_owner(Held { data, frames })
     }
 
+    /// The most values that lists of one entry may have together: each is a route or an address.
+    pub(super) const fn most_listed(&self) -> usize {
+        self.limit / ROUTE
+    }
+
+    /// What there would be with an entry whose lists hold so many values.
+    pub(super) const fn with_listed(&self, values: usize) -> usize {
+        self.measured.saturating_add(values.saturating_mul(ROUTE))
+    }
+
     /// This entry is about to be told.
-    pub(super) fn bring(&mut self, entry: &Entry) {
+    ///
+    /// # Errors
+    /// How many bytes there would be, when it is an interface and they are more than may be.
+    pub(super) fn bring(&mut self, entry: &Entry) -> Result<(), usize> {
         self.brought = self.brought.saturating_add(most_of(entry));
+        let held = self.measured.saturating_add(self.brought);
+        if matches!(entry, Entry::Input(Input::Interface(..))) && held > self.limit {
+            return Err(held);
+        }
+        Ok(())
     }
 
     /// How many bytes there are, when it was worth a look and they are more than may be.
@@ -63,12 +85,16 @@ impl Bound {
         self.brought = 0;
         let frames = self.frames.load(Relaxed);
         let held = stack.footprint().saturating_add(frames);
+        self.measured = held;
         (held > self.limit).then_some(held)
     }
 }
 
 /// What can be in memory of an entry that was told.
 fn most_of(entry: &Entry) -> usize {
+    if let Entry::Input(Input::Interface(_, config)) = entry {
+        return ENTRY + config.footprint();
+    }
     let (len, segment) = match entry {
         Entry::Input(Input::Frame(_, _, frame)) => (frame.data.len(), frame.meta.segment_size),
         Entry::Input(Input::Call(_, call)) => match &**call {

@@ -29,6 +29,8 @@ pub(super) struct Take {
     left: Bytes,
     /// What stands in for a congestion control of the user's own.
     own: Option<Choice>,
+    /// How many values its lists may still have: a few bytes are a value of many.
+    listed: usize,
 }
 
 /// Why bytes are no entry.
@@ -54,6 +56,9 @@ pub enum Nonsense {
         "a connection has a congestion control of its user's own, which the replay was not given"
     )]
     OwnCongestion,
+    /// Lists of more values than the memory limit has room for.
+    #[error("it lists {0} values, more than the memory limit has room for")]
+    Many(usize),
     /// A piece that does not belong where it stands.
     #[error("it is out of place")]
     OutOfPlace,
@@ -61,7 +66,16 @@ pub enum Nonsense {
 
 impl Take {
     pub(super) const fn new(left: Bytes, own: Option<Choice>) -> Self {
-        Self { left, own }
+        let listed = usize::MAX;
+        Self { left, own, listed }
+    }
+
+    /// The same, whose lists hold no more values than so many together.
+    pub(super) fn listing(self, most: usize) -> Self {
+        Self {
+            listed: most,
+            ..self
+        }
     }
 
     /// Everything was taken.
@@ -164,6 +178,10 @@ impl<T: Code> Code for Vec<T> {
     fn take(from: &mut Take) -> Result<Self, Nonsense> {
         // Each takes a byte at least: the bytes bound the list.
         let len = usize::take(from)?;
+        if len > from.listed && len <= from.left.len() {
+            return Err(Nonsense::Many(len));
+        }
+        from.listed = from.listed.saturating_sub(len);
         (0..len).map(|_| T::take(from)).collect()
     }
 }

@@ -94,9 +94,13 @@ impl<R: Read> Entries<R> {
         if self.ended.is_none()
             && let Some(held) = self.bound.exceeded(stack)
         {
-            let limit = self.bound.limit;
-            self.ended = Some(ReplayEnd::Memory { held, limit });
+            self.ended = Some(self.out_of_memory(held));
         }
+    }
+
+    const fn out_of_memory(&self, held: usize) -> ReplayEnd {
+        let limit = self.bound.limit;
+        ReplayEnd::Memory { held, limit }
     }
 
     /// How the file ended, once.
@@ -167,7 +171,8 @@ impl<R: Read> Entries<R> {
                 _ => return Err(Nonsense::OutOfPlace),
             };
             if !whole.is_empty() {
-                let mut from = Take::new(whole, self.own.clone());
+                let most_listed = self.bound.most_listed();
+                let mut from = Take::new(whole, self.own.clone()).listing(most_listed);
                 let block = take_block(&mut from)?;
                 from.end()?;
                 let is_end = matches!(block, Block::End(..));
@@ -260,11 +265,14 @@ impl<R: Read> Iterator for Entries<R> {
             return None;
         }
         match self.entry() {
-            Ok(Some(entry)) => {
-                self.bound.bring(&entry);
-                return Some((self.packet, entry));
-            }
+            Ok(Some(entry)) => match self.bound.bring(&entry) {
+                Ok(()) => return Some((self.packet, entry)),
+                Err(held) => self.ended = Some(self.out_of_memory(held)),
+            },
             Ok(None) => self.ended = Some(self.end()),
+            Err(Nonsense::Many(values)) => {
+                self.ended = Some(self.out_of_memory(self.bound.with_listed(values)));
+            }
             Err(what) => {
                 let offset = self.offset;
                 self.ended = Some(ReplayEnd::Nonsense { offset, what });

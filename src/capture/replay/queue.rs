@@ -2,7 +2,8 @@
 //!
 //! *Owns* the buffer, the thread and why writing ended. *Does not* know what the bytes are, but that each
 //! piece is whole by itself. Invariants: who gives bytes waits for no disk; a file that failed ends with
-//! a whole piece; the bound is one on all that is in memory, what is being written included.
+//! a whole piece; the bound is one on all that is in memory, what is being written included: but for one
+//! piece alone that is larger, where who gives bytes waits.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -182,7 +183,8 @@ impl Queue {
         })
     }
 
-    /// The same, where who gives bytes waits for room.
+    /// The same, where who gives bytes waits for room: nothing is refused for lack of it. A piece larger than all
+    /// the room waits until it is alone.
     pub(super) const fn waiting(mut self) -> Self {
         self.waits = true;
         self
@@ -221,11 +223,13 @@ impl Write for Queue {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let mut state = self.shared.lock();
-        while self.waits && !state.ended && state.held() > self.most / 2 {
+        let fits = |held: usize| held.saturating_add(piece.len()) <= self.most;
+        while self.waits && !state.ended && state.held() > 0 && !fits(state.held()) {
             let woken = self.shared.changed.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
-        if state.held().saturating_add(piece.len()) > self.most {
+        let is_alone = self.waits && state.held() == 0;
+        if !is_alone && !fits(state.held()) {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         state.push(piece);
@@ -382,6 +386,30 @@ mod tests {
             leave.send(()).unwrap();
         }
         giver.join().unwrap();
+    }
+
+    /// Room is waited for, not half of it: each of these leaves none for the next, and the last has none even
+    /// alone.
+    #[test]
+    fn who_waits_is_never_refused_for_lack_of_room() {
+        let (queue, told, leave) = gated(1000);
+        let mut queue = queue.waiting();
+        let giver = thread::spawn(move || {
+            for len in [450, 600, 999, 1000, 1001, 1] {
+                queue.write_all(&vec![7; len])?;
+            }
+            Ok::<_, io::Error>(())
+        });
+        let mut written = 0;
+        while written < 4051 {
+            let Ok(more) = told.recv_timeout(Duration::from_secs(60)) else {
+                break;
+            };
+            written += more;
+            leave.send(()).unwrap();
+        }
+        assert_eq!(giver.join().unwrap().map_err(|error| error.kind()), Ok(()));
+        assert_eq!(written, 4051);
     }
 
     /// What a burst needed is not kept.
