@@ -409,6 +409,34 @@ impl fmt::Debug for UdpSocket {
 mod tests {
     use super::*;
 
+    /// Small ones are bounded by their number, long before their bytes are.
+    #[test]
+    fn the_queue_to_the_user_has_places() {
+        let (datagrams, received) = crossbeam_channel::bounded(QUEUE_DATAGRAMS);
+        let queue = UdpQueue {
+            datagrams,
+            errors: crossbeam_channel::bounded(1).0,
+            account: Arc::default(),
+            limit: 212_992,
+            dropped: Arc::default(),
+            waits: Arc::default(),
+        };
+        for _ in 0..1025 {
+            queue.push(stack::Datagram {
+                data: Bytes::from_static(b"x"),
+                from: SocketAddr::from(([10, 0, 0, 2], 9)),
+                to: IpAddr::from([10, 0, 0, 1]),
+                ttl: 64,
+                tos: 0,
+            });
+        }
+        let dropped = queue.dropped.load(Ordering::Relaxed);
+        assert_eq!((received.len(), dropped), (1024, 1));
+        assert_eq!(queue.account.charged(), 1024 * 129);
+        assert_eq!(received.try_iter().count(), 1024);
+        assert_eq!(queue.account.charged(), 0);
+    }
+
     /// The queue to the user holds what the stack's own would: a datagram is charged the queue's memory
     /// beside its data, until the user lets go of it.
     #[test]

@@ -129,8 +129,9 @@ impl Changes {
     /// The run at `start` changed.
     pub(super) fn touch(&mut self, start: u64) {
         self.forget(start);
+        // First that: one more than the bound would double the room.
+        self.starts.truncate(MOST_RUNS - 1);
         self.starts.push_front(start);
-        self.starts.truncate(MOST_RUNS);
         self.untold = (self.untold + 1).min(MOST_RUNS);
     }
 
@@ -169,6 +170,24 @@ mod tests {
 
     fn seq(number: u32) -> SeqNum {
         SeqNum::new(number)
+    }
+
+    #[test]
+    fn changes_take_no_room_beyond_their_bound() {
+        let mut changes = Changes::default();
+        for start in 0..10 * MOST_RUNS as u64 {
+            changes.touch(start);
+        }
+        assert_eq!(
+            (changes.starts.len(), changes.untold()),
+            (MOST_RUNS, MOST_RUNS)
+        );
+        assert_eq!(
+            changes.next(1).next(),
+            Some(10 * MOST_RUNS as u64 - MOST_RUNS as u64)
+        );
+        let room = changes.starts.capacity();
+        assert!(room <= MOST_RUNS, "{room}");
     }
 
     /// Covers: CC-12 (however many segments a frame claims to hold)
