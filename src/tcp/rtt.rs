@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use crate::base::Instant;
+use crate::base::{Instant, nanos};
 
 use super::congestion::parts::{LOCAL_RTT, WindowedMin};
 use super::seq::SeqNum;
@@ -71,8 +71,8 @@ impl Rtt {
             rttvar: 0,
             latest: 0,
             min: WindowedMin::new(MIN_WINDOW),
-            base_rto: nanos(initial),
-            min_rto: nanos(min_rto),
+            base_rto: reachable(initial),
+            min_rto: reachable(min_rto),
             backoff: 0,
             round: Round::default(),
         }
@@ -80,7 +80,7 @@ impl Rtt {
 
     /// Takes a sample in. `expected` is how many are expected per round trip, at least one.
     pub(crate) fn sample(&mut self, rtt: Duration, expected: u32) {
-        self.take(nanos(rtt), expected);
+        self.take(reachable(rtt), expected);
     }
 
     fn take(&mut self, rtt: u64, expected: u32) {
@@ -203,7 +203,7 @@ impl Rtt {
 
     /// Sets the floor; takes effect with the next sample.
     pub(crate) fn set_min_rto(&mut self, min_rto: Duration) {
-        self.min_rto = nanos(min_rto);
+        self.min_rto = reachable(min_rto);
     }
 }
 
@@ -235,8 +235,8 @@ fn step(from: u64, to: u64, parts: u32) -> u64 {
 
 /// A time as nanoseconds, at most 146 years: what lies further ahead of a clock is no time, and a timer set to it
 /// does not run.
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).map_or(u64::MAX / 4, |nanos| nanos.min(u64::MAX / 4))
+fn reachable(time: Duration) -> u64 {
+    nanos(time).min(u64::MAX / 4)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::path::{ETHERNET, HEADERS};
 use super::run::Run;
 use super::unit::Unit;
 use super::{Experiment, Kind, Scenario};
+use crate::base::nanos;
 use crate::device::{QueueLimit, WireConfig};
 use crate::sim::app::AppId;
 use crate::sim::apps::{Bulk, Sink};
@@ -219,8 +220,4 @@ fn link(seed: u64) -> Result<Pair, SimError> {
     let there = wire.clone().ce_above(CE_ABOVE).pass_not_ect(true);
     let ports = [PortConfig::new(), PortConfig::new()];
     Pair::with(seed, LinkConfig::from((there, wire)), ports)
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -14,7 +14,7 @@ use super::path::{ETHERNET, HEADERS, Path};
 use super::run::Run;
 use super::unit::Unit;
 use super::{Experiment, Kind, Scenario};
-use crate::base::Instant;
+use crate::base::{Instant, nanos};
 use crate::sim::app::{App, Wake};
 use crate::sim::apps::Sink;
 use crate::sim::cx::Cx;
@@ -430,10 +430,6 @@ fn told(row: &Row, name: &str) -> i128 {
 
 fn number(value: i128) -> u64 {
     u64::try_from(value).unwrap_or(0)
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn count<T>(of: impl Iterator<Item = T>) -> u64 {

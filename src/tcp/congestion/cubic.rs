@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use crate::base::Instant;
+use crate::base::{Instant, nanos};
 
 use super::control::CongestionControl;
 use super::event::{
@@ -460,10 +460,6 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros())
         .unwrap_or(u64::MAX)
         .min(MOST_MICROS)
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
