@@ -59,8 +59,8 @@ impl Citations {
         let mut files = BTreeSet::new();
         for (rfc, section) in item.clauses() {
             let below = format!("{section}.");
-            for ((_, cited), paths) in self.sections.range((rfc, section.clone())..) {
-                if *cited != section && !cited.starts_with(&below) {
+            for ((of, cited), paths) in self.sections.range((rfc, section.clone())..) {
+                if *of != rfc || *cited != section && !cited.starts_with(&below) {
                     break;
                 }
                 files.extend(paths.iter().map(String::as_str));
@@ -100,6 +100,7 @@ fn files_are_found_by_name_and_else_by_section() {
         source("src/c.rs", "fn c() {} // A-4\n"),
         source("src/d/tests.rs", "// RFC 9293 §3.1"),
         source("tests/e.rs", "// RFC 9293 §3.1"),
+        source("src/f.rs", "// RFC 9294 §3.4"),
     ]);
     let files = |id: &str, text: &str, source: &str| {
         let item = Item {
@@ -120,6 +121,8 @@ fn files_are_found_by_name_and_else_by_section() {
     assert_eq!(files("A-1", "Text (MUST-8)", "RFC 9293 §3.4"), "a.rs");
     assert_eq!(files("A-1", "Text", "RFC 9293 §3; RFC 1 §1"), "a.rs b.rs");
     assert_eq!(files("A-4", "Text", "RFC 9293 §3.4"), "c.rs");
-    assert_eq!(files("A-1", "Text", "RFC 9294 §3.4"), "");
+    assert_eq!(files("A-1", "Text", "RFC 9294 §3.4"), "f.rs");
+    assert_eq!(files("A-1", "Text", "RFC 9294 §3.1"), "");
+    assert_eq!(files("A-1", "Text", "RFC 9292 §3.4"), "");
     assert_eq!(files("A-1", "Text", "RFC 9293 §3.40"), "");
 }

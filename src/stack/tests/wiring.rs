@@ -38,7 +38,7 @@ fn heard(
     ((said != RecvError::WouldBlock).then_some(said), outcome)
 }
 
-/// Covers: IC4-28 (each error of IPv4 reaches the transport that it quotes).
+/// Covers: IC4-6, IC4-9, IC4-15, IC4-16 (each error of IPv4 reaches the transport that it quotes).
 #[test]
 fn errors_of_ipv4_are_passed_up() {
     use ipv4::icmp::{TimeExceededCode, UnreachableCode};
