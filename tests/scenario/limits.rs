@@ -77,7 +77,8 @@ fn keep_alive_by_default_is_two_hours_and_nine_probes() {
     t.run(&script);
 }
 
-/// Covers: TCP-31 (SHLD-11). A limit of the user's own takes the place of the retries', whichever is more.
+/// Covers: TCP-67, TCP-30 (MUST-21). A limit of the user's own takes the place of the retries', which would end it
+/// later.
 #[test]
 fn a_user_time_out_counts_from_what_was_acknowledged_last() {
     let options = TcpOptions::default().user_timeout(Some(Duration::from_secs(3)));
@@ -99,7 +100,7 @@ fn a_user_time_out_counts_from_what_was_acknowledged_last() {
     );
 }
 
-/// Covers: TCP-63. A RST in LAST-ACK ends what had ended both ways: CLOSED is told, and no failure.
+/// RFC 9293 §3.10.7.4: a RST in LAST-ACK ends what had ended both ways: CLOSED is told, and no failure.
 #[test]
 fn a_reset_in_last_ack_is_an_end_and_no_failure() {
     let mut t = Scenario::established().build();
