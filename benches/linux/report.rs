@@ -154,7 +154,7 @@ impl Report {
         let set = SETTINGS.map(|(name, value)| format!("`{name} = {value}`"));
         self.line(&format!("- Set in both namespaces: {}.", set.join(", ")));
         self.line("- The algorithm is that of the route (`congctl`). TAPs and netloom's port without offload, MTU 1500.");
-        self.line(&format!("- netloom: `{:?}`.", rig.host.tcp_options()));
+        self.line(&format!("- netloom: `{:?}`.", rig.options()));
         self.line(&format!(
             "- The wire itself takes {} ns for a frame; wires of at most {} Mbit/s, or one, are used at once.",
             super::bridge::wire_nanos(),

@@ -52,9 +52,10 @@ pub(crate) const SETTINGS: [(&str, &str); 4] = [
     ("ipv6/conf/all/disable_ipv6", "1"),
 ];
 
-/// What netloom's buffers may grow to: the kernels', as above. By default they end at a quarter of that and less, which
-/// is less than what is under way at 1 Gbit/s and 100 ms when some of it is late.
-const MOST_BUFFER: usize = 64 << 20;
+/// What netloom's send buffers may grow to: the kernels', as above. By default they end at a quarter of that, which is less
+/// than what is under way at 1 Gbit/s and 100 ms when some of it is late. All else is what the host makes of its
+/// device: what is in flight is bound by its queue.
+const SEND_BUFFER_MAX: usize = 64 << 20;
 
 /// All that a measurement runs on.
 pub(crate) struct Rig {
@@ -94,12 +95,7 @@ impl Rig {
         };
         let ports = vec![Port::new(near_tap), Port::new(far_tap), Port::new(own_port)];
         let bridge = Bridge::start(ports, cpus - 1, idle);
-        let buffers = TcpOptions::default()
-            .send_buffer_max(MOST_BUFFER)
-            .recv_buffer_max(MOST_BUFFER);
-        let mut host = Host::builder(own)
-            .address(format!("{}/24", Station::Own.ip()).parse()?)
-            .tcp(buffers);
+        let mut host = Host::builder(own).address(format!("{}/24", Station::Own.ip()).parse()?);
         if let Some(file) = capture {
             host = host.capture(file);
         }
@@ -166,7 +162,10 @@ impl Rig {
     pub(crate) fn options(&self) -> TcpOptions {
         let (choice, ecn) = &*self.own.lock().unwrap_or_else(PoisonError::into_inner);
         let options = self.host.tcp_options().clone();
-        options.congestion(choice.clone()).ecn(*ecn)
+        options
+            .send_buffer_max(SEND_BUFFER_MAX)
+            .congestion(choice.clone())
+            .ecn(*ecn)
     }
 }
 
