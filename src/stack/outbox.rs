@@ -135,7 +135,13 @@ impl Outbox {
         self.lines[self.turn].front()
     }
 
-    /// The same, taken away; the next line's turn comes after it.
+    /// What [`first`](Self::first) gave has left; the next line's turn comes.
+    pub(crate) fn drop_first(&mut self) {
+        drop(self.lines[self.turn].pop_front());
+        self.turn = (self.turn + 1) % CLASSES;
+    }
+
+    /// The first of the line whose turn it is, taken away; the next line's turn comes after it.
     pub(crate) fn pop(&mut self) -> Option<(Place, Outgoing)> {
         let at = self.line_in_turn()?;
         let outgoing = self.lines[at].pop_front()?;
@@ -214,7 +220,8 @@ mod tests {
         assert!(outbox.first().is_some());
         assert_eq!(outbox.turn, 2);
         assert!(outbox.push(Class::Neighbour, some()));
-        assert_eq!(outbox.pop().unwrap().0.0, 2);
+        outbox.drop_first();
+        assert_eq!(outbox.turn, 3);
         let rest = core::iter::from_fn(|| outbox.pop()).map(|(Place(at), _)| at);
         assert_eq!(rest.collect::<Vec<_>>(), [3, 1]);
         assert!(outbox.first().is_none());

@@ -145,7 +145,7 @@ impl Stack {
             if self.net.send_arp(now, on, to, &packet, out)? == Delivery::Full {
                 return Ok(Turn::Full);
             }
-            self.net.interfaces[on.index()].outbox.pop();
+            self.net.interfaces[on.index()].outbox.drop_first();
             self.count_left(now, on, asks);
             budget.spend(1);
             return Ok(Turn::Done);

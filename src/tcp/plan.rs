@@ -423,10 +423,9 @@ impl Connection {
         } else {
             (false, Flags::empty())
         };
-        Plan {
-            ect,
-            ..self.segment(What::New, self.snd.nxt, text, flags | cwr, options)
-        }
+        let mut plan = self.segment(What::New, self.snd.nxt, text, flags | cwr, options);
+        plan.ect = ect;
+        plan
     }
 
     // --- ACK ------------------------------------------------------------------------------

@@ -463,7 +463,7 @@ impl Neighbours {
     }
 
     fn remove(&mut self, timers: &mut Wheel, id: RawId) -> Option<Entry> {
-        let entry = self.entries.remove(id)?;
+        let entry = self.entries.get(id)?;
         self.index.remove(&entry.key);
         self.queued -= payload_bytes(&entry.queue);
         // The others are not listed.
@@ -471,7 +471,7 @@ impl Neighbours {
             self.unlist(entry.need, entry.made.1, id);
         }
         timers.set(timer(id), None);
-        Some(entry)
+        self.entries.remove(id)
     }
 
     fn reachable(&mut self, now: Instant) -> State {
