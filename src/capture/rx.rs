@@ -167,6 +167,19 @@ mod tests {
         packet
     }
 
+    /// A fragment's first bytes are no whole segment, whatever they sum up to.
+    #[test]
+    fn of_a_fragment_no_checksum_is_known() {
+        const MORE_FRAGMENTS: u8 = 0x20;
+        for offset in [[MORE_FRAGMENTS, 0], [0, 9]] {
+            let mut partial = packet(false, Protocol::UDP, false);
+            partial[6..8].copy_from_slice(&offset);
+            let frame = frame(LinkType::RAW, &partial);
+            let told = frame.to_rx(Instant::ZERO).unwrap().meta.checksum;
+            assert_eq!(told, RxChecksum::Unknown);
+        }
+    }
+
     #[test]
     fn a_partial_checksum_is_told_where_it_is() {
         for (six, ip) in [(false, 20), (true, 40)] {

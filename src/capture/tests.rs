@@ -852,6 +852,26 @@ fn the_size_limit_leaves_a_whole_file() {
     );
 }
 
+/// What the statistics block of a file's only interface says: seen, lost, and until when.
+fn statistics(file: &[u8]) -> (u64, u64, u64) {
+    let mut reader = PcapNgReader::new(file).unwrap();
+    let (mut seen, mut lost, mut until) = (0, 0, 0);
+    while let Some(block) = reader.next_block() {
+        if let Block::InterfaceStatistics(block) = block.unwrap() {
+            for option in &block.options {
+                match option {
+                    InterfaceStatisticsOption::IsbIfRecv(n) => seen = *n,
+                    InterfaceStatisticsOption::IsbOsDrop(n) => lost = *n,
+                    // The upper half comes first (pcapng §4.6), which that reader does not know.
+                    InterfaceStatisticsOption::IsbEndTime(at) => until = at.rotate_left(32),
+                    _ => {}
+                }
+            }
+        }
+    }
+    (seen, lost, until)
+}
+
 /// What the limit leaves out is seen and not kept, whoever writes.
 #[test]
 fn statistics_count_what_the_size_limit_leaves_out() {
@@ -859,33 +879,39 @@ fn statistics_count_what_the_size_limit_leaves_out() {
     let mut writer = Writer::new(Vec::new(), &settings).unwrap();
     let on = writer.interface(LinkType::RAW, "tun7").unwrap();
     let (mut kept, mut left_out) = (0, 0);
-    for _ in 0..20 {
-        match writer
-            .frame(on, Instant::ZERO, Direction::Inbound, &[0x45; 400], &[])
-            .unwrap()
-        {
+    for n in 0..20 {
+        let at = Instant::from_nanos(n);
+        let written = writer.frame(on, at, Direction::Inbound, &[0x45; 400], &[]);
+        match written.unwrap() {
             Written::Kept => kept += 1,
             Written::OverLimit => left_out += 1,
         }
     }
     assert!(kept > 0 && left_out > 0, "{kept} {left_out}");
-    let file = writer.finish().unwrap();
-    let mut reader = PcapNgReader::new(file.as_slice()).unwrap();
-    let mut counts = None;
-    while let Some(block) = reader.next_block() {
-        if let Block::InterfaceStatistics(block) = block.unwrap() {
-            let (mut seen, mut lost) = (0, 0);
-            for option in &block.options {
-                match option {
-                    InterfaceStatisticsOption::IsbIfRecv(n) => seen = *n,
-                    InterfaceStatisticsOption::IsbOsDrop(n) => lost = *n,
-                    _ => {}
-                }
-            }
-            counts = Some((seen, lost));
-        }
+    let (seen, lost, until) = statistics(&writer.finish().unwrap());
+    assert_eq!((seen, lost), (kept + left_out, left_out));
+    assert_eq!(until, EPOCH + 19);
+}
+
+/// What a queue lost in front of a frame is counted with it.
+#[test]
+fn statistics_count_what_was_lost_before() {
+    let mut writer = Writer::new(Vec::new(), &settings()).unwrap();
+    let on = writer.interface(LinkType::RAW, "tun7").unwrap();
+    for lost_before in [0, 3, 4] {
+        let packet = writer::Packet {
+            at: Instant::ZERO,
+            direction: None,
+            head: &[0x45; 40],
+            rest: &[],
+            original_len: 40,
+            lost_before,
+            comment: None,
+        };
+        assert_eq!(writer.packet(on, &packet).unwrap(), Written::Kept);
     }
-    assert_eq!(counts, Some((kept + left_out, left_out)));
+    let (seen, lost, _) = statistics(&writer.finish().unwrap());
+    assert_eq!((seen, lost), (3 + 7, 7));
 }
 
 #[test]

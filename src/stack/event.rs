@@ -221,6 +221,17 @@ mod tests {
     }
 
     #[test]
+    fn a_closed_socket_is_told_of_nothing() {
+        let mut events = Events::default();
+        let id = udp(0, 0);
+        events.register(id);
+        events.raise(id, Readiness::READABLE);
+        events.forget(id);
+        events.raise(id, Readiness::WRITABLE);
+        assert_eq!(events.poll(), None);
+    }
+
+    #[test]
     fn a_closed_socket_and_its_successor_are_not_mixed() {
         let mut events = Events::default();
         let (old, new) = (udp(0, 0), udp(0, 1));

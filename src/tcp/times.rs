@@ -122,6 +122,25 @@ mod tests {
         }
     }
 
+    /// Who is idle gives room back, and nothing that is still out.
+    #[test]
+    fn room_is_given_back_and_nothing_else() {
+        let mut times = Times::default();
+        for n in 0..1000 {
+            times.push(sent(n, 0));
+        }
+        while times.iter().count() > 2 {
+            times.pop();
+        }
+        let (left, held): (Vec<_>, _) = (times.iter().collect(), times.held());
+        times.cool();
+        assert_eq!(times.iter().collect::<Vec<_>>(), left);
+        assert!(times.held() < held);
+        times.clear();
+        times.cool();
+        assert_eq!(times.held(), 0);
+    }
+
     /// However often what is here is taken for lost and not: nothing is here twice, and all are in the order in
     /// which they left.
     #[test]

@@ -162,6 +162,23 @@ mod tests {
         }
     }
 
+    /// An ACK of a part of what was out does not end the round of a D-SACK: its others are of the same round.
+    #[test]
+    fn a_round_of_d_sacks_lasts_until_what_was_out_is_acknowledged() {
+        for base in [1000, u32::MAX - 50] {
+            let seq = |n| SeqNum::new(base) + n;
+            let mut rack = Rack::default();
+            rack.on_dsack(seq(0), seq(300));
+            let once = rack.window(&path());
+            rack.on_una(seq(100));
+            rack.on_dsack(seq(100), seq(400));
+            assert_eq!(rack.window(&path()), once);
+            rack.on_una(seq(300));
+            rack.on_dsack(seq(300), seq(400));
+            assert!(rack.window(&path()) > once);
+        }
+    }
+
     /// Covers: RAK-2, RAK-3.
     #[test]
     fn the_window_opens_with_reordering_and_d_sacks_and_shuts_after_sixteen_recoveries() {
