@@ -55,8 +55,9 @@ impl Prr {
     pub fn new(target: u32, flight: u32) -> Self {
         Self {
             target,
-            // RFC 9937 §6: what is divided by is never 0.
-            recover_fs: flight.max(1),
+            // RFC 9937 §6: what is divided by is never 0. And a flight below the target is no window to shrink from: a
+            // quotient above one would let go many times what was delivered (a mark on a keystroke did).
+            recover_fs: flight.max(target).max(1),
             delivered: 0,
             out: 0,
         }
@@ -167,6 +168,22 @@ mod tests {
             assert_eq!(prr.on_ack(&PrrAck::new(1, inflight).advanced(), 1), window);
             prr.on_send(window - inflight);
             inflight = window - 1;
+        }
+    }
+
+    /// Little was in flight when it started, and more than the target when ACKs come: no more leaves than was delivered.
+    #[test]
+    fn a_flight_below_the_target_is_conserved() {
+        for flight in [0, 1, 700] {
+            let mut prr = Prr::new(1000, flight);
+            let mut inflight = 5000;
+            for _ in 0..5 {
+                inflight -= 1000;
+                let window = prr.on_ack(&PrrAck::new(1000, inflight).advanced(), 1000);
+                assert_eq!(window, inflight + 1000, "a flight of {flight}");
+                prr.on_send(window - inflight);
+                inflight = window;
+            }
         }
     }
 
