@@ -19,7 +19,7 @@ use netloom::link::{RxChecksum, RxFrame, TxFrame};
 use super::monitor::Monitor;
 use super::rng::Rng;
 use super::scenario::{Asking, Bleach, DeviceFaults, Stripped};
-use super::segment::{asks_for_ecn, bleach, ecn_of, strip, tcp_at, tcp_of};
+use super::segment::{asks_for_ecn, bleach, ecn_of, is_icmp_error, strip, tcp_at, tcp_of};
 
 /// The sending half of a device that is full or drops now and then.
 pub(crate) struct Fickle {
@@ -107,6 +107,9 @@ impl Fickle {
                 "{now:?} {}> {line} {:?} {sent:?}",
                 self.who, frame.meta.segment
             );
+        }
+        if is_icmp_error(self.ethernet, frame.headers) {
+            self.monitor.borrow_mut().on_error(now, self.who);
         }
         if let Some(header) = tcp_of(self.ethernet, frame.headers) {
             let text = frame.payload_len();

@@ -11,6 +11,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod answers;
 mod controller;
 mod draw;
 mod end;
@@ -26,6 +27,7 @@ mod shrink;
 mod start;
 mod user;
 mod users;
+mod windows;
 mod world;
 
 use std::collections::BTreeMap;

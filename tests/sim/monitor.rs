@@ -6,7 +6,8 @@
 //! RFC 7323 §2.4), nothing is sent further beyond the peer's window than a probe is; whoever
 //! gets text or a FIN says something soon (RFC 9293 §3.8.6.3 MUST-40), what comes again included: the
 //! ACK was lost, and its sender sends into silence (r38). The bits of ECN are only where RFC 3168 allows
-//! them, and only once the peer asked or agreed. What is reported by SACK is judged in `reports`.
+//! them, and only once the peer asked or agreed. What is reported by SACK is judged in `reports`, how many answers
+//! leave in `answers`.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -15,9 +16,10 @@ use netloom::Instant;
 
 use netloom::tcp::{Ecn, Flags, Header, Options};
 
+use super::answers::Answers;
 use super::draw::PLENTY;
 use super::reports::Reports;
-use super::scenario::{Conversation, Scenario};
+use super::scenario::{Conversation, Offload, Scenario};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Half {
@@ -53,6 +55,9 @@ struct Marks {
 const ECT0: u8 = 2;
 const CE: u8 = 3;
 
+// The least that anybody's segments are cut to: what is left of the least MTU that is drawn.
+const LEAST_MSS: u64 = 32;
+
 // An ACK is delayed by 40 ms; a device that is full is tried again after microseconds.
 const ANSWER_TAKES: Duration = Duration::from_millis(50);
 
@@ -71,6 +76,9 @@ pub(crate) struct Monitor {
     /// Do both ends keep whatever comes beyond a hole?
     keeps: bool,
     reports: Reports,
+    answers: Answers,
+    /// May one frame that end n gets be several segments?
+    merged: [bool; 2],
 }
 
 /// How far `a` is ahead of `b`.
@@ -91,6 +99,8 @@ impl Monitor {
         Self {
             unscaled: scenario.stripped.window_scale,
             cookies: scenario.cookies,
+            merged: [0, 1]
+                .map(|end| scenario.coalesce[end] || scenario.offloads[1 - end] == Offload::Full),
             ecn: scenario.tcp.each_ref().map(|end| end.ecn),
             keeps: scenario.memory == [PLENTY; 2]
                 // In a small buffer what keeps a piece counts more than the piece.
@@ -121,9 +131,12 @@ impl Monitor {
         ]
     }
 
-    /// SACK blocks that were checked, and ACKs that had to have one.
-    pub(crate) fn reported(&self) -> [(&'static str, u64); 2] {
+    /// Answers and errors that were counted, SACK blocks that were checked, and ACKs that had to have one.
+    pub(crate) fn reported(&self) -> [(&'static str, u64); 5] {
         [
+            ("ACKs that tell nothing new", self.answers.repeated),
+            ("RSTs", self.answers.resets),
+            ("ICMP errors", self.answers.errors_sent),
             ("SACK: blocks", self.reports.blocks),
             (
                 "SACK: bare ACKs below a hole",
@@ -148,6 +161,14 @@ impl Monitor {
         let flags = header.flags();
         let len = text as u32 + u32::from(flags.contains(Flags::FIN));
         self.marks.ce += u64::from(ecn == CE);
+        // No peer's segments have less text than this, but for its last one.
+        let segments = if self.merged[to] {
+            1 + text as u64 / LEAST_MSS
+        } else {
+            1
+        };
+        let asked = (ports(1 - to, header), to);
+        self.answers.on_arrival(asked, flags, segments);
         let cookies = self.cookies;
         let flow = self.flow(1 - to, header);
         flow[to].ecn_heard |= flags.contains(Flags::SYN | Flags::ECE);
@@ -202,17 +223,25 @@ impl Monitor {
         }
     }
 
+    /// End `from` sends an ICMP error.
+    pub(crate) fn on_error(&mut self, now: Instant, from: usize) {
+        self.answers.on_error(now, from);
+    }
+
     /// End `from` sends a segment with `text` bytes.
     pub(crate) fn on_segment(&mut self, from: usize, header: &Header<'_>, text: usize, ecn: u8) {
         let (flags, unscaled) = (header.flags(), self.unscaled);
         self.check_ecn(from, header, text, ecn);
+        let asked = (ports(from, header), from);
         let flow = self.flow(from, header);
         flow[from].owes = None;
         if flags.contains(Flags::RST) {
             flow[from].reset = true;
-            return;
+            return self.answers.on_reset(asked);
         }
         if flags.contains(Flags::SYN) {
+            self.answers.on_syn(asked, header.seq());
+            let flow = self.flow(from, header);
             on_syn(flow, from, header);
             let way = (ports(from, header), from, header.seq());
             return self.reports.on_syn(way, header);
@@ -222,7 +251,15 @@ impl Monitor {
             flow[from].fin = Some(header.seq().wrapping_add(len));
         }
         check_numbers(flow, from, header.seq(), len);
+        let before = flow[from];
         check_promise(flow, from, header, unscaled);
+        let told = |half: &Half| (half.ack, half.edge);
+        // What begins below its end is a probe, and the first ACK answers a SYN.
+        let is_probe = header.seq() != flow[from].end;
+        if len == 0 && !is_probe && before.ack.is_some() && told(&before) == told(&flow[from]) {
+            self.answers.on_repeated(asked, header);
+        }
+        let flow = self.flow(from, header);
         if let [Some((own, _)), Some((theirs, _))] = [flow[from].syn, flow[1 - from].syn] {
             let way = (ports(from, header), from, theirs);
             // Whose user has closed it keeps nothing that nobody will read.

@@ -21,6 +21,28 @@ pub(crate) fn tcp_at(ethernet: bool, frame: &[u8]) -> Option<usize> {
     (protocol == TCP && frame.len() >= at + 20).then_some(at)
 }
 
+/// Is it an ICMP error of the stacks' own making?
+pub(crate) fn is_icmp_error(ethernet: bool, frame: &[u8]) -> bool {
+    const ICMP: u8 = 1;
+    const ICMPV6: u8 = 58;
+    let ip = if ethernet { 14 } else { 0 };
+    let Some(first) = frame.get(ip) else {
+        return false;
+    };
+    let (protocol, at) = match first >> 4 {
+        4 => (ip + 9, ip + usize::from(first & 15) * 4),
+        6 => (ip + 6, ip + 40),
+        _ => return false,
+    };
+    match (first >> 4, frame.get(protocol), frame.get(at)) {
+        // Unreachable, time exceeded, parameter problem (RFC 792).
+        (4, Some(&ICMP), Some(kind)) => [3, 11, 12].contains(kind),
+        // RFC 4443 §2.1.
+        (6, Some(&ICMPV6), Some(kind)) => *kind < 128,
+        _ => false,
+    }
+}
+
 /// The TCP header of a frame, if there is one.
 pub(crate) fn tcp_of(ethernet: bool, frame: &[u8]) -> Option<Header<'_>> {
     let at = tcp_at(ethernet, frame)?;

@@ -22,6 +22,7 @@ use super::scenario::{Opener, Sabotage, Scenario};
 use super::start;
 use super::user::{Actor, Outcome};
 use super::users::{Table, Users};
+use super::windows::Windows;
 
 // The longest run, and the longest wait for anything to happen to any user. The longest that a
 // stack waits for a peer by default is 15 minutes (R2).
@@ -39,6 +40,7 @@ pub(crate) struct World {
     users: [AppId<Users>; 2],
     table: Rc<RefCell<Table>>,
     watched: Watched,
+    windows: Windows,
     twins: bool,
     /// What stood when a user last got on.
     progress_at: Instant,
@@ -86,6 +88,7 @@ impl World {
             network.add_app(hosts[who], users)
         });
         Self {
+            windows: Windows::default(),
             progress_at: start,
             progress_frames: 0,
             twins: watch.twins,
@@ -147,6 +150,8 @@ impl World {
         ];
         counts.extend(self.watched.monitor.borrow().marks());
         counts.extend(self.watched.monitor.borrow().reported());
+        counts.push(("windows that rose", self.windows.rises));
+        counts.push(("times that more was in flight", self.windows.sends));
         counts.extend(self.stack_counts());
         Ran {
             took: self.now().since(self.watched.start),
@@ -207,6 +212,11 @@ impl World {
         }
         if core::mem::take(&mut self.table.borrow_mut().progress) {
             self.note_progress();
+        }
+        let (now, talks) = (self.now(), self.scenario.conversations.len());
+        for (end, host) in self.hosts.into_iter().enumerate() {
+            let stack = self.network.stack(host);
+            self.windows.check(now, end, stack, talks);
         }
         assert!(
             self.frames() - self.progress_frames < MOST_FRAMES,
