@@ -103,3 +103,24 @@ impl Answers {
         bucket.tokens = left.unwrap_or_else(|| panic!("end {from} sends too many ICMP errors"));
     }
 }
+
+/// What a judge of rates must not let pass, for no world sends enough ICMP errors to show it.
+#[test]
+#[should_panic(expected = "too many ICMP errors")]
+fn a_seventh_error_at_once_is_found() {
+    let mut answers = Answers::default();
+    for n in 0..7 {
+        answers.on_error(Instant::from_millis(1000 + n), 0);
+    }
+}
+
+#[test]
+fn an_error_a_second_is_none_too_many() {
+    let mut answers = Answers::default();
+    for n in 0..6 {
+        answers.on_error(Instant::from_millis(1000), 1);
+        answers.on_error(Instant::from_millis(1000 * (n + 2)), 0);
+    }
+    answers.on_error(Instant::from_millis(2001), 1);
+    assert_eq!(answers.errors_sent, 13);
+}
