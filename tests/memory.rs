@@ -1,4 +1,4 @@
-//! What a connection costs in memory, and that a steady flow allocates nothing: with a counting
+//! What a connection costs in memory, that a steady flow allocates nothing, and that a replay holds no file: with a counting
 //! allocator, which is why these tests have a process of their own.
 #![allow(unsafe_code)] // the counting allocator, and nothing else
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
@@ -11,15 +11,18 @@ use core::sync::atomic::{AtomicIsize, Ordering};
 use core::time::Duration;
 use std::alloc::System;
 use std::io::{Read, Write};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use netloom::base::Protocol;
 use netloom::bytes::Bytes;
+use netloom::capture::{DifferenceClass, Fed, ForeignReplay, Recording, RecordingSettings, Replay};
 use netloom::device::{
     Capabilities, Device, Medium, Pair, PairRx, PairTx, Receive, RxBatch, Sent, Transmit,
+    WireConfig,
 };
 use netloom::host::Host;
 use netloom::link::{PartialChecksum, SegmentKind, Segmentation, TxFrame, TxMeta};
+use netloom::sim::{Bulk, HostConfig, Network, PortConfig, Sink};
 use netloom::stack::{
     AddressState, ConnectError, Event, ListenOptions, ListenerId, Port, Readiness, SocketId, TcpId,
 };
@@ -35,6 +38,8 @@ struct Counting;
 thread_local! {
     /// Bytes that this thread allocated, less those that it freed.
     static LIVE: Cell<isize> = const { Cell::new(0) };
+    /// The most that those were since it was last set.
+    static PEAK: Cell<isize> = const { Cell::new(0) };
     /// Allocations by this thread, growth included.
     static CALLS: Cell<usize> = const { Cell::new(0) };
     /// Bytes of them together.
@@ -60,7 +65,11 @@ fn alone() -> RwLockWriteGuard<'static, ()> {
 fn count(grown: isize, calls: usize, size: usize) {
     ALL_LIVE.fetch_add(grown, Ordering::Relaxed);
     // A thread that ends has no counters any more.
-    let _ = LIVE.try_with(|live| live.set(live.get() + grown));
+    let live = LIVE.try_with(|live| {
+        live.set(live.get() + grown);
+        live.get()
+    });
+    let _ = PEAK.try_with(|peak| peak.set(peak.get().max(live.unwrap_or(0))));
     let before = CALLS.try_with(|all| all.replace(all.get() + calls));
     if calls > 0 && before.is_ok() {
         let _ = ALLOCATED.try_with(|all| all.set(all.get() + size));
@@ -1208,6 +1217,188 @@ fn no_controller_allocates_in_a_steady_flow() {
             assert!(seen >= 140, "{choice}, {trouble:?}: {seen} episodes of 150");
         }
     }
+}
+
+// --- replays ------------------------------------------------------------------------------
+
+/// The most bytes that this thread held at once for `work`.
+fn peak(work: impl FnOnce()) -> isize {
+    let before = LIVE.get();
+    PEAK.set(before);
+    work();
+    PEAK.get() - before
+}
+
+/// A capture that nobody holds: its records come one by one.
+struct Made<I> {
+    records: I,
+    now: Vec<u8>,
+    read: usize,
+}
+
+impl<I: Iterator<Item = Vec<u8>>> Read for Made<I> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        if self.read == self.now.len() {
+            (self.now, self.read) = (self.records.next().unwrap_or_default(), 0);
+        }
+        let len = buf.len().min(self.now.len() - self.read);
+        buf[..len].copy_from_slice(&self.now[self.read..self.read + len]);
+        self.read += len;
+        Ok(len)
+    }
+}
+
+/// The header of a pcap of raw IP, nanoseconds, little endian.
+fn pcap_header() -> Vec<u8> {
+    let words = [0xa1b2_3c4du32, 0x0004_0002, 0, 0, 262_144, 101];
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// A segment of 10.0.0.1's, whose number is beyond 1000, or of 10.0.0.2's, beyond 5000.
+fn record(
+    nanos: u64,
+    from: u8,
+    port: u16,
+    flags: Flags,
+    (seq, ack): (u32, u32),
+    text: usize,
+) -> Vec<u8> {
+    let mut fields = Fields::default();
+    (fields.src_port, fields.dst_port) = if from == 1 { (port, 80) } else { (80, port) };
+    (fields.flags, fields.seq, fields.ack, fields.window) = (flags, seq, ack, 60_000);
+    let mut segment = vec![b'x'; 20 + text];
+    let _ = fields.emit(&Options::NONE, &mut segment);
+    let (src, dst) = ([10, 0, 0, from].into(), [10, 0, 0, 3 - from].into());
+    let sum = ipv4::pseudo_sum(src, dst, Protocol::TCP, segment.len());
+    let sum = sum.bytes(&segment).finish().to_be_bytes();
+    segment[16..18].copy_from_slice(&sum);
+    let mut packet = vec![0; 20];
+    let _ = ipv4::Fields::new(src, dst, Protocol::TCP).emit(segment.len(), &mut packet);
+    packet.extend(segment);
+    let (seconds, nanos) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+    let len = packet.len() as u32;
+    let head = [seconds as u32, nanos as u32, len, len];
+    let mut record: Vec<u8> = head.iter().flat_map(|word| word.to_le_bytes()).collect();
+    record.extend(packet);
+    record
+}
+
+/// Connections one after the other, each of which sends so many segments of 1000 bytes, a millisecond apart.
+fn connections(count: u64, segments: u32) -> impl Iterator<Item = Vec<u8>> {
+    let all = (0..count).flat_map(move |n| {
+        let start = n * u64::from(segments + 10) * 1_000_000;
+        let port = 1024 + (n % 50_000) as u16;
+        let (syn, ack, fin) = (Flags::SYN, Flags::ACK, Flags::FIN | Flags::ACK);
+        let at = move |step: u32| start + u64::from(step) * 1_000_000;
+        let end = 1001 + 1000 * segments;
+        let opening = [
+            record(at(0), 1, port, syn, (1000, 0), 0),
+            record(at(1), 2, port, syn | ack, (5000, 1001), 0),
+            record(at(2), 1, port, ack, (1001, 5001), 0),
+        ];
+        let text = (0..segments).flat_map(move |n| {
+            let seq = 1001 + 1000 * n;
+            [
+                record(at(3 + n), 1, port, ack, (seq, 5001), 1000),
+                record(at(3 + n), 2, port, ack, (5001, seq + 1000), 0),
+            ]
+        });
+        let closing = [
+            record(at(4 + segments), 1, port, fin, (end, 5001), 0),
+            record(at(5 + segments), 2, port, fin, (5001, end + 1), 0),
+            record(at(6 + segments), 1, port, ack, (end + 1, 5002), 0),
+        ];
+        opening.into_iter().chain(text).chain(closing)
+    });
+    core::iter::once(pcap_header()).chain(all)
+}
+
+/// A capture of others is read once and not kept, however many connections are in it and however much they say, from
+/// either side.
+#[test]
+fn a_foreign_capture_is_not_held() {
+    let _turn = beside_others();
+    for from in [1, 2] {
+        let held = |count, segments| {
+            peak(|| {
+                let made = Made {
+                    records: connections(count, segments),
+                    now: Vec::new(),
+                    read: 0,
+                };
+                let fed = Fed::From([10, 0, 0, from].into());
+                let replay = ForeignReplay::new(made, fed).unwrap();
+                let report = replay.most_flows(16).finish();
+                assert!(report.is_sound(), "{report}");
+                assert_eq!(report.flows, count, "{report}");
+                let text = report.difference(DifferenceClass::Text);
+                assert_eq!(text, None, "{report}");
+            })
+        };
+        let many = [40, 400].map(|count| held(count, 5));
+        let long = [500, 5000].map(|segments| held(1, segments));
+        println!("from {from}: {many:?} of many, {long:?} of one");
+        for [few, more] in [many, long] {
+            assert!(more < few + few / 4, "from {from}: {few}, then {more}");
+        }
+    }
+}
+
+/// A recording is read once and not kept.
+#[test]
+fn a_recording_is_not_held() {
+    let _turn = beside_others();
+    let held = [500_000, 5_000_000].map(|bytes| {
+        let file = recorded(bytes);
+        assert!(file.len() as u64 > bytes);
+        let mut replay = None;
+        let held = peak(|| {
+            let end = replay.insert(Replay::new(&file[..]).unwrap()).run();
+            assert!(end.is_ok(), "{:?}", end.err());
+        });
+        println!("{} bytes recorded, {held} held", file.len());
+        held
+    });
+    assert!(held[1] < held[0] + held[0] / 4, "{held:?}");
+}
+
+/// A file that outlives who writes it.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The recording of a simulated host that receives so many bytes.
+fn recorded(bytes: u64) -> Vec<u8> {
+    let file = Shared::default();
+    let mut net = Network::new(7);
+    let wire = WireConfig::perfect()
+        .rate(100_000_000)
+        .delay(Duration::from_millis(1));
+    let sends = net.add_host(HostConfig::new("sends"));
+    let own = file.clone();
+    let receives = net.add_host(HostConfig::new("receives").journal(move |config| {
+        let settings = RecordingSettings::new(std::time::UNIX_EPOCH).queue(1 << 30);
+        Box::new(Recording::start(own, config, &settings).unwrap())
+    }));
+    let port = |n: u8| PortConfig::new().address(format!("10.0.0.{n}/24").parse().unwrap());
+    net.link(sends.port(port(1)), receives.port(port(2)), wire)
+        .unwrap();
+    let at = SocketAddr::new([10, 0, 0, 2].into(), 9);
+    net.add_app(receives, Sink::new(at));
+    net.add_app(sends, Bulk::new(at).bytes(bytes));
+    net.run_for(Duration::from_secs(3)).unwrap();
+    drop(net);
+    core::mem::take(&mut file.0.lock().unwrap())
 }
 
 // --- through a host -----------------------------------------------------------------------
