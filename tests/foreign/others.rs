@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use netloom::base::DropReason;
+use netloom::base::checksum::checksum;
 use netloom::capture::{DifferenceClass as Class, Fed, ForeignReplay};
 use netloom::device::WireConfig;
 use netloom::sim::{Cx, Pair, Wake};
 use netloom::stack::{PingOptions, SocketId, UdpOptions};
 
-use crate::talk::{LEFT, RIGHT, captured};
+use crate::talk::{LEFT, RIGHT, captured, edited};
 
 /// Pings both ways, questions over UDP with answers, one to a port that is closed, and a broadcast.
 pub(crate) fn mixed() -> Vec<u8> {
@@ -77,5 +78,33 @@ fn datagrams_and_pings_are_as_they_were() {
         let drops = &report.drops;
         assert_eq!(drops.get(DropReason::IcmpUnmatched), 0, "{report}");
         assert_eq!(drops.get(DropReason::PingUnclaimed), 0, "{report}");
+    }
+}
+
+/// What a packet has behind its datagram is not read: the stack cuts it off, and so it is looked for without.
+#[test]
+fn bytes_behind_a_datagram_are_not_its() {
+    let mut padded = 0;
+    let file = edited(&mixed(), |mut frame| {
+        let data = &mut frame.data;
+        if data[12..14] == [8, 0] && data[23] == 17 {
+            // Four more bytes in the packet, and no checksum.
+            data.extend(b"more");
+            data[17] += 4;
+            data[24..26].fill(0);
+            let sum = checksum(&data[14..34]).to_be_bytes();
+            data[24..26].copy_from_slice(&sum);
+            data[40..42].fill(0);
+            frame.original_len += 4;
+            padded += 1;
+        }
+        Some(frame)
+    });
+    assert!(padded >= 7);
+    for fed in [LEFT, RIGHT] {
+        let mut replay = ForeignReplay::new(&file[..], Fed::From(fed)).unwrap();
+        let report = replay.finish();
+        assert!(report.is_sound(), "{report}");
+        assert_eq!(report.datagrams, 3, "{report}");
     }
 }

@@ -339,19 +339,14 @@ impl Engine {
             let detail = format!("{} to {}", ip.src, ip.dst);
             self.breach(BreachKind::Uncounted, detail);
         }
+        let whole = captured.packet.whole(ip.len);
         let udp = match &ip.body {
-            Body::Udp { data, .. } => Some(
-                captured
-                    .packet
-                    .whole(ip.len)
-                    .into_owned()
-                    .split_off(data.start),
-            ),
+            Body::Udp { data, .. } => whole.get(data.clone()),
             _ => None,
         };
         let received = self.datagrams.take_received();
         for got in received {
-            if udp.as_deref() != Some(&got[..]) {
+            if udp != Some(&got[..]) {
                 let detail = format!("a datagram of {} bytes from {}", got.len(), ip.src);
                 self.breach(BreachKind::Received, detail);
             }
