@@ -282,3 +282,40 @@ fn a_foreign_capture_is_fed_or_it_is_said_how() {
         assert!(text.contains(cause), "{text}");
     }
 }
+
+/// What stands where the new recording would be written is somebody's.
+#[test]
+fn accepting_overwrites_nothing_else() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("usage.record");
+    let new = file.with_extension("record.new");
+    std::fs::write(&file, "no recording").unwrap();
+    let accept = || {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_netloom"));
+        let output = run
+            .arg("replay")
+            .arg(&file)
+            .arg("--accept")
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    std::fs::write(&new, "kept").unwrap();
+    let (status, told) = accept();
+    assert!(
+        status == Some(1) && told.contains("is there already"),
+        "{told}"
+    );
+    assert_eq!(std::fs::read_to_string(&new).unwrap(), "kept");
+    std::fs::remove_file(&new).unwrap();
+    // Without it the file is looked at, and nothing is left behind.
+    let (status, told) = accept();
+    assert!(
+        status == Some(1) && !told.contains("is there already"),
+        "{told}"
+    );
+    assert!(!new.exists());
+    std::fs::remove_file(&file).unwrap();
+}

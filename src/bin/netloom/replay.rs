@@ -1,7 +1,7 @@
 //! `netloom replay`: a recorded run again, offline, and what is otherwise; or a capture of other stacks, fed to ours.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// When anything is otherwise, take it for right from now on: FILE is replaced by a recording of the
-    /// same inputs with what came of them now.
+    /// same inputs with what came of them now. Until that is whole it is FILE.new, which must not be there.
     #[arg(long, conflicts_with = "until")]
     accept: bool,
     /// How much the recorded host may hold, about: what a file asks for is held here.
@@ -78,6 +78,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     });
     if let Some(fed) = from.or(to) {
         return foreign(path, fed);
+    }
+    if args.accept && beside(path).symlink_metadata().is_ok() {
+        return Err(in_the_way(path));
     }
     let mut replay = open(path, args.memory)?;
     if let Some(packet) = args.until {
@@ -191,21 +194,46 @@ fn finish(path: &Path, replay: &Replay<File>, end: &ReplayEnd) -> Result<(), Fai
     ))
 }
 
-/// Puts a recording of the same inputs in the place of the file.
-fn accept(path: &Path, memory: u64) -> Result<(), Failure> {
+/// Where the new recording is written until it is whole.
+fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
-    let new = PathBuf::from(name);
-    let written = open(path, memory)?.accept(&new);
+    name.into()
+}
+
+fn in_the_way(path: &Path) -> Failure {
+    let new = beside(path);
+    Failure::new(format_args!(
+        "{} is there already, where the new recording would be written: move it away",
+        new.display()
+    ))
+}
+
+/// Puts a recording of the same inputs in the place of the file.
+fn accept(path: &Path, memory: u64) -> Result<(), Failure> {
+    let new = beside(path);
+    match File::create_new(&new) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(in_the_way(path)),
+        Err(error) => return Err(not_written(&new, &error)),
+    }
+    let accepted = rewritten(path, &new, memory);
+    if accepted.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    say(format_args!("{}: accepted; {}", path.display(), accepted?))
+}
+
+fn rewritten(path: &Path, new: &Path, memory: u64) -> Result<ReplayEnd, Failure> {
+    let written = open(path, memory)?.accept(new);
     let end = written.map_err(|error| Failure::new(format_args!("{}: {error}", new.display())))?;
     if !end.is_sound() {
-        let _ = fs::remove_file(&new);
         return Err(Failure::new(format_args!("{}: {end}", path.display())));
     }
-    fs::rename(&new, path).map_err(|error| {
+    fs::rename(new, path).map_err(|error| {
         Failure::new(format_args!("cannot replace {}: {error}", path.display()))
     })?;
-    say(format_args!("{}: accepted; {end}", path.display()))
+    Ok(end)
 }
 
 /// Rows of connections on their way to a file.

@@ -81,6 +81,8 @@ pub enum Why {
     QueueFull,
     /// The file had reached its size limit.
     SizeLimit,
+    /// One call brought more than a replay takes for one, as an interface with a million routes.
+    TooLong,
 }
 
 impl core::fmt::Display for Why {
@@ -89,6 +91,7 @@ impl core::fmt::Display for Why {
             Self::Complete => "complete",
             Self::QueueFull => "ended early: the queue before its writer was full",
             Self::SizeLimit => "ended early: it had reached its size limit",
+            Self::TooLong => "ended early: one call brought more than 65 MiB",
         })
     }
 }
@@ -257,7 +260,7 @@ fields! {
 numbered! {
     SegmentKind, "kind of super-segment" { 0 => Tcp4, 1 => Tcp6, 2 => Udp }
     DeviceDrop, "device's reason" { 0 => NoBuffers, 1 => LinkDown, 2 => Refused }
-    Why, "end" { 0 => Complete, 1 => QueueFull, 2 => SizeLimit }
+    Why, "end" { 0 => Complete, 1 => QueueFull, 2 => SizeLimit, 3 => TooLong }
 }
 
 impl Code for RxChecksum {

@@ -184,7 +184,7 @@ impl Recording {
     fn write_pieces(&mut self, entry: &[u8]) -> io::Result<()> {
         if entry.len() > LONGEST {
             // What nothing could read ends it.
-            return Err(io::ErrorKind::QuotaExceeded.into());
+            return Err(io::ErrorKind::InvalidData.into());
         }
         let last = (entry.len() - 1) / PIECE;
         for (number, part) in entry.chunks(PIECE).enumerate() {
@@ -218,6 +218,7 @@ impl Recording {
             self.writer.forget();
             self.end_early(match error.kind() {
                 io::ErrorKind::FileTooLarge => Why::SizeLimit,
+                io::ErrorKind::InvalidData => Why::TooLong,
                 _ => Why::QueueFull,
             });
         }
@@ -229,6 +230,7 @@ impl Recording {
             self.over = Some(why);
             let flag = match why {
                 Why::SizeLimit => &self.counters.size_limit,
+                Why::TooLong => &self.counters.too_long,
                 _ => &self.counters.queue_full,
             };
             flag.store(true, Relaxed);
@@ -450,4 +452,28 @@ fn private(_: &mut std::fs::OpenOptions) {}
 #[cfg(not(unix))]
 fn make_private(_: &File) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Seed;
+
+    /// It is not the queue that was full.
+    #[test]
+    fn a_call_that_is_too_long_says_so() {
+        let settings = RecordingSettings::new(std::time::UNIX_EPOCH);
+        let config = Config::new(Seed::from_number(1));
+        for (len, told) in [
+            (LONGEST, None),
+            (LONGEST + 1, Some(Why::TooLong.to_string())),
+        ] {
+            let settings = settings.clone().queue(1 << 30);
+            let mut recording = Recording::start(io::sink(), &config, &settings).unwrap();
+            recording.entry.resize(1 + len, 0);
+            let written = recording.write_entry(Instant::ZERO);
+            recording.settle(written);
+            assert_eq!(recording.watch().failure(), told);
+        }
+    }
 }

@@ -113,6 +113,7 @@ pub(super) struct Counters {
     pub(super) lost: AtomicU64,
     pub(super) queue_full: AtomicBool,
     pub(super) size_limit: AtomicBool,
+    pub(super) too_long: AtomicBool,
     /// How it ends where that is not its stack's end: with this mark, or with none.
     pub(super) ends: OnceLock<Option<(Why, u64)>>,
 }
@@ -134,6 +135,7 @@ impl RecordingWatch {
         let early = [
             (&self.counters.queue_full, Why::QueueFull),
             (&self.counters.size_limit, Why::SizeLimit),
+            (&self.counters.too_long, Why::TooLong),
         ];
         let mut early = early.iter().filter(|(flag, _)| flag.load(Relaxed));
         early.next().map(|(_, why)| why.to_string())

@@ -114,7 +114,7 @@ fn bytes_of(put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 fn entries() -> Vec<Vec<u8>> {
     let on = InterfaceId::from_scope(1).unwrap();
     let now = Instant::from_millis(9);
-    let ends = [Why::Complete, Why::QueueFull, Why::SizeLimit];
+    let ends = [Why::Complete, Why::QueueFull, Why::SizeLimit, Why::TooLong];
     let mut all = vec![bytes_of(put_some_head)];
     all.extend(frames(now, on));
     all.extend(other_inputs(now, on));
@@ -222,7 +222,7 @@ fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let expected = [
         173, 145, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 189, 191, 18, 26, 18, 27, 31, 26, 26, 26,
         19, 124, 18, 18, 10, 58, 25, 32, 39, 41, 18, 18, 20, 54, 18, 18, 18, 2, 10, 19, 11, 12, 40,
-        40, 40, 41, 10, 10, 10,
+        40, 40, 41, 10, 10, 10, 10,
     ];
     assert_eq!((FORMAT, &lengths[..]), (3, &expected[..]));
 }
