@@ -448,7 +448,7 @@ mod tests {
         let (router, host) = ([10, 0, 0, 9].into(), [10, 0, 0, 1].into());
         let _ = ipv4::Fields::new(router, host, Protocol::ICMP).emit(message.len(), &mut bytes);
         bytes.extend(&message);
-        let sum = crate::base::checksum::checksum(&message).to_be_bytes();
+        let sum = checksum(&message).to_be_bytes();
         bytes[22..24].copy_from_slice(&sum);
         let found = ip(&bytes);
         assert!(is_right(&bytes, &found));
