@@ -122,6 +122,24 @@ fn the_table_has_every_scenario_as_it_is() {
     whole.unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// `docs/missed.md` tells of each row that is missed, why it is, and of no other.
+#[test]
+fn what_is_missed_is_explained() {
+    let mut missed = table::missed(include_str!("../../docs/scenarios.md"));
+    let mut explained = table::explained(include_str!("../../docs/missed.md"));
+    missed.sort_unstable();
+    explained.sort_unstable();
+    assert_eq!(missed, explained, "rows, and headings");
+}
+
+#[test]
+fn missed_rows_and_headings_are_read() {
+    let rows = "| `A` | met |\n| `B1-15` | derived | met<br>**missed** |\n";
+    assert_eq!(table::missed(rows), ["B1-15"]);
+    let text = "## `A`, `B1-15`: why `this`\n`C` is none\n";
+    assert_eq!(table::explained(text), ["A", "B1-15", "this"]);
+}
+
 /// A table without one scenario, or with another definition of it, is none.
 #[test]
 fn a_table_that_is_old_or_short_is_found() {

@@ -16,6 +16,25 @@ pub(crate) fn results(scenario: &Scenario) -> String {
     format!("| `{}` | {} |", scenario.id, scenario.kind)
 }
 
+/// Ids of the rows with a result that is not as expected.
+pub(crate) fn missed(table: &str) -> Vec<&str> {
+    let rows = table.lines().filter(|row| row.contains("**missed**"));
+    rows.filter_map(id).collect()
+}
+
+/// Ids in the headings of `docs/missed.md`.
+pub(crate) fn explained(text: &str) -> Vec<&str> {
+    let headings = text.lines().filter(|line| line.starts_with("## "));
+    headings
+        .flat_map(|heading| heading.split('`').skip(1).step_by(2))
+        .collect()
+}
+
+/// The first that stands in backticks.
+fn id(row: &str) -> Option<&str> {
+    row.split('`').nth(1)
+}
+
 /// Does the table have each scenario, as it is now?
 pub(crate) fn check(table: &str) -> Result<(), String> {
     let has = |start: String| table.lines().any(|line| line.starts_with(&start));
