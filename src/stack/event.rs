@@ -162,6 +162,11 @@ impl Events {
         }
     }
 
+    /// Places in the queue.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// The oldest pending event.
     pub(crate) fn poll(&mut self) -> Option<Event> {
         while let Some(Place { kind, index }) = self.queue.pop_front() {

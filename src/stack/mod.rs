@@ -165,7 +165,7 @@ impl Stack {
 
     /// The oldest event that was not told yet.
     pub fn poll_event(&mut self) -> Option<Event> {
-        let mut woken = false;
+        let (mut woken, waiting) = (false, self.events.waiting());
         let event = loop {
             let event = self.events.poll();
             // Each writer that memory was refused is told once, and pays for that with its refusal.
@@ -174,7 +174,8 @@ impl Stack {
             }
             woken = true;
         };
-        if event.is_some() || woken {
+        // A place that was left by who is gone, and is given up now, is nobody's after this.
+        if event.is_some() || woken || self.events.waiting() < waiting {
             self.note(|| Input::Event(event));
         }
         event
