@@ -73,7 +73,7 @@ impl Windows {
 
     fn check_one(&mut self, whose: (usize, TcpId), info: &TcpInfo) {
         let smss = info.snd_mss;
-        let seen = self.seen.entry(whose).or_insert(Seen {
+        let seen = self.seen.entry(whose).or_insert_with(|| Seen {
             highest: info.cwnd.max(initial(smss)),
             cwnd: info.cwnd,
             acked: info.bytes_acked,

@@ -13,7 +13,7 @@ use crate::base::Instant;
 use crate::stack::{Stack, TcpId};
 use crate::tcp::TcpInfo;
 
-/// A stack and its peer in the middle of a script: [`Drill::begin`](super::Drill::begin) makes it. For tests that
+/// A stack and its peer in the middle of a script: [`Drill::begin`](crate::drill::Drill::begin) makes it. For tests that
 /// ask or do what no script can.
 ///
 /// Each piece goes on where the one before ended: descriptors, numbers, names and the clock stay. At the end
