@@ -3,6 +3,7 @@
 //! RFC 9293 §3.10 as its user sees it. *Owns* the calls of the stack. *Does not* read segments: `tcp` does.
 
 use core::net::SocketAddr;
+use std::collections::BTreeSet;
 
 use super::engine::Engine;
 use super::flow::{self, Flow, Key};
@@ -176,6 +177,17 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// One that is over makes room when it is wanted. What has gone since is taken off the line before that grows
+    /// beyond twice the flows there may be.
+    pub(super) fn queue_over(&mut self, key: Key) {
+        if self.over.len() >= self.most_flows.saturating_mul(2) {
+            let (flows, mut seen) = (&self.flows, BTreeSet::new());
+            self.over
+                .retain(|key| flows.get(key).is_some_and(Flow::is_over) && seen.insert(*key));
+        }
+        self.over.push_back(key);
     }
 
     /// Compares both ends and forgets the flow.

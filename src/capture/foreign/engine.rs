@@ -56,6 +56,8 @@ pub(super) struct Engine {
     pub(super) datagrams: Datagrams,
     pub(super) tcp: TcpOptions,
     pub(super) most_flows: usize,
+    /// How long a record of a connection that has ended may stay.
+    records_last: Duration,
     captured: Totals,
     live: Totals,
     pub(super) sent: Vec<SentFrame>,
@@ -70,6 +72,8 @@ pub(super) struct Setup {
     pub(super) tcp: TcpOptions,
     pub(super) most_flows: usize,
     pub(super) memory: usize,
+    /// How long a record of a connection that has ended may stay: TIME-WAIT, FIN-WAIT-2.
+    pub(super) records_last: Duration,
 }
 
 impl Engine {
@@ -89,6 +93,7 @@ impl Engine {
             datagrams: Datagrams::default(),
             tcp: setup.tcp,
             most_flows: setup.most_flows,
+            records_last: setup.records_last,
             captured: Totals::default(),
             live: Totals::default(),
             sent: Vec::new(),
@@ -368,7 +373,7 @@ impl Engine {
         self.datagrams.close(&mut self.world.stack);
         self.world.stack.tcp_abort_all(self.now);
         self.settle();
-        self.advance(self.now + FORGOTTEN);
+        self.advance(self.now + FORGOTTEN + self.records_last);
         let stack = &self.world.stack;
         let left = [
             ("connections", stack.tcp_open_count()),
@@ -417,7 +422,7 @@ impl Engine {
     }
 }
 
-/// After so long nothing of a connection that was given up is left: TIME-WAIT and FIN-WAIT-2 last a minute each.
+/// After so long, and TIME-WAIT or FIN-WAIT-2, nothing of a connection that was given up is left.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
 /// The link address of a group, when it is to one that a packet goes.

@@ -79,6 +79,7 @@ pub(super) struct Flow {
     their_window: u16,
     their_stamp: Option<u32>,
     our_mss: Option<u16>,
+    their_mss: Option<u16>,
     opened: Option<Instant>,
     round_trip: Duration,
     /// We opened, and their number is not known yet.
@@ -124,9 +125,14 @@ impl Flow {
         self.reset || (self.their_fin_acked && self.our_fin_acked)
     }
 
-    /// Bytes of text in a full segment of either side.
-    pub(super) fn mss(&self) -> u64 {
+    /// Bytes of text in a full segment of theirs: what the captured end told them.
+    pub(super) fn their_segment(&self) -> u64 {
         self.our_mss.map_or(USUAL_MSS, u64::from).max(1)
+    }
+
+    /// Bytes of text in a full segment of ours.
+    pub(super) fn our_segment(&self) -> u64 {
+        self.their_mss.map_or(USUAL_MSS, u64::from).max(1)
     }
 
     // --- what the capture says ------------------------------------------------------------
@@ -157,6 +163,7 @@ impl Flow {
         self.their_window = fields.window;
         if syn > 0 {
             self.scales.1 = segment.options.window_scale;
+            self.their_mss = segment.options.mss;
         }
         self.reset |= fields.flags.contains(Flags::RST);
         if let Some((val, _)) = segment.options.timestamps {

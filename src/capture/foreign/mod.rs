@@ -359,11 +359,12 @@ impl<R: Read> ForeignReplay<R> {
             self.last = Some(at);
             return self.now;
         };
+        // Who was ahead of all others, for a frame, does not stop the clock for them.
+        self.last = Some(at);
         if at < last {
             self.count(|report| report.backwards += 1);
             return self.now;
         }
-        self.last = Some(at);
         let mut gap = Duration::from_nanos(at - last);
         if gap > self.longest_gap {
             gap = self.longest_gap;
@@ -400,8 +401,10 @@ impl<R: Read> ForeignReplay<R> {
                 tcp: self.tcp.clone(),
                 most_flows: self.most_flows,
                 memory: self.memory,
+                records_last: self.config.time_wait.max(self.tcp.fin_timeout_setting()),
             };
-            self.engine = Some(Box::new(Engine::new(setup)));
+            let engine = self.engine.insert(Box::new(Engine::new(setup)));
+            engine.packet = captured.number;
         }
         Ok(())
     }

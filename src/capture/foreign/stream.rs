@@ -85,6 +85,8 @@ pub(super) struct Stream {
     pieces: BTreeMap<u64, Piece>,
     base: u64,
     next: u64,
+    /// Pieces found no room: what is not here may have been captured.
+    has_dropped: bool,
     /// Bytes that came twice with different values.
     pub(super) conflicts: u64,
 }
@@ -188,6 +190,7 @@ impl Stream {
             budget.overdraw(OVERHEAD);
             Piece::Unknown(piece.len())
         } else {
+            self.has_dropped = true;
             return;
         };
         self.pieces.insert(at, piece);
@@ -219,7 +222,7 @@ impl Stream {
         }
     }
 
-    /// Is this what the capture has at `at`? What was forgotten or cannot be known passes.
+    /// Is this what the capture has at `at`? What was forgotten, found no room or cannot be known passes.
     ///
     /// # Errors
     /// The first byte that is not.
@@ -231,6 +234,9 @@ impl Stream {
             let found = self.pieces.range(..=at).next_back();
             let held = found.filter(|(start, piece)| *start + piece.len() > at);
             let Some((start, piece)) = held else {
+                if self.has_dropped {
+                    return Ok(());
+                }
                 let offset = at;
                 return Err(Mismatch {
                     offset,

@@ -110,7 +110,7 @@ impl Engine {
             None => rewrite::Mapping::default(),
         };
         rewrite::segment(&mut bytes, ip, &mapping, captured.packet.is_cut);
-        let mss = self.flows.get(&key).map_or(u64::MAX, Flow::mss);
+        let mss = self.flows.get(&key).map_or(u64::MAX, Flow::their_segment);
         let merged = (segment.text_len() > mss)
             .then(|| core::num::NonZeroU16::new(u16::try_from(mss).unwrap_or(u16::MAX)))
             .flatten();
@@ -193,7 +193,7 @@ impl Engine {
         flow.forget(&mut self.budget);
         if flow.is_over() && !flow.is_queued {
             flow.is_queued = true;
-            self.over.push_back(key);
+            self.queue_over(key);
         }
         self.schedule(key);
     }
@@ -219,7 +219,7 @@ impl Engine {
         };
         let at = flow.on_ours(segment);
         let acked = flow.acked_by_us(segment);
-        let mss = flow.mss();
+        let mss = flow.our_segment();
         flow.captured.note(segment, at.unwrap_or(0), acked, mss);
         if let Some(at) = at {
             let text = captured.packet.data.slice(segment.text.clone());
@@ -269,8 +269,12 @@ impl Engine {
         if !fields.flags.contains(Flags::ACK) {
             return Ok(());
         }
-        let options = &segment.options;
-        self.adopt(key, fields.ack, fields.seq, options)?;
+        // What is seen are the captured end's options: of the others it tells their clock, by its echo.
+        let theirs = Options {
+            timestamps: segment.options.timestamps.map(|(val, ecr)| (ecr, val)),
+            ..Options::NONE
+        };
+        self.adopt(key, fields.ack, fields.seq, &theirs)?;
         if fields.flags.contains(Flags::SYN)
             && let Some(flow) = self.flows.get_mut(&key)
         {
@@ -352,7 +356,7 @@ impl Engine {
         };
         let place = flow.on_live(at, segment);
         let acked = flow.acked_live(segment);
-        let mss = flow.mss();
+        let mss = flow.our_segment();
         flow.live.note(segment, place.unwrap_or(0), acked, mss);
         let text = data.get(segment.text.clone()).unwrap_or_default();
         let wrong = place.and_then(|place| flow.ours.check(place, text).err());
