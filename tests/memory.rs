@@ -1348,6 +1348,34 @@ fn a_foreign_capture_is_not_held() {
     }
 }
 
+/// Nor is a name that is opened and reset for ever.
+#[test]
+fn a_foreign_name_that_comes_again_is_not_held() {
+    let _turn = beside_others();
+    let held = [500, 5000].map(|count| {
+        let all = (0..count).flat_map(|n| {
+            let (at, seq) = (u64::from(n) * 1_000_000, n * 100_000);
+            [
+                record(at, 1, 1024, Flags::SYN, (seq, 0), 0),
+                record(at + 1000, 1, 1024, Flags::RST, (seq + 1, 0), 0),
+            ]
+        });
+        peak(|| {
+            let made = Made {
+                records: core::iter::once(pcap_header()).chain(all),
+                now: Vec::new(),
+                read: 0,
+            };
+            let fed = Fed::From([10, 0, 0, 1].into());
+            let replay = ForeignReplay::new(made, fed).unwrap();
+            let report = replay.most_flows(16).finish();
+            assert!(report.is_sound(), "{report}");
+            assert_eq!(report.flows, u64::from(count), "{report}");
+        })
+    });
+    assert!(held[1] < held[0] + held[0] / 4, "{held:?}");
+}
+
 /// A recording is read once and not kept.
 #[test]
 fn a_recording_is_not_held() {
