@@ -9,7 +9,7 @@ const HEAD: &str = "\
 
 Written by `cargo bench --bench scenarios`, or with ids behind it only the rows of these; not by hand. `netloom sim ID --seed N --plot FILE` shows one. *Published*: the \
 expectation is a published number; *derived*: it follows from published formulae; *tolerance*: ours, around a published or measured \
-number. Where runs depend on chance there is a value for each seed from 1 on. Values without an expectation are only told.
+number. Where runs depend on chance there is a value for each seed from 1 on. Values without an expectation are only told. `docs/missed.md` says why what is missed is missed.
 ";
 const RESULTS: &str = "\
 | id | kind | what | expected | measured, by seed | verdict |
