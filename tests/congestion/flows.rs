@@ -57,6 +57,22 @@ fn random_loss_stops_windows_and_not_models() {
     assert!(cubic < bbr3 && cubic < 50, "cubic {cubic} %, bbr3 {bbr3} %");
 }
 
+/// Where packets overtake each other, what was sent again in a recovery is no loss of its own when that ends: CUBIC
+/// would cut in each round.
+#[test]
+fn jitter_cuts_no_window_twice() {
+    let mut rates: Vec<u64> = (1..=15)
+        .map(|seed| {
+            let (forth, back) = wires(10, 100, 125_000);
+            let forth = forth.jitter(Duration::from_millis(15));
+            let mut flow = Flow::new(seed, (forth, back), using(Choice::Cubic));
+            flow.run(10 * SEC) * 100 / capacity(10, 10 * SEC)
+        })
+        .collect();
+    rates.sort_unstable();
+    assert!(rates[7] >= 88, "by seed, in percent: {rates:?}");
+}
+
 /// Equal seeds, equal runs, whatever a controller draws; another seed, another run.
 #[test]
 fn runs_are_repeatable() {

@@ -253,8 +253,10 @@ impl Connection {
         if self.recovery.phase != Phase::Open || self.persist.is_refused(self.snd.una) {
             return;
         }
-        // Without SACK nothing beyond the point is known, and what was sent again lies below it.
-        let again = if passed && self.sack {
+        // Without SACK nothing beyond the point is known, and what was sent again lies below it. Where packets overtake
+        // each other it may have been late: each round of a jittery path would be another loss.
+        let overtakes = self.recovery.rack.is_reordering_seen();
+        let again = if passed && self.sack && !overtakes {
             self.scoreboard.retransmitted()
         } else {
             0
