@@ -409,26 +409,36 @@ impl fmt::Debug for UdpSocket {
 mod tests {
     use super::*;
 
-    /// Small ones are bounded by their number, long before their bytes are.
-    #[test]
-    fn the_queue_to_the_user_has_places() {
+    /// A queue to a user of so many bytes, and where he takes from.
+    fn queue(limit: usize) -> (UdpQueue, Receiver<Datagram>) {
         let (datagrams, received) = crossbeam_channel::bounded(QUEUE_DATAGRAMS);
         let queue = UdpQueue {
             datagrams,
             errors: crossbeam_channel::bounded(1).0,
             account: Arc::default(),
-            limit: 212_992,
+            limit,
             dropped: Arc::default(),
             waits: Arc::default(),
         };
+        (queue, received)
+    }
+
+    fn one() -> stack::Datagram {
+        stack::Datagram {
+            data: Bytes::from_static(b"x"),
+            from: SocketAddr::from(([10, 0, 0, 2], 9)),
+            to: IpAddr::from([10, 0, 0, 1]),
+            ttl: 64,
+            tos: 0,
+        }
+    }
+
+    /// Small ones are bounded by their number, long before their bytes are.
+    #[test]
+    fn the_queue_to_the_user_has_places() {
+        let (queue, received) = queue(212_992);
         for _ in 0..1025 {
-            queue.push(stack::Datagram {
-                data: Bytes::from_static(b"x"),
-                from: SocketAddr::from(([10, 0, 0, 2], 9)),
-                to: IpAddr::from([10, 0, 0, 1]),
-                ttl: 64,
-                tos: 0,
-            });
+            queue.push(one());
         }
         let dropped = queue.dropped.load(Ordering::Relaxed);
         assert_eq!((received.len(), dropped), (1024, 1));
@@ -441,22 +451,7 @@ mod tests {
     /// beside its data, until the user lets go of it.
     #[test]
     fn small_datagrams_are_charged_more_than_their_data() {
-        let (datagrams, received) = crossbeam_channel::bounded(QUEUE_DATAGRAMS);
-        let queue = UdpQueue {
-            datagrams,
-            errors: crossbeam_channel::bounded(1).0,
-            account: Arc::default(),
-            limit: 1000,
-            dropped: Arc::default(),
-            waits: Arc::default(),
-        };
-        let one = || stack::Datagram {
-            data: Bytes::from_static(b"x"),
-            from: SocketAddr::from(([10, 0, 0, 2], 9)),
-            to: IpAddr::from([10, 0, 0, 1]),
-            ttl: 64,
-            tos: 0,
-        };
+        let (queue, received) = queue(1000);
         for _ in 0..20 {
             queue.push(one());
         }

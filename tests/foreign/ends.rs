@@ -9,7 +9,7 @@ use netloom::capture::{
 };
 
 use crate::others::mixed;
-use crate::talk::{Act, LEFT, RIGHT, Raw, Talk, edited, write};
+use crate::talk::{Act, LEFT, RIGHT, Raw, Talk, edited, replay, write};
 
 /// Where the addresses of a frame lie, and its transport, when it is of IP.
 fn places(frame: &[u8]) -> Option<(usize, usize, usize, u8)> {
@@ -93,15 +93,6 @@ fn talk(six: bool) -> Talk {
     );
     talk.six = six;
     talk
-}
-
-fn replay(file: &[u8], fed: Fed) -> ForeignReport {
-    let report = ForeignReplay::new(file, fed).unwrap().finish();
-    println!("{fed:?}: {report}");
-    assert!(report.is_sound());
-    let told = report.fed + report.expected + report.skipped_total();
-    assert_eq!(report.frames, told);
-    report
 }
 
 const STREAMS: [Class; 5] = [

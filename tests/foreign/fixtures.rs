@@ -11,6 +11,7 @@ use netloom::capture::{DifferenceClass as Class, Fed, ForeignReplay, ForeignRepo
 
 use netloom::tcp::{Keepalive, TcpOptions};
 
+use crate::same::SAME;
 use crate::talk::{Act, LEFT, RIGHT, Talk, edited, sides};
 
 /// A capture in the folder, and how it was made.
@@ -238,18 +239,6 @@ fn fixtures_replay_from_both_sides() {
     }
 }
 
-/// What holds of the kernel's captures, whoever takes whose place.
-const KERNEL: [Class; 8] = [
-    Class::Answer,
-    Class::Text,
-    Class::Acknowledged,
-    Class::End,
-    Class::Datagrams,
-    Class::EchoReplies,
-    Class::EchoRequests,
-    Class::IcmpErrors,
-];
-
 /// What a capture of the kernel's must have, or it shows nothing.
 fn shows(name: &str, file: &[u8], report: &ForeignReport) -> bool {
     let (mut zero_windows, mut again, mut starts) = (0, 0, BTreeSet::new());
@@ -291,7 +280,7 @@ fn the_kernels_captures_replay_from_both_sides() {
             println!("{name} {fed:?}: {report}");
             assert!(report.is_sound(), "{name} {fed:?}: {report}");
             assert!(shows(name, &file, &report), "{name} {fed:?}: {report}");
-            for class in KERNEL {
+            for class in SAME {
                 assert_eq!(report.difference(class), None, "{name} {fed:?}: {report}");
             }
         }

@@ -6,5 +6,6 @@ mod drops;
 mod ends;
 mod fixtures;
 mod others;
+mod same;
 mod talk;
 mod tcp;

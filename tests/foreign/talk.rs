@@ -5,7 +5,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use netloom::capture::{LinkType, Reader};
+use netloom::capture::{Fed, ForeignReplay, ForeignReport, LinkType, Reader};
 use netloom::device::{Chance, WireConfig};
 use netloom::sim::{App, Cx, LinkId, Network, Pair, PortConfig, Wake};
 use netloom::stack::{ListenOptions, SocketId, TcpId};
@@ -316,4 +316,14 @@ pub(crate) fn sides(six: bool) -> [IpAddr; 2] {
     } else {
         [LEFT, RIGHT]
     }
+}
+
+/// What a whole capture comes to: each of its frames is accounted for, and nothing is broken.
+pub(crate) fn replay(file: &[u8], fed: Fed) -> ForeignReport {
+    let report = ForeignReplay::new(file, fed).unwrap().finish();
+    println!("{fed:?}: {report}");
+    assert!(report.is_sound());
+    let told = report.fed + report.expected + report.skipped_total();
+    assert_eq!(report.frames, told);
+    report
 }

@@ -10,16 +10,7 @@ use netloom::capture::{
 use netloom::stack::Config;
 use netloom::tcp::{Keepalive, TcpOptions};
 
-use crate::talk::{Act, LEFT, RIGHT, Talk, edited, sides};
-
-fn replay(file: &[u8], fed: Fed) -> ForeignReport {
-    let report = ForeignReplay::new(file, fed).unwrap().finish();
-    println!("{fed:?}: {report}");
-    assert!(report.is_sound());
-    let told = report.fed + report.expected + report.skipped_total();
-    assert_eq!(report.frames, told);
-    report
-}
+use crate::talk::{Act, LEFT, RIGHT, Talk, edited, replay, sides};
 
 fn both_ways(seed: u64) -> Talk {
     Talk::new(

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use netloom::base::Seed;
-use netloom::capture::{DifferenceClass as Class, Fed, ForeignReplay};
+use netloom::capture::{Fed, ForeignReplay};
 use netloom::device::{Chance, Impair, Tap, WireConfig};
 use netloom::host::{self, Host};
 use netloom::stack::ListenOptions;
@@ -20,6 +20,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::Test;
 use crate::capture::file;
+use crate::captures_same::SAME;
 use crate::echo::kernel_ping;
 use crate::link::{
     PATIENCE, connected, eventually, kernel, kernel_accept, kernel_connect, kernel_counter,
@@ -69,18 +70,6 @@ pub(crate) const TESTS: &[Test] = &[
     ("captures::of_the_kernels_keep_alive", || {
         made("keep_alive", false, 0, keep_alive);
     }),
-];
-
-/// What holds whoever takes whose place.
-const SAME: [Class; 8] = [
-    Class::Answer,
-    Class::Text,
-    Class::Acknowledged,
-    Class::End,
-    Class::Datagrams,
-    Class::EchoReplies,
-    Class::EchoRequests,
-    Class::IcmpErrors,
 ];
 
 /// Makes a capture of a host and the kernel, and replays it from both sides.

@@ -30,6 +30,9 @@ mod capture;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod captures;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[path = "../foreign/same.rs"]
+mod captures_same;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod device;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod echo;
