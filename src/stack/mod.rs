@@ -22,7 +22,6 @@ mod ephemeral;
 mod event;
 mod footprint;
 mod icmp;
-mod icmp_limit;
 mod ids;
 mod ingress;
 mod interface;

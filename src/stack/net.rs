@@ -10,7 +10,7 @@ use super::address::Due;
 use super::config::Config;
 use super::counters::Counters;
 use super::egress::Headers;
-use super::icmp_limit::IcmpLimit;
+use super::icmp::IcmpLimit;
 use super::ids::{Id, InterfaceId};
 use super::interface::{Destination, Interface};
 use super::interface_config::{ConfigError, InterfaceConfig};

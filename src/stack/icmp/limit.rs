@@ -7,8 +7,8 @@
 use core::net::IpAddr;
 use std::collections::{HashMap, VecDeque};
 
-use super::config::Config;
 use crate::base::{Instant, KeyedState, Random, Tokens};
+use crate::stack::config::Config;
 
 /// Token buckets for ICMP errors: one for each peer that was sent one lately, and one for all.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl IcmpLimit {
     /// May an error go to `peer` now?
     ///
     /// What either limit refuses is charged to neither.
-    pub(super) fn allow(&mut self, now: Instant, peer: IpAddr) -> bool {
+    pub(in crate::stack) fn allow(&mut self, now: Instant, peer: IpAddr) -> bool {
         self.forget_full(now);
         let Some(cost) = SECOND.checked_div(self.per_second) else {
             return false;

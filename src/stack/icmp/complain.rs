@@ -1,0 +1,165 @@
+//! Errors that we send: about what, to whom, how often.
+//!
+//! RFC 1122 §3.2.2, RFC 1812 §4.3.2, RFC 4443 §2.4. *Owns* the rules of when to be silent.
+//! Invariant (r63): no error about an error, a later fragment, or anything that went to or came from
+//! more than one host.
+
+use core::net::{IpAddr, Ipv6Addr};
+
+use bytes::Bytes;
+
+use crate::base::{DropReason, Protocol};
+use crate::ipv6::extension;
+use crate::stack::Stack;
+use crate::stack::packet::{Flow, Inbound, OwnedPacket};
+use crate::{ipv4, ipv6};
+
+/// RFC 1812 §4.3.2.3: an ICMPv4 error is at most this long, IP header included.
+const MAX_ERROR_V4: usize = 576;
+/// RFC 4443 §2.4(c): an ICMPv6 error is at most the minimum MTU.
+const MAX_ERROR_V6: usize = 1280;
+
+/// What an ICMP error that we send complains of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Complaint {
+    /// Nobody takes the port.
+    Port,
+    /// Nobody speaks the protocol; for IPv6, where the field that names it lies.
+    Protocol { pointer: u32 },
+    /// A header is wrong (RFC 792, RFC 4443 §3.4).
+    Parameter { code: u8, pointer: u32 },
+}
+
+impl Complaint {
+    /// Is it told as Destination Unreachable? IPv6 has Parameter Problem for a protocol (RFC 4443 §3.4).
+    const fn is_unreachable(self, to: IpAddr) -> bool {
+        match self {
+            Self::Port => true,
+            Self::Protocol { .. } => to.is_ipv4(),
+            Self::Parameter { .. } => false,
+        }
+    }
+}
+
+impl Stack {
+    /// Tells the sender of `packet` what is wrong with it, where the rules and limits allow.
+    pub(in crate::stack) fn complain(&mut self, packet: &Inbound, complaint: Complaint) {
+        // RFC 1122 §3.2.2, RFC 4443 §2.4(e): not to groups, but for what (e.3) names.
+        let to_one = packet.unicast && packet.link_unicast;
+        let excepted = matches!(
+            complaint,
+            Complaint::Parameter { code, .. } if code == extension::code::OPTION
+        );
+        if (!to_one && !excepted) || packet.src.is_unspecified() || may_carry_error(packet) {
+            return;
+        }
+        let Some((on, flow, _)) =
+            self.net
+                .reply_flow(packet, packet.unicast.then_some(packet.dst), 0)
+        else {
+            return;
+        };
+        let sent = self.net.interfaces[on.index()].unreachables;
+        // RFC 4443 §3.1 (IC6-9).
+        if !sent && complaint.is_unreachable(packet.src) {
+            return;
+        }
+        if !self.net.icmp_limit.allow(self.net.now, packet.src) {
+            self.net.counters.drops.count(DropReason::RateLimited);
+            return;
+        }
+        let error = match (flow.src, flow.dst) {
+            (IpAddr::V4(_), IpAddr::V4(_)) => error_v4(flow, &packet.quote, complaint),
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                Some(error_v6(flow, (src, dst), &packet.quote, complaint))
+            }
+            _ => None,
+        };
+        if error.is_some_and(|error| self.net.queue_packet(on, error)) {
+            self.net.counters.icmp_errors_sent += 1;
+        }
+    }
+}
+
+/// RFC 1122 §3.2.2, RFC 4443 §2.4 (e.1), (e.2): could what the packet carries be an ICMP error, or a
+/// redirect? Of what cannot be seen the worst is thought.
+fn may_carry_error(packet: &Inbound) -> bool {
+    match packet.src {
+        IpAddr::V4(_) => {
+            ipv4::Header::parse_quoted(&packet.quote).is_ok_and(|(header, payload)| {
+                let later = header.fragment_offset() != 0;
+                later
+                    || header.protocol() == Protocol::ICMP
+                        && payload.first().is_none_or(|&kind| !is_query(kind))
+            })
+        }
+        IpAddr::V6(_) => ipv6::Header::parse(&packet.quote)
+            .is_ok_and(|(header, payload)| extension::may_lead_to_error(&header, payload)),
+    }
+}
+
+/// RFC 1122 §3.2.2: echo, timestamp, information, address mask and router discovery are queries; every
+/// other ICMP type may be an error.
+const fn is_query(kind: u8) -> bool {
+    matches!(kind, 0 | 8 | 9 | 10 | 13..=18)
+}
+
+fn error_v4(flow: Flow, quote: &Bytes, complaint: Complaint) -> Option<OwnedPacket> {
+    use ipv4::icmp::{HEADER_LEN, Message, UnreachableCode};
+    let room = MAX_ERROR_V4 - ipv4::MIN_HEADER_LEN - HEADER_LEN;
+    let quote = quote.slice(..quote.len().min(room));
+    let quoted = &quote[..];
+    let unreachable = |code| Message::DestinationUnreachable {
+        code,
+        next_hop_mtu: 0,
+        quoted,
+    };
+    let message = match complaint {
+        Complaint::Port => unreachable(UnreachableCode::PORT),
+        Complaint::Protocol { .. } => unreachable(UnreachableCode::PROTOCOL),
+        Complaint::Parameter { code, pointer } => Message::ParameterProblem {
+            code,
+            pointer: u8::try_from(pointer).ok()?,
+            quoted,
+        },
+    };
+    let mut header = [0; HEADER_LEN];
+    message.emit_header(&mut header);
+    Some(OwnedPacket::new(
+        flow,
+        Protocol::ICMP,
+        &header,
+        quote.clone(),
+    ))
+}
+
+fn error_v6(
+    flow: Flow,
+    (src, dst): (Ipv6Addr, Ipv6Addr),
+    quote: &Bytes,
+    complaint: Complaint,
+) -> OwnedPacket {
+    use ipv6::icmp::{HEADER_LEN, Message, UnreachableCode};
+    let room = MAX_ERROR_V6 - ipv6::HEADER_LEN - HEADER_LEN;
+    let quote = quote.slice(..quote.len().min(room));
+    let quoted = &quote[..];
+    let message = match complaint {
+        Complaint::Port => Message::DestinationUnreachable {
+            code: UnreachableCode::PORT,
+            quoted,
+        },
+        Complaint::Protocol { pointer } => Message::ParameterProblem {
+            code: extension::code::NEXT_HEADER,
+            pointer,
+            quoted,
+        },
+        Complaint::Parameter { code, pointer } => Message::ParameterProblem {
+            code,
+            pointer,
+            quoted,
+        },
+    };
+    let mut header = [0; HEADER_LEN];
+    message.emit_header(src, dst, &mut header);
+    OwnedPacket::new(flow, Protocol::ICMPV6, &header, quote.clone())
+}

@@ -1,0 +1,53 @@
+//! Echo requests, answered. Those that we send, and the answers to them, are `ping`'s.
+
+use core::net::IpAddr;
+
+use crate::base::{DropReason, Protocol};
+use crate::stack::Stack;
+use crate::stack::packet::{Inbound, OwnedPacket};
+use crate::{ipv4, ipv6};
+
+impl Stack {
+    /// RFC 1122 §3.2.2.6, RFC 4443 §4.2: the data goes back from where it lies.
+    pub(super) fn echo_reply(
+        &mut self,
+        packet: &Inbound,
+        id: u16,
+        seq: u16,
+        data: &[u8],
+    ) -> Result<(), DropReason> {
+        // RFC 1122 §3.2.2.6 allows to ignore an IPv4 group's echo; RFC 4443 §4.2 answers IPv6's.
+        let group = !packet.unicast || !packet.link_unicast;
+        if group && packet.src.is_ipv4() {
+            return Err(DropReason::IcmpIgnored);
+        }
+        let src = packet.unicast.then_some(packet.dst);
+        let (on, flow, mtu) = self
+            .net
+            .reply_flow(packet, src, packet.tos)
+            .ok_or(DropReason::NoRoute)?;
+        let mut header = [0; ipv4::icmp::HEADER_LEN];
+        let (protocol, ip) = match (flow.src, flow.dst) {
+            (IpAddr::V4(_), IpAddr::V4(_)) => {
+                let reply = ipv4::icmp::Message::EchoReply { id, seq, data };
+                reply.emit_header(&mut header);
+                (Protocol::ICMP, ipv4::MIN_HEADER_LEN)
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                let reply = ipv6::icmp::Message::EchoReply { id, seq, data };
+                reply.emit_header(src, dst, &mut header);
+                (Protocol::ICMPV6, ipv6::HEADER_LEN)
+            }
+            _ => return Err(DropReason::NoRoute),
+        };
+        if ip + header.len() + data.len() > mtu {
+            return Err(DropReason::TooBig);
+        }
+        let payload = packet.segment.slice_ref(data);
+        let reply = OwnedPacket::new(flow, protocol, &header, payload);
+        if self.net.queue_packet(on, reply) {
+            self.net.counters.echo_replies_sent += 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+//! Errors that came in: what they say, whose packet they quote, and who is told.
+//!
+//! RFC 1122 §3.2.2, RFC 4443 §2.4, RFC 5927 §4 (what is believed). *Owns* the words of both versions.
+//! *Does not* know sockets: each judges for itself whether it sent what is quoted.
+
+use core::net::IpAddr;
+
+use bytes::Bytes;
+
+use crate::base::{DropReason, Instant, Protocol};
+use crate::ipv6::extension;
+use crate::stack::Stack;
+use crate::stack::ids::InterfaceId;
+use crate::stack::packet::Inbound;
+use crate::{ipv4, ipv6};
+
+/// What an ICMP error says, the same for both versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IcmpErrorKind {
+    NetUnreachable,
+    HostUnreachable,
+    /// Prohibited by an administrator.
+    Prohibited,
+    PortUnreachable,
+    ProtocolUnreachable,
+    /// The next hop's MTU as claimed; 0 when the router did not say.
+    TooBig {
+        mtu: usize,
+    },
+    TimeExceeded,
+    ParameterProblem,
+}
+
+/// A received ICMP error whose quoted packet came from one of our addresses.
+#[derive(Clone, Debug)]
+pub(crate) struct IcmpError {
+    pub(crate) on: InterfaceId,
+    pub(crate) kind: IcmpErrorKind,
+    /// The ICMP message's code: with its kind, for tools.
+    pub(crate) code: u8,
+    /// Who reports it.
+    pub(crate) from: IpAddr,
+    /// The source of the quoted packet: ours.
+    pub(crate) quoted_src: IpAddr,
+    pub(crate) quoted_dst: IpAddr,
+    /// The first bytes of the quoted transport packet, header on, cut anywhere.
+    pub(crate) quoted_segment: Bytes,
+}
+
+impl Stack {
+    pub(super) fn handle_error_v4(
+        &mut self,
+        now: Instant,
+        packet: &Inbound,
+        message: &ipv4::icmp::Message<'_>,
+        kind: IcmpErrorKind,
+        code: u8,
+    ) -> Result<(), DropReason> {
+        let (header, segment) = message.quoted().ok_or(DropReason::IcmpMalformed)?;
+        if header.fragment_offset() != 0 {
+            return Err(DropReason::IcmpUnmatched);
+        }
+        let (src, dst) = (IpAddr::V4(header.src()), IpAddr::V4(header.dst()));
+        let error = quoting(packet, kind, code, (src, dst), segment);
+        self.handle_icmp_error(now, header.protocol(), &error)
+    }
+
+    pub(super) fn handle_error_v6(
+        &mut self,
+        now: Instant,
+        packet: &Inbound,
+        message: &ipv6::icmp::Message<'_>,
+        kind: IcmpErrorKind,
+        code: u8,
+    ) -> Result<(), DropReason> {
+        let (header, payload) = message.quoted().ok_or(DropReason::IcmpMalformed)?;
+        let extension::Outcome::Upper {
+            protocol, offset, ..
+        } = extension::walk(&header, payload)
+        else {
+            return Err(DropReason::IcmpUnmatched);
+        };
+        let segment = payload.get(offset..).unwrap_or_default();
+        let (src, dst) = (IpAddr::V6(header.src()), IpAddr::V6(header.dst()));
+        let error = quoting(packet, kind, code, (src, dst), segment);
+        self.handle_icmp_error(now, protocol, &error)
+    }
+
+    /// Hands an error to the socket whose packet it quotes.
+    fn handle_icmp_error(
+        &mut self,
+        now: Instant,
+        protocol: Protocol,
+        error: &IcmpError,
+    ) -> Result<(), DropReason> {
+        // RFC 5927 §4: what we did not send cannot have failed.
+        if !self.net.is_ours(error.quoted_src, None)
+            && !self.net.accepts_foreign(error.quoted_src, None)
+        {
+            return Err(DropReason::IcmpUnmatched);
+        }
+        if let IcmpErrorKind::TooBig { .. } = error.kind {
+            return Err(DropReason::IcmpTooBig);
+        }
+        match protocol {
+            Protocol::TCP => self.tcp_icmp_error(now, error)?,
+            Protocol::UDP => self.udp_icmp_error(error)?,
+            Protocol::ICMP | Protocol::ICMPV6 => self.ping_icmp_error(now, error)?,
+            _ => return Err(DropReason::IcmpUnmatched),
+        }
+        self.net.counters.icmp_errors_received += 1;
+        Ok(())
+    }
+}
+
+fn quoting(
+    packet: &Inbound,
+    kind: IcmpErrorKind,
+    code: u8,
+    (quoted_src, quoted_dst): (IpAddr, IpAddr),
+    segment: &[u8],
+) -> IcmpError {
+    IcmpError {
+        on: packet.on,
+        kind,
+        code,
+        from: packet.src,
+        quoted_src,
+        quoted_dst,
+        quoted_segment: packet.segment.slice_ref(segment),
+    }
+}
+
+/// RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1.
+pub(super) fn unreachable_v4(code: ipv4::icmp::UnreachableCode, mtu: u16) -> IcmpErrorKind {
+    use ipv4::icmp::UnreachableCode as Code;
+    match code {
+        Code::PROTOCOL => IcmpErrorKind::ProtocolUnreachable,
+        Code::PORT => IcmpErrorKind::PortUnreachable,
+        Code::FRAGMENTATION_NEEDED => IcmpErrorKind::TooBig {
+            mtu: usize::from(mtu),
+        },
+        Code(0 | 6 | 11) => IcmpErrorKind::NetUnreachable,
+        Code(9 | 10 | 13) => IcmpErrorKind::Prohibited,
+        _ => IcmpErrorKind::HostUnreachable,
+    }
+}
+
+/// RFC 4443 §3.1.
+pub(super) fn unreachable_v6(code: ipv6::icmp::UnreachableCode) -> IcmpErrorKind {
+    use ipv6::icmp::UnreachableCode as Code;
+    match code {
+        Code::NO_ROUTE | Code::REJECT_ROUTE => IcmpErrorKind::NetUnreachable,
+        Code::PROHIBITED | Code::POLICY => IcmpErrorKind::Prohibited,
+        Code::PORT => IcmpErrorKind::PortUnreachable,
+        _ => IcmpErrorKind::HostUnreachable,
+    }
+}
