@@ -1,6 +1,6 @@
 //! The sockets of one interface that have something to send, each once, in turn.
 //!
-//! *Owns* the order of turns. *Does not* know what a socket sends, nor whether it is still there: who
+//! *Owns* the order of turns, and what the first in line has had of a turn that a full device cut short. *Does not* know what a socket sends, nor whether it is still there: who
 //! takes an entry checks that its slot's socket sends over this interface. Constant work per
 //! operation.
 
@@ -30,10 +30,20 @@ impl Ready {
     }
 }
 
+/// What somebody has had of a turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Had {
+    pub(crate) frames: usize,
+    /// In small frames ([`Capabilities::cost`](crate::device::Capabilities::cost)).
+    pub(crate) cost: usize,
+}
+
 /// A queue in which each entry stands at most once.
 #[derive(Debug, Default)]
 pub(crate) struct ReadyList {
     queue: VecDeque<Ready>,
+    /// Of the first in line, whose turn goes on.
+    had: Had,
     queued: [Vec<u64>; KINDS],
 }
 
@@ -45,19 +55,22 @@ impl ReadyList {
         }
     }
 
-    /// Puts `entry` first in line: the device was full in the middle of its turn.
-    pub(crate) fn push_front(&mut self, entry: Ready) {
+    /// Puts `entry` first in line, where its turn goes on: the device was full in the middle of it, after
+    /// so much. Were that a new turn, whoever has enough to send would never come to the end of one with a
+    /// device that has room for a few frames at a time.
+    pub(crate) fn push_front(&mut self, entry: Ready, had: Had) {
         if self.mark(entry) {
             self.queue.push_front(entry);
+            self.had = had;
         }
     }
 
-    /// Takes the first in line.
-    pub(crate) fn pop(&mut self) -> Option<Ready> {
+    /// Takes the first in line, and what it has had of this turn.
+    pub(crate) fn pop(&mut self) -> Option<(Ready, Had)> {
         let entry = self.queue.pop_front()?;
         let (kind, index) = entry.place();
         self.queued[kind][index / 64] &= !(1 << (index % 64));
-        Some(entry)
+        Some((entry, core::mem::take(&mut self.had)))
     }
 
     /// Does nobody wait?
@@ -90,17 +103,20 @@ mod tests {
 
     #[test]
     fn each_stands_in_line_once_and_may_come_back() {
-        let mut list = ReadyList::default();
+        let (mut list, none) = (ReadyList::default(), Had::default());
         list.push(Ready::Tcp(70));
         list.push(Ready::Udp(70));
         list.push(Ready::Tcp(70));
         assert_eq!(list.len(), 2);
-        assert_eq!(list.pop(), Some(Ready::Tcp(70)));
+        assert_eq!(list.pop(), Some((Ready::Tcp(70), none)));
         list.push(Ready::Tcp(70));
-        list.push_front(Ready::Tcp(1));
-        assert_eq!(list.pop(), Some(Ready::Tcp(1)));
-        assert_eq!(list.pop(), Some(Ready::Udp(70)));
-        assert_eq!(list.pop(), Some(Ready::Tcp(70)));
+        let had = Had { frames: 1, cost: 2 };
+        list.push_front(Ready::Tcp(1), had);
+        assert_eq!(list.pop(), Some((Ready::Tcp(1), had)));
+        assert_eq!(list.pop(), Some((Ready::Udp(70), none)));
+        // Whom somebody put in line meanwhile has a turn of his own.
+        list.push_front(Ready::Tcp(70), had);
+        assert_eq!(list.pop(), Some((Ready::Tcp(70), none)));
         assert!(list.pop().is_none() && list.is_empty());
     }
 }

@@ -2,13 +2,14 @@
 //! says stop.
 //!
 //! *Owns* the order. *Does not* build frames. Invariant: what the device did not take stays first in
-//! line, unchanged (r29, r37); the outbox and the sockets take turns, so neither starves the other.
+//! line, unchanged (r29, r37), and a turn that it cuts short goes on: it changes nothing in the order; the outbox and
+//! the sockets take turns, so neither starves the other.
 
 use super::Stack;
 use super::ids::InterfaceId;
 use super::outbox::{Asks, Frame, Outgoing};
 use super::packet::Delivery;
-use super::ready::Ready;
+use super::ready::{Had, Ready};
 use crate::base::Instant;
 use crate::device::{DeviceError, Transmit};
 use crate::link::{SegmentKind, Segmentation};
@@ -19,6 +20,8 @@ pub(in crate::stack) struct FrameBudget {
     left: usize,
     /// Packets dealt with.
     sent: usize,
+    /// What the turn of who sends now has had, a full device's interruptions included.
+    turn: Had,
 }
 
 impl FrameBudget {
@@ -26,11 +29,16 @@ impl FrameBudget {
         Self {
             left: frames,
             sent: 0,
+            turn: Had { frames: 0, cost: 0 },
         }
     }
 
     pub(in crate::stack) const fn left(&self) -> usize {
         self.left
+    }
+
+    pub(in crate::stack) const fn turn(&self) -> Had {
+        self.turn
     }
 
     pub(in crate::stack) const fn is_used_up(&self) -> bool {
@@ -41,6 +49,8 @@ impl FrameBudget {
     pub(in crate::stack) const fn spend(&mut self, cost: usize) {
         self.left = self.left.saturating_sub(cost);
         self.sent += 1;
+        self.turn.frames += 1;
+        self.turn.cost += cost;
     }
 
     /// Something was tried since there was this much left: that is not for nothing either, so that
@@ -188,9 +198,10 @@ impl Stack {
         out: &mut T,
         budget: &mut FrameBudget,
     ) -> Result<Turn, DeviceError> {
-        let Some(ready) = self.net.interfaces[on.index()].ready.pop() else {
+        let Some((ready, had)) = self.net.interfaces[on.index()].ready.pop() else {
             return Ok(Turn::Done);
         };
+        budget.turn = had;
         let before = budget.left();
         let turn = match ready {
             Ready::Tcp(index) => self.transmit_tcp(now, on, index, out, budget),
@@ -210,11 +221,11 @@ impl Stack {
                 Ok(Turn::Done)
             }
             Ok(SenderTurn::Full) => {
-                line.push_front(ready);
+                line.push_front(ready, budget.turn);
                 Ok(Turn::Full)
             }
             Err(error) => {
-                line.push_front(ready);
+                line.push_front(ready, budget.turn);
                 Err(error)
             }
         }
@@ -228,7 +239,7 @@ pub(in crate::stack) enum SenderTurn {
     Done,
     /// It has more: back to the end of the line.
     More,
-    /// The device is full: it stays first in line.
+    /// The device is full: it stays first in line, with the rest of its turn.
     Full,
     /// It waits for its neighbour, which will put it in line.
     Waiting,

@@ -179,7 +179,6 @@ impl Stack {
         let Some(id) = self.udp.id_at(index) else {
             return Ok(SenderTurn::Done);
         };
-        let least = budget.left().saturating_sub(TURN);
         loop {
             let Some(socket) = self.udp.get_mut(id) else {
                 return Ok(SenderTurn::Done);
@@ -187,7 +186,7 @@ impl Stack {
             let Some(to) = socket.send.front().map(|pending| pending.to) else {
                 return Ok(SenderTurn::Done);
             };
-            if budget.left() <= least {
+            if budget.turn().cost >= TURN || budget.is_used_up() {
                 return Ok(SenderTurn::More);
             }
             let route = match route_for(&self.net, socket, to) {

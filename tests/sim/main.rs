@@ -25,6 +25,7 @@ mod scenario;
 mod segment;
 mod shrink;
 mod start;
+mod turns;
 mod user;
 mod users;
 mod windows;
@@ -185,6 +186,58 @@ fn busy(seed: u64, len: u64) -> Scenario {
         retunes: false,
     }; 2];
     scenario
+}
+
+/// Many at once on both ends, whose devices are full nearly always.
+fn crowded(seed: u64) -> Scenario {
+    let mut scenario = Scenario::draw(seed);
+    scenario.mtu = 1500;
+    scenario.wires = [Wire {
+        delay: 50,
+        ..Wire::PERFECT
+    }; 2];
+    scenario.devices = [DeviceFaults {
+        full: 80,
+        ..DeviceFaults::NONE
+    }; 2];
+    scenario.stripped = scenario::Stripped::default();
+    let congestion = scenario.tcp[0].congestion;
+    scenario.tcp = [Tcp {
+        congestion,
+        ..Tcp::DEFAULT
+    }; 2];
+    (scenario.backlog, scenario.memory) = (4096, [draw::PLENTY; 2]);
+    let conversation = |at: u64| scenario::Conversation {
+        opener: scenario::Opener::End((at % 2) as usize),
+        opens_at: 1000 * at,
+        users: [scenario::User {
+            to_send: 100_000,
+            rests: 0,
+            write: 70_000,
+            read: 1 << 20,
+            ending: scenario::Ending::Finish,
+            retunes: false,
+        }; 2],
+    };
+    scenario.conversations = (0..6).map(conversation).collect();
+    scenario
+}
+
+/// Nobody waits for longer than all others have two turns; the worlds that are drawn are seldom crowded enough to
+/// show it.
+#[test]
+fn whoever_may_send_has_a_turn_with_the_others() {
+    let mut waited = 0;
+    for seed in 0..6 {
+        match report::attempt(&crowded(seed)) {
+            Ok(ran) => {
+                let counted = ran.counts.iter().find(|(name, _)| name.contains("waited"));
+                waited += counted.unwrap().1;
+            }
+            Err(failure) => panic!("seed {seed}: {}", failure.message),
+        }
+    }
+    assert!(waited > 1000, "{waited}");
 }
 
 /// A lie is found out, shrunk to nothing but itself, and its packets can be read.

@@ -77,6 +77,8 @@ pub(crate) struct Monitor {
     keeps: bool,
     reports: Reports,
     answers: Answers,
+    /// Frames with text that each end sent.
+    pub(crate) text_frames: [u64; 2],
     /// May one frame that end n gets be several segments?
     merged: [bool; 2],
 }
@@ -231,6 +233,7 @@ impl Monitor {
     /// End `from` sends a segment with `text` bytes.
     pub(crate) fn on_segment(&mut self, from: usize, header: &Header<'_>, text: usize, ecn: u8) {
         let (flags, unscaled) = (header.flags(), self.unscaled);
+        self.text_frames[from] += u64::from(text > 0);
         self.check_ecn(from, header, text, ecn);
         let asked = (ports(from, header), from);
         let flow = self.flow(from, header);

@@ -20,6 +20,7 @@ use super::oracle::Talk;
 use super::rng::Rng;
 use super::scenario::{Opener, Sabotage, Scenario};
 use super::start;
+use super::turns::Turns;
 use super::user::{Actor, Outcome};
 use super::users::{Table, Users};
 use super::windows::Windows;
@@ -41,6 +42,7 @@ pub(crate) struct World {
     table: Rc<RefCell<Table>>,
     watched: Watched,
     windows: Windows,
+    turns: Turns,
     twins: bool,
     /// What stood when a user last got on.
     progress_at: Instant,
@@ -89,6 +91,7 @@ impl World {
         });
         Self {
             windows: Windows::default(),
+            turns: Turns::default(),
             progress_at: start,
             progress_frames: 0,
             twins: watch.twins,
@@ -152,6 +155,7 @@ impl World {
         counts.extend(self.watched.monitor.borrow().reported());
         counts.push(("windows that rose", self.windows.rises));
         counts.push(("times that more was in flight", self.windows.sends));
+        counts.push(("times that one waited while others sent", self.turns.waited));
         counts.extend(self.stack_counts());
         Ran {
             took: self.now().since(self.watched.start),
@@ -217,6 +221,9 @@ impl World {
         for (end, host) in self.hosts.into_iter().enumerate() {
             let stack = self.network.stack(host);
             self.windows.check(now, end, stack, talks);
+            let on = self.network.interface(host, 0).expect("it has a port");
+            let frames = self.watched.monitor.borrow().text_frames[end];
+            self.turns.check(now, end, stack, on, frames);
         }
         assert!(
             self.frames() - self.progress_frames < MOST_FRAMES,

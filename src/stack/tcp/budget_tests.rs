@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use super::tests::{Link, SERVER};
-use crate::device::{Capabilities, Medium};
-use crate::link::{RxFrame, SegmentKinds};
+use super::tests::{Link, SERVER, Wire};
+use crate::base::Instant;
+use crate::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
+use crate::link::{RxFrame, SegmentKinds, TxFrame};
 use crate::stack::{ListenOptions, More, TcpId};
 use crate::tcp::TcpOptions;
 
@@ -136,4 +137,52 @@ fn connections_share_a_drain_where_software_cuts() {
     ports.sort_unstable();
     ports.dedup();
     assert_eq!(ports.len(), 2);
+}
+
+/// A device with room for so many frames.
+struct Narrow<'a>(&'a mut Wire, usize);
+
+impl Transmit for Narrow<'_> {
+    fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        let Some(left) = self.1.checked_sub(1) else {
+            return Ok(Sent::Full);
+        };
+        self.1 = left;
+        self.0.transmit(now, frame)
+    }
+}
+
+/// Whose turn it is does not depend on how often the device was full: each of three connections would hold the
+/// line until its window is used up.
+#[test]
+fn a_device_with_little_room_is_shared_by_turns() {
+    let order = |room: usize| {
+        let mut link = Link::over(&Capabilities::plain(Medium::Ip, 1500));
+        let server = SERVER.parse().unwrap();
+        let options = ListenOptions::default();
+        link.ends[0].stack.tcp_listen(server, options).unwrap();
+        let clients = [(); 3].map(|()| {
+            let stack = &mut link.ends[1].stack;
+            stack.tcp_connect(link.now, server, None, TcpOptions::default())
+        });
+        link.settle();
+        for client in clients {
+            write(&mut link, client.unwrap(), &[7; 20_000]);
+        }
+        let end = &mut link.ends[1];
+        let mut ports = Vec::new();
+        while end.stack.wants_transmit(end.on) {
+            let mut out = Narrow(&mut end.out, room);
+            end.stack.poll_transmit(link.now, end.on, &mut out).unwrap();
+            ports.extend(end.out.take().iter().map(|frame| frame.data[21]));
+        }
+        ports
+    };
+    let free = order(usize::MAX);
+    let turns: Vec<_> = free.chunk_by(|a, b| a == b).map(<[_]>::len).collect();
+    // The first window of each: ten segments.
+    assert_eq!(turns, [4, 4, 4, 4, 4, 4, 2, 2, 2]);
+    for room in 1..8 {
+        assert_eq!(order(room), free, "room for {room}");
+    }
 }

@@ -103,7 +103,8 @@ impl Stack {
         out: &mut T,
         budget: &mut FrameBudget,
     ) -> Result<SenderTurn, DeviceError> {
-        for _ in 0..TURN.min(budget.left()) {
+        let most = TURN.saturating_sub(budget.turn().frames);
+        for _ in 0..most.min(budget.left()) {
             let line = &mut self.net.interfaces[on.index()].farewells;
             let Some(&id) = line.front() else {
                 return Ok(SenderTurn::Done);

@@ -101,11 +101,8 @@ impl Slot {
             IpAddr::V4(_) => SegmentKind::Tcp4,
             IpAddr::V6(_) => SegmentKind::Tcp6,
         };
-        let least = budget.left().saturating_sub(TURN_COST);
-        for _ in 0..TURN {
-            if budget.left() <= least {
-                break;
-            }
+        while budget.turn().frames < TURN && budget.turn().cost < TURN_COST && !budget.is_used_up()
+        {
             let device = &net.interfaces[self.on.index()].capabilities;
             let most = frame_limit(device, kind, budget);
             let planned = self.connection.next_segment(now, most);

@@ -187,6 +187,37 @@ fn nobody_starves() {
     );
 }
 
+/// A device that has room for a few frames at a time changes nothing in whose turn it is: the rest of a turn is
+/// what its owner has left of it, not a new one.
+#[test]
+fn a_full_device_gives_nobody_another_turn() {
+    let order = |room: usize| {
+        let mut rig = Rig::new();
+        rig.introduce();
+        for port in [5, 6] {
+            let local = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
+            let id = rig.stack.udp_bind(local, UdpOptions::new()).unwrap();
+            for _ in 0..30 {
+                rig.stack
+                    .udp_send_to(rig.now, id, Some(addr("10.0.0.2:7")), &[0])
+                    .unwrap();
+            }
+        }
+        let mut ports = Vec::new();
+        while rig.stack.wants_transmit(rig.on) {
+            rig.device().room = Some(room);
+            ports.extend(rig.drain().iter().map(|seen| seen.packet[21]));
+        }
+        ports
+    };
+    let free = order(usize::MAX);
+    assert_eq!(free.len(), 60);
+    assert!(free[..8] == [5; 8] && free[8..16] == [6; 8], "{free:?}");
+    for room in 1..10 {
+        assert_eq!(order(room), free, "room for {room}");
+    }
+}
+
 /// r66: what the device drops is counted, and the stack goes on.
 #[test]
 fn r66_a_device_that_drops_is_counted() {
