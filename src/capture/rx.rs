@@ -92,7 +92,8 @@ fn partial(link: LinkType, data: &[u8]) -> Option<PartialChecksum> {
     })
 }
 
-/// A transport protocol, where its bytes lie in an IP packet, and the sum of their pseudo-header.
+/// A transport protocol, where its bytes lie in an IP packet, a datagram's as far as its Length, and the sum of
+/// their pseudo-header.
 pub(super) type Transport = (Protocol, Range<usize>, Sum);
 
 pub(super) fn v4(ip: &[u8]) -> Option<Transport> {
@@ -100,7 +101,8 @@ pub(super) fn v4(ip: &[u8]) -> Option<Transport> {
     if header.is_fragment() {
         return None;
     }
-    let (start, end) = (header.header_len(), header.total_len());
+    let start = header.header_len();
+    let end = end(ip, header.protocol(), start, header.total_len());
     let len = end.checked_sub(start)?;
     let pseudo = ipv4::pseudo_sum(header.src(), header.dst(), header.protocol(), len);
     Some((header.protocol(), start..end, pseudo))
@@ -118,10 +120,27 @@ pub(super) fn v6(ip: &[u8]) -> Option<Transport> {
         protocol = extension.next_header;
         at += extension.bytes.len();
     }
-    let (start, end) = (ipv6::HEADER_LEN + at, header.total_len());
+    let start = ipv6::HEADER_LEN + at;
+    let end = end(ip, protocol, start, header.total_len());
     let len = end.checked_sub(start)?;
     let pseudo = ipv6::pseudo_sum(header.src(), header.dst(), protocol, len);
     Some((protocol, start..end, pseudo))
+}
+
+/// Where the bytes of a transport end that begin at `start` of an IP packet of this length. RFC 768 "Length":
+/// what lies behind a datagram is none of it, and is not summed up; a Length that cannot be is the stack's to find.
+fn end(ip: &[u8], protocol: Protocol, start: usize, total: usize) -> usize {
+    let header = ip
+        .get(start..)
+        .and_then(|it| udp::Header::parse_quoted(it).ok());
+    match header {
+        Some((header, _)) if protocol == Protocol::UDP => {
+            let length = usize::from(header.length());
+            let is_true = length >= udp::HEADER_LEN && start + length <= total;
+            if is_true { start + length } else { total }
+        }
+        _ => total,
+    }
 }
 
 #[cfg(test)]
@@ -165,6 +184,30 @@ mod tests {
         segment[offset..offset + 2].copy_from_slice(&sum.to_be_bytes());
         packet.extend_from_slice(&segment);
         packet
+    }
+
+    /// RFC 768 "Length": of a packet that is longer than its datagram only the datagram is summed up.
+    #[test]
+    fn bytes_behind_a_datagram_are_not_summed_up() {
+        for (six, ip) in [(false, 20), (true, 40)] {
+            let whole = packet(six, Protocol::UDP, true);
+            let len = whole.len();
+            let field = if six { 4 } else { 2 };
+            let tail = |length: u16| {
+                let mut longer = [&whole[..], b"more"].concat();
+                let told = u16::from_be_bytes([longer[field], longer[field + 1]]) + 4;
+                longer[field..field + 2].copy_from_slice(&told.to_be_bytes());
+                longer[ip + 4..ip + 6].copy_from_slice(&length.to_be_bytes());
+                let found = if six { v6(&longer) } else { v4(&longer) };
+                found.map(|(_, range, _)| range)
+            };
+            assert_eq!(tail(45), Some(ip..len), "{six}");
+            assert_eq!(tail(8), Some(ip..ip + 8), "{six}");
+            // A Length that cannot be ends nothing.
+            for length in [0, 7, 50] {
+                assert_eq!(tail(length), Some(ip..len + 4), "{six} {length}");
+            }
+        }
     }
 
     /// A fragment's first bytes are no whole segment, whatever they sum up to.

@@ -247,7 +247,7 @@ fn body(protocol: Protocol, range: Range<usize>, data: &[u8]) -> Body {
         Protocol::UDP => match udp::Header::parse_quoted(bytes) {
             Ok((header, _)) => Body::Udp {
                 ports: (header.src_port(), header.dst_port()),
-                data: datagram(&range, usize::from(header.length())),
+                data: (range.start + udp::HEADER_LEN).min(range.end)..range.end,
             },
             Err(_) if is_cut => Body::Cut,
             Err(_) => Body::Other,
@@ -272,17 +272,6 @@ fn body(protocol: Protocol, range: Range<usize>, data: &[u8]) -> Body {
         }),
         _ if is_cut => Body::Cut,
         _ => Body::Other,
-    }
-}
-
-/// Where a datagram's data lies. What a packet has behind it is not its (RFC 768 "Length").
-fn datagram(range: &Range<usize>, told: usize) -> Range<usize> {
-    let start = (range.start + udp::HEADER_LEN).min(range.end);
-    let end = range.start + told;
-    start..if end < start {
-        range.end
-    } else {
-        end.min(range.end)
     }
 }
 
