@@ -208,6 +208,11 @@ const FIXTURES: &[Fixture] = &[
         made: crate::others::mixed,
         same: &[Class::Datagrams, Class::EchoReplies, Class::IcmpErrors],
     },
+    Fixture {
+        name: "broadcasts.pcap",
+        made: crate::others::broadcasts,
+        same: &[Class::Datagrams, Class::IcmpErrors],
+    },
 ];
 
 fn folder() -> PathBuf {
