@@ -82,13 +82,15 @@ impl Connection {
         self.transit(Event::TwoMslExpired);
     }
 
-    /// RFC 9293 §3.8.3: R2 for what is outstanding.
-    fn retry_limit(&self) -> u8 {
+    /// RFC 9293 §3.8.3: R2 for what is outstanding. `None` where the user said how long, which may be longer than any
+    /// number of retries lasts (RFC 5482 §1), and is waiting.
+    fn retry_limit(&self) -> Option<u8> {
         let options = &self.setup.options;
         match self.state {
-            State::SynSent | State::SynRcvd => options.syn_retries,
-            _ if self.orphan => options.orphan_retries,
-            _ => options.retries,
+            State::SynSent | State::SynRcvd => Some(options.syn_retries),
+            _ if self.orphan => Some(options.orphan_retries),
+            _ if options.user_timeout.is_some() => None,
+            _ => Some(options.retries),
         }
     }
 
@@ -119,10 +121,10 @@ impl Connection {
             if !self.on_probe_unanswered(limit) {
                 return self.give_up();
             }
-        } else if self.retries >= limit {
+        } else if limit.is_some_and(|limit| self.retries >= limit) {
             return self.give_up();
         } else {
-            self.retries += 1;
+            self.retries = self.retries.saturating_add(1);
             self.rtt.back_off();
             self.on_rto_loss(now);
         }

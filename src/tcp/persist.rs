@@ -100,11 +100,11 @@ impl Connection {
 
     /// The retransmission timer expired before a shut window: a probe, not a loss (RFC 9293 §3.8.6.1,
     /// and SHLD-17 for a window that shrank). Returns whether it may be asked again.
-    pub(super) fn on_probe_unanswered(&mut self, limit: u8) -> bool {
-        if self.persist.retries >= limit {
+    pub(super) fn on_probe_unanswered(&mut self, limit: Option<u8>) -> bool {
+        if limit.is_some_and(|limit| self.persist.retries >= limit) {
             return false;
         }
-        self.persist.retries += 1;
+        self.persist.retries = self.persist.retries.saturating_add(1);
         self.persist.back_off();
         self.scoreboard.forget_sacks();
         self.recovery.tlp.give_up();

@@ -110,7 +110,9 @@ options! {
     /// Probes an idle peer. Default off (RFC 9293 §3.8.4 MUST-25).
     keepalive: Option<Keepalive> = None;
     /// How long something may stay unacknowledged before the connection fails (RFC 9293 §3.10.8,
-    /// the meaning of RFC 5482 §2). Default none: the retry limits decide.
+    /// the meaning of RFC 5482 §2). While it is set, it stands in the place of
+    /// [`retries`](Self::retries), shorter or longer; the limits of an opening and of an orphan stay. Default none:
+    /// the retry limits decide.
     user_timeout: Option<Duration> = None;
     /// What `close` does with unsent data (SO_LINGER). `None`: it is sent in the background. Zero: the
     /// connection is reset. Otherwise it is sent in the background too, for as long as it takes: in

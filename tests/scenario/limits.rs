@@ -119,3 +119,34 @@ fn a_reset_in_last_ack_is_an_end_and_no_failure() {
     );
     t.info(|info| assert_eq!(info.failure, None));
 }
+
+/// Covers: TCP-67, TCP-30 (MUST-21; RFC 5482 §1: a long time-out lets a connection live through a long outage). Fifteen
+/// retries, the default limit, last a quarter of an hour; a user who waits for two is asked, and text that arrives at last is
+/// taken. A window that is shut, and of which nobody tells, is no other case.
+#[test]
+fn a_user_time_out_may_be_longer_than_the_retries_last() {
+    let options = TcpOptions::default().user_timeout(Some(Duration::from_secs(7200)));
+    for shut in [false, true] {
+        let mut t = Scenario::established().options(options.clone()).build();
+        let mut script = String::from("+0 write(4, ..., 100) = 100\n+0 > P. 1:101(100) ack 1\n");
+        let (again, mut wait, mut passed) = if shut {
+            script.push_str("+.05 < . 1:1(0) ack 101 win 0\n+0 write(4, ..., 100) = 100\n");
+            script.push_str("+.25 > P. 101:102(1) ack 1\n");
+            ("> . 101:102(1) ack 1", 0.5f64, 0.3)
+        } else {
+            // A probe of the tail comes first, in the time-out's place.
+            script.push_str("+.25 > P. 1:101(100) ack 1\n");
+            ("> P. 1:101(100) ack 1", 0.25f64, 0.25)
+        };
+        while passed + wait < 7100.0 {
+            script.push_str(&format!("+{wait} {again}\n"));
+            passed += wait;
+            wait = (wait * 2.0).min(120.0);
+        }
+        t.run(&script);
+        t.run("+0 `ss -n | grep -q ESTABLISHED`\n");
+        let rest = if shut { 7200.05 } else { 7200.0 } - passed;
+        t.run(&format!("+{rest} > R. 101:101(0) ack 1\n"));
+        t.run("+0 getsockopt(4, SOL_SOCKET, SO_ERROR, [110], [4]) = 0\n");
+    }
+}
