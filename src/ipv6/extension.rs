@@ -441,7 +441,7 @@ mod tests {
         }
     }
 
-    /// Covers: IP6-7, IP6-8, IP6-2 (the jumbo payload option, 0xc2, is not known).
+    /// Covers: IP6-7, IP6-2 (the jumbo payload option, 0xc2, is not known).
     #[test]
     fn unknown_options_by_their_high_bits() {
         for (kind, unicast, multicast) in [
@@ -458,6 +458,32 @@ mod tests {
                 assert_eq!(walk_bytes(first, &payload, "ff02::1"), multicast, "{kind}");
             }
         }
+    }
+
+    /// Covers: IP6-8. Padding of each length is no option, and what follows it is one.
+    #[test]
+    fn padding_is_passed_over() {
+        let found = |options: &[u8]| {
+            let mut bytes = vec![6, 0];
+            bytes.extend_from_slice(options);
+            bytes.resize(bytes.len().next_multiple_of(8), 0);
+            bytes[1] = u8::try_from(bytes.len() / 8 - 1).unwrap();
+            let kind = Protocol::DESTINATION_OPTIONS;
+            let extension = Extension::parse(kind, &bytes, 0).unwrap().unwrap();
+            let mut options = extension.options();
+            let found: Vec<_> = options.by_ref().map(|o| (o.kind, o.at)).collect();
+            assert!(!options.malformed(), "{bytes:?}");
+            found
+        };
+        assert_eq!(found(&[0; 6]), []);
+        assert_eq!(found(&[1, 4, 0, 0, 0, 0]), []);
+        assert_eq!(found(&[1, 0, 0, 1, 1, 9]), []);
+        // What is padded with is no option, whatever its bytes say.
+        assert_eq!(found(&[1, 2, 0xc2, 0xc2, 0x1e, 0]), [(0x1e, 6)]);
+        assert_eq!(
+            found(&[0, 0x1e, 1, 7, 1, 0, 0x3e, 0]),
+            [(0x1e, 3), (0x3e, 8)]
+        );
     }
 
     /// Covers: IP6-23, IP6-27.

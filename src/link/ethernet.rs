@@ -345,6 +345,8 @@ mod tests {
         assert_eq!(v4, MacAddr::new([1, 0, 0x5e, 1, 2, 3]));
         let v6 = ipv6_multicast("ff02::1:ff00:2a".parse().unwrap());
         assert_eq!(v6, MacAddr::new([0x33, 0x33, 0xff, 0, 0, 0x2a]));
+        let v6 = ipv6_multicast("ff02::102:304".parse().unwrap());
+        assert_eq!(v6, MacAddr::new([0x33, 0x33, 1, 2, 3, 4]), "32 bits");
         assert_eq!(eui64(A), [0, 0, 0, 0xff, 0xfe, 0, 0, 0xa]);
     }
 

@@ -146,6 +146,7 @@ mod tests {
             ("2001:db8:2::9", "2001:db8:2::9", "2001:db8:2::1", "rule 8, longest prefix"),
             ("2001:db8:1::9", "2001:db8:1::9", "2001:db8:1::1", "rule 8"),
             ("fd00::9",       "fd00::9",       "fd00::1",       "rule 6, label"),
+            ("8000::1",       "8000::1",       "2001:db8:1::1", "rule 6, though fd00 has a bit in common"),
             ("2002:b00::1",   "fe80::9",       "2002:a00:1::1", "rule 6, label"),
             ("fe80::9",       "fe80::9",       "fe80::1",       "rule 2, scope"),
             ("ff02::1",       "ff02::1",       "fe80::1",       "rule 2, scope"),

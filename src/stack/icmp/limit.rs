@@ -148,7 +148,7 @@ mod tests {
         assert!(limit.peers.len() <= 3);
     }
 
-    /// No limit is so high that forged senders fill memory, and 0 sends nothing.
+    /// Covers: IC4-27. No limit is so high that forged senders fill memory, and 0 sends nothing.
     #[test]
     fn settings_at_their_ends() {
         let config = Config::new(Seed::from_number(1));

@@ -216,7 +216,8 @@ fn connections_and_answers_keep_their_interface() {
     assert_eq!(twin.sent(), [0, 0]);
 }
 
-/// Who could not answer is not sent to; who is on the link is asked there, whatever gateways there are.
+/// Covers: IP4-8, IP4-9, ADR-1, ADR-2, ADR-5. Who could not answer is not sent to; who is on the link is asked there,
+/// whatever gateways there are.
 #[test]
 fn what_means_nobody_stays_off_the_wire() {
     let gateways = |config: InterfaceConfig| {

@@ -91,7 +91,7 @@ fn r61_malformed_frames_by_reason() {
     }
 }
 
-/// Covers: IP4-6, ADR-1, ADR-4, UDP-12. r49: who cannot have sent a packet.
+/// Covers: IP4-6, ADR-1, ADR-2, ADR-4, UDP-12. r49: who cannot have sent a packet.
 #[test]
 fn r49_sources_that_cannot_be() {
     let mut rig = Rig::new();

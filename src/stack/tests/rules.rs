@@ -27,7 +27,7 @@ fn icmp6(dst: Ipv6Addr, kind: u8, code: u8, rest: &[u8]) -> Vec<u8> {
     ip_frame(PEER6.into(), dst.into(), Protocol::ICMPV6, &body)
 }
 
-/// Covers: IP4-7, IP4-8, IP4-9, ADR-2, TCP-46, TCP-45 (the address that is asked for must be ours).
+/// Covers: IP4-7, TCP-46, TCP-45 (the address that is asked for must be ours).
 #[test]
 fn nothing_leaves_to_or_from_addresses_that_may_not_be_on_the_wire() {
     let mut rig = Rig::new();
@@ -107,6 +107,16 @@ fn the_local_address_is_the_users_choice() {
         rig.stack.tcp_close(rig.now, id);
         rig.drain();
     }
+    for (local, expected) in [
+        ("0.0.0.0:0", OURS),
+        ("10.0.0.1:0", OURS),
+        ("10.0.0.7:0", Ipv4Addr::new(10, 0, 0, 7)),
+    ] {
+        let id = rig.stack.udp_bind(addr(local), UdpOptions::new()).unwrap();
+        let to = Some(addr("10.0.0.2:80"));
+        rig.stack.udp_send_to(rig.now, id, to, b"x").unwrap();
+        assert_eq!(rig.only().v4().0.src, expected);
+    }
     // An echo and a RST come from the address that was asked.
     rig.receive(ip_frame(
         PEER.into(),
@@ -151,6 +161,12 @@ fn ttl_and_dscp_of_segments_are_settings_and_no_ttl_is_0() {
             assert_eq!(tos, 0x10);
             rig.stack.tcp_close(rig.now, id.unwrap());
         }
+        rig.drain();
+        let options = UdpOptions::new().ttl(ttl);
+        let id = rig.stack.udp_bind(addr("0.0.0.0:0"), options).unwrap();
+        let to = Some(addr("10.0.0.2:80"));
+        rig.stack.udp_send_to(rig.now, id, to, b"x").unwrap();
+        assert_eq!(rig.only().v4().0.ttl, sent);
     }
 }
 
@@ -244,7 +260,7 @@ fn what_a_host_does_not_answer() {
     assert!(rig.drain().is_empty());
 }
 
-/// Covers: ADR-3, ADR-5, IC6-7 (a group's echo is answered from an address of ours).
+/// Covers: ADR-3, ADR-5, NDP-40, IC6-7 (a group's echo is answered from an address of ours).
 #[test]
 fn the_groups_of_a_host() {
     let mut rig = Rig::with(|config| config.address("fe80::1/64".parse().unwrap()));
@@ -329,7 +345,7 @@ fn a_routing_header_that_is_used_up_changes_nothing() {
     assert_eq!(rig.drops(DropReason::TcpChecksum), 0);
 }
 
-/// Covers: IP6-32, TCP-24, TCP-25, IP6-28 (the MSS that is told is the MTU less the fixed headers).
+/// Covers: IP6-32, TCP-24, TCP-25 (the MSS that is told is the MTU less the fixed headers).
 #[test]
 fn the_mss_told_fits_the_mtu() {
     for mtu in [1280, 1500, 9000, 65_535] {

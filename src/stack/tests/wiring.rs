@@ -4,14 +4,17 @@ use super::*;
 use ipv4::icmp::Message;
 use ipv6::icmp::{TimeExceededCode, UnreachableCode};
 
-/// What one ICMP error says to a connected UDP socket and to a ping socket: nothing, or this. The error,
-/// of the family of `peer`, is made around what each of them sent.
-fn heard(
+/// What one ICMP error says to a connected UDP socket. The error, of the family of `peer`, is made around what that sent.
+fn heard_once(peer: IpAddr, ours: IpAddr, error: &dyn Fn(&[u8]) -> Vec<u8>) -> RecvError {
+    heard_in(&mut Rig::new(), peer, ours, error)
+}
+
+fn heard_in(
+    rig: &mut Rig,
     peer: IpAddr,
     ours: IpAddr,
     error: &dyn Fn(&[u8]) -> Vec<u8>,
-) -> (Option<RecvError>, PingOutcome) {
-    let mut rig = Rig::new();
+) -> RecvError {
     rig.introduce();
     let protocol = match peer {
         IpAddr::V4(_) => Protocol::ICMP,
@@ -25,8 +28,21 @@ fn heard(
     rig.stack.udp_send_to(rig.now, udp, None, b"x").unwrap();
     let about = error(&rig.only().packet);
     rig.receive(ip_frame(peer, ours, protocol, &about));
-    let said = rig.stack.udp_recv(udp).unwrap_err();
+    rig.stack.udp_recv(udp).unwrap_err()
+}
 
+/// The same, and what it says to a ping socket: nothing, or this.
+fn heard(
+    peer: IpAddr,
+    ours: IpAddr,
+    error: &dyn Fn(&[u8]) -> Vec<u8>,
+) -> (Option<RecvError>, PingOutcome) {
+    let mut rig = Rig::new();
+    let said = heard_in(&mut rig, peer, ours, error);
+    let protocol = match peer {
+        IpAddr::V4(_) => Protocol::ICMP,
+        IpAddr::V6(_) => Protocol::ICMPV6,
+    };
     let ping = rig.stack.ping_open(PingOptions::new()).unwrap();
     let text = Bytes::from_static(b"ping");
     rig.stack
@@ -82,6 +98,40 @@ fn errors_of_ipv4_are_passed_up() {
     assert_eq!(found, (None, PingOutcome::ParameterProblem));
 }
 
+/// Covers: IC6-4. What is quoted may have extension headers in front of the datagram; an error whose quote does not reach
+/// it, or quotes a fragment behind the first, is nobody's.
+#[test]
+fn an_error_about_a_packet_with_extension_headers_finds_its_socket() {
+    let options: [u8; 8] = [17, 0, 1, 4, 0, 0, 0, 0];
+    let later = [17, 0, 0, 8, 0, 0, 0, 1];
+    for (kind, header, cut, is_found) in [
+        (Protocol::DESTINATION_OPTIONS, options, 100, true),
+        (Protocol::DESTINATION_OPTIONS, options, 56, true),
+        (Protocol::DESTINATION_OPTIONS, options, 44, false),
+        (Protocol::FRAGMENT, later, 100, false),
+    ] {
+        let found = heard_once(PEER6.into(), OURS6.into(), &|sent| {
+            let mut quoted = sent.to_vec();
+            quoted.splice(40..40, header);
+            (quoted[5], quoted[6]) = (quoted[5] + 8, kind.0);
+            quoted.truncate(cut);
+            let message = Icmpv6::DestinationUnreachable {
+                code: UnreachableCode::PORT,
+                quoted: &quoted,
+            };
+            let mut bytes = vec![0; message.len()];
+            message.emit(PEER6, OURS6, &mut bytes);
+            bytes
+        });
+        let said = if is_found {
+            RecvError::Refused
+        } else {
+            RecvError::WouldBlock
+        };
+        assert_eq!(found, said, "{kind:?} {cut}");
+    }
+}
+
 /// Covers: IC6-11 (each error of IPv6 reaches the transport that it quotes).
 #[test]
 fn errors_of_ipv6_are_passed_up() {
@@ -135,7 +185,7 @@ fn errors_of_ipv6_are_passed_up() {
     }
 }
 
-/// What an extension header in front of a datagram asks for, as its sender hears of it.
+/// Covers: IC6-12, IP6-13. What an extension header in front of a datagram asks for, as its sender hears of it.
 #[test]
 fn what_an_extension_header_asks_for_is_done() {
     const OPTIONS: Protocol = Protocol::DESTINATION_OPTIONS;
@@ -144,8 +194,11 @@ fn what_an_extension_header_asks_for_is_done() {
     let (from, to) = ("[fd00::2]:9", "[fd00::1]:7");
     let datagram = udp_bytes(from.parse().unwrap(), to.parse().unwrap(), b"x");
     let pass_over = [17, 0, 0x1e, 4, 0, 0, 0, 0];
-    let rows: [Row<'_>; 6] = [
+    let rows: [Row<'_>; 8] = [
         (OPTIONS, &pass_over, None),
+        // RFC 8200 §4.7: nothing follows, and nothing is wrong with that.
+        (OPTIONS, &[59, 0, 1, 4, 0, 0, 0, 0], None),
+        (Protocol::NO_NEXT_HEADER, &[], None),
         (OPTIONS, &[17, 0, 0x5e, 4, 0, 0, 0, 0], None),
         (OPTIONS, &[17, 0, 0x9e, 4, 0, 0, 0, 0], Some((2, 42))),
         (OPTIONS, &[17, 0, 0xde, 4, 0, 0, 0, 0], Some((2, 42))),
@@ -178,6 +231,41 @@ fn what_an_extension_header_asks_for_is_done() {
             quoted,
         };
         assert_eq!(message, right, "{header:?}");
+    }
+}
+
+/// Covers: IP6-27, NDP-2. Neighbour discovery in a fragment, be it the only one, is not believed (RFC 6980 §5); with an
+/// option that nobody knows, and bits that mean nothing, it is (RFC 4861 §9, §7.1).
+#[test]
+fn neighbour_discovery_in_a_fragment_and_with_unknown_options() {
+    let source = ipv6::ndp::Options::source_link_address_bytes(PEER_MAC);
+    for (unknown, fragment, answers) in [(false, false, 1), (true, false, 1), (false, true, 0)] {
+        let mut rig = Rig::new();
+        let other: &[u8] = if unknown {
+            &[200, 1, 9, 9, 9, 9, 9, 9]
+        } else {
+            &[]
+        };
+        let mut body = vec![135, 0, 0, 0, 0, 0, 0, 0];
+        body[4] = if unknown { 0xff } else { 0 };
+        body.extend(OURS6.octets());
+        body.extend_from_slice(other);
+        body.extend(source);
+        let pseudo = ipv6::pseudo_sum(PEER6, OURS6, Protocol::ICMPV6, body.len());
+        let sum = pseudo.bytes(&body).finish();
+        body[2..4].copy_from_slice(&sum.to_be_bytes());
+        let mut kind = Protocol::ICMPV6;
+        if fragment {
+            body.splice(0..0, [58, 0, 0, 0, 0, 0, 0, 1]);
+            kind = Protocol::FRAGMENT;
+        }
+        let mut frame = ip_frame(PEER6.into(), OURS6.into(), kind, &body);
+        frame[ethernet::HEADER_LEN + 7] = 255;
+        rig.receive(frame);
+        assert_eq!(rig.drain().len(), answers, "{unknown} {fragment}");
+        assert_eq!(rig.stack.net.neighbours.len(), answers);
+        let refused = rig.drops(DropReason::NdpInvalid);
+        assert_eq!(refused, u64::from(fragment));
     }
 }
 
