@@ -90,7 +90,7 @@ fn an_adversary_breaks_nothing() {
         (0..threads).for_each(|_| drop(scope.spawn(worker)));
     });
     println!("{runs} runs in {:?}", began.elapsed());
-    let counts: BTreeMap<&str, u64> = counts.into_inner().unwrap();
+    let mut counts: BTreeMap<&str, u64> = counts.into_inner().unwrap();
     counts
         .iter()
         .for_each(|(name, n)| println!("{n:>12} {name}"));
@@ -101,6 +101,8 @@ fn an_adversary_breaks_nothing() {
     }
     // An adversary that does nothing breaks nothing.
     if runs >= RUNS {
+        // Those that are drawn are seldom crowded enough: `crowded` ones judge that.
+        counts.remove(turns::WAITED);
         for (name, n) in counts {
             assert!(n >= runs / 1000, "{name}: only {n} in {runs} runs");
         }
@@ -231,7 +233,7 @@ fn whoever_may_send_has_a_turn_with_the_others() {
     for seed in 0..6 {
         match report::attempt(&crowded(seed)) {
             Ok(ran) => {
-                let counted = ran.counts.iter().find(|(name, _)| name.contains("waited"));
+                let counted = ran.counts.iter().find(|(name, _)| *name == turns::WAITED);
                 waited += counted.unwrap().1;
             }
             Err(failure) => panic!("seed {seed}: {}", failure.message),

@@ -14,6 +14,9 @@ use netloom::{Instant, Stack};
 /// Frames that a connection sends before the next has its turn.
 const TURN: u64 = 4;
 
+/// The name of what is counted.
+pub(crate) const WAITED: &str = "times that one waited while others sent";
+
 #[derive(Clone, Copy, Debug)]
 struct Wait {
     since: Instant,

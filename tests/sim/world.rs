@@ -20,7 +20,7 @@ use super::oracle::Talk;
 use super::rng::Rng;
 use super::scenario::{Opener, Sabotage, Scenario};
 use super::start;
-use super::turns::Turns;
+use super::turns::{self, Turns};
 use super::user::{Actor, Outcome};
 use super::users::{Table, Users};
 use super::windows::Windows;
@@ -155,7 +155,7 @@ impl World {
         counts.extend(self.watched.monitor.borrow().reported());
         counts.push(("windows that rose", self.windows.rises));
         counts.push(("times that more was in flight", self.windows.sends));
-        counts.push(("times that one waited while others sent", self.turns.waited));
+        counts.push((turns::WAITED, self.turns.waited));
         counts.extend(self.stack_counts());
         Ran {
             took: self.now().since(self.watched.start),
