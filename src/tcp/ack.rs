@@ -201,6 +201,7 @@ impl Connection {
         self.last_progress = now;
         self.timers.stop(Timer::UserTimeout);
         if self.scoreboard.is_empty() {
+            self.look_at_ack_delay(now);
             self.stop_loss_timer();
         } else {
             self.restart_rto(now.plus_nanos(self.rtt.rto_nanos()));

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `app_limited.rs` | when a sender is found to have had nothing to send |
 //! | `buffers.rs` | send buffers that grow |
+//! | `single.rs` | how long a lost single segment waits for its probe |
+//! | `replies.rs` | short replies over a path that loses |
 //! | `recovery.rs` | which segment leaves at which ACK; scripts begin as those of the scenario tier do |
 //! | `bbr/` | BBRv3's states, through a path that is changed under it |
 //! | `ecn.rs` | what ECN does in the handshake, at the receiver and at the sender |
@@ -31,6 +33,8 @@ mod frto;
 mod hostile;
 mod path;
 mod recovery;
+mod replies;
 #[path = "../scenario/sessions.rs"]
 mod sessions;
+mod single;
 mod table;

@@ -3,9 +3,10 @@
 //!
 //! *Owns* the phase, the recovery point and the count of duplicate ACKs. *Does not* set a window: the
 //! controller hears of episodes and answers. A mechanism has a file: `rack` (with SACK), `newreno`
-//! (without), `tlp` (tails), `frto` (was the time-out one?), `undo` (what was for nothing), and the `timer` that they
-//! share with the time-out.
+//! (without), `tlp` (tails) and `ack_delay` (how long a peer may hold the ACK of a single segment), `frto` (was the
+//! time-out one?), `undo` (what was for nothing), and the `timer` that they share with the time-out.
 
+mod ack_delay;
 mod frto;
 mod newreno;
 mod rack;

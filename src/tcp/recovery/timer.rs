@@ -41,6 +41,11 @@ impl LossTimer {
         }
     }
 
+    /// When this one would be due, if the time-out did not come before it.
+    pub(super) fn when(&self, kind: Early) -> Option<Instant> {
+        self.early.filter(|(k, _)| *k == kind).map(|(_, at)| at)
+    }
+
     /// What is due first; at one instant that which comes before the time-out.
     fn next(&self) -> Instant {
         self.early_at().map_or(self.rto, |at| at.min(self.rto))

@@ -5,6 +5,7 @@
 
 use core::time::Duration;
 
+use super::ack_delay::AckDelay;
 use super::timer::Early;
 use super::{AckEffect, Phase};
 use crate::base::{Instant, nanos};
@@ -19,9 +20,6 @@ use crate::tcp::seq::SeqNum;
 
 // RFC 8985 §7.2: PTO without a measured round trip.
 const BLIND: Duration = Duration::from_secs(1);
-// RFC 8985 §7.2 (TLP.max_ack_delay): a receiver may hold the ACK of a single segment as long.
-const MAX_ACK_DELAY: Duration = Duration::from_millis(200);
-
 // Linux's TCP_TIMEOUT_MIN is two ticks, 2 ms at the least. On a local path two round trips are less than a
 // receiver's wake-up takes, and a sender would wake for its timer with every write.
 const LEAST: Duration = Duration::from_millis(2);
@@ -37,6 +35,12 @@ pub(crate) struct Tlp {
     due: bool,
     /// A round trip was measured since the last probe left: one probe per measurement.
     measured: bool,
+    /// The probe that is armed, or was last, is of a flight of one segment.
+    of_one: bool,
+    /// The last probe that left was.
+    was_of_one: bool,
+    /// What the peer's delayed ACK adds to the wait of such a one.
+    ack_delay: AckDelay,
 }
 
 impl Default for Tlp {
@@ -46,6 +50,9 @@ impl Default for Tlp {
             again: false,
             due: false,
             measured: true,
+            of_one: false,
+            was_of_one: false,
+            ack_delay: AckDelay::default(),
         }
     }
 }
@@ -99,21 +106,37 @@ impl Connection {
             && tlp.end.is_none()
             && tlp.measured;
         if may {
-            self.arm_early(Early::Probe, now.plus_nanos(self.probe_time_out()));
+            let of_one = self.snd.nxt.past(self.snd.una) <= self.smss();
+            self.recovery.tlp.of_one = of_one;
+            self.arm_early(Early::Probe, now.plus_nanos(self.probe_time_out(of_one)));
         } else {
             self.stop_early(Early::Probe);
         }
     }
 
     /// RFC 8985 §7.2 (`TLP_calc_PTO`); in nanoseconds; the loss timer bounds it by the time-out.
-    fn probe_time_out(&self) -> u64 {
+    fn probe_time_out(&self, of_one: bool) -> u64 {
         let Some(srtt) = self.rtt.srtt_nanos() else {
             return nanos(BLIND);
         };
-        let alone = self.snd.nxt.past(self.snd.una) <= self.smss();
-        let wait = if alone { nanos(MAX_ACK_DELAY) } else { 0 };
+        let wait = if of_one {
+            nanos(self.recovery.tlp.ack_delay.wait())
+        } else {
+            0
+        };
         let twice = srtt.saturating_mul(2);
         twice.max(nanos(LEAST)).saturating_add(wait)
+    }
+
+    /// All that was out is acknowledged: when that was one segment, how long did its ACK take?
+    pub(crate) fn look_at_ack_delay(&mut self, now: Instant) {
+        let tlp = &mut self.recovery.tlp;
+        if tlp.of_one
+            && tlp.ack_delay.is_watched()
+            && let Some(at) = self.recovery.timer.when(Early::Probe)
+        {
+            tlp.ack_delay.on_answer(at.since(now));
+        }
     }
 
     /// The time is over: the probe leaves with the next turn, and the time-out counts from here. A
@@ -194,6 +217,10 @@ impl Connection {
         tlp.end = Some(self.snd.nxt);
         tlp.again = again;
         tlp.measured = false;
+        tlp.was_of_one = tlp.of_one;
+        if tlp.of_one {
+            tlp.ack_delay.on_probe();
+        }
         self.stats.tail_probes += 1;
     }
 
@@ -206,8 +233,12 @@ impl Connection {
         }
         let told_twice = effect.dsack.is_some_and(|(_, right)| right == end);
         let repaired = tlp.again && effect.ack.after(end) && !told_twice;
-        if !tlp.again || told_twice || effect.pure_duplicate || repaired {
+        let came_twice = told_twice || effect.pure_duplicate;
+        if !tlp.again || came_twice || repaired {
             self.recovery.tlp.end = None;
+        }
+        if tlp.again && tlp.was_of_one && came_twice {
+            self.recovery.tlp.ack_delay.on_needless();
         }
         if repaired && self.recovery.phase == Phase::Open {
             let flight = self.flight_size(self.gate.stopped.outstanding);
