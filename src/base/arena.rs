@@ -77,6 +77,7 @@ impl Arena {
 
     /// What is being filled, with spare room for at least `need` bytes. Split off what was filled,
     /// before there is too little room for more at the latest.
+    #[inline]
     pub(crate) fn room(&mut self, need: usize) -> &mut BytesMut {
         if self.spare() < need {
             self.next_chunk(need);
@@ -119,6 +120,7 @@ impl Arena {
         self.made
     }
 
+    #[inline(never)]
     fn next_chunk(&mut self, need: usize) {
         debug_assert!(self.current.is_empty(), "what was filled is split off");
         let size = self.chunk.max(need);
