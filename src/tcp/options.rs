@@ -219,7 +219,37 @@ impl Options {
     ///
     /// # Panics
     /// When `buf` is shorter than [`len`](Self::len).
+    #[inline]
     pub fn emit(&self, buf: &mut [u8]) -> usize {
+        // As in `parse`.
+        if let Some((val, ecr)) = self.timestamps
+            && self.mss.is_none()
+            && self.window_scale.is_none()
+            && !self.sack_permitted
+            && self.sack.is_empty()
+        {
+            let ([a, b, c, d], [e, f, g, h]) = (val.to_be_bytes(), ecr.to_be_bytes());
+            let stamps = [
+                kind::NOP,
+                kind::NOP,
+                kind::TIMESTAMPS,
+                10,
+                a,
+                b,
+                c,
+                d,
+                e,
+                f,
+                g,
+                h,
+            ];
+            buf[..stamps.len()].copy_from_slice(&stamps);
+            return stamps.len();
+        }
+        self.emit_each(buf)
+    }
+
+    fn emit_each(&self, buf: &mut [u8]) -> usize {
         let mut out = Writer { buf, at: 0 };
         if let Some(mss) = self.mss {
             out.put(&[kind::MSS, 4]);
