@@ -66,6 +66,8 @@ pub(crate) struct Records {
     len: usize,
     /// Records that all chunks have room for, the spare ones as well.
     room: usize,
+    /// Bytes of memory that all of this keeps: asked for with each segment, and another when room was made.
+    held: usize,
     /// Records and chunks looked at.
     #[cfg(test)]
     pub(super) steps: core::cell::Cell<usize>,
@@ -126,12 +128,17 @@ impl Records {
         if self.chunks.back().is_none_or(full) {
             let fresh = self.fresh_chunk();
             self.chunks.push_back(Chunk::with_room(fresh));
+            self.measure();
         }
         if let Some(chunk) = self.chunks.back_mut() {
             let before = chunk.records.capacity();
             chunk.records.push_back(record);
-            self.room += chunk.records.capacity() - before;
             chunk.sums.add(Sums::of(&record));
+            let grown = chunk.records.capacity() - before;
+            if grown > 0 {
+                self.room += grown;
+                self.measure();
+            }
         }
         self.octets += record.len;
         self.sums.add(Sums::of(&record));
@@ -283,6 +290,7 @@ impl Records {
         let before = chunk.records.capacity();
         chunk.records.insert(place.at + 1, rest);
         self.room += chunk.records.capacity() - before;
+        self.measure();
         self.len += 1;
         place
     }
@@ -330,13 +338,19 @@ impl Records {
             }
         }
         self.room = self.chunks.iter().map(|c| c.records.capacity()).sum();
+        self.measure();
     }
 
     /// Bytes of memory that it keeps.
-    pub(crate) fn held(&self) -> usize {
-        self.room * size_of::<Record>()
+    pub(crate) const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Room was made or given back.
+    fn measure(&mut self) {
+        self.held = self.room * size_of::<Record>()
             + self.chunks.capacity() * size_of::<Chunk>()
-            + self.spare.capacity() * size_of::<VecDeque<Record>>()
+            + self.spare.capacity() * size_of::<VecDeque<Record>>();
     }
 
     /// Recounts everything; for tests and debug builds.
@@ -361,7 +375,11 @@ impl Records {
         }
         let chunks = self.chunks.iter().map(|c| c.records.capacity());
         let spare = self.spare.iter().map(VecDeque::capacity);
-        assert_eq!(self.room, chunks.chain(spare).sum::<usize>(), "room");
+        let room = chunks.chain(spare).sum::<usize>();
+        let of_chunks = self.chunks.capacity() * size_of::<Chunk>();
+        let of_spare = self.spare.capacity() * size_of::<VecDeque<Record>>();
+        let held = room * size_of::<Record>() + of_chunks + of_spare;
+        assert_eq!((self.room, self.held), (room, held), "room");
     }
 
     /// A full chunk is cut in two, so that one more record goes in behind `place`; returns where it is now.
@@ -401,6 +419,7 @@ impl Records {
         if self.chunks.len() > 1 && self.chunks[index].records.is_empty() {
             self.spare
                 .extend(self.chunks.remove(index).map(|chunk| chunk.records));
+            self.measure();
         }
     }
 
