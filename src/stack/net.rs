@@ -11,7 +11,7 @@ use super::config::Config;
 use super::counters::Counters;
 use super::egress::Headers;
 use super::icmp::IcmpLimit;
-use super::ids::{Id, InterfaceId};
+use super::ids::{Id, InterfaceId, TcpId};
 use super::interface::{Destination, Interface};
 use super::interface_config::{ConfigError, InterfaceConfig};
 use super::neighbour::{Effect, Heard, NeighbourKey, Neighbours};
@@ -306,6 +306,13 @@ impl Net {
                 Ready::Farewells
             }
         });
+    }
+
+    /// The same for a connection, which each call into it does.
+    #[inline]
+    pub(crate) fn wake_tcp(&mut self, on: InterfaceId, id: TcpId) {
+        let ready = &mut self.interfaces[on.index()].ready;
+        ready.push(Ready::Tcp(id.index()));
     }
 
     /// A socket that sent from `src` over `next_hop` is gone, and waits for neither any more.

@@ -49,6 +49,7 @@ pub(crate) struct ReadyList {
 
 impl ReadyList {
     /// Puts `entry` last in line unless it stands in line already.
+    #[inline]
     pub(crate) fn push(&mut self, entry: Ready) {
         if self.mark(entry) {
             self.queue.push_back(entry);
@@ -84,15 +85,18 @@ impl ReadyList {
         self.queue.len()
     }
 
+    #[inline]
     fn mark(&mut self, entry: Ready) -> bool {
         let (kind, index) = entry.place();
         let words = &mut self.queued[kind];
-        if words.len() <= index / 64 {
-            words.resize(index / 64 + 1, 0);
-        }
         let bit = 1 << (index % 64);
-        let new = words[index / 64] & bit == 0;
-        words[index / 64] |= bit;
+        let Some(word) = words.get_mut(index / 64) else {
+            words.resize(index / 64 + 1, 0);
+            words[index / 64] = bit;
+            return true;
+        };
+        let new = *word & bit == 0;
+        *word |= bit;
         new
     }
 }

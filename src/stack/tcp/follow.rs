@@ -13,7 +13,6 @@ use crate::stack::event::{Events, SocketId};
 use crate::stack::ids::{Id, Slab, StaleId, TcpId};
 use crate::stack::memory::Memory;
 use crate::stack::net::Net;
-use crate::stack::packet::Waiter;
 use crate::stack::wheel::TimerKey;
 use crate::tcp::State;
 
@@ -65,7 +64,7 @@ impl Slot {
             _ => {
                 let deadline = connection.next_timeout();
                 around.net.timers.set(TimerKey::Tcp(id.index()), deadline);
-                around.net.wake(self.on, Waiter::Tcp(id));
+                around.net.wake_tcp(self.on, id);
                 self.warm(id, around.net.counters.rx_bytes, around.lines);
                 Next::Same
             }
