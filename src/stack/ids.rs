@@ -267,18 +267,41 @@ impl<I: Id, T> Slab<I, T> {
     /// Takes a value out; its id is stale from here on.
     #[inline]
     pub(crate) fn remove(&mut self, id: I) -> Option<T> {
+        let value = self.named(id)?.take()?;
+        self.retire(id);
+        Some(value)
+    }
+
+    /// Drops a value where it lies; its id is stale from here on. Was there one?
+    pub(crate) fn discard(&mut self, id: I) -> bool {
+        let there = self.named(id).is_some_and(|value| {
+            let there = value.is_some();
+            *value = None;
+            there
+        });
+        if there {
+            self.retire(id);
+        }
+        there
+    }
+
+    /// What this id still names.
+    #[inline]
+    fn named(&mut self, id: I) -> Option<&mut Option<T>> {
         let RawId { index, generation } = id.raw();
         let slot = self.slots.get_mut(index as usize)?;
-        if slot.generation != generation {
-            return None;
-        }
-        let value = slot.value.take()?;
+        (slot.generation == generation).then_some(&mut slot.value)
+    }
+
+    /// The slot of a value that has just gone is free for another life, if it has one left.
+    #[inline]
+    fn retire(&mut self, id: I) {
+        let RawId { index, generation } = id.raw();
         self.len -= 1;
         if let Some(next) = generation.checked_add(1) {
-            slot.generation = next;
+            self.slots[index as usize].generation = next;
             self.free.push(index);
         }
-        Some(value)
     }
 
     /// All values in the order of their slots, to change them.
@@ -357,7 +380,11 @@ mod tests {
                     model.push((slab.insert(number), number));
                 } else {
                     let (id, value) = model.swap_remove(at % model.len());
-                    prop_assert_eq!(slab.remove(id), Some(value));
+                    if value % 3 == 0 {
+                        prop_assert!(slab.discard(id) && !slab.discard(id));
+                    } else {
+                        prop_assert_eq!(slab.remove(id), Some(value));
+                    }
                     gone.push(id);
                 }
                 prop_assert_eq!(slab.len(), model.len());

@@ -8,15 +8,17 @@
 //! entries take half of the table at most, those that no socket needs an eighth, and the
 //! oldest and least needed gives way; each holds a bounded queue; a packet costs no walk.
 
+mod index;
 mod messages;
 mod room;
+mod waiting;
 
 pub(crate) use messages::{Effect, Heard, Lookup, NeighbourKey};
 pub(crate) use room::Need;
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -24,8 +26,9 @@ use crate::base::{Instant, KeyedState, MacAddr, Random};
 use crate::stack::config::Config;
 use crate::stack::ids::{Id, RawId, Slab};
 use crate::stack::packet::{OwnedPacket, Waiter};
-use crate::stack::screen::fold;
 use crate::stack::wheel::{TimerKey, Wheel};
+use index::Index;
+use waiting::Waiting;
 
 /// RETRANS_TIMER, RFC 4861 §10; also ARP-9's one request per second.
 pub(crate) const RETRANS_TIMER: Duration = Duration::from_secs(1);
@@ -37,9 +40,6 @@ const DELAY_FIRST_PROBE: Duration = Duration::from_secs(5);
 const REACHABLE_MS: u64 = 30_000;
 /// How long what was drawn holds: the "few hours" of RFC 4861 §6.3.2.
 const REACHABLE_DRAWN: Duration = Duration::from_secs(2 * 3600);
-
-/// Neighbours that are found without the table.
-const RECENT: usize = 8;
 
 /// RFC 4861 §7.3.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +58,8 @@ struct Entry {
     mac: MacAddr,
     /// The source of the packet that started resolution (RFC 4861 §7.2.2).
     source: IpAddr,
-    queue: VecDeque<OwnedPacket>,
-    waiters: BTreeSet<Waiter>,
+    /// None while nobody waits: most entries never have one.
+    waiting: Option<Box<Waiting>>,
     /// A question stands in the outbox: it counts once it has left.
     asking: bool,
     /// Has it ever answered?
@@ -73,9 +73,7 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct Neighbours {
     entries: Slab<RawId, Entry>,
-    index: HashMap<NeighbourKey, RawId, KeyedState>,
-    /// Those that were looked up last: each packet asks for its own. An id that went stale names nobody.
-    recent: [Option<(NeighbourKey, RawId)>; RECENT],
+    index: Index,
     /// The unresolved ones by need, the oldest first.
     incomplete: BTreeSet<(Need, u64, RawId)>,
     /// Of these, the ones that no socket needs.
@@ -98,8 +96,7 @@ impl Neighbours {
         let seed = &config.seed;
         Self {
             entries: Slab::new(),
-            index: HashMap::with_hasher(KeyedState::new(seed.key("neighbour table"))),
-            recent: [None; RECENT],
+            index: Index::new(KeyedState::new(seed.key("neighbour table"))),
             incomplete: BTreeSet::new(),
             answers: 0,
             made: 0,
@@ -149,17 +146,9 @@ impl Neighbours {
     }
 
     /// The entry of this neighbour.
+    #[inline]
     fn find(&mut self, key: NeighbourKey) -> Option<(RawId, &mut Entry)> {
-        let recent = &mut self.recent[fold(key.1) % RECENT];
-        if let Some((known, id)) = recent
-            && *known == key
-            && self.entries.get(*id).is_some()
-        {
-            let id = *id;
-            return Some((id, self.entries.get_mut(id)?));
-        }
-        let id = *self.index.get(&key)?;
-        *recent = Some((key, id));
+        let id = self.index.find(key)?;
         Some((id, self.entries.get_mut(id)?))
     }
 
@@ -172,15 +161,16 @@ impl Neighbours {
         };
         packet.payload = Bytes::copy_from_slice(&packet.payload);
         self.queued += packet.payload.len();
-        entry.queue.push_back(packet);
+        let queue = &mut entry.waiting.get_or_insert_default().queue;
+        queue.push_back(packet);
         // Each neighbour keeps its last packet, whatever the others hold (r60).
         let most = if self.queued > self.queue_bytes {
             1
         } else {
             self.queue_limit
         };
-        while entry.queue.len() > most
-            && let Some(packet) = entry.queue.pop_front()
+        while queue.len() > most
+            && let Some(packet) = queue.pop_front()
         {
             self.queued -= packet.payload.len();
             self.effects.push_back(Effect::Drop);
@@ -190,7 +180,8 @@ impl Neighbours {
     /// Wakes this socket when the entry is resolved or fails.
     pub(crate) fn wait(&mut self, id: RawId, waiter: Waiter) {
         if let Some(entry) = self.entries.get_mut(id) {
-            entry.waiters.insert(waiter);
+            let waiting = entry.waiting.get_or_insert_default();
+            waiting.sockets.insert(waiter);
         }
     }
 
@@ -199,9 +190,10 @@ impl Neighbours {
         if self.incomplete.is_empty() {
             return;
         }
-        let id = self.index.get(&key).copied();
-        if let Some(entry) = id.and_then(|id| self.entries.get_mut(id)) {
-            entry.waiters.remove(&waiter);
+        let id = self.index.get(key);
+        let entry = id.and_then(|id| self.entries.get_mut(id));
+        if let Some(waiting) = entry.and_then(|entry| entry.waiting.as_mut()) {
+            waiting.sockets.remove(&waiter);
         }
     }
 
@@ -219,7 +211,7 @@ impl Neighbours {
 
     /// Does an answer of this neighbour answer a question of ours?
     pub(crate) fn awaits(&self, key: NeighbourKey) -> bool {
-        let id = self.index.get(&key).copied();
+        let id = self.index.get(key);
         let entry = id.and_then(|id| self.entries.get(id));
         let asked = |e: &Entry| matches!(e.state, State::Incomplete { .. } | State::Probe { .. });
         entry.is_some_and(asked)
@@ -253,7 +245,7 @@ impl Neighbours {
         key: NeighbourKey,
         heard: Heard,
     ) {
-        match (self.index.get(&key).copied(), heard) {
+        match (self.index.get(key), heard) {
             (Some(id), Heard::Asks { mac, .. }) => self.heard_request(timers, id, mac),
             (None, Heard::Asks { mac, create: true }) => self.learn(now, timers, key, mac),
             // RFC 4861 §7.2.5, RFC 826: what nobody asked for creates nothing.
@@ -309,7 +301,7 @@ impl Neighbours {
     /// The state of an entry.
     #[cfg(test)]
     pub(crate) fn state(&self, key: NeighbourKey) -> Option<State> {
-        let id = *self.index.get(&key)?;
+        let id = self.index.get(key)?;
         self.entries.get(id).map(|entry| entry.state)
     }
 
@@ -322,7 +314,8 @@ impl Neighbours {
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         let entries = self.entries.iter();
-        entries.map(|(_, entry)| entry.waiters.len()).sum()
+        let waiting = entries.filter_map(|(_, entry)| entry.waiting.as_ref());
+        waiting.map(|waiting| waiting.sockets.len()).sum()
     }
 
     /// Entries in the table.
@@ -362,8 +355,7 @@ impl Neighbours {
             state,
             mac,
             source,
-            queue: VecDeque::new(),
-            waiters: BTreeSet::new(),
+            waiting: None,
             asking: false,
             proven: false,
             need,
@@ -442,14 +434,16 @@ impl Neighbours {
         entry.proven = matches!(state, State::Reachable { .. });
         timers.set(timer(id), None);
         let on = entry.key.0;
-        self.queued -= payload_bytes(&entry.queue);
         let (need, (_, order)) = (entry.need, entry.made);
-        let packets = core::mem::take(&mut entry.queue).into_iter();
-        let waiters = core::mem::take(&mut entry.waiters).into_iter();
-        self.effects
-            .extend(packets.map(|packet| Effect::Send { on, packet }));
-        self.effects
-            .extend(waiters.map(|waiter| Effect::Wake { on, waiter }));
+        if let Some(waiting) = entry.waiting.take() {
+            self.queued -= waiting.payload_bytes();
+            let packets = waiting.queue.into_iter();
+            self.effects
+                .extend(packets.map(|packet| Effect::Send { on, packet }));
+            let sockets = waiting.sockets.into_iter();
+            self.effects
+                .extend(sockets.map(|waiter| Effect::Wake { on, waiter }));
+        }
         self.unlist(need, order, id);
     }
 
@@ -463,15 +457,22 @@ impl Neighbours {
     }
 
     fn remove(&mut self, timers: &mut Wheel, id: RawId) -> Option<Entry> {
-        let entry = self.entries.get(id)?;
-        self.index.remove(&entry.key);
-        self.queued -= payload_bytes(&entry.queue);
+        self.unlink(timers, id);
+        self.entries.remove(id)
+    }
+
+    /// Nothing leads to this entry any more.
+    fn unlink(&mut self, timers: &mut Wheel, id: RawId) {
+        let Some(entry) = self.entries.get(id) else {
+            return;
+        };
+        self.index.remove(entry.key);
+        self.queued -= entry.waiting.as_ref().map_or(0, |w| w.payload_bytes());
         // The others are not listed.
         if matches!(entry.state, State::Incomplete { .. }) {
             self.unlist(entry.need, entry.made.1, id);
         }
         timers.set(timer(id), None);
-        self.entries.remove(id)
     }
 
     fn reachable(&mut self, now: Instant) -> State {
@@ -484,10 +485,6 @@ impl Neighbours {
         let until = now + self.reachable.0;
         State::Reachable { until }
     }
-}
-
-fn payload_bytes(queue: &VecDeque<OwnedPacket>) -> usize {
-    queue.iter().map(|packet| packet.payload.len()).sum()
 }
 
 fn timer(id: RawId) -> TimerKey {

@@ -91,10 +91,10 @@ impl Neighbours {
                 continue;
             };
             match entry.state {
-                State::Stale => return self.remove(timers, id).is_some(),
+                State::Stale => return self.evict(timers, id),
                 // An entry that nobody has sent to since its time ran out is stale, if not by name.
                 State::Reachable { until } if until <= now => {
-                    return self.remove(timers, id).is_some();
+                    return self.evict(timers, id);
                 }
                 // Learned from its own word alone, which may be forged, and answered since.
                 State::Delay | State::Probe { .. } if !entry.proven => {
@@ -103,7 +103,13 @@ impl Neighbours {
                 _ => {}
             }
         }
-        unproven.is_some_and(|id| self.remove(timers, id).is_some())
+        unproven.is_some_and(|id| self.evict(timers, id))
+    }
+
+    /// Forgets one for whom nobody waits, where it lies; was it there?
+    fn evict(&mut self, timers: &mut Wheel, id: RawId) -> bool {
+        self.unlink(timers, id);
+        self.entries.discard(id)
     }
 
     /// What became of those who waited for an entry that is gone.
@@ -113,9 +119,10 @@ impl Neighbours {
             true => Effect::Undelivered { on, packet },
             false => Effect::Drop,
         };
-        self.effects.extend(entry.queue.into_iter().map(drop));
-        let waiters = entry.waiters.into_iter();
+        let waiting = entry.waiting.unwrap_or_default();
+        self.effects.extend(waiting.queue.into_iter().map(drop));
+        let sockets = waiting.sockets.into_iter();
         self.effects
-            .extend(waiters.map(|waiter| Effect::Fail { waiter }));
+            .extend(sockets.map(|waiter| Effect::Fail { waiter }));
     }
 }
