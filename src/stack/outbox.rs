@@ -71,6 +71,8 @@ pub(crate) enum Asks {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     lines: [VecDeque<Outgoing>; CLASSES],
+    /// The lines that are not empty, a bit each.
+    occupied: u8,
     limit: usize,
     /// The line that comes next.
     turn: usize,
@@ -80,6 +82,7 @@ impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             lines: Default::default(),
+            occupied: 0,
             limit,
             turn: 0,
         }
@@ -90,6 +93,7 @@ impl Outbox {
         let room = self.has_room(class);
         if room {
             self.lines[class as usize].push_back(outgoing);
+            self.occupied |= 1 << class as u8;
         }
         room
     }
@@ -108,8 +112,9 @@ impl Outbox {
         bounded.enumerate().map(taken).sum::<usize>() < self.limit
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lines.iter().all(VecDeque::is_empty)
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.occupied == 0
     }
 
     /// All that waits.
@@ -120,13 +125,9 @@ impl Outbox {
     /// The line whose turn it is: it has something.
     #[inline]
     fn line_in_turn(&self) -> Option<usize> {
-        if !self.lines[self.turn].is_empty() {
-            return Some(self.turn);
-        }
-        let (before, from) = self.lines.split_at(self.turn);
-        let waits = |line: &VecDeque<_>| !line.is_empty();
-        let later = from.iter().position(waits).map(|past| self.turn + past);
-        later.or_else(|| before.iter().position(waits))
+        let later = self.occupied >> self.turn << self.turn;
+        let line = if later == 0 { self.occupied } else { later };
+        (line != 0).then_some(line.trailing_zeros() as usize)
     }
 
     /// The first of the line whose turn it is, which it stays until that is gone.
@@ -137,21 +138,30 @@ impl Outbox {
 
     /// What [`first`](Self::first) gave has left; the next line's turn comes.
     pub(crate) fn drop_first(&mut self) {
-        drop(self.lines[self.turn].pop_front());
-        self.turn = (self.turn + 1) % CLASSES;
+        drop(self.take_from(self.turn));
+    }
+
+    /// Takes the first of a line; the next line's turn comes.
+    #[inline]
+    fn take_from(&mut self, at: usize) -> Option<Outgoing> {
+        let outgoing = self.lines[at].pop_front();
+        if self.lines[at].is_empty() {
+            self.occupied &= !(1 << at);
+        }
+        self.turn = if at + 1 < CLASSES { at + 1 } else { 0 };
+        outgoing
     }
 
     /// The first of the line whose turn it is, taken away; the next line's turn comes after it.
     pub(crate) fn pop(&mut self) -> Option<(Place, Outgoing)> {
         let at = self.line_in_turn()?;
-        let outgoing = self.lines[at].pop_front()?;
-        self.turn = (at + 1) % CLASSES;
-        Some((Place(at), outgoing))
+        Some((Place(at), self.take_from(at)?))
     }
 
     /// Back to where it was: the device is full.
     pub(crate) fn put_back(&mut self, Place(at): Place, outgoing: Outgoing) {
         self.lines[at].push_front(outgoing);
+        self.occupied |= 1 << at;
         self.turn = at;
     }
 }
