@@ -209,7 +209,11 @@ impl Addresses {
 
     /// Is it the solicited-node group of one of ours? All 24 bits count (r64).
     pub(crate) fn is_solicited_node(&self, group: Ipv6Addr) -> bool {
-        self.groups.contains_key(&group)
+        // It ends as its address does.
+        let near = self.list.get(self.near[fold(IpAddr::V6(group)) % NEAR]);
+        let own = near.filter(|near| near.state != AddressState::Duplicate);
+        let is_its = |own: &Address| matches!(own.cidr.address(), IpAddr::V6(a) if solicited_node(a) == group);
+        own.is_some_and(is_its) || self.groups.contains_key(&group)
     }
 
     /// When [`on_timeout`](Self::on_timeout) is to be called.

@@ -185,11 +185,11 @@ impl Stack {
         }
         let own_mac = interface.mac;
         let (sender, target) = (IpAddr::V4(packet.sender), IpAddr::V4(packet.target));
-        if interface.addresses.is_held(sender) {
+        let ours = interface.addresses.is_assigned(target);
+        if self.net.is_ours(sender, Some(on)) {
             self.net.conflict(now, on, sender, Some(packet.sender_mac));
             return Err(DropReason::ArpIgnored);
         }
-        let ours = interface.addresses.is_assigned(target);
         let is_reply = packet.operation == arp::Operation::REPLY;
         if !packet.is_probe() {
             let heard = if is_reply && ours {

@@ -33,11 +33,13 @@ impl Screen {
     }
 }
 
-/// An address in few bits: those of one link differ in the low eight.
+/// An address in few bits: those of one link differ in the low eight. One bit is turned round in one of the
+/// families, for a station often has the same number in both.
+#[inline]
 pub(crate) fn fold(address: IpAddr) -> usize {
     let last = match address {
         IpAddr::V4(a) => a.octets()[3],
-        IpAddr::V6(a) => a.octets()[15],
+        IpAddr::V6(a) => a.octets()[15] ^ 0b100,
     };
     usize::from(last)
 }
