@@ -46,7 +46,6 @@ impl IcmpLimit {
     ///
     /// What either limit refuses is charged to neither.
     pub(in crate::stack) fn allow(&mut self, now: Instant, peer: IpAddr) -> bool {
-        self.forget_full(now);
         let Some(cost) = SECOND.checked_div(self.per_second) else {
             return false;
         };
@@ -55,6 +54,7 @@ impl IcmpLimit {
         if !self.all.has_token(now, cost, burst) {
             return false;
         }
+        self.forget_full(now);
         let known = self.peers.get(&peer).copied();
         let mut bucket = known.unwrap_or_default();
         let room = known.is_some() || self.peers.len() < BUCKETS;
