@@ -109,12 +109,13 @@ impl Routes {
             Some(on) => table.scoped.get(on.index())?,
             None => &table.all,
         };
-        let mut entries = tree.longest(Prefix::host(dst))?.values();
-        let first = entries.next()?;
+        let entries = tree.longest(Prefix::host(dst))?;
+        let (_, first) = entries.first_key_value()?;
         let entry = if self.is_alive(now, first) {
             first
         } else {
-            let alive = entries.find(|entry| self.is_alive(now, entry));
+            let mut others = entries.values().skip(1);
+            let alive = others.find(|entry| self.is_alive(now, entry));
             alive.unwrap_or(first)
         };
         Some((entry.on, entry.via.unwrap_or(dst)))
