@@ -243,6 +243,26 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The answer to an echo request, whatever its code: RFC 792 has the type changed, and nothing said of a
+    /// request that is not answered (RFC 1122 §3.2.2.6). The code goes back with the rest, as Linux has it.
+    pub(crate) fn echo_reply(&self) -> Option<Self> {
+        match *self {
+            Self::EchoRequest { id, seq, data } => Some(Self::EchoReply { id, seq, data }),
+            Self::Unknown {
+                kind: kind::ECHO_REQUEST,
+                code,
+                rest,
+                body,
+            } => Some(Self::Unknown {
+                kind: kind::ECHO_REPLY,
+                code,
+                rest,
+                body,
+            }),
+            _ => None,
+        }
+    }
+
     /// The header and the first bytes of the packet that an error quotes.
     pub fn quoted(&self) -> Option<(Header<'a>, &'a [u8])> {
         match *self {

@@ -260,6 +260,26 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The answer to an echo request, whatever its code (RFC 4443 §4.2: every node has a responder). The code
+    /// goes back with the rest, as Linux has it.
+    pub(crate) fn echo_reply(&self) -> Option<Self> {
+        match *self {
+            Self::EchoRequest { id, seq, data } => Some(Self::EchoReply { id, seq, data }),
+            Self::Unknown {
+                kind: kind::ECHO_REQUEST,
+                code,
+                rest,
+                body,
+            } => Some(Self::Unknown {
+                kind: kind::ECHO_REPLY,
+                code,
+                rest,
+                body,
+            }),
+            _ => None,
+        }
+    }
+
     /// The header and the first bytes of the packet that an error quotes; these begin with the
     /// extension headers.
     pub fn quoted(&self) -> Option<(Header<'a>, &'a [u8])> {

@@ -7,14 +7,18 @@ use crate::stack::Stack;
 use crate::stack::packet::{Inbound, OwnedPacket};
 use crate::{ipv4, ipv6};
 
+/// What goes back.
+pub(super) enum Reply<'a> {
+    V4(ipv4::icmp::Message<'a>),
+    V6(ipv6::icmp::Message<'a>),
+}
+
 impl Stack {
     /// RFC 1122 §3.2.2.6, RFC 4443 §4.2: the data goes back from where it lies.
     pub(super) fn echo_reply(
         &mut self,
         packet: &Inbound,
-        id: u16,
-        seq: u16,
-        data: &[u8],
+        reply: &Reply<'_>,
     ) -> Result<(), DropReason> {
         // RFC 1122 §3.2.2.6 allows to ignore an IPv4 group's echo; RFC 4443 §4.2 answers IPv6's.
         let group = !packet.unicast || !packet.link_unicast;
@@ -27,16 +31,14 @@ impl Stack {
             .reply_flow(packet, src, packet.tos)
             .ok_or(DropReason::NoRoute)?;
         let mut header = [0; ipv4::icmp::HEADER_LEN];
-        let (protocol, ip) = match (flow.src, flow.dst) {
-            (IpAddr::V4(_), IpAddr::V4(_)) => {
-                let reply = ipv4::icmp::Message::EchoReply { id, seq, data };
+        let (protocol, ip, data) = match (reply, flow.src, flow.dst) {
+            (Reply::V4(reply), IpAddr::V4(_), IpAddr::V4(_)) => {
                 reply.emit_header(&mut header);
-                (Protocol::ICMP, ipv4::MIN_HEADER_LEN)
+                (Protocol::ICMP, ipv4::MIN_HEADER_LEN, reply.body())
             }
-            (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                let reply = ipv6::icmp::Message::EchoReply { id, seq, data };
+            (Reply::V6(reply), IpAddr::V6(src), IpAddr::V6(dst)) => {
                 reply.emit_header(src, dst, &mut header);
-                (Protocol::ICMPV6, ipv6::HEADER_LEN)
+                (Protocol::ICMPV6, ipv6::HEADER_LEN, reply.body())
             }
             _ => return Err(DropReason::NoRoute),
         };

@@ -3,6 +3,7 @@
 //! RFC 792, RFC 1122 §3.2.2, RFC 4443. *Owns* the order of checks. *Does not* answer, nor judge errors.
 
 use super::IcmpErrorKind;
+use super::echo::Reply;
 use super::report::{unreachable_v4, unreachable_v6};
 use crate::base::{DropReason, Instant};
 use crate::ipv6::extension;
@@ -28,8 +29,10 @@ impl Stack {
             ParseError::Checksum { .. } => DropReason::IcmpChecksum,
             _ => DropReason::IcmpMalformed,
         })?;
+        if let Some(reply) = message.echo_reply() {
+            return self.echo_reply(packet, &Reply::V4(reply));
+        }
         match message {
-            Message::EchoRequest { id, seq, data } => self.echo_reply(packet, id, seq, data),
             Message::EchoReply { id, seq, data } => self.handle_echo_reply(packet, id, seq, data),
             Message::DestinationUnreachable {
                 code, next_hop_mtu, ..
@@ -81,8 +84,10 @@ impl Stack {
         if src.is_unspecified() || self.net.is_own_source(packet.on, packet.src) {
             return Err(DropReason::IpSource);
         }
+        if let Some(reply) = message.echo_reply() {
+            return self.echo_reply(packet, &Reply::V6(reply));
+        }
         match message {
-            Message::EchoRequest { id, seq, data } => self.echo_reply(packet, id, seq, data),
             Message::EchoReply { id, seq, data } => self.handle_echo_reply(packet, id, seq, data),
             Message::DestinationUnreachable { code, .. } => {
                 let kind = unreachable_v6(code);

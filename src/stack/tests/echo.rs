@@ -59,6 +59,47 @@ fn echo_is_answered_with_all_its_data() {
     assert_eq!(rig.stack.counters().echo_replies_sent, 8);
 }
 
+/// nmap asks with a code: what Linux answers tells it apart from a host that does not.
+///
+/// Covers: IC4-17, IC6-13.
+#[test]
+fn echo_is_answered_whatever_its_code_which_goes_back() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let rest = [0, 7, 0, 9];
+    for code in [0, 1, 9, 255] {
+        let body: &[u8] = b"data";
+        let ask = |kind| Message::Unknown {
+            kind,
+            code,
+            rest,
+            body,
+        };
+        let mut bytes = vec![0; ask(8).len()];
+        ask(8).emit(&mut bytes);
+        let (from, to) = (PEER.into(), OURS.into());
+        rig.receive(ip_frame(from, to, Protocol::ICMP, &bytes));
+        let frame = rig.only();
+        ask(0).emit(&mut bytes);
+        assert_eq!(frame.v4().1, bytes, "code {code}");
+        let ask = |kind| Icmpv6::Unknown {
+            kind,
+            code,
+            rest,
+            body,
+        };
+        let mut bytes = vec![0; ask(128).len()];
+        ask(128).emit(PEER6, OURS6, &mut bytes);
+        let (from, to) = (PEER6.into(), OURS6.into());
+        rig.receive(ip_frame(from, to, Protocol::ICMPV6, &bytes));
+        let answer = rig.only();
+        let mut expected = vec![0; bytes.len()];
+        ask(129).emit(OURS6, PEER6, &mut expected);
+        assert!(answer.packet.ends_with(&expected), "code {code}");
+    }
+    assert_eq!(rig.stack.counters().echo_replies_sent, 8);
+}
+
 /// Of two addresses the one that was asked answers, though routing would choose the other.
 ///
 /// Covers: IC4-19, IC6-7, IP4-43.
