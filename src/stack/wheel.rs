@@ -33,9 +33,11 @@ pub(crate) enum TimerKey {
     Neighbour(u32),
     /// The addresses of the interface with this index: duplicate detection and announcements.
     Interface(u32),
+    /// The SYN cookies that are remembered.
+    Cookies,
 }
 
-const KINDS: usize = 7;
+const KINDS: usize = 8;
 /// The finest bucket is 2^10 ns wide: 1 us.
 const SHIFT: u32 = 10;
 const BITS: u32 = 6;
@@ -52,6 +54,7 @@ impl TimerKey {
             Self::Interface(index) => (4, index as usize),
             Self::Farewells => (5, 0),
             Self::FinWait(index) => (6, index as usize),
+            Self::Cookies => (7, 0),
         }
     }
 }
@@ -118,6 +121,7 @@ impl Link {
             4 => Some(TimerKey::Interface(index)),
             5 => Some(TimerKey::Farewells),
             6 => Some(TimerKey::FinWait(index)),
+            7 if index == 0 => Some(TimerKey::Cookies),
             _ => None,
         }
     }

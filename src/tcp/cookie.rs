@@ -118,6 +118,16 @@ impl Cookies {
         self.redeemed.insert(now, (iss, irs));
     }
 
+    /// Gives back the memory of cookies that are no good any more.
+    pub(crate) fn forget_old(&mut self, now: Instant) {
+        self.redeemed.epoch(now);
+    }
+
+    /// When there will be some to give back; `None` when nothing is remembered.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.redeemed.end()
+    }
+
     fn hash(&self, ends: (SocketAddr, SocketAddr), irs: SeqNum, kept: u8, epoch: u64) -> u32 {
         let mut bytes = [0; 36 + 4 + 1 + 8];
         bytes[..36].copy_from_slice(&tuple_bytes(ends.0, ends.1));
@@ -125,6 +135,14 @@ impl Cookies {
         bytes[40] = kept;
         bytes[41..].copy_from_slice(&epoch.to_be_bytes());
         low(self.key.hash(&bytes))
+    }
+}
+
+#[cfg(test)]
+impl Cookies {
+    /// How many redeemed ones there is room for.
+    pub(crate) fn room(&self) -> usize {
+        self.redeemed.room()
     }
 }
 

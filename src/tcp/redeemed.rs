@@ -57,6 +57,12 @@ impl Redeemed {
         self.epoch
     }
 
+    /// When the epoch is over at the latest, if anything is remembered that goes then or an epoch later.
+    pub(super) fn end(&self) -> Option<Instant> {
+        let none = self.this.is_empty() && self.last.is_empty();
+        (!none).then(|| self.began + Duration::from_secs(EPOCH_SECS))
+    }
+
     /// Did this cookie make a connection?
     pub(super) fn contains(&self, numbers: Numbers) -> bool {
         self.this.contains(&numbers) || self.last.contains(&numbers)
@@ -88,5 +94,10 @@ impl Redeemed {
     /// How many are remembered.
     pub(super) fn len(&self) -> usize {
         self.this.len() + self.last.len()
+    }
+
+    /// How many the tables have room for.
+    pub(super) fn room(&self) -> usize {
+        self.this.capacity() + self.last.capacity()
     }
 }

@@ -2,7 +2,8 @@
 //! (RFC 4987 §3.6).
 //!
 //! *Owns* when a cookie is made and when one is believed. *Does not* know its form: `tcp::cookie`
-//! does. A cookie's SYN-ACK is never sent again: what nothing remembers has no timer.
+//! does. A cookie's SYN-ACK is never sent again: what nothing remembers has no timer. Those that were
+//! redeemed are remembered, and have one.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
 use crate::stack::ids::ListenerId;
 use crate::stack::packet::Inbound;
+use crate::stack::wheel::TimerKey;
 use crate::tcp::{Control, Opening, Segment, TcpOptions, cookie_stamp, syn_window};
 
 impl Stack {
@@ -74,7 +76,19 @@ impl Stack {
         }
         let irs = slot.record.opening.irs;
         self.tcp.cookies.note_redeemed(now, iss, irs);
+        self.set_cookies_timer();
         self.net.counters.tcp_cookies_accepted += 1;
         Some(self.establish(now, slot, flow, options, seg))
+    }
+
+    /// An epoch is over: what is remembered of cookies that are no good any more is given back.
+    pub(in crate::stack) fn tcp_cookies_timeout(&mut self, now: Instant) {
+        self.tcp.cookies.forget_old(now);
+        self.set_cookies_timer();
+    }
+
+    fn set_cookies_timer(&mut self) {
+        let due = self.tcp.cookies.next_due();
+        self.net.timers.set(TimerKey::Cookies, due);
     }
 }

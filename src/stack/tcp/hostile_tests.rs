@@ -94,6 +94,35 @@ fn a_handshake_that_loses_its_timestamps_is_not_completed() {
     );
 }
 
+/// docs/limits.md: what is remembered of a flood's cookies is given back when they are no good any more, though
+/// no other ever comes; and not before.
+#[test]
+fn the_memory_of_redeemed_cookies_is_given_back() {
+    let mut link = Link::new();
+    let options = ListenOptions::default().backlog(1);
+    let stack = &mut link.ends[0].stack;
+    stack.tcp_listen(SERVER.parse().unwrap(), options).unwrap();
+    let none = Options::NONE;
+    // The first takes the backlog, the second has a cookie, and brings it back.
+    let syn = |link: &mut Link, port| {
+        link.forge(0, fields((port, 80), 500, 0, Flags::SYN), &none, &[]);
+        let answer = link.swallow(0);
+        u32::from_be_bytes(answer[0].data[24..28].try_into().unwrap())
+    };
+    syn(&mut link, 9);
+    let iss = syn(&mut link, 10);
+    link.forge(0, fields((10, 80), 501, iss + 1, Flags::ACK), &none, &[]);
+    let counters = link.ends[0].stack.counters();
+    assert_eq!(counters.tcp_cookies_accepted, 1);
+    let room = |link: &Link| link.ends[0].stack.tcp.cookies.room();
+    assert!(room(&link) > 0);
+    // Till the end of this epoch and the next, by the stack's own deadlines.
+    for (seconds, kept) in [(60, true), (60, true), (9, false)] {
+        link.pass(Duration::from_secs(seconds));
+        assert_eq!(room(&link) > 0, kept, "at {:?}", link.now);
+    }
+}
+
 /// r39: two listeners, each given a SYN in the other's name.
 #[test]
 fn r39_two_half_open_records_do_not_answer_each_other_for_ever() {
