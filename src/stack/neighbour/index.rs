@@ -6,6 +6,7 @@
 use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::NeighbourKey;
 use crate::base::KeyedState;
@@ -15,8 +16,9 @@ use crate::stack::screen::fold;
 /// Neighbours that are found without a hash.
 const RECENT: usize = 8;
 
+/// A key, as it is hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Key(NeighbourKey);
+pub(super) struct Key(NeighbourKey);
 
 /// Forged senders have theirs hashed with each packet: in as few words as it fits in. The two families
 /// differ in how many there are, and their number is part of the hash.
@@ -71,6 +73,11 @@ impl Index {
     /// The same of one that may be seen once.
     pub(super) fn get(&self, key: NeighbourKey) -> Option<RawId> {
         self.all.get(&Key(key)).copied()
+    }
+
+    /// The place of one that may be new.
+    pub(super) fn entry(&mut self, key: NeighbourKey) -> Entry<'_, Key, RawId> {
+        self.all.entry(Key(key))
     }
 
     pub(super) fn insert(&mut self, key: NeighbourKey, id: RawId) {

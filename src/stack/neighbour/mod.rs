@@ -69,6 +69,28 @@ struct Entry {
     made: (Instant, u64),
 }
 
+impl Entry {
+    fn new(
+        key: NeighbourKey,
+        state: State,
+        mac: MacAddr,
+        (source, need): (IpAddr, Need),
+        made: (Instant, u64),
+    ) -> Self {
+        Self {
+            key,
+            state,
+            mac,
+            source,
+            waiting: None,
+            asking: false,
+            proven: false,
+            need,
+            made,
+        }
+    }
+}
+
 /// The table.
 #[derive(Debug)]
 pub(crate) struct Neighbours {
@@ -245,9 +267,11 @@ impl Neighbours {
         key: NeighbourKey,
         heard: Heard,
     ) {
+        if let Heard::Asks { mac, create: true } = heard {
+            return self.heard_or_learn(now, timers, key, mac);
+        }
         match (self.index.get(key), heard) {
             (Some(id), Heard::Asks { mac, .. }) => self.heard_request(timers, id, mac),
-            (None, Heard::Asks { mac, create: true }) => self.learn(now, timers, key, mac),
             // RFC 4861 §7.2.5, RFC 826: what nobody asked for creates nothing.
             (None, _) => {}
             (
@@ -335,41 +359,14 @@ impl Neighbours {
             return Lookup::NoRoom;
         }
         let state = State::Incomplete { tries: 0 };
-        let id = self.insert(now, key, state, MacAddr::ZERO, (source, need));
+        self.made += 1;
+        let made = (now, self.made);
+        let entry = Entry::new(key, state, MacAddr::ZERO, (source, need), made);
+        let id = self.entries.insert(entry);
+        self.index.insert(key, id);
         self.list(need, self.made, id);
         self.ask(id, None);
         Lookup::Unresolved(id)
-    }
-
-    fn insert(
-        &mut self,
-        now: Instant,
-        key: NeighbourKey,
-        state: State,
-        mac: MacAddr,
-        (source, need): (IpAddr, Need),
-    ) -> RawId {
-        self.made += 1;
-        let id = self.entries.insert(Entry {
-            key,
-            state,
-            mac,
-            source,
-            waiting: None,
-            asking: false,
-            proven: false,
-            need,
-            made: (now, self.made),
-        });
-        self.index.insert(key, id);
-        id
-    }
-
-    /// Somebody asks us: its answer will have to find it (RFC 826, RFC 4861 §7.2.3).
-    fn learn(&mut self, now: Instant, timers: &mut Wheel, key: NeighbourKey, mac: MacAddr) {
-        if self.make_room(now, timers) {
-            self.insert(now, key, State::Stale, mac, (key.1, Need::Answer));
-        }
     }
 
     fn heard_request(&mut self, timers: &mut Wheel, id: RawId, mac: MacAddr) {
@@ -457,15 +454,7 @@ impl Neighbours {
     }
 
     fn remove(&mut self, timers: &mut Wheel, id: RawId) -> Option<Entry> {
-        self.unlink(timers, id);
-        self.entries.remove(id)
-    }
-
-    /// Nothing leads to this entry any more.
-    fn unlink(&mut self, timers: &mut Wheel, id: RawId) {
-        let Some(entry) = self.entries.get(id) else {
-            return;
-        };
+        let entry = self.entries.get(id)?;
         self.index.remove(entry.key);
         self.queued -= entry.waiting.as_ref().map_or(0, |w| w.payload_bytes());
         // The others are not listed.
@@ -473,6 +462,7 @@ impl Neighbours {
             self.unlist(entry.need, entry.made.1, id);
         }
         timers.set(timer(id), None);
+        self.entries.remove(id)
     }
 
     fn reachable(&mut self, now: Instant) -> State {

@@ -1,12 +1,14 @@
 //! Who gives way when the table is full.
 //!
-//! *Owns* the order of unresolved entries and the clock hand over the others. *Does not* resolve.
+//! *Owns* the order of unresolved entries, the clock hand over the others, and how one that was heard of comes
+//! in. *Does not* resolve.
 
 use core::time::Duration;
+use std::collections::hash_map::Entry as Place;
 
-use super::{Effect, Entry, Neighbours, RETRANS_TIMER, State};
-use crate::base::Instant;
-use crate::stack::ids::RawId;
+use super::{Effect, Entry, NeighbourKey, Neighbours, RETRANS_TIMER, State, timer};
+use crate::base::{Instant, MacAddr};
+use crate::stack::ids::{RawId, Slab};
 use crate::stack::wheel::Wheel;
 
 /// Entries looked at for one to evict.
@@ -75,41 +77,50 @@ impl Neighbours {
     }
 
     /// Is there room for one more, if need be in the place of one that nobody uses, or that never
-    /// answered? A clock hand goes round, a few entries at a time.
+    /// answered?
     pub(super) fn make_room(&mut self, now: Instant, timers: &mut Wheel) -> bool {
-        if self.entries.len() < self.limit {
-            return true;
-        }
-        let slots = u32::try_from(self.limit).unwrap_or(u32::MAX).max(1);
-        let mut unproven = None;
-        for _ in 0..SWEEP {
-            self.hand = (self.hand + 1) % slots;
-            let Some(id) = self.entries.id_at(self.hand) else {
-                continue;
-            };
-            let Some(entry) = self.entries.get(id) else {
-                continue;
-            };
-            match entry.state {
-                State::Stale => return self.evict(timers, id),
-                // An entry that nobody has sent to since its time ran out is stale, if not by name.
-                State::Reachable { until } if until <= now => {
-                    return self.evict(timers, id);
-                }
-                // Learned from its own word alone, which may be forged, and answered since.
-                State::Delay | State::Probe { .. } if !entry.proven => {
-                    unproven = unproven.or(Some(id));
-                }
-                _ => {}
+        match find_room(&self.entries, self.limit, &mut self.hand, now) {
+            Room::Free => true,
+            Room::Instead(id, key) => {
+                self.index.remove(key);
+                discard(&mut self.entries, timers, id);
+                true
             }
+            Room::None => false,
         }
-        unproven.is_some_and(|id| self.evict(timers, id))
     }
 
-    /// Forgets one for whom nobody waits, where it lies; was it there?
-    fn evict(&mut self, timers: &mut Wheel, id: RawId) -> bool {
-        self.unlink(timers, id);
-        self.entries.discard(id)
+    /// Somebody asks us: its answer will have to find it (RFC 826, RFC 4861 §7.2.3). Whoever is new is
+    /// entered, with one look-up for both.
+    pub(super) fn heard_or_learn(
+        &mut self,
+        now: Instant,
+        timers: &mut Wheel,
+        key: NeighbourKey,
+        mac: MacAddr,
+    ) {
+        let place = match self.index.entry(key) {
+            Place::Occupied(known) => {
+                let id = *known.get();
+                return self.heard_request(timers, id, mac);
+            }
+            Place::Vacant(place) => place,
+        };
+        let gone = match find_room(&self.entries, self.limit, &mut self.hand, now) {
+            Room::Free => None,
+            Room::Instead(id, gone) => {
+                discard(&mut self.entries, timers, id);
+                Some(gone)
+            }
+            Room::None => return,
+        };
+        self.made += 1;
+        let (made, asker) = ((now, self.made), (key.1, Need::Answer));
+        let entry = Entry::new(key, State::Stale, mac, asker, made);
+        place.insert(self.entries.insert(entry));
+        if let Some(gone) = gone {
+            self.index.remove(gone);
+        }
     }
 
     /// What became of those who waited for an entry that is gone.
@@ -125,4 +136,47 @@ impl Neighbours {
         self.effects
             .extend(sockets.map(|waiter| Effect::Fail { waiter }));
     }
+}
+
+/// Where one more entry goes.
+enum Room {
+    Free,
+    /// In the place of this one, for whom nobody waits.
+    Instead(RawId, NeighbourKey),
+    None,
+}
+
+/// A clock hand goes round, a few entries at a time.
+fn find_room(entries: &Slab<RawId, Entry>, limit: usize, hand: &mut u32, now: Instant) -> Room {
+    if entries.len() < limit {
+        return Room::Free;
+    }
+    let slots = u32::try_from(limit).unwrap_or(u32::MAX).max(1);
+    let mut unproven = Room::None;
+    for _ in 0..SWEEP {
+        *hand = (*hand + 1) % slots;
+        let Some((id, entry)) = entries.at(*hand) else {
+            continue;
+        };
+        match entry.state {
+            State::Stale => return Room::Instead(id, entry.key),
+            // An entry that nobody has sent to since its time ran out is stale, if not by name.
+            State::Reachable { until } if until <= now => return Room::Instead(id, entry.key),
+            // Learned from its own word alone, which may be forged, and answered since.
+            State::Delay | State::Probe { .. }
+                if !entry.proven && matches!(unproven, Room::None) =>
+            {
+                unproven = Room::Instead(id, entry.key);
+            }
+            _ => {}
+        }
+    }
+    unproven
+}
+
+/// Forgets one for whom nobody waits, where it lies.
+fn discard(entries: &mut Slab<RawId, Entry>, timers: &mut Wheel, id: RawId) {
+    debug_assert!(entries.get(id).is_some_and(|e| e.waiting.is_none()));
+    timers.set(timer(id), None);
+    entries.discard(id);
 }
