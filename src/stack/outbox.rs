@@ -39,6 +39,8 @@ impl Class {
 }
 
 const CLASSES: usize = 5;
+/// Those that the limit bounds together.
+const BOUNDED: usize = Class::Resolved as usize;
 /// One part in this many of the limit is each class's own.
 const RESERVE: usize = 8;
 
@@ -73,6 +75,8 @@ pub(crate) struct Outbox {
     lines: [VecDeque<Outgoing>; CLASSES],
     /// The lines that are not empty, a bit each.
     occupied: u8,
+    /// Packets in the lines that the limit bounds together.
+    held: usize,
     limit: usize,
     /// The line that comes next.
     turn: usize,
@@ -83,6 +87,7 @@ impl Outbox {
         Self {
             lines: Default::default(),
             occupied: 0,
+            held: 0,
             limit,
             turn: 0,
         }
@@ -94,6 +99,7 @@ impl Outbox {
         if room {
             self.lines[class as usize].push_back(outgoing);
             self.occupied |= 1 << class as u8;
+            self.held += usize::from(class != Class::Resolved);
         }
         room
     }
@@ -102,13 +108,16 @@ impl Outbox {
         if class == Class::Resolved {
             return self.lines[class as usize].len() < self.limit;
         }
-        // What the others have, or may still claim.
+        // What the others have, or may still claim: with no reserve touched, as a rule.
         let reserve = self.limit / RESERVE;
+        if self.held + (BOUNDED - 1) * reserve < self.limit {
+            return true;
+        }
         let taken = |(at, line): (usize, &VecDeque<_>)| {
             let own = at == class as usize;
             line.len().max(if own { 0 } else { reserve })
         };
-        let bounded = self.lines[..Class::Resolved as usize].iter();
+        let bounded = self.lines[..BOUNDED].iter();
         bounded.enumerate().map(taken).sum::<usize>() < self.limit
     }
 
@@ -145,6 +154,7 @@ impl Outbox {
     #[inline]
     fn take_from(&mut self, at: usize) -> Option<Outgoing> {
         let outgoing = self.lines[at].pop_front();
+        self.held -= usize::from(at < BOUNDED && outgoing.is_some());
         if self.lines[at].is_empty() {
             self.occupied &= !(1 << at);
         }
@@ -162,6 +172,7 @@ impl Outbox {
     pub(crate) fn put_back(&mut self, Place(at): Place, outgoing: Outgoing) {
         self.lines[at].push_front(outgoing);
         self.occupied |= 1 << at;
+        self.held += usize::from(at < BOUNDED);
         self.turn = at;
     }
 }

@@ -24,8 +24,14 @@ impl Prefix {
     /// All bits of an address.
     pub(super) fn host(address: IpAddr) -> Self {
         match address {
-            IpAddr::V4(a) => Self::new(u128::from(a.to_bits()) << 96, 32),
-            IpAddr::V6(a) => Self::new(a.to_bits(), 128),
+            IpAddr::V4(a) => Self {
+                bits: u128::from(a.to_bits()) << 96,
+                len: 32,
+            },
+            IpAddr::V6(a) => Self {
+                bits: a.to_bits(),
+                len: 128,
+            },
         }
     }
 
@@ -43,6 +49,12 @@ impl Prefix {
 
     fn bit(self, at: u8) -> usize {
         usize::from(self.bits << at >> 127 == 1)
+    }
+
+    /// Does all of `to` lie within it?
+    fn covers(self, to: Self) -> bool {
+        let same = (self.bits ^ to.bits).leading_zeros();
+        self.len <= to.len && same >= self.len.into()
     }
 
     /// Leading bits that both have.
@@ -146,8 +158,7 @@ impl<V> PrefixTree<V> {
         core::iter::successors(Some(0), move |&at| {
             let len = self.0[at].prefix.len;
             let child = self.0[at].children[to.bit(len.min(127))].filter(|_| len < to.len)?;
-            let below = self.0[child].prefix;
-            (below.common(to) == below.len).then_some(child)
+            self.0[child].prefix.covers(to).then_some(child)
         })
     }
 

@@ -104,6 +104,12 @@ impl Routes {
         dst: IpAddr,
         scope: Option<InterfaceId>,
     ) -> Option<(InterfaceId, IpAddr)> {
+        let entry = self.entry(now, dst, scope)?;
+        Some((entry.on, entry.via.unwrap_or(dst)))
+    }
+
+    #[inline]
+    fn entry(&self, now: Instant, dst: IpAddr, scope: Option<InterfaceId>) -> Option<&Entry> {
         let table = if dst.is_ipv4() { &self.v4 } else { &self.v6 };
         let tree = match scope {
             Some(on) => table.scoped.get(on.index())?,
@@ -111,14 +117,12 @@ impl Routes {
         };
         let entries = tree.longest(Prefix::host(dst))?;
         let (_, first) = entries.first_key_value()?;
-        let entry = if self.is_alive(now, first) {
-            first
-        } else {
-            let mut others = entries.values().skip(1);
-            let alive = others.find(|entry| self.is_alive(now, entry));
-            alive.unwrap_or(first)
-        };
-        Some((entry.on, entry.via.unwrap_or(dst)))
+        if self.is_alive(now, first) {
+            return Some(first);
+        }
+        let mut others = entries.values().skip(1);
+        let alive = others.find(|entry| self.is_alive(now, entry));
+        Some(alive.unwrap_or(first))
     }
 
     fn is_alive(&self, now: Instant, entry: &Entry) -> bool {
@@ -135,8 +139,9 @@ impl Routes {
     /// Do routes lead to `address` itself, or over it?
     pub(crate) fn is_neighbour(&self, now: Instant, on: InterfaceId, address: IpAddr) -> bool {
         // The common answer first: most neighbours are no gateways.
-        self.lookup(now, address, Some(on)) == Some((on, address))
-            || self.gateways.contains(&(on, address))
+        let route = self.entry(now, address, Some(on));
+        let direct = |entry: &Entry| entry.via.is_none_or(|via| via == address);
+        route.is_some_and(direct) || self.gateways.contains(&(on, address))
     }
 
     /// This neighbour did not answer: if it is a gateway, others come first for a while.
