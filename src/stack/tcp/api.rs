@@ -9,7 +9,6 @@ use super::Owner;
 use crate::base::Instant;
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, StaleId, TcpId};
-use crate::stack::packet::Waiter;
 use crate::stack::tuple::Tuple;
 use crate::stack::{Call, MOST_AT_ONCE, Stack};
 use crate::tcp::{Connection, ReadError, State, TcpFailure, TcpInfo, TcpOptions, WriteError};
@@ -165,7 +164,7 @@ impl Stack {
             _ => {
                 slot.charge(around.memory, &mut around.net.counters);
                 if slot.connection.owes_ack() {
-                    around.net.wake(slot.on, Waiter::Tcp(id));
+                    around.net.wake_tcp(slot.on, id);
                 }
             }
         }

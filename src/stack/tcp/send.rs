@@ -72,7 +72,7 @@ impl Stack {
         if let Some(next_hop) = self.net.other_gateway(on, flow.dst, flow.next_hop) {
             // RFC 1122 §3.3.1.4: nothing was lost yet, it leaves over another router.
             flow.next_hop = next_hop;
-            self.net.wake(on, Waiter::Tcp(id));
+            self.net.wake_tcp(on, id);
             return;
         }
         if matches!(slot.connection.state, State::SynSent) {
