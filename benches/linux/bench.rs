@@ -5,6 +5,7 @@ mod cells;
 #[path = "../common/mod.rs"]
 mod common;
 mod flows;
+mod kept;
 mod lane;
 mod late;
 mod measure;
@@ -25,7 +26,7 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&settings, jobs) {
+    match run(&settings, &jobs) {
         Ok(missed) if missed && settings.check => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
@@ -36,15 +37,21 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// Did anything miss its goal?
-fn run(settings: &settings::Settings, jobs: Vec<plan::Job>) -> Result<bool, rig::Failed> {
+fn run(settings: &settings::Settings, jobs: &[plan::Job]) -> Result<bool, rig::Failed> {
+    let mut kept = match &settings.keep {
+        Some(file) => kept::Kept::open(file, report::measured_by(settings)?)?,
+        None => kept::Kept::default(),
+    };
     let rig = rig::Rig::make(settings.capture.as_deref())?;
     let mut report = report::Report::new(settings.each);
     report.machine(settings, &rig);
-    measure::run(settings, jobs, &rig, &mut report)?;
-    let missed = report.end();
+    measure::run(settings, jobs, &rig, &mut report, &mut kept)?;
+    let plan: Vec<_> = jobs.iter().map(|job| (job.head(), job.title())).collect();
+    let (table, sum) = kept.cells.table(&plan);
+    print!("\n{sum}");
     if let Some(to) = &settings.table {
         let cannot = |error| format!("cannot write {}: {error}", to.display());
-        report.write(to).map_err(cannot)?;
+        report.write(to, &table, &sum).map_err(cannot)?;
     }
-    Ok(missed)
+    Ok(sum.is_missed())
 }

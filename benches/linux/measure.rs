@@ -7,52 +7,80 @@ use std::time::{Duration, Instant};
 
 use super::common::median;
 use super::flows::{Ends, bulk, next_port, replies};
+use super::kept::{Kept, Line};
 use super::lane::{Seen, Setup};
 use super::plan::{Job, What};
-use super::report::{Goal, Report, Row, millis};
+use super::report::{Goal, Report, Row, Samples, failed, millis};
 use super::rig::{self, Failed, Rig, Station};
 use super::settings::Settings;
 
-/// Runs these jobs, and prints each row as it is done.
+/// Runs those of these jobs that are still to be measured, and prints and keeps the rows of each as it is done; then again
+/// those that are void, as often as is wanted.
 pub(crate) fn run(
     settings: &Settings,
-    jobs: Vec<Job>,
+    jobs: &[Job],
     rig: &Rig,
     report: &mut Report,
+    kept: &mut Kept,
+) -> Result<(), Failed> {
+    let start = Instant::now();
+    for round in 0..=settings.rounds {
+        let left = |kept: &Kept| -> Vec<&Job> {
+            let left = |job: &&Job| !kept.cells.is_done(&job.title());
+            jobs.iter().filter(left).collect()
+        };
+        let jobs = left(kept);
+        if round == 0 || !jobs.is_empty() {
+            let end = settings.minutes.map(|minutes| start + minutes);
+            round_of(settings, jobs, rig, report, kept, end)?;
+        }
+    }
+    println!("\nTook {}.", minutes(start.elapsed()));
+    Ok(())
+}
+
+/// Runs these jobs in turn; none begins behind `end`.
+fn round_of(
+    settings: &Settings,
+    jobs: Vec<&Job>,
+    rig: &Rig,
+    report: &mut Report,
+    kept: &mut Kept,
+    end: Option<Instant>,
 ) -> Result<(), Failed> {
     let mut left: Duration = jobs.iter().map(|job| job.time(settings)).sum();
     let most = left + left.mul_f64(settings.again);
-    report.line(&format!(
-        "{} cells: {} without repeats, at most {} with those of void runs.",
+    println!(
+        "{} cells to measure: {} without repeats, at most {} with those of void runs.",
         jobs.len(),
         minutes(left),
         minutes(most)
-    ));
+    );
     let start = Instant::now();
-    let mut head = String::new();
     for job in jobs {
         left = left.saturating_sub(job.time(settings));
-        if let Err(error) = rig.set(job.kernel, job.own.clone(), job.has_ecn()) {
-            let title = job.title();
-            report.line(&format!("\n{title}: skipped, no {}: {error}", job.kernel));
-            continue;
+        if end.is_some_and(|end| Instant::now() >= end) {
+            return Ok(());
         }
-        if job.head() != head {
-            head = job.head();
-            report.begin(&head);
+        let title = job.title();
+        if let Err(error) = rig.set(job.kernel, job.own.clone(), job.has_ecn()) {
+            println!("\n{title}: skipped, no {}: {error}", job.kernel);
+            continue;
         }
         let bench = Bench {
             settings,
             rig,
-            job: &job,
+            job,
             until: start + most.saturating_sub(left),
         };
-        match bench.samples() {
-            Ok(samples) => bench.rows(&samples, report),
-            Err(error) => report.failed(&job.title(), &*error),
-        }
+        let rows = match bench.samples() {
+            Ok(samples) => bench.rows(&samples),
+            Err(error) => vec![(failed(&title, &*error), Vec::new())],
+        };
+        report.rows(&job.head(), &rows);
+        let lines = rows.into_iter().map(|(line, _)| line).collect();
+        kept.put(&title, lines)?;
     }
-    report.line(&format!("\nTook {}.", minutes(start.elapsed())));
     Ok(())
 }
 
@@ -203,14 +231,14 @@ impl Bench<'_> {
         })
     }
 
-    fn rows(&self, samples: &[Sample], report: &mut Report) {
+    fn rows(&self, samples: &[Sample]) -> Vec<(Line, Samples)> {
         let ratio = |[kernel, own]: [f64; 2]| own / kernel;
         let least = Goal::AtLeast(self.settings.least);
         match self.job.what {
             What::Rivals(_, share) => {
                 let pair = |runs: &[Outcome]| [0, 1].map(|of| runs[0].value.rate(of));
                 let part = |[kernel, own]: [f64; 2]| own / (kernel + own);
-                self.row("", share, samples, pair, part, report);
+                vec![self.row("", share, samples, pair, part)]
             }
             What::Replies => {
                 // The slowest of a hundred, and the mean of the slowest five: where one reply in a hundred loses its
@@ -219,48 +247,47 @@ impl Bench<'_> {
                 let p99 = |runs: &[Outcome]| {
                     [0, 1].map(|way: usize| millis(percentile(runs[way].value.times(), 99)))
                 };
-                self.row(", p99", most, samples, p99, ratio, report);
                 let slowest = |runs: &[Outcome]| {
                     [0, 1].map(|way: usize| millis(mean_of_slowest(runs[way].value.times(), 5)))
                 };
                 let name = ", mean of the slowest 5 %";
-                self.row(name, most, samples, slowest, ratio, report);
+                vec![
+                    self.row(", p99", most, samples, p99, ratio),
+                    self.row(name, most, samples, slowest, ratio),
+                ]
             }
             What::Senders | What::Receivers => {
                 let rates = |runs: &[Outcome]| [0, 1].map(|way: usize| runs[way].value.rate(0));
                 let name = if self.job.has_ecn() { ", Mbit/s" } else { "" };
-                self.row(name, least, samples, rates, ratio, report);
+                let mut rows = vec![self.row(name, least, samples, rates, ratio)];
                 if self.job.has_ecn() {
-                    self.mark_rows(samples, report);
+                    rows.extend(self.mark_rows(samples));
                 }
+                rows
             }
         }
     }
 
     /// Marks came in the place of all drops, and of a long queue.
-    fn mark_rows(&self, samples: &[Sample], report: &mut Report) {
+    fn mark_rows(&self, samples: &[Sample]) -> [(Line, Samples); 3] {
         let own = |[_, own]: [f64; 2]| own;
         let count = |of: fn(&Seen) -> u64| {
             move |runs: &[Outcome]| [0, 1].map(|way: usize| of(&runs[way].seen) as f64)
         };
         let marks = count(|seen| seen.there.marked);
-        self.row(", marks", Goal::AtLeast(1.0), samples, marks, own, report);
         let drops = count(|seen| seen.there.overflowed + seen.there.refused);
-        self.row(", drops", Goal::AtMost(0.0), samples, drops, own, report);
         let rate = self.job.cell.rate;
         let queue = |runs: &[Outcome]| {
             let delay = |bytes: u64| bytes as f64 * 8.0 / 1e3 / rate as f64;
             [0, 1].map(|way: usize| delay(runs[way].seen.mean_queue()))
         };
         let ratio = |[kernel, own]: [f64; 2]| own / kernel;
-        self.row(
-            ", mean queue, ms",
-            Goal::Told,
-            samples,
-            queue,
-            ratio,
-            report,
-        );
+        let name = ", mean queue, ms";
+        [
+            self.row(", marks", Goal::AtLeast(1.0), samples, marks, own),
+            self.row(", drops", Goal::AtMost(0.0), samples, drops, own),
+            self.row(name, Goal::Told, samples, queue, ratio),
+        ]
     }
 
     /// A row of the kernel's figure and netloom's, and what they make. A sample is worth as much as the worst of
@@ -272,8 +299,7 @@ impl Bench<'_> {
         samples: &[Sample],
         pair: impl Fn(&[Outcome]) -> [f64; 2],
         figure: impl Fn([f64; 2]) -> f64,
-        report: &mut Report,
-    ) {
+    ) -> (Line, Samples) {
         let mut row = Row::new(format!("{}{name}", self.job.title()), goal);
         for (_, runs) in samples {
             let late = runs.iter().map(|run| run.seen.error()).max();
@@ -286,7 +312,7 @@ impl Bench<'_> {
                 row.add_void(late, dropped);
             }
         }
-        report.row(&row);
+        (row.line(), row.samples)
     }
 }
 

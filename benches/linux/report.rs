@@ -1,12 +1,13 @@
 //! The table.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use super::kept::{self, Line, Sum, Verdict};
 use super::measure::middle;
 use super::rig::{Rig, SETTINGS};
 use super::settings::Settings;
@@ -43,11 +44,14 @@ impl fmt::Display for Goal {
     }
 }
 
+/// The kernel's figure, netloom's, and what they make, of each.
+pub(crate) type Samples = Vec<(f64, f64, f64)>;
+
 /// One line: the kernel's, netloom's, and what they make, by sample.
 pub(crate) struct Row {
     title: String,
     goal: Goal,
-    samples: Vec<(f64, f64, f64)>,
+    pub(crate) samples: Samples,
     /// The most that the bridge was late in a run that counts.
     late: Duration,
     /// Samples that do not count, the least that the bridge was late in the worst run of one, and the frames that it
@@ -86,34 +90,64 @@ impl Row {
         if self.void >= self.samples.len() {
             return Verdict::Void;
         }
-        if self.goal.is_met(middle(&self.samples).2) {
-            Verdict::Met
-        } else {
-            Verdict::Missed
+        match self.goal {
+            Goal::Told => Verdict::Told,
+            goal if goal.is_met(middle(&self.samples).2) => Verdict::Met,
+            _ => Verdict::Missed,
+        }
+    }
+
+    /// As the table has it.
+    pub(crate) fn line(&self) -> Line {
+        let figures = match &self.samples[..] {
+            [] => "- | - | - | -".to_owned(),
+            samples => {
+                let (kernel, own, figure) = middle(samples);
+                let each = samples.iter().map(|sample| sample.2);
+                let least = each.clone().fold(f64::INFINITY, f64::min);
+                let most = each.fold(f64::NEG_INFINITY, f64::max);
+                format!("{kernel:.1} | {own:.1} | {figure:.2} | {least:.2} to {most:.2}")
+            }
+        };
+        let mut notes = format!("{:.2}", millis(self.late));
+        if let Some(late) = self.void_late {
+            let _ = write!(
+                notes,
+                "; {} of {} samples void: the bridge {:.2} late, {} frames without room",
+                self.void,
+                self.void + self.samples.len(),
+                millis(late),
+                self.void_dropped
+            );
+        }
+        Line {
+            verdict: self.verdict(),
+            title: self.title.clone(),
+            figures: format!("{figures} | {}", self.goal),
+            notes,
         }
     }
 }
 
-/// What a row says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Met,
-    Missed,
-    /// As many samples are worth nothing as there are others, or more.
-    Void,
+/// A row that nothing came of.
+pub(crate) fn failed(title: &str, error: &dyn Error) -> Line {
+    Line {
+        verdict: Verdict::Failed,
+        title: title.to_owned(),
+        figures: "- | - | - | - | -".to_owned(),
+        notes: error.to_string().replace('|', "/"),
+    }
 }
 
-/// What is said, and all rows so far, counted.
+/// What is said.
 #[derive(Default)]
 pub(crate) struct Report {
     /// Each sample is printed too.
     each: bool,
-    text: String,
-    /// What stands above the next row.
-    head: Option<String>,
-    rows: usize,
-    missed: Vec<String>,
-    void: Vec<String>,
+    /// What stands above the tables in the document.
+    above: String,
+    /// What stood above the last row.
+    head: String,
 }
 
 impl Report {
@@ -125,11 +159,11 @@ impl Report {
         }
     }
 
-    /// Prints a line, or several.
-    pub(crate) fn line(&mut self, line: &str) {
+    /// Prints what stands in the document as well, above the tables.
+    fn line(&mut self, line: &str) {
         println!("{line}");
-        self.text.push_str(line);
-        self.text.push('\n');
+        self.above.push_str(line);
+        self.above.push('\n');
     }
 
     /// Says what runs on what.
@@ -166,89 +200,44 @@ impl Report {
         ));
     }
 
-    /// Begins a table, which is printed when it has a row.
-    pub(crate) fn begin(&mut self, title: &str) {
-        self.head = Some(title.to_owned());
-    }
-
-    /// Prints a row.
-    pub(crate) fn row(&mut self, row: &Row) {
-        let verdict = row.verdict();
-        let figures = match &row.samples[..] {
-            [] => "- | - | - | -".to_owned(),
-            samples => {
-                let (kernel, own, figure) = middle(samples);
-                let each = samples.iter().map(|sample| sample.2);
-                let least = each.clone().fold(f64::INFINITY, f64::min);
-                let most = each.fold(f64::NEG_INFINITY, f64::max);
-                format!("{kernel:.1} | {own:.1} | {figure:.2} | {least:.2} to {most:.2}")
-            }
-        };
-        let word = match (verdict, row.goal) {
-            (Verdict::Met, Goal::Told) => "told",
-            (Verdict::Met, _) => "met",
-            (Verdict::Missed, _) => "MISSED",
-            (Verdict::Void, _) => "void",
-        };
-        let void = match row.void_late {
-            Some(late) => format!(
-                ", {} void: late by {:.2}, {} frames without room",
-                row.void,
-                millis(late),
-                row.void_dropped
-            ),
-            None => String::new(),
-        };
-        let late = millis(row.late);
-        let text = format!("{figures} | {} | {late:.2}{void}", row.goal);
-        self.one(&row.title, &text, word);
-        if self.each {
-            // Not in the document, which is a table.
-            for (kernel, own, figure) in &row.samples {
+    /// Prints the rows of a cell, below their table's head unless that was the last one, and the samples of each.
+    pub(crate) fn rows(&mut self, head: &str, rows: &[(Line, Samples)]) {
+        if self.head != head {
+            head.clone_into(&mut self.head);
+            println!("\n{}", kept::head(head));
+        }
+        for (line, samples) in rows {
+            println!("{line}");
+            for (kernel, own, figure) in samples.iter().filter(|_| self.each) {
                 println!("  {kernel:.1} {own:.1} {figure:.2}");
             }
         }
-        match verdict {
-            Verdict::Met => {}
-            Verdict::Missed => self.missed.push(row.title.clone()),
-            Verdict::Void => self.void.push(row.title.clone()),
-        }
     }
 
-    /// Prints that nothing came of a row: as bad as a goal that was missed.
-    pub(crate) fn failed(&mut self, title: &str, error: &dyn Error) {
-        self.one(title, &format!("- | - | - | - | - | {error}"), "FAILED");
-        self.missed.push(title.to_owned());
-    }
-
-    fn one(&mut self, title: &str, text: &str, word: &str) {
-        if let Some(head) = self.head.take() {
-            self.line(&format!(
-                "\n| {head} | Linux | netloom | figure | range | goal | bridge late, ms | |\n|---|---|---|---|---|---|---|---|"
-            ));
-        }
-        self.rows += 1;
-        self.line(&format!("| {title} | {text} | {word} |"));
-    }
-
-    /// Prints the sum; was any goal missed, or nothing measured? A void row tells nothing of netloom.
-    pub(crate) fn end(&mut self) -> bool {
-        let counts = [self.rows, self.missed.len(), self.void.len()];
-        let [rows, missed, void] = counts;
-        self.line(&format!("\n{rows} rows: {missed} missed, {void} void."));
-        for (what, titles) in [("Missed", self.missed.clone()), ("Void", self.void.clone())] {
-            if !titles.is_empty() {
-                self.line(&format!("\n{what}: {}.", titles.join("; ")));
-            }
-        }
-        missed > 0 || void == rows
-    }
-
-    /// Writes all that was printed.
-    pub(crate) fn write(&self, to: &Path) -> io::Result<()> {
+    /// Writes the document: how it was measured, and the table with its sum.
+    pub(crate) fn write(&self, to: &Path, table: &str, sum: &Sum) -> io::Result<()> {
         let head = "# Beside Linux\n\nWritten by `cargo bench --bench linux -- --table FILE`; how it is measured stands in performance.md.\n\n";
-        fs::write(to, format!("{head}{}", self.text))
+        fs::write(to, format!("{head}{}{table}\n{sum}", self.above))
     }
+}
+
+/// What a kept cell must have been measured by, to stand beside those of now: the same program, in the same way.
+pub(crate) fn measured_by(settings: &Settings) -> io::Result<String> {
+    let program = fs::read(std::env::current_exe()?)?;
+    // FNV-1a: which of a few builds it is.
+    let build = program
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    Ok(format!(
+        "linux bench, build {build:016x}, {} samples of {:?}, void above {:?}, load {}, {}",
+        settings.samples,
+        settings.time,
+        settings.late,
+        settings.load,
+        kernel_version()
+    ))
 }
 
 /// The kernel's name and version, as `uname` has them.

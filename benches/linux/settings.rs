@@ -22,8 +22,14 @@ pub(crate) struct Settings {
     pub(crate) each: bool,
     /// Where netloom's end is captured to.
     pub(crate) capture: Option<PathBuf>,
-    /// Where all that is printed goes as well.
+    /// Where the table is written to, with how it was measured.
     pub(crate) table: Option<PathBuf>,
+    /// Where cells are kept as they end; those that it has are not measured again, unless they are void.
+    pub(crate) keep: Option<PathBuf>,
+    /// How often cells that are void are measured again at the end.
+    pub(crate) rounds: usize,
+    /// No cell is begun later than this.
+    pub(crate) minutes: Option<Duration>,
     /// Mbit/s of the wires that are used at once.
     pub(crate) load: u64,
     /// How much of the planned time may go by for repeating void runs.
@@ -65,6 +71,9 @@ impl Settings {
             each: false,
             capture: None,
             table: None,
+            keep: None,
+            rounds: 0,
+            minutes: None,
             load: LOAD,
             again: 0.1,
             least: 0.95,
@@ -83,6 +92,12 @@ impl Settings {
                 "--only" => settings.only.push(value()?),
                 "--load" => settings.load = number(&value()?)? as u64,
                 "--table" => settings.table = Some(value()?.into()),
+                "--keep" => settings.keep = Some(value()?.into()),
+                "--rounds" => settings.rounds = number(&value()?)? as usize,
+                "--minutes" => {
+                    let minutes = number(&value()?)?;
+                    settings.minutes = Some(Duration::from_secs_f64(minutes * 60.0));
+                }
                 "--pcap" => settings.capture = Some(value()?.into()),
                 "--ci" => settings.check_changes(),
                 "--each" => settings.each = true,

@@ -5,6 +5,7 @@
 //! | `app_limited.rs` | when a sender is found to have had nothing to send |
 //! | `buffers.rs` | send buffers that grow |
 //! | `single.rs` | how long a lost single segment waits for its probe |
+//! | `sweep.rs` | what the bench beside Linux keeps |
 //! | `replies.rs` | short replies over a path that loses |
 //! | `recovery.rs` | which segment leaves at which ACK; scripts begin as those of the scenario tier do |
 //! | `bbr/` | BBRv3's states, through a path that is changed under it |
@@ -37,4 +38,5 @@ mod replies;
 #[path = "../scenario/sessions.rs"]
 mod sessions;
 mod single;
+mod sweep;
 mod table;
