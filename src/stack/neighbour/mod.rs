@@ -184,19 +184,20 @@ impl Neighbours {
         packet.payload = Bytes::copy_from_slice(&packet.payload);
         self.queued += packet.payload.len();
         let queue = &mut entry.waiting.get_or_insert_default().queue;
-        queue.push_back(packet);
         // Each neighbour keeps its last packet, whatever the others hold (r60).
         let most = if self.queued > self.queue_bytes {
             1
         } else {
             self.queue_limit
         };
-        while queue.len() > most
+        // They go first: a queue that is full would keep the room of twice as many.
+        while queue.len() >= most
             && let Some(packet) = queue.pop_front()
         {
             self.queued -= packet.payload.len();
             self.effects.push_back(Effect::Drop);
         }
+        queue.push_back(packet);
     }
 
     /// Wakes this socket when the entry is resolved or fails.
