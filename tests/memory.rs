@@ -13,7 +13,7 @@ use std::alloc::System;
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use netloom::base::Protocol;
+use netloom::base::{DropReason, Protocol};
 use netloom::bytes::Bytes;
 use netloom::capture::{DifferenceClass, Fed, ForeignReplay, Recording, RecordingSettings, Replay};
 use netloom::device::{
@@ -25,6 +25,7 @@ use netloom::link::{PartialChecksum, SegmentKind, Segmentation, TxFrame, TxMeta}
 use netloom::sim::{Bulk, HostConfig, Network, PortConfig, Sink};
 use netloom::stack::{
     AddressState, ConnectError, Event, ListenOptions, ListenerId, Port, Readiness, SocketId, TcpId,
+    UdpOptions,
 };
 use netloom::tcp::congestion::Choice;
 use netloom::tcp::{Fields, Flags, Header, MemoryPressure, Options, ReadError, TcpOptions};
@@ -150,6 +151,8 @@ struct World {
     window: u16,
     /// What their SYNs ask for beside that.
     syn: Flags,
+    /// The MSS that they tell.
+    mss: u16,
 }
 
 impl World {
@@ -195,6 +198,7 @@ impl World {
             offload: capabilities.checksum,
             window: 65_535,
             syn: Flags::SYN,
+            mss: 1460,
         }
     }
 
@@ -273,13 +277,14 @@ impl World {
 
     /// The peer's SYN, and what it learned from the answer.
     fn half_open(&mut self, port: u16) -> Flow {
-        let mut flow = Flow {
-            port,
-            seq: 5000,
-            ack: 0,
-        };
+        self.half_open_from(port, 5000)
+    }
+
+    /// The same with the SYN's number.
+    fn half_open_from(&mut self, port: u16, seq: u32) -> Flow {
+        let mut flow = Flow { port, seq, ack: 0 };
         let mut options = Options::default();
-        options.mss = Some(1460);
+        options.mss = Some(self.mss);
         options.sack_permitted = true;
         options.window_scale = Some(7);
         self.send(&mut flow, self.syn, &options, 0);
@@ -358,6 +363,17 @@ impl World {
             flow.ack = ack;
             self.send(flow, Flags::ACK, &Options::NONE, 0);
         }
+    }
+
+    /// A connection that is over but for its TIME-WAIT.
+    fn end_in_time_wait(&mut self, port: u16) -> Flow {
+        let (id, mut flow) = self.open(port);
+        self.converse(id, &mut flow);
+        self.stack.tcp_close(self.now, id);
+        self.acknowledge(&mut flow);
+        self.send(&mut flow, Flags::FIN | Flags::ACK, &Options::NONE, 0);
+        self.pump(|_, _| {});
+        flow
     }
 
     /// Text in both directions, all of it read and acknowledged.
@@ -504,18 +520,32 @@ fn a_half_open_connection_is_below_256_bytes() {
     }
 }
 
+/// A request that ends a TIME-WAIT keeps what it would return to.
+#[test]
+fn a_half_open_connection_behind_a_time_wait_is_below_296_bytes() {
+    let _turn = beside_others();
+    for v6 in [false, true] {
+        let mut world = World::new(v6);
+        let cost = worst_cost(&mut world, |world, port| {
+            let mut flow = world.end_in_time_wait(port);
+            assert_eq!(world.stack.tcp_time_wait_count(), 1);
+            flow = world.half_open_from(port, flow.seq.wrapping_add(100_000));
+            assert_ne!(flow.ack, 0, "the request was answered");
+        });
+        assert_eq!(world.stack.tcp_time_wait_count(), 0);
+        assert_eq!(world.stack.tcp_open_count(), 10_200);
+        println!("half-open behind a TIME-WAIT, v6 {v6}: {cost} bytes");
+        assert!(cost < 296, "v6 {v6}: {cost} bytes");
+    }
+}
+
 #[test]
 fn a_time_wait_record_is_below_128_bytes() {
     let _turn = beside_others();
     for v6 in [false, true] {
         let mut world = World::new(v6);
         let cost = worst_cost(&mut world, |world, port| {
-            let (id, mut flow) = world.open(port);
-            world.converse(id, &mut flow);
-            world.stack.tcp_close(world.now, id);
-            world.acknowledge(&mut flow);
-            world.send(&mut flow, Flags::FIN | Flags::ACK, &Options::NONE, 0);
-            world.pump(|_, _| {});
+            world.end_in_time_wait(port);
         });
         assert_eq!(world.stack.tcp_time_wait_count(), 10_200);
         assert_eq!(world.stack.tcp_open_count(), 0);
@@ -525,7 +555,7 @@ fn a_time_wait_record_is_below_128_bytes() {
 }
 
 #[test]
-fn a_fin_wait_record_is_below_192_bytes() {
+fn a_fin_wait_record_is_below_160_bytes() {
     let _turn = beside_others();
     for v6 in [false, true] {
         let mut world = World::new(v6);
@@ -537,7 +567,7 @@ fn a_fin_wait_record_is_below_192_bytes() {
         });
         assert_eq!(world.stack.tcp_open_count(), 10_200);
         println!("FIN-WAIT-2, v6 {v6}: {cost} bytes");
-        assert!(cost < 192, "v6 {v6}: {cost} bytes");
+        assert!(cost < 160, "v6 {v6}: {cost} bytes");
     }
 }
 
@@ -560,6 +590,317 @@ fn a_connection_that_owes_a_reset_is_below_512_bytes() {
         println!("owed RST, v6 {v6}: {cost} bytes");
         assert!(cost < 512, "v6 {v6}: {cost} bytes");
     }
+}
+
+/// The smallest pieces with a gap before each, more than may be held.
+#[test]
+fn a_piece_out_of_order_is_below_300_bytes() {
+    const PIECES: isize = 4096;
+    let _turn = beside_others();
+    for offload in [false, true] {
+        let capabilities = if offload {
+            Capabilities::full(Medium::Ip, 1520)
+        } else {
+            Capabilities::plain(Medium::Ip, 1520)
+        };
+        let config = Config::new(Seed::from_number(3));
+        let mut world = World::serving(false, capabilities, config, TcpOptions::default());
+        let (id, mut flow) = world.open(2000);
+        (0..3000).for_each(|_| world.text(&mut flow, 1));
+        world.pump(|_, _| {});
+        assert_eq!(world.read(id), 3000);
+        let (before, from) = (LIVE.get(), flow.seq);
+        let mut most = 0;
+        for number in 0..6000 {
+            flow.seq = from + 1 + 2 * number;
+            world.text(&mut flow, 1);
+            world.pump(|_, _| {});
+            most = most.max(LIVE.get() - before);
+        }
+        println!("offload {offload}: {} bytes for each piece", most / PIECES);
+        assert!(most > 64 * PIECES, "{most} bytes: they are held");
+        assert!(most <= 300 * PIECES, "{most} bytes");
+        // What fills the first gap is taken, and what it leads to.
+        flow.seq = from;
+        world.text(&mut flow, 1);
+        world.pump(|_, _| {});
+        assert_eq!(world.read(id), 2);
+    }
+}
+
+/// Who reports every second segment of the smallest there are, and pieces of the others, makes no more records than
+/// there are segments, each with its note that it was taken for lost.
+#[test]
+fn what_was_sent_in_the_smallest_segments_is_bounded() {
+    const ROOM: usize = 1 << 20;
+    const MSS: u32 = 48;
+    let _turn = beside_others();
+    for offload in [false, true] {
+        let capabilities = if offload {
+            Capabilities::full(Medium::Ip, 1520)
+        } else {
+            Capabilities::plain(Medium::Ip, 1520)
+        };
+        let options = TcpOptions::default().congestion(Choice::Reno);
+        let options = options.send_buffer_initial(ROOM).send_buffer_max(ROOM);
+        let config = Config::new(Seed::from_number(3));
+        let mut world = World::serving(false, capabilities, config, options);
+        world.mss = MSS as u16;
+        let (id, mut flow) = world.open(2000);
+        let before = LIVE.get();
+        let text = vec![3; ROOM];
+        // The window grows until all that may be written is in flight.
+        for _ in 0..20 {
+            let _ = world.stack.tcp_write(world.now, id, &text).unwrap();
+            world.acknowledge(&mut flow);
+        }
+        let written = world.stack.tcp_write(world.now, id, &text).unwrap();
+        assert_eq!(written, ROOM);
+        world.pump(|_, _| {});
+        assert_eq!(world.stack.tcp_info(id).unwrap().unsent, 0);
+        let segments = ROOM as u32 / MSS;
+        // Every second one, with edges in the middle of those before and behind; then pieces of 1500 of the others.
+        let whole = (0..segments / 2 - 1).map(|pair| (MSS * (2 * pair + 1) - 7, MSS + 20));
+        let piece = |number: u32| (MSS * 2 * (number / 6) + 2 + 7 * (number % 6), 3);
+        let blocks: Vec<_> = whole.chain((0..9000).map(piece)).collect();
+        let mut most = 0;
+        for three in blocks.chunks(3) {
+            let mut options = Options::default();
+            for &(at, len) in three {
+                assert!(options.sack.push(flow.ack + at, flow.ack + at + len));
+            }
+            world.send(&mut flow, Flags::ACK, &options, 0);
+            world.pump(|_, _| {});
+            most = most.max(LIVE.get() - before);
+        }
+        let segments = isize::try_from(segments).unwrap();
+        let beside = most - isize::try_from(ROOM).unwrap();
+        let each = beside / segments;
+        println!("offload {offload}: {each} bytes beside each of {segments} segments");
+        assert!(each >= 80, "{each}: a record for each segment");
+        // 210 for a record, 64 for its note, and a chunk that is being filled.
+        let bound = segments * (210 + 64) + (256 << 10);
+        assert!(
+            beside <= bound,
+            "{beside} bytes beside the text, {each} each"
+        );
+    }
+}
+
+/// A stack at 10.0.0.1/8 and frames from whoever is asked to send one.
+struct Link {
+    now: Instant,
+    stack: Stack,
+    port: Port<PairRx, PairTx>,
+    others: (PairRx, PairTx),
+    batch: RxBatch,
+    medium: Medium,
+}
+
+impl Link {
+    fn new(medium: Medium, config: Config) -> Self {
+        let (ours, theirs) = Pair::new(Capabilities::full(medium, 1500), 4096);
+        let mut stack = Stack::new(config);
+        let interface = InterfaceConfig::new(ours.capabilities()).link_local(false);
+        let interface = interface.address("10.0.0.1/8".parse().unwrap());
+        let now = Instant::from_millis(1000);
+        let on = stack.add_interface(now, interface).unwrap();
+        let mut link = Self {
+            now,
+            stack,
+            port: Port::new(on, ours.split()),
+            others: theirs.split(),
+            batch: RxBatch::new(64),
+            medium,
+        };
+        // The address is announced twice.
+        for _ in 0..4 {
+            link.turn();
+            link.now = link.now + Duration::from_secs(1);
+        }
+        link
+    }
+
+    /// Offers a frame to the stack, which sends nothing yet.
+    fn offer(&mut self, frame: &[u8]) {
+        let frame = TxFrame::new(frame, &[], TxMeta::PLAIN);
+        let sent = self.others.1.transmit(self.now, &frame);
+        assert_eq!(sent.unwrap(), Sent::Taken);
+        let rx = self.port.rx_mut();
+        rx.receive(self.now).unwrap();
+        rx.deliver(self.now, &mut self.stack, |_| {});
+    }
+
+    /// The stack sends all it has; how many frames.
+    fn turn(&mut self) -> usize {
+        let mut count = 0;
+        let mut user = |_: &mut Stack, _: Instant, _: Event| {};
+        loop {
+            let next = self.port.turn(self.now, &mut self.stack, &mut user);
+            let seen = self.others.0.receive(self.now, &mut self.batch).unwrap();
+            self.batch.drain().for_each(drop);
+            count += seen;
+            if seen == 0 && !next.unwrap().again {
+                return count;
+            }
+        }
+    }
+
+    /// Somebody's question for our MAC address.
+    fn ask(&mut self, from: u32) {
+        let [_, b, c, d] = from.to_be_bytes();
+        let mac = netloom::MacAddr::new([2, 1, 0, b, c, d]);
+        let asks = netloom::arp::Packet::request(mac, [10, b, c, d].into(), [10, 0, 0, 1].into());
+        let mut frame = [0; 42];
+        let kind = netloom::link::EtherType::ARP;
+        let all = netloom::MacAddr::BROADCAST;
+        let at = netloom::link::ethernet::Fields::new(all, mac, kind).emit(&mut frame);
+        let _ = asks.emit(&mut frame[at..]);
+        self.offer(&frame);
+    }
+
+    /// Somebody's datagram of one byte, to this port of ours.
+    fn datagram(&mut self, from: u32, to_port: u16) {
+        assert_eq!(self.medium, Medium::Ip);
+        let [_, b, c, d] = from.to_be_bytes();
+        let (src, dst) = ([10, b, c, d].into(), [10, 0, 0, 1].into());
+        let mut frame = [0; 29];
+        let at = ipv4::Fields::new(src, dst, Protocol::UDP).emit(9, &mut frame);
+        // Over IPv4 it needs no checksum.
+        let _ = netloom::udp::Fields::new(9, to_port).emit(1, &mut frame[at..]);
+        self.offer(&frame);
+    }
+}
+
+/// Whoever is told of a closed port has a bucket, as many as there are places; twice the room in a table that has
+/// just doubled.
+#[test]
+fn limits_of_icmp_errors_are_below_800_kib() {
+    let _turn = beside_others();
+    let config = Config::new(Seed::from_number(1)).icmp_errors_per_second(u32::MAX);
+    let mut link = Link::new(Medium::Ip, config);
+    // Tables and chunks that are there once.
+    for _ in 0..300 {
+        link.datagram(2, 7);
+        link.turn();
+    }
+    let before = LIVE.get();
+    let (mut told, mut most) = (0, 0);
+    for from in 3..12_000 {
+        link.datagram(from, 7);
+        told += link.turn();
+        most = most.max(LIVE.get() - before);
+    }
+    println!("{told} errors: {most} bytes");
+    assert!((8190..=8192).contains(&told), "{told} errors");
+    assert!(most < 800 << 10, "{most} bytes");
+}
+
+/// What a socket is charged for a datagram is no less than what that holds, the smallest included, in both queues.
+#[test]
+fn datagrams_hold_no_more_than_they_are_charged() {
+    let _turn = beside_others();
+    const QUEUE: usize = 212_992;
+    let mut link = Link::new(Medium::Ip, Config::new(Seed::from_number(1)));
+    let any = "0.0.0.0:7".parse().unwrap();
+    let id = link.stack.udp_bind(any, UdpOptions::new()).unwrap();
+    (0..300).for_each(|_| link.datagram(2, 8));
+    link.turn();
+    let before = LIVE.get();
+    let mut held = 0;
+    while link.stack.counters().drops.get(DropReason::UdpBufferFull) == 0 {
+        link.datagram(2, 7);
+        held += 1;
+    }
+    let received = usize::try_from(LIVE.get() - before).unwrap();
+    println!("{held} datagrams received: {received} bytes");
+    assert!(held > QUEUE / 130, "{held} datagrams");
+    assert!(received <= QUEUE, "{received} bytes");
+    let before = LIVE.get();
+    let (mut held, to) = (0, Some("10.0.0.2:9".parse().unwrap()));
+    while link.stack.udp_send_to(link.now, id, to, b"x").is_ok() {
+        held += 1;
+    }
+    let sent = usize::try_from(LIVE.get() - before).unwrap();
+    println!("{held} datagrams to be sent: {sent} bytes");
+    assert!(held > QUEUE / 130, "{held} datagrams");
+    assert!(sent <= QUEUE, "{sent} bytes");
+}
+
+/// Everybody asks, and the device takes nothing.
+#[test]
+fn answers_that_wait_to_be_sent_are_below_400_bytes() {
+    let _turn = beside_others();
+    const LIMIT: isize = 256;
+    let mut link = Link::new(Medium::Ethernet, Config::new(Seed::from_number(1)));
+    // The table of neighbours is full before, and so are the chunks of the pair.
+    for from in 2..2000 {
+        link.ask(from);
+        link.turn();
+    }
+    let before = LIVE.get();
+    (2000..4000).for_each(|from| link.ask(from));
+    let held = LIVE.get() - before;
+    let waited = isize::try_from(link.turn()).unwrap();
+    println!("{waited} answers: {held} bytes");
+    assert!(waited > LIMIT / 2 && waited <= LIMIT, "{waited} answers");
+    assert!(held <= 400 * LIMIT, "{held} bytes");
+}
+
+/// A user that sends to everybody on a link where nobody answers.
+#[test]
+fn packets_that_wait_for_neighbours_are_below_200_bytes() {
+    let _turn = beside_others();
+    let mut link = Link::new(Medium::Ethernet, Config::new(Seed::from_number(1)));
+    let any = "0.0.0.0:7".parse().unwrap();
+    let id = link.stack.udp_bind(any, UdpOptions::new()).unwrap();
+    // What the socket and the pair have once.
+    for _ in 0..2000 {
+        link.ask(2);
+        link.turn();
+    }
+    let before = LIVE.get();
+    let mut most = 0;
+    for round in 0..20u32 {
+        // Twice as many as may be unresolved.
+        for to in 0..1024u32 {
+            let [_, b, c, d] = (to + 256).to_be_bytes();
+            let to = SocketAddr::from(([10, b, c, d], 9));
+            let sent = link.stack.udp_send_to(link.now, id, Some(to), &[3; 16]);
+            // One whose neighbour had no room is told of it later.
+            assert!(sent.is_ok() || round > 0, "{sent:?}");
+            link.turn();
+        }
+        most = most.max(LIVE.get() - before);
+    }
+    // Sixteen and their data for each of 512, beside the table of neighbours.
+    let (packets, table) = (512 * 16, 320 * 1024);
+    println!("{} bytes for each of {packets} packets", most / packets);
+    assert!(most > packets * 64, "{most} bytes: they wait");
+    assert!(most <= packets * (200 + 16) + table, "{most} bytes");
+}
+
+/// A table full of neighbours, each of which asked for us.
+#[test]
+fn a_neighbour_is_below_320_bytes() {
+    let _turn = beside_others();
+    let mut link = Link::new(Medium::Ethernet, Config::new(Seed::from_number(1)));
+    let ask = |link: &mut Link, from| {
+        link.ask(from);
+        link.turn();
+    };
+    // Chunks of the pair: one station asks again and again.
+    (0..2000).for_each(|_| ask(&mut link, 2));
+    let before = LIVE.get();
+    (3..1026).for_each(|from| ask(&mut link, from));
+    let full = LIVE.get() - before;
+    println!("a neighbour: {} bytes", full / 1023);
+    assert!(full > 64 * 1023, "the table is full");
+    assert!(full < 320 * 1023, "{} bytes each", full / 1023);
+    // More of them, and the table is as it was.
+    (1026..5000).for_each(|from| ask(&mut link, from));
+    let later = LIVE.get() - before;
+    assert!(later < 320 * 1023, "{later} bytes, and {full} before");
 }
 
 // --- what unread text pins ----------------------------------------------------------------

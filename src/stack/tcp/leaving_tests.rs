@@ -322,6 +322,29 @@ fn fin_wait_records_are_bounded() {
     assert_eq!(stack.counters().tcp_resets_sent, 5, "nobody is there");
 }
 
+/// The records of TIME-WAIT are bounded as well where none of FIN-WAIT-2 came before: both ends closed at once.
+#[test]
+fn time_wait_records_are_bounded() {
+    let config = |config: Config| config.time_wait_limit(10);
+    let mut link = Link::with(&Capabilities::full(Medium::Ip, 1500), config);
+    let (listener, clients) = waiting(&mut link, 15);
+    let now = link.now;
+    while let Ok(id) = link.ends[0].stack.tcp_accept(now, listener) {
+        link.ends[0].stack.tcp_close(now, id);
+    }
+    for &id in &clients {
+        link.ends[1].stack.tcp_close(now, id);
+    }
+    link.settle();
+    let stack = &link.ends[0].stack;
+    assert_eq!(
+        (stack.tcp_open_count(), stack.tcp_time_wait_count()),
+        (0, 10)
+    );
+    assert_eq!(stack.counters().tcp_time_wait_full, 5);
+    assert_eq!(stack.counters().tcp_resets_sent, 0, "each FIN was answered");
+}
+
 /// A peer that asks whether we live hears of it for as long as the record is there.
 #[test]
 fn a_fin_wait_record_answers_keep_alive_probes() {
