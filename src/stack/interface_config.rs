@@ -307,7 +307,7 @@ mod tests {
         InterfaceConfig::new(&Capabilities::plain(medium, mtu))
     }
 
-    /// Covers: IP6-28 (no IPv6 over a smaller MTU), and more.
+    /// Covers: IP6-28 (no IPv6 over a smaller MTU).
     #[test]
     fn what_cannot_work_is_refused() {
         let base = || with(Medium::Ethernet, 1500);
