@@ -1,7 +1,7 @@
 //! The way in: link header, IP header, whose packet it is, and on to its protocol.
 //!
 //! RFC 1122 §2.3, §3.2.1, §3.3.6; RFC 8200 §3, §4; RFC 4291 §2.7. *Owns* the checks that hold for
-//! every packet. *Does not* answer: that is `icmp`, `discovery` and the sockets. Every packet that stops
+//! every packet. *Does not* answer: that is `icmp`, `neighbour` and the sockets. Every packet that stops
 //! here is counted under one [`DropReason`].
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};

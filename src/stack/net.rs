@@ -6,7 +6,6 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::{BTreeSet, VecDeque};
 
-use super::address::Due;
 use super::config::Config;
 use super::counters::Counters;
 use super::egress::Headers;
@@ -14,15 +13,14 @@ use super::icmp::IcmpLimit;
 use super::ids::{Id, InterfaceId, TcpId};
 use super::interface::{Destination, Interface};
 use super::interface_config::{ConfigError, InterfaceConfig};
-use super::neighbour::{Effect, Heard, NeighbourKey, Neighbours};
+use super::neighbour::Neighbours;
 use super::outbox::{Asks, Class, Frame, Outgoing};
 use super::packet::{Notice, OwnedPacket, Waiter};
 use super::ready::Ready;
 use super::route::{Route, RouteError, Routes};
 use super::screen::Screen;
-use super::wheel::{TimerKey, Wheel};
-use crate::arp;
-use crate::base::{Cidr, DropReason, Instant, MacAddr, Random};
+use super::wheel::Wheel;
+use crate::base::{Cidr, DropReason, Instant, Random};
 use crate::tcp::Connection;
 
 /// The parts of a stack below its sockets.
@@ -328,133 +326,6 @@ impl Net {
         if let Some(of_address) = waiters.get_mut(&src) {
             of_address.remove(&waiter);
         }
-    }
-
-    /// A connection's forward progress proves that its next hop answers (RFC 4861 §7.3.1).
-    pub(crate) fn confirm(&mut self, now: Instant, on: InterfaceId, next_hop: IpAddr) {
-        self.neighbours
-            .confirm(now, &mut self.timers, (on, next_hop));
-    }
-
-    /// A packet said something about a neighbour.
-    pub(crate) fn heard(&mut self, now: Instant, key: NeighbourKey, heard: Heard) {
-        self.neighbours.heard(now, &mut self.timers, key, heard);
-        self.run_effects(now);
-    }
-
-    /// The neighbour of this packet does not answer: over another gateway, or its owner is told.
-    fn undelivered(&mut self, on: InterfaceId, mut packet: OwnedPacket) {
-        let flow = &mut packet.flow;
-        if let Some(next_hop) = self.other_gateway(on, flow.dst, flow.next_hop) {
-            flow.next_hop = next_hop;
-            let (frame, asks) = (Frame::Packet(packet), None);
-            self.queue(on, Class::Resolved, Outgoing { frame, asks });
-            return;
-        }
-        self.counters.drops.count(DropReason::NeighbourUnresolved);
-        let notice = Notice::Unreachable(packet.owner, packet.flow.dst);
-        self.notices.push_back(notice);
-    }
-
-    /// Does what the neighbour table wants done.
-    pub(crate) fn run_effects(&mut self, now: Instant) {
-        while let Some(effect) = self.neighbours.effects.pop_front() {
-            match effect {
-                Effect::Solicit {
-                    id,
-                    key,
-                    source,
-                    mac,
-                } => {
-                    if !self.solicit(id, key, source, mac) {
-                        self.neighbours.not_asked(now, &mut self.timers, id);
-                    }
-                }
-                Effect::Send { on, packet } => {
-                    let (frame, asks) = (Frame::Packet(packet), None);
-                    self.queue(on, Class::Resolved, Outgoing { frame, asks });
-                }
-                Effect::Wake { on, waiter } => self.wake(on, waiter),
-                Effect::Drop => {
-                    self.counters.drops.count(DropReason::NeighbourUnresolved);
-                }
-                Effect::Undelivered { on, packet } => self.undelivered(on, packet),
-                Effect::Fail { waiter } => self.notices.push_back(Notice::Failed(waiter)),
-                Effect::Dead { key: (on, address) } => {
-                    self.counters.neighbours_failed += 1;
-                    self.routes.gateway_failed(now, on, address);
-                }
-            }
-        }
-    }
-
-    /// A deadline of this layer came.
-    pub(crate) fn on_neighbour_timeout(&mut self, now: Instant, index: u32) {
-        self.neighbours.on_timeout(&mut self.timers, index);
-        self.run_effects(now);
-    }
-
-    /// Probes and announcements that are due.
-    pub(crate) fn on_interface_timeout(&mut self, now: Instant, on: InterfaceId) {
-        while let Some(due) = self.interfaces[on.index()].addresses.on_timeout(now) {
-            match due {
-                Due::Probe(own) => {
-                    if !self.probe(on, own) {
-                        let addresses = &mut self.interfaces[on.index()].addresses;
-                        addresses.not_asked(now, IpAddr::V6(own));
-                    }
-                }
-                Due::Announce(own) => {
-                    let address = IpAddr::V4(own);
-                    if !self.announce(on, own, Some(Asks::Address(address))) {
-                        let addresses = &mut self.interfaces[on.index()].addresses;
-                        addresses.not_asked(now, address);
-                    }
-                }
-                Due::Usable(address) => self.wake_waiters(on, address),
-            }
-        }
-        self.set_interface_timer(on);
-    }
-
-    /// Says to everybody that this address is ours (RFC 5227 §2.3).
-    pub(crate) fn announce(
-        &mut self,
-        on: InterfaceId,
-        address: Ipv4Addr,
-        asks: Option<Asks>,
-    ) -> bool {
-        let mac = self.interfaces[on.index()].mac;
-        let packet = arp::Packet::announcement(mac, address);
-        self.ask_by_arp(on, MacAddr::BROADCAST, packet, asks)
-    }
-
-    /// Queues an ARP request.
-    pub(super) fn ask_by_arp(
-        &mut self,
-        on: InterfaceId,
-        to: MacAddr,
-        packet: arp::Packet,
-        asks: Option<Asks>,
-    ) -> bool {
-        let frame = Frame::Arp(to, packet);
-        let queued = self.queue(on, Class::Ask, Outgoing { frame, asks });
-        self.counters.arp_requests_sent += u64::from(queued);
-        queued
-    }
-
-    /// This address may be used: who waited for it goes on.
-    fn wake_waiters(&mut self, on: InterfaceId, address: IpAddr) {
-        let waiters = self.interfaces[on.index()].waiters.remove(&address);
-        for waiter in waiters.into_iter().flatten() {
-            self.wake(on, waiter);
-        }
-    }
-
-    pub(crate) fn set_interface_timer(&mut self, on: InterfaceId) {
-        let due = self.interfaces[on.index()].addresses.next_due();
-        let key = TimerKey::Interface(u32::try_from(on.index()).unwrap_or(u32::MAX));
-        self.timers.set(key, due);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::stack::packet::{OwnedPacket, Waiter};
 /// An address on a link.
 pub(crate) type NeighbourKey = (InterfaceId, IpAddr);
 
-/// What a packet says about a neighbour; `discovery` makes it.
+/// What a packet says about a neighbour; `arp` and `ndp` make it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// It speaks of itself in a solicitation or request (RFC 4861 §7.2.3, RFC 826). `create`: to us.

@@ -4,17 +4,20 @@
 //! IPv4). *Owns* each address's state and deadlines. *Does not* send: [`Addresses::on_timeout`] says
 //! what is due. Invariant: an address that is not [`AddressState::Preferred`] is never a source.
 
+mod claims;
+mod source;
+
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::neighbour::RETRANS_TIMER;
-use super::screen::{Screen, fold};
-use super::source::Sources;
 use crate::base::{Cidr, Instant, MacAddr};
 use crate::device::Medium;
 use crate::ipv6::solicited_node;
+use crate::stack::neighbour::RETRANS_TIMER;
+use crate::stack::screen::{Screen, fold};
+use source::Sources;
 
 /// ANNOUNCE_NUM, RFC 5227 §1.1.
 const ANNOUNCE_NUM: u8 = 2;

@@ -6,8 +6,8 @@
 use core::net::{IpAddr, Ipv6Addr};
 use std::collections::BTreeMap;
 
-use super::prefix_tree::{Prefix, PrefixTree};
 use crate::base::Cidr;
+use crate::stack::prefix_tree::{Prefix, PrefixTree};
 
 /// Candidates, by what the rules compare.
 #[derive(Debug, Default)]

@@ -1,0 +1,186 @@
+//! Neighbour discovery: what a message says, and what it is answered.
+//!
+//! RFC 4861 §4, §7.2, RFC 4862 §5.4. *Owns* the messages. *Does not* judge what the table does with what was
+//! heard. Hosts ignore what routers advertise until SLAAC is there.
+
+use core::net::{IpAddr, Ipv6Addr};
+
+use bytes::Bytes;
+
+use super::Heard;
+use crate::base::{DropReason, Instant, MacAddr, Protocol};
+use crate::ipv6;
+use crate::ipv6::icmp::Message as Icmpv6;
+use crate::ipv6::ndp::{self, Message, NeighborFlags, Options};
+use crate::link::ethernet;
+use crate::stack::Stack;
+use crate::stack::address::AddressState;
+use crate::stack::ids::InterfaceId;
+use crate::stack::net::Net;
+use crate::stack::outbox::{Asks, Class, Frame, Outgoing};
+use crate::stack::packet::{Flow, Inbound, OwnedPacket};
+
+/// A solicitation or advertisement with one link address option.
+const MAX_MESSAGE: usize = 32;
+
+impl Net {
+    pub(in crate::stack) fn send_solicitation(
+        &mut self,
+        on: InterfaceId,
+        (src, dst): (Ipv6Addr, Ipv6Addr),
+        target: Ipv6Addr,
+        mac: Option<MacAddr>,
+        asks: Option<Asks>,
+    ) -> bool {
+        let own = Options::source_link_address_bytes(self.interfaces[on.index()].mac);
+        // RFC 4861 §4.3: no link address from `::`.
+        let len = if src.is_unspecified() { 0 } else { own.len() };
+        let options = Options::new(&own[..len]);
+        let message = Message::NeighborSolicitation { target, options };
+        let frame = ndp_frame((src, dst), message, mac);
+        let queued = self.queue(on, Class::Ask, Outgoing { frame, asks });
+        self.counters.neighbour_solicits_sent += u64::from(queued);
+        queued
+    }
+
+    /// Answers a solicitation for our address `target` (RFC 4861 §7.2.4).
+    ///
+    /// To the station that asks when it says who it is, so that answering needs no look-up.
+    fn advertise(&mut self, on: InterfaceId, target: Ipv6Addr, to: Ipv6Addr, mac: Option<MacAddr>) {
+        let own = Options::target_link_address_bytes(self.interfaces[on.index()].mac);
+        let options = Options::new(&own);
+        let (dst, flags) = if to.is_unspecified() {
+            (ipv6::ALL_NODES, NeighborFlags::OVERRIDE)
+        } else {
+            (to, NeighborFlags::OVERRIDE | NeighborFlags::SOLICITED)
+        };
+        let message = Message::NeighborAdvertisement {
+            flags,
+            target,
+            options,
+        };
+        let frame = ndp_frame((target, dst), message, mac);
+        let queued = self.queue(on, Class::Neighbour, Outgoing { frame, asks: None });
+        self.counters.neighbour_adverts_sent += u64::from(queued);
+    }
+}
+
+impl Stack {
+    /// A neighbour discovery message came in.
+    pub(in crate::stack) fn handle_ndp(
+        &mut self,
+        now: Instant,
+        packet: &Inbound,
+        message: &Message<'_>,
+    ) -> Result<(), DropReason> {
+        let (header, _) =
+            ipv6::Header::parse_quoted(&packet.quote).map_err(|_| DropReason::NdpInvalid)?;
+        message.check(&header).map_err(|_| DropReason::NdpInvalid)?;
+        let on = packet.on;
+        if !self.net.interfaces[on.index()].is_ethernet() {
+            return Err(DropReason::IcmpIgnored);
+        }
+        match *message {
+            Message::NeighborSolicitation { target, options } => {
+                let link = options.source_link_address();
+                self.handle_solicitation(now, packet, header.src(), target, link)
+            }
+            Message::NeighborAdvertisement {
+                flags,
+                target,
+                options,
+            } => {
+                let mac = options.target_link_address();
+                self.handle_advertisement(now, packet, flags, target, mac)
+            }
+            // RFC 4861 §6.2.6: hosts drop solicitations; routers' messages wait for SLAAC.
+            _ => Err(DropReason::IcmpIgnored),
+        }
+    }
+
+    /// RFC 4861 §7.2.3, §7.2.4; RFC 4862 §5.4.3.
+    fn handle_solicitation(
+        &mut self,
+        now: Instant,
+        packet: &Inbound,
+        source: Ipv6Addr,
+        target: Ipv6Addr,
+        mac: Option<MacAddr>,
+    ) -> Result<(), DropReason> {
+        let on = packet.on;
+        let interface = &self.net.interfaces[on.index()];
+        let state = interface.addresses.state(IpAddr::V6(target));
+        match state {
+            Some(AddressState::Preferred) => {}
+            Some(AddressState::Tentative) => {
+                // Another station probes for it too, unless it is our own probe come back.
+                if source.is_unspecified() && packet.link_src != Some(interface.mac) {
+                    let station = packet.link_src;
+                    self.net.conflict(now, on, IpAddr::V6(target), station);
+                }
+                return Err(DropReason::IpTentative);
+            }
+            Some(AddressState::Duplicate) | None => return Err(DropReason::IpNotOurs),
+        }
+        let mac = mac.filter(|mac| mac.is_unicast());
+        if let Some(mac) = mac {
+            let key = (on, IpAddr::V6(source));
+            let create = self.net.is_on_link(key.0, key.1);
+            self.net.heard(now, key, Heard::Asks { mac, create });
+        }
+        // Who does not say its address gets the answer where its question came from: an answer makes
+        // no entry, for the source may be anybody's.
+        let to = mac.or(packet.link_src).filter(|_| !source.is_unspecified());
+        self.net.advertise(on, target, source, to);
+        Ok(())
+    }
+
+    /// RFC 4861 §7.2.5; RFC 4862 §5.4.4. It speaks of its target, not of its sender (r64).
+    fn handle_advertisement(
+        &mut self,
+        now: Instant,
+        packet: &Inbound,
+        flags: NeighborFlags,
+        target: Ipv6Addr,
+        mac: Option<MacAddr>,
+    ) -> Result<(), DropReason> {
+        let on = packet.on;
+        let target = IpAddr::V6(target);
+        if self.net.interfaces[on.index()].addresses.is_held(target) {
+            let station = mac.or(packet.link_src);
+            self.net.conflict(now, on, target, station);
+            return Ok(());
+        }
+        if mac.is_some_and(|mac| !mac.is_unicast()) {
+            return Err(DropReason::NdpInvalid);
+        }
+        let heard = Heard::Advertises {
+            mac,
+            solicited: flags.contains(NeighborFlags::SOLICITED),
+            overrides: flags.contains(NeighborFlags::OVERRIDE),
+        };
+        self.net.heard(now, (on, target), heard);
+        Ok(())
+    }
+}
+
+/// A neighbour discovery message, to a group or to the station whose address is known.
+fn ndp_frame(
+    (src, dst): (Ipv6Addr, Ipv6Addr),
+    message: Message<'_>,
+    mac: Option<MacAddr>,
+) -> Frame {
+    let mut bytes = [0; MAX_MESSAGE];
+    let len = Icmpv6::Ndp(message).emit(src, dst, &mut bytes);
+    let flow = Flow {
+        src: IpAddr::V6(src),
+        dst: IpAddr::V6(dst),
+        next_hop: IpAddr::V6(dst),
+        ttl: ndp::HOP_LIMIT,
+        tos: 0,
+    };
+    let mut packet = OwnedPacket::new(flow, Protocol::ICMPV6, &bytes[..len], Bytes::new());
+    let group = dst.is_multicast().then(|| ethernet::ipv6_multicast(dst));
+    packet.link_dst = mac.or(group);
+    Frame::Packet(packet)
+}

@@ -1,0 +1,482 @@
+//! The one table of neighbours: which MAC address has this IP address on this interface, and does
+//! it still answer?
+//!
+//! RFC 4861 §7.3.2 (states), §7.2.5 and appendix C (what is heard), §7.3.3 (probing), for IPv6 and,
+//! with ARP's packets, for IPv4 (RFC 826, RFC 1122 §2.3.2.1, §2.3.2.2, §2.4); RFC 6583 §7 (bounds). *Owns* the entries and the packets that
+//! wait for them. *Does not* send: what it wants done stands in [`Effect`]s.
+//! Invariants: the table is bounded; what answered and is in use is never evicted (r59); unresolved
+//! entries take half of the table at most, those that no socket needs an eighth, and the
+//! oldest and least needed gives way; each holds a bounded queue; a packet costs no walk.
+
+mod index;
+mod room;
+mod waiting;
+
+pub(crate) use room::Need;
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::{BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use super::messages::{Effect, Heard, Lookup, NeighbourKey};
+use crate::base::{Instant, KeyedState, MacAddr, Random};
+use crate::stack::config::Config;
+use crate::stack::ids::{Id, RawId, Slab};
+use crate::stack::packet::{OwnedPacket, Waiter};
+use crate::stack::wheel::{TimerKey, Wheel};
+use index::Index;
+use waiting::Waiting;
+
+/// RETRANS_TIMER, RFC 4861 §10; also ARP-9's one request per second.
+pub(crate) const RETRANS_TIMER: Duration = Duration::from_secs(1);
+/// MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT, RFC 4861 §10.
+const MAX_SOLICIT: u8 = 3;
+/// DELAY_FIRST_PROBE_TIME, RFC 4861 §10.
+const DELAY_FIRST_PROBE: Duration = Duration::from_secs(5);
+/// REACHABLE_TIME, RFC 4861 §10; each reachable time is 0.5 to 1.5 times this (§6.3.2).
+const REACHABLE_MS: u64 = 30_000;
+/// How long what was drawn holds: the "few hours" of RFC 4861 §6.3.2.
+const REACHABLE_DRAWN: Duration = Duration::from_secs(2 * 3600);
+
+/// RFC 4861 §7.3.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Incomplete { tries: u8 },
+    Reachable { until: Instant },
+    Stale,
+    Delay,
+    Probe { tries: u8 },
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: NeighbourKey,
+    state: State,
+    mac: MacAddr,
+    /// The source of the packet that started resolution (RFC 4861 §7.2.2).
+    source: IpAddr,
+    /// None while nobody waits: most entries never have one.
+    waiting: Option<Box<Waiting>>,
+    /// A question stands in the outbox: it counts once it has left.
+    asking: bool,
+    /// Has it ever answered?
+    proven: bool,
+    need: Need,
+    /// When it was made, and its place in the order of that.
+    made: (Instant, u64),
+}
+
+impl Entry {
+    fn new(
+        key: NeighbourKey,
+        state: State,
+        mac: MacAddr,
+        (source, need): (IpAddr, Need),
+        made: (Instant, u64),
+    ) -> Self {
+        Self {
+            key,
+            state,
+            mac,
+            source,
+            waiting: None,
+            asking: false,
+            proven: false,
+            need,
+            made,
+        }
+    }
+}
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct Neighbours {
+    entries: Slab<RawId, Entry>,
+    index: Index,
+    /// The unresolved ones by need, the oldest first.
+    incomplete: BTreeSet<(Need, u64, RawId)>,
+    /// Of these, the ones that no socket needs.
+    answers: usize,
+    made: u64,
+    limit: usize,
+    queue_limit: usize,
+    /// Payload bytes that wait, in all queues together, and what they should not exceed.
+    queued: usize,
+    queue_bytes: usize,
+    hand: u32,
+    random: Random,
+    /// ReachableTime, and when it is drawn anew.
+    reachable: (Duration, Instant),
+    pub(crate) effects: VecDeque<Effect>,
+}
+
+impl Neighbours {
+    pub(crate) fn new(config: &Config) -> Self {
+        let seed = &config.seed;
+        Self {
+            entries: Slab::new(),
+            index: Index::new(KeyedState::new(seed.key("neighbour table"))),
+            incomplete: BTreeSet::new(),
+            answers: 0,
+            made: 0,
+            limit: config.neighbour_limit,
+            queue_limit: config.neighbour_queue,
+            queued: 0,
+            queue_bytes: config.neighbour_queue_bytes,
+            hand: 0,
+            random: Random::new(seed.key("reachable time")),
+            reachable: (Duration::ZERO, Instant::ZERO),
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// Looks up where to send; starts resolution, or the check of a stale entry, when that is due.
+    pub(crate) fn lookup(
+        &mut self,
+        now: Instant,
+        timers: &mut Wheel,
+        key: NeighbourKey,
+        source: IpAddr,
+        need: Need,
+    ) -> Lookup {
+        let Some((id, entry)) = self.find(key) else {
+            return self.start(now, timers, key, source, need);
+        };
+        match entry.state {
+            State::Incomplete { .. } => {
+                if need > entry.need {
+                    let (old, (_, order)) = (entry.need, entry.made);
+                    entry.need = need;
+                    self.unlist(old, order, id);
+                    self.list(need, order, id);
+                }
+                return Lookup::Unresolved(id);
+            }
+            State::Reachable { until } if now < until => {}
+            State::Reachable { .. } | State::Stale => {
+                // RFC 4861 §7.3.3: the first packet to a stale entry starts the delay.
+                entry.state = State::Delay;
+                entry.source = source;
+                timers.set(timer(id), Some(now + DELAY_FIRST_PROBE));
+            }
+            State::Delay | State::Probe { .. } => {}
+        }
+        Lookup::Known(entry.mac)
+    }
+
+    /// The entry of this neighbour.
+    #[inline]
+    fn find(&mut self, key: NeighbourKey) -> Option<(RawId, &mut Entry)> {
+        let id = self.index.find(key)?;
+        Some((id, self.entries.get_mut(id)?))
+    }
+
+    /// Queues a packet for an unresolved entry; the oldest gives way (RFC 4861 §7.2.2). Its payload is
+    /// copied, for it may be a small part of a large buffer.
+    pub(crate) fn queue(&mut self, id: RawId, mut packet: OwnedPacket) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            self.effects.push_back(Effect::Drop);
+            return;
+        };
+        packet.payload = Bytes::copy_from_slice(&packet.payload);
+        self.queued += packet.payload.len();
+        let queue = &mut entry.waiting.get_or_insert_default().queue;
+        // Each neighbour keeps its last packet, whatever the others hold (r60).
+        let most = if self.queued > self.queue_bytes {
+            1
+        } else {
+            self.queue_limit
+        };
+        // They go first: a queue that is full would keep the room of twice as many.
+        while queue.len() >= most
+            && let Some(packet) = queue.pop_front()
+        {
+            self.queued -= packet.payload.len();
+            self.effects.push_back(Effect::Drop);
+        }
+        queue.push_back(packet);
+    }
+
+    /// Wakes this socket when the entry is resolved or fails.
+    pub(crate) fn wait(&mut self, id: RawId, waiter: Waiter) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            let waiting = entry.waiting.get_or_insert_default();
+            waiting.sockets.insert(waiter);
+        }
+    }
+
+    /// This socket is gone: it waits for nobody. Free of charge while nobody is asked for.
+    pub(crate) fn forget(&mut self, key: NeighbourKey, waiter: Waiter) {
+        if self.incomplete.is_empty() {
+            return;
+        }
+        let id = self.index.get(key);
+        let entry = id.and_then(|id| self.entries.get_mut(id));
+        if let Some(waiting) = entry.and_then(|entry| entry.waiting.as_mut()) {
+            waiting.sockets.remove(&waiter);
+        }
+    }
+
+    /// A higher layer saw the neighbour answer (RFC 4861 §7.3.1): a new ACK of our data.
+    pub(crate) fn confirm(&mut self, now: Instant, timers: &mut Wheel, key: NeighbourKey) {
+        let fresh = self.reachable(now);
+        if let Some((id, entry)) = self.find(key)
+            && !matches!(entry.state, State::Incomplete { .. })
+        {
+            entry.state = fresh;
+            entry.proven = true;
+            timers.set(timer(id), None);
+        }
+    }
+
+    /// Does an answer of this neighbour answer a question of ours?
+    pub(crate) fn awaits(&self, key: NeighbourKey) -> bool {
+        let id = self.index.get(key);
+        let entry = id.and_then(|id| self.entries.get(id));
+        let asked = |e: &Entry| matches!(e.state, State::Incomplete { .. } | State::Probe { .. });
+        entry.is_some_and(asked)
+    }
+
+    /// The question for this entry has left.
+    pub(crate) fn asked(&mut self, now: Instant, timers: &mut Wheel, id: RawId) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        entry.asking = false;
+        if let State::Incomplete { tries } | State::Probe { tries } = &mut entry.state {
+            *tries += 1;
+            timers.set(timer(id), Some(now + RETRANS_TIMER));
+        }
+    }
+
+    /// It found no room: it is asked again, and does not count.
+    pub(crate) fn not_asked(&mut self, now: Instant, timers: &mut Wheel, id: RawId) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.asking = false;
+            timers.set(timer(id), Some(now + RETRANS_TIMER));
+        }
+    }
+
+    /// Judges what a packet says.
+    pub(crate) fn heard(
+        &mut self,
+        now: Instant,
+        timers: &mut Wheel,
+        key: NeighbourKey,
+        heard: Heard,
+    ) {
+        if let Heard::Asks { mac, create: true } = heard {
+            return self.heard_or_learn(now, timers, key, mac);
+        }
+        match (self.index.get(key), heard) {
+            (Some(id), Heard::Asks { mac, .. }) => self.heard_request(timers, id, mac),
+            // RFC 4861 §7.2.5, RFC 826: what nobody asked for creates nothing.
+            (None, _) => {}
+            (
+                Some(id),
+                Heard::Advertises {
+                    mac,
+                    solicited,
+                    overrides,
+                },
+            ) => self.heard_advert(now, timers, id, mac, solicited, overrides),
+        }
+    }
+
+    /// The timer of the entry in this slot fired.
+    pub(crate) fn on_timeout(&mut self, timers: &mut Wheel, index: u32) {
+        let Some(id) = self.entries.id_at(index) else {
+            return;
+        };
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        let mac = match entry.state {
+            State::Incomplete { tries } if tries < MAX_SOLICIT => None,
+            State::Probe { tries } if tries < MAX_SOLICIT => Some(entry.mac),
+            State::Delay => {
+                entry.state = State::Probe { tries: 0 };
+                Some(entry.mac)
+            }
+            State::Incomplete { .. } | State::Probe { .. } => return self.fail(timers, id),
+            State::Reachable { .. } | State::Stale => return,
+        };
+        self.ask(id, mac);
+    }
+
+    /// Has somebody ask for it, unless the last question has not left yet.
+    fn ask(&mut self, id: RawId, mac: Option<MacAddr>) {
+        if let Some(entry) = self.entries.get_mut(id)
+            && !entry.asking
+        {
+            entry.asking = true;
+            let (key, source) = (entry.key, entry.source);
+            self.effects.push_back(Effect::Solicit {
+                id,
+                key,
+                source,
+                mac,
+            });
+        }
+    }
+
+    /// The state of an entry.
+    #[cfg(test)]
+    pub(crate) fn state(&self, key: NeighbourKey) -> Option<State> {
+        let id = self.index.get(key)?;
+        self.entries.get(id).map(|entry| entry.state)
+    }
+
+    /// Payload bytes that wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Sockets that wait for one.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        let entries = self.entries.iter();
+        let waiting = entries.filter_map(|(_, entry)| entry.waiting.as_ref());
+        waiting.map(|waiting| waiting.sockets.len()).sum()
+    }
+
+    /// Entries in the table.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn start(
+        &mut self,
+        now: Instant,
+        timers: &mut Wheel,
+        key: NeighbourKey,
+        source: IpAddr,
+        need: Need,
+    ) -> Lookup {
+        if !self.make_room_to_ask(now, timers, need) || !self.make_room(now, timers) {
+            return Lookup::NoRoom;
+        }
+        let state = State::Incomplete { tries: 0 };
+        self.made += 1;
+        let made = (now, self.made);
+        let entry = Entry::new(key, state, MacAddr::ZERO, (source, need), made);
+        let id = self.entries.insert(entry);
+        self.index.insert(key, id);
+        self.list(need, self.made, id);
+        self.ask(id, None);
+        Lookup::Unresolved(id)
+    }
+
+    fn heard_request(&mut self, timers: &mut Wheel, id: RawId, mac: MacAddr) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        if matches!(entry.state, State::Incomplete { .. }) {
+            self.resolve(timers, id, mac, State::Stale);
+        } else if entry.mac != mac {
+            entry.mac = mac;
+            entry.state = State::Stale;
+            timers.set(timer(id), None);
+        }
+    }
+
+    /// RFC 4861 §7.2.5.
+    fn heard_advert(
+        &mut self,
+        now: Instant,
+        timers: &mut Wheel,
+        id: RawId,
+        mac: Option<MacAddr>,
+        solicited: bool,
+        overrides: bool,
+    ) {
+        let fresh = self.reachable(now);
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        if matches!(entry.state, State::Incomplete { .. }) {
+            let state = if solicited { fresh } else { State::Stale };
+            if let Some(mac) = mac {
+                self.resolve(timers, id, mac, state);
+            }
+            return;
+        }
+        let differs = mac.is_some_and(|mac| mac != entry.mac);
+        if differs && !overrides {
+            if matches!(entry.state, State::Reachable { .. }) {
+                entry.state = State::Stale;
+            }
+            return;
+        }
+        entry.mac = mac.unwrap_or(entry.mac);
+        if solicited {
+            entry.state = fresh;
+            entry.proven = true;
+            timers.set(timer(id), None);
+        } else if differs {
+            entry.state = State::Stale;
+            timers.set(timer(id), None);
+        }
+    }
+
+    /// The MAC address of an unresolved entry is known: what waited goes.
+    fn resolve(&mut self, timers: &mut Wheel, id: RawId, mac: MacAddr, state: State) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        entry.mac = mac;
+        entry.state = state;
+        entry.proven = matches!(state, State::Reachable { .. });
+        timers.set(timer(id), None);
+        let on = entry.key.0;
+        let (need, (_, order)) = (entry.need, entry.made);
+        if let Some(waiting) = entry.waiting.take() {
+            self.queued -= waiting.payload_bytes();
+            let packets = waiting.queue.into_iter();
+            self.effects
+                .extend(packets.map(|packet| Effect::Send { on, packet }));
+            let sockets = waiting.sockets.into_iter();
+            self.effects
+                .extend(sockets.map(|waiter| Effect::Wake { on, waiter }));
+        }
+        self.unlist(need, order, id);
+    }
+
+    /// RFC 4861 §7.2.2, §7.3.3: no answer, the entry goes, those who waited are told.
+    fn fail(&mut self, timers: &mut Wheel, id: RawId) {
+        let Some(entry) = self.remove(timers, id) else {
+            return;
+        };
+        self.effects.push_back(Effect::Dead { key: entry.key });
+        self.tell(entry, true);
+    }
+
+    fn remove(&mut self, timers: &mut Wheel, id: RawId) -> Option<Entry> {
+        let entry = self.entries.get(id)?;
+        self.index.remove(entry.key);
+        self.queued -= entry.waiting.as_ref().map_or(0, |w| w.payload_bytes());
+        // The others are not listed.
+        if matches!(entry.state, State::Incomplete { .. }) {
+            self.unlist(entry.need, entry.made.1, id);
+        }
+        timers.set(timer(id), None);
+        self.entries.remove(id)
+    }
+
+    fn reachable(&mut self, now: Instant) -> State {
+        // RFC 4861 §6.3.2: uniformly between MIN_RANDOM_FACTOR and MAX_RANDOM_FACTOR, and again every
+        // few hours: each ACK of new data comes here.
+        if self.reachable.1 <= now {
+            let millis = REACHABLE_MS / 2 + self.random.below(REACHABLE_MS);
+            self.reachable = (Duration::from_millis(millis), now + REACHABLE_DRAWN);
+        }
+        let until = now + self.reachable.0;
+        State::Reachable { until }
+    }
+}
+
+fn timer(id: RawId) -> TimerKey {
+    TimerKey::Neighbour(id.index())
+}
