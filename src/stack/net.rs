@@ -16,8 +16,8 @@ use super::interface_config::{ConfigError, InterfaceConfig};
 use super::neighbour::Neighbours;
 use super::outbox::{Asks, Class, Frame, Outgoing};
 use super::packet::{Notice, OwnedPacket, Waiter};
+use super::path::Routes;
 use super::ready::Ready;
-use super::route::{Route, RouteError, Routes};
 use super::screen::Screen;
 use super::wheel::Wheel;
 use crate::base::{Cidr, DropReason, Instant, Random};
@@ -124,106 +124,6 @@ impl Net {
         }
     }
 
-    /// The way to `dst`. `scope` names the interface of a link-local or multicast address, and
-    /// holds any other to that interface.
-    pub(crate) fn route(
-        &self,
-        dst: IpAddr,
-        scope: Option<InterfaceId>,
-    ) -> Result<Route, RouteError> {
-        // No packet goes from the stack to itself: there is no loopback interface.
-        if is_never_sent_to(dst) || self.is_ours(dst, None) {
-            return Err(RouteError::Destination(dst));
-        }
-        let (on, next_hop) = if is_on_link_only(dst) {
-            let on = scope.or_else(|| self.interface_of(dst));
-            (on.ok_or(RouteError::NoScope(dst))?, dst)
-        } else {
-            self.routes
-                .lookup(self.now, dst, scope)
-                .ok_or(RouteError::NoRoute(dst))?
-        };
-        let interface = self
-            .interfaces
-            .get(on.index())
-            .ok_or(RouteError::NoScope(dst))?;
-        // RFC 6724 §4: the outgoing interface has the candidates.
-        let source = interface.addresses.source(dst, next_hop);
-        Ok(Route {
-            on,
-            next_hop,
-            source: source.ok_or(RouteError::NoSource(dst))?,
-            mtu: interface.capabilities.mtu,
-        })
-    }
-
-    /// The same for packets from `src`, if that is given: they leave by the interface that has it, as
-    /// packets to it are taken there alone (RFC 1122 §3.3.4.2, the strong model).
-    pub(crate) fn route_from(
-        &self,
-        src: IpAddr,
-        dst: IpAddr,
-        scope: Option<InterfaceId>,
-    ) -> Result<Route, RouteError> {
-        let route = self.route(dst, scope);
-        let fits = |route: &Route| self.is_ours(src, Some(route.on));
-        if src.is_unspecified() || scope.is_some() || route.as_ref().is_ok_and(fits) {
-            return route;
-        }
-        // A foreign address has no interface: any will do.
-        let mut owners = self.owners_of(src).peekable();
-        if owners.peek().is_none() {
-            return route;
-        }
-        let by_owner = owners.map(|on| self.route(dst, Some(on)));
-        let mut ways = by_owner.filter_map(Result::ok);
-        ways.next().ok_or(RouteError::NoRoute(dst))
-    }
-
-    /// The way back to the source of a packet that came in on `on`.
-    pub(crate) fn route_back(&self, on: InterfaceId, src: IpAddr) -> Result<Route, RouteError> {
-        self.route(src, Some(on))
-    }
-
-    /// Another router for packets to `dst` than `gateway`, which has failed; none that has failed, too.
-    pub(crate) fn other_gateway(
-        &self,
-        on: InterfaceId,
-        dst: IpAddr,
-        gateway: IpAddr,
-    ) -> Option<IpAddr> {
-        let next_hop = self.route(dst, Some(on)).ok()?.next_hop;
-        let other = next_hop != gateway && !self.routes.is_dead(self.now, on, next_hop);
-        other.then_some(next_hop)
-    }
-
-    /// The interface of a destination on the link that names none: the only one, or for IPv4's
-    /// link-local addresses, which cannot name one, that of their route.
-    fn interface_of(&self, dst: IpAddr) -> Option<InterfaceId> {
-        match &self.interfaces[..] {
-            [one] => Some(one.id),
-            _ if matches!(dst, IpAddr::V4(a) if a.is_link_local()) => {
-                let route = self.routes.lookup(self.now, dst, None)?;
-                Some(route.0)
-            }
-            _ => None,
-        }
-    }
-
-    /// Can `address` be a neighbour on this interface: by its kind, by a route, or as a gateway?
-    pub(crate) fn is_on_link(&self, on: InterfaceId, address: IpAddr) -> bool {
-        let group = match address {
-            IpAddr::V4(a) => {
-                let addresses = &self.interfaces[on.index()].addresses;
-                a.is_multicast() || a.is_broadcast() || addresses.is_broadcast(a)
-            }
-            IpAddr::V6(a) => a.is_multicast(),
-        };
-        let neighbour =
-            || is_on_link_only(address) || self.routes.is_neighbour(self.now, on, address);
-        !group && !address.is_unspecified() && neighbour()
-    }
-
     /// Is `address` one that a socket may be bound to, on `scope` if that is given?
     pub(crate) fn is_ours(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
         self.owned.may_hold(address) && self.is_looked_up(address, scope)
@@ -241,7 +141,7 @@ impl Net {
     }
 
     /// The interfaces that have `address`.
-    fn owners_of(&self, address: IpAddr) -> impl Iterator<Item = InterfaceId> {
+    pub(super) fn owners_of(&self, address: IpAddr) -> impl Iterator<Item = InterfaceId> {
         let owners = self.owners.range((address, InterfaceId::from_index(0))..);
         let owners = owners.take_while(move |owner| owner.0 == address);
         let holds = move |on: &InterfaceId| self.is_ours(address, Some(*on));
@@ -325,30 +225,6 @@ impl Net {
         let waiters = &mut self.interfaces[on.index()].waiters;
         if let Some(of_address) = waiters.get_mut(&src) {
             of_address.remove(&waiter);
-        }
-    }
-}
-
-/// Does the address mean something on one link only, so that no route is asked?
-fn is_on_link_only(dst: IpAddr) -> bool {
-    match dst {
-        // RFC 3927 §2.6.2: link-local ones are asked for on the link, never sent to a router.
-        IpAddr::V4(a) => a.is_broadcast() || a.is_multicast() || a.is_link_local(),
-        IpAddr::V6(a) => a.is_multicast() || a.is_unicast_link_local(),
-    }
-}
-
-/// Who is nobody on any link: RFC 1122 §3.2.1.3; RFC 4291 §2.5.2, §2.5.3, §2.5.5.2 (mapped), §2.7 (scopes 0
-/// and 1 of groups). What could not answer, for [`ingress`](super::ingress) drops its sources, is here too.
-fn is_never_sent_to(dst: IpAddr) -> bool {
-    match dst {
-        IpAddr::V4(a) => {
-            let first = a.octets()[0];
-            first == 0 || first == 127 || (first >= 240 && !a.is_broadcast())
-        }
-        IpAddr::V6(a) => {
-            let near_group = a.is_multicast() && a.octets()[1] & 0x0f <= 1;
-            a.is_unspecified() || a.is_loopback() || a.to_ipv4_mapped().is_some() || near_group
         }
     }
 }

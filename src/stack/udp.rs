@@ -13,8 +13,8 @@ use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, StaleId, UdpId};
 use super::net::Net;
 use super::packet::{Flow, OwnedPacket, Waiter};
+use super::path::{Route, RouteError};
 use super::ready::Ready;
-use super::route::{Route, RouteError};
 use super::tuple::{InUse, Tuple, is_link_local};
 use super::udp_socket::{
     BindError, ConnectUdpError, Datagram, Pending, RecvError, SendError, UdpOptions, UdpSocket,

@@ -13,7 +13,7 @@ use super::event::{Readiness, SocketId};
 use super::icmp::{Complaint, IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, UdpId};
 use super::packet::{Delivery, Inbound, Waiter};
-use super::route::Route;
+use super::path::Route;
 use super::transmit::{FrameBudget, SenderTurn};
 use super::tuple::Tuple;
 use super::udp::{flow_of, route_for};

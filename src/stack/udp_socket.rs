@@ -10,7 +10,7 @@ use std::io;
 use bytes::Bytes;
 
 use super::ids::{Slab, StaleId, UdpId};
-use super::route::RouteError;
+use super::path::RouteError;
 use super::tuple::Tuple;
 
 /// Bytes that each queued datagram is charged beside its data: the queue's own memory.

@@ -53,10 +53,10 @@ impl Stack {
         if (!to_one && !excepted) || packet.src.is_unspecified() || may_carry_error(packet) {
             return;
         }
-        let Some((on, flow, _)) =
-            self.net
-                .reply_flow(packet, packet.unicast.then_some(packet.dst), 0)
-        else {
+        let on = packet.on;
+        let src = packet.unicast.then_some(packet.dst);
+        let with = (self.net.ttl, 0);
+        let Ok((flow, _)) = self.net.answer_flow(on, (src, packet.src), with) else {
             return;
         };
         let sent = self.net.interfaces[on.index()].unreachables;

@@ -26,10 +26,11 @@ impl Stack {
             return Err(DropReason::IcmpIgnored);
         }
         let src = packet.unicast.then_some(packet.dst);
-        let (on, flow, mtu) = self
+        let with = (self.net.ttl, packet.tos);
+        let (flow, mtu) = self
             .net
-            .reply_flow(packet, src, packet.tos)
-            .ok_or(DropReason::NoRoute)?;
+            .answer_flow(packet.on, (src, packet.src), with)
+            .map_err(|_| DropReason::NoRoute)?;
         let mut header = [0; ipv4::icmp::HEADER_LEN];
         let (protocol, ip, data) = match (reply, flow.src, flow.dst) {
             (Reply::V4(reply), IpAddr::V4(_), IpAddr::V4(_)) => {
@@ -47,7 +48,7 @@ impl Stack {
         }
         let payload = packet.segment.slice_ref(data);
         let reply = OwnedPacket::new(flow, protocol, &header, payload);
-        if self.net.queue_packet(on, reply) {
+        if self.net.queue_packet(packet.on, reply) {
             self.net.counters.echo_replies_sent += 1;
         }
         Ok(())

@@ -7,7 +7,7 @@ use crate::base::Instant;
 use crate::stack::endpoint::scope_of;
 use crate::stack::ids::TcpId;
 use crate::stack::packet::Flow;
-use crate::stack::route::Route;
+use crate::stack::path::Route;
 use crate::stack::tuple::Tuple;
 use crate::stack::{Call, Stack};
 use crate::tcp::{Connection, SeqNum, Setup, TcpOptions};

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::super::route::RouteError;
+use super::super::path::RouteError;
 
 /// Why a listener cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -439,15 +439,9 @@ impl Stack {
 
     /// Where the answers of a record without a connection go, by the routes of now.
     fn answer_flow(&self, tuple: &Tuple, on: InterfaceId, ttl: u8, tos: u8) -> Option<Flow> {
-        let (src, dst) = (tuple.local.ip, tuple.remote.ip);
-        let route = self.net.route(dst, Some(on)).ok()?;
-        Some(Flow {
-            src,
-            dst,
-            next_hop: route.next_hop,
-            ttl,
-            tos,
-        })
+        let ends = (Some(tuple.local.ip), tuple.remote.ip);
+        let found = self.net.answer_flow(on, ends, (ttl, tos)).ok()?;
+        Some(found.0)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::base::{DropReason, Instant};
 use crate::link::RxChecksum;
 use crate::stack::Stack;
 use crate::stack::ids::TcpId;
-use crate::stack::packet::{Flow, Inbound};
+use crate::stack::packet::Inbound;
 use crate::stack::tuple::Tuple;
 use crate::tcp::{
     Bare, Control, Header, Marks, Options, Outcome, Reset, Segment, SeqNum, State, TimeWait,
@@ -68,18 +68,10 @@ impl Stack {
     /// Answers with a RST, unless the segment is one.
     pub(super) fn refuse(&mut self, packet: &Inbound, seg: &Segment) {
         let Some(reset) = refusal(seg) else { return };
-        let Ok(route) = self.net.route_back(packet.on, packet.src) else {
-            return;
-        };
-        let flow = Flow {
-            src: packet.dst,
-            dst: packet.src,
-            next_hop: route.next_hop,
-            ttl: self.net.ttl,
-            tos: 0,
-        };
         let tuple = tuple_of(packet);
-        self.queue_reset(route.on, &flow, &tuple, reset);
+        if let Some(flow) = self.answer_flow(&tuple, packet.on, self.net.ttl, 0) {
+            self.queue_reset(packet.on, &flow, &tuple, reset);
+        }
     }
 
     /// A segment for a connection, and everything that follows.

@@ -7,42 +7,12 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ids::InterfaceId;
-use super::prefix_tree::{Prefix, PrefixTree};
 use crate::base::{Cidr, Instant};
+use crate::stack::ids::InterfaceId;
+use crate::stack::prefix_tree::{Prefix, PrefixTree};
 
 /// How long a gateway that did not answer stands behind the others (RFC 1122 §3.3.1.4); our choice.
 const DEAD_FOR: Duration = Duration::from_secs(60);
-
-/// Where packets to a destination go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Route {
-    pub(crate) on: InterfaceId,
-    /// The destination itself, or a router.
-    pub(crate) next_hop: IpAddr,
-    /// The address to send from.
-    pub(crate) source: IpAddr,
-    /// The largest IP packet, in bytes.
-    pub(crate) mtu: usize,
-}
-
-/// Why there is no way to a destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RouteError {
-    /// No route covers the destination.
-    #[error("no route to {0}")]
-    NoRoute(IpAddr),
-    /// The interface of the route has no address of this family to send from.
-    #[error("no address to reach {0} from")]
-    NoSource(IpAddr),
-    /// A link-local address without the interface that it belongs to, and there are several.
-    #[error("{0} is link-local and needs the number of an interface")]
-    NoScope(IpAddr),
-    /// Unspecified or loopback: never on the wire (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2).
-    #[error("{0} cannot be sent to: it is nobody's or a loopback address; give a host's")]
-    Destination(IpAddr),
-}
 
 /// The table of routes.
 #[derive(Debug, Default)]

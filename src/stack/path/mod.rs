@@ -1,0 +1,189 @@
+//! Where packets to a destination go: interface, next hop, source address and MTU.
+//!
+//! RFC 1122 §3.3.1, §3.3.4, RFC 4861 §5.2, RFC 6724 §4. *Owns* the one place where a way is found, for what
+//! sockets send and for answers. *Does not* resolve next hops: `neighbour` does; nor choose sources: `address` does.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `routes` | the table of routes, and gateways that are dead |
+
+mod routes;
+
+pub(crate) use routes::Routes;
+
+use core::net::IpAddr;
+
+use super::ids::InterfaceId;
+use super::net::Net;
+use super::packet::Flow;
+
+/// Where packets to a destination go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) on: InterfaceId,
+    /// The destination itself, or a router.
+    pub(crate) next_hop: IpAddr,
+    /// The address to send from.
+    pub(crate) source: IpAddr,
+    /// The largest IP packet, in bytes.
+    pub(crate) mtu: usize,
+}
+
+/// Why there is no way to a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// No route covers the destination.
+    #[error("no route to {0}")]
+    NoRoute(IpAddr),
+    /// The interface of the route has no address of this family to send from.
+    #[error("no address to reach {0} from")]
+    NoSource(IpAddr),
+    /// A link-local address without the interface that it belongs to, and there are several.
+    #[error("{0} is link-local and needs the number of an interface")]
+    NoScope(IpAddr),
+    /// Unspecified or loopback: never on the wire (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2).
+    #[error("{0} cannot be sent to: it is nobody's or a loopback address; give a host's")]
+    Destination(IpAddr),
+}
+
+impl Net {
+    /// The way to `dst`. `scope` names the interface of a link-local or multicast address, and
+    /// holds any other to that interface.
+    pub(crate) fn route(
+        &self,
+        dst: IpAddr,
+        scope: Option<InterfaceId>,
+    ) -> Result<Route, RouteError> {
+        // No packet goes from the stack to itself: there is no loopback interface.
+        if is_never_sent_to(dst) || self.is_ours(dst, None) {
+            return Err(RouteError::Destination(dst));
+        }
+        let (on, next_hop) = if is_on_link_only(dst) {
+            let on = scope.or_else(|| self.interface_of(dst));
+            (on.ok_or(RouteError::NoScope(dst))?, dst)
+        } else {
+            self.routes
+                .lookup(self.now, dst, scope)
+                .ok_or(RouteError::NoRoute(dst))?
+        };
+        let interface = self
+            .interfaces
+            .get(on.index())
+            .ok_or(RouteError::NoScope(dst))?;
+        // RFC 6724 §4: the outgoing interface has the candidates.
+        let source = interface.addresses.source(dst, next_hop);
+        Ok(Route {
+            on,
+            next_hop,
+            source: source.ok_or(RouteError::NoSource(dst))?,
+            mtu: interface.capabilities.mtu,
+        })
+    }
+
+    /// The same for packets from `src`, if that is given: they leave by the interface that has it, as
+    /// packets to it are taken there alone (RFC 1122 §3.3.4.2, the strong model).
+    pub(crate) fn route_from(
+        &self,
+        src: IpAddr,
+        dst: IpAddr,
+        scope: Option<InterfaceId>,
+    ) -> Result<Route, RouteError> {
+        let route = self.route(dst, scope);
+        let fits = |route: &Route| self.is_ours(src, Some(route.on));
+        if src.is_unspecified() || scope.is_some() || route.as_ref().is_ok_and(fits) {
+            return route;
+        }
+        // A foreign address has no interface: any will do.
+        let mut owners = self.owners_of(src).peekable();
+        if owners.peek().is_none() {
+            return route;
+        }
+        let by_owner = owners.map(|on| self.route(dst, Some(on)));
+        let mut ways = by_owner.filter_map(Result::ok);
+        ways.next().ok_or(RouteError::NoRoute(dst))
+    }
+
+    /// Another router for packets to `dst` than `gateway`, which has failed; none that has failed, too.
+    pub(crate) fn other_gateway(
+        &self,
+        on: InterfaceId,
+        dst: IpAddr,
+        gateway: IpAddr,
+    ) -> Option<IpAddr> {
+        let next_hop = self.route(dst, Some(on)).ok()?.next_hop;
+        let other = next_hop != gateway && !self.routes.is_dead(self.now, on, next_hop);
+        other.then_some(next_hop)
+    }
+
+    /// The interface of a destination on the link that names none: the only one, or for IPv4's
+    /// link-local addresses, which cannot name one, that of their route.
+    fn interface_of(&self, dst: IpAddr) -> Option<InterfaceId> {
+        match &self.interfaces[..] {
+            [one] => Some(one.id),
+            _ if matches!(dst, IpAddr::V4(a) if a.is_link_local()) => {
+                let route = self.routes.lookup(self.now, dst, None)?;
+                Some(route.0)
+            }
+            _ => None,
+        }
+    }
+
+    /// Can `address` be a neighbour on this interface: by its kind, by a route, or as a gateway?
+    pub(crate) fn is_on_link(&self, on: InterfaceId, address: IpAddr) -> bool {
+        let group = match address {
+            IpAddr::V4(a) => {
+                let addresses = &self.interfaces[on.index()].addresses;
+                a.is_multicast() || a.is_broadcast() || addresses.is_broadcast(a)
+            }
+            IpAddr::V6(a) => a.is_multicast(),
+        };
+        let neighbour =
+            || is_on_link_only(address) || self.routes.is_neighbour(self.now, on, address);
+        !group && !address.is_unspecified() && neighbour()
+    }
+
+    /// The flow of an answer, over the interface `on` that what it answers came in on, and how large a
+    /// packet of it may be. Without `src` from an address of the interface (RFC 4443 §2.2: what was sent to a
+    /// group). Found anew for each answer: a peer's address is no reason to remember anything.
+    pub(crate) fn answer_flow(
+        &self,
+        on: InterfaceId,
+        (src, dst): (Option<IpAddr>, IpAddr),
+        (ttl, tos): (u8, u8),
+    ) -> Result<(Flow, usize), RouteError> {
+        let route = self.route(dst, Some(on))?;
+        let flow = Flow {
+            src: src.unwrap_or(route.source),
+            dst,
+            next_hop: route.next_hop,
+            ttl,
+            tos,
+        };
+        Ok((flow, route.mtu))
+    }
+}
+
+/// Does the address mean something on one link only, so that no route is asked?
+fn is_on_link_only(dst: IpAddr) -> bool {
+    match dst {
+        // RFC 3927 §2.6.2: link-local ones are asked for on the link, never sent to a router.
+        IpAddr::V4(a) => a.is_broadcast() || a.is_multicast() || a.is_link_local(),
+        IpAddr::V6(a) => a.is_multicast() || a.is_unicast_link_local(),
+    }
+}
+
+/// Who is nobody on any link: RFC 1122 §3.2.1.3; RFC 4291 §2.5.2, §2.5.3, §2.5.5.2 (mapped), §2.7 (scopes 0
+/// and 1 of groups). What could not answer, for [`ingress`](super::ingress) drops its sources, is here too.
+fn is_never_sent_to(dst: IpAddr) -> bool {
+    match dst {
+        IpAddr::V4(a) => {
+            let first = a.octets()[0];
+            first == 0 || first == 127 || (first >= 240 && !a.is_broadcast())
+        }
+        IpAddr::V6(a) => {
+            let near_group = a.is_multicast() && a.octets()[1] & 0x0f <= 1;
+            a.is_unspecified() || a.is_loopback() || a.to_ipv4_mapped().is_some() || near_group
+        }
+    }
+}
