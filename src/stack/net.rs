@@ -4,21 +4,21 @@
 //! timers. *Owns* the way out. *Does not* know any socket: what concerns one is a [`Notice`].
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
+use super::address::Owners;
 use super::config::Config;
 use super::counters::Counters;
 use super::egress::Headers;
 use super::icmp::IcmpLimit;
 use super::ids::{Id, InterfaceId, TcpId};
-use super::interface::{Destination, Interface};
+use super::interface::Interface;
 use super::interface_config::{ConfigError, InterfaceConfig};
 use super::neighbour::Neighbours;
 use super::outbox::{Asks, Class, Frame, Outgoing};
 use super::packet::{Notice, OwnedPacket, Waiter};
 use super::path::Routes;
 use super::ready::Ready;
-use super::screen::Screen;
 use super::wheel::Wheel;
 use crate::base::{Cidr, DropReason, Instant, Random};
 use crate::tcp::Connection;
@@ -37,9 +37,7 @@ pub(crate) struct Net {
     pub(crate) headers: Headers,
     pub(crate) icmp_limit: IcmpLimit,
     pub(crate) ttl: u8,
-    /// Which interfaces were given an address.
-    owners: BTreeSet<(IpAddr, InterfaceId)>,
-    owned: Screen,
+    pub(crate) owners: Owners,
     outbox_limit: usize,
     random: Random,
 }
@@ -58,8 +56,7 @@ impl Net {
             headers: Headers::default(),
             icmp_limit: IcmpLimit::new(config),
             ttl: config.ttl,
-            owners: BTreeSet::new(),
-            owned: Screen::default(),
+            owners: Owners::default(),
             outbox_limit: config.outbox_limit,
             random: Random::new(seed.key("interface")),
         }
@@ -85,8 +82,7 @@ impl Net {
         let interface = Interface::new(now, id, config, self.outbox_limit, &mut self.random);
         for address in interface.addresses.iter() {
             self.routes.add(address.cidr, id, None);
-            self.owners.insert((address.cidr.address(), id));
-            self.owned.add(address.cidr.address());
+            self.owners.add(address.cidr.address(), id);
         }
         for &(to, via) in &config.routes {
             self.routes.add(to, id, via);
@@ -122,49 +118,6 @@ impl Net {
         if let Some(share) = interface.and_then(|i| i.share.as_mut()) {
             share.on_text(segs, &mut connection.rcv.part);
         }
-    }
-
-    /// Is `address` one that a socket may be bound to, on `scope` if that is given?
-    pub(crate) fn is_ours(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
-        self.owned.may_hold(address) && self.is_looked_up(address, scope)
-    }
-
-    fn is_looked_up(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
-        let holds = |on: InterfaceId| {
-            let interface = self.interfaces.get(on.index());
-            interface.is_some_and(|i| i.addresses.is_held(address))
-        };
-        match scope {
-            Some(on) => holds(on),
-            None => self.owners_of(address).next().is_some(),
-        }
-    }
-
-    /// The interfaces that have `address`.
-    pub(super) fn owners_of(&self, address: IpAddr) -> impl Iterator<Item = InterfaceId> {
-        let owners = self.owners.range((address, InterfaceId::from_index(0))..);
-        let owners = owners.take_while(move |owner| owner.0 == address);
-        let holds = move |on: &InterfaceId| self.is_ours(address, Some(*on));
-        owners.map(|owner| owner.1).filter(holds)
-    }
-
-    /// Cannot `src` have sent a packet that came in on `on`, because it is ours? Our addresses on other
-    /// interfaces count, but for link-local ones, which mean another host there.
-    pub(crate) fn is_own_source(&self, on: InterfaceId, src: IpAddr) -> bool {
-        let local = match src {
-            IpAddr::V4(a) => a.is_link_local(),
-            IpAddr::V6(a) => a.is_unicast_link_local(),
-        };
-        self.is_ours(src, local.then_some(on))
-    }
-
-    /// Does an interface take packets for other hosts' addresses as ours?
-    pub(crate) fn accepts_foreign(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
-        let mut interfaces = self.interfaces.iter();
-        interfaces.any(|i| {
-            let foreign = i.classify(address) == Destination::Ours;
-            scope.is_none_or(|on| on == i.id) && i.accept_foreign && foreign
-        })
     }
 
     /// Queues a packet of the stack's own; dropped and counted when there is no room for its class.

@@ -5,7 +5,10 @@
 //! what is due. Invariant: an address that is not [`AddressState::Preferred`] is never a source.
 
 mod claims;
+mod owners;
 mod source;
+
+pub(crate) use owners::Owners;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;

@@ -1,0 +1,82 @@
+//! Which interfaces have an address: whether a packet is from ourselves, or to us.
+//!
+//! RFC 1122 §3.3.4.2 (the strong model), RFC 4007 §6. *Owns* an index over what interfaces were given. *Does not*
+//! own states: whether an address is held is asked of its interface.
+
+use core::net::IpAddr;
+use std::collections::BTreeSet;
+
+use crate::stack::ids::InterfaceId;
+use crate::stack::interface::Destination;
+use crate::stack::net::Net;
+use crate::stack::screen::Screen;
+
+/// The interfaces that were given an address.
+#[derive(Debug, Default)]
+pub(crate) struct Owners {
+    all: BTreeSet<(IpAddr, InterfaceId)>,
+    screen: Screen,
+}
+
+impl Owners {
+    /// An interface was given this address.
+    pub(crate) fn add(&mut self, address: IpAddr, on: InterfaceId) {
+        self.all.insert((address, on));
+        self.screen.add(address);
+    }
+
+    /// May an interface have it? Of what none was given the answer is nearly always no.
+    fn may_have(&self, address: IpAddr) -> bool {
+        self.screen.may_hold(address)
+    }
+
+    /// Those that were given it.
+    fn given(&self, address: IpAddr) -> impl Iterator<Item = InterfaceId> {
+        let from = self.all.range((address, InterfaceId::from_index(0))..);
+        let given = from.take_while(move |owner| owner.0 == address);
+        given.map(|owner| owner.1)
+    }
+}
+
+impl Net {
+    /// Is `address` one that a socket may be bound to, on `scope` if that is given?
+    pub(crate) fn is_ours(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
+        self.owners.may_have(address) && self.is_looked_up(address, scope)
+    }
+
+    fn is_looked_up(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
+        let holds = |on: InterfaceId| {
+            let interface = self.interfaces.get(on.index());
+            interface.is_some_and(|i| i.addresses.is_held(address))
+        };
+        match scope {
+            Some(on) => holds(on),
+            None => self.owners_of(address).next().is_some(),
+        }
+    }
+
+    /// The interfaces that have `address`.
+    pub(in crate::stack) fn owners_of(&self, address: IpAddr) -> impl Iterator<Item = InterfaceId> {
+        let holds = move |on: &InterfaceId| self.is_ours(address, Some(*on));
+        self.owners.given(address).filter(holds)
+    }
+
+    /// Cannot `src` have sent a packet that came in on `on`, because it is ours? Our addresses on other
+    /// interfaces count, but for link-local ones, which mean another host there.
+    pub(crate) fn is_own_source(&self, on: InterfaceId, src: IpAddr) -> bool {
+        let local = match src {
+            IpAddr::V4(a) => a.is_link_local(),
+            IpAddr::V6(a) => a.is_unicast_link_local(),
+        };
+        self.is_ours(src, local.then_some(on))
+    }
+
+    /// Does an interface take packets for other hosts' addresses as ours?
+    pub(crate) fn accepts_foreign(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
+        let mut interfaces = self.interfaces.iter();
+        interfaces.any(|i| {
+            let foreign = i.classify(address) == Destination::Ours;
+            scope.is_none_or(|on| on == i.id) && i.accept_foreign && foreign
+        })
+    }
+}
