@@ -220,7 +220,7 @@ impl Net {
         if !interface.is_ethernet() {
             return LinkTo::Nobody;
         }
-        let known = known.or_else(|| group_mac(interface, flow.next_hop));
+        let known = known.or_else(|| interface.groups.mac(flow.next_hop));
         if let Some(mac) = known {
             return LinkTo::Station(mac);
         }
@@ -274,18 +274,6 @@ impl Net {
         };
         self.counters.drops.count(reason);
         Delivery::Dropped
-    }
-}
-
-/// The MAC address of a group or broadcast next hop (RFC 1112 §6.4, RFC 2464 §7, RFC 1122 §3.3.6).
-fn group_mac(interface: &Interface, next_hop: IpAddr) -> Option<MacAddr> {
-    match next_hop {
-        IpAddr::V4(a) if a.is_multicast() => Some(ethernet::ipv4_multicast(a)),
-        IpAddr::V4(a) if a.is_broadcast() || interface.addresses.is_broadcast(a) => {
-            Some(MacAddr::BROADCAST)
-        }
-        IpAddr::V6(a) if a.is_multicast() => Some(ethernet::ipv6_multicast(a)),
-        IpAddr::V4(_) | IpAddr::V6(_) => None,
     }
 }
 

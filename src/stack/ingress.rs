@@ -271,7 +271,7 @@ fn check_source_v4(interface: &Interface, src: Ipv4Addr) -> Result<(), DropReaso
         || first == 0
         || first == 127
         || first >= 240
-        || interface.addresses.is_broadcast(src);
+        || interface.groups.is_broadcast(src);
     if bad {
         Err(DropReason::IpSource)
     } else {

@@ -2,11 +2,12 @@
 //!
 //! *Owns* the outbox and the ready list. *Does not* talk to the device: `poll_transmit` does.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::address::{Addresses, Origin};
+use super::groups::Groups;
 use super::ids::{InterfaceId, RawId};
 use super::interface_config::{InterfaceConfig, MIN_MTU_V6};
 use super::outbox::Outbox;
@@ -30,6 +31,7 @@ pub(crate) struct Interface {
     /// Does Destination Unreachable leave here?
     pub(crate) unreachables: bool,
     pub(crate) addresses: Addresses,
+    pub(crate) groups: Groups,
     /// Sockets that wait for a tentative address, by that address.
     pub(crate) waiters: BTreeMap<IpAddr, BTreeSet<Waiter>>,
     /// The queue that text waits in, where its length matters.
@@ -53,8 +55,9 @@ impl Interface {
         let capabilities = config.capabilities;
         let medium = capabilities.medium;
         let mac = config.mac.unwrap_or_else(|| random_mac(random));
-        let mut addresses = Addresses::default();
-        let mut add = |address| {
+        let (mut addresses, mut groups) = (Addresses::default(), Groups::default());
+        let mut add = |address: (Cidr, Origin)| {
+            groups.join_for(address.0);
             let at_most = u64::try_from(config.dad_delay.as_nanos()).unwrap_or(u64::MAX);
             let delay = Duration::from_nanos(random.below(at_most));
             addresses.add(now, address, medium, config.dad_transmits, delay);
@@ -78,6 +81,7 @@ impl Interface {
             accept_foreign: config.accept_foreign,
             unreachables: config.unreachables,
             addresses,
+            groups,
             waiters: BTreeMap::new(),
             share: config.shared_segments().map(QueueShare::new),
             ready: ReadyList::default(),
@@ -99,33 +103,13 @@ impl Interface {
     /// What an IP destination is to this interface.
     pub(crate) fn classify(&self, dst: IpAddr) -> Destination {
         use super::address::AddressState::{Duplicate, Preferred, Tentative};
-        match (self.addresses.state(dst), dst) {
-            (Some(Preferred), _) => Destination::Ours,
-            (Some(Tentative), _) => Destination::Tentative,
-            (Some(Duplicate), _) => Destination::Foreign,
-            (None, IpAddr::V4(group)) => self.classify_v4(group),
-            (None, IpAddr::V6(group)) => self.classify_v6(group),
-        }
-    }
-
-    fn classify_v4(&self, dst: Ipv4Addr) -> Destination {
-        if dst.is_broadcast() || self.addresses.is_broadcast(dst) {
-            Destination::Group
-        } else if dst.is_multicast() {
-            // Covers 224.0.0.1 alone (RFC 1112 §7.1): nothing joins other groups yet.
-            Destination::member(dst == Ipv4Addr::new(224, 0, 0, 1))
-        } else {
-            self.foreign(dst.is_loopback() || dst.is_unspecified())
-        }
-    }
-
-    fn classify_v6(&self, dst: Ipv6Addr) -> Destination {
-        if dst.is_multicast() {
-            // RFC 4291 §2.8, RFC 4861 §7.2.1: all-nodes, and the solicited-node group of each address.
-            let all_nodes = dst == ipv6::ALL_NODES;
-            Destination::member(all_nodes || self.addresses.is_solicited_node(dst))
-        } else {
-            self.foreign(dst.is_loopback() || dst.is_unspecified())
+        match self.addresses.state(dst) {
+            Some(Preferred) => Destination::Ours,
+            Some(Tentative) => Destination::Tentative,
+            Some(Duplicate) => Destination::Foreign,
+            None if self.groups.takes(dst) => Destination::Group,
+            None if dst.is_multicast() => Destination::Foreign,
+            None => self.foreign(dst.is_loopback() || dst.is_unspecified()),
         }
     }
 
@@ -149,12 +133,6 @@ pub(crate) enum Destination {
     Group,
     /// Somebody else's.
     Foreign,
-}
-
-impl Destination {
-    const fn member(is: bool) -> Self {
-        if is { Self::Group } else { Self::Foreign }
-    }
 }
 
 /// A locally administered address (IEEE 802 §8.4).

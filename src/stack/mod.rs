@@ -20,6 +20,7 @@ mod endpoint;
 mod ephemeral;
 mod event;
 mod footprint;
+mod groups;
 mod icmp;
 mod ids;
 mod ingress;

@@ -73,6 +73,7 @@ impl Net {
             }
             Conflict::Duplicate => {
                 self.counters.addresses_duplicate += 1;
+                self.interfaces[on.index()].groups.leave_for(address);
                 // Those who waited for it try again, with another source or to fail.
                 let waiters = self.interfaces[on.index()].waiters.remove(&address);
                 let failed = waiters.into_iter().flatten().map(Notice::Failed);

@@ -12,14 +12,12 @@ pub(crate) use owners::Owners;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Cidr, Instant, MacAddr};
 use crate::device::Medium;
-use crate::ipv6::solicited_node;
 use crate::stack::neighbour::RETRANS_TIMER;
-use crate::stack::screen::{Screen, fold};
+use crate::stack::screen::fold;
 use source::Sources;
 
 /// ANNOUNCE_NUM, RFC 5227 §1.1.
@@ -87,12 +85,6 @@ pub(crate) struct Addresses {
     places: BTreeMap<IpAddr, usize>,
     /// The places of the first few: most packets are for one of them.
     near: [usize; NEAR],
-    /// The broadcast addresses of our networks (RFC 1122 §3.3.6), in the present form and the old
-    /// one with a host part of zero.
-    broadcasts: BTreeSet<Ipv4Addr>,
-    screen: Screen,
-    /// The solicited-node groups (RFC 4291 §2.7.1) that we are in, and for how many addresses.
-    groups: BTreeMap<Ipv6Addr, usize>,
     due: BTreeSet<(Instant, usize)>,
     preferred: Sources,
     tentative: Sources,
@@ -138,10 +130,6 @@ impl Addresses {
         }
         self.set_due(place, due);
         self.join(place);
-        for broadcast in cidr.broadcasts().into_iter().flatten() {
-            self.broadcasts.insert(broadcast);
-            self.screen.add(IpAddr::V4(broadcast));
-        }
     }
 
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Address> {
@@ -206,20 +194,6 @@ impl Addresses {
             IpAddr::V6(a) => Some(a),
             IpAddr::V4(_) => None,
         }
-    }
-
-    /// Is it the broadcast address of one of our networks?
-    pub(crate) fn is_broadcast(&self, address: Ipv4Addr) -> bool {
-        self.screen.may_hold(IpAddr::V4(address)) && self.broadcasts.contains(&address)
-    }
-
-    /// Is it the solicited-node group of one of ours? All 24 bits count (r64).
-    pub(crate) fn is_solicited_node(&self, group: Ipv6Addr) -> bool {
-        // It ends as its address does.
-        let near = self.list.get(self.near[fold(IpAddr::V6(group)) % NEAR]);
-        let own = near.filter(|near| near.state != AddressState::Duplicate);
-        let is_its = |own: &Address| matches!(own.cidr.address(), IpAddr::V6(a) if solicited_node(a) == group);
-        own.is_some_and(is_its) || self.groups.contains_key(&group)
     }
 
     /// When [`on_timeout`](Self::on_timeout) is to be called.
@@ -344,10 +318,7 @@ impl Addresses {
         match state {
             AddressState::Preferred => self.preferred.insert(place, cidr),
             AddressState::Tentative => self.tentative.insert(place, cidr),
-            AddressState::Duplicate => return,
-        }
-        if let IpAddr::V6(own) = cidr.address() {
-            *self.groups.entry(solicited_node(own)).or_default() += 1;
+            AddressState::Duplicate => {}
         }
     }
 
@@ -359,15 +330,7 @@ impl Addresses {
         match state {
             AddressState::Preferred => self.preferred.remove(place, cidr),
             AddressState::Tentative => self.tentative.remove(place, cidr),
-            AddressState::Duplicate => return,
-        }
-        if let IpAddr::V6(own) = cidr.address()
-            && let Entry::Occupied(mut members) = self.groups.entry(solicited_node(own))
-        {
-            *members.get_mut() -= 1;
-            if *members.get() == 0 {
-                members.remove();
-            }
+            AddressState::Duplicate => {}
         }
     }
 }
@@ -454,7 +417,6 @@ mod tests {
             (list.source(other, other), list.is_held(own)),
             (None, false)
         );
-        assert!(!list.is_solicited_node(solicited_node("fd00::1".parse().unwrap())));
 
         let mut list = addresses("10.0.0.1/24", 1);
         let v4 = "10.0.0.1".parse().unwrap();
@@ -467,28 +429,6 @@ mod tests {
         assert_eq!(conflict(&mut list, 10_000), Conflict::Defend(v4));
     }
 
-    /// Covers: IP4-10, IP4-11 (broadcast forms), IP4-46 (a /31 has none). r64: all 24 bits.
-    #[test]
-    fn groups_that_are_ours() {
-        let list = addresses("10.0.0.1/24", 1);
-        for (address, is) in [
-            ("10.0.0.255", true),
-            ("10.0.0.0", true),
-            ("10.0.1.255", false),
-        ] {
-            assert_eq!(list.is_broadcast(address.parse().unwrap()), is, "{address}");
-        }
-        let pair = addresses("10.0.0.1/31", 1);
-        assert!(!pair.is_broadcast("10.0.0.0".parse().unwrap()));
-        let list = addresses("fd00::12:3456/64", 1);
-        for (group, is) in [("ff02::1:ff12:3456", true), ("ff02::1:ff13:3456", false)] {
-            assert_eq!(
-                list.is_solicited_node(group.parse().unwrap()),
-                is,
-                "{group}"
-            );
-        }
-    }
     /// Those that are found without the index are what the index says, for one that was given twice too.
     #[test]
     fn each_address_is_found_as_the_index_has_it() {

@@ -131,13 +131,7 @@ impl Net {
 
     /// Can `address` be a neighbour on this interface: by its kind, by a route, or as a gateway?
     pub(crate) fn is_on_link(&self, on: InterfaceId, address: IpAddr) -> bool {
-        let group = match address {
-            IpAddr::V4(a) => {
-                let addresses = &self.interfaces[on.index()].addresses;
-                a.is_multicast() || a.is_broadcast() || addresses.is_broadcast(a)
-            }
-            IpAddr::V6(a) => a.is_multicast(),
-        };
+        let group = self.interfaces[on.index()].groups.is_group(address);
         let neighbour =
             || is_on_link_only(address) || self.routes.is_neighbour(self.now, on, address);
         !group && !address.is_unspecified() && neighbour()

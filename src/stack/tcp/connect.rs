@@ -96,7 +96,7 @@ impl Stack {
         let route = self.net.route_from(from, ip, scope_of(remote))?;
         let interface = &self.net.interfaces[route.on.index()];
         if let IpAddr::V4(v4) = ip
-            && interface.addresses.is_broadcast(v4)
+            && interface.groups.is_broadcast(v4)
         {
             return Err(ConnectError::Destination);
         }

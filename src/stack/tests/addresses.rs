@@ -74,6 +74,9 @@ fn r64_another_probe_or_an_advertisement_makes_it_a_duplicate() {
         let bound = "[fd00::1]:7".parse().unwrap();
         let refused = rig.stack.udp_bind(bound, UdpOptions::new());
         assert_eq!(refused, Err(BindError::NotOurs(OURS6.into())));
+        // Nor is its group ours any longer.
+        rig.receive(udp_frame("[fd00::2]:9", "[ff02::1:ff00:1]:7", b"x"));
+        assert_eq!(rig.drops(DropReason::IpNotOurs), 1);
     }
 }
 

@@ -1,0 +1,129 @@
+//! Which groups and broadcast addresses an interface takes packets for, and who on the link does.
+//!
+//! RFC 1112 §6.4, §7.1, RFC 1122 §3.3.6, RFC 4291 §2.7.1, §2.8, RFC 2464 §7. *Owns* membership. *Does not* own
+//! addresses: whoever adds one, or gives it up, tells. Nothing joins other groups yet.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::screen::Screen;
+use crate::base::{Cidr, MacAddr};
+use crate::ipv6::{self, solicited_node};
+use crate::link::ethernet;
+
+/// All hosts of a link, which each of them belongs to (RFC 1112 §7.1).
+const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
+
+/// The groups of one interface.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    /// The broadcast addresses of our networks (RFC 1122 §3.3.6), in the present form and the old
+    /// one with a host part of zero.
+    broadcasts: BTreeSet<Ipv4Addr>,
+    screen: Screen,
+    /// The solicited-node groups (RFC 4291 §2.7.1) that we are in, and for how many addresses.
+    solicited_nodes: BTreeMap<Ipv6Addr, usize>,
+}
+
+impl Groups {
+    /// An address is ours, or is to be.
+    pub(crate) fn join_for(&mut self, cidr: Cidr) {
+        for broadcast in cidr.broadcasts().into_iter().flatten() {
+            self.broadcasts.insert(broadcast);
+            self.screen.add(IpAddr::V4(broadcast));
+        }
+        if let IpAddr::V6(own) = cidr.address() {
+            *self.solicited_nodes.entry(solicited_node(own)).or_default() += 1;
+        }
+    }
+
+    /// It is another station's.
+    pub(crate) fn leave_for(&mut self, address: IpAddr) {
+        if let IpAddr::V6(own) = address
+            && let Entry::Occupied(mut members) = self.solicited_nodes.entry(solicited_node(own))
+        {
+            *members.get_mut() -= 1;
+            if *members.get() == 0 {
+                members.remove();
+            }
+        }
+    }
+
+    /// Are packets to this group or broadcast address taken?
+    pub(crate) fn takes(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(a) => a.is_broadcast() || self.is_broadcast(a) || a == ALL_HOSTS,
+            // RFC 4291 §2.8, RFC 4861 §7.2.1: all-nodes, and the solicited-node group of each address. All
+            // 24 bits count (r64).
+            IpAddr::V6(a) => {
+                a.is_multicast() && (a == ipv6::ALL_NODES || self.solicited_nodes.contains_key(&a))
+            }
+        }
+    }
+
+    /// Is it the broadcast address of one of our networks?
+    pub(crate) fn is_broadcast(&self, address: Ipv4Addr) -> bool {
+        self.screen.may_hold(IpAddr::V4(address)) && self.broadcasts.contains(&address)
+    }
+
+    /// Does it mean more than one host of this link, whether we take its packets or not?
+    pub(crate) fn is_group(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(a) => a.is_multicast() || a.is_broadcast() || self.is_broadcast(a),
+            IpAddr::V6(a) => a.is_multicast(),
+        }
+    }
+
+    /// The MAC address of a group or broadcast next hop (RFC 1112 §6.4, RFC 2464 §7, RFC 1122 §3.3.6).
+    pub(crate) fn mac(&self, next_hop: IpAddr) -> Option<MacAddr> {
+        match next_hop {
+            IpAddr::V4(a) if a.is_multicast() => Some(ethernet::ipv4_multicast(a)),
+            IpAddr::V4(a) if a.is_broadcast() || self.is_broadcast(a) => Some(MacAddr::BROADCAST),
+            IpAddr::V6(a) if a.is_multicast() => Some(ethernet::ipv6_multicast(a)),
+            IpAddr::V4(_) | IpAddr::V6(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn groups(text: &str) -> Groups {
+        let mut groups = Groups::default();
+        groups.join_for(text.parse().unwrap());
+        groups
+    }
+
+    /// Covers: IP4-10, IP4-11 (broadcast forms), IP4-46 (a /31 has none). r64: all 24 bits.
+    #[test]
+    fn groups_that_are_ours() {
+        let list = groups("10.0.0.1/24");
+        for (address, is) in [
+            ("10.0.0.255", true),
+            ("10.0.0.0", true),
+            ("10.0.1.255", false),
+        ] {
+            assert_eq!(list.is_broadcast(address.parse().unwrap()), is, "{address}");
+        }
+        let pair = groups("10.0.0.1/31");
+        assert!(!pair.is_broadcast("10.0.0.0".parse().unwrap()));
+        let list = groups("fd00::12:3456/64");
+        for (group, is) in [("ff02::1:ff12:3456", true), ("ff02::1:ff13:3456", false)] {
+            assert_eq!(list.takes(group.parse().unwrap()), is, "{group}");
+        }
+    }
+
+    /// Two addresses may share a solicited-node group, which is left with the second of them.
+    #[test]
+    fn a_group_is_left_with_its_last_address() {
+        let mut list = groups("fd00::1/64");
+        list.join_for("fe80::1/64".parse().unwrap());
+        let group = "ff02::1:ff00:1".parse().unwrap();
+        for (address, is) in [("fd00::1", true), ("fe80::1", false), ("fe80::1", false)] {
+            list.leave_for(address.parse().unwrap());
+            assert_eq!(list.takes(group), is, "{address}");
+        }
+    }
+}
