@@ -7,11 +7,11 @@ use core::net::IpAddr;
 use bytes::Bytes;
 
 use super::Stack;
-use super::egress::Outbound;
 use super::endpoint::endpoint;
 use super::event::{Readiness, SocketId};
 use super::icmp::{Complaint, IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, UdpId};
+use super::ip::Outbound;
 use super::packet::{Delivery, Inbound, Waiter};
 use super::path::Route;
 use super::transmit::{FrameBudget, SenderTurn};

@@ -9,6 +9,7 @@ use crate::base::{DropReason, Instant};
 use crate::ipv6::extension;
 use crate::link::RxChecksum;
 use crate::stack::Stack;
+use crate::stack::ip::Quoted;
 use crate::stack::packet::Inbound;
 use crate::{ipv4, ipv6};
 use core::net::IpAddr;
@@ -32,21 +33,22 @@ impl Stack {
         if let Some(reply) = message.echo_reply() {
             return self.echo_reply(packet, &Reply::V4(reply));
         }
+        let quoted = || Quoted::v4(message.quoted());
         match message {
             Message::EchoReply { id, seq, data } => self.handle_echo_reply(packet, id, seq, data),
             Message::DestinationUnreachable {
                 code, next_hop_mtu, ..
             } => {
                 let kind = unreachable_v4(code, next_hop_mtu);
-                self.handle_error_v4(now, packet, &message, kind, code.0)
+                self.handle_icmp_error(now, packet, (kind, code.0), quoted())
             }
             // RFC 1122 §3.2.2.4: told to the transport like the others.
             Message::TimeExceeded { code, .. } => {
-                self.handle_error_v4(now, packet, &message, IcmpErrorKind::TimeExceeded, code.0)
+                self.handle_icmp_error(now, packet, (IcmpErrorKind::TimeExceeded, code.0), quoted())
             }
             Message::ParameterProblem { code, .. } => {
                 let kind = IcmpErrorKind::ParameterProblem;
-                self.handle_error_v4(now, packet, &message, kind, code)
+                self.handle_icmp_error(now, packet, (kind, code), quoted())
             }
             // Redirects are not followed yet, and none is sent (RFC 1122 §3.2.2.2). RFC 6633 §4: source
             // quench is ignored. RFC 1122 §3.2.2.7, §3.2.2.9, RFC 6918 §2: so are the old questions.
@@ -87,18 +89,19 @@ impl Stack {
         if let Some(reply) = message.echo_reply() {
             return self.echo_reply(packet, &Reply::V6(reply));
         }
+        let quoted = || Quoted::v6(message.quoted());
         match message {
             Message::EchoReply { id, seq, data } => self.handle_echo_reply(packet, id, seq, data),
             Message::DestinationUnreachable { code, .. } => {
                 let kind = unreachable_v6(code);
-                self.handle_error_v6(now, packet, &message, kind, code.0)
+                self.handle_icmp_error(now, packet, (kind, code.0), quoted())
             }
             Message::PacketTooBig { mtu, .. } => {
                 let mtu = usize::try_from(mtu).unwrap_or(usize::MAX);
-                self.handle_error_v6(now, packet, &message, IcmpErrorKind::TooBig { mtu }, 0)
+                self.handle_icmp_error(now, packet, (IcmpErrorKind::TooBig { mtu }, 0), quoted())
             }
             Message::TimeExceeded { code, .. } => {
-                self.handle_error_v6(now, packet, &message, IcmpErrorKind::TimeExceeded, code.0)
+                self.handle_icmp_error(now, packet, (IcmpErrorKind::TimeExceeded, code.0), quoted())
             }
             Message::ParameterProblem { code, .. } => {
                 let kind = if code == extension::code::NEXT_HEADER {
@@ -106,7 +109,7 @@ impl Stack {
                 } else {
                     IcmpErrorKind::ParameterProblem
                 };
-                self.handle_error_v6(now, packet, &message, kind, code)
+                self.handle_icmp_error(now, packet, (kind, code), quoted())
             }
             _ => Err(DropReason::IcmpIgnored),
         }

@@ -8,9 +8,9 @@ use core::net::IpAddr;
 use bytes::Bytes;
 
 use crate::base::{DropReason, Instant, Protocol};
-use crate::ipv6::extension;
 use crate::stack::Stack;
 use crate::stack::ids::InterfaceId;
+use crate::stack::ip::Quoted;
 use crate::stack::packet::Inbound;
 use crate::{ipv4, ipv6};
 
@@ -48,51 +48,29 @@ pub(crate) struct IcmpError {
 }
 
 impl Stack {
-    pub(super) fn handle_error_v4(
-        &mut self,
-        now: Instant,
-        packet: &Inbound,
-        message: &ipv4::icmp::Message<'_>,
-        kind: IcmpErrorKind,
-        code: u8,
-    ) -> Result<(), DropReason> {
-        let (header, segment) = message.quoted().ok_or(DropReason::IcmpMalformed)?;
-        if header.fragment_offset() != 0 {
-            return Err(DropReason::IcmpUnmatched);
-        }
-        let (src, dst) = (IpAddr::V4(header.src()), IpAddr::V4(header.dst()));
-        let error = quoting(packet, kind, code, (src, dst), segment);
-        self.handle_icmp_error(now, header.protocol(), &error)
-    }
-
-    pub(super) fn handle_error_v6(
-        &mut self,
-        now: Instant,
-        packet: &Inbound,
-        message: &ipv6::icmp::Message<'_>,
-        kind: IcmpErrorKind,
-        code: u8,
-    ) -> Result<(), DropReason> {
-        let (header, payload) = message.quoted().ok_or(DropReason::IcmpMalformed)?;
-        let extension::Outcome::Upper {
-            protocol, offset, ..
-        } = extension::walk(&header, payload)
-        else {
-            return Err(DropReason::IcmpUnmatched);
-        };
-        let segment = payload.get(offset..).unwrap_or_default();
-        let (src, dst) = (IpAddr::V6(header.src()), IpAddr::V6(header.dst()));
-        let error = quoting(packet, kind, code, (src, dst), segment);
-        self.handle_icmp_error(now, protocol, &error)
-    }
-
     /// Hands an error to the socket whose packet it quotes.
-    fn handle_icmp_error(
+    pub(super) fn handle_icmp_error(
         &mut self,
         now: Instant,
-        protocol: Protocol,
-        error: &IcmpError,
+        packet: &Inbound,
+        (kind, code): (IcmpErrorKind, u8),
+        quoted: Result<Quoted<'_>, DropReason>,
     ) -> Result<(), DropReason> {
+        let Quoted {
+            src,
+            dst,
+            protocol,
+            segment,
+        } = quoted?;
+        let error = IcmpError {
+            on: packet.on,
+            kind,
+            code,
+            from: packet.src,
+            quoted_src: src,
+            quoted_dst: dst,
+            quoted_segment: packet.segment.slice_ref(segment),
+        };
         // RFC 5927 §4: what we did not send cannot have failed.
         if !self.net.is_ours(error.quoted_src, None)
             && !self.net.accepts_foreign(error.quoted_src, None)
@@ -103,31 +81,13 @@ impl Stack {
             return Err(DropReason::IcmpTooBig);
         }
         match protocol {
-            Protocol::TCP => self.tcp_icmp_error(now, error)?,
-            Protocol::UDP => self.udp_icmp_error(error)?,
-            Protocol::ICMP | Protocol::ICMPV6 => self.ping_icmp_error(now, error)?,
+            Protocol::TCP => self.tcp_icmp_error(now, &error)?,
+            Protocol::UDP => self.udp_icmp_error(&error)?,
+            Protocol::ICMP | Protocol::ICMPV6 => self.ping_icmp_error(now, &error)?,
             _ => return Err(DropReason::IcmpUnmatched),
         }
         self.net.counters.icmp_errors_received += 1;
         Ok(())
-    }
-}
-
-fn quoting(
-    packet: &Inbound,
-    kind: IcmpErrorKind,
-    code: u8,
-    (quoted_src, quoted_dst): (IpAddr, IpAddr),
-    segment: &[u8],
-) -> IcmpError {
-    IcmpError {
-        on: packet.on,
-        kind,
-        code,
-        from: packet.src,
-        quoted_src,
-        quoted_dst,
-        quoted_segment: packet.segment.slice_ref(segment),
     }
 }
 

@@ -168,7 +168,7 @@ fn is_on_link_only(dst: IpAddr) -> bool {
 }
 
 /// Who is nobody on any link: RFC 1122 §3.2.1.3; RFC 4291 §2.5.2, §2.5.3, §2.5.5.2 (mapped), §2.7 (scopes 0
-/// and 1 of groups). What could not answer, for [`ingress`](super::ingress) drops its sources, is here too.
+/// and 1 of groups). What could not answer, for [`ip`](super::ip) drops its sources, is here too.
 fn is_never_sent_to(dst: IpAddr) -> bool {
     match dst {
         IpAddr::V4(a) => {

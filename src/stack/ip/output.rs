@@ -8,17 +8,17 @@ use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
-use super::address::AddressState;
-use super::ids::{InterfaceId, RawId, UdpId};
-use super::interface::Interface;
-use super::neighbour::{Lookup, Need};
-use super::net::Net;
-use super::packet::{Delivery, Flow, Notice, OwnedPacket, Owner, Waiter};
 use crate::base::checksum::Sum;
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
 use crate::device::{DeviceDrop, DeviceError, Sent, Transmit};
 use crate::link::ethernet::{self, EtherType};
 use crate::link::{PartialChecksum, SegmentKind, Segmentation, TxFrame, TxMeta};
+use crate::stack::address::AddressState;
+use crate::stack::ids::{InterfaceId, RawId, UdpId};
+use crate::stack::interface::Interface;
+use crate::stack::neighbour::{Lookup, Need};
+use crate::stack::net::Net;
+use crate::stack::packet::{Delivery, Flow, Notice, OwnedPacket, Owner, Waiter};
 use crate::{arp, ipv4, ipv6, tcp, udp};
 
 /// Link header with a tag, IPv6 header, TCP header with all its options.
@@ -109,7 +109,7 @@ impl Net {
 
     /// Sends one datagram of a socket, or puts it in its neighbour's queue: a dead neighbour must not
     /// hold up the socket's other destinations (r60).
-    pub(super) fn send_datagram<T: Transmit + ?Sized>(
+    pub(in crate::stack) fn send_datagram<T: Transmit + ?Sized>(
         &mut self,
         now: Instant,
         on: InterfaceId,
@@ -132,7 +132,7 @@ impl Net {
 
     /// Sends a packet that nobody keeps, or puts it in its neighbour's queue. Given back when the
     /// device is full.
-    pub(super) fn send_owned<T: Transmit + ?Sized>(
+    pub(in crate::stack) fn send_owned<T: Transmit + ?Sized>(
         &mut self,
         now: Instant,
         on: InterfaceId,
@@ -179,7 +179,7 @@ impl Net {
     }
 
     /// Sends an ARP packet.
-    pub(super) fn send_arp<T: Transmit + ?Sized>(
+    pub(in crate::stack) fn send_arp<T: Transmit + ?Sized>(
         &mut self,
         now: Instant,
         on: InterfaceId,

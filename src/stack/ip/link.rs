@@ -1,0 +1,94 @@
+//! The way in up to IP: a frame's link header, and what it carries.
+//!
+//! RFC 894, RFC 1122 §2.3, RFC 2464, IEEE 802.1Q. *Owns* whose frame it is. *Does not* look into packets, but
+//! for the version where no link header tells. Every frame that stops here is counted under one
+//! [`DropReason`].
+
+use bytes::{Buf, Bytes};
+
+use super::{Arrival, Link};
+use crate::arp;
+use crate::base::{DropReason, Instant};
+use crate::link::ethernet::{self, EtherType};
+use crate::link::{RxChecksum, RxFrame, RxMeta};
+use crate::stack::ids::InterfaceId;
+use crate::stack::interface::Interface;
+use crate::stack::{Input, Stack};
+
+impl Stack {
+    /// Takes one received frame.
+    pub fn handle_frame(&mut self, now: Instant, on: InterfaceId, frame: RxFrame) {
+        self.note(|| Input::Frame(now, on, frame.clone()));
+        let now = self.net.clamp(now);
+        if on.index() >= self.net.interfaces.len() {
+            debug_assert!(false, "{on:?} is not an interface of this stack");
+            return;
+        }
+        self.net.counters.rx_frames += 1;
+        self.net.counters.rx_bytes += frame.data.len() as u64;
+        let RxFrame { data, mut meta, .. } = frame;
+        meta.at = meta.at.min(now);
+        if !self.config.trust_partial && matches!(meta.checksum, RxChecksum::Partial(_)) {
+            meta.checksum = RxChecksum::Unknown;
+        }
+        if let Err(reason) = self.handle_link(now, on, data, meta) {
+            self.net.counters.drops.count(reason);
+        }
+        self.tell_notices(now);
+    }
+
+    fn handle_link(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        mut data: Bytes,
+        meta: RxMeta,
+    ) -> Result<(), DropReason> {
+        let interface = &self.net.interfaces[on.index()];
+        let (link, ether_type) = if interface.is_ethernet() {
+            let (link, ether_type, len) = link_header(interface, &data)?;
+            data.advance(len);
+            (link, ether_type)
+        } else {
+            let link = Link {
+                src: None,
+                unicast: true,
+            };
+            // No link header tells: the version does.
+            let ether_type = match data.first().map(|byte| byte >> 4) {
+                Some(4) => EtherType::IPV4,
+                Some(6) => EtherType::IPV6,
+                _ => return Err(DropReason::LinkProtocol),
+            };
+            (link, ether_type)
+        };
+        match ether_type {
+            EtherType::IPV4 => self.handle_ipv4(now, &Arrival { on, link, meta }, data),
+            EtherType::IPV6 => self.handle_ipv6(now, &Arrival { on, link, meta }, data),
+            EtherType::ARP => {
+                let packet = arp::Packet::parse(&data).map_err(|_| DropReason::ArpMalformed)?;
+                self.handle_arp(now, on, &packet)
+            }
+            _ => Err(DropReason::LinkProtocol),
+        }
+    }
+}
+
+/// Reads the Ethernet header: is the frame for us, and of our VLAN?
+fn link_header(interface: &Interface, data: &[u8]) -> Result<(Link, EtherType, usize), DropReason> {
+    let (header, _) = ethernet::Header::parse(data).map_err(|_| DropReason::LinkMalformed)?;
+    // IEEE 802.1Q table 9-2: VLAN 0 says no more than a priority.
+    let vlan = header.tag().map_or(0, |tag| tag.id());
+    if vlan != interface.tag.map_or(0, |tag| tag.id()) {
+        return Err(DropReason::LinkProtocol);
+    }
+    let (dst, src) = (header.dst(), header.src());
+    if dst != interface.mac && !dst.is_multicast() {
+        return Err(DropReason::LinkNotOurs);
+    }
+    let link = Link {
+        src: Some(src),
+        unicast: !dst.is_multicast(),
+    };
+    Ok((link, header.ether_type(), header.len()))
+}

@@ -1,0 +1,122 @@
+//! The stage between link and transport: whose packet it is, what its headers say, and the frame around
+//! what is sent.
+//!
+//! RFC 1122 §2.3, §3.2.1, §3.3.6; RFC 8200 §3, §4; RFC 4291 §2.7. *Owns* the checks that hold for
+//! every packet. *Does not* answer: that is `icmp`, `neighbour` and the sockets. Every packet that stops
+//! here is counted under one [`DropReason`].
+//!
+//! | file | owns |
+//! |---|---|
+//! | `link` | the link header of a frame that came in |
+//! | `v4`, `v6` | a packet's way to its protocol |
+//! | `quote` | the packet in an ICMP error, by the same headers |
+//! | `output` | the frame around a packet that is sent |
+
+mod link;
+mod output;
+mod quote;
+mod v4;
+mod v6;
+
+pub(crate) use output::{Headers, Outbound};
+pub(super) use quote::Quoted;
+
+use core::net::IpAddr;
+
+use bytes::{Buf, Bytes};
+
+use super::Stack;
+use super::ids::InterfaceId;
+use super::interface::{Destination, Interface};
+use super::packet::Inbound;
+use crate::base::{DropReason, Instant, MacAddr, Protocol};
+use crate::link::RxMeta;
+
+/// What the link layer said about a frame.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    src: Option<MacAddr>,
+    /// Was it sent to us alone? RFC 1122 §2.4 has IP know of it.
+    unicast: bool,
+}
+
+/// How a packet came in.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    on: InterfaceId,
+    link: Link,
+    meta: RxMeta,
+}
+
+/// What its IP header says, once it has been judged.
+struct Judged {
+    ends: (IpAddr, IpAddr),
+    unicast: bool,
+    tos: u8,
+    ttl: u8,
+}
+
+impl Arrival {
+    /// The packet for its protocol: `cause` is what an error about it would quote, `segment` what the
+    /// transport reads.
+    #[inline]
+    fn inbound(&self, judged: &Judged, cause: Bytes, segment: Bytes) -> Inbound {
+        let Self { on, link, meta } = *self;
+        let (src, dst) = judged.ends;
+        Inbound {
+            on,
+            src,
+            dst,
+            unicast: judged.unicast,
+            tos: judged.tos,
+            ttl: judged.ttl,
+            at: meta.at,
+            checksum: meta.checksum,
+            segment_size: meta.segment_size,
+            quote: cause,
+            segment,
+            ports: (0, 0),
+            fin: false,
+            link_unicast: link.unicast,
+            link_src: link.src,
+        }
+    }
+}
+
+impl Stack {
+    fn dispatch_tcp(&mut self, now: Instant, packet: &mut Inbound) -> Result<(), DropReason> {
+        // RFC 9293 §3.9.2.3 MUST-57: nothing of TCP's goes to a group (r49).
+        if !packet.unicast || !packet.link_unicast {
+            return Err(DropReason::TcpBadSyn);
+        }
+        self.net.counters.tcp_segments_received += 1;
+        self.handle_tcp(now, packet);
+        Ok(())
+    }
+}
+
+/// Is the packet ours? Says whether to us alone.
+fn check_destination(interface: &Interface, dst: IpAddr, link: Link) -> Result<bool, DropReason> {
+    match interface.classify(dst) {
+        // RFC 1122 §3.3.6: a unicast packet in a broadcast frame is not answered.
+        Destination::Ours if !link.unicast => Err(DropReason::IpLinkBroadcast),
+        Destination::Ours => Ok(true),
+        Destination::Group => Ok(false),
+        Destination::Tentative => Err(DropReason::IpTentative),
+        Destination::Foreign => Err(DropReason::IpNotOurs),
+    }
+}
+
+/// What an ICMP error about the packet would quote; TCP answers for itself.
+fn quote(protocol: Protocol, packet: &Bytes) -> Bytes {
+    if protocol == Protocol::TCP {
+        Bytes::new()
+    } else {
+        packet.clone()
+    }
+}
+
+fn skip(mut data: Bytes, len: usize) -> Bytes {
+    data.advance(len.min(data.len()));
+    data
+}

@@ -1,0 +1,105 @@
+//! IPv4 on the way in: header, source, destination, options.
+//!
+//! RFC 791, RFC 1122 §3.2.1, §3.3.6, RFC 7126. *Owns* the order of checks. *Does not* reassemble: fragments
+//! are dropped.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use bytes::Bytes;
+
+use super::{Arrival, Judged, check_destination, quote, skip};
+use crate::base::{DropReason, Instant, Protocol};
+use crate::ipv4;
+use crate::stack::Stack;
+use crate::stack::icmp::Complaint;
+use crate::stack::interface::Interface;
+
+impl Stack {
+    pub(super) fn handle_ipv4(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        mut data: Bytes,
+    ) -> Result<(), DropReason> {
+        let (header, _) = ipv4::Header::parse(&data).map_err(|error| match error {
+            ipv4::ParseError::Checksum { .. } => DropReason::Ipv4Checksum,
+            _ => DropReason::Ipv4Malformed,
+        })?;
+        let on = arrival.on;
+        let interface = &self.net.interfaces[on.index()];
+        check_source_v4(interface, header.src())?;
+        let (src, dst) = (IpAddr::V4(header.src()), IpAddr::V4(header.dst()));
+        if self.net.is_own_source(on, src) {
+            return Err(DropReason::IpSource);
+        }
+        let unicast = check_destination(interface, dst, arrival.link)?;
+        let wrong = check_options(&header)?;
+        if header.is_fragment() && wrong.is_none() {
+            return Err(DropReason::IpFragment);
+        }
+        let protocol = header.protocol();
+        let (header_len, total_len) = (header.header_len(), header.total_len());
+        let (tos, ttl) = (header.tos(), header.ttl());
+        data.truncate(total_len);
+        let cause = if wrong.is_some() {
+            data.clone()
+        } else {
+            quote(protocol, &data)
+        };
+        let judged = Judged {
+            ends: (src, dst),
+            unicast,
+            tos,
+            ttl,
+        };
+        let mut packet = arrival.inbound(&judged, cause, skip(data, header_len));
+        if let Some(pointer) = wrong {
+            // RFC 1122 §3.2.2.5: a Parameter Problem is told of what no other message covers.
+            self.complain(&packet, Complaint::Parameter { code: 0, pointer });
+            return Err(DropReason::Ipv4Malformed);
+        }
+        match protocol {
+            Protocol::TCP => self.dispatch_tcp(now, &mut packet),
+            Protocol::UDP => self.handle_udp(now, &packet),
+            Protocol::ICMP => self.handle_icmpv4(now, &packet),
+            _ => {
+                self.complain(&packet, Complaint::Protocol { pointer: 9 });
+                Err(DropReason::IpProtocol)
+            }
+        }
+    }
+}
+
+/// RFC 1122 §3.2.1.3, §4.1.3.6: who cannot have sent a packet (r49).
+fn check_source_v4(interface: &Interface, src: Ipv4Addr) -> Result<(), DropReason> {
+    let first = src.octets()[0];
+    let bad = src.is_multicast()
+        || first == 0
+        || first == 127
+        || first >= 240
+        || interface.groups.is_broadcast(src);
+    if bad {
+        Err(DropReason::IpSource)
+    } else {
+        Ok(())
+    }
+}
+
+/// Judges the options, which nearly no packet has; gives the octet of a length that cannot be.
+///
+/// RFC 1122 §3.3.5 leaves source routes of others off. §3.2.1.8 passes over all that are not known, and lets record route and timestamp be two
+/// of them (docs/deviations.md).
+fn check_options(header: &ipv4::Header<'_>) -> Result<Option<u32>, DropReason> {
+    use ipv4::kind::{LOOSE_SOURCE_ROUTE, STRICT_SOURCE_ROUTE};
+    if header.options_bytes().is_empty() {
+        return Ok(None);
+    }
+    let mut options = header.options();
+    // RFC 7126 §4.3, §4.4: dropped by default, as Linux does. One that is not used up is not for us in
+    // any case (RFC 1122 §3.2.1.3), and one that is lets the sender choose where answers go.
+    if options.any(|o| matches!(o.kind, LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE)) {
+        return Err(DropReason::Ipv4SourceRoute);
+    }
+    let wrong = options.malformed_at().map(|at| ipv4::MIN_HEADER_LEN + at);
+    Ok(wrong.and_then(|at| u32::try_from(at).ok()))
+}

@@ -1,0 +1,102 @@
+//! IPv6 on the way in: header, source, destination, extension headers.
+//!
+//! RFC 8200 §3, §4, RFC 4291 §2.5, §2.7. *Owns* the order of checks. *Does not* reassemble: fragments are
+//! dropped, but for atomic ones.
+
+use core::net::{IpAddr, Ipv6Addr};
+
+use bytes::Bytes;
+
+use super::{Arrival, Judged, check_destination, quote, skip};
+use crate::base::{DropReason, Instant, Protocol};
+use crate::ipv6;
+use crate::ipv6::extension::{self, Discard, Outcome};
+use crate::stack::Stack;
+use crate::stack::icmp::Complaint;
+use crate::stack::packet::Inbound;
+
+impl Stack {
+    pub(super) fn handle_ipv6(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        mut data: Bytes,
+    ) -> Result<(), DropReason> {
+        let (header, payload) =
+            ipv6::Header::parse(&data).map_err(|_| DropReason::Ipv6Malformed)?;
+        let on = arrival.on;
+        let interface = &self.net.interfaces[on.index()];
+        check_source_v6(header.src())?;
+        let own = self.net.is_own_source(on, IpAddr::V6(header.src()));
+        let (src, dst) = (IpAddr::V6(header.src()), IpAddr::V6(header.dst()));
+        let unicast = check_destination(interface, dst, arrival.link)?;
+        let outcome = extension::walk(&header, payload);
+        let (tos, ttl) = (header.traffic_class(), header.hop_limit());
+        let total_len = header.total_len();
+        data.truncate(total_len);
+        let upper = match outcome {
+            Outcome::Upper { protocol, .. } => protocol,
+            _ => Protocol::NO_NEXT_HEADER,
+        };
+        let offset = match outcome {
+            Outcome::Upper { offset, .. } => ipv6::HEADER_LEN + offset,
+            _ => ipv6::HEADER_LEN,
+        };
+        let judged = Judged {
+            ends: (src, dst),
+            unicast,
+            tos,
+            ttl,
+        };
+        let mut packet = arrival.inbound(&judged, quote(upper, &data), skip(data, offset));
+        // RFC 4291 §2.5.2: `::` sends duplicate detection alone, and our own address comes in nothing
+        // but the answer to it: `handle_icmpv6` looks closer.
+        if (own || src.is_unspecified()) && upper != Protocol::ICMPV6 {
+            return Err(DropReason::IpSource);
+        }
+        self.dispatch_v6(now, &mut packet, outcome)
+    }
+
+    fn dispatch_v6(
+        &mut self,
+        now: Instant,
+        packet: &mut Inbound,
+        outcome: Outcome,
+    ) -> Result<(), DropReason> {
+        match outcome {
+            Outcome::Upper {
+                protocol,
+                pointer,
+                fragmented,
+                ..
+            } => match protocol {
+                Protocol::TCP => self.dispatch_tcp(now, packet),
+                Protocol::UDP => self.handle_udp(now, packet),
+                Protocol::ICMPV6 => self.handle_icmpv6(now, packet, fragmented),
+                // RFC 8200 §4.7: nothing follows, and nothing is wrong with that.
+                Protocol::NO_NEXT_HEADER => Err(DropReason::IpProtocol),
+                _ => {
+                    self.complain(packet, Complaint::Protocol { pointer });
+                    Err(DropReason::IpProtocol)
+                }
+            },
+            Outcome::ParameterProblem { code, pointer } => {
+                self.complain(packet, Complaint::Parameter { code, pointer });
+                Err(DropReason::Ipv6Option)
+            }
+            Outcome::Fragment(_) => Err(DropReason::IpFragment),
+            Outcome::Discard(Discard::Option { .. }) => Err(DropReason::Ipv6Option),
+            Outcome::Discard(_) => Err(DropReason::Ipv6Malformed),
+        }
+    }
+}
+
+/// RFC 4291 §2.5.3, §2.7 and, for mapped addresses, RFC 4942 §2.2 (r49).
+fn check_source_v6(src: Ipv6Addr) -> Result<(), DropReason> {
+    let bad = src.is_multicast() || src.is_loopback() || src.to_ipv4_mapped().is_some();
+    if bad {
+        Err(DropReason::IpSource)
+    } else {
+        Ok(())
+    }
+}
