@@ -48,7 +48,7 @@ impl Stack {
         let found = found.filter(|(_, socket)| socket.connected.is_none_or(|flow| flow == tuple));
         let Some((id, socket)) = found else {
             // RFC 1122 §4.1.3.1.
-            self.complain(packet, Complaint::Port);
+            self.net.complain(packet, Complaint::Port);
             return Err(DropReason::UdpNoSocket);
         };
         // Who keeps up has an empty queue, which always takes what one frame brings.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::base::{DropReason, Protocol};
 use crate::ipv6::extension;
-use crate::stack::Stack;
+use crate::stack::net::Net;
 use crate::stack::packet::{Flow, Inbound, OwnedPacket};
 use crate::{ipv4, ipv6};
 
@@ -41,7 +41,7 @@ impl Complaint {
     }
 }
 
-impl Stack {
+impl Net {
     /// Tells the sender of `packet` what is wrong with it, where the rules and limits allow.
     pub(in crate::stack) fn complain(&mut self, packet: &Inbound, complaint: Complaint) {
         // RFC 1122 §3.2.2, RFC 4443 §2.4(e): not to groups, but for what (e.3) names.
@@ -55,17 +55,17 @@ impl Stack {
         }
         let on = packet.on;
         let src = packet.unicast.then_some(packet.dst);
-        let with = (self.net.ttl, 0);
-        let Ok((flow, _)) = self.net.answer_flow(on, (src, packet.src), with) else {
+        let with = (self.ttl, 0);
+        let Ok((flow, _)) = self.answer_flow(on, (src, packet.src), with) else {
             return;
         };
-        let sent = self.net.interfaces[on.index()].unreachables;
+        let sent = self.interfaces[on.index()].unreachables;
         // RFC 4443 §3.1 (IC6-9).
         if !sent && complaint.is_unreachable(packet.src) {
             return;
         }
-        if !self.net.icmp_limit.allow(self.net.now, packet.src) {
-            self.net.counters.drops.count(DropReason::RateLimited);
+        if !self.icmp_limit.allow(self.now, packet.src) {
+            self.counters.drops.count(DropReason::RateLimited);
             return;
         }
         let error = match (flow.src, flow.dst) {
@@ -75,8 +75,8 @@ impl Stack {
             }
             _ => None,
         };
-        if error.is_some_and(|error| self.net.queue_packet(on, error)) {
-            self.net.counters.icmp_errors_sent += 1;
+        if error.is_some_and(|error| self.queue_packet(on, error)) {
+            self.counters.icmp_errors_sent += 1;
         }
     }
 }

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use crate::base::{DropReason, Protocol};
-use crate::stack::Stack;
+use crate::stack::net::Net;
 use crate::stack::packet::{Inbound, OwnedPacket};
 use crate::{ipv4, ipv6};
 
@@ -13,7 +13,7 @@ pub(super) enum Reply<'a> {
     V6(ipv6::icmp::Message<'a>),
 }
 
-impl Stack {
+impl Net {
     /// RFC 1122 §3.2.2.6, RFC 4443 §4.2: the data goes back from where it lies.
     pub(super) fn echo_reply(
         &mut self,
@@ -26,9 +26,8 @@ impl Stack {
             return Err(DropReason::IcmpIgnored);
         }
         let src = packet.unicast.then_some(packet.dst);
-        let with = (self.net.ttl, packet.tos);
+        let with = (self.ttl, packet.tos);
         let (flow, mtu) = self
-            .net
             .answer_flow(packet.on, (src, packet.src), with)
             .map_err(|_| DropReason::NoRoute)?;
         let mut header = [0; ipv4::icmp::HEADER_LEN];
@@ -48,8 +47,8 @@ impl Stack {
         }
         let payload = packet.segment.slice_ref(data);
         let reply = OwnedPacket::new(flow, protocol, &header, payload);
-        if self.net.queue_packet(packet.on, reply) {
-            self.net.counters.echo_replies_sent += 1;
+        if self.queue_packet(packet.on, reply) {
+            self.counters.echo_replies_sent += 1;
         }
         Ok(())
     }

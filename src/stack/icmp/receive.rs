@@ -31,7 +31,7 @@ impl Stack {
             _ => DropReason::IcmpMalformed,
         })?;
         if let Some(reply) = message.echo_reply() {
-            return self.echo_reply(packet, &Reply::V4(reply));
+            return self.net.echo_reply(packet, &Reply::V4(reply));
         }
         let quoted = || Quoted::v4(message.quoted());
         match message {
@@ -87,7 +87,7 @@ impl Stack {
             return Err(DropReason::IpSource);
         }
         if let Some(reply) = message.echo_reply() {
-            return self.echo_reply(packet, &Reply::V6(reply));
+            return self.net.echo_reply(packet, &Reply::V6(reply));
         }
         let quoted = || Quoted::v6(message.quoted());
         match message {

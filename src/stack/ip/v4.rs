@@ -55,7 +55,8 @@ impl Stack {
         let mut packet = arrival.inbound(&judged, cause, skip(data, header_len));
         if let Some(pointer) = wrong {
             // RFC 1122 §3.2.2.5: a Parameter Problem is told of what no other message covers.
-            self.complain(&packet, Complaint::Parameter { code: 0, pointer });
+            self.net
+                .complain(&packet, Complaint::Parameter { code: 0, pointer });
             return Err(DropReason::Ipv4Malformed);
         }
         match protocol {
@@ -63,7 +64,8 @@ impl Stack {
             Protocol::UDP => self.handle_udp(now, &packet),
             Protocol::ICMP => self.handle_icmpv4(now, &packet),
             _ => {
-                self.complain(&packet, Complaint::Protocol { pointer: 9 });
+                self.net
+                    .complain(&packet, Complaint::Protocol { pointer: 9 });
                 Err(DropReason::IpProtocol)
             }
         }

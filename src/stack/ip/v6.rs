@@ -76,12 +76,13 @@ impl Stack {
                 // RFC 8200 §4.7: nothing follows, and nothing is wrong with that.
                 Protocol::NO_NEXT_HEADER => Err(DropReason::IpProtocol),
                 _ => {
-                    self.complain(packet, Complaint::Protocol { pointer });
+                    self.net.complain(packet, Complaint::Protocol { pointer });
                     Err(DropReason::IpProtocol)
                 }
             },
             Outcome::ParameterProblem { code, pointer } => {
-                self.complain(packet, Complaint::Parameter { code, pointer });
+                self.net
+                    .complain(packet, Complaint::Parameter { code, pointer });
                 Err(DropReason::Ipv6Option)
             }
             Outcome::Fragment(_) => Err(DropReason::IpFragment),
