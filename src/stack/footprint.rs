@@ -4,8 +4,7 @@
 //! a limit of its own, but the settings that these come from may be whatever a file says.
 
 use super::Stack;
-use super::interface_config::InterfaceConfig;
-use super::outbox::{Frame, Outgoing};
+use super::interface::{Frame, InterfaceConfig, Outgoing};
 
 /// What a connection without text, and an interface, take.
 const LARGE: usize = 4 << 10;
@@ -43,7 +42,11 @@ impl Stack {
     pub(crate) fn footprint(&self) -> usize {
         let neighbours = &self.net.neighbours;
         let addresses_of = self.net.interfaces.iter().map(|i| i.addresses.iter().len());
-        let outboxes = self.net.interfaces.iter().flat_map(|i| i.outbox.waiting());
+        let outboxes = self
+            .net
+            .interfaces
+            .iter()
+            .flat_map(|i| i.line.outbox.waiting());
         let (connections, records) = self.tcp.census();
         let large = connections.saturating_add(self.net.interfaces.len());
         let small = records

@@ -23,22 +23,18 @@ mod groups;
 mod icmp;
 mod ids;
 mod interface;
-mod interface_config;
 mod ip;
 mod journal;
 mod memory;
 mod neighbour;
 mod net;
-mod outbox;
 mod packet;
 mod path;
 mod ping;
 mod port;
 
 mod prefix_tree;
-mod ready;
 mod screen;
-mod share;
 mod taken;
 mod tcp;
 mod tcp_flows;
@@ -60,7 +56,7 @@ pub use counters::Counters;
 pub use event::{Event, Readiness, SocketId};
 pub(crate) use footprint::ROUTE;
 pub use ids::{InterfaceId, ListenerId, PingId, StaleId, TcpId, UdpId};
-pub use interface_config::{ConfigError, InterfaceConfig};
+pub use interface::{ConfigError, InterfaceConfig};
 pub use journal::{Answer, Entry, Input, Journal, Offered, Outcome};
 pub use memory::MemoryInfo;
 pub use path::RouteError;
@@ -189,7 +185,7 @@ impl Stack {
     /// Has [`poll_transmit`](Self::poll_transmit) anything to do on this interface?
     pub fn wants_transmit(&self, on: InterfaceId) -> bool {
         let interface = self.net.interfaces.get(on.index());
-        interface.is_some_and(interface::Interface::wants_transmit)
+        interface.is_some_and(|i| i.line.wants_transmit())
     }
 
     /// What was counted so far.

@@ -11,14 +11,13 @@ use super::config::Config;
 use super::counters::Counters;
 use super::icmp::IcmpLimit;
 use super::ids::{Id, InterfaceId, TcpId};
-use super::interface::Interface;
-use super::interface_config::{ConfigError, InterfaceConfig};
+use super::interface::{
+    Asks, Class, ConfigError, Frame, Interface, InterfaceConfig, Outgoing, Ready,
+};
 use super::ip::Headers;
 use super::neighbour::Neighbours;
-use super::outbox::{Asks, Class, Frame, Outgoing};
 use super::packet::{Notice, OwnedPacket, Waiter};
 use super::path::Routes;
-use super::ready::Ready;
 use super::wheel::Wheel;
 use crate::base::{Cidr, DropReason, Instant, Random};
 use crate::tcp::Connection;
@@ -106,7 +105,7 @@ impl Net {
         if let Some(share) = self
             .interfaces
             .get(on.index())
-            .and_then(|i| i.share.as_ref())
+            .and_then(|i| i.line.share.as_ref())
         {
             share.begin(&mut connection.rcv.part);
         }
@@ -115,7 +114,7 @@ impl Net {
     /// So many segments of text came for a connection: its part of the queue anew.
     pub(crate) fn share_queue(&mut self, on: InterfaceId, segs: u32, connection: &mut Connection) {
         let interface = self.interfaces.get_mut(on.index());
-        if let Some(share) = interface.and_then(|i| i.share.as_mut()) {
+        if let Some(share) = interface.and_then(|i| i.line.share.as_mut()) {
             share.on_text(segs, &mut connection.rcv.part);
         }
     }
@@ -128,7 +127,10 @@ impl Net {
 
     /// The same for any class, and for what is counted once it has left.
     pub(super) fn queue(&mut self, on: InterfaceId, class: Class, outgoing: Outgoing) -> bool {
-        let queued = self.interfaces[on.index()].outbox.push(class, outgoing);
+        let queued = self.interfaces[on.index()]
+            .line
+            .outbox
+            .push(class, outgoing);
         if !queued {
             self.counters.drops.count(DropReason::OutboxFull);
         }
@@ -149,11 +151,11 @@ impl Net {
     /// Makes a socket ready to send on this interface.
     pub(crate) fn wake(&mut self, on: InterfaceId, waiter: Waiter) {
         let interface = &mut self.interfaces[on.index()];
-        interface.ready.push(match waiter {
+        interface.line.ready.push(match waiter {
             Waiter::Tcp(id) => Ready::Tcp(id.index()),
             Waiter::Udp(id) => Ready::Udp(id.index()),
             Waiter::Farewell(id) => {
-                interface.farewells.push_back(id);
+                interface.line.farewells.push_back(id);
                 Ready::Farewells
             }
         });
@@ -162,7 +164,7 @@ impl Net {
     /// The same for a connection, which each call into it does.
     #[inline]
     pub(crate) fn wake_tcp(&mut self, on: InterfaceId, id: TcpId) {
-        let ready = &mut self.interfaces[on.index()].ready;
+        let ready = &mut self.interfaces[on.index()].line.ready;
         ready.push(Ready::Tcp(id.index()));
     }
 

@@ -7,9 +7,8 @@
 
 use super::Stack;
 use super::ids::InterfaceId;
-use super::outbox::{Asks, Frame, Outgoing};
+use super::interface::{Asks, Frame, Had, Outgoing, Ready};
 use super::packet::Delivery;
-use super::ready::{Had, Ready};
 use crate::base::Instant;
 use crate::device::{DeviceError, Transmit};
 use crate::link::{SegmentKind, Segmentation};
@@ -115,21 +114,14 @@ impl Stack {
                 more = More::Budget;
                 break;
             }
-            let outbox = {
-                let interface = &mut self.net.interfaces[on.index()];
-                interface.outbox_turn = !interface.outbox_turn;
-                let other = interface.ready.is_empty();
-                !interface.outbox.is_empty() && (other || interface.outbox_turn)
-            };
+            let outbox = self.net.interfaces[on.index()].line.take_turn();
             let turn = if outbox {
                 self.transmit_outbox(now, on, out, &mut budget)?
             } else {
                 self.transmit_ready(now, on, out, &mut budget)?
             };
             if turn == Turn::Full {
-                // The same one is first when the device takes frames again.
-                let interface = &mut self.net.interfaces[on.index()];
-                interface.outbox_turn = !interface.outbox_turn;
+                self.net.interfaces[on.index()].line.give_turn_back();
                 more = More::DeviceFull;
                 break;
             }
@@ -147,7 +139,7 @@ impl Stack {
         out: &mut T,
         budget: &mut FrameBudget,
     ) -> Result<Turn, DeviceError> {
-        let outbox = &mut self.net.interfaces[on.index()].outbox;
+        let outbox = &mut self.net.interfaces[on.index()].line.outbox;
         // An ARP packet is sent from where it waits: what holds one of any kind is several times its size.
         if let Some(Outgoing { frame, asks }) = outbox.first()
             && let (&Frame::Arp(to, packet), asks) = (frame, *asks)
@@ -155,7 +147,7 @@ impl Stack {
             if self.net.send_arp(now, on, to, &packet, out)? == Delivery::Full {
                 return Ok(Turn::Full);
             }
-            self.net.interfaces[on.index()].outbox.drop_first();
+            self.net.interfaces[on.index()].line.outbox.drop_first();
             self.count_left(now, on, asks);
             budget.spend(1);
             return Ok(Turn::Done);
@@ -170,11 +162,11 @@ impl Stack {
             let kind = SegmentKind::Udp;
             Segmentation { kind, size }
         });
-        let device = &self.net.interfaces[on.index()].capabilities;
+        let device = &self.net.interfaces[on.index()].line.capabilities;
         let cost = device.cost(packet.payload.len(), segment);
         if let Err(packet) = self.net.send_owned(now, on, packet, out)? {
             let frame = Frame::Packet(packet);
-            let outbox = &mut self.net.interfaces[on.index()].outbox;
+            let outbox = &mut self.net.interfaces[on.index()].line.outbox;
             outbox.put_back(place, Outgoing { frame, asks });
             return Ok(Turn::Full);
         }
@@ -198,7 +190,7 @@ impl Stack {
         out: &mut T,
         budget: &mut FrameBudget,
     ) -> Result<Turn, DeviceError> {
-        let Some((ready, had)) = self.net.interfaces[on.index()].ready.pop() else {
+        let Some((ready, had)) = self.net.interfaces[on.index()].line.ready.pop() else {
             return Ok(Turn::Done);
         };
         budget.turn = had;
@@ -208,7 +200,7 @@ impl Stack {
             Ready::Udp(index) => self.transmit_udp(now, on, index, out, budget),
             Ready::Farewells => self.transmit_farewells(now, on, out, budget),
         };
-        let line = &mut self.net.interfaces[on.index()].ready;
+        let line = &mut self.net.interfaces[on.index()].line.ready;
         match turn {
             Ok(SenderTurn::Done | SenderTurn::Waiting) => {
                 // Ten thousand that are woken and may not send are a long line as well.

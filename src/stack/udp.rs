@@ -11,10 +11,10 @@ use bytes::Bytes;
 use super::endpoint::{scope_of, with_scope};
 use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, StaleId, UdpId};
+use super::interface::Ready;
 use super::net::Net;
 use super::packet::{Flow, OwnedPacket, Waiter};
 use super::path::{Route, RouteError};
-use super::ready::Ready;
 use super::tuple::{InUse, Tuple, is_link_local};
 use super::udp_socket::{
     BindError, ConnectUdpError, Datagram, Pending, RecvError, SendError, UdpOptions, UdpSocket,
@@ -201,7 +201,7 @@ impl Stack {
     ) -> Result<(), SendError> {
         let (to, route) = self.check_send(now, id, to, data.len(), Some(segment))?;
         let size = usize::from(segment.get());
-        let device = &self.net.interfaces[route.on.index()].capabilities;
+        let device = &self.net.interfaces[route.on.index()].line.capabilities;
         let datagrams = if !device.uso {
             1
         } else if device.cut_in_software.has(SegmentKind::Udp) {
@@ -389,6 +389,7 @@ impl Stack {
             let counters = &mut self.net.counters;
             self.memory.charge(&mut socket.charged, held, counters);
             self.net.interfaces[route.on.index()]
+                .line
                 .ready
                 .push(Ready::Udp(id.index()));
         }

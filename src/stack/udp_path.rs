@@ -247,7 +247,7 @@ impl Stack {
         if matches!(delivery, Delivery::Taken | Delivery::Dropped) {
             let kind = SegmentKind::Udp;
             let segment = first.segment.map(|size| Segmentation { kind, size });
-            let device = &self.net.interfaces[route.on.index()].capabilities;
+            let device = &self.net.interfaces[route.on.index()].line.capabilities;
             budget.spend(device.cost(first.data.len(), segment));
             socket.pop_send();
             self.net.counters.udp_datagrams_sent += datagrams;

@@ -330,7 +330,7 @@ fn finish_checksum(
         (Protocol::UDP, _) => (udp::CHECKSUM_OFFSET, SegmentKind::Udp),
         _ => return TxMeta::PLAIN,
     };
-    let offload = interface.capabilities.checksum || packet.segment.is_some();
+    let offload = interface.line.capabilities.checksum || packet.segment.is_some();
     let (field, meta) = if offload {
         let word = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
         let partial = PartialChecksum {

@@ -10,8 +10,8 @@ use crate::arp;
 use crate::base::{DropReason, Instant, MacAddr};
 use crate::stack::Stack;
 use crate::stack::ids::InterfaceId;
+use crate::stack::interface::{Asks, Class, Frame, Outgoing};
 use crate::stack::net::Net;
-use crate::stack::outbox::{Asks, Class, Frame, Outgoing};
 
 impl Net {
     /// Queues an ARP request.

@@ -9,8 +9,8 @@ use super::{Effect, Heard, NeighbourKey};
 use crate::base::{DropReason, Instant, MacAddr};
 use crate::stack::ids::{InterfaceId, RawId};
 use crate::stack::interface::Interface;
+use crate::stack::interface::{Asks, Class, Frame, Outgoing};
 use crate::stack::net::Net;
-use crate::stack::outbox::{Asks, Class, Frame, Outgoing};
 use crate::stack::packet::{Notice, OwnedPacket};
 use crate::{arp, ipv6};
 

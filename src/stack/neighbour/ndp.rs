@@ -16,8 +16,8 @@ use crate::link::ethernet;
 use crate::stack::Stack;
 use crate::stack::address::AddressState;
 use crate::stack::ids::InterfaceId;
+use crate::stack::interface::{Asks, Class, Frame, Outgoing};
 use crate::stack::net::Net;
-use crate::stack::outbox::{Asks, Class, Frame, Outgoing};
 use crate::stack::packet::{Flow, Inbound, OwnedPacket};
 
 /// A solicitation or advertisement with one link address option.

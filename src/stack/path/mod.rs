@@ -77,7 +77,7 @@ impl Net {
             on,
             next_hop,
             source: source.ok_or(RouteError::NoSource(dst))?,
-            mtu: interface.capabilities.mtu,
+            mtu: interface.mtu(),
         })
     }
 

@@ -105,7 +105,7 @@ impl Stack {
     ) -> Result<SenderTurn, DeviceError> {
         let most = TURN.saturating_sub(budget.turn().frames);
         for _ in 0..most.min(budget.left()) {
-            let line = &mut self.net.interfaces[on.index()].farewells;
+            let line = &mut self.net.interfaces[on.index()].line.farewells;
             let Some(&id) = line.front() else {
                 return Ok(SenderTurn::Done);
             };
@@ -113,7 +113,7 @@ impl Stack {
             if delivery == Delivery::Full {
                 return Ok(SenderTurn::Full);
             }
-            self.net.interfaces[on.index()].farewells.pop_front();
+            self.net.interfaces[on.index()].line.farewells.pop_front();
             if delivery != Delivery::Unresolved {
                 // Else its neighbour, or its address, puts it in line again.
                 self.remove_farewell(id);
@@ -194,13 +194,13 @@ impl Stack {
     pub(in crate::stack) fn farewells_timeout(&mut self, now: Instant, steps: &mut usize) {
         let mut next: Option<Instant> = None;
         for interface in &mut self.net.interfaces {
-            while let Some(&id) = interface.farewells.front() {
+            while let Some(&id) = interface.line.farewells.front() {
                 let until = self.tcp.farewells.get(id).map(|farewell| farewell.until);
                 if let Some(until) = until.filter(|&until| until > now || *steps == 0) {
                     next = Some(next.map_or(until, |next| next.min(until)));
                     break;
                 }
-                interface.farewells.pop_front();
+                interface.line.farewells.pop_front();
                 *steps = steps.saturating_sub(1);
                 if self.tcp.farewells.remove(id).is_some() {
                     self.net.counters.drops.count(DropReason::OutboxFull);

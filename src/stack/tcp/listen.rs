@@ -236,7 +236,7 @@ impl Stack {
         let flow = self.answer_flow(&tuple, on, ttl, tos);
         let flow = flow.ok_or(DropReason::NoRoute)?;
         let ends = ends_of(packet);
-        let mtu = self.net.interfaces[on.index()].capabilities.mtu;
+        let mtu = self.net.interfaces[on.index()].mtu();
         let record = HalfOpen::new(
             opening,
             iss,
@@ -420,7 +420,7 @@ impl Stack {
         options: Arc<TcpOptions>,
         seg: &Segment,
     ) -> Result<(), DropReason> {
-        let mtu = self.net.interfaces[half.on.index()].capabilities.mtu;
+        let mtu = self.net.interfaces[half.on.index()].mtu();
         let setup = Setup {
             local_port: half.tuple.local.port,
             remote_port: half.tuple.remote.port,

@@ -103,7 +103,7 @@ impl Slot {
         };
         while budget.turn().frames < TURN && budget.turn().cost < TURN_COST && !budget.is_used_up()
         {
-            let device = &net.interfaces[self.on.index()].capabilities;
+            let device = &net.interfaces[self.on.index()].line.capabilities;
             let most = frame_limit(device, kind, budget);
             let planned = self.connection.next_segment(now, most);
             // As a reference: a plan is large.
@@ -127,7 +127,7 @@ impl Slot {
                 Delivery::Taken | Delivery::Dropped => {
                     self.connection.commit(now, plan);
                     net.counters.tcp_segments_sent += 1;
-                    let device = &net.interfaces[on.index()].capabilities;
+                    let device = &net.interfaces[on.index()].line.capabilities;
                     let text = usize::try_from(plan.text).unwrap_or(usize::MAX);
                     let segment = cut.map(|size| Segmentation { kind, size });
                     budget.spend(device.cost(text, segment));

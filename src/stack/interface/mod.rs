@@ -1,30 +1,38 @@
-//! One interface: its facts, its addresses, and what waits to be sent over it.
+//! An interface: its name on a link, its addresses and groups, and the line that it sends over.
 //!
-//! *Owns* the outbox and the ready list. *Does not* talk to the device: `poll_transmit` does.
+//! *Owns* what holds for the packets of one network. *Does not* own the device: that is its [`Line`]'s, and
+//! several interfaces may come to share one.
+
+mod config;
+mod line;
+mod outbox;
+mod ready;
+mod share;
+
+pub use config::{ConfigError, InterfaceConfig};
+pub(crate) use line::Line;
+pub(crate) use outbox::{Asks, Class, Frame, Outgoing};
+pub(crate) use ready::{Had, Ready};
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::address::{Addresses, Origin};
 use super::groups::Groups;
-use super::ids::{InterfaceId, RawId};
-use super::interface_config::{InterfaceConfig, MIN_MTU_V6};
-use super::outbox::Outbox;
+use super::ids::InterfaceId;
 use super::packet::Waiter;
-use super::ready::ReadyList;
-use super::share::QueueShare;
 use crate::base::{Cidr, Instant, MacAddr, Random};
 use crate::device::{Capabilities, Medium};
 use crate::ipv6;
 use crate::link::VlanTag;
 use crate::link::ethernet::eui64;
+use config::MIN_MTU_V6;
 
 /// An interface.
 #[derive(Debug)]
 pub(crate) struct Interface {
     pub(crate) id: InterfaceId,
-    pub(crate) capabilities: Capabilities,
     pub(crate) mac: MacAddr,
     pub(crate) tag: Option<VlanTag>,
     pub(crate) accept_foreign: bool,
@@ -34,14 +42,8 @@ pub(crate) struct Interface {
     pub(crate) groups: Groups,
     /// Sockets that wait for a tentative address, by that address.
     pub(crate) waiters: BTreeMap<IpAddr, BTreeSet<Waiter>>,
-    /// The queue that text waits in, where its length matters.
-    pub(crate) share: Option<QueueShare>,
-    pub(crate) ready: ReadyList,
-    /// RSTs that connections owe which are gone, in the order of their turns.
-    pub(crate) farewells: VecDeque<RawId>,
-    pub(crate) outbox: Outbox,
-    /// Whose turn it is next: the outbox's, else the ready list's.
-    pub(crate) outbox_turn: bool,
+    /// The device that it sends over, and what waits for that.
+    pub(crate) line: Line,
 }
 
 impl Interface {
@@ -52,8 +54,7 @@ impl Interface {
         outbox_limit: usize,
         random: &mut Random,
     ) -> Self {
-        let capabilities = config.capabilities;
-        let medium = capabilities.medium;
+        let Capabilities { medium, mtu, .. } = config.capabilities;
         let mac = config.mac.unwrap_or_else(|| random_mac(random));
         let (mut addresses, mut groups) = (Addresses::default(), Groups::default());
         let mut add = |address: (Cidr, Origin)| {
@@ -65,7 +66,7 @@ impl Interface {
         let given = |a: &Cidr| matches!(a.address(), IpAddr::V6(a) if a.is_unicast_link_local());
         if config.link_local
             && medium == Medium::Ethernet
-            && capabilities.mtu >= MIN_MTU_V6
+            && mtu >= MIN_MTU_V6
             && !config.addresses.iter().any(given)
             && let Ok(cidr) = Cidr::new(IpAddr::V6(ipv6::link_local(eui64(mac))), 64)
         {
@@ -75,7 +76,6 @@ impl Interface {
         given.map(|&cidr| (cidr, Origin::Given)).for_each(add);
         Self {
             id,
-            capabilities,
             mac,
             tag: config.vlan.map(VlanTag::new),
             accept_foreign: config.accept_foreign,
@@ -83,21 +83,17 @@ impl Interface {
             addresses,
             groups,
             waiters: BTreeMap::new(),
-            share: config.shared_segments().map(QueueShare::new),
-            ready: ReadyList::default(),
-            farewells: VecDeque::new(),
-            outbox: Outbox::new(outbox_limit),
-            outbox_turn: true,
+            line: Line::new(config, outbox_limit),
         }
     }
 
     pub(crate) const fn is_ethernet(&self) -> bool {
-        matches!(self.capabilities.medium, Medium::Ethernet)
+        matches!(self.line.capabilities.medium, Medium::Ethernet)
     }
 
-    /// Is there anything to send?
-    pub(crate) fn wants_transmit(&self) -> bool {
-        !self.outbox.is_empty() || !self.ready.is_empty()
+    /// The largest IP packet that leaves here, in bytes.
+    pub(crate) const fn mtu(&self) -> usize {
+        self.line.capabilities.mtu
     }
 
     /// What an IP destination is to this interface.

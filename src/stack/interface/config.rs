@@ -137,7 +137,7 @@ impl InterfaceConfig {
 
     /// Does Destination Unreachable leave by this interface, for a port or protocol that nobody takes (default yes;
     /// RFC 4443 §3.1 asks that it can be off for each interface, and it is so for IPv4 too)? Parameter
-    /// Problems and other errors leave all the same; [`Config::icmp_errors_per_second`](super::Config::icmp_errors_per_second)
+    /// Problems and other errors leave all the same; [`Config::icmp_errors_per_second`](crate::stack::Config::icmp_errors_per_second)
     /// of 0 sends none of any kind.
     #[must_use]
     pub fn unreachables(self, sent: bool) -> Self {

@@ -8,10 +8,10 @@
 use core::net::IpAddr;
 use std::collections::VecDeque;
 
-use super::ids::RawId;
-use super::packet::{OwnedPacket, Owner};
 use crate::arp;
 use crate::base::{MacAddr, Protocol};
+use crate::stack::ids::RawId;
+use crate::stack::packet::{OwnedPacket, Owner};
 
 /// Why a packet is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

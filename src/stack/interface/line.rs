@@ -1,0 +1,57 @@
+//! The way out over one device: what the device can do, and who waits for it.
+//!
+//! *Owns* the outbox, the ready list and whose turn it is. *Does not* talk to the device: `poll_transmit` does.
+//! Nothing here knows of addresses: what is bounded for a device is bounded here, whatever sends over it.
+
+use std::collections::VecDeque;
+
+use super::InterfaceConfig;
+use super::outbox::Outbox;
+use super::ready::ReadyList;
+use super::share::QueueShare;
+use crate::device::Capabilities;
+use crate::stack::ids::RawId;
+
+/// A device as senders see it.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) capabilities: Capabilities,
+    /// The queue that text waits in, where its length matters.
+    pub(crate) share: Option<QueueShare>,
+    pub(crate) ready: ReadyList,
+    /// RSTs that connections owe which are gone, in the order of their turns.
+    pub(crate) farewells: VecDeque<RawId>,
+    pub(crate) outbox: Outbox,
+    /// Whose turn it is next: the outbox's, else the ready list's.
+    outbox_turn: bool,
+}
+
+impl Line {
+    pub(super) fn new(config: &InterfaceConfig, outbox_limit: usize) -> Self {
+        Self {
+            capabilities: config.capabilities,
+            share: config.shared_segments().map(QueueShare::new),
+            ready: ReadyList::default(),
+            farewells: VecDeque::new(),
+            outbox: Outbox::new(outbox_limit),
+            outbox_turn: true,
+        }
+    }
+
+    /// Is there anything to send?
+    pub(crate) fn wants_transmit(&self) -> bool {
+        !self.outbox.is_empty() || !self.ready.is_empty()
+    }
+
+    /// Is it the outbox's turn? It and the sockets take turns, while both have something.
+    pub(crate) fn take_turn(&mut self) -> bool {
+        self.outbox_turn = !self.outbox_turn;
+        let other = self.ready.is_empty();
+        !self.outbox.is_empty() && (other || self.outbox_turn)
+    }
+
+    /// The device was full: the same one is first when it takes frames again.
+    pub(crate) const fn give_turn_back(&mut self) {
+        self.outbox_turn = !self.outbox_turn;
+    }
+}
