@@ -44,8 +44,6 @@ mod transmit;
 mod tuple;
 mod twin;
 mod udp;
-mod udp_path;
-mod udp_socket;
 mod wheel;
 
 pub use address::AddressState;
@@ -66,8 +64,8 @@ pub use tcp::{AcceptError, ConnectError, ListenError, ListenOptions};
 pub use transmit::{More, Progress};
 pub use twin::{Difference, Mismatch, Twin};
 #[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
-pub(crate) use udp_socket::charge as udp_charge;
-pub use udp_socket::{BindError, ConnectUdpError, Datagram, RecvError, SendError, UdpOptions};
+pub(crate) use udp::charge as udp_charge;
+pub use udp::{BindError, ConnectUdpError, Datagram, RecvError, SendError, UdpOptions};
 
 use core::net::IpAddr;
 
@@ -81,7 +79,7 @@ use memory::Memory;
 use net::Net;
 use packet::{Notice, Owner, Waiter};
 use ping::Pings;
-use udp_socket::UdpSockets;
+use udp::UdpSockets;
 use wheel::TimerKey;
 
 /// A TCP/IP host as a value.

@@ -14,7 +14,7 @@ use super::icmp::{IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, PingId, Slab, StaleId};
 use super::packet::{Flow, Inbound, OwnedPacket, Owner};
 use super::taken::Taken;
-use super::udp_socket::{RecvError, SendError};
+use super::udp::{RecvError, SendError};
 use super::{Call, Stack};
 use crate::base::{DropReason, Instant, KeyedState, Protocol, Random, Seed};
 use crate::{ipv4, ipv6};

@@ -1,26 +1,26 @@
 //! The path of UDP datagrams through the stack: in from an interface, out to one, errors about them.
 //!
-//! RFC 768, RFC 1122 §4.1.3, RFC 8085 §5.2. *Owns* no queue: sockets do. The user's calls are in `udp`.
+//! RFC 768, RFC 1122 §4.1.3, RFC 8085 §5.2. *Owns* no queue: sockets do. The user's calls are in `calls`.
 
 use core::net::IpAddr;
 
 use bytes::Bytes;
 
-use super::Stack;
-use super::endpoint::endpoint;
-use super::event::{Readiness, SocketId};
-use super::icmp::{Complaint, IcmpError, IcmpErrorKind};
-use super::ids::{InterfaceId, UdpId};
-use super::ip::Outbound;
-use super::packet::{Delivery, Inbound, Waiter};
-use super::path::Route;
-use super::transmit::{FrameBudget, SenderTurn};
-use super::tuple::Tuple;
-use super::udp::{flow_of, route_for};
-use super::udp_socket::{Datagram, RecvError};
+use super::calls::{flow_of, route_for};
+use super::socket::{Datagram, RecvError};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{DeviceError, Transmit};
 use crate::link::{RxChecksum, SegmentKind, Segmentation};
+use crate::stack::Stack;
+use crate::stack::endpoint::endpoint;
+use crate::stack::event::{Readiness, SocketId};
+use crate::stack::icmp::{Complaint, IcmpError, IcmpErrorKind};
+use crate::stack::ids::{InterfaceId, UdpId};
+use crate::stack::ip::Outbound;
+use crate::stack::packet::{Delivery, Inbound, Waiter};
+use crate::stack::path::Route;
+use crate::stack::transmit::{FrameBudget, SenderTurn};
+use crate::stack::tuple::Tuple;
 use crate::{ipv4, ipv6, udp};
 
 /// Frames that one socket sends before the next has its turn.
@@ -28,7 +28,11 @@ const TURN: usize = 8;
 
 impl Stack {
     /// A datagram came in.
-    pub(super) fn handle_udp(&mut self, now: Instant, packet: &Inbound) -> Result<(), DropReason> {
+    pub(in crate::stack) fn handle_udp(
+        &mut self,
+        now: Instant,
+        packet: &Inbound,
+    ) -> Result<(), DropReason> {
         let _ = now;
         let (header, data) =
             udp::Header::parse(&packet.segment).map_err(|_| DropReason::UdpMalformed)?;
@@ -96,7 +100,7 @@ impl Stack {
     }
 
     /// An ICMP error quotes a datagram of ours.
-    pub(super) fn udp_icmp_error(&mut self, error: &IcmpError) -> Result<(), DropReason> {
+    pub(in crate::stack) fn udp_icmp_error(&mut self, error: &IcmpError) -> Result<(), DropReason> {
         let unmatched = DropReason::IcmpUnmatched;
         let (header, _) =
             udp::Header::parse_quoted(&error.quoted_segment).map_err(|_| unmatched)?;
@@ -131,7 +135,7 @@ impl Stack {
     }
 
     /// Keeps an error for the socket's next call.
-    pub(super) fn udp_fail(&mut self, id: UdpId, error: RecvError) {
+    pub(in crate::stack) fn udp_fail(&mut self, id: UdpId, error: RecvError) {
         if let Some(socket) = self.udp.get_mut(id) {
             socket.error = Some(error);
             let ready = Readiness::READABLE | Readiness::WRITABLE;
@@ -140,7 +144,7 @@ impl Stack {
     }
 
     /// The tentative address that the first datagram waited for is a duplicate: that one is lost.
-    pub(super) fn udp_waiting_failed(&mut self, id: UdpId) {
+    pub(in crate::stack) fn udp_waiting_failed(&mut self, id: UdpId) {
         let Some(socket) = self.udp.get_mut(id) else {
             return;
         };
@@ -168,7 +172,7 @@ impl Stack {
     }
 
     /// Lets the socket in this slot send on `on`.
-    pub(super) fn transmit_udp<T: Transmit + ?Sized>(
+    pub(in crate::stack) fn transmit_udp<T: Transmit + ?Sized>(
         &mut self,
         now: Instant,
         on: InterfaceId,
@@ -256,7 +260,7 @@ impl Stack {
     }
 
     /// Charges what a socket's queues hold now.
-    pub(super) fn charge_udp(&mut self, id: UdpId) {
+    pub(in crate::stack) fn charge_udp(&mut self, id: UdpId) {
         if let Some(socket) = self.udp.get_mut(id) {
             let held = socket.held();
             let counters = &mut self.net.counters;
@@ -265,7 +269,7 @@ impl Stack {
     }
 
     /// What all sockets are charged, recounted from what they hold.
-    pub(super) fn udp_memory(&self) -> usize {
+    pub(in crate::stack) fn udp_memory(&self) -> usize {
         let sockets = self.udp.iter();
         sockets
             .map(|(_, socket)| {

@@ -9,9 +9,9 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::ids::{Slab, StaleId, UdpId};
-use super::path::RouteError;
-use super::tuple::Tuple;
+use crate::stack::ids::{Slab, StaleId, UdpId};
+use crate::stack::path::RouteError;
+use crate::stack::tuple::Tuple;
 
 /// Bytes that each queued datagram is charged beside its data: the queue's own memory.
 const OVERHEAD: usize = 128;
@@ -23,7 +23,7 @@ pub(crate) fn charge(len: usize, segment: Option<NonZeroU16>) -> usize {
 }
 
 /// All UDP sockets of a stack.
-pub(super) type UdpSockets = Slab<UdpId, UdpSocket>;
+pub(in crate::stack) type UdpSockets = Slab<UdpId, UdpSocket>;
 
 /// Settings of a UDP socket.
 #[derive(Clone, Copy, Debug)]
@@ -141,7 +141,7 @@ impl Pending {
 
 /// A UDP socket.
 #[derive(Debug)]
-pub(super) struct UdpSocket {
+pub(in crate::stack) struct UdpSocket {
     pub(super) local: SocketAddr,
     /// The interface of a link-local `local`, else 0.
     pub(super) zone: u32,
@@ -295,7 +295,7 @@ impl From<RouteError> for io::Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The queue is full: wait for [`Readiness::WRITABLE`](super::Readiness::WRITABLE).
+    /// The queue is full: wait for [`Readiness::WRITABLE`](crate::stack::Readiness::WRITABLE).
     #[error("the send queue is full")]
     WouldBlock,
     /// The socket was closed.
@@ -353,7 +353,7 @@ impl From<RouteError> for RecvError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// Nothing is there: wait for [`Readiness::READABLE`](super::Readiness::READABLE).
+    /// Nothing is there: wait for [`Readiness::READABLE`](crate::stack::Readiness::READABLE).
     #[error("nothing was received")]
     WouldBlock,
     /// The socket was closed.

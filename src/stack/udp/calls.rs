@@ -1,6 +1,6 @@
-//! UDP in the stack: the user's calls.
+//! What the user of a UDP socket calls.
 //!
-//! RFC 768, RFC 1122 §4.1. *Owns* none of the queues: sockets do. The datagrams' path is in `udp_path`.
+//! RFC 768, RFC 1122 §4.1. *Owns* none of the queues: sockets do. The datagrams pass through `datagrams`.
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -8,21 +8,21 @@ use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
-use super::endpoint::{scope_of, with_scope};
-use super::event::{Readiness, SocketId};
-use super::ids::{Id, InterfaceId, StaleId, UdpId};
-use super::interface::Ready;
-use super::net::Net;
-use super::packet::{Flow, OwnedPacket, Waiter};
-use super::path::{Route, RouteError};
-use super::tuple::{InUse, Tuple, is_link_local};
-use super::udp_socket::{
+use super::socket::{
     BindError, ConnectUdpError, Datagram, Pending, RecvError, SendError, UdpOptions, UdpSocket,
     charge,
 };
-use super::{Call, Stack};
 use crate::base::{Instant, Protocol};
 use crate::link::{MAX_IP_LEN, SegmentKind};
+use crate::stack::endpoint::{scope_of, with_scope};
+use crate::stack::event::{Readiness, SocketId};
+use crate::stack::ids::{Id, InterfaceId, StaleId, UdpId};
+use crate::stack::interface::Ready;
+use crate::stack::net::Net;
+use crate::stack::packet::{Flow, OwnedPacket, Waiter};
+use crate::stack::path::{Route, RouteError};
+use crate::stack::tuple::{InUse, Tuple, is_link_local};
+use crate::stack::{Call, Stack};
 use crate::{ipv4, ipv6, udp};
 
 /// Datagrams in a super-segment that software cuts: a drain of the interface stops between
@@ -223,7 +223,7 @@ impl Stack {
 
     /// Makes a call of a journal again that sends more than a packet carries: of what is refused for its
     /// length nothing else is needed.
-    pub(super) fn udp_refuse(
+    pub(in crate::stack) fn udp_refuse(
         &mut self,
         now: Instant,
         call: &Call,
@@ -408,7 +408,7 @@ fn takes(socket: &UdpSocket, ip: IpAddr) -> bool {
 }
 
 /// The way from a socket to `to`: to its peer by the interface that has the address it connected with.
-pub(super) fn route_for(
+pub(in crate::stack) fn route_for(
     net: &Net,
     socket: &UdpSocket,
     to: SocketAddr,
@@ -441,7 +441,12 @@ fn source_for(local: SocketAddr, route: &Route) -> IpAddr {
     }
 }
 
-pub(super) fn flow_of(socket: &UdpSocket, route: &Route, to: SocketAddr, ttl: u8) -> Flow {
+pub(in crate::stack) fn flow_of(
+    socket: &UdpSocket,
+    route: &Route,
+    to: SocketAddr,
+    ttl: u8,
+) -> Flow {
     let connected = peer_flow(socket, to);
     Flow {
         src: connected.map_or_else(|| source_for(socket.local, route), |t| t.local.ip),
