@@ -184,6 +184,7 @@ pub(crate) struct Place(usize);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{Random, Seed};
     use core::net::Ipv4Addr;
 
     fn some() -> Outgoing {
@@ -246,6 +247,40 @@ mod tests {
         let rest = core::iter::from_fn(|| outbox.pop()).map(|(Place(at), _)| at);
         assert_eq!(rest.collect::<Vec<_>>(), [3, 1]);
         assert!(outbox.first().is_none());
+    }
+
+    /// Whatever came, went and was put back: what is counted is what is there, and no class lacks its reserve.
+    #[test]
+    fn what_is_counted_is_what_is_there() {
+        const LIMIT: usize = 64;
+        let mut outbox = Outbox::new(LIMIT);
+        let mut random = Random::new(Seed::from_number(7).key("test"));
+        let mut fullest = 0;
+        for _ in 0..20_000 {
+            match random.below(9) {
+                0..5 => {
+                    let at = usize::try_from(random.below(5)).unwrap();
+                    let has_its_own = outbox.lines[at].len() < LIMIT / RESERVE;
+                    assert!(outbox.push(ALL[at], some()) || !has_its_own);
+                }
+                5 => {
+                    if let Some((place, outgoing)) = outbox.pop() {
+                        outbox.put_back(place, outgoing);
+                    }
+                }
+                6 if outbox.first().is_some() => outbox.drop_first(),
+                _ => drop(outbox.pop()),
+            }
+            let held = outbox.lines.each_ref().map(VecDeque::len);
+            let bounded = held[..BOUNDED].iter().sum();
+            assert_eq!(outbox.held, bounded);
+            assert!(bounded <= LIMIT);
+            fullest = fullest.max(bounded);
+            for (at, held) in held.into_iter().enumerate() {
+                assert_eq!(outbox.occupied >> at & 1 == 1, held > 0, "line {at}");
+            }
+        }
+        assert_eq!(fullest, LIMIT);
     }
 
     /// docs/limits.md
