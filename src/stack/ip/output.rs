@@ -83,7 +83,21 @@ impl Net {
             Waiter::Udp(_) => Need::Datagram,
             Waiter::Farewell(_) => Need::Answer,
         };
-        match self.link_to(now, on, packet.flow, None, need) {
+        let to = self.link_to(now, on, packet.flow, None, need);
+        self.send_to(now, (on, to), waiter, packet, out)
+    }
+
+    /// Sends it to the station that was found.
+    #[inline]
+    fn send_to<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        (on, to): (InterfaceId, LinkTo),
+        waiter: Waiter,
+        packet: &Outbound<'_>,
+        out: &mut T,
+    ) -> Result<Delivery, DeviceError> {
+        match to {
             LinkTo::Nobody => self.transmit(now, on, None, packet, out),
             LinkTo::Station(mac) => self.transmit(now, on, Some(mac), packet, out),
             LinkTo::Unresolved(id) => {
@@ -117,9 +131,9 @@ impl Net {
         packet: &Outbound<'_>,
         out: &mut T,
     ) -> Result<Delivery, DeviceError> {
-        let LinkTo::Unresolved(entry) = self.link_to(now, on, packet.flow, None, Need::Datagram)
-        else {
-            return self.send(now, on, Waiter::Udp(id), packet, out);
+        let to = self.link_to(now, on, packet.flow, None, Need::Datagram);
+        let LinkTo::Unresolved(entry) = to else {
+            return self.send_to(now, (on, to), Waiter::Udp(id), packet, out);
         };
         let payload = packet.payload.first().cloned().unwrap_or_default();
         let mut owned = OwnedPacket::new(*packet.flow, packet.protocol, packet.header, payload);

@@ -61,7 +61,7 @@ impl Stack {
         }
         match protocol {
             Protocol::TCP => self.dispatch_tcp(now, &mut packet),
-            Protocol::UDP => self.handle_udp(now, &packet),
+            Protocol::UDP => self.handle_udp(&packet),
             Protocol::ICMP => self.handle_icmpv4(now, &packet),
             _ => {
                 self.net

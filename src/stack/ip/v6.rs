@@ -71,7 +71,7 @@ impl Stack {
                 ..
             } => match protocol {
                 Protocol::TCP => self.dispatch_tcp(now, packet),
-                Protocol::UDP => self.handle_udp(now, packet),
+                Protocol::UDP => self.handle_udp(packet),
                 Protocol::ICMPV6 => self.handle_icmpv6(now, packet, fragmented),
                 // RFC 8200 §4.7: nothing follows, and nothing is wrong with that.
                 Protocol::NO_NEXT_HEADER => Err(DropReason::IpProtocol),

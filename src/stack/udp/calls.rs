@@ -8,6 +8,7 @@ use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
+use super::Around;
 use super::socket::{
     BindError, ConnectUdpError, Datagram, Pending, RecvError, SendError, UdpOptions, UdpSocket,
     charge,
@@ -142,13 +143,8 @@ impl Stack {
         self.note_call(Some(now), |keep| {
             Call::UdpSendTo(id, to, keep.datagram(data))
         });
-        let sent = self
-            .check_send(now, id, to, data.len(), None)
-            .map(|checked| {
-                self.enqueue(id, checked, Bytes::copy_from_slice(data), None);
-                data.len()
-            });
-        self.note_outcome(sent)
+        let sent = self.send_udp(now, id, to, data.len(), || Bytes::copy_from_slice(data));
+        self.note_outcome(sent.map(|()| data.len()))
     }
 
     /// Queues a datagram without copying it.
@@ -165,9 +161,23 @@ impl Stack {
         self.note_call(Some(now), |keep| {
             Call::UdpSendChunk(id, to, keep.datagram_chunk(&data))
         });
-        let checked = self.check_send(now, id, to, data.len(), None);
-        let sent = checked.map(|checked| self.enqueue(id, checked, data, None));
+        let sent = self.send_udp(now, id, to, data.len(), || data);
         self.note_outcome(sent)
+    }
+
+    fn send_udp(
+        &mut self,
+        now: Instant,
+        id: UdpId,
+        to: Option<SocketAddr>,
+        len: usize,
+        data: impl FnOnce() -> Bytes,
+    ) -> Result<(), SendError> {
+        self.net.clamp(now);
+        let (socket, mut around) = self.udp_and_around(id)?;
+        let way = socket.check_send(id, &mut around, to, len, None)?;
+        socket.enqueue(id, &mut around, way, data(), None);
+        Ok(())
     }
 
     /// Queues datagrams of `segment` bytes each, the last maybe shorter, that lie one behind the
@@ -199,9 +209,11 @@ impl Stack {
         data: Bytes,
         segment: NonZeroU16,
     ) -> Result<(), SendError> {
-        let (to, route) = self.check_send(now, id, to, data.len(), Some(segment))?;
+        self.net.clamp(now);
+        let (socket, mut around) = self.udp_and_around(id)?;
+        let (to, route) = socket.check_send(id, &mut around, to, data.len(), Some(segment))?;
         let size = usize::from(segment.get());
-        let device = &self.net.interfaces[route.on.index()].line.capabilities;
+        let device = &around.net.interfaces[route.on.index()].line.capabilities;
         let datagrams = if !device.uso {
             1
         } else if device.cut_in_software.has(SegmentKind::Udp) {
@@ -214,7 +226,7 @@ impl Stack {
         loop {
             let one = rest.split_to(most.min(rest.len()));
             let segment = (one.len() > size).then_some(segment);
-            self.enqueue(id, (to, route), one, segment);
+            socket.enqueue(id, &mut around, (to, route), one, segment);
             if rest.is_empty() {
                 return Ok(());
             }
@@ -232,7 +244,14 @@ impl Stack {
     ) -> Result<(), SendError> {
         debug_assert!(len > MAX_IP_LEN, "{len} bytes may be sent");
         self.note_call(Some(now), |_| call.clone());
-        let refused = self.check_send(now, id, to, len, segment).map(|_| ());
+        self.net.clamp(now);
+        let refused = self.udp_and_around(id);
+        let refused = refused
+            .map_err(SendError::from)
+            .and_then(|(socket, mut around)| {
+                let checked = socket.check_send(id, &mut around, to, len, segment);
+                checked.map(|_| ())
+            });
         self.note_outcome(refused)
     }
 
@@ -247,16 +266,14 @@ impl Stack {
     }
 
     fn take_datagram(&mut self, id: UdpId) -> Result<Datagram, RecvError> {
-        let socket = self.udp.get_mut(id).ok_or(StaleId)?;
+        let (socket, mut around) = self.udp_and_around(id)?;
         if let Some(error) = socket.error.take() {
             return Err(error);
         }
         let datagram = socket.pop_recv();
-        let held = socket.held();
-        let counters = &mut self.net.counters;
-        self.memory.charge(&mut socket.charged, held, counters);
+        socket.charge(&mut around);
         if datagram.is_none() {
-            self.events.rearm(SocketId::Udp(id), Readiness::READABLE);
+            around.events.rearm(SocketId::Udp(id), Readiness::READABLE);
         }
         datagram.ok_or(RecvError::WouldBlock)
     }
@@ -323,26 +340,26 @@ impl Stack {
             }
         }
     }
+}
 
+impl UdpSocket {
     /// May this be sent, and where does it go?
     fn check_send(
         &mut self,
-        now: Instant,
         id: UdpId,
+        around: &mut Around<'_>,
         to: Option<SocketAddr>,
         len: usize,
         segment: Option<NonZeroU16>,
     ) -> Result<(SocketAddr, Route), SendError> {
-        self.net.clamp(now);
-        let socket = self.udp.get_mut(id).ok_or(StaleId)?;
-        if let Some(error) = socket.error.take() {
+        if let Some(error) = self.error.take() {
             return Err(SendError::Earlier(error));
         }
-        let to = to.or(socket.peer).ok_or(SendError::NoPeer)?;
-        if to.port() == 0 || !takes(socket, to.ip()) {
+        let to = to.or(self.peer).ok_or(SendError::NoPeer)?;
+        if to.port() == 0 || !takes(self, to.ip()) {
             return Err(SendError::To(to));
         }
-        let route = route_for(&self.net, socket, to)?;
+        let route = route_for(around.net, self, to)?;
         let ip = if to.is_ipv4() {
             ipv4::MIN_HEADER_LEN
         } else {
@@ -362,16 +379,16 @@ impl Stack {
             return Err(SendError::TooBig { len, max: all });
         }
         let charge = charge(len, segment);
-        if charge > socket.options.send_buffer && len > one {
-            let max = socket.most_at_once(one);
+        if charge > self.options.send_buffer && len > one {
+            let max = self.most_at_once(one);
             return Err(SendError::TooBig { len, max });
         }
-        let memory = socket.send.is_empty() || !self.memory.is_full();
-        if socket.has_send_room(charge) && memory {
+        let memory = self.send.is_empty() || !around.memory.is_full();
+        if self.has_send_room(charge) && memory {
             Ok((to, route))
         } else {
-            socket.blocked = true;
-            self.events.rearm(SocketId::Udp(id), Readiness::WRITABLE);
+            self.blocked = true;
+            around.events.rearm(SocketId::Udp(id), Readiness::WRITABLE);
             Err(SendError::WouldBlock)
         }
     }
@@ -379,20 +396,17 @@ impl Stack {
     fn enqueue(
         &mut self,
         id: UdpId,
+        around: &mut Around<'_>,
         (to, route): (SocketAddr, Route),
         data: Bytes,
         segment: Option<NonZeroU16>,
     ) {
-        if let Some(socket) = self.udp.get_mut(id) {
-            socket.push_send(Pending { to, data, segment });
-            let held = socket.held();
-            let counters = &mut self.net.counters;
-            self.memory.charge(&mut socket.charged, held, counters);
-            self.net.interfaces[route.on.index()]
-                .line
-                .ready
-                .push(Ready::Udp(id.index()));
-        }
+        self.push_send(Pending { to, data, segment });
+        self.charge(around);
+        around.net.interfaces[route.on.index()]
+            .line
+            .ready
+            .push(Ready::Udp(id.index()));
     }
 }
 

@@ -2,21 +2,24 @@
 //!
 //! RFC 768, RFC 1122 §4.1.3, RFC 8085 §5.2. *Owns* no queue: sockets do. The user's calls are in `calls`.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+use super::Around;
 use super::calls::{flow_of, route_for};
-use super::socket::{Datagram, RecvError};
+use super::socket::{Datagram, Pending, RecvError, UdpSocket};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{DeviceError, Transmit};
 use crate::link::{RxChecksum, SegmentKind, Segmentation};
 use crate::stack::Stack;
+use crate::stack::counters::Counters;
 use crate::stack::endpoint::endpoint;
-use crate::stack::event::{Readiness, SocketId};
+use crate::stack::event::{Events, Readiness, SocketId};
 use crate::stack::icmp::{Complaint, IcmpError, IcmpErrorKind};
 use crate::stack::ids::{InterfaceId, UdpId};
 use crate::stack::ip::Outbound;
+use crate::stack::net::Net;
 use crate::stack::packet::{Delivery, Inbound, Waiter};
 use crate::stack::path::Route;
 use crate::stack::transmit::{FrameBudget, SenderTurn};
@@ -28,12 +31,7 @@ const TURN: usize = 8;
 
 impl Stack {
     /// A datagram came in.
-    pub(in crate::stack) fn handle_udp(
-        &mut self,
-        now: Instant,
-        packet: &Inbound,
-    ) -> Result<(), DropReason> {
-        let _ = now;
+    pub(in crate::stack) fn handle_udp(&mut self, packet: &Inbound) -> Result<(), DropReason> {
         let (header, data) =
             udp::Header::parse(&packet.segment).map_err(|_| DropReason::UdpMalformed)?;
         check_checksum(packet, &header)?;
@@ -45,58 +43,26 @@ impl Stack {
         let id = table
             .flow(&tuple)
             .or_else(|| table.bound(packet.on, packet.dst, to_port));
-        let from = endpoint(packet.on, packet.src, from_port);
-        let found = id.and_then(|id| Some((id, self.udp.get_mut(id)?)));
+        let copy_below = self.config.copy_below;
+        let (sockets, mut around) = self.all_udp_and_around();
+        let found = id.and_then(|id| Some((id, sockets.get_mut(id)?)));
         // A connected socket takes its flow only, as Linux's do: nothing that its peer sent to another
         // of our addresses, to a broadcast address or to a group.
         let found = found.filter(|(_, socket)| socket.connected.is_none_or(|flow| flow == tuple));
         let Some((id, socket)) = found else {
             // RFC 1122 §4.1.3.1.
-            self.net.complain(packet, Complaint::Port);
+            around.net.complain(packet, Complaint::Port);
             return Err(DropReason::UdpNoSocket);
         };
         // Who keeps up has an empty queue, which always takes what one frame brings.
-        if self.memory.is_full() && !socket.recv.is_empty() {
+        if around.memory.is_full() && !socket.recv.is_empty() {
             return Err(DropReason::UdpMemory);
         }
-        let size = packet
-            .segment_size
-            .map_or(data.len(), |size| size.get().into());
-        let mut rest = data;
-        let mut full = false;
-        loop {
-            let one = rest.split_to(size.min(rest.len()));
-            let small = one.len() < self.config.copy_below;
-            let datagram = Datagram {
-                data: if small {
-                    Bytes::copy_from_slice(&one)
-                } else {
-                    one
-                },
-                from,
-                // RFC 1122 §4.1.3.5.
-                to: packet.dst,
-                ttl: packet.ttl,
-                tos: packet.tos,
-            };
-            if socket.push_recv(datagram) {
-                self.net.counters.udp_datagrams_received += 1;
-            } else if full {
-                self.net.counters.drops.count(DropReason::UdpBufferFull);
-            } else {
-                full = true;
-            }
-            if rest.is_empty() {
-                break;
-            }
-        }
-        self.events.raise(SocketId::Udp(id), Readiness::READABLE);
-        self.charge_udp(id);
-        if full {
-            Err(DropReason::UdpBufferFull)
-        } else {
-            Ok(())
-        }
+        let from = endpoint(packet.on, packet.src, from_port);
+        let taken = socket.take(packet, data, from, copy_below, &mut around.net.counters);
+        around.events.raise(SocketId::Udp(id), Readiness::READABLE);
+        socket.charge(&mut around);
+        taken
     }
 
     /// An ICMP error quotes a datagram of ours.
@@ -110,7 +76,9 @@ impl Stack {
         let id = table
             .flow(&tuple)
             .or_else(|| table.bound(error.on, local.0, local.1));
-        let socket = id.and_then(|id| self.udp.get(id)).ok_or(unmatched)?;
+        let (sockets, around) = self.all_udp_and_around();
+        let found = id.and_then(|id| Some((id, sockets.get_mut(id)?)));
+        let (id, socket) = found.ok_or(unmatched)?;
         // RFC 8085 §5.2: only what was really sent may be quoted.
         let hears = socket
             .connected
@@ -127,32 +95,30 @@ impl Stack {
             | IcmpErrorKind::TimeExceeded
             | IcmpErrorKind::ParameterProblem => return Err(DropReason::IcmpIgnored),
         };
-        match id {
-            Some(id) if hears => self.udp_fail(id, what),
-            _ => return Err(DropReason::IcmpIgnored),
+        if !hears {
+            return Err(DropReason::IcmpIgnored);
         }
+        socket.fail(id, what, around.events);
         Ok(())
     }
 
     /// Keeps an error for the socket's next call.
     pub(in crate::stack) fn udp_fail(&mut self, id: UdpId, error: RecvError) {
-        if let Some(socket) = self.udp.get_mut(id) {
-            socket.error = Some(error);
-            let ready = Readiness::READABLE | Readiness::WRITABLE;
-            self.events.raise(SocketId::Udp(id), ready);
+        if let Ok((socket, around)) = self.udp_and_around(id) {
+            socket.fail(id, error, around.events);
         }
     }
 
     /// The tentative address that the first datagram waited for is a duplicate: that one is lost.
     pub(in crate::stack) fn udp_waiting_failed(&mut self, id: UdpId) {
-        let Some(socket) = self.udp.get_mut(id) else {
+        let Ok((socket, mut around)) = self.udp_and_around(id) else {
             return;
         };
         socket.pop_send();
-        self.net.counters.drops.count(DropReason::IpTentative);
+        around.net.counters.drops.count(DropReason::IpTentative);
         let mut way_on = None;
         while let Some(next) = socket.send.front().map(|pending| pending.to) {
-            match route_for(&self.net, socket, next) {
+            match route_for(around.net, socket, next) {
                 Ok(route) => {
                     way_on = Some(route.on);
                     break;
@@ -160,14 +126,14 @@ impl Stack {
                 // No line would ever give it a turn.
                 Err(_) => {
                     socket.pop_send();
-                    self.net.counters.drops.count(DropReason::NoRoute);
+                    around.net.counters.drops.count(DropReason::NoRoute);
                 }
             }
         }
-        self.charge_udp(id);
-        self.udp_fail(id, RecvError::HostUnreachable);
+        socket.charge(&mut around);
+        socket.fail(id, RecvError::HostUnreachable, around.events);
         if let Some(on) = way_on {
-            self.net.wake(on, Waiter::Udp(id));
+            around.net.wake(on, Waiter::Udp(id));
         }
     }
 
@@ -180,91 +146,10 @@ impl Stack {
         out: &mut T,
         budget: &mut FrameBudget,
     ) -> Result<SenderTurn, DeviceError> {
-        let Some(id) = self.udp.id_at(index) else {
-            return Ok(SenderTurn::Done);
-        };
-        loop {
-            let Some(socket) = self.udp.get_mut(id) else {
-                return Ok(SenderTurn::Done);
-            };
-            let Some(to) = socket.send.front().map(|pending| pending.to) else {
-                return Ok(SenderTurn::Done);
-            };
-            if budget.turn().cost >= TURN || budget.is_used_up() {
-                return Ok(SenderTurn::More);
-            }
-            let route = match route_for(&self.net, socket, to) {
-                Ok(route) if route.on == on => route,
-                Ok(route) => {
-                    // The next one leaves elsewhere: the socket goes on in that line.
-                    self.net.wake(route.on, Waiter::Udp(id));
-                    return Ok(SenderTurn::Done);
-                }
-                Err(error) => {
-                    socket.pop_send();
-                    self.charge_udp(id);
-                    self.net.counters.drops.count(DropReason::NoRoute);
-                    self.udp_fail(id, error.into());
-                    continue;
-                }
-            };
-            match self.send_first(now, id, &route, out, budget)? {
-                Delivery::Full => return Ok(SenderTurn::Full),
-                Delivery::Unresolved => return Ok(SenderTurn::Waiting),
-                Delivery::Taken | Delivery::Dropped => {}
-            }
-            self.told_room(id);
-        }
-    }
-
-    /// Sends the first datagram of a socket, or puts it in its neighbour's queue.
-    fn send_first<T: Transmit + ?Sized>(
-        &mut self,
-        now: Instant,
-        id: UdpId,
-        route: &Route,
-        out: &mut T,
-        budget: &mut FrameBudget,
-    ) -> Result<Delivery, DeviceError> {
-        let Some(socket) = self.udp.get_mut(id) else {
-            return Ok(Delivery::Dropped);
-        };
-        let Some(first) = socket.send.front() else {
-            return Ok(Delivery::Dropped);
-        };
-        let flow = flow_of(socket, route, first.to, self.net.ttl);
-        let mut header = [0; udp::HEADER_LEN];
-        let ports = udp::Fields::new(socket.local.port(), first.to.port());
-        ports.emit(first.data.len(), &mut header);
-        let packet = Outbound {
-            flow: &flow,
-            protocol: Protocol::UDP,
-            header: &header,
-            payload: core::slice::from_ref(&first.data),
-            segment: first.segment,
-            ect: false,
-        };
-        let datagrams = first.segment.map_or(1, |size| {
-            first.data.len().div_ceil(usize::from(size.get())) as u64
-        });
-        let delivery = self.net.send_datagram(now, route.on, id, &packet, out)?;
-        if matches!(delivery, Delivery::Taken | Delivery::Dropped) {
-            let kind = SegmentKind::Udp;
-            let segment = first.segment.map(|size| Segmentation { kind, size });
-            let device = &self.net.interfaces[route.on.index()].line.capabilities;
-            budget.spend(device.cost(first.data.len(), segment));
-            socket.pop_send();
-            self.net.counters.udp_datagrams_sent += datagrams;
-        }
-        Ok(delivery)
-    }
-
-    /// Charges what a socket's queues hold now.
-    pub(in crate::stack) fn charge_udp(&mut self, id: UdpId) {
-        if let Some(socket) = self.udp.get_mut(id) {
-            let held = socket.held();
-            let counters = &mut self.net.counters;
-            self.memory.charge(&mut socket.charged, held, counters);
+        let (sockets, mut around) = self.all_udp_and_around();
+        match sockets.at_mut(index) {
+            Some((id, socket)) => socket.turn(now, (id, on), &mut around, out, budget),
+            None => Ok(SenderTurn::Done),
         }
     }
 
@@ -278,15 +163,148 @@ impl Stack {
             })
             .sum()
     }
+}
 
-    fn told_room(&mut self, id: UdpId) {
-        self.charge_udp(id);
-        if let Some(socket) = self.udp.get_mut(id)
-            && socket.blocked
-            && socket.send_charge * 2 <= socket.options.send_buffer
-        {
-            socket.blocked = false;
-            self.events.raise(SocketId::Udp(id), Readiness::WRITABLE);
+impl UdpSocket {
+    /// Queues what a packet brought, each datagram of a merged one for itself.
+    fn take(
+        &mut self,
+        packet: &Inbound,
+        data: Bytes,
+        from: SocketAddr,
+        copy_below: usize,
+        counters: &mut Counters,
+    ) -> Result<(), DropReason> {
+        let size = packet
+            .segment_size
+            .map_or(data.len(), |size| size.get().into());
+        let mut rest = data;
+        let mut full = false;
+        loop {
+            let one = rest.split_to(size.min(rest.len()));
+            let small = one.len() < copy_below;
+            let datagram = Datagram {
+                data: if small {
+                    Bytes::copy_from_slice(&one)
+                } else {
+                    one
+                },
+                from,
+                // RFC 1122 §4.1.3.5.
+                to: packet.dst,
+                ttl: packet.ttl,
+                tos: packet.tos,
+            };
+            if self.push_recv(datagram) {
+                counters.udp_datagrams_received += 1;
+            } else if full {
+                counters.drops.count(DropReason::UdpBufferFull);
+            } else {
+                full = true;
+            }
+            if rest.is_empty() {
+                break;
+            }
+        }
+        if full {
+            Err(DropReason::UdpBufferFull)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Keeps an error for its next call.
+    fn fail(&mut self, id: UdpId, error: RecvError, events: &mut Events) {
+        self.error = Some(error);
+        let ready = Readiness::READABLE | Readiness::WRITABLE;
+        events.raise(SocketId::Udp(id), ready);
+    }
+
+    /// Sends a few datagrams.
+    fn turn<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        (id, on): (UdpId, InterfaceId),
+        around: &mut Around<'_>,
+        out: &mut T,
+        budget: &mut FrameBudget,
+    ) -> Result<SenderTurn, DeviceError> {
+        loop {
+            let Some(first) = self.send.front() else {
+                return Ok(SenderTurn::Done);
+            };
+            if budget.turn().cost >= TURN || budget.is_used_up() {
+                return Ok(SenderTurn::More);
+            }
+            let route = match route_for(around.net, self, first.to) {
+                Ok(route) if route.on == on => route,
+                Ok(route) => {
+                    // The next one leaves elsewhere: the socket goes on in that line.
+                    around.net.wake(route.on, Waiter::Udp(id));
+                    return Ok(SenderTurn::Done);
+                }
+                Err(error) => {
+                    self.pop_send();
+                    self.charge(around);
+                    around.net.counters.drops.count(DropReason::NoRoute);
+                    self.fail(id, error.into(), around.events);
+                    continue;
+                }
+            };
+            match self.offer(now, id, &route, first, around.net, out)? {
+                Delivery::Full => return Ok(SenderTurn::Full),
+                Delivery::Unresolved => return Ok(SenderTurn::Waiting),
+                Delivery::Taken | Delivery::Dropped => {}
+            }
+            let Some(gone) = self.pop_send() else {
+                return Ok(SenderTurn::Done);
+            };
+            let kind = SegmentKind::Udp;
+            let segment = gone.segment.map(|size| Segmentation { kind, size });
+            let device = &around.net.interfaces[on.index()].line.capabilities;
+            budget.spend(device.cost(gone.data.len(), segment));
+            around.net.counters.udp_datagrams_sent += gone.datagrams();
+            self.told_room(id, around);
+        }
+    }
+
+    /// Offers a datagram to the device, or puts it in its neighbour's queue.
+    fn offer<T: Transmit + ?Sized>(
+        &self,
+        now: Instant,
+        id: UdpId,
+        route: &Route,
+        pending: &Pending,
+        net: &mut Net,
+        out: &mut T,
+    ) -> Result<Delivery, DeviceError> {
+        let flow = flow_of(self, route, pending.to, net.ttl);
+        let mut header = [0; udp::HEADER_LEN];
+        let ports = udp::Fields::new(self.local.port(), pending.to.port());
+        ports.emit(pending.data.len(), &mut header);
+        let packet = Outbound {
+            flow: &flow,
+            protocol: Protocol::UDP,
+            header: &header,
+            payload: core::slice::from_ref(&pending.data),
+            segment: pending.segment,
+            ect: false,
+        };
+        net.send_datagram(now, route.on, id, &packet, out)
+    }
+
+    /// Charges what its queues hold now.
+    pub(super) fn charge(&mut self, around: &mut Around<'_>) {
+        let held = self.held();
+        let counters = &mut around.net.counters;
+        around.memory.charge(&mut self.charged, held, counters);
+    }
+
+    fn told_room(&mut self, id: UdpId, around: &mut Around<'_>) {
+        self.charge(around);
+        if self.blocked && self.send_charge * 2 <= self.options.send_buffer {
+            self.blocked = false;
+            around.events.raise(SocketId::Udp(id), Readiness::WRITABLE);
         }
     }
 }

@@ -16,3 +16,36 @@ pub(super) use socket::UdpSockets;
 #[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
 pub(crate) use socket::charge;
 pub use socket::{BindError, ConnectUdpError, Datagram, RecvError, SendError, UdpOptions};
+
+use super::Stack;
+use super::event::Events;
+use super::ids::{StaleId, UdpId};
+use super::memory::Memory;
+use super::net::Net;
+use socket::UdpSocket;
+
+/// The parts of a stack that a call into a socket may concern beside its slot: a socket is looked up once
+/// for each call, then its slot is passed with these.
+struct Around<'a> {
+    net: &'a mut Net,
+    events: &'a mut Events,
+    memory: &'a mut Memory,
+}
+
+impl Stack {
+    /// All sockets, and what is around them.
+    fn all_udp_and_around(&mut self) -> (&mut UdpSockets, Around<'_>) {
+        let around = Around {
+            net: &mut self.net,
+            events: &mut self.events,
+            memory: &mut self.memory,
+        };
+        (&mut self.udp, around)
+    }
+
+    /// The socket that a user names.
+    fn udp_and_around(&mut self, id: UdpId) -> Result<(&mut UdpSocket, Around<'_>), StaleId> {
+        let (sockets, around) = self.all_udp_and_around();
+        Ok((sockets.get_mut(id).ok_or(StaleId)?, around))
+    }
+}

@@ -134,6 +134,13 @@ pub(super) struct Pending {
 }
 
 impl Pending {
+    /// Datagrams that it is, for who receives them.
+    pub(super) fn datagrams(&self) -> u64 {
+        self.segment.map_or(1, |size| {
+            self.data.len().div_ceil(usize::from(size.get())) as u64
+        })
+    }
+
     fn charge(&self) -> usize {
         charge(self.data.len(), self.segment)
     }
