@@ -297,6 +297,38 @@ fn a_duplicate_is_reported_once_and_first() {
     );
 }
 
+/// With room for two blocks the duplicate and the run that holds it are all that there is to tell: another ACK would
+/// be one that nobody asked for.
+#[test]
+fn a_run_that_holds_a_duplicate_is_told_with_it() {
+    let mut rcv = receive(1000);
+    let told = |rcv: &mut Receive| {
+        let (window, edge) = rcv.advertise();
+        let room = 2;
+        let told = rcv.scale.bytes(window);
+        rcv.on_ack_sent(told, edge, Carried::Nothing { room });
+    };
+    // Three duplicates for the hole, and no more.
+    for at in [200, 300, 400] {
+        rcv.take(&text(BASE + at, 100));
+        told(&mut rcv);
+        assert!(!rcv.wants_ack(true));
+    }
+    rcv.take(&text(BASE + 220, 50));
+    assert!(rcv.wants_ack(true));
+    told(&mut rcv);
+    assert!(!rcv.wants_ack(true));
+    // Another run that changed has an ACK of its own.
+    rcv.take(&text(BASE + 600, 100));
+    rcv.take(&text(BASE + 220, 50));
+    told(&mut rcv);
+    assert!(rcv.wants_ack(true));
+    let block = |at: u32, len: u32| (BASE + at, BASE + at + len);
+    assert!(sacks(&rcv).contains(&block(600, 100)));
+    told(&mut rcv);
+    assert!(!rcv.wants_ack(true));
+}
+
 /// Covers: TCP-43, CC-11
 #[test]
 fn acks_are_delayed_for_less_than_two_segments_in_order() {

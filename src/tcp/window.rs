@@ -89,8 +89,11 @@ impl Receive {
         if let Some((left, right)) = holder {
             blocks.push(seq(left), seq(right));
         }
-        let left = room - blocks.len();
-        for run in self.assembler.blocks(left) {
+        let (left, untold) = (room - blocks.len(), self.assembler.untold());
+        // The holder takes no second place, and is told.
+        let mut oldest = self.assembler.blocks(left + 1).take(untold.min(left + 1));
+        let runs = left + usize::from(oldest.any(|run| Some(run) == holder));
+        for run in self.assembler.blocks(runs) {
             if blocks.len() == room {
                 break;
             }
@@ -98,7 +101,7 @@ impl Receive {
                 blocks.push(seq(run.0), seq(run.1));
             }
         }
-        report.runs = left.min(self.assembler.untold());
+        report.runs = runs.min(untold);
         report
     }
 
