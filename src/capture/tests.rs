@@ -214,6 +214,42 @@ fn cut_files_say_what_is_missing() {
     assert_eq!((complete, most), (5, 2));
 }
 
+/// As many interfaces as a file may have are read, one more is nonsense: their table is memory.
+#[test]
+fn interfaces_are_bounded() {
+    let most = 65_536;
+    for (count, is_complete) in [(most, true), (most + 1, false)] {
+        let mut file = section(true);
+        let one = interface(true, 1, &[]);
+        (0..count).for_each(|_| file.extend(&one));
+        let (_, _, ended) = read(&file);
+        assert_eq!(
+            matches!(ended, Ended::Complete),
+            is_complete,
+            "{count}: {ended}"
+        );
+    }
+}
+
+/// A block that nobody knows is passed over; cut, it is missing like any other.
+#[test]
+fn an_unknown_block_that_is_cut_is_cut() {
+    let mut file = section(true);
+    file.extend(interface(true, 1, &[]));
+    let before = file.len();
+    file.extend(block(true, 0x0BAD, &[0; 64]));
+    assert!(matches!(read(&file).2, Ended::Complete));
+    let body = before + 8 + 64;
+    for len in before + 8..body {
+        let (_, _, ended) = read(&file[..len]);
+        let rest = u64::try_from(body - len).unwrap();
+        assert!(
+            matches!(ended, Ended::Cut { missing, .. } if missing == rest),
+            "{len}: {ended}"
+        );
+    }
+}
+
 #[test]
 fn a_huge_promise_allocates_nothing_and_a_huge_skip_ends() {
     let mut file = section(true);

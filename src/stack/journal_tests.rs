@@ -14,7 +14,9 @@ use crate::base::Seed;
 use crate::device::{Capabilities, Medium};
 use crate::link::{RxChecksum, RxMeta};
 use crate::stack::ids::{Id, RawId};
-use crate::stack::{Difference, ListenOptions, Mismatch, PingOptions, Twin, UdpOptions};
+use crate::stack::{
+    Difference, ListenOptions, Mismatch, PingOptions, PingOutcome, Twin, UdpOptions,
+};
 use crate::tcp::TcpOptions;
 
 /// A journal that tests read.
@@ -420,4 +422,35 @@ fn one_call_moves_64_mib_at_most() {
         _ => None,
     });
     assert_eq!(lens.collect::<Vec<_>>(), [MOST, MOST]);
+}
+
+/// What came with a reply is content too: a twin's with another number or time is another reply.
+#[test]
+fn all_of_a_reply_counts() {
+    let reply = PingReply {
+        from: core::net::Ipv4Addr::LOCALHOST.into(),
+        seq: 1,
+        payload: Bytes::from_static(b"x"),
+        ttl: 64,
+        at: Instant::from_millis(1),
+        outcome: PingOutcome::Reply,
+    };
+    let told = |change: fn(&mut PingReply)| {
+        let mut other = reply.clone();
+        change(&mut other);
+        other.tell(true)
+    };
+    let changes: [fn(&mut PingReply); 6] = [
+        |it| it.from = core::net::Ipv4Addr::BROADCAST.into(),
+        |it| it.seq = 2,
+        |it| it.payload = Bytes::from_static(b"y"),
+        |it| it.ttl = 63,
+        |it| it.at = Instant::from_millis(2),
+        |it| it.outcome = PingOutcome::TimeExceeded,
+    ];
+    let whole = reply.tell(true);
+    for change in changes {
+        assert_ne!(told(change), whole);
+    }
+    assert_eq!(told(|_| {}), whole);
 }

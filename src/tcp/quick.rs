@@ -53,3 +53,29 @@ impl QuickAcks {
         self.left > 0 && !self.answered
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection that answers is quick again once it was idle: what came of answers before says nothing of a
+    /// stream that begins now.
+    #[test]
+    fn answers_before_an_idle_time_are_forgotten() {
+        let delay = Duration::from_millis(40);
+        let idle = 200_000_000;
+        let mut quick = QuickAcks::default();
+        let at = Instant::from_millis;
+        quick.on_text(at(1000), idle, 16);
+        assert!(quick.is_due());
+        quick.on_own_text(at(1001), delay);
+        assert!(!quick.is_due(), "the ACK rides on the answer");
+        quick.on_text(at(1100), idle, 16);
+        assert!(!quick.is_due());
+        quick.on_text(at(1301), idle, 16);
+        assert!(quick.is_due());
+        // Text that leaves later than an ACK may wait answers nothing.
+        quick.on_own_text(at(1341), delay);
+        assert!(quick.is_due());
+    }
+}

@@ -25,6 +25,7 @@ use netloom::device::{
 };
 use netloom::host::{ConnectOptions, Host, HostBuilder, HostError, TcpStream};
 use netloom::stack::{AddressState, ListenOptions};
+use netloom::tcp::congestion::Choice;
 
 /// Far longer than anything here takes; only a bug reaches it.
 const LONG: Duration = Duration::from_secs(20);
@@ -969,6 +970,22 @@ fn routes_and_gateways_of_the_builder_lead_somewhere() {
                 assert!(!leads, "{what}: {error}");
                 assert_eq!(error.kind(), ErrorKind::NetworkUnreachable);
             }
+        }
+    }
+}
+
+/// The builder's congestion control is that of connections which are given none.
+#[test]
+fn the_congestion_control_of_the_builder_is_used() {
+    for choice in [Choice::Reno, Choice::Bbr3] {
+        let (a, b) = pair(Medium::Ip, 1500);
+        let spawn = |device, address: &str| {
+            let host = Host::builder(device).address(address.parse().unwrap());
+            host.congestion(choice.clone()).spawn().unwrap()
+        };
+        let (near, far) = (spawn(a, "10.7.0.1/24"), spawn(b, "10.7.0.2/24"));
+        for stream in <[TcpStream; 2]>::from(connected(&near, &far)) {
+            assert_eq!(stream.info().unwrap().congestion_control, choice.name());
         }
     }
 }

@@ -128,6 +128,31 @@ mod tests {
         sources
     }
 
+    /// RFC 6724 §2.1: the table, and what stands next to each of its prefixes.
+    #[test]
+    fn labels_are_those_of_the_default_table() {
+        for (address, wanted) in [
+            ("::1", 0),
+            ("::2", 3),
+            ("::ffff:10.0.0.1", 4),
+            ("2001::1", 5),
+            ("2001:1::1", 1),
+            ("2002::1", 2),
+            ("2003::1", 1),
+            ("fbff::1", 1),
+            ("fc00::1", 13),
+            ("fdff::1", 13),
+            ("fe80::1", 1),
+            ("fec0::1", 11),
+            ("feff::1", 11),
+            ("ff02::1", 1),
+            ("3ffe::1", 12),
+            ("3fff::1", 1),
+        ] {
+            assert_eq!(label(address.parse().unwrap()), wanted, "{address}");
+        }
+    }
+
     /// Covers: SEL-3, SEL-6 (the rules in their order).
     #[test]
     fn source_selection_table() {

@@ -9,6 +9,7 @@ use super::ListenOptions;
 use super::hostile_tests::{fields, timestamp};
 use super::regression_tests::icmp_error;
 use super::tests::{Link, SERVER, Wire};
+use super::time_waits::Name;
 use crate::base::{DropReason, Instant, Seed};
 use crate::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
 use crate::ipv4::icmp::UnreachableCode;
@@ -826,4 +827,22 @@ fn without_time_wait_a_reset_still_waits_for_the_device() {
     link.ends[0].stack.handle_timeout(now);
     link.settle();
     assert_eq!(count_reset(&link, &[client]), 1);
+}
+
+/// RSTs that no device takes: never more than there were connections.
+#[test]
+fn resets_that_nobody_takes_are_bounded() {
+    let mut link = Link::new();
+    let (client, _) = link.connected();
+    let stack = &mut link.ends[1].stack;
+    let slot = stack.tcp.slots.get_mut(client).unwrap();
+    let name = Name::of(slot);
+    let reset = slot.connection.abort().unwrap();
+    for _ in 0..100 {
+        stack.say_farewell(name, reset);
+    }
+    let kept = stack.tcp.farewells.len();
+    assert!((1..=8).contains(&kept), "{kept}");
+    let dropped = stack.counters().drops.get(DropReason::OutboxFull);
+    assert_eq!(dropped, 100 - kept as u64);
 }

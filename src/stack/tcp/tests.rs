@@ -13,7 +13,9 @@ use super::{AcceptError, ConnectError, ListenError, ListenOptions};
 use crate::base::{Instant, Seed};
 use crate::device::{Capabilities, DeviceError, Medium, Receive, RxBatch, Sent, Transmit};
 use crate::link::{RxChecksum, RxFrame, RxMeta, TxFrame};
-use crate::stack::{Config, Event, InterfaceConfig, InterfaceId, Port, Stack, TcpId};
+use crate::stack::{
+    Config, Event, InterfaceConfig, InterfaceId, Port, Readiness, SocketId, Stack, TcpId,
+};
 use crate::tcp::{ReadError, State, TcpFailure, TcpOptions, WriteError};
 
 /// One direction of the link: frames, whole, with partial checksums trusted. Whoever has it sees what
@@ -178,6 +180,33 @@ impl Link {
 
     pub(super) fn state(&self, end: usize, id: TcpId) -> State {
         self.ends[end].stack.tcp_info(id).unwrap().state
+    }
+}
+
+/// Both open at once: each is told that it is connected, and that it may write.
+#[test]
+fn both_of_a_simultaneous_open_are_told() {
+    let mut link = Link::new();
+    let names: [SocketAddr; 2] =
+        ["10.0.0.1:1000", "10.0.0.2:2000"].map(|name| name.parse().unwrap());
+    let ids = [0, 1].map(|at: usize| {
+        let (own, peer) = (names[at], names[1 - at]);
+        let options = TcpOptions::default();
+        let stack = &mut link.ends[at].stack;
+        stack
+            .tcp_connect(link.now, peer, Some(own), options)
+            .unwrap()
+    });
+    link.settle();
+    for (at, id) in ids.into_iter().enumerate() {
+        assert_eq!(link.state(at, id), State::Established);
+        let told = link.ends[at].told.iter();
+        let told = told.filter(|event| event.id == SocketId::Tcp(id));
+        let told = told.fold(Readiness::empty(), |all, event| all | event.ready);
+        assert!(
+            told.contains(Readiness::CONNECTED | Readiness::WRITABLE),
+            "{at}: {told:?}"
+        );
     }
 }
 

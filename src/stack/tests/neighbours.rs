@@ -638,3 +638,17 @@ fn an_entry_that_failed_is_not_found_again() {
         assert_eq!(rig.only().dst.octets()[5], other.octets()[3]);
     }
 }
+
+/// A medium without link addresses has no neighbours: solicitations are not answered there.
+#[test]
+fn a_medium_without_addresses_solicits_nobody() {
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1500))
+        .link_local(false)
+        .address("fd00::1/64".parse().unwrap());
+    let mut rig = Rig::bare(Config::new(Seed::from_number(1)), interface);
+    rig.drain();
+    let frame = solicitation(PEER6, PEER_MAC, OURS6);
+    rig.receive(frame[ethernet::HEADER_LEN..].to_vec());
+    assert!(rig.drain().is_empty());
+    assert_eq!(rig.drops(DropReason::IcmpIgnored), 1);
+}

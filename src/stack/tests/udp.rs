@@ -3,6 +3,7 @@
 use super::*;
 use crate::link::{PartialChecksum, SegmentKind, Segmentation};
 use crate::stack::memory::Memory;
+use crate::stack::udp_socket::OVERHEAD;
 use core::num::NonZeroU16;
 use ipv4::icmp::{Message, UnreachableCode};
 
@@ -466,6 +467,20 @@ fn a_full_receive_queue_drops_and_counts() {
     assert!(rig.stack.udp_recv(id).is_ok());
 }
 
+/// Each datagram of a merged arrival that finds no room is counted.
+#[test]
+fn what_a_merged_arrival_loses_is_counted_by_datagrams() {
+    let mut rig = Rig::new();
+    let options = UdpOptions::new().recv_buffer(1000);
+    let id = rig.stack.udp_bind(addr("0.0.0.0:7"), options).unwrap();
+    let frame = udp_frame("10.0.0.2:9", "10.0.0.1:7", &[7; 2000]);
+    let meta = RxMeta::new(rig.now).with_segment_size(NonZeroU16::new(200));
+    rig.receive_with(frame, meta);
+    let got = core::iter::from_fn(|| rig.stack.udp_recv(id).ok()).count() as u64;
+    assert_eq!(got, 3);
+    assert_eq!(rig.drops(DropReason::UdpBufferFull), 10 - got);
+}
+
 /// Arriving super-segments are split into datagrams that share the buffer.
 #[test]
 fn a_merged_arrival_is_many_datagrams() {
@@ -487,6 +502,23 @@ fn a_merged_arrival_is_many_datagrams() {
         !whole.contains(&lens[2].as_ptr()),
         "a small one pins no buffer"
     );
+}
+
+/// What `TooBig` names as the most is taken, to the last octet of the buffer.
+#[test]
+fn as_much_as_fits_the_buffer_is_taken_at_once() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let options = UdpOptions::new().send_buffer(7 * (100 + OVERHEAD));
+    let id = rig.stack.udp_bind(addr("0.0.0.0:0"), options).unwrap();
+    let (to, size) = (Some(addr("10.0.0.2:7")), NonZeroU16::new(100).unwrap());
+    let mut send = |len| {
+        let data = Bytes::from(vec![7; len]);
+        rig.stack.udp_send_segmented(rig.now, id, to, data, size)
+    };
+    let too_big = SendError::TooBig { len: 701, max: 700 };
+    assert_eq!(send(701), Err(too_big));
+    assert!(send(700).is_ok());
 }
 
 /// One super-segment where the device cuts it, else datagrams that share the buffer.
