@@ -585,6 +585,38 @@ fn duplicates_of_an_episode_that_is_over_make_no_room() {
     });
 }
 
+/// Without SACK nothing is delivered until the first partial ACK. What that acknowledges lets as much leave once, in
+/// BBR's recovery too, though a round is over with it.
+#[test]
+fn a_partial_ack_counts_once_where_a_recovery_begins_with_what_is_in_flight() {
+    for choice in [Choice::Bbr, Choice::Bbr3] {
+        let mut t = Scenario::established()
+            .congestion(choice)
+            .without_sack()
+            .build();
+        t.run(
+            r"
+            +0   write(4, ..., 40000) = 40000
+            +.05 > ...
+            +.05 < . 1:1(0) ack 1 win 65535
+            +0   < . 1:1(0) ack 1 win 65535
+            +0   < . 1:1(0) ack 1 win 65535
+            +.01 > ...
+        ",
+        );
+        let before = Cell::new(0);
+        t.info(|info| {
+            assert!(matches!(info.phase, Phase::Recovery), "{info:?}");
+            before.set(info.in_flight);
+        });
+        t.run("+.05 < . 1:1(0) ack 5001 win 65535\n+0 > ...");
+        t.info(|info| {
+            let most = before.get() + 5000;
+            assert!(info.cwnd <= most, "{before:?} before, then {info:?}");
+        });
+    }
+}
+
 /// RFC 6582 §3.2 step 1: duplicates at the point where an episode ended may answer what it sent for nothing.
 #[test]
 fn duplicates_where_an_episode_ended_start_none() {

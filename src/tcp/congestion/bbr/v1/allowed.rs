@@ -71,8 +71,12 @@ impl Bbr {
     fn grow(&mut self, cx: &Cx, sample: &AckSample) {
         let acked = sample.newly_acked;
         if core::mem::take(&mut self.just_entered) {
+            // That is all, even when the round of conservation is over with it, as without SACK where only the first
+            // partial ACK delivers: the same octets would count twice.
             self.cwnd = cx.inflight.saturating_add(acked.max(cx.smss));
-        } else if sample.newly_lost > 0 {
+            return;
+        }
+        if sample.newly_lost > 0 {
             self.cwnd = self.cwnd.saturating_sub(sample.newly_lost).max(cx.smss);
         }
         if self.conserves {
