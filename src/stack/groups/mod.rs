@@ -22,8 +22,9 @@ pub(crate) struct Groups {
     /// one with a host part of zero.
     broadcasts: BTreeSet<Ipv4Addr>,
     screen: Screen,
-    /// The solicited-node groups (RFC 4291 §2.7.1) that we are in, and for how many addresses.
-    solicited_nodes: BTreeMap<Ipv6Addr, usize>,
+    /// The solicited-node groups (RFC 4291 §2.7.1) that we are in, by their last 24 bits, and for how many
+    /// addresses.
+    solicited_nodes: BTreeMap<u32, usize>,
 }
 
 impl Groups {
@@ -34,14 +35,14 @@ impl Groups {
             self.screen.add(IpAddr::V4(broadcast));
         }
         if let IpAddr::V6(own) = cidr.address() {
-            *self.solicited_nodes.entry(solicited_node(own)).or_default() += 1;
+            *self.solicited_nodes.entry(last_bits(own)).or_default() += 1;
         }
     }
 
     /// It is another station's.
     pub(crate) fn leave_for(&mut self, address: IpAddr) {
         if let IpAddr::V6(own) = address
-            && let Entry::Occupied(mut members) = self.solicited_nodes.entry(solicited_node(own))
+            && let Entry::Occupied(mut members) = self.solicited_nodes.entry(last_bits(own))
         {
             *members.get_mut() -= 1;
             if *members.get() == 0 {
@@ -57,7 +58,8 @@ impl Groups {
             // RFC 4291 §2.8, RFC 4861 §7.2.1: all-nodes, and the solicited-node group of each address. All
             // 24 bits count (r64).
             IpAddr::V6(a) => {
-                a.is_multicast() && (a == ipv6::ALL_NODES || self.solicited_nodes.contains_key(&a))
+                let ours = || self.solicited_nodes.contains_key(&last_bits(a));
+                a == ipv6::ALL_NODES || (a == solicited_node(a) && ours())
             }
         }
     }
@@ -84,6 +86,12 @@ impl Groups {
             IpAddr::V4(_) | IpAddr::V6(_) => None,
         }
     }
+}
+
+/// The 24 bits that a solicited-node group has of its address.
+const fn last_bits(address: Ipv6Addr) -> u32 {
+    let [.., a, b, c] = address.octets();
+    u32::from_be_bytes([0, a, b, c])
 }
 
 #[cfg(test)]
