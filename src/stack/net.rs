@@ -1,7 +1,8 @@
 //! Everything below the sockets in one value: interfaces, routes, neighbours, timers, counters.
 //!
 //! Kept apart from the sockets so that code which holds a connection can still send, route and set
-//! timers. *Owns* the way out. *Does not* know any socket: what concerns one is a [`Notice`].
+//! timers. *Owns* the parts, and who is put in which line. What is done with them lies in their rooms: `ip`, `path`,
+//! `address`, `neighbour`, `icmp`. *Does not* know any socket: what concerns one is a [`Notice`].
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::VecDeque;

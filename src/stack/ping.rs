@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::event::{Readiness, SocketId};
 use super::icmp::{IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, PingId, Slab, StaleId};
+use super::ip;
 use super::packet::{Flow, Inbound, OwnedPacket, Owner};
 use super::taken::Taken;
 use super::udp::{RecvError, SendError};
@@ -218,11 +219,7 @@ impl Stack {
             ttl: socket.options.ttl.unwrap_or(self.net.ttl),
             tos: 0,
         };
-        let ip = if to.is_ipv4() {
-            ipv4::MIN_HEADER_LEN
-        } else {
-            ipv6::HEADER_LEN
-        };
+        let ip = ip::header_len(to);
         let max = route.mtu - ip - ipv4::icmp::HEADER_LEN;
         let len = payload.len();
         if len > max {

@@ -71,8 +71,13 @@ impl Net {
         self.is_ours(src, local.then_some(on))
     }
 
+    /// Are packets to `address` taken, on `scope` if that is given: is it ours, or does an interface take any?
+    pub(crate) fn takes(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
+        self.is_ours(address, scope) || self.accepts_foreign(address, scope)
+    }
+
     /// Does an interface take packets for other hosts' addresses as ours?
-    pub(crate) fn accepts_foreign(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
+    fn accepts_foreign(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
         let mut interfaces = self.interfaces.iter();
         interfaces.any(|i| {
             let foreign = i.classify(address) == Destination::Ours;

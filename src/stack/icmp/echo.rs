@@ -1,4 +1,7 @@
-//! Echo requests, answered. Those that we send, and the answers to them, are `ping`'s.
+//! Echo requests that came in, answered.
+//!
+//! RFC 792, RFC 1122 §3.2.2.6, RFC 4443 §4.2. *Owns* the answer. *Does not* send requests: `ping` does, and hears
+//! what they are answered.
 
 use core::net::IpAddr;
 

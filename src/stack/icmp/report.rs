@@ -72,9 +72,7 @@ impl Stack {
             quoted_segment: packet.segment.slice_ref(segment),
         };
         // RFC 5927 §4: what we did not send cannot have failed.
-        if !self.net.is_ours(error.quoted_src, None)
-            && !self.net.accepts_foreign(error.quoted_src, None)
-        {
+        if !self.net.takes(error.quoted_src, None) {
             return Err(DropReason::IcmpUnmatched);
         }
         if let IcmpErrorKind::TooBig { .. } = error.kind {

@@ -31,6 +31,7 @@ use super::interface::{Destination, Interface};
 use super::packet::Inbound;
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
 use crate::link::RxMeta;
+use crate::{ipv4, ipv6};
 
 /// What the link layer said about a frame.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +93,14 @@ impl Stack {
         self.net.counters.tcp_segments_received += 1;
         self.handle_tcp(now, packet);
         Ok(())
+    }
+}
+
+/// Bytes of the IP header of what we send to `dst`: options and extension headers are not sent.
+pub(super) const fn header_len(dst: IpAddr) -> usize {
+    match dst {
+        IpAddr::V4(_) => ipv4::MIN_HEADER_LEN,
+        IpAddr::V6(_) => ipv6::HEADER_LEN,
     }
 }
 

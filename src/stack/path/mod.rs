@@ -12,6 +12,7 @@ mod routes;
 pub(crate) use routes::Routes;
 
 use core::net::IpAddr;
+use std::io;
 
 use super::ids::InterfaceId;
 use super::net::Net;
@@ -45,6 +46,17 @@ pub enum RouteError {
     /// Unspecified or loopback: never on the wire (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2).
     #[error("{0} cannot be sent to: it is nobody's or a loopback address; give a host's")]
     Destination(IpAddr),
+}
+
+impl From<RouteError> for io::Error {
+    fn from(error: RouteError) -> Self {
+        let kind = match error {
+            RouteError::NoRoute(_) => io::ErrorKind::NetworkUnreachable,
+            RouteError::NoSource(_) => io::ErrorKind::AddrNotAvailable,
+            RouteError::NoScope(_) | RouteError::Destination(_) => io::ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
 }
 
 impl Net {

@@ -19,12 +19,13 @@ use crate::stack::endpoint::{scope_of, with_scope};
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, StaleId, UdpId};
 use crate::stack::interface::Ready;
+use crate::stack::ip;
 use crate::stack::net::Net;
 use crate::stack::packet::{Flow, OwnedPacket, Waiter};
 use crate::stack::path::{Route, RouteError};
 use crate::stack::tuple::{InUse, Tuple, is_link_local};
 use crate::stack::{Call, Stack};
-use crate::{ipv4, ipv6, udp};
+use crate::udp;
 
 /// Datagrams in a super-segment that software cuts: a drain of the interface stops between
 /// super-segments only, and nobody limits how small their datagrams are. Linux takes as many at once
@@ -73,7 +74,7 @@ impl Stack {
         if is_link_local(ip) && scope.is_none() && self.net.interfaces.len() > 1 {
             return Err(BindError::NoScope(ip));
         }
-        if !self.net.is_ours(ip, scope) && !self.net.accepts_foreign(ip, scope) {
+        if !self.net.takes(ip, scope) {
             return Err(BindError::NotOurs(ip));
         }
         let only = InterfaceId::from_index(0);
@@ -360,11 +361,7 @@ impl UdpSocket {
             return Err(SendError::To(to));
         }
         let route = route_for(around.net, self, to)?;
-        let ip = if to.is_ipv4() {
-            ipv4::MIN_HEADER_LEN
-        } else {
-            ipv6::HEADER_LEN
-        };
+        let ip = ip::header_len(to.ip());
         let headers = ip + udp::HEADER_LEN;
         let one = segment.map_or(len, |size| len.min(usize::from(size.get())));
         let room = route.mtu.min(MAX_IP_LEN) - headers;

@@ -287,17 +287,6 @@ impl From<ConnectUdpError> for io::Error {
     }
 }
 
-impl From<RouteError> for io::Error {
-    fn from(error: RouteError) -> Self {
-        let kind = match error {
-            RouteError::NoRoute(_) => io::ErrorKind::NetworkUnreachable,
-            RouteError::NoSource(_) => io::ErrorKind::AddrNotAvailable,
-            RouteError::NoScope(_) | RouteError::Destination(_) => io::ErrorKind::InvalidInput,
-        };
-        Self::new(kind, error)
-    }
-}
-
 /// Why a datagram or an echo request was not taken for sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
