@@ -3,7 +3,7 @@
 use super::*;
 use crate::link::{PartialChecksum, SegmentKind, Segmentation};
 use crate::stack::memory::Memory;
-use crate::stack::udp_socket::OVERHEAD;
+use crate::stack::udp::OVERHEAD;
 use core::num::NonZeroU16;
 use ipv4::icmp::{Message, UnreachableCode};
 

@@ -12,6 +12,8 @@ mod calls;
 mod datagrams;
 mod socket;
 
+#[cfg(test)]
+pub(super) use socket::OVERHEAD;
 pub(super) use socket::UdpSockets;
 #[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
 pub(crate) use socket::charge;

@@ -14,7 +14,7 @@ use crate::stack::path::RouteError;
 use crate::stack::tuple::Tuple;
 
 /// Bytes that each queued datagram is charged beside its data: the queue's own memory.
-pub(super) const OVERHEAD: usize = 128;
+pub(in crate::stack) const OVERHEAD: usize = 128;
 
 /// What `len` bytes of data are charged in a queue: as one datagram, or as those of a super-segment.
 pub(crate) fn charge(len: usize, segment: Option<NonZeroU16>) -> usize {
