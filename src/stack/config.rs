@@ -1,7 +1,7 @@
 //! What a stack is told at the start; every limit with its default.
 //!
 //! *Owns* the settings. Defaults that are choices name their source. *Does not* know interfaces:
-//! `interface_config` does.
+//! `interface::config` does.
 
 use core::ops::RangeInclusive;
 use core::time::Duration;

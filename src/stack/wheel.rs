@@ -38,6 +38,8 @@ pub(crate) enum TimerKey {
 }
 
 const KINDS: usize = 8;
+// A link has three bits for them.
+const _: () = assert!(KINDS <= 8);
 /// The finest bucket is 2^10 ns wide: 1 us.
 const SHIFT: u32 = 10;
 const BITS: u32 = 6;

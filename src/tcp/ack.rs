@@ -40,7 +40,7 @@ impl Connection {
         };
         self.on_window_told(now, was_shut);
         if acked > 0 {
-            self.on_una_advanced(now);
+            self.on_una_advanced(now, seg.at);
         }
         self.expand_send_buffer();
     }
@@ -125,17 +125,17 @@ impl Connection {
         let same_window = self.snd.scale.bytes(seg.wnd) == old_wnd;
         // RFC 5681 §2, (a) to (e); RFC 6675 §2 with SACK.
         let bare = seg.len() == 0 && seg.control == Control::None && ack == self.snd.una;
-        let outstanding = acked == 0 && !self.scoreboard.is_empty();
-        let pure = outstanding && bare && same_window;
+        let outstanding = !self.scoreboard.is_empty();
+        let pure = acked == 0 && bare && same_window;
         AckEffect {
             at: seg.at,
             ack,
             delivered,
             acked,
             duplicate: if self.sack {
-                outstanding && delivered.bytes > 0
+                acked == 0 && outstanding && delivered.bytes > 0
             } else {
-                pure
+                outstanding && pure
             },
             echo,
             pure_duplicate: pure && seg.options.sack.is_empty(),
@@ -192,8 +192,8 @@ impl Connection {
         }
     }
 
-    /// SND.UNA moved: RFC 6298 §5 (5.2), (5.3), and the writer may go on.
-    fn on_una_advanced(&mut self, now: Instant) {
+    /// SND.UNA moved, by an ACK that arrived at `at`: RFC 6298 §5 (5.2), (5.3), and the writer may go on.
+    fn on_una_advanced(&mut self, now: Instant, at: Instant) {
         self.retries = 0;
         self.persist.on_answer();
         self.persist.on_una(self.snd.una);
@@ -201,7 +201,7 @@ impl Connection {
         self.last_progress = now;
         self.timers.stop(Timer::UserTimeout);
         if self.scoreboard.is_empty() {
-            self.look_at_ack_delay(now);
+            self.look_at_ack_delay(at);
             self.stop_loss_timer();
         } else {
             self.restart_rto(now.plus_nanos(self.rtt.rto_nanos()));

@@ -16,7 +16,7 @@ use super::seq::SeqNum;
 /// How long an epoch lasts at most. Linux's count is of 60 s; a power of two here.
 pub(super) const EPOCH_SECS: u64 = 64;
 
-/// Redeemed cookies after which an epoch ends: what a table of 2^14 places holds, 147 KiB.
+/// Redeemed cookies after which an epoch ends: what a table of 2^14 places holds, 144 KiB.
 const EPOCH_REDEEMED: usize = 14_336;
 
 /// Both ends' initial numbers.

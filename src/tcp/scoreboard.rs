@@ -41,6 +41,11 @@ impl Scoreboard {
         self.records.is_empty()
     }
 
+    /// Is one segment out, as it left?
+    pub(crate) fn is_one(&self) -> bool {
+        self.records.len() == 1
+    }
+
     pub(crate) fn first(&self) -> Option<&Record> {
         self.records.first()
     }

@@ -93,6 +93,26 @@ fn a_peer_that_held_an_ack_once_is_waited_for() {
     }
 }
 
+/// Of several small segments the first is held since before the last one left: how soon their ACK comes then tells
+/// nothing of how long a peer holds one.
+#[test]
+fn small_segments_one_after_the_other_tell_nothing() {
+    let mut t = Scenario::established().build();
+    t.run("+0 setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 4) = 0");
+    for at in 0..10 {
+        let (start, middle, end) = (1 + at * 200, 101 + at * 200, 201 + at * 200);
+        t.run(&format!(
+            "+0   write(4, ..., 100) = 100
+             +0   > P. {start}:{middle}(100) ack 1
+             +.15 write(4, ..., 100) = 100
+             +0   > P. {middle}:{end}(100) ack 1
+             +.05 < . 1:1(0) ack {end} win 65535"
+        ));
+    }
+    not_probed(&mut t, 2001);
+    t.info(|info| assert_eq!(info.tail_probes, 0));
+}
+
 /// A peer that was prompt and then was not: one segment is sent twice for nothing, and cuts nothing, and that was the
 /// last one.
 #[test]
@@ -106,6 +126,27 @@ fn a_needless_probe_of_a_single_segment_is_the_last() {
          +.16 > P. {next}:{end}(1000) ack 1
          +.01 < . 1:1(0) ack {end} win 65535
          +.04 < . 1:1(0) ack {end} win 65535 <sack {next}:{end}>"
+    ));
+    let next = answered(&mut t, end, 20, 50);
+    not_probed(&mut t, next);
+    t.info(|info| assert_eq!((info.tail_probes, info.ssthresh), (1, u32::MAX)));
+}
+
+/// The same of a peer that sends no D-SACK: its ACK of the probe tells nothing but that it has the segment already
+/// (RFC 8985 §7.4.2), though nothing is out any more.
+///
+/// Covers: RAK-6.
+#[test]
+fn a_bare_duplicate_tells_that_a_probe_was_needless() {
+    let mut t = Scenario::established().build();
+    let next = answered(&mut t, 1, 8, 50);
+    let end = next + 1000;
+    t.run(&format!(
+        "+0   write(4, ..., 1000) = 1000
+         +0   > P. {next}:{end}(1000) ack 1
+         +.16 > P. {next}:{end}(1000) ack 1
+         +.01 < . 1:1(0) ack {end} win 65535
+         +.04 < . 1:1(0) ack {end} win 65535"
     ));
     let next = answered(&mut t, end, 20, 50);
     not_probed(&mut t, next);

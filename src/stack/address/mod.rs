@@ -1,8 +1,8 @@
 //! An interface's addresses: how they come into use, and who else claims them.
 //!
 //! RFC 4862 §5.4 (duplicate detection for IPv6), RFC 5227 §2.3, §2.4 (announcements and defence for
-//! IPv4). *Owns* each address's state and deadlines. *Does not* send: [`Addresses::on_timeout`] says
-//! what is due. Invariant: an address that is not [`AddressState::Preferred`] is never a source.
+//! IPv4). *Owns* each address's state and deadlines; `source` the choice among them, `owners` which interface has which, `claims` what is
+//! sent and heard of them. What is due is said by [`Addresses::on_timeout`]. Invariant: an address that is not [`AddressState::Preferred`] is never a source.
 
 mod claims;
 mod owners;

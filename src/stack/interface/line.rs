@@ -1,6 +1,6 @@
 //! The way out over one device: what the device can do, and who waits for it.
 //!
-//! *Owns* the outbox, the ready list and whose turn it is. *Does not* talk to the device: `poll_transmit` does.
+//! *Owns* the outbox, the ready list and whose turn it is, the line of owed RSTs, and what of the device's queue a connection may fill. *Does not* talk to the device: `poll_transmit` does.
 //! Nothing here knows of addresses: what is bounded for a device is bounded here, whatever sends over it.
 
 use std::collections::VecDeque;

@@ -1,7 +1,8 @@
 //! The sockets of one interface that have something to send, each once, in turn.
 //!
-//! *Owns* the order of turns, and what the first in line has had of a turn that a full device cut short. *Does not* know what a socket sends, nor whether it is still there: who
-//! takes an entry checks that its slot's socket sends over this interface. Constant work per
+//! *Owns* the order of turns, and what the first in line has had of a turn that a full device
+//! cut short (its slot's next socket, should that come into its place, has the rest). *Does not* know what a socket
+//! sends, nor whether it is still there: who takes an entry checks that its slot's socket sends over this interface. Constant work per
 //! operation.
 
 use std::collections::VecDeque;

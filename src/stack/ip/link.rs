@@ -1,7 +1,7 @@
 //! The way in up to IP: a frame's link header, and what it carries.
 //!
-//! RFC 894, RFC 1122 §2.3, RFC 2464, IEEE 802.1Q. *Owns* whose frame it is. *Does not* look into packets, but
-//! for the version where no link header tells. Every frame that stops here is counted under one
+//! RFC 894, RFC 1122 §2.3, RFC 2464, IEEE 802.1Q. *Owns* whose frame it is. *Does not* look into IP packets, but
+//! for the version where no link header tells; ARP's are read here. Every frame that stops here is counted under one
 //! [`DropReason`].
 
 use bytes::{Buf, Bytes};

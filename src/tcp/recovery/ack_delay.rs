@@ -4,7 +4,8 @@
 //!
 //! A wait that ends before the peer's delayed ACK comes costs a segment that it has, and, with a peer that sends no
 //! DSACK, a window that is cut for nothing. So it is long at first, and short only for a peer that has answered single
-//! segments well within the short one time after time; each doubt makes it long again, and proof of the contrary for good.
+//! segments well within the short one time after time; each probe makes it long again until the peer was prompt as often
+//! anew, and proof that one was needless for good.
 
 use core::time::Duration;
 
@@ -58,7 +59,7 @@ impl AckDelay {
         };
     }
 
-    /// A probe of a single segment left: whether the segment was lost is not known to be told ever.
+    /// A probe of a single segment left: whether the segment was lost may never be known.
     pub(super) fn on_probe(&mut self) {
         if *self != Self::Slow {
             *self = Self::default();

@@ -85,7 +85,7 @@ pub(crate) struct AckEffect {
     pub(crate) acked: u32,
     /// Is it a duplicate ACK by RFC 5681 §2, or RFC 6675 §2 with SACK?
     pub(crate) duplicate: bool,
-    /// Is it one that tells nothing at all: no SACK, no text, no other window?
+    /// Is it one that tells nothing at all: no SACK, no text, no other window? Something may be outstanding, or not.
     pub(crate) pure_duplicate: bool,
     /// The timestamp of ours that it brings back.
     pub(crate) echo: Option<Echo>,

@@ -35,12 +35,23 @@ pub(crate) struct Tlp {
     due: bool,
     /// A round trip was measured since the last probe left: one probe per measurement.
     measured: bool,
-    /// The probe that is armed, or was last, is of a flight of one segment.
-    of_one: bool,
+    /// What the probe that is armed, or was last, is of.
+    flight: Flight,
     /// The last probe that left was.
     was_of_one: bool,
     /// What the peer's delayed ACK adds to the wait of such a one.
     ack_delay: AckDelay,
+}
+
+/// What is out when a probe is armed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flight {
+    Several,
+    /// One segment, whose ACK a peer may hold.
+    One,
+    /// Several, no more than one of full size together: an ACK may be held for the first of them since before the last
+    /// one left, and tells nothing of how long.
+    Small,
 }
 
 impl Default for Tlp {
@@ -50,7 +61,7 @@ impl Default for Tlp {
             again: false,
             due: false,
             measured: true,
-            of_one: false,
+            flight: Flight::Several,
             was_of_one: false,
             ack_delay: AckDelay::default(),
         }
@@ -106,36 +117,46 @@ impl Connection {
             && tlp.end.is_none()
             && tlp.measured;
         if may {
-            let of_one = self.snd.nxt.past(self.snd.una) <= self.smss();
-            self.recovery.tlp.of_one = of_one;
-            self.arm_early(Early::Probe, now.plus_nanos(self.probe_time_out(of_one)));
+            let flight = self.flight();
+            self.recovery.tlp.flight = flight;
+            self.arm_early(Early::Probe, now.plus_nanos(self.probe_time_out(flight)));
         } else {
             self.stop_early(Early::Probe);
         }
     }
 
     /// RFC 8985 §7.2 (`TLP_calc_PTO`); in nanoseconds; the loss timer bounds it by the time-out.
-    fn probe_time_out(&self, of_one: bool) -> u64 {
+    fn probe_time_out(&self, flight: Flight) -> u64 {
         let Some(srtt) = self.rtt.srtt_nanos() else {
             return nanos(BLIND);
         };
-        let wait = if of_one {
-            nanos(self.recovery.tlp.ack_delay.wait())
-        } else {
-            0
+        let wait = match flight {
+            Flight::One | Flight::Small => nanos(self.recovery.tlp.ack_delay.wait()),
+            Flight::Several => 0,
         };
         let twice = srtt.saturating_mul(2);
         twice.max(nanos(LEAST)).saturating_add(wait)
     }
 
-    /// All that was out is acknowledged: when that was one segment, how long did its ACK take?
-    pub(crate) fn look_at_ack_delay(&mut self, now: Instant) {
+    fn flight(&self) -> Flight {
+        if self.snd.nxt.past(self.snd.una) > self.smss() {
+            Flight::Several
+        } else if self.scoreboard.is_one() {
+            Flight::One
+        } else {
+            Flight::Small
+        }
+    }
+
+    /// All that was out is acknowledged, by an ACK that arrived at `at`: when that was one segment, how long did it
+    /// take?
+    pub(crate) fn look_at_ack_delay(&mut self, at: Instant) {
         let tlp = &mut self.recovery.tlp;
-        if tlp.of_one
+        if tlp.flight == Flight::One
             && tlp.ack_delay.is_watched()
-            && let Some(at) = self.recovery.timer.when(Early::Probe)
+            && let Some(due) = self.recovery.timer.when(Early::Probe)
         {
-            tlp.ack_delay.on_answer(at.since(now));
+            tlp.ack_delay.on_answer(due.since(at));
         }
     }
 
@@ -217,8 +238,8 @@ impl Connection {
         tlp.end = Some(self.snd.nxt);
         tlp.again = again;
         tlp.measured = false;
-        tlp.was_of_one = tlp.of_one;
-        if tlp.of_one {
+        tlp.was_of_one = tlp.flight != Flight::Several;
+        if tlp.was_of_one {
             tlp.ack_delay.on_probe();
         }
         self.stats.tail_probes += 1;
