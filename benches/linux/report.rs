@@ -231,11 +231,13 @@ pub(crate) fn measured_by(settings: &Settings) -> io::Result<String> {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
     Ok(format!(
-        "linux bench, build {build:016x}, {} samples of {:?}, void above {:?}, load {}, {}",
+        "linux bench, build {build:016x}, {} samples of {:?}, void above {:?} {} times, load {}, {} of Linux, {}",
         settings.samples,
         settings.time,
         settings.late,
+        settings.tries,
         settings.load,
+        settings.least,
         kernel_version()
     ))
 }

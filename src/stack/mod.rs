@@ -32,7 +32,6 @@ mod packet;
 mod path;
 mod ping;
 mod port;
-
 mod prefix_tree;
 mod screen;
 mod taken;

@@ -113,10 +113,9 @@ fn small_segments_one_after_the_other_tell_nothing() {
     t.info(|info| assert_eq!(info.tail_probes, 0));
 }
 
-/// A peer that was prompt and then was not: one segment is sent twice for nothing, and cuts nothing, and that was the
-/// last one.
-#[test]
-fn a_needless_probe_of_a_single_segment_is_the_last() {
+/// A peer that was prompt holds one ACK, and its ACK of the probe has these options: one segment is sent twice for
+/// nothing, and cuts nothing, and that was the last one.
+fn a_needless_probe_is_told_by(options: impl Fn(u32, u32) -> String) {
     let mut t = Scenario::established().build();
     let next = answered(&mut t, 1, 8, 50);
     let end = next + 1000;
@@ -125,32 +124,26 @@ fn a_needless_probe_of_a_single_segment_is_the_last() {
          +0   > P. {next}:{end}(1000) ack 1
          +.16 > P. {next}:{end}(1000) ack 1
          +.01 < . 1:1(0) ack {end} win 65535
-         +.04 < . 1:1(0) ack {end} win 65535 <sack {next}:{end}>"
+         +.04 < . 1:1(0) ack {end} win 65535 {}",
+        options(next, end)
     ));
     let next = answered(&mut t, end, 20, 50);
     not_probed(&mut t, next);
     t.info(|info| assert_eq!((info.tail_probes, info.ssthresh), (1, u32::MAX)));
 }
 
-/// The same of a peer that sends no D-SACK: its ACK of the probe tells nothing but that it has the segment already
-/// (RFC 8985 §7.4.2), though nothing is out any more.
+/// Covers: RAK-8.
+#[test]
+fn a_d_sack_tells_that_a_probe_was_needless() {
+    a_needless_probe_is_told_by(|start, end| format!("<sack {start}:{end}>"));
+}
+
+/// A peer that sends no D-SACK tells nothing but that it has the segment already, and nothing is out any more.
 ///
-/// Covers: RAK-6.
+/// Covers: RAK-8.
 #[test]
 fn a_bare_duplicate_tells_that_a_probe_was_needless() {
-    let mut t = Scenario::established().build();
-    let next = answered(&mut t, 1, 8, 50);
-    let end = next + 1000;
-    t.run(&format!(
-        "+0   write(4, ..., 1000) = 1000
-         +0   > P. {next}:{end}(1000) ack 1
-         +.16 > P. {next}:{end}(1000) ack 1
-         +.01 < . 1:1(0) ack {end} win 65535
-         +.04 < . 1:1(0) ack {end} win 65535"
-    ));
-    let next = answered(&mut t, end, 20, 50);
-    not_probed(&mut t, next);
-    t.info(|info| assert_eq!((info.tail_probes, info.ssthresh), (1, u32::MAX)));
+    a_needless_probe_is_told_by(|_, _| String::new());
 }
 
 /// A peer that holds each ACK, and tells nothing of what came twice: no window is cut for it.

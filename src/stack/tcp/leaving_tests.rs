@@ -297,9 +297,8 @@ fn peers_that_never_close_use_no_orphans_up() {
     assert_eq!(stack.counters().tcp_time_wait_full, 0);
 }
 
-/// The records are bounded; one more ends with the acknowledgment of its FIN.
-#[test]
-fn fin_wait_records_are_bounded() {
+/// Fifteen connections that the server has closed, nothing of which has left yet, where it may keep ten records.
+fn fifteen_closed_with_ten_records() -> (Link, Vec<TcpId>) {
     let config = |config: Config| config.time_wait_limit(10);
     let mut link = Link::with(&Capabilities::full(Medium::Ip, 1500), config);
     let (listener, clients) = waiting(&mut link, 15);
@@ -307,6 +306,14 @@ fn fin_wait_records_are_bounded() {
     while let Ok(id) = link.ends[0].stack.tcp_accept(now, listener) {
         link.ends[0].stack.tcp_close(now, id);
     }
+    (link, clients)
+}
+
+/// The records are bounded; one more ends with the acknowledgment of its FIN.
+#[test]
+fn fin_wait_records_are_bounded() {
+    let (mut link, clients) = fifteen_closed_with_ten_records();
+    let now = link.now;
     link.settle();
     let stack = &link.ends[0].stack;
     assert_eq!((stack.tcp_open_count(), stack.tcp.slots.len()), (10, 0));
@@ -326,13 +333,8 @@ fn fin_wait_records_are_bounded() {
 /// The records of TIME-WAIT are bounded as well where none of FIN-WAIT-2 came before: both ends closed at once.
 #[test]
 fn time_wait_records_are_bounded() {
-    let config = |config: Config| config.time_wait_limit(10);
-    let mut link = Link::with(&Capabilities::full(Medium::Ip, 1500), config);
-    let (listener, clients) = waiting(&mut link, 15);
+    let (mut link, clients) = fifteen_closed_with_ten_records();
     let now = link.now;
-    while let Ok(id) = link.ends[0].stack.tcp_accept(now, listener) {
-        link.ends[0].stack.tcp_close(now, id);
-    }
     for &id in &clients {
         link.ends[1].stack.tcp_close(now, id);
     }

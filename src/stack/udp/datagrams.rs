@@ -256,14 +256,12 @@ impl UdpSocket {
                 Delivery::Unresolved => return Ok(SenderTurn::Waiting),
                 Delivery::Taken | Delivery::Dropped => {}
             }
-            let Some(gone) = self.pop_send() else {
-                return Ok(SenderTurn::Done);
-            };
             let kind = SegmentKind::Udp;
-            let segment = gone.segment.map(|size| Segmentation { kind, size });
+            let segment = first.segment.map(|size| Segmentation { kind, size });
             let device = &around.net.interfaces[on.index()].line.capabilities;
-            budget.spend(device.cost(gone.data.len(), segment));
-            around.net.counters.udp_datagrams_sent += gone.datagrams();
+            budget.spend(device.cost(first.data.len(), segment));
+            around.net.counters.udp_datagrams_sent += first.datagrams();
+            self.pop_send();
             self.told_room(id, around);
         }
     }
