@@ -89,8 +89,13 @@ impl Net {
             on,
             next_hop,
             source: source.ok_or(RouteError::NoSource(dst))?,
-            mtu: interface.mtu(),
+            mtu: self.path_mtu(on, dst),
         })
+    }
+
+    /// The largest IP packet that gets from the interface `on` to `dst` whole, in bytes: the one place to ask.
+    pub(crate) fn path_mtu(&self, on: InterfaceId, _dst: IpAddr) -> usize {
+        self.interfaces[on.index()].mtu()
     }
 
     /// The same for packets from `src`, if that is given: they leave by the interface that has it, as

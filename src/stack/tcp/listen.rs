@@ -236,7 +236,7 @@ impl Stack {
         let flow = self.answer_flow(&tuple, on, ttl, tos);
         let flow = flow.ok_or(DropReason::NoRoute)?;
         let ends = ends_of(packet);
-        let mtu = self.net.interfaces[on.index()].mtu();
+        let mtu = self.net.path_mtu(on, packet.src);
         let record = HalfOpen::new(
             opening,
             iss,
@@ -420,7 +420,7 @@ impl Stack {
         options: Arc<TcpOptions>,
         seg: &Segment,
     ) -> Result<(), DropReason> {
-        let mtu = self.net.interfaces[half.on.index()].mtu();
+        let mtu = self.net.path_mtu(half.on, half.tuple.remote.ip);
         let setup = Setup {
             local_port: half.tuple.local.port,
             remote_port: half.tuple.remote.port,
