@@ -3,13 +3,16 @@
 //! *Owns* what each connection's stack said of it a moment ago. Invariants, for every congestion control of the
 //! library: the highest window so far rises by no more than what was delivered since SND.UNA last moved (RFC 5681 §3.1:
 //! by N octets where N are newly acknowledged; what an undo gives back was there before), but for the window that a loss
-//! begins with, which is what is in flight and one segment; new text leaves up to the window and, by two segments
-//! (RFC 3042) or a probe of the tail (RFC 8985 §7.3), beyond; the first that leaves again asks no window (RFC 6675 §5 (4.3)). Challenge ACKs: ten a second for a connection (RFC 5961 §7).
+//! begins with, which is what is in flight and one segment; a time-out leaves a few segments beyond what is in flight
+//! (RFC 5681 §3.1, equation 4); new text leaves up to the window and, by two segments (RFC 3042) or a probe of the tail
+//! (RFC 8985 §7.3), beyond; the first that leaves again asks no window (RFC 6675 §5 (4.3)). Challenge ACKs: ten a second
+//! for a connection (RFC 5961 §7).
 
 use std::collections::HashMap;
 
 use netloom::stack::TcpId;
 use netloom::tcp::TcpInfo;
+use netloom::tcp::congestion::Phase;
 use netloom::{Instant, Stack};
 
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +24,9 @@ struct Seen {
     delivered: u64,
     in_flight: u32,
     sent: u64,
+    /// Was something lost being sent again?
+    repairs: bool,
+    retries: u8,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +38,8 @@ pub(crate) struct Windows {
     pub(crate) rises: u64,
     /// How often more was in flight than before.
     pub(crate) sends: u64,
+    /// How often a time-out found nothing delivered.
+    pub(crate) time_outs: u64,
 }
 
 /// The longest window that nothing was delivered for: RFC 6928 §2, and the least of BBR.
@@ -80,6 +88,8 @@ impl Windows {
             delivered: info.delivered,
             in_flight: info.in_flight,
             sent: sent(info),
+            repairs: info.phase.repairs(),
+            retries: info.retries,
         });
         let delivered = info.delivered - seen.delivered;
         if info.cwnd > seen.highest {
@@ -95,6 +105,18 @@ impl Windows {
             // It may have risen before it fell at the same instant.
             let peak = u64::from(seen.cwnd) + delivered;
             seen.highest = seen.highest.max(u32::try_from(peak).unwrap_or(u32::MAX));
+        } else if seen.repairs && !info.phase.repairs() {
+            // With the end of a repair the window from before it comes back, and may fall again (ProbeRTT).
+            let peak = u64::from(seen.highest) + delivered;
+            seen.highest = u32::try_from(peak).unwrap_or(u32::MAX);
+        }
+        if info.retries > seen.retries && info.phase == Phase::Loss && delivered == 0 {
+            self.time_outs += 1;
+            let most = info.in_flight.max(seen.in_flight) + 4 * smss;
+            assert!(
+                info.cwnd <= most,
+                "{whose:?}: a time-out leaves a window; before {seen:?}, now {info:?}"
+            );
         }
         if info.in_flight > seen.in_flight && sent(info) > seen.sent {
             self.sends += 1;
@@ -115,6 +137,8 @@ impl Windows {
             },
             in_flight: info.in_flight,
             sent: sent(info),
+            repairs: info.phase.repairs(),
+            retries: info.retries,
         };
     }
 }

@@ -155,6 +155,7 @@ impl World {
         counts.extend(self.watched.monitor.borrow().reported());
         counts.push(("windows that rose", self.windows.rises));
         counts.push(("times that more was in flight", self.windows.sends));
+        counts.push(("time-outs with nothing delivered", self.windows.time_outs));
         counts.push((turns::WAITED, self.turns.waited));
         counts.extend(self.stack_counts());
         Ran {

@@ -27,6 +27,13 @@ pub enum Phase {
     Loss,
 }
 
+impl Phase {
+    /// Is something that was lost being sent again?
+    pub const fn repairs(self) -> bool {
+        matches!(self, Self::Recovery | Self::Loss)
+    }
+}
+
 /// What the core knows at the moment of a call.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -121,7 +128,7 @@ pub struct SendEvent {
     pub bytes: u32,
     /// How often it left before: 0 for new text.
     pub attempt: u8,
-    /// In flight before it; 0 and `app_limited`: the sender was idle.
+    /// In flight before it; 0 and `app_limited`, and [nothing to repair](Phase::repairs): the sender was idle.
     pub inflight_before: u32,
     /// Had the application nothing more to send before this?
     pub app_limited: bool,

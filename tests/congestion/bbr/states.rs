@@ -261,6 +261,29 @@ fn a11_no_probe_rtt_after_an_idle_time() {
     assert!(queued <= 6, "{queued} frames at once");
 }
 
+/// What is found lost by a time-out was not in flight, but its sender was not idle: its next transmission ends no ProbeRTT,
+/// and brings no window back onto a path that just lost all.
+#[test]
+fn a_time_out_in_probe_rtt_is_no_idle_time() {
+    for (choice, probe_rtt) in [(Choice::Bbr, 3), (Choice::Bbr3, PROBE_RTT)] {
+        let talk = Mode::Pieces(1000, 5 * MS);
+        let (forth, back) = path(10_000_000, 40 * MS, 1 << 20);
+        let mut lab = Lab::with(1, (10_000_000, 40 * MS), (forth, back), talk, choice);
+        lab.until_state(probe_rtt, 11 * SEC);
+        lab.until(SEC, |look| look.in_flight() <= look.get("cwnd"));
+        let used = lab.history.iter().map(|look| look.get("cwnd")).max();
+        let gone = lab.network.now();
+        lab.change_path(|wire| wire.outage(gone, gone + 4 * SEC));
+        lab.speak(Mode::Silent);
+        let looks = lab.run(3 * SEC).to_vec();
+        let last = &looks.last().unwrap().0.info;
+        assert!(last.retries >= 3 && last.unsent == 0, "{last:?}");
+        let tried = looks.iter().filter(|look| look.0.info.retries > 0);
+        let most = tried.map(|look| look.get("cwnd")).max();
+        assert!(used >= Some(10 * SMSS) && most <= Some(SMSS), "{most:?}");
+    }
+}
+
 /// ProbeRTT that came in Startup, since the application limits, goes back to it.
 #[test]
 fn a20_probe_rtt_goes_back_to_startup() {

@@ -1,6 +1,6 @@
 //! What the model allows: the window and the rate, in episodes and outside.
 
-use crate::tcp::congestion::event::{AckSample, Cx, Phase};
+use crate::tcp::congestion::event::{AckSample, Cx};
 
 use super::super::{Gain, MIN_SEGMENTS};
 use super::{Bbr, HIGH_GAIN, MOST_AGGREGATION, RTT_BEFORE_SAMPLE, State};
@@ -33,7 +33,7 @@ impl Bbr {
     }
 
     pub(super) fn save_cwnd(&mut self, cx: &Cx) {
-        let repairs = matches!(cx.phase, Phase::Recovery | Phase::Loss);
+        let repairs = cx.phase.repairs();
         self.prior_cwnd = if repairs || self.state == State::ProbeRtt {
             self.prior_cwnd.max(self.cwnd)
         } else {

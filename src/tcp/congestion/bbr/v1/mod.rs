@@ -310,8 +310,9 @@ impl CongestionControl for Bbr {
     }
 
     fn on_send(&mut self, cx: &Cx, event: &SendEvent) {
-        // m16: in-flight does not hold what leaves.
-        if event.inflight_before > 0 || !event.app_limited {
+        // m16: in-flight does not hold what leaves. After a time-out it may be empty though the sender was not idle:
+        // ProbeRTT would end, and the window from before come back onto a path that just lost all.
+        if event.inflight_before > 0 || !event.app_limited || cx.phase.repairs() {
             return;
         }
         self.idle_restart = true;

@@ -146,7 +146,7 @@ impl Bbr3 {
     /// Once per episode: the draft saves at the first loss of each round too, when the model may have
     /// been cut already, and would then restore the cut.
     fn save(&mut self, cx: &Cx, first_of_all: bool) {
-        let repairs = matches!(cx.phase, Phase::Recovery | Phase::Loss);
+        let repairs = cx.phase.repairs();
         let fresh = !repairs && first_of_all;
         if self.saved.is_none() || fresh {
             self.saved = Some(Saved {
@@ -159,7 +159,7 @@ impl Bbr3 {
     }
 
     fn save_cwnd(&mut self, cx: &Cx) {
-        let repairs = matches!(cx.phase, Phase::Recovery | Phase::Loss);
+        let repairs = cx.phase.repairs();
         self.prior_cwnd = if repairs || self.state == State::ProbeRtt {
             self.prior_cwnd.max(self.cwnd)
         } else {
@@ -255,8 +255,9 @@ impl CongestionControl for Bbr3 {
     }
 
     fn on_send(&mut self, cx: &Cx, event: &SendEvent) {
-        // m16: in-flight does not hold what leaves.
-        if event.inflight_before > 0 || !event.app_limited {
+        // m16: in-flight does not hold what leaves. After a time-out it may be empty though the sender was not idle:
+        // ProbeRTT would end, and the window from before come back onto a path that just lost all.
+        if event.inflight_before > 0 || !event.app_limited || cx.phase.repairs() {
             return;
         }
         self.idle_restart = true;
