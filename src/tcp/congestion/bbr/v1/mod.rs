@@ -143,7 +143,8 @@ impl Bbr {
         }
         let Some(rate) = rate else { return };
         let app_limited = self.says_little(&rate);
-        self.watch_policer(cx, sample.newly_lost > 0, app_limited);
+        let round_start = self.rounds.started();
+        self.watch_policer(cx, sample.newly_lost > 0, app_limited, round_start);
         if !app_limited || rate.rate >= self.bandwidth.get() {
             self.bandwidth.update(self.rounds.count(), rate.rate);
         }
@@ -162,14 +163,14 @@ impl Bbr {
         rate.app_limited || (from..until).contains(&rate.prior_delivered)
     }
 
-    fn watch_policer(&mut self, cx: &Cx, losses: bool, app_limited: bool) {
+    fn watch_policer(&mut self, cx: &Cx, losses: bool, app_limited: bool, round_start: bool) {
         let verdict = self.policer.observe(&Observed {
             now: cx.now,
             delivered: cx.delivered,
             lost: cx.lost,
             losses,
             app_limited,
-            round_start: self.rounds.started(),
+            round_start,
             probes_bandwidth: matches!(self.state, State::ProbeBandwidth { .. }),
         });
         if verdict == Verdict::ProbeAgain {
@@ -336,7 +337,8 @@ impl CongestionControl for Bbr {
                 self.just_entered = false;
                 self.ended = None;
                 self.full_bandwidth = 0;
-                self.watch_policer(cx, true, false);
+                // A round ends with it, whatever the latest ACK began (Linux's `bbr_set_state`).
+                self.watch_policer(cx, true, false, true);
                 self.cwnd = cx.inflight.saturating_add(cx.smss);
                 Response::Direct
             }

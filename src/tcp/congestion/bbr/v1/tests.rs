@@ -203,3 +203,32 @@ fn m27_a_restart_after_idleness_is_paced() {
         path.max_queue
     );
 }
+
+/// For the detector of policers a time-out ends a round: eight of them, of which each found half of what left lost,
+/// are two intervals at one rate.
+#[test]
+fn a_time_out_ends_a_round_of_the_policers_intervals() {
+    let mut path = path(10, 40);
+    path.run(3 * SEC);
+    let mut cx = path.cx();
+    // The latest ACK began no round.
+    let mut sample = AckSample::new(SMSS);
+    sample.rate = Some(RateSample {
+        prior_delivered: 0,
+        ..RateSample::default()
+    });
+    path.control.on_ack(&cx, &sample);
+    let kind = |consecutive| CongestionKind::Rto {
+        first: consecutive == 1,
+        consecutive,
+    };
+    for consecutive in 1..=8 {
+        assert_eq!(path.get("held_bw"), 0, "before time-out {consecutive}");
+        cx.now = cx.now + SEC;
+        cx.delivered += 100_000;
+        cx.lost += 50_000;
+        let event = CongestionEvent::new(kind(consecutive), 10 * SMSS);
+        path.control.on_congestion(&cx, &event);
+    }
+    assert_eq!(path.get("held_bw"), 100_000);
+}
