@@ -1,7 +1,7 @@
 //! When a sender is found to have had nothing to send: at the start of an ACK, at the start of a timer, and
 //! when the user writes (draft-ietf-ccwg-bbr, "Detecting application-limited phases").
 //!
-//! In each script the window is full when the sender stops, so that nothing is found then. What comes next
+//! In each script but the last the window is full when the sender stops, so that nothing is found then. What comes next
 //! makes room; only who looks in time sees that the room was there before there was anything to fill it.
 //! A device that is full and a segment that must be acknowledged keep the sender from stopping a second
 //! time: it has something to send, that ACK.
@@ -21,6 +21,7 @@ use super::sessions::{Scenario, Test};
 /// What was told, and with which mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
+    Start { app_limited: bool },
     Send { tlp: bool, app_limited: bool },
     Ack { app_limited: bool },
     Congestion { app_limited: bool },
@@ -45,6 +46,9 @@ impl CongestionControl for Watch {
     }
 
     fn start(&mut self, cx: &Cx, begin: &Start) {
+        self.note(Told::Start {
+            app_limited: cx.app_limited,
+        });
         self.inner.start(cx, begin);
     }
 
@@ -79,6 +83,16 @@ impl CongestionControl for Watch {
     }
 }
 
+fn watch(told: &Arc<Mutex<Vec<Told>>>) -> Choice {
+    let theirs = Arc::clone(told);
+    Choice::custom(move || {
+        Box::new(Watch {
+            inner: Reno::new(),
+            told: Arc::clone(&theirs),
+        })
+    })
+}
+
 /// Ten segments fill the initial window. Each segment is acknowledged at once.
 struct Watched {
     test: Test,
@@ -88,13 +102,7 @@ struct Watched {
 impl Watched {
     fn new() -> Self {
         let told = Arc::new(Mutex::new(Vec::new()));
-        let theirs = Arc::clone(&told);
-        let choice = Choice::custom(move || {
-            Box::new(Watch {
-                inner: Reno::new(),
-                told: Arc::clone(&theirs),
-            })
-        });
+        let choice = watch(&told);
         let options = TcpOptions::default().quick_acks(0).delayed_ack(false);
         let test = Scenario::established().options(options).congestion(choice);
         Self {
@@ -271,4 +279,30 @@ fn a_timer_looks_before_it_changes_anything() {
     let mut watched = with_a_full_window();
     let told = watched.told("+.1 > P. 29001:30001(1000) ack 1");
     assert_eq!(told, [probed(false)]);
+}
+
+/// It is known when the sender stops, and not with what comes next only: a controller that takes over at that moment
+/// is told.
+#[test]
+fn who_takes_over_is_told_that_nothing_was_left_to_send() {
+    for (text, app_limited) in [(25_000, true), (30_000, false)] {
+        let mut watched = Watched::new();
+        let next = watch(&watched.told);
+        let told = watched.told_by(|session| {
+            session.run(&format!(
+                "+0   write(4, ..., {text}) = {text}
+                 +0   > . 1:10001(10x1000) ack 1
+                 +.05 < . 1:1(0) ack 10001 win 65535
+                 +0   > P. 10001:{}({}) ack 1",
+                text + 1,
+                text - 10_000
+            ));
+            let (now, id) = (session.now(), session.connection().unwrap());
+            let options = TcpOptions::default().congestion(next.clone());
+            let set = session.stack_mut().tcp_set_options(now, id, options);
+            assert_eq!(set, Ok(()));
+        });
+        let start = Told::Start { app_limited };
+        assert_eq!(told, [sent(true), acked(false), sent(false), start]);
+    }
 }

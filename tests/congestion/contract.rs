@@ -496,6 +496,38 @@ fn what_a_window_refuses_is_told_to_no_controller() {
     assert_eq!(calls.iter().find(told), None);
 }
 
+/// A SYN that crosses the peer's leaves again, with an ACK, and was not lost; what is lost later is told alone.
+#[test]
+fn a_syn_that_crossed_another_is_told_to_no_controller() {
+    let (choice, calls) = recorder();
+    let mut t = Scenario::closed().congestion(choice).build();
+    t.run(
+        r"
+        +0   socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
+        +0   connect(4, ..., ...) = -1 EINPROGRESS
+        +0   > S 0:0(0) <...>
+        +.05 < S 0:0(0) win 60000 <mss 1000,sackOK>
+        +0   > S. 0:0(0) ack 1 <...>
+        +.05 < . 1:1(0) ack 1 win 60000
+        +0   write(4, ..., 4000) = 4000
+        +0   > P. 1:4001(4x1000) ack 1
+        +.05 < . 1:1(0) ack 1 win 60000 <sack 1001:4001>
+        +0   > . 1:1001(1000) ack 1
+        +.05 < . 1:1(0) ack 4001 win 60000
+    ",
+    );
+    for told in losses(&calls.lock().unwrap(), 1) {
+        let expected = Told {
+            cause: LossCause::Rack,
+            first_in_pass: true,
+            starts_new_gap: true,
+            bytes: 1000,
+            lost: 1000,
+        };
+        assert_eq!(told, [expected]);
+    }
+}
+
 /// A controller that always says the same, and may write down whether the window is what limits its sender.
 #[derive(Clone, Debug)]
 struct Says(Output, Option<Arc<Mutex<Vec<bool>>>>);

@@ -165,6 +165,35 @@ fn r27_two_ends_that_probe_each_other_recover() {
     }
 }
 
+/// r10: what a window refused is forgotten once it is acknowledged. Or 2^31 octets later what is lost then would be
+/// taken for refused, and start no episode.
+#[test]
+fn r10_what_a_window_refused_is_forgotten_when_it_is_acknowledged() {
+    let mut link = Link::new();
+    let options = TcpOptions::default()
+        .recv_buffer_initial(1000)
+        .recv_buffer_max(1000);
+    let (client, server) = link.connected_with(&options);
+    link.write(1, client, &text(3000));
+    // The window is shut: what asks is refused, over and over.
+    link.pass(ms(20_000));
+    let connection = link.connection(1, client);
+    let refused = connection.persist.is_refused(connection.snd.una);
+    assert!(refused, "nothing was refused, and nothing can be forgotten");
+    let mut got = 0;
+    while got < 3000 {
+        got += link.read(0, server).len();
+        link.pass(ms(5000));
+    }
+    let connection = link.connection(1, client);
+    let una = connection.snd.una;
+    assert_eq!(una, connection.snd.nxt);
+    // Numbers that are beyond it sooner or later.
+    let mut later = (0..8).map(|n| una + n * (1 << 29));
+    let refused = later.find(|&seq| connection.persist.is_refused(seq));
+    assert_eq!(refused, None);
+}
+
 /// A device that refuses one frame, told by its number.
 struct Refusing<'a> {
     wire: &'a mut Wire,
