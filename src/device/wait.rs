@@ -78,7 +78,7 @@ mod tests {
 
     use super::*;
     use crate::base::Instant;
-    use crate::device::{Capabilities, Device, Medium, Pair, RxBatch, Sent};
+    use crate::device::{Capabilities, Device, DeviceError, Medium, Pair, RxBatch, Sent};
     use crate::link::{TxFrame, TxMeta};
 
     fn ready(fd: &OwnedFd, flags: PollFlags) -> bool {
@@ -114,6 +114,25 @@ mod tests {
             "the end is something to read"
         );
         assert!(ready(&writable, PollFlags::POLLOUT));
+    }
+
+    /// Who waits for room hears that nobody makes any: also when the other end still sends.
+    #[test]
+    fn a_full_queue_whose_reader_goes_is_writable() {
+        let (a, b) = Pair::new(Capabilities::full(Medium::Ip, 1500), 1);
+        let ((_rx_a, mut tx_a), (rx_b, _tx_b)) = (a.split(), b.split());
+        let writable = tx_a.descriptor().unwrap();
+        let frame = TxFrame::new(&[0x45; 20], &[], TxMeta::PLAIN);
+        let now = Instant::ZERO;
+        assert_eq!(tx_a.transmit(now, &frame).unwrap(), Sent::Taken);
+        assert_eq!(tx_a.transmit(now, &frame).unwrap(), Sent::Full);
+        assert!(!ready(&writable, PollFlags::POLLOUT));
+        drop(rx_b);
+        assert!(ready(&writable, PollFlags::POLLOUT));
+        assert!(matches!(
+            tx_a.transmit(now, &frame),
+            Err(DeviceError::Closed)
+        ));
     }
 
     #[test]

@@ -221,6 +221,38 @@ fn who_sleeps_longer_than_its_last_turn_said_is_woken_for_what_comes_between() {
     assert_eq!(core.wake_for(need), Wake::Driver);
 }
 
+/// A call whose timer comes before anybody looks wakes who is to look, and one that leaves no earlier timer nobody.
+#[test]
+fn a_call_wakes_who_would_look_too_late() {
+    let (shared, _peer) = shared();
+    let turn = shared.turn(&mut shared.rx.lock().unwrap(), Turn::Drive);
+    assert!(matches!(turn, Some(Next::Sleep { until, .. }) if until == Instant::FAR_FUTURE));
+    assert!(!shared.driver.take());
+    let mut core = shared.lock();
+    connect(&mut core);
+    shared.finish(core, clock::now());
+    assert!(shared.driver.take(), "nobody repeats the SYN");
+    // It looks, and sleeps until that timer.
+    shared.turn(&mut shared.rx.lock().unwrap(), Turn::Drive);
+    shared.finish(shared.lock(), clock::now());
+    assert!(!shared.driver.take());
+}
+
+/// Two threads that ask and answer lead in turns, and the driver, which asks in time anyway, sleeps through that.
+#[test]
+fn a_lead_that_ends_wakes_no_driver_that_asks_in_time() {
+    let (shared, _peer) = shared();
+    let waits = Arc::new(Waits::default());
+    let result = waiter(&shared, Arc::clone(&waits), 1);
+    // The lead has taken the role from it.
+    until(|| shared.driver.take());
+    let part = shared.part_of_driver();
+    assert!(matches!(part, Part::StandBack(Some(_))), "{part:?}");
+    shared.tell(&waits);
+    assert_eq!(result.recv_timeout(LONG), Ok(Waited::LookAgain));
+    assert!(!shared.driver.take());
+}
+
 /// What a device wants after it was polled is told to who polled it: to somebody who looks.
 #[test]
 fn a_driver_that_looks_no_more_leaves_the_device_alone() {

@@ -270,6 +270,40 @@ fn a_twin_that_differs_says_in_what() {
     }
 }
 
+/// However much more a twin sends in a turn, each input behind that is told.
+#[test]
+fn a_difference_swallows_no_input() {
+    let entries = run(false);
+    let is_input = |entry: &&Entry| matches!(entry, Entry::Input(_));
+    let is_offer = |entry: Option<&Entry>| matches!(entry, Some(Entry::Offered(_)));
+    let mut crowded = 0;
+    for at in 0..entries.len() {
+        let mut fewer = entries.clone();
+        let turn = matches!(entries[at], Entry::Input(Input::Transmit(..)));
+        if !turn || !is_offer(entries.get(at + 1)) || !is_offer(entries.get(at + 2)) {
+            continue;
+        }
+        while is_offer(fewer.get(at + 1)) {
+            fewer.remove(at + 1);
+        }
+        crowded += 1;
+        let inputs = fewer.iter().filter(is_input).count();
+        let mut twin = Twin::new(Stack::new(config()), true);
+        let mut entries = (0..).zip(fewer);
+        let mut steps = [0, 0];
+        loop {
+            match twin.step(&mut entries) {
+                Ok(false) => break,
+                Ok(true) => steps[0] += 1,
+                Err(_) => steps[1] += 1,
+            }
+        }
+        assert!(steps[1] > 0, "{steps:?}");
+        assert_eq!(steps[0] + steps[1], inputs, "the turn at {at}");
+    }
+    assert!(crowded > 0);
+}
+
 /// Wherever a journal breaks off, what it has is told without a difference.
 #[test]
 fn what_breaks_off_is_told_up_to_there() {

@@ -380,6 +380,19 @@ fn what_waits_too_long_is_marked_or_dropped() {
     }
 }
 
+/// What was held back before it came to the queue has not waited in it.
+#[test]
+fn the_wait_that_marks_begins_with_the_queue() {
+    let aggregation = AckAggregation::new(400, millis(50));
+    let config = WireConfig::perfect().rate(8_000_000).ce_above(millis(2));
+    let mut wire = wire(config.ack_aggregation(aggregation));
+    for number in 0..10 {
+        wire.offer(ms(number.into()), with_ecn(&ack(1, number), 2));
+    }
+    // Together 0.4 ms of the line, when the first has been here for nine.
+    assert_eq!((drain(&mut wire).len(), wire.counters().marked), (10, 0));
+}
+
 #[test]
 fn named_frames_are_marked_if_they_may_be() {
     let mut wire = wire(WireConfig::perfect().marking(Pick::numbers([1, 2])));

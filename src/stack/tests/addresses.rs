@@ -93,6 +93,39 @@ fn duplicate_detection_waits_for_its_probe_to_leave() {
     assert_eq!(state(&rig), AddressState::Preferred);
 }
 
+/// Covers: SLA-2, ACD-7 (also what the line of questions has no room for: it is tried again, and asked as often as
+/// any other).
+#[test]
+fn more_addresses_than_the_line_holds_are_all_asked_for() {
+    let mut interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .dad_transmits(2)
+        .link_local(false);
+    for number in 1..=20 {
+        for address in [format!("10.0.0.{number}/24"), format!("fd00::{number}/64")] {
+            interface = interface.address(address.parse().unwrap());
+        }
+    }
+    let config = Config::new(Seed::from_number(1)).outbox_limit(4);
+    let mut rig = Rig::bare(config, interface);
+    rig.advance(Duration::from_secs(60));
+    assert!(rig.stack.is_ready(rig.on));
+    let mut asked = std::collections::BTreeMap::new();
+    for frame in rig.drain() {
+        let about = if frame.kind == EtherType::ARP {
+            IpAddr::V4(frame.arp().target)
+        } else {
+            match frame.icmp6().1 {
+                Icmpv6::Ndp(Message::NeighborSolicitation { target, .. }) => target.into(),
+                other => panic!("{other:?}"),
+            }
+        };
+        *asked.entry(about).or_insert(0) += 1;
+    }
+    assert_eq!(asked.len(), 40);
+    assert!(asked.values().all(|&times| times == 2), "{asked:?}");
+}
+
 #[test]
 fn our_own_probe_come_back_is_no_conflict() {
     let mut rig = rig(1);
