@@ -30,6 +30,22 @@ pub(crate) struct Route {
     pub(crate) mtu: usize,
 }
 
+/// Where the packets of one socket go: looked up once, and kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Path {
+    pub(crate) flow: Flow,
+    pub(crate) on: InterfaceId,
+    /// The largest IP packet, in bytes.
+    mtu: u16,
+}
+
+impl Path {
+    /// The same as a length.
+    pub(crate) fn mtu(&self) -> usize {
+        self.mtu.into()
+    }
+}
+
 /// Why there is no way to a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -91,6 +107,16 @@ impl Net {
             source: source.ok_or(RouteError::NoSource(dst))?,
             mtu: self.path_mtu(on, dst),
         })
+    }
+
+    /// The path of a flow whose next hop was found on the interface `on`.
+    pub(crate) fn path(&self, on: InterfaceId, flow: Flow) -> Path {
+        let mtu = self.path_mtu(on, flow.dst);
+        Path {
+            flow,
+            on,
+            mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
+        }
     }
 
     /// The largest IP packet that gets from the interface `on` to `dst` whole, in bytes: the one place to ask.

@@ -164,7 +164,7 @@ impl Stack {
             _ => {
                 slot.charge(around.memory, &mut around.net.counters);
                 if slot.connection.owes_ack() {
-                    around.net.wake_tcp(slot.on, id);
+                    around.net.wake_tcp(slot.path.on, id);
                 }
             }
         }
@@ -385,8 +385,8 @@ impl Stack {
         options: TcpOptions,
     ) -> Result<(), StaleId> {
         let (slot, mut around) = self.live_tcp(id)?;
-        slot.flow.ttl = options.ttl_setting();
-        slot.flow.tos = options.tos_setting();
+        slot.path.flow.ttl = options.ttl_setting();
+        slot.path.flow.tos = options.tos_setting();
         slot.connection.set_options(now, options);
         let rest = slot.follow(id, &mut around);
         self.finish(now, id, &rest);

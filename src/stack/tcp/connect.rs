@@ -72,7 +72,8 @@ impl Stack {
             tos: setup.options.tos_setting(),
         };
         let connection = Box::new(Connection::connect(now, setup));
-        let id = self.enter(connection, tuple, flow, route.on);
+        let path = self.net.path(route.on, flow);
+        let id = self.enter(connection, tuple, path);
         self.net.counters.tcp_opened += 1;
         self.after_tcp(now, id);
         Ok(id)

@@ -219,9 +219,9 @@ impl Name {
     pub(super) fn of(slot: &Slot) -> Self {
         Self {
             tuple: slot.tuple,
-            on: slot.on,
-            ttl: slot.flow.ttl,
-            tos: slot.flow.tos,
+            on: slot.path.on,
+            ttl: slot.path.flow.ttl,
+            tos: slot.path.flow.tos,
         }
     }
 }

@@ -64,7 +64,7 @@ impl Slot {
             _ => {
                 let deadline = connection.next_timeout();
                 around.net.timers.set(TimerKey::Tcp(id.index()), deadline);
-                around.net.wake_tcp(self.on, id);
+                around.net.wake_tcp(self.path.on, id);
                 self.warm(id, around.net.counters.rx_bytes, around.lines);
                 Next::Same
             }

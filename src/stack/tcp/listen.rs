@@ -420,24 +420,23 @@ impl Stack {
         options: Arc<TcpOptions>,
         seg: &Segment,
     ) -> Result<(), DropReason> {
-        let mtu = self.net.path_mtu(half.on, half.tuple.remote.ip);
+        let path = self.net.path(half.on, flow);
         let setup = Setup {
             local_port: half.tuple.local.port,
             remote_port: half.tuple.remote.port,
             iss: half.record.iss,
             ts_offset: half.record.ts_offset,
-            path_mss: path_mss(flow.src, mtu),
+            path_mss: path_mss(flow.src, path.mtu()),
             default_mss: default_mss(flow.src),
             options,
         };
         let connection = Box::new(Connection::accept(now, setup, &half.record.opening));
         let HalfOpenSlot {
             tuple,
-            on,
             listener: listener_id,
             ..
         } = half;
-        let id = self.enter(connection, tuple, flow, on);
+        let id = self.enter(connection, tuple, path);
         self.net.counters.tcp_accepted += 1;
         if let Some(listener) = self.tcp.listeners.get_mut(listener_id) {
             listener.complete.push_back(id);

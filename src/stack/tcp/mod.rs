@@ -50,6 +50,7 @@ use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, ListenerId, RawId, Slab, StaleId, TcpId};
 use super::net::Net;
 use super::packet::{Flow, OwnedPacket, Waiter};
+use super::path::Path;
 use super::tcp_flows::{TcpEntry, TcpFlows};
 use super::tuple::Tuple;
 use super::wheel::TimerKey;
@@ -73,8 +74,7 @@ const V6_HEADERS: usize = 60;
 struct Slot {
     connection: Box<Connection>,
     tuple: Tuple,
-    flow: Flow,
-    on: InterfaceId,
+    path: Path,
     /// Does the demultiplexer lead here? Not after the last segment that concerns it.
     reachable: bool,
     standing: Standing,
@@ -230,16 +230,16 @@ impl Slot {
     /// The demultiplexer leads here no more, and it waits for no neighbour.
     fn leave(&mut self, net: &mut Net, id: TcpId) {
         self.reachable = false;
-        let Flow { src, next_hop, .. } = self.flow;
-        net.forget_waiter(self.on, src, next_hop, Waiter::Tcp(id));
+        let Flow { src, next_hop, .. } = self.path.flow;
+        net.forget_waiter(self.path.on, src, next_hop, Waiter::Tcp(id));
     }
 
     fn local(&self) -> SocketAddr {
-        endpoint(self.on, self.flow.src, self.tuple.local.port)
+        endpoint(self.path.on, self.path.flow.src, self.tuple.local.port)
     }
 
     fn remote(&self) -> SocketAddr {
-        endpoint(self.on, self.flow.dst, self.tuple.remote.port)
+        endpoint(self.path.on, self.path.flow.dst, self.tuple.remote.port)
     }
 }
 
@@ -257,19 +257,12 @@ fn default_mss(ip: IpAddr) -> u16 {
 impl Stack {
     /// Gives a connection its slot, its way from the demultiplexer and its events. Nobody else has its tuple:
     /// whoever calls has looked.
-    fn enter(
-        &mut self,
-        mut connection: Box<Connection>,
-        tuple: Tuple,
-        flow: Flow,
-        on: InterfaceId,
-    ) -> TcpId {
-        self.net.begin_in_queue(on, &mut connection);
+    fn enter(&mut self, mut connection: Box<Connection>, tuple: Tuple, path: Path) -> TcpId {
+        self.net.begin_in_queue(path.on, &mut connection);
         let id = self.tcp.slots.insert(Slot {
             connection,
             tuple,
-            flow,
-            on,
+            path,
             reachable: true,
             standing: Standing::default(),
             charged: 0,
@@ -300,7 +293,7 @@ impl Stack {
             self.tcp.reachable -= 1;
             let record = TimeWait::of(&slot.connection);
             let owes = slot.connection.take_owed_ack();
-            let (tuple, flow, on) = (slot.tuple, slot.flow, slot.on);
+            let (tuple, path) = (slot.tuple, slot.path);
             let name = Name::of(slot);
             let end = now + self.config.time_wait;
             // What its user still holds is CLOSED from then on.
@@ -309,7 +302,7 @@ impl Stack {
             let before = TcpEntry::Connection(id.index());
             self.begin_time_wait(now, &name, record, Some(before));
             if owes {
-                self.queue_bare(on, &flow, &tuple, &record.ack(now));
+                self.queue_bare(path.on, &path.flow, &tuple, &record.ack(now));
             }
         }
         self.free_if_orphan(id);

@@ -112,8 +112,8 @@ impl Stack {
             self.owe_reset(id, Some(reset));
             return DropReason::TcpTextRefused;
         }
-        let (on, flow, tuple) = (slot.on, slot.flow, slot.tuple);
-        self.queue_reset(on, &flow, &tuple, reset);
+        let (path, tuple) = (slot.path, slot.tuple);
+        self.queue_reset(path.on, &path.flow, &tuple, reset);
         DropReason::TcpBadAck
     }
 
@@ -186,14 +186,16 @@ impl Slot {
         let connection = &mut self.connection;
         if !seg.text.is_empty() {
             let segs = seg.text_len().div_ceil(seg.wire_text());
-            around.net.share_queue(self.on, segs, connection);
+            around.net.share_queue(self.path.on, segs, connection);
         }
         connection.rcv.budget = around.memory.budget();
         let una = connection.snd.una;
         let step = connection.on_segment(now, seg);
         if connection.snd.una != una {
             // RFC 4861 §7.3.1: forward progress.
-            around.net.confirm(now, self.on, self.flow.next_hop);
+            around
+                .net
+                .confirm(now, self.path.on, self.path.flow.next_hop);
         }
         step
     }

@@ -13,6 +13,7 @@ use crate::stack::ids::{InterfaceId, TcpId};
 use crate::stack::ip::Outbound;
 use crate::stack::net::Net;
 use crate::stack::packet::{Delivery, Waiter};
+use crate::stack::path::Path;
 use crate::stack::transmit::{FrameBudget, SenderTurn};
 use crate::stack::wheel::TimerKey;
 use crate::tcp::{FrameLimit, State, TcpFailure};
@@ -48,7 +49,7 @@ impl Stack {
         let Some((id, slot)) = self.tcp.slots.at_mut(index) else {
             return Ok(SenderTurn::Done);
         };
-        if slot.on != on || !slot.reachable {
+        if slot.path.on != on || !slot.reachable {
             return Ok(SenderTurn::Done);
         }
         slot.connection.rcv.budget = self.memory.budget();
@@ -68,7 +69,8 @@ impl Stack {
         let Some(slot) = self.tcp.slots.get_mut(id).filter(|slot| slot.reachable) else {
             return;
         };
-        let (on, flow) = (slot.on, &mut slot.flow);
+        let Path { on, flow, .. } = &mut slot.path;
+        let on = *on;
         if let Some(next_hop) = self.net.other_gateway(on, flow.dst, flow.next_hop) {
             // RFC 1122 §3.3.1.4: nothing was lost yet, it leaves over another router.
             flow.next_hop = next_hop;
@@ -97,13 +99,13 @@ impl Slot {
         out: &mut T,
         budget: &mut FrameBudget,
     ) -> Result<SenderTurn, DeviceError> {
-        let kind = match self.flow.src {
+        let kind = match self.path.flow.src {
             IpAddr::V4(_) => SegmentKind::Tcp4,
             IpAddr::V6(_) => SegmentKind::Tcp6,
         };
         while budget.turn().frames < TURN && budget.turn().cost < TURN_COST && !budget.is_used_up()
         {
-            let device = &net.interfaces[self.on.index()].line.capabilities;
+            let device = &net.interfaces[self.path.on.index()].line.capabilities;
             let most = frame_limit(device, kind, budget);
             let planned = self.connection.next_segment(now, most);
             // As a reference: a plan is large.
@@ -112,9 +114,9 @@ impl Slot {
             };
             let mut header = [0; 60];
             let len = self.connection.emit(plan, &mut header, payload);
-            let (on, cut): (_, Cut) = (self.on, plan.segment());
+            let (on, cut): (_, Cut) = (self.path.on, plan.segment());
             let packet = Outbound {
-                flow: &self.flow,
+                flow: &self.path.flow,
                 protocol: Protocol::TCP,
                 header: &header[..len],
                 payload,
