@@ -57,7 +57,7 @@ impl Stack {
             self.memory().used.saturating_sub(self.memory.outside()),
             large.saturating_mul(LARGE),
             small.saturating_mul(SMALL),
-            routes(self.net.routes.len()),
+            routes(self.net.paths.routes.len()),
             addresses(addresses_of.sum()),
             neighbours.queued(),
             outboxes.map(packet).sum(),

@@ -18,7 +18,7 @@ use super::interface::{
 use super::ip::Headers;
 use super::neighbour::Neighbours;
 use super::packet::{Notice, OwnedPacket, Waiter};
-use super::path::Routes;
+use super::path::Paths;
 use super::wheel::Wheel;
 use crate::base::{Cidr, DropReason, Instant, Random};
 use crate::tcp::Connection;
@@ -29,7 +29,7 @@ pub(crate) struct Net {
     /// The latest time seen.
     pub(crate) now: Instant,
     pub(crate) interfaces: Vec<Interface>,
-    pub(crate) routes: Routes,
+    pub(crate) paths: Paths,
     pub(crate) neighbours: Neighbours,
     pub(crate) timers: Wheel,
     pub(crate) counters: Counters,
@@ -48,7 +48,7 @@ impl Net {
         Self {
             now: Instant::ZERO,
             interfaces: Vec::new(),
-            routes: Routes::default(),
+            paths: Paths::default(),
             neighbours: Neighbours::new(config),
             timers: Wheel::default(),
             counters: Counters::default(),
@@ -81,11 +81,11 @@ impl Net {
         let id = InterfaceId::from_index(count);
         let interface = Interface::new(now, id, config, self.outbox_limit, &mut self.random);
         for address in interface.addresses.iter() {
-            self.routes.add(address.cidr, id, None);
+            self.paths.add_route(address.cidr, id, None);
             self.owners.add(address.cidr.address(), id);
         }
         for &(to, via) in &config.routes {
-            self.routes.add(to, id, via);
+            self.paths.add_route(to, id, via);
         }
         for &gateway in &config.gateways {
             let any = match gateway {
@@ -93,7 +93,7 @@ impl Net {
                 IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             };
             if let Ok(any) = Cidr::new(any, 0) {
-                self.routes.add(any, id, Some(gateway));
+                self.paths.add_route(any, id, Some(gateway));
             }
         }
         self.interfaces.push(interface);

@@ -86,6 +86,12 @@ impl Net {
     /// A packet said something about a neighbour.
     pub(crate) fn heard(&mut self, now: Instant, key: NeighbourKey, heard: Heard) {
         self.neighbours.heard(now, &mut self.timers, key, heard);
+        if let Heard::Advertises {
+            solicited: true, ..
+        } = heard
+        {
+            self.paths.gateway_answered(key.0, key.1);
+        }
         self.run_effects(now);
     }
 
@@ -129,7 +135,7 @@ impl Net {
                 Effect::Fail { waiter } => self.notices.push_back(Notice::Failed(waiter)),
                 Effect::Dead { key: (on, address) } => {
                     self.counters.neighbours_failed += 1;
-                    self.routes.gateway_failed(now, on, address);
+                    self.paths.gateway_failed(now, on, address);
                 }
             }
         }

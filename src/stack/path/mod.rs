@@ -9,7 +9,7 @@
 
 mod routes;
 
-pub(crate) use routes::Routes;
+use routes::Routes;
 
 use core::net::IpAddr;
 use std::io;
@@ -17,6 +17,7 @@ use std::io;
 use super::ids::InterfaceId;
 use super::net::Net;
 use super::packet::Flow;
+use crate::base::{Cidr, Instant};
 
 /// Where packets to a destination go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,49 @@ pub(crate) struct Path {
     pub(crate) on: InterfaceId,
     /// The largest IP packet, in bytes.
     mtu: u16,
+    /// That of [`Paths`] when it was found: with another one it is found anew.
+    generation: u32,
+}
+
+/// What paths are found by.
+#[derive(Debug, Default)]
+pub(crate) struct Paths {
+    pub(crate) routes: Routes,
+    /// Raised by whatever may lead elsewhere than it did. Who keeps a path compares at the begin of its turn: so a
+    /// change reaches all of them without a list of who they are.
+    generation: u32,
+}
+
+impl Paths {
+    /// Adds a route behind those of the same prefix.
+    pub(crate) fn add_route(&mut self, to: Cidr, on: InterfaceId, via: Option<IpAddr>) {
+        self.routes.add(to, on, via);
+        self.change();
+    }
+
+    /// This neighbour did not answer: if it is a gateway, others come first.
+    pub(crate) fn gateway_failed(&mut self, now: Instant, on: InterfaceId, gateway: IpAddr) {
+        if self.routes.gateway_failed(now, on, gateway) {
+            self.change();
+        }
+    }
+
+    /// This one answered a question: if it is a gateway that had failed, it is one like the others again.
+    pub(crate) fn gateway_answered(&mut self, on: InterfaceId, gateway: IpAddr) {
+        if self.routes.gateway_answered(on, gateway) {
+            self.change();
+        }
+    }
+
+    /// Is what was found then as it would be found now?
+    #[inline]
+    pub(crate) const fn is_current(&self, path: &Path) -> bool {
+        self.generation == path.generation
+    }
+
+    const fn change(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+    }
 }
 
 impl Path {
@@ -91,7 +135,8 @@ impl Net {
             let on = scope.or_else(|| self.interface_of(dst));
             (on.ok_or(RouteError::NoScope(dst))?, dst)
         } else {
-            self.routes
+            self.paths
+                .routes
                 .lookup(self.now, dst, scope)
                 .ok_or(RouteError::NoRoute(dst))?
         };
@@ -116,7 +161,19 @@ impl Net {
             flow,
             on,
             mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
+            generation: self.paths.generation,
         }
+    }
+
+    /// The same path as it is now: over a gateway that lives. Where none is left it stays as it was.
+    pub(crate) fn path_again(&self, path: &Path) -> Path {
+        let Path { mut flow, on, .. } = *path;
+        if !is_on_link_only(flow.dst)
+            && let Some((_, next_hop)) = self.paths.routes.lookup_again(flow.dst, on)
+        {
+            flow.next_hop = next_hop;
+        }
+        self.path(on, flow)
     }
 
     /// The largest IP packet that gets from the interface `on` to `dst` whole, in bytes: the one place to ask.
@@ -155,7 +212,7 @@ impl Net {
         gateway: IpAddr,
     ) -> Option<IpAddr> {
         let next_hop = self.route(dst, Some(on)).ok()?.next_hop;
-        let other = next_hop != gateway && !self.routes.is_dead(self.now, on, next_hop);
+        let other = next_hop != gateway && !self.paths.routes.is_dead(self.now, on, next_hop);
         other.then_some(next_hop)
     }
 
@@ -165,7 +222,7 @@ impl Net {
         match &self.interfaces[..] {
             [one] => Some(one.id),
             _ if matches!(dst, IpAddr::V4(a) if a.is_link_local()) => {
-                let route = self.routes.lookup(self.now, dst, None)?;
+                let route = self.paths.routes.lookup(self.now, dst, None)?;
                 Some(route.0)
             }
             _ => None,
@@ -176,7 +233,7 @@ impl Net {
     pub(crate) fn is_on_link(&self, on: InterfaceId, address: IpAddr) -> bool {
         let group = self.interfaces[on.index()].groups.is_group(address);
         let neighbour =
-            || is_on_link_only(address) || self.routes.is_neighbour(self.now, on, address);
+            || is_on_link_only(address) || self.paths.routes.is_neighbour(self.now, on, address);
         !group && !address.is_unspecified() && neighbour()
     }
 

@@ -21,7 +21,7 @@ pub(crate) struct Routes {
     v6: Table,
     added: usize,
     gateways: BTreeSet<(InterfaceId, IpAddr)>,
-    /// Those that did not answer, and how long they stand behind others.
+    /// Those that did not answer and have not since, and how long they stand behind others for who comes anew.
     dead: BTreeMap<(InterfaceId, IpAddr), Instant>,
 }
 
@@ -41,7 +41,7 @@ struct Entry {
 
 impl Routes {
     /// Adds a route behind those of the same prefix.
-    pub(crate) fn add(&mut self, to: Cidr, on: InterfaceId, via: Option<IpAddr>) {
+    pub(super) fn add(&mut self, to: Cidr, on: InterfaceId, via: Option<IpAddr>) {
         let table = if to.address().is_ipv4() {
             &mut self.v4
         } else {
@@ -76,6 +76,16 @@ impl Routes {
     ) -> Option<(InterfaceId, IpAddr)> {
         let entry = self.entry(now, dst, scope)?;
         Some((entry.on, entry.via.unwrap_or(dst)))
+    }
+
+    /// The same on an interface for who has a way already: a gateway that failed is tried again by those who
+    /// come anew, and has to answer before the others come back.
+    pub(crate) fn lookup_again(
+        &self,
+        dst: IpAddr,
+        on: InterfaceId,
+    ) -> Option<(InterfaceId, IpAddr)> {
+        self.lookup(Instant::ZERO, dst, Some(on))
     }
 
     #[inline]
@@ -114,11 +124,23 @@ impl Routes {
         route.is_some_and(direct) || self.gateways.contains(&(on, address))
     }
 
-    /// This neighbour did not answer: if it is a gateway, others come first for a while.
-    pub(crate) fn gateway_failed(&mut self, now: Instant, on: InterfaceId, gateway: IpAddr) {
-        if self.gateways.contains(&(on, gateway)) {
+    /// This neighbour did not answer: if it is a gateway, which is returned, others come first for a while.
+    pub(super) fn gateway_failed(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        gateway: IpAddr,
+    ) -> bool {
+        let known = self.gateways.contains(&(on, gateway));
+        if known {
             self.dead.insert((on, gateway), now + DEAD_FOR);
         }
+        known
+    }
+
+    /// This one answered: returns whether it is a gateway that had failed.
+    pub(super) fn gateway_answered(&mut self, on: InterfaceId, gateway: IpAddr) -> bool {
+        self.dead.remove(&(on, gateway)).is_some()
     }
 }
 

@@ -163,7 +163,7 @@ impl Stack {
         let on = name.on;
         let flow = self.answer_flow(&name.tuple, on, name.ttl, name.tos);
         let now = self.net.now;
-        let lives = |gateway| !self.net.routes.is_dead(now, on, gateway);
+        let lives = |gateway| !self.net.paths.routes.is_dead(now, on, gateway);
         if !rerouted && flow.is_some_and(|f| f.next_hop != f.dst && lives(f.next_hop)) {
             if let Some(farewell) = self.tcp.farewells.get_mut(id) {
                 farewell.rerouted = true;

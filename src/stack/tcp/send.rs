@@ -12,7 +12,7 @@ use crate::stack::Stack;
 use crate::stack::ids::{InterfaceId, TcpId};
 use crate::stack::ip::Outbound;
 use crate::stack::net::Net;
-use crate::stack::packet::{Delivery, Waiter};
+use crate::stack::packet::{Delivery, Flow, Waiter};
 use crate::stack::path::Path;
 use crate::stack::transmit::{FrameBudget, SenderTurn};
 use crate::stack::wheel::TimerKey;
@@ -52,6 +52,9 @@ impl Stack {
         if slot.path.on != on || !slot.reachable {
             return Ok(SenderTurn::Done);
         }
+        if !self.net.paths.is_current(&slot.path) {
+            slot.renew_path(id, &mut self.net);
+        }
         slot.connection.rcv.budget = self.memory.budget();
         let (net, payload) = (&mut self.net, &mut self.tcp.payload);
         let turn = slot.turn(now, id, (net, payload), out, budget);
@@ -90,6 +93,17 @@ impl Stack {
 }
 
 impl Slot {
+    /// Something has changed since its path was found.
+    #[cold]
+    fn renew_path(&mut self, id: TcpId, net: &mut Net) {
+        let path = net.path_again(&self.path);
+        if path.flow.next_hop != self.path.flow.next_hop {
+            let Flow { src, next_hop, .. } = self.path.flow;
+            net.forget_waiter(path.on, src, next_hop, Waiter::Tcp(id));
+        }
+        self.path = path;
+    }
+
     /// Sends a few segments; takes what each costs off `budget`.
     fn turn<T: Transmit + ?Sized>(
         &mut self,

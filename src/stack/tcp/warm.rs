@@ -60,8 +60,18 @@ enum Warmth {
 #[derive(Debug, Default)]
 pub(super) struct Standing {
     warmth: Warmth,
-    /// Those for small and for large slices.
-    pinning: [bool; 2],
+    /// Those for small and for large slices, a bit each.
+    pinning: u8,
+}
+
+impl Standing {
+    /// The bit of the line for these slices.
+    const fn line(reach: Reach) -> u8 {
+        match reach {
+            Reach::Small => 1,
+            Reach::All => 2,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -175,7 +185,7 @@ impl Stack {
                 line.push_front(entry);
                 return;
             }
-            slot.standing.pinning[reach as usize] = false;
+            slot.standing.pinning &= !Standing::line(reach);
             slot.list_pinning(entry.id, reach, clock, lines);
         }
     }
@@ -218,9 +228,9 @@ impl Slot {
         clock: u64,
         lines: &mut [VecDeque<Pinning>; 2],
     ) {
-        let listed = &mut self.standing.pinning[reach as usize];
-        if !*listed && self.connection.pins(reach) {
-            *listed = true;
+        let line = Standing::line(reach);
+        if self.standing.pinning & line == 0 && self.connection.pins(reach) {
+            self.standing.pinning |= line;
             lines[reach as usize].push_back(Pinning {
                 id,
                 entered: clock,

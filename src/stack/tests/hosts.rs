@@ -294,19 +294,25 @@ const GATEWAYS: [(Ipv4Addr, MacAddr); 2] = [
 const FAR: &str = "8.8.8.8:80";
 const NEAR: &str = "10.0.0.1:5000";
 
+/// What leaves, questions apart: the gateway that lives answers its own, the other is silent.
+fn packets(rig: &mut Rig, alive: usize) -> Vec<Seen> {
+    let (ip, mac) = GATEWAYS[alive];
+    let mut packets = Vec::new();
+    for frame in rig.drain() {
+        if frame.kind != EtherType::ARP {
+            packets.push(frame);
+        } else if frame.arp().target == ip {
+            rig.receive(arp_frame(&frame.arp().reply(mac)));
+        }
+    }
+    packets
+}
+
 /// The first segment that a gateway that lives carries, the other being silent.
 fn carried(rig: &mut Rig, alive: usize) -> crate::tcp::Fields {
     let (ip, mac) = GATEWAYS[alive];
     for _ in 0..3000 {
-        let mut packets = Vec::new();
-        for frame in rig.drain() {
-            if frame.kind != EtherType::ARP {
-                packets.push(frame);
-            } else if frame.arp().target == ip {
-                rig.receive(arp_frame(&frame.arp().reply(mac)));
-            }
-        }
-        if let Some(found) = packets.iter().find(|f| f.dst == mac) {
+        if let Some(found) = packets(rig, alive).iter().find(|f| f.dst == mac) {
             return crate::tcp::Header::parse(found.v4().1).unwrap().0.fields();
         }
         rig.advance(Duration::from_millis(100));
@@ -361,6 +367,66 @@ fn an_established_connection_leaves_a_gateway_that_dies() {
     }
 }
 
+/// Where the next segment with text goes, whoever is asked for answering nothing.
+fn text_goes_to(rig: &mut Rig, id: TcpId) -> MacAddr {
+    rig.stack.tcp_write(rig.now, id, b"x").unwrap();
+    let frames = rig.drain();
+    let segments = frames.iter().filter(|frame| frame.kind != EtherType::ARP);
+    segments.last().expect("a segment").dst
+}
+
+/// Covers: IP4-40, IP4-42. What one connection finds out about a gateway moves all of them at once, whether they
+/// wait for it or not; and back when it answers again, not before.
+#[test]
+fn all_connections_leave_a_gateway_that_dies() {
+    let mut rig = Rig::with(|config| {
+        let each = GATEWAYS.into_iter();
+        each.fold(config, |config, (ip, _)| config.gateway(ip.into()))
+    });
+    let (finder, una) = opened(&mut rig, true);
+    let others: Vec<TcpId> = (0..5u16)
+        .map(|n| {
+            let local = format!("10.0.0.1:{}", 6000 + n);
+            let (to, options) = (FAR.parse().unwrap(), crate::tcp::TcpOptions::default());
+            let id = rig
+                .stack
+                .tcp_connect(rig.now, to, Some(local.parse().unwrap()), options);
+            let una = carried(&mut rig, 0).seq + 1;
+            let answer = tcp::frame(FAR, &local, 900, una, Flags::SYN | Flags::ACK);
+            rig.receive(answer);
+            rig.drain();
+            id.unwrap()
+        })
+        .collect();
+    assert_eq!(text_goes_to(&mut rig, others[0]), GATEWAYS[0].1);
+    // One finds out.
+    for (seq, alive) in [(una, 0), (una + 1, 1)] {
+        rig.stack.tcp_write(rig.now, finder, b"x").unwrap();
+        // What another one sends again is not it.
+        while carried(&mut rig, alive).seq != seq {}
+        rig.receive(tcp::frame(FAR, NEAR, 901, seq + 1, Flags::ACK));
+    }
+    // The others know, the one that has text out as well; what is forgotten in a minute is no answer.
+    for (pause, id) in [(0, others[1]), (61, others[2])] {
+        for _ in 0..pause {
+            rig.advance(Duration::from_secs(1));
+            packets(&mut rig, 1);
+        }
+        assert_eq!(text_goes_to(&mut rig, id), GATEWAYS[1].1, "{pause} s");
+    }
+    // Who comes anew asks the first again. It answers.
+    let (to, options) = (FAR.parse().unwrap(), crate::tcp::TcpOptions::default());
+    rig.stack.tcp_connect(rig.now, to, None, options).unwrap();
+    let asked = rig.drain();
+    let request = asked.iter().find(|frame| frame.kind == EtherType::ARP);
+    let request = request.expect("a question").arp();
+    assert_eq!(request.target, GATEWAYS[0].0);
+    assert_eq!(text_goes_to(&mut rig, others[3]), GATEWAYS[1].1);
+    rig.receive(arp_frame(&request.reply(GATEWAYS[0].1)));
+    rig.drain();
+    assert_eq!(text_goes_to(&mut rig, others[4]), GATEWAYS[0].1);
+}
+
 /// A RST that waits for a gateway that has died leaves over the next.
 #[test]
 fn a_reset_leaves_over_the_gateway_that_lives() {
@@ -413,7 +479,7 @@ fn a_connected_socket_keeps_its_interface() {
     twin.send(id, "8.8.8.8:7").unwrap();
     assert_eq!(twin.sent(), [1, 0]);
     let gateway = "10.0.0.254".parse().unwrap();
-    twin.stack.net.routes.gateway_failed(NOW, on[0], gateway);
+    twin.stack.net.paths.gateway_failed(NOW, on[0], gateway);
     twin.send(id, "8.8.8.8:7").unwrap();
     assert_eq!(twin.sent(), [1, 0], "from 10.0.0.1");
     // To whom it is not connected, and once it is connected anew, the way is free.
