@@ -232,3 +232,23 @@ fn a_time_out_ends_a_round_of_the_policers_intervals() {
     }
     assert_eq!(path.get("held_bw"), 100_000);
 }
+
+/// The time of ProbeRTT begins when in-flight is low, however long that takes.
+#[test]
+fn m23_probe_rtt_counts_from_when_in_flight_is_low() {
+    let mut bbr = Bbr::new();
+    let mut cx = Cx::new(Instant::from_millis(5000), SMSS);
+    bbr.start(&cx, &Start::new(3));
+    bbr.full_reached = true;
+    cx.now = cx.now + 11 * SEC;
+    let ack = AckSample::new(SMSS);
+    for round in 0..20 {
+        cx.inflight = if round < 10 { 4 * SMSS + 1 } else { 4 * SMSS };
+        cx.now = cx.now + Duration::from_millis(40);
+        cx.delivered += 50_000;
+        bbr.rounds.on_ack(Some(cx.delivered - 50_000), cx.delivered);
+        bbr.update_min_rtt(&cx, &ack);
+        // 200 ms and no less: with the sixth ACK behind the first.
+        assert_eq!(bbr.state == State::ProbeRtt, round < 16, "{round}");
+    }
+}

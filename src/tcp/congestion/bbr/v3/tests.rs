@@ -468,3 +468,232 @@ fn m22_a_longer_path_is_learned_although_the_ack_that_begins_probe_rtt_tells_non
         assert_eq!(bbr.state, State::ProbeRtt);
     }
 }
+
+fn inspected(bbr: &Bbr3, wanted: &str) -> i128 {
+    let mut found = None;
+    bbr.inspect(&mut |name, value| {
+        if name == wanted {
+            found = Some(value);
+        }
+    });
+    found.unwrap()
+}
+
+/// In ProbeBW since just now, with so much delivered.
+fn cruising(delivered: u64) -> (Bbr3, Cx) {
+    let mut bbr = found();
+    let cx = Cx { delivered, ..cx() };
+    bbr.cycle.began = cx.now;
+    bbr.model.start(&cx);
+    (bbr, cx)
+}
+
+/// 50,000 bytes that left when all before them was delivered, by the rate that was found.
+fn next_round(cx: &mut Cx) -> RateSample {
+    let rate = RateSample {
+        prior_delivered: cx.delivered,
+        delivered: 50_000,
+        rate: 1_250_000,
+        tx_in_flight: 50_000,
+        ..RateSample::default()
+    };
+    cx.delivered += 50_000;
+    rate
+}
+
+/// A loss that a tail probe made good, and a mark, are losses of their round: what it delivered bounds the next.
+#[test]
+fn a_repaired_loss_and_a_mark_bound_what_follows_their_round() {
+    let mark = CongestionKind::Ecn { marked_bytes: SMSS };
+    for kind in [None, Some(CongestionKind::TlpRepairedLoss), Some(mark)] {
+        let (mut bbr, mut cx) = cruising(100_000);
+        if let Some(kind) = kind {
+            let answer = bbr.on_congestion(&cx, &CongestionEvent::new(kind, 50_000));
+            assert_eq!(answer, Response::Ignore);
+        }
+        assert_eq!(bbr.model.gaps, u32::from(kind.is_some()), "{kind:?}");
+        let rate = RateSample {
+            rate: 1_000_000,
+            ..next_round(&mut cx)
+        };
+        let mut ack = AckSample::new(SMSS);
+        ack.rate = Some(rate);
+        bbr.on_ack(&cx, &ack);
+        // More than 0.7 of the rate, and less than 0.7 of the window.
+        let bounds = (kind.map(|_| 1_000_000), kind.map(|_| 70_000));
+        assert_eq!((bbr.model.bw_st, bbr.model.infl_st), bounds, "{kind:?}");
+    }
+}
+
+/// What the last probe found too much stops the next one, once; and behind one that stopped for it there is
+/// another at once, which has none behind it.
+#[test]
+fn a_probe_that_stops_at_the_old_bound_has_one_more_behind_it() {
+    for reached in [true, false] {
+        let (mut bbr, mut cx) = cruising(1_000_000);
+        bbr.state = State::Up;
+        bbr.cycle.too_high = true;
+        bbr.model.infl_lt = Some(60_000);
+        bbr.model.full.now = !reached;
+        let mut ack = AckSample::new(SMSS);
+        ack.prior_inflight = if reached { 60_000 } else { 40_000 };
+        bbr.run_cycle(&cx, &ack, &RateSample::default(), false);
+        assert_eq!(bbr.state, State::Down);
+        assert!(!bbr.cycle.too_high, "{reached}");
+        assert_eq!(inspected(&bbr, "precautionary"), i128::from(reached));
+        ack.prior_inflight = 0;
+        let mut round = |bbr: &mut Bbr3, full| {
+            let rate = next_round(&mut cx);
+            assert!(bbr.model.update_round(&cx, &rate));
+            bbr.model.full.now = full;
+            bbr.run_cycle(&cx, &ack, &rate, false);
+            bbr.state
+        };
+        if reached {
+            assert_eq!(round(&mut bbr, false), State::Refill);
+            assert_eq!(round(&mut bbr, false), State::Up);
+            assert_eq!(round(&mut bbr, true), State::Down);
+        }
+        assert_eq!(round(&mut bbr, false), State::Cruise, "{reached}");
+    }
+}
+
+/// Once the pipe was full, what is acknowledged opens the window up to the model's product, and a larger one is cut.
+#[test]
+fn the_window_is_the_models_product_once_the_pipe_was_full() {
+    for (before, after) in [(60_000, 80_000), (90_000, 100_000), (150_000, 100_000)] {
+        let mut bbr = found();
+        (bbr.quantum, bbr.cwnd) = (SMSS, before);
+        bbr.set_cwnd(&cx(), 20_000);
+        assert_eq!(bbr.cwnd, after, "{before}");
+    }
+    // Before, it is not cut, and opens as long as it is below.
+    for (before, after) in [(90_000, 110_000), (150_000, 150_000)] {
+        let (mut bbr, cx) = cruising(1_000_000);
+        bbr.model.full.reached = false;
+        bbr.state = State::Startup;
+        (bbr.quantum, bbr.cwnd) = (SMSS, before);
+        bbr.set_cwnd(&cx, 20_000);
+        assert_eq!(bbr.cwnd, after, "{before}");
+    }
+}
+
+/// A round of losses ends with what left behind it, as any round does: not with each ACK.
+#[test]
+fn a_round_of_losses_is_a_round() {
+    let (mut bbr, mut cx) = cruising(100_000);
+    let first = next_round(&mut cx);
+    let second = next_round(&mut cx);
+    for (rate, starts) in [(first, true), (first, false), (second, false)] {
+        bbr.model.update_latest(&cx, &rate, false);
+        assert_eq!(bbr.model.loss_round_start, starts);
+    }
+    let rate = next_round(&mut cx);
+    bbr.model.update_latest(&cx, &rate, true);
+    assert!(!bbr.model.loss_round_start, "held back by ProbeRTT");
+    bbr.model.update_latest(&cx, &rate, false);
+    assert!(bbr.model.loss_round_start);
+}
+
+/// What a probe had in flight is no floor for what is cut behind it.
+#[test]
+fn behind_a_probe_what_it_delivered_is_forgotten() {
+    let (mut bbr, mut cx) = cruising(100_000);
+    bbr.state = State::Up;
+    let probe = RateSample {
+        rate: 1_400_000,
+        delivered: 95_000,
+        ..next_round(&mut cx)
+    };
+    bbr.model.update_latest(&cx, &probe, false);
+    bbr.enter_down(&cx);
+    let event = LostEvent::new(TxStamp::default(), SMSS);
+    bbr.on_lost(&cx, &event);
+    let rate = RateSample {
+        rate: 1_000_000,
+        ..next_round(&mut cx)
+    };
+    bbr.model.update_latest(&cx, &rate, false);
+    bbr.model.bound_short_term(false, 100_000);
+    let bounds = (bbr.model.bw_st, bbr.model.infl_st);
+    assert_eq!(bounds, (Some(1_000_000), Some(70_000)));
+}
+
+/// m22: what was measured before this controller began holds for as long as what it measures: ten seconds, also
+/// when nothing comes for half of that.
+#[test]
+fn m22_what_is_inherited_is_of_the_time_that_it_begins() {
+    let at = |seconds: u64| Instant::from_millis(1000 * seconds);
+    for (later, kept) in [(6, true), (11, false)] {
+        let mut bbr = Bbr3::new();
+        let mut cx = Cx {
+            path_min_rtt: Some(Duration::from_millis(40)),
+            ..Cx::new(at(60), SMSS)
+        };
+        bbr.start(&cx, &Start::new(3));
+        cx.now = at(60 + later);
+        let mut ack = AckSample::new(SMSS);
+        ack.rtt = Some(Duration::from_millis(80));
+        bbr.update_min_rtt(&cx, &ack);
+        let millis = if kept { 40 } else { 80 };
+        assert_eq!(bbr.probe_rtt.min_rtt, Some(Duration::from_millis(millis)));
+    }
+}
+
+/// A round of a state is of what left in it.
+#[test]
+fn each_state_that_counts_rounds_begins_one() {
+    type Enter = fn(&mut Bbr3, &Cx);
+    let up: Enter = |bbr, cx| {
+        bbr.state = State::Refill;
+        assert!(bbr.model.rounds.started());
+        let ack = AckSample::new(SMSS);
+        bbr.run_cycle(cx, &ack, &RateSample::default(), false);
+    };
+    let probe_rtt: Enter = |bbr, cx| {
+        let ack = AckSample::new(SMSS);
+        let cx = Cx {
+            now: cx.now + Duration::from_secs(6),
+            ..*cx
+        };
+        bbr.update_min_rtt(&cx, &ack);
+    };
+    let states: [(State, Enter); 4] = [
+        (State::Down, Bbr3::enter_down),
+        (State::Refill, Bbr3::enter_refill),
+        (State::Up, up),
+        (State::ProbeRtt, probe_rtt),
+    ];
+    for (state, enter) in states {
+        let (mut bbr, mut cx) = cruising(100_000);
+        let rate = next_round(&mut cx);
+        assert!(bbr.model.update_round(&cx, &rate));
+        // Of the next round a part is delivered.
+        let under_way = next_round(&mut cx);
+        cx.inflight = 100 * SMSS;
+        enter(&mut bbr, &cx);
+        assert_eq!(bbr.state, state);
+        let began = cx.delivered;
+        assert!(!bbr.model.update_round(&cx, &under_way), "{state:?}");
+        let rate = next_round(&mut cx);
+        assert_eq!(rate.prior_delivered, began);
+        assert!(bbr.model.update_round(&cx, &rate), "{state:?}");
+    }
+}
+
+/// The time of ProbeRTT begins when in-flight is low, however long that takes.
+#[test]
+fn m23_probe_rtt_counts_from_when_in_flight_is_low() {
+    let (mut bbr, mut cx) = cruising(100_000);
+    cx.now = cx.now + Duration::from_secs(6);
+    let ack = AckSample::new(SMSS);
+    for round in 0..20 {
+        cx.inflight = if round < 10 { 25_001 } else { 25_000 };
+        cx.now = cx.now + Duration::from_millis(40);
+        let rate = next_round(&mut cx);
+        bbr.model.update_round(&cx, &rate);
+        bbr.update_min_rtt(&cx, &ack);
+        // 200 ms and no less: with the sixth ACK behind the first.
+        assert_eq!(bbr.state == State::ProbeRtt, round < 16, "{round}");
+    }
+}
