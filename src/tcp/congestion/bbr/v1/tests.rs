@@ -251,4 +251,34 @@ fn m23_probe_rtt_counts_from_when_in_flight_is_low() {
         // 200 ms and no less: with the sixth ACK behind the first.
         assert_eq!(bbr.state == State::ProbeRtt, round < 16, "{round}");
     }
+    // And a round of what left since then, however long it takes.
+    cx.now = cx.now + 11 * SEC;
+    cx.inflight = 100 * SMSS;
+    bbr.update_min_rtt(&cx, &ack);
+    let entered = cx.delivered;
+    cx.delivered += 50_000;
+    cx.inflight = 0;
+    bbr.update_min_rtt(&cx, &ack);
+    for (prior, ends) in [(entered, false), (cx.delivered, true)] {
+        cx.now = cx.now + SEC;
+        cx.delivered += 50_000;
+        bbr.rounds.on_ack(Some(prior), cx.delivered);
+        bbr.update_min_rtt(&cx, &ack);
+        assert_eq!(bbr.state != State::ProbeRtt, ends);
+    }
+}
+
+/// m22: what was measured before this controller began holds for ten seconds from then on.
+#[test]
+fn m22_what_is_inherited_is_of_the_time_that_it_begins() {
+    for (later, state) in [(9, State::Startup), (11, State::ProbeRtt)] {
+        let mut bbr = Bbr::new();
+        let mut cx = Cx::new(Instant::ZERO + 60 * SEC, SMSS);
+        cx.path_min_rtt = Some(Duration::from_millis(40));
+        bbr.start(&cx, &Start::new(3));
+        cx.now = cx.now + later * SEC;
+        cx.inflight = 100 * SMSS;
+        bbr.update_min_rtt(&cx, &AckSample::new(SMSS));
+        assert_eq!(bbr.state, state, "{later} s");
+    }
 }

@@ -387,10 +387,15 @@ fn an_undone_time_out_leaves_no_bound() {
 }
 
 /// What a mark taught stays when the loss behind it turns out to be none; whether the loss came while the
-/// core was still answering the mark, or an episode before it could still be undone.
+/// core was still answering the mark, or an episode before it could still be undone. So does what a loss taught that
+/// a probe made good.
 #[test]
 fn an_undo_leaves_what_a_mark_taught() {
-    let mark = CongestionKind::Ecn { marked_bytes: SMSS };
+    an_undo_leaves_what_was_taught_by(CongestionKind::Ecn { marked_bytes: SMSS });
+    an_undo_leaves_what_was_taught_by(CongestionKind::TlpRepairedLoss);
+}
+
+fn an_undo_leaves_what_was_taught_by(mark: CongestionKind) {
     let undo = UndoEvent::new(EpisodeKind::Recovery, UndoEvidence::Dsack);
     let lost = LostEvent::new(TxStamp::default(), SMSS);
     for phase in [Phase::Open, Phase::Reduction] {
@@ -624,7 +629,11 @@ fn behind_a_probe_what_it_delivered_is_forgotten() {
 #[test]
 fn m22_what_is_inherited_is_of_the_time_that_it_begins() {
     let at = |seconds: u64| Instant::from_millis(1000 * seconds);
-    for (later, kept) in [(6, true), (11, false)] {
+    for (later, kept, state) in [
+        (4, true, State::Startup),
+        (6, true, State::ProbeRtt),
+        (11, false, State::ProbeRtt),
+    ] {
         let mut bbr = Bbr3::new();
         let mut cx = Cx {
             path_min_rtt: Some(Duration::from_millis(40)),
@@ -632,11 +641,14 @@ fn m22_what_is_inherited_is_of_the_time_that_it_begins() {
         };
         bbr.start(&cx, &Start::new(3));
         cx.now = at(60 + later);
+        cx.inflight = 100 * SMSS;
         let mut ack = AckSample::new(SMSS);
         ack.rtt = Some(Duration::from_millis(80));
         bbr.update_min_rtt(&cx, &ack);
         let millis = if kept { 40 } else { 80 };
-        assert_eq!(bbr.probe_rtt.min_rtt, Some(Duration::from_millis(millis)));
+        let known = bbr.probe_rtt.min_rtt;
+        assert_eq!(known, Some(Duration::from_millis(millis)), "{later} s");
+        assert_eq!(bbr.state, state, "{later} s");
     }
 }
 
@@ -695,5 +707,66 @@ fn m23_probe_rtt_counts_from_when_in_flight_is_low() {
         bbr.update_min_rtt(&cx, &ack);
         // 200 ms and no less: with the sixth ACK behind the first.
         assert_eq!(bbr.state == State::ProbeRtt, round < 16, "{round}");
+    }
+    // And a round of what left since then, however long it takes.
+    let (mut bbr, mut cx) = cruising(100_000);
+    cx.now = cx.now + Duration::from_secs(6);
+    cx.inflight = 100 * SMSS;
+    bbr.update_min_rtt(&cx, &ack);
+    let before = next_round(&mut cx);
+    cx.inflight = 0;
+    bbr.update_min_rtt(&cx, &ack);
+    for (rate, ends) in [(before, false), (next_round(&mut cx), true)] {
+        cx.now = cx.now + Duration::from_secs(1);
+        bbr.model.update_round(&cx, &rate);
+        bbr.update_min_rtt(&cx, &ack);
+        assert_eq!(bbr.state != State::ProbeRtt, ends);
+    }
+}
+
+/// Behind ProbeRTT a cycle begins, in its second part and without the bounds of what was lost before.
+#[test]
+fn probe_rtt_ends_in_a_cycle_of_its_own() {
+    let (mut bbr, mut cx) = cruising(100_000);
+    (bbr.model.bw_st, bbr.model.infl_st) = (Some(1), Some(1));
+    bbr.model.infl_latest = 95_000;
+    cx.now = cx.now + Duration::from_secs(6);
+    let ack = AckSample::new(SMSS);
+    bbr.update_min_rtt(&cx, &ack);
+    assert_eq!(bbr.state, State::ProbeRtt);
+    while bbr.state == State::ProbeRtt {
+        let rate = next_round(&mut cx);
+        cx.now = cx.now + Duration::from_millis(100);
+        bbr.model.update_round(&cx, &rate);
+        bbr.update_min_rtt(&cx, &ack);
+    }
+    assert_eq!((bbr.state, bbr.cycle.began), (State::Cruise, cx.now));
+    assert_eq!((bbr.model.bw_st, bbr.model.infl_st), (None, None));
+    assert_eq!(bbr.model.infl_latest, 0);
+}
+
+/// Startup that goes on remembers clumps as Startup does: for a round.
+#[test]
+fn an_undone_end_of_startup_shortens_the_memory_again() {
+    for undone in [true, false] {
+        let (mut bbr, mut cx) = cruising(100_000);
+        bbr.state = State::Startup;
+        bbr.on_lost(&cx, &LostEvent::new(TxStamp::default(), SMSS));
+        bbr.note_left(State::Startup);
+        bbr.leave_startup();
+        assert_eq!(bbr.state, State::Drain);
+        if undone {
+            let undo = UndoEvent::new(EpisodeKind::Recovery, UndoEvidence::Dsack);
+            bbr.on_undo(&cx, &undo);
+            assert_eq!((bbr.state, bbr.model.full.reached), (State::Startup, false));
+        }
+        for clump in [30_000, 100, 100, 100] {
+            let rate = next_round(&mut cx);
+            cx.now = cx.now + Duration::from_millis(40);
+            bbr.model.update_round(&cx, &rate);
+            bbr.model.aggregate(&cx, clump, 1_250_000, 100_000);
+        }
+        let known = bbr.model.aggregation.extra(u64::MAX, None);
+        assert_eq!(known, if undone { 100 } else { 30_000 });
     }
 }
