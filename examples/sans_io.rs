@@ -94,7 +94,12 @@ mod by_hand {
                 SocketId::Udp(id) => {
                     while let Ok(datagram) = stack.udp_recv(id) {
                         // One without room is lost, as datagrams are.
-                        let _ = stack.udp_send_chunk(now, id, Some(datagram.from), datagram.data);
+                        let _ = stack.udp_send_chunk(
+                            now,
+                            id,
+                            Some(datagram.from),
+                            datagram.data.into_bytes(),
+                        );
                     }
                 }
                 _ => {}

@@ -177,7 +177,7 @@ impl User {
     fn echo(&mut self, stack: &mut Stack, now: Instant) {
         while let Ok(datagram) = stack.udp_recv(self.udp) {
             let to = Some(datagram.from);
-            let _ = stack.udp_send_to(now, self.udp, to, &datagram.data);
+            let _ = stack.udp_send_to(now, self.udp, to, &datagram.data.into_bytes());
         }
         while let Ok(stream) = stack.tcp_accept(now, self.listener) {
             self.streams.push(stream);

@@ -22,7 +22,7 @@ use super::shared::{Shared, Waited, Wish};
 use super::sockets::UdpQueue;
 use super::waits::Waits;
 use crate::base::Instant;
-use crate::stack::{self, SendError, Stack, UdpId, UdpOptions, udp_charge};
+use crate::stack::{self, SendError, Slices, Stack, UdpId, UdpOptions, charge_received};
 
 /// Datagrams that a socket's channel holds, whatever their size: with the byte limit below, the
 /// same as a Linux socket holds of small ones (`net.core.rmem_default` over its 768 bytes each).
@@ -32,8 +32,8 @@ const QUEUE_DATAGRAMS: usize = 1024;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Datagram {
-    /// Its payload, a slice of the buffer that it arrived in.
-    pub data: Bytes,
+    /// Its payload: a slice of the buffer that it arrived in, or several when it came in fragments.
+    pub data: Slices,
     /// Who sent it.
     pub from: SocketAddr,
     /// The address of ours that it was sent to.
@@ -82,7 +82,7 @@ impl Drop for Charge {
 impl Datagram {
     /// Charges a datagram to the account of its socket.
     pub(crate) fn charged(datagram: stack::Datagram, account: &Arc<Account>) -> Self {
-        let bytes = udp_charge(datagram.data.len(), None);
+        let bytes = charge_received(&datagram.data);
         account.own.fetch_add(bytes, Ordering::Relaxed);
         account.all.fetch_add(bytes, Ordering::Relaxed);
         Self {
@@ -216,8 +216,7 @@ impl UdpSocket {
     /// Those of [`recv_datagram`](Self::recv_datagram).
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let datagram = self.recv_datagram()?;
-        let len = datagram.data.len().min(buf.len());
-        buf[..len].copy_from_slice(&datagram.data[..len]);
+        let len = datagram.data.copy_to(buf);
         Ok((len, datagram.from))
     }
 
@@ -425,7 +424,7 @@ mod tests {
 
     fn one() -> stack::Datagram {
         stack::Datagram {
-            data: Bytes::from_static(b"x"),
+            data: Bytes::from_static(b"x").into(),
             from: SocketAddr::from(([10, 0, 0, 2], 9)),
             to: IpAddr::from([10, 0, 0, 1]),
             ttl: 64,

@@ -151,9 +151,10 @@ fn events_go_to_the_owner() {
                     panic!("{event:?}");
                 };
                 while let Ok(datagram) = cx.udp_recv(id) {
-                    got.push(datagram.data[0]);
-                    assert_eq!(u16::from(datagram.data[0]), at.port());
-                    let _ = cx.udp_send(id, Some(datagram.from), datagram.data);
+                    let data = datagram.data.into_bytes();
+                    got.push(data[0]);
+                    assert_eq!(u16::from(data[0]), at.port());
+                    let _ = cx.udp_send(id, Some(datagram.from), data);
                 }
             }
             Wake::Event(_) | Wake::Alarm(_) => {}
@@ -173,7 +174,7 @@ fn events_go_to_the_owner() {
     });
     pair.network.run_for(ms(100)).unwrap();
     let back: Vec<u8> = pair.network.call(pair.left, |cx| {
-        core::iter::from_fn(|| cx.udp_recv(id).ok().map(|d| d.data[0])).collect()
+        core::iter::from_fn(|| cx.udp_recv(id).ok().map(|d| d.data.into_bytes()[0])).collect()
     });
     assert_eq!(back, [8, 7]);
 }

@@ -376,16 +376,20 @@ impl Tell for PingReply {
             outcome,
         } = self;
         let rest = format_args!("{from} {seq} {ttl} {at:?} {outcome}").to_string();
-        content(payload, &rest, whole)
+        content(core::slice::from_ref(payload), &rest, whole)
     }
 }
 
 /// Bytes with what came with them.
-fn content(data: &Bytes, rest: &dyn fmt::Display, whole: bool) -> Outcome {
-    let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
+fn content<'a>(
+    data: impl IntoIterator<Item = &'a Bytes> + Copy,
+    rest: &dyn fmt::Display,
+    whole: bool,
+) -> Outcome {
+    let len = data.into_iter().map(|slice| slice.len() as u64).sum();
     let digest = whole.then(|| {
         let mut digest = Digest::new();
-        digest.bytes(data);
+        data.into_iter().for_each(|slice| digest.bytes(slice));
         digest.bytes(rest.to_string().as_bytes());
         digest.value()
     });

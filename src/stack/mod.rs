@@ -34,6 +34,7 @@ mod ping;
 mod port;
 mod prefix_tree;
 mod screen;
+mod slices;
 mod taken;
 mod tcp;
 mod tcp_flows;
@@ -59,11 +60,12 @@ pub use memory::MemoryInfo;
 pub use path::RouteError;
 pub use ping::{PingError, PingOptions, PingOutcome, PingReply};
 pub use port::{Next, Port, PortError, PortRx, PortTx, User, turn_all};
+pub use slices::Slices;
 pub use tcp::{AcceptError, ConnectError, ListenError, ListenOptions};
 pub use transmit::{More, Progress};
 pub use twin::{Difference, Mismatch, Twin};
 #[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
-pub(crate) use udp::charge as udp_charge;
+pub(crate) use udp::charge_received;
 pub use udp::{BindError, ConnectUdpError, Datagram, RecvError, SendError, UdpOptions};
 
 use core::net::IpAddr;

@@ -146,7 +146,9 @@ fn echo(stack: &mut Stack, now: Instant, event: Event) {
     };
     while let Ok(datagram) = stack.udp_recv(id) {
         let to = Some(datagram.from);
-        stack.udp_send_chunk(now, id, to, datagram.data).unwrap();
+        stack
+            .udp_send_chunk(now, id, to, datagram.data.into_bytes())
+            .unwrap();
     }
 }
 
@@ -471,7 +473,9 @@ fn what_is_passed_on_leaves_by_the_other_port_with_the_same_turn() {
             && let Ok(datagram) = stack.udp_recv(id)
         {
             let to = Some(at("10.1.0.2:7"));
-            stack.udp_send_chunk(now, out, to, datagram.data).unwrap();
+            stack
+                .udp_send_chunk(now, out, to, datagram.data.into_bytes())
+                .unwrap();
         }
     };
     let next = host.turn_with(&mut relay);

@@ -28,7 +28,8 @@ pub(crate) fn mixed() -> Vec<u8> {
             Wake::Event(event) => {
                 if let SocketId::Udp(id) = event.id {
                     while let Ok(question) = cx.udp_recv(id) {
-                        cx.udp_send(id, Some(question.from), question.data).unwrap();
+                        cx.udp_send(id, Some(question.from), question.data.into_bytes())
+                            .unwrap();
                     }
                 }
             }
@@ -136,7 +137,7 @@ pub(crate) fn broadcasts() -> Vec<u8> {
                 let SocketId::Udp(id) = event.id else { return };
                 while let Ok(question) = cx.udp_recv(id) {
                     assert_eq!(question.to, IpAddr::from(Ipv4Addr::BROADCAST));
-                    if question.data == "inform" {
+                    if question.data == b"inform" {
                         let answer = "to you".into();
                         cx.udp_send(id, Some(question.from), answer).unwrap();
                     }

@@ -404,7 +404,7 @@ fn select_waits_for_sockets_and_channels_alike() {
         select! {
             recv(listener.receiver()) -> stream => { stream.unwrap(); seen.push("tcp"); }
             recv(socket.receiver()) -> datagram => {
-                assert_eq!(&datagram.unwrap().data[..], b"x");
+                assert_eq!(datagram.unwrap().data, b"x");
                 seen.push("udp");
             }
             recv(never) -> _ => unreachable!("nobody sends"),
@@ -459,7 +459,7 @@ fn a_datagram_super_segment_arrives_as_its_datagrams() {
     let to = Some(server.local_addr().unwrap());
     client.send_segmented(&data, size, to).unwrap();
     for piece in data.chunks(1000) {
-        assert_eq!(server.recv_datagram().unwrap().data[..], *piece);
+        assert_eq!(server.recv_datagram().unwrap().data, *piece);
     }
 }
 

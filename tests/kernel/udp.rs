@@ -65,9 +65,10 @@ fn echo_both_ways() {
                 // They ask, we answer.
                 them.send_to(&text, our_address).unwrap();
                 let asked = us.recv_datagram().unwrap();
-                assert_eq!((&asked.data[..], asked.from), (&text[..], their_address));
-                assert_eq!(asked.to, our_address.ip());
-                us.send_chunk(&asked.data, Some(asked.from)).unwrap();
+                assert!(asked.data == text[..], "{link:?}");
+                assert_eq!((asked.from, asked.to), (their_address, our_address.ip()));
+                us.send_chunk(&asked.data.into_bytes(), Some(asked.from))
+                    .unwrap();
                 let (got, _) = them.recv_from(&mut buf).unwrap();
                 assert_eq!(&buf[..got], &text[..], "{link:?}");
             }
@@ -90,10 +91,8 @@ fn link_local() {
     them.send_to(b"on the link", SocketAddrV6::new(address, 9, 0, index))
         .unwrap();
     let asked = us.recv_datagram().unwrap();
-    assert_eq!(
-        (&asked.data[..], asked.to),
-        (&b"on the link"[..], address.into())
-    );
+    assert_eq!(asked.data, b"on the link");
+    assert_eq!(asked.to, IpAddr::from(address));
     us.send_to(b"answer", asked.from).unwrap();
     let (got, from) = them.recv_from(&mut buf).unwrap();
     assert_eq!((&buf[..got], from.ip()), (&b"answer"[..], address.into()));
@@ -184,7 +183,7 @@ fn super_segments_come_in() {
             them.send_to(&whole, us.local_addr().unwrap()).unwrap();
             for expected in whole.chunks(1000) {
                 let datagram = us.recv_datagram().unwrap();
-                assert!(datagram.data[..] == *expected, "{link:?}");
+                assert!(datagram.data == *expected, "{link:?}");
             }
             assert_eq!(us.dropped(), 0);
         }

@@ -225,7 +225,7 @@ fn serve_datagrams(socket: &UdpSocket, answer: Answer, context: &Context) {
 }
 
 fn echo_datagram(socket: &UdpSocket, datagram: &netloom::host::Datagram) -> io::Result<()> {
-    socket.send_chunk(&datagram.data, Some(datagram.from))
+    socket.send_chunk(&datagram.data.clone().into_bytes(), Some(datagram.from))
 }
 
 fn discard_datagram(_: &UdpSocket, _: &netloom::host::Datagram) -> io::Result<()> {

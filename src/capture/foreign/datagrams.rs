@@ -37,7 +37,7 @@ impl Datagrams {
     pub(super) fn receive(&mut self, stack: &mut Stack, id: UdpId) -> u64 {
         let mut count = 0;
         while let Ok(datagram) = stack.udp_recv(id) {
-            self.received.push(datagram.data);
+            self.received.push(datagram.data.into_bytes());
             count += 1;
         }
         count

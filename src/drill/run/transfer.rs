@@ -224,6 +224,7 @@ impl Runner {
                 let right = datagram
                     .data
                     .iter()
+                    .flatten()
                     .zip(0u64..)
                     .all(|(&byte, at)| byte == their_byte(offset(at)));
                 if !right {

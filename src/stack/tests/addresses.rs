@@ -300,7 +300,7 @@ fn a_duplicate_is_another_stations_address_in_every_way() {
     assert_eq!(rig.only().dst, PEER_MAC);
     rig.receive(udp_frame("[fd00::1]:5", "[fd00::9]:7", b"mine"));
     let datagram = rig.stack.udp_recv(other).unwrap();
-    assert_eq!(&datagram.data[..], b"mine");
+    assert_eq!(datagram.data, b"mine");
     let to = Some("[fd00::1]:5".parse().unwrap());
     rig.stack.udp_send_to(rig.now, other, to, b"yours").unwrap();
     assert!(rig.only().packet.ends_with(b"yours"));

@@ -206,7 +206,7 @@ fn r61_padding_is_not_data() {
     let mut frame = v4("10.0.0.2", "10.0.0.1");
     frame.extend_from_slice(&[0xee; 30]);
     rig.receive(frame);
-    assert_eq!(&rig.stack.udp_recv(id).unwrap().data[..], b"data");
+    assert_eq!(rig.stack.udp_recv(id).unwrap().data, b"data");
     // UDP has a length of its own; a SYN has none, and each byte of padding would be one of text.
     rig.introduce();
     for (from, to) in [("10.0.0.2:9", "10.0.0.1:9"), ("[fd00::2]:9", "[fd00::1]:9")] {

@@ -465,7 +465,7 @@ fn ipv4_options_that_are_well_formed_change_nothing() {
     ];
     for options in rows {
         rig.receive(with_options(options, OURS, Protocol::UDP, &datagram));
-        let got = rig.stack.udp_recv(id).unwrap().data;
+        let got = rig.stack.udp_recv(id).unwrap().data.into_bytes();
         assert_eq!(&got[..], b"data", "{options:?}");
         rig.receive(with_options(options, OURS, Protocol::ICMP, request));
         let reply = rig.only().packet;

@@ -33,7 +33,7 @@ fn datagrams_arrive_whole_with_their_addresses() {
     assert_eq!(rig.event(), None);
     for data in [&b""[..], b"a", b"hello"] {
         let datagram = rig.stack.udp_recv(id).unwrap();
-        assert_eq!(&datagram.data[..], data);
+        assert_eq!(datagram.data, *data);
         assert_eq!(
             (datagram.from, datagram.to),
             (addr("10.0.0.2:9"), OURS.into())
@@ -236,12 +236,12 @@ fn a_connected_socket_hears_its_peer_only() {
     rig.receive(udp_frame("10.0.0.3:9", "10.0.0.1:7", b"stranger"));
     rig.receive(udp_frame("10.0.0.2:8", "10.0.0.1:7", b"stranger"));
     rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", b"peer"));
-    assert_eq!(&rig.stack.udp_recv(id).unwrap().data[..], b"peer");
+    assert_eq!(rig.stack.udp_recv(id).unwrap().data, b"peer");
     assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock));
     assert_eq!(rig.drops(DropReason::UdpNoSocket), 2);
     rig.stack.udp_connect(id, addr("10.0.0.3:9")).unwrap();
     rig.receive(udp_frame("10.0.0.3:9", "10.0.0.1:7", b"new"));
-    assert_eq!(&rig.stack.udp_recv(id).unwrap().data[..], b"new");
+    assert_eq!(rig.stack.udp_recv(id).unwrap().data, b"new");
 }
 
 /// What a connected socket takes is one flow, as on Linux: nothing that went to another of our
@@ -282,7 +282,7 @@ fn a_connected_socket_hears_what_was_sent_to_its_address_only() {
         assert_eq!(dropped, groups.len() as u64 + 1);
         assert_eq!(rig.drain().len(), 1, "the port is not open there");
         rig.receive(udp_frame(peer, ours, b"peer"));
-        assert_eq!(&rig.stack.udp_recv(id).unwrap().data[..], b"peer");
+        assert_eq!(rig.stack.udp_recv(id).unwrap().data, b"peer");
     }
 }
 
@@ -335,7 +335,7 @@ fn a_refused_connect_keeps_the_peer() {
     assert_eq!(refused, Err(ConnectUdpError::InUse(to)));
     assert_eq!(rig.stack.udp_peer_addr(first), Ok(Some(addr("10.0.0.2:9"))));
     rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", b"still here"));
-    assert_eq!(&rig.stack.udp_recv(first).unwrap().data[..], b"still here");
+    assert_eq!(rig.stack.udp_recv(first).unwrap().data, b"still here");
     assert_eq!(rig.stack.demux.udp.flow(&tuple(99)), Some(other));
     // The old claim goes when the new one stands.
     rig.stack.udp_connect(first, addr("10.0.0.2:10")).unwrap();
@@ -491,7 +491,7 @@ fn a_merged_arrival_is_many_datagrams() {
     let meta = RxMeta::new(rig.now).with_segment_size(size);
     rig.receive_with(frame.clone(), meta);
     let lens: Vec<Bytes> =
-        core::iter::from_fn(|| rig.stack.udp_recv(id).ok().map(|d| d.data)).collect();
+        core::iter::from_fn(|| rig.stack.udp_recv(id).ok().map(|d| d.data.into_bytes())).collect();
     assert_eq!(
         lens.iter().map(Bytes::len).collect::<Vec<_>>(),
         [1400, 1400, 700]
@@ -637,7 +637,7 @@ fn a_datagram_without_a_checksum_is_taken_over_ipv4() {
     let checksum = ethernet::HEADER_LEN + ipv4::MIN_HEADER_LEN + 6;
     frame[checksum..checksum + 2].fill(0);
     rig.receive(frame);
-    assert_eq!(&rig.stack.udp_recv(id).unwrap().data[..], b"unchecked");
+    assert_eq!(rig.stack.udp_recv(id).unwrap().data, b"unchecked");
 }
 
 /// Covers: IC6-10 (RFC 4443 §3.1): of a queue that is full nobody is told.
@@ -668,7 +668,7 @@ fn the_all_hosts_group_is_heard_and_not_reported() {
     let mut frame = udp_frame("10.0.0.2:9", "224.0.0.1:7", b"all hosts");
     frame[..6].copy_from_slice(&[1, 0, 0x5e, 0, 0, 1]);
     rig.receive(frame);
-    assert_eq!(&rig.stack.udp_recv(id).unwrap().data[..], b"all hosts");
+    assert_eq!(rig.stack.udp_recv(id).unwrap().data, b"all hosts");
     rig.advance(Duration::from_secs(300));
     let others = rig.drain().into_iter().filter(|f| f.kind != EtherType::ARP);
     assert_eq!(

@@ -185,9 +185,9 @@ impl UdpSocket {
             let small = one.len() < copy_below;
             let datagram = Datagram {
                 data: if small {
-                    Bytes::copy_from_slice(&one)
+                    Bytes::copy_from_slice(&one).into()
                 } else {
-                    one
+                    one.into()
                 },
                 from,
                 // RFC 1122 §4.1.3.5.

@@ -11,15 +11,21 @@ use bytes::Bytes;
 
 use crate::stack::ids::{Slab, StaleId, UdpId};
 use crate::stack::path::RouteError;
+use crate::stack::slices::Slices;
 use crate::stack::tuple::Tuple;
 
 /// Bytes that each queued datagram is charged beside its data: the queue's own memory.
 pub(in crate::stack) const OVERHEAD: usize = 128;
 
 /// What `len` bytes of data are charged in a queue: as one datagram, or as those of a super-segment.
-pub(crate) fn charge(len: usize, segment: Option<NonZeroU16>) -> usize {
+pub(super) fn charge(len: usize, segment: Option<NonZeroU16>) -> usize {
     let datagrams = segment.map_or(1, |size| len.div_ceil(usize::from(size.get())).max(1));
     len.saturating_add(datagrams.saturating_mul(OVERHEAD))
+}
+
+/// What a datagram that was received is charged: the list of its slices too, when it came in fragments.
+pub(crate) fn charge_received(data: &Slices) -> usize {
+    charge(data.len(), None) + data.list_bytes()
 }
 
 /// All UDP sockets of a stack.
@@ -114,7 +120,7 @@ impl UdpOptions {
 #[non_exhaustive]
 pub struct Datagram {
     /// Its data, whole.
-    pub data: Bytes,
+    pub data: Slices,
     /// Who sent it; a link-local sender's scope id is the interface's number.
     pub from: SocketAddr,
     /// Which of our addresses, or which group, it was sent to.
@@ -212,7 +218,7 @@ impl UdpSocket {
     }
 
     pub(super) fn push_recv(&mut self, datagram: Datagram) -> bool {
-        let charge = charge(datagram.data.len(), None);
+        let charge = charge_received(&datagram.data);
         let fits = self.recv_charge + charge <= self.options.recv_buffer;
         if fits {
             self.recv_charge += charge;
@@ -223,7 +229,7 @@ impl UdpSocket {
 
     pub(super) fn pop_recv(&mut self) -> Option<Datagram> {
         let datagram = self.recv.pop_front()?;
-        self.recv_charge -= charge(datagram.data.len(), None);
+        self.recv_charge -= charge_received(&datagram.data);
         Some(datagram)
     }
 }
