@@ -826,6 +826,51 @@ fn datagrams_hold_no_more_than_they_are_charged() {
     assert!(sent <= QUEUE, "{sent} bytes");
 }
 
+/// What fragments are charged is no less than what they hold: whole frames, the smallest pieces, first ones with what an
+/// error would quote, and a sender each, up to the bound of them all.
+#[test]
+fn fragments_hold_no_more_than_they_are_charged() {
+    let _turn = beside_others();
+    const MOST: usize = 1 << 20;
+    for (len, first, of_one) in [
+        (1480, true, 1),
+        (1480, false, 1),
+        (8, true, 1),
+        (8, false, 1),
+        (8, false, 200),
+        (1016, false, 60),
+        (1024, false, 60),
+    ] {
+        let config = Config::new(Seed::from_number(1)).reassembly_bytes(MOST);
+        let mut link = Link::new(Medium::Ip, config);
+        (0..300).for_each(|_| link.datagram(2, 8));
+        link.turn();
+        let before = LIVE.get();
+        let mut most = 0;
+        for nth in 0..4000_u32 {
+            let [_, b, c, d] = (nth / of_one + 5).to_be_bytes();
+            let mut frame = vec![0; 20 + len];
+            let (src, dst) = ([10, b, c, d].into(), [10, 0, 0, 1].into());
+            let mut fields = ipv4::Fields::new(src, dst, Protocol::UDP);
+            (fields.dont_fragment, fields.more_fragments) = (false, true);
+            let place = nth % of_one + u32::from(!first);
+            fields.fragment_offset = place as u16 * (len / 8) as u16;
+            let _ = fields.emit(len, &mut frame);
+            link.offer(&frame);
+            most = most.max(LIVE.get() - before);
+        }
+        println!("{len} bytes, {of_one} pieces of each: {most}");
+        // The chunks that the last pieces lie in, before they are copied; the device keeps them to be filled again.
+        let pinned = if len < 1024 { 0 } else { 4 * 256 << 10 };
+        assert!(most <= signed(MOST + pinned), "{most} bytes");
+        link.now = link.now + Duration::from_secs(61);
+        link.turn();
+        (0..300).for_each(|_| link.datagram(2, 8));
+        let left = LIVE.get() - before;
+        assert!(left < signed(pinned + (32 << 10)), "{left} bytes are left");
+    }
+}
+
 /// Everybody asks, and the device takes nothing.
 #[test]
 fn answers_that_wait_to_be_sent_are_below_400_bytes() {

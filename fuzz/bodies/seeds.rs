@@ -459,7 +459,7 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
     let open6 = [5, 0, 0, 30, 1, 0, 0, 0, 0, 0, 32, 0, 0, 0, 6];
     // Connect to a neighbour; SYN-ACK (which `^ ACK` makes of 2); writes before and after.
     let connect = [4, 0, 0, 0, 7, 0, 3, 32, 0, 2, 0, 7, 0, 4];
-    let rows: [(&str, u8, Vec<u8>); 18] = [
+    let rows: [(&str, u8, Vec<u8>); 19] = [
         ("listen", 0, open.to_vec()),
         ("listen6", 0, open6.to_vec()),
         ("listen-ip", 1, open.to_vec()),
@@ -473,6 +473,18 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
                 &open[..],
                 &[32, 0, 0, 3, 9, 0, 3, 7, 0, 3, 32, 0, 0, 0, 12, 0, 0],
                 &[32, 0, 1, 0, 32, 0, 0, 0, 13, 0],
+            ]
+            .concat(),
+        ),
+        (
+            "fragments",
+            0,
+            [
+                // A socket; a datagram in order, one of version 6 in reverse, an echo request without its second fragment.
+                &[
+                    16, 0, 0, 0, 29, 0, 0, 0x45, 1, 9, 0, 0, 29, 1, 0, 0x85, 2, 99, 0, 0,
+                ][..],
+                &[29, 0, 0, 0x4d, 3, 49, 2, 0, 2, 16],
             ]
             .concat(),
         ),

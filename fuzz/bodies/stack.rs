@@ -166,7 +166,9 @@ impl Rig {
                 .neighbour_queue(1)
                 .outbox_limit(2)
                 .transmit_budget(2)
-                .time_wait_limit(1);
+                .time_wait_limit(1)
+                .reassembly_bytes(20_000)
+                .reassembly_datagrams(8);
         }
         let mut stack = Stack::new(config);
         let mtu = if bit(3) { 1280 } else { 1500 };
@@ -513,7 +515,7 @@ impl Rig {
         self.feed(on, &packet, RxMeta::new(self.now));
     }
 
-    /// A datagram or an echo request from a host.
+    /// A datagram or an echo request from a host, whole or in some of its fragments.
     fn datagram(&mut self, input: &mut Input<'_>) {
         let (host, port, shape) = (input.host(), input.port(), input.byte());
         let len = LENGTHS[usize::from(shape & 7)].min(1400);
@@ -528,6 +530,24 @@ impl Rig {
             let body = [&[kind, 0, 0, 0, 0, 1, 0, shape][..], &text].concat();
             peer::packet(host, ours, protocol, body, Some(2))
         };
-        self.feed(on, &packet, RxMeta::new(self.now));
+        if shape & 0xc0 == 0 {
+            return self.feed(on, &packet, RxMeta::new(self.now));
+        }
+        let (id, size, which, by) = (input.byte(), input.byte(), input.byte(), input.byte());
+        let mut pieces = peer::fragments(&packet, id & 3, (usize::from(size) + 1) * 8);
+        if shape & 0x40 == 0 {
+            pieces.reverse();
+        }
+        for (nth, mut piece) in pieces.into_iter().enumerate() {
+            // With arguments of zero all of them come, as they are.
+            let changed = nth < 8 && which >> nth & 1 == 1;
+            if changed && by == 0 {
+                continue;
+            }
+            if let (true, Some(byte)) = (changed, piece.get_mut(usize::from(by))) {
+                *byte ^= size | 1;
+            }
+            self.feed(on, &piece, RxMeta::new(self.now));
+        }
     }
 }

@@ -55,8 +55,16 @@ drop_reasons! {
     IpTentative => "ip_tentative",
     /// A packet to send from an address that another station has (RFC 4862 §5.4.5).
     IpDuplicate => "ip_duplicate",
-    /// A fragment: reassembly is not there yet.
-    IpFragment => "ip_fragment",
+    /// A fragment that is there already.
+    FragmentDuplicate => "fragment_duplicate",
+    /// A fragment of a datagram two of whose fragments contradict each other (RFC 5722 §4).
+    FragmentOverlap => "fragment_overlap",
+    /// A fragment for which there was no room, or that gave way to newer ones.
+    FragmentLimit => "fragment_limit",
+    /// A fragment whose datagram did not come whole in time.
+    FragmentTimeout => "fragment_timeout",
+    /// A fragment of a datagram of which some say that they met congestion, others that they cannot (RFC 3168 §5.3).
+    FragmentEcn => "fragment_ecn",
     /// A protocol that nothing here speaks.
     IpProtocol => "ip_protocol",
     /// The ICMP message does not parse.
@@ -152,6 +160,12 @@ impl DropCounters {
     pub(crate) fn count(&mut self, reason: DropReason) {
         let slot = &mut self.0[reason as usize];
         *slot = slot.saturating_add(1);
+    }
+
+    /// Adds so many.
+    pub(crate) fn add(&mut self, reason: DropReason, many: usize) {
+        let slot = &mut self.0[reason as usize];
+        *slot = slot.saturating_add(many as u64);
     }
 
     /// How often `reason` happened.

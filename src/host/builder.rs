@@ -428,6 +428,19 @@ mod tests {
         }
     }
 
+    fn later_settings(config: Config) -> Config {
+        config
+            .copy_below(19)
+            .trust_partial_checksums(false)
+            .time_wait(Duration::from_secs(20))
+            .time_wait_limit(21)
+            .orphan_limit(22)
+            .timer_budget(23)
+            .socket_memory(24)
+            .reassembly_bytes(25)
+            .reassembly_datagrams(26)
+    }
+
     /// Taken apart field by field: who adds a setting adds it here, and sees whether it is reached.
     #[test]
     fn every_setting_of_the_stack_is_reached() {
@@ -447,16 +460,7 @@ mod tests {
                     .ttl(18)
             })
             .seed(seed)
-            .config(|config| {
-                config
-                    .copy_below(19)
-                    .trust_partial_checksums(false)
-                    .time_wait(Duration::from_secs(20))
-                    .time_wait_limit(21)
-                    .orphan_limit(22)
-                    .timer_budget(23)
-                    .socket_memory(24)
-            })
+            .config(later_settings)
             .spawn()
             .unwrap();
         let used = host.shared.lock().stack.config.clone();
@@ -478,6 +482,8 @@ mod tests {
             time_wait_limit,
             orphan_limit,
             socket_memory,
+            reassembly_bytes,
+            reassembly_datagrams,
         } = used;
         assert!(seed_used == seed && !trust_partial);
         assert_eq!([neighbour_limit, neighbour_queue], [11, 12]);
@@ -485,6 +491,7 @@ mod tests {
         assert_eq!((transmit_budget, ephemeral_ports), (15, 5000..=5999));
         assert_eq!([icmp_errors_per_second, icmp_errors_per_peer], [16, 17]);
         assert_eq!((ttl, copy_below, socket_memory), (18, 19, 24));
+        assert_eq!((reassembly_bytes, reassembly_datagrams), (25, 26));
         assert_eq!(time_wait, Duration::from_secs(20));
         assert_eq!([time_wait_limit, orphan_limit, timer_budget], [21, 22, 23]);
 

@@ -17,10 +17,12 @@ pub mod code {
     pub const NEXT_HEADER: u8 = 1;
     /// Unrecognized IPv6 option encountered.
     pub const OPTION: u8 = 2;
+    /// A first fragment without the whole chain of headers (RFC 7112 §5).
+    pub const FIRST_FRAGMENT: u8 = 3;
 }
 
 /// Bytes of a fragment header (RFC 8200 §4.5), which has no length field.
-const FRAGMENT_LEN: usize = 8;
+pub(crate) const FRAGMENT_LEN: usize = 8;
 
 /// RFC 4302 §2.
 const AUTHENTICATION: Protocol = Protocol(51);
@@ -250,8 +252,22 @@ pub enum Outcome {
 /// Walks the chain of a packet that came to its destination, strictly in order (RFC 8200 §4); in any order
 /// that it may have (§4.1). No answer has a routing header of its own (§8.4).
 pub fn walk(header: &Header<'_>, payload: &[u8]) -> Outcome {
-    let mut kind = header.next_header();
-    let (mut at, mut field) = (0, NEXT_HEADER_AT);
+    walk_from(header, payload, (header.next_header(), 0, NEXT_HEADER_AT))
+}
+
+/// The same from behind the header of a first fragment on: what its packet will be.
+pub fn walk_behind(header: &Header<'_>, payload: &[u8], fragment: &Fragment) -> Outcome {
+    let field = HEADER_LEN + fragment.at;
+    let start = (fragment.next_header, fragment.at + FRAGMENT_LEN, field);
+    walk_from(header, payload, start)
+}
+
+/// `kind` is what lies `at` bytes into the payload, by the field that lies so far into the packet.
+fn walk_from(
+    header: &Header<'_>,
+    payload: &[u8],
+    (mut kind, mut at, mut field): (Protocol, usize, usize),
+) -> Outcome {
     let mut fragmented = false;
     loop {
         // RFC 8200 §4: hop-by-hop options directly behind the IPv6 header only.
@@ -308,7 +324,11 @@ pub(crate) fn may_lead_to_error(header: &Header<'_>, payload: &[u8]) -> bool {
                 [next, words, ..] => (Protocol(next), (usize::from(words) + 2) * 4),
                 _ => return true,
             },
-            Some(Err(_)) => return true,
+            // The chain ends here, and one more name may stand in what there is of it.
+            Some(Err(_)) => {
+                let named = payload.get(at).map(|&next| Protocol(next));
+                return named.is_none_or(|next| next == Protocol::ICMPV6 || is_passed_over(next));
+            }
         };
         kind = next;
         at += len;

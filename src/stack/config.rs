@@ -28,6 +28,8 @@ pub struct Config {
     pub(crate) time_wait_limit: usize,
     pub(crate) orphan_limit: usize,
     pub(crate) socket_memory: usize,
+    pub(crate) reassembly_bytes: usize,
+    pub(crate) reassembly_datagrams: usize,
 }
 
 impl Config {
@@ -51,6 +53,8 @@ impl Config {
             time_wait_limit: 16_384,
             orphan_limit: 4096,
             socket_memory: 256 << 20,
+            reassembly_bytes: 4 << 20,
+            reassembly_datagrams: 1024,
         }
     }
 
@@ -106,6 +110,26 @@ impl Config {
     pub fn socket_memory(self, bytes: usize) -> Self {
         Self {
             socket_memory: bytes,
+            ..self
+        }
+    }
+
+    /// Bytes that datagrams which come in fragments hold until they are whole, with what holding them costs (default 4 MiB,
+    /// Linux's `ipfrag_high_thresh`); one sender has a quarter of it at most, and the oldest give way.
+    #[must_use]
+    pub fn reassembly_bytes(self, bytes: usize) -> Self {
+        Self {
+            reassembly_bytes: bytes,
+            ..self
+        }
+    }
+
+    /// Datagrams that come in fragments at one time (default 1024, docs/choices.md); one sender has a quarter of them at most, and the oldest
+    /// give way. With 0 each fragment is dropped.
+    #[must_use]
+    pub fn reassembly_datagrams(self, datagrams: usize) -> Self {
+        Self {
+            reassembly_datagrams: datagrams,
             ..self
         }
     }

@@ -56,6 +56,10 @@ counters! {
     icmp_errors_sent,
     /// ICMP errors received that quote a flow of ours.
     icmp_errors_received,
+    /// Fragments received that may become part of a datagram.
+    fragments_received,
+    /// Datagrams that came in fragments and became whole.
+    datagrams_reassembled,
     /// UDP datagrams given to sockets.
     udp_datagrams_received,
     /// UDP datagrams sent.

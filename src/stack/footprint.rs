@@ -61,6 +61,7 @@ impl Stack {
             addresses(addresses_of.sum()),
             neighbours.queued(),
             outboxes.map(packet).sum(),
+            self.net.reassembly.held(),
             self.ping_payloads().map(|len| len + SMALL).sum(),
         ]
         .into_iter()

@@ -146,6 +146,7 @@ impl Stack {
                 TimerKey::FinWait(index) => self.tcp_fin_wait_timeout(index),
                 TimerKey::Farewells => self.farewells_timeout(now, &mut steps),
                 TimerKey::Cookies => self.tcp_cookies_timeout(now),
+                TimerKey::Reassembly => self.reassembly_timeout(now, &mut steps),
                 TimerKey::Neighbour(index) => self.net.on_neighbour_timeout(now, index),
                 TimerKey::Interface(index) => {
                     let on = InterfaceId::from_index(index as usize);

@@ -15,7 +15,7 @@ use super::ids::{Id, InterfaceId, TcpId};
 use super::interface::{
     Asks, Class, ConfigError, Frame, Interface, InterfaceConfig, Outgoing, Ready,
 };
-use super::ip::Headers;
+use super::ip::{Headers, Incomplete};
 use super::neighbour::Neighbours;
 use super::packet::{Notice, OwnedPacket, Waiter};
 use super::path::Paths;
@@ -36,6 +36,7 @@ pub(crate) struct Net {
     pub(crate) notices: VecDeque<Notice>,
     pub(crate) headers: Headers,
     pub(crate) icmp_limit: IcmpLimit,
+    pub(crate) reassembly: Incomplete,
     pub(crate) ttl: u8,
     pub(crate) owners: Owners,
     outbox_limit: usize,
@@ -55,6 +56,7 @@ impl Net {
             notices: VecDeque::new(),
             headers: Headers::default(),
             icmp_limit: IcmpLimit::new(config),
+            reassembly: Incomplete::new(config),
             ttl: config.ttl,
             owners: Owners::default(),
             outbox_limit: config.outbox_limit,

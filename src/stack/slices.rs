@@ -49,6 +49,14 @@ impl Slices {
         .iter()
     }
 
+    /// The only slice.
+    pub(crate) fn together(self) -> Result<Bytes, Self> {
+        match self.0 {
+            Lies::Together(one) => Ok(one),
+            Lies::Apart(_) => Err(self),
+        }
+    }
+
     /// All of it in one slice, copied if it lies in several.
     pub fn into_bytes(self) -> Bytes {
         match self.0 {

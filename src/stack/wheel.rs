@@ -35,11 +35,13 @@ pub(crate) enum TimerKey {
     Interface(u32),
     /// The SYN cookies that are remembered.
     Cookies,
+    /// The datagram whose fragments have waited longest.
+    Reassembly,
 }
 
-const KINDS: usize = 8;
-// A link has three bits for them.
-const _: () = assert!(KINDS <= 8);
+const KINDS: usize = 9;
+// A link has four bits for them, and all of them set is none.
+const _: () = assert!(KINDS < 16);
 /// The finest bucket is 2^10 ns wide: 1 us.
 const SHIFT: u32 = 10;
 const BITS: u32 = 6;
@@ -57,6 +59,7 @@ impl TimerKey {
             Self::Farewells => (5, 0),
             Self::FinWait(index) => (6, index as usize),
             Self::Cookies => (7, 0),
+            Self::Reassembly => (8, 0),
         }
     }
 }
@@ -104,7 +107,7 @@ struct Link(u32);
 
 impl Link {
     const NONE: Self = Self(u32::MAX);
-    const INDEX_BITS: u32 = 29;
+    const INDEX_BITS: u32 = 28;
 
     fn to(key: TimerKey) -> Self {
         let (kind, index) = key.place();
@@ -123,7 +126,8 @@ impl Link {
             4 => Some(TimerKey::Interface(index)),
             5 => Some(TimerKey::Farewells),
             6 => Some(TimerKey::FinWait(index)),
-            7 if index == 0 => Some(TimerKey::Cookies),
+            7 => Some(TimerKey::Cookies),
+            8 => Some(TimerKey::Reassembly),
             _ => None,
         }
     }

@@ -103,13 +103,11 @@ impl Rig {
         self
     }
 
-    fn feed(&mut self, file: &[u8]) {
+    fn feed(&mut self, file: &[u8], end: Instant) {
         for frame in Reader::new(file) {
             let frame = frame.to_rx(self.now).unwrap();
             self.stack.handle_frame(self.now, self.on, frame);
         }
-        // A neighbour that never answers is given up by then.
-        let end = Instant::from_millis(5000);
         loop {
             let mut nobody = |_: &mut Stack, _: Instant, _: Event| {};
             let turned = self.port.turn(self.now, &mut self.stack, &mut nobody);
@@ -363,8 +361,28 @@ const ROWS: &[Row] = rows! {
     IpTentative: "a datagram to an address that is still probed for",
         Frames(|| vec![summed(six(17, 64, &udp(7, b"x")), 6)], || Rig::with(|config| config, 1));
     IpDuplicate: "a packet waits to leave while its address is probed for anew: no frame starts that", Never;
-    IpFragment: "a datagram's first fragment", Frames(
-        || vec![four(17, &udp(7, b"x"), |packet| packet[6] = 0x20)],
+    FragmentDuplicate: "a datagram's first fragment, twice, and its last", Frames(
+        || {
+            let first = four(17, &udp(7, &[0; 8])[..8], |packet| packet[6] = 0x20);
+            vec![first.clone(), first, four(17, &[0; 8], |packet| packet[7] = 1)]
+        },
+        || Rig::new().udp(UdpOptions::new()),
+    );
+    FragmentOverlap: "two fragments at one place, with other text", Frames(
+        || [1, 2].map(|byte| four(17, &[byte; 8], |packet| packet[7] = 1)).into(),
+        Rig::new,
+    );
+    FragmentLimit: "a fragment, and no room for any", Frames(
+        || vec![four(17, &[0; 8], |packet| packet[7] = 1)],
+        || Rig::with(|config| config.reassembly_datagrams(0), 0),
+    );
+    FragmentTimeout: "a datagram's last fragment",
+        Frames(|| vec![four(17, &[0; 8], |packet| packet[7] = 1)], Rig::new);
+    FragmentEcn: "a fragment that met congestion, and one that has no room to say so", Frames(
+        || {
+            let marked: fn(&mut Vec<u8>) = |packet| (packet[1], packet[6]) = (3, 0x20);
+            vec![four(17, &udp(7, b""), marked), four(17, &[0; 8], |packet| packet[7] = 1)]
+        },
         Rig::new,
     );
     IpProtocol: "SCTP", Frames(|| vec![four(132, &[0; 12], |_| {})], Rig::new);
@@ -520,7 +538,12 @@ fn each_reason_has_its_capture() {
         let drops = match row.shown {
             Frames(_, rig) => {
                 let mut rig = rig();
-                rig.feed(&file);
+                // A neighbour that never answers is given up by then; fragments take longer.
+                let end = match row.reason {
+                    DropReason::FragmentTimeout => 61_000,
+                    _ => 5000,
+                };
+                rig.feed(&file, Instant::from_millis(end));
                 rig.stack.counters().drops.clone()
             }
             _ => {
@@ -550,7 +573,7 @@ const ANYWHERE: [DropReason; 18] = [
     DropReason::Ipv4SourceRoute,
     DropReason::IpSource,
     DropReason::IpLinkBroadcast,
-    DropReason::IpFragment,
+    DropReason::FragmentDuplicate,
     DropReason::IpProtocol,
     DropReason::IcmpMalformed,
     DropReason::IcmpChecksum,

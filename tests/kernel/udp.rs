@@ -1,7 +1,7 @@
 //! UDP both ways, super-segments, and the ICMP errors that come back.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::num::NonZeroU16;
 use std::time::Duration;
 

@@ -376,6 +376,33 @@ pub fn packet(
     }
 }
 
+/// A packet in fragments of so many bytes of payload.
+pub fn fragments(packet: &[u8], id: u8, size: usize) -> Vec<Vec<u8>> {
+    let v4 = packet[0] >> 4 == 4;
+    let (header, body) = packet.split_at(if v4 { 20 } else { 40 });
+    let count = body.len().div_ceil(size);
+    let chunks = body.chunks(size).enumerate();
+    let one = |(nth, data): (usize, &[u8])| {
+        let more = u16::from(nth + 1 < count);
+        let offset = u16::try_from(nth * size).expect("64 KiB at most");
+        let mut header = header.to_vec();
+        if v4 {
+            let len = u16::try_from(20 + data.len()).expect("64 KiB at most");
+            header[2..4].copy_from_slice(&len.to_be_bytes());
+            header[5] = id;
+            header[6..8].copy_from_slice(&((more << 13) | (offset / 8)).to_be_bytes());
+            header[10..12].fill(0);
+            return [wire::put_checksum(header, 10), data.to_vec()].concat();
+        }
+        let len = u16::try_from(8 + data.len()).expect("64 KiB at most");
+        header[4..6].copy_from_slice(&len.to_be_bytes());
+        let next = core::mem::replace(&mut header[6], 44);
+        let [a, b] = (offset | more).to_be_bytes();
+        [&header[..], &[next, 0, a, b, 0, 0, 0, id], data].concat()
+    };
+    chunks.map(one).collect()
+}
+
 /// What the peer says in one segment.
 #[derive(Clone, Debug, Default)]
 pub struct Segment {

@@ -350,6 +350,10 @@ impl Engine {
             _ => None,
         };
         let received = self.datagrams.take_received();
+        if ip.transport.is_none() {
+            // What became whole with a fragment lies in several packets.
+            return;
+        }
         for got in received {
             if udp != Some(&got[..]) {
                 let detail = format!("a datagram of {} bytes from {}", got.len(), ip.src);
@@ -379,6 +383,7 @@ impl Engine {
             ("connections", stack.tcp_open_count()),
             ("records of TIME-WAIT", stack.tcp_time_wait_count()),
             ("bytes for sockets", stack.memory().used),
+            ("bytes of fragments", stack.net.reassembly.held()),
             ("remembered bytes", self.budget.used()),
         ];
         for (what, count) in left {

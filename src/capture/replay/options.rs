@@ -10,7 +10,7 @@ use crate::stack::{Config, InterfaceConfig, ListenOptions, PingOptions, UdpOptio
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
 
 /// The number of the format of a recording's own blocks: one more whenever what stands in them changes.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 
 /// The same with every setting within the bounds that its method keeps: a file may hold any number.
 pub(super) fn within_bounds(config: Config) -> Config {
@@ -75,6 +75,7 @@ fields! {
         seed, neighbour_limit, neighbour_queue, neighbour_queue_bytes, outbox_limit, transmit_budget,
         timer_budget, ephemeral_ports, icmp_errors_per_second, icmp_errors_per_peer, ttl, copy_below,
         trust_partial, time_wait, time_wait_limit, orphan_limit, socket_memory,
+        reassembly_bytes, reassembly_datagrams,
     }
     InterfaceConfig {
         capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, link_local,

@@ -19,6 +19,13 @@ const MAX_ERROR_V4: usize = 576;
 /// RFC 4443 §2.4(c): an ICMPv6 error is at most the minimum MTU.
 const MAX_ERROR_V6: usize = 1280;
 
+/// As much of a packet as an ICMPv4 error quotes.
+pub(in crate::stack) const QUOTED_V4: usize =
+    MAX_ERROR_V4 - ipv4::MIN_HEADER_LEN - ipv4::icmp::HEADER_LEN;
+/// As much as an ICMPv6 error does.
+pub(in crate::stack) const QUOTED_V6: usize =
+    MAX_ERROR_V6 - ipv6::HEADER_LEN - ipv6::icmp::HEADER_LEN;
+
 /// What an ICMP error that we send complains of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Complaint {
@@ -28,6 +35,8 @@ pub(crate) enum Complaint {
     Protocol { pointer: u32 },
     /// A header is wrong (RFC 792, RFC 4443 §3.4).
     Parameter { code: u8, pointer: u32 },
+    /// Its fragments did not come in time, all but the first at least (RFC 792, RFC 4443 §3.3).
+    Reassembly,
 }
 
 impl Complaint {
@@ -36,7 +45,7 @@ impl Complaint {
         match self {
             Self::Port => true,
             Self::Protocol { .. } => to.is_ipv4(),
-            Self::Parameter { .. } => false,
+            Self::Parameter { .. } | Self::Reassembly => false,
         }
     }
 }
@@ -93,7 +102,7 @@ fn may_carry_error(packet: &Inbound) -> bool {
                         && payload.first().is_none_or(|&kind| !is_query(kind))
             })
         }
-        IpAddr::V6(_) => ipv6::Header::parse(&packet.quote)
+        IpAddr::V6(_) => ipv6::Header::parse_quoted(&packet.quote)
             .is_ok_and(|(header, payload)| extension::may_lead_to_error(&header, payload)),
     }
 }
@@ -105,9 +114,8 @@ const fn is_query(kind: u8) -> bool {
 }
 
 fn error_v4(flow: Flow, quote: &Bytes, complaint: Complaint) -> Option<OwnedPacket> {
-    use ipv4::icmp::{HEADER_LEN, Message, UnreachableCode};
-    let room = MAX_ERROR_V4 - ipv4::MIN_HEADER_LEN - HEADER_LEN;
-    let quote = quote.slice(..quote.len().min(room));
+    use ipv4::icmp::{HEADER_LEN, Message, TimeExceededCode, UnreachableCode};
+    let quote = quote.slice(..quote.len().min(QUOTED_V4));
     let quoted = &quote[..];
     let unreachable = |code| Message::DestinationUnreachable {
         code,
@@ -120,6 +128,10 @@ fn error_v4(flow: Flow, quote: &Bytes, complaint: Complaint) -> Option<OwnedPack
         Complaint::Parameter { code, pointer } => Message::ParameterProblem {
             code,
             pointer: u8::try_from(pointer).ok()?,
+            quoted,
+        },
+        Complaint::Reassembly => Message::TimeExceeded {
+            code: TimeExceededCode::REASSEMBLY,
             quoted,
         },
     };
@@ -139,9 +151,8 @@ fn error_v6(
     quote: &Bytes,
     complaint: Complaint,
 ) -> OwnedPacket {
-    use ipv6::icmp::{HEADER_LEN, Message, UnreachableCode};
-    let room = MAX_ERROR_V6 - ipv6::HEADER_LEN - HEADER_LEN;
-    let quote = quote.slice(..quote.len().min(room));
+    use ipv6::icmp::{HEADER_LEN, Message, TimeExceededCode, UnreachableCode};
+    let quote = quote.slice(..quote.len().min(QUOTED_V6));
     let quoted = &quote[..];
     let message = match complaint {
         Complaint::Port => Message::DestinationUnreachable {
@@ -156,6 +167,10 @@ fn error_v6(
         Complaint::Parameter { code, pointer } => Message::ParameterProblem {
             code,
             pointer,
+            quoted,
+        },
+        Complaint::Reassembly => Message::TimeExceeded {
+            code: TimeExceededCode::REASSEMBLY,
             quoted,
         },
     };

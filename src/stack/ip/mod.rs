@@ -9,17 +9,25 @@
 //! |---|---|
 //! | `link` | the link header of a frame that came in |
 //! | `v4`, `v6` | a packet's way to its protocol |
+//! | `fragments` | a piece of a datagram, and a datagram that is whole, or given up |
+//! | `reassembly`, `pieces` | the pieces that wait |
 //! | `quote` | the packet in an ICMP error, by the same headers |
 //! | `output` | the frame around a packet that is sent |
 
+mod fragments;
 mod link;
 mod output;
+mod pieces;
 mod quote;
+mod reassembly;
 mod v4;
 mod v6;
 
 pub(crate) use output::{Headers, Outbound};
 pub(super) use quote::Quoted;
+
+/// Datagrams that have come in part.
+pub(super) type Incomplete = reassembly::Reassembly<fragments::Head>;
 
 use core::net::IpAddr;
 
@@ -50,6 +58,7 @@ struct Arrival {
 }
 
 /// What its IP header says, once it has been judged.
+#[derive(Clone, Copy, Debug)]
 struct Judged {
     ends: (IpAddr, IpAddr),
     unicast: bool,

@@ -1,7 +1,7 @@
 //! IPv4 on the way in: header, source, destination, options.
 //!
-//! RFC 791, RFC 1122 §3.2.1, §3.3.6, RFC 7126. *Owns* the order of checks. *Does not* reassemble: fragments
-//! are dropped.
+//! RFC 791, RFC 1122 §3.2.1, §3.3.6, RFC 7126. *Owns* the order of checks. *Does not* reassemble: `fragments`
+//! does.
 
 use core::net::{IpAddr, Ipv4Addr};
 
@@ -34,23 +34,24 @@ impl Stack {
         }
         let unicast = check_destination(interface, dst, arrival.link)?;
         let wrong = check_options(&header)?;
-        if header.is_fragment() && wrong.is_none() {
-            return Err(DropReason::IpFragment);
-        }
+        let fragment = header.is_fragment() && wrong.is_none();
         let protocol = header.protocol();
         let (header_len, total_len) = (header.header_len(), header.total_len());
         let (tos, ttl) = (header.tos(), header.ttl());
         data.truncate(total_len);
-        let cause = if wrong.is_some() {
-            data.clone()
-        } else {
-            quote(protocol, &data)
-        };
         let judged = Judged {
             ends: (src, dst),
             unicast,
             tos,
             ttl,
+        };
+        if fragment {
+            return self.handle_fragment_v4(now, arrival, judged, &data);
+        }
+        let cause = if wrong.is_some() {
+            data.clone()
+        } else {
+            quote(protocol, &data)
         };
         let mut packet = arrival.inbound(&judged, cause, skip(data, header_len));
         if let Some(pointer) = wrong {

@@ -1,7 +1,7 @@
 //! IPv6 on the way in: header, source, destination, extension headers.
 //!
-//! RFC 8200 §3, §4, RFC 4291 §2.5, §2.7. *Owns* the order of checks. *Does not* reassemble: fragments are
-//! dropped, but for atomic ones.
+//! RFC 8200 §3, §4, RFC 4291 §2.5, §2.7. *Owns* the order of checks. *Does not* reassemble: `fragments` does; an atomic
+//! one is a packet like others (RFC 6946).
 
 use core::net::{IpAddr, Ipv6Addr};
 
@@ -48,12 +48,15 @@ impl Stack {
             tos,
             ttl,
         };
-        let mut packet = arrival.inbound(&judged, quote(upper, &data), skip(data, offset));
         // RFC 4291 §2.5.2: `::` sends duplicate detection alone, and our own address comes in nothing
         // but the answer to it: `handle_icmpv6` looks closer.
         if (own || src.is_unspecified()) && upper != Protocol::ICMPV6 {
             return Err(DropReason::IpSource);
         }
+        if let Outcome::Fragment(fragment) = outcome {
+            return self.handle_fragment_v6(now, arrival, judged, (&data, fragment));
+        }
+        let mut packet = arrival.inbound(&judged, quote(upper, &data), skip(data, offset));
         self.dispatch_v6(now, &mut packet, outcome)
     }
 
@@ -85,9 +88,8 @@ impl Stack {
                     .complain(packet, Complaint::Parameter { code, pointer });
                 Err(DropReason::Ipv6Option)
             }
-            Outcome::Fragment(_) => Err(DropReason::IpFragment),
             Outcome::Discard(Discard::Option { .. }) => Err(DropReason::Ipv6Option),
-            Outcome::Discard(_) => Err(DropReason::Ipv6Malformed),
+            Outcome::Discard(_) | Outcome::Fragment(_) => Err(DropReason::Ipv6Malformed),
         }
     }
 }

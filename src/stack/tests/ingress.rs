@@ -71,8 +71,7 @@ fn r61_malformed_frames_by_reason() {
         (bad_sum,                                R::Ipv4Checksum,  "header checksum"),
         (patched(good6(), 0, 0x40),              R::Ipv6Malformed, "version 4"),
         (patched(good6(), 4, 0xff),              R::Ipv6Malformed, "payload length beyond the frame"),
-        (patched(good(), 6, 0x20),               R::IpFragment,    "more fragments"),
-        (patched(good(), 7, 1),                  R::IpFragment,    "an offset"),
+        (patched(good(), 6, 0x20),               R::Ipv4Malformed, "a fragment of 12 bytes, not the last"),
         (v4("10.0.0.2", "10.0.0.9"),             R::IpNotOurs,     "another's v4"),
         (v6("fd00::2", "fd00::9"),               R::IpNotOurs,     "another's v6"),
         (bad_udp,                                R::UdpChecksum,   "udp checksum"),
@@ -178,13 +177,22 @@ fn r63_no_errors_about_fragments_and_unknown_errors() {
     let good = || v4("10.0.0.2", "10.0.0.1");
     rig.receive(good());
     assert_eq!(rig.drain().len(), 1, "whole it is answered");
-    for fragment in [patched(good(), 6, 0x20), patched(good(), 7, 1)] {
-        dropped(&mut rig, fragment, DropReason::IpFragment, "v4");
+    // An option whose length cannot be is told, but not of a later fragment.
+    let mut later = ipv4::Fields::new(PEER, OURS, Protocol::UDP);
+    for (offset, told) in [(0, 1), (1, 0)] {
+        later.fragment_offset = offset;
+        let mut packet = vec![0; 60];
+        let len = later.emit_with_options(&[7, 200, 4, 0], 0, &mut packet);
+        let frame = eth(OUR_MAC, PEER_MAC, EtherType::IPV4, &packet[..len]);
+        dropped(&mut rig, frame, DropReason::Ipv4Malformed, "v4");
+        assert_eq!(rig.drain().len(), told);
     }
-    for offset in [1, 8, 9] {
-        let payload = [253, 0, 0, offset, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8];
+    // Of 3 bytes, which none but the last has.
+    for (protocol, told) in [(17, 1), (58, 0)] {
+        let payload = [protocol, 0, 0, 9, 0, 0, 0, 1, 1, 2, 3];
         let frame = ip_frame(PEER6.into(), OURS6.into(), Protocol::FRAGMENT, &payload);
-        dropped(&mut rig, frame, DropReason::IpFragment, "v6");
+        dropped(&mut rig, frame, DropReason::Ipv6Malformed, "v6");
+        assert_eq!(rig.drain().len(), told, "what may be an error");
     }
     for kind in [5, 100, 127] {
         let mut body = vec![kind, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4];

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod echo;
+mod fragments;
 mod hosts;
 mod ingress;
 mod neighbours;

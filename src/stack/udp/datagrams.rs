@@ -4,11 +4,12 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::Around;
 use super::calls::{flow_of, route_for};
 use super::socket::{Datagram, Pending, RecvError, UdpSocket};
+use crate::base::checksum::Sum;
 use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{DeviceError, Transmit};
 use crate::link::{RxChecksum, SegmentKind, Segmentation};
@@ -22,6 +23,7 @@ use crate::stack::ip::Outbound;
 use crate::stack::net::Net;
 use crate::stack::packet::{Delivery, Inbound, Waiter};
 use crate::stack::path::Route;
+use crate::stack::slices::{Slices, join};
 use crate::stack::transmit::{FrameBudget, SenderTurn};
 use crate::stack::tuple::Tuple;
 use crate::{ipv4, ipv6, udp};
@@ -34,9 +36,54 @@ impl Stack {
     pub(in crate::stack) fn handle_udp(&mut self, packet: &Inbound) -> Result<(), DropReason> {
         let (header, data) =
             udp::Header::parse(&packet.segment).map_err(|_| DropReason::UdpMalformed)?;
-        check_checksum(packet, &header)?;
+        let covered = packet.segment.get(..header.length().into());
+        let covered = covered.unwrap_or(&packet.segment);
+        check_checksum(packet, &header, |pseudo| pseudo.bytes(covered))?;
+        let data = packet.segment.slice_ref(data).into();
+        self.deliver_udp(packet, &header, data)
+    }
+
+    /// A datagram came in fragments: `pieces` are what they brought, the UDP header in the first of them.
+    pub(in crate::stack) fn handle_udp_in_pieces(
+        &mut self,
+        packet: &Inbound,
+        mut pieces: Vec<Bytes>,
+    ) -> Result<(), DropReason> {
+        let (header, _) =
+            udp::Header::parse_quoted(&packet.segment).map_err(|_| DropReason::UdpMalformed)?;
+        let length = usize::from(header.length());
+        let came: usize = pieces.iter().map(Bytes::len).sum();
+        if length < udp::HEADER_LEN || length > came {
+            return Err(DropReason::UdpMalformed);
+        }
+        // What lies beyond the Length is left out.
+        let mut left = length;
+        pieces.retain_mut(|piece| {
+            piece.truncate(left);
+            left -= piece.len();
+            !piece.is_empty()
+        });
+        check_checksum(packet, &header, |pseudo| pseudo.slices(&pieces))?;
+        if let Some(first) = pieces.first_mut() {
+            first.advance(udp::HEADER_LEN.min(first.len()));
+        }
+        // Small pieces cost more than their bytes.
+        let data = if length < pieces.len().saturating_mul(self.config.copy_below) {
+            join(&pieces).into()
+        } else {
+            Slices::new(pieces)
+        };
+        self.deliver_udp(packet, &header, data)
+    }
+
+    /// Gives a datagram to its socket.
+    fn deliver_udp(
+        &mut self,
+        packet: &Inbound,
+        header: &udp::Header<'_>,
+        data: Slices,
+    ) -> Result<(), DropReason> {
         let (from_port, to_port) = (header.src_port(), header.dst_port());
-        let data = packet.segment.slice_ref(data);
         let local = (packet.dst, to_port);
         let tuple = Tuple::new(packet.on, local, (packet.src, from_port));
         let table = &self.demux.udp;
@@ -170,38 +217,43 @@ impl UdpSocket {
     fn take(
         &mut self,
         packet: &Inbound,
-        data: Bytes,
+        data: Slices,
         from: SocketAddr,
         copy_below: usize,
         counters: &mut Counters,
     ) -> Result<(), DropReason> {
-        let size = packet
-            .segment_size
-            .map_or(data.len(), |size| size.get().into());
-        let mut rest = data;
-        let mut full = false;
-        loop {
-            let one = rest.split_to(size.min(rest.len()));
-            let small = one.len() < copy_below;
-            let datagram = Datagram {
-                data: if small {
-                    Bytes::copy_from_slice(&one).into()
-                } else {
-                    one.into()
-                },
+        let mut push = |data| {
+            let pushed = self.push_recv(Datagram {
+                data,
                 from,
                 // RFC 1122 §4.1.3.5.
                 to: packet.dst,
                 ttl: packet.ttl,
                 tos: packet.tos,
-            };
-            if self.push_recv(datagram) {
-                counters.udp_datagrams_received += 1;
-            } else if full {
-                counters.drops.count(DropReason::UdpBufferFull);
+            });
+            counters.udp_datagrams_received += u64::from(pushed);
+            pushed
+        };
+        let mut rest = match data.together() {
+            Ok(one) => one,
+            Err(pieces) => return push(pieces).then_some(()).ok_or(DropReason::UdpBufferFull),
+        };
+        let size = packet
+            .segment_size
+            .map_or(rest.len(), |size| size.get().into());
+        let mut full = false;
+        loop {
+            let one = rest.split_to(size.min(rest.len()));
+            let small = one.len() < copy_below;
+            let taken = push(if small {
+                Bytes::copy_from_slice(&one).into()
             } else {
-                full = true;
+                one.into()
+            });
+            if !taken && full {
+                counters.drops.count(DropReason::UdpBufferFull);
             }
+            full |= !taken;
             if rest.is_empty() {
                 break;
             }
@@ -308,7 +360,11 @@ impl UdpSocket {
 }
 
 /// RFC 768, RFC 1122 §4.1.3.4; RFC 8200 §8.1: over IPv6 there must be one.
-fn check_checksum(packet: &Inbound, header: &udp::Header<'_>) -> Result<(), DropReason> {
+fn check_checksum(
+    packet: &Inbound,
+    header: &udp::Header<'_>,
+    covered: impl FnOnce(Sum) -> Sum,
+) -> Result<(), DropReason> {
     if packet.checksum != RxChecksum::Unknown {
         return Ok(());
     }
@@ -321,8 +377,7 @@ fn check_checksum(packet: &Inbound, header: &udp::Header<'_>) -> Result<(), Drop
         }
         _ => return Err(DropReason::UdpChecksum),
     };
-    let bytes = packet.segment.get(..len).unwrap_or(&packet.segment);
-    if pseudo.bytes(bytes).is_valid() {
+    if covered(pseudo).is_valid() {
         Ok(())
     } else {
         Err(DropReason::UdpChecksum)

@@ -1,0 +1,393 @@
+//! Datagrams that come in pieces: held until the last one is there, within bounds.
+//!
+//! RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2; RFC 8200 §4.5, RFC 5722 (overlaps), RFC 3168 §5.3 (ECN); RFC 8900 §3.7. *Owns* the
+//! pieces of incomplete datagrams and their deadlines. *Does not* parse, nor answer: what is to be told of a datagram stands in
+//! what it gives back.
+//! Invariants: bytes, datagrams and pieces are bounded, for one sender too, and the oldest gives way; no two pieces of a datagram
+//! overlap; a piece costs a search among its own datagram's, and no walk over others.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::pieces::{Added, Pieces};
+use crate::base::{DropReason, Instant, KeyedState, Protocol};
+use crate::stack::config::Config;
+use crate::stack::ids::InterfaceId;
+
+/// RFC 8200 §4.5: 60 seconds from the piece that came first; RFC 1122 §3.3.2: fixed, 60 to 120 seconds.
+const LIFETIME: Duration = Duration::from_secs(60);
+
+/// What a datagram is charged beside its bytes: its entry here and in three indexes, and what an ICMP error would quote of it
+/// (`cargo test --test memory`).
+const DATAGRAM_COST: usize = 2560;
+
+/// What a piece is charged beside its bytes.
+const PIECE_COST: usize = 128;
+
+/// *Fixed*: no link in use has so small an MTU that a datagram comes in more; 64 KiB over 296 bytes are 238.
+const PIECES: usize = 256;
+
+/// *Fixed*: one sender has at most this share of everything.
+const SENDERS: usize = 4;
+
+/// A piece that waits pins the chunk it was received into. When so many bytes of frames have come
+/// since, it is copied to its own size.
+const PINNED: u64 = 512 << 10;
+
+/// What says that pieces are one datagram's: RFC 791 §3.2; RFC 8200 §4.5, where the protocol is none of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) on: InterfaceId,
+    pub(crate) src: IpAddr,
+    pub(crate) dst: IpAddr,
+    /// [`Protocol(0)`](Protocol) for IPv6.
+    pub(crate) protocol: Protocol,
+    pub(crate) id: u32,
+}
+
+/// One piece, checked for what its own header tells.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece<H> {
+    /// Where it belongs, in bytes.
+    pub(crate) offset: usize,
+    /// Does another follow?
+    pub(crate) more: bool,
+    pub(crate) data: Bytes,
+    /// The ECN field of its IP header.
+    pub(crate) ecn: u8,
+    /// What the first piece knows of the whole datagram.
+    pub(crate) head: Option<H>,
+}
+
+/// A datagram that is complete.
+#[derive(Debug)]
+pub(crate) struct Whole<H> {
+    pub(crate) head: H,
+    /// In order, without gaps.
+    pub(crate) pieces: Vec<Bytes>,
+    /// The ECN field of all of them (RFC 3168 §5.3).
+    pub(crate) ecn: u8,
+}
+
+/// What became of a piece.
+#[derive(Debug)]
+pub(crate) enum Taken<H> {
+    /// It waits for others.
+    Held,
+    Whole(Whole<H>),
+    /// So many are dropped: it, and those of its datagram that had come before.
+    Dropped {
+        reason: DropReason,
+        pieces: usize,
+    },
+}
+
+/// A datagram that was given up.
+#[derive(Debug)]
+pub(crate) struct Lost<H> {
+    /// Its first piece, when that had come.
+    pub(crate) head: Option<H>,
+    /// Pieces that were held for it.
+    pub(crate) pieces: usize,
+}
+
+#[derive(Debug)]
+struct Datagram<H> {
+    /// Its place in the order of all.
+    made: u64,
+    until: Instant,
+    charge: usize,
+    pieces: Pieces,
+    head: Option<H>,
+    ecn: Seen,
+    /// Why what is still to come is dropped.
+    spoiled: Option<DropReason>,
+}
+
+/// What one sender has here.
+#[derive(Clone, Copy, Debug, Default)]
+struct Use {
+    bytes: usize,
+    datagrams: usize,
+}
+
+/// All incomplete datagrams.
+#[derive(Debug)]
+pub(crate) struct Reassembly<H> {
+    datagrams: HashMap<Key, Datagram<H>, KeyedState>,
+    /// The oldest first; all live equally long.
+    ages: BTreeMap<u64, Key>,
+    /// The same for each sender.
+    by_sender: BTreeSet<(IpAddr, u64)>,
+    senders: HashMap<IpAddr, Use, KeyedState>,
+    /// Pieces that pin a chunk, and how many bytes had come when they did.
+    pinning: VecDeque<(u64, Key, u64, usize)>,
+    made: u64,
+    bytes: usize,
+    /// Bytes at most, with what holding them costs.
+    most_bytes: usize,
+    most_datagrams: usize,
+    /// Pieces below this are copied at once.
+    copy_below: usize,
+    /// Pieces of datagrams that gave way, not yet counted.
+    evicted: usize,
+}
+
+impl<H> Reassembly<H> {
+    pub(crate) fn new(config: &Config) -> Self {
+        let seed = &config.seed;
+        Self {
+            datagrams: HashMap::with_hasher(KeyedState::new(seed.key("reassembly"))),
+            ages: BTreeMap::new(),
+            by_sender: BTreeSet::new(),
+            senders: HashMap::with_hasher(KeyedState::new(seed.key("reassembly senders"))),
+            pinning: VecDeque::new(),
+            made: 0,
+            bytes: 0,
+            most_bytes: config.reassembly_bytes,
+            most_datagrams: config.reassembly_datagrams,
+            copy_below: config.copy_below,
+            evicted: 0,
+        }
+    }
+
+    /// Takes a piece. `received` is how many bytes of frames have come up to now.
+    pub(crate) fn add(
+        &mut self,
+        now: Instant,
+        received: u64,
+        key: Key,
+        piece: Piece<H>,
+    ) -> Taken<H> {
+        self.unpin(received);
+        if !self.datagrams.contains_key(&key) {
+            self.open(now, key);
+        }
+        let Some(datagram) = self.datagrams.get_mut(&key) else {
+            return Self::dropped(DropReason::FragmentLimit, 1);
+        };
+        if let Some(reason) = datagram.spoiled {
+            return Self::dropped(reason, 1);
+        }
+        let len = piece.data.len();
+        let small = len < self.copy_below;
+        let data = if small {
+            Bytes::copy_from_slice(&piece.data)
+        } else {
+            piece.data
+        };
+        match datagram.pieces.add(piece.offset, data, piece.more) {
+            Added::New => {}
+            Added::Again => return Self::dropped(DropReason::FragmentDuplicate, 1),
+            Added::Overlap => return self.spoil(key, DropReason::FragmentOverlap),
+            Added::TooMany => return self.spoil(key, DropReason::FragmentLimit),
+        }
+        datagram.ecn.add(piece.ecn);
+        datagram.head = datagram.head.take().or(piece.head);
+        if datagram.pieces.is_whole() {
+            return self.complete(key);
+        }
+        if !small {
+            let made = datagram.made;
+            self.pinning.push_back((received, key, made, piece.offset));
+        }
+        self.charge(key, len + PIECE_COST);
+        self.make_room(key);
+        Taken::Held
+    }
+
+    /// When the oldest one is given up.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let (_, key) = self.ages.first_key_value()?;
+        self.datagrams.get(key).map(|oldest| oldest.until)
+    }
+
+    /// Gives up the oldest datagram if its time is over.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<Lost<H>> {
+        if self.deadline()? > now {
+            return None;
+        }
+        let (_, &key) = self.ages.first_key_value()?;
+        let datagram = self.remove(key)?;
+        Some(Lost {
+            pieces: datagram.pieces.count(),
+            head: datagram.head,
+        })
+    }
+
+    /// How many pieces were dropped since the last call because there was no room for them.
+    pub(crate) fn take_evicted(&mut self) -> usize {
+        core::mem::take(&mut self.evicted)
+    }
+
+    /// Bytes held, with what holding them costs.
+    pub(crate) const fn held(&self) -> usize {
+        self.bytes
+    }
+
+    fn open(&mut self, now: Instant, key: Key) {
+        self.made += 1;
+        let datagram = Datagram {
+            made: self.made,
+            until: now + LIFETIME,
+            charge: 0,
+            pieces: Pieces::new(PIECES),
+            head: None,
+            ecn: Seen::default(),
+            spoiled: None,
+        };
+        self.ages.insert(self.made, key);
+        self.by_sender.insert((key.src, self.made));
+        self.senders.entry(key.src).or_default().datagrams += 1;
+        self.datagrams.insert(key, datagram);
+        self.charge(key, DATAGRAM_COST);
+    }
+
+    /// Drops what there is of a datagram, and remembers to drop the rest: RFC 5722 §4, RFC 8200 §4.5.
+    fn spoil(&mut self, key: Key, reason: DropReason) -> Taken<H> {
+        let Some(datagram) = self.datagrams.get_mut(&key) else {
+            return Self::dropped(reason, 1);
+        };
+        datagram.spoiled = Some(reason);
+        datagram.head = None;
+        let pieces = 1 + datagram.pieces.clear();
+        let given_back = datagram.charge - DATAGRAM_COST;
+        datagram.charge = DATAGRAM_COST;
+        self.bytes -= given_back;
+        if let Some(sender) = self.senders.get_mut(&key.src) {
+            sender.bytes -= given_back;
+        }
+        Self::dropped(reason, pieces)
+    }
+
+    const fn dropped(reason: DropReason, pieces: usize) -> Taken<H> {
+        Taken::Dropped { reason, pieces }
+    }
+
+    fn complete(&mut self, key: Key) -> Taken<H> {
+        let Some(datagram) = self.remove(key) else {
+            return Self::dropped(DropReason::FragmentLimit, 1);
+        };
+        let pieces = datagram.pieces.count();
+        match (datagram.head, datagram.ecn.together()) {
+            (Some(head), Some(ecn)) => Taken::Whole(Whole {
+                head,
+                pieces: datagram.pieces.take(),
+                ecn,
+            }),
+            (_, None) => Self::dropped(DropReason::FragmentEcn, pieces),
+            (None, Some(_)) => {
+                debug_assert!(false, "the piece at 0 had no head");
+                Self::dropped(DropReason::FragmentOverlap, pieces)
+            }
+        }
+    }
+
+    fn charge(&mut self, key: Key, bytes: usize) {
+        self.bytes += bytes;
+        if let Some(sender) = self.senders.get_mut(&key.src) {
+            sender.bytes += bytes;
+        }
+        if let Some(datagram) = self.datagrams.get_mut(&key) {
+            datagram.charge += bytes;
+        }
+    }
+
+    /// The oldest give way: of this sender while it has more than its share, else of all.
+    fn make_room(&mut self, newest: Key) {
+        let (bytes, datagrams) = (self.most_bytes, self.most_datagrams);
+        loop {
+            let sender = self.senders.get(&newest.src).copied().unwrap_or_default();
+            let oldest = if sender.bytes > bytes / SENDERS || sender.datagrams > datagrams / SENDERS
+            {
+                let mut own = self.by_sender.range((newest.src, 0)..);
+                own.next().map(|&(_, made)| made)
+            } else if self.bytes > bytes || self.datagrams.len() > datagrams {
+                self.ages.keys().next().copied()
+            } else {
+                return;
+            };
+            let removed = oldest
+                .and_then(|made| self.ages.get(&made).copied())
+                .and_then(|key| self.remove(key));
+            let Some(removed) = removed else { return };
+            self.evicted += removed.pieces.count();
+        }
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Datagram<H>> {
+        let datagram = self.datagrams.remove(&key)?;
+        self.ages.remove(&datagram.made);
+        self.by_sender.remove(&(key.src, datagram.made));
+        self.bytes -= datagram.charge;
+        if let Some(sender) = self.senders.get_mut(&key.src) {
+            sender.bytes -= datagram.charge;
+            sender.datagrams -= 1;
+            if sender.datagrams == 0 {
+                self.senders.remove(&key.src);
+            }
+        }
+        if self.datagrams.is_empty() {
+            self.give_back();
+        }
+        Some(datagram)
+    }
+
+    /// Nothing is held: nor is the room for it.
+    fn give_back(&mut self) {
+        self.pinning = VecDeque::new();
+        self.datagrams.shrink_to_fit();
+        self.senders.shrink_to_fit();
+    }
+
+    /// Copies the pieces that have kept a chunk from being used again for long.
+    fn unpin(&mut self, received: u64) {
+        while let Some(&(at, key, made, offset)) = self.pinning.front() {
+            if received.saturating_sub(at) < PINNED {
+                return;
+            }
+            self.pinning.pop_front();
+            let datagram = self.datagrams.get_mut(&key);
+            if let Some(datagram) = datagram.filter(|datagram| datagram.made == made) {
+                datagram.pieces.copy(offset);
+            }
+        }
+    }
+}
+
+/// Which ECN code points were seen, a bit for each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen(u8);
+
+impl Seen {
+    const NOT_ECT: u8 = 1 << 0b00;
+    const ECT1: u8 = 1 << 0b01;
+    const ECT0: u8 = 1 << 0b10;
+    const CE: u8 = 1 << 0b11;
+
+    fn add(&mut self, ecn: u8) {
+        self.0 |= 1 << (ecn & 0b11);
+    }
+
+    /// RFC 3168 §5.3: CE of one is CE of all, but not where one cannot be marked. What it leaves open: not ECT if one is not.
+    fn together(self) -> Option<u8> {
+        let has = |bit: u8| self.0 & bit != 0;
+        match (has(Self::CE), has(Self::NOT_ECT)) {
+            (true, true) => None,
+            (true, false) => Some(0b11),
+            (false, true) => Some(0b00),
+            (false, false) if has(Self::ECT0) => Some(0b10),
+            (false, false) => {
+                debug_assert!(has(Self::ECT1), "nothing was seen");
+                Some(0b01)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "reassembly_tests.rs"]
+mod tests;
