@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 
+use super::read_queue::rewind;
 use super::record::Sums;
 pub(crate) use super::record::{Mark, Record};
 use super::seq::SeqNum;
@@ -171,6 +172,9 @@ impl Records {
                 each(first);
                 chunk.records.pop_front();
                 self.len -= 1;
+                if self.len == 0 {
+                    rewind(&mut chunk.records);
+                }
             }
             self.drop_empty(0);
             self.count(1);

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::base::Arena;
 
-use super::read_queue::{LARGEST_GATHERED, Reach, SLICE, release_room};
+use super::read_queue::{LARGEST_GATHERED, Reach, SLICE, release_room, rewind};
 
 // Below this a chunk is copied into the tail: a small slice would pin a buffer of any size, and a
 // super-segment must not need more slices than one `writev` takes (64 KiB / 1 KiB = 64 << 1024).
@@ -121,6 +121,7 @@ impl SendQueue {
             }
             self.frozen.pop_front();
         }
+        rewind(&mut self.frozen);
     }
 
     /// Copies the chunks below `before` that the user gave into buffers of their own size, so that they
