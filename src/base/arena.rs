@@ -18,18 +18,23 @@ const POOLED: usize = 64;
 /// How many of them are looked at for a free one before a new one is made.
 const LOOKED_AT: usize = 8;
 
+// In this order, so that filling and asking what is held touch one place.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Arena {
     current: BytesMut,
-    used: VecDeque<BytesMut>,
     chunk: usize,
-    made: u64,
+    /// Bytes of the chunks that it knows: none before the first is made.
+    held: usize,
+    used: VecDeque<BytesMut>,
     /// Chunks that slices may keep, beside the one that is being filled.
     most: Option<usize>,
     /// While it is frugal: bytes copied since it was last seen whether a chunk is free.
     copied: Option<usize>,
     /// Slices copied so far because it was frugal.
     copies: u64,
+    #[cfg(test)]
+    made: u64,
 }
 
 impl Arena {
@@ -37,12 +42,14 @@ impl Arena {
     pub(crate) fn new(chunk: usize) -> Self {
         Self {
             current: BytesMut::new(),
+            chunk: chunk.max(1),
+            held: 0,
             used: VecDeque::new(),
-            chunk,
-            made: 0,
             most: None,
             copied: None,
             copies: 0,
+            #[cfg(test)]
+            made: 0,
         }
     }
 
@@ -101,17 +108,26 @@ impl Arena {
         if chunk > self.chunk {
             self.chunk = chunk;
             self.used.clear();
+            self.measure();
         }
     }
 
     /// Lets go of all chunks but the one that is being filled.
     pub(crate) fn forget_used(&mut self) {
         self.used = VecDeque::new();
+        self.measure();
     }
 
     /// Bytes of the chunks that it knows.
-    pub(crate) fn held(&self) -> usize {
-        (self.used.len() + usize::from(self.made > 0)) * self.chunk
+    pub(crate) const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// It knows other chunks than before, or counts them as larger.
+    fn measure(&mut self) {
+        if self.held > 0 {
+            self.held = (self.used.len() + 1) * self.chunk;
+        }
     }
 
     /// Chunks made so far.
@@ -136,17 +152,22 @@ impl Arena {
             self.copied = Some(0);
         }
         let next = free.unwrap_or_else(|| {
-            self.made += 1;
+            #[cfg(test)]
+            {
+                self.made += 1;
+            }
             BytesMut::with_capacity(size)
         });
         let spent = core::mem::replace(&mut self.current, next);
         // What stood there before the first chunk was none.
-        if self.made > 1 {
+        if self.held > 0 {
             self.used.push_back(spent);
         }
         if self.used.len() > POOLED {
             self.forget_one(size);
         }
+        self.held = self.held.max(self.chunk);
+        self.measure();
     }
 
     /// More chunks are known than are pooled: one is given up, if nobody would keep it.
@@ -167,6 +188,7 @@ impl Arena {
         if let Some(chunk) = self.reclaimed(size, self.used.len()) {
             self.current = chunk;
             self.copied = None;
+            self.measure();
         }
     }
 
