@@ -121,7 +121,9 @@ impl Connection {
                 self.on_fin_acked();
             }
         }
-        self.stats.reordering += u64::from(delivered.reordered);
+        if delivered.reordered > 0 {
+            self.stats.reordering += u64::from(delivered.reordered);
+        }
         let same_window = self.snd.scale.bytes(seg.wnd) == old_wnd;
         // RFC 5681 §2, (a) to (e); RFC 6675 §2 with SACK.
         let bare = seg.len() == 0 && seg.control == Control::None && ack == self.snd.una;

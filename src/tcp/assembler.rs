@@ -40,18 +40,20 @@ struct Run {
 }
 
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Assembler {
-    runs: BTreeMap<u64, Run>,
+    // While nothing is out of order, nobody looks beyond the first of them.
     pieces: usize,
+    /// Bytes held.
+    len: usize,
     /// Which run changed last.
     recent: Changes,
+    runs: BTreeMap<u64, Run>,
     /// Where pieces stood that pin more than they are worth, the oldest first: what is to be copied is
     /// counted, never searched for. Some of them are gone since.
     loose: VecDeque<u64>,
     /// The same of pieces that are large, and may wait for longer.
     large: VecDeque<u64>,
-    /// Bytes held.
-    len: usize,
     /// Pieces that `compact` looked at.
     #[cfg(test)]
     looked_at: usize,
@@ -80,7 +82,8 @@ impl Assembler {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+        // Each run has one. What is asked of each segment lies in one place.
+        self.pieces == 0
     }
 
     /// Offers the text that starts at stream offset `start`, which is not the next expected.
@@ -114,6 +117,9 @@ impl Assembler {
     /// Takes the text from `next` on, if it is held.
     pub(crate) fn take(&mut self, next: u64) -> Vec<Bytes> {
         let mut taken = Vec::new();
+        if self.is_empty() {
+            return taken;
+        }
         while let Some(entry) = self.runs.first_entry()
             && *entry.key() <= next
         {
@@ -207,6 +213,9 @@ impl Assembler {
 
     /// How many ranges changed and were not told.
     pub(crate) fn untold(&self) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
         self.recent.untold()
     }
 

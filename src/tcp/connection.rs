@@ -87,56 +87,60 @@ pub(crate) struct Offsets {
     written: u64,
 }
 
+// In this order, and `repr(C)` with the larger of its parts: with a few dozen busy connections what an exchange
+// touches is more than a first-level cache holds, so it is to be few lines. What is hot lies together. What is
+// not, lies at both ends and in one gap, where `rcv` begins. Inside a stretch what is touched together does.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Connection {
-    pub(crate) state: State,
-    pub(crate) setup: Setup,
-    pub(crate) snd: Send,
-    pub(crate) rcv: Receive,
     pub(crate) scoreboard: Scoreboard,
     pub(crate) sampler: DeliverySampler,
     pub(crate) recovery: Recovery,
-    pub(crate) congestion: Controller,
-    pub(crate) pacer: Pacer,
-    pub(crate) send_buffer: SendBuffer,
     pub(crate) rtt: Rtt,
+    pub(crate) pacer: Pacer,
+    pub(crate) congestion: Controller,
+    pub(crate) snd: Send,
+    pub(crate) quick: QuickAcks,
+    pub(crate) gate: Gate,
+    pub(crate) persist: Persist,
+    /// When SND.UNA last moved, or something first waited (r31).
+    pub(crate) last_progress: Instant,
+    /// When text last left: an ACK does not end idleness (RFC 5681 §4.1).
+    pub(crate) last_sent: Instant,
+    pub(crate) last_heard: Instant,
+    pub(crate) send_buffer: SendBuffer,
+    /// None without ECN.
+    pub(crate) ecn: Option<Box<EcnState>>,
     pub(crate) timers: Timers,
-    /// The MSS the peer told, or the default.
-    pub(crate) peer_mss: u16,
-    pub(crate) timestamps: bool,
-    pub(crate) sack: bool,
-    /// The peer's SYN offered a window scale, be it one of 0 (RFC 7323 §2.2).
-    pub(crate) scaling: bool,
+    pub(crate) setup: Setup,
+    pub(crate) state: State,
     pub(crate) signals: Signals,
-    pub(crate) read_armed: bool,
-    pub(crate) write_armed: bool,
-    /// A writer waits although the send buffer has room.
-    pub(super) short_of_memory: bool,
     pub(crate) failure: Option<TcpFailure>,
     /// What an ICMP error said since SND.UNA last moved: it ends nothing, but says why when time does.
     pub(crate) soft_error: Option<TcpFailure>,
     /// The user has let go: the stack ends the connection by itself. In FIN-WAIT-2 it goes on as a
     /// [`FinWait`](super::FinWait).
     pub(crate) orphan: bool,
+    /// A writer waits although the send buffer has room.
+    pub(super) short_of_memory: bool,
+    pub(crate) read_armed: bool,
+    pub(crate) write_armed: bool,
+    pub(crate) timestamps: bool,
+    pub(crate) sack: bool,
+    /// The peer's SYN offered a window scale, be it one of 0 (RFC 7323 §2.2).
+    pub(crate) scaling: bool,
+    pub(crate) keepalive_due: bool,
+    pub(crate) keepalive_probes: u8,
     /// Time-outs in a row without an answer: R2 of RFC 9293 §3.8.3.
     pub(crate) retries: u8,
-    pub(crate) keepalive_probes: u8,
-    pub(crate) keepalive_due: bool,
-    pub(crate) persist: Persist,
-    pub(crate) gate: Gate,
-    /// None without ECN.
-    pub(crate) ecn: Option<Box<EcnState>>,
-    pub(crate) last_heard: Instant,
-    /// When text last left: an ACK does not end idleness (RFC 5681 §4.1).
-    pub(crate) last_sent: Instant,
-    /// When SND.UNA last moved, or something first waited (r31).
-    pub(crate) last_progress: Instant,
+    /// The MSS the peer told, or the default.
+    pub(crate) peer_mss: u16,
+    pub(crate) rcv: Receive,
+    pub(crate) stats: Stats,
     /// Challenge ACKs that may still leave in this second.
     pub(crate) challenge: ChallengeBudget,
     /// The same for answers to keep-alive and window probes.
     pub(crate) probe_answers: ChallengeBudget,
-    pub(crate) quick: QuickAcks,
-    pub(crate) stats: Stats,
 }
 
 /// RFC 5961 §7's limit, per connection; a global one is a side channel (CVE-2016-5696).
@@ -305,10 +309,22 @@ impl Connection {
 
     /// Bytes of memory that its queues keep beside the connection itself.
     pub(crate) fn held(&self) -> usize {
+        self.held_unread() + self.rcv.assembler.held() + self.held_out()
+    }
+
+    /// Those of what is there to be read.
+    pub(crate) fn held_unread(&self) -> usize {
         self.rcv.queue.held()
-            + self.rcv.assembler.held()
-            + self.snd.queue.held()
-            + self.scoreboard.held()
+    }
+
+    /// Those of what was written.
+    pub(crate) fn held_written(&self) -> usize {
+        self.snd.queue.held()
+    }
+
+    /// Those of the sending side.
+    pub(crate) fn held_out(&self) -> usize {
+        self.held_written() + self.scoreboard.held()
     }
 
     /// May it hold text that `compact` is for?

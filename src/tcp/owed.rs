@@ -22,14 +22,15 @@ const MOST_DSACKS: usize = 16;
 
 /// Duplicate ACKs and D-SACKs that are due.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Owed {
-    /// Does the peer take SACK options?
-    sack: bool,
     duplicates: u32,
     /// Duplicates that were owed since RCV.NXT last moved.
     of_this_hole: u32,
     /// ACKs that left since then for what the one before did not hold.
     extra: u32,
+    /// Does the peer take SACK options?
+    sack: bool,
     /// Text that came again, to be told first (RFC 2883 §4), the oldest first.
     dsacks: VecDeque<(SeqNum, SeqNum)>,
 }
@@ -118,6 +119,7 @@ impl Owed {
 
 /// The runs of out-of-order text in the order of their changes, and how many of them were not told.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Changes {
     /// Starts of runs, the one that changed last first.
     starts: VecDeque<u64>,

@@ -53,15 +53,17 @@ struct Place {
 }
 
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct ReadQueue {
-    slices: VecDeque<Bytes>,
-    /// Small text, after all slices, and chunks to be used again.
-    tail: Option<Box<Arena>>,
-    len: usize,
     /// What is before it lies in memory of its own, or is large: nothing to be looked at again.
     compact: Place,
     /// What is before it lies in memory of its own, whatever its size; at or before the other place.
     copied: Place,
+    slices: VecDeque<Bytes>,
+    // What each segment and each read touch, next to what `Receive` has of that kind.
+    len: usize,
+    /// Small text, after all slices, and chunks to be used again.
+    tail: Option<Box<Arena>>,
     /// Its connection was idle, and no text has come since: the last read gives the memory back.
     cold: bool,
     /// Slices that `compact` looked at.

@@ -53,44 +53,46 @@ impl Default for QueuePart {
 }
 
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Receive {
-    pub(crate) irs: SeqNum,
+    pub(super) assembler: Assembler,
+    // Most of it is as cold as what is before it.
+    pub(super) queue: ReadQueue,
+    /// Bytes delivered to the queue so far: the stream offset of RCV.NXT.
+    pub(crate) offset: u64,
+    /// Bytes the window may promise; grows up to `limit_max`.
+    pub(super) limit: usize,
+    /// What the stack's memory leaves.
+    pub(crate) budget: Budget,
+    pub(super) ts_recent: Option<TsRecent>,
+    /// The FIN's sequence number, once it was seen.
+    fin: Option<SeqNum>,
+    /// What the device's queue leaves to this connection.
+    pub(crate) part: QueuePart,
     pub(crate) nxt: SeqNum,
     /// RCV.NXT + RCV.WND: the right edge as advertised.
     pub(super) edge: SeqNum,
     /// The right edge as the peer knows it: less than a unit of the scale before `edge`, if it was
     /// rounded down.
     pub(super) told: SeqNum,
-    pub(crate) scale: WindowScale,
-    /// The text bytes of a segment that we told the peer it may send.
-    pub(super) mss: u32,
-    pub(super) queue: ReadQueue,
-    pub(super) assembler: Assembler,
-    /// Bytes delivered to the queue so far: the stream offset of RCV.NXT.
-    pub(crate) offset: u64,
-    /// The FIN's sequence number, once it was seen.
-    fin: Option<SeqNum>,
-    pub(super) ts_recent: Option<TsRecent>,
     /// Last.ACK.sent of RFC 7323 §4.3.
     pub(super) last_ack_sent: SeqNum,
-    pub(super) ack: AckDue,
     /// In-order text since the last ACK left.
     pub(super) unacked: u32,
     /// The largest wire segment seen.
     pub(super) segment: u32,
-    /// What is owed beside the ACK of RCV.NXT.
-    pub(super) owed: Owed,
-    /// Bytes the window may promise; grows up to `limit_max`.
-    pub(super) limit: usize,
-    limit_max: usize,
-    /// What the device's queue leaves to this connection.
-    pub(crate) part: QueuePart,
+    /// The text bytes of a segment that we told the peer it may send.
+    pub(super) mss: u32,
     /// When RCV.NXT passes it, a window's worth has come since the last look at `limit`.
     tuning_edge: SeqNum,
+    pub(super) ack: AckDue,
+    pub(crate) scale: WindowScale,
     /// Text is taken and thrown away: the user has shut down reading.
     discard: bool,
-    /// What the stack's memory leaves.
-    pub(crate) budget: Budget,
+    pub(crate) irs: SeqNum,
+    limit_max: usize,
+    /// What is owed beside the ACK of RCV.NXT.
+    pub(super) owed: Owed,
 }
 
 /// What text did to the stream.

@@ -57,18 +57,20 @@ impl Place {
 }
 
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Records {
-    chunks: VecDeque<Chunk>,
+    // Of use when chunks come and go.
+    /// Records that all chunks have room for, the spare ones as well.
+    room: usize,
     /// Chunks that emptied, to be filled again.
     spare: Vec<VecDeque<Record>>,
+    /// Bytes of memory that all of this keeps: asked for with each segment, and another when room was made.
+    held: usize,
+    chunks: VecDeque<Chunk>,
+    len: usize,
     /// Octets from the first record to the last.
     octets: u32,
     sums: Sums,
-    len: usize,
-    /// Records that all chunks have room for, the spare ones as well.
-    room: usize,
-    /// Bytes of memory that all of this keeps: asked for with each segment, and another when room was made.
-    held: usize,
     /// Records and chunks looked at.
     #[cfg(test)]
     pub(super) steps: core::cell::Cell<usize>,
@@ -154,9 +156,12 @@ impl Records {
             && first.seq.before(limit)
         {
             let below = limit.past(first.seq);
-            let counted = Sums::of(first);
-            for sums in [&mut chunk.sums, &mut self.sums] {
-                sums.take(counted);
+            // What was sent once and is acknowledged in order is in no sum.
+            if first.mark != Mark::InFlight {
+                let counted = Sums::of(first);
+                for sums in [&mut chunk.sums, &mut self.sums] {
+                    sums.take(counted);
+                }
             }
             if below < first.len {
                 let mut gone = *first;

@@ -23,17 +23,18 @@ const GRANULARITY: u64 = 1_000_000;
 
 /// The estimator of one connection.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Rtt {
+    base_rto: u64,
     // All in nanoseconds: each ACK reckons with them, and an idle connection keeps them too. 0 is none yet: a
     // sample is one at least.
     srtt: u64,
-    rttvar: u64,
-    latest: u64,
-    min: WindowedMin,
-    base_rto: u64,
     min_rto: u64,
     /// Expiries since the last valid sample (Karn), as a shift.
     backoff: u32,
+    min: WindowedMin,
+    rttvar: u64,
+    latest: u64,
     round: Round,
 }
 

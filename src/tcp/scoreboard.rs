@@ -24,16 +24,17 @@ const MOST_BLOCKS: usize = 4;
 const CHECKED: usize = 100;
 
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Scoreboard {
     pub(super) records: Records,
     pub(super) times: Times,
+    pub(super) newly_lost: NewlyLost,
     /// Without SACK: octets that duplicate ACKs say have left the network.
     dup_acked: u32,
     /// The end of the highest SACK block.
     highest_sacked: Option<SeqNum>,
     /// No record that ends at or below it is `Lost`.
     no_lost_below: Option<SeqNum>,
-    pub(super) newly_lost: NewlyLost,
 }
 
 impl Scoreboard {

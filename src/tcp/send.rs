@@ -21,23 +21,24 @@ pub(crate) enum Fin {
 }
 
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Send {
-    pub(crate) iss: SeqNum,
+    pub(crate) queue: SendQueue,
     pub(crate) una: SeqNum,
     pub(crate) nxt: SeqNum,
     pub(crate) wnd: u32,
-    wl1: SeqNum,
-    wl2: SeqNum,
-    /// The largest window the peer ever told (RFC 9293 §3.8.6.2.1's Max(SND.WND)).
-    pub(crate) max_wnd: u32,
-    /// The peer's shift: Snd.Wind.Shift.
-    pub(crate) scale: WindowScale,
-    pub(crate) queue: SendQueue,
     /// The sequence number of the queue's first byte.
     text_una: SeqNum,
-    pub(crate) fin: Fin,
+    /// The largest window the peer ever told (RFC 9293 §3.8.6.2.1's Max(SND.WND)).
+    pub(crate) max_wnd: u32,
     /// The end of the last small segment that left (Minshall's variation of Nagle's algorithm).
     pub(crate) small_end: SeqNum,
+    pub(crate) fin: Fin,
+    /// The peer's shift: Snd.Wind.Shift.
+    pub(crate) scale: WindowScale,
+    wl1: SeqNum,
+    wl2: SeqNum,
+    pub(crate) iss: SeqNum,
 }
 
 impl Send {

@@ -33,21 +33,23 @@ struct Chunk {
 }
 
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct SendQueue {
+    // Of use to `compact` alone.
+    /// No given chunk below this offset is small.
+    compact: u64,
+    /// There is no given chunk below this offset.
+    copied: u64,
     start: u64,
     end: u64,
     frozen: VecDeque<Chunk>,
     /// Bytes of chunks that the user gave.
     given: usize,
-    /// No given chunk below this offset is small.
-    compact: u64,
-    /// There is no given chunk below this offset.
-    copied: u64,
+    /// The last bytes, into whose spare room the next small write goes, and chunks to be used again.
+    tail: Option<Box<Arena>>,
     /// Chunks that `compact` looked at.
     #[cfg(test)]
     looked_at: usize,
-    /// The last bytes, into whose spare room the next small write goes, and chunks to be used again.
-    tail: Option<Box<Arena>>,
 }
 
 impl SendQueue {

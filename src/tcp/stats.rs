@@ -7,25 +7,27 @@ use super::isn::low;
 
 /// Counts that `info` tells.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Stats {
-    pub(crate) segs_out: u64,
     pub(crate) segs_in: u64,
+    pub(crate) segs_out: u64,
     pub(crate) bytes_acked: u64,
     pub(crate) bytes_received: u64,
     pub(crate) retransmits: u64,
-    pub(crate) bytes_retransmitted: u64,
     pub(crate) fast_retransmits: u32,
     pub(crate) timeouts: u32,
     pub(crate) challenge_acks: u32,
     pub(crate) window_probes: u32,
-    pub(crate) tail_probes: u32,
-    pub(crate) undos: u32,
     pub(crate) keepalives: u32,
-    pub(crate) reordering: u64,
-    /// What the stack's counters have taken over, modulo 2^32.
-    told: Tally,
     /// The sum of what is in `told`.
     told_sum: u32,
+    // What few segments count.
+    pub(crate) reordering: u64,
+    pub(crate) bytes_retransmitted: u64,
+    pub(crate) tail_probes: u32,
+    pub(crate) undos: u32,
+    /// What the stack's counters have taken over, modulo 2^32.
+    told: Tally,
 }
 
 /// Counts that the stack sums over all connections.

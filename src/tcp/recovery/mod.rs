@@ -41,23 +41,24 @@ pub(crate) enum Phase {
 }
 
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Recovery {
     pub(crate) phase: Phase,
+    /// Whether the last time-out was one.
+    pub(crate) frto: Frto,
+    pub(crate) tlp: Tlp,
+    timer: LossTimer,
     dup_acks: u32,
+    walks: Walks,
+    /// The last one, in which something may prove to be for nothing.
+    pub(crate) episode: Option<Box<Episode>>,
+    /// Where the last episode ended (RFC 6582 §3.2's recover), until SND.UNA is beyond it.
+    recover: Option<SeqNum>,
+    pub(crate) rack: Rack,
     /// FlightSize when the first duplicate came, so without limited transmit (RFC 5681 §3.2 (2)).
     flight_size: Option<u32>,
     /// The first retransmission of an episode, or of a time-out, leaves whatever the windows say.
     pub(crate) force_first: bool,
-    /// Where the last episode ended (RFC 6582 §3.2's recover), until SND.UNA is beyond it.
-    recover: Option<SeqNum>,
-    pub(crate) rack: Rack,
-    pub(crate) tlp: Tlp,
-    /// Whether the last time-out was one.
-    pub(crate) frto: Frto,
-    /// The last one, in which something may prove to be for nothing.
-    pub(crate) episode: Option<Box<Episode>>,
-    timer: LossTimer,
-    walks: Walks,
 }
 
 impl Recovery {

@@ -29,13 +29,14 @@ const MIN_RATE: u64 = 1;
 
 /// When the bytes of one connection may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
 pub struct Pacer {
     /// Bytes per second; `None`: no pacing.
     rate: Option<u64>,
-    /// The most bytes that leave in one piece.
-    quantum: u32,
     /// When the next byte is due.
     due: Instant,
+    /// The most bytes that leave in one piece.
+    quantum: u32,
     /// Nanoseconds times the rate that `due` is short of: below one nanosecond.
     remainder: u64,
 }

@@ -87,14 +87,15 @@ impl Departure {
 
 /// Counts deliveries of one connection.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct DeliverySampler {
     delivered: u64,
+    /// Until more than so much is delivered, the sender had nothing more to send; 0: it had.
+    app_limited_until: u64,
     delivered_at: Instant,
     first_sent_at: Instant,
     lost: u64,
     delivered_ce: u64,
-    /// Until more than so much is delivered, the sender had nothing more to send; 0: it had.
-    app_limited_until: u64,
     /// The record that this ACK's sample is based on.
     basis: Option<TxStamp>,
     /// The latest sample's rate, and whether the application limited it.
