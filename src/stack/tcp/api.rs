@@ -82,10 +82,14 @@ impl Stack {
         write: impl FnOnce(&mut Connection) -> Result<usize, WriteError>,
     ) -> Result<usize, WriteError> {
         let (slot, mut around) = self.live_tcp(id).map_err(|StaleId| WriteError::Stale)?;
+        let before = slot.connection.held_written();
         let written = write(&mut slot.connection);
         match written {
             Ok(_) => {
-                let rest = slot.follow(id, &mut around);
+                let after = slot.connection.held_written();
+                let counters = &mut around.net.counters;
+                slot.charge_change([before, after], around.memory, counters);
+                let rest = slot.follow_charged(id, &mut around);
                 self.finish(now, id, &rest);
             }
             Err(WriteError::WouldBlock) => {
@@ -155,6 +159,7 @@ impl Stack {
     fn take_chunk(&mut self, now: Instant, id: TcpId, max: usize) -> Result<Bytes, ReadError> {
         self.net.clamp(now);
         let (slot, around) = self.live_tcp(id).map_err(|StaleId| ReadError::Stale)?;
+        let before = slot.connection.held_unread();
         let read = slot.connection.read_chunk(max);
         match read {
             // Nothing was taken: what it holds is as it was.
@@ -162,7 +167,9 @@ impl Stack {
                 around.events.rearm(SocketId::Tcp(id), Readiness::READABLE);
             }
             _ => {
-                slot.charge(around.memory, &mut around.net.counters);
+                let after = slot.connection.held_unread();
+                let counters = &mut around.net.counters;
+                slot.charge_change([before, after], around.memory, counters);
                 if slot.connection.owes_ack() {
                     around.net.wake_tcp(slot.path.on, id);
                 }

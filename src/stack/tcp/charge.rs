@@ -19,6 +19,20 @@ impl Slot {
         self.connection.rcv.budget = memory.budget();
     }
 
+    /// The same after a call that changed the queues which held `before`, and hold `after` now, and none
+    /// beside them: the others are not looked at.
+    #[inline]
+    pub(super) fn charge_change(
+        &mut self,
+        [before, after]: [usize; 2],
+        memory: &mut Memory,
+        counters: &mut Counters,
+    ) {
+        let held = (self.charged + after).saturating_sub(before);
+        memory.charge(&mut self.charged, held, counters);
+        self.connection.rcv.budget = memory.budget();
+    }
+
     /// Was its writer refused for lack of memory, and stands in no line for it yet? Now it does.
     pub(super) fn begins_to_wait(&mut self) -> bool {
         let short = self.connection.take_short_of_memory();

@@ -47,6 +47,11 @@ impl Slot {
     /// Does everything that follows a call and concerns this connection alone.
     pub(super) fn follow(&mut self, id: TcpId, around: &mut Around<'_>) -> Rest {
         self.charge(around.memory, &mut around.net.counters);
+        self.follow_charged(id, around)
+    }
+
+    /// The same, but that it has been charged already.
+    pub(super) fn follow_charged(&mut self, id: TcpId, around: &mut Around<'_>) -> Rest {
         let waits_for_memory = self.begins_to_wait();
         let connection = &mut self.connection;
         let signals = core::mem::take(&mut connection.signals);

@@ -57,11 +57,13 @@ impl Stack {
         }
         slot.connection.rcv.budget = self.memory.budget();
         let (net, payload) = (&mut self.net, &mut self.tcp.payload);
+        let before = slot.connection.held_out();
         let turn = slot.turn(now, id, (net, payload), out, budget);
         if let Some(tally) = slot.connection.stats.drain() {
             net.counters.add_tcp(&tally);
         }
-        slot.charge(&mut self.memory, &mut net.counters);
+        let after = slot.connection.held_out();
+        slot.charge_change([before, after], &mut self.memory, &mut net.counters);
         let deadline = slot.connection.next_timeout();
         net.timers.set(TimerKey::Tcp(index), deadline);
         turn
