@@ -32,6 +32,7 @@
 //! | [`device`] | the device traits, TAP, TUN, the in-memory pair, wrappers |
 //! | [`capture`] | pcapng out, pcap and pcapng in |
 //! | [`decode`] | one line per packet |
+//! | [`dhcp`] | a DHCPv4 client as a value of its own, which nothing here drives yet |
 //! | `host` | the driver thread and the blocking handles (Linux) |
 //! | [`sim`] | networks of stacks in virtual time |
 //! | [`drill`] | scripts in packetdrill's notation |
@@ -51,6 +52,7 @@ pub mod base;
 pub mod capture;
 pub mod decode;
 pub mod device;
+pub mod dhcp;
 pub mod drill;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 pub mod host;

@@ -1,0 +1,267 @@
+//! The client as its user sees it: commands, getters, events; and the changes of its phase.
+//!
+//! RFC 2131 §3.1 to §3.7, §4.4. *Owns* [`Client`], the lease that is held, and the step from one phase to the next.
+//! *Does not* read answers (`on_message.rs`), look at the time (`on_timer.rs`) or build messages (`transmit.rs`).
+//! Invariants: a lease is held only between its request and its end as the server counts it; one lease, one
+//! exchange and one parting message exist at most, whatever comes.
+
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use super::config::{Config, ConfigError};
+use super::exchange::{Exchange, Phase, backoff};
+use super::lease::{Lease, is_host};
+use super::news::{Event, LossReason, News};
+use super::refusal::RefusalCounters;
+use super::transmit::Transmit;
+use crate::base::{Instant, Random, Seed, nanos};
+
+/// A DHCPv4 client for one interface.
+///
+/// It does nothing by itself. Whoever drives it
+/// - begins with [`start`](Self::start), or [`reboot`](Self::reboot) with an address of an earlier run;
+/// - hands each datagram from port 67 to port 68 of the interface to [`handle_datagram`](Self::handle_datagram);
+/// - calls [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) says;
+/// - after each of these sends what [`poll_transmit`](Self::poll_transmit) has, until it has nothing more, and then
+///   does what [`poll_event`](Self::poll_event) tells, in this order: what gives an address back still leaves from it.
+///
+/// ```
+/// use netloom::dhcp::{Client, Config, MessageType, Message};
+/// use netloom::{Instant, MacAddr, Seed};
+///
+/// let config = Config::new(MacAddr::new([2, 0, 0, 0, 0, 1]));
+/// let mut client = Client::new(config, Seed::from_number(7))?;
+/// let now = Instant::ZERO;
+/// client.start(now);
+/// let discover = client.poll_transmit(now).expect("the search begins");
+/// assert!(discover.destination.is_broadcast() && discover.source.is_unspecified());
+/// let message = Message::parse(&discover.payload).expect("a message");
+/// assert_eq!(message.kind(), Some(MessageType::DISCOVER));
+/// assert_eq!(client.poll_transmit(now), None);
+/// assert!(client.poll_timeout() > Some(now), "it would be sent again");
+/// # Ok::<(), netloom::dhcp::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct Client {
+    pub(super) config: Config,
+    pub(super) random: Random,
+    pub(super) phase: Phase,
+    pub(super) held: Option<Held>,
+    /// A DECLINE or RELEASE that has not left. A later one takes its place.
+    pub(super) parting: Option<Transmit>,
+    pub(super) news: News,
+    pub(super) counters: Counters,
+    /// NAKs since an address was bound: a server that offers and then refuses must not be asked for ever at
+    /// the speed of the network.
+    naks: u32,
+    /// Conflicts since a lease was extended.
+    conflicts: u32,
+}
+
+/// What a client has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// DISCOVERs sent.
+    pub discovers: u64,
+    /// REQUESTs sent.
+    pub requests: u64,
+    /// DECLINEs made.
+    pub declines: u64,
+    /// RELEASEs made.
+    pub releases: u64,
+    /// Datagrams received: those taken and those refused.
+    pub received: u64,
+    /// OFFERs taken.
+    pub offers: u64,
+    /// ACKs taken.
+    pub acks: u64,
+    /// NAKs taken.
+    pub naks: u64,
+    /// Options of taken messages that did not read, or said what cannot be.
+    pub options_ignored: u64,
+    /// Datagrams refused, by reason.
+    pub refused: RefusalCounters,
+}
+
+/// A lease and its times.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) lease: Lease,
+    /// T1, T2 and the end; never for a lease without an end.
+    pub(super) renew_at: Instant,
+    pub(super) rebind_at: Instant,
+    pub(super) expires_at: Instant,
+}
+
+impl Client {
+    /// A client that does nothing yet. Its xids and random times follow from `seed`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when a setting is out of its bounds.
+    pub fn new(config: Config, seed: Seed) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(Self {
+            config,
+            random: Random::new(seed.key("dhcp")),
+            phase: Phase::Stopped,
+            held: None,
+            parting: None,
+            news: News::default(),
+            counters: Counters::default(),
+            naks: 0,
+            conflicts: 0,
+        })
+    }
+
+    /// Begins to look for an address (RFC 2131 §3.1). Does nothing if the client runs already.
+    pub fn start(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Stopped) {
+            let until = now + self.start_delay();
+            self.phase = Phase::Waiting { until };
+        }
+    }
+
+    /// Begins by asking whether an address of an earlier run is still good here (RFC 2131 §3.2, INIT-REBOOT).
+    /// If nobody says so, it is asked for in the search that follows; if a server refuses it, any address is.
+    /// Does nothing if the client runs already; an address that no host can have is forgotten.
+    pub fn reboot(&mut self, now: Instant, address: Ipv4Addr) {
+        if !is_host(address) {
+            self.start(now);
+        } else if matches!(self.phase, Phase::Stopped) {
+            let first = now + self.start_delay();
+            self.confirm(first, address);
+        }
+    }
+
+    /// The link is up, perhaps another one than before: a lease that is held is confirmed (RFC 2131 §3.7), and stays
+    /// held until its end or a refusal; a search begins anew, at once.
+    pub fn handle_link_up(&mut self, now: Instant) {
+        self.advance(now);
+        match (&self.phase, &self.held) {
+            // A wait that a refusal or a conflict has imposed stays.
+            (Phase::Stopped | Phase::Waiting { .. }, _) => {}
+            (_, Some(held)) => {
+                let address = held.lease.address;
+                self.confirm(now, address);
+            }
+            (&Phase::Rebooting { address, .. }, None) => self.confirm(now, address),
+            (&Phase::Selecting { hint, .. }, None) => self.search(now, hint),
+            (_, None) => self.search(now, None),
+        }
+    }
+
+    /// Another station uses the address that is held (RFC 5227 §1.1): the server is told (RFC 2131 §3.1, DHCPDECLINE), and
+    /// after [`Config::decline_wait`] a new search begins. Does nothing when there is no lease.
+    pub fn handle_conflict(&mut self, now: Instant) {
+        self.advance(now);
+        let Some(lease) = self.lose(LossReason::Conflict) else {
+            return;
+        };
+        self.parting = Some(self.decline(&lease));
+        self.conflicts = self.conflicts.saturating_add(1);
+        let wait = backoff(self.conflicts, &self.config, &mut self.random);
+        self.wait(now, wait.max(self.config.decline_wait));
+    }
+
+    /// Gives the address back (RFC 2131 §3.1, DHCPRELEASE) and stops. What is to be sent is sent from the address, so
+    /// before the event is heeded. Without a lease it only stops.
+    pub fn release(&mut self, now: Instant) {
+        self.advance(now);
+        if let Some(lease) = self.lose(LossReason::Released) {
+            self.parting = Some(self.give_back(&lease));
+        }
+        self.phase = Phase::Stopped;
+        (self.naks, self.conflicts) = (0, 0);
+    }
+
+    /// What has happened that was not told yet.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.news.poll(self.held.as_ref().map(|held| &held.lease))
+    }
+
+    /// The lease that is held, as of the last call with a time.
+    pub fn lease(&self) -> Option<&Lease> {
+        self.held.as_ref().map(|held| &held.lease)
+    }
+
+    /// When the lease that is held ends unless it is extended; `None` without one, and for one without an end.
+    pub fn expires_at(&self) -> Option<Instant> {
+        let at = self.held.as_ref()?.expires_at;
+        (at < Instant::FAR_FUTURE).then_some(at)
+    }
+
+    /// What was sent, received and refused.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The settings.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+/// Steps from one phase to the next.
+impl Client {
+    /// To SELECTING.
+    pub(super) fn search(&mut self, now: Instant, hint: Option<Ipv4Addr>) {
+        let exchange = Exchange::new(now, &mut self.random);
+        self.phase = Phase::Selecting { exchange, hint };
+    }
+
+    /// To REBOOTING.
+    fn confirm(&mut self, first: Instant, address: Ipv4Addr) {
+        let exchange = Exchange::new(first, &mut self.random);
+        self.phase = Phase::Rebooting { exchange, address };
+    }
+
+    /// To INIT.
+    fn wait(&mut self, now: Instant, time: Duration) {
+        let until = now + time;
+        self.phase = Phase::Waiting { until };
+    }
+
+    /// To INIT, as a server has refused. At once the first time: a host that was moved needs its new address.
+    pub(super) fn on_refused(&mut self, now: Instant) {
+        let time = match self.naks {
+            0 => Duration::ZERO,
+            naks => backoff(naks, &self.config, &mut self.random),
+        };
+        self.naks = self.naks.saturating_add(1);
+        self.wait(now, time);
+    }
+
+    /// To BOUND: `lease`, asked for at `sent`, is held until its end.
+    pub(super) fn bind(&mut self, sent: Instant, lease: Lease) {
+        let at = |after: Option<Duration>| after.map_or(Instant::FAR_FUTURE, |after| sent + after);
+        let extended = self
+            .lease()
+            .is_some_and(|held| held.address == lease.address);
+        self.held = Some(Held {
+            renew_at: at(lease.renew_after),
+            rebind_at: at(lease.rebind_after),
+            expires_at: at(lease.lease_time),
+            lease,
+        });
+        self.naks = 0;
+        if extended {
+            self.conflicts = 0;
+            self.news.on_renewed();
+        } else {
+            self.news.on_bound();
+        }
+        self.phase = Phase::Bound;
+    }
+
+    /// The lease is held no more. What comes next is the caller's to say.
+    pub(super) fn lose(&mut self, why: LossReason) -> Option<Lease> {
+        let lease = self.held.take()?.lease;
+        self.news.on_lost(lease.address, why);
+        Some(lease)
+    }
+
+    fn start_delay(&mut self) -> Duration {
+        Duration::from_nanos(self.random.below(nanos(self.config.start_delay)))
+    }
+}

@@ -1,0 +1,93 @@
+//! What the time does: leases end, phases end, questions have gone unanswered often enough.
+//!
+//! RFC 2131 §3.1 (5), §3.2 (4), §4.4.5. *Owns* the order in which deadlines are looked at: the end of a lease first.
+
+use super::client::Client;
+use super::exchange::{Exchange, Phase};
+use super::news::LossReason;
+use crate::base::Instant;
+
+impl Client {
+    /// Does what is due at `now`. A call that is not due does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) and [`poll_transmit`](Self::poll_transmit) next;
+    /// `None` when only a command or a datagram can change anything.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.parting.is_some() {
+            return Some(Instant::ZERO); // it waits to leave
+        }
+        let held = self.held.as_ref();
+        let held_until = held.map_or(Instant::FAR_FUTURE, |held| held.expires_at);
+        let rebind_at = held.map_or(Instant::FAR_FUTURE, |held| held.rebind_at);
+        let next = match &self.phase {
+            Phase::Stopped => Instant::FAR_FUTURE,
+            Phase::Waiting { until } => *until,
+            Phase::Selecting { exchange, .. }
+            | Phase::Requesting { exchange, .. }
+            | Phase::Rebooting { exchange, .. }
+            | Phase::Rebinding { exchange } => exchange.next,
+            Phase::Bound => held.map_or(Instant::FAR_FUTURE, |held| held.renew_at),
+            Phase::Renewing { exchange } => exchange.next.min(rebind_at),
+        };
+        Some(next.min(held_until)).filter(|&next| next < Instant::FAR_FUTURE)
+    }
+
+    /// Brings the client to `now`; every entry does this first, so that nothing is done with a lease that is over.
+    pub(super) fn advance(&mut self, now: Instant) {
+        // RFC 2131 §4.4.5: at the end of its lease a client stops using the address, and begins anew.
+        let over = self.held.as_ref().filter(|held| held.expires_at <= now);
+        if let Some(address) = over.map(|held| held.lease.address) {
+            self.lose(LossReason::Expired);
+            self.search(now, Some(address));
+        }
+        if let Phase::Waiting { until } = self.phase
+            && until <= now
+        {
+            self.search(now, None);
+        }
+        self.give_up(now);
+        self.extend(now);
+    }
+
+    /// REQUESTs that nobody has answered.
+    fn give_up(&mut self, now: Instant) {
+        let tried = |exchange: &Exchange, tries| exchange.sent >= tries && exchange.is_due(now);
+        match &self.phase {
+            // RFC 2131 §3.1 (5): from the beginning.
+            Phase::Requesting { exchange, .. } if tried(exchange, self.config.request_tries) => {
+                self.search(now, None);
+            }
+            &Phase::Rebooting {
+                ref exchange,
+                address,
+            } if tried(exchange, self.config.reboot_tries) => {
+                if self.held.is_some() {
+                    // RFC 2131 §3.2 (4): what is left of the lease may be used.
+                    self.phase = Phase::Bound;
+                } else {
+                    self.search(now, Some(address));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// T1 and T2.
+    fn extend(&mut self, now: Instant) {
+        let Some(held) = &self.held else { return };
+        match self.phase {
+            Phase::Bound | Phase::Renewing { .. } if held.rebind_at <= now => {
+                let exchange = Exchange::new(now, &mut self.random);
+                self.phase = Phase::Rebinding { exchange };
+            }
+            Phase::Bound if held.renew_at <= now => {
+                let exchange = Exchange::new(now, &mut self.random);
+                self.phase = Phase::Renewing { exchange };
+            }
+            _ => {}
+        }
+    }
+}
