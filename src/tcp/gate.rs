@@ -214,6 +214,12 @@ impl Connection {
             self.note_cwnd_limited(lost);
         } else {
             self.note_app_limited();
+            // A window that is full of all there was is used as much as one that text waits for (RFC 7661 §4.3): the end
+            // of a reply, sent again after a time-out, would leave a window of one segment to the next reply.
+            let pipe = self.scoreboard.pipe();
+            if pipe.saturating_add(self.smss()) > self.congestion.output().cwnd {
+                self.note_cwnd_limited(0);
+            }
         }
     }
 

@@ -433,6 +433,38 @@ fn m17_the_window_limits_who_is_stopped_by_it() {
     assert_eq!(info.cwnd, 14_480);
 }
 
+/// A window that is full of all there was is used, as RFC 7661 §4.3 and Linux have it: ten segments of ten double it,
+/// nine do not, and the end of a reply that a time-out repeated leaves more than one segment to the next one.
+#[test]
+fn a_full_window_is_a_used_one() {
+    for (segments, cwnd) in [(10, 20_000), (9, 10_000)] {
+        let bytes = segments * 1000;
+        let mut t = Scenario::established().build();
+        t.run(&format!(
+            "+0   write(4, ..., {bytes}) = {bytes}
+             +0   > P. 1:{end}({segments}x1000) ack 1
+             +.05 < . 1:1(0) ack {end} win 65535
+             +0   %{{ assert netloom.cwnd_bytes == {cwnd} }}%",
+            end = bytes + 1
+        ));
+    }
+    for choice in [Choice::Reno, Choice::Cubic] {
+        let mut t = Scenario::established().congestion(choice).build();
+        t.run(
+            r"
+            +0   write(4, ..., 1000) = 1000
+            +0   > P. 1:1001(1000) ack 1
+            // The tail's probe, and the time-out.
+            +.25 > P. 1:1001(1000) ack 1
+            +.25 > P. 1:1001(1000) ack 1
+            +0   %{ assert netloom.cwnd_bytes == 1000 }%
+            +.05 < . 1:1(0) ack 1001 win 65535
+            +0   %{ assert netloom.cwnd_bytes == 2000 }%
+        ",
+        );
+    }
+}
+
 /// m17: a sender that the peer's window stops has not filled its own.
 #[test]
 fn m17_the_peers_window_is_no_reason_to_grow() {
