@@ -143,6 +143,23 @@ fn sound_frames_are_answered() {
     }
 }
 
+/// The same for DHCP's: leases are bound, extended, lost and bound again.
+#[test]
+fn answers_reach_leases() {
+    let seeds = bodies::dhcp::seeds();
+    for (name, least) in [
+        ("life", 6),
+        ("refused", 1),
+        ("silence", 0),
+        ("damaged", 1),
+        ("ends", 2),
+    ] {
+        let seed = seeds.iter().find(|(seed, _)| seed == name);
+        let bound = bodies::dhcp::bound(&seed.unwrap().1);
+        assert!(bound >= least, "{name} bound {bound}");
+    }
+}
+
 /// The same for the stack's target: its steps reach what they are for.
 #[test]
 fn steps_reach_connections() {

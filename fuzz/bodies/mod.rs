@@ -6,6 +6,7 @@ pub mod arp;
 pub mod capture;
 pub mod coalesce;
 pub mod decode;
+pub mod dhcp;
 #[cfg(target_os = "linux")] // smoltcp is a rival of the benches, which are for Linux
 pub mod differential;
 pub mod drill;

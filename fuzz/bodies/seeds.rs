@@ -203,6 +203,7 @@ pub fn targets() -> Vec<Target> {
         target("capture", super::capture::run, captures()),
         target("coalesce", super::coalesce::run, coalesces()),
         target("decode", super::decode::run, decodes()),
+        target("dhcp", super::dhcp::run, super::dhcp::seeds()),
         #[cfg(target_os = "linux")]
         target("differential", super::differential::run, differentials()),
         target("drill", super::drill::run, scripts()),
