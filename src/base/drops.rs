@@ -75,7 +75,8 @@ drop_reasons! {
     IcmpIgnored => "icmp_ignored",
     /// An ICMP error that quotes nothing of ours (RFC 5927 §4).
     IcmpUnmatched => "icmp_unmatched",
-    /// A packet-too-big: path MTU discovery is not there yet.
+    /// A packet-too-big that is not believed: it says that something did not fit which does, or less than any link
+    /// carries (RFC 5927 §7.2).
     IcmpTooBig => "icmp_too_big",
     /// An NDP message that RFC 4861 §6.1, §7.1 tells us to discard.
     NdpInvalid => "ndp_invalid",

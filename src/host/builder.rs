@@ -439,6 +439,9 @@ mod tests {
             .socket_memory(24)
             .reassembly_bytes(25)
             .reassembly_datagrams(26)
+            .path_mtu_limit(27)
+            .path_mtu_life(Some(Duration::from_secs(328)))
+            .least_path_mtu(129)
     }
 
     /// Taken apart field by field: who adds a setting adds it here, and sees whether it is reached.
@@ -484,6 +487,9 @@ mod tests {
             socket_memory,
             reassembly_bytes,
             reassembly_datagrams,
+            path_mtu_limit,
+            path_mtu_life,
+            least_path_mtu,
         } = used;
         assert!(seed_used == seed && !trust_partial);
         assert_eq!([neighbour_limit, neighbour_queue], [11, 12]);
@@ -494,6 +500,9 @@ mod tests {
         assert_eq!((reassembly_bytes, reassembly_datagrams), (25, 26));
         assert_eq!(time_wait, Duration::from_secs(20));
         assert_eq!([time_wait_limit, orphan_limit, timer_budget], [21, 22, 23]);
+
+        assert_eq!((path_mtu_limit, least_path_mtu), (27, 129));
+        assert_eq!(path_mtu_life, Some(Duration::from_secs(328)));
 
         let host = Host::builder(device()).turn_frames(7).spawn().unwrap();
         let used = host.shared.lock().stack.config.clone();

@@ -8,6 +8,9 @@ use core::time::Duration;
 
 use crate::base::Seed;
 
+/// RFC 8201 §4, RFC 1191 §3: no attempt to use a larger one before.
+const LEAST_PATH_MTU_LIFE: Duration = Duration::from_secs(300);
+
 /// The settings of a [`Stack`](super::Stack).
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -30,6 +33,9 @@ pub struct Config {
     pub(crate) socket_memory: usize,
     pub(crate) reassembly_bytes: usize,
     pub(crate) reassembly_datagrams: usize,
+    pub(crate) path_mtu_limit: usize,
+    pub(crate) path_mtu_life: Option<Duration>,
+    pub(crate) least_path_mtu: u16,
 }
 
 impl Config {
@@ -55,6 +61,9 @@ impl Config {
             socket_memory: 256 << 20,
             reassembly_bytes: 4 << 20,
             reassembly_datagrams: 1024,
+            path_mtu_limit: 1024,
+            path_mtu_life: Some(Duration::from_secs(600)),
+            least_path_mtu: 552,
         }
     }
 
@@ -190,6 +199,36 @@ impl Config {
     pub fn timer_budget(self, timers: usize) -> Self {
         Self {
             timer_budget: timers.max(1),
+            ..self
+        }
+    }
+
+    /// Destinations whose path is known to be narrower than the interface (default 1024, docs/choices.md). With
+    /// as many no further one is remembered: a connection that is told by a router heeds that itself.
+    #[must_use]
+    pub fn path_mtu_limit(self, destinations: usize) -> Self {
+        Self {
+            path_mtu_limit: destinations,
+            ..self
+        }
+    }
+
+    /// After what time a path is taken to be as wide as the interface again (default 10 minutes, RFC 1191
+    /// §6.3, RFC 8201 §5.3; Linux's `mtu_expires`); five minutes at least (RFC 8201 §4), `None`: never.
+    #[must_use]
+    pub fn path_mtu_life(self, time: Option<Duration>) -> Self {
+        Self {
+            path_mtu_life: time.map(|time| time.max(LEAST_PATH_MTU_LIFE)),
+            ..self
+        }
+    }
+
+    /// Bytes of the smallest path MTU that is believed over IPv4 (default 552, Linux's `min_pmtu`); 68 at
+    /// least (RFC 1191 §3). Over IPv6 it is 1280 (RFC 8201 §4).
+    #[must_use]
+    pub fn least_path_mtu(self, bytes: u16) -> Self {
+        Self {
+            least_path_mtu: bytes.max(68),
             ..self
         }
     }

@@ -60,6 +60,10 @@ counters! {
     fragments_received,
     /// Datagrams that came in fragments and became whole.
     datagrams_reassembled,
+    /// Times that a path was found to be narrower than it was taken for (RFC 1191, RFC 8201).
+    path_mtu_lowered,
+    /// Those of them that were not remembered, for there were too many narrow ones.
+    path_mtu_full,
     /// UDP datagrams given to sockets.
     udp_datagrams_received,
     /// UDP datagrams sent.

@@ -51,7 +51,8 @@ impl Stack {
         let large = connections.saturating_add(self.net.interfaces.len());
         let small = records
             .saturating_add(self.udp.len())
-            .saturating_add(neighbours.len());
+            .saturating_add(neighbours.len())
+            .saturating_add(self.net.paths.narrow());
         [
             // What a user says that he holds elsewhere is not here.
             self.memory().used.saturating_sub(self.memory.outside()),

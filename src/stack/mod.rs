@@ -147,6 +147,7 @@ impl Stack {
                 TimerKey::Farewells => self.farewells_timeout(now, &mut steps),
                 TimerKey::Cookies => self.tcp_cookies_timeout(now),
                 TimerKey::Reassembly => self.reassembly_timeout(now, &mut steps),
+                TimerKey::Paths => self.net.on_paths_timeout(now, &mut steps),
                 TimerKey::Neighbour(index) => self.net.on_neighbour_timeout(now, index),
                 TimerKey::Interface(index) => {
                     let on = InterfaceId::from_index(index as usize);

@@ -49,7 +49,7 @@ impl Net {
         Self {
             now: Instant::ZERO,
             interfaces: Vec::new(),
-            paths: Paths::default(),
+            paths: Paths::new(config),
             neighbours: Neighbours::new(config),
             timers: Wheel::default(),
             counters: Counters::default(),

@@ -14,6 +14,7 @@ use super::icmp::{IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, PingId, Slab, StaleId};
 use super::ip;
 use super::packet::{Flow, Inbound, OwnedPacket, Owner};
+use super::path::{LargeSent, TooBig};
 use super::taken::Taken;
 use super::udp::{RecvError, SendError};
 use super::{Call, Stack};
@@ -92,6 +93,11 @@ pub enum PingOutcome {
     NoNeighbour,
     /// A router or the destination could not make sense of it.
     ParameterProblem,
+    /// It was larger than its path carries, as a router says who is believed.
+    TooBig {
+        /// Bytes of data that fit from now on.
+        max: usize,
+    },
 }
 
 impl fmt::Display for PingOutcome {
@@ -104,6 +110,7 @@ impl fmt::Display for PingOutcome {
                 f.write_str("host unreachable: its link address is not answered for")
             }
             Self::ParameterProblem => f.write_str("parameter problem"),
+            Self::TooBig { max } => write!(f, "too large for the path, which carries {max} bytes"),
         }
     }
 }
@@ -131,6 +138,8 @@ struct PingSocket {
     identifier: u16,
     options: PingOptions,
     replies: VecDeque<PingReply>,
+    /// For what a packet-too-big quotes.
+    large: LargeSent,
 }
 
 /// All ping sockets of a stack.
@@ -175,6 +184,7 @@ impl Stack {
             identifier,
             options,
             replies: VecDeque::new(),
+            large: LargeSent::default(),
         });
         self.ping.identifiers.insert(identifier, id);
         self.events.register(SocketId::Ping(id));
@@ -254,6 +264,10 @@ impl Stack {
             return Err(SendError::WouldBlock);
         }
         self.net.counters.echo_requests_sent += 1;
+        if let Some(socket) = self.ping.sockets.get_mut(id) {
+            let all = ip + ipv4::icmp::HEADER_LEN + len;
+            socket.large.note(to, all, self.net.paths.least(to));
+        }
         Ok(())
     }
 
@@ -338,19 +352,39 @@ impl Stack {
         let (Some(&id), true) = (id, kind == request) else {
             return Err(DropReason::IcmpUnmatched);
         };
+        let outcome = self.ping_outcome(id, error)?;
         let reply = PingReply {
             from: error.from,
             seq: u16::from_be_bytes([c, d]),
             payload: Bytes::copy_from_slice(&segment[8..]),
             ttl: 0,
             at: now,
-            outcome: match error.kind {
-                IcmpErrorKind::TimeExceeded => PingOutcome::TimeExceeded,
-                IcmpErrorKind::ParameterProblem => PingOutcome::ParameterProblem,
-                _ => PingOutcome::Unreachable { code: error.code },
-            },
+            outcome,
         };
         self.ping_deliver(id, reply)
+    }
+
+    /// What an error makes of the request of this socket that it quotes.
+    fn ping_outcome(&mut self, id: PingId, error: &IcmpError) -> Result<PingOutcome, DropReason> {
+        let mtu = match error.kind {
+            IcmpErrorKind::TimeExceeded => return Ok(PingOutcome::TimeExceeded),
+            IcmpErrorKind::ParameterProblem => return Ok(PingOutcome::ParameterProblem),
+            IcmpErrorKind::TooBig { mtu } => mtu,
+            _ => return Ok(PingOutcome::Unreachable { code: error.code }),
+        };
+        let (dst, quoted) = (error.quoted_dst, error.quoted_len);
+        let socket = self.ping.sockets.get(id);
+        if !socket.is_some_and(|socket| socket.large.holds(dst, quoted)) {
+            return Err(DropReason::IcmpUnmatched);
+        }
+        // By which interface it left is not remembered: by that of its source, which has the address.
+        let route = self.net.route_from(error.quoted_src, dst, Some(error.on));
+        let route = route.map_err(|_| DropReason::IcmpUnmatched)?;
+        let told = TooBig { mtu, quoted };
+        let mtu = self.net.too_big((route.on, dst), told, route.mtu);
+        let mtu = usize::from(mtu.ok_or(DropReason::IcmpTooBig)?);
+        let max = mtu - ip::header_len(dst) - ipv4::icmp::HEADER_LEN;
+        Ok(PingOutcome::TooBig { max })
     }
 
     /// The neighbour that a request had to go to does not answer.

@@ -37,9 +37,11 @@ pub(crate) enum TimerKey {
     Cookies,
     /// The datagram whose fragments have waited longest.
     Reassembly,
+    /// The narrow paths that are remembered.
+    Paths,
 }
 
-const KINDS: usize = 9;
+const KINDS: usize = 10;
 // A link has four bits for them, and all of them set is none.
 const _: () = assert!(KINDS < 16);
 /// The finest bucket is 2^10 ns wide: 1 us.
@@ -60,6 +62,7 @@ impl TimerKey {
             Self::FinWait(index) => (6, index as usize),
             Self::Cookies => (7, 0),
             Self::Reassembly => (8, 0),
+            Self::Paths => (9, 0),
         }
     }
 }
@@ -128,6 +131,7 @@ impl Link {
             6 => Some(TimerKey::FinWait(index)),
             7 => Some(TimerKey::Cookies),
             8 => Some(TimerKey::Reassembly),
+            9 => Some(TimerKey::Paths),
             _ => None,
         }
     }

@@ -55,19 +55,19 @@ pub(crate) struct Setup {
     pub(crate) remote_port: u16,
     pub(crate) iss: SeqNum,
     pub(crate) ts_offset: u32,
-    /// Text and option bytes of the largest segment that the path's MTU holds.
-    pub(crate) path_mss: u16,
-    /// What RFC 9293 §3.7.1 MUST-15 assumes of a peer that sends no MSS option.
-    pub(crate) default_mss: u16,
+    /// Text and option bytes of the largest segment that the interface's MTU holds.
+    pub(crate) link_mss: u16,
+    /// The MSS that the peer told; until then, and of one that tells none, what RFC 9293 §3.7.1 MUST-15 assumes.
+    pub(crate) peer_mss: u16,
     pub(crate) options: Arc<TcpOptions>,
 }
 
 impl Setup {
-    /// The MSS option that we send, bounded by the user's setting. A path below the floor wins:
+    /// The MSS option that we send, bounded by the user's setting. A link below the floor wins:
     /// what exceeds the MTU never arrives. It is the MTU less the fixed headers (RFC 9293 §3.7.1 MUST-67,
     /// RFC 8200 §8.3).
     pub(crate) fn advertised_mss(&self) -> u16 {
-        self.path_mss.min(self.options.mss_limit())
+        self.link_mss.min(self.options.mss_limit())
     }
 
     pub(crate) fn receive(&self) -> Receive {
@@ -133,8 +133,8 @@ pub(crate) struct Connection {
     pub(crate) keepalive_probes: u8,
     /// Time-outs in a row without an answer: R2 of RFC 9293 §3.8.3.
     pub(crate) retries: u8,
-    /// The MSS the peer told, or the default.
-    pub(crate) peer_mss: u16,
+    /// Text and option bytes of the largest segment that gets to the peer, as far as is known.
+    pub(crate) path_mss: u16,
     pub(crate) rcv: Receive,
     pub(crate) stats: Stats,
     /// Challenge ACKs that may still leave in this second.
@@ -179,7 +179,7 @@ impl ChallengeBudget {
 }
 
 impl Connection {
-    fn new(now: Instant, setup: Setup, state: State) -> Self {
+    fn new(now: Instant, setup: Setup, path_mss: u16, state: State) -> Self {
         Self {
             state,
             snd: Send::new(setup.iss),
@@ -192,7 +192,7 @@ impl Connection {
             send_buffer: SendBuffer::new(&setup.options),
             rtt: Rtt::new(setup.options.initial_rto_used(), setup.options.min_rto),
             timers: Timers::default(),
-            peer_mss: setup.default_mss,
+            path_mss,
             timestamps: false,
             sack: false,
             scaling: false,
@@ -221,8 +221,8 @@ impl Connection {
     }
 
     /// Active OPEN (RFC 9293 §3.10.1): the SYN leaves with the first `plan`.
-    pub(crate) fn connect(now: Instant, setup: Setup) -> Self {
-        let mut this = Self::new(now, setup, State::SynSent);
+    pub(crate) fn connect(now: Instant, setup: Setup, path_mss: u16) -> Self {
+        let mut this = Self::new(now, setup, path_mss, State::SynSent);
         this.begin_ecn();
         this.start_congestion(now, 0);
         this.arm_timers(now);
@@ -230,8 +230,8 @@ impl Connection {
     }
 
     /// A passive OPEN whose SYN-ACK `ack` is about to be processed by `on_segment`.
-    pub(crate) fn accept(now: Instant, setup: Setup, opening: &Opening) -> Self {
-        let mut this = Self::new(now, setup, State::SynRcvd);
+    pub(crate) fn accept(now: Instant, setup: Setup, path_mss: u16, opening: &Opening) -> Self {
+        let mut this = Self::new(now, setup, path_mss, State::SynRcvd);
         this.snd.nxt = this.snd.iss + 1;
         this.accept_ecn(opening);
         this.negotiate(opening.mss, opening.scale, opening.sack);
@@ -255,7 +255,7 @@ impl Connection {
 
     /// Takes the options of the peer's SYN over (RFC 9293 §3.7.1, RFC 7323 §2.2, RFC 2018 §2).
     pub(crate) fn negotiate(&mut self, mss: Option<u16>, scale: Option<WindowScale>, sack: bool) {
-        self.peer_mss = mss.unwrap_or(self.setup.default_mss).max(MIN_MSS);
+        self.setup.peer_mss = mss.unwrap_or(self.setup.peer_mss).max(MIN_MSS);
         self.sack = sack;
         self.rcv.owed.set_sack(sack);
         self.scaling = scale.is_some();
@@ -268,12 +268,36 @@ impl Connection {
         }
     }
 
-    /// Text bytes of a full segment: the least of what the peer takes, the path holds and the user
-    /// set, less the options that every segment carries (RFC 9293 §3.7.1 MUST-16, RFC 6691 §2).
+    /// Text and option bytes of the largest segment: the least of what the peer takes, the path holds and the
+    /// user set (RFC 9293 §3.7.1 MUST-16).
+    pub(super) fn send_mss(&self) -> u16 {
+        let own = self.setup.advertised_mss().min(self.path_mss);
+        own.min(self.setup.peer_mss)
+    }
+
+    /// Text bytes of a full segment, which has the options that all carry (RFC 6691 §2).
     pub(crate) fn smss(&self) -> u32 {
         let options = if self.timestamps { 12 } else { 0 };
-        let mss = self.setup.advertised_mss().min(self.peer_mss);
-        u32::from(mss.saturating_sub(options).max(1))
+        u32::from(self.send_mss().saturating_sub(options).max(1))
+    }
+
+    /// The largest segment that gets to the peer has another size. What is out and larger was dropped, or will be:
+    /// it is cut anew and leaves again at once, and is no sign of congestion (RFC 1191 §6.4, RFC 8201 §5.4). The
+    /// window stays what it is in bytes (RFC 4821 §4); the timers run as they did. RFC 7323 §5.7: needed where
+    /// timestamps are, for what leaves again is not fragmented either.
+    pub(crate) fn set_path_mss(&mut self, now: Instant, mss: u16) {
+        let before = self.smss();
+        self.path_mss = mss;
+        let size = self.smss();
+        if size == before {
+            return;
+        }
+        if size < before && self.scoreboard.cut_anew(self.wire_size_of_text()) {
+            self.persist.refuse(self.snd.nxt);
+            // What it probed with is among that.
+            self.recovery.tlp.give_up();
+        }
+        self.tell_mtu(now, before);
     }
 
     /// Changes the state by the table.

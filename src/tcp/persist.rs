@@ -28,7 +28,7 @@ pub(crate) struct Persist {
     retries: u8,
     /// The timer expired: a probe is to leave.
     due: bool,
-    /// What lies below was refused by a window, and leaves again for that.
+    /// What lies below was refused by a window, or did not fit the path, and leaves again for that.
     refused: Option<SeqNum>,
 }
 
@@ -48,6 +48,11 @@ impl Persist {
     /// Something new left, be it the probe.
     pub(crate) fn on_sent(&mut self) {
         self.due = false;
+    }
+
+    /// What is to leave again below `end` is no loss.
+    pub(crate) fn refuse(&mut self, end: SeqNum) {
+        self.refused = Some(end);
     }
 
     /// Is what is to leave again at `una` no loss?
@@ -147,7 +152,7 @@ impl Connection {
     fn mark_all_refused(&mut self) {
         self.scoreboard.mark_all_lost();
         self.scoreboard.newly_lost.forget();
-        self.persist.refused = Some(self.snd.nxt);
+        self.persist.refuse(self.snd.nxt);
     }
 
     /// RFC 9293 §3.8.6.1: a byte of new text, or the FIN, into a window that takes none.

@@ -252,16 +252,20 @@ impl Connection {
     /// How many SACK blocks a segment has room for.
     pub(super) fn sack_room(&self) -> usize {
         // On the smallest MTUs three blocks make an ACK that never arrives.
-        let most = usize::from(self.setup.path_mss).min(MOST_OPTIONS);
+        let most = usize::from(self.path_mss).min(MOST_OPTIONS);
         let stamp = if self.timestamps { 12 } else { 0 };
         most.saturating_sub(stamp + 4) / 8
     }
 
     /// Text bytes of a segment beside options of this length.
     fn wire_size(&self, options_len: usize) -> NonZeroU16 {
-        let mss = self.setup.advertised_mss().min(self.peer_mss);
         let options = u16::try_from(options_len).unwrap_or(u16::MAX);
-        NonZeroU16::new(mss.saturating_sub(options)).unwrap_or(NonZeroU16::MIN)
+        NonZeroU16::new(self.send_mss().saturating_sub(options)).unwrap_or(NonZeroU16::MIN)
+    }
+
+    /// The same beside the options that every segment has.
+    pub(super) fn wire_size_of_text(&self) -> NonZeroU16 {
+        self.wire_size(if self.timestamps { 12 } else { 0 })
     }
 
     fn frame(&self, options: &Options, most: FrameLimit) -> Frame {

@@ -253,6 +253,28 @@ impl Scoreboard {
         self.dup_acked = 0;
     }
 
+    /// The path carries no segment with more text than `size`: what is out in larger ones, and was not reported, is to
+    /// leave again in such. Nobody is told of a loss. Returns whether there is anything. A step for each record.
+    pub(crate) fn cut_anew(&mut self, size: NonZeroU16) -> bool {
+        let most = u32::from(size.get());
+        let mut any = false;
+        self.records.edit_all(|record| {
+            let text = record.text_len();
+            if record.mark != Mark::Sacked && record.segment > size && text > most {
+                record.segment = size;
+                record.segs = text.div_ceil(most);
+                record.mark = Mark::Lost;
+                any = true;
+            }
+        });
+        if any {
+            self.no_lost_below = None;
+            let most = self.records.octets() - self.records.lost();
+            self.dup_acked = self.dup_acked.min(most);
+        }
+        any
+    }
+
     /// The first record due to be sent again.
     pub(crate) fn next_lost(&mut self) -> Option<Place> {
         if self.records.lost() == 0 {

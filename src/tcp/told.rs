@@ -64,6 +64,13 @@ impl Connection {
         }
     }
 
+    /// A full segment had `before` bytes of text.
+    pub(super) fn tell_mtu(&mut self, now: Instant, before: u32) {
+        let cx = self.cx(now);
+        self.congestion.on_mtu_change(&cx, before);
+        self.set_pace();
+    }
+
     /// The episode, as the controller and the user know it.
     pub(super) fn phase(&self) -> Phase {
         match self.recovery.phase {

@@ -96,6 +96,17 @@ impl Rig {
         self
     }
 
+    /// With a socket that has sent a datagram of 1,000 bytes to 10.0.0.2:9.
+    fn sender() -> Self {
+        let mut rig = Self::new();
+        let (any, to) = ("0.0.0.0:7".parse().unwrap(), "10.0.0.2:9".parse().unwrap());
+        let socket = rig.stack.udp_bind(any, UdpOptions::new()).unwrap();
+        let sent = rig.stack.udp_send_to(rig.now, socket, Some(to), &[0; 1000]);
+        assert_eq!(sent, Ok(1000));
+        rig.feed(&[], Instant::ZERO);
+        rig
+    }
+
     fn listen(mut self, set: fn(ListenOptions) -> ListenOptions) -> Self {
         let any: SocketAddr = "0.0.0.0:80".parse().unwrap();
         let options = set(ListenOptions::new(TcpOptions::default()));
@@ -398,7 +409,21 @@ const ROWS: &[Row] = rows! {
     IcmpIgnored: "a timestamp request", Frames(|| vec![four(1, &icmp(13, 0, &[0; 16]), |_| {})], Rig::new);
     IcmpUnmatched: "a port unreachable that quotes a datagram of nobody's",
         Frames(|| vec![icmp_error(3, 3)], Rig::new);
-    IcmpTooBig: "fragmentation needed", Frames(|| vec![icmp_error(3, 4)], Rig::new);
+    IcmpTooBig: "fragmentation needed for a datagram that we sent, by a link that holds it", Frames(
+        || {
+            let mut quoted = four(17, &[0, 7, 0, 9, 0x03, 0xf0, 0, 0], |packet| {
+                packet[12..20].copy_from_slice(&[10, 0, 0, 1, 10, 0, 0, 2]);
+            });
+            // 1,000 bytes of data, of which the quote has none.
+            quoted[16..18].copy_from_slice(&[0x04, 0x04]);
+            quoted[24..26].fill(0);
+            let sum = checksum(&quoted[14..34]).to_be_bytes();
+            quoted[24..26].copy_from_slice(&sum);
+            let rest = [&[0, 0, 0x05, 0xdc], &quoted[14..]].concat();
+            vec![four(1, &icmp(3, 4, &rest), |_| {})]
+        },
+        Rig::sender,
+    );
     NdpInvalid: "a solicitation that came over a router: its hop limit is 64", Frames(
         || {
             let target = [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
@@ -567,7 +592,7 @@ fn each_reason_has_its_capture() {
 }
 
 /// Those that take no setting of the stack's to be dropped.
-const ANYWHERE: [DropReason; 18] = [
+const ANYWHERE: [DropReason; 17] = [
     DropReason::Ipv4Malformed,
     DropReason::Ipv4Checksum,
     DropReason::Ipv4SourceRoute,
@@ -579,7 +604,6 @@ const ANYWHERE: [DropReason; 18] = [
     DropReason::IcmpChecksum,
     DropReason::IcmpIgnored,
     DropReason::IcmpUnmatched,
-    DropReason::IcmpTooBig,
     DropReason::UdpMalformed,
     DropReason::PingUnclaimed,
     DropReason::TcpMalformed,

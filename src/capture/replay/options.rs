@@ -10,7 +10,7 @@ use crate::stack::{Config, InterfaceConfig, ListenOptions, PingOptions, UdpOptio
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
 
 /// The number of the format of a recording's own blocks: one more whenever what stands in them changes.
-pub(super) const FORMAT: u32 = 4;
+pub(super) const FORMAT: u32 = 5;
 
 /// The same with every setting within the bounds that its method keeps: a file may hold any number.
 pub(super) fn within_bounds(config: Config) -> Config {
@@ -22,6 +22,8 @@ pub(super) fn within_bounds(config: Config) -> Config {
         .transmit_budget(of.transmit_budget)
         .timer_budget(of.timer_budget)
         .ttl(of.ttl)
+        .path_mtu_life(of.path_mtu_life)
+        .least_path_mtu(of.least_path_mtu)
 }
 
 /// The same of an interface.
@@ -76,6 +78,7 @@ fields! {
         timer_budget, ephemeral_ports, icmp_errors_per_second, icmp_errors_per_peer, ttl, copy_below,
         trust_partial, time_wait, time_wait_limit, orphan_limit, socket_memory,
         reassembly_bytes, reassembly_datagrams,
+        path_mtu_limit, path_mtu_life, least_path_mtu,
     }
     InterfaceConfig {
         capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, link_local,

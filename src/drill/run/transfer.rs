@@ -239,6 +239,7 @@ impl Runner {
             Err(RecvError::WouldBlock) if wait => Answer::Blocks(None),
             Err(RecvError::WouldBlock) => failed("EAGAIN"),
             Err(RecvError::HostUnreachable) => failed("EHOSTUNREACH"),
+            Err(RecvError::TooBig { .. }) => failed("EMSGSIZE"),
             Err(_) => failed("ECONNREFUSED"),
         })
     }

@@ -43,6 +43,8 @@ pub(crate) struct IcmpError {
     /// The source of the quoted packet: ours.
     pub(crate) quoted_src: IpAddr,
     pub(crate) quoted_dst: IpAddr,
+    /// How long the quoted packet was, IP header included.
+    pub(crate) quoted_len: usize,
     /// The first bytes of the quoted transport packet, header on, cut anywhere.
     pub(crate) quoted_segment: Bytes,
 }
@@ -60,6 +62,7 @@ impl Stack {
             src,
             dst,
             protocol,
+            len,
             segment,
         } = quoted?;
         let error = IcmpError {
@@ -69,14 +72,12 @@ impl Stack {
             from: packet.src,
             quoted_src: src,
             quoted_dst: dst,
+            quoted_len: len,
             quoted_segment: packet.segment.slice_ref(segment),
         };
         // RFC 5927 §4: what we did not send cannot have failed.
         if !self.net.takes(error.quoted_src, None) {
             return Err(DropReason::IcmpUnmatched);
-        }
-        if let IcmpErrorKind::TooBig { .. } = error.kind {
-            return Err(DropReason::IcmpTooBig);
         }
         match protocol {
             Protocol::TCP => self.tcp_icmp_error(now, &error)?,

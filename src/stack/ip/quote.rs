@@ -14,6 +14,8 @@ pub(in crate::stack) struct Quoted<'a> {
     pub(in crate::stack) src: IpAddr,
     pub(in crate::stack) dst: IpAddr,
     pub(in crate::stack) protocol: Protocol,
+    /// How long all of it was, IP header included.
+    pub(in crate::stack) len: usize,
     /// From the transport header on; may be empty.
     pub(in crate::stack) segment: &'a [u8],
 }
@@ -31,6 +33,7 @@ impl<'a> Quoted<'a> {
             src: IpAddr::V4(header.src()),
             dst: IpAddr::V4(header.dst()),
             protocol: header.protocol(),
+            len: header.total_len(),
             segment,
         })
     }
@@ -50,6 +53,7 @@ impl<'a> Quoted<'a> {
             src: IpAddr::V6(header.src()),
             dst: IpAddr::V6(header.dst()),
             protocol,
+            len: header.total_len(),
             segment: payload.get(offset..).unwrap_or_default(),
         })
     }

@@ -6,17 +6,26 @@
 //! | file | owns |
 //! |---|---|
 //! | `routes` | the table of routes, and gateways that are dead |
+//! | `mtu` | destinations whose path is narrower than its first link |
+//! | `sent` | which large datagrams a socket sent lately |
 
+mod mtu;
 mod routes;
+mod sent;
 
+pub(crate) use sent::LargeSent;
+
+use mtu::Mtus;
 use routes::Routes;
 
 use core::net::IpAddr;
 use std::io;
 
+use super::config::Config;
 use super::ids::InterfaceId;
 use super::net::Net;
 use super::packet::Flow;
+use super::wheel::TimerKey;
 use crate::base::{Cidr, Instant};
 
 /// Where packets to a destination go.
@@ -42,16 +51,44 @@ pub(crate) struct Path {
     generation: u32,
 }
 
+/// What a packet-too-big says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooBig {
+    /// The next hop's MTU; 0 when the router does not say.
+    pub(crate) mtu: usize,
+    /// How long the quoted packet was.
+    pub(crate) quoted: usize,
+}
+
 /// What paths are found by.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Paths {
     pub(crate) routes: Routes,
+    mtus: Mtus,
     /// Raised by whatever may lead elsewhere than it did. Who keeps a path compares at the begin of its turn: so a
     /// change reaches all of them without a list of who they are.
     generation: u32,
 }
 
 impl Paths {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            routes: Routes::default(),
+            mtus: Mtus::new(config),
+            generation: 0,
+        }
+    }
+
+    /// Bytes of a packet that every path to `dst` carries, whatever a router says.
+    pub(crate) const fn least(&self, dst: IpAddr) -> usize {
+        self.mtus.least(dst)
+    }
+
+    /// How many narrow paths are known.
+    pub(crate) fn narrow(&self) -> usize {
+        self.mtus.len()
+    }
+
     /// Adds a route behind those of the same prefix.
     pub(crate) fn add_route(&mut self, to: Cidr, on: InterfaceId, via: Option<IpAddr>) {
         self.routes.add(to, on, via);
@@ -87,6 +124,11 @@ impl Path {
     /// The same as a length.
     pub(crate) fn mtu(&self) -> usize {
         self.mtu.into()
+    }
+
+    /// What its socket was told, be it remembered for others or not.
+    pub(crate) fn narrow(&mut self, mtu: u16) {
+        self.mtu = self.mtu.min(mtu);
     }
 }
 
@@ -177,8 +219,46 @@ impl Net {
     }
 
     /// The largest IP packet that gets from the interface `on` to `dst` whole, in bytes: the one place to ask.
-    pub(crate) fn path_mtu(&self, on: InterfaceId, _dst: IpAddr) -> usize {
-        self.interfaces[on.index()].mtu()
+    // RFC 8201 §3: a neighbour's as well, behind whom there may be a narrower link.
+    pub(crate) fn path_mtu(&self, on: InterfaceId, dst: IpAddr) -> usize {
+        let link = self.interfaces[on.index()].mtu();
+        let known = self.paths.mtus.get(on, dst);
+        known.map_or(link, |known| link.min(known.into()))
+    }
+
+    /// A router says that a packet was too large which a socket of ours did send; returns the MTU of the path
+    /// from now on, if that is believed. `current` is what the socket takes it for.
+    ///
+    /// RFC 8201 §5.2 (PMT-9): whoever keeps a path to `dst` learns of it at its next turn.
+    pub(crate) fn too_big(
+        &mut self,
+        (on, dst): (InterfaceId, IpAddr),
+        told: TooBig,
+        current: usize,
+    ) -> Option<u16> {
+        let TooBig { mtu, quoted } = told;
+        let mtu = self.paths.mtus.judge(dst, mtu, quoted, current)?;
+        self.counters.path_mtu_lowered += 1;
+        if self.paths.mtus.learn(self.now, on, dst, mtu) {
+            self.paths.change();
+            self.set_paths_timer();
+        } else {
+            self.counters.path_mtu_full += 1;
+        }
+        Some(mtu)
+    }
+
+    /// Paths that were narrow for long are tried as wide as their links again.
+    pub(crate) fn on_paths_timeout(&mut self, now: Instant, steps: &mut usize) {
+        if self.paths.mtus.forget_old(now, steps) {
+            self.paths.change();
+        }
+        self.set_paths_timer();
+    }
+
+    fn set_paths_timer(&mut self) {
+        let end = self.paths.mtus.next_end();
+        self.timers.set(TimerKey::Paths, end);
     }
 
     /// The same for packets from `src`, if that is given: they leave by the interface that has it, as

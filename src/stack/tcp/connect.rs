@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::{ConnectError, Owner, default_mss, path_mss};
+use super::{ConnectError, Owner, default_mss, mss_of};
 use crate::base::Instant;
 use crate::stack::endpoint::scope_of;
 use crate::stack::ids::TcpId;
@@ -60,8 +60,8 @@ impl Stack {
             remote_port: remote.port(),
             iss: self.initial_number(now, ends, floor),
             ts_offset: self.tcp.isn.timestamp_offset(ends.0, ends.1),
-            path_mss: path_mss(source, route.mtu),
-            default_mss: default_mss(source),
+            link_mss: self.net.link_mss(route.on, source),
+            peer_mss: default_mss(source),
             options: self.tcp.options.share(options),
         };
         let flow = Flow {
@@ -71,9 +71,9 @@ impl Stack {
             ttl: setup.options.ttl_setting(),
             tos: setup.options.tos_setting(),
         };
-        let connection = Box::new(Connection::connect(now, setup));
         let path = self.net.path(route.on, flow);
-        let id = self.enter(connection, tuple, path);
+        let connection = Connection::connect(now, setup, mss_of(source, path.mtu()));
+        let id = self.enter(Box::new(connection), tuple, path);
         self.net.counters.tcp_opened += 1;
         self.after_tcp(now, id);
         Ok(id)

@@ -6,7 +6,8 @@ use super::{Owner, Slot};
 use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
 use crate::stack::icmp::{IcmpError, IcmpErrorKind};
-use crate::stack::ids::RawId;
+use crate::stack::ids::{RawId, TcpId};
+use crate::stack::path::{Path, TooBig};
 use crate::stack::tuple::Tuple;
 use crate::tcp::{SeqNum, State, TcpFailure};
 
@@ -31,6 +32,9 @@ impl Stack {
         if seq.before(snd.una) || !seq.before(snd.nxt) {
             return Err(DropReason::IcmpUnmatched);
         }
+        if let IcmpErrorKind::TooBig { mtu } = error.kind {
+            return self.tcp_too_big(now, id, mtu, error.quoted_len);
+        }
         let Some(failure) = hard_failure(slot, error.kind) else {
             // Soft (RFC 9293 §3.9.2.2 MUST-56), or hard in a synchronized state, where RFC 5927
             // §5.2 treats it as soft: retransmission goes on, and who asks is told (SHLD-25).
@@ -40,6 +44,32 @@ impl Stack {
         slot.connection.refuse_opening(failure);
         self.net.counters.tcp_connect_failed += 1;
         self.after_tcp(now, id);
+        Ok(())
+    }
+
+    /// RFC 1191 §3, RFC 8201 §4: a segment of this connection, which is out, did not fit on its way.
+    fn tcp_too_big(
+        &mut self,
+        now: Instant,
+        id: TcpId,
+        mtu: usize,
+        quoted: usize,
+    ) -> Result<(), DropReason> {
+        let (slots, mut around) = self.slots_and_around();
+        let Some(slot) = slots.get_mut(id) else {
+            return Err(DropReason::IcmpUnmatched);
+        };
+        let Path { on, flow, .. } = slot.path;
+        let told = TooBig { mtu, quoted };
+        let current = slot.path.mtu();
+        let narrow = around.net.too_big((on, flow.dst), told, current);
+        let mtu = narrow.ok_or(DropReason::IcmpTooBig)?;
+        slot.renew_path(now, id, around.net);
+        // There may have been no room to remember it.
+        slot.path.narrow(mtu);
+        slot.fit_to_path(now);
+        let rest = slot.follow(id, &mut around);
+        self.finish(now, id, &rest);
         Ok(())
     }
 
@@ -99,7 +129,7 @@ fn ends_opening(kind: IcmpErrorKind) -> Option<TcpFailure> {
     }
 }
 
-/// What a soft error says to people, as Linux has it; a packet that was too big says nothing.
+/// What a soft error says to people, as Linux has it; a packet that was too large says nothing.
 fn told(kind: IcmpErrorKind) -> Option<TcpFailure> {
     match kind {
         IcmpErrorKind::TooBig { .. } => None,

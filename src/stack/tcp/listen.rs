@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::listen_options::ListenOptions;
-use super::{AcceptError, HalfOpenSlot, ListenError, Listener, default_mss, path_mss};
+use super::{AcceptError, HalfOpenSlot, ListenError, Listener, default_mss, mss_of};
 use crate::base::{DropReason, Instant};
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
@@ -236,13 +236,12 @@ impl Stack {
         let flow = self.answer_flow(&tuple, on, ttl, tos);
         let flow = flow.ok_or(DropReason::NoRoute)?;
         let ends = ends_of(packet);
-        let mtu = self.net.path_mtu(on, packet.src);
         let record = HalfOpen::new(
             opening,
             iss,
             self.tcp.isn.timestamp_offset(ends.0, ends.1),
             window_scale(options),
-            path_mss(packet.dst, mtu).min(options.mss_limit()),
+            self.net.link_mss(on, packet.dst).min(options.mss_limit()),
         );
         let slot = HalfOpenSlot {
             record,
@@ -426,11 +425,13 @@ impl Stack {
             remote_port: half.tuple.remote.port,
             iss: half.record.iss,
             ts_offset: half.record.ts_offset,
-            path_mss: path_mss(flow.src, path.mtu()),
-            default_mss: default_mss(flow.src),
+            link_mss: self.net.link_mss(half.on, flow.src),
+            peer_mss: default_mss(flow.src),
             options,
         };
-        let connection = Box::new(Connection::accept(now, setup, &half.record.opening));
+        let path_mss = mss_of(flow.src, path.mtu());
+        let opening = &half.record.opening;
+        let connection = Box::new(Connection::accept(now, setup, path_mss, opening));
         let HalfOpenSlot {
             tuple,
             listener: listener_id,

@@ -22,6 +22,8 @@ mod leaving_tests;
 mod listen;
 mod listen_options;
 mod numbers;
+#[cfg(test)]
+mod path_tests;
 mod receive;
 #[cfg(test)]
 mod regression_tests;
@@ -243,8 +245,16 @@ impl Slot {
     }
 }
 
+impl Net {
+    /// The text and option bytes of the largest segment that may come in on an interface: what an MSS option
+    /// says, however narrow the path is on which others leave (RFC 9293 §3.7.1 MUST-67, RFC 8200 §8.3).
+    fn link_mss(&self, on: InterfaceId, ip: IpAddr) -> u16 {
+        mss_of(ip, self.interfaces[on.index()].mtu())
+    }
+}
+
 /// The text and option bytes that a segment of this family holds within `mtu`.
-fn path_mss(ip: IpAddr, mtu: usize) -> u16 {
+fn mss_of(ip: IpAddr, mtu: usize) -> u16 {
     let headers = if ip.is_ipv4() { V4_HEADERS } else { V6_HEADERS };
     u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX)
 }

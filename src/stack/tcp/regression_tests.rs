@@ -769,8 +769,7 @@ fn r62_no_error_ends_what_is_established() {
     assert_eq!(link.read(0, server), text(3000));
 }
 
-/// A forged packet-too-big makes no segment smaller than the protocol's minimum. (None at all, until
-/// there is path MTU discovery.)
+/// Covers: PMT-4. A forged packet-too-big makes no segment smaller than the least, whatever it says.
 #[test]
 fn r62_a_forged_packet_too_big_makes_no_slivers() {
     let mut link = Link::new();

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use bytes::Bytes;
 
-use super::{Cut, Slot};
+use super::{Cut, Slot, mss_of};
 use crate::base::{Instant, Protocol};
 use crate::device::{Capabilities, DeviceError, Transmit};
 use crate::link::{SegmentKind, Segmentation};
@@ -53,7 +53,7 @@ impl Stack {
             return Ok(SenderTurn::Done);
         }
         if !self.net.paths.is_current(&slot.path) {
-            slot.renew_path(id, &mut self.net);
+            slot.renew_path(now, id, &mut self.net);
         }
         slot.connection.rcv.budget = self.memory.budget();
         let (net, payload) = (&mut self.net, &mut self.tcp.payload);
@@ -97,13 +97,20 @@ impl Stack {
 impl Slot {
     /// Something has changed since its path was found.
     #[cold]
-    fn renew_path(&mut self, id: TcpId, net: &mut Net) {
+    pub(super) fn renew_path(&mut self, now: Instant, id: TcpId, net: &mut Net) {
         let path = net.path_again(&self.path);
         if path.flow.next_hop != self.path.flow.next_hop {
             let Flow { src, next_hop, .. } = self.path.flow;
             net.forget_waiter(path.on, src, next_hop, Waiter::Tcp(id));
         }
         self.path = path;
+        self.fit_to_path(now);
+    }
+
+    /// The connection's segments are as large as the path's MTU from now on.
+    pub(super) fn fit_to_path(&mut self, now: Instant) {
+        let mss = mss_of(self.path.flow.src, self.path.mtu());
+        self.connection.set_path_mss(now, mss);
     }
 
     /// Sends a few segments; takes what each costs off `budget`.

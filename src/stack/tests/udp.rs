@@ -767,3 +767,128 @@ fn without_memory_a_socket_that_keeps_up_goes_on() {
     rig.stack.check_memory();
     assert_eq!(rig.stack.memory().used, 0);
 }
+
+/// A packet-too-big of either family about `quoted`, from the peer's address.
+fn too_big(v6: bool, mtu: u32, quoted: &[u8]) -> Vec<u8> {
+    if v6 {
+        let error = Icmpv6::PacketTooBig { mtu, quoted };
+        let mut body = vec![0; error.len()];
+        error.emit(PEER6, OURS6, &mut body);
+        return ip_frame(PEER6.into(), OURS6.into(), Protocol::ICMPV6, &body);
+    }
+    let error = Message::DestinationUnreachable {
+        code: UnreachableCode::FRAGMENTATION_NEEDED,
+        next_hop_mtu: u16::try_from(mtu).unwrap(),
+        quoted,
+    };
+    let mut body = vec![0; error.len()];
+    error.emit(&mut body);
+    ip_frame(PEER.into(), OURS.into(), Protocol::ICMP, &body)
+}
+
+/// Covers: PMT-2, PMT-8, PMT-12 (RFC 8201 §3). A datagram that did not fit: its path is narrow from then on, who
+/// asked for errors is told, and the next one as large is refused at its call.
+#[test]
+fn a_datagram_that_did_not_fit_is_told() {
+    for (v6, to, headers) in [(false, "10.0.0.2:7", 28), (true, "[fd00::2]:7", 48)] {
+        for hears in [true, false] {
+            let mut rig = Rig::new();
+            rig.introduce();
+            let id = bind(&mut rig, if v6 { "[::]:0" } else { "0.0.0.0:0" });
+            if hears {
+                rig.stack.udp_connect(id, addr(to)).unwrap();
+            }
+            let mut send = |rig: &mut Rig, len| {
+                let to = (!hears).then(|| addr(to));
+                rig.stack.udp_send_to(rig.now, id, to, &vec![0; len])
+            };
+            send(&mut rig, 1500 - headers).unwrap();
+            let sent = rig.only().packet;
+            let max = 1300 - headers;
+            rig.receive(too_big(v6, 1300, &sent[..headers + 8]));
+            let told = rig.stack.udp_recv(id);
+            let expected = if hears {
+                RecvError::TooBig { max }
+            } else {
+                RecvError::WouldBlock
+            };
+            assert_eq!(told, Err(expected), "{to}");
+            let refused = SendError::TooBig { len: max + 1, max };
+            assert_eq!(send(&mut rig, max + 1), Err(refused), "{to}");
+            assert_eq!(send(&mut rig, max), Ok(max));
+            assert_eq!(rig.only().packet.len(), 1300);
+            assert_eq!(rig.stack.counters().path_mtu_lowered, 1);
+            rig.advance(Duration::from_secs(600));
+            assert_eq!(send(&mut rig, 1500 - headers), Ok(1500 - headers));
+        }
+    }
+}
+
+/// Covers: PMT-4, PMT-8. What quotes no large datagram that this socket sent to there, or says what cannot be, does nothing.
+#[test]
+fn r62_a_forged_packet_too_big_does_nothing_to_datagrams() {
+    for (v6, to, least) in [(false, "10.0.0.2:7", 552), (true, "[fd00::2]:7", 1280)] {
+        let mut rig = Rig::new();
+        rig.introduce();
+        let (id, headers) = (bind(&mut rig, to_any(v6)), if v6 { 48 } else { 28 });
+        let mut send = |rig: &mut Rig, len| {
+            let data = vec![0; len];
+            rig.stack.udp_send_to(rig.now, id, Some(addr(to)), &data)
+        };
+        // As much as every path carries is never refused, and so not remembered.
+        send(&mut rig, least - headers).unwrap();
+        let mut small = rig.only().packet;
+        // What says that it was large was not.
+        let udp_len = headers - 8 + 4;
+        small[udp_len..udp_len + 2].copy_from_slice(&1480u16.to_be_bytes());
+        rig.receive(too_big(v6, 1300, &small));
+        assert_eq!(rig.drops(DropReason::IcmpUnmatched), 1, "{to}");
+        send(&mut rig, 1500 - headers).unwrap();
+        let sent = rig.only().packet;
+        for (mtu, what) in [(1500, "no smaller"), (least as u32 - 1, "too small")] {
+            let before = rig.drops(DropReason::IcmpTooBig);
+            rig.receive(too_big(v6, mtu, &sent));
+            assert_eq!(rig.drops(DropReason::IcmpTooBig), before + 1, "{to} {what}");
+        }
+        let mut elsewhere = sent.clone();
+        let last = headers - 9;
+        elsewhere[last] ^= 1;
+        rig.receive(too_big(v6, 1300, &elsewhere));
+        assert_eq!(rig.drops(DropReason::IcmpUnmatched), 2, "{to}");
+        assert_eq!(rig.stack.counters().path_mtu_lowered, 0);
+        assert_eq!(send(&mut rig, 1500 - headers), Ok(1500 - headers));
+    }
+}
+
+fn to_any(v6: bool) -> &'static str {
+    if v6 { "[::]:0" } else { "0.0.0.0:0" }
+}
+
+/// Covers: PMT-2, PMT-8. An echo request that did not fit is told as such, and only if it was sent.
+#[test]
+fn an_echo_request_that_did_not_fit_is_told() {
+    for (v6, to, headers) in [(false, IpAddr::V4(PEER), 28), (true, PEER6.into(), 48)] {
+        let mut rig = Rig::new();
+        rig.introduce();
+        let id = rig.stack.ping_open(PingOptions::new()).unwrap();
+        let send = |rig: &mut Rig, len| {
+            let data = Bytes::from(vec![0; len]);
+            rig.stack.ping_send(rig.now, id, to, None, 5, data)
+        };
+        send(&mut rig, 100).unwrap();
+        let mut small = rig.only().packet;
+        let at = if v6 { 4 } else { 2 };
+        small[at..at + 2].copy_from_slice(&1460u16.to_be_bytes());
+        rig.receive(too_big(v6, 1300, &small));
+        assert_eq!(rig.drops(DropReason::IcmpUnmatched), 1, "{to}");
+        send(&mut rig, 1500 - headers).unwrap();
+        let sent = rig.only().packet;
+        rig.receive(too_big(v6, 1300, &sent[..headers]));
+        let reply = rig.stack.ping_recv(id).unwrap();
+        let max = 1300 - headers;
+        assert_eq!((reply.seq, reply.outcome), (5, PingOutcome::TooBig { max }));
+        let refused = Err(SendError::TooBig { len: max + 1, max });
+        assert_eq!(send(&mut rig, max + 1), refused);
+        assert_eq!(rig.stack.counters().path_mtu_lowered, 1);
+    }
+}

@@ -19,13 +19,13 @@ use crate::stack::endpoint::endpoint;
 use crate::stack::event::{Events, Readiness, SocketId};
 use crate::stack::icmp::{Complaint, IcmpError, IcmpErrorKind};
 use crate::stack::ids::{InterfaceId, UdpId};
-use crate::stack::ip::Outbound;
+use crate::stack::ip::{self, Outbound};
 use crate::stack::net::Net;
 use crate::stack::packet::{Delivery, Inbound, Waiter};
-use crate::stack::path::Route;
+use crate::stack::path::{Route, TooBig};
 use crate::stack::slices::{Slices, join};
 use crate::stack::transmit::{FrameBudget, SenderTurn};
-use crate::stack::tuple::Tuple;
+use crate::stack::tuple::{SocketKey, Tuple};
 use crate::{ipv4, ipv6, udp};
 
 /// Frames that one socket sends before the next has its turn.
@@ -126,6 +126,13 @@ impl Stack {
         let (sockets, around) = self.all_udp_and_around();
         let found = id.and_then(|id| Some((id, sockets.get_mut(id)?)));
         let (id, socket) = found.ok_or(unmatched)?;
+        let too_big = match error.kind {
+            IcmpErrorKind::TooBig { mtu } => {
+                let len = usize::from(header.length());
+                Some(socket.too_big(around.net, error, tuple.remote, (mtu, len))?)
+            }
+            _ => None,
+        };
         // RFC 8085 §5.2: only what was really sent may be quoted.
         let hears = socket
             .connected
@@ -138,9 +145,14 @@ impl Stack {
             IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => {
                 RecvError::HostUnreachable
             }
-            IcmpErrorKind::TooBig { .. }
-            | IcmpErrorKind::TimeExceeded
-            | IcmpErrorKind::ParameterProblem => return Err(DropReason::IcmpIgnored),
+            IcmpErrorKind::TooBig { .. } => match too_big {
+                Some(error) if hears => error,
+                // Heeded all the same: what is sent there next is measured by it.
+                _ => return Ok(()),
+            },
+            IcmpErrorKind::TimeExceeded | IcmpErrorKind::ParameterProblem => {
+                return Err(DropReason::IcmpIgnored);
+            }
         };
         if !hears {
             return Err(DropReason::IcmpIgnored);
@@ -265,6 +277,27 @@ impl UdpSocket {
         }
     }
 
+    /// A router says that a datagram of `len` bytes, header and all, was too large on its way to `to`.
+    fn too_big(
+        &self,
+        net: &mut Net,
+        error: &IcmpError,
+        to: SocketKey,
+        (mtu, len): (usize, usize),
+    ) -> Result<RecvError, DropReason> {
+        let (dst, ip) = (to.ip, ip::header_len(to.ip));
+        if !self.large.holds(dst, ip + len) {
+            return Err(DropReason::IcmpUnmatched);
+        }
+        let to = endpoint(error.on, dst, to.port);
+        let route = route_for(net, self, to).map_err(|_| DropReason::IcmpUnmatched)?;
+        let quoted = error.quoted_len;
+        let mtu = net.too_big((route.on, dst), TooBig { mtu, quoted }, route.mtu);
+        let mtu = usize::from(mtu.ok_or(DropReason::IcmpTooBig)?);
+        let max = mtu - ip - udp::HEADER_LEN;
+        Ok(RecvError::TooBig { max })
+    }
+
     /// Keeps an error for its next call.
     fn fail(&mut self, id: UdpId, error: RecvError, events: &mut Events) {
         self.error = Some(error);
@@ -308,6 +341,12 @@ impl UdpSocket {
                 Delivery::Unresolved => return Ok(SenderTurn::Waiting),
                 Delivery::Taken | Delivery::Dropped => {}
             }
+            let one = first
+                .segment
+                .map_or(first.data.len(), |size| size.get().into());
+            let (dst, paths) = (first.to.ip(), &around.net.paths);
+            let headers = ip::header_len(dst) + udp::HEADER_LEN;
+            self.large.note(dst, headers + one, paths.least(dst));
             let kind = SegmentKind::Udp;
             let segment = first.segment.map(|size| Segmentation { kind, size });
             let device = &around.net.interfaces[on.index()].line.capabilities;

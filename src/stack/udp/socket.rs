@@ -10,7 +10,7 @@ use std::io;
 use bytes::Bytes;
 
 use crate::stack::ids::{Slab, StaleId, UdpId};
-use crate::stack::path::RouteError;
+use crate::stack::path::{LargeSent, RouteError};
 use crate::stack::slices::Slices;
 use crate::stack::tuple::Tuple;
 
@@ -171,10 +171,12 @@ pub(in crate::stack) struct UdpSocket {
     pub(super) charged: usize,
     /// Was a send refused since the queue was last full? Then room is told.
     pub(super) blocked: bool,
+    /// For what a packet-too-big quotes.
+    pub(super) large: LargeSent,
 }
 
 impl UdpSocket {
-    pub(super) const fn new(local: SocketAddr, zone: u32, options: UdpOptions) -> Self {
+    pub(super) fn new(local: SocketAddr, zone: u32, options: UdpOptions) -> Self {
         Self {
             local,
             zone,
@@ -188,6 +190,7 @@ impl UdpSocket {
             error: None,
             charged: 0,
             blocked: false,
+            large: LargeSent::default(),
         }
     }
 
@@ -370,6 +373,12 @@ pub enum RecvError {
     /// A router has no way to the peer's network.
     #[error("the peer's network is unreachable")]
     NetworkUnreachable,
+    /// A datagram was larger than its path carries, and was dropped on its way (RFC 8201 §5.2, RFC 8085 §3.2).
+    #[error("a datagram did not fit its path, which carries {max} bytes of data")]
+    TooBig {
+        /// Bytes of data that fit from now on.
+        max: usize,
+    },
 }
 
 impl From<RecvError> for io::Error {
@@ -380,6 +389,7 @@ impl From<RecvError> for io::Error {
             RecvError::Refused => io::ErrorKind::ConnectionRefused,
             RecvError::HostUnreachable => io::ErrorKind::HostUnreachable,
             RecvError::NetworkUnreachable => io::ErrorKind::NetworkUnreachable,
+            RecvError::TooBig { .. } => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
     }

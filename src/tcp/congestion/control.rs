@@ -68,8 +68,8 @@ pub trait CongestionControl: Send + fmt::Debug {
     /// The episode was for nothing, and is over if it still ran: what it changed is to be as it was.
     fn on_undo(&mut self, _cx: &Cx, _event: &UndoEvent) {}
 
-    /// The size of a full segment changed from `old` to `new` bytes of text. Not told today: it is the same for
-    /// as long as a connection lives.
+    /// The size of a full segment changed from `old` to `new` bytes of text, which is [`Cx::smss`] from now on: the
+    /// path has another MTU. What is allowed stays as it is in bytes (RFC 4821 §4).
     fn on_mtu_change(&mut self, _cx: &Cx, _old: u32, _new: u32) {}
 
     /// What is allowed now.

@@ -127,6 +127,12 @@ impl Controller {
         }
     }
 
+    /// A full segment had `before` bytes of text.
+    pub(crate) fn on_mtu_change(&mut self, cx: &Cx, before: u32) {
+        self.inner.on_mtu_change(cx, before, cx.smss);
+        self.settle(cx);
+    }
+
     /// So much left, new or again.
     pub(crate) fn on_sent(&mut self, bytes: u32) {
         if let Some((prr, _)) = self.glide.as_deref_mut() {

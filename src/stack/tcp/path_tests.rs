@@ -1,0 +1,372 @@
+//! Paths with a narrow hop: two stacks with a router between them that says so, or does not.
+
+use core::time::Duration;
+
+use super::regression_tests::icmp_error;
+use super::tests::{Link, SERVER};
+use crate::base::DropReason;
+use crate::device::{Capabilities, Medium};
+use crate::ipv4::icmp::UnreachableCode;
+use crate::link::RxFrame;
+use crate::stack::{SendError, TcpId, UdpOptions};
+use crate::tcp::congestion::Choice;
+use crate::tcp::{Header, TcpOptions};
+
+/// IPv4 and TCP header with timestamps.
+const HEADERS: usize = 20 + 20 + 12;
+
+/// What a router with a narrow link before the server saw.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Frames that did not fit, and were told.
+    too_big: usize,
+    /// The largest packet that went through.
+    largest: usize,
+}
+
+/// How long the packets of the wire are that a frame stands for.
+fn packet_len(frame: &RxFrame) -> usize {
+    let headers = 20 + usize::from(frame.data[32] >> 4) * 4;
+    let cut = |size: core::num::NonZeroU16| headers + usize::from(size.get());
+    frame.meta.segment_size.map_or(frame.data.len(), cut)
+}
+
+impl Link {
+    /// Lets both ends send until nothing happens without a timer, the client over a hop of `mtu`, whose
+    /// router says `told` to who sends more.
+    fn through(&mut self, mtu: usize, told: u16) -> Seen {
+        let mut seen = Seen::default();
+        loop {
+            let mut moved = false;
+            for from in [0, 1] {
+                for frame in self.swallow(from) {
+                    moved = true;
+                    let len = packet_len(&frame);
+                    if from == 1 && len > mtu {
+                        seen.too_big += 1;
+                        let code = UnreachableCode::FRAGMENTATION_NEEDED;
+                        let quote = &frame.data[..frame.data.len().min(548)];
+                        icmp_error(self, code, told, quote);
+                        continue;
+                    }
+                    if from == 1 {
+                        seen.largest = seen.largest.max(len);
+                    }
+                    let to = &mut self.ends[1 - from];
+                    to.stack.handle_frame(self.now, to.on, frame);
+                }
+            }
+            if !moved {
+                return seen;
+            }
+        }
+    }
+
+    /// The same, and what the server got is read as it comes, for so long.
+    fn through_for(&mut self, mtu: usize, time: Duration, reader: TcpId) -> (Seen, Vec<u8>) {
+        let (end, mut all, mut got) = (self.now + time, Seen::default(), Vec::new());
+        loop {
+            let told = u16::try_from(mtu).unwrap();
+            let seen = self.through(mtu, told);
+            all.too_big += seen.too_big;
+            all.largest = all.largest.max(seen.largest);
+            let now = self.now;
+            let stack = &mut self.ends[0].stack;
+            while let Ok(chunk) = stack.tcp_read_chunk(now, reader, 1 << 20) {
+                if chunk.is_empty() {
+                    break;
+                }
+                got.extend_from_slice(&chunk);
+            }
+            let due = self.ends.iter().filter_map(|end| end.stack.poll_timeout());
+            let due = due.min().filter(|&due| due <= end);
+            if due.is_none() && self.ends.iter().all(|e| !e.stack.wants_transmit(e.on)) {
+                self.now = end;
+                return (all, got);
+            }
+            self.now = due.map_or(self.now, |due| self.now.max(due));
+            for end in &mut self.ends {
+                end.stack.handle_timeout(self.now);
+            }
+        }
+    }
+
+    fn mss(&self, id: TcpId) -> usize {
+        let info = self.ends[1].stack.tcp_info(id).unwrap();
+        usize::try_from(info.snd_mss).unwrap()
+    }
+
+    fn lowered(&self) -> u64 {
+        self.ends[1].stack.counters().path_mtu_lowered
+    }
+}
+
+fn text(len: usize) -> Vec<u8> {
+    (0..len).map(|n| (n % 251) as u8).collect()
+}
+
+fn every_kind() -> Vec<TcpOptions> {
+    let mut kinds = vec![
+        TcpOptions::default().sack(false),
+        TcpOptions::default().timestamps(false),
+    ];
+    for choice in Choice::NAMED {
+        kinds.push(TcpOptions::default().congestion(choice));
+    }
+    kinds
+}
+
+/// Covers: PMT-1, PMT-2, PMT-10, PMT-11, TS-17. What did not fit is cut anew and leaves at once: no timer runs out, and no
+/// loss is counted.
+#[test]
+fn what_did_not_fit_leaves_again_at_once_and_is_no_loss() {
+    for options in every_kind() {
+        let mut link = Link::new();
+        let (client, server) = link.connected_with(&options);
+        let before = link.ends[1].stack.tcp_info(client).unwrap();
+        // One flight.
+        link.write(1, client, &text(14_000));
+        let began = link.now;
+        let (seen, got) = link.through_for(1280, Duration::from_millis(1), server);
+        assert!(link.now.since(began) <= Duration::from_millis(1));
+        assert!(got == text(14_000), "{options:?}");
+        assert!(seen.largest <= 1280 && seen.too_big > 0, "{seen:?}");
+        let stack = &link.ends[1].stack;
+        let (info, counters) = (stack.tcp_info(client).unwrap(), stack.counters());
+        assert!(info.cwnd >= before.cwnd && info.ssthresh == before.ssthresh);
+        assert_eq!((info.backoff, info.unacked), (0, 0));
+        let episodes = [counters.tcp_rto_fired, counters.tcp_fast_retransmits];
+        assert_eq!((episodes, link.lowered()), ([0; 2], 1), "{options:?}");
+    }
+}
+
+/// Covers: PMT-2, PMT-9. A long transfer over hops of 1280 and then of 576 never stops for long, and fills what there is.
+#[test]
+fn a_transfer_follows_its_path_down() {
+    for options in every_kind() {
+        let mut link = Link::new();
+        let (client, server) = link.connected_with(&options);
+        let headers = HEADERS
+            - if link.connection(1, client).timestamps {
+                0
+            } else {
+                12
+            };
+        for mtu in [1280, 576] {
+            link.write(1, client, &text(60_000));
+            let (seen, got) = link.through_for(mtu, Duration::from_secs(1), server);
+            assert!(got == text(60_000), "{mtu}: {options:?}");
+            assert_eq!((seen.largest, link.mss(client)), (mtu, mtu - headers));
+        }
+        assert_eq!(link.lowered(), 2);
+        assert_eq!(link.ends[1].stack.counters().tcp_rto_fired, 0);
+    }
+}
+
+/// Covers: PMT-10 (once for each burst). Every segment of a flight is refused, one by one; each leaves again once.
+#[test]
+fn a_burst_of_messages_counts_once() {
+    let mut link = Link::over(&Capabilities::plain(Medium::Ip, 1500));
+    let (client, server) = link.connected();
+    link.write(1, client, &text(14_000));
+    let (seen, got) = link.through_for(1280, Duration::from_millis(1), server);
+    assert!(got == text(14_000));
+    assert!(seen.too_big >= 9, "{seen:?}");
+    let stack = &link.ends[1].stack;
+    let info = stack.tcp_info(client).unwrap();
+    // The last segment did fit.
+    let again = 14_000 / 1448 * 1448;
+    assert_eq!((info.bytes_retransmitted, link.lowered()), (again, 1));
+    let unbelieved = u64::try_from(seen.too_big - 1).unwrap();
+    assert_eq!(
+        stack.counters().drops.get(DropReason::IcmpTooBig),
+        unbelieved
+    );
+}
+
+/// Covers: ATK-1, ATK-7, PMT-4, PMT-5, PMT-8. What quotes nothing that is out, or says what cannot be, changes nothing.
+#[test]
+fn r62_only_what_may_be_true_is_believed() {
+    let mut link = Link::over(&Capabilities::plain(Medium::Ip, 1500));
+    let (client, _) = link.connected();
+    let mss = link.mss(client);
+    link.write(1, client, &text(3000));
+    let sent = link.swallow(1).remove(0).data;
+    let code = UnreachableCode::FRAGMENTATION_NEEDED;
+    let numbered = |change: u32| {
+        let mut quoted = sent.to_vec();
+        let seq = u32::from_be_bytes(quoted[24..28].try_into().unwrap());
+        quoted[24..28].copy_from_slice(&seq.wrapping_add(change).to_be_bytes());
+        quoted
+    };
+    let mut short = sent.to_vec();
+    short[2..4].copy_from_slice(&1280u16.to_be_bytes());
+    let counted = |link: &Link, reason| link.ends[1].stack.counters().drops.get(reason);
+    use DropReason::{IcmpTooBig, IcmpUnmatched};
+    let rows = [
+        (numbered(u32::MAX), 1280, IcmpUnmatched, "acknowledged"),
+        (numbered(3000), 1280, IcmpUnmatched, "never sent"),
+        (numbered(0x8000_0000), 1280, IcmpUnmatched, "far away"),
+        (sent.to_vec(), 1500, IcmpTooBig, "no smaller"),
+        (sent.to_vec(), 9000, IcmpTooBig, "larger"),
+        (sent.to_vec(), 551, IcmpTooBig, "below the least"),
+        (short, 1280, IcmpTooBig, "what would fit"),
+    ];
+    for (quoted, mtu, reason, what) in rows {
+        let before = counted(&link, reason);
+        icmp_error(&mut link, code, mtu, &quoted);
+        assert_eq!(counted(&link, reason), before + 1, "{what}");
+        assert_eq!((link.mss(client), link.lowered()), (mss, 0), "{what}");
+        assert!(link.swallow(1).is_empty(), "{what}");
+    }
+    icmp_error(&mut link, code, 1280, &sent);
+    assert_eq!((link.mss(client), link.lowered()), (1280 - HEADERS, 1));
+    assert!(!link.swallow(1).is_empty());
+}
+
+/// Covers: PMT-3. A router of old times says no number.
+#[test]
+fn a_router_that_says_no_number_is_understood() {
+    let mut link = Link::new();
+    let (client, server) = link.connected();
+    link.write(1, client, &text(60_000));
+    let now = link.now;
+    let mut got = 0;
+    // 1492, 1006, and then the least.
+    for _ in 0..200 {
+        link.through(600, 0);
+        let stack = &mut link.ends[0].stack;
+        while let Ok(chunk) = stack.tcp_read_chunk(now, server, 1 << 20) {
+            got += chunk.len();
+            if chunk.is_empty() {
+                break;
+            }
+        }
+    }
+    assert_eq!((got, link.lowered()), (60_000, 3));
+    assert_eq!(link.mss(client), 552 - HEADERS);
+}
+
+/// Covers: PMT-9. What one socket is told holds for all that use the path: the other connection learns at its
+/// next turn, a datagram at its call; the MSS that a new one tells is the link's all the same, for what comes in.
+#[test]
+fn all_users_of_a_path_learn() {
+    let mut link = Link::new();
+    let (first, server) = link.connected();
+    let at = SERVER.parse().unwrap();
+    let options = TcpOptions::default();
+    let second = link.ends[1].stack.tcp_connect(link.now, at, None, options);
+    let second = second.unwrap();
+    link.settle();
+    // The second has text out, of which its router says nothing.
+    link.write(1, second, &text(1448));
+    let silent = link.swallow(1);
+    assert_eq!(packet_len(&silent[0]), 1500);
+    link.write(1, first, &text(14_000));
+    let (_, got) = link.through_for(1280, Duration::from_millis(1), server);
+    assert_eq!((got.len(), link.lowered()), (14_000, 1));
+
+    let now = link.now;
+    let stack = &mut link.ends[1].stack;
+    let any = "0.0.0.0:0".parse().unwrap();
+    let udp = stack.udp_bind(any, UdpOptions::new()).unwrap();
+    let max = 1280 - 28;
+    let refused = SendError::TooBig { len: max + 1, max };
+    let sent = stack.udp_send_to(now, udp, Some(at), &[0; 1253]);
+    assert_eq!(sent, Err(refused));
+
+    link.write(1, second, b"x");
+    let frames = link.swallow(1);
+    let lens: Vec<usize> = frames.iter().map(packet_len).collect();
+    assert!(lens.iter().all(|&len| len <= 1280), "{lens:?}");
+    let info = link.ends[1].stack.tcp_info(second).unwrap();
+    assert_eq!(info.bytes_retransmitted, 1448, "{lens:?}");
+    assert_eq!(link.mss(second), 1280 - HEADERS);
+
+    let options = TcpOptions::default();
+    let third = link.ends[1].stack.tcp_connect(link.now, at, None, options);
+    let syn = link.swallow(1).pop().unwrap();
+    let (header, _) = Header::parse(&syn.data[20..]).unwrap();
+    assert_eq!(&header.options_bytes()[..4], [2, 4, 0x05, 0xb4], "1460");
+    assert!(link.mss(third.unwrap()) <= 1240);
+}
+
+/// Covers: PMT-6, PMT-7, PMT-13. After ten minutes, and not before, the path is tried as wide as its link; what is
+/// allowed to be in flight stays as it is.
+#[test]
+fn a_narrow_path_is_forgotten() {
+    for options in every_kind() {
+        let mut link = Link::new();
+        let (client, server) = link.connected_with(&options);
+        let wide = link.mss(client);
+        link.write(1, client, &text(14_000));
+        link.through_for(1280, Duration::from_millis(1), server);
+        let narrow = link.mss(client);
+        let mut sizes = Vec::new();
+        link.pass(Duration::from_secs(599));
+        for n in 0..30 {
+            // Never idle for as long as a time-out takes, but the first time: that would begin the window anew.
+            link.pass(Duration::from_millis(50));
+            let cwnd = link.ends[1].stack.tcp_info(client).unwrap().cwnd;
+            link.write(1, client, b"x");
+            let left = link.swallow(1);
+            let info = link.ends[1].stack.tcp_info(client).unwrap();
+            assert!(info.cwnd == cwnd || n == 0, "{} {cwnd}", info.cwnd);
+            sizes.push(link.mss(client));
+            for frame in left {
+                let end = &mut link.ends[0];
+                end.stack.handle_frame(link.now, end.on, frame);
+            }
+        }
+        sizes.dedup();
+        assert_eq!(sizes, [narrow, wide], "{options:?}");
+        // It is wider indeed.
+        link.write(1, client, &text(60_000));
+        let (seen, _) = link.through_for(1500, Duration::from_secs(1), server);
+        assert_eq!((seen.largest, seen.too_big), (1500, 0));
+    }
+}
+
+/// A table that is full refuses nobody: who is told heeds it for himself.
+#[test]
+fn without_room_the_connection_that_is_told_heeds_it() {
+    let full = Capabilities::full(Medium::Ip, 1500);
+    let mut link = Link::with(&full, |config| config.path_mtu_limit(0));
+    let (client, server) = link.connected();
+    link.write(1, client, &text(14_000));
+    let (_, got) = link.through_for(1280, Duration::from_millis(1), server);
+    assert_eq!((got.len(), link.mss(client)), (14_000, 1280 - HEADERS));
+    assert_eq!(link.ends[1].stack.counters().path_mtu_full, 1);
+}
+
+/// Covers: PMT-11. An ACK between the message and what leaves for it finds nothing lost: the window is not cut.
+#[test]
+fn an_ack_in_between_finds_no_loss() {
+    // No segment of it fits.
+    const LEN: usize = 9 * 1448;
+    for options in every_kind() {
+        let mut link = Link::over(&Capabilities::plain(Medium::Ip, 1500));
+        let (client, server) = link.connected_with(&options);
+        let before = link.ends[1].stack.tcp_info(client).unwrap();
+        link.write(1, client, &text(LEN));
+        let mut sent = link.swallow(1).into_iter();
+        // The path was wider for the first two.
+        for frame in sent.by_ref().take(2) {
+            let end = &mut link.ends[0];
+            end.stack.handle_frame(link.now, end.on, frame);
+        }
+        let code = UnreachableCode::FRAGMENTATION_NEEDED;
+        icmp_error(&mut link, code, 1280, &sent.next().unwrap().data);
+        for ack in link.swallow(0) {
+            let end = &mut link.ends[1];
+            end.stack.handle_frame(link.now, end.on, ack);
+        }
+        let info = link.ends[1].stack.tcp_info(client).unwrap();
+        assert!(info.bytes_acked > 0 && info.lost > 0, "{info:?}");
+        assert!(info.cwnd >= before.cwnd && info.ssthresh == before.ssthresh);
+        let (_, got) = link.through_for(1280, Duration::from_millis(1), server);
+        assert!(got == text(LEN));
+        let counters = link.ends[1].stack.counters();
+        assert_eq!(counters.tcp_fast_retransmits, 0, "{options:?}");
+    }
+}
