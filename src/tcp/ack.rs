@@ -8,6 +8,7 @@ use core::time::Duration;
 use crate::base::Instant;
 
 use super::congestion::AckSample;
+use super::congestion::parts::Basis;
 use super::connection::Connection;
 use super::delivery::{Delivered, Delivery, Echo};
 use super::recovery::AckEffect;
@@ -59,7 +60,9 @@ impl Connection {
     /// What an ACK delivered, and all that follows for loss and congestion; returns by how much SND.UNA moved.
     /// In flight were so many bytes before it, and before the first one that it is to answer for.
     fn take_delivery(&mut self, seg: &Segment, ack: SeqNum, [prior, found]: [u32; 2]) -> u32 {
-        let effect = self.take_ack(seg, ack);
+        // On the stack once: it is large.
+        let mut basis = Basis::default();
+        let effect = self.take_ack(seg, ack, &mut basis);
         self.snd.update_window(seg, ack, effect.acked > 0);
         let rtt = self.on_delivery(&effect, seg);
         let matches_tlp = self.recovery.tlp.is_answered_by(effect.ack);
@@ -79,7 +82,7 @@ impl Connection {
                 } else {
                     0
                 },
-                rate: self.sampler.on_ack_end(self.rtt.min()),
+                rate: self.sampler.on_ack_end(&basis, self.rtt.min()),
                 ..AckSample::new(effect.delivered.bytes)
             };
             self.tell_ack(seg.at, &sample);
@@ -89,7 +92,7 @@ impl Connection {
     }
 
     /// Moves SND.UNA and the scoreboard.
-    fn take_ack(&mut self, seg: &Segment, ack: SeqNum) -> AckEffect {
+    fn take_ack(&mut self, seg: &Segment, ack: SeqNum, basis: &mut Basis) -> AckEffect {
         let old_wnd = self.snd.wnd;
         let acked = ack.past(self.snd.una);
         let dsack = dsack_of(&seg.options.sack, ack).filter(|_| self.sack);
@@ -100,6 +103,7 @@ impl Connection {
             min_rtt: self.rtt.min_nanos(),
             timed_out: self.frto_point(),
             sampler: &mut self.sampler,
+            basis,
             delivered: Delivered::default(),
         };
         if acked > 0 {

@@ -5,7 +5,7 @@
 
 use crate::base::Instant;
 
-use super::congestion::parts::DeliverySampler;
+use super::congestion::parts::{Basis, DeliverySampler};
 use super::records::Record;
 use super::rtt::timestamp;
 use super::seq::SeqNum;
@@ -37,6 +37,8 @@ pub(crate) struct Delivery<'a> {
     /// The shortest round trip, in nanoseconds.
     pub(crate) min_rtt: Option<u64>,
     pub(crate) sampler: &'a mut DeliverySampler,
+    /// What the rate sample is based on.
+    pub(crate) basis: &'a mut Basis,
     /// Where SND.NXT was at the time-out that is in doubt, if one is.
     pub(crate) timed_out: Option<SeqNum>,
     pub(crate) delivered: Delivered,
@@ -100,7 +102,7 @@ impl Delivery<'_> {
         delivered.reordered += u32::from(late);
         delivered.bytes += record.len;
         self.sampler
-            .on_delivered(self.at, &record.stamp, record.len);
+            .on_delivered(self.at, &record.stamp, record.len, self.basis);
         if record.transmissions > 1 {
             delivered.ambiguous = true;
             if may_be_first {

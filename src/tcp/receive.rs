@@ -279,10 +279,10 @@ impl Receive {
             text.truncate(limit);
         }
         let fin_new = !end.before(self.nxt) && self.fin.is_none() && !self.is_finished();
-        // A FIN below text that is held already is a lie; the text was first.
-        let held = self.assembler.end().unwrap_or(0);
         let at = self.offset + u64::from(end.past(self.nxt));
-        let fin = seg.control == Control::Fin && beyond == 0 && fin_new && at >= held;
+        // A FIN below text that is held already is a lie; the text was first.
+        let is_true = || self.assembler.end().is_none_or(|held| at >= held);
+        let fin = seg.control == Control::Fin && beyond == 0 && fin_new && is_true();
         (start, text, fin)
     }
 

@@ -1,8 +1,8 @@
 //! The scoreboard against a model that marks every octet, and against hostile SACK blocks.
 
 use super::*;
-use crate::tcp::congestion::parts::DeliverySampler;
 use crate::tcp::congestion::parts::Departure;
+use crate::tcp::congestion::parts::{Basis, DeliverySampler};
 use crate::tcp::delivery::Delivered;
 use core::time::Duration;
 use proptest::prelude::*;
@@ -32,13 +32,14 @@ fn blocks(list: &[(u32, u32)]) -> SackBlocks {
 }
 
 /// What the scoreboard is told of an ACK without timestamps.
-fn delivery(at: Instant, sampler: &mut DeliverySampler) -> Delivery<'_> {
+fn delivery(at: Instant, (sampler, basis): &mut (DeliverySampler, Basis)) -> Delivery<'_> {
     Delivery {
         at,
         echo: None,
         min_rtt: None,
         timed_out: None,
         sampler,
+        basis,
         delivered: Delivered::default(),
     }
 }
@@ -46,7 +47,7 @@ fn delivery(at: Instant, sampler: &mut DeliverySampler) -> Delivery<'_> {
 /// A scoreboard, and what every octet sent since `base` should be marked as.
 pub(in crate::tcp) struct Pair {
     pub(in crate::tcp) board: Scoreboard,
-    sampler: DeliverySampler,
+    sampler: (DeliverySampler, Basis),
     pub(in crate::tcp) base: SeqNum,
     una: u32,
     pub(in crate::tcp) octets: Vec<Mark>,
@@ -61,7 +62,7 @@ impl Pair {
     pub(in crate::tcp) fn new(base: u32) -> Self {
         Self {
             board: Scoreboard::default(),
-            sampler: DeliverySampler::default(),
+            sampler: Default::default(),
             base: SeqNum::new(base),
             una: 0,
             octets: Vec::new(),
@@ -86,6 +87,7 @@ impl Pair {
         let now = self.tick();
         let stamp = self
             .sampler
+            .0
             .on_send(&Departure::new(now, 0, self.board.pipe()));
         self.board.push(record(self.base + at, len, stamp));
         self.times.extend((0..len).map(|_| self.now));
@@ -205,6 +207,7 @@ impl Pair {
         let now = self.tick();
         let stamp = self
             .sampler
+            .0
             .on_send(&Departure::new(now, 0, self.board.pipe()));
         self.board.on_retransmit(place, octets, size(), stamp);
         for mark in &mut self.octets[first as usize..(first + octets) as usize] {
@@ -392,7 +395,10 @@ fn duplicate_acks_and_partial_acks_move_the_pipe() {
     assert_eq!(pair.board.mark_first_lost(SIZE), 100);
     assert_eq!(pair.board.mark_first_lost(SIZE), 0, "once only");
     assert_eq!(pair.board.pipe(), 600);
-    let stamp = pair.sampler.on_send(&Departure::new(Instant::ZERO, 0, 600));
+    let stamp = pair
+        .sampler
+        .0
+        .on_send(&Departure::new(Instant::ZERO, 0, 600));
     pair.board.on_retransmit(Place::FRONT, SIZE, size(), stamp);
     assert_eq!(pair.board.pipe(), 700);
     let mut ack = delivery(Instant::ZERO, &mut pair.sampler);
@@ -428,6 +434,7 @@ fn what_was_sent_twice_is_ambiguous() {
     pair.board.mark_first_lost(SIZE);
     let stamp = pair
         .sampler
+        .0
         .on_send(&Departure::new(Instant::from_millis(5), 0, 900));
     pair.board.on_retransmit(Place::FRONT, SIZE, size(), stamp);
     let mut ack = |to: u32| {
@@ -445,7 +452,7 @@ fn what_was_sent_twice_is_ambiguous() {
 #[test]
 fn controls_stay_where_they_were_on_a_split() {
     let mut pair = Pair::new(0);
-    let stamp = pair.sampler.on_send(&Departure::new(Instant::ZERO, 0, 0));
+    let stamp = pair.sampler.0.on_send(&Departure::new(Instant::ZERO, 0, 0));
     let fin = Record {
         fin: true,
         ..record(SeqNum::new(0), 301, stamp)
@@ -477,14 +484,14 @@ fn loss_is_still_found_after_half_the_sequence_space() {
     // The scoreboard never empties: one segment is always left.
     for _ in 0..140 {
         let now = pair.tick();
-        let stamp = pair.sampler.on_send(&Departure::new(now, 0, 0));
+        let stamp = pair.sampler.0.on_send(&Departure::new(now, 0, 0));
         pair.board.push(record(nxt, step, stamp));
         nxt = nxt + step;
         let mut ack = delivery(pair.now, &mut pair.sampler);
         pair.board.ack_to(nxt - SIZE, &mut ack);
     }
     let now = pair.tick();
-    let stamp = pair.sampler.on_send(&Departure::new(now, 0, 0));
+    let stamp = pair.sampler.0.on_send(&Departure::new(now, 0, 0));
     pair.board.push(record(nxt, 5 * SIZE, stamp));
     let mut sack = delivery(pair.now, &mut pair.sampler);
     let block = (nxt.get(), (nxt + 4 * SIZE).get());

@@ -47,17 +47,17 @@ impl Slot {
     /// Does everything that follows a call and concerns this connection alone.
     pub(super) fn follow(&mut self, id: TcpId, around: &mut Around<'_>) -> Rest {
         self.charge(around.memory, &mut around.net.counters);
+        if let Some(tally) = self.connection.stats.drain() {
+            around.net.counters.add_tcp(&tally);
+        }
         self.follow_charged(id, around)
     }
 
-    /// The same, but that it has been charged already.
+    /// The same, but that it has been charged already, and counted nothing that the stack sums up.
     pub(super) fn follow_charged(&mut self, id: TcpId, around: &mut Around<'_>) -> Rest {
         let waits_for_memory = self.begins_to_wait();
         let connection = &mut self.connection;
         let signals = core::mem::take(&mut connection.signals);
-        if let Some(tally) = connection.stats.drain() {
-            around.net.counters.add_tcp(&tally);
-        }
         let orphan = connection.orphan;
         if !signals.is_empty() && !orphan {
             around.events.raise(SocketId::Tcp(id), readiness(signals));

@@ -13,7 +13,7 @@ use super::event::{
     AckSample, CongestionEvent, CongestionKind, Cx, EpisodeKind, LostEvent, Pacing, Phase,
     Response, SendEvent, Start,
 };
-use super::parts::{DeliverySampler, Departure, Pacer, Prr, PrrAck, TxStamp, window_rate};
+use super::parts::{Basis, DeliverySampler, Departure, Pacer, Prr, PrrAck, TxStamp, window_rate};
 
 pub(super) const SMSS: u32 = 1448;
 
@@ -242,7 +242,9 @@ impl TestPath {
         let rtt = self.now.since(packet.stamp.sent_at);
         self.srtt = Some(self.srtt.map_or(rtt, |srtt| (srtt * 7 + rtt) / 8));
         self.min_seen = Some(self.min_seen.map_or(rtt, |min| min.min(rtt)));
-        self.sampler.on_delivered(self.now, &packet.stamp, SMSS);
+        let mut basis = Basis::default();
+        self.sampler
+            .on_delivered(self.now, &packet.stamp, SMSS, &mut basis);
         if self.phase == Phase::Recovery && self.told > self.point {
             self.phase = Phase::Open;
             self.prr = None;
@@ -252,7 +254,7 @@ impl TestPath {
         let sample = AckSample {
             rtt: Some(rtt),
             prior_inflight: flight_before,
-            rate: self.sampler.on_ack_end(self.min_seen),
+            rate: self.sampler.on_ack_end(&basis, self.min_seen),
             ..AckSample::new(SMSS)
         };
         let cx = self.cx();

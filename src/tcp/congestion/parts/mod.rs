@@ -19,6 +19,6 @@ pub(crate) use pacer::LOCAL_RTT;
 pub use pacer::{Pacer, window_rate};
 pub use prr::{Prr, PrrAck};
 pub use round::RoundCounter;
-pub use sampler::{DeliverySampler, Departure, RateSample, TxStamp};
+pub use sampler::{Basis, DeliverySampler, Departure, RateSample, TxStamp};
 
 pub(super) use growth::MAX_CWND;

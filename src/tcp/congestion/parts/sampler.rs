@@ -85,6 +85,11 @@ impl Departure {
     }
 }
 
+/// What the sample of one ACK is based on: of the records that it delivered, the one that left last. Whoever processes
+/// the ACK keeps it for so long: a connection is not to carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Basis(Option<TxStamp>);
+
 /// Counts deliveries of one connection.
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
@@ -96,8 +101,6 @@ pub struct DeliverySampler {
     first_sent_at: Instant,
     lost: u64,
     delivered_ce: u64,
-    /// The record that this ACK's sample is based on.
-    basis: Option<TxStamp>,
     /// The latest sample's rate, and whether the application limited it.
     latest: Option<(u64, bool)>,
 }
@@ -124,14 +127,12 @@ impl DeliverySampler {
 
     /// A record, or a part of one, was delivered for the first time. Of records that left at the same
     /// time the one told last is the basis: SND.UNA's are told in order.
-    pub fn on_delivered(&mut self, now: Instant, stamp: &TxStamp, bytes: u32) {
+    pub fn on_delivered(&mut self, now: Instant, stamp: &TxStamp, bytes: u32, basis: &mut Basis) {
         self.delivered += u64::from(bytes);
         self.delivered_at = now;
-        if self
-            .basis
-            .is_none_or(|basis| stamp.sent_at >= basis.sent_at)
-        {
-            self.basis = Some(*stamp);
+        let later = |basis: &TxStamp| stamp.sent_at >= basis.sent_at;
+        if basis.0.as_ref().is_none_or(later) {
+            basis.0 = Some(*stamp);
         }
     }
 
@@ -147,8 +148,8 @@ impl DeliverySampler {
 
     /// The ACK is processed: makes its rate sample, unless it delivered nothing or its interval is below
     /// the path's shortest round trip.
-    pub fn on_ack_end(&mut self, min_rtt: Option<Duration>) -> Option<RateSample> {
-        let basis = self.basis.take()?;
+    pub fn on_ack_end(&mut self, basis: &Basis, min_rtt: Option<Duration>) -> Option<RateSample> {
+        let basis = basis.0.as_ref()?;
         self.first_sent_at = basis.sent_at;
         let send_elapsed = basis.sent_at.nanos_since(basis.first_sent_at);
         let ack_elapsed = self.delivered_at.nanos_since(basis.delivered_at);
@@ -237,12 +238,16 @@ mod tests {
     #[test]
     fn m26_the_first_flight_gives_its_rate() {
         let mut sampler = DeliverySampler::default();
+        let mut basis = Basis::default();
         let first = send(&mut sampler, 0, 1000, 0);
         let second = send(&mut sampler, 0, 1000, 1000);
         assert_eq!((first.tx_in_flight, second.tx_in_flight), (1000, 2000));
-        sampler.on_delivered(MS(100), &first, 1000);
-        sampler.on_delivered(MS(100), &second, 1000);
-        let sample = sampler.on_ack_end(Some(Duration::from_millis(100)));
+        sampler.on_delivered(MS(100), &first, 1000, &mut basis);
+        sampler.on_delivered(MS(100), &second, 1000, &mut basis);
+        let sample = sampler.on_ack_end(
+            &core::mem::take(&mut basis),
+            Some(Duration::from_millis(100)),
+        );
         let expected = RateSample {
             delivered: 2000,
             prior_delivered: 0,
@@ -263,14 +268,17 @@ mod tests {
     #[test]
     fn the_record_sent_last_is_the_basis_whatever_the_order_of_delivery() {
         let mut sampler = DeliverySampler::default();
+        let mut basis = Basis::default();
         let old = send(&mut sampler, 0, 1000, 0);
         let again = sampler.on_send(&Departure {
             attempt: 1,
             ..Departure::new(MS(50), 1000, 1000)
         });
-        sampler.on_delivered(MS(100), &again, 1000);
-        sampler.on_delivered(MS(100), &old, 1000);
-        let sample = sampler.on_ack_end(None).unwrap();
+        sampler.on_delivered(MS(100), &again, 1000, &mut basis);
+        sampler.on_delivered(MS(100), &old, 1000, &mut basis);
+        let sample = sampler
+            .on_ack_end(&core::mem::take(&mut basis), None)
+            .unwrap();
         assert!(sample.from_retransmit);
         assert_eq!(sample.tx_in_flight, 2000);
     }
@@ -278,47 +286,66 @@ mod tests {
     #[test]
     fn a_sample_shorter_than_the_path_is_thrown_away() {
         let mut sampler = DeliverySampler::default();
+        let mut basis = Basis::default();
         let stamp = send(&mut sampler, 0, 1000, 0);
-        sampler.on_delivered(MS(1), &stamp, 1000);
-        assert_eq!(sampler.on_ack_end(Some(Duration::from_millis(5))), None);
+        sampler.on_delivered(MS(1), &stamp, 1000, &mut basis);
+        assert_eq!(
+            sampler.on_ack_end(&core::mem::take(&mut basis), Some(Duration::from_millis(5))),
+            None
+        );
         assert_eq!(sampler.rate(), None);
         // Nothing delivered, or in no time: no sample either.
-        assert_eq!(sampler.on_ack_end(None), None);
+        assert_eq!(sampler.on_ack_end(&core::mem::take(&mut basis), None), None);
         let stamp = send(&mut sampler, 1, 1000, 0);
-        sampler.on_delivered(MS(1), &stamp, 1000);
-        assert_eq!(sampler.on_ack_end(None), None);
+        sampler.on_delivered(MS(1), &stamp, 1000, &mut basis);
+        assert_eq!(sampler.on_ack_end(&core::mem::take(&mut basis), None), None);
     }
 
     #[test]
     fn what_follows_an_idle_sender_is_marked() {
         let mut sampler = DeliverySampler::default();
+        let mut basis = Basis::default();
         sampler.on_app_limited(0);
         let stamp = send(&mut sampler, 0, 1000, 0);
-        sampler.on_delivered(MS(10), &stamp, 1000);
-        assert!(sampler.on_ack_end(None).unwrap().app_limited);
+        sampler.on_delivered(MS(10), &stamp, 1000, &mut basis);
+        assert!(
+            sampler
+                .on_ack_end(&core::mem::take(&mut basis), None)
+                .unwrap()
+                .app_limited
+        );
         // With nothing in flight the mark lasts until something is delivered.
         sampler.on_app_limited(0);
         let stamp = send(&mut sampler, 10, 1000, 0);
         assert!(stamp.app_limited);
-        sampler.on_delivered(MS(10), &stamp, 1000);
-        sampler.on_ack_end(None);
+        sampler.on_delivered(MS(10), &stamp, 1000, &mut basis);
+        sampler.on_ack_end(&core::mem::take(&mut basis), None);
         let stamp = send(&mut sampler, 10, 1000, 0);
-        sampler.on_delivered(MS(20), &stamp, 1000);
-        assert_eq!(sampler.on_ack_end(None).unwrap().rate, 100_000);
+        sampler.on_delivered(MS(20), &stamp, 1000, &mut basis);
+        assert_eq!(
+            sampler
+                .on_ack_end(&core::mem::take(&mut basis), None)
+                .unwrap()
+                .rate,
+            100_000
+        );
         assert_eq!(sampler.rate(), Some((100_000, false)));
     }
 
     #[test]
     fn losses_and_marks_are_counted_since_the_record_left() {
         let mut sampler = DeliverySampler::default();
+        let mut basis = Basis::default();
         sampler.on_lost(500);
         sampler.on_marked(70);
         let stamp = send(&mut sampler, 0, 1000, 0);
         assert_eq!((stamp.lost, stamp.delivered_ce), (500, 70));
         sampler.on_lost(300);
         sampler.on_marked(20);
-        sampler.on_delivered(MS(10), &stamp, 1000);
-        let sample = sampler.on_ack_end(None).unwrap();
+        sampler.on_delivered(MS(10), &stamp, 1000, &mut basis);
+        let sample = sampler
+            .on_ack_end(&core::mem::take(&mut basis), None)
+            .unwrap();
         assert_eq!((sample.lost, sample.delivered_ce), (300, 20));
     }
 
@@ -327,24 +354,27 @@ mod tests {
     #[test]
     fn m30_an_ack_after_a_hole_tells_no_huge_rate() {
         let mut sampler = DeliverySampler::default();
+        let mut basis = Basis::default();
         // 10 segments, a millisecond apart.
         let stamps: Vec<TxStamp> = (0..10)
             .map(|n| send(&mut sampler, n, 1000, 1000 * n as u32))
             .collect();
         // The second was lost, and sent again at 110; the ACK of the first is late, and everything is told
         // 10 ms after it.
-        sampler.on_delivered(MS(200), &stamps[0], 1000);
-        sampler.on_ack_end(None);
+        sampler.on_delivered(MS(200), &stamps[0], 1000, &mut basis);
+        sampler.on_ack_end(&core::mem::take(&mut basis), None);
         let again = sampler.on_send(&Departure {
             attempt: 1,
             ..Departure::new(MS(201), 1000, 8000)
         });
-        sampler.on_delivered(MS(210), &again, 1000);
+        sampler.on_delivered(MS(210), &again, 1000, &mut basis);
         for stamp in &stamps[2..] {
-            sampler.on_delivered(MS(210), stamp, 1000);
+            sampler.on_delivered(MS(210), stamp, 1000, &mut basis);
         }
         // 9000 bytes in 200 ms.
-        let sample = sampler.on_ack_end(None).unwrap();
+        let sample = sampler
+            .on_ack_end(&core::mem::take(&mut basis), None)
+            .unwrap();
         assert!(sample.rate <= 45_000, "{} bytes per second", sample.rate);
     }
 
@@ -352,6 +382,7 @@ mod tests {
     #[test]
     fn clumped_acks_tell_no_more_than_what_was_sent() {
         let mut sampler = DeliverySampler::default();
+        let mut basis = Basis::default();
         let stamps: Vec<TxStamp> = (0..100)
             .map(|n| send(&mut sampler, n, 1000, (1000 * n as u32).min(50_000)))
             .collect();
@@ -359,9 +390,11 @@ mod tests {
         for (clump, stamps) in stamps.chunks(20).enumerate() {
             let at = MS(150 + 20 * clump as u64);
             for stamp in stamps {
-                sampler.on_delivered(at, stamp, 1000);
+                sampler.on_delivered(at, stamp, 1000, &mut basis);
             }
-            let sample = sampler.on_ack_end(None).unwrap();
+            let sample = sampler
+                .on_ack_end(&core::mem::take(&mut basis), None)
+                .unwrap();
             assert!(sample.rate <= 1_100_000, "{sample:?}");
         }
     }
