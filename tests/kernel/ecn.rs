@@ -69,7 +69,7 @@ pub(crate) fn ss() -> String {
 }
 
 /// Sends both ways at once, and compares.
-fn exchange(ours: &OurStream, theirs: &TcpStream) {
+pub(crate) fn exchange(ours: &OurStream, theirs: &TcpStream) {
     let data: Vec<u8> = (0..BYTES).map(|n| (n % 251).to_le_bytes()[0]).collect();
     thread::scope(|scope| {
         for ours_sends in [true, false] {

@@ -13,6 +13,7 @@
 //! | `matrix.rs` | every pair of family, device, offload, congestion control, MTU, direction and loss |
 //! | `tcp.rs` | ends, refusals, a thousand connections |
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
+//! | `paths.rs` | kernels as routers with narrow hops |
 //! | `capture.rs` | a capture that another program opens; one that fills the disk |
 //! | `captures.rs` | captures of the kernel, replayed with a stack in its place and in ours |
 //! | `recording.rs` | recorded runs, told again without it |
@@ -48,6 +49,8 @@ mod link;
 mod matrix;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod namespace;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod paths;
 #[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
 mod programs;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -86,6 +89,7 @@ fn main() -> std::process::ExitCode {
         ecn::TESTS,
         tcp::TESTS,
         udp::TESTS,
+        paths::TESTS,
         capture::TESTS,
         captures::TESTS,
         recording::TESTS,
