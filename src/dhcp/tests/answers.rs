@@ -76,6 +76,7 @@ fn masks() {
 }
 
 /// RFC 3442: they take the routers' place; their hosts' bits are zeroed; router 0.0.0.0 is the link itself.
+/// Covers: DHC-20.
 #[test]
 fn classless_routes() {
     let routers: (u8, &[u8]) = (code::ROUTERS, &[10, 7, 0, 9]);
@@ -116,6 +117,7 @@ fn classless_routes() {
 }
 
 /// An option beyond 255 bytes comes in pieces (RFC 3396), and a piece may end in the middle of a route.
+/// Covers: DHC-3.
 #[test]
 fn a_hundred_routes_in_pieces() {
     let value: Vec<u8> = (0..100).flat_map(|n| [24, 10, 1, n, 10, 7, 0, 1]).collect();
@@ -174,6 +176,7 @@ fn values_at_their_bounds() {
 }
 
 /// RFC 2131 §4.4.5: T1 < T2 < the lease's time; half and 7/8 of it, with some fuzz, if nothing, or nonsense, is said.
+/// Covers: DHC-12.
 #[test]
 fn t1_and_t2() {
     let said = |t1: Option<u32>, t2: Option<u32>| {
@@ -226,6 +229,7 @@ fn t1_and_t2() {
 }
 
 /// RFC 2131 §3.3.
+/// Covers: DHC-22.
 #[test]
 fn a_lease_without_an_end() {
     let mut bench = Bench::started();
@@ -244,6 +248,7 @@ fn a_lease_without_an_end() {
     assert_eq!(bench.client.lease(), Some(&lease));
 }
 
+/// Covers: DHC-20.
 #[test]
 fn what_else_was_asked_for() {
     let mut config = Config::new(MAC);
@@ -352,6 +357,7 @@ const OF_ACKS: &[(Refusal, Wrong)] = &[
 ];
 
 /// Each refusal is counted as what it is, and changes nothing.
+/// Covers: DHC-5, DHC-19, DHC-23.
 #[test]
 fn each_refusal() {
     let mut bench = Bench::started();

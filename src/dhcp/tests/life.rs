@@ -53,6 +53,7 @@ fn to_all(kind: MessageType) -> Says {
     }
 }
 
+/// Covers: DHC-1, DHC-7, DHC-8, DHC-18.
 #[test]
 fn each_message_says_what_table_5_wants() {
     let mut bench = Bench::started();
@@ -91,6 +92,7 @@ fn each_message_says_what_table_5_wants() {
 }
 
 /// The rest of the table, and RFC 2131 §4.3.2 for a kept address.
+/// Covers: DHC-1, DHC-7, DHC-17, DHC-18.
 #[test]
 fn what_parts_and_what_comes_back() {
     let mut bench = Bench::bound(1000);
@@ -125,6 +127,7 @@ fn what_parts_and_what_comes_back() {
     assert_eq!(said(&bench), reboot);
 }
 
+/// Covers: DHC-24.
 #[test]
 fn names_and_flags_are_settings() {
     let mut config = Config::new(MAC);
@@ -157,6 +160,7 @@ fn next_after(bench: &mut Bench, seconds: u64) -> MessageType {
 }
 
 /// RFC 2131 §4.1. And who waits hears once that nobody answers.
+/// Covers: DHC-4.
 #[test]
 fn a_discover_is_sent_again_ever_later() {
     let mut bench = Bench::started();
@@ -178,6 +182,7 @@ fn a_discover_is_sent_again_ever_later() {
     assert_eq!(bench.message().secs(), u16::MAX);
 }
 
+/// Covers: DHC-4, DHC-5.
 #[test]
 fn two_clients_do_not_keep_in_step() {
     let second = |seed| {
@@ -193,6 +198,7 @@ fn two_clients_do_not_keep_in_step() {
 }
 
 /// RFC 2131 §4.4.1: secs of the REQUEST is the DISCOVER's. §3.1 (5): four REQUESTs in 60 s, then from the beginning.
+/// Covers: DHC-8, DHC-9.
 #[test]
 fn a_request_that_nobody_answers_ends_in_a_new_search() {
     let mut bench = Bench::started();
@@ -218,6 +224,7 @@ fn a_request_that_nobody_answers_ends_in_a_new_search() {
 }
 
 /// RFC 2131 §4.4.1: the lease runs from when its REQUEST was sent: the first, as nobody knows which was granted.
+/// Covers: DHC-10.
 #[test]
 fn a_lease_begins_with_its_first_request() {
     let mut bench = Bench::started();
@@ -245,6 +252,7 @@ fn a_lease_begins_with_its_first_request() {
 
 /// RFC 2131 §4.4.5: at T1 its server is asked, after half of the time to T2 again; at T2 any server, after
 /// half of the time to the end; each time 60 s at least. At the end the address is given up.
+/// Covers: DHC-12, DHC-13.
 #[test]
 fn a_lease_that_nobody_extends_ends() {
     let mut bench = Bench::bound(32_000);
@@ -290,6 +298,7 @@ fn a_lease_that_nobody_extends_ends() {
     );
 }
 
+/// Covers: DHC-10.
 #[test]
 fn a_renewed_lease_runs_from_its_own_request() {
     let mut bench = Bench::bound(1000);
@@ -322,6 +331,7 @@ fn a_renewed_lease_runs_from_its_own_request() {
 }
 
 /// RFC 2131 §4.4.5: RENEWING is between the client and its server; in REBINDING any may answer.
+/// Covers: DHC-23.
 #[test]
 fn another_server_may_answer_from_t2_on() {
     let other = Ipv4Addr::new(10, 7, 0, 2);
@@ -341,6 +351,7 @@ fn another_server_may_answer_from_t2_on() {
     assert_eq!(bench.sent.as_ref().unwrap().destination, other);
 }
 
+/// Covers: DHC-11.
 #[test]
 fn a_kept_address_is_confirmed() {
     let mut bench = Bench::new(Config::new(MAC));
@@ -354,6 +365,7 @@ fn a_kept_address_is_confirmed() {
 }
 
 /// RFC 2131 §3.2 (3), (4).
+/// Covers: DHC-11.
 #[test]
 fn a_kept_address_that_is_refused_or_unheard_of() {
     let mut bench = Bench::new(Config::new(MAC));
@@ -397,6 +409,7 @@ fn a_kept_address_that_is_refused_or_unheard_of() {
 }
 
 /// A host that was moved asks at once; a server that offers and refuses again and again is asked ever less.
+/// Covers: DHC-14.
 #[test]
 fn refusals_in_a_row_are_waited_for() {
     let mut bench = Bench::bound(1000);
@@ -438,6 +451,7 @@ fn refusals_in_a_row_are_waited_for() {
 }
 
 /// RFC 2131 §3.1 (5): ten seconds at least; RFC 5227 §2.1.1: after ten conflicts not above one a minute.
+/// Covers: DHC-15.
 #[test]
 fn an_address_that_another_has_is_declined() {
     let mut bench = Bench::bound(1000);
@@ -484,6 +498,7 @@ fn an_address_that_another_has_is_declined() {
     );
 }
 
+/// Covers: DHC-17.
 #[test]
 fn what_is_given_back_is_gone() {
     let mut bench = Bench::bound(1000);
@@ -514,6 +529,7 @@ fn what_is_given_back_is_gone() {
 }
 
 /// RFC 2131 §3.7: a host that may have been moved confirms what it holds; §3.2 (4): and keeps it if nobody answers.
+/// Covers: DHC-21.
 #[test]
 fn a_link_that_comes_up_confirms_a_lease() {
     let mut bench = Bench::bound(1000);
@@ -575,6 +591,7 @@ fn a_lease_ends_while_it_is_confirmed() {
 }
 
 /// Whoever comes late, by whichever entry, does nothing with a lease that is over.
+/// Covers: DHC-13.
 #[test]
 fn an_answer_after_the_end_revives_nothing() {
     let mut bench = Bench::bound(100);

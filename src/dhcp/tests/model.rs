@@ -260,6 +260,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     /// Two hours of bad weather, then two of good.
+    /// Covers: DHC-10, DHC-13.
     #[test]
     fn no_address_is_held_beyond_its_grant_and_calm_weather_binds(
         seed: u64, lease in prop::sample::select(vec![10, 11, 60, 120, 3600, 86_400, u32::MAX]),

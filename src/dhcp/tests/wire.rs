@@ -98,6 +98,7 @@ fn pads_and_ends() {
 }
 
 /// RFC 3396 §5: the options field, then `file`, then `sname`; RFC 2131 §4.1: only where option 52 says so.
+/// Covers: DHC-2, DHC-3.
 #[test]
 fn pieces_in_all_three_fields_are_one_option() {
     for (overload, value) in [
@@ -136,6 +137,7 @@ fn pieces_in_all_three_fields_are_one_option() {
 }
 
 /// RFC 3396 §4.
+/// Covers: DHC-3.
 #[test]
 fn a_long_option_is_cut_and_put_together() {
     for len in [0, 1, 254, 255, 256, 510, 511, 1000_usize] {
