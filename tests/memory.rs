@@ -861,7 +861,7 @@ fn fragments_hold_no_more_than_they_are_charged() {
         }
         println!("{len} bytes, {of_one} pieces of each: {most}");
         // The chunks that the last pieces lie in, before they are copied; the device keeps them to be filled again.
-        let pinned = if len < 1024 { 0 } else { 4 * 256 << 10 };
+        let pinned = if len < 1024 { 0 } else { (4 * 256) << 10 };
         assert!(most <= signed(MOST + pinned), "{most} bytes");
         link.now = link.now + Duration::from_secs(61);
         link.turn();
@@ -946,6 +946,70 @@ fn a_neighbour_is_below_320_bytes() {
     (1026..5000).for_each(|from| ask(&mut link, from));
     let later = LIVE.get() - before;
     assert!(later < 320 * 1023, "{later} bytes, and {full} before");
+}
+
+/// Narrow paths, as many as are remembered, and the packets by which one socket knows what it sent.
+#[test]
+fn a_narrow_path_is_below_200_bytes() {
+    let _turn = beside_others();
+    let mut link = Link::new(Medium::Ip, Config::new(Seed::from_number(1)));
+    let any = "0.0.0.0:7".parse().unwrap();
+    let id = link.stack.udp_bind(any, UdpOptions::new()).unwrap();
+    let large = Bytes::from(vec![0; 1400]);
+    let refused = |link: &mut Link, to: u32| {
+        let [_, b, c, d] = to.to_be_bytes();
+        let to = SocketAddr::from(([10, b, c, d], 9));
+        let (stack, now) = (&mut link.stack, link.now);
+        stack
+            .udp_send_chunk(now, id, Some(to), large.clone())
+            .unwrap();
+        link.turn();
+        // Fragmentation needed, by a link of 1300 bytes: about the header of what has just left.
+        let mut message = [0; 36];
+        message[..8].copy_from_slice(&[3, 4, 0, 0, 0, 0, 0x05, 0x14]);
+        let (ours, theirs) = ([10, 0, 0, 1].into(), [10, b, c, d].into());
+        let quoted = ipv4::Fields::new(ours, theirs, Protocol::UDP);
+        let at = 8 + quoted.emit(1408, &mut message[8..]);
+        let _ = netloom::udp::Fields::new(7, 9).emit(1400, &mut message[at..]);
+        let sum = netloom::base::checksum::checksum(&message);
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
+        let mut frame = [0; 56];
+        let router = ipv4::Fields::new([10, 0, 0, 2].into(), ours, Protocol::ICMP);
+        let at = router.emit(message.len(), &mut frame);
+        frame[at..].copy_from_slice(&message);
+        link.offer(&frame);
+    };
+    // Chunks of the pair, and what the socket remembers: to those whose path cannot be remembered later.
+    (0..2000).for_each(|_| link.datagram(3, 8));
+    link.turn();
+    let before = LIVE.get();
+    (3..1027).for_each(|to| refused(&mut link, to));
+    let counters = link.stack.counters();
+    assert_eq!(
+        [counters.path_mtu_lowered, counters.path_mtu_full],
+        [1024, 0]
+    );
+    let full = LIVE.get() - before;
+    println!("a narrow path: {} bytes", full / 1024);
+    assert!(full > 40 * 1024 && full < 200 * 1024, "{full} bytes");
+    // There is no room for more, and none of those goes.
+    (1027..3000).for_each(|to| refused(&mut link, to));
+    assert_eq!(link.stack.counters().path_mtu_full, 1973);
+    assert!(
+        LIVE.get() - before < 200 * 1024,
+        "{} bytes",
+        LIVE.get() - before
+    );
+    // Ten minutes later all of it is given back, but for the tables' room.
+    link.now = link.now + Duration::from_secs(601);
+    for _ in 0..10 {
+        link.turn();
+    }
+    let large = "10.0.0.9:9".parse().unwrap();
+    let sent = link
+        .stack
+        .udp_send_to(link.now, id, Some(large), &[0; 1400]);
+    assert_eq!(sent, Ok(1400));
 }
 
 // --- what unread text pins ----------------------------------------------------------------

@@ -73,6 +73,41 @@ fn cidr(text: &str) -> Cidr {
     text.parse().unwrap()
 }
 
+/// The routers' other ends: `between` leads on to `far` over a hop of this MTU.
+fn lay(between: &Place, far: &Place, v6: bool, mtu: usize) {
+    let peer = far.thread;
+    between.run(move || {
+        forward();
+        ip(&format!(
+            "link add b0 mtu {mtu} type veth peer name b1 mtu {mtu} netns {peer}"
+        ));
+        for words in [
+            "link set a1 up",
+            "link set b0 up",
+            "addr add 10.9.0.2/24 dev a1",
+            "addr add 10.8.0.1/24 dev b0",
+            "route add 10.7.0.0/24 via 10.9.0.1",
+        ] {
+            ip(words);
+        }
+        if v6 {
+            ip("addr add fd09::2/64 dev a1 nodad");
+            ip("addr add fd08::1/64 dev b0 nodad");
+            ip("route add fd07::/64 via fd09::1");
+        }
+    });
+    far.run(move || {
+        ip("link set b1 up");
+        ip("addr add 10.8.0.2/24 dev b1");
+        // As of one whose own link is wide: or nobody would send it what does not fit.
+        ip("route add 10.7.0.0/24 via 10.8.0.1 advmss 1460");
+        if v6 {
+            ip("addr add fd08::2/64 dev b1 nodad");
+            ip("route add fd07::/64 via fd08::1 advmss 1440");
+        }
+    });
+}
+
 impl Paths {
     fn new(v6: bool, offload: bool) -> Self {
         // IPv6 needs 1280.
@@ -95,37 +130,7 @@ impl Paths {
         ] {
             ip(words);
         }
-        let peer = far.thread;
-        between.run(move || {
-            forward();
-            ip(&format!(
-                "link add b0 mtu {b} type veth peer name b1 mtu {b} netns {peer}"
-            ));
-            for words in [
-                "link set a1 up",
-                "link set b0 up",
-                "addr add 10.9.0.2/24 dev a1",
-                "addr add 10.8.0.1/24 dev b0",
-                "route add 10.7.0.0/24 via 10.9.0.1",
-            ] {
-                ip(words);
-            }
-            if v6 {
-                ip("addr add fd09::2/64 dev a1 nodad");
-                ip("addr add fd08::1/64 dev b0 nodad");
-                ip("route add fd07::/64 via fd09::1");
-            }
-        });
-        far.run(move || {
-            ip("link set b1 up");
-            ip("addr add 10.8.0.2/24 dev b1");
-            // As of one whose own link is wide: or nobody would send it what does not fit.
-            ip("route add 10.7.0.0/24 via 10.8.0.1 advmss 1460");
-            if v6 {
-                ip("addr add fd08::2/64 dev b1 nodad");
-                ip("route add fd07::/64 via fd08::1 advmss 1440");
-            }
-        });
+        lay(&between, &far, v6, b);
         let host = Host::builder(device)
             .address(cidr("10.7.0.2/24"))
             .address(cidr("fd07::2/64"))

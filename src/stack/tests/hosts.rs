@@ -371,8 +371,8 @@ fn an_established_connection_leaves_a_gateway_that_dies() {
 fn text_goes_to(rig: &mut Rig, id: TcpId) -> MacAddr {
     rig.stack.tcp_write(rig.now, id, b"x").unwrap();
     let frames = rig.drain();
-    let segments = frames.iter().filter(|frame| frame.kind != EtherType::ARP);
-    segments.last().expect("a segment").dst
+    let mut segments = frames.iter().filter(|frame| frame.kind != EtherType::ARP);
+    segments.next_back().expect("a segment").dst
 }
 
 /// Covers: IP4-40, IP4-42. What one connection finds out about a gateway moves all of them at once, whether they

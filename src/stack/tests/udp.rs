@@ -798,7 +798,7 @@ fn a_datagram_that_did_not_fit_is_told() {
             if hears {
                 rig.stack.udp_connect(id, addr(to)).unwrap();
             }
-            let mut send = |rig: &mut Rig, len| {
+            let send = |rig: &mut Rig, len| {
                 let to = (!hears).then(|| addr(to));
                 rig.stack.udp_send_to(rig.now, id, to, &vec![0; len])
             };
@@ -831,7 +831,7 @@ fn r62_a_forged_packet_too_big_does_nothing_to_datagrams() {
         let mut rig = Rig::new();
         rig.introduce();
         let (id, headers) = (bind(&mut rig, to_any(v6)), if v6 { 48 } else { 28 });
-        let mut send = |rig: &mut Rig, len| {
+        let send = |rig: &mut Rig, len| {
             let data = vec![0; len];
             rig.stack.udp_send_to(rig.now, id, Some(addr(to)), &data)
         };
