@@ -201,6 +201,22 @@ fn a_timer_armed_by_a_late_turn_bounds_the_sleep_of_a_lead_that_began_before() {
     shared.request_end(None);
 }
 
+/// A thread that waits while another one leads wakes it for a timer that its call armed: who leads would look too late.
+#[test]
+fn who_waits_beside_a_lead_wakes_it_for_a_nearer_timer() {
+    let (shared, _peer) = shared();
+    let result = waiter(&shared, Arc::new(Waits::default()), 1);
+    parked(&shared);
+    connect(&mut shared.lock());
+    let others = Arc::new(Waits::default());
+    // No lead of its own.
+    let beside = waiter(&shared, Arc::clone(&others), 1);
+    assert_eq!(result.recv_timeout(LONG), Ok(Waited::LookAgain));
+    assert!(shared.driver.take(), "nobody repeats the SYN");
+    shared.tell(&others);
+    assert_eq!(beside.recv_timeout(LONG), Ok(Waited::LookAgain));
+}
+
 /// Between the driver's last turn and its sleep a call disarms the timer that bounded the sleep.
 #[test]
 fn who_sleeps_longer_than_its_last_turn_said_is_woken_for_what_comes_between() {
