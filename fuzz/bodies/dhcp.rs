@@ -175,7 +175,7 @@ impl Run {
     fn answer(&mut self, kind: Option<MessageType>, change: impl FnOnce(&mut Vec<u8>)) {
         let Some(asked) = &self.asked else { return };
         let question = Message::parse(asked).expect("ours");
-        let kind = kind.unwrap_or(match question.kind() {
+        let kind = kind.unwrap_or_else(|| match question.kind() {
             Some(MessageType::DISCOVER) => MessageType::OFFER,
             _ => MessageType::ACK,
         });
@@ -296,7 +296,11 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
         1, 4, 255, 255, 252, 0, 3, 4, 10, 7, 0, 1, 6, 8, 9, 9, 9, 9, 1, 1, 1, 1, 26, 2, 5, 120, 58,
         4, 0, 0, 0, 60, 59, 4, 0, 0, 0, 90, 121, 5, 0, 10, 7, 0, 1, 15, 1, b'a',
     ];
-    let with_options = [&[ANSWER, options.len() as u8][..], &options].concat();
+    let with_options = [
+        &[ANSWER, u8::try_from(options.len()).unwrap()][..],
+        &options,
+    ]
+    .concat();
     let life: &[&[u8]] = &[
         &[1, ANSWER, 0],
         &with_options,
