@@ -136,8 +136,6 @@ drop_reasons! {
     DeviceLinkDown => "device_link_down",
     /// The device refused the frame (EINVAL, EMSGSIZE).
     DeviceRefused => "device_refused",
-    /// An answer that is larger than the MTU: nothing here is fragmented.
-    TooBig => "too_big",
 }
 
 impl fmt::Display for DropReason {

@@ -64,6 +64,8 @@ counters! {
     path_mtu_lowered,
     /// Those of them that were not remembered, for there were too many narrow ones.
     path_mtu_full,
+    /// Fragments sent.
+    fragments_sent,
     /// UDP datagrams given to sockets.
     udp_datagrams_received,
     /// UDP datagrams sent.

@@ -47,6 +47,8 @@ impl Stack {
             .interfaces
             .iter()
             .flat_map(|i| i.line.outbox.waiting());
+        let interfaces = self.net.interfaces.iter();
+        let leaving = interfaces.flat_map(|i| i.line.leaving.as_deref());
         let (connections, records) = self.tcp.census();
         let large = connections.saturating_add(self.net.interfaces.len());
         let small = records
@@ -63,6 +65,7 @@ impl Stack {
             neighbours.queued(),
             outboxes.map(packet).sum(),
             self.net.reassembly.held(),
+            leaving.map(|leaving| SMALL + leaving.held()).sum(),
             self.ping_payloads().map(|len| len + SMALL).sum(),
         ]
         .into_iter()

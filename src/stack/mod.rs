@@ -66,7 +66,9 @@ pub use transmit::{More, Progress};
 pub use twin::{Difference, Mismatch, Twin};
 #[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
 pub(crate) use udp::charge_received;
-pub use udp::{BindError, ConnectUdpError, Datagram, RecvError, SendError, UdpOptions};
+pub use udp::{
+    BindError, ConnectUdpError, Datagram, DontFragment, RecvError, SendError, UdpOptions,
+};
 
 use core::net::IpAddr;
 

@@ -15,7 +15,7 @@ use super::ids::{Id, InterfaceId, TcpId};
 use super::interface::{
     Asks, Class, ConfigError, Frame, Interface, InterfaceConfig, Outgoing, Ready,
 };
-use super::ip::{Headers, Incomplete};
+use super::ip::{Headers, Identifications, Incomplete};
 use super::neighbour::Neighbours;
 use super::packet::{Notice, OwnedPacket, Waiter};
 use super::path::Paths;
@@ -37,6 +37,7 @@ pub(crate) struct Net {
     pub(crate) headers: Headers,
     pub(crate) icmp_limit: IcmpLimit,
     pub(crate) reassembly: Incomplete,
+    pub(super) identifications: Identifications,
     pub(crate) ttl: u8,
     pub(crate) owners: Owners,
     outbox_limit: usize,
@@ -57,6 +58,7 @@ impl Net {
             headers: Headers::default(),
             icmp_limit: IcmpLimit::new(config),
             reassembly: Incomplete::new(config),
+            identifications: Identifications::new(seed),
             ttl: config.ttl,
             owners: Owners::default(),
             outbox_limit: config.outbox_limit,

@@ -86,6 +86,17 @@ pub(crate) enum Notice {
     Unreachable(Owner, IpAddr),
 }
 
+/// May a packet leave, or go on, in fragments? Above the path's MTU, that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fragmenting {
+    /// No: DF is set.
+    Never,
+    /// By us alone: what fits leaves with DF.
+    Here,
+    /// By routers too: DF is never set.
+    Anywhere,
+}
+
 /// A transport header of up to 60 bytes, held without allocation.
 #[derive(Clone, Copy)]
 pub(crate) struct HeaderBytes {
@@ -131,6 +142,7 @@ pub(crate) struct OwnedPacket {
     pub(crate) payload: Bytes,
     /// Payload bytes of each segment, when it is a super-segment.
     pub(crate) segment: Option<NonZeroU16>,
+    pub(crate) fragmenting: Fragmenting,
     /// The receiver's MAC address when no look-up is wanted: probes and answers.
     pub(crate) link_dst: Option<MacAddr>,
     pub(crate) owner: Owner,
@@ -145,6 +157,7 @@ impl OwnedPacket {
             header: HeaderBytes::new(header),
             payload,
             segment: None,
+            fragmenting: Fragmenting::Never,
             link_dst: None,
             owner: Owner::Stack,
         }

@@ -13,7 +13,7 @@ use super::event::{Readiness, SocketId};
 use super::icmp::{IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, PingId, Slab, StaleId};
 use super::ip;
-use super::packet::{Flow, Inbound, OwnedPacket, Owner};
+use super::packet::{Flow, Fragmenting, Inbound, OwnedPacket, Owner};
 use super::path::{LargeSent, TooBig};
 use super::taken::Taken;
 use super::udp::{RecvError, SendError};
@@ -229,8 +229,7 @@ impl Stack {
             ttl: socket.options.ttl.unwrap_or(self.net.ttl),
             tos: 0,
         };
-        let ip = ip::header_len(to);
-        let max = route.mtu - ip - ipv4::icmp::HEADER_LEN;
+        let max = ip::longest(to) - ipv4::icmp::HEADER_LEN;
         let len = payload.len();
         if len > max {
             return Err(SendError::TooBig { len, max });
@@ -260,12 +259,13 @@ impl Stack {
         };
         let mut packet = OwnedPacket::new(flow, protocol, &header, payload);
         packet.owner = Owner::Ping(id, seq);
+        packet.fragmenting = Fragmenting::Here;
         if !self.net.queue_packet(route.on, packet) {
             return Err(SendError::WouldBlock);
         }
         self.net.counters.echo_requests_sent += 1;
         if let Some(socket) = self.ping.sockets.get_mut(id) {
-            let all = ip + ipv4::icmp::HEADER_LEN + len;
+            let all = ip::header_len(to) + ipv4::icmp::HEADER_LEN + len;
             socket.large.note(to, all, self.net.paths.least(to));
         }
         Ok(())

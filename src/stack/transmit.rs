@@ -114,6 +114,13 @@ impl Stack {
                 more = More::Budget;
                 break;
             }
+            if self.net.interfaces[on.index()].line.leaving.is_some() {
+                if self.transmit_leaving(now, on, out, &mut budget)? == Turn::Full {
+                    more = More::DeviceFull;
+                    break;
+                }
+                continue;
+            }
             let outbox = self.net.interfaces[on.index()].line.take_turn();
             let turn = if outbox {
                 self.transmit_outbox(now, on, out, &mut budget)?
@@ -129,6 +136,24 @@ impl Stack {
         self.tell_notices(now);
         let sent = budget.sent;
         Ok(Progress { sent, more })
+    }
+
+    /// Sends what the device had no room for of a datagram in fragments.
+    #[cold]
+    fn transmit_leaving<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        out: &mut T,
+        budget: &mut FrameBudget,
+    ) -> Result<Turn, DeviceError> {
+        let before = self.net.counters.fragments_sent;
+        let sent = self.net.transmit_rest(now, on, out)?;
+        budget.left = budget.left.saturating_sub(self.net.fragments_since(before));
+        Ok(match sent {
+            Delivery::Full => Turn::Full,
+            _ => Turn::Done,
+        })
     }
 
     /// Sends the next packet of the outbox.
@@ -164,6 +189,7 @@ impl Stack {
         });
         let device = &self.net.interfaces[on.index()].line.capabilities;
         let cost = device.cost(packet.payload.len(), segment);
+        let before = self.net.counters.fragments_sent;
         if let Err(packet) = self.net.send_owned(now, on, packet, out)? {
             let frame = Frame::Packet(packet);
             let outbox = &mut self.net.interfaces[on.index()].line.outbox;
@@ -171,7 +197,8 @@ impl Stack {
             return Ok(Turn::Full);
         }
         self.count_left(now, on, asks);
-        budget.spend(cost);
+        // Each fragment is a frame.
+        budget.spend(cost.max(self.net.fragments_since(before)));
         Ok(Turn::Done)
     }
 

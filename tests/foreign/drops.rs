@@ -521,10 +521,6 @@ const ROWS: &[Row] = rows! {
     DeviceNoBuffers: "the device says so, and no frame makes it", Never;
     DeviceLinkDown: "the device says so, and no frame makes it", Never;
     DeviceRefused: "the device says so, and no frame makes it", Never;
-    TooBig: "a ping larger than our MTU", Frames(
-        || vec![four(1, &icmp(8, 0, &[0; 2000]), |_| {})],
-        Rig::new,
-    );
 };
 
 fn folder() -> PathBuf {
@@ -592,7 +588,7 @@ fn each_reason_has_its_capture() {
 }
 
 /// Those that take no setting of the stack's to be dropped.
-const ANYWHERE: [DropReason; 17] = [
+const ANYWHERE: [DropReason; 16] = [
     DropReason::Ipv4Malformed,
     DropReason::Ipv4Checksum,
     DropReason::Ipv4SourceRoute,
@@ -609,7 +605,6 @@ const ANYWHERE: [DropReason; 17] = [
     DropReason::TcpMalformed,
     DropReason::TcpChecksum,
     DropReason::TcpBadSyn,
-    DropReason::TooBig,
 ];
 
 /// Each in the place of one who is sent to: whatever comes, it is accounted for.

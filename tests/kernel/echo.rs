@@ -76,9 +76,11 @@ pub(crate) fn our_link_local(host: &Host) -> Option<Ipv6Addr> {
         })
 }
 
-/// Payload sizes: none but the send time, the usual, the largest that one packet holds.
-const fn sizes(v6: bool) -> [usize; 3] {
-    [8, 56, if v6 { 1452 } else { 1472 }]
+/// Payload sizes: none but the send time, the usual, the largest that one packet holds, and in fragments one more, and
+/// the largest that IPv4 has.
+const fn sizes(v6: bool) -> [usize; 5] {
+    let edge = if v6 { 1452 } else { 1472 };
+    [8, 56, edge, edge + 1, 65_507]
 }
 
 /// Covers: IC4-21, IC4-22, IC6-16.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use netloom::bytes::Bytes;
 use netloom::host::{Host, UdpSocket};
-use netloom::stack::SendError;
+use netloom::stack::{DontFragment, SendError, UdpOptions};
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt};
 
@@ -23,7 +23,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("udp::an_absent_host_is_told", absent_host),
     ("udp::super_segments_go_out", super_segments_go_out),
     ("udp::super_segments_come_in", super_segments_come_in),
-    ("udp::over_the_mtu_is_a_typed_error", over_the_mtu),
+    (
+        "udp::over_the_mtu_is_a_typed_error_where_nothing_is_cut",
+        over_the_mtu,
+    ),
 ];
 
 const FAMILIES: [bool; 2] = [false, true];
@@ -53,7 +56,17 @@ fn echo_both_ways() {
             let (our_address, their_address) =
                 (us.local_addr().unwrap(), them.local_addr().unwrap());
             let mut buf = vec![0; 65536];
-            for len in [0, 1, 2, 511, largest(v6) - 1, largest(v6)] {
+            for len in [
+                0,
+                1,
+                2,
+                511,
+                largest(v6) - 1,
+                largest(v6),
+                // In fragments.
+                largest(v6) + 1,
+                60_000,
+            ] {
                 let text = payload(len);
                 // We ask, they answer.
                 assert_eq!(us.send_to(&text, their_address).unwrap(), len);
@@ -76,7 +89,7 @@ fn echo_both_ways() {
         let counters = host.counters();
         assert_eq!(
             (counters.udp_datagrams_received, counters.udp_datagrams_sent),
-            (24, 24)
+            (32, 32)
         );
     }
 }
@@ -193,7 +206,8 @@ fn super_segments_come_in() {
 fn over_the_mtu() {
     let host = Link::TAP.host();
     for v6 in FAMILIES {
-        let us = our_udp(&host, (ours(v6), 0).into());
+        let options = UdpOptions::new().dont_fragment(DontFragment::On);
+        let us = host.udp_bind_with((ours(v6), 0), options).unwrap();
         let to = (kernel(v6), 9).into();
         let max = largest(v6);
         let error = us.send_to(&payload(max + 1), to).unwrap_err();

@@ -6,11 +6,11 @@
 use super::code::{Code, Nonsense, Take, unknown};
 use crate::device::{Capabilities, Medium};
 use crate::link::SegmentKinds;
-use crate::stack::{Config, InterfaceConfig, ListenOptions, PingOptions, UdpOptions};
+use crate::stack::{Config, DontFragment, InterfaceConfig, ListenOptions, PingOptions, UdpOptions};
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
 
 /// The number of the format of a recording's own blocks: one more whenever what stands in them changes.
-pub(super) const FORMAT: u32 = 5;
+pub(super) const FORMAT: u32 = 6;
 
 /// The same with every setting within the bounds that its method keeps: a file may hold any number.
 pub(super) fn within_bounds(config: Config) -> Config {
@@ -96,12 +96,13 @@ fields! {
     }
     Keepalive { idle, interval, probes }
     ListenOptions { backlog, dual_stack, syn_cookies, tcp }
-    UdpOptions { send_buffer, recv_buffer, ttl, tos, dual_stack, report_errors }
+    UdpOptions { send_buffer, recv_buffer, ttl, tos, dual_stack, report_errors, dont_fragment }
     PingOptions { ttl, queue }
 }
 
 numbered! {
     Medium, "medium" { 0 => Ethernet, 1 => Ip }
+    DontFragment, "DF setting" { 0 => Auto, 1 => Off, 2 => On, 3 => Probe }
     Ecn, "ECN setting" { 0 => Off, 1 => Accept, 2 => Ask }
 }
 

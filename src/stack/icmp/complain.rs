@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::base::{DropReason, Protocol};
 use crate::ipv6::extension;
 use crate::stack::net::Net;
-use crate::stack::packet::{Flow, Inbound, OwnedPacket};
+use crate::stack::packet::{Flow, Fragmenting, Inbound, OwnedPacket};
 use crate::{ipv4, ipv6};
 
 /// RFC 1812 §4.3.2.3: an ICMPv4 error is at most this long, IP header included.
@@ -84,6 +84,11 @@ impl Net {
             }
             _ => None,
         };
+        let error = error.map(|mut error| {
+            // A path that carries less than an error has is one for fragments.
+            error.fragmenting = Fragmenting::Here;
+            error
+        });
         if error.is_some_and(|error| self.queue_packet(on, error)) {
             self.counters.icmp_errors_sent += 1;
         }

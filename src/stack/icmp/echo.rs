@@ -7,7 +7,7 @@ use core::net::IpAddr;
 
 use crate::base::{DropReason, Protocol};
 use crate::stack::net::Net;
-use crate::stack::packet::{Inbound, OwnedPacket};
+use crate::stack::packet::{Fragmenting, Inbound, OwnedPacket};
 use crate::{ipv4, ipv6};
 
 /// What goes back.
@@ -30,26 +30,24 @@ impl Net {
         }
         let src = packet.unicast.then_some(packet.dst);
         let with = (self.ttl, packet.tos);
-        let (flow, mtu) = self
+        let (flow, _) = self
             .answer_flow(packet.on, (src, packet.src), with)
             .map_err(|_| DropReason::NoRoute)?;
         let mut header = [0; ipv4::icmp::HEADER_LEN];
-        let (protocol, ip, data) = match (reply, flow.src, flow.dst) {
+        let (protocol, data) = match (reply, flow.src, flow.dst) {
             (Reply::V4(reply), IpAddr::V4(_), IpAddr::V4(_)) => {
                 reply.emit_header(&mut header);
-                (Protocol::ICMP, ipv4::MIN_HEADER_LEN, reply.body())
+                (Protocol::ICMP, reply.body())
             }
             (Reply::V6(reply), IpAddr::V6(src), IpAddr::V6(dst)) => {
                 reply.emit_header(src, dst, &mut header);
-                (Protocol::ICMPV6, ipv6::HEADER_LEN, reply.body())
+                (Protocol::ICMPV6, reply.body())
             }
             _ => return Err(DropReason::NoRoute),
         };
-        if ip + header.len() + data.len() > mtu {
-            return Err(DropReason::TooBig);
-        }
         let payload = packet.segment.slice_ref(data);
-        let reply = OwnedPacket::new(flow, protocol, &header, payload);
+        let mut reply = OwnedPacket::new(flow, protocol, &header, payload);
+        reply.fragmenting = Fragmenting::Here;
         if self.queue_packet(packet.on, reply) {
             self.counters.echo_replies_sent += 1;
         }

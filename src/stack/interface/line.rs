@@ -11,6 +11,7 @@ use super::ready::ReadyList;
 use super::share::QueueShare;
 use crate::device::Capabilities;
 use crate::stack::ids::RawId;
+use crate::stack::ip::Leaving;
 
 /// A device as senders see it.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Line {
     /// RSTs that connections owe which are gone, in the order of their turns.
     pub(crate) farewells: VecDeque<RawId>,
     pub(crate) outbox: Outbox,
+    /// What the device had no room for of a datagram in fragments: it is next, before all others.
+    pub(in crate::stack) leaving: Option<Box<Leaving>>,
     /// Whose turn it is next: the outbox's, else the ready list's.
     outbox_turn: bool,
 }
@@ -34,13 +37,14 @@ impl Line {
             ready: ReadyList::default(),
             farewells: VecDeque::new(),
             outbox: Outbox::new(outbox_limit),
+            leaving: None,
             outbox_turn: true,
         }
     }
 
     /// Is there anything to send?
     pub(crate) fn wants_transmit(&self) -> bool {
-        !self.outbox.is_empty() || !self.ready.is_empty()
+        !self.outbox.is_empty() || !self.ready.is_empty() || self.leaving.is_some()
     }
 
     /// Is it the outbox's turn? It and the sockets take turns, while both have something.

@@ -12,9 +12,11 @@
 //! | `fragments` | a piece of a datagram, and a datagram that is whole, or given up |
 //! | `reassembly`, `pieces` | the pieces that wait |
 //! | `quote` | the packet in an ICMP error, by the same headers |
+//! | `leaving` | a datagram that leaves in fragments |
 //! | `output` | the frame around a packet that is sent |
 
 mod fragments;
+mod leaving;
 mod link;
 mod output;
 mod pieces;
@@ -23,6 +25,7 @@ mod reassembly;
 mod v4;
 mod v6;
 
+pub(super) use leaving::{Identifications, Leaving};
 pub(crate) use output::{Headers, Outbound};
 pub(super) use quote::Quoted;
 
@@ -110,6 +113,15 @@ pub(super) const fn header_len(dst: IpAddr) -> usize {
     match dst {
         IpAddr::V4(_) => ipv4::MIN_HEADER_LEN,
         IpAddr::V6(_) => ipv6::HEADER_LEN,
+    }
+}
+
+/// Bytes behind the IP header of the largest datagram to `dst`, in fragments if need be: RFC 791 §3.1 counts the header, RFC 8200 §3
+/// does not.
+pub(super) const fn longest(dst: IpAddr) -> usize {
+    match dst {
+        IpAddr::V4(_) => 65_535 - ipv4::MIN_HEADER_LEN,
+        IpAddr::V6(_) => 65_535,
     }
 }
 

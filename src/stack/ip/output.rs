@@ -8,6 +8,7 @@ use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
+use super::header_len;
 use crate::base::checksum::Sum;
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
 use crate::device::{DeviceDrop, DeviceError, Sent, Transmit};
@@ -18,7 +19,7 @@ use crate::stack::ids::{InterfaceId, RawId, UdpId};
 use crate::stack::interface::Interface;
 use crate::stack::neighbour::{Lookup, Need};
 use crate::stack::net::Net;
-use crate::stack::packet::{Delivery, Flow, Notice, OwnedPacket, Owner, Waiter};
+use crate::stack::packet::{Delivery, Flow, Fragmenting, Notice, OwnedPacket, Owner, Waiter};
 use crate::{arp, ipv4, ipv6, tcp, udp};
 
 /// Link header with a tag, IPv6 header, TCP header with all its options.
@@ -37,6 +38,7 @@ pub(crate) struct Outbound<'a> {
     pub(crate) payload: &'a [Bytes],
     /// Payload bytes of each segment, when it is a super-segment.
     pub(crate) segment: Option<NonZeroU16>,
+    pub(crate) fragmenting: Fragmenting,
     /// May a router mark it in place of a drop? Else what the flow says of ECN stands.
     pub(crate) ect: bool,
 }
@@ -56,7 +58,7 @@ enum LinkTo {
 
 /// The buffer for headers.
 #[derive(Debug)]
-pub(crate) struct Headers([u8; HEADER_ROOM]);
+pub(crate) struct Headers(pub(super) [u8; HEADER_ROOM]);
 
 impl Default for Headers {
     fn default() -> Self {
@@ -138,6 +140,7 @@ impl Net {
         let payload = packet.payload.first().cloned().unwrap_or_default();
         let mut owned = OwnedPacket::new(*packet.flow, packet.protocol, packet.header, payload);
         owned.segment = packet.segment;
+        owned.fragmenting = packet.fragmenting;
         owned.owner = Owner::Udp(id);
         self.neighbours.queue(entry, owned);
         self.run_effects(now);
@@ -184,6 +187,7 @@ impl Net {
             header: packet.header.as_slice(),
             payload: core::slice::from_ref(&packet.payload),
             segment: packet.segment,
+            fragmenting: packet.fragmenting,
             ect: false,
         };
         match self.transmit(now, on, mac, &outbound, out)? {
@@ -256,6 +260,21 @@ impl Net {
         packet: &Outbound<'_>,
         out: &mut T,
     ) -> Result<Delivery, DeviceError> {
+        let payload_len: usize = packet.payload.iter().map(Bytes::len).sum();
+        let len = packet.header.len() + payload_len;
+        let mut id = 0;
+        if packet.fragmenting != Fragmenting::Never && packet.segment.is_none() {
+            let dst = packet.flow.dst;
+            let mtu = self.path_mtu(on, dst);
+            if header_len(dst) + len > mtu {
+                return self.transmit_cut(now, (on, mac), packet, mtu, out);
+            }
+            if packet.fragmenting == Fragmenting::Anywhere {
+                id = self
+                    .identifications
+                    .next((packet.flow.src, dst), packet.protocol);
+            }
+        }
         let interface = &self.interfaces[on.index()];
         let buf = &mut self.headers.0;
         let ether_type = match packet.flow.dst {
@@ -263,9 +282,7 @@ impl Net {
             IpAddr::V6(_) => EtherType::IPV6,
         };
         let ip = mac.map_or(0, |mac| link_header(interface, mac, ether_type, buf));
-        let payload_len: usize = packet.payload.iter().map(Bytes::len).sum();
-        let len = packet.header.len() + payload_len;
-        let (start, pseudo) = ip_header(packet, len, ip, buf);
+        let (start, pseudo) = ip_header(packet, id, len, ip, buf);
         let end = start + packet.header.len();
         buf[start..end].copy_from_slice(packet.header);
         let meta = finish_checksum(interface, packet, start, pseudo, &mut buf[start..end]);
@@ -274,7 +291,7 @@ impl Net {
         Ok(self.account(sent, end + payload_len))
     }
 
-    fn account(&mut self, sent: Sent, len: usize) -> Delivery {
+    pub(super) fn account(&mut self, sent: Sent, len: usize) -> Delivery {
         let reason = match sent {
             Sent::Full => return Delivery::Full,
             Sent::Taken => {
@@ -291,7 +308,12 @@ impl Net {
     }
 }
 
-fn link_header(interface: &Interface, to: MacAddr, ether_type: EtherType, buf: &mut [u8]) -> usize {
+pub(super) fn link_header(
+    interface: &Interface,
+    to: MacAddr,
+    ether_type: EtherType,
+    buf: &mut [u8],
+) -> usize {
     let mut fields = ethernet::Fields::new(to, interface.mac, ether_type);
     fields.tag = interface.tag;
     fields.emit(buf)
@@ -299,7 +321,13 @@ fn link_header(interface: &Interface, to: MacAddr, ether_type: EtherType, buf: &
 
 /// Writes the IP header at `at`; returns where it ends, and the pseudo-header's sum. TOS or traffic class are
 /// the transport's (RFC 1122 §3.2.1.6, RFC 8200 §7).
-fn ip_header(packet: &Outbound<'_>, len: usize, at: usize, buf: &mut [u8]) -> (usize, Sum) {
+fn ip_header(
+    packet: &Outbound<'_>,
+    id: u32,
+    len: usize,
+    at: usize,
+    buf: &mut [u8],
+) -> (usize, Sum) {
     let flow = packet.flow;
     let tos = if packet.ect {
         flow.tos | ECT0
@@ -308,9 +336,13 @@ fn ip_header(packet: &Outbound<'_>, len: usize, at: usize, buf: &mut [u8]) -> (u
     };
     match (flow.src, flow.dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            // DF on everything (RFC 1191 §3): nothing here is ever fragmented, so every datagram is atomic
-            // (RFC 6864 §4.1, §4.3) and its Identification means nothing; nor has IPv6 a fragment header (RFC 8021 §3).
+            // DF on what no router may cut (RFC 1191 §3): such a datagram is atomic (RFC 6864 §4.1, §4.3), and its
+            // Identification means nothing; nor has an IPv6 packet that is whole a fragment header (RFC 8021 §3).
             let mut fields = ipv4::Fields::new(src, dst, packet.protocol);
+            if packet.fragmenting == Fragmenting::Anywhere {
+                let [_, _, a, b] = id.to_be_bytes();
+                (fields.dont_fragment, fields.id) = (false, u16::from_be_bytes([a, b]));
+            }
             fields.tos = tos;
             fields.ttl = flow.ttl;
             let end = at + fields.emit(len, &mut buf[at..]);

@@ -38,14 +38,20 @@ impl<'a> Quoted<'a> {
         })
     }
 
-    /// The same, behind the extension headers.
+    /// The same, behind the extension headers, those of a first fragment too.
     pub(in crate::stack) fn v6(
         quoted: Option<(ipv6::Header<'_>, &'a [u8])>,
     ) -> Result<Self, DropReason> {
         let (header, payload) = quoted.ok_or(DropReason::IcmpMalformed)?;
+        let outcome = match extension::walk(&header, payload) {
+            extension::Outcome::Fragment(first) if first.offset == 0 => {
+                extension::walk_behind(&header, payload, &first)
+            }
+            other => other,
+        };
         let extension::Outcome::Upper {
             protocol, offset, ..
-        } = extension::walk(&header, payload)
+        } = outcome
         else {
             return Err(DropReason::IcmpUnmatched);
         };

@@ -18,7 +18,7 @@ use crate::device::{DeviceError, Transmit};
 use crate::stack::Stack;
 use crate::stack::ids::{InterfaceId, RawId, Slab, TcpId};
 use crate::stack::ip::Outbound;
-use crate::stack::packet::{Delivery, Waiter};
+use crate::stack::packet::{Delivery, Fragmenting, Waiter};
 use crate::stack::transmit::{FrameBudget, SenderTurn};
 use crate::stack::wheel::TimerKey;
 use crate::tcp::Reset;
@@ -139,6 +139,7 @@ impl Stack {
         };
         let (header, len) = super::bare_header(&name.tuple, &reset.bare(now));
         let packet = Outbound {
+            fragmenting: Fragmenting::Never,
             flow: &flow,
             protocol: Protocol::TCP,
             header: &header[..len],

@@ -8,7 +8,7 @@ use crate::base::DropReason;
 use crate::device::{Capabilities, Medium};
 use crate::ipv4::icmp::UnreachableCode;
 use crate::link::RxFrame;
-use crate::stack::{SendError, TcpId, UdpOptions};
+use crate::stack::{DontFragment, SendError, TcpId, UdpOptions};
 use crate::tcp::congestion::Choice;
 use crate::tcp::{Header, TcpOptions};
 
@@ -269,7 +269,8 @@ fn all_users_of_a_path_learn() {
     let now = link.now;
     let stack = &mut link.ends[1].stack;
     let any = "0.0.0.0:0".parse().unwrap();
-    let udp = stack.udp_bind(any, UdpOptions::new()).unwrap();
+    let options = UdpOptions::new().dont_fragment(DontFragment::On);
+    let udp = stack.udp_bind(any, options).unwrap();
     let max = 1280 - 28;
     let refused = SendError::TooBig { len: max + 1, max };
     let sent = stack.udp_send_to(now, udp, Some(at), &[0; 1253]);

@@ -12,7 +12,7 @@ use crate::stack::Stack;
 use crate::stack::ids::{InterfaceId, TcpId};
 use crate::stack::ip::Outbound;
 use crate::stack::net::Net;
-use crate::stack::packet::{Delivery, Flow, Waiter};
+use crate::stack::packet::{Delivery, Flow, Fragmenting, Waiter};
 use crate::stack::path::Path;
 use crate::stack::transmit::{FrameBudget, SenderTurn};
 use crate::stack::wheel::TimerKey;
@@ -139,6 +139,7 @@ impl Slot {
             let len = self.connection.emit(plan, &mut header, payload);
             let (on, cut): (_, Cut) = (self.path.on, plan.segment());
             let packet = Outbound {
+                fragmenting: Fragmenting::Never,
                 flow: &self.path.flow,
                 protocol: Protocol::TCP,
                 header: &header[..len],

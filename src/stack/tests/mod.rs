@@ -7,6 +7,7 @@ mod echo;
 mod fragments;
 mod hosts;
 mod ingress;
+mod leaving;
 mod neighbours;
 mod ping;
 mod rules;

@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use super::Around;
 use super::socket::{
-    BindError, ConnectUdpError, Datagram, Pending, RecvError, SendError, UdpOptions, UdpSocket,
-    charge,
+    BindError, ConnectUdpError, Datagram, DontFragment, Pending, RecvError, SendError, UdpOptions,
+    UdpSocket, charge,
 };
 use crate::base::{Instant, Protocol};
 use crate::link::{MAX_IP_LEN, SegmentKind};
@@ -21,7 +21,7 @@ use crate::stack::ids::{Id, InterfaceId, StaleId, UdpId};
 use crate::stack::interface::Ready;
 use crate::stack::ip;
 use crate::stack::net::Net;
-use crate::stack::packet::{Flow, OwnedPacket, Waiter};
+use crate::stack::packet::{Flow, Fragmenting, OwnedPacket, Waiter};
 use crate::stack::path::{Route, RouteError};
 use crate::stack::tuple::{InUse, Tuple, is_link_local};
 use crate::stack::{Call, Stack};
@@ -364,7 +364,17 @@ impl UdpSocket {
         let ip = ip::header_len(to.ip());
         let headers = ip + udp::HEADER_LEN;
         let one = segment.map_or(len, |size| len.min(usize::from(size.get())));
-        let room = route.mtu.min(MAX_IP_LEN) - headers;
+        let dont = self.options.dont_fragment;
+        let mtu = match dont {
+            DontFragment::Probe => around.net.interfaces[route.on.index()].mtu(),
+            _ => route.mtu,
+        };
+        let may_be_cut = one == len && dont.fragmenting() != Fragmenting::Never;
+        let room = if may_be_cut {
+            ip::longest(to.ip()) - udp::HEADER_LEN
+        } else {
+            mtu.min(MAX_IP_LEN) - headers
+        };
         if one > room {
             return Err(SendError::TooBig {
                 len: one,
@@ -372,7 +382,7 @@ impl UdpSocket {
             });
         }
         let all = MAX_IP_LEN - headers;
-        if len > all {
+        if len > all && len > one {
             return Err(SendError::TooBig { len, max: all });
         }
         let charge = charge(len, segment);
@@ -475,5 +485,6 @@ fn owned(socket: &UdpSocket, route: &Route, pending: Pending, ttl: u8) -> OwnedP
     udp::Fields::new(socket.local.port(), pending.to.port()).emit(pending.data.len(), &mut header);
     let mut packet = OwnedPacket::new(flow, Protocol::UDP, &header, pending.data);
     packet.segment = pending.segment;
+    packet.fragmenting = socket.options.dont_fragment.fragmenting();
     packet
 }

@@ -336,6 +336,7 @@ impl UdpSocket {
                     continue;
                 }
             };
+            let before = around.net.counters.fragments_sent;
             match self.offer(now, id, &route, first, around.net, out)? {
                 Delivery::Full => return Ok(SenderTurn::Full),
                 Delivery::Unresolved => return Ok(SenderTurn::Waiting),
@@ -350,7 +351,9 @@ impl UdpSocket {
             let kind = SegmentKind::Udp;
             let segment = first.segment.map(|size| Segmentation { kind, size });
             let device = &around.net.interfaces[on.index()].line.capabilities;
-            budget.spend(device.cost(first.data.len(), segment));
+            // Each fragment is a frame.
+            let cost = device.cost(first.data.len(), segment);
+            budget.spend(cost.max(around.net.fragments_since(before)));
             around.net.counters.udp_datagrams_sent += first.datagrams();
             self.pop_send();
             self.told_room(id, around);
@@ -377,6 +380,7 @@ impl UdpSocket {
             header: &header,
             payload: core::slice::from_ref(&pending.data),
             segment: pending.segment,
+            fragmenting: self.options.dont_fragment.fragmenting(),
             ect: false,
         };
         net.send_datagram(now, route.on, id, &packet, out)

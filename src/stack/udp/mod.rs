@@ -17,7 +17,9 @@ pub(super) use socket::OVERHEAD;
 pub(super) use socket::UdpSockets;
 #[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
 pub(crate) use socket::charge_received;
-pub use socket::{BindError, ConnectUdpError, Datagram, RecvError, SendError, UdpOptions};
+pub use socket::{
+    BindError, ConnectUdpError, Datagram, DontFragment, RecvError, SendError, UdpOptions,
+};
 
 use super::Stack;
 use super::event::Events;

@@ -10,6 +10,7 @@ use std::io;
 use bytes::Bytes;
 
 use crate::stack::ids::{Slab, StaleId, UdpId};
+use crate::stack::packet::Fragmenting;
 use crate::stack::path::{LargeSent, RouteError};
 use crate::stack::slices::Slices;
 use crate::stack::tuple::Tuple;
@@ -31,6 +32,35 @@ pub(crate) fn charge_received(data: &Slices) -> usize {
 /// All UDP sockets of a stack.
 pub(in crate::stack) type UdpSockets = Slab<UdpId, UdpSocket>;
 
+/// What becomes of a datagram above the path's MTU, and whether routers may cut one: Linux's `IP_MTU_DISCOVER` and
+/// `IPV6_MTU_DISCOVER`.
+///
+/// IPv6 has no DF: there routers cut nothing, and `Off` is `Auto`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DontFragment {
+    /// It leaves in fragments. One that fits has DF, so that routers tell of smaller MTUs. The default, as Linux's is
+    /// (`IP_PMTUDISC_WANT`).
+    #[default]
+    Auto,
+    /// It leaves in fragments, and routers may cut any (`IP_PMTUDISC_DONT`).
+    Off,
+    /// It is refused, and each has DF (`IP_PMTUDISC_DO`).
+    On,
+    /// The same, by the interface's MTU: what is known of the path is passed over, to find out more (`IP_PMTUDISC_PROBE`; RFC 8899).
+    Probe,
+}
+
+impl DontFragment {
+    pub(in crate::stack) const fn fragmenting(self) -> Fragmenting {
+        match self {
+            Self::Auto => Fragmenting::Here,
+            Self::Off => Fragmenting::Anywhere,
+            Self::On | Self::Probe => Fragmenting::Never,
+        }
+    }
+}
+
 /// Settings of a UDP socket.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
@@ -41,6 +71,7 @@ pub struct UdpOptions {
     pub(crate) tos: u8,
     pub(crate) dual_stack: bool,
     pub(crate) report_errors: bool,
+    pub(crate) dont_fragment: DontFragment,
 }
 
 impl Default for UdpOptions {
@@ -52,6 +83,7 @@ impl Default for UdpOptions {
             tos: 0,
             dual_stack: false,
             report_errors: false,
+            dont_fragment: DontFragment::Auto,
         }
     }
 }
@@ -102,6 +134,14 @@ impl UdpOptions {
     pub fn dual_stack(self, both: bool) -> Self {
         Self {
             dual_stack: both,
+            ..self
+        }
+    }
+
+    /// What becomes of datagrams above the path's MTU (default: [`DontFragment::Auto`]).
+    pub fn dont_fragment(self, dont: DontFragment) -> Self {
+        Self {
+            dont_fragment: dont,
             ..self
         }
     }
@@ -315,8 +355,8 @@ pub enum SendError {
     /// The destination's port is 0, or its address is of a family that the socket does not take.
     #[error("{0} cannot be sent to from this socket")]
     To(SocketAddr),
-    /// Larger than the MTU allows, and nothing is fragmented; or several datagrams at once that are
-    /// more than the whole send buffer.
+    /// Larger than a datagram may be, or than the MTU where it must not be fragmented ([`DontFragment`]) or is one of several; or
+    /// several datagrams at once that are more than the whole send buffer.
     #[error("{len} bytes of data are above the {max} that fit")]
     TooBig {
         /// Bytes of data given.
