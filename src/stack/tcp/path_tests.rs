@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::regression_tests::icmp_error;
 use super::tests::{Link, SERVER};
-use crate::base::DropReason;
+use crate::base::{DropReason, Random, Seed};
 use crate::device::{Capabilities, Medium};
 use crate::ipv4::icmp::UnreachableCode;
 use crate::link::RxFrame;
@@ -369,5 +369,83 @@ fn an_ack_in_between_finds_no_loss() {
         assert!(got == text(LEN));
         let counters = link.ends[1].stack.counters();
         assert_eq!(counters.tcp_fast_retransmits, 0, "{options:?}");
+    }
+}
+
+/// A path whose width changes, that loses one packet of twenty and one word of five, and now and then says what is
+/// not true: everything arrives, and each octet is in one place all the while.
+#[test]
+fn a_path_that_changes_under_a_transfer() {
+    const LEN: usize = 500_000;
+    let (options, mut lowered) = (every_kind(), 0);
+    for seed in 0..48u64 {
+        let mut random = Random::new(Seed::from_number(seed).key("path test"));
+        let mut link = match seed % 2 {
+            0 => Link::new(),
+            _ => Link::over(&Capabilities::plain(Medium::Ip, 1500)),
+        };
+        let kind = &options[usize::try_from(seed).unwrap() % options.len()];
+        let (client, server) = link.connected_with(kind);
+        let data = text(LEN);
+        let (mut written, mut got, mut mtu) = (0, Vec::new(), 1500);
+        let end = link.now + Duration::from_secs(600);
+        while got.len() < LEN {
+            assert!(link.now < end, "seed {seed}: {} of {LEN}, {mtu}", got.len());
+            if random.below(8) == 0 {
+                mtu = [1500, 1280, 1006, 576][usize::try_from(random.below(4)).unwrap()];
+            }
+            let stack = &mut link.ends[1].stack;
+            let room = stack.tcp_write(link.now, client, &data[written..]);
+            written += room.unwrap_or(0);
+            for from in [1, 0] {
+                for frame in link.swallow(from) {
+                    link.deal(from, frame, mtu, &mut random);
+                }
+            }
+            let stack = &mut link.ends[0].stack;
+            while let Ok(chunk) = stack.tcp_read_chunk(link.now, server, 1 << 20) {
+                got.extend_from_slice(&chunk);
+                if chunk.is_empty() {
+                    break;
+                }
+            }
+            link.tick();
+        }
+        assert!(got == data, "seed {seed}");
+        lowered += link.lowered();
+    }
+    assert!(lowered > 48, "{lowered}");
+}
+
+impl Link {
+    /// What a bad path makes of a frame.
+    fn deal(&mut self, from: usize, frame: RxFrame, mtu: usize, random: &mut Random) {
+        let wide = from == 1 && packet_len(&frame) > mtu;
+        let (lost, unsaid) = (random.below(20) == 0, random.below(5) == 0);
+        if from == 1 && (if wide { !unsaid } else { random.below(30) == 0 }) {
+            let code = UnreachableCode::FRAGMENTATION_NEEDED;
+            let told = match random.below(10) {
+                0 => u16::try_from(random.below(2000)).unwrap(),
+                _ => u16::try_from(mtu).unwrap(),
+            };
+            let quote = &frame.data[..frame.data.len().min(548)];
+            icmp_error(self, code, told, quote);
+        }
+        if !wide && !lost {
+            let to = &mut self.ends[1 - from];
+            to.stack.handle_frame(self.now, to.on, frame);
+        }
+    }
+
+    /// Goes on to when something is due, if nothing is to be sent now.
+    fn tick(&mut self) {
+        if self.ends.iter().any(|end| end.stack.wants_transmit(end.on)) {
+            return;
+        }
+        let due = self.ends.iter().filter_map(|end| end.stack.poll_timeout());
+        self.now = due.min().map_or(self.now, |due| self.now.max(due));
+        for end in &mut self.ends {
+            end.stack.handle_timeout(self.now);
+        }
     }
 }
