@@ -335,7 +335,6 @@ impl World {
             R::TcpChecksum,
             R::TcpBadSyn,
             R::DeviceRefused,
-            R::TooBig,
         ];
         for stack in self.stacks() {
             let drops = &stack.counters().drops;

@@ -74,6 +74,8 @@ pub struct Peer {
     pub flows: Vec<Flow>,
     /// What the stack has not received yet, by the interface that it goes to.
     pub coming: Vec<VecDeque<RxFrame>>,
+    /// What has come of a datagram in fragments, headers of the first and all, by interface.
+    open: Vec<Vec<u8>>,
     pub answering: bool,
     /// The frames that the stack sent last, from IP on.
     pub last: Vec<(usize, Vec<u8>)>,
@@ -91,6 +93,7 @@ impl Peer {
     pub fn new(capabilities: Vec<Capabilities>) -> Self {
         Self {
             coming: vec![VecDeque::new(); capabilities.len()],
+            open: vec![vec![]; capabilities.len()],
             capabilities,
             flows: vec![],
             answering: true,
@@ -205,6 +208,15 @@ impl Peer {
         packet: &[u8],
         partial: Option<(usize, usize)>,
     ) {
+        let together;
+        let packet = match self.piece(on, packet) {
+            None => packet,
+            Some(None) => return,
+            Some(Some(whole)) => {
+                together = whole;
+                &together[..]
+            }
+        };
         let (src, dst, protocol, body, pseudo): (IpAddr, IpAddr, _, _, _);
         if packet[0] >> 4 == 4 {
             let (header, rest) = ipv4::Header::parse(packet).expect("a sound header");
@@ -250,6 +262,58 @@ impl Peer {
         } else if protocol == Protocol::UDP {
             udp::Header::parse(body).expect("a sound datagram");
         }
+    }
+
+    /// A fragment, if it is one, and the packet that it completes, if it does. The fragments of a datagram come one behind the
+    /// other: nothing else gets between them.
+    fn piece(&mut self, on: usize, packet: &[u8]) -> Option<Option<Vec<u8>>> {
+        let open = &mut self.open[on];
+        let v4 = packet[0] >> 4 == 4;
+        let (offset, more, start);
+        if v4 {
+            let (header, _) = ipv4::Header::parse(packet).expect("a sound header");
+            (offset, more) = (header.fragment_offset(), header.more_fragments());
+            start = 20;
+        } else if packet[6] == 44 {
+            let word = u16::from_be_bytes([packet[42], packet[43]]);
+            (offset, more) = (usize::from(word & !7), word & 1 == 1);
+            start = 48;
+        } else {
+            (offset, more, start) = (0, false, 40);
+        }
+        if offset == 0 && !more {
+            open.clear();
+            return None;
+        }
+        let data = &packet[start..];
+        assert!(!more || data.len().is_multiple_of(8));
+        if offset == 0 {
+            open.clear();
+            open.extend(&packet[..start]);
+        }
+        assert_eq!(open.len(), start + offset, "no gap, no overlap");
+        let id = if v4 { 4..6 } else { 44..48 };
+        assert_eq!(open[id.clone()], packet[id]);
+        open.extend(data);
+        if more {
+            return Some(None);
+        }
+        let mut whole = core::mem::take(open);
+        if !v4 {
+            whole[6] = whole[40];
+            whole.drain(40..48);
+        }
+        let len = whole.len() - if v4 { 0 } else { 40 };
+        let at = if v4 { 2 } else { 4 };
+        let len = u16::try_from(len).expect("64 KiB at most");
+        whole[at..at + 2].copy_from_slice(&len.to_be_bytes());
+        if v4 {
+            whole[6..8].fill(0);
+            whole[10..12].fill(0);
+            let sum = wire::checksum(&[&whole[..20]]);
+            whole[10..12].copy_from_slice(&sum);
+        }
+        Some(Some(whole))
     }
 
     fn on_ndp(
