@@ -5,7 +5,7 @@
 //! quoted left it.
 //!
 //! Nothing is evicted before its time, or whoever is believed of many destinations could have those forgotten that
-//! are in use. When there is no room the connection that was told keeps the value alone.
+//! are in use. When there is no room the connection that was told keeps the value alone, until it finds its path anew.
 
 use core::net::IpAddr;
 use core::time::Duration;
