@@ -114,7 +114,7 @@ impl Stack {
                 more = More::Budget;
                 break;
             }
-            if self.net.interfaces[on.index()].line.leaving.is_some() {
+            if self.net.is_leaving(on) {
                 if self.transmit_leaving(now, on, out, &mut budget)? == Turn::Full {
                     more = More::DeviceFull;
                     break;

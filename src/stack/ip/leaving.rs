@@ -83,6 +83,11 @@ impl Identifications {
 }
 
 impl Net {
+    /// Has a datagram left in part? Then nothing else leaves, though the device may have room again.
+    pub(in crate::stack) fn is_leaving(&self, on: InterfaceId) -> bool {
+        self.interfaces[on.index()].line.leaving.is_some()
+    }
+
     /// Fragments that have left since there were so many.
     pub(in crate::stack) fn fragments_since(&self, before: u64) -> usize {
         usize::try_from(self.counters.fragments_sent - before).unwrap_or(usize::MAX)
@@ -98,9 +103,7 @@ impl Net {
         mtu: usize,
         out: &mut T,
     ) -> Result<Delivery, DeviceError> {
-        if self.interfaces[on.index()].line.leaving.is_some() {
-            return Ok(Delivery::Full);
-        }
+        debug_assert!(!self.is_leaving(on), "nothing else is sent before");
         let ends = (packet.flow.src, packet.flow.dst);
         let extension = if ends.1.is_ipv6() { FRAGMENT_LEN } else { 0 };
         let room = mtu.saturating_sub(header_len(ends.1) + extension);

@@ -213,6 +213,46 @@ fn r58_a_full_device_mixes_no_datagrams() {
     }
 }
 
+/// A device that is full for a moment, at every third frame.
+#[derive(Default)]
+struct Moody(usize, Recorder);
+
+impl Transmit for Moody {
+    fn transmit(&mut self, now: Instant, frame: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        self.0 += 1;
+        if self.0.is_multiple_of(3) {
+            return Ok(Sent::Full);
+        }
+        self.1.transmit(now, frame)
+    }
+}
+
+/// r58: the device may have room again at once; what it refused leaves first all the same.
+#[test]
+fn r58_nothing_gets_between_the_fragments_of_a_datagram() {
+    let (mut rig, id) = ready(UdpOptions::new());
+    let closed = rig
+        .stack
+        .udp_bind(addr("[::]:10"), UdpOptions::new().dual_stack(true))
+        .unwrap();
+    for len in [4000, 10, 5000, 20] {
+        send(&mut rig, id, TARGETS[0], &text(len));
+        send(&mut rig, closed, TARGETS[0], &text(len));
+    }
+    rig.stack.udp_close(closed);
+    let mut device = Moody::default();
+    while rig.stack.wants_transmit(rig.on) {
+        rig.stack
+            .poll_transmit(rig.now, rig.on, &mut device)
+            .unwrap();
+    }
+    rig.device().frames = device.1.frames;
+    let whole = together(&rig.drain(), 1500);
+    let mut lens: Vec<_> = whole.iter().map(|piece| piece.data.len() - 8).collect();
+    lens.sort_unstable();
+    assert_eq!(lens, [10, 10, 20, 20, 4000, 4000, 5000, 5000]);
+}
+
 /// What the device drops of a datagram takes the rest with it: no other fragment is of use.
 #[test]
 fn a_fragment_that_is_dropped_ends_its_datagram() {
@@ -404,6 +444,20 @@ fn budgets_count_fragments() {
     assert!((128..128 + 41).contains(&sent), "{sent} frames");
     assert_eq!((progress.more, progress.sent), (More::Budget, 4));
     assert_eq!(together(&rig.drain(), 1500).len(), 10);
+}
+
+/// Those of what waits without a socket, too.
+#[test]
+fn budgets_count_fragments_of_the_outbox() {
+    let (mut rig, id) = ready(UdpOptions::new());
+    for _ in 0..10 {
+        send(&mut rig, id, TARGETS[0], &text(60_000));
+    }
+    rig.stack.udp_close(id);
+    let progress = rig.send_once();
+    let sent = rig.device().frames.len();
+    assert!((128..128 + 41).contains(&sent), "{sent} frames");
+    assert_eq!(progress.more, More::Budget);
 }
 
 /// The first fragment that an error quotes tells whose it was.

@@ -353,10 +353,14 @@ impl UdpSocket {
             let device = &around.net.interfaces[on.index()].line.capabilities;
             // Each fragment is a frame.
             let cost = device.cost(first.data.len(), segment);
-            budget.spend(cost.max(around.net.fragments_since(before)));
+            let fragments = around.net.fragments_since(before);
+            budget.spend(cost.max(fragments));
             around.net.counters.udp_datagrams_sent += first.datagrams();
             self.pop_send();
             self.told_room(id, around);
+            if fragments > 0 && around.net.is_leaving(on) {
+                return Ok(SenderTurn::Full);
+            }
         }
     }
 
