@@ -96,8 +96,8 @@ impl Datagram {
         }
     }
 
-    /// Bytes that it counts against its socket's buffer: 128 more than its data
-    /// ([`UdpOptions::recv_buffer`]).
+    /// Bytes that it counts against its socket's buffer: 128 more than its data, and 32 for each fragment
+    /// of one that came in several ([`UdpOptions::recv_buffer`]).
     pub const fn charged_bytes(&self) -> usize {
         self.charge.bytes
     }

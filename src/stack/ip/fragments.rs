@@ -101,7 +101,8 @@ impl Stack {
             pointer: 9,
             upper: 0,
         });
-        self.take_piece(now, key, place, (judged.tos, packet.slice_ref(data)), head)
+        let piece = (judged.tos, packet.slice_ref(data));
+        self.take_piece((now, arrival.meta.at), key, place, piece, head)
     }
 
     /// Takes a piece of an IPv6 packet; `packet` is all of it, its header too.
@@ -142,12 +143,14 @@ impl Stack {
             protocol: Protocol(0),
             id: fragment.id,
         };
-        self.take_piece(now, key, place, (judged.tos, data), head)
+        let piece = (judged.tos, data);
+        self.take_piece((now, arrival.meta.at), key, place, piece, head)
     }
 
+    /// `at` is when the device had it.
     fn take_piece(
         &mut self,
-        now: Instant,
+        (now, at): (Instant, Instant),
         key: Key,
         place: Place,
         (tos, data): (u8, Bytes),
@@ -174,12 +177,16 @@ impl Stack {
                 self.net.counters.drops.add(reason, pieces - 1);
                 Err(reason)
             }
-            Taken::Whole(whole) => self.handle_whole(now, whole),
+            Taken::Whole(whole) => self.handle_whole((now, at), whole),
         }
     }
 
-    /// A datagram is whole: on to its protocol.
-    fn handle_whole(&mut self, now: Instant, whole: Whole<Head>) -> Result<(), DropReason> {
+    /// A datagram is whole, its last piece received `at`: on to its protocol.
+    fn handle_whole(
+        &mut self,
+        (now, at): (Instant, Instant),
+        whole: Whole<Head>,
+    ) -> Result<(), DropReason> {
         let Whole {
             head,
             mut pieces,
@@ -190,6 +197,8 @@ impl Stack {
         // What the device said of one frame holds for no datagram of several.
         arrival.meta.checksum = RxChecksum::Unknown;
         arrival.meta.segment_size = None;
+        // It came when all of it had.
+        arrival.meta.at = at;
         let judged = Judged {
             tos: head.judged.tos & !0b11 | ecn,
             ..head.judged

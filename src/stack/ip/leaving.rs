@@ -10,8 +10,8 @@ use core::net::IpAddr;
 
 use bytes::Bytes;
 
-use super::header_len;
 use super::output::{Outbound, link_header};
+use super::{header_len, prefix};
 use crate::base::checksum::Sum;
 use crate::base::{Instant, KeyedState, MacAddr, Protocol, Seed};
 use crate::device::{DeviceError, Transmit};
@@ -64,21 +64,30 @@ impl Identifications {
     }
 
     /// The next one between these; IPv4 has room for the low 16 bits.
-    pub(in crate::stack) fn next(
+    pub(in crate::stack) fn next(&mut self, ends: (IpAddr, IpAddr), protocol: Protocol) -> u32 {
+        self.reserve(ends, protocol, 1)
+    }
+
+    /// The first of the next so many.
+    pub(in crate::stack) fn reserve(
         &mut self,
         (src, dst): (IpAddr, IpAddr),
         protocol: Protocol,
+        many: usize,
     ) -> u32 {
         // RFC 791 §3.2 has one for each protocol; RFC 8200 §4.5 for each pair of addresses.
         let protocol = if dst.is_ipv4() { protocol.0 } else { 0 };
-        let hash = |state: &KeyedState| state.hash_one((src, dst, protocol));
+        let hash = |state: &KeyedState, dst: IpAddr| state.hash_one((src, dst, protocol));
         let low = |hash: u64| u32::try_from(hash & 0xffff_ffff).unwrap_or(0);
         self.counters.resize(COUNTERS, 0);
-        let bucket = usize::try_from(hash(&self.bucket) % COUNTERS as u64).unwrap_or(0);
+        // RFC 7739 §5.3: who has a whole prefix finds out no other's counter by trying all of his addresses.
+        let shared = hash(&self.bucket, prefix(dst));
+        let bucket = usize::try_from(shared % COUNTERS as u64).unwrap_or(0);
         let counter = &mut self.counters[bucket];
         // RFC 6864 §4.2: a datagram that is sent again is another one.
-        *counter = counter.wrapping_add(1);
-        low(hash(&self.start)).wrapping_add(*counter)
+        let first = counter.wrapping_add(1);
+        *counter = counter.wrapping_add(u32::try_from(many).unwrap_or(u32::MAX));
+        low(hash(&self.start, dst)).wrapping_add(first)
     }
 }
 

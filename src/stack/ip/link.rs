@@ -26,6 +26,9 @@ impl Stack {
         }
         self.net.counters.rx_frames += 1;
         self.net.counters.rx_bytes += frame.data.len() as u64;
+        // Fragments that wait keep their chunks no longer than others fill as many.
+        let received = self.net.counters.rx_bytes;
+        self.net.reassembly.unpin(received);
         let RxFrame { data, mut meta, .. } = frame;
         meta.at = meta.at.min(now);
         if !self.config.trust_partial && matches!(meta.checksum, RxChecksum::Partial(_)) {

@@ -32,7 +32,7 @@ pub(super) use quote::Quoted;
 /// Datagrams that have come in part.
 pub(super) type Incomplete = reassembly::Reassembly<fragments::Head>;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use bytes::{Buf, Bytes};
 
@@ -143,6 +143,14 @@ fn quote(protocol: Protocol, packet: &Bytes) -> Bytes {
         Bytes::new()
     } else {
         packet.clone()
+    }
+}
+
+/// What one station may have all addresses of: itself in IPv4, 64 bits of prefix in IPv6 (RFC 4291 §2.5.4).
+fn prefix(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(a) => Ipv6Addr::from_bits(a.to_bits() >> 64 << 64).into(),
     }
 }
 

@@ -263,16 +263,20 @@ impl Net {
         let payload_len: usize = packet.payload.iter().map(Bytes::len).sum();
         let len = packet.header.len() + payload_len;
         let mut id = 0;
-        if packet.fragmenting != Fragmenting::Never && packet.segment.is_none() {
+        if packet.fragmenting != Fragmenting::Never {
             let dst = packet.flow.dst;
             let mtu = self.path_mtu(on, dst);
-            if header_len(dst) + len > mtu {
+            if packet.segment.is_none() && header_len(dst) + len > mtu {
                 return self.transmit_cut(now, (on, mac), packet, mtu, out);
             }
-            if packet.fragmenting == Fragmenting::Anywhere {
-                id = self
-                    .identifications
-                    .next((packet.flow.src, dst), packet.protocol);
+            // What is whole has none in IPv6.
+            if packet.fragmenting == Fragmenting::Anywhere && dst.is_ipv4() {
+                // RFC 6864 §4.3: who cuts a super-segment counts on from the first one's.
+                let many = packet.segment.map_or(1, |size| {
+                    payload_len.div_ceil(usize::from(size.get())).max(1)
+                });
+                let ends = (packet.flow.src, dst);
+                id = self.identifications.reserve(ends, packet.protocol, many);
             }
         }
         let interface = &self.interfaces[on.index()];

@@ -13,9 +13,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use bytes::Bytes;
 
 use super::pieces::{Added, Pieces};
+use super::prefix;
 use crate::base::{DropReason, Instant, KeyedState, Protocol};
 use crate::stack::config::Config;
 use crate::stack::ids::InterfaceId;
+use crate::stack::tuple::is_link_local;
 
 /// RFC 8200 §4.5: 60 seconds from the piece that came first; RFC 1122 §3.3.2: fixed, 60 to 120 seconds.
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -30,7 +32,7 @@ const PIECE_COST: usize = 128;
 /// *Fixed*: no link in use has so small an MTU that a datagram comes in more; 64 KiB over 296 bytes are 238.
 const PIECES: usize = 256;
 
-/// *Fixed*: one sender has at most this share of everything.
+/// *Fixed*: one sender has at most this share of everything, but for his only datagram.
 const SENDERS: usize = 4;
 
 /// A piece that waits pins the chunk it was received into. When so many bytes of frames have come
@@ -46,6 +48,17 @@ pub(crate) struct Key {
     /// [`Protocol(0)`](Protocol) for IPv6.
     pub(crate) protocol: Protocol,
     pub(crate) id: u32,
+}
+
+impl Key {
+    /// Whose share it takes: who has a /64 has all of its addresses, but a link-local one is a neighbour's.
+    fn sender(&self) -> IpAddr {
+        if is_link_local(self.src) {
+            self.src
+        } else {
+            prefix(self.src)
+        }
+    }
 }
 
 /// One piece, checked for what its own header tells.
@@ -162,7 +175,6 @@ impl<H> Reassembly<H> {
         key: Key,
         piece: Piece<H>,
     ) -> Taken<H> {
-        self.unpin(received);
         if !self.datagrams.contains_key(&key) {
             self.open(now, key);
         }
@@ -182,6 +194,7 @@ impl<H> Reassembly<H> {
         match datagram.pieces.add(piece.offset, data, piece.more) {
             Added::New => {}
             Added::Again => return Self::dropped(DropReason::FragmentDuplicate, 1),
+            Added::Overlap if key.src.is_ipv4() => return self.forget(key),
             Added::Overlap => return self.spoil(key, DropReason::FragmentOverlap),
             Added::TooMany => return self.spoil(key, DropReason::FragmentLimit),
         }
@@ -240,8 +253,8 @@ impl<H> Reassembly<H> {
             spoiled: None,
         };
         self.ages.insert(self.made, key);
-        self.by_sender.insert((key.src, self.made));
-        self.senders.entry(key.src).or_default().datagrams += 1;
+        self.by_sender.insert((key.sender(), self.made));
+        self.senders.entry(key.sender()).or_default().datagrams += 1;
         self.datagrams.insert(key, datagram);
         self.charge(key, DATAGRAM_COST);
     }
@@ -257,10 +270,20 @@ impl<H> Reassembly<H> {
         let given_back = datagram.charge - DATAGRAM_COST;
         datagram.charge = DATAGRAM_COST;
         self.bytes -= given_back;
-        if let Some(sender) = self.senders.get_mut(&key.src) {
+        if let Some(sender) = self.senders.get_mut(&key.sender()) {
             sender.bytes -= given_back;
         }
         Self::dropped(reason, pieces)
+    }
+
+    /// Drops what there is of an IPv4 datagram that overlaps, and the piece that came.
+    ///
+    /// What comes with its Identification is as likely the next one's: 16 bits come round within the lifetime (RFC 4963), and RFC 5722's
+    /// "including those not yet received" is IPv6's.
+    fn forget(&mut self, key: Key) -> Taken<H> {
+        let removed = self.remove(key);
+        let pieces = removed.map_or(0, |datagram| datagram.pieces.count());
+        Self::dropped(DropReason::FragmentOverlap, 1 + pieces)
     }
 
     const fn dropped(reason: DropReason, pieces: usize) -> Taken<H> {
@@ -288,7 +311,7 @@ impl<H> Reassembly<H> {
 
     fn charge(&mut self, key: Key, bytes: usize) {
         self.bytes += bytes;
-        if let Some(sender) = self.senders.get_mut(&key.src) {
+        if let Some(sender) = self.senders.get_mut(&key.sender()) {
             sender.bytes += bytes;
         }
         if let Some(datagram) = self.datagrams.get_mut(&key) {
@@ -300,10 +323,15 @@ impl<H> Reassembly<H> {
     fn make_room(&mut self, newest: Key) {
         let (bytes, datagrams) = (self.most_bytes, self.most_datagrams);
         loop {
-            let sender = self.senders.get(&newest.src).copied().unwrap_or_default();
-            let oldest = if sender.bytes > bytes / SENDERS || sender.datagrams > datagrams / SENDERS
+            let sender = self
+                .senders
+                .get(&newest.sender())
+                .copied()
+                .unwrap_or_default();
+            let oldest = if sender.bytes > bytes / SENDERS
+                || sender.datagrams > (datagrams / SENDERS).max(1)
             {
-                let mut own = self.by_sender.range((newest.src, 0)..);
+                let mut own = self.by_sender.range((newest.sender(), 0)..);
                 own.next().map(|&(_, made)| made)
             } else if self.bytes > bytes || self.datagrams.len() > datagrams {
                 self.ages.keys().next().copied()
@@ -321,13 +349,13 @@ impl<H> Reassembly<H> {
     fn remove(&mut self, key: Key) -> Option<Datagram<H>> {
         let datagram = self.datagrams.remove(&key)?;
         self.ages.remove(&datagram.made);
-        self.by_sender.remove(&(key.src, datagram.made));
+        self.by_sender.remove(&(key.sender(), datagram.made));
         self.bytes -= datagram.charge;
-        if let Some(sender) = self.senders.get_mut(&key.src) {
+        if let Some(sender) = self.senders.get_mut(&key.sender()) {
             sender.bytes -= datagram.charge;
             sender.datagrams -= 1;
             if sender.datagrams == 0 {
-                self.senders.remove(&key.src);
+                self.senders.remove(&key.sender());
             }
         }
         if self.datagrams.is_empty() {
@@ -343,8 +371,9 @@ impl<H> Reassembly<H> {
         self.senders.shrink_to_fit();
     }
 
-    /// Copies the pieces that have kept a chunk from being used again for long.
-    fn unpin(&mut self, received: u64) {
+    /// Copies the pieces that have kept a chunk from being used again for long: so many bytes of frames have come up to now.
+    #[inline]
+    pub(crate) fn unpin(&mut self, received: u64) {
         while let Some(&(at, key, made, offset)) = self.pinning.front() {
             if received.saturating_sub(at) < PINNED {
                 return;

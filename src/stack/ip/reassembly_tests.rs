@@ -25,6 +25,16 @@ fn key(sender: u8, id: u32) -> Key {
     }
 }
 
+/// The same over IPv6, from this address.
+fn key6(src: &str, id: u32) -> Key {
+    Key {
+        src: src.parse().unwrap(),
+        dst: "fd00::1".parse().unwrap(),
+        protocol: Protocol(0),
+        ..key(2, id)
+    }
+}
+
 /// The byte at each place of every datagram here.
 fn text(range: core::ops::Range<usize>) -> Bytes {
     let byte = |at: usize| u8::try_from(at * 7 % 251).unwrap();
@@ -126,7 +136,7 @@ fn other_text(range: core::ops::Range<usize>, more: bool) -> Piece<u8> {
     }
 }
 
-/// Covers: IP6-21, IP4-31
+/// Covers: IP6-21
 #[test]
 fn an_overlap_drops_the_datagram_and_what_is_still_to_come() {
     let first = || piece(0..1480, true);
@@ -160,6 +170,7 @@ fn an_overlap_drops_the_datagram_and_what_is_still_to_come() {
     ];
     for (what, held, overlap) in cases {
         let mut all = reassembly(4 * MIB, 1024);
+        let key = |_, id| key6("fd00::2", id);
         assert_eq!(reason(&all.add(at(0), 0, key(2, 1), held)), None, "{what}");
         let dropped = all.add(at(1), 0, key(2, 1), overlap);
         assert_eq!(
@@ -186,6 +197,33 @@ fn an_overlap_drops_the_datagram_and_what_is_still_to_come() {
             "{what}"
         );
     }
+}
+
+/// Identifications come round within the lifetime: a fragment that was lost costs its successor nothing but itself.
+///
+/// Covers: IP4-31
+#[test]
+fn an_overlap_in_ipv4_drops_what_is_there_and_poisons_no_identification() {
+    let mut all = reassembly(4 * MIB, 1024);
+    let parts = || {
+        [
+            piece(0..1480, true),
+            piece(1480..2960, true),
+            piece(2960..3000, false),
+        ]
+    };
+    let [_, second, _] = parts();
+    let _ = all.add(at(0), 0, key(2, 1), second);
+    let dropped = all.add(at(1), 0, key(2, 1), piece(1472..2000, true));
+    assert_eq!(
+        reason(&dropped),
+        Some((DropReason::FragmentOverlap, 2)),
+        "both"
+    );
+    assert_eq!((all.held(), all.deadline()), (0, None));
+    let anew = parts().map(|piece| all.add(at(2), 0, key(2, 1), piece));
+    let [_, _, last] = anew;
+    assert_eq!(whole(last).unwrap(), text(0..3000));
 }
 
 /// Covers: IP6-25
@@ -246,6 +284,34 @@ fn who_sends_much_loses_his_own_oldest_first() {
     assert!(whole(all.add(at(2), 0, key(2, 1), piece(1480..1488, false))).is_some());
 }
 
+/// All addresses of a /64 are one sender's; link-local ones are neighbours'.
+#[test]
+fn a_prefix_has_one_share() {
+    for (net, kept, senders) in [("2001:db8:1:2", 16, 1), ("fe80", 40, 40)] {
+        let mut all = reassembly(4 * MIB, 64);
+        let other = key6("2001:db8:1:3::1", 1);
+        let _ = all.add(at(0), 0, other, piece(0..1480, true));
+        for host in 1..=40 {
+            let key = key6(&format!("{net}::{host:x}"), 1);
+            let _ = all.add(at(1), 0, key, piece(0..1480, true));
+        }
+        let held = (all.datagrams.len(), all.senders.len());
+        assert_eq!(held, (kept + 1, senders + 1), "{net}");
+        assert!(whole(all.add(at(2), 0, other, piece(1480..1488, false))).is_some());
+    }
+}
+
+/// A quarter of few is one still.
+#[test]
+fn where_few_datagrams_may_wait_one_does() {
+    for most in 1..8 {
+        let mut all = reassembly(4 * MIB, most);
+        let _ = all.add(at(0), 0, key(2, 1), piece(0..1480, true));
+        let last = all.add(at(0), 0, key(2, 1), piece(1480..1488, false));
+        assert!(whole(last).is_some(), "{most}");
+    }
+}
+
 #[test]
 fn of_many_senders_the_oldest_datagram_gives_way() {
     let mut all = reassembly(4 * MIB, 64);
@@ -300,9 +366,9 @@ fn what_waits_is_copied_when_much_has_come_since() {
     let _ = all.add(at(0), 1000, key(2, 1), long);
     let pinned =
         |all: &Reassembly<u8>| all.datagrams[&key(2, 1)].pieces.first().as_ptr() == chunk.as_ptr();
-    let _ = all.add(at(0), 1000 + PINNED - 1, key(2, 2), piece(0..8, true));
+    all.unpin(1000 + PINNED - 1);
     assert!(pinned(&all));
-    let _ = all.add(at(0), 1000 + PINNED, key(2, 2), piece(8..16, true));
+    all.unpin(1000 + PINNED);
     assert!(!pinned(&all));
     assert!(all.pinning.is_empty());
 }
@@ -392,7 +458,7 @@ proptest! {
         let mut naive = Naive::default();
         for (start, len, last) in units {
             let (start, end, more) = (start * 8, (start + len) * 8, !last || start < 8);
-            let outcome = all.add(at(0), 0, key(2, 1), piece(start..end, more));
+            let outcome = all.add(at(0), 0, key6("fd00::2", 1), piece(start..end, more));
             match naive.add(start, end, more) {
                 None => prop_assert!(reason(&outcome).is_some()),
                 Some(false) => prop_assert!(matches!(outcome, Taken::Held)),

@@ -1,5 +1,6 @@
 //! Datagrams that leave in fragments.
 
+use core::num::NonZeroU16;
 use std::collections::BTreeSet;
 
 use super::*;
@@ -178,6 +179,46 @@ fn dont_fragment_is_the_sockets() {
             assert_eq!(rig.drain().len(), if cut { 2 } else { 0 });
         }
     }
+}
+
+/// What a device cuts of a super-segment without DF has identifications of its own: the next one's begin behind them.
+///
+/// Covers: IP4-36, IP4-38
+#[test]
+fn a_super_segment_without_df_has_an_identification_for_each_part() {
+    let config = InterfaceConfig::new(&Capabilities::full(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .link_local(false)
+        .address("10.0.0.1/24".parse().unwrap());
+    let mut rig = Rig::bare(Config::new(Seed::from_number(1)), config);
+    rig.introduce();
+    let options = UdpOptions::new().dont_fragment(DontFragment::Off);
+    let id = rig.stack.udp_bind(addr("0.0.0.0:9"), options).unwrap();
+    let (to, size) = (Some(addr(TARGETS[0])), NonZeroU16::new(1000));
+    let ids = [3500, 4000, 500].map(|len| {
+        let data = Bytes::from(text(len));
+        rig.stack
+            .udp_send_segmented(rig.now, id, to, data, size.unwrap())
+            .unwrap();
+        let whole = piece(&rig.only());
+        assert!(!whole.df);
+        u16::try_from(whole.id).unwrap()
+    });
+    assert_ne!(ids[0], 0);
+    assert_eq!(ids[1].wrapping_sub(ids[0]), 4, "{ids:?}");
+    assert_eq!(ids[2].wrapping_sub(ids[1]), 4, "{ids:?}");
+}
+
+/// An IPv6 packet that is whole uses none up.
+#[test]
+fn what_is_whole_in_ipv6_has_no_identification() {
+    let (mut rig, id) = ready(UdpOptions::new().dont_fragment(DontFragment::Off));
+    let mut ids = Vec::new();
+    for len in [2000, 10, 2000] {
+        send(&mut rig, id, TARGETS[1], &text(len));
+        ids.push(together(&rig.drain(), 1500)[0].id);
+    }
+    assert_eq!(ids[2], ids[0].wrapping_add(1));
 }
 
 /// Covers: IP4-33, IP6-22. r58: wherever the device is full, each datagram goes on where it stopped, before any other.
@@ -429,6 +470,21 @@ fn identifications_do_not_repeat_and_tell_nothing() {
     assert!(a.iter().zip(&b).all(|(a, b)| a != b));
     let other = ip::Identifications::new(&Seed::from_number(1)).next(to(0), Protocol::ICMP);
     assert_ne!(other, a[0], "each protocol has its own");
+    // Nobody has more than one counter for his prefix to look for another's with.
+    let mut ids = ip::Identifications::new(&seed);
+    let to = |n: u128| {
+        let dst = u128::from(PEER6) + n;
+        (IpAddr::V6(OURS6), IpAddr::V6(dst.into()))
+    };
+    let first = ids.next(to(0), Protocol::UDP);
+    for n in 1..=64 {
+        ids.next(to(n), Protocol::UDP);
+    }
+    assert_eq!(
+        ids.next(to(0), Protocol::UDP),
+        first.wrapping_add(65),
+        "one counter for the prefix"
+    );
 }
 
 /// Each fragment is a frame of the budget.

@@ -67,6 +67,10 @@ impl Stack {
         if let Some(first) = pieces.first_mut() {
             first.advance(udp::HEADER_LEN.min(first.len()));
         }
+        // The first piece may bring the header alone.
+        if pieces.len() > 1 && pieces[0].is_empty() {
+            pieces.remove(0);
+        }
         // Small pieces cost more than their bytes.
         let data = if length < pieces.len().saturating_mul(self.config.copy_below) {
             join(&pieces).into()
