@@ -104,7 +104,8 @@ impl UdpOptions {
         }
     }
 
-    /// Bytes that may wait to be received (default 212,992, Linux's `rmem_default`), charged alike.
+    /// Bytes that may wait to be received (default 212,992, Linux's `rmem_default`), charged alike, and
+    /// with 32 more for each slice of one that came in fragments.
     pub fn recv_buffer(self, bytes: usize) -> Self {
         Self {
             recv_buffer: bytes,
