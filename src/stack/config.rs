@@ -204,7 +204,8 @@ impl Config {
     }
 
     /// Destinations whose path is known to be narrower than the interface (default 1024, docs/choices.md). With
-    /// as many no further one is remembered: a connection that is told by a router heeds that itself.
+    /// as many no further one is remembered: a connection that is told by a router heeds that itself, for as long
+    /// as it lives.
     #[must_use]
     pub fn path_mtu_limit(self, destinations: usize) -> Self {
         Self {
@@ -214,7 +215,8 @@ impl Config {
     }
 
     /// After what time a path is taken to be as wide as the interface again (default 10 minutes, RFC 1191
-    /// §6.3, RFC 8201 §5.3; Linux's `mtu_expires`); five minutes at least (RFC 8201 §4), `None`: never.
+    /// §6.3, RFC 8201 §5.3; Linux's `mtu_expires`); five minutes at least (RFC 8201 §4), `None`: never,
+    /// and the places of [`path_mtu_limit`](Self::path_mtu_limit) are never free again.
     #[must_use]
     pub fn path_mtu_life(self, time: Option<Duration>) -> Self {
         Self {

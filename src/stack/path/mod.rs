@@ -47,6 +47,8 @@ pub(crate) struct Path {
     pub(crate) on: InterfaceId,
     /// The largest IP packet, in bytes.
     mtu: u16,
+    /// The same as its socket alone was told, for whom there was no room in the table; `u16::MAX`: nothing.
+    alone: u16,
     /// That of [`Paths`] when it was found: with another one it is found anew.
     generation: u32,
 }
@@ -126,9 +128,12 @@ impl Path {
         self.mtu.into()
     }
 
-    /// What its socket was told, be it remembered for others or not.
+    /// What its socket was told. If that was not remembered for all the path keeps it, however often it is found
+    /// anew: nobody measures when it would be old.
     pub(crate) fn narrow(&mut self, mtu: u16) {
-        self.mtu = self.mtu.min(mtu);
+        if mtu < self.mtu {
+            (self.mtu, self.alone) = (mtu, mtu);
+        }
     }
 }
 
@@ -203,19 +208,27 @@ impl Net {
             flow,
             on,
             mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
+            alone: u16::MAX,
             generation: self.paths.generation,
         }
     }
 
     /// The same path as it is now: over a gateway that lives. Where none is left it stays as it was.
     pub(crate) fn path_again(&self, path: &Path) -> Path {
-        let Path { mut flow, on, .. } = *path;
+        let Path {
+            mut flow,
+            on,
+            alone,
+            ..
+        } = *path;
         if !is_on_link_only(flow.dst)
             && let Some((_, next_hop)) = self.paths.routes.lookup_again(flow.dst, on)
         {
             flow.next_hop = next_hop;
         }
-        self.path(on, flow)
+        let mut again = self.path(on, flow);
+        again.narrow(alone);
+        again
     }
 
     /// The largest IP packet that gets from the interface `on` to `dst` whole, in bytes: the one place to ask.

@@ -5,7 +5,7 @@
 //! quoted left it.
 //!
 //! Nothing is evicted before its time, or whoever is believed of many destinations could have those forgotten that
-//! are in use. When there is no room the connection that was told keeps the value alone, until it finds its path anew.
+//! are in use. When there is no room the connection that was told keeps the value alone, for as long as it lives.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -102,6 +102,8 @@ impl Mtus {
         if !self.known.contains_key(&key) && self.known.len() >= self.limit {
             return false;
         }
+        // RFC 8201 §4 (PMT-5): who was told may have taken it for wider than it is known to be.
+        let mtu = self.known.get(&key).map_or(mtu, |known| mtu.min(known.mtu));
         // RFC 8201 §5.3: or never.
         let end = self.life.map_or(Instant::FAR_FUTURE, |life| now + life);
         if let Some(before) = self.known.insert(key, Known { mtu, end }) {
@@ -225,5 +227,7 @@ mod tests {
         assert!(!mtus.learn(now, other, V4, 1280) && !mtus.learn(now, on, V6, 1280));
         assert!(mtus.learn(now, on, V4, 1300));
         assert_eq!((mtus.get(on, V4), mtus.get(other, V4)), (Some(1300), None));
+        assert!(mtus.learn(now, on, V4, 1350));
+        assert_eq!(mtus.get(on, V4), Some(1300), "never wider");
     }
 }

@@ -338,6 +338,39 @@ fn without_room_the_connection_that_is_told_heeds_it() {
     let (_, got) = link.through_for(1280, Duration::from_millis(1), server);
     assert_eq!((got.len(), link.mss(client)), (14_000, 1280 - HEADERS));
     assert_eq!(link.ends[1].stack.counters().path_mtu_full, 1);
+    // Covers: PMT-6. Nor is it lost when something changes that has nothing to do with it.
+    let on = link.ends[1].on;
+    let elsewhere = "203.0.113.0/24".parse().unwrap();
+    let net = &mut link.ends[1].stack.net;
+    net.paths.add_route(elsewhere, on, None);
+    link.write(1, client, &text(14_000));
+    let (seen, got) = link.through_for(1280, Duration::from_millis(1), server);
+    assert_eq!((got.len(), seen.too_big), (14_000, 0));
+    assert_eq!(link.mss(client), 1280 - HEADERS);
+}
+
+/// Covers: PMT-5. A connection that has not heard yet that its path is narrower is told of a wider hop: it gets no wider.
+#[test]
+fn who_has_not_heard_makes_no_path_wider() {
+    let mut link = Link::over(&Capabilities::plain(Medium::Ip, 1500));
+    let (first, _) = link.connected();
+    let at = SERVER.parse().unwrap();
+    let options = TcpOptions::default();
+    let second = link.ends[1].stack.tcp_connect(link.now, at, None, options);
+    let second = second.unwrap();
+    link.settle();
+    let code = UnreachableCode::FRAGMENTATION_NEEDED;
+    let mut out = Vec::new();
+    for id in [first, second] {
+        link.write(1, id, &text(1448));
+        out.push(link.swallow(1).remove(0).data);
+    }
+    icmp_error(&mut link, code, 1280, &out[0]);
+    icmp_error(&mut link, code, 1400, &out[1]);
+    link.swallow(1);
+    for id in [first, second] {
+        assert_eq!(link.mss(id), 1280 - HEADERS);
+    }
 }
 
 /// Covers: PMT-11. An ACK between the message and what leaves for it finds nothing lost: the window is not cut.
