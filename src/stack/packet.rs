@@ -97,6 +97,18 @@ pub(crate) enum Fragmenting {
     Anywhere,
 }
 
+impl Fragmenting {
+    /// May a router say of a packet of `len` bytes that it is too large, whose path carries `mtu`? IPv6's cut nothing; an
+    /// IPv4 packet leaves without DF when it is cut here, or may be there.
+    pub(crate) const fn may_be_refused(self, dst: IpAddr, len: usize, mtu: usize) -> bool {
+        match self {
+            Self::Never => true,
+            Self::Here => len <= mtu || dst.is_ipv6(),
+            Self::Anywhere => dst.is_ipv6(),
+        }
+    }
+}
+
 /// A transport header of up to 60 bytes, held without allocation.
 #[derive(Clone, Copy)]
 pub(crate) struct HeaderBytes {

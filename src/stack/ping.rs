@@ -266,7 +266,9 @@ impl Stack {
         self.net.counters.echo_requests_sent += 1;
         if let Some(socket) = self.ping.sockets.get_mut(id) {
             let all = ip::header_len(to) + ipv4::icmp::HEADER_LEN + len;
-            socket.large.note(to, all, self.net.paths.least(to));
+            if Fragmenting::Here.may_be_refused(to, all, route.mtu) {
+                socket.large.note(to, all, self.net.paths.least(to));
+            }
         }
         Ok(())
     }

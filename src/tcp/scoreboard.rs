@@ -275,6 +275,15 @@ impl Scoreboard {
         any
     }
 
+    /// Text bytes of the segment that is out at `seq`, as it would leave now; `None`: there is none.
+    pub(crate) fn wire_text_at(&self, seq: SeqNum) -> Option<usize> {
+        let record = self.records.get(self.records.find(seq)?)?;
+        let text = record.text_len().min(record.segment.get().into());
+        usize::try_from(text)
+            .ok()
+            .filter(|_| !seq.before(record.seq))
+    }
+
     /// The first record due to be sent again.
     pub(crate) fn next_lost(&mut self) -> Option<Place> {
         if self.records.lost() == 0 {

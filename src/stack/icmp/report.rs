@@ -63,8 +63,13 @@ impl Stack {
             dst,
             protocol,
             len,
+            may_be_cut,
             segment,
         } = quoted?;
+        // RFC 1191 §4: a router says so of what has DF alone, and cuts the rest.
+        if may_be_cut && matches!(kind, IcmpErrorKind::TooBig { .. }) {
+            return Err(DropReason::IcmpUnmatched);
+        }
         let error = IcmpError {
             on: packet.on,
             kind,

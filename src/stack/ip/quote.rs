@@ -16,6 +16,8 @@ pub(in crate::stack) struct Quoted<'a> {
     pub(in crate::stack) protocol: Protocol,
     /// How long all of it was, IP header included.
     pub(in crate::stack) len: usize,
+    /// Could a router have cut it? IPv4 without DF.
+    pub(in crate::stack) may_be_cut: bool,
     /// From the transport header on; may be empty.
     pub(in crate::stack) segment: &'a [u8],
 }
@@ -34,6 +36,7 @@ impl<'a> Quoted<'a> {
             dst: IpAddr::V4(header.dst()),
             protocol: header.protocol(),
             len: header.total_len(),
+            may_be_cut: !header.dont_fragment(),
             segment,
         })
     }
@@ -60,6 +63,7 @@ impl<'a> Quoted<'a> {
             dst: IpAddr::V6(header.dst()),
             protocol,
             len: header.total_len(),
+            may_be_cut: false,
             segment: payload.get(offset..).unwrap_or_default(),
         })
     }

@@ -7,6 +7,8 @@ use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
 use crate::stack::icmp::{IcmpError, IcmpErrorKind};
 use crate::stack::ids::{RawId, TcpId};
+use crate::stack::ip;
+use crate::stack::packet::HeaderBytes;
 use crate::stack::path::{Path, TooBig};
 use crate::stack::tuple::Tuple;
 use crate::tcp::{SeqNum, State, TcpFailure};
@@ -33,7 +35,12 @@ impl Stack {
             return Err(DropReason::IcmpUnmatched);
         }
         if let IcmpErrorKind::TooBig { mtu } = error.kind {
-            return self.tcp_too_big(now, id, mtu, error.quoted_len);
+            // RFC 8201 §4 (PMT-8): what is out at that number, with all the headers that a segment may have, did not
+            // fit; a quote that says more of itself is no better a proof.
+            let text = slot.connection.scoreboard.wire_text_at(seq);
+            let text = text.ok_or(DropReason::IcmpUnmatched)?;
+            let most = ip::header_len(error.quoted_dst) + HeaderBytes::CAPACITY + text;
+            return self.tcp_too_big(now, id, mtu, error.quoted_len.min(most));
         }
         let Some(failure) = hard_failure(slot, error.kind) else {
             // Soft (RFC 9293 §3.9.2.2 MUST-56), or hard in a synchronized state, where RFC 5927

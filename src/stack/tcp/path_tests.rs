@@ -202,6 +202,11 @@ fn r62_only_what_may_be_true_is_believed() {
     let mut short = sent.to_vec();
     short[2..4].copy_from_slice(&1280u16.to_be_bytes());
     let counted = |link: &Link, reason| link.ends[1].stack.counters().drops.get(reason);
+    let mut cut = sent.to_vec();
+    cut[6..8].fill(0);
+    cut[10..12].fill(0);
+    let sum = crate::base::checksum::checksum(&cut[..20]);
+    cut[10..12].copy_from_slice(&sum.to_be_bytes());
     use DropReason::{IcmpTooBig, IcmpUnmatched};
     let rows = [
         (numbered(u32::MAX), 1280, IcmpUnmatched, "acknowledged"),
@@ -211,6 +216,8 @@ fn r62_only_what_may_be_true_is_believed() {
         (sent.to_vec(), 9000, IcmpTooBig, "larger"),
         (sent.to_vec(), 551, IcmpTooBig, "below the least"),
         (short, 1280, IcmpTooBig, "what would fit"),
+        (numbered(2896), 1280, IcmpTooBig, "a small one that is out"),
+        (cut, 1280, IcmpUnmatched, "what has no DF"),
     ];
     for (quoted, mtu, reason, what) in rows {
         let before = counted(&link, reason);

@@ -860,6 +860,34 @@ fn r62_a_forged_packet_too_big_does_nothing_to_datagrams() {
     }
 }
 
+/// Covers: PMT-8. What left without DF was refused by no router: neither what routers may cut nor what was cut here is a proof.
+#[test]
+fn r62_what_left_without_df_was_not_refused() {
+    use DontFragment::{Auto, Off};
+    for (dont, len) in [(Off, 1472), (Auto, 4000)] {
+        let mut rig = Rig::new();
+        rig.introduce();
+        let options = UdpOptions::new().dont_fragment(dont);
+        let id = rig.stack.udp_bind(addr("0.0.0.0:0"), options).unwrap();
+        let to = Some(addr("10.0.0.2:7"));
+        rig.stack
+            .udp_send_to(rig.now, id, to, &vec![0; len])
+            .unwrap();
+        let sent = rig.drain().remove(0).packet;
+        assert_eq!(sent[6] & 0x40, 0, "no DF");
+        rig.receive(too_big(false, 1300, &sent));
+        // A forger sets it.
+        let mut forged = sent;
+        (forged[6], forged[7]) = (0x40, 0);
+        forged[10..12].fill(0);
+        let sum = crate::base::checksum::checksum(&forged[..20]);
+        forged[10..12].copy_from_slice(&sum.to_be_bytes());
+        rig.receive(too_big(false, 1300, &forged));
+        assert_eq!(rig.drops(DropReason::IcmpUnmatched), 2, "{dont:?}");
+        assert_eq!(rig.stack.counters().path_mtu_lowered, 0);
+    }
+}
+
 fn to_any(v6: bool) -> &'static str {
     if v6 { "[::]:0" } else { "0.0.0.0:0" }
 }

@@ -350,8 +350,11 @@ impl UdpSocket {
                 .segment
                 .map_or(first.data.len(), |size| size.get().into());
             let (dst, paths) = (first.to.ip(), &around.net.paths);
-            let headers = ip::header_len(dst) + udp::HEADER_LEN;
-            self.large.note(dst, headers + one, paths.least(dst));
+            let len = ip::header_len(dst) + udp::HEADER_LEN + one;
+            let fragmenting = self.options.dont_fragment.fragmenting();
+            if fragmenting.may_be_refused(dst, len, route.mtu) {
+                self.large.note(dst, len, paths.least(dst));
+            }
             let kind = SegmentKind::Udp;
             let segment = first.segment.map(|size| Segmentation { kind, size });
             let device = &around.net.interfaces[on.index()].line.capabilities;
