@@ -18,7 +18,7 @@ use super::interface::{
 use super::ip::{Headers, Identifications, Incomplete};
 use super::neighbour::Neighbours;
 use super::packet::{Notice, OwnedPacket, Waiter};
-use super::path::Paths;
+use super::path::{LargeSent, Paths};
 use super::wheel::Wheel;
 use crate::base::{Cidr, DropReason, Instant, Random};
 use crate::tcp::Connection;
@@ -37,6 +37,8 @@ pub(crate) struct Net {
     pub(crate) headers: Headers,
     pub(crate) icmp_limit: IcmpLimit,
     pub(crate) reassembly: Incomplete,
+    /// For what a packet-too-big quotes of echo replies.
+    pub(crate) large_replies: LargeSent,
     pub(super) identifications: Identifications,
     pub(crate) ttl: u8,
     pub(crate) owners: Owners,
@@ -58,6 +60,7 @@ impl Net {
             headers: Headers::default(),
             icmp_limit: IcmpLimit::new(config),
             reassembly: Incomplete::new(config),
+            large_replies: LargeSent::default(),
             identifications: Identifications::new(seed),
             ttl: config.ttl,
             owners: Owners::default(),

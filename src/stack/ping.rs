@@ -350,6 +350,9 @@ impl Stack {
         let &[kind, 0, _, _, a, b, c, d, ..] = segment else {
             return Err(DropReason::IcmpUnmatched);
         };
+        if error.quoted_src.is_ipv6() && kind == 129 {
+            return self.net.reply_too_big(error);
+        }
         let id = self.ping.identifiers.get(&u16::from_be_bytes([a, b]));
         let (Some(&id), true) = (id, kind == request) else {
             return Err(DropReason::IcmpUnmatched);
@@ -383,7 +386,7 @@ impl Stack {
         let route = self.net.route_from(error.quoted_src, dst, Some(error.on));
         let route = route.map_err(|_| DropReason::IcmpUnmatched)?;
         let told = TooBig { mtu, quoted };
-        let mtu = self.net.too_big((route.on, dst), told, route.mtu);
+        let mtu = self.net.datagram_too_big((route.on, dst), told, route.mtu);
         let mtu = usize::from(mtu.ok_or(DropReason::IcmpTooBig)?);
         let max = mtu - ip::header_len(dst) - ipv4::icmp::HEADER_LEN;
         Ok(PingOutcome::TooBig { max })

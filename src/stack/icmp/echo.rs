@@ -5,9 +5,12 @@
 
 use core::net::IpAddr;
 
+use super::{IcmpError, IcmpErrorKind};
 use crate::base::{DropReason, Protocol};
+use crate::stack::ip;
 use crate::stack::net::Net;
 use crate::stack::packet::{Fragmenting, Inbound, OwnedPacket};
+use crate::stack::path::TooBig;
 use crate::{ipv4, ipv6};
 
 /// What goes back.
@@ -30,7 +33,7 @@ impl Net {
         }
         let src = packet.unicast.then_some(packet.dst);
         let with = (self.ttl, packet.tos);
-        let (flow, _) = self
+        let (flow, mtu) = self
             .answer_flow(packet.on, (src, packet.src), with)
             .map_err(|_| DropReason::NoRoute)?;
         let mut header = [0; ipv4::icmp::HEADER_LEN];
@@ -47,10 +50,36 @@ impl Net {
         };
         let payload = packet.segment.slice_ref(data);
         let mut reply = OwnedPacket::new(flow, protocol, &header, payload);
-        reply.fragmenting = Fragmenting::Here;
+        // Who asks hears nothing of a reply that a router refused, and asks no smaller: IPv4's may be cut.
+        reply.fragmenting = match flow.dst {
+            IpAddr::V4(_) => Fragmenting::Anywhere,
+            IpAddr::V6(_) => Fragmenting::Here,
+        };
+        let all = ip::header_len(flow.dst) + header.len() + data.len();
+        let refusable = reply.fragmenting.may_be_refused(flow.dst, all, mtu);
         if self.queue_packet(packet.on, reply) {
             self.counters.echo_replies_sent += 1;
+            if refusable {
+                let least = self.paths.least(flow.dst);
+                self.large_replies.note(flow.dst, all, least);
+            }
         }
         Ok(())
+    }
+
+    /// An ICMPv6 packet-too-big quotes an echo reply: what leaves for there next is cut.
+    pub(in crate::stack) fn reply_too_big(&mut self, error: &IcmpError) -> Result<(), DropReason> {
+        let IcmpErrorKind::TooBig { mtu } = error.kind else {
+            return Err(DropReason::IcmpUnmatched);
+        };
+        let (dst, quoted) = (error.quoted_dst, error.quoted_len);
+        if !self.large_replies.holds(dst, quoted) {
+            return Err(DropReason::IcmpUnmatched);
+        }
+        let route = self.route_from(error.quoted_src, dst, Some(error.on));
+        let route = route.map_err(|_| DropReason::IcmpUnmatched)?;
+        let told = TooBig { mtu, quoted };
+        let narrow = self.too_big((route.on, dst), told, route.mtu);
+        narrow.map(|_| ()).ok_or(DropReason::IcmpTooBig)
     }
 }

@@ -85,10 +85,13 @@ impl Net {
 
     /// A packet said something about a neighbour.
     pub(crate) fn heard(&mut self, now: Instant, key: NeighbourKey, heard: Heard) {
+        // What nobody asked for proves nothing, whatever it says of itself (RFC 4861 §7.2.5).
+        let asked = self.neighbours.awaits(key);
         self.neighbours.heard(now, &mut self.timers, key, heard);
-        if let Heard::Advertises {
-            solicited: true, ..
-        } = heard
+        if asked
+            && let Heard::Advertises {
+                solicited: true, ..
+            } = heard
         {
             self.paths.gateway_answered(key.0, key.1);
         }

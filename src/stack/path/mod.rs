@@ -251,6 +251,9 @@ impl Net {
     ) -> Option<u16> {
         let TooBig { mtu, quoted } = told;
         let mtu = self.paths.mtus.judge(dst, mtu, quoted, current)?;
+        if self.paths.mtus.has_heard_enough(self.now, on, dst) {
+            return None;
+        }
         self.counters.path_mtu_lowered += 1;
         if self.paths.mtus.learn(self.now, on, dst, mtu) {
             self.paths.change();
@@ -259,6 +262,20 @@ impl Net {
             self.counters.path_mtu_full += 1;
         }
         Some(mtu)
+    }
+
+    /// The same about a datagram. One that left before the path was known to be so narrow, or to try whether it is
+    /// still, is told what is known, of which nobody learns anything.
+    pub(crate) fn datagram_too_big(
+        &mut self,
+        way: (InterfaceId, IpAddr),
+        told: TooBig,
+        current: usize,
+    ) -> Option<u16> {
+        if told.mtu == current && told.quoted > current {
+            return u16::try_from(current).ok();
+        }
+        self.too_big(way, told, current)
     }
 
     /// Paths that were narrow for long are tried as wide as their links again.

@@ -23,6 +23,13 @@ const PLATEAUS: [usize; 11] = [
     65_535, 32_000, 17_914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68,
 ];
 
+/// How often a path may become narrower in [`BURST`]: for each word all connections send anew what is out. Paths have few
+/// hops that are each narrower than the one before; what is not heeded is said again when it leaves again.
+const BURST_WORDS: u8 = 4;
+
+/// About the time that a segment which was refused a second time takes to leave again.
+const BURST: Duration = Duration::from_secs(1);
+
 /// A destination, by the interface that packets to it leave by.
 type Key = (InterfaceId, IpAddr);
 
@@ -42,6 +49,8 @@ pub(super) struct Mtus {
 struct Known {
     mtu: u16,
     end: Instant,
+    /// When a burst of words began, and how many there were.
+    burst: (Instant, u8),
 }
 
 impl Mtus {
@@ -103,14 +112,27 @@ impl Mtus {
             return false;
         }
         // RFC 8201 §4 (PMT-5): who was told may have taken it for wider than it is known to be.
-        let mtu = self.known.get(&key).map_or(mtu, |known| mtu.min(known.mtu));
+        let before = self.known.get(&key);
+        let mtu = before.map_or(mtu, |known| mtu.min(known.mtu));
+        let burst = before.map(|known| known.burst);
+        let burst = burst.filter(|&(began, _)| now.since(began) < BURST);
+        let burst = burst.map_or((now, 1), |(began, words)| (began, words.saturating_add(1)));
         // RFC 8201 §5.3: or never.
         let end = self.life.map_or(Instant::FAR_FUTURE, |life| now + life);
-        if let Some(before) = self.known.insert(key, Known { mtu, end }) {
+        if let Some(before) = self.known.insert(key, Known { mtu, end, burst }) {
             self.ends.remove(&(before.end, key));
         }
         self.ends.insert((end, key));
         true
+    }
+
+    /// Has the path become narrower so often by now that nothing more is believed for a moment?
+    pub(super) fn has_heard_enough(&self, now: Instant, on: InterfaceId, dst: IpAddr) -> bool {
+        let known = self.known.get(&(on, dst));
+        known.is_some_and(|known| {
+            let (began, words) = known.burst;
+            words >= BURST_WORDS && now.since(began) < BURST
+        })
     }
 
     /// When the first one is forgotten.

@@ -6,18 +6,17 @@
 use core::net::IpAddr;
 use std::collections::VecDeque;
 
-/// Packets that are remembered, those one after the other to the same destination as one. A second of a server
-/// that answers so many in a round trip.
+/// Destinations that are remembered: those of a server that answers so many in a round trip.
 const MOST: usize = 32;
 
-/// The last large ones, newest last.
+/// The largest one to each destination, that of the last one last.
 #[derive(Debug, Default)]
 pub(crate) struct LargeSent(VecDeque<Large>);
 
 #[derive(Clone, Copy, Debug)]
 struct Large {
     dst: IpAddr,
-    /// IP header and all; of those that are one here the largest.
+    /// IP header and all, of the largest.
     len: usize,
 }
 
@@ -30,7 +29,12 @@ impl LargeSent {
         }
         match self.0.back_mut() {
             Some(last) if last.dst == dst => last.len = last.len.max(len),
-            _ => self.push(Large { dst, len }),
+            _ => {
+                let at = self.0.iter().position(|large| large.dst == dst);
+                let before = at.and_then(|at| self.0.remove(at));
+                let len = before.map_or(len, |before| before.len.max(len));
+                self.push(Large { dst, len });
+            }
         }
     }
 
@@ -68,6 +72,12 @@ mod tests {
         }
         for last in 2..=32 {
             sent.note(ip(last), 1200, 552);
+        }
+        assert!(sent.holds(ip(1), 1500) && sent.0.len() == MOST);
+        // Destinations in turn are one each.
+        for _ in 0..99 {
+            sent.note(ip(2), 1200, 552);
+            sent.note(ip(3), 1200, 552);
         }
         assert!(sent.holds(ip(1), 1500) && sent.0.len() == MOST);
         sent.note(ip(33), 1200, 552);

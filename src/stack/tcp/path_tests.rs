@@ -231,6 +231,25 @@ fn r62_only_what_may_be_true_is_believed() {
     assert!(!link.swallow(1).is_empty());
 }
 
+/// Covers: PMT-10. Words that each are a little smaller than the last send the flight again a few times, and no more: one
+/// that is true is heeded when it is said again.
+#[test]
+fn r62_many_words_are_heeded_a_few_times() {
+    let mut link = Link::over(&Capabilities::plain(Medium::Ip, 1500));
+    let (client, server) = link.connected();
+    link.write(1, client, &text(14_000));
+    let sent = link.swallow(1).remove(0).data;
+    let code = UnreachableCode::FRAGMENTATION_NEEDED;
+    for mtu in (1300..1500).rev() {
+        icmp_error(&mut link, code, mtu, &sent);
+        link.swallow(1);
+    }
+    assert_eq!((link.lowered(), link.mss(client)), (4, 1496 - HEADERS));
+    let (seen, got) = link.through_for(1280, Duration::from_secs(9), server);
+    assert!(got == text(14_000) && seen.largest <= 1280);
+    assert_eq!(link.mss(client), 1280 - HEADERS);
+}
+
 /// Covers: PMT-3. A router of old times says no number.
 #[test]
 fn a_router_that_says_no_number_is_understood() {

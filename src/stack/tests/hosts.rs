@@ -536,3 +536,22 @@ fn a_sockets_zone_holds_for_what_still_waits() {
     // The first waited for the address; the second had its turn, and found no other.
     assert_eq!(stack.counters().drops.get(DropReason::NoRoute), 1);
 }
+
+/// Covers: NDP-29 (RFC 4861 §7.2.5), IP4-42. An advertisement that nobody asked for, whatever it says of itself, does not
+/// bring a gateway back that did not answer.
+#[test]
+fn r59_what_nobody_asked_for_revives_no_gateway() {
+    let gateways = |config: InterfaceConfig| {
+        let first = config.gateway("fd00::2".parse().unwrap());
+        first.gateway("fd00::254".parse().unwrap())
+    };
+    let mut rig = Rig::with(gateways);
+    rig.introduce();
+    let (on, first) = (rig.on, IpAddr::V6(PEER6));
+    let now = rig.now;
+    rig.stack.net.paths.gateway_failed(now, on, first);
+    let group = crate::ipv6::ndp::NeighborFlags::SOLICITED;
+    rig.receive(advertisement(group, PEER_MAC, PEER6, OURS6));
+    let dead = |rig: &Rig| rig.stack.net.paths.routes.is_dead(rig.now, on, first);
+    assert!(dead(&rig));
+}

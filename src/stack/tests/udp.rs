@@ -860,6 +860,43 @@ fn r62_a_forged_packet_too_big_does_nothing_to_datagrams() {
     }
 }
 
+/// Covers: PMT-2, PMT-8. Echo replies get over a narrow path: IPv4's may be cut by a router, IPv6's are cut once it says so.
+#[test]
+fn an_echo_reply_gets_over_a_narrow_path() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let data = vec![1; 1452];
+    let ask = Message::EchoRequest {
+        id: 7,
+        seq: 9,
+        data: &data,
+    };
+    let mut body = vec![0; ask.len()];
+    ask.emit(&mut body);
+    rig.receive(ip_frame(PEER.into(), OURS.into(), Protocol::ICMP, &body));
+    assert_eq!(rig.only().packet[6], 0, "no DF");
+
+    let ask = Icmpv6::EchoRequest {
+        id: 7,
+        seq: 9,
+        data: &data,
+    };
+    let mut body = vec![0; ask.len()];
+    ask.emit(PEER6, OURS6, &mut body);
+    let request = || ip_frame(PEER6.into(), OURS6.into(), Protocol::ICMPV6, &body);
+    rig.receive(request());
+    let sent = rig.only().packet;
+    let mut elsewhere = sent.clone();
+    elsewhere[39] ^= 1;
+    rig.receive(too_big(true, 1300, &elsewhere[..48]));
+    assert_eq!(rig.stack.counters().path_mtu_lowered, 0);
+    rig.receive(too_big(true, 1300, &sent[..48]));
+    assert_eq!(rig.stack.counters().path_mtu_lowered, 1);
+    rig.receive(request());
+    let lens: Vec<_> = rig.drain().iter().map(|f| f.packet.len()).collect();
+    assert!(lens.len() == 2 && lens.iter().all(|&len| len <= 1300));
+}
+
 /// Covers: PMT-8. What left without DF was refused by no router: neither what routers may cut nor what was cut here is a proof.
 #[test]
 fn r62_what_left_without_df_was_not_refused() {
@@ -915,6 +952,10 @@ fn an_echo_request_that_did_not_fit_is_told() {
         let reply = rig.stack.ping_recv(id).unwrap();
         let max = 1300 - headers;
         assert_eq!((reply.seq, reply.outcome), (5, PingOutcome::TooBig { max }));
+        // Another was on its way: it is told as well, though nothing is learned.
+        rig.receive(too_big(v6, 1300, &sent[..headers]));
+        let reply = rig.stack.ping_recv(id).unwrap();
+        assert_eq!(reply.outcome, PingOutcome::TooBig { max });
         assert_eq!(send(&mut rig, max + 1), Ok(()));
         let lens: Vec<_> = rig.drain().iter().map(|f| f.packet.len()).collect();
         assert!(lens.len() == 2 && lens.iter().all(|&len| len <= 1300));

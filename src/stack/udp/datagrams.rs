@@ -295,8 +295,9 @@ impl UdpSocket {
         }
         let to = endpoint(error.on, dst, to.port);
         let route = route_for(net, self, to).map_err(|_| DropReason::IcmpUnmatched)?;
-        let quoted = error.quoted_len;
-        let mtu = net.too_big((route.on, dst), TooBig { mtu, quoted }, route.mtu);
+        let quoted = error.quoted_len.min(ip + len);
+        let told = TooBig { mtu, quoted };
+        let mtu = net.datagram_too_big((route.on, dst), told, route.mtu);
         let mtu = usize::from(mtu.ok_or(DropReason::IcmpTooBig)?);
         let max = mtu - ip - udp::HEADER_LEN;
         Ok(RecvError::TooBig { max })
