@@ -553,7 +553,7 @@ fn an_error_about_a_fragment_reaches_its_socket() {
     }
 }
 
-/// Covers: PMT-2. A fragment that was too large for the path is told like any packet (RFC 8201 §3), and the next ones are smaller; what has DF
+/// Covers: PMT-2, PMT-20. A fragment that was too large for the path is told like any packet (RFC 8201 §3), and the next ones are smaller; what has DF
 /// for a probe's sake is sent by the interface's MTU all the same.
 #[test]
 fn fragments_are_as_large_as_the_path_carries() {
