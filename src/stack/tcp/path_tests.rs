@@ -354,7 +354,7 @@ fn a_narrow_path_is_forgotten() {
     }
 }
 
-/// A table that is full refuses nobody: who is told heeds it for himself.
+/// Covers: PMT-6. A table that is full refuses nobody: who is told heeds it for himself.
 #[test]
 fn without_room_the_connection_that_is_told_heeds_it() {
     let full = Capabilities::full(Medium::Ip, 1500);
@@ -364,7 +364,7 @@ fn without_room_the_connection_that_is_told_heeds_it() {
     let (_, got) = link.through_for(1280, Duration::from_millis(1), server);
     assert_eq!((got.len(), link.mss(client)), (14_000, 1280 - HEADERS));
     assert_eq!(link.ends[1].stack.counters().path_mtu_full, 1);
-    // Covers: PMT-6. Nor is it lost when something changes that has nothing to do with it.
+    // Nor is it lost when something changes that has nothing to do with it.
     let on = link.ends[1].on;
     let elsewhere = "203.0.113.0/24".parse().unwrap();
     let net = &mut link.ends[1].stack.net;

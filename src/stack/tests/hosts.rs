@@ -550,8 +550,8 @@ fn r59_what_nobody_asked_for_revives_no_gateway() {
     let (on, first) = (rig.on, IpAddr::V6(PEER6));
     let now = rig.now;
     rig.stack.net.paths.gateway_failed(now, on, first);
-    let group = crate::ipv6::ndp::NeighborFlags::SOLICITED;
-    rig.receive(advertisement(group, PEER_MAC, PEER6, OURS6));
+    let solicited = ipv6::ndp::NeighborFlags::SOLICITED;
+    rig.receive(advertisement(solicited, PEER_MAC, PEER6, OURS6));
     let dead = |rig: &Rig| rig.stack.net.paths.routes.is_dead(rig.now, on, first);
     assert!(dead(&rig));
 }
