@@ -366,6 +366,7 @@ impl UdpSocket {
         let one = segment.map_or(len, |size| len.min(usize::from(size.get())));
         let dont = self.options.dont_fragment;
         let mtu = match dont {
+            // RFC 4821 §9: who probes finds out himself.
             DontFragment::Probe => around.net.interfaces[route.on.index()].mtu(),
             _ => route.mtu,
         };
