@@ -1,7 +1,7 @@
 //! A DHCP message, put together field by field.
 //!
-//! RFC 2131 §2; RFC 3396 §4 (long options are cut). *Owns* how a message is written. *Does not* know which
-//! options belong into which message: `client` does. Invariant: what is built parses.
+//! RFC 2131 §2; RFC 3396 §6 (long options are cut). *Owns* how a message is written. *Does not* know which
+//! options belong into which message: `transmit` does. Invariant: what is built parses.
 
 use core::net::Ipv4Addr;
 
@@ -75,7 +75,7 @@ impl Builder {
         self
     }
 
-    /// Adds an option. One of more than 255 bytes is cut into pieces (RFC 3396 §4).
+    /// Adds an option. One of more than 255 bytes is cut into pieces (RFC 3396 §6).
     pub fn option(mut self, code: u8, data: &[u8]) -> Self {
         let mut rest = data;
         loop {

@@ -23,11 +23,17 @@ use crate::base::{Instant, Random, Seed, nanos};
 /// - hands each datagram from port 67 to port 68 of the interface to [`handle_datagram`](Self::handle_datagram);
 /// - calls [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) says;
 /// - after each of these sends what [`poll_transmit`](Self::poll_transmit) has, until it has nothing more, and then
-///   does what [`poll_event`](Self::poll_event) tells, in this order: what gives an address back still leaves from it.
+///   does what [`poll_event`](Self::poll_event) tells, in this order: what gives an address back still leaves from it;
+///   and once more, as what extends a lease waits until its address was told.
+///
+/// Messages go from UDP port 68 ([`CLIENT_PORT`](super::CLIENT_PORT)) to port 67
+/// ([`SERVER_PORT`](super::SERVER_PORT)). Answers must be taken before the interface has an address: they come to
+/// 255.255.255.255 or, from servers that heed [`Config::broadcast`] not, to the address that they give.
 ///
 /// ```
-/// use netloom::dhcp::{Client, Config, MessageType, Message};
+/// use netloom::dhcp::{Builder, Client, Config, Event, Message, MessageType, Operation, code};
 /// use netloom::{Instant, MacAddr, Seed};
+/// use std::net::Ipv4Addr;
 ///
 /// let config = Config::new(MacAddr::new([2, 0, 0, 0, 0, 1]));
 /// let mut client = Client::new(config, Seed::from_number(7))?;
@@ -39,7 +45,25 @@ use crate::base::{Instant, Random, Seed, nanos};
 /// assert_eq!(message.kind(), Some(MessageType::DISCOVER));
 /// assert_eq!(client.poll_transmit(now), None);
 /// assert!(client.poll_timeout() > Some(now), "it would be sent again");
-/// # Ok::<(), netloom::dhcp::ConfigError>(())
+///
+/// // What a server says to it.
+/// let server = Ipv4Addr::new(192, 0, 2, 1);
+/// let answer = |kind| {
+///     Builder::new(Operation::REPLY, kind, message.xid(), client.config().mac)
+///         .yiaddr(Ipv4Addr::new(192, 0, 2, 7))
+///         .address(code::SERVER_ID, server)
+///         .address(code::SUBNET_MASK, Ipv4Addr::new(255, 255, 255, 0))
+///         .number(code::LEASE_TIME, 3600)
+///         .finish()
+/// };
+/// let (offer, ack) = (answer(MessageType::OFFER), answer(MessageType::ACK));
+/// client.handle_datagram(now, &offer)?;
+/// let request = client.poll_transmit(now).expect("what is offered is asked for");
+/// assert_eq!(Message::parse(&request.payload)?.address(code::SERVER_ID), Some(server));
+/// client.handle_datagram(now, &ack)?;
+/// let Some(Event::Bound(lease)) = client.poll_event() else { panic!("no lease") };
+/// assert_eq!(lease.cidr().to_string(), "192.0.2.7/24");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Client {
@@ -78,7 +102,7 @@ pub struct Counters {
     pub acks: u64,
     /// NAKs taken.
     pub naks: u64,
-    /// Options of taken messages that did not read, or said what cannot be.
+    /// Options of taken ACKs that did not read, or said what cannot be.
     pub options_ignored: u64,
     /// Datagrams refused, by reason.
     pub refused: RefusalCounters,
@@ -95,15 +119,17 @@ pub(super) struct Held {
 }
 
 impl Client {
-    /// A client that does nothing yet. Its xids and random times follow from `seed`.
+    /// A client that does nothing yet. Its xids and random times follow from `seed` and the link address: the clients of
+    /// a host's interfaces may share a seed.
     ///
     /// # Errors
     /// [`ConfigError`] when a setting is out of its bounds.
     pub fn new(config: Config, seed: Seed) -> Result<Self, ConfigError> {
         config.check()?;
+        let key = seed.key(&format!("dhcp {}", config.mac));
         Ok(Self {
             config,
-            random: Random::new(seed.key("dhcp")),
+            random: Random::new(key),
             phase: Phase::Stopped,
             held: None,
             parting: None,
@@ -118,7 +144,8 @@ impl Client {
     pub fn start(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Stopped) {
             let until = now + self.start_delay();
-            self.phase = Phase::Waiting { until };
+            let refused = false;
+            self.phase = Phase::Waiting { until, refused };
         }
     }
 
@@ -134,34 +161,42 @@ impl Client {
         }
     }
 
-    /// The link is up, perhaps another one than before: a lease that is held is confirmed (RFC 2131 §3.7), and stays
-    /// held until its end or a refusal; a search begins anew, at once.
+    /// The link is up, perhaps another one than before: a lease that is held is confirmed (RFC 2131 §3.7), and lost if it
+    /// is refused or [`Config::reboot_tries`] REQUESTs go unanswered; a search begins anew, at once, also one that waits
+    /// after a refusal. A wait after a conflict, and that before the first message, go on.
     pub fn handle_link_up(&mut self, now: Instant) {
         self.advance(now);
+        // Who has refused may be on another link.
+        self.naks = 0;
         match (&self.phase, &self.held) {
-            // A wait that a refusal or a conflict has imposed stays.
-            (Phase::Stopped | Phase::Waiting { .. }, _) => {}
+            (Phase::Stopped | Phase::Waiting { refused: false, .. }, _) => {}
             (_, Some(held)) => {
                 let address = held.lease.address;
                 self.confirm(now, address);
             }
             (&Phase::Rebooting { address, .. }, None) => self.confirm(now, address),
-            (&Phase::Selecting { hint, .. }, None) => self.search(now, hint),
+            (&(Phase::Selecting { hint, .. } | Phase::Requesting { hint, .. }), None) => {
+                self.search(now, hint)
+            }
             (_, None) => self.search(now, None),
         }
     }
 
     /// Another station uses the address that is held (RFC 5227 §1.1): the server is told (RFC 2131 §3.1, DHCPDECLINE), and
-    /// after [`Config::decline_wait`] a new search begins. Does nothing when there is no lease.
-    pub fn handle_conflict(&mut self, now: Instant) {
+    /// after [`Config::decline_wait`] a new search begins. Does nothing unless `address` is the one that is held: whoever
+    /// probes may learn of a conflict over an address that is gone by now.
+    pub fn handle_conflict(&mut self, now: Instant, address: Ipv4Addr) {
         self.advance(now);
+        if self.lease().is_none_or(|held| held.address != address) {
+            return;
+        }
         let Some(lease) = self.lose(LossReason::Conflict) else {
             return;
         };
         self.parting = Some(self.decline(&lease));
         self.conflicts = self.conflicts.saturating_add(1);
         let wait = backoff(self.conflicts, &self.config, &mut self.random);
-        self.wait(now, wait.max(self.config.decline_wait));
+        self.wait(now, wait.max(self.config.decline_wait), false);
     }
 
     /// Gives the address back (RFC 2131 §3.1, DHCPRELEASE) and stops. What is to be sent is sent from the address, so
@@ -210,6 +245,12 @@ impl Client {
         self.phase = Phase::Selecting { exchange, hint };
     }
 
+    /// To SELECTING again, as `before` has come to nothing.
+    pub(super) fn search_on(&mut self, now: Instant, before: &Exchange, hint: Option<Ipv4Addr>) {
+        let exchange = before.go_on(now, &mut self.random);
+        self.phase = Phase::Selecting { exchange, hint };
+    }
+
     /// To REBOOTING.
     fn confirm(&mut self, first: Instant, address: Ipv4Addr) {
         let exchange = Exchange::new(first, &mut self.random);
@@ -217,9 +258,9 @@ impl Client {
     }
 
     /// To INIT.
-    fn wait(&mut self, now: Instant, time: Duration) {
+    fn wait(&mut self, now: Instant, time: Duration, refused: bool) {
         let until = now + time;
-        self.phase = Phase::Waiting { until };
+        self.phase = Phase::Waiting { until, refused };
     }
 
     /// To INIT, as a server has refused. At once the first time: a host that was moved needs its new address.
@@ -229,7 +270,7 @@ impl Client {
             naks => backoff(naks, &self.config, &mut self.random),
         };
         self.naks = self.naks.saturating_add(1);
-        self.wait(now, time);
+        self.wait(now, time, true);
     }
 
     /// To BOUND: `lease`, asked for at `sent`, is held until its end.

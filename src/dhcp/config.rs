@@ -5,6 +5,7 @@
 
 use core::time::Duration;
 
+use super::message::FIXED_LEN;
 use super::options::code;
 use crate::base::MacAddr;
 
@@ -26,7 +27,7 @@ pub struct Config {
     /// The link's MTU in bytes, 576 at least. Servers are told it as the longest message, and longer ones
     /// are refused; an interface MTU above it is lowered to it. Default: 1500.
     pub mtu: u16,
-    /// The smallest interface MTU that is believed, bytes. Default: 576.
+    /// The smallest interface MTU that is believed, bytes: 68 (RFC 2132 §5.1) to `mtu`. Default: 576.
     pub min_mtu: u16,
     /// The shortest lease that is taken. A renewal time below half of it is not believed. Default: 10 s.
     pub min_lease: Duration,
@@ -36,10 +37,10 @@ pub struct Config {
     pub retransmit_first: Duration,
     /// The longest wait for an answer, give or take the same. Default: 64 s.
     pub retransmit_max: Duration,
-    /// How often an offer is asked for before the search begins anew; after as many DISCOVERs without an
+    /// How often an offer is asked for before the search begins anew, once at least; after as many DISCOVERs without an
     /// answer the user is told. Default: 4, which is 60 s.
     pub request_tries: u32,
-    /// How often a kept address is asked for before a search begins. Default: 2, which is 12 s.
+    /// How often a kept address, or after the link came up one that is held, is asked for before a search begins. Default: 2, which is 12 s.
     pub reboot_tries: u32,
     /// The least time between two messages that extend a lease. Default: 60 s.
     pub renew_interval: Duration,
@@ -86,6 +87,15 @@ impl Config {
         first.map(|(_, &code)| code)
     }
 
+    /// Bytes of the REQUEST that follows an OFFER, which has the most options.
+    fn longest_message(&self) -> usize {
+        // The message's type, the address, the server, the longest message, and the end.
+        let always = 3 + 6 + 6 + 4 + 1;
+        let name = self.host_name.as_ref().map_or(0, |name| 2 + name.len());
+        let id = 2 + self.client_id.as_bytes().len();
+        FIXED_LEN + always + name + id + 2 + self.requested().len()
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let name = self.host_name.as_ref().map(String::len);
         if let Some(len) = name.filter(|len| !(1..=255).contains(len)) {
@@ -97,6 +107,17 @@ impl Config {
         }
         if self.mtu < MIN_MESSAGE {
             return Err(ConfigError::Mtu { mtu: self.mtu });
+        }
+        let (min_mtu, mtu) = (self.min_mtu, self.mtu);
+        if !(MIN_LINK_MTU..=mtu).contains(&min_mtu) {
+            return Err(ConfigError::MinMtu { min_mtu, mtu });
+        }
+        if self.request_tries == 0 {
+            return Err(ConfigError::RequestTries);
+        }
+        let len = self.longest_message();
+        if len > MAX_SENT {
+            return Err(ConfigError::Message { len });
         }
         let times = [
             ("min_lease", self.min_lease),
@@ -129,6 +150,12 @@ const REQUESTED: [u8; 8] = [
 /// RFC 2132 §9.10: nobody may refuse a message of this length.
 const MIN_MESSAGE: u16 = 576;
 
+/// RFC 2132 §5.1: the least interface MTU that can be said.
+const MIN_LINK_MTU: u16 = 68;
+
+/// RFC 2131 §2: what every server takes, options of 312 bytes with the cookie: a datagram of 576.
+const MAX_SENT: usize = 548;
+
 /// The own list and this many codes fit into one option.
 const MAX_ALSO: usize = 128;
 
@@ -153,6 +180,24 @@ pub enum ConfigError {
     Mtu {
         /// The MTU in bytes.
         mtu: u16,
+    },
+    /// [`Config::min_mtu`] is below the least of RFC 2132 §5.1, or above [`Config::mtu`].
+    #[error("smallest mtu {min_mtu} is not one of 68 to {mtu}, the link's")]
+    MinMtu {
+        /// The smallest MTU in bytes.
+        min_mtu: u16,
+        /// The link's.
+        mtu: u16,
+    },
+    /// [`Config::request_tries`] is 0: an offer would never be asked for, and the search never wait.
+    #[error("an offer must be asked for once at least")]
+    RequestTries,
+    /// [`Config::client_id`], [`Config::host_name`] and [`Config::also_request`] do not fit into a message that every
+    /// server takes, 548 bytes (RFC 2131 §2: a datagram of 576).
+    #[error("messages of {len} bytes are above 548, which every dhcp server takes")]
+    Message {
+        /// The longest message's length in bytes.
+        len: usize,
     },
     /// A time that would send messages as fast as the network carries them.
     #[error("{what} of {time:?} is below 1 s")]

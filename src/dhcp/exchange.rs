@@ -14,8 +14,8 @@ use crate::base::{Instant, Random, nanos};
 pub(super) enum Phase {
     /// Nothing is wanted: before the start, and after a release.
     Stopped,
-    /// INIT, until the search may begin.
-    Waiting { until: Instant },
+    /// INIT, until the search may begin; after a NAK, another link ends the wait.
+    Waiting { until: Instant, refused: bool },
     /// SELECTING; an address that the user had is asked for.
     Selecting {
         exchange: Exchange,
@@ -26,6 +26,8 @@ pub(super) enum Phase {
         exchange: Exchange,
         address: Ipv4Addr,
         server: Ipv4Addr,
+        /// What the search has asked for, and the next one will.
+        hint: Option<Ipv4Addr>,
     },
     /// REBOOTING: is this address still good here?
     Rebooting {
@@ -68,6 +70,14 @@ impl Exchange {
             first_sent: None,
             sent: 0,
             next: now,
+        }
+    }
+
+    /// Another question in the same matter, which secs is still counted from (RFC 2131 §2).
+    pub(super) fn go_on(&self, now: Instant, random: &mut Random) -> Self {
+        Self {
+            began: self.began,
+            ..Self::new(now, random)
         }
     }
 
@@ -129,7 +139,10 @@ pub(super) fn backoff(sent: u32, config: &Config, random: &mut Random) -> Durati
     let most = config.retransmit_max.max(first);
     let either_way = nanos(first / 4).min(1_000_000_000);
     let jitter = Duration::from_nanos(random.below(2 * either_way + 1));
-    (doubled.min(most) + jitter).saturating_sub(Duration::from_nanos(either_way))
+    doubled
+        .min(most)
+        .saturating_add(jitter)
+        .saturating_sub(Duration::from_nanos(either_way))
 }
 
 /// RFC 2131 §4.1: chosen so that no other client has it; and nobody who has not seen it can answer.

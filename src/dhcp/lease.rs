@@ -32,7 +32,8 @@ pub struct Route {
 pub struct Lease {
     /// The address. Kept by the user, it can be given to [`Client::reboot`](super::Client::reboot).
     pub address: Ipv4Addr,
-    /// The length of the subnet's prefix, bits, 1 to 32: of option 1, else that of the address's class.
+    /// The length of the subnet's prefix, bits, 1 to 32: of option 1, else the one of the lease that is
+    /// extended, else that of the address's class.
     pub prefix: u8,
     /// The server that granted it (option 54).
     pub server: Ipv4Addr,
@@ -61,9 +62,11 @@ impl Lease {
         cidr(self.address, self.prefix)
     }
 
-    /// Reads a lease out of an OFFER or an ACK, and how many options in it do not read.
+    /// Reads a lease out of an OFFER or an ACK, and how many options in it do not read. `held` is the lease that an ACK
+    /// may extend.
     pub(super) fn read(
         message: &Message<'_>,
+        held: Option<&Self>,
         config: &Config,
         random: &mut Random,
     ) -> Result<(Self, u64), Refusal> {
@@ -74,7 +77,11 @@ impl Lease {
             ignored: 0,
         };
         let address = message.yiaddr();
-        let prefix = reader.prefix(address);
+        if server == address {
+            return Err(Refusal::NoServer);
+        }
+        let held = held.filter(|held| held.address == address);
+        let prefix = reader.prefix(address, held.map(|held| held.prefix));
         if !is_host(address) || is_end_of_subnet(address, prefix) {
             return Err(Refusal::Address);
         }
@@ -150,7 +157,7 @@ struct Reader<'m, 'a> {
 }
 
 impl<'a> Reader<'_, 'a> {
-    fn prefix(&mut self, address: Ipv4Addr) -> u8 {
+    fn prefix(&mut self, address: Ipv4Addr, held: Option<u8>) -> u8 {
         let mask = self.value(code::SUBNET_MASK, |value| {
             let mask = u32::from_be_bytes(value.try_into().ok()?);
             let ones = mask.leading_ones();
@@ -158,12 +165,14 @@ impl<'a> Reader<'_, 'a> {
             (ones > 0 && mask.count_ones() == ones).then_some(ones)
         });
         let prefix = mask.and_then(|ones| u8::try_from(ones).ok());
-        // RFC 950 "A Subnet Mask": without one, that of the class.
-        prefix.unwrap_or_else(|| match address.octets()[0] {
-            ..128 => 8,
-            128..192 => 16,
-            192.. => 24,
-        })
+        // RFC 950 "A Subnet Mask": without one, that of the class; who extends a lease need not say it again.
+        prefix
+            .or(held)
+            .unwrap_or_else(|| match address.octets()[0] {
+                ..128 => 8,
+                128..192 => 16,
+                192.. => 24,
+            })
     }
 
     /// T1 and T2. RFC 2131 §4.4.5: T1 before T2 before the end, each with some fuzz.
@@ -178,12 +187,10 @@ impl<'a> Reader<'_, 'a> {
         };
         let mut fuzz = || Duration::from_nanos(random.below(crate::base::nanos(lease_time / 32)));
         let (half, most) = (lease_time / 2 - fuzz(), lease_time / 8 * 7 - fuzz());
-        let read = |code| {
-            self.message
-                .number(code)
-                .map(|s| Duration::from_secs(s.into()))
-        };
-        let (t1, t2) = (read(code::RENEWAL_TIME), read(code::REBINDING_TIME));
+        let (t1, t2) = (
+            self.time(code::RENEWAL_TIME),
+            self.time(code::REBINDING_TIME),
+        );
         let (renew, rebind) = (t1.unwrap_or(half), t2.unwrap_or(most));
         if config.min_lease / 2 <= renew && renew < rebind && rebind < lease_time {
             return (Some(renew), Some(rebind));
@@ -194,10 +201,17 @@ impl<'a> Reader<'_, 'a> {
         (Some(half), Some(most))
     }
 
+    fn time(&mut self, code: u8) -> Option<Duration> {
+        self.value(code, |value| {
+            let seconds = u32::from_be_bytes(value.try_into().ok()?);
+            Some(Duration::from_secs(seconds.into()))
+        })
+    }
+
     /// RFC 3442 "DHCP Client Behavior": classless routes take the routers' place.
     fn routes(&mut self, own: Ipv4Addr) -> Vec<Route> {
         let classless = self.value(code::CLASSLESS_ROUTES, classless_routes);
-        let routes = classless.unwrap_or_else(|| {
+        let mut routes = classless.unwrap_or_else(|| {
             let routers = self.hosts(code::ROUTERS).into_iter();
             let all = cidr(Ipv4Addr::UNSPECIFIED, 0);
             let default = |router| Route {
@@ -212,7 +226,8 @@ impl<'a> Reader<'_, 'a> {
                 .router
                 .is_none_or(|router| is_host(router) && router != own)
         };
-        let routes: Vec<_> = routes.into_iter().filter(leads).collect();
+        routes.retain(leads);
+        routes.shrink_to_fit();
         if routes.len() < told {
             self.ignored += 1;
         }

@@ -240,7 +240,7 @@ impl<'a> Message<'a> {
         OptionIter::new(self.fields)
     }
 
-    /// An option's value, put together of all its pieces (RFC 3396 §5); copied only if there are several.
+    /// An option's value, put together of all its pieces (RFC 3396 §7); copied only if there are several.
     /// Each call walks the message once.
     pub fn option(&self, code: u8) -> Option<Cow<'a, [u8]>> {
         let mut pieces = self.options().filter(|option| option.code == code);

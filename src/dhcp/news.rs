@@ -30,6 +30,14 @@ pub enum Event {
         /// The server.
         server: Ipv4Addr,
     },
+    /// A server has offered this address, and then not answered
+    /// [`Config::request_tries`](super::Config::request_tries) REQUESTs for it: the search begins anew.
+    Unanswered {
+        /// The address.
+        address: Ipv4Addr,
+        /// The server.
+        server: Ipv4Addr,
+    },
     /// No server has answered [`Config::request_tries`](super::Config::request_tries) DISCOVERs. The search
     /// goes on, and this is not told again during it.
     NoServer,
@@ -41,6 +49,8 @@ pub enum Event {
 pub enum LossReason {
     /// Nobody has extended the lease before its end.
     Expired,
+    /// Nobody has confirmed it after the link came up ([`handle_link_up`](super::Client::handle_link_up)).
+    Unconfirmed,
     /// A server said so (DHCPNAK).
     Refused,
     /// Another station has it ([`handle_conflict`](super::Client::handle_conflict)).
@@ -61,6 +71,7 @@ pub(super) struct News {
     due: Option<Due>,
     lost: Option<(Ipv4Addr, LossReason)>,
     refused: Option<(Ipv4Addr, Ipv4Addr)>,
+    unanswered: Option<(Ipv4Addr, Ipv4Addr)>,
     no_server: bool,
 }
 
@@ -86,6 +97,15 @@ impl News {
         self.refused = Some((address, server));
     }
 
+    pub(super) const fn on_unanswered(&mut self, address: Ipv4Addr, server: Ipv4Addr) {
+        self.unanswered = Some((address, server));
+    }
+
+    /// Does the user not know yet of the address that is held?
+    pub(super) const fn is_bound_untold(&self) -> bool {
+        matches!(self.due, Some(Due::Bound))
+    }
+
     pub(super) const fn on_no_server(&mut self) {
         self.no_server = true;
     }
@@ -97,6 +117,9 @@ impl News {
         }
         if let Some((address, server)) = self.refused.take() {
             return Some(Event::Refused { address, server });
+        }
+        if let Some((address, server)) = self.unanswered.take() {
+            return Some(Event::Unanswered { address, server });
         }
         if core::mem::take(&mut self.no_server) {
             return Some(Event::NoServer);

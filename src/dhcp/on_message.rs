@@ -27,7 +27,8 @@ impl Client {
     /// Takes the payload of a UDP datagram that came from port 67 to port 68.
     ///
     /// # Errors
-    /// [`Refusal`] when it is no answer to what was asked; it is counted, and nothing else has happened.
+    /// [`Refusal`] when it is no answer to what was asked; it is counted, and nothing else has
+    /// happened but what the time does ([`handle_timeout`](Self::handle_timeout)): there may be messages and events.
     pub fn handle_datagram(&mut self, now: Instant, payload: &[u8]) -> Result<(), Refusal> {
         self.advance(now);
         self.counters.received = self.counters.received.saturating_add(1);
@@ -77,23 +78,25 @@ impl Client {
 
     /// RFC 2131 §4.4.1: the first offer that will do is taken.
     fn on_offer(&mut self, now: Instant, message: &Message<'_>) -> Result<(), Refusal> {
-        let Phase::Selecting { exchange, .. } = &self.phase else {
+        let Phase::Selecting { exchange, hint } = &self.phase else {
             return Err(Refusal::OtherKind);
         };
         // Read whole, that an offer is not asked for whose ACK would be refused.
-        let (lease, _) = Lease::read(message, &self.config, &mut self.random)?;
+        let (lease, _) = Lease::read(message, None, &self.config, &mut self.random)?;
         self.counters.offers = self.counters.offers.saturating_add(1);
         self.phase = Phase::Requesting {
             exchange: exchange.follow(now),
             address: lease.address,
             server: lease.server,
+            hint: *hint,
         };
         Ok(())
     }
 
     fn on_ack(&mut self, now: Instant, message: &Message<'_>) -> Result<(), Refusal> {
         let asked = self.asked().ok_or(Refusal::OtherKind)?;
-        let (lease, ignored) = Lease::read(message, &self.config, &mut self.random)?;
+        let held = self.held.as_ref().map(|held| &held.lease);
+        let (lease, ignored) = Lease::read(message, held, &self.config, &mut self.random)?;
         asked.check_server(lease.server)?;
         if lease.address != asked.address {
             return Err(Refusal::Address);

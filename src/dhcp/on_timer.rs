@@ -24,7 +24,7 @@ impl Client {
         let rebind_at = held.map_or(Instant::FAR_FUTURE, |held| held.rebind_at);
         let next = match &self.phase {
             Phase::Stopped => Instant::FAR_FUTURE,
-            Phase::Waiting { until } => *until,
+            Phase::Waiting { until, .. } => *until,
             Phase::Selecting { exchange, .. }
             | Phase::Requesting { exchange, .. }
             | Phase::Rebooting { exchange, .. }
@@ -43,7 +43,7 @@ impl Client {
             self.lose(LossReason::Expired);
             self.search(now, Some(address));
         }
-        if let Phase::Waiting { until } = self.phase
+        if let Phase::Waiting { until, .. } = self.phase
             && until <= now
         {
             self.search(now, None);
@@ -55,21 +55,24 @@ impl Client {
     /// REQUESTs that nobody has answered.
     fn give_up(&mut self, now: Instant) {
         let tried = |exchange: &Exchange, tries| exchange.sent >= tries && exchange.is_due(now);
-        match &self.phase {
-            // RFC 2131 §3.1 (5): from the beginning.
-            Phase::Requesting { exchange, .. } if tried(exchange, self.config.request_tries) => {
-                self.search(now, None);
-            }
-            &Phase::Rebooting {
-                ref exchange,
+        match self.phase.clone() {
+            // RFC 2131 §3.1 (5): the user is told, and all begins anew.
+            Phase::Requesting {
+                exchange,
                 address,
-            } if tried(exchange, self.config.reboot_tries) => {
-                if self.held.is_some() {
-                    // RFC 2131 §3.2 (4): what is left of the lease may be used.
-                    self.phase = Phase::Bound;
-                } else {
-                    self.search(now, Some(address));
-                }
+                server,
+                hint,
+            } if tried(&exchange, self.config.request_tries) => {
+                self.news.on_unanswered(address, server);
+                self.search_on(now, &exchange, hint);
+            }
+            Phase::Rebooting { exchange, address }
+                if tried(&exchange, self.config.reboot_tries) =>
+            {
+                // RFC 2131 §3.2 (4): what is left of the lease MAY be used. It is not: on another link, whose servers say
+                // nothing of an address that they do not know (§4.3.2), it would be used for all that time.
+                self.lose(LossReason::Unconfirmed);
+                self.search_on(now, &exchange, Some(address));
             }
             _ => {}
         }
@@ -78,8 +81,12 @@ impl Client {
     /// T1 and T2.
     fn extend(&mut self, now: Instant) {
         let Some(held) = &self.held else { return };
-        match self.phase {
-            Phase::Bound | Phase::Renewing { .. } if held.rebind_at <= now => {
+        match &self.phase {
+            Phase::Renewing { exchange } if held.rebind_at <= now => {
+                let exchange = exchange.go_on(now, &mut self.random);
+                self.phase = Phase::Rebinding { exchange };
+            }
+            Phase::Bound if held.rebind_at <= now => {
                 let exchange = Exchange::new(now, &mut self.random);
                 self.phase = Phase::Rebinding { exchange };
             }

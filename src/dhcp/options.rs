@@ -1,7 +1,7 @@
 //! DHCP options: their codes, and how they stand in the fields of a message.
 //!
 //! RFC 2132 §2 (form), §9.3 (overload); RFC 3396 §5 (long options). *Owns* the form and the codes.
-//! *Does not* interpret any but the overload: `terms` and `client` do. Invariant: an [`OptionIter`] goes through
+//! *Does not* interpret any but the overload: `lease` and the `on_` files do. Invariant: an [`OptionIter`] goes through
 //! fields that [`check_field`] has passed, so it never meets an option that is cut.
 
 use super::message::ParseError;

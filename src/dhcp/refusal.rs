@@ -40,7 +40,7 @@ refusals! {
     OtherClient => "other_client",
     /// No message type, or one that the phase does not wait for.
     OtherKind => "other_kind",
-    /// No server identifier, or one that can be no server's.
+    /// No server identifier, or one that can be no server's: the address that it gives, say.
     NoServer => "no_server",
     /// From another server than the one that was asked.
     OtherServer => "other_server",

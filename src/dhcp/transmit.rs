@@ -26,7 +26,8 @@ pub struct Transmit {
 }
 
 impl Client {
-    /// The next message to send at `now`; to be asked until it has none.
+    /// The next message to send at `now`; to be asked until it has none. What extends a lease waits until
+    /// [`poll_event`](Self::poll_event) has told of its address.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
         self.advance(now);
         if let Some(parting) = self.parting.take() {
@@ -50,6 +51,10 @@ impl Client {
             | Phase::Rebinding { exchange }
                 if !exchange.is_due(now) =>
             {
+                return None;
+            }
+            // It would leave from an address that the user has not added.
+            Phase::Renewing { .. } | Phase::Rebinding { .. } if self.news.is_bound_untold() => {
                 return None;
             }
             // RFC 2131 §4.4.1: the REQUEST has the secs of the DISCOVER that was answered.
@@ -87,6 +92,7 @@ impl Client {
                 ref exchange,
                 address,
                 server,
+                ..
             } => to_all(
                 self.ask(MessageType::REQUEST, exchange.xid, exchange.secs)
                     .broadcast(self.config.broadcast)

@@ -124,6 +124,13 @@ fn a_hundred_routes_in_pieces() {
     let (lease, ignored) = lease_with(&[(code::CLASSLESS_ROUTES, &value)]);
     assert_eq!((lease.routes.len(), ignored), (100, 0));
     assert_eq!(lease.routes[99], route("10.1.99.0/24 10.7.0.1"));
+    // What a server can make us hold is what is counted, not what it was read into.
+    let mut bench = Bench::bound(1000);
+    bench.next_one();
+    bench
+        .hear(|m| granting(m, MessageType::ACK, 1000).option(code::CLASSLESS_ROUTES, &value))
+        .unwrap();
+    assert_eq!(bench.client.lease().unwrap().routes.capacity(), 100);
 }
 
 #[test]
@@ -139,6 +146,8 @@ fn values_that_cannot_be_are_left_out_and_counted() {
         (code::DOMAIN_NAME, b"\xFF", 1),
         (code::DOMAIN_NAME, b"\0", 1),
         (code::DOMAIN_NAME, &[b'a'; 254], 1),
+        (code::RENEWAL_TIME, &[5], 1),
+        (code::REBINDING_TIME, &[0; 5], 1),
         (code::INTERFACE_MTU, &[5], 1),
         (code::INTERFACE_MTU, &[0, 0], 1),
         (code::INTERFACE_MTU, &[2, 63], 1), // 575
@@ -320,6 +329,9 @@ const OF_BOTH: &[(Refusal, Wrong)] = &[
     (Refusal::NoServer, |m, kind| {
         let anybody = Builder::new(Operation::REPLY, kind, m.xid(), MAC).yiaddr(ADDRESS);
         anybody.address(code::SERVER_ID, Ipv4Addr::BROADCAST)
+    }),
+    (Refusal::NoServer, |m, kind| {
+        giving(m, kind, SERVER.octets())
     }),
     (Refusal::Address, |m, kind| giving(m, kind, [0, 0, 0, 0])),
     (Refusal::Address, |m, kind| giving(m, kind, [127, 0, 0, 1])),

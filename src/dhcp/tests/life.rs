@@ -96,7 +96,7 @@ fn each_message_says_what_table_5_wants() {
 #[test]
 fn what_parts_and_what_comes_back() {
     let mut bench = Bench::bound(1000);
-    bench.client.handle_conflict(bench.now);
+    bench.client.handle_conflict(bench.now, ADDRESS);
     bench.send_one();
     let decline = Says {
         broadcast: false,
@@ -198,7 +198,7 @@ fn two_clients_do_not_keep_in_step() {
 }
 
 /// RFC 2131 §4.4.1: secs of the REQUEST is the DISCOVER's. §3.1 (5): four REQUESTs in 60 s, then from the beginning.
-/// Covers: DHC-8, DHC-9.
+/// Covers: DHC-8, DHC-9, DHC-26.
 #[test]
 fn a_request_that_nobody_answers_ends_in_a_new_search() {
     let mut bench = Bench::started();
@@ -220,6 +220,14 @@ fn a_request_that_nobody_answers_ends_in_a_new_search() {
     assert_eq!(next_after(&mut bench, 32), MessageType::DISCOVER);
     assert_ne!(bench.message().xid(), discover);
     assert_eq!(bench.client.counters().requests, 4);
+    // RFC 2131 §2: secs is counted from the begin of it all.
+    let elapsed = bench.now.since(Instant::ZERO).as_secs();
+    assert_eq!(u64::from(bench.message().secs()), elapsed);
+    let (address, server) = (ADDRESS, SERVER);
+    assert_eq!(
+        bench.client.poll_event(),
+        Some(Event::Unanswered { address, server })
+    );
     assert_eq!(bench.client.poll_event(), None);
 }
 
@@ -445,6 +453,7 @@ fn refusals_in_a_row_are_waited_for() {
         .unwrap();
     bench.send_one();
     bench.hear(|m| granting(m, MessageType::ACK, 1000)).unwrap();
+    bench.client.poll_event().unwrap();
     bench.next_one();
     bench.hear(nak).unwrap();
     assert_eq!(bench.send_one(), MessageType::DISCOVER);
@@ -460,7 +469,7 @@ fn an_address_that_another_has_is_declined() {
         .enumerate()
     {
         let before = bench.now;
-        bench.client.handle_conflict(before);
+        bench.client.handle_conflict(before, ADDRESS);
         assert_eq!(
             bench.client.poll_timeout(),
             Some(Instant::ZERO),
@@ -473,7 +482,7 @@ fn an_address_that_another_has_is_declined() {
             Some(Event::Lost { address, why })
         );
         // Nothing is held, so nothing is declined.
-        bench.client.handle_conflict(before);
+        bench.client.handle_conflict(before, ADDRESS);
         assert_eq!(bench.client.counters().declines, conflicts as u64 + 1);
         // A link that comes up does not end the wait.
         bench.client.handle_link_up(before);
@@ -488,7 +497,7 @@ fn an_address_that_another_has_is_declined() {
     bench.next_one();
     bench.hear(|m| granting(m, MessageType::ACK, 1000)).unwrap();
     let before = bench.now;
-    bench.client.handle_conflict(before);
+    bench.client.handle_conflict(before, ADDRESS);
     bench.send_one();
     bench.wait();
     assert_eq!(
@@ -528,7 +537,7 @@ fn what_is_given_back_is_gone() {
     );
 }
 
-/// RFC 2131 §3.7: a host that may have been moved confirms what it holds; §3.2 (4): and keeps it if nobody answers.
+/// RFC 2131 §3.7: a host that may have been moved confirms what it holds; if nobody answers it is not used further.
 /// Covers: DHC-21.
 #[test]
 fn a_link_that_comes_up_confirms_a_lease() {
@@ -545,14 +554,18 @@ fn a_link_that_comes_up_confirms_a_lease() {
             assert!(matches!(bench.client.poll_event(), Some(Event::Renewed(_))));
             assert_eq!(bench.client.expires_at(), Some(bench.now + secs(1000)));
         } else {
-            let ends = bench.client.expires_at();
             next_after(&mut bench, 4);
-            bench.wait();
-            assert_eq!(bench.client.poll_transmit(bench.now), None);
-            assert_eq!(bench.client.expires_at(), ends);
-            // Its times go on.
-            assert_eq!(bench.next_one(), MessageType::REQUEST);
-            assert_eq!(said(&bench).from_to, (ADDRESS, SERVER));
+            // It may be another link, whose servers know nothing of it and say nothing.
+            assert_eq!(next_after(&mut bench, 8), MessageType::DISCOVER);
+            assert_eq!(said(&bench).requested, Some(ADDRESS));
+            let (address, why) = (ADDRESS, LossReason::Unconfirmed);
+            assert_eq!(
+                bench.client.poll_event(),
+                Some(Event::Lost { address, why })
+            );
+            assert_eq!(bench.client.lease(), None);
+            bench.client.handle_link_up(bench.now);
+            bench.bind(1000);
         }
     }
     bench.client.handle_link_up(bench.now);
@@ -607,7 +620,7 @@ fn an_answer_after_the_end_revives_nothing() {
     bench.client.release(at(100));
     assert_eq!(bench.client.counters().releases, 0);
     let mut bench = Bench::bound(100);
-    bench.client.handle_conflict(at(100));
+    bench.client.handle_conflict(at(100), ADDRESS);
     assert_eq!(bench.client.counters().declines, 0);
     let mut bench = Bench::bound(100);
     bench.client.handle_link_up(at(100));
@@ -641,11 +654,14 @@ fn events_do_not_pile_up() {
     };
     rebind(&mut bench);
     // That one was never told, so its end is not either.
-    bench.client.handle_conflict(bench.now);
+    bench.client.handle_conflict(bench.now, ADDRESS);
     bench.send_one();
     bench.client.release(bench.now);
     rebind(&mut bench);
-    renew(&mut bench);
+    // One that is extended before it was told is still new.
+    bench.client.handle_link_up(bench.now);
+    bench.send_one();
+    bench.hear(|m| granting(m, MessageType::ACK, 1000)).unwrap();
     let (address, why) = (ADDRESS, LossReason::Released);
     assert_eq!(
         bench.client.poll_event(),
@@ -709,6 +725,38 @@ fn settings_out_of_their_bounds() {
         ),
         (|c| c.mtu = 576, None),
         (|c| c.mtu = 575, Some(ConfigError::Mtu { mtu: 575 })),
+        (|c| c.min_mtu = 68, None),
+        (|c| c.min_mtu = 1500, None),
+        (
+            |c| c.min_mtu = 67,
+            Some(ConfigError::MinMtu {
+                min_mtu: 67,
+                mtu: 1500,
+            }),
+        ),
+        (
+            |c| c.min_mtu = 1501,
+            Some(ConfigError::MinMtu {
+                min_mtu: 1501,
+                mtu: 1500,
+            }),
+        ),
+        (|c| c.request_tries = 1, None),
+        (|c| c.request_tries = 0, Some(ConfigError::RequestTries)),
+        (
+            |c| {
+                c.host_name = Some("a".repeat(255));
+                c.also_request = vec![100, 101, 102, 103];
+            },
+            None,
+        ),
+        (
+            |c| {
+                c.host_name = Some("a".repeat(255));
+                c.also_request = vec![100, 101, 102, 103, 104];
+            },
+            Some(ConfigError::Message { len: 549 }),
+        ),
         (|c| c.min_lease = secs(1), None),
         (
             |c| c.min_lease = Duration::from_millis(999),
@@ -736,4 +784,151 @@ fn settings_out_of_their_bounds() {
         set(&mut config);
         assert_eq!(Client::new(config, Seed::from_number(1)).err(), error);
     }
+}
+
+/// A duration that no clock has time for is as good as never, and no reason to panic.
+#[test]
+fn waits_without_end() {
+    let mut config = Config::new(MAC);
+    (config.retransmit_first, config.decline_wait) = (Duration::MAX, Duration::MAX);
+    (config.start_delay, config.renew_interval) = (secs(1), Duration::MAX);
+    let mut bench = Bench::new(config);
+    bench.client.start(bench.now);
+    bench.wait();
+    bench.bind(1000);
+    bench.next_one();
+    bench.client.handle_conflict(bench.now, ADDRESS);
+    assert_eq!(bench.send_one(), MessageType::DECLINE);
+    assert_eq!(bench.client.poll_timeout(), None);
+}
+
+/// Who probes may be late.
+#[test]
+fn a_conflict_over_another_address_is_none() {
+    let mut bench = Bench::bound(1000);
+    let other = Ipv4Addr::new(10, 7, 0, 51);
+    bench.client.handle_conflict(bench.now, other);
+    assert_eq!(bench.client.poll_transmit(bench.now), None);
+    assert!(bench.client.lease().is_some());
+}
+
+/// A host with two interfaces has one seed.
+/// Covers: DHC-5.
+#[test]
+fn two_interfaces_of_one_seed_do_not_share_an_xid() {
+    let first = |mac| {
+        let mut client = Client::new(Config::new(mac), Seed::from_number(1)).unwrap();
+        client.start(Instant::ZERO);
+        let sent = client.poll_transmit(Instant::ZERO).unwrap();
+        let xid = Message::parse(&sent.payload).unwrap().xid();
+        (xid, client.poll_timeout())
+    };
+    let (one, other) = (first(MAC), first(MacAddr::new([2, 0, 0, 0, 0, 2])));
+    assert!(one.0 != other.0 && one.1 != other.1);
+}
+
+/// RFC 2131 §2: secs is counted from the begin of the renewal, which REBINDING goes on with.
+#[test]
+fn rebinding_counts_its_seconds_from_t1() {
+    let mut bench = Bench::bound(1000);
+    bench.next_one();
+    let t1 = bench.now;
+    assert_eq!(bench.message().secs(), 0);
+    while bench.sent.as_ref().unwrap().destination != ALL {
+        bench.next_one();
+    }
+    let elapsed = bench.now.since(t1).as_secs();
+    assert!(elapsed > 300);
+    assert_eq!(u64::from(bench.message().secs()), elapsed);
+}
+
+/// An ACK that comes after T1: nothing leaves from an address that the user has not added.
+#[test]
+fn a_lease_is_told_before_it_is_extended() {
+    let mut bench = Bench::started();
+    bench.send_one();
+    bench.hear(|m| granting(m, MessageType::OFFER, 10)).unwrap();
+    bench.send_one();
+    bench.now = at(6);
+    bench.hear(|m| granting(m, MessageType::ACK, 10)).unwrap();
+    assert_eq!(bench.client.poll_transmit(bench.now), None);
+    assert!(bench.client.poll_timeout().unwrap() <= bench.now);
+    assert!(matches!(bench.client.poll_event(), Some(Event::Bound(_))));
+    assert_eq!(bench.send_one(), MessageType::REQUEST);
+    assert_eq!(bench.sent.as_ref().unwrap().source, ADDRESS);
+}
+
+/// Another link has other servers, which have refused nothing yet.
+#[test]
+fn a_link_that_comes_up_ends_the_wait_after_refusals() {
+    let mut bench = Bench::started();
+    let refuse = |bench: &mut Bench| {
+        assert_eq!(bench.send_one(), MessageType::DISCOVER);
+        bench
+            .hear(|m| granting(m, MessageType::OFFER, 1000))
+            .unwrap();
+        bench.send_one();
+        bench.hear(nak).unwrap();
+    };
+    refuse(&mut bench);
+    refuse(&mut bench);
+    assert_eq!(bench.client.poll_transmit(bench.now), None);
+    bench.client.handle_link_up(bench.now);
+    // And the row begins anew.
+    refuse(&mut bench);
+    assert_eq!(bench.send_one(), MessageType::DISCOVER);
+}
+
+/// An address of before is asked for until there is a lease.
+#[test]
+fn a_hint_outlives_an_offer() {
+    for link in [false, true] {
+        let mut bench = Bench::new(Config::new(MAC));
+        bench.client.reboot(bench.now, ADDRESS);
+        bench.send_one();
+        bench.next_one();
+        assert_eq!(bench.next_one(), MessageType::DISCOVER);
+        let other = Ipv4Addr::new(10, 7, 0, 51);
+        bench
+            .hear(|m| granting(m, MessageType::OFFER, 60).yiaddr(other))
+            .unwrap();
+        assert_eq!(bench.send_one(), MessageType::REQUEST);
+        if link {
+            bench.client.handle_link_up(bench.now);
+            bench.send_one();
+        } else {
+            while bench.next_one() == MessageType::REQUEST {}
+        }
+        let hint = bench.message().address(code::REQUESTED_ADDRESS);
+        assert_eq!(hint, Some(ADDRESS), "{link}");
+    }
+}
+
+/// Nothing that could be refused is out.
+#[test]
+fn a_nak_in_selecting_and_in_bound_is_not_taken() {
+    let mut bench = Bench::started();
+    bench.send_one();
+    assert_eq!(bench.hear(nak), Err(Refusal::OtherKind));
+    bench
+        .hear(|m| granting(m, MessageType::OFFER, 1000))
+        .unwrap();
+    bench.send_one();
+    bench.hear(|m| granting(m, MessageType::ACK, 1000)).unwrap();
+    assert_eq!(bench.hear(nak), Err(Refusal::Unexpected));
+    assert!(bench.client.lease().is_some());
+    assert_eq!(bench.client.counters().naks, 0);
+}
+
+/// A server need not say again what has not changed.
+#[test]
+fn a_renewal_without_a_mask_keeps_the_prefix() {
+    let mut bench = Bench::bound(1000);
+    bench.next_one();
+    let bare = |m: &Message<'_>| {
+        let ack = answer(m, MessageType::ACK).yiaddr(ADDRESS);
+        ack.number(code::LEASE_TIME, 1000)
+    };
+    bench.hear(bare).unwrap();
+    assert_eq!(bench.client.lease().unwrap().prefix, 24);
 }

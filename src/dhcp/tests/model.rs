@@ -202,9 +202,10 @@ impl Run {
         for bytes in self.world.deliver(now) {
             let _ = self.client.handle_datagram(now, &bytes);
         }
-        let conflict = self.used.is_some() && self.world.dice.hit(self.conflicts);
-        if conflict {
-            self.client.handle_conflict(now);
+        let hit = self.world.dice.hit(self.conflicts);
+        let conflict = self.used.filter(|_| hit);
+        if let Some(address) = conflict {
+            self.client.handle_conflict(now, address);
         }
         let mut at_once = 0;
         while let Some(message) = self.client.poll_transmit(now) {
@@ -215,7 +216,15 @@ impl Run {
             self.world.send(now, to, false, message.payload);
         }
         self.heed();
-        assert!(!conflict || self.used.is_none());
+        // What extends a lease waits until its address was told.
+        while let Some(message) = self.client.poll_transmit(now) {
+            at_once += 1;
+            assert!(at_once <= 2);
+            self.sent += 1;
+            let to = (!message.destination.is_broadcast()).then_some(message.destination);
+            self.world.send(now, to, false, message.payload);
+        }
+        assert!(conflict.is_none() || self.used != conflict);
         // The promise: what is used is granted, by the server's clock.
         assert_eq!(self.used, self.client.lease().map(|lease| lease.address));
         if let Some(address) = self.used {
@@ -250,7 +259,7 @@ impl Run {
                 }
                 Event::Renewed(lease) => assert_eq!(self.used, Some(lease.address)),
                 Event::Lost { address, .. } => assert_eq!(self.used.take(), Some(address)),
-                Event::Refused { .. } | Event::NoServer => {}
+                Event::Refused { .. } | Event::Unanswered { .. } | Event::NoServer => {}
             }
         }
     }

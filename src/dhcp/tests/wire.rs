@@ -136,7 +136,7 @@ fn pieces_in_all_three_fields_are_one_option() {
     assert_eq!(Message::parse(&bytes).unwrap_err(), error);
 }
 
-/// RFC 3396 §4.
+/// RFC 3396 §6, §7.
 /// Covers: DHC-3.
 #[test]
 fn a_long_option_is_cut_and_put_together() {
