@@ -79,6 +79,8 @@ struct Run {
     now: Instant,
     /// The last question.
     asked: Option<Vec<u8>>,
+    /// The last answer that was taken.
+    taken: Vec<u8>,
     /// What the user uses.
     used: Option<Lease>,
     bound: u32,
@@ -92,6 +94,7 @@ impl Run {
             client,
             now: Instant::ZERO,
             asked: None,
+            taken: Vec::new(),
             used: None,
             bound: 0,
             sent: 0,
@@ -148,16 +151,17 @@ impl Run {
             }
             step::RAW => {
                 let len = take(input, 1).first().copied().unwrap_or(0);
-                let _ = self
-                    .client
-                    .handle_datagram(self.now, take(input, len.into()));
+                self.hear(take(input, len.into()));
             }
             step::LATER => {
                 let fours = take(input, 1).first().copied().unwrap_or(0);
                 self.now = self.now + Duration::from_secs(4 * u64::from(fours));
                 self.client.handle_timeout(self.now);
             }
-            step::CONFLICT => self.client.handle_conflict(self.now),
+            step::CONFLICT => {
+                let address = self.used.as_ref().map_or(ADDRESS, |used| used.address);
+                self.client.handle_conflict(self.now, address);
+            }
             step::LINK => self.client.handle_link_up(self.now),
             _ => {
                 let kept = take(input, 1).first().is_some_and(|how| how % 2 == 1);
@@ -188,7 +192,13 @@ impl Run {
             .number(code::LEASE_TIME, 600)
             .finish();
         change(&mut answer);
-        let _ = self.client.handle_datagram(self.now, &answer);
+        self.hear(&answer);
+    }
+
+    fn hear(&mut self, answer: &[u8]) {
+        if self.client.handle_datagram(self.now, answer).is_ok() {
+            self.taken = answer.to_vec();
+        }
     }
 
     /// Sends what is to be sent, does what the events say, and looks whether it all makes sense.
@@ -198,12 +208,17 @@ impl Run {
             at_once += 1;
             self.on_sent(message);
         }
-        // A DECLINE or RELEASE, and a question.
-        assert!(at_once <= 2, "{at_once} messages at once");
-        self.sent += at_once;
         while let Some(event) = self.client.poll_event() {
             self.on_event(event);
         }
+        // What extends a lease waits until its address was told.
+        while let Some(message) = self.client.poll_transmit(self.now) {
+            at_once += 1;
+            self.on_sent(message);
+        }
+        // A DECLINE or RELEASE, and a question.
+        assert!(at_once <= 2, "{at_once} messages at once");
+        self.sent += at_once;
         assert_eq!(self.used.as_ref(), self.client.lease());
         let next = self.client.poll_timeout();
         assert!(next.is_none_or(|next| next > self.now), "{next:?} again");
@@ -239,13 +254,20 @@ impl Run {
             Event::Lost { address, .. } => {
                 assert_eq!(self.used.take().map(|lease| lease.address), Some(address));
             }
-            Event::Refused { .. } | Event::NoServer => {}
+            Event::Refused { .. } | Event::Unanswered { .. } | Event::NoServer => {}
             other => panic!("{other:?}"),
         }
     }
 
     fn take(&mut self, lease: Lease) {
         self.bound += 1;
+        let granted = Message::parse(&self.taken).expect("it was taken");
+        assert_eq!(granted.kind(), Some(MessageType::ACK));
+        assert_eq!(granted.yiaddr(), lease.address);
+        assert_eq!(granted.address(code::SERVER_ID), Some(lease.server));
+        let granted = granted.number(code::LEASE_TIME).map(u64::from);
+        let time = lease.lease_time.map_or(0xFFFF_FFFF, |time| time.as_secs());
+        assert_eq!(granted, Some(time));
         assert!((1..=32).contains(&lease.prefix) && !lease.address.is_multicast());
         assert!(!lease.address.is_unspecified() && !lease.address.is_loopback());
         assert!(lease.mtu.is_none_or(|mtu| (576..=1500).contains(&mtu)));
