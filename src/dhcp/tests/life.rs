@@ -701,9 +701,10 @@ fn a_start_can_be_delayed() {
     }
 }
 
+type Set = fn(&mut Config);
+
 #[test]
 fn settings_out_of_their_bounds() {
-    type Set = fn(&mut Config);
     let short = |what, millis| ConfigError::Short {
         what,
         time: Duration::from_millis(millis),
@@ -725,6 +726,34 @@ fn settings_out_of_their_bounds() {
         ),
         (|c| c.mtu = 576, None),
         (|c| c.mtu = 575, Some(ConfigError::Mtu { mtu: 575 })),
+        (|c| c.min_lease = secs(1), None),
+        (
+            |c| c.min_lease = Duration::from_millis(999),
+            Some(short("min_lease", 999)),
+        ),
+        (
+            |c| c.retransmit_first = Duration::ZERO,
+            Some(short("retransmit_first", 0)),
+        ),
+        (
+            |c| c.retransmit_max = Duration::ZERO,
+            Some(short("retransmit_max", 0)),
+        ),
+        (
+            |c| c.renew_interval = Duration::ZERO,
+            Some(short("renew_interval", 0)),
+        ),
+        (
+            |c| c.decline_wait = Duration::ZERO,
+            Some(short("decline_wait", 0)),
+        ),
+    ];
+    check_settings(rows);
+}
+
+#[test]
+fn settings_that_would_never_wait_or_not_fit() {
+    let rows: &[(Set, Option<ConfigError>)] = &[
         (|c| c.min_mtu = 68, None),
         (|c| c.min_mtu = 1500, None),
         (
@@ -757,28 +786,11 @@ fn settings_out_of_their_bounds() {
             },
             Some(ConfigError::Message { len: 549 }),
         ),
-        (|c| c.min_lease = secs(1), None),
-        (
-            |c| c.min_lease = Duration::from_millis(999),
-            Some(short("min_lease", 999)),
-        ),
-        (
-            |c| c.retransmit_first = Duration::ZERO,
-            Some(short("retransmit_first", 0)),
-        ),
-        (
-            |c| c.retransmit_max = Duration::ZERO,
-            Some(short("retransmit_max", 0)),
-        ),
-        (
-            |c| c.renew_interval = Duration::ZERO,
-            Some(short("renew_interval", 0)),
-        ),
-        (
-            |c| c.decline_wait = Duration::ZERO,
-            Some(short("decline_wait", 0)),
-        ),
     ];
+    check_settings(rows);
+}
+
+fn check_settings(rows: &[(Set, Option<ConfigError>)]) {
     for &(set, error) in rows {
         let mut config = Config::new(MAC);
         set(&mut config);
