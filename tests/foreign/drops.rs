@@ -416,6 +416,8 @@ const ROWS: &[Row] = rows! {
             });
             // 1,000 bytes of data, of which the quote has none.
             quoted[16..18].copy_from_slice(&[0x04, 0x04]);
+            // With DF: without, nobody refuses a packet for its size.
+            quoted[20] = 0x40;
             quoted[24..26].fill(0);
             let sum = checksum(&quoted[14..34]).to_be_bytes();
             quoted[24..26].copy_from_slice(&sum);
