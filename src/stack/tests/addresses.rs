@@ -110,18 +110,7 @@ fn more_addresses_than_the_line_holds_are_all_asked_for() {
     let mut rig = Rig::bare(config, interface);
     rig.advance(Duration::from_secs(60));
     assert!(rig.stack.is_ready(rig.on));
-    let mut asked = std::collections::BTreeMap::new();
-    for frame in rig.drain() {
-        let about = if frame.kind == EtherType::ARP {
-            IpAddr::V4(frame.arp().target)
-        } else {
-            match frame.icmp6().1 {
-                Icmpv6::Ndp(Message::NeighborSolicitation { target, .. }) => target.into(),
-                other => panic!("{other:?}"),
-            }
-        };
-        *asked.entry(about).or_insert(0) += 1;
-    }
+    let asked = rig.asked();
     assert_eq!(asked.len(), 40);
     assert!(asked.values().all(|&times| times == 2), "{asked:?}");
 }

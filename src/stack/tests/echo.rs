@@ -359,15 +359,7 @@ fn unlimited() -> Rig {
     let config = Config::new(Seed::from_number(1))
         .icmp_errors_per_second(1_000_000)
         .icmp_errors_per_peer(100_000);
-    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
-        .mac(OUR_MAC)
-        .dad_transmits(0)
-        .link_local(false)
-        .address("10.0.0.1/24".parse().unwrap())
-        .address("fd00::1/64".parse().unwrap());
-    let mut rig = Rig::bare(config, interface);
-    rig.advance(Duration::from_secs(3));
-    rig.drain();
+    let mut rig = Rig::configured(config);
     rig.introduce();
     rig
 }

@@ -84,15 +84,7 @@ fn datagram((from, to): (&str, &str), data: &[u8]) -> Vec<u8> {
 
 /// A rig with a socket that takes the peer's datagrams of both families.
 fn listening(config: Config) -> (Rig, UdpId) {
-    let base = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500));
-    let interface = base
-        .mac(OUR_MAC)
-        .dad_transmits(0)
-        .link_local(false)
-        .address("10.0.0.1/24".parse().unwrap())
-        .address("fd00::1/64".parse().unwrap());
-    let mut rig = Rig::bare(config, interface);
-    rig.advance(Duration::from_secs(3));
+    let mut rig = Rig::configured(config);
     rig.introduce();
     let options = UdpOptions::new().dual_stack(true);
     let id = rig

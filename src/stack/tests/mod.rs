@@ -20,7 +20,7 @@ mod wiring;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
@@ -30,6 +30,7 @@ use crate::device::{
     Capabilities, DeviceDrop, DeviceError, Medium, Receive, RxBatch, Sent, Transmit,
 };
 use crate::ipv6::icmp::Message as Icmpv6;
+use crate::ipv6::ndp::Message;
 use crate::link::ethernet::{self, EtherType};
 use crate::link::{RxFrame, RxMeta, TxFrame, TxMeta};
 use crate::{arp, ipv4, ipv6};
@@ -134,15 +135,18 @@ impl Rig {
     }
 
     pub(super) fn with(change: impl FnOnce(InterfaceConfig) -> InterfaceConfig) -> Self {
-        let base = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500));
-        let config = base
-            .mac(OUR_MAC)
-            .dad_transmits(0)
-            .link_local(false)
-            .address("10.0.0.1/24".parse().unwrap())
-            .address("fd00::1/64".parse().unwrap());
-        let mut rig = Self::bare(Config::new(Seed::from_number(1)), change(config));
-        // The announcements of the address are tested on their own.
+        let config = Config::new(Seed::from_number(1));
+        Self::announced(config, change(both_families()))
+    }
+
+    /// The same interface under a stack that is set otherwise.
+    pub(super) fn configured(config: Config) -> Self {
+        Self::announced(config, both_families())
+    }
+
+    /// The announcements of the address are tested on their own.
+    fn announced(config: Config, interface: InterfaceConfig) -> Self {
+        let mut rig = Self::bare(config, interface);
         rig.advance(Duration::from_secs(3));
         rig.drain();
         rig
@@ -249,6 +253,23 @@ impl Rig {
         frames.remove(0)
     }
 
+    /// How often each address was asked for since the last look; all that was sent is such questions.
+    pub(super) fn asked(&mut self) -> BTreeMap<IpAddr, usize> {
+        let mut asked = BTreeMap::new();
+        for frame in self.drain() {
+            let about = if frame.kind == EtherType::ARP {
+                IpAddr::V4(frame.arp().target)
+            } else {
+                match frame.icmp6().1 {
+                    Icmpv6::Ndp(Message::NeighborSolicitation { target, .. }) => target.into(),
+                    other => panic!("{other:?}"),
+                }
+            };
+            *asked.entry(about).or_insert(0) += 1;
+        }
+        asked
+    }
+
     pub(super) fn receive(&mut self, frame: Vec<u8>) {
         self.receive_with(frame, RxMeta::new(self.now));
     }
@@ -272,6 +293,16 @@ impl Rig {
         self.receive(solicitation(PEER6, PEER_MAC, OURS6));
         self.drain();
     }
+}
+
+/// One Ethernet interface with 10.0.0.1/24 and fd00::1/64, duplicate detection off.
+fn both_families() -> InterfaceConfig {
+    InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .dad_transmits(0)
+        .link_local(false)
+        .address("10.0.0.1/24".parse().unwrap())
+        .address("fd00::1/64".parse().unwrap())
 }
 
 pub(super) fn eth(dst: MacAddr, src: MacAddr, kind: EtherType, packet: &[u8]) -> Vec<u8> {
@@ -350,7 +381,7 @@ pub(super) fn ndp_frame(
     mac: MacAddr,
     src: Ipv6Addr,
     dst: Ipv6Addr,
-    message: ipv6::ndp::Message<'_>,
+    message: Message<'_>,
 ) -> Vec<u8> {
     let message = Icmpv6::Ndp(message);
     let mut body = vec![0; message.len()];
@@ -376,7 +407,7 @@ pub(super) fn solicitation(src: Ipv6Addr, mac: MacAddr, target: Ipv6Addr) -> Vec
         &own[..]
     };
     let options = ipv6::ndp::Options::new(options);
-    let message = ipv6::ndp::Message::NeighborSolicitation { target, options };
+    let message = Message::NeighborSolicitation { target, options };
     ndp_frame(mac, src, ipv6::solicited_node(target), message)
 }
 
@@ -388,7 +419,7 @@ pub(super) fn advertisement(
 ) -> Vec<u8> {
     let own = ipv6::ndp::Options::target_link_address_bytes(mac);
     let options = ipv6::ndp::Options::new(&own);
-    let message = ipv6::ndp::Message::NeighborAdvertisement {
+    let message = Message::NeighborAdvertisement {
         flags,
         target,
         options,

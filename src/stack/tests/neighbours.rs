@@ -47,16 +47,7 @@ fn r60_arp_resolution_then_the_datagram() {
 /// A question that the line has no room for is asked later, and as often as any other.
 #[test]
 fn more_neighbours_than_the_line_holds_are_all_asked() {
-    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
-        .mac(OUR_MAC)
-        .dad_transmits(0)
-        .link_local(false)
-        .address("10.0.0.1/24".parse().unwrap())
-        .address("fd00::1/64".parse().unwrap());
-    let config = Config::new(Seed::from_number(1)).outbox_limit(4);
-    let mut rig = Rig::bare(config, interface);
-    rig.advance(seconds(3));
-    rig.drain();
+    let mut rig = Rig::configured(Config::new(Seed::from_number(1)).outbox_limit(4));
     rig.device().room = Some(0);
     for number in 2..22 {
         send(&mut rig, &format!("10.0.0.{number}:7"), b"hello");
@@ -64,18 +55,7 @@ fn more_neighbours_than_the_line_holds_are_all_asked() {
     }
     rig.device().room = None;
     rig.advance(seconds(60));
-    let mut asked = std::collections::BTreeMap::new();
-    for frame in rig.drain() {
-        let about = if frame.kind == EtherType::ARP {
-            IpAddr::V4(frame.arp().target)
-        } else {
-            match frame.icmp6().1 {
-                Icmpv6::Ndp(Message::NeighborSolicitation { target, .. }) => target.into(),
-                other => panic!("{other:?}"),
-            }
-        };
-        *asked.entry(about).or_insert(0) += 1;
-    }
+    let asked = rig.asked();
     assert_eq!(asked.len(), 40);
     assert!(asked.values().all(|&times| times == 3), "{asked:?}");
 }

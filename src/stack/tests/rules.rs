@@ -509,7 +509,7 @@ fn everything_that_leaves_is_ethernet_ii_without_ip_options() {
     rig.receive(udp_frame("[fd00::2]:9", "[fd00::77]:99", b"another's"));
     rig.advance(Duration::from_secs(10));
     frames.extend(rig.drain());
-    let mut kinds = std::collections::BTreeMap::<_, usize>::new();
+    let mut kinds = BTreeMap::<_, usize>::new();
     for frame in &frames {
         *kinds.entry(frame.kind.0).or_default() += 1;
         if frame.kind == EtherType::IPV4 {
