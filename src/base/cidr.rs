@@ -1,7 +1,7 @@
 //! An address with its prefix length, as in `10.7.0.2/24`.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
 /// An IP address and the length of its network's prefix.
@@ -44,6 +44,15 @@ impl Cidr {
         }
     }
 
+    /// The network that is everything, of the family of `address`.
+    pub const fn everything(address: IpAddr) -> Self {
+        let address = match address {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        Self { address, prefix: 0 }
+    }
+
     /// The address, host bits included.
     pub const fn address(self) -> IpAddr {
         self.address
@@ -52,6 +61,21 @@ impl Cidr {
     /// The prefix length in bits.
     pub const fn prefix(self) -> u8 {
         self.prefix
+    }
+
+    /// The network's address: host bits zero.
+    pub fn network(self) -> IpAddr {
+        let prefix = u32::from(self.prefix);
+        match self.address {
+            IpAddr::V4(a) => {
+                let hosts = u32::MAX.checked_shr(prefix).unwrap_or(0);
+                IpAddr::V4(Ipv4Addr::from_bits(a.to_bits() & !hosts))
+            }
+            IpAddr::V6(a) => {
+                let hosts = u128::MAX.checked_shr(prefix).unwrap_or(0);
+                IpAddr::V6(Ipv6Addr::from_bits(a.to_bits() & !hosts))
+            }
+        }
     }
 
     /// Does `other` lie in this network? Never across families.
@@ -140,6 +164,21 @@ mod tests {
                 inside,
                 "{net} {address}"
             );
+        }
+    }
+
+    #[test]
+    fn a_network_has_no_host_bits() {
+        for (own, network) in [
+            ("10.7.3.2/24", "10.7.3.0"),
+            ("10.7.3.2/0", "0.0.0.0"),
+            ("10.7.3.2/32", "10.7.3.2"),
+            ("fd00::1:2/64", "fd00::"),
+            ("fd00::1/0", "::"),
+            ("fd00::1/128", "fd00::1"),
+        ] {
+            let cidr: Cidr = own.parse().unwrap();
+            assert_eq!(cidr.network().to_string(), network, "{own}");
         }
     }
 

@@ -31,6 +31,8 @@ drop_reasons! {
     LinkProtocol => "link_protocol",
     /// The frame's destination MAC is another station's.
     LinkNotOurs => "link_not_ours",
+    /// A frame that came in while the link was set down.
+    LinkDown => "link_down",
     /// The ARP packet does not parse or breaks RFC 826.
     ArpMalformed => "arp_malformed",
     /// An ARP packet that claims our own address, or our own packet come back.
@@ -55,6 +57,8 @@ drop_reasons! {
     IpTentative => "ip_tentative",
     /// A packet to send from an address that another station has (RFC 4862 §5.4.5).
     IpDuplicate => "ip_duplicate",
+    /// A packet to send from an address that was taken away meanwhile.
+    IpSourceGone => "ip_source_gone",
     /// A fragment that is there already.
     FragmentDuplicate => "fragment_duplicate",
     /// A fragment of a datagram two of whose fragments contradict each other (RFC 5722 §4).

@@ -117,6 +117,13 @@ where
         self
     }
 
+    /// Are IPv4 addresses probed for before they are used (RFC 5227 §2.1, default no)?
+    #[must_use]
+    pub fn probe_v4(mut self, probed: bool) -> Self {
+        self.interface = self.interface.probe_v4(probed);
+        self
+    }
+
     /// All settings of the interface at once, instead of those made so far.
     #[must_use]
     pub fn interface(mut self, interface: InterfaceConfig) -> Self {
@@ -316,6 +323,7 @@ impl Settings {
         let halves = (Rx::new(rx, poller.clone()), tx);
         let shared = Shared::new(stack, self.tcp, halves, self.watch, &self.manners)
             .map_err(system("an eventfd"))?;
+        let (changes, changes_missed) = shared.lock().sockets.open_changes();
 
         let driver = Driver {
             shared: Arc::clone(&shared),
@@ -331,6 +339,8 @@ impl Settings {
             capabilities: self.native,
             capture: self.capture,
             recording,
+            changes,
+            changes_missed,
         })
     }
 }

@@ -295,6 +295,7 @@ fn unread(core: &mut Core, port: u16) -> Arc<Waits> {
         account: Arc::default(),
         limit: 1000,
         dropped: Arc::default(),
+        gone: Arc::default(),
         waits: Arc::clone(&waits),
     };
     core.sockets.add_udp(id, queue);

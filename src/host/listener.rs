@@ -11,11 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::clock;
-use super::error::HostError;
 use super::lead::Until;
 use super::shared::Shared;
 use super::tcp::TcpStream;
-use crate::stack::{ListenOptions, ListenerId};
+use crate::stack::{AcceptError, ListenOptions, ListenerId};
 
 /// A listening TCP socket.
 ///
@@ -32,6 +31,8 @@ struct ListenerInner {
     local: SocketAddr,
     receiver: Receiver<TcpStream>,
     nonblocking: AtomicBool,
+    /// The address that it listens on was taken away.
+    over: Arc<AtomicBool>,
 }
 
 impl TcpListener {
@@ -45,7 +46,8 @@ impl TcpListener {
         core.check_open()?;
         let id = core.stack.tcp_listen(on, options)?;
         let local = core.stack.tcp_listener_addr(id)?;
-        core.sockets.add_listener(id, sender);
+        let over = Arc::<AtomicBool>::default();
+        core.sockets.add_listener(id, sender, Arc::clone(&over));
         drop(core);
         Ok(Self {
             inner: Arc::new(ListenerInner {
@@ -54,6 +56,7 @@ impl TcpListener {
                 local,
                 receiver,
                 nonblocking: AtomicBool::new(false),
+                over,
             }),
         })
     }
@@ -61,11 +64,12 @@ impl TcpListener {
     /// Waits for a connection.
     ///
     /// # Errors
-    /// `WouldBlock` in non-blocking mode; `NotConnected` when the host was shut down.
+    /// `WouldBlock` in non-blocking mode; `NotConnected` when the host was shut down; `AddrNotAvailable` when the address that
+    /// it listens on was taken away, from then on.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let inner = &self.inner;
         let until = Until {
-            ready: &|| !inner.receiver.is_empty(),
+            ready: &|| !inner.receiver.is_empty() || inner.over.load(Ordering::Relaxed),
             deadline: None,
             sends: false,
         };
@@ -82,9 +86,18 @@ impl TcpListener {
                 break inner.receiver.recv().ok();
             }
         };
-        let stream = next.ok_or_else(|| inner.shared.error().unwrap_or(HostError::Closed))?;
+        let stream = next.ok_or_else(|| self.over())?;
         let peer = stream.peer();
         Ok((stream, peer))
+    }
+
+    /// Why nothing more comes: the host has ended, or the listener's address was taken away.
+    fn over(&self) -> io::Error {
+        let shared = &self.inner.shared;
+        match shared.lock().check() {
+            Err(why) => why.into(),
+            Ok(()) => AcceptError::AddressGone.into(),
+        }
     }
 
     /// Connections as they come; ends with an error when the host does.

@@ -13,6 +13,7 @@
 //! | `sockets.rs` | tables from ids to waiters and channels |
 //! | `connect.rs`, `listener.rs`, `tcp.rs`, `tcp_io.rs`, `udp.rs`, `ping.rs` | the handles |
 //! | `poller.rs`, `waits.rs` | ppoll and eventfd; condition variables |
+//! | `interface.rs` | changes of the interface |
 //! | `clock.rs`, `settings.rs`, `error.rs` | time, shared settings, errors |
 //!
 //! ```text
@@ -27,6 +28,7 @@ mod clock;
 mod connect;
 mod driver;
 mod error;
+mod interface;
 mod lead;
 mod listener;
 mod locked;
@@ -53,14 +55,19 @@ pub use udp::{Datagram, UdpSocket};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crossbeam_channel::Receiver;
+
 use crate::base::{Cidr, MacAddr};
 use crate::capture::{CaptureWatch, RecordingWatch};
 use crate::device::{Capabilities, Device, DeviceCounters, HostReceive, HostTransmit};
-use crate::stack::{AddressState, Counters, ListenOptions, MemoryInfo, PingOptions, UdpOptions};
+use crate::stack::{
+    AddressState, Change, Counters, ListenOptions, MemoryInfo, PingOptions, UdpOptions,
+};
 use crate::tcp::{TcpInfo, TcpOptions};
 use shared::Shared;
 
@@ -74,6 +81,8 @@ pub struct Host {
     capabilities: Capabilities,
     capture: Option<CaptureWatch>,
     recording: Option<RecordingWatch>,
+    changes: Receiver<Change>,
+    changes_missed: Arc<AtomicU64>,
 }
 
 /// One connection of a host: its ends, and what TCP_INFO would say.

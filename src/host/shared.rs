@@ -207,6 +207,14 @@ impl Shared {
         after.run();
     }
 
+    /// The same of one that may have changed the addresses.
+    pub(crate) fn finish_change(&self, mut core: Locked<'_>, now: Instant) {
+        if core.addresses_changed() {
+            self.changed.notify_all();
+        }
+        self.finish(core, now);
+    }
+
     /// Tells all who wait on a socket, and the thread that leads if it is one of them.
     pub(crate) fn tell(&self, waits: &Waits) {
         waits.tell();

@@ -6,10 +6,10 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use super::shared::Shared;
 use super::tcp::TcpStream;
@@ -17,7 +17,8 @@ use super::udp::{Account, Datagram};
 use super::waits::Waits;
 use crate::base::Instant;
 use crate::stack::{
-    Event, ListenerId, PingId, Readiness, RecvError, SocketId, Stack, TcpId, UdpId,
+    AcceptError, Change, Event, ListenerId, PingId, Readiness, RecvError, SocketId, Stack, TcpId,
+    UdpId,
 };
 use crate::tcp::MemoryPressure;
 
@@ -25,14 +26,25 @@ use crate::tcp::MemoryPressure;
 pub(crate) struct Sockets {
     me: Weak<Shared>,
     streams: HashMap<TcpId, Arc<Waits>>,
-    listeners: HashMap<ListenerId, Sender<TcpStream>>,
+    listeners: HashMap<ListenerId, (Sender<TcpStream>, Arc<AtomicBool>)>,
     udp: HashMap<UdpId, UdpQueue>,
     pings: HashMap<PingId, Arc<Waits>>,
     /// Listeners whose channel was not empty when last looked at.
     crowded: Vec<ListenerId>,
     /// Bytes of datagrams that were handed on and that users have not let go of.
     unread: Arc<AtomicUsize>,
+    /// Who hears what changes about the interface.
+    changes: Option<Changes>,
 }
+
+/// Where changes of the interface go.
+pub(crate) struct Changes {
+    sender: Sender<Change>,
+    missed: Arc<AtomicU64>,
+}
+
+/// Changes that wait for the user; *fixed*, as in the stack.
+const CHANGES: usize = 256;
 
 /// The queue of one UDP socket.
 pub(crate) struct UdpQueue {
@@ -44,6 +56,8 @@ pub(crate) struct UdpQueue {
     /// The most that may be charged to it.
     pub(crate) limit: usize,
     pub(crate) dropped: Arc<AtomicUsize>,
+    /// Did the stack say that the socket's address is gone? It may have come back since.
+    pub(crate) gone: Arc<AtomicBool>,
     pub(crate) waits: Arc<Waits>,
 }
 
@@ -57,6 +71,7 @@ impl Sockets {
             pings: HashMap::new(),
             crowded: Vec::new(),
             unread: Arc::default(),
+            changes: None,
         }
     }
 
@@ -75,6 +90,30 @@ impl Sockets {
         }
     }
 
+    /// Makes the channel of changes, and what counts those that find no room there.
+    pub(crate) fn open_changes(&mut self) -> (Receiver<Change>, Arc<AtomicU64>) {
+        let (sender, receiver) = crossbeam_channel::bounded(CHANGES);
+        let missed = Arc::<AtomicU64>::default();
+        self.changes = Some(Changes {
+            sender,
+            missed: Arc::clone(&missed),
+        });
+        (receiver, missed)
+    }
+
+    /// Passes on what has changed.
+    pub(crate) fn tell_changes(&self, stack: &mut Stack, after: &mut After) {
+        while let Some((_, change)) = stack.poll_change() {
+            let Some(Changes { sender, missed }) = &self.changes else {
+                continue;
+            };
+            if sender.try_send(change).is_err() {
+                missed.fetch_add(1, Ordering::Relaxed);
+            }
+            after.queued = true;
+        }
+    }
+
     pub(crate) fn add_stream(&mut self, id: TcpId) -> Arc<Waits> {
         let waits = Arc::new(Waits::default());
         self.streams.insert(id, Arc::clone(&waits));
@@ -85,8 +124,14 @@ impl Sockets {
         self.streams.remove(&id);
     }
 
-    pub(crate) fn add_listener(&mut self, id: ListenerId, sender: Sender<TcpStream>) {
-        self.listeners.insert(id, sender);
+    /// A listener's channel, and who is told when that ends before the host.
+    pub(crate) fn add_listener(
+        &mut self,
+        id: ListenerId,
+        sender: Sender<TcpStream>,
+        over: Arc<AtomicBool>,
+    ) {
+        self.listeners.insert(id, (sender, over));
     }
 
     pub(crate) fn remove_listener(&mut self, id: ListenerId) {
@@ -96,7 +141,7 @@ impl Sockets {
 
     pub(crate) fn close_listeners(&mut self, stack: &mut Stack, now: Instant) {
         self.crowded.clear();
-        for (id, _sender) in self.listeners.drain() {
+        for (id, _) in self.listeners.drain() {
             stack.tcp_listener_close(now, id);
         }
     }
@@ -169,7 +214,9 @@ impl Sockets {
     pub(crate) fn refresh_rooms(&mut self, stack: &mut Stack) {
         let listeners = &self.listeners;
         self.crowded.retain(|id| {
-            let waiting = listeners.get(id).map(|sender| set_room(stack, *id, sender));
+            let waiting = listeners
+                .get(id)
+                .map(|(sender, _)| set_room(stack, *id, sender));
             waiting.is_some_and(|waiting| waiting > 0)
         });
     }
@@ -177,10 +224,15 @@ impl Sockets {
     /// Moves connections into the listener's channel. It has room: the stack completes no handshake
     /// when it was told that there is none.
     fn accept(&mut self, stack: &mut Stack, now: Instant, id: ListenerId, after: &mut After) {
-        let (Some(sender), Some(shared)) = (self.listeners.get(&id), self.me.upgrade()) else {
+        let (Some((sender, over)), Some(shared)) = (self.listeners.get(&id), self.me.upgrade())
+        else {
             return;
         };
-        while let Ok(accepted) = stack.tcp_accept(now, id) {
+        let gone = loop {
+            let accepted = match stack.tcp_accept(now, id) {
+                Ok(accepted) => accepted,
+                Err(error) => break error == AcceptError::AddressGone,
+            };
             let waits = Arc::new(Waits::default());
             let stream = TcpStream::new(Arc::clone(&shared), accepted, stack, Arc::clone(&waits));
             self.streams.insert(accepted, waits);
@@ -191,8 +243,14 @@ impl Sockets {
                 // the lock that is held here.
                 after.garbage.push(stream);
             }
-        }
+        };
         after.queued = true;
+        if gone {
+            // Its channel ends with it; the listener itself goes with its handle.
+            over.store(true, Ordering::Relaxed);
+            self.remove_listener(id);
+            return;
+        }
         set_room(stack, id, sender);
         if !self.crowded.contains(&id) {
             self.crowded.push(id);
@@ -215,10 +273,12 @@ impl Sockets {
                 }
                 Err(RecvError::WouldBlock) => break,
                 Err(error) => {
-                    let stale = matches!(error, RecvError::Stale(_));
+                    let gone = error == RecvError::AddressGone;
+                    queue.gone.fetch_or(gone, Ordering::Relaxed);
+                    let over = matches!(error, RecvError::Stale(_) | RecvError::AddressGone);
                     // One error pending is enough.
                     let _ = queue.errors.try_send(error.into());
-                    if stale {
+                    if over {
                         break;
                     }
                 }

@@ -126,8 +126,9 @@ impl Core {
 
     /// Have the addresses become usable with this turn, or has another station claimed one?
     pub(super) fn addresses_changed(&mut self) -> bool {
-        let ready = !self.was_ready && self.stack.is_ready(self.interface);
-        self.was_ready |= ready;
+        let is_ready = self.stack.is_ready(self.interface);
+        let ready = is_ready && !self.was_ready;
+        self.was_ready = is_ready;
         let conflicts = self.stack.conflict_count(self.interface);
         let more = conflicts > self.conflicts;
         self.conflicts = conflicts;
@@ -319,6 +320,7 @@ impl Core {
 
     /// Passes events on; were there any?
     fn dispatch(&mut self, now: Instant, after: &mut After) -> bool {
+        self.sockets.tell_changes(&mut self.stack, after);
         dispatch(&mut self.sockets, &mut self.stack, now, after)
     }
 

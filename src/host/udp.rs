@@ -116,6 +116,7 @@ struct Inner {
     datagrams: Receiver<Datagram>,
     errors: Receiver<io::Error>,
     dropped: Arc<AtomicUsize>,
+    gone: Arc<AtomicBool>,
     waits: Arc<Waits>,
     read_timeout: Timeout,
     write_timeout: Timeout,
@@ -137,12 +138,14 @@ impl UdpSocket {
         let (errors, pending) = crossbeam_channel::bounded(1);
         let waits = Arc::new(Waits::default());
         let dropped = Arc::new(AtomicUsize::new(0));
+        let gone = Arc::<AtomicBool>::default();
         let queue = UdpQueue {
             datagrams,
             errors,
             account: core.sockets.udp_account(),
             limit,
             dropped: Arc::clone(&dropped),
+            gone: Arc::clone(&gone),
             waits: Arc::clone(&waits),
         };
         core.sockets.add_udp(id, queue);
@@ -155,6 +158,7 @@ impl UdpSocket {
                 datagrams: receiver,
                 errors: pending,
                 dropped,
+                gone,
                 waits,
                 read_timeout: Timeout::default(),
                 write_timeout: Timeout::default(),
@@ -205,8 +209,21 @@ impl UdpSocket {
         match self.inner.datagrams.try_recv() {
             Ok(datagram) => Some(Ok(datagram)),
             Err(TryRecvError::Disconnected) => Some(Err(self.over())),
-            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Empty) => self.has_lost_address().map(Err),
         }
+    }
+
+    /// The error of a socket whose address was taken away, for as long as it is.
+    fn has_lost_address(&self) -> Option<io::Error> {
+        let Inner {
+            shared, id, gone, ..
+        } = &*self.inner;
+        if !gone.load(Ordering::Relaxed) {
+            return None;
+        }
+        let is_gone = shared.lock().stack.udp_has_lost_address(*id);
+        gone.store(is_gone, Ordering::Relaxed);
+        is_gone.then(|| stack::RecvError::AddressGone.into())
     }
 
     /// Receives a datagram; what does not fit into `buf` is lost. Returns its length in `buf` and
@@ -417,6 +434,7 @@ mod tests {
             account: Arc::default(),
             limit,
             dropped: Arc::default(),
+            gone: Arc::default(),
             waits: Arc::default(),
         };
         (queue, received)

@@ -6,15 +6,16 @@
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU16;
+use core::time::Duration;
 use std::net::Shutdown;
 
 use bytes::Bytes;
 
 use super::{
-    InterfaceId, ListenOptions, ListenerId, Outcome, PingId, PingOptions, Stack, TcpId, Tell,
-    UdpId, UdpOptions,
+    AddressOptions, InterfaceId, ListenOptions, ListenerId, Outcome, PingId, PingOptions, Stack,
+    TcpId, Tell, UdpId, UdpOptions,
 };
-use crate::base::Instant;
+use crate::base::{Cidr, Instant};
 use crate::tcp::TcpOptions;
 
 /// The most bytes that one call of TCP's writes, reads or peeks at: what a journal keeps of a call is bounded, and so
@@ -79,6 +80,26 @@ pub enum Call {
     PingClose(PingId),
     /// [`Stack::charge_outside`].
     ChargeOutside(usize),
+    /// [`Stack::add_address`].
+    AddAddress(InterfaceId, Cidr, AddressOptions),
+    /// [`Stack::remove_address`].
+    RemoveAddress(InterfaceId, IpAddr),
+    /// [`Stack::set_lifetimes`]: preferred, valid.
+    SetLifetimes(InterfaceId, IpAddr, Option<Duration>, Option<Duration>),
+    /// [`Stack::add_route`]: to, over.
+    AddRoute(InterfaceId, Cidr, Option<IpAddr>),
+    /// [`Stack::remove_route`]: to, over.
+    RemoveRoute(InterfaceId, Cidr, Option<IpAddr>),
+    /// [`Stack::add_gateway`].
+    AddGateway(InterfaceId, IpAddr),
+    /// [`Stack::remove_gateway`].
+    RemoveGateway(InterfaceId, IpAddr),
+    /// [`Stack::set_link`]: up?
+    SetLink(InterfaceId, bool),
+    /// [`Stack::set_mtu`].
+    SetMtu(InterfaceId, usize),
+    /// [`Stack::poll_change`]; where it had nothing to tell, it is left out.
+    PollChange,
 }
 
 /// What a user gave to be sent.
@@ -147,6 +168,16 @@ impl Call {
             Self::PingRecv(_) => "ping_recv",
             Self::PingClose(_) => "ping_close",
             Self::ChargeOutside(_) => "charge_outside",
+            Self::AddAddress(..) => "add_address",
+            Self::RemoveAddress(..) => "remove_address",
+            Self::SetLifetimes(..) => "set_lifetimes",
+            Self::AddRoute(..) => "add_route",
+            Self::RemoveRoute(..) => "remove_route",
+            Self::AddGateway(..) => "add_gateway",
+            Self::RemoveGateway(..) => "remove_gateway",
+            Self::SetLink(..) => "set_link",
+            Self::SetMtu(..) => "set_mtu",
+            Self::PollChange => "poll_change",
         }
     }
 
@@ -220,7 +251,29 @@ impl Call {
                 let set = stack.tcp_set_options(now, *id, options.clone());
                 set.tell(whole)
             }
-            other => other.make_silent(now, stack),
+            other => other.make_interface(now, stack, whole),
+        }
+    }
+
+    /// Makes those that change an interface.
+    fn make_interface(&self, now: Instant, stack: &mut Stack, whole: bool) -> Outcome {
+        match *self {
+            Self::AddAddress(on, address, options) => {
+                stack.add_address(now, on, address, options).tell(whole)
+            }
+            Self::RemoveAddress(on, address) => stack.remove_address(now, on, address).tell(whole),
+            Self::SetLifetimes(on, address, preferred, valid) => {
+                let set = stack.set_lifetimes(now, on, address, preferred, valid);
+                set.tell(whole)
+            }
+            Self::AddRoute(on, to, via) => stack.add_route(now, on, to, via).tell(whole),
+            Self::RemoveRoute(on, to, via) => stack.remove_route(now, on, to, via).tell(whole),
+            Self::AddGateway(on, gateway) => stack.add_gateway(now, on, gateway).tell(whole),
+            Self::RemoveGateway(on, gateway) => stack.remove_gateway(now, on, gateway).tell(whole),
+            Self::SetLink(on, up) => stack.set_link(now, on, up).tell(whole),
+            Self::SetMtu(on, mtu) => stack.set_mtu(now, on, mtu).tell(whole),
+            Self::PollChange => stack.poll_change().tell(whole),
+            _ => self.make_silent(now, stack),
         }
     }
 
@@ -258,7 +311,7 @@ impl fmt::Display for Call {
             Self::TcpSetOptions(id, _) | Self::TcpClose(id) | Self::TcpAbort(id) => {
                 write!(f, "({id:?})")
             }
-            Self::TcpAbortAll | Self::PingOpen(_) => f.write_str("()"),
+            Self::TcpAbortAll | Self::PingOpen(_) | Self::PollChange => f.write_str("()"),
             Self::UdpConnect(id, to) => write!(f, "({id:?}, {to})"),
             Self::UdpSendTo(id, to, data)
             | Self::UdpSendChunk(id, to, data)
@@ -271,6 +324,18 @@ impl fmt::Display for Call {
             }
             Self::PingRecv(id) | Self::PingClose(id) => write!(f, "({id:?})"),
             Self::ChargeOutside(bytes) => write!(f, "({bytes})"),
+            Self::AddAddress(on, address, _) => write!(f, "({on:?}, {address})"),
+            Self::SetLifetimes(on, address, preferred, valid) => {
+                write!(f, "({on:?}, {address}, {preferred:?}, {valid:?})")
+            }
+            Self::RemoveAddress(on, address)
+            | Self::AddGateway(on, address)
+            | Self::RemoveGateway(on, address) => write!(f, "({on:?}, {address})"),
+            Self::AddRoute(on, to, via) | Self::RemoveRoute(on, to, via) => {
+                write!(f, "({on:?}, {to}, via {via:?})")
+            }
+            Self::SetLink(on, up) => write!(f, "({on:?}, {up})"),
+            Self::SetMtu(on, mtu) => write!(f, "({on:?}, {mtu})"),
         }
     }
 }

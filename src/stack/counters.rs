@@ -108,6 +108,8 @@ counters! {
     tcp_writes_short_of_memory,
     /// Connection attempts refused because all memory was used.
     tcp_connects_short_of_memory,
+    /// Connections that ended because their local address was taken away.
+    tcp_addresses_gone,
     /// Connections that were given up by a time-out.
     tcp_timed_out,
     /// Connections that ended without a TIME-WAIT or FIN-WAIT-2 record, for there were too many.

@@ -12,8 +12,8 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::{
-    Call, Config, Datagram, Event, InterfaceConfig, InterfaceId, ListenerId, Payload, PingId,
-    PingReply, Progress, Stack, TcpId, UdpId,
+    Call, Change, Config, Datagram, Event, InterfaceConfig, InterfaceId, ListenerId, Payload,
+    PingId, PingReply, Progress, Stack, TcpId, UdpId,
 };
 use crate::base::{Digest, Instant};
 use crate::device::{DeviceDrop, DeviceError, Sent, Transmit};
@@ -49,6 +49,8 @@ pub enum Outcome {
     Content(u64, Option<u64>),
     /// An error, in its words.
     Refused(String),
+    /// Something else, in its words.
+    Told(String),
 }
 
 /// A device's answer to a frame.
@@ -144,6 +146,7 @@ impl fmt::Display for Outcome {
             Self::Content(len, None) => write!(f, "{len} bytes"),
             Self::Content(len, Some(digest)) => write!(f, "{len} bytes, digest {digest:016x}"),
             Self::Refused(why) => write!(f, "error: {why}"),
+            Self::Told(what) => f.write_str(what),
         }
     }
 }
@@ -377,6 +380,15 @@ impl Tell for PingReply {
         } = self;
         let rest = format_args!("{from} {seq} {ttl} {at:?} {outcome}").to_string();
         content(core::slice::from_ref(payload), &rest, whole)
+    }
+}
+
+impl Tell for Option<(InterfaceId, Change)> {
+    fn tell(&self, _: bool) -> Outcome {
+        match self {
+            None => Outcome::Done,
+            Some((on, change)) => Outcome::Told(format!("{on:?}: {change}")),
+        }
     }
 }
 

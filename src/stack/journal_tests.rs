@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::base::Seed;
+use crate::base::{Cidr, Seed};
 use crate::device::{Capabilities, Medium};
 use crate::link::{RxChecksum, RxMeta};
 use crate::stack::ids::{Id, RawId};
 use crate::stack::{
-    Difference, ListenOptions, Mismatch, PingOptions, PingOutcome, Twin, UdpOptions,
+    AddressOptions, Difference, ListenOptions, Mismatch, PingOptions, PingOutcome, Twin, UdpOptions,
 };
 use crate::tcp::TcpOptions;
 
@@ -69,6 +69,11 @@ fn samples() -> Vec<Call> {
     let (udp, ping) = (UdpId::from_raw(raw), PingId::from_raw(raw));
     let to: SocketAddr = "10.0.0.2:7".parse().unwrap();
     let own: SocketAddr = "10.0.0.1:7".parse().unwrap();
+    let on = InterfaceId::from_index(0);
+    let (more, net): (Cidr, Cidr) = (
+        "10.0.0.9/24".parse().unwrap(),
+        "10.9.0.0/16".parse().unwrap(),
+    );
     let data = || Payload::Whole(Bytes::from_static(b"data"));
     vec![
         Call::UdpBind(own, UdpOptions::new()),
@@ -98,6 +103,16 @@ fn samples() -> Vec<Call> {
         Call::TcpAbortAll,
         Call::TcpListenerClose(listener),
         Call::ChargeOutside(7),
+        Call::AddAddress(on, more, AddressOptions::new().probe(false)),
+        Call::PollChange,
+        Call::AddRoute(on, net, Some(to.ip())),
+        Call::RemoveRoute(on, net, Some(to.ip())),
+        Call::AddGateway(on, to.ip()),
+        Call::RemoveGateway(on, to.ip()),
+        Call::SetLink(on, false),
+        Call::SetMtu(on, 1400),
+        Call::SetLifetimes(on, more.address(), None, None),
+        Call::RemoveAddress(on, more.address()),
     ]
 }
 

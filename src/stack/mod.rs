@@ -33,6 +33,7 @@ mod path;
 mod ping;
 mod port;
 mod prefix_tree;
+mod reconfigure;
 mod screen;
 mod slices;
 mod taken;
@@ -46,7 +47,7 @@ mod twin;
 mod udp;
 mod wheel;
 
-pub use address::AddressState;
+pub use address::{AddressError, AddressInfo, AddressState, Origin};
 pub(crate) use call::MOST_AT_ONCE;
 pub use call::{Call, Payload};
 pub use config::Config;
@@ -57,9 +58,10 @@ pub use ids::{InterfaceId, ListenerId, PingId, StaleId, TcpId, UdpId};
 pub use interface::{ConfigError, InterfaceConfig};
 pub use journal::{Answer, Entry, Input, Journal, Offered, Outcome};
 pub use memory::MemoryInfo;
-pub use path::RouteError;
+pub use path::{Preference, RouteChangeError, RouteError, RouteInfo};
 pub use ping::{PingError, PingOptions, PingOutcome, PingReply};
 pub use port::{Next, Port, PortError, PortRx, PortTx, User, turn_all};
+pub use reconfigure::{AddressOptions, Change, LinkError};
 pub use slices::Slices;
 pub use tcp::{AcceptError, ConnectError, ListenError, ListenOptions};
 pub use transmit::{More, Progress};
@@ -73,7 +75,6 @@ pub use udp::{
 use core::net::IpAddr;
 
 use crate::base::{Cidr, Instant};
-use address::Origin;
 use demux::Demux;
 use ephemeral::EphemeralPorts;
 use event::Events;
@@ -82,6 +83,7 @@ use memory::Memory;
 use net::Net;
 use packet::{Notice, Owner, Waiter};
 use ping::Pings;
+use reconfigure::Changes;
 use udp::UdpSockets;
 use wheel::TimerKey;
 
@@ -96,6 +98,7 @@ pub struct Stack {
     udp: UdpSockets,
     pub(crate) memory: Memory,
     ping: Pings,
+    changes: Changes,
     pub(crate) config: Config,
     scribe: Scribe,
 }
@@ -112,6 +115,7 @@ impl Stack {
             udp: UdpSockets::default(),
             memory: Memory::new(config.socket_memory),
             ping: Pings::new(&config.seed),
+            changes: Changes::default(),
             config,
             scribe: Scribe::default(),
         }
@@ -153,8 +157,11 @@ impl Stack {
                 TimerKey::Neighbour(index) => self.net.on_neighbour_timeout(now, index),
                 TimerKey::Interface(index) => {
                     let on = InterfaceId::from_index(index as usize);
-                    self.net.on_interface_timeout(now, on);
+                    // Its own timer has paid for one.
+                    steps += 1;
+                    self.net.on_interface_timeout(now, on, &mut steps);
                 }
+                TimerKey::Sweep => self.sweep_timeout(now, &mut steps),
             }
         }
         self.tell_notices(now);
@@ -229,7 +236,7 @@ impl Stack {
         on: InterfaceId,
     ) -> impl Iterator<Item = (IpAddr, Option<crate::base::MacAddr>)> + '_ {
         let interface = self.net.interfaces.get(on.index()).into_iter();
-        interface.flat_map(|i| i.addresses.disputes().iter().copied())
+        interface.flat_map(|i| i.addresses.disputes())
     }
 
     /// How many [`conflicts`](Self::conflicts) there are, without a walk.
@@ -246,8 +253,8 @@ impl Stack {
 
     /// Is duplicate detection over for all addresses of this interface?
     pub fn is_ready(&self, on: InterfaceId) -> bool {
-        self.addresses(on)
-            .all(|(_, state)| state != AddressState::Tentative)
+        let interface = self.net.interfaces.get(on.index());
+        interface.is_none_or(|i| i.addresses.are_settled())
     }
 
     /// The interface and the source address that packets to `to` would take.
@@ -278,6 +285,8 @@ impl Stack {
                     self.ping_unreachable(now, id, seq, to);
                 }
                 Notice::Unreachable(Owner::Stack, _) => {}
+                Notice::Address(news) => self.on_address_news(now, news),
+                Notice::Change(on, change) => self.changes.tell(on, change),
             }
         }
     }

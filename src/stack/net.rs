@@ -4,7 +4,7 @@
 //! timers. *Owns* the parts, and who is put in which line. What is done with them lies in their rooms: `ip`, `path`,
 //! `address`, `neighbour`, `icmp`. *Does not* know any socket: what concerns one is a [`Notice`].
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
 use std::collections::VecDeque;
 
 use super::address::Owners;
@@ -18,7 +18,8 @@ use super::interface::{
 use super::ip::{Headers, Identifications, Incomplete};
 use super::neighbour::Neighbours;
 use super::packet::{Notice, OwnedPacket, Waiter};
-use super::path::{LargeSent, Paths};
+use super::path::{LargeSent, NewRoute, Paths};
+use super::reconfigure::Sweep;
 use super::wheel::Wheel;
 use crate::base::{Cidr, DropReason, Instant, Random};
 use crate::tcp::Connection;
@@ -42,8 +43,10 @@ pub(crate) struct Net {
     pub(super) identifications: Identifications,
     pub(crate) ttl: u8,
     pub(crate) owners: Owners,
+    pub(in crate::stack) sweep: Sweep,
     outbox_limit: usize,
-    random: Random,
+    /// For interfaces: their names, and when they ask.
+    pub(in crate::stack) random: Random,
 }
 
 impl Net {
@@ -64,6 +67,7 @@ impl Net {
             identifications: Identifications::new(seed),
             ttl: config.ttl,
             owners: Owners::default(),
+            sweep: Sweep::default(),
             outbox_limit: config.outbox_limit,
             random: Random::new(seed.key("interface")),
         }
@@ -87,24 +91,19 @@ impl Net {
         }
         let id = InterfaceId::from_index(count);
         let interface = Interface::new(now, id, config, self.outbox_limit, &mut self.random);
-        for address in interface.addresses.iter() {
-            self.paths.add_route(address.cidr, id, None);
-            self.owners.add(address.cidr.address(), id);
-        }
-        for &(to, via) in &config.routes {
-            self.paths.add_route(to, id, via);
-        }
-        for &gateway in &config.gateways {
-            let any = match gateway {
-                IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-                IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            };
-            if let Ok(any) = Cidr::new(any, 0) {
-                self.paths.add_route(any, id, Some(gateway));
-            }
-        }
+        let addresses: Vec<_> = interface.addresses.iter().copied().collect();
         self.interfaces.push(interface);
-        self.on_interface_timeout(now, id);
+        for address in &addresses {
+            self.enter_address(id, address);
+        }
+        let gateways = config.gateways.iter();
+        let default = gateways.map(|&gateway| (Cidr::everything(gateway), Some(gateway)));
+        for (to, via) in config.routes.iter().copied().chain(default) {
+            // What was given twice is one.
+            self.give_route(id, NewRoute::given(to, via));
+        }
+        let mut steps = usize::MAX;
+        self.on_interface_timeout(now, id, &mut steps);
         Ok(id)
     }
 
@@ -150,7 +149,8 @@ impl Net {
         match asks {
             Asks::Neighbour(id) => self.neighbours.asked(now, &mut self.timers, id),
             Asks::Address(address) => {
-                self.interfaces[on.index()].addresses.asked(now, address);
+                let addresses = &mut self.interfaces[on.index()].addresses;
+                addresses.asked(now, address, &mut self.random);
                 self.set_interface_timer(on);
             }
         }

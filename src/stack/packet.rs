@@ -1,14 +1,16 @@
 //! Packets between the parts of the stack: received ones on their way to a socket, and those that
 //! wait to be sent.
 //!
-//! *Owns* the types. *Does not* hold more than constant memory per packet beside its payload slices.
+//! *Owns* the types, and those of notices. *Does not* hold more than constant memory per packet beside its payload slices.
 
 use core::net::IpAddr;
 use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
+use super::address::AddressNews;
 use super::ids::{InterfaceId, PingId, RawId, TcpId, UdpId};
+use super::reconfigure::Change;
 use crate::base::{Instant, MacAddr, Protocol};
 use crate::link::RxChecksum;
 
@@ -77,13 +79,17 @@ pub(crate) enum Owner {
     Ping(PingId, u16),
 }
 
-/// What the stack tells its sockets after a turn of the lower layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the layers below tell the stack, its sockets and its user after their turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// The neighbour that this socket waited for does not answer, or its address is a duplicate.
     Failed(Waiter),
     /// A packet of this owner was dropped because its neighbour does not answer.
     Unreachable(Owner, IpAddr),
+    /// Something became of an address.
+    Address(AddressNews),
+    /// The user may want to know.
+    Change(InterfaceId, Change),
 }
 
 /// May a packet leave, or go on, in fragments? Above the path's MTU, that is.

@@ -2,9 +2,10 @@
 //!
 //! *Owns* the shape. *Does not* know what the prefixes are for, nor mix families: IPv4's bits lie at
 //! the top. Invariants: a node's children lie within its prefix, one for each value of its next
-//! bit; `least` is the least rank of its own entries and of theirs. An operation takes one
-//! step for each node on one path, so at most one for each bit of an address, however many
-//! prefixes there are.
+//! bit; `least` is the least rank of its own entries and of theirs; a node without entries has two
+//! children, or is the root. So there are twice as many nodes as prefixes at most, whatever came and
+//! went. An operation takes one step for each node on one path, so at most one for each bit of an
+//! address, however many prefixes there are.
 
 use core::net::IpAddr;
 use std::collections::BTreeMap;
@@ -67,13 +68,17 @@ impl Prefix {
 
 /// The tree. Each entry has a rank of its own; a lower one comes first.
 #[derive(Debug)]
-pub(super) struct PrefixTree<V>(Vec<Node<V>>);
+pub(super) struct PrefixTree<V> {
+    nodes: Vec<Node<V>>,
+    /// Places of nodes that are gone.
+    free: Vec<usize>,
+}
 
 #[derive(Debug)]
 struct Node<V> {
     prefix: Prefix,
-    entries: BTreeMap<usize, V>,
-    least: usize,
+    entries: BTreeMap<u64, V>,
+    least: u64,
     /// Places in the list.
     children: [Option<usize>; 2],
 }
@@ -90,20 +95,23 @@ impl<V> Node<V> {
 }
 
 /// Above every rank.
-const NOBODY: usize = usize::MAX;
+const NOBODY: u64 = u64::MAX;
 
 impl<V> Default for PrefixTree<V> {
     fn default() -> Self {
-        Self(vec![Node::new(Prefix::new(0, 0))])
+        Self {
+            nodes: vec![Node::new(Prefix::new(0, 0))],
+            free: Vec::new(),
+        }
     }
 }
 
 impl<V> PrefixTree<V> {
     /// Adds an entry; one of the same rank and prefix gives way.
-    pub(super) fn insert(&mut self, prefix: Prefix, rank: usize, value: V) {
+    pub(super) fn insert(&mut self, prefix: Prefix, rank: u64, value: V) {
         let mut at = 0;
         loop {
-            let node = &mut self.0[at];
+            let node = &mut self.nodes[at];
             node.least = node.least.min(rank);
             if node.prefix.len == prefix.len {
                 node.entries.insert(rank, value);
@@ -115,88 +123,107 @@ impl<V> PrefixTree<V> {
 
     /// The next node on the way down from `at` to `prefix`, made where there is none.
     fn towards(&mut self, at: usize, prefix: Prefix) -> usize {
-        let side = prefix.bit(self.0[at].prefix.len);
-        let made = self.0.len();
-        let Some(child) = self.0[at].children[side] else {
-            make_room(&mut self.0, 1);
-            self.0.push(Node::new(prefix));
-            self.0[at].children[side] = Some(made);
+        let side = prefix.bit(self.nodes[at].prefix.len);
+        let Some(child) = self.nodes[at].children[side] else {
+            let made = self.make(Node::new(prefix));
+            self.nodes[at].children[side] = Some(made);
             return made;
         };
-        let below = self.0[child].prefix;
+        let below = self.nodes[child].prefix;
         let common = below.common(prefix);
         if common == below.len {
             return child;
         }
         let mut branch = Node::new(Prefix::new(prefix.bits, common));
-        branch.least = self.0[child].least;
+        branch.least = self.nodes[child].least;
         branch.children[below.bit(common)] = Some(child);
-        make_room(&mut self.0, 1);
-        self.0.push(branch);
-        self.0[at].children[side] = Some(made);
+        let made = self.make(branch);
+        self.nodes[at].children[side] = Some(made);
         made
     }
 
-    /// Takes an entry away. The node stays: what was there comes back, or is few.
-    pub(super) fn remove(&mut self, prefix: Prefix, rank: usize) {
+    fn make(&mut self, node: Node<V>) -> usize {
+        if let Some(at) = self.free.pop() {
+            self.nodes[at] = node;
+            return at;
+        }
+        make_room(&mut self.nodes, 1);
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    /// Takes an entry away, and the nodes that nothing needs without it.
+    pub(super) fn remove(&mut self, prefix: Prefix, rank: u64) {
         let path: Vec<usize> = self.path(prefix).collect();
         let end = path.last().copied();
-        if let Some(end) = end.filter(|&end| self.0[end].prefix == prefix) {
-            self.0[end].entries.remove(&rank);
+        if let Some(end) = end.filter(|&end| self.nodes[end].prefix == prefix) {
+            self.nodes[end].entries.remove(&rank);
         }
-        for &at in path.iter().rev() {
-            let node = &self.0[at];
+        for (depth, &at) in path.iter().enumerate().rev() {
+            let above = depth.checked_sub(1).map(|above| path[above]);
+            let node = &self.nodes[at];
+            if let ([only, None] | [None, only], true, Some(above)) =
+                (node.children, node.entries.is_empty(), above)
+            {
+                let links = &mut self.nodes[above].children;
+                for link in links.iter_mut().filter(|link| **link == Some(at)) {
+                    *link = only;
+                }
+                self.nodes[at] = Node::new(prefix);
+                self.free.push(at);
+                continue;
+            }
             let own = node.entries.keys().next().copied();
-            let below = node.children.iter().flatten().map(|&c| self.0[c].least);
+            let below = node.children.iter().flatten().map(|&c| self.nodes[c].least);
             let least = own.into_iter().chain(below).min();
-            self.0[at].least = least.unwrap_or(NOBODY);
+            self.nodes[at].least = least.unwrap_or(NOBODY);
         }
     }
 
     /// The nodes whose prefix covers `to`, the shortest first.
     fn path(&self, to: Prefix) -> impl Iterator<Item = usize> {
         core::iter::successors(Some(0), move |&at| {
-            let len = self.0[at].prefix.len;
-            let child = self.0[at].children[to.bit(len.min(127))].filter(|_| len < to.len)?;
-            self.0[child].prefix.covers(to).then_some(child)
+            let len = self.nodes[at].prefix.len;
+            let child = self.nodes[at].children[to.bit(len.min(127))].filter(|_| len < to.len)?;
+            self.nodes[child].prefix.covers(to).then_some(child)
         })
     }
 
     /// The entries of the longest prefix that covers `to`, by rank.
-    pub(super) fn longest(&self, to: Prefix) -> Option<&BTreeMap<usize, V>> {
-        let entries = self.path(to).map(|at| &self.0[at].entries);
+    pub(super) fn longest(&self, to: Prefix) -> Option<&BTreeMap<u64, V>> {
+        let entries = self.path(to).map(|at| &self.nodes[at].entries);
         entries.filter(|entries| !entries.is_empty()).last()
     }
 
     /// The least rank of those whose prefix covers `to`.
-    pub(super) fn first_covering(&self, to: Prefix) -> Option<usize> {
-        let ranks = |at: usize| self.0[at].entries.keys().next().copied();
+    pub(super) fn first_covering(&self, to: Prefix) -> Option<u64> {
+        let ranks = |at: usize| self.nodes[at].entries.keys().next().copied();
         self.path(to).filter_map(ranks).min()
     }
 
     /// The least rank of all.
-    pub(super) fn least(&self) -> Option<usize> {
+    pub(super) fn least(&self) -> Option<u64> {
         self.live(0)
     }
 
-    fn live(&self, at: usize) -> Option<usize> {
-        Some(self.0[at].least).filter(|&least| least != NOBODY)
+    fn live(&self, at: usize) -> Option<u64> {
+        Some(self.nodes[at].least).filter(|&least| least != NOBODY)
     }
 
     /// The most leading bits that `to` has in common with any prefix, and the least rank of those
     /// that have as many.
-    pub(super) fn closest(&self, to: Prefix) -> Option<(u8, usize)> {
+    pub(super) fn closest(&self, to: Prefix) -> Option<(u8, u64)> {
         let mut best = (0, self.live(0)?);
         for at in self.path(to) {
             let Some(least) = self.live(at) else { break };
-            best = (self.0[at].prefix.len, least);
+            best = (self.nodes[at].prefix.len, least);
             // The next one may share no more than a part of its prefix with `to`.
-            let len = self.0[at].prefix.len;
-            let child = self.0[at].children[to.bit(len.min(127))].filter(|_| len < to.len);
+            let len = self.nodes[at].prefix.len;
+            let child = self.nodes[at].children[to.bit(len.min(127))].filter(|_| len < to.len);
             if let Some(child) = child
                 && let Some(least) = self.live(child)
             {
-                best = (self.0[child].prefix.common(to), least);
+                best = (self.nodes[child].prefix.common(to), least);
             }
         }
         Some(best)
@@ -232,8 +259,8 @@ mod tests {
             asked in prop::collection::vec(bits(), 20),
         ) {
             let mut tree = PrefixTree::default();
-            let mut list: Vec<(usize, Cidr)> = Vec::new();
-            for (rank, (bits, len, kind)) in steps.into_iter().enumerate() {
+            let mut list: Vec<(u64, Cidr)> = Vec::new();
+            for (rank, (bits, len, kind)) in (0..).zip(steps) {
                 if kind == 0 && !list.is_empty() {
                     let (rank, cidr) = list.swap_remove(usize::from(len) % list.len());
                     tree.remove(Prefix::network(cidr), rank);
@@ -242,6 +269,8 @@ mod tests {
                     list.push((rank, cidr));
                     tree.insert(Prefix::network(cidr), rank, cidr);
                 }
+                let live = tree.nodes.len() - tree.free.len();
+                prop_assert!(live <= 2 * list.len() + 1, "{live} for {}", list.len());
             }
             for bits in asked {
                 let to = cidr(bits, if v4 { 32 } else { 128 }, v4).address();
@@ -249,9 +278,9 @@ mod tests {
                 let most = if v4 { 33 } else { 129 };
                 prop_assert!(tree.path(host).count() <= most);
                 prop_assert_eq!(tree.least(), list.iter().map(|e| e.0).min());
-                let covers = |(_, c): &&(usize, Cidr)| c.contains(to);
+                let covers = |(_, c): &&(u64, Cidr)| c.contains(to);
                 let longest = list.iter().filter(covers).map(|e| e.1.prefix()).max();
-                let mut expected: Vec<usize> = list.iter().filter(covers)
+                let mut expected: Vec<u64> = list.iter().filter(covers)
                     .filter(|e| Some(e.1.prefix()) == longest).map(|e| e.0).collect();
                 expected.sort_unstable();
                 let found = tree.longest(host).map(|e| e.keys().copied().collect::<Vec<_>>());
@@ -272,7 +301,7 @@ mod tests {
         let mut tree = PrefixTree::default();
         let v4 = |n: u32| cidr(u128::from(n.wrapping_mul(0x9e37_79b1)) << 96, 32, true);
         for n in 0..100_000 {
-            tree.insert(Prefix::network(v4(n)), n as usize, ());
+            tree.insert(Prefix::network(v4(n)), n.into(), ());
         }
         let steps = |n| tree.path(Prefix::host(v4(n).address())).count();
         let most = (0..100_000).map(steps).max().unwrap();

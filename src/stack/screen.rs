@@ -2,7 +2,7 @@
 //! is nearly always no: is the source one of ours, is it a broadcast address?
 //!
 //! *Owns* a few bits. *Does not* own the set: who may be in it is looked up there. Invariant: what was
-//! added may be in it, for ever. A screen of many addresses screens nothing, and costs a bit's
+//! added may be in it, for ever: a set that many have left has another made. A screen of many addresses screens nothing, and costs a bit's
 //! test; a peer who picks its address by it costs himself what the look-up costs.
 
 use core::net::IpAddr;
@@ -13,6 +13,14 @@ const WORDS: usize = 4;
 /// Has a bit for each address that was added, and others share it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Screen([u64; WORDS]);
+
+impl FromIterator<IpAddr> for Screen {
+    fn from_iter<I: IntoIterator<Item = IpAddr>>(all: I) -> Self {
+        let mut screen = Self::default();
+        all.into_iter().for_each(|address| screen.add(address));
+        screen
+    }
+}
 
 impl Screen {
     /// Adds an address to the set.

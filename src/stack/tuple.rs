@@ -66,6 +66,13 @@ impl Tuple {
     }
 }
 
+impl Tuple {
+    /// The interface, of a flow with a link-local end.
+    pub(crate) fn scope(&self) -> Option<InterfaceId> {
+        InterfaceId::from_scope(self.zone)
+    }
+}
+
 /// Is it an address that means something on one link only (`fe80::/10`, RFC 4291 §2.5.6)?
 pub(crate) fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(a) if a.is_unicast_link_local())

@@ -31,7 +31,7 @@ pub(crate) enum TimerKey {
     Farewells,
     /// The neighbour entry in this slot.
     Neighbour(u32),
-    /// The addresses of the interface with this index: duplicate detection and announcements.
+    /// The addresses of the interface with this index: duplicate detection, announcements, ends of lives.
     Interface(u32),
     /// The SYN cookies that are remembered.
     Cookies,
@@ -39,9 +39,11 @@ pub(crate) enum TimerKey {
     Reassembly,
     /// The narrow paths that are remembered.
     Paths,
+    /// The look at all sockets whether they still have their addresses.
+    Sweep,
 }
 
-const KINDS: usize = 10;
+const KINDS: usize = 11;
 // A link has four bits for them, and all of them set is none.
 const _: () = assert!(KINDS < 16);
 /// The finest bucket is 2^10 ns wide: 1 us.
@@ -63,6 +65,7 @@ impl TimerKey {
             Self::Cookies => (7, 0),
             Self::Reassembly => (8, 0),
             Self::Paths => (9, 0),
+            Self::Sweep => (10, 0),
         }
     }
 }
@@ -132,6 +135,7 @@ impl Link {
             7 => Some(TimerKey::Cookies),
             8 => Some(TimerKey::Reassembly),
             9 => Some(TimerKey::Paths),
+            10 => Some(TimerKey::Sweep),
             _ => None,
         }
     }

@@ -21,6 +21,9 @@ pub enum TcpFailure {
     /// No route leads to the peer's network.
     #[error("the peer's network cannot be reached")]
     NetworkUnreachable,
+    /// The local address was taken away.
+    #[error("the connection's local address is gone")]
+    AddressGone,
     /// The user, or the end of the stack, aborted the connection.
     #[error("the connection was aborted on this side")]
     Aborted,
@@ -34,6 +37,7 @@ impl From<TcpFailure> for io::ErrorKind {
             TcpFailure::TimedOut => Self::TimedOut,
             TcpFailure::HostUnreachable => Self::HostUnreachable,
             TcpFailure::NetworkUnreachable => Self::NetworkUnreachable,
+            TcpFailure::AddressGone => Self::AddrNotAvailable,
             TcpFailure::Aborted => Self::ConnectionAborted,
         }
     }

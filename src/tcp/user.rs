@@ -184,6 +184,11 @@ impl Connection {
         self.signals |= Signals::FAILED | Signals::CLOSED | Signals::READABLE | Signals::WRITABLE;
     }
 
+    /// Its local address was taken away: it ends without a RST, which would leave from there.
+    pub(crate) fn lose_address(&mut self) {
+        self.fail(TcpFailure::AddressGone, Event::Abort);
+    }
+
     /// An attempt to connect ends without an answer from the peer's TCP.
     pub(crate) fn refuse_opening(&mut self, failure: TcpFailure) {
         self.fail(failure, Event::GaveUp);

@@ -14,6 +14,7 @@
 //! | `tcp.rs` | ends, refusals, a thousand connections |
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
 //! | `paths.rs` | kernels as routers with narrow hops |
+//! | `reconfigure.rs` | addresses, routes, links that change while the host runs |
 //! | `capture.rs` | a capture that another program opens; one that fills the disk |
 //! | `captures.rs` | captures of the kernel, replayed with a stack in its place and in ours |
 //! | `recording.rs` | recorded runs, told again without it |
@@ -54,6 +55,8 @@ mod paths;
 #[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
 mod programs;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod reconfigure;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod recording;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod source;
@@ -90,6 +93,7 @@ fn main() -> std::process::ExitCode {
         tcp::TESTS,
         udp::TESTS,
         paths::TESTS,
+        reconfigure::TESTS,
         capture::TESTS,
         captures::TESTS,
         recording::TESTS,

@@ -5,6 +5,9 @@
 use super::code::{Code, Nonsense, Take, unknown};
 use crate::stack::{Call, MOST_AT_ONCE, Payload};
 
+/// The number of one that has no fields; of another it is 0.
+const POLL_CHANGE: u8 = 35;
+
 /// A line for each call: its number, its variant, and a name for each of its fields.
 macro_rules! calls {
     ($($number:literal => $variant:ident($($field:ident),*);)+) => {
@@ -12,6 +15,7 @@ macro_rules! calls {
         pub(super) fn put_call(out: &mut Vec<u8>, call: &Call) {
             match call {
                 Call::TcpAbortAll => 0_u8.put(out),
+                Call::PollChange => POLL_CHANGE.put(out),
                 $(Call::$variant($($field),*) => {
                     let number: u8 = $number;
                     number.put(out);
@@ -24,6 +28,7 @@ macro_rules! calls {
         pub(super) fn take_call(from: &mut Take) -> Result<Call, Nonsense> {
             let call = match u8::take(from)? {
                 0 => Call::TcpAbortAll,
+                POLL_CHANGE => Call::PollChange,
                 $($number => {
                     $(let $field = Code::take(from)?;)*
                     Call::$variant($($field),*)
@@ -62,6 +67,15 @@ calls! {
     24 => PingRecv(a);
     25 => PingClose(a);
     26 => ChargeOutside(a);
+    27 => AddAddress(a, b, c);
+    28 => RemoveAddress(a, b);
+    29 => AddRoute(a, b, c);
+    30 => RemoveRoute(a, b, c);
+    31 => AddGateway(a, b);
+    32 => RemoveGateway(a, b);
+    33 => SetLink(a, b);
+    34 => SetMtu(a, b);
+    36 => SetLifetimes(a, b, c, d);
 }
 
 /// A call that no journal holds, because none moves as much, is none: to make it again takes memory.

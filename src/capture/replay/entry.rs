@@ -325,6 +325,10 @@ impl Code for Outcome {
                 3_u8.put(out);
                 why.put(out);
             }
+            Self::Told(what) => {
+                4_u8.put(out);
+                what.put(out);
+            }
         }
     }
 
@@ -337,6 +341,7 @@ impl Code for Outcome {
                 Self::Content(len, digest)
             }
             3 => Self::Refused(Code::take(from)?),
+            4 => Self::Told(Code::take(from)?),
             other => return unknown("outcome", other),
         })
     }

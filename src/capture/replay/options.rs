@@ -6,11 +6,13 @@
 use super::code::{Code, Nonsense, Take, unknown};
 use crate::device::{Capabilities, Medium};
 use crate::link::SegmentKinds;
-use crate::stack::{Config, DontFragment, InterfaceConfig, ListenOptions, PingOptions, UdpOptions};
+use crate::stack::{
+    AddressOptions, Config, DontFragment, InterfaceConfig, ListenOptions, PingOptions, UdpOptions,
+};
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
 
 /// The number of the format of a recording's own blocks: one more whenever what stands in them changes.
-pub(super) const FORMAT: u32 = 6;
+pub(super) const FORMAT: u32 = 7;
 
 /// The same with every setting within the bounds that its method keeps: a file may hold any number.
 pub(super) fn within_bounds(config: Config) -> Config {
@@ -81,7 +83,8 @@ fields! {
         path_mtu_limit, path_mtu_life, least_path_mtu,
     }
     InterfaceConfig {
-        capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, link_local,
+        capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, probe_v4,
+        acd_probes, acd_unit, link_local,
         accept_foreign, unreachables, windows_together,
     }
     Capabilities {
@@ -98,6 +101,7 @@ fields! {
     ListenOptions { backlog, dual_stack, syn_cookies, tcp }
     UdpOptions { send_buffer, recv_buffer, ttl, tos, dual_stack, report_errors, dont_fragment }
     PingOptions { ttl, queue }
+    AddressOptions { probe, preferred, valid, off_link }
 }
 
 numbered! {

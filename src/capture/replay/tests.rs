@@ -16,14 +16,15 @@ use super::entry::{
 };
 use super::options::FORMAT;
 use super::{Recording, RecordingSettings};
-use crate::base::{Instant, Seed};
+use crate::base::{Cidr, Instant, Seed};
 use crate::device::{Capabilities, DeviceDrop, Medium};
 use crate::link::{
     PartialChecksum, RxChecksum, RxFrame, RxMeta, SegmentKind, Segmentation, TxFrame, TxMeta,
 };
 use crate::stack::{
-    Answer, Call, Config, Event, Input, InterfaceConfig, InterfaceId, ListenOptions, ListenerId,
-    Offered, Outcome, Payload, PingId, PingOptions, Readiness, SocketId, TcpId, UdpId, UdpOptions,
+    AddressOptions, Answer, Call, Config, Event, Input, InterfaceConfig, InterfaceId,
+    ListenOptions, ListenerId, Offered, Outcome, Payload, PingId, PingOptions, Readiness, SocketId,
+    TcpId, UdpId, UdpOptions,
 };
 use crate::tcp::congestion::{Choice, Reno};
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
@@ -53,6 +54,9 @@ fn interface() -> InterfaceConfig {
         )
         .route("fd01::/16".parse().unwrap(), None)
         .dad_delay(Duration::from_nanos(1_999_999_999))
+        .probe_v4(true)
+        .acd_probes(7)
+        .acd_unit(Duration::from_millis(3))
         .unreachables(false)
         .windows_together(7)
 }
@@ -64,6 +68,8 @@ fn calls() -> Vec<Call> {
     let own: SocketAddr = "[fe80::1%2]:65535".parse().unwrap();
     let data = || Payload::Whole(Bytes::from_static(b"data"));
     let on = InterfaceId::from_scope(2);
+    let (one, cidr): (_, Cidr) = (on.unwrap(), "10.9.0.1/16".parse().unwrap());
+    let lives = AddressOptions::new().valid(Duration::from_secs(1));
     vec![
         Call::TcpConnect(to, Some(own), options()),
         Call::TcpListen(
@@ -95,6 +101,16 @@ fn calls() -> Vec<Call> {
         Call::PingRecv(ping),
         Call::PingClose(ping),
         Call::ChargeOutside(7),
+        Call::AddAddress(one, cidr, lives.probe(true)),
+        Call::RemoveAddress(one, own.ip()),
+        Call::SetLifetimes(one, own.ip(), None, Some(Duration::ZERO)),
+        Call::AddRoute(one, cidr, Some(to.ip())),
+        Call::RemoveRoute(one, cidr, None),
+        Call::AddGateway(one, to.ip()),
+        Call::RemoveGateway(one, to.ip()),
+        Call::SetLink(one, true),
+        Call::SetMtu(one, 1400),
+        Call::PollChange,
     ]
 }
 
@@ -181,6 +197,7 @@ fn outcomes() -> Vec<Vec<u8>> {
         Outcome::Content(7, Some(9)),
         Outcome::Content(7, None),
         Outcome::Refused("no".to_owned()),
+        Outcome::Told("yes".to_owned()),
     ];
     let bytes = |outcome: &Outcome| bytes_of(|out| put_outcome(out, outcome));
     all.iter().map(bytes).collect()
@@ -220,11 +237,11 @@ fn take(bytes: &[u8]) -> Result<super::entry::Block, super::Nonsense> {
 fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let lengths: Vec<usize> = entries().iter().map(Vec::len).collect();
     let expected = [
-        212, 145, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 189, 191, 18, 26, 18, 27, 31, 26, 26, 26,
-        19, 124, 18, 18, 10, 59, 25, 32, 39, 41, 18, 18, 20, 54, 18, 18, 18, 2, 10, 19, 11, 12, 40,
-        40, 40, 41, 10, 10, 10, 10,
+        212, 159, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 189, 191, 18, 26, 18, 27, 31, 26, 26, 26,
+        19, 124, 18, 18, 10, 59, 25, 32, 39, 41, 18, 18, 20, 54, 18, 18, 18, 37, 31, 45, 26, 21,
+        19, 19, 15, 22, 10, 2, 10, 19, 11, 12, 13, 40, 40, 40, 41, 10, 10, 10, 10,
     ];
-    assert_eq!((FORMAT, &lengths[..]), (6, &expected[..]));
+    assert_eq!((FORMAT, &lengths[..]), (7, &expected[..]));
 }
 
 #[test]

@@ -475,6 +475,7 @@ pub(super) const fn errno_of(failure: TcpFailure) -> &'static str {
         TcpFailure::TimedOut => "ETIMEDOUT",
         TcpFailure::HostUnreachable => "EHOSTUNREACH",
         TcpFailure::NetworkUnreachable => "ENETUNREACH",
+        TcpFailure::AddressGone => "EADDRNOTAVAIL",
         TcpFailure::Aborted => "ECONNABORTED",
     }
 }

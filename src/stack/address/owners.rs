@@ -3,11 +3,12 @@
 //! RFC 1122 §3.3.4.2 (the strong model), RFC 4007 §6. *Owns* an index over what interfaces were given. *Does not*
 //! own states: whether an address is held is asked of its interface.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::BTreeSet;
 
+use crate::stack::endpoint::scope_of;
 use crate::stack::ids::InterfaceId;
-use crate::stack::interface::Destination;
+use crate::stack::interface::{Destination, Interface};
 use crate::stack::net::Net;
 use crate::stack::screen::Screen;
 
@@ -16,13 +17,27 @@ use crate::stack::screen::Screen;
 pub(crate) struct Owners {
     all: BTreeSet<(IpAddr, InterfaceId)>,
     screen: Screen,
+    /// Those that were taken away since the screen was made.
+    gone: usize,
 }
+
+/// A screen is made anew when as many have gone as there are, and these more.
+const STALE: usize = 64;
 
 impl Owners {
     /// An interface was given this address.
     pub(crate) fn add(&mut self, address: IpAddr, on: InterfaceId) {
         self.all.insert((address, on));
         self.screen.add(address);
+    }
+
+    /// It was taken away again.
+    pub(crate) fn remove(&mut self, address: IpAddr, on: InterfaceId) {
+        self.gone += usize::from(self.all.remove(&(address, on)));
+        if self.gone > self.all.len() + STALE {
+            self.gone = 0;
+            self.screen = self.all.iter().map(|&(address, _)| address).collect();
+        }
     }
 
     /// May an interface have it? Of what none was given the answer is nearly always no.
@@ -76,12 +91,24 @@ impl Net {
         self.is_ours(address, scope) || self.accepts_foreign(address, scope)
     }
 
+    /// Is this local address of a flow over `on` ours no more, and not taken as if it were?
+    pub(in crate::stack) fn has_lost(&self, local: IpAddr, on: InterfaceId) -> bool {
+        !self.takes(local, Some(on))
+    }
+
+    /// The same of what a socket is bound to: of any interface, unless it is link-local.
+    pub(in crate::stack) fn has_lost_local(&self, local: SocketAddr) -> bool {
+        let ip = local.ip();
+        !ip.is_unspecified() && !self.takes(ip, scope_of(local))
+    }
+
     /// Does an interface take packets for other hosts' addresses as ours?
     fn accepts_foreign(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
-        let mut interfaces = self.interfaces.iter();
-        interfaces.any(|i| {
-            let foreign = i.classify(address) == Destination::Ours;
-            scope.is_none_or(|on| on == i.id) && i.accept_foreign && foreign
-        })
+        let meant = match scope {
+            Some(on) => self.interfaces.get(on.index()).map(core::slice::from_ref),
+            None => Some(&self.interfaces[..]),
+        };
+        let takes = |i: &Interface| i.accept_foreign && i.classify(address) == Destination::Ours;
+        meant.is_some_and(|interfaces| interfaces.iter().any(takes))
     }
 }

@@ -1,6 +1,6 @@
 //! The choice of the source address: an order over addresses that is asked without a walk.
 //!
-//! RFC 6724 §5 (IPv6), RFC 1122 §3.3.4.3 (IPv4). *Owns* the order of candidates, which are places in
+//! RFC 6724 §5 (IPv6), RFC 1122 §3.3.4.3 (IPv4). *Owns* the order of candidates, which are numbers in
 //! an interface's list. *Does not* know their states: whoever may be chosen is in, nobody else is.
 
 use core::net::{IpAddr, Ipv6Addr};
@@ -9,78 +9,113 @@ use std::collections::BTreeMap;
 use crate::base::Cidr;
 use crate::stack::prefix_tree::{Prefix, PrefixTree};
 
+/// What the rules compare beside the address itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Standing {
+    pub(super) deprecated: bool,
+    pub(super) temporary: bool,
+}
+
+/// What rules 2, 3, 6 and 7 look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Class {
+    scope: u8,
+    label: u8,
+    standing: Standing,
+}
+
 /// Candidates, by what the rules compare.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
-    v4: PrefixTree<()>,
-    /// A tree for each scope and label: a handful, for there are no more.
-    v6: BTreeMap<(u8, u8), PrefixTree<()>>,
+    /// The preferred ones, and the deprecated ones.
+    v4: [PrefixTree<()>; 2],
+    /// A tree for each class: a handful, for there are no more.
+    v6: BTreeMap<Class, PrefixTree<()>>,
 }
 
 impl Sources {
-    pub(super) fn insert(&mut self, place: usize, cidr: Cidr) {
+    pub(super) fn insert(&mut self, number: u64, cidr: Cidr, standing: Standing) {
         let prefix = Prefix::network(cidr);
         match cidr.address() {
-            IpAddr::V4(_) => self.v4.insert(prefix, place, ()),
+            IpAddr::V4(_) => self.v4[usize::from(standing.deprecated)].insert(prefix, number, ()),
             IpAddr::V6(a) => {
-                let tree = self.v6.entry(class(a)).or_default();
-                tree.insert(prefix, place, ());
+                let tree = self.v6.entry(Class::of(a, standing)).or_default();
+                tree.insert(prefix, number, ());
             }
         }
     }
 
-    pub(super) fn remove(&mut self, place: usize, cidr: Cidr) {
+    pub(super) fn remove(&mut self, number: u64, cidr: Cidr, standing: Standing) {
         let prefix = Prefix::network(cidr);
         match cidr.address() {
-            IpAddr::V4(_) => self.v4.remove(prefix, place),
+            IpAddr::V4(_) => self.v4[usize::from(standing.deprecated)].remove(prefix, number),
             IpAddr::V6(a) => {
-                if let Some(tree) = self.v6.get_mut(&class(a)) {
-                    tree.remove(prefix, place);
+                if let Some(tree) = self.v6.get_mut(&Class::of(a, standing)) {
+                    tree.remove(prefix, number);
                 }
             }
         }
     }
 
-    /// The place of the best source to reach `dst` over `next_hop`; the first of equals.
-    pub(super) fn select(&self, dst: IpAddr, next_hop: IpAddr) -> Option<usize> {
+    /// The number of the best source to reach `dst` over `next_hop`; the first of equals.
+    pub(super) fn select(&self, dst: IpAddr, next_hop: IpAddr) -> Option<u64> {
         match dst {
             IpAddr::V4(_) => {
-                // RFC 1122 §3.3.4.3: the address whose network holds the next hop.
-                let on_net = self.v4.first_covering(Prefix::host(next_hop));
-                on_net.or_else(|| self.v4.least())
+                // RFC 1122 §3.3.4.3: the address whose network holds the next hop; of those, and of all others,
+                // one that is not deprecated.
+                let host = Prefix::host(next_hop);
+                let mut on_net = self.v4.iter().filter_map(|tree| tree.first_covering(host));
+                on_net.next().or_else(|| self.first(true))
             }
             IpAddr::V6(to) => self.select_v6(to),
         }
     }
 
-    /// RFC 6724 §5, rules 2, 6 and 8. Rule 1 never decides, for our own addresses are no
-    /// destinations; 3, 4, 5.5 and 7 have nothing to tell apart (nothing is deprecated, mobile or
-    /// temporary here), and 5 holds for all candidates.
-    fn select_v6(&self, to: Ipv6Addr) -> Option<usize> {
+    /// RFC 6724 §5, rules 2, 3, 6, 7 and 8. Rule 1 never decides, for our own addresses are no
+    /// destinations; 4 and 5.5 have nothing to tell apart (nothing is mobile here, and no prefix is known to
+    /// be a router's), and 5 holds for all candidates.
+    fn select_v6(&self, to: Ipv6Addr) -> Option<u64> {
         let host = Prefix::host(IpAddr::V6(to));
-        let (want, to_label) = class(to);
-        let ranks = self.v6.iter().filter_map(|(&(have, label), tree)| {
-            let (common, place) = tree.closest(host)?;
+        let (want, to_label) = (scope(to), label(to));
+        let ranks = self.v6.iter().filter_map(|(class, tree)| {
+            let &Class {
+                scope: have,
+                label,
+                standing,
+            } = class;
+            let (common, number) = tree.closest(host)?;
             // Rule 2: the smallest scope that reaches; else the largest that does not.
             let reach = if have >= want { have - want } else { 32 - have };
-            Some((reach, label != to_label, 128 - common, place))
+            let Standing {
+                deprecated,
+                temporary,
+            } = standing;
+            let by_label = (label != to_label, !temporary);
+            Some((reach, deprecated, by_label, 128 - common, number))
         });
-        ranks.min().map(|(.., place)| place)
+        ranks.min().map(|(.., number)| number)
     }
 
-    /// The first of a family.
-    pub(super) fn first(&self, v4: bool) -> Option<usize> {
+    /// The first of a family, of those that are not deprecated if there are any.
+    pub(super) fn first(&self, v4: bool) -> Option<u64> {
         if v4 {
-            self.v4.least()
+            self.v4.iter().find_map(PrefixTree::least)
         } else {
-            self.v6.values().filter_map(PrefixTree::least).min()
+            let all = self.v6.iter();
+            let least = all.filter_map(|(c, tree)| Some((c.standing.deprecated, tree.least()?)));
+            least.min().map(|(_, number)| number)
         }
     }
 }
 
-/// What rules 2 and 6 look at.
-fn class(address: Ipv6Addr) -> (u8, u8) {
-    (scope(address), label(address))
+impl Class {
+    fn of(address: Ipv6Addr, standing: Standing) -> Self {
+        Self {
+            scope: scope(address),
+            label: label(address),
+            standing,
+        }
+    }
 }
 
 /// RFC 6724 §3.1: the scope of an address, in the numbers of RFC 4291 §2.7.
@@ -120,10 +155,18 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// Of the first dozen none is anything special.
+    fn standing(number: u64) -> Standing {
+        Standing {
+            deprecated: number > 12 && number.is_multiple_of(3),
+            temporary: number > 12 && number.is_multiple_of(2),
+        }
+    }
+
     fn sources(all: &[Cidr]) -> Sources {
         let mut sources = Sources::default();
-        for (place, &cidr) in all.iter().enumerate() {
-            sources.insert(place, cidr);
+        for (number, &cidr) in (0..).zip(all) {
+            sources.insert(number, cidr, standing(number));
         }
         sources
     }
@@ -181,7 +224,7 @@ mod tests {
         ];
         for (dst, hop, expected, why) in rows {
             let place = sources(&all).select(ip(dst), ip(hop));
-            let source = place.map(|place| all[place].address());
+            let source = place.map(|place| all[usize::try_from(place).unwrap()].address());
             assert_eq!(source, Some(ip(expected)), "{dst}: {why}");
         }
         let only_v4 = ["10.0.0.1/24".parse().unwrap()];
@@ -190,16 +233,27 @@ mod tests {
     }
 
     /// The rules as a key, least is best, for each candidate on its own.
-    fn rank(candidate: Cidr, dst: IpAddr, next_hop: IpAddr) -> (u8, bool, u8) {
+    fn rank(candidate: Cidr, number: u64, dst: IpAddr, next_hop: IpAddr) -> impl Ord {
+        let Standing {
+            deprecated,
+            temporary,
+        } = standing(number);
         match (candidate.address(), dst) {
             (IpAddr::V6(source), IpAddr::V6(to)) => {
                 let (have, want) = (scope(source), scope(to));
                 let reach = if have >= want { have - want } else { 32 - have };
                 let common = (source.to_bits() ^ to.to_bits()).leading_zeros();
                 let common = (common as u8).min(candidate.prefix());
-                (reach, label(source) != label(to), 128 - common)
+                let other = label(source) != label(to);
+                (reach, deprecated, other, !temporary, 128 - common)
             }
-            _ => (0, !candidate.contains(next_hop), 0),
+            _ => (
+                u8::from(!candidate.contains(next_hop)),
+                deprecated,
+                false,
+                false,
+                0,
+            ),
         }
     }
 
@@ -244,14 +298,15 @@ mod tests {
             let all: Vec<Cidr> = all.into_iter().map(cidr).collect();
             let hop = if hop.is_ipv4() == dst.is_ipv4() { hop } else { dst };
             let mut sources = sources(&all);
-            let stays = |place: usize| gone >> (place % 64) & 1 == 0;
-            for (place, &cidr) in all.iter().enumerate().filter(|e| !stays(e.0)) {
-                sources.remove(place, cidr);
+            let stays = |number: u64| gone >> (number % 64) & 1 == 0;
+            let numbered = || (0u64..).zip(&all);
+            for (number, &cidr) in numbered().filter(|e| !stays(e.0)) {
+                sources.remove(number, cidr, standing(number));
             }
-            let left = all.iter().enumerate().filter(|e| stays(e.0));
+            let left = numbered().filter(|e| stays(e.0));
             let fits = left.filter(|(_, c)| c.address().is_ipv4() == dst.is_ipv4());
-            let best = fits.min_by_key(|&(place, &c)| (rank(c, dst, hop), place));
-            prop_assert_eq!(sources.select(dst, hop), best.map(|(place, _)| place));
+            let best = fits.min_by_key(|&(number, &c)| (rank(c, number, dst, hop), number));
+            prop_assert_eq!(sources.select(dst, hop), best.map(|(number, _)| number));
         }
     }
 }

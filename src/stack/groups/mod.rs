@@ -4,8 +4,8 @@
 //! addresses: whoever adds one, or gives it up, tells. Nothing joins other groups yet.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::screen::Screen;
 use crate::base::{Cidr, MacAddr};
@@ -15,13 +15,18 @@ use crate::link::ethernet;
 /// All hosts of a link, which each of them belongs to (RFC 1112 §7.1).
 const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
+/// A screen is made anew when as many have gone as there are, and these more.
+const STALE: usize = 64;
+
 /// The groups of one interface.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
     /// The broadcast addresses of our networks (RFC 1122 §3.3.6), in the present form and the old
-    /// one with a host part of zero.
-    broadcasts: BTreeSet<Ipv4Addr>,
+    /// one with a host part of zero; and of how many addresses each is.
+    broadcasts: BTreeMap<Ipv4Addr, usize>,
     screen: Screen,
+    /// Broadcast addresses that were given up since the screen was made.
+    gone: usize,
     /// The solicited-node groups (RFC 4291 §2.7.1) that we are in, by their last 24 bits, and for how many
     /// addresses.
     solicited_nodes: BTreeMap<u32, usize>,
@@ -31,7 +36,7 @@ impl Groups {
     /// An address is ours, or is to be.
     pub(crate) fn join_for(&mut self, cidr: Cidr) {
         for broadcast in cidr.broadcasts().into_iter().flatten() {
-            self.broadcasts.insert(broadcast);
+            *self.broadcasts.entry(broadcast).or_default() += 1;
             self.screen.add(IpAddr::V4(broadcast));
         }
         if let IpAddr::V6(own) = cidr.address() {
@@ -39,15 +44,17 @@ impl Groups {
         }
     }
 
-    /// It is another station's.
-    pub(crate) fn leave_for(&mut self, address: IpAddr) {
-        if let IpAddr::V6(own) = address
-            && let Entry::Occupied(mut members) = self.solicited_nodes.entry(last_bits(own))
-        {
-            *members.get_mut() -= 1;
-            if *members.get() == 0 {
-                members.remove();
-            }
+    /// It is another station's, or is taken away.
+    pub(crate) fn leave_for(&mut self, cidr: Cidr) {
+        for broadcast in cidr.broadcasts().into_iter().flatten() {
+            self.gone += usize::from(is_left(self.broadcasts.entry(broadcast)));
+        }
+        if self.gone > self.broadcasts.len() + STALE {
+            self.gone = 0;
+            self.screen = self.broadcasts.keys().copied().map(IpAddr::V4).collect();
+        }
+        if let IpAddr::V6(own) = cidr.address() {
+            is_left(self.solicited_nodes.entry(last_bits(own)));
         }
     }
 
@@ -66,7 +73,7 @@ impl Groups {
 
     /// Is it the broadcast address of one of our networks?
     pub(crate) fn is_broadcast(&self, address: Ipv4Addr) -> bool {
-        self.screen.may_hold(IpAddr::V4(address)) && self.broadcasts.contains(&address)
+        self.screen.may_hold(IpAddr::V4(address)) && self.broadcasts.contains_key(&address)
     }
 
     /// Does it mean more than one host of this link, whether we take its packets or not?
@@ -86,6 +93,19 @@ impl Groups {
             IpAddr::V4(_) | IpAddr::V6(_) => None,
         }
     }
+}
+
+/// One less is in it: was that the last one?
+fn is_left<K: Ord>(group: Entry<'_, K, usize>) -> bool {
+    let Entry::Occupied(mut members) = group else {
+        return false;
+    };
+    *members.get_mut() -= 1;
+    let left = *members.get() == 0;
+    if left {
+        members.remove();
+    }
+    left
 }
 
 /// The 24 bits that a solicited-node group has of its address.
@@ -129,9 +149,34 @@ mod tests {
         let mut list = groups("fd00::1/64");
         list.join_for("fe80::1/64".parse().unwrap());
         let group = "ff02::1:ff00:1".parse().unwrap();
-        for (address, is) in [("fd00::1", true), ("fe80::1", false), ("fe80::1", false)] {
+        let leaving = [
+            ("fd00::1/64", true),
+            ("fe80::1/64", false),
+            ("fe80::1/64", false),
+        ];
+        for (address, is) in leaving {
             list.leave_for(address.parse().unwrap());
             assert_eq!(list.takes(group), is, "{address}");
         }
+    }
+
+    /// So is a broadcast address; and what came and went does not wear the screen out.
+    #[test]
+    fn a_broadcast_address_is_given_up_with_its_last_address() {
+        let mut list = groups("10.0.0.1/24");
+        let broadcast = "10.0.0.255".parse().unwrap();
+        list.join_for("10.0.0.2/24".parse().unwrap());
+        for (address, is) in [("10.0.0.1/24", true), ("10.0.0.2/24", false)] {
+            assert!(list.is_broadcast(broadcast));
+            list.leave_for(address.parse().unwrap());
+            assert_eq!(list.is_broadcast(broadcast), is, "{address}");
+        }
+        for number in 0..=255 {
+            let cidr: Cidr = format!("10.1.{number}.{number}/30").parse().unwrap();
+            list.join_for(cidr);
+            list.leave_for(cidr);
+        }
+        let held = (0..=255).filter(|&n| list.screen.may_hold(Ipv4Addr::new(10, 0, 0, n).into()));
+        assert!(held.count() < 140, "it was made anew");
     }
 }

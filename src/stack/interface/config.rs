@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use crate::base::{Cidr, MacAddr};
 use crate::device::{Capabilities, Medium};
 use crate::link::MAX_IP_LEN;
+use crate::stack::address::{PROBE_NUM, PROBE_UNIT, can_be_ours};
 
 /// What the stack is told about one interface.
 #[derive(Clone, Debug)]
@@ -22,6 +23,9 @@ pub struct InterfaceConfig {
     pub(crate) gateways: Vec<IpAddr>,
     pub(crate) dad_transmits: u8,
     pub(crate) dad_delay: Duration,
+    pub(crate) probe_v4: bool,
+    pub(crate) acd_probes: u8,
+    pub(crate) acd_unit: Duration,
     pub(crate) link_local: bool,
     pub(crate) accept_foreign: bool,
     pub(crate) unreachables: bool,
@@ -41,6 +45,9 @@ impl InterfaceConfig {
             gateways: Vec::new(),
             dad_transmits: 1,
             dad_delay: Duration::ZERO,
+            probe_v4: false,
+            acd_probes: PROBE_NUM,
+            acd_unit: PROBE_UNIT,
             link_local: true,
             accept_foreign: false,
             unreachables: true,
@@ -112,6 +119,36 @@ impl InterfaceConfig {
     pub fn dad_delay(self, at_most: Duration) -> Self {
         Self {
             dad_delay: at_most,
+            ..self
+        }
+    }
+
+    /// Are IPv4 addresses that are given probed for before they are used (RFC 5227 §2.1; default no: they are
+    /// announced, for a virtual link has few stations, and probing takes four to seven seconds)? What a DHCP server leases always is.
+    #[must_use]
+    pub fn probe_v4(self, probed: bool) -> Self {
+        Self {
+            probe_v4: probed,
+            ..self
+        }
+    }
+
+    /// PROBE_NUM (RFC 5227 §1.1, default 3): probes for each IPv4 address that is probed for; 0: none is.
+    #[must_use]
+    pub fn acd_probes(self, probes: u8) -> Self {
+        Self {
+            acd_probes: probes,
+            ..self
+        }
+    }
+
+    /// What the times of such probes are reckoned in (default 1 s): PROBE_WAIT and PROBE_MIN are as long,
+    /// PROBE_MAX and ANNOUNCE_WAIT twice as long (RFC 5227 §1.1). A virtual link, whose stations answer at once,
+    /// may do with a part of it.
+    #[must_use]
+    pub fn acd_unit(self, unit: Duration) -> Self {
+        Self {
+            acd_unit: unit,
             ..self
         }
     }
@@ -190,14 +227,8 @@ impl InterfaceConfig {
         }
         let mut seen = BTreeSet::new();
         for &cidr in &self.addresses {
-            let unusable = match cidr.address() {
-                IpAddr::V4(a) => {
-                    a.is_loopback() || a.octets()[0] == 0 || cidr.broadcast() == Some(a)
-                }
-                IpAddr::V6(a) => a.is_loopback(),
-            };
             let ip = cidr.address();
-            if unusable || is_group(ip) || ip.is_unspecified() {
+            if !can_be_ours(cidr) {
                 return Err(ConfigError::Address(cidr));
             }
             if ip.is_ipv6() && mtu < MIN_MTU_V6 {
@@ -228,12 +259,12 @@ impl InterfaceConfig {
 }
 
 /// The least MTU of an IPv4 link (RFC 791 §3.2).
-const MIN_MTU: usize = 68;
+pub(crate) const MIN_MTU: usize = 68;
 /// The least MTU of an IPv6 link (RFC 8200 §5).
 pub(crate) const MIN_MTU_V6: usize = 1280;
 
 /// Is it a multicast address, or IPv4's limited broadcast?
-fn is_group(address: IpAddr) -> bool {
+pub(crate) fn is_group(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(a) => a.is_multicast() || a.is_broadcast(),
         IpAddr::V6(a) => a.is_multicast(),

@@ -1,6 +1,6 @@
 //! The way out over one device: what the device can do, and who waits for it.
 //!
-//! *Owns* the outbox, the ready list and whose turn it is, the line of owed RSTs, and what of the device's queue a connection may fill. *Does not* talk to the device: `poll_transmit` does.
+//! *Owns* whether it is up, the outbox, the ready list and whose turn it is, the line of owed RSTs, and what of the device's queue a connection may fill. *Does not* talk to the device: `poll_transmit` does.
 //! Nothing here knows of addresses: what is bounded for a device is bounded here, whatever sends over it.
 
 use std::collections::VecDeque;
@@ -17,6 +17,10 @@ use crate::stack::ip::Leaving;
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) capabilities: Capabilities,
+    /// The device's own MTU: what is used of it may be less.
+    device_mtu: usize,
+    /// Does anything leave, and come in?
+    up: bool,
     /// The queue that text waits in, where its length matters.
     pub(crate) share: Option<QueueShare>,
     pub(crate) ready: ReadyList,
@@ -33,6 +37,8 @@ impl Line {
     pub(super) fn new(config: &InterfaceConfig, outbox_limit: usize) -> Self {
         Self {
             capabilities: config.capabilities,
+            device_mtu: config.capabilities.mtu,
+            up: true,
             share: config.shared_segments().map(QueueShare::new),
             ready: ReadyList::default(),
             farewells: VecDeque::new(),
@@ -42,9 +48,26 @@ impl Line {
         }
     }
 
-    /// Is there anything to send?
+    /// Is there anything to send? Not while the link is down: it stays.
     pub(crate) fn wants_transmit(&self) -> bool {
-        !self.outbox.is_empty() || !self.ready.is_empty() || self.leaving.is_some()
+        self.up && (!self.outbox.is_empty() || !self.ready.is_empty() || self.leaving.is_some())
+    }
+
+    /// Is the link up?
+    pub(crate) const fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// Says whether it was otherwise.
+    pub(in crate::stack) const fn set_up(&mut self, up: bool) -> bool {
+        let changed = self.up != up;
+        self.up = up;
+        changed
+    }
+
+    /// The most that packets may have here.
+    pub(in crate::stack) const fn device_mtu(&self) -> usize {
+        self.device_mtu
     }
 
     /// Is it the outbox's turn? It and the sockets take turns, while both have something.

@@ -10,6 +10,7 @@ mod ready;
 mod share;
 
 pub use config::{ConfigError, InterfaceConfig};
+pub(crate) use config::{MIN_MTU, MIN_MTU_V6, is_group};
 pub(crate) use line::Line;
 pub(crate) use outbox::{Asks, Class, Frame, Outgoing};
 pub(crate) use ready::{Had, Ready};
@@ -18,7 +19,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::address::{Addresses, Origin};
+use super::address::{Addresses, NewAddress, Origin};
 use super::groups::Groups;
 use super::ids::InterfaceId;
 use super::packet::Waiter;
@@ -27,7 +28,6 @@ use crate::device::{Capabilities, Medium};
 use crate::ipv6;
 use crate::link::VlanTag;
 use crate::link::ethernet::eui64;
-use config::MIN_MTU_V6;
 
 /// An interface.
 #[derive(Debug)]
@@ -38,6 +38,12 @@ pub(crate) struct Interface {
     pub(crate) accept_foreign: bool,
     /// Does Destination Unreachable leave here?
     pub(crate) unreachables: bool,
+    /// How its addresses are probed for.
+    pub(crate) dad_transmits: u8,
+    pub(crate) dad_delay: Duration,
+    pub(crate) probe_v4: bool,
+    pub(crate) acd_probes: u8,
+    pub(crate) acd_unit: Duration,
     pub(crate) addresses: Addresses,
     pub(crate) groups: Groups,
     /// Sockets that wait for a tentative address, by that address.
@@ -56,12 +62,21 @@ impl Interface {
     ) -> Self {
         let Capabilities { medium, mtu, .. } = config.capabilities;
         let mac = config.mac.unwrap_or_else(|| random_mac(random));
-        let (mut addresses, mut groups) = (Addresses::default(), Groups::default());
-        let mut add = |address: (Cidr, Origin)| {
-            groups.join_for(address.0);
-            let at_most = u64::try_from(config.dad_delay.as_nanos()).unwrap_or(u64::MAX);
-            let delay = Duration::from_nanos(random.below(at_most));
-            addresses.add(now, address, medium, config.dad_transmits, delay);
+        let mut interface = Self {
+            id,
+            mac,
+            tag: config.vlan.map(VlanTag::new),
+            accept_foreign: config.accept_foreign,
+            unreachables: config.unreachables,
+            dad_transmits: config.dad_transmits,
+            dad_delay: config.dad_delay,
+            probe_v4: config.probe_v4,
+            acd_probes: config.acd_probes,
+            acd_unit: config.acd_unit,
+            addresses: Addresses::paced(config.acd_unit),
+            groups: Groups::default(),
+            waiters: BTreeMap::new(),
+            line: Line::new(config, outbox_limit),
         };
         let given = |a: &Cidr| matches!(a.address(), IpAddr::V6(a) if a.is_unicast_link_local());
         if config.link_local
@@ -70,21 +85,12 @@ impl Interface {
             && !config.addresses.iter().any(given)
             && let Ok(cidr) = Cidr::new(IpAddr::V6(ipv6::link_local(eui64(mac))), 64)
         {
-            add((cidr, Origin::Formed));
+            interface.give(now, NewAddress::new(cidr, Origin::Formed), random);
         }
-        let given = config.addresses.iter();
-        given.map(|&cidr| (cidr, Origin::Given)).for_each(add);
-        Self {
-            id,
-            mac,
-            tag: config.vlan.map(VlanTag::new),
-            accept_foreign: config.accept_foreign,
-            unreachables: config.unreachables,
-            addresses,
-            groups,
-            waiters: BTreeMap::new(),
-            line: Line::new(config, outbox_limit),
+        for &cidr in &config.addresses {
+            interface.give(now, NewAddress::new(cidr, Origin::Given), random);
         }
+        interface
     }
 
     pub(crate) const fn is_ethernet(&self) -> bool {
@@ -98,9 +104,9 @@ impl Interface {
 
     /// What an IP destination is to this interface.
     pub(crate) fn classify(&self, dst: IpAddr) -> Destination {
-        use super::address::AddressState::{Duplicate, Preferred, Tentative};
+        use super::address::AddressState::{Deprecated, Duplicate, Preferred, Tentative};
         match self.addresses.state(dst) {
-            Some(Preferred) => Destination::Ours,
+            Some(Preferred | Deprecated) => Destination::Ours,
             Some(Tentative) => Destination::Tentative,
             Some(Duplicate) => Destination::Foreign,
             None if self.groups.takes(dst) => Destination::Group,

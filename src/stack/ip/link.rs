@@ -48,6 +48,9 @@ impl Stack {
         meta: RxMeta,
     ) -> Result<(), DropReason> {
         let interface = &self.net.interfaces[on.index()];
+        if !interface.line.is_up() {
+            return Err(DropReason::LinkDown);
+        }
         let (link, ether_type) = if interface.is_ethernet() {
             let (link, ether_type, len) = link_header(interface, &data)?;
             data.advance(len);

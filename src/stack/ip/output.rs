@@ -53,6 +53,8 @@ enum LinkTo {
     Tentative,
     /// The source is another station's.
     Duplicate,
+    /// The source was ours.
+    Gone,
     NoRoom,
 }
 
@@ -120,6 +122,10 @@ impl Net {
                 self.counters.drops.count(DropReason::NeighbourUnresolved);
                 Ok(Delivery::Dropped)
             }
+            LinkTo::Gone => {
+                self.counters.drops.count(DropReason::IpSourceGone);
+                Ok(Delivery::Dropped)
+            }
         }
     }
 
@@ -180,6 +186,10 @@ impl Net {
                 self.counters.drops.count(DropReason::IpDuplicate);
                 return Ok(Ok(Delivery::Dropped));
             }
+            LinkTo::Gone => {
+                self.counters.drops.count(DropReason::IpSourceGone);
+                return Ok(Ok(Delivery::Dropped));
+            }
         };
         let outbound = Outbound {
             flow: &packet.flow,
@@ -225,15 +235,15 @@ impl Net {
     ) -> LinkTo {
         let interface = &self.interfaces[on.index()];
         let addresses = &interface.addresses;
-        let state = match addresses.are_in_use() {
-            true => None,
-            false => addresses.state(flow.src),
-        };
-        match state {
-            Some(AddressState::Tentative) => return LinkTo::Tentative,
-            Some(AddressState::Duplicate) => return LinkTo::Duplicate,
-            // Not of this interface: a socket's under `accept_foreign`, or a probe's `::`.
-            Some(AddressState::Preferred) | None => {}
+        if !addresses.are_in_use() {
+            match addresses.state(flow.src) {
+                Some(AddressState::Tentative) => return LinkTo::Tentative,
+                Some(AddressState::Duplicate) => return LinkTo::Duplicate,
+                Some(AddressState::Preferred | AddressState::Deprecated) => {}
+                // Of another interface, or anybody's: a socket's under `accept_foreign`, a probe's `::`.
+                None if flow.src.is_unspecified() || self.takes(flow.src, None) => {}
+                None => return LinkTo::Gone,
+            }
         }
         if !interface.is_ethernet() {
             return LinkTo::Nobody;

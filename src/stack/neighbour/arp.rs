@@ -9,6 +9,7 @@ use super::Heard;
 use crate::arp;
 use crate::base::{DropReason, Instant, MacAddr};
 use crate::stack::Stack;
+use crate::stack::address::AddressState;
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::{Asks, Class, Frame, Outgoing};
 use crate::stack::net::Net;
@@ -51,6 +52,12 @@ impl Stack {
         let ours = interface.addresses.is_assigned(target);
         if self.net.is_ours(sender, Some(on)) {
             self.net.conflict(now, on, sender, Some(packet.sender_mac));
+            return Err(DropReason::ArpIgnored);
+        }
+        // RFC 5227 §2.1.1: another station probes for what we probe for.
+        let tentative = interface.addresses.state(target) == Some(AddressState::Tentative);
+        if packet.is_probe() && tentative {
+            self.net.conflict(now, on, target, Some(packet.sender_mac));
             return Err(DropReason::ArpIgnored);
         }
         let is_reply = packet.operation == arp::Operation::REPLY;

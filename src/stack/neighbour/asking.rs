@@ -12,6 +12,7 @@ use crate::stack::interface::Interface;
 use crate::stack::interface::{Asks, Class, Frame, Outgoing};
 use crate::stack::net::Net;
 use crate::stack::packet::{Notice, OwnedPacket};
+use crate::stack::reconfigure::Change;
 use crate::{arp, ipv6};
 
 impl Net {
@@ -92,8 +93,10 @@ impl Net {
             && let Heard::Advertises {
                 solicited: true, ..
             } = heard
+            && self.paths.gateway_answered(key.0, key.1)
         {
-            self.paths.gateway_answered(key.0, key.1);
+            let back = Change::GatewayBack(key.1);
+            self.notices.push_back(Notice::Change(key.0, back));
         }
         self.run_effects(now);
     }
@@ -138,7 +141,10 @@ impl Net {
                 Effect::Fail { waiter } => self.notices.push_back(Notice::Failed(waiter)),
                 Effect::Dead { key: (on, address) } => {
                     self.counters.neighbours_failed += 1;
-                    self.paths.gateway_failed(now, on, address);
+                    if self.paths.gateway_failed(now, on, address) {
+                        let failed = Change::GatewayFailed(address);
+                        self.notices.push_back(Notice::Change(on, failed));
+                    }
                 }
             }
         }

@@ -111,7 +111,7 @@ impl Stack {
         let interface = &self.net.interfaces[on.index()];
         let state = interface.addresses.state(IpAddr::V6(target));
         match state {
-            Some(AddressState::Preferred) => {}
+            Some(AddressState::Preferred | AddressState::Deprecated) => {}
             Some(AddressState::Tentative) => {
                 // Another station probes for it too, unless it is our own probe come back.
                 if source.is_unspecified() && packet.link_src != Some(interface.mac) {

@@ -6,17 +6,22 @@
 //! | file | owns |
 //! |---|---|
 //! | `routes` | the table of routes, and gateways that are dead |
+//! | `entries` | routes that come and go while the stack runs |
 //! | `mtu` | destinations whose path is narrower than its first link |
 //! | `sent` | which large datagrams a socket sent lately |
 
+mod entries;
 mod mtu;
 mod routes;
 mod sent;
 
+pub use entries::RouteChangeError;
+pub(in crate::stack) use routes::NewRoute;
+pub use routes::{Preference, RouteInfo};
 pub(crate) use sent::LargeSent;
 
 use mtu::Mtus;
-use routes::Routes;
+use routes::{Failed, Routes};
 
 use core::net::IpAddr;
 use std::io;
@@ -26,7 +31,7 @@ use super::ids::InterfaceId;
 use super::net::Net;
 use super::packet::Flow;
 use super::wheel::TimerKey;
-use crate::base::{Cidr, Instant};
+use crate::base::Instant;
 
 /// Where packets to a destination go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +56,8 @@ pub(crate) struct Path {
     alone: u16,
     /// That of [`Paths`] when it was found: with another one it is found anew.
     generation: u32,
+    /// No route leads there any more.
+    lost: bool,
 }
 
 /// What a packet-too-big says.
@@ -91,24 +98,28 @@ impl Paths {
         self.mtus.len()
     }
 
-    /// Adds a route behind those of the same prefix.
-    pub(crate) fn add_route(&mut self, to: Cidr, on: InterfaceId, via: Option<IpAddr>) {
-        self.routes.add(to, on, via);
-        self.change();
-    }
-
-    /// This neighbour did not answer: if it is a gateway, others come first.
-    pub(crate) fn gateway_failed(&mut self, now: Instant, on: InterfaceId, gateway: IpAddr) {
-        if self.routes.gateway_failed(now, on, gateway) {
+    /// This neighbour did not answer: if it is a gateway, others come first. Returns whether that is news.
+    pub(crate) fn gateway_failed(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        gateway: IpAddr,
+    ) -> bool {
+        let failed = self.routes.gateway_failed(now, on, gateway);
+        if failed != Failed::NoGateway {
             self.change();
         }
+        failed == Failed::Now
     }
 
-    /// This one answered a question: if it is a gateway that had failed, it is one like the others again.
-    pub(crate) fn gateway_answered(&mut self, on: InterfaceId, gateway: IpAddr) {
-        if self.routes.gateway_answered(on, gateway) {
+    /// This one answered a question: if it is a gateway that had failed, which is returned, it is one like the
+    /// others again.
+    pub(crate) fn gateway_answered(&mut self, on: InterfaceId, gateway: IpAddr) -> bool {
+        let back = self.routes.gateway_answered(on, gateway);
+        if back {
             self.change();
         }
+        back
     }
 
     /// Is what was found then as it would be found now?
@@ -117,12 +128,18 @@ impl Paths {
         self.generation == path.generation
     }
 
-    const fn change(&mut self) {
+    /// Something may lead elsewhere than it did.
+    pub(in crate::stack) const fn change(&mut self) {
         self.generation = self.generation.wrapping_add(1);
     }
 }
 
 impl Path {
+    /// Does no route lead there any more? What is sent is lost until one does.
+    pub(crate) const fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// The same as a length.
     pub(crate) fn mtu(&self) -> usize {
         self.mtu.into()
@@ -210,10 +227,11 @@ impl Net {
             mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
             alone: u16::MAX,
             generation: self.paths.generation,
+            lost: false,
         }
     }
 
-    /// The same path as it is now: over a gateway that lives. Where none is left it stays as it was.
+    /// The same path as it is now: over a gateway that lives. Where no route is left it is [lost](Path::is_lost).
     pub(crate) fn path_again(&self, path: &Path) -> Path {
         let Path {
             mut flow,
@@ -221,12 +239,17 @@ impl Net {
             alone,
             ..
         } = *path;
-        if !is_on_link_only(flow.dst)
-            && let Some((_, next_hop)) = self.paths.routes.lookup_again(flow.dst, on)
-        {
-            flow.next_hop = next_hop;
+        let mut lost = false;
+        if !is_on_link_only(flow.dst) {
+            match self.paths.routes.lookup_again(flow.dst, on) {
+                Some((_, next_hop)) => flow.next_hop = next_hop,
+                None => lost = true,
+            }
         }
-        let mut again = self.path(on, flow);
+        let mut again = Path {
+            lost,
+            ..self.path(on, flow)
+        };
         again.narrow(alone);
         again
     }

@@ -1,31 +1,119 @@
 //! Routes: longest prefix first, and several gateways.
 //!
-//! RFC 1122 §3.3.1.1, §3.3.1.2, §3.3.1.4 (next hop, several gateways, dead ones). *Owns* the table. *Does not* own addresses: interfaces do.
-//! Looking up takes a step for each bit of an address at most, however many routes there are.
+//! RFC 1122 §3.3.1.1, §3.3.1.2, §3.3.1.4 (next hop, several gateways, dead ones), RFC 4191 §2.1, §3.2 (preferences).
+//! *Owns* the table. *Does not* own addresses: interfaces do. Looking up takes a step for each bit of an
+//! address at most, however many routes there are, and so does each that comes or goes.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Cidr, Instant};
+use crate::stack::address::Origin;
 use crate::stack::ids::InterfaceId;
 use crate::stack::prefix_tree::{Prefix, PrefixTree};
 
 /// How long a gateway that did not answer stands behind the others (RFC 1122 §3.3.1.4); our choice.
 const DEAD_FOR: Duration = Duration::from_secs(60);
 
+/// What comes first among the routes of one prefix (RFC 4191 §2.1); among equals the one that came first does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Preference {
+    /// Before the others: what the user gave.
+    High,
+    /// What says nothing of it.
+    #[default]
+    Medium,
+    /// Behind the others.
+    Low,
+}
+
+/// A route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouteInfo {
+    /// The interface that packets leave by.
+    pub on: InterfaceId,
+    /// Where it leads to: a network, host bits zero.
+    pub to: Cidr,
+    /// The router that they go to; `None`: the destination is on the link.
+    pub via: Option<IpAddr>,
+    /// Where it comes from: with an address that has its network on the link, from where that does.
+    pub origin: Origin,
+    /// What comes first among those that lead to the same network.
+    pub preference: Preference,
+}
+
+/// A route that is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::stack) struct NewRoute {
+    pub(in crate::stack) to: Cidr,
+    pub(in crate::stack) via: Option<IpAddr>,
+    pub(in crate::stack) origin: Origin,
+    pub(in crate::stack) preference: Preference,
+}
+
+impl NewRoute {
+    /// One of the user's: before all others of its prefix.
+    pub(in crate::stack) const fn given(to: Cidr, via: Option<IpAddr>) -> Self {
+        Self {
+            to,
+            via,
+            origin: Origin::Given,
+            preference: Preference::High,
+        }
+    }
+}
+
 /// The table of routes.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     v4: Table,
     v6: Table,
-    added: usize,
-    gateways: BTreeSet<(InterfaceId, IpAddr)>,
+    all: BTreeMap<Name, Place>,
+    /// Routes that ever were: a number is never used again.
+    added: u64,
+    /// How many routes lead over each.
+    gateways: BTreeMap<(InterfaceId, IpAddr), usize>,
     /// Those that did not answer and have not since, and how long they stand behind others for who comes anew.
     dead: BTreeMap<(InterfaceId, IpAddr), Instant>,
+    /// Interfaces whose link is down.
+    down: BTreeSet<InterfaceId>,
 }
 
-/// The routes of one family; among those of one prefix in the order given.
+/// What a neighbour that does not answer was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failed {
+    NoGateway,
+    /// A gateway that had answered since it was made one, or since it failed before.
+    Now,
+    /// One that had not.
+    Again,
+}
+
+/// What tells a route from any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name {
+    pub(super) on: InterfaceId,
+    pub(super) origin: Origin,
+    /// The address that it comes and goes with.
+    pub(super) with: Option<IpAddr>,
+    /// Its network and the length of that prefix.
+    to: (IpAddr, u8),
+    pub(super) via: Option<IpAddr>,
+}
+
+/// Where the trees have a route: the preference above its number.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    rank: u64,
+    preference: Preference,
+}
+
+const PREFERENCE_SHIFT: u32 = 62;
+
+/// The routes of one family; among those of one prefix in the order of preference, and then as they came.
 #[derive(Debug, Default)]
 struct Table {
     all: PrefixTree<Entry>,
@@ -39,35 +127,168 @@ struct Entry {
     via: Option<IpAddr>,
 }
 
-impl Routes {
-    /// Adds a route behind those of the same prefix.
-    pub(super) fn add(&mut self, to: Cidr, on: InterfaceId, via: Option<IpAddr>) {
-        let table = if to.address().is_ipv4() {
-            &mut self.v4
-        } else {
-            &mut self.v6
-        };
-        if table.scoped.len() <= on.index() {
-            table
-                .scoped
-                .resize_with(on.index() + 1, PrefixTree::default);
+impl Name {
+    pub(super) fn new(on: InterfaceId, to: Cidr, via: Option<IpAddr>, origin: Origin) -> Self {
+        Self {
+            on,
+            origin,
+            with: None,
+            to: (to.network(), to.prefix()),
+            via,
         }
-        let (prefix, entry) = (Prefix::network(to), Entry { on, via });
-        table.all.insert(prefix, self.added, entry);
-        table.scoped[on.index()].insert(prefix, self.added, entry);
-        self.added += 1;
-        self.gateways.extend(via.map(|via| (on, via)));
     }
 
-    /// Routes that were added: none is ever taken away.
-    pub(crate) const fn len(&self) -> usize {
-        self.added
+    /// The network of one of our addresses, on the link.
+    pub(super) fn connected(on: InterfaceId, own: Cidr, origin: Origin) -> Self {
+        let with = Some(own.address());
+        Self {
+            with,
+            ..Self::new(on, own, None, origin)
+        }
+    }
+
+    fn to(&self) -> Option<Cidr> {
+        Cidr::new(self.to.0, self.to.1).ok()
+    }
+}
+
+impl Table {
+    fn insert(&mut self, prefix: Prefix, rank: u64, entry: Entry) {
+        let scoped = &mut self.scoped;
+        if scoped.len() <= entry.on.index() {
+            scoped.resize_with(entry.on.index() + 1, PrefixTree::default);
+        }
+        self.all.insert(prefix, rank, entry);
+        scoped[entry.on.index()].insert(prefix, rank, entry);
+    }
+
+    fn remove(&mut self, prefix: Prefix, rank: u64, on: InterfaceId) {
+        self.all.remove(prefix, rank);
+        if let Some(scoped) = self.scoped.get_mut(on.index()) {
+            scoped.remove(prefix, rank);
+        }
+    }
+}
+
+impl Routes {
+    /// Adds a route behind those of the same prefix and preference. One that is there gets this
+    /// preference; returns whether anything has changed.
+    pub(super) fn add(&mut self, name: Name, preference: Preference) -> bool {
+        let Some(to) = name.to() else { return false };
+        let before = self.all.get(&name).copied();
+        if before.is_some_and(|before| before.preference == preference) {
+            return false;
+        }
+        let level = match preference {
+            Preference::High => 0,
+            Preference::Medium => 1,
+            Preference::Low => 2,
+        };
+        let rank = level << PREFERENCE_SHIFT | self.added;
+        self.added += 1;
+        let Name { on, via, .. } = name;
+        let prefix = Prefix::network(to);
+        let table = self.table_mut(to.address());
+        if let Some(before) = before {
+            table.remove(prefix, before.rank, on);
+        }
+        table.insert(prefix, rank, Entry { on, via });
+        self.all.insert(name, Place { rank, preference });
+        if before.is_none()
+            && let Some(via) = via
+        {
+            *self.gateways.entry((on, via)).or_default() += 1;
+        }
+        true
+    }
+
+    /// Takes a route away; returns whether it was there.
+    pub(super) fn remove(&mut self, name: &Name) -> bool {
+        let Some(to) = name.to() else { return false };
+        let Some(Place { rank, .. }) = self.all.remove(name) else {
+            return false;
+        };
+        let table = self.table_mut(to.address());
+        table.remove(Prefix::network(to), rank, name.on);
+        if let Some(via) = name.via {
+            let key = (name.on, via);
+            let left = self.gateways.get_mut(&key).map(|count| {
+                *count -= 1;
+                *count
+            });
+            if left == Some(0) {
+                self.gateways.remove(&key);
+                self.dead.remove(&key);
+            }
+        }
+        true
+    }
+
+    fn table_mut(&mut self, family: IpAddr) -> &mut Table {
+        match family {
+            IpAddr::V4(_) => &mut self.v4,
+            IpAddr::V6(_) => &mut self.v6,
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Is there such a route?
+    pub(super) fn holds(&self, name: &Name) -> bool {
+        self.all.contains_key(name)
+    }
+
+    /// The routes over an interface, by where they come from; those of one origin, if that is given.
+    pub(super) fn of(
+        &self,
+        on: InterfaceId,
+        origin: Option<Origin>,
+    ) -> impl Iterator<Item = RouteInfo> + '_ {
+        let first = Name {
+            on,
+            origin: origin.unwrap_or(Origin::Given),
+            with: None,
+            to: (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            via: None,
+        };
+        let meant =
+            move |name: &Name| name.on == on && origin.is_none_or(|origin| name.origin == origin);
+        let found = self
+            .all
+            .range(first..)
+            .take_while(move |(name, _)| meant(name));
+        found.filter_map(|(name, place)| {
+            Some(RouteInfo {
+                on: name.on,
+                to: name.to()?,
+                via: name.via,
+                origin: name.origin,
+                preference: place.preference,
+            })
+        })
+    }
+
+    /// Is it the gateway of a route?
+    pub(crate) fn is_gateway(&self, on: InterfaceId, address: IpAddr) -> bool {
+        self.gateways.contains_key(&(on, address))
+    }
+
+    /// The link of an interface goes up or down: while it is down, other ways are as good as any.
+    pub(super) fn set_link(&mut self, on: InterfaceId, up: bool) {
+        if up {
+            self.down.remove(&on);
+        } else {
+            self.down.insert(on);
+        }
     }
 
     /// The interface and next hop for `dst`, on `scope` only when that is given.
     ///
-    /// Among the routes of the longest prefix the first whose gateway is not known to be dead is
-    /// taken, else the first.
+    /// Among the routes of the longest prefix the first whose gateway is not known to be dead, and whose
+    /// link is up, is taken, else the first.
     pub(crate) fn lookup(
         &self,
         now: Instant,
@@ -107,7 +328,7 @@ impl Routes {
 
     fn is_alive(&self, now: Instant, entry: &Entry) -> bool {
         let dead = |via| self.is_dead(now, entry.on, via);
-        !entry.via.is_some_and(dead)
+        !entry.via.is_some_and(dead) && !self.down.contains(&entry.on)
     }
 
     /// Is it a gateway that has not answered lately?
@@ -121,21 +342,23 @@ impl Routes {
         // The common answer first: most neighbours are no gateways.
         let route = self.entry(now, address, Some(on));
         let direct = |entry: &Entry| entry.via.is_none_or(|via| via == address);
-        route.is_some_and(direct) || self.gateways.contains(&(on, address))
+        route.is_some_and(direct) || self.is_gateway(on, address)
     }
 
-    /// This neighbour did not answer: if it is a gateway, which is returned, others come first for a while.
+    /// This neighbour did not answer: if it is a gateway, others come first for a while.
     pub(super) fn gateway_failed(
         &mut self,
         now: Instant,
         on: InterfaceId,
         gateway: IpAddr,
-    ) -> bool {
-        let known = self.gateways.contains(&(on, gateway));
-        if known {
-            self.dead.insert((on, gateway), now + DEAD_FOR);
+    ) -> Failed {
+        if !self.is_gateway(on, gateway) {
+            return Failed::NoGateway;
         }
-        known
+        match self.dead.insert((on, gateway), now + DEAD_FOR) {
+            None => Failed::Now,
+            Some(_) => Failed::Again,
+        }
     }
 
     /// This one answered: returns whether it is a gateway that had failed.
@@ -160,13 +383,18 @@ mod tests {
         InterfaceId::from_index(index)
     }
 
+    fn add(routes: &mut Routes, to: &str, index: usize, via: Option<&str>) {
+        let name = Name::new(on(index), cidr(to), via.map(ip), Origin::Given);
+        assert!(routes.add(name, Preference::High));
+    }
+
     #[test]
     fn the_longest_prefix_wins_whatever_the_order() {
         let mut routes = Routes::default();
-        routes.add(cidr("0.0.0.0/0"), on(0), Some(ip("10.0.0.254")));
-        routes.add(cidr("10.0.0.0/24"), on(0), None);
-        routes.add(cidr("10.0.0.128/25"), on(1), None);
-        routes.add(cidr("::/0"), on(1), Some(ip("fe80::1")));
+        add(&mut routes, "0.0.0.0/0", 0, Some("10.0.0.254"));
+        add(&mut routes, "10.0.0.0/24", 0, None);
+        add(&mut routes, "10.0.0.128/25", 1, None);
+        add(&mut routes, "::/0", 1, Some("fe80::1"));
         #[rustfmt::skip]
         let rows = [
             ("10.0.0.5",   Some((0, "10.0.0.5"))),
@@ -187,8 +415,8 @@ mod tests {
     fn a_dead_gateway_gives_way_for_a_while() {
         let mut routes = Routes::default();
         let (first, second) = (ip("10.0.0.1"), ip("10.0.0.2"));
-        routes.add(cidr("0.0.0.0/0"), on(0), Some(first));
-        routes.add(cidr("0.0.0.0/0"), on(0), Some(second));
+        add(&mut routes, "0.0.0.0/0", 0, Some("10.0.0.1"));
+        add(&mut routes, "0.0.0.0/0", 0, Some("10.0.0.2"));
         let via = |routes: &Routes, at| routes.lookup(at, ip("8.8.8.8"), None).unwrap().1;
         let now = Instant::from_millis(5);
         assert_eq!(via(&routes, now), first);
@@ -197,5 +425,78 @@ mod tests {
         routes.gateway_failed(now, on(0), second);
         assert_eq!(via(&routes, now), first, "all dead: the first");
         assert_eq!(via(&routes, now + DEAD_FOR), first);
+    }
+
+    /// Among those of one prefix the preference decides, and then who came first, whatever came and went
+    /// between; one that is added again moves.
+    #[test]
+    fn preference_comes_before_the_order_of_adding() {
+        let mut routes = Routes::default();
+        let default = cidr("::/0");
+        let name = |via: &str, origin| Name::new(on(0), default, Some(ip(via)), origin);
+        let via = |routes: &Routes| {
+            let found = routes.lookup(Instant::ZERO, ip("2001:db8::1"), None);
+            found.map(|(_, via)| via.to_string())
+        };
+        let (low, medium) = (
+            name("fe80::1", Origin::Router),
+            name("fe80::2", Origin::Router),
+        );
+        assert!(routes.add(low, Preference::Low));
+        assert_eq!(via(&routes).as_deref(), Some("fe80::1"));
+        assert!(routes.add(medium, Preference::Medium));
+        assert_eq!(via(&routes).as_deref(), Some("fe80::2"));
+        assert!(!routes.add(medium, Preference::Medium), "as it was");
+        assert!(routes.add(low, Preference::High), "it moves");
+        assert_eq!(via(&routes).as_deref(), Some("fe80::1"));
+        assert_eq!(routes.len(), 2);
+        assert!(routes.add(medium, Preference::High));
+        assert_eq!(via(&routes).as_deref(), Some("fe80::1"), "it came first");
+        assert!(routes.remove(&low) && !routes.remove(&low));
+        assert_eq!(via(&routes).as_deref(), Some("fe80::2"));
+        // Another origin's is another route.
+        let given = name("fe80::2", Origin::Given);
+        assert!(routes.add(given, Preference::High));
+        assert!(routes.remove(&medium));
+        assert!(routes.is_gateway(on(0), ip("fe80::2")));
+        assert_eq!(via(&routes).as_deref(), Some("fe80::2"));
+        assert!(routes.remove(&given));
+        assert_eq!((via(&routes), routes.len()), (None, 0));
+        assert!(!routes.is_gateway(on(0), ip("fe80::2")));
+    }
+
+    /// What is asked of one origin is that origin's, in an order of its own.
+    #[test]
+    fn routes_are_listed_by_origin() {
+        let mut routes = Routes::default();
+        add(&mut routes, "10.9.0.0/16", 0, Some("10.0.0.254"));
+        add(&mut routes, "10.8.0.0/16", 1, None);
+        let own = Name::connected(on(0), cidr("10.0.0.7/24"), Origin::Dhcp);
+        assert!(routes.add(own, Preference::High));
+        let to = Name::new(on(0), cidr("0.0.0.0/0"), Some(ip("10.0.0.1")), Origin::Dhcp);
+        assert!(routes.add(to, Preference::Medium));
+        let listed = |origin| {
+            let found = routes.of(on(0), origin).map(|route| route.to.to_string());
+            found.collect::<Vec<_>>()
+        };
+        assert_eq!(listed(Some(Origin::Dhcp)), ["0.0.0.0/0", "10.0.0.0/24"]);
+        assert_eq!(listed(Some(Origin::Router)), [""; 0]);
+        assert_eq!(listed(None), ["10.9.0.0/16", "0.0.0.0/0", "10.0.0.0/24"]);
+    }
+
+    /// A link that is down is like a gateway that is dead: what leads there otherwise is taken.
+    #[test]
+    fn a_link_that_is_down_gives_way() {
+        let mut routes = Routes::default();
+        add(&mut routes, "0.0.0.0/0", 0, Some("10.0.0.1"));
+        add(&mut routes, "0.0.0.0/0", 1, Some("10.1.0.1"));
+        let over = |routes: &Routes| routes.lookup(Instant::ZERO, ip("8.8.8.8"), None).unwrap().0;
+        assert_eq!(over(&routes), on(0));
+        routes.set_link(on(0), false);
+        assert_eq!(over(&routes), on(1));
+        routes.set_link(on(1), false);
+        assert_eq!(over(&routes), on(0), "both: the first");
+        routes.set_link(on(0), true);
+        assert_eq!(over(&routes), on(0));
     }
 }

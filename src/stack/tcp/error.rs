@@ -43,6 +43,9 @@ pub enum AcceptError {
     /// The listener was closed.
     #[error("the listener was closed")]
     Stale,
+    /// The address that it is bound to was taken away.
+    #[error("the listener's address is not one of this host's any more")]
+    AddressGone,
 }
 
 impl From<AcceptError> for io::Error {
@@ -50,6 +53,7 @@ impl From<AcceptError> for io::Error {
         match error {
             AcceptError::WouldBlock => io::ErrorKind::WouldBlock.into(),
             AcceptError::Stale => Self::new(io::ErrorKind::NotConnected, error),
+            AcceptError::AddressGone => Self::new(io::ErrorKind::AddrNotAvailable, error),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! left, when no route or no neighbour leads to the peer, or, with a device that takes nothing, after
 //! the time of TIME-WAIT, a second at least.
 
+use core::net::IpAddr;
 use core::time::Duration;
 
 use super::time_waits::Name;
@@ -38,6 +39,17 @@ pub(super) struct Farewell {
     until: Instant,
     /// Its gateway died, and it waits for another.
     rerouted: bool,
+}
+
+impl Farewell {
+    /// The address that it is to leave from.
+    pub(super) const fn local(&self) -> IpAddr {
+        self.name.tuple.local.ip
+    }
+
+    pub(super) const fn on(&self) -> InterfaceId {
+        self.name.on
+    }
 }
 
 /// All of them; the lines are the interfaces'.
@@ -183,7 +195,7 @@ impl Stack {
         self.config.time_wait.max(LEAST_LIFE)
     }
 
-    fn remove_farewell(&mut self, id: RawId) -> bool {
+    pub(super) fn remove_farewell(&mut self, id: RawId) -> bool {
         let was_there = self.tcp.farewells.remove(id).is_some();
         if self.tcp.farewells.len() == 0 {
             self.net.timers.set(TimerKey::Farewells, None);

@@ -104,7 +104,7 @@ impl Stack {
     }
 
     /// Removes one that is not followed by TIME-WAIT.
-    fn end_fin_wait(&mut self, raw: RawId) -> Option<FinWaitSlot> {
+    pub(super) fn end_fin_wait(&mut self, raw: RawId) -> Option<FinWaitSlot> {
         let slot = self.remove_fin_wait(raw)?;
         self.note_end(&slot.name.tuple, slot.record.snd_nxt());
         Some(slot)

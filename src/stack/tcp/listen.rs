@@ -92,7 +92,11 @@ impl Stack {
     }
 
     fn take_complete(&mut self, id: ListenerId) -> Result<TcpId, AcceptError> {
+        let gone = self.listener_has_lost(id);
         let listener = self.tcp.listeners.get_mut(id).ok_or(AcceptError::Stale)?;
+        if gone {
+            return Err(AcceptError::AddressGone);
+        }
         let Some(accepted) = listener.complete.pop_front() else {
             self.events
                 .rearm(SocketId::Listener(id), Readiness::ACCEPTABLE);

@@ -14,6 +14,9 @@ mod error;
 mod farewells;
 mod fin_waits;
 mod follow;
+mod gone;
+#[cfg(test)]
+mod gone_tests;
 #[cfg(test)]
 mod hostile_tests;
 mod icmp;

@@ -367,8 +367,8 @@ fn without_room_the_connection_that_is_told_heeds_it() {
     // Nor is it lost when something changes that has nothing to do with it.
     let on = link.ends[1].on;
     let elsewhere = "203.0.113.0/24".parse().unwrap();
-    let net = &mut link.ends[1].stack.net;
-    net.paths.add_route(elsewhere, on, None);
+    let (now, stack) = (link.now, &mut link.ends[1].stack);
+    stack.add_route(now, on, elsewhere, None).unwrap();
     link.write(1, client, &text(14_000));
     let (seen, got) = link.through_for(1280, Duration::from_millis(1), server);
     assert_eq!((got.len(), seen.too_big), (14_000, 0));

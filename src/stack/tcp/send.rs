@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use bytes::Bytes;
 
 use super::{Cut, Slot, mss_of};
-use crate::base::{Instant, Protocol};
+use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{Capabilities, DeviceError, Transmit};
 use crate::link::{SegmentKind, Segmentation};
 use crate::stack::Stack;
@@ -104,6 +104,10 @@ impl Slot {
             net.forget_waiter(path.on, src, next_hop, Waiter::Tcp(id));
         }
         self.path = path;
+        if path.is_lost() {
+            // RFC 1122 §4.2.3.9: as if a router had said so.
+            self.connection.soft_error = Some(TcpFailure::NetworkUnreachable);
+        }
         self.fit_to_path(now);
     }
 
@@ -147,7 +151,12 @@ impl Slot {
                 segment: cut,
                 ect: plan.ect,
             };
-            let delivery = net.send(now, on, Waiter::Tcp(id), &packet, out);
+            let delivery = if self.path.is_lost() {
+                net.counters.drops.count(DropReason::NoRoute);
+                Ok(Delivery::Dropped)
+            } else {
+                net.send(now, on, Waiter::Tcp(id), &packet, out)
+            };
             payload.clear();
             match delivery? {
                 Delivery::Taken | Delivery::Dropped => {

@@ -69,6 +69,11 @@ impl TimeWaits {
         self.len
     }
 
+    /// The most records that were there at a time.
+    pub(super) const fn places(&self) -> usize {
+        self.records.len()
+    }
+
     /// Adds a record that ends at `end`, not before any other; returns its slot.
     pub(super) fn insert(&mut self, name: &Name, wait: TimeWait, end: Instant) -> u32 {
         let octets = |ip: IpAddr| match ip {

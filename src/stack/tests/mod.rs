@@ -10,6 +10,7 @@ mod ingress;
 mod leaving;
 mod neighbours;
 mod ping;
+mod reconfigure;
 mod rules;
 mod side_channels;
 mod tcp;

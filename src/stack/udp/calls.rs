@@ -102,6 +102,9 @@ impl Stack {
     fn connect_udp(&mut self, id: UdpId, remote: SocketAddr) -> Result<(), ConnectUdpError> {
         let socket = self.udp.get(id).ok_or(StaleId)?;
         let local = socket.local;
+        if self.net.has_lost_local(local) {
+            return Err(ConnectUdpError::AddressGone);
+        }
         if remote.port() == 0 || !takes(socket, remote.ip()) {
             return Err(ConnectUdpError::Peer(remote));
         }
@@ -275,6 +278,9 @@ impl Stack {
         socket.charge(&mut around);
         if datagram.is_none() {
             around.events.rearm(SocketId::Udp(id), Readiness::READABLE);
+            if socket.has_lost_address(around.net) {
+                return Err(RecvError::AddressGone);
+            }
         }
         datagram.ok_or(RecvError::WouldBlock)
     }
@@ -355,6 +361,9 @@ impl UdpSocket {
     ) -> Result<(SocketAddr, Route), SendError> {
         if let Some(error) = self.error.take() {
             return Err(SendError::Earlier(error));
+        }
+        if self.has_lost_address(around.net) {
+            return Err(SendError::AddressGone);
         }
         let to = to.or(self.peer).ok_or(SendError::NoPeer)?;
         if to.port() == 0 || !takes(self, to.ip()) {

@@ -337,7 +337,10 @@ impl UdpSocket {
                     self.pop_send();
                     self.charge(around);
                     around.net.counters.drops.count(DropReason::NoRoute);
-                    self.fail(id, error.into(), around.events);
+                    // Without its address each call says why.
+                    if !self.has_lost_address(around.net) {
+                        self.fail(id, error.into(), around.events);
+                    }
                     continue;
                 }
             };

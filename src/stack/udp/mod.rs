@@ -7,9 +7,11 @@
 //! | `socket` | a socket, its options and queues, and the errors of its calls |
 //! | `calls` | the user's calls |
 //! | `datagrams` | datagrams in and out, and errors about them |
+//! | `gone` | sockets whose address was taken away |
 
 mod calls;
 mod datagrams;
+mod gone;
 mod socket;
 
 #[cfg(test)]

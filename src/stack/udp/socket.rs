@@ -320,6 +320,9 @@ pub enum ConnectUdpError {
     /// The peer's port is 0, or its address is of a family that the socket does not take.
     #[error("{0} cannot be a peer of this socket")]
     Peer(SocketAddr),
+    /// The address that the socket is bound to was taken away.
+    #[error("the socket's address is not one of this host's any more")]
+    AddressGone,
     /// Another socket is connected to the same peer from the same address and port.
     #[error("another socket is connected to {0} from here")]
     InUse(SocketAddr),
@@ -332,6 +335,7 @@ impl From<ConnectUdpError> for io::Error {
             ConnectUdpError::Route(route) => return route.into(),
             ConnectUdpError::Peer(_) => io::ErrorKind::InvalidInput,
             ConnectUdpError::InUse(_) => io::ErrorKind::AddrInUse,
+            ConnectUdpError::AddressGone => io::ErrorKind::AddrNotAvailable,
         };
         Self::new(kind, error)
     }
@@ -365,6 +369,9 @@ pub enum SendError {
         /// Bytes of data that fit.
         max: usize,
     },
+    /// The address that the socket is bound to, or is connected from, was taken away.
+    #[error("the socket's address is not one of this host's any more")]
+    AddressGone,
     /// An error that an earlier datagram met on its way, told once.
     #[error(transparent)]
     Earlier(RecvError),
@@ -378,6 +385,7 @@ impl From<SendError> for io::Error {
             SendError::Route(route) => return route.into(),
             SendError::Earlier(earlier) => return earlier.into(),
             SendError::NoPeer => io::ErrorKind::NotConnected,
+            SendError::AddressGone => io::ErrorKind::AddrNotAvailable,
             SendError::To(_) | SendError::TooBig { .. } => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
@@ -414,6 +422,10 @@ pub enum RecvError {
     /// A router has no way to the peer's network.
     #[error("the peer's network is unreachable")]
     NetworkUnreachable,
+    /// The address that the socket is bound to, or is connected from, was taken away; told by each call, once what had come
+    /// is read.
+    #[error("the socket's address is not one of this host's any more")]
+    AddressGone,
     /// A datagram was larger than its path carries, and was dropped on its way (RFC 8201 §5.2, RFC 8085 §3.2).
     #[error("a datagram did not fit its path, which carries {max} bytes of data")]
     TooBig {
@@ -430,6 +442,7 @@ impl From<RecvError> for io::Error {
             RecvError::Refused => io::ErrorKind::ConnectionRefused,
             RecvError::HostUnreachable => io::ErrorKind::HostUnreachable,
             RecvError::NetworkUnreachable => io::ErrorKind::NetworkUnreachable,
+            RecvError::AddressGone => io::ErrorKind::AddrNotAvailable,
             RecvError::TooBig { .. } => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)

@@ -1,0 +1,124 @@
+//! Changing a host's interface while it runs, and hearing of what has changed.
+//!
+//! *Owns* the calls. *Does not* change anything itself: [`Stack`] does.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+
+use crossbeam_channel::Receiver;
+
+use super::{Host, clock};
+use crate::base::{Cidr, Instant};
+use crate::stack::{AddressInfo, AddressOptions, Change, InterfaceId, RouteInfo, Stack};
+
+impl Host {
+    /// Adds an address ([`Stack::add_address`]). It may be used when [`wait_ready`](Self::wait_ready) says so.
+    ///
+    /// # Errors
+    /// `InvalidInput`, `AlreadyExists`; `NotConnected` when the host was shut down.
+    pub fn add_address(&self, address: Cidr, options: AddressOptions) -> io::Result<()> {
+        self.change(|stack, now, on| stack.add_address(now, on, address, options))
+    }
+
+    /// Takes an address away: what used it fails with `AddrNotAvailable` ([`Stack::remove_address`]).
+    ///
+    /// # Errors
+    /// `NotFound`; `NotConnected` when the host was shut down.
+    pub fn remove_address(&self, address: IpAddr) -> io::Result<()> {
+        self.change(|stack, now, on| stack.remove_address(now, on, address))
+    }
+
+    /// Adds a route, over a gateway or on the link.
+    ///
+    /// # Errors
+    /// `InvalidInput`, `AlreadyExists`; `NotConnected` when the host was shut down.
+    pub fn add_route(&self, to: Cidr, via: Option<IpAddr>) -> io::Result<()> {
+        self.change(|stack, now, on| stack.add_route(now, on, to, via))
+    }
+
+    /// Takes a route away.
+    ///
+    /// # Errors
+    /// `NotFound`; `NotConnected` when the host was shut down.
+    pub fn remove_route(&self, to: Cidr, via: Option<IpAddr>) -> io::Result<()> {
+        self.change(|stack, now, on| stack.remove_route(now, on, to, via))
+    }
+
+    /// Adds a default gateway behind those that are there.
+    ///
+    /// # Errors
+    /// `InvalidInput`, `AlreadyExists`; `NotConnected` when the host was shut down.
+    pub fn add_gateway(&self, gateway: IpAddr) -> io::Result<()> {
+        self.change(|stack, now, on| stack.add_gateway(now, on, gateway))
+    }
+
+    /// Takes a default gateway away.
+    ///
+    /// # Errors
+    /// `NotFound`; `NotConnected` when the host was shut down.
+    pub fn remove_gateway(&self, gateway: IpAddr) -> io::Result<()> {
+        self.change(|stack, now, on| stack.remove_gateway(now, on, gateway))
+    }
+
+    /// Sets the link down, or up again: while it is down nothing leaves and nothing is taken
+    /// ([`Stack::set_link`]).
+    ///
+    /// # Errors
+    /// `NotConnected` when the host was shut down.
+    pub fn set_link(&self, up: bool) -> io::Result<()> {
+        self.change(|stack, now, on| stack.set_link(now, on, up))
+    }
+
+    /// Sets the largest IP packet that leaves, in bytes, within the device's MTU ([`Stack::set_mtu`]).
+    ///
+    /// # Errors
+    /// `InvalidInput`; `NotConnected` when the host was shut down.
+    pub fn set_mtu(&self, mtu: usize) -> io::Result<()> {
+        self.change(|stack, now, on| stack.set_mtu(now, on, mtu))
+    }
+
+    /// The host's addresses, with where they come from and how long they stay, on the clock of
+    /// [`now`](Self::now).
+    pub fn address_infos(&self) -> Vec<AddressInfo> {
+        let core = self.shared.lock();
+        core.stack.address_infos(core.interface).collect()
+    }
+
+    /// The time on the clock that the host's stack goes by.
+    pub fn now(&self) -> Instant {
+        clock::now()
+    }
+
+    /// The host's routes, those to the networks of its addresses too.
+    pub fn routes(&self) -> Vec<RouteInfo> {
+        let core = self.shared.lock();
+        core.stack.routes(core.interface).collect()
+    }
+
+    /// What changes about the interface from the host's start on: addresses, gateways, the link. Each change goes to one of
+    /// those who have the channel; 256 wait there, and what finds no room is [counted](Self::changes_missed). It ends with
+    /// the host.
+    pub const fn changes(&self) -> &Receiver<Change> {
+        &self.changes
+    }
+
+    /// Changes that found no room in [`changes`](Self::changes).
+    pub fn changes_missed(&self) -> u64 {
+        self.changes_missed.load(Ordering::Relaxed)
+    }
+
+    fn change<E>(
+        &self,
+        change: impl FnOnce(&mut Stack, Instant, InterfaceId) -> Result<(), E>,
+    ) -> io::Result<()>
+    where
+        io::Error: From<E>,
+    {
+        let mut core = self.shared.lock_running()?;
+        let (now, on) = (clock::now(), core.interface);
+        let changed = change(&mut core.stack, now, on);
+        self.shared.finish_change(core, now);
+        Ok(changed?)
+    }
+}

@@ -1,0 +1,156 @@
+//! An address of an interface by itself: how far it has come, and what it wants done.
+//!
+//! RFC 4862 §5.4, §5.5.4, RFC 5227. *Owns* the words, and what an address is by its own times. *Does not* keep deadlines: the
+//! list that it stands in does.
+
+use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
+
+use super::source::Standing;
+use crate::base::{Cidr, Instant};
+
+/// How far an address has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AddressState {
+    /// Duplicate detection is under way (RFC 4862 §5.4, RFC 5227 §2.1): not used yet.
+    Tentative,
+    /// In use.
+    Preferred,
+    /// In use by who uses it, and taken as a destination; what begins anew takes another source if there is one that
+    /// does as well (RFC 4862 §5.5.4, RFC 6724 §5 rule 3).
+    Deprecated,
+    /// Another station has it: never used (RFC 4862 §5.4.5, RFC 5227 §2.1.1).
+    Duplicate,
+}
+
+/// Where an address or a route comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Origin {
+    /// The user gave it.
+    Given,
+    /// The stack formed it (RFC 4862 §5.3).
+    Formed,
+    /// A DHCP server leased it.
+    Dhcp,
+    /// A router advertised it, or the prefix that it was formed of (RFC 4862 §5.5.3).
+    Router,
+    /// A temporary address of such a prefix (RFC 8981).
+    Temporary,
+}
+
+/// An address of an interface, and how long it stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AddressInfo {
+    /// The address, and the length of its prefix.
+    pub cidr: Cidr,
+    /// How far it has come.
+    pub state: AddressState,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// When it becomes [`AddressState::Deprecated`]; [`Instant::FAR_FUTURE`]: never.
+    pub preferred_until: Instant,
+    /// When it is gone; [`Instant::FAR_FUTURE`]: never.
+    pub valid_until: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address {
+    pub(crate) cidr: Cidr,
+    pub(crate) state: AddressState,
+    pub(crate) origin: Origin,
+    pub(in crate::stack) preferred_until: Instant,
+    pub(in crate::stack) valid_until: Instant,
+    /// Has its network a route of its own?
+    pub(in crate::stack) on_link: bool,
+    /// Probes or announcements that are still to be sent.
+    pub(super) left: u8,
+    pub(super) due: Option<Instant>,
+    /// When its next life begins: deprecated, or gone.
+    pub(super) end: Option<Instant>,
+    pub(super) defended: Option<Instant>,
+    /// Has another station claimed it? Its number among those.
+    pub(super) disputed: Option<u64>,
+}
+
+impl Address {
+    /// May packets leave from it?
+    pub(super) const fn is_in_use(&self) -> bool {
+        matches!(
+            self.state,
+            AddressState::Preferred | AddressState::Deprecated
+        )
+    }
+
+    /// What it is in use, for as long as it is preferred or no longer.
+    pub(super) fn state_in_use(&self, now: Instant) -> AddressState {
+        if now < self.preferred_until {
+            AddressState::Preferred
+        } else {
+            AddressState::Deprecated
+        }
+    }
+
+    pub(super) fn next_end(&self) -> Option<Instant> {
+        let end = match self.state {
+            AddressState::Preferred => self.preferred_until.min(self.valid_until),
+            _ => self.valid_until,
+        };
+        Some(end).filter(|&end| end != Instant::FAR_FUTURE)
+    }
+
+    pub(super) const fn standing(&self) -> Standing {
+        Standing {
+            deprecated: matches!(self.state, AddressState::Deprecated),
+            temporary: matches!(self.origin, Origin::Temporary),
+        }
+    }
+
+    pub(in crate::stack) const fn info(&self) -> AddressInfo {
+        AddressInfo {
+            cidr: self.cidr,
+            state: self.state,
+            origin: self.origin,
+            preferred_until: self.preferred_until,
+            valid_until: self.valid_until,
+        }
+    }
+}
+
+/// What an address wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// A neighbour solicitation from `::` (RFC 4862 §5.4.2), or an ARP probe (RFC 5227 §2.1.1).
+    Probe(IpAddr),
+    /// An ARP announcement (RFC 5227 §2.3).
+    Announce(Ipv4Addr),
+    /// Nothing: this address came into use, and those who waited for it may go on.
+    Usable(IpAddr),
+    /// Nothing: it is deprecated from now on.
+    Deprecated(IpAddr),
+    /// Its time is over: it is to be taken away.
+    Gone(IpAddr),
+}
+
+/// How an address is probed for before it is used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Detection {
+    /// Probes; 0: it is in use at once.
+    pub(crate) probes: u8,
+    /// Before the first one.
+    pub(crate) delay: Duration,
+}
+
+/// What a conflict leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Conflict {
+    NotOurs,
+    /// The address is given up.
+    Duplicate,
+    /// It is announced again.
+    Defend(Ipv4Addr),
+    /// It is only counted.
+    Counted,
+}

@@ -1,0 +1,31 @@
+//! What follows when something became of an address or a link: who is told.
+//!
+//! *Owns* the list of those who hear. *Does not* change anything itself. Told when the layers below have come to rest, so
+//! whoever hears may add and take away as he likes.
+
+use super::Change;
+use crate::base::Instant;
+use crate::stack::Stack;
+use crate::stack::address::{AddressEvent, AddressNews};
+use crate::stack::ids::InterfaceId;
+
+impl Stack {
+    /// Something became of an address.
+    pub(in crate::stack) fn on_address_news(&mut self, _now: Instant, news: AddressNews) {
+        let AddressNews { on, cidr, what, .. } = news;
+        let change = match what {
+            AddressEvent::Usable => Change::AddressPreferred(cidr),
+            AddressEvent::Duplicate(station) => Change::AddressDuplicate(cidr, station),
+            AddressEvent::Conflict(station) => Change::AddressConflict(cidr, station),
+            AddressEvent::Deprecated => Change::AddressDeprecated(cidr),
+            AddressEvent::Gone => Change::AddressGone(cidr),
+        };
+        self.changes.tell(on, change);
+    }
+
+    /// A link went up or down.
+    pub(in crate::stack) fn on_link_news(&mut self, _now: Instant, on: InterfaceId, up: bool) {
+        let change = if up { Change::LinkUp } else { Change::LinkDown };
+        self.changes.tell(on, change);
+    }
+}
