@@ -7,6 +7,7 @@
 //! `NETLOOM_TRACE=1` prints the steps and the frames.
 
 mod peer;
+mod router;
 mod user;
 
 use std::cell::RefCell;
@@ -154,7 +155,8 @@ struct Rig {
 
 impl Rig {
     /// Settings: bit 0, an IP medium; bit 1, a second interface; bit 2, no offload; bit 3, a small
-    /// MTU; bit 4, small buffers; bit 5, small limits of the stack; bit 6, duplicate detection;
+    /// MTU; bit 4, small buffers; bit 5, small limits of the stack; bit 6, duplicate detection and routers
+    /// that are listened to;
     /// bit 7, one connection is open to begin with.
     fn new(settings: u8) -> Self {
         let bit = |n: u8| settings >> n & 1 == 1;
@@ -186,6 +188,9 @@ impl Rig {
             let mut interface = InterfaceConfig::new(capabilities)
                 .mac(MacAddr::new(MAC))
                 .dad_transmits(u8::from(bit(6)));
+            if bit(6) && capabilities.medium == Medium::Ethernet {
+                interface = interface.router_discovery(true).temporary_addresses(true);
+            }
             for address in [
                 format!("10.{}.0.2/24", 7 + n),
                 format!("fd0{}::2/64", 7 + n),
@@ -254,6 +259,7 @@ impl Rig {
             28 => self.icmp(input),
             29 => self.datagram(input),
             30 | 31 => self.knock(input),
+            35 => self.router(input),
             _ => self.segment(input),
         }
     }
@@ -303,6 +309,7 @@ impl Rig {
     }
 
     fn check_bounds(&self) {
+        self.check_told();
         let counters = self.stack.counters();
         assert_eq!(counters.rx_frames, self.peer.fed);
         assert_eq!(counters.tx_frames, self.peer.sent);

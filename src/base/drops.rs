@@ -82,6 +82,11 @@ drop_reasons! {
     /// A packet-too-big that is not believed: it says that something did not fit which does, or less than any link
     /// carries (RFC 5927 §7.2).
     IcmpTooBig => "icmp_too_big",
+    /// A redirect that is not believed: not from the first hop, or not to a neighbour that may be one (RFC 4861 §8.1, RFC
+    /// 1122 §3.2.2.2).
+    RedirectRefused => "redirect_refused",
+    /// A router advertisement or a redirect: there were more of them than are looked at.
+    RouterFlood => "router_flood",
     /// An NDP message that RFC 4861 §6.1, §7.1 tells us to discard.
     NdpInvalid => "ndp_invalid",
     /// The UDP header does not parse.

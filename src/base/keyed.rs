@@ -66,6 +66,21 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// The key with these bytes.
+    pub(crate) fn new(bytes: [u8; 16]) -> Self {
+        let bits = u128::from_le_bytes(bytes);
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+        Self {
+            k0: half(bits),
+            k1: half(bits >> 64),
+        }
+    }
+
+    /// The bytes, for a recording.
+    pub(crate) fn bytes(&self) -> [u8; 16] {
+        (u128::from(self.k1) << 64 | u128::from(self.k0)).to_le_bytes()
+    }
+
     /// SipHash-2-4 of `bytes` under this key.
     pub(crate) fn hash(&self, bytes: &[u8]) -> u64 {
         let mut hasher = SipHasher24::new_with_keys(self.k0, self.k1);

@@ -5,7 +5,9 @@ use core::net::Ipv6Addr;
 
 use super::{MAX_SHOWN, Out};
 use crate::ipv6;
-use crate::ipv6::ndp::{Message, NdpOption, NeighborFlags, Options, Preference, RouterFlags};
+use crate::ipv6::ndp::{
+    Message, NdpOption, NeighborFlags, Options, Preference, RouterFlags, SearchDomains,
+};
 
 /// Prints a neighbour discovery message, and notes what its receiver must discard it for.
 pub(super) fn print(
@@ -128,9 +130,11 @@ fn option(out: &mut Out<'_, '_>, option: NdpOption<'_>) -> fmt::Result {
                 write!(out, "{}", Ipv6Addr::from(*server))
             })
         }
-        NdpOption::DnsSearchList { lifetime, .. } => {
+        NdpOption::DnsSearchList { lifetime, domains } => {
             out.write_str("dnssl ")?;
-            seconds(out, lifetime)
+            seconds(out, lifetime)?;
+            let mut names = SearchDomains::new(domains);
+            names.try_for_each(|name| write!(out, " {name}"))
         }
         NdpOption::Unknown { kind, data } => {
             write!(out, "unknown-{kind} {} bytes", data.len())

@@ -35,6 +35,7 @@ mod locked;
 mod ping;
 mod poller;
 mod roles;
+mod routers;
 mod settings;
 mod shared;
 mod sockets;

@@ -1,7 +1,8 @@
-//! IPv6: header, extension headers, ICMPv6, neighbour discovery.
+//! IPv6: header, extension headers, ICMPv6, neighbour discovery, what routers say.
 //!
-//! RFC 8200, RFC 4443 (ICMPv6), RFC 4861 (NDP), RFC 4291 (addresses).
+//! RFC 8200, RFC 4443 (ICMPv6), RFC 4861 (NDP), RFC 4291 (addresses), RFC 4862 (addresses without a server).
 
+pub(crate) mod discovery;
 pub mod extension;
 mod header;
 pub mod icmp;

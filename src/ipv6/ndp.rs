@@ -2,10 +2,12 @@
 //!
 //! RFC 4861 §4 (forms), §6.1, §7.1, §8.1 (validity); RFC 4191 §2.2 (router preference). *Owns* the
 //! messages and what can be said of them from one packet. *Does not* keep neighbours or routers.
-//! Invariant: reading is total. Options are in `options.rs`.
+//! Invariant: reading is total. Options are in `options.rs`, the names in them in `names.rs`.
 
+mod names;
 mod options;
 
+pub use names::SearchDomains;
 pub use options::{NdpOption, OptionIter, Options, Preference, PrefixInformation};
 
 use core::net::Ipv6Addr;

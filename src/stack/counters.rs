@@ -42,6 +42,19 @@ counters! {
     neighbour_solicits_sent,
     /// Neighbour advertisements sent.
     neighbour_adverts_sent,
+    /// Router solicitations sent.
+    router_solicits_sent,
+    /// Router advertisements taken.
+    router_adverts_received,
+    /// Words of routers for which there was no room, or that cannot be heeded: a router, prefix, route, address or
+    /// server too many.
+    router_words_refused,
+    /// Redirects that led somewhere else.
+    redirects_followed,
+    /// Those that did not, for there were too many.
+    redirects_full,
+    /// Probes for an address of ours that came back to us (RFC 7527).
+    probes_looped,
     /// Neighbours that never answered, or stopped to.
     neighbours_failed,
     /// Another station used one of our addresses.

@@ -9,6 +9,9 @@ use super::interface::{Frame, InterfaceConfig, Outgoing};
 /// What a connection without text, and an interface, take.
 const LARGE: usize = 4 << 10;
 
+/// What routers said of one link, at the most: 88 records and the names of 8 domains (docs/limits.md).
+const DISCOVERY: usize = 12 << 10;
+
 /// What any other record and a packet that waits take, beside the payload.
 const SMALL: usize = 512;
 
@@ -24,7 +27,8 @@ impl InterfaceConfig {
     /// About how many bytes an interface made of this takes, before anything is queued there.
     pub(crate) fn footprint(&self) -> usize {
         let routes = self.routes.len() + self.gateways.len();
-        LARGE + addresses(self.addresses.len()) + self::routes(routes + self.addresses.len())
+        let told = if self.router_discovery { DISCOVERY } else { 0 };
+        LARGE + told + addresses(self.addresses.len()) + self::routes(routes + self.addresses.len())
     }
 }
 
@@ -54,7 +58,8 @@ impl Stack {
         let small = records
             .saturating_add(self.udp.len())
             .saturating_add(neighbours.len())
-            .saturating_add(self.net.paths.narrow());
+            .saturating_add(self.net.paths.narrow())
+            .saturating_add(self.net.paths.redirected());
         [
             // What a user says that he holds elsewhere is not here.
             self.memory().used.saturating_sub(self.memory.outside()),

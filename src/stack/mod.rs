@@ -34,6 +34,7 @@ mod ping;
 mod port;
 mod prefix_tree;
 mod reconfigure;
+mod router;
 mod screen;
 mod slices;
 mod taken;
@@ -62,6 +63,7 @@ pub use path::{Preference, RouteChangeError, RouteError, RouteInfo};
 pub use ping::{PingError, PingOptions, PingOutcome, PingReply};
 pub use port::{Next, Port, PortError, PortRx, PortTx, User, turn_all};
 pub use reconfigure::{AddressOptions, Change, LinkError};
+pub use router::RouterInfo;
 pub use slices::Slices;
 pub use tcp::{AcceptError, ConnectError, ListenError, ListenOptions};
 pub use transmit::{More, Progress};
@@ -162,6 +164,10 @@ impl Stack {
                     self.net.on_interface_timeout(now, on, &mut steps);
                 }
                 TimerKey::Sweep => self.sweep_timeout(now, &mut steps),
+                TimerKey::Router(index) => {
+                    let on = InterfaceId::from_index(index as usize);
+                    self.net.on_router_timeout(now, on);
+                }
             }
         }
         self.tell_notices(now);

@@ -21,7 +21,7 @@ use super::packet::{Notice, OwnedPacket, Waiter};
 use super::path::{LargeSent, NewRoute, Paths};
 use super::reconfigure::Sweep;
 use super::wheel::Wheel;
-use crate::base::{Cidr, DropReason, Instant, Random};
+use crate::base::{Cidr, DropReason, Instant, Key, Random, Seed};
 use crate::tcp::Connection;
 
 /// The parts of a stack below its sockets.
@@ -45,6 +45,10 @@ pub(crate) struct Net {
     pub(crate) owners: Owners,
     pub(in crate::stack) sweep: Sweep,
     outbox_limit: usize,
+    /// For the nonces of probes.
+    pub(in crate::stack) nonces: Key,
+    /// For the keys of interfaces.
+    pub(in crate::stack) seed: Seed,
     /// For interfaces: their names, and when they ask.
     pub(in crate::stack) random: Random,
 }
@@ -69,6 +73,8 @@ impl Net {
             owners: Owners::default(),
             sweep: Sweep::default(),
             outbox_limit: config.outbox_limit,
+            nonces: seed.key("probe nonces"),
+            seed: config.seed,
             random: Random::new(seed.key("interface")),
         }
     }
@@ -104,6 +110,7 @@ impl Net {
         }
         let mut steps = usize::MAX;
         self.on_interface_timeout(now, id, &mut steps);
+        self.begin_discovery(now, id, config);
         Ok(id)
     }
 
@@ -153,6 +160,7 @@ impl Net {
                 addresses.asked(now, address, &mut self.random);
                 self.set_interface_timer(on);
             }
+            Asks::Routers => self.routers_solicited(now, on),
         }
     }
 

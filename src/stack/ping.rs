@@ -222,11 +222,12 @@ impl Stack {
     ) -> Result<(), SendError> {
         let socket = self.ping.sockets.get(id).ok_or(StaleId)?;
         let route = self.net.route(to, scope)?;
+        let ttl = socket.options.ttl;
         let flow = Flow {
             src: route.source,
             dst: to,
             next_hop: route.next_hop,
-            ttl: socket.options.ttl.unwrap_or(self.net.ttl),
+            ttl: ttl.unwrap_or_else(|| self.net.ttl_to(route.on, to)),
             tos: 0,
         };
         let max = ip::longest(to) - ipv4::icmp::HEADER_LEN;
@@ -337,6 +338,12 @@ impl Stack {
             outcome: PingOutcome::Reply,
         };
         self.ping_deliver(id, reply)
+    }
+
+    /// May a ping socket have sent a request with these first bytes?
+    pub(super) fn ping_may_have_sent(&self, request: &[u8]) -> bool {
+        matches!(request, &[8, 0, _, _, a, b, ..]
+            if self.ping.identifiers.contains_key(&u16::from_be_bytes([a, b])))
     }
 
     /// An ICMP error quotes an echo request of ours.

@@ -41,9 +41,11 @@ pub(crate) enum TimerKey {
     Paths,
     /// The look at all sockets whether they still have their addresses.
     Sweep,
+    /// What routers said on the interface with this index, and the question for them.
+    Router(u32),
 }
 
-const KINDS: usize = 11;
+const KINDS: usize = 14;
 // A link has four bits for them, and all of them set is none.
 const _: () = assert!(KINDS < 16);
 /// The finest bucket is 2^10 ns wide: 1 us.
@@ -66,6 +68,7 @@ impl TimerKey {
             Self::Reassembly => (8, 0),
             Self::Paths => (9, 0),
             Self::Sweep => (10, 0),
+            Self::Router(index) => (12, index as usize),
         }
     }
 }
@@ -136,6 +139,7 @@ impl Link {
             8 => Some(TimerKey::Reassembly),
             9 => Some(TimerKey::Paths),
             10 => Some(TimerKey::Sweep),
+            12 => Some(TimerKey::Router(index)),
             _ => None,
         }
     }

@@ -69,15 +69,16 @@ impl Keepalive {
 }
 
 macro_rules! options {
-    ($($(#[$doc:meta])+ $name:ident: $type:ty = $default:expr;)+) => {
+    ($($(#[$doc:meta])+ $name:ident: $type:ty = $default:expr;)+
+     unset: $($own:ident: $of:ty;)+) => {
         /// The settings of a TCP connection: for a whole stack, a listener, or one connection.
         ///
         /// Accepted connections inherit their listener's.
         #[derive(Clone, Debug, PartialEq, Eq)]
-        pub struct TcpOptions { $(pub(crate) $name: $type,)+ }
+        pub struct TcpOptions { $(pub(crate) $name: $type,)+ $(pub(crate) $own: Option<$of>,)+ }
 
         impl Default for TcpOptions {
-            fn default() -> Self { Self { $($name: $default,)+ } }
+            fn default() -> Self { Self { $($name: $default,)+ $($own: None,)+ } }
         }
 
         impl TcpOptions {
@@ -118,8 +119,6 @@ options! {
     /// connection is reset. Otherwise it is sent in the background too, for as long as it takes: in
     /// Linux the time only bounds how long `close` waits, and here it never does.
     linger: Option<Duration> = None;
-    /// The Time To Live or Hop Limit. Default 64 (RFC 1700; RFC 9293 §3.9.2 MUST-49).
-    ttl: u8 = 64;
     /// The Type of Service or Traffic Class octet (RFC 9293 §3.9.1.9 MUST-48). Its two low bits, ECN, are
     /// the stack's (RFC 3168 §5), whatever they are set to.
     tos: u8 = 0;
@@ -166,6 +165,8 @@ options! {
     /// How long a closed connection waits in FIN-WAIT-2 for the peer's FIN. Default 60 s (Linux's
     /// `tcp_fin_timeout`).
     fin_timeout: Duration = Duration::from_secs(60);
+    unset:
+    ttl: u8;
 }
 
 impl TcpOptions {
@@ -201,10 +202,22 @@ impl TcpOptions {
         self.user_timeout
     }
 
-    /// The Time To Live or Hop Limit.
-    pub const fn ttl_setting(&self) -> u8 {
-        // RFC 1122 §3.2.1.7: 0 never leaves.
-        if self.ttl == 0 { 1 } else { self.ttl }
+    /// The Time To Live or Hop Limit (RFC 9293 §3.9.2 MUST-49); 0 never leaves (RFC 1122 §3.2.1.7): it is 1. Default: what a router
+    /// says for IPv6 (RFC 4861 §6.3.4), else the stack's, which is 64 (RFC 1700).
+    #[must_use]
+    pub fn ttl(self, ttl: u8) -> Self {
+        Self {
+            ttl: Some(ttl),
+            ..self
+        }
+    }
+
+    /// The Time To Live or Hop Limit, where one is set.
+    pub const fn ttl_setting(&self) -> Option<u8> {
+        match self.ttl {
+            Some(0) => Some(1),
+            set => set,
+        }
     }
 
     /// The MSS that the user allows, `u16::MAX` when any; never below the floor.

@@ -15,6 +15,7 @@
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
 //! | `paths.rs` | kernels as routers with narrow hops |
 //! | `reconfigure.rs` | addresses, routes, links that change while the host runs |
+//! | `routers.rs` | radvd's advertisements, a kernel's redirects |
 //! | `capture.rs` | a capture that another program opens; one that fills the disk |
 //! | `captures.rs` | captures of the kernel, replayed with a stack in its place and in ours |
 //! | `recording.rs` | recorded runs, told again without it |
@@ -58,6 +59,8 @@ mod programs;
 mod reconfigure;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod recording;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod routers;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod source;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -106,6 +109,7 @@ fn main() -> std::process::ExitCode {
     tests.extend(bulk::cases());
     tests.extend(matrix::cases());
     tests.extend(floods::cases());
+    tests.extend(routers::cases());
     #[cfg(feature = "cli")]
     tests.extend([tool::cases(), programs::cases()].into_iter().flatten());
     let trials = tests

@@ -25,13 +25,13 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// A thread in a network namespace of its own, which does what it is told and ends with this.
-struct Place {
+pub(crate) struct Place {
     calls: Sender<Box<dyn FnOnce() + Send>>,
-    thread: i32,
+    pub(crate) thread: i32,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (calls, told) = channel::<Box<dyn FnOnce() + Send>>();
         let (say, thread) = channel();
         thread::spawn(move || {
@@ -43,7 +43,7 @@ impl Place {
         Self { calls, thread }
     }
 
-    fn run<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(crate) fn run<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> T {
         let (say, said) = channel();
         let call = move || say.send(call()).unwrap();
         self.calls.send(Box::new(call)).unwrap();

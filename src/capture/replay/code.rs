@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use bytes::{Buf, Bytes};
 
-use crate::base::{Cidr, Instant, MacAddr, Seed};
+use crate::base::{Cidr, Instant, Key, MacAddr, Seed};
 use crate::tcp::congestion::Choice;
 
 /// A value that a recording holds.
@@ -348,6 +348,16 @@ impl Code for MacAddr {
 impl Code for Seed {
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.bytes());
+    }
+
+    fn take(from: &mut Take) -> Result<Self, Nonsense> {
+        Ok(Self::new(from.array()?))
+    }
+}
+
+impl Code for Key {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.bytes());
     }
 
     fn take(from: &mut Take) -> Result<Self, Nonsense> {

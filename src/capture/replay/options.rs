@@ -84,7 +84,8 @@ fields! {
     }
     InterfaceConfig {
         capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, probe_v4,
-        acd_probes, acd_unit, link_local,
+        acd_probes, acd_unit, link_local, stable_link_local, stable_secret, router_discovery,
+        autonomous_addresses, temporary_addresses, accept_redirects,
         accept_foreign, unreachables, windows_together,
     }
     Capabilities {

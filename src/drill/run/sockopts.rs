@@ -440,7 +440,7 @@ fn get_number(stack: &Stack, socket: &Socket, name: &str) -> Option<i64> {
         "TCP_KEEPINTVL" => seconds(socket.keepalive.interval)?,
         "TCP_KEEPCNT" => i64::from(socket.keepalive.probes),
         "IP_TOS" | "IPV6_TCLASS" => i64::from(socket.tcp.tos_setting()),
-        "IP_TTL" | "IPV6_UNICAST_HOPS" => i64::from(socket.tcp.ttl_setting()),
+        "IP_TTL" | "IPV6_UNICAST_HOPS" => socket.tcp.ttl_setting().map_or(64, i64::from),
         "TCP_MAXSEG" => match socket.state {
             SocketState::Stream(id) => snd_mss(stack, id)?,
             _ => return None,

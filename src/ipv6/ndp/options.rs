@@ -310,6 +310,12 @@ impl<'a> Options<'a> {
         Self::link_address(kind::TARGET_LINK_ADDRESS, mac)
     }
 
+    /// The bytes of a nonce option (RFC 3971 §5.3.2).
+    pub(crate) const fn nonce_bytes(nonce: [u8; 6]) -> [u8; LINK_ADDRESS_LEN] {
+        let [a, b, c, d, e, f] = nonce;
+        [kind::NONCE, 1, a, b, c, d, e, f]
+    }
+
     const fn link_address(kind: u8, mac: MacAddr) -> [u8; LINK_ADDRESS_LEN] {
         let [a, b, c, d, e, f] = mac.octets();
         [kind, 1, a, b, c, d, e, f]
@@ -339,6 +345,14 @@ impl<'a> Options<'a> {
     pub fn source_link_address(self) -> Option<MacAddr> {
         self.iter().find_map(|option| match option {
             NdpOption::SourceLinkAddress(mac) => Some(mac),
+            _ => None,
+        })
+    }
+
+    /// The first six bytes of the first nonce: all of ours.
+    pub(crate) fn nonce(self) -> Option<[u8; 6]> {
+        self.iter().find_map(|option| match option {
+            NdpOption::Nonce(nonce) => nonce.first_chunk().copied(),
             _ => None,
         })
     }

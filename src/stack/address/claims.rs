@@ -1,19 +1,52 @@
 //! How our addresses are claimed on the link, and defended: probes, announcements, conflicts.
 //!
-//! RFC 4862 §5.4, RFC 5227 §2.1, §2.3, §2.4. *Owns* what leaves, and who is told. *Does not* own states and
-//! deadlines: [`Addresses`](super::Addresses) does.
+//! RFC 4862 §5.4, RFC 7527 §4, RFC 5227 §2.1, §2.3, §2.4. *Owns* what leaves, and who is told. *Does not* own states and
+//! deadlines: [`Addresses`] does.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
 use std::collections::BTreeSet;
 
-use super::{AddressEvent, Conflict, Due};
+use super::{AddressEvent, Addresses, Conflict, Due, RETRANS_TIMER};
+use crate::arp;
 use crate::base::{Instant, MacAddr};
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::Asks;
 use crate::stack::net::Net;
 use crate::stack::packet::{Notice, Waiter};
 use crate::stack::wheel::TimerKey;
-use crate::{arp, ipv6};
+
+/// In the six bytes of an option of eight.
+pub(in crate::stack) type Nonce = [u8; 6];
+
+/// Probes of an address that are known when they come back.
+const NONCES_KEPT: u8 = 8;
+
+impl Addresses {
+    /// As a router says; `None`: it does not (RFC 4861 §6.3.4).
+    pub(in crate::stack) fn set_retrans(&mut self, retrans: Option<Duration>) {
+        self.retrans = retrans.unwrap_or(RETRANS_TIMER);
+    }
+
+    /// Another probe for this address has a nonce: the number of that, from 0.
+    fn next_nonce(&mut self, own: IpAddr) -> u8 {
+        let number = self.numbers.get(&own);
+        let Some(address) = number.and_then(|number| self.all.get_mut(number)) else {
+            return 0;
+        };
+        let nonce = address.nonces;
+        address.nonces = nonce.saturating_add(1);
+        nonce
+    }
+
+    /// A probe for this address came back: that says nothing of who else is there (RFC 7527 §4.1).
+    fn on_loop(&mut self, own: IpAddr) {
+        let number = self.numbers.get(&own);
+        if let Some(address) = number.and_then(|number| self.all.get_mut(number)) {
+            address.on_loop();
+        }
+    }
+}
 
 impl Net {
     /// Asks whether anybody has this tentative address (RFC 4862 §5.4.2, RFC 5227 §2.1.1).
@@ -25,10 +58,42 @@ impl Net {
                 self.ask_by_arp(on, MacAddr::BROADCAST, arp::Packet::probe(mac, own), asks)
             }
             IpAddr::V6(own) => {
-                let ends = (Ipv6Addr::UNSPECIFIED, ipv6::solicited_node(own));
-                self.send_solicitation(on, ends, own, None, asks)
+                let interface = &mut self.interfaces[on.index()];
+                let number = interface.addresses.next_nonce(address);
+                let nonce = self.nonce(on, own, number);
+                self.send_probe(on, own, nonce, asks)
             }
         }
+    }
+
+    /// What tells a probe of ours from another station's (RFC 7527 §4.1): each of an address's has its own.
+    fn nonce(&self, on: InterfaceId, address: Ipv6Addr, number: u8) -> Nonce {
+        let mut input = [0; 21];
+        input[..16].copy_from_slice(&address.octets());
+        input[16..20].copy_from_slice(&on.scope().to_be_bytes());
+        input[20] = number;
+        let [nonce @ .., _, _] = self.nonces.hash(&input).to_be_bytes();
+        nonce
+    }
+
+    /// Did a probe for our tentative address come back to us, by its nonce?
+    pub(in crate::stack) fn is_own_probe(
+        &mut self,
+        on: InterfaceId,
+        address: Ipv6Addr,
+        nonce: Nonce,
+    ) -> bool {
+        let own = IpAddr::V6(address);
+        let sent = self.interfaces[on.index()].addresses.get(own);
+        let sent = sent.map_or(0, |own| own.nonces);
+        // What left long ago has come back long ago.
+        let mut late = (sent.saturating_sub(NONCES_KEPT)..sent).rev();
+        let ours = late.any(|number| self.nonce(on, address, number) == nonce);
+        if ours {
+            self.counters.probes_looped += 1;
+            self.interfaces[on.index()].addresses.on_loop(own);
+        }
+        ours
     }
 
     /// Probes and announcements that are due, and lives that are over; each takes one off `steps`.

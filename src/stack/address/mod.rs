@@ -15,6 +15,7 @@ mod owners;
 mod source;
 mod state;
 
+pub(in crate::stack) use claims::Nonce;
 pub use entries::AddressError;
 pub(crate) use entries::NewAddress;
 pub(in crate::stack) use entries::can_be_ours;
@@ -75,6 +76,8 @@ pub(crate) struct Addresses {
     disputed: u64,
     /// What probes for IPv4 addresses are paced by.
     unit: Duration,
+    /// RetransTimer, as a router says: what probes for IPv6 ones are.
+    retrans: Duration,
 }
 
 impl Default for Addresses {
@@ -101,6 +104,7 @@ impl Addresses {
             disputes: BTreeMap::new(),
             disputed: 0,
             unit,
+            retrans: RETRANS_TIMER,
         }
     }
 
@@ -127,6 +131,8 @@ impl Addresses {
             due: None,
             end: None,
             defended: None,
+            nonces: 0,
+            looped: false,
             disputed: None,
         };
         let mut due = Some(now + detection.delay);
@@ -331,7 +337,7 @@ impl Addresses {
         own.left = own.left.saturating_sub(1);
         let due = match (own.state, address) {
             (AddressState::Duplicate, _) => None,
-            (AddressState::Tentative, IpAddr::V6(_)) => Some(now + RETRANS_TIMER),
+            (AddressState::Tentative, IpAddr::V6(_)) => Some(now + self.retrans),
             // RFC 5227 §2.1.1: ANNOUNCE_WAIT after the last one, else PROBE_MIN to PROBE_MAX.
             (AddressState::Tentative, IpAddr::V4(_)) if own.left == 0 => {
                 Some(now + self.unit.saturating_mul(2))

@@ -71,6 +71,10 @@ pub(crate) struct Address {
     /// When its next life begins: deprecated, or gone.
     pub(super) end: Option<Instant>,
     pub(super) defended: Option<Instant>,
+    /// Probes with a nonce that there were (RFC 7527 §4.1).
+    pub(super) nonces: u8,
+    /// Did one come back?
+    pub(super) looped: bool,
     /// Has another station claimed it? Its number among those.
     pub(super) disputed: Option<u64>,
 }
@@ -108,6 +112,14 @@ impl Address {
         }
     }
 
+    /// One of its probes came back: a few more follow, once.
+    pub(super) fn on_loop(&mut self) {
+        if !self.looped && self.state == AddressState::Tentative {
+            self.looped = true;
+            self.left = self.left.saturating_add(AFTER_A_LOOP);
+        }
+    }
+
     pub(in crate::stack) const fn info(&self) -> AddressInfo {
         AddressInfo {
             cidr: self.cidr,
@@ -118,6 +130,9 @@ impl Address {
         }
     }
 }
+
+/// MAX_MULTICAST_SOLICIT, RFC 4861 §10: so many more probes once one came back (RFC 7527 §4.1).
+const AFTER_A_LOOP: u8 = 3;
 
 /// What an address wants done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -64,7 +64,7 @@ impl Net {
         }
         let on = packet.on;
         let src = packet.unicast.then_some(packet.dst);
-        let with = (self.ttl, 0);
+        let with = (None, 0);
         let Ok((flow, _)) = self.answer_flow(on, (src, packet.src), with) else {
             return;
         };

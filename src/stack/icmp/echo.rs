@@ -32,7 +32,7 @@ impl Net {
             return Err(DropReason::IcmpIgnored);
         }
         let src = packet.unicast.then_some(packet.dst);
-        let with = (self.ttl, packet.tos);
+        let with = (None, packet.tos);
         let (flow, mtu) = self
             .answer_flow(packet.on, (src, packet.src), with)
             .map_err(|_| DropReason::NoRoute)?;

@@ -50,8 +50,11 @@ impl Stack {
                 let kind = IcmpErrorKind::ParameterProblem;
                 self.handle_icmp_error(now, packet, (kind, code), quoted())
             }
-            // Redirects are not followed yet, and none is sent (RFC 1122 §3.2.2.2). RFC 6633 §4: source
-            // quench is ignored. RFC 1122 §3.2.2.7, §3.2.2.9, RFC 6918 §2: so are the old questions.
+            Message::Redirect { code, gateway, .. } => {
+                self.handle_redirect_v4(now, packet, (code, gateway), quoted())
+            }
+            // RFC 6633 §4: source quench is ignored. RFC 1122 §3.2.2.7, §3.2.2.9, RFC 6918 §2: so are the old
+            // questions.
             _ => Err(DropReason::IcmpIgnored),
         }
     }

@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use crate::base::{Cidr, MacAddr};
+use crate::base::{Cidr, Key, MacAddr};
 use crate::device::{Capabilities, Medium};
 use crate::link::MAX_IP_LEN;
 use crate::stack::address::{PROBE_NUM, PROBE_UNIT, can_be_ours};
@@ -27,6 +27,12 @@ pub struct InterfaceConfig {
     pub(crate) acd_probes: u8,
     pub(crate) acd_unit: Duration,
     pub(crate) link_local: bool,
+    pub(crate) stable_link_local: bool,
+    pub(crate) stable_secret: Option<Key>,
+    pub(crate) router_discovery: bool,
+    pub(crate) autonomous_addresses: bool,
+    pub(crate) temporary_addresses: bool,
+    pub(crate) accept_redirects: bool,
     pub(crate) accept_foreign: bool,
     pub(crate) unreachables: bool,
     pub(crate) windows_together: Option<usize>,
@@ -49,6 +55,12 @@ impl InterfaceConfig {
             acd_probes: PROBE_NUM,
             acd_unit: PROBE_UNIT,
             link_local: true,
+            stable_link_local: false,
+            stable_secret: None,
+            router_discovery: false,
+            autonomous_addresses: true,
+            temporary_addresses: false,
+            accept_redirects: true,
             accept_foreign: false,
             unreachables: true,
             windows_together: None,
@@ -163,6 +175,80 @@ impl InterfaceConfig {
         }
     }
 
+    /// Is that link-local address made of a stable opaque identifier (RFC 7217), another one after a duplicate, instead of the MAC
+    /// address (default no)? Where none is formed this says nothing.
+    #[must_use]
+    pub fn stable_link_local(self, opaque: bool) -> Self {
+        Self {
+            stable_link_local: opaque,
+            ..self
+        }
+    }
+
+    /// The secret of stable identifiers (RFC 7217 §5; default: from the seed). With the same one, and as an
+    /// interface of the same number, a host has the same addresses on a network each time it is started, and others on each
+    /// other network. Who knows it can tell them: keep it.
+    #[must_use]
+    pub fn stable_secret(self, secret: [u8; 16]) -> Self {
+        Self {
+            stable_secret: Some(Key::new(secret)),
+            ..self
+        }
+    }
+
+    /// Are routers asked for, and is what they say heeded (RFC 4861 §6.3; default no): default routers and other routes (RFC
+    /// 4191), prefixes on the link, addresses (RFC 4862 §5.5), MTU, hop limit and times, servers of DNS (RFC 8106)? It takes an
+    /// Ethernet medium, and an MTU that carries IPv6.
+    #[must_use]
+    pub fn router_discovery(self, heeded: bool) -> Self {
+        Self {
+            router_discovery: heeded,
+            ..self
+        }
+    }
+
+    /// Are addresses made of the prefixes that routers tell of (RFC 4862 §5.5; default yes, where there is
+    /// [`router_discovery`](Self::router_discovery))? Their identifiers are stable and opaque (RFC 7217, RFC 8064 §3).
+    #[must_use]
+    pub fn autonomous_addresses(self, made: bool) -> Self {
+        Self {
+            autonomous_addresses: made,
+            ..self
+        }
+    }
+
+    /// Are there temporary ones beside them, which are preferred as sources (RFC 8981 §3.7; default no): another one each day, gone
+    /// after two?
+    #[must_use]
+    pub fn temporary_addresses(self, made: bool) -> Self {
+        Self {
+            temporary_addresses: made,
+            ..self
+        }
+    }
+
+    /// Are redirects heeded (RFC 1122 §3.2.2.2, RFC 4861 §8.3; default yes): of the router in use, to a neighbour, for 10
+    /// minutes?
+    #[must_use]
+    pub fn accept_redirects(self, heeded: bool) -> Self {
+        Self {
+            accept_redirects: heeded,
+            ..self
+        }
+    }
+
+    /// Is a link-local address formed at all: no other was given, and the link carries IPv6?
+    pub(crate) fn forms_link_local(&self) -> bool {
+        let given = |a: &Cidr| matches!(a.address(), IpAddr::V6(a) if a.is_unicast_link_local());
+        self.link_local && self.speaks_of_routers() && !self.addresses.iter().any(given)
+    }
+
+    /// Can there be neighbour discovery with link addresses?
+    fn speaks_of_routers(&self) -> bool {
+        let Capabilities { medium, mtu, .. } = self.capabilities;
+        medium == Medium::Ethernet && mtu >= MIN_MTU_V6
+    }
+
     /// Are packets to other hosts' unicast addresses taken as ours (default no)?
     #[must_use]
     pub fn accept_foreign(self, accepted: bool) -> Self {
@@ -224,6 +310,9 @@ impl InterfaceConfig {
             && (!(1..=4094).contains(&vlan) || self.capabilities.medium != Medium::Ethernet)
         {
             return Err(ConfigError::Vlan(vlan));
+        }
+        if self.router_discovery && !self.speaks_of_routers() {
+            return Err(ConfigError::RouterDiscovery { mtu });
         }
         let mut seen = BTreeSet::new();
         for &cidr in &self.addresses {
@@ -311,6 +400,14 @@ pub enum ConfigError {
     /// A route whose gateway is of the other family.
     #[error("the gateway of the route to {0} is of the other address family")]
     Family(Cidr),
+    /// Routers to be asked for on a medium without Ethernet headers, or on a link whose MTU carries no IPv6.
+    #[error(
+        "router discovery needs ethernet frames and an MTU of at least {MIN_MTU_V6}, the device has {mtu}: give addresses and gateways"
+    )]
+    RouterDiscovery {
+        /// The device's MTU, in bytes.
+        mtu: usize,
+    },
     /// More interfaces than ids.
     #[error("there are {0} interfaces already")]
     TooMany(usize),
@@ -358,6 +455,11 @@ mod tests {
         assert_eq!(base().mac(group).check(), Err(ConfigError::Mac(group)));
         for vlan in [0, 4095] {
             assert_eq!(base().vlan(vlan).check(), Err(ConfigError::Vlan(vlan)));
+        }
+        for no_routers in [with(Medium::Ip, 1500), with(Medium::Ethernet, 1279)] {
+            let mtu = no_routers.capabilities.mtu;
+            let refused = no_routers.router_discovery(true).check();
+            assert_eq!(refused, Err(ConfigError::RouterDiscovery { mtu }));
         }
         let on_ip = with(Medium::Ip, 1500).vlan(1);
         assert_eq!(on_ip.check(), Err(ConfigError::Vlan(1)));

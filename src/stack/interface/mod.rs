@@ -24,8 +24,9 @@ use super::groups::Groups;
 use super::ids::InterfaceId;
 use super::packet::Waiter;
 use crate::base::{Cidr, Instant, MacAddr, Random};
-use crate::device::{Capabilities, Medium};
+use crate::device::Medium;
 use crate::ipv6;
+use crate::ipv6::discovery::Discovery;
 use crate::link::VlanTag;
 use crate::link::ethernet::eui64;
 
@@ -50,6 +51,12 @@ pub(crate) struct Interface {
     pub(crate) waiters: BTreeMap<IpAddr, BTreeSet<Waiter>>,
     /// The device that it sends over, and what waits for that.
     pub(crate) line: Line,
+    /// What routers say, where it is heeded.
+    pub(crate) discovery: Option<Box<Discovery>>,
+    /// What they say of hops, and of the size of an IPv6 packet.
+    pub(crate) hop_limit: Option<u8>,
+    pub(crate) mtu_v6: Option<u16>,
+    pub(crate) accept_redirects: bool,
 }
 
 impl Interface {
@@ -60,7 +67,6 @@ impl Interface {
         outbox_limit: usize,
         random: &mut Random,
     ) -> Self {
-        let Capabilities { medium, mtu, .. } = config.capabilities;
         let mac = config.mac.unwrap_or_else(|| random_mac(random));
         let mut interface = Self {
             id,
@@ -77,12 +83,13 @@ impl Interface {
             groups: Groups::default(),
             waiters: BTreeMap::new(),
             line: Line::new(config, outbox_limit),
+            discovery: None,
+            hop_limit: None,
+            mtu_v6: None,
+            accept_redirects: config.accept_redirects,
         };
-        let given = |a: &Cidr| matches!(a.address(), IpAddr::V6(a) if a.is_unicast_link_local());
-        if config.link_local
-            && medium == Medium::Ethernet
-            && mtu >= MIN_MTU_V6
-            && !config.addresses.iter().any(given)
+        if config.forms_link_local()
+            && !config.stable_link_local
             && let Ok(cidr) = Cidr::new(IpAddr::V6(ipv6::link_local(eui64(mac))), 64)
         {
             interface.give(now, NewAddress::new(cidr, Origin::Formed), random);
@@ -100,6 +107,19 @@ impl Interface {
     /// The largest IP packet that leaves here, in bytes.
     pub(crate) const fn mtu(&self) -> usize {
         self.line.capabilities.mtu
+    }
+
+    /// The same of the family of `dst`: a router may say less for IPv6 (RFC 4861 §4.6.4).
+    pub(crate) fn mtu_to(&self, dst: IpAddr) -> usize {
+        match self.mtu_v6 {
+            Some(told) if dst.is_ipv6() => self.mtu().min(told.into()),
+            _ => self.mtu(),
+        }
+    }
+
+    /// The hops of a packet to `dst` whose socket sets none: `ttl` where no router says (RFC 4861 §6.3.4).
+    pub(crate) fn ttl_to(&self, dst: IpAddr, ttl: u8) -> u8 {
+        self.hop_limit.filter(|_| dst.is_ipv6()).unwrap_or(ttl)
     }
 
     /// What an IP destination is to this interface.

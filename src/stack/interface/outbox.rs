@@ -67,6 +67,8 @@ pub(crate) enum Asks {
     Neighbour(RawId),
     /// One of our addresses: a probe or an announcement.
     Address(IpAddr),
+    /// Who is a router here.
+    Routers,
 }
 
 /// The lines.

@@ -84,11 +84,11 @@ impl Net {
             .confirm(now, &mut self.timers, (on, next_hop));
     }
 
-    /// A packet said something about a neighbour.
-    pub(crate) fn heard(&mut self, now: Instant, key: NeighbourKey, heard: Heard) {
+    /// A packet said something about a neighbour; returns whether that is taken for true.
+    pub(crate) fn heard(&mut self, now: Instant, key: NeighbourKey, heard: Heard) -> bool {
         // What nobody asked for proves nothing, whatever it says of itself (RFC 4861 §7.2.5).
         let asked = self.neighbours.awaits(key);
-        self.neighbours.heard(now, &mut self.timers, key, heard);
+        let taken = self.neighbours.heard(now, &mut self.timers, key, heard);
         if asked
             && let Heard::Advertises {
                 solicited: true, ..
@@ -99,6 +99,7 @@ impl Net {
             self.notices.push_back(Notice::Change(key.0, back));
         }
         self.run_effects(now);
+        taken
     }
 
     /// The neighbour of this packet does not answer: over another gateway, or its owner is told.

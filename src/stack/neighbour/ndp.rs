@@ -1,7 +1,7 @@
 //! Neighbour discovery: what a message says, and what it is answered.
 //!
 //! RFC 4861 §4, §7.2, RFC 4862 §5.4. *Owns* the messages. *Does not* judge what the table does with what was
-//! heard. Hosts ignore what routers advertise until SLAAC is there.
+//! heard, nor what routers say: `router` does.
 
 use core::net::{IpAddr, Ipv6Addr};
 
@@ -10,11 +10,12 @@ use bytes::Bytes;
 use super::Heard;
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
 use crate::ipv6;
+use crate::ipv6::discovery::Advertisement;
 use crate::ipv6::icmp::Message as Icmpv6;
 use crate::ipv6::ndp::{self, Message, NeighborFlags, Options};
 use crate::link::ethernet;
 use crate::stack::Stack;
-use crate::stack::address::AddressState;
+use crate::stack::address::{AddressState, Nonce};
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::{Asks, Class, Frame, Outgoing};
 use crate::stack::net::Net;
@@ -40,6 +41,42 @@ impl Net {
         let frame = ndp_frame((src, dst), message, mac);
         let queued = self.queue(on, Class::Ask, Outgoing { frame, asks });
         self.counters.neighbour_solicits_sent += u64::from(queued);
+        queued
+    }
+
+    /// Asks whether anybody has the address that we are to use, with a nonce (RFC 4862 §5.4.2, RFC 7527 §4.1).
+    pub(in crate::stack) fn send_probe(
+        &mut self,
+        on: InterfaceId,
+        target: Ipv6Addr,
+        nonce: Nonce,
+        asks: Option<Asks>,
+    ) -> bool {
+        let options = Options::nonce_bytes(nonce);
+        let options = Options::new(&options);
+        let message = Message::NeighborSolicitation { target, options };
+        let ends = (Ipv6Addr::UNSPECIFIED, ipv6::solicited_node(target));
+        let frame = ndp_frame(ends, message, None);
+        let queued = self.queue(on, Class::Ask, Outgoing { frame, asks });
+        self.counters.neighbour_solicits_sent += u64::from(queued);
+        queued
+    }
+
+    /// Asks all routers of the link to speak (RFC 4861 §6.3.7); says whether it is queued. It counts once it has left.
+    pub(in crate::stack) fn send_router_solicitation(
+        &mut self,
+        on: InterfaceId,
+        src: Ipv6Addr,
+    ) -> bool {
+        let own = Options::source_link_address_bytes(self.interfaces[on.index()].mac);
+        // RFC 4861 §4.1: no link address from `::`.
+        let len = if src.is_unspecified() { 0 } else { own.len() };
+        let options = Options::new(&own[..len]);
+        let message = Message::RouterSolicitation { options };
+        let frame = ndp_frame((src, ipv6::ALL_ROUTERS), message, None);
+        let asks = Some(Asks::Routers);
+        let queued = self.queue(on, Class::Ask, Outgoing { frame, asks });
+        self.counters.router_solicits_sent += u64::from(queued);
         queued
     }
 
@@ -82,8 +119,7 @@ impl Stack {
         }
         match *message {
             Message::NeighborSolicitation { target, options } => {
-                let link = options.source_link_address();
-                self.handle_solicitation(now, packet, header.src(), target, link)
+                self.handle_solicitation(now, packet, (header.src(), target), options)
             }
             Message::NeighborAdvertisement {
                 flags,
@@ -93,8 +129,31 @@ impl Stack {
                 let mac = options.target_link_address();
                 self.handle_advertisement(now, packet, flags, target, mac)
             }
-            // RFC 4861 §6.2.6: hosts drop solicitations; routers' messages wait for SLAAC.
-            _ => Err(DropReason::IcmpIgnored),
+            Message::RouterAdvertisement {
+                hop_limit,
+                flags,
+                lifetime,
+                reachable_time,
+                retrans_timer,
+                options,
+            } => {
+                let advert = Advertisement {
+                    hop_limit,
+                    flags,
+                    lifetime,
+                    reachable_time,
+                    retrans_timer,
+                    options,
+                };
+                self.handle_router_advertisement(now, packet, header.src(), &advert)
+            }
+            Message::Redirect {
+                target,
+                destination,
+                options,
+            } => self.handle_redirect_v6(now, packet, (target, destination), options),
+            // RFC 4861 §6.2.6: hosts drop solicitations.
+            Message::RouterSolicitation { .. } => Err(DropReason::IcmpIgnored),
         }
     }
 
@@ -103,9 +162,8 @@ impl Stack {
         &mut self,
         now: Instant,
         packet: &Inbound,
-        source: Ipv6Addr,
-        target: Ipv6Addr,
-        mac: Option<MacAddr>,
+        (source, target): (Ipv6Addr, Ipv6Addr),
+        options: Options<'_>,
     ) -> Result<(), DropReason> {
         let on = packet.on;
         let interface = &self.net.interfaces[on.index()];
@@ -113,15 +171,21 @@ impl Stack {
         match state {
             Some(AddressState::Preferred | AddressState::Deprecated) => {}
             Some(AddressState::Tentative) => {
-                // Another station probes for it too, unless it is our own probe come back.
-                if source.is_unspecified() && packet.link_src != Some(interface.mac) {
-                    let station = packet.link_src;
+                // Another station probes for it too, unless it is our own probe come back: its nonce tells, and
+                // without one the sender does.
+                let station = packet.link_src;
+                let own = match options.nonce() {
+                    Some(nonce) => self.net.is_own_probe(on, target, nonce),
+                    None => station == Some(interface.mac),
+                };
+                if source.is_unspecified() && !own {
                     self.net.conflict(now, on, IpAddr::V6(target), station);
                 }
                 return Err(DropReason::IpTentative);
             }
             Some(AddressState::Duplicate) | None => return Err(DropReason::IpNotOurs),
         }
+        let mac = options.source_link_address();
         let mac = mac.filter(|mac| mac.is_unicast());
         if let Some(mac) = mac {
             let key = (on, IpAddr::V6(source));
@@ -145,10 +209,10 @@ impl Stack {
         mac: Option<MacAddr>,
     ) -> Result<(), DropReason> {
         let on = packet.on;
-        let target = IpAddr::V6(target);
-        if self.net.interfaces[on.index()].addresses.is_held(target) {
+        let address = IpAddr::V6(target);
+        if self.net.interfaces[on.index()].addresses.is_held(address) {
             let station = mac.or(packet.link_src);
-            self.net.conflict(now, on, target, station);
+            self.net.conflict(now, on, address, station);
             return Ok(());
         }
         if mac.is_some_and(|mac| !mac.is_unicast()) {
@@ -159,7 +223,11 @@ impl Stack {
             solicited: flags.contains(NeighborFlags::SOLICITED),
             overrides: flags.contains(NeighborFlags::OVERRIDE),
         };
-        self.net.heard(now, (on, target), heard);
+        let taken = self.net.heard(now, (on, IpAddr::V6(target)), heard);
+        // RFC 4861 §7.2.5: who was a router is none any more.
+        if taken && !flags.contains(NeighborFlags::ROUTER) {
+            self.net.on_no_router(now, on, target);
+        }
         Ok(())
     }
 }

@@ -8,19 +8,25 @@
 //! | `routes` | the table of routes, and gateways that are dead |
 //! | `entries` | routes that come and go while the stack runs |
 //! | `mtu` | destinations whose path is narrower than its first link |
+//! | `redirects` | destinations for which a router named a better first hop |
 //! | `sent` | which large datagrams a socket sent lately |
 
 mod entries;
 mod mtu;
+mod redirects;
 mod routes;
 mod sent;
 
 pub use entries::RouteChangeError;
+pub(in crate::stack) use redirects::Learned;
+#[cfg(test)]
+pub(in crate::stack) use redirects::MAX_REDIRECTS;
 pub(in crate::stack) use routes::NewRoute;
 pub use routes::{Preference, RouteInfo};
 pub(crate) use sent::LargeSent;
 
 use mtu::Mtus;
+use redirects::Redirects;
 use routes::{Failed, Routes};
 
 use core::net::IpAddr;
@@ -74,6 +80,7 @@ pub(crate) struct TooBig {
 pub(crate) struct Paths {
     pub(crate) routes: Routes,
     mtus: Mtus,
+    redirects: Redirects,
     /// Raised by whatever may lead elsewhere than it did. Who keeps a path compares at the begin of its turn: so a
     /// change reaches all of them without a list of who they are.
     generation: u32,
@@ -84,6 +91,7 @@ impl Paths {
         Self {
             routes: Routes::default(),
             mtus: Mtus::new(config),
+            redirects: Redirects::default(),
             generation: 0,
         }
     }
@@ -106,7 +114,8 @@ impl Paths {
         gateway: IpAddr,
     ) -> bool {
         let failed = self.routes.gateway_failed(now, on, gateway);
-        if failed != Failed::NoGateway {
+        let redirected = self.redirects.forget_over(on, gateway);
+        if failed != Failed::NoGateway || redirected {
             self.change();
         }
         failed == Failed::Now
@@ -126,6 +135,54 @@ impl Paths {
     #[inline]
     pub(crate) const fn is_current(&self, path: &Path) -> bool {
         self.generation == path.generation
+    }
+
+    /// The first hop to `dst`, where its route leads to `next_hop`: what a router named instead. Who is on the link is sent to
+    /// all the same.
+    #[inline]
+    fn first_hop(&self, on: InterfaceId, dst: IpAddr, next_hop: IpAddr) -> IpAddr {
+        if next_hop == dst {
+            return dst;
+        }
+        self.redirects.get(on, dst).unwrap_or(next_hop)
+    }
+
+    /// May another redirect be looked at? Then it counts.
+    pub(in crate::stack) fn may_redirect(&mut self, now: Instant) -> bool {
+        self.redirects.take_token(now)
+    }
+
+    /// Packets to this destination go over `hop` from now on.
+    pub(in crate::stack) fn redirect(
+        &mut self,
+        now: Instant,
+        dst: (InterfaceId, IpAddr),
+        hop: IpAddr,
+    ) -> Learned {
+        let learned = self.redirects.learn(now, dst, hop);
+        if learned == Learned::New {
+            self.change();
+        }
+        learned
+    }
+
+    /// Nobody is sent there by a redirect any more.
+    pub(in crate::stack) fn forget_redirects_over(&mut self, on: InterfaceId, hop: IpAddr) {
+        if self.redirects.forget_over(on, hop) {
+            self.change();
+        }
+    }
+
+    /// What was redirected on this interface goes by its routes again.
+    pub(in crate::stack) fn forget_redirects(&mut self, on: InterfaceId) {
+        if self.redirects.forget_all(on) {
+            self.change();
+        }
+    }
+
+    /// How many destinations are redirected.
+    pub(crate) fn redirected(&self) -> usize {
+        self.redirects.len()
     }
 
     /// Something may lead elsewhere than it did.
@@ -199,10 +256,9 @@ impl Net {
             let on = scope.or_else(|| self.interface_of(dst));
             (on.ok_or(RouteError::NoScope(dst))?, dst)
         } else {
-            self.paths
-                .routes
-                .lookup(self.now, dst, scope)
-                .ok_or(RouteError::NoRoute(dst))?
+            let found = self.paths.routes.lookup(self.now, dst, scope);
+            let (on, next_hop) = found.ok_or(RouteError::NoRoute(dst))?;
+            (on, self.paths.first_hop(on, dst, next_hop))
         };
         let interface = self
             .interfaces
@@ -242,7 +298,7 @@ impl Net {
         let mut lost = false;
         if !is_on_link_only(flow.dst) {
             match self.paths.routes.lookup_again(flow.dst, on) {
-                Some((_, next_hop)) => flow.next_hop = next_hop,
+                Some((_, hop)) => flow.next_hop = self.paths.first_hop(on, flow.dst, hop),
                 None => lost = true,
             }
         }
@@ -257,7 +313,7 @@ impl Net {
     /// The largest IP packet that gets from the interface `on` to `dst` whole, in bytes: the one place to ask.
     // RFC 8201 §3: a neighbour's as well, behind whom there may be a narrower link.
     pub(crate) fn path_mtu(&self, on: InterfaceId, dst: IpAddr) -> usize {
-        let link = self.interfaces[on.index()].mtu();
+        let link = self.interfaces[on.index()].mtu_to(dst);
         let known = self.paths.mtus.get(on, dst);
         known.map_or(link, |known| link.min(known.into()))
     }
@@ -301,17 +357,20 @@ impl Net {
         self.too_big(way, told, current)
     }
 
-    /// Paths that were narrow for long are tried as wide as their links again.
+    /// Paths that were narrow for long are tried as wide as their links again, and those that were redirected go by their
+    /// routes.
     pub(crate) fn on_paths_timeout(&mut self, now: Instant, steps: &mut usize) {
-        if self.paths.mtus.forget_old(now, steps) {
+        let wider = self.paths.mtus.forget_old(now, steps);
+        if self.paths.redirects.forget_old(now, steps) || wider {
             self.paths.change();
         }
         self.set_paths_timer();
     }
 
-    fn set_paths_timer(&mut self) {
-        let end = self.paths.mtus.next_end();
-        self.timers.set(TimerKey::Paths, end);
+    pub(in crate::stack) fn set_paths_timer(&mut self) {
+        let ends = [self.paths.mtus.next_end(), self.paths.redirects.next_end()];
+        self.timers
+            .set(TimerKey::Paths, ends.into_iter().flatten().min());
     }
 
     /// The same for packets from `src`, if that is given: they leave by the interface that has it, as
@@ -365,9 +424,15 @@ impl Net {
     /// Can `address` be a neighbour on this interface: by its kind, by a route, or as a gateway?
     pub(crate) fn is_on_link(&self, on: InterfaceId, address: IpAddr) -> bool {
         let group = self.interfaces[on.index()].groups.is_group(address);
-        let neighbour =
-            || is_on_link_only(address) || self.paths.routes.is_neighbour(self.now, on, address);
+        let redirected = || self.paths.redirects.get(on, address) == Some(address);
+        let routed = || self.paths.routes.is_neighbour(self.now, on, address);
+        let neighbour = || is_on_link_only(address) || routed() || redirected();
         !group && !address.is_unspecified() && neighbour()
+    }
+
+    /// The hops of a packet whose socket sets none, by the interface `on`.
+    pub(crate) fn ttl_to(&self, on: InterfaceId, dst: IpAddr) -> u8 {
+        self.interfaces[on.index()].ttl_to(dst, self.ttl)
     }
 
     /// The flow of an answer, over the interface `on` that what it answers came in on, and how large a
@@ -377,14 +442,14 @@ impl Net {
         &self,
         on: InterfaceId,
         (src, dst): (Option<IpAddr>, IpAddr),
-        (ttl, tos): (u8, u8),
+        (ttl, tos): (Option<u8>, u8),
     ) -> Result<(Flow, usize), RouteError> {
         let route = self.route(dst, Some(on))?;
         let flow = Flow {
             src: src.unwrap_or(route.source),
             dst,
             next_hop: route.next_hop,
-            ttl,
+            ttl: ttl.unwrap_or_else(|| self.ttl_to(on, dst)),
             tos,
         };
         Ok((flow, route.mtu))

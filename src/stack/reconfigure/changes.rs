@@ -33,6 +33,12 @@ pub enum Change {
     GatewayFailed(IpAddr),
     /// It answers again.
     GatewayBack(IpAddr),
+    /// A default router speaks that was not known (RFC 4861 §6.3.4).
+    RouterFound(IpAddr),
+    /// It is none any more: it said so, or has said nothing for long.
+    RouterLost(IpAddr),
+    /// Routers tell of other servers or search domains of DNS than before (RFC 8106).
+    Dns,
     /// The link is up again.
     LinkUp,
     /// The link is down: nothing leaves, and nothing is taken.
@@ -64,6 +70,9 @@ impl fmt::Display for Change {
             }
             Self::GatewayFailed(gateway) => write!(f, "gateway {gateway} does not answer"),
             Self::GatewayBack(gateway) => write!(f, "gateway {gateway} answers again"),
+            Self::RouterFound(router) => write!(f, "router {router} speaks"),
+            Self::RouterLost(router) => write!(f, "router {router} is none any more"),
+            Self::Dns => f.write_str("routers tell of other dns servers or domains"),
             Self::LinkUp => f.write_str("the link is up"),
             Self::LinkDown => f.write_str("the link is down"),
             Self::Mtu(mtu) => write!(f, "the mtu is {mtu}"),

@@ -221,9 +221,9 @@ impl Stack {
     fn change_mtu(&mut self, on: InterfaceId, mtu: usize) -> Result<(), LinkError> {
         let interface = self.net.interfaces.get_mut(on.index());
         let interface = interface.ok_or(LinkError::Interface(on))?;
-        let mut addresses = interface.addresses.iter();
         let is_v6 = |address: &Address| address.cidr.address().is_ipv6();
-        let least = if mtu < MIN_MTU_V6 && addresses.any(is_v6) {
+        let has_v6 = interface.addresses.iter().any(is_v6);
+        let least = if mtu < MIN_MTU_V6 && has_v6 {
             MIN_MTU_V6
         } else {
             MIN_MTU
@@ -234,6 +234,7 @@ impl Stack {
         }
         if core::mem::replace(&mut interface.line.capabilities.mtu, mtu) != mtu {
             self.net.paths.change();
+            self.net.on_router_mtu(on, mtu);
             self.changes.tell(on, Change::Mtu(mtu));
         }
         Ok(())

@@ -11,7 +11,7 @@ use crate::stack::ids::InterfaceId;
 
 impl Stack {
     /// Something became of an address.
-    pub(in crate::stack) fn on_address_news(&mut self, _now: Instant, news: AddressNews) {
+    pub(in crate::stack) fn on_address_news(&mut self, now: Instant, news: AddressNews) {
         let AddressNews { on, cidr, what, .. } = news;
         let change = match what {
             AddressEvent::Usable => Change::AddressPreferred(cidr),
@@ -21,11 +21,17 @@ impl Stack {
             AddressEvent::Gone => Change::AddressGone(cidr),
         };
         self.changes.tell(on, change);
+        match what {
+            AddressEvent::Duplicate(_) => self.net.on_formed_duplicate(now, on, cidr.address()),
+            AddressEvent::Gone => self.net.on_formed_gone(on, cidr.address()),
+            AddressEvent::Usable | AddressEvent::Conflict(_) | AddressEvent::Deprecated => {}
+        }
     }
 
     /// A link went up or down.
-    pub(in crate::stack) fn on_link_news(&mut self, _now: Instant, on: InterfaceId, up: bool) {
+    pub(in crate::stack) fn on_link_news(&mut self, now: Instant, on: InterfaceId, up: bool) {
         let change = if up { Change::LinkUp } else { Change::LinkDown };
         self.changes.tell(on, change);
+        self.net.on_router_link(now, on, up);
     }
 }

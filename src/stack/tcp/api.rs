@@ -392,7 +392,8 @@ impl Stack {
         options: TcpOptions,
     ) -> Result<(), StaleId> {
         let (slot, mut around) = self.live_tcp(id)?;
-        slot.path.flow.ttl = options.ttl_setting();
+        let by_default = || around.net.ttl_to(slot.path.on, slot.path.flow.dst);
+        slot.path.flow.ttl = options.ttl_setting().unwrap_or_else(by_default);
         slot.path.flow.tos = options.tos_setting();
         slot.connection.set_options(now, options);
         let rest = slot.follow(id, &mut around);

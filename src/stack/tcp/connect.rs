@@ -64,11 +64,12 @@ impl Stack {
             peer_mss: default_mss(source),
             options: self.tcp.options.share(options),
         };
+        let ttl = setup.options.ttl_setting();
         let flow = Flow {
             src: source,
             dst: remote.ip(),
             next_hop: route.next_hop,
-            ttl: setup.options.ttl_setting(),
+            ttl: ttl.unwrap_or_else(|| self.net.ttl_to(route.on, remote.ip())),
             tos: setup.options.tos_setting(),
         };
         let path = self.net.path(route.on, flow);

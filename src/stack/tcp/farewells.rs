@@ -145,7 +145,7 @@ impl Stack {
         let Some(&Farewell { name, reset, .. }) = self.tcp.farewells.get(id) else {
             return Ok(Delivery::Dropped);
         };
-        let Some(flow) = self.answer_flow(&name.tuple, name.on, name.ttl, name.tos) else {
+        let Some(flow) = self.answer_flow(&name.tuple, name.on, Some(name.ttl), name.tos) else {
             self.net.counters.drops.count(DropReason::NoRoute);
             return Ok(Delivery::Dropped);
         };
@@ -174,7 +174,7 @@ impl Stack {
             return;
         };
         let on = name.on;
-        let flow = self.answer_flow(&name.tuple, on, name.ttl, name.tos);
+        let flow = self.answer_flow(&name.tuple, on, Some(name.ttl), name.tos);
         let now = self.net.now;
         let lives = |gateway| !self.net.paths.routes.is_dead(now, on, gateway);
         if !rerouted && flow.is_some_and(|f| f.next_hop != f.dst && lives(f.next_hop)) {

@@ -131,11 +131,12 @@ impl Stack {
     /// What a half-open connection's segments leave with.
     pub(super) fn name_of_half(&self, slot: &HalfOpenSlot) -> Name {
         let listener = self.tcp.listeners.get(slot.listener);
-        let (ttl, tos) = listener.map_or((self.net.ttl, 0), Listener::ttl_and_tos);
+        let (ttl, tos) = listener.map_or((None, 0), Listener::ttl_and_tos);
+        let by_default = || self.net.ttl_to(slot.on, slot.tuple.remote.ip);
         Name {
             tuple: slot.tuple,
             on: slot.on,
-            ttl,
+            ttl: ttl.unwrap_or_else(by_default),
             tos,
         }
     }

@@ -6,7 +6,7 @@ use super::{Owner, Slot};
 use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
 use crate::stack::icmp::{IcmpError, IcmpErrorKind};
-use crate::stack::ids::{RawId, TcpId};
+use crate::stack::ids::{InterfaceId, RawId, TcpId};
 use crate::stack::ip;
 use crate::stack::packet::HeaderBytes;
 use crate::stack::path::{Path, TooBig};
@@ -99,18 +99,55 @@ impl Stack {
     }
 
     fn quoted(&self, error: &IcmpError) -> Option<Owner> {
+        let ends = (error.quoted_src, error.quoted_dst);
+        self.quoted_owner(error.on, ends, &error.quoted_segment)
+    }
+
+    fn quoted_owner(
+        &self,
+        on: InterfaceId,
+        (local, remote): (IpAddr, IpAddr),
+        segment: &[u8],
+    ) -> Option<Owner> {
         let word = |at: usize| {
-            let bytes = error.quoted_segment.get(at..at + 2)?;
+            let bytes = segment.get(at..at + 2)?;
             Some(u16::from_be_bytes([bytes[0], bytes[1]]))
         };
-        let (local, remote): (IpAddr, IpAddr) = (error.quoted_src, error.quoted_dst);
-        let tuple = Tuple::new(error.on, (local, word(0)?), (remote, word(2)?));
+        let tuple = Tuple::new(on, (local, word(0)?), (remote, word(2)?));
         self.tcp.owner(&self.demux.tcp.flows, &tuple)
+    }
+
+    /// May a connection have sent a segment with these first bytes, with text or without, as late as now?
+    pub(in crate::stack) fn tcp_may_have_sent(
+        &self,
+        on: InterfaceId,
+        ends: (IpAddr, IpAddr),
+        segment: &[u8],
+    ) -> bool {
+        let (Some(owner), Some(seq)) = (self.quoted_owner(on, ends, segment), seq_of(segment))
+        else {
+            return false;
+        };
+        match owner {
+            Owner::Connection(id) => self.tcp.slots.get(id).is_some_and(|slot| {
+                let snd = &slot.connection.snd;
+                !seq.before(snd.una) && !snd.nxt.before(seq)
+            }),
+            Owner::HalfOpen(raw) => {
+                let slot = self.tcp.half_open.get(raw);
+                slot.is_some_and(|slot| slot.record.iss == seq)
+            }
+            _ => false,
+        }
     }
 }
 
 fn quoted_seq(error: &IcmpError) -> Option<SeqNum> {
-    let bytes: [u8; 4] = error.quoted_segment.get(4..8)?.try_into().ok()?;
+    seq_of(&error.quoted_segment)
+}
+
+fn seq_of(segment: &[u8]) -> Option<SeqNum> {
+    let bytes: [u8; 4] = segment.get(4..8)?.try_into().ok()?;
     Some(SeqNum::new(u32::from_be_bytes(bytes)))
 }
 

@@ -296,9 +296,9 @@ impl Stack {
         Some((flow, slot.tuple, slot.on))
     }
 
-    fn ttl_and_tos_of(&self, listener: ListenerId) -> (u8, u8) {
+    fn ttl_and_tos_of(&self, listener: ListenerId) -> (Option<u8>, u8) {
         let listener = self.tcp.listeners.get(listener);
-        listener.map_or((self.net.ttl, 0), Listener::ttl_and_tos)
+        listener.map_or((None, 0), Listener::ttl_and_tos)
     }
 
     pub(in crate::stack) fn tcp_half_open_timeout(&mut self, now: Instant, index: u32) {

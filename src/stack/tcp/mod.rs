@@ -205,7 +205,7 @@ impl Tcp {
 
 impl Listener {
     /// What its segments leave with.
-    fn ttl_and_tos(&self) -> (u8, u8) {
+    fn ttl_and_tos(&self) -> (Option<u8>, u8) {
         (self.options.ttl_setting(), self.options.tos_setting())
     }
 
@@ -252,7 +252,7 @@ impl Net {
     /// The text and option bytes of the largest segment that may come in on an interface: what an MSS option
     /// says, however narrow the path is on which others leave (RFC 9293 §3.7.1 MUST-67, RFC 8200 §8.3).
     fn link_mss(&self, on: InterfaceId, ip: IpAddr) -> u16 {
-        mss_of(ip, self.interfaces[on.index()].mtu())
+        mss_of(ip, self.interfaces[on.index()].mtu_to(ip))
     }
 }
 
@@ -444,7 +444,13 @@ impl Stack {
     }
 
     /// Where the answers of a record without a connection go, by the routes of now.
-    fn answer_flow(&self, tuple: &Tuple, on: InterfaceId, ttl: u8, tos: u8) -> Option<Flow> {
+    fn answer_flow(
+        &self,
+        tuple: &Tuple,
+        on: InterfaceId,
+        ttl: Option<u8>,
+        tos: u8,
+    ) -> Option<Flow> {
         let ends = (Some(tuple.local.ip), tuple.remote.ip);
         let found = self.net.answer_flow(on, ends, (ttl, tos)).ok()?;
         Some(found.0)

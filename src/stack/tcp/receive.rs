@@ -69,7 +69,7 @@ impl Stack {
     pub(super) fn refuse(&mut self, packet: &Inbound, seg: &Segment) {
         let Some(reset) = refusal(seg) else { return };
         let tuple = tuple_of(packet);
-        if let Some(flow) = self.answer_flow(&tuple, packet.on, self.net.ttl, 0) {
+        if let Some(flow) = self.answer_flow(&tuple, packet.on, None, 0) {
             self.queue_reset(packet.on, &flow, &tuple, reset);
         }
     }
@@ -169,7 +169,7 @@ impl Stack {
     }
 
     pub(super) fn answer_in_time_wait(&mut self, name: &Name, bare: &Bare) {
-        if let Some(flow) = self.answer_flow(&name.tuple, name.on, name.ttl, name.tos) {
+        if let Some(flow) = self.answer_flow(&name.tuple, name.on, Some(name.ttl), name.tos) {
             self.queue_bare(name.on, &flow, &name.tuple, bare);
         }
     }

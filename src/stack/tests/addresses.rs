@@ -35,7 +35,7 @@ fn duplicate_detection_probes_then_uses() {
     let Icmpv6::Ndp(Message::NeighborSolicitation { target, options }) = message else {
         panic!("{message:?}");
     };
-    assert_eq!((target, options.as_bytes()), (local, &[][..]));
+    assert_eq!((target, options.source_link_address()), (local, None));
     let announcement = frames.iter().find(|f| f.kind == EtherType::ARP).unwrap();
     assert!(announcement.arp().is_announcement());
     rig.advance(Duration::from_millis(999));

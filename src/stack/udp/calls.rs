@@ -306,13 +306,13 @@ impl Stack {
         if let Some(first) = socket.send.front()
             && let Ok(route) = route_for(&self.net, &socket, first.to)
         {
-            let Flow { src, next_hop, .. } = flow_of(&socket, &route, first.to, self.net.ttl);
+            let Flow { src, next_hop, .. } = flow_of(&socket, &route, first.to, &self.net);
             self.net
                 .forget_waiter(route.on, src, next_hop, Waiter::Udp(id));
         }
         while let Some(pending) = socket.pop_send() {
             if let Ok(route) = route_for(&self.net, &socket, pending.to) {
-                let packet = owned(&socket, &route, pending, self.net.ttl);
+                let packet = owned(&socket, &route, pending, &self.net);
                 self.net.queue_packet(route.on, packet);
             }
         }
@@ -376,7 +376,7 @@ impl UdpSocket {
         let dont = self.options.dont_fragment;
         let mtu = match dont {
             // RFC 4821 §9: who probes finds out himself.
-            DontFragment::Probe => around.net.interfaces[route.on.index()].mtu(),
+            DontFragment::Probe => around.net.interfaces[route.on.index()].mtu_to(to.ip()),
             _ => route.mtu,
         };
         let may_be_cut = one == len && dont.fragmenting() != Fragmenting::Never;
@@ -476,21 +476,21 @@ pub(in crate::stack) fn flow_of(
     socket: &UdpSocket,
     route: &Route,
     to: SocketAddr,
-    ttl: u8,
+    net: &Net,
 ) -> Flow {
-    let connected = peer_flow(socket, to);
+    let (connected, ttl) = (peer_flow(socket, to), socket.options.ttl);
     Flow {
         src: connected.map_or_else(|| source_for(socket.local, route), |t| t.local.ip),
         dst: to.ip(),
         next_hop: route.next_hop,
-        ttl: socket.options.ttl.unwrap_or(ttl),
+        ttl: ttl.unwrap_or_else(|| net.ttl_to(route.on, to.ip())),
         tos: socket.options.tos,
     }
 }
 
 /// A datagram that outlives its socket.
-fn owned(socket: &UdpSocket, route: &Route, pending: Pending, ttl: u8) -> OwnedPacket {
-    let flow = flow_of(socket, route, pending.to, ttl);
+fn owned(socket: &UdpSocket, route: &Route, pending: Pending, net: &Net) -> OwnedPacket {
+    let flow = flow_of(socket, route, pending.to, net);
     let mut header = [0; udp::HEADER_LEN];
     udp::Fields::new(socket.local.port(), pending.to.port()).emit(pending.data.len(), &mut header);
     let mut packet = OwnedPacket::new(flow, Protocol::UDP, &header, pending.data);

@@ -116,6 +116,23 @@ impl Stack {
         taken
     }
 
+    /// May a socket have sent a datagram with these first bytes?
+    pub(in crate::stack) fn udp_may_have_sent(
+        &self,
+        on: InterfaceId,
+        (local, remote): (IpAddr, IpAddr),
+        datagram: &[u8],
+    ) -> bool {
+        let Ok((header, _)) = udp::Header::parse_quoted(datagram) else {
+            return false;
+        };
+        let local = (local, header.src_port());
+        let tuple = Tuple::new(on, local, (remote, header.dst_port()));
+        let table = &self.demux.udp;
+        let id = table.flow(&tuple);
+        id.or_else(|| table.bound(on, local.0, local.1)).is_some()
+    }
+
     /// An ICMP error quotes a datagram of ours.
     pub(in crate::stack) fn udp_icmp_error(&mut self, error: &IcmpError) -> Result<(), DropReason> {
         let unmatched = DropReason::IcmpUnmatched;
@@ -385,7 +402,7 @@ impl UdpSocket {
         net: &mut Net,
         out: &mut T,
     ) -> Result<Delivery, DeviceError> {
-        let flow = flow_of(self, route, pending.to, net.ttl);
+        let flow = flow_of(self, route, pending.to, net);
         let mut header = [0; udp::HEADER_LEN];
         let ports = udp::Fields::new(self.local.port(), pending.to.port());
         ports.emit(pending.data.len(), &mut header);

@@ -10,6 +10,7 @@
 
 mod index;
 mod room;
+mod times;
 mod waiting;
 
 pub(crate) use room::Need;
@@ -23,22 +24,18 @@ use bytes::Bytes;
 use super::messages::{Effect, Heard, Lookup, NeighbourKey};
 use crate::base::{Instant, KeyedState, MacAddr, Random};
 use crate::stack::config::Config;
-use crate::stack::ids::{Id, RawId, Slab};
+use crate::stack::ids::{Id, InterfaceId, RawId, Slab};
 use crate::stack::packet::{OwnedPacket, Waiter};
 use crate::stack::wheel::{TimerKey, Wheel};
 use index::Index;
+pub(crate) use times::RETRANS_TIMER;
+use times::Times;
 use waiting::Waiting;
 
-/// RETRANS_TIMER, RFC 4861 §10; also ARP-9's one request per second.
-pub(crate) const RETRANS_TIMER: Duration = Duration::from_secs(1);
 /// MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT, RFC 4861 §10.
 const MAX_SOLICIT: u8 = 3;
 /// DELAY_FIRST_PROBE_TIME, RFC 4861 §10.
 const DELAY_FIRST_PROBE: Duration = Duration::from_secs(5);
-/// REACHABLE_TIME, RFC 4861 §10; each reachable time is 0.5 to 1.5 times this (§6.3.2).
-const REACHABLE_MS: u64 = 30_000;
-/// How long what was drawn holds: the "few hours" of RFC 4861 §6.3.2.
-const REACHABLE_DRAWN: Duration = Duration::from_secs(2 * 3600);
 
 /// RFC 4861 §7.3.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,9 +103,7 @@ pub(crate) struct Neighbours {
     queued: usize,
     queue_bytes: usize,
     hand: u32,
-    random: Random,
-    /// ReachableTime, and when it is drawn anew.
-    reachable: (Duration, Instant),
+    times: Times,
     pub(crate) effects: VecDeque<Effect>,
 }
 
@@ -126,8 +121,7 @@ impl Neighbours {
             queued: 0,
             queue_bytes: config.neighbour_queue_bytes,
             hand: 0,
-            random: Random::new(seed.key("reachable time")),
-            reachable: (Duration::ZERO, Instant::ZERO),
+            times: Times::new(Random::new(seed.key("reachable time"))),
             effects: VecDeque::new(),
         }
     }
@@ -221,7 +215,7 @@ impl Neighbours {
 
     /// A higher layer saw the neighbour answer (RFC 4861 §7.3.1): a new ACK of our data.
     pub(crate) fn confirm(&mut self, now: Instant, timers: &mut Wheel, key: NeighbourKey) {
-        let fresh = self.reachable(now);
+        let fresh = self.reachable(now, key.0);
         if let Some((id, entry)) = self.find(key)
             && !matches!(entry.state, State::Incomplete { .. })
         {
@@ -247,7 +241,8 @@ impl Neighbours {
         entry.asking = false;
         if let State::Incomplete { tries } | State::Probe { tries } = &mut entry.state {
             *tries += 1;
-            timers.set(timer(id), Some(now + RETRANS_TIMER));
+            let retrans = self.times.retrans(entry.key.0);
+            timers.set(timer(id), Some(now + retrans));
         }
     }
 
@@ -259,21 +254,25 @@ impl Neighbours {
         }
     }
 
-    /// Judges what a packet says.
+    /// Judges what a packet says; returns whether that is taken for true (RFC 4861 §7.2.5).
     pub(crate) fn heard(
         &mut self,
         now: Instant,
         timers: &mut Wheel,
         key: NeighbourKey,
         heard: Heard,
-    ) {
+    ) -> bool {
         if let Heard::Asks { mac, create: true } = heard {
-            return self.heard_or_learn(now, timers, key, mac);
+            self.heard_or_learn(now, timers, key, mac);
+            return true;
         }
         match (self.index.get(key), heard) {
-            (Some(id), Heard::Asks { mac, .. }) => self.heard_request(timers, id, mac),
+            (Some(id), Heard::Asks { mac, .. }) => {
+                self.heard_request(timers, id, mac);
+                true
+            }
             // RFC 4861 §7.2.5, RFC 826: what nobody asked for creates nothing.
-            (None, _) => {}
+            (None, _) => false,
             (
                 Some(id),
                 Heard::Advertises {
@@ -391,24 +390,25 @@ impl Neighbours {
         mac: Option<MacAddr>,
         solicited: bool,
         overrides: bool,
-    ) {
-        let fresh = self.reachable(now);
+    ) -> bool {
         let Some(entry) = self.entries.get_mut(id) else {
-            return;
+            return false;
         };
+        let until = now + self.times.reachable(now, entry.key.0);
+        let fresh = State::Reachable { until };
         if matches!(entry.state, State::Incomplete { .. }) {
             let state = if solicited { fresh } else { State::Stale };
             if let Some(mac) = mac {
                 self.resolve(timers, id, mac, state);
             }
-            return;
+            return mac.is_some();
         }
         let differs = mac.is_some_and(|mac| mac != entry.mac);
         if differs && !overrides {
             if matches!(entry.state, State::Reachable { .. }) {
                 entry.state = State::Stale;
             }
-            return;
+            return false;
         }
         entry.mac = mac.unwrap_or(entry.mac);
         if solicited {
@@ -419,6 +419,7 @@ impl Neighbours {
             entry.state = State::Stale;
             timers.set(timer(id), None);
         }
+        true
     }
 
     /// The MAC address of an unresolved entry is known: what waited goes.
@@ -465,15 +466,20 @@ impl Neighbours {
         self.entries.remove(id)
     }
 
-    fn reachable(&mut self, now: Instant) -> State {
-        // RFC 4861 §6.3.2: uniformly between MIN_RANDOM_FACTOR and MAX_RANDOM_FACTOR, and again every
-        // few hours: each ACK of new data comes here.
-        if self.reachable.1 <= now {
-            let millis = REACHABLE_MS / 2 + self.random.below(REACHABLE_MS);
-            self.reachable = (Duration::from_millis(millis), now + REACHABLE_DRAWN);
-        }
-        let until = now + self.reachable.0;
+    fn reachable(&mut self, now: Instant, on: InterfaceId) -> State {
+        let until = now + self.times.reachable(now, on);
         State::Reachable { until }
+    }
+
+    /// How long neighbours on this interface count as reachable, and how long an answer takes, as a router says; `None`: it
+    /// does not (RFC 4861 §6.3.4).
+    pub(crate) fn set_times(
+        &mut self,
+        on: InterfaceId,
+        reachable: Option<Duration>,
+        retrans: Option<Duration>,
+    ) {
+        self.times.set(on, reachable, retrans);
     }
 }
 

@@ -1,0 +1,125 @@
+//! How long neighbours count as reachable, and how long an answer takes, on each interface.
+//!
+//! RFC 4861 §6.3.2, §10. *Owns* what holds where no router says anything, and what is drawn. *Does not* know entries. A look costs
+//! an index: each ACK of new data comes here.
+
+use core::time::Duration;
+
+use crate::base::{Instant, Random};
+use crate::stack::ids::InterfaceId;
+
+/// RETRANS_TIMER, RFC 4861 §10; also ARP-9's one request per second.
+pub(crate) const RETRANS_TIMER: Duration = Duration::from_secs(1);
+/// REACHABLE_TIME, RFC 4861 §10; each reachable time is 0.5 to 1.5 times this (§6.3.2).
+const REACHABLE_TIME: Duration = Duration::from_secs(30);
+/// How long what was drawn holds: the "few hours" of RFC 4861 §6.3.2.
+const DRAWN: Duration = Duration::from_secs(2 * 3600);
+
+/// The times of all interfaces.
+#[derive(Debug)]
+pub(super) struct Times {
+    random: Random,
+    /// By the interface's place.
+    all: Vec<Of>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Of {
+    /// BaseReachableTime.
+    base: Duration,
+    retrans: Duration,
+    /// ReachableTime, and when it is drawn anew.
+    reachable: (Duration, Instant),
+}
+
+const UNTOLD: Of = Of {
+    base: REACHABLE_TIME,
+    retrans: RETRANS_TIMER,
+    reachable: (Duration::ZERO, Instant::ZERO),
+};
+
+impl Times {
+    pub(super) const fn new(random: Random) -> Self {
+        let all = Vec::new();
+        Self { random, all }
+    }
+
+    /// As a router says; `None`: it does not.
+    pub(super) fn set(
+        &mut self,
+        on: InterfaceId,
+        reachable: Option<Duration>,
+        retrans: Option<Duration>,
+    ) {
+        let of = self.of(on);
+        of.retrans = retrans.unwrap_or(RETRANS_TIMER);
+        let base = reachable.unwrap_or(REACHABLE_TIME);
+        // RFC 4861 §6.3.4: drawn anew when it is another.
+        if of.base != base {
+            (of.base, of.reachable) = (base, UNTOLD.reachable);
+        }
+    }
+
+    /// RetransTimer.
+    pub(super) fn retrans(&self, on: InterfaceId) -> Duration {
+        self.all.get(on.index()).unwrap_or(&UNTOLD).retrans
+    }
+
+    /// ReachableTime.
+    pub(super) fn reachable(&mut self, now: Instant, on: InterfaceId) -> Duration {
+        let of = *self.of(on);
+        if now < of.reachable.1 {
+            return of.reachable.0;
+        }
+        // RFC 4861 §6.3.2: uniformly between MIN_RANDOM_FACTOR and MAX_RANDOM_FACTOR, and again every few hours.
+        let millis = u64::try_from(of.base.as_millis()).unwrap_or(u64::MAX);
+        let drawn = Duration::from_millis(millis / 2 + self.random.below(millis));
+        self.of(on).reachable = (drawn, now + DRAWN);
+        drawn
+    }
+
+    fn of(&mut self, on: InterfaceId) -> &mut Of {
+        if self.all.len() <= on.index() {
+            self.all.resize(on.index() + 1, UNTOLD);
+        }
+        &mut self.all[on.index()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Seed;
+
+    /// Covers: NDP-13 (0.5 to 1.5 times what was told, drawn anew every few hours, and when another is told).
+    #[test]
+    fn a_reachable_time_is_drawn_and_holds_for_a_while() {
+        let on = InterfaceId::from_index;
+        let mut times = Times::new(Random::new(Seed::from_number(1).key("test")));
+        let at = |secs| Instant::ZERO + Duration::from_secs(secs);
+        let secs = |time: Duration| time.as_secs_f64();
+        let first = times.reachable(at(1), on(1));
+        assert!((15.0..45.0).contains(&secs(first)), "{first:?}");
+        assert_eq!(times.reachable(at(7200), on(1)), first);
+        assert_ne!(times.reachable(at(7201), on(1)), first);
+        assert_ne!(times.reachable(at(1), on(0)), first, "another interface");
+        times.set(
+            on(1),
+            Some(Duration::from_secs(600)),
+            Some(Duration::from_secs(3)),
+        );
+        let told = times.reachable(at(7202), on(1));
+        assert!((300.0..900.0).contains(&secs(told)), "{told:?}");
+        assert_eq!(times.retrans(on(1)), Duration::from_secs(3));
+        times.set(on(1), Some(Duration::from_secs(600)), None);
+        assert_eq!(
+            times.reachable(at(7203), on(1)),
+            told,
+            "the same is told again"
+        );
+        assert_eq!(
+            (times.retrans(on(1)), times.retrans(on(7))),
+            (RETRANS_TIMER, RETRANS_TIMER)
+        );
+    }
+}

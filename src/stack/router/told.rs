@@ -1,0 +1,63 @@
+//! What users are told of routers.
+//!
+//! *Owns* the words. *Does not* own what is told: the interface's discovery does.
+
+use core::net::{IpAddr, Ipv6Addr};
+
+use crate::base::Instant;
+use crate::ipv6::discovery::Discovery;
+use crate::ipv6::ndp::{self, RouterFlags};
+use crate::stack::Stack;
+use crate::stack::ids::InterfaceId;
+use crate::stack::path::Preference;
+
+/// A default router that speaks on the link (RFC 4861 §6.3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouterInfo {
+    /// Its link-local address.
+    pub address: IpAddr,
+    /// How much it is preferred (RFC 4191 §2.2).
+    pub preference: Preference,
+    /// For how long it is a default router, if it says nothing more; [`Instant::FAR_FUTURE`]: for ever.
+    pub until: Instant,
+}
+
+impl Stack {
+    fn told_on(&self, on: InterfaceId) -> Option<&Discovery> {
+        self.net.interfaces.get(on.index())?.discovery.as_deref()
+    }
+
+    /// The default routers that were heard on an interface, in the order in which they were found: 16 at most.
+    pub fn routers(&self, on: InterfaceId) -> impl Iterator<Item = RouterInfo> + '_ {
+        let all = self.told_on(on).into_iter().flat_map(Discovery::routers);
+        all.map(|router| RouterInfo {
+            address: IpAddr::V6(router.address),
+            preference: match router.preference {
+                ndp::Preference::High => Preference::High,
+                ndp::Preference::Medium | ndp::Preference::Reserved => Preference::Medium,
+                ndp::Preference::Low => Preference::Low,
+            },
+            until: router.until,
+        })
+    }
+
+    /// The recursive DNS servers that routers told of (RFC 8106 §5.1), 8 at most. A link-local one is on this interface.
+    pub fn told_dns_servers(&self, on: InterfaceId) -> impl Iterator<Item = Ipv6Addr> + '_ {
+        let told = self.told_on(on).into_iter();
+        told.flat_map(Discovery::dns_servers)
+    }
+
+    /// The search domains that they told of (RFC 8106 §5.2), 8 at most, without a dot at the end.
+    pub fn told_dns_domains(&self, on: InterfaceId) -> impl Iterator<Item = &str> + '_ {
+        let told = self.told_on(on).into_iter();
+        told.flat_map(Discovery::dns_domains)
+    }
+
+    /// M and O of the last router advertisement (RFC 4861 §4.2): addresses, or other configuration, come by DHCPv6, which
+    /// is not spoken here. Empty when none came.
+    pub fn router_flags(&self, on: InterfaceId) -> RouterFlags {
+        self.told_on(on)
+            .map_or(RouterFlags::empty(), Discovery::flags)
+    }
+}
