@@ -17,11 +17,11 @@ const SMALL: usize = 512;
 
 /// What a route takes: in each of two trees a node of its own, one where it parts from its neighbour, and a table
 /// with room for more of its prefix (`cargo test --test memory`).
-pub(crate) const ROUTE: usize = 1280;
+pub(crate) const ROUTE: usize = 1408;
 
 /// What an address takes beside the route to its network: the list, what finds it there, and a tree of sources before
 /// and after its duplicate detection (`cargo test --test memory`).
-const ADDRESS: usize = 1280;
+const ADDRESS: usize = 1408;
 
 impl InterfaceConfig {
     /// About how many bytes an interface made of this takes, before anything is queued there.

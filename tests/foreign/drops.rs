@@ -316,6 +316,7 @@ const ROWS: &[Row] = rows! {
         },
         Rig::new,
     );
+    LinkDown: "a user sets the link down, and no frame does", Never;
     ArpMalformed: "a request whose hardware addresses are eight bytes long",
         Frames(|| vec![arp(PEER_MAC, 2, |packet| packet[4] = 8)], Rig::new);
     ArpIgnored: "our own request, come back", Frames(|| vec![arp(OUR_MAC, 1, |_| {})], Rig::new);
@@ -372,6 +373,7 @@ const ROWS: &[Row] = rows! {
     IpTentative: "a datagram to an address that is still probed for",
         Frames(|| vec![summed(six(17, 64, &udp(7, b"x")), 6)], || Rig::with(|config| config, 1));
     IpDuplicate: "a packet waits to leave while its address is probed for anew: no frame starts that", Never;
+    IpSourceGone: "a user takes the address away, and no frame does", Never;
     FragmentDuplicate: "a datagram's first fragment, twice, and its last", Frames(
         || {
             let first = four(17, &udp(7, &[0; 8])[..8], |packet| packet[6] = 0x20);
