@@ -33,6 +33,7 @@
 //! | [`capture`] | pcapng out, pcap and pcapng in |
 //! | [`decode`] | one line per packet |
 //! | [`dhcp`] | a DHCPv4 client as a value of its own, which nothing here drives yet |
+//! | `dns`, `names` | a resolver of names as a value; the same over a stack's sockets, and connecting by name (feature `dns`) |
 //! | `host` | the driver thread and the blocking handles (Linux) |
 //! | [`sim`] | networks of stacks in virtual time |
 //! | [`drill`] | scripts in packetdrill's notation |
@@ -43,7 +44,7 @@
 //! with their defaults and what they are in bytes. Connections that were accepted are bounded by who accepts them.
 //!
 //! # Features
-//! `cli` builds the tool `netloom`; the library itself has none.
+//! `dns` adds the resolver of names, `cli` builds the tool `netloom` and has that too.
 
 #![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 
@@ -53,12 +54,16 @@ pub mod capture;
 pub mod decode;
 pub mod device;
 pub mod dhcp;
+#[cfg(feature = "dns")]
+pub mod dns;
 pub mod drill;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 pub mod host;
 pub mod ipv4;
 pub mod ipv6;
 pub mod link;
+#[cfg(feature = "dns")]
+pub mod names;
 pub mod sim;
 pub mod stack;
 pub mod tcp;

@@ -38,6 +38,17 @@ const EDGES: &[(&str, &[(&str, May)])] = &[
     ("udp", &[("base", May::All)]),
     ("tcp", &[("base", May::All)]),
     ("dhcp", &[("base", May::All)]),
+    ("dns", &[("base", May::All)]),
+    // A resolver over the sockets of a stack.
+    (
+        "names",
+        &[
+            ("base", May::All),
+            ("dns", May::All),
+            ("stack", May::All),
+            ("tcp", May::All),
+        ],
+    ),
     (
         "device",
         &[("base", May::All), ("link", May::All), PROTOCOL_WIRE],
@@ -87,6 +98,8 @@ const HOST: &[(&str, May)] = &[
     ("device", May::All),
     ("capture", May::All),
     ("stack", May::All),
+    ("dns", May::All),
+    ("names", May::All),
     PROTOCOL_ALL,
 ];
 
@@ -137,8 +150,9 @@ fn nobody_drives_a_stack_but_a_port() {
     let mut found = Vec::new();
     for folder in ["tests", "fuzz"] {
         for source in read_folder(folder) {
-            // One is the target of DHCP's client, which is driven in the same words.
-            if source.path != "bodies/dhcp.rs" && drives(&blank(&source.text)) {
+            // Those of DHCP's client and of the resolver drive these, in the same words.
+            let own = ["bodies/dhcp.rs", "bodies/dns.rs"].contains(&source.path.as_str());
+            if !own && drives(&blank(&source.text)) {
                 found.push(format!("{folder}/{}", source.path));
             }
         }
@@ -161,9 +175,9 @@ fn may_drive(path: &str) -> bool {
         "stack/port.rs",
         "stack/twin.rs",
     ];
-    // A client of DHCP is driven in the same words, and is no stack.
-    let other = path.starts_with("dhcp/");
-    own.contains(&path) || path.starts_with("host/") || path.starts_with("sim/") || other
+    // A client of DHCP and a resolver are driven in the same words, and are no stacks.
+    let others = ["dhcp/", "dns/", "names/", "host/", "sim/"];
+    own.contains(&path) || others.iter().any(|other| path.starts_with(other))
 }
 
 fn read_sources() -> Vec<Source> {

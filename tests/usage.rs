@@ -66,8 +66,23 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "get --address 10.7.0.2/24 --url http://example.org/",
-        "names are not resolved",
-        "give the address",
+        "example.org is a name, and there is no DNS server",
+        "add --dns IP",
+    ),
+    (
+        "get --address 10.7.0.2/24 --dns 10.7.0.2 --url http://example.org/",
+        "10.7.0.2 is the netloom host's own --address",
+        "it speaks to others",
+    ),
+    (
+        "ping --address 10.7.0.2/24 10.7.0",
+        "it ends in a number",
+        "give an address",
+    ),
+    (
+        "send --address 10.7.0.2/24 --to example.org",
+        "invalid value 'example.org' for '--to",
+        "no port; give one, as in example.org:9",
     ),
     (
         "get --address 10.7.0.2/24 --url https://10.7.0.1/",

@@ -9,6 +9,8 @@ pub mod decode;
 pub mod dhcp;
 #[cfg(target_os = "linux")] // smoltcp is a rival of the benches, which are for Linux
 pub mod differential;
+#[cfg(feature = "dns")]
+pub mod dns;
 pub mod drill;
 pub mod ethernet;
 pub mod foreign;

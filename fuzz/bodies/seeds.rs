@@ -206,6 +206,8 @@ pub fn targets() -> Vec<Target> {
         target("dhcp", super::dhcp::run, super::dhcp::seeds()),
         #[cfg(target_os = "linux")]
         target("differential", super::differential::run, differentials()),
+        #[cfg(feature = "dns")]
+        target("dns", super::dns::run, super::dns::seeds()),
         target("drill", super::drill::run, scripts()),
         target("ethernet", super::ethernet::run, behind(0, 0)),
         target("frame", frame_only, frames()),

@@ -266,6 +266,46 @@ fn checksums_are_right_partial_or_bad() {
     assert_eq!(header, format!("{plain} {note}"));
 }
 
+/// From port 1234 to 53; the number is that of "ab".
+#[test]
+fn names_that_are_asked_for() {
+    let head = "10.7.0.1.1234 > 10.7.0.2.53: UDP, length";
+    let name = b"\x03www\x02a\x07\x00";
+    let ask = |flags: [u8; 2], counts: [u8; 4], question: &[u8]| {
+        let [qd, an, ns, ar] = counts;
+        let header = [&b"ab"[..], &flags, &[0, qd, 0, an, 0, ns, 0, ar]].concat();
+        [&header[..], question].concat()
+    };
+    let question = |kind: u8| [&name[..], &[0, kind, 0, 1]].concat();
+    for (message, text) in [
+        (
+            ask([1, 0], [1, 0, 0, 1], &question(28)),
+            "+ AAAA? www.a\\x07.",
+        ),
+        (
+            ask([0x84, 0x83], [1, 2, 1, 0], &question(1)),
+            " NXDomain* 2/1/0 A? www.a\\x07.",
+        ),
+        (
+            ask([0x83, 0x80], [1, 0, 0, 0], &question(99)),
+            "|+ 0/0/0 type 99? www.a\\x07.",
+        ),
+        (ask([0x80, 0x8b], [0, 0, 0, 0], b""), " rcode 11 0/0/0"),
+        (ask([0, 0], [1, 0, 0, 0], b"\0\0\x06"), " SOA? ."),
+        (
+            ask([0, 0], [1, 0, 0, 0], b"\xc0\x0c\0\x01"),
+            " [malformed dns question]",
+        ),
+        (
+            ask([0, 0], [1, 0, 0, 0], b"\x09abc"),
+            " [malformed dns question]",
+        ),
+    ] {
+        let line = format!("{head} {}, dns 24930{text}", message.len());
+        assert_eq!(ip_line(&udp4(&message)), line);
+    }
+}
+
 #[test]
 fn udp_datagrams() {
     let head4 = "IP 10.7.0.1.1234 > 10.7.0.2.53: UDP";

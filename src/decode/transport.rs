@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::ip::Packet;
-use super::{Out, icmp};
+use super::{Out, dns, icmp};
 use crate::base::Protocol;
 use crate::tcp::{self, Flags, TcpOption};
 use crate::udp;
@@ -144,7 +144,7 @@ fn hex(out: &mut Out<'_, '_>, bytes: &[u8]) -> fmt::Result {
 }
 
 fn udp(out: &mut Out<'_, '_>, packet: &Packet<'_>) -> fmt::Result {
-    let (header, _) = match udp::Header::parse_quoted(packet.bytes) {
+    let (header, data) = match udp::Header::parse_quoted(packet.bytes) {
         Ok(parts) => parts,
         Err(error) => {
             out.note_missing(error);
@@ -171,5 +171,7 @@ fn udp(out: &mut Out<'_, '_>, packet: &Packet<'_>) -> fmt::Result {
     }
     packet.head(out, Some((header.src_port(), header.dst_port())))?;
     let data_len = length.saturating_sub(udp::HEADER_LEN);
-    write!(out, "UDP, length {data_len}")
+    write!(out, "UDP, length {data_len}")?;
+    let data = data.get(..data_len).unwrap_or(data);
+    dns::print(out, [header.src_port(), header.dst_port()], data)
 }

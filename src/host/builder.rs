@@ -11,6 +11,7 @@ use super::Host;
 use super::clock;
 use super::driver::Driver;
 use super::error::SpawnError;
+use super::names;
 use super::poller::Poller;
 use super::shared::{Manners, Rx, Shared};
 use crate::base::{Cidr, MacAddr, Seed};
@@ -55,6 +56,7 @@ pub struct HostBuilder<D> {
     tcp: Option<TcpOptions>,
     congestion: Option<Choice>,
     ecn: Option<Ecn>,
+    pub(super) dns: names::Settings,
 }
 
 impl<D> HostBuilder<D>
@@ -79,6 +81,7 @@ where
             tcp: None,
             congestion: None,
             ecn: None,
+            dns: names::Settings::default(),
         }
     }
 
@@ -264,13 +267,11 @@ where
         };
         let watch = device.watch();
         let (device, capture) = captured(device, self.capture)?;
+        let seed = self.seed.map_or_else(entropy, Ok)?;
         let settings = Settings {
             interface: self.interface,
-            config: configured(
-                self.config,
-                self.seed.map_or_else(entropy, Ok)?,
-                self.turn_frames,
-            ),
+            config: configured(self.config, seed, self.turn_frames),
+            names: self.dns.names(seed).map_err(SpawnError::Dns)?,
             manners: Manners {
                 busy_poll: self.busy_poll,
                 grace: self.lead_grace,
@@ -294,6 +295,7 @@ where
 struct Settings {
     interface: InterfaceConfig,
     config: Config,
+    names: names::Names,
     manners: Manners,
     turn_frames: usize,
     tcp: TcpOptions,
@@ -323,6 +325,7 @@ impl Settings {
         let halves = (Rx::new(rx, poller.clone()), tx);
         let shared = Shared::new(stack, self.tcp, halves, self.watch, &self.manners)
             .map_err(system("an eventfd"))?;
+        shared.lock().names = self.names;
         let (changes, changes_missed) = shared.lock().sockets.open_changes();
 
         let driver = Driver {

@@ -13,9 +13,9 @@ use crate::tcp::TcpOptions;
 /// How to connect: from where, with what options, for how long.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
-    bind: Option<SocketAddr>,
-    tcp: Option<TcpOptions>,
-    timeout: Option<Duration>,
+    pub(super) bind: Option<SocketAddr>,
+    pub(super) tcp: Option<TcpOptions>,
+    pub(super) timeout: Option<Duration>,
 }
 
 impl ConnectOptions {

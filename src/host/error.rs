@@ -53,6 +53,9 @@ pub enum SpawnError {
     /// The capture could not be begun.
     #[error(transparent)]
     Capture(#[from] CaptureError),
+    /// The settings of the resolver of names are none.
+    #[error("bad DNS settings: {0}")]
+    Dns(#[source] io::Error),
     /// The system refused a thread, a descriptor or entropy.
     #[error("cannot get {what}: {error}")]
     System {
@@ -70,7 +73,9 @@ impl From<SpawnError> for io::Error {
             SpawnError::Config(error) => error.into(),
             SpawnError::Capture(error) => error.into(),
             SpawnError::OneOfSeveralQueues => Self::new(io::ErrorKind::InvalidInput, error),
-            SpawnError::System { ref error, .. } => Self::new(error.kind(), error.to_string()),
+            SpawnError::Dns(ref error) | SpawnError::System { ref error, .. } => {
+                Self::new(error.kind(), error.to_string())
+            }
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | `lead.rs`, `roles.rs` | a thread that would block drives itself; who looks at the device |
 //! | `sockets.rs` | tables from ids to waiters and channels |
 //! | `connect.rs`, `listener.rs`, `tcp.rs`, `tcp_io.rs`, `udp.rs`, `ping.rs` | the handles |
+//! | `names.rs` | names looked up, and connected to (feature `dns`) |
 //! | `poller.rs`, `waits.rs` | ppoll and eventfd; condition variables |
 //! | `interface.rs` | changes of the interface |
 //! | `clock.rs`, `settings.rs`, `error.rs` | time, shared settings, errors |
@@ -32,6 +33,11 @@ mod interface;
 mod lead;
 mod listener;
 mod locked;
+#[cfg(feature = "dns")]
+mod names;
+#[cfg(not(feature = "dns"))]
+#[path = "names_none.rs"]
+mod names;
 mod ping;
 mod poller;
 mod roles;

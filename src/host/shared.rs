@@ -315,11 +315,13 @@ impl Shared {
             why
         };
         let (tx, sockets, journal) = core.end(why);
+        let names = std::mem::take(&mut core.names);
         drop(core);
         // A thread that leads holds the receiving half.
         self.leader.wake();
         // Before the halves go: a capture goes with them, and its disk may hang.
         sockets.notify_all();
+        names.notify_all();
         self.changed.notify_all();
         if let Some(device) = &self.device {
             // Its last words: an interface that does not stay takes its counters with it.

@@ -120,6 +120,12 @@ impl Sockets {
         waits
     }
 
+    /// Tells `waits` of one more connection.
+    #[cfg_attr(not(feature = "dns"), expect(dead_code, reason = "for names"))]
+    pub(crate) fn share_stream(&mut self, id: TcpId, waits: &Arc<Waits>) {
+        self.streams.insert(id, Arc::clone(waits));
+    }
+
     pub(crate) fn remove_stream(&mut self, id: TcpId) {
         self.streams.remove(&id);
     }
@@ -329,7 +335,7 @@ pub(crate) struct After {
 }
 
 impl After {
-    fn notify(&mut self, waits: &Arc<Waits>) {
+    pub(super) fn notify(&mut self, waits: &Arc<Waits>) {
         waits.tell();
         if waits.is_awaited() {
             let waits = Arc::clone(waits);

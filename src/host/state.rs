@@ -4,6 +4,7 @@
 
 use super::clock;
 use super::error::HostError;
+use super::names::Names;
 use super::roles::{LeadId, Need, Roles, Wake};
 use super::shared::{Rx, Turn, WayOut};
 use super::sockets::{After, Sockets};
@@ -21,6 +22,7 @@ pub(crate) struct Core {
     pub(crate) stack: Stack,
     pub(crate) interface: InterfaceId,
     pub(crate) sockets: Sockets,
+    pub(crate) names: Names,
     /// The way out. When it is full only who looks at it offers again. Gone at the end of the host.
     tx: Option<WayOut>,
     pub(super) roles: Roles,
@@ -56,11 +58,12 @@ pub(crate) enum Next {
 }
 
 impl Core {
-    pub(super) const fn new(stack: Stack, sockets: Sockets, tx: WayOut, roles: Roles) -> Self {
+    pub(super) fn new(stack: Stack, sockets: Sockets, tx: WayOut, roles: Roles) -> Self {
         Self {
             stack,
             interface: tx.interface(),
             sockets,
+            names: Names::default(),
             tx: Some(tx),
             roles,
             life: Life::Running,
@@ -80,12 +83,13 @@ impl Core {
     ) -> More {
         self.sockets.refresh_rooms(&mut self.stack);
         self.sockets.charge_unread(&mut self.stack);
-        let sockets = &mut self.sockets;
+        let (sockets, names) = (&mut self.sockets, &mut self.names);
         rx.deliver(now, &mut self.stack, |stack| {
             // Queues in front of the stack take what came before the next frame finds no room.
-            dispatch(sockets, stack, now, after);
+            dispatch((sockets, names), stack, now, after);
         });
         self.stack.handle_timeout(now);
+        self.names.handle_timeout(&mut self.stack, now);
         if let Turn::Lead(_, until) = turn
             && until.sends
             && (until.ready)()
@@ -95,7 +99,12 @@ impl Core {
         }
         let more = self.transmit(now, 1);
         self.dispatch(now, after);
-        more
+        // What the resolver sends for an event of this turn shall not wait for the next one.
+        if more == More::Idle && self.names.has_acted() {
+            More::Budget
+        } else {
+            more
+        }
     }
 
     /// What comes after a turn; `None` when that was the last one of a lead. And whom to wake for it.
@@ -201,6 +210,7 @@ impl Core {
         }
         // A thread that leads does not sleep on its socket.
         urgent |= self.dispatch(now, &mut after) && self.roles.is_led();
+        urgent |= self.names.has_acted();
         urgent |= match self.life {
             Life::Running | Life::Ended(_) => false,
             // The last connection may have ended with this call.
@@ -321,7 +331,13 @@ impl Core {
     /// Passes events on; were there any?
     fn dispatch(&mut self, now: Instant, after: &mut After) -> bool {
         self.sockets.tell_changes(&mut self.stack, after);
-        dispatch(&mut self.sockets, &mut self.stack, now, after)
+        let Self {
+            sockets,
+            names,
+            stack,
+            ..
+        } = self;
+        dispatch((sockets, names), stack, now, after)
     }
 
     /// When something is due without any frame or call.
@@ -335,6 +351,7 @@ impl Core {
             .poll_timeout()
             .unwrap_or(Instant::FAR_FUTURE)
             .min(tx_due.unwrap_or(Instant::FAR_FUTURE))
+            .min(self.names.due())
             .min(deadline)
     }
 
@@ -381,11 +398,19 @@ impl Core {
 }
 
 /// Passes events on; were there any?
-fn dispatch(sockets: &mut Sockets, stack: &mut Stack, now: Instant, after: &mut After) -> bool {
+fn dispatch(
+    (sockets, names): (&mut Sockets, &mut Names),
+    stack: &mut Stack,
+    now: Instant,
+    after: &mut After,
+) -> bool {
     let mut any = false;
     while let Some(event) = stack.poll_event() {
-        sockets.on_event(stack, now, event, after);
+        if !names.on_event(stack, now, event) {
+            sockets.on_event(stack, now, event, after);
+        }
         any = true;
     }
+    names.tell(after);
     any
 }

@@ -13,6 +13,7 @@
 //! | `router.rs`, `station.rs` | a router with static routes; its neighbours on Ethernet |
 //! | `host.rs`, `office.rs`, `device.rs` | a host's turn, its applications' tables, its ports' devices: [`PortDevice`] |
 //! | `app.rs`, `cx.rs` | [`App`], and what one may do: [`Cx`] |
+//! | `names.rs` | a resolver in an application (feature `dns`) |
 //! | `apps.rs` | [`Bulk`], [`Sink`] |
 //! | `observe.rs`, `trace.rs`, `fields.rs` | rows of connections and queues: [`Row`], [`Sampling`] |
 //! | `recording.rs` | all that a stack was told, and its twin: [`Recording`] |
@@ -37,6 +38,8 @@ mod error;
 mod fields;
 mod host;
 mod link;
+#[cfg(feature = "dns")]
+mod names;
 mod network;
 mod node;
 mod observe;

@@ -5,6 +5,8 @@
 
 mod hung;
 mod leading;
+#[cfg(feature = "dns")]
+mod names;
 mod own_packets;
 mod recording;
 

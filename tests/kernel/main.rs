@@ -22,6 +22,7 @@
 //! | `floods.rs` | a hostile neighbour on a bridge, while a flow runs |
 //! | `failure.rs`, `failure/` | interfaces that go, hosts that are dropped, nothing left to open |
 //! | `tool.rs` | the command-line tool: curl against `serve`, `demo`, `dump` |
+//! | `names.rs` | names, asked for at dnsmasq |
 //! | `programs.rs` | curl, socat, Python and ssh at the other end |
 //! | `namespace.rs`, `link.rs`, `source.rs` | what the tests share |
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
@@ -49,6 +50,8 @@ mod floods;
 mod link;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod matrix;
+#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+mod names;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod namespace;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -111,7 +114,11 @@ fn main() -> std::process::ExitCode {
     tests.extend(floods::cases());
     tests.extend(routers::cases());
     #[cfg(feature = "cli")]
-    tests.extend([tool::cases(), programs::cases()].into_iter().flatten());
+    tests.extend(
+        [tool::cases(), programs::cases(), names::cases()]
+            .into_iter()
+            .flatten(),
+    );
     let trials = tests
         .into_iter()
         .map(|case| case.trial(&rights, required))

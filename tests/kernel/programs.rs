@@ -56,17 +56,17 @@ fn with(programs: &'static [&str], name: &str, test: fn()) -> Case {
 }
 
 /// Where a program is; `sshd` is not on an ordinary path.
-fn path_of(program: &str) -> Option<PathBuf> {
+pub(crate) fn path_of(program: &str) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let mut all = std::env::split_paths(&paths).chain([PathBuf::from("/usr/sbin")]);
     all.find_map(|path| Some(path.join(program)).filter(|path| path.is_file()))
 }
 
 /// A program that is killed when the test ends.
-struct Peer(Child);
+pub(crate) struct Peer(Child);
 
 impl Peer {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         Self(command.stdin(Stdio::null()).spawn().unwrap())
     }
 
@@ -99,7 +99,7 @@ fn output(command: &mut Command) -> Output {
 }
 
 /// Is anybody listening on this port of the kernel's?
-fn listening(v6: bool, port: u16) -> bool {
+pub(crate) fn listening(v6: bool, port: u16) -> bool {
     let file = if v6 { "tcp6" } else { "tcp" };
     let text = fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap();
     // Number, local address and port, remote address and port, state: 0A is LISTEN.

@@ -101,6 +101,7 @@ const fn cure(kind: io::ErrorKind) -> Option<&'static str> {
         }
         io::ErrorKind::UnexpectedEof => "the peer ended the connection before its answer did",
         io::ErrorKind::NetworkDown => DEVICE_GONE,
+        io::ErrorKind::NotFound => "is the name right, and does the server of --dns know it?",
         _ => return None,
     })
 }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread;
@@ -17,6 +16,7 @@ use crate::output::note;
 use crate::rate::Rate;
 use crate::signals::{END_WITHIN, Signals};
 use crate::values;
+use crate::whom::End;
 
 const HEAD_LIMIT: usize = 64 << 10;
 const READ_MAX: usize = 1 << 20;
@@ -27,7 +27,8 @@ const UPLOAD_BLOCK: usize = 256 << 10;
 pub(crate) struct Args {
     #[command(flatten)]
     interface: InterfaceArgs,
-    /// What to fetch: http://ADDR:PORT/PATH, the port 80 when left out.
+    /// What to fetch: http://ADDR:PORT/PATH or http://NAME:PORT/PATH, the port 80 when left out; a name
+    /// needs --dns.
     #[arg(long)]
     url: Url,
     /// Write the body to this file, not to standard output.
@@ -44,10 +45,10 @@ pub(crate) struct Args {
     timeout: Duration,
 }
 
-/// An http URL whose host is an address.
+/// An http URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Url {
-    at: SocketAddr,
+    at: End,
     /// As in the URL, for the Host header.
     authority: String,
     path: String,
@@ -57,7 +58,10 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = || "give http://ADDR:PORT/PATH, as in http://10.7.0.1:80/".to_owned();
+        let form = || {
+            "give http://ADDR:PORT/PATH, as in http://10.7.0.1:80/ or http://example.org/"
+                .to_owned()
+        };
         let rest = match text.split_once("://") {
             Some(("http", rest)) => rest,
             Some(("https", _)) => {
@@ -69,13 +73,9 @@ impl FromStr for Url {
             Some(at) => rest.split_at(at),
             None => (rest, "/"),
         };
-        let at = authority
-            .parse()
-            .or_else(|_| format!("{authority}:80").parse())
-            .map_err(|_| match authority {
-                name if values::is_name(name) => values::NAMES.to_owned(),
-                _ => form(),
-            })?;
+        let at = values::end(authority)
+            .or_else(|why| values::end(&format!("{authority}:80")).map_err(|_| why))
+            .map_err(|_| form())?;
         if path.bytes().any(|b| b <= b' ' || b == 0x7f) {
             return Err("a space or control character in a URL is written as %20 or so".to_owned());
         }
@@ -88,7 +88,7 @@ impl FromStr for Url {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    args.interface.check_peer(args.url.at.ip())?;
+    args.url.at.check(&args.interface)?;
     let mut upload = args.upload_file.as_deref().map(Upload::open).transpose()?;
     let mut body = Body::open(args.output.as_deref())?;
     let signals = Signals::block()?;
@@ -219,9 +219,7 @@ fn fetch(
 ) -> Result<(Head, Option<Rate>), Failure> {
     let from = |error: io::Error| Failure::peer(&args.url.authority, &error);
     let start = Instant::now();
-    let mut stream = host
-        .tcp_connect_timeout(args.url.at, args.timeout)
-        .map_err(from)?;
+    let mut stream = args.url.at.connect(host, args.timeout).map_err(from)?;
     stream.set_read_timeout(Some(args.timeout)).map_err(from)?;
     stream.set_write_timeout(Some(args.timeout)).map_err(from)?;
     let put = upload.as_ref().map(|upload| upload.len);
@@ -359,21 +357,27 @@ mod tests {
     #[test]
     fn urls() {
         let url: Url = "http://10.0.0.1:8080/a?b".parse().unwrap();
-        assert_eq!(url.at, "10.0.0.1:8080".parse().unwrap());
+        assert_eq!(url.at, End::Address("10.0.0.1:8080".parse().unwrap()));
         assert_eq!(
             (url.authority.as_str(), url.path.as_str()),
             ("10.0.0.1:8080", "/a?b")
         );
         let url: Url = "http://[fd00::1]".parse().unwrap();
         assert_eq!(
-            (url.at, url.path.as_str()),
-            ("[fd00::1]:80".parse().unwrap(), "/")
+            (url.at.to_string().as_str(), url.path.as_str()),
+            ("[fd00::1]:80", "/")
         );
+        for (text, at) in [
+            ("http://name/", "name:80"),
+            ("http://Example.org:8080/x", "example.org:8080"),
+        ] {
+            assert_eq!(text.parse::<Url>().unwrap().at.to_string(), at);
+        }
         for (bad, cure) in [
             ("https://10.0.0.1/", "there is no TLS; give an http:// URL"),
             ("10.0.0.1", "give http://ADDR:PORT/PATH"),
-            ("http://name/", values::NAMES),
-            ("http://example.org:80/x", values::NAMES),
+            ("http://example.org:port/", "give http://ADDR:PORT/PATH"),
+            ("http://10.0.0/", "give http://ADDR:PORT/PATH"),
             ("http://fd00::1/", "give http://ADDR:PORT/PATH"),
             ("http://10.0.0.1/a b", "is written as %20"),
         ] {

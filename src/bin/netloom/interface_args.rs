@@ -10,6 +10,7 @@ use std::time::UNIX_EPOCH;
 use netloom::base::Cidr;
 use netloom::capture::{CaptureError, CaptureWatch, RecordingSettings};
 use netloom::device::{Builder, Device, HostReceive, HostTransmit, Tap, Tun};
+use netloom::dns::Name;
 use netloom::host::{Host, HostBuilder, SpawnError};
 use netloom::stack::AddressState;
 use netloom::tcp::Ecn;
@@ -53,6 +54,9 @@ pub(crate) struct InterfaceArgs {
     /// A default gateway of the netloom host. May be repeated.
     #[arg(long, value_name = "IP")]
     gateway: Vec<IpAddr>,
+    /// A DNS server, which the netloom host asks for names. May be repeated.
+    #[arg(long, value_name = "IP")]
+    dns: Vec<IpAddr>,
     /// The MTU of the device, in bytes: 68 to 65521 (a TUN's to 65535), with IPv6 1280 or more
     /// [default: 1500, or what a device that exists has].
     #[arg(long, value_name = "N")]
@@ -113,6 +117,17 @@ impl InterfaceArgs {
     pub(crate) fn check_peer(&self, peer: IpAddr) -> Result<(), Failure> {
         self.addresses().check()?;
         self.addresses().peer(peer)
+    }
+
+    /// Refuses a name when there is nobody who could be asked for it.
+    pub(crate) fn check_name(&self, name: &Name) -> Result<(), Failure> {
+        self.addresses().check()?;
+        if self.dns.is_empty() {
+            let cause = format_args!("{name} is a name, and there is no DNS server to ask for it");
+            return Err(Failure::usage(cause, "add --dns IP, or give its address"));
+        }
+        let mut servers = self.dns.iter();
+        servers.try_for_each(|server| self.addresses().peer(*server))
     }
 
     fn addresses(&self) -> Addresses<'_> {
@@ -197,6 +212,9 @@ impl InterfaceArgs {
         }
         for &gateway in &self.gateway {
             builder = builder.gateway(gateway);
+        }
+        for &server in &self.dns {
+            builder = builder.dns_server(server);
         }
         if let Some(path) = &self.capture {
             builder = builder.capture(path);

@@ -26,6 +26,7 @@ mod sim;
 mod slots;
 mod values;
 mod web;
+mod whom;
 
 use std::process::ExitCode;
 

@@ -14,15 +14,16 @@ use crate::interface_args::InterfaceArgs;
 use crate::output::say;
 use crate::signals::{END_WITHIN, Signals};
 use crate::values;
+use crate::whom::Whom;
 
 /// Send echo requests and print the round trips.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     interface: InterfaceArgs,
-    /// Whom to ask.
-    #[arg(value_name = "ADDR", value_parser = values::address)]
-    to: IpAddr,
+    /// Whom to ask: an address, or a name, which needs --dns.
+    #[arg(value_name = "ADDR", value_parser = values::whom)]
+    to: Whom,
     /// How many requests.
     #[arg(long, short = 'c', value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
@@ -42,6 +43,9 @@ pub(crate) struct Args {
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// How long the lookup of a name may take.
+const LOOKUP_WITHIN: Duration = Duration::from_secs(30);
+
 fn interval(text: &str) -> Result<Duration, String> {
     let time = values::seconds(text)?;
     if time < LEAST_INTERVAL {
@@ -59,12 +63,15 @@ fn wait(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    args.interface.check_peer(args.to)?;
+    args.to.check(&args.interface)?;
     let signals = Signals::block()?;
     let host = args.interface.ready_host()?;
     let begun = Instant::now();
     // A signal ends the requests, not the summary.
-    let (outcome, _) = signals.ending(&host, || ask(args, &host))?;
+    let (outcome, _) = signals.ending(&host, || {
+        let to = args.to.address(&host, LOOKUP_WITHIN)?;
+        ask(args, to, &host)
+    })?;
     let tally = outcome?;
     let took = begun.elapsed();
     say(format_args!("\n--- {} ping statistics ---", args.to))?;
@@ -82,12 +89,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// Sends the requests on time and prints what comes back.
-fn ask(args: &Args, host: &Host) -> Result<Tally, Failure> {
-    let from = |error: io::Error| Failure::peer(args.to, &error);
-    let head = if args.to.is_ipv4() { 28 } else { 48 };
-    let (to, size) = (args.to, args.size);
+fn ask(args: &Args, to: IpAddr, host: &Host) -> Result<Tally, Failure> {
+    let from = |error: io::Error| Failure::peer(to, &error);
+    let head = if to.is_ipv4() { 28 } else { 48 };
+    let size = args.size;
+    let whom = match &args.to {
+        Whom::Address(address) => address.to_string(),
+        Whom::Name(name) => format!("{name} ({to})"),
+    };
     say(format_args!(
-        "PING {to} {size}({}) bytes of data.",
+        "PING {whom} {size}({}) bytes of data.",
         u32::from(size) + head
     ))?;
     let socket = host.ping_socket().map_err(from)?;

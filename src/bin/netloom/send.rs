@@ -1,7 +1,7 @@
 //! `netloom send`: send bulk data as a netloom host and say how fast it went.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use crate::output::say;
 use crate::rate::Rate;
 use crate::signals::{END_WITHIN, Signals};
 use crate::values;
+use crate::whom::End;
 
 const BLOCK: usize = 256 << 10;
 const DEFAULT_SECONDS: Duration = Duration::from_secs(5);
@@ -27,9 +28,9 @@ const LINE_EACH: Duration = Duration::from_secs(1);
 pub(crate) struct Args {
     #[command(flatten)]
     interface: InterfaceArgs,
-    /// Where to: ADDR:PORT.
+    /// Where to: ADDR:PORT, or NAME:PORT, which needs --dns.
     #[arg(long, value_name = "ADDR:PORT", value_parser = values::end)]
-    to: SocketAddr,
+    to: End,
     /// Send this many bytes in all; K, M or G behind the number stands for thousands.
     #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = values::bytes)]
     bytes: Option<u64>,
@@ -45,7 +46,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    args.interface.check_peer(args.to.ip())?;
+    args.to.check(&args.interface)?;
     let signals = Signals::block()?;
     let host = args.interface.ready_host()?;
     let outcome = signals.around(&host, || transfer(args, &host));
@@ -58,7 +59,7 @@ fn transfer(args: &Args, host: &Host) -> Result<(), Failure> {
     let streams = (0..args.parallel)
         .map(|_| connect(args, host))
         .collect::<io::Result<Vec<_>>>()
-        .map_err(|error| Failure::peer(args.to, &error))?;
+        .map_err(|error| Failure::peer(&args.to, &error))?;
     let mut meter = Meter::new(&streams);
     let (done, outcomes) = channel();
     let sent = thread::scope(|scope| {
@@ -89,12 +90,12 @@ fn transfer(args: &Args, host: &Host) -> Result<(), Failure> {
     })?;
     say(Rate::new(sent, meter.begun.elapsed()))?;
     summary(&streams)
-        .map_err(|error| Failure::peer(args.to, &error))
+        .map_err(|error| Failure::peer(&args.to, &error))
         .and_then(say)
 }
 
 fn connect(args: &Args, host: &Host) -> io::Result<TcpStream> {
-    let stream = host.tcp_connect_timeout(args.to, args.timeout)?;
+    let stream = args.to.connect(host, args.timeout)?;
     stream.set_write_timeout(Some(args.timeout))?;
     stream.set_read_timeout(Some(args.timeout))?;
     Ok(stream)
@@ -152,12 +153,12 @@ fn stopped(args: &Args, stream: &TcpStream, error: &io::Error) -> Failure {
     let info = stream.info().ok();
     match info.filter(|_| error.kind() == io::ErrorKind::WouldBlock) {
         Some(info) => stalled(args, &info),
-        None => Failure::peer(args.to, error),
+        None => Failure::peer(&args.to, error),
     }
 }
 
 fn stalled(args: &Args, info: &TcpInfo) -> Failure {
-    let (to, taken, time) = (args.to, info.bytes_acked, args.timeout);
+    let (to, taken, time) = (&args.to, info.bytes_acked, args.timeout);
     let nothing = format!("{to}: took {taken} bytes and nothing more for {time:?}");
     if info.unacked + info.unsent == 0 {
         let cause = format_args!("{to}: took {taken} bytes and did not end within {time:?}");

@@ -3,44 +3,52 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use netloom::dns::Name;
 use netloom::tcp::Ecn;
+
+use crate::whom::{End, Whom};
 
 /// The longest time that an option takes, in seconds: a day.
 const LONGEST: f64 = 86_400.0;
 
-/// `ADDR:PORT`.
-pub(crate) fn end(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(end) = text.parse::<SocketAddr>() {
-        return match end.port() {
-            0 => Err("port 0 is nobody's; give 1 to 65535".to_owned()),
-            _ => Ok(end),
-        };
+/// `ADDR:PORT` or `NAME:PORT`.
+pub(crate) fn end(text: &str) -> Result<End, String> {
+    let end = match text.parse::<SocketAddr>() {
+        Ok(end) => Some((end.port(), End::Address(end))),
+        Err(_) => named_end(text).map(|(name, port)| (port, End::Name(name, port))),
+    };
+    match end {
+        Some((0, _)) => return Err("port 0 is nobody's; give 1 to 65535".to_owned()),
+        Some((_, end)) => return Ok(end),
+        None => {}
     }
     let bare = text.trim_matches(['[', ']']);
     Err(match bare.parse() {
         Ok(address @ IpAddr::V4(_)) => format!("no port; give one, as in {address}:9"),
         Ok(address @ IpAddr::V6(_)) => format!("no port; give one, as in [{address}]:9"),
         Err(_) => match text.rsplit_once(':') {
-            Some((host, port))
-                if port.parse::<u16>().is_err() && host.parse::<IpAddr>().is_ok() =>
-            {
+            Some((host, port)) if port.parse::<u16>().is_err() && host.parse::<Whom>().is_ok() => {
                 format!("`{port}` is no port; give a number of 1 to 65535")
             }
             Some((host, _)) if host.parse::<Ipv6Addr>().is_ok() => {
                 format!("an IPv6 address with a port needs brackets, as in [{host}]:9")
             }
-            _ if is_name(text) => NAMES.to_owned(),
+            None if text.parse::<Name>().is_ok() => format!("no port; give one, as in {text}:9"),
             _ => "give ADDR:PORT, as in 10.7.0.1:9 or [fd07::1]:9".to_owned(),
         },
     })
 }
 
-/// An address.
-pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| match text {
-        _ if is_name(text) => NAMES.to_owned(),
-        _ => "give an address, as in 10.7.0.1 or fd07::1".to_owned(),
-    })
+/// A name and a port behind it.
+pub(crate) fn named_end(text: &str) -> Option<(Name, u16)> {
+    let (name, port) = text.rsplit_once(':')?;
+    Some((name.parse().ok()?, port.parse().ok()?))
+}
+
+/// An address or a name.
+pub(crate) fn whom(text: &str) -> Result<Whom, String> {
+    text.parse()
+        .map_err(|error| format!("{error}; give an address, as in 10.7.0.1 or fd07::1, or a name"))
 }
 
 /// Seconds, with decimals or without, more than none.
@@ -78,28 +86,16 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     number.and_then(|n| n.checked_mul(unit)).ok_or_else(form)
 }
 
-/// What a name gets to hear.
-pub(crate) const NAMES: &str = "names are not resolved; give the address, which `getent ahosts NAME` \
-     tells";
-
-/// Does it look like the name of a host, with a port behind it or not?
-pub(crate) fn is_name(text: &str) -> bool {
-    let host = text.split(':').next().unwrap_or_default();
-    let letters = host.bytes().any(|b| b.is_ascii_alphabetic());
-    letters
-        && host
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-        && text.matches(':').count() <= 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn ends_of_connections() {
-        assert_eq!(end("10.7.0.1:9"), Ok("10.7.0.1:9".parse().unwrap()));
+        let at = End::Address("10.7.0.1:9".parse().unwrap());
+        assert_eq!(end("10.7.0.1:9"), Ok(at));
+        let named = End::Name("example.org".parse().unwrap(), 9);
+        assert_eq!(end("Example.org:9"), Ok(named));
         for (text, cure) in [
             ("10.7.0.1", "no port; give one, as in 10.7.0.1:9"),
             ("fd07::1", "no port; give one, as in [fd07::1]:9"),
@@ -110,15 +106,19 @@ mod tests {
                 "`99999` is no port; give a number of 1 to 65535",
             ),
             ("10.7.0.1:0", "port 0 is nobody's; give 1 to 65535"),
-            ("localhost:9", NAMES),
-            ("example.org", NAMES),
+            ("localhost:0", "port 0 is nobody's; give 1 to 65535"),
+            ("example.org", "no port; give one, as in example.org:9"),
+            ("a.b:x", "`x` is no port; give a number of 1 to 65535"),
             ("!", "give ADDR:PORT, as in 10.7.0.1:9 or [fd07::1]:9"),
         ] {
             assert_eq!(end(text), Err(cure.to_owned()), "{text}");
         }
-        assert_eq!(address("fd07::1"), Ok("fd07::1".parse().unwrap()));
-        assert_eq!(address("router"), Err(NAMES.to_owned()));
-        assert!(address("10.7.0").is_err_and(|text| text.starts_with("give an address")));
+        assert_eq!(
+            whom("fd07::1"),
+            Ok(Whom::Address("fd07::1".parse().unwrap()))
+        );
+        assert_eq!(whom("router"), Ok(Whom::Name("router".parse().unwrap())));
+        assert!(whom("10.7.0").is_err_and(|text| text.contains("; give an address")));
     }
 
     #[test]
