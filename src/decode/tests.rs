@@ -269,7 +269,7 @@ fn checksums_are_right_partial_or_bad() {
 /// From port 1234 to 53; the number is that of "ab".
 #[test]
 fn names_that_are_asked_for() {
-    let head = "10.7.0.1.1234 > 10.7.0.2.53: UDP, length";
+    let head = "IP 10.7.0.1.1234 > 10.7.0.2.53: UDP, length";
     let name = b"\x03www\x02a\x07\x00";
     let ask = |flags: [u8; 2], counts: [u8; 4], question: &[u8]| {
         let [qd, an, ns, ar] = counts;

@@ -1,6 +1,6 @@
 //! What a user waits for: the addresses of a name, of one family or both.
 //!
-//! resolv.conf(5) (the search list), RFC 8305 §3 (both families at once). *Owns* which name is next, and what all of it comes to. *Does not*
+//! RFC 1123 §6.1.4.3, resolv.conf(5) (the search list), RFC 8305 §3 (both families at once). *Owns* which name is next, and what all of it comes to. *Does not*
 //! ask: courses do.
 
 use core::net::IpAddr;

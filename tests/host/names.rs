@@ -11,7 +11,10 @@ use netloom::device::{Medium, pair};
 use netloom::dns::{Config, Families, Family};
 use netloom::host::{ConnectOptions, Host, UdpSocket};
 
-use super::{A4, B4, B6, LONG, SHORT};
+use super::{A4, B4, LONG, SHORT};
+
+/// Of no unique local prefix: those come behind IPv4 (RFC 6724 §2.1).
+const B6: &str = "2001:db8:7::2";
 
 /// The addresses of names, in lower case; a name that is not there does not exist.
 type Zone = BTreeMap<&'static str, Vec<IpAddr>>;
@@ -73,13 +76,22 @@ fn serve(socket: &UdpSocket, zone: &Zone) -> usize {
     questions
 }
 
+/// Ends a host, and with it who serves there, also when a test fails.
+struct End<'a>(&'a Host);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.shutdown(LONG);
+    }
+}
+
 /// Host A, whose DNS server is host B, at work for as long as `act` takes; how many questions it was asked.
 fn with_server(zone: &Zone, act: impl FnOnce(&Host, &Host)) -> usize {
     let (a, b) = pair(Medium::Ethernet, 1500);
     let spawn = |device, number: u8| {
         Host::builder(device)
             .address(format!("10.7.0.{number}/24").parse().unwrap())
-            .address(format!("fd07::{number}/64").parse().unwrap())
+            .address(format!("2001:db8:7::{number}/64").parse().unwrap())
             .seed(Seed::from_number(number.into()))
             .dad_transmits(0)
             .dns_server(B4.parse().unwrap())
@@ -90,8 +102,9 @@ fn with_server(zone: &Zone, act: impl FnOnce(&Host, &Host)) -> usize {
     let socket = b.udp_bind((B4, 53)).unwrap();
     thread::scope(|scope| {
         let questions = scope.spawn(|| serve(&socket, zone));
+        let end = End(&b);
         act(&a, &b);
-        b.shutdown(LONG);
+        drop(end);
         questions.join().unwrap()
     })
 }
@@ -99,7 +112,7 @@ fn with_server(zone: &Zone, act: impl FnOnce(&Host, &Host)) -> usize {
 #[test]
 fn names_are_looked_up_once_and_the_best_address_is_first() {
     let zone = zone(&[
-        ("both.example", "10.7.0.9 fd07::9 fd07::8"),
+        ("both.example", "10.7.0.9 2001:db8:7::9 2001:db8:7::8"),
         ("bare.example", ""),
     ]);
     let questions = with_server(&zone, |host, _| {
@@ -173,12 +186,15 @@ fn servers_may_change_and_may_be_silent() {
 /// RFC 8305: addresses that do not answer cost 250 ms each, and those that refuse nothing.
 #[test]
 fn the_first_address_that_answers_is_connected_to() {
-    // 10.7.0.9 and fd07::9 are nobody's: the link says so only after seconds.
+    // 10.7.0.9 and 2001:db8:7::9 are nobody's: the link says so only after seconds.
     let zone = zone(&[
-        ("dead6.example", "10.7.0.2 fd07::9"),
-        ("dead.example", "10.7.0.2 fd07::9 10.7.0.9 fd07::8"),
-        ("fine.example", "10.7.0.9 fd07::2"),
-        ("closed.example", "fd07::2 10.7.0.2"),
+        ("dead6.example", "10.7.0.2 2001:db8:7::9"),
+        (
+            "dead.example",
+            "10.7.0.2 2001:db8:7::9 10.7.0.9 2001:db8:7::8",
+        ),
+        ("fine.example", "10.7.0.9 2001:db8:7::2"),
+        ("closed.example", "2001:db8:7::2 10.7.0.2"),
     ]);
     with_server(&zone, |host, b| {
         let v4 = b.tcp_listen((B4, 80)).unwrap();

@@ -10,10 +10,17 @@ use netloom::base::Cidr;
 use netloom::device::{Device, HostReceive, HostTransmit, Tap, Tun};
 use netloom::host::Host;
 
-use crate::link::{Link, PATIENCE, eventually, kernel};
+use crate::link::{Link, PATIENCE, eventually};
 use crate::namespace::Case;
 use crate::programs::{Peer, listening, path_of};
 use crate::tool::client;
+
+/// The kernel's addresses; of no unique local prefix, for those come behind IPv4 (RFC 6724 §2.1).
+const KERNEL: [&str; 2] = ["10.7.0.1", "2001:db8:7::1"];
+
+fn kernel(v6: bool) -> IpAddr {
+    KERNEL[usize::from(v6)].parse().unwrap()
+}
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -72,13 +79,13 @@ where
 {
     let builder = Host::builder(device).dad_transmits(0).dns_server(server);
     let builder = builder.address(cidr("10.7.0.2/24"));
-    let host = builder.address(cidr("fd07::2/64")).spawn().unwrap();
+    let host = builder.address(cidr("2001:db8:7::2/64")).spawn().unwrap();
     host.wait_ready(PATIENCE).unwrap();
     host
 }
 
 fn host(tap: bool, server: IpAddr) -> Host {
-    let (v4, v6) = (cidr("10.7.0.1/24"), cidr("fd07::1/64"));
+    let (v4, v6) = (cidr("10.7.0.1/24"), cidr("2001:db8:7::1/64"));
     if tap {
         let device = Tap::builder().name("nl0").kernel_address(v4);
         host_on(device.kernel_address(v6).open().unwrap(), server)
@@ -91,8 +98,8 @@ fn host(tap: bool, server: IpAddr) -> Host {
 /// A, AAAA, aliases, what is not there, and more than a datagram holds.
 fn every_kind_of_answer() {
     let mut all = records(&[
-        "host-record=both.test,10.7.0.1,fd07::1",
-        "host-record=six.test,fd07::1",
+        "host-record=both.test,10.7.0.1,2001:db8:7::1",
+        "host-record=six.test,2001:db8:7::1",
         "cname=alias.test,other.test,both.test",
         "txt-record=text.test,nothing else",
     ]);
@@ -102,11 +109,11 @@ fn every_kind_of_answer() {
         let host = host(tap, kernel(v6));
         for _ in 0..2 {
             for (name, wanted) in [
-                ("both.test", "fd07::1 10.7.0.1"),
-                ("BOTH.test.", "fd07::1 10.7.0.1"),
-                ("alias.test", "fd07::1 10.7.0.1"),
-                ("other.test", "fd07::1 10.7.0.1"),
-                ("six.test", "fd07::1"),
+                ("both.test", "2001:db8:7::1 10.7.0.1"),
+                ("BOTH.test.", "2001:db8:7::1 10.7.0.1"),
+                ("alias.test", "2001:db8:7::1 10.7.0.1"),
+                ("other.test", "2001:db8:7::1 10.7.0.1"),
+                ("six.test", "2001:db8:7::1"),
             ] {
                 assert_eq!(host.lookup(name).unwrap(), ips(wanted), "{name}");
             }
@@ -129,7 +136,7 @@ fn every_kind_of_answer() {
 
 /// RFC 8305 against the kernel: nobody has the address that is tried first.
 fn dead_address() {
-    let _dnsmasq = dnsmasq(&records(&["host-record=eyes.test,10.7.0.1,fd07::99"]));
+    let _dnsmasq = dnsmasq(&records(&["host-record=eyes.test,10.7.0.1,2001:db8:7::99"]));
     for tap in [true, false] {
         let host = host(tap, kernel(false));
         let listener = TcpListener::bind((kernel(false), 0)).unwrap();
@@ -179,11 +186,12 @@ fn tool() {
         request.contains(&format!("Host: web.test:{port}\r\n")),
         "{request}"
     );
-    assert_eq!(from.ip().to_string(), "fd07::2", "IPv6 first");
+    let from = from.ip().to_canonical().to_string();
+    assert_eq!(from, "10.7.0.2", "behind it come unique local addresses");
     let ask = ["--dns", "10.7.0.1", "web.test", "-c", "1"];
     let (status, text, errors) = client(Link::TAP, "ping", &ask);
     assert!(status.success(), "{errors}");
-    assert!(text.contains("PING web.test (fd07::1) 56"), "{text}");
+    assert!(text.contains("PING web.test (10.7.0.1) 56"), "{text}");
     let ask = ["--dns", "10.7.0.1", "gone.test"];
     let (status, _, errors) = client(Link::TAP, "ping", &ask);
     assert_eq!(status.code(), Some(1));
