@@ -181,7 +181,10 @@ fn that_there_is_nothing_is_kept_as_the_zone_says() {
         }
         rig.lookup_v4(NAME);
     }
-    // Without a word of the zone it is for this one time.
+}
+
+#[test]
+fn without_a_word_of_the_zone_it_is_for_this_one_time() {
     let mut rig = Rig::new(config(1));
     let question = rig.lookup_v4(NAME);
     rig.tell(&question, &to(&question).code(RCODE::NameError).bytes())
