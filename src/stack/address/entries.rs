@@ -208,6 +208,7 @@ impl Net {
             self.disconnect(on, cidr, origin);
         }
         self.paths.change();
+        self.drop_leaving(on, own);
         self.fail_waiters(waiters);
         self.set_interface_timer(on);
         self.tell_address(on, &gone, AddressEvent::Gone);

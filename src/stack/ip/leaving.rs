@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::output::{Outbound, link_header};
 use super::{header_len, prefix};
 use crate::base::checksum::Sum;
-use crate::base::{Instant, KeyedState, MacAddr, Protocol, Seed};
+use crate::base::{DropReason, Instant, KeyedState, MacAddr, Protocol, Seed};
 use crate::device::{DeviceError, Transmit};
 use crate::ipv6::extension::FRAGMENT_LEN;
 use crate::link::ethernet::EtherType;
@@ -95,6 +95,14 @@ impl Net {
     /// Has a datagram left in part? Then nothing else leaves, though the device may have room again.
     pub(in crate::stack) fn is_leaving(&self, on: InterfaceId) -> bool {
         self.interfaces[on.index()].line.leaving.is_some()
+    }
+
+    /// An address was taken away: the rest of a datagram from there stays behind, and is counted.
+    pub(in crate::stack) fn drop_leaving(&mut self, on: InterfaceId, src: IpAddr) {
+        let leaving = &mut self.interfaces[on.index()].line.leaving;
+        if leaving.take_if(|leaving| leaving.flow.src == src).is_some() {
+            self.counters.drops.count(DropReason::IpSourceGone);
+        }
     }
 
     /// Fragments that have left since there were so many.

@@ -216,6 +216,12 @@ impl Net {
         out: &mut T,
     ) -> Result<Delivery, DeviceError> {
         let interface = &self.interfaces[on.index()];
+        let addresses = &interface.addresses;
+        let nobody = packet.sender.is_unspecified() || addresses.are_in_use();
+        if !nobody && !addresses.is_assigned(IpAddr::V4(packet.sender)) {
+            self.counters.drops.count(DropReason::IpSourceGone);
+            return Ok(Delivery::Dropped);
+        }
         let buf = &mut self.headers.0;
         let at = link_header(interface, to, EtherType::ARP, buf);
         let len = at + packet.emit(&mut buf[at..]);

@@ -679,3 +679,132 @@ fn conflicts_and_gateways_are_told() {
     ));
     assert_eq!(changes(&mut rig), [Change::GatewayBack(gateway.into())]);
 }
+
+/// What waits in the line of the stack's own, an answer to who asked for it and the rest of a datagram in fragments, stays
+/// behind with the address.
+#[test]
+fn nothing_that_waits_for_the_device_leaves_from_an_address_that_went() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let any = "10.0.0.1:7".parse().unwrap();
+    let id = rig.stack.udp_bind(any, UdpOptions::new()).unwrap();
+    let to = Some("10.0.0.2:7".parse().unwrap());
+    rig.stack.udp_send_to(rig.now, id, to, &[1; 4000]).unwrap();
+    rig.device().room = Some(1);
+    rig.poll();
+    assert!(
+        rig.stack.net.is_leaving(rig.on),
+        "the first fragment has left"
+    );
+    rig.receive(arp_frame(&arp::Packet::request(PEER_MAC, PEER, OURS)));
+    rig.drain();
+    remove(&mut rig, "10.0.0.1").unwrap();
+    rig.device().room = None;
+    assert!(rig.drain().is_empty());
+    assert_eq!(rig.drops(DropReason::IpSourceGone), 2);
+}
+
+/// The addresses that steps name, and those that others have.
+const POOL: [&str; 5] = [
+    "10.0.0.1/24",
+    "10.0.0.7/24",
+    "fd00::1/64",
+    "fd00::7/64",
+    "192.168.7.1/24",
+];
+
+/// One of what users and the link do.
+fn step(rig: &mut Rig, (what, which, how): (u8, usize, u8)) {
+    let (now, on, own) = (rig.now, rig.on, cidr(POOL[which % POOL.len()]));
+    let peer: SocketAddr = match own.address() {
+        IpAddr::V4(_) => "10.0.0.2:7".parse().unwrap(),
+        IpAddr::V6(_) => "[fd00::2]:7".parse().unwrap(),
+    };
+    let time = Duration::from_millis(u64::from(how) * 40);
+    match what {
+        0 => {
+            let lives = AddressOptions::new().probe(how % 3 == 0);
+            let lives = if how % 2 == 0 {
+                lives.preferred(time).valid(time * 2)
+            } else {
+                lives
+            };
+            let _ = rig.stack.add_address(now, on, own, lives);
+        }
+        1 => drop(rig.stack.remove_address(now, on, own.address())),
+        2 => drop(
+            rig.stack
+                .set_lifetimes(now, on, own.address(), Some(time), None),
+        ),
+        3 => drop(rig.stack.set_link(now, on, how % 4 != 0)),
+        4 => drop(rig.stack.set_mtu(now, on, 1280 + usize::from(how))),
+        5 => drop(rig.stack.add_gateway(now, on, peer.ip())),
+        6 => drop(rig.stack.remove_gateway(now, on, peer.ip())),
+        7 => drop(
+            rig.stack
+                .tcp_connect(now, peer, None, TcpOptions::default()),
+        ),
+        8 | 9 => {
+            let local = SocketAddr::new(own.address(), 0);
+            if let Ok(id) = rig.stack.udp_bind(local, UdpOptions::new()) {
+                let _ = rig
+                    .stack
+                    .udp_send_to(now, id, Some(peer), &vec![0; usize::from(how) * 20]);
+                if how % 2 == 0 {
+                    rig.stack.udp_close(id);
+                }
+            }
+        }
+        10 => match own.address() {
+            IpAddr::V4(own) => rig.receive(arp_frame(&arp::Packet::announcement(OTHER_MAC, own))),
+            IpAddr::V6(own) => rig.receive(solicitation(Ipv6Addr::UNSPECIFIED, OTHER_MAC, own)),
+        },
+        11 => rig.introduce(),
+        _ => rig.advance(time),
+    }
+}
+
+/// Who sends it, of an IP packet or an ARP one.
+fn sender(frame: &Seen) -> IpAddr {
+    match frame.kind {
+        EtherType::ARP => frame.arp().sender.into(),
+        EtherType::IPV4 => frame.v4().0.src.into(),
+        _ => frame.v6().0.src.into(),
+    }
+}
+
+proptest::proptest! {
+    /// Whatever comes and goes in whatever order: what leaves does so from an address in use or from nobody's, routes lead to such a
+    /// one, nothing is due for ever, and without addresses nothing is open.
+    #[test]
+    fn whatever_comes_and_goes_nothing_leaves_from_what_is_not_ours(
+        steps in proptest::collection::vec((0..14u8, 0..5usize, proptest::prelude::any::<u8>()), 1..60),
+    ) {
+        let mut rig = Rig::new();
+        for each in steps {
+            step(&mut rig, each);
+            let in_use: Vec<IpAddr> = rig.stack.addresses(rig.on)
+                .filter(|(_, state)| matches!(state, AddressState::Preferred | AddressState::Deprecated))
+                .map(|(cidr, _)| cidr.address())
+                .collect();
+            // What left while time passed may have come from what is gone by now.
+            if each.0 >= 11 {
+                rig.device().frames.clear();
+            }
+            for frame in rig.drain() {
+                let from = sender(&frame);
+                proptest::prop_assert!(from.is_unspecified() || in_use.contains(&from), "{from}: {frame:?}");
+            }
+            rig.stack.check_memory();
+        }
+        let now = rig.now;
+        rig.stack.set_link(now, rig.on, true).unwrap();
+        let all: Vec<IpAddr> = rig.stack.addresses(rig.on).map(|(cidr, _)| cidr.address()).collect();
+        for own in all {
+            rig.stack.remove_address(now, rig.on, own).unwrap();
+        }
+        rig.advance(Duration::from_secs(1));
+        proptest::prop_assert_eq!(rig.stack.tcp_open_count(), 0);
+        proptest::prop_assert_eq!(rig.stack.routes(rig.on).filter(|route| route.via.is_none()).count(), 0);
+    }
+}
