@@ -124,7 +124,7 @@ impl Config {
     }
 
     /// Bytes that datagrams which come in fragments hold until they are whole, with what holding them costs (default 4 MiB,
-    /// Linux's `ipfrag_high_thresh`); one sender has a quarter of it at most, and the oldest give way.
+    /// Linux's `ipfrag_high_thresh`); one sender has a quarter of it at most in several of them, and the oldest give way.
     #[must_use]
     pub fn reassembly_bytes(self, bytes: usize) -> Self {
         Self {
@@ -133,8 +133,8 @@ impl Config {
         }
     }
 
-    /// Datagrams that come in fragments at one time (default 1024, docs/choices.md); one sender has a quarter of them at most, and the oldest
-    /// give way. With 0 each fragment is dropped.
+    /// Datagrams that come in fragments at one time (default 1024, docs/choices.md); one sender has a quarter of them at most, one at least,
+    /// and the oldest give way. With 0 each fragment is dropped.
     #[must_use]
     pub fn reassembly_datagrams(self, datagrams: usize) -> Self {
         Self {

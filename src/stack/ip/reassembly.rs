@@ -3,7 +3,8 @@
 //! RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2; RFC 8200 §4.5, RFC 5722 (overlaps), RFC 3168 §5.3 (ECN); RFC 8900 §3.7. *Owns* the
 //! pieces of incomplete datagrams and their deadlines. *Does not* parse, nor answer: what is to be told of a datagram stands in
 //! what it gives back.
-//! Invariants: bytes, datagrams and pieces are bounded, for one sender too, and the oldest gives way; no two pieces of a datagram
+//! Invariants: bytes, datagrams and pieces are bounded, for one sender too, and the oldest gives way, first of
+//! those of which nothing more is taken; no two pieces of a datagram
 //! overlap; a piece costs a search among its own datagram's, and no walk over others.
 
 use core::net::IpAddr;
@@ -29,7 +30,7 @@ const DATAGRAM_COST: usize = 2560;
 /// What a piece is charged beside its bytes.
 const PIECE_COST: usize = 128;
 
-/// *Fixed*: no link in use has so small an MTU that a datagram comes in more; 64 KiB over 296 bytes are 238.
+/// *Fixed*: no link in use has so small an MTU that a datagram comes in more; 64 KiB over 296 bytes are 241.
 const PIECES: usize = 256;
 
 /// *Fixed*: one sender has at most this share of everything, but for his only datagram.
@@ -135,6 +136,10 @@ pub(crate) struct Reassembly<H> {
     ages: BTreeMap<u64, Key>,
     /// The same for each sender.
     by_sender: BTreeSet<(IpAddr, u64)>,
+    /// Those of which all that is still to come is dropped: they give way first.
+    spoiled: BTreeSet<u64>,
+    /// The same for each sender.
+    spoiled_by_sender: BTreeSet<(IpAddr, u64)>,
     senders: HashMap<IpAddr, Use, KeyedState>,
     /// Pieces that pin a chunk, and how many bytes had come when they did.
     pinning: VecDeque<(u64, Key, u64, usize)>,
@@ -156,6 +161,8 @@ impl<H> Reassembly<H> {
             datagrams: HashMap::with_hasher(KeyedState::new(seed.key("reassembly"))),
             ages: BTreeMap::new(),
             by_sender: BTreeSet::new(),
+            spoiled: BTreeSet::new(),
+            spoiled_by_sender: BTreeSet::new(),
             senders: HashMap::with_hasher(KeyedState::new(seed.key("reassembly senders"))),
             pinning: VecDeque::new(),
             made: 0,
@@ -194,9 +201,8 @@ impl<H> Reassembly<H> {
         match datagram.pieces.add(piece.offset, data, piece.more) {
             Added::New => {}
             Added::Again => return Self::dropped(DropReason::FragmentDuplicate, 1),
-            Added::Overlap if key.src.is_ipv4() => return self.forget(key),
-            Added::Overlap => return self.spoil(key, DropReason::FragmentOverlap),
-            Added::TooMany => return self.spoil(key, DropReason::FragmentLimit),
+            Added::Overlap => return self.give_up(key, DropReason::FragmentOverlap),
+            Added::TooMany => return self.give_up(key, DropReason::FragmentLimit),
         }
         datagram.ecn.add(piece.ecn);
         datagram.head = datagram.head.take().or(piece.head);
@@ -259,7 +265,19 @@ impl<H> Reassembly<H> {
         self.charge(key, DATAGRAM_COST);
     }
 
-    /// Drops what there is of a datagram, and remembers to drop the rest: RFC 5722 §4, RFC 8200 §4.5.
+    /// Drops what there is of a datagram, and the piece that came; of IPv6's it remembers to drop the rest.
+    ///
+    /// RFC 5722 §4, RFC 8200 §4.5: "including those not yet received" is IPv6's. In IPv4 what comes with its Identification is as
+    /// likely the next one's: 16 bits come round within the lifetime (RFC 4963).
+    fn give_up(&mut self, key: Key, reason: DropReason) -> Taken<H> {
+        if key.src.is_ipv6() {
+            return self.spoil(key, reason);
+        }
+        let removed = self.remove(key);
+        let pieces = removed.map_or(0, |datagram| datagram.pieces.count());
+        Self::dropped(reason, 1 + pieces)
+    }
+
     fn spoil(&mut self, key: Key, reason: DropReason) -> Taken<H> {
         let Some(datagram) = self.datagrams.get_mut(&key) else {
             return Self::dropped(reason, 1);
@@ -270,20 +288,12 @@ impl<H> Reassembly<H> {
         let given_back = datagram.charge - DATAGRAM_COST;
         datagram.charge = DATAGRAM_COST;
         self.bytes -= given_back;
+        self.spoiled.insert(datagram.made);
+        self.spoiled_by_sender.insert((key.sender(), datagram.made));
         if let Some(sender) = self.senders.get_mut(&key.sender()) {
             sender.bytes -= given_back;
         }
         Self::dropped(reason, pieces)
-    }
-
-    /// Drops what there is of an IPv4 datagram that overlaps, and the piece that came.
-    ///
-    /// What comes with its Identification is as likely the next one's: 16 bits come round within the lifetime (RFC 4963), and RFC 5722's
-    /// "including those not yet received" is IPv6's.
-    fn forget(&mut self, key: Key) -> Taken<H> {
-        let removed = self.remove(key);
-        let pieces = removed.map_or(0, |datagram| datagram.pieces.count());
-        Self::dropped(DropReason::FragmentOverlap, 1 + pieces)
     }
 
     const fn dropped(reason: DropReason, pieces: usize) -> Taken<H> {
@@ -319,7 +329,8 @@ impl<H> Reassembly<H> {
         }
     }
 
-    /// The oldest give way: of this sender while it has more than its share, else of all.
+    /// The oldest give way, those first of which nothing more is taken: of this sender while it has more than its share in several, else
+    /// of all.
     fn make_room(&mut self, newest: Key) {
         let (bytes, datagrams) = (self.most_bytes, self.most_datagrams);
         loop {
@@ -328,13 +339,15 @@ impl<H> Reassembly<H> {
                 .get(&newest.sender())
                 .copied()
                 .unwrap_or_default();
-            let oldest = if sender.bytes > bytes / SENDERS
+            let has_others = sender.datagrams > 1;
+            let oldest = if has_others && sender.bytes > bytes / SENDERS
                 || sender.datagrams > (datagrams / SENDERS).max(1)
             {
-                let mut own = self.by_sender.range((newest.sender(), 0)..);
-                own.next().map(|&(_, made)| made)
+                let spoiled = first_of(&self.spoiled_by_sender, newest.sender());
+                spoiled.or_else(|| first_of(&self.by_sender, newest.sender()))
             } else if self.bytes > bytes || self.datagrams.len() > datagrams {
-                self.ages.keys().next().copied()
+                let spoiled = self.spoiled.first();
+                spoiled.or_else(|| self.ages.keys().next()).copied()
             } else {
                 return;
             };
@@ -350,6 +363,11 @@ impl<H> Reassembly<H> {
         let datagram = self.datagrams.remove(&key)?;
         self.ages.remove(&datagram.made);
         self.by_sender.remove(&(key.sender(), datagram.made));
+        if datagram.spoiled.is_some() {
+            self.spoiled.remove(&datagram.made);
+            self.spoiled_by_sender
+                .remove(&(key.sender(), datagram.made));
+        }
         self.bytes -= datagram.charge;
         if let Some(sender) = self.senders.get_mut(&key.sender()) {
             sender.bytes -= datagram.charge;
@@ -385,6 +403,12 @@ impl<H> Reassembly<H> {
             }
         }
     }
+}
+
+/// The oldest of one sender's.
+fn first_of(all: &BTreeSet<(IpAddr, u64)>, sender: IpAddr) -> Option<u64> {
+    let mut own = all.range((sender, 0)..=(sender, u64::MAX));
+    own.next().map(|&(_, made)| made)
 }
 
 /// Which ECN code points were seen, a bit for each.

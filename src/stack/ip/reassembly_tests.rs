@@ -312,6 +312,69 @@ fn where_few_datagrams_may_wait_one_does() {
     }
 }
 
+/// Nor does its share of bytes take a sender's only datagram: the bound of all does.
+///
+/// Covers: IP4-32
+#[test]
+fn one_datagram_may_have_all_the_bytes() {
+    for (most, kept) in [(128 << 10, true), (32 << 10, false)] {
+        let mut all = reassembly(most, 1024);
+        let mut last = None;
+        for start in (0..40_000).step_by(1480) {
+            let end = 40_000.min(start + 1480);
+            last = Some(all.add(at(0), 0, key(2, 1), piece(start..end, end < 40_000)));
+            assert!(all.held() <= most);
+        }
+        assert_eq!(whole(last.unwrap()).is_some(), kept, "{most}");
+    }
+    // Two are several: the older one gives way.
+    let mut all = reassembly(128 << 10, 1024);
+    for id in [1, 2] {
+        for nth in 0..12 {
+            let range = nth * 1480..(nth + 1) * 1480;
+            let _ = all.add(at(0), 0, key(2, id), piece(range, true));
+        }
+    }
+    assert_eq!((all.datagrams.len(), all.take_evicted()), (1, 12));
+}
+
+/// Those of which nothing more is taken go first, whoever is older; no index remembers one that is gone.
+#[test]
+fn what_is_spoiled_gives_way_first() {
+    for own in [true, false] {
+        let most = if own { 16 } else { 4 };
+        let mut all = reassembly(4 * MIB, most);
+        let from = |n: u32| key6(&format!("fd0{}::2", if own { 0 } else { n }), n);
+        for n in 1..=3 {
+            let _ = all.add(at(0), 0, from(n), piece(0..1480, true));
+        }
+        let spoilt = all.add(at(0), 0, from(2), piece(8..16, true));
+        assert_eq!(reason(&spoilt), Some((DropReason::FragmentOverlap, 2)));
+        for n in 4..=5 {
+            let _ = all.add(at(0), 0, from(n), piece(0..1480, true));
+        }
+        assert_eq!(all.take_evicted(), 0, "it had no pieces");
+        assert!(!all.datagrams.contains_key(&from(2)) && all.datagrams.contains_key(&from(1)));
+        assert!(all.spoiled.is_empty() && all.spoiled_by_sender.is_empty());
+        let again = all.add(at(1), 0, from(1), piece(8..16, true));
+        assert!(reason(&again).is_some() && all.spoiled.len() == 1);
+        while all.expire(at(70)).is_some() {}
+        assert!(all.spoiled.is_empty() && all.spoiled_by_sender.is_empty());
+    }
+}
+
+/// In IPv4 the next datagram may have the same Identification: 257 pieces shut it no more than two that overlap.
+#[test]
+fn too_many_pieces_in_ipv4_poison_no_identification() {
+    let mut all = reassembly(4 * MIB, 1024);
+    for nth in 0..=PIECES {
+        let _ = all.add(at(0), 0, key(2, 1), piece(nth * 8..nth * 8 + 8, true));
+    }
+    let _ = all.add(at(0), 0, key(2, 1), piece(0..1480, true));
+    let last = all.add(at(0), 0, key(2, 1), piece(1480..1488, false));
+    assert!(whole(last).is_some());
+}
+
 #[test]
 fn of_many_senders_the_oldest_datagram_gives_way() {
     let mut all = reassembly(4 * MIB, 64);
