@@ -86,15 +86,18 @@ impl Net {
 
     /// A packet said something about a neighbour; returns whether that is taken for true.
     pub(crate) fn heard(&mut self, now: Instant, key: NeighbourKey, heard: Heard) -> bool {
-        // What nobody asked for proves nothing, whatever it says of itself (RFC 4861 §7.2.5).
-        let asked = self.neighbours.awaits(key);
+        let solicited = matches!(
+            heard,
+            Heard::Advertises {
+                solicited: true,
+                ..
+            }
+        );
+        // What nobody asked for proves nothing, whatever it says of itself; nor does what the table makes nothing of
+        // (RFC 4861 §7.2.5).
+        let asked = solicited && self.neighbours.awaits(key);
         let taken = self.neighbours.heard(now, &mut self.timers, key, heard);
-        if asked
-            && let Heard::Advertises {
-                solicited: true, ..
-            } = heard
-            && self.paths.gateway_answered(key.0, key.1)
-        {
+        if asked && self.neighbours.is_reachable(key) && self.paths.gateway_answered(key.0, key.1) {
             let back = Change::GatewayBack(key.1);
             self.notices.push_back(Notice::Change(key.0, back));
         }

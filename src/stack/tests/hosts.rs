@@ -555,3 +555,72 @@ fn r59_what_nobody_asked_for_revives_no_gateway() {
     let dead = |rig: &Rig| rig.stack.net.paths.routes.is_dead(rig.now, on, first);
     assert!(dead(&rig));
 }
+
+/// Covers: NDP-29, IP4-42. An answer that says no link address resolves nothing (RFC 4861 §7.2.5): it brings no gateway back
+/// either.
+#[test]
+fn r59_an_answer_that_resolves_nothing_revives_no_gateway() {
+    let gateways = |config: InterfaceConfig| {
+        let first = config.gateway("fd00::2".parse().unwrap());
+        first.gateway("fd00::254".parse().unwrap())
+    };
+    let mut rig = Rig::with(gateways);
+    let (on, first) = (rig.on, IpAddr::V6(PEER6));
+    let now = rig.now;
+    rig.stack.net.paths.gateway_failed(now, on, first);
+    // Who comes anew tries it again by now, and asks.
+    rig.advance(Duration::from_secs(61));
+    let id = rig
+        .stack
+        .udp_bind("[::]:0".parse().unwrap(), UdpOptions::new())
+        .unwrap();
+    let to = "[2001:db8::1]:7".parse().unwrap();
+    rig.stack.udp_send_to(rig.now, id, Some(to), b"x").unwrap();
+    rig.drain();
+    let via = |rig: &Rig| {
+        let routes = &rig.stack.net.paths.routes;
+        routes.lookup_again(to.ip(), on).map(|(_, via)| via)
+    };
+    let second = "fd00::254".parse().unwrap();
+    let message = Message::NeighborAdvertisement {
+        flags: ipv6::ndp::NeighborFlags::SOLICITED,
+        target: PEER6,
+        options: ipv6::ndp::Options::new(&[]),
+    };
+    rig.receive(ndp_frame(PEER_MAC, PEER6, OURS6, message));
+    assert_eq!(via(&rig), Some(second));
+    let solicited = ipv6::ndp::NeighborFlags::SOLICITED;
+    rig.receive(advertisement(solicited, PEER_MAC, PEER6, OURS6));
+    assert_eq!(via(&rig), Some(first));
+}
+
+/// Covers: NDP-29 (RFC 4861 §7.2.5), IP4-42. Nor does one that names another link address without the Override flag, while the
+/// known one is probed: it is ignored.
+#[test]
+fn r59_an_answer_for_another_station_revives_no_gateway() {
+    use ipv6::ndp::{NeighborFlags, Options};
+    let (first, second): (IpAddr, IpAddr) = (PEER6.into(), "fd00::254".parse().unwrap());
+    let far: IpAddr = "2001:db8::1".parse().unwrap();
+    let mut rig = Rig::with(|config| config.gateway(first).gateway(second));
+    rig.introduce();
+    let (on, now) = (rig.on, rig.now);
+    rig.stack.net.paths.gateway_failed(now, on, first);
+    rig.advance(Duration::from_secs(61));
+    let local = "[::]:0".parse().unwrap();
+    let id = rig.stack.udp_bind(local, UdpOptions::new()).unwrap();
+    let to = Some(SocketAddr::new(far, 7));
+    rig.stack.udp_send_to(rig.now, id, to, b"x").unwrap();
+    rig.advance(Duration::from_secs(5));
+    let own = Options::source_link_address_bytes(OUR_MAC);
+    let probe = Message::NeighborSolicitation {
+        target: PEER6,
+        options: Options::new(&own),
+    };
+    assert_eq!(rig.drain().pop().unwrap().icmp6().1, Icmpv6::Ndp(probe));
+    let solicited = NeighborFlags::SOLICITED;
+    rig.receive(advertisement(solicited, OTHER_MAC, PEER6, OURS6));
+    let way = |rig: &Rig| rig.stack.net.paths.routes.lookup_again(far, on).unwrap().1;
+    assert_eq!(way(&rig), second);
+    rig.receive(advertisement(solicited, PEER_MAC, PEER6, OURS6));
+    assert_eq!(way(&rig), first);
+}

@@ -571,6 +571,26 @@ fn r60_all_queues_together_are_bounded_in_bytes() {
     assert_eq!(rig.drops(DropReason::NeighbourUnresolved), 3200);
 }
 
+/// r60: nor is the last packet of each a long one, once the bytes of all are used up.
+#[test]
+fn r60_the_last_packet_of_each_is_bounded() {
+    let config = Config::new(Seed::from_number(1)).neighbour_queue_bytes(10_000);
+    let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .link_local(false)
+        .address("10.0.0.1/8".parse().unwrap());
+    let mut rig = Rig::bare(config, interface);
+    for n in 0..50 {
+        send(&mut rig, &format!("10.1.0.{n}:7"), &[7; 30_000]);
+        rig.drain();
+    }
+    assert_eq!(rig.stack.net.neighbours.queued(), 30_000);
+    assert_eq!(rig.drops(DropReason::NeighbourUnresolved), 49);
+    send(&mut rig, "10.1.0.1:7", &[7; 2048]);
+    rig.drain();
+    assert_eq!(rig.stack.net.neighbours.queued(), 32_048);
+}
+
 /// r59: a table full of neighbours that answered once and were forgotten takes new ones.
 #[test]
 fn r59_neighbours_that_nobody_sends_to_give_way_when_their_time_is_over() {

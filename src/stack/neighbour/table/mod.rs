@@ -36,6 +36,9 @@ use waiting::Waiting;
 const MAX_SOLICIT: u8 = 3;
 /// DELAY_FIRST_PROBE_TIME, RFC 4861 §10.
 const DELAY_FIRST_PROBE: Duration = Duration::from_secs(5);
+/// *Fixed*: payload bytes of the one packet that a neighbour keeps when all queues together are full: more than most
+/// links carry at once.
+const LAST_PACKET: usize = 2048;
 
 /// RFC 4861 §7.3.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,14 +173,16 @@ impl Neighbours {
     /// Queues a packet for an unresolved entry; the oldest gives way (RFC 4861 §7.2.2). Its payload is
     /// copied, for it may be a small part of a large buffer.
     pub(crate) fn queue(&mut self, id: RawId, mut packet: OwnedPacket) {
-        let Some(entry) = self.entries.get_mut(id) else {
+        let crowded = self.queued > self.queue_bytes;
+        let entry = self.entries.get_mut(id);
+        let Some(entry) = entry.filter(|_| !crowded || packet.payload.len() <= LAST_PACKET) else {
             self.effects.push_back(Effect::Drop);
             return;
         };
         packet.payload = Bytes::copy_from_slice(&packet.payload);
         self.queued += packet.payload.len();
         let queue = &mut entry.waiting.get_or_insert_default().queue;
-        // Each neighbour keeps its last packet, whatever the others hold (r60).
+        // Each neighbour keeps its last packet, whatever the others hold (r60), but none that goes in many fragments.
         let most = if self.queued > self.queue_bytes {
             1
         } else {
@@ -223,6 +228,12 @@ impl Neighbours {
             entry.proven = true;
             timers.set(timer(id), None);
         }
+    }
+
+    /// Is it known to answer, by what it said last?
+    pub(crate) fn is_reachable(&self, key: NeighbourKey) -> bool {
+        let entry = self.index.get(key).and_then(|id| self.entries.get(id));
+        entry.is_some_and(|entry| matches!(entry.state, State::Reachable { .. }))
     }
 
     /// Does an answer of this neighbour answer a question of ours?
