@@ -63,18 +63,14 @@ impl Identifications {
         }
     }
 
-    /// The next one between these; IPv4 has room for the low 16 bits.
-    pub(in crate::stack) fn next(&mut self, ends: (IpAddr, IpAddr), protocol: Protocol) -> u32 {
-        self.reserve(ends, protocol, 1)
-    }
-
-    /// The first of the next so many.
-    pub(in crate::stack) fn reserve(
+    /// The first of the next so many between these, which are others' once they are [spent](Self::spend); IPv4 has
+    /// room for the low 16 bits.
+    pub(in crate::stack) fn draw(
         &mut self,
         (src, dst): (IpAddr, IpAddr),
         protocol: Protocol,
         many: usize,
-    ) -> u32 {
+    ) -> Drawn {
         // RFC 791 §3.2 has one for each protocol; RFC 8200 §4.5 for each pair of addresses.
         let protocol = if dst.is_ipv4() { protocol.0 } else { 0 };
         let hash = |state: &KeyedState, dst: IpAddr| state.hash_one((src, dst, protocol));
@@ -83,12 +79,37 @@ impl Identifications {
         // RFC 7739 §5.3: who has a whole prefix finds out no other's counter by trying all of his addresses.
         let shared = hash(&self.bucket, prefix(dst));
         let bucket = usize::try_from(shared % COUNTERS as u64).unwrap_or(0);
-        let counter = &mut self.counters[bucket];
         // RFC 6864 §4.2: a datagram that is sent again is another one.
-        let first = counter.wrapping_add(1);
-        *counter = counter.wrapping_add(u32::try_from(many).unwrap_or(u32::MAX));
-        low(hash(&self.start, dst)).wrapping_add(first)
+        let next = self.counters[bucket].wrapping_add(1);
+        Drawn {
+            bucket,
+            many: u32::try_from(many).unwrap_or(u32::MAX),
+            first: low(hash(&self.start, dst)).wrapping_add(next),
+        }
     }
+
+    /// One that is spent at once.
+    #[cfg(test)]
+    pub(in crate::stack) fn next(&mut self, ends: (IpAddr, IpAddr), protocol: Protocol) -> u32 {
+        let drawn = self.draw(ends, protocol, 1);
+        self.spend(&drawn);
+        drawn.first
+    }
+
+    /// What these were drawn for has left: nothing else gets them. A device that has no room spends none.
+    pub(in crate::stack) fn spend(&mut self, drawn: &Drawn) {
+        if let Some(counter) = self.counters.get_mut(drawn.bucket) {
+            *counter = counter.wrapping_add(drawn.many);
+        }
+    }
+}
+
+/// Identifications for what is about to leave.
+#[derive(Debug)]
+pub(in crate::stack) struct Drawn {
+    bucket: usize,
+    many: u32,
+    pub(in crate::stack) first: u32,
 }
 
 impl Net {
@@ -125,17 +146,21 @@ impl Net {
         let extension = if ends.1.is_ipv6() { FRAGMENT_LEN } else { 0 };
         let room = mtu.saturating_sub(header_len(ends.1) + extension);
         let payload = packet.payload.first().cloned().unwrap_or_default();
+        let drawn = self.identifications.draw(ends, packet.protocol, 1);
         let mut leaving = Leaving {
             mac,
             flow: *packet.flow,
             protocol: packet.protocol,
             header: summed(packet, &payload),
             payload,
-            id: self.identifications.next(ends, packet.protocol),
+            id: drawn.first,
             size: (room & !7).max(8),
             left: 0,
         };
         let sent = self.transmit_fragments(now, on, &mut leaving, out)?;
+        if sent != Delivery::Full || leaving.left > 0 {
+            self.identifications.spend(&drawn);
+        }
         if sent == Delivery::Full && leaving.left > 0 {
             self.interfaces[on.index()].line.leaving = Some(Box::new(leaving));
             return Ok(Delivery::Taken);

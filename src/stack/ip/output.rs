@@ -278,7 +278,7 @@ impl Net {
     ) -> Result<Delivery, DeviceError> {
         let payload_len: usize = packet.payload.iter().map(Bytes::len).sum();
         let len = packet.header.len() + payload_len;
-        let mut id = 0;
+        let mut drawn = None;
         if packet.fragmenting != Fragmenting::Never {
             let dst = packet.flow.dst;
             let mtu = self.path_mtu(on, dst);
@@ -292,7 +292,7 @@ impl Net {
                     payload_len.div_ceil(usize::from(size.get())).max(1)
                 });
                 let ends = (packet.flow.src, dst);
-                id = self.identifications.reserve(ends, packet.protocol, many);
+                drawn = Some(self.identifications.draw(ends, packet.protocol, many));
             }
         }
         let interface = &self.interfaces[on.index()];
@@ -302,13 +302,18 @@ impl Net {
             IpAddr::V6(_) => EtherType::IPV6,
         };
         let ip = mac.map_or(0, |mac| link_header(interface, mac, ether_type, buf));
+        let id = drawn.as_ref().map_or(0, |drawn| drawn.first);
         let (start, pseudo) = ip_header(packet, id, len, ip, buf);
         let end = start + packet.header.len();
         buf[start..end].copy_from_slice(packet.header);
         let meta = finish_checksum(interface, packet, start, pseudo, &mut buf[start..end]);
         let frame = TxFrame::new(&buf[..end], packet.payload, meta);
         let sent = out.transmit(now, &frame)?;
-        Ok(self.account(sent, end + payload_len))
+        let delivery = self.account(sent, end + payload_len);
+        if let Some(drawn) = drawn.filter(|_| delivery != Delivery::Full) {
+            self.identifications.spend(&drawn);
+        }
+        Ok(delivery)
     }
 
     pub(super) fn account(&mut self, sent: Sent, len: usize) -> Delivery {
