@@ -85,8 +85,12 @@ impl Net {
             _ => None,
         };
         let error = error.map(|mut error| {
-            // A path that carries less than an error has is one for fragments.
-            error.fragmenting = Fragmenting::Here;
+            // A path that carries less than an error has is one for fragments. Nobody hears that a router refused an error:
+            // IPv4's may be cut on its way (Linux's have no DF either).
+            error.fragmenting = match error.flow.dst {
+                IpAddr::V4(_) => Fragmenting::Anywhere,
+                IpAddr::V6(_) => Fragmenting::Here,
+            };
             error
         });
         if error.is_some_and(|error| self.queue_packet(on, error)) {

@@ -2,7 +2,7 @@
 //! quote.
 //!
 //! RFC 792, RFC 1122 §3.2.2, RFC 1812 §4.3.2 (sending, rate); RFC 4443 §2.4; RFC 5927 §4, RFC 6633
-//! (what is believed). *Does not* know sockets.
+//! (what is believed). *Owns* the messages that no socket sends, and how many of them leave. *Does not* know sockets.
 //!
 //! | file | owns |
 //! |---|---|

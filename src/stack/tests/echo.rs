@@ -206,6 +206,17 @@ fn a_closed_port_is_unreachable_with_the_packet_quoted() {
     }
 }
 
+/// Nobody hears that a router refused an error: IPv4's may be cut on its way.
+#[test]
+fn an_error_over_ipv4_has_no_df() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", &[1; 1400]));
+    let error = rig.only();
+    let (fields, message) = error.v4();
+    assert_eq!((message[0], fields.dont_fragment), (3, false));
+}
+
 /// Covers: IC4-7: an error has TOS 0, whatever the packet that it is about had.
 #[test]
 fn errors_are_sent_with_tos_0() {
