@@ -8,6 +8,7 @@
 use super::Stack;
 use super::ids::InterfaceId;
 use super::interface::{Asks, Frame, Had, Outgoing, Ready};
+use super::ip;
 use super::packet::Delivery;
 use crate::base::Instant;
 use crate::device::{DeviceError, Transmit};
@@ -121,14 +122,13 @@ impl Stack {
                 }
                 continue;
             }
-            let outbox = self.net.interfaces[on.index()].line.take_turn();
-            let turn = if outbox {
+            // Whose turn it is a full device does not change.
+            let turn = if self.net.interfaces[on.index()].line.is_turn_of_outbox() {
                 self.transmit_outbox(now, on, out, &mut budget)?
             } else {
                 self.transmit_ready(now, on, out, &mut budget)?
             };
             if turn == Turn::Full {
-                self.net.interfaces[on.index()].line.give_turn_back();
                 more = More::DeviceFull;
                 break;
             }
@@ -172,7 +172,9 @@ impl Stack {
             if self.net.send_arp(now, on, to, &packet, out)? == Delivery::Full {
                 return Ok(Turn::Full);
             }
-            self.net.interfaces[on.index()].line.outbox.drop_first();
+            let line = &mut self.net.interfaces[on.index()].line;
+            line.outbox.drop_first();
+            line.outbox_had(1);
             self.count_left(now, on, asks);
             budget.spend(1);
             return Ok(Turn::Done);
@@ -183,21 +185,32 @@ impl Stack {
         let Frame::Packet(packet) = frame else {
             return Ok(Turn::Done);
         };
+        let dst = packet.flow.dst;
+        let mtu = self.net.path_mtu(on, dst);
         let segment = packet.segment.map(|size| {
             let kind = SegmentKind::Udp;
             Segmentation { kind, size }
         });
         let device = &self.net.interfaces[on.index()].line.capabilities;
         let cost = device.cost(packet.payload.len(), segment);
+        // Each fragment is a frame, whether the device takes all of them now or not.
+        let frames = match segment {
+            None => packet
+                .payload
+                .len()
+                .div_ceil(mtu.saturating_sub(ip::header_len(dst)).max(1)),
+            Some(_) => 1,
+        };
         let before = self.net.counters.fragments_sent;
-        if let Err(packet) = self.net.send_owned(now, on, packet, out)? {
+        let refused = self.net.send_owned(now, on, packet, out)?.err();
+        let line = &mut self.net.interfaces[on.index()].line;
+        if let Some(packet) = refused {
             let frame = Frame::Packet(packet);
-            let outbox = &mut self.net.interfaces[on.index()].line.outbox;
-            outbox.put_back(place, Outgoing { frame, asks });
+            line.outbox.put_back(place, Outgoing { frame, asks });
             return Ok(Turn::Full);
         }
+        line.outbox_had(cost.max(frames));
         self.count_left(now, on, asks);
-        // Each fragment is a frame.
         budget.spend(cost.max(self.net.fragments_since(before)));
         Ok(Turn::Done)
     }
@@ -227,24 +240,26 @@ impl Stack {
             Ready::Udp(index) => self.transmit_udp(now, on, index, out, budget),
             Ready::Farewells => self.transmit_farewells(now, on, out, budget),
         };
-        let line = &mut self.net.interfaces[on.index()].line.ready;
+        let line = &mut self.net.interfaces[on.index()].line;
         match turn {
             Ok(SenderTurn::Done | SenderTurn::Waiting) => {
                 // Ten thousand that are woken and may not send are a long line as well.
                 budget.charge_a_try(before);
+                line.socket_had();
                 Ok(Turn::Done)
             }
             Ok(SenderTurn::More) => {
-                line.push(ready);
+                line.ready.push(ready);
                 budget.charge_a_try(before);
+                line.socket_had();
                 Ok(Turn::Done)
             }
             Ok(SenderTurn::Full) => {
-                line.push_front(ready, budget.turn);
+                line.ready.push_front(ready, budget.turn);
                 Ok(Turn::Full)
             }
             Err(error) => {
-                line.push_front(ready, budget.turn);
+                line.ready.push_front(ready, budget.turn);
                 Err(error)
             }
         }

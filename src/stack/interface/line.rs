@@ -13,6 +13,9 @@ use crate::device::Capabilities;
 use crate::stack::ids::RawId;
 use crate::stack::ip::Leaving;
 
+/// What a turn costs at least, in small frames: as many as a UDP socket sends in one.
+const TURN: usize = 8;
+
 /// A device as senders see it.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -29,8 +32,8 @@ pub(crate) struct Line {
     pub(crate) outbox: Outbox,
     /// What the device had no room for of a datagram in fragments: it is next, before all others.
     pub(in crate::stack) leaving: Option<Box<Leaving>>,
-    /// Whose turn it is next: the outbox's, else the ready list's.
-    outbox_turn: bool,
+    /// What the outbox has had, in small frames, that sockets which wait have not had since: the next turns are theirs.
+    ahead: usize,
 }
 
 impl Line {
@@ -44,7 +47,7 @@ impl Line {
             farewells: VecDeque::new(),
             outbox: Outbox::new(outbox_limit),
             leaving: None,
-            outbox_turn: true,
+            ahead: 0,
         }
     }
 
@@ -71,14 +74,22 @@ impl Line {
     }
 
     /// Is it the outbox's turn? It and the sockets take turns, while both have something.
-    pub(crate) fn take_turn(&mut self) -> bool {
-        self.outbox_turn = !self.outbox_turn;
-        let other = self.ready.is_empty();
-        !self.outbox.is_empty() && (other || self.outbox_turn)
+    pub(crate) fn is_turn_of_outbox(&self) -> bool {
+        !self.outbox.is_empty() && (self.ahead == 0 || self.ready.is_empty())
     }
 
-    /// The device was full: the same one is first when it takes frames again.
-    pub(crate) const fn give_turn_back(&mut self) {
-        self.outbox_turn = !self.outbox_turn;
+    /// The outbox had a turn that cost so much. One packet may go in many fragments: the sockets that wait have as many turns
+    /// as that is worth, while a flood of them comes.
+    pub(crate) fn outbox_had(&mut self, cost: usize) {
+        self.ahead = if self.ready.is_empty() {
+            0
+        } else {
+            cost.max(TURN)
+        };
+    }
+
+    /// A socket had a turn.
+    pub(crate) const fn socket_had(&mut self) {
+        self.ahead = self.ahead.saturating_sub(TURN);
     }
 }

@@ -1,7 +1,7 @@
 //! What the stack itself has to send over one interface, in a line for each class.
 //!
 //! *Owns* who gets in and whose turn it is. *Does not* send. Invariants: the classes together hold no
-//! more than the limit, and each always finds its reserve, so that no peer silences one by what makes
+//! more packets than the limit and no more bytes than a fixed number, and each always finds its reserve, so that no peer silences one by what makes
 //! us send of another; what waited for a neighbour has as much room again; a step costs the
 //! same however long the lines are.
 
@@ -41,8 +41,11 @@ impl Class {
 const CLASSES: usize = 5;
 /// Those that the limit bounds together.
 const BOUNDED: usize = Class::Resolved as usize;
-/// One part in this many of the limit is each class's own.
+/// One part in this many of each limit is each class's own.
 const RESERVE: usize = 8;
+/// *Fixed*: payload bytes of the classes that are bounded together, and again of what waited for neighbours. An eighth
+/// is more than the longest packet.
+const BYTES: usize = 2 << 20;
 
 /// What waits.
 #[derive(Clone, Debug)]
@@ -50,6 +53,16 @@ pub(crate) struct Outgoing {
     pub(crate) frame: Frame,
     /// Who counts it once it has left.
     pub(crate) asks: Option<Asks>,
+}
+
+impl Outgoing {
+    /// Bytes of its payload.
+    fn bytes(&self) -> usize {
+        match &self.frame {
+            Frame::Packet(packet) => packet.payload.len(),
+            Frame::Arp(..) => 0,
+        }
+    }
 }
 
 /// A packet that lacks its link header.
@@ -79,6 +92,8 @@ pub(crate) struct Outbox {
     occupied: u8,
     /// Packets in the lines that the limit bounds together.
     held: usize,
+    /// Payload bytes in each line.
+    bytes: [usize; CLASSES],
     limit: usize,
     /// The line that comes next.
     turn: usize,
@@ -90,6 +105,7 @@ impl Outbox {
             lines: Default::default(),
             occupied: 0,
             held: 0,
+            bytes: [0; CLASSES],
             limit,
             turn: 0,
         }
@@ -97,8 +113,10 @@ impl Outbox {
 
     /// Puts a packet last in its line if there is room; says whether there was.
     pub(crate) fn push(&mut self, class: Class, outgoing: Outgoing) -> bool {
-        let room = self.has_room(class);
+        let bytes = outgoing.bytes();
+        let room = self.has_room(class) && self.has_room_for(class, bytes);
         if room {
+            self.bytes[class as usize] += bytes;
             self.lines[class as usize].push_back(outgoing);
             self.occupied |= 1 << class as u8;
             self.held += usize::from(class != Class::Resolved);
@@ -121,6 +139,18 @@ impl Outbox {
         };
         let bounded = self.lines[..BOUNDED].iter();
         bounded.enumerate().map(taken).sum::<usize>() < self.limit
+    }
+
+    /// The same of so many bytes more.
+    fn has_room_for(&self, class: Class, bytes: usize) -> bool {
+        let own = class as usize;
+        let after = self.bytes[own] + bytes;
+        if class == Class::Resolved {
+            return after <= BYTES;
+        }
+        let others = (0..BOUNDED).filter(|&at| at != own);
+        let claimed = others.map(|at| self.bytes[at].max(BYTES / RESERVE));
+        after + claimed.sum::<usize>() <= BYTES
     }
 
     #[inline]
@@ -156,6 +186,7 @@ impl Outbox {
     #[inline]
     fn take_from(&mut self, at: usize) -> Option<Outgoing> {
         let outgoing = self.lines[at].pop_front();
+        self.bytes[at] -= outgoing.as_ref().map_or(0, Outgoing::bytes);
         self.held -= usize::from(at < BOUNDED && outgoing.is_some());
         if self.lines[at].is_empty() {
             self.occupied &= !(1 << at);
@@ -172,6 +203,7 @@ impl Outbox {
 
     /// Back to where it was: the device is full.
     pub(crate) fn put_back(&mut self, Place(at): Place, outgoing: Outgoing) {
+        self.bytes[at] += outgoing.bytes();
         self.lines[at].push_front(outgoing);
         self.occupied |= 1 << at;
         self.held += usize::from(at < BOUNDED);
@@ -187,6 +219,8 @@ pub(crate) struct Place(usize);
 mod tests {
     use super::*;
     use crate::base::{Random, Seed};
+    use crate::stack::packet::Flow;
+    use bytes::Bytes;
     use core::net::Ipv4Addr;
 
     fn some() -> Outgoing {
@@ -283,6 +317,42 @@ mod tests {
             }
         }
         assert_eq!(fullest, LIMIT);
+    }
+
+    /// Whoever fills it with the longest packets first: each class finds its reserve of bytes, and all keep their bound.
+    #[test]
+    fn each_class_has_its_bytes_and_all_their_bound() {
+        let long = || {
+            let ip = Ipv4Addr::UNSPECIFIED.into();
+            let flow = Flow {
+                src: ip,
+                dst: ip,
+                next_hop: ip,
+                ttl: 64,
+                tos: 0,
+            };
+            let payload = Bytes::from_static(&[0; 65_507]);
+            Outgoing {
+                frame: Frame::Packet(OwnedPacket::new(flow, Protocol::ICMP, &[], payload)),
+                asks: None,
+            }
+        };
+        for first in ALL {
+            let mut outbox = Outbox::new(1 << 20);
+            let mut held = [0; CLASSES];
+            for class in core::iter::once(first).chain(ALL) {
+                while outbox.push(class, long()) {
+                    held[class as usize] += 1;
+                }
+                assert!(held[class as usize] >= 4, "{class:?} after {first:?}");
+                assert!(outbox.push(class, some()), "what has no payload");
+            }
+            let bounded = held[..4].iter().sum::<usize>() * 65_507;
+            assert!(bounded <= BYTES && bounded > BYTES / 2, "{bounded}");
+            assert_eq!(held[4], BYTES / 65_507);
+            while outbox.pop().is_some() {}
+            assert_eq!(outbox.bytes, [0; CLASSES]);
+        }
     }
 
     /// docs/limits.md

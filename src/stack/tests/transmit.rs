@@ -187,6 +187,53 @@ fn nobody_starves() {
     );
 }
 
+/// A packet of the stack's own that goes in many fragments costs as many turns as it is worth: a flood of large echo requests
+/// leaves the sockets at least as many frames.
+#[test]
+fn what_goes_in_many_fragments_is_paid_with_turns() {
+    let order = |room: usize| {
+        // No turn is cut short by a budget.
+        let config = Config::new(Seed::from_number(1)).transmit_budget(10_000);
+        let mut rig = Rig::configured(config);
+        rig.introduce();
+        rig.device().room = Some(0);
+        let ping = rig.stack.ping_open(PingOptions::new()).unwrap();
+        for seq in 0..4 {
+            let data = Bytes::from(vec![1; 60_000]);
+            rig.stack
+                .ping_send(rig.now, ping, PEER.into(), None, seq, data)
+                .unwrap();
+        }
+        for port in [5, 6] {
+            let local = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
+            let options = UdpOptions::new().send_buffer(1 << 20);
+            let id = rig.stack.udp_bind(local, options).unwrap();
+            for _ in 0..200 {
+                rig.stack
+                    .udp_send_to(rig.now, id, Some(addr("10.0.0.2:7")), &[0])
+                    .unwrap();
+            }
+        }
+        let mut kinds = Vec::new();
+        while rig.stack.wants_transmit(rig.on) {
+            rig.device().room = Some(room);
+            kinds.extend(rig.drain().iter().map(|seen| seen.packet[9]));
+        }
+        kinds
+    };
+    let free = order(usize::MAX);
+    // 41 fragments each, and six turns of eight in between.
+    let runs: Vec<_> = free
+        .chunk_by(|a, b| a == b)
+        .map(|run| (run[0], run.len()))
+        .collect();
+    let pair = [(1, 41), (17, 48)];
+    assert_eq!(runs[..6], [pair, pair, pair].concat(), "{runs:?}");
+    for room in [1, 7, 50] {
+        assert_eq!(order(room), free, "room for {room}");
+    }
+}
+
 /// A device that has room for a few frames at a time changes nothing in whose turn it is: the rest of a turn is
 /// what its owner has left of it, not a new one.
 #[test]
@@ -259,6 +306,38 @@ fn a_full_outbox_counts() {
     // An eighth is kept for each of three other classes.
     assert_eq!(rig.drops(DropReason::OutboxFull), 300 - 160);
     assert_eq!(rig.drain().len(), 160);
+}
+
+/// In bytes as well: what waits holds 2 MiB, and as much again where neighbours answered, whatever each holds.
+#[test]
+fn the_outbox_is_bounded_in_bytes() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    rig.device().room = Some(0);
+    let ping = rig.stack.ping_open(PingOptions::new()).unwrap();
+    let mut taken = 0;
+    let ask = |rig: &mut Rig, len: usize| {
+        let data = Bytes::from(vec![1; len]);
+        let sent = rig
+            .stack
+            .ping_send(rig.now, ping, PEER.into(), None, 1, data);
+        sent.is_ok()
+    };
+    while ask(&mut rig, 60_000) {
+        taken += 60_000;
+    }
+    assert!((1 << 20..2 << 20).contains(&taken), "{taken}");
+    // What others have to say still finds room, and what is small.
+    rig.receive(ping_from(PEER));
+    rig.receive(arp_frame(&arp::Packet::request(PEER_MAC, PEER, OURS)));
+    assert_eq!(
+        rig.drops(DropReason::OutboxFull),
+        1,
+        "the ping that was refused"
+    );
+    rig.device().room = None;
+    rig.drain();
+    assert!(ask(&mut rig, 60_000));
 }
 
 fn ping_from(peer: Ipv4Addr) -> Vec<u8> {
