@@ -84,6 +84,11 @@ mod tests {
         for (bytes, expected, why) in rows {
             assert_eq!(names(bytes), expected, "{why}");
         }
+        // A length above 63 is none, whatever bytes follow: RFC 1035 §4.1.4 has pointers there.
+        for len in [64, 0x80, 0xc0] {
+            let label = [&[len][..], &vec![b'a'; usize::from(len)], &[0]].concat();
+            assert_eq!(names(&label), [""; 0], "{len}");
+        }
         assert_eq!(names(&most)[0].len(), 253);
         assert_eq!(names(&more), Vec::<String>::new());
     }
