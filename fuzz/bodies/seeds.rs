@@ -462,7 +462,7 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
     let open6 = [5, 0, 0, 30, 1, 0, 0, 0, 0, 0, 32, 0, 0, 0, 6];
     // Connect to a neighbour; SYN-ACK (which `^ ACK` makes of 2); writes before and after.
     let connect = [4, 0, 0, 0, 7, 0, 3, 32, 0, 2, 0, 7, 0, 4];
-    let rows: [(&str, u8, Vec<u8>); 19] = [
+    let rows: [(&str, u8, Vec<u8>); 20] = [
         ("listen", 0, open.to_vec()),
         ("listen6", 0, open6.to_vec()),
         ("listen-ip", 1, open.to_vec()),
@@ -567,6 +567,17 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
             [
                 &connect[..8],
                 &[28, 3, 0, 3, 0, 0, 0, 17, 0, 28, 0, 1, 0, 5],
+            ]
+            .concat(),
+        ),
+        (
+            "routers",
+            0x40,
+            [
+                // All that one may tell, of a prefix, an MTU, a route, DNS; a second one; a redirect to it.
+                &[35, 0, 0x60, 2, 64, 8, 0, 0, 1, 0, 1, 0, 0xc0, 3, 2, 2, 0][..],
+                &[3, 4, 0, 2, 8, 3, 4, 0, 0, 0, 3, 5, 1, 3, 2, 10, 2, 12],
+                &[35, 1, 0x10, 2, 64, 0, 0, 0, 35, 0, 1, 1, 1, 0, 2, 20, 3, 3],
             ]
             .concat(),
         ),

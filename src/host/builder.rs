@@ -106,6 +106,15 @@ where
         self
     }
 
+    /// Routers are asked for, and what they say is heeded
+    /// ([`InterfaceConfig::router_discovery`]): addresses, routers, MTU, DNS. Without an address that is given,
+    /// [`Host::wait_ready`] waits for one that is made of what they say.
+    #[must_use]
+    pub fn router_discovery(mut self) -> Self {
+        self.interface = self.interface.router_discovery(true);
+        self
+    }
+
     /// The MAC address (default: locally administered, from the seed).
     #[must_use]
     pub fn mac(mut self, mac: MacAddr) -> Self {

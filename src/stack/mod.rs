@@ -257,10 +257,11 @@ impl Stack {
         interface.is_ethernet().then_some(interface.mac)
     }
 
-    /// Is duplicate detection over for all addresses of this interface?
+    /// Is duplicate detection over for all addresses of this interface, and is there one, where routers are [to tell
+    /// of it](Self::awaits_router)?
     pub fn is_ready(&self, on: InterfaceId) -> bool {
         let interface = self.net.interfaces.get(on.index());
-        interface.is_none_or(|i| i.addresses.are_settled())
+        !self.awaits_router(on) && interface.is_none_or(|i| i.addresses.are_settled())
     }
 
     /// The interface and the source address that packets to `to` would take.

@@ -179,10 +179,8 @@ fn address_is_made_and_used() {
          prefix fd01::/64 { AdvOnLink on; AdvAutonomous on; }; \
          RDNSS fd01::53 { AdvRDNSSLifetime 60; }; DNSSL lab.example { AdvDNSSLLifetime 60; };",
     );
-    let host = host(tap, |config| config.router_discovery(true));
-    eventually("an address of the router's prefix", PATIENCE, || {
-        is_preferred(&host, "fd01::/64")
-    });
+    let host = Host::builder(tap).router_discovery().spawn().unwrap();
+    host.wait_ready(PATIENCE).unwrap();
     let [(address, _)] = in_network(&host, "fd01::/64")[..] else {
         panic!("{:?}", host.addresses());
     };

@@ -236,6 +236,11 @@ impl Discovery {
         self.settings.mtu = mtu;
     }
 
+    /// Are addresses made of what routers say?
+    pub(crate) const fn makes_addresses(&self) -> bool {
+        self.settings.routers && self.settings.addresses
+    }
+
     /// Are routers listened to?
     pub(crate) const fn listens(&self) -> bool {
         self.settings.routers

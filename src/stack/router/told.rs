@@ -8,6 +8,7 @@ use crate::base::Instant;
 use crate::ipv6::discovery::Discovery;
 use crate::ipv6::ndp::{self, RouterFlags};
 use crate::stack::Stack;
+use crate::stack::address::Origin;
 use crate::stack::ids::InterfaceId;
 use crate::stack::path::Preference;
 
@@ -40,6 +41,17 @@ impl Stack {
             },
             until: router.until,
         })
+    }
+
+    /// Are addresses to be made of what routers say, and there is none yet beside the link-local one, nor was any given?
+    pub fn awaits_router(&self, on: InterfaceId) -> bool {
+        let Some(interface) = self.net.interfaces.get(on.index()) else {
+            return false;
+        };
+        let makes = |discovery: &Discovery| discovery.makes_addresses();
+        let mut all = interface.addresses.iter();
+        interface.discovery.as_deref().is_some_and(makes)
+            && all.all(|address| address.origin == Origin::Formed)
     }
 
     /// The recursive DNS servers that routers told of (RFC 8106 §5.1), 8 at most. A link-local one is on this interface.

@@ -228,6 +228,7 @@ fn an_address_is_formed_probed_for_and_used() {
     let [(formed, AddressState::Tentative)] = addresses(&rig, "2001:db8:1::/64")[..] else {
         panic!("{:?}", addresses(&rig, "::/0"));
     };
+    assert!(!rig.stack.is_ready(rig.on));
     let probe = rig.only();
     assert_eq!(
         probe.dst,
@@ -238,6 +239,7 @@ fn an_address_is_formed_probed_for_and_used() {
         addresses(&rig, "2001:db8:1::/64"),
         [(formed, AddressState::Preferred)]
     );
+    assert!(rig.stack.is_ready(rig.on));
     assert_eq!(sent(&mut rig, FAR), (ROUTER_MAC, formed));
     let told = changes(&mut rig);
     assert!(
