@@ -108,7 +108,16 @@ const PROTOCOL_WIRE: (&str, May) = ("*", May::Wire);
 const PROTOCOL_ALL: (&str, May) = ("*", May::All);
 
 /// The files of a protocol that hold wire formats, not state or rules.
-const WIRE: &[&str] = &["header", "options", "packet", "extension", "icmp", "ndp"];
+const WIRE: &[&str] = &[
+    "header",
+    "options",
+    "packet",
+    "extension",
+    "icmp",
+    "ndp",
+    "igmp",
+    "mld",
+];
 
 struct Source {
     /// Below `src/`, such as `tcp/header.rs`.

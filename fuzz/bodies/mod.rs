@@ -15,6 +15,7 @@ pub mod drill;
 pub mod ethernet;
 pub mod foreign;
 pub mod frame;
+pub mod groups;
 pub mod icmpv4;
 pub mod icmpv6;
 pub mod ipv4;

@@ -211,6 +211,7 @@ pub fn targets() -> Vec<Target> {
         target("drill", super::drill::run, scripts()),
         target("ethernet", super::ethernet::run, behind(0, 0)),
         target("frame", frame_only, frames()),
+        target("groups", super::groups::run, super::groups::seeds()),
         target("icmpv4", super::icmpv4::run, of_protocol(0x0800, 9, 1, 20)),
         target("icmpv6", super::icmpv6::run, icmpv6s()),
         target("ipv4", super::ipv4::run, ipv4s()),

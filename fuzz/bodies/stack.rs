@@ -6,6 +6,7 @@
 //! user's at each offset what `peer::outbound` says, so both are checked wherever they come out.
 //! `NETLOOM_TRACE=1` prints the steps and the frames.
 
+mod groups;
 mod peer;
 mod router;
 mod user;
@@ -259,6 +260,7 @@ impl Rig {
             28 => self.icmp(input),
             29 => self.datagram(input),
             30 | 31 => self.knock(input),
+            34 => self.of_groups(input),
             35 => self.router(input),
             _ => self.segment(input),
         }

@@ -87,6 +87,10 @@ drop_reasons! {
     RedirectRefused => "redirect_refused",
     /// A router advertisement or a redirect: there were more of them than are looked at.
     RouterFlood => "router_flood",
+    /// The IGMP message does not parse, or its checksum is wrong.
+    IgmpMalformed => "igmp_malformed",
+    /// An IGMP message that is not for hosts, of an unknown type, or forged by its looks (RFC 3376 §9.1).
+    IgmpIgnored => "igmp_ignored",
     /// An NDP message that RFC 4861 §6.1, §7.1 tells us to discard.
     NdpInvalid => "ndp_invalid",
     /// The UDP header does not parse.

@@ -11,6 +11,7 @@ mod drops;
 mod keyed;
 mod mac;
 mod protocol;
+pub mod records;
 mod report;
 mod time;
 mod tokens;

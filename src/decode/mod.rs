@@ -10,6 +10,7 @@
 //! | `transport.rs` | TCP, UDP, anything else |
 //! | `dns.rs` | questions and answers of DNS |
 //! | `icmp.rs`, `ndp.rs`, `mld.rs` | ICMP, ICMPv6 with the packets they quote; neighbour and listener discovery |
+//! | `igmp.rs` | IGMP |
 //! | `flow.rs`, `filter.rs` | nothing: between whom a frame goes, and whether it is wanted |
 //!
 //! ```
@@ -24,6 +25,7 @@ mod dns;
 mod filter;
 mod flow;
 mod icmp;
+mod igmp;
 mod ip;
 mod link;
 mod mld;

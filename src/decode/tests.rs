@@ -1092,3 +1092,45 @@ proptest! {
         prop_assert!(!line.is_empty() && !line.contains('\n') && line.len() < 2000, "{}", line);
     }
 }
+
+/// In the words of tcpdump, as far as it has them.
+#[test]
+fn igmp_messages() {
+    let line = |head: &[u8], rest: &[&[u8]]| {
+        let message = sum_up([head, &rest.concat()].concat(), Sum::new(), 2);
+        let line = ip_line(&ip4(Protocol::IGMP, &message));
+        line.strip_prefix("IP 10.7.0.1 > 10.7.0.2: igmp ")
+            .unwrap()
+            .to_owned()
+    };
+    type Row<'a> = (&'a [u8], &'a [&'a [u8]], &'a str);
+    let (group, source) = (&[224, 0, 0, 251][..], &[10, 7, 0, 9][..]);
+    #[rustfmt::skip]
+    let rows: [Row<'_>; 9] = [
+        (&[0x11, 0, 0, 0], &[&[0; 4]], "query v1, length 8"),
+        (&[0x11, 15, 0, 0], &[group], "query v2 [max resp time 1.5s] [gaddr 224.0.0.251], length 8"),
+        (&[0x11, 100, 0, 0], &[&[0; 4], &[2, 125, 0, 0]], "query v3 [max resp time 10.0s], length 12"),
+        (&[0x11, 100, 0, 0], &[group, &[2, 125, 0, 1], source],
+            "query v3 [max resp time 10.0s] [gaddr 224.0.0.251 { 10.7.0.9 }], length 16"),
+        (&[0x12, 0, 0, 0], &[group], "v1 report 224.0.0.251, length 8"),
+        (&[0x16, 0, 0, 0], &[group], "v2 report 224.0.0.251, length 8"),
+        (&[0x17, 0, 0, 0], &[group], "leave 224.0.0.251, length 8"),
+        (&[0x22, 0, 0, 0, 0, 0, 0, 2], &[&[3, 1, 0, 1], group, source, &[9; 4], &[4, 0, 0, 0], group],
+            "v3 report, 2 group record(s) [gaddr 224.0.0.251 to_in { 10.7.0.9 }] [gaddr 224.0.0.251 to_ex { }], length 32"),
+        (&[0x22, 0, 0, 0, 0, 0, 0, 2], &[&[4, 0, 0, 0], group],
+            "v3 report, 2 group record(s) [gaddr 224.0.0.251 to_ex { }], length 16 [igmp report ends within record 2]"),
+    ];
+    for (head, rest, shown) in rows {
+        assert_eq!(line(head, rest), shown);
+    }
+    let wrong = ip_line(&ip4(Protocol::IGMP, &[0x16, 0, 0, 0, 224, 0, 0, 251]));
+    assert!(
+        wrong.contains("v2 report 224.0.0.251, length 8 [bad igmp checksum"),
+        "{wrong}"
+    );
+    let cut = ip_line(&ip4(Protocol::IGMP, &[0x16]));
+    assert!(
+        cut.contains("IGMP, length 1 [igmp message needs 8 bytes, 1 available]"),
+        "{cut}"
+    );
+}

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::ip::Packet;
-use super::{Out, dns, icmp};
+use super::{Out, dns, icmp, igmp};
 use crate::base::Protocol;
 use crate::tcp::{self, Flags, TcpOption};
 use crate::udp;
@@ -14,6 +14,7 @@ pub(super) fn print(out: &mut Out<'_, '_>, packet: &Packet<'_>) -> fmt::Result {
         (Protocol::TCP, _) => tcp(out, packet),
         (Protocol::UDP, _) => udp(out, packet),
         (Protocol::ICMP, None) => icmp::v4(out, packet),
+        (Protocol::IGMP, None) => igmp::print(out, packet),
         (Protocol::ICMPV6, Some(header)) => icmp::v6(out, packet, &header),
         _ => plain(out, packet),
     }

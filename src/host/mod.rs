@@ -49,6 +49,7 @@ mod state;
 mod tcp;
 mod tcp_io;
 mod udp;
+mod udp_groups;
 mod waits;
 
 pub use builder::HostBuilder;

@@ -396,6 +396,11 @@ impl UdpSocket {
         }
     }
 
+    /// What the stack calls it.
+    pub(super) fn stack_id(&self) -> (&Shared, UdpId) {
+        (&self.inner.shared, self.inner.id)
+    }
+
     fn over(&self) -> io::Error {
         let why = self.inner.shared.error().unwrap_or(HostError::Closed);
         why.into()

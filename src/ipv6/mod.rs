@@ -1,11 +1,12 @@
-//! IPv6: header, extension headers, ICMPv6, neighbour discovery, what routers say.
+//! IPv6: header, extension headers, ICMPv6, neighbour and listener discovery, what routers say.
 //!
-//! RFC 8200, RFC 4443 (ICMPv6), RFC 4861 (NDP), RFC 4291 (addresses), RFC 4862 (addresses without a server).
+//! RFC 8200, RFC 4443 (ICMPv6), RFC 4861 (NDP), RFC 3810 (MLD), RFC 4291 (addresses), RFC 4862 (addresses without a server).
 
 pub(crate) mod discovery;
 pub mod extension;
 mod header;
 pub mod icmp;
+pub mod mld;
 pub mod ndp;
 
 pub use header::{Fields, HEADER_LEN, Header, ParseError, pseudo_sum};

@@ -12,8 +12,8 @@ use std::net::Shutdown;
 use bytes::Bytes;
 
 use super::{
-    AddressOptions, InterfaceId, ListenOptions, ListenerId, Outcome, PingId, PingOptions, Stack,
-    TcpId, Tell, UdpId, UdpOptions,
+    AddressOptions, FilterMode, InterfaceId, ListenOptions, ListenerId, MulticastOptions, Outcome,
+    PingId, PingOptions, Stack, TcpId, Tell, UdpId, UdpOptions,
 };
 use crate::base::{Cidr, Instant};
 use crate::tcp::TcpOptions;
@@ -70,6 +70,18 @@ pub enum Call {
     UdpRecv(UdpId),
     /// [`Stack::udp_close`].
     UdpClose(UdpId),
+    /// [`Stack::udp_join`]: group, on, source.
+    UdpJoin(UdpId, IpAddr, Option<InterfaceId>, Option<IpAddr>),
+    /// [`Stack::udp_leave`]: group, on, source.
+    UdpLeave(UdpId, IpAddr, Option<InterfaceId>, Option<IpAddr>),
+    /// [`Stack::udp_block`]: group, on, source.
+    UdpBlock(UdpId, IpAddr, Option<InterfaceId>, IpAddr),
+    /// [`Stack::udp_unblock`]: group, on, source.
+    UdpUnblock(UdpId, IpAddr, Option<InterfaceId>, IpAddr),
+    /// [`Stack::udp_set_filter`]: group, on, mode, sources.
+    UdpSetFilter(UdpId, IpAddr, Option<InterfaceId>, FilterMode, Vec<IpAddr>),
+    /// [`Stack::udp_set_multicast`].
+    UdpSetMulticast(UdpId, MulticastOptions),
     /// [`Stack::ping_open`].
     PingOpen(PingOptions),
     /// [`Stack::ping_send`]: to, over, number, payload.
@@ -163,6 +175,12 @@ impl Call {
             Self::UdpSendSegmented(..) => "udp_send_segmented",
             Self::UdpRecv(_) => "udp_recv",
             Self::UdpClose(_) => "udp_close",
+            Self::UdpJoin(..) => "udp_join",
+            Self::UdpLeave(..) => "udp_leave",
+            Self::UdpBlock(..) => "udp_block",
+            Self::UdpUnblock(..) => "udp_unblock",
+            Self::UdpSetFilter(..) => "udp_set_filter",
+            Self::UdpSetMulticast(..) => "udp_set_multicast",
             Self::PingOpen(_) => "ping_open",
             Self::PingSend(..) => "ping_send",
             Self::PingRecv(_) => "ping_recv",
@@ -217,6 +235,35 @@ impl Call {
                 sent.tell(whole)
             }
             Self::PingRecv(id) => stack.ping_recv(*id).tell(whole),
+            other => other.make_of_groups(now, stack, whole),
+        }
+    }
+
+    fn make_of_groups(&self, now: Instant, stack: &mut Stack, whole: bool) -> Outcome {
+        match self {
+            Self::UdpJoin(id, group, on, source) => {
+                let joined = stack.udp_join(now, *id, *group, *on, *source);
+                joined.tell(whole)
+            }
+            Self::UdpLeave(id, group, on, source) => {
+                let left = stack.udp_leave(now, *id, *group, *on, *source);
+                left.tell(whole)
+            }
+            Self::UdpBlock(id, group, on, source) => {
+                let blocked = stack.udp_block(now, *id, *group, *on, *source);
+                blocked.tell(whole)
+            }
+            Self::UdpUnblock(id, group, on, source) => {
+                let unblocked = stack.udp_unblock(now, *id, *group, *on, *source);
+                unblocked.tell(whole)
+            }
+            Self::UdpSetFilter(id, group, on, mode, sources) => {
+                let set = stack.udp_set_filter(now, *id, *group, *on, *mode, sources);
+                set.tell(whole)
+            }
+            Self::UdpSetMulticast(id, options) => {
+                stack.udp_set_multicast(*id, *options).tell(whole)
+            }
             tcp => tcp.make_tcp(now, stack, whole),
         }
     }
@@ -318,7 +365,18 @@ impl fmt::Display for Call {
             | Self::UdpSendSegmented(id, to, data, _) => {
                 write!(f, "({id:?}, {to:?}, {} bytes)", data.len())
             }
-            Self::UdpRecv(id) | Self::UdpClose(id) => write!(f, "({id:?})"),
+            Self::UdpRecv(id) | Self::UdpClose(id) | Self::UdpSetMulticast(id, _) => {
+                write!(f, "({id:?})")
+            }
+            Self::UdpJoin(id, group, _, source) | Self::UdpLeave(id, group, _, source) => {
+                write!(f, "({id:?}, {group}, from {source:?})")
+            }
+            Self::UdpBlock(id, group, _, source) | Self::UdpUnblock(id, group, _, source) => {
+                write!(f, "({id:?}, {group}, from {source})")
+            }
+            Self::UdpSetFilter(id, group, _, mode, sources) => {
+                write!(f, "({id:?}, {group}, {mode:?} of {})", sources.len())
+            }
             Self::PingSend(id, to, _, seq, payload) => {
                 write!(f, "({id:?}, {to}, {seq}, {} bytes)", payload.len())
             }

@@ -61,6 +61,10 @@ counters! {
     address_conflicts,
     /// Addresses given up because duplicate detection found their owner.
     addresses_duplicate,
+    /// Reports of our groups sent, by IGMP and MLD.
+    group_reports_sent,
+    /// Queries for them heard.
+    group_queries_received,
     /// ICMP echo requests answered.
     echo_replies_sent,
     /// ICMP echo requests sent.

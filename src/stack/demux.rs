@@ -3,7 +3,7 @@
 //! In order: the 4-tuple; a socket bound to address and port; one bound to the port.
 //! *Owns* the claims. *Does not* own sockets, nor hold TCP's flows: `tcp_flows` does. Claims of link-local
 //! addresses hold the interface (RFC 4007 §6). Invariant: no two sockets claim the same packet, so a second
-//! claim is an error.
+//! claim is an error; but those that all agreed to share, of which one takes what is for one host, and each what is for many.
 
 use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU16;
@@ -46,6 +46,26 @@ impl Bound {
     }
 }
 
+/// A claim of a port.
+#[derive(Clone, Copy, Debug)]
+struct Claim<B> {
+    bound: Bound,
+    owner: B,
+    /// Do others have the same, who agreed to it as well?
+    shared: bool,
+}
+
+/// Why an endpoint cannot be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    InUse,
+    /// As many share the port as can.
+    Crowded,
+}
+
+/// *Fixed*: claims of a port that is shared; so many copies of one datagram there are at most.
+pub(crate) const MOST_SHARING: usize = 256;
+
 /// The claims of one local endpoint: two when `[::]` takes IPv4 as well.
 pub(crate) fn claims_of(local: SocketAddr, zone: u32, dual_stack: bool) -> ([Bound; 2], usize) {
     let ip = local.ip();
@@ -63,7 +83,7 @@ pub(crate) fn claims_of(local: SocketAddr, zone: u32, dual_stack: bool) -> ([Bou
 #[derive(Debug)]
 pub(crate) struct Table<F, B> {
     pub(crate) flows: F,
-    ports: HashMap<u16, Vec<(Bound, B)>, KeyedState>,
+    ports: HashMap<u16, Vec<Claim<B>>, KeyedState>,
     /// What searches for a free port found taken.
     taken: Taken<Seeker>,
 }
@@ -140,20 +160,44 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
     pub(crate) fn bound(&self, on: InterfaceId, ip: IpAddr, port: u16) -> Option<B> {
         let claims = self.ports.get(&port)?;
         let zone = if is_link_local(ip) { on.scope() } else { 0 };
-        let find = |wanted| claims.iter().find(|(bound, _)| *bound == wanted);
+        // Of those that share it the last: Linux finds the newest first.
+        let find = |wanted| claims.iter().rev().find(|claim| claim.bound == wanted);
         find(Bound::One(ip, zone))
             .or_else(|| find(Bound::any(ip)))
-            .map(|&(_, owner)| owner)
+            .map(|claim| claim.owner)
+    }
+
+    /// All that take what comes to this group or broadcast address, in the order in which they were bound.
+    pub(crate) fn sharing(&self, ip: IpAddr, port: u16) -> impl Iterator<Item = B> + '_ {
+        let claims = self.ports.get(&port).map_or(&[][..], Vec::as_slice);
+        let takes = move |bound| bound == Bound::One(ip, 0) || bound == Bound::any(ip);
+        let takers = claims.iter().filter(move |claim| takes(claim.bound));
+        takers.map(|claim| claim.owner)
     }
 
     /// Is nobody bound to this port on an address that `local` covers?
     pub(crate) fn is_free(&self, local: SocketAddr, zone: u32, dual_stack: bool) -> bool {
-        let (claims, count) = claims_of(local, zone, dual_stack);
-        let Some(others) = self.ports.get(&local.port()) else {
-            return true;
+        self.refusal(local, claims_of(local, zone, dual_stack), false)
+            .is_none()
+    }
+
+    fn refusal(
+        &self,
+        local: SocketAddr,
+        (claims, count): ([Bound; 2], usize),
+        shared: bool,
+    ) -> Option<Refused> {
+        let others = self.ports.get(&local.port())?;
+        let clashes = |other: &Claim<B>| {
+            let apart = shared && other.shared;
+            !apart && claims[..count].iter().any(|&own| other.bound.overlaps(own))
         };
-        let clash = |claim: Bound| others.iter().any(|(other, _)| other.overlaps(claim));
-        !claims[..count].iter().any(|&claim| clash(claim))
+        if others.iter().any(clashes) {
+            return Some(Refused::InUse);
+        }
+        // Those that share nothing are as many as there are addresses.
+        let crowded = shared && others.iter().filter(|other| other.shared).count() >= MOST_SHARING;
+        crowded.then_some(Refused::Crowded)
     }
 
     /// Binds `owner` to an endpoint.
@@ -164,12 +208,27 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
         dual_stack: bool,
         owner: B,
     ) -> Result<(), InUse> {
-        if !self.is_free(local, zone, dual_stack) {
-            return Err(InUse);
-        }
+        let bound = self.bind_as((local, zone, dual_stack), owner, false);
+        bound.map_err(|_| InUse)
+    }
+
+    /// The same; `shared` with others who agree to that.
+    pub(crate) fn bind_as(
+        &mut self,
+        (local, zone, dual_stack): (SocketAddr, u32, bool),
+        owner: B,
+        shared: bool,
+    ) -> Result<(), Refused> {
         let (claims, count) = claims_of(local, zone, dual_stack);
+        if let Some(refused) = self.refusal(local, (claims, count), shared) {
+            return Err(refused);
+        }
         let owners = self.ports.entry(local.port()).or_default();
-        owners.extend(claims[..count].iter().map(|&claim| (claim, owner)));
+        owners.extend(claims[..count].iter().map(|&bound| Claim {
+            bound,
+            owner,
+            shared,
+        }));
         self.check(local.port());
         Ok(())
     }
@@ -178,7 +237,7 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
     pub(crate) fn unbind(&mut self, port: u16, owner: B) {
         self.taken.released(port);
         if let Some(owners) = self.ports.get_mut(&port) {
-            owners.retain(|&(_, other)| other != owner);
+            owners.retain(|claim| claim.owner != owner);
             if owners.is_empty() {
                 self.ports.remove(&port);
             }
@@ -189,9 +248,14 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
     fn check(&self, port: u16) {
         if cfg!(debug_assertions) {
             let claims = self.ports.get(&port).map_or(&[][..], Vec::as_slice);
-            for (at, (a, _)) in claims.iter().enumerate() {
-                let clash = claims[at + 1..].iter().find(|(b, _)| a.overlaps(*b));
-                debug_assert!(clash.is_none(), "two sockets claim port {port} of {a:?}");
+            for (at, a) in claims.iter().enumerate() {
+                let clashes = |b: &&Claim<B>| !(a.shared && b.shared) && a.bound.overlaps(b.bound);
+                let clash = claims[at + 1..].iter().find(clashes);
+                debug_assert!(
+                    clash.is_none(),
+                    "two sockets claim port {port} of {:?}",
+                    a.bound
+                );
             }
         }
     }

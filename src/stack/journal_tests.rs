@@ -1,7 +1,7 @@
 //! That nothing a stack is told is forgotten by its journal, and that a twin which is told the same
 //! does the same or is found out.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU16;
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,8 @@ use crate::device::{Capabilities, Medium};
 use crate::link::{RxChecksum, RxMeta};
 use crate::stack::ids::{Id, RawId};
 use crate::stack::{
-    AddressOptions, Difference, ListenOptions, Mismatch, PingOptions, PingOutcome, Twin, UdpOptions,
+    AddressOptions, Difference, FilterMode, ListenOptions, Mismatch, MulticastOptions, PingOptions,
+    PingOutcome, Twin, UdpOptions,
 };
 use crate::tcp::TcpOptions;
 
@@ -75,6 +76,7 @@ fn samples() -> Vec<Call> {
         "10.9.0.0/16".parse().unwrap(),
     );
     let data = || Payload::Whole(Bytes::from_static(b"data"));
+    let group = IpAddr::from([239, 1, 1, 1]);
     vec![
         Call::UdpBind(own, UdpOptions::new()),
         Call::UdpConnect(udp, to),
@@ -82,6 +84,12 @@ fn samples() -> Vec<Call> {
         Call::UdpSendChunk(udp, Some(to), data()),
         Call::UdpSendSegmented(udp, Some(to), data(), NonZeroU16::MIN),
         Call::UdpRecv(udp),
+        Call::UdpJoin(udp, group, None, None),
+        Call::UdpBlock(udp, group, None, to.ip()),
+        Call::UdpUnblock(udp, group, None, to.ip()),
+        Call::UdpSetFilter(udp, group, None, FilterMode::Include, vec![to.ip()]),
+        Call::UdpLeave(udp, group, None, Some(to.ip())),
+        Call::UdpSetMulticast(udp, MulticastOptions::new().loops(false)),
         Call::UdpClose(udp),
         Call::PingOpen(PingOptions::new()),
         Call::PingSend(ping, to.ip(), None, 1, Bytes::new()),
@@ -246,12 +254,13 @@ fn a_twin_is_told_the_same_and_does_the_same() {
 #[test]
 fn a_twin_that_differs_says_in_what() {
     let entries = run(false);
-    // Another seed: other ports.
+    // Another seed: other ports, and other times at which groups are reported.
     let wrong = twin_of(entries.clone(), 6).unwrap_err();
     let Mismatch::Frame { expected, got } = wrong.what else {
         panic!("{wrong:?}");
     };
-    assert_ne!(expected.unwrap().data, got.unwrap().data);
+    let data = |frame: Option<Box<Offered>>| frame.map(|offered| offered.data);
+    assert_ne!(data(expected), data(got));
     for (at, entry) in entries.iter().enumerate() {
         let mut other = entries.clone();
         match entry {

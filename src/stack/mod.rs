@@ -55,6 +55,7 @@ pub use config::Config;
 pub use counters::Counters;
 pub use event::{Event, Readiness, SocketId};
 pub(crate) use footprint::ROUTE;
+pub use groups::FilterMode;
 pub use ids::{InterfaceId, ListenerId, PingId, StaleId, TcpId, UdpId};
 pub use interface::{ConfigError, InterfaceConfig};
 pub use journal::{Answer, Entry, Input, Journal, Offered, Outcome};
@@ -71,7 +72,8 @@ pub use twin::{Difference, Mismatch, Twin};
 #[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
 pub(crate) use udp::charge_received;
 pub use udp::{
-    BindError, ConnectUdpError, Datagram, DontFragment, RecvError, SendError, UdpOptions,
+    BindError, ConnectUdpError, Datagram, DontFragment, GroupError, MulticastOptions, RecvError,
+    SendError, UdpOptions,
 };
 
 use core::net::IpAddr;
@@ -167,6 +169,10 @@ impl Stack {
                 TimerKey::Router(index) => {
                     let on = InterfaceId::from_index(index as usize);
                     self.net.on_router_timeout(now, on);
+                }
+                TimerKey::Groups(index) => {
+                    let on = InterfaceId::from_index(index as usize);
+                    self.net.on_groups_timeout(now, on);
                 }
             }
         }
@@ -294,6 +300,7 @@ impl Stack {
                 Notice::Unreachable(Owner::Stack, _) => {}
                 Notice::Address(news) => self.on_address_news(now, news),
                 Notice::Change(on, change) => self.changes.tell(on, change),
+                Notice::Looped => self.deliver_looped(),
             }
         }
     }

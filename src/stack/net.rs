@@ -20,6 +20,7 @@ use super::neighbour::Neighbours;
 use super::packet::{Notice, OwnedPacket, Waiter};
 use super::path::{LargeSent, NewRoute, Paths};
 use super::reconfigure::Sweep;
+use super::udp::Looped;
 use super::wheel::Wheel;
 use crate::base::{Cidr, DropReason, Instant, Key, Random, Seed};
 use crate::tcp::Connection;
@@ -35,6 +36,8 @@ pub(crate) struct Net {
     pub(crate) timers: Wheel,
     pub(crate) counters: Counters,
     pub(crate) notices: VecDeque<Notice>,
+    /// What [`Notice::Looped`] tells of.
+    pub(in crate::stack) looped: VecDeque<Looped>,
     pub(crate) headers: Headers,
     pub(crate) icmp_limit: IcmpLimit,
     pub(crate) reassembly: Incomplete,
@@ -51,6 +54,8 @@ pub(crate) struct Net {
     pub(in crate::stack) seed: Seed,
     /// For interfaces: their names, and when they ask.
     pub(in crate::stack) random: Random,
+    /// When our groups are reported.
+    pub(in crate::stack) report_delays: Random,
 }
 
 impl Net {
@@ -64,6 +69,7 @@ impl Net {
             timers: Wheel::default(),
             counters: Counters::default(),
             notices: VecDeque::new(),
+            looped: VecDeque::new(),
             headers: Headers::default(),
             icmp_limit: IcmpLimit::new(config),
             reassembly: Incomplete::new(config),
@@ -76,6 +82,7 @@ impl Net {
             nonces: seed.key("probe nonces"),
             seed: config.seed,
             random: Random::new(seed.key("interface")),
+            report_delays: Random::new(seed.key("group reports")),
         }
     }
 
@@ -108,6 +115,8 @@ impl Net {
             // What was given twice is one.
             self.give_route(id, NewRoute::given(to, via));
         }
+        // RFC 4862 §5.4.2: the groups of our addresses are joined before these are probed for.
+        self.on_groups_timeout(now, id);
         let mut steps = usize::MAX;
         self.on_interface_timeout(now, id, &mut steps);
         self.begin_discovery(now, id, config);

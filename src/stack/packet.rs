@@ -90,6 +90,8 @@ pub(crate) enum Notice {
     Address(AddressNews),
     /// The user may want to know.
     Change(InterfaceId, Change),
+    /// A datagram went to a group that sockets of this host hear.
+    Looped,
 }
 
 /// May a packet leave, or go on, in fragments? Above the path's MTU, that is.

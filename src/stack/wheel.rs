@@ -43,6 +43,8 @@ pub(crate) enum TimerKey {
     Sweep,
     /// What routers said on the interface with this index, and the question for them.
     Router(u32),
+    /// What is to be told of the groups of the interface with this index.
+    Groups(u32),
 }
 
 const KINDS: usize = 14;
@@ -69,6 +71,7 @@ impl TimerKey {
             Self::Paths => (9, 0),
             Self::Sweep => (10, 0),
             Self::Router(index) => (12, index as usize),
+            Self::Groups(index) => (13, index as usize),
         }
     }
 }
@@ -140,6 +143,7 @@ impl Link {
             9 => Some(TimerKey::Paths),
             10 => Some(TimerKey::Sweep),
             12 => Some(TimerKey::Router(index)),
+            13 => Some(TimerKey::Groups(index)),
             _ => None,
         }
     }

@@ -428,6 +428,11 @@ const ROWS: &[Row] = rows! {
         },
         Rig::sender,
     );
+    IgmpMalformed: "four bytes of a report", Frames(|| vec![four(2, &icmp(0x16, 0, &[]), |_| {})], Rig::new);
+    IgmpIgnored: "a Leave message, which is for routers", Frames(
+        || vec![four(2, &icmp(0x17, 0, &[224, 0, 0, 251]), |_| {})],
+        Rig::new,
+    );
     NdpInvalid: "a solicitation that came over a router: its hop limit is 64", Frames(
         || {
             let target = [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];

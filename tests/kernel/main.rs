@@ -13,6 +13,7 @@
 //! | `matrix.rs` | every pair of family, device, offload, congestion control, MTU, direction and loss |
 //! | `tcp.rs` | ends, refusals, a thousand connections |
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
+//! | `groups.rs` | groups both ways, and a bridge that listens to our reports |
 //! | `paths.rs` | kernels as routers with narrow hops |
 //! | `reconfigure.rs` | addresses, routes, links that change while the host runs |
 //! | `routers.rs` | radvd's advertisements, a kernel's redirects |
@@ -46,6 +47,8 @@ mod ecn;
 mod failure;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod floods;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod groups;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod link;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -98,6 +101,7 @@ fn main() -> std::process::ExitCode {
         ecn::TESTS,
         tcp::TESTS,
         udp::TESTS,
+        groups::TESTS,
         paths::TESTS,
         reconfigure::TESTS,
         capture::TESTS,

@@ -228,12 +228,20 @@ impl Peer {
                 return;
             }
             let sum = ipv4::pseudo_sum(header.src(), header.dst(), protocol, rest.len());
-            pseudo = (protocol != Protocol::ICMP).then_some(sum);
+            let alone = matches!(protocol, Protocol::ICMP | Protocol::IGMP);
+            pseudo = (!alone).then_some(sum);
         } else {
-            let (header, rest) = ipv6::Header::parse(packet).expect("a sound header");
+            let (header, mut rest) = ipv6::Header::parse(packet).expect("a sound header");
             assert_eq!(header.total_len(), packet.len());
             (src, dst) = (header.src().into(), header.dst().into());
-            (protocol, body) = (header.next_header(), rest);
+            let mut next = header.next_header();
+            if next == Protocol::HOP_BY_HOP {
+                // What is told of groups, and nothing else.
+                assert_eq!(rest[..8], ipv6::mld::HOP_BY_HOP);
+                (next, rest) = (Protocol::ICMPV6, &rest[8..]);
+                assert!(ipv6::mld::Message::parse(rest).is_ok());
+            }
+            (protocol, body) = (next, rest);
             if protocol == Protocol::FRAGMENT {
                 check_fragment(rest[3] & 1 == 1, &rest[8..], partial);
                 return;

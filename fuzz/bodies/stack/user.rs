@@ -260,7 +260,8 @@ impl Rig {
             let (port, bits) = (input.port(), input.byte());
             let mut options = UdpOptions::new()
                 .dual_stack(bits & 1 == 0)
-                .report_errors(bits & 2 == 2);
+                .report_errors(bits & 2 == 2)
+                .reuse_address(bits & 4 == 4);
             if self.small {
                 options = options.send_buffer(2000).recv_buffer(2000);
             }
@@ -273,6 +274,7 @@ impl Rig {
                 let bound = self.stack.udp_bind(SocketAddr::new(any, port), options);
                 self.udps.extend(bound);
             }
+            self.be_in_groups(bits >> 3);
             return;
         }
         let which = input.below(self.udps.len());

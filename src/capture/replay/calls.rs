@@ -76,6 +76,12 @@ calls! {
     33 => SetLink(a, b);
     34 => SetMtu(a, b);
     36 => SetLifetimes(a, b, c, d);
+    60 => UdpJoin(a, b, c, d);
+    61 => UdpLeave(a, b, c, d);
+    62 => UdpBlock(a, b, c, d);
+    63 => UdpUnblock(a, b, c, d);
+    64 => UdpSetFilter(a, b, c, d, e);
+    65 => UdpSetMulticast(a, b);
 }
 
 /// A call that no journal holds, because none moves as much, is none: to make it again takes memory.

@@ -7,7 +7,8 @@ use super::code::{Code, Nonsense, Take, unknown};
 use crate::device::{Capabilities, Medium};
 use crate::link::SegmentKinds;
 use crate::stack::{
-    AddressOptions, Config, DontFragment, InterfaceConfig, ListenOptions, PingOptions, UdpOptions,
+    AddressOptions, Config, DontFragment, FilterMode, InterfaceConfig, ListenOptions,
+    MulticastOptions, PingOptions, UdpOptions,
 };
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
 
@@ -86,7 +87,7 @@ fields! {
         capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, probe_v4,
         acd_probes, acd_unit, link_local, stable_link_local, stable_secret, router_discovery,
         autonomous_addresses, temporary_addresses, accept_redirects,
-        accept_foreign, unreachables, windows_together,
+        accept_foreign, unreachables, windows_together, report_own_groups,
     }
     Capabilities {
         medium, mtu, checksum, tso4, tso6, uso, cut_in_software, queue_frames, receives_super_segments,
@@ -100,13 +101,18 @@ fields! {
     }
     Keepalive { idle, interval, probes }
     ListenOptions { backlog, dual_stack, syn_cookies, tcp }
-    UdpOptions { send_buffer, recv_buffer, ttl, tos, dual_stack, report_errors, dont_fragment }
+    UdpOptions {
+        send_buffer, recv_buffer, ttl, tos, dual_stack, report_errors, dont_fragment, reuse_address,
+        multicast,
+    }
+    MulticastOptions { ttl, loops, interface }
     PingOptions { ttl, queue }
     AddressOptions { probe, preferred, valid, off_link }
 }
 
 numbered! {
     Medium, "medium" { 0 => Ethernet, 1 => Ip }
+    FilterMode, "filter mode" { 0 => Include, 1 => Exclude }
     DontFragment, "DF setting" { 0 => Auto, 1 => Off, 2 => On, 3 => Probe }
     Ecn, "ECN setting" { 0 => Off, 1 => Accept, 2 => Ask }
 }

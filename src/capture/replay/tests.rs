@@ -1,6 +1,6 @@
 //! Values as bytes and back, total on any bytes; the number of the format.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU16;
 use core::time::Duration;
 use std::net::Shutdown;
@@ -22,9 +22,9 @@ use crate::link::{
     PartialChecksum, RxChecksum, RxFrame, RxMeta, SegmentKind, Segmentation, TxFrame, TxMeta,
 };
 use crate::stack::{
-    AddressOptions, Answer, Call, Config, Event, Input, InterfaceConfig, InterfaceId,
-    ListenOptions, ListenerId, Offered, Outcome, Payload, PingId, PingOptions, Readiness, SocketId,
-    TcpId, UdpId, UdpOptions,
+    AddressOptions, Answer, Call, Config, Event, FilterMode, Input, InterfaceConfig, InterfaceId,
+    ListenOptions, ListenerId, MulticastOptions, Offered, Outcome, Payload, PingId, PingOptions,
+    Readiness, SocketId, TcpId, UdpId, UdpOptions,
 };
 use crate::tcp::congestion::{Choice, Reno};
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
@@ -67,7 +67,29 @@ fn interface() -> InterfaceConfig {
         .windows_together(7)
 }
 
+/// Those about groups.
+fn group_calls(udp: UdpId, on: Option<InterfaceId>) -> Vec<Call> {
+    let [group, one, two] = [[239, 1, 1, 1], [10, 0, 0, 2], [10, 0, 0, 3]].map(IpAddr::from);
+    vec![
+        Call::UdpJoin(udp, group, on, Some(one)),
+        Call::UdpLeave(udp, group, None, None),
+        Call::UdpBlock(udp, group, on, one),
+        Call::UdpUnblock(udp, group, None, one),
+        Call::UdpSetFilter(udp, group, on, FilterMode::Exclude, vec![one, two]),
+        Call::UdpSetMulticast(udp, MulticastOptions::new().ttl(9).interface(on)),
+    ]
+}
+
 fn calls() -> Vec<Call> {
+    let mut all = other_calls();
+    all.extend(group_calls(
+        UdpId::from_bits(u64::MAX),
+        InterfaceId::from_scope(2),
+    ));
+    all
+}
+
+fn other_calls() -> Vec<Call> {
     let (tcp, listener) = (TcpId::from_bits(3 << 32 | 1), ListenerId::from_bits(7));
     let (udp, ping) = (UdpId::from_bits(u64::MAX), PingId::from_bits(0));
     let to: SocketAddr = "10.0.0.2:7".parse().unwrap();
@@ -95,7 +117,13 @@ fn calls() -> Vec<Call> {
         Call::TcpClose(tcp),
         Call::TcpAbort(tcp),
         Call::TcpAbortAll,
-        Call::UdpBind(own, UdpOptions::new().ttl(3).dual_stack(true)),
+        Call::UdpBind(
+            own,
+            UdpOptions::new()
+                .ttl(3)
+                .dual_stack(true)
+                .reuse_address(true),
+        ),
         Call::UdpConnect(udp, to),
         Call::UdpSendTo(udp, None, data()),
         Call::UdpSendChunk(udp, Some(to), data()),
@@ -243,9 +271,10 @@ fn take(bytes: &[u8]) -> Result<super::entry::Block, super::Nonsense> {
 fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let lengths: Vec<usize> = entries().iter().map(Vec::len).collect();
     let expected = [
-        212, 181, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 189, 191, 18, 26, 18, 27, 31, 26, 26, 26,
-        19, 124, 18, 18, 10, 59, 25, 32, 39, 41, 18, 18, 20, 54, 18, 18, 18, 37, 31, 45, 26, 21,
-        19, 19, 15, 22, 10, 2, 10, 19, 11, 12, 13, 40, 40, 40, 41, 10, 10, 10, 10,
+        212, 182, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 189, 191, 18, 26, 18, 27, 31, 26, 26, 26,
+        19, 124, 18, 18, 10, 63, 25, 32, 39, 41, 18, 18, 20, 54, 18, 18, 18, 37, 31, 45, 26, 21,
+        19, 19, 15, 22, 10, 34, 25, 33, 29, 47, 25, 2, 10, 19, 11, 12, 13, 40, 40, 40, 41, 10, 10,
+        10, 10,
     ];
     assert_eq!((FORMAT, &lengths[..]), (7, &expected[..]));
 }

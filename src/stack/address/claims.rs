@@ -201,5 +201,7 @@ impl Net {
         let due = self.interfaces[on.index()].addresses.next_due();
         let key = TimerKey::Interface(u32::try_from(on.index()).unwrap_or(u32::MAX));
         self.timers.set(key, due);
+        // An address that came or went has groups.
+        self.set_groups_timer(on);
     }
 }

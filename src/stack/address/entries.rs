@@ -169,6 +169,8 @@ impl Net {
         if let Some(&address) = entered {
             self.enter_address(on, &address);
         }
+        // RFC 4862 §5.4.2: its group is joined before it is probed for.
+        self.on_groups_timeout(now, on);
         let mut steps = usize::MAX;
         self.on_interface_timeout(now, on, &mut steps);
         self.tell_state(on, new.cidr.address());

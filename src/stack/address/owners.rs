@@ -99,7 +99,9 @@ impl Net {
     /// The same of what a socket is bound to: of any interface, unless it is link-local.
     pub(in crate::stack) fn has_lost_local(&self, local: SocketAddr) -> bool {
         let ip = local.ip();
-        !ip.is_unspecified() && !self.takes(ip, scope_of(local))
+        // A group is nobody's address.
+        let owned = !ip.is_unspecified() && !ip.is_multicast();
+        owned && !self.takes(ip, scope_of(local))
     }
 
     /// Does an interface take packets for other hosts' addresses as ours?

@@ -1,19 +1,38 @@
 //! Which groups and broadcast addresses an interface takes packets for, and who on the link does.
 //!
-//! RFC 1112 §6.4, §7.1, RFC 1122 §3.3.6, RFC 4291 §2.7.1, §2.8, RFC 2464 §7. *Owns* membership. *Does not* own
-//! addresses: whoever adds one, or gives it up, tells. Nothing joins other groups yet.
+//! RFC 1112 §6.4, §7.1, RFC 1122 §3.3.6, RFC 4291 §2.7.1, §2.8, RFC 2464 §7. *Owns* what is taken. *Does not* own
+//! addresses: whoever adds one, or gives it up, tells.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `members` | who on this host is in which group |
+//! | `filter` | which senders of a group are wanted, and what many wishes come to |
+//! | `reporter` | when routers are told, and what |
+//! | `sending`, `hearing` | IGMP and MLD messages out and in |
+
+mod filter;
+mod hearing;
+mod members;
+mod reporter;
+mod sending;
+
+pub(crate) use filter::Filter;
+pub use filter::FilterMode;
+pub(in crate::stack) use members::{Full, Members};
+#[cfg(test)]
+pub(in crate::stack) use members::{MOST_GROUPS, MOST_SOCKETS};
+pub(in crate::stack) use reporter::is_source_specific;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use super::ids::UdpId;
 use super::screen::Screen;
 use crate::base::{Cidr, MacAddr};
+use crate::ipv4::igmp;
 use crate::ipv6::{self, solicited_node};
 use crate::link::ethernet;
-
-/// All hosts of a link, which each of them belongs to (RFC 1112 §7.1).
-const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
 /// A screen is made anew when as many have gone as there are, and these more.
 const STALE: usize = 64;
@@ -30,9 +49,18 @@ pub(crate) struct Groups {
     /// The solicited-node groups (RFC 4291 §2.7.1) that we are in, by their last 24 bits, and for how many
     /// addresses.
     solicited_nodes: BTreeMap<u32, usize>,
+    /// Who is in the others.
+    pub(in crate::stack) members: Members,
 }
 
 impl Groups {
+    /// Of an interface that tells of its addresses' groups, or of one that does not.
+    pub(crate) fn new(tells_own: bool) -> Self {
+        let mut groups = Self::default();
+        groups.members.tells_own = tells_own;
+        groups
+    }
+
     /// An address is ours, or is to be.
     pub(crate) fn join_for(&mut self, cidr: Cidr) {
         for broadcast in cidr.broadcasts().into_iter().flatten() {
@@ -40,7 +68,11 @@ impl Groups {
             self.screen.add(IpAddr::V4(broadcast));
         }
         if let IpAddr::V6(own) = cidr.address() {
-            *self.solicited_nodes.entry(last_bits(own)).or_default() += 1;
+            let addresses = self.solicited_nodes.entry(last_bits(own)).or_default();
+            *addresses += 1;
+            if *addresses == 1 {
+                self.members.join_own(IpAddr::V6(solicited_node(own)));
+            }
         }
     }
 
@@ -53,22 +85,53 @@ impl Groups {
             self.gone = 0;
             self.screen = self.broadcasts.keys().copied().map(IpAddr::V4).collect();
         }
-        if let IpAddr::V6(own) = cidr.address() {
-            is_left(self.solicited_nodes.entry(last_bits(own)));
+        if let IpAddr::V6(own) = cidr.address()
+            && is_left(self.solicited_nodes.entry(last_bits(own)))
+        {
+            self.members.leave_own(IpAddr::V6(solicited_node(own)));
         }
     }
 
     /// Are packets to this group or broadcast address taken?
     pub(crate) fn takes(&self, address: IpAddr) -> bool {
         match address {
-            IpAddr::V4(a) => a.is_broadcast() || self.is_broadcast(a) || a == ALL_HOSTS,
+            IpAddr::V4(a) => {
+                let joined = || a.is_multicast() && self.members.get(address).is_some();
+                a.is_broadcast() || self.is_broadcast(a) || is_everybodys(address) || joined()
+            }
             // RFC 4291 §2.8, RFC 4861 §7.2.1: all-nodes, and the solicited-node group of each address. All
             // 24 bits count (r64).
             IpAddr::V6(a) => {
                 let ours = || self.solicited_nodes.contains_key(&last_bits(a));
-                a == ipv6::ALL_NODES || (a == solicited_node(a) && ours())
+                let joined = || a.is_multicast() && self.members.get(address).is_some();
+                is_everybodys(address) || (a == solicited_node(a) && ours()) || joined()
             }
         }
+    }
+
+    /// Is what `source` sends to this group or broadcast address for a socket that is bound to its port? To a group, for
+    /// those that joined it and want this sender (RFC 1112 §7.2, RFC 3376 §3.1); to one that the stack itself is in, for
+    /// those as well that did not join it.
+    pub(in crate::stack) fn hears(&self, address: IpAddr, id: UdpId, source: IpAddr) -> bool {
+        if !address.is_multicast() {
+            return true;
+        }
+        let group = self.members.get(address);
+        match group.and_then(|group| group.of(id)) {
+            Some(filter) => filter.admits(source),
+            None => self.is_unasked(address),
+        }
+    }
+
+    /// Is it a group that the stack itself is in?
+    fn is_unasked(&self, group: IpAddr) -> bool {
+        let ours = match group {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(a) => {
+                a == solicited_node(a) && self.solicited_nodes.contains_key(&last_bits(a))
+            }
+        };
+        is_everybodys(group) || ours
     }
 
     /// Is it the broadcast address of one of our networks?
@@ -106,6 +169,14 @@ fn is_left<K: Ord>(group: Entry<'_, K, usize>) -> bool {
         members.remove();
     }
     left
+}
+
+/// Is it the group of all hosts, which nobody need join?
+fn is_everybodys(group: IpAddr) -> bool {
+    match group {
+        IpAddr::V4(group) => group == igmp::ALL_SYSTEMS,
+        IpAddr::V6(group) => group == ipv6::ALL_NODES,
+    }
 }
 
 /// The 24 bits that a solicited-node group has of its address.

@@ -114,6 +114,9 @@ impl Stack {
                 };
                 self.handle_icmp_error(now, packet, (kind, code), quoted())
             }
+            Message::Unknown { kind, .. } if ipv6::mld::is_kind(kind) => {
+                self.handle_mld(now, packet)
+            }
             _ => Err(DropReason::IcmpIgnored),
         }
     }

@@ -36,6 +36,7 @@ pub struct InterfaceConfig {
     pub(crate) accept_foreign: bool,
     pub(crate) unreachables: bool,
     pub(crate) windows_together: Option<usize>,
+    pub(crate) report_own_groups: bool,
 }
 
 impl InterfaceConfig {
@@ -64,6 +65,7 @@ impl InterfaceConfig {
             accept_foreign: false,
             unreachables: true,
             windows_together: None,
+            report_own_groups: false,
         }
     }
 
@@ -278,6 +280,17 @@ impl InterfaceConfig {
     pub fn windows_together(self, segments: usize) -> Self {
         Self {
             windows_together: Some(segments),
+            ..self
+        }
+    }
+
+    /// Are routers and switches told of the groups of our own IPv6 addresses, by which neighbours ask for these (RFC 3810 §6;
+    /// default no)? A bridge that snoops on such reports passes no questions on without. Those of sockets are told
+    /// in any case.
+    #[must_use]
+    pub fn report_own_groups(self, told: bool) -> Self {
+        Self {
+            report_own_groups: told,
             ..self
         }
     }

@@ -68,6 +68,8 @@ impl Interface {
         random: &mut Random,
     ) -> Self {
         let mac = config.mac.unwrap_or_else(|| random_mac(random));
+        let ethernet = config.capabilities.medium == Medium::Ethernet;
+        let of_groups = ethernet && config.report_own_groups;
         let mut interface = Self {
             id,
             mac,
@@ -80,7 +82,7 @@ impl Interface {
             acd_probes: config.acd_probes,
             acd_unit: config.acd_unit,
             addresses: Addresses::paced(config.acd_unit),
-            groups: Groups::default(),
+            groups: Groups::new(of_groups),
             waiters: BTreeMap::new(),
             line: Line::new(config, outbox_limit),
             discovery: None,

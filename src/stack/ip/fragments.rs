@@ -217,6 +217,8 @@ impl Stack {
             Protocol::TCP => self.dispatch_tcp(now, packet),
             Protocol::UDP => self.handle_udp_in_pieces(packet, pieces),
             Protocol::ICMP if v4 => self.handle_icmpv4(now, packet),
+            // Nobody sends more than fits.
+            Protocol::IGMP if v4 => Err(DropReason::IgmpIgnored),
             Protocol::ICMPV6 if !v4 => self.handle_icmpv6(now, packet, true),
             // RFC 8200 §4.7: nothing follows, and nothing is wrong with that.
             Protocol::NO_NEXT_HEADER if !v4 => Err(DropReason::IpProtocol),

@@ -370,7 +370,15 @@ fn ip_header(
             }
             fields.tos = tos;
             fields.ttl = flow.ttl;
-            let end = at + fields.emit(len, &mut buf[at..]);
+            let end = at
+                + match packet.protocol {
+                    // RFC 3376 §4: each message has it.
+                    Protocol::IGMP => {
+                        let option = &ipv4::igmp::ROUTER_ALERT;
+                        fields.emit_with_options(option, len, &mut buf[at..])
+                    }
+                    _ => fields.emit(len, &mut buf[at..]),
+                };
             (end, ipv4::pseudo_sum(src, dst, packet.protocol, len))
         }
         (IpAddr::V6(src), IpAddr::V6(dst)) => {

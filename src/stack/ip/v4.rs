@@ -27,7 +27,11 @@ impl Stack {
         })?;
         let on = arrival.on;
         let interface = &self.net.interfaces[on.index()];
-        check_source_v4(interface, header.src())?;
+        // RFC 3376 §4.2.13: hosts without an address report their groups, and switches without one ask for ours.
+        let nobody = header.src().is_unspecified() && header.protocol() == Protocol::IGMP;
+        if !nobody {
+            check_source_v4(interface, header.src())?;
+        }
         let (src, dst) = (IpAddr::V4(header.src()), IpAddr::V4(header.dst()));
         if self.net.is_own_source(on, src) {
             return Err(DropReason::IpSource);
@@ -64,6 +68,7 @@ impl Stack {
             Protocol::TCP => self.dispatch_tcp(now, &mut packet),
             Protocol::UDP => self.handle_udp(&packet),
             Protocol::ICMP => self.handle_icmpv4(now, &packet),
+            Protocol::IGMP => self.handle_igmp(now, &packet),
             _ => {
                 self.net
                     .complain(&packet, Complaint::Protocol { pointer: 9 });

@@ -33,5 +33,9 @@ impl Stack {
         let change = if up { Change::LinkUp } else { Change::LinkDown };
         self.changes.tell(on, change);
         self.net.on_router_link(now, on, up);
+        if up {
+            self.net.interfaces[on.index()].groups.members.tell_all();
+            self.net.set_groups_timer(on);
+        }
     }
 }

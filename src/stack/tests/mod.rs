@@ -5,6 +5,7 @@
 mod addresses;
 mod echo;
 mod fragments;
+mod groups;
 mod hosts;
 mod ingress;
 mod leaving;

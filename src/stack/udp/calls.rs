@@ -2,19 +2,21 @@
 //!
 //! RFC 768, RFC 1122 §4.1. *Owns* none of the queues: sockets do. The datagrams pass through `datagrams`.
 
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::SocketAddr;
 
 use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
 use super::Around;
+use super::ends::{flow_of, route_for, scope_for, source_for};
 use super::socket::{
     BindError, ConnectUdpError, Datagram, DontFragment, Pending, RecvError, SendError, UdpOptions,
     UdpSocket, charge,
 };
 use crate::base::{Instant, Protocol};
 use crate::link::{MAX_IP_LEN, SegmentKind};
+use crate::stack::demux::Refused;
 use crate::stack::endpoint::{scope_of, with_scope};
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, StaleId, UdpId};
@@ -22,7 +24,7 @@ use crate::stack::interface::Ready;
 use crate::stack::ip;
 use crate::stack::net::Net;
 use crate::stack::packet::{Flow, Fragmenting, OwnedPacket, Waiter};
-use crate::stack::path::{Route, RouteError};
+use crate::stack::path::Route;
 use crate::stack::tuple::{InUse, Tuple, is_link_local};
 use crate::stack::{Call, Stack};
 use crate::udp;
@@ -45,7 +47,11 @@ impl Stack {
     }
 
     fn bind_udp(&mut self, local: SocketAddr, options: UdpOptions) -> Result<UdpId, BindError> {
-        let (mut local, zone) = self.local_endpoint(local)?;
+        // A group is nobody's address: what is bound to one takes what comes to it.
+        let (mut local, zone) = match local.ip().is_multicast() {
+            true => (with_scope(local, 0), 0),
+            false => self.local_endpoint(local)?,
+        };
         let dual = options.dual_stack;
         if local.port() == 0 {
             let port = self
@@ -57,8 +63,11 @@ impl Stack {
         let id = self.udp.next_id();
         self.demux
             .udp
-            .bind(local, zone, dual, id)
-            .map_err(|InUse| BindError::InUse(local))?;
+            .bind_as((local, zone, dual), id, options.reuse_address)
+            .map_err(|refused| match refused {
+                Refused::InUse => BindError::InUse(local),
+                Refused::Crowded => BindError::Shared(local),
+            })?;
         self.udp.insert(UdpSocket::new(local, zone, options));
         self.events.register(SocketId::Udp(id));
         Ok(id)
@@ -101,17 +110,17 @@ impl Stack {
 
     fn connect_udp(&mut self, id: UdpId, remote: SocketAddr) -> Result<(), ConnectUdpError> {
         let socket = self.udp.get(id).ok_or(StaleId)?;
-        let local = socket.local;
+        let (local, own) = (socket.local, socket.source());
         if self.net.has_lost_local(local) {
             return Err(ConnectUdpError::AddressGone);
         }
-        if remote.port() == 0 || !takes(socket, remote.ip()) {
+        if remote.port() == 0 || !socket.takes(remote.ip()) {
             return Err(ConnectUdpError::Peer(remote));
         }
         // Where it was connected to before does not count.
         let scope = scope_for(socket, remote);
-        let route = self.net.route_from(local.ip(), remote.ip(), scope)?;
-        let source = source_for(local, &route);
+        let route = self.net.route_from(own, remote.ip(), scope)?;
+        let source = source_for(own, &route);
         let to = (remote.ip(), remote.port());
         let tuple = Tuple::new(route.on, (source, local.port()), to);
         if socket.connected != Some(tuple) {
@@ -299,6 +308,7 @@ impl Stack {
         if let Some(tuple) = socket.connected {
             self.demux.udp.remove_flow(&tuple);
         }
+        self.leave_groups(id, &socket);
         let counters = &mut self.net.counters;
         self.memory.charge(&mut socket.charged, 0, counters);
         self.demux.udp.unbind(socket.local.port(), id);
@@ -366,7 +376,7 @@ impl UdpSocket {
             return Err(SendError::AddressGone);
         }
         let to = to.or(self.peer).ok_or(SendError::NoPeer)?;
-        if to.port() == 0 || !takes(self, to.ip()) {
+        if to.port() == 0 || !self.takes(to.ip()) {
             return Err(SendError::To(to));
         }
         let route = route_for(around.net, self, to)?;
@@ -424,67 +434,6 @@ impl UdpSocket {
             .line
             .ready
             .push(Ready::Udp(id.index()));
-    }
-}
-
-/// Does the socket speak to addresses of this family, and of no mapped form?
-fn takes(socket: &UdpSocket, ip: IpAddr) -> bool {
-    let mapped = |a: Ipv6Addr| a.to_ipv4_mapped().is_some();
-    match (socket.local.ip(), ip) {
-        (IpAddr::V4(_), IpAddr::V4(_)) => true,
-        (IpAddr::V6(_), IpAddr::V6(to)) => !mapped(to),
-        (IpAddr::V6(own), IpAddr::V4(_)) => own.is_unspecified() && socket.options.dual_stack,
-        (IpAddr::V4(_), IpAddr::V6(_)) => false,
-    }
-}
-
-/// The way from a socket to `to`: to its peer by the interface that has the address it connected with.
-pub(in crate::stack) fn route_for(
-    net: &Net,
-    socket: &UdpSocket,
-    to: SocketAddr,
-) -> Result<Route, RouteError> {
-    let source = peer_flow(socket, to).map_or_else(|| socket.local.ip(), |flow| flow.local.ip);
-    net.route_from(source, to.ip(), scope_for(socket, to))
-}
-
-/// The flow to its peer, if `to` is that.
-fn peer_flow(socket: &UdpSocket, to: SocketAddr) -> Option<Tuple> {
-    socket.connected.filter(|_| socket.peer == Some(to))
-}
-
-/// Over which interface: the one that the destination names, else the socket's own.
-fn scope_for(socket: &UdpSocket, to: SocketAddr) -> Option<InterfaceId> {
-    let link_local = is_link_local(to.ip());
-    scope_of(to).or_else(|| {
-        link_local
-            .then(|| InterfaceId::from_scope(socket.zone))
-            .flatten()
-    })
-}
-
-/// The address that a socket bound to `local` sends from on `route` (RFC 1122 §3.3.4.2).
-fn source_for(local: SocketAddr, route: &Route) -> IpAddr {
-    if local.ip().is_unspecified() {
-        route.source
-    } else {
-        local.ip()
-    }
-}
-
-pub(in crate::stack) fn flow_of(
-    socket: &UdpSocket,
-    route: &Route,
-    to: SocketAddr,
-    net: &Net,
-) -> Flow {
-    let (connected, ttl) = (peer_flow(socket, to), socket.options.ttl);
-    Flow {
-        src: connected.map_or_else(|| source_for(socket.local, route), |t| t.local.ip),
-        dst: to.ip(),
-        next_hop: route.next_hop,
-        ttl: ttl.unwrap_or_else(|| net.ttl_to(route.on, to.ip())),
-        tos: socket.options.tos,
     }
 }
 

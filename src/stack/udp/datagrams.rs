@@ -7,7 +7,7 @@ use core::net::{IpAddr, SocketAddr};
 use bytes::{Buf, Bytes};
 
 use super::Around;
-use super::calls::{flow_of, route_for};
+use super::ends::{flow_of, route_for};
 use super::socket::{Datagram, Pending, RecvError, UdpSocket};
 use crate::base::checksum::Sum;
 use crate::base::{DropReason, Instant, Protocol};
@@ -88,6 +88,9 @@ impl Stack {
         data: Slices,
     ) -> Result<(), DropReason> {
         let (from_port, to_port) = (header.src_port(), header.dst_port());
+        if !packet.unicast {
+            return self.deliver_udp_to_many(packet, (from_port, to_port), data);
+        }
         let local = (packet.dst, to_port);
         let tuple = Tuple::new(packet.on, local, (packet.src, from_port));
         let table = &self.demux.udp;
@@ -98,22 +101,15 @@ impl Stack {
         let (sockets, mut around) = self.all_udp_and_around();
         let found = id.and_then(|id| Some((id, sockets.get_mut(id)?)));
         // A connected socket takes its flow only, as Linux's do: nothing that its peer sent to another
-        // of our addresses, to a broadcast address or to a group.
+        // of our addresses.
         let found = found.filter(|(_, socket)| socket.connected.is_none_or(|flow| flow == tuple));
         let Some((id, socket)) = found else {
             // RFC 1122 §4.1.3.1.
             around.net.complain(packet, Complaint::Port);
             return Err(DropReason::UdpNoSocket);
         };
-        // Who keeps up has an empty queue, which always takes what one frame brings.
-        if around.memory.is_full() && !socket.recv.is_empty() {
-            return Err(DropReason::UdpMemory);
-        }
         let from = endpoint(packet.on, packet.src, from_port);
-        let taken = socket.take(packet, data, from, copy_below, &mut around.net.counters);
-        around.events.raise(SocketId::Udp(id), Readiness::READABLE);
-        socket.charge(&mut around);
-        taken
+        socket.accept(id, packet, (data, from), copy_below, &mut around)
     }
 
     /// May a socket have sent a datagram with these first bytes?
@@ -247,7 +243,7 @@ impl Stack {
 
 impl UdpSocket {
     /// Queues what a packet brought, each datagram of a merged one for itself.
-    fn take(
+    pub(super) fn take(
         &mut self,
         packet: &Inbound,
         data: Slices,
@@ -367,6 +363,7 @@ impl UdpSocket {
                 Delivery::Unresolved => return Ok(SenderTurn::Waiting),
                 Delivery::Taken | Delivery::Dropped => {}
             }
+            self.loop_back(now, &route, first, around.net);
             let one = first
                 .segment
                 .map_or(first.data.len(), |size| size.get().into());

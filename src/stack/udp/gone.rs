@@ -12,7 +12,7 @@ use crate::stack::net::Net;
 impl UdpSocket {
     /// Is the address that it sends from ours no more?
     pub(super) fn has_lost_address(&self, net: &Net) -> bool {
-        let from = self.connected.filter(|_| self.local.ip().is_unspecified());
+        let from = self.connected.filter(|_| self.source().is_unspecified());
         match from {
             Some(flow) => !net.takes(flow.local.ip, flow.scope()),
             None => net.has_lost_local(self.local),

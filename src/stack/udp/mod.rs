@@ -7,13 +7,22 @@
 //! | `socket` | a socket, its options and queues, and the errors of its calls |
 //! | `calls` | the user's calls |
 //! | `datagrams` | datagrams in and out, and errors about them |
+//! | `ends` | between which addresses a socket speaks |
 //! | `gone` | sockets whose address was taken away |
+//! | `multicast` | how a socket sends to groups, and the errors of being in them |
+//! | `groups` | the calls by which a socket is in groups |
+//! | `to_many` | datagrams that several sockets hear |
 
 mod calls;
 mod datagrams;
+mod ends;
 mod gone;
+mod groups;
+mod multicast;
 mod socket;
+mod to_many;
 
+pub use multicast::{GroupError, MulticastOptions};
 #[cfg(test)]
 pub(super) use socket::OVERHEAD;
 pub(super) use socket::UdpSockets;
@@ -22,6 +31,7 @@ pub(crate) use socket::charge_received;
 pub use socket::{
     BindError, ConnectUdpError, Datagram, DontFragment, RecvError, SendError, UdpOptions,
 };
+pub(super) use to_many::Looped;
 
 use super::Stack;
 use super::event::Events;

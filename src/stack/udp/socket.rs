@@ -4,12 +4,13 @@
 
 use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU16;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 
 use bytes::Bytes;
 
-use crate::stack::ids::{Slab, StaleId, UdpId};
+use super::multicast::MulticastOptions;
+use crate::stack::ids::{InterfaceId, Slab, StaleId, UdpId};
 use crate::stack::packet::Fragmenting;
 use crate::stack::path::{LargeSent, RouteError};
 use crate::stack::slices::Slices;
@@ -72,6 +73,8 @@ pub struct UdpOptions {
     pub(crate) dual_stack: bool,
     pub(crate) report_errors: bool,
     pub(crate) dont_fragment: DontFragment,
+    pub(crate) reuse_address: bool,
+    pub(crate) multicast: MulticastOptions,
 }
 
 impl Default for UdpOptions {
@@ -84,6 +87,8 @@ impl Default for UdpOptions {
             dual_stack: false,
             report_errors: false,
             dont_fragment: DontFragment::Auto,
+            reuse_address: false,
+            multicast: MulticastOptions::default(),
         }
     }
 }
@@ -118,7 +123,7 @@ impl UdpOptions {
         self.recv_buffer
     }
 
-    /// TTL or hop limit of what is sent (default: the stack's); never 0 (RFC 1122 §3.2.1.7).
+    /// TTL or hop limit of what is sent, to groups apart (default: the stack's); never 0 (RFC 1122 §3.2.1.7).
     pub fn ttl(self, ttl: u8) -> Self {
         Self {
             ttl: Some(ttl.max(1)),
@@ -143,6 +148,24 @@ impl UdpOptions {
     pub fn dont_fragment(self, dont: DontFragment) -> Self {
         Self {
             dont_fragment: dont,
+            ..self
+        }
+    }
+
+    /// May other sockets have the same address and port, if they ask for it too (default no; `SO_REUSEADDR`)? What comes to
+    /// a group or a broadcast address is then heard by all of them, and what comes to one host by the one that was bound
+    /// last, as Linux has it. At most 256 share a port.
+    pub fn reuse_address(self, shared: bool) -> Self {
+        Self {
+            reuse_address: shared,
+            ..self
+        }
+    }
+
+    /// How it sends to groups.
+    pub fn multicast(self, options: MulticastOptions) -> Self {
+        Self {
+            multicast: options,
             ..self
         }
     }
@@ -214,6 +237,8 @@ pub(in crate::stack) struct UdpSocket {
     pub(super) blocked: bool,
     /// For what a packet-too-big quotes.
     pub(super) large: LargeSent,
+    /// The groups that it is in.
+    pub(super) groups: BTreeSet<(InterfaceId, IpAddr)>,
 }
 
 impl UdpSocket {
@@ -232,6 +257,7 @@ impl UdpSocket {
             charged: 0,
             blocked: false,
             large: LargeSent::default(),
+            groups: BTreeSet::new(),
         }
     }
 
@@ -291,6 +317,9 @@ pub enum BindError {
     /// A link-local address without its interface, and there are several.
     #[error("{0} is link-local and needs the number of an interface")]
     NoScope(IpAddr),
+    /// As many sockets share the port as can (256).
+    #[error("no more sockets can share {0}")]
+    Shared(SocketAddr),
     /// Every ephemeral port is in use.
     #[error("no ephemeral port is free")]
     NoPort,
@@ -299,7 +328,9 @@ pub enum BindError {
 impl From<BindError> for io::Error {
     fn from(error: BindError) -> Self {
         let kind = match error {
-            BindError::InUse(_) | BindError::NoPort => io::ErrorKind::AddrInUse,
+            BindError::InUse(_) | BindError::Shared(_) | BindError::NoPort => {
+                io::ErrorKind::AddrInUse
+            }
             BindError::NotOurs(_) => io::ErrorKind::AddrNotAvailable,
             BindError::NoScope(_) => io::ErrorKind::InvalidInput,
         };

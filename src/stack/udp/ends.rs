@@ -1,0 +1,90 @@
+//! Between which addresses a socket speaks: which it takes, which it sends from, and by which way.
+//!
+//! RFC 1122 §3.3.4.2, RFC 4007 §6. *Owns* the choice for each datagram. *Does not* know routes: `path` does.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::socket::UdpSocket;
+use crate::stack::endpoint::scope_of;
+use crate::stack::ids::InterfaceId;
+use crate::stack::net::Net;
+use crate::stack::packet::Flow;
+use crate::stack::path::{Route, RouteError};
+use crate::stack::tuple::{Tuple, is_link_local};
+
+impl UdpSocket {
+    /// Does it speak to addresses of this family, and of no mapped form?
+    pub(super) fn takes(&self, ip: IpAddr) -> bool {
+        let mapped = |a: Ipv6Addr| a.to_ipv4_mapped().is_some();
+        match (self.local.ip(), ip) {
+            (IpAddr::V4(_), IpAddr::V4(_)) => true,
+            (IpAddr::V6(_), IpAddr::V6(to)) => !mapped(to),
+            (IpAddr::V6(own), IpAddr::V4(_)) => own.is_unspecified() && self.options.dual_stack,
+            (IpAddr::V4(_), IpAddr::V6(_)) => false,
+        }
+    }
+
+    /// The address that it sends from; any will do for one that is bound to none, or to a group.
+    pub(super) const fn source(&self) -> IpAddr {
+        match self.local.ip() {
+            IpAddr::V4(a) if a.is_multicast() => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(a) if a.is_multicast() => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            own => own,
+        }
+    }
+}
+
+/// The way from a socket to `to`: to its peer by the interface that has the address it connected with.
+pub(in crate::stack) fn route_for(
+    net: &Net,
+    socket: &UdpSocket,
+    to: SocketAddr,
+) -> Result<Route, RouteError> {
+    let source = peer_flow(socket, to).map_or_else(|| socket.source(), |flow| flow.local.ip);
+    net.route_from(source, to.ip(), scope_for(socket, to))
+}
+
+/// The flow to its peer, if `to` is that.
+fn peer_flow(socket: &UdpSocket, to: SocketAddr) -> Option<Tuple> {
+    socket.connected.filter(|_| socket.peer == Some(to))
+}
+
+/// Over which interface: the one that the destination names, else the socket's own.
+pub(super) fn scope_for(socket: &UdpSocket, to: SocketAddr) -> Option<InterfaceId> {
+    let own = || InterfaceId::from_scope(socket.zone);
+    scope_of(to).or_else(|| match to.ip() {
+        group if group.is_multicast() => socket.options.multicast.interface.or_else(own),
+        ip if is_link_local(ip) => own(),
+        _ => None,
+    })
+}
+
+/// The address that a socket which is bound to `own` sends from on `route` (RFC 1122 §3.3.4.2).
+pub(super) fn source_for(own: IpAddr, route: &Route) -> IpAddr {
+    if own.is_unspecified() {
+        route.source
+    } else {
+        own
+    }
+}
+
+pub(in crate::stack) fn flow_of(
+    socket: &UdpSocket,
+    route: &Route,
+    to: SocketAddr,
+    net: &Net,
+) -> Flow {
+    let connected = peer_flow(socket, to);
+    let options = &socket.options;
+    let ttl = match to.ip().is_multicast() {
+        true => options.multicast.ttl,
+        false => options.ttl.unwrap_or_else(|| net.ttl_to(route.on, to.ip())),
+    };
+    Flow {
+        src: connected.map_or_else(|| source_for(socket.source(), route), |t| t.local.ip),
+        dst: to.ip(),
+        next_hop: route.next_hop,
+        ttl,
+        tos: options.tos,
+    }
+}
