@@ -75,7 +75,9 @@ pub(crate) struct Discovery {
     dns: Dns,
     parameters: Parameters,
     flags: RouterFlags,
-    adverts: Tokens,
+    /// For those who are sent to, and for all others: strangers keep no router from being heard.
+    known: Tokens,
+    strangers: Tokens,
     is_up: bool,
     /// The link came up, and may be another one: the first router to speak tells.
     landing: bool,
@@ -96,7 +98,8 @@ impl Discovery {
             dns: Dns::default(),
             parameters: Parameters::default(),
             flags: RouterFlags::empty(),
-            adverts: Tokens::default(),
+            known: Tokens::default(),
+            strangers: Tokens::default(),
             is_up: true,
             landing: false,
             refused: 0,
@@ -125,10 +128,15 @@ impl Discovery {
         from: Ipv6Addr,
         advert: &Advertisement<'_>,
     ) -> Result<(), TooMany> {
-        if !self.adverts.has_token(now, ADVERT_COST, ADVERT_BURST) {
+        let tokens = if self.routers.knows(from) {
+            &mut self.known
+        } else {
+            &mut self.strangers
+        };
+        if !tokens.has_token(now, ADVERT_COST, ADVERT_BURST) {
             return Err(TooMany);
         }
-        self.adverts.charge(now, ADVERT_COST, 1);
+        tokens.charge(now, ADVERT_COST, 1);
         self.expire(now);
         if core::mem::take(&mut self.landing) && !self.is_known(from, advert.options) {
             self.forget_all();

@@ -280,7 +280,7 @@ fn each_list_is_bounded_and_keeps_what_it_has() {
 #[test]
 fn a_flood_of_advertisements_is_not_looked_at() {
     let mut link = Link::new();
-    let say = |link: &mut Link, lifetime| {
+    let say = |link: &mut Link, from: u16, lifetime| {
         let advert = Advertisement {
             hop_limit: 64,
             flags: RouterFlags::empty(),
@@ -289,14 +289,17 @@ fn a_flood_of_advertisements_is_not_looked_at() {
             retrans_timer: 0,
             options: Options::NONE,
         };
-        link.discovery
-            .on_advertisement(link.now, v6("fe80::1"), &advert)
+        let from = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, from);
+        link.discovery.on_advertisement(link.now, from, &advert)
     };
-    let taken = (0..1000).filter(|n| say(&mut link, n % 2).is_ok()).count();
-    assert_eq!(taken, 64);
+    assert!(say(&mut link, 1, 1800).is_ok(), "a router that is there");
+    let flood = |link: &mut Link| (0..1000).filter(|n| say(link, 100 + n, 0).is_ok()).count();
+    assert_eq!(flood(&mut link), 63);
     link.now = link.now + Duration::from_secs(1);
-    let taken = (0..1000).filter(|n| say(&mut link, n % 2).is_ok()).count();
-    assert_eq!(taken, 16);
+    assert_eq!(flood(&mut link), 16);
+    // Who is known is heard all the same, and bounded too.
+    let known = (0..1000).filter(|_| say(&mut link, 1, 1800).is_ok());
+    assert_eq!(known.count(), 64);
 }
 
 /// Covers: NDP-31 (as far as the list goes).
