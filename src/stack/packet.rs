@@ -163,6 +163,8 @@ pub(crate) struct OwnedPacket {
     /// Payload bytes of each segment, when it is a super-segment.
     pub(crate) segment: Option<NonZeroU16>,
     pub(crate) fragmenting: Fragmenting,
+    /// What its owner alone was told that the path carries, in bytes of a packet; `u16::MAX`: nothing.
+    pub(crate) mtu: u16,
     /// The receiver's MAC address when no look-up is wanted: probes and answers.
     pub(crate) link_dst: Option<MacAddr>,
     pub(crate) owner: Owner,
@@ -178,6 +180,7 @@ impl OwnedPacket {
             payload,
             segment: None,
             fragmenting: Fragmenting::Never,
+            mtu: u16::MAX,
             link_dst: None,
             owner: Owner::Stack,
         }

@@ -1,7 +1,7 @@
 //! Sockets that send ICMP echo requests and hear the answers.
 //!
 //! RFC 792, RFC 4443 §4.1, RFC 1122 §3.2.2.6 (an application interface exists). *Owns* the sockets;
-//! each has an identifier of its own. *Does not* time anything: a reply carries its arrival time.
+//! each has an identifier of its own, which says whose an error is. *Does not* time anything: a reply carries its arrival time.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -261,13 +261,15 @@ impl Stack {
         let mut packet = OwnedPacket::new(flow, protocol, &header, payload);
         packet.owner = Owner::Ping(id, seq);
         packet.fragmenting = Fragmenting::Here;
+        packet.mtu = socket.large.told(self.net.now, to);
+        let mtu = route.mtu.min(packet.mtu.into());
         if !self.net.queue_packet(route.on, packet) {
             return Err(SendError::WouldBlock);
         }
         self.net.counters.echo_requests_sent += 1;
         if let Some(socket) = self.ping.sockets.get_mut(id) {
             let all = ip::header_len(to) + ipv4::icmp::HEADER_LEN + len;
-            if Fragmenting::Here.may_be_refused(to, all, route.mtu) {
+            if Fragmenting::Here.may_be_refused(to, all, mtu) {
                 socket.large.note(to, all, self.net.paths.least(to));
             }
         }
@@ -358,7 +360,7 @@ impl Stack {
             return Err(DropReason::IcmpUnmatched);
         };
         if error.quoted_src.is_ipv6() && kind == 129 {
-            return self.net.reply_too_big(error);
+            return self.net.reply_refused(error);
         }
         let id = self.ping.identifiers.get(&u16::from_be_bytes([a, b]));
         let (Some(&id), true) = (id, kind == request) else {
@@ -385,15 +387,15 @@ impl Stack {
             _ => return Ok(PingOutcome::Unreachable { code: error.code }),
         };
         let (dst, quoted) = (error.quoted_dst, error.quoted_len);
-        let socket = self.ping.sockets.get(id);
-        if !socket.is_some_and(|socket| socket.large.holds(dst, quoted)) {
-            return Err(DropReason::IcmpUnmatched);
-        }
+        let socket = self.ping.sockets.get_mut(id);
+        let socket = socket.filter(|socket| socket.large.holds(dst, quoted));
+        let large = &mut socket.ok_or(DropReason::IcmpUnmatched)?.large;
         // By which interface it left is not remembered: by that of its source, which has the address.
         let route = self.net.route_from(error.quoted_src, dst, Some(error.on));
         let route = route.map_err(|_| DropReason::IcmpUnmatched)?;
         let told = TooBig { mtu, quoted };
-        let mtu = self.net.datagram_too_big((route.on, dst), told, route.mtu);
+        let way = (route.on, dst);
+        let mtu = self.net.datagram_too_big(way, told, large, false);
         let mtu = usize::from(mtu.ok_or(DropReason::IcmpTooBig)?);
         let max = mtu - ip::header_len(dst) - ipv4::icmp::HEADER_LEN;
         Ok(PingOutcome::TooBig { max })

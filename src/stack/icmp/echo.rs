@@ -1,6 +1,6 @@
 //! Echo requests that came in, answered.
 //!
-//! RFC 792, RFC 1122 §3.2.2.6, RFC 4443 §4.2. *Owns* the answer. *Does not* send requests: `ping` does, and hears
+//! RFC 792, RFC 1122 §3.2.2.6, RFC 4443 §4.2. *Owns* the answer, and what comes of one that a router refused. *Does not* send requests: `ping` does, and hears
 //! what they are answered.
 
 use core::net::IpAddr;
@@ -55,6 +55,8 @@ impl Net {
             IpAddr::V4(_) => Fragmenting::Anywhere,
             IpAddr::V6(_) => Fragmenting::Here,
         };
+        reply.mtu = self.large_replies.told(self.now, flow.dst);
+        let mtu = mtu.min(reply.mtu.into());
         let all = ip::header_len(flow.dst) + header.len() + data.len();
         let refusable = reply.fragmenting.may_be_refused(flow.dst, all, mtu);
         if self.queue_packet(packet.on, reply) {
@@ -67,8 +69,8 @@ impl Net {
         Ok(())
     }
 
-    /// An ICMPv6 packet-too-big quotes an echo reply: what leaves for there next is cut.
-    pub(in crate::stack) fn reply_too_big(&mut self, error: &IcmpError) -> Result<(), DropReason> {
+    /// An ICMPv6 packet-too-big quotes an echo reply: the next one that leaves for there is cut.
+    pub(in crate::stack) fn reply_refused(&mut self, error: &IcmpError) -> Result<(), DropReason> {
         let IcmpErrorKind::TooBig { mtu } = error.kind else {
             return Err(DropReason::IcmpUnmatched);
         };
@@ -78,8 +80,10 @@ impl Net {
         }
         let route = self.route_from(error.quoted_src, dst, Some(error.on));
         let route = route.map_err(|_| DropReason::IcmpUnmatched)?;
-        let told = TooBig { mtu, quoted };
-        let narrow = self.too_big((route.on, dst), told, route.mtu);
-        narrow.map(|_| ()).ok_or(DropReason::IcmpTooBig)
+        if self.reply_too_big((route.on, dst), TooBig { mtu, quoted }) {
+            Ok(())
+        } else {
+            Err(DropReason::IcmpTooBig)
+        }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Outbound<'a> {
     /// Payload bytes of each segment, when it is a super-segment.
     pub(crate) segment: Option<NonZeroU16>,
     pub(crate) fragmenting: Fragmenting,
+    /// What its owner alone was told that the path carries; `u16::MAX`: nothing.
+    pub(crate) mtu: u16,
     /// May a router mark it in place of a drop? Else what the flow says of ECN stands.
     pub(crate) ect: bool,
 }
@@ -147,6 +149,7 @@ impl Net {
         let mut owned = OwnedPacket::new(*packet.flow, packet.protocol, packet.header, payload);
         owned.segment = packet.segment;
         owned.fragmenting = packet.fragmenting;
+        owned.mtu = packet.mtu;
         owned.owner = Owner::Udp(id);
         self.neighbours.queue(entry, owned);
         self.run_effects(now);
@@ -198,6 +201,7 @@ impl Net {
             payload: core::slice::from_ref(&packet.payload),
             segment: packet.segment,
             fragmenting: packet.fragmenting,
+            mtu: packet.mtu,
             ect: false,
         };
         match self.transmit(now, on, mac, &outbound, out)? {
@@ -281,7 +285,7 @@ impl Net {
         let mut drawn = None;
         if packet.fragmenting != Fragmenting::Never {
             let dst = packet.flow.dst;
-            let mtu = self.path_mtu(on, dst);
+            let mtu = self.path_mtu(on, dst).min(packet.mtu.into());
             if packet.segment.is_none() && header_len(dst) + len > mtu {
                 return self.transmit_cut(now, (on, mac), packet, mtu, out);
             }

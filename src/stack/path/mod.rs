@@ -1,7 +1,7 @@
 //! Where packets to a destination go: interface, next hop, source address and MTU.
 //!
-//! RFC 1122 §3.3.1, §3.3.4, RFC 4861 §5.2, RFC 6724 §4. *Owns* the one place where a way is found, for what
-//! sockets send and for answers. *Does not* resolve next hops: `neighbour` does; nor choose sources: `address` does.
+//! RFC 1122 §3.3.1, §3.3.4, RFC 4861 §5.2, RFC 6724 §4, RFC 1191, RFC 8201. *Owns* the one place where a way is found, for what
+//! sockets send and for answers, and what is believed of how large its packets may be. *Does not* resolve next hops: `neighbour` does; nor choose sources: `address` does.
 //!
 //! | file | owns |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | `entries` | routes that come and go while the stack runs |
 //! | `mtu` | destinations whose path is narrower than its first link |
 //! | `redirects` | destinations for which a router named a better first hop |
-//! | `sent` | which large datagrams a socket sent lately |
+//! | `sent` | which large datagrams a socket sent, or the stack as echo replies |
 
 mod entries;
 mod mtu;
@@ -25,7 +25,7 @@ pub(in crate::stack) use routes::NewRoute;
 pub use routes::{Preference, RouteInfo};
 pub(crate) use sent::LargeSent;
 
-use mtu::Mtus;
+use mtu::{Burst, Mtus, Teacher};
 use redirects::Redirects;
 use routes::{Failed, Routes};
 
@@ -56,10 +56,14 @@ pub(crate) struct Route {
 pub(crate) struct Path {
     pub(crate) flow: Flow,
     pub(crate) on: InterfaceId,
-    /// The largest IP packet, in bytes.
+    /// The largest IP packet that gets through as far as is known, in bytes.
     mtu: u16,
+    /// The largest that may, by the link and by what routers told.
+    most: u16,
     /// The same as its socket alone was told, for whom there was no room in the table; `u16::MAX`: nothing.
     alone: u16,
+    /// What it was told so.
+    burst: Burst,
     /// That of [`Paths`] when it was found: with another one it is found anew.
     generation: u32,
     /// No route leads there any more.
@@ -197,17 +201,22 @@ impl Path {
         self.lost
     }
 
-    /// The same as a length.
+    /// The largest IP packet that gets through as far as is known.
     pub(crate) fn mtu(&self) -> usize {
         self.mtu.into()
     }
 
-    /// What its socket was told. If that was not remembered for all the path keeps it, however often it is found
-    /// anew: nobody measures when it would be old.
-    pub(crate) fn narrow(&mut self, mtu: u16) {
-        if mtu < self.mtu {
-            (self.mtu, self.alone) = (mtu, mtu);
-        }
+    /// The largest that may.
+    pub(crate) fn most(&self) -> usize {
+        self.most.into()
+    }
+
+    /// What its socket was told, and was not remembered for all: the path keeps it, however often it is found anew, for
+    /// nobody measures when it would be old.
+    fn keep(&mut self, mtu: u16) {
+        self.alone = self.alone.min(mtu);
+        self.mtu = self.mtu.min(self.alone);
+        self.most = self.most.min(self.alone);
     }
 }
 
@@ -276,12 +285,16 @@ impl Net {
 
     /// The path of a flow whose next hop was found on the interface `on`.
     pub(crate) fn path(&self, on: InterfaceId, flow: Flow) -> Path {
-        let mtu = self.path_mtu(on, flow.dst);
+        let link = u16::try_from(self.interfaces[on.index()].mtu()).unwrap_or(u16::MAX);
+        let known = self.paths.mtus.get(on, flow.dst);
+        let (sure, most) = known.map_or((link, link), |known| (known.sure, known.most));
         Path {
             flow,
             on,
-            mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
+            mtu: link.min(sure),
+            most: link.min(most),
             alone: u16::MAX,
+            burst: Burst::NONE,
             generation: self.paths.generation,
             lost: false,
         }
@@ -293,6 +306,7 @@ impl Net {
             mut flow,
             on,
             alone,
+            burst,
             ..
         } = *path;
         let mut lost = false;
@@ -302,11 +316,9 @@ impl Net {
                 None => lost = true,
             }
         }
-        let mut again = Path {
-            lost,
-            ..self.path(on, flow)
-        };
-        again.narrow(alone);
+        let mut again = self.path(on, flow);
+        again.keep(alone);
+        (again.burst, again.lost) = (burst, lost);
         again
     }
 
@@ -315,46 +327,96 @@ impl Net {
     pub(crate) fn path_mtu(&self, on: InterfaceId, dst: IpAddr) -> usize {
         let link = self.interfaces[on.index()].mtu_to(dst);
         let known = self.paths.mtus.get(on, dst);
-        known.map_or(link, |known| link.min(known.into()))
+        known.map_or(link, |known| link.min(known.sure.into()))
     }
 
     /// A router says that a packet was too large which a socket of ours did send; returns the MTU of the path
-    /// from now on, if that is believed. `current` is what the socket takes it for.
+    /// from now on, if that is believed, and whether all know of it. `current` is what the socket takes it for.
     ///
     /// RFC 8201 §5.2 (PMT-9): whoever keeps a path to `dst` learns of it at its next turn.
-    pub(crate) fn too_big(
+    fn too_big(
         &mut self,
         (on, dst): (InterfaceId, IpAddr),
         told: TooBig,
         current: usize,
-    ) -> Option<u16> {
-        let TooBig { mtu, quoted } = told;
-        let mtu = self.paths.mtus.judge(dst, mtu, quoted, current)?;
-        if self.paths.mtus.has_heard_enough(self.now, on, dst) {
+        (by, alone): (Teacher, Burst),
+    ) -> Option<(u16, bool)> {
+        // Nothing longer left.
+        let quoted = told.quoted.min(self.interfaces[on.index()].mtu());
+        let mtus = &mut self.paths.mtus;
+        let mtu = mtus.judge(dst, told.mtu, quoted, current)?;
+        if mtus.burst(on, dst).unwrap_or(alone).is_enough(self.now) {
             return None;
         }
+        let room = mtus.learn(self.now, (on, dst), mtu, by);
         self.counters.path_mtu_lowered += 1;
-        if self.paths.mtus.learn(self.now, on, dst, mtu) {
+        if room {
             self.paths.change();
             self.set_paths_timer();
         } else {
             self.counters.path_mtu_full += 1;
         }
+        Some((mtu, room))
+    }
+
+    /// The same of a connection, which keeps what there is no room for.
+    pub(crate) fn path_too_big(&mut self, path: &mut Path, told: TooBig) -> Option<u16> {
+        let (way, current) = ((path.on, path.flow.dst), path.most());
+        let by = (Teacher::Connection, path.burst);
+        let (mtu, room) = self.too_big(way, told, current, by)?;
+        if !room {
+            path.burst.note(self.now);
+            path.keep(mtu);
+        }
         Some(mtu)
     }
 
-    /// The same about a datagram. One that left before the path was known to be so narrow, or to try whether it is
-    /// still, is told what is known, of which nobody learns anything.
+    /// The same about a datagram to `dst`, of those that `sent` remembers. One that left before the path was known to be
+    /// so narrow, or to try whether it is still, is told what is known, of which nobody learns anything; of one that `probes`
+    /// it is what the router says.
     pub(crate) fn datagram_too_big(
         &mut self,
-        way: (InterfaceId, IpAddr),
+        (on, dst): (InterfaceId, IpAddr),
         told: TooBig,
-        current: usize,
+        sent: &mut LargeSent,
+        probes: bool,
     ) -> Option<u16> {
-        if told.mtu == current && told.quoted > current {
-            return u16::try_from(current).ok();
+        let alone = sent.told(self.now, dst);
+        let current = self.path_mtu(on, dst).min(alone.into());
+        let known = told.mtu == 0 || told.mtu >= current;
+        if told.quoted > current && known && told.mtu < told.quoted {
+            let tell = if probes { told.mtu.max(current) } else { current };
+            return u16::try_from(tell).ok();
         }
-        self.too_big(way, told, current)
+        let by = (Teacher::Datagram, Burst::NONE);
+        let (mtu, room) = self.too_big((on, dst), told, current, by)?;
+        if !room {
+            sent.tell(dst, mtu, self.paths.mtus.end(self.now));
+        }
+        Some(mtu)
+    }
+
+    /// The same about an echo reply, of which nobody else learns: who asked knows all that a quote shows.
+    pub(crate) fn reply_too_big(&mut self, (on, dst): (InterfaceId, IpAddr), told: TooBig) -> bool {
+        let (now, mtus) = (self.now, &self.paths.mtus);
+        let alone = self.large_replies.told(now, dst);
+        let current = self.path_mtu(on, dst).min(alone.into());
+        let quoted = told.quoted.min(self.interfaces[on.index()].mtu());
+        let mtu = mtus.judge(dst, told.mtu, quoted, current);
+        let until = mtus.end(now);
+        mtu.is_some_and(|mtu| {
+            self.large_replies.tell(dst, mtu, until);
+            true
+        })
+    }
+
+    /// A connection found that packets of `mtu` bytes get to `dst` and larger ones do not, though nobody tells; or that
+    /// what routers told does (`None`).
+    pub(crate) fn path_found(&mut self, on: InterfaceId, dst: IpAddr, mtu: Option<u16>) {
+        if self.paths.mtus.find(self.now, (on, dst), mtu) {
+            self.paths.change();
+        }
+        self.set_paths_timer();
     }
 
     /// Paths that were narrow for long are tried as wide as their links again, and those that were redirected go by their

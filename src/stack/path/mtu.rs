@@ -1,11 +1,12 @@
 //! Destinations to which the path is narrower than the link that it begins on.
 //!
-//! RFC 1191, RFC 8201, RFC 5927 §7.2. *Owns* what was told of them and believed: bounded, and forgotten after a
-//! while, for a path may have become wider. *Does not* know who sent what: a socket says first whether what is
-//! quoted left it.
+//! RFC 1191, RFC 8201, RFC 4821 §5.2, RFC 5927 §7.2. *Owns* what was told of them and believed, and what connections found
+//! where nobody tells: bounded, and forgotten after a while, for a path may have become wider. *Does not* know who sent
+//! what: a socket says first whether what is quoted left it.
 //!
-//! Nothing is evicted before its time, or whoever is believed of many destinations could have those forgotten that
-//! are in use. When there is no room the connection that was told keeps the value alone, for as long as it lives.
+//! Nothing of what connections said is evicted before its time, or whoever is believed of many destinations could have those forgotten that
+//! are in use; what datagrams alone are quoted for, whose numbers nobody checks, gives way to it. When there is no room who was told keeps
+//! the value alone: a connection as long as it lives, others with what they remember of what they sent.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -33,12 +34,64 @@ const BURST: Duration = Duration::from_secs(1);
 /// A destination, by the interface that packets to it leave by.
 type Key = (InterfaceId, IpAddr);
 
+/// Nothing was said.
+const UNSAID: u16 = u16::MAX;
+
+/// Who said that a path is narrow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Teacher {
+    /// A connection: what is quoted was out at that number, or it found out by itself.
+    Connection,
+    /// A datagram, of which the destination and a length are all that is known.
+    Datagram,
+}
+
+/// What is known of a narrow path, in bytes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Narrow {
+    /// What gets through.
+    pub(super) sure: u16,
+    /// What may, by what routers told.
+    pub(super) most: u16,
+}
+
+/// The words of a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Burst {
+    began: Instant,
+    words: u8,
+}
+
+impl Burst {
+    pub(crate) const NONE: Self = Self {
+        began: Instant::ZERO,
+        words: 0,
+    };
+
+    /// Were there so many that nothing more is believed for a moment?
+    pub(crate) fn is_enough(&self, now: Instant) -> bool {
+        self.words >= BURST_WORDS && now.since(self.began) < BURST
+    }
+
+    pub(crate) fn note(&mut self, now: Instant) {
+        if self.words == 0 || now.since(self.began) >= BURST {
+            *self = Self {
+                began: now,
+                words: 0,
+            };
+        }
+        self.words = self.words.saturating_add(1);
+    }
+}
+
 /// The narrow ones.
 #[derive(Debug)]
 pub(super) struct Mtus {
     known: HashMap<Key, Known, KeyedState>,
     /// The same in the order in which they are forgotten.
     ends: BTreeSet<(Instant, Key)>,
+    /// Those of them that only datagrams taught.
+    weak: BTreeSet<(Instant, Key)>,
     limit: usize,
     life: Option<Duration>,
     /// Lower than this no IPv4 path is believed to be.
@@ -47,10 +100,13 @@ pub(super) struct Mtus {
 
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    mtu: u16,
+    /// By routers, of packets that were too large.
+    told: u16,
+    /// By connections whose larger segments were lost again and again.
+    found: u16,
     end: Instant,
-    /// When a burst of words began, and how many there were.
-    burst: (Instant, u8),
+    burst: Burst,
+    by: Teacher,
 }
 
 impl Mtus {
@@ -59,6 +115,7 @@ impl Mtus {
         Self {
             known: HashMap::with_hasher(state),
             ends: BTreeSet::new(),
+            weak: BTreeSet::new(),
             limit: config.path_mtu_limit,
             life: config.path_mtu_life,
             least_v4: config.least_path_mtu.into(),
@@ -75,11 +132,20 @@ impl Mtus {
 
     /// What is known of the path to `dst`.
     #[inline]
-    pub(super) fn get(&self, on: InterfaceId, dst: IpAddr) -> Option<u16> {
+    pub(super) fn get(&self, on: InterfaceId, dst: IpAddr) -> Option<Narrow> {
         if self.known.is_empty() {
             return None;
         }
-        Some(self.known.get(&(on, dst))?.mtu)
+        let known = self.known.get(&(on, dst))?;
+        Some(Narrow {
+            sure: known.told.min(known.found),
+            most: known.told,
+        })
+    }
+
+    /// When what is said now is to be forgotten. RFC 8201 §5.3: or never.
+    pub(super) fn end(&self, now: Instant) -> Instant {
+        self.life.map_or(Instant::FAR_FUTURE, |life| now + life)
     }
 
     /// What a router's word makes of a path of `current` bytes to `dst`, for a packet of `quoted` bytes that was too
@@ -93,8 +159,12 @@ impl Mtus {
     ) -> Option<u16> {
         let least = self.least(dst);
         let mtu = if told == 0 && dst.is_ipv4() {
+            // What is longer than the path is taken to carry left before that was known, and says nothing of what fits.
+            if quoted > current {
+                return None;
+            }
             // RFC 1191 §5: the largest that is below what did not fit.
-            let below = PLATEAUS.into_iter().find(|&mtu| mtu < quoted.min(current));
+            let below = PLATEAUS.into_iter().find(|&mtu| mtu < quoted);
             below.unwrap_or(0).max(least)
         } else {
             told
@@ -106,33 +176,92 @@ impl Mtus {
     }
 
     /// The path is as narrow as this from now on, as [judged](Self::judge); returns whether there is room for that.
-    pub(super) fn learn(&mut self, now: Instant, on: InterfaceId, dst: IpAddr, mtu: u16) -> bool {
-        let key = (on, dst);
-        if !self.known.contains_key(&key) && self.known.len() >= self.limit {
+    pub(super) fn learn(
+        &mut self,
+        now: Instant,
+        (on, dst): (InterfaceId, IpAddr),
+        mtu: u16,
+        by: Teacher,
+    ) -> bool {
+        let Some(mut known) = self.entry(now, (on, dst), by) else {
             return false;
-        }
+        };
         // RFC 8201 §4 (PMT-5): who was told may have taken it for wider than it is known to be.
-        let before = self.known.get(&key);
-        let mtu = before.map_or(mtu, |known| mtu.min(known.mtu));
-        let burst = before.map(|known| known.burst);
-        let burst = burst.filter(|&(began, _)| now.since(began) < BURST);
-        let burst = burst.map_or((now, 1), |(began, words)| (began, words.saturating_add(1)));
-        // RFC 8201 §5.3: or never.
-        let end = self.life.map_or(Instant::FAR_FUTURE, |life| now + life);
-        if let Some(before) = self.known.insert(key, Known { mtu, end, burst }) {
-            self.ends.remove(&(before.end, key));
-        }
-        self.ends.insert((end, key));
+        known.told = known.told.min(mtu);
+        known.burst.note(now);
+        self.put((on, dst), known);
         true
     }
 
-    /// Has the path become narrower so often by now that nothing more is believed for a moment?
-    pub(super) fn has_heard_enough(&self, now: Instant, on: InterfaceId, dst: IpAddr) -> bool {
-        let known = self.known.get(&(on, dst));
-        known.is_some_and(|known| {
-            let (began, words) = known.burst;
-            words >= BURST_WORDS && now.since(began) < BURST
+    /// A connection found that packets of `mtu` bytes get through and larger ones do not, or that what routers told does
+    /// (`None`); returns whether that is news.
+    pub(super) fn find(
+        &mut self,
+        now: Instant,
+        (on, dst): (InterfaceId, IpAddr),
+        mtu: Option<u16>,
+    ) -> bool {
+        let key = (on, dst);
+        let before = self.known.get(&key).map_or(UNSAID, |known| known.found);
+        let found = mtu.unwrap_or(UNSAID);
+        if before == UNSAID && found == UNSAID {
+            return false;
+        }
+        let Some(mut known) = self.entry(now, key, Teacher::Connection) else {
+            return false;
+        };
+        known.found = found;
+        if known.told == UNSAID && found == UNSAID {
+            self.remove(key);
+        } else {
+            self.put(key, known);
+        }
+        before != found
+    }
+
+    /// What is known of a path, or room to know it, as of now; `None`: there is none.
+    fn entry(&mut self, now: Instant, key: Key, by: Teacher) -> Option<Known> {
+        let end = self.end(now);
+        if let Some(&known) = self.known.get(&key) {
+            // What a connection said stands for as long as anything does.
+            let by = if by == Teacher::Connection { by } else { known.by };
+            return Some(Known { end, by, ..known });
+        }
+        if self.known.len() >= self.limit {
+            let (_, weakest) = self.weak.first().copied()?;
+            if by == Teacher::Datagram {
+                return None;
+            }
+            self.remove(weakest);
+        }
+        Some(Known {
+            told: UNSAID,
+            found: UNSAID,
+            end,
+            burst: Burst::NONE,
+            by,
         })
+    }
+
+    fn put(&mut self, key: Key, known: Known) {
+        self.remove(key);
+        self.known.insert(key, known);
+        self.ends.insert((known.end, key));
+        if known.by == Teacher::Datagram {
+            self.weak.insert((known.end, key));
+        }
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some(known) = self.known.remove(&key) {
+            self.ends.remove(&(known.end, key));
+            self.weak.remove(&(known.end, key));
+        }
+    }
+
+    /// What was said of the path lately, if it is known.
+    pub(super) fn burst(&self, on: InterfaceId, dst: IpAddr) -> Option<Burst> {
+        self.known.get(&(on, dst)).map(|known| known.burst)
     }
 
     /// When the first one is forgotten.
@@ -149,8 +278,7 @@ impl Mtus {
             && end <= now
         {
             *steps -= 1;
-            self.ends.pop_first();
-            self.known.remove(&key);
+            self.remove(key);
             any = true;
         }
         any
@@ -193,8 +321,10 @@ mod tests {
             (V4, 1280, 65_535, 1500, Some(1280)),
             (V4,    0, 1500, 1500, Some(1492)),
             (V4,    0, 1492, 1500, Some(1006)),
-            (V4,    0, 65_535, 1500, Some(1492)),
-            (V4,    0, 1500, 1006, Some(552)),
+            (V4,    0, 1492, 1492, Some(1006)),
+            (V4,    0, 1500, 1492, None),
+            (V4,    0, 1006, 1006, Some(552)),
+            (V4,    0, 1500, 1006, None),
             (V4,    0,  552, 1500, None),
             (V4,    0, 1500,  552, None),
             (V6, 1280, 1500, 1500, Some(1280)),
@@ -217,25 +347,36 @@ mod tests {
         assert_eq!(low.judge(V4, 0, 296, 1500), Some(68));
     }
 
+    fn on() -> InterfaceId {
+        InterfaceId::from_index(0)
+    }
+
+    fn sure(mtus: &Mtus, on: InterfaceId, dst: IpAddr) -> Option<u16> {
+        mtus.get(on, dst).map(|narrow| narrow.sure)
+    }
+
+    fn learn(mtus: &mut Mtus, now: Instant, dst: IpAddr, mtu: u16) -> bool {
+        mtus.learn(now, (on(), dst), mtu, Teacher::Connection)
+    }
+
     /// Covers: PMT-6, PMT-7. An age for each, begun anew with each word; five minutes at least, or none.
     #[test]
     fn each_is_forgotten_in_its_time() {
-        let on = InterfaceId::from_index(0);
         let at = |secs| Instant::ZERO + Duration::from_secs(secs);
         let mut mtus = mtus(|config| config.path_mtu_life(Some(Duration::from_secs(1))));
-        assert!(mtus.learn(at(0), on, V4, 1400) && mtus.learn(at(10), on, V6, 1300));
-        assert!(mtus.learn(at(20), on, V4, 1280));
+        assert!(learn(&mut mtus, at(0), V4, 1400) && learn(&mut mtus, at(10), V6, 1300));
+        assert!(learn(&mut mtus, at(20), V4, 1280));
         assert_eq!((mtus.len(), mtus.next_end()), (2, Some(at(310))));
         let mut steps = 9;
         assert!(!mtus.forget_old(at(309), &mut steps));
         assert!(mtus.forget_old(at(310), &mut steps));
-        assert_eq!((mtus.get(on, V4), mtus.get(on, V6)), (Some(1280), None));
+        assert_eq!((sure(&mtus, on(), V4), sure(&mtus, on(), V6)), (Some(1280), None));
         assert!(!mtus.forget_old(at(320), &mut 0), "no steps left");
         assert!(mtus.forget_old(at(320), &mut steps));
-        assert_eq!((mtus.get(on, V4), mtus.next_end(), steps), (None, None, 7));
+        assert_eq!((sure(&mtus, on(), V4), mtus.next_end(), steps), (None, None, 7));
 
         let mut eternal = self::mtus(|config| config.path_mtu_life(None));
-        assert!(eternal.learn(at(0), on, V4, 1400));
+        assert!(learn(&mut eternal, at(0), V4, 1400));
         assert_eq!(eternal.next_end(), None);
     }
 
@@ -243,13 +384,53 @@ mod tests {
     #[test]
     fn a_full_table_keeps_what_it_has() {
         let mut mtus = mtus(|config| config.path_mtu_limit(1));
-        let (on, other) = (InterfaceId::from_index(0), InterfaceId::from_index(1));
+        let other = InterfaceId::from_index(1);
         let now = Instant::from_millis(1);
-        assert!(mtus.learn(now, on, V4, 1400));
-        assert!(!mtus.learn(now, other, V4, 1280) && !mtus.learn(now, on, V6, 1280));
-        assert!(mtus.learn(now, on, V4, 1300));
-        assert_eq!((mtus.get(on, V4), mtus.get(other, V4)), (Some(1300), None));
-        assert!(mtus.learn(now, on, V4, 1350));
-        assert_eq!(mtus.get(on, V4), Some(1300), "never wider");
+        assert!(learn(&mut mtus, now, V4, 1400));
+        assert!(!mtus.learn(now, (other, V4), 1280, Teacher::Connection));
+        assert!(!learn(&mut mtus, now, V6, 1280) && !mtus.find(now, (on(), V6), Some(1280)));
+        assert!(learn(&mut mtus, now, V4, 1300));
+        assert_eq!((sure(&mtus, on(), V4), sure(&mtus, other, V4)), (Some(1300), None));
+        assert!(learn(&mut mtus, now, V4, 1350));
+        assert_eq!(sure(&mtus, on(), V4), Some(1300), "never wider");
+    }
+
+    /// What datagrams alone taught gives way to what connections say, the oldest first, and to nothing else.
+    #[test]
+    fn what_nobody_checked_gives_way_to_what_was() {
+        let mut mtus = mtus(|config| config.path_mtu_limit(2));
+        let at = Instant::from_millis;
+        let other = IpAddr::from([192, 0, 2, 2]);
+        for (ms, dst) in [(1, V4), (2, V6)] {
+            assert!(mtus.learn(at(ms), (on(), dst), 1300, Teacher::Datagram));
+        }
+        assert!(!mtus.learn(at(3), (on(), other), 1300, Teacher::Datagram));
+        assert!(learn(&mut mtus, at(4), other, 1300));
+        assert_eq!((mtus.len(), sure(&mtus, on(), V4)), (2, None));
+        // One that a connection confirmed stays, whoever speaks of it afterwards.
+        assert!(learn(&mut mtus, at(5), V6, 1290));
+        assert!(mtus.learn(at(6), (on(), V6), 1280, Teacher::Datagram));
+        assert!(!learn(&mut mtus, at(7), V4, 1280));
+        assert_eq!(sure(&mtus, on(), V6), Some(1280));
+        assert!(mtus.weak.is_empty() && mtus.ends.len() == 2);
+    }
+
+    /// What connections found bounds what is sent, and not what may be tried; it may grow, and go.
+    #[test]
+    fn what_was_found_bounds_no_probe() {
+        let mut mtus = mtus(|config| config);
+        let now = Instant::from_millis(1);
+        let narrow = |sure, most| Some(Narrow { sure, most });
+        assert!(!mtus.find(now, (on(), V4), None) && mtus.len() == 0);
+        assert!(mtus.find(now, (on(), V4), Some(1280)));
+        assert_eq!(mtus.get(on(), V4), narrow(1280, UNSAID));
+        assert!(!mtus.find(now, (on(), V4), Some(1280)), "no news");
+        assert!(mtus.find(now, (on(), V4), Some(1390)));
+        assert!(learn(&mut mtus, now, V4, 1400));
+        assert_eq!(mtus.get(on(), V4), narrow(1390, 1400));
+        assert!(mtus.find(now, (on(), V4), None));
+        assert_eq!(mtus.get(on(), V4), narrow(1400, 1400));
+        assert!(mtus.find(now, (on(), V6), Some(1280)) && mtus.find(now, (on(), V6), None));
+        assert_eq!((mtus.len(), mtus.ends.len()), (1, 1));
     }
 }

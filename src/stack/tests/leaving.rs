@@ -588,3 +588,89 @@ fn fragments_are_as_large_as_the_path_carries() {
         assert_eq!(rig.drain().len(), usize::from(!refused));
     }
 }
+
+/// Covers: PMT-2. Those of a super-segment that was queued when its path was wider: each leaves in fragments of its own, and the socket's
+/// memory is what it was.
+#[test]
+fn a_super_segment_follows_its_path_down() {
+    for (to, headers) in TARGETS.into_iter().zip([28, 48]) {
+        let config = InterfaceConfig::new(&Capabilities::full(Medium::Ethernet, 1500))
+            .mac(OUR_MAC)
+            .link_local(false)
+            .dad_transmits(0)
+            .address("10.0.0.1/24".parse().unwrap())
+            .address("fd00::1/64".parse().unwrap());
+        let mut rig = Rig::bare(Config::new(Seed::from_number(1)), config);
+        rig.introduce();
+        let options = UdpOptions::new().dual_stack(true);
+        let id = rig.stack.udp_bind(addr("[::]:9"), options).unwrap();
+        let size = NonZeroU16::new(1400).unwrap();
+        let dst = addr(to).ip();
+        for narrow in [1500, 1300, 1428] {
+            rig.drain();
+            let data = Bytes::from(text(3 * 1400 + 100));
+            rig.stack
+                .udp_send_segmented(rig.now, id, Some(addr(to)), data, size)
+                .unwrap();
+            rig.stack.net.path_found(rig.on, dst, Some(narrow));
+            let frames = rig.drain();
+            if usize::from(narrow) >= 1400 + headers {
+                assert_eq!(frames.len(), 1);
+                continue;
+            }
+            let whole = together(&frames, narrow.into());
+            let lens: Vec<_> = whole.iter().map(|piece| piece.data.len() - 8).collect();
+            assert_eq!(lens, [1400, 1400, 1400, 100], "{to} {narrow}");
+            for (piece, data) in whole.iter().zip(text(4300).chunks(1400)) {
+                check_datagram(piece, data);
+            }
+        }
+        rig.stack.check_memory();
+        rig.stack.udp_close(id);
+        assert_eq!(rig.stack.memory().used, 0);
+    }
+}
+
+/// A device that is full uses no identification up, however often it is asked.
+#[test]
+fn a_full_device_spends_no_identification() {
+    for len in [500, 4000] {
+        let (mut rig, id) = ready(UdpOptions::new().dont_fragment(DontFragment::Off));
+        let mut ids = Vec::new();
+        for full in [0, 9] {
+            send(&mut rig, id, TARGETS[0], &text(len));
+            rig.device().room = Some(0);
+            for _ in 0..full {
+                assert!(rig.drain().is_empty());
+            }
+            rig.device().room = None;
+            ids.push(u16::try_from(together(&rig.drain(), 1500)[0].id).unwrap());
+        }
+        assert_eq!(ids[1], ids[0].wrapping_add(1), "{len}");
+    }
+}
+
+/// What one reply costs more than a socket's turn it pays for with turns: a flood of long echo requests leaves a sender half of the frames.
+#[test]
+fn a_long_reply_is_paid_with_turns() {
+    let (mut rig, id) = ready(UdpOptions::new());
+    let closed = rig
+        .stack
+        .udp_bind(addr("[::]:10"), UdpOptions::new().dual_stack(true).send_buffer(1 << 20))
+        .unwrap();
+    for _ in 0..8 {
+        send(&mut rig, closed, TARGETS[1], &text(60_000));
+    }
+    rig.stack.udp_close(closed);
+    for _ in 0..700 {
+        send(&mut rig, id, TARGETS[0], &text(100));
+    }
+    let mut frames = Vec::new();
+    while frames.len() < 600 {
+        rig.send_once();
+        frames.append(&mut rig.device().frames);
+    }
+    let of_outbox = |(frame, _): &&(Vec<u8>, TxMeta)| frame[12..14] == [0x86, 0xdd];
+    let share = frames[..600].iter().filter(of_outbox).count();
+    assert!((200..400).contains(&share), "{share} of 600");
+}

@@ -890,11 +890,124 @@ fn an_echo_reply_gets_over_a_narrow_path() {
     elsewhere[39] ^= 1;
     rig.receive(too_big(true, 1300, &elsewhere[..48]));
     assert_eq!(rig.stack.counters().path_mtu_lowered, 0);
+    assert_eq!(rig.drops(DropReason::IcmpUnmatched), 1);
     rig.receive(too_big(true, 1300, &sent[..48]));
-    assert_eq!(rig.stack.counters().path_mtu_lowered, 1);
+    let lens = |rig: &mut Rig| -> Vec<_> { rig.drain().iter().map(|f| f.packet.len()).collect() };
+    let in_two = |lens: &[usize]| lens.len() == 2 && lens.iter().all(|&len| len <= 1300);
     rig.receive(request());
-    let lens: Vec<_> = rig.drain().iter().map(|f| f.packet.len()).collect();
-    assert!(lens.len() == 2 && lens.iter().all(|&len| len <= 1300));
+    assert!(in_two(&lens(&mut rig)));
+    // Who asked knows all that such a word quotes: nothing else is cut for it, and it is forgotten like any.
+    assert_eq!((rig.stack.counters().path_mtu_lowered, rig.stack.net.paths.narrow()), (0, 0));
+    let id = bind(&mut rig, "[::]:0");
+    let to = Some(addr("[fd00::2]:7"));
+    rig.stack.udp_send_to(rig.now, id, to, &[0; 1452]).unwrap();
+    assert_eq!(lens(&mut rig), [1500]);
+    rig.advance(Duration::from_secs(600));
+    rig.introduce();
+    rig.drain();
+    rig.receive(request());
+    assert_eq!(lens(&mut rig), [1500]);
+}
+
+/// Covers: PMT-8. Requests that were forged, or are one's own from a whole prefix: nothing is remembered where others look.
+#[test]
+fn words_about_echo_replies_fill_no_table() {
+    let mut rig = Rig::new();
+    for n in 0..40 {
+        let mut from = PEER6.octets();
+        from[15] = 100 + n;
+        let from = core::net::Ipv6Addr::from(from);
+        let (id, seq, data) = (7, 9, &[1; 1452][..]);
+        let ask = Icmpv6::EchoRequest { id, seq, data };
+        let mut body = vec![0; ask.len()];
+        ask.emit(from, OURS6, &mut body);
+        rig.receive(ip_frame(from.into(), OURS6.into(), Protocol::ICMPV6, &body));
+        rig.drain();
+        let mut reply = [0; 48];
+        let mut fields = ipv6::Fields::new(OURS6, from, Protocol::ICMPV6);
+        fields.hop_limit = 64;
+        fields.emit(1460, &mut reply);
+        reply[40] = 129;
+        rig.receive(too_big(true, 1300, &reply));
+    }
+    assert_eq!((rig.stack.counters().path_mtu_lowered, rig.stack.net.paths.narrow()), (0, 0));
+}
+
+/// Covers: PMT-6. A table that is full refuses no datagram either: who is told cuts what leaves there next.
+#[test]
+fn without_room_the_socket_that_is_told_heeds_it() {
+    for (v6, to, headers) in [(false, "10.0.0.2:7", 28), (true, "[fd00::2]:7", 48)] {
+        let config = Config::new(Seed::from_number(1)).path_mtu_limit(0);
+        let mut rig = Rig::bare(config, both_families());
+        rig.introduce();
+        let id = bind(&mut rig, to_any(v6));
+        let mut lens = |rig: &mut Rig| -> Vec<Vec<u8>> {
+            let data = vec![0; 1500 - headers];
+            rig.stack.udp_send_to(rig.now, id, Some(addr(to)), &data).unwrap();
+            rig.drain().into_iter().map(|seen| seen.packet).collect()
+        };
+        let sent = lens(&mut rig).remove(0);
+        rig.receive(too_big(v6, 1300, &sent[..headers]));
+        assert_eq!(rig.stack.counters().path_mtu_full, 1);
+        let pieces = lens(&mut rig);
+        assert!(pieces.len() == 2 && pieces.iter().all(|piece| piece.len() <= 1300));
+        rig.advance(Duration::from_secs(600));
+        rig.introduce();
+        rig.drain();
+        assert_eq!(lens(&mut rig).len(), 1);
+    }
+}
+
+/// Covers: PMT-20. Who probes above what is known hears what a router says of the probe; others what is known.
+#[test]
+fn a_word_about_what_left_before_is_told_and_teaches_nothing() {
+    for (dont, hears) in [(DontFragment::Probe, 1400), (DontFragment::On, 1300)] {
+        let mut rig = Rig::new();
+        rig.introduce();
+        let options = UdpOptions::new().dont_fragment(dont);
+        let id = rig.stack.udp_bind(addr("[::]:0"), options).unwrap();
+        rig.stack.udp_connect(id, addr("[fd00::2]:7")).unwrap();
+        rig.stack.udp_send_to(rig.now, id, None, &[0; 1452]).unwrap();
+        let sent = rig.only().packet;
+        // In the other order than hops stand in, too.
+        for (mtu, max) in [(1300, 1300 - 48), (1400, hears - 48)] {
+            rig.receive(too_big(true, mtu, &sent[..48]));
+            assert_eq!(rig.stack.udp_recv(id), Err(RecvError::TooBig { max }));
+        }
+        assert_eq!(rig.stack.counters().path_mtu_lowered, 1);
+    }
+}
+
+/// Covers: PMT-3. A router that says no number lowers a path once for each flight, not once for each datagram of it.
+#[test]
+fn a_flight_that_was_refused_without_a_number_lowers_its_path_once() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let options = UdpOptions::new().dont_fragment(DontFragment::On);
+    let id = rig.stack.udp_bind(addr("0.0.0.0:0"), options).unwrap();
+    rig.stack.udp_connect(id, addr("10.0.0.2:7")).unwrap();
+    for _ in 0..3 {
+        rig.stack.udp_send_to(rig.now, id, None, &[0; 1472]).unwrap();
+    }
+    for sent in rig.drain() {
+        rig.receive(too_big(false, 0, &sent.packet));
+        let max = 1492 - 28;
+        assert_eq!(rig.stack.udp_recv(id), Err(RecvError::TooBig { max }));
+    }
+    assert_eq!(rig.stack.counters().path_mtu_lowered, 1);
+}
+
+/// Errors have no DF over IPv4: nobody would hear that a router refused one.
+#[test]
+fn icmpv4_errors_may_be_cut() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let mut datagram = [0; 600];
+    datagram[3] = 9;
+    datagram[4..6].copy_from_slice(&600u16.to_be_bytes());
+    rig.receive(ip_frame(PEER.into(), OURS.into(), Protocol::UDP, &datagram));
+    let error = rig.only().packet;
+    assert_eq!((error.len(), error[6] & 0x40), (576, 0));
 }
 
 /// Covers: PMT-8. What left without DF was refused by no router: neither what routers may cut nor what was cut here is a proof.

@@ -387,7 +387,7 @@ impl UdpSocket {
         let mtu = match dont {
             // RFC 4821 §9: who probes finds out himself.
             DontFragment::Probe => around.net.interfaces[route.on.index()].mtu_to(to.ip()),
-            _ => route.mtu,
+            _ => route.mtu.min(self.large.told(around.net.now, to.ip()).into()),
         };
         let may_be_cut = one == len && dont.fragmenting() != Fragmenting::Never;
         let room = if may_be_cut {

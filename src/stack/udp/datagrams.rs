@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes};
 
 use super::Around;
 use super::ends::{flow_of, route_for};
-use super::socket::{Datagram, Pending, RecvError, UdpSocket};
+use super::socket::{Datagram, DontFragment, Pending, RecvError, UdpSocket};
 use crate::base::checksum::Sum;
 use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{DeviceError, Transmit};
@@ -21,7 +21,7 @@ use crate::stack::icmp::{Complaint, IcmpError, IcmpErrorKind};
 use crate::stack::ids::{InterfaceId, UdpId};
 use crate::stack::ip::{self, Outbound};
 use crate::stack::net::Net;
-use crate::stack::packet::{Delivery, Inbound, Waiter};
+use crate::stack::packet::{Delivery, Fragmenting, Inbound, Waiter};
 use crate::stack::path::{Route, TooBig};
 use crate::stack::slices::{Slices, join};
 use crate::stack::transmit::{FrameBudget, SenderTurn};
@@ -296,7 +296,7 @@ impl UdpSocket {
 
     /// A router says that a datagram of `len` bytes, header and all, was too large on its way to `to`.
     fn too_big(
-        &self,
+        &mut self,
         net: &mut Net,
         error: &IcmpError,
         to: SocketKey,
@@ -310,7 +310,8 @@ impl UdpSocket {
         let route = route_for(net, self, to).map_err(|_| DropReason::IcmpUnmatched)?;
         let quoted = error.quoted_len.min(ip + len);
         let told = TooBig { mtu, quoted };
-        let mtu = net.datagram_too_big((route.on, dst), told, route.mtu);
+        let probes = self.options.dont_fragment == DontFragment::Probe;
+        let mtu = net.datagram_too_big((route.on, dst), told, &mut self.large, probes);
         let mtu = usize::from(mtu.ok_or(DropReason::IcmpTooBig)?);
         let max = mtu - ip - udp::HEADER_LEN;
         Ok(RecvError::TooBig { max })
@@ -340,7 +341,11 @@ impl UdpSocket {
                 return Ok(SenderTurn::More);
             }
             let route = match route_for(around.net, self, first.to) {
-                Ok(route) if route.on == on => route,
+                Ok(mut route) if route.on == on => {
+                    let alone = self.large.told(now, first.to.ip());
+                    route.mtu = route.mtu.min(alone.into());
+                    route
+                }
                 Ok(route) => {
                     // The next one leaves elsewhere: the socket goes on in that line.
                     around.net.wake(route.on, Waiter::Udp(id));
@@ -357,6 +362,14 @@ impl UdpSocket {
                     continue;
                 }
             };
+            let fragmenting = self.options.dont_fragment.fragmenting();
+            let (dst, one) = (first.to.ip(), first.one());
+            let len = ip::header_len(dst) + udp::HEADER_LEN + one;
+            if len > route.mtu && first.segment.is_some() && fragmenting != Fragmenting::Never {
+                // The path became narrower since they were queued: each leaves in fragments of its own.
+                self.split_first();
+                continue;
+            }
             let before = around.net.counters.fragments_sent;
             match self.offer(now, id, &route, first, around.net, out)? {
                 Delivery::Full => return Ok(SenderTurn::Full),
@@ -364,12 +377,7 @@ impl UdpSocket {
                 Delivery::Taken | Delivery::Dropped => {}
             }
             self.loop_back(now, &route, first, around.net);
-            let one = first
-                .segment
-                .map_or(first.data.len(), |size| size.get().into());
-            let (dst, paths) = (first.to.ip(), &around.net.paths);
-            let len = ip::header_len(dst) + udp::HEADER_LEN + one;
-            let fragmenting = self.options.dont_fragment.fragmenting();
+            let paths = &around.net.paths;
             if fragmenting.may_be_refused(dst, len, route.mtu) {
                 self.large.note(dst, len, paths.least(dst));
             }
@@ -410,6 +418,7 @@ impl UdpSocket {
             payload: core::slice::from_ref(&pending.data),
             segment: pending.segment,
             fragmenting: self.options.dont_fragment.fragmenting(),
+            mtu: u16::try_from(route.mtu).unwrap_or(u16::MAX),
             ect: false,
         };
         net.send_datagram(now, route.on, id, &packet, out)
