@@ -35,6 +35,8 @@ pub(crate) struct Record {
     pub(crate) segs: u32,
     /// The text bytes of a wire segment it left in: SACK splits it only there.
     pub(crate) segment: NonZeroU16,
+    /// Option bytes in each of them.
+    pub(crate) options: u8,
     pub(crate) stamp: TxStamp,
 }
 
@@ -45,6 +47,11 @@ impl Record {
 
     pub(crate) fn text_len(&self) -> u32 {
         self.len - u32::from(self.syn) - u32::from(self.fin)
+    }
+
+    /// Text and option bytes of its largest wire segment.
+    pub(crate) fn wire_size(&self) -> u32 {
+        self.text_len().min(self.segment.get().into()) + u32::from(self.options)
     }
 
     /// Cuts the record after `at` octets; returns the rest.

@@ -17,6 +17,7 @@ fn record(seq: SeqNum, len: u32, mark: Mark) -> Record {
         transmissions: 1,
         segs: len,
         segment: NonZeroU16::MIN,
+        options: 0,
         stamp: DeliverySampler::default().on_send(&Departure::new(Instant::ZERO, 0, 0)),
     }
 }

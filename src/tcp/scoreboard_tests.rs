@@ -23,6 +23,7 @@ fn record(seq: SeqNum, len: u32, stamp: TxStamp) -> Record {
         transmissions: 1,
         segs: len.div_ceil(SIZE),
         segment: size(),
+        options: 0,
         stamp,
     }
 }
@@ -209,7 +210,7 @@ impl Pair {
             .sampler
             .0
             .on_send(&Departure::new(now, 0, self.board.pipe()));
-        self.board.on_retransmit(place, octets, size(), stamp);
+        self.board.on_retransmit(place, octets, (size(), 0), stamp);
         for mark in &mut self.octets[first as usize..(first + octets) as usize] {
             assert_eq!(*mark, Mark::Lost);
             *mark = Mark::Retransmitted;
@@ -399,7 +400,7 @@ fn duplicate_acks_and_partial_acks_move_the_pipe() {
         .sampler
         .0
         .on_send(&Departure::new(Instant::ZERO, 0, 600));
-    pair.board.on_retransmit(Place::FRONT, SIZE, size(), stamp);
+    pair.board.on_retransmit(Place::FRONT, SIZE, (size(), 0), stamp);
     assert_eq!(pair.board.pipe(), 700);
     let mut ack = delivery(Instant::ZERO, &mut pair.sampler);
     pair.board.ack_to(SeqNum::new(300), &mut ack);
@@ -436,7 +437,7 @@ fn what_was_sent_twice_is_ambiguous() {
         .sampler
         .0
         .on_send(&Departure::new(Instant::from_millis(5), 0, 900));
-    pair.board.on_retransmit(Place::FRONT, SIZE, size(), stamp);
+    pair.board.on_retransmit(Place::FRONT, SIZE, (size(), 0), stamp);
     let mut ack = |to: u32| {
         let mut ack = delivery(Instant::from_millis(9), &mut pair.sampler);
         pair.board.ack_to(SeqNum::new(to), &mut ack);

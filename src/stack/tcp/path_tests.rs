@@ -8,7 +8,8 @@ use crate::base::{DropReason, Random, Seed};
 use crate::device::{Capabilities, Medium};
 use crate::ipv4::icmp::UnreachableCode;
 use crate::link::RxFrame;
-use crate::stack::{DontFragment, SendError, TcpId, UdpOptions};
+use crate::stack::path::{LargeSent, TooBig};
+use crate::stack::{DontFragment, ListenOptions, SendError, TcpId, UdpOptions};
 use crate::tcp::congestion::Choice;
 use crate::tcp::{Header, TcpOptions};
 
@@ -25,7 +26,7 @@ struct Seen {
 }
 
 /// How long the packets of the wire are that a frame stands for.
-fn packet_len(frame: &RxFrame) -> usize {
+pub(super) fn packet_len(frame: &RxFrame) -> usize {
     let headers = 20 + usize::from(frame.data[32] >> 4) * 4;
     let cut = |size: core::num::NonZeroU16| headers + usize::from(size.get());
     frame.meta.segment_size.map_or(frame.data.len(), cut)
@@ -45,8 +46,11 @@ impl Link {
                     if from == 1 && len > mtu {
                         seen.too_big += 1;
                         let code = UnreachableCode::FRAGMENTATION_NEEDED;
-                        let quote = &frame.data[..frame.data.len().min(548)];
-                        icmp_error(self, code, told, quote);
+                        let mut quote = frame.data[..frame.data.len().min(548)].to_vec();
+                        // A router sees packets of the wire.
+                        let wire = u16::try_from(len).unwrap();
+                        quote[2..4].copy_from_slice(&wire.to_be_bytes());
+                        icmp_error(self, code, told, &quote);
                         continue;
                     }
                     if from == 1 {
@@ -101,11 +105,11 @@ impl Link {
     }
 }
 
-fn text(len: usize) -> Vec<u8> {
+pub(super) fn text(len: usize) -> Vec<u8> {
     (0..len).map(|n| (n % 251) as u8).collect()
 }
 
-fn every_kind() -> Vec<TcpOptions> {
+pub(super) fn every_kind() -> Vec<TcpOptions> {
     let mut kinds = vec![
         TcpOptions::default().sack(false),
         TcpOptions::default().timestamps(false),
@@ -273,6 +277,50 @@ fn a_router_that_says_no_number_is_understood() {
     assert_eq!(link.mss(client), 552 - HEADERS);
 }
 
+/// Covers: PMT-3, PMT-10. Each segment of a flight is refused without a number: that is one step, not one for each.
+#[test]
+fn a_flight_refused_without_a_number_is_one_step() {
+    let mut link = Link::over(&Capabilities::plain(Medium::Ip, 1500));
+    let (client, _) = link.connected();
+    link.write(1, client, &text(14_000));
+    let seen = link.through(1492, 0);
+    assert!(seen.too_big >= 9 && seen.largest == 1492, "{seen:?}");
+    assert_eq!((link.lowered(), link.mss(client)), (1, 1492 - HEADERS));
+}
+
+/// Covers: PMT-9, PMT-10. Each of many connections is told of the same hop: the path became narrower once, and all go on at once.
+#[test]
+fn however_many_are_told_none_waits() {
+    let mut link = Link::over(&Capabilities::plain(Medium::Ip, 1500));
+    let (at, now) = (SERVER.parse().unwrap(), link.now);
+    let options = ListenOptions::new(TcpOptions::default());
+    let listener = link.ends[0].stack.tcp_listen(at, options).unwrap();
+    let connect = |_| {
+        let options = TcpOptions::default();
+        let client = link.ends[1].stack.tcp_connect(now, at, None, options);
+        link.settle();
+        let server = link.ends[0].stack.tcp_accept(now, listener);
+        (client.unwrap(), server.unwrap())
+    };
+    let all: Vec<_> = (0..10).map(connect).collect();
+    for &(client, _) in &all {
+        link.write(1, client, &text(14_000));
+    }
+    let seen = link.through(1280, 1280);
+    assert!(seen.too_big >= 90, "{seen:?}");
+    for &(client, server) in &all {
+        let mut got = 0;
+        let stack = &mut link.ends[0].stack;
+        while let Ok(chunk) = stack.tcp_read_chunk(now, server, 1 << 20)
+            && !chunk.is_empty()
+        {
+            got += chunk.len();
+        }
+        assert_eq!((got, link.mss(client)), (14_000, 1280 - HEADERS));
+    }
+    assert_eq!((link.lowered(), link.ends[1].stack.counters().tcp_rto_fired), (1, 0));
+}
+
 /// Covers: PMT-9. What one socket is told holds for all that use the path: the other connection learns at its
 /// next turn, a datagram at its call; the MSS that a new one tells is the link's all the same, for what comes in.
 #[test]
@@ -373,6 +421,107 @@ fn without_room_the_connection_that_is_told_heeds_it() {
     let (seen, got) = link.through_for(1280, Duration::from_millis(1), server);
     assert_eq!((got.len(), seen.too_big), (14_000, 0));
     assert_eq!(link.mss(client), 1280 - HEADERS);
+}
+
+/// Covers: PMT-10. Nor do many words count without room for them: each would send the flight again.
+#[test]
+fn r62_without_room_many_words_are_heeded_a_few_times() {
+    let plain = Capabilities::plain(Medium::Ip, 1500);
+    let mut link = Link::with(&plain, |config| config.path_mtu_limit(0));
+    let (client, _) = link.connected();
+    link.write(1, client, &text(14_000));
+    let sent = link.swallow(1).remove(0).data;
+    for mtu in (1300..1500).rev() {
+        icmp_error(&mut link, UnreachableCode::FRAGMENTATION_NEEDED, mtu, &sent);
+        link.swallow(1);
+    }
+    assert_eq!((link.lowered(), link.mss(client)), (4, 1496 - HEADERS));
+}
+
+/// What a connection was told alone it keeps, though all learned something else meanwhile and forgot it.
+#[test]
+fn what_was_told_alone_outlives_the_table() {
+    let plain = Capabilities::plain(Medium::Ip, 1500);
+    let mut link = Link::with(&plain, |config| config.path_mtu_limit(1));
+    let (client, _) = link.connected();
+    let on = link.ends[1].on;
+    let other = "203.0.113.1".parse().unwrap();
+    link.ends[1].stack.net.path_found(on, other, Some(1300));
+    link.write(1, client, &text(14_000));
+    link.through(1400, 1400);
+    assert_eq!(link.mss(client), 1400 - HEADERS);
+    // Then there is room, and a datagram's sender is told of less.
+    let net = &mut link.ends[1].stack.net;
+    net.path_found(on, other, None);
+    let (mtu, quoted) = (1300, 1500);
+    let way = (on, SERVER.parse::<core::net::SocketAddr>().unwrap().ip());
+    let told = TooBig { mtu, quoted };
+    let learned = net.datagram_too_big(way, told, &mut LargeSent::default(), false);
+    assert_eq!(learned, Some(1300));
+    let mut turn = |link: &mut Link| {
+        link.write(1, client, &text(100));
+        link.through(1280, 0);
+        link.mss(client)
+    };
+    assert_eq!(turn(&mut link), 1300 - HEADERS);
+    link.now = link.now + Duration::from_secs(601);
+    link.settle();
+    assert_eq!(turn(&mut link), 1400 - HEADERS);
+}
+
+/// Covers: PMT-11. An undo puts what the path refused not back on its way: it leaves again at once.
+#[test]
+fn an_undo_takes_no_refusal_back() {
+    let mut link = Link::over(&Capabilities::plain(Medium::Ip, 1500));
+    let (client, _) = link.connected();
+    link.write(1, client, &text(4 * 1448));
+    let sent = link.swallow(1);
+    // The first one is late, and the others are refused behind a time-out.
+    while link.ends[1].stack.counters().tcp_rto_fired == 0 {
+        let due = link.ends[1].stack.poll_timeout().unwrap();
+        link.now = link.now.max(due);
+        link.ends[1].stack.handle_timeout(link.now);
+        link.swallow(1);
+    }
+    link.now = link.now + Duration::from_millis(1);
+    let code = UnreachableCode::FRAGMENTATION_NEEDED;
+    icmp_error(&mut link, code, 1280, &sent[2].data);
+    let end = &mut link.ends[0];
+    end.stack.handle_frame(link.now, end.on, sent[0].clone());
+    link.now = link.now + Duration::from_millis(1);
+    for ack in link.swallow(0) {
+        let end = &mut link.ends[1];
+        end.stack.handle_frame(link.now, end.on, ack);
+    }
+    let info = link.ends[1].stack.tcp_info(client).unwrap();
+    assert_eq!((info.undos, info.unacked), (1, 3 * 1448), "{info:?}");
+    assert_eq!(info.lost, 3 * 1448);
+    let again: Vec<_> = link.swallow(1).iter().map(packet_len).collect();
+    assert!(!again.is_empty() && again.iter().all(|&len| len <= 1280), "{again:?}");
+}
+
+/// Covers: PMT-10. What left with SACK blocks beside its text had less of it, and was as large: it is cut anew too.
+#[test]
+fn what_left_with_sack_blocks_is_cut_as_well() {
+    let mut link = Link::over(&Capabilities::plain(Medium::Ip, 1500));
+    let (client, server) = link.connected();
+    // The server's first segment is lost: the client reports the second with all that it sends.
+    link.write(0, server, &text(2 * 1448));
+    let report = link.swallow(0).remove(1);
+    let end = &mut link.ends[1];
+    end.stack.handle_frame(link.now, end.on, report);
+    link.write(1, client, &text(5000));
+    let sent = link.swallow(1);
+    let full = sent.iter().position(|frame| packet_len(frame) == 1500);
+    let full = full.expect("a full one");
+    assert!(sent[full].data[32] >> 4 > 8, "it has SACK blocks");
+    // By less than the blocks take.
+    let code = UnreachableCode::FRAGMENTATION_NEEDED;
+    icmp_error(&mut link, code, 1490, &sent[full].data);
+    let info = link.ends[1].stack.tcp_info(client).unwrap();
+    assert!(info.lost > 0, "{info:?}");
+    let again: Vec<_> = link.swallow(1).iter().map(packet_len).collect();
+    assert_eq!(again.iter().max(), Some(&1490), "{again:?}");
 }
 
 /// Covers: PMT-5. A connection that has not heard yet that its path is narrower is told of a wider hop: it gets no wider.

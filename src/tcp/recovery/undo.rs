@@ -3,7 +3,7 @@
 //! *Owns* the evidence: every octet that was sent again came twice (D-SACK), or everything that was sent
 //! again is acknowledged by what left before the first retransmission did (timestamps), or nothing left again
 //! before all of it arrived, or `frto` found it. What was taken for lost on the way is so no more; RACK looks at
-//! it again. *Does not* restore a window: the controller does.
+//! it again, but for what a path or a window refused. *Does not* restore a window: the controller does.
 
 use super::{AckEffect, Phase};
 use crate::base::Instant;
@@ -200,7 +200,9 @@ impl Connection {
         self.recovery.episode = None;
         let segments = self.scoreboard.lost().div_ceil(self.smss());
         let (una, nxt) = (self.snd.una, self.snd.nxt);
-        if in_episode && self.recovery.walks.may(segments, una, nxt) {
+        // What the path or a window refused is not on its way, whatever else was.
+        let refused = self.persist.is_refused(una);
+        if in_episode && !refused && self.recovery.walks.may(segments, una, nxt) {
             self.scoreboard.unmark_lost();
         }
         if marked {
