@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::base::Seed;
 use crate::stack::{Config, ListenOptions};
 use crate::tcp::congestion::Choice;
-use crate::tcp::{Ecn, TcpOptions};
+use crate::tcp::{Ecn, MtuProbing, TcpOptions};
 
 /// Settings by name. All of them are public options of [`TcpOptions`], [`ListenOptions`] and [`Config`].
 #[derive(Clone, Debug)]
@@ -64,6 +64,15 @@ const SETTINGS: &[(&str, &str, Set)] = &[
     ("window_scale", "a shift of at most 14", |p, v| {
         let shift = v.parse::<u8>().ok().filter(|&shift| shift <= 14)?;
         p.with(|tcp| tcp.window_scale(Some(shift)))
+    }),
+    ("mtu_probing", "off, black_hole or always", |p, v| {
+        let probing = match v {
+            "off" | "0" => MtuProbing::Off,
+            "black_hole" | "1" => MtuProbing::BlackHole,
+            "always" | "2" => MtuProbing::Always,
+            _ => return None,
+        };
+        p.with(|tcp| tcp.mtu_probing(probing))
     }),
     ("recv_buffer_initial", "bytes", |p, v| {
         let bytes = bytes(v)?;
@@ -170,11 +179,12 @@ impl Profile {
     }
 
     /// As Linux with its defaults: initial window 10, MSS 1460, window scale 8, receive window 64 KiB at
-    /// first, initial RTO 1 s, least RTO 200 ms, quick ACKs at first, CUBIC, ECN off.
+    /// first, initial RTO 1 s, least RTO 200 ms, quick ACKs at first, CUBIC, ECN off, no path MTU probes.
     pub fn linux() -> Self {
         let tcp = TcpOptions::default()
             .congestion(Choice::Cubic)
             .ecn(Ecn::Off)
+            .mtu_probing(MtuProbing::Off)
             .window_scale(Some(8))
             .recv_buffer_initial(64 << 10)
             .initial_rto(Duration::from_secs(1))
@@ -189,11 +199,12 @@ impl Profile {
     }
 
     /// As FreeBSD with its defaults: receive buffer 65,536, window scale 6, delayed ACKs from the
-    /// first segment on, CUBIC, initial RTO 1 s, least RTO 230 ms (`tcp_rexmit_min` and its slop).
+    /// first segment on, CUBIC, initial RTO 1 s, least RTO 230 ms (`tcp_rexmit_min` and its slop), no path MTU probes.
     pub fn freebsd() -> Self {
         let tcp = TcpOptions::default()
             .congestion(Choice::Cubic)
             .ecn(Ecn::Accept)
+            .mtu_probing(MtuProbing::Off)
             .window_scale(Some(6))
             .recv_buffer_initial(64 << 10)
             .send_buffer_initial(32 << 10)

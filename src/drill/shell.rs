@@ -60,6 +60,7 @@ const SETTINGS: &[(&str, Meaning)] = &[
     ("net.ipv4.tcp_rto_min_us", M::Micros("min_rto_ms")),
     ("net.ipv4.tcp_syncookies", M::Same("syn_cookies")),
     ("net.ipv4.ip_default_ttl", M::Same("ttl")),
+    ("net.ipv4.tcp_mtu_probing", M::Same("mtu_probing")),
     ("net.ipv4.tcp_rmem", M::Window),
     ("net.ipv4.tcp_wmem", M::Buffer),
     ("net.ipv4.tcp_recovery", M::Only(&["1"])),

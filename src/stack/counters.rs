@@ -101,6 +101,11 @@ counters! {
     tcp_window_probes,
     /// Keep-alive probes sent.
     tcp_keepalives,
+    /// Times that larger segments of a connection did not get through, a smaller one did, and no router had said so
+    /// (RFC 4821 §7.7).
+    tcp_black_holes,
+    /// Larger segments sent to learn what the path carries (RFC 4821 §7.4).
+    tcp_mtu_probes,
     /// Challenge ACKs sent (RFC 5961).
     tcp_challenge_acks,
     /// RSTs sent.
@@ -145,6 +150,8 @@ impl Counters {
         self.tcp_challenge_acks += u64::from(tally.challenge_acks);
         self.tcp_window_probes += u64::from(tally.window_probes);
         self.tcp_keepalives += u64::from(tally.keepalives);
+        self.tcp_black_holes += u64::from(tally.black_holes);
+        self.tcp_mtu_probes += u64::from(tally.mtu_probes);
     }
 }
 

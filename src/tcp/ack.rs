@@ -88,6 +88,11 @@ impl Connection {
             self.tell_ack(seg.at, &sample);
         }
         self.glide(&effect, newly_lost, [prior, found]);
+        let largest = effect.delivered.largest;
+        self.path.on_delivered(largest);
+        if self.path.is_in_doubt() {
+            self.look_at_sizes(seg.at, largest);
+        }
         effect.acked
     }
 

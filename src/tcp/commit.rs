@@ -76,6 +76,7 @@ impl Connection {
             transmissions: 1,
             segs: plan.segs(),
             segment: plan.size,
+            options: plan.option_bytes(),
             stamp,
         });
         self.snd.nxt = self.snd.nxt + plan.len();
@@ -95,6 +96,9 @@ impl Connection {
         self.arm_rto(now);
         self.note_probe_sent(false);
         self.schedule_probe(now);
+        if self.path.is_in_doubt() {
+            self.note_size_probe(now, plan);
+        }
     }
 
     fn commit_again(&mut self, now: Instant, place: Place, plan: &Plan, segs: u32) {
@@ -106,8 +110,9 @@ impl Connection {
         let mut leaving = Departure::new(now, plan.len(), self.scoreboard.pipe());
         leaving.attempt = attempt;
         let stamp = self.sampler.on_send(&leaving);
+        let wire = (plan.size, plan.option_bytes());
         self.scoreboard
-            .on_retransmit(place, plan.len(), plan.size, stamp);
+            .on_retransmit(place, plan.len(), wire, stamp);
         self.note_flight();
         self.recovery.force_first = false;
         if self.recovery.phase != Phase::Open
@@ -121,6 +126,7 @@ impl Connection {
             // RFC 6298 §5: never again within an RTO of its last transmission. What is behind the
             // front restarts nothing, or a front that is lost again would wait for all of it.
             self.stop_rto();
+            self.path.on_front_sent(now, plan.seq + plan.len());
         }
         self.arm_rto(now);
         self.note_probe_sent(true);

@@ -17,6 +17,7 @@ use super::ecn::{EcnState, is_setup};
 use super::error::TcpFailure;
 use super::gate::Gate;
 use super::info::TcpInfo;
+use super::path_size::{MtuProbing, PathMss, PathSize, Steps};
 use super::persist::Persist;
 use super::quick::QuickAcks;
 use super::read_queue::Reach;
@@ -59,6 +60,8 @@ pub(crate) struct Setup {
     pub(crate) link_mss: u16,
     /// The MSS that the peer told; until then, and of one that tells none, what RFC 9293 §3.7.1 MUST-15 assumes.
     pub(crate) peer_mss: u16,
+    /// Sizes to fall back to where larger ones do not get through.
+    pub(crate) steps: Steps,
     pub(crate) options: Arc<TcpOptions>,
 }
 
@@ -133,8 +136,8 @@ pub(crate) struct Connection {
     pub(crate) keepalive_probes: u8,
     /// Time-outs in a row without an answer: R2 of RFC 9293 §3.8.3.
     pub(crate) retries: u8,
-    /// Text and option bytes of the largest segment that gets to the peer, as far as is known.
-    pub(crate) path_mss: u16,
+    /// How large a segment gets to the peer, as far as is known.
+    pub(crate) path: PathSize,
     pub(crate) rcv: Receive,
     pub(crate) stats: Stats,
     /// Challenge ACKs that may still leave in this second.
@@ -179,7 +182,7 @@ impl ChallengeBudget {
 }
 
 impl Connection {
-    fn new(now: Instant, setup: Setup, path_mss: u16, state: State) -> Self {
+    fn new(now: Instant, setup: Setup, said: PathMss, state: State) -> Self {
         Self {
             state,
             snd: Send::new(setup.iss),
@@ -192,7 +195,7 @@ impl Connection {
             send_buffer: SendBuffer::new(&setup.options),
             rtt: Rtt::new(setup.options.initial_rto_used(), setup.options.min_rto),
             timers: Timers::default(),
-            path_mss,
+            path: PathSize::new(now, said, setup.options.mtu_probing, &setup.steps),
             timestamps: false,
             sack: false,
             scaling: false,
@@ -221,8 +224,8 @@ impl Connection {
     }
 
     /// Active OPEN (RFC 9293 §3.10.1): the SYN leaves with the first `plan`.
-    pub(crate) fn connect(now: Instant, setup: Setup, path_mss: u16) -> Self {
-        let mut this = Self::new(now, setup, path_mss, State::SynSent);
+    pub(crate) fn connect(now: Instant, setup: Setup, said: PathMss) -> Self {
+        let mut this = Self::new(now, setup, said, State::SynSent);
         this.begin_ecn();
         this.start_congestion(now, 0);
         this.arm_timers(now);
@@ -230,8 +233,8 @@ impl Connection {
     }
 
     /// A passive OPEN whose SYN-ACK `ack` is about to be processed by `on_segment`.
-    pub(crate) fn accept(now: Instant, setup: Setup, path_mss: u16, opening: &Opening) -> Self {
-        let mut this = Self::new(now, setup, path_mss, State::SynRcvd);
+    pub(crate) fn accept(now: Instant, setup: Setup, said: PathMss, opening: &Opening) -> Self {
+        let mut this = Self::new(now, setup, said, State::SynRcvd);
         this.snd.nxt = this.snd.iss + 1;
         this.accept_ecn(opening);
         this.negotiate(opening.mss, opening.scale, opening.sack);
@@ -271,7 +274,7 @@ impl Connection {
     /// Text and option bytes of the largest segment: the least of what the peer takes, the path holds and the
     /// user set (RFC 9293 §3.7.1 MUST-16).
     pub(super) fn send_mss(&self) -> u16 {
-        let own = self.setup.advertised_mss().min(self.path_mss);
+        let own = self.setup.advertised_mss().min(self.path.mss());
         own.min(self.setup.peer_mss)
     }
 
@@ -285,19 +288,30 @@ impl Connection {
     /// it is cut anew and leaves again at once, and is no sign of congestion (RFC 1191 §6.4, RFC 8201 §5.4). The
     /// window stays what it is in bytes (RFC 4821 §4); the timers run as they did. RFC 7323 §5.7: needed where
     /// timestamps are, for what leaves again is not fragmented either.
-    pub(crate) fn set_path_mss(&mut self, now: Instant, mss: u16) {
+    pub(crate) fn set_path(&mut self, now: Instant, said: PathMss) {
         let before = self.smss();
-        self.path_mss = mss;
+        let probes = self.setup.options.mtu_probing != MtuProbing::Off;
+        // A probe that a router refused is no loss either.
+        let mut cut = self.path.set(now, said, probes).is_some();
         let size = self.smss();
-        if size == before {
-            return;
+        if size < before {
+            self.give_up_size_probe(now);
+            cut = true;
         }
-        if size < before && self.scoreboard.cut_anew(self.wire_size_of_text()) {
+        if cut && self.cut_anew() {
             self.persist.refuse(self.snd.nxt);
             // What it probed with is among that.
             self.recovery.tlp.give_up();
         }
-        self.tell_mtu(now, before);
+        if size != before {
+            self.tell_mtu(now, before);
+        }
+    }
+
+    /// What is out in larger segments than the path carries is to leave again; returns whether there is anything.
+    pub(super) fn cut_anew(&mut self) -> bool {
+        let (mss, size) = (self.send_mss(), self.wire_size_of_text());
+        self.scoreboard.cut_anew(mss, size)
     }
 
     /// Changes the state by the table.

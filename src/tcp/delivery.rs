@@ -16,6 +16,8 @@ use super::times::Sent;
 pub(crate) struct Delivered {
     /// Octets delivered for the first time.
     pub(crate) bytes: u32,
+    /// Text and option bytes of the largest segment among them.
+    pub(crate) largest: u32,
     /// When the latest record that was sent once and is now delivered left.
     pub(crate) sent_at: Option<Instant>,
     /// Did it deliver something that was sent more than once? Then RTT is ambiguous (Karn).
@@ -101,6 +103,7 @@ impl Delivery<'_> {
         let delivered = &mut self.delivered;
         delivered.reordered += u32::from(late);
         delivered.bytes += record.len;
+        delivered.largest = delivered.largest.max(record.wire_size());
         self.sampler
             .on_delivered(self.at, &record.stamp, record.len, self.basis);
         if record.transmissions > 1 {

@@ -2,7 +2,7 @@
 //!
 //! RFC 9293, RFC 5681 and RFC 6582 (congestion control, NewReno), RFC 6298 (RTO), RFC 7323 (window
 //! scale, timestamps, PAWS), RFC 2018, RFC 2883 and RFC 8985 (SACK, RACK-TLP), RFC 3168 (ECN), RFC 5961 (blind attacks),
-//! RFC 6528 (initial numbers), RFC 4987 (SYN cookies), RFC 1337 (TIME-WAIT), RFC 6928 (IW10).
+//! RFC 6528 (initial numbers), RFC 4821 (path MTU without ICMP), RFC 4987 (SYN cookies), RFC 1337 (TIME-WAIT), RFC 6928 (IW10).
 //!
 //! *Owns* everything between the demultiplexer and the IP header. *Does not* know addresses, links,
 //! sockets or clocks: segments and time go in, plans come out.
@@ -12,6 +12,7 @@
 
 mod ack;
 mod assembler;
+mod black_hole;
 mod budget;
 mod check;
 mod commit;
@@ -35,6 +36,7 @@ mod options;
 mod overtaken;
 mod owed;
 mod part;
+mod path_size;
 mod persist;
 mod plan;
 mod quick;
@@ -55,6 +57,7 @@ mod send_queue;
 mod seq;
 mod settings;
 mod shift;
+mod size_probe;
 mod state;
 mod stats;
 mod time_wait;
@@ -72,6 +75,7 @@ pub use gate::SendLimit;
 pub use header::{Fields, Flags, Header, ParseError};
 pub use info::TcpInfo;
 pub use options::{OptionIter, Options, TcpOption};
+pub use path_size::MtuProbing;
 pub use sack_blocks::{SackBlocks, SackIter};
 pub use settings::{Keepalive, TcpOptions};
 pub use state::State;
@@ -84,6 +88,7 @@ pub(crate) use half_open::{Bare, HalfOpen, HalfOpenStep};
 pub(crate) use header::CHECKSUM_OFFSET;
 pub(crate) use isn::IsnGenerator;
 pub(crate) use on_segment::Outcome;
+pub(crate) use path_size::{Found, PathMss, Steps};
 pub(crate) use plan::FrameLimit;
 pub(crate) use read_queue::Reach;
 pub(crate) use receive::{QueuePart, syn_window, window_scale};

@@ -116,6 +116,7 @@ impl Connection {
         if self.scoreboard.is_empty() {
             return None;
         }
+        self.give_up_size_probe(now);
         let limit = self.retry_limit();
         if self.is_window_shut() {
             if !self.on_probe_unanswered(limit) {
@@ -127,6 +128,7 @@ impl Connection {
             self.retries = self.retries.saturating_add(1);
             self.rtt.back_off();
             self.on_rto_loss(now);
+            self.look_for_black_hole(now);
         }
         self.stats.timeouts += 1;
         // One segment leaves whatever the windows say.

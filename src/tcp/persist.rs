@@ -52,7 +52,7 @@ impl Persist {
 
     /// What is to leave again below `end` is no loss.
     pub(crate) fn refuse(&mut self, end: SeqNum) {
-        self.refused = Some(end);
+        self.refused = Some(self.refused.map_or(end, |to| to.later(end)));
     }
 
     /// Is what is to leave again at `una` no loss?
@@ -142,6 +142,7 @@ impl Connection {
     /// timer's back-off was the probes', not the path's (r25).
     fn on_window_opened(&mut self, now: Instant) {
         if !self.scoreboard.is_empty() {
+            self.give_up_size_probe(now);
             self.mark_all_refused();
             self.restart_rto(now + self.rtt.rto());
         }

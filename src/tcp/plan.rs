@@ -79,6 +79,11 @@ impl Plan {
         }
     }
 
+    /// Bytes of options in each of them.
+    pub(crate) fn option_bytes(&self) -> u8 {
+        u8::try_from(self.options.len()).unwrap_or(u8::MAX)
+    }
+
     /// Does the frame hold more than one wire segment?
     pub(crate) fn segment(&self) -> Option<NonZeroU16> {
         (self.text > u32::from(self.size.get())).then_some(self.size)
@@ -252,7 +257,7 @@ impl Connection {
     /// How many SACK blocks a segment has room for.
     pub(super) fn sack_room(&self) -> usize {
         // On the smallest MTUs three blocks make an ACK that never arrives.
-        let most = usize::from(self.path_mss).min(MOST_OPTIONS);
+        let most = usize::from(self.path.mss()).min(MOST_OPTIONS);
         let stamp = if self.timestamps { 12 } else { 0 };
         most.saturating_sub(stamp + 4) / 8
     }
@@ -343,6 +348,11 @@ impl Connection {
         let window_end = self.snd.una + self.snd.wnd;
         let in_window = window_end.past(record.seq);
         let beyond = record.end().after(window_end);
+        let frame = if place.is_front() {
+            self.frame_of_front(options.len(), frame)
+        } else {
+            frame
+        };
         let may_probe = place.is_front() && self.recovery.force_first;
         if beyond && !may_probe && in_window.min(record.text_len()) == 0 {
             return Err(SendLimit::ReceiveWindow);
@@ -403,6 +413,9 @@ impl Connection {
     ) -> Result<Plan, SendLimit> {
         if !self.waits_to_send() {
             return Err(SendLimit::Nothing);
+        }
+        if let Some(probe) = self.plan_size_probe(now, options, frame)? {
+            return Ok(probe);
         }
         let unsent = self.snd.unsent();
         let fin_waits = self.snd.fin == Fin::Queued;

@@ -253,16 +253,18 @@ impl Scoreboard {
         self.dup_acked = 0;
     }
 
-    /// The path carries no segment with more text than `size`: what is out in larger ones, and was not reported, is to
-    /// leave again in such. Nobody is told of a loss. Returns whether there is anything. A step for each record.
-    pub(crate) fn cut_anew(&mut self, size: NonZeroU16) -> bool {
-        let most = u32::from(size.get());
+    /// The path carries no segment with more than `mss` bytes of text and options: what is out in larger ones, and was
+    /// not reported, is to leave again with `size` bytes of text in each at most. Nobody is told of a loss. Returns whether
+    /// there is anything. A step for each record.
+    pub(crate) fn cut_anew(&mut self, mss: u16, size: NonZeroU16) -> bool {
         let mut any = false;
         self.records.edit_all(|record| {
-            let text = record.text_len();
-            if record.mark != Mark::Sacked && record.segment > size && text > most {
-                record.segment = size;
-                record.segs = text.div_ceil(most);
+            if record.mark != Mark::Sacked && record.wire_size() > u32::from(mss) {
+                record.segment = record.segment.min(size);
+                let room = mss.saturating_sub(record.segment.get());
+                record.options = record.options.min(u8::try_from(room).unwrap_or(u8::MAX));
+                let text = record.text_len();
+                record.segs = text.div_ceil(record.segment.get().into()).max(1);
                 record.mark = Mark::Lost;
                 any = true;
             }
@@ -275,13 +277,18 @@ impl Scoreboard {
         any
     }
 
-    /// Text bytes of the segment that is out at `seq`, as it would leave now; `None`: there is none.
-    pub(crate) fn wire_text_at(&self, seq: SeqNum) -> Option<usize> {
+    /// Text and option bytes of the segment that is out at `seq`, as it left, or would leave now if it was cut anew
+    /// since; `None`: there is none.
+    pub(crate) fn wire_size_at(&self, seq: SeqNum) -> Option<usize> {
         let record = self.records.get(self.records.find(seq)?)?;
-        let text = record.text_len().min(record.segment.get().into());
-        usize::try_from(text)
-            .ok()
-            .filter(|_| !seq.before(record.seq))
+        let size = usize::try_from(record.wire_size()).ok();
+        size.filter(|_| !seq.before(record.seq))
+    }
+
+    /// Is what is out at `seq` taken for lost?
+    pub(crate) fn is_lost_at(&self, seq: SeqNum) -> bool {
+        let record = self.records.find(seq).and_then(|at| self.records.get(at));
+        record.is_some_and(|record| record.mark == Mark::Lost)
     }
 
     /// The first record due to be sent again.
@@ -344,12 +351,12 @@ impl Scoreboard {
         }
     }
 
-    /// The first `octets` of a record leave again, in wire segments of `segment`.
+    /// The first `octets` of a record leave again, in wire segments of `segment` bytes of text, and of options.
     pub(crate) fn on_retransmit(
         &mut self,
         place: Place,
         octets: u32,
-        segment: NonZeroU16,
+        (segment, options): (NonZeroU16, u8),
         stamp: TxStamp,
     ) {
         let place = self.records.split(place, octets);
@@ -360,7 +367,7 @@ impl Scoreboard {
         self.records.edit(place, |record| {
             record.mark = Mark::Retransmitted;
             record.transmissions = record.transmissions.saturating_add(1);
-            record.segment = segment;
+            (record.segment, record.options) = (segment, options);
             record.stamp = stamp;
         });
     }

@@ -400,7 +400,8 @@ fn duplicate_acks_and_partial_acks_move_the_pipe() {
         .sampler
         .0
         .on_send(&Departure::new(Instant::ZERO, 0, 600));
-    pair.board.on_retransmit(Place::FRONT, SIZE, (size(), 0), stamp);
+    pair.board
+        .on_retransmit(Place::FRONT, SIZE, (size(), 0), stamp);
     assert_eq!(pair.board.pipe(), 700);
     let mut ack = delivery(Instant::ZERO, &mut pair.sampler);
     pair.board.ack_to(SeqNum::new(300), &mut ack);
@@ -437,7 +438,8 @@ fn what_was_sent_twice_is_ambiguous() {
         .sampler
         .0
         .on_send(&Departure::new(Instant::from_millis(5), 0, 900));
-    pair.board.on_retransmit(Place::FRONT, SIZE, (size(), 0), stamp);
+    pair.board
+        .on_retransmit(Place::FRONT, SIZE, (size(), 0), stamp);
     let mut ack = |to: u32| {
         let mut ack = delivery(Instant::from_millis(9), &mut pair.sampler);
         pair.board.ack_to(SeqNum::new(to), &mut ack);

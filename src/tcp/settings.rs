@@ -7,6 +7,7 @@ use core::time::Duration;
 use super::congestion::Choice;
 use super::connection::MIN_MSS;
 use super::ecn::Ecn;
+use super::path_size::MtuProbing;
 
 /// Keep-alive settings (RFC 9293 §3.8.4; Linux's TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +163,9 @@ options! {
     /// The window scale to offer, at most 14 (RFC 7323 §2.3). Default none: the smallest one that tells
     /// `recv_buffer_max`. With a smaller one the window grows to 65,535 bytes times two to it.
     window_scale: Option<u8> = None;
+    /// How it is found out how large a packet the path carries where no router tells (RFC 4821). Default
+    /// [`MtuProbing::BlackHole`]; Linux's `tcp_mtu_probing` has 0.
+    mtu_probing: MtuProbing = MtuProbing::BlackHole;
     /// How long a closed connection waits in FIN-WAIT-2 for the peer's FIN. Default 60 s (Linux's
     /// `tcp_fin_timeout`).
     fin_timeout: Duration = Duration::from_secs(60);
@@ -241,6 +245,11 @@ impl TcpOptions {
     /// The Type of Service or Traffic Class octet without its two bits of ECN.
     pub const fn tos_setting(&self) -> u8 {
         self.tos & !3
+    }
+
+    /// How the path's size is looked for.
+    pub const fn mtu_probing_setting(&self) -> MtuProbing {
+        self.mtu_probing
     }
 
     /// Whether ECN is asked for, or accepted.

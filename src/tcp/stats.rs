@@ -19,6 +19,8 @@ pub(crate) struct Stats {
     pub(crate) challenge_acks: u32,
     pub(crate) window_probes: u32,
     pub(crate) keepalives: u32,
+    pub(crate) black_holes: u32,
+    pub(crate) mtu_probes: u32,
     /// The sum of what is in `told`.
     told_sum: u32,
     // What few segments count.
@@ -39,6 +41,8 @@ pub(crate) struct Tally {
     pub(crate) challenge_acks: u32,
     pub(crate) window_probes: u32,
     pub(crate) keepalives: u32,
+    pub(crate) black_holes: u32,
+    pub(crate) mtu_probes: u32,
 }
 
 impl Stats {
@@ -51,7 +55,9 @@ impl Stats {
             .wrapping_add(self.timeouts)
             .wrapping_add(self.challenge_acks)
             .wrapping_add(self.window_probes)
-            .wrapping_add(self.keepalives);
+            .wrapping_add(self.keepalives)
+            .wrapping_add(self.black_holes)
+            .wrapping_add(self.mtu_probes);
         (sum != self.told_sum).then(|| self.tell(sum))
     }
 
@@ -65,6 +71,8 @@ impl Stats {
             challenge_acks: self.challenge_acks,
             window_probes: self.window_probes,
             keepalives: self.keepalives,
+            black_holes: self.black_holes,
+            mtu_probes: self.mtu_probes,
         };
         let told = core::mem::replace(&mut self.told, all);
         Tally {
@@ -74,6 +82,8 @@ impl Stats {
             challenge_acks: all.challenge_acks.wrapping_sub(told.challenge_acks),
             window_probes: all.window_probes.wrapping_sub(told.window_probes),
             keepalives: all.keepalives.wrapping_sub(told.keepalives),
+            black_holes: all.black_holes.wrapping_sub(told.black_holes),
+            mtu_probes: all.mtu_probes.wrapping_sub(told.mtu_probes),
         }
     }
 }
@@ -85,13 +95,15 @@ mod tests {
     /// What was told is not told again, whichever of the counts moved, and across the wrap of 32 bits.
     #[test]
     fn each_count_is_told_once() {
-        let bumps: [fn(&mut Stats); 6] = [
+        let bumps: [fn(&mut Stats); 8] = [
             |stats| stats.retransmits += 1,
             |stats| stats.fast_retransmits += 1,
             |stats| stats.timeouts += 1,
             |stats| stats.challenge_acks += 1,
             |stats| stats.window_probes += 1,
             |stats| stats.keepalives += 1,
+            |stats| stats.black_holes += 1,
+            |stats| stats.mtu_probes += 1,
         ];
         let mut stats = Stats {
             retransmits: u64::from(u32::MAX),
@@ -105,9 +117,10 @@ mod tests {
             let told = stats.drain();
             let counts = told.map(|t| {
                 let first = [t.retransmits, t.fast_retransmits, t.timeouts];
-                [first, [t.challenge_acks, t.window_probes, t.keepalives]].concat()
+                let second = [t.challenge_acks, t.window_probes, t.keepalives];
+                [&first[..], &second, &[t.black_holes, t.mtu_probes]].concat()
             });
-            let mut expected = vec![0; 6];
+            let mut expected = vec![0; 8];
             expected[n] = 1;
             assert_eq!(counts, Some(expected));
         }

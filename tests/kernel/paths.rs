@@ -3,14 +3,15 @@
 //! `nl0` (1500) leads to this test's namespace, `a` to a second router, `b` to the namespace of who is spoken to.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use netloom::base::Cidr;
 use netloom::device::Tap;
-use netloom::host::Host;
+use netloom::host::{Host, TcpStream as OurStream};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::gettid;
 
@@ -22,6 +23,7 @@ use crate::namespace::ip;
 pub(crate) const TESTS: &[Test] = &[
     ("paths::tcp_both_ways_over_narrow_hops", tcp_both_ways),
     ("paths::a_datagram_that_does_not_fit_is_told", datagrams),
+    ("paths::tcp_over_hops_that_say_nothing", silent_hops),
 ];
 
 /// A thread in a network namespace of its own, which does what it is told and ends with this.
@@ -55,8 +57,8 @@ impl Place {
 struct Paths {
     host: Host,
     far: Place,
-    /// What holds the second router's namespace.
-    _between: Place,
+    /// The second router.
+    between: Place,
     at: IpAddr,
     ours: IpAddr,
     /// The narrowest MTU.
@@ -148,15 +150,36 @@ impl Paths {
         Self {
             host,
             far,
-            _between: between,
+            between,
             at: at.parse().unwrap(),
             ours: ours.parse().unwrap(),
             mtu: b,
         }
     }
+
+    /// A connection between both ends, opened by the far one if `inward`.
+    fn connected(&self, inward: bool) -> (OurStream, TcpStream) {
+        let at = self.at;
+        if inward {
+            let listener = self.host.tcp_listen((self.ours, 0)).unwrap();
+            let to = listener.local_addr().unwrap();
+            let theirs = self.far.run(move || kernel_connect(to));
+            (our_accept(&listener), theirs)
+        } else {
+            let listener = self.far.run(move || TcpListener::bind((at, 0)).unwrap());
+            let ours = our_connect(&self.host, listener.local_addr().unwrap());
+            (ours, kernel_accept(&listener))
+        }
+    }
 }
 
 const HEADERS: [usize; 2] = [20 + 20 + 12, 40 + 20 + 12];
+
+/// This namespace's errors find no way to who is to hear them; its neighbours' questions go by no route.
+fn hush() {
+    ip("rule add pref 10 ipproto icmp to 10.7.0.0/24 blackhole");
+    ip("-6 rule add pref 10 ipproto ipv6-icmp to fd07::/64 blackhole");
+}
 
 /// Covers: PMT-2, PMT-9, PMT-10. Both ways at once, whoever opened it: each narrow hop is learned from the router before it,
 /// once, and nothing waits for a time-out.
@@ -166,24 +189,65 @@ fn tcp_both_ways() {
         Place::new().run(move || {
             ip("link set lo up");
             let paths = Paths::new(v6, offload);
-            let at = paths.at;
             for inward in [false, true] {
-                let (ours, theirs): (_, TcpStream) = if inward {
-                    let listener = paths.host.tcp_listen((paths.ours, 0)).unwrap();
-                    let to = listener.local_addr().unwrap();
-                    let theirs = paths.far.run(move || kernel_connect(to));
-                    (our_accept(&listener), theirs)
-                } else {
-                    let listener = paths.far.run(move || TcpListener::bind((at, 0)).unwrap());
-                    let ours = our_connect(&paths.host, listener.local_addr().unwrap());
-                    (ours, kernel_accept(&listener))
-                };
+                let (ours, theirs) = paths.connected(inward);
                 exchange(&ours, &theirs);
                 let mss = usize::try_from(ours.info().unwrap().snd_mss).unwrap();
                 assert_eq!(mss, paths.mtu - HEADERS[usize::from(v6)], "{inward}");
             }
             let counters = paths.host.counters();
             assert_eq!(counters.path_mtu_lowered, 2, "v6 {v6}, offload {offload}");
+        });
+    }
+}
+
+/// Reads `len` bytes of what [`silent_hops`] sends; returns the longest time without any.
+fn longest_wait(theirs: &TcpStream, len: usize) -> Duration {
+    let (mut got, mut last, mut longest) = (0, Instant::now(), Duration::ZERO);
+    let mut buffer = vec![0; 1 << 16];
+    while got < len {
+        let count = (&*theirs).read(&mut buffer).unwrap();
+        assert!(count > 0, "{got} of {len}");
+        let expected = (got..got + count).map(|n| (n % 251) as u8);
+        assert!(buffer[..count].iter().copied().eq(expected));
+        got += count;
+        longest = longest.max(last.elapsed());
+        last = Instant::now();
+    }
+    longest
+}
+
+/// Covers: PMT-18. The same hops, and routers that say nothing: 20 MB get through, whoever opened, and no start waits for longer than 3
+/// seconds; the next connection knows what the first one found.
+fn silent_hops() {
+    const BYTES: usize = 20_000_000;
+    for (v6, offload) in [(false, true), (true, true), (false, false), (true, false)] {
+        Place::new().run(move || {
+            ip("link set lo up");
+            let paths = Paths::new(v6, offload);
+            hush();
+            paths.between.run(hush);
+            let at = paths.at;
+            for inward in [false, true] {
+                let (ours, theirs) = paths.connected(inward);
+                let wait = thread::scope(|scope| {
+                    scope.spawn(|| {
+                        let data: Vec<u8> = (0..BYTES).map(|n| (n % 251) as u8).collect();
+                        (&ours).write_all(&data).unwrap();
+                    });
+                    longest_wait(&theirs, BYTES)
+                });
+                let what = format!("v6 {v6}, offload {offload}, inward {inward}: {wait:?}");
+                assert!(wait < Duration::from_secs(3), "{what}");
+                if inward {
+                    assert!(wait < Duration::from_millis(600), "it knew: {what}");
+                }
+                let mss = usize::try_from(ours.info().unwrap().snd_mss).unwrap();
+                assert!(mss <= paths.mtu - HEADERS[usize::from(v6)], "{what}");
+            }
+            let counters = paths.host.counters();
+            assert_eq!(counters.path_mtu_lowered, 0, "nobody said so to {at}");
+            assert_eq!(counters.tcp_black_holes, 1, "v6 {v6}, offload {offload}");
         });
     }
 }

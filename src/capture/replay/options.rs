@@ -10,7 +10,7 @@ use crate::stack::{
     AddressOptions, Config, DontFragment, FilterMode, InterfaceConfig, ListenOptions,
     MulticastOptions, PingOptions, UdpOptions,
 };
-use crate::tcp::{Ecn, Keepalive, TcpOptions};
+use crate::tcp::{Ecn, Keepalive, MtuProbing, TcpOptions};
 
 /// The number of the format of a recording's own blocks: one more whenever what stands in them changes.
 pub(super) const FORMAT: u32 = 7;
@@ -97,7 +97,7 @@ fields! {
         nodelay, send_buffer_initial, send_buffer_max, both_ways_max, recv_buffer_max,
         recv_buffer_initial, congestion, keepalive, user_timeout, linger, ttl, tos, ecn, delayed_ack,
         quick_acks, syn_retries, retries, orphan_retries, mss, min_rto, initial_rto,
-        timestamps, sack, window_scaling, window_scale, fin_timeout,
+        timestamps, sack, window_scaling, window_scale, mtu_probing, fin_timeout,
     }
     Keepalive { idle, interval, probes }
     ListenOptions { backlog, dual_stack, syn_cookies, tcp }
@@ -114,6 +114,7 @@ numbered! {
     Medium, "medium" { 0 => Ethernet, 1 => Ip }
     FilterMode, "filter mode" { 0 => Include, 1 => Exclude }
     DontFragment, "DF setting" { 0 => Auto, 1 => Off, 2 => On, 3 => Probe }
+    MtuProbing, "setting of path MTU probes" { 0 => Off, 1 => BlackHole, 2 => Always }
     Ecn, "ECN setting" { 0 => Off, 1 => Accept, 2 => Ask }
 }
 

@@ -10,12 +10,14 @@
 //! | `mtu` | destinations whose path is narrower than its first link |
 //! | `redirects` | destinations for which a router named a better first hop |
 //! | `sent` | which large datagrams a socket sent, or the stack as echo replies |
+//! | `words` | what is believed of how large a path's packets may be, and who learns of it |
 
 mod entries;
 mod mtu;
 mod redirects;
 mod routes;
 mod sent;
+mod words;
 
 pub use entries::RouteChangeError;
 pub(in crate::stack) use redirects::Learned;
@@ -25,7 +27,7 @@ pub(in crate::stack) use routes::NewRoute;
 pub use routes::{Preference, RouteInfo};
 pub(crate) use sent::LargeSent;
 
-use mtu::{Burst, Mtus, Teacher};
+use mtu::{Burst, Mtus};
 use redirects::Redirects;
 use routes::{Failed, Routes};
 
@@ -285,7 +287,8 @@ impl Net {
 
     /// The path of a flow whose next hop was found on the interface `on`.
     pub(crate) fn path(&self, on: InterfaceId, flow: Flow) -> Path {
-        let link = u16::try_from(self.interfaces[on.index()].mtu()).unwrap_or(u16::MAX);
+        let link = self.interfaces[on.index()].mtu_to(flow.dst);
+        let link = u16::try_from(link).unwrap_or(u16::MAX);
         let known = self.paths.mtus.get(on, flow.dst);
         let (sure, most) = known.map_or((link, link), |known| (known.sure, known.most));
         Path {
@@ -328,95 +331,6 @@ impl Net {
         let link = self.interfaces[on.index()].mtu_to(dst);
         let known = self.paths.mtus.get(on, dst);
         known.map_or(link, |known| link.min(known.sure.into()))
-    }
-
-    /// A router says that a packet was too large which a socket of ours did send; returns the MTU of the path
-    /// from now on, if that is believed, and whether all know of it. `current` is what the socket takes it for.
-    ///
-    /// RFC 8201 §5.2 (PMT-9): whoever keeps a path to `dst` learns of it at its next turn.
-    fn too_big(
-        &mut self,
-        (on, dst): (InterfaceId, IpAddr),
-        told: TooBig,
-        current: usize,
-        (by, alone): (Teacher, Burst),
-    ) -> Option<(u16, bool)> {
-        // Nothing longer left.
-        let quoted = told.quoted.min(self.interfaces[on.index()].mtu());
-        let mtus = &mut self.paths.mtus;
-        let mtu = mtus.judge(dst, told.mtu, quoted, current)?;
-        if mtus.burst(on, dst).unwrap_or(alone).is_enough(self.now) {
-            return None;
-        }
-        let room = mtus.learn(self.now, (on, dst), mtu, by);
-        self.counters.path_mtu_lowered += 1;
-        if room {
-            self.paths.change();
-            self.set_paths_timer();
-        } else {
-            self.counters.path_mtu_full += 1;
-        }
-        Some((mtu, room))
-    }
-
-    /// The same of a connection, which keeps what there is no room for.
-    pub(crate) fn path_too_big(&mut self, path: &mut Path, told: TooBig) -> Option<u16> {
-        let (way, current) = ((path.on, path.flow.dst), path.most());
-        let by = (Teacher::Connection, path.burst);
-        let (mtu, room) = self.too_big(way, told, current, by)?;
-        if !room {
-            path.burst.note(self.now);
-            path.keep(mtu);
-        }
-        Some(mtu)
-    }
-
-    /// The same about a datagram to `dst`, of those that `sent` remembers. One that left before the path was known to be
-    /// so narrow, or to try whether it is still, is told what is known, of which nobody learns anything; of one that `probes`
-    /// it is what the router says.
-    pub(crate) fn datagram_too_big(
-        &mut self,
-        (on, dst): (InterfaceId, IpAddr),
-        told: TooBig,
-        sent: &mut LargeSent,
-        probes: bool,
-    ) -> Option<u16> {
-        let alone = sent.told(self.now, dst);
-        let current = self.path_mtu(on, dst).min(alone.into());
-        let known = told.mtu == 0 || told.mtu >= current;
-        if told.quoted > current && known && told.mtu < told.quoted {
-            let tell = if probes { told.mtu.max(current) } else { current };
-            return u16::try_from(tell).ok();
-        }
-        let by = (Teacher::Datagram, Burst::NONE);
-        let (mtu, room) = self.too_big((on, dst), told, current, by)?;
-        if !room {
-            sent.tell(dst, mtu, self.paths.mtus.end(self.now));
-        }
-        Some(mtu)
-    }
-
-    /// The same about an echo reply, of which nobody else learns: who asked knows all that a quote shows.
-    pub(crate) fn reply_too_big(&mut self, (on, dst): (InterfaceId, IpAddr), told: TooBig) -> bool {
-        let (now, mtus) = (self.now, &self.paths.mtus);
-        let alone = self.large_replies.told(now, dst);
-        let current = self.path_mtu(on, dst).min(alone.into());
-        let quoted = told.quoted.min(self.interfaces[on.index()].mtu());
-        let mtu = mtus.judge(dst, told.mtu, quoted, current);
-        let until = mtus.end(now);
-        mtu.is_some_and(|mtu| {
-            self.large_replies.tell(dst, mtu, until);
-            true
-        })
-    }
-
-    /// A connection found that packets of `mtu` bytes get to `dst` and larger ones do not, though nobody tells; or that
-    /// what routers told does (`None`).
-    pub(crate) fn path_found(&mut self, on: InterfaceId, dst: IpAddr, mtu: Option<u16>) {
-        if self.paths.mtus.find(self.now, (on, dst), mtu) {
-            self.paths.change();
-        }
-        self.set_paths_timer();
     }
 
     /// Paths that were narrow for long are tried as wide as their links again, and those that were redirected go by their

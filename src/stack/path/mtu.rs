@@ -39,7 +39,7 @@ const UNSAID: u16 = u16::MAX;
 
 /// Who said that a path is narrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Teacher {
+pub(super) enum Teacher {
     /// A connection: what is quoted was out at that number, or it found out by itself.
     Connection,
     /// A datagram, of which the destination and a length are all that is known.
@@ -57,23 +57,23 @@ pub(super) struct Narrow {
 
 /// The words of a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Burst {
+pub(super) struct Burst {
     began: Instant,
     words: u8,
 }
 
 impl Burst {
-    pub(crate) const NONE: Self = Self {
+    pub(super) const NONE: Self = Self {
         began: Instant::ZERO,
         words: 0,
     };
 
     /// Were there so many that nothing more is believed for a moment?
-    pub(crate) fn is_enough(&self, now: Instant) -> bool {
+    pub(super) fn is_enough(&self, now: Instant) -> bool {
         self.words >= BURST_WORDS && now.since(self.began) < BURST
     }
 
-    pub(crate) fn note(&mut self, now: Instant) {
+    pub(super) fn note(&mut self, now: Instant) {
         if self.words == 0 || now.since(self.began) >= BURST {
             *self = Self {
                 began: now,
@@ -224,7 +224,11 @@ impl Mtus {
         let end = self.end(now);
         if let Some(&known) = self.known.get(&key) {
             // What a connection said stands for as long as anything does.
-            let by = if by == Teacher::Connection { by } else { known.by };
+            let by = if by == Teacher::Connection {
+                by
+            } else {
+                known.by
+            };
             return Some(Known { end, by, ..known });
         }
         if self.known.len() >= self.limit {
@@ -370,10 +374,16 @@ mod tests {
         let mut steps = 9;
         assert!(!mtus.forget_old(at(309), &mut steps));
         assert!(mtus.forget_old(at(310), &mut steps));
-        assert_eq!((sure(&mtus, on(), V4), sure(&mtus, on(), V6)), (Some(1280), None));
+        assert_eq!(
+            (sure(&mtus, on(), V4), sure(&mtus, on(), V6)),
+            (Some(1280), None)
+        );
         assert!(!mtus.forget_old(at(320), &mut 0), "no steps left");
         assert!(mtus.forget_old(at(320), &mut steps));
-        assert_eq!((sure(&mtus, on(), V4), mtus.next_end(), steps), (None, None, 7));
+        assert_eq!(
+            (sure(&mtus, on(), V4), mtus.next_end(), steps),
+            (None, None, 7)
+        );
 
         let mut eternal = self::mtus(|config| config.path_mtu_life(None));
         assert!(learn(&mut eternal, at(0), V4, 1400));
@@ -390,7 +400,10 @@ mod tests {
         assert!(!mtus.learn(now, (other, V4), 1280, Teacher::Connection));
         assert!(!learn(&mut mtus, now, V6, 1280) && !mtus.find(now, (on(), V6), Some(1280)));
         assert!(learn(&mut mtus, now, V4, 1300));
-        assert_eq!((sure(&mtus, on(), V4), sure(&mtus, other, V4)), (Some(1300), None));
+        assert_eq!(
+            (sure(&mtus, on(), V4), sure(&mtus, other, V4)),
+            (Some(1300), None)
+        );
         assert!(learn(&mut mtus, now, V4, 1350));
         assert_eq!(sure(&mtus, on(), V4), Some(1300), "never wider");
     }

@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::{ConnectError, Owner, default_mss, mss_of};
+use super::{ConnectError, Owner, default_mss, path_mss};
 use crate::base::Instant;
 use crate::stack::endpoint::scope_of;
 use crate::stack::ids::TcpId;
@@ -62,6 +62,7 @@ impl Stack {
             ts_offset: self.tcp.isn.timestamp_offset(ends.0, ends.1),
             link_mss: self.net.link_mss(route.on, source),
             peer_mss: default_mss(source),
+            steps: self.net.mss_steps(source),
             options: self.tcp.options.share(options),
         };
         let ttl = setup.options.ttl_setting();
@@ -73,7 +74,7 @@ impl Stack {
             tos: setup.options.tos_setting(),
         };
         let path = self.net.path(route.on, flow);
-        let connection = Connection::connect(now, setup, mss_of(source, path.mtu()));
+        let connection = Connection::connect(now, setup, path_mss(&path));
         let id = self.enter(Box::new(connection), tuple, path);
         self.net.counters.tcp_opened += 1;
         self.after_tcp(now, id);

@@ -152,6 +152,7 @@ impl Stack {
         let (header, len) = super::bare_header(&name.tuple, &reset.bare(now));
         let packet = Outbound {
             fragmenting: Fragmenting::Never,
+            mtu: u16::MAX,
             flow: &flow,
             protocol: Protocol::TCP,
             header: &header[..len],

@@ -6,7 +6,7 @@
 //! been let go. *Owns* the order of all that. *Does not* know TCP's rules.
 
 use super::warm::Lines;
-use super::{Slot, Tcp, readiness};
+use super::{Slot, Tcp, headers_of, readiness};
 use crate::base::Instant;
 use crate::stack::Stack;
 use crate::stack::event::{Events, SocketId};
@@ -14,7 +14,7 @@ use crate::stack::ids::{Id, Slab, StaleId, TcpId};
 use crate::stack::memory::Memory;
 use crate::stack::net::Net;
 use crate::stack::wheel::TimerKey;
-use crate::tcp::State;
+use crate::tcp::{Found, State};
 
 /// The parts of a stack that a connection's call may concern beside its slot.
 pub(super) struct Around<'a> {
@@ -56,6 +56,9 @@ impl Slot {
     /// The same, but that it has been charged already, and counted nothing that the stack sums up.
     pub(super) fn follow_charged(&mut self, id: TcpId, around: &mut Around<'_>) -> Rest {
         let waits_for_memory = self.begins_to_wait();
+        if self.connection.path.is_in_doubt() {
+            self.tell_path(around.net);
+        }
         let connection = &mut self.connection;
         let signals = core::mem::take(&mut connection.signals);
         let orphan = connection.orphan;
@@ -78,6 +81,23 @@ impl Slot {
             next,
             waits_for_memory,
         }
+    }
+}
+
+impl Slot {
+    /// What the connection found of its path, all who use it learn.
+    #[cold]
+    fn tell_path(&mut self, net: &mut Net) {
+        let ip = self.path.flow.dst;
+        let mtu = match self.connection.path.take_news() {
+            None => return,
+            Some(Found::Carries(mss)) => {
+                let headers = u16::try_from(headers_of(ip)).unwrap_or(u16::MAX);
+                Some(mss.saturating_add(headers))
+            }
+            Some(Found::All) => None,
+        };
+        net.path_found(self.path.on, ip, mtu);
     }
 }
 

@@ -2,14 +2,13 @@
 
 use core::net::IpAddr;
 
-use super::{Owner, Slot};
+use super::{Owner, Slot, headers_of};
 use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
 use crate::stack::icmp::{IcmpError, IcmpErrorKind};
 use crate::stack::ids::{InterfaceId, RawId, TcpId};
-use crate::stack::ip;
-use crate::stack::packet::HeaderBytes;
-use crate::stack::path::{Path, TooBig};
+use crate::stack::net::Net;
+use crate::stack::path::TooBig;
 use crate::stack::tuple::Tuple;
 use crate::tcp::{SeqNum, State, TcpFailure};
 
@@ -35,12 +34,17 @@ impl Stack {
             return Err(DropReason::IcmpUnmatched);
         }
         if let IcmpErrorKind::TooBig { mtu } = error.kind {
-            // RFC 8201 §4 (PMT-8): what is out at that number, with all the headers that a segment may have, did not
-            // fit; a quote that says more of itself is no better a proof.
-            let text = slot.connection.scoreboard.wire_text_at(seq);
-            let text = text.ok_or(DropReason::IcmpUnmatched)?;
-            let most = ip::header_len(error.quoted_dst) + HeaderBytes::CAPACITY + text;
-            return self.tcp_too_big(now, id, mtu, error.quoted_len.min(most));
+            // RFC 8201 §4 (PMT-8): what is out at that number, with its headers, did not fit; a quote that says more of
+            // itself is no better a proof.
+            let size = slot.connection.scoreboard.wire_size_at(seq);
+            let size = size.ok_or(DropReason::IcmpUnmatched)?;
+            let most = headers_of(error.quoted_dst) + size;
+            // Of what left in larger segments before, a router that says no number says nothing of these.
+            if mtu == 0 && error.quoted_len > most {
+                return Err(DropReason::IcmpTooBig);
+            }
+            let quoted = error.quoted_len.min(most);
+            return self.tcp_too_big(now, id, TooBig { mtu, quoted });
         }
         let Some(failure) = hard_failure(slot, error.kind) else {
             // Soft (RFC 9293 §3.9.2.2 MUST-56), or hard in a synchronized state, where RFC 5927
@@ -55,26 +59,20 @@ impl Stack {
     }
 
     /// RFC 1191 §3, RFC 8201 §4: a segment of this connection, which is out, did not fit on its way.
-    fn tcp_too_big(
-        &mut self,
-        now: Instant,
-        id: TcpId,
-        mtu: usize,
-        quoted: usize,
-    ) -> Result<(), DropReason> {
+    fn tcp_too_big(&mut self, now: Instant, id: TcpId, told: TooBig) -> Result<(), DropReason> {
         let (slots, mut around) = self.slots_and_around();
         let Some(slot) = slots.get_mut(id) else {
             return Err(DropReason::IcmpUnmatched);
         };
-        let Path { on, flow, .. } = slot.path;
-        let told = TooBig { mtu, quoted };
-        let current = slot.path.mtu();
-        let narrow = around.net.too_big((on, flow.dst), told, current);
-        let mtu = narrow.ok_or(DropReason::IcmpTooBig)?;
-        slot.renew_path(now, id, around.net);
-        // There may have been no room to remember it.
-        slot.path.narrow(mtu);
-        slot.fit_to_path(now);
+        if !slot.hears_as_others_did(now, id, told, around.net) {
+            let narrow = around.net.path_too_big(&mut slot.path, told);
+            narrow.ok_or(DropReason::IcmpTooBig)?;
+            if around.net.paths.is_current(&slot.path) {
+                slot.fit_to_path(now);
+            } else {
+                slot.renew_path(now, id, around.net);
+            }
+        }
         let rest = slot.follow(id, &mut around);
         self.finish(now, id, &rest);
         Ok(())
@@ -139,6 +137,25 @@ impl Stack {
             }
             _ => false,
         }
+    }
+}
+
+impl Slot {
+    /// Was this told to others who use the path, since it had its last turn? Then it is no word of its own (RFC 8201 §5.2).
+    fn hears_as_others_did(
+        &mut self,
+        now: Instant,
+        id: TcpId,
+        told: TooBig,
+        net: &mut Net,
+    ) -> bool {
+        if net.paths.is_current(&self.path) {
+            return false;
+        }
+        let before = self.path.most();
+        self.renew_path(now, id, net);
+        let current = self.path.most();
+        current < before && (told.mtu == 0 || told.mtu >= current)
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::listen_options::ListenOptions;
-use super::{AcceptError, HalfOpenSlot, ListenError, Listener, default_mss, mss_of};
+use super::{AcceptError, HalfOpenSlot, ListenError, Listener, default_mss, path_mss};
 use crate::base::{DropReason, Instant};
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
@@ -431,11 +431,11 @@ impl Stack {
             ts_offset: half.record.ts_offset,
             link_mss: self.net.link_mss(half.on, flow.src),
             peer_mss: default_mss(flow.src),
+            steps: self.net.mss_steps(flow.src),
             options,
         };
-        let path_mss = mss_of(flow.src, path.mtu());
         let opening = &half.record.opening;
-        let connection = Box::new(Connection::accept(now, setup, path_mss, opening));
+        let connection = Box::new(Connection::accept(now, setup, path_mss(&path), opening));
         let HalfOpenSlot {
             tuple,
             listener: listener_id,

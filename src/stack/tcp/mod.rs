@@ -6,6 +6,8 @@
 
 mod api;
 #[cfg(test)]
+mod black_hole_tests;
+#[cfg(test)]
 mod budget_tests;
 mod charge;
 mod connect;
@@ -34,12 +36,13 @@ mod send;
 #[cfg(test)]
 mod share_tests;
 mod shared_options;
+mod sizes;
 #[cfg(test)]
 mod tests;
 mod time_waits;
 mod warm;
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::num::NonZeroU16;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -67,12 +70,9 @@ use crate::tcp::{
 use farewells::Farewells;
 use fin_waits::FinWaitSlot;
 use shared_options::SharedOptions;
+use sizes::{default_mss, headers_of, path_mss};
 use time_waits::{Name, TimeWaits};
 use warm::{Lines, Standing};
-
-// RFC 9293 §3.7.1: the fixed headers that the MSS leaves out.
-const V4_HEADERS: usize = 40;
-const V6_HEADERS: usize = 60;
 
 /// A connection and its place in the stack.
 #[derive(Debug)]
@@ -246,25 +246,6 @@ impl Slot {
     fn remote(&self) -> SocketAddr {
         endpoint(self.path.on, self.path.flow.dst, self.tuple.remote.port)
     }
-}
-
-impl Net {
-    /// The text and option bytes of the largest segment that may come in on an interface: what an MSS option
-    /// says, however narrow the path is on which others leave (RFC 9293 §3.7.1 MUST-67, RFC 8200 §8.3).
-    fn link_mss(&self, on: InterfaceId, ip: IpAddr) -> u16 {
-        mss_of(ip, self.interfaces[on.index()].mtu_to(ip))
-    }
-}
-
-/// The text and option bytes that a segment of this family holds within `mtu`.
-fn mss_of(ip: IpAddr, mtu: usize) -> u16 {
-    let headers = if ip.is_ipv4() { V4_HEADERS } else { V6_HEADERS };
-    u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX)
-}
-
-/// RFC 9293 §3.7.1 MUST-15.
-fn default_mss(ip: IpAddr) -> u16 {
-    if ip.is_ipv4() { 536 } else { 1220 }
 }
 
 impl Stack {

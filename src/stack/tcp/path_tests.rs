@@ -318,7 +318,10 @@ fn however_many_are_told_none_waits() {
         }
         assert_eq!((got, link.mss(client)), (14_000, 1280 - HEADERS));
     }
-    assert_eq!((link.lowered(), link.ends[1].stack.counters().tcp_rto_fired), (1, 0));
+    assert_eq!(
+        (link.lowered(), link.ends[1].stack.counters().tcp_rto_fired),
+        (1, 0)
+    );
 }
 
 /// Covers: PMT-9. What one socket is told holds for all that use the path: the other connection learns at its
@@ -458,7 +461,7 @@ fn what_was_told_alone_outlives_the_table() {
     let told = TooBig { mtu, quoted };
     let learned = net.datagram_too_big(way, told, &mut LargeSent::default(), false);
     assert_eq!(learned, Some(1300));
-    let mut turn = |link: &mut Link| {
+    let turn = |link: &mut Link| {
         link.write(1, client, &text(100));
         link.through(1280, 0);
         link.mss(client)
@@ -497,7 +500,10 @@ fn an_undo_takes_no_refusal_back() {
     assert_eq!((info.undos, info.unacked), (1, 3 * 1448), "{info:?}");
     assert_eq!(info.lost, 3 * 1448);
     let again: Vec<_> = link.swallow(1).iter().map(packet_len).collect();
-    assert!(!again.is_empty() && again.iter().all(|&len| len <= 1280), "{again:?}");
+    assert!(
+        !again.is_empty() && again.iter().all(|&len| len <= 1280),
+        "{again:?}"
+    );
 }
 
 /// Covers: PMT-10. What left with SACK blocks beside its text had less of it, and was as large: it is cut anew too.

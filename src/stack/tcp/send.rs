@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use bytes::Bytes;
 
-use super::{Cut, Slot, mss_of};
+use super::{Cut, Slot, path_mss};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{Capabilities, DeviceError, Transmit};
 use crate::link::{SegmentKind, Segmentation};
@@ -113,8 +113,7 @@ impl Slot {
 
     /// The connection's segments are as large as the path's MTU from now on.
     pub(super) fn fit_to_path(&mut self, now: Instant) {
-        let mss = mss_of(self.path.flow.src, self.path.mtu());
-        self.connection.set_path_mss(now, mss);
+        self.connection.set_path(now, path_mss(&self.path));
     }
 
     /// Sends a few segments; takes what each costs off `budget`.
@@ -144,6 +143,7 @@ impl Slot {
             let (on, cut): (_, Cut) = (self.path.on, plan.segment());
             let packet = Outbound {
                 fragmenting: Fragmenting::Never,
+                mtu: u16::MAX,
                 flow: &self.path.flow,
                 protocol: Protocol::TCP,
                 header: &header[..len],

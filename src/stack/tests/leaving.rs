@@ -607,6 +607,7 @@ fn a_super_segment_follows_its_path_down() {
         let size = NonZeroU16::new(1400).unwrap();
         let dst = addr(to).ip();
         for narrow in [1500, 1300, 1428] {
+            rig.stack.net.path_found(rig.on, dst, None);
             rig.drain();
             let data = Bytes::from(text(3 * 1400 + 100));
             rig.stack
@@ -622,7 +623,12 @@ fn a_super_segment_follows_its_path_down() {
             let lens: Vec<_> = whole.iter().map(|piece| piece.data.len() - 8).collect();
             assert_eq!(lens, [1400, 1400, 1400, 100], "{to} {narrow}");
             for (piece, data) in whole.iter().zip(text(4300).chunks(1400)) {
-                check_datagram(piece, data);
+                // Of what is whole the device fills the checksum.
+                if piece.df {
+                    assert!(piece.data[8..] == *data);
+                } else {
+                    check_datagram(piece, data);
+                }
             }
         }
         rig.stack.check_memory();
@@ -648,29 +654,4 @@ fn a_full_device_spends_no_identification() {
         }
         assert_eq!(ids[1], ids[0].wrapping_add(1), "{len}");
     }
-}
-
-/// What one reply costs more than a socket's turn it pays for with turns: a flood of long echo requests leaves a sender half of the frames.
-#[test]
-fn a_long_reply_is_paid_with_turns() {
-    let (mut rig, id) = ready(UdpOptions::new());
-    let closed = rig
-        .stack
-        .udp_bind(addr("[::]:10"), UdpOptions::new().dual_stack(true).send_buffer(1 << 20))
-        .unwrap();
-    for _ in 0..8 {
-        send(&mut rig, closed, TARGETS[1], &text(60_000));
-    }
-    rig.stack.udp_close(closed);
-    for _ in 0..700 {
-        send(&mut rig, id, TARGETS[0], &text(100));
-    }
-    let mut frames = Vec::new();
-    while frames.len() < 600 {
-        rig.send_once();
-        frames.append(&mut rig.device().frames);
-    }
-    let of_outbox = |(frame, _): &&(Vec<u8>, TxMeta)| frame[12..14] == [0x86, 0xdd];
-    let share = frames[..600].iter().filter(of_outbox).count();
-    assert!((200..400).contains(&share), "{share} of 600");
 }

@@ -897,7 +897,13 @@ fn an_echo_reply_gets_over_a_narrow_path() {
     rig.receive(request());
     assert!(in_two(&lens(&mut rig)));
     // Who asked knows all that such a word quotes: nothing else is cut for it, and it is forgotten like any.
-    assert_eq!((rig.stack.counters().path_mtu_lowered, rig.stack.net.paths.narrow()), (0, 0));
+    assert_eq!(
+        (
+            rig.stack.counters().path_mtu_lowered,
+            rig.stack.net.paths.narrow()
+        ),
+        (0, 0)
+    );
     let id = bind(&mut rig, "[::]:0");
     let to = Some(addr("[fd00::2]:7"));
     rig.stack.udp_send_to(rig.now, id, to, &[0; 1452]).unwrap();
@@ -916,7 +922,7 @@ fn words_about_echo_replies_fill_no_table() {
     for n in 0..40 {
         let mut from = PEER6.octets();
         from[15] = 100 + n;
-        let from = core::net::Ipv6Addr::from(from);
+        let from = Ipv6Addr::from(from);
         let (id, seq, data) = (7, 9, &[1; 1452][..]);
         let ask = Icmpv6::EchoRequest { id, seq, data };
         let mut body = vec![0; ask.len()];
@@ -930,7 +936,13 @@ fn words_about_echo_replies_fill_no_table() {
         reply[40] = 129;
         rig.receive(too_big(true, 1300, &reply));
     }
-    assert_eq!((rig.stack.counters().path_mtu_lowered, rig.stack.net.paths.narrow()), (0, 0));
+    assert_eq!(
+        (
+            rig.stack.counters().path_mtu_lowered,
+            rig.stack.net.paths.narrow()
+        ),
+        (0, 0)
+    );
 }
 
 /// Covers: PMT-6. A table that is full refuses no datagram either: who is told cuts what leaves there next.
@@ -941,9 +953,11 @@ fn without_room_the_socket_that_is_told_heeds_it() {
         let mut rig = Rig::bare(config, both_families());
         rig.introduce();
         let id = bind(&mut rig, to_any(v6));
-        let mut lens = |rig: &mut Rig| -> Vec<Vec<u8>> {
+        let lens = |rig: &mut Rig| -> Vec<Vec<u8>> {
             let data = vec![0; 1500 - headers];
-            rig.stack.udp_send_to(rig.now, id, Some(addr(to)), &data).unwrap();
+            rig.stack
+                .udp_send_to(rig.now, id, Some(addr(to)), &data)
+                .unwrap();
             rig.drain().into_iter().map(|seen| seen.packet).collect()
         };
         let sent = lens(&mut rig).remove(0);
@@ -967,7 +981,9 @@ fn a_word_about_what_left_before_is_told_and_teaches_nothing() {
         let options = UdpOptions::new().dont_fragment(dont);
         let id = rig.stack.udp_bind(addr("[::]:0"), options).unwrap();
         rig.stack.udp_connect(id, addr("[fd00::2]:7")).unwrap();
-        rig.stack.udp_send_to(rig.now, id, None, &[0; 1452]).unwrap();
+        rig.stack
+            .udp_send_to(rig.now, id, None, &[0; 1452])
+            .unwrap();
         let sent = rig.only().packet;
         // In the other order than hops stand in, too.
         for (mtu, max) in [(1300, 1300 - 48), (1400, hears - 48)] {
@@ -987,7 +1003,9 @@ fn a_flight_that_was_refused_without_a_number_lowers_its_path_once() {
     let id = rig.stack.udp_bind(addr("0.0.0.0:0"), options).unwrap();
     rig.stack.udp_connect(id, addr("10.0.0.2:7")).unwrap();
     for _ in 0..3 {
-        rig.stack.udp_send_to(rig.now, id, None, &[0; 1472]).unwrap();
+        rig.stack
+            .udp_send_to(rig.now, id, None, &[0; 1472])
+            .unwrap();
     }
     for sent in rig.drain() {
         rig.receive(too_big(false, 0, &sent.packet));
@@ -995,19 +1013,6 @@ fn a_flight_that_was_refused_without_a_number_lowers_its_path_once() {
         assert_eq!(rig.stack.udp_recv(id), Err(RecvError::TooBig { max }));
     }
     assert_eq!(rig.stack.counters().path_mtu_lowered, 1);
-}
-
-/// Errors have no DF over IPv4: nobody would hear that a router refused one.
-#[test]
-fn icmpv4_errors_may_be_cut() {
-    let mut rig = Rig::new();
-    rig.introduce();
-    let mut datagram = [0; 600];
-    datagram[3] = 9;
-    datagram[4..6].copy_from_slice(&600u16.to_be_bytes());
-    rig.receive(ip_frame(PEER.into(), OURS.into(), Protocol::UDP, &datagram));
-    let error = rig.only().packet;
-    assert_eq!((error.len(), error[6] & 0x40), (576, 0));
 }
 
 /// Covers: PMT-8. What left without DF was refused by no router: neither what routers may cut nor what was cut here is a proof.

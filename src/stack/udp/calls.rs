@@ -387,7 +387,7 @@ impl UdpSocket {
         let mtu = match dont {
             // RFC 4821 §9: who probes finds out himself.
             DontFragment::Probe => around.net.interfaces[route.on.index()].mtu_to(to.ip()),
-            _ => route.mtu.min(self.large.told(around.net.now, to.ip()).into()),
+            _ => self.known_mtu(around.net.now, &route, to.ip()),
         };
         let may_be_cut = one == len && dont.fragmenting() != Fragmenting::Never;
         let room = if may_be_cut {

@@ -342,8 +342,7 @@ impl UdpSocket {
             }
             let route = match route_for(around.net, self, first.to) {
                 Ok(mut route) if route.on == on => {
-                    let alone = self.large.told(now, first.to.ip());
-                    route.mtu = route.mtu.min(alone.into());
+                    route.mtu = self.known_mtu(now, &route, first.to.ip());
                     route
                 }
                 Ok(route) => {

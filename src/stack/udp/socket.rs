@@ -10,9 +10,10 @@ use std::io;
 use bytes::Bytes;
 
 use super::multicast::MulticastOptions;
+use crate::base::Instant;
 use crate::stack::ids::{InterfaceId, Slab, StaleId, UdpId};
 use crate::stack::packet::Fragmenting;
-use crate::stack::path::{LargeSent, RouteError};
+use crate::stack::path::{LargeSent, Route, RouteError};
 use crate::stack::slices::Slices;
 use crate::stack::tuple::Tuple;
 
@@ -211,6 +212,12 @@ impl Pending {
         })
     }
 
+    /// Data bytes of the first of them.
+    pub(super) fn one(&self) -> usize {
+        let size = self.segment.map_or(usize::MAX, |size| size.get().into());
+        self.data.len().min(size)
+    }
+
     fn charge(&self) -> usize {
         charge(self.data.len(), self.segment)
     }
@@ -285,6 +292,26 @@ impl UdpSocket {
         let pending = self.send.pop_front()?;
         self.send_charge -= pending.charge();
         Some(pending)
+    }
+
+    /// What the path carries, by what all know of it and what this socket was told alone.
+    pub(super) fn known_mtu(&self, now: Instant, route: &Route, dst: IpAddr) -> usize {
+        route.mtu.min(self.large.told(now, dst).into())
+    }
+
+    /// Makes the first datagram of the super-segment that is next one by itself; what is charged stays the same.
+    pub(super) fn split_first(&mut self) {
+        if let Some(mut rest) = self.send.pop_front() {
+            let data = rest.data.split_to(rest.one());
+            let (to, segment) = (rest.to, None);
+            if !rest.data.is_empty() {
+                rest.segment = rest
+                    .segment
+                    .filter(|size| rest.data.len() > size.get().into());
+                self.send.push_front(rest);
+            }
+            self.send.push_front(Pending { to, data, segment });
+        }
     }
 
     pub(super) fn push_recv(&mut self, datagram: Datagram) -> bool {

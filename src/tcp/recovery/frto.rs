@@ -62,10 +62,13 @@ impl Connection {
             // As Linux: what is reported before the first segment's answer came late (its answer would
             // have moved SND.UNA).
             Frto::Repaired if effect.acked == 0 => (Frto::Repaired, originals),
-            Frto::Repaired if self.snd.una.before(point) && self.may_send_new() => {
+            Frto::Repaired
+                if self.snd.una.before(point) && self.may_send_new() && !self.path.is_tried() =>
+            {
                 (Frto::Probing { from: self.snd.nxt }, false)
             }
-            // Step 2 (a), or nothing new to send: conventional.
+            // Step 2 (a), or nothing new to send: conventional. So when a smaller segment was tried: what is at the front
+            // shows whether its size was why.
             Frto::Repaired => (Frto::Off, false),
             // Step 3 (a) and (b). SND.UNA beyond the point proves as much: nothing else was sent again.
             Frto::Probing { .. } if effect.delivered.bytes > 0 || effect.pure_duplicate => {

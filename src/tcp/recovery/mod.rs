@@ -171,7 +171,7 @@ impl Connection {
             Some(at) => self.arm_early(Early::Reorder, at),
             None => self.stop_early(Early::Reorder),
         }
-        marked
+        self.excuse_size_probe(now, marked)
     }
 
     fn patience(&self) -> core::time::Duration {
@@ -224,6 +224,7 @@ impl Connection {
     }
 
     fn enter_recovery(&mut self, now: Instant) {
+        self.give_up_size_probe(now);
         // Where duplicates let the window grow, the flight grows with it.
         let grows = self.recovery.rack.is_reordering_seen();
         let flight_size = self.recovery.flight_size.take().filter(|_| !grows);

@@ -20,7 +20,10 @@ impl Connection {
                 0
             }
             Phase::Open if self.recovery.dup_acks >= DUP_THRESH && self.is_beyond_recover() => {
-                self.scoreboard.mark_first_lost(smss)
+                let probe = self.path.probe().filter(|probe| probe.seq == self.snd.una);
+                let first = probe.map_or(smss, |probe| probe.len);
+                let marked = self.scoreboard.mark_first_lost(first);
+                self.excuse_size_probe(effect.at, marked)
             }
             Phase::Recovery { point } if effect.acked > 0 && self.snd.una.before(point) => {
                 self.scoreboard.on_partial_ack(effect.acked, smss);

@@ -169,6 +169,13 @@ impl Connection {
         if !takes_new && self.snd.nxt.after(edge) {
             return;
         }
+        if self
+            .path
+            .probe()
+            .is_some_and(|probe| probe.end() == self.snd.nxt)
+        {
+            self.give_up_size_probe(now);
+        }
         self.recovery.tlp.due = true;
         self.restart_rto(now + self.rtt.rto());
         self.scoreboard.split_last();
