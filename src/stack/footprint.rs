@@ -49,9 +49,9 @@ impl Stack {
         let outboxes = self
             .net
             .interfaces
-            .iter()
+            .all()
             .flat_map(|i| i.line.outbox.waiting());
-        let interfaces = self.net.interfaces.iter();
+        let interfaces = self.net.interfaces.all();
         let leaving = interfaces.flat_map(|i| i.line.leaving.as_deref());
         let (connections, records) = self.tcp.census();
         let large = connections.saturating_add(self.net.interfaces.len());

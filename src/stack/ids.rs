@@ -15,6 +15,10 @@ use std::io;
 pub struct InterfaceId(NonZeroU32);
 
 impl InterfaceId {
+    /// Where what the stack sends to itself arrives: the interface of 127.0.0.0/8 and `::1`, which every stack
+    /// has and no device belongs to. Its own addresses are reached over it as well.
+    pub const LOOPBACK: Self = Self(NonZeroU32::MAX);
+
     /// The interface with this scope id; `None` for 0, which names no interface.
     pub fn from_scope(scope: u32) -> Option<Self> {
         NonZeroU32::new(scope).map(Self)

@@ -47,6 +47,7 @@ mod tuple;
 mod twin;
 mod udp;
 mod wheel;
+mod within;
 
 pub use address::{AddressError, AddressInfo, AddressState, Origin};
 pub(crate) use call::MOST_AT_ONCE;
@@ -79,6 +80,7 @@ pub use udp::{
 use core::net::IpAddr;
 
 use crate::base::{Cidr, Instant};
+use crate::link::RxFrame;
 use demux::Demux;
 use ephemeral::EphemeralPorts;
 use event::Events;
@@ -103,6 +105,8 @@ pub struct Stack {
     pub(crate) memory: Memory,
     ping: Pings,
     changes: Changes,
+    /// What it is telling itself; reused.
+    within: Vec<RxFrame>,
     pub(crate) config: Config,
     scribe: Scribe,
 }
@@ -120,6 +124,7 @@ impl Stack {
             memory: Memory::new(config.socket_memory),
             ping: Pings::new(&config.seed),
             changes: Changes::default(),
+            within: Vec::new(),
             config,
             scribe: Scribe::default(),
         }
@@ -176,6 +181,7 @@ impl Stack {
                 }
             }
         }
+        self.deliver_within(now);
         self.tell_notices(now);
     }
 
@@ -201,11 +207,19 @@ impl Stack {
     /// is anything to do, never later. What waits to be sent is told by
     /// [`wants_transmit`](Self::wants_transmit), not here.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.speaks_to_itself() {
+            return Some(self.net.now);
+        }
         self.net.timers.next_deadline()
     }
 
     /// Has [`poll_transmit`](Self::poll_transmit) anything to do on this interface?
     pub fn wants_transmit(&self, on: InterfaceId) -> bool {
+        self.speaks_to_itself() || self.has_for(on)
+    }
+
+    /// Does anything wait to leave by this interface?
+    fn has_for(&self, on: InterfaceId) -> bool {
         let interface = self.net.interfaces.get(on.index());
         interface.is_some_and(|i| i.line.wants_transmit())
     }

@@ -13,7 +13,7 @@ use super::counters::Counters;
 use super::icmp::IcmpLimit;
 use super::ids::{Id, InterfaceId, TcpId};
 use super::interface::{
-    Asks, Class, ConfigError, Frame, Interface, InterfaceConfig, Outgoing, Ready,
+    Asks, Class, ConfigError, Frame, Interface, InterfaceConfig, Interfaces, Outgoing, Ready,
 };
 use super::ip::{Headers, Identifications, Incomplete};
 use super::neighbour::Neighbours;
@@ -30,7 +30,7 @@ use crate::tcp::Connection;
 pub(crate) struct Net {
     /// The latest time seen.
     pub(crate) now: Instant,
-    pub(crate) interfaces: Vec<Interface>,
+    pub(crate) interfaces: Interfaces,
     pub(crate) paths: Paths,
     pub(crate) neighbours: Neighbours,
     pub(crate) timers: Wheel,
@@ -61,9 +61,15 @@ pub(crate) struct Net {
 impl Net {
     pub(crate) fn new(config: &Config) -> Self {
         let seed = &config.seed;
+        let interfaces = Interfaces::new(config);
+        let mut owners = Owners::default();
+        let loopback = interfaces.loopback();
+        for own in loopback.addresses.iter() {
+            owners.add(own.cidr.address(), loopback.id);
+        }
         Self {
             now: Instant::ZERO,
-            interfaces: Vec::new(),
+            interfaces,
             paths: Paths::new(config),
             neighbours: Neighbours::new(config),
             timers: Wheel::default(),
@@ -76,8 +82,8 @@ impl Net {
             large_replies: LargeSent::default(),
             identifications: Identifications::new(seed),
             ttl: config.ttl,
-            owners: Owners::default(),
             sweep: Sweep::default(),
+            owners,
             outbox_limit: config.outbox_limit,
             nonces: seed.key("probe nonces"),
             seed: config.seed,

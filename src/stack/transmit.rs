@@ -110,7 +110,10 @@ impl Stack {
         let now = self.net.clamp(now);
         let mut budget = FrameBudget::new(self.config.transmit_budget);
         let mut more = More::Idle;
-        while self.wants_transmit(on) {
+        if on != InterfaceId::LOOPBACK {
+            self.deliver_within(now);
+        }
+        while self.has_for(on) {
             if budget.is_used_up() {
                 more = More::Budget;
                 break;

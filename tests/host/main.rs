@@ -9,6 +9,7 @@ mod leading;
 mod names;
 mod own_packets;
 mod recording;
+mod within;
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};

@@ -56,34 +56,40 @@ impl Owners {
 impl Net {
     /// Is `address` one that a socket may be bound to, on `scope` if that is given?
     pub(crate) fn is_ours(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
-        self.owners.may_have(address) && self.is_looked_up(address, scope)
+        // Whichever interface has it, on the one to ourselves it is ours.
+        let scope = scope.filter(|&on| on != InterfaceId::LOOPBACK);
+        if self.owners.may_have(address) {
+            let found = match scope {
+                Some(on) => self.holds(on, address),
+                None => self.owners_of(address).next().is_some(),
+            };
+            if found {
+                return true;
+            }
+        }
+        // RFC 1122 §3.2.1.3 (g): all of 127.0.0.0/8.
+        scope.is_none() && address.is_loopback()
     }
 
-    fn is_looked_up(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
-        let holds = |on: InterfaceId| {
-            let interface = self.interfaces.get(on.index());
-            interface.is_some_and(|i| i.addresses.is_held(address))
-        };
-        match scope {
-            Some(on) => holds(on),
-            None => self.owners_of(address).next().is_some(),
-        }
+    fn holds(&self, on: InterfaceId, address: IpAddr) -> bool {
+        let interface = self.interfaces.get(on.index());
+        interface.is_some_and(|i| i.addresses.is_held(address))
     }
 
     /// The interfaces that have `address`.
     pub(in crate::stack) fn owners_of(&self, address: IpAddr) -> impl Iterator<Item = InterfaceId> {
-        let holds = move |on: &InterfaceId| self.is_ours(address, Some(*on));
-        self.owners.given(address).filter(holds)
+        let given = self.owners.given(address);
+        given.filter(move |on| self.holds(*on, address))
     }
 
     /// Cannot `src` have sent a packet that came in on `on`, because it is ours? Our addresses on other
-    /// interfaces count, but for link-local ones, which mean another host there.
+    /// interfaces count, but for link-local ones, which mean another host there. What comes from within is our own.
     pub(crate) fn is_own_source(&self, on: InterfaceId, src: IpAddr) -> bool {
         let local = match src {
             IpAddr::V4(a) => a.is_link_local(),
             IpAddr::V6(a) => a.is_unicast_link_local(),
         };
-        self.is_ours(src, local.then_some(on))
+        self.is_ours(src, local.then_some(on)) && on != InterfaceId::LOOPBACK
     }
 
     /// Are packets to `address` taken, on `scope` if that is given: is it ours, or does an interface take any?
@@ -106,11 +112,10 @@ impl Net {
 
     /// Does an interface take packets for other hosts' addresses as ours?
     fn accepts_foreign(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
-        let meant = match scope {
-            Some(on) => self.interfaces.get(on.index()).map(core::slice::from_ref),
-            None => Some(&self.interfaces[..]),
-        };
         let takes = |i: &Interface| i.accept_foreign && i.classify(address) == Destination::Ours;
-        meant.is_some_and(|interfaces| interfaces.iter().any(takes))
+        match scope {
+            Some(on) => self.interfaces.get(on.index()).is_some_and(takes),
+            None => self.interfaces.iter().any(takes),
+        }
     }
 }

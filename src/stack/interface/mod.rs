@@ -3,12 +3,14 @@
 //! *Owns* what holds for the packets of one network. *Does not* own the device: that is its [`Line`]'s, and
 //! several interfaces may come to share one.
 
+mod all;
 mod config;
 mod line;
 mod outbox;
 mod ready;
 mod share;
 
+pub(crate) use all::Interfaces;
 pub use config::{ConfigError, InterfaceConfig};
 pub(crate) use config::{MIN_MTU, MIN_MTU_V6, is_group};
 pub(crate) use line::Line;

@@ -24,6 +24,12 @@ impl Stack {
             debug_assert!(false, "{on:?} is not an interface of this stack");
             return;
         }
+        self.take_frame(now, on, frame);
+        self.tell_notices(now);
+    }
+
+    /// The same for one that may come from within.
+    pub(in crate::stack) fn take_frame(&mut self, now: Instant, on: InterfaceId, frame: RxFrame) {
         self.net.counters.rx_frames += 1;
         self.net.counters.rx_bytes += frame.data.len() as u64;
         // Fragments that wait keep their chunks no longer than others fill as many.
@@ -37,7 +43,6 @@ impl Stack {
         if let Err(reason) = self.handle_link(now, on, data, meta) {
             self.net.counters.drops.count(reason);
         }
-        self.tell_notices(now);
     }
 
     fn handle_link(

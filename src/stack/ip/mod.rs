@@ -38,7 +38,8 @@ use bytes::{Buf, Bytes};
 
 use super::Stack;
 use super::ids::InterfaceId;
-use super::interface::{Destination, Interface};
+use super::interface::Destination;
+use super::net::Net;
 use super::packet::Inbound;
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
 use crate::link::RxMeta;
@@ -108,6 +109,27 @@ impl Stack {
     }
 }
 
+impl Net {
+    /// Is the packet ours? Says whether to us alone.
+    #[inline]
+    fn check_destination(
+        &self,
+        on: InterfaceId,
+        dst: IpAddr,
+        link: Link,
+    ) -> Result<bool, DropReason> {
+        match self.interfaces[on.index()].classify(dst) {
+            // RFC 1122 §3.3.6: a unicast packet in a broadcast frame is not answered.
+            Destination::Ours if !link.unicast => Err(DropReason::IpLinkBroadcast),
+            Destination::Ours => Ok(true),
+            Destination::Group => Ok(false),
+            Destination::Tentative => Err(DropReason::IpTentative),
+            Destination::Foreign if self.is_within(on, dst) => Ok(true),
+            Destination::Foreign => Err(DropReason::IpNotOurs),
+        }
+    }
+}
+
 /// Bytes of the IP header of what we send to `dst`: options and extension headers are not sent.
 pub(super) const fn header_len(dst: IpAddr) -> usize {
     match dst {
@@ -122,18 +144,6 @@ pub(super) const fn longest(dst: IpAddr) -> usize {
     match dst {
         IpAddr::V4(_) => 65_535 - ipv4::MIN_HEADER_LEN,
         IpAddr::V6(_) => 65_535,
-    }
-}
-
-/// Is the packet ours? Says whether to us alone.
-fn check_destination(interface: &Interface, dst: IpAddr, link: Link) -> Result<bool, DropReason> {
-    match interface.classify(dst) {
-        // RFC 1122 §3.3.6: a unicast packet in a broadcast frame is not answered.
-        Destination::Ours if !link.unicast => Err(DropReason::IpLinkBroadcast),
-        Destination::Ours => Ok(true),
-        Destination::Group => Ok(false),
-        Destination::Tentative => Err(DropReason::IpTentative),
-        Destination::Foreign => Err(DropReason::IpNotOurs),
     }
 }
 

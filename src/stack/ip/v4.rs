@@ -7,11 +7,12 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 
-use super::{Arrival, Judged, check_destination, quote, skip};
+use super::{Arrival, Judged, quote, skip};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::ipv4;
 use crate::stack::Stack;
 use crate::stack::icmp::Complaint;
+use crate::stack::ids::InterfaceId;
 use crate::stack::interface::Interface;
 
 impl Stack {
@@ -36,7 +37,7 @@ impl Stack {
         if self.net.is_own_source(on, src) {
             return Err(DropReason::IpSource);
         }
-        let unicast = check_destination(interface, dst, arrival.link)?;
+        let unicast = self.net.check_destination(on, dst, arrival.link)?;
         let wrong = check_options(&header)?;
         let fragment = header.is_fragment() && wrong.is_none();
         let protocol = header.protocol();
@@ -83,7 +84,7 @@ fn check_source_v4(interface: &Interface, src: Ipv4Addr) -> Result<(), DropReaso
     let first = src.octets()[0];
     let bad = src.is_multicast()
         || first == 0
-        || first == 127
+        || (first == 127 && interface.id != InterfaceId::LOOPBACK)
         || first >= 240
         || interface.groups.is_broadcast(src);
     if bad {

@@ -7,12 +7,13 @@ use core::net::{IpAddr, Ipv6Addr};
 
 use bytes::Bytes;
 
-use super::{Arrival, Judged, check_destination, quote, skip};
+use super::{Arrival, Judged, quote, skip};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::ipv6;
 use crate::ipv6::extension::{self, Discard, Outcome};
 use crate::stack::Stack;
 use crate::stack::icmp::Complaint;
+use crate::stack::ids::InterfaceId;
 use crate::stack::packet::Inbound;
 
 impl Stack {
@@ -25,11 +26,10 @@ impl Stack {
         let (header, payload) =
             ipv6::Header::parse(&data).map_err(|_| DropReason::Ipv6Malformed)?;
         let on = arrival.on;
-        let interface = &self.net.interfaces[on.index()];
-        check_source_v6(header.src())?;
+        check_source_v6(on, header.src())?;
         let own = self.net.is_own_source(on, IpAddr::V6(header.src()));
         let (src, dst) = (IpAddr::V6(header.src()), IpAddr::V6(header.dst()));
-        let unicast = check_destination(interface, dst, arrival.link)?;
+        let unicast = self.net.check_destination(on, dst, arrival.link)?;
         let outcome = extension::walk(&header, payload);
         let (tos, ttl) = (header.traffic_class(), header.hop_limit());
         let total_len = header.total_len();
@@ -95,8 +95,10 @@ impl Stack {
 }
 
 /// RFC 4291 §2.5.3, §2.7 and, for mapped addresses, RFC 4942 §2.2 (r49).
-fn check_source_v6(src: Ipv6Addr) -> Result<(), DropReason> {
-    let bad = src.is_multicast() || src.is_loopback() || src.to_ipv4_mapped().is_some();
+fn check_source_v6(on: InterfaceId, src: Ipv6Addr) -> Result<(), DropReason> {
+    let outside = on != InterfaceId::LOOPBACK;
+    let mapped = src.to_ipv4_mapped().is_some();
+    let bad = src.is_multicast() || (src.is_loopback() && outside) || mapped;
     if bad {
         Err(DropReason::IpSource)
     } else {

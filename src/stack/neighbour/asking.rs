@@ -80,6 +80,10 @@ impl Net {
 
     /// A connection's forward progress proves that its next hop answers (RFC 4861 §7.3.1).
     pub(crate) fn confirm(&mut self, now: Instant, on: InterfaceId, next_hop: IpAddr) {
+        // Nobody lives there but ourselves.
+        if on == InterfaceId::LOOPBACK {
+            return;
+        }
         self.neighbours
             .confirm(now, &mut self.timers, (on, next_hop));
     }

@@ -235,8 +235,8 @@ pub enum RouteError {
     /// A link-local address without the interface that it belongs to, and there are several.
     #[error("{0} is link-local and needs the number of an interface")]
     NoScope(IpAddr),
-    /// Unspecified or loopback: never on the wire (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2).
-    #[error("{0} cannot be sent to: it is nobody's or a loopback address; give a host's")]
+    /// Nobody's, such as the unspecified one (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2).
+    #[error("{0} cannot be sent to: it is nobody's; give a host's")]
     Destination(IpAddr),
 }
 
@@ -259,8 +259,10 @@ impl Net {
         dst: IpAddr,
         scope: Option<InterfaceId>,
     ) -> Result<Route, RouteError> {
-        // No packet goes from the stack to itself: there is no loopback interface.
-        if is_never_sent_to(dst) || self.is_ours(dst, None) {
+        if let Some(within) = self.route_within(dst, scope) {
+            return Ok(within);
+        }
+        if is_never_sent_to(dst) {
             return Err(RouteError::Destination(dst));
         }
         let (on, next_hop) = if is_on_link_only(dst) {
@@ -387,13 +389,13 @@ impl Net {
     /// The interface of a destination on the link that names none: the only one, or for IPv4's
     /// link-local addresses, which cannot name one, that of their route.
     fn interface_of(&self, dst: IpAddr) -> Option<InterfaceId> {
-        match &self.interfaces[..] {
-            [one] => Some(one.id),
-            _ if matches!(dst, IpAddr::V4(a) if a.is_link_local()) => {
+        match self.interfaces.only() {
+            Some(one) => Some(one.id),
+            None if matches!(dst, IpAddr::V4(a) if a.is_link_local()) => {
                 let route = self.paths.routes.lookup(self.now, dst, None)?;
                 Some(route.0)
             }
-            _ => None,
+            None => None,
         }
     }
 

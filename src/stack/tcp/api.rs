@@ -319,7 +319,7 @@ impl Stack {
     /// its user or in TIME-WAIT; `None` when there is none.
     pub fn tcp_state(&self, local: SocketAddr, remote: SocketAddr) -> Option<State> {
         let ends = ((local.ip(), local.port()), (remote.ip(), remote.port()));
-        let mut interfaces = self.net.interfaces.iter();
+        let mut interfaces = self.net.interfaces.all();
         interfaces.find_map(|interface| {
             let tuple = Tuple::new(interface.id, ends.0, ends.1);
             Some(match self.tcp.owner(&self.demux.tcp.flows, &tuple)? {

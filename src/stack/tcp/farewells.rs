@@ -207,7 +207,7 @@ impl Stack {
     /// The oldest have waited for the device long enough. Those that wait for a neighbour end with it.
     pub(in crate::stack) fn farewells_timeout(&mut self, now: Instant, steps: &mut usize) {
         let mut next: Option<Instant> = None;
-        for interface in &mut self.net.interfaces {
+        for interface in self.net.interfaces.all_mut() {
             while let Some(&id) = interface.line.farewells.front() {
                 let until = self.tcp.farewells.get(id).map(|farewell| farewell.until);
                 if let Some(until) = until.filter(|&until| until > now || *steps == 0) {

@@ -21,6 +21,7 @@ mod tcp;
 mod transmit;
 mod udp;
 mod wiring;
+mod within;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
