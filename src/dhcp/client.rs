@@ -8,7 +8,7 @@
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
-use super::config::{Config, ConfigError};
+use super::config::{ClientId, Config, ConfigError};
 use super::exchange::{Exchange, Phase, backoff};
 use super::lease::{Lease, is_host};
 use super::news::{Event, LossReason, News};
@@ -68,6 +68,8 @@ use crate::base::{Instant, Random, Seed, nanos};
 #[derive(Debug)]
 pub struct Client {
     pub(super) config: Config,
+    /// Who it is to servers.
+    pub(super) client_id: ClientId,
     pub(super) random: Random,
     pub(super) phase: Phase,
     pub(super) held: Option<Held>,
@@ -127,7 +129,9 @@ impl Client {
     pub fn new(config: Config, seed: Seed) -> Result<Self, ConfigError> {
         config.check()?;
         let key = seed.key(&format!("dhcp {}", config.mac));
+        let client_id = config.client_id.clone();
         Ok(Self {
+            client_id: client_id.unwrap_or_else(|| ClientId::of_link(config.mac)),
             config,
             random: Random::new(key),
             phase: Phase::Stopped,
@@ -174,6 +178,8 @@ impl Client {
                 let address = held.lease.address;
                 self.confirm(now, address);
             }
+            // It waits for its first message.
+            (Phase::Rebooting { exchange, .. }, None) if exchange.sent == 0 => {}
             (&Phase::Rebooting { address, .. }, None) => self.confirm(now, address),
             (&(Phase::Selecting { hint, .. } | Phase::Requesting { hint, .. }), None) => {
                 self.search(now, hint)
@@ -224,6 +230,11 @@ impl Client {
     pub fn expires_at(&self) -> Option<Instant> {
         let at = self.held.as_ref()?.expires_at;
         (at < Instant::FAR_FUTURE).then_some(at)
+    }
+
+    /// Does it look for an address, or hold one? Not before its start, and not after a release.
+    pub const fn is_running(&self) -> bool {
+        !matches!(self.phase, Phase::Stopped)
     }
 
     /// What was sent, received and refused.

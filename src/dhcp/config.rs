@@ -15,8 +15,8 @@ use crate::base::MacAddr;
 pub struct Config {
     /// chaddr: the interface's link address.
     pub mac: MacAddr,
-    /// Option 61, in every message. Default: [`ClientId::of_link`].
-    pub client_id: ClientId,
+    /// Option 61, in every message. Default: none of the user's own, which is [`ClientId::of_link`].
+    pub client_id: Option<ClientId>,
     /// Option 12, the name that servers may enter into a DNS: 1 to 255 bytes. Default: none.
     pub host_name: Option<String>,
     /// Options to ask for beside those that a [`Lease`](super::Lease) has fields for, 128 at most; the answers are
@@ -27,7 +27,8 @@ pub struct Config {
     /// The link's MTU in bytes, 576 at least. Servers are told it as the longest message, and longer ones
     /// are refused; an interface MTU above it is lowered to it. Default: 1500.
     pub mtu: u16,
-    /// The smallest interface MTU that is believed, bytes: 68 (RFC 2132 §5.1) to `mtu`. Default: 576.
+    /// The smallest interface MTU that is believed, bytes: 68 (RFC 2132 §5.1) to `mtu`. Below 1280 there is no IPv6 on a
+    /// link (RFC 8200 §5). Default: 576.
     pub min_mtu: u16,
     /// The shortest lease that is taken. A renewal time below half of it is not believed. Default: 10 s.
     pub min_lease: Duration,
@@ -53,7 +54,7 @@ impl Config {
     pub fn new(mac: MacAddr) -> Self {
         Self {
             mac,
-            client_id: ClientId::of_link(mac),
+            client_id: None,
             host_name: None,
             also_request: Vec::new(),
             broadcast: true,
@@ -92,11 +93,15 @@ impl Config {
         // The message's type, the address, the server, the longest message, and the end.
         let always = 3 + 6 + 6 + 4 + 1;
         let name = self.host_name.as_ref().map_or(0, |name| 2 + name.len());
-        let id = 2 + self.client_id.as_bytes().len();
-        FIXED_LEN + always + name + id + 2 + self.requested().len()
+        let id = self.client_id.as_ref().map_or(OF_LINK_LEN, |id| id.0.len());
+        FIXED_LEN + always + name + 2 + id + 2 + self.requested().len()
     }
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    /// Can a client keep to it?
+    ///
+    /// # Errors
+    /// [`ConfigError`] when a setting is out of its bounds.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let name = self.host_name.as_ref().map(String::len);
         if let Some(len) = name.filter(|len| !(1..=255).contains(len)) {
             return Err(ConfigError::HostName { len });
@@ -155,6 +160,9 @@ const MIN_LINK_MTU: u16 = 68;
 
 /// RFC 2131 §2: what every server takes, options of 312 bytes with the cookie: a datagram of 576.
 const MAX_SENT: usize = 548;
+
+/// Bytes of [`ClientId::of_link`].
+const OF_LINK_LEN: usize = 15;
 
 /// The own list and this many codes fit into one option.
 const MAX_ALSO: usize = 128;

@@ -93,7 +93,7 @@ impl Lease {
             lease_time,
             renew_after,
             rebind_after,
-            routes: reader.routes(address),
+            routes: reader.routes(address, prefix),
             dns_servers: reader.hosts(code::DNS_SERVERS),
             domain: reader.domain(),
             mtu: reader.mtu(config),
@@ -209,7 +209,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// RFC 3442 "DHCP Client Behavior": classless routes take the routers' place.
-    fn routes(&mut self, own: Ipv4Addr) -> Vec<Route> {
+    fn routes(&mut self, own: Ipv4Addr, prefix: u8) -> Vec<Route> {
         let classless = self.value(code::CLASSLESS_ROUTES, classless_routes);
         let mut routes = classless.unwrap_or_else(|| {
             let routers = self.hosts(code::ROUTERS).into_iter();
@@ -221,11 +221,12 @@ impl<'a> Reader<'_, 'a> {
             routers.map(default).collect()
         });
         let told = routes.len();
-        let leads = |route: &Route| {
-            route
-                .router
-                .is_none_or(|router| is_host(router) && router != own)
+        // RFC 1122 §3.3.1: a router is another host.
+        let ends = cidr(own, prefix).broadcasts();
+        let is_router = |router: Ipv4Addr| {
+            is_host(router) && router != own && ends.is_none_or(|ends| !ends.contains(&router))
         };
+        let leads = |route: &Route| route.router.is_none_or(is_router);
         routes.retain(leads);
         routes.shrink_to_fit();
         if routes.len() < told {

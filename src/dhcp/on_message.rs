@@ -70,7 +70,7 @@ impl Client {
         }
         // RFC 6842 §3: one that is there and another's means that the answer is another's.
         let client_id = message.option(code::CLIENT_ID);
-        if client_id.is_some_and(|id| *id != *self.config.client_id.as_bytes()) {
+        if client_id.is_some_and(|id| *id != *self.client_id.as_bytes()) {
             return Err(Refusal::OtherClient);
         }
         Ok(())
@@ -124,6 +124,11 @@ impl Client {
         }
         self.on_refused(now);
         Ok(())
+    }
+
+    /// Has it asked something that was not answered yet? What comes meanwhile may be for it, and nothing else is.
+    pub fn awaits_answer(&self) -> bool {
+        self.exchange().is_some_and(|exchange| exchange.sent > 0)
     }
 
     /// The question that is out.

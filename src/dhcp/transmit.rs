@@ -19,7 +19,8 @@ use crate::base::Instant;
 pub struct Transmit {
     /// The payload of the UDP datagram.
     pub payload: Vec<u8>,
-    /// The source address: unspecified as long as there is no lease, whatever other addresses there are.
+    /// The source address: unspecified as long as there is no lease, and while one is confirmed after the link came up,
+    /// whatever other addresses there are.
     pub source: Ipv4Addr,
     /// The server, or 255.255.255.255: then a broadcast of the link too.
     pub destination: Ipv4Addr,
@@ -165,7 +166,7 @@ impl Client {
     /// What all messages have. RFC 4361 §6.1: the client identifier is in each.
     fn message(&self, kind: MessageType, xid: u32) -> Builder {
         Builder::new(Operation::REQUEST, kind, xid, self.config.mac)
-            .option(code::CLIENT_ID, self.config.client_id.as_bytes())
+            .option(code::CLIENT_ID, self.client_id.as_bytes())
     }
 
     /// The user hears once in a search that nobody answers.

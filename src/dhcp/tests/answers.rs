@@ -131,6 +131,8 @@ fn a_hundred_routes_in_pieces() {
         .hear(|m| granting(m, MessageType::ACK, 1000).option(code::CLASSLESS_ROUTES, &value))
         .unwrap();
     assert_eq!(bench.client.lease().unwrap().routes.capacity(), 100);
+    // docs/limits.md
+    assert_eq!(size_of::<Route>(), 23);
 }
 
 #[test]
@@ -139,6 +141,10 @@ fn values_that_cannot_be_are_left_out_and_counted() {
         (code::ROUTERS, &[10, 7, 0], 1),
         (code::ROUTERS, &[127, 0, 0, 1], 1),
         (code::ROUTERS, &[10, 7, 0, 50], 1),
+        // Without a mask it is 10.0.0.0/8, whose ends are nobody.
+        (code::ROUTERS, &[10, 255, 255, 255], 1),
+        (code::ROUTERS, &[10, 0, 0, 0], 1),
+        (code::CLASSLESS_ROUTES, &[0, 10, 255, 255, 255], 1),
         (code::DNS_SERVERS, &[0, 0, 0, 0], 1),
         (code::DNS_SERVERS, &[255, 255, 255, 255, 224, 0, 0, 1], 1),
         (code::DNS_SERVERS, &[1], 1),
@@ -158,6 +164,15 @@ fn values_that_cannot_be_are_left_out_and_counted() {
         assert_eq!((lease.routes, lease.dns_servers), (vec![], vec![]));
         assert_eq!((lease.domain, lease.mtu), (None, None), "{code} {value:?}");
     }
+}
+
+/// A lease of one address alone, as clouds give them: any other address can be a router's.
+#[test]
+fn a_router_beyond_the_subnet_stays() {
+    let mask: (u8, &[u8]) = (code::SUBNET_MASK, &[255; 4]);
+    let (lease, ignored) = lease_with(&[mask, (code::ROUTERS, &[10, 7, 0, 255])]);
+    assert_eq!(lease.routes, [route("0.0.0.0/0 10.7.0.255")]);
+    assert_eq!(ignored, 0);
 }
 
 #[test]

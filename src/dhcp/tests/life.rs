@@ -133,7 +133,7 @@ fn names_and_flags_are_settings() {
     let mut config = Config::new(MAC);
     (config.broadcast, config.mtu) = (false, 1280);
     config.host_name = Some("loom".into());
-    config.client_id = ClientId::of_hardware(MAC);
+    config.client_id = Some(ClientId::of_hardware(MAC));
     let mut bench = Bench::new(config);
     bench.client.start(bench.now);
     bench.send_one();
@@ -460,7 +460,7 @@ fn refusals_in_a_row_are_waited_for() {
 }
 
 /// RFC 2131 §3.1 (5): ten seconds at least; RFC 5227 §2.1.1: after ten conflicts not above one a minute.
-/// Covers: DHC-15.
+/// Covers: DHC-15, ACD-6.
 #[test]
 fn an_address_that_another_has_is_declined() {
     let mut bench = Bench::bound(1000);
@@ -684,6 +684,9 @@ fn a_start_can_be_delayed() {
         } else {
             client.start(at(5));
         }
+        assert_eq!(client.poll_transmit(at(5)), None);
+        // A device that says at its start that it is up cuts no wait short.
+        client.handle_link_up(at(5));
         assert_eq!(client.poll_transmit(at(5)), None);
         let next = client.poll_timeout().unwrap();
         assert!(client.poll_transmit(next).is_some());
