@@ -8,6 +8,7 @@
 //! | `link.rs` | link headers, VLAN tags, ARP |
 //! | `ip.rs` | IPv4 and IPv6 headers, fragments, extension headers |
 //! | `transport.rs` | TCP, UDP, anything else |
+//! | `dhcp.rs` | DHCP messages |
 //! | `dns.rs` | questions and answers of DNS |
 //! | `icmp.rs`, `ndp.rs`, `mld.rs` | ICMP, ICMPv6 with the packets they quote; neighbour and listener discovery |
 //! | `igmp.rs` | IGMP |
@@ -21,6 +22,7 @@
 //! assert_eq!(line, "802.3, length 0");
 //! ```
 
+mod dhcp;
 mod dns;
 mod filter;
 mod flow;

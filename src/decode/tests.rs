@@ -337,6 +337,46 @@ fn udp_datagrams() {
     );
 }
 
+/// A UDP datagram over IPv4 between these ports.
+fn udp4_between(src: u16, dst: u16, data: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; udp::HEADER_LEN];
+    udp::Fields::new(src, dst).emit(data.len(), &mut bytes);
+    bytes.extend_from_slice(data);
+    let pseudo = ipv4::pseudo_sum(A, B, Protocol::UDP, bytes.len());
+    ip4(Protocol::UDP, &sum_up(bytes, pseudo, udp::CHECKSUM_OFFSET))
+}
+
+#[test]
+fn dhcp_messages() {
+    use crate::dhcp::{Builder, MessageType, Operation, code};
+    let discover = Builder::new(Operation::REQUEST, MessageType::DISCOVER, 0xab, MAC_A);
+    let discover = discover.broadcast(true).address(code::REQUESTED_ADDRESS, B);
+    assert_eq!(
+        ip_line(&udp4_between(68, 67, &discover.finish())),
+        "IP 10.7.0.1.68 > 10.7.0.2.67: DHCP discover, xid 0x000000ab, client 02:00:00:00:00:0a, \
+         requested 10.7.0.2, flags [broadcast], length 300"
+    );
+    let ack = Builder::new(Operation::REPLY, MessageType::ACK, 1, MAC_A).yiaddr(B);
+    let ack = ack.address(code::SERVER_ID, A).number(code::LEASE_TIME, 120);
+    let ack = ack.address(code::SUBNET_MASK, [255, 255, 255, 0].into());
+    let ack = ack.option(code::ROUTERS, &[10, 7, 0, 1, 10, 7, 0, 9]);
+    let ack = ack.option(code::DNS_SERVERS, &[10, 7, 0, 1, 9]);
+    assert_eq!(
+        ip_line(&udp4_between(67, 68, &ack.finish())),
+        "IP 10.7.0.1.67 > 10.7.0.2.68: DHCP ack, xid 0x00000001, client 02:00:00:00:00:0a, \
+         yiaddr 10.7.0.2, server 10.7.0.1, mask 255.255.255.0, routers [10.7.0.1,10.7.0.9], dns [10.7.0.1], \
+         lease 120 s, length 300 [dhcp option 6 is no list of addresses]"
+    );
+    let mut broken = Builder::new(Operation::REPLY, MessageType::NAK, 1, MAC_A).finish();
+    broken.truncate(243);
+    broken[241] = 9;
+    let line = ip_line(&udp4_between(67, 68, &broken));
+    assert!(line.contains("UDP, length 243 [dhcp option 53 needs"), "{line}");
+    // Whoever has these ports may say anything.
+    let line = ip_line(&udp4_between(68, 67, b"hello"));
+    assert!(line.ends_with("UDP, length 5"), "{line}");
+}
+
 #[test]
 fn arp_packets() {
     let show = |packet: arp::Packet| {

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::ip::Packet;
-use super::{Out, dns, icmp, igmp};
+use super::{Out, dhcp, dns, icmp, igmp};
 use crate::base::Protocol;
 use crate::tcp::{self, Flags, TcpOption};
 use crate::udp;
@@ -170,9 +170,13 @@ fn udp(out: &mut Out<'_, '_>, packet: &Packet<'_>) -> fmt::Result {
     } else if packet.v6.is_some() {
         out.note("udp without checksum over ipv6");
     }
-    packet.head(out, Some((header.src_port(), header.dst_port())))?;
+    let ports = (header.src_port(), header.dst_port());
+    packet.head(out, Some(ports))?;
     let data_len = length.saturating_sub(udp::HEADER_LEN);
-    write!(out, "UDP, length {data_len}")?;
     let data = data.get(..data_len).unwrap_or(data);
+    if dhcp::is_dhcp(ports) && packet.v6.is_none() && dhcp::print(out, data)? {
+        return Ok(());
+    }
+    write!(out, "UDP, length {data_len}")?;
     dns::print(out, [header.src_port(), header.dst_port()], data)
 }
