@@ -195,6 +195,7 @@ fn steps_reach_connections() {
     assert!(outcome("bulk").read >= 20_000);
     assert!(outcome("datagrams").delivered >= 1);
     assert!(outcome("pings").delivered >= 1);
+    assert!(outcome("lease").leased >= 2);
     for name in ["probes", "half-closed", "fast-retransmit"] {
         assert_eq!(outcome(name).accepted, 1, "{name}");
     }

@@ -13,13 +13,14 @@ mod user;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
 use netloom::device::{Capabilities, Medium};
 use netloom::link::{RxChecksum, RxMeta};
-use netloom::stack::{Event, Port, Readiness, turn_all};
+use netloom::dhcp::{Builder, CLIENT_PORT, Message, MessageType, Operation, SERVER_PORT, code};
+use netloom::stack::{DhcpOptions, Event, Port, Readiness, turn_all};
 use netloom::{
     Config, Instant, InterfaceConfig, InterfaceId, ListenerId, MacAddr, PingId, Seed, Stack, TcpId,
     UdpId,
@@ -67,6 +68,8 @@ pub struct Outcome {
     pub connected: u64,
     pub read: u64,
     pub delivered: u64,
+    /// Answers of DHCP servers that granted something.
+    pub leased: u64,
 }
 
 /// Runs the steps of `input`, then ends everything.
@@ -82,6 +85,8 @@ pub fn run(input: &[u8]) -> Outcome {
     rig.steps(Input(rest));
     rig.end();
     rig.outcome.sent = rig.peer.sent;
+    let clients = rig.on.iter().filter_map(|&on| rig.stack.dhcp_counters(on));
+    rig.outcome.leased = clients.map(|client| client.acks).sum();
     rig.outcome.digest = rig.peer.digest;
     rig.outcome
 }
@@ -156,9 +161,8 @@ struct Rig {
 
 impl Rig {
     /// Settings: bit 0, an IP medium; bit 1, a second interface; bit 2, no offload; bit 3, a small
-    /// MTU; bit 4, small buffers; bit 5, small limits of the stack; bit 6, duplicate detection and routers
-    /// that are listened to;
-    /// bit 7, one connection is open to begin with.
+    /// MTU; bit 4, small buffers; bit 5, small limits of the stack; bit 6, duplicate detection, routers that
+    /// are listened to, and on Ethernet a DHCP client; bit 7, one connection is open to begin with.
     fn new(settings: u8) -> Self {
         let bit = |n: u8| settings >> n & 1 == 1;
         let now = Instant::from_millis(1000);
@@ -197,6 +201,9 @@ impl Rig {
                 format!("fd0{}::2/64", 7 + n),
             ] {
                 interface = interface.address(address.parse().expect("sound"));
+            }
+            if bit(6) && capabilities.medium == Medium::Ethernet {
+                interface = interface.dhcp(DhcpOptions::new());
             }
             if n == 0 {
                 for gateway in ["10.7.0.1", "fd07::1"] {
@@ -260,6 +267,7 @@ impl Rig {
             28 => self.icmp(input),
             29 => self.datagram(input),
             30 | 31 => self.knock(input),
+            33 => self.dhcp(input),
             34 => self.of_groups(input),
             35 => self.router(input),
             _ => self.segment(input),
@@ -438,6 +446,38 @@ impl Rig {
             ..Segment::default()
         });
         self.feed(on, &packet, RxMeta::new(self.now));
+    }
+
+    /// What a server says to the last message of the client, with any options behind its own: with arguments of zero the answer
+    /// that RFC 2131 has for it.
+    fn dhcp(&mut self, input: &mut Input<'_>) {
+        let (kind, shape, address) = (input.byte(), input.byte(), input.byte());
+        let more = input.bytes();
+        let Some(asked) = self.peer.dhcp.clone() else {
+            return;
+        };
+        let asked = Message::parse(&asked).expect("a client's message");
+        let right = match asked.kind() {
+            Some(MessageType::DISCOVER) => MessageType::OFFER,
+            _ => MessageType::ACK,
+        };
+        let kinds = [right, MessageType::NAK, MessageType::ACK, MessageType(kind)];
+        let given = Ipv4Addr::new(10, 7, address % 2, 50 + address / 2);
+        let server = Ipv4Addr::new(10, 7, 0, 1);
+        let answer = Builder::new(Operation::REPLY, kinds[usize::from(kind) % 4], asked.xid(), MacAddr::new(MAC))
+            .yiaddr(given)
+            .address(code::SERVER_ID, server)
+            .number(code::LEASE_TIME, 20 << (shape >> 4))
+            .address(code::ROUTERS, server);
+        let mut answer = answer.finish();
+        let end = answer.iter().rposition(|&byte| byte == code::END);
+        let at = end.expect("it has one");
+        answer.splice(at..at, more);
+        let mut body = wire::udp(CLIENT_PORT, &answer);
+        body[..2].copy_from_slice(&SERVER_PORT.to_be_bytes());
+        let to = if shape & 1 == 0 { given } else { Ipv4Addr::BROADCAST };
+        let packet = peer::packet(server.into(), to.into(), 17, body, Some(6));
+        self.feed(0, &packet, RxMeta::new(self.now));
     }
 
     /// A segment of a live flow: with arguments of zero the next one in order, else next to it.

@@ -14,6 +14,7 @@ use netloom::decode::{Decoder, Link};
 use netloom::device::{
     Capabilities, DeviceDrop, DeviceError, Medium, Receive, RxBatch, Sent, Transmit,
 };
+use netloom::dhcp::{CLIENT_PORT, Message, SERVER_PORT};
 use netloom::ipv6::ndp;
 use netloom::link::{EtherType, RxChecksum, RxFrame, RxMeta, TxFrame, ethernet};
 use netloom::{Instant, MacAddr, arp, ipv4, ipv6, tcp, udp};
@@ -77,6 +78,8 @@ pub struct Peer {
     /// What has come of a datagram in fragments, headers of the first and all, by interface.
     open: Vec<Vec<u8>>,
     pub answering: bool,
+    /// The last message of a DHCP client.
+    pub dhcp: Option<Vec<u8>>,
     /// The frames that the stack sent last, from IP on.
     pub last: Vec<(usize, Vec<u8>)>,
     /// How many frames are to be refused or dropped next.
@@ -97,6 +100,7 @@ impl Peer {
             capabilities,
             flows: vec![],
             answering: true,
+            dhcp: None,
             last: vec![],
             full: 0,
             dropping: 0,
@@ -268,7 +272,12 @@ impl Peer {
         if protocol == Protocol::TCP {
             self.on_segment(on, src, dst, body);
         } else if protocol == Protocol::UDP {
-            udp::Header::parse(body).expect("a sound datagram");
+            let (header, data) = udp::Header::parse(body).expect("a sound datagram");
+            if (header.src_port(), header.dst_port()) == (CLIENT_PORT, SERVER_PORT)
+                && Message::parse(data).is_ok()
+            {
+                self.dhcp = Some(data.to_vec());
+            }
         }
     }
 

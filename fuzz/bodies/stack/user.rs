@@ -360,6 +360,10 @@ impl Rig {
         for id in std::mem::take(&mut self.pings) {
             self.stack.ping_close(id);
         }
+        for &on in &self.on {
+            // Where there is no client there is nothing to end.
+            let _ = self.stack.dhcp_release(self.now, on);
+        }
         self.turn();
         for _ in 0..MOST_TIMERS {
             let left = self.stack.tcp_open_count() + self.stack.tcp_time_wait_count();
