@@ -140,6 +140,8 @@ fn what_is_right_gets_as_far_as_the_device() {
         "send --address 10.7.0.2/24 --to 10.7.0.1:9 --seconds 0.5",
         "serve --kernel-address 10.7.0.1/24 --address 10.7.0.2/24 --gateway 10.7.0.1",
         "ping --address fd07::2/64 --gateway fe80::1 2001:db8::1",
+        "serve --dhcp",
+        "ping --dhcp --address fd07::2/64 --gateway 10.7.0.1 192.0.2.1",
         "serve --address 10.7.0.2/24 --ecn off --congestion reno",
         "get --address 10.7.0.2/24 --url http://10.7.0.1/ --ecn accept",
         "send --address 10.7.0.2/24 --to 10.7.0.1:9 --ecn ask",

@@ -17,6 +17,7 @@
 //! | `paths.rs` | kernels as routers with narrow hops |
 //! | `reconfigure.rs` | addresses, routes, links that change while the host runs |
 //! | `routers.rs` | radvd's advertisements, a kernel's redirects |
+//! | `dhcp.rs` | leases of dnsmasq |
 //! | `capture.rs` | a capture that another program opens; one that fills the disk |
 //! | `captures.rs` | captures of the kernel, replayed with a stack in its place and in ours |
 //! | `recording.rs` | recorded runs, told again without it |
@@ -39,6 +40,8 @@ mod captures;
 mod captures_same;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod device;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod dhcp;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod echo;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -117,6 +120,7 @@ fn main() -> std::process::ExitCode {
     tests.extend(matrix::cases());
     tests.extend(floods::cases());
     tests.extend(routers::cases());
+    tests.extend(dhcp::cases());
     #[cfg(feature = "cli")]
     tests.extend(
         [tool::cases(), programs::cases(), names::cases()]
