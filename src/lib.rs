@@ -21,7 +21,7 @@
 //!
 //! # The map
 //! Imports point one way, and `tests/architecture.rs` holds the table:
-//! `host, sim, drill -> stack -> tcp, udp, ipv4, ipv6, arp, link -> base`; `stack` names the traits of `device`.
+//! `host, sim, drill -> stack -> tcp, udp, ipv4, ipv6, dhcp, arp, link -> base`; `stack` names the traits of `device`.
 //!
 //! | module | holds |
 //! |---|---|
@@ -32,7 +32,7 @@
 //! | [`device`] | the device traits, TAP, TUN, the in-memory pair, wrappers |
 //! | [`capture`] | pcapng out, pcap and pcapng in |
 //! | [`decode`] | one line per packet |
-//! | [`dhcp`] | a DHCPv4 client as a value of its own, which nothing here drives yet |
+//! | [`dhcp`] | a DHCPv4 client as a value, which an interface may have ([`InterfaceConfig::dhcp`]) |
 //! | `dns`, `names` | a resolver of names as a value; the same over a stack's sockets, and connecting by name (feature `dns`) |
 //! | `host` | the driver thread and the blocking handles (Linux) |
 //! | [`sim`] | networks of stacks in virtual time |

@@ -55,7 +55,12 @@ const EDGES: &[(&str, &[(&str, May)])] = &[
     ),
     (
         "decode",
-        &[("base", May::All), ("link", May::All), PROTOCOL_WIRE],
+        &[
+            ("base", May::All),
+            ("link", May::All),
+            ("dhcp", May::Wire),
+            PROTOCOL_WIRE,
+        ],
     ),
     (
         "capture",
@@ -74,6 +79,7 @@ const EDGES: &[(&str, &[(&str, May)])] = &[
             ("base", May::All),
             ("link", May::All),
             ("device", May::Traits),
+            ("dhcp", May::All),
             PROTOCOL_ALL,
         ],
     ),
@@ -89,6 +95,7 @@ const REPLAY: &[(&str, May)] = &[
     ("capture", May::All),
     ("stack", May::All),
     ("decode", May::All),
+    ("dhcp", May::All),
     PROTOCOL_ALL,
 ];
 
@@ -100,6 +107,7 @@ const HOST: &[(&str, May)] = &[
     ("stack", May::All),
     ("dns", May::All),
     ("names", May::All),
+    ("dhcp", May::All),
     PROTOCOL_ALL,
 ];
 
@@ -110,6 +118,7 @@ const PROTOCOL_ALL: (&str, May) = ("*", May::All);
 /// The files of a protocol that hold wire formats, not state or rules.
 const WIRE: &[&str] = &[
     "header",
+    "message",
     "options",
     "packet",
     "extension",
@@ -185,7 +194,7 @@ fn may_drive(path: &str) -> bool {
         "stack/twin.rs",
     ];
     // A client of DHCP and a resolver are driven in the same words, and are no stacks.
-    let others = ["dhcp/", "dns/", "names/", "host/", "sim/"];
+    let others = ["dhcp/", "stack/dhcp/", "dns/", "names/", "host/", "sim/"];
     own.contains(&path) || others.iter().any(|other| path.starts_with(other))
 }
 

@@ -486,7 +486,9 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
             [
                 // An offer, its ACK to all, eight seconds; half of the lease, and it is extended; a NAK.
                 &[34, 0, 0, 0, 0, 34, 0, 0x41, 0, 0, 2, 13][..],
-                &[2, 17, 2, 15, 34, 0, 0, 0, 0, 2, 17, 2, 15, 34, 1, 1, 0, 0, 3],
+                &[
+                    2, 17, 2, 15, 34, 0, 0, 0, 0, 2, 17, 2, 15, 34, 1, 1, 0, 0, 3,
+                ],
             ]
             .concat(),
         ),

@@ -18,8 +18,8 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use netloom::device::{Capabilities, Medium};
-use netloom::link::{RxChecksum, RxMeta};
 use netloom::dhcp::{Builder, CLIENT_PORT, Message, MessageType, Operation, SERVER_PORT, code};
+use netloom::link::{RxChecksum, RxMeta};
 use netloom::stack::{DhcpOptions, Event, Port, Readiness, turn_all};
 use netloom::{
     Config, Instant, InterfaceConfig, InterfaceId, ListenerId, MacAddr, PingId, Seed, Stack, TcpId,
@@ -464,18 +464,27 @@ impl Rig {
         let kinds = [right, MessageType::NAK, MessageType::ACK, MessageType(kind)];
         let given = Ipv4Addr::new(10, 7, address % 2, 50 + address / 2);
         let server = Ipv4Addr::new(10, 7, 0, 1);
-        let answer = Builder::new(Operation::REPLY, kinds[usize::from(kind) % 4], asked.xid(), MacAddr::new(MAC))
-            .yiaddr(given)
-            .address(code::SERVER_ID, server)
-            .number(code::LEASE_TIME, 20 << (shape >> 4))
-            .address(code::ROUTERS, server);
+        let answer = Builder::new(
+            Operation::REPLY,
+            kinds[usize::from(kind) % 4],
+            asked.xid(),
+            MacAddr::new(MAC),
+        )
+        .yiaddr(given)
+        .address(code::SERVER_ID, server)
+        .number(code::LEASE_TIME, 20 << (shape >> 4))
+        .address(code::ROUTERS, server);
         let mut answer = answer.finish();
         let end = answer.iter().rposition(|&byte| byte == code::END);
         let at = end.expect("it has one");
         answer.splice(at..at, more);
         let mut body = wire::udp(CLIENT_PORT, &answer);
         body[..2].copy_from_slice(&SERVER_PORT.to_be_bytes());
-        let to = if shape & 1 == 0 { given } else { Ipv4Addr::BROADCAST };
+        let to = if shape & 1 == 0 {
+            given
+        } else {
+            Ipv4Addr::BROADCAST
+        };
         let packet = peer::packet(server.into(), to.into(), 17, body, Some(6));
         self.feed(0, &packet, RxMeta::new(self.now));
     }

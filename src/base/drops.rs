@@ -97,6 +97,9 @@ drop_reasons! {
     UdpMalformed => "udp_malformed",
     /// The UDP checksum is wrong, or missing over IPv6.
     UdpChecksum => "udp_checksum",
+    /// A message of a DHCP server that is no answer to what this interface has asked, or not one to be believed
+    /// ([`Refusal`](crate::dhcp::Refusal)).
+    DhcpIgnored => "dhcp_ignored",
     /// No UDP socket takes this datagram.
     UdpNoSocket => "udp_no_socket",
     /// The UDP socket's receive buffer is full.

@@ -357,7 +357,9 @@ fn dhcp_messages() {
          requested 10.7.0.2, flags [broadcast], length 300"
     );
     let ack = Builder::new(Operation::REPLY, MessageType::ACK, 1, MAC_A).yiaddr(B);
-    let ack = ack.address(code::SERVER_ID, A).number(code::LEASE_TIME, 120);
+    let ack = ack
+        .address(code::SERVER_ID, A)
+        .number(code::LEASE_TIME, 120);
     let ack = ack.address(code::SUBNET_MASK, [255, 255, 255, 0].into());
     let ack = ack.option(code::ROUTERS, &[10, 7, 0, 1, 10, 7, 0, 9]);
     let ack = ack.option(code::DNS_SERVERS, &[10, 7, 0, 1, 9]);
@@ -371,7 +373,10 @@ fn dhcp_messages() {
     broken.truncate(243);
     broken[241] = 9;
     let line = ip_line(&udp4_between(67, 68, &broken));
-    assert!(line.contains("UDP, length 243 [dhcp option 53 needs"), "{line}");
+    assert!(
+        line.contains("UDP, length 243 [dhcp option 53 needs"),
+        "{line}"
+    );
     // Whoever has these ports may say anything.
     let line = ip_line(&udp4_between(68, 67, b"hello"));
     assert!(line.ends_with("UDP, length 5"), "{line}");

@@ -22,6 +22,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::options::{OptionIter, check_field, code};
 
+/// The UDP port of servers and relays (RFC 2131 §4.1).
+pub const SERVER_PORT: u16 = 67;
+/// The UDP port of clients (RFC 2131 §4.1).
+pub const CLIENT_PORT: u16 = 68;
+
 /// Bytes before the options: the fixed fields and the cookie.
 pub const FIXED_LEN: usize = size_of::<Wire>();
 

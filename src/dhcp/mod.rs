@@ -39,13 +39,10 @@ pub use builder::{Builder, MIN_LEN};
 pub use client::{Client, Counters};
 pub use config::{ClientId, ClientIdError, Config, ConfigError};
 pub use lease::{Lease, Route};
-pub use message::{FIXED_LEN, Message, MessageType, Operation, ParseError};
+pub use message::{
+    CLIENT_PORT, FIXED_LEN, Message, MessageType, Operation, ParseError, SERVER_PORT,
+};
 pub use news::{Event, LossReason};
 pub use options::{DhcpOption, OptionIter, code};
 pub use refusal::{Refusal, RefusalCounters};
 pub use transmit::Transmit;
-
-/// The UDP port of servers and relays (RFC 2131 §4.1).
-pub const SERVER_PORT: u16 = 67;
-/// The UDP port of clients (RFC 2131 §4.1).
-pub const CLIENT_PORT: u16 = 68;

@@ -3,6 +3,7 @@
 //! *Owns* the events. Invariant: of each kind one waits at most, however long the user does not ask: a lease that
 //! came and went in between is never told.
 
+use core::fmt;
 use core::net::Ipv4Addr;
 
 use super::lease::Lease;
@@ -57,6 +58,18 @@ pub enum LossReason {
     Conflict,
     /// The user gave it back ([`release`](super::Client::release)).
     Released,
+}
+
+impl fmt::Display for LossReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "nobody has extended it",
+            Self::Unconfirmed => "nobody has confirmed it",
+            Self::Refused => "a server has refused it",
+            Self::Conflict => "another station has the address",
+            Self::Released => "it was given back",
+        })
+    }
 }
 
 /// Which event tells of the lease that is held.

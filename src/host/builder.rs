@@ -21,7 +21,7 @@ use crate::capture::{
 use crate::device::{
     Capabilities, Coalesce, Device, DeviceWatch, HostReceive, HostTransmit, Pollable, Segmented,
 };
-use crate::stack::{Config, InterfaceConfig, Port, Stack};
+use crate::stack::{Config, DhcpOptions, InterfaceConfig, Port, Stack};
 use crate::tcp::congestion::Choice;
 use crate::tcp::{Ecn, TcpOptions};
 
@@ -57,6 +57,7 @@ pub struct HostBuilder<D> {
     congestion: Option<Choice>,
     ecn: Option<Ecn>,
     pub(super) dns: names::Settings,
+    release: bool,
 }
 
 impl<D> HostBuilder<D>
@@ -82,6 +83,7 @@ where
             congestion: None,
             ecn: None,
             dns: names::Settings::default(),
+            release: true,
         }
     }
 
@@ -112,6 +114,31 @@ where
     #[must_use]
     pub fn router_discovery(mut self) -> Self {
         self.interface = self.interface.router_discovery(true);
+        self
+    }
+
+    /// The IPv4 address, routes and MTU come from a DHCP server (RFC 2131), with the default settings:
+    /// [`Host::wait_ready`] waits for them.
+    ///
+    /// Servers know a host by its MAC address, which is another one in each run unless it or the seed is
+    /// [given](Self::mac).
+    #[must_use]
+    pub fn dhcp(self) -> Self {
+        self.dhcp_with(DhcpOptions::new())
+    }
+
+    /// The same with these settings.
+    #[must_use]
+    pub fn dhcp_with(mut self, options: DhcpOptions) -> Self {
+        self.interface = self.interface.dhcp(options);
+        self
+    }
+
+    /// Is the lease given back at the host's end (default yes, as systemd-networkd's `SendRelease`)? Without that
+    /// [`Host::lease`] tells what to ask for in the next run ([`DhcpOptions::previous`]).
+    #[must_use]
+    pub const fn dhcp_release_at_end(mut self, released: bool) -> Self {
+        self.release = released;
         self
     }
 
@@ -291,6 +318,7 @@ where
             watch,
             capture,
             record: self.record,
+            release: self.release,
         };
         if native.receives_super_segments {
             settings.spawn(device)
@@ -312,6 +340,7 @@ struct Settings {
     watch: Option<Arc<dyn DeviceWatch>>,
     capture: Option<CaptureWatch>,
     record: Option<(PathBuf, RecordingSettings)>,
+    release: bool,
 }
 
 impl Settings {
@@ -336,6 +365,7 @@ impl Settings {
             .map_err(system("an eventfd"))?;
         shared.lock().names = self.names;
         let (changes, changes_missed) = shared.lock().sockets.open_changes();
+        shared.lock().keeps_lease = !self.release;
 
         let driver = Driver {
             shared: Arc::clone(&shared),

@@ -3,13 +3,14 @@
 //! *Owns* the calls. *Does not* change anything itself: [`Stack`] does.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Receiver;
 
 use super::{Host, clock};
 use crate::base::{Cidr, Instant};
+use crate::dhcp::{self, Lease};
 use crate::stack::{AddressInfo, AddressOptions, Change, InterfaceId, RouteInfo, Stack};
 
 impl Host {
@@ -106,6 +107,36 @@ impl Host {
     /// Changes that found no room in [`changes`](Self::changes).
     pub fn changes_missed(&self) -> u64 {
         self.changes_missed.load(Ordering::Relaxed)
+    }
+
+    /// The DHCP lease that the host holds: address, routers, name servers and all else that the server said.
+    pub fn lease(&self) -> Option<Lease> {
+        let core = self.shared.lock();
+        core.stack.lease(core.interface).cloned()
+    }
+
+    /// Gives the lease back and stops the DHCP client; what uses the address fails ([`Stack::dhcp_release`]).
+    ///
+    /// # Errors
+    /// `InvalidInput` without a client ([`HostBuilder::dhcp`](super::HostBuilder::dhcp)); `NotConnected` when the host was
+    /// shut down.
+    pub fn dhcp_release(&self) -> io::Result<()> {
+        self.change(Stack::dhcp_release)
+    }
+
+    /// Begins to look for a lease after a [`dhcp_release`](Self::dhcp_release), with an earlier address if that is
+    /// given ([`Stack::dhcp_start`]). [`wait_ready`](Self::wait_ready) waits for it.
+    ///
+    /// # Errors
+    /// Those of [`dhcp_release`](Self::dhcp_release).
+    pub fn dhcp_start(&self, previous: Option<Ipv4Addr>) -> io::Result<()> {
+        self.change(|stack, now, on| stack.dhcp_start(now, on, previous))
+    }
+
+    /// What the DHCP client has sent, received and refused; `None` without one.
+    pub fn dhcp_counters(&self) -> Option<dhcp::Counters> {
+        let core = self.shared.lock();
+        core.stack.dhcp_counters(core.interface).cloned()
     }
 
     fn change<E>(

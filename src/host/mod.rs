@@ -214,14 +214,15 @@ impl Host {
         socket.recv(timeout)
     }
 
-    /// Waits until duplicate detection is over (RFC 4862 §5.4): each address is usable, or another
-    /// station has it. [`addresses`](Self::addresses) tells which.
+    /// Waits until duplicate detection is over (RFC 4862 §5.4, RFC 5227 §2.1): each address is usable, or another
+    /// station has it. [`addresses`](Self::addresses) tells which. With DHCP it waits for a lease, whose address is one
+    /// of them.
     ///
     /// The host goes on with the addresses that are left, for anybody on the link can make one a
     /// duplicate (docs/limits.md).
     ///
     /// # Errors
-    /// `TimedOut`; `AddrInUse` when another station has every address that was given; why the host
+    /// `TimedOut`, which says whether a lease is missing; `AddrInUse` when another station has every address that was given; why the host
     /// ended, when it did.
     pub fn wait_ready(&self, timeout: Duration) -> io::Result<()> {
         self.wait_addresses(timeout, |given, duplicates| duplicates == given)
@@ -257,7 +258,11 @@ impl Host {
             core.stack.is_ready(core.interface).then_some(Ok(()))
         });
         settled.unwrap_or_else(|| {
-            let text = format!("addresses not usable within {timeout:?}");
+            let text = if self.shared.lock().awaits_lease() {
+                format!("no dhcp server has given an address within {timeout:?}")
+            } else {
+                format!("addresses not usable within {timeout:?}")
+            };
             Err(io::Error::new(io::ErrorKind::TimedOut, text))
         })
     }

@@ -33,6 +33,8 @@ pub(crate) struct Core {
     conflicts: usize,
     /// Connections that a shutdown found still open at its end.
     aborted: usize,
+    /// The lease outlives the host.
+    pub(super) keeps_lease: bool,
 }
 
 /// Where a host stands in its life.
@@ -70,6 +72,7 @@ impl Core {
             was_ready: false,
             conflicts: 0,
             aborted: 0,
+            keeps_lease: false,
         }
     }
 
@@ -131,6 +134,11 @@ impl Core {
         let next = self.next(now, more);
         self.sleeps(leads, &next);
         (Some(next), Wake::Nobody)
+    }
+
+    /// Does the DHCP client look for an address?
+    pub(super) fn awaits_lease(&self) -> bool {
+        self.stack.awaits_lease(self.interface)
     }
 
     /// Have the addresses become usable with this turn, or has another station claimed one?
@@ -380,9 +388,18 @@ impl Core {
         self.aborted = self.stack.tcp_open_count();
         self.stack.tcp_abort_all(now);
         if device_works {
+            self.release(now);
             // Nothing new comes from here on: each round sends some of what is owed.
             let rounds = ROUNDS_AT_THE_END.saturating_add(self.stack.tcp_owed_resets());
             self.transmit(now, rounds);
+        }
+    }
+
+    /// Gives a lease back, behind what connections owe.
+    fn release(&mut self, now: Instant) {
+        if !self.keeps_lease && self.stack.lease(self.interface).is_some() {
+            // There is a client, for it has a lease.
+            let _ = self.stack.dhcp_release(now, self.interface);
         }
     }
 

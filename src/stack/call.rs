@@ -4,7 +4,7 @@
 //! public methods. *Does not* keep what a call returned: that is an [`Outcome`].
 
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::num::NonZeroU16;
 use core::time::Duration;
 use std::net::Shutdown;
@@ -112,6 +112,10 @@ pub enum Call {
     SetMtu(InterfaceId, usize),
     /// [`Stack::poll_change`]; where it had nothing to tell, it is left out.
     PollChange,
+    /// [`Stack::dhcp_release`].
+    DhcpRelease(InterfaceId),
+    /// [`Stack::dhcp_start`]: with this address of an earlier lease.
+    DhcpStart(InterfaceId, Option<Ipv4Addr>),
 }
 
 /// What a user gave to be sent.
@@ -196,6 +200,8 @@ impl Call {
             Self::SetLink(..) => "set_link",
             Self::SetMtu(..) => "set_mtu",
             Self::PollChange => "poll_change",
+            Self::DhcpRelease(_) => "dhcp_release",
+            Self::DhcpStart(..) => "dhcp_start",
         }
     }
 
@@ -235,6 +241,8 @@ impl Call {
                 sent.tell(whole)
             }
             Self::PingRecv(id) => stack.ping_recv(*id).tell(whole),
+            Self::DhcpRelease(on) => stack.dhcp_release(now, *on).tell(whole),
+            Self::DhcpStart(on, previous) => stack.dhcp_start(now, *on, *previous).tell(whole),
             other => other.make_of_groups(now, stack, whole),
         }
     }
@@ -394,6 +402,8 @@ impl fmt::Display for Call {
             }
             Self::SetLink(on, up) => write!(f, "({on:?}, {up})"),
             Self::SetMtu(on, mtu) => write!(f, "({on:?}, {mtu})"),
+            Self::DhcpRelease(on) => write!(f, "({on:?})"),
+            Self::DhcpStart(on, previous) => write!(f, "({on:?}, {previous:?})"),
         }
     }
 }

@@ -65,6 +65,8 @@ counters! {
     group_reports_sent,
     /// Queries for them heard.
     group_queries_received,
+    /// Routes of DHCP leases that no route of the interface can be.
+    lease_routes_refused,
     /// ICMP echo requests answered.
     echo_replies_sent,
     /// ICMP echo requests sent.

@@ -23,12 +23,20 @@ pub(crate) const ROUTE: usize = 1408;
 /// and after its duplicate detection (`cargo test --test memory`).
 const ADDRESS: usize = 1408;
 
+/// What a DHCP client takes with a lease of one message (docs/limits.md), as the server said it and as it is used.
+const CLIENT: usize = 24 << 10;
+
 impl InterfaceConfig {
     /// About how many bytes an interface made of this takes, before anything is queued there.
     pub(crate) fn footprint(&self) -> usize {
         let routes = self.routes.len() + self.gateways.len();
         let told = if self.router_discovery { DISCOVERY } else { 0 };
-        LARGE + told + addresses(self.addresses.len()) + self::routes(routes + self.addresses.len())
+        let client = self.dhcp.as_ref().map_or(0, |_| CLIENT);
+        LARGE
+            + told
+            + client
+            + addresses(self.addresses.len())
+            + self::routes(routes + self.addresses.len())
     }
 }
 
@@ -53,6 +61,7 @@ impl Stack {
             .flat_map(|i| i.line.outbox.waiting());
         let interfaces = self.net.interfaces.all();
         let leaving = interfaces.flat_map(|i| i.line.leaving.as_deref());
+        let clients = self.net.interfaces.iter().filter(|i| i.dhcp.is_some());
         let (connections, records) = self.tcp.census();
         let large = connections.saturating_add(self.net.interfaces.len());
         let small = records
@@ -65,6 +74,7 @@ impl Stack {
             self.memory().used.saturating_sub(self.memory.outside()),
             large.saturating_mul(LARGE),
             small.saturating_mul(SMALL),
+            clients.count().saturating_mul(CLIENT),
             routes(self.net.paths.routes.len()),
             addresses(addresses_of.sum()),
             neighbours.queued(),

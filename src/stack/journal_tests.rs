@@ -121,6 +121,8 @@ fn samples() -> Vec<Call> {
         Call::SetMtu(on, 1400),
         Call::SetLifetimes(on, more.address(), None, None),
         Call::RemoveAddress(on, more.address()),
+        Call::DhcpRelease(on),
+        Call::DhcpStart(on, Some("10.0.0.9".parse().unwrap())),
     ]
 }
 

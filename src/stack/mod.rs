@@ -15,6 +15,7 @@ mod call;
 mod config;
 mod counters;
 mod demux;
+mod dhcp;
 mod endpoint;
 mod ephemeral;
 mod event;
@@ -54,6 +55,7 @@ pub(crate) use call::MOST_AT_ONCE;
 pub use call::{Call, Payload};
 pub use config::Config;
 pub use counters::Counters;
+pub use dhcp::{DhcpError, DhcpOptions};
 pub use event::{Event, Readiness, SocketId};
 pub(crate) use footprint::ROUTE;
 pub use groups::FilterMode;
@@ -143,6 +145,9 @@ impl Stack {
         self.note(|| Input::Interface(now, Box::new(config.clone())));
         let now = self.net.clamp(now);
         let added = self.net.add_interface(now, &config);
+        if let (Ok(on), Some(options)) = (added, &config.dhcp) {
+            self.net.begin_dhcp(now, on, options, &self.config.seed);
+        }
         self.note_outcome(added)
     }
 
@@ -163,6 +168,10 @@ impl Stack {
                 TimerKey::Cookies => self.tcp_cookies_timeout(now),
                 TimerKey::Reassembly => self.reassembly_timeout(now, &mut steps),
                 TimerKey::Paths => self.net.on_paths_timeout(now, &mut steps),
+                TimerKey::Dhcp(index) => {
+                    let on = InterfaceId::from_index(index as usize);
+                    self.net.on_dhcp_timeout(now, on);
+                }
                 TimerKey::Neighbour(index) => self.net.on_neighbour_timeout(now, index),
                 TimerKey::Interface(index) => {
                     let on = InterfaceId::from_index(index as usize);
@@ -277,11 +286,13 @@ impl Stack {
         interface.is_ethernet().then_some(interface.mac)
     }
 
-    /// Is duplicate detection over for all addresses of this interface, and is there one, where routers are [to tell
-    /// of it](Self::awaits_router)?
+    /// Is duplicate detection over for all addresses of this interface, that of its DHCP lease included, and is there one
+    /// where routers are [to tell of it](Self::awaits_router)?
     pub fn is_ready(&self, on: InterfaceId) -> bool {
         let interface = self.net.interfaces.get(on.index());
-        !self.awaits_router(on) && interface.is_none_or(|i| i.addresses.are_settled())
+        !self.awaits_lease(on)
+            && !self.awaits_router(on)
+            && interface.is_none_or(|i| i.addresses.are_settled())
     }
 
     /// The interface and the source address that packets to `to` would take.
@@ -311,7 +322,7 @@ impl Stack {
                 Notice::Unreachable(Owner::Ping(id, seq), to) => {
                     self.ping_unreachable(now, id, seq, to);
                 }
-                Notice::Unreachable(Owner::Stack, _) => {}
+                Notice::Unreachable(Owner::Stack | Owner::Parting, _) => {}
                 Notice::Address(news) => self.on_address_news(now, news),
                 Notice::Change(on, change) => self.changes.tell(on, change),
                 Notice::Looped => self.deliver_looped(),

@@ -74,6 +74,8 @@ pub(crate) enum Waiter {
 pub(crate) enum Owner {
     /// The stack itself: nobody.
     Stack,
+    /// A DHCP client that gives an address back: nobody is told, and it leaves though the address is not ours any more.
+    Parting,
     Udp(UdpId),
     /// A ping socket and the sequence number of its request.
     Ping(PingId, u16),

@@ -41,6 +41,8 @@ pub(crate) enum TimerKey {
     Paths,
     /// The look at all sockets whether they still have their addresses.
     Sweep,
+    /// The DHCP client of the interface with this index.
+    Dhcp(u32),
     /// What routers said on the interface with this index, and the question for them.
     Router(u32),
     /// What is to be told of the groups of the interface with this index.
@@ -70,6 +72,7 @@ impl TimerKey {
             Self::Reassembly => (8, 0),
             Self::Paths => (9, 0),
             Self::Sweep => (10, 0),
+            Self::Dhcp(index) => (11, index as usize),
             Self::Router(index) => (12, index as usize),
             Self::Groups(index) => (13, index as usize),
         }
@@ -142,6 +145,7 @@ impl Link {
             8 => Some(TimerKey::Reassembly),
             9 => Some(TimerKey::Paths),
             10 => Some(TimerKey::Sweep),
+            11 => Some(TimerKey::Dhcp(index)),
             12 => Some(TimerKey::Router(index)),
             13 => Some(TimerKey::Groups(index)),
             _ => None,

@@ -61,8 +61,17 @@ impl Dnsmasq {
         let leases = file(&format!("kernel-dhcp-{name}"));
         let _ = fs::remove_file(&leases);
         let mut command = Command::new("dnsmasq");
-        command.args(["--keep-in-foreground", "--conf-file=/dev/null", "--user=root"]);
-        command.args(["--pid-file=", "--port=0", "--interface=nl0", "--bind-interfaces"]);
+        command.args([
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--user=root",
+        ]);
+        command.args([
+            "--pid-file=",
+            "--port=0",
+            "--interface=nl0",
+            "--bind-interfaces",
+        ]);
         // It would ask for three seconds whether an address is free.
         command.args(["--no-ping", "--log-facility=-", "--no-resolv", "--no-hosts"]);
         command.arg(format!("--dhcp-range={range},255.255.255.0,2m"));
@@ -141,10 +150,16 @@ fn lease() {
     let servers = [Ipv4Addr::new(10, 7, 0, 1), Ipv4Addr::new(10, 7, 0, 3)];
     assert_eq!(lease.dns_servers, servers);
     assert_eq!(lease.domain.as_deref(), Some("loom.example"));
-    let to = lease.routes.iter().map(|r| (r.destination.to_string(), r.router));
+    let to = lease
+        .routes
+        .iter()
+        .map(|r| (r.destination.to_string(), r.router));
     let routes = [
         ("0.0.0.0/0".to_owned(), Some(Ipv4Addr::new(10, 7, 0, 1))),
-        ("192.0.2.0/24".to_owned(), Some(Ipv4Addr::new(10, 7, 0, 254))),
+        (
+            "192.0.2.0/24".to_owned(),
+            Some(Ipv4Addr::new(10, 7, 0, 254)),
+        ),
     ];
     assert_eq!(to.collect::<Vec<_>>(), routes);
 
@@ -161,20 +176,24 @@ fn lease() {
     exchange(&our_accept(&listener), &theirs);
     beyond(&host);
 
-    host.shutdown(PATIENCE);
-    eventually("the lease is given back", PATIENCE, || !server.knows(address));
+    // Not by its end, with which the interface would go, and what waits there for dnsmasq.
+    host.dhcp_release().unwrap();
+    eventually("the lease is given back", PATIENCE, || {
+        !server.knows(address)
+    });
 }
 
 /// What is beyond the link is reached over the router of the lease.
 fn beyond(host: &Host) {
     ip("addr add 198.51.100.1/32 dev lo");
-    host.ping("198.51.100.1".parse().unwrap(), PATIENCE).unwrap();
+    host.ping("198.51.100.1".parse().unwrap(), PATIENCE)
+        .unwrap();
 }
 
 /// T1 by the server's word; the connection, the address and all else stay.
 fn renewal() {
     let tap = tap();
-    let more = ["--dhcp-option-force=58,0:0:0:5"];
+    let more = ["--dhcp-option=option:T1,5"];
     let _server = Dnsmasq::start("renewal", "10.7.0.50,10.7.0.60", &more);
     let host = builder(tap).dhcp().spawn().unwrap();
     let address = leased(&host);
@@ -268,7 +287,10 @@ fn nobody() {
     assert!(begun.elapsed() < PATIENCE);
     assert!(host.lease().is_none() && host.error().is_none());
     let known = host.addresses();
-    assert!(known.iter().all(|(cidr, _)| cidr.address().is_ipv6()), "{known:?}");
+    assert!(
+        known.iter().all(|(cidr, _)| cidr.address().is_ipv6()),
+        "{known:?}"
+    );
 }
 
 /// The lease is told, used and given back.

@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut upload = args.upload_file.as_deref().map(Upload::open).transpose()?;
     let mut body = Body::open(args.output.as_deref())?;
     let signals = Signals::block()?;
-    let host = args.interface.ready_host()?;
+    let host = args.interface.ready_host(&signals)?;
     let outcome = signals.around(&host, || fetch(args, &host, upload.as_mut(), &mut body));
     // Not of one that a signal stopped: a body without a length ends with the connection, however that ends.
     if let Ok((head, Some(rate))) = &outcome {

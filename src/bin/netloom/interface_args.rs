@@ -1,28 +1,37 @@
 //! The options that say which interface a command uses, and the host made from them.
 
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use netloom::base::Cidr;
 use netloom::capture::{CaptureError, CaptureWatch, RecordingSettings};
 use netloom::device::{Builder, Device, HostReceive, HostTransmit, Tap, Tun};
+use netloom::dhcp::Lease;
 use netloom::dns::Name;
 use netloom::host::{Host, HostBuilder, SpawnError};
 use netloom::stack::AddressState;
 use netloom::tcp::Ecn;
 use netloom::tcp::congestion::Choice;
+use nix::sys::signal::Signal;
 
 use crate::failure::Failure;
 use crate::mistakes::Addresses;
 use crate::output::{note, note_made};
+use crate::signals::{END_WITHIN, Signals};
 use crate::values;
 
 /// How long duplicate detection and the like may take before the addresses count as unusable.
 const READY_WITHIN: Duration = Duration::from_secs(15);
+
+/// How long DHCP servers may take: three DISCOVERs, and the wait for an answer to the last of them.
+const LEASE_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often a signal is looked for meanwhile.
+const LOOK_EACH: Duration = Duration::from_millis(100);
 
 /// Which device: one of the two.
 #[derive(Clone, Debug, clap::Args)]
@@ -46,8 +55,12 @@ pub(crate) struct InterfaceArgs {
     #[arg(long, value_name = "CIDR")]
     kernel_address: Vec<Cidr>,
     /// An address of the netloom host, as in 10.7.0.2/24 or fd07::2/64. May be repeated.
-    #[arg(long, value_name = "CIDR", required = true)]
+    #[arg(long, value_name = "CIDR", required_unless_present = "dhcp")]
     address: Vec<Cidr>,
+    /// Get the IPv4 address and the routes from a DHCP server on the link of a TAP device; the lease is told on
+    /// standard error, and given back at the end.
+    #[arg(long)]
+    dhcp: bool,
     /// End when another station has one of the addresses, rather than go on with the others.
     #[arg(long)]
     require_addresses: bool,
@@ -93,15 +106,16 @@ impl InterfaceArgs {
     ///
     /// # Errors
     /// The device's, the host's or duplicate detection's, with what helps.
-    pub(crate) fn ready_host(&self) -> Result<Host, Failure> {
+    pub(crate) fn ready_host(&self, signals: &Signals) -> Result<Host, Failure> {
         self.addresses().check()?;
         let host = self.host()?;
-        let ready = if self.require_addresses {
-            host.wait_all_ready(READY_WITHIN)
-        } else {
-            host.wait_ready(READY_WITHIN)
-        };
-        ready.map_err(Failure::host)?;
+        if let Err(failure) = self.wait_ready(&host, signals) {
+            host.shutdown(END_WITHIN);
+            return Err(failure);
+        }
+        if let Some(lease) = host.lease() {
+            note_lease(&lease);
+        }
         for (cidr, state) in host.addresses() {
             if state == AddressState::Duplicate {
                 let address = cidr.address();
@@ -111,6 +125,46 @@ impl InterfaceArgs {
             }
         }
         Ok(host)
+    }
+
+    /// Waits for the addresses, or for a signal.
+    fn wait_ready(&self, host: &Host, signals: &Signals) -> Result<(), Failure> {
+        let mut limit = if self.dhcp {
+            LEASE_WITHIN
+        } else {
+            READY_WITHIN
+        };
+        let begun = Instant::now();
+        loop {
+            let ready = if self.require_addresses {
+                host.wait_all_ready(LOOK_EACH)
+            } else {
+                host.wait_ready(LOOK_EACH)
+            };
+            match ready {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+                done => return done.map_err(Failure::host),
+            }
+            if matches!(signals.take(), Some(Signal::SIGINT | Signal::SIGTERM)) {
+                return Err(Failure::new("stopped by a signal"));
+            }
+            let leased = host.lease().is_some();
+            if leased {
+                // Its address is probed for.
+                limit = LEASE_WITHIN + READY_WITHIN;
+            }
+            if begun.elapsed() < limit {
+                continue;
+            }
+            if self.dhcp && !leased {
+                return Err(Failure::with_cure(
+                    format_args!("no DHCP server has given an address within {limit:?}"),
+                    "does one serve the link? without one give --address",
+                ));
+            }
+            let late = format!("addresses not usable within {limit:?}");
+            return Err(Failure::host(io::Error::new(io::ErrorKind::TimedOut, late)));
+        }
     }
 
     /// Refuses a peer that no packet can be sent to.
@@ -135,6 +189,7 @@ impl InterfaceArgs {
             kernel: &self.kernel_address,
             own: &self.address,
             gateways: &self.gateway,
+            dhcp: self.dhcp,
             ethernet: self.device.tap.is_some(),
         }
     }
@@ -210,6 +265,9 @@ impl InterfaceArgs {
         for &address in &self.address {
             builder = builder.address(address);
         }
+        if self.dhcp {
+            builder = builder.dhcp();
+        }
         for &gateway in &self.gateway {
             builder = builder.gateway(gateway);
         }
@@ -247,8 +305,17 @@ impl InterfaceArgs {
     }
 }
 
+/// Tells what was leased.
+fn note_lease(lease: &Lease) {
+    let (cidr, server) = (lease.cidr(), lease.server);
+    let time = lease
+        .lease_time
+        .map_or_else(|| "ever".to_owned(), |time| format!("{} s", time.as_secs()));
+    note(format_args!("{cidr} is leased from {server} for {time}"));
+}
+
 /// Says once that the capture has failed.
-fn note_failure(path: &Path, error: &std::io::Error) {
+fn note_failure(path: &Path, error: &io::Error) {
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::Relaxed) {
         let path = path.display();

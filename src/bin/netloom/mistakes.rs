@@ -15,6 +15,8 @@ pub(crate) struct Addresses<'a> {
     pub(crate) own: &'a [Cidr],
     /// `--gateway`
     pub(crate) gateways: &'a [IpAddr],
+    /// `--dhcp`: an IPv4 address comes later.
+    pub(crate) dhcp: bool,
     /// Is there a link, with link-local addresses of its own?
     pub(crate) ethernet: bool,
 }
@@ -38,6 +40,12 @@ impl Addresses<'_> {
                     return mistake(cause, "give it once");
                 }
             }
+        }
+        if self.dhcp && !self.ethernet {
+            return mistake(
+                "DHCP servers know who asks by a MAC address, which a TUN device has not",
+                "give --tap in place of --tun, or --address in place of --dhcp",
+            );
         }
         let in_both = |own: &&Cidr| self.kernel.iter().any(|k| k.address() == own.address());
         if let Some(&own) = self.own.iter().find(in_both) {
@@ -64,6 +72,10 @@ impl Addresses<'_> {
                 format_args!("--gateway {gateway} is the netloom host's own address"),
                 "give the router's, which is --kernel-address where the kernel is to forward",
             );
+        }
+        if self.dhcp && gateway.is_ipv4() {
+            // Whether it is on the link is known with the lease.
+            return Ok(());
         }
         let Some(own) = self.own.iter().find(same_family) else {
             let family = if gateway.is_ipv4() { "IPv4" } else { "IPv6" };
@@ -107,7 +119,8 @@ impl Addresses<'_> {
             );
         }
         let same_family = |own: &Cidr| own.address().is_ipv4() == peer.is_ipv4();
-        if !self.own.iter().any(same_family) && !self.is_link_local(peer) {
+        let leased = self.dhcp && peer.is_ipv4();
+        if !leased && !self.own.iter().any(same_family) && !self.is_link_local(peer) {
             let family = if peer.is_ipv4() { "IPv4" } else { "IPv6" };
             return mistake(
                 format_args!("{peer} cannot be reached without an address of its family"),
@@ -223,6 +236,7 @@ mod tests {
             kernel: &kernel,
             own: &own,
             gateways: &gateways,
+            dhcp: false,
             ethernet: true,
         };
         addresses.check()
@@ -359,9 +373,32 @@ mod tests {
             kernel: &[],
             own: &own,
             gateways: &ips("fe80::1"),
+            dhcp: false,
             ethernet: false,
         };
         assert!(line(addresses.check()).contains("fe80::1 is not on the link"));
+    }
+
+    /// The address is not known before a server gives it.
+    #[test]
+    fn with_dhcp_any_host_of_its_family_may_be_right() {
+        let gateways = ips("10.8.0.1");
+        let leased = Addresses {
+            kernel: &[],
+            own: &[],
+            gateways: &gateways,
+            dhcp: true,
+            ethernet: true,
+        };
+        assert!(leased.check().is_ok());
+        assert!(leased.peer("192.0.2.1".parse().unwrap()).is_ok());
+        let text = line(leased.peer("fd07::1".parse().unwrap()));
+        assert!(text.contains("add an IPv6 --address"), "{text}");
+        let tun = Addresses {
+            ethernet: false,
+            ..leased
+        };
+        assert!(line(tun.check()).contains("give --tap"));
     }
 
     #[test]
@@ -371,6 +408,7 @@ mod tests {
             kernel: &kernel,
             own: &own,
             gateways: &[],
+            dhcp: false,
             ethernet: true,
         };
         for (peer, cause, cure) in [

@@ -65,7 +65,7 @@ fn wait(text: &str) -> Result<Duration, String> {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     args.to.check(&args.interface)?;
     let signals = Signals::block()?;
-    let host = args.interface.ready_host()?;
+    let host = args.interface.ready_host(&signals)?;
     let begun = Instant::now();
     // A signal ends the requests, not the summary.
     let (outcome, _) = signals.ending(&host, || {

@@ -48,7 +48,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     args.to.check(&args.interface)?;
     let signals = Signals::block()?;
-    let host = args.interface.ready_host()?;
+    let host = args.interface.ready_host(&signals)?;
     let outcome = signals.around(&host, || transfer(args, &host));
     host.shutdown(END_WITHIN);
     args.interface.note_capture(&host);

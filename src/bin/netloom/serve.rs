@@ -52,7 +52,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// Serves until a signal comes or the device fails.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let signals = Signals::block_with_user()?;
-    let host = Arc::new(args.interface.ready_host()?);
+    let host = Arc::new(args.interface.ready_host(&signals)?);
     let seen = Arc::downgrade(&host);
     let context = Context::new(move |served| stats(&seen, served));
     services::start(&host, &context, args.limits())

@@ -82,6 +82,8 @@ calls! {
     63 => UdpUnblock(a, b, c, d);
     64 => UdpSetFilter(a, b, c, d, e);
     65 => UdpSetMulticast(a, b);
+    40 => DhcpRelease(a);
+    41 => DhcpStart(a, b);
 }
 
 /// A call that no journal holds, because none moves as much, is none: to make it again takes memory.

@@ -270,6 +270,16 @@ impl Code for RangeInclusive<u16> {
     }
 }
 
+impl Code for Ipv4Addr {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.octets());
+    }
+
+    fn take(from: &mut Take) -> Result<Self, Nonsense> {
+        Ok(Self::from(from.array::<4>()?))
+    }
+}
+
 impl Code for Ipv6Addr {
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.octets());
@@ -285,7 +295,7 @@ impl Code for IpAddr {
         match self {
             Self::V4(v4) => {
                 4_u8.put(out);
-                out.extend_from_slice(&v4.octets());
+                v4.put(out);
             }
             Self::V6(v6) => {
                 6_u8.put(out);
@@ -296,7 +306,7 @@ impl Code for IpAddr {
 
     fn take(from: &mut Take) -> Result<Self, Nonsense> {
         match u8::take(from)? {
-            4 => Ok(Ipv4Addr::from(from.array::<4>()?).into()),
+            4 => Ok(Ipv4Addr::take(from)?.into()),
             6 => Ok(Ipv6Addr::take(from)?.into()),
             other => unknown("address family", other),
         }

@@ -5,9 +5,10 @@
 
 use super::code::{Code, Nonsense, Take, unknown};
 use crate::device::{Capabilities, Medium};
+use crate::dhcp::{ClientId, Config as ClientConfig};
 use crate::link::SegmentKinds;
 use crate::stack::{
-    AddressOptions, Config, DontFragment, FilterMode, InterfaceConfig, ListenOptions,
+    AddressOptions, Config, DhcpOptions, DontFragment, FilterMode, InterfaceConfig, ListenOptions,
     MulticastOptions, PingOptions, UdpOptions,
 };
 use crate::tcp::{Ecn, Keepalive, MtuProbing, TcpOptions};
@@ -87,7 +88,12 @@ fields! {
         capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, probe_v4,
         acd_probes, acd_unit, link_local, stable_link_local, stable_secret, router_discovery,
         autonomous_addresses, temporary_addresses, accept_redirects,
-        accept_foreign, unreachables, windows_together, report_own_groups,
+        accept_foreign, unreachables, windows_together, report_own_groups, dhcp,
+    }
+    DhcpOptions { client, previous, use_routes, use_mtu }
+    ClientConfig {
+        mac, client_id, host_name, also_request, broadcast, mtu, min_mtu, min_lease, start_delay,
+        retransmit_first, retransmit_max, request_tries, reboot_tries, renew_interval, decline_wait,
     }
     Capabilities {
         medium, mtu, checksum, tso4, tso6, uso, cut_in_software, queue_frames, receives_super_segments,
@@ -116,6 +122,18 @@ numbered! {
     DontFragment, "DF setting" { 0 => Auto, 1 => Off, 2 => On, 3 => Probe }
     MtuProbing, "setting of path MTU probes" { 0 => Off, 1 => BlackHole, 2 => Always }
     Ecn, "ECN setting" { 0 => Off, 1 => Accept, 2 => Ask }
+}
+
+impl Code for ClientId {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.as_bytes().to_vec().put(out);
+    }
+
+    fn take(from: &mut Take) -> Result<Self, Nonsense> {
+        let bytes = Vec::<u8>::take(from)?;
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        Self::new(&bytes).or_else(|_| unknown("client identifier's length", len))
+    }
 }
 
 impl Code for SegmentKinds {

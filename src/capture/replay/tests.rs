@@ -1,6 +1,6 @@
 //! Values as bytes and back, total on any bytes; the number of the format.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::num::NonZeroU16;
 use core::time::Duration;
 use std::net::Shutdown;
@@ -18,11 +18,12 @@ use super::options::FORMAT;
 use super::{Recording, RecordingSettings};
 use crate::base::{Cidr, Instant, Seed};
 use crate::device::{Capabilities, DeviceDrop, Medium};
+use crate::dhcp::ClientId;
 use crate::link::{
     PartialChecksum, RxChecksum, RxFrame, RxMeta, SegmentKind, Segmentation, TxFrame, TxMeta,
 };
 use crate::stack::{
-    AddressOptions, Answer, Call, Config, Event, FilterMode, Input, InterfaceConfig, InterfaceId,
+    AddressOptions, Answer, Call, Config, DhcpOptions, Event, FilterMode, Input, InterfaceConfig, InterfaceId,
     ListenOptions, ListenerId, MulticastOptions, Offered, Outcome, Payload, PingId, PingOptions,
     Readiness, SocketId, TcpId, UdpId, UdpOptions,
 };
@@ -65,6 +66,15 @@ fn interface() -> InterfaceConfig {
         .temporary_addresses(true)
         .accept_redirects(false)
         .windows_together(7)
+        .dhcp(
+            DhcpOptions::new()
+                .previous(Some("10.0.0.7".parse().unwrap()))
+                .client_id(ClientId::new(&[7; 9]).unwrap())
+                .host_name("loom")
+                .also_request([42])
+                .use_mtu(false)
+                .client_with(|client| client.renew_interval = Duration::from_secs(77)),
+        )
 }
 
 /// Those about groups.
@@ -145,6 +155,8 @@ fn other_calls() -> Vec<Call> {
         Call::SetLink(one, true),
         Call::SetMtu(one, 1400),
         Call::PollChange,
+        Call::DhcpRelease(one),
+        Call::DhcpStart(one, Some(Ipv4Addr::new(10, 0, 0, 9))),
     ]
 }
 
@@ -271,9 +283,9 @@ fn take(bytes: &[u8]) -> Result<super::entry::Block, super::Nonsense> {
 fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let lengths: Vec<usize> = entries().iter().map(Vec::len).collect();
     let expected = [
-        212, 182, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 190, 192, 18, 26, 18, 27, 31, 26, 26, 26,
+        212, 321, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 190, 192, 18, 26, 18, 27, 31, 26, 26, 26,
         19, 125, 18, 18, 10, 63, 25, 32, 39, 41, 18, 18, 20, 54, 18, 18, 18, 37, 31, 45, 26, 21,
-        19, 19, 15, 22, 10, 34, 25, 33, 29, 47, 25, 2, 10, 19, 11, 12, 13, 40, 40, 40, 41, 10, 10,
+        19, 19, 15, 22, 10, 14, 19, 34, 25, 33, 29, 47, 25, 2, 10, 19, 11, 12, 13, 40, 40, 40, 41, 10, 10,
         10, 10,
     ];
     assert_eq!((FORMAT, &lengths[..]), (7, &expected[..]));

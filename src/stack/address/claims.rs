@@ -155,6 +155,9 @@ impl Net {
         let Some(before) = before else { return };
         match addresses.on_conflict(now, address, station) {
             Conflict::NotOurs => return,
+            Conflict::Counted if before.is_leased() => {
+                self.tell_address(on, &before, AddressEvent::Insisted);
+            }
             Conflict::Counted => {}
             Conflict::Defend(own) => {
                 // What found no room defended nothing: the next claim is answered.

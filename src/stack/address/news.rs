@@ -24,6 +24,9 @@ pub(crate) enum AddressEvent {
     Duplicate(Option<MacAddr>),
     /// This station claimed it while it was in use, as the first to do so; it is defended.
     Conflict(Option<MacAddr>),
+    /// A station claims it again, within DEFEND_INTERVAL of its defence; told of leased ones alone, which are given up
+    /// for that (RFC 5227 §2.4 (b)).
+    Insisted,
     /// What begins anew takes another source.
     Deprecated,
     /// It was taken away, or its time is over.

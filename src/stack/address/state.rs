@@ -88,6 +88,11 @@ impl Address {
         )
     }
 
+    /// Does a server give another one when this is another station's?
+    pub(super) const fn is_leased(&self) -> bool {
+        matches!(self.origin, Origin::Dhcp)
+    }
+
     /// What it is in use, for as long as it is preferred or no longer.
     pub(super) fn state_in_use(&self, now: Instant) -> AddressState {
         if now < self.preferred_until {

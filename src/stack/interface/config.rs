@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 
 use crate::base::{Cidr, Key, MacAddr};
 use crate::device::{Capabilities, Medium};
+use crate::dhcp;
 use crate::link::MAX_IP_LEN;
 use crate::stack::address::{PROBE_NUM, PROBE_UNIT, can_be_ours};
+use crate::stack::dhcp::DhcpOptions;
 
 /// What the stack is told about one interface.
 #[derive(Clone, Debug)]
@@ -37,6 +39,7 @@ pub struct InterfaceConfig {
     pub(crate) unreachables: bool,
     pub(crate) windows_together: Option<usize>,
     pub(crate) report_own_groups: bool,
+    pub(crate) dhcp: Option<DhcpOptions>,
 }
 
 impl InterfaceConfig {
@@ -66,6 +69,7 @@ impl InterfaceConfig {
             unreachables: true,
             windows_together: None,
             report_own_groups: false,
+            dhcp: None,
         }
     }
 
@@ -295,6 +299,17 @@ impl InterfaceConfig {
         }
     }
 
+    /// Its IPv4 address, routes and MTU come from a DHCP server (RFC 2131; default no), beside what is given here. An
+    /// address that is granted is probed for before it is used (RFC 5227 §2.1). On an interface with a client no socket
+    /// hears what comes from port 67 to port 68.
+    #[must_use]
+    pub fn dhcp(self, options: DhcpOptions) -> Self {
+        Self {
+            dhcp: Some(options),
+            ..self
+        }
+    }
+
     /// What the windows share; `None` for no bound.
     pub(crate) fn shared_segments(&self) -> Option<usize> {
         let Capabilities {
@@ -326,6 +341,12 @@ impl InterfaceConfig {
         }
         if self.router_discovery && !self.speaks_of_routers() {
             return Err(ConfigError::RouterDiscovery { mtu });
+        }
+        if let Some(dhcp) = &self.dhcp {
+            if self.capabilities.medium != Medium::Ethernet {
+                return Err(ConfigError::DhcpMedium);
+            }
+            dhcp.check(mtu).map_err(ConfigError::Dhcp)?;
         }
         let mut seen = BTreeSet::new();
         for &cidr in &self.addresses {
@@ -421,6 +442,12 @@ pub enum ConfigError {
         /// The device's MTU, in bytes.
         mtu: usize,
     },
+    /// A DHCP client on a medium without link addresses, by which servers know it.
+    #[error("dhcp needs ethernet headers, which the device has not; use a tap")]
+    DhcpMedium,
+    /// The DHCP client cannot keep to its settings.
+    #[error("dhcp: {0}")]
+    Dhcp(#[source] dhcp::ConfigError),
     /// More interfaces than ids.
     #[error("there are {0} interfaces already")]
     TooMany(usize),

@@ -22,6 +22,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::address::{Addresses, NewAddress, Origin};
+use super::dhcp::Dhcp;
 use super::groups::Groups;
 use super::ids::InterfaceId;
 use super::packet::Waiter;
@@ -51,6 +52,8 @@ pub(crate) struct Interface {
     pub(crate) groups: Groups,
     /// Sockets that wait for a tentative address, by that address.
     pub(crate) waiters: BTreeMap<IpAddr, BTreeSet<Waiter>>,
+    /// Its DHCP client; away for as long as that acts.
+    pub(crate) dhcp: Option<Box<Dhcp>>,
     /// The device that it sends over, and what waits for that.
     pub(crate) line: Line,
     /// What routers say, where it is heeded.
@@ -86,6 +89,7 @@ impl Interface {
             addresses: Addresses::paced(config.acd_unit),
             groups: Groups::new(of_groups),
             waiters: BTreeMap::new(),
+            dhcp: None,
             line: Line::new(config, outbox_limit),
             discovery: None,
             hop_limit: None,
@@ -124,6 +128,13 @@ impl Interface {
     /// The hops of a packet to `dst` whose socket sets none: `ttl` where no router says (RFC 4861 §6.3.4).
     pub(crate) fn ttl_to(&self, dst: IpAddr, ttl: u8) -> u8 {
         self.hop_limit.filter(|_| dst.is_ipv6()).unwrap_or(ttl)
+    }
+
+    /// The least MTU that its addresses need, in bytes. Walks them.
+    pub(in crate::stack) fn least_mtu(&self) -> usize {
+        let mut all = self.addresses.iter();
+        let has_v6 = all.any(|address| address.cidr.address().is_ipv6());
+        if has_v6 { MIN_MTU_V6 } else { MIN_MTU }
     }
 
     /// What an IP destination is to this interface.

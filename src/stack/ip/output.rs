@@ -166,10 +166,15 @@ impl Net {
         out: &mut T,
     ) -> Result<Result<Delivery, OwnedPacket>, DeviceError> {
         let need = match packet.owner {
-            Owner::Stack => Need::Answer,
+            Owner::Stack | Owner::Parting => Need::Answer,
             Owner::Udp(_) | Owner::Ping(..) => Need::Datagram,
         };
-        let mac = match self.link_to(now, on, &packet.flow, packet.link_dst, need) {
+        let (flow, known) = (&packet.flow, packet.link_dst);
+        let to = match packet.owner {
+            Owner::Parting => self.station(now, on, flow, known, need),
+            _ => self.link_to(now, on, flow, known, need),
+        };
+        let mac = match to {
             LinkTo::Nobody => None,
             LinkTo::Station(mac) => Some(mac),
             LinkTo::Unresolved(id) => {
@@ -255,6 +260,19 @@ impl Net {
                 None => return LinkTo::Gone,
             }
         }
+        self.station(now, on, flow, known, need)
+    }
+
+    /// The station of the next hop, whatever the source.
+    fn station(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        flow: &Flow,
+        known: Option<MacAddr>,
+        need: Need,
+    ) -> LinkTo {
+        let interface = &self.interfaces[on.index()];
         if !interface.is_ethernet() {
             return LinkTo::Nobody;
         }

@@ -11,6 +11,7 @@ use super::{Arrival, Judged, quote, skip};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::ipv4;
 use crate::stack::Stack;
+use crate::stack::dhcp::is_for_client;
 use crate::stack::icmp::Complaint;
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::Interface;
@@ -37,7 +38,9 @@ impl Stack {
         if self.net.is_own_source(on, src) {
             return Err(DropReason::IpSource);
         }
-        let unicast = self.net.check_destination(on, dst, arrival.link)?;
+        // A client's answers come before there is an address that they could be for.
+        let to_client = is_for_client(interface, &header, &data, arrival.link.unicast);
+        let unicast = to_client || self.net.check_destination(on, dst, arrival.link)?;
         let wrong = check_options(&header)?;
         let fragment = header.is_fragment() && wrong.is_none();
         let protocol = header.protocol();
@@ -67,6 +70,7 @@ impl Stack {
         }
         match protocol {
             Protocol::TCP => self.dispatch_tcp(now, &mut packet),
+            Protocol::UDP if to_client => self.handle_dhcp(now, &packet),
             Protocol::UDP => self.handle_udp(&packet),
             Protocol::ICMP => self.handle_icmpv4(now, &packet),
             Protocol::IGMP => self.handle_igmp(now, &packet),

@@ -4,10 +4,11 @@
 //! told of each interface. *Does not* decide what is worth telling: whoever changes something does.
 
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::{Cidr, MacAddr};
+use crate::dhcp::LossReason;
 use crate::stack::ids::InterfaceId;
 use crate::stack::{Call, Stack};
 
@@ -45,6 +46,19 @@ pub enum Change {
     LinkDown,
     /// The largest IP packet that leaves, in bytes.
     Mtu(usize),
+    /// A DHCP server has leased this address, which is in use once it was probed for
+    /// ([`AddressPreferred`](Self::AddressPreferred)); [`Stack::lease`] has the rest.
+    LeaseBound(Cidr),
+    /// The lease was extended; its routes, MTU, name servers may be others.
+    LeaseRenewed(Cidr),
+    /// The lease is over, and what it brought is gone.
+    LeaseLost(Ipv4Addr, LossReason),
+    /// A server has refused this address, which was kept or offered; the search goes on.
+    LeaseRefused(Ipv4Addr),
+    /// A server has offered this address, and then not answered; the search begins anew.
+    LeaseUnanswered(Ipv4Addr),
+    /// No DHCP server has answered so far; the search goes on.
+    NoDhcpServer,
     /// So many changes of this interface were not told, for they came faster than they were asked for. They came
     /// before those that are told after this.
     Missed(u64),
@@ -76,6 +90,16 @@ impl fmt::Display for Change {
             Self::LinkUp => f.write_str("the link is up"),
             Self::LinkDown => f.write_str("the link is down"),
             Self::Mtu(mtu) => write!(f, "the mtu is {mtu}"),
+            Self::LeaseBound(cidr) => write!(f, "a dhcp server has leased {cidr}"),
+            Self::LeaseRenewed(cidr) => write!(f, "the lease of {cidr} was extended"),
+            Self::LeaseLost(address, why) => {
+                write!(f, "the lease of {address} is over: {why}")
+            }
+            Self::LeaseRefused(address) => write!(f, "a dhcp server refuses {address}"),
+            Self::LeaseUnanswered(address) => {
+                write!(f, "a dhcp server has offered {address} and does not answer")
+            }
+            Self::NoDhcpServer => f.write_str("no dhcp server answers"),
             Self::Missed(count) => write!(f, "{count} changes were not told"),
         }
     }

@@ -22,9 +22,11 @@ pub(in crate::stack) use sweep::{Sweep, Table};
 use core::net::IpAddr;
 use core::time::Duration;
 
-use super::address::{Address, AddressError, AddressInfo, NewAddress, Origin};
+use super::address::{AddressError, AddressInfo, NewAddress, Origin};
 use super::ids::InterfaceId;
 use super::interface::{Interface, MIN_MTU, MIN_MTU_V6};
+use super::net::Net;
+use super::packet::Notice;
 use super::path::{NewRoute, RouteChangeError, RouteInfo};
 use super::{Call, Stack};
 use crate::base::{Cidr, Instant};
@@ -213,31 +215,10 @@ impl Stack {
     /// [`LinkError`], when it is out of these bounds.
     pub fn set_mtu(&mut self, now: Instant, on: InterfaceId, mtu: usize) -> Result<(), LinkError> {
         self.note_call(Some(now), |_| Call::SetMtu(on, mtu));
-        self.net.clamp(now);
-        let set = self.change_mtu(on, mtu);
+        let now = self.net.clamp(now);
+        let set = self.net.change_mtu(on, mtu);
+        self.tell_notices(now);
         self.note_outcome(set)
-    }
-
-    fn change_mtu(&mut self, on: InterfaceId, mtu: usize) -> Result<(), LinkError> {
-        let interface = self.net.interfaces.get_mut(on.index());
-        let interface = interface.ok_or(LinkError::Interface(on))?;
-        let is_v6 = |address: &Address| address.cidr.address().is_ipv6();
-        let has_v6 = interface.addresses.iter().any(is_v6);
-        let least = if mtu < MIN_MTU_V6 && has_v6 {
-            MIN_MTU_V6
-        } else {
-            MIN_MTU
-        };
-        let most = interface.line.device_mtu();
-        if !(least..=most).contains(&mtu) {
-            return Err(LinkError::Mtu { mtu, least, most });
-        }
-        if core::mem::replace(&mut interface.line.capabilities.mtu, mtu) != mtu {
-            self.net.paths.change();
-            self.net.on_router_mtu(on, mtu);
-            self.changes.tell(on, Change::Mtu(mtu));
-        }
-        Ok(())
     }
 
     /// Is the link of an interface up?
@@ -260,5 +241,32 @@ impl Stack {
     /// The routes over an interface, by where they come from; those to the networks of its addresses too.
     pub fn routes(&self, on: InterfaceId) -> impl Iterator<Item = RouteInfo> + '_ {
         self.net.routes_of(on, None)
+    }
+}
+
+impl Net {
+    /// Sets the MTU of an interface.
+    pub(in crate::stack) fn change_mtu(
+        &mut self,
+        on: InterfaceId,
+        mtu: usize,
+    ) -> Result<(), LinkError> {
+        let interface = self.interfaces.get_mut(on.index());
+        let interface = interface.ok_or(LinkError::Interface(on))?;
+        let least = match mtu {
+            MIN_MTU_V6.. => MIN_MTU,
+            _ => interface.least_mtu(),
+        };
+        let most = interface.line.device_mtu();
+        if !(least..=most).contains(&mtu) {
+            return Err(LinkError::Mtu { mtu, least, most });
+        }
+        if core::mem::replace(&mut interface.line.capabilities.mtu, mtu) != mtu {
+            self.paths.change();
+            self.on_router_mtu(on, mtu);
+            let change = Change::Mtu(mtu);
+            self.notices.push_back(Notice::Change(on, change));
+        }
+        Ok(())
     }
 }

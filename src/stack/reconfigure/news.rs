@@ -6,25 +6,40 @@
 use super::Change;
 use crate::base::Instant;
 use crate::stack::Stack;
-use crate::stack::address::{AddressEvent, AddressNews};
+use crate::stack::address::{AddressEvent, AddressNews, Origin};
 use crate::stack::ids::InterfaceId;
 
 impl Stack {
     /// Something became of an address.
     pub(in crate::stack) fn on_address_news(&mut self, now: Instant, news: AddressNews) {
-        let AddressNews { on, cidr, what, .. } = news;
+        let AddressNews {
+            on,
+            cidr,
+            origin,
+            what,
+        } = news;
         let change = match what {
             AddressEvent::Usable => Change::AddressPreferred(cidr),
             AddressEvent::Duplicate(station) => Change::AddressDuplicate(cidr, station),
             AddressEvent::Conflict(station) => Change::AddressConflict(cidr, station),
             AddressEvent::Deprecated => Change::AddressDeprecated(cidr),
             AddressEvent::Gone => Change::AddressGone(cidr),
+            AddressEvent::Insisted => {
+                self.net.on_dhcp_conflict(now, on, cidr.address());
+                return;
+            }
         };
         self.changes.tell(on, change);
         match what {
+            AddressEvent::Duplicate(_) if origin == Origin::Dhcp => {
+                self.net.on_dhcp_conflict(now, on, cidr.address());
+            }
             AddressEvent::Duplicate(_) => self.net.on_formed_duplicate(now, on, cidr.address()),
             AddressEvent::Gone => self.net.on_formed_gone(on, cidr.address()),
-            AddressEvent::Usable | AddressEvent::Conflict(_) | AddressEvent::Deprecated => {}
+            AddressEvent::Usable
+            | AddressEvent::Conflict(_)
+            | AddressEvent::Insisted
+            | AddressEvent::Deprecated => {}
         }
     }
 
@@ -36,6 +51,7 @@ impl Stack {
         if up {
             self.net.interfaces[on.index()].groups.members.tell_all();
             self.net.set_groups_timer(on);
+            self.net.on_dhcp_link_up(now, on);
         }
     }
 }

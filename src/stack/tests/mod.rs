@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation)]
 
 mod addresses;
+mod dhcp;
 mod echo;
 mod fragments;
 mod groups;

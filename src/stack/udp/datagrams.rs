@@ -34,11 +34,7 @@ const TURN: usize = 8;
 impl Stack {
     /// A datagram came in.
     pub(in crate::stack) fn handle_udp(&mut self, packet: &Inbound) -> Result<(), DropReason> {
-        let (header, data) =
-            udp::Header::parse(&packet.segment).map_err(|_| DropReason::UdpMalformed)?;
-        let covered = packet.segment.get(..header.length().into());
-        let covered = covered.unwrap_or(&packet.segment);
-        check_checksum(packet, &header, |pseudo| pseudo.bytes(covered))?;
+        let (header, data) = checked(packet)?;
         let data = packet.segment.slice_ref(data).into();
         self.deliver_udp(packet, &header, data)
     }
@@ -437,6 +433,16 @@ impl UdpSocket {
             around.events.raise(SocketId::Udp(id), Readiness::WRITABLE);
         }
     }
+}
+
+/// The header and the data of a datagram that came whole.
+pub(in crate::stack) fn checked(packet: &Inbound) -> Result<(udp::Header<'_>, &[u8]), DropReason> {
+    let (header, data) =
+        udp::Header::parse(&packet.segment).map_err(|_| DropReason::UdpMalformed)?;
+    let covered = packet.segment.get(..header.length().into());
+    let covered = covered.unwrap_or(&packet.segment);
+    check_checksum(packet, &header, |pseudo| pseudo.bytes(covered))?;
+    Ok((header, data))
 }
 
 /// RFC 768, RFC 1122 §4.1.3.4; RFC 8200 §8.1: over IPv6 there must be one.

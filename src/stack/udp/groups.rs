@@ -201,10 +201,7 @@ impl Stack {
         {
             return Err(GroupError::Source(source));
         }
-        let only = match &self.net.interfaces[..] {
-            [one] => Some(one.id),
-            _ => None,
-        };
+        let only = self.net.interfaces.only().map(|one| one.id);
         let on = on.or(socket.options.multicast.interface).or(only);
         let found = on.and_then(|on| self.net.interfaces.get_mut(on.index()));
         let interface = found.ok_or(GroupError::Interface(group))?;

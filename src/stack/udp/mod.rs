@@ -22,6 +22,7 @@ mod multicast;
 mod socket;
 mod to_many;
 
+pub(super) use datagrams::checked;
 pub use multicast::{GroupError, MulticastOptions};
 #[cfg(test)]
 pub(super) use socket::OVERHEAD;
