@@ -484,8 +484,9 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
             "lease",
             0x40,
             [
-                // An offer, its ACK to all, eight seconds; half of the lease, and it is extended; a NAK.
-                &[34, 0, 0, 0, 0, 34, 0, 0x41, 0, 0, 2, 13][..],
+                // An offer, its ACK to all, the address's probes; half of the lease, and it is extended; a NAK.
+                &[34, 0, 0, 0, 0, 34, 0, 0x41, 0, 0][..],
+                &[3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3],
                 &[
                     2, 17, 2, 15, 34, 0, 0, 0, 0, 2, 17, 2, 15, 34, 1, 1, 0, 0, 3,
                 ],
