@@ -463,7 +463,7 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
     let open6 = [5, 0, 0, 30, 1, 0, 0, 0, 0, 0, 32, 0, 0, 0, 6];
     // Connect to a neighbour; SYN-ACK (which `^ ACK` makes of 2); writes before and after.
     let connect = [4, 0, 0, 0, 7, 0, 3, 32, 0, 2, 0, 7, 0, 4];
-    let rows: [(&str, u8, Vec<u8>); 20] = [
+    let rows: [(&str, u8, Vec<u8>); 21] = [
         ("listen", 0, open.to_vec()),
         ("listen6", 0, open6.to_vec()),
         ("listen-ip", 1, open.to_vec()),
@@ -485,10 +485,10 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
             0x40,
             [
                 // An offer, its ACK to all, the address's probes; half of the lease, and it is extended; a NAK.
-                &[34, 0, 0, 0, 0, 34, 0, 0x41, 0, 0][..],
+                &[33, 0, 0, 0, 0, 33, 0, 0x41, 0, 0][..],
                 &[3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3],
                 &[
-                    2, 17, 2, 15, 34, 0, 0, 0, 0, 2, 17, 2, 15, 34, 1, 1, 0, 0, 3,
+                    2, 17, 2, 15, 33, 0, 0, 0, 0, 2, 17, 2, 15, 33, 1, 1, 0, 0, 3,
                 ],
             ]
             .concat(),

@@ -70,14 +70,9 @@ fn samples() -> Vec<Call> {
     let (udp, ping) = (UdpId::from_raw(raw), PingId::from_raw(raw));
     let to: SocketAddr = "10.0.0.2:7".parse().unwrap();
     let own: SocketAddr = "10.0.0.1:7".parse().unwrap();
-    let on = InterfaceId::from_index(0);
-    let (more, net): (Cidr, Cidr) = (
-        "10.0.0.9/24".parse().unwrap(),
-        "10.9.0.0/16".parse().unwrap(),
-    );
     let data = || Payload::Whole(Bytes::from_static(b"data"));
     let group = IpAddr::from([239, 1, 1, 1]);
-    vec![
+    let mut all = vec![
         Call::UdpBind(own, UdpOptions::new()),
         Call::UdpConnect(udp, to),
         Call::UdpSendTo(udp, Some(to), data()),
@@ -111,6 +106,20 @@ fn samples() -> Vec<Call> {
         Call::TcpAbortAll,
         Call::TcpListenerClose(listener),
         Call::ChargeOutside(7),
+    ];
+    all.extend(samples_of_interfaces());
+    all
+}
+
+/// Those about interfaces.
+fn samples_of_interfaces() -> Vec<Call> {
+    let on = InterfaceId::from_index(0);
+    let (more, net): (Cidr, Cidr) = (
+        "10.0.0.9/24".parse().unwrap(),
+        "10.9.0.0/16".parse().unwrap(),
+    );
+    let to: SocketAddr = "10.0.0.2:7".parse().unwrap();
+    vec![
         Call::AddAddress(on, more, AddressOptions::new().probe(false)),
         Call::PollChange,
         Call::AddRoute(on, net, Some(to.ip())),

@@ -23,9 +23,9 @@ use crate::link::{
     PartialChecksum, RxChecksum, RxFrame, RxMeta, SegmentKind, Segmentation, TxFrame, TxMeta,
 };
 use crate::stack::{
-    AddressOptions, Answer, Call, Config, DhcpOptions, Event, FilterMode, Input, InterfaceConfig, InterfaceId,
-    ListenOptions, ListenerId, MulticastOptions, Offered, Outcome, Payload, PingId, PingOptions,
-    Readiness, SocketId, TcpId, UdpId, UdpOptions,
+    AddressOptions, Answer, Call, Config, DhcpOptions, Event, FilterMode, Input, InterfaceConfig,
+    InterfaceId, ListenOptions, ListenerId, MulticastOptions, Offered, Outcome, Payload, PingId,
+    PingOptions, Readiness, SocketId, TcpId, UdpId, UdpOptions,
 };
 use crate::tcp::congestion::{Choice, Reno};
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
@@ -285,8 +285,8 @@ fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let expected = [
         212, 321, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 190, 192, 18, 26, 18, 27, 31, 26, 26, 26,
         19, 125, 18, 18, 10, 63, 25, 32, 39, 41, 18, 18, 20, 54, 18, 18, 18, 37, 31, 45, 26, 21,
-        19, 19, 15, 22, 10, 14, 19, 34, 25, 33, 29, 47, 25, 2, 10, 19, 11, 12, 13, 40, 40, 40, 41, 10, 10,
-        10, 10,
+        19, 19, 15, 22, 10, 14, 19, 34, 25, 33, 29, 47, 25, 2, 10, 19, 11, 12, 13, 40, 40, 40, 41,
+        10, 10, 10, 10,
     ];
     assert_eq!((FORMAT, &lengths[..]), (7, &expected[..]));
 }
