@@ -428,6 +428,8 @@ const ROWS: &[Row] = rows! {
         },
         Rig::sender,
     );
+    RedirectRefused: "a redirect of a code that there is not", Frames(|| vec![icmp_error(5, 9)], Rig::new);
+    RouterFlood: "it takes more advertisements at once than are looked at", Never;
     IgmpMalformed: "four bytes of a report", Frames(|| vec![four(2, &icmp(0x16, 0, &[]), |_| {})], Rig::new);
     IgmpIgnored: "a Leave message, which is for routers", Frames(
         || vec![four(2, &icmp(0x17, 0, &[224, 0, 0, 251]), |_| {})],
