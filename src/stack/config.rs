@@ -204,8 +204,8 @@ impl Config {
     }
 
     /// Destinations whose path is known to be narrower than the interface (default 1024, docs/choices.md). With
-    /// as many no further one is remembered: a connection that is told by a router heeds that itself, for as long
-    /// as it lives.
+    /// as many no further one is remembered: who is told by a router heeds that alone, a connection for as long as it lives, a
+    /// datagram or ping socket for [`path_mtu_life`](Self::path_mtu_life).
     #[must_use]
     pub fn path_mtu_limit(self, destinations: usize) -> Self {
         Self {

@@ -359,9 +359,6 @@ impl Stack {
         let &[kind, 0, _, _, a, b, c, d, ..] = segment else {
             return Err(DropReason::IcmpUnmatched);
         };
-        if error.quoted_src.is_ipv6() && kind == 129 {
-            return self.net.reply_refused(error);
-        }
         let id = self.ping.identifiers.get(&u16::from_be_bytes([a, b]));
         let (Some(&id), true) = (id, kind == request) else {
             return Err(DropReason::IcmpUnmatched);

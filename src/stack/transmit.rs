@@ -10,6 +10,7 @@ use super::ids::InterfaceId;
 use super::interface::{Asks, Frame, Had, Outgoing, Ready};
 use super::ip;
 use super::packet::Delivery;
+use super::udp;
 use crate::base::Instant;
 use crate::device::{DeviceError, Transmit};
 use crate::link::{SegmentKind, Segmentation};
@@ -185,11 +186,12 @@ impl Stack {
         let Some((place, Outgoing { frame, asks })) = outbox.pop() else {
             return Ok(Turn::Done);
         };
-        let Frame::Packet(packet) = frame else {
+        let Frame::Packet(mut packet) = frame else {
             return Ok(Turn::Done);
         };
         let dst = packet.flow.dst;
-        let mtu = self.net.path_mtu(on, dst);
+        let mtu = self.net.path_mtu(on, dst).min(packet.mtu.into());
+        let whole = udp::split_first(&mut packet, mtu);
         let segment = packet.segment.map(|size| {
             let kind = SegmentKind::Udp;
             Segmentation { kind, size }
@@ -208,11 +210,16 @@ impl Stack {
         let refused = self.net.send_owned(now, on, packet, out)?.err();
         let line = &mut self.net.interfaces[on.index()].line;
         if let Some(packet) = refused {
+            let packet = whole.map_or(packet, |(whole, _)| whole);
             let frame = Frame::Packet(packet);
             line.outbox.put_back(place, Outgoing { frame, asks });
             return Ok(Turn::Full);
         }
         line.outbox_had(cost.max(frames));
+        if let Some((_, rest)) = whole {
+            let frame = Frame::Packet(rest);
+            line.outbox.put_back(place, Outgoing { frame, asks: None });
+        }
         self.count_left(now, on, asks);
         budget.spend(cost.max(self.net.fragments_since(before)));
         Ok(Turn::Done)

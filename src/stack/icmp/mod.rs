@@ -7,7 +7,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `receive` | what a message leads to |
-//! | `echo` | answers to echo requests |
+//! | `echo` | answers to echo requests, and those that were refused |
 //! | `report` | errors received: what they say, whose packet they quote |
 //! | `complain` | errors sent: about what, when not |
 //! | `limit` | how many are sent |

@@ -87,12 +87,18 @@ impl Stack {
         match protocol {
             Protocol::TCP => self.tcp_icmp_error(now, &error)?,
             Protocol::UDP => self.udp_icmp_error(&error)?,
+            Protocol::ICMPV6 if quotes_reply(&error) => self.net.reply_refused(&error)?,
             Protocol::ICMP | Protocol::ICMPV6 => self.ping_icmp_error(now, &error)?,
             _ => return Err(DropReason::IcmpUnmatched),
         }
         self.net.counters.icmp_errors_received += 1;
         Ok(())
     }
+}
+
+/// Is it about an echo reply over IPv6 (RFC 4443 §4.2)? IPv4's may be cut.
+fn quotes_reply(error: &IcmpError) -> bool {
+    error.quoted_src.is_ipv6() && error.quoted_segment.starts_with(&[129, 0])
 }
 
 /// RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1.

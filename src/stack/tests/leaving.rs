@@ -10,14 +10,14 @@ const TARGETS: [&str; 2] = ["10.0.0.2:7", "[fd00::2]:7"];
 
 /// A frame as the piece of a datagram that it is: its identification, offset, whether more follow, and what it brings.
 #[derive(Clone, Debug)]
-struct Piece {
-    id: u32,
+pub(super) struct Piece {
+    pub(super) id: u32,
     offset: usize,
     more: bool,
     df: bool,
     protocol: Protocol,
     ends: (IpAddr, IpAddr),
-    data: Vec<u8>,
+    pub(super) data: Vec<u8>,
 }
 
 fn piece(seen: &Seen) -> Piece {
@@ -61,7 +61,7 @@ fn piece(seen: &Seen) -> Piece {
 }
 
 /// Puts frames together that came in order, and checks of each fragment what holds for all: the transports' packets.
-fn together(frames: &[Seen], mtu: usize) -> Vec<Piece> {
+pub(super) fn together(frames: &[Seen], mtu: usize) -> Vec<Piece> {
     let mut whole: Vec<Piece> = Vec::new();
     let mut open = false;
     for seen in frames {
@@ -88,7 +88,7 @@ fn together(frames: &[Seen], mtu: usize) -> Vec<Piece> {
     whole
 }
 
-fn text(len: usize) -> Vec<u8> {
+pub(super) fn text(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at * 7 % 251) as u8).collect()
 }
 
@@ -110,7 +110,7 @@ fn send(rig: &mut Rig, id: UdpId, to: &str, data: &[u8]) {
 }
 
 /// Is it the datagram with this text, its checksum right?
-fn check_datagram(piece: &Piece, data: &[u8]) {
+pub(super) fn check_datagram(piece: &Piece, data: &[u8]) {
     assert_eq!(piece.protocol, Protocol::UDP);
     assert!(piece.data[8..] == *data, "{} bytes", data.len());
     let len = piece.data.len();

@@ -10,6 +10,7 @@ mod groups;
 mod hosts;
 mod ingress;
 mod leaving;
+mod narrow;
 mod neighbours;
 mod nonces;
 mod ping;

@@ -768,7 +768,7 @@ fn without_memory_a_socket_that_keeps_up_goes_on() {
 }
 
 /// A packet-too-big of either family about `quoted`, from the peer's address.
-fn too_big(v6: bool, mtu: u32, quoted: &[u8]) -> Vec<u8> {
+pub(super) fn too_big(v6: bool, mtu: u32, quoted: &[u8]) -> Vec<u8> {
     if v6 {
         let error = Icmpv6::PacketTooBig { mtu, quoted };
         let mut body = vec![0; error.len()];

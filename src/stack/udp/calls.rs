@@ -10,11 +10,12 @@ use bytes::Bytes;
 
 use super::Around;
 use super::ends::{flow_of, route_for, scope_for, source_for};
+use super::orphans::owned;
 use super::socket::{
     BindError, ConnectUdpError, Datagram, DontFragment, Pending, RecvError, SendError, UdpOptions,
     UdpSocket, charge,
 };
-use crate::base::{Instant, Protocol};
+use crate::base::Instant;
 use crate::link::{MAX_IP_LEN, SegmentKind};
 use crate::stack::demux::Refused;
 use crate::stack::endpoint::{scope_of, with_scope};
@@ -22,8 +23,7 @@ use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, StaleId, UdpId};
 use crate::stack::interface::Ready;
 use crate::stack::ip;
-use crate::stack::net::Net;
-use crate::stack::packet::{Flow, Fragmenting, OwnedPacket, Waiter};
+use crate::stack::packet::{Flow, Fragmenting, Waiter};
 use crate::stack::path::Route;
 use crate::stack::tuple::{InUse, Tuple, is_link_local};
 use crate::stack::{Call, Stack};
@@ -435,15 +435,4 @@ impl UdpSocket {
             .ready
             .push(Ready::Udp(id.index()));
     }
-}
-
-/// A datagram that outlives its socket.
-fn owned(socket: &UdpSocket, route: &Route, pending: Pending, net: &Net) -> OwnedPacket {
-    let flow = flow_of(socket, route, pending.to, net);
-    let mut header = [0; udp::HEADER_LEN];
-    udp::Fields::new(socket.local.port(), pending.to.port()).emit(pending.data.len(), &mut header);
-    let mut packet = OwnedPacket::new(flow, Protocol::UDP, &header, pending.data);
-    packet.segment = pending.segment;
-    packet.fragmenting = socket.options.dont_fragment.fragmenting();
-    packet
 }

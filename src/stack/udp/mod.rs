@@ -12,6 +12,7 @@
 //! | `multicast` | how a socket sends to groups, and the errors of being in them |
 //! | `groups` | the calls by which a socket is in groups |
 //! | `to_many` | datagrams that several sockets hear |
+//! | `orphans` | datagrams that wait without their socket |
 
 mod calls;
 mod datagrams;
@@ -19,11 +20,13 @@ mod ends;
 mod gone;
 mod groups;
 mod multicast;
+mod orphans;
 mod socket;
 mod to_many;
 
 pub(super) use datagrams::checked;
 pub use multicast::{GroupError, MulticastOptions};
+pub(super) use orphans::split_first;
 #[cfg(test)]
 pub(super) use socket::OVERHEAD;
 pub(super) use socket::UdpSockets;
