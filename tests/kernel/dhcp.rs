@@ -190,10 +190,10 @@ fn beyond(host: &Host) {
         .unwrap();
 }
 
-/// T1 by the server's word; the connection, the address and all else stay.
+/// T1 by the server's word, which is later than the address is usable; the connection, the address and all else stay.
 fn renewal() {
     let tap = tap();
-    let more = ["--dhcp-option=option:T1,5"];
+    let more = ["--dhcp-option=option:T1,12"];
     let _server = Dnsmasq::start("renewal", "10.7.0.50,10.7.0.60", &more);
     let host = builder(tap).dhcp().spawn().unwrap();
     let address = leased(&host);
