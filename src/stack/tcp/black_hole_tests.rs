@@ -303,7 +303,7 @@ fn one_probe_is_out_at_a_time_and_waits_after_a_loss() {
         }
         from == 0 || len <= 1300
     };
-    link.send_over(ends, 20_000_000, LONG, &mut over(10 * MS, &mut carries));
+    link.send_over(ends, 60_000_000, LONG, &mut over(10 * MS, &mut carries));
     assert!(probes.len() >= 3, "{probes:?}");
     for pair in probes.windows(2) {
         assert!(pair[1] - pair[0] >= Duration::from_secs(1), "{probes:?}");

@@ -227,10 +227,8 @@ fn what_means_nobody_stays_off_the_wire() {
     let mut rig = Rig::with(gateways);
     for to in [
         "0.1.2.3",
-        "127.0.0.2",
         "240.0.0.1",
         "::",
-        "::1",
         "::ffff:10.0.0.2",
         "ff00::1",
         "ff01::1",

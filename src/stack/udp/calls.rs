@@ -9,11 +9,12 @@ use core::num::NonZeroU16;
 use bytes::Bytes;
 
 use super::Around;
+use super::charges::charge;
 use super::ends::{flow_of, route_for, scope_for, source_for};
 use super::orphans::owned;
 use super::socket::{
     BindError, ConnectUdpError, Datagram, DontFragment, Pending, RecvError, SendError, UdpOptions,
-    UdpSocket, charge,
+    UdpSocket,
 };
 use crate::base::Instant;
 use crate::link::{MAX_IP_LEN, SegmentKind};

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `socket` | a socket, its options and queues, and the errors of its calls |
 //! | `calls` | the user's calls |
+//! | `charges` | what datagrams that wait are charged |
 //! | `datagrams` | datagrams in and out, and errors about them |
 //! | `ends` | between which addresses a socket speaks |
 //! | `gone` | sockets whose address was taken away |
@@ -15,6 +16,7 @@
 //! | `orphans` | datagrams that wait without their socket |
 
 mod calls;
+mod charges;
 mod datagrams;
 mod ends;
 mod gone;
@@ -24,14 +26,14 @@ mod orphans;
 mod socket;
 mod to_many;
 
+#[cfg(test)]
+pub(super) use charges::OVERHEAD;
+#[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
+pub(crate) use charges::charge_received;
 pub(super) use datagrams::checked;
 pub use multicast::{GroupError, MulticastOptions};
 pub(super) use orphans::split_first;
-#[cfg(test)]
-pub(super) use socket::OVERHEAD;
 pub(super) use socket::UdpSockets;
-#[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
-pub(crate) use socket::charge_received;
 pub use socket::{
     BindError, ConnectUdpError, Datagram, DontFragment, RecvError, SendError, UdpOptions,
 };
