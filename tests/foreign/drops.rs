@@ -447,6 +447,7 @@ const ROWS: &[Row] = rows! {
         Rig::new,
     );
     UdpChecksum: "over IPv6 without a checksum", Frames(|| vec![six(17, 64, &udp(7, b"x"))], Rig::new);
+    DhcpIgnored: "it takes a client of the stack's own that waits for an answer", Never;
     UdpNoSocket: "to a port where nobody is", Frames(|| vec![four(17, &udp(7, b"x"), |_| {})], Rig::new);
     UdpBufferFull: "two datagrams, and room for one", Frames(
         || vec![four(17, &udp(7, &[0; 100]), |_| {}); 2],

@@ -58,30 +58,35 @@ pub(super) struct Narrow {
 /// The words of a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Burst {
-    began: Instant,
+    /// When the first came, in milliseconds modulo 2^32: each connection has one of these.
+    began: u32,
     words: u8,
 }
 
 impl Burst {
-    pub(super) const NONE: Self = Self {
-        began: Instant::ZERO,
-        words: 0,
-    };
+    pub(super) const NONE: Self = Self { began: 0, words: 0 };
 
     /// Were there so many that nothing more is believed for a moment?
     pub(super) fn is_enough(&self, now: Instant) -> bool {
-        self.words >= BURST_WORDS && now.since(self.began) < BURST
+        self.words >= BURST_WORDS && self.goes_on(now)
     }
 
     pub(super) fn note(&mut self, now: Instant) {
-        if self.words == 0 || now.since(self.began) >= BURST {
-            *self = Self {
-                began: now,
-                words: 0,
-            };
+        if self.words == 0 || !self.goes_on(now) {
+            let began = millis(now);
+            *self = Self { began, words: 0 };
         }
         self.words = self.words.saturating_add(1);
     }
+
+    fn goes_on(&self, now: Instant) -> bool {
+        Duration::from_millis(millis(now).wrapping_sub(self.began).into()) < BURST
+    }
+}
+
+fn millis(now: Instant) -> u32 {
+    let millis = now.as_nanos() / 1_000_000;
+    u32::try_from(millis & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 /// The narrow ones.
