@@ -160,11 +160,22 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
     pub(crate) fn bound(&self, on: InterfaceId, ip: IpAddr, port: u16) -> Option<B> {
         let claims = self.ports.get(&port)?;
         let zone = if is_link_local(ip) { on.scope() } else { 0 };
+        // What comes from within was sent to an address of ours, whichever link that is of.
+        let within = zone != 0 && on == InterfaceId::LOOPBACK;
+        let own = |bound| match bound {
+            Bound::One(own, of) => own == ip && (of == zone || within),
+            Bound::AnyV4 | Bound::AnyV6 => false,
+        };
         // Of those that share it the last: Linux finds the newest first.
-        let find = |wanted| claims.iter().rev().find(|claim| claim.bound == wanted);
-        find(Bound::One(ip, zone))
-            .or_else(|| find(Bound::any(ip)))
-            .map(|claim| claim.owner)
+        let mut newest = claims.iter().rev();
+        let one = newest.find(|claim| own(claim.bound));
+        let any = || {
+            claims
+                .iter()
+                .rev()
+                .find(|claim| claim.bound == Bound::any(ip))
+        };
+        one.or_else(any).map(|claim| claim.owner)
     }
 
     /// All that take what comes to this group or broadcast address, in the order in which they were bound.

@@ -152,7 +152,7 @@ impl Net {
         on: InterfaceId,
         new: NewAddress,
     ) -> Result<(), AddressError> {
-        let interface = self.interfaces.get(on.index());
+        let interface = self.interfaces.added(on.index());
         let interface = interface.ok_or(AddressError::Interface(on))?;
         interface.check_address(new.cidr)?;
         let broadcasts = new.cidr.broadcasts().into_iter().flatten();
@@ -196,7 +196,7 @@ impl Net {
         on: InterfaceId,
         own: IpAddr,
     ) -> Result<Cidr, AddressError> {
-        let interface = self.interfaces.get_mut(on.index());
+        let interface = self.interfaces.added_mut(on.index());
         let interface = interface.ok_or(AddressError::Interface(on))?;
         let gone = interface.addresses.remove(own);
         let gone = gone.ok_or(AddressError::NotThere(own))?;
@@ -227,7 +227,7 @@ impl Net {
         preferred_until: Instant,
         valid_until: Instant,
     ) -> Result<(), AddressError> {
-        let interface = self.interfaces.get_mut(on.index());
+        let interface = self.interfaces.added_mut(on.index());
         let interface = interface.ok_or(AddressError::Interface(on))?;
         let addresses = &mut interface.addresses;
         if addresses.state(own).is_none() {

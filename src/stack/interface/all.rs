@@ -43,7 +43,16 @@ impl Interfaces {
         self.added.push(interface);
     }
 
-    /// The one at `index`, if it was added.
+    /// The one at `index`, if it was added: what users may change, the one to ourselves is as it is.
+    pub(crate) fn added(&self, index: usize) -> Option<&Interface> {
+        self.added.get(index)
+    }
+
+    pub(crate) fn added_mut(&mut self, index: usize) -> Option<&mut Interface> {
+        self.added.get_mut(index)
+    }
+
+    /// The one at `index`, if it was added, or is the one to ourselves.
     pub(crate) fn get(&self, index: usize) -> Option<&Interface> {
         self.added.get(index).or_else(|| self.loopback_at(index))
     }

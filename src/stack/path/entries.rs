@@ -64,7 +64,7 @@ impl Net {
             origin,
             preference,
         } = route;
-        let interface = self.interfaces.get(on.index());
+        let interface = self.interfaces.added(on.index());
         let interface = interface.ok_or(RouteChangeError::Interface(on))?;
         if let Some(via) = via {
             let ours = interface.addresses.is_held(via);

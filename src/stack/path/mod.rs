@@ -315,7 +315,10 @@ impl Net {
             ..
         } = *path;
         let mut lost = false;
-        if !is_on_link_only(flow.dst) {
+        if on == InterfaceId::LOOPBACK {
+            // No route leads there: it is ours, or was.
+            lost = self.route_within(flow.dst, Some(on)).is_none();
+        } else if !is_on_link_only(flow.dst) {
             match self.paths.routes.lookup_again(flow.dst, on) {
                 Some((_, hop)) => flow.next_hop = self.paths.first_hop(on, flow.dst, hop),
                 None => lost = true,

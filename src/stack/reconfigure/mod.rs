@@ -194,7 +194,7 @@ impl Stack {
     }
 
     fn change_link(&mut self, now: Instant, on: InterfaceId, up: bool) -> Result<(), LinkError> {
-        let interface = self.net.interfaces.get_mut(on.index());
+        let interface = self.net.interfaces.added_mut(on.index());
         let interface = interface.ok_or(LinkError::Interface(on))?;
         if !interface.line.set_up(up) {
             return Ok(());
@@ -251,7 +251,7 @@ impl Net {
         on: InterfaceId,
         mtu: usize,
     ) -> Result<(), LinkError> {
-        let interface = self.interfaces.get_mut(on.index());
+        let interface = self.interfaces.added_mut(on.index());
         let interface = interface.ok_or(LinkError::Interface(on))?;
         let least = match mtu {
             MIN_MTU_V6.. => MIN_MTU,

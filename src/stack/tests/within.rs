@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::tcp::TcpOptions;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddrV6};
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -257,4 +257,164 @@ fn a_loopback_source_never_leaves() {
     let opened = rig.stack.tcp_connect(rig.now, to, from, options);
     assert!(opened.is_err(), "{opened:?}");
     assert!(rig.drain().is_empty());
+}
+
+/// What came of a change of routes, of the MTU or of a gateway is another way for others: within there is one, as long as the
+/// address is ours.
+#[test]
+fn a_change_of_routes_leaves_connections_within_alone() {
+    for at in ["127.0.0.1:80", "10.0.0.1:80", "[::1]:80", "[fd00::1]:80"] {
+        let mut rig = Rig::new();
+        let listener = rig.stack.tcp_listen(addr(at), ListenOptions::default());
+        let opened = rig
+            .stack
+            .tcp_connect(rig.now, addr(at), None, TcpOptions::default());
+        let (listener, client) = (listener.unwrap(), opened.unwrap());
+        rig.advance(Duration::ZERO);
+        let server = rig.stack.tcp_accept(rig.now, listener).unwrap();
+        let to = "192.0.2.0/24".parse().unwrap();
+        let added = rig.stack.add_route(rig.now, rig.on, to, Some(PEER.into()));
+        added.unwrap();
+        rig.stack.tcp_write(rig.now, client, b"text").unwrap();
+        rig.advance(Duration::ZERO);
+        let read = rig.stack.tcp_read_chunk(rig.now, server, 100);
+        assert_eq!(read.unwrap(), &b"text"[..], "{at}");
+        assert_eq!(rig.drops(DropReason::NoRoute), 0, "{at}");
+    }
+}
+
+/// Covers: ADR-7. A link-local address of ours is reached from within as from its link.
+#[test]
+fn a_link_local_address_is_reached_from_within() {
+    let own = "[fe80::7%1]";
+    let mut rig = Rig::with(|config| config.address("fe80::7/64".parse().unwrap()));
+    let at = |port: u16| {
+        let ip: Ipv6Addr = "fe80::7".parse().unwrap();
+        SocketAddr::V6(SocketAddrV6::new(ip, port, 0, rig.on.scope()))
+    };
+    let (tcp, udp, client) = (at(80), at(7), at(0));
+    let listener = rig.stack.tcp_listen(tcp, ListenOptions::default());
+    let opened = rig
+        .stack
+        .tcp_connect(rig.now, tcp, None, TcpOptions::default());
+    let (listener, opened) = (listener.unwrap(), opened.unwrap());
+    rig.advance(Duration::ZERO);
+    assert!(rig.stack.tcp_accept(rig.now, listener).is_ok(), "{own}");
+    assert!(rig.stack.tcp_failure(opened).unwrap().is_none());
+    let server = rig.stack.udp_bind(udp, UdpOptions::new()).unwrap();
+    for from in [client, addr("[::]:0")] {
+        let socket = rig.stack.udp_bind(from, UdpOptions::new()).unwrap();
+        for connected in [false, true] {
+            if connected {
+                rig.stack.udp_connect(socket, udp).unwrap();
+            }
+            let to = (!connected).then_some(udp);
+            rig.stack
+                .udp_send_to(rig.now, socket, to, b"question")
+                .unwrap();
+            rig.advance(Duration::ZERO);
+            let got = rig.stack.udp_recv(server).unwrap();
+            let answered = rig
+                .stack
+                .udp_send_to(rig.now, server, Some(got.from), b"answer");
+            answered.unwrap();
+            rig.advance(Duration::ZERO);
+            let got = rig.stack.udp_recv(socket).unwrap();
+            assert_eq!(got.data, b"answer"[..], "{from} {connected}");
+        }
+    }
+    assert!(rig.drain().is_empty(), "nothing leaves");
+}
+
+/// The interface to ourselves is as it is: nobody adds to it, or takes away.
+#[test]
+fn the_loopback_is_not_changed() {
+    use crate::stack::{AddressError, AddressOptions, GroupError, LinkError, RouteChangeError};
+    let mut rig = Rig::new();
+    let (on, now) = (InterfaceId::LOOPBACK, rig.now);
+    let own: IpAddr = "127.0.0.1".parse().unwrap();
+    let net = "10.9.0.1/24".parse().unwrap();
+    let stack = &mut rig.stack;
+    let refused = Err(AddressError::Interface(on));
+    let options = AddressOptions::default();
+    assert_eq!(stack.add_address(now, on, net, options), refused);
+    assert_eq!(stack.remove_address(now, on, own), refused);
+    assert_eq!(stack.set_lifetimes(now, on, own, None, None), refused);
+    let refused = Err(RouteChangeError::Interface(on));
+    assert_eq!(stack.add_route(now, on, net, None), refused);
+    assert_eq!(stack.remove_route(now, on, net, None), refused);
+    assert_eq!(stack.add_gateway(now, on, PEER.into()), refused);
+    assert_eq!(
+        stack.set_link(now, on, false),
+        Err(LinkError::Interface(on))
+    );
+    assert_eq!(stack.set_mtu(now, on, 1500), Err(LinkError::Interface(on)));
+    let group: IpAddr = "239.0.0.1".parse().unwrap();
+    let socket = stack
+        .udp_bind(addr("0.0.0.0:7"), UdpOptions::new())
+        .unwrap();
+    let joined = stack.udp_join(now, socket, group, Some(on), None);
+    assert_eq!(joined, Err(GroupError::Interface(group)));
+}
+
+/// RFC 9293 §3.5, Figure 7: one that opens to its own endpoint opens from both sides at once, and is both ends.
+///
+/// Covers: TCP-11.
+#[test]
+fn a_connection_to_its_own_endpoint() {
+    let mut alone = Alone::new();
+    let own = addr("127.0.0.1:5000");
+    let opened = alone
+        .stack
+        .tcp_connect(alone.now, own, Some(own), TcpOptions::default());
+    let id = opened.unwrap();
+    alone.settle();
+    let text: Vec<u8> = (0..300_000u32).map(|n| (n % 251) as u8).collect();
+    let (mut rest, mut got) = (&text[..], Vec::new());
+    for _ in 0..1000 {
+        alone.pump((id, &mut rest), (id, &mut got));
+        alone.now = alone.now + Duration::from_micros(1);
+    }
+    assert!(got == text, "{} of {}", got.len(), text.len());
+    alone
+        .stack
+        .tcp_shutdown(alone.now, id, Shutdown::Write)
+        .unwrap();
+    alone.settle();
+    alone.stack.tcp_close(alone.now, id);
+    alone.settle();
+    let left = (
+        alone.stack.tcp_open_count(),
+        alone.stack.tcp_time_wait_count(),
+    );
+    assert_eq!(left, (0, 1));
+    let before = alone.stack.counters().rx_frames;
+    alone.settle();
+    assert_eq!(alone.stack.counters().rx_frames, before, "it is silent");
+}
+
+/// docs/limits.md: who floods himself fills his own receive buffer, and what finds no room there is counted.
+#[test]
+fn a_flood_to_a_socket_that_nobody_reads() {
+    let mut alone = Alone::new();
+    let own = addr("127.0.0.1:7");
+    let id = alone.stack.udp_bind(own, UdpOptions::new()).unwrap();
+    for _ in 0..10_000 {
+        if alone
+            .stack
+            .udp_send_to(alone.now, id, Some(own), &[0; 1000])
+            .is_err()
+        {
+            alone.settle();
+        }
+    }
+    alone.settle();
+    let counters = alone.stack.counters();
+    let full = counters.drops.get(DropReason::UdpBufferFull);
+    assert_eq!(counters.drops.total(), full, "nothing else is dropped");
+    assert_eq!(
+        counters.udp_datagrams_received + full,
+        counters.udp_datagrams_sent
+    );
+    assert!(counters.udp_datagrams_received <= 212_992 / 1128);
 }

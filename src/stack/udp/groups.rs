@@ -203,7 +203,7 @@ impl Stack {
         }
         let only = self.net.interfaces.only().map(|one| one.id);
         let on = on.or(socket.options.multicast.interface).or(only);
-        let found = on.and_then(|on| self.net.interfaces.get_mut(on.index()));
+        let found = on.and_then(|on| self.net.interfaces.added_mut(on.index()));
         let interface = found.ok_or(GroupError::Interface(group))?;
         let members = &mut interface.groups.members;
         let old = members.get(group).and_then(|group| group.of(id)).cloned();
