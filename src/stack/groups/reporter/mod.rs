@@ -130,7 +130,14 @@ impl Reporter {
         if self.version != Version::Full {
             return self.changed_for_older(group, old.is_nothing(), new.is_nothing());
         }
+        if new.is_nothing() {
+            // Nobody is left to answer for: who comes and goes leaves nothing behind.
+            self.set_due(group, None);
+        }
         let pending = self.pending.entry(group).or_default();
+        if new.is_nothing() {
+            pending.asked.clear();
+        }
         if old.mode == new.mode {
             let changed = old.sources.symmetric_difference(&new.sources);
             let robustness = self.robustness;

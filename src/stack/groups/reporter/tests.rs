@@ -421,3 +421,17 @@ fn sources_that_are_too_many_are_told_as_a_list() {
     let pending = &reporter.pending[&at(1)];
     assert_eq!((pending.modes, pending.sources.len()), (ROBUSTNESS, 0));
 }
+
+/// Who comes and goes while a router asks with all the time in the world leaves nothing to answer for.
+#[test]
+fn nothing_is_kept_of_a_group_that_was_left() {
+    let mut rig = Rig::new(1);
+    for group in 0..200 {
+        rig.join(group);
+        rig.query(Version::Full, 3_000_000, Some(group), &[7]);
+        rig.leave(group);
+    }
+    rig.told(10_000);
+    let reporter = rig.members.v4.reporter();
+    assert_eq!((reporter.pending.len(), reporter.due.len()), (0, 0));
+}
