@@ -24,7 +24,8 @@ use crate::base::{Instant, Random, Seed, nanos};
 /// - calls [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) says;
 /// - after each of these sends what [`poll_transmit`](Self::poll_transmit) has, until it has nothing more, and then
 ///   does what [`poll_event`](Self::poll_event) tells, in this order: what gives an address back still leaves from it;
-///   and once more, as what extends a lease waits until its address was told.
+///   and once more, as what extends a lease waits until its address was told;
+/// - says [`set_probing`](Self::set_probing) as long as the address is probed for, and nothing may leave from it.
 ///
 /// Messages go from UDP port 68 ([`CLIENT_PORT`](super::CLIENT_PORT)) to port 67
 /// ([`SERVER_PORT`](super::SERVER_PORT)). Answers must be taken before the interface has an address: they come to
@@ -118,6 +119,8 @@ pub(super) struct Held {
     pub(super) renew_at: Instant,
     pub(super) rebind_at: Instant,
     pub(super) expires_at: Instant,
+    /// Is its address not in use yet, for it is probed for?
+    pub(super) probing: bool,
 }
 
 impl Client {
@@ -205,6 +208,17 @@ impl Client {
         self.wait(now, wait.max(self.config.decline_wait), false);
     }
 
+    /// The address that is held is probed for (RFC 5227 §2.1.1), or is so no more. Meanwhile nothing may leave from it, and what
+    /// extends the lease waits. Does nothing unless `address` is the one that is held; who does not probe need not call it.
+    pub fn set_probing(&mut self, now: Instant, address: Ipv4Addr, probing: bool) {
+        self.advance(now);
+        if let Some(held) = &mut self.held
+            && held.lease.address == address
+        {
+            held.probing = probing;
+        }
+    }
+
     /// Gives the address back (RFC 2131 §3.1, DHCPRELEASE) and stops. What is to be sent is sent from the address, so
     /// before the event is heeded. Without a lease it only stops.
     pub fn release(&mut self, now: Instant) {
@@ -287,10 +301,11 @@ impl Client {
     /// To BOUND: `lease`, asked for at `sent`, is held until its end.
     pub(super) fn bind(&mut self, sent: Instant, lease: Lease) {
         let at = |after: Option<Duration>| after.map_or(Instant::FAR_FUTURE, |after| sent + after);
-        let extended = self
-            .lease()
-            .is_some_and(|held| held.address == lease.address);
+        let before = self.held.as_ref();
+        let before = before.filter(|held| held.lease.address == lease.address);
+        let (extended, probing) = (before.is_some(), before.is_some_and(|held| held.probing));
         self.held = Some(Held {
+            probing,
             renew_at: at(lease.renew_after),
             rebind_at: at(lease.rebind_after),
             expires_at: at(lease.lease_time),

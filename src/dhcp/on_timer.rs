@@ -22,7 +22,11 @@ impl Client {
         let held = self.held.as_ref();
         let held_until = held.map_or(Instant::FAR_FUTURE, |held| held.expires_at);
         let rebind_at = held.map_or(Instant::FAR_FUTURE, |held| held.rebind_at);
+        let probing = held.is_some_and(|held| held.probing);
         let next = match &self.phase {
+            // They wait for their address.
+            Phase::Renewing { .. } if probing => rebind_at,
+            Phase::Rebinding { .. } if probing => Instant::FAR_FUTURE,
             Phase::Stopped => Instant::FAR_FUTURE,
             Phase::Waiting { until, .. } => *until,
             Phase::Selecting { exchange, .. }

@@ -35,6 +35,8 @@ impl Client {
             return Some(parting);
         }
         self.note_silence(now);
+        // It would leave from an address that the user has not added, or not probed for.
+        let waits = self.news.is_bound_untold() || self.held.as_ref().is_some_and(|h| h.probing);
         let Self {
             phase,
             config,
@@ -54,10 +56,7 @@ impl Client {
             {
                 return None;
             }
-            // It would leave from an address that the user has not added.
-            Phase::Renewing { .. } | Phase::Rebinding { .. } if self.news.is_bound_untold() => {
-                return None;
-            }
+            Phase::Renewing { .. } | Phase::Rebinding { .. } if waits => return None,
             // RFC 2131 §4.4.1: the REQUEST has the secs of the DISCOVER that was answered.
             Phase::Requesting { exchange, .. } => exchange.on_sent(now, config, random),
             Phase::Selecting { exchange, .. } | Phase::Rebooting { exchange, .. } => {

@@ -9,6 +9,7 @@ use super::used::Used;
 use super::{Dhcp, DhcpOptions};
 use crate::base::{DropReason, Instant, MacAddr, Protocol, Seed};
 use crate::dhcp::{CLIENT_PORT, Event, Lease, SERVER_PORT, Transmit};
+use crate::stack::address::AddressState;
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::{Class, Frame, Outgoing};
 use crate::stack::net::Net;
@@ -73,6 +74,23 @@ impl Net {
         }
     }
 
+    /// An address is in use: what extends a lease may leave from it.
+    pub(in crate::stack) fn on_dhcp_usable(&mut self, now: Instant, on: InterfaceId, own: IpAddr) {
+        if let IpAddr::V4(own) = own {
+            self.with_dhcp(now, on, |dhcp| dhcp.client.set_probing(now, own, false));
+        }
+    }
+
+    /// An address was taken away: if it is the one of the lease, and nobody but the user did it, the lease is given back.
+    pub(in crate::stack) fn on_dhcp_gone(&mut self, now: Instant, on: InterfaceId, own: IpAddr) {
+        let interface = &self.interfaces[on.index()];
+        let leased = interface.dhcp.as_ref().and_then(|dhcp| dhcp.client.lease());
+        let leased = leased.is_some_and(|lease| IpAddr::V4(lease.address) == own);
+        if leased && interface.addresses.get(own).is_none() {
+            self.with_dhcp(now, on, |dhcp| dhcp.client.release(now));
+        }
+    }
+
     /// The link is up again, perhaps another one.
     pub(in crate::stack) fn on_dhcp_link_up(&mut self, now: Instant, on: InterfaceId) {
         self.with_dhcp(now, on, |dhcp| dhcp.client.handle_link_up(now));
@@ -99,7 +117,10 @@ impl Net {
         let next_hop = if destination.is_broadcast() {
             Some(dst)
         } else {
-            self.route(dst, Some(on)).ok().map(|route| route.next_hop)
+            let route = self.route(dst, Some(on)).ok();
+            // Without an address there is no way, but its station is known.
+            let direct = || known.map(|_| dst);
+            route.map(|route| route.next_hop).or_else(direct)
         };
         let Some(next_hop) = next_hop else {
             self.counters.drops.count(DropReason::NoRoute);
@@ -173,7 +194,16 @@ impl Dhcp {
     /// Uses a lease; what the one before it brought and this one does not goes.
     fn take_up(&mut self, net: &mut Net, now: Instant, on: InterfaceId, lease: &Lease) {
         let before = self.used.take();
-        let used = Used::take_up(lease, before, &self.options, (net, now, on));
+        let used = Used::take_up(lease, before, &self.options, (&mut *net, now, on));
         self.used = Some(used);
+        let addresses = &net.interfaces[on.index()].addresses;
+        match addresses.state(lease.address.into()) {
+            Some(AddressState::Preferred | AddressState::Deprecated) => {}
+            Some(AddressState::Tentative) => self.client.set_probing(now, lease.address, true),
+            // It is a gateway's, say, or another station's: the server has to know.
+            Some(AddressState::Duplicate) | None => {
+                self.client.handle_conflict(now, lease.address);
+            }
+        }
     }
 }

@@ -19,8 +19,18 @@ pub(super) struct Used {
     cidr: Cidr,
     /// In the server's order.
     routes: Vec<(Cidr, Option<IpAddr>)>,
-    /// The MTU that the lease says, and the one that was there before.
-    mtu: Option<(usize, usize)>,
+    mtu: Option<UsedMtu>,
+}
+
+/// An MTU that a lease brought, bytes.
+#[derive(Clone, Copy, Debug)]
+struct UsedMtu {
+    /// What the lease says.
+    said: usize,
+    /// What it came to.
+    set: usize,
+    /// What was there before.
+    before: usize,
 }
 
 impl Used {
@@ -40,7 +50,7 @@ impl Used {
             used.replace_routes(net, on, routes);
         }
         let mtu = lease.mtu.filter(|_| options.use_mtu).map(usize::from);
-        if mtu != used.mtu.map(|(said, _)| said) {
+        if mtu != used.mtu.map(|ours| ours.said) {
             used.replace_mtu(net, on, mtu);
         }
         used
@@ -116,8 +126,12 @@ impl Used {
 
     fn replace_mtu(&mut self, net: &mut Net, on: InterfaceId, mtu: Option<usize>) {
         let interface = &net.interfaces[on.index()];
-        let before = self.mtu.map(|(_, before)| before);
-        let before = before.unwrap_or_else(|| interface.mtu());
+        let there = interface.mtu();
+        let before = match self.mtu {
+            Some(ours) if ours.set == there => ours.before,
+            // None of ours, or the user's since.
+            _ => there,
+        };
         let wanted = match mtu {
             // No more than the device's, and 1280 at least where there is IPv6.
             Some(mtu) => mtu
@@ -127,6 +141,10 @@ impl Used {
         };
         // Nothing that is refused: it is within the bounds.
         let _ = net.change_mtu(on, wanted);
-        self.mtu = mtu.map(|mtu| (mtu, before));
+        self.mtu = mtu.map(|said| UsedMtu {
+            said,
+            set: wanted,
+            before,
+        });
     }
 }

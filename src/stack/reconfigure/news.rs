@@ -35,11 +35,12 @@ impl Stack {
                 self.net.on_dhcp_conflict(now, on, cidr.address());
             }
             AddressEvent::Duplicate(_) => self.net.on_formed_duplicate(now, on, cidr.address()),
-            AddressEvent::Gone => self.net.on_formed_gone(on, cidr.address()),
-            AddressEvent::Usable
-            | AddressEvent::Conflict(_)
-            | AddressEvent::Insisted
-            | AddressEvent::Deprecated => {}
+            AddressEvent::Gone => {
+                self.net.on_formed_gone(on, cidr.address());
+                self.net.on_dhcp_gone(now, on, cidr.address());
+            }
+            AddressEvent::Usable => self.net.on_dhcp_usable(now, on, cidr.address()),
+            AddressEvent::Conflict(_) | AddressEvent::Insisted | AddressEvent::Deprecated => {}
         }
     }
 

@@ -556,6 +556,80 @@ fn the_mtu_of_a_lease() {
     }
 }
 
+/// T1 comes while the address is still probed for: what asks for more waits until it may leave from there, and no longer.
+///
+/// Covers: DHC-12, ACD-1.
+#[test]
+fn a_renewal_waits_for_the_end_of_probing() {
+    let options = DhcpOptions::new().client_with(|client| {
+        client.min_lease = Duration::from_secs(4);
+    });
+    let mut rig = rig_with(options);
+    grant(&mut rig, |m| {
+        let m = m.number(code::RENEWAL_TIME, 2);
+        m.number(code::REBINDING_TIME, 900)
+    });
+    let begin = rig.now;
+    for _ in 0..80 {
+        rig.advance(Duration::from_millis(100));
+        let frames = rig.drain();
+        if addresses(&rig)[0].1 == AddressState::Tentative {
+            assert!(frames.iter().all(|frame| frame.arp().is_probe()));
+            continue;
+        }
+        let asks = |frame: &Seen| {
+            let arp = frame.arp();
+            (arp.target, arp.sender) == (PEER, GIVEN)
+        };
+        assert!(rig.now > begin + Duration::from_secs(2), "T1 came before");
+        assert!(
+            frames.iter().any(asks),
+            "the server is asked for: {frames:?}"
+        );
+        assert_eq!(rig.drops(DropReason::IpTentative), 0);
+        return;
+    }
+    panic!("never in use: {:?}", addresses(&rig));
+}
+
+/// Whoever takes a leased address away gives the lease back.
+#[test]
+fn a_leased_address_that_the_user_takes_away_is_given_back() {
+    let mut rig = bound();
+    let own = IpAddr::V4(GIVEN);
+    rig.stack.remove_address(rig.now, rig.on, own).unwrap();
+    assert_eq!(said(&mut rig).kind(), MessageType::RELEASE);
+    assert!(rig.stack.lease(rig.on).is_none());
+    assert_eq!(rig.stack.routes(rig.on).count(), 0);
+    let told = changes(&mut rig);
+    let lost = Change::LeaseLost(GIVEN, LossReason::Released);
+    assert!(told.contains(&lost), "{told:?}");
+    rig.advance(Duration::from_secs(u64::from(LEASE)));
+    assert!(rig.drain().is_empty(), "nothing is asked for");
+}
+
+/// A lease of what cannot be ours is declined, for the server has to know; here a gateway's address.
+#[test]
+fn an_address_that_cannot_be_used_is_declined() {
+    let config = interface(DhcpOptions::new()).gateway(GIVEN.into());
+    let mut rig = Rig::bare(Config::new(Seed::from_number(1)), config);
+    grant(&mut rig, routed);
+    assert_eq!(said(&mut rig).kind(), MessageType::DECLINE);
+    assert!(addresses(&rig).is_empty() && rig.stack.lease(rig.on).is_none());
+    rig.advance(Duration::from_secs(9));
+    assert!(rig.drain().is_empty());
+}
+
+/// What the user has set since stays when the lease goes.
+#[test]
+fn the_users_mtu_outlives_a_lease() {
+    let mut rig = bound_with(|m| m.option(code::INTERFACE_MTU, &1400_u16.to_be_bytes()));
+    assert_eq!(mtu(&rig), 1400);
+    rig.stack.set_mtu(rig.now, rig.on, 1300).unwrap();
+    rig.stack.dhcp_release(rig.now, rig.on).unwrap();
+    assert_eq!(mtu(&rig), 1300);
+}
+
 /// The interface was given the address too: it stays when the lease goes.
 #[test]
 fn an_address_that_was_given_as_well() {
