@@ -174,7 +174,7 @@ pub(crate) struct Wheel {
     occupied: [u64; LEVELS],
     /// Levels with an occupied bucket, a bit each.
     levels: u16,
-    /// No bucket comes earlier: what is asked far more often than one comes.
+    /// When the first bucket comes, and [`NEVER`] without one: what is asked far more often than one comes.
     soonest: Instant,
     /// Nodes that are [`Place::Moved`].
     moved: Vec<TimerKey>,
@@ -237,11 +237,12 @@ impl Wheel {
 
     /// When to call [`next_expired`](Self::next_expired) next: not later than the earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let moved = (!self.moved.is_empty()).then_some(self.until);
-        self.firsts()
-            .map(|bucket| self.buckets[bucket].least)
-            .chain(moved)
-            .min()
+        let next = if self.moved.is_empty() {
+            self.soonest
+        } else {
+            self.soonest.min(self.until)
+        };
+        (next != NEVER).then_some(next)
     }
 
     /// Takes one key whose deadline is not after `now`; its deadline is cleared. Each step, one key or
@@ -288,11 +289,7 @@ impl Wheel {
     fn pop_come(&mut self) -> Option<TimerKey> {
         let has_come = |bucket: &Bucket| bucket.head.is_some() && bucket.least <= self.until;
         if !has_come(&self.buckets[self.open]) {
-            let earliest = self
-                .firsts()
-                .min_by_key(|&bucket| self.buckets[bucket].least);
-            self.soonest = earliest.map_or(NEVER, |bucket| self.buckets[bucket].least);
-            let earliest = earliest?;
+            let earliest = self.earliest()?;
             if !has_come(&self.buckets[earliest]) {
                 return None;
             }
@@ -312,6 +309,12 @@ impl Wheel {
             levels &= levels - 1;
             Some(level * SLOTS + bits.trailing_zeros() as usize)
         })
+    }
+
+    /// The bucket that comes first.
+    fn earliest(&self) -> Option<usize> {
+        let firsts = self.firsts();
+        firsts.min_by_key(|&bucket| self.buckets[bucket].least)
     }
 
     fn link(&mut self, key: TimerKey, at: Instant) {
@@ -354,11 +357,15 @@ impl Wheel {
             None => self.buckets[bucket].head = next.key(),
         }
         if self.buckets[bucket].head.is_none() {
-            self.buckets[bucket].least = Instant::FAR_FUTURE;
+            let least = core::mem::replace(&mut self.buckets[bucket].least, NEVER);
             let level = bucket / SLOTS;
             self.occupied[level] &= !(1 << (bucket % SLOTS));
             if self.occupied[level] == 0 {
                 self.levels &= !(1 << level);
+            }
+            if least == self.soonest {
+                let earliest = self.earliest();
+                self.soonest = earliest.map_or(NEVER, |bucket| self.buckets[bucket].least);
             }
         }
     }
@@ -510,6 +517,8 @@ mod tests {
                         }
                     }
                 }
+                let least = wheel.buckets.iter().map(|bucket| bucket.least).min();
+                prop_assert_eq!(Some(wheel.soonest), least, "of all buckets");
                 let next = wheel.next_deadline();
                 match model.values().min() {
                     Some(&least) => prop_assert!(next.is_some_and(|at| at <= least)),
