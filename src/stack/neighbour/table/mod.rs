@@ -221,12 +221,17 @@ impl Neighbours {
     /// A higher layer saw the neighbour answer (RFC 4861 §7.3.1): a new ACK of our data.
     pub(crate) fn confirm(&mut self, now: Instant, timers: &mut Wheel, key: NeighbourKey) {
         let fresh = self.reachable(now, key.0);
-        if let Some((id, entry)) = self.find(key)
-            && !matches!(entry.state, State::Incomplete { .. })
-        {
-            entry.state = fresh;
-            entry.proven = true;
-            timers.set(timer(id), None);
+        let Some((id, entry)) = self.find(key) else {
+            return;
+        };
+        match core::mem::replace(&mut entry.state, fresh) {
+            State::Incomplete { tries } => entry.state = State::Incomplete { tries },
+            // As nearly each time: its timer does not run.
+            State::Reachable { .. } => entry.proven = true,
+            State::Stale | State::Delay | State::Probe { .. } => {
+                entry.proven = true;
+                timers.set(timer(id), None);
+            }
         }
     }
 
