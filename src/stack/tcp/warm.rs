@@ -38,6 +38,14 @@ const SPAN: u64 = 512 << 10;
 /// The same for its large slices. Far above a window, or flows that move would be copied for.
 const LARGE_SPAN: u64 = 8 << 20;
 
+/// The span of the line for these slices.
+const fn span_of(reach: Reach) -> u64 {
+    match reach {
+        Reach::Small => SPAN,
+        Reach::All => LARGE_SPAN,
+    }
+}
+
 /// Connections of each line that are looked at in one call at most; each call adds one.
 const LOOKED_AT: usize = 8;
 
@@ -89,10 +97,43 @@ struct Pinning {
     then: Offsets,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lines {
+    /// While no more bytes of frames have come in than these, nobody has stood first in a line for long: all that
+    /// each call asks.
+    rest: u64,
     warm: VecDeque<Warm>,
     pinning: [VecDeque<Pinning>; 2],
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self {
+            rest: u64::MAX,
+            warm: VecDeque::new(),
+            pinning: Default::default(),
+        }
+    }
+}
+
+impl Lines {
+    /// Somebody stands in a line of this span from `clock` on.
+    fn expect(&mut self, clock: u64, span: u64) {
+        self.rest = self.rest.min(clock + span);
+    }
+
+    /// Who is first was looked at.
+    fn rest_anew(&mut self) {
+        let [small, all] = &self.pinning;
+        let warm = self.warm.front().map(|first| first.entered + SPAN);
+        let small = small.front().map(|first| first.entered + SPAN);
+        let all = all.front().map(|first| first.entered + LARGE_SPAN);
+        self.rest = [warm, small, all]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(u64::MAX);
+    }
 }
 
 impl Stack {
@@ -101,19 +142,7 @@ impl Stack {
     pub(super) fn look_at_lines(&mut self) {
         let clock = self.net.counters.rx_bytes;
         let lines = &self.tcp.lines;
-        let [small, all] = &lines.pinning;
-        let warm = &lines.warm;
-        if warm.len() > self.memory.most_warm()
-            || warm
-                .front()
-                .is_some_and(|first| clock - first.entered > SPAN)
-            || small
-                .front()
-                .is_some_and(|first| clock - first.entered > SPAN)
-            || all
-                .front()
-                .is_some_and(|first| clock - first.entered > LARGE_SPAN)
-        {
+        if clock > lines.rest || lines.warm.len() > self.memory.most_warm() {
             self.serve_lines(clock);
         }
     }
@@ -129,12 +158,13 @@ impl Stack {
             }
             self.cool_first(clock, crowded);
         }
-        for (reach, span) in [(Reach::Small, SPAN), (Reach::All, LARGE_SPAN)] {
+        for reach in [Reach::Small, Reach::All] {
             let first = self.tcp.lines.pinning[reach as usize].front();
-            if first.is_some_and(|first| clock - first.entered > span) {
-                self.copy_aged(clock, reach, span);
+            if first.is_some_and(|first| clock - first.entered > span_of(reach)) {
+                self.copy_aged(clock, reach);
             }
         }
+        self.tcp.lines.rest_anew();
     }
 
     /// Is there no memory for another connection, even if idle ones, a few of them, give theirs back?
@@ -161,6 +191,7 @@ impl Stack {
         if slot.standing.warmth == Warmth::Busy && !crowded {
             slot.standing.warmth = Warmth::Listed;
             line.push_back(Warm { id, entered: clock });
+            self.tcp.lines.expect(clock, SPAN);
         } else {
             slot.standing.warmth = Warmth::Cold;
             slot.connection.cool();
@@ -169,11 +200,12 @@ impl Stack {
     }
 
     /// Copies what has been in a line for longer than its span.
-    fn copy_aged(&mut self, clock: u64, reach: Reach, span: u64) {
-        let lines = &mut self.tcp.lines.pinning;
+    fn copy_aged(&mut self, clock: u64, reach: Reach) {
+        let lines = &mut self.tcp.lines;
         for _ in 0..LOOKED_AT {
-            let line = &mut lines[reach as usize];
-            let Some(entry) = line.pop_front_if(|first| clock - first.entered > span) else {
+            let line = &mut lines.pinning[reach as usize];
+            let aged = |first: &mut Pinning| clock - first.entered > span_of(reach);
+            let Some(entry) = line.pop_front_if(aged) else {
                 return;
             };
             let Some(slot) = self.tcp.slots.get_mut(entry.id) else {
@@ -210,32 +242,28 @@ impl Slot {
         if self.standing.warmth == Warmth::Cold {
             self.standing.warmth = Warmth::Listed;
             lines.warm.push_back(Warm { id, entered: clock });
+            lines.expect(clock, SPAN);
         } else {
             self.standing.warmth = Warmth::Busy;
         }
         if self.connection.may_pin() {
             for reach in [Reach::Small, Reach::All] {
-                self.list_pinning(id, reach, clock, &mut lines.pinning);
+                self.list_pinning(id, reach, clock, lines);
             }
         }
     }
 
     /// Puts the connection in line, if it has what pins and does not stand there.
-    fn list_pinning(
-        &mut self,
-        id: TcpId,
-        reach: Reach,
-        clock: u64,
-        lines: &mut [VecDeque<Pinning>; 2],
-    ) {
+    fn list_pinning(&mut self, id: TcpId, reach: Reach, clock: u64, lines: &mut Lines) {
         let line = Standing::line(reach);
         if self.standing.pinning & line == 0 && self.connection.pins(reach) {
             self.standing.pinning |= line;
-            lines[reach as usize].push_back(Pinning {
+            lines.pinning[reach as usize].push_back(Pinning {
                 id,
                 entered: clock,
                 then: self.connection.offsets(),
             });
+            lines.expect(clock, span_of(reach));
         }
     }
 }
