@@ -75,7 +75,7 @@ impl Stack {
         };
         let path = self.net.path(route.on, flow);
         let connection = Connection::connect(now, setup, path_mss(&path));
-        let id = self.enter(Box::new(connection), tuple, path);
+        let id = self.enter(Box::new(connection), path);
         self.net.counters.tcp_opened += 1;
         self.after_tcp(now, id);
         Ok(id)

@@ -232,7 +232,7 @@ impl Stack {
 impl Name {
     pub(super) fn of(slot: &Slot) -> Self {
         Self {
-            tuple: slot.tuple,
+            tuple: slot.tuple(),
             on: slot.path.on,
             ttl: slot.path.flow.ttl,
             tos: slot.path.flow.tos,

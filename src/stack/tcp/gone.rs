@@ -50,7 +50,7 @@ impl Stack {
         let Some((id, slot)) = found.filter(|(_, slot)| slot.reachable) else {
             return;
         };
-        if self.net.has_lost(slot.tuple.local.ip, slot.path.on) {
+        if self.net.has_lost(slot.path.flow.src, slot.path.on) {
             slot.connection.lose_address();
             self.net.counters.tcp_addresses_gone += 1;
             self.after_tcp(now, id);

@@ -436,12 +436,8 @@ impl Stack {
         };
         let opening = &half.record.opening;
         let connection = Box::new(Connection::accept(now, setup, path_mss(&path), opening));
-        let HalfOpenSlot {
-            tuple,
-            listener: listener_id,
-            ..
-        } = half;
-        let id = self.enter(connection, tuple, path);
+        let listener_id = half.listener;
+        let id = self.enter(connection, path);
         self.net.counters.tcp_accepted += 1;
         if let Some(listener) = self.tcp.listeners.get_mut(listener_id) {
             listener.complete.push_back(id);

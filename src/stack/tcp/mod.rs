@@ -77,8 +77,9 @@ use warm::{Lines, Standing};
 /// A connection and its place in the stack.
 #[derive(Debug)]
 struct Slot {
+    /// Has the ports of its name.
     connection: Box<Connection>,
-    tuple: Tuple,
+    /// Has the addresses of its name.
     path: Path,
     /// Does the demultiplexer lead here? Not after the last segment that concerns it.
     reachable: bool,
@@ -170,7 +171,7 @@ impl Tcp {
         match flows.candidate(tuple)? {
             TcpEntry::Connection(index) => {
                 let (id, slot) = self.slots.at(index)?;
-                (slot.tuple == *tuple).then_some(Owner::Connection(id))
+                (slot.tuple() == *tuple).then_some(Owner::Connection(id))
             }
             TcpEntry::HalfOpen(index) => {
                 let (raw, slot) = self.half_open.at(index)?;
@@ -232,6 +233,14 @@ impl Listener {
 }
 
 impl Slot {
+    /// The name that the demultiplexer has it by.
+    #[inline]
+    fn tuple(&self) -> Tuple {
+        let (Path { on, flow, .. }, setup) = (&self.path, &self.connection.setup);
+        let (local, remote) = (setup.local_port, setup.remote_port);
+        Tuple::new(*on, (flow.src, local), (flow.dst, remote))
+    }
+
     /// The demultiplexer leads here no more, and it waits for no neighbour.
     fn leave(&mut self, net: &mut Net, id: TcpId) {
         self.reachable = false;
@@ -240,28 +249,31 @@ impl Slot {
     }
 
     fn local(&self) -> SocketAddr {
-        endpoint(self.path.on, self.path.flow.src, self.tuple.local.port)
+        let port = self.connection.setup.local_port;
+        endpoint(self.path.on, self.path.flow.src, port)
     }
 
     fn remote(&self) -> SocketAddr {
-        endpoint(self.path.on, self.path.flow.dst, self.tuple.remote.port)
+        let port = self.connection.setup.remote_port;
+        endpoint(self.path.on, self.path.flow.dst, port)
     }
 }
 
 impl Stack {
     /// Gives a connection its slot, its way from the demultiplexer and its events. Nobody else has its tuple:
     /// whoever calls has looked.
-    fn enter(&mut self, mut connection: Box<Connection>, tuple: Tuple, path: Path) -> TcpId {
+    fn enter(&mut self, mut connection: Box<Connection>, path: Path) -> TcpId {
         self.net.begin_in_queue(path.on, &mut connection);
-        let id = self.tcp.slots.insert(Slot {
+        let slot = Slot {
             connection,
-            tuple,
             path,
             reachable: true,
             standing: Standing::default(),
             charged: 0,
             waits_for_memory: false,
-        });
+        };
+        let tuple = slot.tuple();
+        let id = self.tcp.slots.insert(slot);
         let entry = TcpEntry::Connection(id.index());
         let free = self.demux.tcp.flows.insert(&tuple, entry);
         debug_assert!(free.is_ok(), "the tuple is free");
@@ -287,7 +299,7 @@ impl Stack {
             self.tcp.reachable -= 1;
             let record = TimeWait::of(&slot.connection);
             let owes = slot.connection.take_owed_ack();
-            let (tuple, path) = (slot.tuple, slot.path);
+            let (tuple, path) = (slot.tuple(), slot.path);
             let name = Name::of(slot);
             let end = now + self.config.time_wait;
             // What its user still holds is CLOSED from then on.
@@ -338,8 +350,8 @@ impl Stack {
             slot.leave(&mut self.net, id);
             self.tcp.reachable -= 1;
             let entry = TcpEntry::Connection(id.index());
-            self.demux.tcp.remove_flow(&slot.tuple, entry);
-            let (tuple, nxt) = (slot.tuple, slot.connection.snd.nxt);
+            let (tuple, nxt) = (slot.tuple(), slot.connection.snd.nxt);
+            self.demux.tcp.remove_flow(&tuple, entry);
             self.note_end(&tuple, nxt);
         }
     }

@@ -112,7 +112,7 @@ impl Stack {
             self.owe_reset(id, Some(reset));
             return DropReason::TcpTextRefused;
         }
-        let (path, tuple) = (slot.path, slot.tuple);
+        let (path, tuple) = (slot.path, slot.tuple());
         self.queue_reset(path.on, &path.flow, &tuple, reset);
         DropReason::TcpBadAck
     }
