@@ -2,7 +2,7 @@
 //!
 //! RFC 4862 §5.4 (duplicate detection for IPv6), §5.5.4 (lifetimes), RFC 5227 §2.1, §2.3, §2.4 (probes, announcements
 //! and defence for IPv4). *Owns* the list, and each address's deadlines; `source` the choice among them, `owners` which interface has
-//! which, `claims` what is sent and heard of them, `state` one by itself, `entries` how one is added and taken away, `news` the words for what
+//! which, `claims` what is sent and heard of them, `state` one by itself, `near` those that most packets are for, `entries` how one is added and taken away, `news` the words for what
 //! becomes of one. What is due is said by [`Addresses::on_timeout`]. Invariants: an address that is neither
 //! [`AddressState::Preferred`] nor [`AddressState::Deprecated`] is never a source; an address has one number, by the order of
 //! adding, and no other has it ever after; each operation costs a few looks into ordered tables, however many addresses
@@ -10,6 +10,7 @@
 
 mod claims;
 mod entries;
+mod near;
 mod news;
 mod owners;
 mod source;
@@ -30,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Instant, MacAddr, Random};
 use crate::stack::neighbour::RETRANS_TIMER;
-use crate::stack::screen::fold;
+use near::Near;
 use source::Sources;
 
 /// PROBE_NUM, RFC 5227 §1.1.
@@ -44,9 +45,6 @@ const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
 /// DEFEND_INTERVAL, RFC 5227 §1.1.
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Addresses that are found without the index.
-const NEAR: usize = 8;
-
 /// The addresses of one interface, in the order of adding.
 ///
 /// Whatever a packet asks is answered from an index, so that it costs the same for one address and
@@ -58,8 +56,7 @@ pub(crate) struct Addresses {
     numbers: BTreeMap<IpAddr, u64>,
     /// The next number.
     next: u64,
-    /// The states of a few: most packets are for one of them.
-    near: [Option<(IpAddr, AddressState)>; NEAR],
+    near: Near,
     due: BTreeSet<(Instant, u64)>,
     ends: BTreeSet<(Instant, u64)>,
     in_use: Sources,
@@ -93,7 +90,7 @@ impl Addresses {
             all: BTreeMap::new(),
             numbers: BTreeMap::new(),
             next: 0,
-            near: [None; NEAR],
+            near: Near::default(),
             due: BTreeSet::new(),
             ends: BTreeSet::new(),
             in_use: Sources::default(),
@@ -147,8 +144,7 @@ impl Addresses {
         self.next += 1;
         self.all.insert(number, address);
         self.numbers.insert(own, number);
-        let near = &mut self.near[fold(own) % NEAR];
-        near.get_or_insert((own, address.state));
+        self.near.add(own, address.state);
         self.set_due(number, due);
         self.set_end(number);
         self.join(number);
@@ -160,8 +156,7 @@ impl Addresses {
         self.set_due(number, None);
         self.leave(number);
         self.numbers.remove(&own);
-        let near = &mut self.near[fold(own) % NEAR];
-        near.take_if(|near| near.0 == own);
+        self.near.remove(own);
         let address = self.all.remove(&number)?;
         if let Some(end) = address.end {
             self.ends.remove(&(end, number));
@@ -188,12 +183,14 @@ impl Addresses {
     }
 
     /// The state of `address`, if it is one of these.
+    #[inline]
     pub(crate) fn state(&self, address: IpAddr) -> Option<AddressState> {
-        if let Some((near, state)) = self.near[fold(address) % NEAR]
-            && near == address
-        {
-            return Some(state);
-        }
+        let near = self.near.get(address);
+        near.or_else(|| self.state_far(address))
+    }
+
+    #[cold]
+    fn state_far(&self, address: IpAddr) -> Option<AddressState> {
         self.get(address).map(|a| a.state)
     }
 
@@ -446,10 +443,7 @@ impl Addresses {
         if let Some(address) = self.all.get_mut(&number) {
             address.state = state;
             let own = address.cidr.address();
-            let near = &mut self.near[fold(own) % NEAR];
-            if let Some(near) = near.as_mut().filter(|near| near.0 == own) {
-                near.1 = state;
-            }
+            self.near.change(own, state);
         }
         self.join(number);
         self.set_end(number);

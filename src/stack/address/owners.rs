@@ -16,6 +16,8 @@ use crate::stack::screen::Screen;
 #[derive(Debug, Default)]
 pub(crate) struct Owners {
     all: BTreeSet<(IpAddr, InterfaceId)>,
+    /// Without loopback ones, which are ours by their looks: 127.0.0.1 would share the bit of each network's first
+    /// host, and that is where its router is.
     screen: Screen,
     /// Those that were taken away since the screen was made.
     gone: usize,
@@ -28,7 +30,9 @@ impl Owners {
     /// An interface was given this address.
     pub(crate) fn add(&mut self, address: IpAddr, on: InterfaceId) {
         self.all.insert((address, on));
-        self.screen.add(address);
+        if !address.is_loopback() {
+            self.screen.add(address);
+        }
     }
 
     /// It was taken away again.
@@ -36,11 +40,12 @@ impl Owners {
         self.gone += usize::from(self.all.remove(&(address, on)));
         if self.gone > self.all.len() + STALE {
             self.gone = 0;
-            self.screen = self.all.iter().map(|&(address, _)| address).collect();
+            let all = self.all.iter().map(|&(address, _)| address);
+            self.screen = all.filter(|address| !address.is_loopback()).collect();
         }
     }
 
-    /// May an interface have it? Of what none was given the answer is nearly always no.
+    /// May an interface have it, which is no loopback address? Of what none was given the answer is nearly always no.
     fn may_have(&self, address: IpAddr) -> bool {
         self.screen.may_hold(address)
     }
