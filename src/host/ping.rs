@@ -14,7 +14,7 @@ use super::clock;
 use super::shared::{Shared, Waited, Wish};
 use super::waits::Waits;
 use crate::base::Instant;
-use crate::stack::{PingId, PingOptions, PingReply, RecvError, SendError};
+use crate::stack::{PingId, PingOptions, PingReply, RecvError, SendError, SendInfo};
 
 /// A socket that sends ICMP echo requests and receives what comes back.
 ///
@@ -59,6 +59,14 @@ impl PingSocket {
     /// When there is no route, or the packet is too large; `NotConnected` when the host was shut
     /// down.
     pub fn send(&self, to: IpAddr, seq: u16, len: usize) -> io::Result<()> {
+        self.send_with(to, seq, len, &SendInfo::new())
+    }
+
+    /// The same, that leaves as `info` says: with each number of hops from 1 on, the routers on the way tell of themselves.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send); `AddrNotAvailable` when the source is no address of the interface that leads there.
+    pub fn send_with(&self, to: IpAddr, seq: u16, len: usize, info: &SendInfo) -> io::Result<()> {
         let wish = Wish {
             deadline: None,
             sends: true,
@@ -67,7 +75,7 @@ impl PingSocket {
         loop {
             let now = clock::now();
             let payload = stamped(now, len);
-            match core.stack.ping_send(now, self.id, to, None, seq, payload) {
+            match core.stack.ping_send_with(now, self.id, to, seq, payload, info) {
                 Err(SendError::WouldBlock) => {
                     (core, _) = self.shared.wait(core, &self.waits.writable, wish);
                     core.check()?;

@@ -22,7 +22,9 @@ use super::shared::{Shared, Waited, Wish};
 use super::sockets::UdpQueue;
 use super::waits::Waits;
 use crate::base::Instant;
-use crate::stack::{self, SendError, Slices, Stack, UdpId, UdpOptions, charge_received};
+use crate::stack::{
+    self, InterfaceId, SendError, SendInfo, Slices, Stack, UdpId, UdpOptions, charge_received,
+};
 
 /// Datagrams that a socket's channel holds, whatever their size: with the byte limit below, the
 /// same as a Linux socket holds of small ones (`net.core.rmem_default` over its 768 bytes each).
@@ -36,8 +38,16 @@ pub struct Datagram {
     pub data: Slices,
     /// Who sent it.
     pub from: SocketAddr,
-    /// The address of ours that it was sent to.
+    /// The address of ours that it was sent to, or the group.
     pub to: IpAddr,
+    /// The interface that it came in on.
+    pub on: InterfaceId,
+    /// Its TTL or hop limit as it arrived.
+    pub ttl: u8,
+    /// Its TOS or traffic class: six bits of DSCP, and two of ECN.
+    pub tos: u8,
+    /// Was it sent to one host, not to a group or a broadcast address?
+    pub unicast: bool,
     charge: Charge,
 }
 
@@ -89,11 +99,21 @@ impl Datagram {
             data: datagram.data,
             from: datagram.from,
             to: datagram.to,
+            on: datagram.on,
+            ttl: datagram.ttl,
+            tos: datagram.tos,
+            unicast: datagram.unicast,
             charge: Charge {
                 bytes,
                 account: Arc::clone(account),
             },
         }
+    }
+
+    /// How an answer to it leaves: by the interface that it came in on, and from the address that it was sent to, if that is one
+    /// host's.
+    pub fn answer(&self) -> SendInfo {
+        SendInfo::answering(self.unicast.then_some(self.to), self.on)
     }
 
     /// Bytes that it counts against its socket's buffer: 128 more than its data, and 32 for each fragment
@@ -251,7 +271,7 @@ impl UdpSocket {
     /// `WouldBlock` as for reads; an error that says why when it is too large, has no route, or an
     /// earlier one was refused; `NotConnected` when the host was shut down.
     pub fn send_to(&self, data: &[u8], to: SocketAddr) -> io::Result<usize> {
-        self.send_with(|stack, now, id| stack.udp_send_to(now, id, Some(to), data))
+        self.sending(|stack, now, id| stack.udp_send_to(now, id, Some(to), data))
     }
 
     /// Sends a datagram to the connected peer.
@@ -259,7 +279,7 @@ impl UdpSocket {
     /// # Errors
     /// Those of [`send_to`](Self::send_to); `NotConnected` without a peer.
     pub fn send(&self, data: &[u8]) -> io::Result<usize> {
-        self.send_with(|stack, now, id| stack.udp_send_to(now, id, None, data))
+        self.sending(|stack, now, id| stack.udp_send_to(now, id, None, data))
     }
 
     /// Sends a datagram without a copy; `None` is the connected peer.
@@ -267,7 +287,7 @@ impl UdpSocket {
     /// # Errors
     /// Those of [`send_to`](Self::send_to).
     pub fn send_chunk(&self, data: &Bytes, to: Option<SocketAddr>) -> io::Result<()> {
-        self.send_with(|stack, now, id| stack.udp_send_chunk(now, id, to, data.clone()))
+        self.sending(|stack, now, id| stack.udp_send_chunk(now, id, to, data.clone()))
     }
 
     /// Sends `data` as datagrams of `segment` bytes each, the last one shorter, in one frame where
@@ -281,9 +301,33 @@ impl UdpSocket {
         segment: NonZeroU16,
         to: Option<SocketAddr>,
     ) -> io::Result<()> {
-        self.send_with(|stack, now, id| {
+        self.sending(|stack, now, id| {
             stack.udp_send_segmented(now, id, to, data.clone(), segment)
         })
+    }
+
+    /// Sends a datagram, or several of `segment` bytes each, that leave as `info` says: from another address of ours than the
+    /// socket's, by an interface, with other hops.
+    ///
+    /// # Errors
+    /// Those of [`send_to`](Self::send_to); `AddrNotAvailable` when the source is no address of the interface that leads there.
+    pub fn send_with(
+        &self,
+        data: &Bytes,
+        to: Option<SocketAddr>,
+        segment: Option<NonZeroU16>,
+        info: &SendInfo,
+    ) -> io::Result<()> {
+        self.sending(|stack, now, id| stack.udp_send_with(now, id, to, data.clone(), segment, info))
+    }
+
+    /// Answers a datagram from the address that it was sent to, as a socket that is bound to `0.0.0.0` or `[::]` has to where a
+    /// host has several.
+    ///
+    /// # Errors
+    /// Those of [`send_with`](Self::send_with).
+    pub fn reply(&self, to: &Datagram, data: &Bytes) -> io::Result<()> {
+        self.send_with(data, Some(to.from), None, &to.answer())
     }
 
     /// Sends to and receives from this peer only, from now on: what it sends to the address that it is
@@ -369,7 +413,7 @@ impl UdpSocket {
         Ok(self.clone())
     }
 
-    fn send_with<T>(
+    fn sending<T>(
         &self,
         mut send: impl FnMut(&mut Stack, Instant, UdpId) -> Result<T, SendError>,
     ) -> io::Result<T> {
@@ -450,6 +494,8 @@ mod tests {
             data: Bytes::from_static(b"x").into(),
             from: SocketAddr::from(([10, 0, 0, 2], 9)),
             to: IpAddr::from([10, 0, 0, 1]),
+            on: InterfaceId::LOOPBACK,
+            unicast: true,
             ttl: 64,
             tos: 0,
         }

@@ -14,7 +14,7 @@ use super::office::Office;
 use crate::base::Instant;
 use crate::stack::{
     AcceptError, BindError, ConnectError, ConnectUdpError, Datagram, InterfaceId, ListenError,
-    ListenOptions, ListenerId, PingError, PingId, PingOptions, PingReply, RecvError, SendError,
+    ListenOptions, ListenerId, PingError, PingId, PingOptions, PingReply, RecvError, SendError, SendInfo,
     SocketId, Stack, StaleId, TcpId, UdpId, UdpOptions,
 };
 use crate::tcp::{ReadError, TcpInfo, TcpOptions, WriteError};
@@ -252,6 +252,22 @@ impl<'a> Cx<'a> {
     ) -> Result<(), SendError> {
         self.stack
             .udp_send_segmented(self.now, id, to, data, segment)
+    }
+
+    /// [`Stack::udp_send_with`].
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn udp_send_with(
+        &mut self,
+        id: UdpId,
+        to: Option<SocketAddr>,
+        data: Bytes,
+        segment: Option<NonZeroU16>,
+        info: &SendInfo,
+    ) -> Result<(), SendError> {
+        self.stack
+            .udp_send_with(self.now, id, to, data, segment, info)
     }
 
     /// [`Stack::udp_recv`].

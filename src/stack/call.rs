@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::{
     AddressOptions, FilterMode, InterfaceId, ListenOptions, ListenerId, MulticastOptions, Outcome,
-    PingId, PingOptions, Stack, TcpId, Tell, UdpId, UdpOptions,
+    PingId, PingOptions, SendInfo, Stack, TcpId, Tell, UdpId, UdpOptions,
 };
 use crate::base::{Cidr, Instant};
 use crate::tcp::TcpOptions;
@@ -66,6 +66,14 @@ pub enum Call {
     UdpSendChunk(UdpId, Option<SocketAddr>, Payload),
     /// [`Stack::udp_send_segmented`].
     UdpSendSegmented(UdpId, Option<SocketAddr>, Payload, NonZeroU16),
+    /// [`Stack::udp_send_with`].
+    UdpSendWith(
+        UdpId,
+        Option<SocketAddr>,
+        Payload,
+        Option<NonZeroU16>,
+        SendInfo,
+    ),
     /// [`Stack::udp_recv`].
     UdpRecv(UdpId),
     /// [`Stack::udp_close`].
@@ -86,6 +94,8 @@ pub enum Call {
     PingOpen(PingOptions),
     /// [`Stack::ping_send`]: to, over, number, payload.
     PingSend(PingId, IpAddr, Option<InterfaceId>, u16, Bytes),
+    /// [`Stack::ping_send_with`]: to, number, payload.
+    PingSendWith(PingId, IpAddr, u16, Bytes, SendInfo),
     /// [`Stack::ping_recv`].
     PingRecv(PingId),
     /// [`Stack::ping_close`].
@@ -177,6 +187,7 @@ impl Call {
             Self::UdpSendTo(..) => "udp_send_to",
             Self::UdpSendChunk(..) => "udp_send_chunk",
             Self::UdpSendSegmented(..) => "udp_send_segmented",
+            Self::UdpSendWith(..) => "udp_send_with",
             Self::UdpRecv(_) => "udp_recv",
             Self::UdpClose(_) => "udp_close",
             Self::UdpJoin(..) => "udp_join",
@@ -187,6 +198,7 @@ impl Call {
             Self::UdpSetMulticast(..) => "udp_set_multicast",
             Self::PingOpen(_) => "ping_open",
             Self::PingSend(..) => "ping_send",
+            Self::PingSendWith(..) => "ping_send_with",
             Self::PingRecv(_) => "ping_recv",
             Self::PingClose(_) => "ping_close",
             Self::ChargeOutside(_) => "charge_outside",
@@ -213,11 +225,16 @@ impl Call {
             | Self::UdpSendChunk(id, to, Payload::Cut(len))
                 if *len > ZEROS.len() =>
             {
-                let refused = stack.udp_refuse(now, self, (*id, *to, *len), None);
+                let refused = stack.udp_refuse(now, self, (*id, *to, *len), None, None);
                 refused.tell(whole)
             }
             Self::UdpSendSegmented(id, to, Payload::Cut(len), segment) if *len > ZEROS.len() => {
-                let refused = stack.udp_refuse(now, self, (*id, *to, *len), Some(*segment));
+                let refused = stack.udp_refuse(now, self, (*id, *to, *len), Some(*segment), None);
+                refused.tell(whole)
+            }
+            Self::UdpSendWith(id, to, Payload::Cut(len), segment, info) if *len > ZEROS.len() => {
+                let what = (*id, *to, *len);
+                let refused = stack.udp_refuse(now, self, what, *segment, Some(info));
                 refused.tell(whole)
             }
             Self::UdpBind(at, options) => stack.udp_bind(*at, *options).tell(whole),
@@ -234,10 +251,19 @@ impl Call {
                 let sent = stack.udp_send_segmented(now, *id, *to, data.to_bytes(), *segment);
                 sent.tell(whole)
             }
+            Self::UdpSendWith(id, to, data, segment, info) => {
+                let data = data.to_bytes();
+                let sent = stack.udp_send_with(now, *id, *to, data, *segment, info);
+                sent.tell(whole)
+            }
             Self::UdpRecv(id) => stack.udp_recv(*id).tell(whole),
             Self::PingOpen(options) => stack.ping_open(*options).tell(whole),
             Self::PingSend(id, to, scope, seq, payload) => {
                 let sent = stack.ping_send(now, *id, *to, *scope, *seq, payload.clone());
+                sent.tell(whole)
+            }
+            Self::PingSendWith(id, to, seq, payload, info) => {
+                let sent = stack.ping_send_with(now, *id, *to, *seq, payload.clone(), info);
                 sent.tell(whole)
             }
             Self::PingRecv(id) => stack.ping_recv(*id).tell(whole),
@@ -370,7 +396,8 @@ impl fmt::Display for Call {
             Self::UdpConnect(id, to) => write!(f, "({id:?}, {to})"),
             Self::UdpSendTo(id, to, data)
             | Self::UdpSendChunk(id, to, data)
-            | Self::UdpSendSegmented(id, to, data, _) => {
+            | Self::UdpSendSegmented(id, to, data, _)
+            | Self::UdpSendWith(id, to, data, ..) => {
                 write!(f, "({id:?}, {to:?}, {} bytes)", data.len())
             }
             Self::UdpRecv(id) | Self::UdpClose(id) | Self::UdpSetMulticast(id, _) => {
@@ -385,7 +412,8 @@ impl fmt::Display for Call {
             Self::UdpSetFilter(id, group, _, mode, sources) => {
                 write!(f, "({id:?}, {group}, {mode:?} of {})", sources.len())
             }
-            Self::PingSend(id, to, _, seq, payload) => {
+            Self::PingSend(id, to, _, seq, payload)
+            | Self::PingSendWith(id, to, seq, payload, _) => {
                 write!(f, "({id:?}, {to}, {seq}, {} bytes)", payload.len())
             }
             Self::PingRecv(id) | Self::PingClose(id) => write!(f, "({id:?})"),

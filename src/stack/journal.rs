@@ -361,10 +361,13 @@ impl Tell for Datagram {
             data,
             from,
             to,
+            on,
+            unicast,
             ttl,
             tos,
         } = self;
-        content(data, &format_args!("{from} {to} {ttl} {tos}"), whole)
+        let rest = format_args!("{from} {to} {on:?} {unicast} {ttl} {tos}").to_string();
+        content(data, &rest, whole)
     }
 }
 

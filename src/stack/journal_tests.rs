@@ -16,7 +16,7 @@ use crate::link::{RxChecksum, RxMeta};
 use crate::stack::ids::{Id, RawId};
 use crate::stack::{
     AddressOptions, Difference, FilterMode, ListenOptions, Mismatch, MulticastOptions, PingOptions,
-    PingOutcome, Twin, UdpOptions,
+    PingOutcome, SendInfo, Twin, UdpOptions,
 };
 use crate::tcp::TcpOptions;
 
@@ -78,6 +78,7 @@ fn samples() -> Vec<Call> {
         Call::UdpSendTo(udp, Some(to), data()),
         Call::UdpSendChunk(udp, Some(to), data()),
         Call::UdpSendSegmented(udp, Some(to), data(), NonZeroU16::MIN),
+        Call::UdpSendWith(udp, Some(to), data(), None, SendInfo::new().ttl(9)),
         Call::UdpRecv(udp),
         Call::UdpJoin(udp, group, None, None),
         Call::UdpBlock(udp, group, None, to.ip()),
@@ -88,6 +89,7 @@ fn samples() -> Vec<Call> {
         Call::UdpClose(udp),
         Call::PingOpen(PingOptions::new()),
         Call::PingSend(ping, to.ip(), None, 1, Bytes::new()),
+        Call::PingSendWith(ping, to.ip(), 2, Bytes::new(), SendInfo::new().tos(4)),
         Call::PingRecv(ping),
         Call::PingClose(ping),
         Call::TcpListen(own, ListenOptions::default()),
@@ -361,7 +363,8 @@ fn without_payload_lengths_stand_for_it() {
                 | Call::TcpWriteChunk(_, data)
                 | Call::UdpSendTo(_, _, data)
                 | Call::UdpSendChunk(_, _, data)
-                | Call::UdpSendSegmented(_, _, data, _) => {
+                | Call::UdpSendSegmented(_, _, data, _)
+                | Call::UdpSendWith(_, _, data, ..) => {
                     assert_eq!(*data, Payload::Cut(4));
                     assert_eq!(data.to_bytes(), &[0; 4][..]);
                     payloads += 1;
@@ -370,7 +373,7 @@ fn without_payload_lengths_stand_for_it() {
             }
         }
     }
-    assert_eq!(payloads, 5);
+    assert_eq!(payloads, 6);
     let long = Payload::Cut(100_000);
     assert_eq!((long.len(), long.to_bytes().len()), (100_000, 100_000));
 }
@@ -421,6 +424,9 @@ fn a_datagram_beyond_any_packet_is_noted_by_its_length() {
         assert!(sent.is_err());
         let sent = stack.udp_send_segmented(now, id, to, large.clone(), segment);
         assert!(sent.is_err());
+        let info = SendInfo::new().ttl(7);
+        let sent = stack.udp_send_with(now, id, to, large.clone(), Some(segment), &info);
+        assert!(sent.is_err());
         // To a port that is none, which is told first.
         let none = Some("10.0.0.2:0".parse().unwrap());
         assert!(stack.udp_send_to(now, id, none, &large).is_err());
@@ -429,14 +435,15 @@ fn a_datagram_beyond_any_packet_is_noted_by_its_length() {
             Entry::Input(Input::Call(_, call)) => match &**call {
                 Call::UdpSendTo(_, _, data)
                 | Call::UdpSendChunk(_, _, data)
-                | Call::UdpSendSegmented(_, _, data, _) => Some(data.clone()),
+                | Call::UdpSendSegmented(_, _, data, _)
+                | Call::UdpSendWith(_, _, data, ..) => Some(data.clone()),
                 _ => None,
             },
             _ => None,
         });
         assert_eq!(
             noted.collect::<Vec<_>>(),
-            [(); 4].map(|()| Payload::Cut(70_000))
+            [(); 5].map(|()| Payload::Cut(70_000))
         );
         twin_of(entries, 5).unwrap();
         // However long it says it was: nothing of that length is made.
@@ -445,6 +452,7 @@ fn a_datagram_beyond_any_packet_is_noted_by_its_length() {
             Call::UdpSendTo(id, to, longest()),
             Call::UdpSendChunk(id, to, longest()),
             Call::UdpSendSegmented(id, to, longest(), segment),
+            Call::UdpSendWith(id, to, longest(), None, info),
         ] {
             let outcome = call.make(now, &mut stack, true);
             assert!(matches!(outcome, Outcome::Refused(_)), "{call}: {outcome}");

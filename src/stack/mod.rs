@@ -76,7 +76,7 @@ pub use twin::{Difference, Mismatch, Twin};
 pub(crate) use udp::charge_received;
 pub use udp::{
     BindError, ConnectUdpError, Datagram, DontFragment, GroupError, MulticastOptions, RecvError,
-    SendError, UdpOptions,
+    SendError, SendInfo, UdpOptions,
 };
 
 use core::net::IpAddr;

@@ -14,9 +14,9 @@ use super::icmp::{IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, PingId, Slab, StaleId};
 use super::ip;
 use super::packet::{Flow, Fragmenting, Inbound, OwnedPacket, Owner};
-use super::path::{LargeSent, TooBig};
+use super::path::{LargeSent, Route, TooBig};
 use super::taken::Taken;
-use super::udp::{RecvError, SendError};
+use super::udp::{RecvError, SendError, SendInfo};
 use super::{Call, Stack};
 use crate::base::{DropReason, Instant, KeyedState, Protocol, Random, Seed};
 use crate::{ipv4, ipv6};
@@ -208,28 +208,68 @@ impl Stack {
             Call::PingSend(id, to, scope, seq, payload.clone())
         });
         self.net.clamp(now);
-        let sent = self.send_ping(id, to, scope, seq, payload);
+        let sent = self.send_ping(id, (to, scope), seq, payload, None);
         self.note_outcome(sent)
+    }
+
+    /// The same, that leaves as `info` says: with other hops than the one before it, say, which those answer where they run out
+    /// ([`PingOutcome::TimeExceeded`]).
+    ///
+    /// # Errors
+    /// As [`ping_send`](Self::ping_send); [`SendError::Interface`], and [`RouteError::Source`](super::RouteError::Source) when the
+    /// source is no address of the interface that leads there.
+    pub fn ping_send_with(
+        &mut self,
+        now: Instant,
+        id: PingId,
+        to: IpAddr,
+        seq: u16,
+        payload: Bytes,
+        info: &SendInfo,
+    ) -> Result<(), SendError> {
+        self.note_call(Some(now), |_| {
+            Call::PingSendWith(id, to, seq, payload.clone(), *info)
+        });
+        self.net.clamp(now);
+        let sent = self.send_ping(id, (to, info.interface), seq, payload, Some(info));
+        self.note_outcome(sent)
+    }
+
+    /// The flow of a request: from whom, over which interface, and how large it may be.
+    fn request_flow(
+        &self,
+        (to, scope): (IpAddr, Option<InterfaceId>),
+        ttl: Option<u8>,
+        info: Option<&SendInfo>,
+    ) -> Result<(Flow, Route), SendError> {
+        let info = info.copied().unwrap_or_default();
+        info.check(&self.net, to, scope)?;
+        let route = match info.source {
+            Some(source) => self.net.route_from(source, to, scope)?,
+            None => self.net.route(to, scope)?,
+        };
+        info.check_source(&self.net, route.on, to)?;
+        let ttl = info.ttl.or(ttl);
+        let flow = Flow {
+            src: info.source.unwrap_or(route.source),
+            dst: to,
+            next_hop: route.next_hop,
+            ttl: ttl.unwrap_or_else(|| self.net.ttl_to(route.on, to)),
+            tos: info.tos.unwrap_or(0),
+        };
+        Ok((flow, route))
     }
 
     fn send_ping(
         &mut self,
         id: PingId,
-        to: IpAddr,
-        scope: Option<InterfaceId>,
+        (to, scope): (IpAddr, Option<InterfaceId>),
         seq: u16,
         payload: Bytes,
+        info: Option<&SendInfo>,
     ) -> Result<(), SendError> {
         let socket = self.ping.sockets.get(id).ok_or(StaleId)?;
-        let route = self.net.route(to, scope)?;
-        let ttl = socket.options.ttl;
-        let flow = Flow {
-            src: route.source,
-            dst: to,
-            next_hop: route.next_hop,
-            ttl: ttl.unwrap_or_else(|| self.net.ttl_to(route.on, to)),
-            tos: 0,
-        };
+        let (flow, route) = self.request_flow((to, scope), socket.options.ttl, info)?;
         let max = ip::longest(to) - ipv4::icmp::HEADER_LEN;
         let len = payload.len();
         if len > max {

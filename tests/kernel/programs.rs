@@ -11,6 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
+use netloom::bytes::Bytes;
 use netloom::host;
 use nix::sys::signal::Signal;
 
@@ -39,6 +40,11 @@ pub(crate) fn cases() -> Vec<Case> {
             &["python3"],
             "a_python_client_of_500_threads",
             python_client,
+        ),
+        with(
+            &["python3"],
+            "python_sees_hops_and_tos_and_ours_are_seen",
+            hops_and_tos,
         ),
         Case::with_reason("programs::ssh_through_a_forward", ssh_through_a_forward),
     ]
@@ -403,6 +409,55 @@ fn python_client() {
     let counters = serve.counters(Signal::SIGTERM);
     let served = count(&counters, "echo_connections");
     assert_eq!(served, 2 * THREADS as u64, "{counters:?}");
+}
+
+/// Asks with 77 hops and TOS 0x2c, and says with what the answer came.
+const PYTHON_HEADS: &str = r"
+import socket, sys
+to = sys.argv[1]
+six = ':' in to
+with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM) as udp:
+    udp.settimeout(10)
+    if six:
+        level = socket.IPPROTO_IPV6
+        hops, tos = socket.IPV6_HOPLIMIT, socket.IPV6_TCLASS
+        udp.setsockopt(level, socket.IPV6_UNICAST_HOPS, 77)
+        udp.setsockopt(level, tos, 0x2c)
+        for ask in (socket.IPV6_RECVHOPLIMIT, socket.IPV6_RECVTCLASS):
+            udp.setsockopt(level, ask, 1)
+    else:
+        level = socket.IPPROTO_IP
+        hops, tos = socket.IP_TTL, socket.IP_TOS
+        udp.setsockopt(level, hops, 77)
+        udp.setsockopt(level, tos, 0x2c)
+        # IP_RECVTTL and IP_RECVTOS
+        for ask in (12, 13):
+            udp.setsockopt(level, ask, 1)
+    udp.sendto(b'asked', (to, 7))
+    data, heads, _, _ = udp.recvmsg(64, 256)
+    told = {kind: int.from_bytes(value, sys.byteorder) for _, kind, value in heads}
+    print(data.decode(), told[hops], told[tos])
+";
+
+/// Covers: UDP-10, IP4-16, IP4-17, IP6-33: what a datagram is sent with arrives at the kernel's socket, and what the kernel's is
+/// sent with here.
+fn hops_and_tos() {
+    let host = Link::TAP.host();
+    for v6 in [false, true] {
+        let socket = host.udp_bind((ours(v6), 7)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut command = Command::new("python3");
+        command.args(["-c", PYTHON_HEADS, &ours(v6).to_string()]);
+        let asking = thread::spawn(move || output(&mut command).stdout);
+        let asked = socket.recv_datagram().unwrap();
+        assert_eq!((asked.ttl, asked.tos), (77, 0x2c));
+        let info = asked.answer().ttl(33).tos(0xb8);
+        let answer = Bytes::from_static(b"answer");
+        let sent = socket.send_with(&answer, Some(asked.from), None, &info);
+        sent.unwrap();
+        let said = asking.join().unwrap();
+        assert_eq!(String::from_utf8_lossy(&said).trim(), "answer 33 184");
+    }
 }
 
 /// `ssh` to our address; a forwarder on our host carries it to the namespace's own sshd: ten

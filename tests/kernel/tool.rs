@@ -39,6 +39,10 @@ pub(crate) fn cases() -> Vec<Case> {
             serve_without_interface,
         ),
         Case::new("tool::serve_echoes_and_generates", small_services),
+        Case::new(
+            "tool::serve_answers_from_where_it_was_asked",
+            answers_from_where_it_was_asked,
+        ),
         Case::new("tool::serve_says_when_it_is_full", full_serve),
         Case::new("tool::clients_end_amid_a_transfer", clients_end),
         Case::new("tool::ecn_is_as_the_option_says", ecn),
@@ -409,6 +413,28 @@ fn serve_without_interface() {
         "{errors}"
     );
     assert!(!lines.is_empty(), "the counters are printed");
+}
+
+/// Covers: UDP-9, UDP-10: who is connected to one of its addresses hears no other.
+fn answers_from_where_it_was_asked() {
+    let more = ["--address", "10.7.0.3/24", "--address", "fd07::3/64"];
+    let serve = Tool::serve(Link::TAP, &more);
+    for (any, to) in [
+        ("0.0.0.0:0", "10.7.0.2:7"),
+        ("0.0.0.0:0", "10.7.0.3:7"),
+        ("[::]:0", "[fd07::2]:7"),
+        ("[::]:0", "[fd07::3]:7"),
+    ] {
+        let udp = UdpSocket::bind(any).unwrap();
+        udp.set_read_timeout(Some(PATIENCE)).unwrap();
+        udp.connect(to).unwrap();
+        udp.send(to.as_bytes()).unwrap();
+        let mut got = [0; 64];
+        let len = udp.recv(&mut got).expect(to);
+        assert_eq!(&got[..len], to.as_bytes());
+    }
+    let counters = serve.counters(Signal::SIGTERM);
+    assert_eq!(count(&counters, "datagrams"), 4, "{counters:?}");
 }
 
 /// All connections are held: others hear of it, `/stats` is there, and a head that drips in is cut.

@@ -225,7 +225,7 @@ fn serve_datagrams(socket: &UdpSocket, answer: Answer, context: &Context) {
 }
 
 fn echo_datagram(socket: &UdpSocket, datagram: &netloom::host::Datagram) -> io::Result<()> {
-    socket.send_chunk(&datagram.data.clone().into_bytes(), Some(datagram.from))
+    socket.reply(datagram, &datagram.data.clone().into_bytes())
 }
 
 fn discard_datagram(_: &UdpSocket, _: &netloom::host::Datagram) -> io::Result<()> {
@@ -234,7 +234,7 @@ fn discard_datagram(_: &UdpSocket, _: &netloom::host::Datagram) -> io::Result<()
 
 /// One line of the pattern, however long the request: little to gain for who forges a source.
 fn chargen_datagram(socket: &UdpSocket, datagram: &netloom::host::Datagram) -> io::Result<()> {
-    socket.send_chunk(&Bytes::from(line(0)), Some(datagram.from))
+    socket.reply(datagram, &Bytes::from(line(0)))
 }
 
 /// How often the chargen pattern is repeated in one write: about 0.9 MB.

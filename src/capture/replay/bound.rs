@@ -103,7 +103,8 @@ fn most_of(entry: &Entry) -> usize {
             | Call::UdpSendTo(_, _, data)
             | Call::UdpSendChunk(_, _, data) => (data.len(), None),
             Call::UdpSendSegmented(_, _, data, segment) => (data.len(), Some(*segment)),
-            Call::PingSend(.., data) => (data.len(), None),
+            Call::UdpSendWith(_, _, data, segment, _) => (data.len(), *segment),
+            Call::PingSend(.., data) | Call::PingSendWith(_, _, _, data, _) => (data.len(), None),
             _ => (0, None),
         },
         _ => (0, None),

@@ -76,6 +76,8 @@ calls! {
     33 => SetLink(a, b);
     34 => SetMtu(a, b);
     36 => SetLifetimes(a, b, c, d);
+    42 => UdpSendWith(a, b, c, d, e);
+    43 => PingSendWith(a, b, c, d, e);
     60 => UdpJoin(a, b, c, d);
     61 => UdpLeave(a, b, c, d);
     62 => UdpBlock(a, b, c, d);

@@ -9,7 +9,7 @@ use crate::dhcp::{ClientId, Config as ClientConfig};
 use crate::link::SegmentKinds;
 use crate::stack::{
     AddressOptions, Config, DhcpOptions, DontFragment, FilterMode, InterfaceConfig, ListenOptions,
-    MulticastOptions, PingOptions, UdpOptions,
+    MulticastOptions, PingOptions, SendInfo, UdpOptions,
 };
 use crate::tcp::{Ecn, Keepalive, MtuProbing, TcpOptions};
 
@@ -113,6 +113,7 @@ fields! {
     }
     MulticastOptions { ttl, loops, interface }
     PingOptions { ttl, queue }
+    SendInfo { source, interface, ttl, tos }
     AddressOptions { probe, preferred, valid, off_link }
 }
 

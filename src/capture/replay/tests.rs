@@ -25,7 +25,7 @@ use crate::link::{
 use crate::stack::{
     AddressOptions, Answer, Call, Config, DhcpOptions, Event, FilterMode, Input, InterfaceConfig,
     InterfaceId, ListenOptions, ListenerId, MulticastOptions, Offered, Outcome, Payload, PingId,
-    PingOptions, Readiness, SocketId, TcpId, UdpId, UdpOptions,
+    PingOptions, Readiness, SendInfo, SocketId, TcpId, UdpId, UdpOptions,
 };
 use crate::tcp::congestion::{Choice, Reno};
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
@@ -90,6 +90,11 @@ fn group_calls(udp: UdpId, on: Option<InterfaceId>) -> Vec<Call> {
     ]
 }
 
+fn send_info() -> SendInfo {
+    let info = SendInfo::new().source(IpAddr::from([10, 0, 0, 1]));
+    info.interface(InterfaceId::from_scope(3).unwrap()).ttl(9).tos(0xb8)
+}
+
 fn calls() -> Vec<Call> {
     let mut all = other_calls();
     all.extend(group_calls(
@@ -138,10 +143,12 @@ fn other_calls() -> Vec<Call> {
         Call::UdpSendTo(udp, None, data()),
         Call::UdpSendChunk(udp, Some(to), data()),
         Call::UdpSendSegmented(udp, Some(to), data(), NonZeroU16::MAX),
+        Call::UdpSendWith(udp, Some(to), data(), Some(NonZeroU16::MIN), send_info()),
         Call::UdpRecv(udp),
         Call::UdpClose(udp),
         Call::PingOpen(PingOptions::new().ttl(9)),
         Call::PingSend(ping, own.ip(), on, 1, Bytes::from_static(b"echo")),
+        Call::PingSendWith(ping, to.ip(), 1, Bytes::new(), SendInfo::new()),
         Call::PingRecv(ping),
         Call::PingClose(ping),
         Call::ChargeOutside(7),

@@ -232,6 +232,9 @@ pub enum RouteError {
     /// The interface of the route has no address of this family to send from.
     #[error("no address to reach {0} from")]
     NoSource(IpAddr),
+    /// What was to be sent from is no address of the interface that leads there, or one of the other family.
+    #[error("{0} cannot be sent from: it is no address of the interface that leads there")]
+    Source(IpAddr),
     /// A link-local address without the interface that it belongs to, and there are several.
     #[error("{0} is link-local and needs the number of an interface")]
     NoScope(IpAddr),
@@ -244,7 +247,7 @@ impl From<RouteError> for io::Error {
     fn from(error: RouteError) -> Self {
         let kind = match error {
             RouteError::NoRoute(_) => io::ErrorKind::NetworkUnreachable,
-            RouteError::NoSource(_) => io::ErrorKind::AddrNotAvailable,
+            RouteError::NoSource(_) | RouteError::Source(_) => io::ErrorKind::AddrNotAvailable,
             RouteError::NoScope(_) | RouteError::Destination(_) => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)

@@ -86,7 +86,8 @@ impl From<ConnectError> for io::Error {
     fn from(error: ConnectError) -> Self {
         let kind = match error {
             ConnectError::Destination => io::ErrorKind::InvalidInput,
-            ConnectError::Route(RouteError::NoSource(_)) | ConnectError::AddressNotAvailable => {
+            ConnectError::Route(RouteError::NoSource(_) | RouteError::Source(_))
+            | ConnectError::AddressNotAvailable => {
                 io::ErrorKind::AddrNotAvailable
             }
             ConnectError::Route(RouteError::NoRoute(_)) => io::ErrorKind::NetworkUnreachable,

@@ -18,6 +18,7 @@ mod reconfigure;
 mod redirects;
 mod routers;
 mod rules;
+mod send_info;
 mod side_channels;
 mod tcp;
 mod transmit;

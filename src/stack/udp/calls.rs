@@ -11,11 +11,12 @@ use bytes::Bytes;
 use super::Around;
 use super::charges::charge;
 use super::ends::{flow_of, route_for, scope_for, source_for};
+use super::info::SendInfo;
 use super::orphans::owned;
 use super::socket::{
-    BindError, ConnectUdpError, Datagram, DontFragment, Pending, RecvError, SendError, UdpOptions,
-    UdpSocket,
+    BindError, ConnectUdpError, DontFragment, RecvError, SendError, UdpOptions, UdpSocket,
 };
+use super::waiting::{Datagram, Pending};
 use crate::base::Instant;
 use crate::link::{MAX_IP_LEN, SegmentKind};
 use crate::stack::demux::Refused;
@@ -189,8 +190,8 @@ impl Stack {
     ) -> Result<(), SendError> {
         self.net.clamp(now);
         let (socket, mut around) = self.udp_and_around(id)?;
-        let way = socket.check_send(id, &mut around, to, len, None)?;
-        socket.enqueue(id, &mut around, way, data(), None);
+        let way = socket.check_send(id, &mut around, to, (len, None), None)?;
+        socket.enqueue(id, &mut around, way, (data(), None), None);
         Ok(())
     }
 
@@ -211,22 +212,28 @@ impl Stack {
         self.note_call(Some(now), |keep| {
             Call::UdpSendSegmented(id, to, keep.datagram_chunk(&data), segment)
         });
-        let sent = self.send_segmented(now, id, to, data, segment);
+        let sent = self.send_segmented(now, (id, to), data, Some(segment), None);
         self.note_outcome(sent)
     }
 
-    fn send_segmented(
+    /// The same, or one datagram, that leave as `info` says.
+    pub(super) fn send_segmented(
         &mut self,
         now: Instant,
-        id: UdpId,
-        to: Option<SocketAddr>,
+        (id, to): (UdpId, Option<SocketAddr>),
         data: Bytes,
-        segment: NonZeroU16,
+        segment: Option<NonZeroU16>,
+        info: Option<&SendInfo>,
     ) -> Result<(), SendError> {
         self.net.clamp(now);
         let (socket, mut around) = self.udp_and_around(id)?;
-        let (to, route) = socket.check_send(id, &mut around, to, data.len(), Some(segment))?;
-        let size = usize::from(segment.get());
+        let asked = (data.len(), segment);
+        let (to, route) = socket.check_send(id, &mut around, to, asked, info)?;
+        let Some(size) = segment else {
+            socket.enqueue(id, &mut around, (to, route), (data, None), info);
+            return Ok(());
+        };
+        let size = usize::from(size.get());
         let device = &around.net.interfaces[route.on.index()].line.capabilities;
         let datagrams = if !device.uso {
             1
@@ -239,8 +246,8 @@ impl Stack {
         let mut rest = data;
         loop {
             let one = rest.split_to(most.min(rest.len()));
-            let segment = (one.len() > size).then_some(segment);
-            socket.enqueue(id, &mut around, (to, route), one, segment);
+            let segment = segment.filter(|_| one.len() > size);
+            socket.enqueue(id, &mut around, (to, route), (one, segment), info);
             if rest.is_empty() {
                 return Ok(());
             }
@@ -255,6 +262,7 @@ impl Stack {
         call: &Call,
         (id, to, len): (UdpId, Option<SocketAddr>, usize),
         segment: Option<NonZeroU16>,
+        info: Option<&SendInfo>,
     ) -> Result<(), SendError> {
         debug_assert!(len > MAX_IP_LEN, "{len} bytes may be sent");
         self.note_call(Some(now), |_| call.clone());
@@ -263,7 +271,7 @@ impl Stack {
         let refused = refused
             .map_err(SendError::from)
             .and_then(|(socket, mut around)| {
-                let checked = socket.check_send(id, &mut around, to, len, segment);
+                let checked = socket.check_send(id, &mut around, to, (len, segment), info);
                 checked.map(|_| ())
             });
         self.note_outcome(refused)
@@ -315,14 +323,14 @@ impl Stack {
         self.demux.udp.unbind(socket.local.port(), id);
         self.events.forget(SocketId::Udp(id));
         if let Some(first) = socket.send.front()
-            && let Ok(route) = route_for(&self.net, &socket, first.to)
+            && let Ok(route) = route_for(&self.net, &socket, first.aim())
         {
-            let Flow { src, next_hop, .. } = flow_of(&socket, &route, first.to, &self.net);
+            let Flow { src, next_hop, .. } = flow_of(&socket, &route, first.aim(), &self.net);
             self.net
                 .forget_waiter(route.on, src, next_hop, Waiter::Udp(id));
         }
         while let Some(pending) = socket.pop_send() {
-            if let Ok(route) = route_for(&self.net, &socket, pending.to) {
+            if let Ok(route) = route_for(&self.net, &socket, pending.aim()) {
                 let packet = owned(&socket, &route, pending, &self.net);
                 self.net.queue_packet(route.on, packet);
             }
@@ -367,8 +375,8 @@ impl UdpSocket {
         id: UdpId,
         around: &mut Around<'_>,
         to: Option<SocketAddr>,
-        len: usize,
-        segment: Option<NonZeroU16>,
+        (len, segment): (usize, Option<NonZeroU16>),
+        info: Option<&SendInfo>,
     ) -> Result<(SocketAddr, Route), SendError> {
         if let Some(error) = self.error.take() {
             return Err(SendError::Earlier(error));
@@ -380,7 +388,10 @@ impl UdpSocket {
         if to.port() == 0 || !self.takes(to.ip()) {
             return Err(SendError::To(to));
         }
-        let route = route_for(around.net, self, to)?;
+        if let Some(info) = info {
+            info.check(around.net, to.ip(), scope_of(to))?;
+        }
+        let route = route_for(around.net, self, (to, info))?;
         let ip = ip::header_len(to.ip());
         let headers = ip + udp::HEADER_LEN;
         let one = segment.map_or(len, |size| len.min(usize::from(size.get())));
@@ -426,10 +437,15 @@ impl UdpSocket {
         id: UdpId,
         around: &mut Around<'_>,
         (to, route): (SocketAddr, Route),
-        data: Bytes,
-        segment: Option<NonZeroU16>,
+        (data, segment): (Bytes, Option<NonZeroU16>),
+        info: Option<&SendInfo>,
     ) {
-        self.push_send(Pending { to, data, segment });
+        self.push_send(Pending {
+            to,
+            data,
+            segment,
+            info: info.copied().map(Box::new),
+        });
         self.charge(around);
         around.net.interfaces[route.on.index()]
             .line

@@ -7,8 +7,9 @@ use core::net::{IpAddr, SocketAddr};
 use bytes::{Buf, Bytes};
 
 use super::Around;
-use super::ends::{flow_of, route_for};
-use super::socket::{Datagram, DontFragment, Pending, RecvError, UdpSocket};
+use super::ends::{flow_of, route_for, scope_for};
+use super::socket::{DontFragment, RecvError, UdpSocket};
+use super::waiting::{Datagram, Pending};
 use crate::base::checksum::Sum;
 use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{DeviceError, Transmit};
@@ -189,8 +190,8 @@ impl Stack {
         socket.pop_send();
         around.net.counters.drops.count(DropReason::IpTentative);
         let mut way_on = None;
-        while let Some(next) = socket.send.front().map(|pending| pending.to) {
-            match route_for(around.net, socket, next) {
+        while let Some(next) = socket.send.front() {
+            match route_for(around.net, socket, next.aim()) {
                 Ok(route) => {
                     way_on = Some(route.on);
                     break;
@@ -253,6 +254,8 @@ impl UdpSocket {
                 from,
                 // RFC 1122 §4.1.3.5.
                 to: packet.dst,
+                on: packet.on,
+                unicast: packet.unicast,
                 ttl: packet.ttl,
                 tos: packet.tos,
             });
@@ -303,7 +306,9 @@ impl UdpSocket {
             return Err(DropReason::IcmpUnmatched);
         }
         let to = endpoint(error.on, dst, to.port);
-        let route = route_for(net, self, to).map_err(|_| DropReason::IcmpUnmatched)?;
+        // It left by the interface that has its source, which may be none of the socket's.
+        let route = net.route_from(error.quoted_src, dst, scope_for(self, to));
+        let route = route.map_err(|_| DropReason::IcmpUnmatched)?;
         let quoted = error.quoted_len.min(ip + len);
         let told = TooBig { mtu, quoted };
         let probes = self.options.dont_fragment == DontFragment::Probe;
@@ -336,7 +341,7 @@ impl UdpSocket {
             if budget.turn().cost >= TURN || budget.is_used_up() {
                 return Ok(SenderTurn::More);
             }
-            let route = match route_for(around.net, self, first.to) {
+            let route = match route_for(around.net, self, first.aim()) {
                 Ok(mut route) if route.on == on => {
                     route.mtu = self.known_mtu(now, &route, first.to.ip());
                     route
@@ -402,7 +407,7 @@ impl UdpSocket {
         net: &mut Net,
         out: &mut T,
     ) -> Result<Delivery, DeviceError> {
-        let flow = flow_of(self, route, pending.to, net);
+        let flow = flow_of(self, route, pending.aim(), net);
         let mut header = [0; udp::HEADER_LEN];
         let ports = udp::Fields::new(self.local.port(), pending.to.port());
         ports.emit(pending.data.len(), &mut header);

@@ -5,6 +5,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::socket::UdpSocket;
+use super::waiting::Aim;
 use crate::stack::endpoint::scope_of;
 use crate::stack::ids::InterfaceId;
 use crate::stack::net::Net;
@@ -34,14 +35,21 @@ impl UdpSocket {
     }
 }
 
-/// The way from a socket to `to`: to its peer by the interface that has the address it connected with.
-pub(in crate::stack) fn route_for(
+/// The way from a socket to `to`: to its peer by the interface that has the address it connected with, but as `info` asks.
+pub(super) fn route_for(
     net: &Net,
     socket: &UdpSocket,
-    to: SocketAddr,
+    (to, info): Aim<'_>,
 ) -> Result<Route, RouteError> {
-    let source = peer_flow(socket, to).map_or_else(|| socket.source(), |flow| flow.local.ip);
-    net.route_from(source, to.ip(), scope_for(socket, to))
+    let own = || peer_flow(socket, to).map_or_else(|| socket.source(), |flow| flow.local.ip);
+    let Some(info) = info else {
+        return net.route_from(own(), to.ip(), scope_for(socket, to));
+    };
+    let scope = info.interface.or_else(|| scope_for(socket, to));
+    let source = info.source.unwrap_or_else(own);
+    let route = net.route_from(source, to.ip(), scope)?;
+    info.check_source(net, route.on, to.ip())?;
+    Ok(route)
 }
 
 /// The flow to its peer, if `to` is that.
@@ -68,10 +76,10 @@ pub(super) fn source_for(own: IpAddr, route: &Route) -> IpAddr {
     }
 }
 
-pub(in crate::stack) fn flow_of(
+pub(super) fn flow_of(
     socket: &UdpSocket,
     route: &Route,
-    to: SocketAddr,
+    (to, info): Aim<'_>,
     net: &Net,
 ) -> Flow {
     let connected = peer_flow(socket, to);
@@ -80,11 +88,17 @@ pub(in crate::stack) fn flow_of(
         true => options.multicast.ttl,
         false => options.ttl.unwrap_or_else(|| net.ttl_to(route.on, to.ip())),
     };
-    Flow {
+    let mut flow = Flow {
         src: connected.map_or_else(|| source_for(socket.source(), route), |t| t.local.ip),
         dst: to.ip(),
         next_hop: route.next_hop,
         ttl,
         tos: options.tos,
+    };
+    if let Some(info) = info {
+        flow.src = info.source.unwrap_or(flow.src);
+        flow.ttl = info.ttl.unwrap_or(flow.ttl);
+        flow.tos = info.tos.unwrap_or(flow.tos);
     }
+    flow
 }

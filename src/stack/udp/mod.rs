@@ -6,6 +6,8 @@
 //! |---|---|
 //! | `socket` | a socket, its options and queues, and the errors of its calls |
 //! | `calls` | the user's calls |
+//! | `info` | how one datagram leaves, where its socket's way is not wanted |
+//! | `waiting` | datagrams that wait to be read and to be sent |
 //! | `charges` | what datagrams that wait are charged |
 //! | `datagrams` | datagrams in and out, and errors about them |
 //! | `ends` | between which addresses a socket speaks |
@@ -21,23 +23,27 @@ mod datagrams;
 mod ends;
 mod gone;
 mod groups;
+mod info;
 mod multicast;
 mod orphans;
 mod socket;
 mod to_many;
+mod waiting;
 
 #[cfg(test)]
 pub(super) use charges::OVERHEAD;
 #[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
 pub(crate) use charges::charge_received;
 pub(super) use datagrams::checked;
+pub use info::SendInfo;
 pub use multicast::{GroupError, MulticastOptions};
 pub(super) use orphans::split_first;
 pub(super) use socket::UdpSockets;
 pub use socket::{
-    BindError, ConnectUdpError, Datagram, DontFragment, RecvError, SendError, UdpOptions,
+    BindError, ConnectUdpError, DontFragment, RecvError, SendError, UdpOptions,
 };
 pub(super) use to_many::Looped;
+pub use waiting::Datagram;
 
 use super::Stack;
 use super::event::Events;

@@ -4,7 +4,8 @@
 //! the interface's outbox and the neighbours' queues do.
 
 use super::ends::flow_of;
-use super::socket::{Pending, UdpSocket};
+use super::socket::UdpSocket;
+use super::waiting::Pending;
 use crate::base::Protocol;
 use crate::stack::ip;
 use crate::stack::net::Net;
@@ -14,7 +15,7 @@ use crate::udp;
 
 /// A datagram that outlives its socket.
 pub(super) fn owned(socket: &UdpSocket, route: &Route, pending: Pending, net: &Net) -> OwnedPacket {
-    let flow = flow_of(socket, route, pending.to, net);
+    let flow = flow_of(socket, route, pending.aim(), net);
     let mut header = [0; udp::HEADER_LEN];
     udp::Fields::new(socket.local.port(), pending.to.port()).emit(pending.data.len(), &mut header);
     let mut packet = OwnedPacket::new(flow, Protocol::UDP, &header, pending.data);

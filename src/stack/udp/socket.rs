@@ -3,19 +3,16 @@
 //! RFC 768, RFC 1122 §4.1. *Owns* the two bounded queues. *Does not* send or receive: `udp` does.
 
 use core::net::{IpAddr, SocketAddr};
-use core::num::NonZeroU16;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 
-use bytes::Bytes;
-
-use super::charges::{OVERHEAD, charge, charge_received};
+use super::charges::{OVERHEAD, charge_received};
 use super::multicast::MulticastOptions;
+use super::waiting::{Datagram, Pending};
 use crate::base::Instant;
 use crate::stack::ids::{InterfaceId, Slab, StaleId, UdpId};
 use crate::stack::packet::Fragmenting;
 use crate::stack::path::{LargeSent, Route, RouteError};
-use crate::stack::slices::Slices;
 use crate::stack::tuple::Tuple;
 
 /// All UDP sockets of a stack.
@@ -167,49 +164,6 @@ impl UdpOptions {
     }
 }
 
-/// A received datagram.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Datagram {
-    /// Its data, whole.
-    pub data: Slices,
-    /// Who sent it; a link-local sender's scope id is the interface's number.
-    pub from: SocketAddr,
-    /// Which of our addresses, or which group, it was sent to.
-    pub to: IpAddr,
-    /// Its TTL or hop limit as it arrived.
-    pub ttl: u8,
-    /// Its TOS or traffic class.
-    pub tos: u8,
-}
-
-/// A datagram that waits to be sent; its data may be a super-segment.
-#[derive(Clone, Debug)]
-pub(super) struct Pending {
-    pub(super) to: SocketAddr,
-    pub(super) data: Bytes,
-    pub(super) segment: Option<NonZeroU16>,
-}
-
-impl Pending {
-    /// Datagrams that it is, for who receives them.
-    pub(super) fn datagrams(&self) -> u64 {
-        self.segment.map_or(1, |size| {
-            self.data.len().div_ceil(usize::from(size.get())) as u64
-        })
-    }
-
-    /// Data bytes of the first of them.
-    pub(super) fn one(&self) -> usize {
-        let size = self.segment.map_or(usize::MAX, |size| size.get().into());
-        self.data.len().min(size)
-    }
-
-    fn charge(&self) -> usize {
-        charge(self.data.len(), self.segment)
-    }
-}
-
 /// A UDP socket.
 #[derive(Debug)]
 pub(in crate::stack) struct UdpSocket {
@@ -290,14 +244,19 @@ impl UdpSocket {
     pub(super) fn split_first(&mut self) {
         if let Some(mut rest) = self.send.pop_front() {
             let data = rest.data.split_to(rest.one());
-            let (to, segment) = (rest.to, None);
+            let (to, info, segment) = (rest.to, rest.info.clone(), None);
             if !rest.data.is_empty() {
                 rest.segment = rest
                     .segment
                     .filter(|size| rest.data.len() > size.get().into());
                 self.send.push_front(rest);
             }
-            self.send.push_front(Pending { to, data, segment });
+            self.send.push_front(Pending {
+                to,
+                data,
+                segment,
+                info,
+            });
         }
     }
 
@@ -405,6 +364,14 @@ pub enum SendError {
     /// The destination's port is 0, or its address is of a family that the socket does not take.
     #[error("{0} cannot be sent to from this socket")]
     To(SocketAddr),
+    /// No interface has this number, or the destination is on another one's link.
+    #[error("{to} cannot be sent to by interface {}", .on.scope())]
+    Interface {
+        /// The interface.
+        on: InterfaceId,
+        /// The destination.
+        to: IpAddr,
+    },
     /// Larger than a datagram may be, or than the MTU where it must not be fragmented ([`DontFragment`]) or is one of several; or
     /// several datagrams at once that are more than the whole send buffer.
     #[error("{len} bytes of data are above the {max} that fit")]
@@ -431,7 +398,9 @@ impl From<SendError> for io::Error {
             SendError::Earlier(earlier) => return earlier.into(),
             SendError::NoPeer => io::ErrorKind::NotConnected,
             SendError::AddressGone => io::ErrorKind::AddrNotAvailable,
-            SendError::To(_) | SendError::TooBig { .. } => io::ErrorKind::InvalidInput,
+            SendError::To(_) | SendError::Interface { .. } | SendError::TooBig { .. } => {
+                io::ErrorKind::InvalidInput
+            }
         };
         Self::new(kind, error)
     }
@@ -441,9 +410,10 @@ impl From<RouteError> for RecvError {
     fn from(error: RouteError) -> Self {
         match error {
             RouteError::NoRoute(_) => Self::NetworkUnreachable,
-            RouteError::NoSource(_) | RouteError::NoScope(_) | RouteError::Destination(_) => {
-                Self::HostUnreachable
-            }
+            RouteError::NoSource(_)
+            | RouteError::Source(_)
+            | RouteError::NoScope(_)
+            | RouteError::Destination(_) => Self::HostUnreachable,
         }
     }
 }

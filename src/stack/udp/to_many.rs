@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use super::Around;
 use super::ends::flow_of;
-use super::socket::{Pending, UdpSocket};
+use super::socket::UdpSocket;
+use super::waiting::Pending;
 use crate::base::{DropReason, Instant};
 use crate::link::RxChecksum;
 use crate::stack::Stack;
@@ -108,7 +109,7 @@ impl UdpSocket {
         if !dst.is_multicast() || !self.options.multicast.loops || !heard() {
             return;
         }
-        let flow = flow_of(self, route, pending.to, net);
+        let flow = flow_of(self, route, pending.aim(), net);
         let packet = Inbound {
             on: route.on,
             src: flow.src,

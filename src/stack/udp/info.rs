@@ -1,0 +1,136 @@
+//! How one datagram leaves: its source address, interface, TTL and TOS, where its socket's are not wanted.
+//!
+//! RFC 1122 §4.1.3.5, §4.1.4, RFC 3542 §6. *Owns* what a user may ask for, and the call that asks. *Does not* find ways:
+//! `ends` does.
+
+use core::net::{IpAddr, SocketAddr};
+use core::num::NonZeroU16;
+
+use bytes::Bytes;
+
+use super::socket::SendError;
+use crate::base::Instant;
+use crate::stack::ids::{InterfaceId, UdpId};
+use crate::stack::net::Net;
+use crate::stack::path::RouteError;
+use crate::stack::{Call, Stack};
+
+/// How one datagram, or one echo request, leaves; what is not said is as the socket has it (`IP_PKTINFO`, `IP_TTL` and
+/// `IP_TOS` beside a Linux `sendmsg`, `IPV6_PKTINFO`, `IPV6_HOPLIMIT` and `IPV6_TCLASS`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct SendInfo {
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) interface: Option<InterfaceId>,
+    pub(crate) ttl: Option<u8>,
+    pub(crate) tos: Option<u8>,
+}
+
+impl SendInfo {
+    /// All as the socket has it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How an answer leaves to what came in on `on`: from `source`, if that is given.
+    pub(crate) const fn answering(source: Option<IpAddr>, on: InterfaceId) -> Self {
+        Self {
+            source,
+            interface: Some(on),
+            ttl: None,
+            tos: None,
+        }
+    }
+
+    /// It is sent from this address, whatever the socket is bound to: an address of ours on the interface that it leaves by, or
+    /// any where that takes packets for any ([`InterfaceConfig::accept_foreign`](crate::stack::InterfaceConfig::accept_foreign)).
+    /// The unspecified address is none.
+    pub fn source(self, address: IpAddr) -> Self {
+        Self {
+            source: Some(address).filter(|ip| !ip.is_unspecified()),
+            ..self
+        }
+    }
+
+    /// It leaves by this interface; what is for this host stays within.
+    pub fn interface(self, on: InterfaceId) -> Self {
+        Self {
+            interface: Some(on),
+            ..self
+        }
+    }
+
+    /// Its TTL or hop limit, to groups as well; at least 1 (RFC 1122 §3.2.1.7).
+    pub fn ttl(self, ttl: u8) -> Self {
+        Self {
+            ttl: Some(ttl.max(1)),
+            ..self
+        }
+    }
+
+    /// Its TOS or traffic class: six bits of DSCP, and two of ECN (RFC 2474 §3, RFC 3168 §5).
+    pub fn tos(self, tos: u8) -> Self {
+        Self {
+            tos: Some(tos),
+            ..self
+        }
+    }
+
+    /// Is there an interface as it is asked for, and on the link of `to` if that names one?
+    pub(in crate::stack) fn check(
+        &self,
+        net: &Net,
+        to: IpAddr,
+        scope: Option<InterfaceId>,
+    ) -> Result<(), SendError> {
+        let Some(on) = self.interface else {
+            return Ok(());
+        };
+        let known = net.interfaces.get(on.index()).is_some();
+        if known && scope.is_none_or(|scope| scope == on) {
+            Ok(())
+        } else {
+            Err(SendError::Interface { on, to })
+        }
+    }
+
+    /// May what goes to `dst` over the interface `on` leave from the address that is asked for? Only the one that has it: what
+    /// comes back is taken there alone (RFC 1122 §3.3.4.2, the strong model).
+    pub(in crate::stack) fn check_source(
+        &self,
+        net: &Net,
+        on: InterfaceId,
+        dst: IpAddr,
+    ) -> Result<(), RouteError> {
+        match self.source {
+            Some(ip) if ip.is_ipv4() != dst.is_ipv4() || !net.takes(ip, Some(on)) => {
+                Err(RouteError::Source(ip))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Stack {
+    /// Queues a datagram without copying it, or several of `segment` bytes each as
+    /// [`udp_send_segmented`](Self::udp_send_segmented) does, that leave as `info` says.
+    ///
+    /// # Errors
+    /// As [`udp_send_to`](Self::udp_send_to); [`SendError::Interface`]; [`RouteError::Source`] when the source is no address of
+    /// the interface that leads there.
+    pub fn udp_send_with(
+        &mut self,
+        now: Instant,
+        id: UdpId,
+        to: Option<SocketAddr>,
+        data: Bytes,
+        segment: Option<NonZeroU16>,
+        info: &SendInfo,
+    ) -> Result<(), SendError> {
+        self.note_call(Some(now), |keep| {
+            Call::UdpSendWith(id, to, keep.datagram_chunk(&data), segment, *info)
+        });
+        let sent = self.send_segmented(now, (id, to), data, segment, Some(info));
+        self.note_outcome(sent)
+    }
+}
