@@ -494,6 +494,7 @@ mod tests {
             .path_mtu_limit(27)
             .path_mtu_life(Some(Duration::from_secs(328)))
             .least_path_mtu(129)
+            .flow_labels(false)
     }
 
     /// Taken apart field by field: who adds a setting adds it here, and sees whether it is reached.
@@ -542,8 +543,9 @@ mod tests {
             path_mtu_limit,
             path_mtu_life,
             least_path_mtu,
+            flow_labels,
         } = used;
-        assert!(seed_used == seed && !trust_partial);
+        assert!(seed_used == seed && !trust_partial && !flow_labels);
         assert_eq!([neighbour_limit, neighbour_queue], [11, 12]);
         assert_eq!([neighbour_queue_bytes, outbox_limit], [13, 14]);
         assert_eq!((transmit_budget, ephemeral_ports), (15, 5000..=5999));

@@ -36,6 +36,7 @@ pub struct Config {
     pub(crate) path_mtu_limit: usize,
     pub(crate) path_mtu_life: Option<Duration>,
     pub(crate) least_path_mtu: u16,
+    pub(crate) flow_labels: bool,
 }
 
 impl Config {
@@ -64,6 +65,7 @@ impl Config {
             path_mtu_limit: 1024,
             path_mtu_life: Some(Duration::from_secs(600)),
             least_path_mtu: 552,
+            flow_labels: true,
         }
     }
 
@@ -231,6 +233,16 @@ impl Config {
     pub fn least_path_mtu(self, bytes: u16) -> Self {
         Self {
             least_path_mtu: bytes.max(68),
+            ..self
+        }
+    }
+
+    /// Do the IPv6 packets of a flow, TCP's or UDP's, have a label made of its ends (RFC 6437 §3)? Default yes, as Linux's
+    /// `net.ipv6.auto_flowlabels`; else it is 0.
+    #[must_use]
+    pub fn flow_labels(self, labels: bool) -> Self {
+        Self {
+            flow_labels: labels,
             ..self
         }
     }

@@ -15,7 +15,7 @@ use super::ids::{Id, InterfaceId, TcpId};
 use super::interface::{
     Asks, Class, ConfigError, Frame, Interface, InterfaceConfig, Interfaces, Outgoing, Ready,
 };
-use super::ip::{Headers, Identifications, Incomplete};
+use super::ip::{Headers, Identifications, Incomplete, Labels};
 use super::neighbour::Neighbours;
 use super::packet::{Notice, OwnedPacket, Waiter};
 use super::path::{LargeSent, NewRoute, Paths};
@@ -39,6 +39,7 @@ pub(crate) struct Net {
     /// What [`Notice::Looped`] tells of.
     pub(in crate::stack) looped: VecDeque<Looped>,
     pub(crate) headers: Headers,
+    pub(in crate::stack) labels: Labels,
     pub(crate) icmp_limit: IcmpLimit,
     pub(crate) reassembly: Incomplete,
     /// For what a packet-too-big quotes of echo replies.
@@ -77,6 +78,7 @@ impl Net {
             notices: VecDeque::new(),
             looped: VecDeque::new(),
             headers: Headers::default(),
+            labels: Labels::new(config),
             icmp_limit: IcmpLimit::new(config),
             reassembly: Incomplete::new(config),
             large_replies: LargeSent::default(),

@@ -82,7 +82,7 @@ fields! {
         timer_budget, ephemeral_ports, icmp_errors_per_second, icmp_errors_per_peer, ttl, copy_below,
         trust_partial, time_wait, time_wait_limit, orphan_limit, socket_memory,
         reassembly_bytes, reassembly_datagrams,
-        path_mtu_limit, path_mtu_life, least_path_mtu,
+        path_mtu_limit, path_mtu_life, least_path_mtu, flow_labels,
     }
     InterfaceConfig {
         capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, probe_v4,

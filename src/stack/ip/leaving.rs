@@ -36,6 +36,8 @@ pub(in crate::stack) struct Leaving {
     header: HeaderBytes,
     payload: Bytes,
     id: u32,
+    /// IPv6's, the same in all fragments.
+    label: u32,
     /// Bytes behind the IP header, and the fragment header, in all fragments but the last.
     size: usize,
     /// Bytes of header and payload that have left.
@@ -154,6 +156,9 @@ impl Net {
             header: summed(packet, &payload),
             payload,
             id: drawn.first,
+            label: self
+                .labels
+                .of(on, packet.flow, packet.protocol, packet.header),
             size: (room & !7).max(8),
             left: 0,
         };
@@ -254,6 +259,7 @@ impl Leaving {
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
                 let mut fields = ipv6::Fields::new(src, dst, Protocol::FRAGMENT);
                 fields.traffic_class = self.flow.tos;
+                fields.flow_label = self.label;
                 fields.hop_limit = self.flow.ttl;
                 let at = at + fields.emit(len + FRAGMENT_LEN, &mut buf[at..]);
                 let end = at + FRAGMENT_LEN;

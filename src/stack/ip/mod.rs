@@ -16,6 +16,7 @@
 //! | `output` | the frame around a packet that is sent |
 
 mod fragments;
+mod labels;
 mod leaving;
 mod link;
 mod output;
@@ -25,6 +26,7 @@ mod reassembly;
 mod v4;
 mod v6;
 
+pub(crate) use labels::Labels;
 pub(super) use leaving::{Identifications, Leaving};
 pub(crate) use output::{Headers, Outbound};
 pub(super) use quote::Quoted;

@@ -325,7 +325,10 @@ impl Net {
         };
         let ip = mac.map_or(0, |mac| link_header(interface, mac, ether_type, buf));
         let id = drawn.as_ref().map_or(0, |drawn| drawn.first);
-        let (start, pseudo) = ip_header(packet, id, len, ip, buf);
+        let label = self
+            .labels
+            .of(on, packet.flow, packet.protocol, packet.header);
+        let (start, pseudo) = ip_header(packet, (id, label), len, ip, buf);
         let end = start + packet.header.len();
         buf[start..end].copy_from_slice(packet.header);
         let meta = finish_checksum(interface, packet, start, pseudo, &mut buf[start..end]);
@@ -370,7 +373,7 @@ pub(super) fn link_header(
 /// the transport's (RFC 1122 §3.2.1.6, RFC 8200 §7).
 fn ip_header(
     packet: &Outbound<'_>,
-    id: u32,
+    (id, label): (u32, u32),
     len: usize,
     at: usize,
     buf: &mut [u8],
@@ -406,6 +409,7 @@ fn ip_header(
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
             let mut fields = ipv6::Fields::new(src, dst, packet.protocol);
             fields.traffic_class = tos;
+            fields.flow_label = label;
             fields.hop_limit = flow.ttl;
             let end = at + fields.emit(len, &mut buf[at..]);
             (end, ipv6::pseudo_sum(src, dst, packet.protocol, len))

@@ -9,6 +9,7 @@ mod fragments;
 mod groups;
 mod hosts;
 mod ingress;
+mod labels;
 mod leaving;
 mod narrow;
 mod neighbours;
