@@ -136,6 +136,8 @@ drop_reasons! {
     TcpReassemblyFull => "tcp_reassembly_full",
     /// A SYN, or text that was not acknowledged: all memory for sockets is used.
     TcpMemory => "tcp_memory",
+    /// From further away than is taken ([`TcpOptions::min_ttl`](crate::tcp::TcpOptions::min_ttl)).
+    TcpTooFar => "tcp_too_far",
     /// A datagram: all memory for sockets is used.
     UdpMemory => "udp_memory",
     /// A packet that waited for a neighbour that never answered, or whose queue was full.

@@ -166,6 +166,10 @@ options! {
     /// How it is found out how large a packet the path carries where no router tells (RFC 4821). Default
     /// [`MtuProbing::BlackHole`]; Linux's `tcp_mtu_probing` has 0.
     mtu_probing: MtuProbing = MtuProbing::BlackHole;
+    /// The least hops that a segment must have left as it arrives, or it is dropped: 255 is for neighbours alone, whom nobody
+    /// beyond the link can forge (RFC 5082; Linux's IP_MINTTL and IPV6_MINHOPCOUNT). Of a listener for SYNs as well. Connections
+    /// that only wait for their end do not ask. Default 0: none.
+    min_ttl: u8 = 0;
     /// How long a closed connection waits in FIN-WAIT-2 for the peer's FIN. Default 60 s (Linux's
     /// `tcp_fin_timeout`).
     fin_timeout: Duration = Duration::from_secs(60);
@@ -222,6 +226,11 @@ impl TcpOptions {
             Some(0) => Some(1),
             set => set,
         }
+    }
+
+    /// The least hops that a segment has left.
+    pub const fn min_ttl_setting(&self) -> u8 {
+        self.min_ttl
     }
 
     /// The MSS that the user allows, `u16::MAX` when any; never below the floor.

@@ -174,6 +174,7 @@ impl Stack {
         seg: &Segment,
         previous: Option<TimeWait>,
     ) -> Result<(), DropReason> {
+        self.check_hops(id, packet)?;
         match (seg.control, seg.ack) {
             // First: a RST is ignored. Second: an ACK is refused. Third: a SYN is taken.
             (Control::Rst, _) => return Err(DropReason::TcpBadRst),
@@ -340,6 +341,10 @@ impl Stack {
         packet: &Inbound,
         seg: &Segment,
     ) -> Result<(), DropReason> {
+        let listener = self.tcp.half_open.get(raw).map(|slot| slot.listener);
+        if let Some(listener) = listener {
+            self.check_hops(listener, packet)?;
+        }
         let Some(slot) = self.tcp.half_open.get_mut(raw) else {
             return Err(DropReason::TcpNoSocket);
         };
@@ -444,7 +449,18 @@ impl Stack {
         }
         self.events
             .raise(SocketId::Listener(listener_id), Readiness::ACCEPTABLE);
-        self.on_connection(now, id, seg)
+        // It was asked how far it came.
+        self.on_connection(now, id, u8::MAX, seg)
+    }
+
+    /// RFC 5082 §3: does it come from as near as the listener asks for?
+    fn check_hops(&self, listener: ListenerId, packet: &Inbound) -> Result<(), DropReason> {
+        let listener = self.tcp.listeners.get(listener);
+        let least = listener.map_or(0, |listener| listener.options.min_ttl_setting());
+        if packet.ttl < least {
+            return Err(DropReason::TcpTooFar);
+        }
+        Ok(())
     }
 }
 

@@ -35,7 +35,7 @@ impl Stack {
         let packet = &*packet;
         let tuple = tuple_of(packet);
         match self.tcp.owner(&self.demux.tcp.flows, &tuple) {
-            Some(Owner::Connection(id)) => self.on_connection(now, id, &seg),
+            Some(Owner::Connection(id)) => self.on_connection(now, id, packet.ttl, &seg),
             Some(Owner::HalfOpen(raw)) => self.on_half_open(now, raw, packet, &seg),
             Some(Owner::TimeWait(index)) => self.on_time_wait(now, index, packet, &seg),
             Some(Owner::FinWait(raw)) => self.on_fin_wait(now, raw, &seg),
@@ -79,12 +79,17 @@ impl Stack {
         &mut self,
         now: Instant,
         id: TcpId,
+        ttl: u8,
         seg: &Segment,
     ) -> Result<(), DropReason> {
         let (slots, mut around) = self.slots_and_around();
         let Some(slot) = slots.get_mut(id) else {
             return Err(DropReason::TcpNoSocket);
         };
+        // RFC 5082 §3.
+        if ttl < slot.connection.options.min_ttl_setting() {
+            return Err(DropReason::TcpTooFar);
+        }
         let result = match slot.take_segment(now, seg, &mut around) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(Outcome::Dropped(reason)) => Err(reason),
