@@ -75,7 +75,10 @@ impl PingSocket {
         loop {
             let now = clock::now();
             let payload = stamped(now, len);
-            match core.stack.ping_send_with(now, self.id, to, seq, payload, info) {
+            match core
+                .stack
+                .ping_send_with(now, self.id, to, seq, payload, info)
+            {
                 Err(SendError::WouldBlock) => {
                     (core, _) = self.shared.wait(core, &self.waits.writable, wish);
                     core.check()?;

@@ -301,9 +301,7 @@ impl UdpSocket {
         segment: NonZeroU16,
         to: Option<SocketAddr>,
     ) -> io::Result<()> {
-        self.sending(|stack, now, id| {
-            stack.udp_send_segmented(now, id, to, data.clone(), segment)
-        })
+        self.sending(|stack, now, id| stack.udp_send_segmented(now, id, to, data.clone(), segment))
     }
 
     /// Sends a datagram, or several of `segment` bytes each, that leave as `info` says: from another address of ours than the

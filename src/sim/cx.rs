@@ -14,8 +14,8 @@ use super::office::Office;
 use crate::base::Instant;
 use crate::stack::{
     AcceptError, BindError, ConnectError, ConnectUdpError, Datagram, InterfaceId, ListenError,
-    ListenOptions, ListenerId, PingError, PingId, PingOptions, PingReply, RecvError, SendError, SendInfo,
-    SocketId, Stack, StaleId, TcpId, UdpId, UdpOptions,
+    ListenOptions, ListenerId, PingError, PingId, PingOptions, PingReply, RecvError, SendError,
+    SendInfo, SocketId, Stack, StaleId, TcpId, UdpId, UdpOptions,
 };
 use crate::tcp::{ReadError, TcpInfo, TcpOptions, WriteError};
 

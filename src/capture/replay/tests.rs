@@ -92,7 +92,9 @@ fn group_calls(udp: UdpId, on: Option<InterfaceId>) -> Vec<Call> {
 
 fn send_info() -> SendInfo {
     let info = SendInfo::new().source(IpAddr::from([10, 0, 0, 1]));
-    info.interface(InterfaceId::from_scope(3).unwrap()).ttl(9).tos(0xb8)
+    info.interface(InterfaceId::from_scope(3).unwrap())
+        .ttl(9)
+        .tos(0xb8)
 }
 
 fn calls() -> Vec<Call> {
@@ -290,10 +292,10 @@ fn take(bytes: &[u8]) -> Result<super::entry::Block, super::Nonsense> {
 fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let lengths: Vec<usize> = entries().iter().map(Vec::len).collect();
     let expected = [
-        212, 321, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 190, 192, 18, 26, 18, 27, 31, 26, 26, 26,
-        19, 125, 18, 18, 10, 63, 25, 32, 39, 41, 18, 18, 20, 54, 18, 18, 18, 37, 31, 45, 26, 21,
-        19, 19, 15, 22, 10, 14, 19, 34, 25, 33, 29, 47, 25, 2, 10, 19, 11, 12, 13, 40, 40, 40, 41,
-        10, 10, 10, 10,
+        213, 321, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 191, 193, 18, 26, 18, 27, 31, 26, 26, 26,
+        19, 126, 18, 18, 10, 63, 25, 32, 39, 41, 57, 18, 18, 20, 54, 37, 18, 18, 18, 37, 31, 45,
+        26, 21, 19, 19, 15, 22, 10, 14, 19, 34, 25, 33, 29, 47, 25, 2, 10, 19, 11, 12, 13, 40, 40,
+        40, 41, 10, 10, 10, 10,
     ];
     assert_eq!((FORMAT, &lengths[..]), (7, &expected[..]));
 }

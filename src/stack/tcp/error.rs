@@ -87,9 +87,7 @@ impl From<ConnectError> for io::Error {
         let kind = match error {
             ConnectError::Destination => io::ErrorKind::InvalidInput,
             ConnectError::Route(RouteError::NoSource(_) | RouteError::Source(_))
-            | ConnectError::AddressNotAvailable => {
-                io::ErrorKind::AddrNotAvailable
-            }
+            | ConnectError::AddressNotAvailable => io::ErrorKind::AddrNotAvailable,
             ConnectError::Route(RouteError::NoRoute(_)) => io::ErrorKind::NetworkUnreachable,
             ConnectError::Route(_) => io::ErrorKind::InvalidInput,
             ConnectError::InUse => io::ErrorKind::AddrInUse,

@@ -87,7 +87,7 @@ impl Stack {
             return Err(DropReason::TcpNoSocket);
         };
         // RFC 5082 §3.
-        if ttl < slot.connection.options.min_ttl_setting() {
+        if ttl < slot.connection.setup.options.min_ttl_setting() {
             return Err(DropReason::TcpTooFar);
         }
         let result = match slot.take_segment(now, seg, &mut around) {

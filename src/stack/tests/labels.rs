@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ipv6::extension::FRAGMENT_LEN;
+use crate::tcp::TcpOptions;
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()

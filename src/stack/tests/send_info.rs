@@ -73,12 +73,7 @@ fn what_came_to_all_is_answered_from_one() {
     let to = addr("10.0.0.255:7");
     let datagram = udp_bytes(addr("10.0.0.2:9000"), to, b"x");
     let packet = ip(PEER.into(), to.ip(), Protocol::UDP, &datagram);
-    rig.receive(eth(
-        MacAddr::BROADCAST,
-        PEER_MAC,
-        EtherType::IPV4,
-        &packet,
-    ));
+    rig.receive(eth(MacAddr::BROADCAST, PEER_MAC, EtherType::IPV4, &packet));
     let asked = rig.stack.udp_recv(id).unwrap();
     assert_eq!((asked.to, asked.unicast), (to.ip(), false));
     send(&mut rig, id, "10.0.0.2:9000", &asked.answer()).unwrap();
@@ -115,9 +110,7 @@ fn those_of_a_super_segment_and_of_a_closed_socket_leave_so_too() {
     let info = SendInfo::new().source(ip_of("10.0.0.5")).ttl(5);
     let (to, size) = (Some(addr("10.0.0.2:9")), NonZeroU16::new(100));
     let data = Bytes::from(vec![7; 250]);
-    let sent = rig
-        .stack
-        .udp_send_with(rig.now, id, to, data, size, &info);
+    let sent = rig.stack.udp_send_with(rig.now, id, to, data, size, &info);
     assert_eq!(sent, Ok(()));
     rig.stack.udp_close(id);
     let sent = rig.drain();
@@ -132,14 +125,20 @@ fn what_cannot_leave_so_is_refused() {
     let mut rig = with_a_second_address();
     let id = bind(&mut rig.stack, "0.0.0.0:7");
     let to = "10.0.0.2:9";
-    for source in ["10.0.0.9", "fd00::5", "127.0.0.1", "224.0.0.1", "10.0.0.255"] {
+    for source in ["10.0.0.9", "fd00::5", "224.0.0.1", "10.0.0.255"] {
         let source = ip_of(source);
         let sent = send(&mut rig, id, to, &SendInfo::new().source(source));
         assert_eq!(sent, Err(RouteError::Source(source).into()));
     }
+    let loopback = SendInfo::new().source(ip_of("127.0.0.1"));
+    let error = RouteError::NoRoute(PEER.into());
+    assert_eq!(send(&mut rig, id, to, &loopback), Err(error.into()));
     let on = InterfaceId::from_scope(77).unwrap();
     let sent = send(&mut rig, id, to, &SendInfo::new().interface(on));
-    let error = SendError::Interface { on, to: PEER.into() };
+    let error = SendError::Interface {
+        on,
+        to: PEER.into(),
+    };
     assert_eq!(sent, Err(error));
     assert_eq!(rig.drain().len(), 0);
     // Of no address is as if none were given.
@@ -169,7 +168,10 @@ fn a_source_leaves_by_its_own_interface() {
             let frames = on.map(|on| {
                 let mut device = Recorder::default();
                 stack.poll_transmit(now, on, &mut device).unwrap();
-                let sources = device.frames.iter().map(|(frame, _)| frame[12..16].to_vec());
+                let sources = device
+                    .frames
+                    .iter()
+                    .map(|(frame, _)| frame[12..16].to_vec());
                 sources.collect::<Vec<_>>()
             });
             queued.map(|()| frames)
@@ -230,7 +232,7 @@ fn echo_requests_leave_as_they_are_asked() {
     let mut rig = with_a_second_address();
     let id = rig.stack.ping_open(PingOptions::new().ttl(9)).unwrap();
     let info = SendInfo::new().tos(0x20);
-    let mut ask = |rig: &mut Rig, seq, info: &SendInfo| {
+    let ask = |rig: &mut Rig, seq, info: &SendInfo| {
         let data = Bytes::from_static(b"data");
         rig.stack
             .ping_send_with(rig.now, id, PEER.into(), seq, data, info)
@@ -259,5 +261,11 @@ fn echo_requests_leave_as_they_are_asked() {
     assert_eq!(refused, Err(RouteError::Source(source).into()));
     let on = InterfaceId::from_scope(9).unwrap();
     let refused = ask(&mut rig, 9, &info.interface(on));
-    assert_eq!(refused, Err(SendError::Interface { on, to: PEER.into() }));
+    assert_eq!(
+        refused,
+        Err(SendError::Interface {
+            on,
+            to: PEER.into()
+        })
+    );
 }

@@ -236,3 +236,53 @@ fn a_reset_waits_for_its_neighbour_and_ends_with_it() {
         assert_eq!(rig.stack.poll_timeout(), None);
     }
 }
+
+/// The same frame with this TTL.
+fn from_afar(frame: &[u8], ttl: u8) -> Vec<u8> {
+    let (header, payload) = ipv4::Header::parse(&frame[ethernet::HEADER_LEN..]).unwrap();
+    let mut fields = header.fields();
+    fields.ttl = ttl;
+    let mut packet = vec![0; 60];
+    let len = fields.emit(payload.len(), &mut packet);
+    packet.truncate(len);
+    packet.extend_from_slice(payload);
+    eth(OUR_MAC, PEER_MAC, EtherType::IPV4, &packet)
+}
+
+/// RFC 5082 §3: who asks for 255 hops is reached by neighbours alone, as a listener and as a connection.
+#[test]
+fn segments_from_too_far_away_do_nothing() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let near = TcpOptions::default().min_ttl(255);
+    let at = "10.0.0.1:80".parse().unwrap();
+    let options = ListenOptions::new(near.clone());
+    let listener = rig.stack.tcp_listen(at, options).unwrap();
+    let peer = "10.0.0.2:4000";
+    let syn = frame(peer, "10.0.0.1:80", 900, 0, Flags::SYN);
+    rig.receive(from_afar(&syn, 254));
+    assert!(rig.drain().is_empty());
+    rig.receive(from_afar(&syn, 255));
+    let (answer, _) = fields(&rig.only());
+    let ack = frame(peer, "10.0.0.1:80", 901, answer.seq + 1, Flags::ACK);
+    rig.receive(from_afar(&ack, 254));
+    assert!(rig.stack.tcp_accept(rig.now, listener).is_err());
+    rig.receive(from_afar(&ack, 255));
+    let id = rig.stack.tcp_accept(rig.now, listener).unwrap();
+    let reset = frame(peer, "10.0.0.1:80", 901, 0, Flags::RST);
+    rig.receive(from_afar(&reset, 254));
+    assert_eq!(state(&rig, id), State::Established);
+    assert_eq!(rig.drops(DropReason::TcpTooFar), 3);
+    // As one opens it, and changed later.
+    let id = connect(&mut rig, REMOTE, near);
+    let iss = fields(&rig.only()).0.seq;
+    let flags = Flags::SYN | Flags::ACK;
+    let answer = frame(REMOTE, "10.0.0.1:5000", 900, iss + 1, flags);
+    rig.receive(from_afar(&answer, 64));
+    assert_eq!(state(&rig, id), State::SynSent);
+    let options = TcpOptions::default().min_ttl(60);
+    rig.stack.tcp_set_options(rig.now, id, options).unwrap();
+    rig.receive(from_afar(&answer, 64));
+    assert_eq!(state(&rig, id), State::Established);
+    assert_eq!(rig.drops(DropReason::TcpTooFar), 4);
+}

@@ -76,12 +76,7 @@ pub(super) fn source_for(own: IpAddr, route: &Route) -> IpAddr {
     }
 }
 
-pub(super) fn flow_of(
-    socket: &UdpSocket,
-    route: &Route,
-    (to, info): Aim<'_>,
-    net: &Net,
-) -> Flow {
+pub(super) fn flow_of(socket: &UdpSocket, route: &Route, (to, info): Aim<'_>, net: &Net) -> Flow {
     let connected = peer_flow(socket, to);
     let options = &socket.options;
     let ttl = match to.ip().is_multicast() {

@@ -39,9 +39,7 @@ pub use info::SendInfo;
 pub use multicast::{GroupError, MulticastOptions};
 pub(super) use orphans::split_first;
 pub(super) use socket::UdpSockets;
-pub use socket::{
-    BindError, ConnectUdpError, DontFragment, RecvError, SendError, UdpOptions,
-};
+pub use socket::{BindError, ConnectUdpError, DontFragment, RecvError, SendError, UdpOptions};
 pub(super) use to_many::Looped;
 pub use waiting::Datagram;
 
