@@ -506,6 +506,10 @@ const ROWS: &[Row] = rows! {
             rig.listen(|options| options).udp(UdpOptions::new())
         },
     );
+    TcpTooFar: "a SYN that has no 255 hops left, as the listener asks for", Frames(
+        || vec![tcp(1, 2, |_| {})],
+        || Rig::new().listen(|_| ListenOptions::new(TcpOptions::default().min_ttl(255))),
+    );
     UdpMemory: "datagrams, and next to no memory for sockets", Frames(
         || vec![four(17, &udp(7, &[0; 200]), |_| {}); 4],
         || Rig::with(|config| config.socket_memory(1), 0).udp(UdpOptions::new()),
