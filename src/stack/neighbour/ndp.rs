@@ -210,8 +210,13 @@ impl Stack {
     ) -> Result<(), DropReason> {
         let on = packet.on;
         let address = IpAddr::V6(target);
-        if self.net.interfaces[on.index()].addresses.is_held(address) {
+        let interface = &self.net.interfaces[on.index()];
+        if interface.addresses.is_held(address) {
             let station = mac.or(packet.link_src);
+            // Ours, come back over a link that loops, as with ARP. What is tentative we have not advertised.
+            if station == Some(interface.mac) && interface.addresses.is_assigned(address) {
+                return Err(DropReason::IcmpIgnored);
+            }
             self.net.conflict(now, on, address, station);
             return Ok(());
         }

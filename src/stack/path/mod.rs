@@ -179,6 +179,13 @@ impl Paths {
         }
     }
 
+    /// The same, but for what is meant for that neighbour itself.
+    pub(in crate::stack) fn forget_redirects_beyond(&mut self, on: InterfaceId, hop: IpAddr) {
+        if self.redirects.forget_beyond(on, hop) {
+            self.change();
+        }
+    }
+
     /// What was redirected on this interface goes by its routes again.
     pub(in crate::stack) fn forget_redirects(&mut self, on: InterfaceId) {
         if self.redirects.forget_all(on) {

@@ -105,6 +105,22 @@ impl Redirects {
         any
     }
 
+    /// This neighbour says that it is no router: nothing beyond it goes there, but what is meant for itself does (RFC 4861
+    /// §7.3.3). Returns whether anything did.
+    pub(super) fn forget_beyond(&mut self, on: InterfaceId, hop: IpAddr) -> bool {
+        let lowest = IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED);
+        let rest = self
+            .over
+            .range((Included(((on, hop), lowest)), Unbounded))
+            .take_while(|(key, _)| *key == (on, hop));
+        let gone: Vec<Key> = rest
+            .filter(|(_, dst)| *dst != hop)
+            .map(|&(_, dst)| (on, dst))
+            .collect();
+        gone.iter().for_each(|&key| self.forget(key));
+        !gone.is_empty()
+    }
+
     /// All of an interface: its link may be another one. Returns whether there were any.
     pub(super) fn forget_all(&mut self, on: InterfaceId) -> bool {
         let ours: Vec<Key> = self

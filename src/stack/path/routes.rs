@@ -16,6 +16,10 @@ use crate::stack::prefix_tree::{Prefix, PrefixTree};
 /// How long a gateway that did not answer stands behind the others (RFC 1122 §3.3.1.4); our choice.
 const DEAD_FOR: Duration = Duration::from_secs(60);
 
+/// *Fixed*: routes of one prefix that are looked at for one that is alive; a hundred thousand addresses of a network have as many,
+/// and a link that is down has all of them dead.
+const MOST_TRIED: usize = 64;
+
 /// What comes first among the routes of one prefix (RFC 4191 §2.1); among equals the one that came first does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -318,10 +322,12 @@ impl Routes {
         };
         let entries = tree.longest(Prefix::host(dst))?;
         let (_, first) = entries.first_key_value()?;
-        if self.is_alive(now, first) {
+        // On one interface all are as much down as the first.
+        let all_down = scope.is_some_and(|on| self.down.contains(&on));
+        if all_down || self.is_alive(now, first) {
             return Some(first);
         }
-        let mut others = entries.values().skip(1);
+        let mut others = entries.values().take(MOST_TRIED).skip(1);
         let alive = others.find(|entry| self.is_alive(now, entry));
         Some(alive.unwrap_or(first))
     }
@@ -498,5 +504,34 @@ mod tests {
         assert_eq!(over(&routes), on(0), "both: the first");
         routes.set_link(on(0), true);
         assert_eq!(over(&routes), on(0));
+    }
+
+    /// However many routes lead to one network, few of them are looked at for one that is alive.
+    #[test]
+    fn a_look_for_what_is_alive_is_bounded() {
+        let mut routes = Routes::default();
+        let net = |n: usize| Cidr::new(ip(&format!("10.0.{}.{}", n / 256, n % 256)), 8).unwrap();
+        let over = |routes: &Routes| {
+            routes
+                .lookup(Instant::ZERO, ip("10.9.9.9"), None)
+                .unwrap()
+                .0
+        };
+        let fill = |routes: &mut Routes, index, numbers: core::ops::Range<usize>| {
+            for n in numbers {
+                let name = Name::connected(on(index), net(n), Origin::Given);
+                assert!(routes.add(name, Preference::High));
+            }
+        };
+        fill(&mut routes, 0, 0..MOST_TRIED - 1);
+        fill(&mut routes, 1, 5000..5001);
+        routes.set_link(on(0), false);
+        assert_eq!(over(&routes), on(1), "the last that is looked at");
+        assert!(routes.remove(&Name::connected(on(1), net(5000), Origin::Given)));
+        fill(&mut routes, 0, MOST_TRIED - 1..5000);
+        fill(&mut routes, 1, 5000..5001);
+        assert_eq!(over(&routes), on(0));
+        let scoped = routes.lookup(Instant::ZERO, ip("10.9.9.9"), Some(on(0)));
+        assert_eq!(scoped.map(|found| found.0), Some(on(0)));
     }
 }

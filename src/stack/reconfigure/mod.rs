@@ -181,7 +181,8 @@ impl Stack {
 
     /// Sets a link down, or up again. While it is down nothing leaves by the interface and nothing is taken from it (a
     /// counted drop); sockets stay, what they have to send waits with them, and routes of other
-    /// interfaces are taken where there are any. When it is up again IPv4 addresses are announced (RFC 5227 §2.3).
+    /// interfaces are taken where there are any. When it is up again it may be another one: neighbours are asked for
+    /// anew, and IPv4 addresses are announced (RFC 5227 §2.3).
     ///
     /// # Errors
     /// [`LinkError::Interface`].
@@ -201,6 +202,10 @@ impl Stack {
         }
         if up && interface.is_ethernet() {
             interface.addresses.announce_all(now);
+        }
+        if up {
+            let net = &mut self.net;
+            net.neighbours.forget_link(&mut net.timers, on);
         }
         self.net.set_interface_timer(on);
         self.net.route_by_link(on, up);

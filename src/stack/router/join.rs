@@ -130,6 +130,7 @@ impl Net {
         on: InterfaceId,
         address: Ipv6Addr,
     ) {
+        self.paths.forget_redirects_beyond(on, IpAddr::V6(address));
         if let Some(discovery) = self.discovery(on)
             && discovery.is_router(address)
         {

@@ -106,3 +106,17 @@ fn after_a_loop_three_more_probes_are_sent() {
     rig.receive(probe(OTHER_MAC, Some(&last)));
     assert_eq!(rig.drain().len(), 1);
 }
+
+/// An advertisement of ours that comes back says nothing of another station; one of that does.
+#[test]
+fn our_own_advertisement_is_no_claim() {
+    let mut rig = Rig::new();
+    let flags = ipv6::ndp::NeighborFlags::OVERRIDE;
+    for (mac, claims) in [(OUR_MAC, 0), (OTHER_MAC, 1)] {
+        rig.receive(advertisement(flags, mac, OURS6, ipv6::ALL_NODES));
+        let conflicts = rig.stack.conflicts(rig.on).count();
+        let counted = rig.stack.counters().address_conflicts;
+        assert_eq!((conflicts, counted), (claims, claims as u64), "{mac}");
+    }
+    assert_eq!(rig.drops(DropReason::IcmpIgnored), 1);
+}

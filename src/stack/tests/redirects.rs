@@ -162,6 +162,25 @@ fn an_ipv6_redirect_moves_what_is_sent_to_that_host() {
     }
 }
 
+/// Covers: NDP-31: who says that it is no router is none for whom we were redirected over either (RFC 4861 §7.3.3); a host
+/// that is the destination itself need be none.
+#[test]
+fn who_is_no_router_is_redirected_over_no_more() {
+    let none = ipv6::ndp::NeighborFlags::OVERRIDE;
+    for (target, stays) in [(NEARER6, false), (FAR6, true)] {
+        let mut rig = rig(|config| config);
+        let (id, _) = connected(&mut rig, FAR6.into());
+        rig.receive(redirect_v6(ROUTER6, target, FAR6));
+        assert_eq!(over(&mut rig, id), NEARER_MAC);
+        let router = none | ipv6::ndp::NeighborFlags::ROUTER;
+        rig.receive(advertisement(router, NEARER_MAC, target, ipv6::ALL_NODES));
+        assert_eq!(over(&mut rig, id), NEARER_MAC, "{target} is one");
+        rig.receive(advertisement(none, NEARER_MAC, target, ipv6::ALL_NODES));
+        let to = if stays { NEARER_MAC } else { ROUTER_MAC };
+        assert_eq!(over(&mut rig, id), to, "{target}");
+    }
+}
+
 /// Covers: NDP-37 (who says it, and to whom it leads).
 #[test]
 fn who_is_not_believed_of_ipv6() {

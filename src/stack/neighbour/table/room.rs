@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry as Place;
 
 use super::{Effect, Entry, NeighbourKey, Neighbours, RETRANS_TIMER, State, timer};
 use crate::base::{Instant, MacAddr};
-use crate::stack::ids::{RawId, Slab};
+use crate::stack::ids::{InterfaceId, RawId, Slab};
 use crate::stack::wheel::Wheel;
 
 /// Entries looked at for one to evict.
@@ -120,6 +120,19 @@ impl Neighbours {
         place.insert(self.entries.insert(entry));
         if let Some(gone) = gone {
             self.index.remove(gone);
+        }
+    }
+
+    /// The link of an interface is up again, and may be another one, where others have the same addresses: who was known is
+    /// asked for anew, as on Linux, which forgets its neighbours with the carrier. Walks the table.
+    pub(crate) fn forget_link(&mut self, timers: &mut Wheel, on: InterfaceId) {
+        let known =
+            |entry: &Entry| entry.key.0 == on && !matches!(entry.state, State::Incomplete { .. });
+        let all = self.entries.iter().filter(|(_, entry)| known(entry));
+        let gone: Vec<_> = all.map(|(id, entry)| (id, entry.key)).collect();
+        for (id, key) in gone {
+            self.index.remove(key);
+            discard(&mut self.entries, timers, id);
         }
     }
 
