@@ -9,7 +9,7 @@ use super::PORT;
 use super::name::Name;
 
 /// The most servers: what a router may tell of (RFC 8106 §5.3.1 asks for three at least).
-pub(super) const MAX_SERVERS: usize = 8;
+pub(crate) const MAX_SERVERS: usize = 8;
 /// The most domains that are searched (resolv.conf's `MAXDNSRCH` was 6 for long).
 pub(super) const MAX_SEARCH: usize = 8;
 

@@ -37,6 +37,7 @@ mod special;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use config::MAX_SERVERS;
 pub use config::{Config, ConfigError};
 pub use exchange::{Action, ExchangeId, Question, Transport};
 pub use lookup::{Event, Families, Family, LookupError, LookupId};

@@ -109,7 +109,8 @@ where
     }
 
     /// Routers are asked for, and what they say is heeded
-    /// ([`InterfaceConfig::router_discovery`]): addresses, routers, MTU, DNS. Without an address that is given,
+    /// ([`InterfaceConfig::router_discovery`]): addresses, routers, MTU, and DNS servers where there are none that are
+    /// given. Without an address that is given,
     /// [`Host::wait_ready`] waits for one that is made of what they say.
     #[must_use]
     pub fn router_discovery(mut self) -> Self {
@@ -117,7 +118,8 @@ where
         self
     }
 
-    /// The IPv4 address, routes and MTU come from a DHCP server (RFC 2131), with the default settings:
+    /// The IPv4 address, routes, MTU, and DNS servers where there are none that are given, come from a DHCP server
+    /// (RFC 2131), with the default settings:
     /// [`Host::wait_ready`] waits for them.
     ///
     /// Servers know a host by its MAC address, which is another one in each run unless it or the seed is
@@ -140,6 +142,16 @@ where
     pub const fn dhcp_release_at_end(mut self, released: bool) -> Self {
         self.release = released;
         self
+    }
+
+    /// All that a host does by itself on a link that it knows nothing of: [routers](Self::router_discovery) are asked, and
+    /// [DHCP servers](Self::dhcp), for addresses, routes, MTU and, with the feature `dns`, DNS servers. What is made by
+    /// hand beside that stays. [`Host::wait_ready`] waits for one address of either.
+    ///
+    /// Other settings of the client are given behind it ([`dhcp_with`](Self::dhcp_with)). It needs Ethernet frames.
+    #[must_use]
+    pub fn auto(self) -> Self {
+        self.router_discovery().dhcp()
     }
 
     /// The MAC address (default: locally administered, from the seed).

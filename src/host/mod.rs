@@ -12,7 +12,7 @@
 //! | `lead.rs`, `roles.rs` | a thread that would block drives itself; who looks at the device |
 //! | `sockets.rs` | tables from ids to waiters and channels |
 //! | `connect.rs`, `listener.rs`, `tcp.rs`, `tcp_io.rs`, `udp.rs`, `ping.rs` | the handles |
-//! | `names.rs` | names looked up, and connected to (feature `dns`) |
+//! | `names.rs`, `told.rs` | names looked up, and connected to; whom the network says to ask (feature `dns`) |
 //! | `poller.rs`, `waits.rs` | ppoll and eventfd; condition variables |
 //! | `interface.rs` | changes of the interface |
 //! | `clock.rs`, `settings.rs`, `error.rs` | time, shared settings, errors |
@@ -48,6 +48,8 @@ mod sockets;
 mod state;
 mod tcp;
 mod tcp_io;
+#[cfg(feature = "dns")]
+mod told;
 mod udp;
 mod udp_groups;
 mod waits;
@@ -216,13 +218,14 @@ impl Host {
 
     /// Waits until duplicate detection is over (RFC 4862 §5.4, RFC 5227 §2.1): each address is usable, or another
     /// station has it. [`addresses`](Self::addresses) tells which. With DHCP it waits for a lease, whose address is one
-    /// of them.
+    /// of them; with router discovery for an address that is made of what a router says; with
+    /// [both](HostBuilder::auto) for the first of these, so that a link with one family does not wait for the other.
     ///
     /// The host goes on with the addresses that are left, for anybody on the link can make one a
     /// duplicate (docs/limits.md).
     ///
     /// # Errors
-    /// `TimedOut`, which says whether a lease is missing; `AddrInUse` when another station has every address that was given; why the host
+    /// `TimedOut`, which says whether a lease or a router is missing; `AddrInUse` when another station has every address that was given; why the host
     /// ended, when it did.
     pub fn wait_ready(&self, timeout: Duration) -> io::Result<()> {
         self.wait_addresses(timeout, |given, duplicates| duplicates == given)
@@ -258,10 +261,9 @@ impl Host {
             core.stack.is_ready(core.interface).then_some(Ok(()))
         });
         settled.unwrap_or_else(|| {
-            let text = if self.shared.lock().awaits_lease() {
-                format!("no dhcp server has given an address within {timeout:?}")
-            } else {
-                format!("addresses not usable within {timeout:?}")
+            let text = match self.shared.lock().awaited() {
+                Some(who) => format!("{who} has given an address within {timeout:?}"),
+                None => format!("addresses not usable within {timeout:?}"),
             };
             Err(io::Error::new(io::ErrorKind::TimedOut, text))
         })

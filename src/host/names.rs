@@ -15,13 +15,14 @@ use super::shared::{Shared, Waited, Wish};
 use super::sockets::After;
 use super::state::Core;
 use super::tcp::TcpStream;
+use super::told::told_servers;
 use super::waits::Waits;
 use super::{Host, HostBuilder, clock};
 use crate::base::{Instant, Seed};
 use crate::device::{Device, HostReceive, HostTransmit};
 use crate::dns::{self, Families, LookupError, LookupId};
 use crate::names::{self, At, Race};
-use crate::stack::{self, Stack, TcpId};
+use crate::stack::{self, InterfaceId, Stack, TcpId};
 use crate::tcp::State;
 
 /// The resolver's settings.
@@ -35,6 +36,8 @@ pub(crate) struct Names {
     lookups: BTreeMap<LookupId, Lookup>,
     /// It has done something about an event, and may have something to send.
     acted: bool,
+    /// Its servers were given by the user: what a lease and routers tell of is not asked.
+    by_hand: bool,
 }
 
 /// A lookup that somebody waits for.
@@ -49,8 +52,10 @@ struct Lookup {
 impl Settings {
     pub(super) fn names(self, seed: Seed) -> io::Result<Names> {
         let wrong = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+        let names = names::Names::new(self, seed).map_err(wrong)?;
         Ok(Names {
-            names: Some(names::Names::new(self, seed).map_err(wrong)?),
+            by_hand: !names.resolver().servers().is_empty(),
+            names: Some(names),
             ..Names::default()
         })
     }
@@ -69,6 +74,17 @@ impl Names {
         let own = names.is_some_and(|names| names.handle_event(&mut At::new(now, stack), event));
         self.acted |= own;
         own
+    }
+
+    /// The interface has changed: the servers that its lease and its routers tell of are asked from now on, unless there are
+    /// some that the user gave.
+    pub(super) fn learn(&mut self, stack: &Stack, on: InterfaceId) {
+        if !self.by_hand
+            && let Some(names) = &mut self.names
+        {
+            let set = names.set_servers(&told_servers(stack, on));
+            debug_assert!(set.is_ok(), "only what can be one is told: {set:?}");
+        }
     }
 
     /// Was there an event for the resolver since this was asked last?
@@ -271,7 +287,8 @@ impl Host {
         result
     }
 
-    /// Asks these DNS servers from now on, at port 53; 8 at most.
+    /// Asks these DNS servers from now on, at port 53; 8 at most. With none, those that the lease and the routers tell
+    /// of are asked, as long as they hold.
     ///
     /// # Errors
     /// `InvalidInput` when there are too many, or one can be none; `NotConnected` when the host was shut down.
@@ -279,15 +296,22 @@ impl Host {
         let mut core = self.shared.lock_running()?;
         let at = |server: &IpAddr| SocketAddr::new(*server, dns::PORT);
         let servers: Vec<SocketAddr> = servers.iter().map(at).collect();
-        match &mut core.names.names {
-            Some(names) => names
-                .set_servers(&servers)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error)),
-            None => Err(io::ErrorKind::Unsupported.into()),
-        }
+        let Core {
+            names,
+            stack,
+            interface,
+            ..
+        } = &mut *core;
+        let resolver = names.names.as_mut().ok_or(io::ErrorKind::Unsupported)?;
+        let set = resolver.set_servers(&servers);
+        set.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        names.by_hand = !servers.is_empty();
+        names.learn(stack, *interface);
+        Ok(())
     }
 
-    /// The DNS servers that are asked.
+    /// The DNS servers that are asked: those that were given ([`HostBuilder::dns_server`],
+    /// [`set_dns_servers`](Self::set_dns_servers)), else those that the lease tells of and behind them those of routers.
     pub fn dns_servers(&self) -> Vec<SocketAddr> {
         let core = self.shared.lock();
         let names = core.names.names.as_ref();

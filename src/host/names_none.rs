@@ -2,7 +2,7 @@
 
 use super::sockets::After;
 use crate::base::Instant;
-use crate::stack::{Event, Stack};
+use crate::stack::{Event, InterfaceId, Stack};
 
 /// Takes the place of the resolver's settings.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ impl Names {
     pub(super) const fn on_event(&mut self, _: &mut Stack, _: Instant, _: Event) -> bool {
         false
     }
+
+    pub(super) const fn learn(&mut self, _: &Stack, _: InterfaceId) {}
 
     pub(super) const fn has_acted(&mut self) -> bool {
         false

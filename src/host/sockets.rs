@@ -101,9 +101,11 @@ impl Sockets {
         (receiver, missed)
     }
 
-    /// Passes on what has changed.
-    pub(crate) fn tell_changes(&self, stack: &mut Stack, after: &mut After) {
+    /// Passes on what has changed; was there anything?
+    pub(crate) fn tell_changes(&self, stack: &mut Stack, after: &mut After) -> bool {
+        let mut any = false;
         while let Some((_, change)) = stack.poll_change() {
+            any = true;
             let Some(Changes { sender, missed }) = &self.changes else {
                 continue;
             };
@@ -112,6 +114,7 @@ impl Sockets {
             }
             after.queued = true;
         }
+        any
     }
 
     pub(crate) fn add_stream(&mut self, id: TcpId) -> Arc<Waits> {

@@ -136,9 +136,16 @@ impl Core {
         (Some(next), Wake::Nobody)
     }
 
-    /// Does the DHCP client look for an address?
-    pub(super) fn awaits_lease(&self) -> bool {
-        self.stack.awaits_lease(self.interface)
+    /// Who was to give an address and has not, if that is what is waited for.
+    pub(super) fn awaited(&self) -> Option<&'static str> {
+        let (stack, on) = (&self.stack, self.interface);
+        let missing = (stack.awaits_lease(on), stack.awaits_router(on));
+        match missing {
+            _ if !stack.awaits_address(on) => None,
+            (true, true) => Some("neither a router nor a dhcp server"),
+            (true, false) => Some("no dhcp server"),
+            (false, _) => Some("no router"),
+        }
     }
 
     /// Have the addresses become usable with this turn, or has another station claimed one?
@@ -338,13 +345,16 @@ impl Core {
 
     /// Passes events on; were there any?
     fn dispatch(&mut self, now: Instant, after: &mut After) -> bool {
-        self.sockets.tell_changes(&mut self.stack, after);
+        let changed = self.sockets.tell_changes(&mut self.stack, after);
         let Self {
             sockets,
             names,
             stack,
             ..
         } = self;
+        if changed {
+            names.learn(stack, self.interface);
+        }
         dispatch((sockets, names), stack, now, after)
     }
 

@@ -287,12 +287,11 @@ impl Stack {
     }
 
     /// Is duplicate detection over for all addresses of this interface, that of its DHCP lease included, and is there one
-    /// where routers are [to tell of it](Self::awaits_router)?
+    /// where a DHCP server is to give it, or where routers are [to tell of it](Self::awaits_router)? Where both are, one of
+    /// them is enough: there may be no more than one, and nobody knows how long to wait for the other.
     pub fn is_ready(&self, on: InterfaceId) -> bool {
         let interface = self.net.interfaces.get(on.index());
-        !self.awaits_lease(on)
-            && !self.awaits_router(on)
-            && interface.is_none_or(|i| i.addresses.are_settled())
+        !self.awaits_address(on) && interface.is_none_or(|i| i.addresses.are_settled())
     }
 
     /// The interface and the source address that packets to `to` would take.

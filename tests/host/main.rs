@@ -3,6 +3,8 @@
 #![cfg(all(target_os = "linux", not(netloom_portable)))]
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
+#[cfg(feature = "dns")]
+mod auto;
 mod hung;
 mod leading;
 #[cfg(feature = "dns")]

@@ -28,19 +28,19 @@ const MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 7, 7]);
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        with_dnsmasq("a_lease_and_all_that_it_says", lease),
-        with_dnsmasq("a_renewal_leaves_connections_alone", renewal),
-        with_dnsmasq("a_kept_address_is_confirmed_or_refused", kept),
-        with_dnsmasq("an_address_that_another_has_is_declined", declined),
-        with_dnsmasq("a_router_beyond_the_subnet", router_beyond),
+        with_dnsmasq("dhcp::a_lease_and_all_that_it_says", lease),
+        with_dnsmasq("dhcp::a_renewal_leaves_connections_alone", renewal),
+        with_dnsmasq("dhcp::a_kept_address_is_confirmed_or_refused", kept),
+        with_dnsmasq("dhcp::an_address_that_another_has_is_declined", declined),
+        with_dnsmasq("dhcp::a_router_beyond_the_subnet", router_beyond),
         Case::new("dhcp::nobody_serves", nobody),
         #[cfg(feature = "cli")]
-        with_dnsmasq("the_tool_asks_for_a_lease", tool),
+        with_dnsmasq("dhcp::the_tool_asks_for_a_lease", tool),
     ]
 }
 
-fn with_dnsmasq(name: &str, test: fn()) -> Case {
-    Case::with_reason(format!("dhcp::{name}"), move || {
+pub(crate) fn with_dnsmasq(name: &str, test: fn()) -> Case {
+    Case::with_reason(name, move || {
         let there = Command::new("dnsmasq").arg("--version").output().is_ok();
         if there {
             test();
@@ -101,7 +101,7 @@ impl Drop for Dnsmasq {
 }
 
 /// Does anybody have UDP port 67?
-fn serving() -> bool {
+pub(crate) fn serving() -> bool {
     let text = fs::read_to_string("/proc/thread-self/net/udp").unwrap();
     text.lines().any(|line| line.contains(":0043 "))
 }

@@ -30,6 +30,8 @@
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
+mod auto;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod bulk;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod capture;
@@ -121,6 +123,7 @@ fn main() -> std::process::ExitCode {
     tests.extend(floods::cases());
     tests.extend(routers::cases());
     tests.extend(dhcp::cases());
+    tests.extend(auto::cases());
     #[cfg(feature = "cli")]
     tests.extend(
         [tool::cases(), programs::cases(), names::cases()]

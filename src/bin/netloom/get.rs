@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     interface: InterfaceArgs,
     /// What to fetch: http://ADDR:PORT/PATH or http://NAME:PORT/PATH, the port 80 when left out; a name
-    /// needs --dns.
+    /// needs a DNS server.
     #[arg(long)]
     url: Url,
     /// Write the body to this file, not to standard output.
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut upload = args.upload_file.as_deref().map(Upload::open).transpose()?;
     let mut body = Body::open(args.output.as_deref())?;
     let signals = Signals::block()?;
-    let host = args.interface.ready_host(&signals)?;
+    let host = args.interface.ready_host(&signals, args.url.at.wanted())?;
     let outcome = signals.around(&host, || fetch(args, &host, upload.as_mut(), &mut body));
     // Not of one that a signal stopped: a body without a length ends with the connection, however that ends.
     if let Ok((head, Some(rate))) = &outcome {

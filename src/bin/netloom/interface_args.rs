@@ -13,7 +13,7 @@ use netloom::device::{Builder, Device, HostReceive, HostTransmit, Tap, Tun};
 use netloom::dhcp::Lease;
 use netloom::dns::Name;
 use netloom::host::{Host, HostBuilder, SpawnError};
-use netloom::stack::AddressState;
+use netloom::stack::{AddressState, Origin};
 use netloom::tcp::Ecn;
 use netloom::tcp::congestion::Choice;
 use nix::sys::signal::Signal;
@@ -55,10 +55,14 @@ pub(crate) struct InterfaceArgs {
     #[arg(long, value_name = "CIDR")]
     kernel_address: Vec<Cidr>,
     /// An address of the netloom host, as in 10.7.0.2/24 or fd07::2/64. May be repeated.
-    #[arg(long, value_name = "CIDR", required_unless_present = "dhcp")]
+    #[arg(long, value_name = "CIDR", required_unless_present_any = ["dhcp", "auto"])]
     address: Vec<Cidr>,
-    /// Get the IPv4 address and the routes from a DHCP server on the link of a TAP device; the lease is told on
-    /// standard error, and given back at the end.
+    /// Find out everything by the link of a TAP device: addresses, routes and DNS servers come from routers (IPv6) and
+    /// from a DHCP server (IPv4), and are told on standard error. What the command needs of it is waited for.
+    #[arg(long, conflicts_with = "dhcp")]
+    auto: bool,
+    /// Get the IPv4 address, the routes and DNS servers from a DHCP server on the link of a TAP device; the lease is told
+    /// on standard error, and given back at the end.
     #[arg(long)]
     dhcp: bool,
     /// End when another station has one of the addresses, rather than go on with the others.
@@ -67,7 +71,7 @@ pub(crate) struct InterfaceArgs {
     /// A default gateway of the netloom host. May be repeated.
     #[arg(long, value_name = "IP")]
     gateway: Vec<IpAddr>,
-    /// A DNS server, which the netloom host asks for names. May be repeated.
+    /// A DNS server, which the netloom host asks for names, in place of those that it is told of. May be repeated.
     #[arg(long, value_name = "IP")]
     dns: Vec<IpAddr>,
     /// The MTU of the device, in bytes: 68 to 65521 (a TUN's to 65535), with IPv6 1280 or more
@@ -100,21 +104,36 @@ pub(crate) struct InterfaceArgs {
     record_headers: bool,
 }
 
+/// What a command needs of its host beside an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Nothing,
+    /// An address of its own from which this one can be reached.
+    Way(IpAddr),
+    /// Somebody who can be asked for names.
+    Names,
+}
+
 impl InterfaceArgs {
     /// Opens the device and spawns the host on it; its addresses are usable on return, but for those
     /// that another station has: each has a line.
     ///
     /// # Errors
-    /// The device's, the host's or duplicate detection's, with what helps.
-    pub(crate) fn ready_host(&self, signals: &Signals) -> Result<Host, Failure> {
+    /// The device's, the host's or duplicate detection's, with what helps; that others did not tell what is `wanted`.
+    pub(crate) fn ready_host(&self, signals: &Signals, wanted: Wanted) -> Result<Host, Failure> {
         self.addresses().check()?;
         let host = self.host()?;
-        if let Err(failure) = self.wait_ready(&host, signals) {
+        if let Err(failure) = self.wait_ready(&host, signals, wanted) {
             host.shutdown(END_WITHIN);
             return Err(failure);
         }
         if let Some(lease) = host.lease() {
             note_lease(&lease);
+        }
+        for info in host.address_infos() {
+            if info.origin == Origin::Router {
+                note(format_args!("{} is made of what routers say", info.cidr));
+            }
         }
         for (cidr, state) in host.addresses() {
             if state == AddressState::Duplicate {
@@ -127,13 +146,8 @@ impl InterfaceArgs {
         Ok(host)
     }
 
-    /// Waits for the addresses, or for a signal.
-    fn wait_ready(&self, host: &Host, signals: &Signals) -> Result<(), Failure> {
-        let mut limit = if self.dhcp {
-            LEASE_WITHIN
-        } else {
-            READY_WITHIN
-        };
+    /// Waits for the addresses, and for what else is wanted of those who give them; or for a signal.
+    fn wait_ready(&self, host: &Host, signals: &Signals, wanted: Wanted) -> Result<(), Failure> {
         let begun = Instant::now();
         loop {
             let ready = if self.require_addresses {
@@ -141,30 +155,88 @@ impl InterfaceArgs {
             } else {
                 host.wait_ready(LOOK_EACH)
             };
-            match ready {
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
-                done => return done.map_err(Failure::host),
-            }
+            let ready = match ready {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => false,
+                Err(error) => return Err(Failure::host(error)),
+                Ok(()) if self.has(host, wanted) => return Ok(()),
+                Ok(()) => true,
+            };
             if matches!(signals.take(), Some(Signal::SIGINT | Signal::SIGTERM)) {
                 return Err(Failure::new("stopped by a signal"));
             }
-            let leased = host.lease().is_some();
-            if leased {
+            let limit = match (self.asks(), host.lease()) {
+                // With the lease of one server all is said.
+                (true, Some(_)) if ready && !self.auto => Duration::ZERO,
                 // Its address is probed for.
-                limit = LEASE_WITHIN + READY_WITHIN;
+                (true, Some(_)) => LEASE_WITHIN + READY_WITHIN,
+                (true, None) => LEASE_WITHIN,
+                (false, _) => READY_WITHIN,
+            };
+            if begun.elapsed() >= limit {
+                return Err(self.late(host, (ready, wanted), begun.elapsed()));
             }
-            if begun.elapsed() < limit {
-                continue;
+            if ready {
+                thread::sleep(LOOK_EACH);
             }
-            if self.dhcp && !leased {
-                return Err(Failure::with_cure(
-                    format_args!("no DHCP server has given an address within {limit:?}"),
-                    "does one serve the link? without one give --address",
-                ));
-            }
-            let late = format!("addresses not usable within {limit:?}");
-            return Err(Failure::host(io::Error::new(io::ErrorKind::TimedOut, late)));
         }
+    }
+
+    /// Is there what is wanted? What the user gave is there.
+    fn has(&self, host: &Host, wanted: Wanted) -> bool {
+        if !self.asks() {
+            return true;
+        }
+        match wanted {
+            Wanted::Nothing => true,
+            Wanted::Names => !host.dns_servers().is_empty(),
+            Wanted::Way(to) => {
+                is_near(to) || {
+                    let fits = |own: IpAddr| own.is_ipv4() == to.is_ipv4() && !is_near(own);
+                    let mut all = host.addresses().into_iter();
+                    all.any(|(cidr, state)| {
+                        let unusable =
+                            matches!(state, AddressState::Tentative | AddressState::Duplicate);
+                        fits(cidr.address()) && !unusable
+                    })
+                }
+            }
+        }
+    }
+
+    /// What did not come in time, and what helps.
+    fn late(&self, host: &Host, (ready, wanted): (bool, Wanted), after: Duration) -> Failure {
+        let after = Duration::from_secs(after.as_secs());
+        match wanted {
+            Wanted::Names if ready => Failure::with_cure(
+                format_args!("nobody has told of a DNS server within {after:?}"),
+                "add --dns IP, or give an address in place of the name",
+            ),
+            Wanted::Way(to) if ready => Failure::with_cure(
+                format_args!(
+                    "nobody has given an address that {to} is reached from, within {after:?}"
+                ),
+                "is its family spoken on the link? add an --address",
+            ),
+            _ if self.auto && host.lease().is_none() => Failure::with_cure(
+                format_args!(
+                    "neither a router nor a DHCP server has given an address within {after:?}"
+                ),
+                "is there one on the link? without one give --address",
+            ),
+            _ if self.dhcp && host.lease().is_none() => Failure::with_cure(
+                format_args!("no DHCP server has given an address within {after:?}"),
+                "does one serve the link? without one give --address",
+            ),
+            _ => {
+                let late = format!("addresses not usable within {after:?}");
+                Failure::host(io::Error::new(io::ErrorKind::TimedOut, late))
+            }
+        }
+    }
+
+    /// Do others say what the host is to use?
+    const fn asks(&self) -> bool {
+        self.dhcp || self.auto
     }
 
     /// Refuses a peer that no packet can be sent to.
@@ -176,7 +248,7 @@ impl InterfaceArgs {
     /// Refuses a name when there is nobody who could be asked for it.
     pub(crate) fn check_name(&self, name: &Name) -> Result<(), Failure> {
         self.addresses().check()?;
-        if self.dns.is_empty() {
+        if self.dns.is_empty() && !self.asks() {
             let cause = format_args!("{name} is a name, and there is no DNS server to ask for it");
             return Err(Failure::usage(cause, "add --dns IP, or give its address"));
         }
@@ -189,7 +261,8 @@ impl InterfaceArgs {
             kernel: &self.kernel_address,
             own: &self.address,
             gateways: &self.gateway,
-            dhcp: self.dhcp,
+            dhcp: self.asks(),
+            routers: self.auto,
             ethernet: self.device.tap.is_some(),
         }
     }
@@ -265,6 +338,9 @@ impl InterfaceArgs {
         for &address in &self.address {
             builder = builder.address(address);
         }
+        if self.auto {
+            builder = builder.auto();
+        }
         if self.dhcp {
             builder = builder.dhcp();
         }
@@ -302,6 +378,14 @@ impl InterfaceArgs {
             watcher.spawn(watch).map_err(Failure::new)?;
         }
         Ok(host)
+    }
+}
+
+/// Does it mean something on one link alone?
+fn is_near(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Addresses<'a> {
     pub(crate) gateways: &'a [IpAddr],
     /// `--dhcp`: an IPv4 address comes later.
     pub(crate) dhcp: bool,
+    /// `--auto`: IPv6 addresses may come as well.
+    pub(crate) routers: bool,
     /// Is there a link, with link-local addresses of its own?
     pub(crate) ethernet: bool,
 }
@@ -40,6 +42,12 @@ impl Addresses<'_> {
                     return mistake(cause, "give it once");
                 }
             }
+        }
+        if self.routers && !self.ethernet {
+            return mistake(
+                "routers and DHCP servers speak to those who have a MAC address, which a TUN device has not",
+                "give --tap in place of --tun, or --address in place of --auto",
+            );
         }
         if self.dhcp && !self.ethernet {
             return mistake(
@@ -73,8 +81,8 @@ impl Addresses<'_> {
                 "give the router's, which is --kernel-address where the kernel is to forward",
             );
         }
-        if self.dhcp && gateway.is_ipv4() {
-            // Whether it is on the link is known with the lease.
+        if self.comes(gateway) {
+            // Whether it is on the link is known with the lease, or when a router has spoken.
             return Ok(());
         }
         let Some(own) = self.own.iter().find(same_family) else {
@@ -119,8 +127,7 @@ impl Addresses<'_> {
             );
         }
         let same_family = |own: &Cidr| own.address().is_ipv4() == peer.is_ipv4();
-        let leased = self.dhcp && peer.is_ipv4();
-        if !leased && !self.own.iter().any(same_family) && !self.is_link_local(peer) {
+        if !self.comes(peer) && !self.own.iter().any(same_family) && !self.is_link_local(peer) {
             let family = if peer.is_ipv4() { "IPv4" } else { "IPv6" };
             return mistake(
                 format_args!("{peer} cannot be reached without an address of its family"),
@@ -128,6 +135,14 @@ impl Addresses<'_> {
             );
         }
         Ok(())
+    }
+
+    /// May an address of this family come later?
+    const fn comes(&self, of: IpAddr) -> bool {
+        match of {
+            IpAddr::V4(_) => self.dhcp,
+            IpAddr::V6(_) => self.routers,
+        }
     }
 
     /// A host's address in the network of `cidr` that nobody has yet.
@@ -237,6 +252,7 @@ mod tests {
             own: &own,
             gateways: &gateways,
             dhcp: false,
+            routers: false,
             ethernet: true,
         };
         addresses.check()
@@ -374,6 +390,7 @@ mod tests {
             own: &own,
             gateways: &ips("fe80::1"),
             dhcp: false,
+            routers: false,
             ethernet: false,
         };
         assert!(line(addresses.check()).contains("fe80::1 is not on the link"));
@@ -388,6 +405,7 @@ mod tests {
             own: &[],
             gateways: &gateways,
             dhcp: true,
+            routers: false,
             ethernet: true,
         };
         assert!(leased.check().is_ok());
@@ -398,7 +416,19 @@ mod tests {
             ethernet: false,
             ..leased
         };
-        assert!(line(tun.check()).contains("give --tap"));
+        assert!(line(tun.check()).contains("in place of --dhcp"));
+        let auto = Addresses {
+            routers: true,
+            gateways: &ips("10.8.0.1 fd08::1"),
+            ..leased
+        };
+        assert!(auto.check().is_ok());
+        assert!(auto.peer("fd07::1".parse().unwrap()).is_ok());
+        let tun = Addresses {
+            ethernet: false,
+            ..auto
+        };
+        assert!(line(tun.check()).contains("in place of --auto"));
     }
 
     #[test]
@@ -409,6 +439,7 @@ mod tests {
             own: &own,
             gateways: &[],
             dhcp: false,
+            routers: false,
             ethernet: true,
         };
         for (peer, cause, cure) in [

@@ -21,7 +21,7 @@ use crate::whom::Whom;
 pub(crate) struct Args {
     #[command(flatten)]
     interface: InterfaceArgs,
-    /// Whom to ask: an address, or a name, which needs --dns.
+    /// Whom to ask: an address, or a name, which needs a DNS server.
     #[arg(value_name = "ADDR", value_parser = values::whom)]
     to: Whom,
     /// How many requests.
@@ -65,7 +65,7 @@ fn wait(text: &str) -> Result<Duration, String> {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     args.to.check(&args.interface)?;
     let signals = Signals::block()?;
-    let host = args.interface.ready_host(&signals)?;
+    let host = args.interface.ready_host(&signals, args.to.wanted())?;
     let begun = Instant::now();
     // A signal ends the requests, not the summary.
     let (outcome, _) = signals.ending(&host, || {

@@ -28,7 +28,7 @@ const LINE_EACH: Duration = Duration::from_secs(1);
 pub(crate) struct Args {
     #[command(flatten)]
     interface: InterfaceArgs,
-    /// Where to: ADDR:PORT, or NAME:PORT, which needs --dns.
+    /// Where to: ADDR:PORT, or NAME:PORT, which needs a DNS server.
     #[arg(long, value_name = "ADDR:PORT", value_parser = values::end)]
     to: End,
     /// Send this many bytes in all; K, M or G behind the number stands for thousands.
@@ -48,7 +48,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     args.to.check(&args.interface)?;
     let signals = Signals::block()?;
-    let host = args.interface.ready_host(&signals)?;
+    let host = args.interface.ready_host(&signals, args.to.wanted())?;
     let outcome = signals.around(&host, || transfer(args, &host));
     host.shutdown(END_WITHIN);
     args.interface.note_capture(&host);

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
-use crate::interface_args::InterfaceArgs;
+use crate::interface_args::{InterfaceArgs, Wanted};
 use crate::output::{note, say};
 use crate::services::{self, Context, Limits, Served};
 use crate::signals::{END_WITHIN, Signals};
@@ -52,7 +52,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// Serves until a signal comes or the device fails.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let signals = Signals::block_with_user()?;
-    let host = Arc::new(args.interface.ready_host(&signals)?);
+    let host = Arc::new(args.interface.ready_host(&signals, Wanted::Nothing)?);
     let seen = Arc::downgrade(&host);
     let context = Context::new(move |served| stats(&seen, served));
     services::start(&host, &context, args.limits())

@@ -10,7 +10,7 @@ use netloom::dns::{Families, Name, NameError};
 use netloom::host::{ConnectOptions, Host, TcpStream};
 
 use crate::failure::Failure;
-use crate::interface_args::InterfaceArgs;
+use crate::interface_args::{InterfaceArgs, Wanted};
 
 /// A host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,14 @@ impl Whom {
         match self {
             Self::Address(address) => interface.check_peer(*address),
             Self::Name(name) => interface.check_name(name),
+        }
+    }
+
+    /// What a host needs to reach it.
+    pub(crate) const fn wanted(&self) -> Wanted {
+        match self {
+            Self::Address(address) => Wanted::Way(*address),
+            Self::Name(_) => Wanted::Names,
         }
     }
 
@@ -76,6 +84,14 @@ impl End {
         match self {
             Self::Address(address) => interface.check_peer(address.ip()),
             Self::Name(name, _) => interface.check_name(name),
+        }
+    }
+
+    /// As [`Whom::wanted`].
+    pub(crate) const fn wanted(&self) -> Wanted {
+        match self {
+            Self::Address(address) => Wanted::Way(address.ip()),
+            Self::Name(..) => Wanted::Names,
         }
     }
 

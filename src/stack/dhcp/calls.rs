@@ -81,8 +81,13 @@ impl Stack {
 
     /// Does a client of this interface look for a lease in vain so far?
     pub(crate) fn awaits_lease(&self, on: InterfaceId) -> bool {
+        self.runs_dhcp(on) && self.lease(on).is_none()
+    }
+
+    /// Does a client of this interface hold a lease, or look for one?
+    pub(crate) fn runs_dhcp(&self, on: InterfaceId) -> bool {
         let interface = self.net.interfaces.get(on.index());
         let dhcp = interface.and_then(|interface| interface.dhcp.as_ref());
-        dhcp.is_some_and(|dhcp| dhcp.client.is_running() && dhcp.client.lease().is_none())
+        dhcp.is_some_and(|dhcp| dhcp.client.is_running())
     }
 }

@@ -54,6 +54,17 @@ impl Stack {
             && all.all(|address| address.origin == Origin::Formed)
     }
 
+    /// Is there no address yet of those that others are to give: a DHCP server or, if they are asked too, routers?
+    pub(crate) fn awaits_address(&self, on: InterfaceId) -> bool {
+        let (lease, router) = (self.awaits_lease(on), self.awaits_router(on));
+        let makes = |discovery: &Discovery| discovery.makes_addresses();
+        if self.told_on(on).is_some_and(makes) && self.runs_dhcp(on) {
+            lease && router
+        } else {
+            lease || router
+        }
+    }
+
     /// The recursive DNS servers that routers told of (RFC 8106 §5.1), 8 at most. A link-local one is on this interface.
     pub fn told_dns_servers(&self, on: InterfaceId) -> impl Iterator<Item = Ipv6Addr> + '_ {
         let told = self.told_on(on).into_iter();

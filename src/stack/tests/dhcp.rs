@@ -4,6 +4,7 @@ use super::*;
 use crate::dhcp::{
     Builder, CLIENT_PORT, LossReason, Message as Dhcp, MessageType, Operation, SERVER_PORT, code,
 };
+use crate::ipv6::ndp::{Message as NdpMessage, NdpOption, Options, PrefixInformation, RouterFlags};
 
 const GIVEN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 50);
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
@@ -705,4 +706,56 @@ fn interfaces_that_cannot_have_a_client() {
     );
     let name = refused(Medium::Ethernet, 1500, plain().host_name(""));
     assert!(matches!(name, ConfigError::Dhcp(_)), "{name}");
+}
+
+/// What a router says of a prefix, once.
+fn router_speaks(rig: &mut Rig) {
+    let mut options = Vec::new();
+    let prefix = PrefixInformation {
+        prefix_len: 64,
+        on_link: true,
+        autonomous: true,
+        valid_lifetime: 600,
+        preferred_lifetime: 600,
+        prefix: "2001:db8:1::".parse().unwrap(),
+    };
+    NdpOption::PrefixInformation(prefix).emit(&mut options);
+    let message = NdpMessage::RouterAdvertisement {
+        hop_limit: 64,
+        flags: RouterFlags::empty(),
+        lifetime: 1800,
+        reachable_time: 0,
+        retrans_timer: 0,
+        options: Options::new(&options),
+    };
+    let router = "fe80::2".parse().unwrap();
+    rig.receive(ndp_frame(PEER_MAC, router, ipv6::ALL_NODES, message));
+}
+
+/// Where routers are asked as well, one who answers is enough: which family there is nobody knows before. An address that
+/// is probed for is waited for all the same.
+#[test]
+fn a_lease_or_a_router_makes_a_link_ready() {
+    let auto = || {
+        let config = interface(DhcpOptions::new()).router_discovery(true);
+        let config = config.link_local(true).dad_transmits(0);
+        Rig::bare(Config::new(Seed::from_number(1)), config)
+    };
+    let mut rig = auto();
+    assert!(!rig.stack.is_ready(rig.on));
+    grant(&mut rig, routed);
+    assert!(!rig.stack.is_ready(rig.on), "its address is probed for");
+    rig.advance(PROBED + Duration::from_secs(3));
+    assert!(rig.stack.is_ready(rig.on));
+
+    let mut rig = auto();
+    rig.advance(Duration::from_secs(100));
+    assert!(!rig.stack.is_ready(rig.on), "nobody has spoken");
+    router_speaks(&mut rig);
+    assert!(rig.stack.is_ready(rig.on));
+
+    // By itself each waits for its own.
+    let mut rig = rig_with(DhcpOptions::new());
+    router_speaks(&mut rig);
+    assert!(!rig.stack.is_ready(rig.on));
 }
