@@ -10,7 +10,10 @@ use netloom::base::checksum::checksum;
 use netloom::base::{MacAddr, Protocol};
 use netloom::link::ethernet::{self, EtherType};
 use netloom::tcp::{Fields, Flags, Header, Options};
-use netloom::{arp, ipv4, ipv6, udp};
+use netloom::{arp, ipv4, udp};
+
+#[path = "control.rs"]
+mod control;
 
 /// A kind of flood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,16 @@ pub(crate) enum Flood {
     Icmp,
     /// Datagrams to ports that nobody listens on.
     Udp,
+    /// Pieces of datagrams that never become whole.
+    Fragments,
+    /// Advertisements of routers that nobody knows.
+    Routers,
+    /// Redirects in the name of the gateway.
+    Redirects,
+    /// Leases that nobody asked for.
+    Leases,
+    /// Queries for multicast groups.
+    Queries,
 }
 
 /// Whom it is against.
@@ -64,6 +77,9 @@ pub(crate) struct Attacker {
     random: u64,
     /// The target's initial number, once it answered.
     iss: Option<u32>,
+    /// What names the last datagram in pieces, and how many pieces there were.
+    piece: u64,
+    turn: u64,
     frame: Vec<u8>,
 }
 
@@ -73,6 +89,8 @@ impl Attacker {
             target,
             random: 0x9e37_79b9_7f4a_7c15,
             iss: None,
+            piece: 0,
+            turn: 0,
             frame: Vec::with_capacity(2048),
         }
     }
@@ -149,6 +167,11 @@ impl Attacker {
             Flood::Sack => self.next_sack(),
             Flood::Icmp => self.next_icmp(),
             Flood::Udp => self.next_datagram(),
+            Flood::Fragments => self.next_fragment(),
+            Flood::Routers => self.next_advertisement(),
+            Flood::Redirects => self.next_redirect(),
+            Flood::Leases => self.next_lease(),
+            Flood::Queries => self.next_query(),
         }
     }
 
@@ -193,19 +216,8 @@ impl Attacker {
         message.extend(target.octets());
         message.extend([1, 1]);
         message.extend(mac.octets());
-        let sum = ipv6::pseudo_sum(src, group, Protocol::ICMPV6, message.len())
-            .bytes(&message)
-            .finish();
-        message[2..4].copy_from_slice(&sum.to_be_bytes());
         let group_mac = MacAddr::new([0x33, 0x33, 0xff, a, b, c]);
-        self.start(group_mac, mac, EtherType::IPV6);
-        let mut head = [0; 40];
-        let mut fields = ipv6::Fields::new(src, group, Protocol::ICMPV6);
-        fields.hop_limit = 255;
-        fields.emit(message.len(), &mut head);
-        self.frame.extend(head);
-        self.frame.extend(message);
-        &self.frame
+        self.icmp6((src, mac), (group, group_mac), &[], message)
     }
 
     fn next_sack(&mut self) -> &[u8] {

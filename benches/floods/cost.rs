@@ -8,7 +8,7 @@ use netloom::base::{MacAddr, Seed};
 use netloom::bytes::Bytes;
 use netloom::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
 use netloom::link::{RxFrame, RxMeta, TxFrame};
-use netloom::stack::ListenOptions;
+use netloom::stack::{DhcpOptions, ListenOptions};
 use netloom::{Config, Instant, InterfaceConfig, InterfaceId, ListenerId, Stack};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -43,7 +43,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn new() -> Self {
+    fn new(flood: Flood) -> Self {
         let mac = MacAddr::new([2, 0, 0, 0, 0, 2]);
         let now = Instant::from_millis(10_000);
         let mut stack = Stack::new(Config::new(Seed::from_number(1)));
@@ -54,6 +54,11 @@ impl Pair {
             .address(cidr("fd07::2/64"))
             .gateway(IpAddr::V4(Ipv4Addr::new(10, 7, 0, 1)))
             .dad_transmits(0);
+        let config = match flood {
+            Flood::Routers => config.router_discovery(true),
+            Flood::Leases => config.dhcp(DhcpOptions::new()),
+            _ => config,
+        };
         let on = stack.add_interface(now, config).expect("an interface");
         let at = SocketAddrV4::new(Ipv4Addr::new(10, 7, 0, 2), 80);
         let options = ListenOptions::default();
@@ -109,7 +114,7 @@ fn frame(now: Instant, bytes: &[u8]) -> RxFrame {
 /// Nanoseconds of processor time for each frame of a flood of 10^5 a second, answers included, over
 /// a second of virtual time and more.
 pub(crate) fn nanos_per_frame(flood: Flood) -> nix::Result<f64> {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(flood);
     if flood.connects() {
         pair.connect();
     }

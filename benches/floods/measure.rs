@@ -138,11 +138,10 @@ fn spread(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> (f64, String) {
 fn measure(settings: &Settings, flood: Option<Flood>) -> Result<Sample, Box<dyn Error>> {
     let (ours, theirs) = (port("nl0", true)?, port("atk0", false)?);
     pin([HOST_CPU])?;
-    let host = station::host(ours).spawn()?;
+    let host = station::host(ours, flood).spawn()?;
     let listener = host.tcp_listen((station::OURS, 0))?;
     serve(&listener, flood);
     pin([CLIENT_CPU])?;
-    host.wait_ready(PATIENCE)?;
     let at = listener.local_addr()?;
     let stream = TcpStream::connect_timeout(&at, PATIENCE)?;
     let attacker = station::attacker(at, stream.local_addr()?);

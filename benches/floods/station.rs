@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const BURST: u64 = 500;
 
 impl Flood {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Syn,
         Self::Arp,
         Self::Solicit,
@@ -33,6 +33,11 @@ impl Flood {
         Self::Sack,
         Self::Icmp,
         Self::Udp,
+        Self::Fragments,
+        Self::Routers,
+        Self::Redirects,
+        Self::Leases,
+        Self::Queries,
     ];
 
     /// Does it go over a connection of the attacker's?
@@ -52,6 +57,11 @@ impl Flood {
             Self::Sack => "sack_blocks",
             Self::Icmp => "icmp_errors",
             Self::Udp => "udp_to_closed_ports",
+            Self::Fragments => "fragments",
+            Self::Routers => "router_advertisements",
+            Self::Redirects => "redirects",
+            Self::Leases => "leases",
+            Self::Queries => "group_queries",
         }
     }
 }
@@ -61,6 +71,9 @@ pub(crate) fn bridge() -> Result<(), String> {
     ip("link add br0 address 02:00:00:00:00:01 type bridge mcast_snooping 0")?;
     ip("addr add 10.7.0.1/8 dev br0")?;
     ip("addr add fd07::1/64 dev br0 nodad")?;
+    // The kernel is no host of routers that nobody knows.
+    std::fs::write("/proc/sys/net/ipv6/conf/br0/accept_ra", "0")
+        .map_err(|error| format!("accept_ra of br0: {error}"))?;
     ip("link set br0 up")
 }
 
@@ -74,14 +87,19 @@ pub(crate) fn port(name: &str, offload: bool) -> Result<Tap, String> {
     Ok(tap)
 }
 
-/// A host on a port of the bridge, which answers everybody.
-pub(crate) fn host(port: Tap) -> HostBuilder<Tap> {
-    Host::builder(port)
+/// A host on a port of the bridge, which answers everybody. It listens to what the flood is of.
+pub(crate) fn host(port: Tap, flood: Option<Flood>) -> HostBuilder<Tap> {
+    let builder = Host::builder(port)
         .mac(OUR_MAC)
         .address("10.7.0.2/8".parse().expect("a network"))
         .address("fd07::2/64".parse().expect("a network"))
         .gateway(IpAddr::V4(Ipv4Addr::new(10, 7, 0, 1)))
-        .dad_transmits(0)
+        .dad_transmits(0);
+    match flood {
+        Some(Flood::Routers) => builder.router_discovery(),
+        Some(Flood::Leases) => builder.dhcp(),
+        _ => builder,
+    }
 }
 
 /// The attacker of a host's listener, with a live flow to quote.

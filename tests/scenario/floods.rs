@@ -10,7 +10,7 @@ use netloom::base::{DropReason, MacAddr};
 use netloom::bytes::Bytes;
 use netloom::device::{Capabilities, DeviceError, Medium, Sent, Transmit};
 use netloom::link::{RxFrame, RxMeta, TxFrame};
-use netloom::stack::{Counters, Event, ListenOptions, ListenerId, Port, TcpId};
+use netloom::stack::{Counters, DhcpOptions, Event, ListenOptions, ListenerId, Port, TcpId};
 use netloom::tcp::TcpOptions;
 use netloom::{Config, Instant, InterfaceConfig, Seed, Stack};
 
@@ -44,6 +44,11 @@ struct End {
 
 impl End {
     fn new(number: u64, mac: MacAddr) -> Self {
+        Self::with(number, mac, |config| config)
+    }
+
+    /// With these settings of its interface.
+    fn with(number: u64, mac: MacAddr, set: fn(InterfaceConfig) -> InterfaceConfig) -> Self {
         let mut stack = Stack::new(Config::new(Seed::from_number(number)));
         let mut config = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
             .mac(mac)
@@ -53,7 +58,7 @@ impl End {
         if number != 1 {
             config = config.gateway("10.0.0.1".parse().unwrap());
         }
-        let on = stack.add_interface(Instant::ZERO, config).unwrap();
+        let on = stack.add_interface(Instant::ZERO, set(config)).unwrap();
         let port = Port::new(on, (Inbox::default(), Out::default()));
         Self { stack, port }
     }
@@ -90,9 +95,15 @@ struct Street {
 
 impl Street {
     fn new() -> Self {
+        Self::with(|config| config)
+    }
+
+    /// With these settings of the target's interface.
+    fn with(set: fn(InterfaceConfig) -> InterfaceConfig) -> Self {
         // The addresses have been announced by now.
         let now = Instant::from_millis(10_000);
-        let (mut peer, mut ours) = (End::new(1, PEER_MAC), End::new(2, OUR_MAC));
+        let mut peer = End::new(1, PEER_MAC);
+        let mut ours = End::with(2, OUR_MAC, set);
         ours.settle(now);
         let at: SocketAddr = OURS.parse().unwrap();
         let options = ListenOptions::default().backlog(BACKLOG);
@@ -334,4 +345,65 @@ fn r63_datagrams_to_closed_ports_are_answered_at_a_limited_rate() {
     // A thousand and a burst of fifty, each charged none to two: four standard deviations above that.
     assert!(counters.icmp_errors_sent <= 1160, "{counters:?}");
     assert_eq!(counters.drops.get(DropReason::UdpNoSocket), 100_000);
+}
+
+/// Pieces that never become whole are kept up to a bound, and each fourth contradicts the one before it.
+#[test]
+fn pieces_of_datagrams_cost_their_bound_and_no_more() {
+    let mut street = Street::new();
+    let counters = street.endure(Flood::Fragments, |_| ());
+    let overlaps = counters.drops.get(DropReason::FragmentOverlap);
+    assert!(overlaps >= 25_000, "{counters:?}");
+    let limit = counters.drops.get(DropReason::FragmentLimit);
+    assert!(limit > 10_000, "{counters:?}");
+}
+
+/// Of 10^5 routers the lists hold as many as docs/limits.md says, and most advertisements are not even looked at.
+#[test]
+fn routers_that_nobody_knows_fill_their_lists_and_no_more() {
+    let mut street = Street::with(|config| config.router_discovery(true));
+    let on = street.ours.port.interface();
+    let counters = street.endure(Flood::Routers, |stack| {
+        assert!(stack.routes(on).count() <= 72);
+        assert!(stack.addresses(on).count() <= 24);
+    });
+    assert!(
+        counters.drops.get(DropReason::RouterFlood) > 99_000,
+        "{counters:?}"
+    );
+}
+
+/// None is of a packet that a socket of ours has sent.
+#[test]
+fn redirects_in_the_routers_name_move_nobody() {
+    let mut street = Street::new();
+    let counters = street.endure(Flood::Redirects, |_| ());
+    assert_eq!(counters.redirects_followed, 0);
+    let [flood, refused, unmatched] = [
+        DropReason::RouterFlood,
+        DropReason::RedirectRefused,
+        DropReason::IcmpUnmatched,
+    ]
+    .map(|reason| counters.drops.get(reason));
+    assert_eq!(flood + refused + unmatched, 100_000, "{counters:?}");
+}
+
+/// A client that waits for an answer takes none with another number.
+#[test]
+fn leases_that_nobody_asked_for_are_not_taken() {
+    let mut street = Street::with(|config| config.dhcp(DhcpOptions::new()));
+    let on = street.ours.port.interface();
+    let counters = street.endure(Flood::Leases, |stack| assert!(stack.lease(on).is_none()));
+    assert_eq!(counters.drops.get(DropReason::DhcpIgnored), 100_000);
+}
+
+/// Queries are answered in batches, whoever asks.
+#[test]
+fn queries_for_groups_are_answered_seldom() {
+    let mut street = Street::with(|config| config.report_own_groups(true));
+    let before = street.ours.stack.counters().tx_frames;
+    let counters = street.endure(Flood::Queries, |_| ());
+    // The flow's ACKs among them.
+    let sent = counters.tx_frames - before;
+    assert!(sent < 4000, "{counters:?}");
 }
