@@ -1,4 +1,4 @@
-//! UDP sockets in groups: the calls of `std::net`, and for named senders those of RFC 3678.
+//! UDP sockets in groups, and what is sent to all: the calls of `std::net`, and for named senders those of RFC 3678.
 //!
 //! RFC 1112 §6, §7, RFC 3678 §4. *Owns* no membership: the stack does. The datagrams come by the socket's own queue.
 
@@ -173,6 +173,22 @@ impl UdpSocket {
     /// `NotConnected` when the host was shut down.
     pub fn multicast_loop_v6(&self) -> io::Result<bool> {
         self.multicast_loop_v4()
+    }
+
+    /// May it send to broadcast addresses ([`UdpOptions::broadcast`](crate::stack::UdpOptions::broadcast))?
+    ///
+    /// # Errors
+    /// `NotConnected` when the host was shut down.
+    pub fn set_broadcast(&self, may: bool) -> io::Result<()> {
+        self.of_groups(|stack, _, id| Ok(stack.udp_set_broadcast(id, may)?))
+    }
+
+    /// May it?
+    ///
+    /// # Errors
+    /// `NotConnected` when the host was shut down.
+    pub fn broadcast(&self) -> io::Result<bool> {
+        self.of_groups(|stack, _, id| Ok(stack.udp_broadcast(id)?))
     }
 
     /// How it sends to groups.

@@ -90,6 +90,8 @@ pub enum Call {
     UdpSetFilter(UdpId, IpAddr, Option<InterfaceId>, FilterMode, Vec<IpAddr>),
     /// [`Stack::udp_set_multicast`].
     UdpSetMulticast(UdpId, MulticastOptions),
+    /// [`Stack::udp_set_broadcast`]: may it?
+    UdpSetBroadcast(UdpId, bool),
     /// [`Stack::ping_open`].
     PingOpen(PingOptions),
     /// [`Stack::ping_send`]: to, over, number, payload.
@@ -196,6 +198,7 @@ impl Call {
             Self::UdpUnblock(..) => "udp_unblock",
             Self::UdpSetFilter(..) => "udp_set_filter",
             Self::UdpSetMulticast(..) => "udp_set_multicast",
+            Self::UdpSetBroadcast(..) => "udp_set_broadcast",
             Self::PingOpen(_) => "ping_open",
             Self::PingSend(..) => "ping_send",
             Self::PingSendWith(..) => "ping_send_with",
@@ -298,6 +301,7 @@ impl Call {
             Self::UdpSetMulticast(id, options) => {
                 stack.udp_set_multicast(*id, *options).tell(whole)
             }
+            Self::UdpSetBroadcast(id, may) => stack.udp_set_broadcast(*id, *may).tell(whole),
             tcp => tcp.make_tcp(now, stack, whole),
         }
     }
@@ -403,6 +407,7 @@ impl fmt::Display for Call {
             Self::UdpRecv(id) | Self::UdpClose(id) | Self::UdpSetMulticast(id, _) => {
                 write!(f, "({id:?})")
             }
+            Self::UdpSetBroadcast(id, may) => write!(f, "({id:?}, {may})"),
             Self::UdpJoin(id, group, _, source) | Self::UdpLeave(id, group, _, source) => {
                 write!(f, "({id:?}, {group}, from {source:?})")
             }

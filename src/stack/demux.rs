@@ -7,6 +7,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU16;
+use core::hash::BuildHasher;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -51,8 +52,41 @@ impl Bound {
 struct Claim<B> {
     bound: Bound,
     owner: B,
-    /// Do others have the same, who agreed to it as well?
-    shared: bool,
+    shared: Sharing,
+    /// Of what comes in on this interface alone.
+    on: Option<InterfaceId>,
+}
+
+impl<B> Claim<B> {
+    /// Does it take what comes in on `on`?
+    fn hears(&self, on: InterfaceId) -> bool {
+        self.on.is_none_or(|own| own == on)
+    }
+
+    /// Are there packets that a claim of `bound` on `on` would take as well, without an agreement about it?
+    fn clashes(&self, bound: Bound, on: Option<InterfaceId>, shared: Sharing) -> bool {
+        let apart = self.on.is_some() && on.is_some() && self.on != on;
+        !apart && !self.shared.agrees(shared) && self.bound.overlaps(bound)
+    }
+}
+
+/// Whom a claim is shared with: with those who agree to the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sharing {
+    /// The last one takes what is for one host (`SO_REUSEADDR`).
+    pub(crate) address: bool,
+    /// One takes each flow (`SO_REUSEPORT`).
+    pub(crate) port: bool,
+}
+
+impl Sharing {
+    const fn agrees(self, other: Self) -> bool {
+        self.address && other.address || self.port && other.port
+    }
+
+    const fn is_any(self) -> bool {
+        self.address || self.port
+    }
 }
 
 /// Why an endpoint cannot be bound.
@@ -112,6 +146,34 @@ impl Table<UdpFlows, UdpId> {
     pub(crate) fn remove_flow(&mut self, tuple: &Tuple) -> Option<UdpId> {
         self.flows.remove(tuple)
     }
+
+    /// Who takes what comes in on `on` of this flow: who has it, or is bound to its local end. Of those that share the port
+    /// by flows, one that nobody can choose (a keyed hash), the same as long as they are the same.
+    pub(crate) fn taker(&self, on: InterfaceId, tuple: &Tuple) -> Option<UdpId> {
+        let flow = self.flow(tuple);
+        flow.or_else(|| {
+            let claim = self.claim(on, tuple.local.ip, tuple.local.port)?;
+            Some(if claim.shared.port {
+                self.one_of(claim, tuple)
+            } else {
+                claim.owner
+            })
+        })
+    }
+
+    #[cold]
+    fn one_of(&self, claim: &Claim<UdpId>, tuple: &Tuple) -> UdpId {
+        let claims = self.ports.get(&tuple.local.port);
+        let claims = claims.map_or(&[][..], Vec::as_slice);
+        let same = |other: &&Claim<UdpId>| {
+            other.shared.port && other.bound == claim.bound && other.on == claim.on
+        };
+        let count = claims.iter().filter(same).count().max(1) as u64;
+        let chosen = self.ports.hasher().hash_one(tuple) % count;
+        let chosen = usize::try_from(chosen).unwrap_or(0);
+        let chosen = claims.iter().filter(same).nth(chosen);
+        chosen.map_or(claim.owner, |chosen| chosen.owner)
+    }
 }
 
 impl Table<TcpFlows, ListenerId> {
@@ -158,6 +220,10 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
 
     /// Who is bound to this local endpoint: by address and port, else by port?
     pub(crate) fn bound(&self, on: InterfaceId, ip: IpAddr, port: u16) -> Option<B> {
+        self.claim(on, ip, port).map(|claim| claim.owner)
+    }
+
+    fn claim(&self, on: InterfaceId, ip: IpAddr, port: u16) -> Option<&Claim<B>> {
         let claims = self.ports.get(&port)?;
         let zone = if is_link_local(ip) { on.scope() } else { 0 };
         // What comes from within was sent to an address of ours, whichever link that is of.
@@ -166,29 +232,35 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
             Bound::One(own, of) => own == ip && (of == zone || within),
             Bound::AnyV4 | Bound::AnyV6 => false,
         };
-        // Of those that share it the last: Linux finds the newest first.
-        let mut newest = claims.iter().rev();
-        let one = newest.find(|claim| own(claim.bound));
-        let any = || {
-            claims
-                .iter()
-                .rev()
-                .find(|claim| claim.bound == Bound::any(ip))
+        // Of those that share it the last: Linux finds the newest first; and before all those of the interface alone.
+        let find = |fits: &dyn Fn(Bound) -> bool| {
+            let hears = |claim: &&Claim<B>| fits(claim.bound) && claim.hears(on);
+            let mut found = claims.iter().rev().filter(hears);
+            let own = found.clone().find(|claim| claim.on.is_some());
+            own.or_else(|| found.next())
         };
-        one.or_else(any).map(|claim| claim.owner)
+        find(&own).or_else(|| find(&|bound| bound == Bound::any(ip)))
     }
 
     /// All that take what comes to this group or broadcast address, in the order in which they were bound.
-    pub(crate) fn sharing(&self, ip: IpAddr, port: u16) -> impl Iterator<Item = B> + '_ {
+    pub(crate) fn sharing(
+        &self,
+        on: InterfaceId,
+        ip: IpAddr,
+        port: u16,
+    ) -> impl Iterator<Item = B> + '_ {
         let claims = self.ports.get(&port).map_or(&[][..], Vec::as_slice);
         let takes = move |bound| bound == Bound::One(ip, 0) || bound == Bound::any(ip);
-        let takers = claims.iter().filter(move |claim| takes(claim.bound));
+        let takers = claims
+            .iter()
+            .filter(move |claim| takes(claim.bound) && claim.hears(on));
         takers.map(|claim| claim.owner)
     }
 
     /// Is nobody bound to this port on an address that `local` covers?
     pub(crate) fn is_free(&self, local: SocketAddr, zone: u32, dual_stack: bool) -> bool {
-        self.refusal(local, claims_of(local, zone, dual_stack), false)
+        let claims = claims_of(local, zone, dual_stack);
+        self.refusal(local, claims, (Sharing::default(), None))
             .is_none()
     }
 
@@ -196,18 +268,19 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
         &self,
         local: SocketAddr,
         (claims, count): ([Bound; 2], usize),
-        shared: bool,
+        (shared, on): (Sharing, Option<InterfaceId>),
     ) -> Option<Refused> {
         let others = self.ports.get(&local.port())?;
         let clashes = |other: &Claim<B>| {
-            let apart = shared && other.shared;
-            !apart && claims[..count].iter().any(|&own| other.bound.overlaps(own))
+            let mut own = claims[..count].iter();
+            own.any(|&own| other.clashes(own, on, shared))
         };
         if others.iter().any(clashes) {
             return Some(Refused::InUse);
         }
         // Those that share nothing are as many as there are addresses.
-        let crowded = shared && others.iter().filter(|other| other.shared).count() >= MOST_SHARING;
+        let sharing = others.iter().filter(|other| other.shared.is_any());
+        let crowded = shared.is_any() && sharing.count() >= MOST_SHARING;
         crowded.then_some(Refused::Crowded)
     }
 
@@ -219,19 +292,20 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
         dual_stack: bool,
         owner: B,
     ) -> Result<(), InUse> {
-        let bound = self.bind_as((local, zone, dual_stack), owner, false);
+        let alone = (Sharing::default(), None);
+        let bound = self.bind_as((local, zone, dual_stack), owner, alone);
         bound.map_err(|_| InUse)
     }
 
-    /// The same; `shared` with others who agree to that.
+    /// The same; `shared` with others who agree to that, and of one interface alone, if that is given.
     pub(crate) fn bind_as(
         &mut self,
         (local, zone, dual_stack): (SocketAddr, u32, bool),
         owner: B,
-        shared: bool,
+        (shared, on): (Sharing, Option<InterfaceId>),
     ) -> Result<(), Refused> {
         let (claims, count) = claims_of(local, zone, dual_stack);
-        if let Some(refused) = self.refusal(local, (claims, count), shared) {
+        if let Some(refused) = self.refusal(local, (claims, count), (shared, on)) {
             return Err(refused);
         }
         let owners = self.ports.entry(local.port()).or_default();
@@ -239,6 +313,7 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
             bound,
             owner,
             shared,
+            on,
         }));
         self.check(local.port());
         Ok(())
@@ -260,7 +335,7 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
         if cfg!(debug_assertions) {
             let claims = self.ports.get(&port).map_or(&[][..], Vec::as_slice);
             for (at, a) in claims.iter().enumerate() {
-                let clashes = |b: &&Claim<B>| !(a.shared && b.shared) && a.bound.overlaps(b.bound);
+                let clashes = |b: &&Claim<B>| b.clashes(a.bound, a.on, a.shared);
                 let clash = claims[at + 1..].iter().find(clashes);
                 debug_assert!(
                     clash.is_none(),

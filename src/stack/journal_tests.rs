@@ -86,6 +86,7 @@ fn samples() -> Vec<Call> {
         Call::UdpSetFilter(udp, group, None, FilterMode::Include, vec![to.ip()]),
         Call::UdpLeave(udp, group, None, Some(to.ip())),
         Call::UdpSetMulticast(udp, MulticastOptions::new().loops(false)),
+        Call::UdpSetBroadcast(udp, true),
         Call::UdpClose(udp),
         Call::PingOpen(PingOptions::new()),
         Call::PingSend(ping, to.ip(), None, 1, Bytes::new()),

@@ -78,6 +78,7 @@ calls! {
     36 => SetLifetimes(a, b, c, d);
     42 => UdpSendWith(a, b, c, d, e);
     43 => PingSendWith(a, b, c, d, e);
+    44 => UdpSetBroadcast(a, b);
     60 => UdpJoin(a, b, c, d);
     61 => UdpLeave(a, b, c, d);
     62 => UdpBlock(a, b, c, d);

@@ -109,7 +109,7 @@ fields! {
     ListenOptions { backlog, dual_stack, syn_cookies, tcp }
     UdpOptions {
         send_buffer, recv_buffer, ttl, tos, dual_stack, report_errors, dont_fragment, reuse_address,
-        multicast,
+        reuse_port, broadcast, interface, multicast,
     }
     MulticastOptions { ttl, loops, interface }
     PingOptions { ttl, queue }

@@ -87,6 +87,7 @@ fn group_calls(udp: UdpId, on: Option<InterfaceId>) -> Vec<Call> {
         Call::UdpUnblock(udp, group, None, one),
         Call::UdpSetFilter(udp, group, on, FilterMode::Exclude, vec![one, two]),
         Call::UdpSetMulticast(udp, MulticastOptions::new().ttl(9).interface(on)),
+        Call::UdpSetBroadcast(udp, true),
     ]
 }
 
@@ -139,7 +140,9 @@ fn other_calls() -> Vec<Call> {
             UdpOptions::new()
                 .ttl(3)
                 .dual_stack(true)
-                .reuse_address(true),
+                .reuse_address(true)
+                .reuse_port(true)
+                .interface(on),
         ),
         Call::UdpConnect(udp, to),
         Call::UdpSendTo(udp, None, data()),

@@ -20,6 +20,7 @@ mod redirects;
 mod routers;
 mod rules;
 mod send_info;
+mod sharing;
 mod side_channels;
 mod tcp;
 mod transmit;

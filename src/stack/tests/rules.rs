@@ -479,7 +479,8 @@ fn ipv4_options_that_are_well_formed_change_nothing() {
 #[test]
 fn everything_that_leaves_is_ethernet_ii_without_ip_options() {
     let mut rig = Rig::with(|config| config.dad_transmits(1));
-    let id4 = rig.stack.udp_bind(addr("0.0.0.0:5"), UdpOptions::new());
+    let all = UdpOptions::new().broadcast(true);
+    let id4 = rig.stack.udp_bind(addr("0.0.0.0:5"), all);
     let id6 = rig.stack.udp_bind(addr("[::]:6"), UdpOptions::new());
     let mut frames = rig.drain();
     for (id, to) in [

@@ -683,7 +683,8 @@ fn the_all_hosts_group_is_heard_and_not_reported() {
 #[test]
 fn broadcast() {
     let mut rig = Rig::new();
-    let id = bind(&mut rig, "0.0.0.0:7");
+    let options = UdpOptions::new().broadcast(true);
+    let id = rig.stack.udp_bind(addr("0.0.0.0:7"), options).unwrap();
     for to in ["255.255.255.255:7", "10.0.0.255:7"] {
         rig.stack
             .udp_send_to(rig.now, id, Some(addr(to)), b"all")

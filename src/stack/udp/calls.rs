@@ -10,12 +10,11 @@ use bytes::Bytes;
 
 use super::Around;
 use super::charges::charge;
-use super::ends::{flow_of, route_for, scope_for, source_for};
+use super::ends::{flow_of, is_broadcast, route_for, scope_for, source_for};
 use super::info::SendInfo;
 use super::orphans::owned;
-use super::socket::{
-    BindError, ConnectUdpError, DontFragment, RecvError, SendError, UdpOptions, UdpSocket,
-};
+use super::options::{DontFragment, UdpOptions};
+use super::socket::{BindError, ConnectUdpError, RecvError, SendError, UdpSocket};
 use super::waiting::{Datagram, Pending};
 use crate::base::Instant;
 use crate::link::{MAX_IP_LEN, SegmentKind};
@@ -55,6 +54,11 @@ impl Stack {
             false => self.local_endpoint(local)?,
         };
         let dual = options.dual_stack;
+        if let Some(on) = options.interface
+            && self.net.interfaces.get(on.index()).is_none()
+        {
+            return Err(BindError::Interface(on));
+        }
         if local.port() == 0 {
             let port = self
                 .demux
@@ -65,7 +69,7 @@ impl Stack {
         let id = self.udp.next_id();
         self.demux
             .udp
-            .bind_as((local, zone, dual), id, options.reuse_address)
+            .bind_as((local, zone, dual), id, options.claim())
             .map_err(|refused| match refused {
                 Refused::InUse => BindError::InUse(local),
                 Refused::Crowded => BindError::Shared(local),
@@ -119,9 +123,15 @@ impl Stack {
         if remote.port() == 0 || !socket.takes(remote.ip()) {
             return Err(ConnectUdpError::Peer(remote));
         }
+        if socket.check_interface(remote, None).is_err() {
+            return Err(ConnectUdpError::Peer(remote));
+        }
         // Where it was connected to before does not count.
         let scope = scope_for(socket, remote);
         let route = self.net.route_from(own, remote.ip(), scope)?;
+        if !socket.options.broadcast && is_broadcast(&self.net, &route, remote.ip()) {
+            return Err(ConnectUdpError::Broadcast(remote));
+        }
         let source = source_for(own, &route);
         let to = (remote.ip(), remote.port());
         let tuple = Tuple::new(route.on, (source, local.port()), to);
@@ -391,7 +401,11 @@ impl UdpSocket {
         if let Some(info) = info {
             info.check(around.net, to.ip(), scope_of(to))?;
         }
+        self.check_interface(to, info)?;
         let route = route_for(around.net, self, (to, info))?;
+        if !self.options.broadcast && is_broadcast(around.net, &route, to.ip()) {
+            return Err(SendError::Broadcast(to.ip()));
+        }
         let ip = ip::header_len(to.ip());
         let headers = ip + udp::HEADER_LEN;
         let one = segment.map_or(len, |size| len.min(usize::from(size.get())));

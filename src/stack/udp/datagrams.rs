@@ -8,7 +8,8 @@ use bytes::{Buf, Bytes};
 
 use super::Around;
 use super::ends::{flow_of, route_for, scope_for};
-use super::socket::{DontFragment, RecvError, UdpSocket};
+use super::options::DontFragment;
+use super::socket::{RecvError, UdpSocket};
 use super::waiting::{Datagram, Pending};
 use crate::base::checksum::Sum;
 use crate::base::{DropReason, Instant, Protocol};
@@ -91,15 +92,15 @@ impl Stack {
         let local = (packet.dst, to_port);
         let tuple = Tuple::new(packet.on, local, (packet.src, from_port));
         let table = &self.demux.udp;
-        let id = table
-            .flow(&tuple)
-            .or_else(|| table.bound(packet.on, packet.dst, to_port));
+        let id = table.taker(packet.on, &tuple);
         let copy_below = self.config.copy_below;
         let (sockets, mut around) = self.all_udp_and_around();
         let found = id.and_then(|id| Some((id, sockets.get_mut(id)?)));
         // A connected socket takes its flow only, as Linux's do: nothing that its peer sent to another
         // of our addresses.
-        let found = found.filter(|(_, socket)| socket.connected.is_none_or(|flow| flow == tuple));
+        let found = found.filter(|(_, socket)| {
+            socket.connected.is_none_or(|flow| flow == tuple) && socket.hears_on(packet.on)
+        });
         let Some((id, socket)) = found else {
             // RFC 1122 §4.1.3.1.
             around.net.complain(packet, Complaint::Port);
@@ -122,8 +123,7 @@ impl Stack {
         let local = (local, header.src_port());
         let tuple = Tuple::new(on, local, (remote, header.dst_port()));
         let table = &self.demux.udp;
-        let id = table.flow(&tuple);
-        id.or_else(|| table.bound(on, local.0, local.1)).is_some()
+        table.taker(on, &tuple).is_some()
     }
 
     /// An ICMP error quotes a datagram of ours.
@@ -134,9 +134,7 @@ impl Stack {
         let local = (error.quoted_src, header.src_port());
         let tuple = Tuple::new(error.on, local, (error.quoted_dst, header.dst_port()));
         let table = &self.demux.udp;
-        let id = table
-            .flow(&tuple)
-            .or_else(|| table.bound(error.on, local.0, local.1));
+        let id = table.taker(error.on, &tuple);
         let (sockets, around) = self.all_udp_and_around();
         let found = id.and_then(|id| Some((id, sockets.get_mut(id)?)));
         let (id, socket) = found.ok_or(unmatched)?;

@@ -25,6 +25,11 @@ impl UdpSocket {
         }
     }
 
+    /// Does it take what comes in on this interface?
+    pub(super) fn hears_on(&self, on: InterfaceId) -> bool {
+        self.options.interface.is_none_or(|own| own == on)
+    }
+
     /// The address that it sends from; any will do for one that is bound to none, or to a group.
     pub(super) const fn source(&self) -> IpAddr {
         match self.local.ip() {
@@ -60,11 +65,17 @@ fn peer_flow(socket: &UdpSocket, to: SocketAddr) -> Option<Tuple> {
 /// Over which interface: the one that the destination names, else the socket's own.
 pub(super) fn scope_for(socket: &UdpSocket, to: SocketAddr) -> Option<InterfaceId> {
     let own = || InterfaceId::from_scope(socket.zone);
-    scope_of(to).or_else(|| match to.ip() {
+    socket.options.interface.or_else(|| scope_of(to)).or_else(|| match to.ip() {
         group if group.is_multicast() => socket.options.multicast.interface.or_else(own),
         ip if is_link_local(ip) => own(),
         _ => None,
     })
+}
+
+/// Is it a broadcast address of the link that it is sent to by?
+pub(super) fn is_broadcast(net: &Net, route: &Route, to: IpAddr) -> bool {
+    let groups = &net.interfaces[route.on.index()].groups;
+    matches!(to, IpAddr::V4(a) if a.is_broadcast() || groups.is_broadcast(a))
 }
 
 /// The address that a socket which is bound to `own` sends from on `route` (RFC 1122 §3.3.4.2).

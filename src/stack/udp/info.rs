@@ -8,8 +8,9 @@ use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
-use super::socket::SendError;
+use super::socket::{SendError, UdpSocket};
 use crate::base::Instant;
+use crate::stack::endpoint::scope_of;
 use crate::stack::ids::{InterfaceId, UdpId};
 use crate::stack::net::Net;
 use crate::stack::path::RouteError;
@@ -106,6 +107,22 @@ impl SendInfo {
             Some(ip) if ip.is_ipv4() != dst.is_ipv4() || !net.takes(ip, Some(on)) => {
                 Err(RouteError::Source(ip))
             }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl UdpSocket {
+    /// May it leave by the interface that is asked for, or is on whose link the destination is: by the socket's own, if it has
+    /// one?
+    pub(super) fn check_interface(
+        &self,
+        to: SocketAddr,
+        info: Option<&SendInfo>,
+    ) -> Result<(), SendError> {
+        let asked = info.and_then(|info| info.interface).or_else(|| scope_of(to));
+        match (self.options.interface, asked) {
+            (Some(on), Some(asked)) if asked != on => Err(SendError::Interface { on, to: to.ip() }),
             _ => Ok(()),
         }
     }

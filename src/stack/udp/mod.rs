@@ -4,7 +4,8 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `socket` | a socket, its options and queues, and the errors of its calls |
+//! | `options` | the settings of a socket |
+//! | `socket` | a socket, its queues, and the errors of its calls |
 //! | `calls` | the user's calls |
 //! | `info` | how one datagram leaves, where its socket's way is not wanted |
 //! | `waiting` | datagrams that wait to be read and to be sent |
@@ -25,6 +26,7 @@ mod gone;
 mod groups;
 mod info;
 mod multicast;
+mod options;
 mod orphans;
 mod socket;
 mod to_many;
@@ -37,9 +39,10 @@ pub(crate) use charges::charge_received;
 pub(super) use datagrams::checked;
 pub use info::SendInfo;
 pub use multicast::{GroupError, MulticastOptions};
+pub use options::{DontFragment, UdpOptions};
 pub(super) use orphans::split_first;
 pub(super) use socket::UdpSockets;
-pub use socket::{BindError, ConnectUdpError, DontFragment, RecvError, SendError, UdpOptions};
+pub use socket::{BindError, ConnectUdpError, RecvError, SendError};
 pub(super) use to_many::Looped;
 pub use waiting::Datagram;
 

@@ -7,162 +7,15 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io;
 
 use super::charges::{OVERHEAD, charge_received};
-use super::multicast::MulticastOptions;
+use super::options::UdpOptions;
 use super::waiting::{Datagram, Pending};
 use crate::base::Instant;
 use crate::stack::ids::{InterfaceId, Slab, StaleId, UdpId};
-use crate::stack::packet::Fragmenting;
 use crate::stack::path::{LargeSent, Route, RouteError};
 use crate::stack::tuple::Tuple;
 
 /// All UDP sockets of a stack.
 pub(in crate::stack) type UdpSockets = Slab<UdpId, UdpSocket>;
-
-/// What becomes of a datagram above the path's MTU, and whether routers may cut one: Linux's `IP_MTU_DISCOVER` and
-/// `IPV6_MTU_DISCOVER`.
-///
-/// IPv6 has no DF: there routers cut nothing, and `Off` is `Auto`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DontFragment {
-    /// It leaves in fragments. One that fits has DF, so that routers tell of smaller MTUs. The default, as Linux's is
-    /// (`IP_PMTUDISC_WANT`).
-    #[default]
-    Auto,
-    /// It leaves in fragments, and routers may cut any (`IP_PMTUDISC_DONT`).
-    Off,
-    /// It is refused, and each has DF (`IP_PMTUDISC_DO`).
-    On,
-    /// The same, by the interface's MTU: what is known of the path is passed over, to find out more (`IP_PMTUDISC_PROBE`; RFC 8899).
-    Probe,
-}
-
-impl DontFragment {
-    pub(in crate::stack) const fn fragmenting(self) -> Fragmenting {
-        match self {
-            Self::Auto => Fragmenting::Here,
-            Self::Off => Fragmenting::Anywhere,
-            Self::On | Self::Probe => Fragmenting::Never,
-        }
-    }
-}
-
-/// Settings of a UDP socket.
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub struct UdpOptions {
-    pub(crate) send_buffer: usize,
-    pub(crate) recv_buffer: usize,
-    pub(crate) ttl: Option<u8>,
-    pub(crate) tos: u8,
-    pub(crate) dual_stack: bool,
-    pub(crate) report_errors: bool,
-    pub(crate) dont_fragment: DontFragment,
-    pub(crate) reuse_address: bool,
-    pub(crate) multicast: MulticastOptions,
-}
-
-impl Default for UdpOptions {
-    fn default() -> Self {
-        Self {
-            send_buffer: 212_992,
-            recv_buffer: 212_992,
-            ttl: None,
-            tos: 0,
-            dual_stack: false,
-            report_errors: false,
-            dont_fragment: DontFragment::Auto,
-            reuse_address: false,
-            multicast: MulticastOptions::default(),
-        }
-    }
-}
-
-impl UdpOptions {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Bytes that may wait to be sent (default 212,992, Linux's `wmem_default`); each datagram is
-    /// charged 128 bytes more than its data, in a super-segment too. One datagram always fits in an
-    /// empty queue.
-    pub fn send_buffer(self, bytes: usize) -> Self {
-        Self {
-            send_buffer: bytes,
-            ..self
-        }
-    }
-
-    /// Bytes that may wait to be received (default 212,992, Linux's `rmem_default`), charged alike, and
-    /// with 32 more for each slice of one that came in fragments.
-    pub fn recv_buffer(self, bytes: usize) -> Self {
-        Self {
-            recv_buffer: bytes,
-            ..self
-        }
-    }
-
-    /// Bytes that may wait to be received.
-    pub const fn recv_buffer_setting(&self) -> usize {
-        self.recv_buffer
-    }
-
-    /// TTL or hop limit of what is sent, to groups apart (default: the stack's); never 0 (RFC 1122 §3.2.1.7).
-    pub fn ttl(self, ttl: u8) -> Self {
-        Self {
-            ttl: Some(ttl.max(1)),
-            ..self
-        }
-    }
-
-    /// TOS or traffic class of what is sent (default 0).
-    pub fn tos(self, tos: u8) -> Self {
-        Self { tos, ..self }
-    }
-
-    /// Does a socket bound to `[::]` take IPv4 datagrams too (default no)?
-    pub fn dual_stack(self, both: bool) -> Self {
-        Self {
-            dual_stack: both,
-            ..self
-        }
-    }
-
-    /// What becomes of datagrams above the path's MTU (default: [`DontFragment::Auto`]).
-    pub fn dont_fragment(self, dont: DontFragment) -> Self {
-        Self {
-            dont_fragment: dont,
-            ..self
-        }
-    }
-
-    /// May other sockets have the same address and port, if they ask for it too (default no; `SO_REUSEADDR`)? What comes to
-    /// a group or a broadcast address is then heard by all of them, and what comes to one host by the one that was bound
-    /// last, as Linux has it. At most 256 share a port.
-    pub fn reuse_address(self, shared: bool) -> Self {
-        Self {
-            reuse_address: shared,
-            ..self
-        }
-    }
-
-    /// How it sends to groups.
-    pub fn multicast(self, options: MulticastOptions) -> Self {
-        Self {
-            multicast: options,
-            ..self
-        }
-    }
-
-    /// Is a socket that is not connected told of ICMP errors, too (default no, as in std)?
-    pub fn report_errors(self, reported: bool) -> Self {
-        Self {
-            report_errors: reported,
-            ..self
-        }
-    }
-}
 
 /// A UDP socket.
 #[derive(Debug)]
@@ -290,6 +143,9 @@ pub enum BindError {
     /// A link-local address without its interface, and there are several.
     #[error("{0} is link-local and needs the number of an interface")]
     NoScope(IpAddr),
+    /// No interface has this number.
+    #[error("there is no interface {}", .0.scope())]
+    Interface(InterfaceId),
     /// As many sockets share the port as can (256).
     #[error("no more sockets can share {0}")]
     Shared(SocketAddr),
@@ -305,7 +161,7 @@ impl From<BindError> for io::Error {
                 io::ErrorKind::AddrInUse
             }
             BindError::NotOurs(_) => io::ErrorKind::AddrNotAvailable,
-            BindError::NoScope(_) => io::ErrorKind::InvalidInput,
+            BindError::NoScope(_) | BindError::Interface(_) => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
     }
@@ -324,6 +180,10 @@ pub enum ConnectUdpError {
     /// The peer's port is 0, or its address is of a family that the socket does not take.
     #[error("{0} cannot be a peer of this socket")]
     Peer(SocketAddr),
+    /// A broadcast address, and the socket may not send to those
+    /// ([`UdpOptions::broadcast`](super::UdpOptions::broadcast)).
+    #[error("{0} is a broadcast address, which this socket may not send to")]
+    Broadcast(SocketAddr),
     /// The address that the socket is bound to was taken away.
     #[error("the socket's address is not one of this host's any more")]
     AddressGone,
@@ -339,6 +199,7 @@ impl From<ConnectUdpError> for io::Error {
             ConnectUdpError::Route(route) => return route.into(),
             ConnectUdpError::Peer(_) => io::ErrorKind::InvalidInput,
             ConnectUdpError::InUse(_) => io::ErrorKind::AddrInUse,
+            ConnectUdpError::Broadcast(_) => io::ErrorKind::PermissionDenied,
             ConnectUdpError::AddressGone => io::ErrorKind::AddrNotAvailable,
         };
         Self::new(kind, error)
@@ -364,6 +225,9 @@ pub enum SendError {
     /// The destination's port is 0, or its address is of a family that the socket does not take.
     #[error("{0} cannot be sent to from this socket")]
     To(SocketAddr),
+    /// A broadcast address, and the socket may not send to those ([`UdpOptions::broadcast`](super::UdpOptions::broadcast)).
+    #[error("{0} is a broadcast address, which this socket may not send to")]
+    Broadcast(IpAddr),
     /// No interface has this number, or the destination is on another one's link.
     #[error("{to} cannot be sent to by interface {}", .on.scope())]
     Interface {
@@ -398,6 +262,7 @@ impl From<SendError> for io::Error {
             SendError::Earlier(earlier) => return earlier.into(),
             SendError::NoPeer => io::ErrorKind::NotConnected,
             SendError::AddressGone => io::ErrorKind::AddrNotAvailable,
+            SendError::Broadcast(_) => io::ErrorKind::PermissionDenied,
             SendError::To(_) | SendError::Interface { .. } | SendError::TooBig { .. } => {
                 io::ErrorKind::InvalidInput
             }

@@ -47,7 +47,7 @@ impl Stack {
             memory: &mut self.memory,
         };
         let (mut heard, mut refused) = (false, None);
-        for id in self.demux.udp.sharing(packet.dst, to_port) {
+        for id in self.demux.udp.sharing(on, packet.dst, to_port) {
             let groups = &around.net.interfaces[on.index()].groups;
             if !groups.hears(packet.dst, id, packet.src) {
                 continue;
