@@ -5,9 +5,9 @@
 //! addresses hold the interface (RFC 4007 §6). Invariant: no two sockets claim the same packet, so a second
 //! claim is an error; but those that all agreed to share, of which one takes what is for one host, and each what is for many.
 
+use core::hash::BuildHasher;
 use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU16;
-use core::hash::BuildHasher;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 

