@@ -196,6 +196,8 @@ fn steps_reach_connections() {
     assert!(outcome("datagrams").delivered >= 1);
     assert!(outcome("pings").delivered >= 1);
     assert!(outcome("lease").leased >= 2);
+    assert!(outcome("transit").forwarded >= 8);
+    assert!(outcome("transit-plain").forwarded >= 30);
     for name in ["probes", "half-closed", "fast-retransmit"] {
         assert_eq!(outcome(name).accepted, 1, "{name}");
     }

@@ -463,7 +463,7 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
     let open6 = [5, 0, 0, 30, 1, 0, 0, 0, 0, 0, 32, 0, 0, 0, 6];
     // Connect to a neighbour; SYN-ACK (which `^ ACK` makes of 2); writes before and after.
     let connect = [4, 0, 0, 0, 7, 0, 3, 32, 0, 2, 0, 7, 0, 4];
-    let rows: [(&str, u8, Vec<u8>); 21] = [
+    let rows: [(&str, u8, Vec<u8>); 23] = [
         ("listen", 0, open.to_vec()),
         ("listen6", 0, open6.to_vec()),
         ("listen-ip", 1, open.to_vec()),
@@ -595,6 +595,8 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
             ]
             .concat(),
         ),
+        ("transit", 0x0a, TRANSIT.to_vec()),
+        ("transit-plain", 0x0e, TRANSIT.to_vec()),
         (
             "small-and-full",
             0x36,
@@ -612,6 +614,13 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
     };
     rows.into_iter().map(row).collect()
 }
+
+/// Packets of both families there and back, fragments, one to be cut, a last hop, one too long, merged ones.
+const TRANSIT: [u8; 63] = [
+    36, 0, 0, 2, 64, 0, 5, 36, 1, 2, 0, 64, 0, 3, 36, 0, 1, 4, 64, 0, 3, 36, 0, 0, 2, 64, 0x0b, 3,
+    36, 0, 0, 2, 64, 1, 6, 36, 0, 1, 4, 1, 0, 3, 36, 0, 1, 4, 64, 0, 6, 36, 0, 0, 2, 64, 0xc4, 7,
+    36, 1, 4, 1, 64, 0xc4, 7,
+];
 
 fn stack_only(input: &[u8]) {
     assert_eq!(super::stack::run(input), super::stack::run(input));

@@ -9,6 +9,7 @@
 mod groups;
 mod peer;
 mod router;
+mod transit;
 mod user;
 
 use std::cell::RefCell;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use netloom::device::{Capabilities, Medium};
 use netloom::dhcp::{Builder, CLIENT_PORT, Message, MessageType, Operation, SERVER_PORT, code};
 use netloom::link::{RxChecksum, RxMeta};
-use netloom::stack::{DhcpOptions, Event, Port, Readiness, turn_all};
+use netloom::stack::{DhcpOptions, Event, ForwardOptions, Port, Readiness, turn_all};
 use netloom::{
     Config, Instant, InterfaceConfig, InterfaceId, ListenerId, MacAddr, PingId, Seed, Stack, TcpId,
     UdpId,
@@ -31,7 +32,7 @@ use super::wire::{self, ACK, SYN};
 use peer::{Peer, Segment, Side};
 
 /// Kinds of steps.
-const STEPS: u8 = 36;
+const STEPS: u8 = 37;
 /// Steps of one input.
 const MOST_STEPS: usize = 400;
 /// Sockets of a kind that are open at once.
@@ -70,6 +71,8 @@ pub struct Outcome {
     pub delivered: u64,
     /// Answers of DHCP servers that granted something.
     pub leased: u64,
+    /// Packets of others that were passed on.
+    pub forwarded: u64,
 }
 
 /// Runs the steps of `input`, then ends everything.
@@ -88,6 +91,7 @@ pub fn run(input: &[u8]) -> Outcome {
     let clients = rig.on.iter().filter_map(|&on| rig.stack.dhcp_counters(on));
     rig.outcome.leased = clients.map(|client| client.acks).sum();
     rig.outcome.digest = rig.peer.digest;
+    rig.outcome.forwarded = rig.stack.counters().packets_forwarded;
     rig.outcome
 }
 
@@ -162,7 +166,8 @@ struct Rig {
 impl Rig {
     /// Settings: bit 0, an IP medium; bit 1, a second interface; bit 2, no offload; bit 3, a small
     /// MTU; bit 4, small buffers; bit 5, small limits of the stack; bit 6, duplicate detection, routers that
-    /// are listened to, and on Ethernet a DHCP client; bit 7, one connection is open to begin with.
+    /// are listened to, and on Ethernet a DHCP client; bit 7, one connection is open to begin with. With bits 1 and 3 packets for
+    /// others are passed on.
     fn new(settings: u8) -> Self {
         let bit = |n: u8| settings >> n & 1 == 1;
         let now = Instant::from_millis(1000);
@@ -205,6 +210,9 @@ impl Rig {
             if bit(6) && capabilities.medium == Medium::Ethernet {
                 interface = interface.dhcp(DhcpOptions::new());
             }
+            if bit(1) && bit(3) {
+                interface = interface.forwarding(ForwardOptions::new());
+            }
             if n == 0 {
                 for gateway in ["10.7.0.1", "fd07::1"] {
                     interface = interface.gateway(gateway.parse().expect("a literal"));
@@ -215,7 +223,7 @@ impl Rig {
         Self {
             stack,
             on,
-            peer: Peer::new(capabilities),
+            peer: Peer::new(capabilities, bit(1) && bit(3)),
             now,
             due: None,
             small: bit(4),
@@ -270,6 +278,7 @@ impl Rig {
             33 => self.dhcp(input),
             34 => self.of_groups(input),
             35 => self.router(input),
+            36 => self.transit(input),
             _ => self.segment(input),
         }
     }

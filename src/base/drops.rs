@@ -59,6 +59,17 @@ drop_reasons! {
     IpDuplicate => "ip_duplicate",
     /// A packet to send from an address that was taken away meanwhile.
     IpSourceGone => "ip_source_gone",
+    /// A packet for another host, not passed on: it had no hops left (RFC 1812 §5.3.1, RFC 8200 §3).
+    ForwardExpired => "forward_expired",
+    /// A packet for another host, not passed on: longer than the next link carries, and not to be cut (RFC 1191 §3, RFC 8200 §4.5).
+    ForwardTooBig => "forward_too_big",
+    /// A packet for another host, not passed on: from or to an address of one link, or to all of a network (RFC 2644 §4, RFC 3927
+    /// §2.7, RFC 4291 §2.5.6).
+    ForwardRefused => "forward_refused",
+    /// A packet for another host, not passed on: no route leads back to its sender by where it came from (RFC 3704 §2).
+    ForwardReversePath => "forward_reverse_path",
+    /// A packet for another host, not passed on: too many wait for the device.
+    ForwardFull => "forward_full",
     /// A fragment that is there already.
     FragmentDuplicate => "fragment_duplicate",
     /// A fragment of a datagram two of whose fragments contradict each other (RFC 5722 §4).

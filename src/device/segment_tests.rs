@@ -2,11 +2,12 @@ use core::num::NonZeroU16;
 
 use proptest::prelude::*;
 
-use super::super::layout::UDP;
 use super::super::layout::samples::Tcp;
+use super::super::layout::{UDP, long, word};
 use super::*;
 use crate::base::checksum::checksum;
 use crate::link::Segmentation;
+use crate::link::cut::{CWR, FIN_PSH};
 
 /// A device without any offload and with room for so many frames.
 #[derive(Debug)]

@@ -36,6 +36,8 @@ mod cx;
 mod device;
 mod error;
 mod fields;
+#[cfg(test)]
+mod forwarding_tests;
 mod host;
 mod link;
 #[cfg(feature = "dns")]

@@ -85,6 +85,12 @@ counters! {
     path_mtu_full,
     /// Fragments sent.
     fragments_sent,
+    /// Packets that came in for other hosts, or pieces of them, that a device took; a super-segment counts as one.
+    packets_forwarded,
+    /// Those of them that went on in several pieces: as fragments, or as segments that the device does not cut.
+    packets_cut,
+    /// Neighbours told of a nearer way for what they send.
+    redirects_sent,
     /// UDP datagrams given to sockets.
     udp_datagrams_received,
     /// UDP datagrams sent.

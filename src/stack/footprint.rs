@@ -59,6 +59,7 @@ impl Stack {
             .interfaces
             .all()
             .flat_map(|i| i.line.outbox.waiting());
+        let transit = self.net.interfaces.iter().map(|i| i.line.transit.held());
         let interfaces = self.net.interfaces.all();
         let leaving = interfaces.flat_map(|i| i.line.leaving.as_deref());
         let clients = self.net.interfaces.iter().filter(|i| i.dhcp.is_some());
@@ -79,6 +80,9 @@ impl Stack {
             addresses(addresses_of.sum()),
             neighbours.queued(),
             outboxes.map(packet).sum(),
+            transit
+                .map(|(packets, bytes)| packets * SMALL + bytes)
+                .sum(),
             self.net.reassembly.held(),
             leaving.map(|leaving| SMALL + leaving.held()).sum(),
             self.ping_payloads().map(|len| len + SMALL).sum(),

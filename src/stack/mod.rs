@@ -61,6 +61,7 @@ pub(crate) use footprint::ROUTE;
 pub use groups::FilterMode;
 pub use ids::{InterfaceId, ListenerId, PingId, StaleId, TcpId, UdpId};
 pub use interface::{ConfigError, InterfaceConfig};
+pub use ip::{ForwardOptions, ReversePath};
 pub use journal::{Answer, Entry, Input, Journal, Offered, Outcome};
 pub use memory::MemoryInfo;
 pub use path::{Preference, RouteChangeError, RouteError, RouteInfo};
@@ -321,7 +322,7 @@ impl Stack {
                 Notice::Unreachable(Owner::Ping(id, seq), to) => {
                     self.ping_unreachable(now, id, seq, to);
                 }
-                Notice::Unreachable(Owner::Stack | Owner::Parting, _) => {}
+                Notice::Unreachable(Owner::Stack | Owner::Parting | Owner::Transit(_), _) => {}
                 Notice::Address(news) => self.on_address_news(now, news),
                 Notice::Change(on, change) => self.changes.tell(on, change),
                 Notice::Looped => self.deliver_looped(),

@@ -15,7 +15,7 @@ use super::ids::{Id, InterfaceId, TcpId};
 use super::interface::{
     Asks, Class, ConfigError, Frame, Interface, InterfaceConfig, Interfaces, Outgoing, Ready,
 };
-use super::ip::{Headers, Identifications, Incomplete, Labels};
+use super::ip::{Forwarding, Headers, Identifications, Incomplete, Labels};
 use super::neighbour::Neighbours;
 use super::packet::{Notice, OwnedPacket, Waiter};
 use super::path::{LargeSent, NewRoute, Paths};
@@ -40,6 +40,7 @@ pub(crate) struct Net {
     pub(in crate::stack) looped: VecDeque<Looped>,
     pub(crate) headers: Headers,
     pub(in crate::stack) labels: Labels,
+    pub(super) forwarding: Forwarding,
     pub(crate) icmp_limit: IcmpLimit,
     pub(crate) reassembly: Incomplete,
     /// For what a packet-too-big quotes of echo replies.
@@ -79,6 +80,7 @@ impl Net {
             looped: VecDeque::new(),
             headers: Headers::default(),
             labels: Labels::new(config),
+            forwarding: Forwarding::new(config),
             icmp_limit: IcmpLimit::new(config),
             reassembly: Incomplete::new(config),
             large_replies: LargeSent::default(),

@@ -79,6 +79,9 @@ pub(crate) enum Owner {
     Udp(UdpId),
     /// A ping socket and the sequence number of its request.
     Ping(PingId, u16),
+    /// Its sender, by way of the interface that it came in on: it is passed on, and waits for its neighbour, whole
+    /// in its payload.
+    Transit(InterfaceId),
 }
 
 /// What the layers below tell the stack, its sockets and its user after their turn.
@@ -173,6 +176,11 @@ pub(crate) struct OwnedPacket {
 }
 
 impl OwnedPacket {
+    /// Is it passed on?
+    pub(crate) const fn is_transit(&self) -> bool {
+        matches!(self.owner, Owner::Transit(_))
+    }
+
     /// A packet of the stack's own.
     pub(crate) fn new(flow: Flow, protocol: Protocol, header: &[u8], payload: Bytes) -> Self {
         Self {

@@ -249,6 +249,7 @@ impl Stack {
             Ready::Tcp(index) => self.transmit_tcp(now, on, index, out, budget),
             Ready::Udp(index) => self.transmit_udp(now, on, index, out, budget),
             Ready::Farewells => self.transmit_farewells(now, on, out, budget),
+            Ready::Transit => self.transmit_transit(now, on, out, budget),
         };
         let line = &mut self.net.interfaces[on.index()].line;
         match turn {

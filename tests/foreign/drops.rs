@@ -12,7 +12,9 @@ use netloom::base::{DropReason, MacAddr};
 use netloom::capture::{Fed, ForeignReplay, LinkType, Reader};
 use netloom::device::{Capabilities, DeviceError, Medium, Receive, RxBatch, Sent, Transmit};
 use netloom::link::{RxFrame, RxMeta, TxFrame};
-use netloom::stack::{Event, InterfaceId, ListenOptions, Port, UdpOptions};
+use netloom::stack::{
+    Event, ForwardOptions, InterfaceId, ListenOptions, Port, ReversePath, UdpOptions,
+};
 use netloom::tcp::TcpOptions;
 use netloom::{Config, Instant, InterfaceConfig, Seed, Stack};
 
@@ -87,6 +89,25 @@ impl Rig {
         rig.stack.handle_frame(rig.now, on, hello);
         let mut nobody = |_: &mut Stack, _: Instant, _: Event| {};
         let _ = rig.port.turn(rig.now, &mut rig.stack, &mut nobody).unwrap();
+        rig
+    }
+
+    /// Between 10.0.0.0/24 and 10.0.1.0/24, with a look at the way back.
+    fn router() -> Self {
+        let mut rig = Self::new();
+        let strict = ForwardOptions::new().reverse_path(ReversePath::Strict);
+        let other = InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1280))
+            .address("10.0.1.1/24".parse().unwrap());
+        let one = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+            .mac(MacAddr::new(OUR_MAC))
+            .address("10.0.0.1/24".parse().unwrap())
+            .forwarding(strict);
+        rig.stack = Stack::new(Config::new(Seed::from_number(1)));
+        for interface in [one, other] {
+            rig.stack.add_interface(Instant::ZERO, interface).unwrap();
+        }
+        let hello = RxFrame::new(arp(PEER_MAC, 2, |_| {}).into(), RxMeta::new(rig.now));
+        rig.stack.handle_frame(rig.now, rig.on, hello);
         rig
     }
 
@@ -374,6 +395,31 @@ const ROWS: &[Row] = rows! {
         Frames(|| vec![summed(six(17, 64, &udp(7, b"x")), 6)], || Rig::with(|config| config, 1));
     IpDuplicate: "a packet waits to leave while its address is probed for anew: no frame starts that", Never;
     IpSourceGone: "a user takes the address away, and no frame does", Never;
+    ForwardExpired: "a ping for a host behind a router, at its last hop", Frames(
+        || vec![four(1, &icmp(8, 0, b"\0\x01\0\x01ping"), |packet| {
+            (packet[8], packet[18], packet[19]) = (1, 1, 9);
+        })],
+        Rig::router,
+    );
+    ForwardTooBig: "a datagram that must not be cut, longer than the link", Frames(
+        || vec![four(17, &[0; 1300], |packet| {
+            (packet[6], packet[18], packet[19]) = (0x40, 1, 9);
+        })],
+        Rig::router,
+    );
+    ForwardRefused: "a ping for a link-local address", Frames(
+        || vec![four(1, &icmp(8, 0, b"\0\x01\0\x01ping"), |packet| {
+            packet[16..20].copy_from_slice(&[169, 254, 1, 1]);
+        })],
+        Rig::router,
+    );
+    ForwardReversePath: "a ping from a host of the other side", Frames(
+        || vec![four(1, &icmp(8, 0, b"\0\x01\0\x01ping"), |packet| {
+            (packet[14], packet[18], packet[19]) = (1, 1, 9);
+        })],
+        Rig::router,
+    );
+    ForwardFull: "a full device is another's, and no frame makes it", Never;
     FragmentDuplicate: "a datagram's first fragment, twice, and its last", Frames(
         || {
             let first = four(17, &udp(7, &[0; 8])[..8], |packet| packet[6] = 0x20);

@@ -82,6 +82,8 @@ pub struct Peer {
     pub dhcp: Option<Vec<u8>>,
     /// The frames that the stack sent last, from IP on.
     pub last: Vec<(usize, Vec<u8>)>,
+    /// Does the stack pass packets on that are not its own?
+    passes: bool,
     /// How many frames are to be refused or dropped next.
     pub full: u8,
     pub dropping: u8,
@@ -93,7 +95,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn new(capabilities: Vec<Capabilities>) -> Self {
+    pub fn new(capabilities: Vec<Capabilities>, passes: bool) -> Self {
         Self {
             coming: vec![VecDeque::new(); capabilities.len()],
             open: vec![vec![]; capabilities.len()],
@@ -102,6 +104,7 @@ impl Peer {
             answering: true,
             dhcp: None,
             last: vec![],
+            passes,
             full: 0,
             dropping: 0,
             sent: 0,
@@ -212,6 +215,9 @@ impl Peer {
         packet: &[u8],
         partial: Option<(usize, usize)>,
     ) {
+        if self.passes && super::transit::is_of_others(packet) {
+            return;
+        }
         let together;
         let packet = match self.piece(on, packet) {
             None => packet,

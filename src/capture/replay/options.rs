@@ -8,8 +8,8 @@ use crate::device::{Capabilities, Medium};
 use crate::dhcp::{ClientId, Config as ClientConfig};
 use crate::link::SegmentKinds;
 use crate::stack::{
-    AddressOptions, Config, DhcpOptions, DontFragment, FilterMode, InterfaceConfig, ListenOptions,
-    MulticastOptions, PingOptions, SendInfo, UdpOptions,
+    AddressOptions, Config, DhcpOptions, DontFragment, FilterMode, ForwardOptions, InterfaceConfig,
+    ListenOptions, MulticastOptions, PingOptions, ReversePath, SendInfo, UdpOptions,
 };
 use crate::tcp::{Ecn, Keepalive, MtuProbing, TcpOptions};
 
@@ -88,8 +88,9 @@ fields! {
         capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, probe_v4,
         acd_probes, acd_unit, link_local, stable_link_local, stable_secret, router_discovery,
         autonomous_addresses, temporary_addresses, accept_redirects,
-        accept_foreign, unreachables, windows_together, report_own_groups, dhcp,
+        accept_foreign, unreachables, windows_together, report_own_groups, dhcp, forwarding,
     }
+    ForwardOptions { v4, v6, redirects, reverse_path, accept_routers }
     DhcpOptions { client, previous, use_routes, use_mtu }
     ClientConfig {
         mac, client_id, host_name, also_request, broadcast, mtu, min_mtu, min_lease, start_delay,
@@ -122,6 +123,7 @@ numbered! {
     FilterMode, "filter mode" { 0 => Include, 1 => Exclude }
     DontFragment, "DF setting" { 0 => Auto, 1 => Off, 2 => On, 3 => Probe }
     MtuProbing, "setting of path MTU probes" { 0 => Off, 1 => BlackHole, 2 => Always }
+    ReversePath, "setting of the reverse path" { 0 => Off, 1 => Loose, 2 => Strict }
     Ecn, "ECN setting" { 0 => Off, 1 => Accept, 2 => Ask }
 }
 

@@ -34,6 +34,12 @@ use crate::ipv4::igmp;
 use crate::ipv6::{self, solicited_node};
 use crate::link::ethernet;
 
+/// RFC 4291 §2.7.1: all routers of the link, and of the site.
+const ALL_ROUTERS_V6: [Ipv6Addr; 2] = [
+    ipv6::ALL_ROUTERS,
+    Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 2),
+];
+
 /// A screen is made anew when as many have gone as there are, and these more.
 const STALE: usize = 64;
 
@@ -49,6 +55,8 @@ pub(crate) struct Groups {
     /// The solicited-node groups (RFC 4291 §2.7.1) that we are in, by their last 24 bits, and for how many
     /// addresses.
     solicited_nodes: BTreeMap<u32, usize>,
+    /// Are we in the groups of all routers, of IPv4 and of IPv6?
+    routers: (bool, bool),
     /// Who is in the others.
     pub(in crate::stack) members: Members,
 }
@@ -59,6 +67,27 @@ impl Groups {
         let mut groups = Self::default();
         groups.members.tells_own = tells_own;
         groups
+    }
+
+    /// The interface is a router's (RFC 1112 §7.2, RFC 4291 §2.8).
+    pub(crate) fn join_routers(&mut self, v4: bool, v6: bool) {
+        self.routers = (v4, v6);
+        if v4 {
+            self.members.join_own(IpAddr::V4(igmp::ALL_ROUTERS));
+        }
+        if v6 {
+            for group in ALL_ROUTERS_V6 {
+                self.members.join_own(IpAddr::V6(group));
+            }
+        }
+    }
+
+    /// Is it a group of all routers, and are we one?
+    fn is_of_routers(&self, group: IpAddr) -> bool {
+        match group {
+            IpAddr::V4(group) => self.routers.0 && group == igmp::ALL_ROUTERS,
+            IpAddr::V6(group) => self.routers.1 && ALL_ROUTERS_V6.contains(&group),
+        }
     }
 
     /// An address is ours, or is to be.
@@ -97,14 +126,21 @@ impl Groups {
         match address {
             IpAddr::V4(a) => {
                 let joined = || a.is_multicast() && self.members.get(address).is_some();
-                a.is_broadcast() || self.is_broadcast(a) || is_everybodys(address) || joined()
+                a.is_broadcast()
+                    || self.is_broadcast(a)
+                    || is_everybodys(address)
+                    || self.is_of_routers(address)
+                    || joined()
             }
             // RFC 4291 §2.8, RFC 4861 §7.2.1: all-nodes, and the solicited-node group of each address. All
             // 24 bits count (r64).
             IpAddr::V6(a) => {
                 let ours = || self.solicited_nodes.contains_key(&last_bits(a));
                 let joined = || a.is_multicast() && self.members.get(address).is_some();
-                is_everybodys(address) || (a == solicited_node(a) && ours()) || joined()
+                is_everybodys(address)
+                    || (a == solicited_node(a) && ours())
+                    || self.is_of_routers(address)
+                    || joined()
             }
         }
     }
@@ -131,7 +167,7 @@ impl Groups {
                 a == solicited_node(a) && self.solicited_nodes.contains_key(&last_bits(a))
             }
         };
-        is_everybodys(group) || ours
+        is_everybodys(group) || ours || self.is_of_routers(group)
     }
 
     /// Is it the broadcast address of one of our networks?

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::base::{DropReason, Protocol};
 use crate::ipv6::extension;
+use crate::stack::ids::InterfaceId;
 use crate::stack::net::Net;
 use crate::stack::packet::{Flow, Fragmenting, Inbound, OwnedPacket};
 use crate::{ipv4, ipv6};
@@ -37,15 +38,38 @@ pub(crate) enum Complaint {
     Parameter { code: u8, pointer: u32 },
     /// Its fragments did not come in time, all but the first at least (RFC 792, RFC 4443 §3.3).
     Reassembly,
+    /// It has no hops left (RFC 1812 §5.3.1, RFC 4443 §3.3).
+    Expired,
+    /// No route leads to its destination (RFC 1812 §4.3.3.1, RFC 4443 §3.1).
+    NoRoute,
+    /// The neighbour that it goes to does not answer.
+    Host,
+    /// Over IPv6: its source means nothing where it goes (RFC 4443 §3.1).
+    Scope,
+    /// It is longer than the next link carries, so many bytes (RFC 1191 §4, RFC 4443 §3.2).
+    TooBig { mtu: usize },
+}
+
+/// What an error is about.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::stack) struct Cause<'a> {
+    /// Where it came in.
+    pub(in crate::stack) on: InterfaceId,
+    pub(in crate::stack) src: IpAddr,
+    /// As it came, from its IP header on.
+    pub(in crate::stack) quote: &'a Bytes,
 }
 
 impl Complaint {
     /// Is it told as Destination Unreachable? IPv6 has Parameter Problem for a protocol (RFC 4443 §3.4).
     const fn is_unreachable(self, to: IpAddr) -> bool {
         match self {
-            Self::Port => true,
+            Self::Port | Self::NoRoute | Self::Host | Self::Scope => true,
             Self::Protocol { .. } => to.is_ipv4(),
-            Self::Parameter { .. } | Self::Reassembly => false,
+            // A path's MTU is found by it.
+            Self::Parameter { .. } | Self::Reassembly | Self::Expired | Self::TooBig { .. } => {
+                false
+            }
         }
     }
 }
@@ -59,7 +83,7 @@ impl Net {
             complaint,
             Complaint::Parameter { code, .. } if code == extension::code::OPTION
         );
-        if (!to_one && !excepted) || packet.src.is_unspecified() || may_carry_error(packet) {
+        if !to_one && !excepted {
             return;
         }
         let on = packet.on;
@@ -68,19 +92,33 @@ impl Net {
         let Ok((flow, _)) = self.answer_flow(on, (src, packet.src), with) else {
             return;
         };
-        let sent = self.interfaces[on.index()].unreachables;
-        // RFC 4443 §3.1 (IC6-9).
-        if !sent && complaint.is_unreachable(packet.src) {
+        let (src, quote) = (packet.src, &packet.quote);
+        self.complain_about(&Cause { on, src, quote }, (on, flow), complaint);
+    }
+
+    /// The same by the way that was found to its sender.
+    pub(in crate::stack) fn complain_about(
+        &mut self,
+        cause: &Cause<'_>,
+        (on, flow): (InterfaceId, Flow),
+        complaint: Complaint,
+    ) {
+        if cause.src.is_unspecified() || may_carry_error(cause.src, cause.quote) {
             return;
         }
-        if !self.icmp_limit.allow(self.now, packet.src) {
+        let sent = self.interfaces[cause.on.index()].unreachables;
+        // RFC 4443 §3.1 (IC6-9).
+        if !sent && complaint.is_unreachable(cause.src) {
+            return;
+        }
+        if !self.icmp_limit.allow(self.now, cause.src) {
             self.counters.drops.count(DropReason::RateLimited);
             return;
         }
         let error = match (flow.src, flow.dst) {
-            (IpAddr::V4(_), IpAddr::V4(_)) => error_v4(flow, &packet.quote, complaint),
+            (IpAddr::V4(_), IpAddr::V4(_)) => error_v4(flow, cause.quote, complaint),
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                Some(error_v6(flow, (src, dst), &packet.quote, complaint))
+                Some(error_v6(flow, (src, dst), cause.quote, complaint))
             }
             _ => None,
         };
@@ -101,17 +139,15 @@ impl Net {
 
 /// RFC 1122 §3.2.2, RFC 4443 §2.4 (e.1), (e.2): could what the packet carries be an ICMP error, or a
 /// redirect? Of what cannot be seen the worst is thought.
-fn may_carry_error(packet: &Inbound) -> bool {
-    match packet.src {
-        IpAddr::V4(_) => {
-            ipv4::Header::parse_quoted(&packet.quote).is_ok_and(|(header, payload)| {
-                let later = header.fragment_offset() != 0;
-                later
-                    || header.protocol() == Protocol::ICMP
-                        && payload.first().is_none_or(|&kind| !is_query(kind))
-            })
-        }
-        IpAddr::V6(_) => ipv6::Header::parse_quoted(&packet.quote)
+pub(in crate::stack) fn may_carry_error(src: IpAddr, quote: &[u8]) -> bool {
+    match src {
+        IpAddr::V4(_) => ipv4::Header::parse_quoted(quote).is_ok_and(|(header, payload)| {
+            let later = header.fragment_offset() != 0;
+            later
+                || header.protocol() == Protocol::ICMP
+                    && payload.first().is_none_or(|&kind| !is_query(kind))
+        }),
+        IpAddr::V6(_) => ipv6::Header::parse_quoted(quote)
             .is_ok_and(|(header, payload)| extension::may_lead_to_error(&header, payload)),
     }
 }
@@ -143,6 +179,19 @@ fn error_v4(flow: Flow, quote: &Bytes, complaint: Complaint) -> Option<OwnedPack
             code: TimeExceededCode::REASSEMBLY,
             quoted,
         },
+        Complaint::Expired => Message::TimeExceeded {
+            code: TimeExceededCode::TRANSIT,
+            quoted,
+        },
+        Complaint::NoRoute => unreachable(UnreachableCode::NET),
+        Complaint::Host => unreachable(UnreachableCode::HOST),
+        // IPv4 has no word for it.
+        Complaint::Scope => return None,
+        Complaint::TooBig { mtu } => Message::DestinationUnreachable {
+            code: UnreachableCode::FRAGMENTATION_NEEDED,
+            next_hop_mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
+            quoted,
+        },
     };
     let mut header = [0; HEADER_LEN];
     message.emit_header(&mut header);
@@ -163,11 +212,9 @@ fn error_v6(
     use ipv6::icmp::{HEADER_LEN, Message, TimeExceededCode, UnreachableCode};
     let quote = quote.slice(..quote.len().min(QUOTED_V6));
     let quoted = &quote[..];
+    let unreachable = |code| Message::DestinationUnreachable { code, quoted };
     let message = match complaint {
-        Complaint::Port => Message::DestinationUnreachable {
-            code: UnreachableCode::PORT,
-            quoted,
-        },
+        Complaint::Port => unreachable(UnreachableCode::PORT),
         Complaint::Protocol { pointer } => Message::ParameterProblem {
             code: extension::code::NEXT_HEADER,
             pointer,
@@ -180,6 +227,17 @@ fn error_v6(
         },
         Complaint::Reassembly => Message::TimeExceeded {
             code: TimeExceededCode::REASSEMBLY,
+            quoted,
+        },
+        Complaint::Expired => Message::TimeExceeded {
+            code: TimeExceededCode::HOP_LIMIT,
+            quoted,
+        },
+        Complaint::NoRoute => unreachable(UnreachableCode::NO_ROUTE),
+        Complaint::Host => unreachable(UnreachableCode::ADDRESS),
+        Complaint::Scope => unreachable(UnreachableCode::BEYOND_SCOPE),
+        Complaint::TooBig { mtu } => Message::PacketTooBig {
+            mtu: u32::try_from(mtu).unwrap_or(u32::MAX),
             quoted,
         },
     };

@@ -19,6 +19,6 @@ mod receive;
 mod report;
 
 pub(crate) use complain::Complaint;
-pub(super) use complain::{QUOTED_V4, QUOTED_V6};
+pub(super) use complain::{Cause, QUOTED_V4, QUOTED_V6, may_carry_error};
 pub(crate) use limit::IcmpLimit;
 pub(crate) use report::{IcmpError, IcmpErrorKind};

@@ -13,6 +13,7 @@ use crate::dhcp;
 use crate::link::MAX_IP_LEN;
 use crate::stack::address::{PROBE_NUM, PROBE_UNIT, can_be_ours};
 use crate::stack::dhcp::DhcpOptions;
+use crate::stack::ip::ForwardOptions;
 
 /// What the stack is told about one interface.
 #[derive(Clone, Debug)]
@@ -40,6 +41,7 @@ pub struct InterfaceConfig {
     pub(crate) windows_together: Option<usize>,
     pub(crate) report_own_groups: bool,
     pub(crate) dhcp: Option<DhcpOptions>,
+    pub(crate) forwarding: Option<ForwardOptions>,
 }
 
 impl InterfaceConfig {
@@ -70,6 +72,7 @@ impl InterfaceConfig {
             windows_together: None,
             report_own_groups: false,
             dhcp: None,
+            forwarding: None,
         }
     }
 
@@ -308,6 +311,23 @@ impl InterfaceConfig {
             dhcp: Some(options),
             ..self
         }
+    }
+
+    /// Are packets that come in here and are for other hosts passed on, by whatever interface their route says (RFC 1812, RFC 8200
+    /// §3; default no: RFC 1122 §3.3.1)? What comes in for an address of another interface is then ours as well. Nobody else is
+    /// told that there is a router: it sends no router advertisements.
+    #[must_use]
+    pub fn forwarding(self, options: ForwardOptions) -> Self {
+        Self {
+            forwarding: Some(options),
+            ..self
+        }
+    }
+
+    /// Are routers asked for, and heeded? One that is a router itself does only where it is told so twice (RFC 4861 §6.2.7).
+    pub(crate) fn heeds_routers(&self) -> bool {
+        let host = |options: ForwardOptions| !options.v6 || options.accept_routers;
+        self.router_discovery && self.forwarding.is_none_or(host)
     }
 
     /// What the windows share; `None` for no bound.

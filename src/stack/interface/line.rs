@@ -1,6 +1,6 @@
 //! The way out over one device: what the device can do, and who waits for it.
 //!
-//! *Owns* whether it is up, the outbox, the ready list and whose turn it is, the line of owed RSTs, and what of the device's queue a connection may fill. *Does not* talk to the device: `poll_transmit` does.
+//! *Owns* whether it is up, the outbox, the ready list and whose turn it is, the line of owed RSTs, what is passed on, and what of the device's queue a connection may fill. *Does not* talk to the device: `poll_transmit` does.
 //! Nothing here knows of addresses: what is bounded for a device is bounded here, whatever sends over it.
 
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use super::ready::ReadyList;
 use super::share::QueueShare;
 use crate::device::Capabilities;
 use crate::stack::ids::RawId;
-use crate::stack::ip::Leaving;
+use crate::stack::ip::{Leaving, TransitQueue};
 
 /// What a turn costs at least, in small frames: as many as a UDP socket sends in one.
 const TURN: usize = 8;
@@ -30,6 +30,8 @@ pub(crate) struct Line {
     /// RSTs that connections owe which are gone, in the order of their turns.
     pub(crate) farewells: VecDeque<RawId>,
     pub(crate) outbox: Outbox,
+    /// What is passed on from other interfaces.
+    pub(in crate::stack) transit: TransitQueue,
     /// What the device had no room for of a datagram in fragments: it is next, before all others.
     pub(in crate::stack) leaving: Option<Box<Leaving>>,
     /// What the outbox has had, in small frames, that sockets which wait have not had since: the next turns are theirs.
@@ -46,6 +48,7 @@ impl Line {
             ready: ReadyList::default(),
             farewells: VecDeque::new(),
             outbox: Outbox::new(outbox_limit),
+            transit: TransitQueue::default(),
             leaving: None,
             ahead: 0,
         }

@@ -25,6 +25,7 @@ use super::address::{Addresses, NewAddress, Origin};
 use super::dhcp::Dhcp;
 use super::groups::Groups;
 use super::ids::InterfaceId;
+use super::ip::ForwardOptions;
 use super::packet::Waiter;
 use crate::base::{Cidr, Instant, MacAddr, Random};
 use crate::device::Medium;
@@ -62,6 +63,8 @@ pub(crate) struct Interface {
     pub(crate) hop_limit: Option<u8>,
     pub(crate) mtu_v6: Option<u16>,
     pub(crate) accept_redirects: bool,
+    /// What becomes of packets that come in and are for others.
+    pub(in crate::stack) forwarding: Option<ForwardOptions>,
 }
 
 impl Interface {
@@ -95,7 +98,11 @@ impl Interface {
             hop_limit: None,
             mtu_v6: None,
             accept_redirects: config.accept_redirects,
+            forwarding: config.forwarding,
         };
+        if let Some(ForwardOptions { v4, v6, .. }) = config.forwarding {
+            interface.groups.join_routers(v4, v6);
+        }
         if config.forms_link_local()
             && !config.stable_link_local
             && let Ok(cidr) = Cidr::new(IpAddr::V6(ipv6::link_local(eui64(mac))), 64)
@@ -110,6 +117,20 @@ impl Interface {
 
     pub(crate) const fn is_ethernet(&self) -> bool {
         matches!(self.line.capabilities.medium, Medium::Ethernet)
+    }
+
+    /// Are packets of the family of `dst` that come in here, and are for others, passed on?
+    pub(in crate::stack) const fn forwards(&self, dst: IpAddr) -> bool {
+        match (self.forwarding, dst) {
+            (None, _) => false,
+            (Some(options), IpAddr::V4(_)) => options.v4,
+            (Some(options), IpAddr::V6(_)) => options.v6,
+        }
+    }
+
+    /// Is it a router's to its IPv6 neighbours?
+    pub(in crate::stack) fn is_router_v6(&self) -> bool {
+        self.forwarding.is_some_and(|options| options.v6)
     }
 
     /// The largest IP packet that leaves here, in bytes.

@@ -17,9 +17,11 @@ pub(crate) enum Ready {
     /// All RSTs that are owed over this interface, together: however many they are, others have
     /// their turn between a few of them.
     Farewells,
+    /// All that is passed on over this interface, together.
+    Transit,
 }
 
-const KINDS: usize = 3;
+const KINDS: usize = 4;
 
 impl Ready {
     const fn place(self) -> (usize, usize) {
@@ -27,6 +29,7 @@ impl Ready {
             Self::Tcp(index) => (0, index as usize),
             Self::Udp(index) => (1, index as usize),
             Self::Farewells => (2, 0),
+            Self::Transit => (3, 0),
         }
     }
 }

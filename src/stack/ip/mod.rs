@@ -14,7 +14,9 @@
 //! | `quote` | the packet in an ICMP error, by the same headers |
 //! | `leaving` | a datagram that leaves in fragments |
 //! | `output` | the frame around a packet that is sent |
+//! | `forward` | packets that are for others, passed on |
 
+mod forward;
 mod fragments;
 mod labels;
 mod leaving;
@@ -26,6 +28,8 @@ mod reassembly;
 mod v4;
 mod v6;
 
+pub use forward::{ForwardOptions, ReversePath};
+pub(super) use forward::{Forwarding, TransitQueue};
 pub(crate) use labels::Labels;
 pub(super) use leaving::{Identifications, Leaving};
 pub(crate) use output::{Headers, Outbound};
@@ -112,7 +116,22 @@ impl Stack {
 }
 
 impl Net {
-    /// Is the packet ours? Says whether to us alone.
+    /// Is the packet ours? Says whether to us alone; `None`: it is passed on.
+    #[inline]
+    fn take(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        data: &Bytes,
+        ends: (IpAddr, IpAddr),
+    ) -> Result<Option<bool>, DropReason> {
+        match self.check_destination(arrival.on, ends.1, arrival.link) {
+            Ok(unicast) => Ok(Some(unicast)),
+            Err(reason) => self.pass(now, arrival, data, ends, reason),
+        }
+    }
+
+    /// Does the interface take it? Says whether to us alone.
     #[inline]
     fn check_destination(
         &self,

@@ -46,7 +46,7 @@ pub(crate) struct Outbound<'a> {
 }
 
 /// The station that a packet goes to.
-enum LinkTo {
+pub(super) enum LinkTo {
     /// A medium without link addresses.
     Nobody,
     Station(MacAddr),
@@ -166,7 +166,7 @@ impl Net {
         out: &mut T,
     ) -> Result<Result<Delivery, OwnedPacket>, DeviceError> {
         let need = match packet.owner {
-            Owner::Stack | Owner::Parting => Need::Answer,
+            Owner::Stack | Owner::Parting | Owner::Transit(_) => Need::Answer,
             Owner::Udp(_) | Owner::Ping(..) => Need::Datagram,
         };
         let (flow, known) = (&packet.flow, packet.link_dst);
@@ -264,7 +264,7 @@ impl Net {
     }
 
     /// The station of the next hop, whatever the source.
-    fn station(
+    pub(super) fn station(
         &mut self,
         now: Instant,
         on: InterfaceId,

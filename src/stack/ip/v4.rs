@@ -40,7 +40,11 @@ impl Stack {
         }
         // A client's answers come before there is an address that they could be for.
         let to_client = is_for_client(interface, &header, &data, arrival.link.unicast);
-        let unicast = to_client || self.net.check_destination(on, dst, arrival.link)?;
+        let taken = match to_client {
+            true => Some(true),
+            false => self.net.take(now, arrival, &data, (src, dst))?,
+        };
+        let Some(unicast) = taken else { return Ok(()) };
         let wrong = check_options(&header)?;
         let fragment = header.is_fragment() && wrong.is_none();
         let protocol = header.protocol();
@@ -102,7 +106,7 @@ fn check_source_v4(interface: &Interface, src: Ipv4Addr) -> Result<(), DropReaso
 ///
 /// RFC 1122 §3.3.5 leaves source routes of others off. §3.2.1.8 passes over all that are not known, and lets record route and timestamp be two
 /// of them (docs/deviations.md).
-fn check_options(header: &ipv4::Header<'_>) -> Result<Option<u32>, DropReason> {
+pub(super) fn check_options(header: &ipv4::Header<'_>) -> Result<Option<u32>, DropReason> {
     use ipv4::kind::{LOOSE_SOURCE_ROUTE, STRICT_SOURCE_ROUTE};
     if header.options_bytes().is_empty() {
         return Ok(None);

@@ -29,7 +29,9 @@ impl Stack {
         check_source_v6(on, header.src())?;
         let own = self.net.is_own_source(on, IpAddr::V6(header.src()));
         let (src, dst) = (IpAddr::V6(header.src()), IpAddr::V6(header.dst()));
-        let unicast = self.net.check_destination(on, dst, arrival.link)?;
+        let Some(unicast) = self.net.take(now, arrival, &data, (src, dst))? else {
+            return Ok(());
+        };
         let outcome = extension::walk(&header, payload);
         let (tos, ttl) = (header.traffic_class(), header.hop_limit());
         let total_len = header.total_len();

@@ -11,7 +11,7 @@ use crate::stack::ids::{InterfaceId, RawId};
 use crate::stack::interface::Interface;
 use crate::stack::interface::{Asks, Class, Frame, Outgoing};
 use crate::stack::net::Net;
-use crate::stack::packet::{Notice, OwnedPacket};
+use crate::stack::packet::{Notice, OwnedPacket, Owner};
 use crate::stack::reconfigure::Change;
 use crate::{arp, ipv6};
 
@@ -110,7 +110,10 @@ impl Net {
     }
 
     /// The neighbour of this packet does not answer: over another gateway, or its owner is told.
-    fn undelivered(&mut self, on: InterfaceId, mut packet: OwnedPacket) {
+    fn undelivered(&mut self, now: Instant, on: InterfaceId, mut packet: OwnedPacket) {
+        if let Owner::Transit(from) = packet.owner {
+            return self.go_round(now, from, on, &packet);
+        }
         let flow = &mut packet.flow;
         if let Some(next_hop) = self.other_gateway(on, flow.dst, flow.next_hop) {
             flow.next_hop = next_hop;
@@ -138,6 +141,10 @@ impl Net {
                     }
                 }
                 Effect::Send { on, packet } => {
+                    if let Owner::Transit(from) = packet.owner {
+                        self.go_on(from, on, &packet);
+                        continue;
+                    }
                     let (frame, asks) = (Frame::Packet(packet), None);
                     self.queue(on, Class::Resolved, Outgoing { frame, asks });
                 }
@@ -145,7 +152,7 @@ impl Net {
                 Effect::Drop => {
                     self.counters.drops.count(DropReason::NeighbourUnresolved);
                 }
-                Effect::Undelivered { on, packet } => self.undelivered(on, packet),
+                Effect::Undelivered { on, packet } => self.undelivered(now, on, packet),
                 Effect::Fail { waiter } => self.notices.push_back(Notice::Failed(waiter)),
                 Effect::Dead { key: (on, address) } => {
                     self.counters.neighbours_failed += 1;

@@ -86,11 +86,14 @@ impl Net {
     fn advertise(&mut self, on: InterfaceId, target: Ipv6Addr, to: Ipv6Addr, mac: Option<MacAddr>) {
         let own = Options::target_link_address_bytes(self.interfaces[on.index()].mac);
         let options = Options::new(&own);
-        let (dst, flags) = if to.is_unspecified() {
+        let router = self.interfaces[on.index()].is_router_v6();
+        let (dst, mut flags) = if to.is_unspecified() {
             (ipv6::ALL_NODES, NeighborFlags::OVERRIDE)
         } else {
             (to, NeighborFlags::OVERRIDE | NeighborFlags::SOLICITED)
         };
+        // RFC 4861 §4.4: who passes packets on is a router.
+        flags.set(NeighborFlags::ROUTER, router);
         let message = Message::NeighborAdvertisement {
             flags,
             target,

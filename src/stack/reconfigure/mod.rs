@@ -29,7 +29,7 @@ use super::net::Net;
 use super::packet::Notice;
 use super::path::{NewRoute, RouteChangeError, RouteInfo};
 use super::{Call, Stack};
-use crate::base::{Cidr, Instant};
+use crate::base::{Cidr, DropReason, Instant};
 
 impl Stack {
     /// Adds an address to an interface, with the network that is on the link. It is probed for first where the interface
@@ -200,6 +200,15 @@ impl Stack {
         if !interface.line.set_up(up) {
             return Ok(());
         }
+        if !up {
+            // What is passed on does not wait for a link.
+            let lost = interface.line.transit.clear();
+            self.net
+                .counters
+                .drops
+                .add(DropReason::DeviceLinkDown, lost);
+        }
+        let interface = &mut self.net.interfaces[on.index()];
         if up && interface.is_ethernet() {
             interface.addresses.announce_all(now);
         }

@@ -30,7 +30,7 @@ impl Net {
         config: &InterfaceConfig,
     ) {
         let settings = Settings {
-            routers: config.router_discovery,
+            routers: config.heeds_routers(),
             addresses: config.autonomous_addresses,
             temporary: config.temporary_addresses,
             link_local: config.forms_link_local() && config.stable_link_local,

@@ -93,7 +93,9 @@ impl Net {
         hop: IpAddr,
     ) -> Result<(), DropReason> {
         let refused = Err(DropReason::RedirectRefused);
-        if !self.interfaces[on.index()].accept_redirects {
+        let interface = &self.interfaces[on.index()];
+        // RFC 1812 §5.2.7.2, RFC 4861 §8.3: a router knows its ways.
+        if !interface.accept_redirects || interface.forwards(dst) {
             return Err(DropReason::IcmpIgnored);
         }
         // To nobody of ours, nor to a group, nor to who says so.

@@ -5,6 +5,7 @@
 mod addresses;
 mod dhcp;
 mod echo;
+mod forwarding;
 mod fragments;
 mod groups;
 mod hosts;

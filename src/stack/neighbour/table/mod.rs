@@ -19,13 +19,11 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
 
-use bytes::Bytes;
-
 use super::messages::{Effect, Heard, Lookup, NeighbourKey};
 use crate::base::{Instant, KeyedState, MacAddr, Random};
 use crate::stack::config::Config;
 use crate::stack::ids::{Id, InterfaceId, RawId, Slab};
-use crate::stack::packet::{OwnedPacket, Waiter};
+use crate::stack::packet::Waiter;
 use crate::stack::wheel::{TimerKey, Wheel};
 use index::Index;
 pub(crate) use times::RETRANS_TIMER;
@@ -36,10 +34,6 @@ use waiting::Waiting;
 const MAX_SOLICIT: u8 = 3;
 /// DELAY_FIRST_PROBE_TIME, RFC 4861 §10.
 const DELAY_FIRST_PROBE: Duration = Duration::from_secs(5);
-/// *Fixed*: payload bytes of the one packet that a neighbour keeps when all queues together are full: more than most
-/// links carry at once.
-const LAST_PACKET: usize = 2048;
-
 /// RFC 4861 §7.3.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -105,6 +99,8 @@ pub(crate) struct Neighbours {
     /// Payload bytes that wait, in all queues together, and what they should not exceed.
     queued: usize,
     queue_bytes: usize,
+    /// Those of them that are passed on.
+    transit: usize,
     hand: u32,
     times: Times,
     pub(crate) effects: VecDeque<Effect>,
@@ -123,6 +119,7 @@ impl Neighbours {
             queue_limit: config.neighbour_queue,
             queued: 0,
             queue_bytes: config.neighbour_queue_bytes,
+            transit: 0,
             hand: 0,
             times: Times::new(Random::new(seed.key("reachable time"))),
             effects: VecDeque::new(),
@@ -170,34 +167,6 @@ impl Neighbours {
         Some((id, self.entries.get_mut(id)?))
     }
 
-    /// Queues a packet for an unresolved entry; the oldest gives way (RFC 4861 §7.2.2). Its payload is
-    /// copied, for it may be a small part of a large buffer.
-    pub(crate) fn queue(&mut self, id: RawId, mut packet: OwnedPacket) {
-        let crowded = self.queued > self.queue_bytes;
-        let entry = self.entries.get_mut(id);
-        let Some(entry) = entry.filter(|_| !crowded || packet.payload.len() <= LAST_PACKET) else {
-            self.effects.push_back(Effect::Drop);
-            return;
-        };
-        packet.payload = Bytes::copy_from_slice(&packet.payload);
-        self.queued += packet.payload.len();
-        let queue = &mut entry.waiting.get_or_insert_default().queue;
-        // Each neighbour keeps its last packet, whatever the others hold (r60), but none that goes in many fragments.
-        let most = if self.queued > self.queue_bytes {
-            1
-        } else {
-            self.queue_limit
-        };
-        // They go first: a queue that is full would keep the room of twice as many.
-        while queue.len() >= most
-            && let Some(packet) = queue.pop_front()
-        {
-            self.queued -= packet.payload.len();
-            self.effects.push_back(Effect::Drop);
-        }
-        queue.push_back(packet);
-    }
-
     /// Wakes this socket when the entry is resolved or fails.
     pub(crate) fn wait(&mut self, id: RawId, waiter: Waiter) {
         if let Some(entry) = self.entries.get_mut(id) {
@@ -233,6 +202,12 @@ impl Neighbours {
                 timers.set(timer(id), None);
             }
         }
+    }
+
+    /// The station that it is, as far as is known.
+    pub(crate) fn mac(&self, key: NeighbourKey) -> Option<MacAddr> {
+        let entry = self.index.get(key).and_then(|id| self.entries.get(id))?;
+        (!matches!(entry.state, State::Incomplete { .. })).then_some(entry.mac)
     }
 
     /// Is it known to answer, by what it said last?
@@ -451,6 +426,7 @@ impl Neighbours {
         let (need, (_, order)) = (entry.need, entry.made);
         if let Some(waiting) = entry.waiting.take() {
             self.queued -= waiting.payload_bytes();
+            self.transit -= waiting.transit_bytes();
             let packets = waiting.queue.into_iter();
             self.effects
                 .extend(packets.map(|packet| Effect::Send { on, packet }));
@@ -473,7 +449,10 @@ impl Neighbours {
     fn remove(&mut self, timers: &mut Wheel, id: RawId) -> Option<Entry> {
         let entry = self.entries.get(id)?;
         self.index.remove(entry.key);
-        self.queued -= entry.waiting.as_ref().map_or(0, |w| w.payload_bytes());
+        if let Some(waiting) = &entry.waiting {
+            self.queued -= waiting.payload_bytes();
+            self.transit -= waiting.transit_bytes();
+        }
         // The others are not listed.
         if matches!(entry.state, State::Incomplete { .. }) {
             self.unlist(entry.need, entry.made.1, id);

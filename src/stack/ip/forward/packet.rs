@@ -1,0 +1,296 @@
+//! A packet as it came, and how it is to leave.
+//!
+//! RFC 791 §3.1, RFC 1624 §3, RFC 1812 §5.2.4, §5.3.1, §5.3.13; RFC 7126 §4; RFC 8200 §3, §4.3. *Owns* what of its headers a router
+//! looks at, and changes: TTL or hop limit, and the header's checksum. All else leaves as it came, DSCP and ECN, DF and Identification
+//! included; options are no matter of ours, hop-by-hop ones neither. *Does not* judge where it goes.
+
+use core::net::IpAddr;
+use core::num::NonZeroU16;
+
+use bytes::Bytes;
+
+use crate::base::DropReason;
+use crate::base::checksum::{Sum, update};
+use crate::device::Capabilities;
+use crate::link::layout::{Layout, UDP, on_the_wire, put_word, word};
+use crate::link::{PartialChecksum, RxChecksum, RxMeta, SegmentKind, Segmentation};
+use crate::stack::ids::InterfaceId;
+use crate::{ipv4, ipv6};
+
+/// Headers of up to so many bytes need no memory of their own: those of IPv4 and TCP with all options.
+const INLINE: usize = 120;
+/// Where IPv4 has its header's checksum, and the word of TTL and protocol.
+const CHECKSUM_V4: usize = 10;
+const TTL_V4: usize = 8;
+const HOP_LIMIT: usize = 7;
+
+/// A packet that came in.
+#[derive(Debug)]
+pub(super) struct Packet {
+    /// From the IP header on, link padding left out.
+    pub(super) data: Bytes,
+    pub(super) ends: (IpAddr, IpAddr),
+    /// Bytes of the IP header.
+    pub(super) header_len: usize,
+    pub(super) ttl: u8,
+    /// May a router cut it? IPv4 without DF.
+    pub(super) may_be_cut: bool,
+    /// Where an option lies whose length cannot be.
+    pub(super) wrong_option: Option<u32>,
+    /// Where the headers of TCP or UDP lie.
+    pub(super) layout: Option<Layout>,
+    /// Payload bytes of each segment of a super-segment.
+    pub(super) segment: Option<NonZeroU16>,
+    /// Its transport checksum was never completed.
+    pub(super) partial: bool,
+    /// Was it counted as a hop already?
+    pub(super) counted: bool,
+}
+
+impl Packet {
+    /// Reads what was checked once.
+    pub(super) fn read(
+        data: &Bytes,
+        meta: &RxMeta,
+        ends: (IpAddr, IpAddr),
+    ) -> Result<Self, DropReason> {
+        let mut packet = match ends.1 {
+            IpAddr::V4(_) => Self::read_v4(data, ends)?,
+            IpAddr::V6(_) => Self::read_v6(data, ends)?,
+        };
+        packet.partial = matches!(meta.checksum, RxChecksum::Partial(_));
+        packet.find_segments(meta.segment_size);
+        if packet.partial && packet.layout.is_none() {
+            // Nobody could complete it.
+            return Err(DropReason::ForwardRefused);
+        }
+        Ok(packet)
+    }
+
+    /// One that waited for a neighbour: whole, and counted.
+    pub(super) fn waited(
+        data: &Bytes,
+        segment: Option<NonZeroU16>,
+        ends: (IpAddr, IpAddr),
+    ) -> Result<Self, DropReason> {
+        let mut packet = match ends.1 {
+            IpAddr::V4(_) => Self::read_v4(data, ends)?,
+            IpAddr::V6(_) => Self::read_v6(data, ends)?,
+        };
+        packet.counted = true;
+        packet.find_segments(segment);
+        Ok(packet)
+    }
+
+    fn read_v4(data: &Bytes, ends: (IpAddr, IpAddr)) -> Result<Self, DropReason> {
+        let (header, _) =
+            ipv4::Header::parse_quoted(data).map_err(|_| DropReason::Ipv4Malformed)?;
+        let wrong_option = super::super::v4::check_options(&header)?;
+        let len = header.total_len().min(data.len());
+        Ok(Self {
+            data: data.slice(..len),
+            ends,
+            header_len: header.header_len(),
+            ttl: header.ttl(),
+            may_be_cut: !header.dont_fragment(),
+            wrong_option,
+            layout: None,
+            segment: None,
+            partial: false,
+            counted: false,
+        })
+    }
+
+    fn read_v6(data: &Bytes, ends: (IpAddr, IpAddr)) -> Result<Self, DropReason> {
+        let (header, _) =
+            ipv6::Header::parse_quoted(data).map_err(|_| DropReason::Ipv6Malformed)?;
+        let len = header.total_len().min(data.len());
+        Ok(Self {
+            data: data.slice(..len),
+            ends,
+            header_len: ipv6::HEADER_LEN,
+            ttl: header.hop_limit(),
+            may_be_cut: false,
+            wrong_option: None,
+            layout: None,
+            segment: None,
+            partial: false,
+            counted: false,
+        })
+    }
+
+    /// Finds the transport's headers where somebody has to touch them.
+    fn find_segments(&mut self, size: Option<NonZeroU16>) {
+        if size.is_none() && !self.partial {
+            return;
+        }
+        self.layout = Layout::behind(0, &self.data);
+        let text = self
+            .layout
+            .map_or(0, |layout| self.data.len() - layout.payload);
+        self.segment = size.filter(|size| text > usize::from(size.get()));
+    }
+
+    /// Bytes of the largest packet that it is on the wire.
+    pub(super) fn wire_len(&self) -> usize {
+        match (self.layout, self.segment) {
+            (Some(layout), Some(size)) => layout.payload + usize::from(size.get()),
+            _ => self.data.len(),
+        }
+    }
+
+    /// The first bytes of it, with one hop less.
+    pub(super) fn head(&self, len: usize) -> Head {
+        let mut head = Head::new(&self.data[..len]);
+        if !self.counted {
+            let bytes = head.as_mut_slice();
+            match self.ends.1 {
+                IpAddr::V4(_) => count_hop_v4(bytes),
+                IpAddr::V6(_) => bytes[HOP_LIMIT] = bytes[HOP_LIMIT].saturating_sub(1),
+            }
+        }
+        head
+    }
+
+    /// What device with these capabilities is asked to cut; `None` where it would not.
+    fn segmentation(&self, layout: &Layout, device: &Capabilities) -> Option<Segmentation> {
+        let size = self.segment?;
+        let (kind, can) = match (layout.protocol, layout.v6) {
+            (UDP, _) => (SegmentKind::Udp, device.uso),
+            (_, false) => (SegmentKind::Tcp4, device.tso4),
+            (_, true) => (SegmentKind::Tcp6, device.tso6),
+        };
+        can.then_some(Segmentation { kind, size })
+    }
+
+    /// As one frame for such a device; `None` when it is a super-segment that the device does not cut.
+    pub(super) fn whole(
+        &self,
+        from: InterfaceId,
+        next_hop: IpAddr,
+        device: &Capabilities,
+    ) -> Option<Transit> {
+        let mut transit = Transit {
+            head: self.head(self.headers_len()),
+            payload: self.data.slice(self.headers_len()..),
+            partial: None,
+            segment: None,
+            ends: self.ends,
+            next_hop,
+            from,
+        };
+        let Some(layout) = self.layout else {
+            return Some(transit);
+        };
+        let field = layout.l4 + layout.checksum_offset();
+        let head = transit.head.as_mut_slice();
+        if self.segment.is_some() {
+            transit.segment = Some(self.segmentation(&layout, device)?);
+            let len = u16::try_from(self.data.len() - layout.l4).unwrap_or(u16::MAX);
+            let pseudo = layout.pseudo_sum(head, len);
+            put_word(head, field, pseudo.partial());
+        } else if !self.partial {
+            return Some(transit);
+        } else if !device.checksum {
+            let sum = Sum::new().bytes(&self.data[layout.l4..]);
+            put_word(head, field, on_the_wire(sum));
+            return Some(transit);
+        }
+        let number = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        transit.partial = Some(PartialChecksum {
+            start: number(layout.l4),
+            offset: number(layout.checksum_offset()),
+        });
+        Some(transit)
+    }
+
+    /// Bytes of the headers that are written anew: those of IP, or, where the checksum behind them is a matter of ours, all.
+    fn headers_len(&self) -> usize {
+        self.layout.map_or(self.header_len, |layout| layout.payload)
+    }
+}
+
+/// Headers, nearly always without memory of their own.
+#[derive(Clone, Debug)]
+pub(super) enum Head {
+    Few([u8; INLINE], u8),
+    Many(Vec<u8>),
+}
+
+impl Head {
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        let mut few = [0; INLINE];
+        match (few.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
+            (Some(room), Ok(len)) => {
+                room.copy_from_slice(bytes);
+                Self::Few(few, len)
+            }
+            _ => Self::Many(bytes.to_vec()),
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Few(bytes, len) => &bytes[..usize::from(*len)],
+            Self::Many(bytes) => bytes,
+        }
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
+        match self {
+            Self::Few(bytes, len) => &mut bytes[..usize::from(*len)],
+            Self::Many(bytes) => bytes,
+        }
+    }
+}
+
+/// A packet that is to leave as one frame, but for the link's header.
+#[derive(Clone, Debug)]
+pub(in crate::stack) struct Transit {
+    /// From the IP header on.
+    pub(super) head: Head,
+    /// What follows, where it lies.
+    pub(super) payload: Bytes,
+    /// The checksum that the device is to complete, from the IP header on.
+    pub(super) partial: Option<PartialChecksum>,
+    pub(super) segment: Option<Segmentation>,
+    pub(super) ends: (IpAddr, IpAddr),
+    pub(super) next_hop: IpAddr,
+    /// Where it came in.
+    pub(super) from: InterfaceId,
+}
+
+impl Transit {
+    /// Bytes of the packet.
+    pub(super) fn len(&self) -> usize {
+        self.head.as_slice().len() + self.payload.len()
+    }
+
+    /// All of it in one piece, its checksum complete unless it is a super-segment.
+    pub(super) fn to_whole(&self) -> Bytes {
+        let mut whole = Vec::with_capacity(self.len());
+        whole.extend_from_slice(self.head.as_slice());
+        whole.extend_from_slice(&self.payload);
+        if let (Some(partial), None) = (self.partial, self.segment) {
+            let start = usize::from(partial.start);
+            let sum = Sum::new().bytes(&whole[start..]);
+            put_word(
+                &mut whole,
+                start + usize::from(partial.offset),
+                on_the_wire(sum),
+            );
+        }
+        whole.into()
+    }
+}
+
+/// RFC 1812 §5.3.1: one less, and the checksum by RFC 1624 §3.
+fn count_hop_v4(header: &mut [u8]) {
+    let (old, sum) = (word(header, TTL_V4), word(header, CHECKSUM_V4));
+    let (Some(old), Some(sum)) = (old, sum) else {
+        return;
+    };
+    let new = old.saturating_sub(0x0100);
+    put_word(header, TTL_V4, new);
+    put_word(header, CHECKSUM_V4, update(sum, old, new));
+}

@@ -1,0 +1,75 @@
+//! What is passed on and waits for its device.
+//!
+//! *Owns* the bound: whoever finds no room is dropped, the pieces of a packet together. *Does not* send. Invariant: a step costs
+//! the same however many wait.
+
+use std::collections::VecDeque;
+
+use super::packet::Transit;
+
+/// *Fixed*: packets for each interface, Linux's `txqueuelen`.
+pub(in crate::stack) const PACKETS: usize = 1000;
+/// *Fixed*: bytes of them. Half a millisecond of 40 Gbit/s, a fifth of a second of 100 Mbit/s.
+pub(in crate::stack) const BYTES: usize = 2 << 20;
+
+/// First in, first out.
+#[derive(Debug, Default)]
+pub(in crate::stack) struct Queue {
+    list: VecDeque<Transit>,
+    bytes: usize,
+}
+
+impl Queue {
+    /// Puts a packet last, if there is room; says whether there was.
+    pub(super) fn push(&mut self, transit: Transit) -> bool {
+        let room = self.has_room(1, transit.len());
+        if room {
+            self.bytes += transit.len();
+            self.list.push_back(transit);
+        }
+        room
+    }
+
+    /// All of these, or none.
+    pub(super) fn push_all(&mut self, all: Vec<Transit>) -> bool {
+        let bytes = all.iter().map(Transit::len).sum();
+        let room = self.has_room(all.len(), bytes);
+        if room {
+            self.bytes += bytes;
+            self.list.extend(all);
+        }
+        room
+    }
+
+    fn has_room(&self, packets: usize, bytes: usize) -> bool {
+        self.list.len() + packets <= PACKETS && self.bytes + bytes <= BYTES
+    }
+
+    /// Takes the first.
+    pub(super) fn pop(&mut self) -> Option<Transit> {
+        let first = self.list.pop_front()?;
+        self.bytes -= first.len();
+        Some(first)
+    }
+
+    /// Back to where it was: the device is full.
+    pub(super) fn put_back(&mut self, transit: Transit) {
+        self.bytes += transit.len();
+        self.list.push_front(transit);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Forgets all; says how many there were.
+    pub(in crate::stack) fn clear(&mut self) -> usize {
+        self.bytes = 0;
+        core::mem::take(&mut self.list).len()
+    }
+
+    /// How many wait, and their bytes.
+    pub(in crate::stack) fn held(&self) -> (usize, usize) {
+        (self.list.len(), self.bytes)
+    }
+}

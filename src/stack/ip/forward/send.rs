@@ -1,0 +1,226 @@
+//! What is passed on, on its way to the device: in line with the sockets, and by way of the neighbours' queues.
+//!
+//! RFC 1812 §3.3.2, §4.3.3.1, §5.2.7.1; RFC 4861 §7.2.2; RFC 6583 §7. *Owns* the turn, and what comes of a neighbour that answers late or never.
+//! *Does not* judge. Invariants: all that is passed on over an interface has the turn of one socket; what a device did not
+//! take stays first.
+
+use core::net::IpAddr;
+
+use bytes::Bytes;
+
+use super::judge::Way;
+use super::packet::{Packet, Transit};
+use crate::base::{DropReason, Instant, MacAddr, Protocol};
+use crate::device::{DeviceError, Transmit};
+use crate::link::ethernet::EtherType;
+use crate::link::{PartialChecksum, TxFrame, TxMeta};
+use crate::stack::Stack;
+use crate::stack::icmp::Complaint;
+use crate::stack::ids::InterfaceId;
+use crate::stack::interface::Ready;
+use crate::stack::ip::output::{LinkTo, link_header};
+use crate::stack::neighbour::Need;
+use crate::stack::net::Net;
+use crate::stack::packet::{Delivery, Flow, OwnedPacket, Owner};
+use crate::stack::transmit::{FrameBudget, SenderTurn};
+
+/// Packets of a turn.
+const TURN: usize = 16;
+/// Bytes of an Ethernet header with a tag.
+const LINK_ROOM: usize = 18;
+
+impl Net {
+    /// Puts a packet in line for its device, in as many pieces as it takes.
+    pub(super) fn queue_in_transit(
+        &mut self,
+        from: InterfaceId,
+        way: Way,
+        packet: &Packet,
+    ) -> Result<(), DropReason> {
+        let line = &mut self.interfaces[way.on.index()].line;
+        let device = line.capabilities;
+        let fits = packet.wire_len() <= way.mtu;
+        let whole = fits.then(|| packet.whole(from, way.next_hop, &device));
+        let queued = match whole.flatten() {
+            Some(transit) => line.transit.push(transit),
+            None => {
+                self.counters.packets_cut += 1;
+                line.transit.push_all(packet.pieces(from, way)?)
+            }
+        };
+        if !queued {
+            return Err(DropReason::ForwardFull);
+        }
+        line.ready.push(Ready::Transit);
+        Ok(())
+    }
+
+    /// A packet waited for a neighbour that has just answered.
+    pub(in crate::stack) fn go_on(
+        &mut self,
+        from: InterfaceId,
+        on: InterfaceId,
+        packet: &OwnedPacket,
+    ) {
+        let Flow {
+            src, dst, next_hop, ..
+        } = packet.flow;
+        let mtu = self.interfaces[on.index()].mtu_to(dst);
+        let way = Way { on, next_hop, mtu };
+        let again = Packet::waited(&packet.payload, packet.segment, (src, dst));
+        let queued = again.and_then(|packet| self.queue_in_transit(from, way, &packet));
+        if let Err(reason) = queued {
+            self.counters.drops.count(reason);
+        }
+    }
+
+    /// The neighbour of a packet does not answer: by another way, or its sender is told.
+    pub(in crate::stack) fn go_round(
+        &mut self,
+        now: Instant,
+        from: InterfaceId,
+        on: InterfaceId,
+        packet: &OwnedPacket,
+    ) {
+        let Flow {
+            src, dst, next_hop, ..
+        } = packet.flow;
+        let Ok(again) = Packet::waited(&packet.payload, packet.segment, (src, dst)) else {
+            return;
+        };
+        let other = self.way_on(now, dst).filter(|way| {
+            let same = (way.on, way.next_hop) == (on, next_hop);
+            !same && !self.paths.routes.is_dead(now, way.on, way.next_hop)
+        });
+        let fits = |way: &Way| again.may_be_cut || again.wire_len() <= way.mtu;
+        if let Some(way) = other.filter(fits) {
+            if let Err(reason) = self.queue_in_transit(from, way, &again) {
+                self.counters.drops.count(reason);
+            }
+            return;
+        }
+        self.counters.drops.count(DropReason::NeighbourUnresolved);
+        self.complain_in_transit(from, &again, Complaint::Host);
+    }
+
+    /// Offers a packet to the device, or puts it in its neighbour's queue; given back when the device is full.
+    fn send_in_transit<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        transit: Transit,
+        out: &mut T,
+    ) -> Result<Result<Delivery, Transit>, DeviceError> {
+        let flow = transit.flow();
+        let mac = match self.station(now, on, &flow, None, Need::Answer) {
+            LinkTo::Nobody => None,
+            LinkTo::Station(mac) => Some(mac),
+            LinkTo::Unresolved(id) => {
+                self.neighbours.queue(id, transit.to_owned_packet(flow));
+                self.run_effects(now);
+                return Ok(Ok(Delivery::Taken));
+            }
+            _ => {
+                self.counters.drops.count(DropReason::NeighbourUnresolved);
+                return Ok(Ok(Delivery::Dropped));
+            }
+        };
+        match self.transmit_in_transit(now, (on, mac), &transit, out)? {
+            Delivery::Full => Ok(Err(transit)),
+            sent => {
+                self.counters.packets_forwarded += u64::from(sent == Delivery::Taken);
+                Ok(Ok(sent))
+            }
+        }
+    }
+
+    fn transmit_in_transit<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        (on, mac): (InterfaceId, Option<MacAddr>),
+        transit: &Transit,
+        out: &mut T,
+    ) -> Result<Delivery, DeviceError> {
+        let mut link = [0; LINK_ROOM];
+        let interface = &self.interfaces[on.index()];
+        let ether_type = match transit.ends.1 {
+            IpAddr::V4(_) => EtherType::IPV4,
+            IpAddr::V6(_) => EtherType::IPV6,
+        };
+        let at = mac.map_or(0, |mac| link_header(interface, mac, ether_type, &mut link));
+        let headers = &mut self.forwarding.headers;
+        headers.clear();
+        headers.extend_from_slice(&link[..at]);
+        headers.extend_from_slice(transit.head.as_slice());
+        let meta = transit.partial.map_or(TxMeta::PLAIN, |partial| {
+            let start = usize::from(partial.start) + at;
+            let partial = PartialChecksum {
+                start: u16::try_from(start).unwrap_or(u16::MAX),
+                ..partial
+            };
+            TxMeta::offload(partial, transit.segment)
+        });
+        let payload = core::slice::from_ref(&transit.payload);
+        let frame = TxFrame::new(headers, payload, meta);
+        let len = frame.len();
+        let sent = out.transmit(now, &frame)?;
+        Ok(self.account(sent, len))
+    }
+}
+
+impl Stack {
+    /// Gives what is passed on over an interface its turn.
+    pub(in crate::stack) fn transmit_transit<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        out: &mut T,
+        budget: &mut FrameBudget,
+    ) -> Result<SenderTurn, DeviceError> {
+        while budget.turn().frames < TURN && !budget.is_used_up() {
+            let Some(transit) = self.net.interfaces[on.index()].line.transit.pop() else {
+                return Ok(SenderTurn::Done);
+            };
+            let line = &self.net.interfaces[on.index()].line;
+            let cost = line
+                .capabilities
+                .cost(transit.payload.len(), transit.segment);
+            if let Err(transit) = self.net.send_in_transit(now, on, transit, out)? {
+                self.net.interfaces[on.index()]
+                    .line
+                    .transit
+                    .put_back(transit);
+                return Ok(SenderTurn::Full);
+            }
+            budget.spend(cost);
+        }
+        let more = !self.net.interfaces[on.index()].line.transit.is_empty();
+        Ok(if more {
+            SenderTurn::More
+        } else {
+            SenderTurn::Done
+        })
+    }
+}
+
+impl Transit {
+    fn flow(&self) -> Flow {
+        let (src, dst) = self.ends;
+        Flow {
+            src,
+            dst,
+            next_hop: self.next_hop,
+            ttl: 0,
+            tos: 0,
+        }
+    }
+
+    /// For its neighbour's queue: whole, without headers of ours.
+    fn to_owned_packet(&self, flow: Flow) -> OwnedPacket {
+        let whole: Bytes = self.to_whole();
+        let mut packet = OwnedPacket::new(flow, Protocol(0), &[], whole);
+        packet.segment = self.segment.map(|segment| segment.size);
+        packet.owner = Owner::Transit(self.from);
+        packet
+    }
+}
