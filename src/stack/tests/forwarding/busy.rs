@@ -49,7 +49,9 @@ fn a_neighbour_that_answers_late_gets_what_waited() {
 fn strangers_leave_our_own_packets_their_room() {
     let bytes = 20_000;
     let mut router = Router::alone(Setting {
-        config: Config::new(Seed::from_number(1)).neighbour_queue_bytes(bytes),
+        config: Config::new(Seed::from_number(1))
+            .neighbour_queue_bytes(bytes)
+            .neighbour_queue(3),
         ..Setting::default()
     });
     let any: SocketAddr = "0.0.0.0:7".parse().unwrap();

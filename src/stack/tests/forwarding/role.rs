@@ -113,7 +113,7 @@ fn redirects_are_few() {
     // From behind a router on this link.
     let mut router = hairpin(ForwardOptions::new());
     router.give(&four(b"text", |fields| {
-        (fields.src, fields.dst) = ([198, 51, 100, 1].into(), THIRD);
+        (fields.src, fields.dst) = ([192, 0, 2, 50].into(), THIRD);
     }));
     assert_eq!(router.only(0).dst, OTHER_MAC);
     let mut router = hairpin(ForwardOptions::new().redirects(false));
