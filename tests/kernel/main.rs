@@ -15,6 +15,7 @@
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
 //! | `groups.rs` | groups both ways, and a bridge that listens to our reports |
 //! | `paths.rs` | kernels as routers with narrow hops |
+//! | `forwarding.rs` | a stack that passes packets on between two kernels |
 //! | `reconfigure.rs` | addresses, routes, links that change while the host runs |
 //! | `routers.rs` | radvd's advertisements, a kernel's redirects |
 //! | `dhcp.rs` | leases of dnsmasq |
@@ -52,6 +53,8 @@ mod ecn;
 mod failure;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod floods;
+#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+mod forwarding;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod groups;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -126,9 +129,14 @@ fn main() -> std::process::ExitCode {
     tests.extend(auto::cases());
     #[cfg(feature = "cli")]
     tests.extend(
-        [tool::cases(), programs::cases(), names::cases()]
-            .into_iter()
-            .flatten(),
+        [
+            tool::cases(),
+            programs::cases(),
+            names::cases(),
+            forwarding::cases(),
+        ]
+        .into_iter()
+        .flatten(),
     );
     let trials = tests
         .into_iter()

@@ -76,8 +76,13 @@ impl Peer {
         Self(command.stdin(Stdio::null()).spawn().unwrap())
     }
 
+    /// One that runs already.
+    pub(crate) const fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     /// Waits until it ends, in order.
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         eventually("the program ends", PATIENCE, || {
             let status = self.0.try_wait().unwrap();
             status.is_some_and(|status| {
