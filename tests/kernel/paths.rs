@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use netloom::base::Cidr;
 use netloom::device::Tap;
 use netloom::host::{Host, TcpStream as OurStream};
+use netloom::stack::{PingOutcome, SendInfo};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::gettid;
 
@@ -24,6 +25,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("paths::tcp_both_ways_over_narrow_hops", tcp_both_ways),
     ("paths::a_datagram_that_does_not_fit_is_told", datagrams),
     ("paths::tcp_over_hops_that_say_nothing", silent_hops),
+    (
+        "paths::the_hops_of_a_path_are_told_one_by_one",
+        hops_are_told,
+    ),
 ];
 
 /// A thread in a network namespace of its own, which does what it is told and ends with this.
@@ -170,6 +175,31 @@ impl Paths {
             let ours = our_connect(&self.host, listener.local_addr().unwrap());
             (ours, kernel_accept(&listener))
         }
+    }
+}
+
+/// Covers: IC4-15: requests with few hops are answered by the routers on the way, as a traceroute asks them.
+fn hops_are_told() {
+    for (v6, hops) in [
+        (false, ["10.7.0.1", "10.9.0.2", "10.8.0.2"]),
+        (true, ["fd07::1", "fd09::2", "fd08::2"]),
+    ] {
+        Place::new().run(move || {
+            ip("link set lo up");
+            let paths = Paths::new(v6, false);
+            let socket = paths.host.ping_socket().unwrap();
+            for (hop, ttl) in hops.into_iter().zip(1..) {
+                let info = SendInfo::new().ttl(ttl);
+                socket.send_with(paths.at, ttl.into(), 8, &info).unwrap();
+                let reply = socket.recv(PATIENCE).unwrap().reply;
+                let outcome = match ttl {
+                    3 => PingOutcome::Reply,
+                    _ => PingOutcome::TimeExceeded,
+                };
+                let told = (reply.from, reply.seq, reply.outcome);
+                assert_eq!(told, (hop.parse().unwrap(), ttl.into(), outcome));
+            }
+        });
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::num::NonZeroU16;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netloom::bytes::Bytes;
 use netloom::host::{Host, UdpSocket};
@@ -18,6 +18,8 @@ use crate::link::{KERNEL_LINK_LOCAL, Link, PATIENCE, kernel, kernel_udp, ours};
 pub(crate) const TESTS: &[Test] = &[
     ("udp::echo_both_ways", echo_both_ways),
     ("udp::link_local_both_ways", link_local),
+    ("udp::broadcasts_both_ways", broadcasts),
+    ("udp::a_port_is_shared_by_flows", shared_by_flows),
     ("udp::a_closed_port_of_the_kernels_refuses", kernel_refuses),
     ("udp::a_closed_port_of_ours_refuses", we_refuse),
     ("udp::an_absent_host_is_told", absent_host),
@@ -28,6 +30,64 @@ pub(crate) const TESTS: &[Test] = &[
         over_the_mtu,
     ),
 ];
+
+/// What is sent to all is heard by who asked for nothing, and sent by who asked for leave.
+fn broadcasts() {
+    let host = Link::TAP.host();
+    let us = our_udp(&host, "0.0.0.0:7007".parse().unwrap());
+    let them = kernel_udp("0.0.0.0:7008".parse().unwrap());
+    let all = SocketAddr::from(([10, 7, 0, 255], 7008));
+    let refused = us.send_to(b"to all", all).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    us.set_broadcast(true).unwrap();
+    us.send_to(b"to all", all).unwrap();
+    let mut buf = [0; 64];
+    let (len, from) = them.recv_from(&mut buf).unwrap();
+    let our_address = SocketAddr::new(ours(false), 7007);
+    assert_eq!((&buf[..len], from), (&b"to all"[..], our_address));
+    them.set_broadcast(true).unwrap();
+    them.send_to(b"to you", (all.ip(), 7007)).unwrap();
+    let asked = us.recv_datagram().unwrap();
+    assert_eq!((asked.to, asked.unicast), (all.ip(), false));
+    us.reply(&asked, &Bytes::from_static(b"back")).unwrap();
+    let (len, from) = them.recv_from(&mut buf).unwrap();
+    assert_eq!((&buf[..len], from), (&b"back"[..], our_address));
+}
+
+/// Each peer is one socket's, and all of its datagrams are; it is answered.
+fn shared_by_flows() {
+    let host = Link::TAP.host();
+    let at = SocketAddr::new(ours(false), 7007);
+    let options = UdpOptions::new().reuse_port(true);
+    let sockets = [(); 4].map(|()| host.udp_bind_with(at, options).unwrap());
+    let mut taken = [0; 4];
+    for _ in 0..100 {
+        let them = kernel_udp((kernel(false), 0).into());
+        them.connect(at).unwrap();
+        let mut takers = [0; 2].into_iter().map(|_: i32| {
+            them.send(b"asked").unwrap();
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                let heard = |socket: &UdpSocket| socket.receiver().try_recv().ok();
+                let found = sockets.iter().position(|socket| {
+                    let asked = heard(socket);
+                    let asked = asked
+                        .inspect(|it| socket.reply(it, &it.data.clone().into_bytes()).unwrap());
+                    asked.is_some()
+                });
+                if let Some(found) = found {
+                    assert_eq!(them.recv(&mut [0; 64]).unwrap(), 5);
+                    return found;
+                }
+                assert!(Instant::now() < deadline, "nobody takes it");
+            }
+        });
+        let first = takers.next().unwrap();
+        assert_eq!(takers.next(), Some(first));
+        taken[first] += 1;
+    }
+    assert!(taken.iter().all(|&count| count > 5), "{taken:?}");
+}
 
 const FAMILIES: [bool; 2] = [false, true];
 
