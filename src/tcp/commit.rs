@@ -97,7 +97,7 @@ impl Connection {
         self.note_probe_sent(false);
         self.schedule_probe(now);
         if self.path.is_in_doubt() {
-            self.note_size_probe(now, plan);
+            self.note_size_probe(plan);
         }
     }
 

@@ -291,6 +291,9 @@ impl Connection {
     pub(crate) fn set_path(&mut self, now: Instant, said: PathMss) {
         let before = self.smss();
         let probes = self.setup.options.mtu_probing != MtuProbing::Off;
+        if self.retries > 0 {
+            self.path.doubt_proof();
+        }
         // A probe that a router refused is no loss either.
         let mut cut = self.path.set(now, said, probes).is_some();
         let size = self.smss();

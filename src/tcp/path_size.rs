@@ -35,6 +35,8 @@ const TO_ETHERNET: u16 = 220;
 const UNPROVEN: u8 = 2;
 /// The same of one that the path did carry: an outage is likelier (Linux's `tcp_retries1` is 3).
 const PROVEN: u8 = 4;
+/// How long a smaller segment that got through says why larger ones are lost; two time-outs of a minute fit in.
+const SHOWN: Duration = Duration::from_secs(120);
 
 /// What the stack says of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +53,12 @@ pub(crate) type Steps = [u16; 3];
 /// What a connection found of its path, for all to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Segments of this size get through, and larger ones do not.
+    /// Larger segments are lost; those of this size get through.
+    Narrow(u16),
+    /// So do these; maybe larger ones do too.
     Carries(u16),
+    /// These do, and those that are larger by more than a few bytes still do not.
+    Settled(u16),
     /// What routers told gets through.
     All,
 }
@@ -130,7 +136,11 @@ impl PathSize {
             mss: said.sure,
             proven: 0,
         };
-        let base = steps[0].min(said.sure);
+        let base = match said.sure < said.most {
+            // Somebody found that much.
+            true => said.sure,
+            false => steps[0].min(said.sure),
+        };
         match probing {
             MtuProbing::Always if base < said.most => {
                 this.begin_search(Search::new(now, (base, said.most.saturating_add(1)), now));
@@ -167,10 +177,17 @@ impl PathSize {
         }
     }
 
-    /// The stack says something else of the path; returns the probe that did not fit it.
+    /// What got through once does so no more, maybe: whatever others found is heeded.
+    pub(crate) const fn doubt_proof(&mut self) {
+        self.proven = 0;
+    }
+
+    /// The stack says something else of the path; returns the probe that did not fit it. What others found is not heeded by a
+    /// connection that saw larger segments arrive.
     pub(crate) fn set(&mut self, now: Instant, said: PathMss, probes: bool) -> Option<Probe> {
         self.said = said;
         let found = said.sure < said.most;
+        let proves = self.proven > said.sure;
         let mut refused = None;
         if !probes {
             self.doubt = None;
@@ -179,18 +196,29 @@ impl PathSize {
             if refused.is_some() {
                 search.probe = None;
             }
-            search.low = if found {
-                said.sure
-            } else {
-                search.low.min(said.most)
+            let low = match found {
+                // Who saw more get through goes on with that.
+                true if proves => search.low.max(said.sure),
+                true => said.sure,
+                false => search.low,
             };
-            if search.low >= said.most {
+            search.settle_at(low.min(said.most));
+            if search.low >= said.most && !found {
                 self.end_search();
             }
         } else if found {
             // Who found it looks for more; others do when that is old.
-            let high = said.most.saturating_add(1);
-            self.begin_search(Search::new(now, (said.sure, high), now + AGAIN));
+            let low = if proves {
+                self.mss.min(said.most)
+            } else {
+                said.sure
+            };
+            let bounds = (low, low.saturating_add(1));
+            self.begin_search(Search::new(now, bounds, now + AGAIN));
+        }
+        if found && proves {
+            // The path may have changed: as many time-outs as if nothing had got through show that.
+            self.proven = said.sure;
         }
         self.settle();
         refused
@@ -222,6 +250,7 @@ impl PathSize {
         } = trial
             && front > u32::from(size)
             && at >= then
+            && at < then + SHOWN
         {
             return Some((size, over));
         }
@@ -290,7 +319,7 @@ impl PathSize {
         self.begin_search(Search::new(now, (low, high), now));
         if let Some(doubt) = self.doubt.as_deref_mut() {
             doubt.trial = Trial::None;
-            doubt.news = Some(Found::Carries(low));
+            doubt.news = Some(Found::Narrow(low));
         }
         self.settle();
     }
@@ -309,34 +338,44 @@ impl PathSize {
         self.search()?.probe
     }
 
-    pub(crate) fn on_probe_sent(&mut self, now: Instant, probe: Probe, most: u16) {
+    pub(crate) fn on_probe_sent(&mut self, probe: Probe, most: u16) {
         if let Some(search) = self.search_mut() {
-            search.high = search.ceiling(now, most);
+            search.high = search.high.min(most.saturating_add(1));
             search.probe = Some(probe);
         }
     }
 
     /// The probe got through.
     pub(crate) fn on_probe_arrived(&mut self, now: Instant, most: u16) {
+        // What this connection may send is no bound of the path's.
+        let all = self.said.most;
         let Some(search) = self.search_mut() else {
             return;
         };
         let Some(probe) = search.probe.take() else {
             return;
         };
-        (search.low, search.lost, search.due) = (probe.size, 0, now);
-        let (all, done) = (probe.size >= most, search.is_done(most));
+        search.due = now;
+        if probe.size >= search.high {
+            // It was too large once: all is tried anew.
+            search.high = most.saturating_add(1);
+        }
+        if probe.size > search.low {
+            search.settle_at(probe.size);
+        }
+        let done = search.is_done(most);
         if done {
             search.due = search.until;
         }
-        if all {
-            self.end_search();
-        }
-        self.doubt.get_or_insert_default().news = Some(if all {
-            Found::All
-        } else {
-            Found::Carries(probe.size)
-        });
+        let news = match probe.size {
+            size if size >= all => {
+                self.end_search();
+                Found::All
+            }
+            size if done => Found::Settled(size),
+            size => Found::Carries(size),
+        };
+        self.doubt.get_or_insert_default().news = Some(news);
         self.settle();
     }
 
@@ -351,12 +390,16 @@ impl PathSize {
         };
         search.due = now + wait;
         search.lost += u8::from(alone);
-        if search.lost >= TRIES {
-            (search.high, search.lost) = (probe.size, 0);
-            search.until = now + AGAIN;
-            if search.is_done(most) {
-                search.due = search.until;
-            }
+        if search.lost < TRIES {
+            return;
+        }
+        (search.high, search.lost) = (search.high.min(probe.size), 0);
+        search.until = now + AGAIN;
+        if search.is_done(most) {
+            search.due = search.until;
+            // Who comes next need not find it out again.
+            let settled = Found::Settled(search.low);
+            self.doubt.get_or_insert_default().news = Some(settled);
         }
     }
 
@@ -410,32 +453,36 @@ impl Search {
         }
     }
 
+    /// Segments of this size get through.
+    fn settle_at(&mut self, low: u16) {
+        if low != self.low {
+            (self.low, self.lost) = (low, 0);
+            self.high = self.high.max(low.saturating_add(1));
+        }
+    }
+
     /// Is what is known near enough to what is not so?
     const fn is_done(&self, most: u16) -> bool {
         self.high <= most && self.high.saturating_sub(self.low) <= NEAR
     }
 
-    /// What is not tried: after a while all is tried anew.
-    fn ceiling(&self, now: Instant, most: u16) -> u16 {
-        let all = most.saturating_add(1);
-        if now >= self.until {
-            all
-        } else {
-            self.high.min(all)
-        }
-    }
-
-    /// RFC 4821 §7.3: what most paths carry, then halves, and at the end what may be at all.
+    /// RFC 4821 §7.3: what most paths carry, then halves, and at the end what may be at all. What was found before is looked at
+    /// again by a little more than that: it is all that is lost where the path is as narrow as ever.
     fn next(&self, now: Instant, most: u16, common: u16) -> Option<u16> {
-        let high = self.ceiling(now, most);
-        let gap = high.checked_sub(self.low).filter(|&gap| gap > 1)?;
+        let more = Some(self.low).filter(|&low| low < most)?;
+        if self.is_done(most) {
+            let again = more.saturating_add(NEAR + 1).min(most);
+            return (now >= self.until).then_some(again);
+        }
+        let high = self.high.min(most.saturating_add(1));
+        let gap = high.checked_sub(more).filter(|&gap| gap > 1)?;
         let untried = high > most;
         Some(if untried && gap <= 2 * NEAR {
             most
-        } else if self.low < common && common < high.min(most) {
+        } else if more < common && common < high.min(most) {
             common
         } else {
-            self.low + gap / 2
+            more + gap / 2
         })
     }
 }

@@ -50,7 +50,7 @@ fn a_smaller_one_that_gets_through_shows_a_black_hole() {
     assert_eq!(shown, Some((1240, MOST)));
     path.fall_back(at(900), (1240, MOST));
     assert_eq!((path.mss(), path.most()), (1240, MOST));
-    assert_eq!(path.take_news(), Some(Found::Carries(1240)));
+    assert_eq!(path.take_news(), Some(Found::Narrow(1240)));
     assert_eq!(path.take_news(), None);
 }
 
@@ -108,7 +108,7 @@ fn the_search_ends_near_what_the_path_carries() {
         let (mut now, mut lost, mut sent) = (at(0), 0, 0);
         while let Some(size) = path.wanted(now, MOST, &STEPS) {
             assert!(size > path.mss() && size <= MOST, "{size}");
-            path.on_probe_sent(at(0), probe(size), MOST);
+            path.on_probe_sent(probe(size), MOST);
             assert_eq!(path.wanted(now, MOST, &STEPS), None, "one is out");
             sent += 1;
             assert!(sent < 40, "{carries}");
@@ -128,10 +128,79 @@ fn the_search_ends_near_what_the_path_carries() {
         assert!(near <= NEAR, "{carries}: {}", path.mss());
         if path.is_in_doubt() {
             assert_eq!(path.wanted(now + AGAIN / 2, MOST, &STEPS), None);
-            let again = path.wanted(now + AGAIN, MOST, &STEPS);
-            assert!(again.is_some_and(|size| size > path.mss()));
+            assert_eq!(path.take_news(), Some(Found::Settled(path.mss())));
+            // A path that is as narrow as ever loses three small steps, whatever the link.
+            let (mut now, mut lost) = (now + AGAIN, 0);
+            while let Some(size) = path.wanted(now, MOST, &STEPS) {
+                assert_eq!(size, (path.mss() + NEAR + 1).min(MOST));
+                path.on_probe_sent(probe(size), MOST);
+                path.on_probe_lost(now, Duration::from_secs(1), true);
+                (now, lost) = (now + Duration::from_secs(1), lost + 1);
+            }
+            assert_eq!(lost, 3);
+            // One that became wider is searched to its end.
+            now = now + AGAIN;
+            let mut sent = 0;
+            while let Some(size) = path.wanted(now, MOST, &STEPS) {
+                path.on_probe_sent(probe(size), MOST);
+                path.on_probe_arrived(now, MOST);
+                sent += 1;
+            }
+            assert!(sent <= 10, "{carries}: {sent}");
+            assert_eq!((path.mss(), path.take_news()), (MOST, Some(Found::All)));
         }
     }
+}
+
+/// What one connection finds on its way up lowers nobody; nor does what others find who saw less get through.
+#[test]
+fn who_saw_more_get_through_heeds_no_others() {
+    let mut path = size(MOST);
+    path.on_delivered(MOST.into());
+    assert_eq!(path.set(at(1), said(1240), true), None);
+    assert_eq!(path.mss(), MOST);
+    assert_eq!(time_out(&mut path, 2, 2), None);
+    assert_eq!(path.trial(), Some(1240), "two time-outs are enough");
+    let mut stuck = size(MOST);
+    stuck.on_delivered(MOST.into());
+    stuck.doubt_proof();
+    stuck.set(at(1), said(1240), true);
+    assert_eq!(stuck.mss(), 1240);
+    // A probe that is out when another connection tells more.
+    let mut climbs = size(MOST);
+    climbs.fall_back(at(0), (1240, MOST));
+    climbs.on_probe_sent(probe(1350), MOST);
+    climbs.set(at(1), said(1405), true);
+    climbs.on_probe_arrived(at(2), MOST);
+    assert_eq!(climbs.mss(), 1405);
+    let always = PathSize::new(at(0), said(1396), MtuProbing::Always, &STEPS);
+    assert_eq!(always.mss(), 1396);
+}
+
+/// A connection whose own bound is below the path's says nothing of what is beyond it.
+#[test]
+fn an_own_bound_is_none_of_the_paths() {
+    let mut path = size(1300);
+    let size = path.wanted(at(600_000), 1350, &STEPS).unwrap();
+    path.on_probe_sent(probe(size), 1350);
+    path.on_probe_arrived(at(600_000), 1350);
+    assert_eq!(path.take_news(), Some(Found::Carries(size)));
+    path.on_probe_sent(probe(1350), 1350);
+    path.on_probe_arrived(at(600_001), 1350);
+    assert_eq!(path.take_news(), Some(Found::Carries(1350)));
+    assert_eq!(path.wanted(at(600_002), 1350, &STEPS), None);
+}
+
+/// A smaller one that got through long ago says nothing of why a large one is lost now.
+#[test]
+fn what_got_through_long_ago_shows_nothing() {
+    let mut path = size(MOST);
+    time_out(&mut path, 2, 0);
+    path.on_front_sent(at(1000), seq(1228));
+    path.look_at_trial(seq(1228), 1240);
+    assert_eq!(time_out(&mut path, 1, 121_000), None);
+    assert_eq!(time_out(&mut path, 2, 121_000), None);
+    assert_eq!(path.trial(), Some(1240), "anew");
 }
 
 /// What reaches the most ends the search, and the stack is told so.
@@ -139,7 +208,7 @@ fn the_search_ends_near_what_the_path_carries() {
 fn the_most_is_no_finding() {
     let mut path = size(MOST);
     path.fall_back(at(0), (1240, MOST + 1));
-    path.on_probe_sent(at(0), probe(MOST), MOST);
+    path.on_probe_sent(probe(MOST), MOST);
     path.on_probe_arrived(at(1), MOST);
     assert_eq!((path.mss(), path.take_news()), (MOST, Some(Found::All)));
     assert!(!path.is_in_doubt());
@@ -154,7 +223,7 @@ fn a_size_is_too_large_after_three_isolated_losses() {
     let mut now = at(0);
     for alone in [true, false, true, false, true] {
         assert_eq!(path.wanted(now, MOST, &STEPS), Some(first));
-        path.on_probe_sent(at(0), probe(first), MOST);
+        path.on_probe_sent(probe(first), MOST);
         path.on_probe_lost(now, Duration::from_secs(1), alone);
         now = now + Duration::from_secs(1);
     }
@@ -192,7 +261,7 @@ fn what_the_stack_says_bounds_both() {
     path.set(at(3), said(MOST), true);
     assert_eq!(path.mss(), 1240);
     let size = path.wanted(at(600_000), MOST, &STEPS).unwrap();
-    path.on_probe_sent(at(600_000), probe(size), MOST);
+    path.on_probe_sent(probe(size), MOST);
     let told = PathMss {
         sure: 1300,
         most: 1300,

@@ -67,7 +67,7 @@ impl Connection {
     }
 
     /// New text left: was it a probe?
-    pub(super) fn note_size_probe(&mut self, now: Instant, plan: &Plan) {
+    pub(super) fn note_size_probe(&mut self, plan: &Plan) {
         if plan.size <= self.wire_size_of_text() {
             return;
         }
@@ -80,7 +80,7 @@ impl Connection {
             len: plan.len(),
             size,
         };
-        self.path.on_probe_sent(now, probe, self.most_mss());
+        self.path.on_probe_sent(probe, self.most_mss());
         self.stats.mtu_probes += 1;
     }
 

@@ -27,6 +27,7 @@ pub(in crate::stack) use routes::NewRoute;
 pub use routes::{Preference, RouteInfo};
 pub(crate) use sent::LargeSent;
 
+pub(crate) use mtu::FoundMtu;
 use mtu::{Burst, Mtus};
 use redirects::Redirects;
 use routes::{Failed, Routes};

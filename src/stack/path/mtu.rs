@@ -55,6 +55,19 @@ pub(super) struct Narrow {
     pub(super) most: u16,
 }
 
+/// What a connection found out by itself, in bytes of a packet (RFC 4821).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FoundMtu {
+    /// Larger ones are lost; these get through.
+    Narrow(u16),
+    /// These get through as well: of a path that nobody found narrow that is no news.
+    Carries(u16),
+    /// The same, and it looked for more.
+    Settled(u16),
+    /// Those that routers told of, or the link.
+    All,
+}
+
 /// The words of a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Burst {
@@ -198,20 +211,21 @@ impl Mtus {
         true
     }
 
-    /// A connection found that packets of `mtu` bytes get through and larger ones do not, or that what routers told does
-    /// (`None`); returns whether that is news.
+    /// What a connection found of a path; returns whether that is news for others.
     pub(super) fn find(
         &mut self,
         now: Instant,
         (on, dst): (InterfaceId, IpAddr),
-        mtu: Option<u16>,
+        found: FoundMtu,
     ) -> bool {
         let key = (on, dst);
         let before = self.known.get(&key).map_or(UNSAID, |known| known.found);
-        let found = mtu.unwrap_or(UNSAID);
-        if before == UNSAID && found == UNSAID {
-            return false;
-        }
+        let found = match (found, before) {
+            (FoundMtu::All | FoundMtu::Carries(_), UNSAID) => return false,
+            (FoundMtu::All, _) => UNSAID,
+            (FoundMtu::Narrow(mtu), _) | (FoundMtu::Settled(mtu), UNSAID) => mtu,
+            (FoundMtu::Carries(mtu) | FoundMtu::Settled(mtu), known) => known.max(mtu),
+        };
         let Some(mut known) = self.entry(now, key, Teacher::Connection) else {
             return false;
         };
@@ -403,7 +417,9 @@ mod tests {
         let now = Instant::from_millis(1);
         assert!(learn(&mut mtus, now, V4, 1400));
         assert!(!mtus.learn(now, (other, V4), 1280, Teacher::Connection));
-        assert!(!learn(&mut mtus, now, V6, 1280) && !mtus.find(now, (on(), V6), Some(1280)));
+        assert!(
+            !learn(&mut mtus, now, V6, 1280) && !mtus.find(now, (on(), V6), FoundMtu::Narrow(1280))
+        );
         assert!(learn(&mut mtus, now, V4, 1300));
         assert_eq!(
             (sure(&mtus, on(), V4), sure(&mtus, other, V4)),
@@ -439,16 +455,18 @@ mod tests {
         let mut mtus = mtus(|config| config);
         let now = Instant::from_millis(1);
         let narrow = |sure, most| Some(Narrow { sure, most });
-        assert!(!mtus.find(now, (on(), V4), None) && mtus.len() == 0);
-        assert!(mtus.find(now, (on(), V4), Some(1280)));
-        assert_eq!(mtus.get(on(), V4), narrow(1280, UNSAID));
-        assert!(!mtus.find(now, (on(), V4), Some(1280)), "no news");
-        assert!(mtus.find(now, (on(), V4), Some(1390)));
+        let mut find = |dst, found| mtus.find(now, (on(), dst), found);
+        assert!(!find(V4, FoundMtu::All) && !find(V4, FoundMtu::Carries(1300)));
+        assert!(find(V4, FoundMtu::Narrow(1280)));
+        assert!(!find(V4, FoundMtu::Narrow(1280)), "no news");
+        assert!(find(V4, FoundMtu::Carries(1390)));
+        assert!(!find(V4, FoundMtu::Carries(1300)) && !find(V4, FoundMtu::Settled(1300)));
+        assert!(find(V6, FoundMtu::Settled(1280)) && find(V6, FoundMtu::All));
+        assert_eq!((mtus.len(), mtus.get(on(), V4)), (1, narrow(1390, UNSAID)));
         assert!(learn(&mut mtus, now, V4, 1400));
         assert_eq!(mtus.get(on(), V4), narrow(1390, 1400));
-        assert!(mtus.find(now, (on(), V4), None));
+        assert!(mtus.find(now, (on(), V4), FoundMtu::All));
         assert_eq!(mtus.get(on(), V4), narrow(1400, 1400));
-        assert!(mtus.find(now, (on(), V6), Some(1280)) && mtus.find(now, (on(), V6), None));
         assert_eq!((mtus.len(), mtus.ends.len()), (1, 1));
     }
 }

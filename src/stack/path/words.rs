@@ -5,7 +5,7 @@
 
 use core::net::IpAddr;
 
-use super::mtu::{Burst, Teacher};
+use super::mtu::{Burst, FoundMtu, Teacher};
 use super::{LargeSent, Path, TooBig};
 use crate::stack::ids::InterfaceId;
 use crate::stack::net::Net;
@@ -97,10 +97,9 @@ impl Net {
         })
     }
 
-    /// A connection found that packets of `mtu` bytes get to `dst` and larger ones do not, though nobody tells; or that
-    /// what routers told does (`None`).
-    pub(crate) fn path_found(&mut self, on: InterfaceId, dst: IpAddr, mtu: Option<u16>) {
-        if self.paths.mtus.find(self.now, (on, dst), mtu) {
+    /// A connection found out how large packets to `dst` may be, though nobody tells.
+    pub(crate) fn path_found(&mut self, on: InterfaceId, dst: IpAddr, found: FoundMtu) {
+        if self.paths.mtus.find(self.now, (on, dst), found) {
             self.paths.change();
         }
         self.set_paths_timer();

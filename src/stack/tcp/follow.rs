@@ -13,6 +13,7 @@ use crate::stack::event::{Events, SocketId};
 use crate::stack::ids::{Id, Slab, StaleId, TcpId};
 use crate::stack::memory::Memory;
 use crate::stack::net::Net;
+use crate::stack::path::FoundMtu;
 use crate::stack::wheel::TimerKey;
 use crate::tcp::{Found, State};
 
@@ -89,15 +90,16 @@ impl Slot {
     #[cold]
     fn tell_path(&mut self, net: &mut Net) {
         let ip = self.path.flow.dst;
-        let mtu = match self.connection.path.take_news() {
+        let headers = u16::try_from(headers_of(ip)).unwrap_or(u16::MAX);
+        let mtu = |mss: u16| mss.saturating_add(headers);
+        let found = match self.connection.path.take_news() {
             None => return,
-            Some(Found::Carries(mss)) => {
-                let headers = u16::try_from(headers_of(ip)).unwrap_or(u16::MAX);
-                Some(mss.saturating_add(headers))
-            }
-            Some(Found::All) => None,
+            Some(Found::Narrow(mss)) => FoundMtu::Narrow(mtu(mss)),
+            Some(Found::Carries(mss)) => FoundMtu::Carries(mtu(mss)),
+            Some(Found::Settled(mss)) => FoundMtu::Settled(mtu(mss)),
+            Some(Found::All) => FoundMtu::All,
         };
-        net.path_found(self.path.on, ip, mtu);
+        net.path_found(self.path.on, ip, found);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::base::{DropReason, Random, Seed};
 use crate::device::{Capabilities, Medium};
 use crate::ipv4::icmp::UnreachableCode;
 use crate::link::RxFrame;
-use crate::stack::path::{LargeSent, TooBig};
+use crate::stack::path::{FoundMtu, LargeSent, TooBig};
 use crate::stack::{DontFragment, ListenOptions, SendError, TcpId, UdpOptions};
 use crate::tcp::congestion::Choice;
 use crate::tcp::{Header, TcpOptions};
@@ -449,13 +449,16 @@ fn what_was_told_alone_outlives_the_table() {
     let (client, _) = link.connected();
     let on = link.ends[1].on;
     let other = "203.0.113.1".parse().unwrap();
-    link.ends[1].stack.net.path_found(on, other, Some(1300));
+    link.ends[1]
+        .stack
+        .net
+        .path_found(on, other, FoundMtu::Narrow(1300));
     link.write(1, client, &text(14_000));
     link.through(1400, 1400);
     assert_eq!(link.mss(client), 1400 - HEADERS);
     // Then there is room, and a datagram's sender is told of less.
     let net = &mut link.ends[1].stack.net;
-    net.path_found(on, other, None);
+    net.path_found(on, other, FoundMtu::All);
     let (mtu, quoted) = (1300, 1500);
     let way = (on, SERVER.parse::<core::net::SocketAddr>().unwrap().ip());
     let told = TooBig { mtu, quoted };

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use super::*;
 use ipv4::icmp::Message;
 
+use crate::stack::path::FoundMtu;
+
 const TARGETS: [&str; 2] = ["10.0.0.2:7", "[fd00::2]:7"];
 
 /// A frame as the piece of a datagram that it is: its identification, offset, whether more follow, and what it brings.
@@ -607,13 +609,15 @@ fn a_super_segment_follows_its_path_down() {
         let size = NonZeroU16::new(1400).unwrap();
         let dst = addr(to).ip();
         for narrow in [1500, 1300, 1428] {
-            rig.stack.net.path_found(rig.on, dst, None);
+            rig.stack.net.path_found(rig.on, dst, FoundMtu::All);
             rig.drain();
             let data = Bytes::from(text(3 * 1400 + 100));
             rig.stack
                 .udp_send_segmented(rig.now, id, Some(addr(to)), data, size)
                 .unwrap();
-            rig.stack.net.path_found(rig.on, dst, Some(narrow));
+            rig.stack
+                .net
+                .path_found(rig.on, dst, FoundMtu::Narrow(narrow));
             let frames = rig.drain();
             if usize::from(narrow) >= 1400 + headers {
                 assert_eq!(frames.len(), 1);
