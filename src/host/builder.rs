@@ -175,6 +175,14 @@ where
         self
     }
 
+    /// Is an IPv4 address of 169.254.0.0/16 chosen where there is no other (RFC 3927, default no;
+    /// [`InterfaceConfig::link_local_v4`])?
+    #[must_use]
+    pub fn link_local_v4(mut self, chosen: bool) -> Self {
+        self.interface = self.interface.link_local_v4(chosen);
+        self
+    }
+
     /// All settings of the interface at once, instead of those made so far.
     #[must_use]
     pub fn interface(mut self, interface: InterfaceConfig) -> Self {

@@ -26,6 +26,7 @@ mod ids;
 mod interface;
 mod ip;
 mod journal;
+mod link_local_v4;
 mod memory;
 mod neighbour;
 mod net;

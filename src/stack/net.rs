@@ -130,6 +130,7 @@ impl Net {
         let mut steps = usize::MAX;
         self.on_interface_timeout(now, id, &mut steps);
         self.begin_discovery(now, id, config);
+        self.begin_link_local_v4(now, id, config);
         Ok(id)
     }
 

@@ -86,7 +86,7 @@ fields! {
     }
     InterfaceConfig {
         capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, probe_v4,
-        acd_probes, acd_unit, link_local, stable_link_local, stable_secret, router_discovery,
+        acd_probes, acd_unit, link_local, link_local_v4, stable_link_local, stable_secret, router_discovery,
         autonomous_addresses, temporary_addresses, accept_redirects,
         accept_foreign, unreachables, windows_together, report_own_groups, dhcp, forwarding,
     }

@@ -155,7 +155,7 @@ impl Net {
         let Some(before) = before else { return };
         match addresses.on_conflict(now, address, station) {
             Conflict::NotOurs => return,
-            Conflict::Counted if before.is_leased() => {
+            Conflict::Counted if before.may_go() => {
                 self.tell_address(on, &before, AddressEvent::Insisted);
             }
             Conflict::Counted => {}

@@ -67,6 +67,8 @@ pub(crate) struct NewAddress {
     pub(crate) origin: Origin,
     /// Probes before it is used, 0 for none; `None`: what its interface is set to.
     pub(crate) probes: Option<u8>,
+    /// How long to wait before it is probed for, beside what is drawn.
+    pub(crate) delay: Duration,
     pub(crate) preferred_until: Instant,
     pub(crate) valid_until: Instant,
     /// Has its network a route of its own? Not where somebody else says what is on the link (RFC 5942 §4).
@@ -80,6 +82,7 @@ impl NewAddress {
             cidr,
             origin,
             probes: None,
+            delay: Duration::ZERO,
             preferred_until: Instant::FAR_FUTURE,
             valid_until: Instant::FAR_FUTURE,
             on_link: true,
@@ -106,6 +109,7 @@ impl Interface {
                 (probes, delay)
             }
         };
+        let delay = delay + new.delay;
         Detection { probes, delay }
     }
 

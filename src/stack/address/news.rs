@@ -24,7 +24,7 @@ pub(crate) enum AddressEvent {
     Duplicate(Option<MacAddr>),
     /// This station claimed it while it was in use, as the first to do so; it is defended.
     Conflict(Option<MacAddr>),
-    /// A station claims it again, within DEFEND_INTERVAL of its defence; told of leased ones alone, which are given up
+    /// A station claims it again, within DEFEND_INTERVAL of its defence; told of leased and chosen ones alone, which are given up
     /// for that (RFC 5227 §2.4 (b)).
     Insisted,
     /// What begins anew takes another source.

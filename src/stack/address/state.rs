@@ -88,9 +88,17 @@ impl Address {
         )
     }
 
-    /// Does a server give another one when this is another station's?
-    pub(super) const fn is_leased(&self) -> bool {
-        matches!(self.origin, Origin::Dhcp)
+    /// Is there another one when this is another station's: a server gives it, or we choose it ourselves (RFC 3927 §2.5)?
+    pub(super) const fn may_go(&self) -> bool {
+        matches!(self.origin, Origin::Dhcp) || self.is_chosen()
+    }
+
+    /// Is it an IPv4 link-local address of our choice?
+    const fn is_chosen(&self) -> bool {
+        matches!(
+            (self.origin, self.cidr.address()),
+            (Origin::Formed, IpAddr::V4(_))
+        )
     }
 
     /// What it is in use, for as long as it is preferred or no longer.

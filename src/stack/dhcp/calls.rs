@@ -81,7 +81,7 @@ impl Stack {
 
     /// Does a client of this interface look for a lease in vain so far?
     pub(crate) fn awaits_lease(&self, on: InterfaceId) -> bool {
-        self.runs_dhcp(on) && self.lease(on).is_none()
+        self.runs_dhcp(on) && self.lease(on).is_none() && !self.net.has_link_local_v4(on)
     }
 
     /// Does a client of this interface hold a lease, or look for one?

@@ -184,7 +184,10 @@ impl Dhcp {
                 }
                 Event::Refused { address, .. } => Change::LeaseRefused(address),
                 Event::Unanswered { address, .. } => Change::LeaseUnanswered(address),
-                Event::NoServer => Change::NoDhcpServer,
+                Event::NoServer => {
+                    net.on_no_dhcp_server(now, on);
+                    Change::NoDhcpServer
+                }
             };
             net.notices.push_back(Notice::Change(on, change));
         }

@@ -30,6 +30,7 @@ pub struct InterfaceConfig {
     pub(crate) acd_probes: u8,
     pub(crate) acd_unit: Duration,
     pub(crate) link_local: bool,
+    pub(crate) link_local_v4: bool,
     pub(crate) stable_link_local: bool,
     pub(crate) stable_secret: Option<Key>,
     pub(crate) router_discovery: bool,
@@ -61,6 +62,7 @@ impl InterfaceConfig {
             acd_probes: PROBE_NUM,
             acd_unit: PROBE_UNIT,
             link_local: true,
+            link_local_v4: false,
             stable_link_local: false,
             stable_secret: None,
             router_discovery: false,
@@ -184,7 +186,19 @@ impl InterfaceConfig {
         }
     }
 
-    /// Is that link-local address made of a stable opaque identifier (RFC 7217), another one after a duplicate, instead of the MAC
+    /// Does the interface choose itself an IPv4 address of 169.254.0.0/16 where it has no other (RFC 3927; default no; never on an IP
+    /// medium)? It is probed for with [`acd_probes`](Self::acd_probes), and given up to a station that insists on it; another one is
+    /// chosen then. With [`dhcp`](Self::dhcp) it is chosen when no server answers. When another address comes it is deprecated, and gone
+    /// ten minutes later.
+    #[must_use]
+    pub fn link_local_v4(self, chosen: bool) -> Self {
+        Self {
+            link_local_v4: chosen,
+            ..self
+        }
+    }
+
+    /// Is that link-local IPv6 address made of a stable opaque identifier (RFC 7217), another one after a duplicate, instead of the MAC
     /// address (default no)? Where none is formed this says nothing.
     #[must_use]
     pub fn stable_link_local(self, opaque: bool) -> Self {
@@ -292,7 +306,7 @@ impl InterfaceConfig {
     }
 
     /// Are routers and switches told of the groups of our own IPv6 addresses, by which neighbours ask for these (RFC 3810 §6;
-    /// default no)? A bridge that snoops on such reports passes no questions on without. Those of sockets are told
+    /// default yes; of 1024 at most)? A bridge that snoops on such reports passes no questions on without. Those of sockets are told
     /// in any case.
     #[must_use]
     pub fn report_own_groups(self, told: bool) -> Self {

@@ -26,6 +26,7 @@ use super::dhcp::Dhcp;
 use super::groups::Groups;
 use super::ids::InterfaceId;
 use super::ip::ForwardOptions;
+use super::link_local_v4::LinkLocalV4;
 use super::packet::Waiter;
 use crate::base::{Cidr, Instant, MacAddr, Random};
 use crate::device::Medium;
@@ -55,6 +56,8 @@ pub(crate) struct Interface {
     pub(crate) waiters: BTreeMap<IpAddr, BTreeSet<Waiter>>,
     /// Its DHCP client; away for as long as that acts.
     pub(crate) dhcp: Option<Box<Dhcp>>,
+    /// The choice of an IPv4 link-local address.
+    pub(crate) link_local_v4: Option<Box<LinkLocalV4>>,
     /// The device that it sends over, and what waits for that.
     pub(crate) line: Line,
     /// What routers say, where it is heeded.
@@ -93,6 +96,7 @@ impl Interface {
             groups: Groups::new(of_groups),
             waiters: BTreeMap::new(),
             dhcp: None,
+            link_local_v4: None,
             line: Line::new(config, outbox_limit),
             discovery: None,
             hop_limit: None,

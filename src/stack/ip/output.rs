@@ -231,6 +231,11 @@ impl Net {
             self.counters.drops.count(DropReason::IpSourceGone);
             return Ok(Delivery::Dropped);
         }
+        // RFC 3927 §2.5: whoever else has the address is to hear of it.
+        let to = match packet.sender.is_link_local() {
+            true => MacAddr::BROADCAST,
+            false => to,
+        };
         let buf = &mut self.headers.0;
         let at = link_header(interface, to, EtherType::ARP, buf);
         let len = at + packet.emit(&mut buf[at..]);

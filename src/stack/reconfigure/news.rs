@@ -26,6 +26,7 @@ impl Stack {
             AddressEvent::Gone => Change::AddressGone(cidr),
             AddressEvent::Insisted => {
                 self.net.on_dhcp_conflict(now, on, cidr.address());
+                self.on_ipv4_news(now, on, cidr.address(), true);
                 return;
             }
         };
@@ -41,6 +42,10 @@ impl Stack {
             }
             AddressEvent::Usable => self.net.on_dhcp_usable(now, on, cidr.address()),
             AddressEvent::Conflict(_) | AddressEvent::Insisted | AddressEvent::Deprecated => {}
+        }
+        let lost = matches!(what, AddressEvent::Duplicate(_));
+        if cidr.address().is_ipv4() {
+            self.on_ipv4_news(now, on, cidr.address(), lost);
         }
     }
 

@@ -12,6 +12,7 @@ mod hosts;
 mod ingress;
 mod labels;
 mod leaving;
+mod link_local_v4;
 mod narrow;
 mod neighbours;
 mod nonces;
@@ -311,6 +312,7 @@ impl Rig {
 fn both_families() -> InterfaceConfig {
     InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
         .mac(OUR_MAC)
+        .report_own_groups(false)
         .dad_transmits(0)
         .link_local(false)
         .address("10.0.0.1/24".parse().unwrap())
