@@ -197,6 +197,8 @@ impl Rig {
         for (n, capabilities) in capabilities.iter().enumerate() {
             let mut interface = InterfaceConfig::new(capabilities)
                 .mac(MacAddr::new(MAC))
+                // Seeds count the frames that are their own.
+                .report_own_groups(false)
                 .dad_transmits(u8::from(bit(6)));
             if bit(6) && capabilities.medium == Medium::Ethernet {
                 interface = interface.router_discovery(true).temporary_addresses(true);

@@ -14,6 +14,8 @@ use crate::stack::ids::UdpId;
 /// *Fixed*: groups of an interface that sockets are in. (Linux bounds those of a socket, by 20:
 /// `net.ipv4.igmp_max_memberships`.)
 pub(in crate::stack) const MOST_GROUPS: usize = 1024;
+/// *Fixed*: groups of an interface's own addresses that are told of: whoever asks for all of them is answered with so many.
+pub(in crate::stack) const MOST_OWN: usize = 1024;
 /// *Fixed*: sockets in one group of an interface.
 pub(in crate::stack) const MOST_SOCKETS: usize = 256;
 /// *Fixed*: sources of one group, for all its sockets together.
@@ -53,6 +55,8 @@ pub(in crate::stack) struct Members {
     pub(super) v6: Family,
     /// Are the groups of our addresses told of?
     pub(super) tells_own: bool,
+    /// How many are.
+    own: usize,
     /// Was something reported from `::`, before there was an address (RFC 3810 §5.2.13)?
     pub(super) from_nobody: bool,
 }
@@ -117,7 +121,8 @@ impl Members {
 
     /// An address of ours has this group (RFC 4291 §2.7.1).
     pub(super) fn join_own(&mut self, group: IpAddr) {
-        if self.tells_own {
+        if self.tells_own && self.own < MOST_OWN {
+            self.own += 1;
             let family = self.family_mut(group);
             family.groups.entry(group).or_insert_with(Group::new).own = true;
             family.settle(group);
@@ -127,9 +132,10 @@ impl Members {
     /// None has any more.
     pub(super) fn leave_own(&mut self, group: IpAddr) {
         let family = self.family_mut(group);
-        if let Some(of) = family.groups.get_mut(&group) {
+        if let Some(of) = family.groups.get_mut(&group).filter(|of| of.own) {
             of.own = false;
             family.settle(group);
+            self.own -= 1;
         }
     }
 
@@ -230,7 +236,9 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ipv6::solicited_node;
     use crate::stack::ids::{Id, RawId};
+    use core::net::Ipv6Addr;
 
     fn socket(index: u32) -> UdpId {
         let generation = 0;
@@ -276,6 +284,25 @@ mod tests {
             members.v4.groups[&group(2)].filter.sources.len(),
             MOST_MERGED
         );
+    }
+
+    /// docs/limits.md: groups of own addresses that are told of; each may come in the place of one that went.
+    #[test]
+    fn own_groups_are_bounded() {
+        let mut members = Members {
+            tells_own: true,
+            ..Members::default()
+        };
+        let own = |n: u32| IpAddr::V6(solicited_node(Ipv6Addr::from_bits(n.into())));
+        let most = u32::try_from(MOST_OWN).unwrap();
+        (0..most + 9).for_each(|n| members.join_own(own(n)));
+        assert_eq!(members.iter().count(), MOST_OWN);
+        members.leave_own(own(most + 1));
+        members.leave_own(own(0));
+        members.join_own(own(most + 1));
+        assert_eq!(members.iter().count(), MOST_OWN);
+        (0..most + 9).for_each(|n| members.leave_own(own(n)));
+        assert_eq!((members.iter().count(), members.own), (0, 0));
     }
 
     #[test]

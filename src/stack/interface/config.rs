@@ -72,7 +72,7 @@ impl InterfaceConfig {
             accept_foreign: false,
             unreachables: true,
             windows_together: None,
-            report_own_groups: false,
+            report_own_groups: true,
             dhcp: None,
             forwarding: None,
         }

@@ -6,6 +6,7 @@ use crate::ipv6::ndp::{Message, NeighborFlags};
 fn rig(probes: u8) -> Rig {
     let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
         .mac(OUR_MAC)
+        .report_own_groups(false)
         .dad_transmits(probes)
         .link_local(false)
         .address("fd00::1/64".parse().unwrap());
@@ -21,6 +22,7 @@ fn state(rig: &Rig) -> AddressState {
 fn duplicate_detection_probes_then_uses() {
     let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
         .mac(OUR_MAC)
+        .report_own_groups(false)
         .address("10.0.0.1/24".parse().unwrap());
     let mut rig = Rig::bare(Config::new(Seed::from_number(1)), interface);
     assert!(!rig.stack.is_ready(rig.on));
@@ -100,6 +102,7 @@ fn duplicate_detection_waits_for_its_probe_to_leave() {
 fn more_addresses_than_the_line_holds_are_all_asked_for() {
     let mut interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
         .mac(OUR_MAC)
+        .report_own_groups(false)
         .dad_transmits(2)
         .link_local(false);
     for number in 1..=20 {
@@ -239,6 +242,7 @@ fn waiting_for_an_address_that_is_a_duplicate_fails() {
 fn a_duplicate_fails_only_who_waits_for_it() {
     let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
         .mac(OUR_MAC)
+        .report_own_groups(false)
         .link_local(false)
         .address("fd00::1/64".parse().unwrap())
         .address("2001:db8::1/64".parse().unwrap());
@@ -271,6 +275,7 @@ fn a_duplicate_fails_only_who_waits_for_it() {
 fn a_duplicate_is_another_stations_address_in_every_way() {
     let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
         .mac(OUR_MAC)
+        .report_own_groups(false)
         .link_local(false)
         .address("fd00::1/64".parse().unwrap())
         .address("fd00::9/64".parse().unwrap());
@@ -354,6 +359,7 @@ fn arp_answers_and_defends() {
 fn a_defence_without_room_is_made_up_for() {
     let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
         .mac(OUR_MAC)
+        .report_own_groups(false)
         .address("10.0.0.1/24".parse().unwrap());
     let config = Config::new(Seed::from_number(1)).outbox_limit(1);
     let mut rig = Rig::bare(config, interface.link_local(false));

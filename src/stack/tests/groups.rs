@@ -185,7 +185,6 @@ fn the_same_for_ipv6() {
 fn groups_of_our_addresses_are_told_of() {
     let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
         .mac(OUR_MAC)
-        .report_own_groups(true)
         .address("fd00::7:1/64".parse().unwrap());
     let mut rig = Rig::bare(Config::new(Seed::from_number(1)), interface);
     let lines = rig.lines(999);

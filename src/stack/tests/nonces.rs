@@ -5,7 +5,11 @@ use crate::ipv6::ndp::{NdpOption, Options};
 
 fn rig() -> Rig {
     let config = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500));
-    let config = config.mac(OUR_MAC).link_local(false).dad_transmits(2);
+    let config = config
+        .mac(OUR_MAC)
+        .report_own_groups(false)
+        .link_local(false)
+        .dad_transmits(2);
     let config = config.address("fd00::1/64".parse().unwrap());
     Rig::bare(Config::new(Seed::from_number(1)), config)
 }

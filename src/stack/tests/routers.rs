@@ -20,6 +20,7 @@ fn secs(n: u64) -> Duration {
 fn bare() -> InterfaceConfig {
     InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
         .mac(OUR_MAC)
+        .report_own_groups(false)
         .dad_transmits(0)
         .router_discovery(true)
 }
