@@ -45,7 +45,7 @@ fn main() -> Result<(), netloom::Report> {
 
 /// Just enough of RFC 6762: one name, one question, one answer.
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
-mod mdns {
+pub(crate) mod mdns {
     use std::io;
     use std::net::{Ipv4Addr, SocketAddr};
 

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use netloom::host::{Host, UdpSocket};
@@ -17,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("groups::datagrams_both_ways", both_ways),
     ("groups::several_sockets_hear_one_datagram", several),
     ("groups::named_senders", named_senders),
+    ("groups::the_example_answers_and_asks", mdns),
     ("groups::a_snooping_bridge_knows_our_groups", || {
         bridge(3, 2)
     }),
@@ -145,6 +147,72 @@ fn named_senders() {
         .unwrap();
     let error = other.recv_datagram().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
+}
+
+/// What of the example `mdns` is not its `main`.
+#[path = "../../examples/mdns.rs"]
+#[allow(dead_code)]
+mod example;
+
+const MDNS: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 251), 5353);
+/// `netloom.local`, type A, class IN (RFC 1035 §3.1, §4.1.2).
+const ABOUT_US: &[u8] = b"\x07netloom\x05local\x00\x00\x01\x00\x01";
+
+/// A question of this number about us.
+fn question(number: u8) -> Vec<u8> {
+    let header = [0, number, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    [&header[..], ABOUT_US].concat()
+}
+
+/// The example `mdns` against sockets of the kernel: who asks from the port is answered in the group, who asks from another
+/// one alone (RFC 6762 §6.7); and what it asks itself is answered.
+///
+/// Covers: UDP-16.
+fn mdns() {
+    let host = Link::TAP.host();
+    ip("route add 224.0.0.0/4 dev nl0");
+    let IpAddr::V4(kernel_v4) = kernel(false) else {
+        panic!("no IPv4");
+    };
+    let alone = kernel_udp((kernel_v4, 0).into());
+    let member = kernel_udp((Ipv4Addr::UNSPECIFIED, MDNS.1).into());
+    member.join_multicast_v4(&MDNS.0, &kernel_v4).unwrap();
+    for socket in [&alone, &member] {
+        socket.set_multicast_loop_v4(false).unwrap();
+    }
+    let socket = example::mdns::socket(&host).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut buf = [0; 512];
+    thread::scope(|scope| {
+        scope.spawn(|| example::mdns::answer(&socket, [10, 7, 0, 2], Some(2)).unwrap());
+        alone.send_to(&question(7), MDNS).unwrap();
+        let (len, from) = alone.recv_from(&mut buf).unwrap();
+        let answer = &buf[..len];
+        assert_eq!(from, SocketAddr::new(ours(false), MDNS.1));
+        assert_eq!(answer[..8], [0, 7, 0x84, 0, 0, 1, 0, 1]);
+        assert!(answer[12..].starts_with(ABOUT_US), "the question first");
+        assert!(answer.ends_with(&[0, 4, 10, 7, 0, 2]));
+        member.send_to(&question(9), MDNS).unwrap();
+        let (len, from) = member.recv_from(&mut buf).unwrap();
+        let answer = &buf[..len];
+        assert_eq!(from, SocketAddr::new(ours(false), MDNS.1));
+        assert_eq!(answer[2..8], [0x84, 0, 0, 0, 0, 1], "{answer:?}");
+        assert!(answer.ends_with(&[0, 4, 10, 7, 0, 2]));
+    });
+    // Its own answer in the group was heard by the one that gave it.
+    drop(socket);
+    let socket = example::mdns::socket(&host).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    thread::scope(|scope| {
+        let asks = scope.spawn(|| example::mdns::ask(&socket).unwrap());
+        let (len, from) = member.recv_from(&mut buf).unwrap();
+        assert_eq!(from, SocketAddr::new(ours(false), MDNS.1));
+        assert!(buf[..len].ends_with(ABOUT_US));
+        let header = [0, 0, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+        let record = [&header[..], ABOUT_US, &[0, 0, 0, 120, 0, 4, 10, 7, 0, 1]].concat();
+        member.send_to(&record, MDNS).unwrap();
+        assert_eq!(asks.join().unwrap(), kernel_v4);
+    });
 }
 
 /// What the bridge knows of listeners.
