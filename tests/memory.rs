@@ -1895,13 +1895,15 @@ fn hosts() -> (Host, Host) {
 }
 
 #[test]
-fn a_hosts_idle_connection_is_below_2100_bytes() {
-    const COUNT: usize = 500;
+fn a_hosts_idle_connection_is_below_2_kib() {
+    const COUNT: usize = 300;
+    const ROUNDS: usize = 5;
     let _turn = alone();
     let (server, client) = hosts();
     let listener = server.tcp_listen("10.1.0.1:80").unwrap();
-    let mut ends = Vec::with_capacity(COUNT + 100);
+    let mut ends = Vec::with_capacity(ROUNDS * COUNT + 100);
     let mut open = |count: usize| {
+        let before = ALL_LIVE.load(Ordering::Relaxed);
         for _ in 0..count {
             let mut near = client.tcp_connect("10.1.0.1:80").unwrap();
             let (mut far, _) = listener.accept().unwrap();
@@ -1911,11 +1913,13 @@ fn a_hosts_idle_connection_is_below_2100_bytes() {
             near.read_exact(&mut [0; 3000]).unwrap();
             ends.push((near, far));
         }
+        (ALL_LIVE.load(Ordering::Relaxed) - before) / isize::try_from(2 * count).unwrap()
     };
     open(100);
-    let before = ALL_LIVE.load(Ordering::Relaxed);
-    open(COUNT);
-    let cost = (ALL_LIVE.load(Ordering::Relaxed) - before) / isize::try_from(2 * COUNT).unwrap();
-    println!("a host's idle connection: {cost} bytes");
-    assert!(cost < 2100, "{cost} bytes");
+    // A chunk of the device's comes or goes with one of these rounds, and is no connection's.
+    let mut costs = [(); ROUNDS].map(|()| open(COUNT));
+    costs.sort_unstable();
+    let cost = costs[ROUNDS / 2];
+    println!("a host's idle connection: {cost} bytes, of {costs:?}");
+    assert!(cost < 2048, "{cost} bytes");
 }
