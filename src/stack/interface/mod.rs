@@ -5,14 +5,16 @@
 
 mod all;
 mod config;
+mod error;
 mod line;
 mod outbox;
 mod ready;
 mod share;
 
 pub(crate) use all::Interfaces;
-pub use config::{ConfigError, InterfaceConfig};
+pub use config::InterfaceConfig;
 pub(crate) use config::{MIN_MTU, MIN_MTU_V6, is_group};
+pub use error::ConfigError;
 pub(crate) use line::Line;
 pub(crate) use outbox::{Asks, Class, Frame, Outgoing};
 pub(crate) use ready::{Had, Ready};
