@@ -6,15 +6,15 @@ use crate::stack::{Event, InterfaceId, Stack};
 
 /// Takes the place of the resolver's settings.
 #[derive(Debug, Default)]
-pub(super) struct Settings;
+pub(super) struct Settings {}
 
 /// Takes the place of the resolver.
 #[derive(Debug, Default)]
-pub(crate) struct Names;
+pub(crate) struct Names {}
 
 impl Settings {
     pub(super) const fn names(self, _seed: crate::base::Seed) -> std::io::Result<Names> {
-        Ok(Names)
+        Ok(Names {})
     }
 }
 
