@@ -8,6 +8,9 @@ use core::time::Duration;
 use super::PORT;
 use super::name::Name;
 
+/// Rounds over the servers: where there is no way to any, all are gone through in one call.
+const MAX_ATTEMPTS: u32 = 10;
+
 /// The most servers: what a router may tell of (RFC 8106 §5.3.1 asks for three at least).
 pub(crate) const MAX_SERVERS: usize = 8;
 /// The most domains that are searched (resolv.conf's `MAXDNSRCH` was 6 for long).
@@ -46,6 +49,9 @@ pub enum ConfigError {
     /// No time, no attempt, no room for a lookup, or an EDNS payload below 512.
     #[error("{0} is too little")]
     TooLittle(&'static str),
+    /// More rounds over the servers than 10.
+    #[error("{0} attempts, 10 at most")]
+    Attempts(u32),
 }
 
 impl Default for Config {
@@ -107,7 +113,7 @@ impl Config {
         self
     }
 
-    /// How often the servers are gone through (default 2).
+    /// How often the servers are gone through (default 2, 10 at most).
     #[must_use]
     pub const fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
@@ -179,10 +185,13 @@ impl Config {
                 "the EDNS payload",
             ),
         ];
-        match little.iter().find(|(is, _)| *is) {
-            Some(&(_, what)) => Err(ConfigError::TooLittle(what)),
-            None => Ok(()),
+        if let Some(&(_, what)) = little.iter().find(|(is, _)| *is) {
+            return Err(ConfigError::TooLittle(what));
         }
+        if self.attempts > MAX_ATTEMPTS {
+            return Err(ConfigError::Attempts(self.attempts));
+        }
+        Ok(())
     }
 }
 

@@ -57,6 +57,11 @@ impl Course {
         }
     }
 
+    /// Does it go over these servers?
+    pub(super) fn is_over(&self, servers: &Arc<[SocketAddr]>) -> bool {
+        Arc::ptr_eq(&self.servers, servers)
+    }
+
     /// The server that is asked has not answered: who is next?
     pub(super) fn next(&mut self, why: Failure) -> Option<SocketAddr> {
         self.worst = self.worst.max(why);

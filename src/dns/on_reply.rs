@@ -166,8 +166,11 @@ impl Resolver {
             Finding::NoAddress | Finding::NoName => self.config.longest_nothing,
         };
         let end = now + life.min(longest);
-        let evicted = self.cache.insert(now, &key, finding.clone(), end);
-        self.counters.cache_evicted += u64::from(evicted);
+        // Servers that are asked no more may have been another network's.
+        if course.is_over(&self.servers) {
+            let evicted = self.cache.insert(now, &key, finding.clone(), end);
+            self.counters.cache_evicted += u64::from(evicted);
+        }
         self.settle(now, course, &Ok(finding));
     }
 

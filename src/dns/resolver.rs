@@ -194,8 +194,8 @@ impl Resolver {
         }
     }
 
-    /// Asks these servers from now on, as a lease or a router says; 8 at most. What is under way goes on at the others. The
-    /// cache is emptied: it may be another network's.
+    /// Asks these servers from now on, as a lease or a router says; 8 at most. The cache is emptied: it may be another
+    /// network's. What is under way goes on at the others, and is not kept, until somebody asks for the same name.
     ///
     /// # Errors
     /// [`ConfigError`], and nothing has changed.
@@ -313,9 +313,12 @@ impl Resolver {
         }
     }
 
-    /// Waits for a question that is under way, or sends it.
+    /// Waits for a question that is under way, or sends it. One that is under way at servers that are asked no more begins
+    /// anew, for all who wait.
     fn join(&mut self, now: Instant, key: &Key, id: LookupId) -> Result<(), Failure> {
-        if let Some(course) = self.courses.get_mut(key) {
+        if let Some(course) = self.courses.get_mut(key)
+            && course.is_over(&self.servers)
+        {
             course.waiting.push(id);
             return Ok(());
         }
@@ -324,10 +327,18 @@ impl Resolver {
         if self.config.rotate {
             self.next_server = (first + 1) % self.servers.len();
         }
+        let mut waiting = match self.courses.remove(key) {
+            Some(before) => {
+                self.close(&before.exchange);
+                before.waiting
+            }
+            None => Vec::new(),
+        };
+        waiting.push(id);
         let exchange = self.open(now, key, (server, Transport::Udp), false);
         let servers = Arc::clone(&self.servers);
         let mut course = Course::new((servers, first), self.config.attempts, exchange);
-        course.waiting.push(id);
+        course.waiting = waiting;
         self.courses.insert(key.clone(), course);
         Ok(())
     }

@@ -195,7 +195,8 @@ impl Host {
         self.lookup_within(name, Families::Both, None)
     }
 
-    /// The same for one family, or for both, within this time if there is one.
+    /// The same for one family, or for both, within this time if there is one: what is known by then is told, be it of one
+    /// family alone, for servers that say nothing of IPv6 are many.
     ///
     /// # Errors
     /// Those of [`lookup`](Self::lookup).
@@ -222,7 +223,12 @@ impl Host {
             let waited;
             (core, waited) = wait(shared, core, &waits, deadline, None);
             if waited == Waited::TimedOut {
-                break Err(timed_out());
+                let found = core.found(id);
+                break if found.is_empty() {
+                    Err(timed_out())
+                } else {
+                    Ok(found)
+                };
             }
         };
         core.end_lookup(id);

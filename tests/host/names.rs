@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::IpAddr;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use netloom::Seed;
 use netloom::device::{Medium, pair};
@@ -148,6 +148,32 @@ fn threads_wait_for_one_question() {
         });
     });
     assert_eq!(questions, 2);
+}
+
+/// Of a server that says nothing of IPv6 what it said is told when the time is over.
+#[test]
+fn what_is_known_is_told_when_the_time_is_over() {
+    let zone = zone(&[("a.example", "10.7.0.9 2001:db8:7::9")]);
+    with_server(&zone, |host, b| {
+        let silent = b.udp_bind((B6, 53)).unwrap();
+        host.set_dns_servers(&[B6.parse().unwrap()]).unwrap();
+        thread::scope(|scope| {
+            let looks = scope.spawn(|| {
+                let time = Some(Duration::from_secs(1));
+                host.lookup_within("a.example", Families::Both, time)
+            });
+            for _ in 0..2 {
+                let question = silent.recv_datagram().unwrap();
+                let message = question.data.into_bytes();
+                if asked(&message).1 == 1 {
+                    silent
+                        .send_to(&answer(&zone, &message), question.from)
+                        .unwrap();
+                }
+            }
+            assert_eq!(looks.join().unwrap().unwrap(), zone["a.example"][..1]);
+        });
+    });
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn settings_have_bounds() {
     ] {
         assert!(matches!(wrong(little), ConfigError::TooLittle(_)));
     }
+    assert_eq!(wrong(config(1).attempts(11)), ConfigError::Attempts(11));
     let mut rig = Rig::new(config(8));
     let many: Vec<_> = (1..=9).map(server).collect();
     assert_eq!(

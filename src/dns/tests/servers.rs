@@ -266,6 +266,20 @@ fn other_servers() {
     assert_eq!(rig.lookup_v4("old.example").server, server(7));
     rig.fail(&under_way);
     assert_eq!(rig.next().server, server(1));
+    // Who asks for the same now asks the new ones; what the others say is told to who waits, and not kept.
+    let anew = rig.lookup_v4("slow.example");
+    assert_eq!(anew.server, server(7));
+    let kept = rig.lookup_v4("late.example");
+    assert_eq!(kept.server, server(7));
+    rig.resolver.set_servers(&[server(8), server(7)]).unwrap();
+    rig.tell(
+        &kept,
+        &to(&kept).address("late.example", 60, "10.0.0.1").bytes(),
+    )
+    .unwrap();
+    rig.end().unwrap();
+    assert_eq!(rig.resolver.cached(), 0);
+    rig.resolver.set_servers(&[server(7), server(8)]).unwrap();
     let nobody: [SocketAddr; 4] = [
         ([0, 0, 0, 0], 53).into(),
         ([224, 0, 0, 1], 53).into(),
