@@ -131,7 +131,8 @@ pub(crate) fn broadcasts() -> Vec<u8> {
     pair.network
         .add_app(pair.right, move |cx: &mut Cx<'_>, wake| match wake {
             Wake::Start => {
-                cx.udp_bind(at(any, 67), UdpOptions::new()).unwrap();
+                let options = UdpOptions::new().broadcast(true);
+                cx.udp_bind(at(any, 67), options).unwrap();
             }
             Wake::Event(event) => {
                 let SocketId::Udp(id) = event.id else { return };
@@ -150,7 +151,8 @@ pub(crate) fn broadcasts() -> Vec<u8> {
     pair.network
         .add_app(pair.left, move |cx: &mut Cx<'_>, wake| match wake {
             Wake::Start => {
-                socket = cx.udp_bind(at(any, 68), UdpOptions::new()).ok();
+                let options = UdpOptions::new().broadcast(true);
+                socket = cx.udp_bind(at(any, 68), options).ok();
                 for token in 0..3 {
                     cx.alarm_in(Duration::from_millis(100 * (token + 1)), token);
                 }

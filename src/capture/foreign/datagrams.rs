@@ -110,7 +110,7 @@ impl Engine {
         } else {
             Ipv4Addr::UNSPECIFIED.into()
         };
-        let options = UdpOptions::new().dual_stack(false);
+        let options = UdpOptions::new().dual_stack(false).broadcast(true);
         let local = SocketAddr::new(any, port);
         let id = self.world.stack.udp_bind(local, options);
         let id = id.map_err(|_| Skipped::Refused)?;
