@@ -60,7 +60,9 @@ impl World {
     fn new(conns: u16) -> Self {
         let capabilities = Capabilities::full(Medium::Ethernet, 1500);
         let address = "10.7.0.2/24".parse().expect("an address");
-        let interface = InterfaceConfig::new(&capabilities).address(address);
+        let interface = InterfaceConfig::new(&capabilities)
+            .address(address)
+            .report_own_groups(false);
         let mut stack = Stack::new(Config::new(Seed::from_number(1)));
         let on = stack
             .add_interface(Instant::ZERO, interface)
