@@ -30,11 +30,13 @@ impl Screen {
     }
 
     /// May it be in the set? What was never added seldom is.
+    #[inline]
     pub(crate) fn may_hold(&self, address: IpAddr) -> bool {
         let (word, bit) = Self::place(address);
         self.0[word] & bit != 0
     }
 
+    #[inline]
     fn place(address: IpAddr) -> (usize, u64) {
         let fold = fold(address);
         ((fold >> 6) % WORDS, 1 << (fold % 64))

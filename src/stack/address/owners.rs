@@ -46,6 +46,7 @@ impl Owners {
     }
 
     /// May an interface have it, which is no loopback address? Of what none was given the answer is nearly always no.
+    #[inline]
     fn may_have(&self, address: IpAddr) -> bool {
         self.screen.may_hold(address)
     }
@@ -60,7 +61,14 @@ impl Owners {
 
 impl Net {
     /// Is `address` one that a socket may be bound to, on `scope` if that is given?
+    #[inline]
     pub(crate) fn is_ours(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
+        // As of nearly all sources.
+        let nobodys = !self.owners.may_have(address) && !address.is_loopback();
+        !nobodys && self.is_given(address, scope)
+    }
+
+    fn is_given(&self, address: IpAddr, scope: Option<InterfaceId>) -> bool {
         // Whichever interface has it, on the one to ourselves it is ours.
         let scope = scope.filter(|&on| on != InterfaceId::LOOPBACK);
         if self.owners.may_have(address) {

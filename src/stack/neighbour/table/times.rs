@@ -66,13 +66,19 @@ impl Times {
     }
 
     /// ReachableTime.
+    #[inline]
     pub(super) fn reachable(&mut self, now: Instant, on: InterfaceId) -> Duration {
-        let of = *self.of(on);
-        if now < of.reachable.1 {
-            return of.reachable.0;
+        match self.all.get(on.index()) {
+            Some(of) if now < of.reachable.1 => of.reachable.0,
+            _ => self.drawn(now, on),
         }
+    }
+
+    #[cold]
+    fn drawn(&mut self, now: Instant, on: InterfaceId) -> Duration {
         // RFC 4861 §6.3.2: uniformly between MIN_RANDOM_FACTOR and MAX_RANDOM_FACTOR, and again every few hours.
-        let millis = u64::try_from(of.base.as_millis()).unwrap_or(u64::MAX);
+        let base = self.of(on).base;
+        let millis = u64::try_from(base.as_millis()).unwrap_or(u64::MAX);
         let drawn = Duration::from_millis(millis / 2 + self.random.below(millis));
         self.of(on).reachable = (drawn, now + DRAWN);
         drawn

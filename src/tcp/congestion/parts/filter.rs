@@ -102,6 +102,7 @@ impl WindowedMin {
     }
 
     /// Takes in a sample of time `at`, not before the one before it; returns the least value.
+    #[inline]
     pub fn update(&mut self, at: u64, value: u64) -> u64 {
         !self.0.update(at, !value)
     }
