@@ -236,7 +236,7 @@ pub enum SendError {
         /// The destination.
         to: IpAddr,
     },
-    /// Larger than a datagram may be, or than the MTU where it must not be fragmented ([`DontFragment`]) or is one of several; or
+    /// Larger than a datagram may be, or than the MTU where it must not be fragmented ([`DontFragment`](crate::stack::DontFragment)) or is one of several; or
     /// several datagrams at once that are more than the whole send buffer.
     #[error("{len} bytes of data are above the {max} that fit")]
     TooBig {
