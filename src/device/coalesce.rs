@@ -104,6 +104,11 @@ impl<R> CoalesceRx<R> {
 
     /// Merges what was read.
     fn merge(&mut self) {
+        if self.batch.len() == 1 {
+            // Nothing to merge it with.
+            self.ready.extend(self.batch.drain());
+            return;
+        }
         let mut runs: Vec<Run> = Vec::with_capacity(self.batch.len());
         // Places in `runs` of those that may grow, oldest first.
         let mut open: VecDeque<usize> = VecDeque::new();
@@ -152,16 +157,22 @@ impl<R> CoalesceRx<R> {
 
 impl<R: Receive> Receive for CoalesceRx<R> {
     fn receive(&mut self, now: Instant, batch: &mut RxBatch) -> Result<usize, DeviceError> {
-        let mut received = 0;
+        let (mut received, mut found_all) = (0, false);
         while batch.room() > 0 {
             if let Some(frame) = self.ready.pop_front() {
                 batch.push(frame);
                 received += 1;
                 continue;
             }
+            if found_all {
+                break;
+            }
             match self.inner.receive(now, &mut self.batch) {
                 Ok(0) => break,
-                Ok(_) => self.merge(),
+                Ok(_) => {
+                    found_all = self.batch.room() > 0;
+                    self.merge();
+                }
                 Err(_) if received > 0 => break,
                 Err(error) => return Err(error),
             }

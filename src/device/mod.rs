@@ -11,6 +11,7 @@ mod impair_control;
 mod layout;
 mod pair;
 mod segment;
+mod singles;
 mod traits;
 mod wire;
 

@@ -240,7 +240,8 @@ pub trait DeviceWatch: fmt::Debug + Send + Sync {
 
 /// The receiving half of a device.
 pub trait Receive {
-    /// Reads frames into `batch` until it is full or nothing waits; returns how many were added.
+    /// Reads frames into `batch` until it is full or, as far as is known, nothing waits; returns how many were added. Only zero says
+    /// that nothing waits: who is told when a device *becomes* readable, by an edge-triggered epoll, asks until then.
     ///
     /// `now` becomes the frames' `at`. Never blocks.
     ///

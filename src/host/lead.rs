@@ -7,6 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::clock;
 use super::error::HostError;
@@ -78,7 +79,7 @@ impl Shared {
         let Ok(mut rx) = rx.map_or_else(|| self.rx.lock(), Ok) else {
             return Over::Failed(HostError::Panicked);
         };
-        let mut active_at = clock::now();
+        let mut active_at = self.busy_since();
         let mut polled_at = active_at;
         // The driver may have taken a last turn meanwhile.
         while !(until.ready)() {
@@ -111,7 +112,7 @@ impl Shared {
                     if let Some(over) = self.sleep_as_leader(&rx, &next, now, wake_at) {
                         return over;
                     }
-                    active_at = clock::now();
+                    active_at = self.busy_since();
                     if matches!(next, Next::Sleep { writable: true, .. }) {
                         next = Next::Again;
                     }
@@ -124,6 +125,14 @@ impl Shared {
             }
         }
         Over::Done
+    }
+
+    /// Now, from which on it is spun; no clock is read where nobody spins.
+    fn busy_since(&self) -> Instant {
+        match self.busy_poll {
+            Duration::ZERO => Instant::ZERO,
+            _ => clock::now(),
+        }
     }
 
     /// Sleeps on the device; what ends the lead, if anything does.
