@@ -12,10 +12,10 @@ use bytes::Buf;
 use nix::errno::Errno;
 use nix::sys::uio::writev;
 
-use super::singles::Singles;
 use super::kernel_watch::KernelWatch;
 use super::netlink::Link;
 use super::segment::{SegmentedTx, with_software};
+use super::singles::Singles;
 use super::{CHUNK, KEPT};
 use super::{
     Capabilities, DeviceDrop, DeviceError, DeviceWatch, Medium, Pollable, Receive, RxBatch, Sent,
