@@ -11,7 +11,9 @@ use crossbeam_channel::Receiver;
 use super::{Host, clock};
 use crate::base::{Cidr, Instant};
 use crate::dhcp::{self, Lease};
-use crate::stack::{AddressInfo, AddressOptions, Change, InterfaceId, RouteInfo, Stack};
+use crate::stack::{
+    AddressInfo, AddressOptions, Change, InterfaceId, RouteError, RouteInfo, Stack,
+};
 
 impl Host {
     /// Adds an address ([`Stack::add_address`]). It may be used when [`wait_ready`](Self::wait_ready) says so.
@@ -95,6 +97,17 @@ impl Host {
     pub fn routes(&self) -> Vec<RouteInfo> {
         let core = self.shared.lock();
         core.stack.routes(core.interface).collect()
+    }
+
+    /// The address that packets to `to` leave from, if nothing else is asked for.
+    ///
+    /// # Errors
+    /// `NetworkUnreachable` when there is no way; `NotConnected` when the host was shut down.
+    pub fn source_to(&self, to: IpAddr) -> io::Result<IpAddr> {
+        let core = self.shared.lock_running()?;
+        let found = core.stack.resolve_route(to);
+        let (_, source) = found.ok_or(RouteError::NoRoute(to))?;
+        Ok(source)
     }
 
     /// What changes about the interface from the host's start on: addresses, gateways, the link. Each change goes to one of

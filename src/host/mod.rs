@@ -11,7 +11,7 @@
 //! | `locked.rs` | a panic under the lock ends the host for all |
 //! | `lead.rs`, `roles.rs` | a thread that would block drives itself; who looks at the device |
 //! | `sockets.rs` | tables from ids to waiters and channels |
-//! | `connect.rs`, `listener.rs`, `tcp.rs`, `tcp_io.rs`, `udp.rs`, `ping.rs` | the handles |
+//! | `connect.rs`, `listener.rs`, `tcp.rs`, `tcp_io.rs`, `udp.rs`, `ping.rs`, `raw.rs` | the handles |
 //! | `names.rs`, `told.rs` | names looked up, and connected to; whom the network says to ask (feature `dns`) |
 //! | `poller.rs`, `waits.rs` | ppoll and eventfd; condition variables |
 //! | `interface.rs` | changes of the interface |
@@ -40,6 +40,7 @@ mod names;
 mod names;
 mod ping;
 mod poller;
+mod raw;
 mod roles;
 mod routers;
 mod settings;
@@ -59,6 +60,7 @@ pub use connect::ConnectOptions;
 pub use error::{HostError, SpawnError};
 pub use listener::{Incoming, TcpListener};
 pub use ping::{PingSocket, Pong};
+pub use raw::RawSocket;
 pub use tcp::TcpStream;
 pub use udp::{Datagram, UdpSocket};
 
@@ -76,7 +78,7 @@ use crate::base::{Cidr, MacAddr};
 use crate::capture::{CaptureWatch, RecordingWatch};
 use crate::device::{Capabilities, Device, DeviceCounters, HostReceive, HostTransmit};
 use crate::stack::{
-    AddressState, Change, Counters, ListenOptions, MemoryInfo, PingOptions, UdpOptions,
+    AddressState, Change, Counters, ListenOptions, MemoryInfo, PingOptions, RawOptions, UdpOptions,
 };
 use crate::tcp::{TcpInfo, TcpOptions};
 use shared::Shared;
@@ -204,6 +206,14 @@ impl Host {
     /// `NotConnected` when the host was shut down.
     pub fn ping_socket_with(&self, options: PingOptions) -> io::Result<PingSocket> {
         PingSocket::open(&self.shared, options)
+    }
+
+    /// Opens a raw IP socket.
+    ///
+    /// # Errors
+    /// [`RawError`](crate::stack::RawError); `NotConnected` when the host was shut down.
+    pub fn raw_socket(&self, options: RawOptions) -> io::Result<RawSocket> {
+        RawSocket::open(&self.shared, options)
     }
 
     /// Sends one echo request with 56 bytes and waits for what comes back.

@@ -17,8 +17,8 @@ use super::udp::{Account, Datagram};
 use super::waits::Waits;
 use crate::base::Instant;
 use crate::stack::{
-    AcceptError, Change, Event, ListenerId, PingId, Readiness, RecvError, SocketId, Stack, TcpId,
-    UdpId,
+    AcceptError, Change, Event, ListenerId, PingId, RawSocketId, Readiness, RecvError, SocketId,
+    Stack, TcpId, UdpId,
 };
 use crate::tcp::MemoryPressure;
 
@@ -29,6 +29,7 @@ pub(crate) struct Sockets {
     listeners: HashMap<ListenerId, (Sender<TcpStream>, Arc<AtomicBool>)>,
     udp: HashMap<UdpId, UdpQueue>,
     pings: HashMap<PingId, Arc<Waits>>,
+    raws: HashMap<RawSocketId, Arc<Waits>>,
     /// Listeners whose channel was not empty when last looked at.
     crowded: Vec<ListenerId>,
     /// Bytes of datagrams that were handed on and that users have not let go of.
@@ -69,6 +70,7 @@ impl Sockets {
             listeners: HashMap::new(),
             udp: HashMap::new(),
             pings: HashMap::new(),
+            raws: HashMap::new(),
             crowded: Vec::new(),
             unread: Arc::default(),
             changes: None,
@@ -84,7 +86,8 @@ impl Sockets {
     /// Wakes everybody who waits on any socket; channels end with their senders.
     pub(crate) fn notify_all(self) {
         let udp = self.udp.values().map(|queue| &queue.waits);
-        for waits in self.streams.values().chain(self.pings.values()).chain(udp) {
+        let others = self.pings.values().chain(self.raws.values());
+        for waits in self.streams.values().chain(others).chain(udp) {
             waits.tell();
             waits.notify();
         }
@@ -184,6 +187,16 @@ impl Sockets {
         self.pings.remove(&id);
     }
 
+    pub(crate) fn add_raw(&mut self, id: RawSocketId) -> Arc<Waits> {
+        let waits = Arc::new(Waits::default());
+        self.raws.insert(id, Arc::clone(&waits));
+        waits
+    }
+
+    pub(crate) fn remove_raw(&mut self, id: RawSocketId) {
+        self.raws.remove(&id);
+    }
+
     /// Passes an event on to whoever waits for it.
     pub(crate) fn on_event(
         &mut self,
@@ -212,6 +225,11 @@ impl Sockets {
             SocketId::Udp(id) => self.receive(stack, id, after),
             SocketId::Ping(id) => {
                 if let Some(waits) = self.pings.get(&id) {
+                    after.notify(waits);
+                }
+            }
+            SocketId::Raw(id) => {
+                if let Some(waits) = self.raws.get(&id) {
                     after.notify(waits);
                 }
             }

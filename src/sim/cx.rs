@@ -14,8 +14,9 @@ use super::office::Office;
 use crate::base::Instant;
 use crate::stack::{
     AcceptError, BindError, ConnectError, ConnectUdpError, Datagram, InterfaceId, ListenError,
-    ListenOptions, ListenerId, PingError, PingId, PingOptions, PingReply, RecvError, SendError,
-    SendInfo, SocketId, Stack, StaleId, TcpId, UdpId, UdpOptions,
+    ListenOptions, ListenerId, PingError, PingId, PingOptions, PingReply, RawError, RawOptions,
+    RawPacket, RawSocketId, RecvError, SendError, SendInfo, SocketId, Stack, StaleId, TcpId, UdpId,
+    UdpOptions,
 };
 use crate::tcp::{ReadError, TcpInfo, TcpOptions, WriteError};
 
@@ -323,6 +324,46 @@ impl<'a> Cx<'a> {
     pub fn ping_close(&mut self, id: PingId) {
         self.stack.ping_close(id);
         self.office.disown(SocketId::Ping(id));
+    }
+
+    // --- raw sockets ------------------------------------------------------------------------------
+
+    /// [`Stack::raw_open`].
+    ///
+    /// # Errors
+    /// [`RawError`].
+    pub fn raw_open(&mut self, options: RawOptions) -> Result<RawSocketId, RawError> {
+        let id = self.stack.raw_open(options)?;
+        self.own(SocketId::Raw(id));
+        Ok(id)
+    }
+
+    /// [`Stack::raw_send`].
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn raw_send(
+        &mut self,
+        id: RawSocketId,
+        to: Option<IpAddr>,
+        data: Bytes,
+        info: &SendInfo,
+    ) -> Result<(), SendError> {
+        self.stack.raw_send(self.now, id, to, data, info)
+    }
+
+    /// [`Stack::raw_recv`].
+    ///
+    /// # Errors
+    /// [`RecvError`].
+    pub fn raw_recv(&mut self, id: RawSocketId) -> Result<RawPacket, RecvError> {
+        self.stack.raw_recv(id)
+    }
+
+    /// [`Stack::raw_close`].
+    pub fn raw_close(&mut self, id: RawSocketId) {
+        self.stack.raw_close(id);
+        self.office.disown(SocketId::Raw(id));
     }
 
     fn own(&mut self, id: SocketId) {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::{
     AddressOptions, FilterMode, InterfaceId, ListenOptions, ListenerId, MulticastOptions, Outcome,
-    PingId, PingOptions, SendInfo, Stack, TcpId, Tell, UdpId, UdpOptions,
+    PingId, PingOptions, RawOptions, RawSocketId, SendInfo, Stack, TcpId, Tell, UdpId, UdpOptions,
 };
 use crate::base::{Cidr, Instant};
 use crate::tcp::TcpOptions;
@@ -102,6 +102,14 @@ pub enum Call {
     PingRecv(PingId),
     /// [`Stack::ping_close`].
     PingClose(PingId),
+    /// [`Stack::raw_open`].
+    RawOpen(RawOptions),
+    /// [`Stack::raw_send`]: to, packet.
+    RawSend(RawSocketId, Option<IpAddr>, Bytes, SendInfo),
+    /// [`Stack::raw_recv`].
+    RawRecv(RawSocketId),
+    /// [`Stack::raw_close`].
+    RawClose(RawSocketId),
     /// [`Stack::charge_outside`].
     ChargeOutside(usize),
     /// [`Stack::add_address`].
@@ -204,6 +212,10 @@ impl Call {
             Self::PingSendWith(..) => "ping_send_with",
             Self::PingRecv(_) => "ping_recv",
             Self::PingClose(_) => "ping_close",
+            Self::RawOpen(_) => "raw_open",
+            Self::RawSend(..) => "raw_send",
+            Self::RawRecv(_) => "raw_recv",
+            Self::RawClose(_) => "raw_close",
             Self::ChargeOutside(_) => "charge_outside",
             Self::AddAddress(..) => "add_address",
             Self::RemoveAddress(..) => "remove_address",
@@ -276,6 +288,7 @@ impl Call {
         }
     }
 
+    /// Makes those of groups and of raw sockets.
     fn make_of_groups(&self, now: Instant, stack: &mut Stack, whole: bool) -> Outcome {
         match self {
             Self::UdpJoin(id, group, on, source) => {
@@ -302,6 +315,12 @@ impl Call {
                 stack.udp_set_multicast(*id, *options).tell(whole)
             }
             Self::UdpSetBroadcast(id, may) => stack.udp_set_broadcast(*id, *may).tell(whole),
+            Self::RawOpen(options) => stack.raw_open(*options).tell(whole),
+            Self::RawSend(id, to, data, info) => {
+                let sent = stack.raw_send(now, *id, *to, data.clone(), info);
+                sent.tell(whole)
+            }
+            Self::RawRecv(id) => stack.raw_recv(*id).tell(whole),
             tcp => tcp.make_tcp(now, stack, whole),
         }
     }
@@ -371,6 +390,7 @@ impl Call {
             Self::TcpAbortAll => stack.tcp_abort_all(now),
             Self::UdpClose(id) => stack.udp_close(*id),
             Self::PingClose(id) => stack.ping_close(*id),
+            Self::RawClose(id) => stack.raw_close(*id),
             Self::ChargeOutside(bytes) => stack.charge_outside(*bytes),
             _ => debug_assert!(false, "{self} is made elsewhere"),
         }
@@ -396,7 +416,9 @@ impl fmt::Display for Call {
             Self::TcpSetOptions(id, _) | Self::TcpClose(id) | Self::TcpAbort(id) => {
                 write!(f, "({id:?})")
             }
-            Self::TcpAbortAll | Self::PingOpen(_) | Self::PollChange => f.write_str("()"),
+            Self::TcpAbortAll | Self::PingOpen(_) | Self::RawOpen(_) | Self::PollChange => {
+                f.write_str("()")
+            }
             Self::UdpConnect(id, to) => write!(f, "({id:?}, {to})"),
             Self::UdpSendTo(id, to, data)
             | Self::UdpSendChunk(id, to, data)
@@ -422,7 +444,18 @@ impl fmt::Display for Call {
                 write!(f, "({id:?}, {to}, {seq}, {} bytes)", payload.len())
             }
             Self::PingRecv(id) | Self::PingClose(id) => write!(f, "({id:?})"),
+            Self::RawSend(id, to, data, _) => write!(f, "({id:?}, {to:?}, {} bytes)", data.len()),
+            Self::RawRecv(id) | Self::RawClose(id) => write!(f, "({id:?})"),
             Self::ChargeOutside(bytes) => write!(f, "({bytes})"),
+            of_interface => of_interface.fmt_of_interface(f),
+        }
+    }
+}
+
+impl Call {
+    /// What stands behind the names of those that change an interface.
+    fn fmt_of_interface(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::AddAddress(on, address, _) => write!(f, "({on:?}, {address})"),
             Self::SetLifetimes(on, address, preferred, valid) => {
                 write!(f, "({on:?}, {address}, {preferred:?}, {valid:?})")
@@ -437,6 +470,7 @@ impl fmt::Display for Call {
             Self::SetMtu(on, mtu) => write!(f, "({on:?}, {mtu})"),
             Self::DhcpRelease(on) => write!(f, "({on:?})"),
             Self::DhcpStart(on, previous) => write!(f, "({on:?}, {previous:?})"),
+            _ => Ok(()),
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::ids::{Id, ListenerId, PingId, RawId, TcpId, UdpId, make_room};
+use super::ids::{Id, ListenerId, PingId, RawId, RawSocketId, TcpId, UdpId, make_room};
 
 bitflags::bitflags! {
     /// What a socket is ready for.
@@ -40,9 +40,11 @@ pub enum SocketId {
     Udp(UdpId),
     /// An ICMP echo socket.
     Ping(PingId),
+    /// A raw IP socket.
+    Raw(RawSocketId),
 }
 
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 
 /// The kind of a socket: a place in the list of slots.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,7 @@ enum Kind {
     Listener,
     Udp,
     Ping,
+    Raw,
 }
 
 /// A slot, whoever has it.
@@ -67,6 +70,7 @@ impl SocketId {
             Self::Listener(id) => (Kind::Listener, id.raw()),
             Self::Udp(id) => (Kind::Udp, id.raw()),
             Self::Ping(id) => (Kind::Ping, id.raw()),
+            Self::Raw(id) => (Kind::Raw, id.raw()),
         }
     }
 
@@ -76,6 +80,7 @@ impl SocketId {
             Kind::Listener => Self::Listener(ListenerId::from_raw(raw)),
             Kind::Udp => Self::Udp(UdpId::from_raw(raw)),
             Kind::Ping => Self::Ping(PingId::from_raw(raw)),
+            Kind::Raw => Self::Raw(RawSocketId::from_raw(raw)),
         }
     }
 }

@@ -153,6 +153,8 @@ socket_ids! {
     UdpId,
     /// A socket that sends ICMP echo requests.
     PingId,
+    /// A raw IP socket.
+    RawSocketId,
 }
 
 /// Makes room for `more` values, an eighth beyond what is there: a table that doubles wastes as much
@@ -362,6 +364,7 @@ mod tests {
             assert_eq!(ListenerId::from_bits(bits).raw(), id.raw());
             assert_eq!(UdpId::from_bits(bits).raw(), id.raw());
             assert_eq!(PingId::from_bits(bits).raw(), id.raw());
+            assert_eq!(RawSocketId::from_bits(bits).raw(), id.raw());
         }
     }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::{
     Call, Change, Config, Datagram, Event, InterfaceConfig, InterfaceId, ListenerId, Payload,
-    PingId, PingReply, Progress, Stack, TcpId, UdpId,
+    PingId, PingReply, Progress, RawPacket, RawSocketId, Stack, TcpId, UdpId,
 };
 use crate::base::{Digest, Instant};
 use crate::device::{DeviceDrop, DeviceError, Sent, Transmit};
@@ -386,6 +386,26 @@ impl Tell for PingReply {
     }
 }
 
+impl Tell for RawPacket {
+    fn tell(&self, whole: bool) -> Outcome {
+        let Self {
+            src,
+            dst,
+            on,
+            protocol,
+            ttl,
+            tos,
+            unicast,
+            at,
+            payload,
+            segment_size,
+        } = self;
+        let ends = format_args!("{src} {dst} {on:?} {protocol} {unicast}").to_string();
+        let rest = format_args!("{ends} {ttl} {tos} {at:?} {segment_size:?}").to_string();
+        content(core::slice::from_ref(payload), &rest, whole)
+    }
+}
+
 impl Tell for Option<(InterfaceId, Change)> {
     fn tell(&self, _: bool) -> Outcome {
         match self {
@@ -421,7 +441,7 @@ macro_rules! tell_ids {
     )+};
 }
 
-tell_ids!(TcpId, ListenerId, UdpId, PingId, InterfaceId);
+tell_ids!(TcpId, ListenerId, UdpId, PingId, RawSocketId, InterfaceId);
 
 #[cfg(test)]
 #[path = "journal_tests.rs"]

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::base::{Cidr, Seed};
+use crate::base::{Cidr, Protocol, Seed};
 use crate::device::{Capabilities, Medium};
 use crate::link::{RxChecksum, RxMeta};
 use crate::stack::ids::{Id, RawId};
 use crate::stack::{
     AddressOptions, Difference, FilterMode, ListenOptions, Mismatch, MulticastOptions, PingOptions,
-    PingOutcome, SendInfo, Twin, UdpOptions,
+    PingOutcome, RawOptions, SendInfo, Twin, UdpOptions,
 };
 use crate::tcp::TcpOptions;
 
@@ -62,12 +62,13 @@ const OF_THE_WORLD: [&str; 5] = [
 
 /// One call of each kind.
 fn samples() -> Vec<Call> {
-    let raw = RawId {
+    let first = RawId {
         index: 0,
         generation: 0,
     };
-    let (tcp, listener) = (TcpId::from_raw(raw), ListenerId::from_raw(raw));
-    let (udp, ping) = (UdpId::from_raw(raw), PingId::from_raw(raw));
+    let (tcp, listener) = (TcpId::from_raw(first), ListenerId::from_raw(first));
+    let (udp, ping) = (UdpId::from_raw(first), PingId::from_raw(first));
+    let raw = RawSocketId::from_raw(first);
     let to: SocketAddr = "10.0.0.2:7".parse().unwrap();
     let own: SocketAddr = "10.0.0.1:7".parse().unwrap();
     let data = || Payload::Whole(Bytes::from_static(b"data"));
@@ -93,6 +94,15 @@ fn samples() -> Vec<Call> {
         Call::PingSendWith(ping, to.ip(), 2, Bytes::new(), SendInfo::new().tos(4)),
         Call::PingRecv(ping),
         Call::PingClose(ping),
+        Call::RawOpen(RawOptions::v4(Protocol::TCP)),
+        Call::RawSend(
+            raw,
+            Some(to.ip()),
+            Bytes::from_static(b"raw"),
+            SendInfo::new(),
+        ),
+        Call::RawRecv(raw),
+        Call::RawClose(raw),
         Call::TcpListen(own, ListenOptions::default()),
         Call::TcpListenerRoom(listener, 3),
         Call::TcpAccept(listener),

@@ -35,6 +35,7 @@ mod path;
 mod ping;
 mod port;
 mod prefix_tree;
+mod raw;
 mod reconfigure;
 mod router;
 mod screen;
@@ -60,7 +61,7 @@ pub use dhcp::{DhcpError, DhcpOptions};
 pub use event::{Event, Readiness, SocketId};
 pub(crate) use footprint::ROUTE;
 pub use groups::FilterMode;
-pub use ids::{InterfaceId, ListenerId, PingId, StaleId, TcpId, UdpId};
+pub use ids::{InterfaceId, ListenerId, PingId, RawSocketId, StaleId, TcpId, UdpId};
 pub use interface::{ConfigError, InterfaceConfig};
 pub use ip::{ForwardOptions, ReversePath};
 pub use journal::{Answer, Entry, Input, Journal, Offered, Outcome};
@@ -68,6 +69,7 @@ pub use memory::MemoryInfo;
 pub use path::{Preference, RouteChangeError, RouteError, RouteInfo};
 pub use ping::{PingError, PingOptions, PingOutcome, PingReply};
 pub use port::{Next, Port, PortError, PortRx, PortTx, User, turn_all};
+pub use raw::{IcmpFilter, RawError, RawOptions, RawPacket};
 pub use reconfigure::{AddressOptions, Change, LinkError};
 pub use router::RouterInfo;
 pub use slices::Slices;
@@ -93,6 +95,7 @@ use memory::Memory;
 use net::Net;
 use packet::{Notice, Owner, Waiter};
 use ping::Pings;
+use raw::Raws;
 use reconfigure::Changes;
 use udp::UdpSockets;
 use wheel::TimerKey;
@@ -108,6 +111,7 @@ pub struct Stack {
     udp: UdpSockets,
     pub(crate) memory: Memory,
     ping: Pings,
+    raw: Raws,
     changes: Changes,
     /// What it is telling itself; reused.
     within: Vec<RxFrame>,
@@ -127,6 +131,7 @@ impl Stack {
             udp: UdpSockets::default(),
             memory: Memory::new(config.socket_memory),
             ping: Pings::new(&config.seed),
+            raw: Raws::new(),
             changes: Changes::default(),
             within: Vec::new(),
             config,
@@ -322,6 +327,9 @@ impl Stack {
                 }
                 Notice::Unreachable(Owner::Ping(id, seq), to) => {
                     self.ping_unreachable(now, id, seq, to);
+                }
+                Notice::Unreachable(Owner::Raw(id) | Owner::Whole(id), to) => {
+                    self.raw_unreachable(id, to);
                 }
                 Notice::Unreachable(Owner::Stack | Owner::Parting | Owner::Transit(_), _) => {}
                 Notice::Address(news) => self.on_address_news(now, news),

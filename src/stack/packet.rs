@@ -9,7 +9,7 @@ use core::num::NonZeroU16;
 use bytes::Bytes;
 
 use super::address::AddressNews;
-use super::ids::{InterfaceId, PingId, RawId, TcpId, UdpId};
+use super::ids::{InterfaceId, PingId, RawId, RawSocketId, TcpId, UdpId};
 use super::reconfigure::Change;
 use crate::base::{Instant, MacAddr, Protocol};
 use crate::link::RxChecksum;
@@ -79,6 +79,10 @@ pub(crate) enum Owner {
     Udp(UdpId),
     /// A ping socket and the sequence number of its request.
     Ping(PingId, u16),
+    /// A raw socket: its payload is all behind the IP header.
+    Raw(RawSocketId),
+    /// A raw socket that wrote the IP header: its payload begins with that, and is the whole packet.
+    Whole(RawSocketId),
     /// Its sender, by way of the interface that it came in on: it is passed on, and waits for its neighbour, whole
     /// in its payload.
     Transit(InterfaceId),

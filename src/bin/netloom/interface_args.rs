@@ -46,7 +46,7 @@ struct DeviceArgs {
     tun: Option<String>,
 }
 
-/// The interface options that `serve`, `get`, `send` and `ping` share.
+/// The interface options that `serve`, `get`, `send`, `ping` and `trace` share.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct InterfaceArgs {
     #[command(flatten)]

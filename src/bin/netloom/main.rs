@@ -24,6 +24,7 @@ mod services;
 mod signals;
 mod sim;
 mod slots;
+mod trace;
 mod values;
 mod web;
 mod whom;
@@ -90,6 +91,11 @@ enum Command {
     /// Prints what was measured beside what was expected, and a hash that is the same wherever the
     /// same version runs with the same seed. Exits with 1 when anything is not as expected.
     Sim(sim::Args),
+    /// Print the routers on the way to a host, as traceroute does, and how long each took.
+    ///
+    /// All probes are of one flow, so that routers which spread flows over several ways show one of them. Marks: !N no way to
+    /// the network, !H to the host, !P no such protocol, !X prohibited, !F too large, !<N> code N. Exits with 1 when the host is not reached.
+    Trace(trace::Args),
 }
 
 fn main() -> ExitCode {
@@ -103,6 +109,7 @@ fn main() -> ExitCode {
         Command::Send(args) => send::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Trace(args) => trace::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

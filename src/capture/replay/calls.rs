@@ -85,6 +85,10 @@ calls! {
     63 => UdpUnblock(a, b, c, d);
     64 => UdpSetFilter(a, b, c, d, e);
     65 => UdpSetMulticast(a, b);
+    70 => RawOpen(a);
+    71 => RawSend(a, b, c, d);
+    72 => RawRecv(a);
+    73 => RawClose(a);
     40 => DhcpRelease(a);
     41 => DhcpStart(a, b);
 }

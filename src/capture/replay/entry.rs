@@ -15,7 +15,7 @@ use crate::device::DeviceDrop;
 use crate::link::{PartialChecksum, RxChecksum, RxMeta, SegmentKind, Segmentation, TxMeta};
 use crate::stack::{
     Answer, Config, Entry, Event, Input, InterfaceId, ListenerId, MOST_AT_ONCE, Outcome, Payload,
-    PingId, Readiness, SocketId, TcpId, UdpId,
+    PingId, RawSocketId, Readiness, SocketId, TcpId, UdpId,
 };
 
 /// What a recording begins with.
@@ -384,7 +384,7 @@ macro_rules! ids {
     )+};
 }
 
-ids!(TcpId, ListenerId, UdpId, PingId);
+ids!(TcpId, ListenerId, UdpId, PingId, RawSocketId);
 
 impl Code for InterfaceId {
     fn put(&self, out: &mut Vec<u8>) {
@@ -404,6 +404,7 @@ impl Code for SocketId {
             Self::Listener(id) => (1_u8, *id).put(out),
             Self::Udp(id) => (2_u8, *id).put(out),
             Self::Ping(id) => (3_u8, *id).put(out),
+            Self::Raw(id) => (4_u8, *id).put(out),
         }
     }
 
@@ -413,6 +414,7 @@ impl Code for SocketId {
             1 => Self::Listener(Code::take(from)?),
             2 => Self::Udp(Code::take(from)?),
             3 => Self::Ping(Code::take(from)?),
+            4 => Self::Raw(Code::take(from)?),
             other => return unknown("kind of socket", other),
         })
     }

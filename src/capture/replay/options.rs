@@ -8,8 +8,9 @@ use crate::device::{Capabilities, Medium};
 use crate::dhcp::{ClientId, Config as ClientConfig};
 use crate::link::SegmentKinds;
 use crate::stack::{
-    AddressOptions, Config, DhcpOptions, DontFragment, FilterMode, ForwardOptions, InterfaceConfig,
-    ListenOptions, MulticastOptions, PingOptions, ReversePath, SendInfo, UdpOptions,
+    AddressOptions, Config, DhcpOptions, DontFragment, FilterMode, ForwardOptions, IcmpFilter,
+    InterfaceConfig, ListenOptions, MulticastOptions, PingOptions, RawOptions, ReversePath,
+    SendInfo, UdpOptions,
 };
 use crate::tcp::{Ecn, Keepalive, MtuProbing, TcpOptions};
 
@@ -114,6 +115,11 @@ fields! {
     }
     MulticastOptions { ttl, loops, interface }
     PingOptions { ttl, queue }
+    RawOptions {
+        v6, protocol, header_included, local, peer, interface, any_source, broadcast, ttl, tos,
+        recv_buffer, checksum, icmp,
+    }
+    IcmpFilter { low, second, third, high }
     SendInfo { source, interface, ttl, tos }
     AddressOptions { probe, preferred, valid, off_link }
 }

@@ -84,12 +84,17 @@ impl Stack {
         if !self.net.takes(error.quoted_src, None) {
             return Err(DropReason::IcmpUnmatched);
         }
-        match protocol {
-            Protocol::TCP => self.tcp_icmp_error(now, &error)?,
-            Protocol::UDP => self.udp_icmp_error(&error)?,
-            Protocol::ICMPV6 if quotes_reply(&error) => self.net.reply_refused(&error)?,
-            Protocol::ICMP | Protocol::ICMPV6 => self.ping_icmp_error(now, &error)?,
-            _ => return Err(DropReason::IcmpUnmatched),
+        let told = match protocol {
+            Protocol::TCP => self.tcp_icmp_error(now, &error),
+            Protocol::UDP => self.udp_icmp_error(&error),
+            Protocol::ICMPV6 if quotes_reply(&error) => self.net.reply_refused(&error),
+            Protocol::ICMP | Protocol::ICMPV6 => self.ping_icmp_error(now, &error),
+            _ => Err(DropReason::IcmpUnmatched),
+        };
+        if let Err(reason) = told
+            && !self.raw_icmp_error(&error, protocol)
+        {
+            return Err(reason);
         }
         self.net.counters.icmp_errors_received += 1;
         Ok(())

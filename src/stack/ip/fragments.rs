@@ -213,6 +213,8 @@ impl Stack {
         };
         let packet = &mut arrival.inbound(&judged, head.cause, segment);
         let v4 = packet.src.is_ipv4();
+        let heard = self.raw.hears(!v4, head.protocol)
+            && self.deliver_raw(packet, head.protocol, &join(&pieces));
         match head.protocol {
             Protocol::TCP => self.dispatch_tcp(now, packet),
             Protocol::UDP => self.handle_udp_in_pieces(packet, pieces),
@@ -220,6 +222,7 @@ impl Stack {
             // Nobody sends more than fits.
             Protocol::IGMP if v4 => Err(DropReason::IgmpIgnored),
             Protocol::ICMPV6 if !v4 => self.handle_icmpv6(now, packet, true),
+            _ if heard => Ok(()),
             // RFC 8200 §4.7: nothing follows, and nothing is wrong with that.
             Protocol::NO_NEXT_HEADER if !v4 => Err(DropReason::IpProtocol),
             _ => {

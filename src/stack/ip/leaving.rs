@@ -290,7 +290,10 @@ fn summed(packet: &Outbound<'_>, payload: &Bytes) -> HeaderBytes {
         };
         let field = udp::checksum_field(pseudo.bytes(header).bytes(payload));
         let at = udp::CHECKSUM_OFFSET;
-        header[at..at + 2].copy_from_slice(&field.to_be_bytes());
+        // A raw socket's payload brings its own.
+        if let Some(room) = header.get_mut(at..at + 2) {
+            room.copy_from_slice(&field.to_be_bytes());
+        }
     }
     HeaderBytes::new(header)
 }

@@ -14,6 +14,7 @@
 //! | `quote` | the packet in an ICMP error, by the same headers |
 //! | `leaving` | a datagram that leaves in fragments |
 //! | `output` | the frame around a packet that is sent |
+//! | `whole` | packets that bring their own IP header |
 //! | `forward` | packets that are for others, passed on |
 
 mod forward;
@@ -27,6 +28,7 @@ mod quote;
 mod reassembly;
 mod v4;
 mod v6;
+mod whole;
 
 pub use forward::{ForwardOptions, ReversePath};
 pub(super) use forward::{Forwarding, TransitQueue};

@@ -167,7 +167,7 @@ impl Net {
     ) -> Result<Result<Delivery, OwnedPacket>, DeviceError> {
         let need = match packet.owner {
             Owner::Stack | Owner::Parting | Owner::Transit(_) => Need::Answer,
-            Owner::Udp(_) | Owner::Ping(..) => Need::Datagram,
+            Owner::Udp(_) | Owner::Ping(..) | Owner::Raw(_) | Owner::Whole(_) => Need::Datagram,
         };
         let (flow, known) = (&packet.flow, packet.link_dst);
         let to = match packet.owner {
@@ -199,6 +199,12 @@ impl Net {
                 return Ok(Ok(Delivery::Dropped));
             }
         };
+        if let Owner::Whole(_) = packet.owner {
+            return match self.transmit_whole(now, (on, mac), &packet, out)? {
+                Delivery::Full => Ok(Err(packet)),
+                sent => Ok(Ok(sent)),
+            };
+        }
         let outbound = Outbound {
             flow: &packet.flow,
             protocol: packet.protocol,
@@ -457,6 +463,10 @@ fn finish_checksum(
         };
         (field, TxMeta::PLAIN)
     };
-    header[offset..offset + 2].copy_from_slice(&field.to_be_bytes());
+    // What a raw socket sends of TCP or UDP has no header of ours: its checksum is its user's.
+    let Some(room) = header.get_mut(offset..offset + 2) else {
+        return TxMeta::PLAIN;
+    };
+    room.copy_from_slice(&field.to_be_bytes());
     meta
 }

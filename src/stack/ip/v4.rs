@@ -15,6 +15,7 @@ use crate::stack::dhcp::is_for_client;
 use crate::stack::icmp::Complaint;
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::Interface;
+use crate::stack::packet::Inbound;
 
 impl Stack {
     pub(super) fn handle_ipv4(
@@ -72,15 +73,29 @@ impl Stack {
                 .complain(&packet, Complaint::Parameter { code: 0, pointer });
             return Err(DropReason::Ipv4Malformed);
         }
+        self.dispatch_v4(now, &mut packet, (protocol, to_client))
+    }
+
+    fn dispatch_v4(
+        &mut self,
+        now: Instant,
+        packet: &mut Inbound,
+        (protocol, to_client): (Protocol, bool),
+    ) -> Result<(), DropReason> {
+        let heard = self.raw.hears(false, protocol) && !to_client && {
+            let payload = packet.segment.clone();
+            self.deliver_raw(packet, protocol, &payload)
+        };
         match protocol {
-            Protocol::TCP => self.dispatch_tcp(now, &mut packet),
-            Protocol::UDP if to_client => self.handle_dhcp(now, &packet),
-            Protocol::UDP => self.handle_udp(&packet),
-            Protocol::ICMP => self.handle_icmpv4(now, &packet),
-            Protocol::IGMP => self.handle_igmp(now, &packet),
+            Protocol::TCP => self.dispatch_tcp(now, packet),
+            Protocol::UDP if to_client => self.handle_dhcp(now, packet),
+            Protocol::UDP => self.handle_udp(packet),
+            Protocol::ICMP => self.handle_icmpv4(now, packet),
+            Protocol::IGMP => self.handle_igmp(now, packet),
+            _ if heard => Ok(()),
             _ => {
                 self.net
-                    .complain(&packet, Complaint::Protocol { pointer: 9 });
+                    .complain(packet, Complaint::Protocol { pointer: 9 });
                 Err(DropReason::IpProtocol)
             }
         }

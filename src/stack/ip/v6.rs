@@ -74,17 +74,7 @@ impl Stack {
                 pointer,
                 fragmented,
                 ..
-            } => match protocol {
-                Protocol::TCP => self.dispatch_tcp(now, packet),
-                Protocol::UDP => self.handle_udp(packet),
-                Protocol::ICMPV6 => self.handle_icmpv6(now, packet, fragmented),
-                // RFC 8200 §4.7: nothing follows, and nothing is wrong with that.
-                Protocol::NO_NEXT_HEADER => Err(DropReason::IpProtocol),
-                _ => {
-                    self.net.complain(packet, Complaint::Protocol { pointer });
-                    Err(DropReason::IpProtocol)
-                }
-            },
+            } => self.dispatch_upper_v6(now, packet, (protocol, pointer), fragmented),
             Outcome::ParameterProblem { code, pointer } => {
                 self.net
                     .complain(packet, Complaint::Parameter { code, pointer });
@@ -92,6 +82,33 @@ impl Stack {
             }
             Outcome::Discard(Discard::Option { .. }) => Err(DropReason::Ipv6Option),
             Outcome::Discard(_) | Outcome::Fragment(_) => Err(DropReason::Ipv6Malformed),
+        }
+    }
+}
+
+impl Stack {
+    fn dispatch_upper_v6(
+        &mut self,
+        now: Instant,
+        packet: &mut Inbound,
+        (protocol, pointer): (Protocol, u32),
+        fragmented: bool,
+    ) -> Result<(), DropReason> {
+        let heard = self.raw.hears(true, protocol) && {
+            let payload = packet.segment.clone();
+            self.deliver_raw(packet, protocol, &payload)
+        };
+        match protocol {
+            Protocol::TCP => self.dispatch_tcp(now, packet),
+            Protocol::UDP => self.handle_udp(packet),
+            Protocol::ICMPV6 => self.handle_icmpv6(now, packet, fragmented),
+            _ if heard => Ok(()),
+            // RFC 8200 §4.7: nothing follows, and nothing is wrong with that.
+            Protocol::NO_NEXT_HEADER => Err(DropReason::IpProtocol),
+            _ => {
+                self.net.complain(packet, Complaint::Protocol { pointer });
+                Err(DropReason::IpProtocol)
+            }
         }
     }
 }

@@ -29,6 +29,7 @@ pub(in crate::stack) enum Table {
     Farewells,
     Listeners,
     Udp,
+    Raw,
 }
 
 impl Table {
@@ -40,7 +41,8 @@ impl Table {
             Self::FinWait => Self::Farewells,
             Self::Farewells => Self::Listeners,
             Self::Listeners => Self::Udp,
-            Self::Udp => return None,
+            Self::Udp => Self::Raw,
+            Self::Raw => return None,
         })
     }
 }
@@ -106,6 +108,7 @@ impl Stack {
             };
             let there = match table {
                 Table::Udp => self.udp_sweep(index),
+                Table::Raw => self.raw_sweep(index),
                 tcp => self.tcp_sweep(now, tcp, index),
             };
             if there {

@@ -17,6 +17,7 @@ mod narrow;
 mod neighbours;
 mod nonces;
 mod ping;
+mod raw;
 mod reconfigure;
 mod redirects;
 mod routers;

@@ -245,6 +245,12 @@ pub enum SendError {
         /// Bytes of data that fit.
         max: usize,
     },
+    /// What a raw socket was given is no packet that can be sent.
+    #[error("not a packet: {why}")]
+    Malformed {
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The address that the socket is bound to, or is connected from, was taken away.
     #[error("the socket's address is not one of this host's any more")]
     AddressGone,
@@ -263,9 +269,10 @@ impl From<SendError> for io::Error {
             SendError::NoPeer => io::ErrorKind::NotConnected,
             SendError::AddressGone => io::ErrorKind::AddrNotAvailable,
             SendError::Broadcast(_) => io::ErrorKind::PermissionDenied,
-            SendError::To(_) | SendError::Interface { .. } | SendError::TooBig { .. } => {
-                io::ErrorKind::InvalidInput
-            }
+            SendError::To(_)
+            | SendError::Interface { .. }
+            | SendError::Malformed { .. }
+            | SendError::TooBig { .. } => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
     }

@@ -1,0 +1,116 @@
+//! Blocking raw IP sockets: [`RawSocket`].
+//!
+//! raw(7) of Linux. *Owns* the handle. *Does not* queue: the stack does.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::clock;
+use super::shared::{Shared, Waited, Wish};
+use super::waits::Waits;
+use crate::stack::{RawOptions, RawPacket, RawSocketId, RecvError, SendInfo};
+
+/// A socket that hears all that comes to the host of one protocol, and sends what it is given.
+///
+/// Closed when it is dropped.
+pub struct RawSocket {
+    shared: Arc<Shared>,
+    id: RawSocketId,
+    waits: Arc<Waits>,
+}
+
+impl RawSocket {
+    pub(crate) fn open(shared: &Arc<Shared>, options: RawOptions) -> io::Result<Self> {
+        let mut core = shared.lock();
+        core.check_open()?;
+        let id = core.stack.raw_open(options)?;
+        let waits = core.sockets.add_raw(id);
+        drop(core);
+        Ok(Self {
+            shared: Arc::clone(shared),
+            id,
+            waits,
+        })
+    }
+
+    /// Sends a packet with this payload, or with this header and payload ([`RawOptions::header_included`]).
+    ///
+    /// # Errors
+    /// When there is no route, or the packet cannot be sent; `WouldBlock` when as much waits for the device as may; `NotConnected`
+    /// when the host was shut down. An ICMP error about an earlier packet to the socket's [peer](RawOptions::peer), told once.
+    pub fn send_to(&self, to: IpAddr, data: impl Into<Bytes>) -> io::Result<()> {
+        self.send_with(Some(to), data, &SendInfo::new())
+    }
+
+    /// The same, that leaves as `info` says; `None`: to the socket's peer, or to whom its header names.
+    ///
+    /// # Errors
+    /// Those of [`send_to`](Self::send_to); `AddrNotAvailable` when the source is no address of the interface that leads there.
+    pub fn send_with(
+        &self,
+        to: Option<IpAddr>,
+        data: impl Into<Bytes>,
+        info: &SendInfo,
+    ) -> io::Result<()> {
+        let mut core = self.shared.lock_running()?;
+        let now = clock::now();
+        let sent = core.stack.raw_send(now, self.id, to, data.into(), info);
+        self.shared.finish(core, now);
+        Ok(sent?)
+    }
+
+    /// Waits at most `timeout` for the next packet.
+    ///
+    /// # Errors
+    /// `TimedOut`; an ICMP error about what was sent to the socket's [peer](RawOptions::peer); `AddrNotAvailable` when its address was taken
+    /// away; `NotConnected` when the host was shut down.
+    pub fn recv(&self, timeout: Duration) -> io::Result<RawPacket> {
+        let wish = Wish {
+            deadline: Some(clock::now() + timeout),
+            sends: false,
+        };
+        let mut core = self.shared.lock_running()?;
+        loop {
+            match core.stack.raw_recv(self.id) {
+                Ok(packet) => return Ok(packet),
+                Err(RecvError::WouldBlock) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let waited;
+            (core, waited) = self.shared.wait(core, &self.waits.readable, wish);
+            core.check()?;
+            if waited == Waited::TimedOut {
+                let text = "no packet came";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+        }
+    }
+
+    /// How many packets were lost because nobody took those before them.
+    pub fn dropped(&self) -> u64 {
+        let core = self.shared.lock();
+        core.stack.raw_dropped(self.id).unwrap_or(0)
+    }
+}
+
+impl Drop for RawSocket {
+    fn drop(&mut self) {
+        let mut core = self.shared.lock();
+        core.sockets.remove_raw(self.id);
+        if core.check().is_ok() {
+            core.stack.raw_close(self.id);
+            self.shared.finish(core, clock::now());
+        }
+    }
+}
+
+impl fmt::Debug for RawSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawSocket").finish_non_exhaustive()
+    }
+}
