@@ -11,7 +11,7 @@
 //! | `format.rs` | numbers of the formats, [`LinkType`], [`Direction`] |
 //! | `writer.rs` | [`Writer`]: pcapng into any `Write`, no thread, no clock |
 //! | `settings.rs` | [`CaptureSettings`], [`CaptureStats`], [`CaptureError`] |
-//! | `recorder.rs` | [`Recorder`]: the bounded queue and the thread that drains it |
+//! | `recorder.rs`, `drain.rs` | [`Recorder`]: the bounded queue, and the thread that drains it |
 //! | `device.rs` | [`Capture`]: the wrapper device |
 //! | `wait.rs` | the descriptor of the device inside, for a host |
 //! | `read/` | [`Reader`]: frames out of a file, total on any bytes |
@@ -24,6 +24,7 @@
 //! exactly one cause.
 
 mod device;
+mod drain;
 mod foreign;
 mod format;
 mod read;

@@ -1,6 +1,6 @@
-//! The recording side: a bounded queue that never blocks the traffic, and the thread that drains it.
+//! The recording side: a bounded queue that never blocks the traffic.
 //!
-//! *Owns* the queue, the writer thread and the counters. *Does not* know the file format.
+//! *Owns* the queue, the start of the writer thread and the counters. *Does not* know the file format, nor drain the queue: `drain.rs` does.
 //! Invariants: recording waits for no disk; frames are written in the order in which they were
 //! recorded, and their times do not run back; what does
 //! not fit is counted; the file is complete when the last [`Recorder`] has been dropped.
@@ -12,23 +12,25 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Sender, bounded};
 
+use super::drain::Drain;
 use super::format::{Direction, LinkType};
 use super::settings::{CaptureError, CaptureSettings, CaptureStats};
-use super::writer::{InterfaceNumber, Outside, Packet, Writer, Written};
+use super::writer::Writer;
 use crate::base::Instant;
 use crate::device::{DeviceDrop, Medium, Sent};
 use crate::link::{RxFrame, TxFrame};
 
-/// Gives frames to a capture's writer thread. Clones share it; the last one to be dropped waits
-/// until the file is complete.
+/// Gives frames of one interface to a capture's writer thread. Clones share it, and so do those of
+/// [other interfaces](Self::interface); the last one to be dropped waits until the file is complete.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     shared: Arc<Shared>,
+    /// Whose frames it records, among the capture's.
+    interface: usize,
 }
 
 /// Looks at a capture's counters, without keeping the file open.
@@ -62,12 +64,12 @@ impl Recorder {
             .interface(LinkType::from(medium), &settings.name)
             .map_err(CaptureError::Header)?;
         let counters = Arc::new(Counters::default());
-        let (queue, frames) = bounded(settings.queue_frames);
+        let (queue, items) = bounded(settings.queue_frames);
         let (wake, woken) = bounded(1);
         let mut drain = Drain {
             writer,
-            interface,
-            frames,
+            interfaces: vec![interface],
+            items,
             last: Instant::ZERO,
             woken,
             counters: Arc::clone(&counters),
@@ -87,10 +89,13 @@ impl Recorder {
                 thread: Some(thread),
                 counters,
                 order: Mutex::new(()),
+                name: settings.name.clone(),
+                interfaces: Mutex::new(1),
                 snap_len: usize::try_from(settings.snap_len).unwrap_or(usize::MAX),
                 wake_at: settings.queue_frames / 4,
                 queue_bytes: settings.queue_bytes,
             }),
+            interface: 0,
         })
     }
 
@@ -120,6 +125,27 @@ impl Recorder {
         })
     }
 
+    /// One more interface of the same capture: its name is that of the first with a number behind it, from 2. Waits while the queue
+    /// is full; a file that has reached its size limit has none of it.
+    #[must_use]
+    pub fn interface(&self, medium: Medium) -> Self {
+        let shared = &self.shared;
+        let interfaces = shared.interfaces.lock();
+        let mut interfaces = interfaces.unwrap_or_else(PoisonError::into_inner);
+        let interface = *interfaces;
+        *interfaces += 1;
+        let name = format!("{}-{interfaces}", shared.name);
+        if let Some((queue, _)) = &shared.queue {
+            // It is read until the last recorder is gone.
+            let _ = queue.send(Item::Interface(medium, name));
+        }
+        drop(interfaces);
+        Self {
+            shared: Arc::clone(shared),
+            interface,
+        }
+    }
+
     /// Held from before a frame is sent until it was recorded, and while received ones are recorded.
     pub(super) fn in_order(&self) -> MutexGuard<'_, ()> {
         let order = self.shared.order.lock();
@@ -140,6 +166,7 @@ impl Recorder {
             frame.data.slice(..kept)
         };
         shared.push(Queued {
+            interface: self.interface,
             at: frame.meta.at,
             direction: Direction::Inbound,
             head,
@@ -167,6 +194,7 @@ impl Recorder {
         let kept = original_len.min(shared.snap_len);
         let (head, rest) = referenced(frame, kept);
         shared.push(Queued {
+            interface: self.interface,
             at,
             direction: Direction::Outbound,
             head,
@@ -229,10 +257,14 @@ impl CaptureWatch {
 #[derive(Debug)]
 struct Shared {
     /// The frames, and a nudge for the writer before they fill the queue.
-    queue: Option<(Sender<Queued>, Sender<()>)>,
+    queue: Option<(Sender<Item>, Sender<()>)>,
     thread: Option<JoinHandle<()>>,
     counters: Arc<Counters>,
     order: Mutex<()>,
+    /// The first interface's.
+    name: String,
+    /// How many there are, in the order of the queue.
+    interfaces: Mutex<usize>,
     snap_len: usize,
     wake_at: usize,
     queue_bytes: usize,
@@ -264,7 +296,7 @@ impl Shared {
             && self
                 .queue
                 .as_ref()
-                .is_some_and(|(queue, _)| queue.try_send(frame).is_ok());
+                .is_some_and(|(queue, _)| queue.try_send(Item::Frame(frame)).is_ok());
         if taken {
             counters.cut.fetch_add(u64::from(cut), Relaxed);
         } else {
@@ -289,162 +321,52 @@ impl Drop for Shared {
     }
 }
 
+/// What waits for the writer.
+#[derive(Debug)]
+pub(super) enum Item {
+    Frame(Queued),
+    /// Frames behind it may name it.
+    Interface(Medium, String),
+}
+
 /// A frame that waits for the writer.
 #[derive(Debug)]
-struct Queued {
-    at: Instant,
-    direction: Direction,
-    head: Bytes,
-    rest: Vec<Bytes>,
-    kept: usize,
-    original_len: usize,
-    lost_before: u64,
-    fate: Option<DeviceDrop>,
+pub(super) struct Queued {
+    pub(super) interface: usize,
+    pub(super) at: Instant,
+    pub(super) direction: Direction,
+    pub(super) head: Bytes,
+    pub(super) rest: Vec<Bytes>,
+    pub(super) kept: usize,
+    pub(super) original_len: usize,
+    pub(super) lost_before: u64,
+    pub(super) fate: Option<DeviceDrop>,
 }
 
 /// Counters and end states, written by both sides.
 #[derive(Debug, Default)]
-struct Counters {
-    seen: AtomicU64,
-    written: AtomicU64,
-    cut: AtomicU64,
-    lost_queue: AtomicU64,
-    lost_limit: AtomicU64,
-    lost_error: AtomicU64,
+pub(super) struct Counters {
+    pub(super) seen: AtomicU64,
+    pub(super) written: AtomicU64,
+    pub(super) cut: AtomicU64,
+    pub(super) lost_queue: AtomicU64,
+    pub(super) lost_limit: AtomicU64,
+    pub(super) lost_error: AtomicU64,
     /// Losses by the queue that no packet block has reported yet.
-    unreported: AtomicU64,
-    queued_bytes: AtomicUsize,
-    full: AtomicBool,
-    failed: AtomicBool,
-    failure: OnceLock<io::Error>,
+    pub(super) unreported: AtomicU64,
+    pub(super) queued_bytes: AtomicUsize,
+    pub(super) full: AtomicBool,
+    pub(super) failed: AtomicBool,
+    pub(super) failure: OnceLock<io::Error>,
     /// Is the file complete, or will nothing come to it any more?
-    ended: Mutex<bool>,
-    changed: Condvar,
+    pub(super) ended: Mutex<bool>,
+    pub(super) changed: Condvar,
 }
 
 impl Counters {
-    fn tell_end(&self) {
+    pub(super) fn tell_end(&self) {
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
-    }
-}
-
-/// The writer thread's side.
-struct Drain<W> {
-    writer: Writer<W>,
-    interface: InterfaceNumber,
-    frames: Receiver<Queued>,
-    /// The time of the last frame.
-    last: Instant,
-    woken: Receiver<()>,
-    counters: Arc<Counters>,
-}
-
-impl<W: Write> Drain<W> {
-    /// Writes until all recorders are gone, and what is to be said then, or until the sink fails.
-    fn run(&mut self) -> io::Result<()> {
-        self.write_all()?;
-        self.writer.conclude(Outside {
-            lost: self.counters.unreported.load(Relaxed),
-            over_limit: self.counters.lost_limit.load(Relaxed),
-        })
-    }
-
-    /// Writes until all recorders are gone or the sink fails.
-    ///
-    /// While traffic flows the thread looks in every [`LINGER`], or when the queue is a quarter
-    /// full, so that a frame costs its sender no wake-up; only after an idle round does it sleep
-    /// until the next frame.
-    fn write_all(&mut self) -> io::Result<()> {
-        let mut idle = true;
-        loop {
-            match self.frames.try_recv() {
-                Ok(frame) => {
-                    self.keep(&frame)?;
-                    idle = false;
-                    continue;
-                }
-                Err(TryRecvError::Disconnected) => return Ok(()),
-                Err(TryRecvError::Empty) => {}
-            }
-            if idle {
-                self.flush()?;
-                let Ok(frame) = self.frames.recv() else {
-                    return Ok(());
-                };
-                self.keep(&frame)?;
-                idle = false;
-            } else {
-                let nudge = self.woken.recv_timeout(LINGER);
-                idle = nudge == Err(RecvTimeoutError::Timeout);
-            }
-        }
-    }
-
-    /// Writes one frame.
-    fn keep(&mut self, frame: &Queued) -> io::Result<()> {
-        self.counters.queued_bytes.fetch_sub(frame.kept, Relaxed);
-        // A batch has one time, from before it was read; frames were sent meanwhile.
-        self.last = self.last.max(frame.at);
-        let outcome = self.writer.packet(
-            self.interface,
-            &Packet {
-                at: self.last,
-                direction: Some(frame.direction),
-                head: &frame.head,
-                rest: &frame.rest,
-                original_len: frame.original_len,
-                lost_before: frame.lost_before,
-                comment: frame.fate.map(comment),
-            },
-        );
-        self.publish();
-        match outcome {
-            Ok(Written::Kept) => Ok(()),
-            Ok(Written::OverLimit) => {
-                self.counters.lost_limit.fetch_add(1, Relaxed);
-                self.counters.full.store(true, Relaxed);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let outcome = self.writer.flush();
-        self.publish();
-        outcome
-    }
-
-    fn publish(&self) {
-        self.counters.written.store(self.writer.written(), Relaxed);
-    }
-
-    /// Closes the file, or reports why it could not be written and counts what is lost by it.
-    fn end(self, outcome: io::Result<()>, cut: fn(W, u64)) {
-        let Self {
-            writer,
-            frames,
-            counters,
-            ..
-        } = self;
-        let kept = writer.accepted();
-        let before = writer.written();
-        match outcome {
-            Ok(()) => counters.written.store(kept, Relaxed),
-            Err(error) => {
-                let (sink, whole) = writer.abandon();
-                cut(sink, whole);
-                counters.lost_error.fetch_add(kept - before, Relaxed);
-                let _ = counters.failure.set(error);
-                counters.failed.store(true, Relaxed);
-                counters.tell_end();
-                for _ in frames.iter() {
-                    counters.lost_error.fetch_add(1, Relaxed);
-                }
-            }
-        }
-        counters.tell_end();
     }
 }
 
@@ -471,18 +393,5 @@ fn referenced(frame: &TxFrame<'_>, kept: usize) -> (Bytes, Vec<Bytes>) {
     (Bytes::from(head), rest)
 }
 
-/// What a packet's comment says about a frame that the device lost.
-const fn comment(cause: DeviceDrop) -> &'static str {
-    match cause {
-        DeviceDrop::NoBuffers => "not sent: the device had no buffers",
-        DeviceDrop::LinkDown => "not sent: the link is down",
-        DeviceDrop::Refused => "not sent: the device refused the frame",
-    }
-}
-
 /// Frames kept up to this many bytes are copied: cheaper than a reference that pins an arena chunk.
 const COPY_UP_TO: usize = 256;
-
-/// How long the writer lets frames gather while traffic flows. At 100,000 frames a second a tenth
-/// of the queue's default gathers meanwhile.
-const LINGER: Duration = Duration::from_millis(5);

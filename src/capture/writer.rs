@@ -61,6 +61,8 @@ pub enum Written {
 /// What an interface's statistics block will say.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
+    /// It is not in the file.
+    left_out: bool,
     kept: u64,
     cut: u64,
     over_limit: u64,
@@ -129,11 +131,22 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
-    /// Adds an interface; frames name it from then on.
+    /// Adds an interface; frames name it from then on. One behind the first that the size limit leaves no room for is none of
+    /// the file's, nor is any frame after it.
     ///
     /// # Errors
     /// The sink's.
     pub fn interface(&mut self, link: LinkType, name: &str) -> io::Result<InterfaceNumber> {
+        let number = u32::try_from(self.interfaces.len()).map_err(io::Error::other)?;
+        let reserved = usize::try_from(RESERVED).unwrap_or(usize::MAX);
+        if number > 0 && self.over_limit(name.len().saturating_add(reserved)) {
+            self.size_limit = 0;
+            self.interfaces.push(Tally {
+                left_out: true,
+                ..Tally::default()
+            });
+            return Ok(InterfaceNumber(number));
+        }
         let snap_len = u32::try_from(self.snap_len).unwrap_or(0);
         self.block(block::INTERFACE, |out| {
             out.extend_from_slice(&link.0.to_le_bytes());
@@ -143,7 +156,6 @@ impl<W: Write> Writer<W> {
             put_option(out, option::IF_TSRESOL, &[9]); // nanoseconds
             put_option(out, option::END, &[]);
         });
-        let number = u32::try_from(self.interfaces.len()).map_err(io::Error::other)?;
         self.interfaces.push(Tally::default());
         self.flush()?;
         Ok(InterfaceNumber(number))
@@ -272,6 +284,9 @@ impl<W: Write> Writer<W> {
             if number == 0 {
                 tally.lost += outside.lost;
                 tally.over_limit = tally.over_limit.max(outside.over_limit);
+            }
+            if tally.left_out {
+                continue;
             }
             let first = self.epoch_nanos;
             let number = u32::try_from(number).map_err(io::Error::other)?;

@@ -1,6 +1,7 @@
 //! How a host is made: its addresses, its options, its capture; then the driver thread.
 
 use std::io;
+use std::iter;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -11,17 +12,14 @@ use super::Host;
 use super::clock;
 use super::driver::Driver;
 use super::error::SpawnError;
+use super::interface::Interface;
 use super::names;
-use super::poller::Poller;
-use super::shared::{Manners, Rx, Shared};
+use super::open::{self, Opened, Waiting};
+use super::shared::{Manners, Shared};
 use crate::base::{Cidr, MacAddr, Seed};
-use crate::capture::{
-    Capture, CaptureSettings, CaptureWatch, Recorder, Recording, RecordingSettings, RecordingWatch,
-};
-use crate::device::{
-    Capabilities, Coalesce, Device, DeviceWatch, HostReceive, HostTransmit, Pollable, Segmented,
-};
-use crate::stack::{Config, DhcpOptions, InterfaceConfig, Port, Stack};
+use crate::capture::{CaptureSettings, Recorder, Recording, RecordingSettings, RecordingWatch};
+use crate::device::{Capabilities, Device, HostReceive, HostTransmit};
+use crate::stack::{Config, DhcpOptions, ForwardOptions, InterfaceConfig, Stack};
 use crate::tcp::congestion::Choice;
 use crate::tcp::{Ecn, TcpOptions};
 
@@ -46,6 +44,8 @@ const TURN_FRAMES: usize = 64;
 pub struct HostBuilder<D> {
     device: D,
     interface: InterfaceConfig,
+    /// The other devices.
+    more: Vec<Waiting>,
     config: Config,
     seed: Option<Seed>,
     busy_poll: Duration,
@@ -71,6 +71,7 @@ where
         Self {
             device,
             interface,
+            more: Vec::new(),
             // The seed is replaced when the host is spawned.
             config: Config::new(Seed::new([0; 32])),
             seed: None,
@@ -183,10 +184,55 @@ where
         self
     }
 
-    /// All settings of the interface at once, instead of those made so far.
+    /// Are packets for other hosts that come in by this device passed on ([`InterfaceConfig::forwarding`], default no)? It is of use
+    /// with [another device](Self::attach).
     #[must_use]
-    pub fn interface(mut self, interface: InterfaceConfig) -> Self {
-        self.interface = interface;
+    pub fn forwarding(mut self, options: ForwardOptions) -> Self {
+        self.interface = self.interface.forwarding(options);
+        self
+    }
+
+    /// All other settings of the interface. Changes are made to what was set before.
+    #[must_use]
+    pub fn interface(mut self, change: impl FnOnce(InterfaceConfig) -> InterfaceConfig) -> Self {
+        self.interface = change(self.interface);
+        self
+    }
+
+    /// One more device, with an interface of its own: [`Host::interfaces`] has it behind that of the first. A host has 64 at most.
+    ///
+    /// What the builder says of an interface elsewhere is of the first device's, and what it says of sockets, capture and recording
+    /// is of all. A host with several passes nothing on between them unless it is told to.
+    ///
+    /// ```no_run
+    /// # use netloom::device::Tap;
+    /// use netloom::host::Host;
+    /// use netloom::stack::ForwardOptions;
+    ///
+    /// # let (inside, outside) = (Tap::builder().open()?, Tap::builder().open()?);
+    /// let router = Host::builder(inside)
+    ///     .address("10.7.0.1/24".parse()?)
+    ///     .forwarding(ForwardOptions::new())
+    ///     .attach(outside, |interface| {
+    ///         interface
+    ///             .address("10.8.0.1/24".parse().expect("an address"))
+    ///             .forwarding(ForwardOptions::new())
+    ///     })
+    ///     .spawn()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn attach<E>(
+        mut self,
+        device: E,
+        configure: impl FnOnce(InterfaceConfig) -> InterfaceConfig,
+    ) -> Self
+    where
+        E: Device + Send + 'static,
+        E::Rx: HostReceive,
+        E::Tx: HostTransmit,
+    {
+        self.more.push(Waiting::new(device, configure));
         self
     }
 
@@ -243,7 +289,8 @@ where
         self
     }
 
-    /// Writes everything that is sent and received to a pcapng file, whole frames, no size limit.
+    /// Writes everything that is sent and received to a pcapng file, whole frames, no size limit. Each device is an interface
+    /// of that file.
     #[must_use]
     pub fn capture(self, path: impl Into<PathBuf>) -> Self {
         let settings = CaptureSettings::new(clock::wall_of_epoch());
@@ -276,8 +323,8 @@ where
     }
 
     /// The TCP options of connections that are given none (default: those of [`TcpOptions`]; where
-    /// the device gives no super-segments, the receive window bounded to half of what its queue holds,
-    /// and what is in flight to the rest).
+    /// a device gives no super-segments, the receive window bounded to half of what its queue holds,
+    /// and what is in flight to the rest; of several devices the shortest queue counts).
     #[must_use]
     pub fn tcp(mut self, options: TcpOptions) -> Self {
         self.tcp = Some(options);
@@ -305,14 +352,11 @@ where
     /// When the configuration contradicts itself, the capture or the recording cannot be written, or the system
     /// gives no thread, descriptor or entropy.
     pub fn spawn(self) -> Result<Host, SpawnError> {
-        // What each layer sees: coalesce(segment(capture(device))). The capture shows the frames of
-        // the wire: as they were cut for it, and before they were merged.
         let device = self.device.without_software();
         let native = *device.capabilities();
-        if native.one_of_several {
-            return Err(SpawnError::OneOfSeveralQueues);
-        }
-        let tcp = self.tcp.unwrap_or_else(|| default_options(&native));
+        let all = || iter::once(&native).chain(self.more.iter().map(|waiting| &waiting.native));
+        all().try_for_each(open::check)?;
+        let tcp = self.tcp.unwrap_or_else(|| default_options(all()));
         let tcp = match self.congestion {
             Some(choice) => tcp.congestion(choice),
             None => tcp,
@@ -321,88 +365,76 @@ where
             Some(ecn) => tcp.ecn(ecn),
             None => tcp,
         };
-        let watch = device.watch();
-        let (device, capture) = captured(device, self.capture)?;
+        let recorder = match self.capture {
+            Some((path, settings)) => Some(Recorder::create(path, native.medium, &settings)?),
+            None => None,
+        };
+        let first = (open::open(device, recorder.clone())?, self.interface);
+        let more = self.more.into_iter();
+        let more = more.map(|waiting| waiting.open(recorder.as_ref()));
+        let more = more.collect::<Result<Vec<_>, _>>()?;
         let seed = self.seed.map_or_else(entropy, Ok)?;
         let settings = Settings {
-            interface: self.interface,
             config: configured(self.config, seed, self.turn_frames),
             names: self.dns.names(seed).map_err(SpawnError::Dns)?,
             manners: Manners {
                 busy_poll: self.busy_poll,
                 grace: self.lead_grace,
+                turn_frames: self.turn_frames.unwrap_or(TURN_FRAMES),
             },
-            turn_frames: self.turn_frames.unwrap_or(TURN_FRAMES),
             tcp,
-            native,
-            watch,
-            capture,
+            recorder,
             record: self.record,
             release: self.release,
         };
-        if native.receives_super_segments {
-            settings.spawn(device)
-        } else {
-            settings.spawn(Coalesce::new(device))
-        }
+        settings.spawn(first, more)
     }
 }
 
-/// What is left to do with once the device is complete.
+/// What is left to do with once the devices are complete.
 struct Settings {
-    interface: InterfaceConfig,
     config: Config,
     names: names::Names,
     manners: Manners,
-    turn_frames: usize,
     tcp: TcpOptions,
-    native: Capabilities,
-    watch: Option<Arc<dyn DeviceWatch>>,
-    capture: Option<CaptureWatch>,
+    recorder: Option<Recorder>,
     record: Option<(PathBuf, RecordingSettings)>,
     release: bool,
 }
 
 impl Settings {
-    fn spawn<D>(self, device: D) -> Result<Host, SpawnError>
-    where
-        D: Device,
-        D::Rx: HostReceive,
-        D::Tx: HostTransmit,
-    {
-        let (mut stack, recording) = recorded(self.config, self.record)?;
-        let interface = self.interface.capabilities(device.capabilities());
-        let interface = stack.add_interface(clock::now(), interface)?;
-
-        let (rx, tx) = device.split();
-        let descriptor = |fd: io::Result<_>| fd.map_err(system("a descriptor to wait on"));
-        let poller = Poller::new(descriptor(rx.descriptor())?, descriptor(tx.descriptor())?);
-        let (rx, tx): (Box<dyn HostReceive>, Box<dyn HostTransmit>) = (Box::new(rx), Box::new(tx));
-        let port = Port::new(interface, (rx, tx)).batch_frames(self.turn_frames);
-        let (rx, tx) = port.into_halves();
-        let halves = (Rx::new(rx, poller.clone()), tx);
-        let shared = Shared::new(stack, self.tcp, halves, self.watch, &self.manners)
-            .map_err(system("an eventfd"))?;
-        shared.lock().names = self.names;
-        let (changes, changes_missed) = shared.lock().sockets.open_changes();
-        shared.lock().keeps_lease = !self.release;
+    fn spawn(
+        self,
+        first: (Opened, InterfaceConfig),
+        more: Vec<(Opened, InterfaceConfig)>,
+    ) -> Result<Host, SpawnError> {
+        let (stack, recording) = recorded(self.config, self.record)?;
+        let capture = self.recorder.as_ref().map(Recorder::watch);
+        let shared = Shared::new(stack, self.tcp, &self.manners).map_err(system("an eventfd"))?;
+        let (now, turn_frames) = (clock::now(), shared.turn_frames);
+        let mut core = shared.lock();
+        core.names = self.names;
+        core.keeps_lease = !self.release;
+        core.devices.recorder = self.recorder;
+        let first = core.attach(now, first, turn_frames)?;
+        for device in more {
+            core.attach(now, device, turn_frames)?;
+        }
+        drop(core);
 
         let driver = Driver {
             shared: Arc::clone(&shared),
-            poller,
         };
         let thread = thread::Builder::new()
             .name("netloom-driver".to_owned())
             .spawn(move || driver.run())
             .map_err(system("a thread"))?;
         Ok(Host {
+            first: Interface::new(&shared, first),
             shared,
             thread: Mutex::new(Some(thread)),
-            capabilities: self.native,
-            capture: self.capture,
+            capture,
             recording,
-            changes,
-            changes_missed,
         })
     }
 }
@@ -420,34 +452,22 @@ fn recorded(
     Ok((Stack::recorded(config, Box::new(recording)), Some(watch)))
 }
 
-/// The device with its capture if there is to be one, and segmentation in software before that.
-fn captured<D: Device>(
-    device: D,
-    capture: Option<(PathBuf, CaptureSettings)>,
-) -> Result<(Segmented<Capture<D>>, Option<CaptureWatch>), SpawnError> {
-    // What the device can do itself is left to it.
-    let Some((path, settings)) = capture else {
-        return Ok((Segmented::new(Capture::off(device)), None));
-    };
-    let recorder = Recorder::create(path, device.capabilities().medium, &settings)?;
-    let watch = recorder.watch();
-    Ok((Segmented::new(Capture::new(device, recorder)), Some(watch)))
-}
-
 /// Without receive super-segments the window stays below half of what the device's queue holds, or
 /// one burst overflows it (docs/choices.md). What is in flight gets what the window leaves: its
 /// acknowledgements, at most one for each segment, are in the same queue.
-fn default_options(capabilities: &Capabilities) -> TcpOptions {
+fn default_options<'a>(devices: impl IntoIterator<Item = &'a Capabilities>) -> TcpOptions {
     let options = TcpOptions::default().recv_buffer_max(RECV_BUFFER);
-    match capabilities.queue_frames {
-        Some(frames) if !capabilities.receives_super_segments => {
-            let queue = frames.saturating_mul(capabilities.mtu);
-            let half = (queue / 2).max(BUFFER_LEAST);
-            options
-                .recv_buffer_max(half.min(RECV_BUFFER))
-                .both_ways_max(half.saturating_mul(2))
-        }
-        _ => options,
+    let half_of_queue = |capabilities: &Capabilities| {
+        let slow = !capabilities.receives_super_segments;
+        let frames = capabilities.queue_frames.filter(|_| slow)?;
+        let queue = frames.saturating_mul(capabilities.mtu);
+        Some((queue / 2).max(BUFFER_LEAST))
+    };
+    match devices.into_iter().filter_map(half_of_queue).min() {
+        Some(half) => options
+            .recv_buffer_max(half.min(RECV_BUFFER))
+            .both_ways_max(half.saturating_mul(2)),
+        None => options,
     }
 }
 
@@ -496,8 +516,13 @@ mod tests {
         ] {
             let expected = options.clone().recv_buffer_max(window);
             let expected = expected.both_ways_max(both);
-            assert_eq!(default_options(&capabilities), expected, "{capabilities:?}");
+            let used = default_options([&capabilities]);
+            assert_eq!(used, expected, "{capabilities:?}");
         }
+        // Of several the shortest counts.
+        let (short, long) = (queue(500, plain), queue(1000, plain));
+        let used = default_options([&full, &long, &short, &plain]);
+        assert_eq!(used, default_options([&short]));
     }
 
     fn later_settings(config: Config) -> Config {

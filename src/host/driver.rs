@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::clock;
 use super::error::HostError;
-use super::poller::{DeviceState, Poller};
+use super::poller::DeviceState;
 use super::roles::Part;
 use super::shared::{Shared, Turn};
 use super::state::Next;
@@ -23,8 +23,6 @@ const TROUBLE_LIMIT: u32 = 64;
 /// The driver thread's own state.
 pub(crate) struct Driver {
     pub(crate) shared: Arc<Shared>,
-    /// Of its own: it sleeps without the receiving half, and the device closes when it ends.
-    pub(crate) poller: Poller,
 }
 
 impl Driver {
@@ -54,7 +52,7 @@ impl Driver {
                 return Ok(HostError::Panicked);
             };
             let now = clock::now();
-            let (received, held) = rx.receive(now)?;
+            let (received, held) = rx.receive(now);
             if received > 0 || next.is_due(now) {
                 let turn = shared.turn(&mut rx, Turn::Drive);
                 drop(rx);
@@ -72,6 +70,8 @@ impl Driver {
                 // Sleep only after a look at the device that found nothing.
                 continue;
             }
+            // It sleeps without the receiving half, and devices come and go.
+            let poller = rx.poller().map(Arc::clone);
             drop(rx);
             let spins = now.since(active_at) < shared.busy_poll;
             if let Some(changed) = shared.poll_device(now, None, spins, &mut polled_at) {
@@ -82,21 +82,21 @@ impl Driver {
             }
             if spins {
                 std::hint::spin_loop();
-            } else {
-                match self.poller.sleep(&shared.driver, &next, now, held)? {
+            } else if let Some(poller) = poller {
+                match poller.sleep(&shared.driver, &next, now, held)? {
                     DeviceState::Fine => troubles = 0,
-                    DeviceState::Trouble => troubles += 1,
-                }
-                if troubles > TROUBLE_LIMIT {
-                    return Err(DeviceError::Gone);
+                    DeviceState::Trouble(_) if troubles < TROUBLE_LIMIT => troubles += 1,
+                    DeviceState::Trouble(places) => {
+                        shared.lose(places);
+                        (troubles, next) = (0, Next::Again);
+                    }
                 }
                 if shared.busy_poll > Duration::ZERO {
                     active_at = clock::now();
                 }
             }
             // A device that was full may take frames again: only a turn finds out.
-            let was_full = matches!(next, Next::Sleep { writable: true, .. });
-            if shared.driver.take() || was_full {
+            if shared.driver.take() || next.waits_for_room() {
                 next = Next::Again;
             }
         }
@@ -139,5 +139,10 @@ impl Next {
             Self::Again | Self::End(_) => true,
             Self::Sleep { until, .. } => *until <= now,
         }
+    }
+
+    /// Is a device full?
+    pub(crate) const fn waits_for_room(&self) -> bool {
+        matches!(self, Self::Sleep { full, .. } if !full.is_empty())
     }
 }

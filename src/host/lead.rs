@@ -84,10 +84,7 @@ impl Shared {
         // The driver may have taken a last turn meanwhile.
         while !(until.ready)() {
             let now = clock::now();
-            let (received, held) = match rx.receive(now) {
-                Ok(read) => read,
-                Err(error) => return Over::Failed(error.into()),
-            };
+            let (received, held) = rx.receive(now);
             if received > 0 || next.is_due(now) {
                 match self.turn(&mut rx, Turn::Lead(id, until)) {
                     None => return Over::Ended,
@@ -113,7 +110,7 @@ impl Shared {
                         return over;
                     }
                     active_at = self.busy_since();
-                    if matches!(next, Next::Sleep { writable: true, .. }) {
+                    if next.waits_for_room() {
                         next = Next::Again;
                     }
                 }
@@ -148,7 +145,7 @@ impl Shared {
         };
         match poller.sleep(&self.leader, next, now, wake_at) {
             Ok(DeviceState::Fine) => None,
-            Ok(DeviceState::Trouble) => Some(Over::Trouble),
+            Ok(DeviceState::Trouble(_)) => Some(Over::Trouble),
             Err(error) => Some(Over::Failed(DeviceError::Io(error).into())),
         }
     }

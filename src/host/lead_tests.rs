@@ -11,11 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::clock;
+use super::super::devices::Places;
 use super::super::error::HostError;
 use super::super::lead::Until;
-use super::super::poller::Poller;
+use super::super::open::Opened;
 use super::super::roles::{Need, Part, Wake};
-use super::super::shared::{Manners, Rx, Shared, Turn, Waited, Wish};
+use super::super::shared::{Manners, Shared, Turn, Waited, Wish};
 use super::super::sockets::UdpQueue;
 use super::super::state::{Core, Next};
 use super::super::waits::Waits;
@@ -25,7 +26,7 @@ use crate::device::{
     RxBatch, Segmented, Sent, Transmit,
 };
 use crate::link::{RxFrame, RxMeta, TxFrame};
-use crate::stack::{Config, InterfaceConfig, Port, Stack, TcpId, UdpOptions};
+use crate::stack::{Config, InterfaceConfig, Stack, TcpId, UdpOptions};
 use crate::tcp::TcpOptions;
 
 /// Far longer than anything here takes; only a bug reaches it.
@@ -71,23 +72,33 @@ where
     D::Rx: HostReceive,
     D::Tx: HostTransmit,
 {
-    let mut stack = Stack::new(Config::new(Seed::from_number(1)));
+    let stack = Stack::new(Config::new(Seed::from_number(1)));
     let address = "10.7.0.1/24".parse().unwrap();
     let interface = InterfaceConfig::new(device.capabilities()).address(address);
-    let interface = stack.add_interface(clock::now(), interface).unwrap();
+    let offered = *device.capabilities();
     let (rx, tx) = device.split();
     let polls = Arc::new(AtomicU32::new(0));
     let tx = Counting(tx, Arc::clone(&polls));
-    let poller = Poller::new(rx.descriptor().unwrap(), tx.descriptor().unwrap());
     let manners = Manners {
         busy_poll: Duration::ZERO,
         grace: Duration::from_millis(1),
+        turn_frames: 64,
     };
-    let (rx, tx): (Box<dyn HostReceive>, Box<dyn HostTransmit>) = (Box::new(rx), Box::new(tx));
-    let (rx, tx) = Port::new(interface, (rx, tx)).into_halves();
-    let halves = (Rx::new(rx, poller), tx);
-    let tcp = TcpOptions::default();
-    let shared = Shared::new(stack, tcp, halves, None, &manners).unwrap();
+    let opened = Opened {
+        native: offered,
+        offered,
+        watch: None,
+        readable: rx.descriptor().unwrap(),
+        writable: tx.descriptor().unwrap(),
+        rx: Box::new(rx),
+        tx: Box::new(tx),
+    };
+    let shared = Shared::new(stack, TcpOptions::default(), &manners).unwrap();
+    let (mut rx, mut core) = (shared.rx.lock().unwrap(), shared.lock());
+    core.attach(clock::now(), (opened, interface), 64).unwrap();
+    // As the driver's first turn does.
+    core.follow(clock::now(), &mut rx);
+    drop((core, rx));
     (shared, polls)
 }
 
@@ -150,7 +161,8 @@ fn a_wake_up_that_an_earlier_lead_left_half_taken_hides_no_later_one() {
     let at_once = Some(Duration::ZERO);
     let rx = shared.rx.lock().unwrap();
     let poller = rx.poller().unwrap();
-    poller.wait(&shared.leader, false, at_once).unwrap();
+    let none = Places::default();
+    poller.wait(&shared.leader, none, at_once).unwrap();
     drop(rx);
     let result = waiter(&shared, Arc::clone(&waits), 1);
     parked(&shared);
@@ -314,7 +326,8 @@ fn unread(core: &mut Core, port: u16) -> Arc<Waits> {
     packet[25] = 9;
     let now = clock::now();
     let frame = RxFrame::new(Bytes::copy_from_slice(&packet), RxMeta::new(now));
-    core.stack.handle_frame(now, core.interface, frame);
+    let on = core.stack.interfaces().next().unwrap();
+    core.stack.handle_frame(now, on, frame);
     waits
 }
 

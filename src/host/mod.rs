@@ -1,4 +1,4 @@
-//! A running host: one stack, one device, the clock and a thread, behind blocking handles.
+//! A running host: one stack, its devices, the clock and a thread, behind blocking handles.
 //!
 //! *Owns* the OS side of the stack. *Does not* know a protocol: every call is one of
 //! [`Stack`](crate::stack::Stack)'s, which is as public as this, and portable; this is Linux only.
@@ -6,6 +6,8 @@
 //! | file | owns |
 //! |---|---|
 //! | `builder.rs` | [`HostBuilder`]: addresses, options, capture, spawning |
+//! | `open.rs`, `devices.rs` | what is around a device; the ways out of all |
+//! | `attach.rs`, `members.rs` | devices that come and go; what is known of each interface |
 //! | `driver.rs` | the thread: read, turn, sleep |
 //! | `shared.rs`, `state.rs` | the locks and the turn; what is behind the lock |
 //! | `locked.rs` | a panic under the lock ends the host for all |
@@ -14,7 +16,7 @@
 //! | `connect.rs`, `listener.rs`, `tcp.rs`, `tcp_io.rs`, `udp.rs`, `ping.rs`, `raw.rs` | the handles |
 //! | `names.rs`, `told.rs` | names looked up, and connected to; whom the network says to ask (feature `dns`) |
 //! | `poller.rs`, `waits.rs` | ppoll and eventfd; condition variables |
-//! | `interface.rs` | changes of the interface |
+//! | `interface.rs`, `routers.rs`, `first.rs` | [`Interface`]: what it says, how it is changed; the first |
 //! | `clock.rs`, `settings.rs`, `error.rs` | time, shared settings, errors |
 //!
 //! ```text
@@ -24,20 +26,25 @@
 //!        +<---- woken by whoever dispatches its event --+--- driver thread, or one that leads
 //! ```
 
+mod attach;
 mod builder;
 mod clock;
 mod connect;
+mod devices;
 mod driver;
 mod error;
+mod first;
 mod interface;
 mod lead;
 mod listener;
 mod locked;
+mod members;
 #[cfg(feature = "dns")]
 mod names;
 #[cfg(not(feature = "dns"))]
 #[path = "names_none.rs"]
 mod names;
+mod open;
 mod ping;
 mod poller;
 mod raw;
@@ -58,6 +65,7 @@ mod waits;
 pub use builder::HostBuilder;
 pub use connect::ConnectOptions;
 pub use error::{HostError, SpawnError};
+pub use interface::Interface;
 pub use listener::{Incoming, TcpListener};
 pub use ping::{PingSocket, Pong};
 pub use raw::RawSocket;
@@ -67,34 +75,29 @@ pub use udp::{Datagram, UdpSocket};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
-
-use crate::base::{Cidr, MacAddr};
 use crate::capture::{CaptureWatch, RecordingWatch};
-use crate::device::{Capabilities, Device, DeviceCounters, HostReceive, HostTransmit};
-use crate::stack::{
-    AddressState, Change, Counters, ListenOptions, MemoryInfo, PingOptions, RawOptions, UdpOptions,
-};
+use crate::device::{Device, HostReceive, HostTransmit};
+use crate::stack::{Counters, ListenOptions, MemoryInfo, PingOptions, RawOptions, UdpOptions};
 use crate::tcp::{TcpInfo, TcpOptions};
 use shared::Shared;
 
 /// A network host in this process.
 ///
-/// Dropping it resets its connections, joins its threads and closes the device; handles that
+/// It has one device or [several](HostBuilder::attach), each with an interface of its own: what it says of *the* interface is of the
+/// first, and [`on`](Self::on) names another. When one of several devices fails, its interface goes, and the host with the last.
+///
+/// Dropping it resets its connections, joins its threads and closes the devices; handles that
 /// outlive it fail with `NotConnected`.
 pub struct Host {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    capabilities: Capabilities,
+    first: Interface,
     capture: Option<CaptureWatch>,
     recording: Option<RecordingWatch>,
-    changes: Receiver<Change>,
-    changes_missed: Arc<AtomicU64>,
 }
 
 /// One connection of a host: its ends, and what TCP_INFO would say.
@@ -230,6 +233,7 @@ impl Host {
     /// station has it. [`addresses`](Self::addresses) tells which. With DHCP it waits for a lease, whose address is one
     /// of them; with router discovery for an address that is made of what a router says; with
     /// [both](HostBuilder::auto) for the first of these, so that a link with one family does not wait for the other.
+    /// With several interfaces it waits for each.
     ///
     /// The host goes on with the addresses that are left, for anybody on the link can make one a
     /// duplicate (docs/limits.md).
@@ -238,7 +242,8 @@ impl Host {
     /// `TimedOut`, which says whether a lease or a router is missing; `AddrInUse` when another station has every address that was given; why the host
     /// ended, when it did.
     pub fn wait_ready(&self, timeout: Duration) -> io::Result<()> {
-        self.wait_addresses(timeout, |given, duplicates| duplicates == given)
+        self.shared
+            .wait_ready(None, timeout, |given, duplicates| duplicates == given)
     }
 
     /// The same for those who would rather do without the host than without one of its addresses.
@@ -247,65 +252,8 @@ impl Host {
     /// Those of [`wait_ready`](Self::wait_ready); `AddrInUse` when another station has any address
     /// that was given. The link-local address that the host forms itself never counts.
     pub fn wait_all_ready(&self, timeout: Duration) -> io::Result<()> {
-        self.wait_addresses(timeout, |_, duplicates| duplicates > 0)
-    }
-
-    fn wait_addresses(
-        &self,
-        timeout: Duration,
-        too_many: impl Fn(usize, usize) -> bool,
-    ) -> io::Result<()> {
-        let deadline = clock::now() + timeout;
-        let settled = self.shared.wait_until(Some(deadline), |core| {
-            if let Err(why) = core.check() {
-                return Some(Err(why.into()));
-            }
-            let given = || core.stack.given_addresses(core.interface);
-            let duplicates = || given().filter(|&(_, state)| state == AddressState::Duplicate);
-            if let Some((cidr, _)) = duplicates().next()
-                && too_many(given().count(), duplicates().count())
-            {
-                let text = format!("another station has the address {}", cidr.address());
-                return Some(Err(io::Error::new(io::ErrorKind::AddrInUse, text)));
-            }
-            core.stack.is_ready(core.interface).then_some(Ok(()))
-        });
-        settled.unwrap_or_else(|| {
-            let text = match self.shared.lock().awaited() {
-                Some(who) => format!("{who} has given an address within {timeout:?}"),
-                None => format!("addresses not usable within {timeout:?}"),
-            };
-            Err(io::Error::new(io::ErrorKind::TimedOut, text))
-        })
-    }
-
-    /// Waits until other stations have claimed more than `known` of the host's addresses; says which
-    /// one came next, and from which MAC address where that is known. An IPv4 address is defended and
-    /// stays in use ([`Stack::conflicts`]).
-    ///
-    /// # Errors
-    /// Why the host ended, when it did.
-    ///
-    /// [`Stack::conflicts`]: crate::stack::Stack::conflicts
-    pub fn wait_conflict(&self, known: usize) -> Result<(IpAddr, Option<MacAddr>), HostError> {
-        let claimed = self.shared.wait_until(None, |core| {
-            let claim = core.stack.conflicts(core.interface).nth(known);
-            let ended = core.check().err();
-            claim.map(Ok).or_else(|| ended.map(Err))
-        });
-        claimed.unwrap_or(Err(HostError::Closed))
-    }
-
-    /// The host's addresses, and whether each is usable.
-    pub fn addresses(&self) -> Vec<(Cidr, AddressState)> {
-        let core = self.shared.lock();
-        core.stack.addresses(core.interface).collect()
-    }
-
-    /// What the device that was given can do by itself. What it cannot the host does in software,
-    /// and its connections use super-segments all the same.
-    pub const fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+        self.shared
+            .wait_ready(None, timeout, |_, duplicates| duplicates > 0)
     }
 
     /// The TCP options of connections that are given none.
@@ -324,12 +272,6 @@ impl Host {
         let core = &mut *core;
         core.sockets.charge_unread(&mut core.stack);
         core.stack.memory()
-    }
-
-    /// What the other side of the device has lost since it was opened; `None` when it does not
-    /// count. After the host's end, what it was then.
-    pub fn device_counters(&self) -> Option<DeviceCounters> {
-        self.shared.device.as_ref().map(|watch| watch.counters())
     }
 
     /// The connections that users hold. Those that they have let go are not among them, though some
@@ -408,7 +350,7 @@ impl Drop for Host {
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host")
-            .field("addresses", &self.addresses())
+            .field("interfaces", &self.interfaces())
             .field("error", &self.error())
             .finish_non_exhaustive()
     }

@@ -22,7 +22,7 @@ use crate::base::{Instant, Seed};
 use crate::device::{Device, HostReceive, HostTransmit};
 use crate::dns::{self, Families, LookupError, LookupId};
 use crate::names::{self, At, Race};
-use crate::stack::{self, InterfaceId, Stack, TcpId};
+use crate::stack::{self, Stack, TcpId};
 use crate::tcp::State;
 
 /// The resolver's settings.
@@ -76,13 +76,13 @@ impl Names {
         own
     }
 
-    /// The interface has changed: the servers that its lease and its routers tell of are asked from now on, unless there are
+    /// An interface has changed: the servers that leases and routers tell of are asked from now on, unless there are
     /// some that the user gave.
-    pub(super) fn learn(&mut self, stack: &Stack, on: InterfaceId) {
+    pub(super) fn learn(&mut self, stack: &Stack) {
         if !self.by_hand
             && let Some(names) = &mut self.names
         {
-            let set = names.set_servers(&told_servers(stack, on));
+            let set = names.set_servers(&told_servers(stack));
             debug_assert!(set.is_ok(), "only what can be one is told: {set:?}");
         }
     }
@@ -302,17 +302,12 @@ impl Host {
         let mut core = self.shared.lock_running()?;
         let at = |server: &IpAddr| SocketAddr::new(*server, dns::PORT);
         let servers: Vec<SocketAddr> = servers.iter().map(at).collect();
-        let Core {
-            names,
-            stack,
-            interface,
-            ..
-        } = &mut *core;
+        let Core { names, stack, .. } = &mut *core;
         let resolver = names.names.as_mut().ok_or(io::ErrorKind::Unsupported)?;
         let set = resolver.set_servers(&servers);
         set.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         names.by_hand = !servers.is_empty();
-        names.learn(stack, *interface);
+        names.learn(stack);
         Ok(())
     }
 

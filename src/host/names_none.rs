@@ -2,7 +2,7 @@
 
 use super::sockets::After;
 use crate::base::Instant;
-use crate::stack::{Event, InterfaceId, Stack};
+use crate::stack::{Event, Stack};
 
 /// Takes the place of the resolver's settings.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ impl Names {
         false
     }
 
-    pub(super) const fn learn(&mut self, _: &Stack, _: InterfaceId) {}
+    pub(super) const fn learn(&mut self, _: &Stack) {}
 
     pub(super) const fn has_acted(&mut self) -> bool {
         false

@@ -1,4 +1,4 @@
-//! Waiting for a device, a wake-up and a deadline at once: ppoll(2) and eventfd(2).
+//! Waiting for devices, a wake-up and a deadline at once: ppoll(2) and eventfd(2).
 //!
 //! *Owns* the sleep of who looks at the device, and of a driver that stands back. *Does not* read or write frames.
 
@@ -14,6 +14,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
 use nix::unistd;
 
+use super::devices::{Place, Places};
 use super::state::Next;
 use crate::base::Instant;
 
@@ -73,22 +74,33 @@ impl Waker {
 }
 
 /// What who looks waits on.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Poller {
-    receive: Arc<OwnedFd>,
-    transmit: Arc<OwnedFd>,
+    devices: Vec<Watched>,
 }
 
-/// What a wait found out about the device.
+/// A device's descriptors.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) place: Place,
+    pub(crate) readable: Arc<OwnedFd>,
+    pub(crate) writable: Arc<OwnedFd>,
+}
+
+/// What a wait found out about the devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeviceState {
     /// Nothing unusual.
     Fine,
-    /// The descriptor reports an error or a hang-up: the next read should say which.
-    Trouble,
+    /// The descriptors of these report an error or a hang-up: the next read should say which.
+    Trouble(Places),
 }
 
 impl Poller {
+    pub(crate) const fn new(devices: Vec<Watched>) -> Self {
+        Self { devices }
+    }
+
     /// Sleeps as long as `next` allows, but not beyond `wake_at`.
     ///
     /// # Errors
@@ -100,47 +112,77 @@ impl Poller {
         now: Instant,
         wake_at: Option<Instant>,
     ) -> io::Result<DeviceState> {
-        let (until, writable) = match next {
-            Next::Sleep { until, writable } => (*until, *writable),
-            Next::Again | Next::End(_) => (now, false),
+        let (until, full) = match next {
+            Next::Sleep { until, full } => (*until, *full),
+            Next::Again | Next::End(_) => (now, Places::default()),
         };
         let until = wake_at.map_or(until, |at| at.min(until));
         let timeout = (until != Instant::FAR_FUTURE).then(|| until.since(now));
-        self.wait(waker, writable, timeout)
+        self.wait(waker, full, timeout)
     }
 
-    pub(crate) const fn new(receive: Arc<OwnedFd>, transmit: Arc<OwnedFd>) -> Self {
-        Self { receive, transmit }
-    }
-
-    /// Sleeps until a frame waits, `waker` is woken, the device takes frames again (when
-    /// `writable`), or `timeout` has passed; `None` is for ever. A signal ends it early too.
+    /// Sleeps until a frame waits, `waker` is woken, one of those that are `full` takes frames again,
+    /// or `timeout` has passed; `None` is for ever. A signal ends it early too.
     ///
     /// # Errors
     /// When poll(2) itself fails for good, which nothing is known to cause.
     pub(crate) fn wait(
         &self,
         waker: &Waker,
-        writable: bool,
+        full: Places,
         timeout: Option<Duration>,
     ) -> io::Result<DeviceState> {
+        let [device] = &self.devices[..] else {
+            return self.wait_for_all(waker, full, timeout);
+        };
         let mut fds = [
-            PollFd::new(self.receive.as_fd(), PollFlags::POLLIN),
             PollFd::new(waker.event.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.transmit.as_fd(), PollFlags::POLLOUT),
+            PollFd::new(device.readable.as_fd(), PollFlags::POLLIN),
+            PollFd::new(device.writable.as_fd(), PollFlags::POLLOUT),
         ];
-        let used = if writable { 3 } else { 2 };
+        let used = if full.contains(device.place) { 3 } else { 2 };
         watch(&mut fds[..used], timeout)?;
-        waker.drain(&fds[1]);
-        let bad = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
-        let trouble = fds[..used]
-            .iter()
-            .any(|fd| fd.revents().is_some_and(|found| found.intersects(bad)));
-        Ok(if trouble {
-            DeviceState::Trouble
-        } else {
-            DeviceState::Fine
-        })
+        waker.drain(&fds[0]);
+        let places = [device.place; 2];
+        Ok(state(fds[1..used].iter().zip(places)))
+    }
+
+    /// The same with any number of devices.
+    fn wait_for_all(
+        &self,
+        waker: &Waker,
+        full: Places,
+        timeout: Option<Duration>,
+    ) -> io::Result<DeviceState> {
+        let mut fds = vec![PollFd::new(waker.event.as_fd(), PollFlags::POLLIN)];
+        let mut places = Vec::new();
+        for device in &self.devices {
+            fds.push(PollFd::new(device.readable.as_fd(), PollFlags::POLLIN));
+            places.push(device.place);
+            if full.contains(device.place) {
+                fds.push(PollFd::new(device.writable.as_fd(), PollFlags::POLLOUT));
+                places.push(device.place);
+            }
+        }
+        watch(&mut fds, timeout)?;
+        waker.drain(&fds[0]);
+        Ok(state(fds[1..].iter().zip(places)))
+    }
+}
+
+/// What poll(2) said of the devices.
+fn state<'a>(found: impl Iterator<Item = (&'a PollFd<'a>, Place)>) -> DeviceState {
+    let bad = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
+    let mut trouble = Places::default();
+    for (fd, place) in found {
+        if fd.revents().is_some_and(|found| found.intersects(bad)) {
+            trouble.insert(place);
+        }
+    }
+    if trouble.is_empty() {
+        DeviceState::Fine
+    } else {
+        DeviceState::Trouble(trouble)
     }
 }
 
@@ -173,15 +215,31 @@ mod tests {
     fn a_wake_up_before_the_wait_ends_it_and_is_taken_once() {
         let waker = Waker::new().unwrap();
         let quiet = Arc::new(OwnedFd::from(EventFd::new().unwrap()));
-        let poller = Poller::new(Arc::clone(&quiet), quiet);
+        let mut places = Places::default();
+        let mut device = || {
+            let place = places.free().unwrap();
+            places.insert(place);
+            Watched {
+                place,
+                readable: Arc::clone(&quiet),
+                writable: Arc::clone(&quiet),
+            }
+        };
+        for devices in [vec![], vec![device()], vec![device(), device()]] {
+            is_ended_by_a_wake_up(&waker, &Poller::new(devices));
+        }
+    }
+
+    fn is_ended_by_a_wake_up(waker: &Waker, poller: &Poller) {
+        let none = Places::default();
         assert!(!waker.take());
         waker.wake();
         waker.wake();
         // Without the wake-up this would never return.
-        assert_eq!(poller.wait(&waker, false, None).unwrap(), DeviceState::Fine);
+        assert_eq!(poller.wait(waker, none, None).unwrap(), DeviceState::Fine);
         assert!(waker.take() && !waker.take());
         let brief = Some(Duration::from_nanos(1));
-        poller.wait(&waker, false, brief).unwrap();
+        poller.wait(waker, none, brief).unwrap();
         waker.wait(brief).unwrap();
         waker.wake();
         waker.wait(None).unwrap();

@@ -11,16 +11,17 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::clock;
+use super::devices::{Failed, Inlet, Move, Places, close};
 use super::error::HostError;
 use super::lead::Until;
 use super::locked::Locked;
-use super::poller::{Poller, Waker};
+use super::poller::{Poller, Waker, Watched};
 use super::roles::{LeadId, Part, Roles};
 use super::sockets::{After, Sockets};
 use super::state::{Core, Next};
 use super::waits::{Side, Waits};
 use crate::base::Instant;
-use crate::device::{DeviceError, DeviceWatch, HostReceive, HostTransmit};
+use crate::device::{HostReceive, HostTransmit};
 use crate::stack::{PortRx, PortTx, Stack};
 use crate::tcp::TcpOptions;
 
@@ -36,42 +37,53 @@ pub(crate) struct Shared {
     pub(crate) busy_poll: Duration,
     /// Options of connections that are given none.
     pub(crate) tcp: TcpOptions,
-    /// What the other side of the device has lost.
-    pub(crate) device: Option<Arc<dyn DeviceWatch>>,
-    /// Notified when the addresses become usable and when the host ends.
+    /// Frames that a turn reads at most from each device.
+    pub(super) turn_frames: usize,
+    /// Notified when addresses become usable, when an interface goes, and when the host ends.
     changed: Condvar,
 }
 
 /// How often a thread that spins lets the device send what it has itself.
 const SPIN_POLL: Duration = Duration::from_micros(50);
 
-/// The way in of the host's port, its batch included.
+/// The ways in of the host's ports, their batches included.
 pub(crate) struct Rx {
-    /// Gone at the end of the host, and the device's descriptors with it.
-    open: Option<(WayIn, Poller)>,
+    ways: Vec<Inlet>,
+    /// What to sleep on. Gone at the end of the host, and the devices' descriptors with it.
+    poller: Option<Arc<Poller>>,
+    /// Those that could not be read: told in the turn that follows.
+    failed: Vec<Failed>,
 }
 
-/// The way in of the host's port.
+/// The way in of a port.
 pub(crate) type WayIn = PortRx<Box<dyn HostReceive>>;
-/// The way out of the host's port.
+/// The way out of a port.
 pub(crate) type WayOut = PortTx<Box<dyn HostTransmit>>;
 
 impl Rx {
-    pub(crate) const fn new(way_in: WayIn, poller: Poller) -> Self {
-        let open = Some((way_in, poller));
-        Self { open }
+    fn new() -> Self {
+        Self {
+            ways: Vec::new(),
+            poller: Some(Arc::default()),
+            failed: Vec::new(),
+        }
     }
 
-    /// Reads a batch; returns how many frames came, and when a held-back frame is due.
-    pub(crate) fn receive(
-        &mut self,
-        now: Instant,
-    ) -> Result<(usize, Option<Instant>), DeviceError> {
-        let Some((way_in, _)) = self.open.as_mut() else {
-            return Ok((0, None));
-        };
-        let received = way_in.receive(now)?;
-        Ok((received, way_in.due()))
+    /// Reads a batch from each device; how many frames came, and when one is due that is held back. What
+    /// a failure means is for a turn to say, and is news as a frame is.
+    pub(crate) fn receive(&mut self, now: Instant) -> (usize, Option<Instant>) {
+        let (mut news, mut due) = (0, None);
+        for inlet in &mut self.ways {
+            match inlet.way.receive(now) {
+                Ok(received) => news += received,
+                Err(why) => {
+                    self.failed.push((inlet.on, why));
+                    news += 1;
+                }
+            }
+            due = earlier(due, inlet.way.due());
+        }
+        (news, due)
     }
 
     /// Hands what was read to the stack; `each` comes after each frame.
@@ -79,23 +91,65 @@ impl Rx {
         &mut self,
         now: Instant,
         stack: &mut Stack,
-        each: impl FnMut(&mut Stack),
+        mut each: impl FnMut(&mut Stack),
     ) {
-        if let Some((way_in, _)) = self.open.as_mut() {
-            way_in.deliver(now, stack, each);
+        for inlet in &mut self.ways {
+            inlet.way.deliver(now, stack, &mut each);
         }
     }
 
     /// What to sleep on.
-    pub(crate) fn poller(&self) -> Option<&Poller> {
-        self.open.as_ref().map(|(_, poller)| poller)
+    pub(crate) const fn poller(&self) -> Option<&Arc<Poller>> {
+        self.poller.as_ref()
     }
+
+    pub(super) const fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
+    /// What could not be read since this was asked last.
+    pub(super) fn take_failed(&mut self) -> Vec<Failed> {
+        std::mem::take(&mut self.failed)
+    }
+
+    /// Devices have come and gone.
+    pub(super) fn follow(&mut self, moves: Vec<Move>) {
+        for next in moves {
+            match next {
+                Move::Come(inlet) => self.ways.push(*inlet),
+                Move::Go(on, to) => {
+                    let Some(at) = self.ways.iter().position(|inlet| inlet.on == on) else {
+                        continue;
+                    };
+                    let inlet = self.ways.remove(at);
+                    match to {
+                        None => close(inlet),
+                        // Who has not waited for it leaves it to us.
+                        Some(to) => drop(to.send(inlet).map_err(|unsent| close(unsent.0))),
+                    }
+                }
+            }
+        }
+        if let Some(poller) = &mut self.poller {
+            let watched = |inlet: &Inlet| Watched {
+                place: inlet.place,
+                readable: Arc::clone(&inlet.readable),
+                writable: Arc::clone(&inlet.writable),
+            };
+            *poller = Arc::new(Poller::new(self.ways.iter().map(watched).collect()));
+        }
+    }
+}
+
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
 }
 
 /// How a host's threads wait and share the work.
 pub(crate) struct Manners {
     pub(crate) busy_poll: Duration,
     pub(crate) grace: Duration,
+    pub(crate) turn_frames: usize,
 }
 
 /// Who takes a turn.
@@ -109,8 +163,6 @@ impl Shared {
     pub(crate) fn new(
         stack: Stack,
         tcp: TcpOptions,
-        (rx, tx): (Rx, WayOut),
-        device: Option<Arc<dyn DeviceWatch>>,
         manners: &Manners,
     ) -> std::io::Result<Arc<Self>> {
         let (driver, leader) = (Waker::new()?, Waker::new()?);
@@ -118,16 +170,15 @@ impl Shared {
             core: Mutex::new(Core::new(
                 stack,
                 Sockets::new(me.clone()),
-                tx,
                 Roles::new(manners.grace),
             )),
-            rx: Mutex::new(rx),
+            rx: Mutex::new(Rx::new()),
             driver,
             leader,
             led: AtomicBool::new(false),
             busy_poll: manners.busy_poll,
             tcp,
-            device,
+            turn_frames: manners.turn_frames,
             changed: Condvar::new(),
         }))
     }
@@ -290,6 +341,25 @@ impl Shared {
         }
     }
 
+    /// The devices at these places report nothing but errors.
+    pub(crate) fn lose(&self, places: Places) {
+        let mut core = self.lock();
+        core.devices.fail(places);
+        core.lose_failed(clock::now());
+        if core.addresses_changed() {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Ends a call by which devices come or go: whoever looks takes a turn.
+    pub(super) fn finish_move(&self, mut core: Locked<'_>, now: Instant) {
+        let wake = core.wake_at_once();
+        self.finish_change(core, now);
+        self.wake(wake);
+        // It may sleep on what goes.
+        self.driver.wake();
+    }
+
     /// Asks the driver to end the host: at once, or when no connection is left, but by `deadline`.
     pub(crate) fn request_end(&self, deadline: Option<Instant>) {
         let mut core = self.lock();
@@ -314,7 +384,8 @@ impl Shared {
         } else {
             why
         };
-        let (tx, sockets, journal) = core.end(why);
+        let (devices, sockets, journal) = core.end(why);
+        let members = core.members.all();
         let names = std::mem::take(&mut core.names);
         drop(core);
         // A thread that leads holds the receiving half.
@@ -323,15 +394,15 @@ impl Shared {
         sockets.notify_all();
         names.notify_all();
         self.changed.notify_all();
-        if let Some(device) = &self.device {
+        for watch in members.iter().filter_map(|about| about.watch.as_ref()) {
             // Its last words: an interface that does not stay takes its counters with it.
-            device.counters();
+            watch.counters();
         }
-        drop(tx);
+        drop(devices);
         // As with a capture: it waits until the file is complete.
         drop(journal);
         let mut rx = self.rx.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = rx.open.take();
+        let open = (rx.poller.take(), std::mem::take(&mut rx.ways));
         drop(rx);
         drop(open);
     }

@@ -4,7 +4,7 @@
 //! *Owns* the tables from a stack id to its waiters or its channel. *Does not* lock: it lives
 //! inside the core. The channel of a listener or a UDP socket *is* its queue (crossbeam, bounded).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -17,8 +17,8 @@ use super::udp::{Account, Datagram};
 use super::waits::Waits;
 use crate::base::Instant;
 use crate::stack::{
-    AcceptError, Change, Event, ListenerId, PingId, RawSocketId, Readiness, RecvError, SocketId,
-    Stack, TcpId, UdpId,
+    AcceptError, Change, Event, InterfaceId, ListenerId, PingId, RawSocketId, Readiness, RecvError,
+    SocketId, Stack, TcpId, UdpId,
 };
 use crate::tcp::MemoryPressure;
 
@@ -34,11 +34,11 @@ pub(crate) struct Sockets {
     crowded: Vec<ListenerId>,
     /// Bytes of datagrams that were handed on and that users have not let go of.
     unread: Arc<AtomicUsize>,
-    /// Who hears what changes about the interface.
-    changes: Option<Changes>,
+    /// Who hears what changes about each interface.
+    changes: BTreeMap<InterfaceId, Changes>,
 }
 
-/// Where changes of the interface go.
+/// Where changes of an interface go.
 pub(crate) struct Changes {
     sender: Sender<Change>,
     missed: Arc<AtomicU64>,
@@ -73,7 +73,7 @@ impl Sockets {
             raws: HashMap::new(),
             crowded: Vec::new(),
             unread: Arc::default(),
-            changes: None,
+            changes: BTreeMap::new(),
         }
     }
 
@@ -93,23 +93,29 @@ impl Sockets {
         }
     }
 
-    /// Makes the channel of changes, and what counts those that find no room there.
-    pub(crate) fn open_changes(&mut self) -> (Receiver<Change>, Arc<AtomicU64>) {
+    /// Makes the channel of an interface's changes, and what counts those that find no room there.
+    pub(crate) fn open_changes(&mut self, on: InterfaceId) -> (Receiver<Change>, Arc<AtomicU64>) {
         let (sender, receiver) = crossbeam_channel::bounded(CHANGES);
         let missed = Arc::<AtomicU64>::default();
-        self.changes = Some(Changes {
+        let changes = Changes {
             sender,
             missed: Arc::clone(&missed),
-        });
+        };
+        self.changes.insert(on, changes);
         (receiver, missed)
+    }
+
+    /// The interface has gone: its channel ends, behind what is in it.
+    pub(crate) fn close_changes(&mut self, on: InterfaceId) {
+        self.changes.remove(&on);
     }
 
     /// Passes on what has changed; was there anything?
     pub(crate) fn tell_changes(&self, stack: &mut Stack, after: &mut After) -> bool {
         let mut any = false;
-        while let Some((_, change)) = stack.poll_change() {
+        while let Some((on, change)) = stack.poll_change() {
             any = true;
-            let Some(Changes { sender, missed }) = &self.changes else {
+            let Some(Changes { sender, missed }) = self.changes.get(&on) else {
                 continue;
             };
             if sender.try_send(change).is_err() {

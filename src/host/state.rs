@@ -3,13 +3,15 @@
 //! *Owns* what is behind the core's lock. *Does not* lock, wait or wake: `shared.rs` does.
 
 use super::clock;
+use super::devices::{Devices, Places};
 use super::error::HostError;
+use super::members::Members;
 use super::names::Names;
 use super::roles::{LeadId, Need, Roles, Wake};
-use super::shared::{Rx, Turn, WayOut};
+use super::shared::{Rx, Turn};
 use super::sockets::{After, Sockets};
 use crate::base::Instant;
-use crate::stack::{InterfaceId, Journal, More, PortTx, Stack};
+use crate::stack::{Journal, More, Stack};
 
 /// Rounds of the stack's frame budget that a user's call sends itself; the rest is for who looks.
 const ROUNDS_OF_A_CALL: usize = 2;
@@ -17,20 +19,17 @@ const ROUNDS_OF_A_CALL: usize = 2;
 /// Rounds for what else waits when the host ends, so that an unwilling device cannot hold it up.
 const ROUNDS_AT_THE_END: usize = 1024;
 
-/// The stack and its way out.
+/// The stack and its ways out.
 pub(crate) struct Core {
     pub(crate) stack: Stack,
-    pub(crate) interface: InterfaceId,
     pub(crate) sockets: Sockets,
     pub(crate) names: Names,
-    /// The way out. When it is full only who looks at it offers again. Gone at the end of the host.
-    tx: Option<WayOut>,
+    /// The ways out. When one is full only who looks at it offers again. None at the end of the host.
+    pub(super) devices: Devices,
+    /// The interfaces that somebody may wait for.
+    pub(super) members: Members,
     pub(super) roles: Roles,
-    life: Life,
-    /// The addresses have become usable, which was told.
-    was_ready: bool,
-    /// Conflicts about addresses that were told.
-    conflicts: usize,
+    pub(super) life: Life,
     /// Connections that a shutdown found still open at its end.
     aborted: usize,
     /// The lease outlives the host.
@@ -39,7 +38,7 @@ pub(crate) struct Core {
 
 /// Where a host stands in its life.
 #[derive(Debug)]
-enum Life {
+pub(super) enum Life {
     Running,
     /// No new sockets; ends when no connection is left, or at this time.
     Draining(Instant),
@@ -53,24 +52,22 @@ enum Life {
 pub(crate) enum Next {
     /// There is more to do: look at the device and come back.
     Again,
-    /// Nothing to do before `until`; wait for writability too when `writable`.
-    Sleep { until: Instant, writable: bool },
+    /// Nothing to do before `until`; wait too until one of those that are `full` can be written.
+    Sleep { until: Instant, full: Places },
     /// The host is over.
     End(HostError),
 }
 
 impl Core {
-    pub(super) fn new(stack: Stack, sockets: Sockets, tx: WayOut, roles: Roles) -> Self {
+    pub(super) fn new(stack: Stack, sockets: Sockets, roles: Roles) -> Self {
         Self {
             stack,
-            interface: tx.interface(),
             sockets,
             names: Names::default(),
-            tx: Some(tx),
+            devices: Devices::default(),
+            members: Members::default(),
             roles,
             life: Life::Running,
-            was_ready: false,
-            conflicts: 0,
             aborted: 0,
             keeps_lease: false,
         }
@@ -84,6 +81,9 @@ impl Core {
         after: &mut After,
         turn: &Turn<'_>,
     ) -> More {
+        if self.devices.has_moves() || rx.has_failed() {
+            self.follow(now, rx);
+        }
         self.sockets.refresh_rooms(&mut self.stack);
         self.sockets.charge_unread(&mut self.stack);
         let (sockets, names) = (&mut self.sockets, &mut self.names);
@@ -136,29 +136,6 @@ impl Core {
         (Some(next), Wake::Nobody)
     }
 
-    /// Who was to give an address and has not, if that is what is waited for.
-    pub(super) fn awaited(&self) -> Option<&'static str> {
-        let (stack, on) = (&self.stack, self.interface);
-        let missing = (stack.awaits_lease(on), stack.awaits_router(on));
-        match missing {
-            _ if !stack.awaits_address(on) => None,
-            (true, true) => Some("neither a router nor a dhcp server"),
-            (true, false) => Some("no dhcp server"),
-            (false, _) => Some("no router"),
-        }
-    }
-
-    /// Have the addresses become usable with this turn, or has another station claimed one?
-    pub(super) fn addresses_changed(&mut self) -> bool {
-        let is_ready = self.stack.is_ready(self.interface);
-        let ready = is_ready && !self.was_ready;
-        self.was_ready = is_ready;
-        let conflicts = self.stack.conflict_count(self.interface);
-        let more = conflicts > self.conflicts;
-        self.conflicts = conflicts;
-        ready || more
-    }
-
     /// Ends the host at once, or when no connection is left, but by `deadline`.
     pub(super) fn begin_end(&mut self, now: Instant, deadline: Option<Instant>) {
         if !matches!(self.life, Life::Running | Life::Draining(_)) {
@@ -174,17 +151,15 @@ impl Core {
     }
 
     /// The end: resets what is open; what is left to be dropped and told without the lock.
-    pub(super) fn end(
-        &mut self,
-        why: HostError,
-    ) -> (Option<WayOut>, Sockets, Option<Box<dyn Journal>>) {
+    pub(super) fn end(&mut self, why: HostError) -> (Devices, Sockets, Option<Box<dyn Journal>>) {
         if !matches!(why, HostError::Panicked) {
             self.reset_all(matches!(why, HostError::Closed));
         }
         self.life = Life::Ended(why);
         // What comes now is of handles that outlive the host: nobody answers it.
         let journal = self.stack.end_journal();
-        (self.tx.take(), self.sockets.take(), journal)
+        let devices = std::mem::take(&mut self.devices);
+        (devices, self.sockets.take(), journal)
     }
 
     /// How many connections the end found open.
@@ -220,7 +195,7 @@ impl Core {
     pub(super) fn after_call(&mut self, now: Instant) -> (After, Need) {
         let mut after = After::default();
         let mut urgent = false;
-        if self.can_send() {
+        if self.devices.can_send(&self.stack) {
             urgent = self.transmit(now, ROUNDS_OF_A_CALL) != More::Idle;
         }
         // A thread that leads does not sleep on its socket.
@@ -251,7 +226,7 @@ impl Core {
         let running = matches!(self.life, Life::Running);
         Need {
             due: self.due(),
-            urgent: !running || self.tx_full() || self.stack.wants_transmit(self.interface),
+            urgent: !running || self.devices.wants_turn(&self.stack),
         }
     }
 
@@ -264,14 +239,14 @@ impl Core {
         let (id, wake) = self.roles.begin_lead(due)?;
         let sleep = Next::Sleep {
             until: due,
-            writable: false,
+            full: Places::default(),
         };
         Some((id, wake, if urgent { Next::Again } else { sleep }))
     }
 
     pub(super) fn end_lead(&mut self, id: LeadId, now: Instant, sends: bool) -> Wake {
         let mut need = self.need();
-        if sends && !self.tx_full() && matches!(self.life, Life::Running) {
+        if sends && self.devices.full().is_empty() && matches!(self.life, Life::Running) {
             need.urgent = false;
         }
         self.roles.end_lead(id, now, need)
@@ -284,40 +259,17 @@ impl Core {
         }
     }
 
-    /// Sends up to `rounds` budgets of frames, and lets the device send what it has itself.
+    /// Sends up to `rounds` budgets of frames, and lets the devices send what they have themselves.
     fn transmit(&mut self, now: Instant, rounds: usize) -> More {
-        let Some(tx) = &mut self.tx else {
-            return More::Idle;
-        };
-        match tx.send(now, &mut self.stack, rounds) {
-            // What the device holds back waits for room too.
-            Ok(progress) if progress.more == More::Idle && tx.wants_room() => More::DeviceFull,
-            Ok(progress) => progress.more,
-            Err(error) => {
-                self.life = Life::Ending(error.into());
-                More::Idle
-            }
-        }
+        let more = self.devices.send(now, &mut self.stack, rounds);
+        self.lose_failed(now);
+        more
     }
 
-    /// Lets the device send what it has itself.
+    /// Lets the devices send what they have themselves.
     fn poll_device(&mut self, now: Instant) {
-        if let Some(tx) = &mut self.tx
-            && let Err(error) = tx.poll(now)
-        {
-            self.life = Life::Ending(error.into());
-        }
-    }
-
-    /// Is the device full?
-    fn tx_full(&self) -> bool {
-        self.tx.as_ref().is_some_and(PortTx::wants_room)
-    }
-
-    /// Has the stack something to send that the device has room for?
-    fn can_send(&self) -> bool {
-        let stack = &self.stack;
-        self.tx.as_ref().is_some_and(|tx| tx.is_ready(stack))
+        self.devices.poll(now);
+        self.lose_failed(now);
     }
 
     /// The same when there is nothing else to do; what is next for who asks, a leader or the driver.
@@ -353,7 +305,7 @@ impl Core {
             ..
         } = self;
         if changed {
-            names.learn(stack, self.interface);
+            names.learn(stack);
         }
         dispatch((sockets, names), stack, now, after)
     }
@@ -364,11 +316,11 @@ impl Core {
             Life::Draining(deadline) => deadline,
             _ => Instant::FAR_FUTURE,
         };
-        let tx_due = self.tx.as_ref().and_then(PortTx::due);
+        let devices_due = self.devices.due();
         self.stack
             .poll_timeout()
             .unwrap_or(Instant::FAR_FUTURE)
-            .min(tx_due.unwrap_or(Instant::FAR_FUTURE))
+            .min(devices_due.unwrap_or(Instant::FAR_FUTURE))
             .min(self.names.due())
             .min(deadline)
     }
@@ -387,7 +339,7 @@ impl Core {
         }
         Next::Sleep {
             until: self.due(),
-            writable: self.tx_full(),
+            full: self.devices.full(),
         }
     }
 
@@ -405,11 +357,16 @@ impl Core {
         }
     }
 
-    /// Gives a lease back, behind what connections owe.
+    /// Gives leases back, behind what connections owe.
     fn release(&mut self, now: Instant) {
-        if !self.keeps_lease && self.stack.lease(self.interface).is_some() {
+        if self.keeps_lease {
+            return;
+        }
+        let leased = |&on: &_| self.stack.lease(on).is_some();
+        let leased: Vec<_> = self.stack.interfaces().filter(leased).collect();
+        for on in leased {
             // There is a client, for it has a lease.
-            let _ = self.stack.dhcp_release(now, self.interface);
+            let _ = self.stack.dhcp_release(now, on);
         }
     }
 

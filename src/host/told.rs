@@ -11,12 +11,14 @@ use crate::stack::{InterfaceId, Stack};
 /// So many at most of those that routers tell of come at the cost of the lease's.
 const OF_ROUTERS: usize = MAX_SERVERS / 2;
 
-/// Whom to ask, the first one first: as many as a resolver takes.
-pub(super) fn told_servers(stack: &Stack, on: InterfaceId) -> Vec<SocketAddr> {
-    let leased = stack.lease(on).into_iter().flat_map(|l| &l.dns_servers);
+/// Whom to ask, the first one first: as many as a resolver takes. Of several interfaces the one that came first comes first.
+pub(super) fn told_servers(stack: &Stack) -> Vec<SocketAddr> {
+    let leases = stack.interfaces().filter_map(|on| stack.lease(on));
+    let leased = leases.flat_map(|lease| &lease.dns_servers);
     let leased = leased.copied().filter(|&ip| is_a_host(ip));
     let leased = leased.map(|ip| SocketAddr::new(IpAddr::V4(ip), PORT));
-    let routers = stack.told_dns_servers(on).map(|ip| {
+    let told = |on: InterfaceId| stack.told_dns_servers(on).map(move |ip| (on, ip));
+    let routers = stack.interfaces().flat_map(told).map(|(on, ip)| {
         // A link-local one is on this link.
         let scope = if ip.is_unicast_link_local() {
             on.scope()

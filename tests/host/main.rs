@@ -11,6 +11,7 @@ mod leading;
 mod names;
 mod own_packets;
 mod recording;
+mod several;
 mod within;
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};

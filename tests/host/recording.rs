@@ -13,10 +13,10 @@ use netloom::link::{TxFrame, TxMeta};
 use super::*;
 
 /// A file of this test run, gone when dropped.
-struct Temporary(PathBuf);
+pub(super) struct Temporary(pub(super) PathBuf);
 
 impl Temporary {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let name = format!("netloom-{}-{name}.pcapng", std::process::id());
         Self(std::env::temp_dir().join(name))
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use netloom::base::Cidr;
 use netloom::device::Tap;
 use netloom::host::Host;
-use netloom::stack::{AddressOptions, AddressState, Change, InterfaceConfig};
+use netloom::stack::{AddressOptions, AddressState, Change};
 
 use crate::Test;
 use crate::echo::kernel_ping;
@@ -97,11 +97,12 @@ fn address() {
 fn taken() {
     let tap = Tap::builder().name("nl0");
     let tap = tap.kernel_address(cidr("10.7.0.1/24")).open().unwrap();
-    let interface = InterfaceConfig::new(tap_capabilities(&tap))
+    let host = Host::builder(tap)
         .probe_v4(true)
-        .acd_unit(Duration::from_millis(100))
-        .address(cidr("10.7.0.1/16"));
-    let host = Host::builder(tap).interface(interface).spawn().unwrap();
+        .interface(|interface| interface.acd_unit(Duration::from_millis(100)))
+        .address(cidr("10.7.0.1/16"))
+        .spawn()
+        .unwrap();
     let error = host.wait_ready(PATIENCE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
     let change = host.changes().recv_timeout(PATIENCE).unwrap();
@@ -122,11 +123,6 @@ fn taken() {
         .collect();
     assert_eq!(states, [(cidr("10.7.0.2/24"), AddressState::Preferred)]);
     kernel_ping("10.7.0.2".parse().unwrap(), 1, 56).unwrap();
-}
-
-fn tap_capabilities(tap: &Tap) -> &netloom::device::Capabilities {
-    use netloom::device::Device;
-    tap.capabilities()
 }
 
 fn link() {

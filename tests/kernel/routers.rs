@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use netloom::base::Cidr;
-use netloom::device::{Capabilities, Medium, Tap};
+use netloom::device::Tap;
 use netloom::host::{Host, HostBuilder};
 use netloom::stack::{AddressState, InterfaceConfig, Preference};
 use nix::sys::signal::{Signal, kill};
@@ -136,9 +136,8 @@ impl Drop for Radvd {
 }
 
 fn host(tap: Tap, change: impl FnOnce(InterfaceConfig) -> InterfaceConfig) -> Host {
-    let base = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500));
     let builder: HostBuilder<Tap> = Host::builder(tap);
-    builder.interface(change(base)).spawn().unwrap()
+    builder.interface(change).spawn().unwrap()
 }
 
 /// The addresses of a network, and their states.

@@ -1,0 +1,252 @@
+//! A host's interfaces, as the core knows them: how devices come to them and go, and whether their addresses can be used.
+//!
+//! *Owns* what is known of each interface beside the stack, what a device's failure means, and the wait for addresses. *Does not* send
+//! or read: `devices.rs` and `shared.rs` do.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::clock;
+use super::devices::{Inlet, MOST_DEVICES, Outlet, close};
+use super::open::Opened;
+use super::shared::{Rx, Shared};
+use super::sockets::After;
+use super::state::{Core, Life};
+use crate::base::Instant;
+use crate::device::{Capabilities, DeviceWatch};
+use crate::stack::{AddressState, Change, ConfigError, InterfaceConfig, InterfaceId, Port};
+
+/// What its users see of an interface without the lock.
+#[derive(Debug)]
+pub(crate) struct About {
+    pub(crate) on: InterfaceId,
+    /// Those of the device that was given.
+    pub(crate) capabilities: Capabilities,
+    /// What the other side of the device has lost.
+    pub(crate) watch: Option<Arc<dyn DeviceWatch>>,
+    pub(crate) changes: Receiver<Change>,
+    pub(crate) changes_missed: Arc<AtomicU64>,
+}
+
+/// The interfaces.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    /// In the order in which they came.
+    all: Vec<Member>,
+    /// One has gone, which was not told yet.
+    fewer: bool,
+}
+
+#[derive(Debug)]
+struct Member {
+    about: Arc<About>,
+    on: InterfaceId,
+    /// Its addresses have become usable, which was told.
+    was_ready: bool,
+    /// Conflicts about addresses that were told.
+    conflicts: usize,
+}
+
+impl Members {
+    pub(crate) fn all(&self) -> Vec<Arc<About>> {
+        let all = self.all.iter();
+        all.map(|member| Arc::clone(&member.about)).collect()
+    }
+
+    pub(crate) fn find(&self, on: InterfaceId) -> Option<&Arc<About>> {
+        let mut all = self.all.iter();
+        let found = all.find(|member| member.on == on)?;
+        Some(&found.about)
+    }
+
+    fn remove(&mut self, on: InterfaceId) {
+        self.all.retain(|member| member.on != on);
+        self.fewer = true;
+    }
+}
+
+impl Core {
+    /// Puts a device at an interface of its own.
+    pub(crate) fn attach(
+        &mut self,
+        now: Instant,
+        (opened, config): (Opened, InterfaceConfig),
+        turn_frames: usize,
+    ) -> Result<Arc<About>, ConfigError> {
+        let most = usize::try_from(MOST_DEVICES).unwrap_or(usize::MAX);
+        let place = self.devices.free_place();
+        let place = place.ok_or(ConfigError::TooMany(most))?;
+        let config = config.capabilities(&opened.offered);
+        let on = self.stack.add_interface(now, config)?;
+        let port = Port::new(on, (opened.rx, opened.tx)).batch_frames(turn_frames);
+        let (way, tx) = port.into_halves();
+        let inlet = Inlet {
+            on,
+            place,
+            way,
+            readable: opened.readable,
+            writable: opened.writable,
+        };
+        self.devices.come(tx, inlet);
+        let (changes, changes_missed) = self.sockets.open_changes(on);
+        let about = Arc::new(About {
+            on,
+            capabilities: opened.native,
+            watch: opened.watch,
+            changes,
+            changes_missed,
+        });
+        self.members.all.push(Member {
+            about: Arc::clone(&about),
+            on,
+            was_ready: false,
+            conflicts: 0,
+        });
+        Ok(about)
+    }
+
+    /// Takes the device and the interface away; the way in follows with the next turn, to who is named.
+    pub(crate) fn detach(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        to: Sender<Inlet>,
+    ) -> Option<Outlet> {
+        let outlet = self.devices.go(on, Some(to))?;
+        self.lose_interface(now, on);
+        Some(outlet)
+    }
+
+    /// The interface has no device any more.
+    fn lose_interface(&mut self, now: Instant, on: InterfaceId) {
+        // It and they are the stack's.
+        let own: Vec<_> = self.stack.addresses(on).map(|(own, _)| own).collect();
+        for own in own {
+            let _ = self.stack.remove_address(now, on, own.address());
+        }
+        let _ = self.stack.set_link(now, on, false);
+        self.members.remove(on);
+        self.sockets
+            .tell_changes(&mut self.stack, &mut After::default());
+        self.sockets.close_changes(on);
+        self.names.learn(&self.stack);
+    }
+
+    /// Devices that have failed go, and their interfaces with them; with the last one the host ends.
+    pub(super) fn lose_failed(&mut self, now: Instant) {
+        if self.devices.failed.is_empty() {
+            return;
+        }
+        for (on, why) in std::mem::take(&mut self.devices.failed) {
+            if self.devices.len() <= 1 {
+                self.life = Life::Ending(why.into());
+                return;
+            }
+            // None: it has gone meanwhile.
+            if let Some(outlet) = self.devices.go(on, None) {
+                close(outlet);
+                self.lose_interface(now, on);
+            }
+        }
+    }
+
+    /// The ways in follow the ways out.
+    #[cold]
+    pub(super) fn follow(&mut self, now: Instant, rx: &mut Rx) {
+        self.devices.failed.extend(rx.take_failed());
+        self.lose_failed(now);
+        rx.follow(std::mem::take(&mut self.devices.moves));
+    }
+
+    /// Have addresses become usable with this turn, has another station claimed one, or has an interface gone?
+    pub(super) fn addresses_changed(&mut self) -> bool {
+        let mut changed = std::mem::take(&mut self.members.fewer);
+        for member in &mut self.members.all {
+            let is_ready = self.stack.is_ready(member.on);
+            changed |= is_ready && !member.was_ready;
+            member.was_ready = is_ready;
+            let conflicts = self.stack.conflict_count(member.on);
+            changed |= conflicts > member.conflicts;
+            member.conflicts = conflicts;
+        }
+        changed
+    }
+
+    /// The interfaces: the one that is meant, or all.
+    fn meant(&self, on: Option<InterfaceId>) -> impl Iterator<Item = InterfaceId> + Clone + '_ {
+        let all = self.members.all.iter().map(|member| member.on);
+        all.filter(move |&other| on.is_none_or(|on| on == other))
+    }
+
+    /// Who was to give an address and has not, if that is what is waited for.
+    fn awaited(&self, on: Option<InterfaceId>) -> Option<&'static str> {
+        let stack = &self.stack;
+        let on = self.meant(on).find(|&on| stack.awaits_address(on))?;
+        match (stack.awaits_lease(on), stack.awaits_router(on)) {
+            (true, true) => Some("neither a router nor a dhcp server"),
+            (true, false) => Some("no dhcp server"),
+            (false, _) => Some("no router"),
+        }
+    }
+
+    /// Are the addresses usable, or will they never be? `too_many` says of how many that were given and how many of these another
+    /// station has whether that is too bad.
+    fn readiness(
+        &self,
+        on: Option<InterfaceId>,
+        too_many: impl Fn(usize, usize) -> bool,
+    ) -> Option<io::Result<()>> {
+        if let Err(why) = self.check() {
+            return Some(Err(why.into()));
+        }
+        if on.is_some_and(|on| self.members.find(on).is_none()) {
+            return Some(Err(gone()));
+        }
+        let meant = self.meant(on);
+        let given = || {
+            let all = meant.clone();
+            all.flat_map(|on| self.stack.given_addresses(on))
+        };
+        let duplicates = || given().filter(|&(_, state)| state == AddressState::Duplicate);
+        if let Some((cidr, _)) = duplicates().next()
+            && too_many(given().count(), duplicates().count())
+        {
+            let text = format!("another station has the address {}", cidr.address());
+            return Some(Err(io::Error::new(io::ErrorKind::AddrInUse, text)));
+        }
+        let mut meant = meant.clone();
+        meant.all(|on| self.stack.is_ready(on)).then_some(Ok(()))
+    }
+}
+
+impl Shared {
+    /// Waits until the addresses of an interface, or of all, can be used.
+    pub(super) fn wait_ready(
+        &self,
+        on: Option<InterfaceId>,
+        timeout: Duration,
+        too_many: impl Fn(usize, usize) -> bool,
+    ) -> io::Result<()> {
+        let deadline = clock::now() + timeout;
+        let settled = self.wait_until(Some(deadline), |core| core.readiness(on, &too_many));
+        settled.unwrap_or_else(|| {
+            let text = match self.lock().awaited(on) {
+                Some(who) => format!("{who} has given an address within {timeout:?}"),
+                None => format!("addresses not usable within {timeout:?}"),
+            };
+            Err(io::Error::new(io::ErrorKind::TimedOut, text))
+        })
+    }
+}
+
+/// The interface has gone.
+pub(super) fn gone() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        "the host has no such interface, or has it no more",
+    )
+}
