@@ -7,6 +7,7 @@ pub const SYN: u8 = 2;
 pub const RST: u8 = 4;
 pub const FIN: u8 = 1;
 pub const ACK: u8 = 16;
+pub const URG: u8 = 32;
 pub const PEER: [u8; 6] = [2, 0, 0, 0, 0, 1];
 pub const FROM4: [u8; 4] = [10, 7, 0, 1];
 pub const TO4: [u8; 4] = [10, 7, 0, 2];

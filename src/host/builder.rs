@@ -496,6 +496,7 @@ fn system(what: &'static str) -> impl Fn(io::Error) -> SpawnError {
 mod tests {
     use super::*;
     use crate::device::Medium;
+    use crate::stack::TimeWaitReuse;
 
     #[test]
     fn both_ways_without_super_segments_fit_into_the_queue() {
@@ -540,6 +541,7 @@ mod tests {
             .path_mtu_life(Some(Duration::from_secs(328)))
             .least_path_mtu(129)
             .flow_labels(false)
+            .time_wait_reuse(TimeWaitReuse::Off)
     }
 
     /// Taken apart field by field: who adds a setting adds it here, and sees whether it is reached.
@@ -589,6 +591,7 @@ mod tests {
             path_mtu_life,
             least_path_mtu,
             flow_labels,
+            time_wait_reuse,
         } = used;
         assert!(seed_used == seed && !trust_partial && !flow_labels);
         assert_eq!([neighbour_limit, neighbour_queue], [11, 12]);
@@ -599,6 +602,7 @@ mod tests {
         assert_eq!((reassembly_bytes, reassembly_datagrams), (25, 26));
         assert_eq!(time_wait, Duration::from_secs(20));
         assert_eq!([time_wait_limit, orphan_limit, timer_budget], [21, 22, 23]);
+        assert_eq!(time_wait_reuse, TimeWaitReuse::Off);
 
         assert_eq!((path_mtu_limit, least_path_mtu), (27, 129));
         assert_eq!(path_mtu_life, Some(Duration::from_secs(328)));

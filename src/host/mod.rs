@@ -56,6 +56,7 @@ mod sockets;
 mod state;
 mod tcp;
 mod tcp_io;
+mod tcp_urgent;
 #[cfg(feature = "dns")]
 mod told;
 mod udp;

@@ -341,7 +341,7 @@ impl TcpStream {
         result
     }
 
-    fn read_with<T>(
+    pub(super) fn read_with<T>(
         &self,
         mut read: impl FnMut(&mut Stack, Instant, TcpId) -> Result<T, ReadError>,
     ) -> io::Result<T> {

@@ -128,6 +128,7 @@ pub(super) fn of_info(info: &TcpInfo) -> Vec<(&'static str, Value)> {
         "retransmitted" retransmitted,
         "unsent" unsent,
         "unread" unread,
+        "urgent" urgent,
         "snd_mss" snd_mss,
         "rcv_mss" rcv_mss,
         "snd_wnd" snd_wnd,

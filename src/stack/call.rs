@@ -40,6 +40,8 @@ pub enum Call {
     TcpWrite(TcpId, Payload),
     /// [`Stack::tcp_write_chunk`].
     TcpWriteChunk(TcpId, Payload),
+    /// [`Stack::tcp_write_urgent`].
+    TcpWriteUrgent(TcpId, Payload),
     /// [`Stack::tcp_read`]: the length of the buffer.
     TcpRead(TcpId, usize),
     /// [`Stack::tcp_read_chunk`]: at most so many bytes.
@@ -184,6 +186,7 @@ impl Call {
             Self::TcpListenerClose(_) => "tcp_listener_close",
             Self::TcpWrite(..) => "tcp_write",
             Self::TcpWriteChunk(..) => "tcp_write_chunk",
+            Self::TcpWriteUrgent(..) => "tcp_write_urgent",
             Self::TcpRead(..) => "tcp_read",
             Self::TcpReadChunk(..) => "tcp_read_chunk",
             Self::TcpPeek(..) => "tcp_peek",
@@ -339,6 +342,10 @@ impl Call {
                 let mut data = data.to_bytes();
                 stack.tcp_write_chunk(now, *id, &mut data).tell(whole)
             }
+            Self::TcpWriteUrgent(id, data) => {
+                let data = data.to_bytes();
+                stack.tcp_write_urgent(now, *id, &data).tell(whole)
+            }
             Self::TcpRead(id, len) => {
                 let mut buf = vec![0; *len];
                 let read = stack.tcp_read(now, *id, &mut buf);
@@ -406,7 +413,9 @@ impl fmt::Display for Call {
             Self::TcpListen(at, _) | Self::UdpBind(at, _) => write!(f, "({at})"),
             Self::TcpAccept(id) | Self::TcpListenerClose(id) => write!(f, "({id:?})"),
             Self::TcpListenerRoom(id, room) => write!(f, "({id:?}, {room})"),
-            Self::TcpWrite(id, data) | Self::TcpWriteChunk(id, data) => {
+            Self::TcpWrite(id, data)
+            | Self::TcpWriteChunk(id, data)
+            | Self::TcpWriteUrgent(id, data) => {
                 write!(f, "({id:?}, {} bytes)", data.len())
             }
             Self::TcpRead(id, len) | Self::TcpReadChunk(id, len) | Self::TcpPeek(id, len) => {

@@ -11,6 +11,19 @@ use crate::base::Seed;
 /// RFC 8201 §4, RFC 1191 §3: no attempt to use a larger one before.
 const LEAST_PATH_MTU_LIFE: Duration = Duration::from_secs(300);
 
+/// Which connections in TIME-WAIT give their ports to new ones to the same peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum TimeWaitReuse {
+    /// None (0 of `tcp_tw_reuse`).
+    Off,
+    /// Those of the stack with itself (2 of `tcp_tw_reuse`).
+    #[default]
+    Loopback,
+    /// All (1 of `tcp_tw_reuse`).
+    Always,
+}
+
 /// The settings of a [`Stack`](super::Stack).
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -29,6 +42,7 @@ pub struct Config {
     pub(crate) trust_partial: bool,
     pub(crate) time_wait: Duration,
     pub(crate) time_wait_limit: usize,
+    pub(crate) time_wait_reuse: TimeWaitReuse,
     pub(crate) orphan_limit: usize,
     pub(crate) socket_memory: usize,
     pub(crate) reassembly_bytes: usize,
@@ -58,6 +72,7 @@ impl Config {
             trust_partial: true,
             time_wait: Duration::from_secs(60),
             time_wait_limit: 16_384,
+            time_wait_reuse: TimeWaitReuse::Loopback,
             orphan_limit: 4096,
             socket_memory: 256 << 20,
             reassembly_bytes: 4 << 20,
@@ -96,6 +111,19 @@ impl Config {
     pub fn time_wait_limit(self, records: usize) -> Self {
         Self {
             time_wait_limit: records,
+            ..self
+        }
+    }
+
+    /// May a new connection take the ephemeral port of one to the same peer that is in TIME-WAIT, when no other port is
+    /// left (default [`TimeWaitReuse::Loopback`], as Linux's `tcp_tw_reuse` 2)? Only if both have timestamps and
+    /// the old one has waited for a second: what is left of it on the way is told by its timestamps then (RFC 6191,
+    /// RFC 7323 §5), and numbers go on above its own (RFC 9293 §3.6.1 MAY-2). Linux takes one before others are used
+    /// up.
+    #[must_use]
+    pub fn time_wait_reuse(self, reuse: TimeWaitReuse) -> Self {
+        Self {
+            time_wait_reuse: reuse,
             ..self
         }
     }

@@ -3,7 +3,8 @@
 //! *Owns* the event queue and each socket's armed bits. *Does not* decide when a socket is ready.
 //! Invariants: one entry in the queue for each slot with its bits merged, whoever had the slot since the user
 //! polled last, so the queue is as long as there were sockets at a time at most; a bit is told once and again
-//! only after [`Events::rearm`], which the call that would block does.
+//! only after [`Events::rearm`], which the call that would block does; but URGENT, of which a connection tells
+//! once itself.
 
 use std::collections::VecDeque;
 
@@ -25,6 +26,9 @@ bitflags::bitflags! {
         const CLOSED = 1 << 4;
         /// The connection was refused, reset or given up; every call says why.
         const FAILED = 1 << 5;
+        /// The peer tells of urgent data, beyond what was read: [`Stack::tcp_urgent`](crate::Stack::tcp_urgent) says how
+        /// much. It needs not be armed again: it is told once for all that is urgent without a gap.
+        const URGENT = 1 << 6;
     }
 }
 
@@ -151,7 +155,7 @@ impl Events {
         if new.is_empty() {
             return;
         }
-        slot.armed.remove(new);
+        slot.armed.remove(new.difference(Readiness::URGENT));
         slot.pending.insert(new);
         if !slot.queued {
             slot.queued = true;
@@ -227,6 +231,22 @@ mod tests {
         events.raise(id, Readiness::READABLE | Readiness::WRITABLE);
         let ready = Readiness::READABLE;
         assert_eq!(events.poll(), Some(Event { id, ready }));
+        assert!(events.is_empty());
+    }
+
+    #[test]
+    fn urgent_data_is_told_without_being_armed_again() {
+        let mut events = Events::default();
+        let id = SocketId::Tcp(TcpId::from_raw(RawId {
+            index: 0,
+            generation: 0,
+        }));
+        events.register(id);
+        let ready = Readiness::URGENT;
+        for _ in 0..3 {
+            events.raise(id, ready);
+            assert_eq!(events.poll(), Some(Event { id, ready }));
+        }
         assert!(events.is_empty());
     }
 

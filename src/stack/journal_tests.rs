@@ -110,6 +110,7 @@ fn samples() -> Vec<Call> {
         Call::TcpSetOptions(tcp, TcpOptions::default().nodelay(true)),
         Call::TcpWrite(tcp, data()),
         Call::TcpWriteChunk(tcp, data()),
+        Call::TcpWriteUrgent(tcp, data()),
         Call::TcpRead(tcp, 9),
         Call::TcpReadChunk(tcp, 9),
         Call::TcpPeek(tcp, 9),

@@ -55,7 +55,7 @@ mod within;
 pub use address::{AddressError, AddressInfo, AddressState, Origin};
 pub(crate) use call::MOST_AT_ONCE;
 pub use call::{Call, Payload};
-pub use config::Config;
+pub use config::{Config, TimeWaitReuse};
 pub use counters::Counters;
 pub use dhcp::{DhcpError, DhcpOptions};
 pub use event::{Event, Readiness, SocketId};
@@ -127,7 +127,7 @@ impl Stack {
             demux: Demux::new(&config.seed),
             events: Events::default(),
             ephemeral: EphemeralPorts::new(&config.seed, config.ephemeral_ports.clone()),
-            tcp: tcp::Tcp::new(&config.seed),
+            tcp: tcp::Tcp::new(&config.seed, config.time_wait_reuse),
             udp: UdpSockets::default(),
             memory: Memory::new(config.socket_memory),
             ping: Pings::new(&config.seed),

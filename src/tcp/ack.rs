@@ -53,7 +53,7 @@ impl Connection {
             && ack == self.snd.una
             && seg.options.sack.is_empty()
             && self.recovery.is_at_rest()
-            && self.ecn.is_none()
+            && self.rare.is_none()
             && !self.congestion.glides()
     }
 

@@ -13,13 +13,14 @@ use crate::base::Instant;
 
 use super::congestion::Controller;
 use super::congestion::parts::{DeliverySampler, Pacer};
-use super::ecn::{EcnState, is_setup};
+use super::ecn::is_setup;
 use super::error::TcpFailure;
 use super::gate::Gate;
 use super::info::TcpInfo;
 use super::path_size::{MtuProbing, PathMss, PathSize, Steps};
 use super::persist::Persist;
 use super::quick::QuickAcks;
+use super::rare::Rare;
 use super::read_queue::Reach;
 use super::receive::{Receive, window_scale};
 use super::recovery::Recovery;
@@ -38,14 +39,15 @@ use super::timers::Timers;
 pub(crate) const MIN_MSS: u16 = 48;
 
 bitflags! {
-    /// What happened that the user may want to know.
+    /// What happened that the user may want to know: the bits of the stack's `Readiness`, less what a listener has.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
     pub(crate) struct Signals: u8 {
-        const CONNECTED = 1;
-        const READABLE = 2;
-        const WRITABLE = 4;
-        const CLOSED = 8;
-        const FAILED = 16;
+        const READABLE = 1;
+        const WRITABLE = 1 << 1;
+        const CONNECTED = 1 << 2;
+        const CLOSED = 1 << 4;
+        const FAILED = 1 << 5;
+        const URGENT = 1 << 6;
     }
 }
 
@@ -112,8 +114,8 @@ pub(crate) struct Connection {
     pub(crate) last_sent: Instant,
     pub(crate) last_heard: Instant,
     pub(crate) send_buffer: SendBuffer,
-    /// None without ECN.
-    pub(crate) ecn: Option<Box<EcnState>>,
+    /// ECN and urgent data, where there is any.
+    pub(crate) rare: Rare,
     pub(crate) timers: Timers,
     pub(crate) setup: Setup,
     pub(crate) state: State,
@@ -211,7 +213,7 @@ impl Connection {
             keepalive_due: false,
             persist: Persist::default(),
             gate: Gate::default(),
-            ecn: None,
+            rare: Rare::default(),
             last_heard: now,
             last_sent: now,
             last_progress: now,
@@ -409,6 +411,7 @@ impl Connection {
             retransmitted: self.scoreboard.retransmitted(),
             unsent: self.snd.unsent(),
             unread: bytes(self.rcv.unread()),
+            urgent: self.urgent_left(),
             snd_mss: self.smss(),
             rcv_mss: u32::from(self.setup.advertised_mss()),
             snd_wnd: self.snd.wnd,

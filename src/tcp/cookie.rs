@@ -210,6 +210,7 @@ mod tests {
                 ..Options::NONE
             },
             marks: Marks::empty(),
+            urgent: 0,
             text: Bytes::new(),
             segment_size: None,
             at: START,

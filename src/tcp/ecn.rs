@@ -84,7 +84,7 @@ impl Connection {
     /// Active OPEN: RFC 3168 §6.1.1.
     pub(super) fn begin_ecn(&mut self) {
         if self.setup.options.ecn == Ecn::Ask {
-            self.ecn = Some(Box::default());
+            self.rare.set_ecn(Some(EcnState::default()));
         }
     }
 
@@ -92,17 +92,15 @@ impl Connection {
     /// marks are echoed.
     pub(super) fn accept_ecn(&mut self, opening: &Opening) {
         let knows = opening.ecn || opening.ecn_answered;
-        self.ecn = knows.then(|| {
-            Box::new(EcnState {
-                listens_only: !opening.ecn,
-                ..EcnState::default()
-            })
-        });
+        self.rare.set_ecn(knows.then(|| EcnState {
+            listens_only: !opening.ecn,
+            ..EcnState::default()
+        }));
     }
 
     /// What our SYN says beside SYN and ACK. Only an answer to one that asks agrees.
     pub(super) fn ecn_of_syn(&self, what: What) -> Flags {
-        match (&self.ecn, self.state) {
+        match (self.rare.ecn(), self.state) {
             (Some(ecn), State::SynSent) if what == What::Syn && !ecn.listens_only => {
                 Flags::ECE | Flags::CWR
             }
@@ -114,7 +112,7 @@ impl Connection {
 
     /// Our SYN left.
     pub(super) fn on_syn_left(&mut self, flags: Flags) {
-        if let Some(ecn) = &mut self.ecn {
+        if let Some(ecn) = self.rare.ecn_mut() {
             ecn.listens_only |= !flags.contains(Flags::ECE);
         }
     }
@@ -122,20 +120,22 @@ impl Connection {
     /// The peer's SYN, with an ACK or without: one that does not ask, or agree, declines.
     pub(super) fn take_ecn_of_syn(&mut self, seg: &Segment) {
         if !is_setup(seg) {
-            self.ecn = None;
+            self.rare.set_ecn(None);
         }
     }
 
     /// Do we send what may be marked, and answer to what is echoed?
     fn sends_ect(&self) -> bool {
-        self.ecn.as_ref().is_some_and(|ecn| !ecn.listens_only)
+        self.rare.ecn().is_some_and(|ecn| !ecn.listens_only)
     }
 
     // --- the receiver ---------------------------------------------------------------------
 
     /// Text that is in the window arrived, with marks or without (RFC 3168 §6.1.3, §6.1.5).
     pub(super) fn take_marks(&mut self, seg: &Segment) {
-        let Some(ecn) = &mut self.ecn else { return };
+        let Some(ecn) = self.rare.ecn_mut() else {
+            return;
+        };
         if seg.text.is_empty() || seg.control == Control::Syn {
             return;
         }
@@ -157,7 +157,7 @@ impl Connection {
 
     /// What every segment with an ACK says of marks that came.
     pub(super) fn ecn_echo(&self) -> Flags {
-        match &self.ecn {
+        match self.rare.ecn() {
             Some(ecn) if ecn.echoes => Flags::ECE,
             _ => Flags::empty(),
         }
@@ -173,7 +173,7 @@ impl Connection {
     /// Is new text ECT, and does it say that the window was reduced (RFC 3168 §6.1.2)? Not what is
     /// sent again, nor probes of a shut window, nor what has no text (§6.1.4 to §6.1.6).
     pub(super) fn ecn_of_text(&self) -> (bool, Flags) {
-        match &self.ecn {
+        match self.rare.ecn() {
             Some(ecn) if !ecn.listens_only => {
                 let cwr = if ecn.cwr_due {
                     Flags::CWR
@@ -188,7 +188,7 @@ impl Connection {
 
     /// The CWR left.
     pub(super) fn on_cwr_left(&mut self) {
-        if let Some(ecn) = &mut self.ecn {
+        if let Some(ecn) = self.rare.ecn_mut() {
             ecn.cwr_due = false;
             if let Some((_, due)) = &mut ecn.interrupted {
                 *due = false;
@@ -200,7 +200,9 @@ impl Connection {
     /// and either once for each window.
     pub(crate) fn on_ack_with_ecn(&mut self, now: Instant, effect: &AckEffect) {
         let una = self.snd.una;
-        let Some(ecn) = &mut self.ecn else { return };
+        let Some(ecn) = self.rare.ecn_mut() else {
+            return;
+        };
         ecn.on_una(una);
         // A segment that arrived late says what was; and what nothing of ours can have brought about
         // says nothing.
@@ -223,7 +225,7 @@ impl Connection {
         self.note_reduced();
         let point = self.snd.nxt;
         let rto = self.rtt.rto();
-        if let Some(ecn) = &mut self.ecn {
+        if let Some(ecn) = self.rare.ecn_mut() {
             ecn.reduces_to = Some(point);
             if smallest {
                 // RFC 3168 §6.1.2: at a window of one segment the retransmission timer is reset, and the
@@ -241,7 +243,7 @@ impl Connection {
     /// next new text says so.
     pub(crate) fn note_reduced(&mut self) {
         let point = self.snd.nxt;
-        if let Some(ecn) = &mut self.ecn {
+        if let Some(ecn) = self.rare.ecn_mut() {
             ecn.cwr_due = !ecn.listens_only;
             ecn.reduced = Some(point);
         }
@@ -249,7 +251,7 @@ impl Connection {
 
     /// An episode of loss begins, or worsens: a reduction that runs ends with it.
     pub(crate) fn note_reduced_for_loss(&mut self) {
-        if let Some(ecn) = &mut self.ecn
+        if let Some(ecn) = self.rare.ecn_mut()
             && let Some(point) = ecn.reduces_to.take()
         {
             ecn.interrupted = Some((point, ecn.cwr_due));
@@ -259,13 +261,13 @@ impl Connection {
 
     /// Was the window reduced for a mark on what is still out? Then a loss among it is answered for.
     pub(crate) fn is_reducing(&self) -> bool {
-        self.ecn.as_ref().is_some_and(|e| e.reduces_to.is_some())
+        self.rare.ecn().is_some_and(|e| e.reduces_to.is_some())
     }
 
     /// The reduction that a loss brought about was for nothing: what is echoed counts again, and one for a mark
     /// that the loss interrupted goes on.
     pub(crate) fn forget_reduction(&mut self) {
-        if let Some(ecn) = &mut self.ecn {
+        if let Some(ecn) = self.rare.ecn_mut() {
             let interrupted = ecn.interrupted.take();
             ecn.reduces_to = interrupted.map(|(point, _)| point);
             ecn.reduced = ecn.reduces_to;
@@ -276,7 +278,9 @@ impl Connection {
     /// An ACK, before its losses are found.
     pub(crate) fn exit_reduction_if_passed(&mut self, now: Instant) {
         let una = self.snd.una;
-        let Some(ecn) = &mut self.ecn else { return };
+        let Some(ecn) = self.rare.ecn_mut() else {
+            return;
+        };
         if ecn.reduces_to.is_none_or(|point| una.before(point)) {
             return;
         }
@@ -294,7 +298,7 @@ impl Connection {
     }
 
     fn held_for_mark(&self, now: Instant) -> Option<Instant> {
-        let held = self.ecn.as_ref().and_then(|ecn| ecn.held);
+        let held = self.rare.ecn().and_then(|ecn| ecn.held);
         held.filter(|&at| at > now)
     }
 
@@ -304,8 +308,8 @@ impl Connection {
     }
 
     pub(super) fn ecn_info(&self) -> EcnInfo {
-        self.ecn
-            .as_ref()
+        self.rare
+            .ecn()
             .map_or_else(EcnInfo::default, |ecn| EcnInfo {
                 agreed: !ecn.listens_only && self.state != State::SynSent,
                 ce_received: ecn.ce_received,

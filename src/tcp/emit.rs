@@ -30,7 +30,7 @@ impl Connection {
             ack: if acks { self.rcv.nxt.get() } else { 0 },
             flags: plan.flags,
             window: plan.window,
-            urgent: 0,
+            urgent: plan.urgent,
         };
         fields.emit(&plan.options, header)
     }

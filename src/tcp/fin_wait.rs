@@ -151,6 +151,7 @@ mod tests {
             wnd: 1,
             options: Options::NONE,
             marks: Marks::empty(),
+            urgent: 0,
             text: Bytes::from(vec![0; text]),
             segment_size: None,
             at: Instant::ZERO,

@@ -196,11 +196,12 @@ impl Connection {
     }
 
     /// RFC 9293 §3.7.4 with Minshall's variation: a small segment waits only for another small
-    /// one, and never before a FIN (r46).
+    /// one, and never before a FIN (r46) nor with urgent data (as Linux).
     fn may_send_small(&self) -> bool {
         self.setup.options.nodelay
             || self.snd.fin == Fin::Queued
             || !self.snd.small_end.after(self.snd.una)
+            || self.sends_urgent()
     }
 
     /// Nothing more can leave now: notes why.

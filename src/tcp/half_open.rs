@@ -280,6 +280,7 @@ mod tests {
             wnd: 1000,
             options: Options::NONE,
             marks: Marks::empty(),
+            urgent: 0,
             text: Bytes::new(),
             segment_size: None,
             at: Instant::from_millis(505),

@@ -1,7 +1,7 @@
 //! TCP: the wire format, and a connection as a value.
 //!
 //! RFC 9293, RFC 5681 and RFC 6582 (congestion control, NewReno), RFC 6298 (RTO), RFC 7323 (window
-//! scale, timestamps, PAWS), RFC 2018, RFC 2883 and RFC 8985 (SACK, RACK-TLP), RFC 3168 (ECN), RFC 5961 (blind attacks),
+//! scale, timestamps, PAWS), RFC 2018, RFC 2883 and RFC 8985 (SACK, RACK-TLP), RFC 3168 (ECN), RFC 6093 (urgent data), RFC 5961 (blind attacks),
 //! RFC 6528 (initial numbers), RFC 4821 (path MTU without ICMP), RFC 4987 (SYN cookies), RFC 1337 (TIME-WAIT), RFC 6928 (IW10).
 //!
 //! *Owns* everything between the demultiplexer and the IP header. *Does not* know addresses, links,
@@ -40,6 +40,7 @@ mod path_size;
 mod persist;
 mod plan;
 mod quick;
+mod rare;
 mod read_queue;
 mod receive;
 mod record;
@@ -65,6 +66,7 @@ mod timers;
 mod times;
 mod told;
 mod ts_recent;
+mod urgent;
 mod user;
 mod window;
 

@@ -10,7 +10,7 @@ use crate::base::{DropReason, Instant};
 use super::connection::{Connection, Opening, Signals};
 use super::error::TcpFailure;
 use super::reset::{Reset, refusal};
-use super::segment::{Control, Segment};
+use super::segment::{Control, Marks, Segment};
 use super::seq::SeqNum;
 use super::state::{Event, State};
 use super::timers::Timer;
@@ -47,8 +47,7 @@ impl Connection {
         step
     }
 
-    /// RFC 9293 §3.10.7.4. The third check (security) is not implemented, the sixth (URG) is in
-    /// docs/deviations.md.
+    /// RFC 9293 §3.10.7.4. The third check (security) is not implemented.
     fn on_synchronized(&mut self, now: Instant, seg: &Segment) -> Step {
         self.check_timestamp(now, seg)?; // PAWS, RFC 7323 §5.3 (R1)
         self.check_sequence(now, seg)?; // first
@@ -61,6 +60,9 @@ impl Connection {
         self.process_ack(now, seg, ack);
         if self.state == State::Closed || self.state == State::TimeWait {
             return Step::Continue(());
+        }
+        if seg.marks.contains(Marks::URG) {
+            self.take_urgent(seg); // sixth
         }
         self.process_text(seg) // seventh and eighth
     }

@@ -62,6 +62,8 @@ pub(crate) struct Plan {
     pub(crate) window: u16,
     /// The right edge that the window promises.
     pub(crate) edge: SeqNum,
+    /// SEG.UP, with URG; else 0.
+    pub(crate) urgent: u16,
 }
 
 impl Plan {
@@ -143,7 +145,7 @@ impl Connection {
         }
         self.restart_after_idle(now);
         let options = self.options(now);
-        let frame = self.frame(&options, most);
+        let frame = self.frame(&options, self.frame_limit(most));
         if self.rcv.owes_duplicate() {
             // RFC 5681 §2 (b): on text it would be none, and the sender counts them now.
             return self.plan_ack(&options).ok_or(self.gate.last);
@@ -237,6 +239,7 @@ impl Connection {
             size: self.wire_size(options.len()),
             window,
             edge: self.rcv.nxt + u32::from(window),
+            urgent: 0,
         }
     }
 
@@ -308,17 +311,29 @@ impl Connection {
             return self.segment(what, seq, text, flags, &Options { sack, ..*options });
         }
         let (window, edge) = self.rcv.advertise();
+        let (more, urgent) = self.rarely_said(seq);
         Plan {
             what,
             seq,
             text,
-            flags: flags | Flags::ACK | self.ecn_echo(),
+            flags: flags | Flags::ACK | more,
             ect: false,
             options: *options,
             size: self.wire_size(len),
             window,
             edge,
+            urgent,
         }
+    }
+
+    /// What few connections have to say beside: flags, and SEG.UP.
+    #[inline]
+    fn rarely_said(&self, seq: SeqNum) -> (Flags, u16) {
+        if self.rare.is_none() {
+            return (Flags::empty(), 0);
+        }
+        let (urg, up) = self.urgent_words(seq);
+        (self.ecn_echo() | urg, up)
     }
 
     // --- what was lost --------------------------------------------------------------------

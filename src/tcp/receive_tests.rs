@@ -26,6 +26,7 @@ fn segment(seq: u32, len: usize, control: Control) -> Segment {
         wnd: 1000,
         options: Options::NONE,
         marks: Marks::empty(),
+        urgent: 0,
         text: (0..len).map(|n| seq.wrapping_add(n as u32) as u8).collect(),
         segment_size: None,
         at: Instant::ZERO,

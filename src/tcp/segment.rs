@@ -48,24 +48,29 @@ impl Control {
 }
 
 bitflags! {
-    /// What a segment says about congestion: two bits of TCP's header, one of IP's (RFC 3168 §5, §6.1).
+    /// What a segment says about congestion, two bits of TCP's header and one of IP's (RFC 3168 §5, §6.1), and
+    /// whether its urgent pointer counts. The bits of TCP's header in its order.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
     pub(crate) struct Marks: u8 {
+        /// The urgent pointer counts.
+        const URG = 1;
         /// ECN-Echo.
-        const ECE = 1;
+        const ECE = 2;
         /// Congestion window reduced.
-        const CWR = 2;
+        const CWR = 4;
         /// Congestion experienced: a router's.
-        const CE = 4;
+        const CE = 8;
     }
 }
+
+// Where the three of TCP's header lie there.
+const FIRST_MARK: u32 = Flags::URG.bits().trailing_zeros();
 
 impl Marks {
     /// Of TCP's flags, and the octet that was Type of Service or is Traffic Class.
     pub(crate) fn new(flags: Flags, tos: u8) -> Self {
-        let mut marks = Self::empty();
-        marks.set(Self::ECE, flags.contains(Flags::ECE));
-        marks.set(Self::CWR, flags.contains(Flags::CWR));
+        let [_, low] = (flags.bits() >> FIRST_MARK).to_be_bytes();
+        let mut marks = Self::from_bits_retain(low & 7);
         // RFC 3168 §5: 11; 01 and 10 are ECT.
         marks.set(Self::CE, tos & 3 == 3);
         marks
@@ -83,6 +88,8 @@ pub(crate) struct Segment {
     pub(crate) wnd: u16,
     pub(crate) options: Options,
     pub(crate) marks: Marks,
+    /// SEG.UP, from SEG.SEQ on: the octet after the last urgent one. It counts with [`Marks::URG`].
+    pub(crate) urgent: u16,
     pub(crate) text: Bytes,
     /// Bytes of each wire segment merged into this one.
     pub(crate) segment_size: Option<NonZeroU16>,
@@ -134,6 +141,26 @@ impl Segment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_out_of_flags() {
+        for bits in 0..0x1000 {
+            let flags = Flags::from_bits_retain(bits);
+            for tos in 0..4 {
+                let marks = Marks::new(flags, tos);
+                let each = [
+                    (Marks::URG, flags.contains(Flags::URG)),
+                    (Marks::ECE, flags.contains(Flags::ECE)),
+                    (Marks::CWR, flags.contains(Flags::CWR)),
+                    (Marks::CE, tos == 3),
+                ];
+                for (mark, set) in each {
+                    assert_eq!(marks.contains(mark), set, "{mark:?} of {flags:?}, {tos}");
+                }
+                assert_eq!(marks, Marks::from_bits_truncate(marks.bits()));
+            }
+        }
+    }
 
     #[test]
     fn controls_out_of_flags() {

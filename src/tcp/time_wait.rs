@@ -90,6 +90,11 @@ impl TimeWait {
         self
     }
 
+    /// Were timestamps agreed on?
+    pub(crate) const fn has_timestamps(&self) -> bool {
+        self.facts.contains(Facts::TIMESTAMPS)
+    }
+
     fn ts_recent(&self) -> Option<u32> {
         self.facts
             .contains(Facts::TIMESTAMPS)
@@ -230,6 +235,7 @@ mod tests {
                 ..Options::NONE
             },
             marks: Marks::empty(),
+            urgent: 0,
             text: Bytes::from(vec![0; text]),
             segment_size: None,
             at: Instant::ZERO,

@@ -83,6 +83,7 @@ mod tcp;
 mod tool;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod udp;
+mod urgent;
 
 /// A test: its name, and what panics when it fails.
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -108,6 +109,7 @@ fn main() -> std::process::ExitCode {
         echo::TESTS,
         ecn::TESTS,
         tcp::TESTS,
+        urgent::TESTS,
         udp::TESTS,
         groups::TESTS,
         paths::TESTS,

@@ -26,4 +26,5 @@ mod regressions;
 mod security;
 mod sessions;
 mod timers;
+mod urgent;
 mod windows;

@@ -19,7 +19,7 @@ use netloom::ipv6::ndp;
 use netloom::link::{EtherType, RxChecksum, RxFrame, RxMeta, TxFrame, ethernet};
 use netloom::{Instant, MacAddr, arp, ipv4, ipv6, tcp, udp};
 
-use super::super::wire::{self, ACK, PEER, SYN};
+use super::super::wire::{self, ACK, PEER, SYN, URG};
 
 /// Both streams repeat themselves after this, longer than any text.
 const PERIOD: usize = 1 << 16;
@@ -525,6 +525,11 @@ impl Flow {
             .seq
             .wrapping_add(u32::from(segment.flags & SYN != 0));
         let text = inbound(first, segment.len);
+        // With URG, its pointer.
+        let urgent = match segment.flags & URG {
+            0 => 0,
+            _ => segment.window,
+        };
         let body = [
             &self.theirs.port().to_be_bytes()[..],
             &self.ours.port().to_be_bytes(),
@@ -532,7 +537,8 @@ impl Flow {
             &segment.ack.to_be_bytes(),
             &[words << 4, segment.flags],
             &segment.window.to_be_bytes(),
-            &[0; 4],
+            &[0; 2],
+            &urgent.to_be_bytes(),
             &options,
             text,
         ]

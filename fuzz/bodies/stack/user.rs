@@ -116,13 +116,16 @@ impl Rig {
         let Some(which) = self.stream(input) else {
             return;
         };
-        let len = LENGTHS[input.below(LENGTHS.len())];
+        let how = input.byte();
+        let len = LENGTHS[usize::from(how) % LENGTHS.len()];
         let stream = &mut self.streams[which];
         let on = 0; // of a flow that is known already
         let flow = self.peer.flow(on, stream.ours, stream.theirs);
         let mut data = Bytes::from_static(outbound(flow.written, len));
         let wrote = if chunk {
             self.stack.tcp_write_chunk(self.now, stream.id, &mut data)
+        } else if how >= 0xc0 {
+            self.stack.tcp_write_urgent(self.now, stream.id, &data)
         } else {
             self.stack.tcp_write(self.now, stream.id, &data)
         };

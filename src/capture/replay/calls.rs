@@ -79,6 +79,7 @@ calls! {
     42 => UdpSendWith(a, b, c, d, e);
     43 => PingSendWith(a, b, c, d, e);
     44 => UdpSetBroadcast(a, b);
+    50 => TcpWriteUrgent(a, b);
     60 => UdpJoin(a, b, c, d);
     61 => UdpLeave(a, b, c, d);
     62 => UdpBlock(a, b, c, d);
@@ -100,6 +101,7 @@ fn sensible(call: Call) -> Result<Call, Nonsense> {
         | Call::TcpPeek(_, len)
         | Call::TcpWrite(_, Payload::Cut(len))
         | Call::TcpWriteChunk(_, Payload::Cut(len))
+        | Call::TcpWriteUrgent(_, Payload::Cut(len))
             if len > MOST_AT_ONCE =>
         {
             unknown("length", u64::try_from(len).unwrap_or(u64::MAX))

@@ -10,7 +10,7 @@ use crate::link::SegmentKinds;
 use crate::stack::{
     AddressOptions, Config, DhcpOptions, DontFragment, FilterMode, ForwardOptions, IcmpFilter,
     InterfaceConfig, ListenOptions, MulticastOptions, PingOptions, RawOptions, ReversePath,
-    SendInfo, UdpOptions,
+    SendInfo, TimeWaitReuse, UdpOptions,
 };
 use crate::tcp::{Ecn, Keepalive, MtuProbing, TcpOptions};
 
@@ -83,7 +83,7 @@ fields! {
         timer_budget, ephemeral_ports, icmp_errors_per_second, icmp_errors_per_peer, ttl, copy_below,
         trust_partial, time_wait, time_wait_limit, orphan_limit, socket_memory,
         reassembly_bytes, reassembly_datagrams,
-        path_mtu_limit, path_mtu_life, least_path_mtu, flow_labels,
+        path_mtu_limit, path_mtu_life, least_path_mtu, flow_labels, time_wait_reuse,
     }
     InterfaceConfig {
         capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, probe_v4,
@@ -131,6 +131,7 @@ numbered! {
     MtuProbing, "setting of path MTU probes" { 0 => Off, 1 => BlackHole, 2 => Always }
     ReversePath, "setting of the reverse path" { 0 => Off, 1 => Loose, 2 => Strict }
     Ecn, "ECN setting" { 0 => Off, 1 => Accept, 2 => Ask }
+    TimeWaitReuse, "reuse of TIME-WAIT" { 0 => Off, 1 => Loopback, 2 => Always }
 }
 
 impl Code for ClientId {

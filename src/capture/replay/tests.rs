@@ -136,6 +136,7 @@ fn other_calls() -> Vec<Call> {
         Call::TcpListenerClose(listener),
         Call::TcpWrite(tcp, Payload::Cut(100)),
         Call::TcpWriteChunk(tcp, data()),
+        Call::TcpWriteUrgent(tcp, data()),
         Call::TcpRead(tcp, 9),
         Call::TcpReadChunk(tcp, usize::MAX),
         Call::TcpPeek(tcp, 9),

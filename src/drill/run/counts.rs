@@ -25,6 +25,7 @@ const OF_INFO: Table<TcpInfo, i128> = &[
     ("snd_buffer", |info| info.snd_buffer.into()),
     ("tail_probes", |info| info.tail_probes.into()),
     ("undos", |info| info.undos.into()),
+    ("urgent", |info| info.urgent.into()),
     ("reordering", |info| info.reordering.into()),
     ("ce_received", |info| info.ce_received.into()),
     ("ece_received", |info| info.ece_received.into()),

@@ -501,7 +501,7 @@ fn what_netloom_has_not_is_unsupported_wherever_it_stands() {
     for (line, says) in table {
         unsupported(&format!("+0 close(77) = 0\n{line}"), 2, says);
     }
-    unsupported("+0 send(4, ..., 5, MSG_OOB) = 5", 1, "the flag MSG_OOB");
+    unsupported("+0 recv(4, ..., 5, MSG_OOB) = 5", 1, "the flag MSG_OOB");
     unsupported(
         "+0 setsockopt(4, SOL_TCP, TCP_CORK, [1], 4) = 0",
         1,

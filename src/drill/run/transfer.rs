@@ -26,6 +26,8 @@ struct Asked {
     dont_wait: bool,
     /// It says that nothing is cut off.
     is_whole: bool,
+    /// MSG_OOB of a write.
+    urgent: bool,
     /// How many bytes it says wait behind those that it reads.
     waiting: Option<i64>,
 }
@@ -58,7 +60,7 @@ impl Runner {
                 if call.name == "sendto" {
                     only_any(line, call, 4, 6)?;
                 }
-                Ok(self.write(fd, id, asked.len, wait))
+                Ok(self.write(fd, id, asked, wait))
             }
             (SocketState::Datagram(id), true) => self.receive(line, id, asked, wait),
             (SocketState::Datagram(id), false) => self.send(line, call, id, asked.len),
@@ -72,10 +74,15 @@ impl Runner {
     }
 
     /// A blocking write returns when all of it is taken, any other with what there is room for.
-    fn write(&mut self, fd: i64, id: TcpId, len: usize, wait: bool) -> Answer {
+    fn write(&mut self, fd: i64, id: TcpId, asked: Asked, wait: bool) -> Answer {
+        let len = asked.len;
         let before = self.set_writing(fd, 0);
         let data = self.text_to_write(id, len - before.min(len));
-        let written = self.world.stack.tcp_write(self.world.now, id, &data);
+        let (now, stack) = (self.world.now, &mut self.world.stack);
+        let written = match asked.urgent {
+            true => stack.tcp_write_urgent(now, id, &data),
+            false => stack.tcp_write(now, id, &data),
+        };
         match written {
             Ok(taken) => {
                 let done_now = before + taken;
@@ -291,6 +298,7 @@ fn asked(line: u32, call: &Call) -> Step<Asked> {
         peek: false,
         dont_wait: false,
         is_whole: call.name == "recvmsg" && says_no_flags(args.get(1)),
+        urgent: false,
         waiting: match call.name.as_str() {
             "recvmsg" => control(line, args.get(1))?,
             _ => None,
@@ -307,6 +315,7 @@ fn asked(line: u32, call: &Call) -> Step<Asked> {
             Arg::Name(name) => match name.as_str() {
                 "MSG_DONTWAIT" => asked.dont_wait = true,
                 "MSG_PEEK" => asked.peek = true,
+                "MSG_OOB" if call.name.starts_with("send") => asked.urgent = true,
                 "MSG_NOSIGNAL" => {}
                 other => return Err(Stop::unsupported(line, format!("the flag {other}"))),
             },

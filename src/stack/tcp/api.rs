@@ -56,6 +56,38 @@ impl Stack {
         self.note_outcome(written)
     }
 
+    /// The same of what is urgent: the peer is told at once, ahead of all that is written before it, how far it is to
+    /// read (RFC 9293 §3.8.5); the bytes stay in line (RFC 6093 §3.1). What was taken ends there, until more urgent
+    /// data is written. RFC 6093 §5 asks new applications not to use it: boxes on the way clear the flag.
+    ///
+    /// # Errors
+    /// Those of [`tcp_write`](Self::tcp_write).
+    pub fn tcp_write_urgent(
+        &mut self,
+        now: Instant,
+        id: TcpId,
+        data: &[u8],
+    ) -> Result<usize, WriteError> {
+        let data = &data[..data.len().min(MOST_AT_ONCE)];
+        let room = self.room_to_note(id);
+        self.note_call(Some(now), |keep| {
+            Call::TcpWriteUrgent(id, keep.slice(&data[..room.min(data.len())]))
+        });
+        let now = self.net.clamp(now);
+        let written = self.write_with(now, id, |connection| connection.write_urgent(now, data));
+        self.note_outcome(written)
+    }
+
+    /// How many bytes, from the next that is read on, end the urgent data that the peer told of, its last byte
+    /// included (RFC 9293 §3.8.5 MUST-33); 0 when there is none. They need not have come: the peer tells of it ahead.
+    /// What BSD's `sockatmark` says is whether this is 1. Readiness tells URGENT when it begins.
+    ///
+    /// # Errors
+    /// [`StaleId`] when it was closed.
+    pub fn tcp_urgent(&self, id: TcpId) -> Result<u64, StaleId> {
+        Ok(self.tcp.live(id)?.connection.urgent_left())
+    }
+
     /// How much of what is to be written a journal needs: no more can be taken, and of a writer that tries
     /// again and again with all that it has, all would be noted each time.
     fn room_to_note(&self, id: TcpId) -> usize {

@@ -1,6 +1,7 @@
 //! Active OPEN (RFC 9293 §3.10.1).
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
 use super::{ConnectError, Owner, default_mss, path_mss};
 use crate::base::Instant;
@@ -11,6 +12,10 @@ use crate::stack::path::Route;
 use crate::stack::tuple::Tuple;
 use crate::stack::{Call, Stack};
 use crate::tcp::{Connection, SeqNum, Setup, TcpOptions};
+
+/// How long a connection is in TIME-WAIT at least before a new one takes its name: timestamps tick each millisecond, and
+/// the peer's may tick once in a second (RFC 7323 §5.4; Linux waits as long).
+const LEAST_WAIT: Duration = Duration::from_secs(1);
 
 impl Stack {
     /// Opens a connection to `remote`; CONNECTED or FAILED tells how it went.
@@ -48,7 +53,12 @@ impl Stack {
         }
         let route = self.route_to_peer(remote, local)?;
         let source = self.local_address(&route, remote, local)?;
-        let port = self.local_port(&route, source, remote, local)?;
+        let port = self
+            .local_port(&route, source, remote, local)
+            .or_else(|none| {
+                self.port_in_time_wait(now, &route, source, remote, &options)
+                    .ok_or(none)
+            })?;
         let tuple = Tuple::new(route.on, (source, port), (remote.ip(), remote.port()));
         let floor = self.take_over(&tuple)?;
         let ends = (
@@ -142,6 +152,31 @@ impl Stack {
             ports.for_flow((source, remote), taken, free)
         });
         Ok(port.ok_or(ConnectError::NoPort)?.get())
+    }
+
+    /// Where no ephemeral port is left: that of a connection to the same peer that only waits, if it may be had.
+    #[cold]
+    fn port_in_time_wait(
+        &self,
+        now: Instant,
+        route: &Route,
+        source: IpAddr,
+        remote: SocketAddr,
+        options: &TcpOptions,
+    ) -> Option<u16> {
+        let whole = self.config.time_wait;
+        // Without ours the peer could not tell old from new either.
+        if !options.timestamps || whole < LEAST_WAIT {
+            return None;
+        }
+        let tuple = Tuple::new(route.on, (source, 0), (remote.ip(), remote.port()));
+        let fit = |port: u16| {
+            let is_bound = self.demux.tcp.bound(route.on, source, port).is_some();
+            self.config.ephemeral_ports.contains(&port) && !is_bound
+        };
+        let latest = now + (whole - LEAST_WAIT);
+        let waits = &self.tcp.time_wait;
+        waits.reusable(route.on, &tuple, latest, fit)
     }
 
     /// A TIME-WAIT record gives its endpoints up to a chosen port (RFC 9293 §3.6.1 MAY-2); the new

@@ -9,6 +9,7 @@ mod api;
 mod black_hole_tests;
 #[cfg(test)]
 mod budget_tests;
+mod by_peer;
 mod charge;
 mod connect;
 mod cookie;
@@ -32,6 +33,8 @@ mod path_tests;
 mod receive;
 #[cfg(test)]
 mod regression_tests;
+#[cfg(test)]
+mod reuse_tests;
 mod send;
 #[cfg(test)]
 mod share_tests;
@@ -53,6 +56,7 @@ pub use error::{AcceptError, ConnectError, ListenError};
 pub use listen_options::ListenOptions;
 
 use super::Stack;
+use super::config::TimeWaitReuse;
 use super::endpoint::endpoint;
 use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, ListenerId, RawId, Slab, StaleId, TcpId};
@@ -148,11 +152,11 @@ pub(crate) struct Tcp {
 }
 
 impl Tcp {
-    pub(super) fn new(seed: &Seed) -> Self {
+    pub(super) fn new(seed: &Seed, reuse: TimeWaitReuse) -> Self {
         Self {
             slots: Slab::new(),
             half_open: Slab::new(),
-            time_wait: TimeWaits::default(),
+            time_wait: TimeWaits::new(reuse),
             fin_wait: Slab::new(),
             farewells: Farewells::new(),
             listeners: Slab::new(),
@@ -467,18 +471,25 @@ fn bare_header(tuple: &Tuple, bare: &Bare) -> ([u8; 60], usize) {
 }
 
 fn readiness(signals: Signals) -> Readiness {
-    let mut ready = Readiness::empty();
-    for (signal, bit) in [
-        (Signals::CONNECTED, Readiness::CONNECTED),
+    Readiness::from_bits_truncate(signals.bits())
+}
+
+// They have the same bits.
+const _: () = {
+    let pairs = [
         (Signals::READABLE, Readiness::READABLE),
         (Signals::WRITABLE, Readiness::WRITABLE),
+        (Signals::CONNECTED, Readiness::CONNECTED),
         (Signals::CLOSED, Readiness::CLOSED),
         (Signals::FAILED, Readiness::FAILED),
-    ] {
-        ready.set(bit, signals.contains(signal));
+        (Signals::URGENT, Readiness::URGENT),
+    ];
+    let mut at = 0;
+    while at < pairs.len() {
+        assert!(pairs[at].0.bits() == pairs[at].1.bits());
+        at += 1;
     }
-    ready
-}
+};
 
 /// The size that a segment is cut by, when there is more than one in a frame.
 type Cut = Option<NonZeroU16>;

@@ -230,6 +230,7 @@ fn parse(packet: &mut Inbound) -> Result<Segment, DropReason> {
         wnd: header.window(),
         options: Options::parse(header.options_bytes()),
         marks: Marks::new(flags, packet.tos),
+        urgent: header.urgent(),
         text: Bytes::new(),
         segment_size: packet.segment_size,
         at: packet.at,

@@ -1,12 +1,15 @@
 //! The TIME-WAIT records of a stack, in the order in which they end.
 //!
 //! *Owns* the records and their one timer: all wait equally long, so the one that was put last, or
-//! put back to the start, ends last. *Does not* judge segments: `crate::tcp` does.
+//! put back to the start, ends last; and which of them may give their names to new connections. *Does not* judge
+//! segments: `crate::tcp` does.
 //! A record is 80 bytes with its place in the order, and no allocation of its own: many may wait.
 
 use core::net::{IpAddr, Ipv6Addr};
 
+use super::by_peer::{Between, ByPeer};
 use crate::base::Instant;
+use crate::stack::config::TimeWaitReuse;
 use crate::stack::ids::{InterfaceId, make_room};
 use crate::stack::tuple::Tuple;
 use crate::tcp::TimeWait;
@@ -42,8 +45,14 @@ struct Record {
 
 const NONE: u32 = u32::MAX;
 
+/// Records of one peer that are looked at for one that may give its name away.
+const LOOKED_AT: usize = 16;
+
 #[derive(Debug)]
 pub(super) struct TimeWaits {
+    reuse: TimeWaitReuse,
+    /// Those that `reuse` speaks of.
+    by_peer: ByPeer,
     records: Vec<Record>,
     /// The one that ends first, and the one that ends last.
     first: u32,
@@ -52,9 +61,11 @@ pub(super) struct TimeWaits {
     len: usize,
 }
 
-impl Default for TimeWaits {
-    fn default() -> Self {
+impl TimeWaits {
+    pub(super) fn new(reuse: TimeWaitReuse) -> Self {
         Self {
+            reuse,
+            by_peer: ByPeer::default(),
             records: Vec::new(),
             first: NONE,
             last: NONE,
@@ -62,9 +73,36 @@ impl Default for TimeWaits {
             len: 0,
         }
     }
-}
 
-impl TimeWaits {
+    /// What the records between these ends are known by, if they may be reused.
+    fn list_of(&self, on: InterfaceId, tuple: &Tuple) -> Option<Between> {
+        let may = match self.reuse {
+            TimeWaitReuse::Off => false,
+            TimeWaitReuse::Loopback => on == InterfaceId::LOOPBACK,
+            TimeWaitReuse::Always => true,
+        };
+        may.then(|| Between::new(on, tuple))
+    }
+
+    /// Our port of a record between the ends of `tuple`, whatever port that names, which a new connection may take:
+    /// `is_fit` itself; it had timestamps, so that what is old is told from what is new (RFC 6191, RFC 7323 §5); and it
+    /// ends by `latest`, so that it has waited long enough.
+    pub(super) fn reusable(
+        &self,
+        on: InterfaceId,
+        tuple: &Tuple,
+        latest: Instant,
+        is_fit: impl Fn(u16) -> bool,
+    ) -> Option<u16> {
+        let between = self.list_of(on, tuple)?;
+        let records = self.by_peer.of(&between).take(LOOKED_AT);
+        let mut records = records.filter_map(|index| self.records.get(index as usize));
+        let fit = |record: &&Record| {
+            record.wait.has_timestamps() && record.end <= latest && is_fit(record.local_port)
+        };
+        records.find(fit).map(|record| record.local_port)
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.len
     }
@@ -108,6 +146,9 @@ impl TimeWaits {
         };
         self.len += 1;
         self.link_last(index);
+        if let Some(between) = self.list_of(name.on, &name.tuple) {
+            self.by_peer.push(between, index);
+        }
         index
     }
 
@@ -127,12 +168,20 @@ impl TimeWaits {
         self.unlink(index);
         self.at(index).end = end;
         self.link_last(index);
+        let name = self.at(index).name();
+        if let Some(between) = self.list_of(name.on, &name.tuple) {
+            self.by_peer.remove(&between, index);
+            self.by_peer.push(between, index);
+        }
     }
 
     /// Takes a record out.
     pub(super) fn remove(&mut self, index: u32) -> Option<(Name, TimeWait)> {
         let found = self.get(index)?;
         self.unlink(index);
+        if let Some(between) = self.list_of(found.0.on, &found.0.tuple) {
+            self.by_peer.remove(&between, index);
+        }
         let free = self.free;
         let record = self.at(index);
         record.live = false;
@@ -229,7 +278,7 @@ mod tests {
     proptest! {
         #[test]
         fn equals_a_list_in_order(steps in prop::collection::vec((0u8..4, 0usize..9), 1..100)) {
-            let mut waits = TimeWaits::default();
+            let mut waits = TimeWaits::new(TimeWaitReuse::Always);
             let mut model: Vec<(u32, Name)> = Vec::new();
             for (now, (step, pick)) in steps.into_iter().enumerate() {
                 let at = Instant::from_millis(now as u64 / 2);
