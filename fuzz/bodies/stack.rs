@@ -344,7 +344,7 @@ impl Rig {
                 (6 << 20, 3 << 20)
             };
             assert!(info.unread <= most_unread, "{info:?}");
-            let announced = u64::from(info.unread) + u64::from(info.rcv_wnd) + 65_536;
+            let announced = info.unread + info.rcv_wnd + 65_536;
             assert!(info.urgent <= announced, "{info:?}");
             assert!(unsent <= most_unsent, "{info:?}");
             assert!(info.sacked + info.lost <= info.unacked + 2, "{info:?}");

@@ -526,6 +526,19 @@ mod tests {
         assert_eq!(used, default_options([&short]));
     }
 
+    fn earlier_settings(config: Config) -> Config {
+        config
+            .neighbour_limit(11)
+            .neighbour_queue(12)
+            .neighbour_queue_bytes(13)
+            .outbox_limit(14)
+            .transmit_budget(15)
+            .ephemeral_ports(5000..=5999)
+            .icmp_errors_per_second(16)
+            .icmp_errors_per_peer(17)
+            .ttl(18)
+    }
+
     fn later_settings(config: Config) -> Config {
         config
             .copy_below(19)
@@ -550,18 +563,7 @@ mod tests {
         let device = || crate::device::pair(Medium::Ip, 1500).0;
         let seed = Seed::from_number(9);
         let host = Host::builder(device())
-            .config(|config| {
-                config
-                    .neighbour_limit(11)
-                    .neighbour_queue(12)
-                    .neighbour_queue_bytes(13)
-                    .outbox_limit(14)
-                    .transmit_budget(15)
-                    .ephemeral_ports(5000..=5999)
-                    .icmp_errors_per_second(16)
-                    .icmp_errors_per_peer(17)
-                    .ttl(18)
-            })
+            .config(earlier_settings)
             .seed(seed)
             .config(later_settings)
             .spawn()
@@ -594,16 +596,15 @@ mod tests {
             time_wait_reuse,
         } = used;
         assert!(seed_used == seed && !trust_partial && !flow_labels);
-        assert_eq!([neighbour_limit, neighbour_queue], [11, 12]);
-        assert_eq!([neighbour_queue_bytes, outbox_limit], [13, 14]);
+        assert_eq!(time_wait_reuse, TimeWaitReuse::Off);
+        let queues = [neighbour_limit, neighbour_queue, neighbour_queue_bytes];
+        assert_eq!((queues, outbox_limit), ([11, 12, 13], 14));
         assert_eq!((transmit_budget, ephemeral_ports), (15, 5000..=5999));
         assert_eq!([icmp_errors_per_second, icmp_errors_per_peer], [16, 17]);
         assert_eq!((ttl, copy_below, socket_memory), (18, 19, 24));
         assert_eq!((reassembly_bytes, reassembly_datagrams), (25, 26));
         assert_eq!(time_wait, Duration::from_secs(20));
         assert_eq!([time_wait_limit, orphan_limit, timer_budget], [21, 22, 23]);
-        assert_eq!(time_wait_reuse, TimeWaitReuse::Off);
-
         assert_eq!((path_mtu_limit, least_path_mtu), (27, 129));
         assert_eq!(path_mtu_life, Some(Duration::from_secs(328)));
 

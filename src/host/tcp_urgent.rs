@@ -5,8 +5,6 @@
 use std::io;
 
 use super::tcp::{TcpStream, WRITE_PIECE};
-use crate::stack::StaleId;
-use crate::tcp::{ReadError, State};
 
 impl TcpStream {
     /// Queues bytes to be sent, and tells the peer ahead of all that was written before that they are urgent, up
@@ -26,8 +24,9 @@ impl TcpStream {
     ///
     /// # Errors
     /// `NotConnected` when there is no connection any more, or the host was shut down.
-    pub fn urgent(&self) -> io::Result<u64> {
-        self.read_with(|stack, _, id| stack.tcp_urgent(id).map_err(|StaleId| ReadError::Stale))
+    pub fn urgent(&self) -> io::Result<usize> {
+        let urgent = self.info()?.urgent;
+        Ok(usize::try_from(urgent).unwrap_or(usize::MAX))
     }
 
     /// Waits until the peer tells of urgent data, as `poll` with `POLLPRI` does, and as long as a read would; how much,
@@ -35,24 +34,7 @@ impl TcpStream {
     ///
     /// # Errors
     /// Those of [`recv`](Self::recv).
-    pub fn wait_urgent(&self) -> io::Result<u64> {
-        self.read_with(|stack, _, id| {
-            let Ok(info) = stack.tcp_info(id) else {
-                return Err(ReadError::Stale);
-            };
-            let may_come = matches!(
-                info.state,
-                State::SynSent
-                    | State::SynRcvd
-                    | State::Established
-                    | State::FinWait1
-                    | State::FinWait2
-            );
-            match (info.urgent, info.failure) {
-                (0, Some(failure)) => Err(failure.into()),
-                (0, None) if may_come => Err(ReadError::WouldBlock),
-                (left, _) => Ok(left),
-            }
-        })
+    pub fn wait_urgent(&self) -> io::Result<usize> {
+        self.read_with(|stack, _, id| stack.tcp_urgent(id))
     }
 }

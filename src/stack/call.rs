@@ -48,6 +48,8 @@ pub enum Call {
     TcpReadChunk(TcpId, usize),
     /// [`Stack::tcp_peek`]: the length of the buffer.
     TcpPeek(TcpId, usize),
+    /// [`Stack::tcp_urgent`].
+    TcpUrgent(TcpId),
     /// [`Stack::tcp_shutdown`].
     TcpShutdown(TcpId, Shutdown),
     /// [`Stack::tcp_set_options`].
@@ -190,6 +192,7 @@ impl Call {
             Self::TcpRead(..) => "tcp_read",
             Self::TcpReadChunk(..) => "tcp_read_chunk",
             Self::TcpPeek(..) => "tcp_peek",
+            Self::TcpUrgent(_) => "tcp_urgent",
             Self::TcpShutdown(..) => "tcp_shutdown",
             Self::TcpSetOptions(..) => "tcp_set_options",
             Self::TcpClose(_) => "tcp_close",
@@ -357,6 +360,7 @@ impl Call {
                 let peeked = stack.tcp_peek(*id, &mut buf);
                 peeked.as_ref().map(|&peeked| &buf[..peeked]).tell(whole)
             }
+            Self::TcpUrgent(id) => stack.tcp_urgent(*id).tell(whole),
             Self::TcpShutdown(id, how) => stack.tcp_shutdown(now, *id, *how).tell(whole),
             Self::TcpSetOptions(id, options) => {
                 let set = stack.tcp_set_options(now, *id, options.clone());
@@ -422,7 +426,10 @@ impl fmt::Display for Call {
                 write!(f, "({id:?}, {len})")
             }
             Self::TcpShutdown(id, how) => write!(f, "({id:?}, {how:?})"),
-            Self::TcpSetOptions(id, _) | Self::TcpClose(id) | Self::TcpAbort(id) => {
+            Self::TcpSetOptions(id, _)
+            | Self::TcpUrgent(id)
+            | Self::TcpClose(id)
+            | Self::TcpAbort(id) => {
                 write!(f, "({id:?})")
             }
             Self::TcpAbortAll | Self::PingOpen(_) | Self::RawOpen(_) | Self::PollChange => {

@@ -111,6 +111,7 @@ fn samples() -> Vec<Call> {
         Call::TcpWrite(tcp, data()),
         Call::TcpWriteChunk(tcp, data()),
         Call::TcpWriteUrgent(tcp, data()),
+        Call::TcpUrgent(tcp),
         Call::TcpRead(tcp, 9),
         Call::TcpReadChunk(tcp, 9),
         Call::TcpPeek(tcp, 9),

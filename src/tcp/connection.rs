@@ -13,10 +13,10 @@ use crate::base::Instant;
 
 use super::congestion::Controller;
 use super::congestion::parts::{DeliverySampler, Pacer};
-use super::ecn::is_setup;
 use super::error::TcpFailure;
 use super::gate::Gate;
 use super::info::TcpInfo;
+use super::opening::Opening;
 use super::path_size::{MtuProbing, PathMss, PathSize, Steps};
 use super::persist::Persist;
 use super::quick::QuickAcks;
@@ -26,7 +26,6 @@ use super::receive::{Receive, window_scale};
 use super::recovery::Recovery;
 use super::rtt::Rtt;
 use super::scoreboard::Scoreboard;
-use super::segment::Segment;
 use super::send::Send;
 use super::send_buffer::SendBuffer;
 use super::seq::{SeqNum, WindowScale};
@@ -411,7 +410,7 @@ impl Connection {
             retransmitted: self.scoreboard.retransmitted(),
             unsent: self.snd.unsent(),
             unread: bytes(self.rcv.unread()),
-            urgent: self.urgent_left(),
+            urgent: bytes(self.urgent_left()),
             snd_mss: self.smss(),
             rcv_mss: u32::from(self.setup.advertised_mss()),
             snd_wnd: self.snd.wnd,
@@ -442,60 +441,6 @@ impl Connection {
             delivered: self.sampler.delivered(),
             delivery_rate: rate.map(|(rate, _)| rate),
             delivery_rate_app_limited: rate.is_some_and(|(_, limited)| limited),
-        }
-    }
-}
-
-/// What a half-open record learned from the peer's SYN.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Opening {
-    pub(crate) irs: SeqNum,
-    pub(crate) mss: Option<u16>,
-    pub(crate) scale: Option<WindowScale>,
-    pub(crate) sack: bool,
-    pub(crate) timestamp: Option<(u32, Instant)>,
-    /// It asks for ECN, and our SYN-ACK agrees.
-    pub(crate) ecn: bool,
-    /// A SYN-ACK that agreed has left, whatever was said since.
-    pub(crate) ecn_answered: bool,
-    /// The window that our SYN-ACK told.
-    pub(crate) advertised: u32,
-    /// How often our SYN-ACK was sent again.
-    pub(crate) retransmits: u32,
-    /// The ACK answers the first of them: none was lost.
-    pub(crate) first_arrived: bool,
-    /// From the SYN-ACK to its ACK, in nanoseconds: a second one leaves before 2^32 have passed, and
-    /// makes it ambiguous (Karn), which is `None`.
-    pub(crate) rtt: Option<u32>,
-}
-
-impl Opening {
-    /// What a SYN says, as far as `options` agree to it.
-    pub(crate) fn of_syn(seg: &Segment, advertised: u32, options: &TcpOptions) -> Self {
-        let scale = seg.options.window_scale.map(WindowScale::new);
-        let timestamp = seg.options.timestamps.map(|(val, _)| (val, seg.at));
-        Self {
-            irs: seg.seq,
-            mss: seg.options.mss,
-            scale: scale.filter(|_| options.window_scaling),
-            sack: seg.options.sack_permitted && options.sack,
-            timestamp: timestamp.filter(|_| options.timestamps),
-            ecn: is_setup(seg),
-            ecn_answered: false,
-            advertised,
-            retransmits: 0,
-            first_arrived: false,
-            rtt: None,
-        }
-    }
-
-    /// How often our SYN-ACK was sent again because one was lost, as far as is known: what IW depends on
-    /// (RFC 5681 §3.1).
-    pub(crate) fn lost_handshakes(&self) -> u32 {
-        if self.first_arrived {
-            0
-        } else {
-            self.retransmits
         }
     }
 }

@@ -12,8 +12,8 @@ use core::time::Duration;
 
 use crate::base::{Instant, Key, Seed};
 
-use super::connection::Opening;
 use super::isn::{low, tuple_bytes};
+use super::opening::Opening;
 use super::redeemed::{EPOCH_SECS, Redeemed};
 use super::segment::Segment;
 use super::seq::{SeqNum, WindowScale};

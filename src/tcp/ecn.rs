@@ -8,8 +8,9 @@
 use crate::base::Instant;
 
 use super::congestion::{CongestionKind, EpisodeKind};
-use super::connection::{Connection, Opening};
+use super::connection::Connection;
 use super::header::Flags;
+use super::opening::Opening;
 use super::plan::What;
 use super::recovery::{self, AckEffect, Early};
 use super::segment::{Control, Marks, Segment};

@@ -8,10 +8,10 @@ use core::time::Duration;
 
 use crate::base::{DropReason, Instant};
 
-use super::connection::Opening;
 use super::delivery::Echo;
 use super::ecn::is_setup;
 use super::header::Flags;
+use super::opening::Opening;
 use super::options::Options;
 use super::reset::{Reset, Stamp, refusal};
 use super::rtt::timestamp;

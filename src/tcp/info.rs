@@ -58,7 +58,7 @@ pub struct TcpInfo {
     /// Received and not read.
     pub unread: u32,
     /// To be read, up to the last urgent octet that the peer told of (RFC 9293 §3.8.5 MUST-33); 0 when nothing is urgent.
-    pub urgent: u64,
+    pub urgent: u32,
     /// Text bytes of a full segment to the peer.
     pub snd_mss: u32,
     /// Text bytes of a full segment that the peer may send, before options.

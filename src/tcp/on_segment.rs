@@ -7,8 +7,9 @@ use core::ops::ControlFlow;
 
 use crate::base::{DropReason, Instant};
 
-use super::connection::{Connection, Opening, Signals};
+use super::connection::{Connection, Signals};
 use super::error::TcpFailure;
+use super::opening::Opening;
 use super::reset::{Reset, refusal};
 use super::segment::{Control, Marks, Segment};
 use super::seq::SeqNum;

@@ -7,11 +7,12 @@
 use crate::base::Instant;
 
 use super::connection::{Connection, Signals};
-use super::error::WriteError;
+use super::error::{ReadError, WriteError};
 use super::header::Flags;
 use super::plan::FrameLimit;
 use super::segment::Segment;
 use super::seq::SeqNum;
+use super::state::State;
 
 /// The urgent points of both streams, as offsets; 0: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,15 +100,32 @@ impl Connection {
     }
 
     /// MUST-33: octets from the next that is read to the last urgent one, that included; they need not all have come.
-    pub(crate) fn urgent_left(&self) -> u64 {
-        let left = self.rare.urgent().heard.saturating_sub(self.read_offset());
+    pub(crate) fn urgent_left(&self) -> usize {
+        let heard = self.rare.urgent().heard;
+        let left = heard.saturating_sub(self.read_offset());
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
         let over = self.rcv.is_finished() || self.failure.is_some() || self.rcv.is_shut_down();
         if over {
             // No more comes, whatever was announced.
-            left.min(self.rcv.unread() as u64)
+            left.min(self.rcv.unread())
         } else {
             left
         }
+    }
+
+    /// The same for who waits for it: 0 when none can come any more.
+    pub(crate) fn urgent(&self) -> Result<usize, ReadError> {
+        match (self.urgent_left(), self.failure) {
+            (0, Some(failure)) => Err(failure.into()),
+            (0, None) if self.may_hear() => Err(ReadError::WouldBlock),
+            (left, _) => Ok(left),
+        }
+    }
+
+    /// May the peer still send?
+    fn may_hear(&self) -> bool {
+        let opening = matches!(self.state, State::SynSent | State::SynRcvd);
+        (opening || self.state.takes_text()) && !self.rcv.is_shut_down()
     }
 
     /// The stream offset of what is read next.

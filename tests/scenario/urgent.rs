@@ -1,7 +1,5 @@
 //! Urgent data both ways (RFC 9293 §3.8.5, RFC 6093).
 
-use netloom::tcp::TcpOptions;
-
 use super::sessions::Scenario;
 
 /// Covers: TCP-35 (MUST-30, MUST-62): each segment before SND.UP points to the octet after the last urgent one,
@@ -13,15 +11,16 @@ fn what_is_urgent_is_pointed_to_until_it_is_acknowledged() {
         r"
         +0   write(4, ..., 2500) = 2500
         +0   > . 1:2001(2x1000) ack 1
+        +0   > P. 2001:2501(500) ack 1
         // Not even Nagle's algorithm holds it back.
         +0   send(4, ..., 100, MSG_OOB) = 100
-        +0   > PU. 2001:2601(600) ack 1 urg 600
+        +0   > PU. 2501:2601(100) ack 1 urg 100
         // What is behind it is not urgent.
         +0   write(4, ..., 1000) = 1000
         +0   > P. 2601:3601(1000) ack 1
         // Text in a hole that is sent again is before it.
         +.05 < . 1:1(0) ack 1 win 65535 <sack 1001:3601,nop,nop>
-        +.02 > U. 1:1001(1000) ack 1 urg 2600
+        +0   > U. 1:1001(1000) ack 1 urg 2600
         +.05 < . 1:1(0) ack 3601 win 65535
         +0   write(4, ..., 10) = 10
         +0   > P. 3601:3611(10) ack 1
@@ -33,8 +32,7 @@ fn what_is_urgent_is_pointed_to_until_it_is_acknowledged() {
 /// own, so that each has its own pointer.
 #[test]
 fn urgent_data_may_be_longer_than_its_pointer_tells() {
-    let options = TcpOptions::default().quick_acks(0).send_buffer(1 << 20);
-    let mut t = Scenario::established().options(options).build();
+    let mut t = Scenario::established().build();
     t.run(
         r"
         +0   send(4, ..., 70000, MSG_OOB) = 70000
@@ -42,7 +40,12 @@ fn urgent_data_may_be_longer_than_its_pointer_tells() {
         +0   > U. 1001:2001(1000) ack 1 urg 65535
         +0   > U. 2001:3001(1000) ack 1 urg 65535
         +0   > U. 3001:4001(1000) ack 1 urg 65535
-        +0   > U. 4001:5001(1000) ack 1 urg 65000
+        +0   > U. 4001:5001(1000) ack 1 urg 65535
+        +0   > U. 5001:6001(1000) ack 1 urg 65000
+        +0   > U. 6001:7001(1000) ack 1 urg 64000
+        +0   > U. 7001:8001(1000) ack 1 urg 63000
+        +0   > U. 8001:9001(1000) ack 1 urg 62000
+        +0   > U. 9001:10001(1000) ack 1 urg 61000
     ",
     );
 }
@@ -85,7 +88,8 @@ fn the_user_is_told_of_urgent_data_and_how_much_is_left() {
         +0   < PU. 1001:2001(1000) ack 1 win 65535 urg 500
         +0   > . 1:1(0) ack 2001
         +0   %{ assert netloom.urgent == 3400 }%
-        +0   < P. 2001:4001(2000) ack 1 win 65535
+        +0   < . 2001:3001(1000) ack 1 win 65535
+        +0   < P. 3001:4001(1000) ack 1 win 65535
         +0   > . 1:1(0) ack 4001
         +0   read(4, ..., 5000) = 3400
         +0   %{ assert netloom.urgent == 0; assert netloom.event_urgent == 1 }%

@@ -145,8 +145,12 @@ impl Rig {
         let Some(which) = self.stream(input) else {
             return;
         };
-        let len = LENGTHS[input.below(LENGTHS.len())];
+        let how = input.byte();
+        let len = LENGTHS[usize::from(how) % LENGTHS.len()];
         let id = self.streams[which].id;
+        if how >= 0xc0 {
+            let _ = self.stack.tcp_urgent(id);
+        }
         let read = if chunk {
             self.stack.tcp_read_chunk(self.now, id, len)
         } else {

@@ -80,6 +80,7 @@ calls! {
     43 => PingSendWith(a, b, c, d, e);
     44 => UdpSetBroadcast(a, b);
     50 => TcpWriteUrgent(a, b);
+    51 => TcpUrgent(a);
     60 => UdpJoin(a, b, c, d);
     61 => UdpLeave(a, b, c, d);
     62 => UdpBlock(a, b, c, d);

@@ -79,13 +79,26 @@ impl Stack {
     }
 
     /// How many bytes, from the next that is read on, end the urgent data that the peer told of, its last byte
-    /// included (RFC 9293 §3.8.5 MUST-33); 0 when there is none. They need not have come: the peer tells of it ahead.
-    /// What BSD's `sockatmark` says is whether this is 1. Readiness tells URGENT when it begins.
+    /// included (RFC 9293 §3.8.5 MUST-33); 0 when none is left and none can come any more. They need not have come: the
+    /// peer tells of it ahead. What BSD's `sockatmark` says is whether this is 1. [`TcpInfo::urgent`] says the same and
+    /// arms nothing.
     ///
     /// # Errors
-    /// [`StaleId`] when it was closed.
-    pub fn tcp_urgent(&self, id: TcpId) -> Result<u64, StaleId> {
-        Ok(self.tcp.live(id)?.connection.urgent_left())
+    /// [`ReadError::WouldBlock`] while there is none: URGENT tells when it begins, and READABLE, which is armed again,
+    /// of the end of the stream.
+    pub fn tcp_urgent(&mut self, id: TcpId) -> Result<usize, ReadError> {
+        self.note_call(None, |_| Call::TcpUrgent(id));
+        let urgent = self.look_for_urgent(id);
+        self.note_outcome(urgent)
+    }
+
+    fn look_for_urgent(&mut self, id: TcpId) -> Result<usize, ReadError> {
+        let (slot, around) = self.live_tcp(id).map_err(|StaleId| ReadError::Stale)?;
+        let urgent = slot.connection.urgent();
+        if urgent == Err(ReadError::WouldBlock) {
+            around.events.rearm(SocketId::Tcp(id), Readiness::READABLE);
+        }
+        urgent
     }
 
     /// How much of what is to be written a journal needs: no more can be taken, and of a writer that tries

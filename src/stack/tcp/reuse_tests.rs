@@ -68,15 +68,15 @@ fn the_port_that_waited_longest_is_taken_when_no_other_is_left() {
     link.pass(SECOND);
     let plain = options.clone().timestamps(false);
     assert_eq!(connect(&mut link, 1, &plain), Err(ConnectError::NoPort));
-    for at in 0..10 {
-        let local = SocketAddr::from(([10, 0, 0, 2], used[at]));
+    for oldest in used.into_iter().take(10) {
+        let local = SocketAddr::from(([10, 0, 0, 2], oldest));
         let peer = SERVER.parse().unwrap();
         assert_eq!(
             link.ends[1].stack.tcp_state(local, peer),
             Some(State::TimeWait)
         );
         let id = connect(&mut link, 1, &options).unwrap();
-        assert_eq!(port(&link, 1, id), used[at], "the oldest");
+        assert_eq!(port(&link, 1, id), oldest);
         link.settle();
         assert_eq!(link.state(1, id), State::Established);
         link.write(1, id, b"text");
