@@ -315,6 +315,7 @@ impl Discovery {
             told.retrans = within(advert.retrans_timer, RETRANS_MS);
         }
         for option in advert.options {
+            // RFC 2464 §2: a link carries no more than it does, whoever says so.
             if let NdpOption::Mtu(mtu) = option
                 && (LEAST_MTU..=self.settings.mtu).contains(&mtu)
             {

@@ -367,7 +367,7 @@ fn a_duplicate_gives_way_to_another() {
     assert!(conflicts <= 4, "{conflicts}");
 }
 
-/// Covers: PRV-5. RFC 6724 §5, rule 7: the temporary one is the source.
+/// Covers: PRV-5, SEL-4. RFC 6724 §5, rule 7: the temporary one is the source.
 #[test]
 fn a_temporary_address_is_the_source() {
     for temporary in [false, true] {
@@ -403,7 +403,7 @@ fn a_link_local_address_may_be_opaque() {
     assert_ne!(next, first);
 }
 
-/// Covers: NDP-13, NDP-14: hops, time between questions, MTU.
+/// Covers: NDP-13, NDP-14, IP6-29: hops, time between questions, MTU.
 #[test]
 fn a_router_s_word_on_the_link_is_heeded() {
     let mut rig = rig(|config| config);

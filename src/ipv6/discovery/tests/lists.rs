@@ -146,7 +146,7 @@ fn prefixes_on_the_link() {
     assert_eq!(link.hear(&router().option(&cut)), []);
 }
 
-/// Covers: NDP-12, NDP-13, NDP-14: what is unspecified stays, whoever is silent; what is impossible too.
+/// Covers: NDP-12, NDP-13, NDP-14, ETH-11, IP6-29: what is unspecified stays, whoever is silent; what is impossible too.
 #[test]
 fn parameters_of_the_link() {
     let mut link = Link::new();
