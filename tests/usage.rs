@@ -119,6 +119,21 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "nobody is served",
         "give 1 or more",
     ),
+    (
+        "route --tap nl0 --address 10.7.0.1/24",
+        "a/b has no address",
+        "give an --address behind it",
+    ),
+    (
+        "route --address 10.7.0.1/24",
+        "--address is of no interface",
+        "give it behind a --tap or --tun",
+    ),
+    (
+        "route --mtu 9",
+        "--mtu is of no interface",
+        "behind a --tap",
+    ),
 ];
 
 #[test]

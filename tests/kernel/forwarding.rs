@@ -24,19 +24,28 @@ use crate::programs::path_of;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        with(&["ping"], "pings_go_through", pings_go_through),
-        with(&["traceroute"], "a_hop_on_a_route", hop_on_a_route),
+        with(&["ping"], "forwarding::pings_go_through", pings_go_through),
+        with(
+            &["traceroute"],
+            "forwarding::a_hop_on_a_route",
+            hop_on_a_route,
+        ),
         Case::new("forwarding::tcp_goes_through", tcp_goes_through),
         Case::new(
             "forwarding::a_narrow_link_is_told_of",
             narrow_link_is_told_of,
         ),
-        with(&["iperf3"], "iperf_goes_through", iperf_goes_through),
+        with(
+            &["iperf3"],
+            "forwarding::iperf_goes_through",
+            iperf_goes_through,
+        ),
     ]
 }
 
-fn with(programs: &'static [&str], name: &str, test: fn()) -> Case {
-    Case::with_reason(format!("forwarding::{name}"), move || {
+/// A test that needs these programs.
+pub(crate) fn with(programs: &'static [&str], name: &str, test: fn()) -> Case {
+    Case::with_reason(name, move || {
         let missing = programs.iter().find(|program| path_of(program).is_none());
         if missing.is_none() {
             test();
@@ -134,7 +143,7 @@ fn drive(taps: [Tap; 2], ends: &AtomicBool) -> Stack {
 }
 
 /// Runs a program in a place; what it printed.
-fn told(place: &Place, words: &'static str) -> String {
+pub(crate) fn told(place: &Place, words: &'static str) -> String {
     place.run(move || {
         let mut words = words.split_whitespace();
         let output = Command::new(words.next().unwrap()).args(words).output();
@@ -185,7 +194,7 @@ fn hop_on_a_route() {
 }
 
 /// A megabyte after the other from one end to the other, and back; what arrives is what was sent.
-fn exchange(from: &TcpStream, to: &TcpStream, len: usize) {
+pub(crate) fn exchange(from: &TcpStream, to: &TcpStream, len: usize) {
     let data: Vec<u8> = (0..len).map(|n| (n % 251) as u8).collect();
     for (mut from, mut to) in [(from, to), (to, from)] {
         thread::scope(|scope| {

@@ -16,6 +16,7 @@
 //! | `groups.rs` | groups both ways, and a bridge that listens to our reports |
 //! | `paths.rs` | kernels as routers with narrow hops |
 //! | `forwarding.rs` | a stack that passes packets on between two kernels |
+//! | `several.rs` | a host of several devices, and `netloom route` |
 //! | `reconfigure.rs` | addresses, routes, links that change while the host runs |
 //! | `routers.rs` | radvd's advertisements, a kernel's redirects |
 //! | `dhcp.rs` | leases of dnsmasq |
@@ -75,6 +76,8 @@ mod reconfigure;
 mod recording;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod routers;
+#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+mod several;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod source;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -136,6 +139,7 @@ fn main() -> std::process::ExitCode {
             programs::cases(),
             names::cases(),
             forwarding::cases(),
+            several::cases(),
         ]
         .into_iter()
         .flatten(),

@@ -117,12 +117,31 @@ impl Tool {
             args.push("--no-offload");
         }
         args.extend(more);
+        Self::ready(args)
+    }
+
+    /// A command that has said `ready`.
+    pub(crate) fn ready<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
         let mut tool = Self::start(args);
         match tool.lines.recv_timeout(PATIENCE) {
             Ok(line) => assert_eq!(line, "ready"),
             Err(_) => panic!("not ready: {:?}", tool.end()),
         }
         tool
+    }
+
+    /// The next that it says on standard error.
+    pub(crate) fn noted(&mut self) -> String {
+        let mut text = [0; 1000];
+        let len = self.errors.read(&mut text).unwrap();
+        String::from_utf8_lossy(&text[..len]).into_owned()
+    }
+
+    /// Ends it by a signal: its status, and what it has said on standard error.
+    pub(crate) fn ended(mut self, signal: Signal) -> (ExitStatus, String) {
+        self.signal(signal);
+        let (status, _, errors) = self.end();
+        (status, errors)
     }
 
     fn signal(&self, signal: Signal) {

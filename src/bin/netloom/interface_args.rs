@@ -2,17 +2,14 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use netloom::base::Cidr;
-use netloom::capture::{CaptureError, CaptureWatch, RecordingSettings};
 use netloom::device::{Builder, Device, HostReceive, HostTransmit, Tap, Tun};
 use netloom::dhcp::Lease;
 use netloom::dns::Name;
-use netloom::host::{Host, HostBuilder, SpawnError};
+use netloom::host::{Host, HostBuilder};
 use netloom::stack::{AddressState, Origin};
 use netloom::tcp::Ecn;
 use netloom::tcp::congestion::Choice;
@@ -23,15 +20,16 @@ use crate::mistakes::Addresses;
 use crate::output::{note, note_made};
 use crate::signals::{END_WITHIN, Signals};
 use crate::values;
+use crate::written_args::WrittenArgs;
 
 /// How long duplicate detection and the like may take before the addresses count as unusable.
-const READY_WITHIN: Duration = Duration::from_secs(15);
+pub(crate) const READY_WITHIN: Duration = Duration::from_secs(15);
 
 /// How long DHCP servers may take: three DISCOVERs, and the wait for an answer to the last of them.
-const LEASE_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const LEASE_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often a signal is looked for meanwhile.
-const LOOK_EACH: Duration = Duration::from_millis(100);
+pub(crate) const LOOK_EACH: Duration = Duration::from_millis(100);
 
 /// Which device: one of the two.
 #[derive(Clone, Debug, clap::Args)]
@@ -92,16 +90,8 @@ pub(crate) struct InterfaceArgs {
     /// ask for) or ask [default: accept].
     #[arg(long, value_name = "WHETHER", value_parser = values::ecn)]
     ecn: Option<Ecn>,
-    /// Write everything that is sent and received to this pcapng file.
-    #[arg(long, value_name = "FILE")]
-    capture: Option<PathBuf>,
-    /// Record the run into this file, for `netloom replay`: a pcapng that also holds all else that
-    /// happened, the keys included.
-    #[arg(long, value_name = "FILE")]
-    record: Option<PathBuf>,
-    /// Record no payload: less than a tenth of the file, and a replay compares all but the payload.
-    #[arg(long, requires = "record")]
-    record_headers: bool,
+    #[command(flatten)]
+    written: WrittenArgs,
 }
 
 /// What a command needs of its host beside an address.
@@ -267,34 +257,9 @@ impl InterfaceArgs {
         }
     }
 
-    /// Says that the capture or the recording of a host that has ended holds less than it should, when
-    /// that was not said as it happened.
+    /// Says that the capture or the recording of a host that has ended holds less than it should.
     pub(crate) fn note_capture(&self, host: &Host) {
-        let failure = host.capture().and_then(CaptureWatch::failure);
-        if let (Some(path), Some(error)) = (&self.capture, failure) {
-            note_failure(path, error);
-        }
-        let recording = host.recording();
-        let failure = recording.and_then(|recording| Some((recording, recording.failure()?)));
-        if let (Some(path), Some((recording, why))) = (&self.record, failure) {
-            let (path, lost) = (path.display(), recording.stats().lost);
-            note(format_args!(
-                "the recording {path} {why}; {lost} entries are missing, those before replay"
-            ));
-        }
-    }
-
-    /// The capture or the recording cannot begin.
-    fn not_written(&self, cause: &CaptureError) -> Failure {
-        let of = match (cause, &self.record) {
-            (CaptureError::Create { path, .. }, Some(record)) if path == record => "--record",
-            (_, Some(_)) if self.capture.is_none() => "--record",
-            _ => "--capture",
-        };
-        Failure::with_cure(
-            format_args!("{of}: {cause}"),
-            "name a file in a directory that you may write to, on a disk with room",
-        )
+        self.written.note_ends(host);
     }
 
     fn host(&self) -> Result<Host, Failure> {
@@ -350,34 +315,13 @@ impl InterfaceArgs {
         for &server in &self.dns {
             builder = builder.dns_server(server);
         }
-        if let Some(path) = &self.capture {
-            builder = builder.capture(path);
-        }
-        if let Some(path) = &self.record {
-            let settings = RecordingSettings::new(UNIX_EPOCH).payload(!self.record_headers);
-            builder = builder.record_with(path, settings);
-        }
         if let Some(choice) = &self.congestion {
             builder = builder.congestion(choice.clone());
         }
         if let Some(ecn) = self.ecn {
             builder = builder.ecn(ecn);
         }
-        let host = builder.spawn().map_err(|error| match &error {
-            // Some of these do not name the file themselves.
-            SpawnError::Capture(cause) => self.not_written(cause),
-            _ => Failure::host(error),
-        })?;
-        if let (Some(path), Some(capture)) = (self.capture.clone(), host.capture().cloned()) {
-            let watcher = thread::Builder::new().name("netloom-watch".to_owned());
-            let watch = move || {
-                if let Some(error) = capture.wait() {
-                    note_failure(&path, error);
-                }
-            };
-            watcher.spawn(watch).map_err(Failure::new)?;
-        }
-        Ok(host)
+        self.written.spawn(builder)
     }
 }
 
@@ -390,21 +334,10 @@ fn is_near(ip: IpAddr) -> bool {
 }
 
 /// Tells what was leased.
-fn note_lease(lease: &Lease) {
+pub(crate) fn note_lease(lease: &Lease) {
     let (cidr, server) = (lease.cidr(), lease.server);
     let time = lease
         .lease_time
         .map_or_else(|| "ever".to_owned(), |time| format!("{} s", time.as_secs()));
     note(format_args!("{cidr} is leased from {server} for {time}"));
-}
-
-/// Says once that the capture has failed.
-fn note_failure(path: &Path, error: &io::Error) {
-    static SAID: AtomicBool = AtomicBool::new(false);
-    if !SAID.swap(true, Ordering::Relaxed) {
-        let path = path.display();
-        note(format_args!(
-            "the capture {path} ended early: {error}; what it holds can be read"
-        ));
-    }
 }

@@ -1,6 +1,6 @@
 //! The command-line tool: each subcommand is a file, each error one line.
 //!
-//! Exit status: 0 done, 1 failed, 2 wrong usage, 3 unsupported (`drill`). SIGINT and SIGTERM end every host in order: `serve` and
+//! Exit status: 0 done, 1 failed, 2 wrong usage, 3 unsupported (`drill`). SIGINT and SIGTERM end every host in order: `serve`, `route` and
 //! `dump` are done then, `get` and `send` have failed.
 #![allow(clippy::cast_possible_truncation)]
 #![deny(clippy::print_stdout)]
@@ -18,6 +18,8 @@ mod output;
 mod ping;
 mod rate;
 mod replay;
+mod route;
+mod running;
 mod send;
 mod serve;
 mod services;
@@ -28,13 +30,14 @@ mod trace;
 mod values;
 mod web;
 mod whom;
+mod written_args;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 const EXIT_STATUS: &str = "Exit status: 0 done, 1 failed, 2 wrong usage, 3 unsupported (drill). SIGINT and SIGTERM end a \
-    host in order; for serve and dump that is 0, for get and send 1.";
+    host in order; for serve, route and dump that is 0, for get and send 1.";
 
 /// A userspace TCP/IP stack over TAP and TUN.
 #[derive(Debug, Parser)]
@@ -75,6 +78,12 @@ enum Command {
     /// takes the other's place, and what it does otherwise is listed by class. Exits with 1 when it breaks
     /// what must hold (every byte as it was sent, every drop counted, nothing left behind).
     Replay(replay::Args),
+    /// Pass packets on between devices, as a router.
+    ///
+    /// Each --tap or --tun begins an interface, and the options behind it are its own, up to the next; --capture and --record are of
+    /// all. Other hosts are told of no router: they need a gateway by hand. Prints `ready` when its addresses can be used, its counters
+    /// at SIGUSR1, with an empty line behind them, and at the end.
+    Route(route::Args),
     /// Send data to a TCP port and print how fast it was taken.
     Send(send::Args),
     /// Answer as a host: echo, discard and chargen over TCP and UDP, and HTTP on port 80.
@@ -106,6 +115,7 @@ fn main() -> ExitCode {
         Command::Get(args) => get::run(&args),
         Command::Ping(args) => ping::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Route(args) => route::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Sim(args) => sim::run(&args),

@@ -1,21 +1,16 @@
 //! `netloom serve`: a host that answers, until SIGINT or SIGTERM; SIGUSR1 asks for its counters.
 
-use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::sync::{Arc, Weak};
-use std::thread;
 use std::time::Duration;
 
-use netloom::device::DeviceCounters;
 use netloom::host::{Connection, Host};
-use nix::sys::signal::Signal;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
 use crate::interface_args::{InterfaceArgs, Wanted};
-use crate::output::{note, say};
+use crate::running;
 use crate::services::{self, Context, Limits, Served};
-use crate::signals::{END_WITHIN, Signals};
+use crate::signals::Signals;
 
 /// What `netloom serve` is told.
 #[derive(Debug, clap::Args)]
@@ -57,106 +52,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let context = Context::new(move |served| stats(&seen, served));
     services::start(&host, &context, args.limits())
         .map_err(|error| Failure::new(format_args!("cannot start the services: {error}")))?;
-    say("ready")?;
-
-    let mut ended = watch(&host)?;
-    tell_conflicts(&host)?;
-    loop {
-        signals.wait_with(&[ended.as_fd()], None)?;
-        match signals.take() {
-            Some(Signal::SIGUSR1) => {
-                // The empty line tells where they end. Who serves goes on when nobody reads.
-                let _ = print_counters(&host, &context.served).and_then(|()| say(""));
-            }
-            Some(_) => break,
-            None => {}
-        }
-        if let Some(why) = host.error() {
-            // The watcher says nothing, it only closes its end.
-            let _ = ended.read(&mut [0; 1]);
-            print_counters(&host, &context.served)?;
-            args.interface.note_capture(&host);
-            return Err(Failure::host(why));
-        }
+    for interface in host.interfaces() {
+        running::tell_conflicts(interface)?;
     }
-    host.shutdown(END_WITHIN);
+    let ended = running::until_a_signal(&host, &signals, || print_counters(&host, &context.served));
     args.interface.note_capture(&host);
-    print_counters(&host, &context.served)
+    ended
 }
 
-/// A pipe that becomes readable when the host ends.
-fn watch(host: &Arc<Host>) -> Result<io::PipeReader, Failure> {
-    let (reader, writer) = io::pipe().map_err(Failure::new)?;
-    let host = Arc::clone(host);
-    let watcher = thread::Builder::new().name("netloom-watch".to_owned());
-    watcher
-        .spawn(move || {
-            host.wait(None);
-            drop(writer);
-        })
-        .map_err(Failure::new)?;
-    Ok(reader)
-}
-
-/// Says once of each IPv4 address that another station claims it; those of IPv6 were settled before.
-fn tell_conflicts(host: &Arc<Host>) -> Result<(), Failure> {
-    let host = Arc::clone(host);
-    let teller = thread::Builder::new().name("netloom-conflicts".to_owned());
-    teller
-        .spawn(move || {
-            let mut known = 0;
-            while let Ok((address, station)) = host.wait_conflict(known) {
-                known += 1;
-                if address.is_ipv4() {
-                    let station = station.map_or_else(String::new, |mac| format!(" {mac}"));
-                    note(format_args!(
-                        "station{station} uses our address {address}; who talks to us may reach it \
-                         instead"
-                    ));
-                }
-            }
-        })
-        .map_err(Failure::new)?;
-    Ok(())
-}
-
-/// What was counted and is not zero, a name and a number a line.
+/// What was counted and is not zero.
 fn print_counters(host: &Host, served: &Served) -> Result<(), Failure> {
-    let counters = host.counters();
-    let drops = counters.drops.iter();
-    let named = counters
-        .iter()
-        .map(|(name, count)| (name.to_owned(), count))
-        .chain(drops.map(|(reason, count)| (format!("drop_{reason}"), count)))
-        .chain(
-            served
-                .counts()
-                .map(|(name, count)| (name.to_owned(), count)),
-        );
-    let mut text = String::new();
-    for (name, count) in named.filter(|&(_, count)| count > 0) {
-        text.push_str(&format!("{name} {count}\n"));
-    }
-    for (name, count) in host.device_counters().iter().flat_map(DeviceCounters::iter) {
-        text.push_str(&format!("device_{name} {count}\n"));
-    }
-    if let Some(capture) = host.capture() {
-        let stats = capture.stats();
-        text.push_str(&format!(
-            "capture_seen {}\ncapture_written {}\ncapture_lost {}\n",
-            stats.seen,
-            stats.written,
-            stats.lost_queue + stats.lost_limit + stats.lost_error
-        ));
-    }
-    if let Some(recording) = host.recording() {
-        let stats = recording.stats();
-        text.push_str(&format!(
-            "recording_entries {}\nrecording_lost {}\n",
-            stats.entries, stats.lost
-        ));
-    }
-    say(text.trim_end())
+    running::print_counters(host, served.counts())
 }
 
 /// The JSON text of `/stats`.
