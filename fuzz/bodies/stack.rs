@@ -8,6 +8,7 @@
 
 mod groups;
 mod peer;
+mod raw;
 mod router;
 mod transit;
 mod user;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use netloom::device::{Capabilities, Medium};
 use netloom::dhcp::{Builder, CLIENT_PORT, Message, MessageType, Operation, SERVER_PORT, code};
 use netloom::link::{RxChecksum, RxMeta};
-use netloom::stack::{DhcpOptions, Event, ForwardOptions, Port, Readiness, turn_all};
+use netloom::stack::{DhcpOptions, Event, ForwardOptions, Port, RawSocketId, Readiness, turn_all};
 use netloom::{
     Config, Instant, InterfaceConfig, InterfaceId, ListenerId, MacAddr, PingId, Seed, Stack, TcpId,
     UdpId,
@@ -160,6 +161,7 @@ struct Rig {
     listeners: Vec<ListenerId>,
     udps: Vec<UdpId>,
     pings: Vec<PingId>,
+    raws: Vec<(RawSocketId, raw::Speaks)>,
     outcome: Outcome,
 }
 
@@ -234,6 +236,7 @@ impl Rig {
             listeners: vec![],
             udps: vec![],
             pings: vec![],
+            raws: vec![],
             outcome: Outcome::default(),
         }
     }
@@ -324,7 +327,8 @@ impl Rig {
         let sockets = self.stack.tcp_connections().count()
             + self.listeners.len()
             + self.udps.len()
-            + self.pings.len();
+            + self.pings.len()
+            + self.raws.len();
         assert!(events.len() <= sockets, "{events:?} of {sockets} sockets");
         self.check_bounds();
     }

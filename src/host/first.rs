@@ -12,7 +12,9 @@ use crate::base::{Cidr, MacAddr};
 use crate::device::{Capabilities, DeviceCounters};
 use crate::dhcp::{self, Lease};
 use crate::ipv6::ndp::RouterFlags;
-use crate::stack::{AddressInfo, AddressOptions, AddressState, Change, RouteInfo, RouterInfo};
+use crate::stack::{
+    AddressInfo, AddressOptions, AddressState, Change, NeighbourInfo, RouteInfo, RouterInfo,
+};
 
 macro_rules! of_the_first {
     ($($name:ident($($argument:ident: $kind:ty),*) -> $result:ty;)+) => {$(
@@ -31,6 +33,9 @@ impl Host {
         addresses() -> Vec<(Cidr, AddressState)>;
         address_infos() -> Vec<AddressInfo>;
         routes() -> Vec<RouteInfo>;
+        neighbours() -> Vec<NeighbourInfo>;
+        mtu() -> usize;
+        is_link_up() -> bool;
         routers() -> Vec<RouterInfo>;
         router_flags() -> RouterFlags;
         told_dns_servers() -> Vec<Ipv6Addr>;

@@ -19,7 +19,7 @@ use crate::base::{Cidr, Instant, MacAddr};
 use crate::device::{Capabilities, DeviceCounters};
 use crate::dhcp::{self, Lease};
 use crate::stack::{
-    AddressInfo, AddressOptions, AddressState, Change, InterfaceId, RouteInfo, Stack,
+    AddressInfo, AddressOptions, AddressState, Change, InterfaceId, NeighbourInfo, RouteInfo, Stack,
 };
 
 /// An interface of a host, with its device.
@@ -77,6 +77,22 @@ impl Interface {
     pub fn routes(&self) -> Vec<RouteInfo> {
         let core = self.shared.lock();
         core.stack.routes(self.id()).collect()
+    }
+
+    /// The largest IP packet that leaves, in bytes; 0 when it has gone.
+    pub fn mtu(&self) -> usize {
+        self.shared.lock().stack.mtu(self.id()).unwrap_or(0)
+    }
+
+    /// Is the link up ([`set_link`](Self::set_link))?
+    pub fn is_link_up(&self) -> bool {
+        self.shared.lock().stack.is_link_up(self.id())
+    }
+
+    /// The neighbours on its link that were spoken to, or spoke.
+    pub fn neighbours(&self) -> Vec<NeighbourInfo> {
+        let core = self.shared.lock();
+        core.stack.neighbours(self.id()).collect()
     }
 
     /// Waits as [`Host::wait_ready`](super::Host::wait_ready) does, for this interface alone.

@@ -66,6 +66,7 @@ pub use interface::{ConfigError, InterfaceConfig};
 pub use ip::{ForwardOptions, ReversePath};
 pub use journal::{Answer, Entry, Input, Journal, Offered, Outcome};
 pub use memory::MemoryInfo;
+pub use neighbour::{NeighbourInfo, NeighbourState};
 pub use path::{Preference, RouteChangeError, RouteError, RouteInfo};
 pub use ping::{PingError, PingOptions, PingOutcome, PingReply};
 pub use port::{Next, Port, PortError, PortRx, PortTx, User, turn_all};

@@ -12,6 +12,7 @@
 //! | `bulk.rs` | TCP both ways, every byte hashed, in every combination of device and offload |
 //! | `matrix.rs` | every pair of family, device, offload, congestion control, MTU, direction and loss |
 //! | `tcp.rs` | ends, refusals, a thousand connections |
+//! | `trace.rs` | the routers on a way, as `netloom trace` tells them |
 //! | `udp.rs` | datagrams, super-segments, ICMP errors |
 //! | `groups.rs` | groups both ways, and a bridge that listens to our reports |
 //! | `paths.rs` | kernels as routers with narrow hops |
@@ -84,6 +85,8 @@ mod source;
 mod tcp;
 #[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
 mod tool;
+#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+mod trace;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod udp;
 mod urgent;
@@ -136,6 +139,7 @@ fn main() -> std::process::ExitCode {
     tests.extend(
         [
             tool::cases(),
+            trace::cases(),
             programs::cases(),
             names::cases(),
             forwarding::cases(),

@@ -115,6 +115,27 @@ fn lay(between: &Place, far: &Place, v6: bool, mtu: usize) {
     });
 }
 
+/// This namespace becomes the first router; the second one, and who is behind it.
+pub(crate) fn lay_all(v6: bool, [a, b]: [usize; 2]) -> (Place, Place) {
+    forward();
+    let (between, far) = (Place::new(), Place::new());
+    ip(&format!(
+        "link add a0 mtu {a} type veth peer name a1 mtu {a} netns {}",
+        between.thread
+    ));
+    for words in [
+        "link set a0 up",
+        "addr add 10.9.0.1/24 dev a0",
+        "addr add fd09::1/64 dev a0 nodad",
+        "route add 10.8.0.0/24 via 10.9.0.2",
+        "route add fd08::/64 via fd09::2",
+    ] {
+        ip(words);
+    }
+    lay(&between, &far, v6, b);
+    (between, far)
+}
+
 impl Paths {
     fn new(v6: bool, offload: bool) -> Self {
         // IPv6 needs 1280.
@@ -122,22 +143,7 @@ impl Paths {
         let device = Tap::builder().name("nl0").offload(offload);
         let device = device.kernel_address(cidr("10.7.0.1/24"));
         let device = device.kernel_address(cidr("fd07::1/64")).open().unwrap();
-        forward();
-        let (between, far) = (Place::new(), Place::new());
-        ip(&format!(
-            "link add a0 mtu {a} type veth peer name a1 mtu {a} netns {}",
-            between.thread
-        ));
-        for words in [
-            "link set a0 up",
-            "addr add 10.9.0.1/24 dev a0",
-            "addr add fd09::1/64 dev a0 nodad",
-            "route add 10.8.0.0/24 via 10.9.0.2",
-            "route add fd08::/64 via fd09::2",
-        ] {
-            ip(words);
-        }
-        lay(&between, &far, v6, b);
+        let (between, far) = lay_all(v6, [a, b]);
         let host = Host::builder(device)
             .address(cidr("10.7.0.2/24"))
             .address(cidr("fd07::2/64"))

@@ -22,7 +22,7 @@ use crate::ecn::ss;
 use crate::link::{Link, Offload, PATIENCE, eventually, kernel, kernel_connect, ours};
 use crate::namespace::{Case, ip};
 
-const NETLOOM: &str = env!("CARGO_BIN_EXE_netloom");
+pub(crate) const NETLOOM: &str = env!("CARGO_BIN_EXE_netloom");
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![

@@ -322,6 +322,9 @@ impl Rig {
     pub(super) fn ping(&mut self, step: u8, input: &mut Input<'_>) {
         let which = input.below(self.pings.len());
         let (host, bits) = (input.host(), input.byte());
+        if bits & 0x80 != 0 {
+            return self.raw_socket(step, host, bits);
+        }
         match self.pings.get(which).copied() {
             None => {
                 let options = PingOptions::new().queue(2);
@@ -366,6 +369,9 @@ impl Rig {
         }
         for id in std::mem::take(&mut self.pings) {
             self.stack.ping_close(id);
+        }
+        for (id, _) in std::mem::take(&mut self.raws) {
+            self.stack.raw_close(id);
         }
         for &on in &self.on {
             // Where there is no client there is nothing to end.

@@ -7,14 +7,17 @@
 //! | `table` | the entries, their states, what waits for them, and its bounds |
 //! | `messages` | what the table is told, and what it wants done |
 //! | `asking` | what it wants done, done |
+//! | `info` | what a user is told of them |
 //! | `arp`, `ndp` | the packets: what they say, and what they are answered |
 
 mod arp;
 mod asking;
+mod info;
 mod messages;
 mod ndp;
 mod table;
 
+pub use info::{NeighbourInfo, NeighbourState};
 pub(crate) use messages::{Effect, Heard, Lookup, NeighbourKey};
 #[cfg(test)]
 pub(crate) use table::State;

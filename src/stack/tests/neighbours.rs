@@ -688,3 +688,27 @@ fn a_medium_without_addresses_solicits_nobody() {
     assert!(rig.drain().is_empty());
     assert_eq!(rig.drops(DropReason::IcmpIgnored), 1);
 }
+
+/// What a user is told of the table, from the first question to its end.
+#[test]
+fn neighbours_are_listed() {
+    let mut rig = Rig::new();
+    let listed = |rig: &Rig| -> Vec<NeighbourInfo> { rig.stack.neighbours(rig.on).collect() };
+    assert_eq!(listed(&rig), []);
+    send(&mut rig, "10.0.0.2:7", b"hello");
+    let mut info = NeighbourInfo {
+        on: rig.on,
+        address: PEER.into(),
+        mac: None,
+        state: NeighbourState::Incomplete,
+    };
+    assert_eq!(listed(&rig), [info]);
+    let request = rig.only();
+    rig.receive(arp_frame(&request.arp().reply(PEER_MAC)));
+    (info.mac, info.state) = (Some(PEER_MAC), NeighbourState::Reachable);
+    assert_eq!(listed(&rig), [info]);
+    rig.advance(seconds(120));
+    info.state = NeighbourState::Stale;
+    assert_eq!(listed(&rig), [info]);
+    assert_eq!(rig.stack.neighbours(InterfaceId::LOOPBACK).count(), 0);
+}

@@ -32,15 +32,18 @@ pub(crate) struct Args {
     /// Who is at the end: an address, or a name, which needs a DNS server.
     #[arg(value_name = "ADDR", value_parser = values::whom)]
     to: Whom,
-    /// Send UDP datagrams to this port on, which nobody takes; this is what is done unless another is asked for.
-    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "33434", value_parser = clap::value_parser!(u16).range(1..), conflicts_with_all = ["icmp", "tcp"])]
-    udp: Option<u16>,
+    /// Send UDP datagrams, which is done unless something else is asked for.
+    #[arg(long, conflicts_with_all = ["icmp", "tcp"])]
+    udp: bool,
     /// Send ICMP echo requests.
     #[arg(long, conflicts_with = "tcp")]
     icmp: bool,
     /// Send TCP SYNs to this port.
-    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "80", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     tcp: Option<u16>,
+    /// The port that UDP datagrams go to, which nobody should take; with --no-paris the first of them.
+    #[arg(long, short = 'p', value_name = "PORT", default_value_t = 33_434, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
     /// How many hops at most.
     #[arg(long, short = 'm', value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u8).range(1..))]
     max_hops: u8,
@@ -55,8 +58,6 @@ pub(crate) struct Args {
     no_paris: bool,
 }
 
-/// Where UDP probes go that nobody takes.
-const PORT: u16 = 33_434;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How long the lookup of a name may take.
 const LOOKUP_WITHIN: Duration = Duration::from_secs(30);
@@ -73,11 +74,11 @@ fn wait(text: &str) -> Result<Duration, String> {
 
 impl Args {
     const fn kind(&self) -> Kind {
-        match (self.icmp, self.tcp, self.udp) {
-            (true, ..) => Kind::Icmp,
-            (false, Some(port), _) => Kind::Tcp { port },
-            (false, None, Some(port)) => Kind::Udp { port },
-            (false, None, None) => Kind::Udp { port: PORT },
+        match (self.icmp, self.tcp) {
+            (true, _) => Kind::Icmp,
+            (false, Some(port)) => Kind::Tcp { port },
+            // --udp says no more.
+            (false, None) => Kind::Udp { port: self.port },
         }
     }
 }

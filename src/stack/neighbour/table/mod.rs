@@ -126,6 +126,14 @@ impl Neighbours {
         }
     }
 
+    /// All entries, for who looks only: key, state, and the MAC address, which means nothing of one that never answered.
+    pub(in crate::stack) fn entries(
+        &self,
+    ) -> impl Iterator<Item = (NeighbourKey, State, MacAddr)> + '_ {
+        let entries = self.entries.iter();
+        entries.map(|(_, entry)| (entry.key, entry.state, entry.mac))
+    }
+
     /// Looks up where to send; starts resolution, or the check of a stale entry, when that is due.
     pub(crate) fn lookup(
         &mut self,
