@@ -7,6 +7,7 @@
 //!
 //! | file | against the kernel |
 //! |---|---|
+//! | `control.rs` | `netloom ip`, which changes a running host |
 //! | `device.rs` | TAP and TUN alone, without a stack |
 //! | `echo.rs` | ping both ways |
 //! | `bulk.rs` | TCP both ways, every byte hashed, in every combination of device and offload |
@@ -43,6 +44,8 @@ mod captures;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 #[path = "../foreign/same.rs"]
 mod captures_same;
+#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+mod control;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod device;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -140,6 +143,7 @@ fn main() -> std::process::ExitCode {
         [
             tool::cases(),
             trace::cases(),
+            control::cases(),
             programs::cases(),
             names::cases(),
             forwarding::cases(),

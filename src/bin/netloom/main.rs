@@ -5,6 +5,7 @@
 #![allow(clippy::cast_possible_truncation)]
 #![deny(clippy::print_stdout)]
 
+mod control;
 mod demo;
 mod drill;
 mod dump;
@@ -12,6 +13,7 @@ mod failure;
 mod get;
 mod http;
 mod interface_args;
+mod ip;
 mod mistakes;
 mod namespace;
 mod output;
@@ -66,6 +68,8 @@ enum Command {
     Dump(dump::Args),
     /// Fetch a URL and print what came and how fast.
     Get(get::Args),
+    /// Ask a host that runs with --control for its addresses, routes, neighbours and leases, or change them.
+    Ip(ip::Args),
     /// Send echo requests and print the round trips.
     Ping(ping::Args),
     /// Tell a recorded run to a fresh stack, without a network, and say what it does otherwise.
@@ -113,6 +117,7 @@ fn main() -> ExitCode {
         Command::Drill(args) => drill::run(&args),
         Command::Dump(args) => dump::run(&args),
         Command::Get(args) => get::run(&args),
+        Command::Ip(args) => ip::run(&args),
         Command::Ping(args) => ping::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Route(args) => route::run(&args),

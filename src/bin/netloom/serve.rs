@@ -6,6 +6,7 @@ use std::time::Duration;
 use netloom::host::{Connection, Host};
 use serde_json::{Map, Value, json};
 
+use crate::control::ControlArgs;
 use crate::failure::Failure;
 use crate::interface_args::{InterfaceArgs, Wanted};
 use crate::running;
@@ -24,6 +25,8 @@ pub(crate) struct Args {
     /// of --connections].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     connections_per_peer: Option<usize>,
+    #[command(flatten)]
+    control: ControlArgs,
 }
 
 impl Args {
@@ -47,11 +50,15 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// Serves until a signal comes or the device fails.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let signals = Signals::block_with_user()?;
+    let mut control = args.control.bind()?;
     let host = Arc::new(args.interface.ready_host(&signals, Wanted::Nothing)?);
     let seen = Arc::downgrade(&host);
     let context = Context::new(move |served| stats(&seen, served));
     services::start(&host, &context, args.limits())
         .map_err(|error| Failure::new(format_args!("cannot start the services: {error}")))?;
+    if let Some(control) = &mut control {
+        control.serve(&host)?;
+    }
     for interface in host.interfaces() {
         running::tell_conflicts(interface)?;
     }

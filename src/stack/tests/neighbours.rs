@@ -696,6 +696,7 @@ fn neighbours_are_listed() {
     let listed = |rig: &Rig| -> Vec<NeighbourInfo> { rig.stack.neighbours(rig.on).collect() };
     assert_eq!(listed(&rig), []);
     send(&mut rig, "10.0.0.2:7", b"hello");
+    let request = rig.only();
     let mut info = NeighbourInfo {
         on: rig.on,
         address: PEER.into(),
@@ -703,7 +704,6 @@ fn neighbours_are_listed() {
         state: NeighbourState::Incomplete,
     };
     assert_eq!(listed(&rig), [info]);
-    let request = rig.only();
     rig.receive(arp_frame(&request.arp().reply(PEER_MAC)));
     (info.mac, info.state) = (Some(PEER_MAC), NeighbourState::Reachable);
     assert_eq!(listed(&rig), [info]);

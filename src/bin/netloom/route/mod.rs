@@ -15,6 +15,7 @@ use netloom::stack::{AddressState, DhcpOptions, ForwardOptions, InterfaceConfig}
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::Signal;
 
+use crate::control::ControlArgs;
 use crate::failure::Failure;
 use crate::interface_args::{LEASE_WITHIN, LOOK_EACH, READY_WITHIN, note_lease};
 use crate::output::{note, note_made};
@@ -30,16 +31,22 @@ pub(crate) struct Args {
     sides: Sides,
     #[command(flatten)]
     written: WrittenArgs,
+    #[command(flatten)]
+    control: ControlArgs,
 }
 
 /// Passes packets on until a signal comes or the last device fails.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     args.sides.check()?;
     let signals = Signals::block_with_user()?;
+    let mut control = args.control.bind()?;
     let host = Arc::new(spawn(args)?);
     if let Err(failure) = ready(args, &host, &signals) {
         host.shutdown(END_WITHIN);
         return Err(failure);
+    }
+    if let Some(control) = &mut control {
+        control.serve(&host)?;
     }
     for (interface, side) in host.interfaces().into_iter().zip(&args.sides.0) {
         tell_of_addresses(&interface);
