@@ -68,7 +68,6 @@ fn samples() -> Vec<Call> {
     };
     let (tcp, listener) = (TcpId::from_raw(first), ListenerId::from_raw(first));
     let (udp, ping) = (UdpId::from_raw(first), PingId::from_raw(first));
-    let raw = RawSocketId::from_raw(first);
     let to: SocketAddr = "10.0.0.2:7".parse().unwrap();
     let own: SocketAddr = "10.0.0.1:7".parse().unwrap();
     let data = || Payload::Whole(Bytes::from_static(b"data"));
@@ -94,15 +93,6 @@ fn samples() -> Vec<Call> {
         Call::PingSendWith(ping, to.ip(), 2, Bytes::new(), SendInfo::new().tos(4)),
         Call::PingRecv(ping),
         Call::PingClose(ping),
-        Call::RawOpen(RawOptions::v4(Protocol::TCP)),
-        Call::RawSend(
-            raw,
-            Some(to.ip()),
-            Bytes::from_static(b"raw"),
-            SendInfo::new(),
-        ),
-        Call::RawRecv(raw),
-        Call::RawClose(raw),
         Call::TcpListen(own, ListenOptions::default()),
         Call::TcpListenerRoom(listener, 3),
         Call::TcpAccept(listener),
@@ -122,11 +112,26 @@ fn samples() -> Vec<Call> {
         Call::TcpListenerClose(listener),
         Call::ChargeOutside(7),
     ];
+    all.extend(samples_of_raw_sockets());
     all.extend(samples_of_interfaces());
     all
 }
 
 /// Those about interfaces.
+fn samples_of_raw_sockets() -> Vec<Call> {
+    let raw = RawSocketId::from_raw(RawId {
+        index: 0,
+        generation: 0,
+    });
+    let data = Bytes::from_static(b"raw");
+    vec![
+        Call::RawOpen(RawOptions::v4(Protocol::TCP)),
+        Call::RawSend(raw, Some([10, 0, 0, 2].into()), data, SendInfo::new()),
+        Call::RawRecv(raw),
+        Call::RawClose(raw),
+    ]
+}
+
 fn samples_of_interfaces() -> Vec<Call> {
     let on = InterfaceId::from_index(0);
     let (more, net): (Cidr, Cidr) = (
