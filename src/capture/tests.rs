@@ -929,6 +929,67 @@ fn statistics_count_what_the_size_limit_leaves_out() {
     assert_eq!(until, EPOCH + 19);
 }
 
+/// An interface that comes when the file is full is none of its, and it stays whole.
+#[test]
+fn an_interface_beyond_the_size_limit_is_left_out() {
+    for limit in 400..1600 {
+        let limited = settings().size_limit(Some(limit));
+        let mut writer = Writer::new(Vec::new(), &limited).unwrap();
+        let mut kept = 0;
+        for n in 0..4u8 {
+            let on = writer.interface(LinkType::RAW, "tun7").unwrap();
+            let written = writer.frame(on, Instant::ZERO, Direction::Inbound, &[n; 40], &[]);
+            kept += usize::from(written.unwrap() == Written::Kept);
+        }
+        let file = writer.finish().unwrap();
+        let (frames, _, ended) = read(&file);
+        assert!(matches!(ended, Ended::Complete), "{limit}: {ended}");
+        assert_eq!(frames.len(), kept, "{limit}");
+        // The first is there in any case.
+        let least = if kept == 0 { 512 } else { 0 };
+        assert!(
+            file.len() as u64 <= limit.max(least),
+            "{limit}: {}",
+            file.len()
+        );
+    }
+}
+
+/// Frames of several interfaces in one file, in the order in which they were recorded.
+#[test]
+fn a_recorder_has_several_interfaces() {
+    let shelf = Shelf::default();
+    let first = Recorder::start(shelf.clone(), Medium::Ethernet, &settings()).unwrap();
+    let watch = first.watch();
+    let second = first.interface(Medium::Ip);
+    let third = second.interface(Medium::Ethernet);
+    for (n, recorder) in [&third, &first, &second, &third].into_iter().enumerate() {
+        feed(recorder, 1, 40 + n);
+    }
+    drop((first, second));
+    assert!(!watch.is_full());
+    drop(third);
+    let file = shelf.bytes();
+    let (frames, _, ended) = read(&file);
+    assert!(matches!(ended, Ended::Complete), "{ended}");
+    let seen: Vec<_> = frames
+        .iter()
+        .map(|f| (f.interface, f.data.len(), f.link))
+        .collect();
+    let (ethernet, raw) = (LinkType::ETHERNET, LinkType::RAW);
+    let expected = [
+        (2, 40, ethernet),
+        (0, 41, ethernet),
+        (1, 42, raw),
+        (2, 43, ethernet),
+    ];
+    assert_eq!(seen, expected);
+    for name in [&b"netloom-2"[..], b"netloom-3"] {
+        assert!(file.windows(name.len()).any(|part| part == name));
+    }
+    assert_eq!(watch.stats().written, 4);
+}
+
 /// What a queue lost in front of a frame is counted with it.
 #[test]
 fn statistics_count_what_was_lost_before() {

@@ -468,9 +468,9 @@ fn a_shutdown_ends_at_once_when_nothing_is_open_or_the_last_connection_goes() {
 }
 
 /// A device whose descriptor reports a hang-up that no read explains.
-struct HungUp(Pair);
+pub(super) struct HungUp(pub(super) Pair);
 
-struct HungUpRx(PairRx, Arc<OwnedFd>);
+pub(super) struct HungUpRx(PairRx, Arc<OwnedFd>);
 
 impl Device for HungUp {
     type Rx = HungUpRx;

@@ -8,6 +8,7 @@ use netloom::capture::{Ended, Reader, RecordingSettings, Replay, ReplayEnd};
 use netloom::host::Interface;
 use netloom::stack::{Change, ForwardOptions, InterfaceConfig};
 
+use super::leading::HungUp;
 use super::recording::Temporary;
 use super::*;
 
@@ -205,6 +206,45 @@ fn the_last_device_that_fails_ends_the_host() {
     drop(left);
     let why = middle.wait(Some(LONG)).unwrap();
     assert!(matches!(why, HostError::Device(_)), "{why}");
+}
+
+/// Its descriptor says so, and no read.
+#[test]
+fn a_device_that_only_reports_trouble_goes_alone() {
+    for grace in [Duration::ZERO, Duration::from_millis(1)] {
+        let ((a, left), (b, _right)) = (pair(Medium::Ip, 1500), pair(Medium::Ip, 1500));
+        let host = Host::builder(a).interface(|config| side(config, 7));
+        let host = host.lead_grace(grace).spawn().unwrap();
+        let left = end(left, 7);
+        let second = host.attach(HungUp(b), |config| side(config, 8)).unwrap();
+        second.changes().iter().for_each(drop);
+        assert_eq!(host.interfaces().len(), 1);
+        talk(&host, &left, "10.7.0.2:0".parse().unwrap());
+    }
+}
+
+/// Each of both is full most of the time, and each is written as soon as it has room.
+#[test]
+fn bulk_over_both_through_queues_of_four_frames() {
+    let narrow = || Pair::new(Capabilities::full(Medium::Ip, 1500), 4);
+    let ((left, a), (right, b)) = (narrow(), narrow());
+    let host = Host::builder(a)
+        .interface(|config| side(config, 7))
+        .attach(b, |config| side(config, 8))
+        .spawn()
+        .unwrap();
+    let ends = [end(left, 7), end(right, 8)];
+    thread::scope(|scope| {
+        for (net, end) in [7, 8].into_iter().zip(&ends) {
+            let host = &host;
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    talk(host, end, format!("10.{net}.0.2:0").parse().unwrap());
+                    talk(end, host, format!("10.{net}.0.1:0").parse().unwrap());
+                }
+            });
+        }
+    });
 }
 
 #[test]
