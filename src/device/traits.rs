@@ -147,6 +147,9 @@ pub enum DeviceError {
     /// The other end of an in-memory pair was dropped.
     #[error("the other end of the pair was closed")]
     Closed,
+    /// The stack has the interface no more that it stood at.
+    #[error("the interface was taken away from the stack")]
+    Removed,
     /// Any other failure of a read or write.
     #[error("device i/o failed: {0}")]
     Io(#[from] io::Error),

@@ -197,7 +197,7 @@ fn graver(a: More, b: More) -> More {
     match (a, b) {
         (More::Budget, _) | (_, More::Budget) => More::Budget,
         (More::DeviceFull, _) | (_, More::DeviceFull) => More::DeviceFull,
-        (More::Idle, More::Idle) => More::Idle,
+        (More::Idle | More::Removed, More::Idle | More::Removed) => More::Idle,
     }
 }
 

@@ -123,12 +123,8 @@ impl Core {
 
     /// The interface has no device any more.
     fn lose_interface(&mut self, now: Instant, on: InterfaceId) {
-        // It and they are the stack's.
-        let own: Vec<_> = self.stack.addresses(on).map(|(own, _)| own).collect();
-        for own in own {
-            let _ = self.stack.remove_address(now, on, own.address());
-        }
-        let _ = self.stack.set_link(now, on, false);
+        // It is the stack's.
+        let _ = self.stack.remove_interface(now, on);
         self.members.remove(on);
         self.sockets
             .tell_changes(&mut self.stack, &mut After::default());

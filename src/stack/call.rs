@@ -134,6 +134,8 @@ pub enum Call {
     SetLink(InterfaceId, bool),
     /// [`Stack::set_mtu`].
     SetMtu(InterfaceId, usize),
+    /// [`Stack::remove_interface`].
+    RemoveInterface(InterfaceId),
     /// [`Stack::poll_change`]; where it had nothing to tell, it is left out.
     PollChange,
     /// [`Stack::dhcp_release`].
@@ -232,6 +234,7 @@ impl Call {
             Self::RemoveGateway(..) => "remove_gateway",
             Self::SetLink(..) => "set_link",
             Self::SetMtu(..) => "set_mtu",
+            Self::RemoveInterface(_) => "remove_interface",
             Self::PollChange => "poll_change",
             Self::DhcpRelease(_) => "dhcp_release",
             Self::DhcpStart(..) => "dhcp_start",
@@ -387,6 +390,7 @@ impl Call {
             Self::RemoveGateway(on, gateway) => stack.remove_gateway(now, on, gateway).tell(whole),
             Self::SetLink(on, up) => stack.set_link(now, on, up).tell(whole),
             Self::SetMtu(on, mtu) => stack.set_mtu(now, on, mtu).tell(whole),
+            Self::RemoveInterface(on) => stack.remove_interface(now, on).tell(whole),
             Self::PollChange => stack.poll_change().tell(whole),
             _ => self.make_silent(now, stack),
         }
@@ -484,7 +488,7 @@ impl Call {
             }
             Self::SetLink(on, up) => write!(f, "({on:?}, {up})"),
             Self::SetMtu(on, mtu) => write!(f, "({on:?}, {mtu})"),
-            Self::DhcpRelease(on) => write!(f, "({on:?})"),
+            Self::DhcpRelease(on) | Self::RemoveInterface(on) => write!(f, "({on:?})"),
             Self::DhcpStart(on, previous) => write!(f, "({on:?}, {previous:?})"),
             _ => Ok(()),
         }

@@ -152,6 +152,7 @@ fn samples_of_interfaces() -> Vec<Call> {
         Call::RemoveAddress(on, more.address()),
         Call::DhcpRelease(on),
         Call::DhcpStart(on, Some("10.0.0.9".parse().unwrap())),
+        Call::RemoveInterface(on),
     ]
 }
 

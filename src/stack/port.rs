@@ -306,7 +306,7 @@ impl<T: Transmit> PortTx<T> {
     /// and polls it.
     ///
     /// # Errors
-    /// Only what ends the device.
+    /// Only what ends the device; [`DeviceError::Removed`] when the interface was taken away.
     pub fn send(
         &mut self,
         now: Instant,
@@ -321,6 +321,9 @@ impl<T: Transmit> PortTx<T> {
             let progress = stack.poll_transmit(now, self.on, &mut self.half)?;
             whole.sent += progress.sent;
             whole.more = progress.more;
+        }
+        if whole.more == More::Removed {
+            return Err(DeviceError::Removed);
         }
         self.refused = whole.more == More::DeviceFull;
         self.poll(now)?;

@@ -12,8 +12,8 @@ use super::ip;
 use super::packet::Delivery;
 use super::udp;
 use crate::base::Instant;
-use crate::device::{DeviceError, Transmit};
-use crate::link::{SegmentKind, Segmentation};
+use crate::device::{DeviceDrop, DeviceError, Sent, Transmit};
+use crate::link::{SegmentKind, Segmentation, TxFrame};
 
 /// What one drain of an interface may still cost, in small frames ([`Capabilities::cost`]).
 #[derive(Debug)]
@@ -71,6 +71,8 @@ pub enum More {
     Budget,
     /// More waits, the device is full: call again when it is writable.
     DeviceFull,
+    /// The interface was taken away ([`Stack::remove_interface`]): nothing leaves by it any more.
+    Removed,
 }
 
 /// What [`Stack::poll_transmit`] did.
@@ -139,7 +141,22 @@ impl Stack {
         }
         self.tell_notices(now);
         let sent = budget.sent;
+        if sent == 0 && self.net.interfaces.is_removed(on.index()) {
+            more = More::Removed;
+        }
         Ok(Progress { sent, more })
+    }
+
+    /// Lets the first in line at an interface that was taken away look for another way; is anybody left?
+    pub(in crate::stack) fn dismiss_one(&mut self, now: Instant, index: usize) -> bool {
+        if !self.net.interfaces.is_removed(index) {
+            return false;
+        }
+        let mut budget = FrameBudget::new(1);
+        let on = InterfaceId::from_index(index);
+        let told = self.transmit_ready(now, on, &mut Nowhere, &mut budget);
+        debug_assert!(told.is_ok(), "nowhere is not a device that fails");
+        !self.net.interfaces[index].line.ready.is_empty()
     }
 
     /// Sends what the device had no room for of a datagram in fragments.
@@ -274,6 +291,15 @@ impl Stack {
                 Err(error)
             }
         }
+    }
+}
+
+/// Where frames go of an interface that is not there.
+struct Nowhere;
+
+impl Transmit for Nowhere {
+    fn transmit(&mut self, _: Instant, _: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        Ok(Sent::Dropped(DeviceDrop::LinkDown))
     }
 }
 

@@ -75,6 +75,7 @@ calls! {
     32 => RemoveGateway(a, b);
     33 => SetLink(a, b);
     34 => SetMtu(a, b);
+    37 => RemoveInterface(a);
     36 => SetLifetimes(a, b, c, d);
     42 => UdpSendWith(a, b, c, d, e);
     43 => PingSendWith(a, b, c, d, e);

@@ -169,6 +169,7 @@ fn other_calls() -> Vec<Call> {
         Call::RemoveGateway(one, to.ip()),
         Call::SetLink(one, true),
         Call::SetMtu(one, 1400),
+        Call::RemoveInterface(one),
         Call::PollChange,
         Call::DhcpRelease(one),
         Call::DhcpStart(one, Some(Ipv4Addr::new(10, 0, 0, 9))),
@@ -300,8 +301,8 @@ fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let expected = [
         214, 323, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 191, 193, 18, 26, 18, 27, 31, 31, 18, 26,
         26, 26, 19, 126, 18, 18, 10, 70, 25, 32, 39, 41, 57, 18, 18, 20, 54, 37, 18, 18, 18, 37,
-        31, 45, 26, 21, 19, 19, 15, 22, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 2, 10, 19, 11, 12,
-        13, 40, 40, 40, 41, 10, 10, 10, 10,
+        31, 45, 26, 21, 19, 19, 15, 22, 14, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 2, 10, 19, 11,
+        12, 13, 40, 40, 40, 41, 10, 10, 10, 10,
     ];
     assert_eq!((FORMAT, &lengths[..]), (7, &expected[..]));
 }

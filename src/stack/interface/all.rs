@@ -1,6 +1,7 @@
 //! The interfaces of a stack: those that were added, in that order, and the one to itself.
 //!
-//! *Owns* how an [`InterfaceId`] leads to its interface. *Does not* add any: `Net` does.
+//! *Owns* how an [`InterfaceId`] leads to its interface. *Does not* add any, nor empty one that goes: `Net` does. Invariant: the
+//! place of one that was taken away stays, empty, so that its number means no other one.
 
 use core::ops::{Index, IndexMut};
 
@@ -19,6 +20,8 @@ const OWN: [&str; 2] = ["127.0.0.1/8", "::1/128"];
 pub(crate) struct Interfaces {
     added: Vec<Interface>,
     loopback: Interface,
+    /// The only one that is there.
+    only: Option<usize>,
 }
 
 impl Interfaces {
@@ -31,42 +34,64 @@ impl Interfaces {
         Self {
             added: Vec::new(),
             loopback: Interface::new(Instant::ZERO, id, &settings, limit, &mut random),
+            only: None,
         }
     }
 
-    /// How many were added.
+    /// How many were added, those that went included.
     pub(crate) const fn len(&self) -> usize {
         self.added.len()
     }
 
     pub(crate) fn push(&mut self, interface: Interface) {
         self.added.push(interface);
+        self.count();
+    }
+
+    /// The one at `index` is there no more: what was its is gone already.
+    pub(in crate::stack) fn remove(&mut self, index: usize) {
+        if let Some(interface) = self.added.get_mut(index) {
+            interface.retire();
+            self.count();
+        }
+    }
+
+    /// Was the one at `index` taken away?
+    pub(in crate::stack) fn is_removed(&self, index: usize) -> bool {
+        self.added.get(index).is_some_and(|i| i.removed)
+    }
+
+    fn count(&mut self) {
+        let all = self.added.iter().enumerate();
+        let mut there = all.filter(|(_, i)| !i.removed).map(|(index, _)| index);
+        let first = there.next();
+        self.only = first.filter(|_| there.next().is_none());
     }
 
     /// The one at `index`, if it was added: what users may change, the one to ourselves is as it is.
     pub(crate) fn added(&self, index: usize) -> Option<&Interface> {
-        self.added.get(index)
+        self.added.get(index).filter(|i| !i.removed)
     }
 
     pub(crate) fn added_mut(&mut self, index: usize) -> Option<&mut Interface> {
-        self.added.get_mut(index)
+        self.added.get_mut(index).filter(|i| !i.removed)
     }
 
     /// The one at `index`, if it was added, or is the one to ourselves.
     pub(crate) fn get(&self, index: usize) -> Option<&Interface> {
-        self.added.get(index).or_else(|| self.loopback_at(index))
+        self.added(index).or_else(|| self.loopback_at(index))
     }
 
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Interface> {
         if index == InterfaceId::LOOPBACK.index() {
             return Some(&mut self.loopback);
         }
-        self.added.get_mut(index)
+        self.added_mut(index)
     }
 
-    /// Those that were added.
-    pub(crate) fn iter(&self) -> core::slice::Iter<'_, Interface> {
-        self.added.iter()
+    /// Those that were added and are there.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Interface> {
+        self.added.iter().filter(|i| !i.removed)
     }
 
     /// These, and the one to ourselves.
@@ -78,12 +103,14 @@ impl Interfaces {
         self.added.iter_mut().chain([&mut self.loopback])
     }
 
-    /// The only one that was added.
+    /// The only one that is there.
     pub(crate) fn only(&self) -> Option<&Interface> {
-        match &self.added[..] {
-            [one] => Some(one),
-            _ => None,
-        }
+        self.added.get(self.only?)
+    }
+
+    /// Are there several?
+    pub(crate) fn are_several(&self) -> bool {
+        self.only.is_none() && self.iter().next().is_some()
     }
 
     /// The one to ourselves.
@@ -97,7 +124,7 @@ impl Interfaces {
     }
 }
 
-/// What is no index of one that was added is the loopback's.
+/// What is no index of one that was added is the loopback's; that of one that was taken away is its empty place's.
 impl Index<usize> for Interfaces {
     type Output = Interface;
 

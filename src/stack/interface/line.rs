@@ -59,6 +59,16 @@ impl Line {
         self.up && (!self.outbox.is_empty() || !self.ready.is_empty() || self.leaving.is_some())
     }
 
+    /// Nothing waits any more but who is to be told.
+    pub(super) fn empty(&mut self) {
+        self.share = None;
+        self.farewells = VecDeque::new();
+        self.outbox = Outbox::new(0);
+        self.transit = TransitQueue::default();
+        self.leaving = None;
+        self.ahead = 0;
+    }
+
     /// Is the link up?
     pub(crate) const fn is_up(&self) -> bool {
         self.up

@@ -70,6 +70,8 @@ pub(crate) struct Interface {
     pub(crate) accept_redirects: bool,
     /// What becomes of packets that come in and are for others.
     pub(in crate::stack) forwarding: Option<ForwardOptions>,
+    /// It was taken away: this is its empty place.
+    removed: bool,
 }
 
 impl Interface {
@@ -105,6 +107,7 @@ impl Interface {
             mtu_v6: None,
             accept_redirects: config.accept_redirects,
             forwarding: config.forwarding,
+            removed: false,
         };
         if let Some(ForwardOptions { v4, v6, .. }) = config.forwarding {
             interface.groups.join_routers(v4, v6);
@@ -119,6 +122,26 @@ impl Interface {
             interface.give(now, NewAddress::new(cidr, Origin::Given), random);
         }
         interface
+    }
+
+    /// It takes and begins nothing more, while what it has is taken away.
+    pub(in crate::stack) fn wind_up(&mut self) {
+        self.line.set_up(false);
+        self.accept_foreign = false;
+        self.accept_redirects = false;
+        self.forwarding = None;
+        self.dhcp = None;
+        self.link_local_v4 = None;
+        self.discovery = None;
+    }
+
+    /// An empty place is left. Who stands in line to send stays there, to be told.
+    fn retire(&mut self) {
+        self.removed = true;
+        self.addresses = Addresses::paced(self.acd_unit);
+        self.groups = Groups::new(false);
+        self.waiters = BTreeMap::new();
+        self.line.empty();
     }
 
     pub(crate) const fn is_ethernet(&self) -> bool {

@@ -99,7 +99,7 @@ impl Net {
         via: Option<IpAddr>,
         origin: Origin,
     ) -> Result<(), RouteChangeError> {
-        if on.index() >= self.interfaces.len() {
+        if self.interfaces.added(on.index()).is_none() {
             return Err(RouteChangeError::Interface(on));
         }
         if !self.paths.routes.remove(&Name::new(on, to, via, origin)) {
@@ -140,6 +140,13 @@ impl Net {
         if self.paths.routes.remove(&name) {
             self.paths.change();
         }
+    }
+
+    /// An interface goes: no way leads over it.
+    pub(in crate::stack) fn remove_routes(&mut self, on: InterfaceId) {
+        self.paths.routes.remove_all(on);
+        self.paths.forget_redirects(on);
+        self.paths.change();
     }
 
     /// The link of an interface went up or down.

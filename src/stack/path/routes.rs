@@ -151,6 +151,17 @@ impl Name {
         }
     }
 
+    /// Before all of an interface that have this origin.
+    const fn first(on: InterfaceId, origin: Origin) -> Self {
+        Self {
+            on,
+            origin,
+            with: None,
+            to: (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            via: None,
+        }
+    }
+
     fn to(&self) -> Option<Cidr> {
         Cidr::new(self.to.0, self.to.1).ok()
     }
@@ -228,6 +239,20 @@ impl Routes {
         true
     }
 
+    /// Takes all of an interface away that is gone for good.
+    pub(super) fn remove_all(&mut self, on: InterfaceId) {
+        let first = Name::first(on, Origin::Given);
+        let of = self
+            .all
+            .range(first..)
+            .take_while(|(name, _)| name.on == on);
+        let names: Vec<_> = of.map(|(name, _)| *name).collect();
+        for name in &names {
+            self.remove(name);
+        }
+        self.down.remove(&on);
+    }
+
     fn table_mut(&mut self, family: IpAddr) -> &mut Table {
         match family {
             IpAddr::V4(_) => &mut self.v4,
@@ -251,13 +276,7 @@ impl Routes {
         on: InterfaceId,
         origin: Option<Origin>,
     ) -> impl Iterator<Item = RouteInfo> + '_ {
-        let first = Name {
-            on,
-            origin: origin.unwrap_or(Origin::Given),
-            with: None,
-            to: (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
-            via: None,
-        };
+        let first = Name::first(on, origin.unwrap_or(Origin::Given));
         let meant =
             move |name: &Name| name.on == on && origin.is_none_or(|origin| name.origin == origin);
         let found = self

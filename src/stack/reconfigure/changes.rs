@@ -44,6 +44,8 @@ pub enum Change {
     LinkUp,
     /// The link is down: nothing leaves, and nothing is taken.
     LinkDown,
+    /// The interface was taken away: the last that is told of it.
+    Removed,
     /// The largest IP packet that leaves, in bytes.
     Mtu(usize),
     /// A DHCP server has leased this address, which is in use once it was probed for
@@ -89,6 +91,7 @@ impl fmt::Display for Change {
             Self::Dns => f.write_str("routers tell of other dns servers or domains"),
             Self::LinkUp => f.write_str("the link is up"),
             Self::LinkDown => f.write_str("the link is down"),
+            Self::Removed => f.write_str("the interface was taken away"),
             Self::Mtu(mtu) => write!(f, "the mtu is {mtu}"),
             Self::LeaseBound(cidr) => write!(f, "a dhcp server has leased {cidr}"),
             Self::LeaseRenewed(cidr) => write!(f, "the lease of {cidr} was extended"),

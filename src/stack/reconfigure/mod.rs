@@ -7,11 +7,13 @@
 //! | `options` | what an address is added with, and what a link refuses |
 //! | `changes` | what the user is told |
 //! | `news` | who else hears of it |
+//! | `remove` | an interface that is taken away |
 //! | `sweep` | the look for sockets whose address went |
 
 mod changes;
 mod news;
 mod options;
+mod remove;
 mod sweep;
 
 pub use changes::Change;

@@ -30,6 +30,8 @@ pub(in crate::stack) enum Table {
     Listeners,
     Udp,
     Raw,
+    /// Who stands in line at interfaces that were taken away.
+    Lines,
 }
 
 impl Table {
@@ -42,7 +44,8 @@ impl Table {
             Self::Farewells => Self::Listeners,
             Self::Listeners => Self::Udp,
             Self::Udp => Self::Raw,
-            Self::Raw => return None,
+            Self::Raw => Self::Lines,
+            Self::Lines => return None,
         })
     }
 }
@@ -109,6 +112,8 @@ impl Stack {
             let there = match table {
                 Table::Udp => self.udp_sweep(index),
                 Table::Raw => self.raw_sweep(index),
+                Table::Lines if self.dismiss_one(now, index) => continue,
+                Table::Lines => index < self.net.interfaces.len(),
                 tcp => self.tcp_sweep(now, tcp, index),
             };
             if there {

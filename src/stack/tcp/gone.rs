@@ -40,7 +40,7 @@ impl Stack {
                 self.sweep_listener(slot);
                 self.tcp.listeners.places()
             }
-            Table::Udp | Table::Raw => 0,
+            Table::Udp | Table::Raw | Table::Lines => 0,
         };
         index < places
     }

@@ -20,6 +20,7 @@ mod ping;
 mod raw;
 mod reconfigure;
 mod redirects;
+mod removal;
 mod routers;
 mod rules;
 mod send_info;

@@ -86,7 +86,7 @@ impl Stack {
             return Ok((local, 0));
         }
         let scope = scope_of(local);
-        if is_link_local(ip) && scope.is_none() && self.net.interfaces.len() > 1 {
+        if is_link_local(ip) && scope.is_none() && self.net.interfaces.are_several() {
             return Err(BindError::NoScope(ip));
         }
         if !self.net.takes(ip, scope) {

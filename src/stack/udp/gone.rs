@@ -21,6 +21,15 @@ impl UdpSocket {
 }
 
 impl Stack {
+    /// Memberships on interfaces that were taken away are over.
+    fn leave_removed(&mut self, id: UdpId) {
+        let interfaces = &self.net.interfaces;
+        if let Some(socket) = self.udp.get_mut(id) {
+            let groups = &mut socket.groups;
+            groups.retain(|(on, _)| !interfaces.is_removed(on.index()));
+        }
+    }
+
     /// Was the address that a socket is bound to, or is connected from, taken away?
     pub fn udp_has_lost_address(&self, id: UdpId) -> bool {
         let socket = self.udp.get(id);
@@ -30,6 +39,9 @@ impl Stack {
     /// Looks at one slot; `false` beyond the last. Whoever waits there is told to ask.
     pub(in crate::stack) fn udp_sweep(&mut self, index: usize) -> bool {
         let slot = u32::try_from(index).unwrap_or(u32::MAX);
+        if let Some((id, _)) = self.udp.at(slot) {
+            self.leave_removed(id);
+        }
         if let Some((id, socket)) = self.udp.at(slot)
             && socket.has_lost_address(&self.net)
         {

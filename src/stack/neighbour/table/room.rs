@@ -136,6 +136,17 @@ impl Neighbours {
         }
     }
 
+    /// An interface is gone, and all neighbours on it: who waits for one is told. Walks the table.
+    pub(crate) fn forget_interface(&mut self, timers: &mut Wheel, on: InterfaceId) {
+        let all = self.entries.iter().filter(|(_, entry)| entry.key.0 == on);
+        let gone: Vec<_> = all.map(|(id, _)| id).collect();
+        for id in gone {
+            if let Some(entry) = self.remove(timers, id) {
+                self.tell(entry, true);
+            }
+        }
+    }
+
     /// What became of those who waited for an entry that is gone.
     pub(super) fn tell(&mut self, entry: Entry, failed: bool) {
         let on = entry.key.0;
