@@ -136,6 +136,16 @@ counters! {
     tcp_cookies_accepted,
     /// ACKs without a connection that brought no valid cookie while some were out.
     tcp_cookies_failed,
+    /// Connections that a SYN with text opened at once (RFC 7413).
+    tcp_fast_opened,
+    /// SYNs with text and a cookie that is none of ours, or an old one.
+    tcp_fast_cookies_failed,
+    /// SYNs with text and a good cookie that found as many pending as there may be.
+    tcp_fast_full,
+    /// SYNs of ours whose text the server took.
+    tcp_fast_taken,
+    /// SYNs of ours that asked for fast open, or had text, for nothing.
+    tcp_fast_missed,
     /// Times that two thirds of the memory for sockets came into use.
     memory_short,
     /// Times that all of it did.

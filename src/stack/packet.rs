@@ -33,7 +33,7 @@ pub(crate) struct Inbound {
     pub(crate) checksum: RxChecksum,
     /// Payload bytes of each segment that was merged into this one.
     pub(crate) segment_size: Option<NonZeroU16>,
-    /// From the transport header on, shortened to the IP packet's length. TCP takes its text out of it.
+    /// From the transport header on, shortened to the IP packet's length. TCP takes its text out of it, but of a SYN.
     pub(crate) segment: Bytes,
     /// TCP's source and destination port, once it has read them.
     pub(crate) ports: (u16, u16),

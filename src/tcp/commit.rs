@@ -26,7 +26,11 @@ impl Connection {
             self.on_syn_left(plan.flags);
         }
         match plan.what {
-            What::Syn | What::New => {
+            What::Syn => {
+                self.note_fast_text(plan.text);
+                self.commit_new(now, &Plan { text: 0, ..*plan });
+            }
+            What::New => {
                 self.stats.window_probes += u32::from(self.persist.is_due());
                 self.commit_new(now, plan);
             }

@@ -32,7 +32,7 @@ pub enum Ecn {
 }
 
 /// What a connection with ECN knows and owes. Made when it asks, or is asked; gone when the peer declines.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct EcnState {
     /// One of our SYNs did not ask, or one of the peer's after our answer: RFC 3168 §6.1.1 forbids ECT from then on,
     /// but not to echo marks.

@@ -32,6 +32,11 @@ impl Connection {
             window: plan.window,
             urgent: plan.urgent,
         };
-        fields.emit(&plan.options, header)
+        let len = fields.emit(&plan.options, header);
+        if acks {
+            len
+        } else {
+            self.append_fast_option(plan, header, len)
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! TCP: the wire format, and a connection as a value.
 //!
 //! RFC 9293, RFC 5681 and RFC 6582 (congestion control, NewReno), RFC 6298 (RTO), RFC 7323 (window
-//! scale, timestamps, PAWS), RFC 2018, RFC 2883 and RFC 8985 (SACK, RACK-TLP), RFC 3168 (ECN), RFC 6093 (urgent data), RFC 5961 (blind attacks),
+//! scale, timestamps, PAWS), RFC 2018, RFC 2883 and RFC 8985 (SACK, RACK-TLP), RFC 3168 (ECN), RFC 6093 (urgent data), RFC 7413 (fast open), RFC 5961 (blind attacks),
 //! RFC 6528 (initial numbers), RFC 4821 (path MTU without ICMP), RFC 4987 (SYN cookies), RFC 1337 (TIME-WAIT), RFC 6928 (IW10).
 //!
 //! *Owns* everything between the demultiplexer and the IP header. *Does not* know addresses, links,
@@ -23,6 +23,7 @@ mod delivery;
 mod ecn;
 mod emit;
 mod error;
+mod fast_open;
 mod fin_wait;
 mod gate;
 mod half_open;
@@ -86,6 +87,7 @@ pub use state::State;
 pub(crate) use budget::Budget;
 pub(crate) use connection::{Connection, Offsets, Setup, Signals};
 pub(crate) use cookie::{COOKIE_LIFE, Cookies, cookie_stamp};
+pub(crate) use fast_open::{FastCookie, FastTry, FastWord};
 pub(crate) use fin_wait::{FinWait, FinWaitStep};
 pub(crate) use half_open::{Bare, HalfOpen, HalfOpenStep};
 pub(crate) use header::CHECKSUM_OFFSET;

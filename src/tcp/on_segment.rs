@@ -129,7 +129,7 @@ impl Connection {
             return drop_segment(DropReason::TcpBadRst);
         }
         match self.state {
-            State::SynRcvd => self.fail(TcpFailure::Refused, Event::RcvRst),
+            State::SynRcvd if !self.is_fast() => self.fail(TcpFailure::Refused, Event::RcvRst),
             State::Closing | State::LastAck => {
                 // Both FINs have been seen: nothing is lost by it.
                 self.transit(Event::RcvRst);
@@ -185,10 +185,11 @@ impl Connection {
 
     /// Our SYN is acknowledged in SYN-RECEIVED.
     fn on_established(&mut self, seg: &Segment) {
-        if self.retries > 0 {
+        if self.retries > 0 && !self.is_fast() {
             // A simultaneous open whose SYN was lost: no time-out of a SYN is the path's.
             self.start_after_syn(seg);
         }
+        self.end_fast_open();
         self.transit(Event::RcvAckOfSyn);
         self.snd.start_window(seg, true);
         self.signals |= Signals::CONNECTED;
@@ -269,7 +270,7 @@ impl Connection {
         // First: the ACK bit.
         let acceptable = seg
             .ack
-            .is_some_and(|ack| ack == self.snd.nxt && ack.after(self.snd.iss));
+            .is_some_and(|ack| ack.after(self.snd.iss) && self.answers_syn(ack));
         if seg.ack.is_some() && !acceptable {
             return match refusal(seg) {
                 Some(reset) => Step::Break(Outcome::Refused(reset)),
@@ -293,6 +294,7 @@ impl Connection {
             self.transit(Event::RcvSynAck);
             self.snd.start_window(seg, false);
             self.note_heard(seg);
+            self.take_fast_answer(ack);
             self.process_ack(now, seg, ack);
             self.signals |= Signals::CONNECTED;
             self.signal_writable();
@@ -300,6 +302,7 @@ impl Connection {
             return self.process_text(seg);
         }
         // Simultaneous open (MUST-10): our SYN goes again, with an ACK.
+        self.end_fast_open();
         self.transit(Event::RcvSyn);
         self.snd.start_window(seg, false);
         self.scoreboard.mark_all_lost();

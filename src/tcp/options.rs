@@ -22,6 +22,9 @@ mod kind {
     pub(super) const FAST_OPEN: u8 = 34;
 }
 
+pub(super) const NOP: u8 = kind::NOP;
+pub(super) const FAST_OPEN: u8 = kind::FAST_OPEN;
+
 /// One TCP option; EOL and NOP are not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -136,7 +136,7 @@ impl Connection {
         match self.state {
             State::Closed | State::Listen => return Err(SendLimit::Nothing),
             State::SynSent | State::SynRcvd if self.snd.nxt == self.snd.iss => {
-                return Ok(self.plan_syn(now, What::Syn));
+                return Ok(self.with_fast_text(self.plan_syn(now, What::Syn)));
             }
             _ => {}
         }

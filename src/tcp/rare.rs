@@ -1,20 +1,23 @@
-//! What few connections have, in one box: ECN that was agreed on, urgent data.
+//! What few connections have, in one box: ECN that was agreed on, urgent data, a handshake with text.
 //!
 //! *Owns* the box: a connection that has nothing of this keeps one null pointer, and one look at it tells so.
 //! *Does not* know what the parts mean.
 
 use super::ecn::EcnState;
+use super::fast_open::FastOpen;
 use super::urgent::Urgent;
 
 /// The parts, once there is one of them.
 #[derive(Debug, Default)]
 pub(crate) struct Rare(Option<Box<Parts>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct Parts {
     /// None without ECN.
     ecn: Option<EcnState>,
     urgent: Urgent,
+    /// Until the handshake is over.
+    fast: Option<FastOpen>,
 }
 
 impl Rare {
@@ -36,14 +39,28 @@ impl Rare {
 
     /// ECN is used from now on, or not any more.
     pub(super) fn set_ecn(&mut self, ecn: Option<EcnState>) {
-        if self.is_none() && ecn.is_none() {
+        self.set(ecn, |parts, ecn| parts.ecn = ecn);
+    }
+
+    /// Part in a fast open begins, or is over.
+    pub(super) fn set_fast(&mut self, fast: Option<FastOpen>) {
+        self.set(fast, |parts, fast| parts.fast = fast);
+    }
+
+    /// Sets a part; the box goes when it was the last.
+    fn set<T>(&mut self, part: Option<T>, set: impl FnOnce(&mut Parts, Option<T>)) {
+        if self.is_none() && part.is_none() {
             return;
         }
         let parts = self.parts();
-        parts.ecn = ecn;
-        if parts.ecn.is_none() && parts.urgent == Urgent::default() {
+        set(parts, part);
+        if *parts == Parts::default() {
             self.0 = None;
         }
+    }
+
+    pub(super) fn fast(&self) -> Option<FastOpen> {
+        self.0.as_ref()?.fast
     }
 
     #[inline]

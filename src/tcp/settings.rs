@@ -170,6 +170,11 @@ options! {
     /// beyond the link can forge (RFC 5082; Linux's IP_MINTTL and IPV6_MINHOPCOUNT). Of a listener for SYNs as well. Connections
     /// that only wait for their end do not ask. Default 0: none.
     min_ttl: u8 = 0;
+    /// Fast open as a client (RFC 7413; Linux's `TCP_FASTOPEN_CONNECT`): the SYN asks a server for a cookie, and to one that gave one
+    /// before it carries text, as much as was written before it leaves and fits one segment. A server may be given that
+    /// text twice (§2.1): it is for requests that may be repeated. Default off. Of a listener it says nothing: that is
+    /// [`ListenOptions::fast_open`](crate::stack::ListenOptions::fast_open).
+    fast_open: bool = false;
     /// How long a closed connection waits in FIN-WAIT-2 for the peer's FIN. Default 60 s (Linux's
     /// `tcp_fin_timeout`).
     fin_timeout: Duration = Duration::from_secs(60);

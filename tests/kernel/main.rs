@@ -56,6 +56,7 @@ mod echo;
 mod ecn;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod failure;
+mod fast_open;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod floods;
 #[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
@@ -145,6 +146,7 @@ fn main() -> std::process::ExitCode {
             trace::cases(),
             control::cases(),
             programs::cases(),
+            fast_open::cases(),
             names::cases(),
             forwarding::cases(),
             several::cases(),

@@ -51,7 +51,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// A test that needs these programs.
-fn with(programs: &'static [&str], name: &str, test: fn()) -> Case {
+pub(crate) fn with(programs: &'static [&str], name: &str, test: fn()) -> Case {
     Case::with_reason(format!("programs::{name}"), move || {
         let missing = programs.iter().find(|program| path_of(program).is_none());
         if missing.is_none() {

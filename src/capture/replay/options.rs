@@ -105,10 +105,10 @@ fields! {
         nodelay, send_buffer_initial, send_buffer_max, both_ways_max, recv_buffer_max,
         recv_buffer_initial, congestion, keepalive, user_timeout, linger, ttl, tos, ecn, delayed_ack,
         quick_acks, syn_retries, retries, orphan_retries, mss, min_rto, initial_rto,
-        timestamps, sack, window_scaling, window_scale, mtu_probing, min_ttl, fin_timeout,
+        timestamps, sack, window_scaling, window_scale, mtu_probing, min_ttl, fin_timeout, fast_open,
     }
     Keepalive { idle, interval, probes }
-    ListenOptions { backlog, dual_stack, syn_cookies, tcp }
+    ListenOptions { backlog, dual_stack, syn_cookies, tcp, fast_open }
     UdpOptions {
         send_buffer, recv_buffer, ttl, tos, dual_stack, report_errors, dont_fragment, reuse_address,
         reuse_port, broadcast, interface, multicast,

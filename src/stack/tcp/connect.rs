@@ -84,7 +84,8 @@ impl Stack {
             tos: setup.options.tos_setting(),
         };
         let path = self.net.path(route.on, flow);
-        let connection = Connection::connect(now, setup, path_mss(&path));
+        let mut connection = Connection::connect(now, setup, path_mss(&path));
+        self.try_fast_open(now, route.on, remote.ip(), &mut connection);
         let id = self.enter(Box::new(connection), path);
         self.net.counters.tcp_opened += 1;
         self.after_tcp(now, id);

@@ -149,7 +149,7 @@ impl Stack {
             self.net.counters.drops.count(DropReason::NoRoute);
             return Ok(Delivery::Dropped);
         };
-        let (header, len) = super::bare_header(&name.tuple, &reset.bare(now));
+        let (header, len) = super::bare::bare_header(&name.tuple, &reset.bare(now));
         let packet = Outbound {
             fragmenting: Fragmenting::Never,
             mtu: u16::MAX,

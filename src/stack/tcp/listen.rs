@@ -6,8 +6,9 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::fast_open::{FastQueue, FastStep};
 use super::listen_options::ListenOptions;
-use super::{AcceptError, HalfOpenSlot, ListenError, Listener, default_mss, path_mss};
+use super::{AcceptError, HalfOpenSlot, ListenError, Listener};
 use crate::base::{DropReason, Instant};
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
@@ -17,8 +18,8 @@ use crate::stack::tuple::Tuple;
 use crate::stack::wheel::TimerKey;
 use crate::stack::{Call, Stack};
 use crate::tcp::{
-    Bare, Connection, Control, Ecn, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, Setup,
-    TcpOptions, TimeWait, syn_window, window_scale,
+    Bare, Control, Ecn, FastWord, HalfOpen, HalfOpenStep, Opening, Segment, SeqNum, TcpOptions,
+    TimeWait, syn_window, window_scale,
 };
 
 // RFC 6298 §2 (2.1), of a listener that is gone: its half-open connections go with it.
@@ -65,6 +66,7 @@ impl Stack {
             .bind(local, zone, dual, id)
             .map_err(|_| ListenError::InUse)?;
         let syn_cookies = options.syn_cookies;
+        let fast = FastQueue::new(options.fast_open);
         let options = (Arc::new(options.tcp), options.backlog);
         self.tcp.listeners.insert(Listener {
             local,
@@ -75,6 +77,7 @@ impl Stack {
             syn_cookies,
             cookie_sent: None,
             complete: VecDeque::new(),
+            fast,
         });
         self.events.register(SocketId::Listener(id));
         Ok(id)
@@ -210,11 +213,28 @@ impl Stack {
             listener.cookie_sent = Some(now);
             return self.answer_with_cookie(now, id, packet, opening, &options);
         }
+        let given = match self.open_fast(now, id, (packet, seg), &opening, previous.as_ref()) {
+            FastStep::Taken(taken) => return taken,
+            FastStep::Ordinary(given) => given,
+        };
         let ends = ends_of(packet);
         let floor = previous.as_ref().map(TimeWait::iss_floor);
         let iss = self.initial_number(now, ends, floor);
         let (mut slot, flow) = self.request(id, packet, opening, iss, &options)?;
         slot.previous = previous.map(Box::new);
+        self.begin_half_open(now, slot, &flow, given);
+        Ok(())
+    }
+
+    /// A request is answered, with a cookie for the next time where one is `given`.
+    fn begin_half_open(
+        &mut self,
+        now: Instant,
+        slot: HalfOpenSlot,
+        flow: &Flow,
+        given: Option<FastWord>,
+    ) {
+        let id = slot.listener;
         let tuple = slot.tuple;
         let raw = self.tcp.half_open.insert(slot);
         let entry = TcpEntry::HalfOpen(raw.index());
@@ -223,8 +243,7 @@ impl Stack {
         if let Some(listener) = self.tcp.listeners.get_mut(id) {
             listener.half_open += 1;
         }
-        self.answer_over(now, raw, Some(&flow));
-        Ok(())
+        self.answer_over(now, raw, Some(flow), given);
     }
 
     /// What a SYN asks for, and the way back to who asks.
@@ -261,11 +280,18 @@ impl Stack {
     /// Sends the SYN-ACK again and waits for its ACK.
     fn answer_half_open(&mut self, now: Instant, raw: RawId) {
         let flow = self.half_open_flow(raw).map(|(flow, ..)| flow);
-        self.answer_over(now, raw, flow.as_ref());
+        // RFC 7413 §4.1.3: what comes again may have been dropped for its option.
+        self.answer_over(now, raw, flow.as_ref(), None);
     }
 
     /// Sends the SYN-ACK, if there is a way, and waits for its ACK.
-    fn answer_over(&mut self, now: Instant, raw: RawId, flow: Option<&Flow>) {
+    fn answer_over(
+        &mut self,
+        now: Instant,
+        raw: RawId,
+        flow: Option<&Flow>,
+        given: Option<FastWord>,
+    ) {
         let Some(slot) = self.tcp.half_open.get_mut(raw) else {
             return;
         };
@@ -278,7 +304,7 @@ impl Stack {
             .timers
             .set(TimerKey::HalfOpen(raw.index()), Some(deadline));
         if let Some(flow) = flow {
-            self.queue_bare(on, flow, &tuple, &bare);
+            self.queue_bare_with(on, flow, &tuple, &bare, given);
         }
     }
 
@@ -417,40 +443,6 @@ impl Stack {
             return Err(DropReason::TcpNoSocket);
         };
         self.establish(now, half, flow, options, seg)
-    }
-
-    /// Makes the connection that was asked for, queues it for its user, and gives it the segment.
-    pub(super) fn establish(
-        &mut self,
-        now: Instant,
-        half: HalfOpenSlot,
-        flow: Flow,
-        options: Arc<TcpOptions>,
-        seg: &Segment,
-    ) -> Result<(), DropReason> {
-        let path = self.net.path(half.on, flow);
-        let setup = Setup {
-            local_port: half.tuple.local.port,
-            remote_port: half.tuple.remote.port,
-            iss: half.record.iss,
-            ts_offset: half.record.ts_offset,
-            link_mss: self.net.link_mss(half.on, flow.src),
-            peer_mss: default_mss(flow.src),
-            steps: self.net.mss_steps(flow.src),
-            options,
-        };
-        let opening = &half.record.opening;
-        let connection = Box::new(Connection::accept(now, setup, path_mss(&path), opening));
-        let listener_id = half.listener;
-        let id = self.enter(connection, path);
-        self.net.counters.tcp_accepted += 1;
-        if let Some(listener) = self.tcp.listeners.get_mut(listener_id) {
-            listener.complete.push_back(id);
-        }
-        self.events
-            .raise(SocketId::Listener(listener_id), Readiness::ACCEPTABLE);
-        // It was asked how far it came.
-        self.on_connection(now, id, u8::MAX, seg)
     }
 
     /// RFC 5082 §3: does it come from as near as the listener asks for?

@@ -9,6 +9,7 @@ pub struct ListenOptions {
     pub(crate) dual_stack: bool,
     pub(crate) syn_cookies: bool,
     pub(crate) tcp: TcpOptions,
+    pub(crate) fast_open: usize,
 }
 
 impl Default for ListenOptions {
@@ -25,6 +26,7 @@ impl ListenOptions {
             dual_stack: false,
             syn_cookies: true,
             tcp,
+            fast_open: 0,
         }
     }
 
@@ -52,6 +54,18 @@ impl ListenOptions {
     pub fn syn_cookies(self, syn_cookies: bool) -> Self {
         Self {
             syn_cookies,
+            ..self
+        }
+    }
+
+    /// Lets clients that were given a cookie open connections by a SYN with text (RFC 7413; Linux's `TCP_FASTOPEN`): the user is
+    /// given the connection and the text at once, and may answer before the handshake is over. So many may be in that
+    /// state; beyond it, and while SYNs are answered with SYN cookies, handshakes are ordinary ones. Default 0: off, for
+    /// a SYN may come twice, and its text with it (§2.1): it is for requests that may be repeated.
+    #[must_use]
+    pub fn fast_open(self, pending: usize) -> Self {
+        Self {
+            fast_open: pending,
             ..self
         }
     }

@@ -5,6 +5,7 @@
 //! a boxed connection, a small TIME-WAIT record. *Does not* know TCP's rules: `crate::tcp` does.
 
 mod api;
+mod bare;
 #[cfg(test)]
 mod black_hole_tests;
 #[cfg(test)]
@@ -14,7 +15,11 @@ mod charge;
 mod connect;
 mod cookie;
 mod error;
+mod establish;
 mod farewells;
+mod fast_open;
+#[cfg(test)]
+mod fast_open_tests;
 mod fin_waits;
 mod follow;
 mod gone;
@@ -61,17 +66,17 @@ use super::endpoint::endpoint;
 use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, ListenerId, RawId, Slab, StaleId, TcpId};
 use super::net::Net;
-use super::packet::{Flow, OwnedPacket, Waiter};
+use super::packet::{Flow, Waiter};
 use super::path::Path;
 use super::tcp_flows::{TcpEntry, TcpFlows};
 use super::tuple::Tuple;
 use super::wheel::TimerKey;
-use crate::base::{Instant, Protocol, Seed};
+use crate::base::{Instant, Seed};
 use crate::tcp::{
-    Bare, COOKIE_LIFE, Connection, Cookies, Fields, Flags, HalfOpen, IsnGenerator, Reset, Signals,
-    State, TcpOptions, TimeWait,
+    COOKIE_LIFE, Connection, Cookies, HalfOpen, IsnGenerator, Signals, State, TcpOptions, TimeWait,
 };
 use farewells::Farewells;
+use fast_open::{FastOpens, FastQueue};
 use fin_waits::FinWaitSlot;
 use shared_options::SharedOptions;
 use sizes::{default_mss, headers_of, path_mss};
@@ -119,6 +124,8 @@ struct Listener {
     /// When the last cookie left.
     cookie_sent: Option<Instant>,
     complete: VecDeque<TcpId>,
+    /// None without fast open.
+    fast: Option<Box<FastQueue>>,
 }
 
 /// Whose a flow is.
@@ -142,6 +149,7 @@ pub(crate) struct Tcp {
     lines: Lines,
     isn: IsnGenerator,
     cookies: Cookies,
+    fast: FastOpens,
     options: SharedOptions,
     /// Connections that nobody holds any more.
     orphans: usize,
@@ -163,6 +171,7 @@ impl Tcp {
             lines: Lines::default(),
             isn: IsnGenerator::new(seed),
             cookies: Cookies::new(seed),
+            fast: FastOpens::new(seed),
             options: SharedOptions::default(),
             orphans: 0,
             reachable: 0,
@@ -376,23 +385,6 @@ impl Stack {
         }
     }
 
-    /// Queues a segment without text.
-    fn queue_bare(&mut self, on: InterfaceId, flow: &Flow, tuple: &Tuple, bare: &Bare) {
-        let (header, len) = bare_header(tuple, bare);
-        let packet = OwnedPacket::new(*flow, Protocol::TCP, &header[..len], Bytes::new());
-        if self.net.queue_packet(on, packet) {
-            self.net.counters.tcp_segments_sent += 1;
-            if bare.flags.contains(Flags::RST) {
-                self.net.counters.tcp_resets_sent += 1;
-            }
-        }
-    }
-
-    /// Queues a RST that refuses a segment.
-    fn queue_reset(&mut self, on: InterfaceId, flow: &Flow, tuple: &Tuple, reset: Reset) {
-        self.queue_bare(on, flow, tuple, &reset.bare(self.net.now));
-    }
-
     // --- timers ---------------------------------------------------------------------------
 
     pub(super) fn tcp_timeout(&mut self, now: Instant, index: u32) {
@@ -452,22 +444,6 @@ impl Stack {
         let found = self.net.answer_flow(on, ends, (ttl, tos)).ok()?;
         Some(found.0)
     }
-}
-
-/// The header of a segment without text, and its length.
-fn bare_header(tuple: &Tuple, bare: &Bare) -> ([u8; 60], usize) {
-    let fields = Fields {
-        src_port: tuple.local.port,
-        dst_port: tuple.remote.port,
-        seq: bare.seq.get(),
-        ack: bare.ack.map_or(0, crate::tcp::SeqNum::get),
-        flags: bare.flags,
-        window: bare.window,
-        urgent: 0,
-    };
-    let mut header = [0; 60];
-    let len = fields.emit(&bare.options, &mut header);
-    (header, len)
 }
 
 fn readiness(signals: Signals) -> Readiness {

@@ -35,6 +35,9 @@ impl Stack {
         let packet = &*packet;
         let tuple = tuple_of(packet);
         match self.tcp.owner(&self.demux.tcp.flows, &tuple) {
+            Some(Owner::Connection(id)) if seg.control == Control::Syn => {
+                self.on_answer_to_syn(now, id, packet, &seg)
+            }
             Some(Owner::Connection(id)) => self.on_connection(now, id, packet.ttl, &seg),
             Some(Owner::HalfOpen(raw)) => self.on_half_open(now, raw, packet, &seg),
             Some(Owner::TimeWait(index)) => self.on_time_wait(now, index, packet, &seg),
@@ -95,6 +98,11 @@ impl Stack {
             ControlFlow::Break(Outcome::Dropped(reason)) => Err(reason),
             ControlFlow::Break(Outcome::Reset) => {
                 around.net.counters.tcp_resets_received += 1;
+                if slot.connection.is_fast() {
+                    self.note_fast_reset(now, id);
+                    self.after_tcp(now, id);
+                    return Ok(());
+                }
                 Ok(())
             }
             ControlFlow::Break(Outcome::Refused(reset)) => {
@@ -236,9 +244,14 @@ fn parse(packet: &mut Inbound) -> Result<Segment, DropReason> {
         at: packet.at,
     };
     // RFC 9293 §3.5.3 SHLD-2: text on a RST says why, to people; it takes no numbers.
-    if control != Control::Rst {
-        seg.text = core::mem::take(&mut packet.segment);
-        seg.text.advance(len);
+    match control {
+        Control::Rst => {}
+        // Its options are read again, by who needs one that no other segment has.
+        Control::Syn => seg.text = packet.segment.slice(len..),
+        Control::Fin | Control::None => {
+            seg.text = core::mem::take(&mut packet.segment);
+            seg.text.advance(len);
+        }
     }
     Ok(seg)
 }
