@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use netloom::host::ConnectOptions;
 use netloom::stack::ListenOptions;
@@ -67,7 +67,7 @@ with socket.socket(socket.AF_INET6 if ':' in to[0] else socket.AF_INET) as peer:
     print(got.decode())
 ";
 
-struct Server(Child, BufReader<ChildStdout>);
+struct Server(Child);
 
 impl Server {
     fn start(v6: bool) -> (Self, u16) {
@@ -77,7 +77,7 @@ impl Server {
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         lines.read_line(&mut line).unwrap();
-        (Self(child, lines), line.trim().parse().unwrap())
+        (Self(child), line.trim().parse().unwrap())
     }
 }
 
