@@ -58,8 +58,9 @@ import socket, sys
 MSG_FASTOPEN = 0x20000000
 to = (sys.argv[1], int(sys.argv[2]))
 with socket.socket(socket.AF_INET6 if ':' in to[0] else socket.AF_INET) as peer:
-    peer.settimeout(10)
+    # With a time-out it would not wait for a handshake.
     peer.sendto(b'request\n', MSG_FASTOPEN, to)
+    peer.settimeout(10)
     peer.shutdown(socket.SHUT_WR)
     got = b''
     while more := peer.recv(100):
