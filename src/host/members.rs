@@ -109,13 +109,18 @@ impl Core {
         Ok(about)
     }
 
-    /// Takes the device and the interface away; the way in follows with the next turn, to who is named.
+    /// Takes the device and the interface away, a lease given back; the way in follows with the next turn, to who is named.
     pub(crate) fn detach(
         &mut self,
         now: Instant,
         on: InterfaceId,
         to: Sender<Inlet>,
     ) -> Option<Outlet> {
+        if !self.keeps_lease && self.stack.lease(on).is_some() {
+            // There is a client, for it has a lease.
+            let _ = self.stack.dhcp_release(now, on);
+            self.devices.send(now, &mut self.stack, 1);
+        }
         let outlet = self.devices.go(on, Some(to))?;
         self.lose_interface(now, on);
         Some(outlet)
