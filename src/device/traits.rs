@@ -6,8 +6,10 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::base::Instant;
-use crate::link::{MAX_IP_LEN, RxFrame, SegmentKind, SegmentKinds, Segmentation, TxFrame};
+use crate::link::{MAX_IP_LEN, RxFrame, RxMeta, SegmentKind, SegmentKinds, Segmentation, TxFrame};
 
 /// What frames start with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -384,6 +386,19 @@ impl RxBatch {
         self.frames.drain(..)
     }
 
+    /// Takes out the oldest frames, one by one, until `last` says of one that it is the last one for now.
+    pub(crate) fn drain_until(&mut self, mut last: impl FnMut(RxFrame) -> bool) {
+        let mut taken = 0;
+        for place in &mut self.frames {
+            let nothing = RxFrame::new(Bytes::new(), RxMeta::new(Instant::ZERO));
+            taken += 1;
+            if last(core::mem::replace(place, nothing)) {
+                break;
+            }
+        }
+        self.frames.drain(..taken);
+    }
+
     /// The frames in it, oldest first.
     pub fn frames(&self) -> &[RxFrame] {
         &self.frames
@@ -416,7 +431,7 @@ mod tests {
         let mut batch = RxBatch::new(usize::MAX);
         for number in 0..2000u16 {
             let data = number.to_be_bytes().to_vec().into();
-            batch.push(RxFrame::new(data, crate::link::RxMeta::new(Instant::ZERO)));
+            batch.push(RxFrame::new(data, RxMeta::new(Instant::ZERO)));
         }
         assert_eq!((batch.len(), batch.room()), (2000, usize::MAX - 2000));
     }

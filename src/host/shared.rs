@@ -74,6 +74,8 @@ impl Rx {
     pub(crate) fn receive(&mut self, now: Instant) -> (usize, Option<Instant>) {
         let (mut news, mut due) = (0, None);
         for inlet in &mut self.ways {
+            // What stayed behind is news as well.
+            news += inlet.way.held();
             match inlet.way.receive(now) {
                 Ok(received) => news += received,
                 Err(why) => {

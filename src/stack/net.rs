@@ -115,6 +115,9 @@ impl Net {
         let id = InterfaceId::from_index(count);
         let interface = Interface::new(now, id, config, self.outbox_limit, &mut self.random);
         let addresses: Vec<_> = interface.addresses.iter().copied().collect();
+        if interface.forwarding.is_some() {
+            self.forwarding.begin();
+        }
         self.interfaces.push(interface);
         for address in &addresses {
             self.enter_address(id, address);

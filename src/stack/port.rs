@@ -184,7 +184,7 @@ pub fn turn_all<R: Receive, T: Transmit, U: User + ?Sized>(
         next.received += port.rx.receive(now).map_err(failed)?;
         // A batch that is full may have left something behind.
         next.again |= port.rx.is_full();
-        port.rx.deliver(now, stack, |_| {});
+        next.again |= !port.rx.deliver(now, stack, |_| {});
     }
     stack.handle_timeout(now);
     tell(stack, now, user);
@@ -253,11 +253,34 @@ impl<R: Receive> PortRx<R> {
 
     /// Hands the batch to the stack; `each` comes after each frame, for who keeps queues in front of
     /// the stack's and empties these into them before the next frame finds no room.
-    pub fn deliver(&mut self, now: Instant, stack: &mut Stack, mut each: impl FnMut(&mut Stack)) {
+    ///
+    /// Where packets are passed on the rest stays for the next turn when more waits for a device that takes them than should.
+    /// Returns whether all were handed over.
+    pub fn deliver(
+        &mut self,
+        now: Instant,
+        stack: &mut Stack,
+        mut each: impl FnMut(&mut Stack),
+    ) -> bool {
+        if stack.net.forwarding.is_used() {
+            let on = self.on;
+            self.batch.drain_until(|frame| {
+                stack.handle_frame(now, on, frame);
+                each(stack);
+                stack.net.forwarding.holds_back()
+            });
+            return self.batch.is_empty();
+        }
         for frame in self.batch.drain() {
             stack.handle_frame(now, self.on, frame);
             each(stack);
         }
+        true
+    }
+
+    /// How many frames stayed behind when the batch was handed over last, those that were read since included.
+    pub(crate) fn held(&self) -> usize {
+        self.batch.len()
     }
 
     /// Has the batch no more room? Then the device may hold more.

@@ -111,7 +111,11 @@ impl Net {
         if !sent && complaint.is_unreachable(cause.src) {
             return;
         }
-        if !self.icmp_limit.allow(self.now, cause.src) {
+        let allowed = match complaint {
+            Complaint::TooBig { .. } => self.forwarding.may_tell_of_size(self.now, cause.src),
+            _ => self.icmp_limit.allow(self.now, cause.src),
+        };
+        if !allowed {
             self.counters.drops.count(DropReason::RateLimited);
             return;
         }

@@ -21,12 +21,13 @@ pub(crate) struct IcmpLimit {
     turns: VecDeque<IpAddr>,
     per_second: u64,
     per_peer: u64,
+    /// What a peer's token costs.
+    token: u64,
 }
 
 /// Buckets of peers, *fixed*. Only an error that left makes one, and it goes when it is full again:
 /// with the default limits there are never more than the errors of six seconds.
 const BUCKETS: usize = 8192;
-/// What a peer's token costs.
 const SECOND: u64 = 1_000_000_000;
 
 impl IcmpLimit {
@@ -39,6 +40,17 @@ impl IcmpLimit {
             turns: VecDeque::new(),
             per_second: u64::from(config.icmp_errors_per_second),
             per_peer: u64::from(config.icmp_errors_per_peer),
+            token: SECOND,
+        }
+    }
+
+    /// The same with another burst and rate for each peer, where there is a limit for peers that lets any error pass.
+    pub(in crate::stack) fn faster(config: &Config, burst: u32, per_second: u32) -> Self {
+        let most = Self::new(config);
+        Self {
+            per_peer: most.per_peer.min(1) * u64::from(burst),
+            token: SECOND / u64::from(per_second).max(1),
+            ..most
         }
     }
 
@@ -58,13 +70,13 @@ impl IcmpLimit {
         let known = self.peers.get(&peer).copied();
         let mut bucket = known.unwrap_or_default();
         let room = known.is_some() || self.peers.len() < BUCKETS;
-        if !room || !bucket.has_token(now, SECOND, self.per_peer) {
+        if !room || !bucket.has_token(now, self.token, self.per_peer) {
             return false;
         }
         // None, one or two, one on the average, as Linux has it since CVE-2020-25705: who spends the
         // rest cannot count what was spent before.
         self.all.charge(now, cost, self.random.below(3));
-        bucket.charge(now, SECOND, 1);
+        bucket.charge(now, self.token, 1);
         if self.peers.insert(peer, bucket).is_none() {
             self.turns.push_back(peer);
         }

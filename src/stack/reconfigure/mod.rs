@@ -203,12 +203,9 @@ impl Stack {
             return Ok(());
         }
         if !up {
-            // What is passed on does not wait for a link.
-            let lost = interface.line.transit.clear();
-            self.net
-                .counters
-                .drops
-                .add(DropReason::DeviceLinkDown, lost);
+            let lost = self.net.drop_transit(on);
+            let drops = &mut self.net.counters.drops;
+            drops.add(DropReason::DeviceLinkDown, lost);
         }
         let interface = &mut self.net.interfaces[on.index()];
         if up && interface.is_ethernet() {

@@ -1,6 +1,7 @@
 //! What is for others: passed on, cut, refused, told of, between two interfaces of one stack.
 
 mod busy;
+mod crowd;
 mod role;
 mod segments;
 

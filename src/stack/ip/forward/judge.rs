@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::ReversePath;
 use super::packet::Packet;
+use super::queue::Place;
 use crate::base::{DropReason, Instant};
 use crate::stack::icmp::Complaint;
 use crate::stack::ids::InterfaceId;
@@ -106,7 +107,7 @@ impl Net {
             self.complain_in_transit(from, &packet, Complaint::Expired);
             return Err(DropReason::ForwardExpired);
         }
-        if packet.wire_len() > way.mtu && !packet.may_be_cut {
+        if !packet.may_leave_by(&way) {
             let mtu = way.mtu;
             self.complain_in_transit(from, &packet, Complaint::TooBig { mtu });
             return Err(DropReason::ForwardTooBig);
@@ -114,7 +115,7 @@ impl Net {
         if way.on == from {
             self.redirect_sender(now, from, &packet, way.next_hop);
         }
-        self.queue_in_transit(from, way, &packet)
+        self.queue_in_transit(from, way, &packet, Place::Last)
     }
 
     /// The way to a destination that is not ours.

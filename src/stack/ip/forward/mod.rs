@@ -28,23 +28,66 @@ mod send;
 pub use options::{ForwardOptions, ReversePath};
 pub(in crate::stack) use queue::Queue as TransitQueue;
 
+use crate::base::Instant;
 use crate::stack::config::Config;
 use crate::stack::icmp::IcmpLimit;
+use core::net::IpAddr;
 
 /// What all interfaces share to pass packets on.
 #[derive(Debug)]
 pub(in crate::stack) struct Forwarding {
     /// How often a neighbour is told of a nearer way: what it does not heed is no reason to tell it less of errors.
     redirects: IcmpLimit,
+    /// And of what is too large for the next link: who is not told of that sends into a black hole, whatever else is wrong (Linux limits it
+    /// not at all).
+    too_big: IcmpLimit,
     /// The headers of a frame, reused.
     headers: Vec<u8>,
+    /// Is there an interface whose packets are passed on?
+    used: bool,
+    /// Queues that more waits in than should.
+    crowded: usize,
+    /// How often in a row something was held back for these, and nothing of them left.
+    holds: u8,
 }
+
+/// *Fixed*: errors of packets that are too large, for each sender: so many at once, and in a second.
+const TOO_BIG_BURST: u32 = 64;
+const TOO_BIG_RATE: u32 = 50;
+/// So often something is held back for queues that nobody empties.
+const HOLDS: u8 = 2;
 
 impl Forwarding {
     pub(in crate::stack) fn new(config: &Config) -> Self {
         Self {
             redirects: IcmpLimit::new(config),
+            too_big: IcmpLimit::faster(config, TOO_BIG_BURST, TOO_BIG_RATE),
             headers: Vec::new(),
+            used: false,
+            crowded: 0,
+            holds: 0,
         }
+    }
+
+    /// An interface has come whose packets are passed on.
+    pub(in crate::stack) const fn begin(&mut self) {
+        self.used = true;
+    }
+
+    pub(in crate::stack) const fn is_used(&self) -> bool {
+        self.used
+    }
+
+    /// May this sender be told now that a packet of its was too large?
+    pub(in crate::stack) fn may_tell_of_size(&mut self, now: Instant, sender: IpAddr) -> bool {
+        self.too_big.allow(now, sender)
+    }
+
+    /// Is more to be taken in only when some has left? A device that is full holds nobody up: what is for it is dropped. Nor does one that is
+    /// offered nothing.
+    pub(in crate::stack) fn holds_back(&mut self) -> bool {
+        let holds = self.crowded > 0 && self.holds < HOLDS;
+        self.holds += u8::from(holds);
+        holds
     }
 }

@@ -9,6 +9,7 @@ use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
+use super::judge::Way;
 use crate::base::DropReason;
 use crate::base::checksum::{Sum, update};
 use crate::device::Capabilities;
@@ -129,6 +130,11 @@ impl Packet {
             .layout
             .map_or(0, |layout| self.data.len() - layout.payload);
         self.segment = size.filter(|size| text > usize::from(size.get()));
+    }
+
+    /// Does it fit, or may it be cut?
+    pub(super) fn may_leave_by(&self, way: &Way) -> bool {
+        self.may_be_cut || self.wire_len() <= way.mtu
     }
 
     /// Bytes of the largest packet that it is on the wire.

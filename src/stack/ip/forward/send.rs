@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::judge::Way;
 use super::packet::{Packet, Transit};
+use super::queue::Place;
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
 use crate::device::{DeviceError, Transmit};
 use crate::link::ethernet::EtherType;
@@ -24,8 +25,9 @@ use crate::stack::net::Net;
 use crate::stack::packet::{Delivery, Flow, OwnedPacket, Owner};
 use crate::stack::transmit::{FrameBudget, SenderTurn};
 
-/// Packets of a turn.
+/// Packets of a turn, and what they cost, but for the last, in small frames: a connection's.
 const TURN: usize = 16;
+const TURN_COST: usize = 32;
 /// Bytes of an Ethernet header with a tag.
 const LINK_ROOM: usize = 18;
 
@@ -36,26 +38,43 @@ impl Net {
         from: InterfaceId,
         way: Way,
         packet: &Packet,
+        place: Place,
     ) -> Result<(), DropReason> {
         let line = &mut self.interfaces[way.on.index()].line;
         let device = line.capabilities;
         let fits = packet.wire_len() <= way.mtu;
         let whole = fits.then(|| packet.whole(from, way.next_hop, &device));
         let queued = match whole.flatten() {
-            Some(transit) => line.transit.push(transit),
+            Some(transit) => line.transit.push(transit, place),
             None => {
-                self.counters.packets_cut += 1;
-                line.transit.push_all(packet.pieces(from, way)?)
+                let pieces = line.transit.push_all(packet.pieces(from, way)?, place);
+                self.counters.packets_cut += u64::from(pieces);
+                pieces
             }
         };
         if !queued {
             return Err(DropReason::ForwardFull);
         }
         line.ready.push(Ready::Transit);
+        self.look_for_crowds(way.on);
         Ok(())
     }
 
-    /// A packet waited for a neighbour that has just answered.
+    /// Something came to the queue of an interface, or left it.
+    fn look_for_crowds(&mut self, on: InterfaceId) {
+        let change = self.interfaces[on.index()].line.transit.look();
+        let crowded = &mut self.forwarding.crowded;
+        *crowded = crowded.saturating_add_signed(change);
+    }
+
+    /// What is passed on does not wait for a link that is down; says how many did.
+    pub(in crate::stack) fn drop_transit(&mut self, on: InterfaceId) -> usize {
+        let queued = self.interfaces[on.index()].line.transit.clear();
+        self.look_for_crowds(on);
+        queued + self.neighbours.drop_transit(on)
+    }
+
+    /// A packet waited for a neighbour that has just answered: it goes before those that came later.
     pub(in crate::stack) fn go_on(
         &mut self,
         from: InterfaceId,
@@ -67,8 +86,16 @@ impl Net {
         } = packet.flow;
         let mtu = self.interfaces[on.index()].mtu_to(dst);
         let way = Way { on, next_hop, mtu };
-        let again = Packet::waited(&packet.payload, packet.segment, (src, dst));
-        let queued = again.and_then(|packet| self.queue_in_transit(from, way, &packet));
+        let Ok(again) = Packet::waited(&packet.payload, packet.segment, (src, dst)) else {
+            return;
+        };
+        // The link may carry less by now.
+        let queued = if again.may_leave_by(&way) {
+            self.queue_in_transit(from, way, &again, Place::First)
+        } else {
+            self.complain_in_transit(from, &again, Complaint::TooBig { mtu });
+            Err(DropReason::ForwardTooBig)
+        };
         if let Err(reason) = queued {
             self.counters.drops.count(reason);
         }
@@ -92,9 +119,14 @@ impl Net {
             let same = (way.on, way.next_hop) == (on, next_hop);
             !same && !self.paths.routes.is_dead(now, way.on, way.next_hop)
         });
-        let fits = |way: &Way| again.may_be_cut || again.wire_len() <= way.mtu;
-        if let Some(way) = other.filter(fits) {
-            if let Err(reason) = self.queue_in_transit(from, way, &again) {
+        if let Some(way) = other {
+            let queued = if again.may_leave_by(&way) {
+                self.queue_in_transit(from, way, &again, Place::Last)
+            } else {
+                self.complain_in_transit(from, &again, Complaint::TooBig { mtu: way.mtu });
+                Err(DropReason::ForwardTooBig)
+            };
+            if let Err(reason) = queued {
                 self.counters.drops.count(reason);
             }
             return;
@@ -177,24 +209,42 @@ impl Stack {
         out: &mut T,
         budget: &mut FrameBudget,
     ) -> Result<SenderTurn, DeviceError> {
-        while budget.turn().frames < TURN && !budget.is_used_up() {
-            let Some(transit) = self.net.interfaces[on.index()].line.transit.pop() else {
+        let before = budget.turn().frames;
+        let turn = self.net.transmit_line_in_transit(now, on, out, budget)?;
+        let line = &mut self.net.interfaces[on.index()].line;
+        line.transit.set_blocked(turn == SenderTurn::Full);
+        if budget.turn().frames > before {
+            self.net.forwarding.holds = 0;
+        }
+        self.net.look_for_crowds(on);
+        Ok(turn)
+    }
+}
+
+impl Net {
+    fn transmit_line_in_transit<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        out: &mut T,
+        budget: &mut FrameBudget,
+    ) -> Result<SenderTurn, DeviceError> {
+        while budget.turn().frames < TURN && budget.turn().cost < TURN_COST && !budget.is_used_up()
+        {
+            let line = &mut self.interfaces[on.index()].line;
+            let Some(transit) = line.transit.pop() else {
                 return Ok(SenderTurn::Done);
             };
-            let line = &self.net.interfaces[on.index()].line;
-            let cost = line
-                .capabilities
-                .cost(transit.payload.len(), transit.segment);
-            if let Err(transit) = self.net.send_in_transit(now, on, transit, out)? {
-                self.net.interfaces[on.index()]
-                    .line
-                    .transit
-                    .put_back(transit);
+            let device = &line.capabilities;
+            let cost = device.cost(transit.payload.len(), transit.segment);
+            if let Err(transit) = self.send_in_transit(now, on, transit, out)? {
+                let line = &mut self.interfaces[on.index()].line;
+                line.transit.put_back(transit);
                 return Ok(SenderTurn::Full);
             }
             budget.spend(cost);
         }
-        let more = !self.net.interfaces[on.index()].line.transit.is_empty();
+        let more = !self.interfaces[on.index()].line.transit.is_empty();
         Ok(if more {
             SenderTurn::More
         } else {

@@ -23,7 +23,7 @@ use super::messages::{Effect, Heard, Lookup, NeighbourKey};
 use crate::base::{Instant, KeyedState, MacAddr, Random};
 use crate::stack::config::Config;
 use crate::stack::ids::{Id, InterfaceId, RawId, Slab};
-use crate::stack::packet::Waiter;
+use crate::stack::packet::{OwnedPacket, Waiter};
 use crate::stack::wheel::{TimerKey, Wheel};
 use index::Index;
 pub(crate) use times::RETRANS_TIMER;
@@ -435,7 +435,10 @@ impl Neighbours {
         if let Some(waiting) = entry.waiting.take() {
             self.queued -= waiting.payload_bytes();
             self.transit -= waiting.transit_bytes();
-            let packets = waiting.queue.into_iter();
+            let (transit, own): (Vec<_>, Vec<_>) =
+                waiting.queue.into_iter().partition(OwnedPacket::is_transit);
+            // Each of what is passed on goes before all that came later: the last one first.
+            let packets = own.into_iter().chain(transit.into_iter().rev());
             self.effects
                 .extend(packets.map(|packet| Effect::Send { on, packet }));
             let sockets = waiting.sockets.into_iter();

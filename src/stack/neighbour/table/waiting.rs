@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use super::{Effect, Neighbours};
-use crate::stack::ids::RawId;
+use crate::stack::ids::{InterfaceId, RawId};
 use crate::stack::packet::{OwnedPacket, Waiter};
 
 /// *Fixed*: payload bytes of the one packet that a neighbour keeps when all queues together are full: more than most
@@ -57,8 +57,12 @@ impl Neighbours {
     pub(crate) fn queue(&mut self, id: RawId, mut packet: OwnedPacket) {
         let (len, is_transit) = (packet.payload.len(), packet.is_transit());
         // What strangers send over us leaves our own half of the room.
-        let fits = match is_transit {
+        let has_room = match is_transit {
             true => self.transit + len <= self.queue_bytes / 2,
+            false => self.queued + len <= self.queue_bytes,
+        };
+        let fits = match is_transit {
+            true => has_room || len <= LAST_PACKET,
             false => self.queued <= self.queue_bytes || len <= LAST_PACKET,
         };
         let entry = self.entries.get_mut(id);
@@ -69,11 +73,7 @@ impl Neighbours {
         packet.payload = Bytes::copy_from_slice(&packet.payload);
         let waiting = entry.waiting.get_or_insert_default();
         // Each neighbour keeps its last packet, whatever the others hold (r60), but none that goes in many fragments.
-        let most = if self.queued + len > self.queue_bytes {
-            1
-        } else {
-            self.queue_limit
-        };
+        let most = if has_room { self.queue_limit } else { 1 };
         // They go first: a queue that is full would keep the room of twice as many.
         while waiting.queue.len() >= most {
             let Some(gone) = waiting.give_way(is_transit) else {
@@ -87,5 +87,21 @@ impl Neighbours {
         self.queued += len;
         self.transit += transit_bytes(&packet);
         waiting.queue.push_back(packet);
+    }
+
+    /// What is passed on over this interface does not wait any more; says how many did. Walks the table.
+    pub(crate) fn drop_transit(&mut self, on: InterfaceId) -> usize {
+        let mut gone = 0;
+        for entry in self.entries.iter_mut() {
+            let Some(waiting) = entry.waiting.as_mut().filter(|_| entry.key.0 == on) else {
+                continue;
+            };
+            let (bytes, before) = (waiting.transit_bytes(), waiting.queue.len());
+            waiting.queue.retain(|packet| !packet.is_transit());
+            gone += before - waiting.queue.len();
+            self.queued -= bytes;
+            self.transit -= bytes;
+        }
+        gone
     }
 }

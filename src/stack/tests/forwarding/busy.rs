@@ -71,7 +71,9 @@ fn strangers_leave_our_own_packets_their_room() {
             fields.dst = [10, 1, 0, host].into()
         }));
         router.drain(1);
-        assert!(router.stack.net.neighbours.queued() <= 3000 + bytes / 2);
+        // And the last packet of each.
+        let most = 3000 + bytes / 2 + 90 * 1000;
+        assert!(router.stack.net.neighbours.queued() <= most);
     }
     // The three are still there, and leave when the neighbour answers.
     let reply = arp::Packet::request(OTHER_MAC, [10, 1, 0, 99].into(), RIGHT);

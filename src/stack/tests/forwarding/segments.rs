@@ -11,7 +11,7 @@ fn size(bytes: u16) -> Option<NonZeroU16> {
 }
 
 /// A TCP segment with this much text from the left peer to the right one; its checksum is partial.
-fn segment(v6: bool, text: usize) -> Vec<u8> {
+pub(super) fn segment(v6: bool, text: usize) -> Vec<u8> {
     let mut header = [0; 60];
     let mut fields = tcp::Fields::default();
     (fields.src_port, fields.dst_port) = (1000, 80);
@@ -33,7 +33,7 @@ fn segment(v6: bool, text: usize) -> Vec<u8> {
 }
 
 /// Where the checksum lies, from the start of an Ethernet frame.
-fn partial(v6: bool, offset: u16) -> PartialChecksum {
+pub(super) fn partial(v6: bool, offset: u16) -> PartialChecksum {
     PartialChecksum {
         start: if v6 { 54 } else { 34 },
         offset,
