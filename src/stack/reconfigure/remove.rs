@@ -39,9 +39,9 @@ impl Net {
         let interface = self.interfaces.added_mut(on.index());
         let interface = interface.ok_or(LinkError::Interface(on))?;
         interface.wind_up();
-        let lost =
-            interface.line.transit.clear() + usize::from(interface.line.leaving.take().is_some());
+        let leaving = usize::from(interface.line.leaving.take().is_some());
         let addresses: Vec<_> = interface.addresses.iter().map(|a| a.cidr).collect();
+        let lost = leaving + self.drop_transit(on);
         self.counters.drops.add(DropReason::DeviceLinkDown, lost);
         for own in addresses {
             let removed = self.remove_address(now, on, own.address());
