@@ -117,7 +117,7 @@ fn samples() -> Vec<Call> {
     all
 }
 
-/// Those about interfaces.
+/// Those of raw sockets.
 fn samples_of_raw_sockets() -> Vec<Call> {
     let raw = RawSocketId::from_raw(RawId {
         index: 0,
@@ -132,6 +132,7 @@ fn samples_of_raw_sockets() -> Vec<Call> {
     ]
 }
 
+/// Those about interfaces.
 fn samples_of_interfaces() -> Vec<Call> {
     let on = InterfaceId::from_index(0);
     let (more, net): (Cidr, Cidr) = (
