@@ -1,14 +1,18 @@
 //! Recorded runs of hosts with threads: whatever order the threads brought about is in the file, and a
 //! replay of it says the same bytes.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use netloom::Instant;
+use netloom::base::Protocol;
 use netloom::base::checksum::checksum;
 use netloom::capture::{RecordingSettings, Replay, ReplayEnd};
 use netloom::device::{Device, Receive, RxBatch, Sent, Transmit};
 use netloom::host::UdpSocket;
+use netloom::ipv4::Fields;
 use netloom::link::{TxFrame, TxMeta};
+use netloom::stack::RawOptions;
 
 use super::*;
 
@@ -277,5 +281,32 @@ fn udp_and_ping_replay() {
     }
     a.ping("10.7.0.2".parse().unwrap(), LONG).unwrap();
     drop((ours, theirs, six));
+    recorded.replays();
+}
+
+/// What raw sockets hear and send is told again, with payload and without, with headers of the user's too.
+#[test]
+fn raw_sockets_are_replayed() {
+    let recorded = Recorded::over("raw", Medium::Ethernet, None);
+    let (a, b) = &recorded.hosts;
+    for protocol in [Protocol(253), Protocol::UDP] {
+        let of = RawOptions::v4(protocol);
+        let [here, there] = [a, b].map(|host| host.raw_socket(of).unwrap());
+        let whole = a.raw_socket(of.header_included(true)).unwrap();
+        for round in 1..40usize {
+            let data = vec![7; 50 * round];
+            here.send_to(B4.parse().unwrap(), data).unwrap();
+            assert_eq!(there.recv(LONG).unwrap().payload.len(), 50 * round);
+            let mut packet = vec![0; 20];
+            let to = B4.parse().unwrap();
+            Fields::new(Ipv4Addr::UNSPECIFIED, to, protocol).emit(0, &mut packet);
+            packet.resize(20 + round, 9);
+            whole.send_to(to.into(), packet).unwrap();
+            let heard = there.recv(LONG).unwrap();
+            there.send_to(heard.src, heard.payload).unwrap();
+            assert_eq!(here.recv(LONG).unwrap().payload.len(), round);
+            drop(whole.recv(LONG).unwrap());
+        }
+    }
     recorded.replays();
 }
