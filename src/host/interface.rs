@@ -92,7 +92,7 @@ impl Interface {
     /// The neighbours on its link that were spoken to, or spoke.
     pub fn neighbours(&self) -> Vec<NeighbourInfo> {
         let core = self.shared.lock();
-        core.stack.neighbours(self.id()).collect()
+        core.stack.neighbours(clock::now(), self.id()).collect()
     }
 
     /// Waits as [`Host::wait_ready`](super::Host::wait_ready) does, for this interface alone.

@@ -6,7 +6,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::table::State;
-use crate::base::MacAddr;
+use crate::base::{Instant, MacAddr};
 use crate::stack::Stack;
 use crate::stack::ids::InterfaceId;
 
@@ -60,9 +60,13 @@ pub struct NeighbourInfo {
 }
 
 impl Stack {
-    /// The neighbours on an interface's link that were spoken to, or spoke, in no particular order.
-    pub fn neighbours(&self, on: InterfaceId) -> impl Iterator<Item = NeighbourInfo> + '_ {
-        let now = self.net.now;
+    /// The neighbours on an interface's link that were spoken to, or spoke, as they stand at `now`, in no particular order.
+    pub fn neighbours(
+        &self,
+        now: Instant,
+        on: InterfaceId,
+    ) -> impl Iterator<Item = NeighbourInfo> + '_ {
+        let now = now.max(self.net.now);
         let all = self.net.neighbours.entries();
         let here = all.filter(move |((of, _), ..)| *of == on);
         here.map(move |((on, address), state, mac)| {

@@ -693,7 +693,8 @@ fn a_medium_without_addresses_solicits_nobody() {
 #[test]
 fn neighbours_are_listed() {
     let mut rig = Rig::new();
-    let listed = |rig: &Rig| -> Vec<NeighbourInfo> { rig.stack.neighbours(rig.on).collect() };
+    let listed =
+        |rig: &Rig| -> Vec<NeighbourInfo> { rig.stack.neighbours(rig.now, rig.on).collect() };
     assert_eq!(listed(&rig), []);
     send(&mut rig, "10.0.0.2:7", b"hello");
     let request = rig.only();
@@ -710,5 +711,8 @@ fn neighbours_are_listed() {
     rig.advance(seconds(120));
     info.state = NeighbourState::Stale;
     assert_eq!(listed(&rig), [info]);
-    assert_eq!(rig.stack.neighbours(InterfaceId::LOOPBACK).count(), 0);
+    assert_eq!(
+        rig.stack.neighbours(rig.now, InterfaceId::LOOPBACK).count(),
+        0
+    );
 }
