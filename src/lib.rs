@@ -21,7 +21,7 @@
 //!
 //! # The map
 //! Imports point one way, and `tests/architecture.rs` holds the table:
-//! `host, sim, drill -> stack -> tcp, udp, ipv4, ipv6, dhcp, arp, link -> base`; `stack` names the traits of `device`.
+//! `host, sim, drill -> stack -> tcp, udp, ipv4, ipv6, dhcp, dhcp6, arp, link -> base`; `stack` names the traits of `device`.
 //!
 //! | module | holds |
 //! |---|---|
@@ -33,6 +33,7 @@
 //! | [`capture`] | pcapng out, pcap and pcapng in |
 //! | [`decode`] | one line per packet |
 //! | [`dhcp`] | a DHCPv4 client as a value, which an interface may have ([`InterfaceConfig::dhcp`]) |
+//! | [`dhcp6`] | a client of stateless DHCPv6 as a value, which an interface has that heeds routers |
 //! | `dns`, `names` | a resolver of names as a value; the same over a stack's sockets, and connecting by name (feature `dns`) |
 //! | `host` | the driver thread and the blocking handles (Linux) |
 //! | [`sim`] | networks of stacks in virtual time |
@@ -54,6 +55,7 @@ pub mod capture;
 pub mod decode;
 pub mod device;
 pub mod dhcp;
+pub mod dhcp6;
 #[cfg(feature = "dns")]
 pub mod dns;
 pub mod drill;

@@ -38,6 +38,8 @@ const EDGES: &[(&str, &[(&str, May)])] = &[
     ("udp", &[("base", May::All)]),
     ("tcp", &[("base", May::All)]),
     ("dhcp", &[("base", May::All)]),
+    // The names of a search list are those of a router's option.
+    ("dhcp6", &[("base", May::All), ("ipv6", May::Wire)]),
     ("dns", &[("base", May::All)]),
     // A resolver over the sockets of a stack.
     (
@@ -59,6 +61,7 @@ const EDGES: &[(&str, &[(&str, May)])] = &[
             ("base", May::All),
             ("link", May::All),
             ("dhcp", May::Wire),
+            ("dhcp6", May::Wire),
             PROTOCOL_WIRE,
         ],
     ),
@@ -80,6 +83,7 @@ const EDGES: &[(&str, &[(&str, May)])] = &[
             ("link", May::All),
             ("device", May::Traits),
             ("dhcp", May::All),
+            ("dhcp6", May::All),
             PROTOCOL_ALL,
         ],
     ),

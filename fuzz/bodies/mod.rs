@@ -7,6 +7,7 @@ pub mod capture;
 pub mod coalesce;
 pub mod decode;
 pub mod dhcp;
+pub mod dhcp6;
 #[cfg(target_os = "linux")] // smoltcp is a rival of the benches, which are for Linux
 pub mod differential;
 #[cfg(feature = "dns")]

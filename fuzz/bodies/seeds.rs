@@ -204,6 +204,7 @@ pub fn targets() -> Vec<Target> {
         target("coalesce", super::coalesce::run, coalesces()),
         target("decode", super::decode::run, decodes()),
         target("dhcp", super::dhcp::run, super::dhcp::seeds()),
+        target("dhcp6", super::dhcp6::run, super::dhcp6::seeds()),
         #[cfg(target_os = "linux")]
         target("differential", super::differential::run, differentials()),
         #[cfg(feature = "dns")]

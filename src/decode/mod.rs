@@ -8,7 +8,7 @@
 //! | `link.rs` | link headers, VLAN tags, ARP |
 //! | `ip.rs` | IPv4 and IPv6 headers, fragments, extension headers |
 //! | `transport.rs` | TCP, UDP, anything else |
-//! | `dhcp.rs` | DHCP messages |
+//! | `dhcp.rs`, `dhcp6.rs` | DHCP messages, and DHCPv6's |
 //! | `dns.rs` | questions and answers of DNS |
 //! | `icmp.rs`, `ndp.rs`, `mld.rs` | ICMP, ICMPv6 with the packets they quote; neighbour and listener discovery |
 //! | `igmp.rs` | IGMP |
@@ -23,6 +23,7 @@
 //! ```
 
 mod dhcp;
+mod dhcp6;
 mod dns;
 mod filter;
 mod flow;

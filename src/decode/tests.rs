@@ -346,6 +346,48 @@ fn udp4_between(src: u16, dst: u16, data: &[u8]) -> Vec<u8> {
     ip4(Protocol::UDP, &sum_up(bytes, pseudo, udp::CHECKSUM_OFFSET))
 }
 
+/// A UDP datagram over IPv6 between these ports.
+fn udp6_between(src: u16, dst: u16, data: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; udp::HEADER_LEN];
+    udp::Fields::new(src, dst).emit(data.len(), &mut bytes);
+    bytes.extend_from_slice(data);
+    let pseudo = ipv6::pseudo_sum(A6, B6, Protocol::UDP, bytes.len());
+    ip6(Protocol::UDP, &sum_up(bytes, pseudo, udp::CHECKSUM_OFFSET))
+}
+
+#[test]
+fn dhcpv6_messages() {
+    use crate::dhcp6::information_request;
+    let asks = information_request(0xab, &[0, 3, 0, 1, 2, 0, 0, 0, 0, 1], 12, &[23, 24]);
+    assert_eq!(
+        ip_line(&udp6_between(546, 547, &asks)),
+        "IP6 fd00::1.546 > fd00::2.547: DHCPv6 information-request, xid 0x0000ab, \
+         options [client 00030001020000000001,elapsed 120ms,request 23,24], length 32"
+    );
+    let options = [
+        &[
+            0, 2, 0, 1, 9, 0, 32, 0, 4, 0, 0, 2, 88, 0, 83, 0, 4, 0, 0, 0, 60,
+        ][..],
+        &[0, 13, 0, 2, 0, 1, 0, 99, 0, 1, 7, 0, 23, 0, 80],
+        &[1; 80],
+    ];
+    let says = [&[7, 0, 0, 1][..], &options.concat()].concat();
+    assert_eq!(
+        ip_line(&udp6_between(547, 546, &says)),
+        "IP6 fd00::1.547 > fd00::2.546: DHCPv6 reply, xid 0x000001, options [server 09,refresh 600s,\
+         inf-max-rt 60s,status 1,option-99 1 bytes,dns 101:101:101:101:101:101:101:101,\
+         101:101:101:101:101:101:101:101,101:101:101:101:101:101:101:101,\
+         101:101:101:101:101:101:101:101 and 1 more], length 120"
+    );
+    let line = ip_line(&udp6_between(547, 546, &says[..10]));
+    assert!(
+        line.contains("UDP, length 10 [dhcpv6 option needs"),
+        "{line}"
+    );
+    let line = ip_line(&udp6_between(547, 546, b"hi"));
+    assert!(line.ends_with("UDP, length 2"), "{line}");
+}
+
 #[test]
 fn dhcp_messages() {
     use crate::dhcp::{Builder, MessageType, Operation, code};

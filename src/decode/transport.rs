@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::ip::Packet;
-use super::{Out, dhcp, dns, icmp, igmp};
+use super::{Out, dhcp, dhcp6, dns, icmp, igmp};
 use crate::base::Protocol;
 use crate::tcp::{self, Flags, TcpOption};
 use crate::udp;
@@ -175,6 +175,9 @@ fn udp(out: &mut Out<'_, '_>, packet: &Packet<'_>) -> fmt::Result {
     let data_len = length.saturating_sub(udp::HEADER_LEN);
     let data = data.get(..data_len).unwrap_or(data);
     if dhcp::is_dhcp(ports) && packet.v6.is_none() && dhcp::print(out, data)? {
+        return Ok(());
+    }
+    if dhcp6::is_dhcp(ports) && packet.v6.is_some() && dhcp6::print(out, data)? {
         return Ok(());
     }
     write!(out, "UDP, length {data_len}")?;

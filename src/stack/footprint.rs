@@ -9,8 +9,9 @@ use super::interface::{Frame, InterfaceConfig, Outgoing};
 /// What a connection without text, and an interface, take.
 const LARGE: usize = 4 << 10;
 
-/// What routers said of one link, at the most: 88 records and the names of 8 domains (docs/limits.md).
-const DISCOVERY: usize = 12 << 10;
+/// What routers said of one link, at the most: 88 records and the names of 8 domains; and what a server of DHCPv6 did: 8 servers and
+/// as many domains (docs/limits.md).
+const DISCOVERY: usize = 16 << 10;
 
 /// What any other record and a packet that waits take, beside the payload.
 const SMALL: usize = 512;

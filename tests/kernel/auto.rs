@@ -28,6 +28,10 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         with_dnsmasq("auto::both_families_and_names", both_families),
         with_dnsmasq("auto::one_family_is_enough", one_family),
+        #[cfg(feature = "dns")]
+        with_dnsmasq("auto::a_server_of_dhcpv6_alone_tells_of_dns", by_dhcpv6),
+        #[cfg(feature = "dns")]
+        with_dnsmasq("auto::no_server_of_dhcpv6_is_no_harm", no_dhcpv6),
         #[cfg(feature = "cli")]
         with_dnsmasq("auto::the_tool_needs_no_address", tool),
     ]
@@ -165,6 +169,55 @@ fn one_family() {
         host.ping(kernel, PATIENCE).unwrap();
         drop((host, dnsmasq));
     }
+}
+
+/// A radvd on `nl0` that tells of a prefix, and that all else comes by DHCPv6; `None` when it is not installed.
+#[cfg(feature = "dns")]
+fn radvd() -> Option<Dnsmasq> {
+    std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1").expect("a namespace's setting");
+    let path = file("kernel-auto-radvd.conf");
+    let words = "interface nl0 { AdvSendAdvert on; AdvOtherConfigFlag on; \
+        MinRtrAdvInterval 3; MaxRtrAdvInterval 4; prefix fd07::/64 { AdvOnLink on; AdvAutonomous on; }; };";
+    std::fs::write(&path, words).unwrap();
+    let mut command = Command::new("radvd");
+    command.args(["-n", "-m", "none", "-C"]).arg(&path);
+    command.arg("-p").arg(path.with_extension("pid"));
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    // It is ended as a dnsmasq is.
+    Some(Dnsmasq(command.stderr(Stdio::null()).spawn().ok()?))
+}
+
+/// Covers: D6-10: nobody else tells of a server of DNS.
+#[cfg(feature = "dns")]
+fn by_dhcpv6() {
+    let tap = tap();
+    let stateless = "--dhcp-range=fd07::,static,64";
+    let server = "--dhcp-option=option6:dns-server,[fd07::1]";
+    let domain = "--dhcp-option=option6:domain-search,lab.test";
+    let _dnsmasq = Dnsmasq::start("dhcpv6", &[stateless, server, domain]);
+    let Some(_radvd) = radvd() else { return };
+    let host = Host::builder(tap).mac(MAC).router_discovery();
+    let host = host.spawn().unwrap();
+    host.wait_ready(SOON).unwrap();
+    eventually("a server of DNS", SOON, || !host.dns_servers().is_empty());
+    let expected: IpAddr = "fd07::1".parse().unwrap();
+    assert_eq!(host.dns_servers(), [SocketAddr::new(expected, 53)]);
+    assert_eq!(host.told_dns_domains(), ["lab.test"]);
+    let found = host.lookup("web.test").unwrap();
+    assert!(found.contains(&expected), "{found:?}");
+}
+
+/// Covers: D6-10: routers say that there is a server, and there is none.
+#[cfg(feature = "dns")]
+fn no_dhcpv6() {
+    let tap = tap();
+    let Some(_radvd) = radvd() else { return };
+    let host = Host::builder(tap).mac(MAC).router_discovery();
+    let host = host.spawn().unwrap();
+    host.wait_ready(SOON).unwrap();
+    let kernel: IpAddr = "fd07::1".parse().unwrap();
+    host.ping(kernel, PATIENCE).unwrap();
+    assert!(host.dns_servers().is_empty() && host.told_dns_servers().is_empty());
 }
 
 /// `netloom get http://name/` with nothing but the link.

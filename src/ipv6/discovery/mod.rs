@@ -157,6 +157,9 @@ impl Discovery {
         for option in advert.options {
             self.on_option(now, from, option);
         }
+        if !self.flags.is_empty() {
+            self.actions.push_back(Action::AskServers);
+        }
         self.after(now);
         Ok(())
     }
@@ -420,6 +423,7 @@ impl Discovery {
         self.formed.forget(actions);
         self.dns.forget(actions);
         self.set_parameters(Parameters::default());
+        self.actions.push_back(Action::OtherLink);
     }
 }
 

@@ -89,6 +89,25 @@ pub(crate) enum Action {
     RouterLost(Ipv6Addr),
     /// The servers or domains of DNS are others.
     Dns,
+    /// It is another link: what others told of the last one does not hold either.
+    OtherLink,
+    /// A router says that there are servers of DHCPv6, by M or O (RFC 4861 §4.2: the one includes the other).
+    AskServers,
+}
+
+impl Action {
+    /// Does a prefix come or go with it, of which addresses are made or that is on the link?
+    pub(crate) const fn is_of_prefixes(&self) -> bool {
+        matches!(
+            self,
+            Self::AddRoute { via: None, .. }
+                | Self::RemoveRoute { via: None, .. }
+                | Self::Form {
+                    kind: Kind::Stable,
+                    ..
+                }
+        )
+    }
 }
 
 /// There were so many advertisements that this one was not looked at.

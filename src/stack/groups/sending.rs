@@ -54,7 +54,7 @@ impl Net {
     }
 
     /// RFC 3810 §5.2.13: the link-local address, if it is in use.
-    fn listener_address(&self, on: InterfaceId) -> Ipv6Addr {
+    pub(in crate::stack) fn listener_address(&self, on: InterfaceId) -> Ipv6Addr {
         let addresses = &self.interfaces[on.index()].addresses;
         let to = IpAddr::V6(mld::REPORTS_TO);
         match addresses.source(to, to) {

@@ -32,6 +32,7 @@ use super::link_local_v4::LinkLocalV4;
 use super::packet::Waiter;
 use crate::base::{Cidr, Instant, MacAddr, Random};
 use crate::device::Medium;
+use crate::dhcp6;
 use crate::ipv6;
 use crate::ipv6::discovery::Discovery;
 use crate::link::VlanTag;
@@ -64,6 +65,8 @@ pub(crate) struct Interface {
     pub(crate) line: Line,
     /// What routers say, where it is heeded.
     pub(crate) discovery: Option<Box<Discovery>>,
+    /// Who asks servers of DHCPv6, once a router has said that there are any.
+    pub(crate) dhcp6: Option<Box<dhcp6::Client>>,
     /// What they say of hops, and of the size of an IPv6 packet.
     pub(crate) hop_limit: Option<u8>,
     pub(crate) mtu_v6: Option<u16>,
@@ -103,6 +106,7 @@ impl Interface {
             link_local_v4: None,
             line: Line::new(config, outbox_limit),
             discovery: None,
+            dhcp6: None,
             hop_limit: None,
             mtu_v6: None,
             accept_redirects: config.accept_redirects,

@@ -100,6 +100,7 @@ impl Stack {
         };
         match protocol {
             Protocol::TCP => self.dispatch_tcp(now, packet),
+            Protocol::UDP if self.net.is_for_dhcp6(packet) => self.handle_dhcp6(now, packet),
             Protocol::UDP => self.handle_udp(packet),
             Protocol::ICMPV6 => self.handle_icmpv6(now, packet, fragmented),
             _ if heard => Ok(()),

@@ -38,7 +38,7 @@ pub enum Change {
     RouterFound(IpAddr),
     /// It is none any more: it said so, or has said nothing for long.
     RouterLost(IpAddr),
-    /// Routers tell of other servers or search domains of DNS than before (RFC 8106).
+    /// Routers (RFC 8106), or servers of DHCPv6 (RFC 3646), tell of other servers or search domains of DNS than before.
     Dns,
     /// The link is up again.
     LinkUp,

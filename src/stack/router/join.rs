@@ -81,6 +81,7 @@ impl Net {
         } else {
             discovery.on_link_down();
         }
+        self.on_information_link(now, on, up);
         self.do_actions(now, on);
     }
 
@@ -147,10 +148,14 @@ impl Net {
         if let Some(discovery) = self.discovery(on) {
             self.counters.router_words_refused += discovery.take_refused();
         }
+        self.ask_for_information(now, on);
         self.set_router_timer(now, on);
     }
 
     fn do_action(&mut self, now: Instant, on: InterfaceId, action: Action) {
+        if action.is_of_prefixes() {
+            self.prefixes_changed(now, on);
+        }
         match action {
             Action::Solicit => {
                 if !self.solicit_routers(on)
@@ -196,10 +201,12 @@ impl Net {
                 self.tell_change(on, Change::RouterLost(IpAddr::V6(router)));
             }
             Action::Dns => self.tell_change(on, Change::Dns),
+            Action::OtherLink => self.forget_information(on),
+            Action::AskServers => self.ask_servers(now, on),
         }
     }
 
-    fn tell_change(&mut self, on: InterfaceId, change: Change) {
+    pub(super) fn tell_change(&mut self, on: InterfaceId, change: Change) {
         self.notices.push_back(Notice::Change(on, change));
     }
 
@@ -287,10 +294,10 @@ impl Net {
         self.send_router_solicitation(on, source)
     }
 
-    fn set_router_timer(&mut self, now: Instant, on: InterfaceId) {
-        let due = self
-            .discovery(on)
-            .and_then(|discovery| discovery.next_due(now));
+    pub(super) fn set_router_timer(&mut self, now: Instant, on: InterfaceId) {
+        let discovery = self.discovery(on);
+        let due = discovery.and_then(|discovery| discovery.next_due(now));
+        let due = due.into_iter().chain(self.information_due(on)).min();
         let index = u32::try_from(on.index()).unwrap_or(u32::MAX);
         self.timers.set(TimerKey::Router(index), due);
     }

@@ -5,6 +5,7 @@
 use core::net::{IpAddr, Ipv6Addr};
 
 use crate::base::Instant;
+use crate::dhcp6::{MAX_DOMAINS, MAX_SERVERS};
 use crate::ipv6::discovery::Discovery;
 use crate::ipv6::ndp::{self, RouterFlags};
 use crate::stack::Stack;
@@ -65,20 +66,40 @@ impl Stack {
         }
     }
 
-    /// The recursive DNS servers that routers told of (RFC 8106 §5.1), 8 at most. A link-local one is on this interface.
+    /// The recursive DNS servers that a DHCPv6 server told of (RFC 3646 §3), and then routers (RFC 8106 §5.1), 8 at most: up to
+    /// 4 of the former give way to the latter (§5.3.1). A link-local one is on this interface.
     pub fn told_dns_servers(&self, on: InterfaceId) -> impl Iterator<Item = Ipv6Addr> + '_ {
-        let told = self.told_on(on).into_iter();
-        told.flat_map(Discovery::dns_servers)
+        let told = self.told_information(on);
+        let first = told.map_or(&[][..], |told| &told.dns_servers);
+        let then = || {
+            self.told_on(on)
+                .into_iter()
+                .flat_map(Discovery::dns_servers)
+        };
+        let then_new = move || then().filter(|server| !first.contains(server));
+        let kept = MAX_SERVERS - then_new().count().min(MAX_SERVERS / 2);
+        let first_kept = first.iter().copied().take(kept);
+        first_kept.chain(then_new()).take(MAX_SERVERS)
     }
 
-    /// The search domains that they told of (RFC 8106 §5.2), 8 at most, without a dot at the end.
+    /// The search domains that they told of (RFC 3646 §4, RFC 8106 §5.2), in the same order and 8 at most, without a dot at the
+    /// end.
     pub fn told_dns_domains(&self, on: InterfaceId) -> impl Iterator<Item = &str> + '_ {
-        let told = self.told_on(on).into_iter();
-        told.flat_map(Discovery::dns_domains)
+        let told = self.told_information(on);
+        let first = told.map_or(&[][..], |told| &told.dns_domains);
+        let then = || {
+            self.told_on(on)
+                .into_iter()
+                .flat_map(Discovery::dns_domains)
+        };
+        let is_new = move |name: &&str| !first.iter().any(|f| f.eq_ignore_ascii_case(name));
+        let kept = MAX_DOMAINS - then().filter(is_new).count().min(MAX_DOMAINS / 2);
+        let first_kept = first.iter().map(String::as_str).take(kept);
+        first_kept.chain(then().filter(is_new)).take(MAX_DOMAINS)
     }
 
     /// M and O of the last router advertisement (RFC 4861 §4.2): addresses, or other configuration, come by DHCPv6, which
-    /// is not spoken here. Empty when none came.
+    /// is spoken here for the latter alone ([`told_information`](Self::told_information)). Empty when none came.
     pub fn router_flags(&self, on: InterfaceId) -> RouterFlags {
         self.told_on(on)
             .map_or(RouterFlags::empty(), Discovery::flags)

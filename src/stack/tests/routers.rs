@@ -684,3 +684,171 @@ fn a_route_leads_over_who_tells_of_it() {
     .to(&mut rig);
     assert_eq!(sent(&mut rig, FAR).0, ROUTER_MAC);
 }
+
+const SERVER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x547);
+
+/// The first router, by whose word there are servers of DHCPv6.
+fn with_servers(flags: u8) -> Say {
+    Say { flags, ..say() }.prefix("2001:db8:1::/64", "LA", 60_000, 60_000)
+}
+
+/// The questions to servers of DHCPv6 among what leaves: from whom, and what.
+fn questions(rig: &mut Rig) -> Vec<(Ipv6Addr, Vec<u8>)> {
+    let mut all = Vec::new();
+    let servers: Ipv6Addr = "ff02::1:2".parse().unwrap();
+    for frame in rig.drain() {
+        if frame.kind != EtherType::IPV6 || frame.v6().0.dst != servers {
+            continue;
+        }
+        assert_eq!(frame.dst, ethernet::ipv6_multicast(servers));
+        let (fields, payload) = frame.v6();
+        assert_eq!((fields.next_header, fields.hop_limit), (Protocol::UDP, 1));
+        let (header, data) = crate::udp::Header::parse(payload).unwrap();
+        assert_eq!((header.src_port(), header.dst_port()), (546, 547));
+        all.push((fields.src, data.to_vec()));
+    }
+    all
+}
+
+/// What a server says to a question: these servers and domains of DNS.
+fn answer(question: &[u8], servers: &[Ipv6Addr], domains: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![7, question[1], question[2], question[3]];
+    let servers: Vec<u8> = servers.iter().flat_map(|s| s.octets()).collect();
+    for (code, data) in [
+        (1, &question[8..18]),
+        (2, &[0, 3, 0, 1, 2, 0, 0, 0, 0, 9][..]),
+        (23, &servers[..]),
+        (24, domains),
+    ] {
+        bytes.extend_from_slice(&[0, code, 0, u8::try_from(data.len()).unwrap()]);
+        bytes.extend_from_slice(data);
+    }
+    bytes
+}
+
+/// A server speaks to one of our addresses.
+fn serve(rig: &mut Rig, to: Ipv6Addr, data: &[u8]) {
+    let (from, to) = (format!("[{SERVER}]:547"), format!("[{to}]:546"));
+    rig.receive(udp_frame(&from, &to, data));
+}
+
+/// Covers: D6-1, D6-10: by M or O, once the link-local address is in use; and nobody without.
+#[test]
+fn servers_are_asked_where_a_router_says_so() {
+    for (flags, asks) in [(0, false), (0x40, true), (0x80, true), (0xc0, true)] {
+        let mut rig = rig(|config| config.dad_transmits(1));
+        with_servers(flags).to(&mut rig);
+        assert_eq!(questions(&mut rig), [], "not at once");
+        rig.advance(secs(10));
+        let asked = questions(&mut rig);
+        assert_eq!(!asked.is_empty(), asks, "{flags:x}");
+        let local = addresses(&rig, "fe80::/10")[0].0;
+        assert!(asked.iter().all(|(from, _)| *from == local), "{asked:?}");
+        assert_eq!(rig.stack.dhcp6_counters(rig.on).is_some(), asks);
+    }
+}
+
+/// Covers: D6-8, D6-10: what a server tells is told to the user, before what routers do; no socket hears it.
+#[test]
+fn a_server_tells_of_dns_before_routers_do() {
+    let mut rig = rig(|config| config);
+    let any = "[::]:546".parse().unwrap();
+    let socket = rig.stack.udp_bind(any, UdpOptions::new()).unwrap();
+    let of = |n: u16| Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, n);
+    let told: Vec<[u8; 16]> = (4..12).map(|n| of(n).octets()).collect();
+    let both = with_servers(0x40)
+        .option(&NdpOption::RecursiveDns {
+            lifetime: 6000,
+            servers: &told,
+        })
+        .option(&NdpOption::DnsSearchList {
+            lifetime: 6000,
+            domains: b"\x03lab\x00\x00\x00\x00",
+        });
+    both.to(&mut rig);
+    changes(&mut rig);
+    rig.advance(secs(1));
+    let (from, question) = questions(&mut rig).remove(0);
+    let servers: Vec<Ipv6Addr> = (0..8).map(of).collect();
+    let said = answer(&question, &servers, b"\x03LAB\x00\x02ex\x00");
+    // Not to the address that it came from, it is no answer to the client.
+    let global = addresses(&rig, "2001:db8:1::/64")[0].0;
+    serve(&mut rig, global, &said);
+    assert!(rig.stack.udp_recv(socket).is_ok(), "a socket hears it");
+    assert_eq!(rig.stack.told_information(rig.on), None);
+    serve(&mut rig, from, &said);
+    assert!(rig.stack.udp_recv(socket).is_err());
+    assert!(changes(&mut rig).contains(&Change::Dns));
+    // Four of the server's, and the four that routers alone tell of.
+    let all: Vec<_> = rig.stack.told_dns_servers(rig.on).collect();
+    let expected = [0, 1, 2, 3, 8, 9, 10, 11].map(of);
+    assert_eq!(all, expected);
+    let domains: Vec<_> = rig.stack.told_dns_domains(rig.on).collect();
+    assert_eq!(domains, ["LAB", "ex"]);
+    rig.advance(secs(50_000));
+    assert_eq!(questions(&mut rig), [], "a day has not gone by");
+}
+
+/// Covers: D6-4: a flood of forged answers costs its look, and what was told stays.
+#[test]
+fn a_flood_of_answers_that_nobody_asked_for_changes_nothing() {
+    let mut rig = rig(|config| config);
+    with_servers(0x40).to(&mut rig);
+    rig.advance(secs(1));
+    let (from, question) = questions(&mut rig).remove(0);
+    let good = ["fd00::53".parse().unwrap()];
+    for forged in 0..10_000_u32 {
+        let mut lie = answer(&question, &["fd00::bad".parse().unwrap()], &[]);
+        lie[1..4].copy_from_slice(&forged.to_be_bytes()[1..]);
+        if lie[1..4] != question[1..4] {
+            serve(&mut rig, from, &lie);
+        }
+    }
+    assert!(rig.drops(DropReason::DhcpIgnored) >= 9999);
+    serve(&mut rig, from, &answer(&question, &good, &[]));
+    for _ in 0..100 {
+        let lie = answer(&question, &["fd00::bad".parse().unwrap()], &[]);
+        serve(&mut rig, from, &lie);
+    }
+    let told: Vec<_> = rig.stack.told_dns_servers(rig.on).collect();
+    assert_eq!(told, good);
+    assert!(rig.drops(DropReason::DhcpIgnored) >= 10_099);
+    assert_eq!(rig.stack.dhcp6_counters(rig.on).unwrap().requests, 1);
+}
+
+/// Covers: D6-9: another prefix, or another link: asked again; what the last link's server told goes with that.
+#[test]
+fn servers_are_asked_again_where_the_link_is_another() {
+    let mut rig = rig(|config| config);
+    with_servers(0x40).to(&mut rig);
+    rig.advance(secs(1));
+    let (from, question) = questions(&mut rig).remove(0);
+    let good = ["fd00::53".parse().unwrap()];
+    serve(&mut rig, from, &answer(&question, &good, &[]));
+    rig.advance(secs(100));
+    assert_eq!(questions(&mut rig), []);
+    let more = with_servers(0x40).prefix("2001:db8:2::/64", "LA", 60_000, 60_000);
+    more.to(&mut rig);
+    rig.advance(secs(1));
+    let (_, question) = questions(&mut rig).remove(0);
+    serve(&mut rig, from, &answer(&question, &good, &[]));
+    rig.stack.set_link(rig.now, rig.on, false).unwrap();
+    rig.advance(secs(90_000));
+    assert_eq!(questions(&mut rig), [], "the link is down");
+    rig.stack.set_link(rig.now, rig.on, true).unwrap();
+    rig.advance(secs(1));
+    assert!(!questions(&mut rig).is_empty(), "it may be another one");
+    assert_eq!(rig.stack.told_dns_servers(rig.on).count(), 1);
+    changes(&mut rig);
+    say()
+        .prefix("2001:db8:3::/64", "LA", 6000, 6000)
+        .to(&mut rig);
+    assert_eq!(rig.stack.told_dns_servers(rig.on).count(), 0);
+    assert!(changes(&mut rig).contains(&Change::Dns));
+    rig.advance(secs(100));
+    assert_eq!(
+        questions(&mut rig),
+        [],
+        "no router there says that there are servers"
+    );
+}
