@@ -106,10 +106,13 @@ impl RawSocket {
         Some(packet)
     }
 
-    /// Is the address that it is bound to ours no more?
+    /// Is the address that it is bound to ours no more, or its interface gone?
     pub(super) fn has_lost_address(&self, net: &Net) -> bool {
-        let local = self.options.local;
-        local.is_some_and(|local| !net.takes(local, self.options.interface))
+        let RawOptions {
+            local, interface, ..
+        } = self.options;
+        let gone = interface.is_some_and(|on| net.interfaces.get(on.index()).is_none());
+        gone || local.is_some_and(|local| !net.takes(local, self.options.interface))
     }
 
     /// Is a packet of its protocol for it?

@@ -498,6 +498,31 @@ fn what_cannot_be_opened_or_sent_is_refused() {
     assert_eq!(rig.stack.raw_recv(id), Err(RecvError::AddressGone));
 }
 
+/// An interface that is taken away takes the sockets that were its own with it.
+#[test]
+fn a_socket_of_an_interface_that_goes() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let here = rig.on;
+    let own = open(&mut rig, RawOptions::v4(OSPF).interface(Some(here)));
+    let any = open(&mut rig, RawOptions::v4(OSPF));
+    rig.stack.remove_interface(rig.now, here).unwrap();
+    let ready = Readiness::READABLE;
+    let event = Event {
+        id: SocketId::Raw(own),
+        ready,
+    };
+    let told = core::iter::from_fn(|| rig.stack.poll_event());
+    assert!(told.into_iter().any(|told| told == event));
+    assert_eq!(rig.stack.raw_recv(own), Err(RecvError::AddressGone));
+    assert_eq!(send(&mut rig, own, PEER, b"x"), Err(SendError::AddressGone));
+    assert_eq!(rig.stack.raw_recv(any), Err(RecvError::WouldBlock));
+    let nowhere = send(&mut rig, any, PEER, b"x");
+    assert_eq!(nowhere, Err(RouteError::NoRoute(PEER.into()).into()));
+    let gone = RawOptions::v4(OSPF).interface(Some(here));
+    assert_eq!(rig.stack.raw_open(gone), Err(RawError::Interface(here)));
+}
+
 /// What this host sends to itself is heard as well.
 #[test]
 fn within_the_host() {
