@@ -10,10 +10,12 @@
 //! | `claims.rs` | `Covers:` of tests and scripts |
 //! | `citations.rs` | clauses of RFCs that the code names |
 //! | `table.rs` | `docs/compliance.md` |
+//! | `readme.rs` | the README's table of RFCs |
 #![allow(clippy::unwrap_used)]
 
 mod citations;
 mod claims;
+mod readme;
 mod requirements;
 mod table;
 
@@ -97,6 +99,14 @@ fn each_exception_is_a_deviation_with_its_reason() {
         "docs/deviations.md says nothing of {}",
         silent.join(", ")
     );
+}
+
+#[test]
+fn the_readme_says_of_each_rfc_how_it_is_kept() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let requirements = Requirements::parse(&read("docs/requirements.md")).unwrap();
+    let wrong = readme::check(&read("README.md"), &requirements);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 fn family(id: &str) -> &str {
