@@ -19,10 +19,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use netloom::base::Protocol;
 use netloom::device::{Capabilities, Medium};
 use netloom::dhcp::{Builder, CLIENT_PORT, Message, MessageType, Operation, SERVER_PORT, code};
 use netloom::link::{RxChecksum, RxMeta};
-use netloom::stack::{DhcpOptions, Event, ForwardOptions, Port, RawSocketId, Readiness, turn_all};
+use netloom::stack::{
+    DhcpOptions, Event, ForwardOptions, NatOptions, Port, RawSocketId, Readiness, turn_all,
+};
 use netloom::{
     Config, Instant, InterfaceConfig, InterfaceId, ListenerId, MacAddr, PingId, Seed, Stack, TcpId,
     UdpId,
@@ -216,6 +219,13 @@ impl Rig {
             }
             if bit(1) && bit(3) {
                 interface = interface.forwarding(ForwardOptions::new());
+                if n == 1 && bit(6) {
+                    let inside = "10.7.0.1:7".parse().expect("a literal");
+                    let options = NatOptions::new()
+                        .sessions(8)
+                        .forward(Protocol::UDP, 7, inside);
+                    interface = interface.nat(options);
+                }
             }
             if n == 0 {
                 for gateway in ["10.7.0.1", "fd07::1"] {

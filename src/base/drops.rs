@@ -70,6 +70,12 @@ drop_reasons! {
     ForwardReversePath => "forward_reverse_path",
     /// A packet for another host, not passed on: too many wait for the device.
     ForwardFull => "forward_full",
+    /// A packet for another host, not passed on: by where it leaves addresses are translated, and it has no port to be told by.
+    NatProtocol => "nat_protocol",
+    /// A packet for another host, not passed on: there is no port, or no room to remember its session (RFC 5508 REQ-8).
+    NatFull => "nat_full",
+    /// For the port of an inside host, from outside, and nobody has asked; or a SYN for a port that is nobody's (RFC 5382 REQ-4).
+    NatUnsolicited => "nat_unsolicited",
     /// A fragment that is there already.
     FragmentDuplicate => "fragment_duplicate",
     /// A fragment of a datagram two of whose fragments contradict each other (RFC 5722 §4).

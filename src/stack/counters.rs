@@ -87,6 +87,8 @@ counters! {
     fragments_sent,
     /// Packets that came in for other hosts, or pieces of them, that a device took; a super-segment counts as one.
     packets_forwarded,
+    /// Packets that were passed on with another address and port (RFC 4787).
+    packets_translated,
     /// Those of them that went on in several pieces: as fragments, or as segments that the device does not cut.
     packets_cut,
     /// Neighbours told of a nearer way for what they send.

@@ -193,6 +193,11 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
         }
     }
 
+    /// Is anybody bound to this port, of whatever address?
+    pub(crate) fn is_claimed(&self, port: u16) -> bool {
+        self.ports.contains_key(&port)
+    }
+
     /// An ephemeral port for a socket that is bound to `local` but for its port.
     pub(crate) fn free_port(
         &mut self,

@@ -63,7 +63,8 @@ pub(crate) use footprint::ROUTE;
 pub use groups::FilterMode;
 pub use ids::{InterfaceId, ListenerId, PingId, RawSocketId, StaleId, TcpId, UdpId};
 pub use interface::{ConfigError, InterfaceConfig};
-pub use ip::{ForwardOptions, ReversePath};
+pub(crate) use ip::StaticForward;
+pub use ip::{ForwardOptions, NatFilter, NatOptions, ReversePath};
 pub use journal::{Answer, Entry, Input, Journal, Offered, Outcome};
 pub use memory::MemoryInfo;
 pub use neighbour::{NeighbourInfo, NeighbourState};
@@ -180,6 +181,7 @@ impl Stack {
                     let on = InterfaceId::from_index(index as usize);
                     self.net.on_dhcp_timeout(now, on);
                 }
+                TimerKey::Nat => self.net.on_nat_timeout(now, &mut steps),
                 TimerKey::Neighbour(index) => self.net.on_neighbour_timeout(now, index),
                 TimerKey::Interface(index) => {
                     let on = InterfaceId::from_index(index as usize);

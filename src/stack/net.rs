@@ -119,6 +119,7 @@ impl Net {
             self.forwarding.begin();
         }
         self.interfaces.push(interface);
+        self.begin_nat(id, config);
         for address in &addresses {
             self.enter_address(id, address);
         }

@@ -4,7 +4,7 @@
 //! each has an identifier of its own, which says whose an error is. *Does not* time anything: a reply carries its arrival time.
 
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::event::{Readiness, SocketId};
 use super::icmp::{IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, PingId, Slab, StaleId};
-use super::ip;
+use super::ip::{self, NatKind};
 use super::packet::{Flow, Fragmenting, Inbound, OwnedPacket, Owner};
 use super::path::{LargeSent, Route, TooBig};
 use super::taken::Taken;
@@ -163,6 +163,13 @@ impl Pings {
     }
 }
 
+impl Pings {
+    /// Is it the identifier of a socket?
+    pub(super) fn is_claimed(&self, identifier: u16) -> bool {
+        self.identifiers.contains_key(&identifier)
+    }
+}
+
 impl Stack {
     /// Opens a socket that sends echo requests.
     ///
@@ -177,7 +184,12 @@ impl Stack {
     fn open_ping(&mut self, options: PingOptions) -> Result<PingId, PingError> {
         let first = u16::try_from(self.ping.random.below(1 << 16)).unwrap_or(0);
         let owned = &self.ping.identifiers;
-        let free = |identifier| !owned.contains_key(&identifier);
+        // Nor is it an inside host's.
+        let mapped = |identifier| {
+            let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, identifier));
+            self.net.is_mapped(NatKind::Query, any)
+        };
+        let free = |identifier| !owned.contains_key(&identifier) && !mapped(identifier);
         let found = self.ping.taken.search((), &(0..=u16::MAX), first, free);
         let identifier = found.ok_or(PingError::NoIdentifier)?;
         let id = self.ping.sockets.insert(PingSocket {

@@ -47,9 +47,11 @@ pub(crate) enum TimerKey {
     Router(u32),
     /// What is to be told of the groups of the interface with this index.
     Groups(u32),
+    /// The session of a translated packet that has been silent longest.
+    Nat,
 }
 
-const KINDS: usize = 14;
+const KINDS: usize = 15;
 // A link has four bits for them, and all of them set is none.
 const _: () = assert!(KINDS < 16);
 /// The finest bucket is 2^10 ns wide: 1 us.
@@ -75,6 +77,7 @@ impl TimerKey {
             Self::Dhcp(index) => (11, index as usize),
             Self::Router(index) => (12, index as usize),
             Self::Groups(index) => (13, index as usize),
+            Self::Nat => (14, 0),
         }
     }
 }
@@ -148,6 +151,7 @@ impl Link {
             11 => Some(TimerKey::Dhcp(index)),
             12 => Some(TimerKey::Router(index)),
             13 => Some(TimerKey::Groups(index)),
+            14 => Some(TimerKey::Nat),
             _ => None,
         }
     }

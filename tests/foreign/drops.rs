@@ -13,7 +13,7 @@ use netloom::capture::{Fed, ForeignReplay, LinkType, Reader};
 use netloom::device::{Capabilities, DeviceError, Medium, Receive, RxBatch, Sent, Transmit};
 use netloom::link::{RxFrame, RxMeta, TxFrame};
 use netloom::stack::{
-    Event, ForwardOptions, InterfaceId, ListenOptions, Port, ReversePath, UdpOptions,
+    Event, ForwardOptions, InterfaceId, ListenOptions, NatOptions, Port, ReversePath, UdpOptions,
 };
 use netloom::tcp::TcpOptions;
 use netloom::{Config, Instant, InterfaceConfig, Seed, Stack};
@@ -94,10 +94,32 @@ impl Rig {
 
     /// Between 10.0.0.0/24 and 10.0.1.0/24, with a look at the way back.
     fn router() -> Self {
+        Self::between(|interface| interface)
+    }
+
+    /// The same, with translation to 10.0.1.1.
+    fn router_with_nat() -> Self {
+        Self::between(|other| other.nat(NatOptions::new()))
+    }
+
+    /// With translation to its only address.
+    fn outside() -> Self {
+        let mut rig = Self::new();
+        let one = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+            .mac(MacAddr::new(OUR_MAC))
+            .address("10.0.0.1/24".parse().unwrap())
+            .nat(NatOptions::new());
+        rig.stack = Stack::new(Config::new(Seed::from_number(1)));
+        rig.stack.add_interface(Instant::ZERO, one).unwrap();
+        rig
+    }
+
+    fn between(set: fn(InterfaceConfig) -> InterfaceConfig) -> Self {
         let mut rig = Self::new();
         let strict = ForwardOptions::new().reverse_path(ReversePath::Strict);
         let other = InterfaceConfig::new(&Capabilities::plain(Medium::Ip, 1280))
             .address("10.0.1.1/24".parse().unwrap());
+        let other = set(other);
         let one = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
             .mac(MacAddr::new(OUR_MAC))
             .address("10.0.0.1/24".parse().unwrap())
@@ -420,6 +442,15 @@ const ROWS: &[Row] = rows! {
         Rig::router,
     );
     ForwardFull: "a full device is another's, and no frame makes it", Never;
+    NatProtocol: "a packet of GRE that would leave by an interface with NAT", Frames(
+        || vec![four(47, &[0; 8], |packet| (packet[18], packet[19]) = (1, 9))],
+        Rig::router_with_nat,
+    );
+    NatFull: "all sessions are established connections, and no frames of one side establish any", Never;
+    NatUnsolicited: "a SYN for a port that an inside host might have", Frames(
+        || vec![tcp(5, 0x02, |segment| (segment[2], segment[3]) = (4, 0))],
+        Rig::outside,
+    );
     FragmentDuplicate: "a datagram's first fragment, twice, and its last", Frames(
         || {
             let first = four(17, &udp(7, &[0; 8])[..8], |packet| packet[6] = 0x20);

@@ -13,7 +13,7 @@ use std::time::Instant as Clock;
 
 use netloom::base::{DropReason, Instant, Seed};
 use netloom::device::{Device, Pollable, Tap};
-use netloom::stack::{Event, ForwardOptions, Port, turn_all};
+use netloom::stack::{Event, ForwardOptions, NatOptions, Port, turn_all};
 use netloom::{Config, InterfaceConfig, Stack};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -55,9 +55,9 @@ pub(crate) fn with(programs: &'static [&str], name: &str, test: fn()) -> Case {
 }
 
 /// A stack between two namespaces.
-struct Between {
-    left: Place,
-    right: Place,
+pub(crate) struct Between {
+    pub(crate) left: Place,
+    pub(crate) right: Place,
     ends: Arc<AtomicBool>,
     thread: JoinHandle<Stack>,
 }
@@ -65,6 +65,11 @@ struct Between {
 impl Between {
     /// Devices with offload or without; the MTU of the right one.
     fn new(offload: bool, mtu: u32) -> Self {
+        Self::with(offload, mtu, None)
+    }
+
+    /// One that translates what leaves to the right, if that is asked for.
+    pub(crate) fn with(offload: bool, mtu: u32, nat: Option<NatOptions>) -> Self {
         let (left, right) = (Place::new(), Place::new());
         let open = |name: &str, mtu, place: &Place| {
             let tap = Tap::builder().name(name).mtu(mtu).offload(offload);
@@ -87,7 +92,7 @@ impl Between {
         }
         let ends = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ends);
-        let thread = thread::spawn(move || drive(taps, &told));
+        let thread = thread::spawn(move || drive(taps, nat, &told));
         Self {
             left,
             right,
@@ -97,14 +102,14 @@ impl Between {
     }
 
     /// What it counted.
-    fn end(self) -> Stack {
+    pub(crate) fn end(self) -> Stack {
         self.ends.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }
 }
 
 /// Passes packets on until it is told to end.
-fn drive(taps: [Tap; 2], ends: &AtomicBool) -> Stack {
+fn drive(taps: [Tap; 2], nat: Option<NatOptions>, ends: &AtomicBool) -> Stack {
     let epoch = Clock::now();
     let clock = || Instant::from_nanos(u64::try_from(epoch.elapsed().as_nanos()).unwrap());
     let mut stack = Stack::new(Config::new(Seed::from_number(1)));
@@ -116,6 +121,10 @@ fn drive(taps: [Tap; 2], ends: &AtomicBool) -> Stack {
             .address(format!("fd0{net}::1/64").parse().unwrap())
             .dad_transmits(0)
             .forwarding(ForwardOptions::new());
+        let config = match &nat {
+            Some(options) if net == 8 => config.nat(options.clone()),
+            _ => config,
+        };
         let interface = stack.add_interface(clock(), config).unwrap();
         let (rx, tx) = tap.split();
         descriptors.push((rx.descriptor().unwrap(), tx.descriptor().unwrap()));

@@ -91,6 +91,8 @@ mod tcp;
 mod tool;
 #[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
 mod trace;
+#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+mod translation;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod udp;
 mod urgent;
@@ -150,6 +152,7 @@ fn main() -> std::process::ExitCode {
             names::cases(),
             forwarding::cases(),
             several::cases(),
+            translation::cases(),
         ]
         .into_iter()
         .flatten(),

@@ -4,14 +4,14 @@
 //! endian and of fixed length; what has no greatest size is led by its length. Invariant: [`Take`] is
 //! total: any bytes give a value or say why not, and nothing is allocated that they do not hold.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use core::num::NonZeroU16;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use bytes::{Buf, Bytes};
 
-use crate::base::{Cidr, Instant, Key, MacAddr, Seed};
+use crate::base::{Cidr, Instant, Key, MacAddr, Protocol, Seed};
 use crate::tcp::congestion::Choice;
 
 /// A value that a recording holds.
@@ -331,6 +331,27 @@ impl Code for SocketAddr {
                 SocketAddrV6::new(v6, port, flow, scope).into()
             }
         })
+    }
+}
+
+impl Code for SocketAddrV4 {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.ip().put(out);
+        self.port().put(out);
+    }
+
+    fn take(from: &mut Take) -> Result<Self, Nonsense> {
+        Ok(Self::new(Code::take(from)?, Code::take(from)?))
+    }
+}
+
+impl Code for Protocol {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+
+    fn take(from: &mut Take) -> Result<Self, Nonsense> {
+        Code::take(from).map(Self)
     }
 }
 

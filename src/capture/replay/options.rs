@@ -9,8 +9,8 @@ use crate::dhcp::{ClientId, Config as ClientConfig};
 use crate::link::SegmentKinds;
 use crate::stack::{
     AddressOptions, Config, DhcpOptions, DontFragment, FilterMode, ForwardOptions, IcmpFilter,
-    InterfaceConfig, ListenOptions, MulticastOptions, PingOptions, RawOptions, ReversePath,
-    SendInfo, TimeWaitReuse, UdpOptions,
+    InterfaceConfig, ListenOptions, MulticastOptions, NatFilter, NatOptions, PingOptions,
+    RawOptions, ReversePath, SendInfo, StaticForward, TimeWaitReuse, UdpOptions,
 };
 use crate::tcp::{Ecn, Keepalive, MtuProbing, TcpOptions};
 
@@ -90,7 +90,10 @@ fields! {
         acd_probes, acd_unit, link_local, link_local_v4, stable_link_local, stable_secret, router_discovery,
         autonomous_addresses, temporary_addresses, accept_redirects,
         accept_foreign, unreachables, windows_together, report_own_groups, dhcp, forwarding,
+        nat,
     }
+    NatOptions { filter, sessions, per_host, forwards }
+    StaticForward { protocol, port, inside }
     ForwardOptions { v4, v6, redirects, reverse_path, accept_routers }
     DhcpOptions { client, previous, use_routes, use_mtu }
     ClientConfig {
@@ -130,6 +133,7 @@ numbered! {
     DontFragment, "DF setting" { 0 => Auto, 1 => Off, 2 => On, 3 => Probe }
     MtuProbing, "setting of path MTU probes" { 0 => Off, 1 => BlackHole, 2 => Always }
     ReversePath, "setting of the reverse path" { 0 => Off, 1 => Loose, 2 => Strict }
+    NatFilter, "filter of translated packets" { 0 => Address, 1 => Open }
     Ecn, "ECN setting" { 0 => Off, 1 => Accept, 2 => Ask }
     TimeWaitReuse, "reuse of TIME-WAIT" { 0 => Off, 1 => Loopback, 2 => Always }
 }

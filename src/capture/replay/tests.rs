@@ -16,7 +16,7 @@ use super::entry::{
 };
 use super::options::FORMAT;
 use super::{Recording, RecordingSettings};
-use crate::base::{Cidr, Instant, Seed};
+use crate::base::{Cidr, Instant, Protocol, Seed};
 use crate::device::{Capabilities, DeviceDrop, Medium};
 use crate::dhcp::ClientId;
 use crate::link::{
@@ -24,8 +24,8 @@ use crate::link::{
 };
 use crate::stack::{
     AddressOptions, Answer, Call, Config, DhcpOptions, Event, FilterMode, Input, InterfaceConfig,
-    InterfaceId, ListenOptions, ListenerId, MulticastOptions, Offered, Outcome, Payload, PingId,
-    PingOptions, Readiness, SendInfo, SocketId, TcpId, UdpId, UdpOptions,
+    InterfaceId, ListenOptions, ListenerId, MulticastOptions, NatFilter, NatOptions, Offered,
+    Outcome, Payload, PingId, PingOptions, Readiness, SendInfo, SocketId, TcpId, UdpId, UdpOptions,
 };
 use crate::tcp::congestion::{Choice, Reno};
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
@@ -67,6 +67,12 @@ fn interface() -> InterfaceConfig {
         .temporary_addresses(true)
         .accept_redirects(false)
         .windows_together(7)
+        .nat(
+            NatOptions::new()
+                .filter(NatFilter::Open)
+                .per_host(9)
+                .forward(Protocol::UDP, 53, "10.0.0.9:5353".parse().unwrap()),
+        )
         .dhcp(
             DhcpOptions::new()
                 .previous(Some("10.0.0.7".parse().unwrap()))
@@ -299,7 +305,7 @@ fn take(bytes: &[u8]) -> Result<super::entry::Block, super::Nonsense> {
 fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let lengths: Vec<usize> = entries().iter().map(Vec::len).collect();
     let expected = [
-        214, 323, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 192, 202, 18, 26, 18, 27, 31, 31, 18, 26,
+        214, 359, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 192, 202, 18, 26, 18, 27, 31, 31, 18, 26,
         26, 26, 19, 127, 18, 18, 10, 70, 25, 32, 39, 41, 57, 18, 18, 20, 54, 37, 18, 18, 18, 37,
         31, 45, 26, 21, 19, 19, 15, 22, 14, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 2, 10, 19, 11,
         12, 13, 40, 40, 40, 41, 10, 10, 10, 10,

@@ -215,6 +215,7 @@ impl Net {
         }
         self.paths.change();
         self.drop_leaving(on, own);
+        self.drop_translations(on, own);
         self.fail_waiters(waiters);
         self.set_interface_timer(on);
         self.tell_address(on, &gone, AddressEvent::Gone);

@@ -46,6 +46,8 @@ pub(crate) enum Complaint {
     Host,
     /// Over IPv6: its source means nothing where it goes (RFC 4443 §3.1).
     Scope,
+    /// It may not go there (RFC 1812 §5.2.7.1; over IPv4).
+    Prohibited,
     /// It is longer than the next link carries, so many bytes (RFC 1191 §4, RFC 4443 §3.2).
     TooBig { mtu: usize },
 }
@@ -64,7 +66,7 @@ impl Complaint {
     /// Is it told as Destination Unreachable? IPv6 has Parameter Problem for a protocol (RFC 4443 §3.4).
     const fn is_unreachable(self, to: IpAddr) -> bool {
         match self {
-            Self::Port | Self::NoRoute | Self::Host | Self::Scope => true,
+            Self::Port | Self::NoRoute | Self::Host | Self::Scope | Self::Prohibited => true,
             Self::Protocol { .. } => to.is_ipv4(),
             // A path's MTU is found by it.
             Self::Parameter { .. } | Self::Reassembly | Self::Expired | Self::TooBig { .. } => {
@@ -189,6 +191,7 @@ fn error_v4(flow: Flow, quote: &Bytes, complaint: Complaint) -> Option<OwnedPack
         },
         Complaint::NoRoute => unreachable(UnreachableCode::NET),
         Complaint::Host => unreachable(UnreachableCode::HOST),
+        Complaint::Prohibited => unreachable(UnreachableCode::PROHIBITED),
         // IPv4 has no word for it.
         Complaint::Scope => return None,
         Complaint::TooBig { mtu } => Message::DestinationUnreachable {
@@ -240,6 +243,7 @@ fn error_v6(
         Complaint::NoRoute => unreachable(UnreachableCode::NO_ROUTE),
         Complaint::Host => unreachable(UnreachableCode::ADDRESS),
         Complaint::Scope => unreachable(UnreachableCode::BEYOND_SCOPE),
+        Complaint::Prohibited => unreachable(UnreachableCode::PROHIBITED),
         Complaint::TooBig { mtu } => Message::PacketTooBig {
             mtu: u32::try_from(mtu).unwrap_or(u32::MAX),
             quoted,

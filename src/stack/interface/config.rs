@@ -13,7 +13,7 @@ use crate::device::{Capabilities, Medium};
 use crate::link::MAX_IP_LEN;
 use crate::stack::address::{PROBE_NUM, PROBE_UNIT, can_be_ours};
 use crate::stack::dhcp::DhcpOptions;
-use crate::stack::ip::ForwardOptions;
+use crate::stack::ip::{ForwardOptions, NatOptions};
 
 /// What the stack is told about one interface.
 #[derive(Clone, Debug)]
@@ -43,6 +43,7 @@ pub struct InterfaceConfig {
     pub(crate) report_own_groups: bool,
     pub(crate) dhcp: Option<DhcpOptions>,
     pub(crate) forwarding: Option<ForwardOptions>,
+    pub(crate) nat: Option<NatOptions>,
 }
 
 impl InterfaceConfig {
@@ -75,6 +76,7 @@ impl InterfaceConfig {
             report_own_groups: true,
             dhcp: None,
             forwarding: None,
+            nat: None,
         }
     }
 
@@ -338,6 +340,18 @@ impl InterfaceConfig {
         }
     }
 
+    /// What leaves here of other hosts over IPv4, and came in by another interface, gets the address of this one and a port of it, and what comes
+    /// for that port goes back (RFC 4787, RFC 5382, RFC 5508; default no). [`forwarding`](Self::forwarding) is a matter of the interfaces
+    /// that the others come in by: with it here too, hosts outside may speak to those inside by their own addresses. Ports are from
+    /// 1024 on, but for those that our own sockets are given ([`Config::ephemeral_ports`](crate::stack::Config::ephemeral_ports)).
+    #[must_use]
+    pub fn nat(self, options: NatOptions) -> Self {
+        Self {
+            nat: Some(options),
+            ..self
+        }
+    }
+
     /// Are routers asked for, and heeded? One that is a router itself does only where it is told so twice (RFC 4861 §6.2.7).
     pub(crate) fn heeds_routers(&self) -> bool {
         let host = |options: ForwardOptions| !options.v6 || options.accept_routers;
@@ -381,6 +395,9 @@ impl InterfaceConfig {
                 return Err(ConfigError::DhcpMedium);
             }
             dhcp.check(mtu).map_err(ConfigError::Dhcp)?;
+        }
+        if let Some(nat) = &self.nat {
+            nat.check()?;
         }
         let mut seen = BTreeSet::new();
         for &cidr in &self.addresses {

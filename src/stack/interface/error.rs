@@ -2,7 +2,7 @@
 //!
 //! *Owns* the words. *Does not* judge: `config` does.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddrV4};
 
 use super::config::MIN_MTU_V6;
 use crate::base::{Cidr, MacAddr};
@@ -62,6 +62,16 @@ pub enum ConfigError {
     /// The DHCP client cannot keep to its settings.
     #[error("dhcp: {0}")]
     Dhcp(#[source] dhcp::ConfigError),
+    /// A port that NAT cannot forward: of neither TCP nor UDP, given twice, or from or to nobody's port.
+    #[error(
+        "port {port} cannot be forwarded to {inside}: a port of TCP or UDP leads to one host's port, and each is given once"
+    )]
+    NatForward {
+        /// The port outside.
+        port: u16,
+        /// Where it was to lead.
+        inside: SocketAddrV4,
+    },
     /// More interfaces than ids.
     #[error("there are {0} interfaces already")]
     TooMany(usize),

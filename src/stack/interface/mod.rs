@@ -27,7 +27,7 @@ use super::address::{Addresses, NewAddress, Origin};
 use super::dhcp::Dhcp;
 use super::groups::Groups;
 use super::ids::InterfaceId;
-use super::ip::ForwardOptions;
+use super::ip::{ForwardOptions, Nat};
 use super::link_local_v4::LinkLocalV4;
 use super::packet::Waiter;
 use crate::base::{Cidr, Instant, MacAddr, Random};
@@ -73,6 +73,8 @@ pub(crate) struct Interface {
     pub(crate) accept_redirects: bool,
     /// What becomes of packets that come in and are for others.
     pub(in crate::stack) forwarding: Option<ForwardOptions>,
+    /// The translation of what leaves here.
+    pub(in crate::stack) nat: Option<Box<Nat>>,
     /// It was taken away: this is its empty place.
     removed: bool,
 }
@@ -111,6 +113,7 @@ impl Interface {
             mtu_v6: None,
             accept_redirects: config.accept_redirects,
             forwarding: config.forwarding,
+            nat: None,
             removed: false,
         };
         if let Some(ForwardOptions { v4, v6, .. }) = config.forwarding {
@@ -142,6 +145,7 @@ impl Interface {
     /// An empty place is left. Who stands in line to send stays there, to be told.
     fn retire(&mut self) {
         self.removed = true;
+        self.nat = None;
         self.addresses = Addresses::paced(self.acd_unit);
         self.groups = Groups::new(false);
         self.waiters = BTreeMap::new();

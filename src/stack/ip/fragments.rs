@@ -3,14 +3,18 @@
 //! RFC 791 §3.2, RFC 1122 §3.3.2; RFC 8200 §4.5, RFC 7112 §5. *Owns* the checks of one piece, and the answers. *Does not* hold any:
 //! `reassembly` does.
 
+use core::num::NonZeroU16;
+
 use bytes::Bytes;
 
 use super::reassembly::{Key, Lost, Piece, Taken, Whole};
-use super::{Arrival, Judged, skip};
+use super::{Arrival, Judged, Own, skip};
+use crate::base::checksum::checksum;
 use crate::base::{DropReason, Instant, Protocol};
 use crate::ipv6::HEADER_LEN;
 use crate::ipv6::extension::{self, Discard, FRAGMENT_LEN, Fragment, Outcome, code};
 use crate::link::RxChecksum;
+use crate::link::layout::put_word;
 use crate::stack::Stack;
 use crate::stack::icmp::{Complaint, QUOTED_V4, QUOTED_V6};
 use crate::stack::slices::join;
@@ -203,6 +207,19 @@ impl Stack {
             tos: head.judged.tos & !0b11 | ecn,
             ..head.judged
         };
+        if self.net.translates() && judged.ends.1.is_ipv4() {
+            // RFC 4787 REQ-14: with the ports of its first piece, all of it may be an inside host's.
+            let own = Own {
+                demux: &self.demux,
+                pings: &self.ping,
+            };
+            let (whole, cut) = put_together(&head.cause, judged.tos, &pieces);
+            let arrival = Arrival { cut, ..arrival };
+            let taken = self.net.take_v4(now, &arrival, &whole, judged.ends, &own)?;
+            if taken.is_none() {
+                return Ok(());
+            }
+        }
         if let Some(first) = pieces.first_mut() {
             *first = skip(core::mem::take(first), head.upper);
         }
@@ -241,7 +258,8 @@ impl Stack {
             *steps -= 1;
             let drops = &mut self.net.counters.drops;
             drops.add(DropReason::FragmentTimeout, pieces);
-            if let Some(head) = head {
+            // Who only puts it together to translate it tells nobody.
+            if let Some(head) = head.filter(|head| self.net.takes(head.judged.ends.1, None)) {
                 let packet = head.arrival.inbound(&head.judged, head.cause, Bytes::new());
                 self.net.complain(&packet, Complaint::Reassembly);
             }
@@ -253,6 +271,30 @@ impl Stack {
         let due = self.net.reassembly.deadline();
         self.net.timers.set(TimerKey::Reassembly, due);
     }
+}
+
+/// An IPv4 packet that came in these pieces, the first of which had this header; and how long the longest was.
+fn put_together(first: &[u8], tos: u8, pieces: &[Bytes]) -> (Bytes, Option<NonZeroU16>) {
+    let header_len = ipv4::Header::parse_quoted(first).map_or(0, |(header, _)| header.header_len());
+    let len = header_len + pieces.iter().map(Bytes::len).sum::<usize>();
+    let mut whole = Vec::with_capacity(len);
+    whole.extend_from_slice(&first[..header_len.min(first.len())]);
+    if whole.len() >= ipv4::MIN_HEADER_LEN {
+        whole[1] = tos;
+        put_word(&mut whole, 2, u16::try_from(len).unwrap_or(u16::MAX));
+        // Neither more nor offset.
+        whole[6] &= 0xc0;
+        whole[7] = 0;
+        put_word(&mut whole, 10, 0);
+        let sum = checksum(&whole);
+        put_word(&mut whole, 10, sum);
+    }
+    pieces
+        .iter()
+        .for_each(|piece| whole.extend_from_slice(piece));
+    let longest = pieces.iter().map(Bytes::len).max().unwrap_or_default();
+    let cut = u16::try_from(header_len + longest).ok();
+    (whole.into(), cut.and_then(NonZeroU16::new))
 }
 
 /// Why a piece of an IPv6 packet is not taken, with code and pointer of the Parameter Problem that tells its sender.

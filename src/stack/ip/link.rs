@@ -73,9 +73,15 @@ impl Stack {
             };
             (link, ether_type)
         };
+        let arrival = Arrival {
+            on,
+            link,
+            meta,
+            cut: None,
+        };
         match ether_type {
-            EtherType::IPV4 => self.handle_ipv4(now, &Arrival { on, link, meta }, data),
-            EtherType::IPV6 => self.handle_ipv6(now, &Arrival { on, link, meta }, data),
+            EtherType::IPV4 => self.handle_ipv4(now, &arrival, data),
+            EtherType::IPV6 => self.handle_ipv6(now, &arrival, data),
             EtherType::ARP => {
                 let packet = arp::Packet::parse(&data).map_err(|_| DropReason::ArpMalformed)?;
                 self.handle_arp(now, on, &packet)

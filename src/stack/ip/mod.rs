@@ -30,8 +30,9 @@ mod v4;
 mod v6;
 mod whole;
 
-pub use forward::{ForwardOptions, ReversePath};
-pub(super) use forward::{Forwarding, TransitQueue};
+pub(crate) use forward::StaticForward;
+pub use forward::{ForwardOptions, NatFilter, NatOptions, ReversePath};
+pub(super) use forward::{Forwarding, Nat, NatKind, Own, TransitQueue};
 pub(crate) use labels::Labels;
 pub(super) use leaving::{Identifications, Leaving};
 pub(crate) use output::{Headers, Outbound};
@@ -41,6 +42,7 @@ pub(super) use quote::Quoted;
 pub(super) type Incomplete = reassembly::Reassembly<fragments::Head>;
 
 use core::net::{IpAddr, Ipv6Addr};
+use core::num::NonZeroU16;
 
 use bytes::{Buf, Bytes};
 
@@ -67,6 +69,8 @@ struct Arrival {
     on: InterfaceId,
     link: Link,
     meta: RxMeta,
+    /// It came in pieces of at most so many bytes, and was put together on its way.
+    cut: Option<NonZeroU16>,
 }
 
 /// What its IP header says, once it has been judged.
@@ -83,7 +87,7 @@ impl Arrival {
     /// transport reads.
     #[inline]
     fn inbound(&self, judged: &Judged, cause: Bytes, segment: Bytes) -> Inbound {
-        let Self { on, link, meta } = *self;
+        let Self { on, link, meta, .. } = *self;
         let (src, dst) = judged.ends;
         Inbound {
             on,
@@ -126,11 +130,30 @@ impl Net {
         arrival: &Arrival,
         data: &Bytes,
         ends: (IpAddr, IpAddr),
+        own: &Own<'_>,
     ) -> Result<Option<bool>, DropReason> {
         match self.check_destination(arrival.on, ends.1, arrival.link) {
             Ok(unicast) => Ok(Some(unicast)),
-            Err(reason) => self.pass(now, arrival, data, ends, reason),
+            Err(reason) => self.pass(now, arrival, data, ends, (reason, own)),
         }
+    }
+
+    /// The same for IPv4, where what comes for our address may be for an inside host's port.
+    #[inline]
+    fn take_v4(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        data: &Bytes,
+        ends: (IpAddr, IpAddr),
+        own: &Own<'_>,
+    ) -> Result<Option<bool>, DropReason> {
+        let taken = self.take(now, arrival, data, ends, own)?;
+        let translates = self.interfaces[arrival.on.index()].nat.is_some();
+        if translates && taken == Some(true) && self.come_back(now, arrival, data, ends, own)? {
+            return Ok(None);
+        }
+        Ok(taken)
     }
 
     /// Does the interface take it? Says whether to us alone.

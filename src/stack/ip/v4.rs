@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 
-use super::{Arrival, Judged, quote, skip};
+use super::{Arrival, Judged, Own, quote, skip};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::ipv4;
 use crate::stack::Stack;
@@ -43,7 +43,13 @@ impl Stack {
         let to_client = is_for_client(interface, &header, &data, arrival.link.unicast);
         let taken = match to_client {
             true => Some(true),
-            false => self.net.take(now, arrival, &data, (src, dst))?,
+            false => {
+                let own = Own {
+                    demux: &self.demux,
+                    pings: &self.ping,
+                };
+                self.net.take_v4(now, arrival, &data, (src, dst), &own)?
+            }
         };
         let Some(unicast) = taken else { return Ok(()) };
         let wrong = check_options(&header)?;

@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv6Addr};
 
 use bytes::Bytes;
 
-use super::{Arrival, Judged, quote, skip};
+use super::{Arrival, Judged, Own, quote, skip};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::ipv6;
 use crate::ipv6::extension::{self, Discard, Outcome};
@@ -29,7 +29,12 @@ impl Stack {
         check_source_v6(on, header.src())?;
         let own = self.net.is_own_source(on, IpAddr::V6(header.src()));
         let (src, dst) = (IpAddr::V6(header.src()), IpAddr::V6(header.dst()));
-        let Some(unicast) = self.net.take(now, arrival, &data, (src, dst))? else {
+        let sockets = Own {
+            demux: &self.demux,
+            pings: &self.ping,
+        };
+        let taken = self.net.take(now, arrival, &data, (src, dst), &sockets)?;
+        let Some(unicast) = taken else {
             return Ok(());
         };
         let outcome = extension::walk(&header, payload);

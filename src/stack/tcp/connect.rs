@@ -7,6 +7,7 @@ use super::{ConnectError, Owner, default_mss, path_mss};
 use crate::base::Instant;
 use crate::stack::endpoint::scope_of;
 use crate::stack::ids::TcpId;
+use crate::stack::ip::NatKind;
 use crate::stack::packet::Flow;
 use crate::stack::path::Route;
 use crate::stack::tuple::Tuple;
@@ -140,7 +141,9 @@ impl Stack {
         local: Option<SocketAddr>,
     ) -> Result<u16, ConnectError> {
         if let Some(port) = local.map(|local| local.port()).filter(|&port| port != 0) {
-            return Ok(port);
+            let own = SocketAddr::new(source, port);
+            let mapped = self.net.is_mapped(NatKind::Tcp, own);
+            return (!mapped).then_some(port).ok_or(ConnectError::InUse);
         }
         let ports = &mut self.ephemeral;
         let port = self.demux.tcp.search(|table, taken| {

@@ -12,6 +12,7 @@ use super::{AcceptError, HalfOpenSlot, ListenError, Listener};
 use crate::base::{DropReason, Instant};
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
+use crate::stack::ip::NatKind;
 use crate::stack::packet::{Flow, Inbound};
 use crate::stack::tcp_flows::TcpEntry;
 use crate::stack::tuple::Tuple;
@@ -59,6 +60,9 @@ impl Stack {
                 .tcp
                 .free_port(&mut self.ephemeral, local, zone, dual);
             local.set_port(port.ok_or(ListenError::NoPort)?.get());
+        }
+        if self.net.is_mapped(NatKind::Tcp, local) {
+            return Err(ListenError::InUse);
         }
         let id = self.tcp.listeners.next_id();
         self.demux

@@ -2,6 +2,8 @@
 
 mod busy;
 mod crowd;
+mod nat;
+mod nat_errors;
 mod role;
 mod segments;
 

@@ -23,7 +23,7 @@ use crate::stack::endpoint::{scope_of, with_scope};
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, StaleId, UdpId};
 use crate::stack::interface::Ready;
-use crate::stack::ip;
+use crate::stack::ip::{self, NatKind};
 use crate::stack::packet::{Flow, Fragmenting, Waiter};
 use crate::stack::path::Route;
 use crate::stack::tuple::{InUse, Tuple, is_link_local};
@@ -65,6 +65,9 @@ impl Stack {
                 .udp
                 .free_port(&mut self.ephemeral, local, zone, dual);
             local.set_port(port.ok_or(BindError::NoPort)?.get());
+        }
+        if self.net.is_mapped(NatKind::Udp, local) {
+            return Err(BindError::InUse(local));
         }
         let id = self.udp.next_id();
         self.demux

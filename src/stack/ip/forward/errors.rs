@@ -18,7 +18,7 @@ impl Net {
         packet: &Packet,
         complaint: Complaint,
     ) {
-        let (src, _) = packet.ends;
+        let src = packet.sender();
         let cause = Cause {
             on: from,
             src,

@@ -8,6 +8,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use bytes::Bytes;
 
 use super::ReversePath;
+use super::nat::Own;
 use super::packet::Packet;
 use super::queue::Place;
 use crate::base::{DropReason, Instant};
@@ -28,7 +29,7 @@ pub(super) struct Way {
 
 impl Net {
     /// Deals with a packet that the interface it came in on does not take, for this `reason`; `None`: it goes on. Else it is for
-    /// an address of ours on another one, and for us alone.
+    /// an address of ours on another one, and for us alone, or a piece of what is put together first.
     ///
     /// # Errors
     /// Why it ends here: `reason`, where nothing is passed on.
@@ -39,7 +40,7 @@ impl Net {
         arrival: &Arrival,
         data: &Bytes,
         (src, dst): (IpAddr, IpAddr),
-        reason: DropReason,
+        (reason, own): (DropReason, &Own<'_>),
     ) -> Result<Option<bool>, DropReason> {
         let on = arrival.on;
         if reason != DropReason::IpNotOurs || !self.interfaces[on.index()].forwards(dst) {
@@ -56,13 +57,35 @@ impl Net {
         if !is_of_one_link(dst) && self.is_ours(dst, None) {
             let in_use =
                 |on: InterfaceId| self.interfaces[on.index()].classify(dst) == Destination::Ours;
-            return match self.owners_of(dst).any(in_use) {
-                true => Ok(Some(true)),
-                false => Err(DropReason::IpTentative),
-            };
+            if !self.owners_of(dst).any(in_use) {
+                return Err(DropReason::IpTentative);
+            }
+            let passed = self.pass_round(now, arrival, data, (src, dst), own)?;
+            return Ok((!passed).then_some(true));
         }
-        self.forward(now, arrival, data, (src, dst))?;
-        Ok(None)
+        self.forward(now, arrival, data, (src, dst), own)
+    }
+
+    /// What is for an address of ours, and a port of it that is another inside host's, goes on.
+    fn pass_round(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        data: &Bytes,
+        (src, dst): (IpAddr, IpAddr),
+        own: &Own<'_>,
+    ) -> Result<bool, DropReason> {
+        let Some(on) = self.translates_to(dst) else {
+            return Ok(false);
+        };
+        // What is wrong with it is told as of all that is for us, and pieces are put together first.
+        let Ok(packet) = Packet::read(data, &arrival.meta, (src, dst)) else {
+            return Ok(false);
+        };
+        if packet.wrong_option.is_some() || packet.is_fragment() || is_of_one_link(src) {
+            return Ok(false);
+        }
+        self.hairpin(now, arrival, packet.cut_at(arrival.cut), on, own)
     }
 
     fn forward(
@@ -71,9 +94,10 @@ impl Net {
         arrival: &Arrival,
         data: &Bytes,
         (src, dst): (IpAddr, IpAddr),
-    ) -> Result<(), DropReason> {
+        own: &Own<'_>,
+    ) -> Result<Option<bool>, DropReason> {
         let from = arrival.on;
-        let packet = Packet::read(data, &arrival.meta, (src, dst))?;
+        let packet = Packet::read(data, &arrival.meta, (src, dst))?.cut_at(arrival.cut);
         if let Some(pointer) = packet.wrong_option {
             // RFC 1812 §5.2.4.1, §4.3.3.5.
             let complaint = Complaint::Parameter { code: 0, pointer };
@@ -107,6 +131,11 @@ impl Net {
             self.complain_in_transit(from, &packet, Complaint::Expired);
             return Err(DropReason::ForwardExpired);
         }
+        let translated = self.is_translated(from, way, dst);
+        if translated && packet.is_fragment() {
+            // RFC 4787 REQ-14: the first one alone has ports.
+            return Ok(Some(true));
+        }
         if !packet.may_leave_by(&way) {
             let mtu = way.mtu;
             self.complain_in_transit(from, &packet, Complaint::TooBig { mtu });
@@ -115,7 +144,18 @@ impl Net {
         if way.on == from {
             self.redirect_sender(now, from, &packet, way.next_hop);
         }
-        self.queue_in_transit(from, way, &packet, Place::Last)
+        if translated {
+            self.leave_translated(now, from, way, packet, own)?;
+        } else {
+            self.queue_in_transit(from, way, &packet, Place::Last)?;
+        }
+        Ok(None)
+    }
+
+    /// Does what came in on `from` get another source there?
+    fn is_translated(&self, from: InterfaceId, way: Way, dst: IpAddr) -> bool {
+        let nat = &self.interfaces[way.on.index()].nat;
+        nat.is_some() && way.on != from && dst.is_ipv4()
     }
 
     /// The way to a destination that is not ours.

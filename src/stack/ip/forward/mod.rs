@@ -14,10 +14,12 @@
 //! | `queue` | what waits for the device |
 //! | `send` | the turn to send, and neighbours that are not known |
 //! | `errors` | what its sender is told |
+//! | `nat` | other addresses and ports, where they leave by an interface that translates |
 //! | `redirect` | the nearer way that its sender is told of |
 
 mod errors;
 mod judge;
+mod nat;
 mod options;
 mod packet;
 mod pieces;
@@ -25,8 +27,13 @@ mod queue;
 mod redirect;
 mod send;
 
+pub(crate) use nat::StaticForward;
+pub(in crate::stack) use nat::{Nat, NatKind, Own};
+pub use nat::{NatFilter, NatOptions};
 pub use options::{ForwardOptions, ReversePath};
 pub(in crate::stack) use queue::Queue as TransitQueue;
+
+use core::ops::RangeInclusive;
 
 use crate::base::Instant;
 use crate::stack::config::Config;
@@ -49,6 +56,8 @@ pub(in crate::stack) struct Forwarding {
     crowded: usize,
     /// How often in a row something was held back for these, and nothing of them left.
     holds: u8,
+    /// The ports that our own sockets are given: no inside host gets one of them.
+    own_ports: RangeInclusive<u16>,
 }
 
 /// *Fixed*: errors of packets that are too large, for each sender: so many at once, and in a second.
@@ -66,6 +75,7 @@ impl Forwarding {
             used: false,
             crowded: 0,
             holds: 0,
+            own_ports: config.ephemeral_ports.clone(),
         }
     }
 

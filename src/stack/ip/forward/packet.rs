@@ -4,12 +4,13 @@
 //! looks at, and changes: TTL or hop limit, and the header's checksum. All else leaves as it came, DSCP and ECN, DF and Identification
 //! included; options are no matter of ours, hop-by-hop ones neither. *Does not* judge where it goes.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddrV4};
 use core::num::NonZeroU16;
 
 use bytes::Bytes;
 
 use super::judge::Way;
+use super::nat::{Edit, QUERY_LEN};
 use crate::base::DropReason;
 use crate::base::checksum::{Sum, update};
 use crate::device::Capabilities;
@@ -26,7 +27,7 @@ const TTL_V4: usize = 8;
 const HOP_LIMIT: usize = 7;
 
 /// A packet that came in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Packet {
     /// From the IP header on, link padding left out.
     pub(super) data: Bytes,
@@ -46,6 +47,10 @@ pub(super) struct Packet {
     pub(super) partial: bool,
     /// Was it counted as a hop already?
     pub(super) counted: bool,
+    /// The ends that it leaves with.
+    pub(super) edit: Option<Edit>,
+    /// It came in pieces of at most so many bytes, and leaves so.
+    pub(super) cut: Option<usize>,
 }
 
 impl Packet {
@@ -99,6 +104,8 @@ impl Packet {
             segment: None,
             partial: false,
             counted: false,
+            edit: None,
+            cut: None,
         })
     }
 
@@ -117,7 +124,57 @@ impl Packet {
             segment: None,
             partial: false,
             counted: false,
+            edit: None,
+            cut: None,
         })
+    }
+
+    /// The same, which came in pieces of at most so many bytes.
+    pub(super) fn cut_at(self, cut: Option<NonZeroU16>) -> Self {
+        let cut = cut.map(|cut| usize::from(cut.get()));
+        Self { cut, ..self }
+    }
+
+    /// Has it to leave with other ends.
+    pub(super) fn translate(&mut self, edit: Edit) {
+        let edit = match self.edit {
+            Some(before) => before.and(edit),
+            None => edit,
+        };
+        let new = |end: Option<SocketAddrV4>| end.map(|end| IpAddr::V4(*end.ip()));
+        let (src, dst) = edit.ends();
+        self.ends = (
+            new(src).unwrap_or(self.ends.0),
+            new(dst).unwrap_or(self.ends.1),
+        );
+        self.edit = Some(edit);
+    }
+
+    /// All of it as it leaves.
+    pub(super) fn rewritten(&self) -> Bytes {
+        let len = self.headers_len();
+        let mut all = self.head(len).as_slice().to_vec();
+        all.extend_from_slice(&self.data[len..]);
+        all.into()
+    }
+
+    /// Who sent it, before it was translated.
+    pub(super) fn sender(&self) -> IpAddr {
+        match (self.edit, self.data.get(12..16)) {
+            (Some(_), Some(&[a, b, c, d])) => IpAddr::from([a, b, c, d]),
+            _ => self.ends.0,
+        }
+    }
+
+    /// Is it a piece of a packet (RFC 791 §3.1)?
+    pub(super) fn is_fragment(&self) -> bool {
+        let flags = word(&self.data, 6).unwrap_or_default();
+        self.ends.1.is_ipv4() && flags & 0x3fff != 0
+    }
+
+    /// Bytes of the longest frame that it may leave in.
+    pub(super) fn limit(&self, mtu: usize) -> usize {
+        self.cut.map_or(mtu, |cut| cut.min(mtu))
     }
 
     /// Finds the transport's headers where somebody has to touch them.
@@ -134,7 +191,7 @@ impl Packet {
 
     /// Does it fit, or may it be cut?
     pub(super) fn may_leave_by(&self, way: &Way) -> bool {
-        self.may_be_cut || self.wire_len() <= way.mtu
+        self.may_be_cut || self.limit(self.wire_len()) <= way.mtu
     }
 
     /// Bytes of the largest packet that it is on the wire.
@@ -148,6 +205,9 @@ impl Packet {
     /// The first bytes of it, with one hop less.
     pub(super) fn head(&self, len: usize) -> Head {
         let mut head = Head::new(&self.data[..len]);
+        if let Some(edit) = self.edit {
+            edit.apply(head.as_mut_slice(), self.header_len, self.partial);
+        }
         if !self.counted {
             let bytes = head.as_mut_slice();
             match self.ends.1 {
@@ -198,8 +258,8 @@ impl Packet {
         } else if !self.partial {
             return Some(transit);
         } else if !device.checksum {
-            let sum = Sum::new().bytes(&self.data[layout.l4..]);
-            put_word(head, field, on_the_wire(sum));
+            let sum = Sum::new().bytes(&head[layout.l4..]);
+            put_word(head, field, on_the_wire(sum.bytes(&transit.payload)));
             return Some(transit);
         }
         let number = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
@@ -211,8 +271,10 @@ impl Packet {
     }
 
     /// Bytes of the headers that are written anew: those of IP, or, where the checksum behind them is a matter of ours, all.
-    fn headers_len(&self) -> usize {
-        self.layout.map_or(self.header_len, |layout| layout.payload)
+    pub(super) fn headers_len(&self) -> usize {
+        let query = if self.edit.is_some() { QUERY_LEN } else { 0 };
+        self.layout
+            .map_or(self.header_len + query, |layout| layout.payload)
     }
 }
 

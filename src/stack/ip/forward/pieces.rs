@@ -61,15 +61,16 @@ impl Packet {
     /// The packets that it is on the wire, headers and what follows them, their checksums complete.
     fn segments(&self) -> Vec<(Head, Bytes)> {
         let Some(layout) = self.layout else {
-            let payload = self.data.slice(self.header_len..);
-            return vec![(self.head(self.header_len), payload)];
+            let payload = self.data.slice(self.headers_len()..);
+            return vec![(self.head(self.headers_len()), payload)];
         };
         let mut head = self.head(layout.payload);
         let payload = [self.data.slice(layout.payload..)];
         let Some(size) = self.segment else {
             let field = layout.l4 + layout.checksum_offset();
             if self.partial {
-                let sum = Sum::new().bytes(&self.data[layout.l4..]);
+                let sum = Sum::new().bytes(&head.as_slice()[layout.l4..]);
+                let sum = sum.slices(&payload);
                 put_word(head.as_mut_slice(), field, on_the_wire(sum));
             }
             let [payload] = payload;

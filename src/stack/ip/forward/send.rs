@@ -42,6 +42,8 @@ impl Net {
     ) -> Result<(), DropReason> {
         let line = &mut self.interfaces[way.on.index()].line;
         let device = line.capabilities;
+        let mtu = packet.limit(way.mtu);
+        let way = Way { mtu, ..way };
         let fits = packet.wire_len() <= way.mtu;
         let whole = fits.then(|| packet.whole(from, way.next_hop, &device));
         let queued = match whole.flatten() {
@@ -93,6 +95,7 @@ impl Net {
         let queued = if again.may_leave_by(&way) {
             self.queue_in_transit(from, way, &again, Place::First)
         } else {
+            let again = self.untranslated(from, again);
             self.complain_in_transit(from, &again, Complaint::TooBig { mtu });
             Err(DropReason::ForwardTooBig)
         };
@@ -117,12 +120,15 @@ impl Net {
         };
         let other = self.way_on(now, dst).filter(|way| {
             let same = (way.on, way.next_hop) == (on, next_hop);
-            !same && !self.paths.routes.is_dead(now, way.on, way.next_hop)
+            // What was translated has the address of the way that it was on.
+            let bound = way.on != on && self.translates_to(src).is_some();
+            !same && !bound && !self.paths.routes.is_dead(now, way.on, way.next_hop)
         });
         if let Some(way) = other {
             let queued = if again.may_leave_by(&way) {
                 self.queue_in_transit(from, way, &again, Place::Last)
             } else {
+                let again = self.untranslated(from, again);
                 self.complain_in_transit(from, &again, Complaint::TooBig { mtu: way.mtu });
                 Err(DropReason::ForwardTooBig)
             };
@@ -132,6 +138,7 @@ impl Net {
             return;
         }
         self.counters.drops.count(DropReason::NeighbourUnresolved);
+        let again = self.untranslated(from, again);
         self.complain_in_transit(from, &again, Complaint::Host);
     }
 

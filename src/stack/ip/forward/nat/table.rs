@@ -1,0 +1,395 @@
+//! Who has which port outside, and with whom it speaks.
+//!
+//! RFC 4787 §4, §5; RFC 5382 §4, §5; RFC 5508 §3; RFC 6888 REQ-3 (shares). *Owns* mappings, sessions, their bounds and ends. *Does not* know
+//! packets. Invariants: a mapping that is not fixed has a session; only what leaves makes any; who comes in makes none and keeps none but an
+//! established connection; a packet costs look-ups by keyed hashes, and, where a session begins or ends, steps in an ordered list.
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::ops::{Bound, RangeInclusive};
+use std::collections::{BTreeSet, HashMap};
+
+use super::options::{NatFilter, NatOptions};
+use super::ports::Ports;
+use super::session::{Phase, Session, Way};
+use crate::base::{DropReason, Instant, KeyedState, Protocol, Random, Seed};
+use crate::stack::ids::{RawId, Slab};
+
+/// Sessions that are looked at to find one that gives way.
+const LOOKS: usize = 8;
+
+/// What a port belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(in crate::stack) enum Kind {
+    Tcp,
+    Udp,
+    /// The identifiers of ICMP queries.
+    Query,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mapping {
+    kind: Kind,
+    inside: SocketAddrV4,
+    port: u16,
+    sessions: usize,
+    /// Given by the configuration: it has no sessions, and does not end.
+    fixed: bool,
+}
+
+/// A packet as a session sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Said {
+    pub(super) kind: Kind,
+    pub(super) src: SocketAddrV4,
+    pub(super) dst: SocketAddrV4,
+    /// TCP's flags.
+    pub(super) flags: u8,
+}
+
+/// The translation of one interface.
+#[derive(Debug)]
+pub(in crate::stack) struct Nat {
+    filter: NatFilter,
+    most: usize,
+    share: usize,
+    /// The address of all mappings but the fixed ones.
+    outside: Option<Ipv4Addr>,
+    ports: Ports,
+    mappings: Slab<RawId, Mapping>,
+    by_inside: HashMap<(Kind, SocketAddrV4), u32, KeyedState>,
+    by_port: HashMap<(Kind, u16), u32, KeyedState>,
+    sessions: Slab<RawId, Session>,
+    by_remote: HashMap<(u32, SocketAddrV4), u32, KeyedState>,
+    /// Connections of a mapping with each address.
+    peers: HashMap<(u32, Ipv4Addr), usize, KeyedState>,
+    hosts: HashMap<Ipv4Addr, usize, KeyedState>,
+    /// By phase and deadline, which may have become later.
+    order: BTreeSet<(Phase, Instant, u32)>,
+    /// The same for each inside host.
+    order_of_hosts: BTreeSet<(Ipv4Addr, Phase, Instant, u32)>,
+    /// Is there an earlier deadline than was told?
+    pub(super) sooner: bool,
+}
+
+impl Nat {
+    pub(super) fn new(options: &NatOptions, own_ports: RangeInclusive<u16>, seed: &Seed) -> Self {
+        let state = KeyedState::new(seed.key("nat"));
+        let mut nat = Self {
+            filter: options.filter,
+            most: options.sessions,
+            share: options.share(),
+            outside: None,
+            ports: Ports::new(own_ports, Random::new(seed.key("nat ports"))),
+            mappings: Slab::new(),
+            by_inside: HashMap::with_hasher(state.clone()),
+            by_port: HashMap::with_hasher(state.clone()),
+            sessions: Slab::new(),
+            by_remote: HashMap::with_hasher(state.clone()),
+            peers: HashMap::with_hasher(state.clone()),
+            hosts: HashMap::with_hasher(state),
+            order: BTreeSet::new(),
+            order_of_hosts: BTreeSet::new(),
+            sooner: false,
+        };
+        for forward in &options.forwards {
+            let kind = match forward.protocol {
+                Protocol::UDP => Kind::Udp,
+                _ => Kind::Tcp,
+            };
+            nat.enter(kind, forward.inside, forward.port, true);
+        }
+        nat
+    }
+
+    pub(in crate::stack) const fn outside(&self) -> Option<Ipv4Addr> {
+        self.outside
+    }
+
+    pub(super) const fn set_outside(&mut self, own: Ipv4Addr) {
+        self.outside = Some(own);
+    }
+
+    /// Mappings, fixed ones too, and sessions.
+    pub(in crate::stack) const fn held(&self) -> (usize, usize) {
+        (self.mappings.len(), self.sessions.len())
+    }
+
+    /// The outside address is gone: all that was mapped to it ends.
+    pub(super) fn forget_all(&mut self) {
+        self.outside = None;
+        let ids: Vec<RawId> = self.sessions.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.end(id.index);
+        }
+    }
+
+    /// Has an inside host this port outside?
+    pub(in crate::stack) fn is_mapped(&self, kind: Kind, port: u16) -> bool {
+        self.by_port.contains_key(&(kind, port))
+    }
+
+    /// Might an inside host get this port?
+    pub(super) fn may_map(&self, port: u16) -> bool {
+        self.ports.may_be_given(port)
+    }
+
+    /// Whose port it is.
+    pub(super) fn inside_of(&self, kind: Kind, port: u16) -> Option<SocketAddrV4> {
+        let index = *self.by_port.get(&(kind, port))?;
+        self.mappings.at(index).map(|(_, mapping)| mapping.inside)
+    }
+
+    /// Its port outside.
+    pub(super) fn port_of(&self, kind: Kind, inside: SocketAddrV4) -> Option<u16> {
+        let index = *self.by_inside.get(&(kind, inside))?;
+        self.mappings.at(index).map(|(_, mapping)| mapping.port)
+    }
+
+    /// Does this port outside speak with this remote end (RFC 5508 REQ-4, RFC 5927)? Nothing is refreshed.
+    pub(super) fn knows(&self, kind: Kind, port: u16, remote: SocketAddrV4) -> bool {
+        let index = self.by_port.get(&(kind, port));
+        let mapping = index.and_then(|&index| self.mappings.at(index));
+        mapping.is_some_and(|(id, mapping)| {
+            let key = (id.index, self.key(kind, remote));
+            mapping.fixed || self.by_remote.contains_key(&key)
+        })
+    }
+
+    /// A packet leaves: its port outside. What is `taken` is not given to it.
+    pub(super) fn leave(
+        &mut self,
+        now: Instant,
+        said: &Said,
+        taken: impl Fn(Kind, u16) -> bool,
+    ) -> Result<u16, DropReason> {
+        let known = self.by_inside.get(&(said.kind, said.src)).copied();
+        let found = known.and_then(|index| self.mappings.at(index));
+        if let Some((_, mapping)) = found.filter(|(_, mapping)| mapping.fixed) {
+            return Ok(mapping.port);
+        }
+        let remote = self.key(said.kind, said.dst);
+        let session = known.and_then(|index| self.by_remote.get(&(index, remote)).copied());
+        if let (Some((_, mapping)), Some(session)) = (found, session) {
+            let port = mapping.port;
+            self.touch(now, session, Way::Out, said.flags);
+            return Ok(port);
+        }
+        let host = *said.src.ip();
+        self.make_room(host)?;
+        // Who gave way may have been the last of this mapping.
+        let known = self.by_inside.get(&(said.kind, said.src)).copied();
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let taken = |port| taken(said.kind, port);
+                let port = self.ports.draw(said.kind, said.src.port(), taken);
+                let port = port.ok_or(DropReason::NatFull)?;
+                self.enter(said.kind, said.src, port, false)
+            }
+        };
+        self.begin(now, index, remote, said);
+        let mapping = self.mappings.at(index);
+        mapping
+            .map(|(_, mapping)| mapping.port)
+            .ok_or(DropReason::NatFull)
+    }
+
+    /// A packet comes for a port outside that is mapped.
+    pub(super) fn admit(&mut self, now: Instant, said: &Said) -> Result<(), DropReason> {
+        let refused = DropReason::NatUnsolicited;
+        let index = self.by_port.get(&(said.kind, said.dst.port()));
+        let mapping = index.and_then(|&index| self.mappings.at(index));
+        let (id, mapping) = mapping.ok_or(refused)?;
+        if mapping.fixed {
+            return Ok(());
+        }
+        let remote = self.key(said.kind, said.src);
+        if let Some(&session) = self.by_remote.get(&(id.index, remote)) {
+            self.touch(now, session, Way::In, said.flags);
+            return Ok(());
+        }
+        // RFC 5508 REQ-2 has the filter of queries be that of UDP.
+        let peer = self.peers.contains_key(&(id.index, *said.src.ip()));
+        let lets = self.filter == NatFilter::Open || said.kind == Kind::Tcp && peer;
+        lets.then_some(()).ok_or(refused)
+    }
+
+    /// How a session is told from others of its mapping.
+    fn key(&self, kind: Kind, remote: SocketAddrV4) -> SocketAddrV4 {
+        match kind {
+            Kind::Tcp => remote,
+            // Anybody may answer: nobody is remembered.
+            _ if self.filter == NatFilter::Open => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
+            _ => SocketAddrV4::new(*remote.ip(), 0),
+        }
+    }
+
+    fn enter(&mut self, kind: Kind, inside: SocketAddrV4, port: u16, fixed: bool) -> u32 {
+        let id = self.mappings.insert(Mapping {
+            kind,
+            inside,
+            port,
+            sessions: 0,
+            fixed,
+        });
+        self.by_inside.insert((kind, inside), id.index);
+        self.by_port.insert((kind, port), id.index);
+        self.ports.set(kind, port, true);
+        id.index
+    }
+
+    fn begin(&mut self, now: Instant, mapping: u32, remote: SocketAddrV4, said: &Said) {
+        let host = *said.src.ip();
+        let session = Session::new(now, mapping, host, remote, said);
+        let Some((_, of)) = self.mappings.at_mut(mapping) else {
+            return;
+        };
+        of.sessions += 1;
+        let (phase, until) = (session.phase, session.until);
+        let id = self.sessions.insert(session);
+        self.by_remote.insert((mapping, remote), id.index);
+        *self.hosts.entry(host).or_default() += 1;
+        if said.kind == Kind::Tcp {
+            *self.peers.entry((mapping, *remote.ip())).or_default() += 1;
+        }
+        self.line_up(host, phase, until, id.index);
+    }
+
+    fn line_up(&mut self, host: Ipv4Addr, phase: Phase, until: Instant, index: u32) {
+        self.sooner |= self.deadline().is_none_or(|due| until < due);
+        self.order.insert((phase, until, index));
+        self.order_of_hosts.insert((host, phase, until, index));
+    }
+
+    fn step_out(&mut self, session: &Session, index: u32) {
+        let Session {
+            host,
+            queued: (phase, until),
+            ..
+        } = *session;
+        self.order.remove(&(phase, until, index));
+        self.order_of_hosts.remove(&(host, phase, until, index));
+    }
+
+    /// A packet of a session: how long it lives on. Its place in the order is corrected when that comes up, if it got no other phase.
+    fn touch(&mut self, now: Instant, index: u32, way: Way, flags: u8) {
+        let Some((_, session)) = self.sessions.at_mut(index) else {
+            return;
+        };
+        session.on_packet(now, way, flags);
+        if session.phase != session.queued.0 {
+            self.place_anew(index);
+        }
+    }
+
+    fn place_anew(&mut self, index: u32) {
+        let Some((_, session)) = self.sessions.at_mut(index) else {
+            return;
+        };
+        let before = session.clone();
+        session.queued = (session.phase, session.until);
+        let (host, phase, until) = (session.host, session.phase, session.until);
+        self.step_out(&before, index);
+        self.line_up(host, phase, until, index);
+    }
+
+    /// Room for one more session of this host.
+    fn make_room(&mut self, host: Ipv4Addr) -> Result<(), DropReason> {
+        let own = self.hosts.get(&host).copied().unwrap_or_default();
+        let crowded = own >= self.share;
+        if !crowded && self.sessions.len() < self.most {
+            return Ok(());
+        }
+        for look in 0..LOOKS {
+            let oldest = match crowded {
+                true => {
+                    let from = (host, Phase::Brief, Instant::ZERO, 0);
+                    let to = (host, Phase::Established, Instant::ZERO, 0);
+                    let mut all = self.order_of_hosts.range(from..to);
+                    all.next().map(|&(_, _, queued, index)| (queued, index))
+                }
+                false => {
+                    let to = (Phase::Established, Instant::ZERO, 0);
+                    let mut all = self.order.range(..to);
+                    all.next().map(|&(_, queued, index)| (queued, index))
+                }
+            };
+            let (queued, index) = oldest.ok_or(DropReason::NatFull)?;
+            let session = self.sessions.at(index).map(|(_, session)| session.until);
+            if look + 1 < LOOKS && session.is_some_and(|until| until > queued) {
+                self.place_anew(index);
+            } else {
+                self.end(index);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, index: u32) {
+        let Some(id) = self.sessions.id_at(index) else {
+            return;
+        };
+        let Some(session) = self.sessions.remove(id) else {
+            return;
+        };
+        self.step_out(&session, index);
+        self.by_remote.remove(&(session.mapping, session.remote));
+        less(&mut self.hosts, session.host);
+        less(&mut self.peers, (session.mapping, *session.remote.ip()));
+        let Some((id, mapping)) = self.mappings.at_mut(session.mapping) else {
+            return;
+        };
+        mapping.sessions -= 1;
+        let Mapping {
+            kind, inside, port, ..
+        } = *mapping;
+        if mapping.sessions == 0 && !mapping.fixed {
+            self.by_inside.remove(&(kind, inside));
+            self.by_port.remove(&(kind, port));
+            self.ports.set(kind, port, false);
+            self.mappings.remove(id);
+        }
+    }
+
+    /// When the next session may end.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let first = |phase: Phase| {
+            let from = Bound::Included((phase, Instant::ZERO, 0));
+            let mut all = self.order.range((from, Bound::Unbounded));
+            let first = all.next().filter(|(of, ..)| *of == phase);
+            first.map(|&(_, until, _)| until)
+        };
+        Phase::ALL.into_iter().filter_map(first).min()
+    }
+
+    /// Ends those whose time is over.
+    pub(super) fn expire(&mut self, now: Instant, steps: &mut usize) {
+        while *steps > 0 {
+            let due = Phase::ALL.into_iter().find_map(|phase| {
+                let from = (phase, Instant::ZERO, 0);
+                let first = self.order.range(from..).next();
+                let &(of, until, index) = first?;
+                (of == phase && until <= now).then_some(index)
+            });
+            let Some(index) = due else { return };
+            *steps -= 1;
+            let until = self.sessions.at(index).map(|(_, session)| session.until);
+            if until.is_some_and(|until| until > now) {
+                self.place_anew(index);
+            } else {
+                self.end(index);
+            }
+        }
+    }
+}
+
+/// One less; the last takes the entry with it.
+fn less<K: core::hash::Hash + Eq>(counts: &mut HashMap<K, usize, KeyedState>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}
