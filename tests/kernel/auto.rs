@@ -15,6 +15,8 @@ use crate::capture::file;
 use crate::dhcp::{serving, with_dnsmasq};
 use crate::link::{PATIENCE, eventually, kernel_accept};
 use crate::namespace::Case;
+#[cfg(feature = "dns")]
+use crate::routers::with_radvd;
 
 /// Probes for a leased address take seven seconds, and dnsmasq's first advertisement some more.
 const SOON: Duration = Duration::from_secs(25);
@@ -29,12 +31,23 @@ pub(crate) fn cases() -> Vec<Case> {
         with_dnsmasq("auto::both_families_and_names", both_families),
         with_dnsmasq("auto::one_family_is_enough", one_family),
         #[cfg(feature = "dns")]
-        with_dnsmasq("auto::a_server_of_dhcpv6_alone_tells_of_dns", by_dhcpv6),
+        with_both("auto::a_server_of_dhcpv6_alone_tells_of_dns", by_dhcpv6),
         #[cfg(feature = "dns")]
-        with_dnsmasq("auto::no_server_of_dhcpv6_is_no_harm", no_dhcpv6),
+        with_radvd("auto::no_server_of_dhcpv6_is_no_harm", no_dhcpv6),
         #[cfg(feature = "cli")]
         with_dnsmasq("auto::the_tool_needs_no_address", tool),
     ]
+}
+
+/// One that takes a radvd too.
+#[cfg(feature = "dns")]
+fn with_both(name: &str, test: fn()) -> Case {
+    let there = Command::new("dnsmasq").arg("--version").output().is_ok();
+    if there {
+        with_radvd(name, test)
+    } else {
+        with_dnsmasq(name, test)
+    }
 }
 
 /// A dnsmasq on all interfaces, with names.
@@ -171,9 +184,9 @@ fn one_family() {
     }
 }
 
-/// A radvd on `nl0` that tells of a prefix, and that all else comes by DHCPv6; `None` when it is not installed.
+/// A radvd on `nl0` that tells of a prefix, and that all else comes by DHCPv6.
 #[cfg(feature = "dns")]
-fn radvd() -> Option<Dnsmasq> {
+fn radvd() -> Dnsmasq {
     std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1").expect("a namespace's setting");
     let path = file("kernel-auto-radvd.conf");
     let words = "interface nl0 { AdvSendAdvert on; AdvOtherConfigFlag on; \
@@ -184,7 +197,7 @@ fn radvd() -> Option<Dnsmasq> {
     command.arg("-p").arg(path.with_extension("pid"));
     command.stdin(Stdio::null()).stdout(Stdio::null());
     // It is ended as a dnsmasq is.
-    Some(Dnsmasq(command.stderr(Stdio::null()).spawn().ok()?))
+    Dnsmasq(command.stderr(Stdio::null()).spawn().unwrap())
 }
 
 /// Covers: D6-10: nobody else tells of a server of DNS.
@@ -195,7 +208,7 @@ fn by_dhcpv6() {
     let server = "--dhcp-option=option6:dns-server,[fd07::1]";
     let domain = "--dhcp-option=option6:domain-search,lab.test";
     let _dnsmasq = Dnsmasq::start("dhcpv6", &[stateless, server, domain]);
-    let Some(_radvd) = radvd() else { return };
+    let _radvd = radvd();
     let host = Host::builder(tap).mac(MAC).router_discovery();
     let host = host.spawn().unwrap();
     host.wait_ready(SOON).unwrap();
@@ -211,7 +224,7 @@ fn by_dhcpv6() {
 #[cfg(feature = "dns")]
 fn no_dhcpv6() {
     let tap = tap();
-    let Some(_radvd) = radvd() else { return };
+    let _radvd = radvd();
     let host = Host::builder(tap).mac(MAC).router_discovery();
     let host = host.spawn().unwrap();
     host.wait_ready(SOON).unwrap();

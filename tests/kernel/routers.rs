@@ -22,16 +22,22 @@ use crate::paths::Place;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        with_radvd("an_address_is_made_and_used", address_is_made_and_used),
-        with_radvd("of_two_routers_the_preferred_one", of_two_routers),
-        with_radvd("what_nobody_says_again_ends", what_nobody_says_again_ends),
+        with_radvd(
+            "routers::an_address_is_made_and_used",
+            address_is_made_and_used,
+        ),
+        with_radvd("routers::of_two_routers_the_preferred_one", of_two_routers),
+        with_radvd(
+            "routers::what_nobody_says_again_ends",
+            what_nobody_says_again_ends,
+        ),
         Case::new("routers::a_kernel_redirects_ipv6", || redirected(true)),
         Case::new("routers::a_kernel_redirects_ipv4", || redirected(false)),
     ]
 }
 
-fn with_radvd(name: &str, test: fn()) -> Case {
-    Case::with_reason(format!("routers::{name}"), move || {
+pub(crate) fn with_radvd(name: &str, test: fn()) -> Case {
+    Case::with_reason(name, move || {
         let mut radvd = Command::new("radvd");
         radvd
             .arg("--version")
