@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use netloom::capture::Reader;
 use netloom::device::Tap;
@@ -37,6 +37,11 @@ pub(crate) fn cases() -> Vec<Case> {
             iperf_through_route,
         ),
         with(&["ping"], "several::route_over_tun", route_over_tun),
+        with(
+            &["ping", "traceroute", "curl"],
+            "several::route_with_nat",
+            route_with_nat,
+        ),
     ]
 }
 
@@ -169,11 +174,20 @@ fn interface_that_goes() {
     assert!(host.error().is_none());
 }
 
-/// `netloom route` between two namespaces.
+/// `netloom route` between two namespaces, whose kernels both have it as their router.
 fn route(kind: &str, more: &[&str]) -> (Tool, [Place; 2]) {
+    let (tool, places) = route_between(kind, [&[], more]);
+    for (net, place) in [7, 8].into_iter().zip(&places) {
+        place.run(move || leads(net));
+    }
+    (tool, places)
+}
+
+/// The same with options of either side, and no routes yet.
+fn route_between(kind: &str, options: [&[&str]; 2]) -> (Tool, [Place; 2]) {
     let places = [Place::new(), Place::new()];
     let mut args = vec!["route".to_owned()];
-    for (net, place) in [7, 8].into_iter().zip(&places) {
+    for ((net, place), more) in [7, 8].into_iter().zip(&places).zip(options) {
         let pid = std::process::id();
         args.extend([format!("--{kind}"), "nl0".to_owned()]);
         args.extend([
@@ -184,13 +198,9 @@ fn route(kind: &str, more: &[&str]) -> (Tool, [Place; 2]) {
             args.extend(["--kernel-address".to_owned(), kernel]);
             args.extend(["--address".to_owned(), own]);
         }
+        args.extend(more.iter().map(|&word| word.to_owned()));
     }
-    args.extend(more.iter().map(|&word| word.to_owned()));
-    let tool = Tool::ready(args);
-    for (net, place) in [7, 8].into_iter().zip(&places) {
-        place.run(move || leads(net));
-    }
-    (tool, places)
+    (Tool::ready(args), places)
 }
 
 fn route_passes_on() {
@@ -214,17 +224,9 @@ fn route_passes_on() {
         let near = left.run(move || kernel_connect(to));
         exchange(&near, &kernel_accept(&listener), 5_000_000);
     }
-    let page = right.run(|| TcpListener::bind("10.8.0.2:80").unwrap());
-    let server = thread::spawn(move || {
-        let (mut stream, _) = page.accept().unwrap();
-        let mut asked = [0; 1000];
-        let len = stream.read(&mut asked).unwrap();
-        assert!(asked[..len].starts_with(b"GET /page "));
-        let answer = "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-        stream.write_all(answer.as_bytes()).unwrap();
-    });
+    let page = page_at(&right, "10.8.0.2:80");
     assert_eq!(told(&left, "curl -sS http://10.8.0.2/page"), "hello");
-    server.join().unwrap();
+    page.join().unwrap();
     let counters = tool.counters(Signal::SIGTERM);
     assert!(count(&counters, "packets_forwarded") > 500, "{counters:?}");
     let lost = ["device_lost_inbound", "device_2_lost_inbound"];
@@ -234,6 +236,44 @@ fn route_passes_on() {
     let frames = Reader::open(&capture).unwrap();
     let seen: Vec<u32> = frames.map(|frame| frame.interface).collect();
     assert!(seen.contains(&0) && seen.contains(&1));
+}
+
+/// A server of one page, and who asked for it.
+fn page_at(place: &Place, at: &'static str) -> JoinHandle<IpAddr> {
+    let page = place.run(move || TcpListener::bind(at).unwrap());
+    thread::spawn(move || {
+        let (mut stream, from) = page.accept().unwrap();
+        let mut asked = [0; 1000];
+        let len = stream.read(&mut asked).unwrap();
+        assert!(asked[..len].starts_with(b"GET /page "));
+        let answer = "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+        stream.write_all(answer.as_bytes()).unwrap();
+        from.ip()
+    })
+}
+
+/// Nobody outside knows of the network inside, nor reaches more of it than the port that leads there.
+fn route_with_nat() {
+    let nat = ["--nat", "--forward", "tcp:8080=10.7.0.2:80"];
+    let (tool, [inside, outside]) = route_between("tap", [&[], &nat]);
+    inside.run(|| leads(7));
+    inside.run(|| pings("10.8.0.2")).unwrap();
+    let text = told(&inside, "traceroute -n -q 1 -w 2 10.8.0.2");
+    assert!(text.lines().nth(1).unwrap().contains("10.7.0.1"), "{text}");
+    assert!(text.lines().nth(2).unwrap().contains("10.8.0.2"), "{text}");
+    let page = page_at(&outside, "10.8.0.2:80");
+    assert_eq!(told(&inside, "curl -sS http://10.8.0.2/page"), "hello");
+    let us: IpAddr = "10.8.0.1".parse().unwrap();
+    assert_eq!(page.join().unwrap(), us);
+    let page = page_at(&inside, "10.7.0.2:80");
+    assert_eq!(
+        told(&outside, "curl -sS http://10.8.0.1:8080/page"),
+        "hello"
+    );
+    assert_eq!(page.join().unwrap(), "10.8.0.2".parse::<IpAddr>().unwrap());
+    outside.run(|| leads(8));
+    assert!(outside.run(|| pings("10.7.0.2")).is_err());
+    drop(tool.counters(Signal::SIGTERM));
 }
 
 fn iperf_through_route() {

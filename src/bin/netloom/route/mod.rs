@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use netloom::device::{Builder, Device, HostReceive, HostTransmit, Tap, Tun};
 use netloom::host::{Host, HostBuilder, Interface};
-use netloom::stack::{AddressState, DhcpOptions, ForwardOptions, InterfaceConfig};
+use netloom::stack::{AddressState, DhcpOptions, ForwardOptions, InterfaceConfig, NatOptions};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::Signal;
 
@@ -169,8 +169,18 @@ fn configured(side: &Side, mut config: InterfaceConfig) -> InterfaceConfig {
     if side.asks() {
         config = config.dhcp(DhcpOptions::new());
     }
+    let mut forwarding = ForwardOptions::new();
+    if side.nat {
+        let mut nat = NatOptions::new();
+        for forward in &side.forward {
+            nat = nat.forward(forward.protocol, forward.port, forward.inside);
+        }
+        config = config.nat(nat);
+        // Who is outside reaches ports that are mapped, and nobody by the addresses inside.
+        forwarding = forwarding.v4(false);
+    }
     // Who is told to ask routers does so, though it is one.
-    config.forwarding(ForwardOptions::new().accept_routers(side.auto))
+    config.forwarding(forwarding.accept_routers(side.auto))
 }
 
 /// Waits for the addresses, or for a signal.

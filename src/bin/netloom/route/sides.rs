@@ -3,12 +3,12 @@
 //! *Owns* whose option is whose, and the mistakes that can be made with several. *Does not* open a device.
 
 use std::fmt::Display;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddrV4};
 use std::str::FromStr;
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
-use netloom::base::Cidr;
+use netloom::base::{Cidr, Protocol};
 
 use crate::failure::Failure;
 use crate::mistakes::Addresses;
@@ -28,11 +28,21 @@ pub(crate) struct Side {
     pub(crate) address: Vec<Cidr>,
     pub(crate) gateway: Vec<IpAddr>,
     pub(crate) route: Vec<(Cidr, IpAddr)>,
+    pub(crate) nat: bool,
+    pub(crate) forward: Vec<Forward>,
     pub(crate) auto: bool,
     pub(crate) dhcp: bool,
     pub(crate) mtu: Option<u32>,
     pub(crate) txqueuelen: Option<u32>,
     pub(crate) no_offload: bool,
+}
+
+/// A port of the outside that leads to a host inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Forward {
+    pub(crate) protocol: Protocol,
+    pub(crate) port: u16,
+    pub(crate) inside: SocketAddrV4,
 }
 
 /// What one option says.
@@ -44,6 +54,8 @@ enum Word {
     Address(Cidr),
     Gateway(IpAddr),
     Route(Cidr, IpAddr),
+    Nat,
+    Forward(Forward),
     Auto,
     Dhcp,
     Mtu(u32),
@@ -104,6 +116,18 @@ const OPTIONS: &[Spec] = &[
         "A route by this interface, as in 10.9.0.0/16=10.7.0.9. May be repeated",
     ),
     (
+        "nat",
+        "",
+        |_| Ok(Word::Nat),
+        "Give IPv4 packets of the other interfaces' hosts that leave here this interface's address, and a port of it (NAPT)",
+    ),
+    (
+        "forward",
+        "tcp|udp:PORT=IP:PORT",
+        forward,
+        "Lead this port of the interface with --nat to a host behind another, as in tcp:8080=10.7.0.2:80. May be repeated",
+    ),
+    (
         "auto",
         "",
         |_| Ok(Word::Auto),
@@ -149,6 +173,27 @@ fn route(text: &str) -> Result<Word, String> {
         .split_once('=')
         .ok_or("give a network and who leads there, as in 10.9.0.0/16=10.7.0.9")?;
     Ok(Word::Route(parsed(to)?, parsed(via)?))
+}
+
+fn forward(text: &str) -> Result<Word, String> {
+    let whole = || {
+        let (outside, inside) = text.split_once('=')?;
+        let (protocol, port) = outside.split_once(':')?;
+        let protocol = match protocol {
+            "tcp" => Protocol::TCP,
+            "udp" => Protocol::UDP,
+            _ => return None,
+        };
+        let port = port.parse().ok().filter(|&port| port > 0)?;
+        let inside: SocketAddrV4 = inside.parse().ok()?;
+        (inside.port() > 0).then_some(Forward {
+            protocol,
+            port,
+            inside,
+        })
+    };
+    let forward = whole().ok_or("give a port and who gets it, as in tcp:8080=10.7.0.2:80")?;
+    Ok(Word::Forward(forward))
 }
 
 impl clap::Args for Sides {
@@ -217,6 +262,8 @@ impl Sides {
             Word::Address(cidr) => side.address.push(cidr),
             Word::Gateway(ip) => side.gateway.push(ip),
             Word::Route(to, via) => side.route.push((to, via)),
+            Word::Nat => side.nat = true,
+            Word::Forward(forward) => side.forward.push(forward),
             Word::Auto => side.auto = true,
             Word::Dhcp => side.dhcp = true,
             Word::Mtu(bytes) => once(&mut side.mtu, bytes)?,
@@ -278,6 +325,10 @@ impl Side {
                 "give an --address behind it, as in 10.7.0.1/24, or --auto",
             ));
         }
+        if !self.forward.is_empty() && !self.nat {
+            let cause = "--forward is of interfaces with --nat";
+            return Err(Failure::usage(cause, "add --nat behind the same device"));
+        }
         let addresses = Addresses {
             kernel: &self.kernel_address,
             own: &self.address,
@@ -319,7 +370,7 @@ mod tests {
     fn each_device_has_the_options_behind_it() {
         let line = "--tap a --no-offload --address 10.7.0.1/24 --address fd07::1/64 --mtu 1400 \
             --tun b --address 10.8.0.1/24 --gateway 10.8.0.2 --route 10.9.0.0/16=10.8.0.3 \
-            --tap c --netns x --dhcp --kernel-address 10.1.0.1/24 --txqueuelen 7";
+            --nat --forward tcp:80=10.7.0.2:8080 --tap c --netns x --dhcp --kernel-address 10.1.0.1/24 --txqueuelen 7";
         let Sides(sides) = told(line).unwrap();
         let [a, b, c] = &sides[..] else {
             panic!("{sides:?}");
@@ -336,6 +387,13 @@ mod tests {
         );
         assert_eq!((a.mtu, b.mtu), (Some(1400), None));
         assert_eq!((b.gateway.len(), b.route.len()), (1, 1));
+        assert_eq!([a.nat, b.nat, c.nat], [false, true, false]);
+        let forward = Forward {
+            protocol: Protocol::TCP,
+            port: 80,
+            inside: "10.7.0.2:8080".parse().unwrap(),
+        };
+        assert_eq!(b.forward, [forward]);
         assert_eq!((a.gateway.len(), a.route.len()), (0, 0));
         assert!(!a.dhcp && !b.dhcp && c.dhcp && !c.auto);
         assert_eq!((c.netns.as_deref(), &a.netns), (Some("x"), &None));
@@ -400,6 +458,16 @@ mod tests {
             (
                 "--tap a --route 10.9.0.0/16",
                 "give a network and who leads there",
+                "as in",
+            ),
+            (
+                "--tap a --nat --forward sctp:1=1.1.1.1:1",
+                "a port and who gets it",
+                "as in",
+            ),
+            (
+                "--tap a --nat --forward tcp:0=1.1.1.1:1",
+                "a port and who gets it",
                 "as in",
             ),
             ("--tap a --mtu x", "invalid digit", "--mtu"),
