@@ -82,8 +82,31 @@ impl Host {
         Ok(Interface::new(shared, attached?))
     }
 
-    /// Takes a device away, and its interface with it: its addresses and routes are gone, and what used them fails. On return the
-    /// device is closed, or will be in a moment. The host goes on, be it without any device.
+    /// Adds an interface that is an 802.1Q VLAN of the device of `over` ([`InterfaceConfig::over`]): the frames of that device which
+    /// have this tag are its own. It goes with the device, or by [`detach`](Self::detach).
+    ///
+    /// # Errors
+    /// `InvalidInput` when the configuration contradicts itself or the device, `over` is a VLAN, or has this one; `NotFound` when there
+    /// is no such interface; `NotConnected` when the host was shut down.
+    pub fn add_vlan(
+        &self,
+        over: InterfaceId,
+        vlan: u16,
+        configure: impl FnOnce(InterfaceConfig) -> InterfaceConfig,
+    ) -> io::Result<Interface> {
+        let below = *self.on(over)?.capabilities();
+        let config = InterfaceConfig::new(&below).vlan(vlan).over(over);
+        let config = configure(config);
+        let mut core = self.shared.lock_running()?;
+        let now = clock::now();
+        let added = core.add_vlan(now, config, below);
+        self.shared.finish_move(core, now);
+        Ok(Interface::new(&self.shared, added?))
+    }
+
+    /// Takes an interface away, and its device with it: its addresses and routes are gone, as the [VLANs](Self::add_vlan) of its device
+    /// are, and what used them fails. On return the device is closed, or will be in a moment. The host goes on, be it without any
+    /// device. Of a VLAN the device stays.
     ///
     /// # Errors
     /// `NotFound` when there is no such interface; `NotConnected` when the host was shut down.

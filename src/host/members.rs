@@ -92,11 +92,31 @@ impl Core {
             writable: opened.writable,
         };
         self.devices.come(tx, inlet);
+        Ok(self.enter(on, opened.native, opened.watch))
+    }
+
+    /// Adds an interface that shares the device of another one.
+    pub(crate) fn add_vlan(
+        &mut self,
+        now: Instant,
+        config: InterfaceConfig,
+        below: Capabilities,
+    ) -> Result<Arc<About>, ConfigError> {
+        let on = self.stack.add_interface(now, config)?;
+        Ok(self.enter(on, below, None))
+    }
+
+    fn enter(
+        &mut self,
+        on: InterfaceId,
+        capabilities: Capabilities,
+        watch: Option<Arc<dyn DeviceWatch>>,
+    ) -> Arc<About> {
         let (changes, changes_missed) = self.sockets.open_changes(on);
         let about = Arc::new(About {
             on,
-            capabilities: opened.native,
-            watch: opened.watch,
+            capabilities,
+            watch,
             changes,
             changes_missed,
         });
@@ -106,34 +126,41 @@ impl Core {
             was_ready: false,
             conflicts: 0,
         });
-        Ok(about)
+        about
     }
 
-    /// Takes the device and the interface away, a lease given back; the way in follows with the next turn, to who is named.
+    /// Takes the interface away, a lease given back, and its device if it has one of its own; the way in follows with the next turn,
+    /// to who is named.
     pub(crate) fn detach(
         &mut self,
         now: Instant,
         on: InterfaceId,
         to: Sender<Inlet>,
-    ) -> Option<Outlet> {
+    ) -> Option<Option<Outlet>> {
+        self.members.find(on)?;
         if !self.keeps_lease && self.stack.lease(on).is_some() {
             // There is a client, for it has a lease.
             let _ = self.stack.dhcp_release(now, on);
             self.devices.send(now, &mut self.stack, 1);
         }
-        let outlet = self.devices.go(on, Some(to))?;
+        let outlet = self.devices.go(on, Some(to));
         self.lose_interface(now, on);
         Some(outlet)
     }
 
-    /// The interface has no device any more.
+    /// The interface has no device any more, nor have those that shared it.
     fn lose_interface(&mut self, now: Instant, on: InterfaceId) {
         // It is the stack's.
         let _ = self.stack.remove_interface(now, on);
-        self.members.remove(on);
         self.sockets
             .tell_changes(&mut self.stack, &mut After::default());
-        self.sockets.close_changes(on);
+        let there: Vec<_> = self.stack.interfaces().collect();
+        let all = self.members.all.iter().map(|member| member.on);
+        let gone: Vec<_> = all.filter(|on| !there.contains(on)).collect();
+        for on in gone {
+            self.members.remove(on);
+            self.sockets.close_changes(on);
+        }
         self.names.learn(&self.stack);
     }
 

@@ -237,10 +237,9 @@ impl Stack {
         self.speaks_to_itself() || self.has_for(on)
     }
 
-    /// Does anything wait to leave by this interface?
+    /// Does anything wait to leave by this interface, or by one that shares its device?
     fn has_for(&self, on: InterfaceId) -> bool {
-        let interface = self.net.interfaces.get(on.index());
-        interface.is_some_and(|i| i.line.wants_transmit())
+        self.net.interfaces.want_transmit(on)
     }
 
     /// What was counted so far.

@@ -107,6 +107,11 @@ impl Net {
         now: Instant,
         config: &InterfaceConfig,
     ) -> Result<InterfaceId, ConfigError> {
+        let shared = match config.over {
+            Some(of) => Some(self.shared_device(of, config)?),
+            None => None,
+        };
+        let config = shared.as_ref().unwrap_or(config);
         config.check()?;
         let count = self.interfaces.len();
         if count >= 0xffff {
@@ -120,6 +125,7 @@ impl Net {
         }
         self.interfaces.push(interface);
         self.begin_nat(id, config);
+        self.enter_vlan(id);
         for address in &addresses {
             self.enter_address(id, address);
         }

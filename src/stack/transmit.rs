@@ -116,28 +116,31 @@ impl Stack {
         if on != InterfaceId::LOOPBACK {
             self.deliver_within(now);
         }
-        while self.has_for(on) {
+        while let Some(of) = self.net.interfaces.next_to_send(on) {
             if budget.is_used_up() {
                 more = More::Budget;
                 break;
             }
-            if self.net.is_leaving(on) {
-                if self.transmit_leaving(now, on, out, &mut budget)? == Turn::Full {
+            if self.net.is_leaving(of) {
+                if self.transmit_leaving(now, of, out, &mut budget)? == Turn::Full {
                     more = More::DeviceFull;
                     break;
                 }
                 continue;
             }
             // Whose turn it is a full device does not change.
-            let turn = if self.net.interfaces[on.index()].line.is_turn_of_outbox() {
-                self.transmit_outbox(now, on, out, &mut budget)?
+            let turn = if self.net.interfaces[of.index()].line.is_turn_of_outbox() {
+                self.transmit_outbox(now, of, out, &mut budget)?
             } else {
-                self.transmit_ready(now, on, out, &mut budget)?
+                self.transmit_ready(now, of, out, &mut budget)?
             };
             if turn == Turn::Full {
                 more = More::DeviceFull;
                 break;
             }
+        }
+        if more != More::Idle {
+            self.net.interfaces.stay_with_last(on);
         }
         self.tell_notices(now);
         let sent = budget.sent;

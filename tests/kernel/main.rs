@@ -19,6 +19,7 @@
 //! | `paths.rs` | kernels as routers with narrow hops |
 //! | `forwarding.rs` | a stack that passes packets on between two kernels |
 //! | `several.rs` | a host of several devices, and `netloom route` |
+//! | `vlans.rs` | VLANs over one device, with a kernel's at the other end |
 //! | `reconfigure.rs` | addresses, routes, links that change while the host runs |
 //! | `routers.rs` | radvd's advertisements, a kernel's redirects |
 //! | `dhcp.rs` | leases of dnsmasq |
@@ -96,6 +97,8 @@ mod translation;
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod udp;
 mod urgent;
+#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+mod vlans;
 
 /// A test: its name, and what panics when it fails.
 #[cfg(all(target_os = "linux", not(netloom_portable)))]
@@ -153,6 +156,7 @@ fn main() -> std::process::ExitCode {
             forwarding::cases(),
             several::cases(),
             translation::cases(),
+            vlans::cases(),
         ]
         .into_iter()
         .flatten(),

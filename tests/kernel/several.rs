@@ -46,7 +46,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// The kernel's side of a network is .2, ours .1.
-fn addresses(net: u8, host: u8) -> [String; 2] {
+pub(crate) fn addresses(net: u8, host: u8) -> [String; 2] {
     [
         format!("10.{net}.0.{host}/24"),
         format!("fd0{net}::{host}/64"),
@@ -54,7 +54,7 @@ fn addresses(net: u8, host: u8) -> [String; 2] {
 }
 
 /// A TAP in a namespace, whose kernel sends what is for others to us.
-fn tap(place: &Place, net: u8) -> Tap {
+pub(crate) fn tap(place: &Place, net: u8) -> Tap {
     place.run(move || {
         let mut tap = Tap::builder().name("nl0");
         for address in addresses(net, 2) {
@@ -72,7 +72,7 @@ fn leads(net: u8) {
     ip(&format!("-6 route add default via fd0{net}::1"));
 }
 
-fn ours(mut config: InterfaceConfig, net: u8) -> InterfaceConfig {
+pub(crate) fn ours(mut config: InterfaceConfig, net: u8) -> InterfaceConfig {
     for address in addresses(net, 1) {
         config = config.address(address.parse().unwrap());
     }
@@ -92,7 +92,7 @@ fn between() -> (Host, [Place; 2]) {
 }
 
 /// One connection each way between the host and the kernel of a network, both families.
-fn talks(host: &Host, place: &Place, net: u8) {
+pub(crate) fn talks(host: &Host, place: &Place, net: u8) {
     for [own, peer] in [
         [format!("10.{net}.0.1"), format!("10.{net}.0.2")],
         [format!("fd0{net}::1"), format!("fd0{net}::2")],

@@ -91,6 +91,7 @@ fields! {
         autonomous_addresses, temporary_addresses, accept_redirects,
         accept_foreign, unreachables, windows_together, report_own_groups, dhcp, forwarding,
         nat,
+        over, vlan_priority,
     }
     NatOptions { filter, sessions, per_host, forwards }
     StaticForward { protocol, port, inside }

@@ -46,6 +46,8 @@ fn interface() -> InterfaceConfig {
     InterfaceConfig::new(&Capabilities::full(Medium::Ethernet, 9000))
         .mac("02:00:00:00:00:07".parse().unwrap())
         .vlan(9)
+        .over(InterfaceId::from_scope(2).unwrap())
+        .vlan_priority(5)
         .address("10.0.0.1/24".parse().unwrap())
         .address("fd00::1/64".parse().unwrap())
         .gateway("10.0.0.254".parse().unwrap())
@@ -305,7 +307,7 @@ fn take(bytes: &[u8]) -> Result<super::entry::Block, super::Nonsense> {
 fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let lengths: Vec<usize> = entries().iter().map(Vec::len).collect();
     let expected = [
-        214, 359, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 192, 202, 18, 26, 18, 27, 31, 31, 18, 26,
+        214, 365, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 192, 202, 18, 26, 18, 27, 31, 31, 18, 26,
         26, 26, 19, 127, 18, 18, 10, 70, 25, 32, 39, 41, 57, 18, 18, 20, 54, 37, 18, 18, 18, 37,
         31, 45, 26, 21, 19, 19, 15, 22, 14, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 2, 10, 19, 11,
         12, 13, 40, 40, 40, 41, 10, 10, 10, 10,

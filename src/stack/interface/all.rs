@@ -89,6 +89,51 @@ impl Interfaces {
         self.added_mut(index)
     }
 
+    /// Has the interface `on`, or one that shares its device, anything to send?
+    #[inline]
+    pub(crate) fn want_transmit(&self, on: InterfaceId) -> bool {
+        let wants = |on: InterfaceId| self.wants(on);
+        self.get(on.index()).is_some_and(|interface| {
+            let shared = || {
+                interface
+                    .vlans
+                    .as_ref()
+                    .is_some_and(|v| v.iter().any(wants))
+            };
+            interface.line.wants_transmit() || shared()
+        })
+    }
+
+    /// Who of these is the next to send: it changes with each question.
+    #[inline]
+    pub(crate) fn next_to_send(&mut self, on: InterfaceId) -> Option<InterfaceId> {
+        let interface = self.get(on.index())?;
+        if interface.vlans.is_some() {
+            return self.next_of_vlans(on);
+        }
+        interface.line.wants_transmit().then_some(on)
+    }
+
+    #[cold]
+    fn next_of_vlans(&mut self, on: InterfaceId) -> Option<InterfaceId> {
+        let mut vlans = self.get_mut(on.index())?.vlans.take()?;
+        let next = vlans.next(on, |on| self.wants(on));
+        self[on.index()].vlans = Some(vlans);
+        next
+    }
+
+    /// The turn of the last one is not over: it is the next again.
+    pub(crate) fn stay_with_last(&mut self, on: InterfaceId) {
+        if let Some(vlans) = self.get_mut(on.index()).and_then(|i| i.vlans.as_mut()) {
+            vlans.stay();
+        }
+    }
+
+    fn wants(&self, on: InterfaceId) -> bool {
+        self.get(on.index())
+            .is_some_and(|i| i.line.wants_transmit())
+    }
+
     /// Those that were added and are there.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Interface> {
         self.added.iter().filter(|i| !i.removed)

@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 use super::error::ConfigError;
 use crate::base::{Cidr, Key, MacAddr};
 use crate::device::{Capabilities, Medium};
-use crate::link::MAX_IP_LEN;
+use crate::link::{MAX_IP_LEN, VlanTag};
 use crate::stack::address::{PROBE_NUM, PROBE_UNIT, can_be_ours};
 use crate::stack::dhcp::DhcpOptions;
+use crate::stack::ids::InterfaceId;
 use crate::stack::ip::{ForwardOptions, NatOptions};
 
 /// What the stack is told about one interface.
@@ -44,6 +45,8 @@ pub struct InterfaceConfig {
     pub(crate) dhcp: Option<DhcpOptions>,
     pub(crate) forwarding: Option<ForwardOptions>,
     pub(crate) nat: Option<NatOptions>,
+    pub(crate) over: Option<InterfaceId>,
+    pub(crate) vlan_priority: u8,
 }
 
 impl InterfaceConfig {
@@ -77,6 +80,8 @@ impl InterfaceConfig {
             dhcp: None,
             forwarding: None,
             nat: None,
+            over: None,
+            vlan_priority: 0,
         }
     }
 
@@ -105,6 +110,32 @@ impl InterfaceConfig {
             vlan: Some(vlan),
             ..self
         }
+    }
+
+    /// The interface whose device it shares (default: it has one of its own). That one's frames that have the tag of our
+    /// [`vlan`](Self::vlan) are ours, and ours leave when it sends; there is no port of our own. The
+    /// capabilities are that device's, of the MTU no more is used than that interface does; the MAC address is its own unless
+    /// another is given. While that one's link is down, so is ours.
+    #[must_use]
+    pub fn over(self, device_of: InterfaceId) -> Self {
+        Self {
+            over: Some(device_of),
+            ..self
+        }
+    }
+
+    /// The priority of its frames within the VLAN, 0 to 7 (IEEE 802.1Q §6.9.3; default 0, best effort).
+    #[must_use]
+    pub fn vlan_priority(self, priority: u8) -> Self {
+        Self {
+            vlan_priority: priority,
+            ..self
+        }
+    }
+
+    pub(super) fn tag(&self) -> Option<VlanTag> {
+        let tag = self.vlan.map(VlanTag::new);
+        tag.map(|tag| tag.with_priority(self.vlan_priority))
     }
 
     /// One more address, with the prefix that is on the link.
@@ -386,6 +417,9 @@ impl InterfaceConfig {
             && (!(1..=4094).contains(&vlan) || self.capabilities.medium != Medium::Ethernet)
         {
             return Err(ConfigError::Vlan(vlan));
+        }
+        if self.vlan_priority > 7 {
+            return Err(ConfigError::VlanPriority(self.vlan_priority));
         }
         if self.router_discovery && !self.speaks_of_routers() {
             return Err(ConfigError::RouterDiscovery { mtu });

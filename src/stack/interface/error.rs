@@ -7,6 +7,7 @@ use core::net::{IpAddr, SocketAddrV4};
 use super::config::MIN_MTU_V6;
 use crate::base::{Cidr, MacAddr};
 use crate::dhcp;
+use crate::stack::ids::InterfaceId;
 
 /// Why an interface cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +25,18 @@ pub enum ConfigError {
     /// A VLAN number out of range, or on a medium without Ethernet headers.
     #[error("vlan {0} is not within 1 to 4094, or the device has no ethernet headers")]
     Vlan(u16),
+    /// A priority of frames out of range.
+    #[error("the vlan priority {0} is not within 0 to 7")]
+    VlanPriority(u8),
+    /// There is no such interface to share the device of, or it has none of its own.
+    #[error("{0:?} has no device that a vlan could share")]
+    VlanOver(InterfaceId),
+    /// Another interface of this device has the VLAN.
+    #[error("another interface of the device has vlan {0}")]
+    VlanTaken(u16),
+    /// As many interfaces share one device as may.
+    #[error("{0} vlans share the device already")]
+    TooManyVlans(usize),
     /// Loopback, multicast, broadcast or unspecified.
     #[error(
         "{0} cannot be an interface's address: it is a loopback, group or broadcast address, or nobody's; give a host's"

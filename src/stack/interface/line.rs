@@ -22,8 +22,10 @@ pub(crate) struct Line {
     pub(crate) capabilities: Capabilities,
     /// The device's own MTU: what is used of it may be less.
     device_mtu: usize,
-    /// Does anything leave, and come in?
+    /// Does anything leave, and come in? It and what it stands on, if it is a VLAN's, are up.
     up: bool,
+    set_up: bool,
+    below_up: bool,
     /// The queue that text waits in, where its length matters.
     pub(crate) share: Option<QueueShare>,
     pub(crate) ready: ReadyList,
@@ -44,6 +46,8 @@ impl Line {
             capabilities: config.capabilities,
             device_mtu: config.capabilities.mtu,
             up: true,
+            set_up: true,
+            below_up: true,
             share: config.shared_segments().map(QueueShare::new),
             ready: ReadyList::default(),
             farewells: VecDeque::new(),
@@ -74,11 +78,28 @@ impl Line {
         self.up
     }
 
-    /// Says whether it was otherwise.
+    /// Its user says whether it is up; did it become otherwise by that?
     pub(in crate::stack) const fn set_up(&mut self, up: bool) -> bool {
+        self.set_up = up;
+        self.settle()
+    }
+
+    /// The same of the interface whose device it shares.
+    pub(in crate::stack) const fn set_below_up(&mut self, up: bool) -> bool {
+        self.below_up = up;
+        self.settle()
+    }
+
+    const fn settle(&mut self) -> bool {
+        let up = self.set_up && self.below_up;
         let changed = self.up != up;
         self.up = up;
         changed
+    }
+
+    /// The device is another interface's, which carries that much.
+    pub(in crate::stack) const fn set_device_mtu(&mut self, mtu: usize) {
+        self.device_mtu = mtu;
     }
 
     /// The most that packets may have here.

@@ -1,7 +1,7 @@
 //! An interface: its name on a link, its addresses and groups, and the line that it sends over.
 //!
-//! *Owns* what holds for the packets of one network. *Does not* own the device: that is its [`Line`]'s, and
-//! several interfaces may come to share one.
+//! *Owns* what holds for the packets of one network. *Does not* own the device: that is its [`Line`]'s, or that of
+//! another interface, of which it is a VLAN.
 
 mod all;
 mod config;
@@ -10,6 +10,7 @@ mod line;
 mod outbox;
 mod ready;
 mod share;
+mod vlans;
 
 pub(crate) use all::Interfaces;
 pub use config::InterfaceConfig;
@@ -18,6 +19,7 @@ pub use error::ConfigError;
 pub(crate) use line::Line;
 pub(crate) use outbox::{Asks, Class, Frame, Outgoing};
 pub(crate) use ready::{Had, Ready};
+pub(in crate::stack) use vlans::{MOST_VLANS, Vlans};
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -44,6 +46,10 @@ pub(crate) struct Interface {
     pub(crate) id: InterfaceId,
     pub(crate) mac: MacAddr,
     pub(crate) tag: Option<VlanTag>,
+    /// The interface whose device it shares.
+    pub(in crate::stack) over: Option<InterfaceId>,
+    /// Those that share its own.
+    pub(in crate::stack) vlans: Option<Box<Vlans>>,
     pub(crate) accept_foreign: bool,
     /// Does Destination Unreachable leave here?
     pub(crate) unreachables: bool,
@@ -93,7 +99,9 @@ impl Interface {
         let mut interface = Self {
             id,
             mac,
-            tag: config.vlan.map(VlanTag::new),
+            tag: config.tag(),
+            over: config.over,
+            vlans: None,
             accept_foreign: config.accept_foreign,
             unreachables: config.unreachables,
             dad_transmits: config.dad_transmits,

@@ -57,7 +57,10 @@ impl Stack {
             return Err(DropReason::LinkDown);
         }
         let (link, ether_type) = if interface.is_ethernet() {
-            let (link, ether_type, len) = link_header(interface, &data)?;
+            let (link, ether_type, len) = match link_header(interface, &data) {
+                Ok(read) => read,
+                Err(reason) => return self.handle_vlan(now, on, data, meta, reason),
+            };
             data.advance(len);
             (link, ether_type)
         } else {
@@ -88,6 +91,26 @@ impl Stack {
             }
             _ => Err(DropReason::LinkProtocol),
         }
+    }
+}
+
+impl Stack {
+    /// Takes a frame that is not the interface's own: is it that of a VLAN which shares the device?
+    #[cold]
+    fn handle_vlan(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        data: Bytes,
+        meta: RxMeta,
+        reason: DropReason,
+    ) -> Result<(), DropReason> {
+        let vlans = self.net.interfaces[on.index()].vlans.as_deref();
+        let meant = vlans.filter(|_| reason == DropReason::LinkProtocol);
+        let header = ethernet::Header::parse(&data).ok();
+        let tag = header.and_then(|(header, _)| header.tag());
+        let of = meant.and_then(|vlans| vlans.find(tag.map_or(0, |tag| tag.id())));
+        self.handle_link(now, of.ok_or(reason)?, data, meta)
     }
 }
 

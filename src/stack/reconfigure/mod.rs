@@ -8,6 +8,7 @@
 //! | `changes` | what the user is told |
 //! | `news` | who else hears of it |
 //! | `remove` | an interface that is taken away |
+//! | `vlans` | interfaces that share another one's device |
 //! | `sweep` | the look for sockets whose address went |
 
 mod changes;
@@ -15,6 +16,7 @@ mod news;
 mod options;
 mod remove;
 mod sweep;
+mod vlans;
 
 pub use changes::Change;
 pub(in crate::stack) use changes::Changes;
@@ -199,10 +201,21 @@ impl Stack {
     fn change_link(&mut self, now: Instant, on: InterfaceId, up: bool) -> Result<(), LinkError> {
         let interface = self.net.interfaces.added_mut(on.index());
         let interface = interface.ok_or(LinkError::Interface(on))?;
-        if !interface.line.set_up(up) {
-            return Ok(());
+        if interface.line.set_up(up) {
+            self.follow_link(now, on, up);
+            for of in self.net.vlans_of(on) {
+                if self.net.interfaces[of.index()].line.set_below_up(up) {
+                    self.follow_link(now, of, up);
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// Does what follows when a link went up or down.
+    fn follow_link(&mut self, now: Instant, on: InterfaceId, up: bool) {
         if !up {
+            // What is passed on does not wait for a link.
             let lost = self.net.drop_transit(on);
             let drops = &mut self.net.counters.drops;
             drops.add(DropReason::DeviceLinkDown, lost);
@@ -218,7 +231,6 @@ impl Stack {
         self.net.set_interface_timer(on);
         self.net.route_by_link(on, up);
         self.on_link_news(now, on, up);
-        Ok(())
     }
 
     /// Sets the largest IP packet that leaves by an interface, in bytes: 68 to the device's MTU, and 1280 at least
@@ -264,22 +276,37 @@ impl Net {
         on: InterfaceId,
         mtu: usize,
     ) -> Result<(), LinkError> {
-        let interface = self.interfaces.added_mut(on.index());
+        let interface = self.interfaces.added(on.index());
         let interface = interface.ok_or(LinkError::Interface(on))?;
+        let vlans = self.vlans_of(on);
+        let all = || {
+            core::iter::once(interface).chain(vlans.iter().map(|of| &self.interfaces[of.index()]))
+        };
         let least = match mtu {
             MIN_MTU_V6.. => MIN_MTU,
-            _ => interface.least_mtu(),
+            _ => all().map(Interface::least_mtu).max().unwrap_or(MIN_MTU),
         };
-        let most = interface.line.device_mtu();
+        let below = interface.over.map(|of| self.interfaces[of.index()].mtu());
+        let most = interface.line.device_mtu().min(below.unwrap_or(usize::MAX));
         if !(least..=most).contains(&mtu) {
             return Err(LinkError::Mtu { mtu, least, most });
         }
-        if core::mem::replace(&mut interface.line.capabilities.mtu, mtu) != mtu {
+        self.set_mtu(on, mtu);
+        for of in vlans {
+            // No more than what they stand on.
+            let own = self.interfaces[of.index()].mtu();
+            self.set_mtu(of, own.min(mtu));
+        }
+        Ok(())
+    }
+
+    fn set_mtu(&mut self, on: InterfaceId, mtu: usize) {
+        let line = &mut self.interfaces[on.index()].line;
+        if core::mem::replace(&mut line.capabilities.mtu, mtu) != mtu {
             self.paths.change();
             self.on_router_mtu(on, mtu);
             let change = Change::Mtu(mtu);
             self.notices.push_back(Notice::Change(on, change));
         }
-        Ok(())
     }
 }

@@ -12,7 +12,8 @@ use crate::stack::wheel::TimerKey;
 use crate::stack::{Call, Stack};
 
 impl Stack {
-    /// Takes an interface away, with its addresses, routes, neighbours, groups and lease, and with all that waits to leave by it.
+    /// Takes an interface away, with its addresses, routes, neighbours, groups and lease, and with all that waits to leave by it;
+    /// those that [share its device](crate::InterfaceConfig::over) go before it.
     ///
     /// What used its addresses ends as with [`remove_address`](Self::remove_address); what else was to leave by it takes another
     /// way, if there is one. Its number is never given to another interface: calls that name it are refused as for
@@ -25,7 +26,7 @@ impl Stack {
     pub fn remove_interface(&mut self, now: Instant, on: InterfaceId) -> Result<(), LinkError> {
         self.note_call(Some(now), |_| Call::RemoveInterface(on));
         let now = self.net.clamp(now);
-        let removed = self.net.remove_interface(now, on);
+        let removed = self.net.remove_interfaces(now, on);
         self.tell_notices(now);
         if removed.is_ok() {
             self.sweep_at_once(now);
@@ -35,9 +36,20 @@ impl Stack {
 }
 
 impl Net {
-    fn remove_interface(&mut self, now: Instant, on: InterfaceId) -> Result<(), LinkError> {
-        let interface = self.interfaces.added_mut(on.index());
-        let interface = interface.ok_or(LinkError::Interface(on))?;
+    /// The same, after those that share its device.
+    fn remove_interfaces(&mut self, now: Instant, on: InterfaceId) -> Result<(), LinkError> {
+        let interface = self.interfaces.added(on.index());
+        interface.ok_or(LinkError::Interface(on))?;
+        for of in self.vlans_of(on) {
+            self.remove_interface(now, of);
+        }
+        self.remove_interface(now, on);
+        Ok(())
+    }
+
+    fn remove_interface(&mut self, now: Instant, on: InterfaceId) {
+        self.leave_vlan(on);
+        let interface = &mut self.interfaces[on.index()];
         interface.wind_up();
         let leaving = usize::from(interface.line.leaving.take().is_some());
         let addresses: Vec<_> = interface.addresses.iter().map(|a| a.cidr).collect();
@@ -64,6 +76,5 @@ impl Net {
         self.sweep_sockets(now);
         let notice = Notice::Change(on, Change::Removed);
         self.notices.push_back(notice);
-        Ok(())
     }
 }

@@ -29,6 +29,7 @@ mod side_channels;
 mod tcp;
 mod transmit;
 mod udp;
+mod vlans;
 mod wiring;
 mod within;
 
