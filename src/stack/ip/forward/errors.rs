@@ -29,6 +29,10 @@ impl Net {
         let Ok(route) = self.route(src, scope) else {
             return;
         };
+        // RFC 1812 §4.3.2.7: all of a network, whichever it is, sent nothing.
+        if self.interfaces[route.on.index()].groups.is_group(src) {
+            return;
+        }
         let flow = Flow {
             src: route.source,
             dst: src,
