@@ -57,6 +57,9 @@ impl Net {
         if !is_of_one_link(dst) && self.is_ours(dst, None) {
             let in_use =
                 |on: InterfaceId| self.interfaces[on.index()].classify(dst) == Destination::Ours;
+            if !is_of_one_link(src) {
+                self.check_reverse_path(now, on, src)?;
+            }
             if !self.owners_of(dst).any(in_use) {
                 return Err(DropReason::IpTentative);
             }
