@@ -41,7 +41,12 @@ impl Net {
                 let source = if ours {
                     Some(source)
                 } else {
-                    addresses.first_v4()
+                    // Of the network that it is on: some answer nobody else.
+                    let near = addresses.source(target.into(), target.into());
+                    match near.filter(|&near| addresses.is_assigned(near)) {
+                        Some(IpAddr::V4(near)) => Some(near),
+                        _ => addresses.first_v4(),
+                    }
                 };
                 // RFC 5227 §2.1.1: a probe asks without saying who does.
                 let source = source.unwrap_or(Ipv4Addr::UNSPECIFIED);
