@@ -66,7 +66,9 @@ impl Packet {
         };
         packet.partial = matches!(meta.checksum, RxChecksum::Partial(_));
         packet.find_segments(meta.segment_size);
-        if packet.partial && packet.layout.is_none() {
+        if let RxChecksum::Partial(partial) = meta.checksum
+            && !packet.layout.is_some_and(|layout| is_of(&layout, partial))
+        {
             // Nobody could complete it.
             return Err(DropReason::ForwardRefused);
         }
@@ -351,6 +353,17 @@ impl Transit {
         whole.into()
     }
 }
+
+/// Is it the checksum of these headers, behind a link's header or none: not that of a packet within (a tunnel's)?
+fn is_of(layout: &Layout, partial: PartialChecksum) -> bool {
+    let link = usize::from(partial.start).checked_sub(layout.l4);
+    let is_link = matches!(link, Some(0 | ETHERNET | TAGGED));
+    is_link && usize::from(partial.offset) == layout.checksum_offset()
+}
+
+/// Bytes of an Ethernet header, and of one with a tag.
+const ETHERNET: usize = 14;
+const TAGGED: usize = 18;
 
 /// RFC 1812 §5.3.1: one less, and the checksum by RFC 1624 §3.
 fn count_hop_v4(header: &mut [u8]) {
