@@ -4,6 +4,7 @@ mod busy;
 mod crowd;
 mod nat;
 mod nat_errors;
+mod odd;
 mod role;
 mod segments;
 
