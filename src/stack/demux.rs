@@ -55,6 +55,8 @@ struct Claim<B> {
     shared: Sharing,
     /// Of what comes in on this interface alone.
     on: Option<InterfaceId>,
+    /// Its owner has a flow and takes nothing else.
+    connected: bool,
 }
 
 impl<B> Claim<B> {
@@ -147,12 +149,13 @@ impl Table<UdpFlows, UdpId> {
         self.flows.remove(tuple)
     }
 
-    /// Who takes what comes in on `on` of this flow: who has it, or is bound to its local end. Of those that share the port
-    /// by flows, one that nobody can choose (a keyed hash), the same as long as they are the same.
+    /// Who takes what comes in on `on` of this flow: who has it, or is bound to its local end and has no other. Of those that
+    /// share the port by flows, one that nobody can choose (a keyed hash), the same as long as they are the same.
     pub(crate) fn taker(&self, on: InterfaceId, tuple: &Tuple) -> Option<UdpId> {
         let flow = self.flow(tuple);
         flow.or_else(|| {
-            let claim = self.claim(on, tuple.local.ip, tuple.local.port)?;
+            let at = (tuple.local.ip, tuple.local.port);
+            let claim = self.claim(on, at, |claim| !claim.connected)?;
             Some(if claim.shared.port {
                 self.one_of(claim, tuple)
             } else {
@@ -161,12 +164,28 @@ impl Table<UdpFlows, UdpId> {
         })
     }
 
+    /// Who sent what is quoted of this flow: who would take the answer, else one that has another flow, for it may send to
+    /// anybody.
+    pub(crate) fn sender(&self, on: InterfaceId, tuple: &Tuple) -> Option<UdpId> {
+        let taker = self.taker(on, tuple);
+        taker.or_else(|| self.bound(on, tuple.local.ip, tuple.local.port))
+    }
+
+    /// What `owner` bound at this port takes its flow alone from now on.
+    pub(crate) fn set_connected(&mut self, port: u16, owner: UdpId) {
+        let claims = self.ports.get_mut(&port).into_iter().flatten();
+        for claim in claims.filter(|claim| claim.owner == owner) {
+            claim.connected = true;
+        }
+    }
+
     #[cold]
     fn one_of(&self, claim: &Claim<UdpId>, tuple: &Tuple) -> UdpId {
         let claims = self.ports.get(&tuple.local.port);
         let claims = claims.map_or(&[][..], Vec::as_slice);
         let same = |other: &&Claim<UdpId>| {
-            other.shared.port && other.bound == claim.bound && other.on == claim.on
+            let alike = other.shared.port && other.bound == claim.bound && other.on == claim.on;
+            alike && !other.connected
         };
         let count = claims.iter().filter(same).count().max(1) as u64;
         let chosen = self.ports.hasher().hash_one(tuple) % count;
@@ -225,10 +244,16 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
 
     /// Who is bound to this local endpoint: by address and port, else by port?
     pub(crate) fn bound(&self, on: InterfaceId, ip: IpAddr, port: u16) -> Option<B> {
-        self.claim(on, ip, port).map(|claim| claim.owner)
+        let claim = self.claim(on, (ip, port), |_| true);
+        claim.map(|claim| claim.owner)
     }
 
-    fn claim(&self, on: InterfaceId, ip: IpAddr, port: u16) -> Option<&Claim<B>> {
+    fn claim(
+        &self,
+        on: InterfaceId,
+        (ip, port): (IpAddr, u16),
+        counts: impl Fn(&Claim<B>) -> bool,
+    ) -> Option<&Claim<B>> {
         let claims = self.ports.get(&port)?;
         let zone = if is_link_local(ip) { on.scope() } else { 0 };
         // What comes from within was sent to an address of ours, whichever link that is of.
@@ -239,7 +264,7 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
         };
         // Of those that share it the last: Linux finds the newest first; and before all those of the interface alone.
         let find = |fits: &dyn Fn(Bound) -> bool| {
-            let hears = |claim: &&Claim<B>| fits(claim.bound) && claim.hears(on);
+            let hears = |claim: &&Claim<B>| fits(claim.bound) && claim.hears(on) && counts(claim);
             let mut found = claims.iter().rev().filter(hears);
             let own = found.clone().find(|claim| claim.on.is_some());
             own.or_else(|| found.next())
@@ -319,6 +344,7 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
             owner,
             shared,
             on,
+            connected: false,
         }));
         self.check(local.port());
         Ok(())

@@ -168,3 +168,43 @@ fn a_socket_of_one_interface() {
     };
     assert_eq!(sent, Err(error));
 }
+
+/// Who is connected takes its flow, and shuts nobody else out.
+#[test]
+fn a_connected_socket_leaves_the_others_what_is_theirs() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let options = UdpOptions::new().reuse_address(true);
+    let any = addr("0.0.0.0:7");
+    let mut ids = [0, 1].map(|_| rig.stack.udp_bind(any, options).unwrap());
+    assert_eq!(taker(&mut rig, &ids, 500), [1], "the newest");
+    rig.stack.udp_connect(ids[1], addr("10.0.0.2:500")).unwrap();
+    assert_eq!(taker(&mut rig, &ids, 500), [1]);
+    assert_eq!(taker(&mut rig, &ids, 501), [0]);
+    rig.stack.udp_connect(ids[1], addr("10.0.0.2:501")).unwrap();
+    assert_eq!(taker(&mut rig, &ids, 500), [0]);
+    assert_eq!(taker(&mut rig, &ids, 501), [1]);
+    rig.stack.udp_connect(ids[0], addr("10.0.0.2:500")).unwrap();
+    assert_eq!(taker(&mut rig, &ids, 502), [0; 0], "nobody's");
+    rig.stack.udp_close(ids[1]);
+    ids[1] = rig.stack.udp_bind(any, options).unwrap();
+    assert_eq!(taker(&mut rig, &ids, 502), [1]);
+    assert_eq!(taker(&mut rig, &ids, 500), [0]);
+}
+
+/// The same of those that share by flows.
+#[test]
+fn flows_are_shared_by_those_that_are_not_connected() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let any = addr("0.0.0.0:7");
+    let ids: Vec<_> = (0..8)
+        .map(|_| rig.stack.udp_bind(any, shared()).unwrap())
+        .collect();
+    rig.stack.udp_connect(ids[3], addr("10.0.0.2:500")).unwrap();
+    for port in 1000..1800 {
+        let takers = taker(&mut rig, &ids, port);
+        assert!(takers.len() == 1 && takers != [3], "{port}: {takers:?}");
+    }
+    assert_eq!(taker(&mut rig, &ids, 500), [3]);
+}

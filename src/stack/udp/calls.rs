@@ -143,6 +143,7 @@ impl Stack {
             let claimed = self.demux.udp.insert_flow(tuple, id);
             claimed.map_err(|InUse| ConnectUdpError::InUse(remote))?;
             self.forget_peer(id);
+            self.demux.udp.set_connected(local.port(), id);
         }
         let socket = self.udp.get_mut(id).ok_or(StaleId)?;
         let zone = if is_link_local(remote.ip()) {

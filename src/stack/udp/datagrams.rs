@@ -123,7 +123,7 @@ impl Stack {
         let local = (local, header.src_port());
         let tuple = Tuple::new(on, local, (remote, header.dst_port()));
         let table = &self.demux.udp;
-        table.taker(on, &tuple).is_some()
+        table.sender(on, &tuple).is_some()
     }
 
     /// An ICMP error quotes a datagram of ours.
@@ -134,7 +134,7 @@ impl Stack {
         let local = (error.quoted_src, header.src_port());
         let tuple = Tuple::new(error.on, local, (error.quoted_dst, header.dst_port()));
         let table = &self.demux.udp;
-        let id = table.taker(error.on, &tuple);
+        let id = table.sender(error.on, &tuple);
         let (sockets, around) = self.all_udp_and_around();
         let found = id.and_then(|id| Some((id, sockets.get_mut(id)?)));
         let (id, socket) = found.ok_or(unmatched)?;
