@@ -98,11 +98,8 @@ impl Net {
     /// Cannot `src` have sent a packet that came in on `on`, because it is ours? Our addresses on other
     /// interfaces count, but for link-local ones, which mean another host there. What comes from within is our own.
     pub(crate) fn is_own_source(&self, on: InterfaceId, src: IpAddr) -> bool {
-        let local = match src {
-            IpAddr::V4(a) => a.is_link_local(),
-            IpAddr::V6(a) => a.is_unicast_link_local(),
-        };
-        self.is_ours(src, local.then_some(on)) && on != InterfaceId::LOOPBACK
+        let local = is_of_one_link(src).then_some(on);
+        self.is_ours(src, local) && on != InterfaceId::LOOPBACK
     }
 
     /// Are packets to `address` taken, on `scope` if that is given: is it ours, or does an interface take any?
@@ -110,9 +107,23 @@ impl Net {
         self.is_ours(address, scope) || self.accepts_foreign(address, scope)
     }
 
+    /// May packets leave over `on` from `address`, for what answers them is taken there: the interface has it, or is a router's,
+    /// which is its packets' end at each of its addresses (RFC 1812 §5.2.3)?
+    pub(crate) fn speaks_from(&self, address: IpAddr, on: InterfaceId) -> bool {
+        self.takes(address, Some(on)) || self.has_elsewhere(address, on)
+    }
+
+    /// Is `on` a router's, and `address` one that another of its interfaces has, and not of that link alone?
+    pub(crate) fn has_elsewhere(&self, address: IpAddr, on: InterfaceId) -> bool {
+        let passes_on = self.interfaces.get(on.index());
+        passes_on.is_some_and(|i| i.forwards(address))
+            && !is_of_one_link(address)
+            && self.owners_of(address).next().is_some()
+    }
+
     /// Is this local address of a flow over `on` ours no more, and not taken as if it were?
     pub(in crate::stack) fn has_lost(&self, local: IpAddr, on: InterfaceId) -> bool {
-        !self.takes(local, Some(on))
+        !self.speaks_from(local, on)
     }
 
     /// The same of what a socket is bound to: of any interface, unless it is link-local.
@@ -130,5 +141,13 @@ impl Net {
             Some(on) => self.interfaces.get(on.index()).is_some_and(takes),
             None => self.interfaces.iter().any(takes),
         }
+    }
+}
+
+/// Does it mean another host on each link?
+const fn is_of_one_link(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => a.is_link_local(),
+        IpAddr::V6(a) => a.is_unicast_link_local(),
     }
 }

@@ -366,7 +366,7 @@ impl Net {
     }
 
     /// The same for packets from `src`, if that is given: they leave by the interface that has it, as
-    /// packets to it are taken there alone (RFC 1122 §3.3.4.2, the strong model).
+    /// packets to it are taken there alone (RFC 1122 §3.3.4.2, the strong model), or by any of a router's.
     pub(crate) fn route_from(
         &self,
         src: IpAddr,
@@ -374,7 +374,8 @@ impl Net {
         scope: Option<InterfaceId>,
     ) -> Result<Route, RouteError> {
         let route = self.route(dst, scope);
-        let fits = |route: &Route| self.is_ours(src, Some(route.on));
+        let fits =
+            |route: &Route| self.is_ours(src, Some(route.on)) || self.has_elsewhere(src, route.on);
         if src.is_unspecified() || scope.is_some() || route.as_ref().is_ok_and(fits) {
             return route;
         }

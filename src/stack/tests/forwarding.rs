@@ -5,6 +5,7 @@ mod crowd;
 mod nat;
 mod nat_errors;
 mod odd;
+mod far;
 mod role;
 mod segments;
 

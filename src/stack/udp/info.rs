@@ -95,8 +95,8 @@ impl SendInfo {
         }
     }
 
-    /// May what goes to `dst` over the interface `on` leave from the address that is asked for? Only the one that has it: what
-    /// comes back is taken there alone (RFC 1122 §3.3.4.2, the strong model).
+    /// May what goes to `dst` over the interface `on` leave from the address that is asked for? Only over one that takes what
+    /// comes back to it (RFC 1122 §3.3.4.2, the strong model).
     pub(in crate::stack) fn check_source(
         &self,
         net: &Net,
@@ -104,7 +104,7 @@ impl SendInfo {
         dst: IpAddr,
     ) -> Result<(), RouteError> {
         match self.source {
-            Some(ip) if ip.is_ipv4() != dst.is_ipv4() || !net.takes(ip, Some(on)) => {
+            Some(ip) if ip.is_ipv4() != dst.is_ipv4() || !net.speaks_from(ip, on) => {
                 Err(RouteError::Source(ip))
             }
             _ => Ok(()),
