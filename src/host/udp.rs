@@ -335,7 +335,10 @@ impl UdpSocket {
     /// When there is no route to it, or another socket has it.
     pub fn connect(&self, peer: SocketAddr) -> io::Result<()> {
         let mut core = self.inner.shared.lock_running()?;
-        Ok(core.stack.udp_connect(self.inner.id, peer)?)
+        core.stack.udp_connect(self.inner.id, peer)?;
+        // An error about what went elsewhere is not this peer's.
+        while self.inner.errors.try_recv().is_ok() {}
+        Ok(())
     }
 
     /// The queue itself; disconnected when the host ends. ICMP errors do not pass through it.
@@ -422,6 +425,9 @@ impl UdpSocket {
         };
         let nonblocking = inner.nonblocking.load(Ordering::Relaxed);
         let mut core = inner.shared.lock_running()?;
+        if let Ok(error) = inner.errors.try_recv() {
+            return Err(error);
+        }
         loop {
             let now = clock::now();
             let result = send(&mut core.stack, now, inner.id);

@@ -523,6 +523,32 @@ fn a_datagram_to_a_closed_port_comes_back_as_refused() {
     assert_eq!(b.udp_bind((B4, 9)).unwrap().dropped(), 0);
 }
 
+/// Who only sends is told too, and a new peer is not blamed for what the one before refused.
+#[test]
+fn an_earlier_error_is_told_by_the_next_send_and_not_of_another_peer() {
+    let (a, b) = hosts();
+    let peer = |port| SocketAddr::new(B4.parse().unwrap(), port);
+    let client = a.udp_bind((A4, 0)).unwrap();
+    client.connect(peer(9)).unwrap();
+    // What answers a later ping comes behind the error.
+    let refused = || {
+        client.send(b"anybody?").unwrap();
+        a.ping(peer(0).ip(), LONG).unwrap();
+    };
+    refused();
+    let error = client.send(b"anybody?").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    refused();
+    let server = b.udp_bind((B4, 10)).unwrap();
+    client.connect(peer(10)).unwrap();
+    client.set_read_timeout(Some(SHORT)).unwrap();
+    let error = client.recv(&mut [0; 9]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    client.send(b"hello").unwrap();
+    server.set_read_timeout(Some(LONG)).unwrap();
+    assert_eq!(server.recv(&mut [0; 9]).unwrap(), 5);
+}
+
 #[test]
 fn a_ping_comes_back_with_its_time() {
     let (a, _b) = hosts();
