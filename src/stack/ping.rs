@@ -260,7 +260,7 @@ impl Stack {
             Some(source) => self.net.route_from(source, to, scope)?,
             None => self.net.route(to, scope)?,
         };
-        info.check_source(&self.net, route.on, to)?;
+        info.check_source(&self.net, route.on, (None, to))?;
         let ttl = info.ttl.or(ttl);
         let flow = Flow {
             src: info.source.unwrap_or(route.source),

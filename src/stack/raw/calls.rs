@@ -251,7 +251,7 @@ impl RawOptions {
             Some(source) => net.route_from(source, to, scope)?,
             None => net.route(to, scope)?,
         };
-        info.check_source(net, route.on, to)?;
+        info.check_source(net, route.on, (None, to))?;
         let groups = &net.interfaces[route.on.index()].groups;
         let broadcast = matches!(to, IpAddr::V4(a) if a.is_broadcast() || groups.is_broadcast(a));
         if broadcast && !self.broadcast {

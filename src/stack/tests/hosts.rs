@@ -622,3 +622,35 @@ fn r59_an_answer_for_another_station_revives_no_gateway() {
     rig.receive(advertisement(solicited, PEER_MAC, PEER6, OURS6));
     assert_eq!(way(&rig), first);
 }
+
+/// RFC 4007 §6, RFC 1122 §3.3.4.2: a socket's own address leaves by its own interface, whatever is asked for.
+#[test]
+fn a_sockets_address_does_not_leave_by_another_link() {
+    let mut twin = Twin::with_v6();
+    let on = twin.on;
+    for (local, to) in [
+        (
+            format!("[fe80::a%{}]:7", on[0].scope()),
+            "[2001:db8:9::9]:9",
+        ),
+        ("10.0.0.1:7".to_owned(), "10.9.0.9:9"),
+    ] {
+        let local: SocketAddr = local.parse().unwrap();
+        let id = twin.stack.udp_bind(local, UdpOptions::new()).unwrap();
+        let to = Some(to.parse().unwrap());
+        let info = SendInfo::new().interface(on[1]);
+        let sent = twin
+            .stack
+            .udp_send_with(NOW, id, to, Bytes::from_static(b"x"), None, &info);
+        let refused = RouteError::Source(local.ip());
+        assert_eq!(sent, Err(SendError::Route(refused)));
+        assert_eq!(twin.sent(), [0, 0]);
+        twin.stack.udp_close(id);
+        let of = |on| UdpOptions::new().interface(Some(on));
+        let bound = twin.stack.udp_bind(local, of(on[1]));
+        if local.is_ipv6() {
+            assert_eq!(bound, Err(BindError::Interface(on[1])));
+        }
+        twin.stack.udp_bind(local, of(on[0])).unwrap();
+    }
+}

@@ -59,6 +59,13 @@ impl Stack {
         {
             return Err(BindError::Interface(on));
         }
+        // Of another link: it would hear nothing (RFC 4007 §6).
+        if let Some(on) = options.interface
+            && zone != 0
+            && zone != on.scope()
+        {
+            return Err(BindError::Interface(on));
+        }
         if local.port() == 0 {
             let port = self
                 .demux

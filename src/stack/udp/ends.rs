@@ -51,9 +51,9 @@ pub(super) fn route_for(
         return net.route_from(own(), to.ip(), scope_for(socket, to));
     };
     let scope = info.interface.or_else(|| scope_for(socket, to));
-    let source = info.source.unwrap_or_else(own);
-    let route = net.route_from(source, to.ip(), scope)?;
-    info.check_source(net, route.on, to.ip())?;
+    let own = own();
+    let route = net.route_from(info.source.unwrap_or(own), to.ip(), scope)?;
+    info.check_source(net, route.on, (Some(own), to.ip()))?;
     Ok(route)
 }
 

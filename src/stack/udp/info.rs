@@ -95,18 +95,19 @@ impl SendInfo {
         }
     }
 
-    /// May what goes to `dst` over the interface `on` leave from the address that is asked for? Only over one that takes what
-    /// comes back to it (RFC 1122 §3.3.4.2, the strong model).
+    /// May what goes to `dst` over the interface `on` leave from the address that is asked for, or else from the socket's `own`?
+    /// Only over one that takes what comes back to it (RFC 1122 §3.3.4.2, the strong model).
     pub(in crate::stack) fn check_source(
         &self,
         net: &Net,
         on: InterfaceId,
-        dst: IpAddr,
+        (own, dst): (Option<IpAddr>, IpAddr),
     ) -> Result<(), RouteError> {
-        match self.source {
-            Some(ip) if ip.is_ipv4() != dst.is_ipv4() || !net.speaks_from(ip, on) => {
-                Err(RouteError::Source(ip))
-            }
+        let speaks = |ip| net.speaks_from(ip, on);
+        match self.source.or(own) {
+            // A socket's own that no interface has is any's (`accept_foreign`).
+            Some(ip) if self.source.is_none() && net.owners_of(ip).next().is_none() => Ok(()),
+            Some(ip) if ip.is_ipv4() != dst.is_ipv4() || !speaks(ip) => Err(RouteError::Source(ip)),
             _ => Ok(()),
         }
     }
