@@ -2,10 +2,10 @@
 
 mod busy;
 mod crowd;
+mod far;
 mod nat;
 mod nat_errors;
 mod odd;
-mod far;
 mod role;
 mod segments;
 
