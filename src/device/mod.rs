@@ -11,6 +11,7 @@ mod impair_control;
 mod layout;
 mod pair;
 mod segment;
+#[cfg(all(target_os = "linux", not(netloom_portable)))]
 mod singles;
 mod traits;
 mod wire;

@@ -122,6 +122,11 @@ impl Devices {
         }
     }
 
+    /// Is there a way out at this interface?
+    pub(super) fn has(&self, on: InterfaceId) -> bool {
+        self.all.iter().any(|device| device.tx.interface() == on)
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.all.len()
     }

@@ -170,11 +170,14 @@ impl Core {
             return;
         }
         for (on, why) in std::mem::take(&mut self.devices.failed) {
+            // A way in is read once more behind the failure of its way out.
+            if !self.devices.has(on) {
+                continue;
+            }
             if self.devices.len() <= 1 {
                 self.life = Life::Ending(why.into());
                 return;
             }
-            // None: it has gone meanwhile.
             if let Some(outlet) = self.devices.go(on, None) {
                 close(outlet);
                 self.lose_interface(now, on);

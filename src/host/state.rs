@@ -198,6 +198,8 @@ impl Core {
         if self.devices.can_send(&self.stack) {
             urgent = self.transmit(now, ROUNDS_OF_A_CALL) != More::Idle;
         }
+        // A device that was lost with that.
+        urgent |= self.devices.has_moves();
         // A thread that leads does not sleep on its socket.
         urgent |= self.dispatch(now, &mut after) && self.roles.is_led();
         urgent |= self.names.has_acted();
@@ -334,7 +336,8 @@ impl Core {
             }
             Life::Running | Life::Draining(_) => {}
         }
-        if more == More::Budget {
+        // What a device that went leaves behind is the next turn's to tell.
+        if more == More::Budget || self.devices.has_moves() {
             return Next::Again;
         }
         Next::Sleep {

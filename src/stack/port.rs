@@ -184,7 +184,8 @@ pub fn turn_all<R: Receive, T: Transmit, U: User + ?Sized>(
         next.received += port.rx.receive(now).map_err(failed)?;
         // A batch that is full may have left something behind.
         next.again |= port.rx.is_full();
-        next.again |= !port.rx.deliver(now, stack, |_| {});
+        port.rx.deliver(now, stack, |_| {});
+        next.again |= port.rx.held() > 0;
     }
     stack.handle_timeout(now);
     tell(stack, now, user);
