@@ -439,6 +439,7 @@ impl Rig {
             0 => meta.with_checksum(RxChecksum::Verified),
             _ => meta,
         };
+        self.peer.lied |= flags & 2 == 0 && by != 0;
         self.tainted = true;
         self.feed(on, &back, meta);
     }
