@@ -5,7 +5,7 @@
 //! frames, deadlines and events come out.
 //!
 //! ```no_run
-//! # #[cfg(target_os = "linux")]
+//! # #[cfg(all(target_os = "linux", feature = "host"))]
 //! # fn main() -> Result<(), netloom::Report> {
 //! use netloom::{device::Tap, host::Host};
 //!
@@ -15,7 +15,7 @@
 //! println!("{:?}", stream.info()?);
 //! # Ok(())
 //! # }
-//! # #[cfg(not(target_os = "linux"))]
+//! # #[cfg(not(all(target_os = "linux", feature = "host")))]
 //! # fn main() {}
 //! ```
 //!
@@ -35,9 +35,11 @@
 //! | [`dhcp`] | a DHCPv4 client as a value, which an interface may have ([`InterfaceConfig::dhcp`]) |
 //! | [`dhcp6`] | a client of stateless DHCPv6 as a value, which an interface has that heeds routers |
 //! | `dns`, `names` | a resolver of names as a value; the same over a stack's sockets, and connecting by name (feature `dns`) |
-//! | `host` | the driver thread and the blocking handles (Linux) |
+//! | `host` | the driver thread and the blocking handles (Linux, feature `host`) |
 //! | [`sim`] | networks of stacks in virtual time |
 //! | [`drill`] | scripts in packetdrill's notation |
+//!
+//! A cookbook of what people build on it: [`guide`].
 //!
 //! # Limits
 //! Every table that a peer can make grow is bounded, by a setting of [`Config`], [`stack::ListenOptions`],
@@ -45,7 +47,9 @@
 //! with their defaults and what they are in bytes. Connections that were accepted are bounded by who accepts them.
 //!
 //! # Features
-//! `dns` adds the resolver of names, `cli` builds the tool `netloom` and has that too.
+//! `host`, on by default, is what needs an operating system: `host`, and the TAP and TUN devices, on Linux. Without it the sans-I/O core
+//! builds anywhere, with neither nix nor crossbeam nor getrandom. `dns` adds the resolver of names; `cli` builds the tool `netloom` and
+//! has both.
 
 #![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 
@@ -59,7 +63,8 @@ pub mod dhcp6;
 #[cfg(feature = "dns")]
 pub mod dns;
 pub mod drill;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+pub mod guide;
+#[cfg(all(target_os = "linux", feature = "host"))]
 pub mod host;
 pub mod ipv4;
 pub mod ipv6;
@@ -72,6 +77,7 @@ pub mod tcp;
 pub mod udp;
 
 pub use bytes;
+#[cfg(all(target_os = "linux", feature = "host"))]
 pub use crossbeam_channel;
 
 pub use base::{Cidr, Instant, MacAddr, Report, Seed};
@@ -81,6 +87,6 @@ pub use stack::{
 };
 
 /// The README's example, compiled as a test.
-#[cfg(all(doctest, target_os = "linux"))]
+#[cfg(all(doctest, target_os = "linux", feature = "host"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -90,6 +90,8 @@ const EDGES: &[(&str, &[(&str, May)])] = &[
     ("host", HOST),
     ("sim", HOST),
     ("drill", HOST),
+    // Pages, no code.
+    ("guide", &[]),
 ];
 
 const REPLAY: &[(&str, May)] = &[
