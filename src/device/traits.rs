@@ -399,6 +399,11 @@ impl RxBatch {
         self.frames.drain(..taken);
     }
 
+    /// Keeps the frames of which `keep` says so, in their order: a wrapper's way to drop what it does not want.
+    pub fn retain(&mut self, keep: impl FnMut(&RxFrame) -> bool) {
+        self.frames.retain(keep);
+    }
+
     /// The frames in it, oldest first.
     pub fn frames(&self) -> &[RxFrame] {
         &self.frames
@@ -434,6 +439,19 @@ mod tests {
             batch.push(RxFrame::new(data, RxMeta::new(Instant::ZERO)));
         }
         assert_eq!((batch.len(), batch.room()), (2000, usize::MAX - 2000));
+    }
+
+    #[test]
+    fn what_is_not_retained_makes_room() {
+        let mut batch = RxBatch::new(4);
+        for len in 1..=4 {
+            let meta = RxMeta::new(Instant::ZERO);
+            batch.push(RxFrame::new(Bytes::from(vec![0; len]), meta));
+        }
+        batch.retain(|frame| frame.data.len() % 2 == 0);
+        assert_eq!((batch.len(), batch.room()), (2, 2));
+        let left: Vec<_> = batch.drain().map(|frame| frame.data.len()).collect();
+        assert_eq!(left, [2, 4]);
     }
 
     #[test]

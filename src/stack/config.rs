@@ -324,3 +324,49 @@ impl Config {
         }
     }
 }
+
+/// What is set, a method for each setting, named after it.
+macro_rules! settings {
+    ($($name:ident [$get:ident]: $type:ty;)+) => {
+        impl Config {
+            $(#[doc = concat!("What [`", stringify!($name), "`](Self::", stringify!($name), ") is set to.")]
+            pub const fn $get(&self) -> $type { self.$name })+
+        }
+    };
+}
+
+settings! {
+    time_wait [time_wait_setting]: Duration;
+    time_wait_limit [time_wait_limit_setting]: usize;
+    time_wait_reuse [time_wait_reuse_setting]: TimeWaitReuse;
+    orphan_limit [orphan_limit_setting]: usize;
+    socket_memory [socket_memory_setting]: usize;
+    reassembly_bytes [reassembly_bytes_setting]: usize;
+    reassembly_datagrams [reassembly_datagrams_setting]: usize;
+    neighbour_limit [neighbour_limit_setting]: usize;
+    neighbour_queue [neighbour_queue_setting]: usize;
+    neighbour_queue_bytes [neighbour_queue_bytes_setting]: usize;
+    outbox_limit [outbox_limit_setting]: usize;
+    transmit_budget [transmit_budget_setting]: usize;
+    timer_budget [timer_budget_setting]: usize;
+    path_mtu_limit [path_mtu_limit_setting]: usize;
+    path_mtu_life [path_mtu_life_setting]: Option<Duration>;
+    least_path_mtu [least_path_mtu_setting]: u16;
+    flow_labels [flow_labels_setting]: bool;
+    icmp_errors_per_second [icmp_errors_per_second_setting]: u32;
+    icmp_errors_per_peer [icmp_errors_per_peer_setting]: u32;
+    ttl [ttl_setting]: u8;
+    copy_below [copy_below_setting]: usize;
+}
+
+impl Config {
+    /// Are the device's partial checksums taken for right?
+    pub const fn trust_partial_checksums_setting(&self) -> bool {
+        self.trust_partial
+    }
+
+    /// The ports that are chosen where the user names none.
+    pub const fn ephemeral_ports_setting(&self) -> &RangeInclusive<u16> {
+        &self.ephemeral_ports
+    }
+}

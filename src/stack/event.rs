@@ -48,6 +48,24 @@ pub enum SocketId {
     Raw(RawSocketId),
 }
 
+macro_rules! any_socket {
+    ($($of:ident($id:ident)),+) => {
+        $(impl From<$id> for SocketId {
+            fn from(id: $id) -> Self {
+                Self::$of(id)
+            }
+        })+
+    };
+}
+
+any_socket!(
+    Tcp(TcpId),
+    Listener(ListenerId),
+    Udp(UdpId),
+    Ping(PingId),
+    Raw(RawSocketId)
+);
+
 const KINDS: usize = 5;
 
 /// The kind of a socket: a place in the list of slots.

@@ -219,7 +219,7 @@ impl Stack {
     }
 
     /// Writes down no more; the journal, which may wait when it is dropped.
-    #[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
+    #[cfg(all(target_os = "linux", feature = "host"))] // the host's
     pub(crate) fn end_journal(&mut self) -> Option<Box<dyn Journal>> {
         self.scribe.0.take()
     }

@@ -78,7 +78,7 @@ pub use slices::Slices;
 pub use tcp::{AcceptError, ConnectError, ListenError, ListenOptions};
 pub use transmit::{More, Progress};
 pub use twin::{Difference, Mismatch, Twin};
-#[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
+#[cfg(all(target_os = "linux", feature = "host"))] // the host's
 pub(crate) use udp::charge_received;
 pub use udp::{
     BindError, ConnectUdpError, Datagram, DontFragment, GroupError, MulticastOptions, RecvError,

@@ -91,17 +91,17 @@ impl Runner {
 
     /// May another connection between these ends begin? Not while one is half open, or open.
     fn is_over(&self, (ours, theirs): Ends) -> bool {
-        let state = self.world.stack.tcp_state(ours, theirs);
+        let state = self.world.stack.tcp_state_between(ours, theirs);
         matches!(state, None | Some(State::TimeWait | State::Closed))
     }
 
     fn is_time_waiting(&self, (ours, theirs): Ends) -> bool {
-        self.world.stack.tcp_state(ours, theirs) == Some(State::TimeWait)
+        self.world.stack.tcp_state_between(ours, theirs) == Some(State::TimeWait)
     }
 
     /// Has the connection between these ends agreed on numbers?
     fn is_synchronized(&self, (ours, theirs): Ends) -> bool {
-        let state = self.world.stack.tcp_state(ours, theirs);
+        let state = self.world.stack.tcp_state_between(ours, theirs);
         !matches!(
             state,
             None | Some(

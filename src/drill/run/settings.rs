@@ -266,7 +266,7 @@ impl Runner {
         let state = self
             .world
             .flow
-            .and_then(|(ours, theirs)| stack.tcp_state(ours, theirs));
+            .and_then(|(ours, theirs)| stack.tcp_state_between(ours, theirs));
         let name = match state {
             Some(state) => state.name(),
             None if self.sockets.local_port().is_some() && self.world.flow.is_none() => "LISTEN",

@@ -430,7 +430,7 @@ fn get_number(stack: &Stack, socket: &Socket, name: &str) -> Option<i64> {
     let seconds = |time: Duration| i64::try_from(time.as_secs()).ok();
     Some(match name {
         "SO_REUSEADDR" | "SO_REUSEPORT" | "TCP_INQ" => 0,
-        "TCP_NODELAY" => i64::from(socket.tcp.is_nodelay()),
+        "TCP_NODELAY" => i64::from(socket.tcp.nodelay_setting()),
         "TCP_USER_TIMEOUT" => {
             let time = socket.tcp.user_timeout_setting();
             i64::try_from(time.map_or(0, |time| time.as_millis())).ok()?

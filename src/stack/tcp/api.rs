@@ -360,9 +360,17 @@ impl Stack {
         Ok(self.tcp.live(id)?.connection.info())
     }
 
+    /// The connection's state (RFC 9293 §3.3.2).
+    ///
+    /// # Errors
+    /// [`StaleId`] when it was closed: [`tcp_state_between`](Self::tcp_state_between) still finds it.
+    pub fn tcp_state(&self, id: TcpId) -> Result<State, StaleId> {
+        Ok(self.tcp.live(id)?.connection.state)
+    }
+
     /// The RFC 9293 state of the connection between `local` and `remote`, be it half open, given up by
     /// its user or in TIME-WAIT; `None` when there is none.
-    pub fn tcp_state(&self, local: SocketAddr, remote: SocketAddr) -> Option<State> {
+    pub fn tcp_state_between(&self, local: SocketAddr, remote: SocketAddr) -> Option<State> {
         let ends = ((local.ip(), local.port()), (remote.ip(), remote.port()));
         let mut interfaces = self.net.interfaces.all();
         interfaces.find_map(|interface| {

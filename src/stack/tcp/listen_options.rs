@@ -75,4 +75,24 @@ impl ListenOptions {
     pub fn dual_stack(self, dual_stack: bool) -> Self {
         Self { dual_stack, ..self }
     }
+
+    /// Are SYNs answered with cookies where the backlog is full?
+    pub const fn syn_cookies_setting(&self) -> bool {
+        self.syn_cookies
+    }
+
+    /// Connections by fast open whose handshake may be not over.
+    pub const fn fast_open_setting(&self) -> usize {
+        self.fast_open
+    }
+
+    /// Are both families listened on?
+    pub const fn dual_stack_setting(&self) -> bool {
+        self.dual_stack
+    }
+
+    /// What its connections start with.
+    pub const fn tcp_setting(&self) -> &TcpOptions {
+        &self.tcp
+    }
 }

@@ -72,7 +72,7 @@ fn the_port_that_waited_longest_is_taken_when_no_other_is_left() {
         let local = SocketAddr::from(([10, 0, 0, 2], oldest));
         let peer = SERVER.parse().unwrap();
         assert_eq!(
-            link.ends[1].stack.tcp_state(local, peer),
+            link.ends[1].stack.tcp_state_between(local, peer),
             Some(State::TimeWait)
         );
         let id = connect(&mut link, 1, &options).unwrap();

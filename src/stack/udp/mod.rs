@@ -34,7 +34,7 @@ mod waiting;
 
 #[cfg(test)]
 pub(super) use charges::OVERHEAD;
-#[cfg(all(target_os = "linux", not(netloom_portable)))] // the host's
+#[cfg(all(target_os = "linux", feature = "host"))] // the host's
 pub(crate) use charges::charge_received;
 pub(super) use datagrams::checked;
 pub use info::SendInfo;

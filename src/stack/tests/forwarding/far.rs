@@ -55,7 +55,7 @@ fn a_connection_to_the_far_address_outlives_others() {
     let answer = router.only(0);
     let seq = Header::parse(answer.v4().1).unwrap().0.fields().seq;
     router.receive(0, frame(peer, far, 101, seq.wrapping_add(1), Flags::ACK));
-    let state = |router: &Router| router.stack.tcp_state(ends[0], ends[1]);
+    let state = |router: &Router| router.stack.tcp_state_between(ends[0], ends[1]);
     assert_eq!(state(&router), Some(State::Established));
     let removed = [IpAddr::V6(RIGHT6), IpAddr::V6(OURS6), IpAddr::V4(RIGHT)];
     for (address, on) in removed.into_iter().zip([1, 0, 1]) {
