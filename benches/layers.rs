@@ -446,7 +446,7 @@ fn stack(_: &mut Criterion) {
     );
 }
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod device {
     //! The system calls.
 
@@ -549,7 +549,7 @@ mod device {
     }
 }
 
-#[cfg(not(all(target_os = "linux", not(netloom_portable))))]
+#[cfg(not(all(target_os = "linux", feature = "host")))]
 mod device {
     pub(crate) fn calls(_: &mut super::Criterion) {
         println!("device/.. left out: it needs Linux");

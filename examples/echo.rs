@@ -3,7 +3,7 @@
 //! Needs the right to make one (CAP_NET_ADMIN): `sudo setcap cap_net_admin+ep
 //! target/debug/examples/echo`, or root. Then, from another terminal: `nc 10.7.0.2 7`.
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 fn main() -> Result<(), netloom::Report> {
     use std::thread;
 
@@ -33,7 +33,7 @@ fn main() -> Result<(), netloom::Report> {
     Ok(())
 }
 
-#[cfg(not(all(target_os = "linux", not(netloom_portable))))]
+#[cfg(not(all(target_os = "linux", feature = "host")))]
 fn main() {
     println!("this example needs Linux");
 }

@@ -4,7 +4,7 @@
 //! `reuse_address`, join 224.0.0.251, receive, and send to the group. With `--tap` the one that answers is on a TAP device
 //! (CAP_NET_ADMIN, as for `echo`); then ask it from the kernel's side: `dig @224.0.0.251 -b 10.7.0.1 -p 5353 netloom.local`.
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 fn main() -> Result<(), netloom::Report> {
     use std::thread;
     use std::time::Duration;
@@ -44,7 +44,7 @@ fn main() -> Result<(), netloom::Report> {
 }
 
 /// Just enough of RFC 6762: one name, one question, one answer.
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 pub(crate) mod mdns {
     use std::io;
     use std::net::{Ipv4Addr, SocketAddr};
@@ -150,7 +150,7 @@ pub(crate) mod mdns {
     }
 }
 
-#[cfg(not(all(target_os = "linux", not(netloom_portable))))]
+#[cfg(not(all(target_os = "linux", feature = "host")))]
 fn main() {
     println!("this example needs Linux");
 }

@@ -3,17 +3,17 @@
 //! `nl0` is 10.7.0.1 and fd07::1, `nl1` 10.8.0.1 and fd08::1. The other ends of the devices belong into namespaces of their own,
 //! for the kernel must not be on both sides; what this program prints lays them. Needs CAP_NET_ADMIN, as `echo.rs` does.
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 fn main() -> Result<(), netloom::Report> {
     between::run()
 }
 
-#[cfg(not(all(target_os = "linux", not(netloom_portable))))]
+#[cfg(not(all(target_os = "linux", feature = "host")))]
 fn main() {
     println!("this example needs Linux");
 }
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod between {
     use std::os::fd::AsFd;
     use std::time;

@@ -4,17 +4,17 @@
 //! without its handles; an event loop of your own would look the same. Needs CAP_NET_ADMIN, as
 //! `echo.rs` does.
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 fn main() -> Result<(), netloom::Report> {
     by_hand::run()
 }
 
-#[cfg(not(all(target_os = "linux", not(netloom_portable))))]
+#[cfg(not(all(target_os = "linux", feature = "host")))]
 fn main() {
     println!("this example needs Linux");
 }
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod by_hand {
     use std::collections::HashMap;
     use std::os::fd::AsFd;

@@ -12,14 +12,14 @@
     clippy::cast_sign_loss
 )]
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 #[path = "bench.rs"]
 mod bench;
 
 fn main() -> std::process::ExitCode {
-    #[cfg(all(target_os = "linux", not(netloom_portable)))]
+    #[cfg(all(target_os = "linux", feature = "host"))]
     return bench::main();
-    #[cfg(not(all(target_os = "linux", not(netloom_portable))))]
+    #[cfg(not(all(target_os = "linux", feature = "host")))]
     {
         println!("floods bench skipped: it needs Linux");
         std::process::ExitCode::SUCCESS

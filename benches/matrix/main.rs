@@ -13,27 +13,27 @@
     clippy::unwrap_used
 )]
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 #[path = "../../tests/kernel/matrix/combos.rs"]
 #[allow(dead_code, reason = "the tests run less")]
 mod combos;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 #[path = "../../tests/kernel/link.rs"]
 #[allow(dead_code, reason = "tests need more")]
 mod link;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod matrix;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 #[path = "../../src/bin/netloom/namespace.rs"]
 mod namespace;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 #[path = "../../tests/kernel/matrix/run.rs"]
 mod run;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 #[path = "../../tests/kernel/source.rs"]
 mod source;
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 fn main() -> std::process::ExitCode {
     match matrix::main(std::env::args().skip(1)) {
         Ok(code) => code,
@@ -44,7 +44,7 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-#[cfg(not(all(target_os = "linux", not(netloom_portable))))]
+#[cfg(not(all(target_os = "linux", feature = "host")))]
 fn main() {
     println!("matrix bench skipped: it needs Linux");
 }

@@ -7,13 +7,13 @@ use core::fmt;
 /// the message of the error, and below it those of its causes that it does not tell itself.
 ///
 /// ```no_run
-/// # #[cfg(target_os = "linux")]
+/// # #[cfg(all(target_os = "linux", feature = "host"))]
 /// fn main() -> Result<(), netloom::Report> {
 ///     let tap = netloom::device::Tap::builder().name("nl0").open()?;
 ///     Ok(())
 /// }
 /// // Error: to make the interface nl0 needs the right CAP_NET_ADMIN: `sudo setcap ...
-/// # #[cfg(not(target_os = "linux"))]
+/// # #[cfg(not(all(target_os = "linux", feature = "host")))]
 /// # fn main() {}
 /// ```
 ///

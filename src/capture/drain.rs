@@ -6,9 +6,8 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
-
-use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use super::format::LinkType;
 use super::recorder::{Counters, Item, Queued};
@@ -82,6 +81,7 @@ impl<W: Write> Drain<W> {
     }
 
     fn keep_frame(&mut self, frame: &Queued) -> io::Result<()> {
+        self.counters.queued_frames.fetch_sub(1, Relaxed);
         self.counters.queued_bytes.fetch_sub(frame.kept, Relaxed);
         // A batch has one time, from before it was read; frames were sent meanwhile.
         self.last = self.last.max(frame.at);

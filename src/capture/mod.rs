@@ -34,7 +34,7 @@ mod rx;
 mod settings;
 #[cfg(test)]
 mod tests;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod wait;
 mod writer;
 

@@ -10,11 +10,11 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
-use crossbeam_channel::{Sender, bounded};
 
 use super::drain::Drain;
 use super::format::{Direction, LinkType};
@@ -64,8 +64,8 @@ impl Recorder {
             .interface(LinkType::from(medium), &settings.name)
             .map_err(CaptureError::Header)?;
         let counters = Arc::new(Counters::default());
-        let (queue, items) = bounded(settings.queue_frames);
-        let (wake, woken) = bounded(1);
+        let (queue, items) = sync_channel(settings.queue_frames);
+        let (wake, woken) = sync_channel(1);
         let mut drain = Drain {
             writer,
             interfaces: vec![interface],
@@ -257,7 +257,7 @@ impl CaptureWatch {
 #[derive(Debug)]
 struct Shared {
     /// The frames, and a nudge for the writer before they fill the queue.
-    queue: Option<(Sender<Item>, Sender<()>)>,
+    queue: Option<(SyncSender<Item>, SyncSender<()>)>,
     thread: Option<JoinHandle<()>>,
     counters: Arc<Counters>,
     order: Mutex<()>,
@@ -289,6 +289,7 @@ impl Shared {
     fn push(&self, mut frame: Queued) {
         let counters = &*self.counters;
         let (kept, cut) = (frame.kept, frame.kept < frame.original_len);
+        let before = counters.queued_frames.fetch_add(1, Relaxed);
         let waiting = counters.queued_bytes.fetch_add(kept, Relaxed);
         frame.lost_before = counters.unreported.swap(0, Relaxed);
         let lost_before = frame.lost_before;
@@ -300,12 +301,13 @@ impl Shared {
         if taken {
             counters.cut.fetch_add(u64::from(cut), Relaxed);
         } else {
+            counters.queued_frames.fetch_sub(1, Relaxed);
             counters.queued_bytes.fetch_sub(kept, Relaxed);
             counters.unreported.fetch_add(lost_before + 1, Relaxed);
             counters.lost_queue.fetch_add(1, Relaxed);
         }
-        if let Some((queue, wake)) = &self.queue
-            && (!taken || queue.len() >= self.wake_at)
+        if let Some((_, wake)) = &self.queue
+            && (!taken || before + 1 >= self.wake_at)
         {
             let _ = wake.try_send(()); // full: the nudge is already there
         }
@@ -354,6 +356,7 @@ pub(super) struct Counters {
     pub(super) lost_error: AtomicU64,
     /// Losses by the queue that no packet block has reported yet.
     pub(super) unreported: AtomicU64,
+    pub(super) queued_frames: AtomicUsize,
     pub(super) queued_bytes: AtomicUsize,
     pub(super) full: AtomicBool,
     pub(super) failed: AtomicBool,

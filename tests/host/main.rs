@@ -1,6 +1,6 @@
 //! Two hosts over the in-memory pair, through the blocking handles: real threads, real time, no
 //! sleeps. Linux only, as the host is.
-#![cfg(all(target_os = "linux", not(netloom_portable)))]
+#![cfg(all(target_os = "linux", feature = "host"))]
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
 #[cfg(feature = "dns")]

@@ -34,77 +34,77 @@
 //! | `namespace.rs`, `link.rs`, `source.rs` | what the tests share |
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod auto;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod bulk;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod capture;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod captures;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 #[path = "../foreign/same.rs"]
 mod captures_same;
-#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 mod control;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod device;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod dhcp;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod echo;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod ecn;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod failure;
 mod fast_open;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod floods;
-#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 mod forwarding;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod groups;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod link;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod matrix;
-#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 mod names;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod namespace;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod paths;
-#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 mod programs;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod reconfigure;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod recording;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod routers;
-#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 mod several;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod source;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod tcp;
-#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 mod tool;
-#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 mod trace;
-#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 mod translation;
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod udp;
 mod urgent;
-#[cfg(all(target_os = "linux", not(netloom_portable), feature = "cli"))]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 mod vlans;
 
 /// A test: its name, and what panics when it fails.
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 type Test = (&'static str, fn());
 
-#[cfg(all(target_os = "linux", not(netloom_portable)))]
+#[cfg(all(target_os = "linux", feature = "host"))]
 fn main() -> std::process::ExitCode {
     if let Some(code) = failure::descriptors::child() {
         return code;
@@ -168,5 +168,5 @@ fn main() -> std::process::ExitCode {
     libtest_mimic::run(&args, trials).exit_code()
 }
 
-#[cfg(not(all(target_os = "linux", not(netloom_portable))))]
+#[cfg(not(all(target_os = "linux", feature = "host")))]
 fn main() {}
