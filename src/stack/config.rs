@@ -116,7 +116,8 @@ impl Config {
     }
 
     /// May a new connection take the ephemeral port of one to the same peer that is in TIME-WAIT, when no other port is
-    /// left (default [`TimeWaitReuse::Loopback`], as Linux's `tcp_tw_reuse` 2)? Only if both have timestamps and
+    /// left, or the port that its user has chosen for it (default [`TimeWaitReuse::Loopback`], as Linux's `tcp_tw_reuse`
+    /// 2)? Else such a port is in use till the old one has waited (RFC 9293 §3.10.1). Only if both have timestamps and
     /// the old one has waited for a second: what is left of it on the way is told by its timestamps then (RFC 6191,
     /// RFC 7323 §5), and numbers go on above its own (RFC 9293 §3.6.1 MAY-2). Linux takes one before others are used
     /// up.

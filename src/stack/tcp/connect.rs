@@ -61,7 +61,7 @@ impl Stack {
                     .ok_or(none)
             })?;
         let tuple = Tuple::new(route.on, (source, port), (remote.ip(), remote.port()));
-        let floor = self.take_over(&tuple)?;
+        let floor = self.take_over(now, &tuple, &options)?;
         let ends = (
             SocketAddr::new(source, port),
             SocketAddr::new(remote.ip(), remote.port()),
@@ -168,30 +168,44 @@ impl Stack {
         remote: SocketAddr,
         options: &TcpOptions,
     ) -> Option<u16> {
-        let whole = self.config.time_wait;
-        // Without ours the peer could not tell old from new either.
-        if !options.timestamps || whole < LEAST_WAIT {
-            return None;
-        }
+        let latest = self.latest_end(now, options)?;
         let tuple = Tuple::new(route.on, (source, 0), (remote.ip(), remote.port()));
         let fit = |port: u16| {
             let is_bound = self.demux.tcp.bound(route.on, source, port).is_some();
             self.config.ephemeral_ports.contains(&port) && !is_bound
         };
-        let latest = now + (whole - LEAST_WAIT);
         let waits = &self.tcp.time_wait;
         waits.reusable(route.on, &tuple, latest, fit)
     }
 
-    /// A TIME-WAIT record gives its endpoints up to a chosen port (RFC 9293 §3.6.1 MAY-2); the new
-    /// numbers start above it.
-    fn take_over(&mut self, tuple: &Tuple) -> Result<Option<SeqNum>, ConnectError> {
-        match self.tcp.owner(&self.demux.tcp.flows, tuple) {
-            None => Ok(None),
-            Some(Owner::TimeWait(index)) => Ok(self
-                .remove_time_wait(index)
-                .map(|record| record.iss_floor())),
-            Some(_) => Err(ConnectError::InUse),
+    /// The end of the youngest TIME-WAIT record that may give its name to a new connection with these options; `None`:
+    /// none may.
+    fn latest_end(&self, now: Instant, options: &TcpOptions) -> Option<Instant> {
+        let whole = self.config.time_wait;
+        // Without ours the peer could not tell old from new either.
+        let may = options.timestamps && whole >= LEAST_WAIT;
+        may.then(|| now + (whole - LEAST_WAIT))
+    }
+
+    /// The name is free, or a TIME-WAIT record gives it up, which the new numbers start above then. A chosen port is no reason
+    /// for it: RFC 9293 §3.10.1 has an error for who opens what is in TIME-WAIT, and its MAY-2 (§3.6.1) is for a SYN of
+    /// the peer's.
+    fn take_over(
+        &mut self,
+        now: Instant,
+        tuple: &Tuple,
+        options: &TcpOptions,
+    ) -> Result<Option<SeqNum>, ConnectError> {
+        let index = match self.tcp.owner(&self.demux.tcp.flows, tuple) {
+            None => return Ok(None),
+            Some(Owner::TimeWait(index)) => index,
+            Some(_) => return Err(ConnectError::InUse),
+        };
+        let latest = self.latest_end(now, options).ok_or(ConnectError::InUse)?;
+        if !self.tcp.time_wait.gives_way(index, latest) {
+            return Err(ConnectError::InUse);
         }
+        let record = self.remove_time_wait(index);
+        Ok(record.map(|record| record.iss_floor()))
     }
 }

@@ -71,7 +71,8 @@ pub enum ConnectError {
     /// The local address is not one of this stack's, or of the other family.
     #[error("the local address is not one of this host's")]
     AddressNotAvailable,
-    /// The same pair of endpoints is connected already.
+    /// The same pair of endpoints is connected already, or in TIME-WAIT
+    /// ([`Config::time_wait_reuse`](crate::stack::Config::time_wait_reuse)).
     #[error("a connection between these endpoints exists")]
     InUse,
     /// Every ephemeral port is taken for this destination.

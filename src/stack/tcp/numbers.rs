@@ -51,7 +51,7 @@ mod tests {
     use super::super::tests::{Link, SERVER};
     use crate::device::{Capabilities, Medium};
     use crate::link::RxFrame;
-    use crate::stack::{Config, TcpId};
+    use crate::stack::{Config, TcpId, TimeWaitReuse};
     use crate::tcp::{SeqNum, TcpOptions};
 
     fn connect(link: &mut Link) -> TcpId {
@@ -81,8 +81,12 @@ mod tests {
         }
     }
 
-    fn listening() -> Link {
-        let config = |config: Config| config.time_wait(Duration::from_millis(1));
+    const SHORT: Duration = Duration::from_millis(1);
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn listening(time_wait: Duration) -> Link {
+        let reuse = TimeWaitReuse::Always;
+        let config = |config: Config| config.time_wait(time_wait).time_wait_reuse(reuse);
         let mut link = Link::with(&Capabilities::full(Medium::Ip, 1500), config);
         let server = SERVER.parse().unwrap();
         let stack = &mut link.ends[0].stack;
@@ -94,28 +98,35 @@ mod tests {
     #[test]
     fn two_connections_of_one_name_share_no_numbers() {
         type Ending = fn(&mut Link, TcpId, TcpId);
-        let endings: [(&str, Ending); 4] = [
-            ("the client resets", |link, client, _| {
+        let endings: [(&str, Duration, Ending); 4] = [
+            ("the client resets", SHORT, |link, client, _| {
                 link.ends[1].stack.tcp_abort(link.now, client);
             }),
-            ("the server resets", |link, _, server| {
+            ("the server resets", SHORT, |link, _, server| {
                 link.ends[0].stack.tcp_abort(link.now, server);
             }),
-            ("the client closes first", |link, client, server| {
+            ("the client closes first", LONG, |link, client, server| {
                 link.ends[1].stack.tcp_close(link.now, client);
                 link.settle();
                 link.ends[0].stack.tcp_close(link.now, server);
-            }),
-            ("what nobody reads is reset", |link, client, server| {
-                link.ends[0].stack.tcp_close(link.now, server);
                 link.settle();
-                // The record outlives what was noted when it began.
-                link.now = link.now + Duration::from_millis(2);
-                link.write(1, client, b"text");
+                // The name is in use till then.
+                link.now = link.now + Duration::from_secs(1);
             }),
+            (
+                "what nobody reads is reset",
+                SHORT,
+                |link, client, server| {
+                    link.ends[0].stack.tcp_close(link.now, server);
+                    link.settle();
+                    // The record outlives what was noted when it began.
+                    link.now = link.now + Duration::from_millis(2);
+                    link.write(1, client, b"text");
+                },
+            ),
         ];
-        for (what, ending) in endings {
-            let mut link = listening();
+        for (what, time_wait, ending) in endings {
+            let mut link = listening(time_wait);
             let ends = established(&mut link);
             let mut old = Vec::new();
             for (end, id) in ends {
@@ -150,7 +161,7 @@ mod tests {
     /// The same where there was half a connection only: an old ACK makes no other.
     #[test]
     fn two_half_open_connections_share_no_numbers() {
-        let mut link = listening();
+        let mut link = listening(SHORT);
         let mut numbers: Vec<SeqNum> = Vec::new();
         for _ in 0..3 {
             let client = connect(&mut link);

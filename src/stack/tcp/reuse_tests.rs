@@ -157,3 +157,48 @@ fn each_setting_has_its_reach() {
     }
     assert_eq!(TimeWaitReuse::default(), TimeWaitReuse::Loopback);
 }
+
+/// A port that its user has chosen is in use as well, and is had on the same terms.
+///
+/// Covers: TCP-18 (what is in TIME-WAIT stays there, whoever asks for its name)
+#[test]
+fn a_chosen_port_waits_as_any_other() {
+    let own: SocketAddr = "10.0.0.2:6000".parse().unwrap();
+    let terms = [
+        (TimeWaitReuse::Always, true, true),
+        (TimeWaitReuse::Always, false, false),
+        (TimeWaitReuse::Off, true, false),
+        (TimeWaitReuse::Loopback, true, false),
+    ];
+    for (reuse, timestamps, goes) in terms {
+        let mut link = link(reuse);
+        let options = TcpOptions::default().timestamps(timestamps);
+        let listener = listen(&mut link.ends[0].stack, options.clone());
+        let open = |link: &mut Link| {
+            let (to, now) = (SERVER.parse().unwrap(), link.now);
+            let stack = &mut link.ends[1].stack;
+            stack.tcp_connect(now, to, Some(own), options.clone())
+        };
+        let id = open(&mut link).unwrap();
+        link.settle();
+        let (now, server) = (link.now, &mut link.ends[0].stack);
+        let accepted = server.tcp_accept(now, listener).unwrap();
+        link.ends[1].stack.tcp_close(now, id);
+        link.settle();
+        link.ends[0].stack.tcp_close(now, accepted);
+        link.settle();
+        let waiting = |link: &Link| link.ends[1].stack.tcp_time_wait_count();
+        assert_eq!(waiting(&link), 1);
+        assert_eq!(open(&mut link), Err(ConnectError::InUse), "at once");
+        link.pass(SECOND);
+        let what = format!("{reuse:?}, timestamps {timestamps}");
+        let again = open(&mut link);
+        assert_eq!(again.is_ok(), goes, "{what}: {again:?}");
+        assert_eq!(waiting(&link), usize::from(!goes), "{what}");
+        if !goes {
+            assert_eq!(again, Err(ConnectError::InUse));
+            link.pass(60 * SECOND);
+            open(&mut link).unwrap();
+        }
+    }
+}

@@ -74,19 +74,28 @@ impl TimeWaits {
         }
     }
 
-    /// What the records between these ends are known by, if they may be reused.
-    fn list_of(&self, on: InterfaceId, tuple: &Tuple) -> Option<Between> {
-        let may = match self.reuse {
+    /// May new connections take over the names of records on this interface?
+    fn may_reuse(&self, on: InterfaceId) -> bool {
+        match self.reuse {
             TimeWaitReuse::Off => false,
             TimeWaitReuse::Loopback => on == InterfaceId::LOOPBACK,
             TimeWaitReuse::Always => true,
-        };
-        may.then(|| Between::new(on, tuple))
+        }
+    }
+
+    /// What the records between these ends are known by, if they may be reused.
+    fn list_of(&self, on: InterfaceId, tuple: &Tuple) -> Option<Between> {
+        self.may_reuse(on).then(|| Between::new(on, tuple))
+    }
+
+    /// May a new connection take over the name of this record, if that [ends by](Record::gives_way) `latest`?
+    pub(super) fn gives_way(&self, index: u32, latest: Instant) -> bool {
+        let record = self.records.get(index as usize);
+        record.is_some_and(|record| self.may_reuse(record.on) && record.gives_way(latest))
     }
 
     /// Our port of a record between the ends of `tuple`, whatever port that names, which a new connection may take:
-    /// `is_fit` itself; it had timestamps, so that what is old is told from what is new (RFC 6191, RFC 7323 §5); and it
-    /// ends by `latest`, so that it has waited long enough.
+    /// `is_fit` itself, and it [gives way](Record::gives_way).
     pub(super) fn reusable(
         &self,
         on: InterfaceId,
@@ -97,9 +106,7 @@ impl TimeWaits {
         let between = self.list_of(on, tuple)?;
         let records = self.by_peer.of(&between).take(LOOKED_AT);
         let mut records = records.filter_map(|index| self.records.get(index as usize));
-        let fit = |record: &&Record| {
-            record.wait.has_timestamps() && record.end <= latest && is_fit(record.local_port)
-        };
+        let fit = |record: &&Record| record.gives_way(latest) && is_fit(record.local_port);
         records.find(fit).map(|record| record.local_port)
     }
 
@@ -230,6 +237,12 @@ impl TimeWaits {
 }
 
 impl Record {
+    /// It had timestamps, so that what is old is told from what is new (RFC 6191, RFC 7323 §5), and it ends by `latest`, so
+    /// that it has waited long enough.
+    fn gives_way(&self, latest: Instant) -> bool {
+        self.live && self.wait.has_timestamps() && self.end <= latest
+    }
+
     fn name(&self) -> Name {
         let ip = |octets: [u8; 16]| {
             let v6 = Ipv6Addr::from(octets);
