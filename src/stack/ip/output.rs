@@ -408,8 +408,8 @@ fn ip_header(
             fields.ttl = flow.ttl;
             let end = at
                 + match packet.protocol {
-                    // RFC 3376 §4: each message has it.
-                    Protocol::IGMP => {
+                    // RFC 3376 §4: each message has it. A raw socket's packet is as its user made it: no header is ours.
+                    Protocol::IGMP if !packet.header.is_empty() => {
                         let option = &ipv4::igmp::ROUTER_ALERT;
                         fields.emit_with_options(option, len, &mut buf[at..])
                     }

@@ -252,12 +252,23 @@ impl RawOptions {
             None => net.route(to, scope)?,
         };
         info.check_source(net, route.on, (None, to))?;
-        let groups = &net.interfaces[route.on.index()].groups;
+        self.check_broadcast(net, route.on, to)?;
+        Ok(route)
+    }
+
+    /// May the socket send to `to` on this interface, if that is everybody?
+    pub(super) fn check_broadcast(
+        &self,
+        net: &Net,
+        on: InterfaceId,
+        to: IpAddr,
+    ) -> Result<(), SendError> {
+        let groups = &net.interfaces[on.index()].groups;
         let broadcast = matches!(to, IpAddr::V4(a) if a.is_broadcast() || groups.is_broadcast(a));
         if broadcast && !self.broadcast {
             return Err(SendError::Broadcast(to));
         }
-        Ok(route)
+        Ok(())
     }
 
     /// The payload with its checksum, if the socket has the stack make one (RFC 3542 §3.1).

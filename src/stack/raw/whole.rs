@@ -53,6 +53,8 @@ impl RawOptions {
         let said = self.read(data)?;
         let to = to.or(self.peer).unwrap_or(said.dst);
         let (mut flow, route) = self.flow_to(net, to, info)?;
+        // Whoever it is handed to: who hears it is what the header says.
+        self.check_broadcast(net, route.on, said.dst)?;
         let max = net.interfaces[route.on.index()].mtu_to(to);
         let len = data.len();
         if len > max {

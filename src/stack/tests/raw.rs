@@ -537,3 +537,33 @@ fn within_the_host() {
     assert_eq!(heard(&mut rig, id), [&b"one"[..], b""]);
     assert_eq!(heard(&mut rig, own).len(), 2);
 }
+
+/// An IGMP packet of a user's is as he made it, and as long: the stack's own have an option (RFC 3376 §4).
+#[test]
+fn nothing_is_added_to_a_header_of_the_stack_s() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let id = open(&mut rig, RawOptions::v4(Protocol::IGMP));
+    send(&mut rig, id, PEER, &[0x16; 1480]).unwrap();
+    let sent = rig.only();
+    assert_eq!((sent.packet[0], sent.packet.len()), (0x45, 1500));
+    assert_eq!(sent.v4().1, [0x16; 1480]);
+}
+
+/// Covers: RAW-4. It is the header that says who hears a packet.
+#[test]
+fn a_header_to_everybody_takes_the_permission() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let options = RawOptions::v4(OSPF).header_included(true);
+    let [without, with] = [false, true].map(|may| open(&mut rig, options.broadcast(may)));
+    for everybody in [Ipv4Addr::BROADCAST, [10, 0, 0, 255].into()] {
+        let mut packet = vec![0; 20];
+        ipv4::Fields::new(OURS, everybody, OSPF).emit(0, &mut packet);
+        let refused = send(&mut rig, without, PEER, &packet);
+        assert_eq!(refused, Err(SendError::Broadcast(everybody.into())));
+        assert!(rig.drain().is_empty());
+        send(&mut rig, with, PEER, &packet).unwrap();
+        assert_eq!(rig.only().v4().0.dst, everybody);
+    }
+}
