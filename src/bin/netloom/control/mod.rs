@@ -11,6 +11,7 @@ pub(crate) use request::Request;
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use netloom::host::Host;
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::sys::stat::{Mode, umask};
 use serde_json::{Value, json};
 
@@ -27,8 +30,14 @@ use crate::failure::Failure;
 
 /// Who is listened to at once.
 const CLIENTS: usize = 8;
+/// Who is told that there are so many; beyond that nobody is told anything.
+const TOLD: usize = 64;
 /// How long one may take to ask, and again to take the answer.
 const WITHIN: Duration = Duration::from_secs(2);
+/// How long one is heard who is not listened to.
+const BRIEFLY: Duration = Duration::from_millis(200);
+/// Bytes that leave in one piece of an answer.
+const PIECE: usize = 4096;
 /// Bytes of a request, its line end included.
 pub(crate) const LONGEST: usize = 512;
 
@@ -95,6 +104,9 @@ impl Control {
                     continue;
                 };
                 let open = Open::one_more(&open);
+                if open.count > TOLD {
+                    continue;
+                }
                 let talk = move || {
                     // Who does not ask, or does not take the answer, has none.
                     let _ = talk(&client, &host, open.count);
@@ -151,68 +163,113 @@ fn remove_stale(path: &Path) -> Result<(), Failure> {
         }
         Ok(_) => {}
     }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(Failure::new)
-        }
-        Err(error) => Err(Failure::with_cure(
-            format_args!("--control {at}: {error}"),
-            "name another file, or remove this one",
-        )),
-        Ok(_) => Err(Failure::with_cure(
+    match knock(path) {
+        Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(Failure::new),
+        // One whose queue is full is there as well.
+        Ok(()) | Err(Errno::EAGAIN) => Err(Failure::with_cure(
             format_args!("--control {at}: another host answers there"),
             "end it, or name another file",
+        )),
+        Err(error) => Err(Failure::with_cure(
+            format_args!("--control {at}: {}", io::Error::from(error)),
+            "name another file, or remove this one",
         )),
     }
 }
 
+/// Connects to a socket, and waits for nobody: who listens may have stopped.
+fn knock(path: &Path) -> nix::Result<()> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
+}
+
 /// Hears one request, and answers it.
 fn talk(client: &UnixStream, host: &Host, clients: usize) -> io::Result<()> {
-    client.set_write_timeout(Some(WITHIN))?;
     let told = if clients > CLIENTS {
+        // Who closes without having heard resets, and what was said before is lost with that.
+        let _ = hear(client, Instant::now() + BRIEFLY);
         Err(format!("{CLIENTS} others are asking; try again"))
     } else {
-        let asked = hear(client, Instant::now() + WITHIN)?;
-        let request = Request::parse(&asked.split_whitespace().collect::<Vec<_>>());
-        request.and_then(|request| answer::to(host, &request))
+        match hear(client, Instant::now() + WITHIN) {
+            Ok(asked) => {
+                let request = Request::parse(&asked.split_whitespace().collect::<Vec<_>>());
+                request.and_then(|request| answer::to(host, &request))
+            }
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                Err(format!("ask in a line of text, of {LONGEST} bytes at most"))
+            }
+            Err(error) => return Err(error),
+        }
     };
     let value: Value = match told {
         Ok(answer) => json!({ "answer": answer }),
         Err(why) => json!({ "error": why }),
     };
-    let mut client = client;
-    client.write_all(format!("{value}\n").as_bytes())
+    give(
+        client,
+        format!("{value}\n").as_bytes(),
+        Instant::now() + WITHIN,
+    )
 }
 
-/// A line, if it comes in time and is short enough.
-fn hear(mut client: &UnixStream, until: Instant) -> io::Result<String> {
-    let mut line = Vec::new();
-    let mut piece = [0; LONGEST];
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        client.set_read_timeout(Some(left))?;
-        match client.read(&mut piece) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(len) => line.extend_from_slice(&piece[..len]),
+/// Gives all of an answer, if it is taken in time.
+fn give(mut client: &UnixStream, mut answer: &[u8], until: Instant) -> io::Result<()> {
+    while !answer.is_empty() {
+        client.set_write_timeout(Some(left_till(until)?))?;
+        // By the piece: one write may wait as long for each part that it is taken in.
+        match client.write(&answer[..answer.len().min(PIECE)]) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(len) => answer = &answer[len..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-        if let Some(end) = line.iter().position(|&byte| byte == b'\n') {
-            line.truncate(end);
-            return String::from_utf8(line).map_err(|_| ErrorKind::InvalidData.into());
+    }
+    Ok(())
+}
+
+/// A line, if it comes in time; [`ErrorKind::InvalidData`] if it is too long or no text, once all of it was heard that came in
+/// time, for who closes before that resets.
+fn hear(mut client: &UnixStream, until: Instant) -> io::Result<String> {
+    let too_long = || Err(ErrorKind::InvalidData.into());
+    let mut line = Vec::new();
+    let mut piece = [0; LONGEST];
+    loop {
+        let is_long = line.len() >= LONGEST;
+        let heard = left_till(until).and_then(|left| {
+            client.set_read_timeout(Some(left))?;
+            client.read(&mut piece)
+        });
+        let came = match heard {
+            Ok(len @ 1..) => &piece[..len],
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            _ if is_long => return too_long(),
+            Ok(_) => return Err(ErrorKind::UnexpectedEof.into()),
+            Err(error) => return Err(error),
+        };
+        let end = came.iter().position(|&byte| byte == b'\n');
+        if !is_long {
+            line.extend_from_slice(&came[..end.unwrap_or(came.len())]);
         }
-        if line.len() >= LONGEST {
-            return Err(ErrorKind::InvalidData.into());
+        match end {
+            Some(_) if line.len() >= LONGEST => return too_long(),
+            Some(_) => return String::from_utf8(line).or_else(|_| too_long()),
+            None => {}
         }
     }
+}
+
+/// The time that is left, which is none of [`Duration::ZERO`].
+fn left_till(until: Instant) -> io::Result<Duration> {
+    let left = until.saturating_duration_since(Instant::now());
+    let some = Some(left).filter(|left| !left.is_zero());
+    some.ok_or_else(|| ErrorKind::TimedOut.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::socket::{Backlog, listen};
 
     fn place(name: &str) -> PathBuf {
         let name = format!("netloom-control-{}-{name}", std::process::id());
@@ -230,6 +287,13 @@ mod tests {
         assert!(matches!(taken, Err(Failure::Said(why)) if why.contains("another host answers")));
         drop(control);
         assert!(!path.exists());
+        let full = UnixListener::bind(&path).unwrap();
+        listen(&full, Backlog::new(0).unwrap()).unwrap();
+        while knock(&path) != Err(Errno::EAGAIN) {}
+        let taken = Control::bind(&path);
+        assert!(matches!(taken, Err(Failure::Said(why)) if why.contains("another host answers")));
+        drop(full);
+        fs::remove_file(&path).unwrap();
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists(), "stale");
         let control = Control::bind(&path).unwrap();
@@ -267,5 +331,34 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
         assert!(hear(&ours, soon()).is_err());
+        // All of a line that is too long, so that its end is no reset.
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(&[b'a'; 5 * LONGEST]).unwrap();
+        theirs.write_all(b"\n").unwrap();
+        let heard = hear(&ours, Instant::now() + WITHIN);
+        assert_eq!(heard.unwrap_err().kind(), ErrorKind::InvalidData);
+        drop(ours);
+        assert_eq!(theirs.read(&mut [0; 9]).unwrap(), 0);
+    }
+
+    /// Who takes a little, time and again, holds his place no longer than who takes nothing.
+    #[test]
+    fn an_answer_is_taken_in_time_or_not_at_all() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (answer, pause) = (vec![b'a'; 16 << 20], Duration::from_millis(10));
+        let slow = thread::spawn(move || {
+            let mut taken = 0;
+            while let Ok(len @ 1..) = theirs.read(&mut [0; PIECE]) {
+                taken += len;
+                thread::sleep(pause);
+            }
+            taken
+        });
+        let began = Instant::now();
+        let given = give(&ours, &answer, began + 10 * pause);
+        assert!(given.is_err() && began.elapsed() < 200 * pause);
+        drop(ours);
+        let taken = slow.join().unwrap();
+        assert!((1..answer.len()).contains(&taken), "{taken} bytes");
     }
 }

@@ -8,7 +8,7 @@ use std::fmt::{self, Write};
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -61,6 +61,8 @@ pub(crate) struct Args {
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How long the lookup of a name may take.
 const LOOKUP_WITHIN: Duration = Duration::from_secs(30);
+/// Answers that wait while lines are printed; more are lost, as on the way.
+const WAITING: usize = 64;
 /// How often who listens looks whether it is over.
 const LOOK_EACH: Duration = Duration::from_millis(100);
 
@@ -135,12 +137,11 @@ fn trace(args: &Args, to: IpAddr, host: &Host) -> Result<End, Failure> {
         args.to
     ))?;
     let over = AtomicBool::new(false);
-    let (sender, heard) = channel();
+    let (sender, heard) = sync_channel(WAITING);
     thread::scope(|scope| {
-        let other = sender.clone();
-        scope.spawn(|| listen(&errors, other, &over));
+        scope.spawn(|| listen(&errors, &prober, &sender, &over));
         if matches!(prober.kind, Kind::Tcp { .. }) {
-            scope.spawn(|| listen(&probes, sender, &over));
+            scope.spawn(|| listen(&probes, &prober, &sender, &over));
         }
         let walk = Walk {
             args,
@@ -170,16 +171,47 @@ fn answers(to: IpAddr) -> RawOptions {
     }
 }
 
-/// Passes on what a socket hears until it is over.
-fn listen(socket: &RawSocket, heard: Sender<io::Result<RawPacket>>, over: &AtomicBool) {
+/// What came of a probe, and when.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    number: u16,
+    from: IpAddr,
+    at: netloom::Instant,
+    answer: Answer,
+}
+
+impl Heard {
+    fn of(prober: &Prober, packet: &RawPacket) -> Option<Self> {
+        let (number, answer) = prober.answer(packet)?;
+        let (from, at) = (packet.src, packet.at);
+        Some(Self {
+            number,
+            from,
+            at,
+            answer,
+        })
+    }
+}
+
+/// Passes on what a socket hears of probes until it is over.
+fn listen(
+    socket: &RawSocket,
+    prober: &Prober,
+    heard: &SyncSender<io::Result<Heard>>,
+    over: &AtomicBool,
+) {
     while !over.load(Ordering::Relaxed) {
-        let came = socket.recv(LOOK_EACH);
-        let failed = match &came {
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => continue,
-            came => came.is_err(),
-        };
-        if heard.send(came).is_err() || failed {
-            return;
+        match socket.recv(LOOK_EACH) {
+            Ok(packet) => {
+                if let Some(answer) = Heard::of(prober, &packet) {
+                    let _ = heard.try_send(Ok(answer));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+            Err(error) => {
+                let _ = heard.try_send(Err(error));
+                return;
+            }
         }
     }
 }
@@ -190,7 +222,7 @@ struct Walk<'a> {
     host: &'a Host,
     prober: Prober,
     probes: &'a RawSocket,
-    heard: &'a Receiver<io::Result<RawPacket>>,
+    heard: &'a Receiver<io::Result<Heard>>,
 }
 
 /// A probe of the hop that is asked for.
@@ -225,7 +257,8 @@ impl Walk<'_> {
     /// Sends the probes of a hop, and waits for what comes of them.
     fn ask(&self, hop: u8) -> Result<Vec<Query>, Failure> {
         let failed = |error: io::Error| Failure::peer(self.prober.to, &error);
-        let info = SendInfo::new().ttl(hop);
+        // Their checksums are of this source.
+        let info = SendInfo::new().ttl(hop).source(self.prober.from);
         let mut queries = Vec::new();
         let many = u16::from(self.args.queries);
         for at in 1..=many {
@@ -241,30 +274,37 @@ impl Walk<'_> {
             });
         }
         let until = Instant::now() + self.args.wait;
-        while queries.iter().any(|query| query.answer.is_none()) {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.heard.recv_timeout(left) {
-                Ok(Ok(packet)) => self.take(&packet, &mut queries),
-                Ok(Err(error)) => return Err(failed(error)),
-                Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Failure::new("the host has ended"));
-                }
-            }
-        }
+        wait_for(self.heard, &mut queries, until).map_err(failed)?;
         Ok(queries)
     }
+}
 
-    fn take(&self, packet: &RawPacket, queries: &mut [Query]) {
-        let Some((number, answer)) = self.prober.answer(packet) else {
-            return;
+/// Waits till all queries are answered, or it is late, however much else comes meanwhile.
+fn wait_for(
+    heard: &Receiver<io::Result<Heard>>,
+    queries: &mut [Query],
+    until: Instant,
+) -> io::Result<()> {
+    while queries.iter().any(|query| query.answer.is_none()) {
+        let left = until.saturating_duration_since(Instant::now());
+        // What is there would be taken with no time left as well.
+        if left.is_zero() {
+            break;
+        }
+        let heard = match heard.recv_timeout(left) {
+            Ok(heard) => heard?,
+            Err(RecvTimeoutError::Timeout) => break,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(io::Error::other("the host has ended"));
+            }
         };
-        let open = |query: &&mut Query| query.number == number && query.answer.is_none();
+        let open = |query: &&mut Query| query.number == heard.number && query.answer.is_none();
         if let Some(query) = queries.iter_mut().find(open) {
-            let took = packet.at.since(query.sent);
-            query.answer = Some((packet.src, took, answer));
+            let took = heard.at.since(query.sent);
+            query.answer = Some((heard.from, took, heard.answer));
         }
     }
+    Ok(())
 }
 
 /// A hop as traceroute prints it.
@@ -299,6 +339,38 @@ impl fmt::Display for Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is told of other probes keeps nobody waiting.
+    #[test]
+    fn a_hop_ends_in_time_whatever_comes() {
+        let heard_of = |number| Heard {
+            number,
+            from: IpAddr::from([10, 0, 0, 1]),
+            at: netloom::Instant::ZERO,
+            answer: Answer::Hop,
+        };
+        let (sender, heard) = sync_channel(WAITING);
+        sender.try_send(Ok(heard_of(1))).unwrap();
+        let over = AtomicBool::new(false);
+        let queries = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let _ = sender.try_send(Ok(heard_of(9)));
+                }
+            });
+            let mut queries = [1, 2].map(|number| Query {
+                number,
+                sent: netloom::Instant::ZERO,
+                answer: None,
+            });
+            let until = Instant::now() + Duration::from_millis(50);
+            let waited = wait_for(&heard, &mut queries, until);
+            over.store(true, Ordering::Relaxed);
+            waited.unwrap();
+            queries
+        });
+        assert_eq!(queries.map(|query| query.answer.is_some()), [true, false]);
+    }
 
     #[test]
     fn lines_are_traceroute_s() {
