@@ -290,13 +290,16 @@ impl Connection {
     /// window stays what it is in bytes (RFC 4821 §4); the timers run as they did. RFC 7323 §5.7: needed where
     /// timestamps are, for what leaves again is not fragmented either.
     pub(crate) fn set_path(&mut self, now: Instant, said: PathMss) {
-        let before = self.smss();
+        let (before, carried) = (self.smss(), self.path.mss());
         let probes = self.setup.options.mtu_probing != MtuProbing::Off;
         if self.retries > 0 {
             self.path.doubt_proof();
         }
         // A probe that a router refused is no loss either.
         let mut cut = self.path.set(now, said, probes).is_some();
+        if self.path.mss() < carried {
+            self.note_fast_too_big();
+        }
         let size = self.smss();
         if size < before {
             self.give_up_size_probe(now);

@@ -16,8 +16,7 @@ use super::options::{FAST_OPEN, NOP, TcpOption};
 use super::path_size::PathMss;
 use super::plan::{Plan, What};
 use super::records::{Mark, Record};
-use super::segment::Segment;
-use super::send::Fin;
+use super::segment::{Marks, Segment};
 use super::seq::SeqNum;
 use super::state::State;
 
@@ -120,6 +119,8 @@ pub(crate) enum FastOpen {
         mss: u16,
         /// Text that left on the first SYN.
         text: u16,
+        /// The path turned out to be too narrow for that.
+        too_big: bool,
     },
     /// Its peer's SYN had text, which was taken.
     Passive,
@@ -132,7 +133,7 @@ pub(crate) struct FastTry {
     pub(crate) request: bool,
     /// Text on the SYN.
     pub(crate) text: u16,
-    /// The SYN had to be sent again.
+    /// The SYN had to be sent again, and was not just too large for the path.
     pub(crate) again: bool,
 }
 
@@ -141,33 +142,61 @@ impl Connection {
 
     /// The SYN asks for a cookie, or has one and text, of which a segment held `mss` bytes with its options.
     pub(crate) fn try_fast_open(&mut self, word: FastWord, mss: u16) {
-        let text = 0;
-        self.rare
-            .set_fast(Some(FastOpen::Active { word, mss, text }));
+        self.rare.set_fast(Some(FastOpen::Active {
+            word,
+            mss,
+            text: 0,
+            too_big: false,
+        }));
     }
 
     /// What was tried, of a connection whose SYN is out.
     pub(crate) fn fast_try(&self) -> Option<FastTry> {
-        let again = self.retries > 0;
         match self.rare.fast() {
-            Some(FastOpen::Active { word, text, .. }) if self.state == State::SynSent => {
-                let request = word == FastWord::Request;
-                Some(FastTry {
-                    request,
-                    text,
-                    again,
-                })
-            }
+            Some(FastOpen::Active {
+                word,
+                text,
+                too_big,
+                ..
+            }) if self.state == State::SynSent => Some(FastTry {
+                request: word == FastWord::Request,
+                text,
+                again: self.retries > 0 && !too_big,
+            }),
             _ => None,
         }
     }
 
-    /// The first SYN with what it may carry beside: text that fits one segment (RFC 7413 §4.2.1).
+    /// Bytes of the first SYN that no record tells of: its option, and its text.
+    pub(crate) fn fast_len(&self) -> usize {
+        match self.rare.fast() {
+            Some(FastOpen::Active { word, text, .. }) => word.len() + usize::from(text),
+            _ => 0,
+        }
+    }
+
+    /// The path has become narrower: the SYN that is out may have been too large, which is no fault of the server's.
+    pub(super) fn note_fast_too_big(&mut self) {
+        if let Some(FastOpen::Active {
+            word, mss, text, ..
+        }) = self.rare.fast()
+        {
+            self.rare.set_fast(Some(FastOpen::Active {
+                word,
+                mss,
+                text,
+                too_big: text > 0,
+            }));
+        }
+    }
+
+    /// The first SYN with what it may carry beside: text that fits one segment (RFC 7413 §4.2.1). Not urgent data, which is
+    /// told of from the first segment on (RFC 9293 §3.8.5), and servers look for that behind the SYN.
     pub(super) fn with_fast_text(&self, plan: Plan) -> Plan {
         let Some(FastOpen::Active { word, mss, .. }) = self.rare.fast() else {
             return plan;
         };
-        if plan.what != What::Syn || word == FastWord::Request {
+        if plan.what != What::Syn || word == FastWord::Request || self.sends_urgent() {
             return plan;
         }
         let own = self.setup.advertised_mss().min(self.path.mss());
@@ -197,10 +226,16 @@ impl Connection {
 
     /// The first SYN left, with this text.
     pub(super) fn note_fast_text(&mut self, left: u32) {
-        if let Some(FastOpen::Active { word, mss, .. }) = self.rare.fast() {
-            let text = u16::try_from(left).unwrap_or(0);
-            self.rare
-                .set_fast(Some(FastOpen::Active { word, mss, text }));
+        if let Some(FastOpen::Active {
+            word, mss, too_big, ..
+        }) = self.rare.fast()
+        {
+            self.rare.set_fast(Some(FastOpen::Active {
+                word,
+                mss,
+                text: u16::try_from(left).unwrap_or(0),
+                too_big,
+            }));
         }
     }
 
@@ -250,6 +285,9 @@ impl Connection {
 
     /// Takes the text of that SYN in.
     pub(crate) fn take_fast_text(&mut self, now: Instant, seg: &Segment) {
+        if seg.marks.contains(Marks::URG) {
+            self.hear_urgent(seg);
+        }
         let before = self.rcv.nxt;
         let arrived = self.rcv.take(seg);
         self.stats.segs_in += 1;
@@ -261,9 +299,9 @@ impl Connection {
         self.arm_timers(now);
     }
 
-    /// Does it answer before the handshake is over (RFC 7413 §4.2.2)? Its FIN waits for that.
+    /// Does its text leave before the handshake is over (RFC 7413 §4.2.2)? Its FIN waits for that.
     pub(super) fn answers_early(&self) -> bool {
-        self.state == State::SynRcvd && self.is_fast() && self.snd.fin == Fin::Open
+        self.state == State::SynRcvd && self.is_fast()
     }
 
     /// Was it opened by a SYN with text, and its peer has not been heard of again?

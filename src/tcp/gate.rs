@@ -226,8 +226,10 @@ impl Connection {
 
     /// Is there text, or a FIN, that never left and may?
     pub(super) fn waits_to_send(&self) -> bool {
-        let waits = self.snd.unsent() > 0 || self.snd.fin == Fin::Queued;
-        waits && (self.state.sends_text() || self.answers_early())
+        match self.snd.unsent() > 0 {
+            true => self.state.sends_text() || self.answers_early(),
+            false => self.snd.fin == Fin::Queued && self.state.sends_text(),
+        }
     }
 
     /// Decided when sending stops: after the next ACK there always is room.

@@ -299,6 +299,9 @@ impl Connection {
             self.signals |= Signals::CONNECTED;
             self.signal_writable();
             self.rcv.ack_now();
+            if seg.marks.contains(Marks::URG) {
+                self.take_urgent(seg);
+            }
             return self.process_text(seg);
         }
         // Simultaneous open (MUST-10): our SYN goes again, with an ACK.

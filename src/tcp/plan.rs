@@ -223,7 +223,12 @@ impl Connection {
             timestamps: ecr.map(|ecr| (timestamp(now, self.setup.ts_offset), ecr)),
             ..Options::NONE
         };
-        let window = self.rcv.own_syn_window();
+        let (window, edge) = if acks {
+            self.rcv.advertise_unscaled()
+        } else {
+            let window = self.rcv.own_syn_window();
+            (window, self.rcv.nxt + u32::from(window))
+        };
         Plan {
             what,
             seq: self.snd.iss,
@@ -238,7 +243,7 @@ impl Connection {
             options,
             size: self.wire_size(options.len()),
             window,
-            edge: self.rcv.nxt + u32::from(window),
+            edge,
             urgent: 0,
         }
     }
@@ -433,7 +438,7 @@ impl Connection {
             return Ok(probe);
         }
         let unsent = self.snd.unsent();
-        let fin_waits = self.snd.fin == Fin::Queued;
+        let fin_waits = self.snd.fin == Fin::Queued && self.state.sends_text();
         let text = self.sendable(now, unsent, frame)?;
         // The FIN takes a number of its own from the window; cwnd counts text.
         let fin = fin_waits && text == unsent && self.snd.usable() > text;

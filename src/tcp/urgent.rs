@@ -81,7 +81,14 @@ impl Connection {
     /// not again before all of it was read (MUST-32).
     #[cold]
     pub(super) fn take_urgent(&mut self, seg: &Segment) {
-        if !self.state.takes_text() || self.rcv.is_shut_down() || self.rcv.is_finished() {
+        if self.state.takes_text() && !self.rcv.is_finished() {
+            self.hear_urgent(seg);
+        }
+    }
+
+    /// The same of a segment whose text is taken.
+    pub(super) fn hear_urgent(&mut self, seg: &Segment) {
+        if self.rcv.is_shut_down() {
             return;
         }
         let read = self.read_offset();

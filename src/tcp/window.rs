@@ -121,6 +121,13 @@ impl Receive {
         (wire, self.edge.later(self.nxt + self.scale.bytes(wire)))
     }
 
+    /// The same for a SYN-ACK, whose window is not scaled (RFC 7323 §2.2): text that came with the SYN takes its part until it is
+    /// read, and a limit that was lowered since takes nothing back (r08).
+    pub(crate) fn advertise_unscaled(&self) -> (u16, SeqNum) {
+        let window = u16::try_from(self.free().max(self.wnd())).unwrap_or(u16::MAX);
+        (window, self.edge.later(self.nxt + u32::from(window)))
+    }
+
     /// The window field that leaves the edge where it is: rounded up (r08).
     ///
     /// Each rounding may add up to a unit, and a peer that sends slivers would never see the

@@ -4,8 +4,9 @@
 //! not* know the option's form nor the connection's part: `tcp::fast_open` does.
 
 use core::net::{IpAddr, SocketAddr};
+use core::ops::Bound;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::listen::ends_of;
@@ -47,19 +48,21 @@ pub(super) enum FastStep {
 pub(super) struct FastQueue {
     limit: usize,
     /// Those whose handshake was not over when they were last looked at.
-    pending: VecDeque<TcpId>,
+    pending: BTreeSet<TcpId>,
+    /// The last of them that was looked at.
+    looked_at: Option<TcpId>,
     /// When each of those counts no more that were reset.
     resets: VecDeque<Instant>,
 }
 
 impl FastQueue {
     pub(super) fn new(limit: usize) -> Option<Box<Self>> {
-        let (pending, resets) = (VecDeque::new(), VecDeque::new());
         (limit > 0).then(|| {
             Box::new(Self {
                 limit,
-                pending,
-                resets,
+                pending: BTreeSet::new(),
+                looked_at: None,
+                resets: VecDeque::new(),
             })
         })
     }
@@ -70,18 +73,31 @@ impl FastQueue {
             self.resets.pop_front();
         }
         for _ in 0..LOOKED_AT.min(self.pending.len()) {
-            let Some(id) = self.pending.pop_front() else {
+            let Some(id) = self.next_pending() else {
                 break;
             };
-            if is_pending(id) {
-                self.pending.push_back(id);
+            if !is_pending(id) {
+                self.pending.remove(&id);
             }
         }
         self.pending.len() + self.resets.len() < self.limit
     }
 
-    fn note_reset(&mut self, now: Instant) {
-        if self.resets.len() < self.limit {
+    /// The one behind that which was looked at last, round and round.
+    fn next_pending(&mut self) -> Option<TcpId> {
+        let behind = self.looked_at.and_then(|last| {
+            let mut behind = self
+                .pending
+                .range((Bound::Excluded(last), Bound::Unbounded));
+            behind.next()
+        });
+        self.looked_at = behind.or_else(|| self.pending.first()).copied();
+        self.looked_at
+    }
+
+    /// A connection was reset that may be one of these, or that of a listener before.
+    fn note_reset(&mut self, now: Instant, id: TcpId) {
+        if self.pending.contains(&id) && self.resets.len() < self.limit {
             self.resets.push_back(now + RESET_COUNTS);
         }
     }
@@ -368,7 +384,7 @@ impl Stack {
         self.net.counters.tcp_fast_opened += 1;
         let listener = self.tcp.listeners.get_mut(id);
         if let Some(queue) = listener.and_then(|listener| listener.fast.as_mut()) {
-            queue.pending.push_back(connection_id);
+            queue.pending.insert(connection_id);
         }
         self.hand_out(id, connection_id);
         let (slots, mut around) = self.slots_and_around();
@@ -396,7 +412,7 @@ impl Stack {
         };
         let listener = self.tcp.listeners.get_mut(listener);
         if let Some(queue) = listener.and_then(|listener| listener.fast.as_mut()) {
-            queue.note_reset(now);
+            queue.note_reset(now, id);
         }
     }
 }

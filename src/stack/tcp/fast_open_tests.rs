@@ -2,8 +2,11 @@
 
 use core::time::Duration;
 
+use super::path_tests::packet_len;
+use super::regression_tests::icmp_error;
 use super::tests::{Link, SERVER};
 use crate::device::{Capabilities, Medium};
+use crate::ipv4::icmp::UnreachableCode;
 use crate::link::RxFrame;
 use crate::stack::{ListenOptions, ListenerId, TcpId};
 use crate::tcp::{Flags, Header, ReadError, State, TcpFailure, TcpOption, TcpOptions};
@@ -407,4 +410,150 @@ fn servers_that_are_remembered_are_bounded() {
     assert_eq!(known.len(), (MOST_SERVERS, MOST_SERVERS));
     assert!(known.word_to(now, server(7)).is_none());
     assert!(known.word_to(now, server(8)).is_some(), "forgotten");
+}
+
+/// Covers: TCP-35 (MUST-62). A SYN has no urgent pointer, so what it is of waits.
+#[test]
+fn urgent_data_does_not_ride_on_a_syn() {
+    let mut rig = Rig::new(8);
+    rig.fetch();
+    let (now, to) = (rig.link.now, SERVER.parse().unwrap());
+    let stack = &mut rig.link.ends[1].stack;
+    let id = stack.tcp_connect(now, to, None, client()).unwrap();
+    assert_eq!(stack.tcp_write_urgent(now, id, b"!"), Ok(1));
+    let syn = rig.link.swallow(1);
+    let (header, word, text) = segment(&syn[0]);
+    assert_eq!((header.flags(), text), (Flags::SYN, &[][..]));
+    assert_eq!(word.map(<[u8]>::len), Some(8));
+    rig.feed(0, &syn);
+    let answer = rig.link.swallow(0);
+    rig.feed(1, &answer);
+    let next = rig.link.swallow(1);
+    let (header, _, text) = segment(&next[0]);
+    assert!(header.flags().contains(Flags::URG), "{:?}", header.flags());
+    assert_eq!((header.urgent(), text), (1, &b"!"[..]));
+}
+
+/// Covers: TCP-36. Urgent data that somebody else's SYN has.
+#[test]
+fn urgent_data_on_a_syn_is_told_of() {
+    let mut rig = Rig::new(8);
+    rig.fetch();
+    rig.open(TEXT);
+    let mut syn = rig.link.swallow(1);
+    let mut data = syn[0].data.to_vec();
+    data[20 + 13] |= 0x20;
+    // From the SYN's number on: that, and three octets.
+    data[20 + 18..20 + 20].copy_from_slice(&[0, 4]);
+    syn[0].data = data.into();
+    rig.feed(0, &syn);
+    let server = rig.accept().unwrap();
+    assert_eq!(rig.link.ends[0].stack.tcp_urgent(server), Ok(3));
+    assert_eq!(rig.read(0, server), Ok(TEXT.to_vec()));
+}
+
+/// Covers: PMT-8. A router's word is of the whole SYN, its text and option with it; and no sign of who drops these.
+#[test]
+fn a_syn_that_is_too_large_for_the_path_is_told_of() {
+    let mut rig = Rig::new(8);
+    rig.fetch();
+    let id = rig.open(&[7; 3000]);
+    let syn = rig.link.swallow(1);
+    assert_eq!(packet_len(&syn[0]), 1500);
+    let code = UnreachableCode::FRAGMENTATION_NEEDED;
+    icmp_error(&mut rig.link, code, 1400, &syn[0].data[..548]);
+    let lowered = rig.link.ends[1].stack.counters().path_mtu_lowered;
+    assert_eq!(lowered, 1);
+    rig.link.now = rig.link.now + Duration::from_secs(1);
+    let now = rig.link.now;
+    rig.link.ends[1].stack.handle_timeout(now);
+    let syn = rig.link.swallow(1);
+    assert_eq!((syn.len(), segment(&syn[0]).2), (1, &[][..]));
+    rig.feed(0, &syn);
+    let answer = rig.link.swallow(0);
+    rig.feed(1, &answer);
+    let next = rig.link.swallow(1);
+    assert!(!segment(&next[0]).2.is_empty());
+    assert!(next.iter().all(|frame| packet_len(frame) <= 1400));
+    rig.feed(0, &next);
+    rig.link.settle();
+    assert_eq!(rig.state(1, id), State::Established);
+    // The server is not to blame.
+    rig.open(TEXT);
+    assert_eq!(segment(&rig.link.swallow(1)[0]).2, TEXT);
+}
+
+/// RFC 7413 §4.2.2: the text of a server that asks for nothing more leaves as early as any; its FIN waits.
+#[test]
+fn the_answer_of_a_server_that_has_closed_leaves_early() {
+    let mut rig = Rig::new(8);
+    rig.fetch();
+    let id = rig.open(TEXT);
+    let syn = rig.link.swallow(1);
+    rig.feed(0, &syn);
+    let server = rig.accept().unwrap();
+    assert_eq!(rig.read(0, server), Ok(TEXT.to_vec()));
+    rig.link.write(0, server, b"answer");
+    let now = rig.link.now;
+    rig.link.ends[0].stack.tcp_close(now, server);
+    let answer = rig.link.swallow(0);
+    assert_eq!(answer.len(), 2, "SYN-ACK and text");
+    let (header, _, text) = segment(&answer[1]);
+    assert_eq!(text, b"answer");
+    assert!(!header.flags().contains(Flags::FIN));
+    rig.feed(1, &answer);
+    assert_eq!(rig.read(1, id), Ok(b"answer".to_vec()));
+    rig.link.settle();
+    assert_eq!(rig.read(1, id), Ok(Vec::new()), "and the end");
+    assert_eq!(rig.state(1, id), State::CloseWait);
+    rig.link.ends[1].stack.tcp_close(now, id);
+    rig.link.settle();
+    assert_eq!(rig.link.ends[0].stack.counters().tcp_retransmits, 0);
+}
+
+/// What the SYN brought takes its part of the window till it is read: more than the buffer is never promised.
+#[test]
+fn a_syn_ack_promises_what_is_left_beside_the_text() {
+    let options = TcpOptions::default().recv_buffer_initial(2000);
+    for (reads, window) in [(false, 2000 - 1428), (true, 2000)] {
+        let mut rig = Rig::with(ListenOptions::new(options.clone()).fast_open(8));
+        rig.fetch();
+        rig.open(&[7; 3000]);
+        let syn = rig.link.swallow(1);
+        assert_eq!(segment(&syn[0]).2.len(), 1428);
+        rig.feed(0, &syn);
+        let server = rig.accept().unwrap();
+        if reads {
+            rig.read(0, server).unwrap();
+        }
+        let answer = rig.link.swallow(0);
+        assert_eq!(segment(&answer[0]).0.window(), window);
+    }
+}
+
+/// A pending connection that is reset counts against its own listener.
+#[test]
+fn a_listener_is_not_charged_for_the_one_before() {
+    let mut rig = Rig::new(1);
+    rig.fetch();
+    let old = rig.open(TEXT);
+    let syn = rig.link.swallow(1);
+    rig.feed(0, &syn);
+    rig.accept().expect("at once");
+    let (now, at) = (rig.link.now, SERVER.parse().unwrap());
+    let stack = &mut rig.link.ends[0].stack;
+    stack.tcp_listener_close(now, rig.listener);
+    let options = ListenOptions::default().fast_open(1);
+    rig.listener = stack.tcp_listen(at, options).unwrap();
+    let answer = rig.link.swallow(0);
+    rig.link.ends[1].stack.tcp_abort(now, old);
+    rig.link.settle();
+    rig.feed(1, &answer);
+    rig.link.settle();
+    let resets = rig.link.ends[0].stack.counters().tcp_resets_received;
+    assert_eq!(resets, 1);
+    rig.open(TEXT);
+    let syn = rig.link.swallow(1);
+    rig.feed(0, &syn);
+    assert!(rig.accept().is_some(), "there is room for one");
 }

@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use super::ListenOptions;
 use super::tests::{Link, SERVER};
-use crate::base::{Instant, Protocol, Seed};
+use crate::base::{DropReason, Instant, Protocol, Seed};
 use crate::device::{Capabilities, Medium};
 use crate::link::{RxChecksum, RxFrame, RxMeta};
 use crate::stack::{Config, InterfaceConfig, Stack, TcpId};
-use crate::tcp::{Fields, Flags, Keepalive, Options, State, TcpFailure, TcpOptions};
+use crate::tcp::{Fields, Flags, Header, Keepalive, Options, State, TcpFailure, TcpOptions};
 
 const A: [u8; 4] = [10, 0, 0, 1];
 const B: [u8; 4] = [10, 0, 0, 2];
@@ -453,7 +453,7 @@ fn partial_checksums_are_refused_when_they_are_not_trusted() {
             .unwrap();
         link.settle();
         let drops = &link.ends[0].stack.counters().drops;
-        assert_eq!(drops.get(crate::base::DropReason::TcpChecksum), taken);
+        assert_eq!(drops.get(DropReason::TcpChecksum), taken);
     }
 }
 
@@ -494,4 +494,50 @@ fn r52_a_cookie_wins_over_a_later_record() {
     );
     let reset = link.swallow(0);
     assert_eq!(u16::from(reset[0].data[33]), Flags::RST.bits());
+}
+
+/// Covers: TCP-20 (a FIN alone starts it anew). Else a SYN a minute would keep a name from its next owner for ever.
+#[test]
+fn what_is_refused_does_not_prolong_time_wait() {
+    let mut link = Link::new();
+    let options = TcpOptions::default().timestamps(false);
+    let (client, server) = link.connected_with(&options);
+    let stack = &link.ends[1].stack;
+    let port = stack.tcp_local_addr(client).unwrap().port();
+    for (end, id) in [(0, server), (1, client)] {
+        link.ends[end].stack.tcp_close(link.now, id);
+        link.settle();
+    }
+    let waiting = |link: &Link| link.ends[0].stack.tcp_time_wait_count();
+    assert_eq!(waiting(&link), 1);
+    link.pass(Duration::from_secs(59));
+    // Above all numbers of the old one, as of a new request.
+    let syn = fields((port, 80), 0, 0, Flags::SYN | Flags::FIN);
+    for seq in [1 << 30, 2 << 30, 3 << 30, 0] {
+        link.forge(0, Fields { seq, ..syn }, &Options::NONE, &[]);
+    }
+    let drops = &link.ends[0].stack.counters().drops;
+    assert!(drops.get(DropReason::TcpMalformed) > 0);
+    assert_eq!(waiting(&link), 1);
+    link.pass(Duration::from_secs(2));
+    assert_eq!(waiting(&link), 0);
+}
+
+/// Covers: TCP-36. RFC 9293 §3.10.7.3: what comes with a SYN-ACK is processed from the sixth step on, where URG is looked at.
+#[test]
+fn urgent_data_on_a_syn_ack_is_told_of() {
+    let mut link = Link::new();
+    let (now, to) = (link.now, SERVER.parse().unwrap());
+    let stack = &mut link.ends[1].stack;
+    let id = stack.tcp_connect(now, to, None, TcpOptions::default());
+    let syn = link.swallow(1);
+    let (header, _) = Header::parse(&syn[0].data[20..]).unwrap();
+    let ends = (80, header.src_port());
+    let flags = Flags::SYN | Flags::ACK | Flags::URG;
+    let answer = Fields {
+        urgent: 2,
+        ..fields(ends, 500, header.seq().wrapping_add(1), flags)
+    };
+    link.forge(1, answer, &Options::NONE, b"!rest");
+    assert_eq!(link.ends[1].stack.tcp_urgent(id.unwrap()), Ok(1));
 }

@@ -38,7 +38,7 @@ impl Stack {
             // itself is no better a proof.
             let size = slot.connection.scoreboard.wire_size_at(seq);
             let size = size.ok_or(DropReason::IcmpUnmatched)?;
-            let most = headers_of(error.quoted_dst) + size;
+            let most = headers_of(error.quoted_dst) + size + slot.connection.fast_len();
             // Of what left in larger segments before, a router that says no number says nothing of these.
             if mtu == 0 && error.quoted_len > most {
                 return Err(DropReason::IcmpTooBig);

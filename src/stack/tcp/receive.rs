@@ -14,6 +14,7 @@ use crate::link::RxChecksum;
 use crate::stack::Stack;
 use crate::stack::ids::TcpId;
 use crate::stack::packet::Inbound;
+use crate::stack::tcp_flows::TcpEntry;
 use crate::stack::tuple::Tuple;
 use crate::tcp::{
     Bare, Control, Header, Marks, Options, Outcome, Reset, Segment, SeqNum, State, TimeWait,
@@ -170,10 +171,15 @@ impl Stack {
                     self.answer_in_time_wait(&name, &record.ack(now));
                     return Err(DropReason::TcpUnexpectedSyn);
                 }
-                self.remove_time_wait(index);
+                // What is refused has changed nothing: the record ends when it would have (only a FIN may put that off).
+                let entry = TcpEntry::TimeWait(index);
+                self.demux.tcp.remove_flow(&name.tuple, entry);
                 let taken = self.on_no_flow(now, packet, seg, &name.tuple, Some(record));
                 if taken.is_err() {
-                    self.begin_time_wait(now, &name, record, None);
+                    let free = self.demux.tcp.flows.insert(&name.tuple, entry);
+                    debug_assert!(free.is_ok(), "what is refused takes no name");
+                } else {
+                    self.tcp.time_wait.remove(index);
                 }
                 taken
             }
