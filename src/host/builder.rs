@@ -555,6 +555,7 @@ mod tests {
             .least_path_mtu(129)
             .flow_labels(false)
             .time_wait_reuse(TimeWaitReuse::Off)
+            .reachable_time(Duration::from_secs(31))
     }
 
     /// Taken apart field by field: who adds a setting adds it here, and sees whether it is reached.
@@ -594,6 +595,7 @@ mod tests {
             least_path_mtu,
             flow_labels,
             time_wait_reuse,
+            reachable_time,
         } = used;
         assert!(seed_used == seed && !trust_partial && !flow_labels);
         assert_eq!(time_wait_reuse, TimeWaitReuse::Off);
@@ -603,7 +605,8 @@ mod tests {
         assert_eq!([icmp_errors_per_second, icmp_errors_per_peer], [16, 17]);
         assert_eq!((ttl, copy_below, socket_memory), (18, 19, 24));
         assert_eq!((reassembly_bytes, reassembly_datagrams), (25, 26));
-        assert_eq!(time_wait, Duration::from_secs(20));
+        let times = [20, 31].map(Duration::from_secs);
+        assert_eq!([time_wait, reachable_time], times);
         assert_eq!([time_wait_limit, orphan_limit, timer_budget], [21, 22, 23]);
         assert_eq!((path_mtu_limit, least_path_mtu), (27, 129));
         assert_eq!(path_mtu_life, Some(Duration::from_secs(328)));

@@ -51,6 +51,7 @@ pub struct Config {
     pub(crate) path_mtu_life: Option<Duration>,
     pub(crate) least_path_mtu: u16,
     pub(crate) flow_labels: bool,
+    pub(crate) reachable_time: Duration,
 }
 
 impl Config {
@@ -81,6 +82,7 @@ impl Config {
             path_mtu_life: Some(Duration::from_secs(600)),
             least_path_mtu: 552,
             flow_labels: true,
+            reachable_time: Duration::from_secs(30),
         }
     }
 
@@ -179,6 +181,17 @@ impl Config {
     pub fn neighbour_limit(self, entries: usize) -> Self {
         Self {
             neighbour_limit: entries.max(8),
+            ..self
+        }
+    }
+
+    /// BaseReachableTime (RFC 4861 §6.3.2, RFC 1122 §2.3.2.1; default 30 s, REACHABLE_TIME of RFC 4861 §10 and Linux's
+    /// `base_reachable_time`): neighbours of both families count as reachable for half as long to half as long again after an answer,
+    /// and are asked again when something is sent to them later. 1 s to an hour; over IPv6 a router's word goes before it.
+    #[must_use]
+    pub fn reachable_time(self, time: Duration) -> Self {
+        Self {
+            reachable_time: time.clamp(Duration::from_secs(1), Duration::from_secs(3600)),
             ..self
         }
     }

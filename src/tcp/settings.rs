@@ -170,7 +170,8 @@ options! {
     /// [`MtuProbing::BlackHole`]; Linux's `tcp_mtu_probing` has 0.
     mtu_probing [mtu_probing_setting]: MtuProbing = MtuProbing::BlackHole;
     /// The least hops that a segment must have left as it arrives, or it is dropped: 255 is for neighbours alone, whom nobody
-    /// beyond the link can forge (RFC 5082; Linux's IP_MINTTL and IPV6_MINHOPCOUNT). Of a listener for SYNs as well. Connections
+    /// beyond the link can forge (RFC 5082; Linux's IP_MINTTL and IPV6_MINHOPCOUNT). Of a listener for SYNs as well. ICMP errors about
+    /// it must come from as near (§6.1): those of stations that send theirs with 64 hops are not heard by who asks for more. Connections
     /// that only wait for their end do not ask. Default 0: none.
     min_ttl [min_ttl_setting]: u8 = 0;
     /// Fast open as a client (RFC 7413; Linux's `TCP_FASTOPEN_CONNECT`): the SYN asks a server for a cookie, and to one that gave one

@@ -29,6 +29,7 @@ pub(super) fn within_bounds(config: Config) -> Config {
         .ttl(of.ttl)
         .path_mtu_life(of.path_mtu_life)
         .least_path_mtu(of.least_path_mtu)
+        .reachable_time(of.reachable_time)
 }
 
 /// The same of an interface.
@@ -83,7 +84,7 @@ fields! {
         timer_budget, ephemeral_ports, icmp_errors_per_second, icmp_errors_per_peer, ttl, copy_below,
         trust_partial, time_wait, time_wait_limit, orphan_limit, socket_memory,
         reassembly_bytes, reassembly_datagrams,
-        path_mtu_limit, path_mtu_life, least_path_mtu, flow_labels, time_wait_reuse,
+        path_mtu_limit, path_mtu_life, least_path_mtu, flow_labels, time_wait_reuse, reachable_time,
     }
     InterfaceConfig {
         capabilities, mac, vlan, addresses, routes, gateways, dad_transmits, dad_delay, probe_v4,
@@ -91,7 +92,7 @@ fields! {
         autonomous_addresses, temporary_addresses, accept_redirects,
         accept_foreign, unreachables, windows_together, report_own_groups, dhcp, forwarding,
         nat,
-        over, vlan_priority,
+        over, vlan_priority, optimistic_dad,
     }
     NatOptions { filter, sessions, per_host, forwards }
     StaticForward { protocol, port, inside }

@@ -48,6 +48,7 @@ fn interface() -> InterfaceConfig {
         .vlan(9)
         .over(InterfaceId::from_scope(2).unwrap())
         .vlan_priority(5)
+        .optimistic_dad(true)
         .address("10.0.0.1/24".parse().unwrap())
         .address("fd00::1/64".parse().unwrap())
         .gateway("10.0.0.254".parse().unwrap())

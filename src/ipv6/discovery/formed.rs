@@ -271,6 +271,11 @@ impl Formed {
         self.0.iter().any(|entry| entry.is(network, Kind::Stable))
     }
 
+    /// The same of a prefix that is as long as those of which addresses are made.
+    pub(super) fn is_of(&self, told: &PrefixInformation) -> bool {
+        told.prefix_len == NETWORK_BITS && self.holds(told)
+    }
+
     /// The temporary ones.
     #[cfg(test)]
     pub(super) fn temporary(&self) -> impl Iterator<Item = Ipv6Addr> + '_ {

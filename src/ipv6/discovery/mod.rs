@@ -350,7 +350,16 @@ impl Discovery {
             NdpOption::PrefixInformation(told) => {
                 let kept = prefixes.on_prefix(now, &told, actions);
                 let forms = settings.addresses;
-                kept & (!forms || formed.on_prefix(now, &told, identifiers, actions))
+                let kept = kept & (!forms || formed.on_prefix(now, &told, identifiers, actions));
+                // RFC 6724 §5, rule 5.5.
+                if routers.is_default(from) && formed.is_of(&told) {
+                    actions.push_back(Action::Tells {
+                        router: from,
+                        prefix: told.prefix,
+                        still: told.valid_lifetime > 0,
+                    });
+                }
+                kept
             }
             NdpOption::RouteInformation {
                 prefix_len,

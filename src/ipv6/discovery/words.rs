@@ -87,6 +87,12 @@ pub(crate) enum Action {
     RouterFound(Ipv6Addr),
     /// It is none any more.
     RouterLost(Ipv6Addr),
+    /// A default router tells of a prefix that addresses are made of, or says that it is none of its own any more.
+    Tells {
+        router: Ipv6Addr,
+        prefix: Ipv6Addr,
+        still: bool,
+    },
     /// The servers or domains of DNS are others.
     Dns,
     /// It is another link: what others told of the last one does not hold either.

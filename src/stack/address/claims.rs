@@ -7,7 +7,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use super::{AddressEvent, Addresses, Conflict, Due, RETRANS_TIMER};
+use super::{
+    ANNOUNCE_NUM, Address, AddressEvent, AddressState, Addresses, Conflict, Due, RETRANS_TIMER,
+};
 use crate::arp;
 use crate::base::{Instant, MacAddr};
 use crate::stack::ids::InterfaceId;
@@ -26,6 +28,34 @@ impl Addresses {
     /// As a router says; `None`: it does not (RFC 4861 §6.3.4).
     pub(in crate::stack) fn set_retrans(&mut self, retrans: Option<Duration>) {
         self.retrans = retrans.unwrap_or(RETRANS_TIMER);
+    }
+
+    /// It found no room: it is tried again, and does not count.
+    pub(crate) fn not_asked(&mut self, now: Instant, address: IpAddr) {
+        if let Some(&number) = self.numbers.get(&address) {
+            self.set_due(number, Some(now + RETRANS_TIMER));
+        }
+    }
+
+    /// All that are in use are announced anew: others may have forgotten them (RFC 5227 §2.3).
+    pub(in crate::stack) fn announce_all(&mut self, now: Instant) {
+        let v4 = |address: &Address| address.is_in_use() && address.cidr.address().is_ipv4();
+        let meant = self.all.iter_mut().filter(|(_, address)| v4(address));
+        let meant = meant.map(|(&number, address)| {
+            address.left = ANNOUNCE_NUM;
+            number
+        });
+        for number in meant.collect::<Vec<_>>() {
+            self.set_due(number, Some(now));
+        }
+    }
+
+    /// A defence of this address is on its way: the interval begins.
+    pub(crate) fn defended(&mut self, now: Instant, address: IpAddr) {
+        let number = self.numbers.get(&address);
+        if let Some(own) = number.and_then(|number| self.all.get_mut(number)) {
+            own.defended = Some(now);
+        }
     }
 
     /// Another probe for this address has a nonce: the number of that, from 0.
@@ -170,6 +200,12 @@ impl Net {
                 self.counters.addresses_duplicate += 1;
                 let interface = &mut self.interfaces[on.index()];
                 interface.groups.leave_for(before.cidr);
+                if before.state == AddressState::Optimistic {
+                    // RFC 4429 §3.3: what leaves from it leaves no more.
+                    self.drop_leaving(on, address);
+                    self.paths.change();
+                }
+                let interface = &mut self.interfaces[on.index()];
                 // Those who waited for it try again, with another source or to fail.
                 let waiters = interface.waiters.remove(&address);
                 self.fail_waiters(waiters);

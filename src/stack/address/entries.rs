@@ -71,6 +71,8 @@ pub(crate) struct NewAddress {
     pub(crate) delay: Duration,
     pub(crate) preferred_until: Instant,
     pub(crate) valid_until: Instant,
+    /// May it be used while it is probed for, where its interface is set so (RFC 4429 §3.1, §3.3)?
+    pub(crate) hasty: bool,
     /// Has its network a route of its own? Not where somebody else says what is on the link (RFC 5942 §4).
     pub(crate) on_link: bool,
 }
@@ -83,6 +85,7 @@ impl NewAddress {
             origin,
             probes: None,
             delay: Duration::ZERO,
+            hasty: false,
             preferred_until: Instant::FAR_FUTURE,
             valid_until: Instant::FAR_FUTURE,
             on_link: true,
@@ -109,8 +112,18 @@ impl Interface {
                 (probes, delay)
             }
         };
-        let delay = delay + new.delay;
-        Detection { probes, delay }
+        // RFC 4429 §3.3: not a router's, and without a delay.
+        let v6 = new.cidr.address().is_ipv6();
+        let optimistic = new.hasty && v6 && self.optimistic_dad && !self.is_router_v6();
+        let delay = match optimistic {
+            true => Duration::ZERO,
+            false => delay + new.delay,
+        };
+        Detection {
+            probes,
+            delay,
+            optimistic,
+        }
     }
 
     /// Adds an address that was judged, and joins its groups.
@@ -256,7 +269,7 @@ impl Net {
         let address = self.interfaces[on.index()].addresses.get(own).copied();
         let Some(address) = address else { return };
         let what = match address.state {
-            AddressState::Preferred => AddressEvent::Usable,
+            AddressState::Preferred | AddressState::Optimistic => AddressEvent::Usable,
             AddressState::Deprecated => AddressEvent::Deprecated,
             AddressState::Tentative | AddressState::Duplicate => return,
         };

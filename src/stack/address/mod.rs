@@ -2,9 +2,9 @@
 //!
 //! RFC 4862 §5.4 (duplicate detection for IPv6), §5.5.4 (lifetimes), RFC 5227 §2.1, §2.3, §2.4 (probes, announcements
 //! and defence for IPv4). *Owns* the list, and each address's deadlines; `source` the choice among them, `owners` which interface has
-//! which, `claims` what is sent and heard of them, `state` one by itself, `near` those that most packets are for, `entries` how one is added and taken away, `news` the words for what
+//! which, `claims` what is sent and heard of them, `state` one by itself, `near` those that most packets are for, `told` whose prefixes they are of, `entries` how one is added and taken away, `news` the words for what
 //! becomes of one. What is due is said by [`Addresses::on_timeout`]. Invariants: an address that is neither
-//! [`AddressState::Preferred`] nor [`AddressState::Deprecated`] is never a source; an address has one number, by the order of
+//! [`AddressState::Preferred`] nor [`AddressState::Deprecated`] nor [`AddressState::Optimistic`] is never a source; an address has one number, by the order of
 //! adding, and no other has it ever after; each operation costs a few looks into ordered tables, however many addresses
 //! there are.
 
@@ -15,6 +15,7 @@ mod news;
 mod owners;
 mod source;
 mod state;
+mod told;
 
 pub(in crate::stack) use claims::Nonce;
 pub use entries::AddressError;
@@ -33,6 +34,7 @@ use crate::base::{Instant, MacAddr, Random};
 use crate::stack::neighbour::RETRANS_TIMER;
 use near::Near;
 use source::Sources;
+use told::Told;
 
 /// PROBE_NUM, RFC 5227 §1.1.
 pub(in crate::stack) const PROBE_NUM: u8 = 3;
@@ -61,7 +63,9 @@ pub(crate) struct Addresses {
     ends: BTreeSet<(Instant, u64)>,
     in_use: Sources,
     tentative: Sources,
-    /// Tentative and duplicate ones.
+    /// Who tells of the prefixes that they are made of.
+    told: Told,
+    /// Tentative, optimistic and duplicate ones.
     out_of_use: usize,
     /// Tentative ones alone.
     waiting: usize,
@@ -95,6 +99,7 @@ impl Addresses {
             ends: BTreeSet::new(),
             in_use: Sources::default(),
             tentative: Sources::default(),
+            told: Told::default(),
             out_of_use: 0,
             waiting: 0,
             lost_any: false,
@@ -139,12 +144,15 @@ impl Addresses {
                 IpAddr::V4(_) if announced => (ANNOUNCE_NUM, Some(now)),
                 _ => (0, None),
             };
+        } else if detection.optimistic {
+            address.state = AddressState::Optimistic;
         }
         let number = self.next;
         self.next += 1;
         self.all.insert(number, address);
         self.numbers.insert(own, number);
         self.near.add(own, address.state);
+        self.told.add(number, cidr, origin);
         self.set_due(number, due);
         self.set_end(number);
         self.join(number);
@@ -164,6 +172,7 @@ impl Addresses {
         if let Some(dispute) = address.disputed {
             self.disputes.remove(&dispute);
         }
+        self.told.remove(number, address.cidr);
         self.lost_any = true;
         Some(address)
     }
@@ -198,15 +207,18 @@ impl Addresses {
     /// another station has are nothing of ours.
     pub(crate) fn is_held(&self, address: IpAddr) -> bool {
         match self.state(address) {
-            Some(AddressState::Preferred | AddressState::Deprecated | AddressState::Tentative) => {
-                true
-            }
-            Some(AddressState::Duplicate) | None => false,
+            Some(AddressState::Tentative) => true,
+            _ => self.is_assigned(address),
         }
     }
 
-    /// Is it ours and in use (RFC 4862 §5.4)?
+    /// Is it ours and in use (RFC 4862 §5.4), be it in hope alone (RFC 4429)?
     pub(crate) fn is_assigned(&self, address: IpAddr) -> bool {
+        self.is_sure(address) || self.state(address) == Some(AddressState::Optimistic)
+    }
+
+    /// Is it ours and in use, and nobody else's?
+    pub(crate) fn is_sure(&self, address: IpAddr) -> bool {
         let state = self.state(address);
         matches!(
             state,
@@ -214,22 +226,14 @@ impl Addresses {
         )
     }
 
-    /// Are all of them in use, and none was ever taken away? Then no source need be looked up.
+    /// Are all of them in use without a doubt, and none was ever taken away? Then no source need be looked up.
     pub(crate) const fn are_in_use(&self) -> bool {
         self.out_of_use == 0 && !self.lost_any
     }
 
-    /// Is duplicate detection over for all of them?
+    /// Is there none that may not be used yet?
     pub(crate) const fn are_settled(&self) -> bool {
         self.waiting == 0
-    }
-
-    /// The best source to reach `dst` over `next_hop`. A tentative address is better than none: the
-    /// packet waits until it may be used.
-    pub(crate) fn source(&self, dst: IpAddr, next_hop: IpAddr) -> Option<IpAddr> {
-        let number = self.in_use.select(dst, next_hop);
-        let number = number.or_else(|| self.tentative.select(dst, next_hop))?;
-        self.all.get(&number).map(|a| a.cidr.address())
     }
 
     /// The first IPv4 address in use.
@@ -268,7 +272,7 @@ impl Addresses {
         self.set_due(number, None);
         let address = self.all.get_mut(&number)?;
         let own = address.cidr.address();
-        if address.state != AddressState::Tentative {
+        if !address.is_probed() {
             return match own {
                 IpAddr::V4(own) => Some(Due::Announce(own)),
                 IpAddr::V6(_) => None,
@@ -334,7 +338,9 @@ impl Addresses {
         own.left = own.left.saturating_sub(1);
         let due = match (own.state, address) {
             (AddressState::Duplicate, _) => None,
-            (AddressState::Tentative, IpAddr::V6(_)) => Some(now + self.retrans),
+            (AddressState::Tentative | AddressState::Optimistic, IpAddr::V6(_)) => {
+                Some(now + self.retrans)
+            }
             // RFC 5227 §2.1.1: ANNOUNCE_WAIT after the last one, else PROBE_MIN to PROBE_MAX.
             (AddressState::Tentative, IpAddr::V4(_)) if own.left == 0 => {
                 Some(now + self.unit.saturating_mul(2))
@@ -345,26 +351,6 @@ impl Addresses {
             (_, _) => (own.left > 0).then_some(now + ANNOUNCE_INTERVAL),
         };
         self.set_due(number, due);
-    }
-
-    /// It found no room: it is tried again, and does not count.
-    pub(crate) fn not_asked(&mut self, now: Instant, address: IpAddr) {
-        if let Some(&number) = self.numbers.get(&address) {
-            self.set_due(number, Some(now + RETRANS_TIMER));
-        }
-    }
-
-    /// All that are in use are announced anew: others may have forgotten them (RFC 5227 §2.3).
-    pub(in crate::stack) fn announce_all(&mut self, now: Instant) {
-        let v4 = |address: &Address| address.is_in_use() && address.cidr.address().is_ipv4();
-        let meant = self.all.iter_mut().filter(|(_, address)| v4(address));
-        let meant = meant.map(|(&number, address)| {
-            address.left = ANNOUNCE_NUM;
-            number
-        });
-        for number in meant.collect::<Vec<_>>() {
-            self.set_due(number, Some(now));
-        }
     }
 
     /// Another station was seen to use, or to probe for, one of ours: a tentative address becomes a
@@ -388,7 +374,7 @@ impl Addresses {
             self.disputed += 1;
         }
         match (own.state, address) {
-            (AddressState::Tentative, _) => {
+            (AddressState::Tentative | AddressState::Optimistic, _) => {
                 self.set_due(number, None);
                 self.set_state(number, AddressState::Duplicate);
                 Conflict::Duplicate
@@ -405,14 +391,6 @@ impl Addresses {
                 Conflict::Counted
             }
             (AddressState::Duplicate, _) => Conflict::NotOurs,
-        }
-    }
-
-    /// A defence of this address is on its way: the interval begins.
-    pub(crate) fn defended(&mut self, now: Instant, address: IpAddr) {
-        let number = self.numbers.get(&address);
-        if let Some(own) = number.and_then(|number| self.all.get_mut(number)) {
-            own.defended = Some(now);
         }
     }
 
@@ -458,7 +436,7 @@ impl Addresses {
         self.waiting += usize::from(address.state == AddressState::Tentative);
         let (cidr, standing) = (address.cidr, address.standing());
         match address.state {
-            AddressState::Preferred | AddressState::Deprecated => {
+            AddressState::Preferred | AddressState::Deprecated | AddressState::Optimistic => {
                 self.in_use.insert(number, cidr, standing);
             }
             AddressState::Tentative => self.tentative.insert(number, cidr, standing),
@@ -474,7 +452,7 @@ impl Addresses {
         self.waiting -= usize::from(address.state == AddressState::Tentative);
         let (cidr, standing) = (address.cidr, address.standing());
         match address.state {
-            AddressState::Preferred | AddressState::Deprecated => {
+            AddressState::Preferred | AddressState::Deprecated | AddressState::Optimistic => {
                 self.in_use.remove(number, cidr, standing);
             }
             AddressState::Tentative => self.tentative.remove(number, cidr, standing),

@@ -18,7 +18,7 @@ pub(crate) struct AddressNews {
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AddressEvent {
-    /// It is in use, after its duplicate detection, or preferred again.
+    /// It is in use, after its duplicate detection or in spite of it, or preferred again.
     Usable,
     /// This station has it: it stays in the list as a duplicate until it is taken away.
     Duplicate(Option<MacAddr>),

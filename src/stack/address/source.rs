@@ -24,6 +24,14 @@ struct Class {
     standing: Standing,
 }
 
+/// One of them by itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate {
+    pub(super) number: u64,
+    pub(super) cidr: Cidr,
+    pub(super) standing: Standing,
+}
+
 /// Candidates, by what the rules compare.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
@@ -57,8 +65,14 @@ impl Sources {
         }
     }
 
-    /// The number of the best source to reach `dst` over `next_hop`; the first of equals.
-    pub(super) fn select(&self, dst: IpAddr, next_hop: IpAddr) -> Option<u64> {
+    /// The number of the best source to reach `dst` over `next_hop`; the first of equals. `told` are those of them whose prefix
+    /// the next hop tells of, no more than a few.
+    pub(super) fn select(
+        &self,
+        dst: IpAddr,
+        next_hop: IpAddr,
+        told: impl Iterator<Item = Candidate>,
+    ) -> Option<u64> {
         match dst {
             IpAddr::V4(_) => {
                 // RFC 1122 §3.3.4.3: the address whose network holds the next hop; of those, and of all others,
@@ -67,33 +81,31 @@ impl Sources {
                 let mut on_net = self.v4.iter().filter_map(|tree| tree.first_covering(host));
                 on_net.next().or_else(|| self.first(true))
             }
-            IpAddr::V6(to) => self.select_v6(to),
+            IpAddr::V6(to) => self.select_v6(to, told),
         }
     }
 
-    /// RFC 6724 §5, rules 2, 3, 6, 7 and 8. Rule 1 never decides, for our own addresses are no
-    /// destinations; 4 and 5.5 have nothing to tell apart (nothing is mobile here, and no prefix is known to
-    /// be a router's), and 5 holds for all candidates.
-    fn select_v6(&self, to: Ipv6Addr) -> Option<u64> {
+    /// RFC 6724 §5, rules 2, 3, 5.5, 6, 7 and 8. Rule 1 never decides, for our own addresses are no
+    /// destinations; 4 has nothing to tell apart (nothing is mobile here), and 5 holds for all candidates.
+    fn select_v6(&self, to: Ipv6Addr, told: impl Iterator<Item = Candidate>) -> Option<u64> {
         let host = Prefix::host(IpAddr::V6(to));
-        let (want, to_label) = (scope(to), label(to));
-        let ranks = self.v6.iter().filter_map(|(class, tree)| {
-            let &Class {
-                scope: have,
-                label,
-                standing,
-            } = class;
+        let ends = (scope(to), label(to));
+        let all = self.v6.iter().filter_map(|(class, tree)| {
             let (common, number) = tree.closest(host)?;
-            // Rule 2: the smallest scope that reaches; else the largest that does not.
-            let reach = if have >= want { have - want } else { 32 - have };
-            let Standing {
-                deprecated,
-                temporary,
-            } = standing;
-            let by_label = (label != to_label, !temporary);
-            Some((reach, deprecated, by_label, 128 - common, number))
+            Some((class.rank(ends, false), 128 - common, number))
         });
-        ranks.min().map(|(.., number)| number)
+        // Each stands among all as well, as one that is not told of: that is never its better place.
+        let told = told.filter_map(|candidate| {
+            let IpAddr::V6(own) = candidate.cidr.address() else {
+                return None;
+            };
+            let same = (own.to_bits() ^ to.to_bits()).leading_zeros();
+            let common = u8::try_from(same).unwrap_or(128);
+            let common = common.min(candidate.cidr.prefix());
+            let class = Class::of(own, candidate.standing);
+            Some((class.rank(ends, true), 128 - common, candidate.number))
+        });
+        all.chain(told).min().map(|(.., number)| number)
     }
 
     /// The first of a family, of those that are not deprecated if there are any.
@@ -115,6 +127,22 @@ impl Class {
             label: label(address),
             standing,
         }
+    }
+
+    /// The rules but the last one, for a destination of this scope and label; the least is the best.
+    fn rank(&self, (want, to_label): (u8, u8), told: bool) -> impl Ord + use<> {
+        let &Self {
+            scope: have,
+            label,
+            standing,
+        } = self;
+        // Rule 2: the smallest scope that reaches; else the largest that does not.
+        let reach = if have >= want { have - want } else { 32 - have };
+        let Standing {
+            deprecated,
+            temporary,
+        } = standing;
+        (reach, deprecated, !told, label != to_label, !temporary)
     }
 }
 
@@ -148,6 +176,7 @@ fn label(address: Ipv6Addr) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::iter::empty;
     use core::net::Ipv4Addr;
     use proptest::prelude::*;
 
@@ -223,13 +252,71 @@ mod tests {
             ("8.8.8.8",       "192.168.0.254", "192.168.0.1",   "network of the next hop"),
         ];
         for (dst, hop, expected, why) in rows {
-            let place = sources(&all).select(ip(dst), ip(hop));
+            let place = sources(&all).select(ip(dst), ip(hop), empty());
             let source = place.map(|place| all[usize::try_from(place).unwrap()].address());
             assert_eq!(source, Some(ip(expected)), "{dst}: {why}");
         }
         let only_v4 = ["10.0.0.1/24".parse().unwrap()];
-        let none = sources(&only_v4).select(ip("fd00::1"), ip("fd00::1"));
+        let none = sources(&only_v4).select(ip("fd00::1"), ip("fd00::1"), empty());
         assert_eq!(none, None);
+    }
+
+    /// Covers: SEL-5 (rule 5.5 stands below rules 2 and 3 and above 6, 7 and 8).
+    #[test]
+    fn those_that_the_next_hop_tells_of_go_first() {
+        let all = [
+            "fe80::1/64",
+            "2001:db8:2::1/64",
+            "fd00::1/64",
+            "2001:db8:1::1/64",
+        ];
+        let all = all.map(|text| text.parse::<Cidr>().unwrap());
+        let chosen = |dst: &str, told: &[u64], standing: Standing| {
+            let mut sources = Sources::default();
+            let standing = |number| {
+                if told.contains(&number) {
+                    standing
+                } else {
+                    Standing::default()
+                }
+            };
+            for (number, &cidr) in (0..).zip(&all) {
+                sources.insert(number, cidr, standing(number));
+            }
+            let told = told.iter().map(|&number| Candidate {
+                number,
+                cidr: all[usize::try_from(number).unwrap()],
+                standing: standing(number),
+            });
+            sources.select(ip(dst), ip("fe80::99"), told)
+        };
+        let good = Standing::default();
+        assert_eq!(chosen("2001:db8:2:9::1", &[], good), Some(1), "rule 8");
+        assert_eq!(
+            chosen("2001:db8:2:9::1", &[3], good),
+            Some(3),
+            "above rule 8"
+        );
+        assert_eq!(
+            chosen("2001:db8:2:9::1", &[2], good),
+            Some(2),
+            "above rule 6"
+        );
+        assert_eq!(
+            chosen("2001:db8:2:9::1", &[1, 3], good),
+            Some(1),
+            "of two the closer"
+        );
+        assert_eq!(chosen("fe80::9", &[3], good), Some(0), "below rule 2");
+        let old = Standing {
+            deprecated: true,
+            temporary: false,
+        };
+        assert_eq!(
+            chosen("2001:db8:2:9::1", &[3], old),
+            Some(1),
+            "below rule 3"
+        );
     }
 
     /// The rules as a key, least is best, for each candidate on its own.
@@ -306,7 +393,7 @@ mod tests {
             let left = numbered().filter(|e| stays(e.0));
             let fits = left.filter(|(_, c)| c.address().is_ipv4() == dst.is_ipv4());
             let best = fits.min_by_key(|&(number, &c)| (rank(c, number, dst, hop), number));
-            prop_assert_eq!(sources.select(dst, hop), best.map(|(number, _)| number));
+            prop_assert_eq!(sources.select(dst, hop, empty()), best.map(|(number, _)| number));
         }
     }
 }

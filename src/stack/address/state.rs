@@ -15,6 +15,11 @@ use crate::base::{Cidr, Instant};
 pub enum AddressState {
     /// Duplicate detection is under way (RFC 4862 §5.4, RFC 5227 §2.1): not used yet.
     Tentative,
+    /// Duplicate detection is under way, and it is used all the same (RFC 4429; [`InterfaceConfig::optimistic_dad`]): as little as
+    /// a deprecated one, and only to who is known or by a router that is.
+    ///
+    /// [`InterfaceConfig::optimistic_dad`]: crate::stack::InterfaceConfig::optimistic_dad
+    Optimistic,
     /// In use.
     Preferred,
     /// In use by who uses it, and taken as a destination; what begins anew takes another source if there is one that
@@ -80,11 +85,19 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// May packets leave from it?
+    /// Is it ours without a doubt?
     pub(super) const fn is_in_use(&self) -> bool {
         matches!(
             self.state,
             AddressState::Preferred | AddressState::Deprecated
+        )
+    }
+
+    /// Is it still probed for?
+    pub(super) const fn is_probed(&self) -> bool {
+        matches!(
+            self.state,
+            AddressState::Tentative | AddressState::Optimistic
         )
     }
 
@@ -120,14 +133,18 @@ impl Address {
 
     pub(super) const fn standing(&self) -> Standing {
         Standing {
-            deprecated: matches!(self.state, AddressState::Deprecated),
+            // RFC 4429 §2.1, §4.1: an optimistic one only where there is no other.
+            deprecated: matches!(
+                self.state,
+                AddressState::Deprecated | AddressState::Optimistic
+            ),
             temporary: matches!(self.origin, Origin::Temporary),
         }
     }
 
     /// One of its probes came back: a few more follow, once.
     pub(super) fn on_loop(&mut self) {
-        if !self.looped && self.state == AddressState::Tentative {
+        if !self.looped && self.is_probed() {
             self.looped = true;
             self.left = self.left.saturating_add(AFTER_A_LOOP);
         }
@@ -169,6 +186,8 @@ pub(crate) struct Detection {
     pub(crate) probes: u8,
     /// Before the first one.
     pub(crate) delay: Duration,
+    /// Is it used meanwhile (RFC 4429)?
+    pub(crate) optimistic: bool,
 }
 
 /// What a conflict leads to.

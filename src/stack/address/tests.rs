@@ -24,7 +24,16 @@ fn with(new: NewAddress, probes: u8) -> Addresses {
 
 fn add(addresses: &mut Addresses, now: Instant, new: NewAddress, probes: u8) {
     let delay = Duration::ZERO;
-    addresses.add(now, new, Detection { probes, delay }, true);
+    addresses.add(
+        now,
+        new,
+        Detection {
+            probes,
+            delay,
+            optimistic: false,
+        },
+        true,
+    );
 }
 
 fn at(millis: u64) -> Instant {

@@ -201,7 +201,8 @@ impl Dhcp {
         self.used = Some(used);
         let addresses = &net.interfaces[on.index()].addresses;
         match addresses.state(lease.address.into()) {
-            Some(AddressState::Preferred | AddressState::Deprecated) => {}
+            Some(AddressState::Preferred | AddressState::Deprecated | AddressState::Optimistic) => {
+            }
             Some(AddressState::Tentative) => self.client.set_probing(now, lease.address, true),
             // It is a gateway's, say, or another station's: the server has to know.
             Some(AddressState::Duplicate) | None => {

@@ -40,6 +40,8 @@ pub(crate) struct IcmpError {
     pub(crate) code: u8,
     /// Who reports it.
     pub(crate) from: IpAddr,
+    /// Its own TTL or hop limit as it arrived: what it quotes is its sender's word, this is not.
+    pub(crate) ttl: u8,
     /// The source of the quoted packet: ours.
     pub(crate) quoted_src: IpAddr,
     pub(crate) quoted_dst: IpAddr,
@@ -75,6 +77,7 @@ impl Stack {
             kind,
             code,
             from: packet.src,
+            ttl: packet.ttl,
             quoted_src: src,
             quoted_dst: dst,
             quoted_len: len,

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::error::ConfigError;
 use crate::base::{Cidr, Key, MacAddr};
 use crate::device::{Capabilities, Medium};
-use crate::link::{MAX_IP_LEN, VlanTag};
+use crate::link::MAX_IP_LEN;
 use crate::stack::address::{PROBE_NUM, PROBE_UNIT, can_be_ours};
 use crate::stack::dhcp::DhcpOptions;
 use crate::stack::ids::InterfaceId;
@@ -47,6 +47,7 @@ pub struct InterfaceConfig {
     pub(crate) nat: Option<NatOptions>,
     pub(crate) over: Option<InterfaceId>,
     pub(crate) vlan_priority: u8,
+    pub(crate) optimistic_dad: bool,
 }
 
 impl InterfaceConfig {
@@ -82,6 +83,7 @@ impl InterfaceConfig {
             nat: None,
             over: None,
             vlan_priority: 0,
+            optimistic_dad: false,
         }
     }
 
@@ -133,11 +135,6 @@ impl InterfaceConfig {
         }
     }
 
-    pub(super) fn tag(&self) -> Option<VlanTag> {
-        let tag = self.vlan.map(VlanTag::new);
-        tag.map(|tag| tag.with_priority(self.vlan_priority))
-    }
-
     /// One more address, with the prefix that is on the link.
     #[must_use]
     pub fn address(mut self, address: Cidr) -> Self {
@@ -175,6 +172,17 @@ impl InterfaceConfig {
     pub fn dad_delay(self, at_most: Duration) -> Self {
         Self {
             dad_delay: at_most,
+            ..self
+        }
+    }
+
+    /// Are addresses that are made of what routers say used while they are probed for (RFC 4429; default no, as Linux's
+    /// `optimistic_dad`)? Before a router's link address is known none is, nor is one that is given. From such an address nobody is
+    /// asked for: what it sends to who is not known goes by a router, or waits.
+    #[must_use]
+    pub fn optimistic_dad(self, used: bool) -> Self {
+        Self {
+            optimistic_dad: used,
             ..self
         }
     }
@@ -293,18 +301,6 @@ impl InterfaceConfig {
         }
     }
 
-    /// Is a link-local address formed at all: no other was given, and the link carries IPv6?
-    pub(crate) fn forms_link_local(&self) -> bool {
-        let given = |a: &Cidr| matches!(a.address(), IpAddr::V6(a) if a.is_unicast_link_local());
-        self.link_local && self.speaks_of_routers() && !self.addresses.iter().any(given)
-    }
-
-    /// Can there be neighbour discovery with link addresses?
-    fn speaks_of_routers(&self) -> bool {
-        let Capabilities { medium, mtu, .. } = self.capabilities;
-        medium == Medium::Ethernet && mtu >= MIN_MTU_V6
-    }
-
     /// Are packets to other hosts' unicast addresses taken as ours (default no)?
     #[must_use]
     pub fn accept_foreign(self, accepted: bool) -> Self {
@@ -381,25 +377,6 @@ impl InterfaceConfig {
             nat: Some(options),
             ..self
         }
-    }
-
-    /// Are routers asked for, and heeded? One that is a router itself does only where it is told so twice (RFC 4861 §6.2.7).
-    pub(crate) fn heeds_routers(&self) -> bool {
-        let host = |options: ForwardOptions| !options.v6 || options.accept_routers;
-        self.router_discovery && self.forwarding.is_none_or(host)
-    }
-
-    /// What the windows share; `None` for no bound.
-    pub(crate) fn shared_segments(&self) -> Option<usize> {
-        let Capabilities {
-            queue_frames,
-            receives_super_segments,
-            ..
-        } = self.capabilities;
-        let by_default = queue_frames.filter(|_| !receives_super_segments);
-        self.windows_together
-            .or_else(|| by_default.map(|frames| frames / 2))
-            .filter(|&segments| segments != usize::MAX)
     }
 
     /// Refuses what cannot work.

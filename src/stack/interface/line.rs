@@ -107,9 +107,11 @@ impl Line {
         self.device_mtu
     }
 
-    /// Is it the outbox's turn? It and the sockets take turns, while both have something.
+    /// Is it the outbox's turn? It and the sockets take turns, while both have something. But what waited for a neighbour
+    /// goes first: it is older than what its sockets have now, and no more than a neighbour's queue holds.
     pub(crate) fn is_turn_of_outbox(&self) -> bool {
-        !self.outbox.is_empty() && (self.ahead == 0 || self.ready.is_empty())
+        let others = self.ahead == 0 || self.ready.is_empty();
+        !self.outbox.is_empty() && (others || self.outbox.holds_resolved())
     }
 
     /// The outbox had a turn that cost so much. One packet may go in many fragments: the sockets that wait have as many turns

@@ -5,6 +5,7 @@
 
 mod all;
 mod config;
+mod derived;
 mod error;
 mod line;
 mod outbox;
@@ -57,6 +58,7 @@ pub(crate) struct Interface {
     pub(crate) dad_transmits: u8,
     pub(crate) dad_delay: Duration,
     pub(crate) probe_v4: bool,
+    pub(crate) optimistic_dad: bool,
     pub(crate) acd_probes: u8,
     pub(crate) acd_unit: Duration,
     pub(crate) addresses: Addresses,
@@ -107,6 +109,7 @@ impl Interface {
             dad_transmits: config.dad_transmits,
             dad_delay: config.dad_delay,
             probe_v4: config.probe_v4,
+            optimistic_dad: config.optimistic_dad,
             acd_probes: config.acd_probes,
             acd_unit: config.acd_unit,
             addresses: Addresses::paced(config.acd_unit),
@@ -205,9 +208,11 @@ impl Interface {
 
     /// What an IP destination is to this interface.
     pub(crate) fn classify(&self, dst: IpAddr) -> Destination {
-        use super::address::AddressState::{Deprecated, Duplicate, Preferred, Tentative};
+        use super::address::AddressState::{
+            Deprecated, Duplicate, Optimistic, Preferred, Tentative,
+        };
         match self.addresses.state(dst) {
-            Some(Preferred | Deprecated) => Destination::Ours,
+            Some(Preferred | Deprecated | Optimistic) => Destination::Ours,
             Some(Tentative) => Destination::Tentative,
             Some(Duplicate) => Destination::Foreign,
             None if self.groups.takes(dst) => Destination::Group,

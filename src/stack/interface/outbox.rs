@@ -158,6 +158,12 @@ impl Outbox {
         self.occupied == 0
     }
 
+    /// Does anything wait that waited for a neighbour before?
+    #[inline]
+    pub(crate) const fn holds_resolved(&self) -> bool {
+        self.occupied >> Class::Resolved as u8 & 1 == 1
+    }
+
     /// All that waits.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Outgoing> {
         self.lines.iter().flatten()

@@ -265,6 +265,9 @@ impl Net {
             match addresses.state(flow.src) {
                 Some(AddressState::Tentative) => return LinkTo::Tentative,
                 Some(AddressState::Duplicate) => return LinkTo::Duplicate,
+                Some(AddressState::Optimistic) => {
+                    return self.link_in_hope(now, on, flow, known, need);
+                }
                 Some(AddressState::Preferred | AddressState::Deprecated) => {}
                 // Of another interface, or anybody's: a socket's under `accept_foreign`, a probe's `::`.
                 None if flow.src.is_unspecified() || self.takes(flow.src, None) => {}
@@ -272,6 +275,26 @@ impl Net {
             }
         }
         self.station(now, on, flow, known, need)
+    }
+
+    /// From an address that may be another's nobody is asked for (RFC 4429 §3.2): who is not known is reached by a router that
+    /// is, or when the address is ours without a doubt.
+    #[cold]
+    fn link_in_hope(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        flow: &Flow,
+        known: Option<MacAddr>,
+        need: Need,
+    ) -> LinkTo {
+        let interface = &self.interfaces[on.index()];
+        let is_group = interface.groups.mac(flow.next_hop).is_some();
+        if known.is_some() || is_group || self.neighbours.mac((on, flow.next_hop)).is_some() {
+            return self.station(now, on, flow, known, need);
+        }
+        let router = self.known_router(on);
+        router.map_or(LinkTo::Tentative, LinkTo::Station)
     }
 
     /// The station of the next hop, whatever the source.

@@ -3,7 +3,7 @@
 //! RFC 4861 §7.2.2, RFC 1122 §2.3.2.1 (asking), §3.3.1.4 (a dead gateway). *Owns* who asks as whom. *Does not*
 //! judge: the table does.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Effect, Heard, NeighbourKey};
 use crate::base::{DropReason, Instant, MacAddr};
@@ -60,15 +60,13 @@ impl Net {
                 } else {
                     ipv6::solicited_node(target)
                 };
-                // RFC 4861 §7.2.2: the source of the packet that prompts it, if it is ours.
-                let ours = addresses.is_assigned(IpAddr::V6(source));
-                let source = if ours {
-                    Some(source)
-                } else {
-                    addresses.first_v6()
-                };
-                match source {
+                // RFC 4861 §7.2.2: the source of the packet that prompts it, if it is ours. RFC 4429 §3.2: without a doubt.
+                let sure = |own: &Ipv6Addr| addresses.is_sure(IpAddr::V6(*own));
+                let near = Some(source).filter(sure);
+                match near.or_else(|| addresses.first_v6().filter(sure)) {
                     Some(source) => self.send_solicitation(on, (source, dst), target, mac, asks),
+                    // Later: then its probes have been answered, or not.
+                    None if addresses.is_assigned(IpAddr::V6(source)) => false,
                     // Nobody to ask as: it counts, so that who waits is told.
                     None => {
                         self.asked(self.now, on, Asks::Neighbour(id));

@@ -86,12 +86,18 @@ impl Net {
     fn advertise(&mut self, on: InterfaceId, target: Ipv6Addr, to: Ipv6Addr, mac: Option<MacAddr>) {
         let own = Options::target_link_address_bytes(self.interfaces[on.index()].mac);
         let options = Options::new(&own);
-        let router = self.interfaces[on.index()].is_router_v6();
+        let interface = &self.interfaces[on.index()];
+        let (router, sure) = (
+            interface.is_router_v6(),
+            interface.addresses.is_sure(IpAddr::V6(target)),
+        );
         let (dst, mut flags) = if to.is_unspecified() {
-            (ipv6::ALL_NODES, NeighborFlags::OVERRIDE)
+            (ipv6::ALL_NODES, NeighborFlags::empty())
         } else {
-            (to, NeighborFlags::OVERRIDE | NeighborFlags::SOLICITED)
+            (to, NeighborFlags::SOLICITED)
         };
+        // RFC 4429 §3.3: what may be another's takes nobody's place.
+        flags.set(NeighborFlags::OVERRIDE, sure);
         // RFC 4861 §4.4: who passes packets on is a router.
         flags.set(NeighborFlags::ROUTER, router);
         let message = Message::NeighborAdvertisement {
@@ -173,7 +179,9 @@ impl Stack {
         let state = interface.addresses.state(IpAddr::V6(target));
         match state {
             Some(AddressState::Preferred | AddressState::Deprecated) => {}
-            Some(AddressState::Tentative) => {
+            // RFC 4429 §3.3: who asks by an address of its own is answered.
+            Some(AddressState::Optimistic) if !source.is_unspecified() => {}
+            Some(AddressState::Tentative | AddressState::Optimistic) => {
                 // Another station probes for it too, unless it is our own probe come back: its nonce tells, and
                 // without one the sender does.
                 let station = packet.link_src;

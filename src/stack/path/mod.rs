@@ -10,6 +10,7 @@
 //! | `mtu` | destinations whose path is narrower than its first link |
 //! | `redirects` | destinations for which a router named a better first hop |
 //! | `sent` | which large datagrams a socket sent, or the stack as echo replies |
+//! | `sizes` | how much a transport may send in one piece |
 //! | `words` | what is believed of how large a path's packets may be, and who learns of it |
 
 mod entries;
@@ -17,6 +18,7 @@ mod mtu;
 mod redirects;
 mod routes;
 mod sent;
+mod sizes;
 mod words;
 
 pub use entries::RouteChangeError;

@@ -72,6 +72,7 @@ impl AddressOptions {
             cidr,
             origin: Origin::Given,
             probes,
+            hasty: false,
             delay: Duration::ZERO,
             preferred_until: end(self.preferred),
             valid_until: end(self.valid),

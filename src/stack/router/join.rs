@@ -5,7 +5,7 @@
 
 use core::net::{IpAddr, Ipv6Addr};
 
-use crate::base::{Cidr, DropReason, Instant};
+use crate::base::{Cidr, DropReason, Instant, MacAddr};
 use crate::ipv6::discovery::{
     Action, Advertisement, Discovery, Identifiers, Kind, Parameters, Settings,
 };
@@ -50,6 +50,13 @@ impl Net {
             .get_mut(on.index())?
             .discovery
             .as_deref_mut()
+    }
+
+    /// The station of a default router that is known (RFC 4429 §3.3).
+    pub(in crate::stack) fn known_router(&self, on: InterfaceId) -> Option<MacAddr> {
+        let discovery = self.interfaces.get(on.index())?.discovery.as_deref()?;
+        let mut all = discovery.routers();
+        all.find_map(|router| self.neighbours.mac((on, IpAddr::V6(router.address))))
     }
 
     /// A deadline of this layer came.
@@ -198,11 +205,25 @@ impl Net {
             Action::RouterLost(router) => {
                 // RFC 4861 §6.3.5: who was redirected to it looks again.
                 self.paths.forget_redirects_over(on, IpAddr::V6(router));
+                self.interfaces[on.index()].addresses.forget_told(router);
                 self.tell_change(on, Change::RouterLost(IpAddr::V6(router)));
             }
+            Action::Tells {
+                router,
+                prefix,
+                still,
+            } => self.take_told(on, router, prefix, still),
             Action::Dns => self.tell_change(on, Change::Dns),
             Action::OtherLink => self.forget_information(on),
             Action::AskServers => self.ask_servers(now, on),
+        }
+    }
+
+    /// RFC 6724 §5, rule 5.5.
+    fn take_told(&mut self, on: InterfaceId, router: Ipv6Addr, prefix: Ipv6Addr, still: bool) {
+        let addresses = &mut self.interfaces[on.index()].addresses;
+        if addresses.set_told(router, prefix, still) {
+            self.paths.change();
         }
     }
 
@@ -233,6 +254,7 @@ impl Net {
             valid_until,
             // RFC 5942 §4: an address alone puts no prefix on the link.
             on_link: false,
+            hasty: self.known_router(on).is_some(),
             ..NewAddress::new(cidr, origin)
         };
         if self.add_address(now, on, new).is_err()
@@ -286,7 +308,8 @@ impl Net {
         let addresses = &self.interfaces[on.index()].addresses;
         let all = IpAddr::V6(ipv6::ALL_ROUTERS);
         let source = addresses.source(all, all);
-        let source = source.filter(|&source| addresses.is_assigned(source));
+        // RFC 4429 §3.2: nor one that may be another's, which must not tell of a link address.
+        let source = source.filter(|&source| addresses.is_sure(source));
         let source = match source {
             Some(IpAddr::V6(source)) => source,
             _ => Ipv6Addr::UNSPECIFIED,
@@ -323,7 +346,7 @@ impl Stack {
         heard.map_err(|_| DropReason::RouterFlood)?;
         let is_router = discovery.is_router(from);
         self.net.counters.router_adverts_received += 1;
-        self.net.do_actions(now, on);
+        // Before what it says: an address that is formed may be used by way of it.
         if let Some(mac) = advert.options.source_link_address()
             && mac.is_unicast()
         {
@@ -334,6 +357,7 @@ impl Stack {
             };
             self.net.heard(now, (on, IpAddr::V6(from)), heard);
         }
+        self.net.do_actions(now, on);
         Ok(())
     }
 }

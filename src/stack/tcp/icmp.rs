@@ -22,12 +22,16 @@ impl Stack {
         let seq = quoted_seq(error).ok_or(DropReason::IcmpUnmatched)?;
         let id = match self.quoted(error) {
             Some(Owner::Connection(id)) => id,
-            Some(Owner::HalfOpen(raw)) => return self.half_open_icmp_error(raw, seq, error.kind),
+            Some(Owner::HalfOpen(raw)) => return self.half_open_icmp_error(raw, seq, error),
             _ => return Err(DropReason::IcmpUnmatched),
         };
         let Some(slot) = self.tcp.slots.get_mut(id) else {
             return Err(DropReason::IcmpUnmatched);
         };
+        // RFC 5082 §3, §6.1: of errors too.
+        if error.ttl < slot.connection.setup.options.min_ttl_setting() {
+            return Err(DropReason::TcpTooFar);
+        }
         // RFC 5927 §4.1 (ATK-1): SND.UNA <= SEQ < SND.NXT.
         let snd = &slot.connection.snd;
         if seq.before(snd.una) || !seq.before(snd.nxt) {
@@ -84,13 +88,13 @@ impl Stack {
         &mut self,
         raw: RawId,
         seq: SeqNum,
-        kind: IcmpErrorKind,
+        error: &IcmpError,
     ) -> Result<(), DropReason> {
         let slot = self.tcp.half_open.get(raw);
-        if slot.is_none_or(|slot| slot.record.iss != seq) {
-            return Err(DropReason::IcmpUnmatched);
-        }
-        if ends_opening(kind).is_some() {
+        let slot = slot.filter(|slot| slot.record.iss == seq);
+        let listener = slot.ok_or(DropReason::IcmpUnmatched)?.listener;
+        self.check_hops(listener, error.ttl)?;
+        if ends_opening(error.kind).is_some() {
             self.end_half_open(raw);
         }
         Ok(())

@@ -181,7 +181,7 @@ impl Stack {
         seg: &Segment,
         previous: Option<TimeWait>,
     ) -> Result<(), DropReason> {
-        self.check_hops(id, packet)?;
+        self.check_hops(id, packet.ttl)?;
         match (seg.control, seg.ack) {
             // First: a RST is ignored. Second: an ACK is refused. Third: a SYN is taken.
             (Control::Rst, _) => return Err(DropReason::TcpBadRst),
@@ -373,7 +373,7 @@ impl Stack {
     ) -> Result<(), DropReason> {
         let listener = self.tcp.half_open.get(raw).map(|slot| slot.listener);
         if let Some(listener) = listener {
-            self.check_hops(listener, packet)?;
+            self.check_hops(listener, packet.ttl)?;
         }
         let Some(slot) = self.tcp.half_open.get_mut(raw) else {
             return Err(DropReason::TcpNoSocket);
@@ -450,10 +450,10 @@ impl Stack {
     }
 
     /// RFC 5082 §3: does it come from as near as the listener asks for?
-    fn check_hops(&self, listener: ListenerId, packet: &Inbound) -> Result<(), DropReason> {
+    pub(super) fn check_hops(&self, listener: ListenerId, ttl: u8) -> Result<(), DropReason> {
         let listener = self.tcp.listeners.get(listener);
         let least = listener.map_or(0, |listener| listener.options.min_ttl_setting());
-        if packet.ttl < least {
+        if ttl < least {
             return Err(DropReason::TcpTooFar);
         }
         Ok(())

@@ -716,3 +716,48 @@ fn neighbours_are_listed() {
         0
     );
 }
+
+/// What was sent first leaves first, though its sender sends more before it has left.
+#[test]
+fn what_waited_for_a_neighbour_is_overtaken_by_nothing() {
+    let mut rig = Rig::new();
+    let any = "0.0.0.0:0".parse().unwrap();
+    let id = rig.stack.udp_bind(any, UdpOptions::new()).unwrap();
+    let say = |rig: &mut Rig, n: u8| {
+        let to = Some("10.0.0.2:7".parse().unwrap());
+        rig.stack.udp_send_to(rig.now, id, to, &[n]).unwrap();
+    };
+    for n in 0..10 {
+        say(&mut rig, n);
+        rig.poll();
+    }
+    let request = rig.only();
+    rig.receive(arp_frame(&request.arp().reply(PEER_MAC)));
+    (10..40).for_each(|n| say(&mut rig, n));
+    let order: Vec<u8> = rig.drain().iter().map(|frame| frame.v4().1[8]).collect();
+    assert_eq!(order, (0..40).collect::<Vec<_>>());
+}
+
+/// Covers: ARP-8 (how long an entry holds without a word is a setting, for both families).
+#[test]
+fn how_long_a_neighbour_counts_as_reachable_is_set() {
+    for (base, least, most) in [(4, 2, 6), (600, 300, 900)] {
+        let config = Config::new(Seed::from_number(1)).reachable_time(seconds(base));
+        let mut rig = Rig::configured(config);
+        send(&mut rig, "10.0.0.2:7", b"hello");
+        send(&mut rig, "[fd00::2]:7", b"hello");
+        rig.poll();
+        rig.receive(arp_frame(
+            &arp::Packet::request(OUR_MAC, OURS, PEER).reply(PEER_MAC),
+        ));
+        let flags = NeighborFlags::SOLICITED | NeighborFlags::OVERRIDE;
+        rig.receive(advertisement(flags, PEER_MAC, PEER6, OURS6));
+        for address in [IpAddr::V4(PEER), PEER6.into()] {
+            let Some(State::Reachable { until }) = state(&rig, address) else {
+                panic!("{address}: {:?}", state(&rig, address));
+            };
+            let left = until.since(rig.now);
+            assert!((seconds(least)..=seconds(most)).contains(&left), "{left:?}");
+        }
+    }
+}

@@ -852,3 +852,102 @@ fn servers_are_asked_again_where_the_link_is_another() {
         "no router there says that there are servers"
     );
 }
+
+/// Covers: SEL-5 (what goes over a router goes from a prefix of its own).
+#[test]
+fn a_router_is_sent_to_from_its_own_prefix() {
+    let mut rig = rig(|config| config);
+    let [one, two] = ["2001:db8:1::/64", "2001:db8:2::/64"];
+    say().prefix(one, "A", 1800, 1800).to(&mut rig);
+    second().prefix(two, "A", 1800, 1800).to(&mut rig);
+    rig.drain();
+    let [one, two] = [one, two].map(|network| addresses(&rig, network)[0].0);
+    // By its bits alone the other one were closer.
+    let to = "[2001:db8:2:ffff::1]:7";
+    assert_eq!(sent(&mut rig, to), (ROUTER_MAC, one));
+    let gone = Say {
+        lifetime: 0,
+        ..say()
+    };
+    gone.to(&mut rig);
+    assert_eq!(sent(&mut rig, to), (SECOND_MAC, two));
+    let addresses = &rig.stack.net.interfaces[rig.on.index()].addresses;
+    assert_eq!(
+        addresses.source(OURS6.into(), ROUTER.into()),
+        Some(two.into())
+    );
+}
+
+/// An interface with a link-local address that was probed for, and one of a router's prefix that is used at once.
+fn hopeful() -> (Rig, Ipv6Addr) {
+    let mut rig = rig(|config| config.dad_transmits(1).optimistic_dad(true));
+    let [(_, state)] = addresses(&rig, "fe80::/64")[..] else {
+        panic!("one");
+    };
+    assert_eq!(state, AddressState::Tentative, "nobody knows a router");
+    rig.advance(secs(3));
+    say()
+        .prefix("2001:db8:1::/64", "LA", 1800, 1800)
+        .to(&mut rig);
+    let [(own, state)] = addresses(&rig, "2001:db8:1::/64")[..] else {
+        panic!("one");
+    };
+    assert_eq!(state, AddressState::Optimistic);
+    rig.drain();
+    (rig, own)
+}
+
+/// The flags of the only frame, an advertisement of `own`.
+fn advertised(rig: &mut Rig, own: Ipv6Addr) -> NeighborFlags {
+    let frame = rig.only();
+    match frame.icmp6().1 {
+        Icmpv6::Ndp(Message::NeighborAdvertisement { flags, target, .. }) => {
+            assert_eq!(target, own);
+            flags
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Covers: DAD-2 (it is used while it is probed for, nobody is asked for from it, and it takes nobody's place).
+#[test]
+fn an_optimistic_address_is_used_with_care() {
+    let (mut rig, own) = hopeful();
+    assert_eq!(sent(&mut rig, FAR), (ROUTER_MAC, own));
+    // A neighbour that nobody knows is not asked for: the router knows it.
+    assert_eq!(sent(&mut rig, "[2001:db8:1::9]:7"), (ROUTER_MAC, own));
+    let neighbour = "2001:db8:1::9".parse().unwrap();
+    rig.receive(solicitation(neighbour, PEER_MAC, own));
+    assert_eq!(advertised(&mut rig, own), NeighborFlags::SOLICITED);
+    // It said who it is.
+    assert_eq!(sent(&mut rig, "[2001:db8:1::9]:7"), (PEER_MAC, own));
+    rig.advance(secs(2));
+    let states = addresses(&rig, "2001:db8:1::/64");
+    assert_eq!(states, [(own, AddressState::Preferred)]);
+    rig.drain();
+    rig.receive(solicitation(neighbour, PEER_MAC, own));
+    let flags = NeighborFlags::SOLICITED | NeighborFlags::OVERRIDE;
+    assert_eq!(advertised(&mut rig, own), flags);
+    let asks = send(&mut rig, "[2001:db8:1::8]:7");
+    assert!(matches!(
+        asks[0].icmp6().1,
+        Icmpv6::Ndp(Message::NeighborSolicitation { .. })
+    ));
+}
+
+/// Covers: DAD-3.
+#[test]
+fn an_optimistic_duplicate_is_given_up_at_once() {
+    for probed in [true, false] {
+        let (mut rig, own) = hopeful();
+        let claim = match probed {
+            true => solicitation(Ipv6Addr::UNSPECIFIED, OTHER_MAC, own),
+            false => advertisement(NeighborFlags::OVERRIDE, OTHER_MAC, own, ipv6::ALL_NODES),
+        };
+        rig.receive(claim);
+        assert!(rig.drain().is_empty(), "who probes is not answered");
+        assert!(addresses(&rig, "2001:db8:1::/64").is_empty());
+        let from = |frame: &Seen| frame.v6().0.src;
+        assert!(send(&mut rig, FAR).iter().all(|frame| from(frame) != own));
+    }
+}

@@ -286,3 +286,43 @@ fn segments_from_too_far_away_do_nothing() {
     assert_eq!(state(&rig, id), State::Established);
     assert_eq!(rig.drops(DropReason::TcpTooFar), 4);
 }
+
+/// The error that says that nobody takes the port of this packet of ours, with this TTL.
+fn refusal(quoted: &Seen, ttl: u8) -> Vec<u8> {
+    let error = ipv4::icmp::Message::DestinationUnreachable {
+        code: ipv4::icmp::UnreachableCode::PORT,
+        next_hop_mtu: 0,
+        quoted: &quoted.packet,
+    };
+    let mut body = vec![0; error.len()];
+    error.emit(&mut body);
+    let frame = ip_frame(PEER.into(), OURS.into(), Protocol::ICMP, &body);
+    from_afar(&frame, ttl)
+}
+
+/// RFC 5082 §6.1: nor do errors, whatever hops they quote.
+#[test]
+fn errors_from_too_far_away_do_nothing() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let near = TcpOptions::default().min_ttl(255).ttl(255);
+    let id = connect(&mut rig, REMOTE, near.clone());
+    let syn = rig.only();
+    rig.receive(refusal(&syn, 254));
+    assert_eq!(state(&rig, id), State::SynSent);
+    rig.receive(refusal(&syn, 255));
+    assert!(rig.stack.tcp_info(id).is_err() || state(&rig, id) == State::Closed);
+    // Of a half-open one.
+    let at = "10.0.0.1:80".parse().unwrap();
+    let options = ListenOptions::new(near);
+    let listener = rig.stack.tcp_listen(at, options).unwrap();
+    let syn = frame("10.0.0.2:4000", "10.0.0.1:80", 900, 0, Flags::SYN);
+    rig.receive(from_afar(&syn, 255));
+    let answer = rig.only();
+    rig.receive(refusal(&answer, 254));
+    let seq = fields(&answer).0.seq + 1;
+    let ack = frame("10.0.0.2:4000", "10.0.0.1:80", 901, seq, Flags::ACK);
+    rig.receive(from_afar(&ack, 255));
+    assert!(rig.stack.tcp_accept(rig.now, listener).is_ok());
+    assert_eq!(rig.drops(DropReason::TcpTooFar), 2);
+}

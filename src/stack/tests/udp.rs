@@ -1081,3 +1081,21 @@ fn an_echo_request_that_did_not_fit_is_told() {
         assert_eq!(rig.stack.counters().path_mtu_lowered, 1);
     }
 }
+
+/// Covers: IP4-26 (MMS_S and MMS_R are told).
+#[test]
+fn how_much_goes_in_one_piece_is_told() {
+    let mut rig = Rig::new();
+    let sizes = |rig: &Rig| [PEER.into(), PEER6.into()].map(|to| rig.stack.mms_s(to, None));
+    assert_eq!(sizes(&rig), [Ok(1480), Ok(1460)]);
+    rig.stack.set_mtu(rig.now, rig.on, 1280).unwrap();
+    assert_eq!(sizes(&rig), [Ok(1260), Ok(1240)]);
+    let far = "192.0.2.1".parse().unwrap();
+    assert_eq!(rig.stack.mms_s(far, None), Err(RouteError::NoRoute(far)));
+    assert_eq!(
+        [false, true].map(|v6| rig.stack.mms_r(v6)),
+        [65_515, 65_535]
+    );
+    let small = Config::new(Seed::from_number(1)).reassembly_bytes(10_000);
+    assert_eq!(Rig::configured(small).stack.mms_r(false), 10_000);
+}

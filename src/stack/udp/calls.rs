@@ -324,7 +324,9 @@ impl Stack {
         datagram.ok_or(RecvError::WouldBlock)
     }
 
-    /// Closes a socket; what it had queued and not sent yet is sent all the same.
+    /// Closes a socket; what it had queued and not sent yet is sent all the same, as far as its interface has room for it
+    /// ([`Config::outbox_limit`](crate::stack::Config::outbox_limit); the rest is counted as
+    /// [`DropReason::OutboxFull`](crate::base::DropReason::OutboxFull)). Who has queued more waits until it is writable again.
     pub fn udp_close(&mut self, id: UdpId) {
         self.note_call(None, |_| Call::UdpClose(id));
         self.close_udp(id);

@@ -121,7 +121,10 @@ impl Neighbours {
             queue_bytes: config.neighbour_queue_bytes,
             transit: 0,
             hand: 0,
-            times: Times::new(Random::new(seed.key("reachable time"))),
+            times: Times::new(
+                Random::new(seed.key("reachable time")),
+                config.reachable_time,
+            ),
             effects: VecDeque::new(),
         }
     }

@@ -10,8 +10,6 @@ use crate::stack::ids::InterfaceId;
 
 /// RETRANS_TIMER, RFC 4861 §10; also ARP-9's one request per second.
 pub(crate) const RETRANS_TIMER: Duration = Duration::from_secs(1);
-/// REACHABLE_TIME, RFC 4861 §10; each reachable time is 0.5 to 1.5 times this (§6.3.2).
-const REACHABLE_TIME: Duration = Duration::from_secs(30);
 /// How long what was drawn holds: the "few hours" of RFC 4861 §6.3.2.
 const DRAWN: Duration = Duration::from_secs(2 * 3600);
 
@@ -19,6 +17,8 @@ const DRAWN: Duration = Duration::from_secs(2 * 3600);
 #[derive(Debug)]
 pub(super) struct Times {
     random: Random,
+    /// What holds where no router says anything; each reachable time is 0.5 to 1.5 times this (RFC 4861 §6.3.2).
+    untold: Of,
     /// By the interface's place.
     all: Vec<Of>,
 }
@@ -32,16 +32,22 @@ struct Of {
     reachable: (Duration, Instant),
 }
 
-const UNTOLD: Of = Of {
-    base: REACHABLE_TIME,
-    retrans: RETRANS_TIMER,
-    reachable: (Duration::ZERO, Instant::ZERO),
-};
+/// None was drawn yet.
+const UNDRAWN: (Duration, Instant) = (Duration::ZERO, Instant::ZERO);
 
 impl Times {
-    pub(super) const fn new(random: Random) -> Self {
+    pub(super) const fn new(random: Random, base: Duration) -> Self {
+        let untold = Of {
+            base,
+            retrans: RETRANS_TIMER,
+            reachable: UNDRAWN,
+        };
         let all = Vec::new();
-        Self { random, all }
+        Self {
+            random,
+            untold,
+            all,
+        }
     }
 
     /// As a router says; `None`: it does not.
@@ -51,18 +57,19 @@ impl Times {
         reachable: Option<Duration>,
         retrans: Option<Duration>,
     ) {
+        let untold = self.untold.base;
         let of = self.of(on);
         of.retrans = retrans.unwrap_or(RETRANS_TIMER);
-        let base = reachable.unwrap_or(REACHABLE_TIME);
+        let base = reachable.unwrap_or(untold);
         // RFC 4861 §6.3.4: drawn anew when it is another.
         if of.base != base {
-            (of.base, of.reachable) = (base, UNTOLD.reachable);
+            (of.base, of.reachable) = (base, UNDRAWN);
         }
     }
 
     /// RetransTimer.
     pub(super) fn retrans(&self, on: InterfaceId) -> Duration {
-        self.all.get(on.index()).unwrap_or(&UNTOLD).retrans
+        self.all.get(on.index()).unwrap_or(&self.untold).retrans
     }
 
     /// ReachableTime.
@@ -86,7 +93,7 @@ impl Times {
 
     fn of(&mut self, on: InterfaceId) -> &mut Of {
         if self.all.len() <= on.index() {
-            self.all.resize(on.index() + 1, UNTOLD);
+            self.all.resize(on.index() + 1, self.untold);
         }
         &mut self.all[on.index()]
     }
@@ -101,7 +108,8 @@ mod tests {
     #[test]
     fn a_reachable_time_is_drawn_and_holds_for_a_while() {
         let on = InterfaceId::from_index;
-        let mut times = Times::new(Random::new(Seed::from_number(1).key("test")));
+        let random = Random::new(Seed::from_number(1).key("test"));
+        let mut times = Times::new(random, Duration::from_secs(30));
         let at = |secs| Instant::ZERO + Duration::from_secs(secs);
         let secs = |time: Duration| time.as_secs_f64();
         let first = times.reachable(at(1), on(1));
