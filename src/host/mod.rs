@@ -13,7 +13,7 @@
 //! | `locked.rs` | a panic under the lock ends the host for all |
 //! | `lead.rs`, `roles.rs` | a thread that would block drives itself; who looks at the device |
 //! | `sockets.rs` | tables from ids to waiters and channels |
-//! | `connect.rs`, `listener.rs`, `tcp.rs`, `tcp_io.rs`, `udp.rs`, `ping.rs`, `raw.rs` | the handles |
+//! | `connect.rs`, `listener.rs`, `tcp.rs`, `tcp_io.rs`, `udp.rs`, `ping.rs`, `raw.rs`, `packets.rs` | the handles |
 //! | `names.rs`, `told.rs` | names looked up, and connected to; whom the network says to ask (feature `dns`) |
 //! | `poller.rs`, `waits.rs` | ppoll and eventfd; condition variables |
 //! | `interface.rs`, `routers.rs`, `first.rs` | [`Interface`]: what it says, how it is changed; the first |
@@ -45,6 +45,7 @@ mod names;
 #[path = "names_none.rs"]
 mod names;
 mod open;
+mod packets;
 mod ping;
 mod poller;
 mod raw;
@@ -68,6 +69,7 @@ pub use connect::ConnectOptions;
 pub use error::{HostError, SpawnError};
 pub use interface::Interface;
 pub use listener::{Incoming, TcpListener};
+pub use packets::PacketSocket;
 pub use ping::{PingSocket, Pong};
 pub use raw::RawSocket;
 pub use tcp::TcpStream;
@@ -82,7 +84,9 @@ use std::time::Duration;
 
 use crate::capture::{CaptureWatch, RecordingWatch};
 use crate::device::{Device, HostReceive, HostTransmit};
-use crate::stack::{Counters, ListenOptions, MemoryInfo, PingOptions, RawOptions, UdpOptions};
+use crate::stack::{
+    Counters, ListenOptions, MemoryInfo, PacketOptions, PingOptions, RawOptions, UdpOptions,
+};
 use crate::tcp::{TcpInfo, TcpOptions};
 use shared::Shared;
 
@@ -210,6 +214,14 @@ impl Host {
     /// `NotConnected` when the host was shut down.
     pub fn ping_socket_with(&self, options: PingOptions) -> io::Result<PingSocket> {
         PingSocket::open(&self.shared, options)
+    }
+
+    /// Opens a packet socket: link frames of one interface.
+    ///
+    /// # Errors
+    /// [`PacketError`](crate::stack::PacketError); `NotConnected` when the host was shut down.
+    pub fn packet_socket(&self, options: PacketOptions) -> io::Result<PacketSocket> {
+        PacketSocket::open(&self.shared, options)
     }
 
     /// Opens a raw IP socket.

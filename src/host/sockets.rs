@@ -17,8 +17,8 @@ use super::udp::{Account, Datagram};
 use super::waits::Waits;
 use crate::base::Instant;
 use crate::stack::{
-    AcceptError, Change, Event, InterfaceId, ListenerId, PingId, RawSocketId, Readiness, RecvError,
-    SocketId, Stack, TcpId, UdpId,
+    AcceptError, Change, Event, InterfaceId, ListenerId, PacketSocketId, PingId, RawSocketId,
+    Readiness, RecvError, SocketId, Stack, TcpId, UdpId,
 };
 use crate::tcp::MemoryPressure;
 
@@ -30,6 +30,7 @@ pub(crate) struct Sockets {
     udp: HashMap<UdpId, UdpQueue>,
     pings: HashMap<PingId, Arc<Waits>>,
     raws: HashMap<RawSocketId, Arc<Waits>>,
+    packets: HashMap<PacketSocketId, Arc<Waits>>,
     /// Listeners whose channel was not empty when last looked at.
     crowded: Vec<ListenerId>,
     /// Bytes of datagrams that were handed on and that users have not let go of.
@@ -71,6 +72,7 @@ impl Sockets {
             udp: HashMap::new(),
             pings: HashMap::new(),
             raws: HashMap::new(),
+            packets: HashMap::new(),
             crowded: Vec::new(),
             unread: Arc::default(),
             changes: BTreeMap::new(),
@@ -203,6 +205,16 @@ impl Sockets {
         self.raws.remove(&id);
     }
 
+    pub(crate) fn add_packet(&mut self, id: PacketSocketId) -> Arc<Waits> {
+        let waits = Arc::new(Waits::default());
+        self.packets.insert(id, Arc::clone(&waits));
+        waits
+    }
+
+    pub(crate) fn remove_packet(&mut self, id: PacketSocketId) {
+        self.packets.remove(&id);
+    }
+
     /// Passes an event on to whoever waits for it.
     pub(crate) fn on_event(
         &mut self,
@@ -236,6 +248,11 @@ impl Sockets {
             }
             SocketId::Raw(id) => {
                 if let Some(waits) = self.raws.get(&id) {
+                    after.notify(waits);
+                }
+            }
+            SocketId::Packet(id) => {
+                if let Some(waits) = self.packets.get(&id) {
                     after.notify(waits);
                 }
             }

@@ -140,7 +140,7 @@ impl Names {
         match event.id {
             SocketId::Udp(id) => self.hear_datagrams(calls, id, exchange),
             SocketId::Tcp(id) => self.hear_stream(calls, id, exchange),
-            SocketId::Listener(_) | SocketId::Ping(_) | SocketId::Raw(_) => {}
+            SocketId::Listener(_) | SocketId::Ping(_) | SocketId::Raw(_) | SocketId::Packet(_) => {}
         }
         self.act(calls);
         true
@@ -261,7 +261,7 @@ impl Names {
         match socket {
             SocketId::Udp(id) => calls.udp_close(id),
             SocketId::Tcp(id) => calls.tcp_close(id),
-            SocketId::Listener(_) | SocketId::Ping(_) | SocketId::Raw(_) => {}
+            SocketId::Listener(_) | SocketId::Ping(_) | SocketId::Raw(_) | SocketId::Packet(_) => {}
         }
     }
 

@@ -145,7 +145,7 @@ impl App for Server {
                     }
                 }
                 SocketId::Tcp(id) => self.read(cx, id),
-                SocketId::Ping(_) | SocketId::Raw(_) => {}
+                SocketId::Ping(_) | SocketId::Raw(_) | SocketId::Packet(_) => {}
             },
         }
     }

@@ -11,12 +11,13 @@ use std::net::Shutdown;
 use bytes::Bytes;
 
 use super::office::Office;
-use crate::base::Instant;
+use crate::base::{Instant, MacAddr};
+use crate::link::ethernet::EtherType;
 use crate::stack::{
-    AcceptError, BindError, ConnectError, ConnectUdpError, Datagram, InterfaceId, ListenError,
-    ListenOptions, ListenerId, PingError, PingId, PingOptions, PingReply, RawError, RawOptions,
-    RawPacket, RawSocketId, RecvError, SendError, SendInfo, SocketId, Stack, StaleId, TcpId, UdpId,
-    UdpOptions,
+    AcceptError, BindError, ConnectError, ConnectUdpError, Datagram, InterfaceId, LinkPacket,
+    ListenError, ListenOptions, ListenerId, PacketError, PacketOptions, PacketSocketId, PingError,
+    PingId, PingOptions, PingReply, RawError, RawOptions, RawPacket, RawSocketId, RecvError,
+    SendError, SendInfo, SocketId, Stack, StaleId, TcpId, UdpId, UdpOptions,
 };
 use crate::tcp::{ReadError, TcpInfo, TcpOptions, WriteError};
 
@@ -364,6 +365,44 @@ impl<'a> Cx<'a> {
     pub fn raw_close(&mut self, id: RawSocketId) {
         self.stack.raw_close(id);
         self.office.disown(SocketId::Raw(id));
+    }
+
+    /// [`Stack::packet_open`].
+    ///
+    /// # Errors
+    /// [`PacketError`].
+    pub fn packet_open(&mut self, options: PacketOptions) -> Result<PacketSocketId, PacketError> {
+        let id = self.stack.packet_open(options)?;
+        self.own(SocketId::Packet(id));
+        Ok(id)
+    }
+
+    /// [`Stack::packet_send`].
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn packet_send(
+        &mut self,
+        id: PacketSocketId,
+        to: MacAddr,
+        ether_type: EtherType,
+        data: Bytes,
+    ) -> Result<(), SendError> {
+        self.stack.packet_send(self.now, id, to, ether_type, data)
+    }
+
+    /// [`Stack::packet_recv`].
+    ///
+    /// # Errors
+    /// [`RecvError`].
+    pub fn packet_recv(&mut self, id: PacketSocketId) -> Result<LinkPacket, RecvError> {
+        self.stack.packet_recv(id)
+    }
+
+    /// [`Stack::packet_close`].
+    pub fn packet_close(&mut self, id: PacketSocketId) {
+        self.stack.packet_close(id);
+        self.office.disown(SocketId::Packet(id));
     }
 
     fn own(&mut self, id: SocketId) {

@@ -11,11 +11,14 @@ use std::net::Shutdown;
 
 use bytes::Bytes;
 
+use super::payload::ZEROS;
 use super::{
     AddressOptions, FilterMode, InterfaceId, ListenOptions, ListenerId, MulticastOptions, Outcome,
-    PingId, PingOptions, RawOptions, RawSocketId, SendInfo, Stack, TcpId, Tell, UdpId, UdpOptions,
+    PacketOptions, PacketSocketId, Payload, PingId, PingOptions, RawOptions, RawSocketId, SendInfo,
+    Stack, TcpId, Tell, UdpId, UdpOptions,
 };
-use crate::base::{Cidr, Instant};
+use crate::base::{Cidr, Instant, MacAddr};
+use crate::link::ethernet::EtherType;
 use crate::tcp::TcpOptions;
 
 /// The most bytes that one call of TCP's writes, reads or peeks at: what a journal keeps of a call is bounded, and so
@@ -114,6 +117,14 @@ pub enum Call {
     RawRecv(RawSocketId),
     /// [`Stack::raw_close`].
     RawClose(RawSocketId),
+    /// [`Stack::packet_open`].
+    PacketOpen(PacketOptions),
+    /// [`Stack::packet_send`]: to, type, payload.
+    PacketSend(PacketSocketId, MacAddr, u16, Bytes),
+    /// [`Stack::packet_recv`].
+    PacketRecv(PacketSocketId),
+    /// [`Stack::packet_close`].
+    PacketClose(PacketSocketId),
     /// [`Stack::charge_outside`].
     ChargeOutside(usize),
     /// [`Stack::add_address`].
@@ -143,41 +154,6 @@ pub enum Call {
     /// [`Stack::dhcp_start`]: with this address of an earlier lease.
     DhcpStart(InterfaceId, Option<Ipv4Addr>),
 }
-
-/// What a user gave to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Payload {
-    /// All of it.
-    Whole(Bytes),
-    /// Its length: a journal that keeps no payload. Zeros stand in for it when the call is made again.
-    Cut(usize),
-}
-
-impl Payload {
-    /// Its length.
-    pub const fn len(&self) -> usize {
-        match self {
-            Self::Whole(data) => data.len(),
-            Self::Cut(len) => *len,
-        }
-    }
-
-    /// Is it of no length?
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The bytes, or as many zeros.
-    pub fn to_bytes(&self) -> Bytes {
-        match self {
-            Self::Whole(data) => data.clone(),
-            Self::Cut(len) if *len <= ZEROS.len() => Bytes::from_static(&ZEROS[..*len]),
-            Self::Cut(len) => Bytes::from(vec![0; *len]),
-        }
-    }
-}
-
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 impl Call {
     /// The name of the method that it calls.
@@ -224,6 +200,10 @@ impl Call {
             Self::RawSend(..) => "raw_send",
             Self::RawRecv(_) => "raw_recv",
             Self::RawClose(_) => "raw_close",
+            Self::PacketOpen(_) => "packet_open",
+            Self::PacketSend(..) => "packet_send",
+            Self::PacketRecv(_) => "packet_recv",
+            Self::PacketClose(_) => "packet_close",
             Self::ChargeOutside(_) => "charge_outside",
             Self::AddAddress(..) => "add_address",
             Self::RemoveAddress(..) => "remove_address",
@@ -297,7 +277,7 @@ impl Call {
         }
     }
 
-    /// Makes those of groups and of raw sockets.
+    /// Makes those of groups, and of raw and packet sockets.
     fn make_of_groups(&self, now: Instant, stack: &mut Stack, whole: bool) -> Outcome {
         match self {
             Self::UdpJoin(id, group, on, source) => {
@@ -330,6 +310,12 @@ impl Call {
                 sent.tell(whole)
             }
             Self::RawRecv(id) => stack.raw_recv(*id).tell(whole),
+            Self::PacketOpen(options) => stack.packet_open(*options).tell(whole),
+            Self::PacketSend(id, to, of, data) => {
+                let sent = stack.packet_send(now, *id, *to, EtherType(*of), data.clone());
+                sent.tell(whole)
+            }
+            Self::PacketRecv(id) => stack.packet_recv(*id).tell(whole),
             tcp => tcp.make_tcp(now, stack, whole),
         }
     }
@@ -406,6 +392,7 @@ impl Call {
             Self::UdpClose(id) => stack.udp_close(*id),
             Self::PingClose(id) => stack.ping_close(*id),
             Self::RawClose(id) => stack.raw_close(*id),
+            Self::PacketClose(id) => stack.packet_close(*id),
             Self::ChargeOutside(bytes) => stack.charge_outside(*bytes),
             _ => debug_assert!(false, "{self} is made elsewhere"),
         }
@@ -436,9 +423,11 @@ impl fmt::Display for Call {
             | Self::TcpAbort(id) => {
                 write!(f, "({id:?})")
             }
-            Self::TcpAbortAll | Self::PingOpen(_) | Self::RawOpen(_) | Self::PollChange => {
-                f.write_str("()")
-            }
+            Self::TcpAbortAll
+            | Self::PingOpen(_)
+            | Self::RawOpen(_)
+            | Self::PacketOpen(_)
+            | Self::PollChange => f.write_str("()"),
             Self::UdpConnect(id, to) => write!(f, "({id:?}, {to})"),
             Self::UdpSendTo(id, to, data)
             | Self::UdpSendChunk(id, to, data)
@@ -466,6 +455,10 @@ impl fmt::Display for Call {
             Self::PingRecv(id) | Self::PingClose(id) => write!(f, "({id:?})"),
             Self::RawSend(id, to, data, _) => write!(f, "({id:?}, {to:?}, {} bytes)", data.len()),
             Self::RawRecv(id) | Self::RawClose(id) => write!(f, "({id:?})"),
+            Self::PacketSend(id, to, of, data) => {
+                write!(f, "({id:?}, {to}, {of:#06x}, {} bytes)", data.len())
+            }
+            Self::PacketRecv(id) | Self::PacketClose(id) => write!(f, "({id:?})"),
             Self::ChargeOutside(bytes) => write!(f, "({bytes})"),
             of_interface => of_interface.fmt_of_interface(f),
         }

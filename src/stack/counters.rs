@@ -97,11 +97,11 @@ counters! {
     udp_datagrams_received,
     /// UDP datagrams sent.
     udp_datagrams_sent,
-    /// Packets given to raw sockets, once for each that heard it.
+    /// Packets and frames given to raw and packet sockets, once for each that heard it.
     raw_packets_received,
-    /// Those that a raw socket had no room for.
+    /// Those that such a socket had no room for.
     raw_packets_dropped,
-    /// Packets of raw sockets put in line to be sent.
+    /// Packets and frames of such sockets put in line to be sent.
     raw_packets_sent,
     /// TCP segments received; a super-segment counts as one.
     tcp_segments_received,

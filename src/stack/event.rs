@@ -8,7 +8,9 @@
 
 use std::collections::VecDeque;
 
-use super::ids::{Id, ListenerId, PingId, RawId, RawSocketId, TcpId, UdpId, make_room};
+use super::ids::{
+    Id, ListenerId, PacketSocketId, PingId, RawId, RawSocketId, TcpId, UdpId, make_room,
+};
 
 bitflags::bitflags! {
     /// What a socket is ready for.
@@ -46,6 +48,8 @@ pub enum SocketId {
     Ping(PingId),
     /// A raw IP socket.
     Raw(RawSocketId),
+    /// A packet socket.
+    Packet(PacketSocketId),
 }
 
 macro_rules! any_socket {
@@ -67,6 +71,7 @@ any_socket!(
 );
 
 const KINDS: usize = 5;
+const KINDS: usize = 6;
 
 /// The kind of a socket: a place in the list of slots.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +81,7 @@ enum Kind {
     Udp,
     Ping,
     Raw,
+    Packet,
 }
 
 /// A slot, whoever has it.
@@ -93,6 +99,7 @@ impl SocketId {
             Self::Udp(id) => (Kind::Udp, id.raw()),
             Self::Ping(id) => (Kind::Ping, id.raw()),
             Self::Raw(id) => (Kind::Raw, id.raw()),
+            Self::Packet(id) => (Kind::Packet, id.raw()),
         }
     }
 
@@ -103,6 +110,7 @@ impl SocketId {
             Kind::Udp => Self::Udp(UdpId::from_raw(raw)),
             Kind::Ping => Self::Ping(PingId::from_raw(raw)),
             Kind::Raw => Self::Raw(RawSocketId::from_raw(raw)),
+            Kind::Packet => Self::Packet(PacketSocketId::from_raw(raw)),
         }
     }
 }

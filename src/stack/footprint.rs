@@ -97,5 +97,6 @@ fn packet(outgoing: &Outgoing) -> usize {
     match &outgoing.frame {
         Frame::Packet(packet) => SMALL + packet.payload.len(),
         Frame::Arp(..) => SMALL,
+        Frame::Link { payload, .. } => SMALL + payload.len(),
     }
 }

@@ -155,6 +155,8 @@ socket_ids! {
     PingId,
     /// A raw IP socket.
     RawSocketId,
+    /// A packet socket.
+    PacketSocketId,
 }
 
 /// Makes room for `more` values, an eighth beyond what is there: a table that doubles wastes as much

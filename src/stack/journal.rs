@@ -12,8 +12,9 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::{
-    Call, Change, Config, Datagram, Event, InterfaceConfig, InterfaceId, ListenerId, Payload,
-    PingId, PingReply, Progress, RawPacket, RawSocketId, Stack, TcpId, UdpId,
+    Call, Change, Config, Datagram, Event, InterfaceConfig, InterfaceId, LinkPacket, ListenerId,
+    PacketSocketId, Payload, PingId, PingReply, Progress, RawPacket, RawSocketId, Stack, TcpId,
+    UdpId,
 };
 use crate::base::{Digest, Instant};
 use crate::device::{DeviceDrop, DeviceError, Sent, Transmit};
@@ -406,6 +407,22 @@ impl Tell for RawPacket {
     }
 }
 
+impl Tell for LinkPacket {
+    fn tell(&self, whole: bool) -> Outcome {
+        let Self {
+            on,
+            src,
+            dst,
+            ether_type,
+            at,
+            payload,
+            segment_size,
+        } = self;
+        let rest = format_args!("{on:?} {src:?} {dst:?} {ether_type} {at:?} {segment_size:?}");
+        content(core::slice::from_ref(payload), &rest.to_string(), whole)
+    }
+}
+
 impl Tell for Option<(InterfaceId, Change)> {
     fn tell(&self, _: bool) -> Outcome {
         match self {
@@ -441,7 +458,15 @@ macro_rules! tell_ids {
     )+};
 }
 
-tell_ids!(TcpId, ListenerId, UdpId, PingId, RawSocketId, InterfaceId);
+tell_ids!(
+    TcpId,
+    ListenerId,
+    UdpId,
+    PingId,
+    RawSocketId,
+    PacketSocketId,
+    InterfaceId
+);
 
 #[cfg(test)]
 #[path = "journal_tests.rs"]

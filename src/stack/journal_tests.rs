@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::base::{Cidr, Protocol, Seed};
+use crate::base::{Cidr, MacAddr, Protocol, Seed};
 use crate::device::{Capabilities, Medium};
 use crate::link::{RxChecksum, RxMeta};
 use crate::stack::ids::{Id, RawId};
 use crate::stack::{
-    AddressOptions, Difference, FilterMode, ListenOptions, Mismatch, MulticastOptions, PingOptions,
-    PingOutcome, RawOptions, SendInfo, Twin, UdpOptions,
+    AddressOptions, Difference, FilterMode, ListenOptions, Mismatch, MulticastOptions,
+    PacketOptions, PingOptions, PingOutcome, RawOptions, SendInfo, Twin, UdpOptions,
 };
 use crate::tcp::TcpOptions;
 
@@ -117,9 +117,13 @@ fn samples() -> Vec<Call> {
     all
 }
 
-/// Those of raw sockets.
+/// Those of raw and packet sockets.
 fn samples_of_raw_sockets() -> Vec<Call> {
     let raw = RawSocketId::from_raw(RawId {
+        index: 0,
+        generation: 0,
+    });
+    let packet = PacketSocketId::from_raw(RawId {
         index: 0,
         generation: 0,
     });
@@ -129,6 +133,15 @@ fn samples_of_raw_sockets() -> Vec<Call> {
         Call::RawSend(raw, Some([10, 0, 0, 2].into()), data, SendInfo::new()),
         Call::RawRecv(raw),
         Call::RawClose(raw),
+        Call::PacketOpen(PacketOptions::new(InterfaceId::from_index(0))),
+        Call::PacketSend(
+            packet,
+            MacAddr::BROADCAST,
+            0x88b5,
+            Bytes::from_static(b"hi"),
+        ),
+        Call::PacketRecv(packet),
+        Call::PacketClose(packet),
     ]
 }
 

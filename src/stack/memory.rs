@@ -168,7 +168,11 @@ impl Stack {
     /// When the sum has drifted from what is held.
     #[doc(hidden)]
     pub fn check_memory(&self) {
-        let held = self.tcp_memory() + self.udp_memory() + self.raw_memory() + self.memory.outside;
+        let held = self.tcp_memory()
+            + self.udp_memory()
+            + self.raw_memory()
+            + self.packet_memory()
+            + self.memory.outside;
         assert_eq!(self.memory.used, held, "bytes charged and bytes held");
     }
 

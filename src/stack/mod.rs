@@ -31,7 +31,9 @@ mod memory;
 mod neighbour;
 mod net;
 mod packet;
+mod packet_socket;
 mod path;
+mod payload;
 mod ping;
 mod port;
 mod prefix_tree;
@@ -53,22 +55,26 @@ mod wheel;
 mod within;
 
 pub use address::{AddressError, AddressInfo, AddressState, Origin};
+pub use call::Call;
 pub(crate) use call::MOST_AT_ONCE;
-pub use call::{Call, Payload};
 pub use config::{Config, TimeWaitReuse};
 pub use counters::Counters;
 pub use dhcp::{DhcpError, DhcpOptions};
 pub use event::{Event, Readiness, SocketId};
 pub(crate) use footprint::ROUTE;
 pub use groups::FilterMode;
-pub use ids::{InterfaceId, ListenerId, PingId, RawSocketId, StaleId, TcpId, UdpId};
+pub use ids::{
+    InterfaceId, ListenerId, PacketSocketId, PingId, RawSocketId, StaleId, TcpId, UdpId,
+};
 pub use interface::{ConfigError, InterfaceConfig};
 pub(crate) use ip::StaticForward;
 pub use ip::{ForwardOptions, NatFilter, NatOptions, ReversePath};
 pub use journal::{Answer, Entry, Input, Journal, Offered, Outcome};
 pub use memory::MemoryInfo;
 pub use neighbour::{NeighbourInfo, NeighbourState};
+pub use packet_socket::{LinkPacket, PacketError, PacketOptions};
 pub use path::{Preference, RouteChangeError, RouteError, RouteInfo};
+pub use payload::Payload;
 pub use ping::{PingError, PingOptions, PingOutcome, PingReply};
 pub use port::{Next, Port, PortError, PortRx, PortTx, User, turn_all};
 pub use raw::{IcmpFilter, RawError, RawOptions, RawPacket};
@@ -96,6 +102,7 @@ use journal::{Scribe, Tell};
 use memory::Memory;
 use net::Net;
 use packet::{Notice, Owner, Waiter};
+use packet_socket::PacketSockets;
 use ping::Pings;
 use raw::Raws;
 use reconfigure::Changes;
@@ -114,6 +121,7 @@ pub struct Stack {
     pub(crate) memory: Memory,
     ping: Pings,
     raw: Raws,
+    packets: PacketSockets,
     changes: Changes,
     /// What it is telling itself; reused.
     within: Vec<RxFrame>,
@@ -134,6 +142,7 @@ impl Stack {
             memory: Memory::new(config.socket_memory),
             ping: Pings::new(&config.seed),
             raw: Raws::new(),
+            packets: PacketSockets::new(),
             changes: Changes::default(),
             within: Vec::new(),
             config,

@@ -44,7 +44,7 @@ impl PingOptions {
         Self::default()
     }
 
-    /// TTL or hop limit of the requests (default: the stack's); never 0.
+    /// TTL or hop limit of the requests (default: the stack's, and 1 to groups, RFC 1112 §6.1); never 0.
     pub fn ttl(self, ttl: u8) -> Self {
         Self {
             ttl: Some(ttl.max(1)),
@@ -125,7 +125,7 @@ pub struct PingReply {
     pub seq: u16,
     /// The data that came back; of an error, what it quotes of the request's.
     pub payload: Bytes,
-    /// TTL or hop limit of the answer as it arrived.
+    /// TTL or hop limit of the answer as it arrived, of a router's error too; 0 where none came.
     pub ttl: u8,
     /// When it arrived.
     pub at: Instant,
@@ -262,11 +262,16 @@ impl Stack {
         };
         info.check_source(&self.net, route.on, (None, to))?;
         let ttl = info.ttl.or(ttl);
+        // RFC 1112 §6.1: to groups 1.
+        let hops = || match to.is_multicast() {
+            true => 1,
+            false => self.net.ttl_to(route.on, to),
+        };
         let flow = Flow {
             src: info.source.unwrap_or(route.source),
             dst: to,
             next_hop: route.next_hop,
-            ttl: ttl.unwrap_or_else(|| self.net.ttl_to(route.on, to)),
+            ttl: ttl.unwrap_or_else(hops),
             tos: info.tos.unwrap_or(0),
         };
         Ok((flow, route))
@@ -401,11 +406,7 @@ impl Stack {
     }
 
     /// An ICMP error quotes an echo request of ours.
-    pub(super) fn ping_icmp_error(
-        &mut self,
-        now: Instant,
-        error: &IcmpError,
-    ) -> Result<(), DropReason> {
+    pub(super) fn ping_icmp_error(&mut self, error: &IcmpError) -> Result<(), DropReason> {
         let segment = &error.quoted_segment[..];
         let request = if error.quoted_src.is_ipv4() { 8 } else { 128 };
         let &[kind, 0, _, _, a, b, c, d, ..] = segment else {
@@ -420,8 +421,8 @@ impl Stack {
             from: error.from,
             seq: u16::from_be_bytes([c, d]),
             payload: Bytes::copy_from_slice(&segment[8..]),
-            ttl: 0,
-            at: now,
+            ttl: error.ttl,
+            at: error.at,
             outcome,
         };
         self.ping_deliver(id, reply)

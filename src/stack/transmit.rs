@@ -188,21 +188,10 @@ impl Stack {
         out: &mut T,
         budget: &mut FrameBudget,
     ) -> Result<Turn, DeviceError> {
-        let outbox = &mut self.net.interfaces[on.index()].line.outbox;
-        // An ARP packet is sent from where it waits: what holds one of any kind is several times its size.
-        if let Some(Outgoing { frame, asks }) = outbox.first()
-            && let (&Frame::Arp(to, packet), asks) = (frame, *asks)
-        {
-            if self.net.send_arp(now, on, to, &packet, out)? == Delivery::Full {
-                return Ok(Turn::Full);
-            }
-            let line = &mut self.net.interfaces[on.index()].line;
-            line.outbox.drop_first();
-            line.outbox_had(1);
-            self.count_left(now, on, asks);
-            budget.spend(1);
-            return Ok(Turn::Done);
+        if let Some(turn) = self.transmit_bare(now, on, out, budget)? {
+            return Ok(turn);
         }
+        let outbox = &mut self.net.interfaces[on.index()].line.outbox;
         let Some((place, Outgoing { frame, asks })) = outbox.pop() else {
             return Ok(Turn::Done);
         };
@@ -243,6 +232,43 @@ impl Stack {
         self.count_left(now, on, asks);
         budget.spend(cost.max(self.net.fragments_since(before)));
         Ok(Turn::Done)
+    }
+
+    /// Sends it from where it waits, if it is no IP packet: what holds one of any kind is several times an ARP packet's size.
+    fn transmit_bare<T: Transmit + ?Sized>(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        out: &mut T,
+        budget: &mut FrameBudget,
+    ) -> Result<Option<Turn>, DeviceError> {
+        let line = &mut self.net.interfaces[on.index()].line;
+        let Some(Outgoing { frame, asks }) = line.outbox.first() else {
+            return Ok(None);
+        };
+        let (asks, mut cost) = (*asks, 1);
+        let sent = match frame {
+            Frame::Packet(_) => return Ok(None),
+            &Frame::Arp(to, packet) => self.net.send_arp(now, on, to, &packet, out)?,
+            Frame::Link {
+                to,
+                ether_type,
+                payload,
+            } => {
+                cost = line.capabilities.cost(payload.len(), None);
+                let (head, payload) = ((*to, *ether_type), payload.clone());
+                self.net.send_link(now, on, head, &payload, out)?
+            }
+        };
+        if sent == Delivery::Full {
+            return Ok(Some(Turn::Full));
+        }
+        let line = &mut self.net.interfaces[on.index()].line;
+        line.outbox.drop_first();
+        line.outbox_had(cost);
+        self.count_left(now, on, asks);
+        budget.spend(cost);
+        Ok(Some(Turn::Done))
     }
 
     /// A packet of the outbox has left: a question counts from here.

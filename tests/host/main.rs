@@ -10,6 +10,7 @@ mod leading;
 #[cfg(feature = "dns")]
 mod names;
 mod own_packets;
+mod packets;
 mod raw;
 mod recording;
 mod several;

@@ -11,8 +11,9 @@ use netloom::capture::{RecordingSettings, Replay, ReplayEnd};
 use netloom::device::{Device, Receive, RxBatch, Sent, Transmit};
 use netloom::host::UdpSocket;
 use netloom::ipv4::Fields;
+use netloom::link::ethernet::EtherType;
 use netloom::link::{TxFrame, TxMeta};
-use netloom::stack::RawOptions;
+use netloom::stack::{InterfaceId, PacketOptions, RawOptions};
 
 use super::*;
 
@@ -281,6 +282,27 @@ fn udp_and_ping_replay() {
     }
     a.ping("10.7.0.2".parse().unwrap(), LONG).unwrap();
     drop((ours, theirs, six));
+    recorded.replays();
+}
+
+/// The same of packet sockets.
+#[test]
+fn packet_sockets_are_replayed() {
+    let recorded = Recorded::over("packets", Medium::Ethernet, None);
+    let (a, b) = &recorded.hosts;
+    let (of, first) = (EtherType(0x88b5), InterfaceId::from_scope(1).unwrap());
+    let options = PacketOptions::new(first).ether_type(of);
+    let [here, there] = [a, b].map(|host| host.packet_socket(options).unwrap());
+    for round in 1..30usize {
+        here.send_to(MacAddr::BROADCAST, of, vec![7; 50 * round])
+            .unwrap();
+        let heard = there.recv(LONG).unwrap();
+        there
+            .send_to(heard.src.unwrap(), of, heard.payload)
+            .unwrap();
+        assert_eq!(here.recv(LONG).unwrap().payload.len(), 50 * round);
+    }
+    drop((here, there));
     recorded.replays();
 }
 

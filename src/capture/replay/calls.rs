@@ -92,6 +92,10 @@ calls! {
     71 => RawSend(a, b, c, d);
     72 => RawRecv(a);
     73 => RawClose(a);
+    75 => PacketOpen(a);
+    76 => PacketSend(a, b, c, d);
+    77 => PacketRecv(a);
+    78 => PacketClose(a);
     40 => DhcpRelease(a);
     41 => DhcpStart(a, b);
 }

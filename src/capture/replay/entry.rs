@@ -14,8 +14,8 @@ use crate::base::Instant;
 use crate::device::DeviceDrop;
 use crate::link::{PartialChecksum, RxChecksum, RxMeta, SegmentKind, Segmentation, TxMeta};
 use crate::stack::{
-    Answer, Config, Entry, Event, Input, InterfaceId, ListenerId, MOST_AT_ONCE, Outcome, Payload,
-    PingId, RawSocketId, Readiness, SocketId, TcpId, UdpId,
+    Answer, Config, Entry, Event, Input, InterfaceId, ListenerId, MOST_AT_ONCE, Outcome,
+    PacketSocketId, Payload, PingId, RawSocketId, Readiness, SocketId, TcpId, UdpId,
 };
 
 /// What a recording begins with.
@@ -384,7 +384,14 @@ macro_rules! ids {
     )+};
 }
 
-ids!(TcpId, ListenerId, UdpId, PingId, RawSocketId);
+ids!(
+    TcpId,
+    ListenerId,
+    UdpId,
+    PingId,
+    RawSocketId,
+    PacketSocketId
+);
 
 impl Code for InterfaceId {
     fn put(&self, out: &mut Vec<u8>) {
@@ -405,6 +412,7 @@ impl Code for SocketId {
             Self::Udp(id) => (2_u8, *id).put(out),
             Self::Ping(id) => (3_u8, *id).put(out),
             Self::Raw(id) => (4_u8, *id).put(out),
+            Self::Packet(id) => (5_u8, *id).put(out),
         }
     }
 
@@ -415,6 +423,7 @@ impl Code for SocketId {
             2 => Self::Udp(Code::take(from)?),
             3 => Self::Ping(Code::take(from)?),
             4 => Self::Raw(Code::take(from)?),
+            5 => Self::Packet(Code::take(from)?),
             other => return unknown("kind of socket", other),
         })
     }

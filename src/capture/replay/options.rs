@@ -9,8 +9,8 @@ use crate::dhcp::{ClientId, Config as ClientConfig};
 use crate::link::SegmentKinds;
 use crate::stack::{
     AddressOptions, Config, DhcpOptions, DontFragment, FilterMode, ForwardOptions, IcmpFilter,
-    InterfaceConfig, ListenOptions, MulticastOptions, NatFilter, NatOptions, PingOptions,
-    RawOptions, ReversePath, SendInfo, StaticForward, TimeWaitReuse, UdpOptions,
+    InterfaceConfig, ListenOptions, MulticastOptions, NatFilter, NatOptions, PacketOptions,
+    PingOptions, RawOptions, ReversePath, SendInfo, StaticForward, TimeWaitReuse, UdpOptions,
 };
 use crate::tcp::{Ecn, Keepalive, MtuProbing, TcpOptions};
 
@@ -125,6 +125,7 @@ fields! {
         recv_buffer, checksum, icmp,
     }
     IcmpFilter { low, second, third, high }
+    PacketOptions { interface, ether_type, others, recv_buffer }
     SendInfo { source, interface, ttl, tos }
     AddressOptions { probe, preferred, valid, off_link }
 }

@@ -42,6 +42,8 @@ pub(crate) struct IcmpError {
     pub(crate) from: IpAddr,
     /// Its own TTL or hop limit as it arrived: what it quotes is its sender's word, this is not.
     pub(crate) ttl: u8,
+    /// When it arrived.
+    pub(crate) at: Instant,
     /// The source of the quoted packet: ours.
     pub(crate) quoted_src: IpAddr,
     pub(crate) quoted_dst: IpAddr,
@@ -78,6 +80,7 @@ impl Stack {
             code,
             from: packet.src,
             ttl: packet.ttl,
+            at: packet.at,
             quoted_src: src,
             quoted_dst: dst,
             quoted_len: len,
@@ -91,7 +94,7 @@ impl Stack {
             Protocol::TCP => self.tcp_icmp_error(now, &error),
             Protocol::UDP => self.udp_icmp_error(&error),
             Protocol::ICMPV6 if quotes_reply(&error) => self.net.reply_refused(&error),
-            Protocol::ICMP | Protocol::ICMPV6 => self.ping_icmp_error(now, &error),
+            Protocol::ICMP | Protocol::ICMPV6 => self.ping_icmp_error(&error),
             _ => Err(DropReason::IcmpUnmatched),
         };
         if let Err(reason) = told

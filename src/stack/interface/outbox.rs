@@ -8,8 +8,11 @@
 use core::net::IpAddr;
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::arp;
 use crate::base::{MacAddr, Protocol};
+use crate::link::ethernet::EtherType;
 use crate::stack::ids::RawId;
 use crate::stack::packet::{OwnedPacket, Owner};
 
@@ -61,6 +64,7 @@ impl Outgoing {
         match &self.frame {
             Frame::Packet(packet) => packet.payload.len(),
             Frame::Arp(..) => 0,
+            Frame::Link { payload, .. } => payload.len(),
         }
     }
 }
@@ -71,6 +75,12 @@ pub(crate) enum Frame {
     Packet(OwnedPacket),
     /// An ARP packet to this station.
     Arp(MacAddr, arp::Packet),
+    /// A packet socket's.
+    Link {
+        to: MacAddr,
+        ether_type: EtherType,
+        payload: Bytes,
+    },
 }
 
 /// What a question is about.
@@ -226,7 +236,6 @@ mod tests {
     use super::*;
     use crate::base::{Random, Seed};
     use crate::stack::packet::Flow;
-    use bytes::Bytes;
     use core::net::Ipv4Addr;
 
     fn some() -> Outgoing {

@@ -13,6 +13,7 @@ use crate::link::ethernet::{self, EtherType};
 use crate::link::{RxChecksum, RxFrame, RxMeta};
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::Interface;
+use crate::stack::packet_socket::Came;
 use crate::stack::{Input, Stack};
 
 impl Stack {
@@ -56,6 +57,8 @@ impl Stack {
         if !interface.line.is_up() {
             return Err(DropReason::LinkDown);
         }
+        let heard = !self.packets.is_empty() && self.hear_frame(on, &data, &meta);
+        let interface = &self.net.interfaces[on.index()];
         let (link, ether_type) = if interface.is_ethernet() {
             let (link, ether_type, len) = match link_header(interface, &data) {
                 Ok(read) => read,
@@ -89,12 +92,48 @@ impl Stack {
                 let packet = arp::Packet::parse(&data).map_err(|_| DropReason::ArpMalformed)?;
                 self.handle_arp(now, on, &packet)
             }
+            _ if heard => Ok(()),
             _ => Err(DropReason::LinkProtocol),
         }
     }
 }
 
 impl Stack {
+    /// Lets packet sockets hear a frame, if it is this interface's; did any?
+    #[cold]
+    fn hear_frame(&mut self, on: InterfaceId, frame: &Bytes, meta: &RxMeta) -> bool {
+        let interface = &self.net.interfaces[on.index()];
+        if !interface.is_ethernet() {
+            let ether_type = match frame.first().map(|byte| byte >> 4) {
+                Some(4) => EtherType::IPV4,
+                Some(6) => EtherType::IPV6,
+                _ => return false,
+            };
+            let came = Came {
+                on,
+                ends: None,
+                ether_type,
+                to_us: true,
+            };
+            return self.deliver_packet(&came, frame, meta);
+        }
+        let Ok((header, payload)) = ethernet::Header::parse(frame) else {
+            return false;
+        };
+        let vlan = header.tag().map_or(0, |tag| tag.id());
+        if vlan != interface.tag.map_or(0, |tag| tag.id()) {
+            return false;
+        }
+        let dst = header.dst();
+        let came = Came {
+            on,
+            ends: Some((dst, header.src())),
+            ether_type: header.ether_type(),
+            to_us: dst == interface.mac || dst.is_multicast(),
+        };
+        self.deliver_packet(&came, &frame.slice_ref(payload), meta)
+    }
+
     /// Takes a frame that is not the interface's own: is it that of a VLAN which shares the device?
     #[cold]
     fn handle_vlan(

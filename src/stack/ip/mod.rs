@@ -14,9 +14,11 @@
 //! | `quote` | the packet in an ICMP error, by the same headers |
 //! | `leaving` | a datagram that leaves in fragments |
 //! | `output` | the frame around a packet that is sent |
+//! | `bare` | frames that carry no IP packet of ours |
 //! | `whole` | packets that bring their own IP header |
 //! | `forward` | packets that are for others, passed on |
 
+mod bare;
 mod forward;
 mod fragments;
 mod labels;

@@ -20,7 +20,7 @@ use crate::stack::interface::Interface;
 use crate::stack::neighbour::{Lookup, Need};
 use crate::stack::net::Net;
 use crate::stack::packet::{Delivery, Flow, Fragmenting, Notice, OwnedPacket, Owner, Waiter};
-use crate::{arp, ipv4, ipv6, tcp, udp};
+use crate::{ipv4, ipv6, tcp, udp};
 
 /// Link header with a tag, IPv6 header, TCP header with all its options.
 const HEADER_ROOM: usize = 18 + 40 + 60;
@@ -219,35 +219,6 @@ impl Net {
             Delivery::Full => Ok(Err(packet)),
             sent => Ok(Ok(sent)),
         }
-    }
-
-    /// Sends an ARP packet.
-    pub(in crate::stack) fn send_arp<T: Transmit + ?Sized>(
-        &mut self,
-        now: Instant,
-        on: InterfaceId,
-        to: MacAddr,
-        packet: &arp::Packet,
-        out: &mut T,
-    ) -> Result<Delivery, DeviceError> {
-        let interface = &self.interfaces[on.index()];
-        let addresses = &interface.addresses;
-        let nobody = packet.sender.is_unspecified() || addresses.are_in_use();
-        if !nobody && !addresses.is_assigned(IpAddr::V4(packet.sender)) {
-            self.counters.drops.count(DropReason::IpSourceGone);
-            return Ok(Delivery::Dropped);
-        }
-        // RFC 3927 §2.5: whoever else has the address is to hear of it.
-        let to = match packet.sender.is_link_local() {
-            true => MacAddr::BROADCAST,
-            false => to,
-        };
-        let buf = &mut self.headers.0;
-        let at = link_header(interface, to, EtherType::ARP, buf);
-        let len = at + packet.emit(&mut buf[at..]);
-        let frame = TxFrame::new(&buf[..len], &[], TxMeta::PLAIN);
-        let sent = out.transmit(now, &frame)?;
-        Ok(self.account(sent, len))
     }
 
     /// Who gets the frame?

@@ -29,6 +29,7 @@ pub(in crate::stack) enum Table {
     Farewells,
     Listeners,
     Udp,
+    /// Raw and packet ones.
     Raw,
     /// Who stands in line at interfaces that were taken away.
     Lines,
@@ -111,7 +112,7 @@ impl Stack {
             };
             let there = match table {
                 Table::Udp => self.udp_sweep(index),
-                Table::Raw => self.raw_sweep(index),
+                Table::Raw => self.raw_sweep(index) | self.packet_sweep(index),
                 Table::Lines if self.dismiss_one(now, index) => continue,
                 Table::Lines => index < self.net.interfaces.len(),
                 tcp => self.tcp_sweep(now, tcp, index),

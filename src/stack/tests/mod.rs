@@ -16,6 +16,7 @@ mod link_local_v4;
 mod narrow;
 mod neighbours;
 mod nonces;
+mod packet_socket;
 mod ping;
 mod raw;
 mod reconfigure;

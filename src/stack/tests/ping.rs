@@ -117,6 +117,21 @@ fn errors_about_requests_are_told() {
         (got.from, got.seq, got.outcome),
         (router, 5, PingOutcome::TimeExceeded)
     );
+    assert_eq!((got.ttl, got.at), (64, rig.now), "the error's own");
+}
+
+/// RFC 1112 §6.1: what goes to a group stays on the link unless it is told otherwise.
+#[test]
+fn requests_to_groups_have_one_hop() {
+    let mut rig = Rig::new();
+    for (options, hops) in [(PingOptions::new(), 1), (PingOptions::new().ttl(9), 9)] {
+        let id = rig.stack.ping_open(options).unwrap();
+        request(&mut rig, id, "224.0.0.251".parse().unwrap(), 1);
+        assert_eq!(rig.only().v4().0.ttl, hops);
+        request(&mut rig, id, "ff02::1".parse().unwrap(), 2);
+        let sent = rig.drain();
+        assert_eq!(sent[0].v6().0.hop_limit, hops);
+    }
 }
 
 #[test]

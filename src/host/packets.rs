@@ -1,0 +1,109 @@
+//! Blocking packet sockets: [`PacketSocket`].
+//!
+//! packet(7) of Linux. *Owns* the handle. *Does not* queue: the stack does.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::clock;
+use super::shared::{Shared, Waited, Wish};
+use super::waits::Waits;
+use crate::base::MacAddr;
+use crate::link::ethernet::EtherType;
+use crate::stack::{LinkPacket, PacketOptions, PacketSocketId, RecvError};
+
+/// A socket that hears the frames of one interface, and sends what it is given.
+///
+/// Closed when it is dropped.
+pub struct PacketSocket {
+    shared: Arc<Shared>,
+    id: PacketSocketId,
+    waits: Arc<Waits>,
+}
+
+impl PacketSocket {
+    pub(crate) fn open(shared: &Arc<Shared>, options: PacketOptions) -> io::Result<Self> {
+        let mut core = shared.lock();
+        core.check_open()?;
+        let id = core.stack.packet_open(options)?;
+        let waits = core.sockets.add_packet(id);
+        drop(core);
+        Ok(Self {
+            shared: Arc::clone(shared),
+            id,
+            waits,
+        })
+    }
+
+    /// Sends a frame to this station or group, with this payload, from the interface's MAC address.
+    ///
+    /// # Errors
+    /// `InvalidInput` above the MTU; `WouldBlock` when as much waits for the device as may; `AddrNotAvailable` when its interface was
+    /// taken away; `NotConnected` when the host was shut down.
+    pub fn send_to(
+        &self,
+        to: MacAddr,
+        ether_type: EtherType,
+        data: impl Into<Bytes>,
+    ) -> io::Result<()> {
+        let mut core = self.shared.lock_running()?;
+        let now = clock::now();
+        let (id, data) = (self.id, data.into());
+        let sent = core.stack.packet_send(now, id, to, ether_type, data);
+        self.shared.finish(core, now);
+        Ok(sent?)
+    }
+
+    /// Waits at most `timeout` for the next frame.
+    ///
+    /// # Errors
+    /// `TimedOut`; `AddrNotAvailable` when its interface was taken away; `NotConnected` when the host was shut down.
+    pub fn recv(&self, timeout: Duration) -> io::Result<LinkPacket> {
+        let wish = Wish {
+            deadline: Some(clock::now() + timeout),
+            sends: false,
+        };
+        let mut core = self.shared.lock_running()?;
+        loop {
+            match core.stack.packet_recv(self.id) {
+                Ok(packet) => return Ok(packet),
+                Err(RecvError::WouldBlock) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let waited;
+            (core, waited) = self.shared.wait(core, &self.waits.readable, wish);
+            core.check()?;
+            if waited == Waited::TimedOut {
+                let text = "no frame came";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+        }
+    }
+
+    /// How many frames were lost because nobody took those before them.
+    pub fn dropped(&self) -> u64 {
+        let core = self.shared.lock();
+        core.stack.packet_dropped(self.id).unwrap_or(0)
+    }
+}
+
+impl Drop for PacketSocket {
+    fn drop(&mut self) {
+        let mut core = self.shared.lock();
+        core.sockets.remove_packet(self.id);
+        if core.check().is_ok() {
+            core.stack.packet_close(self.id);
+            self.shared.finish(core, clock::now());
+        }
+    }
+}
+
+impl fmt::Debug for PacketSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PacketSocket").finish_non_exhaustive()
+    }
+}
