@@ -357,6 +357,7 @@ settings! {
     socket_memory [socket_memory_setting]: usize;
     reassembly_bytes [reassembly_bytes_setting]: usize;
     reassembly_datagrams [reassembly_datagrams_setting]: usize;
+    reachable_time [reachable_time_setting]: Duration;
     neighbour_limit [neighbour_limit_setting]: usize;
     neighbour_queue [neighbour_queue_setting]: usize;
     neighbour_queue_bytes [neighbour_queue_bytes_setting]: usize;

@@ -67,10 +67,10 @@ any_socket!(
     Listener(ListenerId),
     Udp(UdpId),
     Ping(PingId),
-    Raw(RawSocketId)
+    Raw(RawSocketId),
+    Packet(PacketSocketId)
 );
 
-const KINDS: usize = 5;
 const KINDS: usize = 6;
 
 /// The kind of a socket: a place in the list of slots.
