@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crossbeam_channel::bounded;
 
-use super::members::gone;
+use super::members::{gone, last_words};
 use super::open::{self, Waiting};
 use super::{Host, Interface, clock};
 use crate::base::Instant;
@@ -71,6 +71,7 @@ impl Host {
         let recorder = {
             let core = shared.lock();
             core.check_open()?;
+            core.check_attach(&waiting.config)?;
             core.devices.recorder.clone()
         };
         let opened = waiting.open(recorder.as_ref())?;
@@ -79,7 +80,9 @@ impl Host {
         let now = clock::now();
         let attached = core.attach(now, opened, shared.turn_frames);
         shared.finish_move(core, now);
-        Ok(Interface::new(shared, attached?))
+        // One that is refused is closed here, without the lock.
+        let about = attached.map_err(|refused| refused.why)?;
+        Ok(Interface::new(shared, about))
     }
 
     /// Adds an interface that is an 802.1Q VLAN of the device of `over` ([`InterfaceConfig::over`]): the frames of that device which
@@ -97,7 +100,8 @@ impl Host {
         let below = *self.on(over)?.capabilities();
         let config = InterfaceConfig::new(&below).vlan(vlan).over(over);
         let config = configure(config);
-        let mut core = self.shared.lock_running()?;
+        let mut core = self.shared.lock();
+        core.check_open()?;
         let now = clock::now();
         let added = core.add_vlan(now, config, below);
         self.shared.finish_move(core, now);
@@ -108,16 +112,21 @@ impl Host {
     /// are, and what used them fails. On return the device is closed, or will be in a moment. The host goes on, be it without any
     /// device. Of a VLAN the device stays.
     ///
+    /// Leases are given back before ([`HostBuilder::dhcp_release_at_end`](super::HostBuilder::dhcp_release_at_end)), as far as that can be sent at once: where
+    /// the server's, or its router's, MAC address would have to be asked for first, the server learns of the end when the lease runs out.
+    ///
     /// # Errors
     /// `NotFound` when there is no such interface; `NotConnected` when the host was shut down.
     pub fn detach(&self, id: InterfaceId) -> io::Result<()> {
         let (to, inlet) = bounded(1);
         let mut core = self.shared.lock_running()?;
         let now = clock::now();
-        let outlet = core.detach(now, id, to).ok_or_else(gone)?;
+        let (about, outlet) = core.detach(now, id, to).ok_or_else(gone)?;
         self.shared.finish_move(core, now);
+        let inlet = inlet.recv();
+        last_words(Some(&about));
         // Neither is dropped under a lock: a capture may wait for a disk. No inlet: the host has ended.
-        drop((outlet, inlet.recv().ok()));
+        drop((outlet, inlet));
         Ok(())
     }
 }

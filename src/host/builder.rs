@@ -281,8 +281,8 @@ where
         self
     }
 
-    /// Frames that one turn takes and writes at most (default 64 and 128: 0.25 to 0.5 ms at worst,
-    /// during which users wait; docs/choices.md). Replaces [`Config::transmit_budget`].
+    /// Frames that one turn takes and writes at most for each device (default 64 and 128: 0.25 to 0.5 ms
+    /// at worst, during which users wait; docs/choices.md). Replaces [`Config::transmit_budget`].
     #[must_use]
     pub const fn turn_frames(mut self, frames: usize) -> Self {
         self.turn_frames = Some(frames);
@@ -416,9 +416,13 @@ impl Settings {
         core.names = self.names;
         core.keeps_lease = !self.release;
         core.devices.recorder = self.recorder;
-        let first = core.attach(now, first, turn_frames)?;
+        let mut attach = |device| {
+            let attached = core.attach(now, device, turn_frames);
+            attached.map_err(|refused| refused.why)
+        };
+        let first = attach(first)?;
         for device in more {
-            core.attach(now, device, turn_frames)?;
+            attach(device)?;
         }
         drop(core);
 

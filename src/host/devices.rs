@@ -1,10 +1,11 @@
 //! The ways out of a host, one for each of its devices, and what is about to become of the ways in.
 //!
-//! *Owns* sending over all of them within a turn, and which of them are full. *Does not* read: the ways in are behind a lock of their
-//! own (`shared.rs`) and follow with the next turn. With one device each step here is that device's and one look at a list of one.
+//! *Owns* sending over all of them within a turn, which of them are full, and the threads that close those that went. *Does not* read:
+//! the ways in are behind a lock of their own (`shared.rs`) and follow with the next turn. With one device each step here is that
+//! device's and one look at a list of one.
 
-use std::sync::Arc;
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use std::os::fd::OwnedFd;
 
@@ -58,6 +59,8 @@ pub(crate) struct Inlet {
     pub(crate) way: WayIn,
     pub(crate) readable: Arc<OwnedFd>,
     pub(crate) writable: Arc<OwnedFd>,
+    /// Did frames come of it with the last look?
+    pub(crate) gave: bool,
 }
 
 /// What who looks does with the ways in, in its next turn.
@@ -71,6 +74,17 @@ pub(crate) enum Move {
 pub(crate) struct Outlet {
     place: Place,
     tx: WayOut,
+    /// It was full when it was offered something last, and took nothing.
+    stuck: bool,
+}
+
+/// Whom frames are offered to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// All: who looks finds out so who has room again.
+    All,
+    /// Those that are not full: a user's call leaves the others to who looks.
+    WithRoom,
 }
 
 /// Where a device has failed, and why.
@@ -86,9 +100,36 @@ pub(crate) struct Devices {
     pub(super) failed: Vec<Failed>,
     /// The capture that devices are added to.
     pub(super) recorder: Option<Recorder>,
+    pub(super) closers: Arc<Closers>,
+}
+
+impl Outlet {
+    fn send(
+        &mut self,
+        now: Instant,
+        stack: &mut Stack,
+        rounds: usize,
+    ) -> Result<More, DeviceError> {
+        let progress = self.tx.send(now, stack, rounds)?;
+        let full = self.tx.wants_room();
+        self.stuck = full && progress.sent == 0;
+        Ok(match progress.more {
+            // What the device holds back waits for room too.
+            More::Idle if full => More::DeviceFull,
+            more => more,
+        })
+    }
 }
 
 impl Devices {
+    /// None yet, and who closes those that will have gone.
+    pub(super) fn closed_by(closers: Arc<Closers>) -> Self {
+        Self {
+            closers,
+            ..Self::default()
+        }
+    }
+
     /// Where one more may stand.
     pub(super) fn free_place(&self) -> Option<Place> {
         let mut taken = Places::default();
@@ -101,7 +142,8 @@ impl Devices {
     /// One more device.
     pub(super) fn come(&mut self, tx: WayOut, inlet: Inlet) {
         let place = inlet.place;
-        self.all.push(Outlet { place, tx });
+        let stuck = false;
+        self.all.push(Outlet { place, tx, stuck });
         self.moves.push(Move::Come(Box::new(inlet)));
     }
 
@@ -113,13 +155,10 @@ impl Devices {
         Some(outlet)
     }
 
-    /// Those at these places count as failed.
-    pub(super) fn fail(&mut self, places: Places) {
-        for device in &self.all {
-            if places.contains(device.place) {
-                self.failed.push((device.tx.interface(), DeviceError::Gone));
-            }
-        }
+    /// Those at these interfaces count as failed.
+    pub(super) fn fail(&mut self, gone: &[InterfaceId]) {
+        let gone = gone.iter().map(|&on| (on, DeviceError::Gone));
+        self.failed.extend(gone);
     }
 
     /// Is there a way out at this interface?
@@ -136,19 +175,24 @@ impl Devices {
         !self.moves.is_empty()
     }
 
-    /// Sends up to `rounds` budgets of frames over each, and lets each send what it has itself.
-    pub(super) fn send(&mut self, now: Instant, stack: &mut Stack, rounds: usize) -> More {
+    /// Sends up to `rounds` budgets of frames over each that it is offered to, and lets these send what they have themselves; what
+    /// is left there.
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        stack: &mut Stack,
+        rounds: usize,
+        offer: Offer,
+    ) -> More {
         let mut all = More::Idle;
-        for Outlet { tx, .. } in &mut self.all {
-            let more = match tx.send(now, stack, rounds) {
-                // What the device holds back waits for room too.
-                Ok(progress) if progress.more == More::Idle && tx.wants_room() => More::DeviceFull,
-                Ok(progress) => progress.more,
-                Err(why) => {
-                    self.failed.push((tx.interface(), why));
-                    More::Idle
-                }
-            };
+        for device in &mut self.all {
+            if offer == Offer::WithRoom && device.tx.wants_room() {
+                continue;
+            }
+            let more = device.send(now, stack, rounds).unwrap_or_else(|why| {
+                self.failed.push((device.tx.interface(), why));
+                More::Idle
+            });
             all = graver(all, more);
         }
         // What one sends may be news to the stack itself, and make it speak over one that had its turn.
@@ -156,6 +200,21 @@ impl Devices {
             all = More::Budget;
         }
         all
+    }
+
+    /// Sends over the device at this interface alone.
+    pub(super) fn send_over(
+        &mut self,
+        now: Instant,
+        stack: &mut Stack,
+        on: InterfaceId,
+        rounds: usize,
+    ) {
+        let mut all = self.all.iter_mut();
+        let device = all.find(|device| device.tx.interface() == on);
+        if let Some(Err(why)) = device.map(|device| device.send(now, stack, rounds)) {
+            self.failed.push((on, why));
+        }
     }
 
     /// Lets each send what it has itself.
@@ -184,10 +243,25 @@ impl Devices {
     }
 
     /// Is there anything that waits to leave, or a way in that comes or goes?
+    ///
+    /// Of several devices one that took nothing when it was asked last does not count: whose other end does not read would have
+    /// every lead wake the driver. Who looks next waits for its room.
     pub(super) fn wants_turn(&self, stack: &Stack) -> bool {
-        let waits =
-            |device: &Outlet| device.tx.wants_room() || stack.wants_transmit(device.tx.interface());
+        let waits = |device: &Outlet| {
+            let wants = device.tx.wants_room() || stack.wants_transmit(device.tx.interface());
+            wants && !self.is_patient(device)
+        };
         !self.moves.is_empty() || self.all.iter().any(waits)
+    }
+
+    /// Has one become full, whose room is to be waited for at once?
+    pub(super) fn has_filled(&self) -> bool {
+        let mut all = self.all.iter();
+        all.any(|device| device.tx.wants_room() && !self.is_patient(device))
+    }
+
+    fn is_patient(&self, device: &Outlet) -> bool {
+        self.all.len() > 1 && device.stuck && device.tx.wants_room()
     }
 
     /// When the first of them wants to be polled.
@@ -206,11 +280,35 @@ fn graver(a: More, b: More) -> More {
     }
 }
 
-/// Drops what belonged to a device that is gone, where nobody waits for it: its capture may wait for a disk.
-pub(super) fn close<T: Send + 'static>(halves: T) {
-    let closer = thread::Builder::new().name("netloom-close".to_owned());
-    // Without a thread it is dropped here.
-    let _ = closer.spawn(move || drop(halves));
+/// Threads that drop what belonged to devices that have gone, where nobody waits for it: a capture may wait for a disk.
+#[derive(Debug, Default)]
+pub(crate) struct Closers(Mutex<Vec<JoinHandle<()>>>);
+
+impl Closers {
+    /// Drops it in a thread of its own.
+    pub(super) fn close<T: Send + 'static>(&self, halves: T) {
+        self.run(move || drop(halves));
+    }
+
+    /// The same with something to do before.
+    pub(super) fn run(&self, close: impl FnOnce() + Send + 'static) {
+        let closer = thread::Builder::new().name("netloom-close".to_owned());
+        // Without a thread it is dropped here.
+        let closer = closer.spawn(close);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|closer| !closer.is_finished());
+        all.extend(closer);
+    }
+
+    /// Waits until all is closed.
+    pub(super) fn join(&self) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = std::mem::take(&mut *all);
+        for closer in all {
+            // A panic of a device's end was printed by its thread.
+            let _ = closer.join();
+        }
+    }
 }
 
 #[cfg(test)]

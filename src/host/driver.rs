@@ -4,20 +4,22 @@
 //! at the device while another thread leads.
 //! Each turn is bounded by its batch; between turns users get the lock.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::clock;
 use super::error::HostError;
-use super::poller::DeviceState;
+use super::poller::{DeviceState, Poller};
 use super::roles::Part;
 use super::shared::{Shared, Turn};
 use super::state::Next;
 use crate::base::Instant;
 use crate::device::DeviceError;
+use crate::stack::InterfaceId;
 
-/// Waits in a row that report trouble which no read explains, before the device counts as gone.
+/// Waits in a row that report trouble of a device which no read of it explains, before it counts as gone.
 const TROUBLE_LIMIT: u32 = 64;
 
 /// The driver thread's own state.
@@ -41,7 +43,7 @@ impl Driver {
         let mut next = Next::Again;
         let mut active_at = clock::now();
         let mut polled_at = active_at;
-        let mut troubles = 0;
+        let mut troubles = Troubles::default();
         loop {
             let stepped_in = self.stand_back()?;
             if stepped_in.is_some() {
@@ -53,6 +55,7 @@ impl Driver {
             };
             let now = clock::now();
             let (received, held) = rx.receive(now);
+            troubles.forget(|on| rx.gave(on));
             if received > 0 || next.is_due(now) {
                 let turn = shared.turn(&mut rx, Turn::Drive);
                 drop(rx);
@@ -62,7 +65,6 @@ impl Driver {
                 }
                 if received > 0 {
                     active_at = now;
-                    troubles = 0;
                 }
                 if received > 0 && stepped_in == Some(Part::StepIn) {
                     shared.lock().roles.lead_hurt();
@@ -83,13 +85,8 @@ impl Driver {
             if spins {
                 std::hint::spin_loop();
             } else if let Some(poller) = poller {
-                match poller.sleep(&shared.driver, &next, now, held)? {
-                    DeviceState::Fine => troubles = 0,
-                    DeviceState::Trouble(_) if troubles < TROUBLE_LIMIT => troubles += 1,
-                    DeviceState::Trouble(places) => {
-                        shared.lose(places);
-                        (troubles, next) = (0, Next::Again);
-                    }
+                if self.sleep(&poller, &next, (now, held), &mut troubles)? {
+                    next = Next::Again;
                 }
                 if shared.busy_poll > Duration::ZERO {
                     active_at = clock::now();
@@ -100,6 +97,26 @@ impl Driver {
                 next = Next::Again;
             }
         }
+    }
+
+    /// Sleeps on the devices; has that found some that are gone?
+    fn sleep(
+        &self,
+        poller: &Poller,
+        next: &Next,
+        (now, held): (Instant, Option<Instant>),
+        troubles: &mut Troubles,
+    ) -> Result<bool, DeviceError> {
+        let shared = &*self.shared;
+        let gone = match poller.sleep(&shared.driver, next, now, held)? {
+            DeviceState::Fine => troubles.on_wait(&[]),
+            DeviceState::Trouble(places) => troubles.on_wait(&poller.interfaces(places)),
+        };
+        if gone.is_empty() {
+            return Ok(false);
+        }
+        shared.lose(&gone);
+        Ok(true)
     }
 
     /// Stands back while another thread leads; how it got its role back, if it had lost it.
@@ -118,6 +135,27 @@ impl Driver {
                 part => return Ok(Some(part)),
             }
         }
+    }
+}
+
+/// Waits in a row that report trouble, for each device by itself: that of one says nothing about another.
+#[derive(Debug, Default)]
+struct Troubles(BTreeMap<InterfaceId, u32>);
+
+impl Troubles {
+    /// A wait is over, after which these are in trouble. Who has been so for too long?
+    fn on_wait(&mut self, bad: &[InterfaceId]) -> Vec<InterfaceId> {
+        self.0.retain(|on, _| bad.contains(on));
+        for &on in bad {
+            *self.0.entry(on).or_default() += 1;
+        }
+        let gone = self.0.iter().filter(|&(_, &waits)| waits > TROUBLE_LIMIT);
+        gone.map(|(&on, _)| on).collect()
+    }
+
+    /// What was read explains the trouble of those that `gave` frames.
+    fn forget(&mut self, gave: impl Fn(InterfaceId) -> bool) {
+        self.0.retain(|&on, _| !gave(on));
     }
 }
 
@@ -144,5 +182,32 @@ impl Next {
     /// Is a device full?
     pub(crate) const fn waits_for_room(&self) -> bool {
         matches!(self, Self::Sleep { full, .. } if !full.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each is counted for itself: neither the traffic of another one nor its passing trouble matter.
+    #[test]
+    fn a_device_in_trouble_goes_alone_and_whatever_others_do() {
+        let [a, b] = [0, 1].map(InterfaceId::from_index);
+        let mut troubles = Troubles::default();
+        for _ in 0..TROUBLE_LIMIT {
+            assert_eq!(troubles.on_wait(&[b]), []);
+            troubles.forget(|on| on == a);
+        }
+        assert_eq!(troubles.on_wait(&[a, b]), [b]);
+        // What is read explains it.
+        let mut troubles = Troubles::default();
+        for _ in 0..TROUBLE_LIMIT {
+            assert_eq!(troubles.on_wait(&[a, b]), []);
+        }
+        troubles.forget(|on| on == b);
+        assert_eq!(troubles.on_wait(&[a, b]), [a]);
+        // And so does a wait without any.
+        assert_eq!(troubles.on_wait(&[]), []);
+        assert_eq!(troubles.on_wait(&[a]), []);
     }
 }

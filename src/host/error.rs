@@ -17,7 +17,7 @@ pub enum HostError {
     /// A thread panicked inside it: a bug. Nothing of it can be trusted any more.
     #[error("a thread panicked inside the host")]
     Panicked,
-    /// Its device failed.
+    /// Its device failed, or the last one that it had.
     #[error("the host's device failed: {0}")]
     Device(#[source] Arc<DeviceError>),
 }

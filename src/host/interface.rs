@@ -16,7 +16,7 @@ use super::error::HostError;
 use super::members::{About, gone};
 use super::shared::Shared;
 use crate::base::{Cidr, Instant, MacAddr};
-use crate::device::{Capabilities, DeviceCounters};
+use crate::device::{Capabilities, DeviceCounters, DeviceError};
 use crate::dhcp::{self, Lease};
 use crate::stack::{
     AddressInfo, AddressOptions, AddressState, Change, InterfaceId, NeighbourInfo, RouteInfo, Stack,
@@ -53,6 +53,12 @@ impl Interface {
     /// count. After the host's end, what it was then.
     pub fn device_counters(&self) -> Option<DeviceCounters> {
         self.about.watch.as_ref().map(|watch| watch.counters())
+    }
+
+    /// Why its device failed, and the interface went with it; `None` while it is there, and of one that was
+    /// [taken away](super::Host::detach).
+    pub fn error(&self) -> Option<Arc<DeviceError>> {
+        self.about.failure.get().cloned()
     }
 
     /// Its MAC address; `None` for a device without Ethernet headers.

@@ -3,22 +3,27 @@
 //! *Owns* what is known of each interface beside the stack, what a device's failure means, and the wait for addresses. *Does not* send
 //! or read: `devices.rs` and `shared.rs` do.
 
+use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::clock;
-use super::devices::{Inlet, MOST_DEVICES, Outlet, close};
+use super::devices::{Inlet, MOST_DEVICES, Outlet, Place};
+use super::error::HostError;
 use super::open::Opened;
 use super::shared::{Rx, Shared};
 use super::sockets::After;
 use super::state::{Core, Life};
 use crate::base::Instant;
-use crate::device::{Capabilities, DeviceWatch};
+use crate::device::{Capabilities, DeviceError, DeviceWatch};
 use crate::stack::{AddressState, Change, ConfigError, InterfaceConfig, InterfaceId, Port};
+
+/// Rounds of the stack's frame budget for the leases that are given back before their device goes.
+const ROUNDS_OF_A_RELEASE: usize = 8;
 
 /// What its users see of an interface without the lock.
 #[derive(Debug)]
@@ -30,6 +35,21 @@ pub(crate) struct About {
     pub(crate) watch: Option<Arc<dyn DeviceWatch>>,
     pub(crate) changes: Receiver<Change>,
     pub(crate) changes_missed: Arc<AtomicU64>,
+    /// Why it went, if it was its device's failure.
+    pub(crate) failure: OnceLock<Arc<DeviceError>>,
+}
+
+/// A device that an interface cannot be made of. It is closed without the core's lock.
+pub(crate) struct Refused {
+    pub(super) why: ConfigError,
+    #[expect(dead_code, reason = "dropped with this")]
+    opened: Opened,
+}
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Refused").field(&self.why).finish()
+    }
 }
 
 /// The interfaces.
@@ -45,6 +65,8 @@ pub(crate) struct Members {
 struct Member {
     about: Arc<About>,
     on: InterfaceId,
+    /// Whose device it shares.
+    over: Option<InterfaceId>,
     /// Its addresses have become usable, which was told.
     was_ready: bool,
     /// Conflicts about addresses that were told.
@@ -63,6 +85,20 @@ impl Members {
         Some(&found.about)
     }
 
+    /// Whose device an interface shares.
+    fn over(&self, on: InterfaceId) -> Option<InterfaceId> {
+        let mut all = self.all.iter();
+        all.find(|member| member.on == on)?.over
+    }
+
+    /// Why it went, for who asks its handle.
+    fn tell_failure(&self, on: InterfaceId, why: Option<&Arc<DeviceError>>) {
+        if let (Some(about), Some(why)) = (self.find(on), why) {
+            // It goes once.
+            let _ = about.failure.set(Arc::clone(why));
+        }
+    }
+
     fn remove(&mut self, on: InterfaceId) {
         self.all.retain(|member| member.on != on);
         self.fewer = true;
@@ -70,18 +106,32 @@ impl Members {
 }
 
 impl Core {
+    /// Would an interface be made of a device with this configuration? As far as is known before it is open.
+    pub(crate) fn check_attach(&self, config: &InterfaceConfig) -> Result<(), ConfigError> {
+        self.free_place()?;
+        config.check()
+    }
+
+    fn free_place(&self) -> Result<Place, ConfigError> {
+        let most = usize::try_from(MOST_DEVICES).unwrap_or(usize::MAX);
+        let place = self.devices.free_place();
+        place.ok_or(ConfigError::TooManyDevices(most))
+    }
+
     /// Puts a device at an interface of its own.
     pub(crate) fn attach(
         &mut self,
         now: Instant,
         (opened, config): (Opened, InterfaceConfig),
         turn_frames: usize,
-    ) -> Result<Arc<About>, ConfigError> {
-        let most = usize::try_from(MOST_DEVICES).unwrap_or(usize::MAX);
-        let place = self.devices.free_place();
-        let place = place.ok_or(ConfigError::TooMany(most))?;
+    ) -> Result<Arc<About>, Box<Refused>> {
         let config = config.capabilities(&opened.offered);
-        let on = self.stack.add_interface(now, config)?;
+        let place = self.free_place();
+        let added = place.and_then(|place| Ok((place, self.stack.add_interface(now, config)?)));
+        let (place, on) = match added {
+            Ok(added) => added,
+            Err(why) => return Err(Box::new(Refused { why, opened })),
+        };
         let port = Port::new(on, (opened.rx, opened.tx)).batch_frames(turn_frames);
         let (way, tx) = port.into_halves();
         let inlet = Inlet {
@@ -90,9 +140,10 @@ impl Core {
             way,
             readable: opened.readable,
             writable: opened.writable,
+            gave: false,
         };
         self.devices.come(tx, inlet);
-        Ok(self.enter(on, opened.native, opened.watch))
+        Ok(self.enter(on, None, opened.native, opened.watch))
     }
 
     /// Adds an interface that shares the device of another one.
@@ -102,13 +153,15 @@ impl Core {
         config: InterfaceConfig,
         below: Capabilities,
     ) -> Result<Arc<About>, ConfigError> {
+        let over = config.over;
         let on = self.stack.add_interface(now, config)?;
-        Ok(self.enter(on, below, None))
+        Ok(self.enter(on, over, below, None))
     }
 
     fn enter(
         &mut self,
         on: InterfaceId,
+        over: Option<InterfaceId>,
         capabilities: Capabilities,
         watch: Option<Arc<dyn DeviceWatch>>,
     ) -> Arc<About> {
@@ -119,37 +172,42 @@ impl Core {
             watch,
             changes,
             changes_missed,
+            failure: OnceLock::new(),
         });
         self.members.all.push(Member {
             about: Arc::clone(&about),
             on,
+            over,
             was_ready: false,
             conflicts: 0,
         });
         about
     }
 
-    /// Takes the interface away, a lease given back, and its device if it has one of its own; the way in follows with the next turn,
+    /// Takes the interface away, leases given back, and its device if it has one of its own; the way in follows with the next turn,
     /// to who is named.
     pub(crate) fn detach(
         &mut self,
         now: Instant,
         on: InterfaceId,
         to: Sender<Inlet>,
-    ) -> Option<Option<Outlet>> {
-        self.members.find(on)?;
-        if !self.keeps_lease && self.stack.lease(on).is_some() {
-            // There is a client, for it has a lease.
-            let _ = self.stack.dhcp_release(now, on);
-            self.devices.send(now, &mut self.stack, 1);
-        }
+    ) -> Option<(Arc<About>, Option<Outlet>)> {
+        let about = Arc::clone(self.members.find(on)?);
+        // Those that share the device go with it.
+        let all = self.members.all.iter();
+        let goes = |member: &&Member| member.on == on || member.over == Some(on);
+        let going: Vec<_> = all.filter(goes).map(|member| member.on).collect();
+        self.release(now, |on| going.contains(&on));
+        let device = self.members.over(on).unwrap_or(on);
+        self.devices
+            .send_over(now, &mut self.stack, device, ROUNDS_OF_A_RELEASE);
         let outlet = self.devices.go(on, Some(to));
-        self.lose_interface(now, on);
-        Some(outlet)
+        self.lose_interface(now, on, None);
+        Some((about, outlet))
     }
 
-    /// The interface has no device any more, nor have those that shared it.
-    fn lose_interface(&mut self, now: Instant, on: InterfaceId) {
+    /// The interface has no device any more, nor have those that shared it: it has failed, or it was taken away.
+    fn lose_interface(&mut self, now: Instant, on: InterfaceId, why: Option<&Arc<DeviceError>>) {
         // It is the stack's.
         let _ = self.stack.remove_interface(now, on);
         self.sockets
@@ -158,6 +216,7 @@ impl Core {
         let all = self.members.all.iter().map(|member| member.on);
         let gone: Vec<_> = all.filter(|on| !there.contains(on)).collect();
         for on in gone {
+            self.members.tell_failure(on, why);
             self.members.remove(on);
             self.sockets.close_changes(on);
         }
@@ -174,13 +233,21 @@ impl Core {
             if !self.devices.has(on) {
                 continue;
             }
+            let why = Arc::new(why);
             if self.devices.len() <= 1 {
-                self.life = Life::Ending(why.into());
+                for of in self.members.all() {
+                    self.members.tell_failure(of.on, Some(&why));
+                }
+                self.life = Life::Ending(HostError::Device(why));
                 return;
             }
+            let about = self.members.find(on).cloned();
             if let Some(outlet) = self.devices.go(on, None) {
-                close(outlet);
-                self.lose_interface(now, on);
+                self.devices.closers.run(move || {
+                    last_words(about.as_deref());
+                    drop(outlet);
+                });
+                self.lose_interface(now, on, Some(&why));
             }
         }
     }
@@ -224,8 +291,8 @@ impl Core {
         }
     }
 
-    /// Are the addresses usable, or will they never be? `too_many` says of how many that were given and how many of these another
-    /// station has whether that is too bad.
+    /// Are the addresses usable, or will they never be? `too_many` says of how many that were given to an interface and how many of
+    /// these another station has whether that is too bad.
     fn readiness(
         &self,
         on: Option<InterfaceId>,
@@ -237,19 +304,17 @@ impl Core {
         if on.is_some_and(|on| self.members.find(on).is_none()) {
             return Some(Err(gone()));
         }
-        let meant = self.meant(on);
-        let given = || {
-            let all = meant.clone();
-            all.flat_map(|on| self.stack.given_addresses(on))
-        };
-        let duplicates = || given().filter(|&(_, state)| state == AddressState::Duplicate);
-        if let Some((cidr, _)) = duplicates().next()
-            && too_many(given().count(), duplicates().count())
-        {
-            let text = format!("another station has the address {}", cidr.address());
-            return Some(Err(io::Error::new(io::ErrorKind::AddrInUse, text)));
+        for on in self.meant(on) {
+            let given = || self.stack.given_addresses(on);
+            let duplicates = || given().filter(|&(_, state)| state == AddressState::Duplicate);
+            if let Some((cidr, _)) = duplicates().next()
+                && too_many(given().count(), duplicates().count())
+            {
+                let text = format!("another station has the address {}", cidr.address());
+                return Some(Err(io::Error::new(io::ErrorKind::AddrInUse, text)));
+            }
         }
-        let mut meant = meant.clone();
+        let mut meant = self.meant(on);
         meant.all(|on| self.stack.is_ready(on)).then_some(Ok(()))
     }
 }
@@ -274,6 +339,13 @@ impl Shared {
     }
 }
 
+/// Asks a device once more what its other side has lost: an interface that does not stay takes its counters with it.
+pub(super) fn last_words(about: Option<&About>) {
+    if let Some(watch) = about.and_then(|about| about.watch.as_ref()) {
+        watch.counters();
+    }
+}
+
 /// The interface has gone.
 pub(super) fn gone() -> io::Error {
     io::Error::new(
@@ -281,3 +353,7 @@ pub(super) fn gone() -> io::Error {
         "the host has no such interface, or has it no more",
     )
 }
+
+#[cfg(test)]
+#[path = "several_tests.rs"]
+mod tests;

@@ -246,14 +246,14 @@ impl Host {
     /// station has it. [`addresses`](Self::addresses) tells which. With DHCP it waits for a lease, whose address is one
     /// of them; with router discovery for an address that is made of what a router says; with
     /// [both](HostBuilder::auto) for the first of these, so that a link with one family does not wait for the other.
-    /// With several interfaces it waits for each.
+    /// With several interfaces it waits for each; a host without any is ready.
     ///
     /// The host goes on with the addresses that are left, for anybody on the link can make one a
     /// duplicate (docs/limits.md).
     ///
     /// # Errors
-    /// `TimedOut`, which says whether a lease or a router is missing; `AddrInUse` when another station has every address that was given; why the host
-    /// ended, when it did.
+    /// `TimedOut`, which says whether a lease or a router is missing; `AddrInUse` when another station has every address that was given to an
+    /// interface; why the host ended, when it did.
     pub fn wait_ready(&self, timeout: Duration) -> io::Result<()> {
         self.shared
             .wait_ready(None, timeout, |given, duplicates| duplicates == given)
@@ -350,6 +350,8 @@ impl Host {
             // A panic of the driver was printed by its thread.
             let _ = thread.join();
         }
+        drop(thread);
+        self.shared.closers.join();
     }
 }
 

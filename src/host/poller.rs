@@ -17,6 +17,7 @@ use nix::unistd;
 use super::devices::{Place, Places};
 use super::state::Next;
 use crate::base::Instant;
+use crate::stack::InterfaceId;
 
 /// Ends the sleep of the driver, or of the thread that leads, from another thread.
 #[derive(Debug)]
@@ -82,6 +83,7 @@ pub(crate) struct Poller {
 /// A device's descriptors.
 #[derive(Debug)]
 pub(crate) struct Watched {
+    pub(crate) on: InterfaceId,
     pub(crate) place: Place,
     pub(crate) readable: Arc<OwnedFd>,
     pub(crate) writable: Arc<OwnedFd>,
@@ -99,6 +101,13 @@ pub(crate) enum DeviceState {
 impl Poller {
     pub(crate) const fn new(devices: Vec<Watched>) -> Self {
         Self { devices }
+    }
+
+    /// Whose devices stand at these places as long as this is slept on: another's may by now.
+    pub(crate) fn interfaces(&self, places: Places) -> Vec<InterfaceId> {
+        let all = self.devices.iter();
+        let there = all.filter(|device| places.contains(device.place));
+        there.map(|device| device.on).collect()
     }
 
     /// Sleeps as long as `next` allows, but not beyond `wake_at`.
@@ -220,6 +229,7 @@ mod tests {
             let place = places.free().unwrap();
             places.insert(place);
             Watched {
+                on: InterfaceId::from_index(0),
                 place,
                 readable: Arc::clone(&quiet),
                 writable: Arc::clone(&quiet),

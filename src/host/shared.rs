@@ -4,17 +4,18 @@
 //! own a thread: the driver calls [`Shared::turn`], and so does a thread that leads (`lead.rs`).
 //! Invariants: no handle is dropped and no thread is woken while the core is locked ([`After`] is
 //! for that); `rx` is held from the read to the end of the turn, so that frames keep their order;
-//! the core is held for one batch in and a bounded number of frames out at a time.
+//! the core is held for one batch in and a bounded number of frames out of each device at a time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::clock;
-use super::devices::{Failed, Inlet, Move, Places, close};
+use super::devices::{Closers, Failed, Inlet, Move};
 use super::error::HostError;
 use super::lead::Until;
 use super::locked::Locked;
+use super::members::last_words;
 use super::poller::{Poller, Waker, Watched};
 use super::roles::{LeadId, Part, Roles};
 use super::sockets::{After, Sockets};
@@ -22,7 +23,7 @@ use super::state::{Core, Next};
 use super::waits::{Side, Waits};
 use crate::base::Instant;
 use crate::device::{HostReceive, HostTransmit};
-use crate::stack::{PortRx, PortTx, Stack};
+use crate::stack::{InterfaceId, PortRx, PortTx, Stack};
 use crate::tcp::TcpOptions;
 
 /// Everything the threads of one host share.
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub(super) turn_frames: usize,
     /// Notified when addresses become usable, when an interface goes, and when the host ends.
     changed: Condvar,
+    /// What closes devices that went.
+    pub(super) closers: Arc<Closers>,
 }
 
 /// How often a thread that spins lets the device send what it has itself.
@@ -53,6 +56,7 @@ pub(crate) struct Rx {
     poller: Option<Arc<Poller>>,
     /// Those that could not be read: told in the turn that follows.
     failed: Vec<Failed>,
+    closers: Arc<Closers>,
 }
 
 /// The way in of a port.
@@ -61,11 +65,12 @@ pub(crate) type WayIn = PortRx<Box<dyn HostReceive>>;
 pub(crate) type WayOut = PortTx<Box<dyn HostTransmit>>;
 
 impl Rx {
-    fn new() -> Self {
+    fn new(closers: Arc<Closers>) -> Self {
         Self {
             ways: Vec::new(),
             poller: Some(Arc::default()),
             failed: Vec::new(),
+            closers,
         }
     }
 
@@ -76,8 +81,12 @@ impl Rx {
         for inlet in &mut self.ways {
             // What stayed behind is news as well.
             news += inlet.way.held();
+            inlet.gave = false;
             match inlet.way.receive(now) {
-                Ok(received) => news += received,
+                Ok(received) => {
+                    inlet.gave = received > 0;
+                    news += received;
+                }
                 Err(why) => {
                     self.failed.push((inlet.on, why));
                     news += 1;
@@ -86,6 +95,12 @@ impl Rx {
             due = earlier(due, inlet.way.due());
         }
         (news, due)
+    }
+
+    /// Did the last look find frames of this device?
+    pub(super) fn gave(&self, on: InterfaceId) -> bool {
+        let mut ways = self.ways.iter();
+        ways.any(|inlet| inlet.on == on && inlet.gave)
     }
 
     /// Hands what was read to the stack; `each` comes after each frame.
@@ -125,15 +140,20 @@ impl Rx {
                     };
                     let inlet = self.ways.remove(at);
                     match to {
-                        None => close(inlet),
+                        None => self.closers.close(inlet),
                         // Who has not waited for it leaves it to us.
-                        Some(to) => drop(to.send(inlet).map_err(|unsent| close(unsent.0))),
+                        Some(to) => {
+                            if let Err(unsent) = to.send(inlet) {
+                                self.closers.close(unsent.0);
+                            }
+                        }
                     }
                 }
             }
         }
         if let Some(poller) = &mut self.poller {
             let watched = |inlet: &Inlet| Watched {
+                on: inlet.on,
                 place: inlet.place,
                 readable: Arc::clone(&inlet.readable),
                 writable: Arc::clone(&inlet.writable),
@@ -171,13 +191,15 @@ impl Shared {
         manners: &Manners,
     ) -> std::io::Result<Arc<Self>> {
         let (driver, leader) = (Waker::new()?, Waker::new()?);
+        let closers = Arc::<Closers>::default();
         Ok(Arc::new_cyclic(|me| Self {
             core: Mutex::new(Core::new(
                 stack,
                 Sockets::new(me.clone()),
                 Roles::new(manners.grace),
+                Arc::clone(&closers),
             )),
-            rx: Mutex::new(Rx::new()),
+            rx: Mutex::new(Rx::new(Arc::clone(&closers))),
             driver,
             leader,
             led: AtomicBool::new(false),
@@ -185,6 +207,7 @@ impl Shared {
             tcp,
             turn_frames: manners.turn_frames,
             changed: Condvar::new(),
+            closers,
         }))
     }
 
@@ -346,10 +369,10 @@ impl Shared {
         }
     }
 
-    /// The devices at these places report nothing but errors.
-    pub(crate) fn lose(&self, places: Places) {
+    /// The devices at these interfaces report nothing but errors.
+    pub(crate) fn lose(&self, gone: &[InterfaceId]) {
         let mut core = self.lock();
-        core.devices.fail(places);
+        core.devices.fail(gone);
         core.lose_failed(clock::now());
         if core.addresses_changed() {
             self.changed.notify_all();
@@ -399,9 +422,8 @@ impl Shared {
         sockets.notify_all();
         names.notify_all();
         self.changed.notify_all();
-        for watch in members.iter().filter_map(|about| about.watch.as_ref()) {
-            // Its last words: an interface that does not stay takes its counters with it.
-            watch.counters();
+        for about in &members {
+            last_words(Some(about));
         }
         drop(devices);
         // As with a capture: it waits until the file is complete.

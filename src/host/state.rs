@@ -2,8 +2,10 @@
 //!
 //! *Owns* what is behind the core's lock. *Does not* lock, wait or wake: `shared.rs` does.
 
+use std::sync::Arc;
+
 use super::clock;
-use super::devices::{Devices, Places};
+use super::devices::{Closers, Devices, Offer, Places};
 use super::error::HostError;
 use super::members::Members;
 use super::names::Names;
@@ -11,7 +13,7 @@ use super::roles::{LeadId, Need, Roles, Wake};
 use super::shared::{Rx, Turn};
 use super::sockets::{After, Sockets};
 use crate::base::Instant;
-use crate::stack::{Journal, More, Stack};
+use crate::stack::{InterfaceId, Journal, More, Stack};
 
 /// Rounds of the stack's frame budget that a user's call sends itself; the rest is for who looks.
 const ROUNDS_OF_A_CALL: usize = 2;
@@ -24,7 +26,7 @@ pub(crate) struct Core {
     pub(crate) stack: Stack,
     pub(crate) sockets: Sockets,
     pub(crate) names: Names,
-    /// The ways out. When one is full only who looks at it offers again. None at the end of the host.
+    /// The ways out. One that is full only who looks offers again. None at the end of the host.
     pub(super) devices: Devices,
     /// The interfaces that somebody may wait for.
     pub(super) members: Members,
@@ -59,12 +61,12 @@ pub(crate) enum Next {
 }
 
 impl Core {
-    pub(super) fn new(stack: Stack, sockets: Sockets, roles: Roles) -> Self {
+    pub(super) fn new(stack: Stack, sockets: Sockets, roles: Roles, closers: Arc<Closers>) -> Self {
         Self {
             stack,
             sockets,
             names: Names::default(),
-            devices: Devices::default(),
+            devices: Devices::closed_by(closers),
             members: Members::default(),
             roles,
             life: Life::Running,
@@ -100,10 +102,14 @@ impl Core {
             self.poll_device(now);
             return More::Idle;
         }
-        let more = self.transmit(now, 1);
+        let more = self.transmit(now, 1, Offer::All);
         self.dispatch(now, after);
-        // What the resolver sends for an event of this turn shall not wait for the next one.
-        if more == More::Idle && self.names.has_acted() {
+        // What the resolver sends for an event of this turn shall not wait for the next one, nor for a full device beside it.
+        let goes_on = match more {
+            More::DeviceFull => self.devices.can_send(&self.stack),
+            more => more == More::Idle,
+        };
+        if goes_on && self.names.has_acted() {
             More::Budget
         } else {
             more
@@ -196,7 +202,7 @@ impl Core {
         let mut after = After::default();
         let mut urgent = false;
         if self.devices.can_send(&self.stack) {
-            urgent = self.transmit(now, ROUNDS_OF_A_CALL) != More::Idle;
+            urgent = self.transmit(now, ROUNDS_OF_A_CALL, Offer::WithRoom) != More::Idle;
         }
         // A device that was lost with that.
         urgent |= self.devices.has_moves();
@@ -241,14 +247,14 @@ impl Core {
         let (id, wake) = self.roles.begin_lead(due)?;
         let sleep = Next::Sleep {
             until: due,
-            full: Places::default(),
+            full: self.devices.full(),
         };
         Some((id, wake, if urgent { Next::Again } else { sleep }))
     }
 
     pub(super) fn end_lead(&mut self, id: LeadId, now: Instant, sends: bool) -> Wake {
         let mut need = self.need();
-        if sends && self.devices.full().is_empty() && matches!(self.life, Life::Running) {
+        if sends && !self.devices.has_filled() && matches!(self.life, Life::Running) {
             need.urgent = false;
         }
         self.roles.end_lead(id, now, need)
@@ -262,8 +268,8 @@ impl Core {
     }
 
     /// Sends up to `rounds` budgets of frames, and lets the devices send what they have themselves.
-    fn transmit(&mut self, now: Instant, rounds: usize) -> More {
-        let more = self.devices.send(now, &mut self.stack, rounds);
+    fn transmit(&mut self, now: Instant, rounds: usize, offer: Offer) -> More {
+        let more = self.devices.send(now, &mut self.stack, rounds, offer);
         self.lose_failed(now);
         more
     }
@@ -353,19 +359,19 @@ impl Core {
         self.aborted = self.stack.tcp_open_count();
         self.stack.tcp_abort_all(now);
         if device_works {
-            self.release(now);
+            self.release(now, |_| true);
             // Nothing new comes from here on: each round sends some of what is owed.
             let rounds = ROUNDS_AT_THE_END.saturating_add(self.stack.tcp_owed_resets());
-            self.transmit(now, rounds);
+            self.transmit(now, rounds, Offer::All);
         }
     }
 
-    /// Gives leases back, behind what connections owe.
-    fn release(&mut self, now: Instant) {
+    /// Gives leases of these interfaces back, behind what connections owe.
+    pub(super) fn release(&mut self, now: Instant, of: impl Fn(InterfaceId) -> bool) {
         if self.keeps_lease {
             return;
         }
-        let leased = |&on: &_| self.stack.lease(on).is_some();
+        let leased = |&on: &_| of(on) && self.stack.lease(on).is_some();
         let leased: Vec<_> = self.stack.interfaces().filter(leased).collect();
         for on in leased {
             // There is a client, for it has a lease.

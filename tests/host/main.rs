@@ -5,6 +5,7 @@
 
 #[cfg(feature = "dns")]
 mod auto;
+mod failing;
 mod hung;
 mod leading;
 #[cfg(feature = "dns")]

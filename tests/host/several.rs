@@ -13,7 +13,7 @@ use super::recording::Temporary;
 use super::*;
 
 /// A host of a network, which has the router at .1.
-fn end(device: Pair, net: u8) -> Host {
+pub(super) fn end(device: Pair, net: u8) -> Host {
     Host::builder(device)
         .address(format!("10.{net}.0.2/24").parse().unwrap())
         .address(format!("fd0{net}::2/64").parse().unwrap())
@@ -25,7 +25,7 @@ fn end(device: Pair, net: u8) -> Host {
 }
 
 /// The router's side of a network.
-fn side(config: InterfaceConfig, net: u8) -> InterfaceConfig {
+pub(super) fn side(config: InterfaceConfig, net: u8) -> InterfaceConfig {
     config
         .address(format!("10.{net}.0.1/24").parse().unwrap())
         .address(format!("fd0{net}::1/64").parse().unwrap())
@@ -53,12 +53,12 @@ fn three(
     (middle, [end(left, 7), end(right, 8)])
 }
 
-fn ip(text: &str) -> IpAddr {
+pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
 /// One connection, both ways.
-fn talk(from: &Host, to: &Host, at: SocketAddr) {
+pub(super) fn talk(from: &Host, to: &Host, at: SocketAddr) {
     let listener = to.tcp_listen(at).unwrap();
     let at = listener.local_addr().unwrap();
     let near = from.tcp_connect_timeout(at, LONG).unwrap();

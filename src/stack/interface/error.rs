@@ -88,6 +88,9 @@ pub enum ConfigError {
     /// More interfaces than ids.
     #[error("there are {0} interfaces already")]
     TooMany(usize),
+    /// As many devices as a host takes.
+    #[error("the host has {0} devices already, and takes no more")]
+    TooManyDevices(usize),
 }
 
 impl From<ConfigError> for std::io::Error {
