@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use super::format::LinkType;
-use super::recorder::{Counters, Item, Queued};
+use super::recorder::{Counters, Item, Losses, Queued};
 use super::writer::{InterfaceNumber, Outside, Packet, Writer, Written};
 use crate::base::Instant;
 use crate::device::DeviceDrop;
@@ -19,7 +19,7 @@ use crate::device::DeviceDrop;
 pub(super) struct Drain<W> {
     pub(super) writer: Writer<W>,
     /// Those that frames name, by their place here.
-    pub(super) interfaces: Vec<InterfaceNumber>,
+    pub(super) interfaces: Vec<(InterfaceNumber, Arc<Losses>)>,
     pub(super) items: Receiver<Item>,
     /// The time of the last frame.
     pub(super) last: Instant,
@@ -31,10 +31,12 @@ impl<W: Write> Drain<W> {
     /// Writes until all recorders are gone, and what is to be said then, or until the sink fails.
     pub(super) fn run(&mut self) -> io::Result<()> {
         self.write_all()?;
-        self.writer.conclude(Outside {
-            lost: self.counters.unreported.load(Relaxed),
-            over_limit: self.counters.lost_limit.load(Relaxed),
-        })
+        let all = self.interfaces.iter();
+        let outside = all.map(|(_, losses)| Outside {
+            lost: losses.unreported.load(Relaxed),
+            over_limit: losses.over_limit.load(Relaxed),
+        });
+        self.writer.conclude(outside)
     }
 
     /// Writes until all recorders are gone or the sink fails.
@@ -72,9 +74,9 @@ impl<W: Write> Drain<W> {
     fn keep(&mut self, item: &Item) -> io::Result<()> {
         match item {
             Item::Frame(frame) => self.keep_frame(frame),
-            Item::Interface(medium, name) => {
+            Item::Interface(medium, name, losses) => {
                 let number = self.writer.interface(LinkType::from(*medium), name)?;
-                self.interfaces.push(number);
+                self.interfaces.push((number, Arc::clone(losses)));
                 Ok(())
             }
         }
@@ -85,11 +87,11 @@ impl<W: Write> Drain<W> {
         self.counters.queued_bytes.fetch_sub(frame.kept, Relaxed);
         // A batch has one time, from before it was read; frames were sent meanwhile.
         self.last = self.last.max(frame.at);
-        let Some(&interface) = self.interfaces.get(frame.interface) else {
+        let Some((interface, losses)) = self.interfaces.get(frame.interface) else {
             return Err(io::Error::other("a frame of no interface of the capture"));
         };
         let outcome = self.writer.packet(
-            interface,
+            *interface,
             &Packet {
                 at: self.last,
                 direction: Some(frame.direction),
@@ -100,6 +102,9 @@ impl<W: Write> Drain<W> {
                 comment: frame.fate.map(comment),
             },
         );
+        if matches!(outcome, Ok(Written::OverLimit)) {
+            losses.over_limit.fetch_add(1, Relaxed);
+        }
         self.publish();
         match outcome {
             Ok(Written::Kept) => Ok(()),

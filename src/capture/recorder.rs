@@ -31,6 +31,7 @@ pub struct Recorder {
     shared: Arc<Shared>,
     /// Whose frames it records, among the capture's.
     interface: usize,
+    losses: Arc<Losses>,
 }
 
 /// Looks at a capture's counters, without keeping the file open.
@@ -66,9 +67,10 @@ impl Recorder {
         let counters = Arc::new(Counters::default());
         let (queue, items) = sync_channel(settings.queue_frames);
         let (wake, woken) = sync_channel(1);
+        let losses = Arc::<Losses>::default();
         let mut drain = Drain {
             writer,
-            interfaces: vec![interface],
+            interfaces: vec![(interface, Arc::clone(&losses))],
             items,
             last: Instant::ZERO,
             woken,
@@ -96,6 +98,7 @@ impl Recorder {
                 queue_bytes: settings.queue_bytes,
             }),
             interface: 0,
+            losses,
         })
     }
 
@@ -135,14 +138,16 @@ impl Recorder {
         let interface = *interfaces;
         *interfaces += 1;
         let name = format!("{}-{interfaces}", shared.name);
+        let losses = Arc::<Losses>::default();
         if let Some((queue, _)) = &shared.queue {
             // It is read until the last recorder is gone.
-            let _ = queue.send(Item::Interface(medium, name));
+            let _ = queue.send(Item::Interface(medium, name, Arc::clone(&losses)));
         }
         drop(interfaces);
         Self {
             shared: Arc::clone(shared),
             interface,
+            losses,
         }
     }
 
@@ -156,7 +161,7 @@ impl Recorder {
     /// those of [`sent`](Self::sent); a time before the last one's is written as that.
     pub fn received(&self, frame: &RxFrame) {
         let shared = &*self.shared;
-        if !shared.wants_more() {
+        if !shared.wants_more(&self.losses) {
             return;
         }
         let kept = frame.data.len().min(shared.snap_len);
@@ -165,7 +170,7 @@ impl Recorder {
         } else {
             frame.data.slice(..kept)
         };
-        shared.push(Queued {
+        let queued = Queued {
             interface: self.interface,
             at: frame.meta.at,
             direction: Direction::Inbound,
@@ -175,7 +180,8 @@ impl Recorder {
             original_len: frame.data.len(),
             lost_before: 0,
             fate: None,
-        });
+        };
+        shared.push(queued, &self.losses);
     }
 
     /// Records a frame that the stack sent, with what became of it. A frame that the device did not
@@ -187,13 +193,13 @@ impl Recorder {
             Sent::Dropped(cause) => Some(cause),
         };
         let shared = &*self.shared;
-        if !shared.wants_more() {
+        if !shared.wants_more(&self.losses) {
             return;
         }
         let original_len = frame.len();
         let kept = original_len.min(shared.snap_len);
         let (head, rest) = referenced(frame, kept);
-        shared.push(Queued {
+        let queued = Queued {
             interface: self.interface,
             at,
             direction: Direction::Outbound,
@@ -203,7 +209,8 @@ impl Recorder {
             original_len,
             lost_before: 0,
             fate,
-        });
+        };
+        shared.push(queued, &self.losses);
     }
 
     /// A view of the counters that outlives the capture.
@@ -272,7 +279,7 @@ struct Shared {
 
 impl Shared {
     /// Counts a frame as seen; is it still to be recorded?
-    fn wants_more(&self) -> bool {
+    fn wants_more(&self, losses: &Losses) -> bool {
         self.counters.seen.fetch_add(1, Relaxed);
         if self.counters.failed.load(Relaxed) {
             self.counters.lost_error.fetch_add(1, Relaxed);
@@ -280,18 +287,19 @@ impl Shared {
         }
         if self.counters.full.load(Relaxed) {
             self.counters.lost_limit.fetch_add(1, Relaxed);
+            losses.over_limit.fetch_add(1, Relaxed);
             return false;
         }
         true
     }
 
     /// Queues a frame, or counts it as lost.
-    fn push(&self, mut frame: Queued) {
+    fn push(&self, mut frame: Queued, losses: &Losses) {
         let counters = &*self.counters;
         let (kept, cut) = (frame.kept, frame.kept < frame.original_len);
         let before = counters.queued_frames.fetch_add(1, Relaxed);
         let waiting = counters.queued_bytes.fetch_add(kept, Relaxed);
-        frame.lost_before = counters.unreported.swap(0, Relaxed);
+        frame.lost_before = losses.unreported.swap(0, Relaxed);
         let lost_before = frame.lost_before;
         let taken = waiting.saturating_add(kept) <= self.queue_bytes
             && self
@@ -303,7 +311,7 @@ impl Shared {
         } else {
             counters.queued_frames.fetch_sub(1, Relaxed);
             counters.queued_bytes.fetch_sub(kept, Relaxed);
-            counters.unreported.fetch_add(lost_before + 1, Relaxed);
+            losses.unreported.fetch_add(lost_before + 1, Relaxed);
             counters.lost_queue.fetch_add(1, Relaxed);
         }
         if let Some((_, wake)) = &self.queue
@@ -328,7 +336,16 @@ impl Drop for Shared {
 pub(super) enum Item {
     Frame(Queued),
     /// Frames behind it may name it.
-    Interface(Medium, String),
+    Interface(Medium, String, Arc<Losses>),
+}
+
+/// What one interface of a capture has lost, and its file does not say yet.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    /// Losses by the queue that no packet block has reported.
+    pub(super) unreported: AtomicU64,
+    /// All that the size limit left out.
+    pub(super) over_limit: AtomicU64,
 }
 
 /// A frame that waits for the writer.
@@ -354,8 +371,6 @@ pub(super) struct Counters {
     pub(super) lost_queue: AtomicU64,
     pub(super) lost_limit: AtomicU64,
     pub(super) lost_error: AtomicU64,
-    /// Losses by the queue that no packet block has reported yet.
-    pub(super) unreported: AtomicU64,
     pub(super) queued_frames: AtomicUsize,
     pub(super) queued_bytes: AtomicUsize,
     pub(super) full: AtomicBool,

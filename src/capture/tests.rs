@@ -890,10 +890,16 @@ fn the_size_limit_leaves_a_whole_file() {
 
 /// What the statistics block of a file's only interface says: seen, lost, and until when.
 fn statistics(file: &[u8]) -> (u64, u64, u64) {
+    statistics_of_all(file)[0]
+}
+
+/// The same of each interface.
+fn statistics_of_all(file: &[u8]) -> Vec<(u64, u64, u64)> {
     let mut reader = PcapNgReader::new(file).unwrap();
-    let (mut seen, mut lost, mut until) = (0, 0, 0);
+    let mut all = Vec::new();
     while let Some(block) = reader.next_block() {
         if let Block::InterfaceStatistics(block) = block.unwrap() {
+            let (mut seen, mut lost, mut until) = (0, 0, 0);
             for option in &block.options {
                 match option {
                     InterfaceStatisticsOption::IsbIfRecv(n) => seen = *n,
@@ -903,9 +909,10 @@ fn statistics(file: &[u8]) -> (u64, u64, u64) {
                     _ => {}
                 }
             }
+            all.push((seen, lost, until));
         }
     }
-    (seen, lost, until)
+    all
 }
 
 /// What the limit leaves out is seen and not kept, whoever writes.
@@ -988,6 +995,56 @@ fn a_recorder_has_several_interfaces() {
         assert!(file.windows(name.len()).any(|part| part == name));
     }
     assert_eq!(watch.stats().written, 4);
+}
+
+/// The losses of each, as pcapng has it (§4.3, epb_dropcount; §4.6): what one interface lost is none of another's.
+#[test]
+fn each_interface_of_a_recorder_has_its_own_losses() {
+    let (open, gate) = mpsc::channel();
+    let shelf = Shelf::default();
+    let settings = settings().queue(2, 1 << 20);
+    // The section header, and two interfaces.
+    (0..3).for_each(|_| open.send(()).unwrap());
+    let first = Recorder::start(Gate(gate, shelf.clone()), Medium::Ip, &settings).unwrap();
+    let watch = first.watch();
+    let second = first.interface(Medium::Ip);
+    feed(&second, 200, 1000);
+    let lost = watch.stats().lost_queue;
+    assert!(lost >= 100, "{lost}");
+    drop(open);
+    while watch.stats().written + lost < 200 {
+        std::thread::yield_now();
+    }
+    feed(&first, 1, 1000);
+    drop((first, second));
+    let all: Vec<_> = statistics_of_all(&shelf.bytes())
+        .iter()
+        .map(|&(seen, lost, _)| (seen, lost))
+        .collect();
+    assert_eq!(all, [(1, 0), (200, lost)]);
+}
+
+#[test]
+fn each_interface_of_a_recorder_counts_what_the_size_limit_leaves_out() {
+    let shelf = Shelf::default();
+    let settings = settings().size_limit(Some(10_000)).snap_len(192);
+    let first = Recorder::start(shelf.clone(), Medium::Ip, &settings).unwrap();
+    let watch = first.watch();
+    let second = first.interface(Medium::Ip);
+    feed(&first, 1, 1400);
+    feed(&second, 200, 1400);
+    while !watch.is_full() {
+        std::thread::yield_now();
+    }
+    feed(&second, 3, 10);
+    drop((first, second));
+    let stats = watch.stats();
+    let lost = stats.lost_limit + stats.lost_queue;
+    let all: Vec<_> = statistics_of_all(&shelf.bytes())
+        .iter()
+        .map(|&(seen, lost, _)| (seen, lost))
+        .collect();
+    assert_eq!(all, [(1, 0), (203, lost)]);
 }
 
 /// What a queue lost in front of a frame is counted with it.

@@ -86,7 +86,7 @@ pub(super) struct Packet<'a> {
     pub(super) comment: Option<&'static str>,
 }
 
-/// What the recording side lost and no frame has reported.
+/// What the recording side lost of an interface and no frame of it has reported.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Outside {
     /// Frames lost after the last one that was kept.
@@ -262,13 +262,8 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// The sink's.
-    pub fn finish(self) -> io::Result<W> {
-        self.finish_with(Outside::default())
-    }
-
-    /// The same, with what the first interface lost before it reached the writer.
-    pub(super) fn finish_with(mut self, outside: Outside) -> io::Result<W> {
-        self.conclude(outside)?;
+    pub fn finish(mut self) -> io::Result<W> {
+        self.conclude([])?;
         Ok(self.sink)
     }
 
@@ -277,14 +272,17 @@ impl<W: Write> Writer<W> {
         (self.sink, self.flushed)
     }
 
-    /// Writes the statistics and flushes.
-    pub(super) fn conclude(&mut self, outside: Outside) -> io::Result<()> {
+    /// Writes the statistics, with what each interface, in their order, lost before it reached the writer, and flushes.
+    pub(super) fn conclude(
+        &mut self,
+        outside: impl IntoIterator<Item = Outside>,
+    ) -> io::Result<()> {
+        let mut outside = outside.into_iter();
         for number in 0..self.interfaces.len() {
             let mut tally = self.interfaces[number];
-            if number == 0 {
-                tally.lost += outside.lost;
-                tally.over_limit = tally.over_limit.max(outside.over_limit);
-            }
+            let outside = outside.next().unwrap_or_default();
+            tally.lost += outside.lost;
+            tally.over_limit = tally.over_limit.max(outside.over_limit);
             if tally.left_out {
                 continue;
             }

@@ -419,9 +419,7 @@ impl Drop for Recording {
         };
         self.mark(why, lost);
         // Its statistics, and a file that has them is complete.
-        let _ = self
-            .writer
-            .conclude(crate::capture::writer::Outside::default());
+        let _ = self.writer.conclude([]);
     }
 }
 
