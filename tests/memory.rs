@@ -17,15 +17,15 @@ use netloom::base::{DropReason, Protocol};
 use netloom::bytes::Bytes;
 use netloom::capture::{DifferenceClass, Fed, ForeignReplay, Recording, RecordingSettings, Replay};
 use netloom::device::{
-    Capabilities, Device, Medium, Pair, PairRx, PairTx, Receive, RxBatch, Sent, Transmit,
-    WireConfig,
+    Capabilities, Device, DeviceError, Medium, Pair, PairRx, PairTx, Receive, RxBatch, Sent,
+    Transmit, WireConfig,
 };
 use netloom::host::Host;
-use netloom::link::{PartialChecksum, SegmentKind, Segmentation, TxFrame, TxMeta};
+use netloom::link::{PartialChecksum, RxFrame, RxMeta, SegmentKind, Segmentation, TxFrame, TxMeta};
 use netloom::sim::{Bulk, HostConfig, Network, PortConfig, Sink};
 use netloom::stack::{
-    AddressState, ConnectError, Event, ListenOptions, ListenerId, Port, Readiness, SocketId, TcpId,
-    UdpOptions,
+    AddressState, ConnectError, Event, ForwardOptions, ListenOptions, ListenerId, Port, Readiness,
+    SocketId, TcpId, UdpOptions,
 };
 use netloom::tcp::congestion::Choice;
 use netloom::tcp::{Fields, Flags, Header, MemoryPressure, Options, ReadError, TcpOptions};
@@ -1550,6 +1550,48 @@ fn sending_allocates_nothing() {
         run(SEGMENTS / 2);
         let (calls, sizes) = allocations(|| run(SEGMENTS));
         assert_eq!(calls, 0, "writes of {write}, chunks {chunks}: {sizes:?}");
+    }
+}
+
+/// A packet that is passed on is copied nowhere, and leaves in memory that is there.
+#[test]
+fn passing_on_allocates_nothing() {
+    let _turn = beside_others();
+    let now = Instant::from_millis(1);
+    let mut stack = Stack::new(Config::new(Seed::from_number(1)));
+    let [left, right] = [7u8, 8].map(|net| {
+        let device = Capabilities::plain(Medium::Ip, 1500);
+        let own = format!("10.{net}.0.2/24").parse().unwrap();
+        let config = InterfaceConfig::new(&device).address(own);
+        let config = config.forwarding(ForwardOptions::new());
+        stack.add_interface(now, config).unwrap()
+    });
+    let fields = ipv4::Fields::new([10, 7, 0, 1].into(), [10, 8, 0, 1].into(), Protocol::UDP);
+    let mut frame = vec![0; 1500];
+    fields.emit(1480, &mut frame);
+    let frame = Bytes::from(frame);
+    let mut pass_on = |packets: u64| {
+        for _ in 0..packets / 16 {
+            for _ in 0..16 {
+                let frame = RxFrame::new(frame.clone(), RxMeta::new(now));
+                stack.handle_frame(now, left, frame);
+            }
+            stack.poll_transmit(now, right, &mut Void).unwrap();
+        }
+        stack.counters().packets_forwarded
+    };
+    assert_eq!(pass_on(160), 160);
+    let mut passed = 0;
+    let (calls, sizes) = allocations(|| passed = pass_on(10_000));
+    assert_eq!((passed, calls), (10_160, 0), "{sizes:?}");
+}
+
+/// Takes all, and forgets it.
+struct Void;
+
+impl Transmit for Void {
+    fn transmit(&mut self, _: Instant, _: &TxFrame<'_>) -> Result<Sent, DeviceError> {
+        Ok(Sent::Taken)
     }
 }
 

@@ -9,6 +9,7 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use bytes::Bytes;
@@ -112,13 +113,25 @@ pub(crate) struct Lost<H> {
 struct Datagram<H> {
     /// Its place in the order of all.
     made: u64,
-    until: Instant,
     charge: usize,
     pieces: Pieces,
     head: Option<H>,
     ecn: Seen,
     /// Why what is still to come is dropped.
     spoiled: Option<DropReason>,
+}
+
+impl<H> Datagram<H> {
+    fn new(made: u64) -> Self {
+        Self {
+            made,
+            charge: DATAGRAM_COST,
+            pieces: Pieces::new(PIECES),
+            head: None,
+            ecn: Seen::default(),
+            spoiled: None,
+        }
+    }
 }
 
 /// What one sender has here.
@@ -132,8 +145,8 @@ struct Use {
 #[derive(Debug)]
 pub(crate) struct Reassembly<H> {
     datagrams: HashMap<Key, Datagram<H>, KeyedState>,
-    /// The oldest first; all live equally long.
-    ages: BTreeMap<u64, Key>,
+    /// The oldest first, and until when: all live equally long.
+    ages: BTreeMap<u64, (Key, Instant)>,
     /// The same for each sender.
     by_sender: BTreeSet<(IpAddr, u64)>,
     /// Those of which all that is still to come is dropped: they give way first.
@@ -182,11 +195,19 @@ impl<H> Reassembly<H> {
         key: Key,
         piece: Piece<H>,
     ) -> Taken<H> {
-        if !self.datagrams.contains_key(&key) {
-            self.open(now, key);
-        }
-        let Some(datagram) = self.datagrams.get_mut(&key) else {
-            return Self::dropped(DropReason::FragmentLimit, 1);
+        // A piece costs two look-ups, its datagram's and its sender's, however it goes on.
+        let datagram = match self.datagrams.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                self.made += 1;
+                self.ages.insert(self.made, (key, now + LIFETIME));
+                self.by_sender.insert((key.sender(), self.made));
+                let sender = self.senders.entry(key.sender()).or_default();
+                sender.datagrams += 1;
+                sender.bytes += DATAGRAM_COST;
+                self.bytes += DATAGRAM_COST;
+                place.insert(Datagram::new(self.made))
+            }
         };
         if let Some(reason) = datagram.spoiled {
             return Self::dropped(reason, 1);
@@ -209,19 +230,25 @@ impl<H> Reassembly<H> {
         if datagram.pieces.is_whole() {
             return self.complete(key);
         }
+        let cost = len + PIECE_COST;
+        datagram.charge += cost;
+        self.bytes += cost;
         if !small {
             let made = datagram.made;
             self.pinning.push_back((received, key, made, piece.offset));
         }
-        self.charge(key, len + PIECE_COST);
-        self.make_room(key);
+        let sender = self.senders.get_mut(&key.sender()).map(|sender| {
+            sender.bytes += cost;
+            *sender
+        });
+        self.make_room(key, sender.unwrap_or_default());
         Taken::Held
     }
 
     /// When the oldest one is given up.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let (_, key) = self.ages.first_key_value()?;
-        self.datagrams.get(key).map(|oldest| oldest.until)
+        let (_, &(_, until)) = self.ages.first_key_value()?;
+        Some(until)
     }
 
     /// Gives up the oldest datagram if its time is over.
@@ -229,7 +256,7 @@ impl<H> Reassembly<H> {
         if self.deadline()? > now {
             return None;
         }
-        let (_, &key) = self.ages.first_key_value()?;
+        let (_, &(key, _)) = self.ages.first_key_value()?;
         let datagram = self.remove(key)?;
         Some(Lost {
             pieces: datagram.pieces.count(),
@@ -245,24 +272,6 @@ impl<H> Reassembly<H> {
     /// Bytes held, with what holding them costs.
     pub(crate) const fn held(&self) -> usize {
         self.bytes
-    }
-
-    fn open(&mut self, now: Instant, key: Key) {
-        self.made += 1;
-        let datagram = Datagram {
-            made: self.made,
-            until: now + LIFETIME,
-            charge: 0,
-            pieces: Pieces::new(PIECES),
-            head: None,
-            ecn: Seen::default(),
-            spoiled: None,
-        };
-        self.ages.insert(self.made, key);
-        self.by_sender.insert((key.sender(), self.made));
-        self.senders.entry(key.sender()).or_default().datagrams += 1;
-        self.datagrams.insert(key, datagram);
-        self.charge(key, DATAGRAM_COST);
     }
 
     /// Drops what there is of a datagram, and the piece that came; of IPv6's it remembers to drop the rest.
@@ -319,26 +328,11 @@ impl<H> Reassembly<H> {
         }
     }
 
-    fn charge(&mut self, key: Key, bytes: usize) {
-        self.bytes += bytes;
-        if let Some(sender) = self.senders.get_mut(&key.sender()) {
-            sender.bytes += bytes;
-        }
-        if let Some(datagram) = self.datagrams.get_mut(&key) {
-            datagram.charge += bytes;
-        }
-    }
-
     /// The oldest give way, those first of which nothing more is taken: of this sender while it has more than its share in several, else
     /// of all.
-    fn make_room(&mut self, newest: Key) {
+    fn make_room(&mut self, newest: Key, mut sender: Use) {
         let (bytes, datagrams) = (self.most_bytes, self.most_datagrams);
         loop {
-            let sender = self
-                .senders
-                .get(&newest.sender())
-                .copied()
-                .unwrap_or_default();
             let has_others = sender.datagrams > 1;
             let oldest = if has_others && sender.bytes > bytes / SENDERS
                 || sender.datagrams > (datagrams / SENDERS).max(1)
@@ -353,9 +347,11 @@ impl<H> Reassembly<H> {
             };
             let removed = oldest
                 .and_then(|made| self.ages.get(&made).copied())
-                .and_then(|key| self.remove(key));
+                .and_then(|(key, _)| self.remove(key));
             let Some(removed) = removed else { return };
             self.evicted += removed.pieces.count();
+            let left = self.senders.get(&newest.sender());
+            sender = left.copied().unwrap_or_default();
         }
     }
 

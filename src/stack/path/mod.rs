@@ -8,6 +8,7 @@
 //! | `routes` | the table of routes, and gateways that are dead |
 //! | `entries` | routes that come and go while the stack runs |
 //! | `mtu` | destinations whose path is narrower than its first link |
+//! | `recent` | answers that were looked up lately |
 //! | `redirects` | destinations for which a router named a better first hop |
 //! | `sent` | which large datagrams a socket sent, or the stack as echo replies |
 //! | `sizes` | how much a transport may send in one piece |
@@ -15,6 +16,7 @@
 
 mod entries;
 mod mtu;
+mod recent;
 mod redirects;
 mod routes;
 mod sent;

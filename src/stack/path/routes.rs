@@ -8,6 +8,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::recent::Recent;
 use crate::base::{Cidr, Instant};
 use crate::stack::address::Origin;
 use crate::stack::ids::InterfaceId;
@@ -84,6 +85,8 @@ pub(crate) struct Routes {
     dead: BTreeMap<(InterfaceId, IpAddr), Instant>,
     /// Interfaces whose link is down.
     down: BTreeSet<InterfaceId>,
+    /// Answers to who asks for each packet: none while one of these is dead or down.
+    recent: Recent<Entry>,
 }
 
 /// What a neighbour that does not answer was.
@@ -254,6 +257,7 @@ impl Routes {
     }
 
     fn table_mut(&mut self, family: IpAddr) -> &mut Table {
+        self.recent.forget();
         match family {
             IpAddr::V4(_) => &mut self.v4,
             IpAddr::V6(_) => &mut self.v6,
@@ -301,6 +305,7 @@ impl Routes {
 
     /// The link of an interface goes up or down: while it is down, other ways are as good as any.
     pub(super) fn set_link(&mut self, on: InterfaceId, up: bool) {
+        self.recent.forget();
         if up {
             self.down.remove(&on);
         } else {
@@ -319,6 +324,26 @@ impl Routes {
         scope: Option<InterfaceId>,
     ) -> Option<(InterfaceId, IpAddr)> {
         let entry = self.entry(now, dst, scope)?;
+        Some((entry.on, entry.via.unwrap_or(dst)))
+    }
+
+    /// The same without a scope, for who asks for each packet: the next one's answer is the same, nearly always.
+    pub(crate) fn lookup_often(
+        &mut self,
+        now: Instant,
+        dst: IpAddr,
+    ) -> Option<(InterfaceId, IpAddr)> {
+        let entry = match self.recent.find(dst) {
+            Some(entry) => entry,
+            None => {
+                let entry = *self.entry(now, dst, None)?;
+                // Who is dead is so for a time.
+                if self.dead.is_empty() && self.down.is_empty() {
+                    self.recent.put(dst, entry);
+                }
+                entry
+            }
+        };
         Some((entry.on, entry.via.unwrap_or(dst)))
     }
 
@@ -380,6 +405,7 @@ impl Routes {
         if !self.is_gateway(on, gateway) {
             return Failed::NoGateway;
         }
+        self.recent.forget();
         match self.dead.insert((on, gateway), now + DEAD_FOR) {
             None => Failed::Now,
             Some(_) => Failed::Again,
@@ -433,6 +459,38 @@ mod tests {
         }
         let scoped = routes.lookup(Instant::ZERO, ip("8.8.8.8"), Some(on(1)));
         assert_eq!(scoped, None);
+    }
+
+    /// What was looked up is not remembered longer than it holds.
+    #[test]
+    fn who_asks_often_is_told_the_same() {
+        let mut routes = Routes::default();
+        let far = ip("8.8.8.8");
+        let check = |routes: &mut Routes, at: Instant, expected: Option<&str>| {
+            for _ in 0..2 {
+                let found = routes.lookup_often(at, far);
+                assert_eq!(found, routes.lookup(at, far, None));
+                assert_eq!(found.map(|(_, hop)| hop), expected.map(ip));
+            }
+        };
+        let start = Instant::from_millis(1000);
+        check(&mut routes, start, None);
+        add(&mut routes, "0.0.0.0/0", 0, Some("10.0.0.254"));
+        add(&mut routes, "0.0.0.0/0", 1, Some("10.1.0.254"));
+        check(&mut routes, start, Some("10.0.0.254"));
+        routes.gateway_failed(start, on(0), ip("10.0.0.254"));
+        check(&mut routes, start, Some("10.1.0.254"));
+        check(&mut routes, start + DEAD_FOR, Some("10.0.0.254"));
+        routes.gateway_answered(on(0), ip("10.0.0.254"));
+        check(&mut routes, start, Some("10.0.0.254"));
+        routes.set_link(on(0), false);
+        check(&mut routes, start, Some("10.1.0.254"));
+        routes.set_link(on(0), true);
+        check(&mut routes, start, Some("10.0.0.254"));
+        add(&mut routes, "8.8.8.0/24", 1, None);
+        check(&mut routes, start, Some("8.8.8.8"));
+        routes.remove_all(on(1));
+        check(&mut routes, start, Some("10.0.0.254"));
     }
 
     /// Covers: IP4-40, IP4-42 (several gateways; a dead one is replaced and tried again later).

@@ -194,6 +194,8 @@ impl Router {
         assert_eq!(seen.dst, PEER_MAC);
         let (fields, message) = seen.v4();
         assert_eq!((fields.src, fields.dst), (OURS, PEER));
+        // RFC 1812 §4.3.2.5.
+        assert_eq!(fields.tos, 0xc0);
         assert!(Sum::new().bytes(message).is_valid());
         let rest = message[4..8].try_into().unwrap();
         (message[0], message[1], rest, message[8..].to_vec())

@@ -100,14 +100,15 @@ impl Net {
         own: &Own<'_>,
     ) -> Result<Option<bool>, DropReason> {
         let from = arrival.on;
-        let packet = Packet::read(data, &arrival.meta, (src, dst))?.cut_at(arrival.cut);
+        let mut packet = Packet::read(data, &arrival.meta, (src, dst))?.cut_at(arrival.cut);
         if let Some(pointer) = packet.wrong_option {
             // RFC 1812 §5.2.4.1, §4.3.3.5.
             let complaint = Complaint::Parameter { code: 0, pointer };
             self.complain_in_transit(from, &packet, complaint);
             return Err(DropReason::Ipv4Malformed);
         }
-        if src.is_unspecified() || self.is_own_source(from, src) {
+        // IPv4's was looked at before.
+        if src.is_unspecified() || src.is_ipv6() && self.is_own_source(from, src) {
             return Err(DropReason::IpSource);
         }
         if is_of_one_link(src) {
@@ -150,7 +151,7 @@ impl Net {
         if translated {
             self.leave_translated(now, from, way, packet, own)?;
         } else {
-            self.queue_in_transit(from, way, &packet, Place::Last)?;
+            self.queue_in_transit(from, way, &mut packet, Place::Last)?;
         }
         Ok(None)
     }
@@ -162,9 +163,9 @@ impl Net {
     }
 
     /// The way to a destination that is not ours.
-    pub(super) fn way_on(&self, now: Instant, dst: IpAddr) -> Option<Way> {
+    pub(super) fn way_on(&mut self, now: Instant, dst: IpAddr) -> Option<Way> {
         // What routers told us holds for what we send ourselves alone (RFC 1812 §5.2.7.2, RFC 4861 §8).
-        let (on, next_hop) = self.paths.routes.lookup(now, dst, None)?;
+        let (on, next_hop) = self.paths.routes.lookup_often(now, dst)?;
         let interface = self.interfaces.get(on.index())?;
         let mtu = interface.mtu_to(dst);
         // RFC 8200 §5: nor does IPv6 leave by a link that cannot carry it.

@@ -7,7 +7,7 @@
 use core::net::{IpAddr, SocketAddrV4};
 use core::num::NonZeroU16;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::judge::Way;
 use super::nat::{Edit, QUERY_LEN};
@@ -19,8 +19,8 @@ use crate::link::{PartialChecksum, RxChecksum, RxMeta, SegmentKind, Segmentation
 use crate::stack::ids::InterfaceId;
 use crate::{ipv4, ipv6};
 
-/// Headers of up to so many bytes need no memory of their own: those of IPv4 and TCP with all options.
-const INLINE: usize = 120;
+/// Headers of up to so many bytes need no memory of their own: those of IPv6 and TCP with half of all options.
+const INLINE: usize = 80;
 /// Where IPv4 has its header's checksum, and the word of TTL and protocol.
 const CHECKSUM_V4: usize = 10;
 const TTL_V4: usize = 8;
@@ -231,30 +231,36 @@ impl Packet {
         can.then_some(Segmentation { kind, size })
     }
 
-    /// As one frame for such a device; `None` when it is a super-segment that the device does not cut.
+    /// As one frame for such a device, which what it holds goes to; `None` when it is a super-segment that the device does not
+    /// cut, and as it was.
     pub(super) fn whole(
-        &self,
+        &mut self,
         from: InterfaceId,
         next_hop: IpAddr,
         device: &Capabilities,
     ) -> Option<Transit> {
+        let segment = match self.layout.filter(|_| self.segment.is_some()) {
+            Some(layout) => Some(self.segmentation(&layout, device)?),
+            None => None,
+        };
+        let (headers, len) = (self.headers_len(), self.data.len());
         let mut transit = Transit {
-            head: self.head(self.headers_len()),
-            payload: self.data.slice(self.headers_len()..),
+            head: self.head(headers),
+            payload: core::mem::take(&mut self.data),
             partial: None,
-            segment: None,
+            segment,
             ends: self.ends,
             next_hop,
             from,
         };
+        transit.payload.advance(headers);
         let Some(layout) = self.layout else {
             return Some(transit);
         };
         let field = layout.l4 + layout.checksum_offset();
         let head = transit.head.as_mut_slice();
-        if self.segment.is_some() {
-            transit.segment = Some(self.segmentation(&layout, device)?);
-            let len = u16::try_from(self.data.len() - layout.l4).unwrap_or(u16::MAX);
+        if segment.is_some() {
+            let len = u16::try_from(len - layout.l4).unwrap_or(u16::MAX);
             let pseudo = layout.pseudo_sum(head, len);
             put_word(head, field, pseudo.partial());
         } else if !self.partial {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::judge::Way;
 use super::packet::{Head, Packet, Transit};
+use super::queue::PACKETS;
 use crate::base::DropReason;
 use crate::base::checksum::{Sum, checksum};
 use crate::ipv4;
@@ -26,6 +27,14 @@ const COPIED: u8 = 0x80;
 impl Packet {
     /// The frames that it leaves in, where it leaves in no single one: each within the way's MTU.
     pub(super) fn pieces(&self, from: InterfaceId, way: Way) -> Result<Vec<Transit>, DropReason> {
+        // More than ever wait: they are not made only to find no room.
+        let text = self.data.len().saturating_sub(self.headers_len());
+        let many = self
+            .segment
+            .map_or(1, |size| text / usize::from(size.get()));
+        if many >= PACKETS {
+            return Err(DropReason::ForwardRefused);
+        }
         let mut all = Vec::new();
         for (head, payload) in self.segments() {
             if head.as_slice().len() + payload.len() <= way.mtu {

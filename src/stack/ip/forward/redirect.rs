@@ -46,18 +46,22 @@ impl Net {
         if !self.is_on_link(on, src) || may_carry_error(src, &packet.data) {
             return;
         }
-        let redirect = match (src, dst, next_hop) {
-            (IpAddr::V4(_), IpAddr::V4(_), IpAddr::V4(hop)) => self.redirect_v4(on, packet, hop),
-            (IpAddr::V6(src), IpAddr::V6(dst), IpAddr::V6(hop)) => {
-                self.redirect_v6(on, packet, (src, dst), hop)
+        let own = self.speaker_v6(on, dst, next_hop);
+        if src.is_ipv6() && own.is_none() {
+            return;
+        }
+        // RFC 1812 §4.3.2.8, RFC 4861 §8.2: as often as errors; who does not heed it has none built.
+        if !self.forwarding.redirects.allow(now, src) {
+            return;
+        }
+        let redirect = match (src, dst, next_hop, own) {
+            (IpAddr::V4(_), IpAddr::V4(_), IpAddr::V4(hop), _) => self.redirect_v4(on, packet, hop),
+            (IpAddr::V6(src), IpAddr::V6(dst), IpAddr::V6(hop), Some(own)) => {
+                Some(self.redirect_v6((on, own), packet, (src, dst), hop))
             }
             _ => None,
         };
-        // RFC 1812 §4.3.2.8, RFC 4861 §8.2: as often as errors.
-        if let Some(redirect) = redirect
-            && self.forwarding.redirects.allow(now, src)
-            && self.queue_packet(on, redirect)
-        {
+        if redirect.is_some_and(|redirect| self.queue_packet(on, redirect)) {
             self.counters.redirects_sent += 1;
         }
     }
@@ -78,15 +82,12 @@ impl Net {
         Some(owned)
     }
 
-    fn redirect_v6(
-        &self,
-        on: InterfaceId,
-        packet: &Packet,
-        (to, destination): (Ipv6Addr, Ipv6Addr),
-        target: Ipv6Addr,
-    ) -> Option<OwnedPacket> {
-        // RFC 4861 §4.5: a router by its link-local address, and so are we.
-        if target != destination && !target.is_unicast_link_local() {
+    /// As whom a neighbour is told of this way (RFC 4861 §4.5): a router is known by its link-local address, and so are we.
+    fn speaker_v6(&self, on: InterfaceId, dst: IpAddr, next_hop: IpAddr) -> Option<Ipv6Addr> {
+        let IpAddr::V6(target) = next_hop else {
+            return None;
+        };
+        if next_hop != dst && !target.is_unicast_link_local() {
             return None;
         }
         let addresses = &self.interfaces[on.index()].addresses;
@@ -95,9 +96,16 @@ impl Net {
         let Some(IpAddr::V6(own)) = own.filter(|&own| addresses.is_assigned(own)) else {
             return None;
         };
-        if !own.is_unicast_link_local() {
-            return None;
-        }
+        own.is_unicast_link_local().then_some(own)
+    }
+
+    fn redirect_v6(
+        &self,
+        (on, own): (InterfaceId, Ipv6Addr),
+        packet: &Packet,
+        (to, destination): (Ipv6Addr, Ipv6Addr),
+        target: Ipv6Addr,
+    ) -> OwnedPacket {
         let mut options = Vec::new();
         if let Some(mac) = self.neighbours.mac((on, IpAddr::V6(target))) {
             options.extend(Options::target_link_address_bytes(mac));
@@ -123,6 +131,6 @@ impl Net {
             tos: 0,
         };
         let rest = Bytes::copy_from_slice(rest);
-        Some(OwnedPacket::new(flow, Protocol::ICMPV6, header, rest))
+        OwnedPacket::new(flow, Protocol::ICMPV6, header, rest)
     }
 }

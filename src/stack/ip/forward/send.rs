@@ -32,12 +32,12 @@ const TURN_COST: usize = 32;
 const LINK_ROOM: usize = 18;
 
 impl Net {
-    /// Puts a packet in line for its device, in as many pieces as it takes.
+    /// Puts a packet in line for its device, in as many pieces as it takes: what it holds goes there.
     pub(super) fn queue_in_transit(
         &mut self,
         from: InterfaceId,
         way: Way,
-        packet: &Packet,
+        packet: &mut Packet,
         place: Place,
     ) -> Result<(), DropReason> {
         let line = &mut self.interfaces[way.on.index()].line;
@@ -49,9 +49,9 @@ impl Net {
         let queued = match whole.flatten() {
             Some(transit) => line.transit.push(transit, place),
             None => {
-                let pieces = line.transit.push_all(packet.pieces(from, way)?, place);
-                self.counters.packets_cut += u64::from(pieces);
-                pieces
+                let queued = line.transit.push_all(packet.pieces(from, way)?, place);
+                self.counters.packets_cut += u64::from(queued);
+                queued
             }
         };
         if !queued {
@@ -88,12 +88,12 @@ impl Net {
         } = packet.flow;
         let mtu = self.interfaces[on.index()].mtu_to(dst);
         let way = Way { on, next_hop, mtu };
-        let Ok(again) = Packet::waited(&packet.payload, packet.segment, (src, dst)) else {
+        let Ok(mut again) = Packet::waited(&packet.payload, packet.segment, (src, dst)) else {
             return;
         };
         // The link may carry less by now.
         let queued = if again.may_leave_by(&way) {
-            self.queue_in_transit(from, way, &again, Place::First)
+            self.queue_in_transit(from, way, &mut again, Place::First)
         } else {
             let again = self.untranslated(from, again);
             self.complain_in_transit(from, &again, Complaint::TooBig { mtu });
@@ -115,7 +115,7 @@ impl Net {
         let Flow {
             src, dst, next_hop, ..
         } = packet.flow;
-        let Ok(again) = Packet::waited(&packet.payload, packet.segment, (src, dst)) else {
+        let Ok(mut again) = Packet::waited(&packet.payload, packet.segment, (src, dst)) else {
             return;
         };
         let other = self.way_on(now, dst).filter(|way| {
@@ -126,7 +126,7 @@ impl Net {
         });
         if let Some(way) = other {
             let queued = if again.may_leave_by(&way) {
-                self.queue_in_transit(from, way, &again, Place::Last)
+                self.queue_in_transit(from, way, &mut again, Place::Last)
             } else {
                 let again = self.untranslated(from, again);
                 self.complain_in_transit(from, &again, Complaint::TooBig { mtu: way.mtu });
@@ -142,14 +142,14 @@ impl Net {
         self.complain_in_transit(from, &again, Complaint::Host);
     }
 
-    /// Offers a packet to the device, or puts it in its neighbour's queue; given back when the device is full.
+    /// Offers a packet to the device, or puts it in its neighbour's queue; it stays as it is when the device is full.
     fn send_in_transit<T: Transmit + ?Sized>(
         &mut self,
         now: Instant,
         on: InterfaceId,
-        transit: Transit,
+        transit: &Transit,
         out: &mut T,
-    ) -> Result<Result<Delivery, Transit>, DeviceError> {
+    ) -> Result<Delivery, DeviceError> {
         let flow = transit.flow();
         let mac = match self.station(now, on, &flow, None, Need::Answer) {
             LinkTo::Nobody => None,
@@ -157,20 +157,16 @@ impl Net {
             LinkTo::Unresolved(id) => {
                 self.neighbours.queue(id, transit.to_owned_packet(flow));
                 self.run_effects(now);
-                return Ok(Ok(Delivery::Taken));
+                return Ok(Delivery::Taken);
             }
             _ => {
                 self.counters.drops.count(DropReason::NeighbourUnresolved);
-                return Ok(Ok(Delivery::Dropped));
+                return Ok(Delivery::Dropped);
             }
         };
-        match self.transmit_in_transit(now, (on, mac), &transit, out)? {
-            Delivery::Full => Ok(Err(transit)),
-            sent => {
-                self.counters.packets_forwarded += u64::from(sent == Delivery::Taken);
-                Ok(Ok(sent))
-            }
-        }
+        let sent = self.transmit_in_transit(now, (on, mac), transit, out)?;
+        self.counters.packets_forwarded += u64::from(sent == Delivery::Taken);
+        Ok(sent)
     }
 
     fn transmit_in_transit<T: Transmit + ?Sized>(
@@ -244,7 +240,7 @@ impl Net {
             };
             let device = &line.capabilities;
             let cost = device.cost(transit.payload.len(), transit.segment);
-            if let Err(transit) = self.send_in_transit(now, on, transit, out)? {
+            if self.send_in_transit(now, on, &transit, out)? == Delivery::Full {
                 let line = &mut self.interfaces[on.index()].line;
                 line.transit.put_back(transit);
                 return Ok(SenderTurn::Full);

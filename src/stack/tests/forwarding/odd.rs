@@ -73,3 +73,43 @@ fn a_checksum_of_an_inner_packet_is_not_taken_for_the_outer() {
     assert!(router.drain(1).is_empty());
     assert_eq!(router.drops(DropReason::ForwardRefused), 1);
 }
+
+/// Covers: FWD-6, FWD-13 (RFC 4291 §2.5.6: where the link has no other, an address of another interface tells who is beyond it).
+#[test]
+fn who_is_beyond_a_link_without_addresses_is_told() {
+    let far = "2001:db8:1::5".parse().unwrap();
+    let hop: Ipv6Addr = "fe80::9".parse().unwrap();
+    let mut stack = Stack::new(Config::new(Seed::from_number(1)));
+    let now = Instant::from_millis(1000);
+    let bare = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(OUR_MAC)
+        .dad_transmits(0)
+        .link_local(true)
+        .route("2001:db8:1::/48".parse().unwrap(), Some(hop.into()))
+        .forwarding(ForwardOptions::new());
+    let full = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+        .mac(RIGHT_MAC)
+        .dad_transmits(0)
+        .address("fd01::1/64".parse().unwrap())
+        .forwarding(ForwardOptions::new());
+    let on = [bare, full].map(|config| stack.add_interface(now, config).unwrap());
+    let port = |on| Port::new(on, (Coming::default(), Recorder::default()));
+    let ports = on.into_iter().map(port).collect();
+    let mut router = Router {
+        stack,
+        on,
+        ports,
+        now,
+    };
+    router.receive(
+        0,
+        solicitation(hop, PEER_MAC, "fe80::ff:fe00:1".parse().unwrap()),
+    );
+    SIDES.iter().for_each(|&side| drop(router.drain(side)));
+    router.give(&six(b"text", |fields| {
+        (fields.src, fields.hop_limit) = (far, 1);
+    }));
+    let told = router.only(0);
+    let (fields, _) = told.icmp6();
+    assert_eq!((told.dst, fields.src, fields.dst), (PEER_MAC, RIGHT6, far));
+}

@@ -213,6 +213,17 @@ fn a_partial_checksum_is_completed_by_somebody() {
     }
 }
 
+/// What would be more segments than ever wait is not cut only to find no room.
+#[test]
+fn a_super_segment_of_too_many_is_refused() {
+    let mut router = Router::to(Capabilities::plain(Medium::Ethernet, 1500));
+    router.give_merged(&segment(false, 3000), 2, RxChecksum::Verified);
+    router.dropped(DropReason::ForwardRefused, 1);
+    router.give_merged(&segment(false, 3000), 4, RxChecksum::Verified);
+    assert_eq!(router.drain(1).len(), 750);
+    assert_eq!(router.stack.counters().packets_cut, 1);
+}
+
 impl Router {
     /// The right peer asks for us, so that it is known.
     pub(super) fn introduce_later(&mut self) {

@@ -205,9 +205,9 @@ impl Net {
             self.complain_in_transit(from, &packet, Complaint::TooBig { mtu });
             return Err(DropReason::ForwardTooBig);
         }
-        let packet = becomes(packet)?;
+        let mut packet = becomes(packet)?;
         self.counters.packets_translated += 1;
-        self.queue_in_transit(from, way, &packet, Place::Last)?;
+        self.queue_in_transit(from, way, &mut packet, Place::Last)?;
         Ok(true)
     }
 

@@ -34,9 +34,9 @@ impl Net {
             self.complain_in_transit(from, &packet, Complaint::NoRoute);
             return Err(DropReason::NoRoute);
         };
-        let packet = self.with_outside(now, (from, way.on), outside, packet, own)?;
+        let mut packet = self.with_outside(now, (from, way.on), outside, packet, own)?;
         self.counters.packets_translated += 1;
-        self.queue_in_transit(from, way, &packet, Place::Last)
+        self.queue_in_transit(from, way, &mut packet, Place::Last)
     }
 
     /// The address that all of an interface is translated to, chosen once, as long as it is ours (RFC 4787 REQ-2: paired).
