@@ -204,6 +204,13 @@ impl Call {
             Self::PacketSend(..) => "packet_send",
             Self::PacketRecv(_) => "packet_recv",
             Self::PacketClose(_) => "packet_close",
+            other => other.name_of_interface(),
+        }
+    }
+
+    /// Those that change an interface, or the stack.
+    const fn name_of_interface(&self) -> &'static str {
+        match self {
             Self::ChargeOutside(_) => "charge_outside",
             Self::AddAddress(..) => "add_address",
             Self::RemoveAddress(..) => "remove_address",
@@ -218,6 +225,7 @@ impl Call {
             Self::PollChange => "poll_change",
             Self::DhcpRelease(_) => "dhcp_release",
             Self::DhcpStart(..) => "dhcp_start",
+            _ => "a socket's, named elsewhere",
         }
     }
 

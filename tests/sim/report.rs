@@ -42,7 +42,10 @@ fn keep_panics() {
             let place = info
                 .location()
                 .map_or_else(String::new, ToString::to_string);
-            let message = info.payload_as_str().unwrap_or_default().to_owned();
+            let payload = info.payload();
+            let text = payload.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+            let message = text.unwrap_or_default().to_owned();
             CAUGHT.set(Some(Failure { place, message }));
         }));
     });

@@ -204,8 +204,12 @@ impl Stack {
         let lines = &mut self.tcp.lines;
         for _ in 0..LOOKED_AT {
             let line = &mut lines.pinning[reach as usize];
-            let aged = |first: &mut Pinning| clock - first.entered > span_of(reach);
-            let Some(entry) = line.pop_front_if(aged) else {
+            let aged = |first: &&Pinning| clock - first.entered > span_of(reach);
+            let entry = match line.front().filter(aged) {
+                Some(_) => line.pop_front(),
+                None => None,
+            };
+            let Some(entry) = entry else {
                 return;
             };
             let Some(slot) = self.tcp.slots.get_mut(entry.id) else {
