@@ -1,9 +1,10 @@
 //! What was answered, as long as it lasts.
 //!
-//! RFC 1035 §7.4, RFC 2308 §5. *Owns* the entries and their ends. Bounded: what would end next gives way.
+//! RFC 1035 §7.4, RFC 2308 §5, RFC 9520 §3.2 (failures). *Owns* the entries and their ends. Bounded: what would end next gives way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::course::Failure;
 use super::judge::Finding;
 use super::lookup::Family;
 use super::name::Name;
@@ -12,9 +13,12 @@ use crate::base::Instant;
 /// A name, and which of its addresses.
 pub(super) type Key = (Name, Family);
 
+/// What a question has come to.
+pub(super) type Kept = Result<Finding, Failure>;
+
 #[derive(Debug)]
 pub(super) struct Cache {
-    entries: BTreeMap<Key, (Finding, Instant)>,
+    entries: BTreeMap<Key, (Kept, Instant)>,
     /// The same by their ends.
     ends: BTreeSet<(Instant, Key)>,
     limit: usize,
@@ -30,23 +34,17 @@ impl Cache {
     }
 
     /// What is known at `now`.
-    pub(super) fn get(&mut self, now: Instant, key: &Key) -> Option<Finding> {
-        let (finding, end) = self.entries.get(key)?;
+    pub(super) fn get(&mut self, now: Instant, key: &Key) -> Option<Kept> {
+        let (kept, end) = self.entries.get(key)?;
         if *end > now {
-            return Some(finding.clone());
+            return Some(kept.clone());
         }
         self.remove(key);
         None
     }
 
-    /// Keeps a finding until `end`; says whether another one gave way that had not ended.
-    pub(super) fn insert(
-        &mut self,
-        now: Instant,
-        key: &Key,
-        finding: Finding,
-        end: Instant,
-    ) -> bool {
+    /// Keeps it until `end`; says whether another one gave way that had not ended.
+    pub(super) fn insert(&mut self, now: Instant, key: &Key, kept: Kept, end: Instant) -> bool {
         self.remove(key);
         if end <= now || self.limit == 0 {
             return false;
@@ -59,7 +57,7 @@ impl Cache {
             evicted |= ended > now;
         }
         self.ends.insert((end, key.clone()));
-        self.entries.insert(key.clone(), (finding, end));
+        self.entries.insert(key.clone(), (kept, end));
         evicted
     }
 
@@ -88,7 +86,7 @@ mod tests {
         let mut cache = Cache::new(2);
         let key = |n: u8| (format!("n{n}.example").parse().unwrap(), Family::V4);
         let at = Instant::from_millis;
-        let mut put = |now, n, end| cache.insert(at(now), &key(n), Finding::NoName, at(end));
+        let mut put = |now, n, end| cache.insert(at(now), &key(n), Ok(Finding::NoName), at(end));
         assert!(!put(0, 1, 10) && !put(0, 2, 20));
         assert!(!put(0, 1, 30), "the same one again");
         assert!(put(0, 3, 40), "2 gives way");

@@ -5,7 +5,8 @@
 //!
 //! The crate reads a message whole, and refuses it for any record in it. So it is shown what is needed and no more: no
 //! additional records, and of the others a bounded number, for each costs memory by its name, which can be one of 255 bytes
-//! in two.
+//! in two; and no names but those that matter, each of as many steps as an honest one has at most, for a pointer may lead
+//! to a pointer, thousands of times.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
@@ -22,6 +23,10 @@ const HEADER_LEN: usize = 12;
 const MAX_ANSWERS: u16 = 256;
 /// Records of the authority section that are read: the one that counts is the first as a rule.
 const MAX_AUTHORITY: u16 = 16;
+/// Labels and pointers of a name: 127 of each are in the longest that can be made of 255 bytes.
+const MAX_STEPS: usize = 255;
+/// A type of no meaning (RFC 6895 §3.1, private use): the data of such a record are bytes.
+const OPAQUE: u16 = 65_280;
 
 /// A question to a server; `name` in the capitals that it goes out in, `payload` as EDNS says it.
 pub(super) fn query(id: u16, name: &str, family: Family, payload: Option<u16>) -> Option<Vec<u8>> {
@@ -53,7 +58,8 @@ pub(super) struct Reply {
     pub(super) authority: Option<Authority>,
 }
 
-/// RFC 1035 §4.1.1, RCODE, as far as they differ here.
+/// RFC 1035 §4.1.1, RCODE, as far as they differ here. The upper bits, which are in an additional record (RFC 6891 §6.1.3),
+/// are not read: BADVERS (16) looks like no error, and only a server that takes our version 0 for a wrong one says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
     NoError,
@@ -92,6 +98,7 @@ pub(super) struct Authority {
 pub(super) fn read(bytes: &[u8]) -> Option<Reply> {
     let mut part = bytes.to_vec();
     trim(part.first_chunk_mut()?);
+    blind(&mut part)?;
     let packet = Packet::parse(&part).ok()?;
     let is = |flag| packet.has_flags(flag);
     Some(Reply {
@@ -145,10 +152,62 @@ fn trim(header: &mut [u8; HEADER_LEN]) {
     [*ar, *ar_low] = [0; 2];
 }
 
+/// Makes records of bytes of those that are of no use, and judges the names of the others before they are read; `None` when one
+/// is none.
+fn blind(message: &mut [u8]) -> Option<()> {
+    let count = |at: usize| {
+        Some(u16::from_be_bytes([
+            *message.get(at)?,
+            *message.get(at + 1)?,
+        ]))
+    };
+    let (questions, records) = (count(4)?, count(6)? + count(8)?);
+    let mut at = HEADER_LEN;
+    for _ in 0..questions {
+        at = end_of_name(message, at)? + 4;
+    }
+    for _ in 0..records {
+        at = end_of_name(message, at)?;
+        let [kind, kind_low, .., len, len_low] = *message.get(at..)?.first_chunk::<10>()?;
+        let data = at + 10;
+        match TYPE::from(u16::from_be_bytes([kind, kind_low])) {
+            TYPE::A | TYPE::AAAA => {}
+            TYPE::CNAME => drop(end_of_name(message, data)?),
+            TYPE::SOA => drop(end_of_name(message, end_of_name(message, data)?)?),
+            _ => message[at..at + 2].copy_from_slice(&OPAQUE.to_be_bytes()),
+        }
+        at = data + usize::from(u16::from_be_bytes([len, len_low]));
+    }
+    Some(())
+}
+
+/// What is behind the name at `at`; `None` when it is none.
+fn end_of_name(message: &[u8], mut at: usize) -> Option<usize> {
+    let mut end = None;
+    for _ in 0..MAX_STEPS {
+        let length = *message.get(at)?;
+        match length {
+            0 => return Some(end.unwrap_or(at + 1)),
+            1..=63 => at += 1 + usize::from(length),
+            0xc0.. => {
+                let to = u16::from_be_bytes([length & 0x3f, *message.get(at + 1)?]);
+                end.get_or_insert(at + 2);
+                at = Some(usize::from(to)).filter(|&to| to < at)?;
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
 fn question(question: &simple_dns::Question<'_>) -> (String, Option<Family>) {
     let labels: Vec<&[u8]> = question.qname.as_bytes().collect();
-    // Another character than a host's cannot be of our question, whatever becomes of it here.
-    let name = String::from_utf8_lossy(&labels.join(&b'.')).into_owned();
+    // Another character than a host's cannot be of our question, whatever becomes of it here; a dot within a label could.
+    let dotted = labels.iter().any(|label| label.contains(&b'.'));
+    let name = match dotted {
+        true => String::new(),
+        false => String::from_utf8_lossy(&labels.join(&b'.')).into_owned(),
+    };
     let internet = question.qclass == QCLASS::CLASS(CLASS::IN) && !question.unicast_response;
     let family = match question.qtype {
         QTYPE::TYPE(TYPE::A) if internet => Some(Family::V4),

@@ -1,11 +1,12 @@
 //! What a message, a failed socket, and time do to a question.
 //!
-//! RFC 1035 §7.3, RFC 2181 §9 (cut replies), RFC 5452 §9 (forged ones), RFC 6891 §7 (servers without EDNS). *Owns* these rules. Bounded: a server is asked the same
+//! RFC 1035 §7.3, RFC 2181 §9 (cut replies), RFC 5452 §9 (forged ones), RFC 6891 §7 (servers without EDNS), RFC 9520 (failures). *Owns* these rules. Bounded: a server is asked the same
 //! question again without EDNS once, and by TCP once.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
-use super::cache::Key;
+use super::cache::{Kept, Key};
 use super::course::{Course, Failure};
 use super::exchange::{ExchangeId, Heard, Transport};
 use super::judge::{Finding, judge};
@@ -17,6 +18,9 @@ use crate::base::Instant;
 /// Messages that are no reply to a question which is waited for: after so many somebody guesses, and it is asked by TCP (RFC 5452 §9.3
 /// would have it given up).
 const MOST_REFUSED: u32 = 16;
+
+/// How long it is kept that no server could tell: the least that RFC 9520 §3.2 asks for.
+const FAILURE_LIFE: Duration = Duration::from_secs(1);
 
 impl Resolver {
     /// A datagram came on the socket of this exchange.
@@ -83,7 +87,12 @@ impl Resolver {
             return;
         };
         self.counters.unreachable += 1;
-        self.go_on(now, key, course, Failure::Unreachable);
+        // Who is asked by TCP has answered by UDP: it can be reached.
+        let why = match course.exchange.transport {
+            Transport::Udp => Failure::Unreachable,
+            Transport::Tcp => Failure::Server,
+        };
+        self.go_on(now, key, course, why);
     }
 
     /// Does what is due at `now`.
@@ -165,13 +174,17 @@ impl Resolver {
             Finding::Addresses(_) => self.config.longest_life,
             Finding::NoAddress | Finding::NoName => self.config.longest_nothing,
         };
-        let end = now + life.min(longest);
-        // Servers that are asked no more may have been another network's.
+        self.end(now, &key, course, (Ok(finding), life.min(longest)));
+    }
+
+    /// A question has come to this, which is kept for a while; not what servers said that are asked no more, for they may
+    /// have been another network's.
+    fn end(&mut self, now: Instant, key: &Key, course: Course, (result, life): (Kept, Duration)) {
         if course.is_over(&self.servers) {
-            let evicted = self.cache.insert(now, &key, finding.clone(), end);
+            let evicted = self.cache.insert(now, key, result.clone(), now + life);
             self.counters.cache_evicted += u64::from(evicted);
         }
-        self.settle(now, course, &Ok(finding));
+        self.settle(now, course, &result);
     }
 
     /// Asks the same server again, otherwise.
@@ -185,8 +198,8 @@ impl Resolver {
     /// Asks the next server, or gives up.
     fn go_on(&mut self, now: Instant, key: Key, mut course: Course, why: Failure) {
         let Some(server) = course.next(why) else {
-            let worst = course.worst;
-            return self.settle(now, course, &Err(worst));
+            let failed = (Err(course.worst), FAILURE_LIFE);
+            return self.end(now, &key, course, failed);
         };
         self.close(&course.exchange);
         course.exchange = self.open(now, &key, (server, Transport::Udp), course.plain);

@@ -8,7 +8,7 @@ use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::cache::{Cache, Key};
+use super::cache::{Cache, Kept, Key};
 use super::config::{Config, ConfigError, check_servers};
 use super::course::{Course, Failure};
 use super::exchange::{Action, Exchange, ExchangeId, Transport};
@@ -273,7 +273,7 @@ impl Resolver {
             let known = match special::of_name(&name, family) {
                 Some(Some(address)) => Some(Ok(Finding::Addresses(vec![address]))),
                 Some(None) => Some(Ok(Finding::NoName)),
-                None => self.cached_finding(now, &key).map(Ok),
+                None => self.known(now, &key),
             };
             let known = known.or_else(|| self.join(now, &key, id).err().map(Err));
             let Some(lookup) = self.lookups.get_mut(&id) else {
@@ -286,7 +286,7 @@ impl Resolver {
         }
     }
 
-    fn cached_finding(&mut self, now: Instant, key: &Key) -> Option<Finding> {
+    fn known(&mut self, now: Instant, key: &Key) -> Option<Kept> {
         let found = self.cache.get(now, key);
         self.counters.cached += u64::from(found.is_some());
         found

@@ -215,6 +215,76 @@ fn promises_cost_nothing() {
     assert_eq!(rig.end(), Ok(ips("10.0.0.1")));
 }
 
+/// An answer whose first record holds a chain of pointers, each two bytes below the last; the second one's name begins with the
+/// last, and the third answers.
+fn chained(question: &Question, pointers: usize) -> Vec<u8> {
+    let mut bytes = true_answer(question);
+    let answer = bytes.split_off(QTYPE + 4);
+    let record = |data: &[u8]| {
+        let length = u16::try_from(data.len()).unwrap().to_be_bytes();
+        [&[0xff, 0, 0, 1, 0, 0, 0, 9][..], &length, data].concat()
+    };
+    let pointer = |to: usize| (0xc000 | u16::try_from(to).unwrap()).to_be_bytes();
+    bytes[7] = 3;
+    // Behind its own name, of two bytes, and ten more.
+    let first = bytes.len() + 12;
+    let mut chain = vec![0; 2];
+    for n in 0..pointers {
+        chain.extend(pointer(first + 2 * n));
+    }
+    bytes.extend(pointer(QNAME));
+    bytes.extend(record(&chain));
+    bytes.extend(pointer(first + 2 * pointers));
+    bytes.extend(record(&[]));
+    bytes.extend(answer);
+    bytes
+}
+
+/// A name of many pointers costs as many steps: no honest one has more than it can have labels.
+#[test]
+fn chains_of_pointers_are_bounded() {
+    for (pointers, taken) in [(1, true), (253, true), (254, false), (7000, false)] {
+        let mut rig = Rig::new(config(1));
+        let question = rig.lookup_v4(NAME);
+        let cut = to(&question).flag(PacketFlag::TRUNCATION).bytes();
+        rig.tell(&question, &cut).unwrap();
+        let question = rig.next();
+        let told = rig.tell(&question, &chained(&question, pointers));
+        let refused = Err(Refusal::Malformed);
+        let wanted = if taken { Ok(()) } else { refused };
+        assert_eq!(told, wanted, "{pointers}");
+    }
+}
+
+/// What is in records of other types is not read, and spoils nothing.
+#[test]
+fn other_types_are_bytes() {
+    let mut rig = Rig::new(config(1));
+    let question = rig.lookup_v4(NAME);
+    let ns = simple_dns::rdata::NS(wire("ns.example"));
+    let mut answer = to(&question).address(NAME, 60, "10.0.0.1");
+    answer
+        .0
+        .answers
+        .push(record("x.example", 60, RData::NS(ns)));
+    let mut bytes = answer.0.build_bytes_vec().unwrap();
+    // Its name is one of 64 bytes, which nothing can be.
+    let at = bytes.windows(3).rposition(|w| w == b"\x02ns").unwrap();
+    bytes[at] = 64;
+    rig.tell(&question, &bytes).unwrap();
+    assert_eq!(rig.end(), Ok(ips("10.0.0.1")));
+}
+
+/// A dot within a label is no other label.
+#[test]
+fn a_dot_within_a_label() {
+    let mut rig = Rig::new(config(1).mixed_case(false));
+    let question = rig.lookup_v4("a.b");
+    let mut bytes = to(&question).bytes();
+    bytes[QNAME..QNAME + 5].copy_from_slice(b"\x03a.b\0");
+    assert_eq!(rig.tell(&question, &bytes), Err(Refusal::OtherQuestion));
+}
+
 proptest! {
     /// Any bytes, and the truth with some bytes changed: no panic, and each is taken or counted.
     #[test]

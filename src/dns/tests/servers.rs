@@ -3,6 +3,8 @@
 use super::*;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a failure is kept.
+const KEPT: Duration = Duration::from_secs(1);
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -75,11 +77,13 @@ fn how_it_ends_when_nobody_knows() {
     let question = rig.next();
     rig.fail(&question);
     assert_eq!(rig.end(), Err(LookupError::Unreachable));
+    rig.wait(KEPT);
     let question = rig.lookup_v4(NAME);
     rig.fail(&question);
     rig.next();
     rig.wait(TIMEOUT);
     assert_eq!(rig.end(), Err(LookupError::TimedOut));
+    rig.wait(KEPT);
     let question = rig.lookup_v4(NAME);
     rig.tell(&question, &to(&question).code(RCODE::Refused).bytes())
         .unwrap();
@@ -93,6 +97,60 @@ fn how_it_ends_when_nobody_knows() {
     let mut rig = Rig::new(Config::new());
     let refused = rig.resolver.lookup(rig.now, NAME, Families::Both);
     assert_eq!(refused, Err(LookupError::NoServers));
+}
+
+/// How a question to the only server ends.
+type End = (fn(&mut Rig, &Question), LookupError);
+
+const ENDS: [End; 4] = [
+    (|rig, question| rig.fail(question), LookupError::Unreachable),
+    (|rig, _| rig.wait(TIMEOUT), LookupError::TimedOut),
+    (
+        |rig, question| {
+            let fails = to(question).code(RCODE::ServerFailure).bytes();
+            rig.tell(question, &fails).unwrap();
+        },
+        LookupError::Failed,
+    ),
+    // It answers by UDP, and by TCP there is nobody.
+    (
+        |rig, question| {
+            let cut = to(question).flag(PacketFlag::TRUNCATION).bytes();
+            rig.tell(question, &cut).unwrap();
+            let by_tcp = rig.next();
+            rig.fail(&by_tcp);
+        },
+        LookupError::Failed,
+    ),
+];
+
+/// Covers: DNS-22 (a failure is kept for a second, for its name and family, and not beyond the servers that failed).
+#[test]
+fn a_failure_is_kept_for_a_second() {
+    for (end, error) in ENDS {
+        let mut rig = Rig::new(config(1).attempts(1));
+        let question = rig.lookup_v4(NAME);
+        end(&mut rig, &question);
+        assert_eq!(rig.end(), Err(error.clone()));
+        rig.wait(KEPT - Duration::from_nanos(1));
+        rig.lookup(NAME, Families::Only(Family::V4));
+        assert!(rig.asked.is_empty(), "{error}");
+        assert_eq!(rig.end(), Err(error));
+        rig.lookup(NAME, Families::Only(Family::V6));
+        rig.lookup("other.example", Families::Only(Family::V4));
+        assert_eq!(rig.asked.len(), 2);
+        rig.asked.clear();
+        rig.wait(Duration::from_nanos(1));
+        let again = rig.lookup_v4(NAME);
+        let there = to(&again).address(NAME, 60, "10.0.0.1");
+        rig.tell(&again, &there.bytes()).unwrap();
+        assert_eq!(rig.end(), Ok(ips("10.0.0.1")));
+    }
+    let mut rig = Rig::new(config(1).attempts(1));
+    let question = rig.lookup_v4(NAME);
+    rig.fail(&question);
+    rig.resolver.set_servers(&[server(2)]).unwrap();
+    assert_eq!(rig.lookup_v4(NAME).server, server(2));
 }
 
 #[test]
