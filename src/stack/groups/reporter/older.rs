@@ -16,6 +16,9 @@ use crate::stack::groups::members::{Group, MOST_GROUPS};
 
 /// All groups are gone through for an older router's general query no more often.
 const WALK_INTERVAL: Duration = Duration::from_millis(100);
+/// Answers to a general query are spread over as much for each group at least, up to the usual time: who asks for all at once, again
+/// and again, would have a thousand reports of one packet each time.
+const SPREAD: Duration = Duration::from_millis(10);
 /// That of the older versions (RFC 2236 §8.10, RFC 2710 §7.10); what a router of version 1 waits too (RFC 2236 §4).
 const OLDER_UNSOLICITED: Duration = Duration::from_secs(10);
 /// No interval of a querier's is taken for longer: it bounds how long one query of an older version counts.
@@ -70,6 +73,9 @@ impl Reporter {
             return;
         }
         self.walked = Some(now);
+        let count = u32::try_from(groups.len()).unwrap_or(u32::MAX);
+        let spread = SPREAD.saturating_mul(count).min(OLDER_UNSOLICITED);
+        let max = max.max(spread);
         for &group in groups.keys() {
             self.answer_older(now, random, max, group);
         }

@@ -387,6 +387,24 @@ fn a_flood_of_queries_is_answered_now_and_then() {
     assert_eq!(kept(&rig), (0, 0), "all is given back");
 }
 
+/// The same of an older version, which wants it all at once: 10 ms of each group at least.
+#[test]
+fn a_flood_of_older_queries_is_answered_over_time() {
+    let mut rig = Rig::new(12);
+    (1..=200).for_each(|group| rig.join(group));
+    rig.told(60_000);
+    let mut answers = 0;
+    for _ in 0..2000 {
+        rig.query(Version::Two, 0, None, &[]);
+        answers += rig.told(1).len();
+    }
+    // Two seconds: each once as a rule, twice as long as it was drawn early.
+    assert!((150..600).contains(&answers), "{answers}");
+    rig.told(60_000);
+    rig.query(Version::Two, 0, Some(7), &[]);
+    assert_eq!(rig.only_told(0), ["Two 7"], "one that is asked for alone");
+}
+
 /// docs/limits.md: who joins and leaves all the time has the oldest of it told no more.
 #[test]
 fn groups_that_were_left_are_forgotten_when_they_are_many() {
