@@ -145,6 +145,8 @@ pub(super) enum TcpOption {
         val: u32,
         ecr: u32,
     },
+    /// A fast-open cookie; empty is a request for one.
+    FastOpen(Vec<u8>),
     /// One that netloom has not, by name.
     Unsupported(String),
 }

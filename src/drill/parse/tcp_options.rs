@@ -47,11 +47,31 @@ fn parse_one(cursor: &mut Cursor<'_>) -> Parsed<TcpOption> {
             let ecr = word32(cursor, "an echoed timestamp")?;
             TcpOption::Timestamps { val, ecr }
         }
+        "FO" => TcpOption::FastOpen(parse_cookie(cursor)?),
         other => {
             cursor.take_while(|c| c != ',' && c != '>' && c != '\n');
             TcpOption::Unsupported(other.to_owned())
         }
     })
+}
+
+/// `FO abcd1234abcd1234`, or `FO` alone.
+fn parse_cookie(cursor: &mut Cursor<'_>) -> Parsed<Vec<u8>> {
+    cursor.skip_space();
+    let text = cursor.take_while(|c| c.is_ascii_hexdigit());
+    let mut bytes = text.as_bytes().chunks(2).map(|pair| {
+        let pair = core::str::from_utf8(pair)
+            .ok()
+            .filter(|pair| pair.len() == 2)?;
+        u8::from_str_radix(pair, 16).ok()
+    });
+    let cookie: Option<Vec<u8>> = bytes.by_ref().collect();
+    // RFC 7413 §4.1.1: 4 to 16 bytes, an even number.
+    let fits =
+        |cookie: &Vec<u8>| matches!(cookie.len(), 0 | 4..=16) && cookie.len().is_multiple_of(2);
+    cookie
+        .filter(fits)
+        .ok_or_else(|| cursor.error("a cookie of 4 to 16 bytes, in hexadecimal digits"))
 }
 
 fn expect_word(cursor: &mut Cursor<'_>, word: &str) -> Parsed<()> {

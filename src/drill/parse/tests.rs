@@ -190,8 +190,13 @@ fn flags_and_ranges_of_every_form() {
     assert!(tcp("< . 7!:7!(0) ack 9!").ack.unwrap().absolute);
     assert_eq!(tcp("> . 1:1(0) <...>").options, TcpOptionList::Any);
     assert_eq!(tcp("> . 1:1(0)").options, TcpOptionList::These(Vec::new()));
-    let options = TcpOptionList::These(vec![TcpOption::Unsupported("FO".into()), TcpOption::Nop]);
+    let cookie = vec![0xab, 0xcd, 0x12, 0x34];
+    let options = TcpOptionList::These(vec![TcpOption::FastOpen(cookie), TcpOption::Nop]);
     assert_eq!(tcp("> . 1:1(0) <FO abcd1234,nop>").options, options);
+    let options = TcpOptionList::These(vec![TcpOption::FastOpen(vec![]), TcpOption::SackOk]);
+    assert_eq!(tcp("> . 1:1(0) <FO,sackOK>").options, options);
+    let options = TcpOptionList::These(vec![TcpOption::Unsupported("FOEXP".into())]);
+    assert_eq!(tcp("> . 1:1(0) <FOEXP abcd1234>").options, options);
 }
 
 #[test]

@@ -292,7 +292,8 @@ impl Runner {
         let options = self
             .settings
             .profile
-            .listen_options(socket.tcp.clone(), room);
+            .listen_options(socket.tcp.clone(), room)
+            .fast_open(socket.fast_open);
         let local = socket.local.unwrap_or(any);
         Ok(match self.world.stack.tcp_listen(local, options) {
             Ok(id) => {

@@ -211,6 +211,21 @@ pub(super) fn stamps_of(got: &SeenTcp) -> Option<(u32, u32)> {
     stamps(&got.options)
 }
 
+/// The cookie that a line wants with our SYN-ACK, and the one that left.
+pub(super) fn cookies<'a>(wanted: &'a Tcp, got: &'a SeenTcp) -> Option<(&'a [u8], &'a [u8])> {
+    let of = |list: &'a [TcpOption]| {
+        list.iter().find_map(|option| match option {
+            TcpOption::FastOpen(cookie) => Some(cookie.as_slice()),
+            _ => None,
+        })
+    };
+    let TcpOptionList::These(list) = &wanted.options else {
+        return None;
+    };
+    let ours = got.fields.flags.contains(Flags::ACK);
+    of(list).zip(of(&got.options)).filter(|_| ours)
+}
+
 /// The TSval that a line wants.
 pub(super) fn wanted_stamp(wanted: &Tcp) -> Option<u32> {
     match &wanted.options {

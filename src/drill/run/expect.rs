@@ -174,6 +174,9 @@ impl Runner {
     ) -> Result<Option<String>, String> {
         if wanted.flags.contains(Flags::SYN) && got.fields.flags.contains(Flags::SYN) {
             self.world.numbers.anchor(wanted.seq.value);
+            if let Some((script, live)) = compare::cookies(wanted, got) {
+                self.world.numbers.note_cookie(script, live);
+            }
         }
         let stamps = compare::wanted_stamp(wanted).zip(compare::stamps_of(got));
         if self.world.numbers.first_stamp().is_none()

@@ -101,6 +101,15 @@ fn options(list: &[TcpOption], acks: bool, numbers: &Numbers) -> Result<Vec<u8>,
                 bytes.extend(val.to_be_bytes());
                 bytes.extend(ecr.to_be_bytes());
             }
+            TcpOption::FastOpen(cookie) => {
+                // With a SYN alone it is ours, which came back.
+                let cookie = match acks {
+                    true => cookie.clone(),
+                    false => numbers.cookie_to_wire(cookie),
+                };
+                bytes.extend([34, u8::try_from(2 + cookie.len()).unwrap_or(u8::MAX)]);
+                bytes.extend(cookie);
+            }
             TcpOption::Unsupported(name) => return Err(format!("the TCP option {name}")),
         }
     }

@@ -1,6 +1,6 @@
 //! Between the numbers of a script and those on the wire.
 //!
-//! *Owns* both sides' shifts and the timestamps that were seen. *Does not* know packets.
+//! *Owns* both sides' shifts, and the timestamps and cookies that were seen. *Does not* know packets.
 //!
 //! Ours are found from the SYNs that leave: the first that a line expects says which number of the script
 //! that is. The peer's are the script's and a shift, zero but in the variant below the wrap. A timestamp
@@ -13,6 +13,8 @@ use crate::tcp::Shift;
 
 /// How many of our timestamps are remembered: more than lines of the longest script can name.
 const MAX_STAMPS: usize = 100_000;
+/// Cookies of ours that are remembered: a peer has one, and another after a day.
+const MAX_COOKIES: usize = 16;
 
 /// The numbers of one connection after the other.
 #[derive(Debug, Default)]
@@ -30,6 +32,8 @@ pub(super) struct Numbers {
     first_stamp: Option<(u32, u32)>,
     /// Our SYN left without timestamps: what the peer echoes means nothing.
     stampless: bool,
+    /// The cookies that we gave: in the script, on the wire.
+    cookies: Vec<(Vec<u8>, Vec<u8>)>,
     /// Is what a script echoes counted from the first of ours?
     pub(super) scaled_echo: bool,
 }
@@ -133,6 +137,28 @@ impl Numbers {
         }
         let (first, live) = self.first_stamp.filter(|_| self.scaled_echo)?;
         Some(script.wrapping_sub(first).wrapping_add(live))
+    }
+}
+
+/// Fast-open cookies: ours are drawn, and a script's are those of another key.
+impl Numbers {
+    /// A line expects a cookie of ours, and this is what it was; of another length it is another.
+    pub(super) fn note_cookie(&mut self, script: &[u8], live: &[u8]) {
+        let is_known = |(a, b): &(Vec<u8>, Vec<u8>)| a == script || b == live;
+        let fits = script.len() == live.len() && !self.cookies.iter().any(is_known);
+        if fits && self.cookies.len() < MAX_COOKIES {
+            self.cookies.push((script.to_vec(), live.to_vec()));
+        }
+    }
+
+    pub(super) fn cookie_to_wire(&self, script: &[u8]) -> Vec<u8> {
+        let found = self.cookies.iter().find(|(known, _)| known == script);
+        found.map_or(script, |(_, live)| live).to_vec()
+    }
+
+    pub(super) fn cookie_to_script(&self, live: &[u8]) -> Vec<u8> {
+        let found = self.cookies.iter().find(|(_, known)| known == live);
+        found.map_or(live, |(script, _)| script).to_vec()
     }
 }
 

@@ -246,6 +246,7 @@ fn known(option: &[u8]) -> TcpOption {
             TcpOption::Sack(blocks.collect())
         }
         Some(tcp::TcpOption::Timestamps { val, ecr }) => TcpOption::Timestamps { val, ecr },
+        Some(tcp::TcpOption::FastOpen(cookie)) => TcpOption::FastOpen(cookie.to_vec()),
         _ => TcpOption::Unsupported(format!("kind {}", option.first().unwrap_or(&0))),
     }
 }
@@ -282,6 +283,9 @@ impl SeenTcp {
                     *ecr
                 },
             },
+            TcpOption::FastOpen(cookie) if acks => {
+                TcpOption::FastOpen(numbers.cookie_to_script(cookie))
+            }
             other => other.clone(),
         };
         Tcp {
@@ -356,6 +360,10 @@ pub(super) fn show_option(option: &TcpOption) -> String {
             format!("sack{blocks}")
         }
         TcpOption::Timestamps { val, ecr } => format!("TS val {val} ecr {ecr}"),
+        TcpOption::FastOpen(cookie) => {
+            let digits = cookie.iter().map(|byte| format!("{byte:02x}"));
+            format!("FO {}", digits.collect::<String>())
+        }
         TcpOption::Unsupported(name) => name.clone(),
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Socket {
     pub(super) tcp: TcpOptions,
     pub(super) keepalive: Keepalive,
     pub(super) keepalive_on: bool,
+    /// TCP_FASTOPEN of who is going to listen.
+    pub(super) fast_open: usize,
     pub(super) state: SocketState,
     /// Values that a kernel only keeps, by the name of their option.
     pub(super) kept: BTreeMap<String, i64>,
@@ -67,6 +69,7 @@ impl Socket {
             tcp: profile.tcp.clone(),
             keepalive: Keepalive::default(),
             keepalive_on: false,
+            fast_open: 0,
             state: SocketState::Fresh,
             kept: BTreeMap::new(),
             told: false,

@@ -23,6 +23,7 @@ const KNOWN: &[&str] = &[
     "TCP_KEEPINTVL",
     "TCP_KEEPCNT",
     "TCP_SYNCNT",
+    "TCP_FASTOPEN",
     "TCP_CONGESTION",
     "TCP_INFO",
     "TCP_LINGER2",
@@ -161,6 +162,9 @@ impl Runner {
                 return Ok(done(0));
             }
             return Err(Stop::unsupported(line, format!("{name} {number}")));
+        }
+        if name == "TCP_FASTOPEN" {
+            return set_fast_open(line, socket, number);
         }
         let tcp = socket.tcp.clone();
         let changed = match name {
@@ -382,6 +386,15 @@ fn errno_value(arg: &Arg) -> Option<i64> {
     }
 }
 
+/// Only of who is going to listen.
+fn set_fast_open(line: u32, socket: &mut Socket, number: Option<i64>) -> Step<Answer> {
+    let pending = number.and_then(|number| usize::try_from(number).ok());
+    let unknown = || Stop::unsupported(line, "TCP_FASTOPEN of who listens already");
+    let fresh = pending.filter(|_| socket.state == SocketState::Fresh);
+    socket.fast_open = fresh.ok_or_else(unknown)?;
+    Ok(done(0))
+}
+
 /// The options with a number set; `None` when it cannot be that.
 fn set_number(socket: &mut Socket, name: &str, number: i64) -> Option<TcpOptions> {
     let tcp = socket.tcp.clone();
@@ -430,6 +443,7 @@ fn get_number(stack: &Stack, socket: &Socket, name: &str) -> Option<i64> {
     let seconds = |time: Duration| i64::try_from(time.as_secs()).ok();
     Some(match name {
         "SO_REUSEADDR" | "SO_REUSEPORT" | "TCP_INQ" => 0,
+        "TCP_FASTOPEN" => i64::try_from(socket.fast_open).ok()?,
         "TCP_NODELAY" => i64::from(socket.tcp.nodelay_setting()),
         "TCP_USER_TIMEOUT" => {
             let time = socket.tcp.user_timeout_setting();

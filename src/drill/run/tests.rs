@@ -492,7 +492,10 @@ fn what_netloom_has_not_is_unsupported_wherever_it_stands() {
             "+0 setsockopt(4, SOL_TCP, TCP_MD5SIG, ..., 5) = 0",
             "TCP_MD5SIG",
         ),
-        ("+0 < . 1:1(0) ack 1 win 5 <FO 1234>", "the TCP option FO"),
+        (
+            "+0 < . 1:1(0) ack 1 win 5 <FOEXP 1234>",
+            "the TCP option FOEXP",
+        ),
         ("+0 < sctp: INIT", "sctp"),
         ("+0 %{ print(1) }%", "code: print"),
         ("+0 %{ assert tcpi_ato == 1 }%", "the name tcpi_ato"),
@@ -1146,4 +1149,37 @@ fn a_number_beyond_128_bits_fails() {
         1,
         "no number comes of that",
     );
+}
+
+/// A server with fast open: its cookie is another than the script's, which stands for it from the line on that expects it.
+#[test]
+fn a_server_takes_early_text() {
+    let script = |length: &str| {
+        format!(
+            "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 setsockopt(3, SOL_TCP, TCP_FASTOPEN, [2], 4) = 0
++0 getsockopt(3, SOL_TCP, TCP_FASTOPEN, [2], [4]) = 0
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 32000 <mss 1000,sackOK,FO,nop,nop>
++0 > S. 0:0(0) ack 1 <mss 1460,nop,nop,sackOK,nop,nop,FO abcdef0123456789>
++.1 < R 1:1(0) win 0
++.1 < S 0:100(100) win 32000 <mss 1000,sackOK,FO abcdef0123456789,nop,nop>
++0 > S. 0:0(0) ack {length} <mss 1460,nop,nop,sackOK>
+"
+        )
+    };
+    let read = "+0 accept(3, ..., ...) = 4\n+0 read(4, ..., 200) = 100\n";
+    let write = "+0 write(4, ..., 50) = 50\n+0 > P. 1:51(50) ack 101\n";
+    let outcome = plain(&format!("{}{read}{write}", script("101")));
+    assert!(outcome.verdict.is_pass(), "{outcome:#?}");
+    let outcome = plain(&script("1"));
+    assert_eq!(outcome.verdict, Verdict::Fail, "{outcome:#?}");
+    // One that nobody gave.
+    let forged = script("1").replace(
+        "100) win 32000 <mss 1000,sackOK,FO ab",
+        "100) win 32000 <mss 1000,sackOK,FO 12",
+    );
+    let outcome = plain(&forged.replace("ack 1 <mss 1460,nop,nop,sackOK>", "ack 1 <...>"));
+    assert!(outcome.verdict.is_pass(), "{outcome:#?}");
 }
