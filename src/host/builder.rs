@@ -42,10 +42,12 @@ const TURN_FRAMES: usize = 64;
 /// Makes a [`Host`].
 #[derive(Debug)]
 pub struct HostBuilder<D> {
-    device: D,
+    pub(super) device: D,
     interface: InterfaceConfig,
     /// The other devices.
-    more: Vec<Waiting>,
+    pub(super) more: Vec<Waiting>,
+    /// VLANs of the first.
+    pub(super) vlans: Vec<InterfaceConfig>,
     config: Config,
     seed: Option<Seed>,
     busy_poll: Duration,
@@ -72,6 +74,7 @@ where
             device,
             interface,
             more: Vec::new(),
+            vlans: Vec::new(),
             // The seed is replaced when the host is spawned.
             config: Config::new(Seed::new([0; 32])),
             seed: None,
@@ -196,43 +199,6 @@ where
     #[must_use]
     pub fn interface(mut self, change: impl FnOnce(InterfaceConfig) -> InterfaceConfig) -> Self {
         self.interface = change(self.interface);
-        self
-    }
-
-    /// One more device, with an interface of its own: [`Host::interfaces`] has it behind that of the first. A host has 64 at most.
-    ///
-    /// What the builder says of an interface elsewhere is of the first device's, and what it says of sockets, capture and recording
-    /// is of all. A host with several passes nothing on between them unless it is told to.
-    ///
-    /// ```no_run
-    /// # use netloom::device::Tap;
-    /// use netloom::host::Host;
-    /// use netloom::stack::ForwardOptions;
-    ///
-    /// # let (inside, outside) = (Tap::builder().open()?, Tap::builder().open()?);
-    /// let router = Host::builder(inside)
-    ///     .address("10.7.0.1/24".parse()?)
-    ///     .forwarding(ForwardOptions::new())
-    ///     .attach(outside, |interface| {
-    ///         interface
-    ///             .address("10.8.0.1/24".parse().expect("an address"))
-    ///             .forwarding(ForwardOptions::new())
-    ///     })
-    ///     .spawn()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn attach<E>(
-        mut self,
-        device: E,
-        configure: impl FnOnce(InterfaceConfig) -> InterfaceConfig,
-    ) -> Self
-    where
-        E: Device + Send + 'static,
-        E::Rx: HostReceive,
-        E::Tx: HostTransmit,
-    {
-        self.more.push(Waiting::new(device, configure));
         self
     }
 
@@ -386,6 +352,7 @@ where
             recorder,
             record: self.record,
             release: self.release,
+            vlans: self.vlans,
         };
         settings.spawn(first, more)
     }
@@ -400,6 +367,7 @@ struct Settings {
     recorder: Option<Recorder>,
     record: Option<(PathBuf, RecordingSettings)>,
     release: bool,
+    vlans: Vec<InterfaceConfig>,
 }
 
 impl Settings {
@@ -423,6 +391,9 @@ impl Settings {
         let first = attach(first)?;
         for device in more {
             attach(device)?;
+        }
+        for vlan in self.vlans {
+            core.add_vlan(now, vlan.over(first.on), first.capabilities)?;
         }
         drop(core);
 

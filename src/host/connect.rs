@@ -9,6 +9,8 @@ use super::Host;
 use super::clock;
 use super::shared::{Shared, Waited, Wish};
 use super::tcp::{TcpStream, WRITE_PIECE};
+use crate::base::Instant;
+use crate::stack::{ConnectError, InterfaceId, Stack, TcpId};
 use crate::tcp::TcpOptions;
 
 impl Host {
@@ -35,6 +37,7 @@ pub struct ConnectOptions {
     pub(super) bind: Option<SocketAddr>,
     pub(super) tcp: Option<TcpOptions>,
     pub(super) timeout: Option<Duration>,
+    interface: Option<InterfaceId>,
 }
 
 impl ConnectOptions {
@@ -55,6 +58,28 @@ impl ConnectOptions {
     pub fn tcp(mut self, options: TcpOptions) -> Self {
         self.tcp = Some(options);
         self
+    }
+
+    /// Connects by this interface alone, and hears nothing that comes in on another one (`SO_BINDTODEVICE`;
+    /// [`Stack::tcp_connect_on`]).
+    #[must_use]
+    pub const fn interface(mut self, on: InterfaceId) -> Self {
+        self.interface = Some(on);
+        self
+    }
+
+    /// Begins.
+    pub(super) fn open(
+        &self,
+        stack: &mut Stack,
+        now: Instant,
+        remote: SocketAddr,
+        tcp: TcpOptions,
+    ) -> Result<TcpId, ConnectError> {
+        match self.interface {
+            Some(on) => stack.tcp_connect_on(now, on, remote, self.bind, tcp),
+            None => stack.tcp_connect(now, remote, self.bind, tcp),
+        }
     }
 
     /// Gives up after this long.
@@ -78,7 +103,7 @@ impl TcpStream {
         let now = clock::now();
         let tcp = options.tcp.clone().unwrap_or_else(|| shared.tcp.clone());
         let tcp = tcp.fast_open(true);
-        let id = core.stack.tcp_connect(now, remote, options.bind, tcp)?;
+        let id = options.open(&mut core.stack, now, remote, tcp)?;
         let piece = &request[..request.len().min(WRITE_PIECE)];
         // One that has just begun has room, or says why not when it is written to again.
         let taken = core.stack.tcp_write(now, id, piece).unwrap_or(0);
@@ -99,7 +124,7 @@ impl TcpStream {
         let now = clock::now();
         let deadline = options.timeout.map(|timeout| now + timeout);
         let tcp = options.tcp.clone().unwrap_or_else(|| shared.tcp.clone());
-        let id = core.stack.tcp_connect(now, remote, options.bind, tcp)?;
+        let id = options.open(&mut core.stack, now, remote, tcp)?;
         let waits = core.sockets.add_stream(id);
         let sends = false;
         let wish = Wish { deadline, sends };

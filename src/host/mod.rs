@@ -28,6 +28,7 @@
 
 mod attach;
 mod builder;
+mod builder_devices;
 mod clock;
 mod connect;
 mod devices;

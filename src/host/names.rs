@@ -409,7 +409,7 @@ impl Attempts<'_> {
             let to = SocketAddr::new(address, self.port);
             let tcp = self.options.tcp.clone();
             let tcp = tcp.unwrap_or_else(|| self.shared.tcp.clone());
-            match core.stack.tcp_connect(now, to, self.options.bind, tcp) {
+            match self.options.open(&mut core.stack, now, to, tcp) {
                 Ok(id) => {
                     core.sockets.share_stream(id, &self.waits);
                     self.race.began(id, address);

@@ -31,6 +31,8 @@ pub(crate) const MOST_AT_ONCE: usize = 64 << 20;
 pub enum Call {
     /// [`Stack::tcp_connect`]: to, from.
     TcpConnect(SocketAddr, Option<SocketAddr>, TcpOptions),
+    /// [`Stack::tcp_connect_on`]: by, to, from.
+    TcpConnectOn(InterfaceId, SocketAddr, Option<SocketAddr>, TcpOptions),
     /// [`Stack::tcp_listen`].
     TcpListen(SocketAddr, ListenOptions),
     /// [`Stack::tcp_accept`].
@@ -160,6 +162,7 @@ impl Call {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::TcpConnect(..) => "tcp_connect",
+            Self::TcpConnectOn(..) => "tcp_connect_on",
             Self::TcpListen(..) => "tcp_listen",
             Self::TcpAccept(_) => "tcp_accept",
             Self::TcpListenerRoom(..) => "tcp_listener_room",
@@ -334,6 +337,10 @@ impl Call {
                 let connected = stack.tcp_connect(now, *to, *from, options.clone());
                 connected.tell(whole)
             }
+            Self::TcpConnectOn(on, to, from, options) => {
+                let connected = stack.tcp_connect_on(now, *on, *to, *from, options.clone());
+                connected.tell(whole)
+            }
             Self::TcpListen(at, options) => stack.tcp_listen(*at, options.clone()).tell(whole),
             Self::TcpAccept(id) => stack.tcp_accept(now, *id).tell(whole),
             Self::TcpListenerRoom(id, room) => stack.tcp_listener_room(*id, *room).tell(whole),
@@ -413,6 +420,7 @@ impl fmt::Display for Call {
         f.write_str(self.name())?;
         match self {
             Self::TcpConnect(to, from, _) => write!(f, "(to {to}, from {from:?})"),
+            Self::TcpConnectOn(on, to, from, _) => write!(f, "({on:?}, to {to}, from {from:?})"),
             Self::TcpListen(at, _) | Self::UdpBind(at, _) => write!(f, "({at})"),
             Self::TcpAccept(id) | Self::TcpListenerClose(id) => write!(f, "({id:?})"),
             Self::TcpListenerRoom(id, room) => write!(f, "({id:?}, {room})"),

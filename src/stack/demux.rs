@@ -156,11 +156,7 @@ impl Table<UdpFlows, UdpId> {
         flow.or_else(|| {
             let at = (tuple.local.ip, tuple.local.port);
             let claim = self.claim(on, at, |claim| !claim.connected)?;
-            Some(if claim.shared.port {
-                self.one_of(claim, tuple)
-            } else {
-                claim.owner
-            })
+            Some(self.one_of(claim, tuple))
         })
     }
 
@@ -178,24 +174,17 @@ impl Table<UdpFlows, UdpId> {
             claim.connected = true;
         }
     }
-
-    #[cold]
-    fn one_of(&self, claim: &Claim<UdpId>, tuple: &Tuple) -> UdpId {
-        let claims = self.ports.get(&tuple.local.port);
-        let claims = claims.map_or(&[][..], Vec::as_slice);
-        let same = |other: &&Claim<UdpId>| {
-            let alike = other.shared.port && other.bound == claim.bound && other.on == claim.on;
-            alike && !other.connected
-        };
-        let count = claims.iter().filter(same).count().max(1) as u64;
-        let chosen = self.ports.hasher().hash_one(tuple) % count;
-        let chosen = usize::try_from(chosen).unwrap_or(0);
-        let chosen = claims.iter().filter(same).nth(chosen);
-        chosen.map_or(claim.owner, |chosen| chosen.owner)
-    }
 }
 
 impl Table<TcpFlows, ListenerId> {
+    /// Who listens for a flow that comes in on `on` and is nobody's yet: of those that share the port, one for each flow, as
+    /// UDP's sockets do.
+    pub(crate) fn listener(&self, on: InterfaceId, tuple: &Tuple) -> Option<ListenerId> {
+        let at = (tuple.local.ip, tuple.local.port);
+        let claim = self.claim(on, at, |_| true)?;
+        Some(self.one_of(claim, tuple))
+    }
+
     /// Gives up a flow of `entry`'s.
     pub(crate) fn remove_flow(&mut self, tuple: &Tuple, entry: TcpEntry) {
         self.flows.remove(tuple, entry);
@@ -246,6 +235,30 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
     pub(crate) fn bound(&self, on: InterfaceId, ip: IpAddr, port: u16) -> Option<B> {
         let claim = self.claim(on, (ip, port), |_| true);
         claim.map(|claim| claim.owner)
+    }
+
+    /// Whose of those that share a claim by flows this flow is: one that nobody can choose.
+    #[inline]
+    fn one_of(&self, claim: &Claim<B>, tuple: &Tuple) -> B {
+        match claim.shared.port {
+            true => self.chosen(claim, tuple),
+            false => claim.owner,
+        }
+    }
+
+    #[cold]
+    fn chosen(&self, claim: &Claim<B>, tuple: &Tuple) -> B {
+        let claims = self.ports.get(&tuple.local.port);
+        let claims = claims.map_or(&[][..], Vec::as_slice);
+        let same = |other: &&Claim<B>| {
+            let alike = other.shared.port && other.bound == claim.bound && other.on == claim.on;
+            alike && !other.connected
+        };
+        let count = claims.iter().filter(same).count().max(1) as u64;
+        let chosen = self.ports.hasher().hash_one(tuple) % count;
+        let chosen = usize::try_from(chosen).unwrap_or(0);
+        let chosen = claims.iter().filter(same).nth(chosen);
+        chosen.map_or(claim.owner, |chosen| chosen.owner)
     }
 
     fn claim(
@@ -315,7 +328,8 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
     }
 
     /// Binds `owner` to an endpoint.
-    pub(crate) fn bind(
+    #[cfg(test)]
+    fn bind(
         &mut self,
         local: SocketAddr,
         zone: u32,

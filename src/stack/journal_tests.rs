@@ -97,6 +97,7 @@ fn samples() -> Vec<Call> {
         Call::TcpListenerRoom(listener, 3),
         Call::TcpAccept(listener),
         Call::TcpConnect(to, None, TcpOptions::default()),
+        Call::TcpConnectOn(InterfaceId::from_index(0), to, None, TcpOptions::default()),
         Call::TcpSetOptions(tcp, TcpOptions::default().nodelay(true)),
         Call::TcpWrite(tcp, data()),
         Call::TcpWriteChunk(tcp, data()),

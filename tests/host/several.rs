@@ -332,3 +332,52 @@ fn a_host_of_several_devices_replays() {
     assert!(matches!(end, ReplayEnd::Complete), "{end}");
     assert!(replay.stack().counters().packets_forwarded >= 20);
 }
+
+/// A host with 10.9.0.x, and 10.7.0.x and 10.8.0.x in VLANs that it begins with.
+fn with_vlans(device: Pair, last: u8) -> Host {
+    let config = |net: u8| {
+        move |config: InterfaceConfig| {
+            let own = format!("10.{net}.0.{last}/24").parse().unwrap();
+            config.address(own).dad_transmits(0)
+        }
+    };
+    let host = Host::builder(device)
+        .interface(config(9))
+        .vlan(10, config(7))
+        .vlan(20, config(8))
+        .spawn()
+        .unwrap();
+    host.wait_ready(LONG).unwrap();
+    host
+}
+
+#[test]
+fn a_host_begins_with_its_vlans_and_tcp_may_be_of_one() {
+    let (left, right) = pair(Medium::Ethernet, 1500);
+    let hosts = [with_vlans(left, 1), with_vlans(right, 2)];
+    for net in [7, 8, 9] {
+        let at = format!("10.{net}.0.2:0").parse().unwrap();
+        talk(&hosts[0], &hosts[1], at);
+    }
+    let ids = |host: &Host| -> Vec<_> { host.interfaces().iter().map(Interface::id).collect() };
+    let (near, far) = (ids(&hosts[0]), ids(&hosts[1]));
+    assert_eq!(near.len(), 3);
+    let of = ListenOptions::default().interface(Some(far[1]));
+    let listener = hosts[1].tcp_listen_with("0.0.0.0:77", of).unwrap();
+    let connect = |to: &str, by: usize| {
+        let options = ConnectOptions::new().timeout(LONG).interface(near[by]);
+        hosts[0].tcp_connect_with(to, &options)
+    };
+    connect("10.7.0.2:77", 1).unwrap();
+    let (_, from) = listener.accept().unwrap();
+    assert_eq!(from.ip(), ip("10.7.0.1"));
+    for (to, by, kind) in [
+        ("10.8.0.2:77", 2, ErrorKind::ConnectionRefused),
+        ("10.7.0.2:77", 2, ErrorKind::NetworkUnreachable),
+    ] {
+        assert_eq!(connect(to, by).unwrap_err().kind(), kind, "{to}");
+    }
+    let twice = Host::builder(pair(Medium::Ethernet, 1500).0);
+    let twice = twice.vlan(10, |config| config).vlan(10, |config| config);
+    assert!(twice.spawn().is_err());
+}

@@ -82,6 +82,7 @@ calls! {
     44 => UdpSetBroadcast(a, b);
     50 => TcpWriteUrgent(a, b);
     51 => TcpUrgent(a);
+    52 => TcpConnectOn(a, b, c, d);
     60 => UdpJoin(a, b, c, d);
     61 => UdpLeave(a, b, c, d);
     62 => UdpBlock(a, b, c, d);

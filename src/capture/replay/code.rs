@@ -376,6 +376,16 @@ impl Code for MacAddr {
     }
 }
 
+impl Code for [u8; 64] {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+
+    fn take(from: &mut Take) -> Result<Self, Nonsense> {
+        from.array()
+    }
+}
+
 impl Code for Seed {
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.bytes());

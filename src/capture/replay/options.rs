@@ -92,7 +92,7 @@ fields! {
         autonomous_addresses, temporary_addresses, accept_redirects,
         accept_foreign, unreachables, windows_together, report_own_groups, dhcp, forwarding,
         nat,
-        over, vlan_priority, optimistic_dad,
+        over, vlan_priority, optimistic_dad, vlan_priorities,
     }
     NatOptions { filter, sessions, per_host, forwards }
     StaticForward { protocol, port, inside }
@@ -113,7 +113,7 @@ fields! {
         timestamps, sack, window_scaling, window_scale, mtu_probing, min_ttl, fin_timeout, fast_open,
     }
     Keepalive { idle, interval, probes }
-    ListenOptions { backlog, dual_stack, syn_cookies, tcp, fast_open }
+    ListenOptions { backlog, dual_stack, syn_cookies, tcp, fast_open, reuse_port, interface }
     UdpOptions {
         send_buffer, recv_buffer, ttl, tos, dual_stack, report_errors, dont_fragment, reuse_address,
         reuse_port, broadcast, interface, multicast,

@@ -49,6 +49,7 @@ fn interface() -> InterfaceConfig {
         .over(InterfaceId::from_scope(2).unwrap())
         .vlan_priority(5)
         .optimistic_dad(true)
+        .vlan_priorities([6; 64])
         .address("10.0.0.1/24".parse().unwrap())
         .address("fd00::1/64".parse().unwrap())
         .gateway("10.0.0.254".parse().unwrap())
@@ -125,6 +126,13 @@ fn calls() -> Vec<Call> {
     all
 }
 
+fn listening() -> ListenOptions {
+    let options = ListenOptions::new(options()).backlog(9).dual_stack(true);
+    options
+        .reuse_port(true)
+        .interface(InterfaceId::from_scope(2))
+}
+
 fn other_calls() -> Vec<Call> {
     let (tcp, listener) = (TcpId::from_bits(3 << 32 | 1), ListenerId::from_bits(7));
     let (udp, ping) = (UdpId::from_bits(u64::MAX), PingId::from_bits(0));
@@ -136,10 +144,8 @@ fn other_calls() -> Vec<Call> {
     let lives = AddressOptions::new().valid(Duration::from_secs(1));
     vec![
         Call::TcpConnect(to, Some(own), options()),
-        Call::TcpListen(
-            own,
-            ListenOptions::new(options()).backlog(9).dual_stack(true),
-        ),
+        Call::TcpConnectOn(one, to, None, options()),
+        Call::TcpListen(own, listening()),
         Call::TcpAccept(listener),
         Call::TcpListenerRoom(listener, usize::MAX),
         Call::TcpListenerClose(listener),
@@ -308,10 +314,10 @@ fn take(bytes: &[u8]) -> Result<super::entry::Block, super::Nonsense> {
 fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let lengths: Vec<usize> = entries().iter().map(Vec::len).collect();
     let expected = [
-        214, 365, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 192, 202, 18, 26, 18, 27, 31, 31, 18, 26,
-        26, 26, 19, 127, 18, 18, 10, 70, 25, 32, 39, 41, 57, 18, 18, 20, 54, 37, 18, 18, 18, 37,
-        31, 45, 26, 21, 19, 19, 15, 22, 14, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 2, 10, 19, 11,
-        12, 13, 40, 40, 40, 41, 10, 10, 10, 10,
+        214, 430, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 192, 169, 208, 18, 26, 18, 27, 31, 31, 18,
+        26, 26, 26, 19, 127, 18, 18, 10, 70, 25, 32, 39, 41, 57, 18, 18, 20, 54, 37, 18, 18, 18,
+        37, 31, 45, 26, 21, 19, 19, 15, 22, 14, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 2, 10, 19,
+        11, 12, 13, 40, 40, 40, 41, 10, 10, 10, 10,
     ];
     assert_eq!((FORMAT, &lengths[..]), (7, &expected[..]));
 }

@@ -48,6 +48,7 @@ pub struct InterfaceConfig {
     pub(crate) over: Option<InterfaceId>,
     pub(crate) vlan_priority: u8,
     pub(crate) optimistic_dad: bool,
+    pub(crate) vlan_priorities: Option<[u8; 64]>,
 }
 
 impl InterfaceConfig {
@@ -84,6 +85,7 @@ impl InterfaceConfig {
             over: None,
             vlan_priority: 0,
             optimistic_dad: false,
+            vlan_priorities: None,
         }
     }
 
@@ -101,36 +103,6 @@ impl InterfaceConfig {
     pub fn mac(self, mac: MacAddr) -> Self {
         Self {
             mac: Some(mac),
-            ..self
-        }
-    }
-
-    /// The 802.1Q VLAN that it speaks, 1 to 4094 (default: untagged).
-    #[must_use]
-    pub fn vlan(self, vlan: u16) -> Self {
-        Self {
-            vlan: Some(vlan),
-            ..self
-        }
-    }
-
-    /// The interface whose device it shares (default: it has one of its own). That one's frames that have the tag of our
-    /// [`vlan`](Self::vlan) are ours, and ours leave when it sends; there is no port of our own. The
-    /// capabilities are that device's, of the MTU no more is used than that interface does; the MAC address is its own unless
-    /// another is given. While that one's link is down, so is ours.
-    #[must_use]
-    pub fn over(self, device_of: InterfaceId) -> Self {
-        Self {
-            over: Some(device_of),
-            ..self
-        }
-    }
-
-    /// The priority of its frames within the VLAN, 0 to 7 (IEEE 802.1Q §6.9.3; default 0, best effort).
-    #[must_use]
-    pub fn vlan_priority(self, priority: u8) -> Self {
-        Self {
-            vlan_priority: priority,
             ..self
         }
     }
@@ -395,9 +367,7 @@ impl InterfaceConfig {
         {
             return Err(ConfigError::Vlan(vlan));
         }
-        if self.vlan_priority > 7 {
-            return Err(ConfigError::VlanPriority(self.vlan_priority));
-        }
+        self.check_priorities()?;
         if self.router_discovery && !self.speaks_of_routers() {
             return Err(ConfigError::RouterDiscovery { mtu });
         }

@@ -11,6 +11,7 @@ mod line;
 mod outbox;
 mod ready;
 mod share;
+mod vlan_config;
 mod vlans;
 
 pub(crate) use all::Interfaces;
@@ -47,6 +48,8 @@ pub(crate) struct Interface {
     pub(crate) id: InterfaceId,
     pub(crate) mac: MacAddr,
     pub(crate) tag: Option<VlanTag>,
+    /// The priority in it of IP packets, by DSCP.
+    priorities: Option<Box<[u8; 64]>>,
     /// The interface whose device it shares.
     pub(in crate::stack) over: Option<InterfaceId>,
     /// Those that share its own.
@@ -102,6 +105,7 @@ impl Interface {
             id,
             mac,
             tag: config.tag(),
+            priorities: config.vlan_priorities.map(Box::new),
             over: config.over,
             vlans: None,
             accept_foreign: config.accept_foreign,

@@ -39,7 +39,7 @@ impl Net {
             false => to,
         };
         let buf = &mut self.headers.0;
-        let at = link_header(interface, to, EtherType::ARP, buf);
+        let at = link_header(interface, to, (EtherType::ARP, interface.tag), buf);
         let len = at + packet.emit(&mut buf[at..]);
         let frame = TxFrame::new(&buf[..len], &[], TxMeta::PLAIN);
         let sent = out.transmit(now, &frame)?;
@@ -58,7 +58,7 @@ impl Net {
         let interface = &self.interfaces[on.index()];
         let buf = &mut self.headers.0;
         let at = match interface.is_ethernet() {
-            true => link_header(interface, to, ether_type, buf),
+            true => link_header(interface, to, (ether_type, interface.tag), buf),
             false => 0,
         };
         let payload = core::slice::from_ref(payload);

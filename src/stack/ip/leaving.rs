@@ -216,9 +216,10 @@ impl Net {
                 IpAddr::V4(_) => EtherType::IPV4,
                 IpAddr::V6(_) => EtherType::IPV6,
             };
+            let link = (ether_type, interface.tag_for(leaving.flow.tos));
             let ip = leaving
                 .mac
-                .map_or(0, |mac| link_header(interface, mac, ether_type, buf));
+                .map_or(0, |mac| link_header(interface, mac, link, buf));
             let at = leaving.emit_header(end - leaving.left, end < all, ip, buf);
             let at_end = at + own.len();
             buf[at..at_end].copy_from_slice(own);

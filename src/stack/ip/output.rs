@@ -13,7 +13,7 @@ use crate::base::checksum::Sum;
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
 use crate::device::{DeviceDrop, DeviceError, Sent, Transmit};
 use crate::link::ethernet::{self, EtherType};
-use crate::link::{PartialChecksum, SegmentKind, Segmentation, TxFrame, TxMeta};
+use crate::link::{PartialChecksum, SegmentKind, Segmentation, TxFrame, TxMeta, VlanTag};
 use crate::stack::address::AddressState;
 use crate::stack::ids::{InterfaceId, RawId, UdpId};
 use crate::stack::interface::Interface;
@@ -328,7 +328,8 @@ impl Net {
             IpAddr::V4(_) => EtherType::IPV4,
             IpAddr::V6(_) => EtherType::IPV6,
         };
-        let ip = mac.map_or(0, |mac| link_header(interface, mac, ether_type, buf));
+        let link = (ether_type, interface.tag_for(packet.flow.tos));
+        let ip = mac.map_or(0, |mac| link_header(interface, mac, link, buf));
         let id = drawn.as_ref().map_or(0, |drawn| drawn.first);
         let label = self
             .labels
@@ -366,12 +367,21 @@ impl Net {
 pub(super) fn link_header(
     interface: &Interface,
     to: MacAddr,
-    ether_type: EtherType,
+    (ether_type, tag): (EtherType, Option<VlanTag>),
     buf: &mut [u8],
 ) -> usize {
     let mut fields = ethernet::Fields::new(to, interface.mac, ether_type);
-    fields.tag = interface.tag;
+    fields.tag = tag;
     fields.emit(buf)
+}
+
+/// TOS or traffic class of a packet that has its header.
+pub(super) fn tos_of(packet: &[u8]) -> u8 {
+    match *packet {
+        [first, second, ..] if first >> 4 == 6 => first << 4 | second >> 4,
+        [_, second, ..] => second,
+        _ => 0,
+    }
 }
 
 /// Writes the IP header at `at`; returns where it ends, and the pseudo-header's sum. TOS or traffic class are

@@ -4,7 +4,7 @@
 
 use core::net::IpAddr;
 
-use super::output::link_header;
+use super::output::{link_header, tos_of};
 use crate::base::{Instant, MacAddr};
 use crate::device::{DeviceError, Transmit};
 use crate::link::ethernet::EtherType;
@@ -28,7 +28,8 @@ impl Net {
             IpAddr::V4(_) => EtherType::IPV4,
             IpAddr::V6(_) => EtherType::IPV6,
         };
-        let start = mac.map_or(0, |mac| link_header(interface, mac, ether_type, buf));
+        let link = (ether_type, interface.tag_for(tos_of(&packet.payload)));
+        let start = mac.map_or(0, |mac| link_header(interface, mac, link, buf));
         let head = packet.payload.len().min(HeaderBytes::CAPACITY);
         let end = start + head;
         buf[start..end].copy_from_slice(&packet.payload[..head]);

@@ -6,10 +6,10 @@ use core::time::Duration;
 use super::{ConnectError, Owner, default_mss, path_mss};
 use crate::base::Instant;
 use crate::stack::endpoint::scope_of;
-use crate::stack::ids::TcpId;
+use crate::stack::ids::{InterfaceId, TcpId};
 use crate::stack::ip::NatKind;
 use crate::stack::packet::Flow;
-use crate::stack::path::Route;
+use crate::stack::path::{Route, RouteError};
 use crate::stack::tuple::Tuple;
 use crate::stack::{Call, Stack};
 use crate::tcp::{Connection, SeqNum, Setup, TcpOptions};
@@ -37,14 +37,40 @@ impl Stack {
             Call::TcpConnect(remote, local, options.clone())
         });
         let now = self.net.clamp(now);
-        let opened = self.open_tcp(now, remote, local, options);
+        let opened = self.open_tcp(now, (remote, None), local, options);
+        self.note_outcome(opened)
+    }
+
+    /// The same by the interface `on` alone (`SO_BINDTODEVICE`): its routes and addresses are asked, and what comes in on
+    /// another interface does not reach the connection. Its last records (FIN-WAIT-2 without a user, TIME-WAIT) answer there too.
+    ///
+    /// # Errors
+    /// [`ConnectError`], when it cannot even be tried. No interface leads to the host itself.
+    pub fn tcp_connect_on(
+        &mut self,
+        now: Instant,
+        on: InterfaceId,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+        options: TcpOptions,
+    ) -> Result<TcpId, ConnectError> {
+        self.note_call(Some(now), |_| {
+            Call::TcpConnectOn(on, remote, local, options.clone())
+        });
+        let now = self.net.clamp(now);
+        let opened = self.open_tcp(now, (remote, Some(on)), local, options);
+        if let Ok(id) = opened
+            && let Some(slot) = self.tcp.slots.get_mut(id)
+        {
+            slot.held = true;
+        }
         self.note_outcome(opened)
     }
 
     fn open_tcp(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        (remote, on): (SocketAddr, Option<InterfaceId>),
         local: Option<SocketAddr>,
         options: TcpOptions,
     ) -> Result<TcpId, ConnectError> {
@@ -52,7 +78,7 @@ impl Stack {
             self.net.counters.tcp_connects_short_of_memory += 1;
             return Err(ConnectError::NoMemory);
         }
-        let route = self.route_to_peer(remote, local)?;
+        let route = self.route_to_peer((remote, on), local)?;
         let source = self.local_address(&route, remote, local)?;
         let port = self
             .local_port(&route, source, remote, local)
@@ -95,7 +121,7 @@ impl Stack {
 
     fn route_to_peer(
         &self,
-        remote: SocketAddr,
+        (remote, on): (SocketAddr, Option<InterfaceId>),
         local: Option<SocketAddr>,
     ) -> Result<Route, ConnectError> {
         let ip = remote.ip();
@@ -108,7 +134,13 @@ impl Stack {
         }
         let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let from = local.map_or(any, |local| local.ip());
-        let route = self.net.route_from(from, ip, scope_of(remote))?;
+        let scope = scope_of(remote);
+        let route = self.net.route_from(from, ip, on.or(scope))?;
+        // That of another link, or a way within.
+        let differs = |on: InterfaceId| on != route.on || scope.is_some_and(|named| named != on);
+        if on.is_some_and(differs) {
+            return Err(RouteError::NoRoute(ip).into());
+        }
         let interface = &self.net.interfaces[route.on.index()];
         if let IpAddr::V4(v4) = ip
             && interface.groups.is_broadcast(v4)

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::super::path::RouteError;
+use crate::stack::ids::InterfaceId;
 
 /// Why a listener cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,14 +21,22 @@ pub enum ListenError {
     /// Every ephemeral port is taken.
     #[error("no ephemeral port is free")]
     NoPort,
+    /// As many listeners share the port as can: 256.
+    #[error("256 listeners share the address and port already")]
+    Shared,
+    /// The interface that it shall listen on is none of this stack's, or not that of its address.
+    #[error("it would hear nothing on interface {0:?}")]
+    Interface(InterfaceId),
 }
 
 impl From<ListenError> for io::Error {
     fn from(error: ListenError) -> Self {
         let kind = match error {
-            ListenError::InUse | ListenError::NoPort => io::ErrorKind::AddrInUse,
+            ListenError::InUse | ListenError::NoPort | ListenError::Shared => {
+                io::ErrorKind::AddrInUse
+            }
             ListenError::AddressNotAvailable => io::ErrorKind::AddrNotAvailable,
-            ListenError::GroupAddress => io::ErrorKind::InvalidInput,
+            ListenError::GroupAddress | ListenError::Interface(_) => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
     }

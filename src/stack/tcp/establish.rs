@@ -22,14 +22,15 @@ impl Stack {
         options: Arc<TcpOptions>,
         seg: &Segment,
     ) -> Result<(), DropReason> {
-        let path = self.net.path(half.on, flow);
+        let on = half.on;
+        let path = self.net.path(on, flow);
         let setup = self.setup_of(&half, &flow, options);
         let opening = &half.record.opening;
         let connection = Box::new(Connection::accept(now, setup, path_mss(&path), opening));
         let id = self.enter(connection, path);
         self.hand_out(half.listener, id);
         // It was asked how far it came.
-        self.on_connection(now, id, u8::MAX, seg)
+        self.on_connection(now, id, (on, u8::MAX), seg)
     }
 
     /// What the connection is made with that was asked for.
@@ -56,6 +57,11 @@ impl Stack {
         self.net.counters.tcp_accepted += 1;
         if let Some(listener) = self.tcp.listeners.get_mut(listener_id) {
             listener.complete.push_back(id);
+            if listener.on.is_some()
+                && let Some(slot) = self.tcp.slots.get_mut(id)
+            {
+                slot.held = true;
+            }
         }
         self.events
             .raise(SocketId::Listener(listener_id), Readiness::ACCEPTABLE);

@@ -278,7 +278,7 @@ impl Stack {
     ) -> Result<(), DropReason> {
         let slot = self.tcp.slots.get(id);
         let tried = slot.and_then(|slot| slot.connection.fast_try());
-        let taken = self.on_connection(now, id, packet.ttl, seg);
+        let taken = self.on_connection(now, id, (packet.on, packet.ttl), seg);
         if let Some(tried) = tried {
             self.note_fast_answer(now, id, tried, (packet, seg));
         }
@@ -406,8 +406,8 @@ impl Stack {
         let Some(slot) = self.tcp.slots.get(id) else {
             return;
         };
-        let (on, local) = (slot.path.on, slot.tuple().local);
-        let Some(listener) = self.demux.tcp.bound(on, local.ip, local.port) else {
+        let (on, tuple) = (slot.path.on, slot.tuple());
+        let Some(listener) = self.demux.tcp.listener(on, &tuple) else {
             return;
         };
         let listener = self.tcp.listeners.get_mut(listener);

@@ -3,10 +3,11 @@
 //! *Owns* how each kind of record ends then: without a RST, which would leave from an address that is not ours, and without
 //! TIME-WAIT, whose segments do not come any more. *Does not* know when to look: `reconfigure::sweep` does.
 
+use super::Listener;
 use crate::base::Instant;
 use crate::stack::Stack;
 use crate::stack::event::{Readiness, SocketId};
-use crate::stack::ids::ListenerId;
+use crate::stack::ids::{InterfaceId, ListenerId};
 use crate::stack::reconfigure::Table;
 
 impl Stack {
@@ -100,9 +101,12 @@ impl Stack {
         }
     }
 
-    /// Is a listener bound to an address that is ours no more?
+    /// Is a listener bound to an address that is ours no more, or to an interface that was taken away?
     pub(super) fn listener_has_lost(&self, id: ListenerId) -> bool {
-        let listener = self.tcp.listeners.get(id);
-        listener.is_some_and(|listener| self.net.has_lost_local(listener.local))
+        let removed = |on: InterfaceId| self.net.interfaces.is_removed(on.index());
+        let lost = |listener: &Listener| {
+            listener.on.is_some_and(removed) || self.net.has_lost_local(listener.local)
+        };
+        self.tcp.listeners.get(id).is_some_and(lost)
     }
 }

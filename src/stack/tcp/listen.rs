@@ -10,6 +10,7 @@ use super::fast_open::{FastQueue, FastStep};
 use super::listen_options::ListenOptions;
 use super::{AcceptError, HalfOpenSlot, ListenError, Listener};
 use crate::base::{DropReason, Instant};
+use crate::stack::demux::Refused;
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
 use crate::stack::ip::NatKind;
@@ -54,6 +55,14 @@ impl Stack {
             .local_endpoint(local)
             .map_err(|_| ListenError::AddressNotAvailable)?;
         let dual = options.dual_stack;
+        let on = options.interface;
+        // Of another link, or of none: it would hear nothing (RFC 4007 §6).
+        let hears = |on: InterfaceId| {
+            self.net.interfaces.get(on.index()).is_some() && (zone == 0 || zone == on.scope())
+        };
+        if let Some(none) = on.filter(|&on| !hears(on)) {
+            return Err(ListenError::Interface(none));
+        }
         if local.port() == 0 {
             let port = self
                 .demux
@@ -67,13 +76,17 @@ impl Stack {
         let id = self.tcp.listeners.next_id();
         self.demux
             .tcp
-            .bind(local, zone, dual, id)
-            .map_err(|_| ListenError::InUse)?;
+            .bind_as((local, zone, dual), id, options.claim())
+            .map_err(|refused| match refused {
+                Refused::InUse => ListenError::InUse,
+                Refused::Crowded => ListenError::Shared,
+            })?;
         let syn_cookies = options.syn_cookies;
         let fast = FastQueue::new(options.fast_open);
         let options = (Arc::new(options.tcp), options.backlog);
         self.tcp.listeners.insert(Listener {
             local,
+            on,
             options: options.0,
             backlog: options.1,
             room: options.1,
@@ -181,7 +194,7 @@ impl Stack {
         seg: &Segment,
         previous: Option<TimeWait>,
     ) -> Result<(), DropReason> {
-        self.check_hops(id, packet.ttl)?;
+        self.check_way(id, packet)?;
         match (seg.control, seg.ack) {
             // First: a RST is ignored. Second: an ACK is refused. Third: a SYN is taken.
             (Control::Rst, _) => return Err(DropReason::TcpBadRst),
@@ -373,7 +386,7 @@ impl Stack {
     ) -> Result<(), DropReason> {
         let listener = self.tcp.half_open.get(raw).map(|slot| slot.listener);
         if let Some(listener) = listener {
-            self.check_hops(listener, packet.ttl)?;
+            self.check_way(listener, packet)?;
         }
         let Some(slot) = self.tcp.half_open.get_mut(raw) else {
             return Err(DropReason::TcpNoSocket);
@@ -447,6 +460,15 @@ impl Stack {
             return Err(DropReason::TcpNoSocket);
         };
         self.establish(now, half, flow, options, seg)
+    }
+
+    /// Does it come by the listener's interface, and from as near as it asks for?
+    fn check_way(&self, listener: ListenerId, packet: &Inbound) -> Result<(), DropReason> {
+        let own = self.tcp.listeners.get(listener).and_then(|l| l.on);
+        if own.is_some_and(|own| own != packet.on) {
+            return Err(DropReason::TcpNoSocket);
+        }
+        self.check_hops(listener, packet.ttl)
     }
 
     /// RFC 5082 §3: does it come from as near as the listener asks for?

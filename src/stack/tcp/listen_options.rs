@@ -1,5 +1,7 @@
 //! How a listener listens: its settings.
 
+use crate::stack::demux::Sharing;
+use crate::stack::ids::InterfaceId;
 use crate::tcp::TcpOptions;
 
 /// How a listener listens.
@@ -10,6 +12,8 @@ pub struct ListenOptions {
     pub(crate) syn_cookies: bool,
     pub(crate) tcp: TcpOptions,
     pub(crate) fast_open: usize,
+    pub(crate) reuse_port: bool,
+    pub(crate) interface: Option<InterfaceId>,
 }
 
 impl Default for ListenOptions {
@@ -27,6 +31,8 @@ impl ListenOptions {
             syn_cookies: true,
             tcp,
             fast_open: 0,
+            reuse_port: false,
+            interface: None,
         }
     }
 
@@ -94,5 +100,46 @@ impl ListenOptions {
     /// What its connections start with.
     pub const fn tcp_setting(&self) -> &TcpOptions {
         &self.tcp
+    }
+
+    /// May other listeners have the same address and port, if they ask for it too (default no; `SO_REUSEPORT`)? Each connection is
+    /// one listener's, by a hash that nobody can choose, as long as none comes or goes. What waits at one that is closed
+    /// is not handed on to the others, nor is the ACK of a SYN cookie that another one sent. At most 256 share a port.
+    #[must_use]
+    pub fn reuse_port(self, shared: bool) -> Self {
+        Self {
+            reuse_port: shared,
+            ..self
+        }
+    }
+
+    /// The only interface that it takes connections on (default: any; `SO_BINDTODEVICE`), and that they are held to.
+    /// Listeners of different interfaces may have the same port. What this host sends to itself comes in on
+    /// [`InterfaceId::LOOPBACK`].
+    #[must_use]
+    pub fn interface(self, on: Option<InterfaceId>) -> Self {
+        Self {
+            interface: on,
+            ..self
+        }
+    }
+
+    /// May others have its port?
+    pub const fn reuse_port_setting(&self) -> bool {
+        self.reuse_port
+    }
+
+    /// The only interface that it takes connections on.
+    pub const fn interface_setting(&self) -> Option<InterfaceId> {
+        self.interface
+    }
+
+    /// How what it listens on is claimed.
+    pub(super) const fn claim(&self) -> (Sharing, Option<InterfaceId>) {
+        let sharing = Sharing {
+            address: false,
+            port: self.reuse_port,
+        };
+        (sharing, self.interface)
     }
 }

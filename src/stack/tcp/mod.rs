@@ -92,6 +92,8 @@ struct Slot {
     path: Path,
     /// Does the demultiplexer lead here? Not after the last segment that concerns it.
     reachable: bool,
+    /// Is it deaf to what comes in on other interfaces than its path's?
+    held: bool,
     standing: Standing,
     /// What it is charged of the stack's memory.
     charged: usize,
@@ -114,6 +116,8 @@ struct HalfOpenSlot {
 #[derive(Debug)]
 struct Listener {
     local: SocketAddr,
+    /// The only interface that it hears.
+    on: Option<InterfaceId>,
     options: Arc<TcpOptions>,
     backlog: usize,
     /// Complete connections that may wait here: the backlog, or what a host's channel has room for.
@@ -281,6 +285,7 @@ impl Stack {
             connection,
             path,
             reachable: true,
+            held: false,
             standing: Standing::default(),
             charged: 0,
             waits_for_memory: false,

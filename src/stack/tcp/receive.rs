@@ -12,7 +12,7 @@ use crate::base::Protocol;
 use crate::base::{DropReason, Instant};
 use crate::link::RxChecksum;
 use crate::stack::Stack;
-use crate::stack::ids::TcpId;
+use crate::stack::ids::{InterfaceId, TcpId};
 use crate::stack::packet::Inbound;
 use crate::stack::tcp_flows::TcpEntry;
 use crate::stack::tuple::Tuple;
@@ -39,7 +39,9 @@ impl Stack {
             Some(Owner::Connection(id)) if seg.control == Control::Syn => {
                 self.on_answer_to_syn(now, id, packet, &seg)
             }
-            Some(Owner::Connection(id)) => self.on_connection(now, id, packet.ttl, &seg),
+            Some(Owner::Connection(id)) => {
+                self.on_connection(now, id, (packet.on, packet.ttl), &seg)
+            }
             Some(Owner::HalfOpen(raw)) => self.on_half_open(now, raw, packet, &seg),
             Some(Owner::TimeWait(index)) => self.on_time_wait(now, index, packet, &seg),
             Some(Owner::FinWait(raw)) => self.on_fin_wait(now, raw, &seg),
@@ -56,11 +58,7 @@ impl Stack {
         tuple: &Tuple,
         previous: Option<TimeWait>,
     ) -> Result<(), DropReason> {
-        match self
-            .demux
-            .tcp
-            .bound(packet.on, packet.dst, tuple.local.port)
-        {
+        match self.demux.tcp.listener(packet.on, tuple) {
             Some(listener) => self.on_listen(now, listener, packet, seg, previous),
             None => {
                 self.refuse(packet, seg);
@@ -78,18 +76,21 @@ impl Stack {
         }
     }
 
-    /// A segment for a connection, and everything that follows.
+    /// A segment for a connection that came in on `on` with `ttl`, and everything that follows.
     pub(super) fn on_connection(
         &mut self,
         now: Instant,
         id: TcpId,
-        ttl: u8,
+        (on, ttl): (InterfaceId, u8),
         seg: &Segment,
     ) -> Result<(), DropReason> {
         let (slots, mut around) = self.slots_and_around();
         let Some(slot) = slots.get_mut(id) else {
             return Err(DropReason::TcpNoSocket);
         };
+        if slot.held && slot.path.on != on {
+            return Err(DropReason::TcpNoSocket);
+        }
         // RFC 5082 §3.
         if ttl < slot.connection.setup.options.min_ttl_setting() {
             return Err(DropReason::TcpTooFar);
@@ -160,12 +161,11 @@ impl Stack {
             }
             TimeWaitStep::Reuse => {
                 // Only a listener with room may take the name over; else the record answers as ever.
-                let port = name.tuple.local.port;
                 let full = self.has_no_memory();
                 let listener = self
                     .demux
                     .tcp
-                    .bound(packet.on, packet.dst, port)
+                    .listener(packet.on, &name.tuple)
                     .and_then(|id| self.tcp.listeners.get(id));
                 if full || listener.is_none_or(Listener::is_full) {
                     self.answer_in_time_wait(&name, &record.ack(now));

@@ -13,6 +13,7 @@ mod ingress;
 mod labels;
 mod leaving;
 mod link_local_v4;
+mod listening;
 mod narrow;
 mod neighbours;
 mod nonces;

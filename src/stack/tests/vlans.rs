@@ -74,7 +74,7 @@ fn question(of: &str) -> Vec<u8> {
     ))
 }
 
-/// Who asks in a VLAN is answered in it; what has no tag, or that of VLAN 0, is of the interface whose device it is.
+/// Covers: VLAN-1, VLAN-2, VLAN-4, VLAN-5. Who asks in a VLAN is answered in it; what has no tag, or that of VLAN 0, is of the interface whose device it is.
 #[test]
 fn frames_go_by_their_tags() {
     let (mut rig, _) = plain();
@@ -110,7 +110,7 @@ fn frames_go_by_their_tags() {
     assert_eq!(other, 1, "nothing behind the tag");
 }
 
-/// The same neighbour address is another station in each VLAN.
+/// Covers: VLAN-7 (the same neighbour address is another station in each VLAN).
 #[test]
 fn the_same_network_is_another_in_each_vlan() {
     let (mut rig, vlans) = plain();
@@ -142,7 +142,7 @@ fn the_same_network_is_another_in_each_vlan() {
     }
 }
 
-/// All who share a device have their turns, a device that is full in between or not; what it refused comes first.
+/// Covers: VLAN-10. All who share a device have their turns, a device that is full in between or not; what it refused comes first.
 #[test]
 fn a_device_serves_all_its_vlans() {
     let (mut rig, vlans) = plain();
@@ -182,7 +182,7 @@ fn a_device_serves_all_its_vlans() {
     }
 }
 
-/// The tag stands before what the device is to sum up, and to cut.
+/// Covers: VLAN-8 (the tag stands before what the device is to sum up, and to cut).
 #[test]
 fn what_the_device_completes_lies_behind_the_tag() {
     let (mut rig, vlans) = trunk(&Capabilities::full(Medium::Ethernet, 1500));
@@ -205,7 +205,53 @@ fn what_the_device_completes_lies_behind_the_tag() {
     assert_eq!(frame.len(), 14 + 4 + 28 + 3000);
 }
 
-/// A VLAN is up when it and its device are, and carries no more than that.
+/// Covers: VLAN-6 (what is sent whole, cut, by a raw socket and as an answer; ARP has the one for all).
+#[test]
+fn priorities_follow_the_dscp() {
+    let (mut rig, _) = plain();
+    let mut priorities: [u8; 64] = core::array::from_fn(|dscp| (dscp >> 3) as u8);
+    // One that is not that of its class.
+    priorities[46] = 6;
+    let config = vlan_config(rig.on, 30).address("10.9.0.1/24".parse().unwrap());
+    let config = config.vlan_priority(1).vlan_priorities(priorities);
+    let on = rig.stack.add_interface(rig.now, config).unwrap();
+    rig.advance(Duration::from_secs(3));
+    sent(&mut rig);
+    let [peer, own] = ["10.9.0.2", "10.9.0.1"].map(|ip| ip.parse().unwrap());
+    let asked = arp_frame(&arp::Packet::request(PEER_MAC, peer, own));
+    rig.receive(vlan(&asked, 30));
+    assert_eq!(sent(&mut rig), [(Some((30, 1)), EtherType::ARP)]);
+    let tag = |priority| (Some((30, priority)), EtherType::IPV4);
+    let to = "10.9.0.2:9".parse().unwrap();
+    for (tos, priority) in [(0, 0), (0x03, 0), (46 << 2, 6), (44 << 2 | 1, 5), (0xff, 7)] {
+        for len in [1, 4000] {
+            let options = UdpOptions::new().interface(Some(on)).tos(tos);
+            let any = "0.0.0.0:0".parse().unwrap();
+            let socket = rig.stack.udp_bind(any, options).unwrap();
+            let data = vec![0; len];
+            rig.stack
+                .udp_send_to(rig.now, socket, Some(to), &data)
+                .unwrap();
+            let frames = sent(&mut rig);
+            assert_eq!(frames, vec![tag(priority); 1 + len / 1480], "{tos:#x}");
+        }
+        let raw = RawOptions::v4(Protocol(253)).header_included(true);
+        let raw = rig.stack.raw_open(raw).unwrap();
+        let mut packet = ip(own.into(), peer.into(), Protocol(253), b"raw");
+        packet[1] = tos;
+        let sends = rig.stack.raw_send(
+            rig.now,
+            raw,
+            Some(peer.into()),
+            packet.into(),
+            &SendInfo::new(),
+        );
+        sends.unwrap();
+        assert_eq!(sent(&mut rig), [tag(priority)], "raw {tos:#x}");
+    }
+}
+
+/// Covers: VLAN-9. A VLAN is up when it and its device are, and carries no more than that.
 #[test]
 fn a_vlan_stands_on_its_device() {
     let (mut rig, [ten, twenty]) = plain();
@@ -260,7 +306,7 @@ fn a_vlan_stands_on_its_device() {
     assert!(stack.is_link_up(late));
 }
 
-/// With a device's interface its VLANs go; of one that goes alone the tag is free again.
+/// Covers: VLAN-9. With a device's interface its VLANs go; of one that goes alone the tag is free again.
 #[test]
 fn vlans_go_with_their_device() {
     let (mut rig, [ten, twenty]) = plain();
@@ -282,7 +328,7 @@ fn vlans_go_with_their_device() {
     assert_eq!(orphan, Err(ConfigError::VlanOver(on)));
 }
 
-/// docs/limits.md: so many share one device; and what cannot be one of them.
+/// Covers: VLAN-3. docs/limits.md: so many share one device; and what cannot be one of them.
 #[test]
 fn vlans_are_refused_that_cannot_be() {
     let (mut rig, [ten, _]) = plain();
@@ -290,7 +336,15 @@ fn vlans_are_refused_that_cannot_be() {
     let mut add = |config| rig.stack.add_interface(now, config).map(|_| ());
     let config = |vlan| vlan_config(on, vlan);
     assert_eq!(add(config(10)), Err(ConfigError::VlanTaken(10)));
-    assert_eq!(add(config(4095)), Err(ConfigError::Vlan(4095)));
+    for none in [0, 4095] {
+        assert_eq!(add(config(none)), Err(ConfigError::Vlan(none)));
+    }
+    let mut priorities = [0; 64];
+    priorities[63] = 9;
+    assert_eq!(
+        add(config(30).vlan_priorities(priorities)),
+        Err(ConfigError::VlanPriority(9))
+    );
     assert_eq!(
         add(config(30).vlan_priority(8)),
         Err(ConfigError::VlanPriority(8))

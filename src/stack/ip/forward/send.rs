@@ -19,7 +19,7 @@ use crate::stack::Stack;
 use crate::stack::icmp::Complaint;
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::Ready;
-use crate::stack::ip::output::{LinkTo, link_header};
+use crate::stack::ip::output::{LinkTo, link_header, tos_of};
 use crate::stack::neighbour::Need;
 use crate::stack::net::Net;
 use crate::stack::packet::{Delivery, Flow, OwnedPacket, Owner};
@@ -182,7 +182,9 @@ impl Net {
             IpAddr::V4(_) => EtherType::IPV4,
             IpAddr::V6(_) => EtherType::IPV6,
         };
-        let at = mac.map_or(0, |mac| link_header(interface, mac, ether_type, &mut link));
+        let tag = interface.tag_for(tos_of(transit.head.as_slice()));
+        let to = |mac| link_header(interface, mac, (ether_type, tag), &mut link);
+        let at = mac.map_or(0, to);
         let headers = &mut self.forwarding.headers;
         headers.clear();
         headers.extend_from_slice(&link[..at]);

@@ -43,6 +43,37 @@ fn who_asks_at_the_far_address_is_answered_from_it() {
     }
 }
 
+/// Who listens on one interface of a router's, and who is connected there, is deaf to the others.
+#[test]
+fn tcp_of_one_interface_is_deaf_to_the_others() {
+    for held in [false, true] {
+        let mut router = Router::new();
+        let (peer, own) = ("10.0.0.2:5000", "10.0.0.1:80");
+        let options = ListenOptions::default().interface(held.then_some(router.on[0]));
+        let id = router.stack.tcp_listen(own.parse().unwrap(), options);
+        let dropped = |router: &Router| router.stack.counters().drops.get(DropReason::TcpNoSocket);
+        let by_another = |router: &mut Router, frame: Vec<u8>| {
+            let before = dropped(router);
+            let mut frame = frame;
+            frame[..6].copy_from_slice(&RIGHT_MAC.octets());
+            router.receive(1, frame);
+            assert_eq!(dropped(router) - before, u64::from(held));
+        };
+        router.receive(0, frame(peer, own, 100, 0, Flags::SYN));
+        let answer = router.only(0);
+        let seq = Header::parse(answer.v4().1).unwrap().0.fields().seq;
+        let ack = frame(peer, own, 101, seq.wrapping_add(1), Flags::ACK);
+        by_another(&mut router, ack.clone());
+        router.receive(0, ack);
+        let accepted = router.stack.tcp_accept(router.now, id.unwrap()).unwrap();
+        let fin = Flags::FIN | Flags::ACK;
+        by_another(&mut router, frame(peer, own, 101, seq.wrapping_add(1), fin));
+        let state = router.stack.tcp_info(accepted).unwrap().state;
+        let heard = [State::CloseWait, State::Established][usize::from(held)];
+        assert_eq!(state, heard);
+    }
+}
+
 /// A connection that came by another interface than its address is of ends with that address, and with no other.
 #[test]
 fn a_connection_to_the_far_address_outlives_others() {
