@@ -198,6 +198,10 @@ fn steps_reach_connections() {
     assert!(outcome("lease").leased >= 2);
     assert!(outcome("transit").forwarded >= 8);
     assert!(outcome("transit-plain").forwarded >= 30);
+    assert!(outcome("vlan").tagged >= 4);
+    assert_eq!(outcome("removed").accepted, 1);
+    assert_eq!(outcome("fast-open").opened_fast, 1);
+    assert_eq!(outcome("fast-open").read, 100);
     for name in ["probes", "half-closed", "fast-retransmit"] {
         assert_eq!(outcome(name).accepted, 1, "{name}");
     }

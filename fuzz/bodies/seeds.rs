@@ -464,7 +464,7 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
     let open6 = [5, 0, 0, 30, 1, 0, 0, 0, 0, 0, 32, 0, 0, 0, 6];
     // Connect to a neighbour; SYN-ACK (which `^ ACK` makes of 2); writes before and after.
     let connect = [4, 0, 0, 0, 7, 0, 3, 32, 0, 2, 0, 7, 0, 4];
-    let rows: [(&str, u8, Vec<u8>); 23] = [
+    let rows: [(&str, u8, Vec<u8>); 26] = [
         ("listen", 0, open.to_vec()),
         ("listen6", 0, open6.to_vec()),
         ("listen-ip", 1, open.to_vec()),
@@ -593,6 +593,38 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
                 &[35, 0, 0x60, 2, 64, 8, 0, 0, 1, 0, 1, 0, 0xc0, 3, 2, 2, 0][..],
                 &[3, 4, 0, 2, 8, 3, 4, 0, 0, 0, 3, 5, 1, 3, 2, 10, 2, 12],
                 &[35, 1, 0x10, 2, 64, 0, 0, 0, 35, 0, 1, 1, 1, 0, 2, 20, 3, 3],
+            ]
+            .concat(),
+        ),
+        // A VLAN, a connection in it, its end by that of the VLAN; another VLAN, and the device goes.
+        (
+            "vlan",
+            0,
+            [
+                &[
+                    37, 0x33, 0, 4, 2, 0, 0, 7, 0, 3, 32, 0, 2, 0, 7, 0, 4, 37, 0, 1,
+                ][..],
+                &[37, 0xb3, 0, 4, 2, 0, 0, 37, 1, 0, 37, 2, 0, 37, 0, 0],
+            ]
+            .concat(),
+        ),
+        // Of the second interface alone, which goes.
+        (
+            "removed",
+            2,
+            vec![
+                38, 0, 2, 1, 39, 2, 0, 2, 1, 30, 2, 0, 0, 0, 0, 0, 32, 1, 0, 0, 6, 37, 0, 1, 6, 3,
+            ],
+        ),
+        // A cookie is asked for; it comes back with text, which is read and answered; a client's request, and its cookie.
+        (
+            "fast-open",
+            0,
+            [
+                &[38, 0, 9, 0, 40, 0, 0, 0, 0, 0, 0, 40, 0, 0, 3, 1, 9, 0, 6][..],
+                &[
+                    9, 0, 3, 7, 0, 3, 32, 1, 0, 0, 39, 0, 1, 0, 0, 41, 2, 4, 0, 0, 5, 0,
+                ],
             ]
             .concat(),
         ),

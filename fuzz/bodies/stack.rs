@@ -7,6 +7,7 @@
 //! `NETLOOM_TRACE=1` prints the steps and the frames.
 
 mod groups;
+mod more;
 mod peer;
 mod raw;
 mod router;
@@ -36,7 +37,7 @@ use super::wire::{self, ACK, SYN};
 use peer::{Peer, Segment, Side};
 
 /// Kinds of steps.
-const STEPS: u8 = 37;
+const STEPS: u8 = 42;
 /// Steps of one input.
 const MOST_STEPS: usize = 400;
 /// Sockets of a kind that are open at once.
@@ -77,6 +78,9 @@ pub struct Outcome {
     pub leased: u64,
     /// Packets of others that were passed on.
     pub forwarded: u64,
+    /// Connections that opened with text in the SYN, and frames of VLANs.
+    pub opened_fast: u64,
+    pub tagged: u64,
 }
 
 /// Runs the steps of `input`, then ends everything.
@@ -95,6 +99,8 @@ pub fn run(input: &[u8]) -> Outcome {
     let clients = rig.on.iter().filter_map(|&on| rig.stack.dhcp_counters(on));
     rig.outcome.leased = clients.map(|client| client.acks).sum();
     rig.outcome.digest = rig.peer.digest;
+    rig.outcome.opened_fast = rig.stack.counters().tcp_fast_opened;
+    rig.outcome.tagged = rig.peer.tagged;
     rig.outcome.forwarded = rig.stack.counters().packets_forwarded;
     rig.outcome
 }
@@ -294,6 +300,11 @@ impl Rig {
             34 => self.of_groups(input),
             35 => self.router(input),
             36 => self.transit(input),
+            37 => self.interface(input),
+            38 => self.listen_otherwise(input),
+            39 => self.connect_otherwise(input),
+            40 => self.knock_fast(input),
+            41 => self.answer_fast(input),
             _ => self.segment(input),
         }
     }
@@ -307,10 +318,13 @@ impl Rig {
         let (sent, mut events) = (self.peer.sent, BTreeMap::new());
         let peer = RefCell::new(&mut self.peer);
         let side = |n| Side { peer: &peer, on: n };
-        let on = self.on.iter().enumerate();
+        let peer_now = peer.borrow();
+        let devices: Vec<_> = self.on.iter().enumerate().collect();
+        let on = devices.into_iter().filter(|(n, _)| peer_now.has_port(*n));
         let mut ports: Vec<_> = on
             .map(|(n, on)| Port::new(*on, (side(n), side(n))))
             .collect();
+        drop(peer_now);
         for turns in 1.. {
             let mut user = |_: &mut Stack, _, event: Event| {
                 // The user does nothing meanwhile: what was told is not told again.

@@ -72,6 +72,13 @@ pub struct Flow {
 /// The far side of all interfaces.
 pub struct Peer {
     pub capabilities: Vec<Capabilities>,
+    /// Which of them are VLANs of the first, and which are there still.
+    pub vlans: Vec<Option<u16>>,
+    pub there: Vec<bool>,
+    /// The last fast-open cookie that the stack gave.
+    pub cookie: Option<Vec<u8>>,
+    /// Frames with a tag.
+    pub tagged: u64,
     pub flows: Vec<Flow>,
     /// What the stack has not received yet, by the interface that it goes to.
     pub coming: Vec<VecDeque<RxFrame>>,
@@ -100,6 +107,10 @@ pub struct Peer {
 impl Peer {
     pub fn new(capabilities: Vec<Capabilities>, passes: bool) -> Self {
         Self {
+            vlans: vec![None; capabilities.len()],
+            there: vec![true; capabilities.len()],
+            cookie: None,
+            tagged: 0,
             coming: vec![VecDeque::new(); capabilities.len()],
             open: vec![vec![]; capabilities.len()],
             capabilities,
@@ -116,6 +127,32 @@ impl Peer {
             digest: 0,
             traced: std::env::var_os("NETLOOM_TRACE").is_some(),
         }
+    }
+
+    /// The stack has one more device, or a VLAN over the first.
+    pub fn add(&mut self, capabilities: Capabilities, vlan: Option<u16>) {
+        self.capabilities.push(capabilities);
+        self.vlans.push(vlan);
+        self.there.push(true);
+        self.coming.push(VecDeque::new());
+        self.open.push(vec![]);
+    }
+
+    /// One has gone, and those over it; was it there?
+    pub fn remove(&mut self, which: usize) -> bool {
+        let was = self.there[which];
+        self.there[which] = false;
+        if which == 0 {
+            for (vlan, there) in self.vlans.iter().zip(&mut self.there) {
+                *there &= vlan.is_none();
+            }
+        }
+        was
+    }
+
+    /// Is it a device, and there?
+    pub fn has_port(&self, which: usize) -> bool {
+        self.there[which] && self.vlans[which].is_none()
     }
 
     pub fn trace(&self, line: impl FnOnce() -> String) {
@@ -163,7 +200,7 @@ impl Peer {
         self.flow(on, ours, theirs);
     }
 
-    fn on_frame(&mut self, on: usize, now: Instant, frame: &TxFrame<'_>) {
+    fn on_frame(&mut self, mut on: usize, now: Instant, frame: &TxFrame<'_>) {
         let capabilities = self.capabilities[on];
         assert!(capabilities.take(frame), "{:?}", frame.meta);
         let whole = frame.to_vec();
@@ -175,6 +212,12 @@ impl Peer {
         if capabilities.medium == Medium::Ethernet {
             let (header, _) = ethernet::Header::parse(&whole).expect("a whole header");
             at = header.len();
+            if let Some(tag) = header.tag() {
+                let of = |(vlan, there): (&Option<u16>, &bool)| *there && *vlan == Some(tag.id());
+                let mut all = self.vlans.iter().zip(&self.there);
+                on = all.position(of).expect("a vlan that is there");
+                self.tagged += 1;
+            }
             if header.ether_type() == EtherType::ARP {
                 let packet = arp::Packet::parse(&whole[at..]).expect("a whole packet");
                 self.on_arp(on, now, &packet);
@@ -198,6 +241,18 @@ impl Peer {
 
     /// Puts a frame on its way to the stack.
     pub fn send(&mut self, on: usize, frame: Vec<u8>, meta: RxMeta) {
+        if !self.there[on] {
+            return;
+        }
+        let (on, frame) = match self.vlans[on] {
+            Some(vlan) if frame.len() >= 12 => {
+                let (addresses, rest) = frame.split_at(12);
+                let tag = [&[0x81, 0][..], &vlan.to_be_bytes()].concat();
+                (0, [addresses, &tag, rest].concat())
+            }
+            Some(_) => (0, frame),
+            None => (on, frame),
+        };
         self.trace_frame(on, "in", &frame);
         self.coming[on].push_back(RxFrame::new(Bytes::from(frame), meta));
         self.fed += 1;
@@ -386,6 +441,14 @@ impl Peer {
         let ours = SocketAddr::new(src, header.src_port());
         let theirs = SocketAddr::new(dst, header.dst_port());
         let seq = header.seq();
+        // RFC 7413 §2.1: kind 34, of at least six bytes where it has a cookie.
+        let options = header.options_bytes();
+        let cookie = options.windows(2).position(|w| w[0] == 34 && w[1] >= 6);
+        if let Some(at) = cookie.filter(|_| flags.contains(tcp::Flags::SYN | tcp::Flags::ACK)) {
+            let len = usize::from(options[at + 1]) - 2;
+            let given = options.get(at + 2..at + 2 + len);
+            self.cookie = given.map(<[u8]>::to_vec);
+        }
         let flow = self.flow(on, ours, theirs);
         flow.on = on;
         if flags.contains(tcp::Flags::SYN) {
@@ -393,7 +456,7 @@ impl Peer {
                 flow.written = 0; // another connection, accepted later
             }
             flow.iss = Some(seq);
-            assert!(text.is_empty());
+            assert!(text.is_empty() || cookie.is_some());
         }
         if flags.contains(tcp::Flags::ACK) {
             flow.ack = header.ack();
@@ -408,7 +471,8 @@ impl Peer {
             flow.timestamps = options.timestamps.is_some();
         }
         let Some(iss) = flow.iss else { return };
-        let offset = u64::from(seq.wrapping_sub(iss).wrapping_sub(1));
+        let first = seq.wrapping_add(u32::from(flags.contains(tcp::Flags::SYN)));
+        let offset = u64::from(first.wrapping_sub(iss).wrapping_sub(1));
         if !text.is_empty() {
             let end = offset + u64::from(len);
             assert!(end <= flow.written, "{end} bytes of {} sent", flow.written);

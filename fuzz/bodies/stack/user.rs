@@ -13,7 +13,7 @@ use super::peer::{inbound, outbound};
 use super::{Input, LENGTHS, MOST_SOCKETS, MOST_TIMERS, Rig, Stream};
 
 impl Rig {
-    fn options(&self, bits: u8) -> TcpOptions {
+    pub(super) fn options(&self, bits: u8) -> TcpOptions {
         let bit = |n: u8| bits >> n & 1 == 1;
         let mut options = TcpOptions::default()
             .nodelay(bit(0))
@@ -60,7 +60,7 @@ impl Rig {
         }
     }
 
-    fn hold(&mut self, id: TcpId, ours: SocketAddr, theirs: SocketAddr) {
+    pub(super) fn hold(&mut self, id: TcpId, ours: SocketAddr, theirs: SocketAddr) {
         self.streams.push(Stream {
             id,
             ours,
@@ -105,7 +105,8 @@ impl Rig {
                         self.outcome.accepted += 1;
                         self.hold(id, ours, theirs);
                     }
-                    Err(AcceptError::WouldBlock) => break,
+                    // That of an interface that has gone.
+                    Err(AcceptError::WouldBlock | AcceptError::AddressGone) => break,
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -374,6 +375,7 @@ impl Rig {
             self.stack.raw_close(id);
         }
         for &on in &self.on {
+            let _ = self.stack.set_link(self.now, on, true);
             // Where there is no client there is nothing to end.
             let _ = self.stack.dhcp_release(self.now, on);
         }
