@@ -2,6 +2,7 @@
 //!
 //! `nl0` leads to `left`, `nl1` to `right`; both are TAP devices of one stack, which one thread drives.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,6 +22,8 @@ use crate::link::{kernel_accept, kernel_connect};
 use crate::namespace::{Case, ip};
 use crate::paths::Place;
 use crate::programs::path_of;
+use crate::tool::NETLOOM;
+use crate::trace::tell_all;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -30,6 +33,8 @@ pub(crate) fn cases() -> Vec<Case> {
             "forwarding::a_hop_on_a_route",
             hop_on_a_route,
         ),
+        with(&["mtr"], "forwarding::mtr_sees_a_hop", mtr_sees_a_hop),
+        Case::new("forwarding::our_trace_sees_a_hop", our_trace_sees_a_hop),
         Case::new("forwarding::tcp_goes_through", tcp_goes_through),
         Case::new(
             "forwarding::a_narrow_link_is_told_of",
@@ -121,6 +126,19 @@ fn drive(taps: [Tap; 2], nat: Option<NatOptions>, ends: &AtomicBool) -> Stack {
             .address(format!("fd0{net}::1/64").parse().unwrap())
             .dad_transmits(0)
             .forwarding(ForwardOptions::new());
+        // What the left kernel has behind it.
+        let config = match net {
+            7 => config
+                .route(
+                    "10.6.0.0/24".parse().unwrap(),
+                    Some("10.7.0.2".parse().unwrap()),
+                )
+                .route(
+                    "fd06::/64".parse().unwrap(),
+                    Some("fd07::2".parse().unwrap()),
+                ),
+            _ => config,
+        };
         let config = match &nat {
             Some(options) if net == 8 => config.nat(options.clone()),
             _ => config,
@@ -180,6 +198,65 @@ fn pings_go_through() {
     let stack = between.end();
     assert!(stack.counters().packets_forwarded >= 2 * (3 + 3 + 2 * 3 + 2 * 3));
     assert_eq!(stack.counters().fragments_received, 0);
+}
+
+/// By ICMP, UDP and TCP: the hop is ours, and nothing is lost on the way.
+fn mtr_sees_a_hop() {
+    let between = Between::new(true, 1500);
+    for (command, hop, end) in [
+        ("mtr -n -r -c 3 -i 0.3 10.8.0.2", "10.7.0.1", "10.8.0.2"),
+        ("mtr -6 -n -r -c 3 -i 0.3 fd08::2", "fd07::1", "fd08::2"),
+        ("mtr -n -r -c 3 -i 0.3 -u 10.8.0.2", "10.7.0.1", "10.8.0.2"),
+        (
+            "mtr -n -r -c 3 -i 0.3 -T -P 9 10.8.0.2",
+            "10.7.0.1",
+            "10.8.0.2",
+        ),
+    ] {
+        let text = told(&between.left, command);
+        for at in [hop, end] {
+            let line = text.lines().find(|line| line.contains(at));
+            let line = line.unwrap_or_else(|| panic!("{command}: {text}"));
+            assert!(line.contains(" 0.0%"), "{command}: {text}");
+        }
+    }
+    between.end();
+}
+
+/// The tool's, by way of a kernel, this library and another kernel: three stacks in a row.
+fn our_trace_sees_a_hop() {
+    let between = Between::new(true, 1500);
+    between.left.run(|| {
+        for switch in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+            fs::write(format!("/proc/sys/net/{switch}"), "1").unwrap();
+        }
+    });
+    between.left.run(tell_all);
+    between.right.run(tell_all);
+    for (to, hops) in [
+        ("10.8.0.2", ["10.6.0.1", "10.7.0.1", "10.8.0.2"]),
+        ("fd08::2", ["fd06::1", "fd07::1", "fd08::2"]),
+    ] {
+        for how in [&["--udp"][..], &["--icmp"], &["--tcp", "9"]] {
+            let output = between.left.run(move || {
+                let mut command = Command::new(NETLOOM);
+                command.args(["trace", "--tap", "nl5", "--kernel-address", "10.6.0.1/24"]);
+                command.args(["--kernel-address", "fd06::1/64", "--address", "10.6.0.2/24"]);
+                command.args(["--address", "fd06::2/64", "--gateway", "10.6.0.1"]);
+                command.args(["--gateway", "fd06::1", "-q", "2", to]);
+                command.args(how).output().unwrap()
+            });
+            let text = String::from_utf8(output.stdout).unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{how:?}: {text}{errors}");
+            let lines: Vec<&str> = text.lines().skip(1).collect();
+            assert_eq!(lines.len(), 3, "{how:?}: {text}");
+            for ((line, hop), number) in lines.into_iter().zip(hops).zip(1..) {
+                assert!(line.starts_with(&format!(" {number}  {hop}  ")), "{text}");
+            }
+        }
+    }
+    between.end();
 }
 
 /// Time Exceeded comes from the near address of ours; who is behind nobody is told of as unreachable.

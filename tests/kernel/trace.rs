@@ -16,7 +16,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// A kernel that tells of each probe.
-fn tell_all() {
+pub(crate) fn tell_all() {
     for limit in ["ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit"] {
         fs::write(format!("/proc/sys/net/{limit}"), "0").expect("this namespace's settings");
     }
