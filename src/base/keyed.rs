@@ -52,6 +52,21 @@ impl Seed {
     }
 }
 
+impl Seed {
+    /// The seed of what the interface with this number does by itself: another one with its MAC address, a VLAN of the same device or
+    /// one that is added again, must not do alike. The first one's is this.
+    pub(crate) fn of_interface(&self, number: usize) -> Self {
+        if number == 0 {
+            return *self;
+        }
+        let halves = ["a", "b"].map(|half| self.key(&format!("interface {number} {half}")));
+        let words = halves.map(|Key { k0, k1 }| [k0.to_le_bytes(), k1.to_le_bytes()]);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(words.as_flattened().as_flattened());
+        Self(bytes)
+    }
+}
+
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Seed(..)")

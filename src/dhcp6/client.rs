@@ -18,6 +18,8 @@ const FIRST: Duration = Duration::from_secs(1);
 const MOST: Duration = Duration::from_secs(3600);
 /// What INF_MAX_RT may be told as, seconds (RFC 8415 §21.25).
 const MOST_TOLD: core::ops::RangeInclusive<u32> = 60..=86_400;
+/// What waits for an address is looked at again after this.
+const LATER: Duration = Duration::from_secs(1);
 /// RFC 8415 §18.2.12: because of what routers say, no more often than this.
 const BETWEEN: Duration = Duration::from_secs(30);
 /// RFC 8415 §14.1: 20 messages, and what one costs in nanoseconds: 20 in 20 s.
@@ -176,6 +178,19 @@ impl Client {
             Phase::Told { refresh } => refresh,
         };
         Some(due).filter(|&due| self.is_up && due < Instant::FAR_FUTURE)
+    }
+
+    /// What is due at `now` cannot leave, for want of an address: it is due again a second later (RFC 4862 §5.4: that long an address
+    /// is probed for), as the first question if it is that.
+    pub fn postpone(&mut self, now: Instant) {
+        if self.next_due().is_none_or(|due| due > now) {
+            return;
+        }
+        match &mut self.phase {
+            Phase::Idle => {}
+            Phase::Asking(exchange) => exchange.due = now + LATER,
+            Phase::Told { .. } => self.ask(now),
+        }
     }
 
     /// The message to send at `now`, if one is due: the payload of a UDP datagram.

@@ -326,3 +326,29 @@ proptest! {
         }
     }
 }
+
+/// A question that waits for an address is not one that was asked (RFC 8415 §21.9, §15).
+#[test]
+fn a_question_that_cannot_leave_yet_is_still_the_first() {
+    let mut client = client();
+    client.start(Instant::from_millis(5000));
+    for _ in 0..100 {
+        let due = client.next_due().unwrap();
+        client.postpone(Instant::ZERO);
+        assert_eq!(client.next_due(), Some(due), "not due");
+        client.postpone(due);
+        assert_eq!(client.next_due(), Some(due + secs(1)));
+    }
+    assert_eq!(client.counters().requests, 0);
+    let (_, first) = next(&mut client);
+    let message = Message::parse(&first).unwrap();
+    assert_eq!(message.option(code::ELAPSED_TIME), Some(&[0, 0][..]));
+    // What is known is asked for anew when its time has come, once that can leave.
+    let answer = reply(&first, &[]);
+    let now = client.next_due().unwrap();
+    client.on_datagram(now, &answer).unwrap();
+    let refresh = client.next_due().unwrap();
+    client.postpone(refresh);
+    assert!(client.next_due().unwrap() >= refresh);
+    assert!(client.next_due().unwrap() < refresh + secs(31));
+}

@@ -112,8 +112,8 @@ impl Host {
     /// are, and what used them fails. On return the device is closed, or will be in a moment. The host goes on, be it without any
     /// device. Of a VLAN the device stays.
     ///
-    /// Leases are given back before ([`HostBuilder::dhcp_release_at_end`](super::HostBuilder::dhcp_release_at_end)), as far as that can be sent at once: where
-    /// the server's, or its router's, MAC address would have to be asked for first, the server learns of the end when the lease runs out.
+    /// Leases are given back before, unless [`HostBuilder::dhcp_release_at_end`](super::HostBuilder::dhcp_release_at_end) says otherwise; who
+    /// does not hear of that, a server whose device takes nothing, keeps them until they end.
     ///
     /// # Errors
     /// `NotFound` when there is no such interface; `NotConnected` when the host was shut down.

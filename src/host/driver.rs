@@ -72,10 +72,10 @@ impl Driver {
                 // Sleep only after a look at the device that found nothing.
                 continue;
             }
-            // It sleeps without the receiving half, and devices come and go.
-            let poller = rx.poller().map(Arc::clone);
-            drop(rx);
             let spins = now.since(active_at) < shared.busy_poll;
+            // It sleeps without the receiving half, and devices come and go.
+            let poller = rx.poller().filter(|_| !spins).map(Arc::clone);
+            drop(rx);
             if let Some(changed) = shared.poll_device(now, None, spins, &mut polled_at) {
                 next = changed;
             }

@@ -6,13 +6,14 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::super::clock;
-use super::super::devices::{Closers, Places};
+use super::super::devices::{Closers, Offer, Places};
 use super::super::open;
 use super::super::shared::{Manners, Shared, Turn};
 use super::super::state::{Life, Next};
 use crate::base::Seed;
-use crate::device::{Capabilities, Device, DeviceError, Medium, Pair};
-use crate::stack::{Config, InterfaceConfig, InterfaceId, Stack};
+use crate::device::{Capabilities, Device, DeviceError, Medium, Pair, PairRx, Receive, RxBatch};
+use crate::link::{RxFrame, RxMeta};
+use crate::stack::{Config, DhcpOptions, InterfaceConfig, InterfaceId, Stack, UdpOptions};
 use crate::tcp::TcpOptions;
 
 /// What the threads of a host share that has these devices, without its driver.
@@ -126,7 +127,7 @@ fn a_device_that_stays_full_costs_the_calls_and_leads_over_another_nothing() {
     let socket = {
         let mut core = shared.lock();
         let at = "0.0.0.0:7".parse().unwrap();
-        let options = crate::stack::UdpOptions::default();
+        let options = UdpOptions::default();
         core.stack.udp_bind(at, options).unwrap()
     };
     let send = |to: &str| {
@@ -155,14 +156,90 @@ fn a_device_that_stays_full_costs_the_calls_and_leads_over_another_nothing() {
     }
     // It has room again: what waited leaves.
     let (mut rx, _tx) = far_a.split();
-    let mut batch = crate::device::RxBatch::new(9);
+    let mut batch = RxBatch::new(9);
     let mut read = || {
-        crate::device::Receive::receive(&mut rx, clock::now(), &mut batch).unwrap();
+        rx.receive(clock::now(), &mut batch).unwrap();
         batch.drain().count()
     };
     assert_eq!(read(), 2);
     assert!(matches!(turn(), Some(Next::Sleep { full, .. }) if full.is_empty()));
     assert_eq!(read(), 2);
+}
+
+/// A server's word to who asked with this transaction, for 10.9.0.9, within VLAN 10.
+fn dhcp_answer(kind: u8, discover: &[u8]) -> Vec<u8> {
+    // IEEE 802.1Q, RFC 791 §3.1, RFC 768, RFC 2131 §2; a UDP checksum of zero is none.
+    let mut bootp = vec![2, 1, 6, 0];
+    bootp.extend(&discover[50..54]);
+    bootp.extend([0, 0, 0x80, 0, 0, 0, 0, 0, 10, 9, 0, 9]);
+    bootp.extend([0; 8]);
+    bootp.extend(&discover[74..90]);
+    bootp.extend([0; 192]);
+    bootp.extend([99, 130, 83, 99, 53, 1, kind, 54, 4, 10, 9, 0, 1]);
+    bootp.extend([51, 4, 0, 0, 0x0e, 0x10, 1, 4, 255, 255, 255, 0, 255]);
+    let len = |bytes: usize| u16::try_from(bytes).unwrap().to_be_bytes();
+    let (udp, ip) = (len(bootp.len() + 8), len(bootp.len() + 28));
+    let mut header = [
+        0x45, 0, ip[0], ip[1], 0, 0, 0, 0, 64, 17, 0, 0, 10, 9, 0, 1, 255, 255, 255, 255,
+    ];
+    let words = header
+        .chunks(2)
+        .map(|two| u32::from(u16::from_be_bytes([two[0], two[1]])));
+    let sum: u32 = words.sum();
+    let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+    header[10..12].copy_from_slice(&sum.to_be_bytes());
+    let mut frame = [[0xff; 6], [2, 0, 0, 0, 0, 0x99]].concat();
+    frame.extend([0x81, 0, 0, 10, 8, 0]);
+    frame.extend(header);
+    frame.extend([0, 67, 0, 68, udp[0], udp[1], 0, 0]);
+    frame.extend(bootp);
+    frame
+}
+
+/// The kinds of DHCP messages of VLAN 10 that were sent, with their frames.
+fn dhcp_sent(rx: &mut PairRx) -> Vec<(u8, Vec<u8>)> {
+    let mut batch = RxBatch::new(64);
+    rx.receive(clock::now(), &mut batch).unwrap();
+    let frames = batch.drain().map(|frame| frame.data.to_vec());
+    let of_ten = frames.filter(|frame| frame[12..16] == [0x81, 0, 0, 10]);
+    let dhcp = of_ten.filter(|frame| frame.len() > 288 && frame[40..42] == [0, 67]);
+    // The type comes first (option 53 behind the cookie).
+    dhcp.map(|frame| (frame[288], frame)).collect()
+}
+
+/// What goes with a device gives its lease back as well.
+#[test]
+fn the_lease_of_a_vlan_is_given_back_before_its_device_goes() {
+    let (a, far) = Pair::new(Capabilities::plain(Medium::Ethernet, 1500), 1000);
+    let native = *a.capabilities();
+    let (shared, [on]) = over([a]);
+    let (mut rx, _tx) = far.split();
+    let mut now = clock::now();
+    let mut core = shared.lock();
+    let config = InterfaceConfig::new(&native).vlan(10).over(on);
+    let config = config.dhcp(DhcpOptions::new());
+    let vlan = core.add_vlan(now, config, native).unwrap().on;
+    let (mut steps, mut asked) = (0, Vec::new());
+    while core.stack.lease(vlan).is_none() || steps < 100 {
+        steps += 1;
+        assert!(steps < 1000, "no lease: {asked:?}");
+        now = now + Duration::from_millis(200);
+        core.stack.handle_timeout(now);
+        let core = &mut *core;
+        core.devices.send(now, &mut core.stack, 1, Offer::All);
+        for (kind, frame) in dhcp_sent(&mut rx) {
+            asked.push(kind);
+            // DISCOVER: OFFER; REQUEST: ACK.
+            let answer = dhcp_answer(if kind == 1 { 2 } else { 5 }, &frame);
+            let frame = RxFrame::new(answer.into(), RxMeta::new(now));
+            core.stack.handle_frame(now, on, frame);
+        }
+    }
+    assert_eq!(asked, [1, 3]);
+    let (to, _inlet) = crossbeam_channel::bounded(1);
+    assert!(core.detach(now, on, to).is_some());
+    let given_back: Vec<_> = dhcp_sent(&mut rx).iter().map(|&(kind, _)| kind).collect();
+    assert_eq!(given_back, [7]);
 }
 
 /// Whoever ends a host has its devices closed when that is over.

@@ -72,7 +72,14 @@ impl Net {
         if !config.link_local_v4 || !interface.is_ethernet() {
             return;
         }
-        let key = self.seed.key(&format!("ipv4 link-local {}", interface.mac));
+        // Of a VLAN it is another than that of the interface whose MAC address it has.
+        let tag = interface.tag.map(|tag| format!(" vlan {}", tag.id()));
+        let label = format!(
+            "ipv4 link-local {}{}",
+            interface.mac,
+            tag.unwrap_or_default()
+        );
+        let key = self.seed.key(&label);
         interface.link_local_v4 = Some(Box::new(LinkLocalV4 {
             random: Random::new(key),
             conflicts: 0,

@@ -141,23 +141,27 @@ impl Net {
         self.on_interface_timeout(now, id, &mut steps);
         self.begin_discovery(now, id, config);
         self.begin_link_local_v4(now, id, config);
+        self.begin_below(now, id);
         Ok(id)
     }
 
     /// A connection begins on this interface: its part of the queue.
     pub(crate) fn begin_in_queue(&self, on: InterfaceId, connection: &mut Connection) {
-        if let Some(share) = self
-            .interfaces
-            .get(on.index())
-            .and_then(|i| i.line.share.as_ref())
-        {
+        let interface = self.interfaces.get(self.device_of(on).index());
+        if let Some(share) = interface.and_then(|i| i.line.share.as_ref()) {
             share.begin(&mut connection.rcv.part);
         }
     }
 
+    /// The interface whose device, and its queue, this one uses: another one's, if it is a VLAN.
+    pub(in crate::stack) fn device_of(&self, on: InterfaceId) -> InterfaceId {
+        let interface = self.interfaces.get(on.index());
+        interface.and_then(|i| i.over).unwrap_or(on)
+    }
+
     /// So many segments of text came for a connection: its part of the queue anew.
     pub(crate) fn share_queue(&mut self, on: InterfaceId, segs: u32, connection: &mut Connection) {
-        let interface = self.interfaces.get_mut(on.index());
+        let interface = self.interfaces.get_mut(self.device_of(on).index());
         if let Some(share) = interface.and_then(|i| i.line.share.as_mut()) {
             share.on_text(segs, &mut connection.rcv.part);
         }

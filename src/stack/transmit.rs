@@ -159,7 +159,12 @@ impl Stack {
         let on = InterfaceId::from_index(index);
         let told = self.transmit_ready(now, on, &mut Nowhere, &mut budget);
         debug_assert!(told.is_ok(), "nowhere is not a device that fails");
-        !self.net.interfaces[index].line.ready.is_empty()
+        let line = &mut self.net.interfaces[index].line;
+        let more = !line.ready.is_empty();
+        if !more {
+            line.forget_ready();
+        }
+        more
     }
 
     /// Sends what the device had no room for of a datagram in fragments.

@@ -29,7 +29,7 @@ impl Net {
     ) {
         let interface = &mut self.interfaces[on.index()];
         let link = (interface.mac, interface.mtu());
-        let dhcp = Dhcp::new(now, options, link, seed);
+        let dhcp = Dhcp::new(now, options, link, &seed.of_interface(on.index()));
         debug_assert!(dhcp.is_ok(), "its settings were checked: {dhcp:?}");
         interface.dhcp = dhcp.ok().map(Box::new);
         self.with_dhcp(now, on, |_| {});

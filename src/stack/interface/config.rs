@@ -297,7 +297,8 @@ impl InterfaceConfig {
     /// The most full segments that the receive windows of all active connections promise together,
     /// as long as there are 8 for each of them (default: half of
     /// [`queue_frames`](Capabilities::queue_frames) where the device gives no super-segments, else
-    /// no bound; docs/choices.md). `usize::MAX` is no bound.
+    /// no bound; docs/choices.md). `usize::MAX` is no bound. For a VLAN [over](Self::over) another interface that one's holds, for
+    /// they have one queue.
     #[must_use]
     pub fn windows_together(self, segments: usize) -> Self {
         Self {

@@ -48,7 +48,11 @@ impl Line {
             up: true,
             set_up: true,
             below_up: true,
-            share: config.shared_segments().map(QueueShare::new),
+            // That of a VLAN is that of the interface whose device it shares.
+            share: match config.over {
+                None => config.shared_segments().map(QueueShare::new),
+                Some(_) => None,
+            },
             ready: ReadyList::default(),
             farewells: VecDeque::new(),
             outbox: Outbox::new(outbox_limit),
@@ -61,6 +65,11 @@ impl Line {
     /// Is there anything to send? Not while the link is down: it stays.
     pub(crate) fn wants_transmit(&self) -> bool {
         self.up && (!self.outbox.is_empty() || !self.ready.is_empty() || self.leaving.is_some())
+    }
+
+    /// Who waited has been told: the place of an interface that was taken away keeps nothing of what stood there.
+    pub(in crate::stack) fn forget_ready(&mut self) {
+        self.ready = ReadyList::default();
     }
 
     /// Nothing waits any more but who is to be told.

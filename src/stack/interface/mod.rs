@@ -155,6 +155,7 @@ impl Interface {
         self.dhcp = None;
         self.link_local_v4 = None;
         self.discovery = None;
+        self.dhcp6 = None;
     }
 
     /// An empty place is left. Who stands in line to send stays there, to be told.

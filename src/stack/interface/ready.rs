@@ -89,6 +89,13 @@ impl ReadyList {
         self.queue.len()
     }
 
+    /// Entries and words that it has room for.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        let bits = self.queued.iter().map(Vec::capacity);
+        self.queue.capacity() + bits.sum::<usize>()
+    }
+
     #[inline]
     fn mark(&mut self, entry: Ready) -> bool {
         let (kind, index) = entry.place();

@@ -3,10 +3,13 @@
 //! IEEE 802.1Q. *Owns* what such an interface takes over from the other. *Does not* sort frames (`ip::link`), nor take turns
 //! (`interface::vlans`).
 
+use super::Change;
+use crate::base::Instant;
 use crate::device::Capabilities;
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::{ConfigError, InterfaceConfig, MOST_VLANS};
 use crate::stack::net::Net;
+use crate::stack::packet::Notice;
 
 impl Net {
     /// The configuration with what the device of the interface `of` has; its checks come after.
@@ -50,6 +53,15 @@ impl Net {
         line.set_device_mtu(mtu);
         if line.set_below_up(up) {
             self.route_by_link(on, up);
+        }
+    }
+
+    /// An interface has begun: on a device that is down it asks nobody.
+    pub(in crate::stack) fn begin_below(&mut self, now: Instant, on: InterfaceId) {
+        if !self.interfaces[on.index()].line.is_up() {
+            self.on_router_link(now, on, false);
+            let notice = Notice::Change(on, Change::LinkDown);
+            self.notices.push_back(notice);
         }
     }
 

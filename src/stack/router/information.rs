@@ -35,7 +35,7 @@ impl Net {
         let mac = interface.mac;
         let client = interface
             .dhcp6
-            .get_or_insert_with(|| Box::new(Client::new(mac, seed)));
+            .get_or_insert_with(|| Box::new(Client::new(mac, &seed.of_interface(on.index()))));
         client.start(now);
     }
 
@@ -67,15 +67,22 @@ impl Net {
         self.client6(on).and_then(|client| client.next_due())
     }
 
-    /// Asks, if that is due. Without a link-local address in use nobody could answer: that try is lost.
+    /// Asks, if that is due, as soon as a link-local address is in use: without one nobody could answer.
     pub(super) fn ask_for_information(&mut self, now: Instant, on: InterfaceId) {
-        let question = self.client6(on).and_then(|client| client.question(now));
-        let Some(message) = question else { return };
-        let src = self.listener_address(on);
-        if src.is_unspecified() {
-            self.counters.drops.count(DropReason::NoRoute);
+        if self.information_due(on).is_none_or(|due| due > now) {
             return;
         }
+        let src = self.listener_address(on);
+        let Some(client) = self.client6(on) else {
+            return;
+        };
+        if src.is_unspecified() {
+            client.postpone(now);
+            return;
+        }
+        let Some(message) = client.question(now) else {
+            return;
+        };
         let mut header = [0; udp::HEADER_LEN];
         udp::Fields::new(CLIENT_PORT, SERVER_PORT).emit(message.len(), &mut header);
         let flow = Flow {

@@ -182,6 +182,8 @@ fn those_in_line_take_another_way() {
     assert!(line(&rig) > MANY / 2, "not all within one call");
     let left = second.sent(&mut rig);
     assert_eq!(line(&rig), 0);
+    let gone = &rig.stack.net.interfaces[on.index()].line;
+    assert_eq!(gone.ready.capacity(), 0, "its place is empty");
     // What its neighbour's queue held of the first ones was lost, and told.
     let unsent = ids
         .iter()

@@ -1,5 +1,7 @@
 //! Interfaces that share one device, as VLANs of it.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 const VLANS: [u16; 2] = [10, 20];
@@ -304,6 +306,80 @@ fn a_vlan_stands_on_its_device() {
     assert!(!stack.is_link_up(late));
     stack.set_link(now, on, true).unwrap();
     assert!(stack.is_link_up(late));
+    let told = core::iter::from_fn(|| stack.poll_change());
+    let told: Vec<_> = told.filter(|&(of, _)| of == late).collect();
+    assert_eq!(told, [(late, Change::LinkDown), (late, Change::LinkUp)]);
+}
+
+/// It asks nobody on a link that is down: nothing piles up, to leave at once when that is up.
+#[test]
+fn a_vlan_that_comes_while_its_device_is_down_asks_when_that_is_up() {
+    let (mut rig, _) = plain();
+    let (now, on) = (rig.now, rig.on);
+    rig.stack.set_link(now, on, false).unwrap();
+    let config = vlan_config(on, 30).link_local(true).router_discovery(true);
+    let late = rig.stack.add_interface(now, config).unwrap();
+    rig.advance(Duration::from_secs(30));
+    let line = &rig.stack.net.interfaces[late.index()].line;
+    let empty = line.outbox.is_empty();
+    assert!(empty);
+    let now = rig.now;
+    rig.stack.set_link(now, on, true).unwrap();
+    rig.advance(Duration::from_secs(30));
+    let asked = sent(&mut rig);
+    assert!(
+        asked.contains(&(Some((30, 0)), EtherType::IPV6)),
+        "{asked:?}"
+    );
+}
+
+/// One queue has one share, whatever stands over it.
+#[test]
+fn the_windows_of_vlans_share_the_queue_of_their_device() {
+    let device = Capabilities {
+        queue_frames: Some(1000),
+        ..Capabilities::plain(Medium::Ethernet, 1500)
+    };
+    let (rig, vlans) = trunk(&device);
+    let share = |on: InterfaceId| &rig.stack.net.interfaces[on.index()].line.share;
+    assert!(share(rig.on).is_some());
+    for on in vlans {
+        assert!(share(on).is_none());
+        assert_eq!(rig.stack.net.device_of(on), rig.on);
+    }
+}
+
+/// Interfaces of one MAC address, at once or one after the other, do not repeat each other's ids, nor choose one address.
+#[test]
+fn what_vlans_of_one_station_draw_is_not_the_same() {
+    let (mut rig, _) = plain();
+    let (now, over) = (rig.now, rig.on);
+    let mut seen = BTreeSet::new();
+    let mut own = BTreeSet::new();
+    for number in [30, 31] {
+        let config = vlan_config(over, number);
+        let config = config.dhcp(DhcpOptions::new()).link_local_v4(true);
+        rig.stack.add_interface(now, config).unwrap();
+    }
+    for _ in 0..200 {
+        rig.advance(Duration::from_millis(500));
+        rig.poll();
+        for (frame, _) in core::mem::take(&mut rig.device().frames) {
+            // Behind Ethernet with a tag, IPv4 and UDP: op, htype, hlen, hops, xid.
+            if frame.get(41) == Some(&67) {
+                seen.insert((frame[15], frame[50..54].to_vec()));
+            }
+        }
+    }
+    for on in rig.stack.interfaces().collect::<Vec<_>>() {
+        let all = rig.stack.addresses(on).map(|(cidr, _)| cidr.address());
+        let local = all.filter(|ip| matches!(ip, IpAddr::V4(ip) if ip.is_link_local()));
+        own.extend(local.map(|ip| (on, ip)));
+    }
+    let ids: BTreeSet<_> = seen.iter().map(|(_, id)| id).collect();
+    assert_eq!(ids.len(), seen.len(), "{seen:?}");
+    let addresses: BTreeSet<_> = own.iter().map(|(_, ip)| ip).collect();
+    assert_eq!((own.len(), addresses.len()), (2, 2), "{own:?}");
 }
 
 /// Covers: VLAN-9. With a device's interface its VLANs go; of one that goes alone the tag is free again.
