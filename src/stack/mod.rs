@@ -166,6 +166,10 @@ impl Stack {
         if let (Ok(on), Some(options)) = (added, &config.dhcp) {
             self.net.begin_dhcp(now, on, options, &self.config.seed);
         }
+        if config.over.is_some() {
+            // That its device is down comes before what is told of it next.
+            self.tell_notices(now);
+        }
         self.note_outcome(added)
     }
 
