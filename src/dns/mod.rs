@@ -37,6 +37,7 @@ mod special;
 #[cfg(test)]
 mod tests;
 
+#[cfg(all(target_os = "linux", feature = "host"))] // the host's
 pub(crate) use config::MAX_SERVERS;
 pub use config::{Config, ConfigError};
 pub use exchange::{Action, ExchangeId, Question, Transport};
