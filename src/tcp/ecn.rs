@@ -150,6 +150,9 @@ impl Connection {
             ecn.echoes = true;
             ecn.ce_received += u64::from(seg.wire_segments());
         }
+        if news {
+            self.quick.on_mark();
+        }
         if news || marks.contains(Marks::CWR) {
             // The sender's window may be a single segment: it waits for this ACK (as Linux).
             self.rcv.ack_now();

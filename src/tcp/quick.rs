@@ -30,6 +30,13 @@ impl QuickAcks {
         self.heard = Some(at);
     }
 
+    /// A congestion mark came after none: its ACK and the next one do not wait, nor for text to ride on, as the sender's window may
+    /// soon be small (Linux's `tcp_enter_quickack_mode` with 2).
+    pub(crate) fn on_mark(&mut self) {
+        self.left = self.left.max(2);
+        self.answered = false;
+    }
+
     /// Text of ours leaves, as an answer if it is within the `delay` that an ACK waits.
     pub(crate) fn on_own_text(&mut self, now: Instant, delay: Duration) {
         let delay = nanos(delay);
@@ -57,6 +64,17 @@ impl QuickAcks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_acks_after_a_mark_do_not_wait() {
+        let mut quick = QuickAcks::default();
+        quick.on_own_text(Instant::from_millis(1), Duration::from_millis(40));
+        quick.on_mark();
+        quick.on_ack_sent();
+        assert!(quick.is_due());
+        quick.on_ack_sent();
+        assert!(!quick.is_due());
+    }
 
     /// A connection that answers is quick again once it was idle: what came of answers before says nothing of a
     /// stream that begins now.
