@@ -74,7 +74,8 @@ drop_reasons! {
     NatProtocol => "nat_protocol",
     /// A packet for another host, not passed on: there is no port, or no room to remember its session (RFC 5508 REQ-8).
     NatFull => "nat_full",
-    /// For the port of an inside host, from outside, and nobody has asked; or a SYN for a port that is nobody's (RFC 5382 REQ-4).
+    /// For the port of an inside host, from outside, and nobody has asked; or a SYN for a port that is nobody's (RFC 5382 REQ-4), or from inside a RST
+    /// of no connection (RFC 7857 §7.1).
     NatUnsolicited => "nat_unsolicited",
     /// A fragment that is there already.
     FragmentDuplicate => "fragment_duplicate",

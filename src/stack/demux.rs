@@ -206,19 +206,18 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
         self.ports.contains_key(&port)
     }
 
-    /// An ephemeral port for a socket that is bound to `local` but for its port.
+    /// An ephemeral port for a socket that is bound to `local` but for its port, and that nobody else has (`others`).
     pub(crate) fn free_port(
         &mut self,
         ports: &mut EphemeralPorts,
-        local: SocketAddr,
-        zone: u32,
-        dual_stack: bool,
+        (local, zone, dual_stack): (SocketAddr, u32, bool),
+        others: impl Fn(SocketAddr) -> bool,
     ) -> Option<NonZeroU16> {
         let (claims, _) = claims_of(local, zone, dual_stack);
         self.search(|table, taken| {
             let at = |port: NonZeroU16| SocketAddr::new(local.ip(), port.get());
             ports.for_socket(claims, taken, |port| {
-                table.is_free(at(port), zone, dual_stack)
+                table.is_free(at(port), zone, dual_stack) && !others(at(port))
             })
         })
     }

@@ -162,7 +162,8 @@ impl Stack {
     ) -> Result<InterfaceId, ConfigError> {
         self.note(|| Input::Interface(now, Box::new(config.clone())));
         let now = self.net.clamp(now);
-        let added = self.net.add_interface(now, &config);
+        let added = self.check_forwards(&config);
+        let added = added.and_then(|()| self.net.add_interface(now, &config));
         if let (Ok(on), Some(options)) = (added, &config.dhcp) {
             self.net.begin_dhcp(now, on, options, &self.config.seed);
         }

@@ -75,9 +75,10 @@ pub enum ConfigError {
     /// The DHCP client cannot keep to its settings.
     #[error("dhcp: {0}")]
     Dhcp(#[source] dhcp::ConfigError),
-    /// A port that NAT cannot forward: of neither TCP nor UDP, given twice, or from or to nobody's port.
+    /// A port that NAT cannot forward: of neither TCP nor UDP, given twice, from a port that a socket of ours has,
+    /// or from or to nobody's.
     #[error(
-        "port {port} cannot be forwarded to {inside}: a port of TCP or UDP leads to one host's port, and each is given once"
+        "port {port} cannot be forwarded to {inside}: a port of TCP or UDP leads to one host's port, is given once, and is no socket's of ours"
     )]
     NatForward {
         /// The port outside.

@@ -182,8 +182,10 @@ impl Stack {
             let free = |port: core::num::NonZeroU16| {
                 let tuple =
                     Tuple::new(route.on, (source, port.get()), (remote.ip(), remote.port()));
+                let own = SocketAddr::new(source, port.get());
                 table.flows.candidate(&tuple).is_none()
                     && table.bound(route.on, source, port.get()).is_none()
+                    && !self.net.is_mapped(NatKind::Tcp, own)
             };
             ports.for_flow((source, remote), taken, free)
         });

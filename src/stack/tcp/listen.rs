@@ -64,10 +64,12 @@ impl Stack {
             return Err(ListenError::Interface(none));
         }
         if local.port() == 0 {
-            let port = self
-                .demux
-                .tcp
-                .free_port(&mut self.ephemeral, local, zone, dual);
+            let port =
+                self.demux
+                    .tcp
+                    .free_port(&mut self.ephemeral, (local, zone, dual), |local| {
+                        self.net.is_mapped(NatKind::Tcp, local)
+                    });
             local.set_port(port.ok_or(ListenError::NoPort)?.get());
         }
         if self.net.is_mapped(NatKind::Tcp, local) {

@@ -67,10 +67,12 @@ impl Stack {
             return Err(BindError::Interface(on));
         }
         if local.port() == 0 {
-            let port = self
-                .demux
-                .udp
-                .free_port(&mut self.ephemeral, local, zone, dual);
+            let port =
+                self.demux
+                    .udp
+                    .free_port(&mut self.ephemeral, (local, zone, dual), |local| {
+                        self.net.is_mapped(NatKind::Udp, local)
+                    });
             local.set_port(port.ok_or(BindError::NoPort)?.get());
         }
         if self.net.is_mapped(NatKind::Udp, local) {

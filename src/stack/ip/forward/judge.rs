@@ -174,7 +174,7 @@ impl Net {
     }
 
     /// RFC 3704 §2.
-    fn check_reverse_path(
+    pub(super) fn check_reverse_path(
         &self,
         now: Instant,
         from: InterfaceId,

@@ -4,8 +4,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 
 use super::*;
 use crate::link::layout::{put_word, word};
-use crate::stack::{BindError, ConfigError, NatFilter, NatOptions, UdpOptions};
-use crate::tcp::Flags;
+use crate::stack::{BindError, ConfigError, ConnectError, NatFilter, NatOptions, UdpOptions};
+use crate::tcp::{Flags, TcpOptions};
 
 /// Other hosts outside and inside.
 pub(super) const OTHER_FAR: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 3);
@@ -361,25 +361,23 @@ fn a_port_that_is_forwarded_is_open_to_all() {
 fn ports_of_our_own_are_ours() {
     let mut router = Router::nat(open);
     let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    let bind = |router: &mut Router, port| {
-        let bound = router.stack.udp_bind(any(port), UdpOptions::default());
-        bound.map(drop)
-    };
-    // All even ports below but two are ours.
-    for port in (1024..32_768).step_by(2).filter(|port| *port != 4000) {
-        bind(&mut router, port).unwrap();
+    let bind = |router: &mut Router, port| router.stack.udp_bind(any(port), UdpOptions::default());
+    // All ports that an inside host might get are ours.
+    let mut free = None;
+    for port in (1024..32_768).chain(61_000..=65_535) {
+        let id = bind(&mut router, port).unwrap();
+        free = free.or_else(|| (port == 4000).then_some(id));
     }
-    for port in (61_000..=65_535).step_by(2) {
-        bind(&mut router, port).unwrap();
-    }
-    let (outside, _) = router.out(&udp(end(PEER, 2000), end(FAR, 53), b"ask"));
-    assert_eq!(outside.port(), 4000);
-    assert_eq!(bind(&mut router, 4000), Err(BindError::InUse(any(4000))));
     router.give(&udp(end(PEER, 2002), end(FAR, 53), b"ask"));
     assert!(router.drain(1).is_empty());
     assert_eq!(router.drops(DropReason::NatFull), 1);
     let (kind, code, ..) = router.error4();
     assert_eq!((kind, code), (3, 13), "prohibited");
+    // All but one.
+    router.stack.udp_close(free.unwrap());
+    let (outside, _) = router.out(&udp(end(PEER, 2000), end(FAR, 53), b"ask"));
+    assert_eq!(outside.port(), 4000);
+    assert_eq!(bind(&mut router, 4000), Err(BindError::InUse(any(4000))));
     // What comes for ours is ours.
     assert_eq!(
         router.back(&udp(end(FAR, 53), end(RIGHT, 4002), b"told")),
@@ -575,5 +573,77 @@ fn what_cannot_be_forwarded_is_refused() {
             .add_interface(Instant::ZERO, config)
             .unwrap_err();
         assert_eq!(refused, ConfigError::NatForward { port, inside });
+    }
+}
+
+/// Covers: NAT-16 (a port that is forwarded is given to no socket of ours, and one of a socket's is not forwarded).
+#[test]
+fn what_is_forwarded_is_no_sockets() {
+    let forward = |config: InterfaceConfig| {
+        let options = NatOptions::new();
+        let options = options.forward(Protocol::UDP, 40_000, end(PEER, 9));
+        config.nat(options.forward(Protocol::TCP, 40_000, end(PEER, 9)))
+    };
+    let mut router = Router::with(Setting {
+        config: Config::new(Seed::from_number(1)).ephemeral_ports(40_000..=40_001),
+        options: None,
+        left: |config| config.forwarding(ForwardOptions::new()),
+        right: forward,
+        ..Setting::default()
+    });
+    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let id = router.stack.udp_bind(any, UdpOptions::default()).unwrap();
+    let local = router.stack.udp_local_addr(id).unwrap();
+    assert_eq!(local.port(), 40_001);
+    let none = router.stack.udp_bind(any, UdpOptions::default());
+    assert_eq!(none, Err(BindError::NoPort));
+    let (now, far) = (router.now, SocketAddr::from((FAR, 80)));
+    let options = TcpOptions::default();
+    let mut connect = || router.stack.tcp_connect(now, far, None, options.clone());
+    connect().unwrap();
+    let none = connect();
+    assert_eq!(none, Err(ConnectError::NoPort));
+    // The other way round.
+    let options = NatOptions::new().forward(Protocol::UDP, 40_001, end(PEER, 9));
+    let refused = router
+        .stack
+        .add_interface(now, both_families().nat(options));
+    let (port, inside) = (40_001, end(PEER, 9));
+    assert_eq!(refused, Err(ConfigError::NatForward { port, inside }));
+}
+
+/// Covers: NAT-28 (RFC 1918 §3: what is for an inside host whose link is gone does not leave by the outside link).
+#[test]
+fn what_is_for_inside_does_not_go_outside() {
+    let mut router = Router::nat(|config| {
+        let options = NatOptions::new().forward(Protocol::UDP, 53, end(PEER, 53));
+        config.nat(options).gateway(FAR.into())
+    });
+    let ask = udp(end(OTHER_FAR, 9), end(RIGHT, 53), b"ask");
+    assert_eq!(router.back(&ask), Some(end(PEER, 53)));
+    let (now, on) = (router.now, router.on[0]);
+    router.stack.remove_interface(now, on).unwrap();
+    router.give_on(1, &ask);
+    let told = router.drain(1);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].v4().1[..2], [3, 0], "no route, and nothing else");
+}
+
+/// Covers: NAT-29 (RFC 3704 §2: what pretends to be of an inside host and comes in outside goes nowhere).
+#[test]
+fn who_pretends_to_be_inside_is_not_let_in() {
+    let strict = ForwardOptions::new().reverse_path(ReversePath::Strict);
+    for (strict, comes) in [(Some(strict), false), (None, true)] {
+        let mut router = Router::with(Setting {
+            options: strict,
+            left: |config| config.forwarding(ForwardOptions::new()),
+            right: |config| config.nat(NatOptions::new().forward(Protocol::UDP, 53, end(PEER, 53))),
+            ..Setting::default()
+        });
+        router.meet();
+        let ask = udp(end(OTHER_NEAR, 9), end(RIGHT, 53), b"ask");
+        assert_eq!(router.back(&ask).is_some(), comes);
+        let refused = router.drops(DropReason::ForwardReversePath);
+        assert_eq!(refused, u64::from(!comes));
     }
 }

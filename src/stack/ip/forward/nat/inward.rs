@@ -1,6 +1,6 @@
 //! What comes for the outside address and a port of an inside host, from outside or from inside; and what is told of what did not go on.
 //!
-//! RFC 4787 REQ-8, REQ-9; RFC 5382 REQ-3, REQ-4, REQ-8; RFC 5508 REQ-2, REQ-4, REQ-7. *Owns* who gets it. *Does not* answer who may not send: nobody
+//! RFC 4787 REQ-8, REQ-9; RFC 5382 REQ-3, REQ-4, REQ-8; RFC 5508 REQ-4, REQ-7. *Owns* who gets it. *Does not* answer who may not send: nobody
 //! is told.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -106,7 +106,7 @@ impl Net {
         self.set_nat_timer(on);
         let inside = inside.ok_or(DropReason::NatUnsolicited)?;
         let edit = Edit::dst(said.kind, inside);
-        self.go_inside(now, from, packet, *inside.ip(), |mut packet| {
+        self.go_inside(now, (from, on), packet, *inside.ip(), |mut packet| {
             packet.translate(edit);
             Ok(packet)
         })
@@ -171,7 +171,7 @@ impl Net {
         }
         let to = *inside.ip();
         let data = error.with(&packet.data, &Edit::src(kind, inside), (None, Some(to)));
-        self.go_inside(now, from, packet, to, |packet| {
+        self.go_inside(now, (from, on), packet, to, |packet| {
             let ends = (packet.ends.0, IpAddr::V4(to));
             let counted = packet.counted;
             let read = Packet::read(&data, &RxMeta::new(now), ends);
@@ -183,13 +183,17 @@ impl Net {
     fn go_inside(
         &mut self,
         now: Instant,
-        from: InterfaceId,
+        (from, on): (InterfaceId, InterfaceId),
         packet: Packet,
         to: Ipv4Addr,
         becomes: impl FnOnce(Packet) -> Result<Packet, DropReason>,
     ) -> Result<bool, DropReason> {
         let to = IpAddr::V4(to);
-        let Some(way) = self.way_on(now, to) else {
+        if from == on {
+            self.check_reverse_path(now, from, packet.ends.0)?;
+        }
+        // RFC 1918 §3: where its link is gone, the way out is none to an inside host.
+        let Some(way) = self.way_on(now, to).filter(|way| way.on != on) else {
             self.complain_in_transit(from, &packet, Complaint::NoRoute);
             return Err(DropReason::NoRoute);
         };

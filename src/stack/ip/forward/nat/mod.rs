@@ -23,6 +23,8 @@ mod outward;
 mod ports;
 mod session;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub(super) use edit::{Edit, QUERY_LEN};
 pub(crate) use options::StaticForward;
@@ -37,7 +39,7 @@ use crate::link::layout::{Layout, word};
 use crate::stack::Stack;
 use crate::stack::demux::Demux;
 use crate::stack::ids::InterfaceId;
-use crate::stack::interface::InterfaceConfig;
+use crate::stack::interface::{ConfigError, InterfaceConfig};
 use crate::stack::net::Net;
 use crate::stack::ping::Pings;
 use crate::stack::tuple::Tuple;
@@ -195,6 +197,29 @@ impl Net {
 }
 
 impl Stack {
+    /// A port that is forwarded is no socket's of ours: that would hear nothing any more.
+    pub(in crate::stack) fn check_forwards(
+        &self,
+        config: &InterfaceConfig,
+    ) -> Result<(), ConfigError> {
+        let forwards = config.nat.iter().flat_map(|options| &options.forwards);
+        for &StaticForward {
+            protocol,
+            port,
+            inside,
+        } in forwards
+        {
+            let claimed = match protocol {
+                Protocol::UDP => self.demux.udp.is_claimed(port),
+                _ => self.demux.tcp.is_claimed(port),
+            };
+            if claimed {
+                return Err(ConfigError::NatForward { port, inside });
+            }
+        }
+        Ok(())
+    }
+
     /// Ports of an interface with [NAT](crate::stack::InterfaceConfig::nat) that lead to inside hosts, those given by its configuration
     /// too, and the sessions that are remembered.
     pub fn nat_held(&self, on: InterfaceId) -> Option<(usize, usize)> {

@@ -70,7 +70,7 @@ impl NatOptions {
     }
 
     /// The most sessions that are remembered (default 65,536): pairs of an inside port and a remote end for TCP, a remote address for UDP and
-    /// ICMP. Of the oldest those give way that are no established connections.
+    /// ICMP. The one that is longest silent gives way, if it is no established connection; so it does where no port is free.
     #[must_use]
     pub fn sessions(self, most: usize) -> Self {
         Self {
@@ -115,7 +115,10 @@ impl NatOptions {
         } in &self.forwards
         {
             let speaks = matches!(protocol, Protocol::TCP | Protocol::UDP);
-            let there = port != 0 && inside.port() != 0 && !inside.ip().is_unspecified();
+            let ip = inside.ip();
+            // 0.0.0.0/8, 127.0.0.0/8, groups and what is reserved are no host's (RFC 6890 §2.2.2).
+            let one = !matches!(ip.octets()[0], 0 | 127 | 224..) && !ip.is_link_local();
+            let there = port != 0 && inside.port() != 0 && one;
             let once = ports.insert((protocol.0, port)) && ends.insert((protocol.0, inside));
             if !speaks || !there || !once {
                 return Err(ConfigError::NatForward { port, inside });

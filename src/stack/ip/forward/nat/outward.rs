@@ -74,7 +74,9 @@ impl Net {
             Ok(port) => port,
             Err(reason) => {
                 // RFC 5508 REQ-8.
-                self.complain_in_transit(from, &packet, Complaint::Prohibited);
+                if reason == DropReason::NatFull {
+                    self.complain_in_transit(from, &packet, Complaint::Prohibited);
+                }
                 return Err(reason);
             }
         };

@@ -1,7 +1,7 @@
 //! Ports of the outside address: which are free, and one of them at random.
 //!
-//! RFC 6056 §3.3.2, RFC 4787 REQ-4. *Owns* a bit for each port of a protocol. *Does not* know whose they are. Invariant: a free one is found in
-//! a thousand steps, however few there are.
+//! RFC 6056 §3.3.2, RFC 4787 REQ-3, REQ-4, RFC 7857 §8, §9. *Owns* a bit for each port of a protocol. *Does not* know whose they are. Invariant:
+//! a free one is found, or that there is none, by so many draws and a look at each word of bits; ports of our own sockets cost a question each.
 
 use core::ops::RangeInclusive;
 
@@ -13,12 +13,17 @@ const FIRST: u16 = 1024;
 /// Ports that are drawn before all are looked through.
 const DRAWS: usize = 32;
 const WORDS: usize = (1 << 16) / 64;
+/// The even ports of a word, and all.
+const EVEN: u64 = u64::MAX / 3;
+const ALL: u64 = u64::MAX;
 
 /// The ports of all kinds.
 #[derive(Debug)]
 pub(super) struct Ports {
-    /// What is set is not given to anybody.
+    /// What is set is not given to anybody: those that somebody has, and those that nobody gets.
     taken: [Box<[u64]>; 3],
+    /// How many are not set.
+    free: [usize; 3],
     /// Those that our own sockets are given.
     own: RangeInclusive<u16>,
     random: Random,
@@ -31,11 +36,20 @@ const fn at(port: u16) -> (usize, u64) {
 impl Ports {
     pub(super) fn new(own: RangeInclusive<u16>, random: Random) -> Self {
         let all = || vec![0; WORDS].into_boxed_slice();
-        Self {
+        let mut ports = Self {
             taken: [all(), all(), all()],
+            free: [1 << 16; 3],
             own,
             random,
+        };
+        for port in 0..=u16::MAX {
+            if !ports.may_be_given(port) {
+                for kind in [Kind::Tcp, Kind::Udp, Kind::Query] {
+                    ports.set(kind, port, true);
+                }
+            }
         }
+        ports
     }
 
     /// Might an inside host get this port?
@@ -43,40 +57,74 @@ impl Ports {
         port >= FIRST && !self.own.contains(&port)
     }
 
+    /// Somebody gets a port, or gives it back: one that [may be given](Self::may_be_given) alone is free then.
     pub(super) fn set(&mut self, kind: Kind, port: u16, taken: bool) {
         let (word, bit) = at(port);
+        let free = &mut self.free[kind as usize];
         let word = &mut self.taken[kind as usize][word];
+        match (*word & bit != 0, taken) {
+            (false, true) => *free -= 1,
+            (true, false) => *free += 1,
+            _ => {}
+        }
         *word = if taken { *word | bit } else { *word & !bit };
     }
 
-    /// A port that nobody has, nor a socket of ours (`taken`): for UDP even where `like` is, odd where that is.
+    /// A port that nobody has, nor a socket of ours (`taken`): for UDP an even one where `like` is, an odd one where that is, and any where there
+    /// is none.
     pub(super) fn draw(
         &mut self,
         kind: Kind,
         like: u16,
         taken: impl Fn(u16) -> bool,
     ) -> Option<u16> {
-        let alike = |port: u16| kind != Kind::Udp || port % 2 == like % 2;
-        let (mut word, mut bit) = (0, 0);
+        if self.free[kind as usize] == 0 {
+            return None;
+        }
+        let alike = match (kind, like % 2) {
+            (Kind::Udp, 0) => EVEN,
+            (Kind::Udp, _) => !EVEN,
+            _ => ALL,
+        };
+        let mut start = 0;
         for _ in 0..DRAWS {
             let port = u16::try_from(self.random.below(1 << 16)).unwrap_or(0);
-            let port = if alike(port) { port } else { port ^ 1 };
-            (word, bit) = at(port);
-            let given = self.taken[kind as usize][word] & bit != 0;
-            if !given && self.may_be_given(port) && !taken(port) {
+            let is_alike = alike & at(port).1 != 0;
+            let port = if is_alike { port } else { port ^ 1 };
+            let (word, bit) = at(port);
+            if self.taken[kind as usize][word] & bit == 0 && !taken(port) {
                 return Some(port);
             }
+            start = word;
         }
-        let start = word;
-        let in_word = |word: usize| {
-            let free = !self.taken[kind as usize][word];
-            let first = u16::try_from(word * 64).unwrap_or(u16::MAX);
-            let bits = (0..64u16).filter(move |bit| free & 1 << bit != 0);
-            let mut ports = bits.map(move |bit| first + bit);
-            ports.find(|&port| alike(port) && self.may_be_given(port) && !taken(port))
+        let search = |among: u64| {
+            let mut words = (start..WORDS).chain(0..start);
+            words.find_map(|word| self.free_in(kind, word, among, &taken))
         };
-        debug_assert!(bit != 0, "none was drawn");
-        (start..WORDS).chain(0..start).find_map(in_word)
+        let found = search(alike);
+        // RFC 7857 §8: better another one than none.
+        found.or_else(|| (alike != ALL).then(|| search(!alike)).flatten())
+    }
+
+    /// The first free port of a word, of those that `among` has set.
+    fn free_in(
+        &self,
+        kind: Kind,
+        word: usize,
+        among: u64,
+        taken: &impl Fn(u16) -> bool,
+    ) -> Option<u16> {
+        let mut free = !self.taken[kind as usize][word] & among;
+        let first = u16::try_from(word * 64).unwrap_or(u16::MAX);
+        while free != 0 {
+            let bit = u16::try_from(free.trailing_zeros()).unwrap_or(0);
+            let port = first | bit;
+            if !taken(port) {
+                return Some(port);
+            }
+            free &= free - 1;
+        }
+        None
     }
 }
 
@@ -92,20 +140,20 @@ mod tests {
         let random = Random::new(Seed::from_number(1).key("ports"));
         let mut ports = Ports::new(1030..=65_499, random);
         let own = |port| port == 1028;
-        let (mut even, mut odd) = (BTreeSet::new(), BTreeSet::new());
+        let mut drawn = Vec::new();
         while let Some(port) = ports.draw(Kind::Udp, 2000, own) {
-            assert!(even.insert(port));
-            ports.set(Kind::Udp, port, true);
-        }
-        while let Some(port) = ports.draw(Kind::Udp, 2001, own) {
-            assert!(odd.insert(port));
+            drawn.push(port);
             ports.set(Kind::Udp, port, true);
         }
         let all: BTreeSet<u16> = (1024..1030).chain(65_500..=65_535).collect();
         let is_even = |port: &u16| port.is_multiple_of(2);
         let (mut evens, odds): (BTreeSet<u16>, BTreeSet<u16>) = all.into_iter().partition(is_even);
         evens.remove(&1028);
-        assert_eq!((even, odd), (evens, odds));
+        // Odd ones when there is no even one any more (RFC 7857 §8).
+        let rest = drawn.split_off(evens.len());
+        assert_eq!((drawn.len(), rest.len()), (evens.len(), odds.len()));
+        assert_eq!(drawn.into_iter().collect::<BTreeSet<_>>(), evens);
+        assert_eq!(rest.into_iter().collect::<BTreeSet<_>>(), odds);
         assert!(
             ports.draw(Kind::Tcp, 1, own).is_some(),
             "of another protocol"

@@ -1,6 +1,6 @@
 //! One session: how far a connection has come, and how long nothing may be heard of it.
 //!
-//! RFC 4787 REQ-5, REQ-6; RFC 5382 REQ-5; RFC 5508 REQ-1; RFC 6146 §3.5.2, RFC 7857 §2 (the states of a connection). *Owns* the states and times.
+//! RFC 4787 REQ-5, REQ-6; RFC 5382 REQ-5; RFC 5508 REQ-2; RFC 7857 §2 (the states of a connection). *Owns* the states and times.
 //! *Does not* hold sessions: `table` does.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
@@ -9,12 +9,12 @@ use core::time::Duration;
 use super::table::{Kind, Said};
 use crate::base::Instant;
 
-/// How long a session lives without a packet, those first that give way first.
+/// How long a session lives without a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     /// A connection that is not established, or not any more: *fixed*, 4 minutes (RFC 5382 REQ-5).
     Brief,
-    /// ICMP queries: *fixed*, 60 seconds (RFC 5508 REQ-1).
+    /// ICMP queries: *fixed*, 60 seconds (RFC 5508 REQ-2).
     Query,
     /// *Fixed*, 5 minutes (RFC 4787 REQ-5).
     Udp,
@@ -24,6 +24,22 @@ pub(super) enum Phase {
 
 impl Phase {
     pub(super) const ALL: [Self; 4] = [Self::Brief, Self::Query, Self::Udp, Self::Established];
+    /// Those that give way.
+    pub(super) const GIVING: [Self; 3] = [Self::Brief, Self::Query, Self::Udp];
+
+    /// That of a session which begins.
+    pub(super) const fn first(kind: Kind) -> Self {
+        match kind {
+            Kind::Tcp => Self::Brief,
+            Kind::Udp => Self::Udp,
+            Kind::Query => Self::Query,
+        }
+    }
+
+    /// When one of this phase that ends at `until` would end, were all remembered as long: who is silent longer does sooner.
+    pub(super) fn ends_with_all(self, until: Instant) -> Instant {
+        until + (Self::Established.life() - self.life())
+    }
 
     const fn life(self) -> Duration {
         Duration::from_secs(match self {
@@ -62,6 +78,11 @@ pub(super) const fn opens(flags: u8) -> bool {
     flags & (SYN | ACK | RST | FIN) == SYN
 }
 
+/// Does it end a connection at once?
+pub(super) const fn resets(flags: u8) -> bool {
+    flags & RST != 0
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) mapping: u32,
@@ -75,6 +96,8 @@ pub(super) struct Session {
     /// Who has sent, and whose FIN there was.
     heard: u8,
     closed: u8,
+    /// A SYN left: a SYN has to come before anything else counts.
+    asked: bool,
 }
 
 impl Session {
@@ -86,11 +109,7 @@ impl Session {
         remote: SocketAddrV4,
         said: &Said,
     ) -> Self {
-        let phase = match said.kind {
-            Kind::Tcp => Phase::Brief,
-            Kind::Udp => Phase::Udp,
-            Kind::Query => Phase::Query,
-        };
+        let phase = Phase::first(said.kind);
         let until = now + phase.life();
         let mut session = Self {
             mapping,
@@ -102,6 +121,7 @@ impl Session {
             tcp: said.kind == Kind::Tcp,
             heard: 0,
             closed: 0,
+            asked: false,
         };
         session.on_packet(now, Way::Out, said.flags);
         session
@@ -117,16 +137,21 @@ impl Session {
     }
 
     fn on_segment(&mut self, now: Instant, way: Way, flags: u8) {
-        if way == Way::Out && opens(flags) && self.phase == Phase::Brief {
-            // The next connection of the same ends, or the same SYN again.
+        let begins = flags & (SYN | RST | FIN) == SYN;
+        if way == Way::Out && begins && self.phase == Phase::Brief {
+            // The next connection of the same ends, whoever began, or the same SYN again.
             (self.heard, self.closed) = (0, 0);
+            self.asked = opens(flags);
         }
-        if flags & RST != 0 {
+        if resets(flags) {
             // RFC 7857 §2: it may be forged. Who goes on makes an established one of it again.
             self.rest(now);
             return;
         }
-        self.heard |= way.bit();
+        // RFC 7857 §2: a SYN of the server's makes it established, not what anybody says in its name.
+        if way == Way::Out || begins || !self.asked {
+            self.heard |= way.bit();
+        }
         if flags & FIN != 0 {
             self.closed |= way.bit();
         }

@@ -1,16 +1,16 @@
 //! Who has which port outside, and with whom it speaks.
 //!
-//! RFC 4787 §4, §5; RFC 5382 §4, §5; RFC 5508 §3; RFC 6888 REQ-3 (shares). *Owns* mappings, sessions, their bounds and ends. *Does not* know
+//! RFC 4787 §4, §5; RFC 5382 §4, §5; RFC 5508 §3; RFC 6888 REQ-5 (shares). *Owns* mappings, sessions, their bounds and ends. *Does not* know
 //! packets. Invariants: a mapping that is not fixed has a session; only what leaves makes any; who comes in makes none and keeps none but an
 //! established connection; a packet costs look-ups by keyed hashes, and, where a session begins or ends, steps in an ordered list.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
-use core::ops::{Bound, RangeInclusive};
+use core::ops::RangeInclusive;
 use std::collections::{BTreeSet, HashMap};
 
 use super::options::{NatFilter, NatOptions};
 use super::ports::Ports;
-use super::session::{Phase, Session, Way};
+use super::session::{Phase, Session, Way, resets};
 use crate::base::{DropReason, Instant, KeyedState, Protocol, Random, Seed};
 use crate::stack::ids::{RawId, Slab};
 
@@ -63,7 +63,7 @@ pub(in crate::stack) struct Nat {
     /// Connections of a mapping with each address.
     peers: HashMap<(u32, Ipv4Addr), usize, KeyedState>,
     hosts: HashMap<Ipv4Addr, usize, KeyedState>,
-    /// By phase and deadline, which may have become later.
+    /// By phase and deadline, which may have become later; that of a phase is as far from the last packet for all.
     order: BTreeSet<(Phase, Instant, u32)>,
     /// The same for each inside host.
     order_of_hosts: BTreeSet<(Ipv4Addr, Phase, Instant, u32)>,
@@ -117,9 +117,16 @@ impl Nat {
     /// The outside address is gone: all that was mapped to it ends.
     pub(super) fn forget_all(&mut self) {
         self.outside = None;
-        let ids: Vec<RawId> = self.sessions.iter().map(|(id, _)| id).collect();
+        self.sessions = Slab::new();
+        self.by_remote.clear();
+        self.peers.clear();
+        self.hosts.clear();
+        self.order.clear();
+        self.order_of_hosts.clear();
+        let all = self.mappings.iter();
+        let ids: Vec<RawId> = all.filter(|(_, m)| !m.fixed).map(|(id, _)| id).collect();
         for id in ids {
-            self.end(id.index);
+            self.unmap(id);
         }
     }
 
@@ -174,16 +181,19 @@ impl Nat {
             self.touch(now, session, Way::Out, said.flags);
             return Ok(port);
         }
-        let host = *said.src.ip();
-        self.make_room(host)?;
+        if said.kind == Kind::Tcp && resets(said.flags) {
+            // RFC 7857 §2.2, §7.1: it opens nothing, and keeps nothing open.
+            return found
+                .map(|(_, mapping)| mapping.port)
+                .ok_or(DropReason::NatUnsolicited);
+        }
+        self.make_room(*said.src.ip())?;
         // Who gave way may have been the last of this mapping.
         let known = self.by_inside.get(&(said.kind, said.src)).copied();
         let index = match known {
             Some(index) => index,
             None => {
-                let taken = |port| taken(said.kind, port);
-                let port = self.ports.draw(said.kind, said.src.port(), taken);
-                let port = port.ok_or(DropReason::NatFull)?;
+                let port = self.draw(said, |port| taken(said.kind, port))?;
                 self.enter(said.kind, said.src, port, false)
             }
         };
@@ -208,7 +218,7 @@ impl Nat {
             self.touch(now, session, Way::In, said.flags);
             return Ok(());
         }
-        // RFC 5508 REQ-2 has the filter of queries be that of UDP.
+        // A query is filtered as UDP is (RFC 4787 §5): who answers is who was asked.
         let peer = self.peers.contains_key(&(id.index, *said.src.ip()));
         let lets = self.filter == NatFilter::Open || said.kind == Kind::Tcp && peer;
         lets.then_some(()).ok_or(refused)
@@ -300,30 +310,51 @@ impl Nat {
         if !crowded && self.sessions.len() < self.most {
             return Ok(());
         }
-        for look in 0..LOOKS {
-            let oldest = match crowded {
-                true => {
-                    let from = (host, Phase::Brief, Instant::ZERO, 0);
-                    let to = (host, Phase::Established, Instant::ZERO, 0);
-                    let mut all = self.order_of_hosts.range(from..to);
-                    all.next().map(|&(_, _, queued, index)| (queued, index))
-                }
-                false => {
-                    let to = (Phase::Established, Instant::ZERO, 0);
-                    let mut all = self.order.range(..to);
-                    all.next().map(|&(_, queued, index)| (queued, index))
-                }
-            };
-            let (queued, index) = oldest.ok_or(DropReason::NatFull)?;
-            let session = self.sessions.at(index).map(|(_, session)| session.until);
-            if look + 1 < LOOKS && session.is_some_and(|until| until > queued) {
+        self.give_way(crowded.then_some(host), &Phase::GIVING)
+    }
+
+    /// A port for one more mapping: there are fewer of them than sessions, and who has all of them for minutes keeps all others out.
+    fn draw(&mut self, said: &Said, taken: impl Fn(u16) -> bool) -> Result<u16, DropReason> {
+        for _ in 0..LOOKS {
+            let port = self.ports.draw(said.kind, said.src.port(), &taken);
+            if let Some(port) = port {
+                return Ok(port);
+            }
+            self.give_way(None, &[Phase::first(said.kind)])?;
+        }
+        Err(DropReason::NatFull)
+    }
+
+    /// Ends one session, of a host or of all, that is in one of these phases: the one that is silent longest of those looked at.
+    fn give_way(&mut self, host: Option<Ipv4Addr>, phases: &[Phase]) -> Result<(), DropReason> {
+        for look in 1..=LOOKS {
+            let silent = phases.iter().filter_map(|&phase| {
+                let (queued, index) = self.first(host, phase)?;
+                Some((phase.ends_with_all(queued), queued, index))
+            });
+            let (_, queued, index) = silent.min().ok_or(DropReason::NatFull)?;
+            let until = self.sessions.at(index).map(|(_, session)| session.until);
+            if look < LOOKS && until.is_some_and(|until| until > queued) {
                 self.place_anew(index);
             } else {
                 self.end(index);
-                return Ok(());
+                break;
             }
         }
         Ok(())
+    }
+
+    /// The session of a phase that ends first, of a host or of all.
+    fn first(&self, host: Option<Ipv4Addr>, phase: Phase) -> Option<(Instant, u32)> {
+        let Some(host) = host else {
+            let first = self.order.range((phase, Instant::ZERO, 0)..).next();
+            let first = first.filter(|(of, ..)| *of == phase);
+            return first.map(|&(_, queued, index)| (queued, index));
+        };
+        let from = (host, phase, Instant::ZERO, 0);
+        let first = self.order_of_hosts.range(from..).next();
+        let first = first.filter(|(whose, of, ..)| (*whose, *of) == (host, phase));
+        first.map(|&(_, _, queued, index)| (queued, index))
     }
 
     fn end(&mut self, index: u32) {
@@ -341,25 +372,25 @@ impl Nat {
             return;
         };
         mapping.sessions -= 1;
-        let Mapping {
-            kind, inside, port, ..
-        } = *mapping;
         if mapping.sessions == 0 && !mapping.fixed {
+            self.unmap(id);
+        }
+    }
+
+    fn unmap(&mut self, id: RawId) {
+        if let Some(Mapping {
+            kind, inside, port, ..
+        }) = self.mappings.remove(id)
+        {
             self.by_inside.remove(&(kind, inside));
             self.by_port.remove(&(kind, port));
             self.ports.set(kind, port, false);
-            self.mappings.remove(id);
         }
     }
 
     /// When the next session may end.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let first = |phase: Phase| {
-            let from = Bound::Included((phase, Instant::ZERO, 0));
-            let mut all = self.order.range((from, Bound::Unbounded));
-            let first = all.next().filter(|(of, ..)| *of == phase);
-            first.map(|&(_, until, _)| until)
-        };
+        let first = |phase| self.first(None, phase).map(|(until, _)| until);
         Phase::ALL.into_iter().filter_map(first).min()
     }
 
@@ -367,10 +398,8 @@ impl Nat {
     pub(super) fn expire(&mut self, now: Instant, steps: &mut usize) {
         while *steps > 0 {
             let due = Phase::ALL.into_iter().find_map(|phase| {
-                let from = (phase, Instant::ZERO, 0);
-                let first = self.order.range(from..).next();
-                let &(of, until, index) = first?;
-                (of == phase && until <= now).then_some(index)
+                let (until, index) = self.first(None, phase)?;
+                (until <= now).then_some(index)
             });
             let Some(index) = due else { return };
             *steps -= 1;
