@@ -429,6 +429,7 @@ impl Rig {
             0 => meta,
             _ => meta.with_checksum(RxChecksum::Verified),
         };
+        self.peer.lied |= flags & 1 == 1;
         self.tainted = true;
         let frame = input.bytes();
         self.feed_frame(on, frame, meta);
