@@ -1570,13 +1570,16 @@ fn passing_on_allocates_nothing() {
     let mut frame = vec![0; 1500];
     fields.emit(1480, &mut frame);
     let frame = Bytes::from(frame);
+    let (device, _) = Pair::new(Capabilities::plain(Medium::Ip, 1500), 1);
+    let mut port = Port::new(right, (device.split().0, Void));
     let mut pass_on = |packets: u64| {
         for _ in 0..packets / 16 {
             for _ in 0..16 {
                 let frame = RxFrame::new(frame.clone(), RxMeta::new(now));
                 stack.handle_frame(now, left, frame);
             }
-            stack.poll_transmit(now, right, &mut Void).unwrap();
+            let tx = port.tx_mut();
+            tx.send(now, &mut stack, usize::MAX).unwrap();
         }
         stack.counters().packets_forwarded
     };
