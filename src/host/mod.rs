@@ -50,6 +50,7 @@ mod packets;
 mod ping;
 mod poller;
 mod raw;
+mod requests;
 mod roles;
 mod routers;
 mod settings;
@@ -73,6 +74,7 @@ pub use listener::{Incoming, TcpListener};
 pub use packets::PacketSocket;
 pub use ping::{PingSocket, Pong};
 pub use raw::RawSocket;
+pub use requests::{ConnectRequest, Requests};
 pub use tcp::TcpStream;
 pub use udp::{Datagram, UdpSocket};
 

@@ -27,6 +27,8 @@ pub(crate) struct Sockets {
     me: Weak<Shared>,
     streams: HashMap<TcpId, Arc<Waits>>,
     listeners: HashMap<ListenerId, (Sender<TcpStream>, Arc<AtomicBool>)>,
+    /// Listeners whose users decide about requests.
+    requests: HashMap<ListenerId, Arc<Waits>>,
     udp: HashMap<UdpId, UdpQueue>,
     pings: HashMap<PingId, Arc<Waits>>,
     raws: HashMap<RawSocketId, Arc<Waits>>,
@@ -69,6 +71,7 @@ impl Sockets {
             me,
             streams: HashMap::new(),
             listeners: HashMap::new(),
+            requests: HashMap::new(),
             udp: HashMap::new(),
             pings: HashMap::new(),
             raws: HashMap::new(),
@@ -89,6 +92,7 @@ impl Sockets {
     pub(crate) fn notify_all(self) {
         let udp = self.udp.values().map(|queue| &queue.waits);
         let others = self.pings.values().chain(self.raws.values());
+        let others = others.chain(self.requests.values());
         for waits in self.streams.values().chain(others).chain(udp) {
             waits.tell();
             waits.notify();
@@ -164,6 +168,21 @@ impl Sockets {
         for (id, _) in self.listeners.drain() {
             stack.tcp_listener_close(now, id);
         }
+        for (id, waits) in self.requests.drain() {
+            stack.tcp_listener_close(now, id);
+            waits.tell();
+            waits.notify();
+        }
+    }
+
+    pub(crate) fn add_requests(&mut self, id: ListenerId) -> Arc<Waits> {
+        let waits = Arc::new(Waits::default());
+        self.requests.insert(id, Arc::clone(&waits));
+        waits
+    }
+
+    pub(crate) fn remove_requests(&mut self, id: ListenerId) {
+        self.requests.remove(&id);
     }
 
     pub(crate) fn add_udp(&mut self, id: UdpId, queue: UdpQueue) {
@@ -239,7 +258,10 @@ impl Sockets {
                 }
                 after.notify(waits);
             }
-            SocketId::Listener(id) => self.accept(stack, now, id, after),
+            SocketId::Listener(id) => match self.requests.get(&id) {
+                Some(waits) => after.notify(waits),
+                None => self.accept(stack, now, id, after),
+            },
             SocketId::Udp(id) => self.receive(stack, id, after),
             SocketId::Ping(id) => {
                 if let Some(waits) = self.pings.get(&id) {

@@ -40,6 +40,8 @@ pub struct Datagram {
     pub from: SocketAddr,
     /// The address of ours that it was sent to, or the group.
     pub to: IpAddr,
+    /// The port that it was sent to: the socket's own, unless that takes [every port](UdpOptions::any_port).
+    pub to_port: u16,
     /// The interface that it came in on.
     pub on: InterfaceId,
     /// Its TTL or hop limit as it arrived.
@@ -99,6 +101,7 @@ impl Datagram {
             data: datagram.data,
             from: datagram.from,
             to: datagram.to,
+            to_port: datagram.to_port,
             on: datagram.on,
             ttl: datagram.ttl,
             tos: datagram.tos,
@@ -111,9 +114,9 @@ impl Datagram {
     }
 
     /// How an answer to it leaves: by the interface that it came in on, and from the address that it was sent to, if that is one
-    /// host's.
+    /// host's, and that port.
     pub fn answer(&self) -> SendInfo {
-        SendInfo::answering(self.unicast.then_some(self.to), self.on)
+        SendInfo::answering(self.unicast.then_some(self.to), self.to_port, self.on)
     }
 
     /// Bytes that it counts against its socket's buffer: 128 more than its data, and 32 for each fragment
@@ -498,6 +501,7 @@ mod tests {
             data: Bytes::from_static(b"x").into(),
             from: SocketAddr::from(([10, 0, 0, 2], 9)),
             to: IpAddr::from([10, 0, 0, 1]),
+            to_port: 7,
             on: InterfaceId::LOOPBACK,
             unicast: true,
             ttl: 64,

@@ -3,7 +3,6 @@
 //! *Owns* one variant for each call by which a user changes a stack; a test holds them against the
 //! public methods. *Does not* keep what a call returned: that is an [`Outcome`].
 
-use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::num::NonZeroU16;
 use core::time::Duration;
@@ -14,8 +13,8 @@ use bytes::Bytes;
 use super::payload::ZEROS;
 use super::{
     AddressOptions, FilterMode, InterfaceId, ListenOptions, ListenerId, MulticastOptions, Outcome,
-    PacketOptions, PacketSocketId, Payload, PingId, PingOptions, RawOptions, RawSocketId, SendInfo,
-    Stack, TcpId, Tell, UdpId, UdpOptions,
+    PacketOptions, PacketSocketId, Payload, PingId, PingOptions, RawOptions, RawSocketId,
+    RequestCall, SendInfo, Stack, TcpId, Tell, UdpId, UdpOptions,
 };
 use crate::base::{Cidr, Instant, MacAddr};
 use crate::link::ethernet::EtherType;
@@ -39,6 +38,8 @@ pub enum Call {
     TcpAccept(ListenerId),
     /// [`Stack::tcp_listener_room`].
     TcpListenerRoom(ListenerId, usize),
+    /// About a request that is held.
+    Request(RequestCall),
     /// [`Stack::tcp_listener_close`].
     TcpListenerClose(ListenerId),
     /// [`Stack::tcp_write`].
@@ -166,6 +167,7 @@ impl Call {
             Self::TcpListen(..) => "tcp_listen",
             Self::TcpAccept(_) => "tcp_accept",
             Self::TcpListenerRoom(..) => "tcp_listener_room",
+            Self::Request(call) => call.name(),
             Self::TcpListenerClose(_) => "tcp_listener_close",
             Self::TcpWrite(..) => "tcp_write",
             Self::TcpWriteChunk(..) => "tcp_write_chunk",
@@ -344,6 +346,7 @@ impl Call {
             Self::TcpListen(at, options) => stack.tcp_listen(*at, options.clone()).tell(whole),
             Self::TcpAccept(id) => stack.tcp_accept(now, *id).tell(whole),
             Self::TcpListenerRoom(id, room) => stack.tcp_listener_room(*id, *room).tell(whole),
+            Self::Request(call) => call.make(now, stack, whole),
             Self::TcpWrite(id, data) => stack.tcp_write(now, *id, &data.to_bytes()).tell(whole),
             Self::TcpWriteChunk(id, data) => {
                 let mut data = data.to_bytes();
@@ -412,94 +415,5 @@ impl Call {
             _ => debug_assert!(false, "{self} is made elsewhere"),
         }
         Outcome::Done
-    }
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())?;
-        match self {
-            Self::TcpConnect(to, from, _) => write!(f, "(to {to}, from {from:?})"),
-            Self::TcpConnectOn(on, to, from, _) => write!(f, "({on:?}, to {to}, from {from:?})"),
-            Self::TcpListen(at, _) | Self::UdpBind(at, _) => write!(f, "({at})"),
-            Self::TcpAccept(id) | Self::TcpListenerClose(id) => write!(f, "({id:?})"),
-            Self::TcpListenerRoom(id, room) => write!(f, "({id:?}, {room})"),
-            Self::TcpWrite(id, data)
-            | Self::TcpWriteChunk(id, data)
-            | Self::TcpWriteUrgent(id, data) => {
-                write!(f, "({id:?}, {} bytes)", data.len())
-            }
-            Self::TcpRead(id, len) | Self::TcpReadChunk(id, len) | Self::TcpPeek(id, len) => {
-                write!(f, "({id:?}, {len})")
-            }
-            Self::TcpShutdown(id, how) => write!(f, "({id:?}, {how:?})"),
-            Self::TcpSetOptions(id, _)
-            | Self::TcpUrgent(id)
-            | Self::TcpClose(id)
-            | Self::TcpAbort(id) => {
-                write!(f, "({id:?})")
-            }
-            Self::TcpAbortAll
-            | Self::PingOpen(_)
-            | Self::RawOpen(_)
-            | Self::PacketOpen(_)
-            | Self::PollChange => f.write_str("()"),
-            Self::UdpConnect(id, to) => write!(f, "({id:?}, {to})"),
-            Self::UdpSendTo(id, to, data)
-            | Self::UdpSendChunk(id, to, data)
-            | Self::UdpSendSegmented(id, to, data, _)
-            | Self::UdpSendWith(id, to, data, ..) => {
-                write!(f, "({id:?}, {to:?}, {} bytes)", data.len())
-            }
-            Self::UdpRecv(id) | Self::UdpClose(id) | Self::UdpSetMulticast(id, _) => {
-                write!(f, "({id:?})")
-            }
-            Self::UdpSetBroadcast(id, may) => write!(f, "({id:?}, {may})"),
-            Self::UdpJoin(id, group, _, source) | Self::UdpLeave(id, group, _, source) => {
-                write!(f, "({id:?}, {group}, from {source:?})")
-            }
-            Self::UdpBlock(id, group, _, source) | Self::UdpUnblock(id, group, _, source) => {
-                write!(f, "({id:?}, {group}, from {source})")
-            }
-            Self::UdpSetFilter(id, group, _, mode, sources) => {
-                write!(f, "({id:?}, {group}, {mode:?} of {})", sources.len())
-            }
-            Self::PingSend(id, to, _, seq, payload)
-            | Self::PingSendWith(id, to, seq, payload, _) => {
-                write!(f, "({id:?}, {to}, {seq}, {} bytes)", payload.len())
-            }
-            Self::PingRecv(id) | Self::PingClose(id) => write!(f, "({id:?})"),
-            Self::RawSend(id, to, data, _) => write!(f, "({id:?}, {to:?}, {} bytes)", data.len()),
-            Self::RawRecv(id) | Self::RawClose(id) => write!(f, "({id:?})"),
-            Self::PacketSend(id, to, of, data) => {
-                write!(f, "({id:?}, {to}, {of:#06x}, {} bytes)", data.len())
-            }
-            Self::PacketRecv(id) | Self::PacketClose(id) => write!(f, "({id:?})"),
-            Self::ChargeOutside(bytes) => write!(f, "({bytes})"),
-            of_interface => of_interface.fmt_of_interface(f),
-        }
-    }
-}
-
-impl Call {
-    /// What stands behind the names of those that change an interface.
-    fn fmt_of_interface(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AddAddress(on, address, _) => write!(f, "({on:?}, {address})"),
-            Self::SetLifetimes(on, address, preferred, valid) => {
-                write!(f, "({on:?}, {address}, {preferred:?}, {valid:?})")
-            }
-            Self::RemoveAddress(on, address)
-            | Self::AddGateway(on, address)
-            | Self::RemoveGateway(on, address) => write!(f, "({on:?}, {address})"),
-            Self::AddRoute(on, to, via) | Self::RemoveRoute(on, to, via) => {
-                write!(f, "({on:?}, {to}, via {via:?})")
-            }
-            Self::SetLink(on, up) => write!(f, "({on:?}, {up})"),
-            Self::SetMtu(on, mtu) => write!(f, "({on:?}, {mtu})"),
-            Self::DhcpRelease(on) | Self::RemoveInterface(on) => write!(f, "({on:?})"),
-            Self::DhcpStart(on, previous) => write!(f, "({on:?}, {previous:?})"),
-            _ => Ok(()),
-        }
     }
 }

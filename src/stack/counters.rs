@@ -164,6 +164,14 @@ counters! {
     tcp_time_wait_full,
     /// Connection attempts that failed.
     tcp_connect_failed,
+    /// SYNs held for their listeners' users.
+    tcp_requests_held,
+    /// Those that users admitted.
+    tcp_requests_admitted,
+    /// Those that users refused.
+    tcp_requests_refused,
+    /// Those whose time was over.
+    tcp_requests_expired,
 }
 
 impl Counters {

@@ -1,6 +1,7 @@
 //! Which socket takes a packet: one keyed-hash look-up per form of claim.
 //!
-//! In order: the 4-tuple; a socket bound to address and port; one bound to the port.
+//! In order: the 4-tuple; a socket bound to address and port; one bound to the port; one bound to every port of the address; one
+//! bound to every port.
 //! *Owns* the claims. *Does not* own sockets, nor hold TCP's flows: `tcp_flows` does. Claims of link-local
 //! addresses hold the interface (RFC 4007 §6). Invariant: no two sockets claim the same packet, so a second
 //! claim is an error; but those that all agreed to share, of which one takes what is for one host, and each what is for many.
@@ -99,6 +100,9 @@ pub(crate) enum Refused {
     Crowded,
 }
 
+/// What every port is claimed as: no packet has it, and each port's own claims come before it.
+pub(crate) const ANY_PORT: u16 = 0;
+
 /// *Fixed*: claims of a port that is shared; so many copies of one datagram there are at most.
 pub(crate) const MOST_SHARING: usize = 256;
 
@@ -155,8 +159,8 @@ impl Table<UdpFlows, UdpId> {
         let flow = self.flow(tuple);
         flow.or_else(|| {
             let at = (tuple.local.ip, tuple.local.port);
-            let claim = self.claim(on, at, |claim| !claim.connected)?;
-            Some(self.one_of(claim, tuple))
+            let (port, claim) = self.claim(on, at, |claim| !claim.connected)?;
+            Some(self.one_of(port, claim, tuple))
         })
     }
 
@@ -181,8 +185,8 @@ impl Table<TcpFlows, ListenerId> {
     /// UDP's sockets do.
     pub(crate) fn listener(&self, on: InterfaceId, tuple: &Tuple) -> Option<ListenerId> {
         let at = (tuple.local.ip, tuple.local.port);
-        let claim = self.claim(on, at, |_| true)?;
-        Some(self.one_of(claim, tuple))
+        let (port, claim) = self.claim(on, at, |_| true)?;
+        Some(self.one_of(port, claim, tuple))
     }
 
     /// Gives up a flow of `entry`'s.
@@ -230,24 +234,24 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
         found
     }
 
-    /// Who is bound to this local endpoint: by address and port, else by port?
+    /// Who is bound to this local endpoint: by address and port, else by port, else to every port?
     pub(crate) fn bound(&self, on: InterfaceId, ip: IpAddr, port: u16) -> Option<B> {
         let claim = self.claim(on, (ip, port), |_| true);
-        claim.map(|claim| claim.owner)
+        claim.map(|(_, claim)| claim.owner)
     }
 
     /// Whose of those that share a claim by flows this flow is: one that nobody can choose.
     #[inline]
-    fn one_of(&self, claim: &Claim<B>, tuple: &Tuple) -> B {
+    fn one_of(&self, port: u16, claim: &Claim<B>, tuple: &Tuple) -> B {
         match claim.shared.port {
-            true => self.chosen(claim, tuple),
+            true => self.chosen(port, claim, tuple),
             false => claim.owner,
         }
     }
 
     #[cold]
-    fn chosen(&self, claim: &Claim<B>, tuple: &Tuple) -> B {
-        let claims = self.ports.get(&tuple.local.port);
+    fn chosen(&self, port: u16, claim: &Claim<B>, tuple: &Tuple) -> B {
+        let claims = self.ports.get(&port);
         let claims = claims.map_or(&[][..], Vec::as_slice);
         let same = |other: &&Claim<B>| {
             let alike = other.shared.port && other.bound == claim.bound && other.on == claim.on;
@@ -260,7 +264,26 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
         chosen.map_or(claim.owner, |chosen| chosen.owner)
     }
 
+    /// Is anybody bound to this very port, of this address or of all?
+    pub(crate) fn has_own(&self, on: InterfaceId, ip: IpAddr, port: u16) -> bool {
+        self.claim_at(on, (ip, port), |_| true).is_some()
+    }
+
+    /// The claim, and the port that it is of.
     fn claim(
+        &self,
+        on: InterfaceId,
+        (ip, port): (IpAddr, u16),
+        counts: impl Fn(&Claim<B>) -> bool,
+    ) -> Option<(u16, &Claim<B>)> {
+        let own = self.claim_at(on, (ip, port), &counts);
+        own.map(|claim| (port, claim)).or_else(|| {
+            let any = self.claim_at(on, (ip, ANY_PORT), counts);
+            any.map(|claim| (ANY_PORT, claim))
+        })
+    }
+
+    fn claim_at(
         &self,
         on: InterfaceId,
         (ip, port): (IpAddr, u16),

@@ -149,6 +149,8 @@ socket_ids! {
     TcpId,
     /// A TCP listener.
     ListenerId,
+    /// A connection request that waits for the listener's user.
+    RequestId,
     /// A UDP socket.
     UdpId,
     /// A socket that sends ICMP echo requests.

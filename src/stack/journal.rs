@@ -362,12 +362,13 @@ impl Tell for Datagram {
             data,
             from,
             to,
+            to_port,
             on,
             unicast,
             ttl,
             tos,
         } = self;
-        let rest = format_args!("{from} {to} {on:?} {unicast} {ttl} {tos}").to_string();
+        let rest = format_args!("{from} {to} {to_port} {on:?} {unicast} {ttl} {tos}").to_string();
         content(data, &rest, whole)
     }
 }

@@ -16,7 +16,8 @@ use crate::link::{RxChecksum, RxMeta};
 use crate::stack::ids::{Id, RawId};
 use crate::stack::{
     AddressOptions, Difference, FilterMode, ListenOptions, Mismatch, MulticastOptions,
-    PacketOptions, PingOptions, PingOutcome, RawOptions, SendInfo, Twin, UdpOptions,
+    PacketOptions, PingOptions, PingOutcome, RawOptions, Refusal, RequestCall, RequestId, SendInfo,
+    Twin, UdpOptions,
 };
 use crate::tcp::TcpOptions;
 
@@ -67,6 +68,7 @@ fn samples() -> Vec<Call> {
         generation: 0,
     };
     let (tcp, listener) = (TcpId::from_raw(first), ListenerId::from_raw(first));
+    let request = RequestId::from_raw(first);
     let (udp, ping) = (UdpId::from_raw(first), PingId::from_raw(first));
     let to: SocketAddr = "10.0.0.2:7".parse().unwrap();
     let own: SocketAddr = "10.0.0.1:7".parse().unwrap();
@@ -110,6 +112,9 @@ fn samples() -> Vec<Call> {
         Call::TcpClose(tcp),
         Call::TcpAbort(tcp),
         Call::TcpAbortAll,
+        Call::Request(RequestCall::Take(listener)),
+        Call::Request(RequestCall::Admit(request)),
+        Call::Request(RequestCall::Refuse(request, Refusal::Port)),
         Call::TcpListenerClose(listener),
         Call::ChargeOutside(7),
     ];

@@ -12,6 +12,7 @@
 
 mod address;
 mod call;
+mod call_words;
 mod config;
 mod counters;
 mod demux;
@@ -64,7 +65,7 @@ pub use event::{Event, Readiness, SocketId};
 pub(crate) use footprint::ROUTE;
 pub use groups::FilterMode;
 pub use ids::{
-    InterfaceId, ListenerId, PacketSocketId, PingId, RawSocketId, StaleId, TcpId, UdpId,
+    InterfaceId, ListenerId, PacketSocketId, PingId, RawSocketId, RequestId, StaleId, TcpId, UdpId,
 };
 pub use interface::{ConfigError, InterfaceConfig};
 pub(crate) use ip::StaticForward;
@@ -81,7 +82,10 @@ pub use raw::{IcmpFilter, RawError, RawOptions, RawPacket};
 pub use reconfigure::{AddressOptions, Change, LinkError};
 pub use router::RouterInfo;
 pub use slices::Slices;
-pub use tcp::{AcceptError, ConnectError, ListenError, ListenOptions};
+pub use tcp::{
+    AcceptError, AdmitError, ConnectError, ConnectRequest, ListenError, ListenOptions, Refusal,
+    RequestCall,
+};
 pub use transmit::{More, Progress};
 pub use twin::{Difference, Mismatch, Twin};
 #[cfg(all(target_os = "linux", feature = "host"))] // the host's

@@ -283,6 +283,18 @@ impl Connection {
         this
     }
 
+    /// A passive OPEN by a SYN that was held: it answers by itself too, and sends nothing else before the handshake is over.
+    pub(crate) fn accept_held(
+        now: Instant,
+        setup: Setup,
+        said: PathMss,
+        opening: &Opening,
+    ) -> Self {
+        let mut this = Self::accept(now, setup, said, opening);
+        this.snd.nxt = this.snd.iss;
+        this
+    }
+
     /// Takes the text of that SYN in.
     pub(crate) fn take_fast_text(&mut self, now: Instant, seg: &Segment) {
         if seg.marks.contains(Marks::URG) {

@@ -14,6 +14,7 @@ mod own_packets;
 mod packets;
 mod raw;
 mod recording;
+mod requests;
 mod several;
 mod within;
 

@@ -20,6 +20,7 @@
 //! | `forwarding.rs` | a stack that passes packets on between two kernels |
 //! | `several.rs` | a host of several devices, and `netloom route` |
 //! | `vlans.rs` | VLANs over one device, with a kernel's at the other end |
+//! | `requests.rs` | a kernel's programs, whose connections this library decides about |
 //! | `reconfigure.rs` | addresses, routes, links that change while the host runs |
 //! | `routers.rs` | radvd's advertisements, a kernel's redirects |
 //! | `dhcp.rs` | leases of dnsmasq |
@@ -81,6 +82,8 @@ mod reconfigure;
 #[cfg(all(target_os = "linux", feature = "host"))]
 mod recording;
 #[cfg(all(target_os = "linux", feature = "host"))]
+mod requests;
+#[cfg(all(target_os = "linux", feature = "host"))]
 mod routers;
 #[cfg(all(target_os = "linux", feature = "cli"))]
 mod several;
@@ -128,6 +131,7 @@ fn main() -> std::process::ExitCode {
         udp::TESTS,
         groups::TESTS,
         paths::TESTS,
+        requests::TESTS,
         reconfigure::TESTS,
         capture::TESTS,
         captures::TESTS,

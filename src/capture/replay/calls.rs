@@ -97,6 +97,7 @@ calls! {
     76 => PacketSend(a, b, c, d);
     77 => PacketRecv(a);
     78 => PacketClose(a);
+    85 => Request(a);
     40 => DhcpRelease(a);
     41 => DhcpStart(a, b);
 }

@@ -15,7 +15,7 @@ use crate::device::DeviceDrop;
 use crate::link::{PartialChecksum, RxChecksum, RxMeta, SegmentKind, Segmentation, TxMeta};
 use crate::stack::{
     Answer, Config, Entry, Event, Input, InterfaceId, ListenerId, MOST_AT_ONCE, Outcome,
-    PacketSocketId, Payload, PingId, RawSocketId, Readiness, SocketId, TcpId, UdpId,
+    PacketSocketId, Payload, PingId, RawSocketId, Readiness, RequestId, SocketId, TcpId, UdpId,
 };
 
 /// What a recording begins with.
@@ -387,6 +387,7 @@ macro_rules! ids {
 ids!(
     TcpId,
     ListenerId,
+    RequestId,
     UdpId,
     PingId,
     RawSocketId,

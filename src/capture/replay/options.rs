@@ -10,7 +10,8 @@ use crate::link::SegmentKinds;
 use crate::stack::{
     AddressOptions, Config, DhcpOptions, DontFragment, FilterMode, ForwardOptions, IcmpFilter,
     InterfaceConfig, ListenOptions, MulticastOptions, NatFilter, NatOptions, PacketOptions,
-    PingOptions, RawOptions, ReversePath, SendInfo, StaticForward, TimeWaitReuse, UdpOptions,
+    PingOptions, RawOptions, Refusal, RequestCall, ReversePath, SendInfo, StaticForward,
+    TimeWaitReuse, UdpOptions,
 };
 use crate::tcp::{Ecn, Keepalive, MtuProbing, TcpOptions};
 
@@ -113,10 +114,12 @@ fields! {
         timestamps, sack, window_scaling, window_scale, mtu_probing, min_ttl, fin_timeout, fast_open,
     }
     Keepalive { idle, interval, probes }
-    ListenOptions { backlog, dual_stack, syn_cookies, tcp, fast_open, reuse_port, interface }
+    ListenOptions {
+        backlog, dual_stack, syn_cookies, tcp, fast_open, reuse_port, interface, any_port, hold,
+    }
     UdpOptions {
         send_buffer, recv_buffer, ttl, tos, dual_stack, report_errors, dont_fragment, reuse_address,
-        reuse_port, broadcast, interface, multicast,
+        reuse_port, broadcast, interface, multicast, any_port,
     }
     MulticastOptions { ttl, loops, interface }
     PingOptions { ttl, queue }
@@ -126,7 +129,7 @@ fields! {
     }
     IcmpFilter { low, second, third, high }
     PacketOptions { interface, ether_type, others, recv_buffer }
-    SendInfo { source, interface, ttl, tos }
+    SendInfo { source, interface, ttl, tos, port }
     AddressOptions { probe, preferred, valid, off_link }
 }
 
@@ -138,7 +141,30 @@ numbered! {
     ReversePath, "setting of the reverse path" { 0 => Off, 1 => Loose, 2 => Strict }
     NatFilter, "filter of translated packets" { 0 => Address, 1 => Open }
     Ecn, "ECN setting" { 0 => Off, 1 => Accept, 2 => Ask }
+    Refusal, "refusal" { 0 => Reset, 1 => Port, 2 => Host, 3 => Net, 4 => Prohibited, 5 => Silence }
     TimeWaitReuse, "reuse of TIME-WAIT" { 0 => Off, 1 => Loopback, 2 => Always }
+}
+
+impl Code for RequestCall {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Take(listener) => (0_u8, *listener).put(out),
+            Self::Admit(id) => (1_u8, *id).put(out),
+            Self::Refuse(id, how) => {
+                (2_u8, *id).put(out);
+                how.put(out);
+            }
+        }
+    }
+
+    fn take(from: &mut Take) -> Result<Self, Nonsense> {
+        Ok(match u8::take(from)? {
+            0 => Self::Take(Code::take(from)?),
+            1 => Self::Admit(Code::take(from)?),
+            2 => Self::Refuse(Code::take(from)?, Code::take(from)?),
+            other => return unknown("call about a request", other),
+        })
+    }
 }
 
 impl Code for ClientId {

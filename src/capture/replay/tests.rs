@@ -25,7 +25,8 @@ use crate::link::{
 use crate::stack::{
     AddressOptions, Answer, Call, Config, DhcpOptions, Event, FilterMode, Input, InterfaceConfig,
     InterfaceId, ListenOptions, ListenerId, MulticastOptions, NatFilter, NatOptions, Offered,
-    Outcome, Payload, PingId, PingOptions, Readiness, SendInfo, SocketId, TcpId, UdpId, UdpOptions,
+    Outcome, Payload, PingId, PingOptions, Readiness, Refusal, RequestCall, RequestId, SendInfo,
+    SocketId, TcpId, UdpId, UdpOptions,
 };
 use crate::tcp::congestion::{Choice, Reno};
 use crate::tcp::{Ecn, Keepalive, TcpOptions};
@@ -123,6 +124,10 @@ fn calls() -> Vec<Call> {
         UdpId::from_bits(u64::MAX),
         InterfaceId::from_scope(2),
     ));
+    let id = RequestId::from_bits(9);
+    all.push(Call::Request(RequestCall::Take(ListenerId::from_bits(7))));
+    all.push(Call::Request(RequestCall::Admit(id)));
+    all.push(Call::Request(RequestCall::Refuse(id, Refusal::Host)));
     all
 }
 
@@ -131,6 +136,8 @@ fn listening() -> ListenOptions {
     options
         .reuse_port(true)
         .interface(InterfaceId::from_scope(2))
+        .any_port(true)
+        .hold(Some(Duration::from_secs(9)))
 }
 
 fn other_calls() -> Vec<Call> {
@@ -314,10 +321,10 @@ fn take(bytes: &[u8]) -> Result<super::entry::Block, super::Nonsense> {
 fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let lengths: Vec<usize> = entries().iter().map(Vec::len).collect();
     let expected = [
-        226, 431, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 192, 169, 208, 18, 26, 18, 27, 31, 31, 18,
-        26, 26, 26, 19, 127, 18, 18, 10, 70, 25, 32, 39, 41, 57, 18, 18, 20, 54, 37, 18, 18, 18,
-        37, 31, 45, 26, 21, 19, 19, 15, 22, 14, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 2, 10, 19,
-        11, 12, 13, 40, 40, 40, 41, 10, 10, 10, 10,
+        226, 431, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 192, 169, 222, 18, 26, 18, 27, 31, 31, 18,
+        26, 26, 26, 19, 127, 18, 18, 10, 71, 25, 32, 39, 41, 58, 18, 18, 20, 54, 38, 18, 18, 18,
+        37, 31, 45, 26, 21, 19, 19, 15, 22, 14, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 19, 19, 20,
+        2, 10, 19, 11, 12, 13, 40, 40, 40, 41, 10, 10, 10, 10,
     ];
     assert_eq!((FORMAT, &lengths[..]), (7, &expected[..]));
 }

@@ -273,7 +273,8 @@ impl InterfaceConfig {
         }
     }
 
-    /// Are packets to other hosts' unicast addresses taken as ours (default no)?
+    /// Are packets to other hosts' unicast addresses taken as ours (default no)? They are then not passed on, whatever
+    /// [`forwarding`](Self::forwarding) says, and sockets may be bound to any address.
     #[must_use]
     pub fn accept_foreign(self, accepted: bool) -> Self {
         Self {

@@ -160,7 +160,7 @@ impl Stack {
             Some(ip) if ip.is_ipv4() != remote.is_ipv4() => Err(ConnectError::AddressNotAvailable),
             None => Ok(route.source),
             Some(ip) if ip.is_unspecified() => Ok(route.source),
-            Some(ip) if self.net.is_ours(ip, Some(route.on)) => Ok(ip),
+            Some(ip) if self.net.takes(ip, Some(route.on)) => Ok(ip),
             Some(_) => Err(ConnectError::AddressNotAvailable),
         }
     }
@@ -184,7 +184,7 @@ impl Stack {
                     Tuple::new(route.on, (source, port.get()), (remote.ip(), remote.port()));
                 let own = SocketAddr::new(source, port.get());
                 table.flows.candidate(&tuple).is_none()
-                    && table.bound(route.on, source, port.get()).is_none()
+                    && !table.has_own(route.on, source, port.get())
                     && !self.net.is_mapped(NatKind::Tcp, own)
             };
             ports.for_flow((source, remote), taken, free)
@@ -205,7 +205,7 @@ impl Stack {
         let latest = self.latest_end(now, options)?;
         let tuple = Tuple::new(route.on, (source, 0), (remote.ip(), remote.port()));
         let fit = |port: u16| {
-            let is_bound = self.demux.tcp.bound(route.on, source, port).is_some();
+            let is_bound = self.demux.tcp.has_own(route.on, source, port);
             self.config.ephemeral_ports.contains(&port) && !is_bound
         };
         let waits = &self.tcp.time_wait;

@@ -27,6 +27,9 @@ pub enum ListenError {
     /// The interface that it shall listen on is none of this stack's, or not that of its address.
     #[error("it would hear nothing on interface {0:?}")]
     Interface(InterfaceId),
+    /// It was to listen on every port, and one was given.
+    #[error("who listens on every port is given none")]
+    PortGiven,
 }
 
 impl From<ListenError> for io::Error {
@@ -36,7 +39,9 @@ impl From<ListenError> for io::Error {
                 io::ErrorKind::AddrInUse
             }
             ListenError::AddressNotAvailable => io::ErrorKind::AddrNotAvailable,
-            ListenError::GroupAddress | ListenError::Interface(_) => io::ErrorKind::InvalidInput,
+            ListenError::GroupAddress | ListenError::PortGiven | ListenError::Interface(_) => {
+                io::ErrorKind::InvalidInput
+            }
         };
         Self::new(kind, error)
     }

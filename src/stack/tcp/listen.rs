@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use super::fast_open::{FastQueue, FastStep};
 use super::listen_options::ListenOptions;
+use super::requests::Holding;
 use super::{AcceptError, HalfOpenSlot, ListenError, Listener};
 use crate::base::{DropReason, Instant};
-use crate::stack::demux::Refused;
+use crate::stack::demux::{ANY_PORT, Refused};
 use crate::stack::event::{Readiness, SocketId};
-use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, StaleId, TcpId};
+use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, TcpId};
 use crate::stack::ip::NatKind;
 use crate::stack::packet::{Flow, Inbound};
 use crate::stack::tcp_flows::TcpEntry;
@@ -63,7 +64,10 @@ impl Stack {
         if let Some(none) = on.filter(|&on| !hears(on)) {
             return Err(ListenError::Interface(none));
         }
-        if local.port() == 0 {
+        if options.any_port && local.port() != ANY_PORT {
+            return Err(ListenError::PortGiven);
+        }
+        if local.port() == 0 && !options.any_port {
             let port =
                 self.demux
                     .tcp
@@ -85,6 +89,7 @@ impl Stack {
             })?;
         let syn_cookies = options.syn_cookies;
         let fast = FastQueue::new(options.fast_open);
+        let holding = Holding::new(options.hold);
         let options = (Arc::new(options.tcp), options.backlog);
         self.tcp.listeners.insert(Listener {
             local,
@@ -97,6 +102,7 @@ impl Stack {
             cookie_sent: None,
             complete: VecDeque::new(),
             fast,
+            holding,
         });
         self.events.register(SocketId::Listener(id));
         Ok(id)
@@ -125,42 +131,6 @@ impl Stack {
             return Err(AcceptError::WouldBlock);
         };
         Ok(accepted)
-    }
-
-    /// The endpoint a listener listens on, its port filled in.
-    ///
-    /// # Errors
-    /// [`StaleId`] when the listener was closed.
-    pub fn tcp_listener_addr(&self, id: ListenerId) -> Result<SocketAddr, StaleId> {
-        self.tcp
-            .listeners
-            .get(id)
-            .map(|listener| listener.local)
-            .ok_or(StaleId)
-    }
-
-    /// Connections that wait to be accepted.
-    ///
-    /// # Errors
-    /// [`StaleId`] when the listener was closed.
-    pub fn tcp_listener_waiting(&self, id: ListenerId) -> Result<usize, StaleId> {
-        self.tcp
-            .listeners
-            .get(id)
-            .map(|listener| listener.complete.len())
-            .ok_or(StaleId)
-    }
-
-    /// Says how many complete connections may wait in the stack, at most the backlog: for a user
-    /// with a queue of his own in front, whose room is the backlog's. No room is a full backlog.
-    ///
-    /// # Errors
-    /// [`StaleId`] when the listener was closed.
-    pub fn tcp_listener_room(&mut self, id: ListenerId, room: usize) -> Result<(), StaleId> {
-        self.note_call(None, |_| Call::TcpListenerRoom(id, room));
-        let listener = self.tcp.listeners.get_mut(id).ok_or(StaleId);
-        let set = listener.map(|listener| listener.room = room.min(listener.backlog));
-        self.note_outcome(set)
     }
 
     /// Closes a listener: connections that were not accepted are reset, half-open ones too (RFC 9293
@@ -222,7 +192,8 @@ impl Stack {
             return Err(DropReason::TcpNoSocket);
         };
         let crowded = listener.is_crowded();
-        if !listener.has_room() || (crowded && !listener.syn_cookies) {
+        let holds = listener.holding.is_some();
+        if !listener.has_room() || (crowded && (holds || !listener.syn_cookies)) {
             return Err(DropReason::TcpBacklogFull);
         }
         let options = Arc::clone(&listener.options);
@@ -232,17 +203,25 @@ impl Stack {
             listener.cookie_sent = Some(now);
             return self.answer_with_cookie(now, id, packet, opening, &options);
         }
+        if holds {
+            let iss = self.first_number(now, packet, previous.as_ref());
+            let (slot, _) = self.request(id, packet, opening, iss, &options)?;
+            return self.hold(now, slot, previous);
+        }
         let given = match self.open_fast(now, id, (packet, seg), &opening, previous.as_ref()) {
             FastStep::Taken(taken) => return taken,
             FastStep::Ordinary(given) => given,
         };
-        let ends = ends_of(packet);
-        let floor = previous.as_ref().map(TimeWait::iss_floor);
-        let iss = self.initial_number(now, ends, floor);
+        let iss = self.first_number(now, packet, previous.as_ref());
         let (mut slot, flow) = self.request(id, packet, opening, iss, &options)?;
         slot.previous = previous.map(Box::new);
         self.begin_half_open(now, slot, &flow, given);
         Ok(())
+    }
+
+    fn first_number(&self, now: Instant, packet: &Inbound, previous: Option<&TimeWait>) -> SeqNum {
+        let floor = previous.map(TimeWait::iss_floor);
+        self.initial_number(now, ends_of(packet), floor)
     }
 
     /// A request is answered, with a cookie for the next time where one is `given`.
@@ -291,6 +270,7 @@ impl Stack {
             tuple,
             on,
             listener,
+            held: false,
             previous: None,
         };
         Ok((slot, flow))
@@ -335,7 +315,7 @@ impl Stack {
     }
 
     /// Where a half-open connection's segments go. Found anew each time, to keep the record small.
-    fn half_open_flow(&self, raw: RawId) -> Option<(Flow, Tuple, InterfaceId)> {
+    pub(super) fn half_open_flow(&self, raw: RawId) -> Option<(Flow, Tuple, InterfaceId)> {
         let slot = self.tcp.half_open.get(raw)?;
         let (ttl, tos) = self.ttl_and_tos_of(slot.listener);
         let flow = self.answer_flow(&slot.tuple, slot.on, ttl, tos)?;
@@ -354,6 +334,9 @@ impl Stack {
         let Some(slot) = self.tcp.half_open.get_mut(raw) else {
             return;
         };
+        if slot.held {
+            return self.expire_request(now, raw);
+        }
         let limit = self
             .tcp
             .listeners
@@ -393,6 +376,9 @@ impl Stack {
         let Some(slot) = self.tcp.half_open.get_mut(raw) else {
             return Err(DropReason::TcpNoSocket);
         };
+        if slot.held {
+            return self.on_held(now, raw, seg);
+        }
         match slot.record.on_segment(seg) {
             HalfOpenStep::Confirmed => self.complete(now, raw, packet, seg),
             HalfOpenStep::Answer => {

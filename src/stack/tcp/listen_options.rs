@@ -1,5 +1,7 @@
 //! How a listener listens: its settings.
 
+use core::time::Duration;
+
 use crate::stack::demux::Sharing;
 use crate::stack::ids::InterfaceId;
 use crate::tcp::TcpOptions;
@@ -14,6 +16,8 @@ pub struct ListenOptions {
     pub(crate) fast_open: usize,
     pub(crate) reuse_port: bool,
     pub(crate) interface: Option<InterfaceId>,
+    pub(crate) any_port: bool,
+    pub(crate) hold: Option<Duration>,
 }
 
 impl Default for ListenOptions {
@@ -33,6 +37,8 @@ impl ListenOptions {
             fast_open: 0,
             reuse_port: false,
             interface: None,
+            any_port: false,
+            hold: None,
         }
     }
 
@@ -76,6 +82,26 @@ impl ListenOptions {
         }
     }
 
+    /// Does it take connections to every port of its address, but for those that others listen on (default no)? The port of the
+    /// address is 0 then. With the unspecified address, and an interface that takes packets for any
+    /// ([`InterfaceConfig::accept_foreign`](crate::stack::InterfaceConfig::accept_foreign)), everything that hosts behind that
+    /// interface connect to comes here: what a transparent proxy needs.
+    #[must_use]
+    pub fn any_port(self, any_port: bool) -> Self {
+        Self { any_port, ..self }
+    }
+
+    /// Are SYNs held for so long at most (default no: they are answered at once), until the user admits or refuses each
+    /// ([`Stack::tcp_request`](crate::Stack::tcp_request))? The [`backlog`](Self::backlog) bounds how many; what comes beyond it
+    /// is dropped, without a cookie, and comes again. One whose time is over is forgotten without an answer.
+    #[must_use]
+    pub fn hold(self, at_most: Option<Duration>) -> Self {
+        Self {
+            hold: at_most,
+            ..self
+        }
+    }
+
     /// Does `[::]` take IPv4 connections as well? Default no.
     #[must_use]
     pub fn dual_stack(self, dual_stack: bool) -> Self {
@@ -95,6 +121,16 @@ impl ListenOptions {
     /// Are both families listened on?
     pub const fn dual_stack_setting(&self) -> bool {
         self.dual_stack
+    }
+
+    /// Does it take connections to every port?
+    pub const fn any_port_setting(&self) -> bool {
+        self.any_port
+    }
+
+    /// How long SYNs are held, if they are.
+    pub const fn hold_setting(&self) -> Option<Duration> {
+        self.hold
     }
 
     /// What its connections start with.

@@ -32,12 +32,16 @@ mod icmp;
 mod leaving_tests;
 mod listen;
 mod listen_options;
+mod listener;
 mod numbers;
 #[cfg(test)]
 mod path_tests;
 mod receive;
 #[cfg(test)]
 mod regression_tests;
+mod requests;
+#[cfg(test)]
+mod requests_tests;
 #[cfg(test)]
 mod reuse_tests;
 mod send;
@@ -59,6 +63,7 @@ use bytes::Bytes;
 
 pub use error::{AcceptError, ConnectError, ListenError};
 pub use listen_options::ListenOptions;
+pub use requests::{AdmitError, ConnectRequest, Refusal, RequestCall};
 
 use super::Stack;
 use super::config::TimeWaitReuse;
@@ -78,6 +83,7 @@ use crate::tcp::{
 use farewells::Farewells;
 use fast_open::{FastOpens, FastQueue};
 use fin_waits::FinWaitSlot;
+use requests::Holding;
 use shared_options::SharedOptions;
 use sizes::{default_mss, headers_of, path_mss};
 use time_waits::{Name, TimeWaits};
@@ -108,6 +114,8 @@ struct HalfOpenSlot {
     tuple: Tuple,
     on: InterfaceId,
     listener: ListenerId,
+    /// Does its SYN wait for the user's word, and was nothing answered?
+    held: bool,
     /// The TIME-WAIT that its SYN ended, and that goes on if the SYN was an old duplicate.
     previous: Option<Box<TimeWait>>,
 }
@@ -130,6 +138,8 @@ struct Listener {
     complete: VecDeque<TcpId>,
     /// None without fast open.
     fast: Option<Box<FastQueue>>,
+    /// None where SYNs are answered as they come.
+    holding: Option<Box<Holding>>,
 }
 
 /// Whose a flow is.

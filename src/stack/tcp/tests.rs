@@ -110,10 +110,20 @@ impl Link {
 
     /// The same with other settings of the stacks.
     pub(super) fn with(capabilities: &Capabilities, change: impl Fn(Config) -> Config) -> Self {
+        Self::with_interfaces(capabilities, change, |interface| interface)
+    }
+
+    /// And of their interfaces.
+    pub(super) fn with_interfaces(
+        capabilities: &Capabilities,
+        change: impl Fn(Config) -> Config,
+        change_interface: impl Fn(InterfaceConfig) -> InterfaceConfig,
+    ) -> Self {
         let [there, back] = [(); 2].map(|()| Wire::default());
         let end = |number: u64, address: &str, (from, to): (&Wire, &Wire)| {
             let mut stack = Stack::new(change(Config::new(Seed::from_number(number))));
             let config = InterfaceConfig::new(capabilities).address(address.parse().unwrap());
+            let config = change_interface(config);
             let on = stack.add_interface(Instant::ZERO, config).unwrap();
             End {
                 stack,

@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation)]
 
 mod addresses;
+mod any_port;
 mod dhcp;
 mod echo;
 mod forwarding;

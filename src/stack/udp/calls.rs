@@ -18,7 +18,7 @@ use super::socket::{BindError, ConnectUdpError, RecvError, SendError, UdpSocket}
 use super::waiting::{Datagram, Pending};
 use crate::base::Instant;
 use crate::link::{MAX_IP_LEN, SegmentKind};
-use crate::stack::demux::Refused;
+use crate::stack::demux::{ANY_PORT, Refused};
 use crate::stack::endpoint::{scope_of, with_scope};
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, StaleId, UdpId};
@@ -66,7 +66,10 @@ impl Stack {
         {
             return Err(BindError::Interface(on));
         }
-        if local.port() == 0 {
+        if options.any_port && local.port() != ANY_PORT {
+            return Err(BindError::PortGiven(local));
+        }
+        if local.port() == 0 && !options.any_port {
             let port =
                 self.demux
                     .udp
@@ -131,6 +134,9 @@ impl Stack {
         let (local, own) = (socket.local, socket.source());
         if self.net.has_lost_local(local) {
             return Err(ConnectUdpError::AddressGone);
+        }
+        if socket.options.any_port {
+            return Err(ConnectUdpError::AnyPort);
         }
         if remote.port() == 0 || !socket.takes(remote.ip()) {
             return Err(ConnectUdpError::Peer(remote));
@@ -417,6 +423,7 @@ impl UdpSocket {
             info.check(around.net, to.ip(), scope_of(to))?;
         }
         self.check_interface(to, info)?;
+        self.check_port(info)?;
         let route = route_for(around.net, self, (to, info))?;
         if !self.options.broadcast && is_broadcast(around.net, &route, to.ip()) {
             return Err(SendError::Broadcast(to.ip()));

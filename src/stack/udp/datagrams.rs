@@ -107,7 +107,7 @@ impl Stack {
             return Err(DropReason::UdpNoSocket);
         };
         let from = endpoint(packet.on, packet.src, from_port);
-        socket.accept(id, packet, (data, from), copy_below, &mut around)
+        socket.accept(id, packet, (data, from, to_port), copy_below, &mut around)
     }
 
     /// May a socket have sent a datagram with these first bytes?
@@ -241,8 +241,7 @@ impl UdpSocket {
     pub(super) fn take(
         &mut self,
         packet: &Inbound,
-        data: Slices,
-        from: SocketAddr,
+        (data, from, to_port): (Slices, SocketAddr, u16),
         copy_below: usize,
         counters: &mut Counters,
     ) -> Result<(), DropReason> {
@@ -252,6 +251,7 @@ impl UdpSocket {
                 from,
                 // RFC 1122 §4.1.3.5.
                 to: packet.dst,
+                to_port,
                 on: packet.on,
                 unicast: packet.unicast,
                 ttl: packet.ttl,
@@ -407,7 +407,8 @@ impl UdpSocket {
     ) -> Result<Delivery, DeviceError> {
         let flow = flow_of(self, route, pending.aim(), net);
         let mut header = [0; udp::HEADER_LEN];
-        let ports = udp::Fields::new(self.local.port(), pending.to.port());
+        let port = self.port_of(pending.info.as_deref());
+        let ports = udp::Fields::new(port, pending.to.port());
         ports.emit(pending.data.len(), &mut header);
         let packet = Outbound {
             flow: &flow,

@@ -25,6 +25,7 @@ pub struct SendInfo {
     pub(crate) interface: Option<InterfaceId>,
     pub(crate) ttl: Option<u8>,
     pub(crate) tos: Option<u8>,
+    pub(crate) port: Option<NonZeroU16>,
 }
 
 impl SendInfo {
@@ -34,12 +35,13 @@ impl SendInfo {
     }
 
     /// How an answer leaves to what came in on `on`: from `source`, if that is given.
-    pub(crate) const fn answering(source: Option<IpAddr>, on: InterfaceId) -> Self {
+    pub(crate) const fn answering(source: Option<IpAddr>, port: u16, on: InterfaceId) -> Self {
         Self {
             source,
             interface: Some(on),
             ttl: None,
             tos: None,
+            port: NonZeroU16::new(port),
         }
     }
 
@@ -57,6 +59,15 @@ impl SendInfo {
     pub fn interface(self, on: InterfaceId) -> Self {
         Self {
             interface: Some(on),
+            ..self
+        }
+    }
+
+    /// A datagram is sent from this port: the one that its socket is bound to, or any of a socket of
+    /// [every port](crate::stack::UdpOptions::any_port). Of what has no ports it says nothing; 0 is none.
+    pub fn port(self, port: u16) -> Self {
+        Self {
+            port: NonZeroU16::new(port),
             ..self
         }
     }
@@ -128,6 +139,27 @@ impl UdpSocket {
             (Some(on), Some(asked)) if asked != on => Err(SendError::Interface { on, to: to.ip() }),
             _ => Ok(()),
         }
+    }
+}
+
+impl UdpSocket {
+    /// Is there a port that it may be sent from?
+    pub(super) fn check_port(&self, info: Option<&SendInfo>) -> Result<(), SendError> {
+        let asked = info.and_then(|info| info.port).map(NonZeroU16::get);
+        let own = self.local.port();
+        let may = match asked {
+            Some(_) if self.options.any_port => true,
+            Some(port) => port == own,
+            None => !self.options.any_port,
+        };
+        may.then_some(())
+            .ok_or_else(|| SendError::Port(asked.unwrap_or(0)))
+    }
+
+    /// The port that a datagram leaves from, which was checked.
+    pub(super) fn port_of(&self, info: Option<&SendInfo>) -> u16 {
+        let asked = info.and_then(|info| info.port);
+        asked.map_or_else(|| self.local.port(), NonZeroU16::get)
     }
 }
 

@@ -53,6 +53,7 @@ pub struct UdpOptions {
     pub(crate) broadcast: bool,
     pub(crate) interface: Option<InterfaceId>,
     pub(crate) multicast: MulticastOptions,
+    pub(crate) any_port: bool,
 }
 
 impl Default for UdpOptions {
@@ -70,6 +71,7 @@ impl Default for UdpOptions {
             broadcast: false,
             interface: None,
             multicast: MulticastOptions::default(),
+            any_port: false,
         }
     }
 }
@@ -168,6 +170,15 @@ impl UdpOptions {
             interface: on,
             ..self
         }
+    }
+
+    /// Does it take what comes to one host at every port of its address, but for those that others are bound to (default no)? The port
+    /// of the address is 0 then, and what it sends says which port it is from ([`SendInfo::port`](super::SendInfo::port)); it
+    /// cannot be connected. With the unspecified address, and an interface that takes packets for any
+    /// ([`InterfaceConfig::accept_foreign`](crate::stack::InterfaceConfig::accept_foreign)), everything that hosts behind that
+    /// interface send comes here: what a transparent proxy needs.
+    pub fn any_port(self, any_port: bool) -> Self {
+        Self { any_port, ..self }
     }
 
     /// How what it is bound to is claimed.

@@ -17,7 +17,8 @@ use crate::udp;
 pub(super) fn owned(socket: &UdpSocket, route: &Route, pending: Pending, net: &Net) -> OwnedPacket {
     let flow = flow_of(socket, route, pending.aim(), net);
     let mut header = [0; udp::HEADER_LEN];
-    udp::Fields::new(socket.local.port(), pending.to.port()).emit(pending.data.len(), &mut header);
+    let port = socket.port_of(pending.info.as_deref());
+    udp::Fields::new(port, pending.to.port()).emit(pending.data.len(), &mut header);
     let mut packet = OwnedPacket::new(flow, Protocol::UDP, &header, pending.data);
     packet.segment = pending.segment;
     packet.fragmenting = socket.options.dont_fragment.fragmenting();

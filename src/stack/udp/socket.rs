@@ -146,6 +146,9 @@ pub enum BindError {
     /// No interface has this number.
     #[error("there is no interface {}", .0.scope())]
     Interface(InterfaceId),
+    /// It was to be bound to every port, and one was given.
+    #[error("who takes every port is given none, not that of {0}")]
+    PortGiven(SocketAddr),
     /// As many sockets share the port as can (256).
     #[error("no more sockets can share {0}")]
     Shared(SocketAddr),
@@ -161,7 +164,9 @@ impl From<BindError> for io::Error {
                 io::ErrorKind::AddrInUse
             }
             BindError::NotOurs(_) => io::ErrorKind::AddrNotAvailable,
-            BindError::NoScope(_) | BindError::Interface(_) => io::ErrorKind::InvalidInput,
+            BindError::NoScope(_) | BindError::Interface(_) | BindError::PortGiven(_) => {
+                io::ErrorKind::InvalidInput
+            }
         };
         Self::new(kind, error)
     }
@@ -187,6 +192,9 @@ pub enum ConnectUdpError {
     /// The address that the socket is bound to was taken away.
     #[error("the socket's address is not one of this host's any more")]
     AddressGone,
+    /// It takes every port, and has none that it could connect from.
+    #[error("a socket of every port cannot be connected")]
+    AnyPort,
     /// Another socket is connected to the same peer from the same address and port.
     #[error("another socket is connected to {0} from here")]
     InUse(SocketAddr),
@@ -197,7 +205,7 @@ impl From<ConnectUdpError> for io::Error {
         let kind = match error {
             ConnectUdpError::Stale(stale) => return stale.into(),
             ConnectUdpError::Route(route) => return route.into(),
-            ConnectUdpError::Peer(_) => io::ErrorKind::InvalidInput,
+            ConnectUdpError::Peer(_) | ConnectUdpError::AnyPort => io::ErrorKind::InvalidInput,
             ConnectUdpError::InUse(_) => io::ErrorKind::AddrInUse,
             ConnectUdpError::Broadcast(_) => io::ErrorKind::PermissionDenied,
             ConnectUdpError::AddressGone => io::ErrorKind::AddrNotAvailable,
@@ -225,6 +233,9 @@ pub enum SendError {
     /// The destination's port is 0, or its address is of a family that the socket does not take.
     #[error("{0} cannot be sent to from this socket")]
     To(SocketAddr),
+    /// The socket does not send from this port; 0: it takes every port, and was not told which to send from.
+    #[error("the socket cannot send from port {0}")]
+    Port(u16),
     /// A broadcast address, and the socket may not send to those ([`UdpOptions::broadcast`](super::UdpOptions::broadcast)).
     #[error("{0} is a broadcast address, which this socket may not send to")]
     Broadcast(IpAddr),
@@ -270,6 +281,7 @@ impl From<SendError> for io::Error {
             SendError::AddressGone => io::ErrorKind::AddrNotAvailable,
             SendError::Broadcast(_) => io::ErrorKind::PermissionDenied,
             SendError::To(_)
+            | SendError::Port(_)
             | SendError::Interface { .. }
             | SendError::Malformed { .. }
             | SendError::TooBig { .. } => io::ErrorKind::InvalidInput,

@@ -58,7 +58,8 @@ impl Stack {
                 continue;
             };
             heard = true;
-            let taken = socket.accept(id, packet, (data.clone(), from), copy_below, &mut around);
+            let data = (data.clone(), from, to_port);
+            let taken = socket.accept(id, packet, data, copy_below, &mut around);
             // Who calls counts the last.
             if let Some(reason) = taken.err().and_then(|reason| refused.replace(reason)) {
                 around.net.counters.drops.count(reason);
@@ -129,7 +130,7 @@ impl UdpSocket {
         };
         net.looped.push_back(Looped {
             packet,
-            ports: (self.local.port(), pending.to.port()),
+            ports: (self.port_of(pending.info.as_deref()), pending.to.port()),
             data: pending.data.clone(),
         });
         net.notices.push_back(Notice::Looped);
@@ -140,7 +141,7 @@ impl UdpSocket {
         &mut self,
         id: UdpId,
         packet: &Inbound,
-        (data, from): (Slices, SocketAddr),
+        (data, from, to_port): (Slices, SocketAddr, u16),
         copy_below: usize,
         around: &mut Around<'_>,
     ) -> Result<(), DropReason> {
@@ -148,7 +149,8 @@ impl UdpSocket {
         if around.memory.is_full() && !self.recv.is_empty() {
             return Err(DropReason::UdpMemory);
         }
-        let taken = self.take(packet, data, from, copy_below, &mut around.net.counters);
+        let data = (data, from, to_port);
+        let taken = self.take(packet, data, copy_below, &mut around.net.counters);
         around.events.raise(SocketId::Udp(id), Readiness::READABLE);
         self.charge(around);
         taken

@@ -22,6 +22,8 @@ pub struct Datagram {
     pub from: SocketAddr,
     /// Which of our addresses, or which group, it was sent to.
     pub to: IpAddr,
+    /// The port that it was sent to: the socket's own, unless that takes [every port](crate::stack::UdpOptions::any_port).
+    pub to_port: u16,
     /// The interface that it came in on.
     pub on: InterfaceId,
     /// Was it sent to one host, not to a group or a broadcast address?
@@ -34,9 +36,9 @@ pub struct Datagram {
 
 impl Datagram {
     /// How an answer to it leaves: by the interface that it came in on, and from the address that it was sent to, if that is one
-    /// host's (RFC 1122 §4.1.3.5).
+    /// host's (RFC 1122 §4.1.3.5), and that port.
     pub fn answer(&self) -> SendInfo {
-        SendInfo::answering(self.unicast.then_some(self.to), self.on)
+        SendInfo::answering(self.unicast.then_some(self.to), self.to_port, self.on)
     }
 }
 
