@@ -563,6 +563,9 @@ fn what_cannot_be_forwarded_is_refused() {
         (Protocol::ICMP, 80, inside),
         (Protocol::TCP, 0, inside),
         (Protocol::TCP, 80, end(PEER, 0)),
+        (Protocol::TCP, 80, end(Ipv4Addr::LOCALHOST, 80)),
+        (Protocol::TCP, 80, end(Ipv4Addr::new(169, 254, 0, 2), 80)),
+        (Protocol::TCP, 80, end(Ipv4Addr::new(224, 0, 0, 251), 80)),
         (Protocol::TCP, 81, end(PEER, 8080)),
         (Protocol::TCP, 443, end(PEER, 81)),
     ] {

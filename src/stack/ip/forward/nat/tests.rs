@@ -69,7 +69,8 @@ fn who_is_silent_longest_gives_a_port_up() {
             host(2, 2000 + u16::try_from(n).unwrap()),
             SYN,
         );
-        first = first.or(Some(port.unwrap()));
+        let port = port.unwrap();
+        first = first.or(Some(port));
     }
     // Of what has other ports nobody gives way.
     leave(&mut nat, 0, Kind::Udp, host(2, 2000), 0).unwrap();
