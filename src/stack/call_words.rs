@@ -62,21 +62,21 @@ impl fmt::Display for Call {
             Self::PingRecv(id) | Self::PingClose(id) => write!(f, "({id:?})"),
             Self::RawSend(id, to, data, _) => write!(f, "({id:?}, {to:?}, {} bytes)", data.len()),
             Self::RawRecv(id) | Self::RawClose(id) => write!(f, "({id:?})"),
-            Self::PacketSend(id, to, of, data) => {
-                write!(f, "({id:?}, {to}, {of:#06x}, {} bytes)", data.len())
-            }
-            Self::PacketRecv(id) | Self::PacketClose(id) => write!(f, "({id:?})"),
             Self::ChargeOutside(bytes) => write!(f, "({bytes})"),
-            of_interface => of_interface.fmt_of_interface(f),
+            of_link => of_link.fmt_of_link(f),
         }
     }
 }
 
 impl Call {
-    /// What stands behind the names of those that change an interface.
-    fn fmt_of_interface(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What stands behind the names of those that send frames or change an interface.
+    fn fmt_of_link(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Request(call) => write!(f, "({call:?})"),
+            Self::PacketSend(id, to, of, data) => {
+                write!(f, "({id:?}, {to}, {of:#06x}, {} bytes)", data.len())
+            }
+            Self::PacketRecv(id) | Self::PacketClose(id) => write!(f, "({id:?})"),
             Self::AddAddress(on, address, _) => write!(f, "({on:?}, {address})"),
             Self::SetLifetimes(on, address, preferred, valid) => {
                 write!(f, "({on:?}, {address}, {preferred:?}, {valid:?})")
