@@ -38,6 +38,8 @@ pub(crate) struct HalfOpen {
     /// When the SYN-ACK left for the second time.
     again_at: Instant,
     answers: AnswerLimit,
+    /// Its SYN waits for the user's word, and nothing was answered. Here it takes no room.
+    pub(crate) held: bool,
 }
 
 /// What a segment did to the record.
@@ -82,6 +84,7 @@ impl HalfOpen {
             sent_at: Instant::ZERO,
             again_at: Instant::FAR_FUTURE,
             answers: AnswerLimit::default(),
+            held: false,
         }
     }
 

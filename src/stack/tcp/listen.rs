@@ -270,7 +270,6 @@ impl Stack {
             tuple,
             on,
             listener,
-            held: false,
             previous: None,
         };
         Ok((slot, flow))
@@ -334,7 +333,7 @@ impl Stack {
         let Some(slot) = self.tcp.half_open.get_mut(raw) else {
             return;
         };
-        if slot.held {
+        if slot.record.held {
             return self.expire_request(now, raw);
         }
         let limit = self
@@ -376,7 +375,7 @@ impl Stack {
         let Some(slot) = self.tcp.half_open.get_mut(raw) else {
             return Err(DropReason::TcpNoSocket);
         };
-        if slot.held {
+        if slot.record.held {
             return self.on_held(now, raw, seg);
         }
         match slot.record.on_segment(seg) {

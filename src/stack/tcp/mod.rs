@@ -114,8 +114,6 @@ struct HalfOpenSlot {
     tuple: Tuple,
     on: InterfaceId,
     listener: ListenerId,
-    /// Does its SYN wait for the user's word, and was nothing answered?
-    held: bool,
     /// The TIME-WAIT that its SYN ended, and that goes on if the SYN was an old duplicate.
     previous: Option<Box<TimeWait>>,
 }

@@ -203,7 +203,7 @@ impl Stack {
     }
 
     fn admit(&mut self, now: Instant, raw: RawId) -> Result<TcpId, AdmitError> {
-        let held = self.tcp.half_open.get(raw).filter(|slot| slot.held);
+        let held = self.tcp.half_open.get(raw).filter(|slot| slot.record.held);
         let listener = held.ok_or(AdmitError::Stale)?.listener;
         let listener = self.tcp.listeners.get(listener).ok_or(AdmitError::Stale)?;
         let options = Arc::clone(&listener.options);
@@ -236,7 +236,7 @@ impl Stack {
     }
 
     fn refuse_request(&mut self, now: Instant, raw: RawId, how: Refusal) -> Result<(), StaleId> {
-        let held = self.tcp.half_open.get(raw).filter(|slot| slot.held);
+        let held = self.tcp.half_open.get(raw).filter(|slot| slot.record.held);
         let slot = held.ok_or(StaleId)?;
         let complaint = match how {
             Refusal::Silence => None,
@@ -280,7 +280,7 @@ impl Stack {
         mut slot: HalfOpenSlot,
         previous: Option<TimeWait>,
     ) -> Result<(), DropReason> {
-        slot.held = true;
+        slot.record.held = true;
         slot.previous = previous.map(Box::new);
         let (id, tuple) = (slot.listener, slot.tuple);
         let listener = self.tcp.listeners.get_mut(id);
