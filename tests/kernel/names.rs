@@ -186,8 +186,10 @@ fn tool() {
         request.contains(&format!("Host: web.test:{port}\r\n")),
         "{request}"
     );
+    // IPv4's comes first, as unique local addresses stand behind it, unless its answer is 50 ms behind the other's (RFC 8305 §3),
+    // which a busy machine may bring about. The order is shown in virtual time.
     let from = from.ip().to_canonical().to_string();
-    assert_eq!(from, "10.7.0.2", "behind it come unique local addresses");
+    assert!(["10.7.0.2", "fd07::2"].contains(&from.as_str()), "{from}");
     let ask = ["--dns", "10.7.0.1", "web.test", "-c", "1"];
     let (status, text, errors) = client(Link::TAP, "ping", &ask);
     assert!(status.success(), "{errors}");
