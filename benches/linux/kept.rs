@@ -196,9 +196,9 @@ impl Sum {
         }
     }
 
-    /// Was any goal missed, or nothing measured? A void row tells nothing of netloom.
+    /// Was any goal missed? A void row tells of the machine, and nothing of netloom: not even when all are void.
     pub(crate) fn is_missed(&self) -> bool {
-        !self.missed.is_empty() || self.void.len() == self.rows
+        !self.missed.is_empty()
     }
 }
 

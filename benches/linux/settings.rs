@@ -130,7 +130,7 @@ impl Settings {
         (self.cells, self.senders_only) = (Cell::few(), true);
         self.only = CHECKED.map(|title| format!("{title}.")).to_vec();
         (self.samples, self.time) = (3, Duration::from_secs(3));
-        (self.least, self.tries, self.again) = (0.8, 5, 2.0);
+        (self.least, self.tries, self.again) = (0.8, 3, 2.0);
         // Little at once: other things go on beside it.
         self.load = 200;
         self.check = true;

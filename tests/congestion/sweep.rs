@@ -134,3 +134,13 @@ fn the_table_has_the_order_of_the_plan() {
     let said = "3 rows: 1 missed, 1 void; cells not measured: 1.\n\nMissed: c.\n\nVoid: b.\n\nNot measured: d.\n";
     assert_eq!(sum.to_string(), said);
 }
+
+/// A machine that was late everywhere has told nothing: it fails nobody.
+#[test]
+fn a_void_row_is_no_missed_goal() {
+    let mut cells = Cells::default();
+    cells.put("a", vec![line(Verdict::Void, "a")]);
+    let (_, sum) = cells.table(&[("x".to_owned(), "a".to_owned())]);
+    assert!(!sum.is_missed());
+    assert_eq!(sum.to_string(), "1 rows: 0 missed, 1 void.\n\nVoid: a.\n");
+}
