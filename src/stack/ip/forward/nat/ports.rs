@@ -33,23 +33,31 @@ const fn at(port: u16) -> (usize, u64) {
     (port as usize / 64, 1 << (port % 64))
 }
 
+/// Sets the bits of these ports, a word at a time: a NAT begins with most of them clear.
+fn take(words: &mut [u64], ports: &RangeInclusive<u16>) {
+    if ports.is_empty() {
+        return;
+    }
+    let ((first, low), (last, high)) = (at(*ports.start()), at(*ports.end()));
+    for (word, bits) in words.iter_mut().enumerate().take(last + 1).skip(first) {
+        let from = if word == first { ALL - (low - 1) } else { ALL };
+        let to = if word == last { high | (high - 1) } else { ALL };
+        *bits |= from & to;
+    }
+}
+
 impl Ports {
     pub(super) fn new(own: RangeInclusive<u16>, random: Random) -> Self {
-        let all = || vec![0; WORDS].into_boxed_slice();
-        let mut ports = Self {
-            taken: [all(), all(), all()],
-            free: [1 << 16; 3],
+        let mut nobodys = vec![0; WORDS].into_boxed_slice();
+        take(&mut nobodys, &(0..=FIRST - 1));
+        take(&mut nobodys, &own);
+        let taken: usize = nobodys.iter().map(|word| word.count_ones() as usize).sum();
+        Self {
+            taken: [nobodys.clone(), nobodys.clone(), nobodys],
+            free: [(1 << 16) - taken; 3],
             own,
             random,
-        };
-        for port in 0..=u16::MAX {
-            if !ports.may_be_given(port) {
-                for kind in [Kind::Tcp, Kind::Udp, Kind::Query] {
-                    ports.set(kind, port, true);
-                }
-            }
         }
-        ports
     }
 
     /// Might an inside host get this port?
@@ -160,5 +168,29 @@ mod tests {
         );
         ports.set(Kind::Udp, 65_501, false);
         assert_eq!(ports.draw(Kind::Udp, 1, own), Some(65_501));
+    }
+    /// What is not given to anybody is marked from the start, whichever edges of words our own ports have.
+    #[test]
+    fn a_port_is_free_when_it_may_be_given() {
+        let none = RangeInclusive::new(2, 1);
+        for own in [
+            none,
+            1024..=1024,
+            0..=65_535,
+            1087..=1088,
+            32_768..=60_999,
+            4096..=4159,
+            65_535..=65_535,
+        ] {
+            let ports = Ports::new(own.clone(), Random::new(Seed::from_number(1).key("ports")));
+            let free = |&port: &u16| {
+                let (word, bit) = at(port);
+                ports.taken[Kind::Query as usize][word] & bit == 0
+            };
+            let wrong = (0..=u16::MAX).find(|port| free(port) != ports.may_be_given(*port));
+            assert_eq!(wrong, None, "{own:?}");
+            let count = (0..=u16::MAX).filter(free).count();
+            assert_eq!(ports.free, [count; 3], "{own:?}");
+        }
     }
 }
