@@ -10,12 +10,18 @@ use netloom::host::{self, ConnectOptions};
 use netloom::stack::ListenOptions;
 use nix::sys::socket::{setsockopt, sockopt};
 
+use super::looks::Looks;
 use super::rig::{Failed, Rig, Station};
 
 /// A connection of either kind.
 trait Stream: Read + Write + Send {
     /// Ends it with a RST: nothing of it goes on beside the next run.
     fn reset(self: Box<Self>);
+
+    /// Another handle of netloom's, to ask it by.
+    fn own(&self) -> Option<host::TcpStream> {
+        None
+    }
 }
 
 impl Stream for net::TcpStream {
@@ -31,6 +37,10 @@ impl Stream for net::TcpStream {
 impl Stream for host::TcpStream {
     fn reset(self: Box<Self>) {
         let _ = self.abort();
+    }
+
+    fn own(&self) -> Option<host::TcpStream> {
+        self.try_clone().ok()
     }
 }
 
@@ -160,11 +170,12 @@ impl Span {
 }
 
 /// Bytes that arrived, of each sender, in the time that counts. `end` is called when it is over and
-/// nothing has been reset yet.
+/// nothing has been reset yet. What senders say of themselves goes to `looks`, if it is wanted.
 pub(crate) fn bulk<T>(
     rig: &Rig,
     ends: &Ends,
     span: Span,
+    looks: Option<&Looks>,
     end: impl FnOnce() -> Result<T, Failed>,
 ) -> Result<(Vec<u64>, T), Failed> {
     let over = AtomicBool::new(false);
@@ -178,6 +189,10 @@ pub(crate) fn bulk<T>(
             let (port, over, count) = (ends.ports[at], &over, &taken[at]);
             let listener = listen(rig, ends.to, port)?;
             let mut sender = connect(rig, ends.from[at], ends.to.at(port))?;
+            if let Some(looks) = looks {
+                let (from, own) = (ends.from[at], sender.own());
+                scope.spawn(move || looks.watch(rig, (from, port), own, over));
+            }
             // The sender first: its text may stand for a lost ACK of the handshake.
             scope.spawn(move || {
                 pour(&mut *sender, over);

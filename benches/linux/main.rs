@@ -1,5 +1,5 @@
 //! netloom and the kernel as senders and receivers over the same wire, in pairs:
-//! `cargo bench --bench linux -- [--all | --path | --few | --ci] [--samples N] [--seconds S] [--only TEXT] [--load MBIT] [--late-ms MS] [--table FILE] [--keep FILE] [--rounds N] [--minutes M] [--pcap FILE] [--each] [--check]`.
+//! `cargo bench --bench linux -- [--all | --path | --few | --ci] [--samples N] [--seconds S] [--only TEXT] [--load MBIT] [--late-ms MS] [--table FILE] [--keep FILE] [--rounds N] [--minutes M] [--pcap FILE] [--plot DIR] [--each] [--check]`.
 //!
 //! The wire is netloom's own, in a thread on the last processor; all else has the others, and real-time priority where it may.
 //! A kernel sender and a kernel receiver live each in a namespace of its own, on a TAP without offload;

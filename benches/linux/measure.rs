@@ -1,6 +1,7 @@
 //! The runs of each job, again when the bridge was too late for them, and what they are held against.
 
 use std::collections::VecDeque;
+use std::fs;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +10,8 @@ use super::common::median;
 use super::flows::{Ends, bulk, next_port, replies};
 use super::kept::{Kept, Line};
 use super::lane::{Seen, Setup};
+use super::looks::{Look, Looks};
+use super::picture::picture;
 use super::plan::{Job, What};
 use super::report::{Goal, Report, Row, Samples, failed, millis};
 use super::rig::{self, Failed, Rig, Station};
@@ -74,7 +77,10 @@ fn round_of(
             until: start + most.saturating_sub(left),
         };
         let rows = match bench.samples() {
-            Ok(samples) => bench.rows(&samples),
+            Ok(samples) => {
+                bench.draw(&samples)?;
+                bench.rows(&samples)
+            }
             Err(error) => vec![(failed(&title, &*error), Vec::new())],
         };
         report.rows(&job.head(), &rows);
@@ -131,6 +137,7 @@ struct Outcome {
     value: Value,
     seen: Seen,
     is_valid: bool,
+    looks: Vec<(Station, Vec<Look>)>,
 }
 
 /// The outcomes of a seed, one for each way.
@@ -213,6 +220,7 @@ impl Bench<'_> {
             seen.dropped += unsteered;
             Ok(seen)
         };
+        let looks = self.settings.plot.is_some().then(Looks::default);
         let (value, seen) = match self.job.what {
             What::Replies => {
                 let (mut times, seen) = replies(self.rig, &ends, (8, 250), end)?;
@@ -221,7 +229,7 @@ impl Bench<'_> {
             }
             _ => {
                 let span = self.job.span(self.settings);
-                let (bytes, seen) = bulk(self.rig, &ends, span, end)?;
+                let (bytes, seen) = bulk(self.rig, &ends, span, looks.as_ref(), end)?;
                 // The kernel's first, whoever began.
                 let mut rates: Vec<_> = ends.from.iter().zip(bytes).collect();
                 rates.sort_by_key(|(station, _)| **station == Station::Own);
@@ -233,7 +241,25 @@ impl Bench<'_> {
             is_valid: seen.error() <= self.settings.late && seen.dropped == 0,
             value,
             seen,
+            looks: looks.map(Looks::into_senders).unwrap_or_default(),
         })
+    }
+
+    /// A picture of each sample, if they are wanted.
+    fn draw(&self, samples: &[Sample]) -> Result<(), Failed> {
+        let Some(folder) = &self.settings.plot else {
+            return Ok(());
+        };
+        fs::create_dir_all(folder)?;
+        for (seed, outcomes) in samples {
+            let title = format!("{}, seed {seed}", self.job.title());
+            let looks = outcomes.iter().flat_map(|run| run.looks.iter().cloned());
+            let svg = picture(&title, &looks.collect::<Vec<_>>());
+            let words = title.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+            let name = words.filter(|word| !word.is_empty()).collect::<Vec<_>>();
+            fs::write(folder.join(format!("{}.svg", name.join("-"))), svg)?;
+        }
+        Ok(())
     }
 
     fn rows(&self, samples: &[Sample]) -> Vec<(Line, Samples)> {

@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) each: bool,
     /// Where netloom's end is captured to.
     pub(crate) capture: Option<PathBuf>,
+    /// The folder for pictures of what senders say of themselves, one for each seed of a cell.
+    pub(crate) plot: Option<PathBuf>,
     /// Where the table is written to, with how it was measured.
     pub(crate) table: Option<PathBuf>,
     /// Where cells are kept as they end; those that it has are not measured again, unless they are void.
@@ -70,6 +72,7 @@ impl Settings {
             late: LATE,
             each: false,
             capture: None,
+            plot: None,
             table: None,
             keep: None,
             rounds: 0,
@@ -99,6 +102,7 @@ impl Settings {
                     settings.minutes = Some(Duration::from_secs_f64(minutes * 60.0));
                 }
                 "--pcap" => settings.capture = Some(value()?.into()),
+                "--plot" => settings.plot = Some(value()?.into()),
                 "--ci" => settings.check_changes(),
                 "--each" => settings.each = true,
                 "--check" => settings.check = true,
