@@ -429,7 +429,7 @@ impl Rig {
             0 => meta,
             _ => meta.with_checksum(RxChecksum::Verified),
         };
-        self.peer.lied |= flags & 1 == 1;
+        self.peer.damaged = true;
         self.tainted = true;
         let frame = input.bytes();
         self.feed_frame(on, frame, meta);
@@ -454,7 +454,7 @@ impl Rig {
             0 => meta.with_checksum(RxChecksum::Verified),
             _ => meta,
         };
-        self.peer.lied |= flags & 2 == 0 && by != 0;
+        self.peer.damaged |= by != 0;
         self.tainted = true;
         self.feed(on, &back, meta);
     }

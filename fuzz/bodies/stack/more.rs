@@ -10,6 +10,7 @@ use netloom::{InterfaceConfig, MacAddr};
 use super::super::frame::MAC;
 use super::super::wire::{ACK, SYN};
 use super::peer::{Segment, outbound};
+use super::user::as_on_the_wire;
 use super::{Input, LENGTHS, MOST_SOCKETS, Rig};
 
 /// Interfaces that a run has had at most.
@@ -111,7 +112,7 @@ impl Rig {
             (which, opened)
         };
         let Ok(id) = opened else { return };
-        let ours = self.stack.tcp_local_addr(id).expect("it is new");
+        let ours = as_on_the_wire(self.stack.tcp_local_addr(id).expect("it is new"));
         self.peer.begin(on, ours, to);
         self.outcome.connected += 1;
         self.hold(id, ours, to);

@@ -91,9 +91,9 @@ pub struct Peer {
     pub last: Vec<(usize, Vec<u8>)>,
     /// Does the stack pass packets on that are not its own?
     passes: bool,
-    /// Was the stack told that a frame's checksum is right when it was not? What a NAT passes on then keeps the fault, and looks like
-    /// the stack's own.
-    pub lied: bool,
+    /// Was the stack given a packet whose checksum may be wrong? What a NAT passes on keeps the fault, which is for its receiver to find
+    /// (RFC 1624: the sum is changed by what changed), and looks like the stack's own.
+    pub damaged: bool,
     /// How many frames are to be refused or dropped next.
     pub full: u8,
     pub dropping: u8,
@@ -119,7 +119,7 @@ impl Peer {
             dhcp: None,
             last: vec![],
             passes,
-            lied: false,
+            damaged: false,
             full: 0,
             dropping: 0,
             sent: 0,
@@ -332,7 +332,7 @@ impl Peer {
         let base = pseudo.unwrap_or_default();
         match partial {
             None => {
-                let kept = self.passes && self.lied;
+                let kept = self.passes && self.damaged;
                 assert!(kept || base.bytes(body).is_valid(), "{protocol} {body:?}");
             }
             Some((start, offset)) => {

@@ -399,6 +399,6 @@ impl Rig {
 }
 
 /// An endpoint without the interface that a link-local one names.
-fn as_on_the_wire(end: SocketAddr) -> SocketAddr {
+pub(super) fn as_on_the_wire(end: SocketAddr) -> SocketAddr {
     SocketAddr::new(end.ip(), end.port())
 }
