@@ -438,6 +438,9 @@ impl Peer {
         if flags.contains(tcp::Flags::RST) {
             return; // of a closed port, maybe: it says nothing of a flow
         }
+        if self.passes && super::transit::is_of_nat(header.src_port()) {
+            return;
+        }
         let ours = SocketAddr::new(src, header.src_port());
         let theirs = SocketAddr::new(dst, header.dst_port());
         let seq = header.seq();

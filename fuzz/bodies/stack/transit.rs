@@ -7,7 +7,7 @@ use netloom::link::{RxChecksum, RxMeta};
 use netloom::{ipv4, ipv6};
 
 use super::super::wire;
-use super::{Input, LENGTHS, Rig, peer};
+use super::{Input, LENGTHS, PORTS, Rig, peer};
 
 /// Addresses that a frame of our own may come from. What a server or router gave looks like another's, and is looked at less.
 const OURS: [&str; 4] = ["10.7.0.2", "10.8.0.2", "fd07::2", "fd08::2"];
@@ -46,6 +46,11 @@ impl Rig {
         };
         self.feed(on, &packet, meta);
     }
+}
+
+/// Is this a port that a NAT gives its inside hosts? Neither a user's nor one of those that our own sockets are given.
+pub(super) fn is_of_nat(port: u16) -> bool {
+    port >= 1024 && !(32_768..61_000).contains(&port) && !PORTS.contains(&port)
 }
 
 /// Is this frame passed on? Then all that can be said of it is that its header is sound, and that there are hops left.
