@@ -279,6 +279,14 @@ impl TcpStream {
         self.change_options(|options| options.ttl(ttl))
     }
 
+    /// The flow label of its IPv6 packets ([`TcpOptions::flow_label`]); [`options`](Self::options) tells it.
+    ///
+    /// # Errors
+    /// `NotConnected` when there is no connection any more.
+    pub fn set_flow_label(&self, label: Option<u32>) -> io::Result<()> {
+        self.change_options(|options| options.flow_label(label))
+    }
+
     /// The options as they are now.
     ///
     /// # Errors

@@ -48,6 +48,8 @@ pub struct Datagram {
     pub ttl: u8,
     /// Its TOS or traffic class: six bits of DSCP, and two of ECN.
     pub tos: u8,
+    /// Its flow label, if it came over IPv6 (RFC 6437 §2); 0: none.
+    pub flow_label: u32,
     /// Was it sent to one host, not to a group or a broadcast address?
     pub unicast: bool,
     charge: Charge,
@@ -105,6 +107,7 @@ impl Datagram {
             on: datagram.on,
             ttl: datagram.ttl,
             tos: datagram.tos,
+            flow_label: datagram.flow_label,
             unicast: datagram.unicast,
             charge: Charge {
                 bytes,
@@ -506,6 +509,7 @@ mod tests {
             unicast: true,
             ttl: 64,
             tos: 0,
+            flow_label: 0,
         }
     }
 

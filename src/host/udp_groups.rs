@@ -191,6 +191,22 @@ impl UdpSocket {
         self.of_groups(|stack, _, id| Ok(stack.udp_broadcast(id)?))
     }
 
+    /// The flow label of what it sends over IPv6 ([`UdpOptions::flow_label`](crate::stack::UdpOptions::flow_label)).
+    ///
+    /// # Errors
+    /// `NotConnected` when the host was shut down.
+    pub fn set_flow_label(&self, label: Option<u32>) -> io::Result<()> {
+        self.of_groups(|stack, _, id| Ok(stack.udp_set_flow_label(id, label)?))
+    }
+
+    /// That label, where one is set.
+    ///
+    /// # Errors
+    /// `NotConnected` when the host was shut down.
+    pub fn flow_label(&self) -> io::Result<Option<u32>> {
+        self.of_groups(|stack, _, id| Ok(stack.udp_flow_label(id)?))
+    }
+
     /// How it sends to groups.
     ///
     /// # Errors

@@ -102,6 +102,8 @@ pub enum Call {
     UdpSetMulticast(UdpId, MulticastOptions),
     /// [`Stack::udp_set_broadcast`]: may it?
     UdpSetBroadcast(UdpId, bool),
+    /// [`Stack::udp_set_flow_label`].
+    UdpSetFlowLabel(UdpId, Option<u32>),
     /// [`Stack::ping_open`].
     PingOpen(PingOptions),
     /// [`Stack::ping_send`]: to, over, number, payload.
@@ -196,6 +198,7 @@ impl Call {
             Self::UdpSetFilter(..) => "udp_set_filter",
             Self::UdpSetMulticast(..) => "udp_set_multicast",
             Self::UdpSetBroadcast(..) => "udp_set_broadcast",
+            Self::UdpSetFlowLabel(..) => "udp_set_flow_label",
             Self::PingOpen(_) => "ping_open",
             Self::PingSend(..) => "ping_send",
             Self::PingSendWith(..) => "ping_send_with",
@@ -317,6 +320,7 @@ impl Call {
                 stack.udp_set_multicast(*id, *options).tell(whole)
             }
             Self::UdpSetBroadcast(id, may) => stack.udp_set_broadcast(*id, *may).tell(whole),
+            Self::UdpSetFlowLabel(id, label) => stack.udp_set_flow_label(*id, *label).tell(whole),
             Self::RawOpen(options) => stack.raw_open(*options).tell(whole),
             Self::RawSend(id, to, data, info) => {
                 let sent = stack.raw_send(now, *id, *to, data.clone(), info);

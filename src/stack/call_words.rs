@@ -46,6 +46,7 @@ impl fmt::Display for Call {
                 write!(f, "({id:?})")
             }
             Self::UdpSetBroadcast(id, may) => write!(f, "({id:?}, {may})"),
+            Self::UdpSetFlowLabel(id, label) => write!(f, "({id:?}, {label:?})"),
             Self::UdpJoin(id, group, _, source) | Self::UdpLeave(id, group, _, source) => {
                 write!(f, "({id:?}, {group}, from {source:?})")
             }

@@ -367,8 +367,10 @@ impl Tell for Datagram {
             unicast,
             ttl,
             tos,
+            flow_label,
         } = self;
-        let rest = format_args!("{from} {to} {to_port} {on:?} {unicast} {ttl} {tos}").to_string();
+        let ends = format_args!("{from} {to} {to_port} {on:?} {unicast}").to_string();
+        let rest = format_args!("{ends} {ttl} {tos} {flow_label}").to_string();
         content(data, &rest, whole)
     }
 }
@@ -397,12 +399,13 @@ impl Tell for RawPacket {
             protocol,
             ttl,
             tos,
+            flow_label,
             unicast,
             at,
             payload,
             segment_size,
         } = self;
-        let ends = format_args!("{src} {dst} {on:?} {protocol} {unicast}").to_string();
+        let ends = format_args!("{src} {dst} {on:?} {protocol} {unicast} {flow_label}").to_string();
         let rest = format_args!("{ends} {ttl} {tos} {at:?} {segment_size:?}").to_string();
         content(core::slice::from_ref(payload), &rest, whole)
     }

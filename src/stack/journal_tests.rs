@@ -89,6 +89,7 @@ fn samples() -> Vec<Call> {
         Call::UdpLeave(udp, group, None, Some(to.ip())),
         Call::UdpSetMulticast(udp, MulticastOptions::new().loops(false)),
         Call::UdpSetBroadcast(udp, true),
+        Call::UdpSetFlowLabel(udp, Some(7)),
         Call::UdpClose(udp),
         Call::PingOpen(PingOptions::new()),
         Call::PingSend(ping, to.ip(), None, 1, Bytes::new()),

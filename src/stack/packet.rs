@@ -27,6 +27,8 @@ pub(crate) struct Inbound {
     pub(crate) tos: u8,
     /// TTL or hop limit as it arrived.
     pub(crate) ttl: u8,
+    /// IPv6's flow label; 0: none.
+    pub(crate) label: u32,
     /// When the frame arrived.
     pub(crate) at: Instant,
     /// What the device knows of the transport checksum.
@@ -58,6 +60,64 @@ pub(crate) struct Flow {
     pub(crate) ttl: u8,
     /// TOS or traffic class.
     pub(crate) tos: u8,
+    /// What its packets are labelled with.
+    pub(crate) label: Label,
+}
+
+/// What the owner of a packet asks of its IP header; what it does not ask for is as the stack has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// TTL or hop limit.
+    pub(crate) ttl: Option<u8>,
+    /// TOS or traffic class.
+    pub(crate) tos: u8,
+    pub(crate) label: Label,
+}
+
+impl Manner {
+    /// Nothing but this TOS or traffic class.
+    pub(crate) fn tos(tos: u8) -> Self {
+        Self {
+            tos,
+            ..Self::default()
+        }
+    }
+}
+
+/// The flow label that is asked for (RFC 6437), or by default none in particular: then the stack makes one. Three bytes, for there are
+/// many.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Label([u8; 3]);
+
+impl Label {
+    /// Beside the 20 bits of the field: it is asked for.
+    const ASKED: u32 = 1 << 20;
+
+    /// The low 20 bits of what a user asks for; 0 is asked for as well: no label.
+    pub(crate) const fn asked(label: Option<u32>) -> Self {
+        match label {
+            Some(label) => {
+                let [_, bytes @ ..] = (label & (Self::ASKED - 1) | Self::ASKED).to_be_bytes();
+                Self(bytes)
+            }
+            None => Self([0; 3]),
+        }
+    }
+
+    /// What was asked for.
+    pub(crate) const fn given(self) -> Option<u32> {
+        let [a, b, c] = self.0;
+        match u32::from_be_bytes([0, a, b, c]) {
+            0 => None,
+            label => Some(label & (Self::ASKED - 1)),
+        }
+    }
+}
+
+impl core::fmt::Debug for Label {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.given().fmt(f)
+    }
 }
 
 /// A socket that waits for a neighbour or for an address, nothing of it queued there.
@@ -126,6 +186,13 @@ impl Fragmenting {
     }
 }
 
+/// Is a datagram covered by a checksum? UDP's over IPv6 need not be, where both ends say so (RFC 6936).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Summed {
+    Yes,
+    No,
+}
+
 /// A transport header of up to 60 bytes, held without allocation.
 #[derive(Clone, Copy)]
 pub(crate) struct HeaderBytes {
@@ -172,6 +239,7 @@ pub(crate) struct OwnedPacket {
     /// Payload bytes of each segment, when it is a super-segment.
     pub(crate) segment: Option<NonZeroU16>,
     pub(crate) fragmenting: Fragmenting,
+    pub(crate) summed: Summed,
     /// What its owner alone was told that the path carries, in bytes of a packet; `u16::MAX`: nothing.
     pub(crate) mtu: u16,
     /// The receiver's MAC address when no look-up is wanted: probes and answers.
@@ -194,6 +262,7 @@ impl OwnedPacket {
             payload,
             segment: None,
             fragmenting: Fragmenting::Never,
+            summed: Summed::Yes,
             mtu: u16::MAX,
             link_dst: None,
             owner: Owner::Stack,

@@ -13,7 +13,7 @@ use super::event::{Readiness, SocketId};
 use super::icmp::{IcmpError, IcmpErrorKind};
 use super::ids::{InterfaceId, PingId, Slab, StaleId};
 use super::ip::{self, NatKind};
-use super::packet::{Flow, Fragmenting, Inbound, OwnedPacket, Owner};
+use super::packet::{Flow, Fragmenting, Inbound, Label, OwnedPacket, Owner};
 use super::path::{LargeSent, Route, TooBig};
 use super::taken::Taken;
 use super::udp::{RecvError, SendError, SendInfo};
@@ -27,6 +27,7 @@ use crate::{ipv4, ipv6};
 pub struct PingOptions {
     pub(crate) ttl: Option<u8>,
     pub(crate) queue: usize,
+    pub(crate) flow_label: Option<u32>,
 }
 
 impl Default for PingOptions {
@@ -34,6 +35,7 @@ impl Default for PingOptions {
         Self {
             ttl: None,
             queue: 64,
+            flow_label: None,
         }
     }
 }
@@ -48,6 +50,14 @@ impl PingOptions {
     pub fn ttl(self, ttl: u8) -> Self {
         Self {
             ttl: Some(ttl.max(1)),
+            ..self
+        }
+    }
+
+    /// Flow label of requests over IPv6 (RFC 6437), of which the low 20 bits count (default none: it is 0).
+    pub fn flow_label(self, label: Option<u32>) -> Self {
+        Self {
+            flow_label: label,
             ..self
         }
     }
@@ -251,7 +261,7 @@ impl Stack {
     fn request_flow(
         &self,
         (to, scope): (IpAddr, Option<InterfaceId>),
-        ttl: Option<u8>,
+        options: &PingOptions,
         info: Option<&SendInfo>,
     ) -> Result<(Flow, Route), SendError> {
         let info = info.copied().unwrap_or_default();
@@ -261,7 +271,7 @@ impl Stack {
             None => self.net.route(to, scope)?,
         };
         info.check_source(&self.net, route.on, (None, to))?;
-        let ttl = info.ttl.or(ttl);
+        let ttl = info.ttl.or(options.ttl);
         // RFC 1112 §6.1: to groups 1.
         let hops = || match to.is_multicast() {
             true => 1,
@@ -273,6 +283,7 @@ impl Stack {
             next_hop: route.next_hop,
             ttl: ttl.unwrap_or_else(hops),
             tos: info.tos.unwrap_or(0),
+            label: info.label_or(Label::asked(options.flow_label)),
         };
         Ok((flow, route))
     }
@@ -286,7 +297,7 @@ impl Stack {
         info: Option<&SendInfo>,
     ) -> Result<(), SendError> {
         let socket = self.ping.sockets.get(id).ok_or(StaleId)?;
-        let (flow, route) = self.request_flow((to, scope), socket.options.ttl, info)?;
+        let (flow, route) = self.request_flow((to, scope), &socket.options, info)?;
         let max = ip::longest(to) - ipv4::icmp::HEADER_LEN;
         let len = payload.len();
         if len > max {

@@ -184,6 +184,7 @@ options! {
     fin_timeout [fin_timeout_setting]: Duration = Duration::from_secs(60);
     unset:
     ttl: u8;
+    flow_label: u32;
 }
 
 impl TcpOptions {
@@ -214,6 +215,24 @@ impl TcpOptions {
         match self.ttl {
             Some(0) => Some(1),
             set => set,
+        }
+    }
+
+    /// The flow label of its IPv6 packets (RFC 6437; Linux's IPV6_FLOWINFO_SEND), of which the low 20 bits count; 0: they have none.
+    /// Default none given: the stack makes one ([`Config::flow_labels`](crate::stack::Config::flow_labels)).
+    #[must_use]
+    pub fn flow_label(self, label: Option<u32>) -> Self {
+        Self {
+            flow_label: label,
+            ..self
+        }
+    }
+
+    /// The flow label, where one is set.
+    pub const fn flow_label_setting(&self) -> Option<u32> {
+        match self.flow_label {
+            Some(label) => Some(label & 0xf_ffff),
+            none => none,
         }
     }
 

@@ -80,6 +80,7 @@ calls! {
     42 => UdpSendWith(a, b, c, d, e);
     43 => PingSendWith(a, b, c, d, e);
     44 => UdpSetBroadcast(a, b);
+    45 => UdpSetFlowLabel(a, b);
     50 => TcpWriteUrgent(a, b);
     51 => TcpUrgent(a);
     52 => TcpConnectOn(a, b, c, d);

@@ -111,7 +111,7 @@ fields! {
         nodelay, send_buffer_initial, send_buffer_max, both_ways_max, recv_buffer_max,
         recv_buffer_initial, congestion, keepalive, user_timeout, linger, ttl, tos, ecn, delayed_ack,
         quick_acks, syn_retries, retries, orphan_retries, mss, min_rto, initial_rto,
-        timestamps, sack, window_scaling, window_scale, mtu_probing, min_ttl, fin_timeout, fast_open,
+        timestamps, sack, window_scaling, window_scale, mtu_probing, min_ttl, fin_timeout, fast_open, flow_label,
     }
     Keepalive { idle, interval, probes }
     ListenOptions {
@@ -119,17 +119,18 @@ fields! {
     }
     UdpOptions {
         send_buffer, recv_buffer, ttl, tos, dual_stack, report_errors, dont_fragment, reuse_address,
-        reuse_port, broadcast, interface, multicast, any_port,
+        reuse_port, broadcast, interface, multicast, any_port, flow_label, send_zero_checksum,
+        take_zero_checksum,
     }
     MulticastOptions { ttl, loops, interface }
-    PingOptions { ttl, queue }
+    PingOptions { ttl, queue, flow_label }
     RawOptions {
         v6, protocol, header_included, local, peer, interface, any_source, broadcast, ttl, tos,
-        recv_buffer, checksum, icmp,
+        recv_buffer, checksum, icmp, flow_label,
     }
     IcmpFilter { low, second, third, high }
     PacketOptions { interface, ether_type, others, recv_buffer }
-    SendInfo { source, interface, ttl, tos, port }
+    SendInfo { source, interface, ttl, tos, port, flow_label, checksum }
     AddressOptions { probe, preferred, valid, off_link }
 }
 

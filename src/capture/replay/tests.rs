@@ -100,6 +100,7 @@ fn group_calls(udp: UdpId, on: Option<InterfaceId>) -> Vec<Call> {
         Call::UdpSetFilter(udp, group, on, FilterMode::Exclude, vec![one, two]),
         Call::UdpSetMulticast(udp, MulticastOptions::new().ttl(9).interface(on)),
         Call::UdpSetBroadcast(udp, true),
+        Call::UdpSetFlowLabel(udp, Some(0xf_ffff)),
     ]
 }
 
@@ -116,6 +117,8 @@ fn send_info() -> SendInfo {
     info.interface(InterfaceId::from_scope(3).unwrap())
         .ttl(9)
         .tos(0xb8)
+        .flow_label(0x12345)
+        .checksum()
 }
 
 fn calls() -> Vec<Call> {
@@ -321,10 +324,10 @@ fn take(bytes: &[u8]) -> Result<super::entry::Block, super::Nonsense> {
 fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let lengths: Vec<usize> = entries().iter().map(Vec::len).collect();
     let expected = [
-        226, 431, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 192, 169, 222, 18, 26, 18, 27, 31, 31, 18,
-        26, 26, 26, 19, 127, 18, 18, 10, 71, 25, 32, 39, 41, 58, 18, 18, 20, 54, 38, 18, 18, 18,
-        37, 31, 45, 26, 21, 19, 19, 15, 22, 14, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 19, 19, 20,
-        2, 10, 19, 11, 12, 13, 40, 40, 40, 41, 10, 10, 10, 10,
+        226, 431, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 193, 170, 223, 18, 26, 18, 27, 31, 31, 18,
+        26, 26, 26, 19, 128, 18, 18, 10, 74, 25, 32, 39, 41, 64, 18, 18, 21, 54, 40, 18, 18, 18,
+        37, 31, 45, 26, 21, 19, 19, 15, 22, 14, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 23, 19, 19,
+        20, 2, 10, 19, 11, 12, 13, 40, 40, 40, 41, 10, 10, 10, 10,
     ];
     assert_eq!((FORMAT, &lengths[..]), (7, &expected[..]));
 }

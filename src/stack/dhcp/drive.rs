@@ -13,7 +13,7 @@ use crate::stack::address::AddressState;
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::{Class, Frame, Outgoing};
 use crate::stack::net::Net;
-use crate::stack::packet::{Flow, Notice, OwnedPacket, Owner};
+use crate::stack::packet::{Flow, Label, Notice, OwnedPacket, Owner};
 use crate::stack::reconfigure::Change;
 use crate::stack::wheel::TimerKey;
 use crate::udp;
@@ -134,6 +134,7 @@ impl Net {
             next_hop,
             ttl: self.ttl,
             tos: 0,
+            label: Label::default(),
         };
         let mut packet = OwnedPacket::new(flow, Protocol::UDP, &header, payload.into());
         packet.link_dst = known;

@@ -15,7 +15,7 @@ use crate::ipv6::{self, mld};
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::{Class, Frame, Outgoing};
 use crate::stack::net::Net;
-use crate::stack::packet::{Flow, OwnedPacket};
+use crate::stack::packet::{Flow, Label, OwnedPacket};
 use crate::stack::wheel::TimerKey;
 
 /// Internetwork control (RFC 3376 §4).
@@ -160,6 +160,7 @@ impl Net {
             // RFC 3376 §4, RFC 3810 §5: it stays on the link.
             ttl: mld::HOP_LIMIT,
             tos: if dst.is_ipv4() { PRECEDENCE } else { 0 },
+            label: Label::default(),
         };
         let (head, records) = message.split_at(message.len().min(igmp::HEADER_LEN));
         let header = [extension, head].concat();

@@ -12,7 +12,7 @@ use crate::base::{DropReason, Protocol};
 use crate::ipv6::extension;
 use crate::stack::ids::InterfaceId;
 use crate::stack::net::Net;
-use crate::stack::packet::{Flow, Fragmenting, Inbound, OwnedPacket};
+use crate::stack::packet::{Flow, Fragmenting, Inbound, Manner, OwnedPacket};
 use crate::{ipv4, ipv6};
 
 /// RFC 1812 §4.3.2.3: an ICMPv4 error is at most this long, IP header included.
@@ -90,7 +90,7 @@ impl Net {
         }
         let on = packet.on;
         let src = packet.unicast.then_some(packet.dst);
-        let with = (None, 0);
+        let with = Manner::default();
         let Ok((flow, _)) = self.answer_flow(on, (src, packet.src), with) else {
             return;
         };

@@ -9,7 +9,7 @@ use super::{IcmpError, IcmpErrorKind};
 use crate::base::{DropReason, Protocol};
 use crate::stack::ip;
 use crate::stack::net::Net;
-use crate::stack::packet::{Fragmenting, Inbound, OwnedPacket};
+use crate::stack::packet::{Fragmenting, Inbound, Manner, OwnedPacket};
 use crate::stack::path::TooBig;
 use crate::{ipv4, ipv6};
 
@@ -32,7 +32,7 @@ impl Net {
             return Err(DropReason::IcmpIgnored);
         }
         let src = packet.unicast.then_some(packet.dst);
-        let with = (None, packet.tos);
+        let with = Manner::tos(packet.tos);
         let (flow, mtu) = self
             .answer_flow(packet.on, (src, packet.src), with)
             .map_err(|_| DropReason::NoRoute)?;

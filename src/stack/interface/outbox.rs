@@ -235,7 +235,7 @@ pub(crate) struct Place(usize);
 mod tests {
     use super::*;
     use crate::base::{Random, Seed};
-    use crate::stack::packet::Flow;
+    use crate::stack::packet::{Flow, Label};
     use core::net::Ipv4Addr;
 
     fn some() -> Outgoing {
@@ -345,6 +345,7 @@ mod tests {
                 next_hop: ip,
                 ttl: 64,
                 tos: 0,
+                label: Label::default(),
             };
             let payload = Bytes::from_static(&[0; 65_507]);
             Outgoing {

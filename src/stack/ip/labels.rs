@@ -1,7 +1,7 @@
 //! Labels of IPv6 flows, by which routers spread them over paths without looking for ports.
 //!
 //! RFC 6437 §3, RFC 6438. *Owns* how one is made. *Does not* keep any: what has the same ends has the same one, whoever sends it,
-//! so all of a connection's segments do, from its SYN to the last word in TIME-WAIT.
+//! so all of a connection's segments do, from its SYN to the last word in TIME-WAIT. Which one a user asks for instead his socket keeps.
 
 use core::hash::BuildHasher;
 use core::net::IpAddr;
@@ -25,7 +25,8 @@ impl Labels {
         Self(config.flow_labels.then(|| KeyedState::new(key)))
     }
 
-    /// The label of a packet that begins with this transport header; 0 where it has no ports, or is no IPv6 packet.
+    /// The label of a packet that begins with this transport header: the one that is asked for; else 0 where it has no ports, or is no
+    /// IPv6 packet.
     #[inline]
     pub(super) fn of(
         &self,
@@ -34,6 +35,9 @@ impl Labels {
         protocol: Protocol,
         header: &[u8],
     ) -> u32 {
+        if let Some(asked) = flow.label.given() {
+            return asked;
+        }
         match (&self.0, flow.src, protocol) {
             (Some(keyed), IpAddr::V6(_), Protocol::TCP | Protocol::UDP) => {
                 label(keyed, on, flow, protocol, header)

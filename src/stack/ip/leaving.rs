@@ -20,7 +20,7 @@ use crate::link::ethernet::EtherType;
 use crate::link::{TxFrame, TxMeta};
 use crate::stack::ids::InterfaceId;
 use crate::stack::net::Net;
-use crate::stack::packet::{Delivery, Flow, HeaderBytes};
+use crate::stack::packet::{Delivery, Flow, HeaderBytes, Summed};
 use crate::{ipv4, ipv6, udp};
 
 /// *Fixed*: counters of identifications, each shared by the destinations that fall to it.
@@ -282,7 +282,7 @@ fn summed(packet: &Outbound<'_>, payload: &Bytes) -> HeaderBytes {
     let mut header = [0; HeaderBytes::CAPACITY];
     let header = &mut header[..packet.header.len()];
     header.copy_from_slice(packet.header);
-    if packet.protocol == Protocol::UDP {
+    if packet.protocol == Protocol::UDP && packet.summed == Summed::Yes {
         let len = header.len() + payload.len();
         let pseudo = match (packet.flow.src, packet.flow.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => ipv4::pseudo_sum(src, dst, packet.protocol, len),

@@ -82,6 +82,8 @@ struct Judged {
     unicast: bool,
     tos: u8,
     ttl: u8,
+    /// IPv6's flow label.
+    label: u32,
 }
 
 impl Arrival {
@@ -98,6 +100,7 @@ impl Arrival {
             unicast: judged.unicast,
             tos: judged.tos,
             ttl: judged.ttl,
+            label: judged.label,
             at: meta.at,
             checksum: meta.checksum,
             segment_size: meta.segment_size,

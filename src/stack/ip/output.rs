@@ -19,7 +19,9 @@ use crate::stack::ids::{InterfaceId, RawId, UdpId};
 use crate::stack::interface::Interface;
 use crate::stack::neighbour::{Lookup, Need};
 use crate::stack::net::Net;
-use crate::stack::packet::{Delivery, Flow, Fragmenting, Notice, OwnedPacket, Owner, Waiter};
+use crate::stack::packet::{
+    Delivery, Flow, Fragmenting, Notice, OwnedPacket, Owner, Summed, Waiter,
+};
 use crate::{ipv4, ipv6, tcp, udp};
 
 /// Link header with a tag, IPv6 header, TCP header with all its options.
@@ -39,6 +41,8 @@ pub(crate) struct Outbound<'a> {
     /// Payload bytes of each segment, when it is a super-segment.
     pub(crate) segment: Option<NonZeroU16>,
     pub(crate) fragmenting: Fragmenting,
+    /// Is the checksum field filled?
+    pub(crate) summed: Summed,
     /// What its owner alone was told that the path carries; `u16::MAX`: nothing.
     pub(crate) mtu: u16,
     /// May a router mark it in place of a drop? Else what the flow says of ECN stands.
@@ -149,6 +153,7 @@ impl Net {
         let mut owned = OwnedPacket::new(*packet.flow, packet.protocol, packet.header, payload);
         owned.segment = packet.segment;
         owned.fragmenting = packet.fragmenting;
+        owned.summed = packet.summed;
         owned.mtu = packet.mtu;
         owned.owner = Owner::Udp(id);
         self.neighbours.queue(entry, owned);
@@ -212,6 +217,7 @@ impl Net {
             payload: core::slice::from_ref(&packet.payload),
             segment: packet.segment,
             fragmenting: packet.fragmenting,
+            summed: packet.summed,
             mtu: packet.mtu,
             ect: false,
         };
@@ -444,6 +450,10 @@ fn finish_checksum(
     pseudo: Sum,
     header: &mut [u8],
 ) -> TxMeta {
+    if packet.summed == Summed::No {
+        debug_assert!(packet.segment.is_none(), "each is sent for itself");
+        return TxMeta::PLAIN;
+    }
     let (offset, kind) = match (packet.protocol, packet.flow.dst) {
         (Protocol::TCP, IpAddr::V4(_)) => (tcp::CHECKSUM_OFFSET, SegmentKind::Tcp4),
         (Protocol::TCP, IpAddr::V6(_)) => (tcp::CHECKSUM_OFFSET, SegmentKind::Tcp6),

@@ -63,6 +63,7 @@ impl Stack {
             unicast,
             tos,
             ttl,
+            label: 0,
         };
         if fragment {
             return self.handle_fragment_v4(now, arrival, judged, &data);

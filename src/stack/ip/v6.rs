@@ -39,6 +39,7 @@ impl Stack {
         };
         let outcome = extension::walk(&header, payload);
         let (tos, ttl) = (header.traffic_class(), header.hop_limit());
+        let label = header.flow_label();
         let total_len = header.total_len();
         data.truncate(total_len);
         let upper = match outcome {
@@ -54,6 +55,7 @@ impl Stack {
             unicast,
             tos,
             ttl,
+            label,
         };
         // RFC 4291 §2.5.2: `::` sends duplicate detection alone, and our own address comes in nothing
         // but the answer to it: `handle_icmpv6` looks closer.

@@ -19,7 +19,7 @@ use crate::stack::address::{AddressState, Nonce};
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::{Asks, Class, Frame, Outgoing};
 use crate::stack::net::Net;
-use crate::stack::packet::{Flow, Inbound, OwnedPacket};
+use crate::stack::packet::{Flow, Inbound, Label, OwnedPacket};
 
 /// A solicitation or advertisement with one link address option.
 const MAX_MESSAGE: usize = 32;
@@ -262,6 +262,7 @@ fn ndp_frame(
         next_hop: IpAddr::V6(dst),
         ttl: ndp::HOP_LIMIT,
         tos: 0,
+        label: Label::default(),
     };
     let mut packet = OwnedPacket::new(flow, Protocol::ICMPV6, &bytes[..len], Bytes::new());
     let group = dst.is_multicast().then(|| ethernet::ipv6_multicast(dst));

@@ -42,7 +42,7 @@ use std::io;
 use super::config::Config;
 use super::ids::InterfaceId;
 use super::net::Net;
-use super::packet::Flow;
+use super::packet::{Flow, Manner};
 use super::wheel::TimerKey;
 use crate::base::Instant;
 
@@ -439,15 +439,16 @@ impl Net {
         &self,
         on: InterfaceId,
         (src, dst): (Option<IpAddr>, IpAddr),
-        (ttl, tos): (Option<u8>, u8),
+        asked: Manner,
     ) -> Result<(Flow, usize), RouteError> {
         let route = self.route(dst, Some(on))?;
         let flow = Flow {
             src: src.unwrap_or(route.source),
             dst,
             next_hop: route.next_hop,
-            ttl: ttl.unwrap_or_else(|| self.ttl_to(on, dst)),
-            tos,
+            ttl: asked.ttl.unwrap_or_else(|| self.ttl_to(on, dst)),
+            tos: asked.tos,
+            label: asked.label,
         };
         Ok((flow, route.mtu))
     }

@@ -15,7 +15,7 @@ use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{InterfaceId, RawSocketId, StaleId};
 use crate::stack::ip;
 use crate::stack::net::Net;
-use crate::stack::packet::{Flow, Fragmenting, OwnedPacket, Owner};
+use crate::stack::packet::{Flow, Fragmenting, Label, OwnedPacket, Owner};
 use crate::stack::path::Route;
 use crate::stack::udp::{RecvError, SendError, SendInfo};
 use crate::stack::{Call, Instant, Stack};
@@ -237,6 +237,7 @@ impl RawOptions {
             next_hop: route.next_hop,
             ttl: info.ttl.or(self.ttl).unwrap_or_else(hops),
             tos: info.tos.unwrap_or(self.tos),
+            label: info.label_or(Label::asked(self.flow_label)),
         };
         Ok((flow, route))
     }

@@ -140,6 +140,7 @@ fn heard(packet: &Inbound, protocol: Protocol, payload: Bytes) -> RawPacket {
         protocol,
         ttl: packet.ttl,
         tos: packet.tos,
+        flow_label: packet.label,
         unicast: packet.unicast,
         at: packet.at,
         payload,

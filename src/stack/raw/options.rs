@@ -98,6 +98,7 @@ pub struct RawOptions {
     pub(crate) recv_buffer: usize,
     pub(crate) checksum: Option<u16>,
     pub(crate) icmp: IcmpFilter,
+    pub(crate) flow_label: Option<u32>,
 }
 
 impl RawOptions {
@@ -121,6 +122,7 @@ impl RawOptions {
             recv_buffer: 212_992,
             checksum,
             icmp: IcmpFilter::all(),
+            flow_label: None,
         }
     }
 
@@ -199,6 +201,15 @@ impl RawOptions {
     /// TOS or traffic class of what is sent (default 0).
     pub const fn tos(self, tos: u8) -> Self {
         Self { tos, ..self }
+    }
+
+    /// Flow label of what is sent over IPv6 (RFC 6437), of which the low 20 bits count; 0: it has none. Default none given: the stack
+    /// makes one for TCP and UDP, and others have none. What brings its own header has that one's.
+    pub const fn flow_label(self, label: Option<u32>) -> Self {
+        Self {
+            flow_label: label,
+            ..self
+        }
     }
 
     /// Bytes that may wait to be received (default 212,992, Linux's `rmem_default`); each packet is charged 128 bytes more than its

@@ -42,6 +42,8 @@ pub struct RawPacket {
     pub ttl: u8,
     /// Its TOS or traffic class.
     pub tos: u8,
+    /// Its flow label, if it came over IPv6 (RFC 6437 §2); 0: none.
+    pub flow_label: u32,
     /// Was it sent to one host, not to a group or a broadcast address?
     pub unicast: bool,
     /// When it arrived.

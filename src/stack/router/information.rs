@@ -13,7 +13,7 @@ use crate::stack::Stack;
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::{Class, Frame, Outgoing};
 use crate::stack::net::Net;
-use crate::stack::packet::{Flow, Inbound, OwnedPacket};
+use crate::stack::packet::{Flow, Inbound, Label, OwnedPacket};
 use crate::stack::reconfigure::Change;
 use crate::stack::udp::checked;
 use crate::udp;
@@ -91,6 +91,7 @@ impl Net {
             next_hop: IpAddr::V6(SERVERS),
             ttl: HOPS,
             tos: 0,
+            label: Label::default(),
         };
         let mut packet = OwnedPacket::new(flow, Protocol::UDP, &header, message.into());
         packet.link_dst = Some(ethernet::ipv6_multicast(SERVERS));

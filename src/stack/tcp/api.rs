@@ -9,6 +9,7 @@ use super::Owner;
 use crate::base::Instant;
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, StaleId, TcpId};
+use crate::stack::packet::Label;
 use crate::stack::tuple::Tuple;
 use crate::stack::{Call, MOST_AT_ONCE, Stack};
 use crate::tcp::{Connection, ReadError, State, TcpFailure, TcpInfo, TcpOptions, WriteError};
@@ -448,6 +449,7 @@ impl Stack {
         let by_default = || around.net.ttl_to(slot.path.on, slot.path.flow.dst);
         slot.path.flow.ttl = options.ttl_setting().unwrap_or_else(by_default);
         slot.path.flow.tos = options.tos_setting();
+        slot.path.flow.label = Label::asked(options.flow_label_setting());
         slot.connection.set_options(now, options);
         let rest = slot.follow(id, &mut around);
         self.finish(now, id, &rest);

@@ -8,7 +8,7 @@ use crate::base::Instant;
 use crate::stack::endpoint::scope_of;
 use crate::stack::ids::{InterfaceId, TcpId};
 use crate::stack::ip::NatKind;
-use crate::stack::packet::Flow;
+use crate::stack::packet::{Flow, Label};
 use crate::stack::path::{Route, RouteError};
 use crate::stack::tuple::Tuple;
 use crate::stack::{Call, Stack};
@@ -109,6 +109,7 @@ impl Stack {
             next_hop: route.next_hop,
             ttl: ttl.unwrap_or_else(|| self.net.ttl_to(route.on, remote.ip())),
             tos: setup.options.tos_setting(),
+            label: Label::asked(setup.options.flow_label_setting()),
         };
         let path = self.net.path(route.on, flow);
         let mut connection = Connection::connect(now, setup, path_mss(&path));

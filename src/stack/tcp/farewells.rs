@@ -19,7 +19,7 @@ use crate::device::{DeviceError, Transmit};
 use crate::stack::Stack;
 use crate::stack::ids::{InterfaceId, RawId, Slab, TcpId};
 use crate::stack::ip::Outbound;
-use crate::stack::packet::{Delivery, Fragmenting, Waiter};
+use crate::stack::packet::{Delivery, Fragmenting, Manner, Summed, Waiter};
 use crate::stack::transmit::{FrameBudget, SenderTurn};
 use crate::stack::wheel::TimerKey;
 use crate::tcp::Reset;
@@ -145,13 +145,14 @@ impl Stack {
         let Some(&Farewell { name, reset, .. }) = self.tcp.farewells.get(id) else {
             return Ok(Delivery::Dropped);
         };
-        let Some(flow) = self.answer_flow(&name.tuple, name.on, Some(name.ttl), name.tos) else {
+        let Some(flow) = self.answer_flow(&name.tuple, name.on, name.manner()) else {
             self.net.counters.drops.count(DropReason::NoRoute);
             return Ok(Delivery::Dropped);
         };
         let (header, len) = super::bare::bare_header(&name.tuple, &reset.bare(now));
         let packet = Outbound {
             fragmenting: Fragmenting::Never,
+            summed: Summed::Yes,
             mtu: u16::MAX,
             flow: &flow,
             protocol: Protocol::TCP,
@@ -175,7 +176,7 @@ impl Stack {
             return;
         };
         let on = name.on;
-        let flow = self.answer_flow(&name.tuple, on, Some(name.ttl), name.tos);
+        let flow = self.answer_flow(&name.tuple, on, name.manner());
         let now = self.net.now;
         let lives = |gateway| !self.net.paths.routes.is_dead(now, on, gateway);
         if !rerouted && flow.is_some_and(|f| f.next_hop != f.dst && lives(f.next_hop)) {
@@ -236,6 +237,16 @@ impl Name {
             on: slot.path.on,
             ttl: slot.path.flow.ttl,
             tos: slot.path.flow.tos,
+            label: slot.path.flow.label,
+        }
+    }
+
+    /// How its segments leave.
+    pub(super) const fn manner(&self) -> Manner {
+        Manner {
+            ttl: Some(self.ttl),
+            tos: self.tos,
+            label: self.label,
         }
     }
 }

@@ -131,13 +131,14 @@ impl Stack {
     /// What a half-open connection's segments leave with.
     pub(super) fn name_of_half(&self, slot: &HalfOpenSlot) -> Name {
         let listener = self.tcp.listeners.get(slot.listener);
-        let (ttl, tos) = listener.map_or((None, 0), Listener::ttl_and_tos);
+        let asked = listener.map(Listener::manner).unwrap_or_default();
         let by_default = || self.net.ttl_to(slot.on, slot.tuple.remote.ip);
         Name {
             tuple: slot.tuple,
             on: slot.on,
-            ttl: ttl.unwrap_or_else(by_default),
-            tos,
+            ttl: asked.ttl.unwrap_or_else(by_default),
+            tos: asked.tos,
+            label: asked.label,
         }
     }
 }

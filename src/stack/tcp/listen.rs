@@ -15,7 +15,7 @@ use crate::stack::demux::{ANY_PORT, Refused};
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, TcpId};
 use crate::stack::ip::NatKind;
-use crate::stack::packet::{Flow, Inbound};
+use crate::stack::packet::{Flow, Inbound, Manner};
 use crate::stack::tcp_flows::TcpEntry;
 use crate::stack::tuple::Tuple;
 use crate::stack::wheel::TimerKey;
@@ -254,8 +254,7 @@ impl Stack {
         options: &TcpOptions,
     ) -> Result<(HalfOpenSlot, Flow), DropReason> {
         let (tuple, on) = (tuple_of(packet), packet.on);
-        let (ttl, tos) = self.ttl_and_tos_of(listener);
-        let flow = self.answer_flow(&tuple, on, ttl, tos);
+        let flow = self.answer_flow(&tuple, on, self.manner_of(listener));
         let flow = flow.ok_or(DropReason::NoRoute)?;
         let ends = ends_of(packet);
         let record = HalfOpen::new(
@@ -316,14 +315,14 @@ impl Stack {
     /// Where a half-open connection's segments go. Found anew each time, to keep the record small.
     pub(super) fn half_open_flow(&self, raw: RawId) -> Option<(Flow, Tuple, InterfaceId)> {
         let slot = self.tcp.half_open.get(raw)?;
-        let (ttl, tos) = self.ttl_and_tos_of(slot.listener);
-        let flow = self.answer_flow(&slot.tuple, slot.on, ttl, tos)?;
+        let asked = self.manner_of(slot.listener);
+        let flow = self.answer_flow(&slot.tuple, slot.on, asked)?;
         Some((flow, slot.tuple, slot.on))
     }
 
-    fn ttl_and_tos_of(&self, listener: ListenerId) -> (Option<u8>, u8) {
+    fn manner_of(&self, listener: ListenerId) -> Manner {
         let listener = self.tcp.listeners.get(listener);
-        listener.map_or((None, 0), Listener::ttl_and_tos)
+        listener.map(Listener::manner).unwrap_or_default()
     }
 
     pub(in crate::stack) fn tcp_half_open_timeout(&mut self, now: Instant, index: u32) {

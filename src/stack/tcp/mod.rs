@@ -71,7 +71,7 @@ use super::endpoint::endpoint;
 use super::event::{Readiness, SocketId};
 use super::ids::{Id, InterfaceId, ListenerId, RawId, Slab, StaleId, TcpId};
 use super::net::Net;
-use super::packet::{Flow, Waiter};
+use super::packet::{Flow, Label, Manner, Waiter};
 use super::path::Path;
 use super::tcp_flows::{TcpEntry, TcpFlows};
 use super::tuple::Tuple;
@@ -231,8 +231,12 @@ impl Tcp {
 
 impl Listener {
     /// What its segments leave with.
-    fn ttl_and_tos(&self) -> (Option<u8>, u8) {
-        (self.options.ttl_setting(), self.options.tos_setting())
+    fn manner(&self) -> Manner {
+        Manner {
+            ttl: self.options.ttl_setting(),
+            tos: self.options.tos_setting(),
+            label: Label::asked(self.options.flow_label_setting()),
+        }
     }
 
     /// Is there no room for another request?
@@ -446,15 +450,9 @@ impl Stack {
     }
 
     /// Where the answers of a record without a connection go, by the routes of now.
-    fn answer_flow(
-        &self,
-        tuple: &Tuple,
-        on: InterfaceId,
-        ttl: Option<u8>,
-        tos: u8,
-    ) -> Option<Flow> {
+    fn answer_flow(&self, tuple: &Tuple, on: InterfaceId, asked: Manner) -> Option<Flow> {
         let ends = (Some(tuple.local.ip), tuple.remote.ip);
-        let found = self.net.answer_flow(on, ends, (ttl, tos)).ok()?;
+        let found = self.net.answer_flow(on, ends, asked).ok()?;
         Some(found.0)
     }
 }

@@ -13,7 +13,7 @@ use crate::base::{DropReason, Instant};
 use crate::link::RxChecksum;
 use crate::stack::Stack;
 use crate::stack::ids::{InterfaceId, TcpId};
-use crate::stack::packet::Inbound;
+use crate::stack::packet::{Inbound, Manner};
 use crate::stack::tcp_flows::TcpEntry;
 use crate::stack::tuple::Tuple;
 use crate::tcp::{
@@ -71,7 +71,7 @@ impl Stack {
     pub(super) fn refuse(&mut self, packet: &Inbound, seg: &Segment) {
         let Some(reset) = refusal(seg) else { return };
         let tuple = tuple_of(packet);
-        if let Some(flow) = self.answer_flow(&tuple, packet.on, None, 0) {
+        if let Some(flow) = self.answer_flow(&tuple, packet.on, Manner::default()) {
             self.queue_reset(packet.on, &flow, &tuple, reset);
         }
     }
@@ -188,7 +188,7 @@ impl Stack {
     }
 
     pub(super) fn answer_in_time_wait(&mut self, name: &Name, bare: &Bare) {
-        if let Some(flow) = self.answer_flow(&name.tuple, name.on, Some(name.ttl), name.tos) {
+        if let Some(flow) = self.answer_flow(&name.tuple, name.on, name.manner()) {
             self.queue_bare(name.on, &flow, &name.tuple, bare);
         }
     }

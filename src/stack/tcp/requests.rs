@@ -19,6 +19,7 @@ use crate::stack::event::{Readiness, SocketId};
 use crate::stack::icmp::{Cause, Complaint};
 use crate::stack::ids::{Id, InterfaceId, ListenerId, RawId, RequestId, StaleId, TcpId};
 use crate::stack::journal::Tell;
+use crate::stack::packet::Manner;
 use crate::stack::tcp_flows::TcpEntry;
 use crate::stack::tuple::Tuple;
 use crate::stack::wheel::TimerKey;
@@ -264,7 +265,8 @@ impl Stack {
         let (on, Tuple { local, remote, .. }) = (slot.on, slot.tuple);
         // The host itself speaks of its ports alone.
         let speaks = (complaint == Complaint::Port).then_some(local.ip);
-        let Ok((flow, _)) = self.net.answer_flow(on, (speaks, remote.ip), (None, 0)) else {
+        let ends = (speaks, remote.ip);
+        let Ok((flow, _)) = self.net.answer_flow(on, ends, Manner::default()) else {
             return;
         };
         let quote = quote_of(slot);

@@ -12,7 +12,7 @@ use crate::stack::Stack;
 use crate::stack::ids::{InterfaceId, TcpId};
 use crate::stack::ip::Outbound;
 use crate::stack::net::Net;
-use crate::stack::packet::{Delivery, Flow, Fragmenting, Waiter};
+use crate::stack::packet::{Delivery, Flow, Fragmenting, Summed, Waiter};
 use crate::stack::path::Path;
 use crate::stack::transmit::{FrameBudget, SenderTurn};
 use crate::stack::wheel::TimerKey;
@@ -143,6 +143,7 @@ impl Slot {
             let (on, cut): (_, Cut) = (self.path.on, plan.segment());
             let packet = Outbound {
                 fragmenting: Fragmenting::Never,
+                summed: Summed::Yes,
                 mtu: u16::MAX,
                 flow: &self.path.flow,
                 protocol: Protocol::TCP,

@@ -6,11 +6,13 @@
 //! A record is 80 bytes with its place in the order, and no allocation of its own: many may wait.
 
 use core::net::{IpAddr, Ipv6Addr};
+use std::collections::BTreeMap;
 
 use super::by_peer::{Between, ByPeer};
 use crate::base::Instant;
 use crate::stack::config::TimeWaitReuse;
 use crate::stack::ids::{InterfaceId, make_room};
+use crate::stack::packet::Label;
 use crate::stack::tuple::Tuple;
 use crate::tcp::TimeWait;
 
@@ -21,6 +23,7 @@ pub(super) struct Name {
     pub(super) on: InterfaceId,
     pub(super) ttl: u8,
     pub(super) tos: u8,
+    pub(super) label: Label,
 }
 
 /// A record, or a free place.
@@ -59,6 +62,8 @@ pub(super) struct TimeWaits {
     last: u32,
     free: u32,
     len: usize,
+    /// Of those records that have one which was asked for: few do.
+    labels: BTreeMap<u32, Label>,
 }
 
 impl TimeWaits {
@@ -71,6 +76,7 @@ impl TimeWaits {
             last: NONE,
             free: NONE,
             len: 0,
+            labels: BTreeMap::new(),
         }
     }
 
@@ -151,6 +157,9 @@ impl TimeWaits {
             *self.at(index) = record;
             index
         };
+        if name.label.given().is_some() {
+            self.labels.insert(index, name.label);
+        }
         self.len += 1;
         self.link_last(index);
         if let Some(between) = self.list_of(name.on, &name.tuple) {
@@ -162,7 +171,7 @@ impl TimeWaits {
     /// The record in a slot, and its name.
     pub(super) fn get(&self, index: u32) -> Option<(Name, TimeWait)> {
         let record = self.records.get(index as usize)?;
-        record.live.then(|| (record.name(), record.wait))
+        record.live.then(|| (self.name(index, record), record.wait))
     }
 
     /// What the record judges by has changed.
@@ -175,8 +184,9 @@ impl TimeWaits {
         self.unlink(index);
         self.at(index).end = end;
         self.link_last(index);
-        let name = self.at(index).name();
-        if let Some(between) = self.list_of(name.on, &name.tuple) {
+        if let Some((name, _)) = self.get(index)
+            && let Some(between) = self.list_of(name.on, &name.tuple)
+        {
             self.by_peer.remove(&between, index);
             self.by_peer.push(between, index);
         }
@@ -189,6 +199,7 @@ impl TimeWaits {
         if let Some(between) = self.list_of(found.0.on, &found.0.tuple) {
             self.by_peer.remove(&between, index);
         }
+        self.labels.remove(&index);
         let free = self.free;
         let record = self.at(index);
         record.live = false;
@@ -202,6 +213,16 @@ impl TimeWaits {
     pub(super) fn first(&self) -> Option<(u32, Instant)> {
         let record = self.records.get(self.first as usize)?;
         Some((self.first, record.end))
+    }
+
+    fn name(&self, index: u32, record: &Record) -> Name {
+        Name {
+            tuple: record.tuple(),
+            on: record.on,
+            ttl: record.ttl,
+            tos: record.tos,
+            label: self.labels.get(&index).copied().unwrap_or_default(),
+        }
     }
 
     fn at(&mut self, index: u32) -> &mut Record {
@@ -243,7 +264,7 @@ impl Record {
         self.live && self.wait.has_timestamps() && self.end <= latest
     }
 
-    fn name(&self) -> Name {
+    fn tuple(&self) -> Tuple {
         let ip = |octets: [u8; 16]| {
             let v6 = Ipv6Addr::from(octets);
             match v6.to_ipv4_mapped() {
@@ -253,12 +274,7 @@ impl Record {
         };
         let local = (ip(self.local), self.local_port);
         let remote = (ip(self.remote), self.remote_port);
-        Name {
-            tuple: Tuple::new(self.on, local, remote),
-            on: self.on,
-            ttl: self.ttl,
-            tos: self.tos,
-        }
+        Tuple::new(self.on, local, remote)
     }
 }
 
@@ -279,6 +295,7 @@ mod tests {
             on,
             ttl: 64,
             tos: 1,
+            label: Label::asked(Some(u32::from(number))),
         }
     }
 

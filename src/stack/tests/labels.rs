@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ipv6::extension::FRAGMENT_LEN;
-use crate::tcp::TcpOptions;
+use crate::tcp::{Flags, TcpOptions};
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -90,4 +90,127 @@ fn all_segments_of_a_connection_have_one_label() {
         .ping_send(rig.now, ping, PEER6.into(), None, 1, Bytes::new())
         .unwrap();
     assert_eq!(rig.only().v6().0.flow_label, 0);
+}
+
+/// One datagram, and the label that it left with.
+fn sent(rig: &mut Rig, id: UdpId, info: &SendInfo) -> u32 {
+    let (to, data) = (Some(addr("[fd00::2]:7")), Bytes::from_static(b"x"));
+    let sent = rig.stack.udp_send_with(rig.now, id, to, data, None, info);
+    sent.unwrap();
+    rig.only().v6().0.flow_label
+}
+
+/// Covers: IP6-30: who wants another label has it, of a socket or of one packet; 0 is none.
+#[test]
+fn a_socket_has_the_label_that_it_asks_for() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let options = UdpOptions::new().flow_label(Some(0xfff1_2345));
+    let local = addr("[fd00::1]:5");
+    let id = rig.stack.udp_bind(local, options).unwrap();
+    assert_eq!(rig.stack.udp_flow_label(id), Ok(Some(0x1_2345)));
+    let plain = SendInfo::new();
+    assert_eq!(sent(&mut rig, id, &plain), 0x1_2345);
+    assert_eq!(sent(&mut rig, id, &plain.flow_label(0)), 0);
+    assert_eq!(sent(&mut rig, id, &plain.flow_label(0x10_0007)), 7);
+    rig.stack.udp_set_flow_label(id, None).unwrap();
+    let own = sent(&mut rig, id, &plain);
+    assert!(own != 0 && own != 0x1_2345, "the stack's own: {own:x}");
+    assert_eq!(labels(&mut rig, &[(6, 7)], 1).len(), 1);
+    rig.stack.udp_set_flow_label(id, Some(0)).unwrap();
+    assert_eq!(sent(&mut rig, id, &plain), 0);
+    rig.stack.udp_close(id);
+    assert_eq!(rig.stack.udp_set_flow_label(id, None), Err(StaleId));
+    // What is ICMP's, and what is nobody's.
+    let options = PingOptions::new().flow_label(Some(9));
+    let ping = rig.stack.ping_open(options).unwrap();
+    let to = PEER6.into();
+    let asked = |rig: &mut Rig, info: &SendInfo| {
+        let sent = rig
+            .stack
+            .ping_send_with(rig.now, ping, to, 1, Bytes::new(), info);
+        sent.unwrap();
+        rig.only().v6().0.flow_label
+    };
+    assert_eq!(asked(&mut rig, &plain), 9);
+    assert_eq!(asked(&mut rig, &plain.flow_label(8)), 8);
+    let options = RawOptions::v6(Protocol(89)).flow_label(Some(3));
+    let raw = rig.stack.raw_open(options).unwrap();
+    for (info, label) in [(plain, 3), (plain.flow_label(2), 2)] {
+        let data = Bytes::from_static(b"hello");
+        let sent = rig.stack.raw_send(rig.now, raw, Some(to), data, &info);
+        sent.unwrap();
+        assert_eq!(rig.only().v6().0.flow_label, label);
+    }
+}
+
+/// A segment from the peer, and the labels of what answers it.
+fn answers(rig: &mut Rig, seq: u32, ack: u32, flags: Flags) -> Vec<(Flags, u32, u32)> {
+    let (from, to) = ("[fd00::2]:9000", "[fd00::1]:80");
+    rig.receive(tcp::frame(from, to, seq, ack, flags));
+    said(rig)
+}
+
+/// Flags, sequence number and label of what is sent.
+fn said(rig: &mut Rig) -> Vec<(Flags, u32, u32)> {
+    let sent = rig.drain();
+    let sent = sent.iter().map(|seen| {
+        let (fields, data) = seen.v6();
+        let (header, _) = crate::tcp::Header::parse(data).unwrap();
+        let segment = header.fields();
+        (segment.flags, segment.seq, fields.flow_label)
+    });
+    sent.collect()
+}
+
+/// Covers: IP6-30: all that a connection says has the label that it was given, from the SYN-ACK to the last word in TIME-WAIT.
+#[test]
+fn a_connection_has_the_label_that_its_listener_asks_for() {
+    const LABEL: u32 = 0xa_bcde;
+    let mut rig = Rig::new();
+    rig.introduce();
+    let options = TcpOptions::default().flow_label(Some(LABEL));
+    assert_eq!(options.flow_label_setting(), Some(LABEL));
+    let options = ListenOptions::new(options);
+    let listener = rig.stack.tcp_listen(addr("[fd00::1]:80"), options).unwrap();
+    let opened = answers(&mut rig, 1, 0, Flags::SYN);
+    let &[(flags, iss, LABEL)] = &opened[..] else {
+        panic!("{opened:?}")
+    };
+    assert_eq!(flags, Flags::SYN | Flags::ACK);
+    let again = answers(&mut rig, 1, 0, Flags::SYN);
+    assert_eq!(again, opened, "it comes again");
+    assert_eq!(answers(&mut rig, 2, iss + 1, Flags::ACK), []);
+    let id = rig.stack.tcp_accept(rig.now, listener).unwrap();
+    rig.stack.tcp_write(rig.now, id, b"text").unwrap();
+    assert_eq!(said(&mut rig)[0].2, LABEL);
+    // Another from now on.
+    let options = rig.stack.tcp_options(id).unwrap().clone();
+    let options = options.flow_label(Some(5));
+    rig.stack.tcp_set_options(rig.now, id, options).unwrap();
+    rig.stack.tcp_close(rig.now, id);
+    assert_eq!(said(&mut rig)[0].2, 5);
+    let fin = Flags::FIN | Flags::ACK;
+    let ended = answers(&mut rig, 2, iss + 6, fin);
+    assert_eq!(ended.len(), 1, "TIME-WAIT: {ended:?}");
+    assert_eq!(ended[0].2, 5);
+    let last = answers(&mut rig, 2, iss + 6, fin);
+    assert_eq!(last.iter().map(|said| said.2).collect::<Vec<_>>(), [5]);
+}
+
+/// What came with a label is told with it.
+#[test]
+fn the_label_of_what_came_is_told() {
+    let mut rig = Rig::new();
+    let bound = |rig: &mut Rig, local| rig.stack.udp_bind(addr(local), UdpOptions::new()).unwrap();
+    let (four, six) = (bound(&mut rig, "0.0.0.0:7"), bound(&mut rig, "[::]:7"));
+    let raw = rig.stack.raw_open(RawOptions::v6(Protocol::UDP)).unwrap();
+    let mut frame = udp_frame("[fd00::2]:9", "[fd00::1]:7", b"x");
+    let at = ethernet::HEADER_LEN;
+    frame[at + 1..at + 4].copy_from_slice(&[0xf1, 0x23, 0x45]);
+    rig.receive(frame);
+    rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", b"x"));
+    assert_eq!(rig.stack.udp_recv(six).unwrap().flow_label, 0x1_2345);
+    assert_eq!(rig.stack.raw_recv(raw).unwrap().flow_label, 0x1_2345);
+    assert_eq!(rig.stack.udp_recv(four).unwrap().flow_label, 0);
 }

@@ -32,6 +32,7 @@ mod side_channels;
 mod tcp;
 mod transmit;
 mod udp;
+mod unsummed;
 mod vlans;
 mod wiring;
 mod within;

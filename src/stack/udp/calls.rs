@@ -24,7 +24,7 @@ use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, InterfaceId, StaleId, UdpId};
 use crate::stack::interface::Ready;
 use crate::stack::ip::{self, NatKind};
-use crate::stack::packet::{Flow, Fragmenting, Waiter};
+use crate::stack::packet::{Flow, Fragmenting, Summed, Waiter};
 use crate::stack::path::Route;
 use crate::stack::tuple::{InUse, Tuple, is_link_local};
 use crate::stack::{Call, Stack};
@@ -264,7 +264,9 @@ impl Stack {
         };
         let size = usize::from(size.get());
         let device = &around.net.interfaces[route.on.index()].line.capabilities;
-        let datagrams = if !device.uso {
+        // What a device cuts gets checksums.
+        let alone = !device.uso || socket.sums((to, info)) == Summed::No;
+        let datagrams = if alone {
             1
         } else if device.cut_in_software.has(SegmentKind::Udp) {
             MOST_CUT

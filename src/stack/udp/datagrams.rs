@@ -23,7 +23,7 @@ use crate::stack::icmp::{Complaint, IcmpError, IcmpErrorKind};
 use crate::stack::ids::{InterfaceId, UdpId};
 use crate::stack::ip::{self, Outbound};
 use crate::stack::net::Net;
-use crate::stack::packet::{Delivery, Fragmenting, Inbound, Waiter};
+use crate::stack::packet::{Delivery, Fragmenting, Inbound, Summed, Waiter};
 use crate::stack::path::{Route, TooBig};
 use crate::stack::slices::{Slices, join};
 use crate::stack::transmit::{FrameBudget, SenderTurn};
@@ -36,9 +36,9 @@ const TURN: usize = 8;
 impl Stack {
     /// A datagram came in.
     pub(in crate::stack) fn handle_udp(&mut self, packet: &Inbound) -> Result<(), DropReason> {
-        let (header, data) = checked(packet)?;
+        let (header, data, summed) = read(packet)?;
         let data = packet.segment.slice_ref(data).into();
-        self.deliver_udp(packet, &header, data)
+        self.deliver_udp(packet, &header, (data, summed))
     }
 
     /// A datagram came in fragments: `pieces` are what they brought, the UDP header in the first of them.
@@ -61,7 +61,7 @@ impl Stack {
             left -= piece.len();
             !piece.is_empty()
         });
-        check_checksum(packet, &header, |pseudo| pseudo.slices(&pieces))?;
+        let summed = check_checksum(packet, &header, |pseudo| pseudo.slices(&pieces))?;
         if let Some(first) = pieces.first_mut() {
             first.advance(udp::HEADER_LEN.min(first.len()));
         }
@@ -75,7 +75,7 @@ impl Stack {
         } else {
             Slices::new(pieces)
         };
-        self.deliver_udp(packet, &header, data)
+        self.deliver_udp(packet, &header, (data, summed))
     }
 
     /// Gives a datagram to its socket.
@@ -83,11 +83,11 @@ impl Stack {
         &mut self,
         packet: &Inbound,
         header: &udp::Header<'_>,
-        data: Slices,
+        (data, summed): (Slices, Summed),
     ) -> Result<(), DropReason> {
         let (from_port, to_port) = (header.src_port(), header.dst_port());
         if !packet.unicast {
-            return self.deliver_udp_to_many(packet, (from_port, to_port), data);
+            return self.deliver_udp_to_many(packet, (from_port, to_port), (data, summed));
         }
         let local = (packet.dst, to_port);
         let tuple = Tuple::new(packet.on, local, (packet.src, from_port));
@@ -102,10 +102,17 @@ impl Stack {
             socket.connected.is_none_or(|flow| flow == tuple) && socket.hears_on(packet.on)
         });
         let Some((id, socket)) = found else {
+            // RFC 6936 §4 (5). Nobody is told: what nothing covers may never have been sent there.
+            if summed == Summed::No {
+                return Err(DropReason::UdpChecksum);
+            }
             // RFC 1122 §4.1.3.1.
             around.net.complain(packet, Complaint::Port);
             return Err(DropReason::UdpNoSocket);
         };
+        if !socket.takes_summed(summed) {
+            return Err(DropReason::UdpChecksum);
+        }
         let from = endpoint(packet.on, packet.src, from_port);
         socket.accept(id, packet, (data, from, to_port), copy_below, &mut around)
     }
@@ -256,6 +263,7 @@ impl UdpSocket {
                 unicast: packet.unicast,
                 ttl: packet.ttl,
                 tos: packet.tos,
+                flow_label: packet.label,
             });
             counters.udp_datagrams_received += u64::from(pushed);
             pushed
@@ -417,6 +425,7 @@ impl UdpSocket {
             payload: core::slice::from_ref(&pending.data),
             segment: pending.segment,
             fragmenting: self.options.dont_fragment.fragmenting(),
+            summed: self.sums(pending.aim()),
             mtu: u16::try_from(route.mtu).unwrap_or(u16::MAX),
             ect: false,
         };
@@ -439,36 +448,48 @@ impl UdpSocket {
     }
 }
 
-/// The header and the data of a datagram that came whole.
+/// The header and the data of a datagram that came whole, with a checksum where it must have one.
 pub(in crate::stack) fn checked(packet: &Inbound) -> Result<(udp::Header<'_>, &[u8]), DropReason> {
+    match read(packet)? {
+        (header, data, Summed::Yes) => Ok((header, data)),
+        (_, _, Summed::No) => Err(DropReason::UdpChecksum),
+    }
+}
+
+/// The same, be it without one.
+fn read(packet: &Inbound) -> Result<(udp::Header<'_>, &[u8], Summed), DropReason> {
     let (header, data) =
         udp::Header::parse(&packet.segment).map_err(|_| DropReason::UdpMalformed)?;
     let covered = packet.segment.get(..header.length().into());
     let covered = covered.unwrap_or(&packet.segment);
-    check_checksum(packet, &header, |pseudo| pseudo.bytes(covered))?;
-    Ok((header, data))
+    let summed = check_checksum(packet, &header, |pseudo| pseudo.bytes(covered))?;
+    Ok((header, data, summed))
 }
 
-/// RFC 768, RFC 1122 §4.1.3.4; RFC 8200 §8.1: over IPv6 there must be one.
+/// RFC 768, RFC 1122 §4.1.3.4; RFC 8200 §8.1: over IPv6 there must be one, unless its socket does without, whatever the device says.
 fn check_checksum(
     packet: &Inbound,
     header: &udp::Header<'_>,
     covered: impl FnOnce(Sum) -> Sum,
-) -> Result<(), DropReason> {
+) -> Result<Summed, DropReason> {
+    let partial = matches!(packet.checksum, RxChecksum::Partial(_));
+    if header.checksum() == 0 && !partial {
+        return Ok(match packet.dst {
+            IpAddr::V4(_) => Summed::Yes,
+            IpAddr::V6(_) => Summed::No,
+        });
+    }
     if packet.checksum != RxChecksum::Unknown {
-        return Ok(());
+        return Ok(Summed::Yes);
     }
     let len = usize::from(header.length());
     let pseudo = match (packet.src, packet.dst) {
-        (IpAddr::V4(_), IpAddr::V4(_)) if header.checksum() == 0 => return Ok(()),
         (IpAddr::V4(src), IpAddr::V4(dst)) => ipv4::pseudo_sum(src, dst, Protocol::UDP, len),
-        (IpAddr::V6(src), IpAddr::V6(dst)) if header.checksum() != 0 => {
-            ipv6::pseudo_sum(src, dst, Protocol::UDP, len)
-        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => ipv6::pseudo_sum(src, dst, Protocol::UDP, len),
         _ => return Err(DropReason::UdpChecksum),
     };
     if covered(pseudo).is_valid() {
-        Ok(())
+        Ok(Summed::Yes)
     } else {
         Err(DropReason::UdpChecksum)
     }

@@ -9,7 +9,7 @@ use super::waiting::Aim;
 use crate::stack::endpoint::scope_of;
 use crate::stack::ids::InterfaceId;
 use crate::stack::net::Net;
-use crate::stack::packet::Flow;
+use crate::stack::packet::{Flow, Label, Summed};
 use crate::stack::path::{Route, RouteError};
 use crate::stack::tuple::{Tuple, is_link_local};
 
@@ -23,6 +23,20 @@ impl UdpSocket {
             (IpAddr::V6(own), IpAddr::V4(_)) => own.is_unspecified() && self.options.dual_stack,
             (IpAddr::V4(_), IpAddr::V6(_)) => false,
         }
+    }
+
+    /// Has what it sends so a checksum (RFC 8200 §8.1)?
+    pub(super) fn sums(&self, (to, info): Aim<'_>) -> Summed {
+        let asked = info.is_some_and(|info| info.checksum);
+        match self.options.send_zero_checksum && to.is_ipv6() && !asked {
+            true => Summed::No,
+            false => Summed::Yes,
+        }
+    }
+
+    /// Does it take what comes with a checksum, or without one where there should be one?
+    pub(super) const fn takes_summed(&self, summed: Summed) -> bool {
+        matches!(summed, Summed::Yes) || self.options.take_zero_checksum
     }
 
     /// Does it take what comes in on this interface?
@@ -104,11 +118,13 @@ pub(super) fn flow_of(socket: &UdpSocket, route: &Route, (to, info): Aim<'_>, ne
         next_hop: route.next_hop,
         ttl,
         tos: options.tos,
+        label: Label::asked(options.flow_label),
     };
     if let Some(info) = info {
         flow.src = info.source.unwrap_or(flow.src);
         flow.ttl = info.ttl.unwrap_or(flow.ttl);
         flow.tos = info.tos.unwrap_or(flow.tos);
+        flow.label = info.label_or(flow.label);
     }
     flow
 }

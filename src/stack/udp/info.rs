@@ -1,4 +1,4 @@
-//! How one datagram leaves: its source address, interface, TTL and TOS, where its socket's are not wanted.
+//! How one datagram leaves: its source address, interface, TTL, TOS and flow label, where its socket's are not wanted.
 //!
 //! RFC 1122 §4.1.3.5, §4.1.4, RFC 3542 §6. *Owns* what a user may ask for, and the call that asks. *Does not* find ways:
 //! `ends` does.
@@ -13,11 +13,12 @@ use crate::base::Instant;
 use crate::stack::endpoint::scope_of;
 use crate::stack::ids::{InterfaceId, UdpId};
 use crate::stack::net::Net;
+use crate::stack::packet::Label;
 use crate::stack::path::RouteError;
 use crate::stack::{Call, Stack};
 
 /// How one datagram, or one echo request, leaves; what is not said is as the socket has it (`IP_PKTINFO`, `IP_TTL` and
-/// `IP_TOS` beside a Linux `sendmsg`, `IPV6_PKTINFO`, `IPV6_HOPLIMIT` and `IPV6_TCLASS`).
+/// `IP_TOS` beside a Linux `sendmsg`, `IPV6_PKTINFO`, `IPV6_HOPLIMIT` and `IPV6_TCLASS`; of its flow label `sin6_flowinfo`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct SendInfo {
@@ -26,6 +27,8 @@ pub struct SendInfo {
     pub(crate) ttl: Option<u8>,
     pub(crate) tos: Option<u8>,
     pub(crate) port: Option<NonZeroU16>,
+    pub(crate) flow_label: Option<u32>,
+    pub(crate) checksum: bool,
 }
 
 impl SendInfo {
@@ -42,6 +45,8 @@ impl SendInfo {
             ttl: None,
             tos: None,
             port: NonZeroU16::new(port),
+            flow_label: None,
+            checksum: false,
         }
     }
 
@@ -85,6 +90,31 @@ impl SendInfo {
         Self {
             tos: Some(tos),
             ..self
+        }
+    }
+
+    /// Its flow label, if it is an IPv6 packet (RFC 6437): the low 20 bits; 0: it has none.
+    pub fn flow_label(self, label: u32) -> Self {
+        Self {
+            flow_label: Some(label & 0xf_ffff),
+            ..self
+        }
+    }
+
+    /// A datagram has a checksum, though its socket [sends those over IPv6 without](crate::stack::UdpOptions::send_zero_checksum)
+    /// (RFC 6936 §4 (4)). Of what has no ports it says nothing.
+    pub fn checksum(self) -> Self {
+        Self {
+            checksum: true,
+            ..self
+        }
+    }
+
+    /// The label that is asked for, else the socket's `own`.
+    pub(in crate::stack) fn label_or(&self, own: Label) -> Label {
+        match self.flow_label {
+            None => own,
+            asked => Label::asked(asked),
         }
     }
 

@@ -5,7 +5,7 @@
 use super::multicast::MulticastOptions;
 use crate::stack::demux::Sharing;
 use crate::stack::ids::{InterfaceId, StaleId, UdpId};
-use crate::stack::packet::Fragmenting;
+use crate::stack::packet::{Fragmenting, Label};
 use crate::stack::{Call, Stack};
 
 /// What becomes of a datagram above the path's MTU, and whether routers may cut one: Linux's `IP_MTU_DISCOVER` and
@@ -54,6 +54,9 @@ pub struct UdpOptions {
     pub(crate) interface: Option<InterfaceId>,
     pub(crate) multicast: MulticastOptions,
     pub(crate) any_port: bool,
+    pub(crate) flow_label: Option<u32>,
+    pub(crate) send_zero_checksum: bool,
+    pub(crate) take_zero_checksum: bool,
 }
 
 impl Default for UdpOptions {
@@ -72,6 +75,9 @@ impl Default for UdpOptions {
             interface: None,
             multicast: MulticastOptions::default(),
             any_port: false,
+            flow_label: None,
+            send_zero_checksum: false,
+            take_zero_checksum: false,
         }
     }
 }
@@ -117,6 +123,35 @@ impl UdpOptions {
     /// TOS or traffic class of what is sent (default 0).
     pub fn tos(self, tos: u8) -> Self {
         Self { tos, ..self }
+    }
+
+    /// Flow label of the IPv6 packets that are sent (RFC 6437; Linux's `IPV6_FLOWINFO_SEND`), of which the low 20 bits count; 0: they have
+    /// none. Default none given: the stack makes one for each flow ([`Config::flow_labels`](crate::stack::Config::flow_labels)).
+    pub fn flow_label(self, label: Option<u32>) -> Self {
+        Self {
+            flow_label: label,
+            ..self
+        }
+    }
+
+    /// Leaves what is sent over IPv6 without a checksum, in the field 0 (default no, RFC 8200 §8.1; `UDP_NO_CHECK6_TX`)? That is for
+    /// tunnels whose passengers have checksums of their own, where both ends know of it (RFC 6936 §5):
+    /// what was damaged on the way may come to any socket that takes such datagrams. One that must have a checksum gets it by
+    /// [`SendInfo::checksum`](super::SendInfo::checksum). Each is a frame of its own: what a device cuts has checksums.
+    pub fn send_zero_checksum(self, without: bool) -> Self {
+        Self {
+            send_zero_checksum: without,
+            ..self
+        }
+    }
+
+    /// Does it take datagrams over IPv6 that have no checksum, beside those that have one (default no: they are dropped,
+    /// RFC 8200 §8.1; `UDP_NO_CHECK6_RX`)? Who is connected takes them from its peer alone.
+    pub fn take_zero_checksum(self, without: bool) -> Self {
+        Self {
+            take_zero_checksum: without,
+            ..self
+        }
     }
 
     /// Does a socket bound to `[::]` take IPv4 datagrams too (default no)?
@@ -218,6 +253,27 @@ impl Stack {
             socket.options.broadcast = may;
         });
         self.note_outcome(set)
+    }
+
+    /// The flow label of what the socket sends from now on ([`UdpOptions::flow_label`]).
+    ///
+    /// # Errors
+    /// [`StaleId`] when it was closed.
+    pub fn udp_set_flow_label(&mut self, id: UdpId, label: Option<u32>) -> Result<(), StaleId> {
+        self.note_call(None, |_| Call::UdpSetFlowLabel(id, label));
+        let set = self.udp.get_mut(id).ok_or(StaleId).map(|socket| {
+            socket.options.flow_label = label;
+        });
+        self.note_outcome(set)
+    }
+
+    /// The flow label of what the socket sends, where one is set.
+    ///
+    /// # Errors
+    /// [`StaleId`] when it was closed.
+    pub fn udp_flow_label(&self, id: UdpId) -> Result<Option<u32>, StaleId> {
+        let socket = self.udp.get(id).ok_or(StaleId)?;
+        Ok(Label::asked(socket.options.flow_label).given())
     }
 
     /// May the socket send to broadcast addresses?

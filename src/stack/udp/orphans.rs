@@ -16,12 +16,14 @@ use crate::udp;
 /// A datagram that outlives its socket.
 pub(super) fn owned(socket: &UdpSocket, route: &Route, pending: Pending, net: &Net) -> OwnedPacket {
     let flow = flow_of(socket, route, pending.aim(), net);
+    let summed = socket.sums(pending.aim());
     let mut header = [0; udp::HEADER_LEN];
     let port = socket.port_of(pending.info.as_deref());
     udp::Fields::new(port, pending.to.port()).emit(pending.data.len(), &mut header);
     let mut packet = OwnedPacket::new(flow, Protocol::UDP, &header, pending.data);
     packet.segment = pending.segment;
     packet.fragmenting = socket.options.dont_fragment.fragmenting();
+    packet.summed = summed;
     packet.mtu = socket.large.told(net.now, pending.to.ip());
     packet
 }

@@ -18,7 +18,7 @@ use crate::stack::endpoint::endpoint;
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::UdpId;
 use crate::stack::net::Net;
-use crate::stack::packet::{Inbound, Notice};
+use crate::stack::packet::{Inbound, Notice, Summed};
 use crate::stack::path::Route;
 use crate::stack::slices::Slices;
 
@@ -28,6 +28,7 @@ pub(in crate::stack) struct Looped {
     packet: Inbound,
     ports: (u16, u16),
     data: Bytes,
+    summed: Summed,
 }
 
 impl Stack {
@@ -36,7 +37,7 @@ impl Stack {
         &mut self,
         packet: &Inbound,
         (from_port, to_port): (u16, u16),
-        data: Slices,
+        (data, summed): (Slices, Summed),
     ) -> Result<(), DropReason> {
         let on = packet.on;
         let (data, copy_below) = self.shared(packet, data);
@@ -46,7 +47,7 @@ impl Stack {
             events: &mut self.events,
             memory: &mut self.memory,
         };
-        let (mut heard, mut refused) = (false, None);
+        let (mut heard, mut unsummed, mut refused) = (false, false, None);
         for id in self.demux.udp.sharing(on, packet.dst, to_port) {
             let groups = &around.net.interfaces[on.index()].groups;
             if !groups.hears(packet.dst, id, packet.src) {
@@ -57,6 +58,10 @@ impl Stack {
             let Some(socket) = socket.filter(|socket| socket.connected.is_none()) else {
                 continue;
             };
+            if !socket.takes_summed(summed) {
+                unsummed = true;
+                continue;
+            }
             heard = true;
             let data = (data.clone(), from, to_port);
             let taken = socket.accept(id, packet, data, copy_below, &mut around);
@@ -68,6 +73,7 @@ impl Stack {
         match refused {
             Some(reason) => Err(reason),
             None if heard => Ok(()),
+            None if unsummed => Err(DropReason::UdpChecksum),
             None => Err(DropReason::UdpNoSocket),
         }
     }
@@ -91,11 +97,12 @@ impl Stack {
             packet,
             ports,
             data,
+            summed,
         }) = self.net.looped.pop_front()
         else {
             return;
         };
-        match self.deliver_udp_to_many(&packet, ports, data.into()) {
+        match self.deliver_udp_to_many(&packet, ports, (data.into(), summed)) {
             Ok(()) | Err(DropReason::UdpNoSocket) => {}
             Err(reason) => self.net.counters.drops.count(reason),
         }
@@ -118,6 +125,7 @@ impl UdpSocket {
             unicast: false,
             tos: flow.tos,
             ttl: flow.ttl,
+            label: flow.label.given().unwrap_or(0),
             at: now,
             checksum: RxChecksum::Verified,
             segment_size: pending.segment,
@@ -132,6 +140,7 @@ impl UdpSocket {
             packet,
             ports: (self.port_of(pending.info.as_deref()), pending.to.port()),
             data: pending.data.clone(),
+            summed: self.sums(pending.aim()),
         });
         net.notices.push_back(Notice::Looped);
     }

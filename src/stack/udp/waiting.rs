@@ -32,6 +32,8 @@ pub struct Datagram {
     pub ttl: u8,
     /// Its TOS or traffic class.
     pub tos: u8,
+    /// Its flow label, if it came over IPv6 (RFC 6437 §2): who does not know how it was made can only compare it. 0: none.
+    pub flow_label: u32,
 }
 
 impl Datagram {

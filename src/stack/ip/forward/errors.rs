@@ -11,7 +11,7 @@ use crate::stack::icmp::{Cause, Complaint};
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::Interface;
 use crate::stack::net::Net;
-use crate::stack::packet::Flow;
+use crate::stack::packet::{Flow, Label};
 use crate::stack::path::RouteError;
 
 /// RFC 1812 §4.3.2.5: the precedence of errors.
@@ -51,6 +51,7 @@ impl Net {
             } else {
                 0
             },
+            label: Label::default(),
         };
         self.complain_about(&cause, (on, flow), complaint);
     }

@@ -13,7 +13,7 @@ use crate::ipv6::ndp::{self, Message, Options};
 use crate::stack::icmp::{QUOTED_V4, may_carry_error};
 use crate::stack::ids::InterfaceId;
 use crate::stack::net::Net;
-use crate::stack::packet::{Flow, OwnedPacket};
+use crate::stack::packet::{Flow, Label, Manner, OwnedPacket};
 use crate::{ipv4, ipv6};
 
 /// For this host (RFC 1812 §4.3.3.2: none for networks are sent).
@@ -69,7 +69,7 @@ impl Net {
     fn redirect_v4(&self, on: InterfaceId, packet: &Packet, hop: Ipv4Addr) -> Option<OwnedPacket> {
         use ipv4::icmp::{HEADER_LEN, Message};
         let to = packet.ends.0;
-        let (flow, _) = self.answer_flow(on, (None, to), (None, 0)).ok()?;
+        let (flow, _) = self.answer_flow(on, (None, to), Manner::default()).ok()?;
         let quote = packet.data.slice(..packet.data.len().min(QUOTED_V4));
         let message = Message::Redirect {
             code: HOST,
@@ -129,6 +129,7 @@ impl Net {
             next_hop: IpAddr::V6(to),
             ttl: ndp::HOP_LIMIT,
             tos: 0,
+            label: Label::default(),
         };
         let rest = Bytes::copy_from_slice(rest);
         OwnedPacket::new(flow, Protocol::ICMPV6, header, rest)

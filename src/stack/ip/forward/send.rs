@@ -22,7 +22,7 @@ use crate::stack::interface::Ready;
 use crate::stack::ip::output::{LinkTo, link_header, tos_of};
 use crate::stack::neighbour::Need;
 use crate::stack::net::Net;
-use crate::stack::packet::{Delivery, Flow, OwnedPacket, Owner};
+use crate::stack::packet::{Delivery, Flow, Label, OwnedPacket, Owner};
 use crate::stack::transmit::{FrameBudget, SenderTurn};
 
 /// Packets of a turn, and what they cost, but for the last, in small frames: a connection's.
@@ -267,6 +267,7 @@ impl Transit {
             next_hop: self.next_hop,
             ttl: 0,
             tos: 0,
+            label: Label::default(),
         }
     }
 
