@@ -2,8 +2,8 @@
 //!
 //! In order: the 4-tuple; a socket bound to address and port; one bound to the port; one bound to every port of the address; one
 //! bound to every port.
-//! *Owns* the claims. *Does not* own sockets, nor hold TCP's flows: `tcp_flows` does. Claims of link-local
-//! addresses hold the interface (RFC 4007 §6). Invariant: no two sockets claim the same packet, so a second
+//! *Owns* the ports that are claimed. *Does not* own sockets, nor hold TCP's flows: `tcp_flows` does; nor know one claim of a port from
+//! another: `claims` does. Claims of link-local addresses hold the interface (RFC 4007 §6). Invariant: no two sockets claim the same packet, so a second
 //! claim is an error; but those that all agreed to share, of which one takes what is for one host, and each what is for many.
 
 use core::hash::BuildHasher;
@@ -12,118 +12,24 @@ use core::num::NonZeroU16;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+pub(crate) use super::claims::{Refused, Sharing, claims_of};
+
+use super::claims::{Claim, Claims};
 use super::ephemeral::{EphemeralPorts, Seeker};
 use super::ids::{InterfaceId, ListenerId, UdpId};
 use super::taken::Taken;
 use super::tcp_flows::{TcpEntry, TcpFlows};
-use super::tuple::{InUse, Tuple, is_link_local};
+use super::tuple::{InUse, Tuple};
 use crate::base::{KeyedState, Seed};
-
-/// The addresses that one claim of a port covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Bound {
-    /// One address, with its zone when it is link-local.
-    One(IpAddr, u32),
-    /// `0.0.0.0`: every IPv4 address.
-    AnyV4,
-    /// `[::]`: every IPv6 address.
-    AnyV6,
-}
-
-impl Bound {
-    /// Does a claim of `self` take packets that `other` takes too?
-    fn overlaps(self, other: Self) -> bool {
-        match (self, other) {
-            (Self::One(a, zone), Self::One(b, other)) => a == b && zone == other,
-            (Self::One(a, _), any) | (any, Self::One(a, _)) => any == Self::any(a),
-            (a, b) => a == b,
-        }
-    }
-
-    const fn any(family: IpAddr) -> Self {
-        match family {
-            IpAddr::V4(_) => Self::AnyV4,
-            IpAddr::V6(_) => Self::AnyV6,
-        }
-    }
-}
-
-/// A claim of a port.
-#[derive(Clone, Copy, Debug)]
-struct Claim<B> {
-    bound: Bound,
-    owner: B,
-    shared: Sharing,
-    /// Of what comes in on this interface alone.
-    on: Option<InterfaceId>,
-    /// Its owner has a flow and takes nothing else.
-    connected: bool,
-}
-
-impl<B> Claim<B> {
-    /// Does it take what comes in on `on`?
-    fn hears(&self, on: InterfaceId) -> bool {
-        self.on.is_none_or(|own| own == on)
-    }
-
-    /// Are there packets that a claim of `bound` on `on` would take as well, without an agreement about it?
-    fn clashes(&self, bound: Bound, on: Option<InterfaceId>, shared: Sharing) -> bool {
-        let apart = self.on.is_some() && on.is_some() && self.on != on;
-        !apart && !self.shared.agrees(shared) && self.bound.overlaps(bound)
-    }
-}
-
-/// Whom a claim is shared with: with those who agree to the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sharing {
-    /// The last one takes what is for one host (`SO_REUSEADDR`).
-    pub(crate) address: bool,
-    /// One takes each flow (`SO_REUSEPORT`).
-    pub(crate) port: bool,
-}
-
-impl Sharing {
-    const fn agrees(self, other: Self) -> bool {
-        self.address && other.address || self.port && other.port
-    }
-
-    const fn is_any(self) -> bool {
-        self.address || self.port
-    }
-}
-
-/// Why an endpoint cannot be bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    InUse,
-    /// As many share the port as can.
-    Crowded,
-}
 
 /// What every port is claimed as: no packet has it, and each port's own claims come before it.
 pub(crate) const ANY_PORT: u16 = 0;
-
-/// *Fixed*: claims of a port that is shared; so many copies of one datagram there are at most.
-pub(crate) const MOST_SHARING: usize = 256;
-
-/// The claims of one local endpoint: two when `[::]` takes IPv4 as well.
-pub(crate) fn claims_of(local: SocketAddr, zone: u32, dual_stack: bool) -> ([Bound; 2], usize) {
-    let ip = local.ip();
-    if !ip.is_unspecified() {
-        let zone = if is_link_local(ip) { zone } else { 0 };
-        ([Bound::One(ip, zone); 2], 1)
-    } else if ip.is_ipv6() && dual_stack {
-        ([Bound::AnyV6, Bound::AnyV4], 2)
-    } else {
-        ([Bound::any(ip); 2], 1)
-    }
-}
 
 /// A table of flows `F`, and of ports that `B`s are bound to.
 #[derive(Debug)]
 pub(crate) struct Table<F, B> {
     pub(crate) flows: F,
-    ports: HashMap<u16, Vec<Claim<B>>, KeyedState>,
+    ports: HashMap<u16, Claims<B>, KeyedState>,
     /// What searches for a free port found taken.
     taken: Taken<Seeker>,
 }
@@ -171,11 +77,10 @@ impl Table<UdpFlows, UdpId> {
         taker.or_else(|| self.bound(on, tuple.local.ip, tuple.local.port))
     }
 
-    /// What `owner` bound at this port takes its flow alone from now on.
-    pub(crate) fn set_connected(&mut self, port: u16, owner: UdpId) {
-        let claims = self.ports.get_mut(&port).into_iter().flatten();
-        for claim in claims.filter(|claim| claim.owner == owner) {
-            claim.connected = true;
+    /// What `owner` is bound to takes its flow alone from now on.
+    pub(crate) fn set_connected(&mut self, local: SocketAddr, owner: UdpId) {
+        if let Some(claims) = self.ports.get_mut(&local.port()) {
+            claims.set_connected(local, owner);
         }
     }
 }
@@ -251,16 +156,13 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
 
     #[cold]
     fn chosen(&self, port: u16, claim: &Claim<B>, tuple: &Tuple) -> B {
-        let claims = self.ports.get(&port);
-        let claims = claims.map_or(&[][..], Vec::as_slice);
-        let same = |other: &&Claim<B>| {
-            let alike = other.shared.port && other.bound == claim.bound && other.on == claim.on;
-            alike && !other.connected
+        let Some(claims) = self.ports.get(&port) else {
+            return claim.owner;
         };
-        let count = claims.iter().filter(same).count().max(1) as u64;
+        let mut alike = claims.alike(claim);
+        let count = alike.clone().count().max(1) as u64;
         let chosen = self.ports.hasher().hash_one(tuple) % count;
-        let chosen = usize::try_from(chosen).unwrap_or(0);
-        let chosen = claims.iter().filter(same).nth(chosen);
+        let chosen = alike.nth(usize::try_from(chosen).unwrap_or(0));
         chosen.map_or(claim.owner, |chosen| chosen.owner)
     }
 
@@ -289,64 +191,26 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
         (ip, port): (IpAddr, u16),
         counts: impl Fn(&Claim<B>) -> bool,
     ) -> Option<&Claim<B>> {
-        let claims = self.ports.get(&port)?;
-        let zone = if is_link_local(ip) { on.scope() } else { 0 };
-        // What comes from within was sent to an address of ours, whichever link that is of.
-        let within = zone != 0 && on == InterfaceId::LOOPBACK;
-        let own = |bound| match bound {
-            Bound::One(own, of) => own == ip && (of == zone || within),
-            Bound::AnyV4 | Bound::AnyV6 => false,
-        };
-        // Of those that share it the last: Linux finds the newest first; and before all those of the interface alone.
-        let find = |fits: &dyn Fn(Bound) -> bool| {
-            let hears = |claim: &&Claim<B>| fits(claim.bound) && claim.hears(on) && counts(claim);
-            let mut found = claims.iter().rev().filter(hears);
-            let own = found.clone().find(|claim| claim.on.is_some());
-            own.or_else(|| found.next())
-        };
-        find(&own).or_else(|| find(&|bound| bound == Bound::any(ip)))
+        self.ports.get(&port)?.taker(on, ip, counts)
     }
 
-    /// All that take what comes to this group or broadcast address, in the order in which they were bound.
+    /// All that take what comes to this group or broadcast address, each time in the same order.
     pub(crate) fn sharing(
         &self,
         on: InterfaceId,
         ip: IpAddr,
         port: u16,
     ) -> impl Iterator<Item = B> + '_ {
-        let claims = self.ports.get(&port).map_or(&[][..], Vec::as_slice);
-        let takes = move |bound| bound == Bound::One(ip, 0) || bound == Bound::any(ip);
-        let takers = claims
-            .iter()
-            .filter(move |claim| takes(claim.bound) && claim.hears(on));
-        takers.map(|claim| claim.owner)
+        let claims = self.ports.get(&port).into_iter();
+        claims.flat_map(move |claims| claims.sharing(on, ip))
     }
 
     /// Is nobody bound to this port on an address that `local` covers?
     pub(crate) fn is_free(&self, local: SocketAddr, zone: u32, dual_stack: bool) -> bool {
-        let claims = claims_of(local, zone, dual_stack);
-        self.refusal(local, claims, (Sharing::default(), None))
-            .is_none()
-    }
-
-    fn refusal(
-        &self,
-        local: SocketAddr,
-        (claims, count): ([Bound; 2], usize),
-        (shared, on): (Sharing, Option<InterfaceId>),
-    ) -> Option<Refused> {
-        let others = self.ports.get(&local.port())?;
-        let clashes = |other: &Claim<B>| {
-            let mut own = claims[..count].iter();
-            own.any(|&own| other.clashes(own, on, shared))
-        };
-        if others.iter().any(clashes) {
-            return Some(Refused::InUse);
-        }
-        // Those that share nothing are as many as there are addresses.
-        let sharing = others.iter().filter(|other| other.shared.is_any());
-        let crowded = shared.is_any() && sharing.count() >= MOST_SHARING;
-        crowded.then_some(Refused::Crowded)
+        let (claims, count) = claims_of(local, zone, dual_stack);
+        let others = self.ports.get(&local.port());
+        let alone = (Sharing::default(), None);
+        others.is_none_or(|others| others.refusal(&claims[..count], alone).is_none())
     }
 
     /// Binds `owner` to an endpoint.
@@ -359,7 +223,9 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
         owner: B,
     ) -> Result<(), InUse> {
         let alone = (Sharing::default(), None);
+        let local = super::endpoint::with_scope(local, zone);
         let bound = self.bind_as((local, zone, dual_stack), owner, alone);
+        self.ports.values().for_each(Claims::check);
         bound.map_err(|_| InUse)
     }
 
@@ -371,44 +237,24 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
         (shared, on): (Sharing, Option<InterfaceId>),
     ) -> Result<(), Refused> {
         let (claims, count) = claims_of(local, zone, dual_stack);
-        if let Some(refused) = self.refusal(local, (claims, count), (shared, on)) {
+        let owners = self.ports.entry(local.port()).or_default();
+        if let Some(refused) = owners.refusal(&claims[..count], (shared, on)) {
             return Err(refused);
         }
-        let owners = self.ports.entry(local.port()).or_default();
-        owners.extend(claims[..count].iter().map(|&bound| Claim {
-            bound,
-            owner,
-            shared,
-            on,
-            connected: false,
-        }));
-        self.check(local.port());
+        for &bound in &claims[..count] {
+            owners.add(bound, owner, (shared, on));
+        }
         Ok(())
     }
 
-    /// Gives up what `owner` bound at this port.
-    pub(crate) fn unbind(&mut self, port: u16, owner: B) {
+    /// Gives up what `owner` is bound to.
+    pub(crate) fn unbind(&mut self, local: SocketAddr, owner: B) {
+        let port = local.port();
         self.taken.released(port);
         if let Some(owners) = self.ports.get_mut(&port) {
-            owners.retain(|claim| claim.owner != owner);
+            owners.remove(local, owner);
             if owners.is_empty() {
                 self.ports.remove(&port);
-            }
-        }
-    }
-
-    /// No two sockets claim the same packet.
-    fn check(&self, port: u16) {
-        if cfg!(debug_assertions) {
-            let claims = self.ports.get(&port).map_or(&[][..], Vec::as_slice);
-            for (at, a) in claims.iter().enumerate() {
-                let clashes = |b: &&Claim<B>| b.clashes(a.bound, a.on, a.shared);
-                let clash = claims[at + 1..].iter().find(clashes);
-                debug_assert!(
-                    clash.is_none(),
-                    "two sockets claim port {port} of {:?}",
-                    a.bound
-                );
             }
         }
     }
@@ -434,7 +280,9 @@ impl Demux {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stack::endpoint::with_scope;
     use crate::stack::ids::{Id, RawId};
+    use crate::stack::tuple::is_link_local;
 
     fn udp(index: u32) -> UdpId {
         UdpId::from_raw(RawId {
@@ -473,8 +321,8 @@ mod tests {
             assert_eq!(table.is_free(at(second), 0, also), free, "{first} {second}");
             let bound = table.bind(at(second), 0, also, udp(2));
             assert_eq!(bound.is_ok(), free, "{first} {second}");
-            table.unbind(at(first).port(), udp(1));
-            table.unbind(at(second).port(), udp(2));
+            table.unbind(at(first), udp(1));
+            table.unbind(at(second), udp(2));
             assert!(table.is_free(at(second), 0, also));
         }
     }
@@ -536,6 +384,36 @@ mod tests {
         assert_eq!(tcp.flows.candidate(&tuple), None);
     }
 
+    /// A port that is bound at each of 20,000 addresses: nothing that is done there looks at the others, or this would not end. (Bound
+    /// and looked up one by one among all of them, it takes half an hour.)
+    #[test]
+    fn a_port_of_many_addresses_costs_no_more_than_one() {
+        let mut table = table();
+        let on = InterfaceId::from_index(0);
+        let alone = (Sharing::default(), None);
+        let place = |n: u32| {
+            let [_, a, b, c] = n.to_be_bytes();
+            SocketAddr::from(([10, a, b, c], 53))
+        };
+        for n in 0..20_000 {
+            let bound = table.bind_as((place(n), 0, false), udp(n), alone);
+            assert_eq!(bound, Ok(()));
+            let refused = table.bind_as((place(n / 2), 0, false), udp(n), alone);
+            assert_eq!(refused, Err(Refused::InUse));
+            assert!(!table.is_free(at("0.0.0.0:53"), 0, false));
+        }
+        for _ in 0..20 {
+            for n in 0..20_001 {
+                let taker = (n < 20_000).then(|| udp(n));
+                assert_eq!(table.bound(on, place(n).ip(), 53), taker);
+            }
+        }
+        for n in 0..20_000 {
+            table.unbind(place(n), udp(n));
+        }
+        assert!(table.ports.is_empty());
+    }
+
     /// A socket as a plain list holds it.
     struct Socket {
         owner: UdpId,
@@ -587,7 +465,7 @@ mod tests {
                 let local = at(&format!("{}:{port}", LOCALS[ip]));
                 if !opens && !sockets.is_empty() {
                     let gone = sockets.swap_remove(ip % sockets.len());
-                    table.unbind(gone.local.port(), gone.owner);
+                    table.unbind(with_scope(gone.local, gone.zone), gone.owner);
                 } else {
                     let owner = udp(u32::try_from(n).unwrap());
                     let new = Socket { owner, local, zone, dual_stack };
@@ -609,7 +487,7 @@ mod tests {
                 }
             }
             for socket in sockets {
-                table.unbind(socket.local.port(), socket.owner);
+                table.unbind(with_scope(socket.local, socket.zone), socket.owner);
             }
             proptest::prop_assert!(table.ports.is_empty(), "ports of nobody");
         }

@@ -7,7 +7,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU16;
 use core::ops::RangeInclusive;
 
-use super::demux::Bound;
+use super::claims::Bound;
 use super::taken::Taken;
 use crate::base::{Key, Random, Seed};
 

@@ -13,6 +13,7 @@
 mod address;
 mod call;
 mod call_words;
+mod claims;
 mod config;
 mod counters;
 mod demux;

@@ -151,7 +151,7 @@ impl Stack {
             return;
         };
         self.events.forget(SocketId::Listener(id));
-        self.demux.tcp.unbind(listener.local.port(), id);
+        self.demux.tcp.unbind(listener.local, id);
         for connection in listener.complete {
             self.abort_tcp(now, connection);
         }

@@ -158,7 +158,7 @@ impl Stack {
             let claimed = self.demux.udp.insert_flow(tuple, id);
             claimed.map_err(|InUse| ConnectUdpError::InUse(remote))?;
             self.forget_peer(id);
-            self.demux.udp.set_connected(local.port(), id);
+            self.demux.udp.set_connected(local, id);
         }
         let socket = self.udp.get_mut(id).ok_or(StaleId)?;
         let zone = if is_link_local(remote.ip()) {
@@ -353,7 +353,7 @@ impl Stack {
         self.leave_groups(id, &socket);
         let counters = &mut self.net.counters;
         self.memory.charge(&mut socket.charged, 0, counters);
-        self.demux.udp.unbind(socket.local.port(), id);
+        self.demux.udp.unbind(socket.local, id);
         self.events.forget(SocketId::Udp(id));
         if let Some(first) = socket.send.front()
             && let Ok(route) = route_for(&self.net, &socket, first.aim())
