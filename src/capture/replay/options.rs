@@ -131,7 +131,7 @@ fields! {
     IcmpFilter { low, second, third, high }
     PacketOptions { interface, ether_type, others, recv_buffer }
     SendInfo { source, interface, ttl, tos, port, flow_label, checksum }
-    AddressOptions { probe, preferred, valid, off_link }
+    AddressOptions { probe, preferred, valid, off_link, anycast }
 }
 
 numbered! {

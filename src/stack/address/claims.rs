@@ -126,7 +126,7 @@ impl Net {
         ours
     }
 
-    /// Probes and announcements that are due, and lives that are over; each takes one off `steps`.
+    /// Probes, announcements and answers that are due, and lives that are over; each takes one off `steps`.
     pub(crate) fn on_interface_timeout(
         &mut self,
         now: Instant,
@@ -156,6 +156,7 @@ impl Net {
                     self.tell_state(on, own);
                 }
                 Due::Deprecated(own) => self.tell_state(on, own),
+                Due::Answer(asked) => self.advertise(on, &asked),
                 Due::Gone(own) => {
                     let removed = self.remove_address(now, on, own);
                     debug_assert!(removed.is_ok(), "{own} was due");

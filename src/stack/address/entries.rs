@@ -42,6 +42,9 @@ pub enum AddressError {
     /// The interface does not have it.
     #[error("the interface has no {0}")]
     NotThere(IpAddr),
+    /// An IPv4 address is one station's (RFC 5227).
+    #[error("{0} cannot be anycast: only addresses of IPv6 are")]
+    Anycast(IpAddr),
     /// It, or its network's broadcast address, is the gateway of a route: a router is another host (RFC 1122 §3.3.1).
     #[error("{0} is the gateway of a route")]
     Gateway(IpAddr),
@@ -52,9 +55,10 @@ impl From<AddressError> for io::Error {
         let kind = match error {
             AddressError::Interface(_) | AddressError::NotThere(_) => io::ErrorKind::NotFound,
             AddressError::Exists(_) => io::ErrorKind::AlreadyExists,
-            AddressError::Unusable(_) | AddressError::Mtu { .. } | AddressError::Gateway(_) => {
-                io::ErrorKind::InvalidInput
-            }
+            AddressError::Unusable(_)
+            | AddressError::Mtu { .. }
+            | AddressError::Anycast(_)
+            | AddressError::Gateway(_) => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
     }
@@ -75,6 +79,8 @@ pub(crate) struct NewAddress {
     pub(crate) hasty: bool,
     /// Has its network a route of its own? Not where somebody else says what is on the link (RFC 5942 §4).
     pub(crate) on_link: bool,
+    /// Do other stations have it as well?
+    pub(crate) anycast: bool,
 }
 
 impl NewAddress {
@@ -89,6 +95,7 @@ impl NewAddress {
             preferred_until: Instant::FAR_FUTURE,
             valid_until: Instant::FAR_FUTURE,
             on_link: true,
+            anycast: false,
         }
     }
 }
@@ -100,6 +107,8 @@ impl Interface {
         let v6 = below(random, self.dad_delay);
         let (probes, delay) = match (self.line.capabilities.medium, new.cidr.address()) {
             (Medium::Ip, _) => (0, Duration::ZERO),
+            // RFC 4862 §5.4: those that have it as well are no duplicates.
+            _ if new.anycast => (0, Duration::ZERO),
             (Medium::Ethernet, IpAddr::V6(_)) => (new.probes.unwrap_or(self.dad_transmits), v6),
             (Medium::Ethernet, IpAddr::V4(_)) => {
                 let by_default = if self.probe_v4 { self.acd_probes } else { 0 };
@@ -135,7 +144,8 @@ impl Interface {
     }
 
     /// Can it be an address here?
-    fn check_address(&self, cidr: Cidr) -> Result<(), AddressError> {
+    fn check_address(&self, new: &NewAddress) -> Result<(), AddressError> {
+        let cidr = new.cidr;
         let (own, mtu) = (cidr.address(), self.mtu());
         if !can_be_ours(cidr) {
             return Err(AddressError::Unusable(cidr));
@@ -143,6 +153,9 @@ impl Interface {
         if own.is_ipv6() && mtu < MIN_MTU_V6 {
             let address = cidr;
             return Err(AddressError::Mtu { address, mtu });
+        }
+        if new.anycast && own.is_ipv4() {
+            return Err(AddressError::Anycast(own));
         }
         if self.addresses.state(own).is_some() {
             return Err(AddressError::Exists(own));
@@ -171,7 +184,7 @@ impl Net {
     ) -> Result<(), AddressError> {
         let interface = self.interfaces.added(on.index());
         let interface = interface.ok_or(AddressError::Interface(on))?;
-        interface.check_address(new.cidr)?;
+        interface.check_address(&new)?;
         let broadcasts = new.cidr.broadcasts().into_iter().flatten();
         let ours = broadcasts.map(IpAddr::V4).chain([new.cidr.address()]);
         for address in ours {

@@ -2,12 +2,13 @@
 //!
 //! RFC 4862 §5.4 (duplicate detection for IPv6), §5.5.4 (lifetimes), RFC 5227 §2.1, §2.3, §2.4 (probes, announcements
 //! and defence for IPv4). *Owns* the list, and each address's deadlines; `source` the choice among them, `owners` which interface has
-//! which, `claims` what is sent and heard of them, `state` one by itself, `near` those that most packets are for, `told` whose prefixes they are of, `entries` how one is added and taken away, `news` the words for what
+//! which, `claims` what is sent and heard of them, `state` one by itself, `near` those that most packets are for, `told` whose prefixes they are of, `anycast` which are others' too, `entries` how one is added and taken away, `news` the words for what
 //! becomes of one. What is due is said by [`Addresses::on_timeout`]. Invariants: an address that is neither
 //! [`AddressState::Preferred`] nor [`AddressState::Deprecated`] nor [`AddressState::Optimistic`] is never a source; an address has one number, by the order of
 //! adding, and no other has it ever after; each operation costs a few looks into ordered tables, however many addresses
 //! there are.
 
+mod anycast;
 mod claims;
 mod entries;
 mod near;
@@ -17,6 +18,7 @@ mod source;
 mod state;
 mod told;
 
+pub(in crate::stack) use anycast::Asked;
 pub(in crate::stack) use claims::Nonce;
 pub use entries::AddressError;
 pub(crate) use entries::NewAddress;
@@ -32,6 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Instant, MacAddr, Random};
 use crate::stack::neighbour::RETRANS_TIMER;
+use anycast::Waiting;
 use near::Near;
 use source::Sources;
 use told::Told;
@@ -69,6 +72,10 @@ pub(crate) struct Addresses {
     out_of_use: usize,
     /// Tentative ones alone.
     waiting: usize,
+    /// Those that other stations have as well.
+    anycast: usize,
+    /// Questions for them.
+    waiting_answers: Waiting,
     /// Was any ever taken away?
     lost_any: bool,
     /// The addresses that other stations claimed, and who did first, in the order of that.
@@ -102,6 +109,8 @@ impl Addresses {
             told: Told::default(),
             out_of_use: 0,
             waiting: 0,
+            anycast: 0,
+            waiting_answers: Waiting::default(),
             lost_any: false,
             disputes: BTreeMap::new(),
             disputed: 0,
@@ -129,6 +138,7 @@ impl Addresses {
             preferred_until: new.preferred_until.min(new.valid_until),
             valid_until: new.valid_until,
             on_link: new.on_link,
+            anycast: new.anycast,
             left: detection.probes,
             due: None,
             end: None,
@@ -149,6 +159,7 @@ impl Addresses {
         }
         let number = self.next;
         self.next += 1;
+        self.anycast += usize::from(new.anycast);
         self.all.insert(number, address);
         self.numbers.insert(own, number);
         self.near.add(own, address.state);
@@ -173,6 +184,7 @@ impl Addresses {
             self.disputes.remove(&dispute);
         }
         self.told.remove(number, address.cidr);
+        self.anycast -= usize::from(address.anycast);
         self.lost_any = true;
         Some(address)
     }
@@ -255,7 +267,8 @@ impl Addresses {
     /// When [`on_timeout`](Self::on_timeout) is to be called.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let (due, end) = (self.due.first(), self.ends.first());
-        due.into_iter().chain(end).map(|&(at, _)| at).min()
+        let times = due.into_iter().chain(end).map(|&(at, _)| at);
+        times.chain(self.waiting_answers.next_due()).min()
     }
 
     /// One thing that is due; call until `None`.
@@ -263,8 +276,10 @@ impl Addresses {
         if let Some(&(_, number)) = self.due.first().filter(|&&(at, _)| at <= now) {
             return self.on_due(now, number);
         }
-        let &(_, number) = self.ends.first().filter(|&&(at, _)| at <= now)?;
-        self.on_end(now, number)
+        if let Some(&(_, number)) = self.ends.first().filter(|&&(at, _)| at <= now) {
+            return self.on_end(now, number);
+        }
+        self.waiting_answers.on_timeout(now).map(Due::Answer)
     }
 
     fn on_due(&mut self, now: Instant, number: u64) -> Option<Due> {
@@ -436,6 +451,8 @@ impl Addresses {
         self.waiting += usize::from(address.state == AddressState::Tentative);
         let (cidr, standing) = (address.cidr, address.standing());
         match address.state {
+            // Whoever answers it may be another station.
+            _ if address.anycast => {}
             AddressState::Preferred | AddressState::Deprecated | AddressState::Optimistic => {
                 self.in_use.insert(number, cidr, standing);
             }
@@ -452,6 +469,7 @@ impl Addresses {
         self.waiting -= usize::from(address.state == AddressState::Tentative);
         let (cidr, standing) = (address.cidr, address.standing());
         match address.state {
+            _ if address.anycast => {}
             AddressState::Preferred | AddressState::Deprecated | AddressState::Optimistic => {
                 self.in_use.remove(number, cidr, standing);
             }

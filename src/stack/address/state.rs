@@ -6,6 +6,7 @@
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
+use super::anycast::Asked;
 use super::source::Standing;
 use crate::base::{Cidr, Instant};
 
@@ -59,6 +60,8 @@ pub struct AddressInfo {
     pub preferred_until: Instant,
     /// When it is gone; [`Instant::FAR_FUTURE`]: never.
     pub valid_until: Instant,
+    /// Do other stations have it as well (RFC 4291 §2.6)?
+    pub anycast: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +73,8 @@ pub(crate) struct Address {
     pub(in crate::stack) valid_until: Instant,
     /// Has its network a route of its own?
     pub(in crate::stack) on_link: bool,
+    /// Do other stations have it as well?
+    pub(super) anycast: bool,
     /// Probes or announcements that are still to be sent.
     pub(super) left: u8,
     pub(super) due: Option<Instant>,
@@ -157,6 +162,7 @@ impl Address {
             origin: self.origin,
             preferred_until: self.preferred_until,
             valid_until: self.valid_until,
+            anycast: self.anycast,
         }
     }
 }
@@ -177,6 +183,8 @@ pub(crate) enum Due {
     Deprecated(IpAddr),
     /// Its time is over: it is to be taken away.
     Gone(IpAddr),
+    /// An advertisement, to who asked for an anycast address (RFC 4861 §7.2.7).
+    Answer(Asked),
 }
 
 /// How an address is probed for before it is used.

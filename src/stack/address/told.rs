@@ -83,7 +83,8 @@ impl Addresses {
     /// The best source to reach `dst` over `next_hop`. A tentative address is better than none: the
     /// packet waits until it may be used.
     pub(crate) fn source(&self, dst: IpAddr, next_hop: IpAddr) -> Option<IpAddr> {
-        let in_use = |a: &Address| a.is_in_use() || a.state == AddressState::Optimistic;
+        let in_use =
+            |a: &Address| (a.is_in_use() || a.state == AddressState::Optimistic) && !a.anycast;
         let tentative = |a: &Address| a.state == AddressState::Tentative;
         let number = self.best(&self.in_use, (dst, next_hop), in_use);
         let number = number.or_else(|| self.best(&self.tentative, (dst, next_hop), tentative))?;

@@ -89,7 +89,7 @@ impl Net {
             return;
         }
         let on = packet.on;
-        let src = packet.unicast.then_some(packet.dst);
+        let src = self.answering(packet);
         let with = Manner::default();
         let Ok((flow, _)) = self.answer_flow(on, (src, packet.src), with) else {
             return;

@@ -31,7 +31,7 @@ impl Net {
         if group && packet.src.is_ipv4() {
             return Err(DropReason::IcmpIgnored);
         }
-        let src = packet.unicast.then_some(packet.dst);
+        let src = self.answering(packet);
         let with = Manner::tos(packet.tos);
         let (flow, mtu) = self
             .answer_flow(packet.on, (src, packet.src), with)

@@ -15,7 +15,7 @@ use crate::ipv6::icmp::Message as Icmpv6;
 use crate::ipv6::ndp::{self, Message, NeighborFlags, Options};
 use crate::link::ethernet;
 use crate::stack::Stack;
-use crate::stack::address::{AddressState, Nonce};
+use crate::stack::address::{AddressState, Asked, Nonce};
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::{Asks, Class, Frame, Outgoing};
 use crate::stack::net::Net;
@@ -83,21 +83,33 @@ impl Net {
     /// Answers a solicitation for our address `target` (RFC 4861 §7.2.4).
     ///
     /// To the station that asks when it says who it is, so that answering needs no look-up.
-    fn advertise(&mut self, on: InterfaceId, target: Ipv6Addr, to: Ipv6Addr, mac: Option<MacAddr>) {
+    pub(in crate::stack) fn advertise(&mut self, on: InterfaceId, asked: &Asked) {
+        let &Asked {
+            target,
+            by: to,
+            mac,
+        } = asked;
         let own = Options::target_link_address_bytes(self.interfaces[on.index()].mac);
         let options = Options::new(&own);
         let interface = &self.interfaces[on.index()];
-        let (router, sure) = (
-            interface.is_router_v6(),
-            interface.addresses.is_sure(IpAddr::V6(target)),
-        );
+        let (router, addresses) = (interface.is_router_v6(), &interface.addresses);
+        let own = IpAddr::V6(target);
+        // It may have gone while its answer waited.
+        if !addresses.is_assigned(own) {
+            return;
+        }
+        let anycast = addresses.is_anycast(own);
+        let replaces = addresses.is_sure(own) && !anycast;
+        // RFC 4861 §4.4: from an address of the interface.
+        let unicast = addresses.first_v6().filter(|_| anycast);
+        let source = unicast.unwrap_or(target);
         let (dst, mut flags) = if to.is_unspecified() {
             (ipv6::ALL_NODES, NeighborFlags::empty())
         } else {
             (to, NeighborFlags::SOLICITED)
         };
-        // RFC 4429 §3.3: what may be another's takes nobody's place.
-        flags.set(NeighborFlags::OVERRIDE, sure);
+        // RFC 4429 §3.3, RFC 4861 §7.2.7: what may be another's, or is, takes nobody's place.
+        flags.set(NeighborFlags::OVERRIDE, replaces);
         // RFC 4861 §4.4: who passes packets on is a router.
         flags.set(NeighborFlags::ROUTER, router);
         let message = Message::NeighborAdvertisement {
@@ -105,7 +117,7 @@ impl Net {
             target,
             options,
         };
-        let frame = ndp_frame((target, dst), message, mac);
+        let frame = ndp_frame((source, dst), message, mac);
         let queued = self.queue(on, Class::Neighbour, Outgoing { frame, asks: None });
         self.counters.neighbour_adverts_sent += u64::from(queued);
     }
@@ -206,7 +218,17 @@ impl Stack {
         // Who does not say its address gets the answer where its question came from: an answer makes
         // no entry, for the source may be anybody's.
         let to = mac.or(packet.link_src).filter(|_| !source.is_unspecified());
-        self.net.advertise(on, target, source, to);
+        let asked = Asked {
+            target,
+            by: source,
+            mac: to,
+        };
+        let interface = &self.net.interfaces[on.index()];
+        if interface.addresses.is_anycast(IpAddr::V6(target)) {
+            self.net.answer_later(now, on, asked);
+        } else {
+            self.net.advertise(on, &asked);
+        }
         Ok(())
     }
 
@@ -222,6 +244,10 @@ impl Stack {
         let on = packet.on;
         let address = IpAddr::V6(target);
         let interface = &self.net.interfaces[on.index()];
+        // RFC 4861 §7.2.7: the other stations that have it say so as well.
+        if interface.addresses.is_anycast(address) {
+            return Err(DropReason::IcmpIgnored);
+        }
         if interface.addresses.is_held(address) {
             let station = mac.or(packet.link_src);
             // Ours, come back over a link that loops, as with ARP. What is tentative we have not advertised.

@@ -17,6 +17,7 @@ pub struct AddressOptions {
     pub(crate) preferred: Option<Duration>,
     pub(crate) valid: Option<Duration>,
     pub(crate) off_link: bool,
+    pub(crate) anycast: bool,
 }
 
 impl AddressOptions {
@@ -61,6 +62,14 @@ impl AddressOptions {
         }
     }
 
+    /// Is it an anycast address of IPv6, which other stations have as well (RFC 4291 §2.6; default no)? It is not probed for, nobody's claim
+    /// to it is a conflict, no packet has it as its source unless its socket is bound to it, and who asks for it is answered within a
+    /// second, and left with the answer that was first (RFC 4861 §7.2.7).
+    #[must_use]
+    pub const fn anycast(self, anycast: bool) -> Self {
+        Self { anycast, ..self }
+    }
+
     pub(super) fn address(self, now: Instant, cidr: Cidr, acd_probes: u8) -> NewAddress {
         let end = |time: Option<Duration>| time.map_or(Instant::FAR_FUTURE, |time| now + time);
         let probes = self.probe.map(|probed| match (probed, cidr.address()) {
@@ -77,6 +86,7 @@ impl AddressOptions {
             preferred_until: end(self.preferred),
             valid_until: end(self.valid),
             on_link: !self.off_link,
+            anycast: self.anycast,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod any_port;
+mod anycast;
 mod dhcp;
 mod echo;
 mod forwarding;
