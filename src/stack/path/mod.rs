@@ -393,15 +393,21 @@ impl Net {
         ways.next().ok_or(RouteError::NoRoute(dst))
     }
 
-    /// Another router for packets to `dst` than `gateway`, which has failed; none that has failed, too.
+    /// Another router for packets to `dst` than `gateway`, which has failed; none that has failed, too, and has not answered
+    /// since: [`path_again`](Self::path_again) would lead back here, and whoever goes from one to the other never gives up.
     pub(crate) fn other_gateway(
         &self,
         on: InterfaceId,
         dst: IpAddr,
         gateway: IpAddr,
     ) -> Option<IpAddr> {
-        let next_hop = self.route(dst, Some(on)).ok()?.next_hop;
-        let other = next_hop != gateway && !self.paths.routes.is_dead(self.now, on, next_hop);
+        if is_on_link_only(dst) {
+            return None;
+        }
+        let routes = &self.paths.routes;
+        let (_, hop) = routes.lookup_again(dst, on)?;
+        let next_hop = self.paths.first_hop(on, dst, hop);
+        let other = next_hop != gateway && !routes.is_dead(Instant::ZERO, on, next_hop);
         other.then_some(next_hop)
     }
 

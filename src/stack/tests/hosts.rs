@@ -1,7 +1,7 @@
 //! A host with two interfaces: the strong model (RFC 1122 §3.3.4.2), in and out; and gateways that die.
 
 use super::*;
-use crate::tcp::{Flags, State};
+use crate::tcp::{Flags, State, TcpFailure, TcpOptions};
 
 /// 10.0.0.1/24 on A with the default route, 10.1.0.1/24 on B; media without link addresses.
 struct Twin {
@@ -203,7 +203,7 @@ fn link_local_addresses_mean_one_link_each() {
 #[test]
 fn connections_and_answers_keep_their_interface() {
     let mut twin = Twin::new();
-    let options = crate::tcp::TcpOptions::default();
+    let options = TcpOptions::default();
     let (to, from) = ("10.9.0.1:7".parse().unwrap(), "10.0.0.1:0".parse().unwrap());
     twin.stack
         .tcp_connect(NOW, to, Some(from), options)
@@ -259,7 +259,7 @@ fn what_waits_for_a_dead_gateway_takes_the_other() {
         let udp = rig.stack.udp_bind(any, UdpOptions::new()).unwrap();
         let to = "8.8.8.8:7".parse().unwrap();
         rig.stack.udp_send_to(rig.now, udp, Some(to), b"x").unwrap();
-        let options = crate::tcp::TcpOptions::default();
+        let options = TcpOptions::default();
         let tcp = rig.stack.tcp_connect(rig.now, to, None, options).unwrap();
         rig.advance(Duration::from_secs(3));
         let asked = rig.drain();
@@ -323,7 +323,7 @@ fn opened(rig: &mut Rig, actively: bool) -> (TcpId, u32) {
     let local = NEAR.parse().unwrap();
     let (syn, ack) = (Flags::SYN, Flags::ACK);
     let (id, una) = if actively {
-        let (to, options) = (FAR.parse().unwrap(), crate::tcp::TcpOptions::default());
+        let (to, options) = (FAR.parse().unwrap(), TcpOptions::default());
         let id = rig.stack.tcp_connect(rig.now, to, Some(local), options);
         let una = carried(rig, 0).seq + 1;
         rig.receive(tcp::frame(FAR, NEAR, 900, una, syn | ack));
@@ -385,7 +385,7 @@ fn all_connections_leave_a_gateway_that_dies() {
     let others: Vec<TcpId> = (0..5u16)
         .map(|n| {
             let local = format!("10.0.0.1:{}", 6000 + n);
-            let (to, options) = (FAR.parse().unwrap(), crate::tcp::TcpOptions::default());
+            let (to, options) = (FAR.parse().unwrap(), TcpOptions::default());
             let id = rig
                 .stack
                 .tcp_connect(rig.now, to, Some(local.parse().unwrap()), options);
@@ -413,7 +413,7 @@ fn all_connections_leave_a_gateway_that_dies() {
         assert_eq!(text_goes_to(&mut rig, id), GATEWAYS[1].1, "{pause} s");
     }
     // Who comes anew asks the first again. It answers.
-    let (to, options) = (FAR.parse().unwrap(), crate::tcp::TcpOptions::default());
+    let (to, options) = (FAR.parse().unwrap(), TcpOptions::default());
     rig.stack.tcp_connect(rig.now, to, None, options).unwrap();
     let asked = rig.drain();
     let request = asked.iter().find(|frame| frame.kind == EtherType::ARP);
@@ -621,6 +621,26 @@ fn r59_an_answer_for_another_station_revives_no_gateway() {
     assert_eq!(way(&rig), second);
     rig.receive(advertisement(solicited, PEER_MAC, PEER6, OURS6));
     assert_eq!(way(&rig), first);
+}
+
+/// Covers: IP4-42 (RFC 1122 §3.3.1.4). Of two gateways that both went silent, one long ago, neither leads to the other: the connection
+/// gives up, and does not ask for ever.
+#[test]
+fn a_gateway_that_failed_long_ago_is_no_way_out() {
+    let (first, second): (IpAddr, IpAddr) = (PEER6.into(), "fd00::254".parse().unwrap());
+    let mut rig = Rig::with(|config| config.gateway(first).gateway(second));
+    let (on, now) = (rig.on, rig.now);
+    rig.stack.net.paths.gateway_failed(now, on, second);
+    rig.advance(Duration::from_secs(61));
+    let far = "[2001:db8::1]:7".parse().unwrap();
+    let options = TcpOptions::default();
+    let id = rig.stack.tcp_connect(rig.now, far, None, options).unwrap();
+    for _ in 0..10 {
+        rig.advance(Duration::from_secs(1));
+        rig.drain();
+    }
+    let failure = rig.stack.tcp_failure(id).unwrap();
+    assert_eq!(failure, Some(TcpFailure::HostUnreachable));
 }
 
 /// RFC 4007 §6, RFC 1122 §3.3.4.2: a socket's own address leaves by its own interface, whatever is asked for.
