@@ -13,6 +13,9 @@ const LEFT: f64 = 70.0;
 const TOP: f64 = 56.0;
 const BETWEEN: f64 = 46.0;
 
+/// What a panel shows, in words, and of a look.
+type Panel = (&'static str, fn(&Look) -> f64);
+
 /// An SVG of one seed's runs, over one time axis. The kernel's are orange, netloom's are blue.
 pub(crate) fn picture(title: &str, senders: &[(Station, Vec<Look>)]) -> String {
     let (width, height) = (LEFT + SIZE.0 + 20.0, TOP + 2.0 * (SIZE.1 + BETWEEN));
@@ -27,7 +30,7 @@ pub(crate) fn picture(title: &str, senders: &[(Station, Vec<Look>)]) -> String {
     let end = looks()
         .map(|look| look.at.as_secs_f64())
         .fold(0.1, f64::max);
-    let panels: [(&str, fn(&Look) -> f64); 2] = [
+    let panels: [Panel; 2] = [
         ("congestion window, segments", |look| look.window),
         ("sent again, segments", |look| look.again),
     ];
