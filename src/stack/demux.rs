@@ -35,34 +35,50 @@ pub(crate) struct Table<F, B> {
 }
 
 /// UDP's flows.
-pub(crate) type UdpFlows = HashMap<Tuple, UdpId, KeyedState>;
+#[derive(Debug)]
+pub(crate) struct UdpFlows {
+    /// Of any interface, or of one alone.
+    all: HashMap<(Tuple, Option<InterfaceId>), UdpId, KeyedState>,
+    /// How many are of one alone.
+    of_one: usize,
+}
 
 impl Table<UdpFlows, UdpId> {
-    /// Who has this flow?
-    pub(crate) fn flow(&self, tuple: &Tuple) -> Option<UdpId> {
-        self.flows.get(tuple).copied()
+    /// Who has this flow, of what comes in on `on`?
+    pub(crate) fn flow(&self, on: InterfaceId, tuple: &Tuple) -> Option<UdpId> {
+        let UdpFlows { all, of_one } = &self.flows;
+        let own = (*of_one > 0).then(|| all.get(&(*tuple, Some(on))));
+        own.flatten().or_else(|| all.get(&(*tuple, None))).copied()
     }
 
-    /// Gives a flow to `id`.
-    pub(crate) fn insert_flow(&mut self, tuple: Tuple, id: UdpId) -> Result<(), InUse> {
-        match self.flows.entry(tuple) {
+    /// Gives a flow to `id`, of what comes in on one interface alone if that is given.
+    pub(crate) fn insert_flow(
+        &mut self,
+        tuple: Tuple,
+        on: Option<InterfaceId>,
+        id: UdpId,
+    ) -> Result<(), InUse> {
+        match self.flows.all.entry((tuple, on)) {
             Entry::Occupied(_) => Err(InUse),
             Entry::Vacant(vacant) => {
                 vacant.insert(id);
+                self.flows.of_one += usize::from(on.is_some());
                 Ok(())
             }
         }
     }
 
     /// Gives a flow up.
-    pub(crate) fn remove_flow(&mut self, tuple: &Tuple) -> Option<UdpId> {
-        self.flows.remove(tuple)
+    pub(crate) fn remove_flow(&mut self, tuple: &Tuple, on: Option<InterfaceId>) -> Option<UdpId> {
+        let had = self.flows.all.remove(&(*tuple, on))?;
+        self.flows.of_one -= usize::from(on.is_some());
+        Some(had)
     }
 
     /// Who takes what comes in on `on` of this flow: who has it, or is bound to its local end and has no other. Of those that
     /// share the port by flows, one that nobody can choose (a keyed hash), the same as long as they are the same.
     pub(crate) fn taker(&self, on: InterfaceId, tuple: &Tuple) -> Option<UdpId> {
-        let flow = self.flow(tuple);
+        let flow = self.flow(on, tuple);
         flow.or_else(|| {
             let at = (tuple.local.ip, tuple.local.port);
             let (port, claim) = self.claim(on, at, |claim| !claim.connected)?;
@@ -260,6 +276,15 @@ impl<F, B: Copy + PartialEq> Table<F, B> {
     }
 }
 
+impl UdpFlows {
+    fn new(state: KeyedState) -> Self {
+        Self {
+            all: HashMap::with_hasher(state),
+            of_one: 0,
+        }
+    }
+}
+
 /// All claims of one stack.
 #[derive(Debug)]
 pub(crate) struct Demux {
@@ -272,7 +297,7 @@ impl Demux {
         let state = KeyedState::new(seed.key("demux"));
         Self {
             tcp: Table::new(TcpFlows::new(state.clone()), state.clone()),
-            udp: Table::new(HashMap::with_hasher(state.clone()), state),
+            udp: Table::new(UdpFlows::new(state.clone()), state),
         }
     }
 }
@@ -366,11 +391,19 @@ mod tests {
         let ip: IpAddr = "10.0.0.1".parse().unwrap();
         let tuple = Tuple::new(on, (ip, 1), (ip, 2));
         let mut udp_table = table();
-        assert_eq!(udp_table.insert_flow(tuple, udp(1)), Ok(()));
-        assert_eq!(udp_table.insert_flow(tuple, udp(2)), Err(InUse));
-        assert_eq!(udp_table.flow(&tuple), Some(udp(1)));
-        assert_eq!(udp_table.remove_flow(&tuple), Some(udp(1)));
-        assert_eq!(udp_table.flow(&tuple), None);
+        assert_eq!(udp_table.insert_flow(tuple, None, udp(1)), Ok(()));
+        assert_eq!(udp_table.insert_flow(tuple, None, udp(2)), Err(InUse));
+        assert_eq!(udp_table.flow(on, &tuple), Some(udp(1)));
+        // One of an interface alone is another's.
+        let other = InterfaceId::from_index(1);
+        let own = udp_table.insert_flow(tuple, Some(other), udp(3));
+        assert_eq!(own, Ok(()));
+        assert_eq!(udp_table.flow(on, &tuple), Some(udp(1)));
+        assert_eq!(udp_table.flow(other, &tuple), Some(udp(3)));
+        assert_eq!(udp_table.remove_flow(&tuple, Some(other)), Some(udp(3)));
+        assert_eq!(udp_table.flow(other, &tuple), Some(udp(1)));
+        assert_eq!(udp_table.remove_flow(&tuple, None), Some(udp(1)));
+        assert_eq!(udp_table.flow(on, &tuple), None);
 
         let mut tcp = Demux::new(&Seed::from_number(1)).tcp;
         let (half, whole) = (TcpEntry::HalfOpen(9), TcpEntry::Connection(1 << 29));

@@ -3,6 +3,8 @@
 //! RFC 792, RFC 4443 §4.1, RFC 1122 §3.2.2.6 (an application interface exists). *Owns* the sockets;
 //! each has an identifier of its own, which says whose an error is. *Does not* time anything: a reply carries its arrival time.
 
+mod options;
+
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::{HashMap, VecDeque};
@@ -16,60 +18,11 @@ use super::ip::{self, NatKind};
 use super::packet::{Flow, Fragmenting, Inbound, Label, OwnedPacket, Owner};
 use super::path::{LargeSent, Route, TooBig};
 use super::taken::Taken;
-use super::udp::{RecvError, SendError, SendInfo};
+use super::udp::{RecvError, SendError, SendInfo, is_broadcast};
 use super::{Call, Stack};
 use crate::base::{DropReason, Instant, KeyedState, Protocol, Random, Seed};
 use crate::{ipv4, ipv6};
-
-/// Settings of a ping socket.
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub struct PingOptions {
-    pub(crate) ttl: Option<u8>,
-    pub(crate) queue: usize,
-    pub(crate) flow_label: Option<u32>,
-}
-
-impl Default for PingOptions {
-    fn default() -> Self {
-        Self {
-            ttl: None,
-            queue: 64,
-            flow_label: None,
-        }
-    }
-}
-
-impl PingOptions {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// TTL or hop limit of the requests (default: the stack's, and 1 to groups, RFC 1112 §6.1); never 0.
-    pub fn ttl(self, ttl: u8) -> Self {
-        Self {
-            ttl: Some(ttl.max(1)),
-            ..self
-        }
-    }
-
-    /// Flow label of requests over IPv6 (RFC 6437), of which the low 20 bits count (default none: it is 0).
-    pub fn flow_label(self, label: Option<u32>) -> Self {
-        Self {
-            flow_label: label,
-            ..self
-        }
-    }
-
-    /// Answers that may wait to be received (default 64).
-    pub fn queue(self, answers: usize) -> Self {
-        Self {
-            queue: answers.max(1),
-            ..self
-        }
-    }
-}
+pub use options::PingOptions;
 
 /// Why a ping socket cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -271,6 +224,9 @@ impl Stack {
             None => self.net.route(to, scope)?,
         };
         info.check_source(&self.net, route.on, (None, to))?;
+        if !options.broadcast && is_broadcast(&self.net, &route, to) {
+            return Err(SendError::Broadcast(to));
+        }
         let ttl = info.ttl.or(options.ttl);
         // RFC 1112 §6.1: to groups 1.
         let hops = || match to.is_multicast() {

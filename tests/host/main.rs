@@ -458,6 +458,28 @@ fn datagrams_both_ways_connected_and_not() {
     }
 }
 
+/// Flow labels as they are set, told again, and told of what comes.
+#[test]
+fn sockets_have_the_flow_labels_that_they_are_given() {
+    let (a, b) = hosts();
+    let server = b.udp_bind((B6, 53)).unwrap();
+    let client = a.udp_bind("[::]:0").unwrap();
+    server.set_read_timeout(Some(LONG)).unwrap();
+    assert_eq!(client.flow_label().unwrap(), None);
+    let mut told = Vec::new();
+    for label in [None, Some(0), Some(0x1_2345)] {
+        client.set_flow_label(label).unwrap();
+        assert_eq!(client.flow_label().unwrap(), label);
+        client.send_to(b"x", server.local_addr().unwrap()).unwrap();
+        told.push(server.recv_datagram().unwrap().flow_label);
+    }
+    assert_ne!(told[0], 0, "the stack's own");
+    assert_eq!(told[1..], [0, 0x1_2345]);
+    let (near, _far) = connected(&a, &b);
+    near.set_flow_label(Some(7)).unwrap();
+    assert_eq!(near.options().unwrap().flow_label_setting(), Some(7));
+}
+
 #[test]
 fn a_datagram_super_segment_arrives_as_its_datagrams() {
     let (a, b) = hosts();

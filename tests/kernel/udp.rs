@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use netloom::bytes::Bytes;
 use netloom::host::{Host, UdpSocket};
-use netloom::stack::{DontFragment, SendError, UdpOptions};
+use netloom::stack::{DontFragment, SendError, SendInfo, UdpOptions};
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt};
 
@@ -20,6 +20,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("udp::link_local_both_ways", link_local),
     ("udp::broadcasts_both_ways", broadcasts),
     ("udp::a_port_is_shared_by_flows", shared_by_flows),
+    (
+        "udp::a_kernel_takes_no_datagram_without_a_checksum",
+        without_checksum,
+    ),
     ("udp::a_closed_port_of_the_kernels_refuses", kernel_refuses),
     ("udp::a_closed_port_of_ours_refuses", we_refuse),
     ("udp::an_absent_host_is_told", absent_host),
@@ -52,6 +56,24 @@ fn broadcasts() {
     us.reply(&asked, &Bytes::from_static(b"back")).unwrap();
     let (len, from) = them.recv_from(&mut buf).unwrap();
     assert_eq!((&buf[..len], from), (&b"back"[..], our_address));
+}
+
+/// Covers: UDP-6: what is sent without a checksum has none on the wire, whatever the device offers to fill in.
+fn without_checksum() {
+    for link in Link::ALL {
+        let host = link.host();
+        let options = UdpOptions::new().send_zero_checksum(true);
+        let us = host.udp_bind_with((ours(true), 0), options).unwrap();
+        let them = kernel_udp((kernel(true), 0).into());
+        let to = Some(them.local_addr().unwrap());
+        us.send_chunk(&Bytes::from_static(b"bare"), to).unwrap();
+        let info = SendInfo::new().checksum();
+        let data = Bytes::from_static(b"summed");
+        us.send_with(&data, to, None, &info).unwrap();
+        let mut buf = [0; 16];
+        let (len, _) = them.recv_from(&mut buf).unwrap();
+        assert_eq!(&buf[..len], b"summed", "{link:?}");
+    }
 }
 
 /// Each peer is one socket's, and all of its datagrams are; it is answered.

@@ -123,7 +123,7 @@ fields! {
         take_zero_checksum,
     }
     MulticastOptions { ttl, loops, interface }
-    PingOptions { ttl, queue, flow_label }
+    PingOptions { ttl, queue, flow_label, broadcast }
     RawOptions {
         v6, protocol, header_included, local, peer, interface, any_source, broadcast, ttl, tos,
         recv_buffer, checksum, icmp, flow_label,

@@ -179,3 +179,23 @@ fn all_identifiers_are_found() {
         assert!(open(&mut rig).is_ok());
     }
 }
+
+/// Who asks all needs leave for it, as who sends them datagrams.
+#[test]
+fn all_are_asked_by_who_may() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let open = |rig: &mut Rig, options| rig.stack.ping_open(options).unwrap();
+    let (plain, may) = (PingOptions::new(), PingOptions::new().broadcast(true));
+    let (plain, may) = (open(&mut rig, plain), open(&mut rig, may));
+    for to in ["10.0.0.255", "255.255.255.255"] {
+        let to: IpAddr = to.parse().unwrap();
+        let mut ask = |id| {
+            let stack = &mut rig.stack;
+            stack.ping_send(rig.now, id, to, None, 1, Bytes::new())
+        };
+        assert_eq!(ask(plain), Err(SendError::Broadcast(to)));
+        assert_eq!(ask(may), Ok(()));
+        assert_eq!(rig.only().dst, MacAddr::BROADCAST);
+    }
+}

@@ -208,3 +208,62 @@ fn flows_are_shared_by_those_that_are_not_connected() {
     }
     assert_eq!(taker(&mut rig, &ids, 500), [3]);
 }
+
+/// What is broadcast is for this host as well: all hear it that are bound to its port, who sent it too.
+#[test]
+fn this_host_hears_its_own_broadcasts() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let options = UdpOptions::new().reuse_address(true).broadcast(true);
+    let bind = |rig: &mut Rig, local: &str| rig.stack.udp_bind(addr(local), options).unwrap();
+    let ids = [bind(&mut rig, "0.0.0.0:7"), bind(&mut rig, "0.0.0.0:7")];
+    let other = bind(&mut rig, "0.0.0.0:8");
+    for to in ["10.0.0.255:7", "255.255.255.255:7"] {
+        let to = addr(to);
+        rig.stack
+            .udp_send_to(rig.now, ids[0], Some(to), b"who is there")
+            .unwrap();
+        assert_eq!(rig.drain().len(), 1, "and the link does");
+        rig.advance(Duration::ZERO);
+        for id in ids {
+            let heard = rig.stack.udp_recv(id).unwrap();
+            assert_eq!((heard.from, heard.to), (addr("10.0.0.1:7"), to.ip()));
+            assert!(!heard.unicast);
+            assert_eq!(rig.stack.udp_recv(id), Err(RecvError::WouldBlock));
+        }
+    }
+    assert_eq!(rig.stack.udp_recv(other), Err(RecvError::WouldBlock));
+}
+
+/// Datagrams that wait for a device which cuts them, and then have to leave by one that does not, leave one by one.
+#[test]
+fn a_super_segment_whose_way_is_another_now_is_cut() {
+    let now = Instant::from_millis(1000);
+    let mut stack = Stack::new(Config::new(Seed::from_number(1)));
+    let mut cutting = Capabilities::plain(Medium::Ip, 1500);
+    (cutting.checksum, cutting.uso) = (true, true);
+    let plain = Capabilities::plain(Medium::Ip, 1500);
+    let on = [(cutting, "10.0.0.1/24"), (plain, "10.1.0.1/24")].map(|(device, own)| {
+        let config = InterfaceConfig::new(&device).address(own.parse().unwrap());
+        stack.add_interface(now, config).unwrap()
+    });
+    let far = "192.0.2.0/24".parse().unwrap();
+    stack.add_route(now, on[0], far, None).unwrap();
+    let id = stack.udp_bind(addr("0.0.0.0:7"), UdpOptions::new());
+    let (id, to) = (id.unwrap(), Some(addr("192.0.2.9:9")));
+    let data = Bytes::from(vec![1; 250]);
+    let size = core::num::NonZeroU16::new(100).unwrap();
+    stack.udp_send_segmented(now, id, to, data, size).unwrap();
+    stack.remove_route(now, on[0], far, None).unwrap();
+    stack.add_route(now, on[1], far, None).unwrap();
+    let sent = on.map(|on| {
+        let mut device = Recorder::default();
+        stack.poll_transmit(now, on, &mut device).unwrap();
+        let whole = device.frames.iter().all(|(_, meta)| meta.segment.is_none());
+        assert!(whole, "a device that cuts nothing");
+        let lengths = device.frames.iter().map(|(frame, _)| frame.len() - 28);
+        lengths.collect::<Vec<_>>()
+    });
+    assert_eq!(sent, [vec![], vec![100, 100, 50]]);
+    stack.check_memory();
+}

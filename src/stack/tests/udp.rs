@@ -328,7 +328,7 @@ fn a_refused_connect_keeps_the_peer() {
         tuple::Tuple::new(on, (ours, 7), (peer, port))
     };
     let other = bind(&mut rig, "0.0.0.0:8");
-    let claimed = rig.stack.demux.udp.insert_flow(tuple(99), other);
+    let claimed = rig.stack.demux.udp.insert_flow(tuple(99), None, other);
     assert!(claimed.is_ok());
     let to = addr("10.0.0.2:99");
     let refused = rig.stack.udp_connect(first, to);
@@ -336,11 +336,11 @@ fn a_refused_connect_keeps_the_peer() {
     assert_eq!(rig.stack.udp_peer_addr(first), Ok(Some(addr("10.0.0.2:9"))));
     rig.receive(udp_frame("10.0.0.2:9", "10.0.0.1:7", b"still here"));
     assert_eq!(rig.stack.udp_recv(first).unwrap().data, b"still here");
-    assert_eq!(rig.stack.demux.udp.flow(&tuple(99)), Some(other));
+    assert_eq!(rig.stack.demux.udp.flow(rig.on, &tuple(99)), Some(other));
     // The old claim goes when the new one stands.
     rig.stack.udp_connect(first, addr("10.0.0.2:10")).unwrap();
-    assert_eq!(rig.stack.demux.udp.flow(&tuple(9)), None);
-    assert_eq!(rig.stack.demux.udp.flow(&tuple(10)), Some(first));
+    assert_eq!(rig.stack.demux.udp.flow(rig.on, &tuple(9)), None);
+    assert_eq!(rig.stack.demux.udp.flow(rig.on, &tuple(10)), Some(first));
 }
 
 #[test]
@@ -693,7 +693,13 @@ fn broadcast() {
         let mut frame = udp_frame("10.0.0.2:9", to, b"hi");
         frame[..6].fill(0xff);
         rig.receive(frame);
-        assert_eq!(rig.stack.udp_recv(id).unwrap().to, addr(to).ip());
+        for data in [&b"all"[..], b"hi"] {
+            let heard = rig.stack.udp_recv(id).unwrap();
+            assert_eq!(
+                (heard.to, &heard.data.into_bytes()[..]),
+                (addr(to).ip(), data)
+            );
+        }
     }
     let mut frame = udp_frame("10.0.0.2:9", "10.0.0.0:7", b"hi");
     frame[..6].fill(0xff);

@@ -144,6 +144,7 @@ impl Stack {
         if socket.check_interface(remote, None).is_err() {
             return Err(ConnectUdpError::Peer(remote));
         }
+        let only = socket.options.interface;
         // Where it was connected to before does not count.
         let scope = scope_for(socket, remote);
         let route = self.net.route_from(own, remote.ip(), scope)?;
@@ -155,7 +156,7 @@ impl Stack {
         let tuple = Tuple::new(route.on, (source, local.port()), to);
         if socket.connected != Some(tuple) {
             // The new claim first: a connect that fails changes nothing.
-            let claimed = self.demux.udp.insert_flow(tuple, id);
+            let claimed = self.demux.udp.insert_flow(tuple, only, id);
             claimed.map_err(|InUse| ConnectUdpError::InUse(remote))?;
             self.forget_peer(id);
             self.demux.udp.set_connected(local, id);
@@ -348,7 +349,7 @@ impl Stack {
             return;
         };
         if let Some(tuple) = socket.connected {
-            self.demux.udp.remove_flow(&tuple);
+            self.demux.udp.remove_flow(&tuple, socket.options.interface);
         }
         self.leave_groups(id, &socket);
         let counters = &mut self.net.counters;
@@ -395,7 +396,8 @@ impl Stack {
         if let Some(socket) = self.udp.get_mut(id) {
             socket.peer = None;
             if let Some(tuple) = socket.connected.take() {
-                self.demux.udp.remove_flow(&tuple);
+                let only = socket.options.interface;
+                self.demux.udp.remove_flow(&tuple, only);
             }
         }
     }

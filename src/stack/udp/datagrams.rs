@@ -7,14 +7,14 @@ use core::net::{IpAddr, SocketAddr};
 use bytes::{Buf, Bytes};
 
 use super::Around;
+use super::checksum::{check_checksum, read};
 use super::ends::{flow_of, route_for, scope_for};
 use super::options::DontFragment;
 use super::socket::{RecvError, UdpSocket};
 use super::waiting::{Datagram, Pending};
-use crate::base::checksum::Sum;
 use crate::base::{DropReason, Instant, Protocol};
 use crate::device::{DeviceError, Transmit};
-use crate::link::{RxChecksum, SegmentKind, Segmentation};
+use crate::link::{SegmentKind, Segmentation};
 use crate::stack::Stack;
 use crate::stack::counters::Counters;
 use crate::stack::endpoint::endpoint;
@@ -28,7 +28,7 @@ use crate::stack::path::{Route, TooBig};
 use crate::stack::slices::{Slices, join};
 use crate::stack::transmit::{FrameBudget, SenderTurn};
 use crate::stack::tuple::{SocketKey, Tuple};
-use crate::{ipv4, ipv6, udp};
+use crate::udp;
 
 /// Frames that one socket sends before the next has its turn.
 const TURN: usize = 8;
@@ -361,6 +361,7 @@ impl UdpSocket {
                     self.pop_send();
                     self.charge(around);
                     around.net.counters.drops.count(DropReason::NoRoute);
+                    budget.spend(1);
                     // Without its address each call says why.
                     if !self.has_lost_address(around.net) {
                         self.fail(id, error.into(), around.events);
@@ -371,8 +372,10 @@ impl UdpSocket {
             let fragmenting = self.options.dont_fragment.fragmenting();
             let (dst, one) = (first.to.ip(), first.one());
             let len = ip::header_len(dst) + udp::HEADER_LEN + one;
-            if len > route.mtu && first.segment.is_some() && fragmenting != Fragmenting::Never {
-                // The path became narrower since they were queued: each leaves in fragments of its own.
+            let uso = around.net.interfaces[on.index()].line.capabilities.uso;
+            let narrow = len > route.mtu && fragmenting != Fragmenting::Never;
+            if first.segment.is_some() && (narrow || !uso) {
+                // The way is another since they were queued, or became narrower: each leaves for itself, in fragments perhaps.
                 self.split_first();
                 continue;
             }
@@ -445,52 +448,5 @@ impl UdpSocket {
             self.blocked = false;
             around.events.raise(SocketId::Udp(id), Readiness::WRITABLE);
         }
-    }
-}
-
-/// The header and the data of a datagram that came whole, with a checksum where it must have one.
-pub(in crate::stack) fn checked(packet: &Inbound) -> Result<(udp::Header<'_>, &[u8]), DropReason> {
-    match read(packet)? {
-        (header, data, Summed::Yes) => Ok((header, data)),
-        (_, _, Summed::No) => Err(DropReason::UdpChecksum),
-    }
-}
-
-/// The same, be it without one.
-fn read(packet: &Inbound) -> Result<(udp::Header<'_>, &[u8], Summed), DropReason> {
-    let (header, data) =
-        udp::Header::parse(&packet.segment).map_err(|_| DropReason::UdpMalformed)?;
-    let covered = packet.segment.get(..header.length().into());
-    let covered = covered.unwrap_or(&packet.segment);
-    let summed = check_checksum(packet, &header, |pseudo| pseudo.bytes(covered))?;
-    Ok((header, data, summed))
-}
-
-/// RFC 768, RFC 1122 §4.1.3.4; RFC 8200 §8.1: over IPv6 there must be one, unless its socket does without, whatever the device says.
-fn check_checksum(
-    packet: &Inbound,
-    header: &udp::Header<'_>,
-    covered: impl FnOnce(Sum) -> Sum,
-) -> Result<Summed, DropReason> {
-    let partial = matches!(packet.checksum, RxChecksum::Partial(_));
-    if header.checksum() == 0 && !partial {
-        return Ok(match packet.dst {
-            IpAddr::V4(_) => Summed::Yes,
-            IpAddr::V6(_) => Summed::No,
-        });
-    }
-    if packet.checksum != RxChecksum::Unknown {
-        return Ok(Summed::Yes);
-    }
-    let len = usize::from(header.length());
-    let pseudo = match (packet.src, packet.dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => ipv4::pseudo_sum(src, dst, Protocol::UDP, len),
-        (IpAddr::V6(src), IpAddr::V6(dst)) => ipv6::pseudo_sum(src, dst, Protocol::UDP, len),
-        _ => return Err(DropReason::UdpChecksum),
-    };
-    if covered(pseudo).is_valid() {
-        Ok(Summed::Yes)
-    } else {
-        Err(DropReason::UdpChecksum)
     }
 }

@@ -91,7 +91,7 @@ pub(super) fn scope_for(socket: &UdpSocket, to: SocketAddr) -> Option<InterfaceI
 }
 
 /// Is it a broadcast address of the link that it is sent to by?
-pub(super) fn is_broadcast(net: &Net, route: &Route, to: IpAddr) -> bool {
+pub(in crate::stack) fn is_broadcast(net: &Net, route: &Route, to: IpAddr) -> bool {
     let groups = &net.interfaces[route.on.index()].groups;
     matches!(to, IpAddr::V4(a) if a.is_broadcast() || groups.is_broadcast(a))
 }

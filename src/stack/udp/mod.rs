@@ -10,6 +10,7 @@
 //! | `info` | how one datagram leaves, where its socket's way is not wanted |
 //! | `waiting` | datagrams that wait to be read and to be sent |
 //! | `charges` | what datagrams that wait are charged |
+//! | `checksum` | what must have one, and whether it is right |
 //! | `datagrams` | datagrams in and out, and errors about them |
 //! | `ends` | between which addresses a socket speaks |
 //! | `gone` | sockets whose address was taken away |
@@ -20,6 +21,7 @@
 
 mod calls;
 mod charges;
+mod checksum;
 mod datagrams;
 mod ends;
 mod gone;
@@ -36,7 +38,8 @@ mod waiting;
 pub(super) use charges::OVERHEAD;
 #[cfg(all(target_os = "linux", feature = "host"))] // the host's
 pub(crate) use charges::charge_received;
-pub(super) use datagrams::checked;
+pub(super) use checksum::checked;
+pub(super) use ends::is_broadcast;
 pub use info::SendInfo;
 pub use multicast::{GroupError, MulticastOptions};
 pub use options::{DontFragment, UdpOptions};

@@ -236,7 +236,8 @@ pub enum SendError {
     /// The socket does not send from this port; 0: it takes every port, and was not told which to send from.
     #[error("the socket cannot send from port {0}")]
     Port(u16),
-    /// A broadcast address, and the socket may not send to those ([`UdpOptions::broadcast`](super::UdpOptions::broadcast)).
+    /// A broadcast address, and the socket may not send to those ([`UdpOptions::broadcast`](super::UdpOptions::broadcast), and the same of other
+    /// kinds).
     #[error("{0} is a broadcast address, which this socket may not send to")]
     Broadcast(IpAddr),
     /// No interface has this number, or the destination is on another one's link.

@@ -8,7 +8,7 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 
 use super::Around;
-use super::ends::flow_of;
+use super::ends::{flow_of, is_broadcast};
 use super::socket::UdpSocket;
 use super::waiting::Pending;
 use crate::base::{DropReason, Instant};
@@ -110,11 +110,16 @@ impl Stack {
 }
 
 impl UdpSocket {
-    /// A datagram has left, or was lost on the way out: if it went to a group, this host's members hear it as well.
+    /// A datagram has left, or was lost on the way out: if it went to a group, this host's members hear it as well; if to a broadcast
+    /// address, all who are bound to its port (RFC 1122 §3.3.6: this host is one of those meant).
     pub(super) fn loop_back(&self, now: Instant, route: &Route, pending: &Pending, net: &mut Net) {
         let dst = pending.to.ip();
         let heard = || net.interfaces[route.on.index()].groups.takes(dst);
-        if !dst.is_multicast() || !self.options.multicast.loops || !heard() {
+        let looped = match dst.is_multicast() {
+            true => self.options.multicast.loops,
+            false => is_broadcast(net, route, dst),
+        };
+        if !looped || !heard() {
             return;
         }
         let flow = flow_of(self, route, pending.aim(), net);
