@@ -93,7 +93,7 @@ fields! {
         autonomous_addresses, temporary_addresses, accept_redirects,
         accept_foreign, unreachables, windows_together, report_own_groups, dhcp, forwarding,
         nat,
-        over, vlan_priority, optimistic_dad, vlan_priorities,
+        over, vlan_priority, optimistic_dad, vlan_priorities, tell_routers,
     }
     NatOptions { filter, sessions, per_host, forwards }
     StaticForward { protocol, port, inside }

@@ -50,6 +50,7 @@ fn interface() -> InterfaceConfig {
         .over(InterfaceId::from_scope(2).unwrap())
         .vlan_priority(5)
         .optimistic_dad(true)
+        .tell_routers(true)
         .vlan_priorities([6; 64])
         .address("10.0.0.1/24".parse().unwrap())
         .address("fd00::1/64".parse().unwrap())
@@ -324,7 +325,7 @@ fn take(bytes: &[u8]) -> Result<super::entry::Block, super::Nonsense> {
 fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let lengths: Vec<usize> = entries().iter().map(Vec::len).collect();
     let expected = [
-        226, 431, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 193, 170, 223, 18, 26, 18, 27, 31, 31, 18,
+        226, 432, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 193, 170, 223, 18, 26, 18, 27, 31, 31, 18,
         26, 26, 26, 19, 128, 18, 18, 10, 74, 25, 32, 39, 41, 64, 18, 18, 22, 54, 40, 18, 18, 18,
         38, 31, 45, 26, 21, 19, 19, 15, 22, 14, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 23, 19, 19,
         20, 2, 10, 19, 11, 12, 13, 40, 40, 40, 41, 10, 10, 10, 10,

@@ -30,6 +30,14 @@ impl Addresses {
         self.retrans = retrans.unwrap_or(RETRANS_TIMER);
     }
 
+    /// The routers of the link are told of addresses, or not.
+    pub(in crate::stack) fn telling_routers(self, told: bool) -> Self {
+        Self {
+            told_routers: told,
+            ..self
+        }
+    }
+
     /// It found no room: it is tried again, and does not count.
     pub(crate) fn not_asked(&mut self, now: Instant, address: IpAddr) {
         if let Some(&number) = self.numbers.get(&address) {
@@ -149,6 +157,12 @@ impl Net {
                     if !self.announce(on, own, Some(Asks::Address(address))) {
                         let addresses = &mut self.interfaces[on.index()].addresses;
                         addresses.not_asked(now, address);
+                    }
+                }
+                Due::Tell(own) => {
+                    if !self.tell_routers(on, own) {
+                        let addresses = &mut self.interfaces[on.index()].addresses;
+                        addresses.not_asked(now, IpAddr::V6(own));
                     }
                 }
                 Due::Usable(own) => {

@@ -86,6 +86,8 @@ pub(crate) struct Addresses {
     unit: Duration,
     /// RetransTimer, as a router says: what probes for IPv6 ones are.
     retrans: Duration,
+    /// Are routers told of IPv6 ones (RFC 9131)?
+    told_routers: bool,
 }
 
 impl Default for Addresses {
@@ -116,6 +118,7 @@ impl Addresses {
             disputed: 0,
             unit,
             retrans: RETRANS_TIMER,
+            told_routers: false,
         }
     }
 
@@ -150,10 +153,11 @@ impl Addresses {
         let mut due = Some(now + detection.delay);
         if detection.probes == 0 {
             address.state = address.state_in_use(now);
-            (address.left, due) = match own {
-                IpAddr::V4(_) if announced => (ANNOUNCE_NUM, Some(now)),
-                _ => (0, None),
+            address.left = match announced {
+                true => address.announcements(self.told_routers),
+                false => 0,
             };
+            due = (address.left > 0).then_some(now);
         } else if detection.optimistic {
             address.state = AddressState::Optimistic;
         }
@@ -290,18 +294,17 @@ impl Addresses {
         if !address.is_probed() {
             return match own {
                 IpAddr::V4(own) => Some(Due::Announce(own)),
-                IpAddr::V6(_) => None,
+                IpAddr::V6(own) => Some(Due::Tell(own)),
             };
         }
         if address.left > 0 {
             return Some(Due::Probe(own));
         }
         let state = address.state_in_use(now);
-        if own.is_ipv4() {
-            // RFC 5227 §2.3: what was probed for is announced.
-            address.left = ANNOUNCE_NUM;
-            self.set_due(number, Some(now));
-        }
+        // RFC 5227 §2.3, RFC 9131 §6.1.2: what was probed for is announced.
+        address.left = address.announcements(self.told_routers);
+        let due = (address.left > 0).then_some(now);
+        self.set_due(number, due);
         self.set_state(number, state);
         Some(Due::Usable(own))
     }
@@ -363,6 +366,8 @@ impl Addresses {
             (AddressState::Tentative, IpAddr::V4(_)) => {
                 Some(now + self.unit + below(random, self.unit))
             }
+            // RFC 9131 §6.1.2.
+            (_, IpAddr::V6(_)) => (own.left > 0).then_some(now + self.retrans),
             (_, _) => (own.left > 0).then_some(now + ANNOUNCE_INTERVAL),
         };
         self.set_due(number, due);

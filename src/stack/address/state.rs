@@ -3,9 +3,10 @@
 //! RFC 4862 §5.4, §5.5.4, RFC 5227. *Owns* the words, and what an address is by its own times. *Does not* keep deadlines: the
 //! list that it stands in does.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
+use super::ANNOUNCE_NUM;
 use super::anycast::Asked;
 use super::source::Standing;
 use crate::base::{Cidr, Instant};
@@ -106,6 +107,18 @@ impl Address {
         )
     }
 
+    /// How often it is announced once it is in use: an IPv4 one to all, an IPv6 one to routers, if they are told, and it is one that they
+    /// pass packets to.
+    pub(super) const fn announcements(&self, told_routers: bool) -> u8 {
+        match self.cidr.address() {
+            IpAddr::V4(_) => ANNOUNCE_NUM,
+            IpAddr::V6(own) if told_routers && !self.anycast && !own.is_unicast_link_local() => {
+                MAX_NEIGHBOR_ADVERTISEMENT
+            }
+            IpAddr::V6(_) => 0,
+        }
+    }
+
     /// Is there another one when this is another station's: a server gives it, or we choose it ourselves (RFC 3927 §2.5)?
     pub(super) const fn may_go(&self) -> bool {
         matches!(self.origin, Origin::Dhcp) || self.is_chosen()
@@ -167,6 +180,9 @@ impl Address {
     }
 }
 
+/// RFC 4861 §10.
+const MAX_NEIGHBOR_ADVERTISEMENT: u8 = 3;
+
 /// MAX_MULTICAST_SOLICIT, RFC 4861 §10: so many more probes once one came back (RFC 7527 §4.1).
 const AFTER_A_LOOP: u8 = 3;
 
@@ -177,6 +193,8 @@ pub(crate) enum Due {
     Probe(IpAddr),
     /// An ARP announcement (RFC 5227 §2.3).
     Announce(Ipv4Addr),
+    /// An advertisement to the routers of the link (RFC 9131).
+    Tell(Ipv6Addr),
     /// Nothing: this address came into use, and those who waited for it may go on.
     Usable(IpAddr),
     /// Nothing: it is deprecated from now on.

@@ -48,6 +48,7 @@ pub struct InterfaceConfig {
     pub(crate) over: Option<InterfaceId>,
     pub(crate) vlan_priority: u8,
     pub(crate) optimistic_dad: bool,
+    pub(crate) tell_routers: bool,
     pub(crate) vlan_priorities: Option<[u8; 64]>,
 }
 
@@ -85,6 +86,7 @@ impl InterfaceConfig {
             over: None,
             vlan_priority: 0,
             optimistic_dad: false,
+            tell_routers: false,
             vlan_priorities: None,
         }
     }
@@ -155,6 +157,16 @@ impl InterfaceConfig {
     pub fn optimistic_dad(self, used: bool) -> Self {
         Self {
             optimistic_dad: used,
+            ..self
+        }
+    }
+
+    /// Are the routers of the link told of an IPv6 address as soon as it is in use (RFC 9131; default no, as Linux's `ndisc_notify`)?
+    /// Three times, a second apart. Then the first packet that comes back does not wait for them to ask.
+    #[must_use]
+    pub fn tell_routers(self, told: bool) -> Self {
+        Self {
+            tell_routers: told,
             ..self
         }
     }

@@ -116,7 +116,7 @@ impl Interface {
             optimistic_dad: config.optimistic_dad,
             acd_probes: config.acd_probes,
             acd_unit: config.acd_unit,
-            addresses: Addresses::paced(config.acd_unit),
+            addresses: Addresses::paced(config.acd_unit).telling_routers(config.tell_routers),
             groups: Groups::new(of_groups),
             waiters: BTreeMap::new(),
             dhcp: None,

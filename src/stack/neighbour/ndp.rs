@@ -62,6 +62,26 @@ impl Net {
         queued
     }
 
+    /// Tells all routers of the link that this address is ours, before they have to ask (RFC 9131 §6.1.2); says whether it is queued. It counts
+    /// once it has left.
+    pub(in crate::stack) fn tell_routers(&mut self, on: InterfaceId, own: Ipv6Addr) -> bool {
+        let interface = &self.interfaces[on.index()];
+        let link = Options::target_link_address_bytes(interface.mac);
+        // Nobody's place is taken by it.
+        let mut flags = NeighborFlags::empty();
+        flags.set(NeighborFlags::ROUTER, interface.is_router_v6());
+        let message = Message::NeighborAdvertisement {
+            flags,
+            target: own,
+            options: Options::new(&link),
+        };
+        let frame = ndp_frame((own, ipv6::ALL_ROUTERS), message, None);
+        let asks = Some(Asks::Address(IpAddr::V6(own)));
+        let queued = self.queue(on, Class::Ask, Outgoing { frame, asks });
+        self.counters.neighbour_adverts_sent += u64::from(queued);
+        queued
+    }
+
     /// Asks all routers of the link to speak (RFC 4861 §6.3.7); says whether it is queued. It counts once it has left.
     pub(in crate::stack) fn send_router_solicitation(
         &mut self,

@@ -410,3 +410,37 @@ fn an_ip_medium_is_ready_at_once_and_asks_nobody() {
     }
     assert_eq!(rig.stack.net.neighbours.len(), 0);
 }
+
+/// Covers: DAD-4, NDP-32: routers are told of an address once it is in use, thrice and a second apart, without a question and without
+/// taking another's place; not of what they pass nothing to.
+#[test]
+fn routers_are_told_of_an_address_where_that_is_asked_for() {
+    for probes in [0, 1] {
+        let interface = InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+            .mac(OUR_MAC)
+            .report_own_groups(false)
+            .dad_transmits(probes)
+            .tell_routers(true)
+            .address("fd00::1/64".parse().unwrap());
+        let mut rig = Rig::bare(Config::new(Seed::from_number(1)), interface);
+        let mut told = Vec::new();
+        for _ in 0..80 {
+            for seen in rig.drain() {
+                let (fields, message) = seen.icmp6();
+                if let Icmpv6::Ndp(Message::NeighborAdvertisement { flags, target, .. }) = message {
+                    assert_eq!((fields.src, fields.dst), (OURS6, ipv6::ALL_ROUTERS));
+                    assert_eq!((flags, target), (NeighborFlags::empty(), OURS6));
+                    assert_eq!(seen.dst, ethernet::ipv6_multicast(ipv6::ALL_ROUTERS));
+                    told.push(rig.now);
+                }
+            }
+            rig.advance(Duration::from_millis(100));
+        }
+        assert_eq!(told.len(), 3, "{probes}");
+        assert!(
+            told.windows(2)
+                .all(|two| two[1].since(two[0]) >= Duration::from_secs(1))
+        );
+        assert_eq!(rig.stack.poll_timeout(), None);
+    }
+}
