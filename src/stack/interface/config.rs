@@ -161,7 +161,7 @@ impl InterfaceConfig {
         }
     }
 
-    /// Are the routers of the link told of an IPv6 address as soon as it is in use (RFC 9131; default no, as Linux's `ndisc_notify`)?
+    /// Are the routers of the link told of an IPv6 address as soon as it is in use (RFC 9131 §3; default no, as Linux's `ndisc_notify`)?
     /// Three times, a second apart. Then the first packet that comes back does not wait for them to ask.
     #[must_use]
     pub fn tell_routers(self, told: bool) -> Self {

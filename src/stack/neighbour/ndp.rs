@@ -62,8 +62,8 @@ impl Net {
         queued
     }
 
-    /// Tells all routers of the link that this address is ours, before they have to ask (RFC 9131 §6.1.2); says whether it is queued. It counts
-    /// once it has left.
+    /// Tells all routers of the link that this address is ours, before they have to ask (RFC 9131 §3, §6.1.2; RFC 4861 §7.2.6); says
+    /// whether it is queued. It counts once it has left.
     pub(in crate::stack) fn tell_routers(&mut self, on: InterfaceId, own: Ipv6Addr) -> bool {
         let interface = &self.interfaces[on.index()];
         let link = Options::target_link_address_bytes(interface.mac);
