@@ -831,6 +831,26 @@ fn a_datagram_that_did_not_fit_is_told() {
     }
 }
 
+/// Of several sockets of one port the one that sent it is meant, not the one that would take the answer.
+#[test]
+fn a_path_is_narrow_for_whoever_shares_the_port() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let options = UdpOptions::new().dont_fragment(DontFragment::On);
+    let options = options.reuse_address(true);
+    let local = addr("10.0.0.1:9");
+    let ids = [(); 2].map(|()| rig.stack.udp_bind(local, options).unwrap());
+    let to = Some(addr("10.0.0.2:7"));
+    let data = vec![0; 1472];
+    rig.stack.udp_send_to(rig.now, ids[0], to, &data).unwrap();
+    let sent = rig.only().packet;
+    rig.receive(too_big(false, 1300, &sent[..28]));
+    assert_eq!(rig.drops(DropReason::IcmpUnmatched), 0);
+    let refused = rig.stack.udp_send_to(rig.now, ids[0], to, &data);
+    let (len, max) = (1472, 1272);
+    assert_eq!(refused, Err(SendError::TooBig { len, max }));
+}
+
 /// Covers: PMT-4, PMT-8. What quotes no large datagram that this socket sent to there, or says what cannot be, does nothing.
 #[test]
 fn r62_a_forged_packet_too_big_does_nothing_to_datagrams() {

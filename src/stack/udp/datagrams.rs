@@ -141,7 +141,10 @@ impl Stack {
         let local = (error.quoted_src, header.src_port());
         let tuple = Tuple::new(error.on, local, (error.quoted_dst, header.dst_port()));
         let table = &self.demux.udp;
-        let id = table.sender(error.on, &tuple);
+        let mut id = table.sender(error.on, &tuple);
+        if let IcmpErrorKind::TooBig { .. } = error.kind {
+            id = self.sender_of(error.on, &tuple, header.length(), id);
+        }
         let (sockets, around) = self.all_udp_and_around();
         let found = id.and_then(|id| Some((id, sockets.get_mut(id)?)));
         let (id, socket) = found.ok_or(unmatched)?;
@@ -178,6 +181,24 @@ impl Stack {
         }
         socket.fail(id, what, around.events);
         Ok(())
+    }
+
+    /// Who sent a datagram of so many bytes: `taker`, or whoever shares the port with it. The path is as narrow for all of them.
+    fn sender_of(
+        &self,
+        on: InterfaceId,
+        tuple: &Tuple,
+        len: u16,
+        taker: Option<UdpId>,
+    ) -> Option<UdpId> {
+        let (local, dst) = (tuple.local, tuple.remote.ip);
+        let len = ip::header_len(dst) + usize::from(len);
+        let sent = |id: &UdpId| {
+            let socket = self.udp.get(*id);
+            socket.is_some_and(|socket| socket.large.holds(dst, len))
+        };
+        let others = || self.demux.udp.sharing(on, local.ip, local.port).find(sent);
+        taker.filter(sent).or_else(others).or(taker)
     }
 
     /// Keeps an error for the socket's next call.
