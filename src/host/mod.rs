@@ -13,9 +13,9 @@
 //! | `locked.rs` | a panic under the lock ends the host for all |
 //! | `lead.rs`, `roles.rs` | a thread that would block drives itself; who looks at the device |
 //! | `sockets.rs` | tables from ids to waiters and channels |
-//! | `connect.rs`, `listener.rs`, `tcp.rs`, `tcp_io.rs`, `udp.rs`, `ping.rs`, `raw.rs`, `packets.rs` | the handles |
+//! | `connect.rs`, `listener.rs`, `tcp.rs`, `tcp_io.rs`, `tcp_poll.rs`, `udp.rs`, `ping.rs`, `raw.rs`, `packets.rs` | the handles |
 //! | `names.rs`, `told.rs` | names looked up, and connected to; whom the network says to ask (feature `dns`) |
-//! | `poller.rs`, `waits.rs` | ppoll and eventfd; condition variables |
+//! | `poller.rs`, `waits.rs` | ppoll and eventfd; condition variables and wakers |
 //! | `interface.rs`, `routers.rs`, `first.rs` | [`Interface`]: what it says, how it is changed; the first |
 //! | `clock.rs`, `settings.rs`, `error.rs` | time, shared settings, errors |
 //!
@@ -59,6 +59,7 @@ mod sockets;
 mod state;
 mod tcp;
 mod tcp_io;
+mod tcp_poll;
 mod tcp_urgent;
 #[cfg(feature = "dns")]
 mod told;

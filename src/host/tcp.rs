@@ -28,10 +28,10 @@ use crate::tcp::{Keepalive, ReadError, TcpInfo, TcpOptions, WriteError};
 pub(super) const WRITE_PIECE: usize = 256 * 1024;
 
 /// Chunks that one `read` takes under one lock.
-const READ_CHUNKS: usize = 16;
+pub(super) const READ_CHUNKS: usize = 16;
 
 /// Reads up to this many bytes are copied under the lock: less work than passing slices on.
-const SMALL_READ: usize = 4096;
+pub(super) const SMALL_READ: usize = 4096;
 
 /// A TCP connection.
 ///
@@ -329,6 +329,11 @@ impl TcpStream {
         self.inner.peer
     }
 
+    /// What a poll needs.
+    pub(super) fn parts(&self) -> (&Shared, &Waits, TcpId) {
+        (&self.inner.shared, &self.inner.waits, self.inner.id)
+    }
+
     fn change_options(&self, change: impl FnOnce(TcpOptions) -> TcpOptions) -> io::Result<()> {
         self.command(|core, now, id| {
             let options = change(core.stack.tcp_options(id)?.clone());
@@ -429,7 +434,7 @@ impl TcpStream {
 }
 
 /// Takes chunks of up to `room` bytes in all; how many, 0 at the end of the stream.
-fn take_chunks(
+pub(super) fn take_chunks(
     stack: &mut Stack,
     now: Instant,
     id: TcpId,

@@ -1,10 +1,13 @@
 //! Who waits for what on one socket.
 //!
-//! A condition variable is notified only when somebody is marked as waiting: a stream that is
-//! read and written without blocking costs no system call. All counts change under the core's lock.
+//! *Owns* the condition variable of threads and the waker of a task, for each direction. A condition
+//! variable is notified only when somebody is marked as waiting: a stream that is read and written
+//! without blocking costs no system call. *Does not* run code of an executor under the core's lock:
+//! a task is registered without it ([`Side::register`]), threads are counted under it.
 
-use std::sync::Condvar;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use super::locked::Locked;
@@ -16,6 +19,10 @@ pub(crate) struct Side {
     waiting: AtomicU32,
     /// How often something was told, for a thread that leads instead of sleeping here.
     told: AtomicU32,
+    /// There may be a waker in `task`.
+    watched: AtomicBool,
+    /// The task that polled last and found nothing.
+    task: Mutex<Option<Waker>>,
 }
 
 impl Side {
@@ -33,17 +40,50 @@ impl Side {
     }
 
     fn tell(&self) {
-        self.told.fetch_add(1, Ordering::Release);
+        // Before it is asked whether anybody waits: see `register`.
+        self.told.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Does anybody sleep here?
+    /// Marks a task to be woken by what is told from now on, in place of the one before. Says whether
+    /// nothing was told since [`told`](Self::told) gave `seen`, which the caller asked before it looked
+    /// at the stack: otherwise it must look again.
+    ///
+    /// It marks, then reads the count; who tells counts, then looks for the mark. In one order of all
+    /// (SeqCst) at least one of both sees the other.
+    pub(crate) fn register(&self, waker: &Waker, seen: u32) -> bool {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = task.as_ref().is_some_and(|known| known.will_wake(waker));
+        let old = if same {
+            None
+        } else {
+            task.replace(waker.clone())
+        };
+        self.watched.store(true, Ordering::SeqCst);
+        drop(task);
+        // It may be the last of a task, with whatever that owns.
+        drop(old);
+        self.told.load(Ordering::SeqCst) == seen
+    }
+
+    /// Does a thread sleep here, or a task?
     pub(crate) fn is_awaited(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+        self.waiting.load(Ordering::Relaxed) > 0 || self.watched.load(Ordering::SeqCst)
     }
 
-    /// Wakes all who wait.
+    /// Wakes all who wait; never under the core's lock, for a waker runs code of its executor.
     pub(crate) fn notify(&self) {
         self.condvar.notify_all();
+        if !self.watched.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let task = self
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(waker) = task {
+            waker.wake();
+        }
     }
 }
 
@@ -86,5 +126,89 @@ impl Waits {
     pub(crate) fn notify(&self) {
         self.readable.notify();
         self.writable.notify();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+    use std::thread;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_task_is_woken_once_for_each_time_it_registered() {
+        let (side, count) = (Side::default(), Arc::new(Count::default()));
+        let waker = Waker::from(Arc::clone(&count));
+        assert!(side.register(&waker, side.told()));
+        assert!(side.register(&waker, side.told()));
+        assert!(side.is_awaited());
+        for _ in 0..2 {
+            side.tell();
+            side.notify();
+        }
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        assert!(!side.is_awaited());
+        drop(waker);
+        assert_eq!(Arc::strong_count(&count), 1, "a waker stayed");
+    }
+
+    #[test]
+    fn what_was_told_before_the_task_registered_is_not_lost() {
+        let (side, count) = (Side::default(), Arc::new(Count::default()));
+        let seen = side.told();
+        side.tell();
+        assert!(!side.register(&Waker::from(count), seen));
+    }
+
+    /// Two threads, one that tells and one that waits as a task does: no news goes by.
+    #[test]
+    fn no_wake_up_is_lost_between_threads() {
+        struct Unpark(thread::Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        const ROUNDS: u32 = 20_000;
+        let (side, news, seen) = (Side::default(), AtomicU32::new(0), AtomicU32::new(0));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let waker = Waker::from(Arc::new(Unpark(thread::current())));
+                for round in 1..=ROUNDS {
+                    loop {
+                        let told = side.told();
+                        if news.load(Ordering::SeqCst) >= round {
+                            break;
+                        }
+                        if side.register(&waker, told) {
+                            thread::park();
+                        }
+                    }
+                    seen.store(round, Ordering::SeqCst);
+                }
+            });
+            for round in 1..=ROUNDS {
+                news.store(round, Ordering::SeqCst);
+                side.tell();
+                if side.is_awaited() {
+                    side.notify();
+                }
+                while seen.load(Ordering::SeqCst) < round {
+                    thread::yield_now();
+                }
+            }
+        });
     }
 }
