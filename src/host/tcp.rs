@@ -330,7 +330,7 @@ impl TcpStream {
     }
 
     /// What a poll needs.
-    pub(super) fn parts(&self) -> (&Shared, &Waits, TcpId) {
+    pub(super) fn parts(&self) -> (&Shared, &Arc<Waits>, TcpId) {
         (&self.inner.shared, &self.inner.waits, self.inner.id)
     }
 
@@ -460,6 +460,8 @@ pub(super) fn take_chunks(
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // Who is about to notify may hold the waiters still.
+        self.waits.forget(None);
         let mut core = self.shared.lock();
         core.sockets.remove_stream(self.id);
         if core.check().is_ok() {

@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
@@ -95,6 +95,13 @@ impl TcpStream {
         Poll::Ready(self.shutdown(Shutdown::Write))
     }
 
+    /// Forgets the task if it was marked, in either direction: what is told from now on does not wake it.
+    /// For who gives up a poll that was pending, as a future does that is dropped; the task of a call
+    /// that became ready, and any of a handle that is gone, is forgotten without.
+    pub fn forget_task(&self, waker: &Waker) {
+        self.parts().1.forget(Some(waker));
+    }
+
     fn poll_reading<T>(
         &self,
         cx: &Context<'_>,
@@ -134,6 +141,8 @@ impl TcpStream {
     ) -> Poll<io::Result<T>> {
         let told = side.told();
         if let Some(result) = self.ask(reads, call) {
+            // An earlier turn may have marked it.
+            side.forget(Some(cx.waker()));
             return Poll::Ready(result);
         }
         if !side.register(cx.waker(), told) {
@@ -171,7 +180,7 @@ mod tests {
     use std::future::poll_fn;
     use std::pin::pin;
     use std::sync::Arc;
-    use std::task::{Wake, Waker};
+    use std::task::Wake;
     use std::thread::{self, Thread};
     use std::time::{Duration, Instant};
 
@@ -241,6 +250,44 @@ mod tests {
             }
             assert!(got == sent, "{} bytes, or others", got.len());
         });
+    }
+
+    #[test]
+    fn no_waker_stays_behind_a_poll_that_is_ready_given_up_or_of_a_handle_that_is_gone() {
+        let (_us, _them, near, far) = connected();
+        let task = Arc::new(Unpark(thread::current()));
+        let waker = Waker::from(Arc::clone(&task));
+        let settled = |why: &str| {
+            let end = Instant::now() + LONG;
+            // Who wakes it at this moment has one too.
+            while Arc::strong_count(&task) > 2 {
+                assert!(Instant::now() < end, "a waker stayed: {why}");
+                thread::yield_now();
+            }
+        };
+        let poll = || near.poll_read(&mut Context::from_waker(&waker), &mut [0; 9]);
+        let mark = || {
+            // The handshake's last news may take it away.
+            while Arc::strong_count(&task) == 2 {
+                assert!(poll().is_pending());
+            }
+        };
+        mark();
+        near.forget_task(&waker);
+        settled("given up");
+
+        mark();
+        far.send(b"x").unwrap();
+        while poll().is_pending() {
+            thread::park_timeout(LONG);
+        }
+        settled("ready");
+
+        mark();
+        let held = Arc::clone(near.parts().1);
+        drop(near);
+        settled("the handle is gone");
+        drop(held);
     }
 
     #[test]

@@ -65,6 +65,25 @@ impl Side {
         self.told.load(Ordering::SeqCst) == seen
     }
 
+    /// Forgets `waker`'s task if it is the one that is marked, or whichever is with `None`. A waker is
+    /// dropped here, with whatever its task owns: never under the core's lock.
+    pub(crate) fn forget(&self, waker: Option<&Waker>) {
+        // What another thread marks at this moment is that thread's to forget.
+        if !self.watched.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let meant = task
+            .as_ref()
+            .is_some_and(|known| waker.is_none_or(|waker| known.will_wake(waker)));
+        let old = if meant { task.take() } else { None };
+        if old.is_some() {
+            self.watched.store(false, Ordering::SeqCst);
+        }
+        drop(task);
+        drop(old);
+    }
+
     /// Does a thread sleep here, or a task?
     pub(crate) fn is_awaited(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0 || self.watched.load(Ordering::SeqCst)
@@ -123,6 +142,12 @@ impl Waits {
         self.writable.tell();
     }
 
+    /// Forgets a task in both directions, or whichever is marked with `None`: see [`Side::forget`].
+    pub(crate) fn forget(&self, waker: Option<&Waker>) {
+        self.readable.forget(waker);
+        self.writable.forget(waker);
+    }
+
     pub(crate) fn notify(&self) {
         self.readable.notify();
         self.writable.notify();
@@ -170,6 +195,29 @@ mod tests {
         let seen = side.told();
         side.tell();
         assert!(!side.register(&Waker::from(count), seen));
+    }
+
+    #[test]
+    fn a_task_that_was_forgotten_is_not_woken_and_another_stays() {
+        let (waits, count) = (Waits::default(), Arc::new(Count::default()));
+        let (mine, others) = (
+            Waker::from(Arc::clone(&count)),
+            Waker::from(Arc::new(Count::default())),
+        );
+        for side in [&waits.readable, &waits.writable] {
+            assert!(side.register(&mine, side.told()));
+        }
+        waits.forget(Some(&others));
+        assert!(waits.readable.is_awaited() && waits.writable.is_awaited());
+        waits.forget(Some(&mine));
+        assert!(!waits.is_awaited());
+        waits.tell();
+        waits.notify();
+        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+        assert!(waits.readable.register(&mine, waits.readable.told()));
+        waits.forget(None);
+        drop(mine);
+        assert_eq!(Arc::strong_count(&count), 1, "a waker stayed");
     }
 
     /// Two threads, one that tells and one that waits as a task does: no news goes by.
