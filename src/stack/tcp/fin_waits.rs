@@ -5,21 +5,104 @@
 //! They are no orphans, whose number is small because each has buffers; they are as many as there may
 //! be TIME-WAIT records, and beyond that a connection ends with its last acknowledgment.
 
+use std::collections::BTreeMap;
+
 use super::HalfOpenSlot;
 use super::Listener;
 use super::time_waits::Name;
 use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
-use crate::stack::ids::{Id, RawId, TcpId};
+use crate::stack::ids::{Id, InterfaceId, RawId, Slab, TcpId};
+use crate::stack::packet::Label;
 use crate::stack::tcp_flows::TcpEntry;
+use crate::stack::tuple::Tuple;
 use crate::stack::wheel::TimerKey;
 use crate::tcp::{FinWait, FinWaitStep, Segment};
 
 /// A record and its place.
 #[derive(Debug)]
 pub(super) struct FinWaitSlot {
-    pub(super) name: Name,
+    pub(super) tuple: Tuple,
+    pub(super) on: InterfaceId,
+    ttl: u8,
+    tos: u8,
     record: FinWait,
+}
+
+/// All records.
+#[derive(Debug)]
+pub(super) struct FinWaits {
+    slots: Slab<RawId, FinWaitSlot>,
+    /// Of those that have a label which was asked for: few do.
+    labels: BTreeMap<u32, Label>,
+}
+
+impl FinWaits {
+    pub(super) const fn new() -> Self {
+        Self {
+            slots: Slab::new(),
+            labels: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn places(&self) -> usize {
+        self.slots.places()
+    }
+
+    /// The record in a slot.
+    pub(super) fn at(&self, index: u32) -> Option<(RawId, &FinWaitSlot)> {
+        self.slots.at(index)
+    }
+
+    fn insert(&mut self, name: &Name, record: FinWait) -> RawId {
+        let &Name {
+            tuple,
+            on,
+            ttl,
+            tos,
+            label,
+        } = name;
+        let raw = self.slots.insert(FinWaitSlot {
+            tuple,
+            on,
+            ttl,
+            tos,
+            record,
+        });
+        if label.given().is_some() {
+            self.labels.insert(raw.index(), label);
+        }
+        raw
+    }
+
+    /// What a record's segments leave with, and what judges those that come.
+    fn get_mut(&mut self, raw: RawId) -> Option<(Name, &mut FinWait)> {
+        let label = self.labels.get(&raw.index()).copied();
+        let slot = self.slots.get_mut(raw)?;
+        Some((slot.name(label), &mut slot.record))
+    }
+
+    fn remove(&mut self, raw: RawId) -> Option<(Name, FinWait)> {
+        let slot = self.slots.remove(raw)?;
+        let label = self.labels.remove(&raw.index());
+        Some((slot.name(label), slot.record))
+    }
+}
+
+impl FinWaitSlot {
+    fn name(&self, label: Option<Label>) -> Name {
+        Name {
+            tuple: self.tuple,
+            on: self.on,
+            ttl: self.ttl,
+            tos: self.tos,
+            label: label.unwrap_or_default(),
+        }
+    }
 }
 
 impl Stack {
@@ -40,7 +123,7 @@ impl Stack {
             self.net.counters.tcp_time_wait_full += 1;
             return;
         }
-        let raw = self.tcp.fin_wait.insert(FinWaitSlot { name, record });
+        let raw = self.tcp.fin_wait.insert(&name, record);
         let entry = TcpEntry::FinWait(raw.index());
         let free = self.demux.tcp.flows.insert(&name.tuple, entry);
         debug_assert!(free.is_ok(), "the connection gave its name up");
@@ -55,11 +138,10 @@ impl Stack {
         raw: RawId,
         seg: &Segment,
     ) -> Result<(), DropReason> {
-        let Some(slot) = self.tcp.fin_wait.get_mut(raw) else {
+        let Some((name, own)) = self.tcp.fin_wait.get_mut(raw) else {
             return Err(DropReason::TcpNoSocket);
         };
-        let name = slot.name;
-        match slot.record.on_segment(seg) {
+        match own.on_segment(seg) {
             FinWaitStep::Taken => Ok(()),
             FinWaitStep::Finished(record) => {
                 self.remove_fin_wait(raw);
@@ -78,7 +160,7 @@ impl Stack {
                 Ok(())
             }
             FinWaitStep::Answer(reason) => {
-                let ack = slot.record.ack(now);
+                let ack = own.ack(now);
                 self.answer_in_time_wait(&name, &ack);
                 Err(reason)
             }
@@ -88,34 +170,35 @@ impl Stack {
 
     /// The peer's FIN has not come: quietly, as everything was acknowledged.
     pub(in crate::stack) fn tcp_fin_wait_timeout(&mut self, index: u32) {
-        if let Some(raw) = self.tcp.fin_wait.id_at(index) {
+        if let Some((raw, _)) = self.tcp.fin_wait.at(index) {
             self.end_fin_wait(raw);
         }
     }
 
     /// Resets them all.
     pub(super) fn reset_fin_waits(&mut self) {
-        let all: Vec<_> = self.tcp.fin_wait.iter().map(|(raw, _)| raw).collect();
+        let all = self.tcp.fin_wait.slots.iter();
+        let all: Vec<_> = all.map(|(raw, _)| raw).collect();
         for raw in all {
-            if let Some(slot) = self.end_fin_wait(raw) {
-                self.say_farewell(slot.name, slot.record.reset());
+            if let Some((name, record)) = self.end_fin_wait(raw) {
+                self.say_farewell(name, record.reset());
             }
         }
     }
 
     /// Removes one that is not followed by TIME-WAIT.
-    pub(super) fn end_fin_wait(&mut self, raw: RawId) -> Option<FinWaitSlot> {
-        let slot = self.remove_fin_wait(raw)?;
-        self.note_end(&slot.name.tuple, slot.record.snd_nxt());
-        Some(slot)
+    pub(super) fn end_fin_wait(&mut self, raw: RawId) -> Option<(Name, FinWait)> {
+        let (name, record) = self.remove_fin_wait(raw)?;
+        self.note_end(&name.tuple, record.snd_nxt());
+        Some((name, record))
     }
 
-    fn remove_fin_wait(&mut self, raw: RawId) -> Option<FinWaitSlot> {
-        let slot = self.tcp.fin_wait.remove(raw)?;
+    fn remove_fin_wait(&mut self, raw: RawId) -> Option<(Name, FinWait)> {
+        let (name, record) = self.tcp.fin_wait.remove(raw)?;
         self.net.timers.set(TimerKey::FinWait(raw.index()), None);
         let entry = TcpEntry::FinWait(raw.index());
-        self.demux.tcp.remove_flow(&slot.name.tuple, entry);
-        Some(slot)
+        self.demux.tcp.remove_flow(&name.tuple, entry);
+        Some((name, record))
     }
 
     /// RFC 9293 §3.6.1 MAY-2 (2): the SYN that ended TIME-WAIT was an old duplicate, for its SYN-ACK

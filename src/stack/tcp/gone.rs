@@ -77,7 +77,7 @@ impl Stack {
 
     fn sweep_fin_wait(&mut self, index: u32) {
         if let Some((raw, slot)) = self.tcp.fin_wait.at(index)
-            && self.net.has_lost(slot.name.tuple.local.ip, slot.name.on)
+            && self.net.has_lost(slot.tuple.local.ip, slot.on)
         {
             self.end_fin_wait(raw);
         }

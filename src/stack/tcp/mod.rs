@@ -82,7 +82,7 @@ use crate::tcp::{
 };
 use farewells::Farewells;
 use fast_open::{FastOpens, FastQueue};
-use fin_waits::FinWaitSlot;
+use fin_waits::FinWaits;
 use requests::Holding;
 use shared_options::SharedOptions;
 use sizes::{default_mss, headers_of, path_mss};
@@ -155,7 +155,7 @@ pub(crate) struct Tcp {
     slots: Slab<TcpId, Slot>,
     half_open: Slab<RawId, HalfOpenSlot>,
     time_wait: TimeWaits,
-    fin_wait: Slab<RawId, FinWaitSlot>,
+    fin_wait: FinWaits,
     farewells: Farewells,
     listeners: Slab<ListenerId, Listener>,
     lines: Lines,
@@ -177,7 +177,7 @@ impl Tcp {
             slots: Slab::new(),
             half_open: Slab::new(),
             time_wait: TimeWaits::new(reuse),
-            fin_wait: Slab::new(),
+            fin_wait: FinWaits::new(),
             farewells: Farewells::new(),
             listeners: Slab::new(),
             lines: Lines::default(),
@@ -208,7 +208,7 @@ impl Tcp {
             }
             TcpEntry::FinWait(index) => {
                 let (raw, slot) = self.fin_wait.at(index)?;
-                (slot.name.tuple == *tuple).then_some(Owner::FinWait(raw))
+                (slot.tuple == *tuple).then_some(Owner::FinWait(raw))
             }
         }
     }

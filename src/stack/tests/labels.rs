@@ -198,6 +198,28 @@ fn a_connection_has_the_label_that_its_listener_asks_for() {
     assert_eq!(last.iter().map(|said| said.2).collect::<Vec<_>>(), [5]);
 }
 
+/// Covers: IP6-30: nor is it lost where a connection whose user has left is but a record.
+#[test]
+fn a_connection_without_a_user_keeps_its_label() {
+    let mut rig = Rig::new();
+    rig.introduce();
+    let options = TcpOptions::default().flow_label(Some(9));
+    let options = ListenOptions::new(options);
+    let listener = rig.stack.tcp_listen(addr("[fd00::1]:80"), options).unwrap();
+    let iss = answers(&mut rig, 1, 0, Flags::SYN)[0].1;
+    answers(&mut rig, 2, iss + 1, Flags::ACK);
+    let id = rig.stack.tcp_accept(rig.now, listener).unwrap();
+    rig.stack.tcp_close(rig.now, id);
+    assert_eq!(said(&mut rig)[0].2, 9);
+    // FIN-WAIT-2, and TIME-WAIT after it.
+    assert_eq!(answers(&mut rig, 2, iss + 2, Flags::ACK), []);
+    let fin = Flags::FIN | Flags::ACK;
+    for _ in 0..2 {
+        let ended = answers(&mut rig, 2, iss + 2, fin);
+        assert_eq!(ended.iter().map(|said| said.2).collect::<Vec<_>>(), [9]);
+    }
+}
+
 /// What came with a label is told with it.
 #[test]
 fn the_label_of_what_came_is_told() {
