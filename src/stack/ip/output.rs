@@ -50,6 +50,7 @@ pub(crate) struct Outbound<'a> {
 }
 
 /// The station that a packet goes to.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum LinkTo {
     /// A medium without link addresses.
     Nobody,

@@ -44,6 +44,9 @@ impl Stack {
         let taken = match to_client {
             true => Some(true),
             false => {
+                if let Some((way, plain)) = self.net.plain_way_v4(now, arrival, &header) {
+                    return self.net.pass_plain(on, way, data, &plain);
+                }
                 let own = Own {
                     demux: &self.demux,
                     pings: &self.ping,

@@ -29,6 +29,9 @@ impl Stack {
         check_source_v6(on, header.src())?;
         let own = self.net.is_own_source(on, IpAddr::V6(header.src()));
         let (src, dst) = (IpAddr::V6(header.src()), IpAddr::V6(header.dst()));
+        if !own && let Some((way, plain)) = self.net.plain_way_v6(now, arrival, &header) {
+            return self.net.pass_plain(on, way, data, &plain);
+        }
         let sockets = Own {
             demux: &self.demux,
             pings: &self.ping,

@@ -8,6 +8,7 @@ mod nat_errors;
 mod odd;
 mod role;
 mod segments;
+mod short;
 
 use core::num::NonZeroU16;
 

@@ -20,7 +20,7 @@ use crate::stack::net::Net;
 
 /// Where a packet leaves, and to whom.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Way {
+pub(in crate::stack::ip) struct Way {
     pub(super) on: InterfaceId,
     pub(super) next_hop: IpAddr,
     /// Bytes of the largest packet that leaves there.
@@ -192,7 +192,7 @@ impl Net {
 }
 
 /// Is it no single host's: a group's, everybody's, or nobody's (RFC 1812 §5.3.7)?
-fn is_nobodys(dst: IpAddr) -> bool {
+pub(super) fn is_nobodys(dst: IpAddr) -> bool {
     match dst {
         IpAddr::V4(a) => matches!(a.octets()[0], 0 | 127 | 224..),
         IpAddr::V6(a) => {

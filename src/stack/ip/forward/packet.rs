@@ -14,6 +14,7 @@ use super::nat::{Edit, QUERY_LEN};
 use crate::base::DropReason;
 use crate::base::checksum::{Sum, update};
 use crate::device::Capabilities;
+use crate::link::ethernet;
 use crate::link::layout::{Layout, UDP, on_the_wire, put_word, word};
 use crate::link::{PartialChecksum, RxChecksum, RxMeta, SegmentKind, Segmentation};
 use crate::stack::ids::InterfaceId;
@@ -21,6 +22,8 @@ use crate::{ipv4, ipv6};
 
 /// Headers of up to so many bytes need no memory of their own: those of IPv6 and TCP with half of all options.
 const INLINE: usize = 80;
+/// Bytes of an Ethernet header with a tag.
+const LINK_ROOM: usize = TAGGED;
 /// Where IPv4 has its header's checksum, and the word of TTL and protocol.
 const CHECKSUM_V4: usize = 10;
 const TTL_V4: usize = 8;
@@ -211,11 +214,7 @@ impl Packet {
             edit.apply(head.as_mut_slice(), self.header_len, self.partial);
         }
         if !self.counted {
-            let bytes = head.as_mut_slice();
-            match self.ends.1 {
-                IpAddr::V4(_) => count_hop_v4(bytes),
-                IpAddr::V6(_) => bytes[HOP_LIMIT] = bytes[HOP_LIMIT].saturating_sub(1),
-            }
+            count_hop(head.as_mut_slice(), self.ends.1);
         }
         head
     }
@@ -286,35 +285,53 @@ impl Packet {
     }
 }
 
-/// Headers, nearly always without memory of their own.
+/// Headers, nearly always without memory of their own; the link's has room before them.
 #[derive(Clone, Debug)]
 pub(super) enum Head {
-    Few([u8; INLINE], u8),
+    Few([u8; LINK_ROOM + INLINE], u8),
     Many(Vec<u8>),
 }
 
 impl Head {
+    #[inline]
     pub(super) fn new(bytes: &[u8]) -> Self {
-        let mut few = [0; INLINE];
-        match (few.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
-            (Some(room), Ok(len)) => {
+        let end = LINK_ROOM + bytes.len();
+        let mut few = [0; LINK_ROOM + INLINE];
+        match (few.get_mut(LINK_ROOM..end), u8::try_from(end)) {
+            (Some(room), Ok(end)) => {
                 room.copy_from_slice(bytes);
-                Self::Few(few, len)
+                Self::Few(few, end)
             }
-            _ => Self::Many(bytes.to_vec()),
+            _ => Self::Many([&[0; LINK_ROOM], bytes].concat()),
         }
     }
 
+    #[inline]
     pub(super) fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Few(bytes, len) => &bytes[..usize::from(*len)],
-            Self::Many(bytes) => bytes,
+            Self::Few(bytes, end) => &bytes[LINK_ROOM..usize::from(*end)],
+            Self::Many(bytes) => &bytes[LINK_ROOM..],
         }
     }
 
+    #[inline]
     pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.with_room()[LINK_ROOM..]
+    }
+
+    /// They, behind the header of a link.
+    #[inline]
+    pub(super) fn framed(&mut self, link: &ethernet::Fields) -> &[u8] {
+        let room = self.with_room();
+        let at = LINK_ROOM.saturating_sub(link.len());
+        link.emit(&mut room[at..]);
+        &room[at..]
+    }
+
+    #[inline]
+    fn with_room(&mut self) -> &mut [u8] {
         match self {
-            Self::Few(bytes, len) => &mut bytes[..usize::from(*len)],
+            Self::Few(bytes, end) => &mut bytes[..usize::from(*end)],
             Self::Many(bytes) => bytes,
         }
     }
@@ -370,6 +387,19 @@ fn is_of(layout: &Layout, partial: PartialChecksum) -> bool {
 /// Bytes of an Ethernet header, and of one with a tag.
 const ETHERNET: usize = 14;
 const TAGGED: usize = 18;
+
+/// One hop less in the header of a packet to `dst`.
+#[inline]
+pub(super) fn count_hop(header: &mut [u8], dst: IpAddr) {
+    match dst {
+        IpAddr::V4(_) => count_hop_v4(header),
+        IpAddr::V6(_) => {
+            if let Some(hops) = header.get_mut(HOP_LIMIT) {
+                *hops = hops.saturating_sub(1);
+            }
+        }
+    }
+}
 
 /// RFC 1812 §5.3.1: one less, and the checksum by RFC 1624 §3.
 fn count_hop_v4(header: &mut [u8]) {

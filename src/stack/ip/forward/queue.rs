@@ -79,17 +79,18 @@ impl Queue {
         self.list.len() + packets <= PACKETS && self.bytes + bytes <= BYTES
     }
 
-    /// Takes the first.
-    pub(super) fn pop(&mut self) -> Option<Transit> {
+    /// The first.
+    #[inline]
+    pub(super) fn first(&mut self) -> Option<&mut Transit> {
+        self.list.front_mut()
+    }
+
+    /// Takes the first out.
+    #[inline]
+    pub(super) fn take_first(&mut self) -> Option<Transit> {
         let first = self.list.pop_front()?;
         self.bytes -= first.len();
         Some(first)
-    }
-
-    /// Back to where it was: the device is full.
-    pub(super) fn put_back(&mut self, transit: Transit) {
-        self.bytes += transit.len();
-        self.list.push_front(transit);
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -13,13 +13,13 @@ use super::packet::{Packet, Transit};
 use super::queue::Place;
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
 use crate::device::{DeviceError, Transmit};
-use crate::link::ethernet::EtherType;
+use crate::link::ethernet::{self, EtherType};
 use crate::link::{PartialChecksum, TxFrame, TxMeta};
 use crate::stack::Stack;
 use crate::stack::icmp::Complaint;
 use crate::stack::ids::InterfaceId;
 use crate::stack::interface::Ready;
-use crate::stack::ip::output::{LinkTo, link_header, tos_of};
+use crate::stack::ip::output::{LinkTo, tos_of};
 use crate::stack::neighbour::Need;
 use crate::stack::net::Net;
 use crate::stack::packet::{Delivery, Flow, Label, OwnedPacket, Owner};
@@ -28,8 +28,6 @@ use crate::stack::transmit::{FrameBudget, SenderTurn};
 /// Packets of a turn, and what they cost, but for the last, in small frames: a connection's.
 const TURN: usize = 16;
 const TURN_COST: usize = 32;
-/// Bytes of an Ethernet header with a tag.
-const LINK_ROOM: usize = 18;
 
 impl Net {
     /// Puts a packet in line for its device, in as many pieces as it takes: what it holds goes there.
@@ -54,11 +52,17 @@ impl Net {
                 queued
             }
         };
+        self.put_in_line(way.on, queued)
+    }
+
+    /// Something was `queued` for an interface, or found no room.
+    #[inline]
+    pub(super) fn put_in_line(&mut self, on: InterfaceId, queued: bool) -> Result<(), DropReason> {
         if !queued {
             return Err(DropReason::ForwardFull);
         }
-        line.ready.push(Ready::Transit);
-        self.look_for_crowds(way.on);
+        self.interfaces[on.index()].line.ready.push(Ready::Transit);
+        self.look_for_crowds(on);
         Ok(())
     }
 
@@ -142,53 +146,75 @@ impl Net {
         self.complain_in_transit(from, &again, Complaint::Host);
     }
 
-    /// Offers a packet to the device, or puts it in its neighbour's queue; it stays as it is when the device is full.
-    fn send_in_transit<T: Transmit + ?Sized>(
+    /// Offers the first in line to the device, or puts it in its neighbour's queue; it stays where it is when the device is full.
+    fn send_first<T: Transmit + ?Sized>(
         &mut self,
         now: Instant,
         on: InterfaceId,
-        transit: &Transit,
+        last: &mut Option<(IpAddr, LinkTo)>,
         out: &mut T,
     ) -> Result<Delivery, DeviceError> {
-        let flow = transit.flow();
-        let mac = match self.station(now, on, &flow, None, Need::Answer) {
-            LinkTo::Nobody => None,
-            LinkTo::Station(mac) => Some(mac),
+        let Some(transit) = self.interfaces[on.index()].line.transit.first() else {
+            return Ok(Delivery::Taken);
+        };
+        let next_hop = transit.next_hop;
+        let to = match *last {
+            Some((known, to)) if known == next_hop => to,
+            _ => {
+                let flow = transit.flow();
+                let to = self.station(now, on, &flow, None, Need::Answer);
+                // Nothing is heard between the packets of a turn.
+                let lasts = matches!(to, LinkTo::Nobody | LinkTo::Station(_));
+                *last = lasts.then_some((next_hop, to));
+                to
+            }
+        };
+        match to {
+            LinkTo::Nobody => self.transmit_first(now, on, None, out),
+            LinkTo::Station(mac) => self.transmit_first(now, on, Some(mac), out),
             LinkTo::Unresolved(id) => {
-                self.neighbours.queue(id, transit.to_owned_packet(flow));
-                self.run_effects(now);
-                return Ok(Delivery::Taken);
+                let transits = &mut self.interfaces[on.index()].line.transit;
+                if let Some(transit) = transits.take_first() {
+                    let waits = transit.to_owned_packet(transit.flow());
+                    self.neighbours.queue(id, waits);
+                    self.run_effects(now);
+                }
+                Ok(Delivery::Taken)
             }
             _ => {
                 self.counters.drops.count(DropReason::NeighbourUnresolved);
-                return Ok(Delivery::Dropped);
+                self.interfaces[on.index()].line.transit.take_first();
+                Ok(Delivery::Dropped)
             }
-        };
-        let sent = self.transmit_in_transit(now, (on, mac), transit, out)?;
-        self.counters.packets_forwarded += u64::from(sent == Delivery::Taken);
-        Ok(sent)
+        }
     }
 
-    fn transmit_in_transit<T: Transmit + ?Sized>(
+    fn transmit_first<T: Transmit + ?Sized>(
         &mut self,
         now: Instant,
-        (on, mac): (InterfaceId, Option<MacAddr>),
-        transit: &Transit,
+        on: InterfaceId,
+        mac: Option<MacAddr>,
         out: &mut T,
     ) -> Result<Delivery, DeviceError> {
-        let mut link = [0; LINK_ROOM];
-        let interface = &self.interfaces[on.index()];
-        let ether_type = match transit.ends.1 {
-            IpAddr::V4(_) => EtherType::IPV4,
-            IpAddr::V6(_) => EtherType::IPV6,
+        let interface = &mut self.interfaces[on.index()];
+        let first = interface.line.transit.first();
+        let tos = first.map_or(0, |transit| tos_of(transit.head.as_slice()));
+        let (own, tag) = (interface.mac, interface.tag_for(tos));
+        let Some(transit) = interface.line.transit.first() else {
+            return Ok(Delivery::Taken);
         };
-        let tag = interface.tag_for(tos_of(transit.head.as_slice()));
-        let to = |mac| link_header(interface, mac, (ether_type, tag), &mut link);
-        let at = mac.map_or(0, to);
-        let headers = &mut self.forwarding.headers;
-        headers.clear();
-        headers.extend_from_slice(&link[..at]);
-        headers.extend_from_slice(transit.head.as_slice());
+        let (headers, at) = match mac {
+            Some(mac) => {
+                let ether_type = match transit.ends.1 {
+                    IpAddr::V4(_) => EtherType::IPV4,
+                    IpAddr::V6(_) => EtherType::IPV6,
+                };
+                let mut link = ethernet::Fields::new(mac, own, ether_type);
+                link.tag = tag;
+                (transit.head.framed(&link), link.len())
+            }
+            None => (transit.head.as_slice(), 0),
+        };
         let meta = transit.partial.map_or(TxMeta::PLAIN, |partial| {
             let start = usize::from(partial.start) + at;
             let partial = PartialChecksum {
@@ -201,7 +227,12 @@ impl Net {
         let frame = TxFrame::new(headers, payload, meta);
         let len = frame.len();
         let sent = out.transmit(now, &frame)?;
-        Ok(self.account(sent, len))
+        let sent = self.account(sent, len);
+        self.counters.packets_forwarded += u64::from(sent == Delivery::Taken);
+        if sent != Delivery::Full {
+            self.interfaces[on.index()].line.transit.take_first();
+        }
+        Ok(sent)
     }
 }
 
@@ -234,17 +265,16 @@ impl Net {
         out: &mut T,
         budget: &mut FrameBudget,
     ) -> Result<SenderTurn, DeviceError> {
+        let mut last = None;
         while budget.turn().frames < TURN && budget.turn().cost < TURN_COST && !budget.is_used_up()
         {
             let line = &mut self.interfaces[on.index()].line;
-            let Some(transit) = line.transit.pop() else {
+            let Some(transit) = line.transit.first() else {
                 return Ok(SenderTurn::Done);
             };
-            let device = &line.capabilities;
-            let cost = device.cost(transit.payload.len(), transit.segment);
-            if self.send_in_transit(now, on, &transit, out)? == Delivery::Full {
-                let line = &mut self.interfaces[on.index()].line;
-                line.transit.put_back(transit);
+            let (len, segment) = (transit.payload.len(), transit.segment);
+            let cost = line.capabilities.cost(len, segment);
+            if self.send_first(now, on, &mut last, out)? == Delivery::Full {
                 return Ok(SenderTurn::Full);
             }
             budget.spend(cost);
