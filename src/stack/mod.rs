@@ -69,8 +69,8 @@ pub use ids::{
     InterfaceId, ListenerId, PacketSocketId, PingId, RawSocketId, RequestId, StaleId, TcpId, UdpId,
 };
 pub use interface::{ConfigError, InterfaceConfig};
-pub(crate) use ip::StaticForward;
 pub use ip::{ForwardOptions, NatFilter, NatOptions, ReversePath};
+pub(crate) use ip::{NatLives, StaticForward};
 pub use journal::{Answer, Entry, Input, Journal, Offered, Outcome};
 pub use memory::MemoryInfo;
 pub use neighbour::{NeighbourInfo, NeighbourState};

@@ -9,9 +9,9 @@ use crate::dhcp::{ClientId, Config as ClientConfig};
 use crate::link::SegmentKinds;
 use crate::stack::{
     AddressOptions, Config, DhcpOptions, DontFragment, FilterMode, ForwardOptions, IcmpFilter,
-    InterfaceConfig, ListenOptions, MulticastOptions, NatFilter, NatOptions, PacketOptions,
-    PingOptions, RawOptions, Refusal, RequestCall, ReversePath, SendInfo, StaticForward,
-    TimeWaitReuse, UdpOptions,
+    InterfaceConfig, ListenOptions, MulticastOptions, NatFilter, NatLives, NatOptions,
+    PacketOptions, PingOptions, RawOptions, Refusal, RequestCall, ReversePath, SendInfo,
+    StaticForward, TimeWaitReuse, UdpOptions,
 };
 use crate::tcp::{Ecn, Keepalive, MtuProbing, TcpOptions};
 
@@ -95,7 +95,8 @@ fields! {
         nat,
         over, vlan_priority, optimistic_dad, vlan_priorities, tell_routers,
     }
-    NatOptions { filter, sessions, per_host, forwards }
+    NatOptions { filter, sessions, per_host, forwards, lives }
+    NatLives { opening, closing, query, udp, established }
     StaticForward { protocol, port, inside }
     ForwardOptions { v4, v6, redirects, reverse_path, accept_routers }
     DhcpOptions { client, previous, use_routes, use_mtu }

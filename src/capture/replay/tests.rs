@@ -77,6 +77,11 @@ fn interface() -> InterfaceConfig {
             NatOptions::new()
                 .filter(NatFilter::Open)
                 .per_host(9)
+                .udp_idle(Duration::from_secs(121))
+                .opening_idle(Duration::from_secs(241))
+                .closing_idle(Duration::from_secs(242))
+                .established_idle(Duration::from_secs(7441))
+                .query_idle(Duration::from_secs(61))
                 .forward(Protocol::UDP, 53, "10.0.0.9:5353".parse().unwrap()),
         )
         .dhcp(

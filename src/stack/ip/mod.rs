@@ -32,9 +32,9 @@ mod v4;
 mod v6;
 mod whole;
 
-pub(crate) use forward::StaticForward;
 pub use forward::{ForwardOptions, NatFilter, NatOptions, ReversePath};
 pub(super) use forward::{Forwarding, Nat, NatKind, Own, TransitQueue};
+pub(crate) use forward::{NatLives, StaticForward};
 pub(crate) use labels::Labels;
 pub(super) use leaving::{Identifications, Leaving};
 pub(crate) use output::{Headers, Outbound};

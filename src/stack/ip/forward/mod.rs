@@ -29,9 +29,9 @@ mod queue;
 mod redirect;
 mod send;
 
-pub(crate) use nat::StaticForward;
 pub(in crate::stack) use nat::{Nat, NatKind, Own};
 pub use nat::{NatFilter, NatOptions};
+pub(crate) use nat::{NatLives, StaticForward};
 pub use options::{ForwardOptions, ReversePath};
 pub(in crate::stack) use queue::Queue as TransitQueue;
 

@@ -1,8 +1,8 @@
 //! A packet as it came, and how it is to leave.
 //!
 //! RFC 791 §3.1, RFC 1624 §3, RFC 1812 §5.2.4, §5.3.1, §5.3.13; RFC 7126 §4; RFC 8200 §3, §4.3. *Owns* what of its headers a router
-//! looks at, and changes: TTL or hop limit, and the header's checksum. All else leaves as it came, DSCP and ECN, DF and Identification
-//! included; options are no matter of ours, hop-by-hop ones neither. *Does not* judge where it goes.
+//! looks at, and changes: TTL or hop limit, and the header's checksum. All else leaves as it came, DSCP and ECN, DF and,
+//! but for what is translated, Identification included; options are no matter of ours, hop-by-hop ones neither. *Does not* judge where it goes.
 
 use core::net::{IpAddr, SocketAddrV4};
 use core::num::NonZeroU16;
@@ -24,9 +24,10 @@ use crate::{ipv4, ipv6};
 const INLINE: usize = 80;
 /// Bytes of an Ethernet header with a tag.
 const LINK_ROOM: usize = TAGGED;
-/// Where IPv4 has its header's checksum, and the word of TTL and protocol.
+/// Where IPv4 has its header's checksum, the word of TTL and protocol, and its Identification.
 const CHECKSUM_V4: usize = 10;
 const TTL_V4: usize = 8;
+const ID_V4: usize = 4;
 const HOP_LIMIT: usize = 7;
 
 /// A packet that came in.
@@ -54,6 +55,8 @@ pub(super) struct Packet {
     pub(super) edit: Option<Edit>,
     /// It came in pieces of at most so many bytes, and leaves so.
     pub(super) cut: Option<usize>,
+    /// The Identification that it leaves with; `None`: its sender's.
+    pub(super) id: Option<u16>,
 }
 
 impl Packet {
@@ -111,6 +114,7 @@ impl Packet {
             counted: false,
             edit: None,
             cut: None,
+            id: None,
         })
     }
 
@@ -131,6 +135,7 @@ impl Packet {
             counted: false,
             edit: None,
             cut: None,
+            id: None,
         })
     }
 
@@ -194,6 +199,22 @@ impl Packet {
         self.segment = size.filter(|size| text > usize::from(size.get()));
     }
 
+    /// How many Identifications it needs, on which others must not fall: none where it is in one piece for good (RFC 6864 §4).
+    pub(super) fn needs_ids(&self) -> usize {
+        match (
+            self.may_be_cut || self.cut.is_some(),
+            self.layout,
+            self.segment,
+        ) {
+            (false, ..) => 0,
+            (true, Some(layout), Some(size)) => {
+                let text = self.data.len().saturating_sub(layout.payload);
+                text.div_ceil(size.get().into()).max(1)
+            }
+            (true, ..) => 1,
+        }
+    }
+
     /// Does it fit, or may it be cut?
     pub(super) fn may_leave_by(&self, way: &Way) -> bool {
         self.may_be_cut || self.limit(self.wire_len()) <= way.mtu
@@ -212,6 +233,9 @@ impl Packet {
         let mut head = Head::new(&self.data[..len]);
         if let Some(edit) = self.edit {
             edit.apply(head.as_mut_slice(), self.header_len, self.partial);
+        }
+        if let Some(id) = self.id {
+            set_v4(head.as_mut_slice(), ID_V4, |_| id);
         }
         if !self.counted {
             count_hop(head.as_mut_slice(), self.ends.1);
@@ -392,7 +416,7 @@ const TAGGED: usize = 18;
 #[inline]
 pub(super) fn count_hop(header: &mut [u8], dst: IpAddr) {
     match dst {
-        IpAddr::V4(_) => count_hop_v4(header),
+        IpAddr::V4(_) => set_v4(header, TTL_V4, |old| old.saturating_sub(0x0100)),
         IpAddr::V6(_) => {
             if let Some(hops) = header.get_mut(HOP_LIMIT) {
                 *hops = hops.saturating_sub(1);
@@ -401,13 +425,14 @@ pub(super) fn count_hop(header: &mut [u8], dst: IpAddr) {
     }
 }
 
-/// RFC 1812 §5.3.1: one less, and the checksum by RFC 1624 §3.
-fn count_hop_v4(header: &mut [u8]) {
-    let (old, sum) = (word(header, TTL_V4), word(header, CHECKSUM_V4));
+/// Another word of IPv4's header, and the checksum by RFC 1624 §3: for a hop one less (RFC 1812 §5.3.1).
+#[inline]
+fn set_v4(header: &mut [u8], at: usize, new: impl FnOnce(u16) -> u16) {
+    let (old, sum) = (word(header, at), word(header, CHECKSUM_V4));
     let (Some(old), Some(sum)) = (old, sum) else {
         return;
     };
-    let new = old.saturating_sub(0x0100);
-    put_word(header, TTL_V4, new);
+    let new = new(old);
+    put_word(header, at, new);
     put_word(header, CHECKSUM_V4, update(sum, old, new));
 }

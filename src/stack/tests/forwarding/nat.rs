@@ -123,6 +123,32 @@ fn open(config: InterfaceConfig) -> InterfaceConfig {
     config.nat(NatOptions::new().filter(NatFilter::Open))
 }
 
+/// Covers: NAT-30 (RFC 7857 §10, RFC 6864 §5.3.1: of two inside hosts, which cannot know of each other's, nothing that may be cut has the
+/// Identification of another that goes to the same host). What may not be cut keeps its own.
+#[test]
+fn what_may_be_cut_is_numbered_anew() {
+    let mut router = Router::nat(plain);
+    let mut seen = std::collections::BTreeSet::new();
+    for port in 0..50 {
+        for host in [PEER, OTHER_NEAR] {
+            for df in [false, true] {
+                let mut packet = udp(end(host, 2000 + port), end(FAR, 53), b"ask");
+                put_word(&mut packet, 4, 0x1234);
+                put_word(&mut packet, 6, u16::from(df) << 14);
+                put_word(&mut packet, 10, 0);
+                let sum = crate::base::checksum::checksum(&packet[..20]);
+                put_word(&mut packet, 10, sum);
+                router.give(&packet);
+                let left = router.only(1).packet;
+                ends(&left);
+                let id = word(&left, 4).unwrap();
+                assert_eq!(word(&left, 6), word(&packet, 6));
+                assert!(if df { id == 0x1234 } else { seen.insert(id) }, "{id}");
+            }
+        }
+    }
+}
+
 /// Covers: NAT-1 (one port for all that leaves from one, whoever it goes to), NAT-3, NAT-4 (parity), NAT-7.
 #[test]
 fn one_inside_port_has_one_outside() {

@@ -29,6 +29,7 @@ mod tests;
 pub(super) use edit::{Edit, QUERY_LEN};
 pub(crate) use options::StaticForward;
 pub use options::{NatFilter, NatOptions};
+pub(crate) use session::Lives as NatLives;
 pub(in crate::stack) use table::{Kind as NatKind, Nat};
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};

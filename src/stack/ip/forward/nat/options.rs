@@ -3,8 +3,10 @@
 //! RFC 4787, RFC 5382, RFC 5508. *Owns* the settings, and that only what can work passes. *Does not* apply them.
 
 use core::net::SocketAddrV4;
+use core::time::Duration;
 use std::collections::BTreeSet;
 
+use super::session::Lives;
 use crate::base::Protocol;
 use crate::stack::interface::ConfigError;
 
@@ -25,6 +27,7 @@ pub struct NatOptions {
     pub(crate) sessions: usize,
     pub(crate) per_host: Option<usize>,
     pub(crate) forwards: Vec<StaticForward>,
+    pub(crate) lives: Lives,
 }
 
 /// Who may send to a port that an inside host has outside (RFC 4787 §5, RFC 5382 §4.3).
@@ -60,6 +63,7 @@ impl NatOptions {
             sessions: SESSIONS,
             per_host: None,
             forwards: Vec::new(),
+            lives: Lives::DEFAULT,
         }
     }
 
@@ -97,6 +101,43 @@ impl NatOptions {
             port,
             inside,
         });
+        self
+    }
+
+    /// How long a UDP session lives after the last datagram that left (default 5 minutes, at least 2: RFC 4787 REQ-5).
+    #[must_use]
+    pub fn udp_idle(mut self, time: Duration) -> Self {
+        self.lives.udp = Lives::within(time, Lives::LEAST.udp);
+        self
+    }
+
+    /// How long a connection that is not established yet lives after its last segment that left (default and least 4 minutes: RFC 5382
+    /// REQ-5, RFC 7857 §2.1).
+    #[must_use]
+    pub fn opening_idle(mut self, time: Duration) -> Self {
+        self.lives.opening = Lives::within(time, Lives::LEAST.opening);
+        self
+    }
+
+    /// How long one lives that both ends have closed, or that was reset (default and least 4 minutes: RFC 5382 REQ-5, RFC 7857 §2.1).
+    #[must_use]
+    pub fn closing_idle(mut self, time: Duration) -> Self {
+        self.lives.closing = Lives::within(time, Lives::LEAST.closing);
+        self
+    }
+
+    /// How long an established one lives after its last segment (default and least 2 hours and 4 minutes: RFC 5382 REQ-5; a host that
+    /// asks whether its peer lives does so after two).
+    #[must_use]
+    pub fn established_idle(mut self, time: Duration) -> Self {
+        self.lives.established = Lives::within(time, Lives::LEAST.established);
+        self
+    }
+
+    /// How long an ICMP query's lives after the last that left (default and least 60 seconds: RFC 5508 REQ-2).
+    #[must_use]
+    pub fn query_idle(mut self, time: Duration) -> Self {
+        self.lives.query = Lives::within(time, Lives::LEAST.query);
         self
     }
 

@@ -1,13 +1,13 @@
 //! What leaves by an interface that translates, and what is told of it inside.
 //!
-//! RFC 4787 REQ-1, REQ-2; RFC 5382 REQ-1; RFC 5508 REQ-1, REQ-5, REQ-8. *Owns* the source that it gets. *Does not* judge where it goes.
+//! RFC 4787 REQ-1, REQ-2; RFC 5382 REQ-1; RFC 5508 REQ-1, REQ-5, REQ-8; RFC 7857 §10. *Owns* the source and the Identification that it gets. *Does not* judge where it goes.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use super::edit::Edit;
 use super::errors::Error;
 use super::{Own, QUESTIONS, read};
-use crate::base::{DropReason, Instant};
+use crate::base::{DropReason, Instant, Protocol};
 use crate::link::RxMeta;
 use crate::stack::icmp::Complaint;
 use crate::stack::ids::InterfaceId;
@@ -83,7 +83,21 @@ impl Net {
         self.set_nat_timer(on);
         let source = SocketAddrV4::new(outside, port);
         packet.translate(Edit::src(said.kind, source));
+        self.number_anew(&mut packet);
         Ok(packet)
+    }
+
+    /// Inside hosts do not know of each other's Identifications, and one source has all of them outside: what may be cut gets one of ours
+    /// (RFC 7857 §10, RFC 6864 §5.3.1).
+    fn number_anew(&mut self, packet: &mut Packet) {
+        let many = packet.needs_ids();
+        let Some(&protocol) = packet.data.get(9).filter(|_| many > 0) else {
+            return;
+        };
+        let ids = &mut self.identifications;
+        let drawn = ids.draw(packet.ends, Protocol(protocol), many);
+        ids.spend(&drawn);
+        packet.id = u16::try_from(drawn.first & 0xffff).ok();
     }
 
     /// RFC 5508 REQ-5: an inside host tells who is outside of what came from there.
@@ -111,6 +125,8 @@ impl Net {
         let edit = Edit::dst(kind, SocketAddrV4::new(outside, port));
         let data = error.with(&packet.data, &edit, (Some(outside), None));
         let ends = (IpAddr::V4(outside), packet.ends.1);
-        Packet::read(&data, &RxMeta::new(self.now), ends)
+        let mut packet = Packet::read(&data, &RxMeta::new(self.now), ends)?;
+        self.number_anew(&mut packet);
+        Ok(packet)
     }
 }

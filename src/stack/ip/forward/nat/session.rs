@@ -1,6 +1,6 @@
 //! One session: how far a connection has come, and how long nothing may be heard of it.
 //!
-//! RFC 4787 REQ-5, REQ-6; RFC 5382 REQ-5; RFC 5508 REQ-2; RFC 7857 §2 (the states of a connection). *Owns* the states and times.
+//! RFC 4787 REQ-5, REQ-6; RFC 5382 REQ-5; RFC 5508 REQ-2; RFC 7857 §2 (the states of a connection, and that each has its time). *Owns* the states and times.
 //! *Does not* hold sessions: `table` does.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
@@ -9,45 +9,95 @@ use core::time::Duration;
 use super::table::{Kind, Said};
 use crate::base::Instant;
 
-/// How long a session lives without a packet.
+/// What a session's life without a packet depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
-    /// A connection that is not established, or not any more: *fixed*, 4 minutes (RFC 5382 REQ-5).
-    Brief,
-    /// ICMP queries: *fixed*, 60 seconds (RFC 5508 REQ-2).
+    /// A connection that is not established yet.
+    Opening,
+    /// One that is so no more.
+    Closing,
+    /// ICMP queries.
     Query,
-    /// *Fixed*, 5 minutes (RFC 4787 REQ-5).
     Udp,
-    /// *Fixed*, 2 hours and 4 minutes (RFC 5382 REQ-5): a host that asks whether its peer lives does so after two.
     Established,
 }
 
 impl Phase {
-    pub(super) const ALL: [Self; 4] = [Self::Brief, Self::Query, Self::Udp, Self::Established];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Opening,
+        Self::Closing,
+        Self::Query,
+        Self::Udp,
+        Self::Established,
+    ];
     /// Those that give way.
-    pub(super) const GIVING: [Self; 3] = [Self::Brief, Self::Query, Self::Udp];
+    pub(super) const GIVING: [Self; 4] = [Self::Opening, Self::Closing, Self::Query, Self::Udp];
 
-    /// That of a session which begins.
-    pub(super) const fn first(kind: Kind) -> Self {
+    /// Those of a kind that give way, that of a session which begins first.
+    pub(super) const fn giving(kind: Kind) -> &'static [Self] {
         match kind {
-            Kind::Tcp => Self::Brief,
+            Kind::Tcp => &[Self::Opening, Self::Closing],
+            Kind::Udp => &[Self::Udp],
+            Kind::Query => &[Self::Query],
+        }
+    }
+
+    const fn first(kind: Kind) -> Self {
+        match kind {
+            Kind::Tcp => Self::Opening,
             Kind::Udp => Self::Udp,
             Kind::Query => Self::Query,
         }
     }
 
     /// When one of this phase that ends at `until` would end, were all remembered as long: who is silent longer does sooner.
-    pub(super) fn ends_with_all(self, until: Instant) -> Instant {
-        until + (Self::Established.life() - self.life())
+    pub(super) fn ends_with_all(self, until: Instant, lives: &Lives) -> Instant {
+        let longest = Self::ALL.map(|phase| lives.of(phase)).into_iter().max();
+        until + longest.unwrap_or_default().saturating_sub(lives.of(self))
+    }
+}
+
+/// How long a session of each phase lives without a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lives {
+    pub(crate) opening: Duration,
+    pub(crate) closing: Duration,
+    pub(crate) query: Duration,
+    pub(crate) udp: Duration,
+    pub(crate) established: Duration,
+}
+
+impl Lives {
+    /// The least that each may be (RFC 5382 REQ-5, RFC 5508 REQ-2, RFC 4787 REQ-5).
+    pub(super) const LEAST: Self = Self {
+        opening: Duration::from_secs(240),
+        closing: Duration::from_secs(240),
+        query: Duration::from_secs(60),
+        udp: Duration::from_secs(120),
+        established: Duration::from_secs(7440),
+    };
+    /// *Fixed*: nobody is silent for longer and comes back.
+    const MOST: Duration = Duration::from_secs(30 * 86_400);
+
+    /// The least, but of UDP the five minutes that are recommended (RFC 4787 REQ-5 (c)).
+    pub(super) const DEFAULT: Self = Self {
+        udp: Duration::from_secs(300),
+        ..Self::LEAST
+    };
+
+    const fn of(&self, phase: Phase) -> Duration {
+        match phase {
+            Phase::Opening => self.opening,
+            Phase::Closing => self.closing,
+            Phase::Query => self.query,
+            Phase::Udp => self.udp,
+            Phase::Established => self.established,
+        }
     }
 
-    const fn life(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Brief => 240,
-            Self::Query => 60,
-            Self::Udp => 300,
-            Self::Established => 7440,
-        })
+    /// A time within bounds.
+    pub(super) fn within(time: Duration, least: Duration) -> Duration {
+        time.clamp(least, Self::MOST)
     }
 }
 
@@ -108,9 +158,10 @@ impl Session {
         host: Ipv4Addr,
         remote: SocketAddrV4,
         said: &Said,
+        lives: &Lives,
     ) -> Self {
         let phase = Phase::first(said.kind);
-        let until = now + phase.life();
+        let until = now + lives.of(phase);
         let mut session = Self {
             mapping,
             host,
@@ -123,29 +174,30 @@ impl Session {
             closed: 0,
             asked: false,
         };
-        session.on_packet(now, Way::Out, said.flags);
+        session.on_packet(now, Way::Out, said.flags, lives);
         session
     }
 
-    pub(super) fn on_packet(&mut self, now: Instant, way: Way, flags: u8) {
+    pub(super) fn on_packet(&mut self, now: Instant, way: Way, flags: u8, lives: &Lives) {
         if self.tcp {
-            self.on_segment(now, way, flags);
+            self.on_segment(now, way, flags, lives);
         } else if way == Way::Out {
             // RFC 4787 REQ-6: what leaves refreshes; what comes need not.
-            self.until = now + self.phase.life();
+            self.until = now + lives.of(self.phase);
         }
     }
 
-    fn on_segment(&mut self, now: Instant, way: Way, flags: u8) {
+    fn on_segment(&mut self, now: Instant, way: Way, flags: u8, lives: &Lives) {
         let begins = flags & (SYN | RST | FIN) == SYN;
-        if way == Way::Out && begins && self.phase == Phase::Brief {
+        if way == Way::Out && begins && self.phase != Phase::Established {
             // The next connection of the same ends, whoever began, or the same SYN again.
             (self.heard, self.closed) = (0, 0);
+            self.phase = Phase::Opening;
             self.asked = opens(flags);
         }
         if resets(flags) {
             // RFC 7857 §2: it may be forged. Who goes on makes an established one of it again.
-            self.rest(now);
+            self.rest(now, lives);
             return;
         }
         // RFC 7857 §2: a SYN of the server's makes it established, not what anybody says in its name.
@@ -156,20 +208,20 @@ impl Session {
             self.closed |= way.bit();
         }
         if self.closed == BOTH {
-            self.rest(now);
+            self.rest(now, lives);
         } else if self.heard == BOTH {
             self.phase = Phase::Established;
-            self.until = now + self.phase.life();
+            self.until = now + lives.of(self.phase);
         } else if way == Way::Out {
-            self.until = now + self.phase.life();
+            self.until = now + lives.of(self.phase);
         }
     }
 
     /// It is over: the time runs from the packet that said so.
-    fn rest(&mut self, now: Instant) {
-        if self.phase != Phase::Brief {
-            self.phase = Phase::Brief;
-            self.until = now + self.phase.life();
+    fn rest(&mut self, now: Instant, lives: &Lives) {
+        if self.phase == Phase::Established {
+            self.phase = Phase::Closing;
+            self.until = now + lives.of(self.phase);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::options::{NatFilter, NatOptions};
 use super::ports::Ports;
-use super::session::{Phase, Session, Way, resets};
+use super::session::{Lives, Phase, Session, Way, resets};
 use crate::base::{DropReason, Instant, KeyedState, Protocol, Random, Seed};
 use crate::stack::ids::{RawId, Slab};
 
@@ -52,6 +52,7 @@ pub(in crate::stack) struct Nat {
     filter: NatFilter,
     most: usize,
     share: usize,
+    lives: Lives,
     /// The address of all mappings but the fixed ones.
     outside: Option<Ipv4Addr>,
     ports: Ports,
@@ -78,6 +79,7 @@ impl Nat {
             filter: options.filter,
             most: options.sessions,
             share: options.share(),
+            lives: options.lives,
             outside: None,
             ports: Ports::new(own_ports, Random::new(seed.key("nat ports"))),
             mappings: Slab::new(),
@@ -250,7 +252,7 @@ impl Nat {
 
     fn begin(&mut self, now: Instant, mapping: u32, remote: SocketAddrV4, said: &Said) {
         let host = *said.src.ip();
-        let session = Session::new(now, mapping, host, remote, said);
+        let session = Session::new(now, mapping, host, remote, said, &self.lives);
         let Some((_, of)) = self.mappings.at_mut(mapping) else {
             return;
         };
@@ -286,7 +288,7 @@ impl Nat {
         let Some((_, session)) = self.sessions.at_mut(index) else {
             return;
         };
-        session.on_packet(now, way, flags);
+        session.on_packet(now, way, flags, &self.lives);
         if session.phase != session.queued.0 {
             self.place_anew(index);
         }
@@ -320,7 +322,7 @@ impl Nat {
             if let Some(port) = port {
                 return Ok(port);
             }
-            self.give_way(None, &[Phase::first(said.kind)])?;
+            self.give_way(None, Phase::giving(said.kind))?;
         }
         Err(DropReason::NatFull)
     }
@@ -330,7 +332,7 @@ impl Nat {
         for look in 1..=LOOKS {
             let silent = phases.iter().filter_map(|&phase| {
                 let (queued, index) = self.first(host, phase)?;
-                Some((phase.ends_with_all(queued), queued, index))
+                Some((phase.ends_with_all(queued, &self.lives), queued, index))
             });
             let (_, queued, index) = silent.min().ok_or(DropReason::NatFull)?;
             let until = self.sessions.at(index).map(|(_, session)| session.until);

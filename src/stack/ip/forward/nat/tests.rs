@@ -1,6 +1,7 @@
 //! The table alone: who gives way, what a connection's packets make of it.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
+use core::time::Duration;
 
 use super::options::{NatFilter, NatOptions};
 use super::table::{Kind, Nat, Said};
@@ -108,6 +109,49 @@ fn who_was_heard_last_does_not_give_way() {
     }
     come(&mut nat, 10, port, SYN | ACK).unwrap();
     assert_eq!(nat.held(), (10, 10));
+}
+
+/// Covers: NAT-31 (RFC 7857 §2.1, RFC 5508 REQ-2 (a): each time can be set by itself, and is none below what is demanded).
+#[test]
+fn each_idle_time_can_be_set() {
+    let seconds = Duration::from_secs;
+    let kinds = [Kind::Udp, Kind::Query, Kind::Tcp, Kind::Tcp, Kind::Tcp];
+    // A datagram, a query, a SYN alone, a connection that was reset, and one that is established.
+    let lasts = |options: &NatOptions, case: usize, least: u64| {
+        let mut nat = nat(6, options);
+        let port = leave(&mut nat, 0, kinds[case], host(2, 2000), SYN).unwrap();
+        if case > 2 {
+            come(&mut nat, 0, port, SYN | ACK).unwrap();
+        }
+        if case == 3 {
+            leave(&mut nat, 0, Kind::Tcp, host(2, 2000), RST).unwrap();
+        }
+        expire(&mut nat, least - 1);
+        assert_eq!(nat.held(), (1, 1), "case {case}");
+        expire(&mut nat, least);
+        assert_eq!(nat.held(), (0, 0), "case {case}");
+    };
+    let set = |case: usize, time: u64| {
+        let options = NatOptions::new();
+        match case {
+            0 => options.udp_idle(seconds(time)),
+            1 => options.query_idle(seconds(time)),
+            2 => options.opening_idle(seconds(time)),
+            3 => options.closing_idle(seconds(time)),
+            _ => options.established_idle(seconds(time)),
+        }
+    };
+    let defaults = [300, 60, 240, 240, 7440];
+    for case in 0..5 {
+        lasts(&set(case, 9000), case, 9000);
+        let least = if case == 0 { 120 } else { defaults[case] };
+        lasts(&set(case, 1), case, least);
+        for (other, time) in defaults.into_iter().enumerate() {
+            if other != case {
+                lasts(&set(case, 9000), other, time);
+            }
+        }
+    }
 }
 
 /// Covers: NAT-10 (RFC 7857 §2.2, §7.1: a RST leaves by the mapping that there is, and makes none).
