@@ -1968,3 +1968,25 @@ fn a_hosts_idle_connection_is_below_2_kib() {
     println!("a host's idle connection: {cost} bytes, of {costs:?}");
     assert!(cost < 2048, "{cost} bytes");
 }
+
+/// Queues take memory as they fill: those of servers that nobody asks are empty.
+#[test]
+fn idle_listeners_and_udp_sockets_are_small() {
+    const COUNT: u16 = 1000;
+    let _turn = alone();
+    let (server, _client) = hosts();
+    let before = ALL_LIVE.load(Ordering::Relaxed);
+    let listeners: Vec<_> = (1..=COUNT)
+        .map(|port| server.tcp_listen(("10.1.0.1", port)).unwrap())
+        .collect();
+    let each = (ALL_LIVE.load(Ordering::Relaxed) - before) / isize::try_from(COUNT).unwrap();
+    let before = ALL_LIVE.load(Ordering::Relaxed);
+    let sockets: Vec<_> = (1..=COUNT)
+        .map(|port| server.udp_bind(("10.1.0.1", port)).unwrap())
+        .collect();
+    let of_udp = (ALL_LIVE.load(Ordering::Relaxed) - before) / isize::try_from(COUNT).unwrap();
+    println!("an idle listener: {each} bytes; an idle UDP socket: {of_udp} bytes");
+    assert!(each < 4096, "{each} bytes");
+    assert!(of_udp < 4096, "{of_udp} bytes");
+    drop((listeners, sockets));
+}

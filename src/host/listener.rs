@@ -13,13 +13,15 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use super::clock;
 use super::lead::Until;
 use super::shared::Shared;
+use super::sockets::AcceptQueue;
 use super::tcp::TcpStream;
 use crate::stack::{AcceptError, ListenOptions, ListenerId};
 
 /// A listening TCP socket.
 ///
-/// Its queue of connections is a bounded channel ([`receiver`](Self::receiver)), so that
-/// `crossbeam_channel::select!` can wait for it together with other channels.
+/// Its queue of connections is a channel ([`receiver`](Self::receiver)), so that
+/// `crossbeam_channel::select!` can wait for it together with other channels. It holds the backlog at most, and takes memory as it
+/// fills.
 #[derive(Clone)]
 pub struct TcpListener {
     inner: Arc<ListenerInner>,
@@ -41,13 +43,19 @@ impl TcpListener {
         on: SocketAddr,
         options: ListenOptions,
     ) -> io::Result<Self> {
-        let (sender, receiver) = crossbeam_channel::bounded(options.backlog_setting());
+        let limit = options.backlog_setting();
+        let (streams, receiver) = crossbeam_channel::unbounded();
         let mut core = shared.lock();
         core.check_open()?;
         let id = core.stack.tcp_listen(on, options)?;
         let local = core.stack.tcp_listener_addr(id)?;
         let over = Arc::<AtomicBool>::default();
-        core.sockets.add_listener(id, sender, Arc::clone(&over));
+        let queue = AcceptQueue {
+            streams,
+            limit,
+            over: Arc::clone(&over),
+        };
+        core.sockets.add_listener(id, queue);
         drop(core);
         Ok(Self {
             inner: Arc::new(ListenerInner {

@@ -31,6 +31,7 @@ mod builder;
 mod builder_devices;
 mod clock;
 mod connect;
+mod datagram;
 mod devices;
 mod driver;
 mod error;
@@ -60,6 +61,7 @@ mod state;
 mod tcp;
 mod tcp_io;
 mod tcp_poll;
+mod tcp_settings;
 mod tcp_urgent;
 #[cfg(feature = "dns")]
 mod told;
@@ -69,6 +71,7 @@ mod waits;
 
 pub use builder::HostBuilder;
 pub use connect::ConnectOptions;
+pub use datagram::Datagram;
 pub use error::{HostError, SpawnError};
 pub use interface::Interface;
 pub use listener::{Incoming, TcpListener};
@@ -77,7 +80,7 @@ pub use ping::{PingSocket, Pong};
 pub use raw::RawSocket;
 pub use requests::{ConnectRequest, Requests};
 pub use tcp::TcpStream;
-pub use udp::{Datagram, UdpSocket};
+pub use udp::UdpSocket;
 
 use std::fmt;
 use std::io;
@@ -390,6 +393,9 @@ fn each_address<T>(
             Err(error) => last = Some(error),
         }
     }
-    let none = || io::Error::new(io::ErrorKind::InvalidInput, "no address was given");
-    Err(last.unwrap_or_else(none))
+    Err(last.unwrap_or_else(no_address))
+}
+
+fn no_address() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "no address was given")
 }

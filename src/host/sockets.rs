@@ -2,18 +2,19 @@
 //! UDP sockets.
 //!
 //! *Owns* the tables from a stack id to its waiters or its channel. *Does not* lock: it lives
-//! inside the core. The channel of a listener or a UDP socket *is* its queue (crossbeam, bounded).
+//! inside the core. The channel of a listener or a UDP socket *is* its queue (crossbeam). It is filled under the core's lock alone,
+//! so that its length bounds it, and its memory is taken as it fills.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender};
 
+use super::datagram::{Account, Datagram};
 use super::shared::Shared;
 use super::tcp::TcpStream;
-use super::udp::{Account, Datagram};
 use super::waits::Waits;
 use crate::base::Instant;
 use crate::stack::{
@@ -26,7 +27,7 @@ use crate::tcp::MemoryPressure;
 pub(crate) struct Sockets {
     me: Weak<Shared>,
     streams: HashMap<TcpId, Arc<Waits>>,
-    listeners: HashMap<ListenerId, (Sender<TcpStream>, Arc<AtomicBool>)>,
+    listeners: HashMap<ListenerId, AcceptQueue>,
     /// Listeners whose users decide about requests.
     requests: HashMap<ListenerId, Arc<Waits>>,
     udp: HashMap<UdpId, UdpQueue>,
@@ -49,6 +50,19 @@ pub(crate) struct Changes {
 
 /// Changes that wait for the user; *fixed*, as in the stack.
 const CHANGES: usize = 256;
+
+/// The queue of one listener.
+pub(crate) struct AcceptQueue {
+    pub(crate) streams: Sender<TcpStream>,
+    /// The most that wait in it.
+    pub(crate) limit: usize,
+    /// Told when it ends before the host: the address was taken away.
+    pub(crate) over: Arc<AtomicBool>,
+}
+
+/// Datagrams that a socket's channel holds, whatever their size: with the byte limit, the same as a Linux socket holds of small ones
+/// (`net.core.rmem_default` over its 768 bytes each).
+const QUEUE_DATAGRAMS: usize = 1024;
 
 /// The queue of one UDP socket.
 pub(crate) struct UdpQueue {
@@ -148,14 +162,8 @@ impl Sockets {
         self.streams.remove(&id);
     }
 
-    /// A listener's channel, and who is told when that ends before the host.
-    pub(crate) fn add_listener(
-        &mut self,
-        id: ListenerId,
-        sender: Sender<TcpStream>,
-        over: Arc<AtomicBool>,
-    ) {
-        self.listeners.insert(id, (sender, over));
+    pub(crate) fn add_listener(&mut self, id: ListenerId, queue: AcceptQueue) {
+        self.listeners.insert(id, queue);
     }
 
     pub(crate) fn remove_listener(&mut self, id: ListenerId) {
@@ -286,9 +294,7 @@ impl Sockets {
     pub(crate) fn refresh_rooms(&mut self, stack: &mut Stack) {
         let listeners = &self.listeners;
         self.crowded.retain(|id| {
-            let waiting = listeners
-                .get(id)
-                .map(|(sender, _)| set_room(stack, *id, sender));
+            let waiting = listeners.get(id).map(|queue| queue.set_room(stack, *id));
             waiting.is_some_and(|waiting| waiting > 0)
         });
     }
@@ -296,8 +302,7 @@ impl Sockets {
     /// Moves connections into the listener's channel. It has room: the stack completes no handshake
     /// when it was told that there is none.
     fn accept(&mut self, stack: &mut Stack, now: Instant, id: ListenerId, after: &mut After) {
-        let (Some((sender, over)), Some(shared)) = (self.listeners.get(&id), self.me.upgrade())
-        else {
+        let (Some(queue), Some(shared)) = (self.listeners.get(&id), self.me.upgrade()) else {
             return;
         };
         let gone = loop {
@@ -308,9 +313,7 @@ impl Sockets {
             let waits = Arc::new(Waits::default());
             let stream = TcpStream::new(Arc::clone(&shared), accepted, stack, Arc::clone(&waits));
             self.streams.insert(accepted, waits);
-            if let Err(TrySendError::Full(stream) | TrySendError::Disconnected(stream)) =
-                sender.try_send(stream)
-            {
+            if let Err(stream) = queue.push(stream) {
                 // The receiver is gone: dropping the handle closes the connection, but it takes
                 // the lock that is held here.
                 after.garbage.push(stream);
@@ -319,11 +322,11 @@ impl Sockets {
         after.queued = true;
         if gone {
             // Its channel ends with it; the listener itself goes with its handle.
-            over.store(true, Ordering::Relaxed);
+            queue.over.store(true, Ordering::Relaxed);
             self.remove_listener(id);
             return;
         }
-        set_room(stack, id, sender);
+        queue.set_room(stack, id);
         if !self.crowded.contains(&id) {
             self.crowded.push(id);
         }
@@ -365,21 +368,32 @@ fn is_full(stack: &Stack) -> bool {
     stack.memory().pressure == MemoryPressure::Full
 }
 
-/// Lets the stack complete as many connections as the channel has room for; returns how many wait
-/// in the channel.
-fn set_room(stack: &mut Stack, id: ListenerId, sender: &Sender<TcpStream>) -> usize {
-    let waiting = sender.len();
-    let capacity = sender.capacity().unwrap_or(usize::MAX);
-    // A listener that was closed has nothing to complete.
-    let _ = stack.tcp_listener_room(id, capacity - waiting);
-    waiting
+impl AcceptQueue {
+    /// Gives it back when there is no room, or nobody to take it.
+    fn push(&self, stream: TcpStream) -> Result<(), TcpStream> {
+        if self.streams.len() >= self.limit {
+            return Err(stream);
+        }
+        self.streams
+            .send(stream)
+            .map_err(crossbeam_channel::SendError::into_inner)
+    }
+
+    /// Lets the stack complete as many connections as the channel has room for; returns how many wait
+    /// in the channel.
+    fn set_room(&self, stack: &mut Stack, id: ListenerId) -> usize {
+        let waiting = self.streams.len();
+        // A listener that was closed has nothing to complete.
+        let _ = stack.tcp_listener_room(id, self.limit.saturating_sub(waiting));
+        waiting
+    }
 }
 
 impl UdpQueue {
     pub(crate) fn push(&self, datagram: crate::stack::Datagram) {
         let charged = Datagram::charged(datagram, &self.account);
-        let room = self.account.charged() <= self.limit;
-        if !room || self.datagrams.try_send(charged).is_err() {
+        let room = self.account.charged() <= self.limit && self.datagrams.len() < QUEUE_DATAGRAMS;
+        if !room || self.datagrams.send(charged).is_err() {
             self.note_dropped();
         }
     }

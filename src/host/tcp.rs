@@ -21,7 +21,7 @@ use super::state::Core;
 use super::waits::{Side, Waits};
 use crate::base::Instant;
 use crate::stack::{Stack, TcpId};
-use crate::tcp::{Keepalive, ReadError, TcpInfo, TcpOptions, WriteError};
+use crate::tcp::{ReadError, TcpInfo, TcpOptions, WriteError};
 
 /// The most that one `write` copies under the lock, in bytes: about 50 us at 5 GB/s, less
 /// than a turn takes (docs/choices.md).
@@ -123,12 +123,15 @@ impl TcpStream {
         self.read_with(|stack, _, id| stack.tcp_peek(id, buf))
     }
 
-    /// Queues bytes to be sent, and sends what the windows allow; returns how many were taken.
+    /// Queues bytes to be sent, and sends what the windows allow; returns how many were taken: none of none, at any time, as in std.
     ///
     /// # Errors
     /// `WouldBlock` in non-blocking mode or after the write time-out; `BrokenPipe` after a
     /// shutdown; the connection's failure; `NotConnected` when the host was shut down.
     pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         let piece = &buf[..buf.len().min(WRITE_PIECE)];
         self.write_with(|stack, now, id| stack.tcp_write(now, id, piece))
     }
@@ -244,41 +247,6 @@ impl TcpStream {
         Ok(())
     }
 
-    /// Switches Nagle's algorithm (RFC 9293 §3.7.4 MUST-17) off or on.
-    ///
-    /// # Errors
-    /// `NotConnected` when there is no connection any more.
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.change_options(|options| options.nodelay(nodelay))
-    }
-
-    /// What closing does with data that was not yet sent: `None` sends it behind the caller's back,
-    /// zero resets at once. Any other time is as `None`, for closing never waits.
-    ///
-    /// # Errors
-    /// `NotConnected` when there is no connection any more.
-    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.change_options(|options| options.linger(linger))
-    }
-
-    /// Probes of an idle connection (RFC 9293 §3.8.4); off by default.
-    ///
-    /// # Errors
-    /// `NotConnected` when there is no connection any more.
-    pub fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {
-        self.change_options(|options| options.keepalive(keepalive))
-    }
-
-    /// The time to live, or hop limit, of what is sent.
-    ///
-    /// # Errors
-    /// `InvalidInput` when it is 0 or above 255; `NotConnected` when there is no connection.
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        let ttl = u8::try_from(ttl).ok().filter(|&ttl| ttl > 0);
-        let ttl = ttl.ok_or(io::ErrorKind::InvalidInput)?;
-        self.change_options(|options| options.ttl(ttl))
-    }
-
     /// The flow label of its IPv6 packets ([`TcpOptions::flow_label`]); [`options`](Self::options) tells it.
     ///
     /// # Errors
@@ -334,7 +302,10 @@ impl TcpStream {
         (&self.inner.shared, &self.inner.waits, self.inner.id)
     }
 
-    fn change_options(&self, change: impl FnOnce(TcpOptions) -> TcpOptions) -> io::Result<()> {
+    pub(super) fn change_options(
+        &self,
+        change: impl FnOnce(TcpOptions) -> TcpOptions,
+    ) -> io::Result<()> {
         self.command(|core, now, id| {
             let options = change(core.stack.tcp_options(id)?.clone());
             Ok(core.stack.tcp_set_options(now, id, options)?)
@@ -342,7 +313,7 @@ impl TcpStream {
     }
 
     /// Runs a call that never waits, and sends what it caused.
-    fn command<T>(
+    pub(super) fn command<T>(
         &self,
         call: impl FnOnce(&mut Core, Instant, TcpId) -> io::Result<T>,
     ) -> io::Result<T> {

@@ -3,131 +3,29 @@
 //! RFC 768, RFC 1122 §4.1. *Owns* the handle. What has no room in the queue is dropped and
 //! counted; bytes count against the socket's buffer until the user lets go of them.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU16;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, TryRecvError, never, select_biased};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 
 use super::clock;
+use super::datagram::Datagram;
 use super::error::HostError;
 use super::lead::Until;
 use super::settings::Timeout;
 use super::shared::{Shared, Waited, Wish};
 use super::sockets::UdpQueue;
 use super::waits::Waits;
+use super::{each_address, no_address};
 use crate::base::Instant;
-use crate::stack::{
-    self, InterfaceId, SendError, SendInfo, Slices, Stack, UdpId, UdpOptions, charge_received,
-};
-
-/// Datagrams that a socket's channel holds, whatever their size: with the byte limit below, the
-/// same as a Linux socket holds of small ones (`net.core.rmem_default` over its 768 bytes each).
-const QUEUE_DATAGRAMS: usize = 1024;
-
-/// A received datagram.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Datagram {
-    /// Its payload: a slice of the buffer that it arrived in, or several when it came in fragments.
-    pub data: Slices,
-    /// Who sent it.
-    pub from: SocketAddr,
-    /// The address of ours that it was sent to, or the group.
-    pub to: IpAddr,
-    /// The port that it was sent to: the socket's own, unless that takes [every port](UdpOptions::any_port).
-    pub to_port: u16,
-    /// The interface that it came in on.
-    pub on: InterfaceId,
-    /// Its TTL or hop limit as it arrived.
-    pub ttl: u8,
-    /// Its TOS or traffic class: six bits of DSCP, and two of ECN.
-    pub tos: u8,
-    /// Its flow label, if it came over IPv6 (RFC 6437 §2); 0: none.
-    pub flow_label: u32,
-    /// Was it sent to one host, not to a group or a broadcast address?
-    pub unicast: bool,
-    charge: Charge,
-}
-
-/// Bytes of datagrams that were handed on and that users have not let go of.
-#[derive(Debug, Default)]
-pub(crate) struct Account {
-    /// Of one socket.
-    own: AtomicUsize,
-    /// Of all sockets of the host.
-    all: Arc<AtomicUsize>,
-}
-
-impl Account {
-    /// One more socket's.
-    pub(crate) fn within(all: &Arc<AtomicUsize>) -> Arc<Self> {
-        Arc::new(Self {
-            own: AtomicUsize::new(0),
-            all: Arc::clone(all),
-        })
-    }
-
-    /// What this socket's datagrams are charged.
-    pub(crate) fn charged(&self) -> usize {
-        self.own.load(Ordering::Relaxed)
-    }
-}
-
-/// Bytes that count against a socket's buffer, and the host's memory, until this is dropped.
-#[derive(Debug)]
-struct Charge {
-    bytes: usize,
-    account: Arc<Account>,
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        self.account.own.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.account.all.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-impl Datagram {
-    /// Charges a datagram to the account of its socket.
-    pub(crate) fn charged(datagram: stack::Datagram, account: &Arc<Account>) -> Self {
-        let bytes = charge_received(&datagram.data);
-        account.own.fetch_add(bytes, Ordering::Relaxed);
-        account.all.fetch_add(bytes, Ordering::Relaxed);
-        Self {
-            data: datagram.data,
-            from: datagram.from,
-            to: datagram.to,
-            to_port: datagram.to_port,
-            on: datagram.on,
-            ttl: datagram.ttl,
-            tos: datagram.tos,
-            flow_label: datagram.flow_label,
-            unicast: datagram.unicast,
-            charge: Charge {
-                bytes,
-                account: Arc::clone(account),
-            },
-        }
-    }
-
-    /// How an answer to it leaves: by the interface that it came in on, and from the address that it was sent to, if that is one
-    /// host's, and that port.
-    pub fn answer(&self) -> SendInfo {
-        SendInfo::answering(self.unicast.then_some(self.to), self.to_port, self.on)
-    }
-
-    /// Bytes that it counts against its socket's buffer: 128 more than its data, and 32 for each fragment
-    /// of one that came in several ([`UdpOptions::recv_buffer`]).
-    pub const fn charged_bytes(&self) -> usize {
-        self.charge.bytes
-    }
-}
+use crate::stack::{self, SendError, SendInfo, Stack, UdpId, UdpOptions};
 
 /// A UDP socket.
 #[derive(Clone)]
@@ -141,6 +39,9 @@ struct Inner {
     local: SocketAddr,
     datagrams: Receiver<Datagram>,
     errors: Receiver<io::Error>,
+    /// A datagram that was looked at waits here for the next receive, one at most; who looks holds the lock.
+    peek: Mutex<Sender<Datagram>>,
+    peeked: Receiver<Datagram>,
     dropped: Arc<AtomicUsize>,
     gone: Arc<AtomicBool>,
     waits: Arc<Waits>,
@@ -160,7 +61,8 @@ impl UdpSocket {
         core.check_open()?;
         let id = core.stack.udp_bind(local, options)?;
         let local = core.stack.udp_local_addr(id)?;
-        let (datagrams, receiver) = crossbeam_channel::bounded(QUEUE_DATAGRAMS);
+        let (datagrams, receiver) = crossbeam_channel::unbounded();
+        let (peeked, held) = crossbeam_channel::unbounded();
         let (errors, pending) = crossbeam_channel::bounded(1);
         let waits = Arc::new(Waits::default());
         let dropped = Arc::new(AtomicUsize::new(0));
@@ -183,6 +85,8 @@ impl UdpSocket {
                 local,
                 datagrams: receiver,
                 errors: pending,
+                peek: Mutex::new(peeked),
+                peeked: held,
                 dropped,
                 gone,
                 waits,
@@ -199,38 +103,41 @@ impl UdpSocket {
     /// `WouldBlock` in non-blocking mode or after the read time-out; `ConnectionRefused` and the
     /// like when a peer's ICMP error came back; `NotConnected` when the host was shut down.
     pub fn recv_datagram(&self) -> io::Result<Datagram> {
+        self.receive(Self::try_recv_datagram)
+    }
+
+    /// Repeats `take` as things come, until it has something or it is late.
+    fn receive<T>(&self, take: impl Fn(&Self) -> Option<io::Result<T>>) -> io::Result<T> {
         let inner = &self.inner;
         let until = Until {
-            ready: &|| !inner.datagrams.is_empty() || !inner.errors.is_empty(),
+            ready: &|| {
+                !inner.datagrams.is_empty() || !inner.peeked.is_empty() || !inner.errors.is_empty()
+            },
             deadline: inner.read_timeout.deadline(),
             sends: false,
         };
         loop {
-            if let Some(received) = self.try_recv_datagram() {
+            if let Some(received) = take(self) {
                 return received;
             }
-            let late = until.deadline.is_some_and(|late| late <= clock::now());
+            let now = clock::now();
+            let late = until.deadline.is_some_and(|late| late <= now);
             if late || inner.nonblocking.load(Ordering::Relaxed) {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             if !inner.shared.lead_for_channel(&until) {
-                break;
+                inner.sleep(until.deadline.map(|late| late.since(now)));
             }
-        }
-        let late = until.deadline.map_or_else(never, |late| {
-            crossbeam_channel::after(late.since(clock::now()))
-        });
-        select_biased! {
-            recv(inner.errors) -> error => Err(error.unwrap_or_else(|_| self.over())),
-            recv(inner.datagrams) -> datagram => datagram.map_err(|_| self.over()),
-            recv(late) -> _ => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
-    /// What has come already; errors first.
+    /// What has come already; errors first, and before others what was looked at.
     fn try_recv_datagram(&self) -> Option<io::Result<Datagram>> {
         if let Ok(error) = self.inner.errors.try_recv() {
             return Some(Err(error));
+        }
+        if let Ok(datagram) = self.inner.peeked.try_recv() {
+            return Some(Ok(datagram));
         }
         match self.inner.datagrams.try_recv() {
             Ok(datagram) => Some(Ok(datagram)),
@@ -263,6 +170,35 @@ impl UdpSocket {
         Ok((len, datagram.from))
     }
 
+    /// Looks at the next datagram, and leaves it to the next receive; from then on it is no more in [`receiver`](Self::receiver).
+    /// Returns how much of it `buf` took, and its sender.
+    ///
+    /// # Errors
+    /// Those of [`recv_datagram`](Self::recv_datagram).
+    pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let buf = RefCell::new(buf);
+        self.receive(|socket| {
+            // Who looks beside it takes none from behind this one.
+            let peek = socket.inner.peek.lock();
+            let peek = peek.unwrap_or_else(PoisonError::into_inner);
+            let seen = socket.try_recv_datagram()?.map(|datagram| {
+                let seen = (datagram.data.copy_to(&mut buf.borrow_mut()), datagram.from);
+                // Its other end is beside it.
+                let _ = peek.send(datagram);
+                seen
+            });
+            Some(seen)
+        })
+    }
+
+    /// Looks at the next datagram as [`peek_from`](Self::peek_from) does.
+    ///
+    /// # Errors
+    /// Those of [`recv_datagram`](Self::recv_datagram).
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.peek_from(buf).map(|(len, _)| len)
+    }
+
     /// Receives a datagram from the connected peer.
     ///
     /// # Errors
@@ -271,12 +207,13 @@ impl UdpSocket {
         self.recv_from(buf).map(|(len, _)| len)
     }
 
-    /// Sends a datagram.
+    /// Sends a datagram to the first of these addresses, as in std.
     ///
     /// # Errors
     /// `WouldBlock` as for reads; an error that says why when it is too large, has no route, or an
-    /// earlier one was refused; `NotConnected` when the host was shut down.
-    pub fn send_to(&self, data: &[u8], to: SocketAddr) -> io::Result<usize> {
+    /// earlier one was refused; `InvalidInput` without an address; `NotConnected` when the host was shut down.
+    pub fn send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> io::Result<usize> {
+        let to = to.to_socket_addrs()?.next().ok_or_else(no_address)?;
         self.sending(|stack, now, id| stack.udp_send_to(now, id, Some(to), data))
     }
 
@@ -335,16 +272,18 @@ impl UdpSocket {
     }
 
     /// Sends to and receives from this peer only, from now on: what it sends to the address that it is
-    /// sent from, no broadcasts and no groups.
+    /// sent from, no broadcasts and no groups. Of several addresses it is the first that can be.
     ///
     /// # Errors
     /// When there is no route to it, or another socket has it.
-    pub fn connect(&self, peer: SocketAddr) -> io::Result<()> {
-        let mut core = self.inner.shared.lock_running()?;
-        core.stack.udp_connect(self.inner.id, peer)?;
-        // An error about what went elsewhere is not this peer's.
-        while self.inner.errors.try_recv().is_ok() {}
-        Ok(())
+    pub fn connect(&self, peer: impl ToSocketAddrs) -> io::Result<()> {
+        each_address(peer, |peer| {
+            let mut core = self.inner.shared.lock_running()?;
+            core.stack.udp_connect(self.inner.id, peer)?;
+            // An error about what went elsewhere is not this peer's.
+            while self.inner.errors.try_recv().is_ok() {}
+            Ok(())
+        })
     }
 
     /// The queue itself; disconnected when the host ends. ICMP errors do not pass through it.
@@ -393,6 +332,22 @@ impl UdpSocket {
     /// `InvalidInput` when it is zero.
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.inner.write_timeout.set(timeout)
+    }
+
+    /// The time set by [`set_read_timeout`](Self::set_read_timeout).
+    ///
+    /// # Errors
+    /// None; as in std.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.inner.read_timeout.get())
+    }
+
+    /// The time set by [`set_write_timeout`](Self::set_write_timeout).
+    ///
+    /// # Errors
+    /// None; as in std.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.inner.write_timeout.get())
     }
 
     /// In non-blocking mode a call that would wait fails with `WouldBlock`.
@@ -461,6 +416,21 @@ impl UdpSocket {
     }
 }
 
+impl Inner {
+    /// Sleeps until something is there to be received, but no longer than `within`.
+    fn sleep(&self, within: Option<Duration>) {
+        let mut any = Select::new();
+        any.recv(&self.errors);
+        any.recv(&self.peeked);
+        any.recv(&self.datagrams);
+        match within {
+            // That it is late is seen by the clock.
+            Some(within) => drop(any.ready_timeout(within)),
+            None => drop(any.ready()),
+        }
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         let mut core = self.shared.lock();
@@ -482,11 +452,14 @@ impl fmt::Debug for UdpSocket {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
+    use crate::stack::InterfaceId;
 
     /// A queue to a user of so many bytes, and where he takes from.
     fn queue(limit: usize) -> (UdpQueue, Receiver<Datagram>) {
-        let (datagrams, received) = crossbeam_channel::bounded(QUEUE_DATAGRAMS);
+        let (datagrams, received) = crossbeam_channel::unbounded();
         let queue = UdpQueue {
             datagrams,
             errors: crossbeam_channel::bounded(1).0,

@@ -3,6 +3,7 @@
 #![cfg(all(target_os = "linux", feature = "host"))]
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
+mod as_std;
 #[cfg(feature = "dns")]
 mod auto;
 mod failing;

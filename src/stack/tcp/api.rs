@@ -414,6 +414,14 @@ impl Stack {
         Ok(self.tcp.live(id)?.remote())
     }
 
+    /// The Time To Live or Hop Limit that its segments have now: as set, or by default.
+    ///
+    /// # Errors
+    /// [`StaleId`] when it was closed.
+    pub fn tcp_ttl(&self, id: TcpId) -> Result<u8, StaleId> {
+        Ok(self.tcp.live(id)?.path.flow.ttl)
+    }
+
     /// The connection's settings.
     ///
     /// # Errors
