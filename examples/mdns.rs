@@ -117,7 +117,7 @@ pub(crate) mod mdns {
 
     /// Asks the group, and waits for who knows.
     pub(crate) fn ask(socket: &UdpSocket) -> io::Result<Ipv4Addr> {
-        socket.send_to(&question(), (GROUP, PORT).into())?;
+        socket.send_to(&question(), (GROUP, PORT))?;
         loop {
             let data = socket.recv_datagram()?.data.into_bytes();
             // Our own question comes by here as well: a member hears what it sends.

@@ -408,7 +408,7 @@ fn select_waits_for_sockets_and_channels_alike() {
     let mut seen = Vec::new();
     a.udp_bind((A4, 0))
         .unwrap()
-        .send_to(b"x", (B4.parse::<std::net::IpAddr>().unwrap(), 53).into())
+        .send_to(b"x", (B4, 53))
         .unwrap();
     let _near = a.tcp_connect((B4, 80)).unwrap();
     for _ in 0..2 {
@@ -540,9 +540,7 @@ fn a_datagram_to_a_closed_port_comes_back_as_refused() {
     let (a, b) = hosts();
     let client = a.udp_bind((A4, 0)).unwrap();
     client.set_read_timeout(Some(LONG)).unwrap();
-    client
-        .connect((B4.parse::<std::net::IpAddr>().unwrap(), 9).into())
-        .unwrap();
+    client.connect((B4, 9)).unwrap();
     client.send(b"anybody?").unwrap();
     let error = client.recv(&mut [0; 9]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);

@@ -273,12 +273,11 @@ fn udp_and_ping_replay() {
     theirs.set_read_timeout(Some(LONG)).unwrap();
     let six = a.udp_bind("[::]:5001").unwrap();
     for round in 0..50_u8 {
-        six.send_to(&[round; 1200], "[fd07::2]:6000".parse().unwrap())
-            .unwrap();
+        six.send_to(&[round; 1200], "[fd07::2]:6000").unwrap();
         let (_, from) = theirs.recv_from(&mut [0; 2000]).unwrap();
         theirs.send_to(&[round; 10], from).unwrap();
         // Nobody is there.
-        let _ = ours.send_to(&[round; 900], "10.7.0.2:6001".parse().unwrap());
+        let _ = ours.send_to(&[round; 900], "10.7.0.2:6001");
     }
     a.ping("10.7.0.2".parse().unwrap(), LONG).unwrap();
     drop((ours, theirs, six));

@@ -257,7 +257,7 @@ fn errors_and_pings(host: &Host, v6: bool) {
     us.recv_datagram().unwrap();
     let refused = host.udp_bind((ours(v6), 0)).unwrap();
     refused.set_read_timeout(Some(PATIENCE)).unwrap();
-    refused.connect((kernel(v6), 9).into()).unwrap();
+    refused.connect((kernel(v6), 9)).unwrap();
     refused.send(b"nobody").unwrap();
     refused.recv_datagram().unwrap_err();
     let refused = kernel_udp((kernel(v6), 0).into());

@@ -199,7 +199,7 @@ fn kernel_refuses() {
         let host = link.host();
         for v6 in FAMILIES {
             let us = our_udp(&host, (ours(v6), 0).into());
-            us.connect((kernel(v6), 9).into()).unwrap();
+            us.connect((kernel(v6), 9)).unwrap();
             us.send(b"anybody there").unwrap();
             let refused = us.recv_datagram().unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{refused}");

@@ -166,7 +166,7 @@ fn middle() {
         });
         // Of ours: none of these is a descriptor.
         let udp = host.udp_bind((ours(false), 0)).unwrap();
-        udp.send_to(b"nobody", (kernel(false), 9).into()).unwrap();
+        udp.send_to(b"nobody", (kernel(false), 9)).unwrap();
         let other = host.tcp_listen((ours(false), 0)).unwrap();
         let more: Vec<_> = (0..20)
             .map(|_| host.tcp_connect_timeout(at, PATIENCE).unwrap())

@@ -206,7 +206,7 @@ fn use_and_drop(host: &Arc<Host>, at: std::net::SocketAddr, user: usize) {
             .set_read_timeout(Some(Duration::from_millis(3)))
             .unwrap();
         let receiver = thread::spawn(move || waits.recv_datagram().is_err());
-        udp.send_to(b"x", (kernel(false), 9).into()).unwrap();
+        udp.send_to(b"x", (kernel(false), 9)).unwrap();
         drop(udp);
         if (user + round).is_multiple_of(3) {
             let ping = host.ping_socket().unwrap();
