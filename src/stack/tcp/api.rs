@@ -9,10 +9,9 @@ use super::Owner;
 use crate::base::Instant;
 use crate::stack::event::{Readiness, SocketId};
 use crate::stack::ids::{Id, StaleId, TcpId};
-use crate::stack::packet::Label;
 use crate::stack::tuple::Tuple;
 use crate::stack::{Call, MOST_AT_ONCE, Stack};
-use crate::tcp::{Connection, ReadError, State, TcpFailure, TcpInfo, TcpOptions, WriteError};
+use crate::tcp::{Connection, ReadError, State, TcpFailure, TcpInfo, WriteError};
 
 impl Stack {
     /// Writes a copy of as much of `data` as the send buffer takes, 64 MiB at most; returns how many bytes.
@@ -412,56 +411,6 @@ impl Stack {
     /// [`StaleId`] when it was closed.
     pub fn tcp_peer_addr(&self, id: TcpId) -> Result<SocketAddr, StaleId> {
         Ok(self.tcp.live(id)?.remote())
-    }
-
-    /// The Time To Live or Hop Limit that its segments have now: as set, or by default.
-    ///
-    /// # Errors
-    /// [`StaleId`] when it was closed.
-    pub fn tcp_ttl(&self, id: TcpId) -> Result<u8, StaleId> {
-        Ok(self.tcp.live(id)?.path.flow.ttl)
-    }
-
-    /// The connection's settings.
-    ///
-    /// # Errors
-    /// [`StaleId`] when it was closed.
-    pub fn tcp_options(&self, id: TcpId) -> Result<&TcpOptions, StaleId> {
-        Ok(&self.tcp.live(id)?.connection.setup.options)
-    }
-
-    /// Changes the settings of a live connection. The MSS, the initial window, and whatever else its SYN offers
-    /// stay as they are.
-    ///
-    /// # Errors
-    /// [`StaleId`] when it was closed.
-    pub fn tcp_set_options(
-        &mut self,
-        now: Instant,
-        id: TcpId,
-        options: TcpOptions,
-    ) -> Result<(), StaleId> {
-        self.note_call(Some(now), |_| Call::TcpSetOptions(id, options.clone()));
-        let now = self.net.clamp(now);
-        let set = self.change_options(now, id, options);
-        self.note_outcome(set)
-    }
-
-    fn change_options(
-        &mut self,
-        now: Instant,
-        id: TcpId,
-        options: TcpOptions,
-    ) -> Result<(), StaleId> {
-        let (slot, mut around) = self.live_tcp(id)?;
-        let by_default = || around.net.ttl_to(slot.path.on, slot.path.flow.dst);
-        slot.path.flow.ttl = options.ttl_setting().unwrap_or_else(by_default);
-        slot.path.flow.tos = options.tos_setting();
-        slot.path.flow.label = Label::asked(options.flow_label_setting());
-        slot.connection.set_options(now, options);
-        let rest = slot.follow(id, &mut around);
-        self.finish(now, id, &rest);
-        Ok(())
     }
 
     /// Why the connection failed, if it did.

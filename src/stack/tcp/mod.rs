@@ -45,6 +45,7 @@ mod requests_tests;
 #[cfg(test)]
 mod reuse_tests;
 mod send;
+mod settings;
 #[cfg(test)]
 mod share_tests;
 mod shared_options;
