@@ -46,9 +46,8 @@ fn a_write_of_nothing_is_done_at_once() {
         .unwrap();
     stream.set_nonblocking(true).unwrap();
     let full = loop {
-        match stream.write(&[1; 65_536]) {
-            Ok(_) => {}
-            Err(error) => break error,
+        if let Err(error) = stream.write_all(&[1; 65_536]) {
+            break error;
         }
     };
     assert_eq!(full.kind(), ErrorKind::WouldBlock);

@@ -81,7 +81,7 @@ fn address() {
             for _ in 0..2 {
                 let error = udp.recv_datagram().unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::AddrNotAvailable);
-                let to = (kernel(own.is_ipv6()), 9).into();
+                let to = (kernel(own.is_ipv6()), 9);
                 let error = udp.send_to(b"x", to).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::AddrNotAvailable);
             }
