@@ -18,7 +18,7 @@ pub struct Datagram {
     pub from: SocketAddr,
     /// The address of ours that it was sent to, or the group.
     pub to: IpAddr,
-    /// The port that it was sent to: the socket's own, unless that takes [every port](UdpOptions::any_port).
+    /// The port that it was sent to: the socket's own, unless that takes [every port](crate::stack::UdpOptions::any_port).
     pub to_port: u16,
     /// The interface that it came in on.
     pub on: InterfaceId,
@@ -101,7 +101,7 @@ impl Datagram {
     }
 
     /// Bytes that it counts against its socket's buffer: 128 more than its data, and 32 for each fragment
-    /// of one that came in several ([`UdpOptions::recv_buffer`]).
+    /// of one that came in several ([`UdpOptions::recv_buffer`](crate::stack::UdpOptions::recv_buffer)).
     pub const fn charged_bytes(&self) -> usize {
         self.charge.bytes
     }
