@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::HalfOpenSlot;
 use super::Listener;
-use super::time_waits::Name;
+use super::time_waits::{Name, Previous};
 use crate::base::{DropReason, Instant};
 use crate::stack::Stack;
 use crate::stack::ids::{Id, InterfaceId, RawId, Slab, TcpId};
@@ -145,7 +145,8 @@ impl Stack {
             FinWaitStep::Taken => Ok(()),
             FinWaitStep::Finished(record) => {
                 self.remove_fin_wait(raw);
-                self.begin_time_wait(now, &name, record, None);
+                let end = now + self.config.time_wait;
+                self.begin_time_wait(end, &name, record, None);
                 self.answer_in_time_wait(&name, &record.ack(now));
                 Ok(())
             }
@@ -207,7 +208,15 @@ impl Stack {
         if let Some(slot) = self.end_half_open(raw)
             && let Some(previous) = &slot.previous
         {
-            self.begin_time_wait(now, &self.name_of_half(&slot), **previous, None);
+            self.go_on_waiting(now, &self.name_of_half(&slot), previous);
+        }
+    }
+
+    /// The TIME-WAIT that a SYN had ended goes on until it would have been over: who sends SYNs and resets them does not put that off.
+    pub(super) fn go_on_waiting(&mut self, now: Instant, name: &Name, previous: &Previous) {
+        let Previous { wait, end } = *previous;
+        if now < end {
+            self.begin_time_wait(end, name, wait, None);
         }
     }
 

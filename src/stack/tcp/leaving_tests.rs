@@ -525,6 +525,35 @@ fn a_reset_of_what_reopened_returns_to_time_wait() {
     assert_eq!(link.ends[0].stack.tcp_time_wait_count(), 0);
 }
 
+/// Covers: TCP-19: who sends SYNs of old, and resets what answers them, does not have the name wait for longer.
+#[test]
+fn who_reopens_and_resets_puts_nothing_off() {
+    let mut link = Link::new();
+    let (port, nxt, recent) = in_time_wait(&mut link);
+    // Another one that began to wait later.
+    link.pass(Duration::from_secs(30));
+    let (now, other) = (link.now, "10.0.0.2:81".parse().unwrap());
+    let listener = link.ends[1]
+        .stack
+        .tcp_listen(other, ListenOptions::default());
+    let options = TcpOptions::default();
+    let client = link.ends[0].stack.tcp_connect(now, other, None, options);
+    link.settle();
+    let server = link.ends[1].stack.tcp_accept(now, listener.unwrap());
+    link.ends[0].stack.tcp_close(now, client.unwrap());
+    link.settle();
+    link.ends[1].stack.tcp_close(now, server.unwrap());
+    link.settle();
+    let syn = fields((port, 80), nxt.wrapping_add(5000), 0, Flags::SYN);
+    link.forge(0, syn, &timestamp(recent.wrapping_add(1)), &[]);
+    link.settle();
+    assert_eq!(link.ends[0].stack.tcp_time_wait_count(), 2);
+    link.pass(Duration::from_secs(31));
+    assert_eq!(link.ends[0].stack.tcp_time_wait_count(), 1);
+    link.pass(Duration::from_secs(30));
+    assert_eq!(link.ends[0].stack.tcp_time_wait_count(), 0);
+}
+
 /// Two hosts behind one translated address: the second's clock and numbers are behind the first's.
 /// Its SYN is refused, which it resets, and taken when it comes again a second later.
 #[test]

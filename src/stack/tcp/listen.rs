@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::fast_open::{FastQueue, FastStep};
 use super::listen_options::ListenOptions;
 use super::requests::Holding;
+use super::time_waits::Previous;
 use super::{AcceptError, HalfOpenSlot, ListenError, Listener};
 use crate::base::{DropReason, Instant};
 use crate::stack::demux::{ANY_PORT, Refused};
@@ -164,7 +165,7 @@ impl Stack {
         id: ListenerId,
         packet: &Inbound,
         seg: &Segment,
-        previous: Option<TimeWait>,
+        previous: Option<Previous>,
     ) -> Result<(), DropReason> {
         self.check_way(id, packet)?;
         match (seg.control, seg.ack) {
@@ -203,16 +204,17 @@ impl Stack {
             listener.cookie_sent = Some(now);
             return self.answer_with_cookie(now, id, packet, opening, &options);
         }
+        let waited = previous.as_ref().map(|previous| &previous.wait);
         if holds {
-            let iss = self.first_number(now, packet, previous.as_ref());
+            let iss = self.first_number(now, packet, waited);
             let (slot, _) = self.request(id, packet, opening, iss, &options)?;
             return self.hold(now, slot, previous);
         }
-        let given = match self.open_fast(now, id, (packet, seg), &opening, previous.as_ref()) {
+        let given = match self.open_fast(now, id, (packet, seg), &opening, waited) {
             FastStep::Taken(taken) => return taken,
             FastStep::Ordinary(given) => given,
         };
-        let iss = self.first_number(now, packet, previous.as_ref());
+        let iss = self.first_number(now, packet, waited);
         let (mut slot, flow) = self.request(id, packet, opening, iss, &options)?;
         slot.previous = previous.map(Box::new);
         self.begin_half_open(now, slot, &flow, given);

@@ -87,7 +87,7 @@ use fin_waits::FinWaits;
 use requests::Holding;
 use shared_options::SharedOptions;
 use sizes::{default_mss, headers_of, path_mss};
-use time_waits::{Name, TimeWaits};
+use time_waits::{Name, Previous, TimeWaits};
 use warm::{Lines, Standing};
 
 /// A connection and its place in the stack.
@@ -116,7 +116,7 @@ struct HalfOpenSlot {
     on: InterfaceId,
     listener: ListenerId,
     /// The TIME-WAIT that its SYN ended, and that goes on if the SYN was an old duplicate.
-    previous: Option<Box<TimeWait>>,
+    previous: Option<Box<Previous>>,
 }
 
 /// A listener and those it has not handed out.
@@ -337,7 +337,7 @@ impl Stack {
             let timer = TimerKey::Tcp(id.index());
             self.net.timers.set(timer, Some(end));
             let before = TcpEntry::Connection(id.index());
-            self.begin_time_wait(now, &name, record, Some(before));
+            self.begin_time_wait(end, &name, record, Some(before));
             if owes {
                 self.queue_bare(path.on, &path.flow, &tuple, &record.ack(now));
             }
@@ -345,10 +345,10 @@ impl Stack {
         self.free_if_orphan(id);
     }
 
-    /// A name waits for 2 MSL from now on: that of `before`, or one that is free.
+    /// A name waits until `end`: that of `before`, or one that is free.
     fn begin_time_wait(
         &mut self,
-        now: Instant,
+        end: Instant,
         name: &Name,
         record: TimeWait,
         before: Option<TcpEntry>,
@@ -362,7 +362,6 @@ impl Stack {
             self.note_end(&name.tuple, record.snd_nxt());
             return;
         }
-        let end = now + self.config.time_wait;
         let entry = TcpEntry::TimeWait(self.tcp.time_wait.insert(name, record, end));
         match before {
             Some(before) => table.flows.replace(&name.tuple, before, entry),

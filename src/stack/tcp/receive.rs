@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes};
 
 use super::follow::Around;
 use super::listen::tuple_of;
-use super::time_waits::Name;
+use super::time_waits::{Name, Previous};
 use super::{Listener, Owner, Slot};
 use crate::base::Protocol;
 use crate::base::{DropReason, Instant};
@@ -17,8 +17,8 @@ use crate::stack::packet::{Inbound, Manner};
 use crate::stack::tcp_flows::TcpEntry;
 use crate::stack::tuple::Tuple;
 use crate::tcp::{
-    Bare, Control, Header, Marks, Options, Outcome, Reset, Segment, SeqNum, State, TimeWait,
-    TimeWaitStep, refusal,
+    Bare, Control, Header, Marks, Options, Outcome, Reset, Segment, SeqNum, State, TimeWaitStep,
+    refusal,
 };
 use crate::{ipv4, ipv6};
 use core::net::IpAddr;
@@ -56,7 +56,7 @@ impl Stack {
         packet: &Inbound,
         seg: &Segment,
         tuple: &Tuple,
-        previous: Option<TimeWait>,
+        previous: Option<Previous>,
     ) -> Result<(), DropReason> {
         match self.demux.tcp.listener(packet.on, tuple) {
             Some(listener) => self.on_listen(now, listener, packet, seg, previous),
@@ -174,7 +174,9 @@ impl Stack {
                 // What is refused has changed nothing: the record ends when it would have (only a FIN may put that off).
                 let entry = TcpEntry::TimeWait(index);
                 self.demux.tcp.remove_flow(&name.tuple, entry);
-                let taken = self.on_no_flow(now, packet, seg, &name.tuple, Some(record));
+                let end = self.tcp.time_wait.end_of(index).unwrap_or(now);
+                let previous = Previous { wait: record, end };
+                let taken = self.on_no_flow(now, packet, seg, &name.tuple, Some(previous));
                 if taken.is_err() {
                     let free = self.demux.tcp.flows.insert(&name.tuple, entry);
                     debug_assert!(free.is_ok(), "what is refused takes no name");

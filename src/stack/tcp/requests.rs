@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::time_waits::Previous;
 use super::{AcceptError, HalfOpenSlot, path_mss};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::stack::endpoint::endpoint;
@@ -24,7 +25,7 @@ use crate::stack::tcp_flows::TcpEntry;
 use crate::stack::tuple::Tuple;
 use crate::stack::wheel::TimerKey;
 use crate::stack::{Call, Outcome, Stack};
-use crate::tcp::{Connection, Control, Fields, Flags, Segment, TimeWait};
+use crate::tcp::{Connection, Control, Fields, Flags, Segment};
 use crate::{ipv4, ipv6};
 
 /// Somebody wants to connect, and waits for the answer.
@@ -280,7 +281,7 @@ impl Stack {
         &mut self,
         now: Instant,
         mut slot: HalfOpenSlot,
-        previous: Option<TimeWait>,
+        previous: Option<Previous>,
     ) -> Result<(), DropReason> {
         slot.record.held = true;
         slot.previous = previous.map(Box::new);
@@ -350,7 +351,7 @@ impl Stack {
         if let Some(slot) = self.remove_half_open(raw)
             && let Some(previous) = &slot.previous
         {
-            self.begin_time_wait(now, &self.name_of_half(&slot), **previous, None);
+            self.go_on_waiting(now, &self.name_of_half(&slot), previous);
         }
     }
 

@@ -1,12 +1,12 @@
 //! The TIME-WAIT records of a stack, in the order in which they end.
 //!
 //! *Owns* the records and their one timer: all wait equally long, so the one that was put last, or
-//! put back to the start, ends last; and which of them may give their names to new connections. *Does not* judge
+//! put back to the start, ends last, but for the few that came back from a half-open connection; and which of them may give their names to new connections. *Does not* judge
 //! segments: `crate::tcp` does.
 //! A record is 80 bytes with its place in the order, and no allocation of its own: many may wait.
 
 use core::net::{IpAddr, Ipv6Addr};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::by_peer::{Between, ByPeer};
 use crate::base::Instant;
@@ -24,6 +24,13 @@ pub(super) struct Name {
     pub(super) ttl: u8,
     pub(super) tos: u8,
     pub(super) label: Label,
+}
+
+/// A record that a SYN took over, and when it would have ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Previous {
+    pub(super) wait: TimeWait,
+    pub(super) end: Instant,
 }
 
 /// A record, or a free place.
@@ -60,6 +67,8 @@ pub(super) struct TimeWaits {
     /// The one that ends first, and the one that ends last.
     first: u32,
     last: u32,
+    /// Those that end before one which was there already, and have no neighbours.
+    aside: BTreeSet<(Instant, u32)>,
     free: u32,
     len: usize,
     /// Of those records that have one which was asked for: few do.
@@ -74,6 +83,7 @@ impl TimeWaits {
             records: Vec::new(),
             first: NONE,
             last: NONE,
+            aside: BTreeSet::new(),
             free: NONE,
             len: 0,
             labels: BTreeMap::new(),
@@ -125,7 +135,7 @@ impl TimeWaits {
         self.records.len()
     }
 
-    /// Adds a record that ends at `end`, not before any other; returns its slot.
+    /// Adds a record that ends at `end`; returns its slot.
     pub(super) fn insert(&mut self, name: &Name, wait: TimeWait, end: Instant) -> u32 {
         let octets = |ip: IpAddr| match ip {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
@@ -161,7 +171,7 @@ impl TimeWaits {
             self.labels.insert(index, name.label);
         }
         self.len += 1;
-        self.link_last(index);
+        self.link(index);
         if let Some(between) = self.list_of(name.on, &name.tuple) {
             self.by_peer.push(between, index);
         }
@@ -183,7 +193,7 @@ impl TimeWaits {
     pub(super) fn restart(&mut self, index: u32, end: Instant) {
         self.unlink(index);
         self.at(index).end = end;
-        self.link_last(index);
+        self.link(index);
         if let Some((name, _)) = self.get(index)
             && let Some(between) = self.list_of(name.on, &name.tuple)
         {
@@ -211,8 +221,16 @@ impl TimeWaits {
 
     /// The slot of the record that ends first, and when it does.
     pub(super) fn first(&self) -> Option<(u32, Instant)> {
-        let record = self.records.get(self.first as usize)?;
-        Some((self.first, record.end))
+        let listed = self.records.get(self.first as usize);
+        let listed = listed.map(|record| (record.end, self.first));
+        let first = listed.into_iter().chain(self.aside.first().copied()).min();
+        first.map(|(end, index)| (index, end))
+    }
+
+    /// When a record ends.
+    pub(super) fn end_of(&self, index: u32) -> Option<Instant> {
+        let record = self.records.get(index as usize)?;
+        record.live.then_some(record.end)
     }
 
     fn name(&self, index: u32, record: &Record) -> Name {
@@ -229,11 +247,15 @@ impl TimeWaits {
         &mut self.records[index as usize]
     }
 
-    fn link_last(&mut self, index: u32) {
+    fn link(&mut self, index: u32) {
+        let end = self.at(index).end;
+        let before = self.records.get(self.last as usize);
+        if before.is_some_and(|record| end < record.end) {
+            self.aside.insert((end, index));
+            return;
+        }
         let last = core::mem::replace(&mut self.last, index);
-        let before = self.records.get(last as usize).map(|record| record.end);
         let record = self.at(index);
-        debug_assert!(before.is_none_or(|end| end <= record.end));
         (record.previous, record.next) = (last, NONE);
         if last == NONE {
             self.first = index;
@@ -243,7 +265,15 @@ impl TimeWaits {
     }
 
     fn unlink(&mut self, index: u32) {
-        let Record { previous, next, .. } = *self.at(index);
+        let Record {
+            previous,
+            next,
+            end,
+            ..
+        } = *self.at(index);
+        if self.aside.remove(&(end, index)) {
+            return;
+        }
         if previous == NONE {
             self.first = next;
         } else {
@@ -307,32 +337,41 @@ mod tests {
 
     proptest! {
         #[test]
-        fn equals_a_list_in_order(steps in prop::collection::vec((0u8..4, 0usize..9), 1..100)) {
+        fn equals_a_list_in_order(steps in prop::collection::vec((0u8..5, 0usize..9), 1..100)) {
             let mut waits = TimeWaits::new(TimeWaitReuse::Always);
-            let mut model: Vec<(u32, Name)> = Vec::new();
+            let mut model: Vec<(u32, Name, Instant)> = Vec::new();
             for (now, (step, pick)) in steps.into_iter().enumerate() {
                 let at = Instant::from_millis(now as u64 / 2);
                 let number = u16::try_from(now).unwrap();
                 match step {
                     0 | 1 => {
                         let name = name(number, step == 0);
-                        model.push((waits.insert(&name, TimeWait::default(), at), name));
+                        model.push((waits.insert(&name, TimeWait::default(), at), name, at));
+                    }
+                    // One that comes back, and ends before others.
+                    4 => {
+                        let name = name(number, true);
+                        let end = Instant::from_millis((now as u64 / 2).saturating_sub(pick as u64));
+                        model.push((waits.insert(&name, TimeWait::default(), end), name, end));
                     }
                     2 if !model.is_empty() => {
-                        let entry = model.remove(pick % model.len());
-                        waits.restart(entry.0, at);
-                        model.push(entry);
+                        let (index, name, _) = model.remove(pick % model.len());
+                        waits.restart(index, at);
+                        model.push((index, name, at));
                     }
                     _ if !model.is_empty() => {
-                        let (index, name) = model.remove(pick % model.len());
+                        let (index, name, _) = model.remove(pick % model.len());
                         prop_assert_eq!(waits.remove(index).map(|(name, _)| name), Some(name));
                         prop_assert!(waits.remove(index).is_none());
                     }
                     _ => {}
                 }
                 prop_assert_eq!(waits.len(), model.len());
-                prop_assert_eq!(waits.first().map(|(index, _)| index), model.first().map(|m| m.0));
-                for (index, name) in &model {
+                let first = waits.first();
+                prop_assert_eq!(first.map(|first| first.1), model.iter().map(|m| m.2).min());
+                prop_assert!(first.is_none_or(|(index, end)| model.iter().any(|m| (m.0, m.2) == (index, end))));
+                for (index, name, end) in &model {
+                    prop_assert_eq!(waits.end_of(*index), Some(*end));
                     prop_assert_eq!(waits.get(*index).map(|(name, _)| name), Some(*name));
                 }
             }
