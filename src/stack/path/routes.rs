@@ -85,7 +85,7 @@ pub(crate) struct Routes {
     dead: BTreeMap<(InterfaceId, IpAddr), Instant>,
     /// Interfaces whose link is down.
     down: BTreeSet<InterfaceId>,
-    /// Answers to who asks for each packet: none while one of these is dead or down.
+    /// Answers to who asks for each packet: none where another route came first that was dead or down, for that ends without a word.
     recent: Recent<Entry>,
 }
 
@@ -336,9 +336,10 @@ impl Routes {
         let entry = match self.recent.find(dst) {
             Some(entry) => entry,
             None => {
-                let entry = *self.entry(now, dst, None)?;
-                // Who is dead is so for a time.
-                if self.dead.is_empty() && self.down.is_empty() {
+                let (entry, first) = self.judged(now, dst, None)?;
+                let entry = *entry;
+                // Who is dead is so for a time; who lives does until there is word.
+                if first && self.is_alive(now, &entry) {
                     self.recent.put(dst, entry);
                 }
                 entry
@@ -359,6 +360,17 @@ impl Routes {
 
     #[inline]
     fn entry(&self, now: Instant, dst: IpAddr, scope: Option<InterfaceId>) -> Option<&Entry> {
+        self.judged(now, dst, scope).map(|(entry, _)| entry)
+    }
+
+    /// The route that is taken, and whether it is the first of its prefix.
+    #[inline]
+    fn judged(
+        &self,
+        now: Instant,
+        dst: IpAddr,
+        scope: Option<InterfaceId>,
+    ) -> Option<(&Entry, bool)> {
         let table = if dst.is_ipv4() { &self.v4 } else { &self.v6 };
         let tree = match scope {
             Some(on) => table.scoped.get(on.index())?,
@@ -369,11 +381,11 @@ impl Routes {
         // On one interface all are as much down as the first.
         let all_down = scope.is_some_and(|on| self.down.contains(&on));
         if all_down || self.is_alive(now, first) {
-            return Some(first);
+            return Some((first, true));
         }
         let mut others = entries.values().take(MOST_TRIED).skip(1);
         let alive = others.find(|entry| self.is_alive(now, entry));
-        Some(alive.unwrap_or(first))
+        Some(alive.map_or((first, true), |alive| (alive, false)))
     }
 
     fn is_alive(&self, now: Instant, entry: &Entry) -> bool {
@@ -480,7 +492,13 @@ mod tests {
         check(&mut routes, start, Some("10.0.0.254"));
         routes.gateway_failed(start, on(0), ip("10.0.0.254"));
         check(&mut routes, start, Some("10.1.0.254"));
+        assert!(routes.recent.find(far).is_none(), "it is so for a time");
         check(&mut routes, start + DEAD_FOR, Some("10.0.0.254"));
+        // One that failed and was never heard again is no reason to look anew for each packet.
+        routes.gateway_failed(start, on(1), ip("10.1.0.254"));
+        check(&mut routes, start + DEAD_FOR, Some("10.0.0.254"));
+        assert!(routes.recent.find(far).is_some());
+        routes.gateway_answered(on(1), ip("10.1.0.254"));
         routes.gateway_answered(on(0), ip("10.0.0.254"));
         check(&mut routes, start, Some("10.0.0.254"));
         routes.set_link(on(0), false);
