@@ -31,8 +31,8 @@ impl Packet {
         let text = self.data.len().saturating_sub(self.headers_len());
         let many = self
             .segment
-            .map_or(1, |size| text / usize::from(size.get()));
-        if many >= PACKETS {
+            .map_or(1, |size| text.div_ceil(size.get().into()));
+        if many > PACKETS {
             return Err(DropReason::ForwardRefused);
         }
         let mut all = Vec::new();

@@ -26,6 +26,13 @@ const MOST_V6: usize = 1280;
 /// Bytes of a redirect before its options (RFC 4861 §4.5).
 const FIXED_V6: usize = 40;
 
+/// As whom a sender is told.
+#[derive(Clone, Copy, Debug)]
+enum Speaker {
+    V4(Flow),
+    V6(Ipv6Addr),
+}
+
 impl Net {
     /// Tells the sender of a packet that leaves by the interface it came in on, if that is a neighbour.
     pub(super) fn redirect_sender(
@@ -46,40 +53,29 @@ impl Net {
         if !self.is_on_link(on, src) || may_carry_error(src, &packet.data) {
             return;
         }
-        let own = self.speaker_v6(on, dst, next_hop);
-        if src.is_ipv6() && own.is_none() {
-            return;
-        }
+        // Who has nothing to say it as takes no turn of others'.
+        let speaker = match src {
+            IpAddr::V4(_) => {
+                let flow = self.answer_flow(on, (None, src), Manner::default());
+                flow.ok().map(|(flow, _)| Speaker::V4(flow))
+            }
+            IpAddr::V6(_) => self.speaker_v6(on, dst, next_hop).map(Speaker::V6),
+        };
+        let Some(speaker) = speaker else { return };
         // RFC 1812 §4.3.2.8, RFC 4861 §8.2: as often as errors; who does not heed it has none built.
         if !self.forwarding.redirects.allow(now, src) {
             return;
         }
-        let redirect = match (src, dst, next_hop, own) {
-            (IpAddr::V4(_), IpAddr::V4(_), IpAddr::V4(hop), _) => self.redirect_v4(on, packet, hop),
-            (IpAddr::V6(src), IpAddr::V6(dst), IpAddr::V6(hop), Some(own)) => {
-                Some(self.redirect_v6((on, own), packet, (src, dst), hop))
+        let redirect = match (speaker, src, dst, next_hop) {
+            (Speaker::V4(flow), _, _, IpAddr::V4(hop)) => redirect_v4(flow, packet, hop),
+            (Speaker::V6(own), IpAddr::V6(src), IpAddr::V6(dst), IpAddr::V6(hop)) => {
+                self.redirect_v6((on, own), packet, (src, dst), hop)
             }
-            _ => None,
+            _ => return,
         };
-        if redirect.is_some_and(|redirect| self.queue_packet(on, redirect)) {
+        if self.queue_packet(on, redirect) {
             self.counters.redirects_sent += 1;
         }
-    }
-
-    fn redirect_v4(&self, on: InterfaceId, packet: &Packet, hop: Ipv4Addr) -> Option<OwnedPacket> {
-        use ipv4::icmp::{HEADER_LEN, Message};
-        let to = packet.ends.0;
-        let (flow, _) = self.answer_flow(on, (None, to), Manner::default()).ok()?;
-        let quote = packet.data.slice(..packet.data.len().min(QUOTED_V4));
-        let message = Message::Redirect {
-            code: HOST,
-            gateway: hop,
-            quoted: &quote,
-        };
-        let mut header = [0; HEADER_LEN];
-        message.emit_header(&mut header);
-        let owned = OwnedPacket::new(flow, Protocol::ICMP, &header, quote.clone());
-        Some(owned)
     }
 
     /// As whom a neighbour is told of this way (RFC 4861 §4.5): a router is known by its link-local address, and so are we.
@@ -134,4 +130,17 @@ impl Net {
         let rest = Bytes::copy_from_slice(rest);
         OwnedPacket::new(flow, Protocol::ICMPV6, header, rest)
     }
+}
+
+fn redirect_v4(flow: Flow, packet: &Packet, hop: Ipv4Addr) -> OwnedPacket {
+    use ipv4::icmp::{HEADER_LEN, Message};
+    let quote = packet.data.slice(..packet.data.len().min(QUOTED_V4));
+    let message = Message::Redirect {
+        code: HOST,
+        gateway: hop,
+        quoted: &quote,
+    };
+    let mut header = [0; HEADER_LEN];
+    message.emit_header(&mut header);
+    OwnedPacket::new(flow, Protocol::ICMP, &header, quote.clone())
 }

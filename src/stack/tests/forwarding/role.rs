@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ipv6::icmp::Message as Icmpv6;
+use crate::stack::AddressOptions;
 
 /// A third host of the left network, and a router there.
 const THIRD: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
@@ -121,6 +122,33 @@ fn redirects_are_few() {
     router.give(&six(b"text", |fields| fields.dst = THIRD6));
     assert_eq!(router.drain(0).len(), 2);
     assert_eq!(router.stack.counters().redirects_sent, 0);
+}
+
+/// Covers: FWD-21 (who has no address to tell it from takes no turn of those who do: whoever is told then is told at once).
+#[test]
+fn a_redirect_that_nobody_can_send_is_none_of_the_limit() {
+    let mut router = Router::alone(Setting {
+        left: |_| {
+            InterfaceConfig::new(&Capabilities::plain(Medium::Ethernet, 1500))
+                .mac(OUR_MAC)
+                .dad_transmits(0)
+                .address("fd00::1/64".parse().unwrap())
+                .route("10.0.0.0/24".parse().unwrap(), None)
+        },
+        ..Setting::default()
+    });
+    let packet = four(b"text", |fields| fields.dst = THIRD);
+    for _ in 0..50 {
+        router.give(&packet);
+    }
+    router.drain(0);
+    assert_eq!(router.stack.counters().redirects_sent, 0);
+    let ours = "10.0.0.1/24".parse().unwrap();
+    let now = router.now;
+    let (on, any) = (router.on[0], AddressOptions::new());
+    router.stack.add_address(now, on, ours, any).unwrap();
+    router.give(&packet);
+    assert_eq!(router.stack.counters().redirects_sent, 1);
 }
 
 /// Covers: FWD-23 (RFC 4861 §4.4: the R flag, and of a host none).

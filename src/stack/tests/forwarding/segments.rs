@@ -221,7 +221,13 @@ fn a_super_segment_of_too_many_is_refused() {
     router.dropped(DropReason::ForwardRefused, 1);
     router.give_merged(&segment(false, 3000), 4, RxChecksum::Verified);
     assert_eq!(router.drain(1).len(), 750);
-    assert_eq!(router.stack.counters().packets_cut, 1);
+    // The last that fits an empty queue, and the first that does not: a rest is a frame as well.
+    router.give_merged(&segment(false, 2000), 2, RxChecksum::Verified);
+    assert_eq!(router.drain(1).len(), 1000);
+    router.give_merged(&segment(false, 2001), 2, RxChecksum::Verified);
+    assert!(router.drain(1).is_empty());
+    assert_eq!(router.drops(DropReason::ForwardRefused), 2);
+    assert_eq!(router.stack.counters().packets_cut, 2);
 }
 
 impl Router {
