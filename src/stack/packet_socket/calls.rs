@@ -46,7 +46,8 @@ impl Stack {
     /// headers `data` is all of it, and the other two say nothing.
     ///
     /// # Errors
-    /// [`SendError`]; [`SendError::TooBig`] above the interface's MTU; [`SendError::WouldBlock`] when its outbox is full, of
+    /// [`SendError`]; [`SendError::TooBig`] above the interface's MTU; [`SendError::Malformed`] on a medium without link headers, of what is
+    /// no packet of IPv4 or IPv6; [`SendError::WouldBlock`] when its outbox is full, of
     /// which no event tells.
     pub fn packet_send(
         &mut self,
@@ -77,6 +78,12 @@ impl Stack {
         let len = payload.len();
         if len > max {
             return Err(SendError::TooBig { len, max });
+        }
+        // A device without link headers refuses what is of no version of IP (Linux's tun_get_user does).
+        let is_ip = matches!(payload.first().map(|first| first >> 4), Some(4 | 6));
+        if !self.net.interfaces[on.index()].is_ethernet() && !is_ip {
+            let why = "neither of IPv4 nor of IPv6";
+            return Err(SendError::Malformed { why });
         }
         let frame = Frame::Link {
             to,

@@ -17,6 +17,9 @@ use crate::stack::net::Net;
 /// Bytes that each frame which waits is charged beside its payload, as a raw socket's packet is.
 pub(super) const OVERHEAD: usize = 128;
 
+/// Places for frames that an empty queue keeps.
+const KEPT: usize = 64;
+
 /// What the stack is told about a packet socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketOptions {
@@ -132,6 +135,10 @@ impl PacketSocket {
     pub(super) fn pop(&mut self) -> Option<LinkPacket> {
         let packet = self.queue.pop_front()?;
         self.held -= packet.payload.len() + OVERHEAD;
+        // What is charged to nobody is kept by nobody.
+        if self.queue.is_empty() && self.queue.capacity() > KEPT {
+            self.queue = VecDeque::new();
+        }
         Some(packet)
     }
 
@@ -174,5 +181,33 @@ impl From<PacketError> for io::Error {
             PacketError::Interface(_) => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A queue that was full of small frames, and is read, keeps none of the room that nobody is charged for.
+    #[test]
+    fn an_empty_queue_keeps_little() {
+        let on = InterfaceId::from_index(0);
+        let mut socket = PacketSocket::new(PacketOptions::new(on));
+        let packet = LinkPacket {
+            on,
+            src: None,
+            dst: None,
+            ether_type: EtherType::ARP,
+            at: Instant::ZERO,
+            payload: Bytes::new(),
+            segment_size: None,
+        };
+        while socket.push(packet.clone()) {}
+        assert!(socket.queue.capacity() > 1000);
+        while socket.pop().is_some() {}
+        assert_eq!((socket.held(), socket.queue.capacity()), (0, 0));
+        // Who keeps up does not ask for memory each time.
+        (0..2).for_each(|_| assert!(socket.push(packet.clone()) && socket.pop().is_some()));
+        assert!(socket.queue.capacity() > 0);
     }
 }

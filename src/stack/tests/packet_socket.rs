@@ -135,3 +135,25 @@ fn an_interface_that_goes_is_told() {
         .packet_send(rig.now, id, PEER_MAC, TYPE, Bytes::new());
     assert_eq!(sent, Err(SendError::AddressGone));
 }
+
+/// A device without link headers refuses what is no packet of IP, and is not given it.
+#[test]
+fn what_is_of_no_version_goes_to_no_device_without_links() {
+    let capabilities = Capabilities::plain(Medium::Ip, 1500);
+    let config = InterfaceConfig::new(&capabilities).address("10.0.0.1/24".parse().unwrap());
+    let mut rig = Rig::bare(Config::new(Seed::from_number(1)), config);
+    let id = open(&mut rig, |options| options);
+    let mut send = |data: &'static [u8]| {
+        let data = Bytes::from_static(data);
+        let (now, to) = (rig.now, MacAddr::ZERO);
+        rig.stack.packet_send(now, id, to, TYPE, data)
+    };
+    for none in [&b""[..], b"world", &[0x54; 20]] {
+        let refused = matches!(send(none), Err(SendError::Malformed { .. }));
+        assert!(refused, "{none:x?}");
+    }
+    for one in [&[0x45; 20], &[0x60; 20]] {
+        assert_eq!(send(one), Ok(()));
+    }
+    assert_eq!(rig.stack.counters().raw_packets_sent, 2);
+}
