@@ -445,7 +445,12 @@ fn sessions_are_bounded_for_each_host_and_in_all() {
         router.back(&tcp(end(FAR, 80), outside, both));
     }
     assert_eq!(router.held(), (10, 10));
-    router.give(&udp(end(OTHER_NEAR, 9), end(FAR, 53), b"ask"));
+    // All are connections: one of the host that has most gives way to who has none, and to nobody who has as many.
+    router.out(&udp(end(OTHER_NEAR, 9), end(FAR, 53), b"ask"));
+    assert_eq!(router.held(), (10, 10));
+    let (outside, _) = router.out(&tcp(end(PEER, 5), end(FAR, 80), Flags::SYN));
+    router.back(&tcp(end(FAR, 80), outside, both));
+    router.give(&udp(end(PEER, 7), end(FAR, 53), b"ask"));
     assert!(router.drain(1).is_empty());
     assert_eq!(router.drops(DropReason::NatFull), 1);
 }

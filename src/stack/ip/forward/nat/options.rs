@@ -74,7 +74,8 @@ impl NatOptions {
     }
 
     /// The most sessions that are remembered (default 65,536): pairs of an inside port and a remote end for TCP, a remote address for UDP and
-    /// ICMP. The one that is longest silent gives way, if it is no established connection; so it does where no port is free.
+    /// ICMP. The one that is longest silent gives way, if it is no established connection; so it does where no port is free. Where all are
+    /// established connections, one of the inside host that has most of these does.
     #[must_use]
     pub fn sessions(self, most: usize) -> Self {
         Self {

@@ -68,6 +68,9 @@ pub(in crate::stack) struct Nat {
     order: BTreeSet<(Phase, Instant, u32)>,
     /// The same for each inside host.
     order_of_hosts: BTreeSet<(Ipv4Addr, Phase, Instant, u32)>,
+    /// Established connections of each host that has any, and the hosts by how many.
+    established: HashMap<Ipv4Addr, usize, KeyedState>,
+    by_established: BTreeSet<(usize, Ipv4Addr)>,
     /// Is there an earlier deadline than was told?
     pub(super) sooner: bool,
 }
@@ -88,9 +91,11 @@ impl Nat {
             sessions: Slab::new(),
             by_remote: HashMap::with_hasher(state.clone()),
             peers: HashMap::with_hasher(state.clone()),
-            hosts: HashMap::with_hasher(state),
+            hosts: HashMap::with_hasher(state.clone()),
             order: BTreeSet::new(),
             order_of_hosts: BTreeSet::new(),
+            established: HashMap::with_hasher(state),
+            by_established: BTreeSet::new(),
             sooner: false,
         };
         for forward in &options.forwards {
@@ -116,6 +121,12 @@ impl Nat {
         (self.mappings.len(), self.sessions.len())
     }
 
+    /// Is no host on the books for a connection?
+    #[cfg(test)]
+    pub(super) fn counts_nobody(&self) -> bool {
+        self.established.is_empty() && self.by_established.is_empty() && self.hosts.is_empty()
+    }
+
     /// The outside address is gone: all that was mapped to it ends.
     pub(super) fn forget_all(&mut self) {
         self.outside = None;
@@ -125,6 +136,8 @@ impl Nat {
         self.hosts.clear();
         self.order.clear();
         self.order_of_hosts.clear();
+        self.established.clear();
+        self.by_established.clear();
         let all = self.mappings.iter();
         let ids: Vec<RawId> = all.filter(|(_, m)| !m.fixed).map(|(id, _)| id).collect();
         for id in ids {
@@ -271,6 +284,9 @@ impl Nat {
         self.sooner |= self.deadline().is_none_or(|due| until < due);
         self.order.insert((phase, until, index));
         self.order_of_hosts.insert((host, phase, until, index));
+        if phase == Phase::Established {
+            self.count_established(host, |count| count + 1);
+        }
     }
 
     fn step_out(&mut self, session: &Session, index: u32) {
@@ -281,6 +297,21 @@ impl Nat {
         } = *session;
         self.order.remove(&(phase, until, index));
         self.order_of_hosts.remove(&(host, phase, until, index));
+        if phase == Phase::Established {
+            self.count_established(host, |count| count.saturating_sub(1));
+        }
+    }
+
+    fn count_established(&mut self, host: Ipv4Addr, new: impl FnOnce(usize) -> usize) {
+        let before = self.established.get(&host).copied().unwrap_or_default();
+        self.by_established.remove(&(before, host));
+        match new(before) {
+            0 => drop(self.established.remove(&host)),
+            count => {
+                self.established.insert(host, count);
+                self.by_established.insert((count, host));
+            }
+        }
     }
 
     /// A packet of a session: how long it lives on. Its place in the order is corrected when that comes up, if it got no other phase.
@@ -312,7 +343,21 @@ impl Nat {
         if !crowded && self.sessions.len() < self.most {
             return Ok(());
         }
-        self.give_way(crowded.then_some(host), &Phase::GIVING)
+        if crowded {
+            return self.give_way(Some(host), &Phase::GIVING);
+        }
+        let given = self.give_way(None, &Phase::GIVING);
+        given.or_else(|_| self.level(host))
+    }
+
+    /// All is held by established connections: one of the host that has most of them gives way to one that has fewer, so that some hosts with
+    /// friends outside do not keep all others out.
+    fn level(&mut self, host: Ipv4Addr) -> Result<(), DropReason> {
+        let own = self.established.get(&host).copied().unwrap_or_default();
+        let most = self.by_established.last().copied();
+        let most = most.filter(|&(count, _)| count > own + 1);
+        let (_, largest) = most.ok_or(DropReason::NatFull)?;
+        self.give_way(Some(largest), &[Phase::Established])
     }
 
     /// A port for one more mapping: there are fewer of them than sessions, and who has all of them for minutes keeps all others out.
@@ -322,7 +367,11 @@ impl Nat {
             if let Some(port) = port {
                 return Ok(port);
             }
-            self.give_way(None, Phase::giving(said.kind))?;
+            let given = self.give_way(None, Phase::giving(said.kind));
+            match said.kind {
+                Kind::Tcp => given.or_else(|_| self.level(*said.src.ip()))?,
+                Kind::Udp | Kind::Query => given?,
+            }
         }
         Err(DropReason::NatFull)
     }

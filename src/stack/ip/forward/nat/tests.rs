@@ -79,14 +79,44 @@ fn who_is_silent_longest_gives_a_port_up() {
     assert_eq!(port.ok(), first);
     assert_eq!(nat.held(), (7, 7));
     assert_eq!(nat.port_of(Kind::Tcp, host(2, 2000)), None);
-    // Connections do not: who comes then is told.
-    let ports: Vec<u16> = (1024..1030).collect();
-    ports
-        .iter()
-        .for_each(|&port| come(&mut nat, 11, port, SYN | ACK).unwrap());
-    let refused = leave(&mut nat, 12, Kind::Tcp, host(4, 2000), SYN);
+    // Connections do, of who has most of them: 5 and 1, 4 and 2, 3 and 3, and then nobody's for who has as many.
+    let establish = |nat: &mut Nat, at| {
+        (1024..1030).for_each(|port| come(nat, at, port, SYN | ACK).unwrap());
+    };
+    for n in 0..2 {
+        establish(&mut nat, 11 + n);
+        let port = 2001 + u16::try_from(n).unwrap();
+        leave(&mut nat, 11 + n, Kind::Tcp, host(3, port), SYN).unwrap();
+    }
+    establish(&mut nat, 13);
+    let refused = leave(&mut nat, 14, Kind::Tcp, host(3, 3000), SYN);
     assert_eq!(refused, Err(DropReason::NatFull));
     assert_eq!(nat.held(), (7, 7));
+}
+
+/// Covers: NAT-17 (hosts with friends outside, who hold all there is by established connections, keep nobody else out).
+#[test]
+fn who_has_most_connections_gives_one_up() {
+    let mut nat = nat(1000, &NatOptions::new().sessions(8));
+    // Two each, in turn.
+    for n in 0..8u16 {
+        let src = host(u8::try_from(2 + n % 4).unwrap(), 2000 + n);
+        let port = leave(&mut nat, n.into(), Kind::Tcp, src, SYN).unwrap();
+        come(&mut nat, n.into(), port, SYN | ACK).unwrap();
+    }
+    // A fifth host has its first, in place of the one that was silent longest of who has as many as any.
+    let first = leave(&mut nat, 9, Kind::Udp, host(6, 2000), 0);
+    assert!(first.is_ok());
+    assert_eq!(nat.held(), (8, 8));
+    assert_eq!(nat.port_of(Kind::Tcp, host(5, 2003)), None);
+    assert!(nat.port_of(Kind::Tcp, host(5, 2007)).is_some());
+    // What is no connection gives way before.
+    leave(&mut nat, 10, Kind::Tcp, host(6, 2001), SYN).unwrap();
+    assert_eq!(nat.port_of(Kind::Udp, host(6, 2000)), None);
+    // What ends is not counted any more.
+    expire(&mut nat, 10_000);
+    assert_eq!(nat.held(), (0, 0));
+    assert!(nat.counts_nobody());
 }
 
 /// Covers: NAT-17 (who floods with datagrams keeps nobody's connection from being established).
