@@ -38,9 +38,6 @@ impl Stack {
         self.net.reassembly.unpin(received);
         let RxFrame { data, mut meta, .. } = frame;
         meta.at = meta.at.min(now);
-        if !self.config.trust_partial && matches!(meta.checksum, RxChecksum::Partial(_)) {
-            meta.checksum = RxChecksum::Unknown;
-        }
         if let Err(reason) = self.handle_link(now, on, data, meta) {
             self.net.counters.drops.count(reason);
         }
@@ -83,6 +80,7 @@ impl Stack {
             on,
             link,
             meta,
+            trusted: self.config.trust_partial || !matches!(meta.checksum, RxChecksum::Partial(_)),
             cut: None,
         };
         match ether_type {

@@ -54,7 +54,7 @@ use super::interface::Destination;
 use super::net::Net;
 use super::packet::Inbound;
 use crate::base::{DropReason, Instant, MacAddr, Protocol};
-use crate::link::RxMeta;
+use crate::link::{RxChecksum, RxMeta};
 use crate::{ipv4, ipv6};
 
 /// What the link layer said about a frame.
@@ -71,6 +71,8 @@ struct Arrival {
     on: InterfaceId,
     link: Link,
     meta: RxMeta,
+    /// Is what the device says of its checksum taken for true?
+    trusted: bool,
     /// It came in pieces of at most so many bytes, and was put together on its way.
     cut: Option<NonZeroU16>,
 }
@@ -102,7 +104,10 @@ impl Arrival {
             ttl: judged.ttl,
             label: judged.label,
             at: meta.at,
-            checksum: meta.checksum,
+            checksum: match self.trusted {
+                true => meta.checksum,
+                false => RxChecksum::Unknown,
+            },
             segment_size: meta.segment_size,
             quote: cause,
             segment,

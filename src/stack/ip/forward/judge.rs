@@ -85,7 +85,8 @@ impl Net {
         let Ok(packet) = Packet::read(data, &arrival.meta, (src, dst)) else {
             return Ok(false);
         };
-        if packet.wrong_option.is_some() || packet.is_fragment() || is_of_one_link(src) {
+        let odd = packet.wrong_option.is_some() || packet.is_fragment();
+        if odd || is_of_one_link(src) || !arrival.trusted {
             return Ok(false);
         }
         self.hairpin(now, arrival, packet.cut_at(arrival.cut), on, own)
@@ -101,6 +102,10 @@ impl Net {
     ) -> Result<Option<bool>, DropReason> {
         let from = arrival.on;
         let mut packet = Packet::read(data, &arrival.meta, (src, dst))?.cut_at(arrival.cut);
+        if !arrival.trusted {
+            // It would be made right on its way.
+            return Err(DropReason::ForwardRefused);
+        }
         if let Some(pointer) = packet.wrong_option {
             // RFC 1812 §5.2.4.1, §4.3.3.5.
             let complaint = Complaint::Parameter { code: 0, pointer };

@@ -38,7 +38,8 @@ impl Net {
         let Ok(packet) = Packet::read(data, &arrival.meta, ends) else {
             return Ok(false);
         };
-        if !here || packet.wrong_option.is_some() || packet.is_fragment() {
+        let odd = packet.wrong_option.is_some() || packet.is_fragment();
+        if !here || odd || !arrival.trusted {
             return Ok(false);
         }
         let packet = packet.cut_at(arrival.cut);
