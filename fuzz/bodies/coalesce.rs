@@ -80,7 +80,15 @@ fn super_segment(medium: Medium, piece: &[u8]) -> Option<(Vec<u8>, Vec<Bytes>, T
     let len = len.min(65_000 - transport.len());
     let mut transport = transport;
     let checksum = if udp { 6 } else { 16 };
-    transport[checksum..checksum + 2].fill(0);
+    let (protocol, whole) = (
+        netloom::base::Protocol(if udp { 17 } else { 6 }),
+        transport.len() + len,
+    );
+    let pseudo = match v6 {
+        true => ipv6::pseudo_sum(FROM6.into(), TO6.into(), protocol, whole),
+        false => ipv4::pseudo_sum(FROM4.into(), TO4.into(), protocol, whole),
+    };
+    transport[checksum..checksum + 2].copy_from_slice(&pseudo.partial().to_be_bytes());
     let ip = if v6 {
         wire::v6(if udp { 17 } else { 6 }, &transport, &FROM6, &TO6)
     } else {

@@ -324,7 +324,8 @@ impl Line {
     fn offer_sent(&mut self, now: Instant, frame: &TxFrame<'_>) -> bool {
         if let Some(segment) = frame.meta.segment {
             let size = usize::from(segment.size.get());
-            return self.offer_cut(now, frame.headers, frame.payload, size);
+            let sum = frame.meta.checksum.is_some();
+            return self.offer_cut(now, (frame.headers, frame.payload), size, sum);
         }
         let mut headers = frame.headers.to_vec();
         if let Some(partial) = frame.meta.checksum
@@ -344,7 +345,8 @@ impl Line {
             let cut = layout.is_some_and(|layout| {
                 let payload = [data.slice(layout.payload..layout.end)];
                 let size = usize::from(size.get());
-                self.offer_cut(now, &data[..layout.payload], &payload, size)
+                let sum = matches!(frame.meta.checksum, RxChecksum::Partial(_));
+                self.offer_cut(now, (&data[..layout.payload], &payload), size, sum)
             });
             self.dropped += u64::from(!cut);
             return;
@@ -360,11 +362,19 @@ impl Line {
         }
     }
 
-    fn offer_cut(&mut self, now: Instant, template: &[u8], payload: &[Bytes], size: usize) -> bool {
+    /// The segments of what has a `partial` sum in its template, or another one that says nothing.
+    fn offer_cut(
+        &mut self,
+        now: Instant,
+        (template, payload): (&[u8], &[Bytes]),
+        size: usize,
+        partial: bool,
+    ) -> bool {
         let (mut headers, mut slices) = (Vec::new(), Vec::new());
-        let Some(mut cut) = Cut::of(self.medium, template, payload, size, &mut headers) else {
+        let Some(cut) = Cut::of(self.medium, template, payload, size, &mut headers) else {
             return false;
         };
+        let mut cut = if partial { cut.keep_pseudo() } else { cut };
         while cut.next(&mut headers, &mut slices) {
             self.wire.offer(now, joined(&headers, &slices));
         }

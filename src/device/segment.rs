@@ -241,7 +241,11 @@ impl<'a> Cut<'a> {
     /// or UDP that can be cut.
     fn new(medium: Medium, frame: &TxFrame<'a>, headers: &mut Vec<u8>) -> Option<Self> {
         let size = usize::from(frame.meta.segment?.size.get());
-        Self::of(medium, frame.headers, frame.payload, size, headers)
+        let cut = Self::of(medium, frame.headers, frame.payload, size, headers)?;
+        Some(match frame.meta.checksum {
+            Some(_) => cut.keep_pseudo(),
+            None => cut,
+        })
     }
 
     /// The same from parts.

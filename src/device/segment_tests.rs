@@ -43,8 +43,10 @@ impl Transmit for Sink {
 }
 
 fn send(tx: &mut SegmentedTx<Sink>, tcp: &Tcp, slices: &[Bytes], size: u16) -> Sent {
-    let headers = tcp.headers();
+    let mut headers = tcp.headers();
     let layout = Layout::of(tcp.medium, &headers).unwrap();
+    let text: usize = slices.iter().map(Bytes::len).sum();
+    put_pseudo(&mut headers, &layout, text);
     let partial = PartialChecksum {
         start: u16::try_from(layout.l4).unwrap(),
         offset: 16,
@@ -58,6 +60,13 @@ fn send(tx: &mut SegmentedTx<Sink>, tcp: &Tcp, slices: &[Bytes], size: u16) -> S
     let meta = TxMeta::offload(partial, Some(Segmentation { kind, size }));
     let frame = TxFrame::new(&headers, slices, meta);
     tx.transmit(Instant::ZERO, &frame).unwrap()
+}
+
+/// A checksum as it is while it is partial.
+fn put_pseudo(headers: &mut [u8], layout: &Layout, text: usize) {
+    let len = u16::try_from(layout.payload - layout.l4 + text).unwrap();
+    let pseudo = layout.pseudo_sum(headers, len).partial();
+    put_word(headers, layout.l4 + layout.checksum_offset(), pseudo);
 }
 
 fn text(len: usize) -> Vec<u8> {
@@ -196,6 +205,36 @@ fn a_partial_checksum_is_completed() {
     }
 }
 
+/// What is cut has the sum of an end that the header does not name (RFC 8200 §8.1), if its sender summed that.
+#[test]
+fn the_senders_pseudo_sum_stays() {
+    let tcp = Tcp::new(Medium::Ip, true, &text(3000));
+    let mut headers = tcp.headers();
+    let layout = Layout::of(Medium::Ip, &headers).unwrap();
+    let mut meant = headers.clone();
+    meant[39] ^= 0x55;
+    put_pseudo(&mut meant, &layout, 3000);
+    let field = word(&meant, layout.l4 + 16).unwrap();
+    put_word(&mut headers, layout.l4 + 16, field);
+    let partial = PartialChecksum {
+        start: 40,
+        offset: 16,
+    };
+    let size = NonZeroU16::new(1400).unwrap();
+    let kind = SegmentKind::Tcp6;
+    let meta = TxMeta::offload(partial, Some(Segmentation { kind, size }));
+    let mut tx = Sink::tx(Medium::Ip, 9);
+    let slices = slices(&text(3000), &[]);
+    let frame = TxFrame::new(&headers, &slices, meta);
+    assert_eq!(tx.transmit(Instant::ZERO, &frame).unwrap(), Sent::Taken);
+    assert_eq!(tx.inner.frames.len(), 3);
+    for frame in &mut tx.inner.frames {
+        frame[39] ^= 0x55;
+        let layout = Layout::of(Medium::Ip, frame).unwrap();
+        assert!(layout.checksum_is_right(frame));
+    }
+}
+
 #[test]
 fn datagrams_have_their_own_lengths_and_checksums() {
     let mut headers = Tcp::new(Medium::Ip, true, &[0; 2480]).headers()[..40].to_vec();
@@ -204,6 +243,8 @@ fn datagrams_have_their_own_lengths_and_checksums() {
     headers.extend(2508u16.to_be_bytes());
     headers.extend([0, 0]);
     put_word(&mut headers, 4, 2508);
+    let layout = Layout::of(Medium::Ip, &headers).unwrap();
+    put_pseudo(&mut headers, &layout, 2500);
     let meta = TxMeta::offload(
         PartialChecksum {
             start: 40,

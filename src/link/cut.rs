@@ -24,6 +24,10 @@ pub(crate) struct Cut<'a> {
     /// The first slice with payload that is not cut yet, and how much of it is.
     at: (usize, usize),
     first: First,
+    /// What was in the field of the checksum.
+    field: u16,
+    /// The pseudo-header's sum but for the length, where the header does not say it.
+    pseudo: Option<Sum>,
 }
 
 /// What the header of the super-segment said, from which each segment's is made.
@@ -67,7 +71,18 @@ impl<'a> Cut<'a> {
                 },
                 flags: if tcp { template[layout.l4 + 13] } else { 0 },
             },
+            field: word(template, layout.l4 + layout.checksum_offset())?,
+            pseudo: None,
         })
+    }
+
+    /// Its checksum is partial, and the segments' are made of what is in the field: who put it there may know an end that the header does not
+    /// name (RFC 8200 §8.1: the last that a routing header leads to).
+    pub(crate) fn keep_pseudo(self) -> Self {
+        let Layout { l4, payload, .. } = self.layout;
+        let len = wire_len(payload - l4 + self.total);
+        let pseudo = Some(Sum::new().word(self.field).word(!len));
+        Self { pseudo, ..self }
     }
 
     /// Writes the next segment's headers over the last one's and its payload into `slices`; false
@@ -122,7 +137,10 @@ impl<'a> Cut<'a> {
         }
         let field = l4 + self.layout.checksum_offset();
         put_word(headers, field, 0);
-        let sum = self.layout.pseudo_sum(headers, transport);
+        let sum = match self.pseudo {
+            Some(pseudo) => pseudo.word(transport),
+            None => self.layout.pseudo_sum(headers, transport),
+        };
         let sum = sum.bytes(&headers[l4..]).slices(slices);
         put_word(headers, field, on_the_wire(sum));
     }

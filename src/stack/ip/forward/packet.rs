@@ -93,6 +93,8 @@ impl Packet {
         };
         packet.counted = true;
         packet.find_segments(segment);
+        // It was put in line already: the field of what is cut holds the pseudo-header's sum.
+        packet.partial = packet.segment.is_some();
         Ok(packet)
     }
 
@@ -282,7 +284,9 @@ impl Packet {
         };
         let field = layout.l4 + layout.checksum_offset();
         let head = transit.head.as_mut_slice();
-        if segment.is_some() {
+        if segment.is_some() && self.partial {
+            // The sum stays: it may be over an end that the header does not name (RFC 8200 §8.1: the last that a routing header leads to).
+        } else if segment.is_some() {
             let len = u16::try_from(len - layout.l4).unwrap_or(u16::MAX);
             let pseudo = layout.pseudo_sum(head, len);
             put_word(head, field, pseudo.partial());

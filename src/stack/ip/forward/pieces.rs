@@ -88,7 +88,8 @@ impl Packet {
         let (mut headers, mut slices, mut all) = (Vec::new(), Vec::new(), Vec::new());
         let size = usize::from(size.get());
         let cut = Cut::by(layout, head.as_slice(), &payload, size, &mut headers);
-        if let Some(mut cut) = cut {
+        if let Some(cut) = cut {
+            let mut cut = if self.partial { cut.keep_pseudo() } else { cut };
             while cut.next(&mut headers, &mut slices) {
                 let text = slices.pop().unwrap_or_default();
                 all.push((Head::new(&headers), text));

@@ -213,6 +213,82 @@ fn a_partial_checksum_is_completed_by_somebody() {
     }
 }
 
+/// Covers: FWD-18 (who does not trust such a checksum does not make it right, for others neither).
+#[test]
+fn a_partial_checksum_that_is_not_trusted_is_refused() {
+    for v6 in [false, true] {
+        let mut router = Router::with(Setting {
+            config: Config::new(Seed::from_number(1)).trust_partial_checksums(false),
+            device: Capabilities::full(Medium::Ethernet, 1500),
+            ..Setting::default()
+        });
+        let checksum = RxChecksum::Partial(partial(v6, 16));
+        for (each, text) in [(None, 1000), (size(1400), TEXT)] {
+            let meta = RxMeta::new(router.now).with_checksum(checksum);
+            let meta = meta.with_segment_size(each);
+            router.receive_with(0, around(0, &segment(v6, text)), meta);
+        }
+        router.dropped(DropReason::ForwardRefused, 2);
+        assert!(router.drain(1).is_empty());
+    }
+}
+
+/// Where a routing header leads to in the end.
+const LAST: Ipv6Addr = Ipv6Addr::new(0xfd07, 0, 0, 0, 0, 0, 0, 7);
+
+/// The same as [`segment`], by way of the right peer to somebody else: the sum is over that one (RFC 8200 §8.1).
+fn led(text: usize) -> Vec<u8> {
+    let mut tcp = segment(true, text)[40..].to_vec();
+    let pseudo = ipv6::pseudo_sum(PEER6, LAST, Protocol::TCP, tcp.len());
+    tcp[16..18].copy_from_slice(&pseudo.partial().to_be_bytes());
+    let routing = [&[6, 2, 4, 1, 0, 0, 0, 0][..], &LAST.octets()].concat();
+    let all = [routing, tcp].concat();
+    ip(PEER6.into(), FAR6.into(), Protocol(43), &all)
+}
+
+/// Covers: FWD-17, FWD-18, IP6-31 (RFC 8200 §8.1: the sum is over the last end of a routing header, which stays so whoever cuts it, and when).
+#[test]
+fn the_sum_of_what_is_led_on_is_its_senders() {
+    let checksum = RxChecksum::Partial(PartialChecksum {
+        start: 54 + 24,
+        offset: 16,
+    });
+    let packet = led(3000);
+    for known in [true, false] {
+        for cuts in [true, false] {
+            let device = match cuts {
+                true => Capabilities::full(Medium::Ethernet, 1500),
+                false => Capabilities::plain(Medium::Ethernet, 1500),
+            };
+            let setting = Setting {
+                device,
+                ..Setting::default()
+            };
+            let mut router = match known {
+                true => Router::with(setting),
+                false => Router::alone(setting),
+            };
+            router.give_merged(&packet, 1400, checksum);
+            if !known {
+                assert_eq!(router.drain(1).len(), 1, "the question");
+                router.introduce_later();
+            }
+            let all = router.drain(1);
+            if cuts {
+                assert_eq!(all.len(), 1);
+                assert_eq!(all[0].packet, one_hop_less(&packet), "{known}");
+                continue;
+            }
+            assert_eq!(all.len(), 3);
+            for seen in &all {
+                let tcp = &seen.packet[64..];
+                let pseudo = ipv6::pseudo_sum(PEER6, LAST, Protocol::TCP, tcp.len());
+                assert!(pseudo.bytes(tcp).is_valid(), "{known}");
+            }
+        }
+    }
+}
+
 /// What would be more segments than ever wait is not cut only to find no room.
 #[test]
 fn a_super_segment_of_too_many_is_refused() {
