@@ -233,6 +233,7 @@ impl Stack {
     /// Notes a call that is about to be made.
     #[inline]
     pub(super) fn note_call(&mut self, now: Option<Instant>, call: impl FnOnce(Keep) -> Call) {
+        self.net.forwarding.known.forget();
         if self.scribe.is_on() {
             self.write_call(now, call);
         }
@@ -265,6 +266,13 @@ impl Stack {
     /// Notes anything else.
     #[inline]
     pub(super) fn note(&mut self, input: impl FnOnce() -> Input) {
+        self.net.forwarding.known.forget();
+        self.note_frame(input);
+    }
+
+    /// Notes a frame, which may be one more of many.
+    #[inline]
+    pub(super) fn note_frame(&mut self, input: impl FnOnce() -> Input) {
         if self.scribe.is_on() {
             self.write_input(input);
         }

@@ -111,6 +111,7 @@ impl Stack {
         out: &mut T,
     ) -> Result<Progress, DeviceError> {
         let now = self.net.clamp(now);
+        self.net.forwarding.known.forget();
         let mut budget = FrameBudget::new(self.config.transmit_budget);
         let mut more = More::Idle;
         if on != InterfaceId::LOOPBACK {

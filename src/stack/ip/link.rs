@@ -19,7 +19,7 @@ use crate::stack::{Input, Stack};
 impl Stack {
     /// Takes one received frame.
     pub fn handle_frame(&mut self, now: Instant, on: InterfaceId, frame: RxFrame) {
-        self.note(|| Input::Frame(now, on, frame.clone()));
+        self.note_frame(|| Input::Frame(now, on, frame.clone()));
         let now = self.net.clamp(now);
         if on.index() >= self.net.interfaces.len() {
             debug_assert!(false, "{on:?} is not an interface of this stack");
@@ -38,8 +38,12 @@ impl Stack {
         self.net.reassembly.unpin(received);
         let RxFrame { data, mut meta, .. } = frame;
         meta.at = meta.at.min(now);
+        let passed = self.net.forwarding.known.passed();
         if let Err(reason) = self.handle_link(now, on, data, meta) {
             self.net.counters.drops.count(reason);
+        }
+        if self.net.forwarding.known.passed() == passed {
+            self.net.forwarding.known.forget();
         }
     }
 

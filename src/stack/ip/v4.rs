@@ -7,6 +7,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 
+use super::forward::Plain;
 use super::{Arrival, Judged, Own, quote, skip};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::ipv4;
@@ -30,6 +31,15 @@ impl Stack {
         })?;
         let on = arrival.on;
         let interface = &self.net.interfaces[on.index()];
+        // A client's answers come before there is an address that they could be for.
+        let to_client = is_for_client(interface, &header, &data, arrival.link.unicast);
+        let short = self.net.forwarding.is_short() && !to_client;
+        let plain = short.then(|| Plain::v4(arrival, &header)).flatten();
+        if let Some(plain) = &plain
+            && let Some(way) = self.net.known_way(now, on, plain)
+        {
+            return self.net.pass_plain(on, way, data, plain);
+        }
         // RFC 3376 §4.2.13: hosts without an address report their groups, and switches without one ask for ours.
         let nobody = header.src().is_unspecified() && header.protocol() == Protocol::IGMP;
         if !nobody {
@@ -39,13 +49,13 @@ impl Stack {
         if self.net.is_own_source(on, src) {
             return Err(DropReason::IpSource);
         }
-        // A client's answers come before there is an address that they could be for.
-        let to_client = is_for_client(interface, &header, &data, arrival.link.unicast);
         let taken = match to_client {
             true => Some(true),
             false => {
-                if let Some((way, plain)) = self.net.plain_way_v4(now, arrival, &header) {
-                    return self.net.pass_plain(on, way, data, &plain);
+                if let Some(plain) = &plain
+                    && let Some(way) = self.net.plain_way(now, on, plain)
+                {
+                    return self.net.pass_plain(on, way, data, plain);
                 }
                 let own = Own {
                     demux: &self.demux,

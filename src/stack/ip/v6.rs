@@ -7,6 +7,7 @@ use core::net::{IpAddr, Ipv6Addr};
 
 use bytes::Bytes;
 
+use super::forward::Plain;
 use super::{Arrival, Judged, Own, quote, skip};
 use crate::base::{DropReason, Instant, Protocol};
 use crate::ipv6;
@@ -26,10 +27,19 @@ impl Stack {
         let (header, payload) =
             ipv6::Header::parse(&data).map_err(|_| DropReason::Ipv6Malformed)?;
         let on = arrival.on;
+        let short = self.net.forwarding.is_short();
+        let plain = short.then(|| Plain::v6(arrival, &header)).flatten();
+        if let Some(plain) = &plain
+            && let Some(way) = self.net.known_way(now, on, plain)
+        {
+            return self.net.pass_plain(on, way, data, plain);
+        }
         check_source_v6(on, header.src())?;
         let own = self.net.is_own_source(on, IpAddr::V6(header.src()));
         let (src, dst) = (IpAddr::V6(header.src()), IpAddr::V6(header.dst()));
-        if !own && let Some((way, plain)) = self.net.plain_way_v6(now, arrival, &header) {
+        if let Some(plain) = plain.filter(|_| !own)
+            && let Some(way) = self.net.plain_way(now, on, &plain)
+        {
             return self.net.pass_plain(on, way, data, &plain);
         }
         let sockets = Own {

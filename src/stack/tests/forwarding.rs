@@ -3,6 +3,7 @@
 mod busy;
 mod crowd;
 mod far;
+mod known;
 mod nat;
 mod nat_errors;
 mod odd;

@@ -8,6 +8,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `options` | the settings of an interface |
+//! | `known` | ways that were judged just now |
 //! | `judge` | whether a packet goes on, and where to |
 //! | `packet` | a packet as it came, and how it is to leave |
 //! | `plain` | the short way of packets that nothing is unusual about |
@@ -20,6 +21,7 @@
 
 mod errors;
 mod judge;
+mod known;
 mod nat;
 mod options;
 mod packet;
@@ -33,6 +35,7 @@ pub(in crate::stack) use nat::{Nat, NatKind, Own};
 pub use nat::{NatFilter, NatOptions};
 pub(crate) use nat::{NatLives, StaticForward};
 pub use options::{ForwardOptions, ReversePath};
+pub(in crate::stack::ip) use plain::Plain;
 pub(in crate::stack) use queue::Queue as TransitQueue;
 
 use core::ops::RangeInclusive;
@@ -56,6 +59,8 @@ pub(in crate::stack) struct Forwarding {
     crowded: usize,
     /// How often in a row something was held back for these, and nothing of them left.
     holds: u8,
+    /// Ways that were judged just now.
+    pub(in crate::stack) known: known::Known,
     /// Does nothing go the short way?
     #[cfg(test)]
     pub(in crate::stack) long: bool,
@@ -77,6 +82,7 @@ impl Forwarding {
             used: false,
             crowded: 0,
             holds: 0,
+            known: known::Known::default(),
             #[cfg(test)]
             long: false,
             own_ports: config.ephemeral_ports.clone(),
@@ -94,7 +100,7 @@ impl Forwarding {
 
     /// May packets go the short way, if there is nothing unusual about them? Tests compare both.
     #[inline]
-    const fn is_short(&self) -> bool {
+    pub(in crate::stack::ip) const fn is_short(&self) -> bool {
         #[cfg(test)]
         return self.used && !self.long;
         #[cfg(not(test))]

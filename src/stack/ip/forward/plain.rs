@@ -9,6 +9,7 @@ use core::net::IpAddr;
 use bytes::{Buf, Bytes};
 
 use super::judge::{Way, is_nobodys, is_of_one_link};
+use super::known::Asked;
 use super::packet::{Head, Transit, count_hop};
 use super::queue::Place;
 use crate::base::{DropReason, Instant};
@@ -31,72 +32,88 @@ pub(in crate::stack::ip) struct Plain {
     ttl: u8,
 }
 
-impl Net {
-    /// The way of an IPv4 packet whose source was judged.
+impl Plain {
+    /// A packet that is plain by its header, and by how it came.
     #[inline]
-    pub(in crate::stack::ip) fn plain_way_v4(
-        &mut self,
-        now: Instant,
-        arrival: &Arrival,
-        header: &ipv4::Header<'_>,
-    ) -> Option<(Way, Plain)> {
-        let plain = Plain {
+    pub(in crate::stack::ip) fn v4(arrival: &Arrival, header: &ipv4::Header<'_>) -> Option<Self> {
+        let plain = Self {
             ends: (header.src().into(), header.dst().into()),
             header_len: header.header_len(),
             len: header.total_len(),
             ttl: header.ttl(),
         };
-        if !self.forwarding.is_short() || plain.header_len != ipv4::MIN_HEADER_LEN {
-            return None;
-        }
-        let way = self.plain_way(now, arrival, &plain)?;
-        Some((way, plain))
+        let bare = plain.header_len == ipv4::MIN_HEADER_LEN;
+        (bare && plain.came_plainly(arrival)).then_some(plain)
     }
 
     /// The same of an IPv6 packet, whose extension headers are its end's.
     #[inline]
-    pub(in crate::stack::ip) fn plain_way_v6(
-        &mut self,
-        now: Instant,
-        arrival: &Arrival,
-        header: &ipv6::Header<'_>,
-    ) -> Option<(Way, Plain)> {
-        let plain = Plain {
+    pub(in crate::stack::ip) fn v6(arrival: &Arrival, header: &ipv6::Header<'_>) -> Option<Self> {
+        let plain = Self {
             ends: (header.src().into(), header.dst().into()),
             header_len: ipv6::HEADER_LEN,
             len: header.total_len(),
             ttl: header.hop_limit(),
         };
-        if !self.forwarding.is_short() {
-            return None;
-        }
-        let way = self.plain_way(now, arrival, &plain)?;
-        Some((way, plain))
+        plain.came_plainly(arrival).then_some(plain)
     }
 
-    /// The way of a packet that is passed on, and that nothing has to be looked at of but this; `None`: it is another one.
-    fn plain_way(&mut self, now: Instant, arrival: &Arrival, plain: &Plain) -> Option<Way> {
-        let from = arrival.on;
-        let (src, dst) = plain.ends;
+    #[inline]
+    const fn came_plainly(&self, arrival: &Arrival) -> bool {
         let meta = &arrival.meta;
         let one = meta.segment_size.is_none() && arrival.cut.is_none();
         let summed = !matches!(meta.checksum, RxChecksum::Partial(_));
+        one && summed && arrival.link.unicast && self.ttl > 1
+    }
+
+    #[inline]
+    const fn asked(&self, at: Instant, from: InterfaceId) -> Asked {
+        let ends = self.ends;
+        Asked { at, from, ends }
+    }
+}
+
+impl Net {
+    /// The way of a plain packet, if one of the same ends was judged just now.
+    #[inline]
+    pub(in crate::stack::ip) fn known_way(
+        &self,
+        now: Instant,
+        from: InterfaceId,
+        plain: &Plain,
+    ) -> Option<Way> {
+        let way = self.forwarding.known.find(&plain.asked(now, from))?;
+        (plain.len <= way.mtu).then_some(way)
+    }
+
+    /// The way of a packet whose source was judged, that is passed on, and that nothing has to be looked at of but this; `None`: it is
+    /// another one.
+    pub(in crate::stack::ip) fn plain_way(
+        &mut self,
+        now: Instant,
+        from: InterfaceId,
+        plain: &Plain,
+    ) -> Option<Way> {
+        let (src, dst) = plain.ends;
         let near = &self.interfaces[from.index()];
-        let foreign = arrival.link.unicast
-            && near.forwards(dst)
+        let foreign = near.forwards(dst)
             && near.classify(dst) == Destination::Foreign
             && !is_nobodys(dst)
             && !is_of_one_link(dst)
             && !self.is_ours(dst, None);
         let from_afar = !src.is_unspecified() && !is_of_one_link(src);
-        if !one || !summed || !foreign || !from_afar || plain.ttl <= 1 {
+        if !foreign || !from_afar {
             return None;
         }
         self.check_reverse_path(now, from, src).ok()?;
         let way = self.way_on(now, dst)?;
         let far = &self.interfaces[way.on.index()];
         let fits = plain.len <= way.mtu && way.on != from;
-        (fits && far.nat.is_none() && !far.groups.is_group(dst)).then_some(way)
+        if !fits || far.nat.is_some() || far.groups.is_group(dst) {
+            return None;
+        }
+        self.forwarding.known.put(&plain.asked(now, from), way);
+        Some(way)
     }
 
     /// Puts it in line for its device.
@@ -130,6 +147,7 @@ impl Net {
         };
         let transits = &mut self.interfaces[way.on.index()].line.transit;
         let queued = transits.push(transit, Place::Last);
+        self.forwarding.known.pass();
         self.put_in_line(way.on, queued)
     }
 }
