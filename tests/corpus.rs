@@ -195,6 +195,12 @@ fn steps_reach_connections() {
     assert!(outcome("bulk").read >= 20_000);
     assert!(outcome("datagrams").delivered >= 1);
     assert!(outcome("pings").delivered >= 1);
+    assert!(outcome("packets").delivered >= 2);
+    assert!(outcome("packets-ip").delivered >= 2);
+    assert_eq!(outcome("held").accepted, 1);
+    assert_eq!(outcome("held").read, 100);
+    assert_eq!(outcome("every-port").accepted, 2);
+    assert!(outcome("every-port-datagrams").delivered >= 2);
     assert!(outcome("lease").leased >= 2);
     assert!(outcome("transit").forwarded >= 8);
     assert!(outcome("transit-plain").forwarded >= 30);

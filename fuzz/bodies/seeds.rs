@@ -464,7 +464,7 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
     let open6 = [5, 0, 0, 30, 1, 0, 0, 0, 0, 0, 32, 0, 0, 0, 6];
     // Connect to a neighbour; SYN-ACK (which `^ ACK` makes of 2); writes before and after.
     let connect = [4, 0, 0, 0, 7, 0, 3, 32, 0, 2, 0, 7, 0, 4];
-    let rows: [(&str, u8, Vec<u8>); 26] = [
+    let rows: [(&str, u8, Vec<u8>); 31] = [
         ("listen", 0, open.to_vec()),
         ("listen6", 0, open6.to_vec()),
         ("listen-ip", 1, open.to_vec()),
@@ -628,6 +628,38 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
             ]
             .concat(),
         ),
+        ("packets", 0, PACKETS.to_vec()),
+        ("packets-ip", 1, PACKETS.to_vec()),
+        // Held, admitted, written to; a second one that is refused in each way.
+        (
+            "held",
+            0,
+            [
+                &[
+                    253, 0, 2, 30, 0, 0, 0, 0, 0, 0, 254, 0, 32, 0, 0, 3, 9, 0, 3, 7, 0, 3,
+                ][..],
+                &[30, 0, 0, 1, 0, 0, 0, 254, 2, 30, 0, 0, 2, 0, 0, 0, 254, 3],
+                &[30, 0, 0, 3, 0, 0, 0, 254, 7, 30, 0, 0, 4, 0, 0, 0, 2, 23],
+            ]
+            .concat(),
+        ),
+        // Of every port, held or not, of both versions; its interface goes.
+        (
+            "every-port",
+            2,
+            vec![
+                253, 0, 0x81, 30, 0, 1, 0, 0, 0, 0, 32, 0, 0, 0, 6, 24, 0, 1, 253, 0, 0x83, 30, 0,
+                2, 1, 0, 0, 0, 254, 0, 30, 2, 2, 1, 0, 0, 0, 37, 0, 1, 254, 0, 3,
+            ],
+        ),
+        (
+            "every-port-datagrams",
+            0,
+            vec![
+                255, 0, 29, 0, 1, 3, 29, 1, 2, 3, 18, 0, 255, 0x61, 0, 0, 1, 255, 0x61, 1, 0, 3,
+                20, 0,
+            ],
+        ),
         ("transit", 0x0a, TRANSIT.to_vec()),
         ("transit-plain", 0x0e, TRANSIT.to_vec()),
         (
@@ -647,6 +679,12 @@ pub fn stacks() -> Vec<(String, Vec<u8>)> {
     };
     rows.into_iter().map(row).collect()
 }
+
+/// A socket that hears a datagram, and sends: what fits, what does not, what is none; another one, of all stations; both are closed.
+const PACKETS: [u8; 50] = [
+    252, 0, 0, 0, 29, 0, 0, 3, 252, 2, 0, 0, 252, 1, 0, 3, 252, 1, 1, 3, 252, 1, 0, 6, 252, 0x11,
+    0, 3, 252, 0xc0, 0, 0, 29, 0, 0, 3, 252, 6, 0, 0, 252, 3, 0, 0, 252, 3, 0, 0, 2, 10,
+];
 
 /// Packets of both families there and back, fragments, one to be cut, a last hop, one too long, merged ones.
 const TRANSIT: [u8; 63] = [

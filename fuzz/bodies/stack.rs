@@ -8,8 +8,10 @@
 
 mod groups;
 mod more;
+mod packets;
 mod peer;
 mod raw;
+mod requests;
 mod router;
 mod transit;
 mod user;
@@ -25,7 +27,8 @@ use netloom::device::{Capabilities, Medium};
 use netloom::dhcp::{Builder, CLIENT_PORT, Message, MessageType, Operation, SERVER_PORT, code};
 use netloom::link::{RxChecksum, RxMeta};
 use netloom::stack::{
-    DhcpOptions, Event, ForwardOptions, NatOptions, Port, RawSocketId, Readiness, turn_all,
+    ConnectRequest, DhcpOptions, Event, ForwardOptions, NatOptions, PacketSocketId, Port,
+    RawSocketId, Readiness, turn_all,
 };
 use netloom::{
     Config, Instant, InterfaceConfig, InterfaceId, ListenerId, MacAddr, PingId, Seed, Stack, TcpId,
@@ -36,8 +39,9 @@ use super::frame::MAC;
 use super::wire::{self, ACK, SYN};
 use peer::{Peer, Segment, Side};
 
-/// Kinds of steps.
+/// Kinds of steps, each of which has six bytes that name it; the last four bytes name one more each.
 const STEPS: u8 = 42;
+const LAST: u8 = 252;
 /// Steps of one input.
 const MOST_STEPS: usize = 400;
 /// Sockets of a kind that are open at once.
@@ -171,6 +175,10 @@ struct Rig {
     udps: Vec<UdpId>,
     pings: Vec<PingId>,
     raws: Vec<(RawSocketId, raw::Speaks)>,
+    /// With the place of their interfaces.
+    packets: Vec<(PacketSocketId, usize)>,
+    /// Who waits for an answer, or did.
+    requests: Vec<ConnectRequest>,
     outcome: Outcome,
 }
 
@@ -253,6 +261,8 @@ impl Rig {
             udps: vec![],
             pings: vec![],
             raws: vec![],
+            packets: vec![],
+            requests: vec![],
             outcome: Outcome::default(),
         }
     }
@@ -262,16 +272,18 @@ impl Rig {
             if input.0.is_empty() {
                 break;
             }
-            let step = input.byte();
-            self.peer
-                .trace(|| format!("{:?} step {}", self.now, step % STEPS));
+            let step = match input.byte() {
+                last @ LAST.. => last - LAST + STEPS,
+                step => step % STEPS,
+            };
+            self.peer.trace(|| format!("{:?} step {step}", self.now));
             self.step(step, &mut input);
             self.turn();
         }
     }
 
     fn step(&mut self, step: u8, input: &mut Input<'_>) {
-        match step % STEPS {
+        match step {
             0 => self.raw(input),
             1 => self.mirror(input),
             2 => self.pass(Duration::from_millis(1 << (input.byte() % 24))),
@@ -281,14 +293,14 @@ impl Rig {
             4 => self.connect(input),
             5 => self.listen(input),
             6 => self.accept(),
-            7 | 8 => self.write(step % STEPS == 8, input),
-            9 | 10 => self.read(step % STEPS == 10, input),
+            7 | 8 => self.write(step == 8, input),
+            9 | 10 => self.read(step == 10, input),
             11 => self.peek(input),
             12 => self.shutdown(input),
-            13 | 14 => self.close(step % STEPS == 14, input),
+            13 | 14 => self.close(step == 14, input),
             15 => self.set_options(input),
-            16..=20 => self.udp(step % STEPS, input),
-            21..=23 => self.ping(step % STEPS, input),
+            16..=20 => self.udp(step, input),
+            21..=23 => self.ping(step, input),
             24 => self.listener(input),
             25 => self.peer.full = input.byte() % 32,
             26 => self.peer.dropping = input.byte() % 8,
@@ -305,6 +317,10 @@ impl Rig {
             39 => self.connect_otherwise(input),
             40 => self.knock_fast(input),
             41 => self.answer_fast(input),
+            42 => self.packet_socket(input),
+            43 => self.listen_for_all(input),
+            44 => self.requests(input),
+            45 => self.any_udp(input),
             _ => self.segment(input),
         }
     }
@@ -352,7 +368,8 @@ impl Rig {
             + self.listeners.len()
             + self.udps.len()
             + self.pings.len()
-            + self.raws.len();
+            + self.raws.len()
+            + self.packets.len();
         assert!(events.len() <= sockets, "{events:?} of {sockets} sockets");
         self.check_bounds();
     }

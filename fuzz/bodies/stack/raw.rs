@@ -35,7 +35,7 @@ impl Rig {
                 let header = match held {
                     Some((_, Speaks::Nothing)) | None => return,
                     Some((_, Speaks::Payload)) => Vec::new(),
-                    Some((_, Speaks::Whole)) => header(host),
+                    Some((_, Speaks::Whole)) => header(host, 0),
                 };
                 let payload = outbound(0, LENGTHS[usize::from(bits & 7)]);
                 let data = Bytes::from([&header[..], payload].concat());
@@ -85,12 +85,16 @@ impl Rig {
     }
 }
 
-/// An IP header from nobody in particular.
-fn header(to: IpAddr) -> Vec<u8> {
+/// An IP header from nobody in particular, of so many bytes.
+pub(super) fn header(to: IpAddr, bytes: usize) -> Vec<u8> {
     let mut header = vec![0; 60];
     let len = match to {
-        IpAddr::V4(to) => ipv4::Fields::new(Ipv4Addr::UNSPECIFIED, to, SPOKEN).emit(0, &mut header),
-        IpAddr::V6(to) => ipv6::Fields::new(Ipv6Addr::UNSPECIFIED, to, SPOKEN).emit(0, &mut header),
+        IpAddr::V4(to) => {
+            ipv4::Fields::new(Ipv4Addr::UNSPECIFIED, to, SPOKEN).emit(bytes, &mut header)
+        }
+        IpAddr::V6(to) => {
+            ipv6::Fields::new(Ipv6Addr::UNSPECIFIED, to, SPOKEN).emit(bytes, &mut header)
+        }
     };
     header.truncate(len);
     header

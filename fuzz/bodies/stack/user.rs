@@ -374,6 +374,10 @@ impl Rig {
         for (id, _) in std::mem::take(&mut self.raws) {
             self.stack.raw_close(id);
         }
+        for (id, _) in std::mem::take(&mut self.packets) {
+            self.stack.packet_close(id);
+        }
+        assert_eq!(self.stack.tcp_held_count(), 0, "their listeners are closed");
         for &on in &self.on {
             let _ = self.stack.set_link(self.now, on, true);
             // Where there is no client there is nothing to end.
