@@ -53,7 +53,7 @@ fn transit_bytes(packet: &OwnedPacket) -> usize {
 
 impl Neighbours {
     /// Queues a packet for an unresolved entry; the oldest gives way (RFC 4861 §7.2.2). Its payload is
-    /// copied, for it may be a small part of a large buffer.
+    /// copied, for it may be a small part of a large buffer, but for what is passed on.
     pub(crate) fn queue(&mut self, id: RawId, mut packet: OwnedPacket) {
         let (len, is_transit) = (packet.payload.len(), packet.is_transit());
         // What strangers send over us leaves our own half of the room.
@@ -70,7 +70,6 @@ impl Neighbours {
             self.effects.push_back(Effect::Drop);
             return;
         };
-        packet.payload = Bytes::copy_from_slice(&packet.payload);
         let waiting = entry.waiting.get_or_insert_default();
         // Each neighbour keeps its last packet, whatever the others hold (r60), but none that goes in many fragments.
         let most = if has_room { self.queue_limit } else { 1 };
@@ -83,6 +82,10 @@ impl Neighbours {
             self.queued -= gone.payload.len();
             self.transit -= transit_bytes(&gone);
             self.effects.push_back(Effect::Drop);
+        }
+        // What is passed on was put together for this: it is a part of nothing.
+        if !is_transit {
+            packet.payload = Bytes::copy_from_slice(&packet.payload);
         }
         self.queued += len;
         self.transit += transit_bytes(&packet);
