@@ -151,6 +151,36 @@ fn a_redirect_that_nobody_can_send_is_none_of_the_limit() {
     assert_eq!(router.stack.counters().redirects_sent, 1);
 }
 
+/// RFC 4291 §2.6.1: who wants a subnet's router gets one, where its anycast address was given; it is nobody's alone.
+#[test]
+fn a_router_may_have_the_anycast_address_of_a_subnet() {
+    let mut router = Router::new();
+    let (any, now) = (Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0), router.now);
+    let (cidr, options) = ("fd00::/128", AddressOptions::new().anycast(true));
+    let cidr = cidr.parse().unwrap();
+    router
+        .stack
+        .add_address(now, router.on[0], cidr, options)
+        .unwrap();
+    router.drain(0);
+    router.receive(0, solicitation(PEER6, PEER_MAC, any));
+    router.advance(Duration::from_millis(1100));
+    let answer = router.only(0);
+    let (fields, message) = answer.icmp6();
+    assert_eq!(fields.dst, PEER6);
+    assert_ne!(fields.src, any);
+    let Icmpv6::Ndp(Message::NeighborAdvertisement { flags, target, .. }) = message else {
+        panic!("{message:?}");
+    };
+    assert_eq!(target, any);
+    assert_eq!(flags, NeighborFlags::ROUTER | NeighborFlags::SOLICITED);
+    // What is sent to it is for us, and is not passed on.
+    let datagram = udp_bytes((PEER6, 9).into(), (any, 7).into(), b"text");
+    router.give(&ip(PEER6.into(), any.into(), Protocol::UDP, &datagram));
+    assert_eq!(router.error6().0, 1, "nobody takes the port");
+    assert!(router.drain(1).is_empty());
+}
+
 /// Covers: FWD-23 (RFC 4861 §4.4: the R flag, and of a host none).
 #[test]
 fn advertisements_say_that_it_is_a_router() {
