@@ -18,6 +18,13 @@ use crate::stack::ids::InterfaceId;
 use crate::stack::interface::Interface;
 use crate::stack::packet::Inbound;
 
+fn what_is_wrong(error: ipv4::ParseError) -> DropReason {
+    match error {
+        ipv4::ParseError::Checksum { .. } => DropReason::Ipv4Checksum,
+        _ => DropReason::Ipv4Malformed,
+    }
+}
+
 impl Stack {
     pub(super) fn handle_ipv4(
         &mut self,
@@ -25,10 +32,7 @@ impl Stack {
         arrival: &Arrival,
         mut data: Bytes,
     ) -> Result<(), DropReason> {
-        let (header, _) = ipv4::Header::parse(&data).map_err(|error| match error {
-            ipv4::ParseError::Checksum { .. } => DropReason::Ipv4Checksum,
-            _ => DropReason::Ipv4Malformed,
-        })?;
+        let (header, _) = ipv4::Header::parse(&data).map_err(what_is_wrong)?;
         let on = arrival.on;
         let interface = &self.net.interfaces[on.index()];
         // A client's answers come before there is an address that they could be for.
@@ -49,42 +53,38 @@ impl Stack {
         if self.net.is_own_source(on, src) {
             return Err(DropReason::IpSource);
         }
+        if let Some(plain) = &plain
+            && let Some(way) = self.net.plain_way(now, on, plain)
+        {
+            return self.net.pass_plain(on, way, data, plain);
+        }
+        let own = Own {
+            demux: &self.demux,
+            pings: &self.ping,
+        };
         let taken = match to_client {
             true => Some(true),
-            false => {
-                if let Some(plain) = &plain
-                    && let Some(way) = self.net.plain_way(now, on, plain)
-                {
-                    return self.net.pass_plain(on, way, data, plain);
-                }
-                let own = Own {
-                    demux: &self.demux,
-                    pings: &self.ping,
-                };
-                self.net.take_v4(now, arrival, &data, (src, dst), &own)?
-            }
+            false => self.net.take_v4(now, arrival, &data, (src, dst), &own)?,
         };
         let Some(unicast) = taken else { return Ok(()) };
         let wrong = check_options(&header)?;
         let fragment = header.is_fragment() && wrong.is_none();
         let protocol = header.protocol();
         let (header_len, total_len) = (header.header_len(), header.total_len());
-        let (tos, ttl) = (header.tos(), header.ttl());
-        data.truncate(total_len);
         let judged = Judged {
             ends: (src, dst),
             unicast,
-            tos,
-            ttl,
+            tos: header.tos(),
+            ttl: header.ttl(),
             label: 0,
         };
+        data.truncate(total_len);
         if fragment {
             return self.handle_fragment_v4(now, arrival, judged, &data);
         }
-        let cause = if wrong.is_some() {
-            data.clone()
-        } else {
-            quote(protocol, &data)
+        let cause = match wrong {
+            Some(_) => data.clone(),
+            None => quote(protocol, &data),
         };
         let mut packet = arrival.inbound(&judged, cause, skip(data, header_len));
         if let Some(pointer) = wrong {
