@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use super::Host;
 use super::clock;
+use super::locked::Locked;
 use super::shared::{Shared, Waited, Wish};
+use super::state::Core;
 use super::tcp::{TcpStream, WRITE_PIECE};
+use super::waits::{Polling, Waits};
 use crate::base::Instant;
 use crate::stack::{ConnectError, InterfaceId, Stack, TcpId};
 use crate::tcp::TcpOptions;
@@ -28,6 +31,19 @@ impl Host {
         request: &[u8],
     ) -> io::Result<(TcpStream, usize)> {
         TcpStream::connect_fast(&self.shared, to, options, request)
+    }
+
+    /// Connects as [`tcp_connect_with`](Self::tcp_connect_with) does, to one address, with any executor. A future that is dropped gives the
+    /// attempt up. The options' time-out is not for it: an executor has its own.
+    ///
+    /// # Errors
+    /// Those of [`tcp_connect`](Self::tcp_connect) but of its time-out.
+    pub async fn connect_async(
+        &self,
+        to: SocketAddr,
+        options: &ConnectOptions,
+    ) -> io::Result<TcpStream> {
+        TcpStream::connect_async(&self.shared, to, options).await
     }
 }
 
@@ -119,41 +135,112 @@ impl TcpStream {
         remote: SocketAddr,
         options: &ConnectOptions,
     ) -> io::Result<Self> {
+        let deadline = options.timeout.map(|timeout| clock::now() + timeout);
+        let wish = Wish {
+            deadline,
+            sends: false,
+        };
+        let (attempt, mut core) = Attempt::begin(shared, remote, options)?;
+        loop {
+            if let Some(made) = attempt.outcome(&mut core) {
+                drop(core);
+                return made.map(|()| attempt.succeed());
+            }
+            let waited;
+            (core, waited) = shared.wait(core, &attempt.waits.writable, wish);
+            if waited == Waited::TimedOut {
+                drop(core);
+                let text = "connection attempt timed out";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+        }
+    }
+
+    /// The same for a task.
+    async fn connect_async(
+        shared: &Arc<Shared>,
+        remote: SocketAddr,
+        options: &ConnectOptions,
+    ) -> io::Result<Self> {
+        let (attempt, core) = Attempt::begin(shared, remote, options)?;
+        shared.finish(core, clock::now());
+        let look = || attempt.outcome(&mut shared.lock());
+        Polling::new(&attempt.waits.writable, |cx| {
+            attempt.waits.writable.poll(cx, look)
+        })
+        .await?;
+        Ok(attempt.succeed())
+    }
+}
+
+/// A connection that is being made; one that is dropped is given up.
+struct Attempt {
+    shared: Arc<Shared>,
+    id: TcpId,
+    waits: Arc<Waits>,
+    made: bool,
+}
+
+impl Attempt {
+    /// Begins; the SYN leaves with the end of the call.
+    fn begin<'a>(
+        shared: &'a Arc<Shared>,
+        remote: SocketAddr,
+        options: &ConnectOptions,
+    ) -> io::Result<(Self, Locked<'a>)> {
         let mut core = shared.lock();
         core.check_open()?;
         let now = clock::now();
-        let deadline = options.timeout.map(|timeout| now + timeout);
         let tcp = options.tcp.clone().unwrap_or_else(|| shared.tcp.clone());
         let id = options.open(&mut core.stack, now, remote, tcp)?;
-        let waits = core.sockets.add_stream(id);
-        let sends = false;
-        let wish = Wish { deadline, sends };
-        let failed = loop {
-            if let Err(why) = core.check() {
-                break why.into();
-            }
-            if waits.is_connected() {
-                let stream = Self::new(Arc::clone(shared), id, &core.stack, waits);
-                shared.finish(core, clock::now());
-                return Ok(stream);
-            }
-            if waits.has_failed() {
-                break match core.stack.tcp_failure(id) {
-                    Ok(Some(failure)) => failure.into(),
-                    Ok(None) => io::ErrorKind::ConnectionAborted.into(),
-                    Err(stale) => stale.into(),
-                };
-            }
-            let waited;
-            (core, waited) = shared.wait(core, &waits.writable, wish);
-            if waited == Waited::TimedOut {
-                break io::Error::new(io::ErrorKind::TimedOut, "connection attempt timed out");
-            }
+        let attempt = Self {
+            shared: Arc::clone(shared),
+            id,
+            waits: core.sockets.add_stream(id),
+            made: false,
         };
-        core.sockets.remove_stream(id);
-        let now = clock::now();
-        core.stack.tcp_abort(now, id);
-        shared.finish(core, now);
-        Err(failed)
+        Ok((attempt, core))
+    }
+
+    /// How it went, if that is known.
+    fn outcome(&self, core: &mut Core) -> Option<io::Result<()>> {
+        if let Err(why) = core.check() {
+            return Some(Err(why.into()));
+        }
+        if self.waits.is_connected() {
+            return Some(Ok(()));
+        }
+        self.waits.has_failed().then(|| {
+            Err(match core.stack.tcp_failure(self.id) {
+                Ok(Some(failure)) => failure.into(),
+                Ok(None) => io::ErrorKind::ConnectionAborted.into(),
+                Err(stale) => stale.into(),
+            })
+        })
+    }
+
+    fn succeed(mut self) -> TcpStream {
+        self.made = true;
+        let core = self.shared.lock();
+        let (shared, waits) = (Arc::clone(&self.shared), Arc::clone(&self.waits));
+        let stream = TcpStream::new(shared, self.id, &core.stack, waits);
+        self.shared.finish(core, clock::now());
+        stream
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if self.made {
+            return;
+        }
+        self.waits.forget(None);
+        let mut core = self.shared.lock();
+        core.sockets.remove_stream(self.id);
+        if core.check().is_ok() {
+            let now = clock::now();
+            core.stack.tcp_abort(now, self.id);
+            self.shared.finish(core, now);
+        }
     }
 }

@@ -7,14 +7,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::clock;
+use super::error::HostError;
 use super::lead::Until;
 use super::shared::Shared;
 use super::sockets::AcceptQueue;
 use super::tcp::TcpStream;
+use super::waits::{Polling, Waits};
 use crate::stack::{AcceptError, ListenOptions, ListenerId};
 
 /// A listening TCP socket.
@@ -35,6 +38,7 @@ struct ListenerInner {
     nonblocking: AtomicBool,
     /// The address that it listens on was taken away.
     over: Arc<AtomicBool>,
+    waits: Arc<Waits>,
 }
 
 impl TcpListener {
@@ -50,10 +54,12 @@ impl TcpListener {
         let id = core.stack.tcp_listen(on, options)?;
         let local = core.stack.tcp_listener_addr(id)?;
         let over = Arc::<AtomicBool>::default();
+        let waits = Arc::<Waits>::default();
         let queue = AcceptQueue {
             streams,
             limit,
             over: Arc::clone(&over),
+            waits: Arc::clone(&waits),
         };
         core.sockets.add_listener(id, queue);
         drop(core);
@@ -65,6 +71,7 @@ impl TcpListener {
                 receiver,
                 nonblocking: AtomicBool::new(false),
                 over,
+                waits,
             }),
         })
     }
@@ -99,12 +106,41 @@ impl TcpListener {
         Ok((stream, peer))
     }
 
-    /// Why nothing more comes: the host has ended, or the listener's address was taken away.
+    /// Accepts as [`accept`](Self::accept) does; pending while there is no connection. One task at a time waits: the last that polled.
+    ///
+    /// # Errors
+    /// Those of [`accept`](Self::accept) but `WouldBlock`.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let inner = &self.inner;
+        inner
+            .waits
+            .readable
+            .poll(cx, || match inner.receiver.try_recv() {
+                Ok(stream) => {
+                    let peer = stream.peer();
+                    Some(Ok((stream, peer)))
+                }
+                Err(TryRecvError::Disconnected) => Some(Err(self.over())),
+                Err(TryRecvError::Empty) => None,
+            })
+    }
+
+    /// The same as a future, which may be dropped at any time: no connection is lost with it.
+    ///
+    /// # Errors
+    /// Those of [`poll_accept`](Self::poll_accept).
+    pub async fn accept_async(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let side = &self.inner.waits.readable;
+        Polling::new(side, |cx| self.poll_accept(cx)).await
+    }
+
+    /// Why nothing more comes: the host has ended, or is about to, or the listener's address was taken away.
     fn over(&self) -> io::Error {
-        let shared = &self.inner.shared;
-        match shared.lock().check() {
-            Err(why) => why.into(),
-            Ok(()) => AcceptError::AddressGone.into(),
+        let over = self.inner.over.load(Ordering::Relaxed);
+        match self.inner.shared.error() {
+            Some(why) => why.into(),
+            None if over => AcceptError::AddressGone.into(),
+            None => HostError::Closed.into(),
         }
     }
 
@@ -149,6 +185,7 @@ impl TcpListener {
 
 impl Drop for ListenerInner {
     fn drop(&mut self) {
+        self.waits.forget(None);
         let mut core = self.shared.lock();
         core.sockets.remove_listener(self.id);
         if core.check().is_ok() {

@@ -36,6 +36,8 @@ mod devices;
 mod driver;
 mod error;
 mod first;
+#[cfg(feature = "futures-io")]
+mod futures_io;
 mod interface;
 mod lead;
 mod listener;
@@ -58,15 +60,22 @@ mod settings;
 mod shared;
 mod sockets;
 mod state;
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+mod streams;
+mod tasks;
 mod tcp;
 mod tcp_io;
 mod tcp_poll;
 mod tcp_settings;
+mod tcp_split;
 mod tcp_urgent;
+#[cfg(feature = "tokio")]
+mod tokio_io;
 #[cfg(feature = "dns")]
 mod told;
 mod udp;
 mod udp_groups;
+mod udp_poll;
 mod waits;
 
 pub use builder::HostBuilder;
@@ -79,7 +88,10 @@ pub use packets::PacketSocket;
 pub use ping::{PingSocket, Pong};
 pub use raw::RawSocket;
 pub use requests::{ConnectRequest, Requests};
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub use streams::Connections;
 pub use tcp::TcpStream;
+pub use tcp_split::{ReadHalf, WriteHalf};
 pub use udp::UdpSocket;
 
 use std::fmt;

@@ -5,13 +5,14 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::clock;
 use super::shared::{Shared, Waited, Wish};
-use super::waits::Waits;
+use super::waits::{Polling, Waits};
 use crate::base::MacAddr;
 use crate::link::ethernet::EtherType;
 use crate::stack::{LinkPacket, PacketOptions, PacketSocketId, RecvError};
@@ -84,6 +85,25 @@ impl PacketSocket {
         }
     }
 
+    /// Receives as [`recv`](Self::recv) does; pending while there is no frame. One task at a time waits: the last that polled.
+    ///
+    /// # Errors
+    /// Those of [`recv`](Self::recv) but `TimedOut`.
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<LinkPacket>> {
+        self.shared
+            .poll_stack(cx, &self.waits.readable, |stack, _| {
+                stack.packet_recv(self.id)
+            })
+    }
+
+    /// The same as a future, which may be dropped at any time: nothing is lost with it.
+    ///
+    /// # Errors
+    /// Those of [`poll_recv`](Self::poll_recv).
+    pub async fn recv_async(&self) -> io::Result<LinkPacket> {
+        Polling::new(&self.waits.readable, |cx| self.poll_recv(cx)).await
+    }
+
     /// How many frames were lost because nobody took those before them.
     pub fn dropped(&self) -> u64 {
         let core = self.shared.lock();
@@ -93,6 +113,7 @@ impl PacketSocket {
 
 impl Drop for PacketSocket {
     fn drop(&mut self) {
+        self.waits.forget(None);
         let mut core = self.shared.lock();
         core.sockets.remove_packet(self.id);
         if core.check().is_ok() {

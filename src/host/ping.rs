@@ -6,13 +6,14 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::clock;
 use super::shared::{Shared, Waited, Wish};
-use super::waits::Waits;
+use super::waits::{Polling, Waits};
 use crate::base::Instant;
 use crate::stack::{PingId, PingOptions, PingReply, RecvError, SendError, SendInfo};
 
@@ -103,10 +104,7 @@ impl PingSocket {
         let mut core = self.shared.lock_running()?;
         loop {
             match core.stack.ping_recv(self.id) {
-                Ok(reply) => {
-                    let rtt = sent_at(&reply.payload).map(|sent| reply.at.since(sent));
-                    return Ok(Pong { reply, rtt });
-                }
+                Ok(reply) => return Ok(Pong::of(reply)),
                 Err(RecvError::WouldBlock) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -118,6 +116,33 @@ impl PingSocket {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, text));
             }
         }
+    }
+
+    /// Receives as [`recv`](Self::recv) does; pending while there is no answer. One task at a time waits: the last that polled.
+    ///
+    /// # Errors
+    /// Those of [`recv`](Self::recv) but `TimedOut`.
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Pong>> {
+        self.shared
+            .poll_stack(cx, &self.waits.readable, |stack, _| {
+                stack.ping_recv(self.id)
+            })
+            .map_ok(Pong::of)
+    }
+
+    /// The same as a future, which may be dropped at any time: nothing is lost with it.
+    ///
+    /// # Errors
+    /// Those of [`poll_recv`](Self::poll_recv).
+    pub async fn recv_async(&self) -> io::Result<Pong> {
+        Polling::new(&self.waits.readable, |cx| self.poll_recv(cx)).await
+    }
+}
+
+impl Pong {
+    fn of(reply: PingReply) -> Self {
+        let rtt = sent_at(&reply.payload).map(|sent| reply.at.since(sent));
+        Self { reply, rtt }
     }
 }
 
@@ -134,6 +159,7 @@ fn sent_at(payload: &[u8]) -> Option<Instant> {
 
 impl Drop for PingSocket {
     fn drop(&mut self) {
+        self.waits.forget(None);
         let mut core = self.shared.lock();
         core.sockets.remove_ping(self.id);
         if core.check().is_ok() {

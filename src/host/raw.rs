@@ -6,13 +6,14 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::clock;
 use super::shared::{Shared, Waited, Wish};
-use super::waits::Waits;
+use super::waits::{Polling, Waits};
 use crate::stack::{RawOptions, RawPacket, RawSocketId, RecvError, SendInfo};
 
 /// A socket that hears all that comes to the host of one protocol, and sends what it is given.
@@ -91,6 +92,23 @@ impl RawSocket {
         }
     }
 
+    /// Receives as [`recv`](Self::recv) does; pending while there is no packet. One task at a time waits: the last that polled.
+    ///
+    /// # Errors
+    /// Those of [`recv`](Self::recv) but `TimedOut`.
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<RawPacket>> {
+        self.shared
+            .poll_stack(cx, &self.waits.readable, |stack, _| stack.raw_recv(self.id))
+    }
+
+    /// The same as a future, which may be dropped at any time: nothing is lost with it.
+    ///
+    /// # Errors
+    /// Those of [`poll_recv`](Self::poll_recv).
+    pub async fn recv_async(&self) -> io::Result<RawPacket> {
+        Polling::new(&self.waits.readable, |cx| self.poll_recv(cx)).await
+    }
+
     /// How many packets were lost because nobody took those before them.
     pub fn dropped(&self) -> u64 {
         let core = self.shared.lock();
@@ -100,6 +118,7 @@ impl RawSocket {
 
 impl Drop for RawSocket {
     fn drop(&mut self) {
+        self.waits.forget(None);
         let mut core = self.shared.lock();
         core.sockets.remove_raw(self.id);
         if core.check().is_ok() {

@@ -6,12 +6,13 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::clock;
 use super::shared::{Shared, Waited, Wish};
 use super::tcp::TcpStream;
-use super::waits::Waits;
+use super::waits::{Polling, Waits};
 use super::{Host, HostBuilder, each_address};
 use crate::device::{Device, HostReceive, HostTransmit};
 use crate::stack::{
@@ -111,15 +112,7 @@ impl Requests {
         let mut core = shared.lock_running()?;
         loop {
             match core.stack.tcp_request(*id) {
-                Ok(asked) => {
-                    let shared = Arc::clone(shared);
-                    let answered = false;
-                    return Ok(ConnectRequest {
-                        shared,
-                        asked,
-                        answered,
-                    });
-                }
+                Ok(asked) => return Ok(self.hand_out(asked)),
                 Err(AcceptError::WouldBlock) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -133,6 +126,35 @@ impl Requests {
         }
     }
 
+    /// Hears as [`next`](Self::next) does; pending while nobody asks. One task at a time waits: the last that polled.
+    ///
+    /// # Errors
+    /// Those of [`next`](Self::next) but `TimedOut`.
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<ConnectRequest>> {
+        let Inner {
+            shared, id, waits, ..
+        } = &*self.inner;
+        let asked = shared.poll_stack(cx, &waits.readable, |stack, _| stack.tcp_request(*id));
+        asked.map_ok(|asked| self.hand_out(asked))
+    }
+
+    /// The same as a future, which may be dropped at any time: no request is lost with it.
+    ///
+    /// # Errors
+    /// Those of [`poll_next`](Self::poll_next).
+    pub async fn next_async(&self) -> io::Result<ConnectRequest> {
+        let side = &self.inner.waits.readable;
+        Polling::new(side, |cx| self.poll_next(cx)).await
+    }
+
+    fn hand_out(&self, asked: Asked) -> ConnectRequest {
+        ConnectRequest {
+            shared: Arc::clone(&self.inner.shared),
+            asked,
+            answered: false,
+        }
+    }
+
     /// The address that it hears of; port 0 for every port.
     pub fn local_addr(&self) -> SocketAddr {
         self.inner.local
@@ -141,6 +163,7 @@ impl Requests {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.waits.forget(None);
         let mut core = self.shared.lock();
         core.sockets.remove_requests(self.id);
         if core.check().is_ok() {

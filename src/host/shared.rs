@@ -392,8 +392,9 @@ impl Shared {
     pub(crate) fn request_end(&self, deadline: Option<Instant>) {
         let mut core = self.lock();
         let now = clock::now();
-        core.begin_end(now, deadline);
-        let (after, _) = core.after_call(now);
+        let ended = core.begin_end(now, deadline);
+        let (mut after, _) = core.after_call(now);
+        ended.iter().for_each(|waits| after.notify(waits));
         // A host without connections may end at once: a thread that leads shall not sleep on.
         let wake = core.wake_at_once();
         drop(core);

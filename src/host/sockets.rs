@@ -58,6 +58,7 @@ pub(crate) struct AcceptQueue {
     pub(crate) limit: usize,
     /// Told when it ends before the host: the address was taken away.
     pub(crate) over: Arc<AtomicBool>,
+    pub(crate) waits: Arc<Waits>,
 }
 
 /// Datagrams that a socket's channel holds, whatever their size: with the byte limit, the same as a Linux socket holds of small ones
@@ -102,12 +103,15 @@ impl Sockets {
         std::mem::replace(self, Self::new(me))
     }
 
-    /// Wakes everybody who waits on any socket; channels end with their senders.
+    /// Wakes everybody who waits on any socket; channels end with their senders, and before anybody is told.
     pub(crate) fn notify_all(self) {
-        let udp = self.udp.values().map(|queue| &queue.waits);
-        let others = self.pings.values().chain(self.raws.values());
-        let others = others.chain(self.requests.values());
-        for waits in self.streams.values().chain(others).chain(udp) {
+        let queues = self.listeners.into_values().map(|queue| queue.waits);
+        let queues = queues.chain(self.udp.into_values().map(|queue| queue.waits));
+        let others = self.streams.into_values().chain(self.pings.into_values());
+        let others = others.chain(self.raws.into_values()).chain(queues);
+        let others = others.chain(self.packets.into_values());
+        let all: Vec<_> = others.chain(self.requests.into_values()).collect();
+        for waits in all {
             waits.tell();
             waits.notify();
         }
@@ -171,16 +175,16 @@ impl Sockets {
         self.crowded.retain(|&other| other != id);
     }
 
-    pub(crate) fn close_listeners(&mut self, stack: &mut Stack, now: Instant) {
+    /// Closes them all; who waits on one is to be told.
+    pub(crate) fn close_listeners(&mut self, stack: &mut Stack, now: Instant) -> Vec<Arc<Waits>> {
         self.crowded.clear();
-        for (id, _) in self.listeners.drain() {
+        let queues = self.listeners.drain().map(|(id, queue)| (id, queue.waits));
+        let all = queues.chain(self.requests.drain());
+        all.map(|(id, waits)| {
             stack.tcp_listener_close(now, id);
-        }
-        for (id, waits) in self.requests.drain() {
-            stack.tcp_listener_close(now, id);
-            waits.tell();
-            waits.notify();
-        }
+            waits
+        })
+        .collect()
     }
 
     pub(crate) fn add_requests(&mut self, id: ListenerId) -> Arc<Waits> {
@@ -320,16 +324,19 @@ impl Sockets {
             }
         };
         after.queued = true;
+        let waits = Arc::clone(&queue.waits);
         if gone {
             // Its channel ends with it; the listener itself goes with its handle.
             queue.over.store(true, Ordering::Relaxed);
             self.remove_listener(id);
-            return;
+        } else {
+            queue.set_room(stack, id);
+            if !self.crowded.contains(&id) {
+                self.crowded.push(id);
+            }
         }
-        queue.set_room(stack, id);
-        if !self.crowded.contains(&id) {
-            self.crowded.push(id);
-        }
+        // Who looks at the channel finds what there is to be told.
+        after.notify(&waits);
     }
 
     /// Moves datagrams into the socket's channel; what has no room there is lost and counted, as

@@ -12,6 +12,7 @@ use super::names::Names;
 use super::roles::{LeadId, Need, Roles, Wake};
 use super::shared::{Rx, Turn};
 use super::sockets::{After, Sockets};
+use super::waits::Waits;
 use crate::base::Instant;
 use crate::stack::{InterfaceId, Journal, More, Stack};
 
@@ -142,18 +143,20 @@ impl Core {
         (Some(next), Wake::Nobody)
     }
 
-    /// Ends the host at once, or when no connection is left, but by `deadline`.
-    pub(super) fn begin_end(&mut self, now: Instant, deadline: Option<Instant>) {
+    /// Ends the host at once, or when no connection is left, but by `deadline`; whose listeners ended is to be told.
+    pub(super) fn begin_end(&mut self, now: Instant, deadline: Option<Instant>) -> Vec<Arc<Waits>> {
+        let mut ended = Vec::new();
         if !matches!(self.life, Life::Running | Life::Draining(_)) {
-            return;
+            return ended;
         }
         self.life = match deadline {
             None => Life::Ending(HostError::Closed),
             Some(deadline) => {
-                self.shutdown_all(now);
+                ended = self.shutdown_all(now);
                 Life::Draining(deadline)
             }
         };
+        ended
     }
 
     /// The end: resets what is open; what is left to be dropped and told without the lock.
@@ -379,14 +382,15 @@ impl Core {
         }
     }
 
-    /// Sends a FIN on every connection and closes every listener.
-    fn shutdown_all(&mut self, now: Instant) {
-        self.sockets.close_listeners(&mut self.stack, now);
+    /// Sends a FIN on every connection and closes every listener, whose users are to be told.
+    fn shutdown_all(&mut self, now: Instant) -> Vec<Arc<Waits>> {
+        let ended = self.sockets.close_listeners(&mut self.stack, now);
         let open: Vec<_> = self.stack.tcp_connections().collect();
         for id in open {
             // One that is not connected yet, or closing already, needs nothing.
             let _ = self.stack.tcp_shutdown(now, id, std::net::Shutdown::Write);
         }
+        ended
     }
 }
 

@@ -14,7 +14,7 @@ use super::clock;
 use super::error::HostError;
 use super::tcp::{READ_CHUNKS, SMALL_READ, TcpStream, WRITE_PIECE, take_chunks};
 use super::tcp_io::write_slices;
-use super::waits::Side;
+use super::waits::{Polling, Side};
 use crate::base::Instant;
 use crate::stack::{Stack, TcpId};
 use crate::tcp::{ReadError, WriteError};
@@ -95,6 +95,24 @@ impl TcpStream {
         Poll::Ready(self.shutdown(Shutdown::Write))
     }
 
+    /// [`poll_read`](Self::poll_read) as a future, which may be dropped at any time: nothing is lost with it.
+    ///
+    /// # Errors
+    /// Those of [`poll_read`](Self::poll_read).
+    pub async fn recv_async(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let side = &self.parts().1.readable;
+        Polling::new(side, |cx| self.poll_read(cx, buf)).await
+    }
+
+    /// [`poll_write`](Self::poll_write) as a future: one that is dropped has written nothing.
+    ///
+    /// # Errors
+    /// Those of [`poll_write`](Self::poll_write).
+    pub async fn send_async(&self, buf: &[u8]) -> io::Result<usize> {
+        let side = &self.parts().1.writable;
+        Polling::new(side, |cx| self.poll_write(cx, buf)).await
+    }
+
     /// Forgets the task if it was marked, in either direction: what is told from now on does not wake it.
     /// For who gives up a poll that was pending, as a future does that is dropped; the task of a call
     /// that became ready, and any of a handle that is gone, is forgotten without.
@@ -130,8 +148,7 @@ impl TcpStream {
         })
     }
 
-    /// Asks the stack once, and marks the task when it has nothing. What came between the two is for
-    /// the task's next turn: a peer that keeps on telling keeps no executor.
+    /// Asks the stack once, and marks the task when it has nothing.
     fn poll_side<T>(
         &self,
         cx: &Context<'_>,
@@ -139,16 +156,7 @@ impl TcpStream {
         reads: bool,
         call: impl FnOnce(&mut Stack, Instant, TcpId) -> Option<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        let told = side.told();
-        if let Some(result) = self.ask(reads, call) {
-            // An earlier turn may have marked it.
-            side.forget(Some(cx.waker()));
-            return Poll::Ready(result);
-        }
-        if !side.register(cx.waker(), told) {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
+        side.poll(cx, || self.ask(reads, call))
     }
 
     fn ask<T>(

@@ -132,7 +132,7 @@ impl UdpSocket {
     }
 
     /// What has come already; errors first, and before others what was looked at.
-    fn try_recv_datagram(&self) -> Option<io::Result<Datagram>> {
+    pub(super) fn try_recv_datagram(&self) -> Option<io::Result<Datagram>> {
         if let Ok(error) = self.inner.errors.try_recv() {
             return Some(Err(error));
         }
@@ -386,7 +386,7 @@ impl UdpSocket {
         };
         let nonblocking = inner.nonblocking.load(Ordering::Relaxed);
         let mut core = inner.shared.lock_running()?;
-        if let Ok(error) = inner.errors.try_recv() {
+        if let Some(error) = self.pending_error() {
             return Err(error);
         }
         loop {
@@ -408,6 +408,15 @@ impl UdpSocket {
     /// What the stack calls it.
     pub(super) fn stack_id(&self) -> (&Shared, UdpId) {
         (&self.inner.shared, self.inner.id)
+    }
+
+    pub(super) fn parts(&self) -> (&Shared, UdpId, &Waits) {
+        (&self.inner.shared, self.inner.id, &self.inner.waits)
+    }
+
+    /// The error that a call is to tell in its place.
+    pub(super) fn pending_error(&self) -> Option<io::Error> {
+        self.inner.errors.try_recv().ok()
     }
 
     fn over(&self) -> io::Error {
@@ -433,6 +442,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.waits.forget(None);
         let mut core = self.shared.lock();
         core.sockets.remove_udp(self.id);
         if core.check().is_ok() {

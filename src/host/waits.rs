@@ -5,9 +5,10 @@
 //! without blocking costs no system call. *Does not* run code of an executor under the core's lock:
 //! a task is registered without it ([`Side::register`]), threads are counted under it.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::locked::Locked;
@@ -65,6 +66,21 @@ impl Side {
         self.told.load(Ordering::SeqCst) == seen
     }
 
+    /// Looks once, and marks the task when there is nothing. What came between the two is for the task's
+    /// next turn: a peer that keeps on telling keeps no executor.
+    pub(crate) fn poll<T>(&self, cx: &Context<'_>, look: impl FnOnce() -> Option<T>) -> Poll<T> {
+        let told = self.told();
+        if let Some(found) = look() {
+            // An earlier turn may have marked it.
+            self.forget(Some(cx.waker()));
+            return Poll::Ready(found);
+        }
+        if !self.register(cx.waker(), told) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
     /// Forgets `waker`'s task if it is the one that is marked, or whichever is with `None`. A waker is
     /// dropped here, with whatever its task owns: never under the core's lock.
     pub(crate) fn forget(&self, waker: Option<&Waker>) {
@@ -102,6 +118,45 @@ impl Side {
             .take();
         if let Some(waker) = task {
             waker.wake();
+        }
+    }
+}
+
+/// A future that polls on one side, and leaves no waker there when it is dropped.
+pub(crate) struct Polling<'a, F> {
+    side: &'a Side,
+    poll: F,
+    /// The task that it was pending for.
+    marked: Option<Waker>,
+}
+
+impl<'a, F> Polling<'a, F> {
+    pub(crate) const fn new<T>(side: &'a Side, poll: F) -> Self
+    where
+        F: FnMut(&mut Context<'_>) -> Poll<T>,
+    {
+        Self {
+            side,
+            poll,
+            marked: None,
+        }
+    }
+}
+
+impl<T, F: FnMut(&mut Context<'_>) -> Poll<T> + Unpin> Future for Polling<'_, F> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let polled = (self.poll)(cx);
+        self.marked = polled.is_pending().then(|| cx.waker().clone());
+        polled
+    }
+}
+
+impl<F> Drop for Polling<'_, F> {
+    fn drop(&mut self) {
+        if let Some(task) = &self.marked {
+            self.side.forget(Some(task));
         }
     }
 }

@@ -16,7 +16,10 @@ mod packets;
 mod raw;
 mod recording;
 mod requests;
+#[cfg(all(feature = "tokio", feature = "futures-io"))]
+mod runtimes;
 mod several;
+mod tasks;
 mod within;
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
