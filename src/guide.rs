@@ -5,6 +5,7 @@
 //! | you want | page |
 //! |---|---|
 //! | a server on a TAP or TUN device | [`blocking_server`] |
+//! | a server whose connections are tasks: tokio, axum, hyper | [`async_server`] |
 //! | to set its limits before the world may talk to it | [`public_server`] |
 //! | frames to come from something that is no TAP | [`custom_device`] |
 //! | a VPN's client, without a TUN device | [`vpn_client`] |
@@ -16,6 +17,10 @@
 #[cfg(all(target_os = "linux", feature = "host"))]
 #[doc = include_str!("../docs/guide/blocking_server.md")]
 pub mod blocking_server {}
+
+#[cfg(all(target_os = "linux", feature = "host"))]
+#[doc = include_str!("../docs/guide/async_server.md")]
+pub mod async_server {}
 
 #[cfg(all(target_os = "linux", feature = "host"))]
 #[doc = include_str!("../docs/guide/public_server.md")]

@@ -48,8 +48,8 @@
 //!
 //! # Features
 //! `host`, on by default, is what needs an operating system: `host`, and the TAP and TUN devices, on Linux. Without it the sans-I/O core
-//! builds anywhere, with neither nix nor crossbeam nor getrandom. `dns` adds the resolver of names; `cli` builds the tool `netloom` and
-//! has both.
+//! builds anywhere, with neither nix nor crossbeam nor getrandom. `dns` adds the resolver of names; `tokio` and `futures-io` give the
+//! streams of a host the traits of asynchronous runtimes, which it needs none of; `cli` builds the tool `netloom` and has `host` and `dns`.
 
 #![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 

@@ -216,6 +216,36 @@ fn who_is_dropped_while_it_waits_leaves_nothing() {
     }
 }
 
+/// The same where the socket lives on.
+#[test]
+fn a_future_that_is_dropped_leaves_its_socket_without_a_waker() {
+    let (a, b) = hosts();
+    let listener = a.tcp_listen((A4, 7)).unwrap();
+    let udp = a.udp_bind((A4, 9)).unwrap();
+    let (stream, _other) = connected(&a, &b);
+    let task = Task::new();
+    let waker = Waker::from(Arc::clone(&task));
+    let (mut one, mut two) = ([0; 9], [0; 9]);
+    let futures: [Pin<Box<dyn Future<Output = ()> + '_>>; 3] = [
+        Box::pin(async { drop(listener.accept_async().await) }),
+        Box::pin(async { drop(udp.recv_from_async(&mut one).await) }),
+        Box::pin(async { drop(stream.recv_async(&mut two).await) }),
+    ];
+    for (n, mut future) in futures.into_iter().enumerate() {
+        let mut cx = Context::from_waker(&waker);
+        let end = Instant::now() + LONG;
+        while Arc::strong_count(&task) == 2 {
+            assert!(future.as_mut().poll(&mut cx).is_pending());
+            assert!(Instant::now() < end, "{n} leaves no mark");
+        }
+        drop(future);
+        while Arc::strong_count(&task) > 2 {
+            assert!(Instant::now() < end, "{n} left a waker");
+            thread::yield_now();
+        }
+    }
+}
+
 /// Each is woken, and told the same.
 #[test]
 fn tasks_hear_of_the_end_of_their_host() {

@@ -20,6 +20,7 @@
 //! | `forwarding.rs` | a stack that passes packets on between two kernels |
 //! | `several.rs` | a host of several devices, and `netloom route` |
 //! | `vlans.rs` | VLANs over one device, with a kernel's at the other end |
+//! | `web.rs` | axum and hyper, at curl, h2load and a server of the kernel's |
 //! | `requests.rs` | a kernel's programs, whose connections this library decides about |
 //! | `reconfigure.rs` | addresses, routes, links that change while the host runs |
 //! | `routers.rs` | radvd's advertisements, a kernel's redirects |
@@ -102,6 +103,8 @@ mod udp;
 mod urgent;
 #[cfg(all(target_os = "linux", feature = "cli"))]
 mod vlans;
+#[cfg(all(target_os = "linux", feature = "cli", feature = "tokio"))]
+mod web;
 
 /// A test: its name, and what panics when it fails.
 #[cfg(all(target_os = "linux", feature = "host"))]
@@ -165,6 +168,8 @@ fn main() -> std::process::ExitCode {
         .into_iter()
         .flatten(),
     );
+    #[cfg(all(feature = "cli", feature = "tokio"))]
+    tests.extend(web::cases());
     let trials = tests
         .into_iter()
         .map(|case| case.trial(&rights, required))

@@ -102,7 +102,7 @@ impl Drop for Peer {
 }
 
 /// The output of a program that must succeed.
-fn output(command: &mut Command) -> Output {
+pub(crate) fn output(command: &mut Command) -> Output {
     let output = command.output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {errors}");
