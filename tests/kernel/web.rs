@@ -120,10 +120,13 @@ fn axum_serves_curl() {
                 all.extend(args);
                 said("curl", &all)
             };
-            // Several of one connection, and several connections at once.
             let url = "http://10.7.0.2/";
-            assert_eq!(curl(&[url, url, url]), b"smallsmallsmall");
-            assert_eq!(curl(&["-Z", url, url, url]), b"smallsmallsmall");
+            assert_eq!(curl(&[url]), b"small");
+            if version == "--http1.1" {
+                // One connection; curl 7.88 cannot use one of HTTP/2 again that it took for granted.
+                assert_eq!(curl(&[url, url, url]), b"smallsmallsmall");
+                assert_eq!(curl(&["-Z", url, url, url]), b"smallsmallsmall");
+            }
             assert!(curl(&["http://10.7.0.2/large"]) == large(), "{version}");
             let file = std::env::temp_dir().join(format!("web-{}", std::process::id()));
             std::fs::write(&file, large()).unwrap();
