@@ -17,7 +17,7 @@ impl AsyncRead for TcpStream {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        TcpStream::poll_read(&self, cx, buf)
+        Self::poll_read(&self, cx, buf)
     }
 }
 
@@ -37,7 +37,7 @@ impl AsyncWrite for TcpStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        TcpStream::poll_write(&self, cx, buf)
+        Self::poll_write(&self, cx, buf)
     }
 
     fn poll_write_vectored(
@@ -45,7 +45,7 @@ impl AsyncWrite for TcpStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        TcpStream::poll_write_vectored(&self, cx, bufs)
+        Self::poll_write_vectored(&self, cx, bufs)
     }
 
     /// Ready at once: what was written is on its way.
@@ -55,7 +55,7 @@ impl AsyncWrite for TcpStream {
 
     /// Ends what is written; what comes is read on.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        TcpStream::poll_shutdown(&self, cx)
+        Self::poll_shutdown(&self, cx)
     }
 }
 

@@ -18,7 +18,7 @@ impl AsyncRead for TcpStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         // What was initialised once stays so: a buffer that is used again costs nothing.
-        let polled = TcpStream::poll_read(&self, cx, buf.initialize_unfilled());
+        let polled = Self::poll_read(&self, cx, buf.initialize_unfilled());
         polled.map_ok(|len| buf.advance(len))
     }
 }
@@ -41,7 +41,7 @@ impl AsyncWrite for TcpStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        TcpStream::poll_write(&self, cx, buf)
+        Self::poll_write(&self, cx, buf)
     }
 
     fn poll_write_vectored(
@@ -49,7 +49,7 @@ impl AsyncWrite for TcpStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        TcpStream::poll_write_vectored(&self, cx, bufs)
+        Self::poll_write_vectored(&self, cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -62,7 +62,7 @@ impl AsyncWrite for TcpStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        TcpStream::poll_shutdown(&self, cx)
+        Self::poll_shutdown(&self, cx)
     }
 }
 

@@ -127,13 +127,11 @@ fn datagrams_and_echoes_come_to_tasks() {
     });
 }
 
+/// Who waits until there is an error.
+type Waiting<'a> = Pin<Box<dyn Future<Output = io::Error> + Send + 'a>>;
+
 /// What waits on every kind of socket of a host, each as a future of its own.
-fn waiting<'a>(
-    (host, peer): (&'a Host, &'a Host),
-) -> Vec<(
-    &'static str,
-    Pin<Box<dyn Future<Output = io::Error> + Send + 'a>>,
-)> {
+fn waiting<'a>((host, peer): (&'a Host, &'a Host)) -> Vec<(&'static str, Waiting<'a>)> {
     let listener = host.tcp_listen((A4, 7)).unwrap();
     let requests = host.tcp_requests((A4, 8)).unwrap();
     let udp = host.udp_bind((A4, 9)).unwrap();

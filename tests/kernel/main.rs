@@ -164,12 +164,12 @@ fn main() -> std::process::ExitCode {
             several::cases(),
             translation::cases(),
             vlans::cases(),
+            #[cfg(feature = "tokio")]
+            web::cases(),
         ]
         .into_iter()
         .flatten(),
     );
-    #[cfg(all(feature = "cli", feature = "tokio"))]
-    tests.extend(web::cases());
     let trials = tests
         .into_iter()
         .map(|case| case.trial(&rights, required))
