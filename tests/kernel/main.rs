@@ -152,29 +152,34 @@ fn main() -> std::process::ExitCode {
     tests.extend(dhcp::cases());
     tests.extend(auto::cases());
     #[cfg(feature = "cli")]
-    tests.extend(
-        [
-            tool::cases(),
-            trace::cases(),
-            control::cases(),
-            programs::cases(),
-            fast_open::cases(),
-            names::cases(),
-            forwarding::cases(),
-            several::cases(),
-            translation::cases(),
-            vlans::cases(),
-            #[cfg(feature = "tokio")]
-            web::cases(),
-        ]
-        .into_iter()
-        .flatten(),
-    );
+    tests.extend(of_the_tool());
     let trials = tests
         .into_iter()
         .map(|case| case.trial(&rights, required))
         .collect();
     libtest_mimic::run(&args, trials).exit_code()
+}
+
+/// What needs the tool.
+#[cfg(all(target_os = "linux", feature = "cli"))]
+fn of_the_tool() -> Vec<namespace::Case> {
+    [
+        tool::cases(),
+        trace::cases(),
+        control::cases(),
+        programs::cases(),
+        fast_open::cases(),
+        names::cases(),
+        forwarding::cases(),
+        several::cases(),
+        translation::cases(),
+        vlans::cases(),
+        #[cfg(feature = "tokio")]
+        web::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 #[cfg(not(all(target_os = "linux", feature = "host")))]
