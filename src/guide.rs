@@ -9,6 +9,7 @@
 //! | to set its limits before the world may talk to it | [`public_server`] |
 //! | frames to come from something that is no TAP | [`custom_device`] |
 //! | a VPN's client, without a TUN device | [`vpn_client`] |
+//! | to decide about all that hosts behind a device connect to | [`transparent_proxy`] |
 //! | a network in a test | [`virtual_time`] |
 //! | last night's failure, again, in CI | [`replay_in_ci`] |
 //! | your own protocol fuzzed over a real TCP | [`fuzz_target`] |
@@ -32,6 +33,10 @@ pub mod custom_device {}
 #[cfg(all(target_os = "linux", feature = "host"))]
 #[doc = include_str!("../docs/guide/vpn_client.md")]
 pub mod vpn_client {}
+
+#[cfg(all(target_os = "linux", feature = "host"))]
+#[doc = include_str!("../docs/guide/transparent_proxy.md")]
+pub mod transparent_proxy {}
 
 #[doc = include_str!("../docs/guide/virtual_time.md")]
 pub mod virtual_time {}

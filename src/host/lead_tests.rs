@@ -309,6 +309,7 @@ fn unread(core: &mut Core, port: u16) -> Arc<Waits> {
         dropped: Arc::default(),
         gone: Arc::default(),
         waits: Arc::clone(&waits),
+        flows: None,
     };
     core.sockets.add_udp(id, queue);
     let mut packet = [0; 29];

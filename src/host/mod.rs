@@ -36,6 +36,7 @@ mod devices;
 mod driver;
 mod error;
 mod first;
+mod flow_table;
 #[cfg(feature = "futures-io")]
 mod futures_io;
 mod interface;
@@ -74,6 +75,7 @@ mod tokio_io;
 #[cfg(feature = "dns")]
 mod told;
 mod udp;
+mod udp_flows;
 mod udp_groups;
 mod udp_poll;
 mod waits;
@@ -93,6 +95,7 @@ pub use streams::Connections;
 pub use tcp::TcpStream;
 pub use tcp_split::{ReadHalf, WriteHalf};
 pub use udp::UdpSocket;
+pub use udp_flows::{FlowOptions, UdpFlow, UdpFlows};
 
 use std::fmt;
 use std::io;

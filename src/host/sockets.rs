@@ -5,7 +5,7 @@
 //! inside the core. The channel of a listener or a UDP socket *is* its queue (crossbeam). It is filled under the core's lock alone,
 //! so that its length bounds it, and its memory is taken as it fills.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -13,8 +13,11 @@ use std::sync::{Arc, Weak};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::datagram::{Account, Datagram};
+use super::flow_table::{Flow, FlowTable, Pushed};
 use super::shared::Shared;
 use super::tcp::TcpStream;
+use super::udp::WeakSocket;
+use super::udp_flows::UdpFlow;
 use super::waits::Waits;
 use crate::base::Instant;
 use crate::stack::{
@@ -31,6 +34,8 @@ pub(crate) struct Sockets {
     /// Listeners whose users decide about requests.
     requests: HashMap<ListenerId, Arc<Waits>>,
     udp: HashMap<UdpId, UdpQueue>,
+    /// Those of them that have flows.
+    flowing: BTreeSet<UdpId>,
     pings: HashMap<PingId, Arc<Waits>>,
     raws: HashMap<RawSocketId, Arc<Waits>>,
     packets: HashMap<PacketSocketId, Arc<Waits>>,
@@ -78,6 +83,19 @@ pub(crate) struct UdpQueue {
     /// Did the stack say that the socket's address is gone? It may have come back since.
     pub(crate) gone: Arc<AtomicBool>,
     pub(crate) waits: Arc<Waits>,
+    /// Where datagrams go in its place, one by one.
+    pub(crate) flows: Option<Flows>,
+}
+
+/// The flows of a socket, and where new ones go.
+pub(crate) struct Flows {
+    pub(crate) table: FlowTable,
+    pub(crate) begun: Sender<UdpFlow>,
+    pub(crate) socket: WeakSocket,
+    /// First datagrams of flows that there was no room for.
+    pub(crate) refused: Arc<AtomicUsize>,
+    /// Who waits for new ones.
+    pub(crate) waits: Arc<Waits>,
 }
 
 impl Sockets {
@@ -88,6 +106,7 @@ impl Sockets {
             listeners: HashMap::new(),
             requests: HashMap::new(),
             udp: HashMap::new(),
+            flowing: BTreeSet::new(),
             pings: HashMap::new(),
             raws: HashMap::new(),
             packets: HashMap::new(),
@@ -106,7 +125,7 @@ impl Sockets {
     /// Wakes everybody who waits on any socket; channels end with their senders, and before anybody is told.
     pub(crate) fn notify_all(self) {
         let queues = self.listeners.into_values().map(|queue| queue.waits);
-        let queues = queues.chain(self.udp.into_values().map(|queue| queue.waits));
+        let queues = queues.chain(self.udp.into_values().flat_map(UdpQueue::into_waits));
         let others = self.streams.into_values().chain(self.pings.into_values());
         let others = others.chain(self.raws.into_values()).chain(queues);
         let others = others.chain(self.packets.into_values());
@@ -198,6 +217,9 @@ impl Sockets {
     }
 
     pub(crate) fn add_udp(&mut self, id: UdpId, queue: UdpQueue) {
+        if queue.flows.is_some() {
+            self.flowing.insert(id);
+        }
         self.udp.insert(id, queue);
     }
 
@@ -212,7 +234,38 @@ impl Sockets {
         stack.charge_outside(self.unread.load(Ordering::Relaxed));
     }
 
+    /// What a table of flows charges their datagrams to.
+    pub(crate) const fn unread(&self) -> &Arc<AtomicUsize> {
+        &self.unread
+    }
+
+    pub(crate) fn remove_flow(&mut self, id: UdpId, flow: &Arc<Flow>) {
+        if let Some(flows) = self.udp.get_mut(&id).and_then(|queue| queue.flows.as_mut()) {
+            flows.table.remove(flow);
+        }
+    }
+
+    /// When a flow may have been silent for too long.
+    pub(crate) fn due(&self) -> Instant {
+        let queues = self.flowing.iter().filter_map(|id| self.udp.get(id));
+        let due = queues.filter_map(|queue| queue.flows.as_ref()?.table.due());
+        due.min().unwrap_or(Instant::FAR_FUTURE)
+    }
+
+    /// Ends flows that were.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, after: &mut After) {
+        for id in &self.flowing {
+            let flows = self.udp.get_mut(id).and_then(|queue| queue.flows.as_mut());
+            let Some(flows) = flows else { continue };
+            while let Some(flow) = flows.table.expire(now) {
+                after.queued = true;
+                after.notify(&flow.waits);
+            }
+        }
+    }
+
     pub(crate) fn remove_udp(&mut self, id: UdpId) {
+        self.flowing.remove(&id);
         self.udp.remove(&id);
     }
 
@@ -274,7 +327,7 @@ impl Sockets {
                 Some(waits) => after.notify(waits),
                 None => self.accept(stack, now, id, after),
             },
-            SocketId::Udp(id) => self.receive(stack, id, after),
+            SocketId::Udp(id) => self.receive(stack, now, id, after),
             SocketId::Ping(id) => {
                 if let Some(waits) = self.pings.get(&id) {
                     after.notify(waits);
@@ -341,8 +394,8 @@ impl Sockets {
 
     /// Moves datagrams into the socket's channel; what has no room there is lost and counted, as
     /// a kernel does with a full receive buffer.
-    fn receive(&mut self, stack: &mut Stack, id: UdpId, after: &mut After) {
-        let Some(queue) = self.udp.get(&id) else {
+    fn receive(&mut self, stack: &mut Stack, now: Instant, id: UdpId, after: &mut After) {
+        let Some(queue) = self.udp.get_mut(&id) else {
             return;
         };
         loop {
@@ -350,8 +403,12 @@ impl Sockets {
                 // Who keeps up has an empty queue, which always takes one.
                 Ok(_) if !queue.datagrams.is_empty() && is_full(stack) => queue.note_dropped(),
                 Ok(datagram) => {
-                    queue.push(datagram);
-                    self.charge_unread(stack);
+                    match &mut queue.flows {
+                        Some(_) if is_full(stack) => queue.note_dropped(),
+                        Some(flows) => flows.take(now, datagram, after),
+                        None => queue.push(datagram),
+                    }
+                    stack.charge_outside(self.unread.load(Ordering::Relaxed));
                 }
                 Err(RecvError::WouldBlock) => break,
                 Err(error) => {
@@ -408,6 +465,47 @@ impl UdpQueue {
     fn note_dropped(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// Whom it is to be told that the socket has ended, all that they wait on with it.
+    fn into_waits(self) -> Vec<Arc<Waits>> {
+        let mut all = vec![self.waits];
+        if let Some(flows) = self.flows {
+            all.push(flows.waits);
+            all.extend(flows.table.into_flows().map(|flow| Arc::clone(&flow.waits)));
+        }
+        all
+    }
+}
+
+impl Flows {
+    /// Puts a datagram where it belongs, and tells who waits there.
+    fn take(&mut self, now: Instant, datagram: crate::stack::Datagram, after: &mut After) {
+        let answer = (datagram.answer(), datagram.on);
+        let (flow, receiver) = match self.table.push(now, datagram) {
+            Pushed::Known(flow) => return after.notify(&flow.waits),
+            Pushed::New(flow, receiver) => (flow, receiver),
+            Pushed::Full => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+        };
+        let begun = match self.socket.upgrade() {
+            Some(socket) => {
+                let flow = UdpFlow::new(socket, Arc::clone(&flow), receiver, answer);
+                self.begun.send(flow).map_err(|unsent| unsent.0)
+            }
+            None => return self.table.remove(&flow),
+        };
+        match begun {
+            Ok(()) => after.notify(&self.waits),
+            Err(stray) => {
+                // Nobody takes new ones any more; dropping the handle takes the lock that is held here.
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                self.table.remove(&flow);
+                after.strays.push(stray);
+            }
+        }
+    }
 }
 
 /// What must wait until the core is unlocked.
@@ -417,6 +515,7 @@ pub(crate) struct After {
     first: Option<Arc<Waits>>,
     others: Vec<Arc<Waits>>,
     garbage: Vec<TcpStream>,
+    strays: Vec<UdpFlow>,
     /// Something went into a channel.
     queued: bool,
 }
@@ -434,7 +533,7 @@ impl After {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.garbage.is_empty()
+        self.first.is_none() && self.garbage.is_empty() && self.strays.is_empty()
     }
 
     /// Was there something for anybody who waits, or may wait, on a channel?

@@ -96,6 +96,7 @@ impl Core {
         });
         self.stack.handle_timeout(now);
         self.names.handle_timeout(&mut self.stack, now);
+        self.sockets.handle_timeout(now, after);
         if let Turn::Lead(_, until) = turn
             && until.sends
             && (until.ready)()
@@ -333,6 +334,7 @@ impl Core {
             .unwrap_or(Instant::FAR_FUTURE)
             .min(devices_due.unwrap_or(Instant::FAR_FUTURE))
             .min(self.names.due())
+            .min(self.sockets.due())
             .min(deadline)
     }
 

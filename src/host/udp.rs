@@ -9,7 +9,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use super::error::HostError;
 use super::lead::Until;
 use super::settings::Timeout;
 use super::shared::{Shared, Waited, Wish};
-use super::sockets::UdpQueue;
+use super::sockets::{Flows, UdpQueue};
 use super::waits::Waits;
 use super::{each_address, no_address};
 use crate::base::Instant;
@@ -31,6 +31,15 @@ use crate::stack::{self, SendError, SendInfo, Stack, UdpId, UdpOptions};
 #[derive(Clone)]
 pub struct UdpSocket {
     inner: Arc<Inner>,
+}
+
+/// A socket that lives as long as others hold it.
+pub(crate) struct WeakSocket(Weak<Inner>);
+
+impl WeakSocket {
+    pub(super) fn upgrade(&self) -> Option<UdpSocket> {
+        self.0.upgrade().map(|inner| UdpSocket { inner })
+    }
 }
 
 struct Inner {
@@ -56,6 +65,16 @@ impl UdpSocket {
         local: SocketAddr,
         options: UdpOptions,
     ) -> io::Result<Self> {
+        Self::bind_into(shared, local, options, |_, _| None)
+    }
+
+    /// The same, whose datagrams go where `flows` says from the first on.
+    pub(super) fn bind_into(
+        shared: &Arc<Shared>,
+        local: SocketAddr,
+        options: UdpOptions,
+        flows: impl FnOnce(WeakSocket, &Arc<AtomicUsize>) -> Option<Flows>,
+    ) -> io::Result<Self> {
         let limit = options.recv_buffer_setting();
         let mut core = shared.lock();
         core.check_open()?;
@@ -67,34 +86,35 @@ impl UdpSocket {
         let waits = Arc::new(Waits::default());
         let dropped = Arc::new(AtomicUsize::new(0));
         let gone = Arc::<AtomicBool>::default();
+        let inner = Arc::new(Inner {
+            shared: Arc::clone(shared),
+            id,
+            local,
+            datagrams: receiver,
+            errors: pending,
+            peek: Mutex::new(peeked),
+            peeked: held,
+            dropped: Arc::clone(&dropped),
+            gone: Arc::clone(&gone),
+            waits: Arc::clone(&waits),
+            read_timeout: Timeout::default(),
+            write_timeout: Timeout::default(),
+            nonblocking: AtomicBool::new(false),
+        });
+        let socket = WeakSocket(Arc::downgrade(&inner));
         let queue = UdpQueue {
             datagrams,
             errors,
             account: core.sockets.udp_account(),
             limit,
-            dropped: Arc::clone(&dropped),
-            gone: Arc::clone(&gone),
-            waits: Arc::clone(&waits),
+            dropped,
+            gone,
+            waits,
+            flows: flows(socket, core.sockets.unread()),
         };
         core.sockets.add_udp(id, queue);
         drop(core);
-        Ok(Self {
-            inner: Arc::new(Inner {
-                shared: Arc::clone(shared),
-                id,
-                local,
-                datagrams: receiver,
-                errors: pending,
-                peek: Mutex::new(peeked),
-                peeked: held,
-                dropped,
-                gone,
-                waits,
-                read_timeout: Timeout::default(),
-                write_timeout: Timeout::default(),
-                nonblocking: AtomicBool::new(false),
-            }),
-        })
+        Ok(Self { inner })
     }
 
     /// Receives a datagram without a copy.
@@ -478,6 +498,7 @@ mod tests {
             dropped: Arc::default(),
             gone: Arc::default(),
             waits: Arc::default(),
+            flows: None,
         };
         (queue, received)
     }

@@ -7,6 +7,7 @@ mod as_std;
 #[cfg(feature = "dns")]
 mod auto;
 mod failing;
+mod flows;
 mod hung;
 mod leading;
 #[cfg(feature = "dns")]

@@ -9,7 +9,7 @@ const SITE: &str = "192.0.2.7:443";
 const SITE6: &str = "[2001:db8::7]:443";
 
 /// A, whose router is B, and B, which takes all that A sends.
-fn proxied() -> (Host, Host) {
+pub(super) fn proxied() -> (Host, Host) {
     let (a, b) = pair(Medium::Ethernet, 1500);
     let inner = Host::builder(a)
         .address("10.7.0.1/24".parse().unwrap())

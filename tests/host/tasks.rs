@@ -34,7 +34,7 @@ impl Wake for Task {
 }
 
 /// The smallest executor.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let waker = Waker::from(Task::new());
     let mut cx = Context::from_waker(&waker);
     let mut future = pin!(future);

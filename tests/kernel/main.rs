@@ -21,6 +21,7 @@
 //! | `several.rs` | a host of several devices, and `netloom route` |
 //! | `vlans.rs` | VLANs over one device, with a kernel's at the other end |
 //! | `web.rs` | axum and hyper, at curl, h2load and a server of the kernel's |
+//! | `proxy.rs` | `netloom proxy` before microsocks and dante |
 //! | `requests.rs` | a kernel's programs, whose connections this library decides about |
 //! | `reconfigure.rs` | addresses, routes, links that change while the host runs |
 //! | `routers.rs` | radvd's advertisements, a kernel's redirects |
@@ -78,6 +79,8 @@ mod namespace;
 mod paths;
 #[cfg(all(target_os = "linux", feature = "cli"))]
 mod programs;
+#[cfg(all(target_os = "linux", feature = "cli"))]
+mod proxy;
 #[cfg(all(target_os = "linux", feature = "host"))]
 mod reconfigure;
 #[cfg(all(target_os = "linux", feature = "host"))]
@@ -174,6 +177,7 @@ fn of_the_tool() -> Vec<namespace::Case> {
         several::cases(),
         translation::cases(),
         vlans::cases(),
+        proxy::cases(),
         #[cfg(feature = "tokio")]
         web::cases(),
     ]

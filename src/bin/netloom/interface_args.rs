@@ -44,7 +44,7 @@ struct DeviceArgs {
     tun: Option<String>,
 }
 
-/// The interface options that `serve`, `get`, `send`, `ping` and `trace` share.
+/// The interface options that `serve`, `get`, `send`, `ping`, `proxy` and `trace` share.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct InterfaceArgs {
     #[command(flatten)]
@@ -98,6 +98,8 @@ pub(crate) struct InterfaceArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     Nothing,
+    /// All packets that come, for whomever they are.
+    Everything,
     /// An address of its own from which this one can be reached.
     Way(IpAddr),
     /// Somebody who can be asked for names.
@@ -112,7 +114,7 @@ impl InterfaceArgs {
     /// The device's, the host's or duplicate detection's, with what helps; that others did not tell what is `wanted`.
     pub(crate) fn ready_host(&self, signals: &Signals, wanted: Wanted) -> Result<Host, Failure> {
         self.addresses().check()?;
-        let host = self.host()?;
+        let host = self.host(wanted)?;
         if let Err(failure) = self.wait_ready(&host, signals, wanted) {
             host.shutdown(END_WITHIN);
             return Err(failure);
@@ -177,7 +179,7 @@ impl InterfaceArgs {
             return true;
         }
         match wanted {
-            Wanted::Nothing => true,
+            Wanted::Nothing | Wanted::Everything => true,
             Wanted::Names => !host.dns_servers().is_empty(),
             Wanted::Way(to) => {
                 is_near(to) || {
@@ -262,20 +264,20 @@ impl InterfaceArgs {
         self.written.note_ends(host);
     }
 
-    fn host(&self) -> Result<Host, Failure> {
+    fn host(&self, wanted: Wanted) -> Result<Host, Failure> {
         match (&self.device.tap, &self.device.tun) {
             (_, Some(name)) => {
                 let tun = self.configured(Tun::builder().name(name));
                 let tun = tun.open().map_err(Failure::new)?;
                 note_made(name, tun.name());
-                self.spawn(Host::builder(tun))
+                self.spawn(Host::builder(tun), wanted)
             }
             (tap, None) => {
                 let name = tap.as_deref().unwrap_or_default();
                 let tap = self.configured(Tap::builder().name(name));
                 let tap = tap.open().map_err(Failure::new)?;
                 note_made(name, tap.name());
-                self.spawn(Host::builder(tap))
+                self.spawn(Host::builder(tap), wanted)
             }
         }
     }
@@ -294,12 +296,13 @@ impl InterfaceArgs {
         builder
     }
 
-    fn spawn<D>(&self, mut builder: HostBuilder<D>) -> Result<Host, Failure>
+    fn spawn<D>(&self, builder: HostBuilder<D>, wanted: Wanted) -> Result<Host, Failure>
     where
         D: Device,
         D::Rx: HostReceive,
         D::Tx: HostTransmit,
     {
+        let mut builder = builder.accept_foreign(wanted == Wanted::Everything);
         for &address in &self.address {
             builder = builder.address(address);
         }

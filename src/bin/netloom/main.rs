@@ -1,6 +1,6 @@
 //! The command-line tool: each subcommand is a file, each error one line.
 //!
-//! Exit status: 0 done, 1 failed, 2 wrong usage, 3 unsupported (`drill`). SIGINT and SIGTERM end every host in order: `serve`, `route` and
+//! Exit status: 0 done, 1 failed, 2 wrong usage, 3 unsupported (`drill`). SIGINT and SIGTERM end every host in order: `serve`, `route`, `proxy` and
 //! `dump` are done then, `get` and `send` have failed.
 #![allow(clippy::cast_possible_truncation)]
 #![deny(clippy::print_stdout)]
@@ -18,6 +18,7 @@ mod mistakes;
 mod namespace;
 mod output;
 mod ping;
+mod proxy;
 mod rate;
 mod replay;
 mod route;
@@ -39,7 +40,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 const EXIT_STATUS: &str = "Exit status: 0 done, 1 failed, 2 wrong usage, 3 unsupported (drill). SIGINT and SIGTERM end a \
-    host in order; for serve, route and dump that is 0, for get and send 1.";
+    host in order; for serve, route, proxy and dump that is 0, for get and send 1.";
 
 /// A userspace TCP/IP stack over TAP and TUN.
 #[derive(Debug, Parser)]
@@ -72,6 +73,12 @@ enum Command {
     Ip(ip::Args),
     /// Send echo requests and print the round trips.
     Ping(ping::Args),
+    /// Send what comes into a device on over a SOCKS5 proxy: TCP by connections, UDP by flows.
+    ///
+    /// Whatever the kernel routes into the device, for any address and port, goes on. A connection is accepted when the proxy
+    /// has made the outer one; a refusal is told as it is (reset, unreachable, prohibited), a proxy that says nothing by silence. Prints
+    /// `ready` when it passes on, its counters at SIGUSR1, with an empty line behind them, and at the end.
+    Proxy(proxy::Args),
     /// Tell a recorded run to a fresh stack, without a network, and say what it does otherwise.
     ///
     /// Prints that all of it was the same, or the first difference: packet (as Wireshark numbers them),
@@ -119,6 +126,7 @@ fn main() -> ExitCode {
         Command::Get(args) => get::run(&args),
         Command::Ip(args) => ip::run(&args),
         Command::Ping(args) => ping::run(&args),
+        Command::Proxy(args) => proxy::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Route(args) => route::run(&args),
         Command::Send(args) => send::run(&args),
