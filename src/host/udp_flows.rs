@@ -27,7 +27,7 @@ use crate::base::Instant;
 use crate::stack::{InterfaceId, SendInfo, UdpOptions};
 
 /// How a UDP socket is parted into flows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct FlowOptions {
     udp: UdpOptions,
     bounds: Bounds,
@@ -84,7 +84,7 @@ impl FlowOptions {
 
     /// Options of the socket itself.
     #[must_use]
-    pub fn udp(mut self, options: UdpOptions) -> Self {
+    pub const fn udp(mut self, options: UdpOptions) -> Self {
         self.udp = options;
         self
     }
@@ -146,8 +146,8 @@ impl UdpFlows {
         let (sender, begun) = crossbeam_channel::unbounded();
         let (refused, waits) = (Arc::default(), Arc::<Waits>::default());
         let udp = match on.port() {
-            0 => options.udp.clone().any_port(true),
-            _ => options.udp.clone(),
+            0 => options.udp.any_port(true),
+            _ => options.udp,
         };
         let socket = UdpSocket::bind_into(shared, on, udp, |socket, unread| {
             Some(Flows {

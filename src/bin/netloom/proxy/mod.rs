@@ -164,7 +164,7 @@ fn start(
     for all in ALL {
         let requests = host.tcp_requests_with(all, held.clone())?;
         runtime.spawn(tcp::serve(requests, Arc::clone(outside)));
-        let flows = host.udp_flows(all, flows.clone())?;
+        let flows = host.udp_flows(all, flows)?;
         runtime.spawn(udp::serve(flows, Arc::clone(outside)));
     }
     Ok(())
