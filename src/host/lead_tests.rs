@@ -17,8 +17,8 @@ use super::super::lead::Until;
 use super::super::open::Opened;
 use super::super::roles::{Need, Part, Wake};
 use super::super::shared::{Manners, Shared, Turn, Waited, Wish};
-use super::super::sockets::UdpQueue;
 use super::super::state::{Core, Next};
+use super::super::udp_queue::UdpQueue;
 use super::super::waits::Waits;
 use crate::base::{Instant, Seed};
 use crate::device::{

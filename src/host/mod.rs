@@ -78,6 +78,7 @@ mod udp;
 mod udp_flows;
 mod udp_groups;
 mod udp_poll;
+mod udp_queue;
 mod waits;
 
 pub use builder::HostBuilder;

@@ -21,7 +21,7 @@ use super::error::HostError;
 use super::lead::Until;
 use super::settings::Timeout;
 use super::shared::{Shared, Waited, Wish};
-use super::sockets::{Flows, UdpQueue};
+use super::udp_queue::{Flows, UdpQueue};
 use super::waits::Waits;
 use super::{each_address, no_address};
 use crate::base::Instant;
