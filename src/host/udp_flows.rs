@@ -210,6 +210,11 @@ impl UdpFlows {
         self.refused.load(Ordering::Relaxed)
     }
 
+    /// Datagrams that were lost because the memory of all sockets was full.
+    pub fn dropped(&self) -> usize {
+        self.socket.dropped()
+    }
+
     /// The address that it hears of.
     ///
     /// # Errors

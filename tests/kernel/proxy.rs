@@ -25,6 +25,12 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("proxy::resets_are_passed_on", resets),
         with("microsocks", "serves_curl_and_iperf", programs),
         with("microsocks", "many_at_once", many),
+        with("microsocks", "one_at_a_time_is_of_either_family", one),
+        with(
+            "microsocks",
+            "a_proxy_without_udp_is_asked_once",
+            without_udp,
+        ),
         with("danted", "passes_on_datagrams", datagrams),
     ]
 }
@@ -328,6 +334,38 @@ fn many() {
     server.join().unwrap();
     let counters = tool.counters(Signal::SIGINT);
     assert_eq!(count(&counters, "proxy_connections"), MANY as u64);
+}
+
+/// Neither family keeps the other from being served.
+fn one() {
+    let outside = outside(microsocks);
+    let tool = proxy(&["--connections", "1"]);
+    for site in ["[2001:db8::7]:80", "192.0.2.7:80", "[2001:db8::7]:80"] {
+        let server = outside.served(site, 1, |mut stream| stream.write_all(b"one").unwrap());
+        let mut heard = Vec::new();
+        let mut stream = connect(site).unwrap();
+        stream.read_to_end(&mut heard).unwrap();
+        assert_eq!(heard, b"one");
+        server.join().unwrap();
+    }
+    tool.counters(Signal::SIGINT);
+}
+
+/// microsocks has none; who goes on to send makes no connection to it for each datagram.
+fn without_udp() {
+    let _outside = outside(microsocks);
+    let tool = proxy(&[]);
+    let client = UdpSocket::bind("10.7.0.1:0").unwrap();
+    client
+        .set_read_timeout(Some(Duration::from_millis(20)))
+        .unwrap();
+    for _ in 0..40 {
+        client.send_to(b"anybody?", "192.0.2.7:53").unwrap();
+        client.recv_from(&mut [0; 9]).unwrap_err();
+    }
+    let counters = tool.counters(Signal::SIGINT);
+    assert_eq!(count(&counters, "proxy_flows"), 1);
+    assert_eq!(count(&counters, "proxy_flows_refused"), 1);
 }
 
 const DANTE: &str = "internal: 10.9.0.2 port = 1080

@@ -72,16 +72,23 @@ struct Outside {
     timeout: Duration,
     permits: Arc<Semaphore>,
     counts: Counts,
+    /// That the proxy cannot be used.
     told: Once,
+    /// That there are no more descriptors or ports.
+    told_exhausted: Once,
 }
 
 impl Outside {
-    /// Says once that the proxy cannot be used, and why; what is the matter with one destination is not.
+    /// Says once of each that the proxy cannot be used, or that this machine is exhausted; what is the matter with one destination is not
+    /// said.
     fn tell(&self, refused: &Refused) {
-        if matches!(refused, Refused::Gone(_) | Refused::Strange(_)) {
-            let text = format_args!("the SOCKS5 proxy {}: {refused}", self.socks5);
-            self.told.call_once(|| note(text));
-        }
+        let once = match refused {
+            Refused::Gone(_) | Refused::Strange(_) => &self.told,
+            Refused::Exhausted(_) => &self.told_exhausted,
+            Refused::Reply(_) | Refused::Silent => return,
+        };
+        let text = format_args!("the SOCKS5 proxy {}: {refused}", self.socks5);
+        once.call_once(|| note(text));
     }
 }
 
@@ -95,6 +102,8 @@ struct Counts {
     silent: AtomicU64,
     /// It could not be reached, or said what is no SOCKS5.
     failed: AtomicU64,
+    /// This machine has no more descriptors or ports.
+    exhausted: AtomicU64,
     /// Connections that ended in a reset.
     broken: AtomicU64,
     flows: AtomicU64,
@@ -107,12 +116,13 @@ fn count(what: &AtomicU64) {
 }
 
 impl Counts {
-    fn all(&self) -> [(&'static str, u64); 7] {
+    fn all(&self) -> [(&'static str, u64); 8] {
         [
             ("proxy_connections", &self.connections),
             ("proxy_refused", &self.refused),
             ("proxy_silent", &self.silent),
             ("proxy_failed", &self.failed),
+            ("proxy_exhausted", &self.exhausted),
             ("proxy_broken", &self.broken),
             ("proxy_flows", &self.flows),
             ("proxy_flows_refused", &self.flows_refused),
@@ -140,6 +150,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         permits: Arc::new(Semaphore::new(args.connections as usize)),
         counts: Counts::default(),
         told: Once::new(),
+        told_exhausted: Once::new(),
     });
     start(args, &host, &runtime, &outside).map_err(Failure::host)?;
     let counters = || running::print_counters(&host, outside.counts.all());

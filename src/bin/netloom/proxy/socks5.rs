@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use netloom::stack::Refusal;
+use nix::errno::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -37,6 +38,8 @@ pub(super) enum Refused {
     Silent,
     /// It cannot be reached, or ended the conversation.
     Gone(io::Error),
+    /// There is no descriptor or port to ask it with.
+    Exhausted(io::Error),
     /// What it says is no SOCKS5, or no way to be let in.
     Strange(&'static str),
 }
@@ -48,7 +51,8 @@ impl Refused {
             Self::Reply(5) => Refusal::Reset,
             Self::Reply(2) => Refusal::Prohibited,
             Self::Reply(3) | Self::Gone(_) | Self::Strange(_) => Refusal::Net,
-            Self::Silent => Refusal::Silence,
+            // Who asks again may find it otherwise.
+            Self::Silent | Self::Exhausted(_) => Refusal::Silence,
             Self::Reply(_) => Refusal::Host,
         }
     }
@@ -59,7 +63,7 @@ impl fmt::Display for Refused {
         match self {
             Self::Reply(code) => write!(f, "the proxy says no (reply {code})"),
             Self::Silent => f.write_str("the proxy says nothing"),
-            Self::Gone(error) => write!(f, "{error}"),
+            Self::Gone(error) | Self::Exhausted(error) => write!(f, "{error}"),
             Self::Strange(what) => f.write_str(what),
         }
     }
@@ -67,7 +71,10 @@ impl fmt::Display for Refused {
 
 impl From<io::Error> for Refused {
     fn from(error: io::Error) -> Self {
-        Self::Gone(error)
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EMFILE | Errno::ENFILE | Errno::EADDRNOTAVAIL) => Self::Exhausted(error),
+            _ => Self::Gone(error),
+        }
     }
 }
 
@@ -255,5 +262,8 @@ mod tests {
             [Host, Prohibited, Net, Host, Reset, Host, Host, Host, Host]
         );
         assert_eq!(Refused::Silent.told(), Refusal::Silence);
+        let of = |errno: Errno| Refused::from(io::Error::from(errno)).told();
+        assert_eq!(of(Errno::EMFILE), Refusal::Silence);
+        assert_eq!(of(Errno::ECONNREFUSED), Net);
     }
 }

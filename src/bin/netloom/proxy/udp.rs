@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use netloom::bytes::Bytes;
 use netloom::host::{UdpFlow, UdpFlows};
@@ -15,6 +16,8 @@ use tokio::net::{TcpStream, UdpSocket};
 use super::socks5::{self, Command};
 use super::{Outside, count};
 
+/// How long the proxy is not asked again for a flow that it did not take.
+const AGAIN: Duration = Duration::from_secs(10);
 /// The largest datagram, with its header.
 const LARGEST: usize = 65_535 + 22;
 
@@ -34,7 +37,12 @@ pub(super) async fn serve(flows: UdpFlows, outside: Arc<Outside>) {
                     // The host has ended, or the proxy is gone; who speaks again begins again.
                     let _ = carry(&flow, &relay, control).await;
                 }
-                Err(_) => count(&outside.counts.flows_refused),
+                Err(_) => {
+                    count(&outside.counts.flows_refused);
+                    // What its peer goes on to send asks the proxy no more for a while: it finds this flow, and no reader.
+                    tokio::time::sleep(AGAIN).await;
+                    drop(flow);
+                }
             }
         });
     }
