@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use super::clock;
 use super::error::HostError;
-use super::poller::{DeviceState, Poller};
 use super::roles::Part;
 use super::shared::{Shared, Turn};
+use super::sleeper::{DeviceState, Sleeper};
 use super::state::Next;
 use crate::base::Instant;
 use crate::device::DeviceError;
@@ -74,7 +74,7 @@ impl Driver {
             }
             let spins = now.since(active_at) < shared.busy_poll;
             // It sleeps without the receiving half, and devices come and go.
-            let poller = rx.poller().filter(|_| !spins).map(Arc::clone);
+            let sleeper = rx.sleeper().filter(|_| !spins).map(Arc::clone);
             drop(rx);
             if let Some(changed) = shared.poll_device(now, None, spins, &mut polled_at) {
                 next = changed;
@@ -84,8 +84,8 @@ impl Driver {
             }
             if spins {
                 std::hint::spin_loop();
-            } else if let Some(poller) = poller {
-                if self.sleep(&poller, &next, (now, held), &mut troubles)? {
+            } else if let Some(sleeper) = sleeper {
+                if self.sleep(&sleeper, &next, (now, held), &mut troubles)? {
                     next = Next::Again;
                 }
                 if shared.busy_poll > Duration::ZERO {
@@ -102,15 +102,15 @@ impl Driver {
     /// Sleeps on the devices; has that found some that are gone?
     fn sleep(
         &self,
-        poller: &Poller,
+        sleeper: &Sleeper,
         next: &Next,
         (now, held): (Instant, Option<Instant>),
         troubles: &mut Troubles,
     ) -> Result<bool, DeviceError> {
         let shared = &*self.shared;
-        let gone = match poller.sleep(&shared.driver, next, now, held)? {
+        let gone = match sleeper.sleep(&shared.driver, next, now, held)? {
             DeviceState::Fine => troubles.on_wait(&[]),
-            DeviceState::Trouble(places) => troubles.on_wait(&poller.interfaces(places)),
+            DeviceState::Trouble(places) => troubles.on_wait(&sleeper.interfaces(places)),
         };
         if gone.is_empty() {
             return Ok(false);

@@ -12,9 +12,9 @@ use std::time::Duration;
 use super::clock;
 use super::error::HostError;
 use super::locked::Locked;
-use super::poller::DeviceState;
 use super::roles::{LeadId, Wake};
 use super::shared::{Rx, Shared, Turn};
+use super::sleeper::DeviceState;
 use super::state::Next;
 use crate::base::Instant;
 use crate::device::DeviceError;
@@ -140,10 +140,10 @@ impl Shared {
         now: Instant,
         wake_at: Option<Instant>,
     ) -> Option<Over> {
-        let Some(poller) = rx.poller() else {
+        let Some(sleeper) = rx.sleeper() else {
             return Some(Over::Done);
         };
-        match poller.sleep(&self.leader, next, now, wake_at) {
+        match sleeper.sleep(&self.leader, next, now, wake_at) {
             Ok(DeviceState::Fine) => None,
             Ok(DeviceState::Trouble(_)) => Some(Over::Trouble),
             Err(error) => Some(Over::Failed(DeviceError::Io(error).into())),

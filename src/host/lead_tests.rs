@@ -160,9 +160,9 @@ fn a_wake_up_that_an_earlier_lead_left_half_taken_hides_no_later_one() {
     shared.leader.wake();
     let at_once = Some(Duration::ZERO);
     let rx = shared.rx.lock().unwrap();
-    let poller = rx.poller().unwrap();
+    let sleeper = rx.sleeper().unwrap();
     let none = Places::default();
-    poller.wait(&shared.leader, none, at_once).unwrap();
+    sleeper.wait(&shared.leader, none, at_once).unwrap();
     drop(rx);
     let result = waiter(&shared, Arc::clone(&waits), 1);
     parked(&shared);

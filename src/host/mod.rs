@@ -15,7 +15,7 @@
 //! | `sockets.rs` | tables from ids to waiters and channels |
 //! | `connect.rs`, `listener.rs`, `tcp.rs`, `tcp_io.rs`, `tcp_poll.rs`, `udp.rs`, `ping.rs`, `raw.rs`, `packets.rs` | the handles |
 //! | `names.rs`, `told.rs` | names looked up, and connected to; whom the network says to ask (feature `dns`) |
-//! | `poller.rs`, `waits.rs` | ppoll and eventfd; condition variables and wakers |
+//! | `sleeper.rs`, `waits.rs` | ppoll and eventfd; condition variables and wakers |
 //! | `interface.rs`, `routers.rs`, `first.rs` | [`Interface`]: what it says, how it is changed; the first |
 //! | `clock.rs`, `settings.rs`, `error.rs` | time, shared settings, errors |
 //!
@@ -52,13 +52,13 @@ mod names;
 mod open;
 mod packets;
 mod ping;
-mod poller;
 mod raw;
 mod requests;
 mod roles;
 mod routers;
 mod settings;
 mod shared;
+mod sleeper;
 mod sockets;
 mod state;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]

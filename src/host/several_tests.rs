@@ -105,17 +105,17 @@ fn who_loses_a_device_outside_of_a_turn_asks_for_one() {
 fn a_device_in_the_place_of_one_that_is_lost_stays() {
     let ((a, _far_a), (b, _far_b), (c, _far_c)) = (narrow(9), narrow(9), narrow(9));
     let (shared, [_, b]) = over([a, b]);
-    let poller = Arc::clone(shared.rx.lock().unwrap().poller().unwrap());
+    let sleeper = Arc::clone(shared.rx.lock().unwrap().sleeper().unwrap());
     let mut places = Places::default();
     places.insert(places.free().unwrap());
     let second = places.free().unwrap();
     let mut places = Places::default();
     places.insert(second);
-    assert_eq!(poller.interfaces(places), [b]);
+    assert_eq!(sleeper.interfaces(places), [b]);
     let (to, _inlet) = crossbeam_channel::bounded(1);
     assert!(shared.lock().detach(clock::now(), b, to).is_some());
     let c = attach(&shared, c, 9);
-    shared.lose(&poller.interfaces(places));
+    shared.lose(&sleeper.interfaces(places));
     assert!(shared.lock().devices.has(c));
 }
 

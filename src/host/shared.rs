@@ -16,8 +16,8 @@ use super::error::HostError;
 use super::lead::Until;
 use super::locked::Locked;
 use super::members::last_words;
-use super::poller::{Poller, Waker, Watched};
 use super::roles::{LeadId, Part, Roles};
+use super::sleeper::{Sleeper, Waker, Watched};
 use super::sockets::{After, Sockets};
 use super::state::{Core, Next};
 use super::waits::{Side, Waits};
@@ -53,7 +53,7 @@ const SPIN_POLL: Duration = Duration::from_micros(50);
 pub(crate) struct Rx {
     ways: Vec<Inlet>,
     /// What to sleep on. Gone at the end of the host, and the devices' descriptors with it.
-    poller: Option<Arc<Poller>>,
+    sleeper: Option<Arc<Sleeper>>,
     /// Those that could not be read: told in the turn that follows.
     failed: Vec<Failed>,
     closers: Arc<Closers>,
@@ -68,7 +68,7 @@ impl Rx {
     fn new(closers: Arc<Closers>) -> Self {
         Self {
             ways: Vec::new(),
-            poller: Some(Arc::default()),
+            sleeper: Some(Arc::default()),
             failed: Vec::new(),
             closers,
         }
@@ -116,8 +116,8 @@ impl Rx {
     }
 
     /// What to sleep on.
-    pub(crate) const fn poller(&self) -> Option<&Arc<Poller>> {
-        self.poller.as_ref()
+    pub(crate) const fn sleeper(&self) -> Option<&Arc<Sleeper>> {
+        self.sleeper.as_ref()
     }
 
     pub(super) const fn has_failed(&self) -> bool {
@@ -151,14 +151,14 @@ impl Rx {
                 }
             }
         }
-        if let Some(poller) = &mut self.poller {
+        if let Some(sleeper) = &mut self.sleeper {
             let watched = |inlet: &Inlet| Watched {
                 on: inlet.on,
                 place: inlet.place,
                 readable: Arc::clone(&inlet.readable),
                 writable: Arc::clone(&inlet.writable),
             };
-            *poller = Arc::new(Poller::new(self.ways.iter().map(watched).collect()));
+            *sleeper = Arc::new(Sleeper::new(self.ways.iter().map(watched).collect()));
         }
     }
 }
@@ -430,7 +430,7 @@ impl Shared {
         // As with a capture: it waits until the file is complete.
         drop(journal);
         let mut rx = self.rx.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = (rx.poller.take(), std::mem::take(&mut rx.ways));
+        let open = (rx.sleeper.take(), std::mem::take(&mut rx.ways));
         drop(rx);
         drop(open);
     }

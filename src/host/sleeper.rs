@@ -47,7 +47,7 @@ impl Waker {
     /// Sleeps until woken or until `timeout` has passed; `None` is for ever.
     ///
     /// # Errors
-    /// Those of [`Poller::wait`].
+    /// Those of [`Sleeper::wait`].
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<()> {
         let mut fds = [PollFd::new(self.event.as_fd(), PollFlags::POLLIN)];
         watch(&mut fds, timeout)?;
@@ -76,7 +76,7 @@ impl Waker {
 
 /// What who looks waits on.
 #[derive(Debug, Default)]
-pub(crate) struct Poller {
+pub(crate) struct Sleeper {
     devices: Vec<Watched>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) enum DeviceState {
     Trouble(Places),
 }
 
-impl Poller {
+impl Sleeper {
     pub(crate) const fn new(devices: Vec<Watched>) -> Self {
         Self { devices }
     }
@@ -236,20 +236,20 @@ mod tests {
             }
         };
         for devices in [vec![], vec![device()], vec![device(), device()]] {
-            is_ended_by_a_wake_up(&waker, &Poller::new(devices));
+            is_ended_by_a_wake_up(&waker, &Sleeper::new(devices));
         }
     }
 
-    fn is_ended_by_a_wake_up(waker: &Waker, poller: &Poller) {
+    fn is_ended_by_a_wake_up(waker: &Waker, sleeper: &Sleeper) {
         let none = Places::default();
         assert!(!waker.take());
         waker.wake();
         waker.wake();
         // Without the wake-up this would never return.
-        assert_eq!(poller.wait(waker, none, None).unwrap(), DeviceState::Fine);
+        assert_eq!(sleeper.wait(waker, none, None).unwrap(), DeviceState::Fine);
         assert!(waker.take() && !waker.take());
         let brief = Some(Duration::from_nanos(1));
-        poller.wait(waker, none, brief).unwrap();
+        sleeper.wait(waker, none, brief).unwrap();
         waker.wait(brief).unwrap();
         waker.wake();
         waker.wait(None).unwrap();
