@@ -54,6 +54,8 @@ mod sizes;
 mod tests;
 mod time_waits;
 mod warm;
+#[cfg(test)]
+mod warm_tests;
 
 use core::net::SocketAddr;
 use core::num::NonZeroU16;

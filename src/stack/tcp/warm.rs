@@ -3,7 +3,7 @@
 //! A connection that does something keeps its buffers and lists with room to grow: so a busy one allocates
 //! nothing. Such a connection is *warm*, and stands in a line. It leaves the line, and gives up all of
 //! that, when 64 others have come after it, or when 512 KiB of frames have come in and it has done
-//! nothing meanwhile.
+//! nothing meanwhile. One that keeps no more than 16 KiB, as with requests and short answers, goes on to a line of 1,024 such.
 //!
 //! Text that waits to be read, to be sent or to be acknowledged *pins*: a slice keeps a whole chunk of the
 //! device's arena alive (256 KiB for 1448 bytes at worst). A connection with such slices stands in a second
@@ -21,19 +21,26 @@ use std::collections::VecDeque;
 
 use super::Slot;
 use crate::stack::Stack;
+use crate::stack::counters::Counters;
 use crate::stack::ids::TcpId;
 use crate::stack::memory::Memory;
 use crate::tcp::{Offsets, Reach};
 
 /// Connections that may be warm at a time.
-const MOST: usize = 64;
+pub(super) const MOST: usize = 64;
 
-/// The same while memory is short: idle buffers go. With none left all of them do, even those of who
+/// The same of those that keep little: what 1,024 at once would allocate anew for each request is a sixth of what it costs.
+pub(super) const MOST_SMALL: usize = 1024;
+
+/// What is little, in bytes.
+pub(super) const SMALL: usize = 16 << 10;
+
+/// The same of [`MOST`] while memory is short: idle buffers go. With none left all of them do, even those of who
 /// is busy: what he keeps to be filled again would leave him four segments to fill.
 const MOST_WHEN_SHORT: usize = 4;
 
 /// Bytes of received frames after which a connection is looked at again.
-const SPAN: u64 = 512 << 10;
+pub(super) const SPAN: u64 = 512 << 10;
 
 /// The same for its large slices. Far above a window, or flows that move would be copied for.
 const LARGE_SPAN: u64 = 8 << 20;
@@ -68,6 +75,8 @@ enum Warmth {
 #[derive(Debug, Default)]
 pub(super) struct Standing {
     warmth: Warmth,
+    /// Is it warm in the line of those that keep little?
+    small: bool,
     /// Those for small and for large slices, a bit each.
     pinning: u8,
 }
@@ -103,6 +112,8 @@ pub(super) struct Lines {
     /// each call asks.
     rest: u64,
     warm: VecDeque<Warm>,
+    /// Those that keep little. One that has left it for the other, for it keeps more by now, may stand here still.
+    small: VecDeque<Warm>,
     pinning: [VecDeque<Pinning>; 2],
 }
 
@@ -111,6 +122,7 @@ impl Default for Lines {
         Self {
             rest: u64::MAX,
             warm: VecDeque::new(),
+            small: VecDeque::new(),
             pinning: Default::default(),
         }
     }
@@ -126,9 +138,10 @@ impl Lines {
     fn rest_anew(&mut self) {
         let [small, all] = &self.pinning;
         let warm = self.warm.front().map(|first| first.entered + SPAN);
+        let little = self.small.front().map(|first| first.entered + SPAN);
         let small = small.front().map(|first| first.entered + SPAN);
         let all = all.front().map(|first| first.entered + LARGE_SPAN);
-        self.rest = [warm, small, all]
+        self.rest = [warm, little, small, all]
             .into_iter()
             .flatten()
             .min()
@@ -142,21 +155,31 @@ impl Stack {
     pub(super) fn look_at_lines(&mut self) {
         let clock = self.net.counters.rx_bytes;
         let lines = &self.tcp.lines;
-        if clock > lines.rest || lines.warm.len() > self.memory.most_warm() {
+        let (most, most_small) = self.memory.most_warm();
+        if clock > lines.rest || lines.warm.len() > most || lines.small.len() > most_small {
             self.serve_lines(clock);
         }
     }
 
     #[inline(never)]
     fn serve_lines(&mut self, clock: u64) {
+        let (most, most_small) = self.memory.most_warm();
+        let aged = |first: &Warm| clock - first.entered > SPAN;
         for _ in 0..LOOKED_AT {
             let line = &self.tcp.lines.warm;
-            let crowded = line.len() > self.memory.most_warm();
-            let aged = |first: &Warm| clock - first.entered > SPAN;
+            let crowded = line.len() > most;
             if !crowded && !line.front().is_some_and(aged) {
                 break;
             }
             self.cool_first(clock, crowded);
+        }
+        for _ in 0..LOOKED_AT {
+            let line = &self.tcp.lines.small;
+            let crowded = line.len() > most_small;
+            if !crowded && !line.front().is_some_and(aged) {
+                break;
+            }
+            self.cool_first_small(clock, crowded);
         }
         for reach in [Reach::Small, Reach::All] {
             let first = self.tcp.lines.pinning[reach as usize].front();
@@ -171,9 +194,10 @@ impl Stack {
     pub(super) fn has_no_memory(&mut self) -> bool {
         let clock = self.net.counters.rx_bytes;
         for _ in 0..LOOKED_AT {
-            if !self.memory.is_full() || self.tcp.lines.warm.is_empty() {
+            if !self.memory.is_full() {
                 break;
             }
+            self.cool_first_small(clock, true);
             self.cool_first(clock, true);
         }
         self.memory.is_full()
@@ -192,10 +216,32 @@ impl Stack {
             slot.standing.warmth = Warmth::Listed;
             line.push_back(Warm { id, entered: clock });
             self.tcp.lines.expect(clock, SPAN);
+        } else if crowded && !self.memory.is_short() && slot.connection.held() <= SMALL {
+            slot.standing.small = true;
+            let line = &mut self.tcp.lines.small;
+            line.push_back(Warm { id, entered: clock });
+            self.tcp.lines.expect(clock, SPAN);
         } else {
-            slot.standing.warmth = Warmth::Cold;
-            slot.connection.cool();
-            slot.charge(&mut self.memory, &mut self.net.counters);
+            slot.cool(&mut self.memory, &mut self.net.counters);
+        }
+    }
+
+    /// Looks at the connection that has kept little for longest.
+    fn cool_first_small(&mut self, clock: u64, crowded: bool) {
+        let line = &mut self.tcp.lines.small;
+        let Some(Warm { id, .. }) = line.pop_front() else {
+            return;
+        };
+        let there = self.tcp.slots.get_mut(id);
+        let Some(slot) = there.filter(|slot| slot.standing.small) else {
+            return;
+        };
+        if slot.standing.warmth == Warmth::Busy && !crowded {
+            slot.standing.warmth = Warmth::Listed;
+            line.push_back(Warm { id, entered: clock });
+            self.tcp.lines.expect(clock, SPAN);
+        } else {
+            slot.cool(&mut self.memory, &mut self.net.counters);
         }
     }
 
@@ -228,14 +274,14 @@ impl Stack {
 }
 
 impl Memory {
-    /// How many connections may be warm now.
-    fn most_warm(&self) -> usize {
+    /// How many connections may be warm now, and how many more that keep little.
+    fn most_warm(&self) -> (usize, usize) {
         if self.is_full() {
-            0
+            (0, 0)
         } else if self.is_short() {
-            MOST_WHEN_SHORT
+            (MOST_WHEN_SHORT, 0)
         } else {
-            MOST
+            (MOST, MOST_SMALL)
         }
     }
 }
@@ -243,8 +289,10 @@ impl Memory {
 impl Slot {
     /// Something happened on this connection, when `clock` bytes of frames had come.
     pub(super) fn warm(&mut self, id: TcpId, clock: u64, lines: &mut Lines) {
-        if self.standing.warmth == Warmth::Cold {
+        let outgrown = self.standing.small && self.connection.held() > SMALL;
+        if self.standing.warmth == Warmth::Cold || outgrown {
             self.standing.warmth = Warmth::Listed;
+            self.standing.small = false;
             lines.warm.push_back(Warm { id, entered: clock });
             lines.expect(clock, SPAN);
         } else {
@@ -255,6 +303,14 @@ impl Slot {
                 self.list_pinning(id, reach, clock, lines);
             }
         }
+    }
+
+    /// Gives up what it keeps to be busy with.
+    fn cool(&mut self, memory: &mut Memory, counters: &mut Counters) {
+        self.standing.warmth = Warmth::Cold;
+        self.standing.small = false;
+        self.connection.cool();
+        self.charge(memory, counters);
     }
 
     /// Puts the connection in line, if it has what pins and does not stand there.
