@@ -14,7 +14,7 @@ use super::payload::ZEROS;
 use super::{
     AddressOptions, FilterMode, InterfaceId, ListenOptions, ListenerId, MulticastOptions, Outcome,
     PacketOptions, PacketSocketId, Payload, PingId, PingOptions, RawOptions, RawSocketId,
-    RequestCall, SendInfo, Stack, TcpId, Tell, UdpId, UdpOptions,
+    Readiness, RequestCall, SendInfo, SocketId, Stack, TcpId, Tell, UdpId, UdpOptions,
 };
 use crate::base::{Cidr, Instant, MacAddr};
 use crate::link::ethernet::EtherType;
@@ -56,6 +56,8 @@ pub enum Call {
     TcpPeek(TcpId, usize),
     /// [`Stack::tcp_urgent`].
     TcpUrgent(TcpId),
+    /// [`Stack::poll_ready`].
+    PollReady(SocketId, Readiness),
     /// [`Stack::tcp_shutdown`].
     TcpShutdown(TcpId, Shutdown),
     /// [`Stack::tcp_set_options`].
@@ -178,6 +180,7 @@ impl Call {
             Self::TcpReadChunk(..) => "tcp_read_chunk",
             Self::TcpPeek(..) => "tcp_peek",
             Self::TcpUrgent(_) => "tcp_urgent",
+            Self::PollReady(..) => "poll_ready",
             Self::TcpShutdown(..) => "tcp_shutdown",
             Self::TcpSetOptions(..) => "tcp_set_options",
             Self::TcpClose(_) => "tcp_close",
@@ -400,6 +403,7 @@ impl Call {
             Self::SetMtu(on, mtu) => stack.set_mtu(now, on, mtu).tell(whole),
             Self::RemoveInterface(on) => stack.remove_interface(now, on).tell(whole),
             Self::PollChange => stack.poll_change().tell(whole),
+            Self::PollReady(id, interest) => stack.poll_ready(id, interest).tell(whole),
             _ => self.make_silent(now, stack),
         }
     }

@@ -90,6 +90,7 @@ impl Call {
             }
             Self::SetLink(on, up) => write!(f, "({on:?}, {up})"),
             Self::SetMtu(on, mtu) => write!(f, "({on:?}, {mtu})"),
+            Self::PollReady(id, interest) => write!(f, "({id:?}, {interest:?})"),
             Self::DhcpRelease(on) | Self::RemoveInterface(on) => write!(f, "({on:?})"),
             Self::DhcpStart(on, previous) => write!(f, "({on:?}, {previous:?})"),
             _ => Ok(()),

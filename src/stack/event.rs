@@ -18,7 +18,7 @@ bitflags::bitflags! {
     pub struct Readiness: u8 {
         /// A read gives data, the end of the stream, or an error.
         const READABLE = 1;
-        /// A write takes data.
+        /// A write takes data. Of a ping, raw or packet socket: the outbox that refused something has room again.
         const WRITABLE = 1 << 1;
         /// The connection is established.
         const CONNECTED = 1 << 2;
@@ -31,6 +31,13 @@ bitflags::bitflags! {
         /// The peer tells of urgent data, beyond what was read: [`Stack::tcp_urgent`](crate::Stack::tcp_urgent) says how
         /// much. It needs not be armed again: it is told once for all that is urgent without a gap.
         const URGENT = 1 << 6;
+    }
+}
+
+impl Readiness {
+    /// All bits, or none.
+    pub(in crate::stack) const fn all_if(ready: bool) -> Self {
+        if ready { Self::all() } else { Self::empty() }
     }
 }
 
@@ -188,6 +195,22 @@ impl Events {
             let (kind, RawId { index, .. }) = id.place();
             self.queue.push_back(Place { kind, index });
         }
+    }
+
+    /// Its user has refused nothing yet: these bits need not be told before that.
+    pub(crate) fn disarm(&mut self, id: SocketId, ready: Readiness) {
+        if let Some(slot) = self.slot(id) {
+            slot.armed.remove(ready);
+        }
+    }
+
+    /// Does its user wait to be told any of these?
+    pub(crate) fn is_armed(&self, id: SocketId, ready: Readiness) -> bool {
+        let (kind, raw) = id.place();
+        let slot = self.slots[kind as usize].get(raw.index as usize);
+        slot.is_some_and(|slot| {
+            slot.live && slot.generation == raw.generation && slot.armed.intersects(ready)
+        })
     }
 
     /// The user found nothing: these bits are told again when they come true.

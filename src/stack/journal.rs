@@ -13,8 +13,8 @@ use bytes::Bytes;
 
 use super::{
     Call, Change, Config, Datagram, Event, InterfaceConfig, InterfaceId, LinkPacket, ListenerId,
-    PacketSocketId, Payload, PingId, PingReply, Progress, RawPacket, RawSocketId, Stack, TcpId,
-    UdpId,
+    PacketSocketId, Payload, PingId, PingReply, Progress, RawPacket, RawSocketId, Readiness, Stack,
+    TcpId, UdpId,
 };
 use crate::base::{Digest, Instant};
 use crate::device::{DeviceDrop, DeviceError, Sent, Transmit};
@@ -343,6 +343,12 @@ impl Tell for () {
 impl Tell for usize {
     fn tell(&self, _: bool) -> Outcome {
         Outcome::Number(u64::try_from(*self).unwrap_or(u64::MAX))
+    }
+}
+
+impl Tell for Readiness {
+    fn tell(&self, _: bool) -> Outcome {
+        Outcome::Number(self.bits().into())
     }
 }
 

@@ -106,6 +106,7 @@ fn samples() -> Vec<Call> {
         Call::TcpWriteChunk(tcp, data()),
         Call::TcpWriteUrgent(tcp, data()),
         Call::TcpUrgent(tcp),
+        Call::PollReady(tcp.into(), Readiness::READABLE),
         Call::TcpRead(tcp, 9),
         Call::TcpReadChunk(tcp, 9),
         Call::TcpPeek(tcp, 9),

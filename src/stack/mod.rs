@@ -37,6 +37,7 @@ mod packet_socket;
 mod path;
 mod payload;
 mod ping;
+mod poll_ready;
 mod port;
 mod prefix_tree;
 mod raw;

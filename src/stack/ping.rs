@@ -162,14 +162,14 @@ impl Stack {
             large: LargeSent::default(),
         });
         self.ping.identifiers.insert(identifier, id);
-        self.events.register(SocketId::Ping(id));
+        self.register_unrefused(id.into());
         Ok(id)
     }
 
     /// Queues an echo request. `scope` names the interface of a link-local destination.
     ///
     /// # Errors
-    /// [`SendError`]; [`SendError::WouldBlock`] when the interface's outbox is full.
+    /// [`SendError`]; [`SendError::WouldBlock`] when the interface's outbox is full: an event tells when it has room.
     pub fn ping_send(
         &mut self,
         now: Instant,
@@ -288,6 +288,7 @@ impl Stack {
         packet.mtu = socket.large.told(self.net.now, to);
         let mtu = route.mtu.min(packet.mtu.into());
         if !self.net.queue_packet(route.on, packet) {
+            self.refuse_for_now(route.on, id.into());
             return Err(SendError::WouldBlock);
         }
         self.net.counters.echo_requests_sent += 1;
@@ -319,13 +320,21 @@ impl Stack {
         reply.ok_or(RecvError::WouldBlock)
     }
 
+    /// What it could do now; `None` of a socket that is gone.
+    pub(super) fn ping_ready(&self, id: PingId) -> Option<Readiness> {
+        let socket = self.ping.sockets.get(id)?;
+        let mut ready = self.unrefused(id.into());
+        ready.set(Readiness::READABLE, !socket.replies.is_empty());
+        Some(ready)
+    }
+
     /// Closes a socket.
     pub fn ping_close(&mut self, id: PingId) {
         self.note_call(None, |_| Call::PingClose(id));
         if let Some(socket) = self.ping.sockets.remove(id) {
             self.ping.identifiers.remove(&socket.identifier);
             self.ping.taken.released(socket.identifier);
-            self.events.forget(SocketId::Ping(id));
+            self.forget_refused(id.into());
         }
         self.note_outcome(());
     }

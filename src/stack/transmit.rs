@@ -131,7 +131,9 @@ impl Stack {
             }
             // Whose turn it is a full device does not change.
             let turn = if self.net.interfaces[of.index()].line.is_turn_of_outbox() {
-                self.transmit_outbox(now, of, out, &mut budget)?
+                let turn = self.transmit_outbox(now, of, out, &mut budget)?;
+                self.tell_refused(of);
+                turn
             } else {
                 self.transmit_ready(now, of, out, &mut budget)?
             };
@@ -160,6 +162,7 @@ impl Stack {
         let on = InterfaceId::from_index(index);
         let told = self.transmit_ready(now, on, &mut Nowhere, &mut budget);
         debug_assert!(told.is_ok(), "nowhere is not a device that fails");
+        self.tell_refused(on);
         let line = &mut self.net.interfaces[index].line;
         let more = !line.ready.is_empty();
         if !more {

@@ -48,6 +48,16 @@ impl Connection {
         }
     }
 
+    /// Would a write say something now? It arms the event when not.
+    pub(crate) fn is_writable(&mut self) -> bool {
+        self.check_writable() != Err(WriteError::WouldBlock)
+    }
+
+    /// Would a read? The same.
+    pub(crate) fn is_readable(&mut self) -> bool {
+        self.rcv.unread() > 0 || self.check_readable() != Err(ReadError::WouldBlock)
+    }
+
     /// SEND (RFC 9293 §3.10.2) of a copy of `data`, as much as the buffer takes.
     pub(crate) fn write(&mut self, now: Instant, data: &[u8]) -> Result<usize, WriteError> {
         let room = self.check_writable()?;

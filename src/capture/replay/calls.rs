@@ -83,6 +83,7 @@ calls! {
     45 => UdpSetFlowLabel(a, b);
     50 => TcpWriteUrgent(a, b);
     51 => TcpUrgent(a);
+    53 => PollReady(a, b);
     52 => TcpConnectOn(a, b, c, d);
     60 => UdpJoin(a, b, c, d);
     61 => UdpLeave(a, b, c, d);

@@ -169,6 +169,7 @@ fn other_calls() -> Vec<Call> {
         Call::TcpWriteChunk(tcp, data()),
         Call::TcpWriteUrgent(tcp, data()),
         Call::TcpUrgent(tcp),
+        Call::PollReady(tcp.into(), Readiness::READABLE | Readiness::WRITABLE),
         Call::TcpRead(tcp, 9),
         Call::TcpReadChunk(tcp, usize::MAX),
         Call::TcpPeek(tcp, 9),
@@ -331,9 +332,9 @@ fn the_format_has_the_number_that_it_had_when_it_was_this() {
     let lengths: Vec<usize> = entries().iter().map(Vec::len).collect();
     let expected = [
         226, 492, 36, 36, 40, 9, 12, 12, 12, 12, 2, 13, 193, 170, 223, 18, 26, 18, 27, 31, 31, 18,
-        26, 26, 26, 19, 128, 18, 18, 10, 74, 25, 32, 39, 41, 64, 18, 18, 22, 54, 40, 18, 18, 18,
-        38, 31, 45, 26, 21, 19, 19, 15, 22, 14, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 23, 19, 19,
-        20, 2, 10, 19, 11, 12, 13, 40, 40, 40, 41, 10, 10, 10, 10,
+        20, 26, 26, 26, 19, 128, 18, 18, 10, 74, 25, 32, 39, 41, 64, 18, 18, 22, 54, 40, 18, 18,
+        18, 38, 31, 45, 26, 21, 19, 19, 15, 22, 14, 10, 14, 19, 34, 25, 33, 29, 47, 25, 19, 23, 19,
+        19, 20, 2, 10, 19, 11, 12, 13, 40, 40, 40, 41, 10, 10, 10, 10,
     ];
     assert_eq!((FORMAT, &lengths[..]), (7, &expected[..]));
 }

@@ -194,8 +194,8 @@ mod tests {
     fn numbers_and_periods_pick_exactly() {
         assert_eq!(picked(&Pick::every(4), 13), [3, 7, 11]);
         assert_eq!(picked(&Pick::every(1), 3), [0, 1, 2]);
-        assert_eq!(picked(&Pick::every(0), 9), []);
-        assert_eq!(picked(&Pick::nothing(), 9), []);
+        assert!(picked(&Pick::every(0), 9).is_empty());
+        assert!(picked(&Pick::nothing(), 9).is_empty());
         let some = Pick::numbers([11, 1, 2, 3, 2].into_iter().chain(14..17));
         assert_eq!(picked(&some, 99), [1, 2, 3, 11, 14, 15, 16]);
         assert_eq!(picked(&Pick::numbers(0..1_000_000), 3), [0, 1, 2]);

@@ -10,6 +10,7 @@ use super::outbox::Outbox;
 use super::ready::ReadyList;
 use super::share::QueueShare;
 use crate::device::Capabilities;
+use crate::stack::event::SocketId;
 use crate::stack::ids::RawId;
 use crate::stack::ip::{Leaving, TransitQueue};
 
@@ -32,6 +33,8 @@ pub(crate) struct Line {
     /// RSTs that connections owe which are gone, in the order of their turns.
     pub(crate) farewells: VecDeque<RawId>,
     pub(crate) outbox: Outbox,
+    /// Sockets that the outbox had no room for, in the order of their refusals, each once.
+    pub(in crate::stack) refused: VecDeque<SocketId>,
     /// What is passed on from other interfaces.
     pub(in crate::stack) transit: TransitQueue,
     /// What the device had no room for of a datagram in fragments: it is next, before all others.
@@ -56,6 +59,7 @@ impl Line {
             ready: ReadyList::default(),
             farewells: VecDeque::new(),
             outbox: Outbox::new(outbox_limit),
+            refused: VecDeque::new(),
             transit: TransitQueue::default(),
             leaving: None,
             ahead: 0,
@@ -121,6 +125,14 @@ impl Line {
     pub(crate) fn is_turn_of_outbox(&self) -> bool {
         let others = self.ahead == 0 || self.ready.is_empty();
         !self.outbox.is_empty() && (others || self.outbox.holds_resolved())
+    }
+
+    /// The next of those whom the outbox refused that is to be told of room, if `told` were before it: as many at once as may find
+    /// some, and all when nobody who was told has used it.
+    pub(in crate::stack) fn next_refused(&mut self, told: usize) -> Option<SocketId> {
+        let may = self.outbox.is_empty()
+            || (self.outbox.is_half_free() && told < (self.outbox.limit() / 2).max(1));
+        if may { self.refused.pop_front() } else { None }
     }
 
     /// The outbox had a turn that cost so much. One packet may go in many fragments: the sockets that wait have as many turns

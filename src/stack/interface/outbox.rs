@@ -163,6 +163,17 @@ impl Outbox {
         after + claimed.sum::<usize>() <= BYTES
     }
 
+    /// Is half of what the classes share free? Then each has room for more than one packet, whoever sends it.
+    pub(crate) fn is_half_free(&self) -> bool {
+        let bytes: usize = self.bytes[..BOUNDED].iter().sum();
+        self.held * 2 <= self.limit && bytes * 2 <= BYTES
+    }
+
+    /// The most packets that the classes hold together.
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.occupied == 0

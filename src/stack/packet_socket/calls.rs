@@ -38,7 +38,7 @@ impl Stack {
             return Err(PacketError::TooMany);
         }
         let id = self.packets.sockets.insert(PacketSocket::new(options));
-        self.events.register(SocketId::Packet(id));
+        self.register_unrefused(id.into());
         Ok(id)
     }
 
@@ -47,8 +47,8 @@ impl Stack {
     ///
     /// # Errors
     /// [`SendError`]; [`SendError::TooBig`] above the interface's MTU; [`SendError::Malformed`] on a medium without link headers, of what is
-    /// no packet of IPv4 or IPv6; [`SendError::WouldBlock`] when its outbox is full, of
-    /// which no event tells.
+    /// no packet of IPv4 or IPv6; [`SendError::WouldBlock`] when its outbox is full:
+    /// an event tells when it has room.
     pub fn packet_send(
         &mut self,
         now: Instant,
@@ -92,6 +92,7 @@ impl Stack {
         };
         let outgoing = Outgoing { frame, asks: None };
         if !self.net.queue(on, Class::Transport, outgoing) {
+            self.refuse_for_now(on, id.into());
             return Err(SendError::WouldBlock);
         }
         self.net.counters.raw_packets_sent += 1;
@@ -123,6 +124,15 @@ impl Stack {
         packet.ok_or(RecvError::WouldBlock)
     }
 
+    /// What it could do now; `None` of a socket that is gone.
+    pub(in crate::stack) fn packet_ready(&self, id: PacketSocketId) -> Option<Readiness> {
+        let socket = self.packets.sockets.get(id)?;
+        let mut ready = self.unrefused(id.into());
+        let something = !socket.is_empty() || socket.is_lost(&self.net);
+        ready.set(Readiness::READABLE, something);
+        Some(ready)
+    }
+
     /// How many frames a socket lost because its queue was full.
     ///
     /// # Errors
@@ -138,7 +148,7 @@ impl Stack {
         if let Some(mut socket) = self.packets.sockets.remove(id) {
             let counters = &mut self.net.counters;
             self.memory.charge(&mut socket.charged, 0, counters);
-            self.events.forget(SocketId::Packet(id));
+            self.forget_refused(id.into());
         }
         self.note_outcome(());
     }

@@ -64,7 +64,7 @@ impl Stack {
         let id = self.raw.sockets.insert(RawSocket::new(options));
         let of = self.raw.heard.entry((options.v6, options.protocol));
         of.or_default().push(id);
-        self.events.register(SocketId::Raw(id));
+        self.register_unrefused(id.into());
         Ok(id)
     }
 
@@ -74,7 +74,7 @@ impl Stack {
     /// Above the path's MTU it leaves in fragments, unless it has a header of its own.
     ///
     /// # Errors
-    /// [`SendError`]; [`SendError::WouldBlock`] when the interface's outbox is full, of which no event tells.
+    /// [`SendError`]; [`SendError::WouldBlock`] when the interface's outbox is full: an event tells when it has room.
     pub fn raw_send(
         &mut self,
         now: Instant,
@@ -106,7 +106,7 @@ impl Stack {
         }
         if options.header_included {
             let packet = options.whole(net, id, to, &data, info)?;
-            return queue(net, packet);
+            return self.queue_raw(id, packet);
         }
         let to = to.or(options.peer).ok_or(SendError::NoPeer)?;
         let (flow, route) = options.flow_to(net, to, info)?;
@@ -126,10 +126,23 @@ impl Stack {
         let mtu = route.mtu.min(packet.mtu.into());
         let all = ip::header_len(to) + len;
         let refusable = packet.fragmenting.may_be_refused(to, all, mtu);
-        queue(net, (route.on, packet))?;
-        if refusable {
-            socket.large.note(to, all, net.paths.least(to));
+        self.queue_raw(id, (route.on, packet))?;
+        if refusable && let Some(socket) = self.raw.sockets.get_mut(id) {
+            socket.large.note(to, all, self.net.paths.least(to));
         }
+        Ok(())
+    }
+
+    fn queue_raw(
+        &mut self,
+        id: RawSocketId,
+        (on, packet): (InterfaceId, OwnedPacket),
+    ) -> Result<(), SendError> {
+        if !self.net.queue_packet(on, packet) {
+            self.refuse_for_now(on, id.into());
+            return Err(SendError::WouldBlock);
+        }
+        self.net.counters.raw_packets_sent += 1;
         Ok(())
     }
 
@@ -160,6 +173,17 @@ impl Stack {
         packet.ok_or(RecvError::WouldBlock)
     }
 
+    /// What it could do now; `None` of a socket that is gone.
+    pub(in crate::stack) fn raw_ready(&self, id: RawSocketId) -> Option<Readiness> {
+        let socket = self.raw.sockets.get(id)?;
+        let has_error = socket.error.is_some();
+        let mut ready =
+            self.unrefused(id.into()) | (Readiness::WRITABLE & Readiness::all_if(has_error));
+        let something = !socket.is_empty() || socket.has_lost_address(&self.net);
+        ready.set(Readiness::READABLE, has_error || something);
+        Some(ready)
+    }
+
     /// How many packets a socket lost because its queue was full.
     ///
     /// # Errors
@@ -176,7 +200,7 @@ impl Stack {
             let counters = &mut self.net.counters;
             self.memory.charge(&mut socket.charged, 0, counters);
             self.raw.deafen(id, &socket.options);
-            self.events.forget(SocketId::Raw(id));
+            self.forget_refused(id.into());
         }
         self.note_outcome(());
     }
@@ -295,12 +319,4 @@ impl RawOptions {
         filled[at..at + 2].copy_from_slice(&sum.to_be_bytes());
         Ok(filled.into())
     }
-}
-
-fn queue(net: &mut Net, (on, packet): (InterfaceId, OwnedPacket)) -> Result<(), SendError> {
-    if !net.queue_packet(on, packet) {
-        return Err(SendError::WouldBlock);
-    }
-    net.counters.raw_packets_sent += 1;
-    Ok(())
 }

@@ -139,17 +139,34 @@ impl Stack {
             }
             Err(WriteError::WouldBlock) => {
                 around.events.rearm(SocketId::Tcp(id), Readiness::WRITABLE);
-                let counters = &mut around.net.counters;
-                let short = slot.connection.is_short_of_memory();
-                counters.tcp_writes_short_of_memory += u64::from(short);
-                slot.charge(around.memory, counters);
-                if slot.begins_to_wait() {
+                if slot.refuse_writer(&mut around) {
                     self.wait_for_memory(id);
                 }
             }
             Err(_) => {}
         }
         written
+    }
+
+    /// What of READABLE and WRITABLE is so, as far as `interest` asks; `None` of a connection that is gone.
+    pub(in crate::stack) fn tcp_ready(
+        &mut self,
+        id: TcpId,
+        interest: Readiness,
+    ) -> Option<Readiness> {
+        let (slot, mut around) = self.live_tcp(id).ok()?;
+        let mut ready = Readiness::empty();
+        if interest.contains(Readiness::READABLE) {
+            ready.set(Readiness::READABLE, slot.connection.is_readable());
+        }
+        if interest.contains(Readiness::WRITABLE) {
+            let writable = slot.connection.is_writable();
+            ready.set(Readiness::WRITABLE, writable);
+            if !writable && slot.refuse_writer(&mut around) {
+                self.wait_for_memory(id);
+            }
+        }
+        Some(ready)
     }
 
     /// Copies received bytes into `buf`, 64 MiB at most; `Ok(0)` is the end of the stream (or an empty `buf`).

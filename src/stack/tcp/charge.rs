@@ -3,6 +3,7 @@
 //! *Owns* the moments at which a connection is told and charged. *Does not* sum up: `stack::memory` does.
 
 use super::Slot;
+use super::follow::Around;
 use crate::stack::Stack;
 use crate::stack::counters::Counters;
 use crate::stack::event::{Readiness, SocketId};
@@ -31,6 +32,14 @@ impl Slot {
         let held = (self.charged + after).saturating_sub(before);
         memory.charge(&mut self.charged, held, counters);
         self.connection.rcv.budget = memory.budget();
+    }
+
+    /// Its writer found no room: is that for lack of memory, and stands it in no line for it yet? Now it does.
+    pub(super) fn refuse_writer(&mut self, around: &mut Around<'_>) -> bool {
+        let counters = &mut around.net.counters;
+        counters.tcp_writes_short_of_memory += u64::from(self.connection.is_short_of_memory());
+        self.charge(around.memory, counters);
+        self.begins_to_wait()
     }
 
     /// Was its writer refused for lack of memory, and stands in no line for it yet? Now it does.

@@ -134,6 +134,17 @@ impl Stack {
         Ok(accepted)
     }
 
+    /// Is there a connection to accept, or a request? `None` of a listener that is gone.
+    pub(in crate::stack) fn listener_ready(&mut self, id: ListenerId) -> Option<Readiness> {
+        let gone = self.listener_has_lost(id);
+        let listener = self.tcp.listeners.get_mut(id)?;
+        let half_open = &self.tcp.half_open;
+        let asked = listener.holding.as_mut();
+        let asked = asked.is_some_and(|all| all.has_any(|raw| half_open.get(raw).is_some()));
+        let ready = gone || asked || !listener.complete.is_empty();
+        Some(Readiness::ACCEPTABLE & Readiness::all_if(ready))
+    }
+
     /// Closes a listener: connections that were not accepted are reset, half-open ones too (RFC 9293
     /// §3.10.5), accepted ones go on (r51).
     pub fn tcp_listener_close(&mut self, now: Instant, id: ListenerId) {

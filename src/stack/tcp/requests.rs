@@ -146,6 +146,17 @@ impl Holding {
         life.map(|life| Box::new(Self { life, waiting }))
     }
 
+    /// Does any wait that is `there` still? Those that are not, at the head of the line, leave it.
+    pub(super) fn has_any(&mut self, there: impl Fn(RawId) -> bool) -> bool {
+        while let Some(&first) = self.waiting.front() {
+            if there(first) {
+                return true;
+            }
+            self.waiting.pop_front();
+        }
+        false
+    }
+
     /// Places in its line.
     #[cfg(test)]
     pub(super) fn lined(&self) -> usize {

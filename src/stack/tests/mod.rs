@@ -21,6 +21,7 @@ mod neighbours;
 mod nonces;
 mod packet_socket;
 mod ping;
+mod poll_ready;
 mod raw;
 mod reconfigure;
 mod redirects;

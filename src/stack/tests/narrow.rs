@@ -57,7 +57,7 @@ fn r62_what_is_said_of_echo_replies_narrows_no_path() {
         rig.receive(too_big(true, 1300, &sent[..48]));
         // What says that it is no narrower is no news.
         rig.receive(too_big(true, 1300, &sent[..48]));
-        assert_eq!(rig.drops(DropReason::IcmpTooBig), n.into(), "{peer}");
+        assert_eq!(rig.drops(DropReason::IcmpTooBig), u64::from(n), "{peer}");
         rig.receive(request(peer, &data));
         let frames = rig.drain();
         assert_eq!((together(&frames, 1300).len(), frames.len()), (1, 2));

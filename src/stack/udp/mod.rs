@@ -18,6 +18,7 @@
 //! | `groups` | the calls by which a socket is in groups |
 //! | `to_many` | datagrams that several sockets hear |
 //! | `orphans` | datagrams that wait without their socket |
+//! | `ready` | what a socket could do now |
 
 mod calls;
 mod charges;
@@ -30,6 +31,7 @@ mod info;
 mod multicast;
 mod options;
 mod orphans;
+mod ready;
 mod socket;
 mod to_many;
 mod waiting;
