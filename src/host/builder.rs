@@ -4,13 +4,14 @@ use std::io;
 use std::iter;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use super::Host;
 use super::clock;
-use super::driver::Driver;
+use super::drive::Driver;
+use super::driver;
 use super::error::SpawnError;
 use super::interface::Interface;
 use super::names;
@@ -318,6 +319,29 @@ where
     /// When the configuration contradicts itself, the capture or the recording cannot be written, or the system
     /// gives no thread, descriptor or entropy.
     pub fn spawn(self) -> Result<Host, SpawnError> {
+        let host = self.open()?;
+        let drives = Arc::clone(&host.shared);
+        let thread = thread::Builder::new()
+            .name("netloom-driver".to_owned())
+            .spawn(move || driver::run(&drives))
+            .map_err(system("a thread"))?;
+        *host.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(host)
+    }
+
+    /// Makes a host without a thread, and what is to drive it in a loop of one's own, or as a task: see [`Driver`]. There is no
+    /// [busy polling](Self::busy_poll).
+    ///
+    /// # Errors
+    /// Those of [`spawn`](Self::spawn).
+    pub fn build(mut self) -> Result<(Host, Driver), SpawnError> {
+        self.busy_poll = Duration::ZERO;
+        let host = self.open()?;
+        let driver = Driver::new(&host.shared).map_err(system("a descriptor to wait on"))?;
+        Ok((host, driver))
+    }
+
+    fn open(self) -> Result<Host, SpawnError> {
         let device = self.device.without_software();
         let native = *device.capabilities();
         let all = || iter::once(&native).chain(self.more.iter().map(|waiting| &waiting.native));
@@ -354,7 +378,7 @@ where
             release: self.release,
             vlans: self.vlans,
         };
-        settings.spawn(first, more)
+        settings.open(first, more)
     }
 }
 
@@ -371,7 +395,7 @@ struct Settings {
 }
 
 impl Settings {
-    fn spawn(
+    fn open(
         self,
         first: (Opened, InterfaceConfig),
         more: Vec<(Opened, InterfaceConfig)>,
@@ -397,17 +421,10 @@ impl Settings {
         }
         drop(core);
 
-        let driver = Driver {
-            shared: Arc::clone(&shared),
-        };
-        let thread = thread::Builder::new()
-            .name("netloom-driver".to_owned())
-            .spawn(move || driver.run())
-            .map_err(system("a thread"))?;
         Ok(Host {
             first: Interface::new(&shared, first),
             shared,
-            thread: Mutex::new(Some(thread)),
+            thread: Mutex::new(None),
             capture,
             recording,
         })

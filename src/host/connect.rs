@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Host;
+use super::block::{Patience, timed_out};
 use super::clock;
 use super::locked::Locked;
-use super::shared::{Shared, Waited, Wish};
+use super::shared::Shared;
 use super::state::Core;
 use super::tcp::{TcpStream, WRITE_PIECE};
 use super::waits::{Polling, Waits};
@@ -136,24 +137,13 @@ impl TcpStream {
         options: &ConnectOptions,
     ) -> io::Result<Self> {
         let deadline = options.timeout.map(|timeout| clock::now() + timeout);
-        let wish = Wish {
-            deadline,
-            sends: false,
-        };
-        let (attempt, mut core) = Attempt::begin(shared, remote, options)?;
-        loop {
-            if let Some(made) = attempt.outcome(&mut core) {
-                drop(core);
-                return made.map(|()| attempt.succeed());
-            }
-            let waited;
-            (core, waited) = shared.wait(core, &attempt.waits.writable, wish);
-            if waited == Waited::TimedOut {
-                drop(core);
-                let text = "connection attempt timed out";
-                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
-            }
-        }
+        let (attempt, core) = Attempt::begin(shared, remote, options)?;
+        let side = &attempt.waits.writable;
+        let made = shared.block_on(core, side, Patience::to_receive(deadline), |core, _| {
+            attempt.outcome(core)
+        })?;
+        made.ok_or_else(|| timed_out("connection attempt timed out"))?;
+        Ok(attempt.succeed())
     }
 
     /// The same for a task.
@@ -234,7 +224,7 @@ impl Drop for Attempt {
         if self.made {
             return;
         }
-        self.waits.forget(None);
+        self.waits.retire();
         let mut core = self.shared.lock();
         core.sockets.remove_stream(self.id);
         if core.check().is_ok() {

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::clock;
+use super::devices::Places;
 use super::error::HostError;
 use super::locked::Locked;
 use super::roles::{LeadId, Wake};
@@ -143,7 +144,12 @@ impl Shared {
         let Some(sleeper) = rx.sleeper() else {
             return Some(Over::Done);
         };
-        match sleeper.sleep(&self.leader, next, now, wake_at) {
+        let (until, full) = match next {
+            Next::Sleep { until, full } => (*until, *full),
+            Next::Again | Next::End(_) => (now, Places::default()),
+        };
+        let until = wake_at.map_or(until, |at| at.min(until));
+        match sleeper.sleep(&self.leader, full, until, now) {
             Ok(DeviceState::Fine) => None,
             Ok(DeviceState::Trouble(_)) => Some(Over::Trouble),
             Err(error) => Some(Over::Failed(DeviceError::Io(error).into())),
@@ -201,8 +207,16 @@ fn earliest(times: [Option<Instant>; 2]) -> Option<Instant> {
 }
 
 impl Shared {
-    /// Wakes whoever is to look.
+    /// Wakes whoever is to look; never under the core's lock.
     pub(crate) fn wake(&self, wake: Wake) {
+        match wake {
+            Wake::Driver if self.task.runs() => self.task.ask(),
+            wake => self.wake_under_lock(wake),
+        }
+    }
+
+    /// The same by descriptors, wherever that is.
+    pub(crate) fn wake_under_lock(&self, wake: Wake) {
         match wake {
             Wake::Nobody => {}
             Wake::Driver => self.driver.wake(),

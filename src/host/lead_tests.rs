@@ -195,7 +195,7 @@ fn a_timer_armed_by_a_late_turn_bounds_the_sleep_of_a_lead_that_began_before() {
     let due = {
         let mut core = shared.lock();
         connect(&mut core);
-        core.after_call(clock::now());
+        core.after_call(clock::now(), false);
         core.need().due
     };
     drop(rx);
@@ -245,7 +245,7 @@ fn who_sleeps_longer_than_its_last_turn_said_is_woken_for_what_comes_between() {
     // Its timer is later than the one that is gone, but nobody would look for it.
     let mut core = shared.lock();
     connect(&mut core);
-    let (_, need) = core.after_call(clock::now());
+    let (_, need) = core.after_call(clock::now(), false);
     assert_eq!(core.wake_for(need), Wake::Driver);
 }
 
@@ -407,7 +407,7 @@ fn a_hold_of_the_lock_writes_a_bounded_number_of_frames_without_offload() {
             .udp_send_segmented(clock::now(), id, to, data, size)
             .unwrap();
     }
-    let (_, need) = core.after_call(clock::now());
+    let (_, need) = core.after_call(clock::now(), false);
     assert!(need.urgent, "the rest is for who looks");
     drop(core);
     let call = written();

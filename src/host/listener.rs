@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use super::clock;
 use super::error::HostError;
 use super::lead::Until;
+use super::poller::{AsSource, Interest, Source};
 use super::shared::Shared;
 use super::sockets::AcceptQueue;
 use super::tcp::TcpStream;
@@ -183,9 +184,30 @@ impl TcpListener {
     }
 }
 
+impl AsSource for TcpListener {
+    fn as_source(&self) -> Source {
+        let ListenerInner {
+            shared,
+            id,
+            receiver,
+            waits,
+            ..
+        } = &*self.inner;
+        let (host, id, receiver) = (Arc::clone(shared), *id, receiver.clone());
+        Source::new(shared, waits, move |interest| {
+            let open = host.lock().sockets.has_listener(id);
+            if receiver.is_empty() && open {
+                Interest::empty()
+            } else {
+                interest & Interest::READABLE
+            }
+        })
+    }
+}
+
 impl Drop for ListenerInner {
     fn drop(&mut self) {
-        self.waits.forget(None);
+        self.waits.retire();
         let mut core = self.shared.lock();
         core.sockets.remove_listener(self.id);
         if core.check().is_ok() {

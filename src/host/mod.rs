@@ -8,14 +8,18 @@
 //! | `builder.rs` | [`HostBuilder`]: addresses, options, capture, spawning |
 //! | `open.rs`, `devices.rs` | what is around a device; the ways out of all |
 //! | `attach.rs`, `members.rs` | devices that come and go; what is known of each interface |
-//! | `driver.rs` | the thread: read, turn, sleep |
+//! | `engine.rs` | driving: read, turn, what to sleep on |
+//! | `driver.rs` | the thread that does it |
+//! | `drive.rs`, `descriptor.rs`, `driver_task.rs` | [`Driver`]; all that it waits for as one descriptor; one that is a task |
 //! | `shared.rs`, `state.rs` | the locks and the turn; what is behind the lock |
 //! | `locked.rs` | a panic under the lock ends the host for all |
 //! | `lead.rs`, `roles.rs` | a thread that would block drives itself; who looks at the device |
 //! | `sockets.rs` | tables from ids to waiters and channels |
+//! | `block.rs`, `tasks.rs` | the one way in which a thread waits, and that in which a task does |
 //! | `connect.rs`, `listener.rs`, `tcp.rs`, `tcp_io.rs`, `tcp_poll.rs`, `udp.rs`, `ping.rs`, `raw.rs`, `packets.rs` | the handles |
 //! | `names.rs`, `told.rs` | names looked up, and connected to; whom the network says to ask (feature `dns`) |
-//! | `sleeper.rs`, `waits.rs` | ppoll and eventfd; condition variables and wakers |
+//! | `sleeper.rs`, `waits.rs`, `news.rs` | ppoll and eventfd; condition variables; wakers |
+//! | `poller.rs`, `poll_list.rs`, `watcher.rs` | [`Poller`], its line, and the way there from a socket |
 //! | `interface.rs`, `routers.rs`, `first.rs` | [`Interface`]: what it says, how it is changed; the first |
 //! | `clock.rs`, `settings.rs`, `error.rs` | time, shared settings, errors |
 //!
@@ -27,13 +31,18 @@
 //! ```
 
 mod attach;
+mod block;
 mod builder;
 mod builder_devices;
 mod clock;
 mod connect;
 mod datagram;
+mod descriptor;
 mod devices;
+mod drive;
 mod driver;
+mod driver_task;
+mod engine;
 mod error;
 mod first;
 mod flow_table;
@@ -49,9 +58,12 @@ mod names;
 #[cfg(not(feature = "dns"))]
 #[path = "names_none.rs"]
 mod names;
+mod news;
 mod open;
 mod packets;
 mod ping;
+mod poll_list;
+mod poller;
 mod raw;
 mod requests;
 mod roles;
@@ -63,6 +75,7 @@ mod sockets;
 mod state;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 mod streams;
+mod sync;
 mod tasks;
 mod tcp;
 mod tcp_io;
@@ -80,15 +93,18 @@ mod udp_groups;
 mod udp_poll;
 mod udp_queue;
 mod waits;
+mod watcher;
 
 pub use builder::HostBuilder;
 pub use connect::ConnectOptions;
 pub use datagram::Datagram;
+pub use drive::{Driver, Turned};
 pub use error::{HostError, SpawnError};
 pub use interface::Interface;
 pub use listener::{Incoming, TcpListener};
 pub use packets::PacketSocket;
 pub use ping::{PingSocket, Pong};
+pub use poller::{AsSource, Events, Interest, PollMode, Polled, Poller};
 pub use raw::RawSocket;
 pub use requests::{ConnectRequest, Requests};
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
@@ -119,7 +135,8 @@ use shared::Shared;
 /// first, and [`on`](Self::on) names another. When one of several devices fails, its interface goes, and the host with the last.
 ///
 /// Dropping it resets its connections, joins its threads and closes the devices; handles that
-/// outlive it fail with `NotConnected`.
+/// outlive it fail with `NotConnected`. One that its user [drives](HostBuilder::build) does so in the next turn of its [`Driver`], or as that
+/// is dropped.
 pub struct Host {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -362,8 +379,12 @@ impl Host {
     /// and the end when all are closed. What is still open after `within` is reset; returns how
     /// many that were. What came on connections that both ends have closed is still read from their handles.
     pub fn shutdown(&self, within: Duration) -> usize {
-        self.shared.request_end(Some(clock::now() + within));
+        let end = clock::now() + within;
+        self.shared.request_end(Some(end));
         self.join();
+        // One that its user drives ends in a turn of that, if there is one.
+        self.shared
+            .wait_until(Some(end + LAST_TURN), state::Core::ended);
         self.shared.aborted()
     }
 
@@ -393,6 +414,9 @@ impl fmt::Debug for Host {
             .finish_non_exhaustive()
     }
 }
+
+/// How long the driver of a host may take for its last turn, before who waits for that gives up.
+const LAST_TURN: Duration = Duration::from_secs(1);
 
 /// Connections that are described under one lock: 0.1 ms.
 const DESCRIBED_AT_ONCE: usize = 256;

@@ -22,7 +22,7 @@ use crate::base::{Instant, Seed};
 use crate::device::{Device, HostReceive, HostTransmit};
 use crate::dns::{self, Families, LookupError, LookupId};
 use crate::names::{self, At, Race};
-use crate::stack::{self, Stack, TcpId};
+use crate::stack::{self, Readiness, Stack, TcpId};
 use crate::tcp::State;
 
 /// The resolver's settings.
@@ -113,7 +113,7 @@ impl Names {
             if let Some(lookup) = self.lookups.get_mut(&id) {
                 lookup.found = found;
                 lookup.done = done;
-                after.notify(&lookup.waits);
+                after.notify(&lookup.waits, Readiness::all());
             }
         }
     }
@@ -127,8 +127,7 @@ impl Names {
     /// Wakes everybody who waits for a name.
     pub(super) fn notify_all(&self) {
         for lookup in self.lookups.values() {
-            lookup.waits.tell();
-            lookup.waits.notify();
+            lookup.waits.announce(Readiness::all());
         }
     }
 
@@ -367,7 +366,7 @@ fn wait<'a>(
         deadline: first,
         sends: false,
     };
-    let (core, waited) = shared.wait(core, &waits.readable, wish);
+    let (core, waited) = shared.wait(core, &waits.writable, wish);
     let over = deadline.is_some_and(|deadline| deadline <= clock::now());
     match waited {
         Waited::TimedOut if !over => (core, Waited::LookAgain),

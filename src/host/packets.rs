@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::block::{Patience, timed_out};
 use super::clock;
-use super::shared::{Shared, Waited, Wish};
+use super::poller::{AsSource, Source};
+use super::shared::Shared;
 use super::waits::{Polling, Waits};
 use crate::base::MacAddr;
 use crate::link::ethernet::EtherType;
-use crate::stack::{LinkPacket, PacketOptions, PacketSocketId, RecvError};
+use crate::stack::{LinkPacket, PacketOptions, PacketSocketId};
 
 /// A socket that hears the frames of one interface, and sends what it is given.
 ///
@@ -51,12 +53,46 @@ impl PacketSocket {
         ether_type: EtherType,
         data: impl Into<Bytes>,
     ) -> io::Result<()> {
-        let mut core = self.shared.lock_running()?;
-        let now = clock::now();
-        let (id, data) = (self.id, data.into());
-        let sent = core.stack.packet_send(now, id, to, ether_type, data);
-        self.shared.finish(core, now);
-        Ok(sent?)
+        let data = data.into();
+        let sent = self.shared.block_on_stack(
+            &self.waits.writable,
+            Patience::to_send(None),
+            |stack, now| stack.packet_send(now, self.id, to, ether_type, data.clone()),
+        );
+        sent.map(|_| ())
+    }
+
+    /// The same for a task; pending while the interface's outbox is full. One task at a time waits: the last that polled.
+    ///
+    /// # Errors
+    /// Those of [`send_to`](Self::send_to).
+    pub fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        to: MacAddr,
+        ether_type: EtherType,
+        data: &Bytes,
+    ) -> Poll<io::Result<()>> {
+        self.shared
+            .poll_stack(cx, &self.waits.writable, |stack, now| {
+                stack.packet_send(now, self.id, to, ether_type, data.clone())
+            })
+    }
+
+    /// The same as a future: one that is dropped has sent nothing.
+    ///
+    /// # Errors
+    /// Those of [`poll_send`](Self::poll_send).
+    pub async fn send_async(
+        &self,
+        to: MacAddr,
+        ether_type: EtherType,
+        data: &Bytes,
+    ) -> io::Result<()> {
+        Polling::new(&self.waits.writable, |cx| {
+            self.poll_send(cx, to, ether_type, data)
+        })
+        .await
     }
 
     /// Waits at most `timeout` for the next frame.
@@ -64,25 +100,13 @@ impl PacketSocket {
     /// # Errors
     /// `TimedOut`; `AddrNotAvailable` when its interface was taken away; `NotConnected` when the host was shut down.
     pub fn recv(&self, timeout: Duration) -> io::Result<LinkPacket> {
-        let wish = Wish {
-            deadline: Some(clock::now() + timeout),
-            sends: false,
-        };
-        let mut core = self.shared.lock_running()?;
-        loop {
-            match core.stack.packet_recv(self.id) {
-                Ok(packet) => return Ok(packet),
-                Err(RecvError::WouldBlock) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let waited;
-            (core, waited) = self.shared.wait(core, &self.waits.readable, wish);
-            core.check()?;
-            if waited == Waited::TimedOut {
-                let text = "no frame came";
-                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
-            }
-        }
+        let patience = Patience::to_receive(Some(clock::now() + timeout));
+        let packet = self
+            .shared
+            .block_on_stack(&self.waits.readable, patience, |stack, _| {
+                stack.packet_recv(self.id)
+            })?;
+        packet.ok_or_else(|| timed_out("no frame came"))
     }
 
     /// Receives as [`recv`](Self::recv) does; pending while there is no frame. One task at a time waits: the last that polled.
@@ -111,9 +135,15 @@ impl PacketSocket {
     }
 }
 
+impl AsSource for PacketSocket {
+    fn as_source(&self) -> Source {
+        Source::of_stack(&self.shared, &self.waits, self.id)
+    }
+}
+
 impl Drop for PacketSocket {
     fn drop(&mut self) {
-        self.waits.forget(None);
+        self.waits.retire();
         let mut core = self.shared.lock();
         core.sockets.remove_packet(self.id);
         if core.check().is_ok() {

@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::block::{Patience, timed_out};
 use super::clock;
-use super::shared::{Shared, Waited, Wish};
+use super::poller::{AsSource, Source};
+use super::shared::Shared;
 use super::waits::{Polling, Waits};
 use crate::base::Instant;
-use crate::stack::{PingId, PingOptions, PingReply, RecvError, SendError, SendInfo};
+use crate::stack::{PingId, PingOptions, PingReply, SendInfo};
 
 /// A socket that sends ICMP echo requests and receives what comes back.
 ///
@@ -68,28 +70,12 @@ impl PingSocket {
     /// # Errors
     /// Those of [`send`](Self::send); `AddrNotAvailable` when the source is no address of the interface that leads there.
     pub fn send_with(&self, to: IpAddr, seq: u16, len: usize, info: &SendInfo) -> io::Result<()> {
-        let wish = Wish {
-            deadline: None,
-            sends: true,
-        };
-        let mut core = self.shared.lock_running()?;
-        loop {
-            let now = clock::now();
-            let payload = stamped(now, len);
-            match core
-                .stack
-                .ping_send_with(now, self.id, to, seq, payload, info)
-            {
-                Err(SendError::WouldBlock) => {
-                    (core, _) = self.shared.wait(core, &self.waits.writable, wish);
-                    core.check()?;
-                }
-                result => {
-                    self.shared.finish(core, now);
-                    return Ok(result?);
-                }
-            }
-        }
+        let sent = self.shared.block_on_stack(
+            &self.waits.writable,
+            Patience::to_send(None),
+            |stack, now| stack.ping_send_with(now, self.id, to, seq, stamped(now, len), info),
+        );
+        sent.map(|_| ())
     }
 
     /// Waits at most `timeout` for what comes back.
@@ -97,25 +83,15 @@ impl PingSocket {
     /// # Errors
     /// `TimedOut`; `NotConnected` when the host was shut down.
     pub fn recv(&self, timeout: Duration) -> io::Result<Pong> {
-        let wish = Wish {
-            deadline: Some(clock::now() + timeout),
-            sends: false,
-        };
-        let mut core = self.shared.lock_running()?;
-        loop {
-            match core.stack.ping_recv(self.id) {
-                Ok(reply) => return Ok(Pong::of(reply)),
-                Err(RecvError::WouldBlock) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let waited;
-            (core, waited) = self.shared.wait(core, &self.waits.readable, wish);
-            core.check()?;
-            if waited == Waited::TimedOut {
-                let text = "no answer to the echo request";
-                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
-            }
-        }
+        let patience = Patience::to_receive(Some(clock::now() + timeout));
+        let reply = self
+            .shared
+            .block_on_stack(&self.waits.readable, patience, |stack, _| {
+                stack.ping_recv(self.id)
+            })?;
+        reply
+            .map(Pong::of)
+            .ok_or_else(|| timed_out("no answer to the echo request"))
     }
 
     /// Receives as [`recv`](Self::recv) does; pending while there is no answer. One task at a time waits: the last that polled.
@@ -130,7 +106,42 @@ impl PingSocket {
             .map_ok(Pong::of)
     }
 
-    /// The same as a future, which may be dropped at any time: nothing is lost with it.
+    /// Sends as [`send_with`](Self::send_with) does; pending while the interface's outbox is full. One task at a time waits: the last that polled.
+    ///
+    /// # Errors
+    /// Those of [`send_with`](Self::send_with).
+    pub fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        to: IpAddr,
+        seq: u16,
+        len: usize,
+        info: &SendInfo,
+    ) -> Poll<io::Result<()>> {
+        self.shared
+            .poll_stack(cx, &self.waits.writable, |stack, now| {
+                stack.ping_send_with(now, self.id, to, seq, stamped(now, len), info)
+            })
+    }
+
+    /// The same as a future: one that is dropped has sent nothing.
+    ///
+    /// # Errors
+    /// Those of [`poll_send`](Self::poll_send).
+    pub async fn send_async(
+        &self,
+        to: IpAddr,
+        seq: u16,
+        len: usize,
+        info: &SendInfo,
+    ) -> io::Result<()> {
+        Polling::new(&self.waits.writable, |cx| {
+            self.poll_send(cx, to, seq, len, info)
+        })
+        .await
+    }
+
+    /// [`poll_recv`](Self::poll_recv) as a future, which may be dropped at any time: nothing is lost with it.
     ///
     /// # Errors
     /// Those of [`poll_recv`](Self::poll_recv).
@@ -157,9 +168,15 @@ fn sent_at(payload: &[u8]) -> Option<Instant> {
     Some(Instant::from_nanos(u64::from_be_bytes(*stamp)))
 }
 
+impl AsSource for PingSocket {
+    fn as_source(&self) -> Source {
+        Source::of_stack(&self.shared, &self.waits, self.id)
+    }
+}
+
 impl Drop for PingSocket {
     fn drop(&mut self) {
-        self.waits.forget(None);
+        self.waits.retire();
         let mut core = self.shared.lock();
         core.sockets.remove_ping(self.id);
         if core.check().is_ok() {

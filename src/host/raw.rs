@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::block::{Patience, timed_out};
 use super::clock;
-use super::shared::{Shared, Waited, Wish};
+use super::poller::{AsSource, Source};
+use super::shared::Shared;
 use super::waits::{Polling, Waits};
-use crate::stack::{RawOptions, RawPacket, RawSocketId, RecvError, SendInfo};
+use crate::stack::{RawOptions, RawPacket, RawSocketId, SendInfo};
 
 /// A socket that hears all that comes to the host of one protocol, and sends what it is given.
 ///
@@ -58,11 +60,46 @@ impl RawSocket {
         data: impl Into<Bytes>,
         info: &SendInfo,
     ) -> io::Result<()> {
-        let mut core = self.shared.lock_running()?;
-        let now = clock::now();
-        let sent = core.stack.raw_send(now, self.id, to, data.into(), info);
-        self.shared.finish(core, now);
-        Ok(sent?)
+        let data = data.into();
+        let sent = self.shared.block_on_stack(
+            &self.waits.writable,
+            Patience::to_send(None),
+            |stack, now| stack.raw_send(now, self.id, to, data.clone(), info),
+        );
+        sent.map(|_| ())
+    }
+
+    /// The same for a task; pending while the interface's outbox is full. One task at a time waits: the last that polled.
+    ///
+    /// # Errors
+    /// Those of [`send_with`](Self::send_with).
+    pub fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        to: Option<IpAddr>,
+        data: &Bytes,
+        info: &SendInfo,
+    ) -> Poll<io::Result<()>> {
+        self.shared
+            .poll_stack(cx, &self.waits.writable, |stack, now| {
+                stack.raw_send(now, self.id, to, data.clone(), info)
+            })
+    }
+
+    /// The same as a future: one that is dropped has sent nothing.
+    ///
+    /// # Errors
+    /// Those of [`poll_send`](Self::poll_send).
+    pub async fn send_async(
+        &self,
+        to: Option<IpAddr>,
+        data: &Bytes,
+        info: &SendInfo,
+    ) -> io::Result<()> {
+        Polling::new(&self.waits.writable, |cx| {
+            self.poll_send(cx, to, data, info)
+        })
+        .await
     }
 
     /// Waits at most `timeout` for the next packet.
@@ -71,25 +108,13 @@ impl RawSocket {
     /// `TimedOut`; an ICMP error about what was sent to the socket's [peer](RawOptions::peer); `AddrNotAvailable` when its address was taken
     /// away; `NotConnected` when the host was shut down.
     pub fn recv(&self, timeout: Duration) -> io::Result<RawPacket> {
-        let wish = Wish {
-            deadline: Some(clock::now() + timeout),
-            sends: false,
-        };
-        let mut core = self.shared.lock_running()?;
-        loop {
-            match core.stack.raw_recv(self.id) {
-                Ok(packet) => return Ok(packet),
-                Err(RecvError::WouldBlock) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let waited;
-            (core, waited) = self.shared.wait(core, &self.waits.readable, wish);
-            core.check()?;
-            if waited == Waited::TimedOut {
-                let text = "no packet came";
-                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
-            }
-        }
+        let patience = Patience::to_receive(Some(clock::now() + timeout));
+        let packet = self
+            .shared
+            .block_on_stack(&self.waits.readable, patience, |stack, _| {
+                stack.raw_recv(self.id)
+            })?;
+        packet.ok_or_else(|| timed_out("no packet came"))
     }
 
     /// Receives as [`recv`](Self::recv) does; pending while there is no packet. One task at a time waits: the last that polled.
@@ -116,9 +141,15 @@ impl RawSocket {
     }
 }
 
+impl AsSource for RawSocket {
+    fn as_source(&self) -> Source {
+        Source::of_stack(&self.shared, &self.waits, self.id)
+    }
+}
+
 impl Drop for RawSocket {
     fn drop(&mut self) {
-        self.waits.forget(None);
+        self.waits.retire();
         let mut core = self.shared.lock();
         core.sockets.remove_raw(self.id);
         if core.check().is_ok() {

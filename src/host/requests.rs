@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::block::{Patience, timed_out};
 use super::clock;
-use super::shared::{Shared, Waited, Wish};
+use super::poller::{AsSource, Source};
+use super::shared::Shared;
 use super::tcp::TcpStream;
 use super::waits::{Polling, Waits};
 use super::{Host, HostBuilder, each_address};
 use crate::device::{Device, HostReceive, HostTransmit};
-use crate::stack::{
-    AcceptError, ConnectRequest as Asked, InterfaceId, ListenOptions, ListenerId, Refusal,
-};
+use crate::stack::{ConnectRequest as Asked, InterfaceId, ListenOptions, ListenerId, Refusal};
 
 /// How long a request waits where nothing else is said: a connection attempt of most programs has been given up by then.
 const LIFE: Duration = Duration::from_secs(60);
@@ -105,24 +105,12 @@ impl Requests {
         let Inner {
             shared, id, waits, ..
         } = &*self.inner;
-        let wish = Wish {
-            deadline: timeout.map(|timeout| clock::now() + timeout),
-            sends: false,
-        };
-        let mut core = shared.lock_running()?;
-        loop {
-            match core.stack.tcp_request(*id) {
-                Ok(asked) => return Ok(self.hand_out(asked)),
-                Err(AcceptError::WouldBlock) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let waited;
-            (core, waited) = shared.wait(core, &waits.readable, wish);
-            core.check()?;
-            if waited == Waited::TimedOut {
-                let text = "nobody asked for a connection";
-                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
-            }
+        let patience = Patience::to_receive(timeout.map(|timeout| clock::now() + timeout));
+        let asked =
+            shared.block_on_stack(&waits.readable, patience, |stack, _| stack.tcp_request(*id))?;
+        match asked {
+            Some(asked) => Ok(self.hand_out(asked)),
+            None => Err(timed_out("nobody asked for a connection")),
         }
     }
 
@@ -161,9 +149,18 @@ impl Requests {
     }
 }
 
+impl AsSource for Requests {
+    fn as_source(&self) -> Source {
+        let Inner {
+            shared, id, waits, ..
+        } = &*self.inner;
+        Source::of_stack(shared, waits, *id)
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.waits.forget(None);
+        self.waits.retire();
         let mut core = self.shared.lock();
         core.sockets.remove_requests(self.id);
         if core.check().is_ok() {

@@ -88,7 +88,7 @@ fn who_loses_a_device_outside_of_a_turn_asks_for_one() {
     assert!(matches!(turn, Some(Next::Sleep { .. })), "{turn:?}");
     let mut core = shared.lock();
     assert!(matches!(core.poll_idle(now, None), Next::Sleep { .. }));
-    assert!(!core.after_call(now).1.urgent);
+    assert!(!core.after_call(now, false).1.urgent);
     core.devices.fail(&[b]);
     core.lose_failed(now);
     assert!(matches!(core.poll_idle(now, None), Next::Again));
@@ -97,7 +97,7 @@ fn who_loses_a_device_outside_of_a_turn_asks_for_one() {
     let mut core = shared.lock();
     core.devices.fail(&[c]);
     core.lose_failed(now);
-    assert!(core.after_call(now).1.urgent);
+    assert!(core.after_call(now, false).1.urgent);
 }
 
 /// Who slept on what has gone names it by a place that is another's by now.
@@ -135,7 +135,7 @@ fn a_device_that_stays_full_costs_the_calls_and_leads_over_another_nothing() {
         let mut core = shared.lock();
         let to = Some(to.parse().unwrap());
         core.stack.udp_send_to(now, socket, to, b"x").unwrap();
-        core.after_call(now).1.urgent
+        core.after_call(now, false).1.urgent
     };
     let over_a: Vec<bool> = (0..4).map(|_| send("10.7.0.2:9")).collect();
     assert_eq!(over_a, [false, false, true, false], "it became full once");

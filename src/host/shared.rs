@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::clock;
 use super::devices::{Closers, Failed, Inlet, Move};
+use super::driver_task::DriverTask;
 use super::error::HostError;
 use super::lead::Until;
 use super::locked::Locked;
@@ -23,7 +24,7 @@ use super::state::{Core, Next};
 use super::waits::{Side, Waits};
 use crate::base::Instant;
 use crate::device::{HostReceive, HostTransmit};
-use crate::stack::{InterfaceId, PortRx, PortTx, Stack};
+use crate::stack::{InterfaceId, PortRx, PortTx, Readiness, Stack};
 use crate::tcp::TcpOptions;
 
 /// Everything the threads of one host share.
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     core: Mutex<Core>,
     pub(crate) rx: Mutex<Rx>,
     pub(crate) driver: Waker,
+    /// The same of one that is a task: it is woken in its own runtime, and what users' calls want to send is left to it.
+    pub(crate) task: DriverTask,
     pub(crate) leader: Waker,
     /// A thread leads, or led a moment ago: the driver stands back. Changes under the core's lock.
     pub(crate) led: AtomicBool,
@@ -201,6 +204,7 @@ impl Shared {
             )),
             rx: Mutex::new(Rx::new(Arc::clone(&closers))),
             driver,
+            task: DriverTask::default(),
             leader,
             led: AtomicBool::new(false),
             busy_poll: manners.busy_poll,
@@ -279,7 +283,7 @@ impl Shared {
     /// Ends a user's call: sends what it caused, tells who waits, and wakes who looks at the device
     /// if that would look too late.
     pub(crate) fn finish(&self, mut core: Locked<'_>, now: Instant) {
-        let (after, need) = core.after_call(now);
+        let (after, need) = core.after_call(now, self.task.runs());
         let wake = core.wake_for(need);
         drop(core);
         self.wake(wake);
@@ -296,8 +300,12 @@ impl Shared {
 
     /// Tells all who wait on a socket, and the thread that leads if it is one of them.
     pub(crate) fn tell(&self, waits: &Waits) {
-        waits.tell();
-        waits.notify();
+        waits.announce(Readiness::all());
+        self.nudge_leader();
+    }
+
+    /// The thread that leads shall look whether its own socket has something.
+    pub(crate) fn nudge_leader(&self) {
         if self.led.load(Ordering::Relaxed) {
             self.leader.wake();
         }
@@ -318,7 +326,7 @@ impl Shared {
             return (core, Waited::TimedOut);
         }
         let told = side.told();
-        let (after, need) = core.after_call(now);
+        let (after, need) = core.after_call(now, self.task.runs());
         if !after.is_empty() {
             let wake = core.wake_for(need);
             drop(core);
@@ -334,14 +342,14 @@ impl Shared {
         let core = if (until.ready)() {
             // The same events may be news for a thread that leads.
             let wake = core.wake_for(need);
-            self.wake(wake);
+            self.wake_under_lock(wake);
             core
         } else {
             match self.try_lead(core, &until) {
                 Ok(()) => self.lock(),
                 Err(mut core) => {
                     let wake = core.wake_for(need);
-                    self.wake(wake);
+                    self.wake_under_lock(wake);
                     let timeout = deadline.map(|deadline| deadline.since(now));
                     side.wait(core, timeout)
                 }
@@ -393,8 +401,10 @@ impl Shared {
         let mut core = self.lock();
         let now = clock::now();
         let ended = core.begin_end(now, deadline);
-        let (mut after, _) = core.after_call(now);
-        ended.iter().for_each(|waits| after.notify(waits));
+        let (mut after, _) = core.after_call(now, self.task.runs());
+        for waits in &ended {
+            after.notify(waits, Readiness::all());
+        }
         // A host without connections may end at once: a thread that leads shall not sleep on.
         let wake = core.wake_at_once();
         drop(core);

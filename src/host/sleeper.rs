@@ -3,7 +3,7 @@
 //! *Owns* the sleep of who looks at the device, and of a driver that stands back. *Does not* read or write frames.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +15,6 @@ use nix::sys::time::TimeSpec;
 use nix::unistd;
 
 use super::devices::{Place, Places};
-use super::state::Next;
 use crate::base::Instant;
 use crate::stack::InterfaceId;
 
@@ -74,6 +73,12 @@ impl Waker {
     }
 }
 
+impl AsFd for Waker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
+    }
+}
+
 /// What who looks waits on.
 #[derive(Debug, Default)]
 pub(crate) struct Sleeper {
@@ -103,6 +108,11 @@ impl Sleeper {
         Self { devices }
     }
 
+    /// What is slept on.
+    pub(crate) fn devices(&self) -> &[Watched] {
+        &self.devices
+    }
+
     /// Whose devices stand at these places as long as this is slept on: another's may by now.
     pub(crate) fn interfaces(&self, places: Places) -> Vec<InterfaceId> {
         let all = self.devices.iter();
@@ -110,22 +120,17 @@ impl Sleeper {
         there.map(|device| device.on).collect()
     }
 
-    /// Sleeps as long as `next` allows, but not beyond `wake_at`.
+    /// Sleeps until then; [`Instant::FAR_FUTURE`] is for ever.
     ///
     /// # Errors
     /// Those of [`wait`](Self::wait).
     pub(crate) fn sleep(
         &self,
         waker: &Waker,
-        next: &Next,
+        full: Places,
+        until: Instant,
         now: Instant,
-        wake_at: Option<Instant>,
     ) -> io::Result<DeviceState> {
-        let (until, full) = match next {
-            Next::Sleep { until, full } => (*until, *full),
-            Next::Again | Next::End(_) => (now, Places::default()),
-        };
-        let until = wake_at.map_or(until, |at| at.min(until));
         let timeout = (until != Instant::FAR_FUTURE).then(|| until.since(now));
         self.wait(waker, full, timeout)
     }

@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::datagram::Account;
 use super::flow_table::Flow;
+use super::poll_list::PollList;
 use super::shared::Shared;
 use super::tcp::TcpStream;
 use super::udp_flows::UdpFlow;
@@ -98,8 +99,7 @@ impl Sockets {
         let others = others.chain(self.packets.into_values());
         let all: Vec<_> = others.chain(self.requests.into_values()).collect();
         for waits in all {
-            waits.tell();
-            waits.notify();
+            waits.announce(Readiness::all());
         }
     }
 
@@ -154,6 +154,11 @@ impl Sockets {
 
     pub(crate) fn add_listener(&mut self, id: ListenerId, queue: AcceptQueue) {
         self.listeners.insert(id, queue);
+    }
+
+    /// Does it wait for connections still? Not after its end, or its host's.
+    pub(crate) fn has_listener(&self, id: ListenerId) -> bool {
+        self.listeners.contains_key(&id)
     }
 
     pub(crate) fn remove_listener(&mut self, id: ListenerId) {
@@ -226,9 +231,14 @@ impl Sockets {
             let Some(flows) = flows else { continue };
             while let Some(flow) = flows.table.expire(now) {
                 after.queued = true;
-                after.notify(&flow.waits);
+                after.notify(&flow.waits, Readiness::READABLE);
             }
         }
+    }
+
+    /// Does it hear still? Not after its end, or its host's.
+    pub(crate) fn has_udp(&self, id: UdpId) -> bool {
+        self.udp.contains_key(&id)
     }
 
     pub(crate) fn remove_udp(&mut self, id: UdpId) {
@@ -288,26 +298,26 @@ impl Sockets {
                 {
                     waits.set_failed();
                 }
-                after.notify(waits);
+                after.notify(waits, event.ready);
             }
             SocketId::Listener(id) => match self.requests.get(&id) {
-                Some(waits) => after.notify(waits),
+                Some(waits) => after.notify(waits, event.ready),
                 None => self.accept(stack, now, id, after),
             },
-            SocketId::Udp(id) => self.receive(stack, now, id, after),
+            SocketId::Udp(id) => self.receive(stack, now, (id, event.ready), after),
             SocketId::Ping(id) => {
                 if let Some(waits) = self.pings.get(&id) {
-                    after.notify(waits);
+                    after.notify(waits, event.ready);
                 }
             }
             SocketId::Raw(id) => {
                 if let Some(waits) = self.raws.get(&id) {
-                    after.notify(waits);
+                    after.notify(waits, event.ready);
                 }
             }
             SocketId::Packet(id) => {
                 if let Some(waits) = self.packets.get(&id) {
-                    after.notify(waits);
+                    after.notify(waits, event.ready);
                 }
             }
         }
@@ -356,12 +366,18 @@ impl Sockets {
             }
         }
         // Who looks at the channel finds what there is to be told.
-        after.notify(&waits);
+        after.notify(&waits, Readiness::ACCEPTABLE);
     }
 
     /// Moves datagrams into the socket's channel; what has no room there is lost and counted, as
     /// a kernel does with a full receive buffer.
-    fn receive(&mut self, stack: &mut Stack, now: Instant, id: UdpId, after: &mut After) {
+    fn receive(
+        &mut self,
+        stack: &mut Stack,
+        now: Instant,
+        (id, news): (UdpId, Readiness),
+        after: &mut After,
+    ) {
         let Some(queue) = self.udp.get_mut(&id) else {
             return;
         };
@@ -391,7 +407,7 @@ impl Sockets {
             }
         }
         after.queued = true;
-        after.notify(&queue.waits);
+        after.notify(&queue.waits, news);
     }
 }
 
@@ -424,11 +440,13 @@ impl AcceptQueue {
 #[derive(Default)]
 pub(crate) struct After {
     /// The first who is to be woken: mostly there is no other, and a list would be allocated.
-    first: Option<Arc<Waits>>,
-    others: Vec<Arc<Waits>>,
+    first: Option<(Arc<Waits>, Readiness)>,
+    others: Vec<(Arc<Waits>, Readiness)>,
+    /// Pollers that somebody sleeps on, each once in a row.
+    pollers: Vec<Arc<PollList>>,
     garbage: Vec<TcpStream>,
     strays: Vec<UdpFlow>,
-    /// Something went into a channel.
+    /// Something went into a channel, or onto a poller's list.
     queued: bool,
 }
 
@@ -438,10 +456,17 @@ impl After {
         self.strays.push(stray);
     }
 
-    pub(super) fn notify(&mut self, waits: &Arc<Waits>) {
-        waits.tell();
-        if waits.is_awaited() {
-            let waits = Arc::clone(waits);
+    /// This has come true.
+    pub(super) fn notify(&mut self, waits: &Arc<Waits>, news: Readiness) {
+        waits.tell(news);
+        if let Some(poller) = waits.tell_poller(news) {
+            let known = self.pollers.last();
+            if known.is_none_or(|known| !Arc::ptr_eq(known, &poller)) {
+                self.pollers.push(poller);
+            }
+        }
+        if waits.is_awaited(news) {
+            let waits = (Arc::clone(waits), news);
             match self.first {
                 None => self.first = Some(waits),
                 Some(_) => self.others.push(waits),
@@ -450,7 +475,10 @@ impl After {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.garbage.is_empty() && self.strays.is_empty()
+        self.first.is_none()
+            && self.pollers.is_empty()
+            && self.garbage.is_empty()
+            && self.strays.is_empty()
     }
 
     /// Was there something for anybody who waits, or may wait, on a channel?
@@ -459,8 +487,11 @@ impl After {
     }
 
     pub(crate) fn run(self) {
-        for waits in self.first.iter().chain(&self.others) {
-            waits.notify();
+        for (waits, news) in self.first.iter().chain(&self.others) {
+            waits.notify(*news);
+        }
+        for poller in &self.pollers {
+            poller.signal();
         }
     }
 }

@@ -201,12 +201,12 @@ impl Core {
         }
     }
 
-    /// After a user's call: sends; what is to be told, and what is to be done by whom looks.
-    pub(super) fn after_call(&mut self, now: Instant) -> (After, Need) {
+    /// After a user's call: sends, or leaves that to who looks, if it `defers`; what is to be told, and what is to be done by whom looks.
+    pub(super) fn after_call(&mut self, now: Instant, defers: bool) -> (After, Need) {
         let mut after = After::default();
         let mut urgent = false;
         if self.devices.can_send(&self.stack) {
-            urgent = self.transmit(now, ROUNDS_OF_A_CALL, Offer::WithRoom) != More::Idle;
+            urgent = defers || self.transmit(now, ROUNDS_OF_A_CALL, Offer::WithRoom) != More::Idle;
         }
         // A device that was lost with that.
         urgent |= self.devices.has_moves();

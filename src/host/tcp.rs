@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::block::Patience;
 use super::clock;
 use super::error::HostError;
 use super::settings::Timeout;
-use super::shared::{Shared, Waited, Wish};
+use super::shared::Shared;
 use super::state::Core;
 use super::waits::{Side, Waits};
 use crate::base::Instant;
@@ -51,13 +52,6 @@ struct Inner {
     write_timeout: Timeout,
     nonblocking: AtomicBool,
     error_taken: AtomicBool,
-}
-
-/// What a bounded wait of one direction needs.
-struct Patience<'a> {
-    side: &'a Side,
-    wish: Wish,
-    nonblocking: bool,
 }
 
 impl TcpStream {
@@ -298,7 +292,7 @@ impl TcpStream {
     }
 
     /// What a poll needs.
-    pub(super) fn parts(&self) -> (&Shared, &Arc<Waits>, TcpId) {
+    pub(super) fn parts(&self) -> (&Arc<Shared>, &Arc<Waits>, TcpId) {
         (&self.inner.shared, &self.inner.waits, self.inner.id)
     }
 
@@ -329,10 +323,19 @@ impl TcpStream {
         &self,
         mut read: impl FnMut(&mut Stack, Instant, TcpId) -> Result<T, ReadError>,
     ) -> io::Result<T> {
-        let patience = self.patience(&self.inner.waits.readable, &self.inner.read_timeout, false);
-        self.retry(&patience, |stack, now, id| match read(stack, now, id) {
-            Err(ReadError::WouldBlock) => None,
-            other => Some(other.map_err(io::Error::from)),
+        let patience = Patience::to_receive(self.inner.read_timeout.deadline());
+        self.retry(&self.inner.waits.readable, patience, |core, now, id| {
+            let ended = core.check().err();
+            if matches!(ended, Some(HostError::Panicked)) {
+                return ended.map(|why| Err(why.into()));
+            }
+            // What a host acknowledged that is over is read to its end, as after a close (RFC 9293 §3.10.4).
+            match (read(&mut core.stack, now, id), ended) {
+                (Ok(read), _) => Some(Ok(read)),
+                (Err(_), Some(why)) => Some(Err(why.into())),
+                (Err(ReadError::WouldBlock), None) => None,
+                (Err(error), None) => Some(Err(error.into())),
+            }
         })
     }
 
@@ -340,67 +343,34 @@ impl TcpStream {
         &self,
         mut write: impl FnMut(&mut Stack, Instant, TcpId) -> Result<T, WriteError>,
     ) -> io::Result<T> {
-        let patience = self.patience(&self.inner.waits.writable, &self.inner.write_timeout, true);
-        self.retry(&patience, |stack, now, id| match write(stack, now, id) {
-            Err(WriteError::WouldBlock) => None,
-            other => Some(other.map_err(io::Error::from)),
+        let patience = Patience::to_send(self.inner.write_timeout.deadline());
+        self.retry(&self.inner.waits.writable, patience, |core, now, id| {
+            if let Err(why) = core.check() {
+                return Some(Err(why.into()));
+            }
+            match write(&mut core.stack, now, id) {
+                Err(WriteError::WouldBlock) => None,
+                other => Some(other.map_err(io::Error::from)),
+            }
         })
-    }
-
-    fn patience<'a>(&self, side: &'a Side, timeout: &Timeout, sends: bool) -> Patience<'a> {
-        let deadline = timeout.deadline();
-        Patience {
-            side,
-            wish: Wish { deadline, sends },
-            nonblocking: self.inner.nonblocking.load(Ordering::Relaxed),
-        }
-    }
-
-    /// What a host that is over has for a reader: what it acknowledged is read to its end, as after a close
-    /// (RFC 9293 §3.10.4). Nothing else works.
-    fn left_behind<T>(
-        &self,
-        core: &mut Core,
-        why: &HostError,
-        patience: &Patience<'_>,
-        mut call: impl FnMut(&mut Stack, Instant, TcpId) -> Option<io::Result<T>>,
-    ) -> io::Result<T> {
-        if patience.wish.sends || matches!(why, HostError::Panicked) {
-            return Err(why.clone().into());
-        }
-        match call(&mut core.stack, clock::now(), self.inner.id) {
-            Some(Ok(read)) => Ok(read),
-            _ => Err(why.clone().into()),
-        }
     }
 
     /// Repeats `call` until it says something or patience ends.
     fn retry<T>(
         &self,
-        patience: &Patience<'_>,
-        mut call: impl FnMut(&mut Stack, Instant, TcpId) -> Option<io::Result<T>>,
+        side: &Side,
+        patience: Patience,
+        mut call: impl FnMut(&mut Core, Instant, TcpId) -> Option<io::Result<T>>,
     ) -> io::Result<T> {
-        let shared = &self.inner.shared;
-        let mut core = shared.lock();
-        loop {
-            if let Err(why) = core.check() {
-                return self.left_behind(&mut core, &why, patience, call);
-            }
-            let now = clock::now();
-            if let Some(result) = call(&mut core.stack, now, self.inner.id) {
-                shared.finish(core, now);
-                return result;
-            }
-            if patience.nonblocking {
-                shared.finish(core, now);
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            let waited;
-            (core, waited) = shared.wait(core, patience.side, patience.wish);
-            if waited == Waited::TimedOut && core.check().is_ok() {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-        }
+        let Inner { shared, id, .. } = &*self.inner;
+        let patience = Patience {
+            nonblocking: self.inner.nonblocking.load(Ordering::Relaxed),
+            ..patience
+        };
+        let found = shared.block_on(shared.lock(), side, patience, |core, now| {
+            call(core, now, *id)
+        })?;
+        found.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 }
 
@@ -432,7 +402,7 @@ pub(super) fn take_chunks(
 impl Drop for Inner {
     fn drop(&mut self) {
         // Who is about to notify may hold the waiters still.
-        self.waits.forget(None);
+        self.waits.retire();
         let mut core = self.shared.lock();
         core.sockets.remove_stream(self.id);
         if core.check().is_ok() {

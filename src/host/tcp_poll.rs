@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::clock;
 use super::error::HostError;
+use super::poller::{AsSource, Source};
 use super::tcp::{READ_CHUNKS, SMALL_READ, TcpStream, WRITE_PIECE, take_chunks};
 use super::tcp_io::write_slices;
 use super::waits::{Polling, Side};
@@ -33,19 +34,27 @@ impl TcpStream {
         if buf.len() <= SMALL_READ {
             return self.poll_reading(cx, |stack, now, id| stack.tcp_read(now, id, buf));
         }
-        let mut chunks: [Bytes; READ_CHUNKS] = Default::default();
+        let mut at = 0;
         let room = buf.len();
-        self.poll_reading(cx, |stack, now, id| {
+        let put = |chunk: &Bytes| {
+            buf[at..at + chunk.len()].copy_from_slice(chunk);
+            at += chunk.len();
+        };
+        self.poll_read_each(cx, room, put).map_ok(|()| at)
+    }
+
+    /// Hands on up to `room` bytes, without the lock; pending while nothing has come.
+    pub(super) fn poll_read_each(
+        &self,
+        cx: &Context<'_>,
+        room: usize,
+        put: impl FnMut(&Bytes),
+    ) -> Poll<io::Result<()>> {
+        let mut chunks: [Bytes; READ_CHUNKS] = Default::default();
+        let polled = self.poll_reading(cx, |stack, now, id| {
             take_chunks(stack, now, id, room, &mut chunks)
-        })
-        .map_ok(|count| {
-            let mut at = 0;
-            for chunk in &chunks[..count] {
-                buf[at..at + chunk.len()].copy_from_slice(chunk);
-                at += chunk.len();
-            }
-            at
-        })
+        });
+        polled.map_ok(|count| chunks[..count].iter().for_each(put))
     }
 
     /// Reads as [`read_chunk`](Self::read_chunk) does; pending while nothing has come.
@@ -117,7 +126,7 @@ impl TcpStream {
     /// For who gives up a poll that was pending, as a future does that is dropped; the task of a call
     /// that became ready, and any of a handle that is gone, is forgotten without.
     pub fn forget_task(&self, waker: &Waker) {
-        self.parts().1.forget(Some(waker));
+        self.parts().1.forget(waker);
     }
 
     fn poll_reading<T>(
@@ -178,8 +187,18 @@ impl TcpStream {
             return Some(Err(why.into()));
         }
         let result = call(&mut core.stack, now, id);
-        shared.finish(core, now);
+        // What found nothing has changed nothing that anybody is to be told, or that is to be sent.
+        if result.is_some() {
+            shared.finish(core, now);
+        }
         result
+    }
+}
+
+impl AsSource for TcpStream {
+    fn as_source(&self) -> Source {
+        let (shared, waits, id) = self.parts();
+        Source::of_stack(shared, waits, id)
     }
 }
 

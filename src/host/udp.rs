@@ -15,13 +15,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 
+use super::block::Patience;
 use super::clock;
 use super::datagram::Datagram;
 use super::error::HostError;
 use super::lead::Until;
 use super::settings::Timeout;
-use super::shared::{Shared, Waited, Wish};
-use super::udp_queue::{Flows, UdpQueue};
+use super::shared::Shared;
+use super::udp_queue::{Flows, Queues, UdpQueue};
 use super::waits::Waits;
 use super::{each_address, no_address};
 use crate::base::Instant;
@@ -400,29 +401,24 @@ impl UdpSocket {
         mut send: impl FnMut(&mut Stack, Instant, UdpId) -> Result<T, SendError>,
     ) -> io::Result<T> {
         let inner = &self.inner;
-        let wish = Wish {
-            deadline: inner.write_timeout.deadline(),
-            sends: true,
+        let patience = Patience {
+            nonblocking: inner.nonblocking.load(Ordering::Relaxed),
+            ..Patience::to_send(inner.write_timeout.deadline())
         };
-        let nonblocking = inner.nonblocking.load(Ordering::Relaxed);
-        let mut core = inner.shared.lock_running()?;
-        if let Some(error) = self.pending_error() {
-            return Err(error);
-        }
-        loop {
-            let now = clock::now();
-            let result = send(&mut core.stack, now, inner.id);
-            if nonblocking || !matches!(result, Err(SendError::WouldBlock)) {
-                inner.shared.finish(core, now);
-                return Ok(result?);
+        let (shared, side) = (&inner.shared, &inner.waits.writable);
+        let sent = shared.block_on(shared.lock(), side, patience, |core, now| {
+            if let Err(why) = core.check() {
+                return Some(Err(why.into()));
             }
-            let waited;
-            (core, waited) = inner.shared.wait(core, &inner.waits.writable, wish);
-            core.check()?;
-            if waited == Waited::TimedOut {
-                return Err(io::ErrorKind::WouldBlock.into());
+            if let Some(error) = self.pending_error() {
+                return Some(Err(error));
             }
-        }
+            match send(&mut core.stack, now, inner.id) {
+                Err(SendError::WouldBlock) => None,
+                other => Some(other.map_err(io::Error::from)),
+            }
+        })?;
+        sent.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
     /// What the stack calls it.
@@ -430,8 +426,18 @@ impl UdpSocket {
         (&self.inner.shared, self.inner.id)
     }
 
-    pub(super) fn parts(&self) -> (&Shared, UdpId, &Waits) {
+    pub(super) fn parts(&self) -> (&Arc<Shared>, UdpId, &Arc<Waits>) {
         (&self.inner.shared, self.inner.id, &self.inner.waits)
+    }
+
+    /// Its queues, to be looked at by who waits.
+    pub(super) fn has_something(&self) -> Queues {
+        let inner = &self.inner;
+        Queues {
+            datagrams: inner.datagrams.clone(),
+            errors: inner.errors.clone(),
+            peeked: inner.peeked.clone(),
+        }
     }
 
     /// The error that a call is to tell in its place.
@@ -462,7 +468,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.waits.forget(None);
+        self.waits.retire();
         let mut core = self.shared.lock();
         core.sockets.remove_udp(self.id);
         if core.check().is_ok() {

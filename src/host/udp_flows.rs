@@ -18,6 +18,7 @@ use super::datagram::Datagram;
 use super::error::HostError;
 use super::flow_table::{Bounds, Flow, FlowTable};
 use super::lead::Until;
+use super::poller::{AsSource, Interest, Source};
 use super::shared::Shared;
 use super::udp::UdpSocket;
 use super::udp_queue::Flows;
@@ -224,9 +225,41 @@ impl UdpFlows {
     }
 }
 
+impl AsSource for UdpFlows {
+    fn as_source(&self) -> Source {
+        let (shared, id, _) = self.socket.parts();
+        let (host, begun) = (Arc::clone(shared), self.begun.clone());
+        Source::new(shared, &self.waits, move |interest| {
+            let open = host.lock().sockets.has_udp(id);
+            if begun.is_empty() && open {
+                Interest::empty()
+            } else {
+                interest & Interest::READABLE
+            }
+        })
+    }
+}
+
+/// Readable alone: what a flow has no room to send it drops ([`UdpFlow::try_send`]), so that it may always send.
+impl AsSource for UdpFlow {
+    fn as_source(&self) -> Source {
+        let (shared, id, _) = self.socket.parts();
+        let (host, flow) = (Arc::clone(shared), Arc::clone(&self.flow));
+        let datagrams = self.datagrams.clone();
+        Source::new(shared, &self.flow.waits, move |interest| {
+            let open = host.lock().sockets.has_udp(id) && !flow.is_over();
+            if datagrams.is_empty() && open {
+                interest & Interest::WRITABLE
+            } else {
+                interest
+            }
+        })
+    }
+}
+
 impl Drop for UdpFlows {
     fn drop(&mut self) {
-        self.waits.forget(None);
+        self.waits.retire();
     }
 }
 
@@ -361,7 +394,7 @@ impl UdpFlow {
 
 impl Drop for UdpFlow {
     fn drop(&mut self) {
-        self.flow.waits.forget(None);
+        self.flow.waits.retire();
         let (shared, id, _) = self.socket.parts();
         let mut core = shared.lock();
         core.sockets.remove_flow(id, &self.flow);

@@ -5,14 +5,16 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
 use super::datagram::Datagram;
+use super::poller::{AsSource, Interest, Source};
 use super::udp::UdpSocket;
 use super::waits::Polling;
-use crate::stack::SendInfo;
+use crate::stack::{Readiness, SendInfo};
 
 /// Calls of one direction are for one task at a time: the last that polled is woken, whichever handle it has. Time-outs and the
 /// non-blocking mode are not for them.
@@ -121,6 +123,26 @@ impl UdpSocket {
     /// Forgets the task if it was marked, in either direction, for who gives up a poll that was pending: see
     /// [`TcpStream::forget_task`](super::TcpStream::forget_task).
     pub fn forget_task(&self, waker: &Waker) {
-        self.parts().2.forget(Some(waker));
+        self.parts().2.forget(waker);
+    }
+}
+
+impl AsSource for UdpSocket {
+    fn as_source(&self) -> Source {
+        let (shared, id, waits) = self.parts();
+        let (host, has_something) = (Arc::clone(shared), self.has_something());
+        Source::new(shared, waits, move |interest| {
+            let mut core = host.lock();
+            if has_something.error() || !core.sockets.has_udp(id) || core.check().is_err() {
+                return interest;
+            }
+            let mut ready = Interest::empty();
+            ready.set(Interest::READABLE, has_something.datagram());
+            if interest.contains(Interest::WRITABLE) {
+                let room = core.stack.poll_ready(id, Readiness::WRITABLE);
+                ready.set(Interest::WRITABLE, !room.is_empty());
+            }
+            ready & interest
+        })
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 
 use super::datagram::{Account, Datagram};
 use super::flow_table::{FlowTable, Pushed};
@@ -16,10 +16,28 @@ use super::udp::WeakSocket;
 use super::udp_flows::UdpFlow;
 use super::waits::Waits;
 use crate::base::Instant;
+use crate::stack::Readiness;
 
 /// Datagrams that a socket's channel holds, whatever their size: with the byte limit, the same as a Linux socket holds of small ones
 /// (`net.core.rmem_default` over its 768 bytes each).
 const QUEUE_DATAGRAMS: usize = 1024;
+
+/// What a socket may be asked for without its handle.
+pub(super) struct Queues {
+    pub(super) datagrams: Receiver<Datagram>,
+    pub(super) errors: Receiver<io::Error>,
+    pub(super) peeked: Receiver<Datagram>,
+}
+
+impl Queues {
+    pub(super) fn datagram(&self) -> bool {
+        !self.datagrams.is_empty() || !self.peeked.is_empty()
+    }
+
+    pub(super) fn error(&self) -> bool {
+        !self.errors.is_empty()
+    }
+}
 
 /// The queue of one UDP socket.
 pub(crate) struct UdpQueue {
@@ -83,7 +101,7 @@ impl Flows {
     ) {
         let answer = (datagram.answer(), datagram.on);
         let (flow, receiver) = match self.table.push(now, datagram) {
-            Pushed::Known(flow) => return after.notify(&flow.waits),
+            Pushed::Known(flow) => return after.notify(&flow.waits, Readiness::READABLE),
             Pushed::New(flow, receiver) => (flow, receiver),
             Pushed::Full => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
@@ -98,7 +116,7 @@ impl Flows {
             None => return self.table.remove(&flow),
         };
         match begun {
-            Ok(()) => after.notify(&self.waits),
+            Ok(()) => after.notify(&self.waits, Readiness::READABLE),
             Err(stray) => {
                 // Nobody takes new ones any more; dropping the handle takes the lock that is held here.
                 self.refused.fetch_add(1, Ordering::Relaxed);

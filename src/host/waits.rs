@@ -1,29 +1,28 @@
 //! Who waits for what on one socket.
 //!
-//! *Owns* the condition variable of threads and the waker of a task, for each direction. A condition
+//! *Owns* the condition variable of threads, the task and the poller that are told, for each direction. A condition
 //! variable is notified only when somebody is marked as waiting: a stream that is read and written
 //! without blocking costs no system call. *Does not* run code of an executor under the core's lock:
-//! a task is registered without it ([`Side::register`]), threads are counted under it.
+//! a task is registered without it (`News::register`), threads are counted under it.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::locked::Locked;
+use super::news::News;
+use super::poll_list::{PollList, Token};
+use super::watcher::Watcher;
+use crate::stack::Readiness;
 
 /// One thing to wait for.
 #[derive(Debug, Default)]
 pub(crate) struct Side {
     condvar: Condvar,
     waiting: AtomicU32,
-    /// How often something was told, for a thread that leads instead of sleeping here.
-    told: AtomicU32,
-    /// There may be a waker in `task`.
-    watched: AtomicBool,
-    /// The task that polled last and found nothing.
-    task: Mutex<Option<Waker>>,
+    news: News,
 }
 
 impl Side {
@@ -35,90 +34,30 @@ impl Side {
         core
     }
 
-    /// How often it was told something; wraps.
+    /// How often it was told something, for a thread that leads instead of sleeping here; wraps.
     pub(crate) fn told(&self) -> u32 {
-        self.told.load(Ordering::Acquire)
+        self.news.told()
     }
 
-    fn tell(&self) {
-        // Before it is asked whether anybody waits: see `register`.
-        self.told.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Marks a task to be woken by what is told from now on, in place of the one before. Says whether
-    /// nothing was told since [`told`](Self::told) gave `seen`, which the caller asked before it looked
-    /// at the stack: otherwise it must look again.
-    ///
-    /// It marks, then reads the count; who tells counts, then looks for the mark. In one order of all
-    /// (SeqCst) at least one of both sees the other.
-    pub(crate) fn register(&self, waker: &Waker, seen: u32) -> bool {
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = task.as_ref().is_some_and(|known| known.will_wake(waker));
-        let old = if same {
-            None
-        } else {
-            task.replace(waker.clone())
-        };
-        self.watched.store(true, Ordering::SeqCst);
-        drop(task);
-        // It may be the last of a task, with whatever that owns.
-        drop(old);
-        self.told.load(Ordering::SeqCst) == seen
-    }
-
-    /// Looks once, and marks the task when there is nothing. What came between the two is for the task's
-    /// next turn: a peer that keeps on telling keeps no executor.
+    /// Looks once, and marks the task when there is nothing: see [`News::poll`].
     pub(crate) fn poll<T>(&self, cx: &Context<'_>, look: impl FnOnce() -> Option<T>) -> Poll<T> {
-        let told = self.told();
-        if let Some(found) = look() {
-            // An earlier turn may have marked it.
-            self.forget(Some(cx.waker()));
-            return Poll::Ready(found);
-        }
-        if !self.register(cx.waker(), told) {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
+        self.news.poll(cx, look)
     }
 
-    /// Forgets `waker`'s task if it is the one that is marked, or whichever is with `None`. A waker is
-    /// dropped here, with whatever its task owns: never under the core's lock.
+    /// Forgets a task, or whichever is marked: see [`News::forget`].
     pub(crate) fn forget(&self, waker: Option<&Waker>) {
-        // What another thread marks at this moment is that thread's to forget.
-        if !self.watched.load(Ordering::SeqCst) {
-            return;
-        }
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        let meant = task
-            .as_ref()
-            .is_some_and(|known| waker.is_none_or(|waker| known.will_wake(waker)));
-        let old = if meant { task.take() } else { None };
-        if old.is_some() {
-            self.watched.store(false, Ordering::SeqCst);
-        }
-        drop(task);
-        drop(old);
+        self.news.forget(waker);
     }
 
     /// Does a thread sleep here, or a task?
     pub(crate) fn is_awaited(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0 || self.watched.load(Ordering::SeqCst)
+        self.waiting.load(Ordering::Relaxed) > 0 || self.news.is_watched()
     }
 
     /// Wakes all who wait; never under the core's lock, for a waker runs code of its executor.
-    pub(crate) fn notify(&self) {
+    fn notify(&self) {
         self.condvar.notify_all();
-        if !self.watched.swap(false, Ordering::SeqCst) {
-            return;
-        }
-        let task = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(waker) = task {
-            waker.wake();
-        }
+        self.news.wake();
     }
 }
 
@@ -166,13 +105,30 @@ impl<F> Drop for Polling<'_, F> {
 pub(crate) struct Waits {
     pub(crate) readable: Side,
     pub(crate) writable: Side,
+    /// The poller that it was added to.
+    watcher: Watcher,
+    /// Is there one?
+    added: AtomicBool,
     connected: AtomicBool,
     failed: AtomicBool,
 }
 
+/// What a reader is told of.
+const READS: Readiness = Readiness::READABLE
+    .union(Readiness::ACCEPTABLE)
+    .union(Readiness::URGENT)
+    .union(ENDS);
+
+/// What a writer is told of.
+const WRITES: Readiness = Readiness::WRITABLE.union(Readiness::CONNECTED).union(ENDS);
+
+/// What both are.
+const ENDS: Readiness = Readiness::CLOSED.union(Readiness::FAILED);
+
 impl Waits {
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.readable.is_awaited() || self.writable.is_awaited()
+    /// Does anybody wait for any of this?
+    pub(crate) fn is_awaited(&self, news: Readiness) -> bool {
+        self.sides(news).any(Side::is_awaited)
     }
 
     pub(crate) fn set_connected(&self) {
@@ -191,27 +147,82 @@ impl Waits {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Something has changed; who sleeps must be notified too.
-    pub(crate) fn tell(&self) {
-        self.readable.tell();
-        self.writable.tell();
+    /// This has come true; who sleeps must be notified too.
+    pub(crate) fn tell(&self, news: Readiness) {
+        for side in self.sides(news) {
+            side.news.tell();
+        }
     }
 
-    /// Forgets a task in both directions, or whichever is marked with `None`: see [`Side::forget`].
-    pub(crate) fn forget(&self, waker: Option<&Waker>) {
-        self.readable.forget(waker);
-        self.writable.forget(waker);
+    /// Forgets a task in both directions: see [`Side::forget`].
+    pub(crate) fn forget(&self, waker: &Waker) {
+        self.readable.forget(Some(waker));
+        self.writable.forget(Some(waker));
     }
 
-    pub(crate) fn notify(&self) {
-        self.readable.notify();
-        self.writable.notify();
+    /// Its handle is gone: nobody is told anything any more.
+    pub(crate) fn retire(&self) {
+        self.leave_poller();
+        self.readable.forget(None);
+        self.writable.forget(None);
+    }
+
+    /// Wakes who waits for any of this.
+    pub(crate) fn notify(&self, news: Readiness) {
+        for side in self.sides(news) {
+            side.notify();
+        }
+    }
+
+    /// Tells everybody of it, and wakes them: for who has no turn's [`After`](super::sockets::After).
+    pub(crate) fn announce(&self, news: Readiness) {
+        self.tell(news);
+        self.notify(news);
+        if let Some(poller) = self.tell_poller(news) {
+            poller.signal();
+        }
+    }
+
+    /// Puts it on the list of the poller that it was added to; whose sleepers are to be woken then.
+    pub(crate) fn tell_poller(&self, news: Readiness) -> Option<Arc<PollList>> {
+        // Who is added looks at the socket afterwards.
+        if self.added.load(Ordering::SeqCst) {
+            self.watcher.tell(news)
+        } else {
+            None
+        }
+    }
+
+    /// Adds it to a poller, unless it is in one.
+    pub(crate) fn enter_poller(&self, list: &Arc<PollList>, token: Token) -> bool {
+        let entered = self.watcher.enter(list, token);
+        if entered {
+            self.added.store(true, Ordering::SeqCst);
+        }
+        entered
+    }
+
+    /// Its place in this poller.
+    pub(crate) fn token_in(&self, list: &Arc<PollList>) -> Option<Token> {
+        self.watcher.token_in(list)
+    }
+
+    /// Takes it out of the poller, if it is in one; never under the core's lock.
+    pub(crate) fn leave_poller(&self) {
+        if self.added.swap(false, Ordering::SeqCst) {
+            self.watcher.leave();
+        }
+    }
+
+    fn sides(&self, news: Readiness) -> impl Iterator<Item = &Side> {
+        let reads = news.intersects(READS).then_some(&self.readable);
+        let writes = news.intersects(WRITES).then_some(&self.writable);
+        reads.into_iter().chain(writes)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
     use std::task::Wake;
     use std::thread;
@@ -227,50 +238,87 @@ mod tests {
         }
     }
 
+    fn counted() -> (Arc<Count>, Waker) {
+        let count = Arc::new(Count::default());
+        (Arc::clone(&count), Waker::from(count))
+    }
+
+    fn pending(side: &Side, waker: &Waker) {
+        let nothing = side.poll(&Context::from_waker(waker), || None::<()>);
+        assert!(nothing.is_pending());
+    }
+
     #[test]
-    fn a_task_is_woken_once_for_each_time_it_registered() {
-        let (side, count) = (Side::default(), Arc::new(Count::default()));
-        let waker = Waker::from(Arc::clone(&count));
-        assert!(side.register(&waker, side.told()));
-        assert!(side.register(&waker, side.told()));
-        assert!(side.is_awaited());
+    fn a_task_is_woken_once_for_each_time_it_waited() {
+        let (waits, (count, waker)) = (Waits::default(), counted());
+        pending(&waits.readable, &waker);
+        pending(&waits.readable, &waker);
+        assert!(waits.is_awaited(Readiness::READABLE));
         for _ in 0..2 {
-            side.tell();
-            side.notify();
+            waits.announce(Readiness::READABLE);
         }
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
-        assert!(!side.is_awaited());
+        assert!(!waits.is_awaited(Readiness::all()));
         drop(waker);
         assert_eq!(Arc::strong_count(&count), 1, "a waker stayed");
     }
 
     #[test]
-    fn what_was_told_before_the_task_registered_is_not_lost() {
-        let (side, count) = (Side::default(), Arc::new(Count::default()));
-        let seen = side.told();
-        side.tell();
-        assert!(!side.register(&Waker::from(count), seen));
+    fn what_is_told_between_the_look_and_the_mark_wakes_the_task() {
+        let (waits, (count, waker)) = (Waits::default(), counted());
+        let looked = waits.readable.poll(&Context::from_waker(&waker), || {
+            waits.announce(Readiness::READABLE);
+            None::<()>
+        });
+        assert!(looked.is_pending());
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+    }
+
+    /// What a reader is told no writer is woken by, nor the other way round; the end is told to both.
+    #[test]
+    fn each_direction_is_woken_by_what_happened_there() {
+        for (news, read, written) in [
+            (Readiness::READABLE, 1, 0),
+            (Readiness::ACCEPTABLE, 1, 0),
+            (Readiness::URGENT, 1, 0),
+            (Readiness::WRITABLE, 0, 1),
+            (Readiness::CONNECTED, 0, 1),
+            (Readiness::CLOSED, 1, 1),
+            (Readiness::FAILED, 1, 1),
+            (Readiness::READABLE | Readiness::WRITABLE, 1, 1),
+        ] {
+            let waits = Waits::default();
+            let ((reader, reads), (writer, writes)) = (counted(), counted());
+            pending(&waits.readable, &reads);
+            pending(&waits.writable, &writes);
+            let told = [&waits.readable, &waits.writable].map(Side::told);
+            waits.announce(news);
+            let woken = |count: &Count| count.0.load(Ordering::SeqCst);
+            assert_eq!(
+                (woken(&reader), woken(&writer)),
+                (read, written),
+                "{news:?}"
+            );
+            assert_eq!(waits.readable.told() != told[0], read == 1, "{news:?}");
+            assert_eq!(waits.writable.told() != told[1], written == 1, "{news:?}");
+        }
     }
 
     #[test]
     fn a_task_that_was_forgotten_is_not_woken_and_another_stays() {
-        let (waits, count) = (Waits::default(), Arc::new(Count::default()));
-        let (mine, others) = (
-            Waker::from(Arc::clone(&count)),
-            Waker::from(Arc::new(Count::default())),
-        );
+        let waits = Waits::default();
+        let ((count, mine), (_, others)) = (counted(), counted());
         for side in [&waits.readable, &waits.writable] {
-            assert!(side.register(&mine, side.told()));
+            pending(side, &mine);
         }
-        waits.forget(Some(&others));
+        waits.forget(&others);
         assert!(waits.readable.is_awaited() && waits.writable.is_awaited());
-        waits.forget(Some(&mine));
-        assert!(!waits.is_awaited());
-        waits.tell();
-        waits.notify();
+        waits.forget(&mine);
+        assert!(!waits.is_awaited(Readiness::all()));
+        waits.announce(Readiness::all());
         assert_eq!(count.0.load(Ordering::SeqCst), 0);
-        assert!(waits.readable.register(&mine, waits.readable.told()));
-        waits.forget(None);
+        pending(&waits.readable, &mine);
+        waits.retire();
         drop(mine);
         assert_eq!(Arc::strong_count(&count), 1, "a waker stayed");
     }
@@ -285,28 +333,24 @@ mod tests {
             }
         }
         const ROUNDS: u32 = 20_000;
-        let (side, news, seen) = (Side::default(), AtomicU32::new(0), AtomicU32::new(0));
+        let (waits, news, seen) = (Waits::default(), AtomicU32::new(0), AtomicU32::new(0));
         thread::scope(|scope| {
             scope.spawn(|| {
                 let waker = Waker::from(Arc::new(Unpark(thread::current())));
+                let cx = Context::from_waker(&waker);
                 for round in 1..=ROUNDS {
-                    loop {
-                        let told = side.told();
-                        if news.load(Ordering::SeqCst) >= round {
-                            break;
-                        }
-                        if side.register(&waker, told) {
-                            thread::park();
-                        }
+                    let look = || (news.load(Ordering::SeqCst) >= round).then_some(());
+                    while waits.readable.poll(&cx, look).is_pending() {
+                        thread::park();
                     }
                     seen.store(round, Ordering::SeqCst);
                 }
             });
             for round in 1..=ROUNDS {
                 news.store(round, Ordering::SeqCst);
-                side.tell();
-                if side.is_awaited() {
-                    side.notify();
+                waits.tell(Readiness::READABLE);
+                if waits.is_awaited(Readiness::READABLE) {
+                    waits.notify(Readiness::READABLE);
                 }
                 while seen.load(Ordering::SeqCst) < round {
                     thread::yield_now();
