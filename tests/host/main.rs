@@ -6,6 +6,7 @@
 mod as_std;
 #[cfg(feature = "dns")]
 mod auto;
+mod driven;
 mod failing;
 mod flows;
 mod hung;
@@ -14,6 +15,7 @@ mod leading;
 mod names;
 mod own_packets;
 mod packets;
+mod poller;
 mod raw;
 mod recording;
 mod requests;

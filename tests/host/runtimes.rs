@@ -13,10 +13,10 @@ use tokio::time::timeout;
 use super::*;
 
 fn runtimes() -> [Runtime; 2] {
-    let one = Builder::new_current_thread().enable_time().build();
+    let one = Builder::new_current_thread().enable_all().build();
     let several = Builder::new_multi_thread()
         .worker_threads(3)
-        .enable_time()
+        .enable_all()
         .build();
     [one.unwrap(), several.unwrap()]
 }
@@ -36,9 +36,69 @@ async fn echo(listener: TcpListener) -> io::Result<()> {
 
 #[test]
 fn a_hundred_connections_at_once_carry_both_ways() {
-    const LEN: usize = 100_000;
     for runtime in runtimes() {
         let (a, b) = hosts();
+        carry_both_ways(&runtime, a, &b);
+    }
+}
+
+/// The same where the runtime drives both hosts: every wake-up is a task's.
+#[test]
+fn a_runtime_drives_hosts() {
+    for runtime in runtimes() {
+        let (a, b) = pair(Medium::Ip, 1500);
+        let build = |device, address: &str| {
+            let builder = Host::builder(device).address(format!("{address}/24").parse().unwrap());
+            builder.build().unwrap()
+        };
+        let ((a, drives_a), (b, drives_b)) = (build(a, A4), build(b, B4));
+        let drivers = [
+            runtime.spawn(drives_a.drive()),
+            runtime.spawn(drives_b.drive()),
+        ];
+        let end = Instant::now();
+        carry_both_ways(&runtime, a, &b);
+        drop(b);
+        runtime.block_on(async {
+            for driver in drivers {
+                let ended = timeout(LONG, driver).await.unwrap().unwrap().unwrap();
+                // The one whose peer's device went first, or the other.
+                let expected = matches!(ended, HostError::Closed | HostError::Device(_));
+                assert!(expected, "{ended}");
+            }
+        });
+        assert!(end.elapsed() < LONG);
+    }
+}
+
+/// A driver that goes with its runtime ends its host: who waits is told.
+#[test]
+fn a_runtime_that_ends_ends_the_host_that_it_drove() {
+    for runtime in runtimes() {
+        let (a, b) = pair(Medium::Ip, 1500);
+        let near = Host::builder(a).address(format!("{A4}/24").parse().unwrap());
+        let (near, driver) = near.build().unwrap();
+        let far = Host::builder(b).address(format!("{B4}/24").parse().unwrap());
+        let far = far.spawn().unwrap();
+        let listener = near.tcp_listen((A4, 7)).unwrap();
+        runtime.spawn(driver.drive());
+        thread::scope(|scope| {
+            let client = scope.spawn(|| far.tcp_connect((A4, 7)).unwrap());
+            let accepted = runtime.block_on(listener.accept_async()).unwrap().0;
+            let client = client.join().unwrap();
+            let waits = scope.spawn(move || accepted.recv(&mut [0; 9]));
+            drop(runtime);
+            let told = waits.join().unwrap().unwrap_err();
+            assert_eq!(told.kind(), ErrorKind::NotConnected);
+            let reset = client.recv(&mut [0; 9]).unwrap_err();
+            assert_eq!(reset.kind(), ErrorKind::ConnectionReset);
+        });
+    }
+}
+
+fn carry_both_ways(runtime: &Runtime, a: Host, b: &Host) {
+    const LEN: usize = 100_000;
+    {
         let a = Arc::new(a);
         let listener = b.tcp_listen((B4, 7)).unwrap();
         let to = listener.local_addr().unwrap();
