@@ -25,7 +25,8 @@ const STEPS: usize = 4;
 /// Drives a host that has no thread for that: of [`HostBuilder::build`](super::HostBuilder::build).
 ///
 /// Nothing comes in, and no timer runs, but in its [`turn`](Self::turn)s: who holds these up holds the host up. What users write is sent in
-/// their own calls, as ever. Blocking calls wait for it, so that they are for other threads than its own.
+/// their own calls, as ever. Blocking calls wait for it, so that they are for other threads than its own. A turn may be what a socket
+/// waited for: a loop looks at its sockets between the turn and the next wait.
 ///
 /// It is a descriptor ([`AsFd`]), level-triggered, which is readable when a turn is due: for `poll`, `epoll`, or a runtime's reactor; feature `tokio`
 /// has `Driver::drive` for that of tokio. When it is dropped the host ends.
