@@ -104,16 +104,26 @@ impl FlowTable {
         }
     }
 
-    /// Takes a datagram.
-    pub(crate) fn push(&mut self, now: Instant, datagram: crate::stack::Datagram) -> Pushed {
+    /// Takes a datagram. While the memory for all sockets is `full` no flow begins, and one takes a datagram into an empty queue only:
+    /// who keeps up has one.
+    pub(crate) fn push(
+        &mut self,
+        now: Instant,
+        datagram: crate::stack::Datagram,
+        full: bool,
+    ) -> Pushed {
         let to = SocketAddr::new(datagram.to, datagram.to_port);
         let ends = (datagram.from, to);
         if let Some(entry) = self.flows.get(&ends) {
             entry.flow.speak(now);
-            entry.push(datagram, &self.bounds);
+            if full && !entry.datagrams.is_empty() {
+                entry.flow.dropped.fetch_add(1, Ordering::Relaxed);
+            } else {
+                entry.push(datagram, &self.bounds);
+            }
             return Pushed::Known(Arc::clone(&entry.flow));
         }
-        if self.flows.len() >= self.bounds.flows {
+        if full || self.flows.len() >= self.bounds.flows {
             return Pushed::Full;
         }
         let flow = Arc::new(Flow {
@@ -234,7 +244,7 @@ mod tests {
     }
 
     fn begin(table: &mut FlowTable, now: Instant, from: u16) -> (Arc<Flow>, Receiver<Datagram>) {
-        match table.push(now, datagram(from, 9, 10)) {
+        match table.push(now, datagram(from, 9, 10), false) {
             Pushed::New(flow, receiver) => (flow, receiver),
             other => panic!("{other:?}"),
         }
@@ -247,9 +257,9 @@ mod tests {
         assert_eq!((flow.ends.0.port(), flow.ends.1.port()), (1, 9));
         let (_two, two) = begin(&mut table, at(1), 2);
         // Another destination of the same peer's.
-        let other = table.push(at(1), datagram(1, 10, 10));
+        let other = table.push(at(1), datagram(1, 10, 10), false);
         assert!(matches!(other, Pushed::New(..)));
-        let again = table.push(at(1), datagram(1, 9, 10));
+        let again = table.push(at(1), datagram(1, 9, 10), false);
         assert!(matches!(again, Pushed::Known(known) if Arc::ptr_eq(&known, &flow)));
         assert_eq!((one.len(), two.len(), table.len()), (2, 1, 3));
     }
@@ -259,22 +269,39 @@ mod tests {
         let mut table = table();
         let (flow, one) = begin(&mut table, at(1), 1);
         for _ in 0..5 {
-            drop(table.push(at(1), datagram(1, 9, 10)));
+            drop(table.push(at(1), datagram(1, 9, 10), false));
         }
         assert_eq!((one.len(), flow.dropped()), (3, 3));
         let (large, receiver) = begin(&mut table, at(1), 2);
         for _ in 0..2 {
-            drop(table.push(at(1), datagram(2, 9, 3000)));
+            drop(table.push(at(1), datagram(2, 9, 3000), false));
         }
         assert_eq!((receiver.len(), large.dropped()), (2, 1));
         // What a user has let go of is room again.
         while receiver.try_recv().is_ok() {}
-        drop(table.push(at(1), datagram(2, 9, 3000)));
+        drop(table.push(at(1), datagram(2, 9, 3000), false));
         assert_eq!(receiver.len(), 1);
         let _others = [3, 4].map(|port| begin(&mut table, at(1), port));
-        let full = table.push(at(1), datagram(5, 9, 10));
+        let full = table.push(at(1), datagram(5, 9, 10), false);
         assert!(matches!(full, Pushed::Full));
         assert_eq!(table.len(), 4);
+    }
+
+    /// A flow that holds the memory of all keeps nobody from being served who reads what comes.
+    #[test]
+    fn who_keeps_up_has_its_datagrams_while_memory_is_full() {
+        let mut table = table();
+        let (slow, held) = begin(&mut table, at(1), 1);
+        let (quick, taken) = begin(&mut table, at(1), 2);
+        assert!(taken.try_recv().is_ok());
+        for _ in 0..5 {
+            drop(table.push(at(1), datagram(1, 9, 10), true));
+            drop(table.push(at(1), datagram(2, 9, 10), true));
+            assert!(taken.try_recv().is_ok());
+        }
+        assert_eq!((held.len(), slow.dropped(), quick.dropped()), (1, 5, 0));
+        let new = table.push(at(1), datagram(3, 9, 10), true);
+        assert!(matches!(new, Pushed::Full));
     }
 
     #[test]
@@ -286,7 +313,7 @@ mod tests {
         assert_eq!(table.due(), Some(at(10)));
         assert!(table.expire(at(9)).is_none());
         sends.speak(at(8));
-        drop(table.push(at(9), datagram(3, 9, 10)));
+        drop(table.push(at(9), datagram(3, 9, 10), false));
         let gone = table.expire(at(15)).unwrap();
         assert!(Arc::ptr_eq(&gone, &quiet));
         assert!(table.expire(at(15)).is_none());

@@ -387,8 +387,7 @@ impl Sockets {
                 Ok(_) if !queue.datagrams.is_empty() && is_full(stack) => queue.note_dropped(),
                 Ok(datagram) => {
                     match &mut queue.flows {
-                        Some(_) if is_full(stack) => queue.note_dropped(),
-                        Some(flows) => flows.take(now, datagram, after),
+                        Some(flows) => flows.take(now, datagram, is_full(stack), after),
                         None => queue.push(datagram),
                     }
                     stack.charge_outside(self.unread.load(Ordering::Relaxed));

@@ -96,6 +96,27 @@ impl TcpStream {
         self.poll_writing(cx, |stack, now, id| write_slices(stack, now, id, bufs))
     }
 
+    /// Why the connection failed: reset, timed out or given up; pending while it has not, and for ever when both ends have closed it. It
+    /// takes nothing, as [`take_error`](Self::take_error) does. For who neither reads nor writes for now, behind the end of what is
+    /// read for example; it waits in the reader's place.
+    ///
+    /// # Errors
+    /// None but what it waits for.
+    pub fn poll_failure(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let (_, waits, _) = self.parts();
+        let failed = self.poll_side(cx, &waits.readable, false, |stack, _, id| {
+            match stack.tcp_failure(id) {
+                Ok(None) => None,
+                Ok(Some(failure)) => Some(Err::<(), _>(failure.into())),
+                Err(gone) => Some(Err(gone.into())),
+            }
+        });
+        failed.map(|failed| match failed {
+            Err(why) => why,
+            Ok(()) => io::ErrorKind::ConnectionAborted.into(),
+        })
+    }
+
     /// Ends the direction of what is written, behind what was; ready at once.
     ///
     /// # Errors

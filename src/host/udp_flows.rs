@@ -206,14 +206,9 @@ impl UdpFlows {
         &self.begun
     }
 
-    /// Flows that did not begin, for there were as many as may be.
+    /// Flows that did not begin, for there were as many as may be, or the memory for all sockets was full.
     pub fn refused(&self) -> usize {
         self.refused.load(Ordering::Relaxed)
-    }
-
-    /// Datagrams that were lost because the memory of all sockets was full.
-    pub fn dropped(&self) -> usize {
-        self.socket.dropped()
     }
 
     /// The address that it hears of.
@@ -378,7 +373,7 @@ impl UdpFlow {
         Ok(sent?)
     }
 
-    /// Datagrams that were lost because as many as may waited already.
+    /// Datagrams that were lost because as many as may waited already, or one did while the memory for all sockets was full.
     pub fn dropped(&self) -> usize {
         self.flow.dropped()
     }

@@ -97,10 +97,11 @@ impl Flows {
         &mut self,
         now: Instant,
         datagram: crate::stack::Datagram,
+        full: bool,
         after: &mut After,
     ) {
         let answer = (datagram.answer(), datagram.on);
-        let (flow, receiver) = match self.table.push(now, datagram) {
+        let (flow, receiver) = match self.table.push(now, datagram, full) {
             Pushed::Known(flow) => return after.notify(&flow.waits, Readiness::READABLE),
             Pushed::New(flow, receiver) => (flow, receiver),
             Pushed::Full => {
