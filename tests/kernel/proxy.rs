@@ -23,6 +23,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("proxy::carries_both_ways_to_each_end", both_ways),
         with("microsocks", "tells_what_the_proxy_says", refusals),
         Case::new("proxy::resets_are_passed_on", resets),
+        Case::new("proxy::resets_behind_an_end_are_passed_on", late_resets),
         with("microsocks", "serves_curl_and_iperf", programs),
         with("microsocks", "many_at_once", many),
         with("microsocks", "one_at_a_time_is_of_either_family", one),
@@ -176,8 +177,19 @@ fn reset_when_closed(stream: &TcpStream) {
     let _ = stream.shutdown(Shutdown::Read);
 }
 
-/// Answers a CONNECT.
-fn greet(mut stream: &TcpStream) -> TcpStream {
+/// Answers a CONNECT, when it has done so.
+fn greet(stream: &TcpStream) -> TcpStream {
+    let outer = TcpStream::connect(asked(stream)).unwrap();
+    said_yes(stream);
+    outer
+}
+
+fn said_yes(mut stream: &TcpStream) {
+    stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).unwrap();
+}
+
+/// Whom it is asked to connect to.
+fn asked(mut stream: &TcpStream) -> SocketAddr {
     let mut text = [0; 256];
     stream.read_exact(&mut text[..3]).unwrap();
     assert_eq!(text[..3], [5, 1, 0]);
@@ -192,9 +204,7 @@ fn greet(mut stream: &TcpStream) -> TcpStream {
     };
     stream.read_exact(&mut text[..2]).unwrap();
     let port = u16::from_be_bytes([text[0], text[1]]);
-    let outer = TcpStream::connect((ip, port)).unwrap();
-    stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).unwrap();
-    outer
+    (ip, port).into()
 }
 
 /// Each direction ends by itself, and carries more than all buffers hold.
@@ -249,6 +259,42 @@ fn resets() {
     reset_when_closed(&stream);
     drop(stream);
     server.join().unwrap();
+    let counters = tool.counters(Signal::SIGINT);
+    assert_eq!(count(&counters, "proxy_broken"), 2);
+}
+
+/// A reset behind the end of what was said, while the other end is silent: it reaches that all the same, either way.
+fn late_resets() {
+    let outside = bare();
+    let listener = outside
+        .place
+        .run(|| TcpListener::bind("10.9.0.2:1080").unwrap());
+    let tool = proxy(&[]);
+    let failed = |stream: &TcpStream| {
+        eventually("the other end is told of the reset", PATIENCE, || {
+            stream.take_error().unwrap().is_some()
+        });
+    };
+    let pair = || {
+        let inner = thread::spawn(|| connect("192.0.2.7:80").unwrap());
+        let (outer, _) = listener.accept().unwrap();
+        assert_eq!(asked(&outer).port(), 80);
+        said_yes(&outer);
+        (inner.join().unwrap(), outer)
+    };
+    for way in 0..2 {
+        let (inner, outer) = pair();
+        let (near, mut far) = if way == 0 {
+            (inner, outer)
+        } else {
+            (outer, inner)
+        };
+        near.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(far.read(&mut [0; 4]).unwrap(), 0);
+        reset_when_closed(&near);
+        drop(near);
+        failed(&far);
+    }
     let counters = tool.counters(Signal::SIGINT);
     assert_eq!(count(&counters, "proxy_broken"), 2);
 }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use netloom::bytes::{Buf, Bytes};
 use netloom::host;
 use nix::sys::socket::{Shutdown, shutdown};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// Bytes that are read at once: a super-segment's.
@@ -41,21 +42,36 @@ struct Way {
 pub(super) async fn carry(inner: host::TcpStream, outer: TcpStream) -> io::Result<()> {
     let ends = Ends { inner, outer };
     let (mut up, mut down) = (Way::default(), Way::default());
-    let carried = poll_fn(|cx| {
+    let carry = poll_fn(|cx| {
         let ups = ends.poll_up(&mut up, cx)?;
         let downs = ends.poll_down(&mut down, cx)?;
         match (ups, downs) {
             (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(io::Result::Ok(())),
+            // Nobody reads there any more: a reset behind the end is seen so.
+            (Poll::Ready(()), Poll::Pending) => ends.inner.poll_failure(cx).map(Err),
             _ => Poll::Pending,
         }
-    })
-    .await;
+    });
+    let carried = tokio::select! {
+        biased;
+        carried = carry => carried,
+        broken = broken(&ends.outer) => Err(broken),
+    };
     if carried.is_err() {
         // Neither tells more than that.
         let _ = ends.inner.abort();
         let _ = ends.outer.set_zero_linger();
     }
     carried
+}
+
+/// Why the kernel's end has failed, when it has: also behind the end of what it said.
+async fn broken(outer: &TcpStream) -> io::Error {
+    if let Err(error) = outer.ready(Interest::ERROR).await {
+        return error;
+    }
+    let why = outer.take_error().ok().flatten();
+    why.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())
 }
 
 impl Ends {
