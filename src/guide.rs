@@ -7,6 +7,7 @@
 //! | a server on a TAP or TUN device | [`blocking_server`] |
 //! | a server whose connections are tasks: tokio, axum, hyper | [`async_server`] |
 //! | one that waits for all sockets at once, without async | [`own_loop`] |
+//! | TLS | [`tls`] |
 //! | to set its limits before the world may talk to it | [`public_server`] |
 //! | frames to come from something that is no TAP | [`custom_device`] |
 //! | a VPN's client, without a TUN device | [`vpn_client`] |
@@ -23,6 +24,10 @@ pub mod blocking_server {}
 #[cfg(all(target_os = "linux", feature = "host"))]
 #[doc = include_str!("../docs/guide/async_server.md")]
 pub mod async_server {}
+
+#[cfg(all(target_os = "linux", feature = "host"))]
+#[doc = include_str!("../docs/guide/tls.md")]
+pub mod tls {}
 
 #[cfg(all(target_os = "linux", feature = "host"))]
 #[doc = include_str!("../docs/guide/own_loop.md")]

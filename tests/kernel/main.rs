@@ -85,6 +85,8 @@ mod proxy;
 mod reconfigure;
 #[cfg(all(target_os = "linux", feature = "host"))]
 mod recording;
+#[cfg(all(target_os = "linux", feature = "cli", feature = "tokio"))]
+mod redis;
 #[cfg(all(target_os = "linux", feature = "host"))]
 mod requests;
 #[cfg(all(target_os = "linux", feature = "host"))]
@@ -95,6 +97,8 @@ mod several;
 mod source;
 #[cfg(all(target_os = "linux", feature = "host"))]
 mod tcp;
+#[cfg(all(target_os = "linux", feature = "cli", feature = "tokio"))]
+mod tls;
 #[cfg(all(target_os = "linux", feature = "cli"))]
 mod tool;
 #[cfg(all(target_os = "linux", feature = "cli"))]
@@ -179,6 +183,8 @@ fn of_the_tool() -> Vec<namespace::Case> {
         vlans::cases(),
         proxy::cases(),
         #[cfg(feature = "tokio")]
+        redis::cases(),
+        tls::cases(),
         web::cases(),
     ]
     .into_iter()
