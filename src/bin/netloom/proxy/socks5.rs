@@ -1,6 +1,6 @@
 //! SOCKS5, a client's half: RFC 1928, and RFC 1929 for names and passwords.
 //!
-//! *Owns* what is written and what answers say. *Does not* connect.
+//! *Owns* what is written and what answers say, over anything that carries bytes. *Does not* decide what becomes of a refusal.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use netloom::stack::Refusal;
 use nix::errno::Errno;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -87,9 +87,7 @@ pub(super) async fn open(
     let asking = async {
         let mut stream = TcpStream::connect(outside.socks5).await?;
         stream.set_nodelay(true)?;
-        enter(&mut stream, outside).await?;
-        stream.write_all(&request(command, to)).await?;
-        let at = reply(&mut stream).await?;
+        let at = ask(&mut stream, outside.credentials.as_ref(), command, to).await?;
         Ok((stream, at))
     };
     within(outside.timeout, asking).await
@@ -102,16 +100,31 @@ async fn within<T>(
     timeout(time, asking).await.unwrap_or(Err(Refused::Silent))
 }
 
+/// The whole conversation, behind which the stream is the other end's; the address that the proxy answers with.
+async fn ask(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    who: Option<&(String, String)>,
+    command: Command,
+    to: SocketAddr,
+) -> Result<SocketAddr, Refused> {
+    enter(stream, who).await?;
+    stream.write_all(&request(command, to)).await?;
+    reply(stream).await
+}
+
 /// Agrees on how we are let in (RFC 1928 §3, RFC 1929 §2).
-async fn enter(stream: &mut TcpStream, outside: &Outside) -> Result<(), Refused> {
-    let greeting: &[u8] = match outside.credentials {
+async fn enter(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    who: Option<&(String, String)>,
+) -> Result<(), Refused> {
+    let greeting: &[u8] = match who {
         None => &[VERSION, 1, NO_AUTHENTICATION],
         Some(_) => &[VERSION, 2, NO_AUTHENTICATION, PASSWORD],
     };
     stream.write_all(greeting).await?;
     let mut answer = [0; 2];
     stream.read_exact(&mut answer).await?;
-    match (answer, &outside.credentials) {
+    match (answer, who) {
         ([VERSION, NO_AUTHENTICATION], _) => Ok(()),
         ([VERSION, PASSWORD], Some((user, password))) => {
             stream.write_all(&credentials(user, password)).await?;
@@ -160,7 +173,7 @@ fn put_address(text: &mut Vec<u8>, to: SocketAddr) {
 }
 
 /// The answer to a request; where it says a name, its address is the unspecified one.
-async fn reply(stream: &mut TcpStream) -> Result<SocketAddr, Refused> {
+async fn reply(stream: &mut (impl AsyncRead + Unpin)) -> Result<SocketAddr, Refused> {
     let mut head = [0; 4];
     stream.read_exact(&mut head).await?;
     let [VERSION, code, _, kind] = head else {
@@ -222,6 +235,109 @@ pub(super) fn read_datagram(text: &[u8]) -> Option<(SocketAddr, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Asks a proxy that says this, whatever it hears, and then no more: what it heard, and what became of it.
+    fn asked(says: &[u8], who: Option<(&str, &str)>) -> (Vec<u8>, Result<SocketAddr, Refused>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            let (mut ours, mut theirs) = tokio::io::duplex(1024);
+            theirs.write_all(says).await.unwrap();
+            theirs.shutdown().await.unwrap();
+            let who = who.map(|(user, word)| (user.to_owned(), word.to_owned()));
+            let to = "192.0.2.7:443".parse().unwrap();
+            let became = ask(&mut ours, who.as_ref(), Command::Connect, to).await;
+            drop(ours);
+            let mut heard = Vec::new();
+            theirs.read_to_end(&mut heard).await.unwrap();
+            (heard, became)
+        })
+    }
+
+    const LET_IN: [u8; 2] = [5, 0];
+    const REQUEST: [u8; 10] = [5, 1, 0, 1, 192, 0, 2, 7, 1, 187];
+
+    #[test]
+    fn each_kind_of_answer_is_understood() {
+        for (answer, expected) in [
+            (&[5, 0, 0, 1, 10, 0, 0, 9, 0, 80][..], "10.0.0.9:80"),
+            (b"\x05\0\0\x03\x05there\0\x50", "0.0.0.0:80"),
+            (b"\x05\0\0\x03\0\0\x50", "0.0.0.0:80"),
+            (
+                b"\x05\0\0\x04\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x09\0\x50",
+                "[2001:db8::9]:80",
+            ),
+        ] {
+            let says = [&LET_IN, answer].concat();
+            let (heard, became) = asked(&says, None);
+            assert_eq!(became.unwrap(), expected.parse().unwrap());
+            assert_eq!(heard, [&[5, 1, 0][..], &REQUEST].concat());
+            // One that ends too early, wherever that is.
+            for len in 0..says.len() {
+                let (_, became) = asked(&says[..len], None);
+                let gone = matches!(&became, Err(Refused::Gone(error)) if error.kind() == io::ErrorKind::UnexpectedEof);
+                assert!(gone, "{len}: {became:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_asks_for_a_password_is_given_it() {
+        let who = Some(("me", "word"));
+        let yes = [5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        let (heard, became) = asked(&[&[5, 2, 1, 0][..], &yes].concat(), who);
+        assert!(became.is_ok(), "{became:?}");
+        let expected = [&[5, 2, 0, 2][..], b"\x01\x02me\x04word", &REQUEST].concat();
+        assert_eq!(heard, expected);
+        // It need not ask.
+        let (heard, became) = asked(&[&LET_IN[..], &yes].concat(), who);
+        assert!(became.is_ok(), "{became:?}");
+        assert_eq!(heard, [&[5, 2, 0, 2][..], &REQUEST].concat());
+        // RFC 1929 §2: anything but 0 is no, and no request follows.
+        let (heard, became) = asked(&[&[5, 2, 1, 1][..], &yes].concat(), who);
+        assert!(matches!(became, Err(Refused::Strange(_))), "{became:?}");
+        assert_eq!(heard, b"\x05\x02\0\x02\x01\x02me\x04word");
+    }
+
+    #[test]
+    fn what_is_no_socks5_is_told_as_that() {
+        for says in [
+            &[4, 0][..],
+            b"HTTP/1.1 400 Bad Request\r\n",
+            // No method that we offer.
+            &[5, 255],
+            &[5, 1],
+            // One that was not offered.
+            &[5, 2, 1, 0],
+            &[5, 0, 4, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+            &[5, 0, 5, 0, 0, 9, 0, 0, 0, 0, 0, 0],
+        ] {
+            let (_, became) = asked(says, None);
+            assert!(
+                matches!(became, Err(Refused::Strange(_))),
+                "{says:?}: {became:?}"
+            );
+        }
+        for code in 1..=255 {
+            // Behind a no there need be nothing.
+            let (_, became) = asked(&[5, 0, 5, code, 0, 1], None);
+            assert!(matches!(became, Err(Refused::Reply(said)) if said == code));
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever it says: an answer or a refusal.
+        #[test]
+        fn any_bytes_are_an_answer_or_a_refusal(
+            mut says in proptest::collection::vec(0..8_u8, 0..40),
+            sane in proptest::bool::ANY,
+        ) {
+            let _ = read_datagram(&says);
+            if let (true, Some(first)) = (sane, says.first_mut()) {
+                *first = VERSION;
+            }
+            drop(asked(&says, Some(("me", "word"))));
+        }
+    }
 
     #[test]
     fn requests_are_those_of_the_rfc() {
