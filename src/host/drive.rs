@@ -83,6 +83,8 @@ pub enum Turned {
 
 impl Driver {
     pub(crate) fn new(shared: &Arc<Shared>) -> io::Result<Self> {
+        // The first turn is due: before it no device is watched.
+        shared.driver.wake();
         Ok(Self {
             engine: Engine::new(Arc::clone(shared)),
             descriptor: Descriptor::new(&shared.driver)?,

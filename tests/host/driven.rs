@@ -102,6 +102,25 @@ fn one_thread_drives_and_speaks() {
     });
 }
 
+/// A loop may wait before it has ever taken a turn: what has come by then is not missed.
+#[test]
+fn the_first_turn_is_due_at_once() {
+    let (near, mut driver, far) = driven();
+    let listener = near.tcp_listen((A4, 7)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| far.tcp_connect((A4, 7)).unwrap());
+        let end = Instant::now() + LONG;
+        while listener.accept().is_err() {
+            assert!(
+                is_due(&driver, LONG) && Instant::now() < end,
+                "nothing is due"
+            );
+            driver.turn();
+        }
+    });
+}
+
 /// Timers are due by the descriptor as well: what nobody answers is sent again.
 #[test]
 fn the_descriptor_tells_of_timers_and_of_nothing_else() {
