@@ -57,12 +57,15 @@ struct Member {
     source: Arc<Source>,
     interest: Interest,
     mode: PollMode,
+    /// How often its user has said what is wanted: what was found before that is no answer to it.
+    version: u64,
     place: Option<u64>,
 }
 
 /// A socket that is to be asked.
 pub(crate) struct Candidate {
     pub(crate) token: Token,
+    version: u64,
     pub(crate) key: usize,
     pub(crate) interest: Interest,
     pub(crate) source: Arc<Source>,
@@ -94,6 +97,7 @@ impl PollList {
             source,
             interest: Interest::empty(),
             mode: PollMode::Oneshot,
+            version: 0,
             place: None,
         };
         inner.members.insert(token, member);
@@ -107,6 +111,7 @@ impl PollList {
             return false;
         };
         (member.key, member.interest, member.mode) = (key, interest, mode);
+        member.version += 1;
         inner.queue(token);
         self.settle(&mut inner);
         self.wake_one(inner);
@@ -187,6 +192,7 @@ impl PollList {
             member.place = None;
             taken.push(Candidate {
                 token,
+                version: member.version,
                 key: member.key,
                 interest: member.interest,
                 source: Arc::clone(&member.source),
@@ -203,10 +209,12 @@ impl PollList {
     }
 
     /// A socket was found `ready`: what of that its user wants to hear still. One that is told but once is not asked again before its user
-    /// says so; another stands in line again.
-    pub(crate) fn tell(&self, token: Token, ready: Interest) -> Interest {
-        let mut inner = self.lock();
-        let Some(member) = inner.members.get_mut(&token) else {
+    /// says so; another stands in line again. Where its user has said so meanwhile, for another thread was told, what was found is old: it
+    /// stands in line anew since then.
+    pub(crate) fn tell(&self, of: &Candidate, ready: Interest) -> Interest {
+        let (token, mut inner) = (of.token, self.lock());
+        let there = inner.members.get_mut(&token);
+        let Some(member) = there.filter(|member| member.version == of.version) else {
             return Interest::empty();
         };
         let told = ready & member.interest;
@@ -321,6 +329,39 @@ impl Inner {
             member.place = Some(self.next_place);
             self.line.insert(self.next_place, token);
             self.next_place += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{Medium, pair};
+    use crate::host::Host;
+    use crate::host::poller::AsSource;
+
+    /// Two threads ask the same socket; the first is told, serves it and asks again, and then the second has its answer: that is old.
+    #[test]
+    fn what_was_found_before_its_user_asked_again_is_not_told() {
+        let host = Host::builder(pair(Medium::Ip, 1500).0);
+        let host = host
+            .address("10.7.0.1/24".parse().unwrap())
+            .spawn()
+            .unwrap();
+        let socket = host.udp_bind("10.7.0.1:7").unwrap();
+        let list = PollList::new().unwrap();
+        let token = list.add(Arc::new(socket.as_source()));
+        let readable = Interest::READABLE;
+        for mode in [PollMode::Oneshot, PollMode::Level] {
+            assert!(list.set(token, 7, readable, mode));
+            let (first, _) = list.take(9);
+            list.note(token, Readiness::READABLE);
+            let (second, _) = list.take(9);
+            assert_eq!(list.tell(&first[0], readable), readable);
+            assert!(list.set(token, 7, readable, mode));
+            assert_eq!(list.tell(&second[0], readable), Interest::empty());
+            // It is asked anew for that.
+            assert_eq!(list.take(9).0.len(), 1);
         }
     }
 }

@@ -335,7 +335,7 @@ impl Poller {
         let (candidates, notified) = self.list.take(events.most);
         for candidate in candidates {
             let ready = (candidate.source.look)(candidate.interest);
-            let told = self.list.tell(candidate.token, ready);
+            let told = self.list.tell(&candidate, ready);
             if !told.is_empty() {
                 events.found.push(Polled {
                     key: candidate.key,
